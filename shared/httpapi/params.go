@@ -1,0 +1,66 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"altinn.no/instanceapi/shared/fault"
+)
+
+// Page sizes of every list.
+const (
+	DefaultSize = 100
+	MaxSize     = 1000
+)
+
+// ParseQuery returns the query's parameters. A parameter that is not among allowed, and a query that is not
+// properly encoded, are Invalid: a filter that is misspelt must not silently widen the answer.
+func ParseQuery(r *http.Request, allowed ...string) (url.Values, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "query-invalid",
+			"The query string is not properly percent-encoded; separate parameters with & and encode values.")
+	}
+	for name := range values {
+		if slices.Contains(allowed, name) {
+			continue
+		}
+		if len(allowed) == 0 {
+			return nil, fault.New(fault.Invalid, "parameter-unknown", "Parameter %q is unknown: this resource takes none.", clip(name))
+		}
+		return nil, fault.New(fault.Invalid, "parameter-unknown",
+			"Parameter %q is unknown. Known here: %s.", clip(name), strings.Join(allowed, ", "))
+	}
+	return values, nil
+}
+
+// Single returns the value of a parameter that may be given once, or "" when it is absent. Given twice, or given
+// with an empty value, it is Invalid.
+func Single(values url.Values, name string) (string, error) {
+	given := values[name]
+	switch {
+	case len(given) == 0:
+		return "", nil
+	case len(given) > 1:
+		return "", fault.InvalidParameter(name, "give it once")
+	case given[0] == "":
+		return "", fault.InvalidParameter(name, "it is empty; give a value or leave the parameter out")
+	}
+	return given[0], nil
+}
+
+// Size returns the page size that the parameter "size" asks for: 1 to MaxSize, DefaultSize when absent.
+func Size(values url.Values) (int, error) {
+	text, err := Single(values, "size")
+	if err != nil || text == "" {
+		return DefaultSize, err
+	}
+	size, err := strconv.Atoi(text)
+	if err != nil || size < 1 || size > MaxSize || strconv.Itoa(size) != text {
+		return 0, fault.InvalidParameter("size", "a whole number from 1 to %d", MaxSize)
+	}
+	return size, nil
+}

@@ -1,0 +1,112 @@
+// Package httpapi provides what the HTTP endpoints share: handlers that return an error, the one mapping from a
+// fault to an RFC 9457 problem, strict reading of bodies and queries, entity tags, and links built from
+// configuration. It never decides who may do what, and never logs: causes go to the request's log line.
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/requestlog"
+)
+
+// HandlerFunc is a handler that returns what went wrong instead of writing it.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// ServeHTTP calls f and answers its error as a problem. f must not have written anything when it returns one.
+func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := f(w, r); err != nil {
+		WriteProblem(w, r, err)
+	}
+}
+
+// Problem is the body of every error answer: application/problem+json, RFC 9457.
+type Problem struct {
+	Type     string        `json:"type"`             // urn:altinn:problem:<code>
+	Title    string        `json:"title"`            // the status in words
+	Status   int           `json:"status"`           // the HTTP status
+	Detail   string        `json:"detail"`           // what to do about it
+	Instance string        `json:"instance"`         // urn:altinn:request:<trace id>: this occurrence
+	Code     string        `json:"code"`             // stable, for machines
+	Issues   []fault.Issue `json:"issues,omitempty"` // what a validation found
+	TraceID  string        `json:"traceId"`          // what to quote when asking about it
+}
+
+// statuses is the one place where a kind of fault becomes an HTTP status.
+var statuses = map[fault.Kind]int{
+	fault.Internal:         http.StatusInternalServerError,
+	fault.Invalid:          http.StatusBadRequest,
+	fault.Unauthenticated:  http.StatusUnauthorized,
+	fault.Forbidden:        http.StatusForbidden,
+	fault.NotFound:         http.StatusNotFound,
+	fault.MethodNotAllowed: http.StatusMethodNotAllowed,
+	fault.Conflict:         http.StatusConflict,
+	fault.Gone:             http.StatusGone,
+	fault.Stale:            http.StatusPreconditionFailed,
+	fault.TooLarge:         http.StatusRequestEntityTooLarge,
+	fault.UnsupportedType:  http.StatusUnsupportedMediaType,
+	fault.RangeUnsatisfied: http.StatusRequestedRangeNotSatisfiable,
+	fault.Unprocessable:    http.StatusUnprocessableEntity,
+	fault.Unavailable:      http.StatusServiceUnavailable,
+}
+
+// WriteProblem answers err. A *fault.Error is answered in its own words; anything else is a 500 (or, when the
+// request's time ran out, a 503) that tells nothing of the inside. The cause goes to the log line.
+func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
+	var f *fault.Error
+	switch {
+	case errors.As(err, &f):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		f = fault.New(fault.Unavailable, "timeout",
+			"The request took too long and may or may not have had its effect. Read the object before you repeat the request.").Because(err)
+	default:
+		f = fault.New(fault.Internal, "internal",
+			"Something went wrong on our side. Repeat the request; if it goes on, report the traceId.").Because(err)
+	}
+	status := statuses[f.Kind]
+	requestlog.Add(r.Context(), slog.String("code", f.Code))
+	if f.Err != nil {
+		requestlog.Add(r.Context(), slog.String("cause", f.Err.Error()))
+	}
+	trace := requestlog.TraceID(r.Context())
+	body, marshalErr := json.Marshal(Problem{
+		Type: "urn:altinn:problem:" + f.Code, Title: http.StatusText(status), Status: status, Detail: f.Detail,
+		Instance: "urn:altinn:request:" + trace, Code: f.Code, Issues: f.Issues, TraceID: trace,
+	})
+	if marshalErr != nil { // strings and ints only: cannot happen
+		status, body = http.StatusInternalServerError, nil
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	switch f.Kind {
+	case fault.Unauthenticated:
+		header.Set("WWW-Authenticate", `Bearer realm="altinn"`)
+	case fault.Unavailable:
+		header.Set("Retry-After", "2")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the answer is lost either way
+}
+
+// WriteJSON answers v as application/json, unless the handler has set another Content-Type. Lists in v must not be
+// nil: null is never a list here.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	header := w.Header()
+	if header.Get("Content-Type") == "" {
+		header.Set("Content-Type", "application/json")
+	}
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, err = w.Write(body)
+	return err
+}
