@@ -1,0 +1,156 @@
+package coldstart
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// capture sends slog's default logger to the returned buffer for the length of the test.
+func capture(t *testing.T) *lockedBuffer {
+	t.Helper()
+	out, before := &lockedBuffer{}, slog.Default()
+	slog.SetDefault(NewLogger(out, slog.LevelInfo))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	return out
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func TestReadyNamesEverythingMissingAtOnce(t *testing.T) {
+	out := capture(t)
+	env := FromMap(map[string]string{"SET": "x", "EMPTY": "", "IDENTITY_KEY": "short"})
+	code := -1
+	env.exit = func(c int) { code = c }
+	env.Warm("never", func(context.Context) error { t.Error("warm-up without a complete environment"); return nil })
+
+	if got := env.String("SET"); got != "x" {
+		t.Errorf("SET = %q", got)
+	}
+	env.String("ABSENT")
+	env.String("EMPTY")
+	env.String("ABSENT")
+	env.Reject("IDENTITY_KEY", "must have 32 characters or more")
+	env.Ready()
+
+	if code != 1 {
+		t.Errorf("exit code = %d, want 1", code)
+	}
+	want := "missing environment variables: ABSENT, EMPTY; wrong environment variables: IDENTITY_KEY must have 32 characters or more"
+	if got := env.Err().Error(); got != want {
+		t.Errorf("Err = %q\nwant  %q", got, want)
+	}
+	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, want) || strings.Contains(got, "short") {
+		t.Errorf("log = %s", got)
+	}
+}
+
+func TestReadyWithNothingToDo(t *testing.T) {
+	env := FromMap(nil)
+	env.exit = func(int) { t.Error("exit") }
+	env.Ready()
+}
+
+func TestOptional(t *testing.T) {
+	env := FromMap(map[string]string{"SET": "x", "EMPTY": ""})
+	for name, want := range map[string]string{"SET": "x", "EMPTY": "d", "ABSENT": "d"} {
+		if got := env.Optional(name, "d"); got != want {
+			t.Errorf("Optional(%s) = %q, want %q", name, got, want)
+		}
+	}
+	if err := env.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOnceBuildsOneValueForAll(t *testing.T) {
+	env := FromMap(nil)
+	var built atomic.Int32
+	build := func() any {
+		built.Add(1)
+		return env.Once("inner", func() any { return new(int) })
+	}
+	values := make([]any, 16)
+	var wg sync.WaitGroup
+	for i := range values {
+		wg.Go(func() { values[i] = env.Once("outer", build) })
+	}
+	wg.Wait()
+	for _, v := range values {
+		if v != values[0] {
+			t.Fatal("two values")
+		}
+	}
+	if built.Load() != 1 {
+		t.Errorf("built %d times", built.Load())
+	}
+}
+
+func TestWarmUps(t *testing.T) {
+	out := capture(t)
+	synctest.Test(t, func(t *testing.T) {
+		env := FromMap(nil)
+		env.exit = func(int) { t.Error("exit") }
+		var calls atomic.Int32
+		slow := func(context.Context) error { calls.Add(1); time.Sleep(time.Second); return nil }
+		env.Warm("dynamodb", slow)
+		env.Warm("dynamodb", slow)
+		env.Warm("s3", slow)
+		env.Warm("denied", func(context.Context) error { return errors.New("no such luck") })
+		env.Warm("broken", func(context.Context) error { panic("at the start") })
+		start := time.Now()
+		env.Ready()
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("took %v, want the second of one call: all at once", took)
+		}
+		if calls.Load() != 2 {
+			t.Errorf("%d calls, want one a name", calls.Load())
+		}
+	})
+	for _, want := range []string{"no such luck", "at the start"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("log lacks %q: %s", want, out.String())
+		}
+	}
+}
+
+func TestWarmUpThatNeverEndsDoesNotHoldTheFunction(t *testing.T) {
+	out := capture(t)
+	synctest.Test(t, func(t *testing.T) {
+		env := FromMap(nil)
+		release := make(chan struct{})
+		env.Warm("deaf", func(context.Context) error { <-release; return nil })
+		env.Warm("bounded", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		start := time.Now()
+		env.Ready()
+		if took := time.Since(start); took != warmUpLimit {
+			t.Errorf("took %v, want %v", took, warmUpLimit)
+		}
+		close(release)
+	})
+	if !strings.Contains(out.String(), "warm-up") {
+		t.Errorf("log = %s", out.String())
+	}
+}

@@ -1,0 +1,67 @@
+package dynamo_test
+
+import (
+	"errors"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/coldstart/dynamo"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+func TestOneClientAProcess(t *testing.T) {
+	env := coldstart.FromMap(map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+	if first, second := dynamo.Client(env), dynamo.Client(env); first != second {
+		t.Error("two clients")
+	}
+	if err := env.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCallThroughHandBuiltConfig sends one call over the wire: it must be signed for the region and go to the endpoint,
+// and a refusal with a wrong checksum, as DynamoDB Local sends it, must come back as the typed error.
+func TestCallThroughHandBuiltConfig(t *testing.T) {
+	var mu sync.Mutex
+	connections := map[string]bool{}
+	var authorization string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		connections[r.RemoteAddr] = true
+		authorization = r.Header.Get("Authorization")
+		mu.Unlock()
+		io.Copy(io.Discard, r.Body)
+		body := `{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"no table"}`
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		w.Header().Set("X-Amz-Crc32", strconv.Itoa(int(crc32.ChecksumIEEE([]byte("something else")))))
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, body)
+	}))
+	defer server.Close()
+	env := coldstart.FromMap(map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": server.URL, "AWS_REGION": "eu-north-1"})
+	for range 3 {
+		_, err := dynamo.Client(env).GetItem(t.Context(), &dynamodb.GetItemInput{
+			TableName: aws.String("Nowhere"), Key: map[string]types.AttributeValue{"PK": &types.AttributeValueMemberS{Value: "x"}}})
+		var notFound *types.ResourceNotFoundException
+		if !errors.As(err, &notFound) {
+			t.Fatalf("err = %v", err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !strings.Contains(authorization, "Credential=local/") || !strings.Contains(authorization, "/eu-north-1/dynamodb/") {
+		t.Errorf("Authorization = %q", authorization)
+	}
+	if len(connections) != 1 {
+		t.Errorf("%d connections for three calls", len(connections))
+	}
+}
