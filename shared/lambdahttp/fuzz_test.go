@@ -1,0 +1,88 @@
+package lambdahttp
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+)
+
+// FuzzHandle sends an echoing handler whatever a gateway or an emulator might make of a client's request, through
+// Lambda's own JSON. Whatever comes in, an HTTP answer comes out, and what the handler sees is what was sent.
+func FuzzHandle(f *testing.F) {
+	f.Add("GET", "GET /{org}/{app}", "/nav/app", "nav", "app", "a=b", "accept", "*/*", "192.0.2.1", "x.no", []byte("body"), false)
+	f.Add("HEAD", "$default", "/a?b#c%zz", "a?b", "c#d", "a=%zz;b", "x-golambdaproxy-apigw-context", "{}", "", "", []byte{0xff, 0}, true)
+	f.Add("PUT", "ANY /x/{org+}", "//y", "a/b/../c", "%2F", "#", "if-match", `"a,b"`, "::1", "x.no:80", []byte("\uFFFD"), false)
+	f.Add("", "GET /{nobody}", "", "", "\n", "\x00", "Content-Length", "1", "1.2.3.4:5", "a b", []byte(nil), true)
+	f.Fuzz(func(t *testing.T, method, key, raw, org, app, query, name, value, ip, domain string, body []byte, isBase64 bool) {
+		for _, s := range []string{method, key, raw, org, app, query, name, value, ip, domain} {
+			if !utf8.ValidString(s) {
+				t.Skip("no JSON document holds this")
+			}
+		}
+		e := event(org, app)
+		e.RouteKey, e.RawPath, e.RawQueryString, e.Headers = key, raw, query, map[string]string{name: value}
+		e.RequestContext.HTTP.Method, e.RequestContext.HTTP.SourceIP, e.RequestContext.DomainName = method, ip, domain
+		e.Body, e.IsBase64Encoded = string(body), isBase64
+		want := body
+		if !isBase64 {
+			if !utf8.Valid(body) {
+				t.Skip("no JSON document holds this")
+			}
+		} else if decoded, err := base64.StdEncoding.DecodeString(string(body)); err == nil {
+			want = decoded
+		} else {
+			e.Body = base64.StdEncoding.EncodeToString(body)
+		}
+		payload, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		called := false
+		h := func(w http.ResponseWriter, r *http.Request) {
+			called = true
+			if r.PathValue("org") != org || r.PathValue("app") != app || r.URL.RawQuery != query || r.URL.Host != "" || r.URL.Fragment != "" {
+				t.Errorf("request %#v", r.URL)
+			}
+			if _, _, err := net.SplitHostPort(r.RemoteAddr); err != nil {
+				t.Error(err)
+			}
+			for field := range r.Header {
+				if len(field) >= len(contextHeaderPrefix) && field[:len(contextHeaderPrefix)] == contextHeaderPrefix {
+					t.Errorf("%s reached the handler", field)
+				}
+			}
+			in, err := io.ReadAll(r.Body)
+			if err != nil || !bytes.Equal(in, want) {
+				t.Errorf("body %q %v, want %q", in, err, want)
+			}
+			w.Header().Set("Content-Type", value)
+			w.Write(in)
+		}
+		out, err := lambda.NewHandler(New(http.HandlerFunc(h)).Handle).Invoke(t.Context(), payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var response events.APIGatewayV2HTTPResponse
+		if err := json.Unmarshal(out, &response); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case !called:
+			if response.StatusCode != 400 {
+				t.Errorf("not called, status %d", response.StatusCode)
+			}
+		case response.StatusCode != 200:
+			t.Errorf("status %d: %s", response.StatusCode, response.Body)
+		case method != "HEAD" && !bytes.Equal(bytesOf(t, response), want):
+			t.Errorf("out %q, want %q", bytesOf(t, response), want)
+		}
+	})
+}

@@ -1,0 +1,104 @@
+package lambdahttp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/shared/coldstart"
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// childVariable makes the test binary a function, for TestStart to run.
+const childVariable = "LAMBDAHTTP_TEST_CHILD"
+
+// child is what a function's main looks like.
+func child() {
+	env := coldstart.Load()
+	greeting := env.String("GREETING")
+	env.Warm("nothing", func(context.Context) error { return errors.New("not there") })
+	Start(env, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, greeting+" "+r.PathValue("app"))
+	}))
+}
+
+// runtimeAPI plays Lambda: it hands out one event and passes on the answer.
+func runtimeAPI(t *testing.T, event any) (address string, answers <-chan []byte) {
+	payload, err := json.Marshal(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, out := make(chan []byte, 1), make(chan []byte, 1)
+	events <- payload
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case e := <-events:
+			w.Header().Set("Lambda-Runtime-Aws-Request-Id", "invocation-1")
+			w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(10*time.Second).UnixMilli(), 10))
+			w.Write(e)
+		case <-r.Context().Done():
+		}
+	})
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/invocation-1/response", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusAccepted)
+		out <- body
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	return strings.TrimPrefix(server.URL, "http://"), out
+}
+
+func TestStart(t *testing.T) {
+	t.Run("serves", func(t *testing.T) {
+		address, answers := runtimeAPI(t, event("nav", "app2018"))
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		var stdout bytes.Buffer
+		cmd := exec.CommandContext(ctx, os.Args[0])
+		cmd.Env = []string{childVariable + "=1", "GREETING=hei", "AWS_LAMBDA_RUNTIME_API=" + address}
+		cmd.Stdout = &stdout
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var response events.APIGatewayV2HTTPResponse
+		select {
+		case body := <-answers:
+			if err := json.Unmarshal(body, &response); err != nil {
+				t.Fatal(err)
+			}
+		case <-ctx.Done():
+			t.Error("no answer")
+		}
+		cancel()
+		cmd.Wait() // killed: its error says nothing
+		if response.StatusCode != 200 || response.Body != "hei app2018" {
+			t.Errorf("response = %+v", response)
+		}
+		lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], `"warm-up failed"`) || !strings.Contains(lines[1], `"requestId":"invocation-1"`) {
+			t.Errorf("log:\n%s", stdout.String())
+		}
+	})
+	t.Run("refuses an incomplete environment", func(t *testing.T) {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = []string{childVariable + "=1"}
+		out, err := cmd.Output()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 1 || !bytes.Contains(out, []byte("missing environment variables: GREETING")) {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+}
