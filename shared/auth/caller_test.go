@@ -1,0 +1,130 @@
+package auth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/party"
+)
+
+func TestScopesMatchExactly(t *testing.T) {
+	i := newIssuer(t)
+	v := i.verifier()
+	user := map[string]any{"urn:altinn:org": nil, "urn:altinn:partyid": 50012}
+	for _, test := range []struct {
+		name        string
+		who         map[string]any
+		scope       any // claim scope
+		altinnScope any // claim urn:altinn:scope
+		read, write bool
+	}{
+		{"owner reads", nil, "altinn:serviceowner/instances.read", nil, true, false},
+		{"owner writes only", nil, "altinn:serviceowner/instances.write", nil, false, true},
+		{"owner, both among others", nil, "openid altinn:serviceowner/instances.write x altinn:serviceowner/instances.read", nil, true, true},
+		{"owner, one in each claim", nil, "altinn:serviceowner/instances.read", "altinn:serviceowner/instances.write", true, true},
+		{"owner with the scopes of a user", nil, "altinn:instances.read altinn:instances.write", nil, false, false},
+		{"owner with a longer scope", nil, "altinn:serviceowner/instances.readall xaltinn:serviceowner/instances.write", nil, false, false},
+		{"owner with the beginning of a scope", nil, "altinn:serviceowner/instances", nil, false, false},
+		{"owner in capitals", nil, "ALTINN:SERVICEOWNER/INSTANCES.READ", nil, false, false},
+		{"owner with commas", nil, "altinn:serviceowner/instances.read,altinn:serviceowner/instances.write", nil, false, false},
+		{"owner with tabs", nil, "altinn:serviceowner/instances.read\taltinn:serviceowner/instances.write", nil, false, false},
+		{"owner with none", nil, nil, nil, false, false},
+		{"user, both", user, "altinn:instances.read altinn:instances.write", nil, true, true},
+		{"user with the scopes of an owner", user, "altinn:serviceowner/instances.read altinn:serviceowner/instances.write", nil, false, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			changes := map[string]any{"scope": test.scope, "urn:altinn:scope": test.altinnScope}
+			for name, value := range test.who {
+				changes[name] = value
+			}
+			c, err := call(v, i.tokenWith("ec", changes))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, got := range map[string]struct {
+				err  error
+				want bool
+			}{"read": {c.MayRead(), test.read}, "write": {c.MayWrite(), test.write}} {
+				if (got.err == nil) != got.want {
+					t.Errorf("may %s: %v, want %v", what, got.err, got.want)
+				}
+				if got.err != nil && (!fault.Is(got.err, fault.Forbidden) || codeOf(got.err) != "scope-missing" || !strings.Contains(got.err.Error(), "instances."+what)) {
+					t.Errorf("may %s: %v, want fault.Forbidden, scope-missing, naming the scope", what, got.err)
+				}
+			}
+		})
+	}
+}
+
+func TestMustBeOwner(t *testing.T) {
+	if err := (auth.Caller{Org: "nav"}).MustBeOwner(); err != nil {
+		t.Error(err)
+	}
+	if err := (auth.Caller{PartyID: "50012"}).MustBeOwner(); !fault.Is(err, fault.Forbidden) || codeOf(err) != "owner-only" {
+		t.Errorf("%v, want fault.Forbidden, owner-only", err)
+	}
+}
+
+// register has one party.
+type register struct{ err error }
+
+var known = party.Identity{Kind: party.SSN, Value: "12247918309"}
+
+func (r register) Find(_ context.Context, identity party.Identity) (string, bool, error) {
+	if identity == known && r.err == nil {
+		return "50012", true, nil
+	}
+	return "", false, r.err
+}
+
+func TestMaySee(t *testing.T) {
+	stranger := party.Identity{Kind: party.SSN, Value: "02013299997"}
+	for _, test := range []struct {
+		name      string
+		caller    auth.Caller
+		org, owns string // of the object
+		want      bool
+	}{
+		{"its owner", auth.Caller{Org: "nav"}, "nav", "50012", true},
+		{"another owner", auth.Caller{Org: "skd"}, "nav", "50012", false},
+		{"an owner whose name begins alike", auth.Caller{Org: "na"}, "nav", "50012", false},
+		{"an owner that claims to be the party", auth.Caller{Org: "skd", PartyID: "50012", Identity: known}, "nav", "50012", false},
+		{"its party", auth.Caller{PartyID: "50012"}, "nav", "50012", true},
+		{"another party", auth.Caller{PartyID: "50013"}, "nav", "50012", false},
+		{"its party, looked up", auth.Caller{Identity: known}, "nav", "50012", true},
+		{"its party, looked up, for another's", auth.Caller{Identity: known}, "nav", "50013", false},
+		{"another party by id, the identity notwithstanding", auth.Caller{PartyID: "50013", Identity: known}, "nav", "50012", false},
+		{"somebody unknown", auth.Caller{Identity: stranger}, "nav", "50012", false},
+		{"somebody unknown, for what belongs to nobody", auth.Caller{Identity: stranger}, "nav", "", false},
+		{"nobody", auth.Caller{}, "", "", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := auth.MaySee(t.Context(), test.caller, register{}, test.org, test.owns)
+			if got != test.want || err != nil {
+				t.Errorf("MaySee = %v, %v; want %v", got, err, test.want)
+			}
+		})
+	}
+	broken := errors.New("throttled")
+	if got, err := auth.MaySee(t.Context(), auth.Caller{Identity: known}, register{broken}, "nav", "50012"); got || !errors.Is(err, broken) {
+		t.Errorf("MaySee with a broken register = %v, %v; want false and the error", got, err)
+	}
+}
+
+func TestACallerNeverShowsItsIdentityNumber(t *testing.T) {
+	var log bytes.Buffer
+	c := auth.Caller{Identity: known}
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "caller", c)
+	for _, text := range []string{log.String(), fmt.Sprint(c), fmt.Sprintf("%+v %#v", c, c), c.Name()} {
+		if strings.Contains(text, known.Value) {
+			t.Errorf("%q has the identity number", text)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package auth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"altinn.no/instanceapi/shared/party"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// The claims that say who calls. The names are matched exactly.
+const (
+	orgClaim       = "urn:altinn:org"
+	userIDClaim    = "urn:altinn:userid"
+	partyIDClaim   = "urn:altinn:partyid"
+	ssnClaim       = "pid"
+	orgNumberClaim = "urn:altinn:orgNumber"
+	userNameClaim  = "urn:altinn:username"
+)
+
+// scopeClaims are both read: which one carries the scopes depends on how the token was exchanged.
+var scopeClaims = []string{"scope", "urn:altinn:scope"}
+
+// errNobody says that the token names neither an owner nor a party.
+var errNobody = errors.New("no claim says who the caller is")
+
+// callerOf reads the claims of a verified token. Its errors name claims and never their values.
+func callerOf(claims jwt.MapClaims) (Caller, error) {
+	if claims[orgClaim] != nil {
+		return ownerOf(claims)
+	}
+	return userOf(claims)
+}
+
+func ownerOf(claims jwt.MapClaims) (Caller, error) {
+	org, ok := claims[orgClaim].(string)
+	if !ok || !isOrg(org) {
+		return Caller{}, fmt.Errorf("claim %s does not have the form of an org", orgClaim)
+	}
+	c := Caller{Org: org}
+	var err error
+	c.mayRead, c.mayWrite, err = scopesOf(claims, ownerReadScope, ownerWriteScope)
+	return c, err
+}
+
+func userOf(claims jwt.MapClaims) (Caller, error) {
+	var c Caller
+	var err error
+	if c.UserID, err = textOf(claims, userIDClaim, isUserID); err != nil {
+		return Caller{}, err
+	}
+	if c.PartyID, err = textOf(claims, partyIDClaim, isPartyID); err != nil {
+		return Caller{}, err
+	}
+	// The strongest identity counts: somebody who acts for an organisation is that organisation by its party id.
+	for _, from := range []struct {
+		claim string
+		kind  party.Kind
+	}{
+		{ssnClaim, party.SSN}, {orgNumberClaim, party.OrganizationNumber}, {userNameClaim, party.UserName},
+	} {
+		wellFormed := func(value string) bool { return party.Identity{Kind: from.kind, Value: value}.WellFormed() }
+		value, err := textOf(claims, from.claim, wellFormed)
+		if err != nil {
+			return Caller{}, err
+		}
+		if value != "" {
+			c.Identity = party.Identity{Kind: from.kind, Value: value}
+			break
+		}
+	}
+	if c.PartyID == "" && c.Identity == (party.Identity{}) {
+		return Caller{}, errNobody
+	}
+	c.mayRead, c.mayWrite, err = scopesOf(claims, userReadScope, userWriteScope)
+	return c, err
+}
+
+// textOf returns a claim that is text or a whole number, as issuers differ, or "" when it is absent.
+func textOf(claims jwt.MapClaims, name string, hasForm func(string) bool) (string, error) {
+	var text string
+	switch value := claims[name].(type) {
+	case nil:
+		return "", nil
+	case string:
+		text = value
+	case json.Number:
+		text = value.String()
+	}
+	if !hasForm(text) {
+		return "", fmt.Errorf("claim %s does not have its form", name)
+	}
+	return text, nil
+}
+
+// scopesOf looks the two scopes up in the space-separated lists. A scope that merely contains one gives nothing.
+func scopesOf(claims jwt.MapClaims, read, write string) (mayRead, mayWrite bool, err error) {
+	for _, name := range scopeClaims {
+		list, ok := claims[name].(string)
+		if !ok && claims[name] != nil {
+			return false, false, fmt.Errorf("claim %s is not text", name)
+		}
+		for scope := range strings.SplitSeq(list, " ") {
+			mayRead = mayRead || scope == read
+			mayWrite = mayWrite || scope == write
+		}
+	}
+	return mayRead, mayWrite, nil
+}
+
+// The forms of what goes into keys, paths and documents. They are no regular expressions, since to compile those would
+// be a good part of a function's cold start.
+
+// isOrg reports whether text matches [a-z][a-z0-9-]{1,30}.
+func isOrg(text string) bool {
+	return 2 <= len(text) && len(text) <= 31 && isLower(text[0]) &&
+		all(text, func(c byte) bool { return isLower(c) || isDigit(c) || c == '-' })
+}
+
+// isUserID reports whether text matches [A-Za-z0-9._-]{1,64}.
+func isUserID(text string) bool {
+	return 1 <= len(text) && len(text) <= 64 &&
+		all(text, func(c byte) bool { return isLower(c|0x20) || isDigit(c) || strings.IndexByte("._-", c) >= 0 })
+}
+
+// isPartyID reports whether text matches [1-9][0-9]{0,17}.
+func isPartyID(text string) bool {
+	return 1 <= len(text) && len(text) <= 18 && text[0] != '0' && all(text, isDigit)
+}
+
+func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func all(text string, allowed func(c byte) bool) bool {
+	for i := range len(text) {
+		if !allowed(text[i]) {
+			return false
+		}
+	}
+	return true
+}

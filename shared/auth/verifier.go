@@ -1,0 +1,214 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/requestlog"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	maxToken = 8 << 10          // bytes; a longer one is refused unread
+	leeway   = 10 * time.Second // how far the issuer's clock and ours may be apart
+)
+
+// methods are the signatures accepted: asymmetric ones only. "none" and the HMACs, for which a public key could be
+// passed off as the secret, are not among them.
+var methods = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"}
+
+// Config says whose tokens are accepted.
+type Config struct {
+	Issuer   string // the iss claim, exactly
+	Audience string // the aud claim has to have it; "" when the issuer sets none
+	KeySet   string // the issuer's JSON Web Key Set (RFC 7517): an https or http URL, or the path of a file
+
+	// For tests: reads the key set in place of KeySet, and the clock in place of time.Now.
+	Read func(ctx context.Context) ([]byte, error)
+	Now  func() time.Time
+}
+
+// Verifier tells from a request's token who calls. It is safe for concurrent use. A process has one, because it keeps
+// the issuer's keys and the tokens already verified.
+type Verifier struct {
+	parser *jwt.Parser
+	keys   *keyRing
+	now    func() time.Time
+}
+
+// New returns a verifier. It reads no keys yet: the first token does, unless Warm did.
+func New(config Config) (*Verifier, error) {
+	if config.Issuer == "" {
+		return nil, errors.New("a verifier needs an issuer")
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Read == nil {
+		var err error
+		if config.Read, err = openSource(config.KeySet); err != nil {
+			return nil, err
+		}
+	}
+	options := []jwt.ParserOption{
+		jwt.WithValidMethods(methods),
+		jwt.WithIssuer(config.Issuer),
+		jwt.WithExpirationRequired(),
+		jwt.WithLeeway(leeway),
+		jwt.WithStrictDecoding(),
+		jwt.WithJSONNumber(), // a party id is not a float
+		jwt.WithTimeFunc(config.Now),
+	}
+	if config.Audience != "" {
+		options = append(options, jwt.WithAudience(config.Audience))
+	}
+	return &Verifier{
+		parser: jwt.NewParser(options...),
+		keys:   &keyRing{source: config.Read, now: config.Now},
+		now:    config.Now,
+	}, nil
+}
+
+// Open returns the verifier of the process, from TOKEN_ISSUER, TOKEN_AUDIENCE (empty: not checked) and TOKEN_JWKS, and
+// has the keys fetched during the initialisation. Keys that cannot be had then are no reason not to start.
+func Open(env *coldstart.Env) *Verifier {
+	return env.Once("auth", func() any {
+		config := Config{
+			Issuer:   env.String("TOKEN_ISSUER"),
+			Audience: env.Optional("TOKEN_AUDIENCE", ""),
+			KeySet:   env.String("TOKEN_JWKS"),
+		}
+		if config.Issuer == "" || config.KeySet == "" {
+			return &Verifier{} // never used: Ready ends the process
+		}
+		v, err := New(config)
+		if err != nil || (insecure(config.KeySet) && !env.Local()) {
+			env.Reject("TOKEN_JWKS", "must be an https URL or the path of a file")
+			return &Verifier{}
+		}
+		env.Warm("token keys", v.Warm)
+		return v
+	}).(*Verifier)
+}
+
+// insecure reports whether whoever is on the way to the key set could replace it.
+func insecure(keySet string) bool {
+	u, err := url.Parse(keySet)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() != "localhost" && !(ip != nil && ip.IsLoopback())
+}
+
+// Warm fetches the keys, if they are not there yet.
+func (v *Verifier) Warm(ctx context.Context) error {
+	_, err := v.keys.current(ctx)
+	return err
+}
+
+// Caller verifies the bearer token of the request and returns who it says is calling, and puts that into the
+// request's log line. Its errors are faults: Unauthenticated with the code "token-missing", "token-expired" or
+// "token-invalid", and Unavailable, "keys-unavailable", when the issuer's keys cannot be had to verify anything by.
+func (v *Verifier) Caller(r *http.Request) (Caller, error) {
+	token, err := bearer(r.Header)
+	if err != nil {
+		return Caller{}, err
+	}
+	c, err := v.verify(r.Context(), token)
+	if err != nil {
+		return Caller{}, err
+	}
+	requestlog.Add(r.Context(), slog.Any("caller", c))
+	return c, nil
+}
+
+// bearer returns the token of the one Authorization header (RFC 6750, section 2.1). API Gateway joins repeated
+// headers with a comma, which no token contains.
+func bearer(header http.Header) (string, error) {
+	values := header.Values("Authorization")
+	if len(values) > 1 || (len(values) == 1 && strings.Contains(values[0], ",")) {
+		return "", fault.New(fault.Unauthenticated, "token-invalid", "Send exactly one Authorization header.")
+	}
+	if len(values) == 1 {
+		scheme, token, _ := strings.Cut(values[0], " ")
+		token = strings.Trim(token, " ")
+		if strings.EqualFold(scheme, "Bearer") && token != "" {
+			return token, nil
+		}
+	}
+	return "", fault.New(fault.Unauthenticated, "token-missing",
+		"Send an access token in the header: Authorization: Bearer <token>.")
+}
+
+func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
+	if len(token) > maxToken {
+		return Caller{}, fault.New(fault.Unauthenticated, "token-invalid",
+			"The access token is longer than %d bytes. Ask for one with fewer scopes and claims.", maxToken)
+	}
+	now := v.now()
+	if keys := v.keys.fresh(now); keys != nil {
+		if c, ok := keys.seen.get(token, now); ok {
+			return c, nil
+		}
+	}
+	var usedKeys *keySet
+	claims := jwt.MapClaims{}
+	_, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (key any, err error) {
+		key, usedKeys, err = v.keys.keyFor(ctx, t)
+		return key, err
+	})
+	if err != nil {
+		return Caller{}, refusal(err)
+	}
+	c, err := callerOf(claims)
+	if err != nil {
+		return Caller{}, refusal(err)
+	}
+	expires, err := claims.GetExpirationTime()
+	if err != nil {
+		return Caller{}, refusal(err)
+	}
+	usedKeys.seen.put(token, c, expires.Add(leeway))
+	return c, nil
+}
+
+// refusal turns what is wrong with a token into what its sender can do about it. The cause goes to the log; those of
+// malformed tokens are left out, for they can quote from the token.
+func refusal(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f
+	}
+	code, detail := "token-invalid", "The access token is not valid. Ask the issuer for a new one."
+	switch {
+	case errors.Is(err, jwt.ErrTokenMalformed):
+		detail = "The access token is not a signed JSON Web Token. Send it whole and unchanged."
+		err = jwt.ErrTokenMalformed
+	case errors.Is(err, errUnknownKey):
+		detail = "The access token is not signed with a key of the issuer trusted here. Ask that issuer for one."
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
+		detail = "The signature of the access token is not right. Send the token unchanged, signed by the issuer trusted here."
+	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
+		detail = "The access token is from another issuer than the one trusted here (claim iss). Exchange it for one of that issuer."
+	case errors.Is(err, jwt.ErrTokenInvalidAudience):
+		detail = "The access token is meant for another service (claim aud). Ask for one for this service."
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		detail = "The access token is not valid yet (claim nbf). Wait, or set the clock right."
+	case errors.Is(err, jwt.ErrTokenExpired):
+		code, detail = "token-expired", "The access token has expired. Ask the issuer for a new one."
+	case errors.Is(err, errNobody):
+		detail = fmt.Sprintf("The access token does not say who you are. It must have the claim %s, or one of %s, %s, %s and %s.",
+			orgClaim, partyIDClaim, ssnClaim, orgNumberClaim, userNameClaim)
+	}
+	return fault.New(fault.Unauthenticated, code, "%s", detail).Because(err)
+}

@@ -1,0 +1,271 @@
+package auth_test
+
+import (
+	"crypto/elliptic"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/auth/authtest"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/party"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+func TestTokensThatAreRefused(t *testing.T) {
+	i := newIssuer(t)
+	publicDER, err := x509.MarshalPKIXPublicKey(rsaKey().Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	publicPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: publicDER})
+	good := i.token("rsa")
+	parts := strings.Split(good, ".")
+	kid := map[string]any{"kid": "rsa"}
+	with := func(changes map[string]any) string { return i.tokenWith("rsa", changes) }
+	user := func(changes map[string]any) string {
+		changes["urn:altinn:org"] = nil
+		return with(changes)
+	}
+	for _, test := range []struct {
+		name, token, code, detail string
+	}{
+		{"not a token", "hello", "token-invalid", "not a signed JSON Web Token"},
+		{"two parts", parts[0] + "." + parts[1], "token-invalid", "not a signed JSON Web Token"},
+		{"claims that are a number", parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte("12247918309")) + "." + parts[2],
+			"token-invalid", "not a signed JSON Web Token"},
+		{"over 8 KB", good + strings.Repeat("A", 8<<10), "token-invalid", "longer than 8192 bytes"},
+		{"alg none", sign(t, jwt.SigningMethodNone, kid, jwt.UnsafeAllowNoneSignatureType, i.claims(nil)), "token-invalid", "signature"},
+		{"HMAC with the public key", sign(t, jwt.SigningMethodHS256, kid, publicPEM, i.claims(nil)), "token-invalid", "signature"},
+		{"HMAC with the modulus", sign(t, jwt.SigningMethodHS256, kid, rsaKey().N.Bytes(), i.claims(nil)), "token-invalid", "signature"},
+		{"no kid", sign(t, jwt.SigningMethodRS256, nil, rsaKey(), i.claims(nil)), "token-invalid", "signature"},
+		{"kid that is a number", sign(t, jwt.SigningMethodRS256, map[string]any{"kid": 1}, rsaKey(), i.claims(nil)), "token-invalid", "signature"},
+		{"header that must be understood", sign(t, jwt.SigningMethodRS256, map[string]any{"kid": "rsa", "crit": []string{"b64"}}, rsaKey(), i.claims(nil)),
+			"token-invalid", "signature"},
+		{"another's key under a known kid", sign(t, jwt.SigningMethodES256, map[string]any{"kid": "ec"}, ecKey(elliptic.P256()), i.claims(nil)),
+			"token-invalid", "signature"},
+		{"key of another type", sign(t, jwt.SigningMethodES256, kid, ecKey(elliptic.P256()), i.claims(nil)), "token-invalid", "signature"},
+		{"key in the header itself", sign(t, jwt.SigningMethodES256, map[string]any{"kid": "mine", "jku": "https://evil.test/", "jwk": publicKey("mine", ecKey(elliptic.P256()))},
+			ecKey(elliptic.P256()), i.claims(nil)), "token-invalid", "not signed with a key of the issuer"},
+		{"claims exchanged", parts[0] + "." + strings.Split(with(map[string]any{"urn:altinn:org": "skd"}), ".")[1] + "." + parts[2], "token-invalid", "signature"},
+		{"signature written another way", looser(good), "token-invalid", "not a signed JSON Web Token"},
+		{"expired", with(map[string]any{"exp": i.now.Add(-11 * time.Second).Unix()}), "token-expired", "has expired"},
+		{"no expiry", with(map[string]any{"exp": nil}), "token-invalid", "Ask the issuer for a new one"},
+		{"expiry that is text", with(map[string]any{"exp": "tomorrow"}), "token-invalid", "Ask the issuer for a new one"},
+		{"not valid yet", with(map[string]any{"nbf": i.now.Add(11 * time.Second).Unix()}), "token-invalid", "not valid yet"},
+		{"another issuer", with(map[string]any{"iss": "https://issuer.test"}), "token-invalid", "another issuer"},
+		{"no issuer", with(map[string]any{"iss": nil}), "token-invalid", "Ask the issuer for a new one"},
+		{"another audience", with(map[string]any{"aud": []string{"https://api.test", "x"}}), "token-invalid", "another service"},
+		{"another issuer, and expired", with(map[string]any{"iss": "x", "exp": i.now.Add(-time.Hour).Unix()}), "token-invalid", "another issuer"},
+		{"org in capitals", with(map[string]any{"urn:altinn:org": "NAV"}), "token-invalid", ""},
+		{"org with a path", with(map[string]any{"urn:altinn:org": "nav/app"}), "token-invalid", ""},
+		{"org of one letter", with(map[string]any{"urn:altinn:org": "n"}), "token-invalid", ""},
+		{"org that begins with a digit", with(map[string]any{"urn:altinn:org": "1nav"}), "token-invalid", ""},
+		{"org of 32 letters", with(map[string]any{"urn:altinn:org": strings.Repeat("n", 32)}), "token-invalid", ""},
+		{"org that is empty", with(map[string]any{"urn:altinn:org": ""}), "token-invalid", ""},
+		{"org that is a list", with(map[string]any{"urn:altinn:org": []string{"nav"}}), "token-invalid", ""},
+		{"nobody", user(map[string]any{"urn:altinn:userid": "1001"}), "token-invalid", "does not say who you are"},
+		{"user id with a slash", user(map[string]any{"urn:altinn:userid": "1/2", "urn:altinn:partyid": 50012}), "token-invalid", ""},
+		{"user id of 65 characters", user(map[string]any{"urn:altinn:userid": strings.Repeat("1", 65), "urn:altinn:partyid": 50012}), "token-invalid", ""},
+		{"party id of 19 digits", user(map[string]any{"urn:altinn:partyid": strings.Repeat("1", 19)}), "token-invalid", ""},
+		{"party id with a leading zero", user(map[string]any{"urn:altinn:partyid": "050012"}), "token-invalid", ""},
+		{"party id as a float", user(map[string]any{"urn:altinn:partyid": 50012.5}), "token-invalid", ""},
+		{"pid of ten digits", user(map[string]any{"pid": "1224791830"}), "token-invalid", ""},
+		{"scope that is a list", with(map[string]any{"scope": []string{"altinn:serviceowner/instances.read"}}), "token-invalid", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := call(i.verifier(), test.token)
+			if codeOf(err) != test.code {
+				t.Fatalf("Caller = %+v, %v; want the code %q", c, err, test.code)
+			}
+			if !fault.Is(err, fault.Unauthenticated) {
+				t.Errorf("%v is not fault.Unauthenticated", err)
+			}
+			if !strings.Contains(err.(*fault.Error).Detail, test.detail) {
+				t.Errorf("detail %q, want %q in it", err.(*fault.Error).Detail, test.detail)
+			}
+			for _, secret := range append(strings.Split(test.token, "."), "1224791830") {
+				if secret != "" && strings.Contains(err.Error(), secret) {
+					t.Errorf("%q quotes from the token", err)
+				}
+			}
+		})
+	}
+}
+
+// looser returns the token with other bits in the last character of the signature, which stand for no byte.
+func looser(token string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(alphabet, token[len(token)-1])
+	return token[:len(token)-1] + string(alphabet[last^1])
+}
+
+func TestTokensThatAreAccepted(t *testing.T) {
+	i := newIssuer(t)
+	user := func(claims map[string]any) map[string]any {
+		claims["urn:altinn:org"] = nil
+		return claims
+	}
+	ssn := party.Identity{Kind: party.SSN, Value: "12247918309"}
+	organisation := party.Identity{Kind: party.OrganizationNumber, Value: "123456789"}
+	for _, test := range []struct {
+		name    string
+		changes map[string]any
+		want    auth.Caller
+		called  string
+	}{
+		{"owner", nil, auth.Caller{Org: "nav"}, "nav"},
+		{"owner with its organisation number", map[string]any{"urn:altinn:orgNumber": 123456789}, auth.Caller{Org: "nav"}, "nav"},
+		{"owner who is a user as well", map[string]any{"urn:altinn:partyid": 50012}, auth.Caller{Org: "nav"}, "nav"},
+		{"expired within the leeway", map[string]any{"exp": i.now.Add(-9 * time.Second).Unix()}, auth.Caller{Org: "nav"}, "nav"},
+		{"one of several audiences", map[string]any{"aud": []string{"x", audience}}, auth.Caller{Org: "nav"}, "nav"},
+		{"user", user(map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": 50012}), auth.Caller{UserID: "1001", PartyID: "50012"}, "1001"},
+		{"user with the types exchanged", user(map[string]any{"urn:altinn:userid": 1001, "urn:altinn:partyid": "50012"}), auth.Caller{UserID: "1001", PartyID: "50012"}, "1001"},
+		{"party alone", user(map[string]any{"urn:altinn:partyid": 999999999999999999}), auth.Caller{PartyID: "999999999999999999"}, "999999999999999999"},
+		{"identity number alone", user(map[string]any{"pid": "12247918309"}), auth.Caller{Identity: ssn}, ""},
+		{"organisation number as text", user(map[string]any{"urn:altinn:orgNumber": "123456789"}), auth.Caller{Identity: organisation}, ""},
+		{"organisation number as a number", user(map[string]any{"urn:altinn:orgNumber": 123456789}), auth.Caller{Identity: organisation}, ""},
+		{"user name", user(map[string]any{"urn:altinn:username": "ola"}), auth.Caller{Identity: party.Identity{Kind: party.UserName, Value: "ola"}}, ""},
+		{"all identities", user(map[string]any{"urn:altinn:username": "ola", "urn:altinn:orgNumber": "123456789", "pid": "12247918309"}), auth.Caller{Identity: ssn}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			changes := map[string]any{"scope": nil} // so that the callers can be compared
+			maps.Copy(changes, test.changes)
+			got, err := call(i.verifier(), i.tokenWith("rsa", changes))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != test.want {
+				t.Errorf("Caller = %+v, want %+v", got, test.want)
+			}
+			if got.Name() != test.called || got.IsOwner() != (test.want.Org != "") {
+				t.Errorf("Name %q, IsOwner %v", got.Name(), got.IsOwner())
+			}
+		})
+	}
+}
+
+func TestEveryMethodInTheListVerifies(t *testing.T) {
+	i := newIssuer(t)
+	i.published["p384"], i.published["p521"] = ecKey(elliptic.P384()), ecKey(elliptic.P521())
+	v := i.verifier()
+	for method, kid := range map[jwt.SigningMethod]string{
+		jwt.SigningMethodRS256: "rsa", jwt.SigningMethodRS384: "rsa", jwt.SigningMethodRS512: "rsa", jwt.SigningMethodPS256: "rsa",
+		jwt.SigningMethodPS384: "rsa", jwt.SigningMethodPS512: "rsa", jwt.SigningMethodES256: "ec", jwt.SigningMethodES384: "p384", jwt.SigningMethodES512: "p521",
+	} {
+		if _, err := call(v, sign(t, method, map[string]any{"kid": kid}, i.published[kid], i.claims(nil))); err != nil {
+			t.Errorf("%s: %v", method.Alg(), err)
+		}
+	}
+}
+
+func TestAuthorizationHeader(t *testing.T) {
+	i := newIssuer(t)
+	v, token := i.verifier(), i.token("ec")
+	for _, test := range []struct {
+		name   string
+		values []string
+		code   string
+	}{
+		{"as usual", []string{"Bearer " + token}, ""},
+		{"scheme in lower case", []string{"bearer " + token}, ""},
+		{"two spaces", []string{"BEARER  " + token}, ""},
+		{"none", nil, "token-missing"},
+		{"empty", []string{""}, "token-missing"},
+		{"scheme only", []string{"Bearer "}, "token-missing"},
+		{"another scheme", []string{"Basic bmF2Om5hdg=="}, "token-missing"},
+		{"token only", []string{token}, "token-missing"},
+		{"twice", []string{"Bearer " + token, "Bearer " + token}, "token-invalid"},
+		{"twice, joined by the gateway", []string{"Bearer " + token + ",Bearer " + token}, "token-invalid"},
+		{"something after it", []string{"Bearer " + token + " x"}, "token-invalid"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/?access_token="+token, nil)
+			if test.values != nil {
+				r.Header["Authorization"] = test.values
+			}
+			_, err := v.Caller(r)
+			if codeOf(err) != test.code {
+				t.Fatalf("Caller = %v, want the code %q", err, test.code)
+			}
+			if err != nil && (!fault.Is(err, fault.Unauthenticated) || strings.Contains(err.Error(), token)) {
+				t.Errorf("%v, want fault.Unauthenticated without the token", err)
+			}
+		})
+	}
+}
+
+func TestWithoutAnAudienceConfiguredAnyWillDo(t *testing.T) {
+	i := newIssuer(t)
+	v, err := auth.New(auth.Config{Issuer: issuerName, Read: i.read, Now: func() time.Time { return i.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, aud := range []any{nil, "whatever"} {
+		if _, err := call(v, i.tokenWith("ec", map[string]any{"aud": aud})); err != nil {
+			t.Errorf("aud %v: %v", aud, err)
+		}
+	}
+}
+
+func TestOpenNamesWhatIsWrongWithTheEnvironment(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		env  map[string]string
+		want string // in the error; "" means none
+	}{
+		{"all", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "https://issuer.test/jwks", "TOKEN_AUDIENCE": "y"}, ""},
+		{"file", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "/var/task/jwks.json"}, ""},
+		{"nothing", nil, "TOKEN_ISSUER, TOKEN_JWKS"},
+		{"no URL of a kind we fetch", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "ftp://issuer.test/jwks"}, "TOKEN_JWKS must be an https URL"},
+		{"keys in the clear", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://issuer.test/jwks"}, "TOKEN_JWKS must be an https URL"},
+		{"keys in the clear, locally", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://host.docker.internal/jwks", "AWS_ENDPOINT_URL": "http://localhost:4566"}, ""},
+		{"keys on this machine", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://127.0.0.1:1/jwks"}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			env := coldstart.FromMap(test.env)
+			auth.Open(env)
+			err := env.Err()
+			if (test.want == "") != (err == nil) || (err != nil && !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("Err = %v, want %q in it", err, test.want)
+			}
+		})
+	}
+}
+
+// The callers that other packages' tests pretend to be go the same way as real ones.
+func TestTestCallers(t *testing.T) {
+	v := authtest.Verifier()
+	ola := party.Identity{Kind: party.UserName, Value: "ola"}
+	for header, want := range map[string]auth.Caller{
+		authtest.Owner("nav"):  {Org: "nav"},
+		authtest.User("50012"): {UserID: "1001", PartyID: "50012"},
+		authtest.Person(ola):   {Identity: ola},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", header)
+		c, err := v.Caller(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Org != want.Org || c.UserID != want.UserID || c.PartyID != want.PartyID || c.Identity != want.Identity {
+			t.Errorf("Caller = %+v, want %+v", c, want)
+		}
+		if c.MayRead() != nil || c.MayWrite() != nil {
+			t.Errorf("%+v lacks a scope", c)
+		}
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Authorization", authtest.Owner("nav", "altinn:serviceowner/instances.read"))
+	if c, err := v.Caller(r); err != nil || c.MayRead() != nil || c.MayWrite() == nil {
+		t.Errorf("Caller = %+v, %v; want one who may read only", c, err)
+	}
+}

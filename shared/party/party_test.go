@@ -1,0 +1,74 @@
+package party_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"altinn.no/instanceapi/shared/party"
+)
+
+func TestWellFormed(t *testing.T) {
+	for _, test := range []struct {
+		kind  party.Kind
+		value string
+		want  bool
+	}{
+		{party.SSN, "12247918309", true},
+		{party.SSN, "1224791830", false},
+		{party.SSN, "122479183090", false},
+		{party.SSN, "1224791830x", false},
+		{party.SSN, "12247x18309", false},
+		{party.SSN, "12247918309\n", false},
+		{party.SSN, "١٢٣٤٥٦٧٨٩٠١", false},
+		{party.OrganizationNumber, "123456789", true},
+		{party.OrganizationNumber, "12345678", false},
+		{party.OrganizationNumber, "1234-6789", false},
+		{party.OrganizationNumber, "", false},
+		{party.UserName, "ola.nordmann-1_x@example.no", true},
+		{party.UserName, "bjørn.ÅSEN", true},
+		{party.UserName, strings.Repeat("å", 64), true},
+		{party.UserName, strings.Repeat("å", 65), false},
+		{party.UserName, "", false},
+		{party.UserName, "ola nordmann", false},
+		{party.UserName, "ola#1", false},
+		{party.UserName, "ola\xff", false},
+		{party.UserName, "olé", false},
+		{"pid", "12247918309", false},
+		{"", "", false},
+	} {
+		if got := (party.Identity{Kind: test.kind, Value: test.value}).WellFormed(); got != test.want {
+			t.Errorf("%s %q: WellFormed = %v, want %v", test.kind, test.value, got, test.want)
+		}
+	}
+}
+
+func TestDigest(t *testing.T) {
+	key, other := []byte("the key of the digests in this test"), []byte("another key of the digests in tests")
+	ssn := party.Identity{Kind: party.SSN, Value: "12247918309"}
+	digest := ssn.Digest(key)
+	if len(digest) != 64 || digest != ssn.Digest(key) {
+		t.Errorf("Digest = %q, want the same 64 characters each time", digest)
+	}
+	for what, different := range map[string]string{
+		"another key":   ssn.Digest(other),
+		"another kind":  party.Identity{Kind: party.UserName, Value: ssn.Value}.Digest(key),
+		"another value": party.Identity{Kind: party.SSN, Value: "12247918317"}.Digest(key),
+	} {
+		if different == digest {
+			t.Errorf("%s gave the same digest", what)
+		}
+	}
+}
+
+func TestAnIdentityIsNeverPrinted(t *testing.T) {
+	ssn := party.Identity{Kind: party.SSN, Value: "12247918309"}
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "identity", ssn)
+	text := log.String() + fmt.Sprintf("%v %+v %#v %s %q %v", ssn, ssn, ssn, ssn, ssn, struct{ Who party.Identity }{ssn})
+	if strings.Contains(text, ssn.Value) {
+		t.Errorf("printed as %s", text)
+	}
+}

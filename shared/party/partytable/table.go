@@ -1,0 +1,236 @@
+// Package partytable provides the register of parties in DynamoDB: which number, the instanceOwnerId, an official
+// identity has. A number is assigned once and never changes. The identity itself is not stored, only its keyed digest.
+//
+// The table has these items, by PK:
+//
+//	ID#<digest>      the number of an identity: owner      Find
+//	OWNER#<number>   that a number is assigned: digest     Exists
+//	COUNTER          the last number taken: last
+//
+// The first two are written together or not at all.
+package partytable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/coldstart/dynamo"
+	"altinn.no/instanceapi/shared/party"
+)
+
+const (
+	attrKey    = "PK"
+	attrOwner  = "owner"
+	attrDigest = "digest"
+	attrLast   = "last"
+
+	identityPrefix = "ID#"
+	ownerPrefix    = "OWNER#"
+	counter        = "COUNTER"
+
+	beforeFirst = "50000"               // the number before the first
+	minKey      = 32                    // characters of the digest's key
+	attempts    = 8                     // of one assignment, while others get in between
+	pause       = 20 * time.Millisecond // the mean between them
+	maxKnown    = 4096                  // identities remembered in the process
+)
+
+// Table is the table Parties. It is safe for concurrent use.
+type Table struct {
+	client *dynamodb.Client
+	name   string
+	key    []byte
+
+	mu    sync.Mutex
+	known map[string]string // number by digest: assigned for good, so once read is enough
+}
+
+// Open returns the table that PARTIES_TABLE names. IDENTITY_KEY is the key of the digests, 32 characters or more:
+// another key makes strangers of everybody.
+func Open(env *coldstart.Env) *Table {
+	key := env.String("IDENTITY_KEY")
+	if key != "" && len(key) < minKey {
+		env.Reject("IDENTITY_KEY", fmt.Sprintf("must have %d characters or more", minKey))
+	}
+	t := &Table{client: dynamo.Client(env), name: env.String("PARTIES_TABLE"), key: []byte(key)}
+	env.Warm("dynamodb", func(ctx context.Context) error {
+		_, err := t.get(ctx, "WARM-UP")
+		return err
+	})
+	return t
+}
+
+// New returns the table with the name given, whose digests are made with key.
+func New(client *dynamodb.Client, name string, key []byte) (*Table, error) {
+	if len(key) < minKey {
+		return nil, fmt.Errorf("the key of the party register must have %d characters or more", minKey)
+	}
+	return &Table{client: client, name: name, key: key}, nil
+}
+
+// Find returns the number of the identity, as of all answered assignments, and whether it has one.
+func (t *Table) Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error) {
+	if !identity.WellFormed() {
+		return "", false, nil
+	}
+	return t.find(ctx, identity.Digest(t.key))
+}
+
+// Exists reports whether the number is assigned to anybody. Anything else than a number is not.
+func (t *Table) Exists(ctx context.Context, instanceOwnerID string) (bool, error) {
+	if !isNumber(instanceOwnerID) {
+		return false, nil
+	}
+	item, err := t.get(ctx, ownerPrefix+instanceOwnerID)
+	return item != nil, err
+}
+
+// FindOrAssign returns the number of the identity, assigning the next one when it has none. Two calls at once return
+// the same number, and so does a call that is made again because the first one's outcome is not known. Numbers can be
+// skipped; none is ever given twice.
+func (t *Table) FindOrAssign(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error) {
+	if !identity.WellFormed() {
+		return "", errors.New("party register: the identity is not well-formed")
+	}
+	digest, number := identity.Digest(t.key), ""
+	for range attempts {
+		if found, ok, err := t.find(ctx, digest); ok || err != nil {
+			return found, err
+		}
+		if number == "" {
+			if number, err = t.nextNumber(ctx); err != nil {
+				return "", err
+			}
+		}
+		err = t.assign(ctx, digest, number)
+		var cancelled *types.TransactionCanceledException
+		switch {
+		case err == nil:
+			t.remember(digest, number)
+			return number, nil
+		case !errors.As(err, &cancelled):
+			return "", fmt.Errorf("assign a party its number: %w", err)
+		case failed(cancelled, 0): // somebody was first: the next look finds their number
+			continue
+		case failed(cancelled, 1): // only after the counter was restored from an older state
+			number = ""
+		}
+		if err := sleep(ctx, rand.N(2*pause)); err != nil {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("assign a party its number: given up after %d attempts: %w", attempts, err)
+}
+
+func (t *Table) find(ctx context.Context, digest string) (number string, found bool, err error) {
+	t.mu.Lock()
+	number, found = t.known[digest]
+	t.mu.Unlock()
+	if found {
+		return number, true, nil
+	}
+	item, err := t.get(ctx, identityPrefix+digest)
+	if err != nil || item == nil {
+		return "", false, err
+	}
+	owner, ok := item[attrOwner].(*types.AttributeValueMemberS)
+	if !ok {
+		return "", false, errors.New("party register: an identity without its number")
+	}
+	t.remember(digest, owner.Value)
+	return owner.Value, true, nil
+}
+
+// remember keeps what can be read again at any time, so it forgets everything when it has become much.
+func (t *Table) remember(digest, number string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.known == nil || len(t.known) >= maxKnown {
+		t.known = make(map[string]string)
+	}
+	t.known[digest] = number
+}
+
+func (t *Table) get(ctx context.Context, key string) (map[string]types.AttributeValue, error) {
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.name, Key: item(key, "", ""), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("party register: %w", err)
+	}
+	return out.Item, nil
+}
+
+// nextNumber takes the next number. One whose answer was lost is skipped.
+func (t *Table) nextNumber(ctx context.Context) (string, error) {
+	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: item(counter, "", ""),
+		UpdateExpression:         aws.String("SET #last = if_not_exists(#last, :start) + :one"),
+		ExpressionAttributeNames: map[string]string{"#last": attrLast},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":start": &types.AttributeValueMemberN{Value: beforeFirst},
+			":one":   &types.AttributeValueMemberN{Value: "1"},
+		},
+		ReturnValues: types.ReturnValueUpdatedNew,
+	})
+	if err != nil {
+		return "", fmt.Errorf("take a party number: %w", err)
+	}
+	last, ok := out.Attributes[attrLast].(*types.AttributeValueMemberN)
+	if !ok || !isNumber(last.Value) {
+		return "", errors.New("take a party number: the counter is not a whole number")
+	}
+	return last.Value, nil
+}
+
+// assign writes both items, if neither is there. The SDK sends the same request token with every attempt, so that one
+// whose answer was lost does not fail on its own effect.
+func (t *Table) assign(ctx context.Context, digest, number string) error {
+	absent := aws.String("attribute_not_exists(" + attrKey + ")")
+	_, err := t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
+		TransactItems: []types.TransactWriteItem{
+			{Put: &types.Put{TableName: &t.name, Item: item(identityPrefix+digest, attrOwner, number), ConditionExpression: absent}},
+			{Put: &types.Put{TableName: &t.name, Item: item(ownerPrefix+number, attrDigest, digest), ConditionExpression: absent}},
+		},
+	})
+	return err
+}
+
+// failed reports whether the n-th condition of the transaction did not hold.
+func failed(cancelled *types.TransactionCanceledException, n int) bool {
+	return n < len(cancelled.CancellationReasons) &&
+		aws.ToString(cancelled.CancellationReasons[n].Code) == "ConditionalCheckFailed"
+}
+
+// item returns an item, or just its key when it has no further attribute.
+func item(key, attribute, value string) map[string]types.AttributeValue {
+	attributes := map[string]types.AttributeValue{attrKey: &types.AttributeValueMemberS{Value: key}}
+	if attribute != "" {
+		attributes[attribute] = &types.AttributeValueMemberS{Value: value}
+	}
+	return attributes
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// isNumber reports whether text matches [1-9][0-9]{0,17}.
+func isNumber(text string) bool {
+	return 1 <= len(text) && len(text) <= 18 && text[0] != '0' && strings.Trim(text, "0123456789") == ""
+}
