@@ -1,0 +1,183 @@
+// Package application provides the registered application: its data types, its workflow, and the rules that a
+// registration must keep. It is pure: it stores nothing and calls nobody.
+package application
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"altinn.no/instanceapi/shared/fault"
+)
+
+// Application is a registered application, as its owner reads and writes it.
+type Application struct {
+	ID                   string            `json:"id"`  // "nav/app2018"
+	Org                  string            `json:"org"` // "nav"
+	Title                map[string]string `json:"title,omitempty"`
+	DataTypes            []DataType        `json:"dataTypes"`            // never null; empty: any formId is taken, unchecked
+	Workflow             Workflow          `json:"workflow"`             // DefaultWorkflow when the owner named none
+	CheckIdentityNumbers bool              `json:"checkIdentityNumbers"` // enforce check digits of ssn and organizationNumber
+	IndexShards          int               `json:"indexShards"`          // index partitions a step is spread over; at least 1
+
+	Version int64 `json:"-"` // counts the writes of this document, from 1
+}
+
+// DataType says what a data element of one formId may be.
+type DataType struct {
+	FormID              string          `json:"formId"`
+	AllowedContentTypes []string        `json:"allowedContentTypes,omitempty"` // media types or ranges; empty: any
+	MaxSize             int64           `json:"maxSize,omitempty"`             // bytes; 0: no limit of its own
+	MinCount            int             `json:"minCount"`                      // elements an instance must have when its data is validated
+	MaxCount            int             `json:"maxCount"`                      // elements an instance may have; 0: no limit
+	Schema              json.RawMessage `json:"schema,omitempty"`              // a JSON Schema object
+}
+
+// ErrStale is returned by a register's Put when the stored version is not the one named.
+var ErrStale = errors.New("the application has another version")
+
+// Limits of a registration.
+const (
+	MaxDataTypes   = 100
+	MaxIndexShards = 64
+	MaxSchemaBytes = 256 << 10
+)
+
+// reservedOrgs are first path segments of the platform. As an org they would make an Application API path that
+// could be mistaken for one of the Storage API.
+var reservedOrgs = []string{"storage", "platform", "instances", "applications", "authentication", "register", "events", "api"}
+
+// ValidOrg reports whether org can be an application owner: 2 to 31 characters, lower-case letters, digits and
+// hyphens, a letter first, and not a reserved word.
+func ValidOrg(org string) bool {
+	return named(org, 2, 31, lower, "-") && !slices.Contains(reservedOrgs, org)
+}
+
+// ValidID reports whether org/app can be an application.
+func ValidID(org, app string) bool { return ValidOrg(org) && named(app, 2, 60, lower, "-") }
+
+// SplitID returns the org and the app of an application id, or false when it is not one.
+func SplitID(id string) (org, app string, ok bool) {
+	org, app, ok = strings.Cut(id, "/")
+	return org, app, ok && ValidID(org, app)
+}
+
+// The letters that names begin with.
+const (
+	lower = "abcdefghijklmnopqrstuvwxyz"
+	upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
+// named reports whether s has min to max characters: a letter first, then letters, digits and those of others. It
+// is plain code because regular expressions are compiled at every cold start.
+func named(s string, min, max int, letters, others string) bool {
+	if len(s) < min || len(s) > max || !strings.Contains(letters, s[:1]) {
+		return false
+	}
+	return strings.Trim(s, letters+"0123456789"+others) == ""
+}
+
+func validFormID(id string) bool { return named(id, 1, 64, lower+upper, "_.-") }
+
+// DataType returns the rules for a formId. An application that names no data types takes any formId without rules.
+func (a *Application) DataType(formID string) (DataType, bool) {
+	if len(a.DataTypes) == 0 {
+		return DataType{FormID: formID}, validFormID(formID)
+	}
+	for _, t := range a.DataTypes {
+		if t.FormID == formID {
+			return t, true
+		}
+	}
+	return DataType{}, false
+}
+
+// formIDs lists the declared formIds, for an error that says what would have been right.
+func (a *Application) formIDs() string {
+	names := make([]string, 0, len(a.DataTypes))
+	for _, t := range a.DataTypes {
+		names = append(names, t.FormID)
+	}
+	return strings.Join(names, ", ")
+}
+
+// CheckUpload returns the fault for bytes that the application does not take under formID: an undeclared formId is
+// Invalid, a content type that is not allowed UnsupportedType, too many bytes TooLarge, none at all Invalid.
+func (a *Application) CheckUpload(formID, contentType string, size int64) error {
+	t, declared := a.DataType(formID)
+	switch {
+	case !declared && len(a.DataTypes) == 0:
+		return fault.New(fault.Invalid, "form-id-invalid", "formId must be a letter followed by up to 63 letters, digits and _ . -")
+	case !declared:
+		return fault.New(fault.Invalid, "form-id-unknown", "The application %s has no data type with this formId. It has: %s.", a.ID, a.formIDs())
+	case !ValidContentType(contentType):
+		return fault.New(fault.UnsupportedType, "content-type-invalid", "Send a Content-Type that says what the data is, such as application/xml.")
+	case len(t.AllowedContentTypes) > 0 && !AllowsContentType(t.AllowedContentTypes, contentType):
+		return fault.New(fault.UnsupportedType, "content-type-not-allowed", "formId %q takes: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
+	case t.MaxSize > 0 && size > t.MaxSize:
+		return fault.New(fault.TooLarge, "data-too-large", "formId %q takes at most %d bytes.", formID, t.MaxSize)
+	case size == 0:
+		return fault.New(fault.Invalid, "data-empty", "The data element has no bytes; send its content as the body.")
+	}
+	return nil
+}
+
+// Complete fills in what the owner may leave out: the default workflow, one shard, empty lists.
+func (a *Application) Complete() {
+	if len(a.Workflow.Steps) == 0 && len(a.Workflow.Transitions) == 0 {
+		a.Workflow = DefaultWorkflow()
+	}
+	if a.IndexShards == 0 {
+		a.IndexShards = 1
+	}
+	if a.DataTypes == nil {
+		a.DataTypes = []DataType{}
+	}
+}
+
+// Check returns an Invalid fault, code "application-invalid", with one issue for each rule that the registration
+// breaks; nil when it keeps them all. Call Complete first.
+func (a *Application) Check() error {
+	var c checker
+	for language, text := range a.Title {
+		c.that(len(language) >= 2 && len(language) <= 8 && len(text) <= 1000, "/title", "a title is at most 1000 bytes under a language code such as nb")
+	}
+	c.that(a.IndexShards >= 1 && a.IndexShards <= MaxIndexShards, "/indexShards", "must be 1 to %d", MaxIndexShards)
+	c.that(len(a.DataTypes) <= MaxDataTypes, "/dataTypes", "at most %d data types", MaxDataTypes)
+	seen := map[string]bool{}
+	for n, t := range a.DataTypes {
+		at := fmt.Sprintf("/dataTypes/%d", n)
+		c.that(validFormID(t.FormID), at+"/formId", "must be a letter followed by up to 63 letters, digits and _ . -")
+		c.that(!seen[t.FormID], at+"/formId", "is declared twice")
+		seen[t.FormID] = true
+		c.that(t.MaxSize >= 0, at+"/maxSize", "must not be negative (bytes; 0: no limit)")
+		c.that(t.MinCount >= 0, at+"/minCount", "must not be negative")
+		c.that(t.MaxCount >= 0, at+"/maxCount", "must not be negative (0: no limit)")
+		c.that(t.MaxCount == 0 || t.MinCount <= t.MaxCount, at+"/minCount", "must not exceed maxCount")
+		for m, contentType := range t.AllowedContentTypes {
+			c.that(ValidContentType(contentType), fmt.Sprintf("%s/allowedContentTypes/%d", at, m), "must be a media type such as application/xml, or a range such as */*")
+		}
+		c.that(len(t.Schema) <= MaxSchemaBytes, at+"/schema", "at most %d bytes", MaxSchemaBytes)
+		c.that(len(t.Schema) == 0 || t.Schema[0] == '{', at+"/schema", "must be a JSON Schema object")
+	}
+	a.Workflow.check(&c)
+	if len(c.issues) == 0 {
+		return nil
+	}
+	f := fault.New(fault.Invalid, "application-invalid", "The registration breaks %d rules; see issues.", len(c.issues))
+	f.Issues = c.issues
+	return f
+}
+
+// checker gathers the rules that do not hold.
+type checker struct{ issues []fault.Issue }
+
+func (c *checker) that(holds bool, field, rule string, args ...any) {
+	if !holds {
+		c.issues = append(c.issues, fault.Issue{
+			Severity: fault.SeverityError, Code: "InvalidRegistration", Field: field, Description: fmt.Sprintf(rule, args...),
+		})
+	}
+}
