@@ -1,0 +1,107 @@
+package blobhttp
+
+import (
+	"mime"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestFileName(t *testing.T) {
+	for _, test := range []struct{ name, header, want string }{
+		{"none", "", ""},
+		{"no name", "attachment", ""},
+		{"token", "attachment; filename=skjema.xml", "skjema.xml"},
+		{"quoted", `attachment; filename="min fil.pdf"`, "min fil.pdf"},
+		{"case", `Attachment; FileName="a.pdf"`, "a.pdf"},
+		{"form data", `form-data; name="x"; filename="a.pdf"`, "a.pdf"},
+		{"UTF-8", `attachment; filename*=UTF-8''s%C3%B8knad%20%C3%A5r.pdf`, "søknad år.pdf"},
+		{"UTF-8 with language", `attachment; filename*=utf-8'nb'%C3%A6.pdf`, "æ.pdf"},
+		{"extended preferred", `attachment; filename="soknad.pdf"; filename*=UTF-8''s%C3%B8knad.pdf`, "søknad.pdf"},
+		{"extended preferred, first", `attachment; filename*=UTF-8''s%C3%B8knad.pdf; filename="soknad.pdf"`, "søknad.pdf"},
+		{"extended in an unknown charset", `attachment; filename="soknad.pdf"; filename*=koi8-r''%C1`, "soknad.pdf"},
+		{"extended decoded once", `attachment; filename*=UTF-8''100%2525.pdf`, "100%25.pdf"},
+		{"raw UTF-8", `attachment; filename="søknad.pdf"`, "søknad.pdf"},
+		{"raw UTF-8 read as Latin-1", "attachment; filename=\"s\u00c3\u00b8knad.pdf\"", "søknad.pdf"},
+		{"Latin-1 letters that are not UTF-8", "attachment; filename=\"s\u00f8knad.pdf\"", "søknad.pdf"},
+		{"percent-encoded", `attachment; filename="s%C3%B8knad%20%C3%A5r.pdf"`, "søknad år.pdf"},
+		{"percent sign", `attachment; filename="100 %.pdf"`, "100 %.pdf"},
+		{"percent-encoded Latin-1", `attachment; filename="s%F8knad.pdf"`, "s%F8knad.pdf"},
+		{"escaped quotes", `attachment; filename="den \"store\".pdf"`, `den "store".pdf`},
+		{"unquoted with spaces", `attachment; filename=min fil.pdf; size=3`, "min fil.pdf"},
+		{"unquoted UTF-8", `attachment; filename=søknad.pdf`, "søknad.pdf"},
+		{"extended not fully encoded", `attachment; filename="x.pdf"; filename*=UTF-8''s%C3%B8knad (1).pdf`, "søknad (1).pdf"},
+		{"without a type", `filename="a.pdf"`, "a.pdf"},
+		{"not closed", `attachment; filename="a.pdf`, "a.pdf"},
+		{"other parameter", `attachment; x-filename=a.pdf`, ""},
+		{"path", `attachment; filename="/etc/passwd"`, "passwd"},
+		{"path up", `attachment; filename="../../a.pdf"`, "a.pdf"},
+		{"encoded path", `attachment; filename*=UTF-8''..%2F..%2Fa.pdf`, "a.pdf"},
+		{"windows path", `attachment; filename="C:\Users\kari\a.pdf"`, "a.pdf"},
+		{"only path", `attachment; filename="../.."`, ""},
+		{"dots", `attachment; filename=".."`, ""},
+		{"trailing dots", `attachment; filename="a.pdf. ."`, "a.pdf"},
+		{"hidden file", `attachment; filename=".profile"`, ".profile"},
+		{"line break", `attachment; filename*=UTF-8''a%0D%0AX-Evil%3A%20b.pdf`, "aX-Evil: b.pdf"},
+		{"nul", `attachment; filename*=UTF-8''a.exe%00.pdf`, "a.exe.pdf"},
+		{"right to left", `attachment; filename*=UTF-8''a%E2%80%AEfdp.exe`, "afdp.exe"},
+		{"zero width", `attachment; filename*=UTF-8''a%E2%80%8B%EF%BB%BF.pdf`, "a.pdf"},
+		{"not UTF-8", `attachment; filename*=UTF-8''a%FF.pdf`, "a_.pdf"},
+		{"long", `attachment; filename="` + strings.Repeat("x", 300) + `.pdf"`, strings.Repeat("x", 146) + ".pdf"},
+		{"long, of two bytes each", `attachment; filename*=UTF-8''` + strings.Repeat("%C3%B8", 100) + `.docx`, strings.Repeat("ø", 72) + ".docx"},
+		{"long extension", `attachment; filename="a.` + strings.Repeat("x", 300) + `"`, "a." + strings.Repeat("x", 148)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := FileName(test.header); got != test.want {
+				t.Errorf("FileName(%q) = %q, want %q", test.header, got, test.want)
+			}
+		})
+	}
+}
+
+func TestDisposition(t *testing.T) {
+	for _, test := range []struct{ name, want string }{
+		{"", "attachment"},
+		{"..", "attachment"},
+		{"a.pdf", `attachment; filename="a.pdf"; filename*=UTF-8''a.pdf`},
+		{"min fil.pdf", `attachment; filename="min fil.pdf"; filename*=UTF-8''min%20fil.pdf`},
+		{"søknad.pdf", `attachment; filename="s_knad.pdf"; filename*=UTF-8''s%C3%B8knad.pdf`},
+		{`a"; filename="b.exe`, `attachment; filename="a_; filename=_b.exe"; filename*=UTF-8''a%22%3B%20filename%3D%22b.exe`},
+		{"a\r\nX-Evil: b", `attachment; filename="aX-Evil: b"; filename*=UTF-8''aX-Evil%3A%20b`},
+		{"../x/a.pdf", `attachment; filename="a.pdf"; filename*=UTF-8''a.pdf`},
+		{"a\u202efdp.exe", `attachment; filename="afdp.exe"; filename*=UTF-8''afdp.exe`},
+		{"100%25.pdf", `attachment; filename="100_25.pdf"; filename*=UTF-8''100%2525.pdf`},
+		{"日本.pdf", `attachment; filename="__.pdf"; filename*=UTF-8''%E6%97%A5%E6%9C%AC.pdf`},
+	} {
+		if got := disposition(test.name); got != test.want {
+			t.Errorf("disposition(%q)\n got %s\nwant %s", test.name, got, test.want)
+		}
+	}
+}
+
+// Whatever a client calls a file, the header we send is one well-formed line, and names the file that we stored.
+func FuzzFileName(f *testing.F) {
+	for _, seed := range []string{
+		`attachment; filename="a.pdf"`, `attachment; filename*=UTF-8''s%C3%B8knad.pdf`, `a; filename=" "`, "filename=\xff", `x; filename*0="a"; filename*1=b`,
+		"attachment; filename=\"s\u00c3\u00b8.pdf\"", `filename="` + strings.Repeat("ø", 200),
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		name := FileName(header)
+		if len(name) > maxNameBytes || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\\r\n\x00\u202e") || safeName(name) != name {
+			t.Fatalf("FileName(%q) = %q", header, name)
+		}
+		sent := disposition(name)
+		if strings.ContainsFunc(sent, func(c rune) bool { return c < ' ' || c > '~' }) {
+			t.Fatalf("disposition(%q) = %q", name, sent)
+		}
+		kind, params, err := mime.ParseMediaType(sent)
+		if err != nil || kind != "attachment" || params["filename"] != name {
+			t.Fatalf("disposition(%q) = %q reads as %q, %v", name, sent, params["filename"], err)
+		}
+		if again := FileName(sent); again != name {
+			t.Fatalf("FileName(%q) = %q, want %q", sent, again, name)
+		}
+	})
+}

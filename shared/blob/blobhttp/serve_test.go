@@ -1,0 +1,233 @@
+package blobhttp
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobtest"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+)
+
+const revision = "0191f3a0-0000-7000-8000-000000000001"
+
+// stored returns a store with body in it, and the content that describes it.
+func stored(t *testing.T, body string) (*blobtest.Memory, Content) {
+	t.Helper()
+	store := &blobtest.Memory{}
+	key := blob.KeyOf("nav/app2018", "instance", "data", revision)
+	info, err := store.Put(t.Context(), key, "application/pdf", []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store, Content{Key: key, FileName: "søknad.pdf", ContentType: "text/html; Charset=UTF-8", SHA256: info.SHA256, Size: info.Size}
+}
+
+// serve returns the answer to a request with these headers ("Name: value"), as a client of a handler would see it, how often bytes
+// were about to be sent, and what ServeContent reported.
+func serve(t *testing.T, method string, content Content, get GetFunc, headers ...string) (resp *http.Response, logged int, sent bool) {
+	t.Helper()
+	r := httptest.NewRequest(method, "/", nil)
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Add(name, value)
+	}
+	w := httptest.NewRecorder()
+	httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) (err error) {
+		sent, err = ServeContent(w, r, content, get, func() error { logged++; return nil })
+		return err
+	}).ServeHTTP(w, r)
+	return w.Result(), logged, sent
+}
+
+func TestServeContent(t *testing.T) {
+	const all = "0123456789"
+	etag := `"` + revision + `"`
+	for _, test := range []struct {
+		name    string
+		method  string
+		headers []string
+		status  int
+		body    string // "" also for an error, whose body is a problem
+		rng     string // Content-Range
+		sent    bool
+	}{
+		{"whole", "GET", nil, 200, all, "", true},
+		{"head", "HEAD", nil, 200, "", "", false},
+		{"head ignores range", "HEAD", []string{"Range: bytes=0-3"}, 200, "", "", false},
+		{"first bytes", "GET", []string{"Range: bytes=0-3"}, 206, "0123", "bytes 0-3/10", true},
+		{"one byte", "GET", []string{"Range: bytes=9-9"}, 206, "9", "bytes 9-9/10", true},
+		{"from", "GET", []string{"Range: bytes=7-"}, 206, "789", "bytes 7-9/10", true},
+		{"past the end", "GET", []string{"Range: bytes=7-99999999999999999999"}, 206, "789", "bytes 7-9/10", true},
+		{"suffix", "GET", []string{"Range: bytes=-2"}, 206, "89", "bytes 8-9/10", true},
+		{"long suffix", "GET", []string{"Range: bytes=-20"}, 206, all, "bytes 0-9/10", true},
+		{"unit in capitals", "GET", []string{"Range: Bytes=0-3"}, 206, "0123", "bytes 0-3/10", true},
+		{"unsatisfiable", "GET", []string{"Range: bytes=10-"}, 416, "", "bytes */10", false},
+		{"unsatisfiable suffix", "GET", []string{"Range: bytes=-0"}, 416, "", "bytes */10", false},
+		{"two ranges", "GET", []string{"Range: bytes=0-1,4-5"}, 200, all, "", true},
+		{"other unit", "GET", []string{"Range: items=0-1"}, 200, all, "", true},
+		{"malformed", "GET", []string{"Range: bytes=a-b"}, 200, all, "", true},
+		{"backwards", "GET", []string{"Range: bytes=5-4"}, 200, all, "", true},
+		{"signed", "GET", []string{"Range: bytes=+1-4"}, 200, all, "", true},
+		{"if-range holds", "GET", []string{"Range: bytes=0-3", "If-Range: " + etag}, 206, "0123", "bytes 0-3/10", true},
+		{"if-range of another revision", "GET", []string{"Range: bytes=0-3", `If-Range: "x"`}, 200, all, "", true},
+		{"if-range weak", "GET", []string{"Range: bytes=0-3", "If-Range: W/" + etag}, 200, all, "", true},
+		{"if-range date", "GET", []string{"Range: bytes=0-3", "If-Range: Sat, 29 Oct 1994 19:43:31 GMT"}, 200, all, "", true},
+		{"not modified", "GET", []string{"If-None-Match: " + etag}, 304, "", "", false},
+		{"not modified, weak in a list", "GET", []string{`If-None-Match: "x", W/` + etag}, 304, "", "", false},
+		{"not modified, before range", "GET", []string{"If-None-Match: " + etag, "Range: bytes=10-"}, 304, "", "", false},
+		{"head not modified", "HEAD", []string{"If-None-Match: *"}, 304, "", "", false},
+		{"modified", "GET", []string{`If-None-Match: "x"`}, 200, all, "", true},
+		{"matches", "GET", []string{"If-Match: " + etag}, 200, all, "", true},
+		{"stale", "GET", []string{`If-Match: "x"`}, 412, "", "", false},
+		{"stale before not modified", "GET", []string{`If-Match: "x"`, "If-None-Match: " + etag}, 412, "", "", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store, content := stored(t, all)
+			gets := 0
+			store.Hook = func(c blobtest.Call) error { gets++; return nil }
+			resp, logged, sent := serve(t, test.method, content, store.Get, test.headers...)
+			body, _ := io.ReadAll(resp.Body)
+			if resp.StatusCode != test.status {
+				t.Fatalf("status %d, want %d: %s", resp.StatusCode, test.status, body)
+			}
+			if got := resp.Header.Get("Content-Range"); got != test.rng {
+				t.Errorf("Content-Range %q, want %q", got, test.rng)
+			}
+			if sent != test.sent || (logged == 1) != test.sent || logged > 1 {
+				t.Errorf("sent %v, logged %d times, want %v", sent, logged, test.sent)
+			}
+			if (gets > 0) != test.sent {
+				t.Errorf("the store was asked: %v, want %v", gets > 0, test.sent)
+			}
+			if test.status >= 400 {
+				if got := resp.Header.Get("Content-Type"); got != "application/problem+json" || resp.Header.Get("ETag") != "" {
+					t.Errorf("a problem with Content-Type %q and ETag %q", got, resp.Header.Get("ETag"))
+				}
+				return
+			}
+			if string(body) != test.body {
+				t.Errorf("body %q, want %q", body, test.body)
+			}
+			if got := resp.Header.Get("ETag"); got != etag {
+				t.Errorf("ETag %s, want %s", got, etag)
+			}
+		})
+	}
+}
+
+func TestServeContentHeaders(t *testing.T) {
+	sum := sha256.Sum256([]byte("<script>"))
+	want := map[string]string{
+		"Content-Type":            "text/html; Charset=UTF-8", // to the letter
+		"Content-Length":          "8",
+		"Content-Disposition":     `attachment; filename="s_knad.pdf"; filename*=UTF-8''s%C3%B8knad.pdf`,
+		"X-Content-Type-Options":  "nosniff",
+		"Content-Security-Policy": "default-src 'none'; sandbox",
+		"Repr-Digest":             "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":",
+		"Accept-Ranges":           "bytes",
+		"Cache-Control":           "no-store",
+		"Etag":                    `"` + revision + `"`,
+	}
+	store, content := stored(t, "<script>")
+	for _, method := range []string{"GET", "HEAD"} {
+		resp, _, _ := serve(t, method, content, store.Get)
+		for name, value := range want {
+			if got := resp.Header.Get(name); got != value {
+				t.Errorf("%s: %s: %s, want %s", method, name, got, value)
+			}
+		}
+		if len(resp.Header) != len(want) {
+			t.Errorf("%s: headers %v, want only %v", method, resp.Header, want)
+		}
+	}
+	resp, _, _ := serve(t, "GET", content, store.Get, "Range: bytes=1-3")
+	if got := resp.Header.Get("Repr-Digest"); got != want["Repr-Digest"] || resp.Header.Get("Content-Length") != "3" {
+		t.Errorf("range: Repr-Digest %s, Content-Length %s", got, resp.Header.Get("Content-Length"))
+	}
+	content.ContentType = "text/html\r\nX-Evil: 1"
+	if resp, _, _ := serve(t, "GET", content, store.Get); resp.Header.Get("Content-Type") != "application/octet-stream" {
+		t.Errorf("a broken content type became %q", resp.Header.Get("Content-Type"))
+	}
+}
+
+func TestServeContentOfNoBytes(t *testing.T) {
+	store, content := stored(t, "")
+	for _, headers := range [][]string{nil, {"Range: bytes=-5"}} {
+		resp, logged, sent := serve(t, "GET", content, store.Get, headers...)
+		if resp.StatusCode != 200 || logged != 1 || !sent || resp.Header.Get("Content-Length") != "0" {
+			t.Errorf("%v: status %d, logged %d, sent %v", headers, resp.StatusCode, logged, sent)
+		}
+	}
+	if resp, logged, _ := serve(t, "GET", content, store.Get, "Range: bytes=0-"); resp.StatusCode != 416 || logged != 0 {
+		t.Errorf("status %d, logged %d, want 416 and 0", resp.StatusCode, logged)
+	}
+}
+
+// Nothing may have been written, and nobody has downloaded anything, when the bytes are not the ones described.
+func TestServeContentFailures(t *testing.T) {
+	broken := errors.New("broken")
+	body := func(size int64, r io.Reader) GetFunc {
+		return func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
+			return blob.Object{Body: io.NopCloser(r), Size: size}, nil
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*Content)
+		get    GetFunc // nil: a store that has the bytes
+		want   error   // nil: any
+	}{
+		{"replaced meanwhile", func(c *Content) { c.Key = blob.NewKey("nav/app2018", "instance", "data") }, nil, blob.ErrNotFound},
+		{"another size", func(c *Content) { c.Size++ }, nil, nil},
+		{"no digest", func(c *Content) { c.SHA256 = "" }, nil, nil},
+		{"digest of another kind", func(c *Content) { c.SHA256 = hex.EncodeToString([]byte("short")) }, nil, nil},
+		{"breaks off", nil, body(10, iotest.TimeoutReader(strings.NewReader("01234"))), iotest.ErrTimeout},
+		{"short", nil, body(10, strings.NewReader("01234")), nil},
+		{"checksum at the end", nil, body(10, io.MultiReader(strings.NewReader("0123456789"), iotest.ErrReader(broken))), broken},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store, content := stored(t, "0123456789")
+			if test.get == nil {
+				test.get = store.Get
+			}
+			if test.change != nil {
+				test.change(&content)
+			}
+			w := httptest.NewRecorder()
+			sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, test.get, func() error {
+				t.Error("taken for a download")
+				return nil
+			})
+			if err == nil || sent || test.want != nil && !errors.Is(err, test.want) {
+				t.Errorf("sent %v, error %v, want %v", sent, err, test.want)
+			}
+			if len(w.Header()) > 0 || w.Body.Len() > 0 {
+				t.Errorf("written: %v %q", w.Header(), w.Body)
+			}
+		})
+	}
+}
+
+func TestServeContentSendsNothingThatIsNotLogged(t *testing.T) {
+	store, content := stored(t, "0123456789")
+	w := httptest.NewRecorder()
+	refusal := fault.New(fault.Unavailable, "busy", "Try again.")
+	sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, store.Get, func() error { return refusal })
+	if !errors.Is(err, refusal) || sent || len(w.Header()) > 0 || w.Body.Len() > 0 {
+		t.Errorf("sent %v, error %v, written %v %q", sent, err, w.Header(), w.Body)
+	}
+	if sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, store.Get, nil); err != nil || !sent {
+		t.Errorf("without a log: sent %v, error %v", sent, err)
+	}
+}

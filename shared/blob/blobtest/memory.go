@@ -1,0 +1,160 @@
+// Package blobtest provides a store of blobs in memory that behaves as the one in S3 does, and the conformance suite
+// that both pass. It never touches the network, and is for tests only.
+package blobtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+
+	"altinn.no/instanceapi/shared/blob"
+)
+
+// Call is one call on a Memory, as its Hook sees it.
+type Call struct {
+	N         int    // counts all calls, from 1
+	Operation string // "Put", "Get" or "Delete"
+	Key       blob.Key
+	Done      bool // false before the effect, true after it
+}
+
+// Memory is a store in memory. Its zero value is empty and ready to use, by many goroutines at once.
+type Memory struct {
+	// Hook, when set, is called before the effect of every call and again after it. An error fails the call there and
+	// then: before, nothing has happened; after, it has, and the caller does not know. It may be called concurrently.
+	Hook func(Call) error
+
+	mu      sync.Mutex
+	calls   int
+	objects map[blob.Key]stored
+}
+
+type stored struct {
+	contentType string
+	body        []byte
+}
+
+// FailCall returns a hook that fails the n-th call, before or after its effect, and no other.
+func FailCall(n int, afterEffect bool, err error) func(Call) error {
+	return func(c Call) error {
+		if c.N == n && c.Done == afterEffect {
+			return err
+		}
+		return nil
+	}
+}
+
+// Keys returns the keys that hold bytes, in order.
+func (m *Memory) Keys() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := []string{}
+	for key := range maps.Keys(m.objects) {
+		names = append(names, key.String())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// ContentType returns the type that was stored with the bytes at key, "" when there are none.
+func (m *Memory) ContentType(key blob.Key) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.objects[key].contentType
+}
+
+// Put is the counterpart of blob.Store's.
+func (m *Memory) Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error) {
+	err := m.call(ctx, "Put", key, func() error {
+		if old, ok := m.objects[key]; ok {
+			if !bytes.Equal(old.body, body) {
+				return fmt.Errorf("blobtest: put %s: %w", key, blob.ErrExists)
+			}
+			return nil
+		}
+		if m.objects == nil {
+			m.objects = map[blob.Key]stored{}
+		}
+		m.objects[key] = stored{contentType, bytes.Clone(body)}
+		return nil
+	})
+	if err != nil {
+		return blob.Info{}, err
+	}
+	sum := sha256.Sum256(body)
+	return blob.Info{Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}, nil
+}
+
+// Get is the counterpart of blob.Store's.
+func (m *Memory) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
+	var body []byte
+	err := m.call(ctx, "Get", key, func() error {
+		o, ok := m.objects[key]
+		if !ok {
+			return fmt.Errorf("blobtest: get %s: %w", key, blob.ErrNotFound)
+		}
+		body = o.body
+		if rng == nil {
+			return nil
+		}
+		if err := rng.Check(); err != nil {
+			return err
+		}
+		size := int64(len(body))
+		if rng.First >= size {
+			return fmt.Errorf("blobtest: get %s: %w", key, blob.ErrRange)
+		}
+		body = body[rng.First : min(rng.Last, size-1)+1]
+		return nil
+	})
+	if err != nil {
+		return blob.Object{}, err
+	}
+	return blob.Object{Body: io.NopCloser(bytes.NewReader(body)), Size: int64(len(body))}, nil
+}
+
+// Delete is the counterpart of blob.Store's.
+func (m *Memory) Delete(ctx context.Context, key blob.Key) error {
+	return m.call(ctx, "Delete", key, func() error {
+		delete(m.objects, key)
+		return nil
+	})
+}
+
+// call runs effect under the lock, between the two calls of the hook.
+func (m *Memory) call(ctx context.Context, operation string, key blob.Key, effect func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := key.Check(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.calls++
+	c := Call{N: m.calls, Operation: operation, Key: key}
+	m.mu.Unlock()
+	if err := m.hook(c); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	err := effect()
+	m.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	c.Done = true
+	return m.hook(c)
+}
+
+func (m *Memory) hook(c Call) error {
+	if m.Hook == nil {
+		return nil
+	}
+	return m.Hook(c)
+}
