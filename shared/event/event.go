@@ -1,0 +1,60 @@
+// Package event provides the event document: what owners read in the feed, and receive from EventBridge as the
+// detail of an entry. It is one shape for both, so that an owner can write one decoder.
+//
+// The document carries links and codes only: never content, never an identity number.
+package event
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// WorkflowStateChange is the type of the event that tells of a workflow step entered, creation included. It is
+// the eventType of the document and the DetailType of the EventBridge entry.
+const WorkflowStateChange = "WorkflowStateChange"
+
+// SchemaVersion is the version of the document's shape. Members may be added under the same version; a member that
+// goes or changes its meaning takes the next.
+const SchemaVersion = 1
+
+// Event is one workflow change of one instance.
+type Event struct {
+	ID              string     `json:"id"` // "<instance guid>.<number>", opaque to clients
+	At              time.Time  `json:"at"` // when the change was made, UTC, microseconds
+	AppID           string     `json:"appId"`
+	InstanceOwnerID string     `json:"instanceOwnerId"`
+	InstanceLink    string     `json:"instanceLink"`
+	DataLinks       []DataLink `json:"dataLinks"` // never null
+	EventType       string     `json:"eventType"`
+	WorkflowStep    string     `json:"workflowStep"` // the step entered
+	UserID          string     `json:"userId"`       // who made the change: a user's id, or the org
+
+	Org             string `json:"org"`
+	App             string `json:"app"`
+	PreviousStep    string `json:"previousStep,omitempty"` // the step left; absent on creation
+	InstanceVersion int64  `json:"instanceVersion"`        // the instance's version after the change
+	SchemaVersion   int    `json:"schemaVersion"`
+}
+
+// DataLink is one data element the instance had when the change was made.
+type DataLink struct {
+	FormID   string `json:"formId"`
+	DataLink string `json:"dataLink"` // absolute URL on the storage API
+}
+
+// ID returns the id of the number-th event of an instance. The numbers of one instance are consecutive from 1.
+func ID(instanceGuid string, number int) string {
+	return instanceGuid + "." + strconv.Itoa(number)
+}
+
+// ParseID takes an id apart again. It reports an error for anything that ID did not make.
+func ParseID(id string) (instanceGuid string, number int, err error) {
+	guid, digits, ok := strings.Cut(id, ".")
+	n, convErr := strconv.Atoi(digits)
+	if !ok || len(guid) != 36 || convErr != nil || n < 1 || strconv.Itoa(n) != digits {
+		return "", 0, fmt.Errorf("not an event id: want <instance guid>.<number>")
+	}
+	return guid, n, nil
+}

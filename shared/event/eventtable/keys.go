@@ -1,0 +1,68 @@
+package eventtable
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// Attributes and keys; the access patterns are in the package comment.
+const (
+	attrPartition  = "PK"
+	attrSort       = "SK"
+	attrDocument   = "d"
+	attrID         = "id"
+	attrRecordedAt = "recordedAt"
+	attrSeq        = "seq"
+	attrLastAt     = "lastAt"
+	attrAppID      = "appId"
+
+	headSort = "HEAD"
+
+	timeFormat = "2006-01-02T15:04:05.000000Z" // text order is time order
+)
+
+func feedPartition(appID string) string { return "FEED#" + appID }
+
+func instancePartition(guid string) string { return "INSTANCE#" + guid }
+
+// number20 writes a sequence or event number so that text order is numeric order. "HEAD" sorts after all of them.
+func number20[N int | int64](n N) string { return fmt.Sprintf("%020d", n) }
+
+func key(partition, sort string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{
+		attrPartition: text(partition),
+		attrSort:      text(sort),
+	}
+}
+
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func number(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+func textOf(item map[string]types.AttributeValue, name string) string {
+	if s, ok := item[name].(*types.AttributeValueMemberS); ok {
+		return s.Value
+	}
+	return ""
+}
+
+func numberOf(item map[string]types.AttributeValue, name string) (int64, error) {
+	n, ok := item[name].(*types.AttributeValueMemberN)
+	if !ok {
+		return 0, fmt.Errorf("eventtable: attribute %s is not a number", name)
+	}
+	return strconv.ParseInt(n.Value, 10, 64)
+}
+
+func timeOf(item map[string]types.AttributeValue, name string) (time.Time, error) {
+	t, err := time.Parse(timeFormat, textOf(item, name))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("eventtable: attribute %s is not a time", name)
+	}
+	return t, nil
+}

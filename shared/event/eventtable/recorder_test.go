@@ -1,0 +1,358 @@
+package eventtable_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event/eventtest"
+)
+
+// What a server that serialises everything never says — conflicts, throttling, a refused item — is said here by a script. The
+// behaviour with a real table is tested with the store's conformance suite.
+
+const app = "nav/app2018"
+
+var now = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
+
+// script is DynamoDB on the wire, answering each transaction by the next line of a script.
+type script struct {
+	t            *testing.T
+	heads        []int64                       // what reads of HEAD find, in turn; the last for ever
+	answers      []func([]item) (int, any)     // to transactions, in turn
+	always       func(items []item) (int, any) // to those after the last
+	deletions    func() (int, any)             // to single deletions; success when nil
+	transactions [][]item                      // those that came
+}
+
+// item is one part of a transaction: what it does and to which key.
+type item struct {
+	action string // Update, Put, ConditionCheck or Delete
+	key    string // "PK SK"
+	old    string // the value of :old
+}
+
+func (s *script) Do(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	status, answer := 200, any(map[string]any{})
+	switch _, target, _ := strings.Cut(r.Header.Get("X-Amz-Target"), "."); target {
+	case "GetItem":
+		if s.heads[0] > 0 {
+			answer = map[string]any{"Item": headItem(s.heads[0])}
+		}
+		if len(s.heads) > 1 {
+			s.heads = s.heads[1:]
+		}
+	case "DeleteItem":
+		if s.deletions != nil {
+			status, answer = s.deletions()
+		}
+	case "TransactWriteItems":
+		items := parseTransaction(s.t, body)
+		s.transactions = append(s.transactions, items)
+		reply := s.always
+		if len(s.answers) > 0 {
+			reply, s.answers = s.answers[0], s.answers[1:]
+		}
+		status, answer = reply(items)
+	default:
+		s.t.Errorf("unexpected call %s", target)
+	}
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		StatusCode: status, Body: io.NopCloser(strings.NewReader(string(raw))), Request: r,
+		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+	}, nil
+}
+
+func headItem(seq int64) map[string]any {
+	return map[string]any{
+		"PK": map[string]string{"S": "FEED#" + app}, "SK": map[string]string{"S": "HEAD"},
+		"seq": map[string]string{"N": fmt.Sprint(seq)}, "lastAt": map[string]string{"S": "2019-06-01T12:00:00.000000Z"},
+	}
+}
+
+func parseTransaction(t *testing.T, body []byte) []item {
+	type value struct{ S, N string }
+	var in struct {
+		ClientRequestToken string
+		TransactItems      []map[string]struct {
+			Item, Key, ExpressionAttributeValues map[string]value
+		}
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		t.Error(err)
+	}
+	if in.ClientRequestToken == "" {
+		t.Error("the SDK's own retry would not be recognised")
+	}
+	var items []item
+	keys := map[string]bool{}
+	for _, part := range in.TransactItems {
+		for action, of := range part {
+			key := of.Key
+			if key == nil {
+				key = of.Item
+			}
+			i := item{action, key["PK"].S + " " + key["SK"].S + key["SK"].N, of.ExpressionAttributeValues[":old"].N}
+			if keys[i.key] || len(items) == 100 {
+				t.Errorf("item %d, %s: twice, or too many", len(items), i.key)
+			}
+			keys[i.key] = true
+			items = append(items, i)
+		}
+	}
+	return items
+}
+
+func succeed([]item) (int, any) { return 200, map[string]any{} }
+
+// cancel answers with a reason for each item, by what the item does and to which key; "" is none.
+func cancel(reason func(item) string) func([]item) (int, any) {
+	return func(items []item) (int, any) {
+		var reasons []map[string]any
+		for _, i := range items {
+			code, of, _ := strings.Cut(reason(i), " ")
+			entry := map[string]any{"Code": "None"}
+			if code != "" {
+				entry = map[string]any{"Code": code, "Message": "because"}
+			}
+			if of != "" {
+				var seq int64
+				if _, err := fmt.Sscan(of, &seq); err != nil {
+					panic(err)
+				}
+				entry["Item"] = headItem(seq)
+			}
+			reasons = append(reasons, entry)
+		}
+		return 400, map[string]any{
+			"__type":  "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+			"Message": "Transaction cancelled", "CancellationReasons": reasons,
+		}
+	}
+}
+
+// only gives a reason for items of that action whose key contains the text.
+func only(action, key, reason string) func(item) string {
+	return func(i item) string {
+		if i.action == action && strings.Contains(i.key, key) {
+			return reason
+		}
+		return ""
+	}
+}
+
+func refuse(status int, code string) func([]item) (int, any) {
+	return func([]item) (int, any) {
+		return status, map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#" + code, "message": "no"}
+	}
+}
+
+// newRecorder returns a recorder that talks to the script. It must be called within the synctest bubble.
+func newRecorder(t *testing.T, s *script) *eventtable.Recorder {
+	s.t = t
+	if s.heads == nil {
+		s.heads = []int64{0}
+	}
+	client := dynamodb.New(dynamodb.Options{
+		Region: "eu-north-1", HTTPClient: s, BaseEndpoint: aws.String("http://dynamodb.test"),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, nil
+		}),
+	})
+	return eventtable.NewRecorder(client, "Events", "Outbox", func() time.Time { return now })
+}
+
+func events(guid string, first, last int) []event.Document {
+	var docs []event.Document
+	for number := first; number <= last; number++ {
+		docs = append(docs, eventtest.Document(app, guid, number, now, "Submit"))
+	}
+	return docs
+}
+
+func outcomes(results []eventtable.Result) string {
+	var letters strings.Builder
+	for _, result := range results {
+		letters.WriteByte(result.Outcome.String()[0])
+	}
+	return letters.String()
+}
+
+func TestVerdicts(t *testing.T) {
+	one, two := "11111111-0000-7000-8000-000000000000", "22222222-0000-7000-8000-000000000000"
+	batch := append(events(one, 2, 4), events(two, 1, 2)...)
+	tests := map[string]struct {
+		script       script
+		want         string
+		transactions int
+	}{
+		"at once":            {script{always: succeed}, "rrrrr", 1},
+		"a conflict":         {script{answers: []func([]item) (int, any){cancel(only("Update", "HEAD", "TransactionConflict"))}, always: succeed}, "rrrrr", 2},
+		"throttled":          {script{answers: []func([]item) (int, any){cancel(only("Put", "FEED", "ThrottlingError"))}, always: succeed}, "rrrrr", 2},
+		"in progress":        {script{answers: []func([]item) (int, any){refuse(400, "TransactionInProgressException")}, always: succeed}, "rrrrr", 2},
+		"no reason at all":   {script{answers: []func([]item) (int, any){cancel(func(item) string { return "" })}, always: succeed}, "rrrrr", 2},
+		"contended for ever": {script{always: cancel(only("Update", "HEAD", "TransactionConflict"))}, "fffff", 12},
+		"one is early": {script{answers: []func([]item) (int, any){
+			cancel(only("ConditionCheck", one, "ConditionalCheckFailed")),
+		}, always: succeed}, "eeerr", 2},
+		"one is a duplicate": {script{answers: []func([]item) (int, any){
+			cancel(only("Put", "INSTANCE#"+one+" 00000000000000000002", "ConditionalCheckFailed")),
+		}, always: succeed}, "drrrr", 2},
+		"all are duplicates": {script{answers: []func([]item) (int, any){
+			cancel(only("Put", "INSTANCE#", "ConditionalCheckFailed")),
+		}}, "ddddd", 1},
+		"a duplicate that cannot be acknowledged": {script{answers: []func([]item) (int, any){
+			cancel(only("Put", "INSTANCE#"+one+" 00000000000000000002", "ConditionalCheckFailed")),
+		}, always: succeed, deletions: func() (int, any) { return refuse(400, "ResourceNotFoundException")(nil) }}, "frrrr", 2},
+		"one is refused": {script{answers: []func([]item) (int, any){
+			cancel(only("Put", "INSTANCE#"+one+" 00000000000000000003", "ValidationError")),
+		}, always: succeed}, "rferr", 2},
+		"a failure":                              {script{always: refuse(400, "AccessDeniedException")}, "fffff", 1},
+		"a position is taken though HEAD is not": {script{always: cancel(only("Put", "FEED", "ConditionalCheckFailed"))}, "fffff", 1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := test.script
+				results := newRecorder(t, &s).Append(t.Context(), batch)
+				if got := outcomes(results); got != test.want || len(s.transactions) != test.transactions {
+					t.Errorf("%s in %d transactions, want %s in %d: %v", got, len(s.transactions), test.want, test.transactions, results)
+				}
+				for n, result := range results {
+					if (result.Err != nil) != (result.Outcome == eventtable.Failed) {
+						t.Errorf("event %d: %v with error %v", n, result.Outcome, result.Err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A successor in the same transaction needs no check of its predecessor; it needs one when the predecessor is found to be
+// there already, or is in the transaction before.
+func TestChecksOfThePredecessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guid := uuid.NewString()
+		checks := func(items []item) []string {
+			var keys []string
+			for _, i := range items {
+				if i.action == "ConditionCheck" {
+					keys = append(keys, strings.TrimLeft(i.key[len("INSTANCE#")+len(guid):], " 0"))
+				}
+			}
+			return keys
+		}
+		s := &script{
+			answers: []func([]item) (int, any){cancel(only("Put", "INSTANCE#"+guid+" 00000000000000000005", "ConditionalCheckFailed"))},
+			always:  succeed,
+		}
+		results := newRecorder(t, s).Append(t.Context(), events(guid, 5, 40))
+		if got, want := outcomes(results), "d"+strings.Repeat("r", 35); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+		want := [][]string{{"4"}, {"5"}, {"28"}}
+		if len(s.transactions) != len(want) {
+			t.Fatalf("%d transactions", len(s.transactions))
+		}
+		for n, items := range s.transactions {
+			if got := checks(items); !slices.Equal(got, want[n]) {
+				t.Errorf("transaction %d checks %v, want %v", n, got, want[n])
+			}
+		}
+	})
+}
+
+func TestHeadHasMoved(t *testing.T) {
+	for name, test := range map[string]struct {
+		reason string // with or without what HEAD is now
+		heads  []int64
+	}{
+		"and the answer tells where":   {"ConditionalCheckFailed 17", []int64{3}},
+		"and the answer does not tell": {"ConditionalCheckFailed", []int64{3, 17}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{heads: test.heads, always: succeed, answers: []func([]item) (int, any){cancel(func(i item) string {
+					switch {
+					case i.action == "Update":
+						return test.reason
+					case strings.HasPrefix(i.key, "FEED"):
+						return "ConditionalCheckFailed" // taken, of course
+					}
+					return ""
+				})}}
+				results := newRecorder(t, s).Append(t.Context(), events(uuid.NewString(), 1, 1))
+				if outcomes(results) != "r" || len(s.transactions) != 2 {
+					t.Fatalf("%v after %d transactions", results, len(s.transactions))
+				}
+				second := s.transactions[1]
+				if second[0].old != "17" || second[1].key != "FEED#"+app+" 00000000000000000018" {
+					t.Errorf("second try %+v", second)
+				}
+			})
+		})
+	}
+}
+
+// The transaction was applied but its answer was lost: HEAD has moved, and the events are there.
+func TestALostAnswerIsADuplicate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{answers: []func([]item) (int, any){cancel(func(i item) string {
+			switch i.action {
+			case "Update":
+				return "ConditionalCheckFailed 2"
+			case "Put":
+				return "ConditionalCheckFailed"
+			}
+			return ""
+		})}}
+		results := newRecorder(t, s).Append(t.Context(), events(uuid.NewString(), 1, 2))
+		if outcomes(results) != "dd" || len(s.transactions) != 1 {
+			t.Errorf("%v after %d transactions", results, len(s.transactions))
+		}
+	})
+}
+
+func TestAppendEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{always: cancel(only("Update", "HEAD", "TransactionConflict"))}
+		recorder := newRecorder(t, s)
+		ctx, cancelCtx := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancelCtx()
+		start := time.Now()
+		results := recorder.Append(ctx, events(uuid.NewString(), 1, 30))
+		if took := time.Since(start); took > 100*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		for n, result := range results {
+			if result.Outcome != eventtable.Failed || !errors.Is(result.Err, context.DeadlineExceeded) {
+				t.Fatalf("event %d: %v, %v", n, result.Outcome, result.Err)
+			}
+		}
+	})
+}

@@ -1,0 +1,307 @@
+package eventtest
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtable"
+)
+
+func testEmpty(s *suite) {
+	head, err := s.Head(s.Context(), s.app)
+	if err != nil || head != (eventtable.Head{}) {
+		s.Errorf("head %v, %v", head, err)
+	}
+	if records := s.feed(s.app); records == nil || len(records) != 0 {
+		s.Errorf("records %#v", records)
+	}
+	if at, err := s.PositionOfTime(s.Context(), s.app, s.Now()); at != 0 || err != nil {
+		s.Errorf("position of time %d, %v", at, err)
+	}
+	for _, id := range []string{uuid.NewString() + ".1", "112453234523423344", ""} {
+		if _, found, err := s.PositionOfID(s.Context(), s.app, id); found || err != nil {
+			s.Errorf("position of %q: %v, %v", id, found, err)
+		}
+	}
+	if results := s.Append(s.Context(), nil); len(results) != 0 {
+		s.Errorf("results of nothing: %v", results)
+	}
+}
+
+func testAppend(s *suite) {
+	docs := s.make(s.app, uuid.NewString(), 1, 3)
+	s.append("r", docs[0])
+	s.append("rr", docs[1:]...)
+	s.expect(s.app, docs...)
+	head, err := s.Head(s.Context(), s.app)
+	if err != nil || head.Seq != 3 || !head.LastAt.Equal(s.Now()) {
+		s.Errorf("head %v, %v", head, err)
+	}
+	for n, doc := range docs {
+		if seq, found, err := s.PositionOfID(s.Context(), s.app, doc.Event.ID); seq != int64(n)+1 || !found || err != nil {
+			s.Errorf("position of %s: %d, %v, %v", doc.Event.ID, seq, found, err)
+		}
+	}
+	for after, want := range map[int64]int{0: 2, 1: 2, 2: 1, 3: 0, 99: 0} {
+		records, err := s.Read(s.Context(), s.app, after, 2)
+		if err != nil || len(records) != want || want > 0 && records[0].Seq != after+1 {
+			s.Errorf("after %d: %v, %v", after, records, err)
+		}
+	}
+}
+
+func testDuplicate(s *suite) {
+	docs := s.make(s.app, uuid.NewString(), 1, 2)
+	s.append("rrrr", docs[0], docs[1], docs[0], docs[1])
+	s.append("d", docs[1])
+	s.append("dd", docs[1], docs[0])
+	s.expect(s.app, docs...)
+	// As after one of the tables was restored from a backup.
+	if err := s.Put(s.Context(), docs[0]); err != nil {
+		s.Fatal(err)
+	}
+	s.append("d", docs[0])
+	s.expect(s.app, docs...)
+}
+
+func testEarly(s *suite) {
+	docs := s.make(s.app, uuid.NewString(), 1, 4)
+	s.append("e", docs[1])
+	s.append("eee", docs[3], docs[1], docs[2])
+	s.expect(s.app)
+	if waiting := s.waiting(); !slices.Contains(waiting, docs[1].Event.ID) {
+		s.Fatal("an early event left the outbox")
+	}
+	s.append("er", docs[2], docs[0]) // 2 is missing
+	s.append("rrr", docs[3], docs[2], docs[1])
+	s.expect(s.app, docs...)
+}
+
+func testMixed(s *suite) {
+	one, two, three := uuid.NewString(), uuid.NewString(), uuid.NewString()
+	a, b, c := s.make(s.app, one, 1, 4), s.make(s.app, two, 1, 3), s.make(s.app, three, 1, 1)
+	s.append("rr", a[0], a[1])
+	s.append("dreeedrr", a[0], a[2], b[2], b[1], b[2], a[1], a[3], c[0])
+	s.append("rdrr", b[1], a[3], b[0], b[2])
+	if records := s.feed(s.app); len(records) != 8 {
+		s.Errorf("%d events in the feed, want 8", len(records))
+	}
+	checkOrder(s, s.feed(s.app))
+}
+
+func testApplications(s *suite) {
+	other := "skd/" + strings.TrimPrefix(s.app, "nav/")
+	guid := uuid.NewString()
+	ours, theirs := s.make(s.app, guid, 1, 2), s.make(other, uuid.NewString(), 1, 1)
+	s.append("rrr", ours[0], theirs[0], ours[1])
+	s.expect(s.app, ours...)
+	s.expect(other, theirs...)
+	if _, found, err := s.PositionOfID(s.Context(), other, ours[0].Event.ID); found || err != nil {
+		s.Errorf("another application's event: %v, %v", found, err)
+	}
+}
+
+func testMany(s *suite) {
+	var docs []event.Document
+	for range 9 {
+		docs = append(docs, s.make(s.app, uuid.NewString(), 1, 7)...)
+	}
+	s.append(strings.Repeat("r", 63), shuffled(docs)...)
+	s.append(strings.Repeat("d", 63), shuffled(docs)...)
+	records := s.feed(s.app)
+	if len(records) != 63 {
+		s.Fatalf("%d events in the feed, want 63", len(records))
+	}
+	checkOrder(s, records)
+}
+
+// testLarge has a feed that takes several pages of 1 MB to read.
+func testLarge(s *suite) {
+	guid := uuid.NewString()
+	var docs []event.Document
+	for number := range 24 {
+		doc := Document(s.app, guid, number+1, s.Now(), "Submit")
+		link := event.DataLink{FormID: "attachment", DataLink: strings.Repeat("x", 90_000)}
+		doc.Event.DataLinks = append(doc.Event.DataLinks, link)
+		doc, err := event.NewDocument(doc.Event)
+		if err != nil {
+			s.Fatal(err)
+		}
+		docs = append(docs, doc)
+	}
+	s.append(strings.Repeat("r", 24), docs...)
+	s.append(strings.Repeat("d", 24), docs...)
+	for limit, want := range map[int]int{3: 3, 20: 20, 100: 24} {
+		if records, err := s.Read(s.Context(), s.app, 0, limit); err != nil || len(records) != want {
+			s.Errorf("limit %d: %d records, %v; want %d", limit, len(records), err, want)
+		}
+	}
+	s.expect(s.app, docs...)
+}
+
+func testClock(s *suite) {
+	docs := s.make(s.app, uuid.NewString(), 1, 4)
+	for n, move := range []time.Duration{0, -time.Hour, time.Second, 2 * time.Hour} {
+		s.Move(move)
+		s.append("r", docs[n])
+	}
+	records := s.feed(s.app)
+	for n, want := range []time.Time{start, start, start, start.Add(time.Hour + time.Second)} {
+		if !records[n].RecordedAt.Equal(want) {
+			s.Errorf("position %d recorded at %v, want %v", n+1, records[n].RecordedAt, want)
+		}
+	}
+}
+
+func testPositionOfTime(s *suite) {
+	for n := range 40 {
+		s.Move(time.Duration(n%7) * 11 * time.Second)
+		doc := Document(s.app, uuid.NewString(), 1, s.Now().Add(30*time.Second), "Submit") // by a clock that is ahead
+		if n%5 == 0 {
+			doc = Document(s.app, uuid.NewString(), 1, s.Now().Add(-time.Hour), "Submit") // recorded late
+		}
+		s.append("r", doc)
+	}
+	records := s.feed(s.app)
+	for after := start.Add(-2 * time.Hour); after.Before(s.Now().Add(time.Hour)); after = after.Add(47 * time.Second) {
+		at, err := s.PositionOfTime(s.Context(), s.app, after)
+		if err != nil {
+			s.Fatal(err)
+		}
+		for _, record := range records {
+			if record.Seq <= at && record.Document.Event.At.After(after) {
+				s.Errorf("after %v: position %d passes event %d of %v", after, at, record.Seq, record.Document.Event.At)
+			}
+			if record.Seq == at+1 && !record.RecordedAt.After(after.Add(-eventtable.ClockSkew)) {
+				s.Errorf("after %v: position %d is lower than it need be", after, at)
+			}
+		}
+	}
+}
+
+// testConcurrent has several recorders, each given everything in an order of its own and again what came too early,
+// while a reader follows the feed.
+func testConcurrent(s *suite) {
+	var docs []event.Document
+	for range 8 {
+		docs = append(docs, s.make(s.app, uuid.NewString(), 1, 5)...)
+	}
+	var recorded atomic.Int64
+	var recorders sync.WaitGroup
+	for range 4 {
+		recorders.Go(func() {
+			for left := shuffled(docs); len(left) > 0; left = shuffled(left) {
+				batch := left[:min(10, len(left))]
+				rest := slices.Clone(left[len(batch):])
+				for n, result := range s.Append(s.Context(), batch) {
+					switch result.Outcome {
+					case eventtable.Recorded:
+						recorded.Add(1)
+					case eventtable.Early:
+						rest = append(rest, batch[n])
+					case eventtable.Failed:
+						s.Errorf("%v", result.Err)
+						return
+					}
+				}
+				left = rest
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { recorders.Wait(); close(done) }()
+	var followed []eventtable.Record
+	for last := false; !last; {
+		select {
+		case <-done:
+			last = true
+		default:
+		}
+		records, err := s.Read(s.Context(), s.app, int64(len(followed)), 1000)
+		if err != nil {
+			s.Error(err)
+			<-done
+			return
+		}
+		followed = append(followed, records...)
+	}
+	if len(followed) != len(docs) || recorded.Load() != int64(len(docs)) {
+		s.Fatalf("%d followed, %d recorded, want %d", len(followed), recorded.Load(), len(docs))
+	}
+	checkOrder(s, followed)
+}
+
+func testScan(s *suite) {
+	// In a time that no other test's events are of.
+	old := time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
+	guids := []string{uuid.NewString(), uuid.NewString(), uuid.NewString()}
+	var docs []event.Document
+	for n, guid := range guids {
+		for number := 1; number <= 2; number++ {
+			docs = append(docs, Document(s.app, guid, number, old.Add(time.Duration(number*10+n)*time.Second), "Submit"))
+		}
+	}
+	for _, doc := range shuffled(docs) {
+		if err := s.Put(s.Context(), doc); err != nil {
+			s.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		before time.Duration
+		limit  int
+		want   int
+	}{{10 * time.Second, 100, 0}, {11 * time.Second, 100, 1}, {21 * time.Second, 100, 4}, {time.Hour, 100, 6}, {time.Hour, 4, 4}} {
+		backlog, err := s.Scan(s.Context(), old.Add(test.before), test.limit)
+		if err != nil || backlog.Len() != test.want || len(backlog.Unreadable) != 0 {
+			s.Errorf("before %v, limit %d: %d events, %v; want %d", test.before, test.limit, backlog.Len(), err, test.want)
+		}
+		sorted := slices.Clone(backlog.Documents)
+		event.Sort(sorted)
+		for n, doc := range sorted {
+			if backlog.Documents[n].Event.ID != doc.Event.ID {
+				s.Errorf("before %v, limit %d: not in order", test.before, test.limit)
+			}
+		}
+		if test.want == 6 && !backlog.Oldest.Equal(old.Add(10*time.Second)) {
+			s.Errorf("oldest %v", backlog.Oldest)
+		}
+	}
+	met := map[string]bool{}
+	for tries := 0; len(met) < 6; tries++ {
+		if tries == 500 {
+			s.Fatalf("a scan for two met only %d of 6 in 500 tries", len(met))
+		}
+		backlog, err := s.Scan(s.Context(), old.Add(time.Hour), 2)
+		if err != nil || len(backlog.Documents) != 2 || backlog.Documents[0].Event.ID == backlog.Documents[1].Event.ID {
+			s.Fatalf("%v, %v", backlog, err)
+		}
+		for _, doc := range backlog.Documents {
+			met[doc.Event.ID] = true
+		}
+	}
+	s.append("rrrrrr", docs...)
+	if backlog, err := s.Scan(s.Context(), old.Add(time.Hour), 100); err != nil || backlog.Len() != 0 || !backlog.Oldest.IsZero() {
+		s.Errorf("%v, %v; want nothing", backlog, err)
+	}
+}
+
+// checkOrder checks that no event is there twice and that those of one instance are in order from the first.
+func checkOrder(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, records []eventtable.Record) {
+	t.Helper()
+	last := map[string]int{}
+	for _, record := range records {
+		if doc := record.Document; doc.Number != last[doc.InstanceGuid]+1 {
+			t.Fatalf("position %d is event %d of an instance after event %d", record.Seq, doc.Number, last[doc.InstanceGuid])
+		}
+		last[record.Document.InstanceGuid]++
+	}
+}

@@ -1,0 +1,180 @@
+package eventtest
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event/outboxtable"
+)
+
+// Store is what the suite tests: the two tables, with a way to put events in the outbox.
+type Store interface {
+	Put(ctx context.Context, doc event.Document) error
+	Scan(ctx context.Context, before time.Time, limit int) (outboxtable.Backlog, error)
+	Append(ctx context.Context, docs []event.Document) []eventtable.Result
+	Head(ctx context.Context, appID string) (eventtable.Head, error)
+	Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error)
+	PositionOfID(ctx context.Context, appID, eventID string) (seq int64, found bool, err error)
+	PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error)
+}
+
+// start is when the suite's clock starts.
+var start = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
+
+// Conformance tests a store. open returns one whose clock is now; it may be on tables that hold other tests' events,
+// as each test uses applications and instances of its own, but not while another test is putting events in its outbox.
+func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Store) {
+	for name, test := range map[string]func(*suite){
+		"an empty feed":                          testEmpty,
+		"what is appended is read":               testAppend,
+		"a duplicate is dropped":                 testDuplicate,
+		"what is early waits":                    testEarly,
+		"a batch of everything":                  testMixed,
+		"each application has its own feed":      testApplications,
+		"more than a transaction holds":          testMany,
+		"more than a page holds":                 testLarge,
+		"time never runs backwards":              testClock,
+		"a position by time passes nothing":      testPositionOfTime,
+		"many recorders and a reader at once":    testConcurrent,
+		"the outbox is scanned":                  testScan,
+		"random deliveries, pollers of any pace": testRandom,
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := &Clock{at: start}
+			s := &suite{T: t, Clock: clock, app: "nav/app-" + uuid.NewString()[:8]}
+			s.Store = open(t, clock.Now)
+			test(s)
+		})
+	}
+}
+
+// Clock is a clock that stands until it is moved. It is safe for concurrent use.
+type Clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+// Now returns the time it shows.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+// Move moves the clock, back when d is negative.
+func (c *Clock) Move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// suite is one test of the suite.
+type suite struct {
+	*testing.T
+	Store
+	*Clock
+	app string
+}
+
+// make returns the events first to last of an instance, in the outbox.
+func (s *suite) make(app, guid string, first, last int) []event.Document {
+	s.Helper()
+	var docs []event.Document
+	for number := first; number <= last; number++ {
+		doc := Document(app, guid, number, s.Now().Add(time.Duration(number)*time.Millisecond), "Step"+strconv.Itoa(number))
+		if err := s.Put(s.Context(), doc); err != nil {
+			s.Fatal(err)
+		}
+		docs = append(docs, doc)
+	}
+	return docs
+}
+
+// append appends and compares the outcomes, one letter for each event: recorded, duplicate, early, failed.
+func (s *suite) append(want string, docs ...event.Document) {
+	s.Helper()
+	var got strings.Builder
+	for _, result := range s.Append(s.Context(), docs) {
+		if (result.Outcome == eventtable.Failed) != (result.Err != nil) {
+			s.Errorf("outcome %v with error %v", result.Outcome, result.Err)
+		}
+		got.WriteByte(result.Outcome.String()[0])
+	}
+	if got.String() != want {
+		s.Fatalf("outcomes %q, want %q", got.String(), want)
+	}
+}
+
+// feed reads the whole feed of an application and checks that it is dense.
+func (s *suite) feed(app string) []eventtable.Record {
+	s.Helper()
+	records, err := s.Read(s.Context(), app, 0, 1000)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for n, record := range records {
+		if record.Seq != int64(n)+1 {
+			s.Fatalf("position %d holds %d", n+1, record.Seq)
+		}
+		if n > 0 && record.RecordedAt.Before(records[n-1].RecordedAt) {
+			s.Fatalf("position %d is recorded before the one below it", record.Seq)
+		}
+	}
+	return records
+}
+
+// expect compares the feed of an application with the events, and checks that none of them waits in the outbox.
+func (s *suite) expect(app string, docs ...event.Document) {
+	s.Helper()
+	var want, got []string
+	for _, doc := range docs {
+		want = append(want, string(doc.JSON))
+	}
+	for _, record := range s.feed(app) {
+		got = append(got, string(record.Document.JSON))
+	}
+	if !slices.Equal(got, want) {
+		s.Fatalf("feed\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	waiting := s.waiting()
+	for _, doc := range docs {
+		if slices.Contains(waiting, doc.Event.ID) {
+			s.Fatalf("%s is in the feed and in the outbox", doc.Event.ID)
+		}
+	}
+}
+
+// waiting returns the ids of all events in the outbox.
+func (s *suite) waiting() []string {
+	s.Helper()
+	backlog, err := s.Scan(s.Context(), s.Now().AddDate(10, 0, 0), 10_000)
+	if err != nil {
+		s.Fatal(err)
+	}
+	ids := slices.Clone(backlog.Unreadable)
+	for _, doc := range backlog.Documents {
+		ids = append(ids, doc.Event.ID)
+	}
+	return ids
+}
+
+func shuffled(docs []event.Document) []event.Document {
+	docs = slices.Clone(docs)
+	rand.Shuffle(len(docs), func(i, j int) { docs[i], docs[j] = docs[j], docs[i] })
+	return docs
+}
+
+func splitID(appID string) (org, app string) {
+	org, app, _ = strings.Cut(appID, "/")
+	return org, app
+}

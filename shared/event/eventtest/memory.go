@@ -1,0 +1,203 @@
+// Package eventtest provides what tests need of the event chain: the feed and the outbox in memory, a conformance suite
+// that the memory and the tables in DynamoDB both pass, and events made up for tests. It is for tests only.
+package eventtest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event/outboxtable"
+)
+
+// Memory is the tables Events and Outbox in memory, with the contracts of eventtable.Feed, eventtable.Recorder and
+// outboxtable.Table. It is safe for concurrent use.
+type Memory struct {
+	now func() time.Time
+
+	mu        sync.Mutex
+	feeds     map[string][]eventtable.Record // by application id; position n+1 at n
+	positions map[string]position            // by event id
+	outbox    map[string]event.Document      // by event id
+	hidden    map[string]int64               // the first position of a feed that readers do not see yet
+	failure   error
+}
+
+type position struct {
+	appID string
+	seq   int64
+}
+
+// NewMemory returns empty tables whose clock is now.
+func NewMemory(now func() time.Time) *Memory {
+	return &Memory{
+		now: now, feeds: map[string][]eventtable.Record{}, positions: map[string]position{},
+		outbox: map[string]event.Document{}, hidden: map[string]int64{},
+	}
+}
+
+// Put puts an event in the outbox, as the transaction of its change does.
+func (m *Memory) Put(_ context.Context, doc event.Document) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.outbox[doc.Event.ID] = doc
+	return nil
+}
+
+// HideFrom makes readers miss the position and see those after it, as while a transaction is becoming visible item by
+// item. 0 ends that.
+func (m *Memory) HideFrom(appID string, seq int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hidden[appID] = seq
+}
+
+// Fail makes every call fail with err, before it has any effect, until it is called with nil.
+func (m *Memory) Fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failure = err
+}
+
+// Append is eventtable.Recorder.Append.
+func (m *Memory) Append(_ context.Context, docs []event.Document) []eventtable.Result {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	results := make([]eventtable.Result, len(docs))
+	if m.failure != nil {
+		for n := range results {
+			results[n].Err = m.failure
+		}
+		return results
+	}
+	sorted := slices.Clone(docs)
+	event.Sort(sorted)
+	outcomes := map[string]eventtable.Outcome{}
+	for _, doc := range sorted {
+		if _, twice := outcomes[doc.Event.ID]; !twice {
+			outcomes[doc.Event.ID] = m.append(doc)
+		}
+	}
+	for n, doc := range docs {
+		results[n].Outcome = outcomes[doc.Event.ID]
+	}
+	return results
+}
+
+func (m *Memory) append(doc event.Document) eventtable.Outcome {
+	if _, there := m.positions[doc.Event.ID]; there {
+		delete(m.outbox, doc.Event.ID)
+		return eventtable.Duplicate
+	}
+	if _, there := m.positions[event.ID(doc.InstanceGuid, doc.Number-1)]; doc.Number > 1 && !there {
+		return eventtable.Early
+	}
+	appID := doc.Event.AppID
+	feed := m.feeds[appID]
+	at := m.now().UTC().Truncate(time.Microsecond)
+	if n := len(feed); n > 0 && at.Before(feed[n-1].RecordedAt) {
+		at = feed[n-1].RecordedAt
+	}
+	seq := int64(len(feed)) + 1
+	m.feeds[appID] = append(feed, eventtable.Record{Seq: seq, RecordedAt: at, Document: doc})
+	m.positions[doc.Event.ID] = position{appID, seq}
+	delete(m.outbox, doc.Event.ID)
+	return eventtable.Recorded
+}
+
+// Head is eventtable.Feed.Head.
+func (m *Memory) Head(_ context.Context, appID string) (eventtable.Head, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	feed := m.feeds[appID]
+	if len(feed) == 0 || m.failure != nil {
+		return eventtable.Head{}, m.failure
+	}
+	return eventtable.Head{Seq: int64(len(feed)), LastAt: feed[len(feed)-1].RecordedAt}, nil
+}
+
+// Read is eventtable.Feed.Read.
+func (m *Memory) Read(_ context.Context, appID string, after int64, limit int) ([]eventtable.Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failure != nil {
+		return nil, m.failure
+	}
+	visible := int64(len(m.feeds[appID]))
+	if hidden := m.hidden[appID]; hidden > 0 {
+		visible = min(visible, hidden-1)
+	}
+	if after >= visible {
+		return []eventtable.Record{}, nil
+	}
+	return slices.Clone(m.feeds[appID][after:min(visible, after+int64(limit))]), nil
+}
+
+// PositionOfID is eventtable.Feed.PositionOfID.
+func (m *Memory) PositionOfID(_ context.Context, appID, eventID string) (int64, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := m.positions[eventID]
+	if at.appID != appID || m.failure != nil {
+		return 0, false, m.failure
+	}
+	return at.seq, true, nil
+}
+
+// PositionOfTime is eventtable.Feed.PositionOfTime.
+func (m *Memory) PositionOfTime(_ context.Context, appID string, t time.Time) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var seq int64
+	for _, record := range m.feeds[appID] {
+		if record.RecordedAt.After(t.Add(-eventtable.ClockSkew)) || record.Seq == m.hidden[appID] {
+			break
+		}
+		seq = record.Seq
+	}
+	return seq, m.failure
+}
+
+// Scan is outboxtable.Table.Scan.
+func (m *Memory) Scan(_ context.Context, before time.Time, limit int) (outboxtable.Backlog, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var backlog outboxtable.Backlog
+	if m.failure != nil {
+		return backlog, m.failure
+	}
+	for _, doc := range m.outbox { // in random order, as the table's scan starts anywhere
+		if len(backlog.Documents) == limit {
+			break
+		}
+		if at := doc.Event.At; at.Before(before) {
+			backlog.Documents = append(backlog.Documents, doc)
+			if backlog.Oldest.IsZero() || at.Before(backlog.Oldest) {
+				backlog.Oldest = at
+			}
+		}
+	}
+	event.Sort(backlog.Documents)
+	return backlog, nil
+}
+
+// Document returns the document of an event made up for tests: the number-th of the instance, of a change made at the time given.
+func Document(appID, instanceGuid string, number int, at time.Time, step string) event.Document {
+	org, app := splitID(appID)
+	base := "https://platform.altinn.no/storage/instances/50001/" + instanceGuid
+	doc, err := event.NewDocument(event.Event{
+		ID: event.ID(instanceGuid, number), At: at.UTC().Truncate(time.Microsecond), AppID: appID,
+		InstanceOwnerID: "50001", InstanceLink: base,
+		DataLinks: []event.DataLink{{FormID: "default", DataLink: base + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff"}},
+		EventType: event.WorkflowStateChange, WorkflowStep: step, UserID: "1001",
+		Org: org, App: app, InstanceVersion: int64(number), SchemaVersion: event.SchemaVersion,
+	})
+	if err != nil {
+		panic(fmt.Sprintf("eventtest: %v", err))
+	}
+	return doc
+}

@@ -1,0 +1,85 @@
+package eventtest
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtable"
+)
+
+// poller follows a feed from its beginning, at any pace.
+type poller struct {
+	at   int64
+	seen []eventtable.Record
+}
+
+// testRandom delivers the events of a few instances in random batches, as a queue may: early, late, twice, or not at all
+// until a sweep; while pollers read at random times and sizes. In the end each event must be in the feed once, those of
+// an instance in order, and every poller must have seen exactly the feed. A failure names the seed that repeats it.
+func testRandom(s *suite) {
+	rapid.Check(s, func(t *rapid.T) {
+		app := "nav/app-" + uuid.NewString()[:13]
+		var docs []event.Document
+		for n := range rapid.IntRange(1, 4).Draw(t, "instances") {
+			events := rapid.IntRange(1, 5).Draw(t, fmt.Sprintf("events of %d", n))
+			docs = append(docs, s.make(app, uuid.NewString(), 1, events)...)
+		}
+		pollers := make([]poller, 2)
+		for range rapid.IntRange(0, 25).Draw(t, "steps") {
+			if rapid.Bool().Draw(t, "poll") {
+				p := &pollers[rapid.IntRange(0, len(pollers)-1).Draw(t, "poller")]
+				poll(t, s, app, p, rapid.IntRange(1, 5).Draw(t, "size"))
+				continue
+			}
+			batch := rapid.SliceOfN(rapid.SampledFrom(docs), 1, 6).Draw(t, "batch")
+			for n, result := range s.Append(s.Context(), batch) {
+				if result.Outcome == eventtable.Failed {
+					t.Fatalf("event %d of an instance: %v", batch[n].Number, result.Err)
+				}
+			}
+		}
+		// The sweeps, which find what was never delivered or came too early.
+		for _, result := range s.Append(s.Context(), docs) {
+			if result.Outcome != eventtable.Recorded && result.Outcome != eventtable.Duplicate {
+				t.Fatalf("outcome of the last delivery: %v, %v", result.Outcome, result.Err)
+			}
+		}
+		feed, err := s.Read(s.Context(), app, 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(feed) != len(docs) {
+			t.Fatalf("%d events in the feed, want %d", len(feed), len(docs))
+		}
+		checkOrder(t, feed)
+		for n := range pollers {
+			for before := -1; len(pollers[n].seen) != before; {
+				before = len(pollers[n].seen)
+				poll(t, s, app, &pollers[n], 3)
+			}
+			if len(pollers[n].seen) != len(feed) {
+				t.Fatalf("a poller saw %d events of %d", len(pollers[n].seen), len(feed))
+			}
+			for at, record := range pollers[n].seen {
+				if record.Document.Event.ID != feed[at].Document.Event.ID {
+					t.Fatalf("a poller saw another event at position %d", at+1)
+				}
+			}
+		}
+	})
+}
+
+func poll(t *rapid.T, s *suite, app string, p *poller, size int) {
+	records, err := s.Read(s.Context(), app, p.at, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(records) > size {
+		t.Fatalf("%d events on a page of %d", len(records), size)
+	}
+	p.seen = append(p.seen, records...)
+	p.at += int64(len(records))
+}

@@ -1,0 +1,40 @@
+package event
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Sort puts documents in the order in which they belong in a feed: the events of one instance by number, and otherwise by
+// time. The times come from many clocks, so an event counts as no earlier than the one before it in its instance.
+func Sort(docs []Document) {
+	slices.SortFunc(docs, compareInInstance)
+	type timed struct {
+		Document
+		at time.Time
+	}
+	sorted := make([]timed, len(docs))
+	for n, doc := range docs {
+		sorted[n] = timed{doc, doc.Event.At}
+		if n > 0 && doc.InstanceGuid == docs[n-1].InstanceGuid && sorted[n-1].at.After(doc.Event.At) {
+			sorted[n].at = sorted[n-1].at
+		}
+	}
+	slices.SortFunc(sorted, func(a, b timed) int {
+		if byTime := a.at.Compare(b.at); byTime != 0 {
+			return byTime
+		}
+		return compareInInstance(a.Document, b.Document)
+	})
+	for n := range sorted {
+		docs[n] = sorted[n].Document
+	}
+}
+
+func compareInInstance(a, b Document) int {
+	if byGuid := strings.Compare(a.InstanceGuid, b.InstanceGuid); byGuid != 0 {
+		return byGuid
+	}
+	return a.Number - b.Number
+}

@@ -1,0 +1,78 @@
+package outboxtable
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/shared/event"
+)
+
+const guid = "41e57962-dfb7-4502-a4dd-8da28b0885fc"
+
+func sample() event.Event {
+	return event.Event{
+		ID: event.ID(guid, 2), At: time.Date(2019, 6, 1, 12, 12, 22, 0, time.FixedZone("", 3600)), AppID: "nav/app2018",
+		EventType: event.WorkflowStateChange, WorkflowStep: "Submit", Org: "nav", App: "app2018",
+	}
+}
+
+// image is what the stream says of an item.
+func image(item map[string]types.AttributeValue) map[string]events.DynamoDBAttributeValue {
+	out := map[string]events.DynamoDBAttributeValue{}
+	for name, value := range item {
+		switch v := value.(type) {
+		case *types.AttributeValueMemberS:
+			out[name] = events.NewStringAttribute(v.Value)
+		case *types.AttributeValueMemberN:
+			out[name] = events.NewNumberAttribute(v.Value)
+		}
+	}
+	return out
+}
+
+func TestPut(t *testing.T) {
+	put, err := Put("Outbox", sample(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := image(put.Put.Item)
+	if got["PK"].String() != guid || got["SK"].Number() != "2" || got["at"].String() != "2019-06-01T11:12:22.000000Z" ||
+		*put.Put.TableName != "Outbox" || *put.Put.ConditionExpression != "attribute_not_exists(PK)" {
+		t.Errorf("got %+v", got)
+	}
+	doc, err := ReadImage(got)
+	if err != nil || doc.Event.ID != guid+".2" || doc.Event.WorkflowStep != "Submit" {
+		t.Errorf("read %+v, %v", doc, err)
+	}
+	if del := Delete("Outbox", guid, 2).Delete; len(del.Key) != 2 || image(del.Key)["PK"].String() != guid || image(del.Key)["SK"].Number() != "2" {
+		t.Errorf("delete %+v", del.Key)
+	}
+}
+
+func TestPutRefusesWhatIsNotAnEvent(t *testing.T) {
+	if _, err := Put("Outbox", sample(), 3); err == nil {
+		t.Error("the number is not that of the id")
+	}
+	ev := sample()
+	ev.Org = "skd"
+	if _, err := Put("Outbox", ev, 2); err == nil {
+		t.Error("the org is not that of the application")
+	}
+}
+
+func TestImagesThatCannotBeRead(t *testing.T) {
+	for name, damaged := range map[string]map[string]events.DynamoDBAttributeValue{
+		"none":          nil,
+		"no document":   {"PK": events.NewStringAttribute(guid)},
+		"another type":  {"d": events.NewNumberAttribute("1")},
+		"not an event":  {"d": events.NewStringAttribute("{}")},
+		"not even JSON": {"d": events.NewStringAttribute("{")},
+	} {
+		if _, err := ReadImage(damaged); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
