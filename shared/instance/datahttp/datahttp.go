@@ -1,0 +1,117 @@
+// Package datahttp provides what the endpoints that carry the bytes of data elements share: sending them out, and
+// taking them in. It is apart from instancehttp so that only functions that handle bytes link the blob store.
+package datahttp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"mime"
+	"net/http"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobhttp"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/requestlog"
+)
+
+// ErrReplaced is returned by what Send calls before sending when the element has other bytes by now.
+var ErrReplaced = errors.New("the data element was replaced meanwhile")
+
+// maxReplaced is how often Send follows an element that is replaced while it is being fetched.
+const maxReplaced = 3
+
+// Send answers a GET or HEAD with the bytes of the data element that the path names. beforeSending, when not nil, is
+// called with the instance and the element when the bytes are at hand and before they are sent.
+func Send(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, instances instancehttp.Reader, get blobhttp.GetFunc,
+	beforeSending func(*instance.Instance, *instance.DataElement) error,
+) error {
+	for attempt := 1; ; attempt++ {
+		i, err := access.Load(r.Context(), instances)
+		if err != nil {
+			return err
+		}
+		element, err := access.Element(i)
+		if err != nil {
+			return err
+		}
+		content := blobhttp.Content{
+			Key:      blob.KeyOf(i.AppID, i.ID, element.ID, element.Revision),
+			FileName: element.FileName, ContentType: element.ContentType, SHA256: element.SHA256, Size: element.FileSize,
+		}
+		sent, err := blobhttp.ServeContent(w, r, content, get, func() error {
+			if beforeSending == nil {
+				return nil
+			}
+			return beforeSending(i, element)
+		})
+		if attempt < maxReplaced && (errors.Is(err, blob.ErrNotFound) || errors.Is(err, ErrReplaced)) {
+			continue
+		}
+		requestlog.Add(r.Context(), slog.Group("audit", slog.String("action", "read-data"), slog.Bool("sent", sent),
+			slog.String("instance", i.ID), slog.String("data", element.ID), slog.String("sha256", element.SHA256)))
+		return err
+	}
+}
+
+// Putter stores bytes; *blob.Store is one.
+type Putter interface {
+	Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error)
+	Delete(ctx context.Context, key blob.Key) error
+}
+
+// Upload is the bytes that a request sends as its body.
+type Upload struct {
+	Body        []byte
+	ContentType string
+	FileName    string // "" when the sender named none
+}
+
+// Receive reads the body of a request that sends a data element. More than blob.InlineLimit bytes are TooLarge.
+func Receive(r *http.Request) (Upload, error) {
+	body, err := httpapi.ReadBody(r, blob.InlineLimit)
+	return Upload{
+		Body: body, ContentType: r.Header.Get("Content-Type"), FileName: blobhttp.FileName(r.Header.Get("Content-Disposition")),
+	}, err
+}
+
+// FileName returns the file name that a sender gave outside a header, made safe as one from a header is; "" when
+// nothing of it is left.
+func FileName(given string) string {
+	if given == "" {
+		return ""
+	}
+	return blobhttp.FileName(mime.FormatMediaType("attachment", map[string]string{"filename": given}))
+}
+
+// Store puts the upload into the blob store as a new revision of a data element, after the application's rules for
+// formID, and returns what the instance must know of it, and the key.
+func (u Upload) Store(ctx context.Context, blobs Putter, app *application.Application, instanceID, elementID, formID string) (instance.Bytes, blob.Key, error) {
+	if err := app.CheckUpload(formID, u.ContentType, int64(len(u.Body))); err != nil {
+		return instance.Bytes{}, blob.Key{}, err
+	}
+	key := blob.NewKey(app.ID, instanceID, elementID)
+	info, err := blobs.Put(ctx, key, u.ContentType, u.Body)
+	return instance.Bytes{
+		ContentType: u.ContentType, FileName: u.FileName, Size: info.Size, SHA256: info.SHA256, Revision: key.Revision(),
+	}, key, err
+}
+
+// Discard removes bytes that were stored for a change that was then refused. After any other error the change may
+// have been made, so the bytes stay.
+func Discard(ctx context.Context, blobs Putter, key blob.Key, refusal error) {
+	var f *fault.Error
+	if !errors.As(refusal, &f) && !errors.Is(refusal, instance.ErrAnswered) {
+		return
+	}
+	if err := blobs.Delete(ctx, key); err != nil {
+		requestlog.Add(ctx, slog.String("orphan", key.String()), slog.String("orphanCause", err.Error()))
+	}
+}
+
+// ETag returns the entity tag of a data element's bytes, the same that Send answers with.
+func ETag(element *instance.DataElement) string { return `"` + element.Revision + `"` }

@@ -1,0 +1,65 @@
+package instancehttp
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"time"
+
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+)
+
+// keyLifetime is how long an Idempotency-Key stands for its request.
+const keyLifetime = 24 * time.Hour
+
+// Receipts finds what was answered before; *instancetable.Table is one.
+type Receipts interface {
+	Receipt(ctx context.Context, id string) (*instance.Answered, error)
+}
+
+// Once lets a POST with an Idempotency-Key have its effect once. Without a key do is simply called, with nil.
+// Otherwise a request that was answered before is answered the same again, with replay; for one that asks for
+// something else under the same key Once returns an Unprocessable fault; and else do is called with the receipt that it has to
+// store with its change. party is the instanceOwnerId of a user, and part of who asks. The body may have limit bytes.
+func Once(r *http.Request, receipts Receipts, caller auth.Caller, party string, limit int64,
+	replay func(*instance.Answered) error, do func(*instance.Receipt) error,
+) error {
+	key, err := httpapi.IdempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	if key == "" {
+		return do(nil)
+	}
+	fingerprint, err := httpapi.Fingerprint(r, limit)
+	if err != nil {
+		return err
+	}
+	asked := sha256.Sum256([]byte(caller.Org + "\x00" + party + "\x00" + caller.UserID + "\x00" + key))
+	receipt := &instance.Receipt{
+		ID: hex.EncodeToString(asked[:]), Fingerprint: fingerprint, Expires: time.Now().Add(keyLifetime).Truncate(time.Second),
+	}
+	for range 2 {
+		earlier, err := receipts.Receipt(r.Context(), receipt.ID)
+		if err != nil {
+			return err
+		}
+		if earlier != nil {
+			if earlier.Fingerprint != fingerprint {
+				return fault.New(fault.Unprocessable, "idempotency-key-reused",
+					"This Idempotency-Key was used for another request. Use a fresh one for each thing you want done.")
+			}
+			return replay(earlier)
+		}
+		// The same request may be under way beside this one. The first to store its receipt wins.
+		if err := do(receipt); !errors.Is(err, instance.ErrAnswered) {
+			return err
+		}
+	}
+	return fault.New(fault.Conflict, "idempotency-key-busy", "A request with this Idempotency-Key is being answered; repeat it in a moment.")
+}

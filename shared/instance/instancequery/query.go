@@ -1,0 +1,320 @@
+package instancequery
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/merge"
+)
+
+// Kind names an order that the store keeps instances in.
+type Kind int
+
+// The kinds. Each but ByOwner is ordered by ChangedKey; ByOwner by id, which is by creation.
+const (
+	ByOwner       Kind = iota // of one party
+	ByStep                    // of one application and step
+	ByUnconfirmed             // the same, but only what waits for the owner's confirmation
+	ByLabel                   // of one application, step and label
+)
+
+// Span is a stretch of one index partition.
+type Span struct {
+	Kind            Kind
+	InstanceOwnerID string // ByOwner
+	AppID, Step     string // the others
+	Label           string // ByLabel
+	Shard           int    // the others
+	From, To        string // keys, both included; "": open
+	Order           merge.Order
+}
+
+// Row is an instance under its key, or, when the store's item cannot be read, why.
+type Row struct {
+	Instance *instance.Instance
+	Err      error
+}
+
+// Index is the store as a query sees it.
+type Index interface {
+	// Read returns at most limit rows of a span in its order, and whether there may be more.
+	Read(ctx context.Context, span Span, limit int) (rows []merge.Row[Row], more bool, err error)
+}
+
+// ChangedKey returns the key of an instance in the orders by change. Keys sort as the times do, then by id.
+func ChangedKey(changed time.Time, id string) string {
+	return changed.UTC().Format("2006-01-02T15:04:05.000000Z") + "#" + id
+}
+
+// lastKey sorts after every id, so that an end in time includes all instances of its microsecond.
+const lastKey = "~"
+
+// Page is a part of an answer.
+type Page struct {
+	Instances []*instance.Instance // never nil
+	Next      string               // the cursor of the page that follows; "" when there is none
+	Resume    string               // on the last page in ascending order: the cursor that what changes later comes after
+	Examined  int                  // rows read to find them
+	Damaged   []error              // rows that could not be read, and were left out
+}
+
+// Limits of one request: enough for any page whose filter the indexes serve, and an end to those that look for a
+// needle.
+const (
+	maxExamined = 20_000
+	// maxPageBytes keeps an answer of large documents below what Lambda can return, 6 MB.
+	maxPageBytes = 3_500_000
+)
+
+// Query is one request for a page. Call SetPage for any page but the first.
+type Query struct {
+	Filter Filter
+	Values url.Values                 // the parameters it was read from: what a cursor is bound to
+	Apps   []*application.Application // that the filter may find instances of; not needed with an InstanceOwnerID
+	Size   int                        // instances a page
+
+	cursor string // of the page before; "": from the start
+	skip   int    // instances to leave out before the page
+	last   bool   // the page is the last one
+}
+
+const (
+	// LastPage is the page that is read from the other end.
+	LastPage = "last"
+	// MaxSkipped is how many instances a page that is asked for by its number may have before it: they are all read.
+	MaxSkipped = 10_000
+)
+
+// SetPage says which page is wanted: a cursor from a page's Next or Resume, a number from 0, LastPage, or "" for the
+// first one.
+func (q *Query) SetPage(page string) error {
+	if page == LastPage {
+		q.last = true
+		return nil
+	}
+	number, err := strconv.Atoi(page)
+	if err != nil {
+		q.cursor = page
+		return nil
+	}
+	if number < 0 || strconv.Itoa(number) != page || number > MaxSkipped/q.Size {
+		return fault.InvalidParameter(ParamPage, "a number from 0 to %d at this size, or better: follow _links.next, at any depth", MaxSkipped/q.Size)
+	}
+	q.skip = number * q.Size
+	return nil
+}
+
+// timed reports whether the order is by change rather than by creation.
+func (q *Query) timed() bool { return q.Filter.InstanceOwnerID == "" }
+
+// Run answers a query. now is the time of the request.
+func Run(ctx context.Context, index Index, q Query, now time.Time) (Page, error) {
+	asked := q.Filter.Order
+	if q.last {
+		q.Filter.Order = !asked
+	}
+	page, last, err := q.run(ctx, index)
+	if err != nil {
+		return page, err
+	}
+	if q.last {
+		page.Next = ""
+		slices.Reverse(page.Instances)
+		if last = ""; len(page.Instances) > 0 {
+			last = q.keyOf(page.Instances[len(page.Instances)-1])
+		}
+	}
+	if page.Next == "" && asked == merge.Ascending {
+		page.Resume, err = encodeCursor(q.resumeAt(last, now), q.Values)
+	}
+	return page, err
+}
+
+// run reads the page, and returns the key of the last row that it looked at.
+func (q *Query) run(ctx context.Context, index Index) (page Page, last string, err error) {
+	page = Page{Instances: []*instance.Instance{}}
+	if q.cursor != "" {
+		if last, err = decodeCursor(q.cursor, q.Values, q.timed()); err != nil {
+			return page, last, err
+		}
+	}
+	stream := q.stream(index, last)
+	size := 0
+	for {
+		row, ok, err := stream.Peek(ctx)
+		if err != nil || !ok {
+			return page, last, err
+		}
+		if row.Key == last { // where the page before ended, or the same instance in a second range
+			stream.Drop()
+			continue
+		}
+		found := row.Value.Err == nil && q.Filter.Matches(row.Value.Instance)
+		if found && (len(page.Instances) == q.Size || size > maxPageBytes) || page.Examined == maxExamined {
+			page.Next, err = encodeCursor(last, q.Values)
+			return page, last, err
+		}
+		stream.Drop()
+		last = row.Key
+		page.Examined++
+		switch {
+		case row.Value.Err != nil:
+			page.Damaged = append(page.Damaged, row.Value.Err)
+		case found && q.skip > 0:
+			q.skip--
+		case found:
+			page.Instances = append(page.Instances, row.Value.Instance)
+			size += answerSize(row.Value.Instance)
+		}
+	}
+}
+
+// settled is how long ago a change must have been made to be certain to be seen: a function stamps it with the time
+// and may then take as long as it lives, 25 seconds, to write it, and the index a moment to follow.
+const settled = 30 * time.Second
+
+// resumeAt returns the key after which whatever changes from now on will come: that of the last row, but none that
+// an index could still show something before.
+func (q *Query) resumeAt(last string, now time.Time) string {
+	limit := floorID(now.Add(-settled))
+	if q.timed() {
+		limit = ChangedKey(now.Add(-settled), uuid.Nil.String())
+	}
+	if last == "" || last > limit {
+		return limit
+	}
+	return last
+}
+
+// floorID returns an id that sorts before all that are made at t or later: a UUID version 7 begins with the time.
+func floorID(t time.Time) string {
+	var id uuid.UUID
+	milliseconds := t.UnixMilli()
+	for n := range 6 {
+		id[n] = byte(milliseconds >> (40 - 8*n))
+	}
+	return id.String()
+}
+
+func (q *Query) keyOf(i *instance.Instance) string {
+	if q.timed() {
+		return ChangedKey(i.LastChangedDateTime, i.ID)
+	}
+	return i.ID
+}
+
+// answerSize is about how many bytes an instance takes in an answer, its links included; rather too many than too few.
+func answerSize(i *instance.Instance) int {
+	size := 1200 + textSize(i.PresentationField)
+	for _, label := range i.Labels {
+		size += textSize(label)
+	}
+	for n := range i.Data {
+		d := &i.Data[n]
+		size += 1200 + textSize(d.FileName) + textSize(d.ContentType)
+		if owner := d.ApplicationOwner; owner != nil { // a hundred downloads are more than the rest of the element
+			size += timeSize * (len(owner.Downloaded) + len(owner.DownloadConfirmed))
+		}
+	}
+	return size
+}
+
+// timeSize is the size of a time in a list: "2026-05-01T12:00:00.123456Z",
+const timeSize = 30
+
+// textSize is the size of a JSON string, and of the comma after it. Some characters are escaped there.
+func textSize(s string) int {
+	size := len(s) + 3
+	for _, c := range []byte(s) {
+		switch c {
+		case '"', '\\', '<', '>', '&':
+			size += 5
+		}
+	}
+	return size
+}
+
+// stream returns the rows that the filter may hold for, from the key after on, in order.
+func (q *Query) stream(index Index, after string) merge.Stream[Row] {
+	want := q.skip + q.Size + 1
+	if after != "" {
+		want++ // the row at after comes again
+	}
+	if q.Filter.InstanceOwnerID != "" {
+		span := Span{Kind: ByOwner, InstanceOwnerID: q.Filter.InstanceOwnerID, Order: q.Filter.Order}
+		return merge.Merged(q.Filter.Order, want, q.read(index, span, after))
+	}
+	if len(q.Filter.Labels) == 0 {
+		kind := ByStep
+		if q.Filter.Unconfirmed {
+			kind = ByUnconfirmed
+		}
+		return q.merged(index, kind, "", want, after)
+	}
+	streams := make([]merge.Stream[Row], len(q.Filter.Labels))
+	for n, label := range q.Filter.Labels {
+		streams[n] = q.merged(index, ByLabel, label, want, after)
+	}
+	return merge.Intersected(streams...)
+}
+
+// merged returns the rows of one kind over all applications, steps and shards that the filter leaves.
+func (q *Query) merged(index Index, kind Kind, label string, want int, after string) merge.Stream[Row] {
+	span := Span{Kind: kind, Label: label, Order: q.Filter.Order}
+	if !q.Filter.LastChanged.From.IsZero() {
+		span.From = ChangedKey(q.Filter.LastChanged.From, "")
+	}
+	if !q.Filter.LastChanged.To.IsZero() {
+		span.To = ChangedKey(q.Filter.LastChanged.To, lastKey)
+	}
+	var ranges []merge.Range[Row]
+	for _, app := range q.Apps {
+		for _, step := range app.Workflow.Steps {
+			if q.excludes(step) {
+				continue
+			}
+			for shard := range app.IndexShards {
+				span.AppID, span.Step, span.Shard = app.ID, step.Name, shard
+				ranges = append(ranges, q.read(index, span, after))
+			}
+		}
+	}
+	return merge.Merged(q.Filter.Order, want, ranges...)
+}
+
+// excludes reports whether no instance in the step can match.
+func (q *Query) excludes(step application.Step) bool {
+	f := &q.Filter
+	return f.Step != "" && f.Step != step.Name ||
+		f.IsCompleted != nil && *f.IsCompleted != step.Completes ||
+		f.IsArchived != nil && *f.IsArchived != step.Archives
+}
+
+// read returns the range of a span from the key after on.
+func (q *Query) read(index Index, span Span, after string) merge.Range[Row] {
+	return func(ctx context.Context, from string, limit int) ([]merge.Row[Row], bool, error) {
+		span := span
+		for _, key := range []string{after, from} {
+			switch {
+			case key == "":
+			case span.Order == merge.Ascending && strings.Compare(key, span.From) > 0:
+				span.From = key
+			case span.Order == merge.Descending && (span.To == "" || strings.Compare(key, span.To) < 0):
+				span.To = key
+			}
+		}
+		if span.To != "" && span.From > span.To {
+			return nil, false, nil
+		}
+		return index.Read(ctx, span, limit)
+	}
+}

@@ -1,0 +1,71 @@
+package instancetable
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/shared/instance/instancequery"
+	"altinn.no/instanceapi/shared/merge"
+)
+
+// Read returns at most limit rows of a span: one Query call. It implements instancequery.Index. A party's own
+// instances are read as of all answered writes; the indexes may lag behind by a moment.
+func (t *Table) Read(ctx context.Context, span instancequery.Span, limit int) ([]merge.Row[instancequery.Row], bool, error) {
+	partition, sort, prefix := attrPartition, attrSort, ""
+	var index *string
+	var hash string
+	switch span.Kind {
+	case instancequery.ByOwner:
+		hash, prefix = span.InstanceOwnerID, instancePrefix
+	case instancequery.ByStep, instancequery.ByUnconfirmed:
+		partition, hash = attrStep, StepKey(span.AppID, span.Step, span.Shard)
+		if span.Kind == instancequery.ByUnconfirmed {
+			partition = attrUnconfirmed
+		}
+		index, sort = &partition, attrChanged
+	case instancequery.ByLabel:
+		partition, hash = attrLabel, LabelKey(span.AppID, span.Label, span.Step, span.Shard)
+		index, sort = &partition, attrChanged
+	default:
+		return nil, false, fmt.Errorf("instancetable: no index of kind %d", span.Kind)
+	}
+	// An open end is what sorts before or after every key: they begin with a digit. A key cannot be empty.
+	from, to := cmp.Or(span.From, " "), cmp.Or(span.To, "~")
+	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
+		TableName: &t.name, IndexName: index,
+		KeyConditionExpression:   aws.String("#partition = :partition AND #sort BETWEEN :from AND :to"),
+		ExpressionAttributeNames: map[string]string{"#partition": partition, "#sort": sort},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":partition": &types.AttributeValueMemberS{Value: hash},
+			":from":      &types.AttributeValueMemberS{Value: prefix + from},
+			":to":        &types.AttributeValueMemberS{Value: prefix + to},
+		},
+		ScanIndexForward: aws.Bool(span.Order == merge.Ascending),
+		ConsistentRead:   aws.Bool(span.Kind == instancequery.ByOwner),
+		Limit:            aws.Int32(int32(limit)),
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	rows := make([]merge.Row[instancequery.Row], 0, len(out.Items))
+	for _, item := range out.Items {
+		key, ok := item[sort].(*types.AttributeValueMemberS)
+		if !ok { // DynamoDB has just found it by this attribute
+			return nil, false, fmt.Errorf("instancetable: an item of %s without %s", partition, sort)
+		}
+		i, err := decode(item)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", key.Value, err)
+		}
+		rows = append(rows, merge.Row[instancequery.Row]{
+			Key: strings.TrimPrefix(key.Value, prefix), Value: instancequery.Row{Instance: i, Err: err},
+		})
+	}
+	return rows, len(out.LastEvaluatedKey) > 0, nil
+}

@@ -1,0 +1,420 @@
+package instancetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancequery"
+	"altinn.no/instanceapi/shared/merge"
+)
+
+// Store is a store of instances: *instancetable.Table, and *Memory.
+type Store interface {
+	instancequery.Index
+	Get(ctx context.Context, instanceOwnerID, id string) (*instance.Instance, error)
+	Create(ctx context.Context, i *instance.Instance, ev event.Event) error
+	Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+	Receipt(ctx context.Context, id string) (*instance.Answered, error)
+	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+}
+
+// Conformance tests that a store keeps the contract. outbox returns the ids of the events that the store holds for
+// an instance, in order of their numbers. Applications and parties are fresh, so that the store may be a shared one.
+func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID string) []string) {
+	s := suite{store, outbox}
+	for name, test := range map[string]func(*testing.T, suite){
+		"Create": testCreate, "RoundTrip": testRoundTrip, "Mutate": testMutate, "Refusals": testRefusals,
+		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Spans": testSpans,
+		"Receipts": testReceipts,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, s) })
+	}
+}
+
+type suite struct {
+	store  Store
+	outbox func(t *testing.T, instanceID string) []string
+}
+
+// NewApplication returns an application that no other test has, with the default workflow.
+func NewApplication(shards int) *application.Application {
+	app := &application.Application{ID: "nav/a" + uuid.NewString()[:13], Org: "nav", IndexShards: shards}
+	app.Complete()
+	return app
+}
+
+// newOwnerID returns an instanceOwnerId that no other test has.
+func newOwnerID() string { return fmt.Sprint(1 + uuid.New().ID()) }
+
+// At is the time that instances of these tests are created at.
+var At = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func (s suite) create(t *testing.T, app *application.Application, owner string, at time.Time, labels ...string) *instance.Instance {
+	t.Helper()
+	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: owner, Labels: labels}, "1001", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.store.Create(t.Context(), i, eventOf(i)); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func eventOf(i *instance.Instance) event.Event {
+	org, app, _ := application.SplitID(i.AppID)
+	return event.Event{
+		ID: event.ID(i.ID, i.EventCount), At: i.StepEntered, AppID: i.AppID, Org: org, App: app, DataLinks: []event.DataLink{},
+		EventType: event.WorkflowStateChange, WorkflowStep: i.Workflow.CurrentStep, InstanceVersion: i.Version + 1,
+	}
+}
+
+func testCreate(t *testing.T, s suite) {
+	app, owner := NewApplication(1), newOwnerID()
+	i := s.create(t, app, owner, At, "gr", "x2")
+	if i.Version != 1 {
+		t.Errorf("version after create: %d, want 1", i.Version)
+	}
+	got, err := s.store.Get(t.Context(), owner, i.ID)
+	if err != nil || !reflect.DeepEqual(got, i) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, i)
+	}
+	if got := s.outbox(t, i.ID); !slices.Equal(got, []string{i.ID + ".1"}) {
+		t.Errorf("outbox: %v", got)
+	}
+	if _, err := s.store.Get(t.Context(), owner, uuid.NewString()); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an instance that is not there: %v, want NotFound", err)
+	}
+	if _, err := s.store.Get(t.Context(), newOwnerID(), i.ID); !fault.Is(err, fault.NotFound) {
+		t.Errorf("under another owner: %v, want NotFound", err)
+	}
+	again := i.Clone()
+	again.Version = 0
+	if err := s.store.Create(t.Context(), again, eventOf(again)); err == nil {
+		t.Error("an id was created twice")
+	}
+}
+
+func testRoundTrip(t *testing.T, s suite) {
+	app := NewApplication(4)
+	due, visible := At.Add(time.Hour+time.Microsecond), At.Add(-time.Hour)
+	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: newOwnerID(), Labels: []string{"æ #1", "x2"},
+		DueDateTime: &due, VisibleDateTime: &visible, PresentationField: "Arbeidsmelding «ø»"}, "nav", At)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 12 {
+		b := instance.Bytes{ContentType: "application/xml; charset=utf-8", FileName: "skjema æøå.xml", Size: 1 << 40, SHA256: "00ff", Revision: uuid.NewString()}
+		if err := i.AddData(app, uuid.NewString(), fmt.Sprint("form", n), b, "nav", At); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 3 {
+		if err := i.LogDownload(i.Data[n].ID, At); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := i.ConfirmDownload(i.Data[0].ID, At); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.store.Create(t.Context(), i, eventOf(i)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID)
+	if err != nil || !reflect.DeepEqual(got, i) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, i)
+	}
+}
+
+func relabel(labels ...string) func(*instance.Instance) (*event.Event, error) {
+	return func(i *instance.Instance) (*event.Event, error) {
+		i.Labels = append([]string{}, labels...)
+		return nil, nil
+	}
+}
+
+func testMutate(t *testing.T, s suite) {
+	i := s.create(t, NewApplication(1), newOwnerID(), At, "old", "kept")
+	got, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, relabel("kept", "new"))
+	if err != nil || got.Version != 2 {
+		t.Fatalf("version %d, %v; want 2", got.Version, err)
+	}
+	stored, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID)
+	if err != nil || !reflect.DeepEqual(stored, got) || !slices.Equal(stored.Labels, []string{"kept", "new"}) {
+		t.Errorf("stored %+v, %v", stored, err)
+	}
+	// From a document that is out of date, the change is made on what is there by now.
+	got, err = s.store.MutateFrom(t.Context(), i, func(i *instance.Instance) (*event.Event, error) {
+		i.PresentationField = fmt.Sprint(i.Labels)
+		return nil, nil
+	})
+	if err != nil || got.Version != 3 || got.PresentationField != "[kept new]" {
+		t.Errorf("from a stale document: %+v, %v", got, err)
+	}
+}
+
+func testRefusals(t *testing.T, s suite) {
+	i := s.create(t, NewApplication(1), newOwnerID(), At)
+	refusal := errors.New("no")
+	for _, err := range []error{refusal, instance.ErrUnchanged} {
+		got, gotErr := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			ev := eventOf(i)
+			return &ev, err
+		})
+		if err == refusal && gotErr != refusal {
+			t.Errorf("a change's own error: %v", gotErr)
+		}
+		if err == instance.ErrUnchanged && (gotErr != nil || got.Version != 1) {
+			t.Errorf("unchanged: version %d, %v", got.Version, gotErr)
+		}
+	}
+	if _, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, uuid.NewString(), relabel()); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an instance that is not there: %v", err)
+	}
+	if got := s.outbox(t, i.ID); len(got) != 1 {
+		t.Errorf("outbox after refusals: %v", got)
+	}
+}
+
+func testEvents(t *testing.T, s suite) {
+	app := NewApplication(1)
+	i := s.create(t, app, newOwnerID(), At, "gr")
+	for n, step := range []string{"Submit", "FormFilling", "Submit", "Submit"} {
+		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			if _, err := i.MoveTo(app, step, application.Owner, "nav", At.Add(time.Duration(n)*time.Second)); err != nil {
+				return nil, err
+			}
+			ev := eventOf(i)
+			return &ev, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{i.ID + ".1", i.ID + ".2", i.ID + ".3", i.ID + ".4"}
+	if got := s.outbox(t, i.ID); !slices.Equal(got, want) {
+		t.Errorf("outbox: %v, want %v", got, want)
+	}
+}
+
+// testRaces has 32 writers change one instance at once: none of the changes may be lost, and of 32 moves to one
+// step exactly one is made.
+func testRaces(t *testing.T, s suite) {
+	app := NewApplication(1)
+	i := s.create(t, app, newOwnerID(), At, "gr")
+	const writers = 32
+	errs := make([]error, 2*writers)
+	var wg sync.WaitGroup
+	for n := range writers {
+		wg.Go(func() {
+			_, errs[n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+				i.Data = append(i.Data, instance.DataElement{ID: fmt.Sprint(n), CreatedDateTime: At, LastChangedDateTime: At})
+				return nil, nil
+			})
+		})
+		wg.Go(func() {
+			_, errs[writers+n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+				if _, err := i.MoveTo(app, "Submit", application.User, "1001", At); err != nil {
+					return nil, err
+				}
+				ev := eventOf(i)
+				return &ev, nil
+			})
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Data) != writers || got.Version != 1+writers+1 {
+		t.Errorf("%d elements at version %d, want %d at %d", len(got.Data), got.Version, writers, 1+writers+1)
+	}
+	if events := s.outbox(t, i.ID); len(events) != 2 {
+		t.Errorf("%d events, want 2: created, submitted once", len(events))
+	}
+}
+
+func (s suite) ids(t *testing.T, span instancequery.Span) []string {
+	t.Helper()
+	rows, more, err := s.store.Read(t.Context(), span, 1000)
+	if err != nil || more {
+		t.Fatalf("read: more %v, %v", more, err)
+	}
+	ids := []string{}
+	for _, row := range rows {
+		if row.Value.Err != nil {
+			t.Fatal(row.Value.Err)
+		}
+		ids = append(ids, row.Value.Instance.ID)
+	}
+	return ids
+}
+
+// testIndexes follows one instance through the indexes.
+func testIndexes(t *testing.T, s suite) {
+	app := NewApplication(8)
+	i := s.create(t, app, newOwnerID(), At, "gr", "x2")
+	shard := instance.ShardOf(i.ID, 8)
+	step := func(name string) instancequery.Span {
+		return instancequery.Span{Kind: instancequery.ByStep, AppID: app.ID, Step: name, Shard: shard}
+	}
+	label := func(label, name string) instancequery.Span {
+		return instancequery.Span{Kind: instancequery.ByLabel, AppID: app.ID, Label: label, Step: name, Shard: shard}
+	}
+	unconfirmed := func(name string) instancequery.Span {
+		return instancequery.Span{Kind: instancequery.ByUnconfirmed, AppID: app.ID, Step: name, Shard: shard}
+	}
+	check := func(when string, span instancequery.Span, there bool) {
+		t.Helper()
+		if got := s.ids(t, span); slices.Contains(got, i.ID) != there || len(got) > 1 {
+			t.Errorf("%s: %+v holds %v, want it there: %v", when, span, got, there)
+		}
+	}
+	change := func(f func(i *instance.Instance) error) {
+		t.Helper()
+		if _, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) { return nil, f(i) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("created", step("FormFilling"), true)
+	check("created", label("x2", "FormFilling"), true)
+	check("created without data", unconfirmed("FormFilling"), false)
+	change(func(i *instance.Instance) error { return i.AddData(app, "d", "default", instance.Bytes{}, "1001", At) })
+	check("with data", unconfirmed("FormFilling"), true)
+	change(func(i *instance.Instance) error {
+		_, err := i.MoveTo(app, "Submit", application.User, "1001", At)
+		return err
+	})
+	check("submitted", step("FormFilling"), false)
+	check("submitted", step("Submit"), true)
+	check("submitted", label("gr", "FormFilling"), false)
+	check("submitted", label("gr", "Submit"), true)
+	check("submitted", unconfirmed("Submit"), true)
+	change(func(i *instance.Instance) error {
+		if err := i.LogDownload("d", At); err != nil {
+			return err
+		}
+		return i.ConfirmDownload("d", At)
+	})
+	check("confirmed", unconfirmed("Submit"), false)
+	check("confirmed", step("Submit"), true)
+	change(func(i *instance.Instance) error { i.Labels = []string{"gr"}; return nil })
+	check("label removed", label("x2", "Submit"), false)
+	check("label removed", label("gr", "Submit"), true)
+}
+
+func testSpans(t *testing.T, s suite) {
+	app, owner := NewApplication(1), newOwnerID()
+	var keys []string
+	for n := range 6 {
+		i := s.create(t, app, owner, At.Add(time.Duration(n/2)*time.Minute)) // two at a time have the same time
+		keys = append(keys, instancequery.ChangedKey(i.LastChangedDateTime, i.ID))
+	}
+	slices.Sort(keys)
+	span := instancequery.Span{Kind: instancequery.ByStep, AppID: app.ID, Step: "FormFilling"}
+	read := func(span instancequery.Span, limit int) (got []string, more bool) {
+		rows, more, err := s.store.Read(t.Context(), span, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			got = append(got, row.Key)
+		}
+		return got, more
+	}
+	for name, test := range map[string]struct {
+		from, to string
+		order    merge.Order
+		want     []string
+	}{
+		"all":        {"", "", merge.Ascending, keys},
+		"from":       {keys[2], "", merge.Ascending, keys[2:]},
+		"to":         {"", keys[2], merge.Ascending, keys[:3]},
+		"between":    {keys[1], keys[4], merge.Ascending, keys[1:5]},
+		"descending": {keys[1], keys[4], merge.Descending, []string{keys[4], keys[3], keys[2], keys[1]}},
+		"time":       {instancequery.ChangedKey(At.Add(time.Minute), ""), instancequery.ChangedKey(At.Add(time.Minute), "~"), merge.Ascending, keys[2:4]},
+		"none":       {instancequery.ChangedKey(At.Add(time.Hour), ""), "", merge.Ascending, nil},
+	} {
+		span.From, span.To, span.Order = test.from, test.to, test.order
+		if got, more := read(span, 100); !slices.Equal(got, test.want) || more {
+			t.Errorf("%s: %v, more %v, want %v", name, got, more, test.want)
+		}
+	}
+	span.From, span.To, span.Order = "", "", merge.Ascending
+	if got, more := read(span, 2); !slices.Equal(got, keys[:2]) || !more {
+		t.Errorf("limit 2: %v, more %v", got, more)
+	}
+	byOwner := s.ids(t, instancequery.Span{Kind: instancequery.ByOwner, InstanceOwnerID: owner})
+	if len(byOwner) != 6 || !slices.IsSorted(byOwner) {
+		t.Errorf("by owner: %v", byOwner)
+	}
+}
+
+// testReceipts answers requests again: a receipt is stored with its change or not at all, and keeps a second change
+// out until it expires.
+func testReceipts(t *testing.T, s suite) {
+	app := NewApplication(1)
+	newReceipt := func(expires time.Duration) *instance.Receipt {
+		return &instance.Receipt{ID: uuid.NewString(), Fingerprint: "asked", DataGuid: "d", Expires: time.Now().Add(expires).Truncate(time.Second)}
+	}
+	want := newReceipt(time.Hour)
+	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: newOwnerID(), Labels: []string{"gr"}}, "1001", At)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.Receipt = want
+	if err := s.store.Create(t.Context(), i, eventOf(i)); err != nil {
+		t.Fatal(err)
+	}
+	if none, err := s.store.Receipt(t.Context(), uuid.NewString()); none != nil || err != nil {
+		t.Errorf("a receipt that is not there: %+v, %v", none, err)
+	}
+	mutate := func(receipt *instance.Receipt) (*instance.Instance, error) {
+		return s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			i.Receipt, i.PresentationField = receipt, i.PresentationField+"+"
+			return nil, nil
+		})
+	}
+	if _, err := mutate(want); !errors.Is(err, instance.ErrAnswered) {
+		t.Errorf("a change under a receipt that is there: %v, want ErrAnswered", err)
+	}
+	if _, err := mutate(nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.store.Receipt(t.Context(), want.ID)
+	if err != nil || got == nil || got.Fingerprint != want.Fingerprint || got.DataGuid != want.DataGuid || !got.Expires.Equal(want.Expires) {
+		t.Fatalf("receipt: %+v, %v, want %+v", got, err, want)
+	}
+	if got.Instance.Version != 1 || got.Instance.PresentationField != "" || got.Instance.ID != i.ID {
+		t.Errorf("the instance as it was answered: %+v", got.Instance)
+	}
+	expired := newReceipt(-time.Hour)
+	if _, err := mutate(expired); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.store.Receipt(t.Context(), expired.ID); got != nil || err != nil {
+		t.Errorf("an expired receipt: %+v, %v", got, err)
+	}
+	if _, err := mutate(expired); err != nil {
+		t.Errorf("under a receipt that has expired: %v", err)
+	}
+	if stored, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || stored.PresentationField != "+++" {
+		t.Errorf("%q, %v: want three changes", stored.PresentationField, err)
+	}
+}

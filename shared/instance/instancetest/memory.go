@@ -1,0 +1,177 @@
+// Package instancetest provides a store of instances in memory, for the tests of what uses one, and the suite that
+// it and the real store both pass, so that the two cannot drift apart.
+package instancetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancequery"
+	"altinn.no/instanceapi/shared/merge"
+)
+
+// Memory keeps instances and the events of their changes in memory. Its zero value is empty and ready.
+type Memory struct {
+	mu        sync.Mutex
+	instances map[string]*instance.Instance // by owner/id
+	outbox    []event.Event
+	receipts  map[string]instance.Answered
+
+	// Fail, when set, is called before every write is applied and its error returned instead.
+	Fail func() error
+}
+
+// Get returns the instance, or instance.NotFound.
+func (m *Memory) Get(_ context.Context, ownerID, id string) (*instance.Instance, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i, ok := m.instances[ownerID+"/"+id]
+	if !ok {
+		return nil, instance.NotFound()
+	}
+	return i.Clone(), nil
+}
+
+// Create stores a new instance and its event.
+func (m *Memory) Create(_ context.Context, i *instance.Instance, ev event.Event) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, exists := m.instances[i.InstanceOwnerID+"/"+i.ID]; exists {
+		return errors.New("instancetest: the instance exists")
+	}
+	if err := m.put(i, &ev); err != nil {
+		return err
+	}
+	i.Version = 1
+	return nil
+}
+
+// Mutate changes an instance as instancetable.Table.Mutate does: change sees a fresh document each time it is
+// called, and is called again when another write came between.
+func (m *Memory) Mutate(ctx context.Context, ownerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
+	i, err := m.Get(ctx, ownerID, id)
+	if err != nil {
+		return nil, err
+	}
+	return m.MutateFrom(ctx, i, change)
+}
+
+// MutateFrom is Mutate for an instance that has just been read.
+func (m *Memory) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
+	for {
+		ev, err := change(i)
+		if errors.Is(err, instance.ErrUnchanged) {
+			return i, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if done, err := m.replace(i, ev); err != nil || done {
+			return i, err
+		}
+		if i, err = m.Get(ctx, i.InstanceOwnerID, i.ID); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// replace stores i if the stored version is still the one that i was read as.
+func (m *Memory) replace(i *instance.Instance, ev *event.Event) (done bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.instances[i.InstanceOwnerID+"/"+i.ID].Version != i.Version {
+		return false, nil
+	}
+	if err := m.put(i, ev); err != nil {
+		return false, err
+	}
+	i.Version++
+	return true, nil
+}
+
+func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
+	if m.Fail != nil {
+		if err := m.Fail(); err != nil {
+			return err
+		}
+	}
+	stored := i.Clone()
+	stored.Version++
+	if r := i.Receipt; r != nil {
+		if earlier, there := m.receipts[r.ID]; there && !earlier.Expires.Before(time.Now()) {
+			return instance.ErrAnswered
+		}
+		if m.receipts == nil {
+			m.receipts = map[string]instance.Answered{}
+		}
+		m.receipts[r.ID] = instance.Answered{Receipt: *r, Instance: stored}
+	}
+	if m.instances == nil {
+		m.instances = map[string]*instance.Instance{}
+	}
+	m.instances[i.InstanceOwnerID+"/"+i.ID] = stored
+	if ev != nil {
+		m.outbox = append(m.outbox, *ev)
+	}
+	return nil
+}
+
+// Receipt returns the receipt with the id given and the instance as it was answered, or nil.
+func (m *Memory) Receipt(_ context.Context, id string) (*instance.Answered, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	answered, there := m.receipts[id]
+	if !there || answered.Expires.Before(time.Now()) {
+		return nil, nil
+	}
+	answered.Instance = answered.Instance.Clone()
+	return &answered, nil
+}
+
+// Outbox returns the events of all changes so far, in order.
+func (m *Memory) Outbox() []event.Event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.outbox)
+}
+
+// Read implements instancequery.Index by looking at every instance.
+func (m *Memory) Read(_ context.Context, span instancequery.Span, limit int) ([]merge.Row[instancequery.Row], bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var rows []merge.Row[instancequery.Row]
+	for _, i := range m.instances {
+		key := i.ID
+		if span.Kind != instancequery.ByOwner {
+			key = instancequery.ChangedKey(i.LastChangedDateTime, i.ID)
+		}
+		if inSpan(i, span) && key >= span.From && (span.To == "" || key <= span.To) {
+			rows = append(rows, merge.Row[instancequery.Row]{Key: key, Value: instancequery.Row{Instance: i.Clone()}})
+		}
+	}
+	slices.SortFunc(rows, func(a, b merge.Row[instancequery.Row]) int {
+		if span.Order == merge.Descending {
+			a, b = b, a
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	if len(rows) > limit {
+		return rows[:limit], true, nil
+	}
+	return rows, false, nil
+}
+
+func inSpan(i *instance.Instance, span instancequery.Span) bool {
+	if span.Kind == instancequery.ByOwner {
+		return i.InstanceOwnerID == span.InstanceOwnerID
+	}
+	return i.AppID == span.AppID && i.Workflow.CurrentStep == span.Step && i.Shard == span.Shard &&
+		(span.Kind != instancequery.ByUnconfirmed || i.Unconfirmed()) &&
+		(span.Kind != instancequery.ByLabel || slices.Contains(i.Labels, span.Label))
+}

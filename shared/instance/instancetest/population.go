@@ -1,0 +1,237 @@
+package instancetest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/instance"
+)
+
+// Population is a set of instances that differ in all that can be asked for, and are alike in time: the material of
+// property tests. Applications and parties are fresh, so that the store may be a shared one.
+type Population struct {
+	Org       string
+	Apps      []*application.Application
+	Owners    []string
+	Instances []*instance.Instance
+
+	rand *rand.Rand
+}
+
+// Labels are those that instances of a population may have; few have many of them. The last one none has.
+var Labels = []string{"gr", "x2", "æ #1", "2024/05", "none"}
+
+// TB is a test, or one case of a property.
+type TB interface {
+	rapid.TB
+	Context() context.Context
+}
+
+// NewPopulation stores n random instances of three applications.
+func NewPopulation(t TB, store Store, seed uint64, n int) *Population {
+	p := &Population{Org: "nav", rand: rand.New(rand.NewPCG(seed, 0))}
+	for _, shards := range []int{1, 3, 1} {
+		p.Apps = append(p.Apps, NewApplication(shards))
+	}
+	for range 3 {
+		p.Owners = append(p.Owners, newOwnerID())
+	}
+	for range n {
+		p.Add(t, store, p.time())
+	}
+	return p
+}
+
+// Add stores one more random instance, changed at the time given.
+func (p *Population) Add(t TB, store Store, changed time.Time) *instance.Instance {
+	t.Helper()
+	i := p.random(changed)
+	if err := store.Create(t.Context(), i, eventOf(i)); err != nil {
+		t.Fatal(err)
+	}
+	p.Instances = append(p.Instances, i)
+	return i
+}
+
+// time returns one of a few times, of which some are a microsecond apart.
+func (p *Population) time() time.Time {
+	return At.Add(time.Duration(p.rand.IntN(3))*time.Hour + time.Duration(p.rand.IntN(3))*time.Microsecond)
+}
+
+func (p *Population) chance(of int) bool { return p.rand.IntN(of) == 0 }
+
+func (p *Population) random(changed time.Time) *instance.Instance {
+	app := p.Apps[p.rand.IntN(len(p.Apps))]
+	step := app.Workflow.Steps[p.rand.IntN(len(app.Workflow.Steps))]
+	i := &instance.Instance{
+		ID: p.id(), AppID: app.ID, InstanceOwnerID: p.Owners[p.rand.IntN(len(p.Owners))],
+		Labels: []string{}, Data: []instance.DataElement{},
+		CreatedDateTime: p.time(), LastChangedDateTime: changed, StepEntered: changed, EventCount: 1,
+		Workflow: instance.Workflow{CurrentStep: step.Name, IsCompleted: step.Completes},
+		Status:   instance.Status{IsArchived: step.Archives, IsSoftDeleted: p.chance(5), IsMarkedForHardDelete: p.chance(12)},
+		Shard:    p.rand.IntN(app.IndexShards), // whichever it was in before shards were added
+	}
+	for n, label := range Labels[:len(Labels)-1] {
+		if p.chance(n + 1) {
+			i.Labels = append(i.Labels, label)
+		}
+	}
+	for _, date := range []**time.Time{&i.DueDateTime, &i.VisibleDateTime} {
+		if p.chance(2) {
+			t := p.time()
+			*date = &t
+		}
+	}
+	for n := range p.rand.IntN(3) {
+		d := instance.DataElement{ID: p.id(), FormID: "default", CreatedDateTime: changed, LastChangedDateTime: changed, Revision: strconv.Itoa(n)}
+		if p.chance(2) {
+			d.ApplicationOwner = &instance.ApplicationOwner{Downloaded: []time.Time{At}, DownloadConfirmed: []time.Time{At}}
+		}
+		i.Data = append(i.Data, d)
+	}
+	return i
+}
+
+func (p *Population) id() string {
+	var id uuid.UUID
+	for n := range id {
+		id[n] = byte(p.rand.Uint32())
+	}
+	return id.String()
+}
+
+// question is a query as a caller puts it, and what its answer is by looking at every instance.
+type question struct {
+	values map[string][]string
+	holds  []func(*instance.Instance) bool
+	asked  []string // the appId parameter's values
+	owner  bool     // restricted to one party
+	desc   bool
+}
+
+func (q *question) ask(name, value string, holds func(*instance.Instance) bool) {
+	q.values[name] = append(q.values[name], value)
+	q.holds = append(q.holds, holds)
+}
+
+// answer returns the ids of all instances that the question is about, in order.
+func (q *question) answer(p *Population) []string {
+	found := slices.DeleteFunc(slices.Clone(p.Instances), func(i *instance.Instance) bool {
+		return slices.ContainsFunc(q.holds, func(holds func(*instance.Instance) bool) bool { return !holds(i) })
+	})
+	slices.SortFunc(found, func(a, b *instance.Instance) int {
+		if q.desc {
+			a, b = b, a
+		}
+		if byTime := a.LastChangedDateTime.Compare(b.LastChangedDateTime); byTime != 0 && !q.owner {
+			return byTime
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	ids := make([]string, len(found))
+	for n, i := range found {
+		ids[n] = i.ID
+	}
+	return ids
+}
+
+// drawQuestion draws a combination of parameters.
+func (p *Population) drawQuestion(t *rapid.T) *question {
+	q := &question{values: map[string][]string{}}
+	sometimes := func(name string) bool { return rapid.IntRange(0, 3).Draw(t, "with "+name) == 0 }
+	one := func(from ...string) string { return rapid.SampledFrom(from).Draw(t, "value") }
+	if rapid.IntRange(0, 2).Draw(t, "with appId") == 0 {
+		all := []string{p.Apps[0].ID, p.Apps[1].ID, p.Apps[2].ID, "nav/not-registered"}
+		q.asked = rapid.SliceOfNDistinct(rapid.SampledFrom(all), 1, 3, rapid.ID[string]).Draw(t, "appId")
+		q.ask("appId", strings.Join(q.asked, ","), func(i *instance.Instance) bool { return slices.Contains(q.asked, i.AppID) })
+	}
+	if q.owner = sometimes("instanceOwnerId"); q.owner {
+		owner := one(append([]string{"7"}, p.Owners...)...)
+		q.ask("instanceOwnerId", owner, func(i *instance.Instance) bool { return i.InstanceOwnerID == owner })
+	}
+	if sometimes("step") {
+		step := one("FormFilling", "Submit", "Archived", "Elsewhere")
+		q.ask("workflow.currentStep", step, func(i *instance.Instance) bool { return i.Workflow.CurrentStep == step })
+	}
+	deleted := false
+	if sometimes("isCompleted") {
+		want := rapid.Bool().Draw(t, "value")
+		q.ask("workflow.isCompleted", strconv.FormatBool(want), func(i *instance.Instance) bool { return i.Workflow.IsCompleted == want })
+	}
+	if sometimes("isArchived") {
+		want := rapid.Bool().Draw(t, "value")
+		q.ask("status.isArchived", strconv.FormatBool(want), func(i *instance.Instance) bool { return i.Status.IsArchived == want })
+	}
+	if sometimes("isSoftDeleted") {
+		deleted = rapid.Bool().Draw(t, "value")
+		q.values["status.isSoftDeleted"] = []string{strconv.FormatBool(deleted)}
+	}
+	q.holds = append(q.holds, func(i *instance.Instance) bool {
+		return i.Status.IsSoftDeleted == deleted && !i.Status.IsMarkedForHardDelete
+	})
+	for range rapid.IntRange(0, 2).Draw(t, "labels") {
+		labels := rapid.SliceOfN(rapid.SampledFrom(Labels), 1, 2).Draw(t, "label")
+		q.ask("label", strings.Join(labels, ","), func(i *instance.Instance) bool {
+			return !slices.ContainsFunc(labels, func(label string) bool { return !slices.Contains(i.Labels, label) })
+		})
+	}
+	if sometimes("downloadConfirmed") {
+		q.ask("downloadConfirmed", "false", func(i *instance.Instance) bool {
+			return slices.ContainsFunc(i.Data, func(d instance.DataElement) bool { return d.ApplicationOwner == nil })
+		})
+	}
+	p.drawPeriods(t, q)
+	if order := one("", "asc", "desc"); order != "" {
+		q.values["order"], q.desc = []string{order}, order == "desc"
+	}
+	return q
+}
+
+func (p *Population) drawPeriods(t *rapid.T, q *question) {
+	for _, date := range []struct {
+		name string
+		of   func(*instance.Instance) *time.Time
+	}{
+		{"lastChangedDateTime", func(i *instance.Instance) *time.Time { return &i.LastChangedDateTime }},
+		{"createdDateTime", func(i *instance.Instance) *time.Time { return &i.CreatedDateTime }},
+		{"dueDateTime", func(i *instance.Instance) *time.Time { return i.DueDateTime }},
+		{"visibleDateTime", func(i *instance.Instance) *time.Time { return i.VisibleDateTime }},
+	} {
+		for range max(0, rapid.IntRange(-4, 2).Draw(t, "conditions of "+date.name)) {
+			text, holds := drawCondition(t)
+			q.ask(date.name, text, func(i *instance.Instance) bool { return date.of(i) != nil && holds(*date.of(i)) })
+		}
+	}
+}
+
+// drawCondition draws a condition on a time near those of the population, down to half a microsecond.
+func drawCondition(t *rapid.T) (text string, holds func(time.Time) bool) {
+	draw := func() (time.Time, string) {
+		at := At.Add(time.Duration(rapid.IntRange(0, 2).Draw(t, "hour"))*time.Hour + time.Duration(rapid.IntRange(-1, 5).Draw(t, "half microseconds"))*500)
+		zone := time.FixedZone("", rapid.SampledFrom([]int{0, 7200, -12600}).Draw(t, "offset"))
+		return at, strings.Replace(at.In(zone).Format(time.RFC3339Nano), "+", rapid.SampledFrom([]string{"+", " "}).Draw(t, "plus"), 1)
+	}
+	at, a := draw()
+	switch operator := rapid.SampledFrom([]string{"after(%s)", "gt:%s", "gte:%s", "before(%s)", "lt:%s", "lte:%s", "between(%s,%s)"}).Draw(t, "operator"); operator {
+	case "after(%s)", "gt:%s":
+		return fmt.Sprintf(operator, a), func(t time.Time) bool { return t.After(at) }
+	case "before(%s)", "lt:%s":
+		return fmt.Sprintf(operator, a), func(t time.Time) bool { return t.Before(at) }
+	case "gte:%s":
+		return fmt.Sprintf(operator, a), func(t time.Time) bool { return !t.Before(at) }
+	case "lte:%s":
+		return fmt.Sprintf(operator, a), func(t time.Time) bool { return !t.After(at) }
+	default:
+		to, b := draw()
+		return fmt.Sprintf(operator, a, b), func(t time.Time) bool { return !t.Before(at) && !t.After(to) }
+	}
+}

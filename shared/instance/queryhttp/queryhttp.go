@@ -1,0 +1,198 @@
+// Package queryhttp provides the answers to queries of instances: reading the parameters, narrowing them to what the
+// caller may see, and the page with its links. Two endpoints have it.
+package queryhttp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancequery"
+	"altinn.no/instanceapi/shared/requestlog"
+)
+
+// answer is a page in the form of HAL, as the proposal has it.
+type answer struct {
+	Links    links    `json:"_links"`
+	Embedded embedded `json:"_embedded"`
+}
+
+type links struct {
+	Self   link  `json:"self"`
+	Next   *link `json:"next,omitempty"`   // if and only if there is more
+	Last   *link `json:"last"`             // the last page, read from the other end
+	Resume *link `json:"resume,omitempty"` // on the last page in ascending order: what changes from now on
+}
+
+type link struct {
+	Href string `json:"href"`
+}
+
+type embedded struct {
+	Instances []*instance.Instance `json:"instances"` // never null
+}
+
+// Register finds applications; *applicationtable.Table is one.
+type Register interface {
+	Get(ctx context.Context, id string) (*application.Application, error)
+	List(ctx context.Context, org string) ([]*application.Application, error)
+}
+
+// Endpoint is what a query needs.
+type Endpoint struct {
+	Gate         instancehttp.Gate
+	Applications Register // nil where only a party's own instances are asked for
+	Index        instancequery.Index
+	View         instancehttp.View
+}
+
+// Query answers a request with the instances of the caller's that the filter holds for.
+func (e Endpoint) Query(w http.ResponseWriter, r *http.Request) error {
+	caller, err := e.Gate.Tokens.Caller(r)
+	if err != nil {
+		return err
+	}
+	if err := caller.MayRead(); err != nil {
+		return err
+	}
+	query, err := parse(r, instancequery.Parameters())
+	if err != nil {
+		return err
+	}
+	within, err := e.narrow(r.Context(), caller, &query)
+	if err != nil {
+		return err
+	}
+	return e.answer(w, r, query, within)
+}
+
+// QueryOwn answers a request that names a party in its path, for the users of that party. For others the answer is
+// empty, as any query for what is another's.
+func (e Endpoint) QueryOwn(w http.ResponseWriter, r *http.Request) error {
+	caller, err := e.Gate.Tokens.Caller(r)
+	if err != nil {
+		return err
+	}
+	if caller.IsOwner() {
+		return fault.New(fault.Forbidden, "user-only",
+			"Only users can list a party here. As an application owner, ask for /storage/instances?instanceOwnerId=… instead.")
+	}
+	if err := caller.MayRead(); err != nil {
+		return err
+	}
+	query, err := parse(r, slices.DeleteFunc(instancequery.Parameters(), func(name string) bool {
+		return name == instancequery.ParamInstanceOwnerID
+	}))
+	if err != nil {
+		return err
+	}
+	query.Filter.InstanceOwnerID = r.PathValue("instanceOwnerId")
+	within, err := e.narrow(r.Context(), caller, &query)
+	if err != nil {
+		return err
+	}
+	return e.answer(w, r, query, within)
+}
+
+func parse(r *http.Request, parameters []string) (instancequery.Query, error) {
+	var q instancequery.Query
+	var err error
+	if q.Values, err = httpapi.ParseQuery(r, parameters...); err != nil {
+		return q, err
+	}
+	if q.Filter, err = instancequery.ParseFilter(q.Values); err != nil {
+		return q, err
+	}
+	if q.Size, err = httpapi.Size(q.Values); err != nil {
+		return q, err
+	}
+	page, err := httpapi.Single(q.Values, instancequery.ParamPage)
+	if err != nil {
+		return q, err
+	}
+	return q, q.SetPage(page)
+}
+
+// narrow narrows the query to what the caller may see. It reports false when that leaves nothing: a filter for what
+// is another's finds nothing, and is no error.
+func (e Endpoint) narrow(ctx context.Context, caller auth.Caller, q *instancequery.Query) (within bool, err error) {
+	f := &q.Filter
+	if !caller.IsOwner() {
+		own, found, err := auth.PartyOf(ctx, caller, e.Gate.Parties)
+		if err != nil || !found || f.InstanceOwnerID != "" && f.InstanceOwnerID != own {
+			return false, err
+		}
+		f.InstanceOwnerID = own
+		return true, nil
+	}
+	if f.Org != "" && f.Org != caller.Org {
+		return false, nil
+	}
+	f.Org = caller.Org
+	if f.InstanceOwnerID != "" {
+		return true, nil // that party's partition is read, and what is not the org's left out
+	}
+	if len(f.AppIDs) == 0 {
+		q.Apps, err = e.Applications.List(ctx, caller.Org)
+		return len(q.Apps) > 0, err
+	}
+	for _, id := range f.AppIDs {
+		if !strings.HasPrefix(id, caller.Org+"/") {
+			continue
+		}
+		app, err := e.Applications.Get(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		if app != nil {
+			q.Apps = append(q.Apps, app)
+		}
+	}
+	return len(q.Apps) > 0, nil
+}
+
+func (e Endpoint) answer(w http.ResponseWriter, r *http.Request, q instancequery.Query, within bool) error {
+	page := instancequery.Page{Instances: []*instance.Instance{}}
+	if within {
+		var err error
+		if page, err = instancequery.Run(r.Context(), e.Index, q, time.Now()); err != nil {
+			return err
+		}
+	}
+	requestlog.Add(r.Context(), slog.Int("found", len(page.Instances)), slog.Int("examined", page.Examined))
+	if len(page.Damaged) > 0 {
+		requestlog.Add(r.Context(), slog.String("damaged", errors.Join(page.Damaged...).Error()))
+	}
+	a := answer{
+		Links:    links{Self: link{e.View.Base.PlatformURL(r, q.Values.Encode())}},
+		Embedded: embedded{Instances: make([]*instance.Instance, 0, len(page.Instances))},
+	}
+	for _, i := range page.Instances {
+		a.Embedded.Instances = append(a.Embedded.Instances, e.View.Render(i))
+	}
+	to := func(page string) *link {
+		if page == "" {
+			return nil
+		}
+		values := maps.Clone(q.Values)
+		values.Set(instancequery.ParamPage, page)
+		return &link{e.View.Base.PlatformURL(r, values.Encode())}
+	}
+	a.Links.Next, a.Links.Resume, a.Links.Last = to(page.Next), to(page.Resume), to(instancequery.LastPage)
+	w.Header().Set("Vary", "Accept")
+	if strings.Contains(r.Header.Get("Accept"), "application/hal+json") {
+		w.Header().Set("Content-Type", "application/hal+json")
+	}
+	return httpapi.WriteJSON(w, http.StatusOK, a)
+}
