@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+)
+
+type register interface {
+	Get(ctx context.Context, id string) (*application.Application, error)
+}
+
+func handler(tokens instancehttp.Tokens, applications register) http.Handler {
+	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		caller, err := tokens.Caller(r)
+		if err != nil {
+			return err
+		}
+		if err := caller.MayRead(); err != nil {
+			return err
+		}
+		app, err := applications.Get(r.Context(), r.PathValue("org")+"/"+r.PathValue("app"))
+		if err != nil {
+			return err
+		}
+		if app == nil {
+			return instance.NotFound()
+		}
+		etag := httpapi.VersionTag(app.Version)
+		w.Header().Set("ETag", etag)
+		if httpapi.NotModified(r, etag) {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+		return httpapi.WriteJSON(w, http.StatusOK, app)
+	})
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+)
+
+// maxBody is the largest registration, in bytes: what one DynamoDB item holds, less its keys.
+const maxBody = 380_000
+
+type register interface {
+	Get(ctx context.Context, id string) (*application.Application, error)
+	Put(ctx context.Context, app *application.Application) error
+}
+
+func handler(tokens instancehttp.Tokens, applications register, base httpapi.BaseURLs) http.Handler {
+	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		caller, err := tokens.Caller(r)
+		if err != nil {
+			return err
+		}
+		if err := caller.MustBeOwner(); err != nil {
+			return err
+		}
+		if err := caller.MayWrite(); err != nil {
+			return err
+		}
+		org, name := r.PathValue("org"), r.PathValue("app")
+		if org != caller.Org {
+			return instance.NotFound()
+		}
+		if !application.ValidID(org, name) {
+			return fault.New(fault.Invalid, "application-id-invalid",
+				"An org is 2 to 31 and an application 2 to 60 lower-case letters, digits and hyphens, a letter first; some orgs are reserved.")
+		}
+		app, err := read(r, org, name)
+		if err != nil {
+			return err
+		}
+		status, err := store(r, applications, app)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("ETag", httpapi.VersionTag(app.Version))
+		if status == http.StatusCreated {
+			w.Header().Set("Location", base.PlatformURL(r, ""))
+		}
+		return httpapi.WriteJSON(w, status, app)
+	})
+}
+
+// read returns the registration in the body. Its id and org, which an owner has from the answer to a GET, may be
+// left out; otherwise they are what the path says.
+func read(r *http.Request, org, name string) (*application.Application, error) {
+	app := &application.Application{}
+	if err := httpapi.DecodeJSON(r, maxBody, app); err != nil {
+		return nil, err
+	}
+	id := org + "/" + name
+	if app.ID != "" && app.ID != id || app.Org != "" && app.Org != org {
+		return nil, fault.New(fault.Invalid, "application-id-mismatch", "id and org are what the path says, or left out.")
+	}
+	app.ID, app.Org = id, org
+	app.Complete()
+	return app, app.Check()
+}
+
+// store puts the registration in place of the one that is there. The same registration again is answered like the
+// first time and changes nothing.
+func store(r *http.Request, applications register, app *application.Application) (status int, err error) {
+	for {
+		stored, err := applications.Get(r.Context(), app.ID)
+		if err != nil {
+			return 0, err
+		}
+		status, app.Version = http.StatusCreated, 0
+		etag := ""
+		if stored != nil {
+			status, app.Version = http.StatusOK, stored.Version
+			etag = httpapi.VersionTag(stored.Version)
+		}
+		if stored == nil && r.Header.Get("If-Match") != "" { // "*" included: it asks that there be something
+			return 0, fault.New(fault.Stale, "version-stale", "The application is not registered yet, and If-Match asks that it be.")
+		}
+		if err := httpapi.CheckIfMatch(r, etag); err != nil {
+			return 0, err
+		}
+		if stored != nil && httpapi.NotModified(r, etag) { // a write may not happen when If-None-Match names what is there
+			return 0, fault.New(fault.Stale, "application-exists", "The application is registered already, and If-None-Match asks that it not be.")
+		}
+		if stored != nil && same(stored, app) {
+			return status, nil
+		}
+		if stored != nil && app.IndexShards < stored.IndexShards {
+			return 0, fault.New(fault.Conflict, "index-shards-lowered",
+				"indexShards is %d and can only be raised: instances in the shards above would no longer be found.", stored.IndexShards)
+		}
+		if err := applications.Put(r.Context(), app); !errors.Is(err, application.ErrStale) {
+			return status, err
+		}
+	}
+}
+
+// same reports whether two registrations say the same. They are compared as they are stored and answered: white space
+// in a schema, or an empty list for one left out, is no difference.
+func same(a, b *application.Application) bool {
+	textA, errA := json.Marshal(a)
+	textB, errB := json.Marshal(b)
+	return errA == nil && errB == nil && bytes.Equal(textA, textB)
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/application/applicationtest"
+	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+)
+
+const (
+	route = "PUT /storage/applications/{org}/{app}"
+	path  = "/storage/applications/nav/app2019"
+)
+
+// asStored gives applications back as the table does, which keeps their JSON: white space in a schema, for one, is gone.
+type asStored struct{ *applicationtest.Memory }
+
+func (m asStored) Get(ctx context.Context, id string) (*application.Application, error) {
+	app, err := m.Memory.Get(ctx, id)
+	if err != nil || app == nil {
+		return nil, err
+	}
+	text, err := json.Marshal(app)
+	if err != nil {
+		return nil, err
+	}
+	stored := &application.Application{Version: app.Version}
+	return stored, json.Unmarshal(text, stored)
+}
+
+func newSite(t *testing.T) *doortest.Site {
+	s := doortest.New(t)
+	s.Serve(route, handler(s.Gate.Tokens, asStored{s.Applications}, s.View.Base))
+	return s
+}
+
+func version(t *testing.T, s *doortest.Site, id string) int64 {
+	t.Helper()
+	app, err := s.Applications.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if app == nil {
+		return 0
+	}
+	return app.Version
+}
+
+func TestRegisterAndReplace(t *testing.T) {
+	s := newSite(t)
+	put := func(body string) doortest.Answer {
+		t.Helper()
+		return s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(body))
+	}
+	first := put(doortest.Registration).Want(201, "")
+	if first.ETag() != `"1"` || first.Header().Get("Location") != "https://platform.altinn.no"+path {
+		t.Errorf("ETag %s, Location %s", first.ETag(), first.Header().Get("Location"))
+	}
+	var app application.Application
+	first.JSON(&app)
+	if app.ID != "nav/app2019" || app.Org != "nav" || len(app.DataTypes) != 2 || app.Title["nb"] != "Melding" {
+		t.Errorf("got %s", first.Body)
+	}
+	for _, again := range []string{doortest.Registration, first.Body.String()} { // as it was sent, and as it was answered
+		if repeat := put(again).Want(200, ""); repeat.ETag() != `"1"` || repeat.Body.String() != first.Body.String() {
+			t.Errorf("the repeat is %s %s", repeat.ETag(), repeat.Body)
+		}
+	}
+	changed := put(strings.Replace(doortest.Registration, "Melding", "Ny melding", 1)).Want(200, "")
+	if changed.ETag() != `"2"` || changed.Header().Get("Location") != "" || !strings.Contains(changed.Body.String(), "Ny melding") {
+		t.Errorf("got %v %s", changed.Header(), changed.Body)
+	}
+	if stored, err := s.Applications.Get(t.Context(), "nav/app2019"); err != nil || stored.Title["nb"] != "Ny melding" {
+		t.Errorf("stored is %+v, %v", stored, err)
+	}
+}
+
+// An application that names no workflow gets the default one.
+func TestDefaults(t *testing.T) {
+	s := newSite(t)
+	got := s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(`{}`)).Want(201, "").Body.String()
+	workflow, _ := json.Marshal(application.DefaultWorkflow())
+	want := `{"id":"nav/app2019","org":"nav","dataTypes":[],"workflow":` + string(workflow) + `,"checkIdentityNumbers":false,"indexShards":1}`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestWhoMayRegister(t *testing.T) {
+	s := newSite(t)
+	for _, test := range []struct {
+		name, caller, path string
+		status             int
+		code               string
+	}{
+		{"nobody", doortest.Nobody, path, 401, "token-missing"},
+		{"a forger", doortest.Forged, path, 401, "token-invalid"},
+		{"a user", doortest.Kari, path, 403, "owner-only"},
+		{"the owner without the scope", doortest.NavReader, path, 403, "scope-missing"},
+		{"another owner", doortest.Skd, path, 404, "not-found"},
+		{"another owner, of what is registered", doortest.Skd, "/storage/applications/nav/app2018", 404, "not-found"},
+		{"the owner, with an impossible name", doortest.Nav, "/storage/applications/nav/App", 400, "application-id-invalid"},
+		{"the owner, with too short a name", doortest.Nav, "/storage/applications/nav/a", 400, "application-id-invalid"},
+		{"the owner, with too long a name", doortest.Nav, "/storage/applications/nav/" + strings.Repeat("a", 61), 400, "application-id-invalid"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s.Do(t, test.caller, "PUT", test.path, doortest.JSON(doortest.Registration)).Want(test.status, test.code)
+			if version(t, s, "nav/app2019") != 0 || version(t, s, doortest.App) != 1 {
+				t.Error("something was registered")
+			}
+		})
+	}
+}
+
+func TestRefusedRegistrations(t *testing.T) {
+	s := newSite(t)
+	for name, test := range map[string]struct {
+		body   doortest.Option
+		status int
+		code   string
+		field  string // of the first issue
+	}{
+		"another content type":   {doortest.Bytes("application/xml", `{}`), 415, "body-not-json", ""},
+		"no content type":        {doortest.Bytes("", `{}`), 415, "body-not-json", ""},
+		"no body":                {doortest.JSON(``), 400, "body-invalid", ""},
+		"null":                   {doortest.JSON(`null`), 400, "body-invalid", ""},
+		"an unknown member":      {doortest.JSON(`{"titel":{}}`), 400, "body-invalid", ""},
+		"an unknown member deep": {doortest.JSON(`{"dataTypes":[{"formid":"a"}]}`), 400, "body-invalid", ""},
+		"a member twice":         {doortest.JSON(`{"title":{},"title":{}}`), 400, "body-invalid", ""},
+		"too large":              {doortest.JSON(`{"title":{"nb":"` + strings.Repeat("a", maxBody) + `"}}`), 413, "body-too-large", ""},
+		"another's id":           {doortest.JSON(`{"id":"nav/app2018"}`), 400, "application-id-mismatch", ""},
+		"another's org":          {doortest.JSON(`{"org":"skd"}`), 400, "application-id-mismatch", ""},
+		"a formId twice":         {doortest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"a"}]}`), 400, "application-invalid", "/dataTypes/1/formId"},
+		"a negative size":        {doortest.JSON(`{"dataTypes":[{"formId":"a","maxSize":-1}]}`), 400, "application-invalid", "/dataTypes/0/maxSize"},
+		"more needed than taken": {doortest.JSON(`{"dataTypes":[{"formId":"a","minCount":2,"maxCount":1}]}`), 400, "application-invalid", "/dataTypes/0/minCount"},
+		"no content type of one": {doortest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["xml"]}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes/0"},
+		"a schema that is none":  {doortest.JSON(`{"dataTypes":[{"formId":"a","schema":true}]}`), 400, "application-invalid", "/dataTypes/0/schema"},
+		"a way to nowhere": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+			400, "application-invalid", "/workflow/transitions/0/to"},
+		"a way for nobody": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["admin"]}]}}`),
+			400, "application-invalid", "/workflow/transitions/0/by/0"},
+		"too many shards": {doortest.JSON(`{"indexShards":65}`), 400, "application-invalid", "/indexShards"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			problem := s.Do(t, doortest.Nav, "PUT", path, test.body).Want(test.status, test.code).Problem()
+			if test.field != "" && (len(problem.Issues) == 0 || problem.Issues[0].Field != test.field) {
+				t.Errorf("issues %+v, want one about %s", problem.Issues, test.field)
+			}
+			if version(t, s, "nav/app2019") != 0 {
+				t.Error("something was registered")
+			}
+		})
+	}
+}
+
+func TestConditions(t *testing.T) {
+	s := newSite(t)
+	change := 0
+	put := func(name, condition string, status int, code string) {
+		t.Helper()
+		change++
+		body := doortest.JSON(fmt.Sprintf(`{"title":{"nb":"%d"}}`, change))
+		s.Do(t, doortest.Nav, "PUT", path, body, doortest.Header(name, condition)).Want(status, code)
+	}
+	put("If-Match", `"1"`, 412, "version-stale") // there is none
+	put("If-Match", `*`, 412, "version-stale")
+	put("If-None-Match", `*`, 201, "")
+	put("If-None-Match", `*`, 412, "application-exists")
+	put("If-Match", `"2"`, 412, "version-stale")
+	put("If-Match", `W/"1"`, 412, "version-stale")
+	put("If-Match", `"1"`, 200, "")
+	put("If-Match", `"1"`, 412, "version-stale")
+	put("If-Match", `"9", "2"`, 200, "")
+	if got := version(t, s, "nav/app2019"); got != 3 {
+		t.Errorf("version %d", got)
+	}
+}
+
+func TestShardsAreOnlyRaised(t *testing.T) {
+	s := newSite(t)
+	put := func(shards int) doortest.Answer {
+		return s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(fmt.Sprintf(`{"indexShards":%d}`, shards)))
+	}
+	put(2).Want(201, "")
+	put(4).Want(200, "")
+	put(3).Want(409, "index-shards-lowered")
+	s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(`{}`)).Want(409, "index-shards-lowered")
+	put(4).Want(200, "")
+}
+
+// Of many at once each is put on what the one before made of it; no version is lost.
+func TestAtOnce(t *testing.T) {
+	s := newSite(t)
+	const many = 8
+	codes := make([]int, many)
+	var all sync.WaitGroup
+	for n := range many {
+		all.Go(func() {
+			codes[n] = s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(fmt.Sprintf(`{"title":{"nb":"%d"}}`, n))).Code
+		})
+	}
+	all.Wait()
+	created := 0
+	for _, code := range codes {
+		if code == 201 {
+			created++
+		} else if code != 200 {
+			t.Errorf("status %d", code)
+		}
+	}
+	if got := version(t, s, "nav/app2019"); created != 1 || got != many {
+		t.Errorf("%d created it, and it has version %d", created, got)
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/datahttp"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+)
+
+type register interface {
+	Get(ctx context.Context, id string) (*application.Application, error)
+}
+
+type store interface {
+	instancehttp.Reader
+	instancehttp.Receipts
+	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+}
+
+// adder is what adding a data element needs.
+type adder struct {
+	gate         instancehttp.Gate
+	applications register
+	instances    store
+	blobs        datahttp.Putter
+	view         instancehttp.View
+}
+
+func handler(gate instancehttp.Gate, applications register, instances store, blobs datahttp.Putter, view instancehttp.View) http.Handler {
+	return httpapi.HandlerFunc((&adder{gate, applications, instances, blobs, view}).add)
+}
+
+func (a *adder) add(w http.ResponseWriter, r *http.Request) error {
+	access, err := a.gate.Writer(r)
+	if err != nil {
+		return err
+	}
+	formID, err := formID(r)
+	if err != nil {
+		return err
+	}
+	created := func(i *instance.Instance, dataGuid string) error {
+		w.Header().Set("Location", a.view.Render(i).Element(dataGuid).DataLinks.Apps)
+		return a.view.Write(w, r, http.StatusCreated, i)
+	}
+	replay := func(earlier *instance.Answered) error {
+		if err := access.Check(earlier.Instance); err != nil {
+			return err
+		}
+		return created(earlier.Instance, earlier.DataGuid)
+	}
+	return instancehttp.Once(r, a.instances, access.Caller, access.Party, blob.InlineLimit, replay, func(receipt *instance.Receipt) error {
+		id := uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
+		if receipt != nil {
+			receipt.DataGuid = id
+		}
+		i, err := a.store(r, access, formID, id, receipt)
+		if err != nil {
+			return err
+		}
+		return created(i, id)
+	})
+}
+
+// store stores the request's body as the new data element id.
+func (a *adder) store(r *http.Request, access *instancehttp.Access, formID, id string, receipt *instance.Receipt) (*instance.Instance, error) {
+	ctx := r.Context()
+	i, err := access.Load(ctx, a.instances)
+	if err != nil {
+		return nil, err
+	}
+	app, err := a.applications.Get(ctx, i.AppID)
+	if err != nil {
+		return nil, err
+	}
+	// Checked again when it is written; here it spares the upload.
+	if err := i.CheckDataWritable(app); err != nil {
+		return nil, err
+	}
+	upload, err := datahttp.Receive(r)
+	if err != nil {
+		return nil, err
+	}
+	if upload.FileName == "" {
+		upload.FileName = instance.DefaultFileName(formID, upload.ContentType)
+	}
+	bytes, key, err := upload.Store(ctx, a.blobs, app, i.ID, id, formID)
+	if err != nil {
+		return nil, err
+	}
+	i, err = a.instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
+		if err := access.Check(i); err != nil {
+			return nil, err
+		}
+		if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
+			return nil, err
+		}
+		i.Receipt = receipt
+		return nil, i.AddData(app, id, formID, bytes, access.By(), time.Now())
+	})
+	if err != nil {
+		datahttp.Discard(ctx, a.blobs, key, err)
+	}
+	return i, err
+}
+
+func formID(r *http.Request) (string, error) {
+	values, err := httpapi.ParseQuery(r, "formId")
+	if err != nil {
+		return "", err
+	}
+	id, err := httpapi.Single(values, "formId")
+	if err == nil && id == "" {
+		err = fault.InvalidParameter("formId", "name the data type that the body is of, as in ?formId=default")
+	}
+	return id, err
+}

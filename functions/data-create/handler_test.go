@@ -1,0 +1,196 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobtest"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+)
+
+const (
+	asForm       = "/data?formId=default"
+	asAttachment = "/data?formId=attachment"
+)
+
+var xml = doortest.Bytes("application/xml", "<melding/>")
+
+func newSite(t *testing.T) *doortest.Site {
+	s := doortest.New(t)
+	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", handler(s.Gate, s.Applications, s.Instances, s.Blobs, s.View))
+	return s
+}
+
+func TestAdd(t *testing.T) {
+	for _, test := range []struct {
+		name, caller, target            string
+		contentType, disposition        string
+		wantForm, wantFileName, wantsBy string
+	}{
+		{"the user", doortest.KariWriter, asForm, "application/xml; charset=utf-8", "", "default", "default.xml", "1001"},
+		{"the user, known by SSN", doortest.KariBySSN, asForm, "application/json", "", "default", "default.json", "50001"},
+		{"the owner", doortest.NavWriter, asForm, "application/xml", `attachment; filename="vedtak.xml"`, "default", "vedtak.xml", "nav"},
+		{"an attachment", doortest.Kari, asAttachment, "image/png", `attachment; filename*=UTF-8''bl%C3%A5b%C3%A6r.png`, "attachment", "blåbær.png", "1001"},
+		{"a path as name", doortest.Kari, asAttachment, "text/csv", `attachment; filename="../../etc/passwd"`, "attachment", "passwd", "1001"},
+		{"any type", doortest.Kari, asAttachment, "application/vnd.altinn+x", "", "attachment", "attachment", "1001"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newSite(t)
+			before := s.Add(t, doortest.Report{})
+			const content = "\x00\xff<melding/>\r\n"
+			answer := s.Do(t, test.caller, "POST", doortest.InApp(before, test.target), doortest.Bytes(test.contentType, content),
+				doortest.Header("Content-Disposition", test.disposition))
+			i := answer.Instance(s, 201)
+			if len(i.Data) != 1 {
+				t.Fatalf("%d data elements", len(i.Data))
+			}
+			d := i.Data[0]
+			if d.FormID != test.wantForm || d.ContentType != test.contentType || d.FileName != test.wantFileName || d.CreatedBy != test.wantsBy ||
+				d.LastChangedBy != test.wantsBy || d.FileSize != int64(len(content)) || d.IsLocked || d.ApplicationOwner != nil {
+				t.Errorf("got %+v", d)
+			}
+			if want := s.View.Render(i).Data[0].DataLinks.Apps; answer.Header().Get("Location") != want {
+				t.Errorf("Location %s, want %s", answer.Header().Get("Location"), want)
+			}
+			if !i.LastChangedDateTime.After(before.LastChangedDateTime) || i.LastChangedBy != test.wantsBy || i.Version != 2 {
+				t.Errorf("changed %s by %s, version %d", i.LastChangedDateTime, i.LastChangedBy, i.Version)
+			}
+			key := blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)
+			if keys := s.Blobs.Keys(); len(keys) != 1 || keys[0] != key.String() || s.Blobs.ContentType(key) != test.contentType {
+				t.Errorf("stored are %v, want %s", keys, key)
+			}
+			if len(s.Instances.Outbox()) != 1 {
+				t.Error("adding data has made an event")
+			}
+		})
+	}
+}
+
+func TestWhoMayAdd(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	s.Guard(t, i, false, "POST", doortest.InApp(i, asForm), xml)
+}
+
+func TestRefusals(t *testing.T) {
+	for name, test := range map[string]struct {
+		report  doortest.Report
+		target  string
+		options []doortest.Option
+		status  int
+		code    string
+	}{
+		"no formId":               {target: "/data", status: 400, code: "parameter-invalid"},
+		"an empty formId":         {target: "/data?formId=", status: 400, code: "parameter-invalid"},
+		"two formIds":             {target: "/data?formId=default&formId=attachment", status: 400, code: "parameter-invalid"},
+		"an unknown parameter":    {target: "/data?formid=default", status: 400, code: "parameter-unknown"},
+		"an unknown formId":       {target: "/data?formId=skjema", status: 400, code: "form-id-unknown"},
+		"no type":                 {target: asForm, options: []doortest.Option{doortest.Bytes("", "<a/>")}, status: 415, code: "content-type-invalid"},
+		"a type that is none":     {target: asAttachment, options: []doortest.Option{doortest.Bytes("xml", "<a/>")}, status: 415, code: "content-type-invalid"},
+		"a range of types":        {target: asAttachment, options: []doortest.Option{doortest.Bytes("image/*", "<a/>")}, status: 415, code: "content-type-not-allowed"},
+		"a type not allowed":      {target: asForm, options: []doortest.Option{doortest.Bytes("text/xml", "<a/>")}, status: 415, code: "content-type-not-allowed"},
+		"no bytes":                {target: asForm, options: []doortest.Option{doortest.Bytes("application/xml", "")}, status: 400, code: "data-empty"},
+		"more than the form has":  {target: asForm, options: []doortest.Option{doortest.Bytes("application/xml", strings.Repeat("a", 1_000_001))}, status: 413, code: "data-too-large"},
+		"more than goes inline":   {target: asAttachment, options: []doortest.Option{doortest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit+1))}, status: 413, code: "body-too-large"},
+		"one form too many":       {report: doortest.Report{Forms: []string{"default"}}, target: asForm, status: 409, code: "data-count"},
+		"a submitted instance":    {report: doortest.Report{Forms: []string{"default"}, Path: []string{"Submit"}}, target: asAttachment, status: 409, code: "data-locked"},
+		"an archived instance":    {report: doortest.Report{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, target: asAttachment, status: 409, code: "instance-archived"},
+		"another version":         {target: asForm, options: []doortest.Option{xml, doortest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
+		"a weak tag":              {target: asForm, options: []doortest.Option{xml, doortest.Header("If-Match", `W/"1"`)}, status: 412, code: "version-stale"},
+		"a version without quote": {target: asForm, options: []doortest.Option{xml, doortest.Header("If-Match", `1`)}, status: 412, code: "version-stale"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			i := s.Add(t, test.report)
+			if test.options == nil {
+				test.options = []doortest.Option{xml}
+			}
+			s.Unchanged(t, i, func() {
+				s.Do(t, doortest.Kari, "POST", doortest.InApp(i, test.target), test.options...).Want(test.status, test.code)
+			})
+		})
+	}
+}
+
+func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), doortest.Bytes("application/xml", strings.Repeat("a", 1_000_000)),
+		doortest.Header("If-Match", `"7", "1"`)).Instance(s, 201)
+	s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asAttachment), doortest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit)),
+		doortest.Header("If-Match", `*`)).Instance(s, 201)
+}
+
+func TestADeletedInstance(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
+	s.Unchanged(t, i, func() { s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml).Want(409, "instance-deleted") })
+	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
+	s.Unchanged(t, i, func() { s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml).Want(404, "not-found") })
+}
+
+// What was true when the upload began may not be when it ends: the bytes of a change that is refused then are removed.
+func TestChangedDuringTheUpload(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	app, err := s.Applications.Get(t.Context(), i.AppID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Blobs.Hook = func(c blobtest.Call) error {
+		if c.Operation == "Put" && c.Done {
+			s.Change(t, i, func(i *instance.Instance) error {
+				_, err := i.MoveTo(app, "Submit", application.User, "1001", i.CreatedDateTime)
+				return err
+			})
+		}
+		return nil
+	}
+	s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asAttachment), xml).Want(409, "data-locked")
+	if stored := s.Stored(t, i); len(stored.Data) != 1 || len(s.Blobs.Keys()) != 1 {
+		t.Errorf("%d elements, blobs %v", len(stored.Data), s.Blobs.Keys())
+	}
+}
+
+// Parallel writes to different elements all succeed; of those that would be one too many, none does.
+func TestAtOnce(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	const many = 8
+	var forms [many]int
+	var all sync.WaitGroup
+	for n := range many {
+		all.Go(func() { s.Do(t, doortest.Nav, "POST", doortest.InApp(i, asAttachment), xml).Want(201, "") })
+		all.Go(func() { forms[n] = s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml).Code })
+	}
+	all.Wait()
+	created := 0
+	for _, code := range forms {
+		if code == 201 {
+			created++
+		} else if code != 409 {
+			t.Errorf("status %d", code)
+		}
+	}
+	if stored := s.Stored(t, i); created != 1 || len(stored.Data) != many+1 || len(s.Blobs.Keys()) != many+1 || stored.Version != many+2 {
+		t.Errorf("%d forms of %d elements, %d blobs, version %d", created, len(stored.Data), len(s.Blobs.Keys()), stored.Version)
+	}
+}
+
+// A table that does not answer may have made the change, so the bytes stay.
+func TestAStoreThatFails(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	s.Instances.Fail = func() error { return errors.New("table down") }
+	answer := s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml).Want(500, "internal")
+	if len(s.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(answer.Body), "table down") {
+		t.Errorf("blobs %v, answer %s", s.Blobs.Keys(), answer.Body)
+	}
+}

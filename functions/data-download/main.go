@@ -1,0 +1,20 @@
+// Command data-download answers GET /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: the bytes of
+// a data element, on the Storage API. When the application's owner fetches them, that is noted on the element. It
+// reads Instances, Parties and the bucket, and writes Instances.
+package main
+
+import (
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/party/partytable"
+)
+
+func main() {
+	env := coldstart.Load()
+	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
+	lambdahttp.Start(env, handler(gate, instancetable.Open(env), blob.Open(env).Get))
+}

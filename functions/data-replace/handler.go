@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/datahttp"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+)
+
+type register interface {
+	Get(ctx context.Context, id string) (*application.Application, error)
+}
+
+type store interface {
+	instancehttp.Reader
+	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+}
+
+func handler(gate instancehttp.Gate, applications register, instances store, blobs datahttp.Putter, view instancehttp.View) http.Handler {
+	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		ctx := r.Context()
+		access, err := gate.Writer(r)
+		if err != nil {
+			return err
+		}
+		i, err := access.Load(ctx, instances)
+		if err != nil {
+			return err
+		}
+		element, err := access.Element(i)
+		if err != nil {
+			return err
+		}
+		app, err := applications.Get(ctx, i.AppID)
+		if err != nil {
+			return err
+		}
+		// Both are checked again when it is written; here they spare the upload.
+		if err := i.CheckDataWritable(app); err != nil {
+			return err
+		}
+		if err := httpapi.CheckIfMatch(r, datahttp.ETag(element)); err != nil {
+			return err
+		}
+		upload, err := datahttp.Receive(r)
+		if err != nil {
+			return err
+		}
+		bytes, key, err := upload.Store(ctx, blobs, app, i.ID, element.ID, element.FormID)
+		if err != nil {
+			return err
+		}
+		i, err = instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
+			if err := access.Check(i); err != nil {
+				return nil, err
+			}
+			element, err := access.Element(i)
+			if err != nil {
+				return nil, err
+			}
+			if err := httpapi.CheckIfMatch(r, datahttp.ETag(element)); err != nil {
+				return nil, err
+			}
+			return nil, i.ReplaceData(app, element.ID, bytes, access.By(), time.Now())
+		})
+		if err != nil {
+			datahttp.Discard(ctx, blobs, key, err)
+			return err
+		}
+		return view.Write(w, r, http.StatusOK, i)
+	})
+}

@@ -1,0 +1,18 @@
+// Command download-confirm answers POST …/confirmDownload under /storage/instances/{instanceOwnerId}/{instanceGuid},
+// for one data element or, without /data/{dataGuid}, for all: the owner has them safely. It reads and writes
+// Instances.
+package main
+
+import (
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/lambdahttp"
+)
+
+func main() {
+	env := coldstart.Load()
+	lambdahttp.Start(env, handler(instancehttp.Gate{Tokens: auth.Open(env)}, instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
+}

@@ -1,0 +1,21 @@
+// Command event-query serves the feed of an application's events to its owner.
+//
+// Trigger: GET /storage/applications/{org}/{app}/events on the Storage API, with after, workflow.currentStep and size. Output: a
+// JSON array of events, and the address to go on from in Link. Effects: none; it reads the table that EVENTS_TABLE names.
+package main
+
+import (
+	"strings"
+
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/lambdahttp"
+)
+
+func main() {
+	env := coldstart.Load()
+	lambdahttp.Start(env, handler(auth.Open(env), eventtable.Open(env),
+		httpapi.BaseURLs{Platform: strings.TrimSuffix(env.String("PLATFORM_BASE_URL"), "/")}))
+}

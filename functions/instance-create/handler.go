@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/datahttp"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/party"
+	"altinn.no/instanceapi/shared/requestlog"
+)
+
+// body is the request: who the instance is for, and what it starts with.
+type body struct {
+	Reportee          *reportee     `json:"reportee"`
+	InstanceOwnerID   string        `json:"instanceOwnerId"` // instead of reportee, when it is known
+	Labels            []string      `json:"labels"`
+	DueDateTime       *time.Time    `json:"dueDateTime"`
+	VisibleDateTime   *time.Time    `json:"visibleDateTime"`
+	PresentationField string        `json:"presentationField"`
+	Data              []dataElement `json:"data"`
+}
+
+// reportee names a party by exactly one of its identities.
+type reportee struct {
+	SSN                string `json:"ssn"`
+	OrganizationNumber string `json:"organizationNumber"`
+	UserName           string `json:"userName"`
+}
+
+// dataElement is an inline data element. Content is base64.
+type dataElement struct {
+	FormID      string `json:"formId"`
+	ContentType string `json:"contentType"`
+	FileName    string `json:"fileName"`
+	Content     []byte `json:"content"`
+}
+
+// creator is what creating an instance needs.
+type creator struct {
+	tokens       instancehttp.Tokens
+	applications interface {
+		Get(ctx context.Context, id string) (*application.Application, error)
+	}
+	parties interface {
+		auth.Register
+		FindOrAssign(ctx context.Context, id party.Identity) (instanceOwnerID string, err error)
+		Exists(ctx context.Context, instanceOwnerID string) (bool, error)
+	}
+	instances interface {
+		instancehttp.Receipts
+		Create(ctx context.Context, i *instance.Instance, ev event.Event) error
+	}
+	blobs datahttp.Putter
+	view  instancehttp.View
+}
+
+func handler(c *creator) http.Handler {
+	return httpapi.HandlerFunc(c.create)
+}
+
+func (c *creator) create(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	caller, err := c.tokens.Caller(r)
+	if err != nil {
+		return err
+	}
+	if err := caller.MayWrite(); err != nil {
+		return err
+	}
+	if caller.IsOwner() && caller.Org != r.PathValue("org") {
+		return instance.NotFound()
+	}
+	app, err := c.applications.Get(ctx, r.PathValue("org")+"/"+r.PathValue("app"))
+	if err != nil {
+		return err
+	}
+	if app == nil {
+		return instance.NotFound()
+	}
+	party, _, err := auth.PartyOf(ctx, caller, c.parties)
+	if err != nil {
+		return err
+	}
+	replay := func(earlier *instance.Answered) error {
+		return c.view.Write(w, r, http.StatusCreated, earlier.Instance)
+	}
+	return instancehttp.Once(r, c.instances, caller, party, blob.InlineLimit, replay, func(receipt *instance.Receipt) error {
+		i, err := c.make(r, caller, party, app, receipt)
+		if err != nil {
+			return err
+		}
+		return c.view.Write(w, r, http.StatusCreated, i)
+	})
+}
+
+// make creates the instance that the request's body asks for.
+func (c *creator) make(r *http.Request, caller auth.Caller, party string, app *application.Application, receipt *instance.Receipt) (*instance.Instance, error) {
+	ctx := r.Context()
+	var b body
+	if err := httpapi.DecodeJSON(r, blob.InlineLimit, &b); err != nil {
+		return nil, err
+	}
+	// Everything that can be refused is, before a number is assigned or a byte stored.
+	draft := instance.Draft{
+		Application: app, Labels: b.Labels, DueDateTime: b.DueDateTime, VisibleDateTime: b.VisibleDateTime, PresentationField: b.PresentationField,
+	}
+	var err error
+	if draft.ID, err = check(draft, b.Data); err != nil {
+		return nil, err
+	}
+	if draft.InstanceOwnerID, err = c.owner(ctx, caller, party, app, &b); err != nil {
+		return nil, err
+	}
+	requestlog.Add(ctx, slog.String("app", app.ID), slog.String("instance", draft.ID))
+	stored, err := c.store(ctx, app, draft.ID, b.Data)
+	if err != nil {
+		return nil, err
+	}
+	by := caller.Name()
+	if by == "" {
+		by = draft.InstanceOwnerID
+	}
+	// The clock is read last: a poller trusts that what it does not see yet was changed a short while ago.
+	i, err := build(draft, b.Data, stored, by, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	i.Receipt = receipt
+	return i, c.instances.Create(ctx, i, c.view.Event(i, "", by))
+}
+
+// owner returns the instanceOwnerId that the body names, assigning one to an identity that has none yet. A user, whose
+// party is own, can create for it only; another's is NotFound, whether it exists or not.
+func (c *creator) owner(ctx context.Context, caller auth.Caller, own string, app *application.Application, b *body) (string, error) {
+	if b.InstanceOwnerID != "" {
+		switch {
+		case b.Reportee != nil:
+			return "", oneOwner()
+		case !instance.ValidOwnerID(b.InstanceOwnerID), !caller.IsOwner() && b.InstanceOwnerID != own:
+			return "", instance.NotFound()
+		}
+		exists, err := c.parties.Exists(ctx, b.InstanceOwnerID)
+		if err == nil && !exists {
+			err = instance.NotFound()
+		}
+		return b.InstanceOwnerID, err
+	}
+	identity, err := b.Reportee.identity(app.CheckIdentityNumbers)
+	if err != nil {
+		return "", err
+	}
+	if caller.IsOwner() || own == "" && caller.Identity == identity {
+		return c.parties.FindOrAssign(ctx, identity)
+	}
+	id, found, err := c.parties.Find(ctx, identity)
+	if err == nil && (!found || id != own) {
+		err = instance.NotFound()
+	}
+	return id, err
+}
+
+func oneOwner() error {
+	return fault.New(fault.Invalid, "reportee-invalid",
+		"Name the instance owner once: by reportee with exactly one of ssn, organizationNumber and userName, or by instanceOwnerId.")
+}
+
+func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
+	if r == nil {
+		return party.Identity{}, oneOwner()
+	}
+	var identities []party.Identity
+	for kind, value := range map[party.Kind]string{
+		party.SSN: r.SSN, party.OrganizationNumber: r.OrganizationNumber, party.UserName: r.UserName,
+	} {
+		if value != "" {
+			identities = append(identities, party.Identity{Kind: kind, Value: value})
+		}
+	}
+	if len(identities) != 1 {
+		return party.Identity{}, oneOwner()
+	}
+	identity := identities[0]
+	if !identity.WellFormed() {
+		return identity, fault.New(fault.Invalid, "reportee-invalid",
+			"The %s is not of the right form: an ssn has 11 digits, an organizationNumber 9, a userName 1 to 64 letters, digits and . _ @ -", identity.Kind)
+	}
+	if checkDigits && !identity.ValidCheckDigits() {
+		return identity, fault.New(fault.Invalid, "reportee-invalid", "The check digits of the %s are wrong.", identity.Kind)
+	}
+	return identity, nil
+}
+
+// check returns the id of an instance that can be made of the draft and the data elements, or why none can.
+func check(draft instance.Draft, data []dataElement) (id string, err error) {
+	for _, d := range data {
+		if err := draft.Application.CheckUpload(d.FormID, d.ContentType, int64(len(d.Content))); err != nil {
+			return "", err
+		}
+	}
+	trial, err := build(draft, data, make([]element, len(data)), "", time.Now())
+	if err != nil {
+		return "", err
+	}
+	return trial.ID, nil
+}
+
+// element is an inline data element whose bytes are stored.
+type element struct {
+	id    string
+	bytes instance.Bytes
+}
+
+// build returns the new instance with its data elements.
+func build(draft instance.Draft, data []dataElement, stored []element, by string, now time.Time) (*instance.Instance, error) {
+	i, err := instance.New(draft, by, now)
+	for n := 0; n < len(data) && err == nil; n++ {
+		err = i.AddData(draft.Application, stored[n].id, data[n].FormID, stored[n].bytes, by, now)
+	}
+	return i, err
+}
+
+// store puts the bytes of the inline data elements into the blob store, all at once.
+func (c *creator) store(ctx context.Context, app *application.Application, instanceID string, data []dataElement) ([]element, error) {
+	stored := make([]element, len(data))
+	errs := make([]error, len(data))
+	var puts sync.WaitGroup
+	for n, d := range data {
+		puts.Go(func() {
+			e := &stored[n]
+			upload := datahttp.Upload{Body: d.Content, ContentType: d.ContentType, FileName: datahttp.FileName(d.FileName)}
+			if upload.FileName == "" {
+				upload.FileName = instance.DefaultFileName(d.FormID, d.ContentType)
+			}
+			e.id = uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
+			e.bytes, _, errs[n] = upload.Store(ctx, c.blobs, app, instanceID, e.id, d.FormID)
+		})
+	}
+	puts.Wait()
+	return stored, errors.Join(errs...)
+}

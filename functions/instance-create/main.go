@@ -1,0 +1,28 @@
+// Command instance-create answers POST /{org}/{app}/instances: it creates an instance in the first step of its
+// application's workflow, with labels and inline data elements. It reads Applications, reads and writes Parties,
+// stores bytes in the bucket, and writes Instances and Outbox in one transaction.
+package main
+
+import (
+	"altinn.no/instanceapi/shared/application/applicationtable"
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/party/partytable"
+)
+
+func main() {
+	env := coldstart.Load()
+	lambdahttp.Start(env, handler(&creator{
+		tokens:       auth.Open(env),
+		applications: applicationtable.Open(env),
+		parties:      partytable.Open(env),
+		instances:    instancetable.OpenWithOutbox(env),
+		blobs:        blob.Open(env),
+		view:         instancehttp.View{Base: httpapi.OpenBaseURLs(env)},
+	}))
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+)
+
+func newSite(t *testing.T) *doortest.Site {
+	s := doortest.New(t)
+	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(s.Gate, s.Instances, s.View))
+	return s
+}
+
+func TestWhoMayRead(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	for name, caller := range map[string]string{
+		"owner": doortest.NavReader, "user": doortest.KariReader, "user known by SSN": doortest.KariBySSN,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Unchanged(t, i, func() { s.Do(t, caller, "GET", doortest.InApp(i, "")).Instance(s, 200) })
+		})
+	}
+	s.Guard(t, i, false, "GET", doortest.InApp(i, ""))
+	s.Conditional(t, doortest.Kari, doortest.InApp(i, ""))
+}
+
+// The whole document, once in full: the names and forms that clients rely on.
+func TestDocument(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{Forms: []string{"default"}, Labels: []string{"gr"}, Path: []string{"Submit"}})
+	element := i.Data[0]
+	stamp := func(name string, text []byte) string { return `"` + name + `":` + string(text) }
+	created, _ := i.CreatedDateTime.MarshalJSON()
+	changed, _ := i.LastChangedDateTime.MarshalJSON()
+	apps := "https://nav.apps.altinn.no/nav/app2018/instances/50001/" + i.ID
+	platform := "https://platform.altinn.no/storage/instances/50001/" + i.ID
+	want := `{"id":"` + i.ID + `","selfLinks":{"apps":"` + apps + `","platform":"` + platform + `"},` +
+		`"appId":"nav/app2018","labels":["gr"],"instanceOwnerId":"50001",` +
+		stamp("createdDateTime", created) + `,"createdBy":"1001",` + stamp("lastChangedDateTime", changed) + `,"lastChangedBy":"nav",` +
+		`"workflow":{"currentStep":"Submit","isCompleted":false},` +
+		`"status":{"isArchived":false,"isSoftDeleted":false,"isMarkedForHardDelete":false},` +
+		`"data":[{"id":"` + element.ID + `","formId":"default","contentType":"application/xml",` +
+		`"storageUrl":"nav/app2018/` + i.ID + `/data/` + element.ID + `",` +
+		`"dataLinks":{"apps":"` + apps + `/data/` + element.ID + `","platform":"` + platform + `/data/` + element.ID + `"},` +
+		`"fileName":"skjema.xml",` +
+		stamp("createdDateTime", created) + `,"createdBy":"1001",` + stamp("lastChangedDateTime", created) + `,"lastChangedBy":"1001",` +
+		`"fileSize":22,"isLocked":true}]}`
+	if got := s.Do(t, doortest.Kari, "GET", doortest.InApp(i, "")).Want(200, ""); got.Body.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", got.Body, want)
+	}
+}
+
+func TestListsAreNeverNull(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{App: doortest.Other})
+	body := s.Do(t, doortest.Kari, "GET", doortest.InApp(i, "")).Want(200, "").Body.String()
+	if !strings.Contains(body, `"labels":[]`) || !strings.Contains(body, `"data":[]`) {
+		t.Errorf("got %s", body)
+	}
+}
+
+func TestDeleted(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
+	if got := s.Do(t, doortest.Kari, "GET", doortest.InApp(i, "")).Instance(s, 200); !got.Status.IsSoftDeleted {
+		t.Error("what is softly deleted does not say so")
+	}
+	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
+	for _, caller := range []string{doortest.Kari, doortest.Nav} {
+		s.Do(t, caller, "GET", doortest.InApp(i, "")).Want(404, "not-found")
+	}
+}

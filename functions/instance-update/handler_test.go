@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+)
+
+func newSite(t *testing.T) *doortest.Site {
+	s := doortest.New(t)
+	s.Serve("PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(s.Gate, s.Instances, s.View))
+	return s
+}
+
+func patch(body string) doortest.Option { return doortest.Bytes("application/merge-patch+json", body) }
+
+func TestOnlyWhatThePatchNamesIsChanged(t *testing.T) {
+	due := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		patch string
+		want  func(i *instance.Instance)
+	}{
+		"labels replaced":  {`{"labels":["x2","ny"]}`, func(i *instance.Instance) { i.Labels = []string{"x2", "ny"} }},
+		"labels removed":   {`{"labels":null}`, func(i *instance.Instance) { i.Labels = []string{} }},
+		"date moved":       {`{"dueDateTime":"2026-06-01T14:00:00+02:00"}`, func(i *instance.Instance) { i.DueDateTime = &due }},
+		"date removed":     {`{"dueDateTime":null}`, func(i *instance.Instance) { i.DueDateTime = nil }},
+		"several":          {`{"visibleDateTime":"2026-06-01T12:00:00Z","presentationField":"Ny"}`, func(i *instance.Instance) { i.VisibleDateTime, i.PresentationField = &due, "Ny" }},
+		"nothing":          {`{}`, func(*instance.Instance) {}},
+		"what it is again": {`{"labels":["gr","x2"]}`, func(*instance.Instance) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			before := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+			i := s.Add(t, doortest.Report{Labels: []string{"gr", "x2"}, Due: &before})
+			want := i.Clone()
+			test.want(want)
+			got := s.Do(t, doortest.Nav, "PATCH", doortest.InApp(i, ""), patch(test.patch)).Instance(s, 200)
+			if !slices.Equal(got.Labels, want.Labels) || fmt.Sprint(got.DueDateTime) != fmt.Sprint(want.DueDateTime) ||
+				fmt.Sprint(got.VisibleDateTime) != fmt.Sprint(want.VisibleDateTime) || got.PresentationField != want.PresentationField {
+				t.Errorf("got %+v, want %+v", got.Description(), want.Description())
+			}
+			if !got.LastChangedDateTime.Equal(i.LastChangedDateTime) || got.LastChangedBy != i.LastChangedBy {
+				t.Error("it counts as a change of the instance")
+			}
+			again := s.Do(t, doortest.Nav, "PATCH", doortest.InApp(i, ""), patch(test.patch)).Instance(s, 200)
+			if again.Version != got.Version {
+				t.Errorf("the same patch again makes version %d of %d", again.Version, got.Version)
+			}
+		})
+	}
+}
+
+func TestPatchesThatAreRefused(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{Labels: []string{"gr"}})
+	target := doortest.InApp(i, "")
+	for body, code := range map[string]string{
+		`{"workflow":{"currentStep":"Submit"}}`:            "body-invalid",
+		`{"Labels":["x"]}`:                                 "body-invalid",
+		`{"labels":"x"}`:                                   "body-invalid",
+		`{"labels":["x","x"]}`:                             "labels-invalid",
+		`{"labels":[""]}`:                                  "labels-invalid",
+		`{"dueDateTime":"2026-06-01"}`:                     "body-invalid",
+		`{"visibleDateTime":"0001-01-01T00:00:00Z"}`:       "date-invalid",
+		`{"presentationField":"a\u0000b"}`:                 "text-invalid",
+		`{"presentationField":"x","presentationField":""}`: "body-invalid",
+		`[]`: "body-invalid",
+		``:   "body-invalid",
+	} {
+		s.Unchanged(t, i, func() { s.Do(t, doortest.Nav, "PATCH", target, patch(body)).Want(400, code) })
+	}
+	s.Unchanged(t, i, func() {
+		s.Do(t, doortest.Nav, "PATCH", target, doortest.Bytes("text/plain", `{}`)).Want(415, "body-not-json")
+		s.Do(t, doortest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), doortest.Header("If-Match", `"7"`)).Want(412, "version-stale")
+	})
+	s.Do(t, doortest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), doortest.Header("If-Match", `"1"`)).Instance(s, 200)
+	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
+	s.Do(t, doortest.Nav, "PATCH", target, patch(`{"labels":["x"]}`)).Want(409, "instance-deleted")
+}
+
+func TestOnlyTheOwnerMayPatch(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	s.Guard(t, i, true, "PATCH", doortest.InApp(i, ""), patch(`{"labels":["x"]}`))
+}

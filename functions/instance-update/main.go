@@ -1,0 +1,18 @@
+// Command instance-update answers PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}: the owner changes what
+// describes an instance. The body is a JSON merge patch of labels, dueDateTime, visibleDateTime and
+// presentationField. It reads and writes Instances.
+package main
+
+import (
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/lambdahttp"
+)
+
+func main() {
+	env := coldstart.Load()
+	lambdahttp.Start(env, handler(instancehttp.Gate{Tokens: auth.Open(env)}, instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
+}

@@ -1,0 +1,24 @@
+// Command outbox-sweep publishes again what has waited in the outbox for more than two minutes: what the stream, the
+// bus or the queue lost on the way.
+//
+// Trigger: a schedule, every minute. Output: none; an error when anything could not be published. Effects: entries on the
+// bus that EVENT_BUS names, as event-publish makes them. It deletes nothing: event-record does, when the event has
+// arrived. Its log line is the one place that tells how much waits, and for how long.
+package main
+
+import (
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/event/eventbus"
+	"altinn.no/instanceapi/shared/event/outboxtable"
+)
+
+func main() {
+	env := coldstart.Load()
+	h := &handler{outbox: outboxtable.Open(env), bus: eventbus.Open(env), now: time.Now}
+	env.Ready()
+	lambda.Start(h.handle)
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+)
+
+// body names the step to be in.
+type body struct {
+	CurrentStep string `json:"currentStep"`
+}
+
+// maxBody is the largest request, in bytes.
+const maxBody = 4 << 10
+
+type register interface {
+	Get(ctx context.Context, id string) (*application.Application, error)
+}
+
+type store interface {
+	instancehttp.Reader
+	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+}
+
+func handler(gate instancehttp.Gate, applications register, instances store, view instancehttp.View) http.Handler {
+	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		ctx := r.Context()
+		access, err := gate.Writer(r)
+		if err != nil {
+			return err
+		}
+		i, err := access.Load(ctx, instances)
+		if err != nil {
+			return err
+		}
+		var b body
+		if err := httpapi.DecodeJSON(r, maxBody, &b); err != nil {
+			return err
+		}
+		if b.CurrentStep == "" {
+			return fault.New(fault.Invalid, "body-invalid", `Name the step to be in, as in {"currentStep": "Submit"}.`)
+		}
+		app, err := applications.Get(ctx, i.AppID)
+		if err != nil {
+			return err
+		}
+		i, err = instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
+			if err := access.Check(i); err != nil {
+				return nil, err
+			}
+			if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
+				return nil, err
+			}
+			left, err := i.MoveTo(app, b.CurrentStep, access.Role(), access.By(), time.Now())
+			if err != nil {
+				return nil, err
+			}
+			ev := view.Event(i, left, access.By())
+			return &ev, nil
+		})
+		if err != nil {
+			return err
+		}
+		return view.Write(w, r, http.StatusOK, i)
+	})
+}

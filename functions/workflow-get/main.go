@@ -1,0 +1,19 @@
+// Command workflow-get answers GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow: the step an
+// instance is in, since when, and where the caller can move it. It reads Instances, Applications and Parties.
+package main
+
+import (
+	"altinn.no/instanceapi/shared/application/applicationtable"
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/party/partytable"
+)
+
+func main() {
+	env := coldstart.Load()
+	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
+	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env)))
+}
