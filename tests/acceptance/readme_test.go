@@ -1,0 +1,177 @@
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestReadmeWalk does what the README tells a new user to type, in its order and in one shell, and holds what comes
+// out against what the README says will.
+func TestReadmeWalk(t *testing.T) {
+	root, err := repositoryRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	markdown, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := readWalk(string(markdown))
+	if err != nil {
+		t.Fatalf("README.md: %v", err)
+	}
+	sut := system(t)
+	env := []string{"BASE=" + sut.base}
+	if sut.awsEndpoint != "" {
+		env = append(env, "AWS_ENDPOINT="+sut.awsEndpoint)
+	}
+	if err := runWalk(t.Context(), root, steps, env); err != nil {
+		t.Error(err)
+	}
+}
+
+// A walk is the sh blocks between <!-- walk --> and <!-- /walk -->, cut into steps: commands, and the claims about
+// their output that follow them, one a line, each a fragment of it:
+//
+//	curl -s "$BASE/storage/instances"
+//	# => "currentStep":"Submit"
+type step struct {
+	commands string
+	claims   []string
+}
+
+const claimMark = "# => "
+
+// readWalk takes the walk out of a Markdown document. A walk without commands, or without claims, is an error: it
+// would pass whatever the system does.
+func readWalk(markdown string) ([]step, error) {
+	var (
+		steps  []step
+		now    step
+		inWalk bool
+		inCode bool
+		walks  int
+	)
+	for number, line := range strings.Split(markdown, "\n") {
+		text := strings.TrimSpace(line)
+		switch {
+		case text == "<!-- walk -->" && !inWalk && !inCode:
+			inWalk = true
+			walks++
+		case text == "<!-- /walk -->" && inWalk && !inCode:
+			inWalk = false
+		case !inWalk:
+		case !inCode:
+			inCode = text == "```sh"
+		case text == "```":
+			inCode = false
+		case strings.HasPrefix(text, claimMark):
+			if now.commands == "" {
+				return nil, fmt.Errorf("line %d claims something of no command", number+1)
+			}
+			now.claims = append(now.claims, strings.TrimSpace(strings.TrimPrefix(text, claimMark)))
+		default:
+			if now.claims != nil {
+				steps, now = append(steps, now), step{}
+			}
+			now.commands += line + "\n"
+		}
+	}
+	switch {
+	case walks == 0:
+		return nil, fmt.Errorf("there is no <!-- walk -->")
+	case inWalk || inCode:
+		return nil, fmt.Errorf("the walk has no end")
+	case strings.TrimSpace(now.commands) != "":
+		steps = append(steps, now)
+	}
+	if !slices.ContainsFunc(steps, func(s step) bool { return len(s.claims) > 0 }) {
+		return nil, fmt.Errorf("the walk claims nothing: add lines that start with %q", claimMark)
+	}
+	return steps, nil
+}
+
+// runWalk runs the steps in one sh -eu, so that a variable set in one is there in the next, and returns the first
+// step that failed or printed something else than claimed.
+func runWalk(ctx context.Context, dir string, steps []step, env []string) error {
+	const fence = "-- end of a step of the walk --"
+	var script strings.Builder
+	for _, s := range steps {
+		fmt.Fprintf(&script, "%s\nprintf '\\n%%s\\n' '%s'\n", s.commands, fence)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-eu", "-c", script.String())
+	cmd.Dir = dir
+	cmd.WaitDelay = 5 * time.Second
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return slices.Contains(tokenKeys, name) || slices.Contains([]string{"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}, name)
+	}), env...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	runErr := cmd.Run()
+	outputs := strings.Split(stdout.String(), "\n"+fence+"\n")
+	for n, s := range steps {
+		if n >= len(outputs)-1 { // the last part is what came after the last fence
+			return fmt.Errorf("the walk ended (%v) in the step\n%s\nwhich printed\n%s\n%s", runErr, s.commands, outputs[len(outputs)-1], stderr.String())
+		}
+		for _, claim := range s.claims {
+			if !strings.Contains(outputs[n], claim) {
+				return fmt.Errorf("the step\n%s\ndoes not print %q but\n%s\n%s", s.commands, claim, outputs[n], stderr.String())
+			}
+		}
+	}
+	return runErr
+}
+
+// TestWalkReader runs a sample walk, right and wrong, against the mimic.
+func TestWalkReader(t *testing.T) {
+	server := httptest.NewServer(mimic())
+	t.Cleanup(server.Close)
+	sample, err := os.ReadFile(filepath.Join("testdata", "walk.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := readWalk(string(sample))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(steps) != 3 {
+		t.Errorf("%d steps, want 3: %q", len(steps), steps)
+	}
+	env := []string{"BASE=" + server.URL}
+	if err := runWalk(t.Context(), t.TempDir(), steps, env); err != nil {
+		t.Error(err)
+	}
+
+	for name, change := range map[string][2]string{
+		"a claim that does not hold": {`# => "greeting":"hello"`, `# => "greeting":"goodbye"`},
+		"a command that fails":       {"NAME=hello", "false"},
+		"a variable that is not set": {"NAME=hello", "OTHER=hello"},
+		"no walk":                    {"<!-- walk -->", ""},
+		"no end":                     {"<!-- /walk -->", ""},
+		"no claims":                  {"# => ", "# "},
+	} {
+		changed := strings.ReplaceAll(string(sample), change[0], change[1])
+		if changed == string(sample) {
+			t.Fatalf("%s: the sample has no %q", name, change[0])
+		}
+		steps, err := readWalk(changed)
+		if err == nil {
+			err = runWalk(t.Context(), t.TempDir(), steps, env)
+		}
+		if err == nil {
+			t.Errorf("%s: the walk passes", name)
+		}
+	}
+}

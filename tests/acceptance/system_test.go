@@ -1,0 +1,171 @@
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"altinn.no/instanceapi/tests/local/stack"
+)
+
+// A systemUnderTest is what the tests of this package run against, found once a run.
+type systemUnderTest struct {
+	api
+	own          bool   // started by the tests
+	awsEndpoint  string // where EventBridge and SQS answer; "" when nobody said
+	bus          string // name of the event bus; "" when nobody said
+	tokenCommand string // of a shell
+
+	mu     sync.Mutex
+	tokens map[string]string
+}
+
+// cleanups undo what finding the system did, the latest first.
+var cleanups []func()
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, cleanup := range slices.Backward(cleanups) {
+		cleanup()
+	}
+	os.Exit(code)
+}
+
+var findSystem = sync.OnceValues(func() (*systemUnderTest, error) {
+	found := &systemUnderTest{tokenCommand: os.Getenv("TOKEN_COMMAND"), tokens: map[string]string{}}
+	if found.tokenCommand == "" {
+		command, err := buildToken()
+		if err != nil {
+			return nil, err
+		}
+		found.tokenCommand = command
+	}
+	found.base = strings.TrimRight(os.Getenv("BASE_URL"), "/")
+	if found.base == "" {
+		return found, found.start()
+	}
+	found.appsBase = strings.TrimRight(os.Getenv("APPS_BASE_URL"), "/")
+	if found.appsBase == "" {
+		found.appsBase = found.base
+	}
+	found.awsEndpoint = strings.TrimRight(os.Getenv("AWS_ENDPOINT"), "/")
+	found.bus = os.Getenv("EVENT_BUS")
+	return found, nil
+})
+
+// start starts the whole stack. It lives as long as the test process, however that ends.
+func (s *systemUnderTest) start() error {
+	started, err := stack.Start(context.Background(), stack.Options{Progress: os.Stderr})
+	if err != nil {
+		return err
+	}
+	cleanups = append(cleanups, started.Stop)
+	s.own = true
+	s.base, s.appsBase = started.BaseURL, started.BaseURL
+	s.awsEndpoint, s.bus = started.AWSEndpoint, started.Outputs["EventBusName"]
+	return nil
+}
+
+// system returns the system under test; the first call starts it when BASE_URL names none.
+func system(t *testing.T) *systemUnderTest {
+	t.Helper()
+	found, err := findSystem()
+	if err != nil {
+		t.Fatalf("there is no system to test: %v", err)
+	}
+	return found
+}
+
+// buildToken builds the command behind make token, and returns the shell command that runs it.
+func buildToken() (string, error) {
+	root, err := repositoryRoot()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "acceptance-")
+	if err != nil {
+		return "", err
+	}
+	cleanups = append(cleanups, func() { os.RemoveAll(dir) })
+	cmd := exec.Command("go", "build", "-o", dir, "./tests/token")
+	cmd.Dir = root
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building tests/token: %w: %s", err, output)
+	}
+	return "'" + filepath.Join(dir, "token") + "'", nil
+}
+
+// tokenKeys are the variables of make token.
+var tokenKeys = []string{"ORG", "USERID", "PARTY", "SSN", "ORGNR", "USER_NAME", "SCOPE", "EXPIRES"}
+
+// token runs the token command with vars in its environment. The same vars give the same token within a run.
+func (s *systemUnderTest) token(ctx context.Context, vars map[string]string) (string, error) {
+	env := slices.DeleteFunc(os.Environ(), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		// What this run was started with is not meant for the command: not its variables, not the flags of a make above it.
+		return slices.Contains(tokenKeys, name) || slices.Contains([]string{"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}, name)
+	})
+	var key []string
+	for name, value := range vars {
+		key = append(key, name+"="+value)
+	}
+	slices.Sort(key)
+	s.mu.Lock()
+	cached, known := s.tokens[strings.Join(key, "\n")]
+	s.mu.Unlock()
+	if known {
+		return cached, nil
+	}
+	root, err := repositoryRoot()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", s.tokenCommand)
+	cmd.Dir, cmd.Env = root, append(env, key...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", s.tokenCommand, err, strings.TrimSpace(stderr.String()))
+	}
+	token := strings.TrimSpace(stdout.String())
+	if strings.Count(token, ".") != 2 || strings.ContainsAny(token, " \n") {
+		return "", fmt.Errorf("%s printed something else than a token (%d bytes)", s.tokenCommand, stdout.Len())
+	}
+	s.mu.Lock()
+	s.tokens[strings.Join(key, "\n")] = token
+	s.mu.Unlock()
+	return token, nil
+}
+
+// mustToken is token for Go tests.
+func (s *systemUnderTest) mustToken(t *testing.T, vars map[string]string) string {
+	t.Helper()
+	token, err := s.token(t.Context(), vars)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// repositoryRoot is the folder of go.mod.
+func repositoryRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("no go.mod above the tests")
+		}
+	}
+}

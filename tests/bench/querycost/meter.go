@@ -1,0 +1,99 @@
+package querycost
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// roundTrip is how long every metered call is made to take at least. Calls that are made at once thus overlap, and
+// one that begins after another has ended did wait for it.
+const roundTrip = 25 * time.Millisecond
+
+// Meter counts what reads of DynamoDB cost, by what DynamoDB says that they consumed.
+type Meter struct {
+	mu    sync.Mutex
+	calls []call
+}
+
+type call struct {
+	began, ended time.Time
+	units        float64
+	index        string // or the table
+	rows         int32
+}
+
+// Cost is what the calls of one request cost.
+type Cost struct {
+	Units  float64 // read units
+	Calls  int
+	Rounds int // the longest chain of calls that waited for each other
+	Rows   int // that the calls returned
+}
+
+// Attach makes a client's reads ask what they consume and counts them. Give it in the client's options.
+func (m *Meter) Attach(o *dynamodb.Options) {
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("Meter", m.measure), middleware.Before)
+	})
+}
+
+func (m *Meter) measure(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (out middleware.InitializeOutput, meta middleware.Metadata, err error) {
+	switch input := in.Parameters.(type) {
+	case *dynamodb.QueryInput:
+		input.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+	case *dynamodb.GetItemInput:
+		input.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+	default:
+		return next.HandleInitialize(ctx, in)
+	}
+	c := call{began: time.Now()}
+	out, meta, err = next.HandleInitialize(ctx, in)
+	if err != nil {
+		return out, meta, err
+	}
+	var consumed *types.ConsumedCapacity
+	switch output := out.Result.(type) {
+	case *dynamodb.QueryOutput:
+		consumed, c.rows = output.ConsumedCapacity, output.Count
+	case *dynamodb.GetItemOutput:
+		consumed, c.rows = output.ConsumedCapacity, 1
+	}
+	if consumed == nil || consumed.CapacityUnits == nil {
+		return out, meta, fmt.Errorf("querycost: an answer without its consumed capacity")
+	}
+	c.units = *consumed.CapacityUnits
+	time.Sleep(roundTrip - time.Since(c.began))
+	c.ended = time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls = append(m.calls, c)
+	return out, meta, nil
+}
+
+// Take returns what was counted since the last time.
+func (m *Meter) Take() Cost {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var cost Cost
+	depth := make([]int, len(m.calls)) // calls stand in the order of their ends
+	for n, c := range m.calls {
+		cost.Calls++
+		cost.Units += c.units
+		cost.Rows += int(c.rows)
+		depth[n] = 1
+		for before := range n {
+			if m.calls[before].ended.Before(c.began) {
+				depth[n] = max(depth[n], depth[before]+1)
+			}
+		}
+		cost.Rounds = max(cost.Rounds, depth[n])
+	}
+	m.calls = nil
+	return cost
+}

@@ -1,0 +1,92 @@
+// Package tables provides the tables of template.yaml on another server than AWS: with the keys and indexes that they
+// have there, and without streams, which would make a local server slow. It never touches a table that exists.
+package tables
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"go.yaml.in/yaml/v3"
+
+	"altinn.no/instanceapi/tests/local/checkout"
+)
+
+type key struct {
+	AttributeName string `yaml:"AttributeName"`
+	AttributeType string `yaml:"AttributeType"`
+	KeyType       string `yaml:"KeyType"`
+}
+
+type table struct {
+	AttributeDefinitions   []key `yaml:"AttributeDefinitions"`
+	KeySchema              []key `yaml:"KeySchema"`
+	GlobalSecondaryIndexes []struct {
+		IndexName  string `yaml:"IndexName"`
+		KeySchema  []key  `yaml:"KeySchema"`
+		Projection struct {
+			ProjectionType string `yaml:"ProjectionType"`
+		} `yaml:"Projection"`
+	} `yaml:"GlobalSecondaryIndexes"`
+}
+
+// Create creates the table that template.yaml has under logicalID, under the name given.
+func Create(ctx context.Context, client *dynamodb.Client, logicalID, name string) error {
+	wanted, err := read(logicalID)
+	if err != nil {
+		return err
+	}
+	input := &dynamodb.CreateTableInput{
+		TableName: &name, BillingMode: types.BillingModePayPerRequest, KeySchema: schema(wanted.KeySchema),
+	}
+	for _, a := range wanted.AttributeDefinitions {
+		input.AttributeDefinitions = append(input.AttributeDefinitions, types.AttributeDefinition{
+			AttributeName: aws.String(a.AttributeName), AttributeType: types.ScalarAttributeType(a.AttributeType),
+		})
+	}
+	for _, index := range wanted.GlobalSecondaryIndexes {
+		input.GlobalSecondaryIndexes = append(input.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
+			IndexName: aws.String(index.IndexName), KeySchema: schema(index.KeySchema),
+			Projection: &types.Projection{ProjectionType: types.ProjectionType(index.Projection.ProjectionType)},
+		})
+	}
+	_, err = client.CreateTable(ctx, input)
+	return err
+}
+
+func read(logicalID string) (*table, error) {
+	root, err := checkout.Root()
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var template struct {
+		Resources map[string]struct {
+			Type       string    `yaml:"Type"`
+			Properties yaml.Node `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(text, &template); err != nil {
+		return nil, err
+	}
+	resource := template.Resources[logicalID]
+	if resource.Type != "AWS::DynamoDB::Table" {
+		return nil, fmt.Errorf("template.yaml has no table %s", logicalID)
+	}
+	var t table
+	return &t, resource.Properties.Decode(&t)
+}
+
+func schema(keys []key) (elements []types.KeySchemaElement) {
+	for _, k := range keys {
+		elements = append(elements, types.KeySchemaElement{AttributeName: aws.String(k.AttributeName), KeyType: types.KeyType(k.KeyType)})
+	}
+	return elements
+}

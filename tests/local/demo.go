@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"text/template"
+	"time"
+
+	"altinn.no/instanceapi/tests/local/stack"
+)
+
+// demoID is the application that a developer finds registered.
+const (
+	demoID  = "nav/app2018"
+	demoOrg = "nav"
+)
+
+// demoApplication names every member that an application can have, so that it also shows how to write one. Its
+// workflow is the default one.
+//
+//go:embed demo.json
+var demoApplication []byte
+
+// registerDemo registers the demo application as its owner would, over HTTP. It also proves that the APIs, the
+// functions and the tables behind them work.
+func registerDemo(ctx context.Context, s *stack.Stack) error {
+	token, err := s.Tokens.Owner(demoOrg, "", 5*time.Minute)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	url := s.BaseURL + "/storage/applications/" + demoID
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, url, bytes.NewReader(demoApplication))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusCreated {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, 2000))
+		return fmt.Errorf("%s could not be registered: PUT %s answered %s: %s (the functions' logs: make logs)", demoID, url, resp.Status, body)
+	}
+	return nil
+}
+
+// writeNote leaves the addresses for `make logs`, as long as the system runs.
+func writeNote(path string, s *stack.Stack) error {
+	note, err := json.MarshalIndent(map[string]any{
+		"baseURL": s.BaseURL, "awsEndpoint": s.AWSEndpoint, "region": stack.Region,
+		"outputs": s.Outputs, "logGroups": s.LogGroups,
+	}, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(note, '\n'), 0o644)
+}
+
+var ready = template.Must(template.New("ready").Parse(`
+ready in {{.Seconds}} s
+
+  Application API   {{.BaseURL}}/{org}/{app}/instances
+  Storage API       {{.BaseURL}}/storage
+  AWS endpoint      {{.AWSEndpoint}}   region {{.Region}}, any credentials, event bus {{.Bus}}
+  registered        {{.Demo}}
+
+Try in another terminal:
+
+  owner=$(make -s token ORG=nav)
+  user=$(make -s token SSN=12247918309)
+  curl -H "Authorization: Bearer $owner" {{.BaseURL}}/storage/applications/{{.Demo}}
+  curl -H "Authorization: Bearer $user" -H 'Content-Type: application/json' \
+       -d '{"reportee": {"ssn": "12247918309"}, "labels": ["gr", "x2"]}' {{.BaseURL}}/{{.Demo}}/instances
+  curl -H "Authorization: Bearer $owner" '{{.BaseURL}}/storage/instances?appId={{.Demo}}&label=gr'
+  curl -H "Authorization: Bearer $owner" '{{.BaseURL}}/storage/applications/{{.Demo}}/events'
+
+  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION={{.Region}} AWS_ENDPOINT_URL={{.AWSEndpoint}}
+  aws events put-rule --event-bus-name {{.Bus}} --name mine --event-pattern '{"source": ["no.altinn.apps.nav"]}'
+
+The functions' logs: make logs. Ctrl-C stops everything; nothing is kept but keys.
+`))
+
+func printReady(w io.Writer, s *stack.Stack, took time.Duration) {
+	_ = ready.Execute(w, map[string]any{
+		"Seconds": fmt.Sprintf("%.0f", took.Seconds()), "BaseURL": s.BaseURL, "AWSEndpoint": s.AWSEndpoint,
+		"Region": stack.Region, "Bus": s.Outputs["EventBusName"], "Demo": demoID,
+	})
+}

@@ -1,0 +1,93 @@
+// Command local runs the whole system on a developer's machine: the local AWS with template.yaml deployed to it, and
+// both APIs on http://localhost:8080. It is what `make run` starts.
+//
+//	local run     start everything, register the demo application, print "ready", and stop with Ctrl-C
+//
+// Environment: PORT, the APIs' port, 8080 when not given; AWS_PORT, that of the local AWS, 4566 when not given and
+// free. Everything it starts ends with it, also when it is killed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"altinn.no/instanceapi/tests/local/checkout"
+	"altinn.no/instanceapi/tests/local/stack"
+)
+
+// usualAWSPort is the one that tools for local AWS expect.
+const usualAWSPort = "4566"
+
+func main() {
+	if len(os.Args) != 2 || os.Args[1] != "run" {
+		fmt.Fprintln(os.Stderr, "usage: local run")
+		os.Exit(2)
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer cancel()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "run:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	began := time.Now()
+	root, err := checkout.Root()
+	if err != nil {
+		return err
+	}
+	options := stack.Options{Port: os.Getenv("PORT"), AWSPort: os.Getenv("AWS_PORT"), Progress: os.Stdout}
+	if options.Port == "" {
+		options.Port = "8080"
+	}
+	if options.AWSPort == "" && free(usualAWSPort) {
+		options.AWSPort = usualAWSPort
+	}
+	s, err := stack.Start(ctx, options)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	defer s.Stop()
+	fmt.Println("registering", demoID)
+	if err := registerDemo(ctx, s); err != nil {
+		return interrupted(ctx, err)
+	}
+	note := checkout.Local(root, "run", options.Port+".json")
+	if err := writeNote(note, s); err != nil {
+		return err
+	}
+	defer os.Remove(note)
+	printReady(os.Stdout, s, time.Since(began))
+
+	select {
+	case <-ctx.Done():
+		fmt.Println("\nstopping")
+		return nil
+	case <-s.Exited():
+		return fmt.Errorf("the local AWS ended by itself; its log is %s", filepath.Join(s.LogDir, "aws-*.log"))
+	}
+}
+
+// interrupted returns nil for an error that only says that Ctrl-C was pressed during the start.
+func interrupted(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func free(port string) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}

@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event/eventtest"
+	"altinn.no/instanceapi/shared/event/outboxtable"
+)
+
+// eventStore is the tables in DynamoDB as the conformance suite sees them.
+type eventStore struct {
+	*eventtable.Feed
+	*eventtable.Recorder
+	*outboxtable.Table
+	client         *dynamodb.Client
+	events, outbox string // names of the tables
+}
+
+func openEventStore(t *testing.T, client *dynamodb.Client, now func() time.Time) eventStore {
+	t.Helper()
+	events, outbox := table(t, "Events"), table(t, "Outbox")
+	return eventStore{
+		eventtable.New(client, events), eventtable.NewRecorder(client, events, outbox, now),
+		outboxtable.New(client, outbox), client, events, outbox,
+	}
+}
+
+func (s eventStore) Put(ctx context.Context, doc event.Document) error {
+	put, err := outboxtable.Put(s.outbox, doc.Event, doc.Number)
+	if err != nil {
+		return err
+	}
+	_, err = s.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{put}})
+	return err
+}
+
+func TestEventTables(t *testing.T) {
+	client := dynamo(t)
+	// Each check is some thirty transactions; the memory passes the usual hundred.
+	checks := flag.Lookup("rapid.checks")
+	usual := checks.Value.String()
+	if err := checks.Value.Set("15"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = checks.Value.Set(usual) }()
+	eventtest.Conformance(t, func(t *testing.T, now func() time.Time) eventtest.Store {
+		return openEventStore(t, client, now)
+	})
+}
+
+func newEvent(number int) (app string, doc event.Document) {
+	app = "nav/app-" + uuid.NewString()[:13]
+	return app, eventtest.Document(app, uuid.NewString(), number, time.Now(), "FormFilling")
+}
+
+func TestOutboxKeepsTheFirstOfANumber(t *testing.T) {
+	store := openEventStore(t, dynamo(t), time.Now)
+	_, doc := newEvent(1)
+	if err := store.Put(t.Context(), doc); err != nil {
+		t.Fatal(err)
+	}
+	var cancelled *types.TransactionCanceledException
+	err := store.Put(t.Context(), doc)
+	if !errors.As(err, &cancelled) || aws.ToString(cancelled.CancellationReasons[0].Code) != "ConditionalCheckFailed" {
+		t.Fatalf("second put: %v", err)
+	}
+	clearOutbox(t, store, doc)
+}
+
+// clearOutbox takes the events out of the outbox, as other tests scan the whole of it.
+func clearOutbox(t *testing.T, store eventStore, docs ...event.Document) {
+	t.Helper()
+	for _, result := range store.Append(t.Context(), docs) {
+		if result.Err != nil {
+			t.Fatal(result.Err)
+		}
+	}
+}
+
+func TestScanReportsWhatItCannotRead(t *testing.T) {
+	client := dynamo(t)
+	store := openEventStore(t, client, time.Now)
+	guid := uuid.NewString()
+	item := outboxtable.Key(guid, 3)
+	item["at"] = &types.AttributeValueMemberS{Value: "1998-01-01T00:00:00.000000Z"}
+	item["d"] = &types.AttributeValueMemberS{Value: `{"id":"` + guid + `.4"}`}
+	if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &store.outbox, Item: item}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if _, err := client.DeleteItem(context.Background(), &dynamodb.DeleteItemInput{TableName: &store.outbox, Key: outboxtable.Key(guid, 3)}); err != nil {
+			t.Error(err)
+		}
+	}()
+	backlog, err := store.Scan(t.Context(), time.Date(1998, 6, 1, 0, 0, 0, 0, time.UTC), 10)
+	if err != nil || len(backlog.Unreadable) != 1 || backlog.Unreadable[0] != guid+".3" || backlog.Oldest.Year() != 1998 {
+		t.Fatalf("%+v, %v", backlog, err)
+	}
+}
+
+// A reader may see a position before the one below it: a transaction becomes visible item by item.
+func TestFeedStopsAtAGap(t *testing.T) {
+	client := dynamo(t)
+	store := openEventStore(t, client, time.Now)
+	app, doc := newEvent(1)
+	docs := []event.Document{doc}
+	for number := 2; number <= 5; number++ {
+		docs = append(docs, eventtest.Document(app, doc.InstanceGuid, number, time.Now(), "Submit"))
+	}
+	clearOutbox(t, store, docs...)
+	third := map[string]types.AttributeValue{
+		"PK": &types.AttributeValueMemberS{Value: "FEED#" + app},
+		"SK": &types.AttributeValueMemberS{Value: "00000000000000000003"},
+	}
+	gone, err := client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{
+		TableName: &store.events, Key: third, ReturnValues: types.ReturnValueAllOld,
+	})
+	if err != nil || gone.Attributes == nil {
+		t.Fatal(err, gone)
+	}
+	for after, want := range map[int64]int{0: 2, 1: 1, 2: 0} {
+		if records, err := store.Read(t.Context(), app, after, 10); err != nil || len(records) != want {
+			t.Errorf("after %d: %d records, %v; want %d", after, len(records), err, want)
+		}
+	}
+	// All five are recorded before this time, and the search would have to look at the third to tell.
+	if at, err := store.PositionOfTime(t.Context(), app, docs[4].Event.At.Add(-time.Hour)); at != 0 || err != nil {
+		t.Errorf("position of time %d, %v", at, err)
+	}
+	if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &store.events, Item: gone.Attributes}); err != nil {
+		t.Fatal(err)
+	}
+	if records, err := store.Read(t.Context(), app, 2, 10); err != nil || len(records) != 3 {
+		t.Errorf("with the gap filled: %d records, %v", len(records), err)
+	}
+}
+
+// lossy is an HTTP client that loses the answers to some calls after they have had their effect.
+type lossy struct {
+	next   aws.HTTPClient
+	target string // of the calls, such as TransactWriteItems
+	losses atomic.Int64
+}
+
+func (l *lossy) Do(r *http.Request) (*http.Response, error) {
+	response, err := l.next.Do(r)
+	if err != nil || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+l.target) || l.losses.Add(-1) < 0 {
+		return response, err
+	}
+	_ = response.Body.Close()
+	return nil, io.ErrUnexpectedEOF
+}
+
+func TestAppendWithoutAnAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		losses        int64
+		first, second eventtable.Outcome
+	}{
+		"the SDK tries again":    {1, eventtable.Recorded, eventtable.Duplicate},
+		"the SDK gives up":       {100, eventtable.Failed, eventtable.Duplicate},
+		"no answer is ever lost": {0, eventtable.Recorded, eventtable.Duplicate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := dynamo(t)
+			wire := &lossy{next: client.Options().HTTPClient, target: "TransactWriteItems"}
+			wire.losses.Store(test.losses)
+			store := openEventStore(t, dynamodb.New(client.Options(), func(o *dynamodb.Options) { o.HTTPClient = wire }), time.Now)
+			app, doc := newEvent(1)
+			if got := store.Append(t.Context(), []event.Document{doc})[0]; got.Outcome != test.first {
+				t.Errorf("first: %v, %v; want %v", got.Outcome, got.Err, test.first)
+			}
+			wire.losses.Store(0)
+			if got := store.Append(t.Context(), []event.Document{doc})[0]; got.Outcome != test.second {
+				t.Errorf("second: %v, %v; want %v", got.Outcome, got.Err, test.second)
+			}
+			if records, err := store.Read(t.Context(), app, 0, 10); err != nil || len(records) != 1 {
+				t.Errorf("%d events in the feed, %v; want 1", len(records), err)
+			}
+		})
+	}
+}

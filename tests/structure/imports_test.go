@@ -1,0 +1,140 @@
+package structure
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// domain is the packages that know the rules and nothing of the world: no HTTP, no AWS, no environment.
+var domain = []string{
+	"shared/application",
+	"shared/event",
+	"shared/fault",
+	"shared/instance",
+	"shared/instance/instancequery",
+	"shared/merge",
+	"shared/party",
+	"shared/requestlog",
+}
+
+// Imports go one way: functions -> adapters -> domain -> the standard library. Whatever else is in shared/ is an
+// adapter.
+func TestImportsGoOneWay(t *testing.T) {
+	for _, p := range goList(t, "./functions/...", "./shared/...") {
+		if !p.ours() {
+			continue
+		}
+		from := p.folder()
+		for _, path := range p.Imports {
+			to := strings.TrimPrefix(path, module+"/")
+			if reason := forbidden(from, to); reason != "" {
+				t.Errorf("%s imports %s: %s", from, to, reason)
+			}
+		}
+	}
+}
+
+// forbidden returns why a package must not import another, and "" when it may.
+func forbidden(from, to string) string {
+	ownPackage := strings.HasPrefix(to, "shared/") || strings.HasPrefix(to, "functions/") || strings.HasPrefix(to, "tests/")
+	standard := !ownPackage && !strings.Contains(strings.SplitN(to, "/", 2)[0], ".")
+	function := strings.HasPrefix(from, "functions/")
+	switch {
+	case strings.HasPrefix(to, "functions/") || strings.HasPrefix(to, "tests/"):
+		return "nothing that runs in the system may"
+	case !isTestSupport(from) && isTestSupport(to):
+		return "it is for tests"
+	case strings.HasPrefix(to, "github.com/aws/aws-sdk-go-v2/config"):
+		return "its start doubles a function's initialisation; shared/coldstart builds the configuration"
+	case function && strings.HasPrefix(to, "github.com/aws/aws-sdk-go-v2/"):
+		return "a function reaches AWS through the packages in shared/"
+	case slices.Contains(domain, from) && (to == "net/http" || to == "os"):
+		return "a domain package knows nothing of the world"
+	case slices.Contains(domain, from) && !standard && !slices.Contains(domain, to) && to != "github.com/google/uuid":
+		return "a domain package imports the standard library and other domain packages"
+	case isStore(from) && (isHTTP(to) || to == "shared/auth"):
+		return "a store knows nothing of who asks"
+	}
+	return ""
+}
+
+// isTestSupport reports whether a package is fakes and conformance suites for tests: instancetest, authtest.
+func isTestSupport(folder string) bool {
+	return strings.HasPrefix(folder, "shared/") && strings.HasSuffix(folder, "test")
+}
+
+func isStore(folder string) bool {
+	return strings.HasPrefix(folder, "shared/") && (strings.HasSuffix(folder, "table") || folder == "shared/blob" || folder == "shared/event/eventbus")
+}
+
+func isHTTP(folder string) bool {
+	return strings.HasPrefix(folder, "shared/") && (strings.HasSuffix(folder, "http") || folder == "shared/httpapi")
+}
+
+func TestForbiddenImports(t *testing.T) {
+	tests := []struct {
+		from, to string
+		allowed  bool
+	}{
+		{"functions/data-get", "shared/blob", true},
+		{"functions/data-get", "functions/data-create", false},
+		{"functions/data-get", "shared/blob/blobtest", false},
+		{"functions/data-get", "github.com/aws/aws-sdk-go-v2/service/s3", false},
+		{"functions/event-record", "github.com/aws/aws-lambda-go/events", true},
+		{"shared/instance", "shared/fault", true},
+		{"shared/instance", "strings", true},
+		{"shared/instance", "net/http", false},
+		{"shared/instance", "shared/instance/instancetable", false},
+		{"shared/instance", "github.com/aws/aws-lambda-go/events", false},
+		{"shared/instance", "github.com/google/uuid", true},
+		{"shared/blob", "shared/httpapi", false},
+		{"shared/blob", "tests/store", false},
+		{"shared/blob/blobtest", "shared/instance/instancetest", true},
+		{"shared/coldstart", "github.com/aws/aws-sdk-go-v2/config", false},
+	}
+	for _, test := range tests {
+		if reason := forbidden(test.from, test.to); (reason == "") != test.allowed {
+			t.Errorf("%s -> %s: %q, want allowed = %v", test.from, test.to, reason, test.allowed)
+		}
+	}
+}
+
+// A package that is listed as domain but is gone would make the rule about it say nothing.
+func TestDomainPackagesExist(t *testing.T) {
+	for _, folder := range domain {
+		if len(goFiles(t, folder)) == 0 {
+			t.Errorf("%s has no Go files", folder)
+		}
+	}
+}
+
+func TestOnlyColdstartReadsTheEnvironment(t *testing.T) {
+	readers := []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv"}
+	for _, p := range goList(t, "./functions/...", "./shared/...") {
+		if !p.ours() || p.folder() == "shared/coldstart" {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			files := token.NewFileSet()
+			file, err := parser.ParseFile(files, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				selector, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				if of, ok := selector.X.(*ast.Ident); ok && (of.Name == "os" || of.Name == "syscall") && slices.Contains(readers, selector.Sel.Name) {
+					t.Errorf("%s reads the environment with %s.%s", files.Position(n.Pos()), of.Name, selector.Sel.Name)
+				}
+				return true
+			})
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package structure
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// readmeRows returns the rows of all tables in the README, each as its cells.
+func readmeRows(t *testing.T) [][]string {
+	t.Helper()
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows [][]string
+	for _, line := range strings.Split(string(readme), "\n") {
+		if strings.HasPrefix(line, "|") {
+			rows = append(rows, strings.Split(strings.Trim(line, "| "), "|"))
+		}
+	}
+	return rows
+}
+
+// The README has a table of the endpoints, with a row for each route: the method and the path in one piece of code, the
+// function, and, in the last cell, the tables and the bucket that the function may use.
+func TestReadmeNamesEveryRoute(t *testing.T) {
+	tpl := readTemplate(t)
+	rows := readmeRows(t)
+	for _, f := range tpl.functions() {
+		for _, r := range f.Routes {
+			if r.Method == "HEAD" { // every GET has one
+				continue
+			}
+			at := slices.IndexFunc(rows, func(cells []string) bool {
+				return slices.ContainsFunc(cells, func(cell string) bool { return strings.Contains(cell, "`"+r.String()+"`") })
+			})
+			if at < 0 {
+				t.Errorf("README.md has no row for `%s`", r)
+				continue
+			}
+			cells := rows[at]
+			if !slices.ContainsFunc(cells, func(cell string) bool { return strings.TrimSpace(cell) == f.Folder }) {
+				t.Errorf("README.md: the row of `%s` does not name %s", r, f.Folder)
+			}
+			uses := f.stores()
+			for _, store := range append(tpl.ofType("AWS::DynamoDB::Table"), tpl.ofType("AWS::S3::Bucket")...) {
+				if strings.Contains(cells[len(cells)-1], store.Name) != slices.Contains(uses, store.Name) {
+					t.Errorf("README.md: the row of `%s` says %q, and %s may use %v", r, strings.TrimSpace(cells[len(cells)-1]), f.Folder, uses)
+					break
+				}
+			}
+		}
+	}
+}
+
+// stores returns the tables and the bucket that the function's policy names.
+func (f *function) stores() []string {
+	var names []string
+	for _, s := range f.Statements {
+		for _, target := range s.Resources {
+			name, _, _ := strings.Cut(target, ".")
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Whoever deploys reads of each parameter in the README, but for those that are for local use.
+func TestReadmeNamesEveryParameter(t *testing.T) {
+	rows := readmeRows(t)
+	for name := range readTemplate(t).Parameters {
+		if name == "SamLocal" || name == "AwsEndpointUrl" {
+			continue
+		}
+		if !slices.ContainsFunc(rows, func(cells []string) bool { return strings.Contains(cells[0], "`"+name+"`") }) {
+			t.Errorf("README.md has no row for the parameter `%s`", name)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package structure
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/outboxtable"
+)
+
+// The samples under events/ are what the functions are really invoked with, so that one can be given to
+// `sam local invoke`.
+func TestSamples(t *testing.T) {
+	tpl := readTemplate(t)
+	readers := map[string]string{}
+	for source, mapping := range mappings(tpl) {
+		readers[reference(mapping.Properties["FunctionName"])] = source
+	}
+	for _, f := range tpl.functions() {
+		samples, err := filepath.Glob(filepath.Join(root, "events", f.Folder, "*.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range samples {
+			t.Run(f.Folder+"/"+filepath.Base(path), func(t *testing.T) {
+				content, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch {
+				case len(f.Routes) > 0:
+					checkRequest(t, content, f.Routes)
+				case readers[f.Name] == "Outbox.StreamArn":
+					checkStream(t, content)
+				case readers[f.Name] == "FeedQueue.Arn":
+					checkQueue(t, content)
+				default:
+					checkSchedule(t, content)
+				}
+			})
+		}
+	}
+	for _, folder := range folders(t, "events") {
+		if _, err := os.Stat(filepath.Join(root, "functions", folder)); err != nil && hasSamples(folder) {
+			t.Errorf("events/%s has samples for no function", folder)
+		}
+	}
+}
+
+func hasSamples(folder string) bool {
+	samples, _ := filepath.Glob(filepath.Join(root, "events", folder, "*.json"))
+	return len(samples) > 0
+}
+
+func decode(t *testing.T, content []byte, v any) {
+	t.Helper()
+	if err := json.Unmarshal(content, v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkRequest(t *testing.T, content []byte, routes []route) {
+	var r events.APIGatewayV2HTTPRequest
+	decode(t, content, &r)
+	at := slices.IndexFunc(routes, func(route route) bool { return route.String() == r.RouteKey })
+	if at < 0 {
+		t.Fatalf("route key %q is none of %v", r.RouteKey, routes)
+	}
+	if r.Version != "2.0" || r.RequestContext.RouteKey != r.RouteKey || r.RequestContext.HTTP.Method != routes[at].Method {
+		t.Errorf("version %q, context for %s %s", r.Version, r.RequestContext.HTTP.Method, r.RequestContext.RouteKey)
+	}
+	path := routes[at].Path
+	for name, value := range r.PathParameters {
+		path = strings.ReplaceAll(path, "{"+name+"}", value)
+	}
+	if path != r.RawPath || r.RequestContext.HTTP.Path != r.RawPath {
+		t.Errorf("the path is %s, want %s", r.RawPath, path)
+	}
+	for name, value := range r.Headers {
+		if name != strings.ToLower(name) {
+			t.Errorf("header %s: API Gateway sends lower case", name)
+		}
+		if name == "authorization" && value != "Bearer TOKEN" {
+			t.Error("a token is in the sample")
+		}
+	}
+}
+
+func checkStream(t *testing.T, content []byte) {
+	var batch events.DynamoDBEvent
+	decode(t, content, &batch)
+	if len(batch.Records) == 0 {
+		t.Error("no records")
+	}
+	for _, record := range batch.Records {
+		if _, err := outboxtable.ReadImage(record.Change.NewImage); err != nil || record.EventName != "INSERT" {
+			t.Errorf("%s record: %v", record.EventName, err)
+		}
+	}
+}
+
+func checkQueue(t *testing.T, content []byte) {
+	var batch events.SQSEvent
+	decode(t, content, &batch)
+	if len(batch.Records) == 0 {
+		t.Error("no records")
+	}
+	for _, message := range batch.Records {
+		var envelope events.CloudWatchEvent
+		decode(t, []byte(message.Body), &envelope)
+		doc, err := event.ReadDocument(envelope.Detail)
+		if err != nil || envelope.DetailType != doc.Event.EventType || !strings.HasSuffix(envelope.Source, "."+doc.Event.Org) {
+			t.Errorf("%s of %s: %v", envelope.DetailType, envelope.Source, err)
+		}
+	}
+}
+
+func checkSchedule(t *testing.T, content []byte) {
+	var e events.CloudWatchEvent
+	decode(t, content, &e)
+	if e.Source != "aws.events" || e.DetailType != "Scheduled Event" {
+		t.Errorf("%s of %s", e.DetailType, e.Source)
+	}
+}

@@ -1,0 +1,151 @@
+package structure
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// root is the folder of the project, from this one.
+const root = "../.."
+
+// template is template.yaml. Intrinsic functions are in their long form: !Ref X is {"Ref": "X"}.
+type template struct {
+	Parameters map[string]any
+	Conditions map[string]any
+	Globals    map[string]any
+	Resources  []*resource // in the order of the file
+}
+
+// resource is one resource of the template.
+type resource struct {
+	Name       string
+	Type       string
+	Properties map[string]any
+	node       *yaml.Node // for what the values do not hold: comments
+}
+
+// function is a Lambda function of the template.
+type function struct {
+	*resource
+	Folder      string            // name of its folder under functions/, and of its samples under events/
+	Environment map[string]string // name of a variable to what it refers to: "Instances", "TokenIssuer"
+	Statements  []statement
+	Routes      []route
+}
+
+// statement is one statement of a function's policy.
+type statement struct {
+	Actions   []string
+	Resources []string // "Instances.Arn", "Instances.Arn/index/byStep"
+}
+
+// route is one route of an API.
+type route struct {
+	API    string // logical name: AppsApi, StorageApi
+	Method string
+	Path   string
+}
+
+func (r route) String() string { return r.Method + " " + r.Path }
+
+// readTemplate reads template.yaml.
+func readTemplate(t *testing.T) *template {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tpl, err := parseTemplate(content)
+	if err != nil {
+		t.Fatalf("template.yaml: %v", err)
+	}
+	return tpl
+}
+
+func parseTemplate(content []byte) (*template, error) {
+	var document yaml.Node
+	if err := yaml.NewDecoder(bytes.NewReader(content)).Decode(&document); err != nil {
+		return nil, err
+	}
+	top := document.Content[0]
+	tpl := &template{
+		Parameters: object(plain(child(top, "Parameters"))),
+		Conditions: object(plain(child(top, "Conditions"))),
+		Globals:    object(plain(child(top, "Globals"))),
+	}
+	resources := child(top, "Resources")
+	if resources == nil {
+		return nil, fmt.Errorf("no resources")
+	}
+	for _, r := range pairs(resources) {
+		values := object(plain(r.value))
+		tpl.Resources = append(tpl.Resources, &resource{
+			Name: r.key, Type: text(values["Type"]), Properties: object(values["Properties"]), node: r.value,
+		})
+	}
+	return tpl, nil
+}
+
+// ofType returns the resources of a type.
+func (tpl *template) ofType(name string) []*resource {
+	var found []*resource
+	for _, r := range tpl.Resources {
+		if r.Type == name {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// resource returns the resource with a name, and nil when there is none.
+func (tpl *template) resource(name string) *resource {
+	for _, r := range tpl.Resources {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// functions returns the functions in the order of the file.
+func (tpl *template) functions() []*function {
+	var all []*function
+	for _, r := range tpl.ofType("AWS::Serverless::Function") {
+		f := &function{resource: r, Environment: map[string]string{}}
+		f.Folder = strings.TrimPrefix(text(r.Properties["CodeUri"]), "dist/")
+		for _, variables := range []any{
+			at(tpl.Globals, "Function", "Environment", "Variables"), at(r.Properties, "Environment", "Variables"),
+		} {
+			for name, value := range object(variables) {
+				f.Environment[name] = reference(value)
+			}
+		}
+		for _, policy := range list(r.Properties["Policies"]) {
+			for _, s := range list(object(policy)["Statement"]) {
+				s := object(s)
+				var st statement
+				for _, action := range list(s["Action"]) {
+					st.Actions = append(st.Actions, text(action))
+				}
+				for _, target := range list(s["Resource"]) {
+					st.Resources = append(st.Resources, reference(target))
+				}
+				f.Statements = append(f.Statements, st)
+			}
+		}
+		for _, e := range pairs(child(child(r.node, "Properties"), "Events")) {
+			if e := object(plain(e.value)); e["Type"] == "HttpApi" {
+				p := object(e["Properties"])
+				f.Routes = append(f.Routes, route{reference(p["ApiId"]), text(p["Method"]), text(p["Path"])})
+			}
+		}
+		all = append(all, f)
+	}
+	return all
+}

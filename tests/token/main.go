@@ -1,0 +1,108 @@
+// Command token prints an access token for a developer's machine, and nothing else, on standard output.
+//
+// It reads the environment, as make hands it over:
+//
+//	ORG=nav                      an application owner's token, or
+//	USERID=1001 PARTY=50012      a user's: USERID and any of PARTY, SSN, ORGNR and USER_NAME
+//	SCOPE="altinn:…"             scopes other than all those of its kind
+//	EXPIRES=60                   seconds from now, 3600 when not given; negative for an expired token
+//
+// The key is kept in .local/ at the root of the checkout, made when it is not there. What cannot be understood is
+// explained on standard error, with exit status 2.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"altinn.no/instanceapi/tests/local/checkout"
+	"altinn.no/instanceapi/tests/token/minter"
+)
+
+const usage = `usage: make -s token ORG=nav                    an application owner's token
+       make -s token USERID=1001 PARTY=50012    a user's token (PARTY is the instanceOwnerId)
+       make -s token SSN=12247918309            a user's token; also ORGNR= or USER_NAME=
+options: SCOPE="scope scope"  EXPIRES=seconds from now, may be negative
+`
+
+func main() {
+	os.Exit(run(os.Getenv, os.Stdout, os.Stderr))
+}
+
+func run(getenv func(string) string, stdout, stderr io.Writer) int {
+	order, err := readOrder(getenv)
+	if err != nil {
+		fmt.Fprintf(stderr, "token: %v\n%s", err, usage)
+		return 2
+	}
+	token, err := order.fill()
+	if err != nil {
+		fmt.Fprintf(stderr, "token: %v\n", err)
+		return 1
+	}
+	fmt.Fprintln(stdout, token)
+	return 0
+}
+
+// order is a token that somebody asked for.
+type order struct {
+	org   string // an owner's token when not empty
+	user  minter.User
+	scope string
+	ttl   time.Duration
+}
+
+func readOrder(getenv func(string) string) (order, error) {
+	o := order{
+		org: getenv("ORG"),
+		user: minter.User{
+			ID:        getenv("USERID"),
+			Party:     getenv("PARTY"),
+			SSN:       getenv("SSN"),
+			OrgNumber: getenv("ORGNR"),
+			Name:      getenv("USER_NAME"), // not USERNAME, which desktops set for every process
+		},
+		scope: getenv("SCOPE"),
+		ttl:   time.Hour,
+	}
+	if text := getenv("EXPIRES"); text != "" {
+		seconds, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return o, fmt.Errorf("EXPIRES=%q is not a number of seconds", text)
+		}
+		o.ttl = time.Duration(seconds) * time.Second
+	}
+	if o.user.Party != "" {
+		if _, err := strconv.ParseInt(o.user.Party, 10, 64); err != nil {
+			return o, fmt.Errorf("PARTY=%q is not a decimal number", o.user.Party)
+		}
+	}
+	asUser := o.user
+	asUser.ID = "" // alone it names no party, so nothing could be seen with the token
+	switch {
+	case o.org != "" && o.user != (minter.User{}):
+		return o, errors.New("ORG is for an owner's token, the others for a user's: not both")
+	case o.org == "" && asUser == (minter.User{}):
+		return o, errors.New("say whose token: ORG, or one of PARTY, SSN, ORGNR and USER_NAME")
+	}
+	return o, nil
+}
+
+func (o order) fill() (string, error) {
+	root, err := checkout.Root()
+	if err != nil {
+		return "", err
+	}
+	m, err := minter.Open(checkout.Local(root))
+	if err != nil {
+		return "", err
+	}
+	if o.org != "" {
+		return m.Owner(o.org, o.scope, o.ttl)
+	}
+	return m.User(o.user, o.scope, o.ttl)
+}

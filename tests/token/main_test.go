@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/tests/token/minter"
+)
+
+func TestToken(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		env  map[string]string
+		want map[string]any // claims; nil means absent
+	}{
+		{"owner", map[string]string{"ORG": "nav"},
+			map[string]any{"urn:altinn:org": "nav", "scope": minter.OwnerScope, "iss": minter.Issuer, "aud": minter.Audience}},
+		{"user by party", map[string]string{"USERID": "1001", "PARTY": "50012"},
+			map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": 50012.0, "scope": minter.UserScope, "urn:altinn:org": nil}},
+		{"user by identity number", map[string]string{"SSN": "12247918309"},
+			map[string]any{"pid": "12247918309", "urn:altinn:partyid": nil, "urn:altinn:userid": nil}},
+		{"organisation", map[string]string{"ORGNR": "123456789"}, map[string]any{"urn:altinn:orgNumber": "123456789"}},
+		{"user name", map[string]string{"USER_NAME": "ola"}, map[string]any{"urn:altinn:username": "ola"}},
+		{"scope", map[string]string{"ORG": "nav", "SCOPE": "a b"}, map[string]any{"scope": "a b"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			claims := printed(t, test.env)
+			for name, want := range test.want {
+				if claims[name] != want {
+					t.Errorf("claim %s = %v, want %v", name, claims[name], want)
+				}
+			}
+			if left := claims["exp"].(float64) - float64(time.Now().Unix()); left < 3500 || left > 3600 {
+				t.Errorf("it expires in %v s, want an hour", left)
+			}
+		})
+	}
+	expired := printed(t, map[string]string{"ORG": "nav", "EXPIRES": "-60"})
+	if exp := expired["exp"].(float64); exp > float64(time.Now().Unix()-59) || expired["iat"].(float64) >= exp {
+		t.Errorf("EXPIRES=-60 gave %v, want one that was valid and expired a minute ago", expired)
+	}
+}
+
+func TestWhatCannotBeUnderstoodIsAUsageError(t *testing.T) {
+	for name, env := range map[string]map[string]string{
+		"nobody":               {},
+		"owner and user":       {"ORG": "nav", "PARTY": "50012"},
+		"user without a party": {"USERID": "1001"},
+		"party":                {"USERID": "1001", "PARTY": "abc"},
+		"expires":              {"ORG": "nav", "EXPIRES": "1h"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			status := run(func(name string) string { return env[name] }, &stdout, &stderr)
+			if status != 2 || stdout.Len() > 0 || !strings.Contains(stderr.String(), "usage: make -s token") {
+				t.Errorf("status %d, stdout %q, stderr %q; want 2, nothing, the usage", status, &stdout, &stderr)
+			}
+		})
+	}
+}
+
+// printed runs the command in a checkout of its own and returns the claims of the token it printed.
+func printed(t *testing.T, env map[string]string) map[string]any {
+	t.Helper()
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "go.mod"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inside := filepath.Join(root, "functions")
+	if err := os.Mkdir(inside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(inside)
+	var stdout, stderr bytes.Buffer
+	if status := run(func(name string) string { return env[name] }, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
+		t.Fatalf("status %d, stderr %q", status, &stderr)
+	}
+	parts := strings.Split(strings.TrimSuffix(stdout.String(), "\n"), ".")
+	if len(parts) != 3 {
+		t.Fatalf("printed %q, want a token and a newline", &stdout)
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims map[string]any
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		t.Fatal(err)
+	}
+	return claims
+}
