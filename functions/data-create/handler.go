@@ -83,8 +83,11 @@ func (a *adder) store(r *http.Request, access *instancehttp.Access, formID, id s
 	if err != nil {
 		return nil, err
 	}
-	// Checked again when it is written; here it spares the upload.
+	// Both are checked again when it is written; here they spare the upload.
 	if err := i.CheckDataWritable(app); err != nil {
+		return nil, err
+	}
+	if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
 		return nil, err
 	}
 	upload, err := datahttp.Receive(r)

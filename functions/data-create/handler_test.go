@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -192,5 +193,32 @@ func TestAStoreThatFails(t *testing.T) {
 	answer := s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml).Want(500, "internal")
 	if len(s.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(answer.Body), "table down") {
 		t.Errorf("blobs %v, answer %s", s.Blobs.Keys(), answer.Body)
+	}
+}
+
+// The same key is the same element, however often and however many at once it is sent.
+func TestIdempotencyKey(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	send := func(caller, target, key string) doortest.Answer {
+		return s.Do(t, caller, "POST", doortest.InApp(i, target), xml, doortest.Header("Idempotency-Key", key))
+	}
+	var locations [8]string
+	var all sync.WaitGroup
+	for n := range locations {
+		all.Go(func() {
+			locations[n] = send(doortest.Kari, asAttachment, "a").Want(201, "").Header().Get("Location")
+		})
+	}
+	all.Wait()
+	if stored := s.Stored(t, i); len(slices.Compact(locations[:])) != 1 || len(stored.Data) != 1 || len(s.Blobs.Keys()) != 1 {
+		t.Errorf("%v, %d elements, blobs %v", locations, len(stored.Data), s.Blobs.Keys())
+	}
+	s.Unchanged(t, i, func() { send(doortest.Kari, asForm, "a").Want(422, "idempotency-key-reused") })
+	s.Unchanged(t, i, func() { send(doortest.Ola, asAttachment, "a").Want(404, "not-found") })
+	send(doortest.Kari, asAttachment, "b").Instance(s, 201)
+	send(doortest.Nav, asAttachment, "a").Instance(s, 201) // another's key is another key
+	if stored := s.Stored(t, i); len(stored.Data) != 3 {
+		t.Errorf("%d elements", len(stored.Data))
 	}
 }

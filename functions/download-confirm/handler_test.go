@@ -151,3 +151,20 @@ func TestAtOnce(t *testing.T) {
 		t.Errorf("version %d after %d: more than one write an element", now.Version, i.Version)
 	}
 }
+
+// With a key the first answer comes again, whatever has become of the instance.
+func TestIdempotencyKey(t *testing.T) {
+	s := newSite(t)
+	i := add(t, s, 0, 1)
+	key := doortest.Header("Idempotency-Key", "a")
+	first := s.Do(t, doortest.Nav, "POST", one(i, 0), key)
+	first.Instance(s, 200)
+	i = s.Do(t, doortest.Nav, "POST", one(i, 1)).Instance(s, 200)
+	s.Unchanged(t, i, func() {
+		again := s.Do(t, doortest.Nav, "POST", one(i, 0), key).Want(200, "")
+		if again.Body.String() != first.Body.String() || again.ETag() != first.ETag() {
+			t.Errorf("the repeat is %s %s", again.ETag(), again.Body)
+		}
+		s.Do(t, doortest.Nav, "POST", all(i), key).Want(422, "idempotency-key-reused")
+	})
+}

@@ -14,7 +14,7 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	h := &handler{bus: eventbus.Open(env)}
+	h := newHandler(eventbus.Open(env))
 	env.Ready()
-	lambda.Start(h.handle)
+	lambda.Start(h)
 }

@@ -2,145 +2,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event/delivery"
 )
 
-// answerMargin is kept of the time that Lambda allows, for the answer: a batch that is cut off is delivered again whole.
-const answerMargin = time.Second
+// pauses are the two short waits for an event's predecessor, well within the function's ten seconds.
+var pauses = []time.Duration{150 * time.Millisecond, 600 * time.Millisecond}
 
-// recorder is an eventtable.Recorder.
-type recorder interface {
-	// Append puts events in the feed and returns one result for each. It is safe to repeat.
-	Append(ctx context.Context, docs []event.Document) []eventtable.Result
-}
+// handler answers a batch of the queue with the messages that are to be delivered again.
+type handler = func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 
-type handler struct {
-	recorder recorder
-
-	// pauses are the waits before an event that came too early is tried again here. Its predecessor is usually in another
-	// batch at the same moment; going back to the queue would cost the whole visibility timeout.
-	pauses []time.Duration
-}
-
-func newHandler(r recorder) *handler {
-	return &handler{recorder: r, pauses: []time.Duration{150 * time.Millisecond, 600 * time.Millisecond}}
-}
-
-// handle records the events of the messages. What is in the feed already counts as done; what came too early, failed
-// or cannot be read is reported, and the queue delivers it again, or moves it to the dead letters after some tries. The
-// outbox still has it then, and the sweep publishes it again.
-func (h *handler) handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerMargin))
-		defer cancel()
-	}
-	var docs []event.Document
-	var messages []string // of docs, the message ids
-	failures := map[string]error{}
-	for _, message := range batch.Records {
-		doc, err := readEnvelope(message.Body)
-		if err != nil {
-			failures[message.MessageId] = err
-			continue
-		}
-		docs = append(docs, doc)
-		messages = append(messages, message.MessageId)
-	}
-	counts := map[eventtable.Outcome]int{}
-	for n, result := range h.record(ctx, docs) {
-		counts[result.Outcome]++
-		switch result.Outcome {
-		case eventtable.Recorded, eventtable.Duplicate:
-		case eventtable.Early:
-			failures[messages[n]] = errEarly
-		default:
-			failures[messages[n]] = result.Err
-		}
-	}
-
-	// Never nil: null is not an answer.
-	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
-	line := []slog.Attr{
-		slog.Int("messages", len(batch.Records)),
-		slog.Int("recorded", counts[eventtable.Recorded]),
-		slog.Int("duplicates", counts[eventtable.Duplicate]),
-		slog.Int("early", counts[eventtable.Early]),
-		slog.Int("unreadable", len(batch.Records)-len(docs)),
-		slog.Int("failed", counts[eventtable.Failed]),
-	}
-	level := slog.LevelInfo
-	for _, message := range batch.Records {
-		err, failed := failures[message.MessageId]
-		if !failed {
-			continue
-		}
-		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
-		if !errors.Is(err, errEarly) && level == slog.LevelInfo { // the first error stands for all
-			level = slog.LevelError
-			line = append(line, slog.String("messageId", message.MessageId), slog.String("error", err.Error()))
-		}
-	}
-	slog.LogAttrs(ctx, level, "recorded", line...)
-	return response, nil
-}
-
-var errEarly = errors.New("the event before it is not in the feed yet")
-
-// record appends the events, and after a pause those once more that came too early.
-func (h *handler) record(ctx context.Context, docs []event.Document) []eventtable.Result {
-	results := h.recorder.Append(ctx, docs)
-	for _, pause := range h.pauses {
-		var again []int
-		var early []event.Document
-		for n, result := range results {
-			if result.Outcome == eventtable.Early {
-				again = append(again, n)
-				early = append(early, docs[n])
-			}
-		}
-		if len(early) == 0 {
-			break
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return results
-		}
-		for n, result := range h.recorder.Append(ctx, early) {
-			results[again[n]] = result
-		}
-	}
-	return results
-}
-
-// readEnvelope takes the event out of the envelope that EventBridge put around it.
-func readEnvelope(body string) (event.Document, error) {
-	var envelope struct {
-		Source     string          `json:"source"`
-		DetailType string          `json:"detail-type"`
-		Detail     json.RawMessage `json:"detail"`
-	}
-	if err := json.Unmarshal([]byte(body), &envelope); err != nil {
-		return event.Document{}, errors.New("the message is not an envelope")
-	}
-	doc, err := event.ReadDocument(envelope.Detail)
-	if err != nil {
-		return event.Document{}, err
-	}
-	// The source is what the bus's policies speak of; an event must not be in another org's feed than its source says.
-	if !strings.HasSuffix(envelope.Source, "."+doc.Event.Org) || envelope.DetailType != doc.Event.EventType {
-		return event.Document{}, fmt.Errorf("the envelope is not that of the event %s", doc.Event.ID)
-	}
-	return doc, nil
+func newHandler(feed delivery.Feed) handler {
+	return (&delivery.Recorder{Feed: feed, Pauses: pauses}).Handle
 }

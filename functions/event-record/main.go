@@ -17,5 +17,5 @@ func main() {
 	env := coldstart.Load()
 	h := newHandler(eventtable.OpenRecorder(env))
 	env.Ready()
-	lambda.Start(h.handle)
+	lambda.Start(h)
 }

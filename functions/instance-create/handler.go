@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -43,10 +44,21 @@ type reportee struct {
 
 // dataElement is an inline data element. Content is base64.
 type dataElement struct {
-	FormID      string `json:"formId"`
-	ContentType string `json:"contentType"`
-	FileName    string `json:"fileName"`
-	Content     []byte `json:"content"`
+	FormID      string     `json:"formId"`
+	ContentType string     `json:"contentType"`
+	FileName    string     `json:"fileName"`
+	Content     base64Text `json:"content"`
+}
+
+// base64Text is bytes in standard base64. A JSON array, which encoding/json would take for bytes, is an error.
+type base64Text []byte
+
+// UnmarshalJSON decodes a JSON string.
+func (b *base64Text) UnmarshalJSON(text []byte) error {
+	if len(text) == 0 || text[0] != '"' {
+		return errors.New("content is not a string")
+	}
+	return json.Unmarshal(text, (*[]byte)(b))
 }
 
 // creator is what creating an instance needs.
@@ -91,7 +103,11 @@ func (c *creator) create(w http.ResponseWriter, r *http.Request) error {
 	if app == nil {
 		return instance.NotFound()
 	}
-	party, _, err := auth.PartyOf(ctx, caller, c.parties)
+	party, known, err := auth.PartyOf(ctx, caller, c.parties)
+	if err == nil && !known && !caller.IsOwner() && r.Header["Idempotency-Key"] != nil {
+		// A key is its sender's own, so who sends one must be told from others before the first number is assigned.
+		party, err = c.parties.FindOrAssign(ctx, caller.Identity)
+	}
 	if err != nil {
 		return err
 	}
@@ -140,7 +156,13 @@ func (c *creator) make(r *http.Request, caller auth.Caller, party string, app *a
 		return nil, err
 	}
 	i.Receipt = receipt
-	return i, c.instances.Create(ctx, i, c.view.Event(i, "", by))
+	if err := c.instances.Create(ctx, i, c.view.Event(i, "", by)); err != nil {
+		for _, e := range stored {
+			datahttp.Discard(ctx, c.blobs, blob.KeyOf(app.ID, i.ID, e.id, e.bytes.Revision), err)
+		}
+		return nil, err
+	}
+	return i, nil
 }
 
 // owner returns the instanceOwnerId that the body names, assigning one to an identity that has none yet. A user, whose

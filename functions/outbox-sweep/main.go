@@ -18,7 +18,7 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	h := &handler{outbox: outboxtable.Open(env), bus: eventbus.Open(env), now: time.Now}
+	h := newHandler(outboxtable.Open(env), eventbus.Open(env), time.Now)
 	env.Ready()
-	lambda.Start(h.handle)
+	lambda.Start(h)
 }

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"cmp"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -63,4 +65,17 @@ func Size(values url.Values) (int, error) {
 		return 0, fault.InvalidParameter("size", "a whole number from 1 to %d", MaxSize)
 	}
 	return size, nil
+}
+
+// Accepts reports whether the request's Accept names mediaType, not only a range that it is in, and does not refuse it
+// with q=0: whether the client asks for a form that others do not expect.
+func Accepts(r *http.Request, mediaType string) bool {
+	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
+		named, parameters, err := mime.ParseMediaType(part)
+		quality, qualityErr := strconv.ParseFloat(cmp.Or(parameters["q"], "1"), 64)
+		if err == nil && qualityErr == nil && named == mediaType && quality > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -70,11 +70,10 @@ func (e Endpoint) Query(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	within, err := e.narrow(r.Context(), caller, &query)
-	if err != nil {
+	if err := e.narrow(r.Context(), caller, &query); err != nil {
 		return err
 	}
-	return e.answer(w, r, query, within)
+	return e.answer(w, r, query)
 }
 
 // QueryOwn answers a request that names a party in its path, for the users of that party. For others the answer is
@@ -98,11 +97,10 @@ func (e Endpoint) QueryOwn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	query.Filter.InstanceOwnerID = r.PathValue("instanceOwnerId")
-	within, err := e.narrow(r.Context(), caller, &query)
-	if err != nil {
+	if err := e.narrow(r.Context(), caller, &query); err != nil {
 		return err
 	}
-	return e.answer(w, r, query, within)
+	return e.answer(w, r, query)
 }
 
 func parse(r *http.Request, parameters []string) (instancequery.Query, error) {
@@ -124,28 +122,35 @@ func parse(r *http.Request, parameters []string) (instancequery.Query, error) {
 	return q, q.SetPage(page)
 }
 
-// narrow narrows the query to what the caller may see. It reports false when that leaves nothing: a filter for what
-// is another's finds nothing, and is no error.
-func (e Endpoint) narrow(ctx context.Context, caller auth.Caller, q *instancequery.Query) (within bool, err error) {
+// nobody is an instanceOwnerId that is never assigned.
+const nobody = "0"
+
+// narrow narrows the query to what the caller may see. A filter for what is another's finds nothing, and is no error.
+func (e Endpoint) narrow(ctx context.Context, caller auth.Caller, q *instancequery.Query) error {
 	f := &q.Filter
 	if !caller.IsOwner() {
 		own, found, err := auth.PartyOf(ctx, caller, e.Gate.Parties)
-		if err != nil || !found || f.InstanceOwnerID != "" && f.InstanceOwnerID != own {
-			return false, err
+		if err != nil {
+			return err
+		}
+		if !found || f.InstanceOwnerID != "" && f.InstanceOwnerID != own {
+			own = nobody
 		}
 		f.InstanceOwnerID = own
-		return true, nil
+		return nil
 	}
 	if f.Org != "" && f.Org != caller.Org {
-		return false, nil
+		f.InstanceOwnerID, f.AppIDs = "", nil
+		return nil // no applications to look at
 	}
 	f.Org = caller.Org
 	if f.InstanceOwnerID != "" {
-		return true, nil // that party's partition is read, and what is not the org's left out
+		return nil // that party's partition is read, and what is not the org's left out
 	}
 	if len(f.AppIDs) == 0 {
+		var err error
 		q.Apps, err = e.Applications.List(ctx, caller.Org)
-		return len(q.Apps) > 0, err
+		return err
 	}
 	for _, id := range f.AppIDs {
 		if !strings.HasPrefix(id, caller.Org+"/") {
@@ -153,22 +158,19 @@ func (e Endpoint) narrow(ctx context.Context, caller auth.Caller, q *instanceque
 		}
 		app, err := e.Applications.Get(ctx, id)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if app != nil {
 			q.Apps = append(q.Apps, app)
 		}
 	}
-	return len(q.Apps) > 0, nil
+	return nil
 }
 
-func (e Endpoint) answer(w http.ResponseWriter, r *http.Request, q instancequery.Query, within bool) error {
-	page := instancequery.Page{Instances: []*instance.Instance{}}
-	if within {
-		var err error
-		if page, err = instancequery.Run(r.Context(), e.Index, q, time.Now()); err != nil {
-			return err
-		}
+func (e Endpoint) answer(w http.ResponseWriter, r *http.Request, q instancequery.Query) error {
+	page, err := instancequery.Run(r.Context(), e.Index, q, time.Now())
+	if err != nil {
+		return err
 	}
 	requestlog.Add(r.Context(), slog.Int("found", len(page.Instances)), slog.Int("examined", page.Examined))
 	if len(page.Damaged) > 0 {
@@ -191,7 +193,7 @@ func (e Endpoint) answer(w http.ResponseWriter, r *http.Request, q instancequery
 	}
 	a.Links.Next, a.Links.Resume, a.Links.Last = to(page.Next), to(page.Resume), to(instancequery.LastPage)
 	w.Header().Set("Vary", "Accept")
-	if strings.Contains(r.Header.Get("Accept"), "application/hal+json") {
+	if httpapi.Accepts(r, "application/hal+json") {
 		w.Header().Set("Content-Type", "application/hal+json")
 	}
 	return httpapi.WriteJSON(w, http.StatusOK, a)
