@@ -24,6 +24,7 @@ type register interface {
 type store interface {
 	instancehttp.Reader
 	instancehttp.Receipts
+	datahttp.Notes
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
@@ -97,7 +98,7 @@ func (a *adder) store(r *http.Request, access *instancehttp.Access, formID, id s
 	if upload.FileName == "" {
 		upload.FileName = instance.DefaultFileName(formID, upload.ContentType)
 	}
-	bytes, key, err := upload.Store(ctx, a.blobs, app, i.ID, id, formID)
+	bytes, key, err := upload.Store(ctx, a.instances, a.blobs, app, i, &instance.DataElement{ID: id, FormID: formID})
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ type register interface {
 
 type store interface {
 	instancehttp.Reader
+	datahttp.Notes
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
@@ -52,7 +53,7 @@ func handler(gate instancehttp.Gate, applications register, instances store, blo
 		if err != nil {
 			return err
 		}
-		bytes, key, err := upload.Store(ctx, blobs, app, i.ID, element.ID, element.FormID)
+		bytes, key, err := upload.Store(ctx, instances, blobs, app, i, element)
 		if err != nil {
 			return err
 		}

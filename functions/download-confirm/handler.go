@@ -25,13 +25,7 @@ func handler(gate instancehttp.Gate, instances store, view instancehttp.View) ht
 		if err != nil {
 			return err
 		}
-		replay := func(earlier *instance.Answered) error {
-			if err := access.Check(earlier.Instance); err != nil {
-				return err
-			}
-			return view.Write(w, r, http.StatusOK, earlier.Instance)
-		}
-		return instancehttp.Once(r, instances, access.Caller, "", maxBody, replay, func(receipt *instance.Receipt) error {
+		return access.Once(w, r, instances, view, maxBody, func(receipt *instance.Receipt) error {
 			i, err := instances.Mutate(r.Context(), access.InstanceOwnerID, access.Guid, func(i *instance.Instance) (*event.Event, error) {
 				if err := access.Check(i); err != nil {
 					return nil, err

@@ -74,6 +74,7 @@ type creator struct {
 	}
 	instances interface {
 		instancehttp.Receipts
+		datahttp.Notes
 		Create(ctx context.Context, i *instance.Instance, ev event.Event) error
 	}
 	blobs datahttp.Putter
@@ -142,7 +143,7 @@ func (c *creator) make(r *http.Request, caller auth.Caller, party string, app *a
 		return nil, err
 	}
 	requestlog.Add(ctx, slog.String("app", app.ID), slog.String("instance", draft.ID))
-	stored, err := c.store(ctx, app, draft.ID, b.Data)
+	stored, err := c.store(ctx, draft, b.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +257,8 @@ func build(draft instance.Draft, data []dataElement, stored []element, by string
 }
 
 // store puts the bytes of the inline data elements into the blob store, all at once.
-func (c *creator) store(ctx context.Context, app *application.Application, instanceID string, data []dataElement) ([]element, error) {
+func (c *creator) store(ctx context.Context, draft instance.Draft, data []dataElement) ([]element, error) {
+	to := &instance.Instance{ID: draft.ID, AppID: draft.Application.ID, InstanceOwnerID: draft.InstanceOwnerID}
 	stored := make([]element, len(data))
 	errs := make([]error, len(data))
 	var puts sync.WaitGroup
@@ -268,7 +270,7 @@ func (c *creator) store(ctx context.Context, app *application.Application, insta
 				upload.FileName = instance.DefaultFileName(d.FormID, d.ContentType)
 			}
 			e.id = uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
-			e.bytes, _, errs[n] = upload.Store(ctx, c.blobs, app, instanceID, e.id, d.FormID)
+			e.bytes, _, errs[n] = upload.Store(ctx, c.instances, c.blobs, draft.Application, to, &instance.DataElement{ID: e.id, FormID: d.FormID})
 		})
 	}
 	puts.Wait()

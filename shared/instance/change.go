@@ -57,6 +57,17 @@ func (i *Instance) CheckDataWritable(app *application.Application) error {
 	return nil
 }
 
+// checkElementWritable is CheckDataWritable for a data element that is there.
+func (i *Instance) checkElementWritable(app *application.Application, element *DataElement) error {
+	if err := i.CheckDataWritable(app); err != nil {
+		return err
+	}
+	if element.IsLocked {
+		return fault.New(fault.Conflict, "data-locked", "The data element is locked.")
+	}
+	return nil
+}
+
 // AddData adds a data element under a new id. It refuses when data cannot be written (Conflict), or when there are
 // as many elements of the formId as the application allows (Conflict, code "data-count").
 func (i *Instance) AddData(app *application.Application, id, formID string, b Bytes, by string, now time.Time) error {
@@ -88,11 +99,8 @@ func (i *Instance) ReplaceData(app *application.Application, id string, b Bytes,
 	if element == nil {
 		return NotFound()
 	}
-	if err := i.CheckDataWritable(app); err != nil {
+	if err := i.checkElementWritable(app, element); err != nil {
 		return err
-	}
-	if element.IsLocked {
-		return fault.New(fault.Conflict, "data-locked", "The data element is locked.")
 	}
 	now = Stamp(now)
 	element.ContentType, element.FileSize, element.SHA256, element.Revision = b.ContentType, b.Size, b.SHA256, b.Revision
@@ -189,6 +197,46 @@ func (i *Instance) Validate(app *application.Application) []fault.Issue {
 		}
 	}
 	return issues
+}
+
+// RemoveData takes a data element away. Its bytes are removed later, when nobody can still be fetching them.
+func (i *Instance) RemoveData(app *application.Application, id, by string, now time.Time) error {
+	element := i.Element(id)
+	if element == nil {
+		return NotFound()
+	}
+	if err := i.checkElementWritable(app, element); err != nil {
+		return err
+	}
+	i.Data = slices.DeleteFunc(i.Data, func(d DataElement) bool { return d.ID == id })
+	i.touch(app, by, Stamp(now))
+	return nil
+}
+
+// Delete marks the instance as deleted: it can still be read, is left out of queries, and can be undeleted. It returns
+// ErrUnchanged when it is already.
+func (i *Instance) Delete() error {
+	if i.Status.IsSoftDeleted {
+		return ErrUnchanged
+	}
+	i.Status.IsSoftDeleted = true
+	return nil
+}
+
+// DeleteForGood marks the instance for removal: from now on it is as if it were not there, and its labels, bytes and
+// document go. Its events stay in the feed.
+func (i *Instance) DeleteForGood() {
+	i.Status.IsSoftDeleted, i.Status.IsMarkedForHardDelete = true, true
+	i.Labels = []string{}
+}
+
+// Undelete takes a Delete back. It returns ErrUnchanged when there is none.
+func (i *Instance) Undelete() error {
+	if !i.Status.IsSoftDeleted {
+		return ErrUnchanged
+	}
+	i.Status.IsSoftDeleted = false
+	return nil
 }
 
 // LogDownload records that the owner has fetched the element's bytes: the first download and the latest 99 are

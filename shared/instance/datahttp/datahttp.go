@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"time"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
@@ -88,28 +89,42 @@ func FileName(given string) string {
 	return blobhttp.FileName(mime.FormatMediaType("attachment", map[string]string{"filename": given}))
 }
 
-// Store puts the upload into the blob store as a new revision of a data element, after the application's rules for
-// formID, and returns what the instance must know of it, and the key.
-func (u Upload) Store(ctx context.Context, blobs Putter, app *application.Application, instanceID, elementID, formID string) (instance.Bytes, blob.Key, error) {
-	if err := app.CheckUpload(formID, u.ContentType, int64(len(u.Body))); err != nil {
+// Notes keeps what may become litter; *instancetable.Table is one.
+type Notes interface {
+	NoteLitter(ctx context.Context, notes ...instance.Litter) error
+}
+
+// Store puts the upload into the blob store as a new revision of the data element, after the application's rules, and
+// returns what the instance must know of it, and the key. element needs an ID and a FormID; a Revision that it has is
+// let go of. Both are noted first: whatever happens next, bytes that nothing points at are found again.
+func (u Upload) Store(ctx context.Context, notes Notes, blobs Putter, app *application.Application, i *instance.Instance, element *instance.DataElement) (instance.Bytes, blob.Key, error) {
+	if err := app.CheckUpload(element.FormID, u.ContentType, int64(len(u.Body))); err != nil {
 		return instance.Bytes{}, blob.Key{}, err
 	}
-	key := blob.NewKey(app.ID, instanceID, elementID)
+	key := blob.NewKey(app.ID, i.ID, element.ID)
+	now := time.Now()
+	litter := []instance.Litter{i.Litter(element.ID, key.Revision(), now)}
+	if element.Revision != "" {
+		litter = append(litter, i.Litter(element.ID, element.Revision, now))
+	}
+	if err := notes.NoteLitter(ctx, litter...); err != nil {
+		return instance.Bytes{}, blob.Key{}, err
+	}
 	info, err := blobs.Put(ctx, key, u.ContentType, u.Body)
 	return instance.Bytes{
 		ContentType: u.ContentType, FileName: u.FileName, Size: info.Size, SHA256: info.SHA256, Revision: key.Revision(),
 	}, key, err
 }
 
-// Discard removes bytes that were stored for a change that was then refused. After any other error the change may
-// have been made, so the bytes stay.
+// Discard removes bytes that were stored for a change that was then refused: sooner than the sweep would, which does
+// it when this fails. After any other error the change may have been made, so the bytes stay.
 func Discard(ctx context.Context, blobs Putter, key blob.Key, refusal error) {
 	var f *fault.Error
 	if !errors.As(refusal, &f) && !errors.Is(refusal, instance.ErrAnswered) {
 		return
 	}
 	if err := blobs.Delete(ctx, key); err != nil {
-		requestlog.Add(ctx, slog.String("orphan", key.String()), slog.String("orphanCause", err.Error()))
+		requestlog.Add(ctx, slog.String("discard", err.Error()))
 	}
 }
 

@@ -22,6 +22,16 @@ type Receipts interface {
 	Receipt(ctx context.Context, id string) (*instance.Answered, error)
 }
 
+// Once is the function Once for a POST on the instance that is answered with the instance and status 200.
+func (a *Access) Once(w http.ResponseWriter, r *http.Request, receipts Receipts, view View, limit int64, do func(*instance.Receipt) error) error {
+	return Once(r, receipts, a.Caller, a.Party, limit, func(earlier *instance.Answered) error {
+		if err := a.Check(earlier.Instance); err != nil {
+			return err
+		}
+		return view.Write(w, r, http.StatusOK, earlier.Instance)
+	}, do)
+}
+
 // Once lets a POST with an Idempotency-Key have its effect once. Without a key do is simply called, with nil.
 // Otherwise a request that was answered before is answered the same again, with replay; for one that asks for
 // something else under the same key Once returns an Unprocessable fault; and else do is called with the receipt that it has to

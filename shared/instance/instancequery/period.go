@@ -90,19 +90,19 @@ func parseCondition(condition string) (p Period, ok bool) {
 	return p, ok
 }
 
-// The first and the last moment that an end of a period can have. Nothing is ever dated so early or so late: the
-// moment before first would be the zero time, an open end, and the one after last sorts before 2026 in an index.
+// The earliest and the latest moment that an end of a period can have. Nothing is ever dated so early or so late: the
+// moment before would be the zero time, an open end, and the one after sorts before 2026 in an index.
 var (
-	first = time.Time{}.Add(time.Microsecond)
-	last  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
+	earliest = time.Time{}.Add(time.Microsecond)
+	latest   = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
 )
 
 func within(t time.Time) time.Time {
-	if t.Before(first) {
-		return first
+	if t.Before(earliest) {
+		return earliest
 	}
-	if t.After(last) {
-		return last
+	if t.After(latest) {
+		return latest
 	}
 	return t
 }
@@ -114,8 +114,12 @@ func ParseTime(text string) (time.Time, bool) {
 	if t, err := time.Parse(time.DateOnly, text); err == nil {
 		return t, t.Year() >= 1
 	}
-	var t time.Time
-	// UnmarshalText keeps to RFC 3339 where time.Parse also takes an hour of one digit or an offset of 24 hours.
-	err := t.UnmarshalText([]byte(strings.Replace(text, " ", "+", 1)))
-	return t.UTC(), err == nil && t.UTC().Year() >= 1 && t.UTC().Year() <= 9999
+	text = strings.Replace(text, " ", "+", 1)
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || text[13] != ':' || strings.Contains(text, ",") { // what RFC 3339 forbids and time.Parse takes
+		return time.Time{}, false
+	}
+	_, offset := t.Zone()
+	const day = 24 * 60 * 60
+	return t.UTC(), -day < offset && offset < day && t.UTC().Year() >= 1 && t.UTC().Year() <= 9999
 }

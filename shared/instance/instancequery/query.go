@@ -122,49 +122,55 @@ func Run(ctx context.Context, index Index, q Query, now time.Time) (Page, error)
 	if q.last {
 		q.Filter.Order = !asked
 	}
-	page, last, err := q.run(ctx, index)
+	page, at, more, err := q.run(ctx, index)
 	if err != nil {
 		return page, err
 	}
 	if q.last {
-		page.Next = ""
+		more = false
 		slices.Reverse(page.Instances)
-		if last = ""; len(page.Instances) > 0 {
-			last = q.keyOf(page.Instances[len(page.Instances)-1])
+		if at = (position{}); len(page.Instances) > 0 {
+			at.key = q.keyOf(page.Instances[len(page.Instances)-1])
 		}
 	}
-	if page.Next == "" && asked == merge.Ascending {
-		page.Resume, err = encodeCursor(q.resumeAt(last, now), q.Values)
+	unsettled := now.Add(-settled)
+	switch {
+	case more:
+		if at.mark.IsZero() && at.key > q.floor(unsettled) {
+			at.mark = unsettled
+		}
+		page.Next, err = encodeCursor(at, q.Values)
+	case asked == merge.Ascending:
+		page.Resume, err = encodeCursor(position{key: q.resumeAt(at, unsettled)}, q.Values)
 	}
 	return page, err
 }
 
-// run reads the page, and returns the key of the last row that it looked at.
-func (q *Query) run(ctx context.Context, index Index) (page Page, last string, err error) {
+// run reads the page, and returns the position of the last row that it looked at, and whether there is more.
+func (q *Query) run(ctx context.Context, index Index) (page Page, at position, more bool, err error) {
 	page = Page{Instances: []*instance.Instance{}}
 	if q.cursor != "" {
-		if last, err = decodeCursor(q.cursor, q.Values, q.timed()); err != nil {
-			return page, last, err
+		if at, err = decodeCursor(q.cursor, q.Values, q.timed()); err != nil {
+			return page, at, false, err
 		}
 	}
-	stream := q.stream(index, last)
+	stream := q.stream(index, at.key)
 	size := 0
 	for {
 		row, ok, err := stream.Peek(ctx)
 		if err != nil || !ok {
-			return page, last, err
+			return page, at, false, err
 		}
-		if row.Key == last { // where the page before ended, or the same instance in a second range
+		if row.Key == at.key { // where the page before ended, or the same instance in a second range
 			stream.Drop()
 			continue
 		}
 		found := row.Value.Err == nil && q.Filter.Matches(row.Value.Instance)
 		if found && (len(page.Instances) == q.Size || size > maxPageBytes) || page.Examined == maxExamined {
-			page.Next, err = encodeCursor(last, q.Values)
-			return page, last, err
+			return page, at, true, nil
 		}
 		stream.Drop()
-		last = row.Key
+		at.key = row.Key
 		page.Examined++
 		switch {
 		case row.Value.Err != nil:
@@ -182,17 +188,25 @@ func (q *Query) run(ctx context.Context, index Index) (page Page, last string, e
 // and may then take as long as it lives, 25 seconds, to write it, and the index a moment to follow.
 const settled = 30 * time.Second
 
-// resumeAt returns the key after which whatever changes from now on will come: that of the last row, but none that
-// an index could still show something before.
-func (q *Query) resumeAt(last string, now time.Time) string {
-	limit := floorID(now.Add(-settled))
+// resumeAt returns the key after which whatever turns up from now on will come: that of the last row, but none that
+// the index could still show something before, or could when the crawl passed it.
+func (q *Query) resumeAt(at position, unsettled time.Time) string {
+	key := q.floor(unsettled)
+	if at.key != "" {
+		key = min(key, at.key)
+	}
+	if !at.mark.IsZero() {
+		key = min(key, q.floor(at.mark))
+	}
+	return key
+}
+
+// floor returns a key that sorts before those of all changes, or creations, at t or later.
+func (q *Query) floor(t time.Time) string {
 	if q.timed() {
-		limit = ChangedKey(now.Add(-settled), uuid.Nil.String())
+		return ChangedKey(t, uuid.Nil.String())
 	}
-	if last == "" || last > limit {
-		return limit
-	}
-	return last
+	return floorID(t)
 }
 
 // floorID returns an id that sorts before all that are made at t or later: a UUID version 7 begins with the time.
@@ -249,29 +263,43 @@ func (q *Query) stream(index Index, after string) merge.Stream[Row] {
 	if after != "" {
 		want++ // the row at after comes again
 	}
+	var streams []merge.Stream[Row]
 	if q.Filter.InstanceOwnerID != "" {
 		span := Span{Kind: ByOwner, InstanceOwnerID: q.Filter.InstanceOwnerID, Order: q.Filter.Order}
-		return merge.Merged(q.Filter.Order, want, q.read(index, span, after))
-	}
-	if len(q.Filter.Labels) == 0 {
-		kind := ByStep
+		streams = append(streams, merge.Merged(q.Filter.Order, want, q.read(index, span, after)))
+	} else {
+		// Each of these indexes has all that the filter holds for; which has the least besides is seen as they are read.
+		several := len(q.Filter.Labels)
 		if q.Filter.Unconfirmed {
-			kind = ByUnconfirmed
+			several++
 		}
-		return q.merged(index, kind, "", want, after)
+		share := want
+		if several > 1 {
+			share = want/several + 1
+		}
+		for _, label := range q.Filter.Labels {
+			streams = append(streams, q.merged(index, ByLabel, label, share, after))
+		}
+		if q.Filter.Unconfirmed {
+			streams = append(streams, q.merged(index, ByUnconfirmed, "", share, after))
+		}
+		if several == 0 {
+			streams = append(streams, q.merged(index, ByStep, "", want, after))
+		}
 	}
-	streams := make([]merge.Stream[Row], len(q.Filter.Labels))
-	for n, label := range q.Filter.Labels {
-		streams[n] = q.merged(index, ByLabel, label, want, after)
-	}
-	return merge.Intersected(streams...)
+	matches := func(row Row) bool { return row.Err == nil && q.Filter.Matches(row.Instance) }
+	return merge.Sparsest(q.Filter.Order, want, matches, streams...)
 }
 
 // merged returns the rows of one kind over all applications, steps and shards that the filter leaves.
 func (q *Query) merged(index Index, kind Kind, label string, want int, after string) merge.Stream[Row] {
 	span := Span{Kind: kind, Label: label, Order: q.Filter.Order}
-	if !q.Filter.LastChanged.From.IsZero() {
-		span.From = ChangedKey(q.Filter.LastChanged.From, "")
+	from := q.Filter.LastChanged.From
+	if q.Filter.Created.From.After(from) {
+		from = q.Filter.Created.From // nothing was changed before it was created
+	}
+	if !from.IsZero() {
+		span.From = ChangedKey(from, "")
 	}
 	if !q.Filter.LastChanged.To.IsZero() {
 		span.To = ChangedKey(q.Filter.LastChanged.To, lastKey)

@@ -1,14 +1,266 @@
 package instancequery_test
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancequery"
 	"altinn.no/instanceapi/shared/instance/instancetest"
+	"altinn.no/instanceapi/shared/merge"
 )
 
 func TestQueriesAnswerWhatLookingAtEachInstanceGives(t *testing.T) {
 	for _, n := range []int{0, 1, 12, 80} {
 		instancetest.Queries(t, &instancetest.Memory{}, rand.Uint64(), n)
 	}
+}
+
+// row is what an index of the tests below holds, in order of their keys.
+type row = merge.Row[instancequery.Row]
+
+// rows is an index whose only partition holds these, and which counts what is asked of it.
+type rows struct {
+	all   []row
+	mu    sync.Mutex // ranges are read at the same time
+	spans []instancequery.Span
+	given int
+}
+
+func (r *rows) Read(_ context.Context, span instancequery.Span, limit int) (page []row, more bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spans = append(r.spans, span)
+	byKey := func(r row, key string) int { return strings.Compare(r.Key, key) }
+	from, _ := slices.BinarySearchFunc(r.all, span.From, byKey)
+	to := len(r.all)
+	if span.To != "" {
+		to, _ = slices.BinarySearchFunc(r.all, span.To+"\x00", byKey)
+	}
+	page = r.all[from:max(from, to)]
+	if span.Order == merge.Descending {
+		page = slices.Clone(page)
+		slices.Reverse(page)
+	}
+	n := min(limit, len(page))
+	r.given += n
+	return page[:n], len(page) > n, nil
+}
+
+// population returns an index of n instances in one step of one application, each changed by change, and the
+// application.
+func population(n int, change func(n int, i *instance.Instance)) (*rows, *instancetest.Population) {
+	app := instancetest.NewApplication(1)
+	r := &rows{}
+	for n := range n {
+		i := &instance.Instance{
+			ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", n), AppID: app.ID, LastChangedDateTime: instancetest.At.Add(time.Duration(n) * time.Second),
+			Workflow: instance.Workflow{CurrentStep: "Submit"},
+		}
+		change(n, i)
+		r.all = append(r.all, row{Key: instancequery.ChangedKey(i.LastChangedDateTime, i.ID), Value: instancequery.Row{Instance: i}})
+	}
+	return r, &instancetest.Population{Org: "nav", Apps: []*application.Application{app}}
+}
+
+// TestAPageIsOneRead: at any depth, a page from one partition costs one read of what it returns, one row to see
+// whether there is more, and the row that the page before ended with.
+func TestAPageIsOneRead(t *testing.T) {
+	index, p := population(500, func(int, *instance.Instance) {})
+	for _, order := range []string{"asc", "desc"} {
+		for _, kind := range []map[string][]string{{}, {"label": {"gr"}}, {"downloadConfirmed": {"false"}}} {
+			for n := range index.all {
+				i := index.all[n].Value.Instance
+				i.Labels, i.Data = []string{"gr"}, []instance.DataElement{{}}
+			}
+			kind["workflow.currentStep"], kind["order"] = []string{"Submit"}, []string{order}
+			page := ""
+			for pages := range 5 {
+				index.spans, index.given = nil, 0
+				answer := p.Page(t, index, kind, 100, page)
+				if len(answer.Instances) != 100 || len(index.spans) != 1 || index.given > 102 || answer.Examined != 100 {
+					t.Errorf("%v, page %d: %d instances of %d examined by %d reads of %d rows", kind, pages,
+						len(answer.Instances), answer.Examined, len(index.spans), index.given)
+				}
+				page = answer.Next
+			}
+			if page != "" {
+				t.Errorf("%v: more than there are", kind)
+			}
+		}
+	}
+}
+
+// TestTheIndexIsTheOneThatFits looks at what is asked of the store.
+func TestTheIndexIsTheOneThatFits(t *testing.T) {
+	for name, test := range map[string]struct {
+		values map[string][]string
+		kind   instancequery.Kind
+		spans  int
+	}{
+		"everything":          {nil, instancequery.ByStep, 3},
+		"a step":              {map[string][]string{"workflow.currentStep": {"Submit"}}, instancequery.ByStep, 1},
+		"completed":           {map[string][]string{"workflow.isCompleted": {"true"}}, instancequery.ByStep, 1},
+		"not archived":        {map[string][]string{"status.isArchived": {"false"}}, instancequery.ByStep, 2},
+		"contradiction":       {map[string][]string{"status.isArchived": {"false"}, "workflow.isCompleted": {"true"}}, 0, 0},
+		"unknown step":        {map[string][]string{"workflow.currentStep": {"Elsewhere"}}, 0, 0},
+		"work queue":          {map[string][]string{"downloadConfirmed": {"false"}, "status.isArchived": {"true"}}, instancequery.ByUnconfirmed, 1},
+		"a label in a step":   {map[string][]string{"workflow.currentStep": {"Submit"}, "label": {"gr"}}, instancequery.ByLabel, 1},
+		"two labels in one":   {map[string][]string{"workflow.currentStep": {"Submit"}, "label": {"gr,x2"}}, instancequery.ByLabel, 2},
+		"one party":           {map[string][]string{"instanceOwnerId": {"50012"}, "label": {"gr"}}, instancequery.ByOwner, 1},
+		"an impossible range": {map[string][]string{"lastChangedDateTime": {"gt:2026-05-02", "lt:2026-05-01"}}, 0, 0},
+	} {
+		index, p := population(0, nil)
+		if got := p.Page(t, index, test.values, 10, ""); len(got.Instances) > 0 || got.Next != "" {
+			t.Errorf("%s: %v", name, got)
+		}
+		for _, span := range index.spans {
+			if span.Kind != test.kind {
+				t.Errorf("%s: read %+v", name, span)
+			}
+		}
+		if len(index.spans) != test.spans {
+			t.Errorf("%s: %d reads, want %d", name, len(index.spans), test.spans)
+		}
+	}
+}
+
+// TestDamagedRows: what cannot be read is left out and reported, and costs the page nothing.
+func TestDamagedRows(t *testing.T) {
+	index, p := population(10, func(int, *instance.Instance) {})
+	for _, n := range []int{0, 4, 5, 9} {
+		index.all[n].Value = instancequery.Row{Err: errors.New("torn")}
+	}
+	query := instancequery.Query{Apps: p.Apps, Size: 3}
+	query.Filter.Step = "Submit"
+	first, err := instancequery.Run(t.Context(), index, query, instancetest.At)
+	if err != nil || len(first.Instances) != 3 || len(first.Damaged) != 3 || first.Next == "" {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	if err := query.SetPage(first.Next); err != nil {
+		t.Fatal(err)
+	}
+	second, err := instancequery.Run(t.Context(), index, query, instancetest.At)
+	if err != nil || len(second.Instances) != 3 || len(second.Damaged) != 1 || second.Next != "" {
+		t.Errorf("%+v, %v", second, err)
+	}
+}
+
+// TestANeedleEnds: a filter that no index serves stops after a bound, and says where to go on, until all is seen.
+func TestANeedleEnds(t *testing.T) {
+	const instances = 50_000
+	index, p := population(instances, func(n int, i *instance.Instance) { i.Status.IsSoftDeleted = n != instances-1 })
+	page, pages := "", 0
+	for {
+		answer := p.Page(t, index, nil, 1, page)
+		pages++
+		if answer.Examined > 20_000 {
+			t.Fatalf("%d rows examined for one page", answer.Examined)
+		}
+		if page = answer.Next; page == "" {
+			if len(answer.Instances) != 1 {
+				t.Errorf("the needle is not found: %v", answer)
+			}
+			break
+		}
+	}
+	if pages != 3 {
+		t.Errorf("%d pages", pages)
+	}
+	if reads := len(index.spans); reads > instances/50 {
+		t.Errorf("%d reads in series for %d rows", reads, instances)
+	}
+}
+
+// TestAPageFitsItsAnswer: an answer to an HTTP request has at most 6 MB, as a JSON string. Instances as large as the
+// rules allow are on shorter pages.
+func TestAPageFitsItsAnswer(t *testing.T) {
+	view := instancehttp.View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.tt02.altinn.no", Platform: "https://platform.tt02.altinn.no"}}
+	for name, elements := range map[string]int{"no data": 0, "ten elements": 10, "as many as may be": instance.MaxDataElements} {
+		instances := 1000 / max(1, elements/2)
+		index, p := population(instances, func(_ int, i *instance.Instance) {
+			i.AppID = "nav/" + strings.Repeat("a", 60)
+			i.InstanceOwnerID = "123456789012345"
+			i.CreatedBy, i.LastChangedBy = strings.Repeat("x", 31), strings.Repeat("x", 31)
+			i.PresentationField = strings.Repeat("<", instance.MaxPresentationField)
+			for n := range instance.MaxLabels {
+				i.Labels = append(i.Labels, fmt.Sprintf("%02d%s", n, strings.Repeat("æ", instance.MaxLabelLength-2)))
+			}
+			for range elements {
+				d := instance.DataElement{ID: i.ID, FormID: strings.Repeat("f", 64), ContentType: "text/plain;a=" + strings.Repeat("x", 200),
+					FileName: strings.Repeat("ø", 120), CreatedBy: i.CreatedBy, LastChangedBy: i.CreatedBy, FileSize: 1 << 40, ApplicationOwner: &instance.ApplicationOwner{}}
+				d.ApplicationOwner.Downloaded = slices.Repeat([]time.Time{instancetest.At.Add(time.Microsecond)}, 100)
+				i.Data = append(i.Data, d)
+			}
+		})
+		p.Apps[0].ID = "nav/" + strings.Repeat("a", 60)
+		answer := p.Page(t, index, nil, 1000, "")
+		if len(answer.Instances) == 0 || (len(answer.Instances) < instances) != (answer.Next != "") {
+			t.Errorf("%s: %d instances, next %q", name, len(answer.Instances), answer.Next)
+		}
+		for n, i := range answer.Instances {
+			answer.Instances[n] = view.Render(i)
+		}
+		body, err := json.Marshal(answer.Instances)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err = json.Marshal(string(body)) // as the function's answer carries it
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d instances in %d bytes", name, len(answer.Instances), len(body))
+		if len(body) > 6_000_000 {
+			t.Errorf("%s: %d bytes", name, len(body))
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	index, p := population(25, func(int, *instance.Instance) {})
+	for page, want := range map[string]int{"0": 10, "1": 10, "2": 5, "3": 0, "1000": 0, "last": 10, "": 10} {
+		if got := p.Page(t, index, nil, 10, page); len(got.Instances) != want {
+			t.Errorf("page %q: %d instances, want %d", page, len(got.Instances), want)
+		}
+	}
+	for _, page := range []string{"-1", "+1", "01", "1001", "999999999", "-0"} {
+		q := instancequery.Query{Size: 10}
+		if err := q.SetPage(page); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "next") {
+			t.Errorf("page %q: %v, want an Invalid fault that says what to do instead", page, err)
+		}
+	}
+}
+
+func TestErrorsOfTheIndexSurface(t *testing.T) {
+	_, p := population(0, nil)
+	trouble := errors.New("no connection")
+	q := instancequery.Query{Apps: p.Apps, Size: 1}
+	_, err := instancequery.Run(t.Context(), failing{trouble}, q, instancetest.At)
+	if !errors.Is(err, trouble) {
+		t.Errorf("%v", err)
+	}
+	if err := q.SetPage("damaged"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := instancequery.Run(t.Context(), failing{trouble}, q, instancetest.At); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a damaged page: %v, want Invalid before anything is read", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read(context.Context, instancequery.Span, int) ([]row, bool, error) {
+	return nil, false, f.err
 }

@@ -15,6 +15,7 @@ import (
 //	those with a label                byLabel       = appId#label#step#shard changed = lastChanged#guid
 //	those the owner must still fetch  byUnconfirmed = appId#step#shard       changed = lastChanged#guid
 //	an answered request               PK = RECEIPT#id, SK = RECEIPT
+//	bytes to be looked at             PK = LITTER#part, SK = when#key prefix (see litter.go)
 //
 // Every attribute that is a key of an index is named as the index, so a row can be read with the template beside it.
 const (
@@ -56,8 +57,12 @@ func labelSortKey(id, label string) string {
 }
 
 // Entries returns the keys under which an instance stands in the indexes: its own item's byStep and, while
-// something is unconfirmed, byUnconfirmed (else ""), and byLabel for each of its labels, in their order.
+// something is unconfirmed, byUnconfirmed (else ""), and byLabel for each of its labels, in their order. One that is
+// marked for hard delete stands in none.
 func Entries(i *instance.Instance) (step, unconfirmed string, labels []string) {
+	if i.Status.IsMarkedForHardDelete {
+		return "", "", nil
+	}
 	step = StepKey(i.AppID, i.Workflow.CurrentStep, i.Shard)
 	if i.Unconfirmed() {
 		unconfirmed = step

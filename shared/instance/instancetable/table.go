@@ -147,9 +147,11 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 		attrChanged:   &types.AttributeValueMemberS{Value: instancequery.ChangedKey(i.LastChangedDateTime, i.ID)},
 	}
 	step, unconfirmed, labels := Entries(i)
-	item := with(shared, attrSort, InstanceKey(i.ID), attrStep, step)
-	if unconfirmed != "" {
-		item[attrUnconfirmed] = &types.AttributeValueMemberS{Value: unconfirmed}
+	item := with(shared, attrSort, InstanceKey(i.ID))
+	for index, key := range map[string]string{attrStep: step, attrUnconfirmed: unconfirmed} {
+		if key != "" { // an item without an index's key is not in the index
+			item[index] = &types.AttributeValueMemberS{Value: key}
+		}
 	}
 	put := &types.Put{
 		TableName: &t.name, Item: item,

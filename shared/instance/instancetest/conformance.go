@@ -27,6 +27,10 @@ type Store interface {
 	Create(ctx context.Context, i *instance.Instance, ev event.Event) error
 	Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 	Receipt(ctx context.Context, id string) (*instance.Answered, error)
+	NoteLitter(ctx context.Context, notes ...instance.Litter) error
+	Litter(ctx context.Context, before time.Time, limit int) ([]instance.Litter, error)
+	ForgetLitter(ctx context.Context, l instance.Litter) error
+	Remove(ctx context.Context, i *instance.Instance) error
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
@@ -37,7 +41,7 @@ func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID
 	for name, test := range map[string]func(*testing.T, suite){
 		"Create": testCreate, "RoundTrip": testRoundTrip, "Mutate": testMutate, "Refusals": testRefusals,
 		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Spans": testSpans,
-		"Receipts": testReceipts,
+		"Receipts": testReceipts, "Litter": testLitter, "HardDelete": testHardDelete,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}
@@ -416,5 +420,86 @@ func testReceipts(t *testing.T, s suite) {
 	}
 	if stored, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || stored.PresentationField != "+++" {
 		t.Errorf("%q, %v: want three changes", stored.PresentationField, err)
+	}
+}
+
+func testLitter(t *testing.T, s suite) {
+	at := time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC) // before any note of another test
+	noted := map[instance.Litter]bool{}
+	for n := range 20 {
+		l := instance.Litter{AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.NewString(), DataGuid: uuid.NewString(), Revision: uuid.NewString(), At: at.Add(time.Duration(n) * time.Microsecond)}
+		if n == 0 {
+			l.DataGuid, l.Revision = "", ""
+		}
+		for range 2 {
+			if err := s.store.NoteLitter(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		noted[l] = true
+	}
+	read := func(before time.Time, limit int) (got []instance.Litter) {
+		got, err := s.store.Litter(t.Context(), before, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range got {
+			if !noted[l] {
+				t.Errorf("%+v was not noted", l)
+			}
+		}
+		return got
+	}
+	if got := read(at, 100); len(got) != 0 {
+		t.Errorf("before the first: %v", got)
+	}
+	if got := read(at.Add(10*time.Microsecond), 100); len(got) != 10 {
+		t.Errorf("before the eleventh: %d notes, want 10", len(got))
+	}
+	if got := read(at.Add(time.Hour), 7); len(got) != 7 {
+		t.Errorf("at most 7: %d", len(got))
+	}
+	all := read(at.Add(time.Hour), 100)
+	if len(all) != 20 {
+		t.Errorf("all: %d, want 20", len(all))
+	}
+	for _, l := range all {
+		if err := s.store.ForgetLitter(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := read(at.Add(time.Hour), 100); len(got) != 0 {
+		t.Errorf("after they were forgotten: %v", got)
+	}
+}
+
+func testHardDelete(t *testing.T, s suite) {
+	app := NewApplication(1)
+	i := s.create(t, app, newOwnerID(), At, "gr")
+	if err := s.store.Remove(t.Context(), i); err == nil {
+		t.Error("an instance that is not marked was removed")
+	}
+	i, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+		i.DeleteForGood()
+		return nil, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, span := range []instancequery.Span{
+		{Kind: instancequery.ByStep, AppID: app.ID, Step: "FormFilling"},
+		{Kind: instancequery.ByLabel, AppID: app.ID, Step: "FormFilling", Label: "gr"},
+	} {
+		if got := s.ids(t, span); len(got) != 0 {
+			t.Errorf("%+v holds %v", span, got)
+		}
+	}
+	for range 2 {
+		if err := s.store.Remove(t.Context(), i); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID); !fault.Is(err, fault.NotFound) {
+		t.Errorf("after removal: %v, want NotFound", err)
 	}
 }

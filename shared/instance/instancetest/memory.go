@@ -22,6 +22,7 @@ type Memory struct {
 	instances map[string]*instance.Instance // by owner/id
 	outbox    []event.Event
 	receipts  map[string]instance.Answered
+	litter    []instance.Litter
 
 	// Fail, when set, is called before every write is applied and its error returned instead.
 	Fail func() error
@@ -171,7 +172,51 @@ func inSpan(i *instance.Instance, span instancequery.Span) bool {
 	if span.Kind == instancequery.ByOwner {
 		return i.InstanceOwnerID == span.InstanceOwnerID
 	}
-	return i.AppID == span.AppID && i.Workflow.CurrentStep == span.Step && i.Shard == span.Shard &&
+	return !i.Status.IsMarkedForHardDelete && i.AppID == span.AppID && i.Workflow.CurrentStep == span.Step && i.Shard == span.Shard &&
 		(span.Kind != instancequery.ByUnconfirmed || i.Unconfirmed()) &&
 		(span.Kind != instancequery.ByLabel || slices.Contains(i.Labels, span.Label))
+}
+
+// NoteLitter notes what may become litter.
+func (m *Memory) NoteLitter(_ context.Context, notes ...instance.Litter) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range notes {
+		if !slices.Contains(m.litter, l) {
+			m.litter = append(m.litter, l)
+		}
+	}
+	return nil
+}
+
+// Litter returns up to limit notes of before.
+func (m *Memory) Litter(_ context.Context, before time.Time, limit int) ([]instance.Litter, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var notes []instance.Litter
+	for _, l := range m.litter {
+		if l.At.Before(before) && len(notes) < limit {
+			notes = append(notes, l)
+		}
+	}
+	return notes, nil
+}
+
+// ForgetLitter deletes a note.
+func (m *Memory) ForgetLitter(_ context.Context, l instance.Litter) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.litter = slices.DeleteFunc(m.litter, func(noted instance.Litter) bool { return noted == l })
+	return nil
+}
+
+// Remove deletes an instance that is marked for hard delete.
+func (m *Memory) Remove(_ context.Context, i *instance.Instance) error {
+	if !i.Status.IsMarkedForHardDelete {
+		return errors.New("instancetest: the instance is not marked for hard delete")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.instances, i.InstanceOwnerID+"/"+i.ID)
+	return nil
 }

@@ -67,6 +67,11 @@ func (p *Population) time() time.Time {
 	return At.Add(time.Duration(p.rand.IntN(3))*time.Hour + time.Duration(p.rand.IntN(3))*time.Microsecond)
 }
 
+// age returns how long before a change an instance was created: often it has not been changed since.
+func (p *Population) age() time.Duration {
+	return time.Duration(p.rand.IntN(2))*time.Hour + time.Duration(p.rand.IntN(2))*time.Microsecond
+}
+
 func (p *Population) chance(of int) bool { return p.rand.IntN(of) == 0 }
 
 func (p *Population) random(changed time.Time) *instance.Instance {
@@ -75,9 +80,9 @@ func (p *Population) random(changed time.Time) *instance.Instance {
 	i := &instance.Instance{
 		ID: p.id(), AppID: app.ID, InstanceOwnerID: p.Owners[p.rand.IntN(len(p.Owners))],
 		Labels: []string{}, Data: []instance.DataElement{},
-		CreatedDateTime: p.time(), LastChangedDateTime: changed, StepEntered: changed, EventCount: 1,
+		CreatedDateTime: changed.Add(-p.age()), LastChangedDateTime: changed, StepEntered: changed, EventCount: 1,
 		Workflow: instance.Workflow{CurrentStep: step.Name, IsCompleted: step.Completes},
-		Status:   instance.Status{IsArchived: step.Archives, IsSoftDeleted: p.chance(5), IsMarkedForHardDelete: p.chance(12)},
+		Status:   instance.Status{IsArchived: step.Archives, IsSoftDeleted: p.chance(5)},
 		Shard:    p.rand.IntN(app.IndexShards), // whichever it was in before shards were added
 	}
 	for n, label := range Labels[:len(Labels)-1] {
@@ -97,6 +102,9 @@ func (p *Population) random(changed time.Time) *instance.Instance {
 			d.ApplicationOwner = &instance.ApplicationOwner{Downloaded: []time.Time{At}, DownloadConfirmed: []time.Time{At}}
 		}
 		i.Data = append(i.Data, d)
+	}
+	if p.chance(12) {
+		i.DeleteForGood()
 	}
 	return i
 }

@@ -1,0 +1,18 @@
+// Command blob-sweep runs every quarter of an hour: it removes bytes that no document points at, and instances that
+// are deleted for good. It reads and writes Instances, and deletes from the bucket.
+package main
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+)
+
+func main() {
+	env := coldstart.Load()
+	h := handler(instancetable.Open(env), blob.Open(env))
+	env.Ready()
+	lambda.Start(h)
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/datahttp"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+)
+
+type register interface {
+	Get(ctx context.Context, id string) (*application.Application, error)
+}
+
+type store interface {
+	instancehttp.Reader
+	datahttp.Notes
+	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+}
+
+func handler(gate instancehttp.Gate, applications register, instances store, view instancehttp.View) http.Handler {
+	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		ctx := r.Context()
+		access, err := gate.Writer(r)
+		if err != nil {
+			return err
+		}
+		i, err := access.Load(ctx, instances)
+		if err != nil {
+			return err
+		}
+		element, err := access.Element(i)
+		if err != nil {
+			return err
+		}
+		app, err := applications.Get(ctx, i.AppID)
+		if err != nil {
+			return err
+		}
+		// A revision that comes in its place meanwhile has the note of its upload.
+		if err := instances.NoteLitter(ctx, i.Litter(element.ID, element.Revision, time.Now())); err != nil {
+			return err
+		}
+		i, err = instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
+			if err := access.Check(i); err != nil {
+				return nil, err
+			}
+			element, err := access.Element(i)
+			if err != nil {
+				return nil, err
+			}
+			if err := httpapi.CheckIfMatch(r, datahttp.ETag(element)); err != nil {
+				return nil, err
+			}
+			return nil, i.RemoveData(app, element.ID, access.By(), time.Now())
+		})
+		if err != nil {
+			return err
+		}
+		return view.Write(w, r, http.StatusOK, i)
+	})
+}

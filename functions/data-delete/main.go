@@ -1,0 +1,21 @@
+// Command data-delete answers DELETE /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: it takes a
+// data element away. It reads Applications and Parties, and reads and writes Instances.
+package main
+
+import (
+	"altinn.no/instanceapi/shared/application/applicationtable"
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/party/partytable"
+)
+
+func main() {
+	env := coldstart.Load()
+	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
+	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
+	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env), view))
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/datahttp"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+)
+
+type store interface {
+	instancehttp.Reader
+	datahttp.Notes
+	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+}
+
+func handler(gate instancehttp.Gate, instances store, view instancehttp.View) http.Handler {
+	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		ctx := r.Context()
+		access, err := gate.Writer(r)
+		if err != nil {
+			return err
+		}
+		hard, err := hard(r)
+		if err != nil {
+			return err
+		}
+		i, err := access.Load(ctx, instances)
+		if err != nil {
+			return err
+		}
+		if hard { // noted before it is done, so that what is deleted is found and removed
+			if err := instances.NoteLitter(ctx, i.Litter("", "", time.Now())); err != nil {
+				return err
+			}
+		}
+		i, err = instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
+			if err := access.Check(i); err != nil {
+				return nil, err
+			}
+			if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
+				return nil, err
+			}
+			if hard {
+				i.DeleteForGood()
+				return nil, nil
+			}
+			return nil, i.Delete()
+		})
+		if err != nil {
+			return err
+		}
+		return view.Write(w, r, http.StatusOK, i)
+	})
+}
+
+func hard(r *http.Request) (bool, error) {
+	values, err := httpapi.ParseQuery(r, "hard")
+	if err != nil {
+		return false, err
+	}
+	value, err := httpapi.Single(values, "hard")
+	if err == nil && value != "" && value != "true" && value != "false" {
+		err = fault.InvalidParameter("hard", "true, to delete for good, or false")
+	}
+	return value == "true", err
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+	"altinn.no/instanceapi/shared/instance/sweep"
+)
+
+func newSite(t *testing.T) *doortest.Site {
+	s := doortest.New(t)
+	s.Serve("DELETE /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(s.Gate, s.Instances, s.View))
+	return s
+}
+
+func TestDeletedIsStillThere(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{Forms: []string{"default"}, Labels: []string{"gr"}})
+	for _, target := range []string{doortest.InApp(i, ""), doortest.InApp(i, "?hard=false"), doortest.InApp(i, "")} {
+		got := s.Do(t, doortest.Kari, "DELETE", target).Instance(s, 200)
+		if !got.Status.IsSoftDeleted || got.Status.IsMarkedForHardDelete || got.Version != 2 || len(got.Labels) != 1 {
+			t.Errorf("got %+v at version %d, want it deleted once", got.Status, got.Version)
+		}
+		if !got.LastChangedDateTime.Equal(i.LastChangedDateTime) {
+			t.Error("deleting counts as a change")
+		}
+	}
+	if _, err := sweep.Run(t.Context(), s.Instances, s.Blobs, time.Now().Add(2*sweep.Grace)); err != nil || len(s.Blobs.Keys()) != 1 {
+		t.Errorf("after the sweep: %d revisions (%v), want 1", len(s.Blobs.Keys()), err)
+	}
+}
+
+func TestDeletedForGoodIsGone(t *testing.T) {
+	for _, first := range []string{"", "soft"} {
+		s := newSite(t)
+		i := s.Add(t, doortest.Report{Forms: []string{"default", "attachment"}, Labels: []string{"gr"}, Path: []string{"Submit"}})
+		other := s.Add(t, doortest.Report{Forms: []string{"default"}})
+		events := len(s.Instances.Outbox())
+		if first == "soft" {
+			s.Do(t, doortest.Kari, "DELETE", doortest.InApp(i, "")).Instance(s, 200)
+		}
+		got := s.Do(t, doortest.Nav, "DELETE", doortest.InApp(i, "?hard=true")).Instance(s, 200)
+		if !got.Status.IsMarkedForHardDelete || len(got.Labels) != 0 {
+			t.Errorf("got %+v with the labels %v", got.Status, got.Labels)
+		}
+		s.Do(t, doortest.Nav, "DELETE", doortest.InApp(i, "?hard=true")).Want(404, "not-found")
+		s.Do(t, doortest.Kari, "DELETE", doortest.InApp(i, "")).Want(404, "not-found")
+		for range 2 {
+			if _, err := sweep.Run(t.Context(), s.Instances, s.Blobs, time.Now().Add(2*sweep.Grace)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Instances.Get(t.Context(), i.InstanceOwnerID, i.ID); !fault.Is(err, fault.NotFound) {
+			t.Errorf("after the sweep the document is there: %v", err)
+		}
+		if n := len(s.Blobs.Keys()); n != 1 {
+			t.Errorf("after the sweep %d revisions, want the other instance's", n)
+		}
+		s.Stored(t, other)
+		if n := len(s.Instances.Outbox()); n != events {
+			t.Errorf("%d events, want the %d there were", n, events)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	s.Unchanged(t, i, func() {
+		s.Do(t, doortest.Kari, "DELETE", doortest.InApp(i, "?hard=yes")).Want(400, "parameter-invalid")
+		s.Do(t, doortest.Kari, "DELETE", doortest.InApp(i, "?force=true")).Want(400, "parameter-unknown")
+		s.Do(t, doortest.Kari, "DELETE", doortest.InApp(i, "?hard=true"), doortest.Header("If-Match", `"7"`)).Want(412, "version-stale")
+	})
+	s.Guard(t, i, false, "DELETE", doortest.InApp(i, ""))
+}

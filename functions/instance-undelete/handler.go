@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+)
+
+// maxBody is the largest body, in bytes: none is needed.
+const maxBody = 4 << 10
+
+type store interface {
+	instancehttp.Receipts
+	Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+}
+
+func handler(gate instancehttp.Gate, instances store, view instancehttp.View) http.Handler {
+	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		access, err := gate.Writer(r)
+		if err != nil {
+			return err
+		}
+		return access.Once(w, r, instances, view, maxBody, func(receipt *instance.Receipt) error {
+			i, err := instances.Mutate(r.Context(), access.InstanceOwnerID, access.Guid, func(i *instance.Instance) (*event.Event, error) {
+				if err := access.Check(i); err != nil {
+					return nil, err
+				}
+				if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
+					return nil, err
+				}
+				i.Receipt = receipt
+				return nil, i.Undelete()
+			})
+			if err != nil {
+				return err
+			}
+			return view.Write(w, r, http.StatusOK, i)
+		})
+	})
+}

@@ -1,0 +1,20 @@
+// Command instance-undelete answers POST …/undelete under /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}: it takes
+// a delete back. It reads Parties, and reads and writes
+// Instances.
+package main
+
+import (
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/party/partytable"
+)
+
+func main() {
+	env := coldstart.Load()
+	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
+	lambdahttp.Start(env, handler(gate, instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
+}

@@ -1,0 +1,234 @@
+package instancequery_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancequery"
+	"altinn.no/instanceapi/shared/instance/instancetest"
+	"altinn.no/instanceapi/shared/merge"
+)
+
+// TestCrawlWhileInstancesChange follows next to the end in ascending order while instances are changed and created
+// between the pages: every one that was there at the start is returned at least once.
+func TestCrawlWhileInstancesChange(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		store := &instancetest.Memory{}
+		p := instancetest.NewPopulation(t, store, rapid.Uint64().Draw(t, "seed"), rapid.IntRange(0, 25).Draw(t, "instances"))
+		now := instancetest.At.Add(12 * time.Hour) // after all changes so far
+		values := map[string][]string{}
+		if rapid.Bool().Draw(t, "label") {
+			values["label"] = []string{instancetest.Labels[0]} // every instance has it
+		}
+		unseen := map[string]bool{}
+		for _, i := range p.Instances {
+			if !i.Status.IsSoftDeleted && !i.Status.IsMarkedForHardDelete {
+				unseen[i.ID] = true
+			}
+		}
+		size, page := rapid.IntRange(1, 6).Draw(t, "size"), ""
+		for pages := 0; ; pages++ {
+			answer := p.Page(t, store, values, size, page)
+			for _, i := range answer.Instances {
+				delete(unseen, i.ID)
+			}
+			if page = answer.Next; page == "" {
+				break
+			}
+			// Fewer than a page's instances change while it is read, or the crawl would go on for ever.
+			for range rapid.IntRange(0, size-1).Draw(t, "changes") {
+				now = now.Add(time.Duration(rapid.IntRange(0, 2000).Draw(t, "milliseconds")) * time.Millisecond)
+				change(t, p, store, now)
+			}
+		}
+		if len(unseen) > 0 {
+			t.Fatalf("never returned: %v", unseen)
+		}
+	})
+}
+
+// change makes one random change: a step's or a data element's, as the rules of instances make it, or a new one.
+func change(t *rapid.T, p *instancetest.Population, store *instancetest.Memory, now time.Time) {
+	n := rapid.IntRange(0, len(p.Instances)).Draw(t, "instance")
+	if n == len(p.Instances) {
+		p.Add(t, store, now)
+		return
+	}
+	i := p.Instances[n]
+	app := p.Apps[slices.IndexFunc(p.Apps, func(a *application.Application) bool { return a.ID == i.AppID })]
+	step := rapid.SampledFrom(app.Workflow.Steps).Draw(t, "step")
+	_, err := store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+		if rapid.Bool().Draw(t, "data") {
+			return nil, i.AddData(app, uuid.NewString(), "default", instance.Bytes{}, "1001", now)
+		}
+		_, err := i.MoveTo(app, step.Name, application.Owner, "nav", now)
+		return nil, err
+	})
+	if err != nil && !fault.Is(err, fault.Conflict) {
+		t.Fatal(err)
+	}
+}
+
+// lagging is an index that shows a write only some time after its stamp, and forgets the version before at another
+// time: an instance may be missing in between, or there twice.
+type lagging struct {
+	now    time.Time
+	writes []write
+}
+
+type write struct {
+	instance    *instance.Instance
+	shown, gone time.Time // gone is zero for the latest version
+}
+
+// Read implements instancequery.Index for spans by step and by owner.
+func (l *lagging) Read(_ context.Context, span instancequery.Span, limit int) (rows []merge.Row[instancequery.Row], more bool, err error) {
+	for _, w := range l.writes {
+		i := w.instance
+		if l.now.Before(w.shown) || !w.gone.IsZero() && !l.now.Before(w.gone) {
+			continue
+		}
+		key := instancequery.ChangedKey(i.LastChangedDateTime, i.ID)
+		within := i.AppID == span.AppID && i.Workflow.CurrentStep == span.Step && i.Shard == span.Shard
+		if span.Kind == instancequery.ByOwner {
+			key, within = i.ID, i.InstanceOwnerID == span.InstanceOwnerID
+		}
+		if within && key >= span.From && (span.To == "" || key <= span.To) {
+			rows = append(rows, merge.Row[instancequery.Row]{Key: key, Value: instancequery.Row{Instance: i}})
+		}
+	}
+	slices.SortFunc(rows, func(a, b merge.Row[instancequery.Row]) int {
+		if span.Order == merge.Descending {
+			a, b = b, a
+		}
+		return cmp.Compare(a.Key, b.Key)
+	})
+	return rows[:min(limit, len(rows))], len(rows) > limit, nil
+}
+
+// TestPollersMissNothing has pollers keep the cursor of resume between polls, at any pace, with any page size, while
+// instances change behind an index that lags by up to what it may: whenever all is quiet for a while, each of them
+// has seen every instance as it is.
+func TestPollersMissNothing(t *testing.T) {
+	const lag = 30 * time.Second
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string, most time.Duration) time.Duration {
+			return time.Duration(rapid.Int64Range(0, int64(most/time.Millisecond)).Draw(t, name)) * time.Millisecond
+		}
+		app := instancetest.NewApplication(1)
+		index := &lagging{now: instancetest.At}
+		p := &instancetest.Population{Org: "nav", Apps: []*application.Application{app}}
+		latest := map[int]int{} // number of an instance -> its latest write
+		write1 := func() {
+			n := rapid.IntRange(0, 5).Draw(t, "instance")
+			i := &instance.Instance{ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", n), AppID: app.ID, Version: 1}
+			at := index.now
+			written := at.Add(draw("written after", lag/2)) // stamped first
+			if before, ok := latest[n]; ok {
+				b := &index.writes[before]
+				if !b.gone.IsZero() || index.now.Before(b.shown) {
+					return // its writer would have lost the race
+				}
+				*i = *b.instance
+				i.Version++
+				if !at.After(i.LastChangedDateTime) {
+					at = i.LastChangedDateTime.Add(time.Microsecond)
+				}
+				b.gone = written.Add(draw("gone after", lag/2-time.Millisecond))
+			}
+			i.LastChangedDateTime = at
+			i.Workflow.CurrentStep = rapid.SampledFrom(app.Workflow.Steps).Draw(t, "step").Name
+			latest[n] = len(index.writes)
+			index.writes = append(index.writes, write{instance: i, shown: written.Add(draw("shown after", lag/2-time.Millisecond))})
+		}
+		type poller struct {
+			page string
+			seen map[string]int64
+		}
+		pollers := []poller{{seen: map[string]int64{}}, {seen: map[string]int64{}}}
+		poll := func(p1 *poller) (atEnd bool) {
+			size := rapid.IntRange(1, 4).Draw(t, "size")
+			answer := p.PageAt(t, index, nil, size, p1.page, index.now)
+			for _, i := range answer.Instances {
+				p1.seen[i.ID] = max(p1.seen[i.ID], i.Version)
+			}
+			p1.page = cmp.Or(answer.Next, answer.Resume)
+			return answer.Next == ""
+		}
+		for range rapid.IntRange(1, 3).Draw(t, "rounds") {
+			for range rapid.IntRange(1, 30).Draw(t, "steps") {
+				switch rapid.IntRange(0, 3).Draw(t, "step") {
+				case 0:
+					write1()
+				case 1:
+					index.now = index.now.Add(draw("time passes", 20*time.Second))
+				default:
+					poll(&pollers[rapid.IntRange(0, 1).Draw(t, "poller")])
+				}
+			}
+			index.now = index.now.Add(2 * lag)
+			for n := range pollers {
+				// A poll that had begun before comes to its end, and the next one, from resume, is the one that counts.
+				for range 2 {
+					for pages := 0; !poll(&pollers[n]); pages++ {
+						if pages > 100 {
+							t.Fatal("no end")
+						}
+					}
+				}
+				for _, at := range latest {
+					i := index.writes[at].instance
+					if pollers[n].seen[i.ID] != i.Version {
+						t.Fatalf("poller %d has seen version %d of %s, which is at %d (changed %v, shown %v, now %v)", n,
+							pollers[n].seen[i.ID], i.ID, i.Version, i.LastChangedDateTime, index.writes[at].shown, index.now)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestCursorOutlivesItsRow(t *testing.T) {
+	store := &instancetest.Memory{}
+	p := instancetest.NewPopulation(t, store, rand.Uint64(), 0)
+	for n := range 5 {
+		i := p.Add(t, store, instancetest.At.Add(time.Duration(n)*time.Minute))
+		_, err := store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			i.Status = instance.Status{}
+			return nil, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := p.Page(t, store, nil, 2, "")
+	gone := first.Instances[1]
+	_, err := store.Mutate(t.Context(), gone.InstanceOwnerID, gone.ID, func(i *instance.Instance) (*event.Event, error) {
+		i.LastChangedDateTime = instancetest.At.Add(time.Hour) // it moves to the end
+		return nil, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := p.Page(t, store, nil, 2, first.Next)
+	if want := []string{p.Instances[2].ID, p.Instances[3].ID}; strings.Join(instancetest.IDs(second), " ") != strings.Join(want, " ") {
+		t.Errorf("the page after a row that moved: %v, want %v", instancetest.IDs(second), want)
+	}
+	third := p.Page(t, store, nil, 2, second.Next)
+	if want := []string{p.Instances[4].ID, gone.ID}; strings.Join(instancetest.IDs(third), " ") != strings.Join(want, " ") || third.Next != "" {
+		t.Errorf("the last page: %v, want %v", instancetest.IDs(third), want)
+	}
+}

@@ -1,0 +1,156 @@
+package instancequery
+
+import (
+	"fmt"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/merge"
+)
+
+func TestParseFilter(t *testing.T) {
+	yes, no := true, false
+	for query, want := range map[string]Filter{
+		"":                                 {},
+		"appId=nav/app2018":                {AppIDs: []string{"nav/app2018"}},
+		"appId=nav/a1,nav/b2&appId=nav/a1": {AppIDs: []string{"nav/a1", "nav/b2"}},
+		"org=nav":                          {Org: "nav"},
+		"instanceOwnerId=50012":            {InstanceOwnerID: "50012"},
+		"workflow.currentStep=Submit":      {Step: "Submit"},
+		"workflow.isCompleted=true&status.isArchived=false": {IsCompleted: &yes, IsArchived: &no},
+		"status.isSoftDeleted=true":                         {IsSoftDeleted: true},
+		"status.isSoftDeleted=false":                        {},
+		"label=gr":                                          {Labels: []string{"gr"}},
+		"label=gr,x2":                                       {Labels: []string{"gr", "x2"}},
+		"label=gr&label=x2,gr":                              {Labels: []string{"gr", "x2"}},
+		"label=%C3%A6%20%231":                               {Labels: []string{"æ #1"}},
+		"downloadConfirmed=false":                           {Unconfirmed: true},
+		"order=asc":                                         {},
+		"order=desc":                                        {Order: merge.Descending},
+		"size=7&page=x":                                     {}, // read elsewhere
+	} {
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ParseFilter(values); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v\nwant %+v", query, got, err, want)
+		}
+	}
+}
+
+func TestRefusedFilters(t *testing.T) {
+	many := make([]string, instance.MaxLabels+1)
+	for n := range many {
+		many[n] = fmt.Sprint("l", n)
+	}
+	for name, values := range map[string][]string{ // each one value of the parameter; | separates repetitions
+		"appId": {"", "app2018", "nav/", "/app", "nav/app/x", "NAV/app", "nav/app2018,", "nav/app2018,,nav/b2", "storage/app", "nav app", "*", "nav/*",
+			"nav/app2018|", "nav/" + strings.Repeat("a", 61)},
+		"org":                  {"", "NAV", "n", "nav|nav", "nav|skd", "nav,skd", "storage", "12345678901"},
+		"instanceOwnerId":      {"", "0", "012", "-1", "50012|50012", "50012,50013", "12247918309x", "1234567890123456", "٥", " 50012"},
+		"workflow.currentStep": {"", "Submit|Submit", "Submit|Archived"},
+		"workflow.isCompleted": {"", "True", "1", "yes", "true|true", "true|false", "null"},
+		"status.isArchived":    {"", "TRUE", "0", "true|false"},
+		"status.isSoftDeleted": {"", "t", "false|false"},
+		"label": {"", ",", "gr,", ",gr", "gr||x2", "a\x00b", "a\nb", strings.Repeat("x", 65), strings.Join(many, ","), strings.Join(many, "|"),
+			strings.Repeat("æ", 65)},
+		"lastChangedDateTime": {"", "2026-05-01", "gt:2026-05-01|eq:2026-05-01"},
+		"createdDateTime":     {"", "2026-05-01"},
+		"dueDateTime":         {"", "2026-05-01"},
+		"visibleDateTime":     {"", "2026-05-01"},
+		"downloadConfirmed":   {"", "true", "False", "nav", "false|false"},
+		"order":               {"", "ASC", "ascending", "desc:lastChanged", "asc|desc", "asc|asc"},
+	} {
+		for _, value := range values {
+			given := url.Values{name: strings.Split(value, "|")}
+			_, err := ParseFilter(given)
+			if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), `"`+name+`"`) {
+				t.Errorf("%v: %v, want an Invalid fault that names the parameter", given, err)
+				continue
+			}
+			// A refused filter is refused in any company: it must never widen into the rest of the query.
+			given["order"] = append(given["order"], "desc")
+			given["size"] = []string{"10"}
+			if _, err := ParseFilter(given); err == nil {
+				t.Errorf("%v is taken", given)
+			}
+			if len(value) > 8 && !strings.HasPrefix(value, "2026") && strings.Contains(err.Error(), value) {
+				t.Errorf("%s: the refusal repeats the value: %v", name, err)
+			}
+		}
+	}
+}
+
+// TestEveryParameterExcludes proves of each filter that it leaves out an instance for which it does not hold.
+func TestEveryParameterExcludes(t *testing.T) {
+	day := time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)
+	i := &instance.Instance{
+		AppID: "nav/app2018", InstanceOwnerID: "50012", Labels: []string{"gr", "x2"}, Data: []instance.DataElement{{ID: "d"}},
+		Workflow:            instance.Workflow{CurrentStep: "Submit"},
+		LastChangedDateTime: day, CreatedDateTime: day, DueDateTime: &day, VisibleDateTime: &day,
+	}
+	proven := []string{ParamPage, ParamSize, paramOrder}
+	for _, test := range []struct{ name, holds, fails string }{
+		{paramAppID, "skd/app,nav/app2018", "nav/app2019"},
+		{paramOrg, "nav", "skd"},
+		{ParamInstanceOwnerID, "50012", "50013"},
+		{paramCurrentStep, "Submit", "submit"},
+		{paramIsCompleted, "false", "true"},
+		{paramIsArchived, "false", "true"},
+		{paramIsSoftDeleted, "false", "true"},
+		{paramLabel, "gr,x2", "gr,x3"},
+		{paramLabel, "gr", "GR"},
+		{paramLastChanged, "gt:2026-05-01", "lt:2026-05-01"},
+		{paramCreated, "gte:2026-05-02", "gt:2026-05-02"},
+		{paramDue, "lte:2026-05-02", "lt:2026-05-02"},
+		{paramVisible, "between(2026-05-01,2026-05-03)", "between(2026-05-03,2026-05-04)"},
+		{paramDownloadConfirmed, "false", ""},
+	} {
+		proven = append(proven, test.name)
+		for value, want := range map[string]bool{test.holds: true, test.fails: false} {
+			if value == "" {
+				continue
+			}
+			f, err := ParseFilter(url.Values{test.name: {value}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := f.Matches(i); got != want {
+				t.Errorf("%s=%s holds: %v, want %v", test.name, value, got, want)
+			}
+		}
+	}
+	for _, name := range Parameters() {
+		if !slices.Contains(proven, name) {
+			t.Errorf("nothing shows that %s has an effect", name)
+		}
+	}
+
+	unconfirmed := Filter{Unconfirmed: true}
+	i.Data[0].ApplicationOwner = &instance.ApplicationOwner{DownloadConfirmed: []time.Time{day}}
+	if unconfirmed.Matches(i) {
+		t.Error("downloadConfirmed=false holds for an instance that is confirmed")
+	}
+	i.DueDateTime = nil
+	if due := (Filter{Due: Period{To: day}}); due.Matches(i) {
+		t.Error("dueDateTime holds for an instance without one")
+	}
+	for name, status := range map[string]instance.Status{
+		"soft-deleted": {IsSoftDeleted: true}, "hard-deleted": {IsMarkedForHardDelete: true}, "both": {IsSoftDeleted: true, IsMarkedForHardDelete: true},
+	} {
+		i.Status = status
+		for _, asked := range []bool{false, true} {
+			f := Filter{IsSoftDeleted: asked}
+			if got, want := f.Matches(i), asked && name == "soft-deleted"; got != want {
+				t.Errorf("%s, status.isSoftDeleted=%v: %v", name, asked, got)
+			}
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package instancetable
+
+import (
+	"bytes"
+	"compress/flate"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"altinn.no/instanceapi/shared/instance"
+)
+
+// golden is the document in testdata/format1.hex, which was packed when format 1 was new. Every later version of the
+// project must read it as this.
+func golden() *instance.Instance {
+	at := func(seconds int) time.Time {
+		return time.Date(2026, 11, 23, 20, 11, seconds, 123_456_000, time.UTC)
+	}
+	due, visible := at(7), at(8)
+	return &instance.Instance{
+		ID: "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f0e", AppID: "nav/app2018", Labels: []string{"gr", "æ #1"}, InstanceOwnerID: "50012",
+		CreatedDateTime: at(1), CreatedBy: "1001", LastChangedDateTime: at(2), LastChangedBy: "nav", DueDateTime: &due, VisibleDateTime: &visible,
+		PresentationField: "Arbeidsmelding «ø»", Workflow: instance.Workflow{CurrentStep: "Submit", IsCompleted: true},
+		Status: instance.Status{IsArchived: true, IsSoftDeleted: true},
+		Data: []instance.DataElement{
+			{ID: "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f0f", FormID: "default", ContentType: "application/xml; charset=utf-8", FileName: "skjema.xml",
+				CreatedDateTime: at(1), CreatedBy: "1001", LastChangedDateTime: at(2), LastChangedBy: "1001", FileSize: 20001, IsLocked: true,
+				ApplicationOwner: &instance.ApplicationOwner{Downloaded: []time.Time{at(3), at(4)}, DownloadConfirmed: []time.Time{at(5)}},
+				Revision:         "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f10", SHA256: strings.Repeat("0f", 32)},
+			{ID: "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f11", FormID: "attachment", ContentType: "application/pdf", FileName: "vedlegg <1>.pdf",
+				CreatedDateTime: at(2), CreatedBy: "nav", LastChangedDateTime: at(2), LastChangedBy: "nav", FileSize: 1 << 40,
+				Revision: "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f12", SHA256: strings.Repeat("a0", 32)},
+		},
+		Version: 7, EventCount: 3, StepEntered: at(2), Shard: 5,
+	}
+}
+
+func TestFormat1IsReadForEver(t *testing.T) {
+	text, err := os.ReadFile("testdata/format1.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := unpack(packed, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := golden(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	// One changed byte, and items are read as something else or not at all.
+	const sum = "8efa0a9454f9fb1991001c7fa3232a39e70e9bbb6f2b0e7e17b2ebbc723ebcc9"
+	if got := fmt.Sprintf("%x", sha256.Sum256(dictionary1)); got != sum {
+		t.Errorf("dictionary1.json has changed (%s): what is stored cannot be read any more; add a dictionary2 instead", got)
+	}
+}
+
+// TestOlderDocuments: a part that a document was stored without is read as absent.
+func TestOlderDocuments(t *testing.T) {
+	for text, check := range map[string]func(*instance.Instance) bool{
+		`{}`: func(i *instance.Instance) bool { return i.Labels != nil && i.Data != nil && len(i.Data) == 0 },
+		`{"labels":null,"data":null}`: func(i *instance.Instance) bool {
+			return i.Labels != nil && len(i.Labels) == 0 && i.Data != nil
+		},
+		`{"data":[{"id":"d"}]}`:        func(i *instance.Instance) bool { return len(i.Data) == 1 && i.Data[0].ApplicationOwner == nil },
+		`{"id":"i","later":{"x":[1]}}`: func(i *instance.Instance) bool { return i.ID == "i" && i.Version == 3 },
+	} {
+		if i, err := unpack(deflated(t, text), 3); err != nil || !check(i) {
+			t.Errorf("%s: %+v, %v", text, i, err)
+		}
+	}
+}
+
+func deflated(t testing.TB, text string) []byte {
+	t.Helper()
+	packed := bytes.NewBuffer([]byte{format1})
+	w, err := flate.NewWriterDict(packed, flate.BestCompression, dictionary1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed.Bytes()
+}
+
+func TestDamagedDocuments(t *testing.T) {
+	good, err := pack(golden())
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := map[string][]byte{
+		"nothing": nil, "no bytes": {}, "format 0": append([]byte{0}, good[1:]...), "format 2": append([]byte{2}, good[1:]...),
+		"only the format": good[:1], "plain JSON": []byte(`{"id":"x"}`), "not an object": deflated(t, `[]`), "a string for a time": deflated(t, `{"createdDateTime":"x"}`),
+		"JSON cut short": deflated(t, `{"id":"x"`), "two documents": deflated(t, `{}{}`), "a bomb": deflated(t, `{"id":"`+strings.Repeat("x", 2*maxDocument)+`"}`),
+	}
+	for n := 1; n < len(good); n++ {
+		damaged[fmt.Sprintf("cut to %d bytes", n)] = good[:n]
+	}
+	for name, packed := range damaged {
+		if i, err := unpack(packed, 1); err == nil {
+			t.Errorf("%s: read as %+v", name, i)
+		} else if strings.Contains(err.Error(), "50012") {
+			t.Errorf("%s: the error tells of the content: %v", name, err)
+		}
+	}
+}
+
+func FuzzUnpack(f *testing.F) {
+	good, err := pack(golden())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(good[:len(good)/2])
+	f.Add(deflated(f, `{"data":[{}],"labels":[""]}`))
+	f.Add([]byte{format1})
+	f.Add([]byte{2, 0xff, 0x00})
+	f.Fuzz(func(t *testing.T, packed []byte) {
+		i, err := unpack(packed, 1)
+		if err != nil {
+			return
+		}
+		if i.Labels == nil || i.Data == nil {
+			t.Error("a list is null")
+		}
+		again, err := pack(i)
+		if err != nil {
+			return // a year that JSON does not take
+		}
+		if got, err := unpack(again, 1); err != nil || !reflect.DeepEqual(got, i) {
+			t.Errorf("read %+v, written and read again %+v, %v", i, got, err)
+		}
+	})
+}
+
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		moment := rapid.Custom(func(t *rapid.T) time.Time {
+			return time.UnixMicro(rapid.Int64Range(-2e15, 2e17).Draw(t, "time")).UTC()
+		})
+		text := rapid.StringN(0, 40, -1)
+		want := &instance.Instance{
+			ID: text.Draw(t, "id"), AppID: text.Draw(t, "app"), InstanceOwnerID: text.Draw(t, "owner"), PresentationField: text.Draw(t, "text"),
+			Labels:          append([]string{}, rapid.SliceOf(text).Draw(t, "labels")...),
+			CreatedDateTime: moment.Draw(t, "created"), LastChangedDateTime: moment.Draw(t, "changed"), StepEntered: moment.Draw(t, "entered"),
+			DueDateTime: rapid.Ptr(moment, true).Draw(t, "due"), VisibleDateTime: rapid.Ptr(moment, true).Draw(t, "visible"),
+			Workflow: instance.Workflow{CurrentStep: text.Draw(t, "step"), IsCompleted: rapid.Bool().Draw(t, "completed")},
+			Status:   instance.Status{IsArchived: rapid.Bool().Draw(t, "archived"), IsSoftDeleted: rapid.Bool().Draw(t, "deleted")},
+			Data:     []instance.DataElement{}, Version: rapid.Int64().Draw(t, "version"), EventCount: rapid.Int().Draw(t, "events"),
+			Shard: rapid.IntRange(0, 63).Draw(t, "shard"),
+		}
+		for range rapid.IntRange(0, 12).Draw(t, "elements") {
+			d := instance.DataElement{
+				ID: text.Draw(t, "id"), FormID: text.Draw(t, "form"), ContentType: text.Draw(t, "type"), FileName: text.Draw(t, "name"),
+				CreatedDateTime: moment.Draw(t, "created"), LastChangedDateTime: moment.Draw(t, "changed"), FileSize: rapid.Int64().Draw(t, "size"),
+				IsLocked: rapid.Bool().Draw(t, "locked"), Revision: text.Draw(t, "revision"), SHA256: text.Draw(t, "hash"),
+			}
+			if rapid.Bool().Draw(t, "downloaded") {
+				d.ApplicationOwner = &instance.ApplicationOwner{Downloaded: rapid.SliceOfN(moment, 1, 5).Draw(t, "times")}
+			}
+			want.Data = append(want.Data, d)
+		}
+		stored := want.Clone()
+		stored.SelfLinks = &instance.Links{Apps: "https://never.stored", Platform: "https://never.stored"}
+		for n := range stored.Data {
+			stored.Data[n].StorageURL, stored.Data[n].DataLinks = "never/stored", stored.SelfLinks
+		}
+		before := stored.Clone()
+		packed, err := pack(stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(stored, before) {
+			t.Fatal("packing has changed the document")
+		}
+		got, err := unpack(packed, want.Version)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("got  %+v, %v\nwant %+v", got, err, want)
+		}
+	})
+}
+
+// TestTypicalSizes: writing an item costs a unit for each kilobyte begun, its keys included. An instance with one data
+// element must be one unit; with ten it is two, because their hashes and ids, 60 bytes each, cannot be deflated.
+func TestTypicalSizes(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	guid := func() string {
+		var id uuid.UUID
+		for n := range id {
+			id[n] = byte(random.Uint32())
+		}
+		copy(id[:], []byte{0x01, 0x93, 0x51, 0x1e})
+		return id.String()
+	}
+	for _, elements := range []int{1, 10} {
+		i := golden()
+		i.ID, i.Data = guid(), nil
+		for n := range elements {
+			d := golden().Data[0]
+			d.ID, d.Revision, d.ApplicationOwner = guid(), guid(), nil
+			sum := sha256.Sum256([]byte(d.ID))
+			d.SHA256, d.FileName, d.FileSize = hex.EncodeToString(sum[:]), fmt.Sprintf("vedlegg-%d.pdf", n), random.Int64N(5_000_000)
+			d.CreatedDateTime = d.CreatedDateTime.Add(time.Duration(random.Int64N(1e12))).Truncate(time.Microsecond)
+			d.LastChangedDateTime = d.CreatedDateTime
+			i.Data = append(i.Data, d)
+		}
+		packed, err := pack(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := len(packed) + len(attrPartition+attrSort+attrDocument+attrVersion+attrWrite+attrChanged+attrStep+attrUnconfirmed) +
+			len(i.InstanceOwnerID) + len(InstanceKey(i.ID)) + 2 + 8 + len("2026-11-23T20:11:02.123456Z#") + len(i.ID) + 2*len(StepKey(i.AppID, "FormFilling", 10))
+		t.Logf("%d data elements: %d bytes packed, an item of %d bytes", elements, len(packed), size)
+		if most := 1024 * (1 + elements/10); size > most {
+			t.Errorf("an item with %d data elements has %d bytes, more than %d", elements, size, most)
+		}
+	}
+}

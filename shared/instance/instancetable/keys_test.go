@@ -1,0 +1,62 @@
+package instancetable
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"altinn.no/instanceapi/shared/instance"
+)
+
+func TestEntries(t *testing.T) {
+	i := &instance.Instance{ID: "i", AppID: "nav/app2018", Labels: []string{"gr", "#x#2#"}, Workflow: instance.Workflow{CurrentStep: "Submit"}, Shard: 3}
+	step, unconfirmed, labels := Entries(i)
+	if step != "nav/app2018#Submit#3" || unconfirmed != "" || !slices.Equal(labels, []string{"nav/app2018#gr#Submit#3", "nav/app2018##x#2##Submit#3"}) {
+		t.Errorf("%q, %q, %q", step, unconfirmed, labels)
+	}
+	i.Data = []instance.DataElement{{ID: "d"}}
+	if _, unconfirmed, _ := Entries(i); unconfirmed != step {
+		t.Errorf("with something unconfirmed: %q", unconfirmed)
+	}
+	i.DeleteForGood()
+	if step, unconfirmed, labels := Entries(i); step != "" || unconfirmed != "" || len(labels) > 0 {
+		t.Errorf("marked for hard delete: %q, %q, %q", step, unconfirmed, labels)
+	}
+}
+
+// TestLabelKeysAreUnambiguous: whatever labels contain, two of them never share a partition.
+func TestLabelKeysAreUnambiguous(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type of struct {
+			app, label, step string
+			shard            int
+		}
+		draw := func(name string) of {
+			return of{
+				rapid.SampledFrom([]string{"nav/a", "nav/a-1", "skd/a"}).Draw(t, name+" app"),
+				rapid.StringOfN(rapid.SampledFrom([]rune{'#', 'S', 'u', '1'}), 1, 8, -1).Draw(t, name+" label"),
+				rapid.SampledFrom([]string{"S", "u", "Su"}).Draw(t, name+" step"), rapid.IntRange(0, 11).Draw(t, name+" shard"),
+			}
+		}
+		key := func(o of) string { return LabelKey(o.app, o.label, o.step, o.shard) }
+		if a, b := draw("a"), draw("b"); (key(a) == key(b)) != (a == b) {
+			t.Fatalf("%v and %v: %q and %q", a, b, key(a), key(b))
+		}
+	})
+}
+
+// TestKeysFitDynamoDB: a sort key has at most 1024 bytes, the partition key of an index 2048.
+func TestKeysFitDynamoDB(t *testing.T) {
+	long := strings.Repeat("\U0001F600", instance.MaxLabelLength)
+	if _, err := instance.CheckLabels([]string{long}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(labelSortKey("0193511e-4a4c-7d5f-8a55-3f2f5a1f6f0e", long)); n > 1024 {
+		t.Errorf("a label's sort key has %d bytes", n)
+	}
+	if n := len(LabelKey(strings.Repeat("a", 92), long, strings.Repeat("s", 64), 63)); n > 2048 {
+		t.Errorf("a label's index key has %d bytes", n)
+	}
+}
