@@ -71,13 +71,14 @@ func (s suite) create(t *testing.T, app *application.Application, owner string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.store.Create(t.Context(), i, eventOf(i)); err != nil {
+	if err := s.store.Create(t.Context(), i, EventOf(i)); err != nil {
 		t.Fatal(err)
 	}
 	return i
 }
 
-func eventOf(i *instance.Instance) event.Event {
+// EventOf returns the event of the step that i is in.
+func EventOf(i *instance.Instance) event.Event {
 	org, app, _ := application.SplitID(i.AppID)
 	return event.Event{
 		ID: event.ID(i.ID, i.EventCount), At: i.StepEntered, AppID: i.AppID, Org: org, App: app, DataLinks: []event.DataLink{},
@@ -106,7 +107,7 @@ func testCreate(t *testing.T, s suite) {
 	}
 	again := i.Clone()
 	again.Version = 0
-	if err := s.store.Create(t.Context(), again, eventOf(again)); err == nil {
+	if err := s.store.Create(t.Context(), again, EventOf(again)); err == nil {
 		t.Error("an id was created twice")
 	}
 }
@@ -133,7 +134,7 @@ func testRoundTrip(t *testing.T, s suite) {
 	if err := i.ConfirmDownload(i.Data[0].ID, At); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.store.Create(t.Context(), i, eventOf(i)); err != nil {
+	if err := s.store.Create(t.Context(), i, EventOf(i)); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID)
@@ -174,7 +175,7 @@ func testRefusals(t *testing.T, s suite) {
 	refusal := errors.New("no")
 	for _, err := range []error{refusal, instance.ErrUnchanged} {
 		got, gotErr := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-			ev := eventOf(i)
+			ev := EventOf(i)
 			return &ev, err
 		})
 		if err == refusal && gotErr != refusal {
@@ -200,7 +201,7 @@ func testEvents(t *testing.T, s suite) {
 			if _, err := i.MoveTo(app, step, application.Owner, "nav", At.Add(time.Duration(n)*time.Second)); err != nil {
 				return nil, err
 			}
-			ev := eventOf(i)
+			ev := EventOf(i)
 			return &ev, nil
 		})
 		if err != nil {
@@ -233,7 +234,7 @@ func testRaces(t *testing.T, s suite) {
 				if _, err := i.MoveTo(app, "Submit", application.User, "1001", At); err != nil {
 					return nil, err
 				}
-				ev := eventOf(i)
+				ev := EventOf(i)
 				return &ev, nil
 			})
 		})
@@ -383,7 +384,7 @@ func testReceipts(t *testing.T, s suite) {
 		t.Fatal(err)
 	}
 	i.Receipt = want
-	if err := s.store.Create(t.Context(), i, eventOf(i)); err != nil {
+	if err := s.store.Create(t.Context(), i, EventOf(i)); err != nil {
 		t.Fatal(err)
 	}
 	if none, err := s.store.Receipt(t.Context(), uuid.NewString()); none != nil || err != nil {

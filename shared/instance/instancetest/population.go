@@ -55,7 +55,7 @@ func NewPopulation(t TB, store Store, seed uint64, n int) *Population {
 func (p *Population) Add(t TB, store Store, changed time.Time) *instance.Instance {
 	t.Helper()
 	i := p.random(changed)
-	if err := store.Create(t.Context(), i, eventOf(i)); err != nil {
+	if err := store.Create(t.Context(), i, EventOf(i)); err != nil {
 		t.Fatal(err)
 	}
 	p.Instances = append(p.Instances, i)

@@ -1,0 +1,166 @@
+package instance
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/shared/fault"
+)
+
+func TestLogDownloadKeepsTheFirstAndTheLatest(t *testing.T) {
+	app := newApplication()
+	i := in(t, app, "Archived")
+	before := i.Clone()
+	for n := range 250 {
+		if err := i.LogDownload("d", noon.Add(time.Duration(n)*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := len(i.Data[0].ApplicationOwner.Downloaded), min(n+1, 100); got != want {
+			t.Fatalf("%d entries after %d downloads, want %d", got, n+1, want)
+		}
+	}
+	want := []time.Time{Stamp(noon)}
+	for n := 151; n < 250; n++ {
+		want = append(want, Stamp(noon.Add(time.Duration(n)*time.Second)))
+	}
+	if got := i.Data[0].ApplicationOwner.Downloaded; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v", got)
+	}
+	i.Data[0].ApplicationOwner = nil
+	if !reflect.DeepEqual(i, before) {
+		t.Error("a download has changed more than the log of downloads")
+	}
+	if err := i.LogDownload("none", noon); !fault.Is(err, fault.NotFound) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestConfirmDownload(t *testing.T) {
+	i := in(t, newApplication(), "Submit")
+	changed := i.LastChangedDateTime
+	if err := i.ConfirmDownload("none", noon); !fault.Is(err, fault.NotFound) {
+		t.Errorf("%v", err)
+	}
+	if err := i.ConfirmDownload("d", noon); code(err) != "not-downloaded" || !fault.Is(err, fault.Conflict) || !i.Unconfirmed() {
+		t.Errorf("before any download: %v", err)
+	}
+	if err := i.LogDownload("d", noon); err != nil || !i.Unconfirmed() {
+		t.Errorf("downloaded: %v", err)
+	}
+	if err := i.ConfirmDownload("d", noon.Add(time.Second)); err != nil || i.Unconfirmed() || !i.Data[0].Confirmed() {
+		t.Errorf("%v", err)
+	}
+	before := i.Clone()
+	if err := i.ConfirmDownload("d", noon.Add(time.Hour)); code(err) != "unchanged" || !reflect.DeepEqual(i, before) {
+		t.Errorf("repeated: %v", err)
+	}
+	if !i.LastChangedDateTime.Equal(changed) {
+		t.Error("a confirmation has moved lastChanged")
+	}
+	// A download after the confirmation does not take it back.
+	if err := i.LogDownload("d", noon.Add(time.Hour)); err != nil || i.Unconfirmed() {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestConfirmAll(t *testing.T) {
+	app := newApplication()
+	for name, test := range map[string]struct {
+		downloaded, confirmed []int // of three
+		code                  string
+	}{
+		"none downloaded":         {nil, nil, "not-downloaded"},
+		"one missing, the last":   {[]int{0, 1}, nil, "not-downloaded"},
+		"one missing, the first":  {[]int{1, 2}, nil, "not-downloaded"},
+		"one confirmed, one not":  {[]int{0, 1}, []int{0}, "not-downloaded"},
+		"all downloaded":          {[]int{0, 1, 2}, nil, ""},
+		"some confirmed already":  {[]int{0, 1, 2}, []int{1}, ""},
+		"all confirmed already":   {[]int{0, 1, 2}, []int{0, 1, 2}, "unchanged"},
+		"only the last confirmed": {[]int{0, 1, 2}, []int{2}, ""},
+	} {
+		i := stored(t, app)
+		for n := range 3 {
+			if err := i.AddData(app, fmt.Sprint("d", n), "default", Bytes{}, "1001", noon); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, n := range test.downloaded {
+			if err := i.LogDownload(i.Data[n].ID, noon); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, n := range test.confirmed {
+			if err := i.ConfirmDownload(i.Data[n].ID, noon); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := i.ConfirmAll(noon.Add(time.Hour))
+		if code(err) != test.code || i.Unconfirmed() == (test.code != "not-downloaded") {
+			t.Errorf("%s: %v, unconfirmed %v", name, err, i.Unconfirmed())
+		}
+		for _, n := range test.confirmed {
+			if at := i.Data[n].ApplicationOwner.DownloadConfirmed; len(at) != 1 || !at[0].Equal(Stamp(noon)) {
+				t.Errorf("%s: the confirmation of before is now %v", name, at)
+			}
+		}
+	}
+	if err := stored(t, app).ConfirmAll(noon); code(err) != "unchanged" {
+		t.Errorf("nothing to confirm: %v", err)
+	}
+}
+
+func TestDeleteAndUndelete(t *testing.T) {
+	for _, step := range []string{"FormFilling", "Submit", "Archived"} {
+		i := in(t, newApplication(), step)
+		before := i.Clone()
+		if code(i.Undelete()) != "unchanged" || !reflect.DeepEqual(i, before) {
+			t.Errorf("%s: an undelete of what is not deleted", step)
+		}
+		if err := i.Delete(); err != nil || i.Status.IsMarkedForHardDelete || !i.Status.IsSoftDeleted || i.Status.IsArchived != before.Status.IsArchived {
+			t.Errorf("%s: %+v, %v", step, i.Status, err)
+		}
+		if code(i.Delete()) != "unchanged" {
+			t.Errorf("%s: deleted twice", step)
+		}
+		if err := i.Undelete(); err != nil || !reflect.DeepEqual(i, before) {
+			t.Errorf("%s: not as before: %+v, %v", step, i, err)
+		}
+		i.DeleteForGood()
+		if !i.Status.IsMarkedForHardDelete || len(i.Labels) > 0 || i.Labels == nil {
+			t.Errorf("%s: %+v", step, i)
+		}
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	due := noon.Add(time.Hour)
+	i := in(t, newApplication(), "Submit")
+	changed := i.LastChangedDateTime
+	d := Description{Labels: []string{"gr"}, DueDateTime: &due, PresentationField: "Melding"}
+	if err := i.Describe(d); err != nil || i.Labels[0] != "gr" || !i.DueDateTime.Equal(Stamp(due)) || i.PresentationField != "Melding" {
+		t.Errorf("%+v, %v", i, err)
+	}
+	if !i.LastChangedDateTime.Equal(changed) {
+		t.Error("a description has moved lastChanged")
+	}
+	if err := i.Describe(d); code(err) != "unchanged" {
+		t.Errorf("the same again: %v", err)
+	}
+	before := i.Clone()
+	for name, bad := range map[string]Description{
+		"labels": {Labels: []string{"a", "a"}}, "text": {PresentationField: "a\x00"}, "date": {DueDateTime: &time.Time{}},
+	} {
+		if err := i.Describe(bad); !fault.Is(err, fault.Invalid) || !reflect.DeepEqual(i, before) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := i.Describe(Description{}); err != nil || i.Labels == nil || len(i.Labels) > 0 || i.DueDateTime != nil {
+		t.Errorf("emptied: %+v, %v", i, err)
+	}
+	i.Status.IsSoftDeleted = true
+	if err := i.Describe(d); code(err) != "instance-deleted" {
+		t.Errorf("deleted: %v", err)
+	}
+}

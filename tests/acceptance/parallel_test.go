@@ -1,0 +1,109 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestParallelChanges has 32 clients at one instance at once: all of their uploads succeed and are there, and of 32
+// moves to one step exactly one is an event. 32 creates under one Idempotency-Key are one instance.
+func TestParallelChanges(t *testing.T) {
+	const clients = 32
+	sut := system(t)
+	org := freshOrg()
+	owner := sut.mustToken(t, map[string]string{"ORG": org})
+	put := request{method: http.MethodPut, target: "/storage/applications/" + org + "/melding", body: []byte("{}"), header: jsonHeader()}
+	if x, err := sut.do(t.Context(), put, owner); err != nil || x.status != http.StatusCreated {
+		t.Fatalf("registering: %v\n%v", err, x)
+	}
+	atOnce := func(status int, ask func(n int) request) []*exchange {
+		t.Helper()
+		answers := make([]*exchange, clients)
+		var wg sync.WaitGroup
+		for n := range clients {
+			wg.Go(func() {
+				x, err := sut.do(t.Context(), ask(n), owner)
+				if err != nil || x.status != status {
+					t.Errorf("client %d: %v\n%v", n, err, x)
+				}
+				answers[n] = x
+			})
+		}
+		wg.Wait()
+		if t.Failed() {
+			t.FailNow()
+		}
+		return answers
+	}
+
+	header := jsonHeader()
+	header.Set("Idempotency-Key", `"`+org+`"`)
+	create := request{
+		method: http.MethodPost, target: "/" + org + "/melding/instances", header: header,
+		body: fmt.Appendf(nil, `{"reportee":{"ssn":%q},"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="}]}`, randomDigits(11)),
+	}
+	type document struct {
+		ID              string `json:"id"`
+		InstanceOwnerID string `json:"instanceOwnerId"`
+		Data            []struct {
+			ID       string `json:"id"`
+			FileName string `json:"fileName"`
+		} `json:"data"`
+	}
+	var made document
+	for n, x := range atOnce(http.StatusCreated, func(int) request { return create }) {
+		var this document
+		if err := json.Unmarshal(x.body, &this); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			made = this
+		}
+		if this.ID != made.ID {
+			t.Errorf("one key made the instances %s and %s", made.ID, this.ID)
+		}
+	}
+
+	path := fmt.Sprintf("/%s/melding/instances/%s/%s", org, made.InstanceOwnerID, made.ID)
+	atOnce(http.StatusCreated, func(n int) request {
+		return request{
+			method: http.MethodPost, target: path + "/data?formId=b", body: fmt.Appendf(nil, "upload %d", n),
+			header: http.Header{"Content-Type": {"text/plain"}, "Content-Disposition": {fmt.Sprintf(`attachment; filename="%d.txt"`, n)}},
+		}
+	})
+	x, err := sut.do(t.Context(), request{method: http.MethodGet, target: path}, owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var now document
+	if err := json.Unmarshal(x.body, &now); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, d := range now.Data {
+		names[d.FileName] = true
+		if d.FileName == "a.txt" {
+			continue
+		}
+		got, err := sut.do(t.Context(), request{method: http.MethodGet, target: path + "/data/" + d.ID}, owner)
+		if want := "upload " + strings.TrimSuffix(d.FileName, ".txt"); err != nil || string(got.body) != want {
+			t.Errorf("%s has the bytes %q (%v), want %q", d.FileName, got.body, err, want)
+		}
+	}
+	if len(names) != clients+1 || len(now.Data) != clients+1 {
+		t.Errorf("%d data elements with %d names, want %d of both", len(now.Data), len(names), clients+1)
+	}
+
+	atOnce(http.StatusOK, func(int) request {
+		return request{method: http.MethodPut, target: path + "/workflow", header: jsonHeader(), body: []byte(`{"currentStep":"Submit"}`)}
+	})
+	events := feedOf(t, sut.api, owner, org, 2, time.Minute)
+	if len(events) != 2 || events[0].WorkflowStep != "FormFilling" || events[1].WorkflowStep != "Submit" {
+		t.Errorf("the feed has %+v, want FormFilling and one Submit", events)
+	}
+}
