@@ -129,6 +129,9 @@ func (a *Application) Complete() {
 	if len(a.Workflow.Steps) == 0 && len(a.Workflow.Transitions) == 0 {
 		a.Workflow = DefaultWorkflow()
 	}
+	if a.Workflow.Transitions == nil {
+		a.Workflow.Transitions = []Transition{}
+	}
 	if a.IndexShards == 0 {
 		a.IndexShards = 1
 	}

@@ -68,9 +68,13 @@ func (i *Instance) checkElementWritable(app *application.Application, element *D
 	return nil
 }
 
-// AddData adds a data element under a new id. It refuses when data cannot be written (Conflict), or when there are
-// as many elements of the formId as the application allows (Conflict, code "data-count").
+// AddData adds a data element under a new id; ErrUnchanged when it is there already, as after a write whose answer was
+// lost. It refuses when data cannot be written (Conflict), or when there are as many elements of the formId as the
+// application allows (Conflict, code "data-count").
 func (i *Instance) AddData(app *application.Application, id, formID string, b Bytes, by string, now time.Time) error {
+	if id != "" && i.Element(id) != nil {
+		return ErrUnchanged
+	}
 	if err := i.CheckDataWritable(app); err != nil {
 		return err
 	}
@@ -82,13 +86,13 @@ func (i *Instance) AddData(app *application.Application, id, formID string, b By
 		return fault.New(fault.Conflict, "data-count",
 			"The instance already has %d data elements with this formId, as many as the application allows; replace one instead.", dataType.MaxCount)
 	}
-	now = Stamp(now)
+	i.touch(app, by, Stamp(now))
+	now = i.LastChangedDateTime
 	i.Data = append(i.Data, DataElement{
 		ID: id, FormID: formID, ContentType: b.ContentType, FileName: b.FileName, FileSize: b.Size,
 		SHA256: b.SHA256, Revision: b.Revision,
 		CreatedDateTime: now, CreatedBy: by, LastChangedDateTime: now, LastChangedBy: by,
 	})
-	i.touch(app, by, now)
 	return nil
 }
 
@@ -102,14 +106,13 @@ func (i *Instance) ReplaceData(app *application.Application, id string, b Bytes,
 	if err := i.checkElementWritable(app, element); err != nil {
 		return err
 	}
-	now = Stamp(now)
+	i.touch(app, by, Stamp(now))
 	element.ContentType, element.FileSize, element.SHA256, element.Revision = b.ContentType, b.Size, b.SHA256, b.Revision
 	if b.FileName != "" {
 		element.FileName = b.FileName
 	}
 	element.ApplicationOwner = nil
-	element.LastChangedDateTime, element.LastChangedBy = now, by
-	i.touch(app, by, now)
+	element.LastChangedDateTime, element.LastChangedBy = i.LastChangedDateTime, by
 	return nil
 }
 
@@ -240,7 +243,7 @@ func (i *Instance) Undelete() error {
 }
 
 // LogDownload records that the owner has fetched the element's bytes: the first download and the latest 99 are
-// kept. It does not count as a change of the instance.
+// kept. It does not count as a change of the instance. The same moment is recorded once, so that it can be repeated.
 func (i *Instance) LogDownload(id string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
@@ -248,6 +251,9 @@ func (i *Instance) LogDownload(id string, now time.Time) error {
 	}
 	if element.ApplicationOwner == nil {
 		element.ApplicationOwner = &ApplicationOwner{}
+	}
+	if slices.Contains(element.ApplicationOwner.Downloaded, Stamp(now)) {
+		return ErrUnchanged
 	}
 	downloaded := append(element.ApplicationOwner.Downloaded, Stamp(now))
 	if len(downloaded) > maxDownloads {
@@ -277,9 +283,10 @@ func (i *Instance) ConfirmDownload(id string, now time.Time) error {
 // ConfirmAll confirms every data element, all or none: one that was not downloaded makes it a Conflict. It returns
 // ErrUnchanged when there was nothing left to confirm.
 func (i *Instance) ConfirmAll(now time.Time) error {
+	all := i.Clone()
 	changed := false
-	for n := range i.Data {
-		switch err := i.ConfirmDownload(i.Data[n].ID, now); {
+	for _, d := range i.Data {
+		switch err := all.ConfirmDownload(d.ID, now); {
 		case err == nil:
 			changed = true
 		case !errors.Is(err, ErrUnchanged):
@@ -289,6 +296,7 @@ func (i *Instance) ConfirmAll(now time.Time) error {
 	if !changed {
 		return ErrUnchanged
 	}
+	i.Data = all.Data
 	return nil
 }
 

@@ -226,6 +226,7 @@ func TestReplacedBytesStartAnew(t *testing.T) {
 	if err := errors.Join(i.LogDownload("d", noon), i.ConfirmDownload("d", noon)); err != nil || i.Unconfirmed() {
 		t.Fatal(err, i.Unconfirmed())
 	}
+	created := i.Data[0].CreatedDateTime
 	if err := i.ReplaceData(app, "d", Bytes{ContentType: "text/csv", Size: 2, SHA256: "bb", Revision: "r2"}, "1002", noon.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -233,8 +234,8 @@ func TestReplacedBytesStartAnew(t *testing.T) {
 	if d.ApplicationOwner != nil || !i.Unconfirmed() || d.Revision != "r2" || d.SHA256 != "bb" || d.FileSize != 2 || d.ContentType != "text/csv" {
 		t.Errorf("%+v", d)
 	}
-	if d.FileName != "d.xml" || d.CreatedBy != "1001" || d.LastChangedBy != "1002" || !d.LastChangedDateTime.Equal(Stamp(noon.Add(time.Hour))) ||
-		!d.CreatedDateTime.Equal(Stamp(noon)) || i.LastChangedBy != "1002" {
+	if d.FileName != "d.xml" || d.CreatedBy != "1001" || d.LastChangedBy != "1002" || !d.LastChangedDateTime.Equal(i.LastChangedDateTime) ||
+		!d.CreatedDateTime.Equal(created) || !i.LastChangedDateTime.Equal(Stamp(noon.Add(time.Hour))) || i.LastChangedBy != "1002" {
 		t.Errorf("%+v", d)
 	}
 	if err := i.ReplaceData(app, "d", Bytes{FileName: "new.csv"}, "1002", noon); err != nil || i.Data[0].FileName != "new.csv" {
@@ -271,7 +272,10 @@ func TestAClockThatGoesBack(t *testing.T) {
 		func(now time.Time) error { return i.AddData(app, "e", "default", Bytes{}, "1001", now) },
 		func(now time.Time) error { return i.ReplaceData(app, "d", Bytes{}, "1001", now) },
 		func(now time.Time) error { return i.RemoveData(app, "e", "1001", now) },
-		func(now time.Time) error { _, err := i.MoveTo(app, "Submit", application.User, "1001", now); return err },
+		func(now time.Time) error {
+			_, err := i.MoveTo(app, "Submit", application.User, "1001", now)
+			return err
+		},
 	} {
 		before := i.LastChangedDateTime
 		if err := change(noon.Add(-time.Duration(n) * time.Hour)); err != nil {
@@ -279,6 +283,11 @@ func TestAClockThatGoesBack(t *testing.T) {
 		}
 		if !i.LastChangedDateTime.After(before) || i.LastChangedDateTime.Sub(before) > time.Millisecond {
 			t.Errorf("change %d: from %v to %v", n, before, i.LastChangedDateTime)
+		}
+		for _, d := range i.Data {
+			if d.LastChangedDateTime.Before(d.CreatedDateTime) {
+				t.Errorf("change %d: an element was changed at %v, before it was created at %v", n, d.LastChangedDateTime, d.CreatedDateTime)
+			}
 		}
 	}
 }

@@ -166,6 +166,10 @@ func TestValidIDs(t *testing.T) {
 func TestCloneSharesNothing(t *testing.T) {
 	i := &Instance{}
 	fill(t, reflect.ValueOf(i).Elem(), "Instance")
+	if i.Clone().Receipt != nil {
+		t.Error("a receipt, which goes with one change, is copied with the document")
+	}
+	i.Receipt = nil
 	c := i.Clone()
 	if !reflect.DeepEqual(i, c) {
 		t.Fatalf("got  %+v\nwant %+v", c, i)
@@ -180,6 +184,9 @@ func fill(t *testing.T, v reflect.Value, path string) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
+		if v.Type() == reflect.TypeFor[*Receipt]() {
+			return // no part of the document, and it can be followed by others without end
+		}
 		fill(t, v.Elem(), path)
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 5))
@@ -208,6 +215,9 @@ func fill(t *testing.T, v reflect.Value, path string) {
 func apart(t *testing.T, a, b reflect.Value, path string) {
 	switch a.Kind() {
 	case reflect.Pointer:
+		if a.IsNil() && b.IsNil() {
+			return
+		}
 		if a.Pointer() == b.Pointer() {
 			t.Errorf("%s is shared", path)
 		}

@@ -12,6 +12,7 @@ type Receipt struct {
 	Fingerprint string    // hash of what was asked
 	DataGuid    string    // the data element that the request created, or ""
 	Expires     time.Time // from then on the key may be used for something else
+	Beside      *Receipt  // another one to be stored with it; nil: none
 }
 
 // Answered is a receipt together with the instance as it was when the request was answered.

@@ -59,7 +59,7 @@ func losingClient(t *testing.T, operation string, answers int32) (*dynamodb.Clie
 	return dynamodb.New(options), transport
 }
 
-func newInstance(t *testing.T, app *application.Application, labels ...string) (*instance.Instance, event.Event) {
+func unstored(t *testing.T, app *application.Application, labels ...string) (*instance.Instance, event.Event) {
 	t.Helper()
 	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: "7" + uuid.NewString()[:8], Labels: labels}, "1001", instancetest.At)
 	if err != nil {
@@ -74,7 +74,7 @@ func eventOf(i *instance.Instance) event.Event {
 		EventType: event.WorkflowStateChange, WorkflowStep: i.Workflow.CurrentStep, InstanceVersion: i.Version + 1}
 }
 
-func eventsOf(t *testing.T, instanceID string) int {
+func eventCount(t *testing.T, instanceID string) int {
 	t.Helper()
 	out, err := dynamo(t).Query(t.Context(), &dynamodb.QueryInput{
 		TableName: aws.String(table(t, "Outbox")), KeyConditionExpression: aws.String("PK = :id"),
@@ -113,7 +113,7 @@ func TestLostAnswers(t *testing.T) {
 		}, func(i *instance.Instance) bool { return len(i.Labels) == 1 }, 1},
 	} {
 		for _, answers := range []int32{1, 2} {
-			i, ev := newInstance(t, app)
+			i, ev := unstored(t, app)
 			if err := good.Create(t.Context(), i, ev); err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +128,7 @@ func TestLostAnswers(t *testing.T) {
 			if err != nil || stored.Version != 2 || !reflect.DeepEqual(stored, got) || !test.check(stored) {
 				t.Errorf("%s: stored %+v, %v\nanswered %+v", name, stored, err, got)
 			}
-			if n := eventsOf(t, i.ID); n != test.events || transport.lost.Load() != answers {
+			if n := eventCount(t, i.ID); n != test.events || transport.lost.Load() != answers {
 				t.Errorf("%s: %d events, want %d; %d answers lost", name, n, test.events, transport.lost.Load())
 			}
 		}
@@ -138,12 +138,12 @@ func TestLostAnswers(t *testing.T) {
 func TestLostAnswerToCreate(t *testing.T) {
 	client, transport := losingClient(t, "TransactWriteItems", 2)
 	instances := instancetable.New(client, table(t, "Instances"), table(t, "Outbox"))
-	i, ev := newInstance(t, instancetest.NewApplication(1), "gr", "x2")
+	i, ev := unstored(t, instancetest.NewApplication(1), "gr", "x2")
 	if err := instances.Create(t.Context(), i, ev); err != nil || i.Version != 1 || transport.lost.Load() != 2 {
 		t.Fatalf("version %d, %v, %d answers lost", i.Version, err, transport.lost.Load())
 	}
 	stored, err := instances.Get(t.Context(), i.InstanceOwnerID, i.ID)
-	if err != nil || !reflect.DeepEqual(stored, i) || eventsOf(t, i.ID) != 1 {
+	if err != nil || !reflect.DeepEqual(stored, i) || eventCount(t, i.ID) != 1 {
 		t.Errorf("stored %+v, %v", stored, err)
 	}
 }
@@ -166,7 +166,7 @@ func TestLostAnswerAndAnotherWrite(t *testing.T) {
 			return nil, i.AddData(app, id, "default", instance.Bytes{}, "1001", instancetest.At)
 		},
 	} {
-		i, ev := newInstance(t, app)
+		i, ev := unstored(t, app)
 		if err := good.Create(t.Context(), i, ev); err != nil {
 			t.Fatal(err)
 		}
@@ -189,8 +189,8 @@ func TestLostAnswerAndAnotherWrite(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		stored, err := good.Get(t.Context(), i.InstanceOwnerID, i.ID)
-		if err != nil || stored.Version != 3 || stored.PresentationField == "" || len(stored.Data) > 1 || eventsOf(t, i.ID) != events {
-			t.Errorf("%s: stored %+v, %v, %d events", name, stored, err, eventsOf(t, i.ID))
+		if err != nil || stored.Version != 3 || stored.PresentationField == "" || len(stored.Data) > 1 || eventCount(t, i.ID) != events {
+			t.Errorf("%s: stored %+v, %v, %d events", name, stored, err, eventCount(t, i.ID))
 		}
 	}
 }

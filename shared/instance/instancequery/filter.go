@@ -46,6 +46,9 @@ func Parameters() []string {
 		paramOrder, ParamSize, ParamPage}
 }
 
+// maxApps is how many applications a filter may name: each is looked up.
+const maxApps = 20
+
 // Filter is what must hold for an instance to be in the answer. Its zero value holds for every instance that is
 // not deleted.
 type Filter struct {
@@ -71,6 +74,9 @@ func ParseFilter(values url.Values) (Filter, error) {
 		_, _, ok := application.SplitID(s)
 		return ok
 	})
+	if len(f.AppIDs) > maxApps {
+		p.refuse(paramAppID, "at most "+strconv.Itoa(maxApps)+" applications; leave it out for all of the org")
+	}
 	f.Org = p.single(paramOrg, "the name of an organisation, given once", application.ValidOrg)
 	f.InstanceOwnerID = p.single(ParamInstanceOwnerID, "an instanceOwnerId, a decimal number, given once", instance.ValidOwnerID)
 	f.Step = p.single(paramCurrentStep, "the name of a step, given once", func(s string) bool { return s != "" })

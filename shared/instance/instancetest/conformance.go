@@ -27,6 +27,8 @@ type Store interface {
 	Create(ctx context.Context, i *instance.Instance, ev event.Event) error
 	Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 	Receipt(ctx context.Context, id string) (*instance.Answered, error)
+	AddUpload(ctx context.Context, u *instance.Upload) error
+	Upload(ctx context.Context, id string) (*instance.Upload, error)
 	NoteLitter(ctx context.Context, notes ...instance.Litter) error
 	Litter(ctx context.Context, before time.Time, limit int) ([]instance.Litter, error)
 	ForgetLitter(ctx context.Context, l instance.Litter) error
@@ -42,6 +44,7 @@ func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID
 		"Create": testCreate, "RoundTrip": testRoundTrip, "Mutate": testMutate, "Refusals": testRefusals,
 		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Spans": testSpans,
 		"Receipts": testReceipts, "Litter": testLitter, "HardDelete": testHardDelete,
+		"Uploads": testUploads,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}

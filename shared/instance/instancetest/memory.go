@@ -23,6 +23,7 @@ type Memory struct {
 	outbox    []event.Event
 	receipts  map[string]instance.Answered
 	litter    []instance.Litter
+	uploads   map[string]instance.Upload
 
 	// Fail, when set, is called before every write is applied and its error returned instead.
 	Fail func() error
@@ -104,14 +105,18 @@ func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
 	}
 	stored := i.Clone()
 	stored.Version++
-	if r := i.Receipt; r != nil {
+	for r := i.Receipt; r != nil; r = r.Beside {
 		if earlier, there := m.receipts[r.ID]; there && !earlier.Expires.Before(time.Now()) {
 			return instance.ErrAnswered
 		}
+	}
+	for r := i.Receipt; r != nil; r = r.Beside {
 		if m.receipts == nil {
 			m.receipts = map[string]instance.Answered{}
 		}
-		m.receipts[r.ID] = instance.Answered{Receipt: *r, Instance: stored}
+		kept := *r
+		kept.Beside = nil
+		m.receipts[r.ID] = instance.Answered{Receipt: kept, Instance: stored}
 	}
 	if m.instances == nil {
 		m.instances = map[string]*instance.Instance{}
@@ -133,6 +138,36 @@ func (m *Memory) Receipt(_ context.Context, id string) (*instance.Answered, erro
 	}
 	answered.Instance = answered.Instance.Clone()
 	return &answered, nil
+}
+
+// AddUpload stores an upload that was announced.
+func (m *Memory) AddUpload(_ context.Context, u *instance.Upload) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.Fail != nil {
+		if err := m.Fail(); err != nil {
+			return err
+		}
+	}
+	if earlier, there := m.uploads[u.ID]; there && !earlier.Expires.Before(time.Now()) {
+		return instance.ErrAnswered
+	}
+	if m.uploads == nil {
+		m.uploads = map[string]instance.Upload{}
+	}
+	m.uploads[u.ID] = *u
+	return nil
+}
+
+// Upload returns the upload with the id given, or nil.
+func (m *Memory) Upload(_ context.Context, id string) (*instance.Upload, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u, there := m.uploads[id]
+	if !there || u.Expires.Before(time.Now()) {
+		return nil, nil
+	}
+	return &u, nil
 }
 
 // Outbox returns the events of all changes so far, in order.

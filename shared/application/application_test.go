@@ -1,0 +1,236 @@
+package application
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"altinn.no/instanceapi/shared/fault"
+)
+
+// registration is the example of the design: an application that spells out what it would have by default.
+const registration = `{ "title": {"nb": "Melding"},
+  "dataTypes": [ {"formId": "default", "allowedContentTypes": ["application/xml", "application/json"], "maxSize": 1000000,
+                  "minCount": 1, "maxCount": 1, "schema": {"type": "object"}},
+                 {"formId": "attachment", "allowedContentTypes": ["*/*"], "minCount": 0, "maxCount": 0} ],
+  "workflow": { "steps": [ {"name": "FormFilling", "validateOnExit": true},
+                           {"name": "Submit", "locksData": true},
+                           {"name": "Archived", "completes": true, "archives": true} ],
+                "transitions": [ {"from": "FormFilling", "to": "Submit", "by": ["user", "owner"]},
+                                 {"from": "Submit", "to": "Archived", "by": ["user", "owner"]},
+                                 {"from": "Submit", "to": "FormFilling", "by": ["owner"]} ] },
+  "checkIdentityNumbers": false, "indexShards": 1 }`
+
+func example(t *testing.T) *Application {
+	t.Helper()
+	app := &Application{ID: "nav/app2018", Org: "nav"}
+	if err := json.Unmarshal([]byte(registration), app); err != nil {
+		t.Fatal(err)
+	}
+	return app
+}
+
+func TestTheExampleSpellsOutTheDefaults(t *testing.T) {
+	app := example(t)
+	if !reflect.DeepEqual(app.Workflow, DefaultWorkflow()) {
+		t.Errorf("got  %+v\nwant %+v", DefaultWorkflow(), app.Workflow)
+	}
+	bare := &Application{ID: app.ID, Org: app.Org, Title: app.Title, DataTypes: app.DataTypes}
+	bare.Complete()
+	if !reflect.DeepEqual(bare, app) {
+		t.Errorf("completed: %+v\nwant %+v", bare, app)
+	}
+	if err := app.Check(); err != nil {
+		t.Error(err)
+	}
+	// What is answered has no list that is null.
+	empty := &Application{ID: "nav/app2018", Org: "nav"}
+	empty.Complete()
+	text, err := json.Marshal(empty)
+	if err != nil || bytes.Contains(text, []byte("null")) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+func TestReachable(t *testing.T) {
+	for _, test := range []struct {
+		from string
+		role Role
+		want []string
+	}{
+		{"FormFilling", User, []string{"Submit"}},
+		{"FormFilling", Owner, []string{"Submit"}},
+		{"Submit", User, []string{"Archived"}},
+		{"Submit", Owner, []string{"Archived", "FormFilling"}},
+		{"Archived", Owner, []string{}},
+		{"Elsewhere", Owner, []string{}},
+		{"Submit", "", []string{}},
+		{"Submit", "Owner", []string{}},
+	} {
+		if got := DefaultWorkflow().Reachable(test.from, test.role); got == nil || !slices.Equal(got, test.want) {
+			t.Errorf("from %s by %q: %v, want %v", test.from, test.role, got, test.want)
+		}
+	}
+	twice := Workflow{Transitions: []Transition{{"A", "B", []Role{User}}, {"A", "B", []Role{User, Owner}}}}
+	if got := twice.Reachable("A", User); !slices.Equal(got, []string{"B"}) {
+		t.Errorf("named twice: %v", got)
+	}
+	w := DefaultWorkflow()
+	w.Steps[0].Name = "changed"
+	if DefaultWorkflow().Start().Name != "FormFilling" {
+		t.Error("the default workflow is shared")
+	}
+}
+
+func TestValidIDs(t *testing.T) {
+	for _, org := range []string{"nav", "skd", "a1", "a-b", "org-2", "a" + strings.Repeat("b", 30), "storage2", "my-storage"} {
+		if !ValidOrg(org) {
+			t.Errorf("%q is refused", org)
+		}
+	}
+	for _, org := range []string{"", "a", "1a", "-a", "NAV", "Nav", "næv", "n v", "nav/", "nav#", "nav.", "nav_1", "a" + strings.Repeat("b", 31), "nav\n",
+		"storage", "platform", "instances", "applications", "authentication", "register", "events", "api"} {
+		if ValidOrg(org) {
+			t.Errorf("%q is taken", org)
+		}
+	}
+	for id, want := range map[string]bool{
+		"nav/app2018": true, "nav/a1": true, "nav/storage": true, "nav/" + "a" + strings.Repeat("b", 59): true,
+		"nav/a": false, "nav/" + strings.Repeat("a", 61): false, "nav/App": false, "nav/app/x": false, "nav": false, "/app": false, "nav/": false,
+		"storage/app": false, "nav/app#x": false, "": false, "/": false, "nav//app": false,
+	} {
+		if org, app, ok := SplitID(id); ok != want || ok && org+"/"+app != id {
+			t.Errorf("SplitID(%q): %q, %q, %v", id, org, app, ok)
+		}
+	}
+}
+
+// TestCheck breaks one rule of the example at a time. Each must be an issue that points at the member.
+func TestCheck(t *testing.T) {
+	steps := func(n int) (w Workflow) {
+		for n := range n {
+			w.Steps = append(w.Steps, Step{Name: fmt.Sprint("S", n)})
+		}
+		return w
+	}
+	for name, test := range map[string]struct {
+		change func(*Application)
+		field  string // of the only issue; "": none
+	}{
+		"nothing":                  {func(*Application) {}, ""},
+		"no title":                 {func(a *Application) { a.Title = nil }, ""},
+		"a language of one letter": {func(a *Application) { a.Title = map[string]string{"n": "x"} }, "/title"},
+		"a long title":             {func(a *Application) { a.Title["nb"] = strings.Repeat("x", 1001) }, "/title"},
+		"no shards":                {func(a *Application) { a.IndexShards = -1 }, "/indexShards"},
+		"many shards":              {func(a *Application) { a.IndexShards = MaxIndexShards }, ""},
+		"too many shards":          {func(a *Application) { a.IndexShards = MaxIndexShards + 1 }, "/indexShards"},
+		"no data types":            {func(a *Application) { a.DataTypes = []DataType{} }, ""},
+		"a form id of 64":          {func(a *Application) { a.DataTypes[0].FormID = strings.Repeat("x", 64) }, ""},
+		"a form id of 65":          {func(a *Application) { a.DataTypes[0].FormID = strings.Repeat("x", 65) }, "/dataTypes/0/formId"},
+		"no form id":               {func(a *Application) { a.DataTypes[1].FormID = "" }, "/dataTypes/1/formId"},
+		"a path as form id":        {func(a *Application) { a.DataTypes[1].FormID = "../x" }, "/dataTypes/1/formId"},
+		"a form id twice":          {func(a *Application) { a.DataTypes[1].FormID = "default" }, "/dataTypes/1/formId"},
+		"a negative size":          {func(a *Application) { a.DataTypes[0].MaxSize = -1 }, "/dataTypes/0/maxSize"},
+		"a negative minimum":       {func(a *Application) { a.DataTypes[0].MinCount = -1 }, "/dataTypes/0/minCount"},
+		"a negative maximum":       {func(a *Application) { a.DataTypes[1].MaxCount = -1 }, "/dataTypes/1/maxCount"},
+		"more than the maximum":    {func(a *Application) { a.DataTypes[0].MinCount = 2 }, "/dataTypes/0/minCount"},
+		"a minimum and no limit":   {func(a *Application) { a.DataTypes[1].MinCount = 2 }, ""},
+		"not a content type":       {func(a *Application) { a.DataTypes[0].AllowedContentTypes[1] = "json" }, "/dataTypes/0/allowedContentTypes/1"},
+		"an empty content type":    {func(a *Application) { a.DataTypes[1].AllowedContentTypes[0] = "" }, "/dataTypes/1/allowedContentTypes/0"},
+		"a schema that is a list":  {func(a *Application) { a.DataTypes[0].Schema = json.RawMessage(`[]`) }, "/dataTypes/0/schema"},
+		"a schema that is true":    {func(a *Application) { a.DataTypes[0].Schema = json.RawMessage(`true`) }, "/dataTypes/0/schema"},
+		"a large schema": {func(a *Application) {
+			a.DataTypes[0].Schema = json.RawMessage("{" + strings.Repeat(" ", MaxSchemaBytes))
+		}, "/dataTypes/0/schema"},
+		"transitions without steps": {func(a *Application) { a.Workflow.Steps = nil }, "/workflow/steps"},
+		"steps without transitions": {func(a *Application) { a.Workflow.Transitions = []Transition{} }, ""},
+		"20 steps":                  {func(a *Application) { a.Workflow = steps(MaxSteps) }, ""},
+		"21 steps":                  {func(a *Application) { a.Workflow = steps(MaxSteps + 1) }, "/workflow/steps"},
+		"a step with a #":           {func(a *Application) { a.Workflow.Steps[2].Name = "A#1" }, "/workflow/steps/2/name"},
+		"a step with a space":       {func(a *Application) { a.Workflow.Steps[2].Name = "A b" }, "/workflow/steps/2/name"},
+		"a step with no name":       {func(a *Application) { a.Workflow.Steps[2].Name = "" }, "/workflow/steps/2/name"},
+		"a start that archives":     {func(a *Application) { a.Workflow.Steps[0].Archives = true }, "/workflow/steps/0/archives"},
+		"from nowhere":              {func(a *Application) { a.Workflow.Transitions[0].From = "X" }, "/workflow/transitions/0/from"},
+		"to nowhere":                {func(a *Application) { a.Workflow.Transitions[1].To = "X" }, "/workflow/transitions/1/to"},
+		"to itself":                 {func(a *Application) { a.Workflow.Transitions[2].To = "Submit" }, "/workflow/transitions/2/to"},
+		"by nobody":                 {func(a *Application) { a.Workflow.Transitions[0].By = nil }, "/workflow/transitions/0/by"},
+		"by somebody else":          {func(a *Application) { a.Workflow.Transitions[0].By[1] = "admin" }, "/workflow/transitions/0/by/1"},
+	} {
+		app := example(t)
+		test.change(app)
+		if name == "a step with a #" || name == "a step with a space" || name == "a step with no name" {
+			app.Workflow.Transitions[1].To = app.Workflow.Steps[2].Name
+		}
+		app.Complete()
+		err := app.Check()
+		var f *fault.Error
+		switch {
+		case test.field == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case test.field == "":
+		case !errors.As(err, &f) || f.Kind != fault.Invalid || f.Code != "application-invalid":
+			t.Errorf("%s: %v, want application-invalid", name, err)
+		case !slices.ContainsFunc(f.Issues, func(i fault.Issue) bool {
+			return i.Field == test.field && i.Severity == fault.SeverityError && i.Description != ""
+		}):
+			t.Errorf("%s: %+v, want one about %s", name, f.Issues, test.field)
+		case len(f.Issues) > 1 && !slices.Contains([]string{"transitions without steps", "a negative maximum"}, name):
+			t.Errorf("%s: %+v, want one issue", name, f.Issues)
+		}
+	}
+	app := example(t)
+	app.DataTypes[0].MaxSize, app.Workflow.Transitions[0].To, app.IndexShards = -1, "X", 99
+	var f *fault.Error
+	if err := app.Check(); !errors.As(err, &f) || len(f.Issues) != 3 {
+		t.Errorf("three rules broken: %v", err)
+	}
+	app.DataTypes = slices.Repeat([]DataType{{FormID: "x"}}, MaxDataTypes+1)
+	if err := app.Check(); err == nil {
+		t.Error("too many data types are taken")
+	}
+}
+
+func TestCheckUpload(t *testing.T) {
+	app := example(t)
+	free := &Application{ID: "nav/free"}
+	for _, test := range []struct {
+		app                 *Application
+		formID, contentType string
+		size                int64
+		kind                fault.Kind
+		code                string
+	}{
+		{app, "default", "application/xml; charset=utf-8", 1_000_000, 0, ""},
+		{app, "default", "application/xml", 1_000_001, fault.TooLarge, "data-too-large"},
+		{app, "default", "text/xml", 1, fault.UnsupportedType, "content-type-not-allowed"},
+		{app, "default", "", 1, fault.UnsupportedType, "content-type-invalid"},
+		{app, "default", "application/json", 0, fault.Invalid, "data-empty"},
+		{app, "attachment", "image/png", 1 << 40, 0, ""},
+		{app, "attachment", "*/*", 1, fault.UnsupportedType, "content-type-not-allowed"},
+		{app, "attachment", "image/png\r\nX: y", 1, fault.UnsupportedType, "content-type-invalid"},
+		{app, "other", "image/png", 1, fault.Invalid, "form-id-unknown"},
+		{app, "Default", "application/xml", 1, fault.Invalid, "form-id-unknown"},
+		{app, "", "application/xml", 1, fault.Invalid, "form-id-unknown"},
+		{free, "anything.goes_1-x", "x/y", 1, 0, ""},
+		{free, "", "x/y", 1, fault.Invalid, "form-id-invalid"},
+		{free, "12247918309", "x/y", 1, fault.Invalid, "form-id-invalid"},
+		{free, "a/b", "x/y", 1, fault.Invalid, "form-id-invalid"},
+		{free, "a", "y", 1, fault.UnsupportedType, "content-type-invalid"},
+	} {
+		err := test.app.CheckUpload(test.formID, test.contentType, test.size)
+		if test.code == "" && err == nil {
+			continue
+		}
+		if !fault.Is(err, test.kind) || !fault.HasCode(err, test.code) {
+			t.Errorf("%s, %q, %q, %d bytes: %v, want %q", test.app.ID, test.formID, test.contentType, test.size, err, test.code)
+		}
+		if err != nil && test.app == free && len(test.formID) > 8 && strings.Contains(err.Error(), test.formID) {
+			t.Errorf("the refusal repeats what was sent: %v", err)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package applicationtest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/application"
+)
+
+// Register is a register of applications: *applicationtable.Table, and *Memory.
+type Register interface {
+	Get(ctx context.Context, id string) (*application.Application, error)
+	List(ctx context.Context, org string) ([]*application.Application, error)
+	Put(ctx context.Context, app *application.Application) error
+}
+
+// Conformance tests that a register keeps the contract. Orgs are fresh, so that the register may be a shared one.
+func Conformance(t *testing.T, register Register) {
+	for name, test := range map[string]func(*testing.T, Register){
+		"RoundTrip": testRoundTrip, "Absent": testAbsent, "Versions": testVersions, "Races": testRaces, "List": testList,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, register) })
+	}
+}
+
+// newOrg returns an org that no other test has.
+func newOrg() string { return "o" + uuid.NewString()[:13] }
+
+func newApplication(org, name string) *application.Application {
+	app := &application.Application{ID: org + "/" + name, Org: org}
+	app.Complete()
+	return app
+}
+
+func put(t *testing.T, r Register, app *application.Application) {
+	t.Helper()
+	if err := r.Put(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(t *testing.T, r Register, id string) *application.Application {
+	t.Helper()
+	app, err := r.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app
+}
+
+func testRoundTrip(t *testing.T, r Register) {
+	org := newOrg()
+	full := newApplication(org, "full")
+	full.Title = map[string]string{"nb": "Melding «æøå»", "en": "<report> & more"}
+	full.CheckIdentityNumbers, full.IndexShards = true, 8
+	full.DataTypes = []application.DataType{
+		{FormID: "default", AllowedContentTypes: []string{"application/xml", "image/*"}, MaxSize: 1 << 40, MinCount: 1, MaxCount: 2,
+			Schema: json.RawMessage(`{"type":"object","properties":{"a<b":{"const":"&"}}}`)},
+		{FormID: "attachment"},
+	}
+	full.Workflow = application.Workflow{
+		Steps:       []application.Step{{Name: "A", ValidateOnExit: true}, {Name: "B", LocksData: true, Completes: true, Archives: true}},
+		Transitions: []application.Transition{{From: "A", To: "B", By: []application.Role{application.Owner}}},
+	}
+	for _, app := range []*application.Application{full, newApplication(org, "bare")} {
+		put(t, r, app)
+		if app.Version != 1 {
+			t.Errorf("version after the first put: %d", app.Version)
+		}
+		got := get(t, r, app.ID)
+		if !sameDocument(got, app) || got.Version != 1 {
+			t.Errorf("got  %+v\nwant %+v", got, app)
+		}
+	}
+	// What was read is the reader's: to change it is not to change what is registered.
+	mine := get(t, r, full.ID)
+	mine.IndexShards = 1
+	if got := get(t, r, full.ID); got.IndexShards != 8 {
+		t.Errorf("a change of what was read has reached the register: %+v", got)
+	}
+}
+
+// sameDocument compares as callers see it.
+func sameDocument(a, b *application.Application) bool {
+	textA, errA := json.Marshal(a)
+	textB, errB := json.Marshal(b)
+	return errA == nil && errB == nil && slices.Equal(textA, textB)
+}
+
+func testAbsent(t *testing.T, r Register) {
+	org := newOrg()
+	put(t, r, newApplication(org, "there"))
+	for _, id := range []string{org + "/absent", newOrg() + "/there", org, org + "/", "/there", "", org + "/there/x", org + "/THERE", "storage/there", "#/#"} {
+		if app := get(t, r, id); app != nil {
+			t.Errorf("%q: %+v", id, app)
+		}
+	}
+}
+
+func testVersions(t *testing.T, r Register) {
+	id := newApplication(newOrg(), "app").ID
+	org, _, _ := application.SplitID(id)
+	write := func(version int64, shards int) error {
+		app := newApplication(org, "app")
+		app.Version, app.IndexShards = version, shards
+		err := r.Put(t.Context(), app)
+		if want := version; err != nil && app.Version != want {
+			t.Errorf("a refused put has left version %d, want %d", app.Version, want)
+		}
+		return err
+	}
+	for n, step := range []struct {
+		version int64
+		stale   bool
+	}{{1, true}, {0, false}, {0, true}, {2, true}, {1, false}, {1, true}, {3, true}, {0, true}, {2, false}} {
+		err := write(step.version, n+1)
+		if step.stale != errors.Is(err, application.ErrStale) || !step.stale && err != nil {
+			t.Fatalf("put %d on version %d: %v, want stale %v", n, step.version, err, step.stale)
+		}
+	}
+	if got := get(t, r, id); got.Version != 3 || got.IndexShards != 9 {
+		t.Errorf("version %d with %d shards, want the last put that was taken", got.Version, got.IndexShards)
+	}
+}
+
+// testRaces: of many puts on one version exactly one is taken, and it is the one that is read.
+func testRaces(t *testing.T, r Register) {
+	org := newOrg()
+	for version := range int64(3) {
+		const writers = 16
+		errs := make([]error, writers)
+		var wg sync.WaitGroup
+		for n := range writers {
+			wg.Go(func() {
+				app := newApplication(org, "app")
+				app.Version, app.IndexShards = version, n+1
+				errs[n] = r.Put(t.Context(), app)
+			})
+		}
+		wg.Wait()
+		winner := slices.Index(errs, nil)
+		for n, err := range errs {
+			if n != winner && !errors.Is(err, application.ErrStale) {
+				t.Errorf("writer %d: %v, want stale", n, err)
+			}
+		}
+		if got := get(t, r, org+"/app"); winner < 0 || got.Version != version+1 || got.IndexShards != winner+1 {
+			t.Fatalf("%+v is registered; writer %d won", got, winner)
+		}
+	}
+}
+
+func testList(t *testing.T, r Register) {
+	org := newOrg()
+	list := func(org string) []string {
+		apps, err := r.List(t.Context(), org)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := []string{}
+		for _, app := range apps {
+			if app.Version != 1 || app.Org != org || len(app.Workflow.Steps) == 0 {
+				t.Errorf("listed: %+v", app)
+			}
+			ids = append(ids, app.ID)
+		}
+		return ids
+	}
+	if got := list(org); len(got) > 0 {
+		t.Errorf("of an org without applications: %v", got)
+	}
+	for _, name := range []string{"b2", "a-1", "a1", "zz"} {
+		put(t, r, newApplication(org, name))
+	}
+	put(t, r, newApplication(org+"-x", "other"))
+	put(t, r, newApplication(org[:8], "other"))
+	if got, want := list(org), []string{org + "/a-1", org + "/a1", org + "/b2", org + "/zz"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

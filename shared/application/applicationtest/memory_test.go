@@ -1,0 +1,5 @@
+package applicationtest
+
+import "testing"
+
+func TestMemory(t *testing.T) { Conformance(t, &Memory{}) }

@@ -1,0 +1,125 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/requestlog"
+)
+
+// kinds returns all kinds of fault: they are counted up from Internal, and the last one is Unavailable.
+func kinds() (all []fault.Kind) {
+	for kind := fault.Internal; kind <= fault.Unavailable; kind++ {
+		all = append(all, kind)
+	}
+	return all
+}
+
+func answer(t *testing.T, err error) (*httptest.ResponseRecorder, Problem, *requestlog.Line) {
+	t.Helper()
+	ctx, line := requestlog.NewContext(requestlog.WithTraceID(t.Context(), "trace-1"))
+	w := httptest.NewRecorder()
+	handler := HandlerFunc(func(http.ResponseWriter, *http.Request) error { return err })
+	handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/nav/app?x=secret", nil))
+	var p Problem
+	dec := json.NewDecoder(w.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
+		t.Fatal(err)
+	}
+	return w, p, line
+}
+
+func TestEveryKindHasAStatus(t *testing.T) {
+	want := map[fault.Kind]int{fault.Internal: 500, fault.Invalid: 400, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404,
+		fault.MethodNotAllowed: 405, fault.Conflict: 409, fault.Gone: 410, fault.Stale: 412, fault.TooLarge: 413, fault.UnsupportedType: 415,
+		fault.RangeUnsatisfied: 416, fault.Unprocessable: 422, fault.Unavailable: 503}
+	if len(statuses) != len(want) || len(kinds()) != len(want) {
+		t.Errorf("%d statuses and %d kinds, this test knows %d", len(statuses), len(kinds()), len(want))
+	}
+	seen := map[int]fault.Kind{}
+	for _, kind := range kinds() {
+		if other, twice := seen[statuses[kind]]; twice {
+			t.Errorf("kinds %d and %d are both %d", kind, other, statuses[kind])
+		}
+		seen[statuses[kind]] = kind
+		issues := []fault.Issue{{Severity: fault.SeverityError, Code: "X", Description: "d", Field: "/a"}}
+		f := fault.New(kind, "some-code", "do %s", "this").Because(errors.New("inside 12247918309"))
+		f.Issues = issues
+		w, p, line := answer(t, fmt.Errorf("wrapped: %w", f))
+		if w.Code != want[kind] || p.Status != want[kind] || p.Title != http.StatusText(want[kind]) || p.Title == "" {
+			t.Errorf("kind %d: status %d, %+v", kind, w.Code, p)
+		}
+		if p.Type != "urn:altinn:problem:some-code" || p.Code != "some-code" || p.Detail != "do this" || p.Instance != "urn:altinn:request:trace-1" ||
+			p.TraceID != "trace-1" || len(p.Issues) != 1 || p.Issues[0] != issues[0] {
+			t.Errorf("kind %d: %+v", kind, p)
+		}
+		header := w.Header()
+		if header.Get("Content-Type") != "application/problem+json" || header.Get("Content-Length") == "" {
+			t.Errorf("kind %d: %v", kind, header)
+		}
+		if (header.Get("WWW-Authenticate") != "") != (kind == fault.Unauthenticated) || (header.Get("Retry-After") != "") != (kind == fault.Unavailable) {
+			t.Errorf("kind %d: %v", kind, header)
+		}
+		if logged := fmt.Sprint(line.Attrs()); !strings.Contains(logged, "some-code") || !strings.Contains(logged, "inside") {
+			t.Errorf("kind %d: logged %s", kind, logged)
+		}
+	}
+}
+
+// TestTheInsideStaysInside: an error that is not a fault is trouble of the system's own. The log has it, the caller
+// does not.
+func TestTheInsideStaysInside(t *testing.T) {
+	for name, test := range map[string]struct {
+		err    error
+		status int
+		code   string
+	}{
+		"any":          {errors.New("dial tcp 10.0.0.1: secret"), 500, "internal"},
+		"wrapped":      {fmt.Errorf("get secret: %w", errors.New("table Instances")), 500, "internal"},
+		"out of time":  {fmt.Errorf("secret: %w", context.DeadlineExceeded), 503, "timeout"},
+		"caller gone":  {fmt.Errorf("secret: %w", context.Canceled), 503, "timeout"},
+		"fault inside": {fmt.Errorf("secret: %w", fault.New(fault.Conflict, "data-locked", "It is locked.").Because(context.Canceled)), 409, "data-locked"},
+	} {
+		w, p, line := answer(t, test.err)
+		body, _ := json.Marshal(p)
+		if w.Code != test.status || p.Code != test.code || p.Detail == "" || strings.Contains(string(body), "secret") || strings.Contains(string(body), "Instances") {
+			t.Errorf("%s: %d %s", name, w.Code, body)
+		}
+		if test.status >= 500 && !strings.Contains(fmt.Sprint(line.Attrs()), "secret") {
+			t.Errorf("%s: the log has %v", name, line.Attrs())
+		}
+	}
+	w := httptest.NewRecorder()
+	WriteProblem(w, httptest.NewRequest(http.MethodGet, "/", nil), fault.New(fault.NotFound, "not-found", "No."))
+	if w.Code != 404 || !strings.Contains(w.Body.String(), `"traceId":""`) {
+		t.Errorf("without a log line: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestHandlerWithoutError(t *testing.T) {
+	w := httptest.NewRecorder()
+	HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Type", "application/hal+json")
+		return WriteJSON(w, http.StatusCreated, map[string]string{"a": "æ<"})
+	}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Code != 201 || w.Header().Get("Content-Type") != "application/hal+json" || w.Header().Get("Content-Length") != fmt.Sprint(w.Body.Len()) {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	w = httptest.NewRecorder()
+	if err := WriteJSON(w, http.StatusOK, []int{}); err != nil || w.Body.String() != "[]" || w.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("%v %s, %v", w.Header(), w.Body, err)
+	}
+	// What cannot be written is an error before anything is.
+	w = httptest.NewRecorder()
+	if err := WriteJSON(w, http.StatusOK, func() {}); err == nil || w.Body.Len() > 0 || len(w.Header()) > 0 {
+		t.Errorf("%v %v", w.Header(), err)
+	}
+}

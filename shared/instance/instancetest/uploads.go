@@ -1,0 +1,89 @@
+package instancetest
+
+import (
+	"errors"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/instance"
+)
+
+func newUpload(expires time.Duration) *instance.Upload {
+	return &instance.Upload{
+		ID: uuid.NewString(), Fingerprint: "asked", AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.NewString(), DataGuid: uuid.NewString(),
+		Bytes:   instance.Bytes{ContentType: "application/pdf", FileName: "søknad.pdf", Size: 5 << 30, SHA256: "00ff", Revision: uuid.NewString()},
+		Expires: time.Now().Add(expires).UTC().Truncate(time.Second),
+	}
+}
+
+func testUploads(t *testing.T, s suite) {
+	want := newUpload(time.Hour)
+	if none, err := s.store.Upload(t.Context(), want.ID); none != nil || err != nil {
+		t.Errorf("an upload that is not there: %+v, %v", none, err)
+	}
+	if err := s.store.AddUpload(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	other := newUpload(time.Hour)
+	other.ID = want.ID
+	if err := s.store.AddUpload(t.Context(), other); !errors.Is(err, instance.ErrAnswered) {
+		t.Errorf("another under the same id: %v, want ErrAnswered", err)
+	}
+	if got, err := s.store.Upload(t.Context(), want.ID); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+	}
+	expired := newUpload(-time.Hour)
+	for range 2 { // what has expired is not in the way
+		if err := s.store.AddUpload(t.Context(), expired); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.store.Upload(t.Context(), expired.ID); got != nil || err != nil {
+			t.Errorf("an expired upload: %+v, %v", got, err)
+		}
+	}
+	testCommit(t, s)
+}
+
+// testCommit has many commit one upload at once, each in a request with a key of its own: it is one change.
+func testCommit(t *testing.T, s suite) {
+	i := s.create(t, NewApplication(1), newOwnerID(), At)
+	upload := newUpload(time.Hour)
+	const commits = 8
+	keys, errs := make([]string, commits), make([]error, commits)
+	var all sync.WaitGroup
+	for n := range commits {
+		keys[n] = uuid.NewString()
+		all.Go(func() {
+			_, errs[n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+				i.PresentationField += "+"
+				i.Receipt = upload.Receipt("default", &instance.Receipt{ID: keys[n], Fingerprint: "asked", Expires: time.Now().Add(time.Hour)}, time.Now())
+				return nil, nil
+			})
+		})
+	}
+	all.Wait()
+	done := 0
+	for n, err := range errs {
+		receipt, readErr := s.store.Receipt(t.Context(), keys[n])
+		if readErr != nil || (receipt != nil) != (err == nil) {
+			t.Errorf("%v, and the receipt of its request is %+v (%v)", err, receipt, readErr)
+		}
+		if err == nil {
+			done++
+		} else if !errors.Is(err, instance.ErrAnswered) {
+			t.Errorf("%v, want ErrAnswered", err)
+		}
+	}
+	committed, err := s.store.Receipt(t.Context(), upload.ReceiptID())
+	if err != nil || committed == nil || committed.Fingerprint != "default" || committed.DataGuid != upload.DataGuid || committed.Instance.PresentationField != "+" {
+		t.Errorf("the receipt of the upload is %+v (%v)", committed, err)
+	}
+	if got, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || done != 1 || got.PresentationField != "+" {
+		t.Errorf("%d commits done, %q (%v)", done, got.PresentationField, err)
+	}
+}

@@ -1,0 +1,49 @@
+package instance
+
+import "time"
+
+// UploadLifetime is how long the bytes of an upload may take to arrive and be committed: time enough for 5 GB over a poor
+// line. What was not committed by then is litter.
+const UploadLifetime = 24 * time.Hour
+
+// Upload is bytes that are announced, and go to the blob store without passing through a function. What they will be is
+// settled beforehand, the data element's id and revision included: so committing an upload twice cannot make two
+// elements, and nothing that decides is taken from the client a second time.
+type Upload struct {
+	ID          string `json:"id"`          // opaque to clients
+	Fingerprint string `json:"fingerprint"` // hash of what was asked, when it came with an Idempotency-Key; else ""
+
+	AppID           string `json:"appId"` // the instance that it was announced for, and can be committed to
+	InstanceOwnerID string `json:"instanceOwnerId"`
+	InstanceID      string `json:"instanceId"`
+	DataGuid        string `json:"dataGuid"` // the data element that it becomes
+	Bytes           Bytes  `json:"bytes"`
+
+	Expires time.Time `json:"expires"` // until when it can be committed
+}
+
+// For reports whether the upload was announced for i.
+func (u *Upload) For(i *Instance) bool {
+	return u.AppID == i.AppID && u.InstanceOwnerID == i.InstanceOwnerID && u.InstanceID == i.ID
+}
+
+// Litter returns the note that the upload's bytes may become litter: when it can be committed no longer.
+func (u *Upload) Litter() Litter {
+	return Litter{
+		AppID: u.AppID, InstanceOwnerID: u.InstanceOwnerID, InstanceID: u.InstanceID,
+		DataGuid: u.DataGuid, Revision: u.Bytes.Revision, At: Stamp(u.Expires),
+	}
+}
+
+// Receipt returns the receipt of committing the upload as a data element with the formId given, which is stored with it,
+// beside that of the request, if there is one.
+func (u *Upload) Receipt(formID string, beside *Receipt, now time.Time) *Receipt {
+	return &Receipt{
+		ID: u.ReceiptID(), Fingerprint: formID, DataGuid: u.DataGuid,
+		Expires: now.Add(UploadLifetime).Truncate(time.Second), // outlives the upload
+		Beside:  beside,
+	}
+}
+
+// ReceiptID returns the id of the receipt of committing the upload.
+func (u *Upload) ReceiptID() string { return "upload-" + u.ID }
