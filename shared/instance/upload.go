@@ -1,6 +1,11 @@
 package instance
 
-import "time"
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"strings"
+	"time"
+)
 
 // UploadLifetime is how long the bytes of an upload may take to arrive and be committed: time enough for 5 GB over a poor
 // line. What was not committed by then is litter.
@@ -47,3 +52,15 @@ func (u *Upload) Receipt(formID string, beside *Receipt, now time.Time) *Receipt
 
 // ReceiptID returns the id of the receipt of committing the upload.
 func (u *Upload) ReceiptID() string { return "upload-" + u.ID }
+
+// NewUploadID returns an id that no upload has.
+func NewUploadID() string {
+	id := make([]byte, 32)
+	_, _ = rand.Read(id) // never fails
+	return hex.EncodeToString(id)
+}
+
+// ValidUploadID reports whether id has the form of an upload's: 64 lower-case hexadecimal digits.
+func ValidUploadID(id string) bool {
+	return len(id) == 64 && strings.Trim(id, "0123456789abcdef") == ""
+}

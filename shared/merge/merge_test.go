@@ -167,30 +167,6 @@ func TestMergedIsTheSortedUnion(t *testing.T) {
 	})
 }
 
-func TestIntersectedIsWhatStandsInAll(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		order := drawOrder(t)
-		var streams []Stream[int]
-		var model []Row[int]
-		for n := range rapid.IntRange(1, 4).Draw(t, "streams") {
-			ranges, rows := drawRanges(t, order, 1, 4)
-			streams = append(streams, Merged(order, rapid.IntRange(0, 50).Draw(t, "want"), ranges...))
-			if n == 0 {
-				model = rows
-				continue
-			}
-			model = slices.DeleteFunc(model, func(r Row[int]) bool {
-				return !slices.ContainsFunc(rows, func(other Row[int]) bool { return other.Key == r.Key })
-			})
-		}
-		stream := Intersected(streams...)
-		if len(streams) > 2 && rapid.Bool().Draw(t, "nested") {
-			stream = Intersected(Intersected(streams[:2]...), Intersected(streams[2:]...))
-		}
-		walk(t, order, stream, model)
-	})
-}
-
 // TestRowsThatComeAndGo has rows appear ahead of the reader and disappear anywhere between reads: what stays is
 // found once, in order.
 func TestRowsThatComeAndGo(t *testing.T) {

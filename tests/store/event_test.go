@@ -6,6 +6,7 @@ import (
 	"flag"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,10 +17,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/uuid"
 
+	"altinn.no/instanceapi/shared/auth/authtest"
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventhttp"
 	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/event/eventtest"
 	"altinn.no/instanceapi/shared/event/outboxtable"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/tests/bench/querycost"
 )
 
 // eventStore is the tables in DynamoDB as the conformance suite sees them.
@@ -147,6 +152,64 @@ func TestFeedStopsAtAGap(t *testing.T) {
 	}
 	if records, err := store.Read(t.Context(), app, 2, 10); err != nil || len(records) != 3 {
 		t.Errorf("with the gap filled: %d records, %v", len(records), err)
+	}
+}
+
+// What a request to the feed reads, in read units, as DynamoDB counts them.
+func TestFeedCost(t *testing.T) {
+	var meter querycost.Meter
+	store := openEventStore(t, dynamo(t), time.Now)
+	app, doc := newEvent(1)
+	docs := []event.Document{doc}
+	for number := 2; number <= 60; number++ {
+		docs = append(docs, eventtest.Document(app, doc.InstanceGuid, number, time.Now(), []string{"FormFilling", "Submit"}[number%2]))
+	}
+	clearOutbox(t, store, docs...)
+	metered := dynamodb.New(store.client.Options(), meter.Attach)
+	feed := httpapi.HandlerFunc(eventhttp.FeedEndpoint{Tokens: authtest.Verifier(), Feeds: eventtable.New(metered, store.events)}.Serve)
+	ask := func(query string, fields ...string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/storage/applications/"+app+"/events?"+query, nil)
+		r.SetPathValue("org", "nav")
+		r.SetPathValue("app", strings.TrimPrefix(app, "nav/"))
+		r.Header.Set("Authorization", authtest.Owner("nav"))
+		for n := 0; n < len(fields); n += 2 {
+			r.Header.Set(fields[n], fields[n+1])
+		}
+		answer := httptest.NewRecorder()
+		feed.ServeHTTP(answer, r)
+		return answer
+	}
+	next := func(answer *httptest.ResponseRecorder) string {
+		_, query, _ := strings.Cut(strings.TrimSuffix(answer.Header().Get("Link"), `>; rel="next"`), "?")
+		return query
+	}
+	whole := ask("size=1000")
+	atEnd := next(whole)
+	filteredEnd := next(ask("workflow.currentStep=Submit"))
+	empty := next(ask(atEnd))
+	for _, test := range []struct {
+		what   string
+		query  string
+		fields []string
+		status int
+		most   float64
+	}{
+		{"a poll that finds nothing", atEnd, nil, 200, 1},
+		{"the one after it", empty, nil, 200, 1},
+		{"a filtered poll that finds nothing", filteredEnd, nil, 200, 1},
+		{"a poll of what has not changed", "size=1000", []string{"If-None-Match", whole.Header().Get("ETag")}, 304, 1},
+		{"a poll that is held for a second", atEnd, []string{"Prefer", "wait=1"}, 200, 1 + 5*0.5},
+		{"sixty events of half a kilobyte", "size=60", nil, 200, 1 + 60*0.75/4},
+		{"ten of them, by id", "size=10&after=" + docs[9].Event.ID, nil, 200, 1 + 1 + 10*0.7/4 + 1},
+		{"a time", "size=1&after=" + time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05Z"), nil, 200, 2},
+	} {
+		meter.Take()
+		answer := ask(test.query, test.fields...)
+		cost := meter.Take()
+		t.Logf("%-36s %4.1f read units in %d calls", test.what, cost.Units, cost.Calls)
+		if answer.Code != test.status || cost.Units > test.most || cost.Units == 0 {
+			t.Errorf("%s: %d, %.1f read units, want at most %.1f", test.what, answer.Code, cost.Units, test.most)
+		}
 	}
 }
 

@@ -7,10 +7,13 @@ this file.
     lint.py [TEMPLATE]            lint, exit 1 on any finding
     lint.py --prove [TEMPLATE]    the same, then make mistakes in a copy, and exit 1 for each that is not found
 
+The templates for owners, events/*.yaml, are plain CloudFormation and linted as they are, when they are there.
+
 Runs in the virtual environment that aws-sam-cli is installed in, and needs no credentials and no network.
 """
 
 import copy
+import glob
 import json
 import logging
 import os
@@ -51,12 +54,16 @@ def findings(template):
         stack = translate(template)
     except InvalidDocumentException as e:
         return [f"SAM: {cause.message}" for cause in e.causes]
-    text = json.dumps(stack, indent=1, default=str)
+    return matches(json.dumps(stack, indent=1, default=str)) + too_wide(stack)
+
+
+def matches(text):
+    """What cfn-lint finds in the text of a CloudFormation template."""
     found = []
     for match in lint(text, config=ManualArgs(regions=[REGION])):
         where = "/".join(str(step) for step in match.path or []) or f"line {match.linenumber}"
         found.append(f"{match.rule.id} {match.message} [{where}]")
-    return found + too_wide(stack)
+    return found
 
 
 def too_wide(stack):
@@ -154,9 +161,12 @@ def main(arguments):
     with open(paths[0], encoding="utf-8") as file:
         template = yaml_parse(file.read())
 
-    found = findings(template)
+    found = [f"{paths[0]}: {line}" for line in findings(template)]
+    for path in sorted(glob.glob("events/*.yaml")):
+        with open(path, encoding="utf-8") as file:
+            found += [f"{path}: {line}" for line in matches(file.read())]
     for line in found:
-        print(f"{paths[0]}: {line}", file=sys.stderr)
+        print(line, file=sys.stderr)
     if found or not prove:
         return 1 if found else 0
 

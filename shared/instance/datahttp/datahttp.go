@@ -26,9 +26,10 @@ var ErrReplaced = errors.New("the data element was replaced meanwhile")
 // maxReplaced is how often Send follows an element that is replaced while it is being fetched.
 const maxReplaced = 3
 
-// Send answers a GET or HEAD with the bytes of the data element that the path names. beforeSending, when not nil, is
-// called with the instance and the element when the bytes are at hand and before they are sent.
-func Send(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, instances instancehttp.Reader, get blobhttp.GetFunc,
+// Send answers a GET or HEAD with the bytes of the data element that the path names, or with a link to them when they are
+// more than a function returns. beforeSending, when not nil, is
+// called with the instance and the element when either is at hand and before it is sent.
+func Send(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, instances instancehttp.Reader, source blobhttp.Source,
 	beforeSending func(*instance.Instance, *instance.DataElement) error,
 ) error {
 	for attempt := 1; ; attempt++ {
@@ -44,7 +45,7 @@ func Send(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, i
 			Key:      blob.KeyOf(i.AppID, i.ID, element.ID, element.Revision),
 			FileName: element.FileName, ContentType: element.ContentType, SHA256: element.SHA256, Size: element.FileSize,
 		}
-		sent, err := blobhttp.ServeContent(w, r, content, get, func() error {
+		sent, err := blobhttp.ServeContent(w, r, content, source, func() error {
 			if beforeSending == nil {
 				return nil
 			}

@@ -51,10 +51,11 @@ func Once(r *http.Request, receipts Receipts, caller auth.Caller, party string, 
 		return err
 	}
 	asked := sha256.Sum256([]byte(caller.Org + "\x00" + party + "\x00" + caller.UserID + "\x00" + key))
+	var refusal error
 	receipt := &instance.Receipt{
 		ID: hex.EncodeToString(asked[:]), Fingerprint: fingerprint, Expires: time.Now().Add(keyLifetime).Truncate(time.Second),
 	}
-	for range 2 {
+	for attempt := 1; ; attempt++ {
 		earlier, err := receipts.Receipt(r.Context(), receipt.ID)
 		if err != nil {
 			return err
@@ -66,10 +67,18 @@ func Once(r *http.Request, receipts Receipts, caller auth.Caller, party string, 
 			}
 			return replay(earlier)
 		}
-		// The same request may be under way beside this one. The first to store its receipt wins.
-		if err := do(receipt); !errors.Is(err, instance.ErrAnswered) {
-			return err
+		if refusal != nil && (attempt > 2 || !errors.Is(refusal, instance.ErrAnswered)) {
+			break
 		}
+		// The same request may be under way beside this one. The first to store its receipt wins. To the other, what the first
+		// has done may look like a refusal (the version is stale, there is one element too many), so it looks again.
+		refusal = do(receipt)
+		if !errors.Is(refusal, instance.ErrAnswered) && !fault.Is(refusal, fault.Conflict) && !fault.Is(refusal, fault.Stale) {
+			return refusal
+		}
+	}
+	if !errors.Is(refusal, instance.ErrAnswered) {
+		return refusal
 	}
 	return fault.New(fault.Conflict, "idempotency-key-busy", "A request with this Idempotency-Key is being answered; repeat it in a moment.")
 }

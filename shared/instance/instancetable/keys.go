@@ -15,6 +15,7 @@ import (
 //	those with a label                byLabel       = appId#label#step#shard changed = lastChanged#guid
 //	those the owner must still fetch  byUnconfirmed = appId#step#shard       changed = lastChanged#guid
 //	an answered request               PK = RECEIPT#id, SK = RECEIPT
+//	announced bytes                   PK = UPLOAD#id, SK = UPLOAD
 //	bytes to be looked at             PK = LITTER#part, SK = when#key prefix (see litter.go)
 //
 // Every attribute that is a key of an index is named as the index, so a row can be read with the template beside it.
@@ -36,6 +37,8 @@ const (
 	labelPrefix    = "LABEL#"
 	receiptPrefix  = "RECEIPT#"
 	receiptSort    = "RECEIPT"
+	uploadPrefix   = "UPLOAD#"
+	uploadSort     = "UPLOAD"
 )
 
 // StepKey returns the partition key of byStep and byUnconfirmed.

@@ -34,18 +34,7 @@ func (t *Table) NoteLitter(ctx context.Context, notes ...instance.Litter) error 
 		item[attrOwner] = &types.AttributeValueMemberS{Value: l.InstanceOwnerID}
 		writes = append(writes, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
 	}
-	for attempt := 0; len(writes) > 0; attempt++ {
-		out, err := t.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{t.name: writes}})
-		if err != nil {
-			return err
-		}
-		if writes = out.UnprocessedItems[t.name]; len(writes) > 0 {
-			if err := pause(ctx, attempt); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return t.writeBatch(ctx, writes)
 }
 
 // Litter returns up to limit notes of before, the oldest of each part first.

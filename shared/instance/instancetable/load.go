@@ -2,16 +2,13 @@ package instancetable
 
 import (
 	"context"
-	"crypto/rand"
 	"slices"
-	"strconv"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancequery"
 )
 
 const (
@@ -50,7 +47,7 @@ func (t *Table) Load(ctx context.Context, instances []*instance.Instance) error 
 func batched(ctx context.Context, instances []*instance.Instance, batches chan<- []types.WriteRequest) error {
 	var pending []types.WriteRequest
 	for n, i := range instances {
-		requests, err := itemsOf(i)
+		requests, err := putsOf(i)
 		if err != nil {
 			return err
 		}
@@ -68,32 +65,17 @@ func batched(ctx context.Context, instances []*instance.Instance, batches chan<-
 	return nil
 }
 
-// itemsOf returns the items that an instance consists of: its own, and one for each label.
-func itemsOf(i *instance.Instance) ([]types.WriteRequest, error) {
-	packed, err := pack(i)
+// putsOf returns the writes of the items that an instance consists of.
+func putsOf(i *instance.Instance) ([]types.WriteRequest, error) {
+	stored, err := itemsOf(i, max(i.Version, 1))
 	if err != nil {
 		return nil, err
 	}
-	mark := make([]byte, 8)
-	_, _ = rand.Read(mark) // never fails
-	shared := map[string]types.AttributeValue{
-		attrPartition: &types.AttributeValueMemberS{Value: i.InstanceOwnerID},
-		attrDocument:  &types.AttributeValueMemberB{Value: packed},
-		attrVersion:   &types.AttributeValueMemberN{Value: strconv.FormatInt(max(i.Version, 1), 10)},
-		attrWrite:     &types.AttributeValueMemberB{Value: mark},
-		attrChanged:   &types.AttributeValueMemberS{Value: instancequery.ChangedKey(i.LastChangedDateTime, i.ID)},
+	puts := []types.WriteRequest{{PutRequest: &types.PutRequest{Item: stored.own}}}
+	for _, item := range stored.labels {
+		puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
 	}
-	step, unconfirmed, labels := Entries(i)
-	item := with(shared, attrSort, InstanceKey(i.ID), attrStep, step)
-	if unconfirmed != "" {
-		item[attrUnconfirmed] = &types.AttributeValueMemberS{Value: unconfirmed}
-	}
-	requests := []types.WriteRequest{{PutRequest: &types.PutRequest{Item: item}}}
-	for n, label := range i.Labels {
-		item := with(shared, attrSort, labelSortKey(i.ID, label), attrLabel, labels[n])
-		requests = append(requests, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
-	}
-	return requests, nil
+	return puts, nil
 }
 
 // writeBatch writes a batch, and what DynamoDB leaves unprocessed again, until all of it is written or ctx ends.

@@ -4,7 +4,6 @@ package instancetable
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -21,7 +20,6 @@ import (
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/outboxtable"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancequery"
 )
 
 // Table is the tables Instances and, for the events of changes, Outbox.
@@ -133,28 +131,12 @@ func keysOf(i *instance.Instance) keys {
 // write stores i as the version after its own, if the stored version is still before's; before is nil for an
 // instance that must not exist yet. One item is one conditional put; more are one transaction.
 func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, ev *event.Event) error {
-	packed, err := pack(i)
+	stored, err := itemsOf(i, i.Version+1)
 	if err != nil {
 		return err
 	}
-	mark := make([]byte, 8)
-	_, _ = rand.Read(mark) // never fails
-	shared := map[string]types.AttributeValue{
-		attrPartition: &types.AttributeValueMemberS{Value: i.InstanceOwnerID},
-		attrDocument:  &types.AttributeValueMemberB{Value: packed},
-		attrVersion:   &types.AttributeValueMemberN{Value: strconv.FormatInt(i.Version+1, 10)},
-		attrWrite:     &types.AttributeValueMemberB{Value: mark},
-		attrChanged:   &types.AttributeValueMemberS{Value: instancequery.ChangedKey(i.LastChangedDateTime, i.ID)},
-	}
-	step, unconfirmed, labels := Entries(i)
-	item := with(shared, attrSort, InstanceKey(i.ID))
-	for index, key := range map[string]string{attrStep: step, attrUnconfirmed: unconfirmed} {
-		if key != "" { // an item without an index's key is not in the index
-			item[index] = &types.AttributeValueMemberS{Value: key}
-		}
-	}
 	put := &types.Put{
-		TableName: &t.name, Item: item,
+		TableName: &t.name, Item: stored.own,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 	if before == nil {
@@ -166,12 +148,12 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 		}
 	}
 
-	others, err := t.others(shared, before, i, labels, ev)
+	others, err := t.others(stored, before, i, ev)
 	if err != nil {
 		return err
 	}
-	if i.Receipt != nil {
-		others = append(others, types.TransactWriteItem{Put: t.receipt(shared, i.Receipt, time.Now())})
+	for r := i.Receipt; r != nil; r = r.Beside {
+		others = append(others, types.TransactWriteItem{Put: t.receipt(stored.own, r, time.Now())})
 	}
 	var current map[string]types.AttributeValue
 	if len(others) == 0 {
@@ -181,7 +163,7 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 	}
 	// The SDK sends a request again when its answer is lost. When the first one had been applied, the second fails
 	// on its own effect: it finds the mark that this write made.
-	if errors.Is(err, errLostRace) && isMark(current, mark) {
+	if errors.Is(err, errLostRace) && isMark(current, stored.mark) {
 		return nil
 	}
 	return err
@@ -189,17 +171,16 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 
 // others returns the rest of a write that is more than the instance's own item: its label items, those that are
 // labels no longer, and the event.
-func (t *Table) others(shared map[string]types.AttributeValue, before *keys, i *instance.Instance, labelKeys []string, ev *event.Event) ([]types.TransactWriteItem, error) {
-	var items []types.TransactWriteItem
-	for n, label := range i.Labels {
-		item := with(shared, attrSort, labelSortKey(i.ID, label), attrLabel, labelKeys[n])
-		items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: item}})
+func (t *Table) others(stored items, before *keys, i *instance.Instance, ev *event.Event) ([]types.TransactWriteItem, error) {
+	var others []types.TransactWriteItem
+	for _, item := range stored.labels {
+		others = append(others, types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: item}})
 	}
 	if before != nil {
 		for _, label := range before.labels {
 			if !slices.Contains(i.Labels, label) {
-				items = append(items, types.TransactWriteItem{Delete: &types.Delete{TableName: &t.name, Key: map[string]types.AttributeValue{
-					attrPartition: shared[attrPartition],
+				others = append(others, types.TransactWriteItem{Delete: &types.Delete{TableName: &t.name, Key: map[string]types.AttributeValue{
+					attrPartition: stored.own[attrPartition],
 					attrSort:      &types.AttributeValueMemberS{Value: labelSortKey(i.ID, label)},
 				}}})
 			}
@@ -213,9 +194,9 @@ func (t *Table) others(shared map[string]types.AttributeValue, before *keys, i *
 		if err != nil {
 			return nil, err
 		}
-		items = append(items, item)
+		others = append(others, item)
 	}
-	return items, nil
+	return others, nil
 }
 
 func (t *Table) putOne(ctx context.Context, put *types.Put) (current map[string]types.AttributeValue, err error) {

@@ -11,9 +11,9 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// roundTrip is how long every metered call is made to take at least. Calls that are made at once thus overlap, and
-// one that begins after another has ended did wait for it.
-const roundTrip = 25 * time.Millisecond
+// gather is how long every metered call waits before it is sent: long enough for all those that are made at once to
+// have begun before the first of them ends. One that begins after another has ended did wait for it.
+const gather = 25 * time.Millisecond
 
 // Meter counts what reads of DynamoDB cost, by what DynamoDB says that they consumed.
 type Meter struct {
@@ -24,7 +24,6 @@ type Meter struct {
 type call struct {
 	began, ended time.Time
 	units        float64
-	index        string // or the table
 	rows         int32
 }
 
@@ -53,6 +52,7 @@ func (m *Meter) measure(ctx context.Context, in middleware.InitializeInput, next
 		return next.HandleInitialize(ctx, in)
 	}
 	c := call{began: time.Now()}
+	time.Sleep(gather)
 	out, meta, err = next.HandleInitialize(ctx, in)
 	if err != nil {
 		return out, meta, err
@@ -68,7 +68,6 @@ func (m *Meter) measure(ctx context.Context, in middleware.InitializeInput, next
 		return out, meta, fmt.Errorf("querycost: an answer without its consumed capacity")
 	}
 	c.units = *consumed.CapacityUnits
-	time.Sleep(roundTrip - time.Since(c.began))
 	c.ended = time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,0 +1,46 @@
+package instancetable
+
+import (
+	"crypto/rand"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancequery"
+)
+
+// items is what an instance is stored as.
+type items struct {
+	own    map[string]types.AttributeValue
+	labels []map[string]types.AttributeValue // one for each label, in their order
+	mark   []byte                            // of the write, in all of them
+}
+
+// itemsOf returns the items of an instance as the version given.
+func itemsOf(i *instance.Instance, version int64) (items, error) {
+	packed, err := pack(i)
+	if err != nil {
+		return items{}, err
+	}
+	mark := make([]byte, 8)
+	_, _ = rand.Read(mark) // never fails
+	shared := map[string]types.AttributeValue{
+		attrPartition: &types.AttributeValueMemberS{Value: i.InstanceOwnerID},
+		attrDocument:  &types.AttributeValueMemberB{Value: packed},
+		attrVersion:   &types.AttributeValueMemberN{Value: strconv.FormatInt(version, 10)},
+		attrWrite:     &types.AttributeValueMemberB{Value: mark},
+		attrChanged:   &types.AttributeValueMemberS{Value: instancequery.ChangedKey(i.LastChangedDateTime, i.ID)},
+	}
+	step, unconfirmed, labels := Entries(i)
+	it := items{own: with(shared, attrSort, InstanceKey(i.ID)), mark: mark}
+	for index, key := range map[string]string{attrStep: step, attrUnconfirmed: unconfirmed} {
+		if key != "" { // an item without an index's key is not in the index
+			it.own[index] = &types.AttributeValueMemberS{Value: key}
+		}
+	}
+	for n, key := range labels {
+		it.labels = append(it.labels, with(shared, attrSort, labelSortKey(i.ID, i.Labels[n]), attrLabel, key))
+	}
+	return it, nil
+}

@@ -1,0 +1,65 @@
+package instancetable
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/shared/instance"
+)
+
+// AddUpload stores an upload that was announced. When one with its id is there that has not expired, nothing is stored
+// and the error is instance.ErrAnswered. An id that was made for one request only is never there, and after an answer that
+// was lost it is: that upload is the same.
+func (t *Table) AddUpload(ctx context.Context, u *instance.Upload) error {
+	document, err := json.Marshal(u)
+	if err != nil {
+		return err
+	}
+	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &t.name,
+		Item: map[string]types.AttributeValue{
+			attrPartition: &types.AttributeValueMemberS{Value: uploadPrefix + u.ID},
+			attrSort:      &types.AttributeValueMemberS{Value: uploadSort},
+			attrDocument:  &types.AttributeValueMemberS{Value: string(document)},
+			attrExpires:   &types.AttributeValueMemberN{Value: strconv.FormatInt(u.Expires.Unix(), 10)},
+		},
+		ConditionExpression: aws.String("attribute_not_exists(" + attrPartition + ") OR " + attrExpires + " < :now OR " + attrDocument + " = :same"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":now":  &types.AttributeValueMemberN{Value: strconv.FormatInt(time.Now().Unix(), 10)},
+			":same": &types.AttributeValueMemberS{Value: string(document)},
+		},
+	})
+	var failed *types.ConditionalCheckFailedException
+	if errors.As(err, &failed) {
+		return instance.ErrAnswered
+	}
+	return err
+}
+
+// Upload returns the upload with the id given, or nil when there is none that has not expired.
+func (t *Table) Upload(ctx context.Context, id string) (*instance.Upload, error) {
+	item, err := t.item(ctx, uploadPrefix+id, uploadSort)
+	if err != nil || item == nil {
+		return nil, err
+	}
+	document, ok := item[attrDocument].(*types.AttributeValueMemberS)
+	if !ok {
+		return nil, errors.New("stored upload: an attribute is missing")
+	}
+	u := &instance.Upload{}
+	if err := json.Unmarshal([]byte(document.Value), u); err != nil {
+		return nil, fmt.Errorf("stored upload: %w", err)
+	}
+	if u.Expires.Before(time.Now()) { // DynamoDB takes its time to delete what has expired
+		return nil, nil
+	}
+	return u, nil
+}

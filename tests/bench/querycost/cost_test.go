@@ -1,0 +1,46 @@
+package querycost
+
+import (
+	"testing"
+
+	"altinn.no/instanceapi/tests/local/service"
+)
+
+// TestQueryCost asks DynamoDB what a page of each combination of a query's parameters consumes: little more than
+// what it returns, in few calls that wait for each other, and no more in a table a hundred times as large. Most of its time is loading;
+// the race detector would triple it and find nothing that the unit tests do not.
+func TestQueryCost(t *testing.T) {
+	endpoint, stop, err := service.StartDynamoDB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	const small, middle, large = 1000, 10_000, 100_000
+	benches := map[int]*Bench{}
+	for _, size := range []int{small, middle, large} {
+		if benches[size], err = New(t.Context(), endpoint, size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range Combinations() {
+		measure := func(size int) Page {
+			page, err := benches[size].Measure(t.Context(), c)
+			if err != nil {
+				t.Fatalf("%s: %v", c.Name, err)
+			}
+			return page
+		}
+		from := max(c.From, small)
+		less, page := measure(from), measure(large)
+		if less.Found != page.Found || page.Found != c.Found() {
+			t.Errorf("%s: %d and %d instances, want %d", c.Name, less.Found, page.Found, c.Found())
+		}
+		if page.Units > c.Units || page.Rounds > c.Rounds {
+			t.Errorf("%s: %.1f units in %d calls, %d in series; want at most %.1f, %d in series", c.Name, page.Units, page.Calls, page.Rounds, c.Units, c.Rounds)
+		}
+		if page.Units > 1.05*less.Units || page.Units < 0.95*less.Units || page.Rounds != less.Rounds {
+			t.Errorf("%s: %.1f units and %d in series with %d instances in the table, %.1f and %d with %d", c.Name,
+				less.Units, less.Rounds, from, page.Units, page.Rounds, large)
+		}
+	}
+}

@@ -1,0 +1,192 @@
+// Package querycost provides what a query of instances costs, as DynamoDB itself says: read units, calls, and calls
+// that wait for each other, for every combination of parameters that the indexes serve. It measures requests as they
+// come to the endpoint, over tables of any size whose contents differ in nothing but their number.
+package querycost
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"altinn.no/instanceapi/shared/application/applicationtable"
+	"altinn.no/instanceapi/shared/auth/authtest"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/instance/queryhttp"
+	"altinn.no/instanceapi/shared/party/partytest"
+	"altinn.no/instanceapi/tests/bench/tables"
+)
+
+// PageSize is how many instances the measured pages have.
+const PageSize = 100
+
+// Combination is parameters that go together, and the most that a page of them may cost.
+type Combination struct {
+	Name   string
+	Query  string // as in the address
+	Caller string // Authorization header
+	Own    bool   // GET /storage/instances/{instanceOwnerId}
+	Second bool   // the page that next leads to is measured
+
+	Units  float64 // read units, those for the applications included
+	Rounds int     // calls in series, that for the applications included
+	From   int     // size of the smallest table in which what is read for the page does not come to the end of a range
+}
+
+// Combinations returns all that are measured. The rows of a page of a hundred are about 60 KB, seven units. What a
+// combination may cost beyond that is half a unit for each range that it merges and what lies ready in them when the
+// page is full; the rows that the other labels or the filter leave out; and half a unit and one call for the
+// application. A party's own partition is read consistently, at twice the units.
+func Combinations() []Combination {
+	nav, skd, user := authtest.Owner("nav"), authtest.Owner("skd"), authtest.User(bigParty)
+	app, form, label := "appId="+alpha, "&workflow.currentStep=FormFilling", "&label="+often
+	const unconfirmed = "&downloadConfirmed=false"
+	since := func(t time.Time) string {
+		return url.QueryEscape("between(" + t.Format(time.RFC3339Nano) + ",2027-12-31)")
+	}
+	return []Combination{
+		{Name: "app, step", Query: app + form, Caller: nav, Units: 9, Rounds: 2},
+		{Name: "app, step, label", Query: app + form + label, Caller: nav, Units: 9, Rounds: 2},
+		{Name: "app, step, label; second page", Query: app + form + label, Caller: nav, Second: true, Units: 9, Rounds: 2},
+		{Name: "app, step, label; order=desc", Query: app + form + label + "&order=desc", Caller: nav, Units: 9, Rounds: 2},
+		{Name: "app, step, label; page=last", Query: app + form + label + "&page=last", Caller: nav, Units: 9, Rounds: 2},
+		{Name: "app, step, lastChangedDateTime", Query: app + form + "&lastChangedDateTime=" + since(createdAt(200).Add(changeAfter)), Caller: nav, Units: 9, Rounds: 2},
+		{Name: "app, step, createdDateTime", Query: app + form + "&createdDateTime=" + since(createdAt(40)), Caller: nav, Units: 12, Rounds: 3},
+		{Name: "app", Query: app, Caller: nav, Units: 15, Rounds: 3},
+		{Name: "app, workflow.isCompleted=false", Query: app + "&workflow.isCompleted=false", Caller: nav, Units: 15, Rounds: 3},
+		{Name: "app, label", Query: app + label, Caller: nav, Units: 15, Rounds: 3, From: 10_000},
+		{Name: "app, two frequent labels", Query: app + label + "," + half, Caller: nav, Units: 20, Rounds: 4},
+		{Name: "app, frequent and rare label", Query: app + label + "," + rare, Caller: nav, Units: 22, Rounds: 5},
+		{Name: "app, rare and frequent label", Query: app + "&label=" + rare + "," + often, Caller: nav, Units: 22, Rounds: 5},
+		{Name: "app, a label that nobody has", Query: app + "&label=" + nobodys, Caller: nav, Units: 2.5, Rounds: 2},
+		{Name: "app, step, downloadConfirmed=false", Query: app + form + unconfirmed, Caller: nav, Units: 9, Rounds: 2},
+		{Name: "app, downloadConfirmed=false", Query: app + unconfirmed, Caller: nav, Units: 15, Rounds: 3, From: 10_000},
+		{Name: "app, label, downloadConfirmed=false", Query: app + label + unconfirmed, Caller: nav, Units: 22, Rounds: 5, From: 10_000},
+		{Name: "org", Query: "org=nav", Caller: nav, Units: 16, Rounds: 3},
+		{Name: "org; second page", Query: "org=nav", Caller: nav, Second: true, Units: 16, Rounds: 3},
+		{Name: "org, step", Query: "org=nav" + form, Caller: nav, Units: 13, Rounds: 3},
+		{Name: "org, label", Query: "org=nav" + label, Caller: nav, Units: 16, Rounds: 3, From: 10_000},
+		{Name: "org, downloadConfirmed=false", Query: "org=nav" + unconfirmed, Caller: nav, Units: 16, Rounds: 3, From: 10_000},
+		{Name: "app on 8 shards, step", Query: "appId=" + wide + form, Caller: skd, Units: 16, Rounds: 3},
+		{Name: "app on 8 shards, step, label", Query: "appId=" + wide + form + label, Caller: skd, Units: 16, Rounds: 3, From: 10_000},
+		{Name: "app on 8 shards", Query: "appId=" + wide, Caller: skd, Units: 22, Rounds: 4, From: 10_000},
+		{Name: "a party's own", Caller: user, Own: true, Units: 15, Rounds: 1},
+		{Name: "a party's own, step", Query: "workflow.currentStep=FormFilling", Caller: user, Own: true, Units: 22, Rounds: 3},
+		{Name: "a party's, for an application owner", Query: "instanceOwnerId=" + bigParty, Caller: nav, Units: 22, Rounds: 3},
+	}
+}
+
+// Found returns how many instances a page of the combination has.
+func (c Combination) Found() int {
+	if strings.Contains(c.Query, "label="+nobodys) {
+		return 0
+	}
+	return PageSize
+}
+
+// Bench is a loaded table and the endpoint before it.
+type Bench struct {
+	meter  Meter
+	routes *http.ServeMux
+}
+
+// New creates the tables for a volume of size instances on a server, loads it, and returns the endpoint over it. size
+// is a multiple of 1000.
+func New(ctx context.Context, endpoint string, size int) (*Bench, error) {
+	v, err := newVolume(size)
+	if err != nil {
+		return nil, err
+	}
+	options := dynamodb.Options{
+		BaseEndpoint: &endpoint, Region: "eu-north-1", DisableValidateResponseChecksum: true,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "bench", SecretAccessKey: "bench"}, nil
+		}),
+	}
+	plain := dynamodb.New(options)
+	instances, applications := fmt.Sprint("Instances", size), fmt.Sprint("Applications", size)
+	for logicalID, name := range map[string]string{"Instances": instances, "Applications": applications} {
+		if err := tables.Create(ctx, plain, logicalID, name); err != nil {
+			return nil, err
+		}
+	}
+	register := applicationtable.New(plain, applications)
+	for _, app := range Apps() {
+		if err := register.Put(ctx, app); err != nil {
+			return nil, err
+		}
+	}
+	if err := v.load(ctx, instancetable.New(plain, instances, "")); err != nil {
+		return nil, err
+	}
+	b := &Bench{routes: http.NewServeMux()}
+	metered := dynamodb.New(options, b.meter.Attach)
+	e := queryhttp.Endpoint{
+		Gate:         instancehttp.Gate{Tokens: authtest.Verifier(), Parties: &partytest.Memory{}},
+		Applications: applicationtable.New(metered, applications), Index: instancetable.New(metered, instances, ""),
+		View: instancehttp.View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.test", Platform: "https://platform.test"}},
+	}
+	b.routes.Handle("GET /storage/instances", httpapi.HandlerFunc(e.Query))
+	b.routes.Handle("GET /storage/instances/{instanceOwnerId}", httpapi.HandlerFunc(e.QueryOwn))
+	return b, nil
+}
+
+// Page is what a page has and has cost.
+type Page struct {
+	Cost
+	Found int  // instances
+	More  bool // it has a next page
+}
+
+// Measure asks for a page of a combination.
+func (b *Bench) Measure(ctx context.Context, c Combination) (Page, error) {
+	address := "/storage/instances"
+	if c.Own {
+		address += "/" + bigParty
+	}
+	page, next, err := b.get(ctx, address+"?"+c.Query+fmt.Sprint("&size=", PageSize), c.Caller)
+	if err != nil || !c.Second {
+		return page, err
+	}
+	u, err := url.Parse(next)
+	if err != nil || next == "" {
+		return page, fmt.Errorf("no second page: %q, %w", next, err)
+	}
+	page, _, err = b.get(ctx, u.RequestURI(), c.Caller)
+	return page, err
+}
+
+func (b *Bench) get(ctx context.Context, address, caller string) (page Page, next string, err error) {
+	b.meter.Take()
+	w := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	r.Header.Set("Authorization", caller)
+	b.routes.ServeHTTP(w, r)
+	var answer struct {
+		Links struct {
+			Next struct {
+				Href string `json:"href"`
+			} `json:"next"`
+		} `json:"_links"`
+		Embedded struct {
+			Instances []json.RawMessage `json:"instances"`
+		} `json:"_embedded"`
+	}
+	if w.Code != http.StatusOK {
+		return page, "", fmt.Errorf("%s: %d %s", address, w.Code, w.Body)
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		return page, "", err
+	}
+	next = answer.Links.Next.Href
+	return Page{Cost: b.meter.Take(), Found: len(answer.Embedded.Instances), More: next != ""}, next, nil
+}

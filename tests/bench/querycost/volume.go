@@ -1,0 +1,186 @@
+package querycost
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+)
+
+// The applications of a volume, and the share of its instances that each has.
+const (
+	alpha = "nav/alpha" // half
+	beta  = "nav/beta"  // a fifth
+	wide  = "skd/wide"  // the rest, over eight index shards
+)
+
+// The labels of a volume. Rare is on the same number of instances in every volume, evenly spread: the larger the
+// volume, the rarer it is.
+const (
+	often    = "gr"   // three fifths of the instances
+	half     = "x2"   // half
+	seldom   = "q4"   // a tenth
+	rare     = "rare" // as many as rareRows
+	rareRows = 400
+	nobodys  = "none" // on none
+)
+
+// bigParty is one party that has as many instances as bigRows in every volume; the others have four each.
+const (
+	bigParty = "50001"
+	bigRows  = 300
+)
+
+// period is how many instances it takes until the volume's pattern of applications, steps and labels repeats. Two
+// volumes differ in how often it does and in nothing else, so that a query's cost differs only if it grows.
+const period = 1000
+
+const wideShards = 8
+
+// Apps returns the applications of every volume.
+func Apps() []*application.Application {
+	apps := []*application.Application{
+		{ID: alpha, Org: "nav"}, {ID: beta, Org: "nav"}, {ID: wide, Org: "skd", IndexShards: wideShards},
+	}
+	for _, app := range apps {
+		app.Complete()
+	}
+	return apps
+}
+
+// begin is when the first instance of a volume was created; the others follow, two every two seconds.
+var begin = time.Date(2026, 1, 5, 8, 0, 0, 123456000, time.UTC)
+
+func createdAt(n int) time.Time { return begin.Add(time.Duration(n/2*2) * time.Second) }
+
+// changeAfter is how long after its creation an instance was last changed.
+const changeAfter = 26*time.Hour + 17*time.Millisecond
+
+// volume makes the instances of a volume of size instances, a multiple of period. It makes the same ones every time.
+type volume struct {
+	size int
+	apps map[string]*application.Application
+}
+
+func newVolume(size int) (*volume, error) {
+	if size < period || size%period != 0 {
+		return nil, fmt.Errorf("querycost: a volume of %d instances; it must be a multiple of %d", size, period)
+	}
+	v := &volume{size: size, apps: map[string]*application.Application{}}
+	for _, app := range Apps() {
+		v.apps[app.ID] = app
+	}
+	return v, nil
+}
+
+// load writes the whole volume into a table.
+func (v *volume) load(ctx context.Context, table *instancetable.Table) error {
+	const chunk = 5000 // bounds the memory that a volume takes on its way
+	for from := 0; from < v.size; from += chunk {
+		var instances []*instance.Instance
+		for n := from; n < min(from+chunk, v.size); n++ {
+			instances = append(instances, v.instance(n))
+		}
+		if err := table.Load(ctx, instances); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// among reports whether instance n is one of count that are spread over the volume, in such a way that the places in
+// the period that they fall on are the same in every volume: first, first+step, first+2·step…
+func (v *volume) among(n, count, first, step int) bool {
+	j := (n%period - first) / step
+	return j >= 0 && j < count && first+j*step == n%period && j*(v.size/period)/count == n/period
+}
+
+// instance returns instance n of the volume, as it is after a while of use.
+func (v *volume) instance(n int) *instance.Instance {
+	pattern := rand.New(rand.NewPCG(7, uint64(n%period)))
+	own := rand.New(rand.NewPCG(8, uint64(n)))
+	app := v.apps[weighted(pattern, alpha, 50, beta, 20, wide, 30)]
+	stepName := weighted(pattern, "FormFilling", 70, "Submit", 20, "Archived", 10)
+	step, _ := app.Workflow.Step(stepName)
+	created := createdAt(n)
+	changed := created.Add(changeAfter)
+	i := &instance.Instance{
+		ID: newID(created, own), AppID: app.ID, InstanceOwnerID: fmt.Sprint(60000 + n/4), Labels: []string{},
+		CreatedDateTime: created, CreatedBy: fmt.Sprint(1000 + n%700), LastChangedDateTime: changed, LastChangedBy: fmt.Sprint(1000 + n%700),
+		PresentationField: fmt.Sprint("Arbeidsmelding ", n%4000),
+		Workflow:          instance.Workflow{CurrentStep: step.Name, IsCompleted: step.Completes},
+		Status:            instance.Status{IsArchived: step.Archives},
+		Version:           4, EventCount: 1, StepEntered: created,
+	}
+	for _, label := range []struct {
+		name    string
+		percent int
+	}{{often, 60}, {half, 50}, {seldom, 10}} {
+		if pattern.IntN(100) < label.percent {
+			i.Labels = append(i.Labels, label.name)
+		}
+	}
+	confirmed := pattern.IntN(100) < 60
+	elements := []int{1, 2, 2, 2, 3}[pattern.IntN(5)]
+	if v.among(n, rareRows, 0, 2) {
+		i.Labels = append(i.Labels, rare)
+	}
+	if v.among(n, bigRows, 1, 3) {
+		i.InstanceOwnerID = bigParty
+	}
+	for e := range elements {
+		i.Data = append(i.Data, element(e, i, step, confirmed, own))
+	}
+	i.Shard = instance.ShardOf(i.ID, app.IndexShards)
+	return i
+}
+
+// element returns data element e of an instance: its form, and what is attached to it.
+func element(e int, i *instance.Instance, step application.Step, confirmed bool, own *rand.Rand) instance.DataElement {
+	at := i.CreatedDateTime.Add(time.Duration(e) * time.Minute)
+	hash := make([]byte, 32)
+	for n := range hash {
+		hash[n] = byte(own.Uint32())
+	}
+	d := instance.DataElement{
+		ID: newID(at, own), FormID: "default", ContentType: "application/xml", FileName: "default.xml", FileSize: own.Int64N(90_000),
+		CreatedDateTime: at, CreatedBy: i.CreatedBy, LastChangedDateTime: at, LastChangedBy: i.CreatedBy,
+		IsLocked: step.LocksData || step.Archives, Revision: newID(at, own), SHA256: hex.EncodeToString(hash),
+	}
+	if e > 0 {
+		d.FormID, d.ContentType, d.FileName = "attachment", "application/pdf", fmt.Sprintf("vedlegg %d.pdf", e)
+	}
+	if confirmed {
+		d.ApplicationOwner = &instance.ApplicationOwner{
+			Downloaded: []time.Time{at.Add(time.Hour)}, DownloadConfirmed: []time.Time{at.Add(time.Hour + 3*time.Second)},
+		}
+	}
+	return d
+}
+
+// weighted returns one of the names, each followed by the percentage of the cases that it has.
+func weighted(r *rand.Rand, choices ...any) string {
+	at := r.IntN(100)
+	for n := 0; ; n += 2 {
+		if at -= choices[n+1].(int); at < 0 {
+			return choices[n].(string)
+		}
+	}
+}
+
+// newID returns a UUID version 7 of the time given.
+func newID(at time.Time, own *rand.Rand) string {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:], uint64(at.UnixMilli())<<16|own.Uint64()&0xffff)
+	binary.BigEndian.PutUint64(id[8:], own.Uint64())
+	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80
+	return id.String()
+}
