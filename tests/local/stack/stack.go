@@ -43,6 +43,10 @@ type Options struct {
 	Port     string    // of the APIs; "" takes a free one
 	AWSPort  string    // of the local AWS; "" takes a free one
 	Progress io.Writer // gets a line a step; nil gets none
+
+	// Between, when set, is told the local AWS's address and returns the one that the functions get instead: of a proxy
+	// that a test has put between.
+	Between func(awsEndpoint string) (endpoint string)
 }
 
 // Stack is a running system.
@@ -53,6 +57,8 @@ type Stack struct {
 	LogGroups   map[string]string // log group by logical id of the function
 	Tokens      *minter.Minter    // signs what the functions accept
 	LogDir      string            // folder of the servers' own logs
+
+	functionsAWS string // the address of AWS that the functions get
 
 	aws   *child.Process
 	front *http.Server
@@ -93,7 +99,7 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	say("starting the local AWS")
-	if err := s.startAWS(root, options.AWSPort); err != nil {
+	if err := s.startAWS(root, options); err != nil {
 		return nil, err
 	}
 	say("deploying template.yaml")
@@ -177,22 +183,27 @@ func arch() string {
 }
 
 // startAWS starts the local AWS on the loopback interface and waits until it answers.
-func (s *Stack) startAWS(root, port string) error {
+func (s *Stack) startAWS(root string, options Options) error {
+	port := options.AWSPort
 	if port == "" {
 		var err error
 		if port, err = child.FreePort(); err != nil {
 			return err
 		}
 	}
-	// It unpacks every function into the temporary folder; one of its own is removed as a whole.
+	// The functions get the server's own AWS_ENDPOINT_URL, whatever the template says. It unpacks every function into the temporary folder; one of its own is removed as a whole.
 	temp, err := os.MkdirTemp("", "instance-api-aws-")
 	if err != nil {
 		return err
 	}
 	s.AWSEndpoint = "http://127.0.0.1:" + port
+	s.functionsAWS = s.AWSEndpoint
+	if options.Between != nil {
+		s.functionsAWS = options.Between(s.AWSEndpoint)
+	}
 	s.LogDir = checkout.Local(root, "log")
 	env := checkout.Environment("TMPDIR="+temp, "BIND_HOST=127.0.0.1", "GATEWAY_PORT="+port, "MINISTACK_HOST=localhost",
-		"MINISTACK_REGION="+Region, "AWS_ENDPOINT_URL="+s.AWSEndpoint, "PYTHONUNBUFFERED=1", "LOG_LEVEL=INFO")
+		"MINISTACK_REGION="+Region, "AWS_ENDPOINT_URL="+s.functionsAWS, "PYTHONUNBUFFERED=1", "LOG_LEVEL=INFO")
 	s.aws, err = child.Start("the local AWS", temp, env, filepath.Join(s.LogDir, "aws-"+port+".log"),
 		checkout.Local(root, "venv", "bin", "python"), filepath.Join(root, "tests", "local", "aws.py"))
 	if err != nil {
@@ -229,7 +240,7 @@ func (s *Stack) deploy(ctx context.Context, root string) (apiIDs, error) {
 		"TokenJwks":       s.Tokens.KeySet(),
 		"IdentityKey":     identityKey,
 		"ProtectData":     "false",
-		"AwsEndpointUrl":  s.AWSEndpoint,
+		"AwsEndpointUrl":  s.functionsAWS,
 	})
 	if err != nil {
 		return apiIDs{}, err
