@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"altinn.no/instanceapi/shared/application"
@@ -12,6 +13,7 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/schema"
 )
 
 // maxBody is the largest registration, in bytes: what one DynamoDB item holds, less its keys.
@@ -71,7 +73,29 @@ func read(r *http.Request, org, name string) (*application.Application, error) {
 	}
 	app.ID, app.Org = id, org
 	app.Complete()
-	return app, app.Check()
+	return app, check(r.Context(), app)
+}
+
+// check returns the fault for a registration that breaks rules, those of its schemas included.
+func check(ctx context.Context, app *application.Application) error {
+	var issues []fault.Issue
+	if broken := (*fault.Error)(nil); errors.As(app.Check(), &broken) {
+		issues = broken.Issues
+	}
+	for n, t := range app.DataTypes {
+		if len(t.Schema) == 0 || t.Schema[0] != '{' || len(t.Schema) > application.MaxSchemaBytes { // the last two are issues by now
+			continue
+		}
+		broken, err := schema.Check(ctx, t.Schema, fmt.Sprintf("/dataTypes/%d/schema", n))
+		if err != nil {
+			return err
+		}
+		issues = append(issues, broken...)
+	}
+	if len(issues) == 0 {
+		return nil
+	}
+	return application.InvalidRegistration(schema.Limit(issues))
 }
 
 // store puts the registration in place of the one that is there. The same registration again is answered like the
@@ -103,6 +127,9 @@ func store(r *http.Request, applications register, app *application.Application)
 		if stored != nil && app.IndexShards < stored.IndexShards {
 			return 0, fault.New(fault.Conflict, "index-shards-lowered",
 				"indexShards is %d and can only be raised: instances in the shards above would no longer be found.", stored.IndexShards)
+		}
+		if err := app.CheckReplaces(stored); err != nil {
+			return 0, err
 		}
 		if err := applications.Put(r.Context(), app); !errors.Is(err, application.ErrStale) {
 			return status, err

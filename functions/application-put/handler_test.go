@@ -145,6 +145,15 @@ func TestRefusedRegistrations(t *testing.T) {
 			400, "application-invalid", "/workflow/transitions/0/to"},
 		"a way for nobody": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["admin"]}]}}`),
 			400, "application-invalid", "/workflow/transitions/0/by/0"},
+		"a schema with a mistake":  {doortest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"b","schema":{"properties":{"x":{"type":"strng"}}}}]}`), 400, "application-invalid", "/dataTypes/1/schema/properties/x/type"},
+		"a schema of another file": {doortest.JSON(`{"dataTypes":[{"formId":"a","schema":{"$ref":"file:///etc/passwd"}}]}`), 400, "application-invalid", "/dataTypes/0/schema/$ref"},
+		"a schema for a picture":   {doortest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["image/png"],"schema":{}}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes"},
+		"a step nobody gets to": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true},{"name":"C","completes":true}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+			400, "application-invalid", "/workflow/steps/2/name"},
+		"a step with no way out": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+			400, "application-invalid", "/workflow/steps/1/completes"},
+		"a way out of the archive": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true,"archives":true}],
+			"transitions":[{"from":"A","to":"B","by":["user"]},{"from":"B","to":"A","by":["owner"]}]}}`), 400, "application-invalid", "/workflow/transitions/1/from"},
 		"too many shards": {doortest.JSON(`{"indexShards":65}`), 400, "application-invalid", "/indexShards"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,6 +187,30 @@ func TestConditions(t *testing.T) {
 	put("If-Match", `"1"`, 412, "version-stale")
 	put("If-Match", `"9", "2"`, 200, "")
 	if got := version(t, s, "nav/app2019"); got != 3 {
+		t.Errorf("version %d", got)
+	}
+}
+
+// A step that instances may be in stays; what leads to it may go, and so may data types.
+func TestStepsStay(t *testing.T) {
+	s := newSite(t)
+	put := func(steps, transitions string) doortest.Answer {
+		return s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(`{"workflow":{"steps":[`+steps+`],"transitions":[`+transitions+`]}}`))
+	}
+	const (
+		a, b, c = `{"name":"A"}`, `{"name":"B"}`, `{"name":"C","completes":true}`
+		ab, bc  = `{"from":"A","to":"B","by":["user"]}`, `{"from":"B","to":"C","by":["user"]}`
+		ac      = `{"from":"A","to":"C","by":["user"]}`
+	)
+	s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(`{"dataTypes":[{"formId":"a"}],"workflow":{"steps":[`+a+","+b+","+c+`],"transitions":[`+ab+","+bc+`]}}`)).Want(201, "")
+	if detail := put(a+","+c, ac).Want(409, "step-removed").Problem().Detail; !strings.Contains(detail, "The step B ") {
+		t.Errorf("detail %q does not name the step", detail)
+	}
+	s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(`{}`)).Want(409, "step-removed")
+	put(a+","+b+","+c, ac).Want(400, "application-invalid") // who is in B could not get out
+	put(a+","+b+","+c, ac+","+bc).Want(200, "")
+	put(a+","+b+","+c+`,{"name":"D","completes":true}`, ac+","+bc).Want(400, "application-invalid") // nobody would get into D
+	if got := version(t, s, "nav/app2019"); got != 2 {
 		t.Errorf("version %d", got)
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/event"
@@ -11,6 +10,7 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/schema/datacheck"
 )
 
 // body names the step to be in.
@@ -30,7 +30,7 @@ type store interface {
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
-func handler(gate instancehttp.Gate, applications register, instances store, view instancehttp.View) http.Handler {
+func handler(gate instancehttp.Gate, applications register, instances store, data *datacheck.Checker, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		ctx := r.Context()
 		access, err := gate.Writer(r)
@@ -52,20 +52,8 @@ func handler(gate instancehttp.Gate, applications register, instances store, vie
 		if err != nil {
 			return err
 		}
-		i, err = instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
-			if err := access.Check(i); err != nil {
-				return nil, err
-			}
-			if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
-				return nil, err
-			}
-			left, err := i.MoveTo(app, b.CurrentStep, access.Role(), access.By(), time.Now())
-			if err != nil {
-				return nil, err
-			}
-			ev := view.Event(i, left, access.By())
-			return &ev, nil
-		})
+		move := &move{r, access, app, b.CurrentStep, data, view}
+		i, err = move.do(i, instances)
 		if err != nil {
 			return err
 		}

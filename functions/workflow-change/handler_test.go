@@ -10,11 +10,12 @@ import (
 
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+	"altinn.no/instanceapi/shared/schema/datacheck"
 )
 
 func newSite(t *testing.T) *doortest.Site {
 	s := doortest.New(t)
-	s.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(s.Gate, s.Applications, s.Instances, s.View))
+	s.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(s.Gate, s.Applications, s.Instances, datacheck.New(s.Blobs.Get), s.View))
 	return s
 }
 

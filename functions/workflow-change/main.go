@@ -1,22 +1,24 @@
 // Command workflow-change answers PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow: it moves an
-// instance to the step that the body names. It reads Applications and Parties, and writes Instances and Outbox in
-// one transaction.
+// instance to the step that the body names, if the data is valid where the workflow asks for that. It reads Applications,
+// Parties and the bucket, and writes Instances and Outbox in one transaction.
 package main
 
 import (
 	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/shared/lambdahttp"
 	"altinn.no/instanceapi/shared/party/partytable"
+	"altinn.no/instanceapi/shared/schema/datacheck"
 )
 
 func main() {
 	env := coldstart.Load()
 	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
 	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
-	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.OpenWithOutbox(env), view))
+	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.OpenWithOutbox(env), datacheck.New(blob.Open(env).Get), view))
 }

@@ -116,6 +116,8 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 		return fault.New(fault.UnsupportedType, "content-type-invalid", "Send a Content-Type that says what the data is, such as application/xml.")
 	case len(t.AllowedContentTypes) > 0 && !AllowsContentType(t.AllowedContentTypes, contentType):
 		return fault.New(fault.UnsupportedType, "content-type-not-allowed", "formId %q takes: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
+	case len(t.Schema) > 0 && !Structured(contentType):
+		return fault.New(fault.UnsupportedType, "content-type-not-allowed", "formId %q has a schema, so it takes JSON and XML.", formID)
 	case t.MaxSize > 0 && size > t.MaxSize:
 		return fault.New(fault.TooLarge, "data-too-large", "formId %q takes at most %d bytes.", formID, t.MaxSize)
 	case size == 0:
@@ -164,18 +166,29 @@ func (a *Application) Check() error {
 		}
 		c.that(len(t.Schema) <= MaxSchemaBytes, at+"/schema", "at most %d bytes", MaxSchemaBytes)
 		c.that(len(t.Schema) == 0 || t.Schema[0] == '{', at+"/schema", "must be a JSON Schema object")
+		c.that(len(t.Schema) == 0 || mayBeStructured(t.AllowedContentTypes), at+"/allowedContentTypes", "must allow a JSON or XML type, as there is a schema")
 	}
 	a.Workflow.check(&c)
-	if len(c.issues) == 0 {
-		return nil
-	}
-	f := fault.New(fault.Invalid, "application-invalid", "The registration breaks %d rules; see issues.", len(c.issues))
-	f.Issues = c.issues
+	return c.fault()
+}
+
+// InvalidRegistration returns the fault for a registration that breaks the rules that the issues name.
+func InvalidRegistration(issues []fault.Issue) *fault.Error {
+	f := fault.New(fault.Invalid, "application-invalid", "The registration breaks %d rules; see issues.", len(issues))
+	f.Issues = issues
 	return f
 }
 
 // checker gathers the rules that do not hold.
 type checker struct{ issues []fault.Issue }
+
+// fault returns nil when all rules hold.
+func (c *checker) fault() error {
+	if len(c.issues) == 0 {
+		return nil
+	}
+	return InvalidRegistration(c.issues)
+}
 
 func (c *checker) that(holds bool, field, rule string, args ...any) {
 	if !holds {

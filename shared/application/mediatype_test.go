@@ -59,3 +59,22 @@ func TestValidContentType(t *testing.T) {
 		}
 	}
 }
+
+func TestStructured(t *testing.T) {
+	for contentType, want := range map[string]string{
+		"application/json": "json", "text/json; charset=utf-8": "json", "application/vnd.nav.melding+json": "json", "APPLICATION/JSON": "json",
+		"application/xml": "xml", "text/xml": "xml", "image/svg+xml": "xml", "application/xhtml+xml": "xml",
+		"application/pdf": "", "image/json": "", "application/jsonx": "", "application/json+zip": "", "*/*": "", "json": "", "": "",
+	} {
+		got := ""
+		if IsJSON(contentType) {
+			got += "json"
+		}
+		if IsXML(contentType) {
+			got += "xml"
+		}
+		if got != want || Structured(contentType) != (want != "") {
+			t.Errorf("%q is %q, want %q", contentType, got, want)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/schema"
+	"altinn.no/instanceapi/shared/schema/datacheck"
+)
+
+// maxReplaced is how often an instance is read again because bytes of it were replaced while they were fetched.
+const maxReplaced = 3
+
+type register interface {
+	Get(ctx context.Context, id string) (*application.Application, error)
+}
+
+// answer is the body.
+type answer struct {
+	Issues []fault.Issue `json:"issues"` // never null
+}
+
+func handler(gate instancehttp.Gate, applications register, instances instancehttp.Reader, data *datacheck.Checker) http.Handler {
+	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		access, err := gate.Reader(r)
+		if err != nil {
+			return err
+		}
+		for attempt := 1; ; attempt++ {
+			issues, err := validate(r.Context(), access, applications, instances, data)
+			if attempt < maxReplaced && errors.Is(err, blob.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			return httpapi.WriteJSON(w, http.StatusOK, answer{schema.Limit(issues)})
+		}
+	})
+}
+
+// validate returns what is wrong with the data of the instance, or with the data element, that the path names; never
+// nil.
+func validate(ctx context.Context, access *instancehttp.Access, applications register, instances instancehttp.Reader, data *datacheck.Checker) ([]fault.Issue, error) {
+	i, err := access.Load(ctx, instances)
+	if err != nil {
+		return nil, err
+	}
+	elements := i.Data
+	if access.DataGuid != "" {
+		element, err := access.Element(i)
+		if err != nil {
+			return nil, err
+		}
+		elements = []instance.DataElement{*element}
+	}
+	app, err := applications.Get(ctx, i.AppID)
+	if err != nil {
+		return nil, err
+	}
+	found, err := data.Elements(ctx, app, i, elements, datacheck.Findings{})
+	if err != nil {
+		return nil, err
+	}
+	issues := []fault.Issue{}
+	if access.DataGuid == "" {
+		issues = i.Validate(app)
+	}
+	return append(issues, found.Of(i)...), nil
+}

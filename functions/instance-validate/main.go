@@ -1,0 +1,22 @@
+// Command instance-validate answers GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate and
+// …/data/{dataGuid}/validate: what is wrong with the data of an instance, or with one data element. It reads
+// Applications, Instances, Parties and the bucket.
+package main
+
+import (
+	"altinn.no/instanceapi/shared/application/applicationtable"
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/party/partytable"
+	"altinn.no/instanceapi/shared/schema/datacheck"
+)
+
+func main() {
+	env := coldstart.Load()
+	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
+	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env), datacheck.New(blob.Open(env).Get)))
+}

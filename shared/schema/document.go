@@ -1,0 +1,149 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of a document, JSON or XML.
+const (
+	maxDepth     = 64      // levels of nesting
+	maxTokens    = 500_000 // values of JSON, or tokens of XML
+	maxNumber    = 64      // characters of a number
+	maxExponent  = 400     // beyond any double; a number is turned into all its digits to be compared
+	maxAttribute = 256     // attributes of one element
+)
+
+// illFormed says why bytes are not a document. Its words never repeat the document.
+type illFormed struct {
+	path  []string // to the value it is about, the innermost first; nil when it is about the bytes
+	words string
+}
+
+func (e *illFormed) Error() string { return e.words }
+
+// within adds a level to the path of err.
+func within(err error, token string) error {
+	var ill *illFormed
+	if errors.As(err, &ill) && ill.path != nil {
+		ill.path = append(ill.path, token)
+	}
+	return err
+}
+
+// parseJSON reads a document as package jsonschema wants it: maps, slices, strings, booleans, nil and json.Number. It
+// is stricter than encoding/json: UTF-8, no member twice, nothing after the end, and the limits above.
+func parseJSON(body []byte) (any, error) {
+	if !utf8.Valid(body) {
+		return nil, &illFormed{words: "is not UTF-8"}
+	}
+	p := &parser{dec: json.NewDecoder(bytes.NewReader(body))}
+	p.dec.UseNumber()
+	doc, err := p.value(0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, &illFormed{words: fmt.Sprintf("has data after the JSON document, at byte %d", p.dec.InputOffset())}
+	}
+	return doc, nil
+}
+
+type parser struct {
+	dec    *json.Decoder
+	values int
+}
+
+func (p *parser) token() (json.Token, error) {
+	token, err := p.dec.Token()
+	if err == nil {
+		return token, nil
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, &illFormed{words: "ends in the middle of the JSON document"}
+	}
+	at := p.dec.InputOffset()
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		at = syntax.Offset
+	}
+	return nil, &illFormed{words: fmt.Sprintf("is not well-formed JSON at byte %d", at)}
+}
+
+func (p *parser) value(depth int) (any, error) {
+	if p.values++; p.values > maxTokens {
+		return nil, &illFormed{words: fmt.Sprintf("has more than %d values", maxTokens)}
+	}
+	token, err := p.token()
+	if err != nil {
+		return nil, err
+	}
+	switch t := token.(type) {
+	case json.Delim:
+		if depth >= maxDepth {
+			return nil, &illFormed{words: fmt.Sprintf("nests deeper than %d levels", maxDepth)}
+		}
+		if t == '[' {
+			return p.array(depth)
+		}
+		return p.object(depth)
+	case json.Number:
+		if !bounded(string(t)) {
+			return nil, &illFormed{path: []string{}, words: fmt.Sprintf("is a number of more than %d characters or with an exponent over %d", maxNumber, maxExponent)}
+		}
+	}
+	return token, nil
+}
+
+func (p *parser) array(depth int) (any, error) {
+	items := []any{}
+	for p.dec.More() {
+		item, err := p.value(depth + 1)
+		if err != nil {
+			return nil, within(err, strconv.Itoa(len(items)))
+		}
+		items = append(items, item)
+	}
+	_, err := p.token() // the closing bracket
+	return items, err
+}
+
+func (p *parser) object(depth int) (any, error) {
+	members := map[string]any{}
+	for p.dec.More() {
+		token, err := p.token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := token.(string)
+		if _, twice := members[name]; twice {
+			return nil, &illFormed{path: []string{name}, words: "is given twice"}
+		}
+		member, err := p.value(depth + 1)
+		if err != nil {
+			return nil, within(err, name)
+		}
+		members[name] = member
+	}
+	_, err := p.token() // the closing brace
+	return members, err
+}
+
+// bounded reports whether a JSON number can be compared without making much of it: 1e999999 has a million digits.
+func bounded(number string) bool {
+	if len(number) > maxNumber {
+		return false
+	}
+	at := strings.IndexAny(number, "eE")
+	if at < 0 {
+		return true
+	}
+	exponent, err := strconv.Atoi(number[at+1:])
+	return err == nil && exponent <= maxExponent && exponent >= -maxExponent
+}

@@ -1,0 +1,186 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	js "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"altinn.no/instanceapi/shared/fault"
+)
+
+// maxSteps bounds what one data element may cost: about two steps for each time that a part of the schema looks at a
+// value. It is a few seconds of work.
+const maxSteps = 2_000_000
+
+// evaluation is one validation under way.
+type evaluation struct {
+	ctx   context.Context
+	steps int // that are left
+	asked int // steps since ctx was last asked
+}
+
+// An evaluation is given up from within the library's recursion by a panic with one of these.
+type givenUp struct{ err error }
+
+var errTooCostly = errors.New("too many steps")
+
+// charge takes n steps, and gives the evaluation up when there are none left or nobody waits for it any more.
+func (e *evaluation) charge(n int) {
+	if e.steps -= n; e.steps < 0 {
+		panic(givenUp{errTooCostly})
+	}
+	if e.asked += n; e.asked > 2000 {
+		e.asked = 0
+		if err := e.ctx.Err(); err != nil {
+			panic(givenUp{err})
+		}
+	}
+}
+
+// mismatch is a violation that node.check has found. Its words have nothing of the data.
+type mismatch struct {
+	keyword string
+	words   string
+}
+
+func (m *mismatch) Error() string { return m.words + " (" + m.keyword + ")" }
+
+// check looks at a value: its type, whether it is among the values listed, its format, its members' names.
+func (n *node) check(v any) error {
+	cost := n.weight + sizeOf(v)/16
+	switch v := v.(type) {
+	case []any:
+		cost += n.perItem * len(v)
+	case map[string]any:
+		cost += n.perPart * len(v)
+	}
+	n.schema.current.charge(cost)
+	if n.types != 0 && n.types&kindOf(v) == 0 {
+		return n.wrongType(kindOf(v))
+	}
+	if n.values != nil && !n.values.has(v) {
+		return n.unlisted
+	}
+	if n.format != nil {
+		if err := n.format.Validate(v); err != nil {
+			return &mismatch{"format", "is not of the format " + n.format.Name}
+		}
+	}
+	if members, ok := v.(map[string]any); ok && n.names != nil {
+		for name := range members {
+			if n.names.Validate(name) != nil {
+				return &mismatch{"propertyNames", "has a member whose name the schema does not allow"}
+			}
+		}
+	}
+	return nil
+}
+
+func (n *node) wrongType(got kinds) *mismatch {
+	if n.mistyped[got] == nil {
+		n.mistyped[got] = &mismatch{"type", "must be " + n.types.String() + ", and is " + got.String()}
+	}
+	return n.mistyped[got]
+}
+
+// listed names the values that are allowed, when that is short.
+func listed(values []any) string {
+	const few = 12
+	var names []string
+	for _, v := range values {
+		names = append(names, fmt.Sprintf("%v", v))
+		if kindOf(v)&simple == 0 || len(names) > few {
+			return "one of the values that the schema lists"
+		}
+	}
+	all := strings.Join(names, ", ")
+	switch {
+	case len(all) > 200:
+		return "one of the values that the schema lists"
+	case len(names) == 1:
+		return all
+	}
+	return "one of " + all
+}
+
+// Format is how the bytes of a data element are written.
+type Format int
+
+// The formats that can be validated.
+const (
+	JSON Format = iota
+	XML
+)
+
+// Validate returns what is wrong with a body in the format given: nothing, one issue that says why it is not
+// well-formed, or its violations of the schema in the order of their fields, none of which name the data element. A nil
+// schema asks for well-formedness alone. The error is that of ctx, when it ended first.
+func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issues []fault.Issue, err error) {
+	var doc any
+	var root *element
+	if format == XML {
+		root, err = parseXML(body)
+	} else {
+		doc, err = parseJSON(body)
+	}
+	var ill *illFormed
+	if errors.As(err, &ill) {
+		return []fault.Issue{violation(CodeNotFormed, pathOf(err), ill.words)}, nil
+	}
+	if err != nil || s == nil {
+		return nil, err
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = &evaluation{ctx: ctx, steps: maxSteps}
+	defer func() {
+		s.current = nil
+		p := recover()
+		given, ok := p.(givenUp)
+		switch {
+		case p == nil:
+		case !ok:
+			panic(p)
+		case errors.Is(given.err, errTooCostly):
+			issues = []fault.Issue{violation(CodeTooCostly, "", "has too many parts to be validated against its schema; send less in one data element")}
+		default:
+			issues, err = nil, given.err
+		}
+	}()
+	if format == XML {
+		if s.rootName != "" && root.name != s.rootName {
+			issues = append(issues, violation(CodeViolation, "", fmt.Sprintf("must have the root element %s (xml)", s.rootName)))
+		}
+		m := &mapper{schema: s}
+		doc = m.document(root)
+		issues = append(issues, m.issues...)
+	}
+	var violations *js.ValidationError
+	if failed := s.root.Validate(doc); errors.As(failed, &violations) {
+		issues = append(issues, (&report{xml: format == XML}).of(violations)...)
+	}
+	return sorted(issues), nil
+}
+
+func violation(code, field, words string) fault.Issue {
+	return fault.Issue{Severity: fault.SeverityError, Code: code, Field: field, Description: words}
+}
+
+// sorted orders issues by field, and takes out what is said twice.
+func sorted(issues []fault.Issue) []fault.Issue {
+	slices.SortFunc(issues, func(a, b fault.Issue) int {
+		if c := comparePointers(a.Field, b.Field); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Description, b.Description)
+	})
+	return slices.Compact(issues)
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

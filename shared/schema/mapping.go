@@ -1,0 +1,255 @@
+package schema
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	js "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"altinn.no/instanceapi/shared/fault"
+)
+
+// mapper makes of an XML document the value that it stands for under a schema. The rules are in the package comment.
+type mapper struct {
+	schema *Schema
+	issues []fault.Issue // what cannot be expressed as a value
+	path   []string
+}
+
+// shape is all that a schema says about the values at one place of a document, by the parts that may look at them.
+type shape struct {
+	parts    []*js.Schema // all, those beside each other included
+	admits   kinds        // types that the values may have
+	typed    bool         // admits comes of something that the schema says
+	children map[string]*shape
+	inside   *shape // of the items of an array, when they are alike
+}
+
+// nothing is the shape of what the schema says nothing about.
+var nothing = &shape{admits: anything}
+
+func (m *mapper) document(root *element) any {
+	return m.value(root, m.shapeOf([]*js.Schema{m.schema.root}))
+}
+
+// shapeOf returns the shape that parts make together; any of them may look at the value.
+func (m *mapper) shapeOf(parts []*js.Schema) *shape {
+	if len(parts) == 0 {
+		return nothing
+	}
+	s := &shape{admits: anything}
+	for _, part := range parts {
+		s.admits &= m.schema.nodes[part].admits
+	}
+	if s.admits == 0 {
+		s.admits = anything
+	}
+	s.typed = s.admits != anything
+	seen := map[*js.Schema]bool{}
+	var spread func(parts []*js.Schema)
+	spread = func(parts []*js.Schema) {
+		for _, part := range parts {
+			if !seen[part] {
+				seen[part] = true
+				s.parts = append(s.parts, part)
+				spread(beside(part))
+			}
+		}
+	}
+	spread(parts)
+	m.schema.current.charge(len(s.parts))
+	return s
+}
+
+// child returns the shape of the property with the name given.
+func (m *mapper) child(s *shape, name string) *shape {
+	if known := s.children[name]; known != nil {
+		return known
+	}
+	var found []*js.Schema
+	for _, part := range s.parts {
+		if part.Properties[name] != nil {
+			found = append(found, part.Properties[name])
+		}
+		matched := part.Properties[name] != nil
+		for pattern, under := range part.PatternProperties {
+			if pattern.MatchString(name) {
+				found, matched = append(found, under), true
+			}
+		}
+		if additional, ok := part.AdditionalProperties.(*js.Schema); ok && !matched {
+			found = append(found, additional)
+		}
+	}
+	if found == nil {
+		for _, part := range s.parts {
+			if part.UnevaluatedProperties != nil {
+				found = append(found, part.UnevaluatedProperties)
+			}
+		}
+	}
+	if found == nil {
+		return nothing
+	}
+	if s.children == nil {
+		s.children = map[string]*shape{}
+	}
+	s.children[name] = m.shapeOf(found)
+	return s.children[name]
+}
+
+// item returns the shape of the item of an array at an index.
+func (m *mapper) item(s *shape, index int) *shape {
+	if s.inside != nil {
+		return s.inside
+	}
+	var found []*js.Schema
+	alike := true
+	for _, part := range s.parts {
+		first := part.PrefixItems
+		rest := part.Items2020
+		switch items := part.Items.(type) {
+		case *js.Schema:
+			rest = items
+		case []*js.Schema:
+			first = items
+			rest, _ = part.AdditionalItems.(*js.Schema)
+		}
+		alike = alike && len(first) == 0
+		if index < len(first) {
+			found = append(found, first[index])
+		} else if rest != nil {
+			found = append(found, rest)
+		}
+	}
+	made := m.shapeOf(found)
+	if alike {
+		s.inside = made
+	}
+	return made
+}
+
+// value returns what an element stands for where the shape is s.
+func (m *mapper) value(e *element, s *shape) any {
+	switch {
+	case e.null:
+		return nil
+	case len(e.attributes) > 0 || len(e.children) > 0:
+		return m.object(e, s)
+	case s.admits&object != 0 && s.admits&simple == 0:
+		return m.object(e, s)
+	case !s.typed && slices.ContainsFunc(s.parts, func(part *js.Schema) bool { return len(part.Properties) > 0 }):
+		return m.object(e, s)
+	}
+	return scalar(e.text.String(), s)
+}
+
+func (m *mapper) object(e *element, s *shape) any {
+	members := map[string]any{}
+	for _, a := range e.attributes {
+		name := "@" + a.name
+		if _, twice := members[name]; twice {
+			m.issues = append(m.issues, violation(CodeViolation, pointer(append(slices.Clip(m.path), name)),
+				"has the name of another attribute of the same element, in another namespace (xml)"))
+		}
+		members[name] = scalar(a.value, m.child(s, name))
+	}
+	named := map[string][]*element{}
+	for _, child := range e.children {
+		named[child.name] = append(named[child.name], child)
+	}
+	for name, all := range named {
+		m.path = append(m.path, name)
+		under := m.child(s, name)
+		onlyArray := under.typed && under.admits&array != 0 && under.admits&^(array|null) == 0
+		if len(all) == 1 && !onlyArray {
+			members[name] = m.value(all[0], under)
+		} else {
+			members[name] = m.list(all, under)
+		}
+		m.path = m.path[:len(m.path)-1]
+	}
+	own := e.text.String()
+	if strings.TrimSpace(own) != "" {
+		if len(e.children) > 0 {
+			own = strings.TrimSpace(own)
+		}
+		members["#text"] = scalar(own, m.child(s, "#text"))
+	}
+	return members
+}
+
+// list returns the array that elements of one name make.
+func (m *mapper) list(all []*element, s *shape) []any {
+	items := make([]any, 0, len(all))
+	for n, e := range all {
+		of := s
+		if s.admits&array != 0 && s != nothing {
+			of = m.item(s, n)
+		}
+		items = append(items, m.value(e, of))
+	}
+	return items
+}
+
+// scalar returns what text stands for where the shape is s.
+func scalar(written string, s *shape) any {
+	if !s.typed {
+		return written
+	}
+	trimmed := strings.TrimSpace(written)
+	if trimmed == "" && s.admits&null != 0 && s.admits&text == 0 {
+		return nil
+	}
+	if s.admits&boolean != 0 {
+		numeric := s.admits&integer != 0
+		switch {
+		case trimmed == "true", trimmed == "1" && !numeric:
+			return true
+		case trimmed == "false", trimmed == "0" && !numeric:
+			return false
+		}
+	}
+	if s.admits&integer != 0 {
+		if n, ok := numeral(trimmed, s.admits&number != 0); ok {
+			return n
+		}
+	}
+	return written
+}
+
+// numeral returns the JSON number that a numeral of XML Schema stands for: a sign + and leading zeros are allowed there,
+// .5 and 5. too. Without fractional it has to be an integer.
+func numeral(s string, fractional bool) (json.Number, bool) {
+	sign := ""
+	switch {
+	case strings.HasPrefix(s, "-"):
+		sign, s = "-", s[1:]
+	case strings.HasPrefix(s, "+"):
+		s = s[1:]
+	}
+	mantissa, exponent := s, ""
+	if at := strings.IndexAny(s, "eE"); at >= 0 {
+		mantissa, exponent = s[:at], s[at:]
+		digits := strings.TrimPrefix(strings.TrimPrefix(exponent[1:], "-"), "+")
+		if !digitsOnly(digits) || digits == "" || len(exponent)-1 > len(digits)+1 {
+			return "", false
+		}
+	}
+	whole, fraction, point := strings.Cut(mantissa, ".")
+	if !digitsOnly(whole) || !digitsOnly(fraction) || whole+fraction == "" || !fractional && (point || exponent != "") {
+		return "", false
+	}
+	whole = strings.TrimLeft(whole, "0")
+	if whole == "" {
+		whole = "0"
+	}
+	if fraction != "" {
+		whole += "." + fraction
+	}
+	n := sign + whole + exponent
+	return json.Number(n), bounded(n)
+}
+
+func digitsOnly(s string) bool { return strings.Trim(s, "0123456789") == "" }

@@ -1,0 +1,211 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// The address of the attributes that say something about XML Schema, xsi:nil among them.
+const xsi = "http://www.w3.org/2001/XMLSchema-instance"
+
+// element is an element of an XML document, without what says nothing about its value: namespaces, comments, processing
+// instructions.
+type element struct {
+	name       string // local
+	attributes []attribute
+	children   []*element
+	text       strings.Builder // all of its own
+	null       bool            // xsi:nil="true"
+}
+
+type attribute struct {
+	name  string // local
+	value string
+}
+
+// parseXML reads a document. encoding/xml takes more than XML is, and more than can be afforded: here a DOCTYPE, a
+// second root, text outside of the root, an attribute given twice, a prefix that is not declared, a declaration that is
+// not at the start, and what is over the limits are refused.
+func parseXML(body []byte) (*element, error) {
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	r := &reader{dec: xml.NewDecoder(bytes.NewReader(body))}
+	for {
+		token, err := r.dec.RawToken()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, r.ill("%s", wordsFor(err))
+		}
+		if err := r.take(token); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case len(r.open) > 0:
+		return nil, r.ill("ends before its elements do")
+	case r.root == nil:
+		return nil, r.ill("has no element")
+	}
+	return r.root, nil
+}
+
+// wordsFor puts an error of encoding/xml into words without the piece of the document that it quotes.
+func wordsFor(err error) string {
+	switch text := err.Error(); {
+	case strings.Contains(text, "entity"):
+		return "refers to an entity other than lt, gt, amp, apos and quot, or has an & that should be &amp;"
+	case strings.Contains(text, "encoding"):
+		return "is declared to be in another encoding than UTF-8"
+	case strings.Contains(text, "UTF-8"):
+		return "is not UTF-8"
+	case strings.Contains(text, "unexpected EOF"):
+		return "ends in the middle of a tag"
+	}
+	return "is not well-formed XML"
+}
+
+// reader takes the tokens of a document one by one.
+type reader struct {
+	dec    *xml.Decoder
+	tokens int
+	root   *element
+	open   []scope // the elements that have begun and not ended
+}
+
+type scope struct {
+	element  *element
+	name     xml.Name          // as it is written
+	prefixes map[string]string // declared here: prefix to address; nil for none
+}
+
+func (r *reader) ill(words string, args ...any) error {
+	line, _ := r.dec.InputPos()
+	return &illFormed{words: fmt.Sprintf(words, args...) + fmt.Sprintf(", at line %d", line)}
+}
+
+func (r *reader) take(token xml.Token) error {
+	if r.tokens++; r.tokens > maxTokens {
+		return r.ill("has more than %d tokens", maxTokens)
+	}
+	switch t := token.(type) {
+	case xml.Directive:
+		return r.ill("has a DOCTYPE or another declaration, which are not taken")
+	case xml.ProcInst:
+		if strings.EqualFold(t.Target, "xml") && r.tokens > 1 {
+			return r.ill("has an XML declaration that is not at the start")
+		}
+	case xml.CharData:
+		if len(r.open) > 0 {
+			_, _ = r.open[len(r.open)-1].element.text.Write(t) // a strings.Builder never fails
+		} else if len(bytes.TrimLeft(t, " \t\r\n")) > 0 {
+			return r.ill("has text outside of the root element")
+		}
+	case xml.StartElement:
+		return r.start(t)
+	case xml.EndElement:
+		if len(r.open) == 0 || r.open[len(r.open)-1].name != t.Name {
+			return r.ill("has an end tag that ends no element, or another")
+		}
+		r.open = r.open[:len(r.open)-1]
+	}
+	return nil
+}
+
+func (r *reader) start(t xml.StartElement) error {
+	switch {
+	case len(r.open) == 0 && r.root != nil:
+		return r.ill("has a second root element")
+	case len(r.open) >= maxDepth:
+		return r.ill("nests deeper than %d levels", maxDepth)
+	case len(t.Attr) > maxAttribute:
+		return r.ill("has an element with more than %d attributes", maxAttribute)
+	}
+	e := &element{name: t.Name.Local}
+	opened := scope{element: e, name: t.Name, prefixes: declared(t.Attr)}
+	if len(r.open) == 0 {
+		r.root = e
+	} else {
+		parent := r.open[len(r.open)-1].element
+		parent.children = append(parent.children, e)
+	}
+	r.open = append(r.open, opened)
+	if _, ok := r.resolve(t.Name.Space); !ok {
+		return r.ill("has an element with a prefix that is not declared")
+	}
+	return r.attributes(e, t.Attr)
+}
+
+// attributes gives e its attributes.
+func (r *reader) attributes(e *element, all []xml.Attr) error {
+	type name struct{ space, local string }
+	seen := make(map[name]bool, len(all))
+	for _, a := range all {
+		space, ok := "xmlns", true
+		if !isDeclaration(a) && a.Name.Space != "" {
+			space, ok = r.resolve(a.Name.Space)
+		} else if !isDeclaration(a) {
+			space = "" // the default namespace is not for attributes
+		}
+		if !ok {
+			return r.ill("has an attribute with a prefix that is not declared")
+		}
+		key := name{space, a.Name.Local}
+		if isDeclaration(a) {
+			key.local = a.Name.Space + ":" + a.Name.Local
+		}
+		if seen[key] {
+			return r.ill("has an element with the same attribute twice")
+		}
+		seen[key] = true
+		switch {
+		case isDeclaration(a):
+		case space == xsi:
+			value := strings.TrimSpace(a.Value)
+			e.null = e.null || a.Name.Local == "nil" && (value == "true" || value == "1")
+		default:
+			e.attributes = append(e.attributes, attribute{a.Name.Local, a.Value})
+		}
+	}
+	return nil
+}
+
+func isDeclaration(a xml.Attr) bool {
+	return a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns"
+}
+
+// declared returns the prefixes that attributes declare, "" for the default namespace.
+func declared(all []xml.Attr) map[string]string {
+	var prefixes map[string]string
+	for _, a := range all {
+		if !isDeclaration(a) {
+			continue
+		}
+		if prefixes == nil {
+			prefixes = map[string]string{}
+		}
+		if a.Name.Space == "" {
+			prefixes[""] = a.Value
+		} else {
+			prefixes[a.Name.Local] = a.Value
+		}
+	}
+	return prefixes
+}
+
+// resolve returns the address that a prefix stands for, and whether it stands for any.
+func (r *reader) resolve(prefix string) (string, bool) {
+	if prefix == "xml" {
+		return "http://www.w3.org/XML/1998/namespace", true
+	}
+	for n := len(r.open) - 1; n >= 0; n-- {
+		if address, ok := r.open[n].prefixes[prefix]; ok {
+			return address, true
+		}
+	}
+	return "", prefix == ""
+}
