@@ -1,7 +1,8 @@
 // Command event-query serves the feed of an application's events to its owner.
 //
 // Trigger: GET /storage/applications/{org}/{app}/events on the Storage API, with after, workflow.currentStep and size. Output: a
-// JSON array of events, and the address to go on from in Link. Effects: none; it reads the table that EVENTS_TABLE names.
+// JSON array of events, or a line an event, and the address to go on from in Link; with Prefer: wait=N as soon as there is
+// one. Effects: none; it reads the table that EVENTS_TABLE names.
 package main
 
 import (

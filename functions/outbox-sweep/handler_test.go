@@ -2,120 +2,70 @@ package main
 
 import (
 	"context"
-	"errors"
-	"slices"
-	"strings"
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
-	"altinn.no/instanceapi/shared/event/outboxtable"
 )
 
 var now = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
 
-type fakeBus struct {
-	taken   []string
-	failing map[string]bool // by event id
+// countingBus takes every event.
+type countingBus int
+
+func (b *countingBus) Publish(_ context.Context, docs []event.Document) []error {
+	*b += countingBus(len(docs))
+	return make([]error, len(docs))
 }
 
-func (b *fakeBus) Publish(_ context.Context, docs []event.Document) []error {
-	errs := make([]error, len(docs))
-	for n, doc := range docs {
-		if b.failing[doc.Event.ID] {
-			errs[n] = errors.New("the bus refused the entry")
-			continue
-		}
-		b.taken = append(b.taken, doc.Event.ID)
-	}
-	return errs
-}
-
-func newHandler(outbox outbox) (*handler, *fakeBus) {
-	bus := &fakeBus{failing: map[string]bool{}}
-	return &handler{outbox: outbox, bus: bus, now: func() time.Time { return now }}, bus
-}
-
-func put(t *testing.T, memory *eventtest.Memory, guid string, number int, age time.Duration) event.Document {
+// sweep puts one event of each age in an outbox and returns how many a run publishes.
+func sweep(t *testing.T, ages ...time.Duration) int {
 	t.Helper()
-	doc := eventtest.Document("nav/app2018", guid, number, now.Add(-age), "Submit")
-	if err := memory.Put(t.Context(), doc); err != nil {
+	clock := func() time.Time { return now }
+	memory := eventtest.NewMemory(clock)
+	for _, age := range ages {
+		if err := memory.Put(t.Context(), eventtest.Document("nav/app2018", uuid.NewString(), 1, now.Add(-age), "Submit")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var bus countingBus
+	if err := newHandler(memory, &bus, clock)(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return doc
+	return int(bus)
 }
 
-func TestWhatIsUnderWayIsLeftAlone(t *testing.T) {
-	memory := eventtest.NewMemory(func() time.Time { return now })
-	guid := uuid.NewString()
-	late := []event.Document{put(t, memory, guid, 1, time.Hour), put(t, memory, guid, 2, 3*time.Minute)}
-	put(t, memory, guid, 3, time.Minute)
-	h, bus := newHandler(memory)
-	if err := h.handle(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if want := []string{late[0].Event.ID, late[1].Event.ID}; !slices.Equal(bus.taken, want) {
-		t.Errorf("published %v, want %v", bus.taken, want)
-	}
-	// Nothing is deleted: that is event-record's.
-	if backlog, err := memory.Scan(t.Context(), now.Add(time.Hour), 10); err != nil || backlog.Len() != 3 {
-		t.Errorf("%d left, %v", backlog.Len(), err)
-	}
-	memory.Append(t.Context(), late)
-	bus.taken = nil
-	if err := h.handle(t.Context()); err != nil || len(bus.taken) != 0 {
-		t.Errorf("published %v, %v", bus.taken, err)
+func TestOnlyWhatIsOlderThanTwoMinutes(t *testing.T) {
+	if n := sweep(t, time.Second, 2*time.Minute, 2*time.Minute+time.Second, 48*time.Hour); n != 2 {
+		t.Errorf("%d published, want 2", n)
 	}
 }
 
 func TestARunIsBounded(t *testing.T) {
-	memory := eventtest.NewMemory(func() time.Time { return now })
-	for range perRun + 10 {
-		put(t, memory, uuid.NewString(), 1, time.Hour)
+	ages := make([]time.Duration, perRun+10)
+	for n := range ages {
+		ages[n] = time.Hour
 	}
-	h, bus := newHandler(memory)
-	if err := h.handle(t.Context()); err != nil || len(bus.taken) != perRun {
-		t.Errorf("published %d, %v; want %d", len(bus.taken), err, perRun)
-	}
-}
-
-func TestFailuresDoNotStopTheRest(t *testing.T) {
-	memory := eventtest.NewMemory(func() time.Time { return now })
-	h, bus := newHandler(memory)
-	for n := range 5 {
-		bus.failing[put(t, memory, uuid.NewString(), 1, time.Hour+time.Duration(n)*time.Minute).Event.ID] = n < 4
-	}
-	err := h.handle(t.Context())
-	if err == nil || strings.Count(err.Error(), "refused") != 3 || len(bus.taken) != 1 {
-		t.Errorf("published %d, error %v", len(bus.taken), err)
+	if n := sweep(t, ages...); n != perRun {
+		t.Errorf("%d published, want %d", n, perRun)
 	}
 }
 
-// damaged is an outbox of which an item cannot be read.
-type damaged struct{}
-
-func (damaged) Scan(context.Context, time.Time, int) (outboxtable.Backlog, error) {
-	return outboxtable.Backlog{
-		Documents:  []event.Document{eventtest.Document("nav/app2018", uuid.NewString(), 1, now.Add(-time.Hour), "Submit")},
-		Unreadable: []string{"x.1"}, Oldest: now.Add(-time.Hour),
-	}, nil
-}
-
-func TestADamagedItemIsTold(t *testing.T) {
-	h, bus := newHandler(damaged{})
-	if err := h.handle(t.Context()); err == nil || !strings.Contains(err.Error(), "x.1") || len(bus.taken) != 1 {
-		t.Errorf("published %d, error %v", len(bus.taken), err)
+// The handler takes no payload: whatever the schedule sends will do. The sample is what it sends.
+func TestSample(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "events", "outbox-sweep", "every-minute.json"))
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-func TestAScanThatFailsIsAnError(t *testing.T) {
-	memory := eventtest.NewMemory(time.Now)
-	memory.Fail(errors.New("down"))
-	h, _ := newHandler(memory)
-	if err := h.handle(t.Context()); err == nil {
-		t.Error("no error")
+	var e events.CloudWatchEvent
+	if err := json.Unmarshal(text, &e); err != nil || e.DetailType != "Scheduled Event" {
+		t.Errorf("%v, %v", e.DetailType, err)
 	}
 }

@@ -6,8 +6,8 @@
 //
 //	PK               SK                     other                read by
 //	FEED#nav/app2018 HEAD                   seq, lastAt          Recorder, Feed.Head
-//	FEED#nav/app2018 sequence, 20 digits    d, id, recordedAt    Feed.Read, Feed.PositionOfTime
-//	INSTANCE#guid    event number, 20 digits seq, appId          Recorder (is it there?), Feed.PositionOfID
+//	FEED#nav/app2018 sequence, 20 digits    d, id, recordedAt    Feed.Read, Feed.PositionOfTime, Feed.History
+//	INSTANCE#guid    event number, 20 digits seq, appId          Recorder (is it there?), Feed.PositionOfID, Feed.History
 //
 // HEAD is raised in the transaction that puts the events, so a sequence number is never taken without its event. A
 // transaction becomes visible item by item, however, so a reader may see 7 while 6 is still to come; it stops there, and
@@ -67,9 +67,15 @@ func New(client *dynamodb.Client, table string) *Feed {
 	return &Feed{client: client, table: table}
 }
 
-// Head returns where the feed of an application ends.
+// Head returns where the feed of an application ends, as of all events recorded: one read unit.
 func (f *Feed) Head(ctx context.Context, appID string) (Head, error) {
-	return readHead(ctx, f.client, f.table, appID)
+	return readHead(ctx, f.client, f.table, appID, true)
+}
+
+// Glance is Head at half the price. It may be some milliseconds behind, and so tells that there is something new, never
+// that there is nothing.
+func (f *Feed) Glance(ctx context.Context, appID string) (Head, error) {
+	return readHead(ctx, f.client, f.table, appID, false)
 }
 
 // Read returns at most limit events after the position given, dense: after+1, after+2 and so on. Fewer than limit
@@ -186,9 +192,9 @@ func (f *Feed) item(ctx context.Context, partition, sortKey, attribute string) (
 	return out.Item, nil
 }
 
-func readHead(ctx context.Context, client *dynamodb.Client, table, appID string) (Head, error) {
+func readHead(ctx context.Context, client *dynamodb.Client, table, appID string, consistent bool) (Head, error) {
 	out, err := client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &table, Key: key(feedPartition(appID), headSort), ConsistentRead: aws.Bool(true),
+		TableName: &table, Key: key(feedPartition(appID), headSort), ConsistentRead: &consistent,
 	})
 	if err != nil {
 		return Head{}, fmt.Errorf("eventtable: get head: %w", err)

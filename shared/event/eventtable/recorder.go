@@ -63,7 +63,7 @@ type Recorder struct {
 func OpenRecorder(env *coldstart.Env) *Recorder {
 	recorder := NewRecorder(dynamo.Client(env), env.String("EVENTS_TABLE"), env.String("OUTBOX_TABLE"), time.Now)
 	env.Warm("dynamodb", func(ctx context.Context) error {
-		_, err := readHead(ctx, recorder.client, recorder.table, "warm-up")
+		_, err := readHead(ctx, recorder.client, recorder.table, "warm-up", true)
 		return err
 	})
 	return recorder
@@ -121,7 +121,7 @@ func fitting(batch []event.Document) int {
 // The answer to a transaction may be lost after it has had its effect. The next try then finds that HEAD has moved and
 // that the events are there, and takes them for duplicates, which they are.
 func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []event.Document, outcomes map[string]Result) {
-	head, err := readHead(ctx, r.client, r.table, appID)
+	head, err := readHead(ctx, r.client, r.table, appID, true)
 	pause := firstPause
 	for try := 1; err == nil; try++ {
 		attempt := r.transaction(appID, head, batch)
@@ -146,7 +146,7 @@ func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []eve
 			err = errors.New("eventtable: append: the feed is contended")
 		} else if err = wait(ctx, &pause); err == nil && v.headMoved {
 			if head = v.head; head.Seq == 0 { // not told
-				head, err = readHead(ctx, r.client, r.table, appID)
+				head, err = readHead(ctx, r.client, r.table, appID, true)
 			}
 		}
 	}

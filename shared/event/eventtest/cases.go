@@ -185,6 +185,41 @@ func testPositionOfTime(s *suite) {
 	}
 }
 
+// testHistory has the events of two instances in one feed between each other, and one still in the outbox.
+func testHistory(s *suite) {
+	one, two := uuid.NewString(), uuid.NewString()
+	a, b := s.make(s.app, one, 1, 130), s.make(s.app, two, 1, 3)
+	s.append("rrr", a[0], b[0], b[1])
+	s.append(strings.Repeat("r", 128), shuffled(a[1:129])...)
+	for _, test := range []struct{ after, limit, want int }{
+		{0, 1000, 129}, {0, 1, 1}, {0, 101, 101}, {28, 1000, 101}, {128, 10, 1}, {129, 10, 0}, {500, 10, 0},
+	} {
+		docs, err := s.History(s.Context(), one, test.after, test.limit)
+		if err != nil || docs == nil || len(docs) != test.want {
+			s.Errorf("after %d, limit %d: %d events, %v; want %d", test.after, test.limit, len(docs), err, test.want)
+		}
+		for n, doc := range docs {
+			if doc.Event.ID != a[test.after+n].Event.ID || string(doc.JSON) != string(a[test.after+n].JSON) {
+				s.Fatalf("after %d, limit %d: event %d is %s", test.after, test.limit, n, doc.Event.ID)
+			}
+		}
+	}
+	for guid, want := range map[string][]event.Document{one: a[129:], two: b[2:], uuid.NewString(): nil} {
+		docs, err := s.Of(s.Context(), guid)
+		if err != nil || docs == nil || len(docs) != len(want) || len(want) > 0 && docs[0].Event.ID != want[0].Event.ID {
+			s.Errorf("in the outbox: %v, %v; want %v", docs, err, want)
+		}
+	}
+	s.append("rr", a[129], b[2])
+	if docs, err := s.History(s.Context(), uuid.NewString(), 0, 10); err != nil || docs == nil || len(docs) != 0 {
+		s.Errorf("of an unknown instance: %v, %v", docs, err)
+	}
+	head, err := s.Head(s.Context(), s.app)
+	if glance, glanceErr := s.Glance(s.Context(), s.app); err != nil || glanceErr != nil || glance.Seq != 133 || glance.Seq != head.Seq {
+		s.Errorf("a glance shows %v, %v, and the head is %v, %v", glance, glanceErr, head, err)
+	}
+}
+
 // testConcurrent has several recorders, each given everything in an order of its own and again what came too early,
 // while a reader follows the feed.
 func testConcurrent(s *suite) {

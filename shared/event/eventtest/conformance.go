@@ -22,7 +22,10 @@ type Store interface {
 	Put(ctx context.Context, doc event.Document) error
 	Scan(ctx context.Context, before time.Time, limit int) (outboxtable.Backlog, error)
 	Append(ctx context.Context, docs []event.Document) []eventtable.Result
+	Of(ctx context.Context, instanceGuid string) ([]event.Document, error)
 	Head(ctx context.Context, appID string) (eventtable.Head, error)
+	Glance(ctx context.Context, appID string) (eventtable.Head, error)
+	History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Document, error)
 	Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error)
 	PositionOfID(ctx context.Context, appID, eventID string) (seq int64, found bool, err error)
 	PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error)
@@ -45,6 +48,7 @@ func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Sto
 		"more than a page holds":                 testLarge,
 		"time never runs backwards":              testClock,
 		"a position by time passes nothing":      testPositionOfTime,
+		"the history of an instance":             testHistory,
 		"many recorders and a reader at once":    testConcurrent,
 		"the outbox is scanned":                  testScan,
 		"random deliveries, pollers of any pace": testRandom,

@@ -120,6 +120,40 @@ func (m *Memory) Head(_ context.Context, appID string) (eventtable.Head, error) 
 	return eventtable.Head{Seq: int64(len(feed)), LastAt: feed[len(feed)-1].RecordedAt}, nil
 }
 
+// Glance is eventtable.Feed.Glance.
+func (m *Memory) Glance(ctx context.Context, appID string) (eventtable.Head, error) {
+	return m.Head(ctx, appID)
+}
+
+// History is eventtable.Feed.History.
+func (m *Memory) History(_ context.Context, instanceGuid string, after, limit int) ([]event.Document, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	docs := []event.Document{}
+	for len(docs) < limit && m.failure == nil {
+		at, there := m.positions[event.ID(instanceGuid, after+len(docs)+1)]
+		if hidden := m.hidden[at.appID]; !there || hidden > 0 && at.seq >= hidden {
+			break
+		}
+		docs = append(docs, m.feeds[at.appID][at.seq-1].Document)
+	}
+	return docs, m.failure
+}
+
+// Of is outboxtable.Table.Of.
+func (m *Memory) Of(_ context.Context, instanceGuid string) ([]event.Document, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	docs := []event.Document{}
+	for _, doc := range m.outbox {
+		if doc.InstanceGuid == instanceGuid {
+			docs = append(docs, doc)
+		}
+	}
+	event.Sort(docs)
+	return docs, m.failure
+}
+
 // Read is eventtable.Feed.Read.
 func (m *Memory) Read(_ context.Context, appID string, after int64, limit int) ([]eventtable.Record, error) {
 	m.mu.Lock()

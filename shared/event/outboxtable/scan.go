@@ -80,6 +80,33 @@ func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (Backlog,
 	}
 }
 
+// Of returns the events of one instance that wait, in order, as of all changes that have been answered. One whose item is
+// damaged is left out.
+func (t *Table) Of(ctx context.Context, instanceGuid string) ([]event.Document, error) {
+	docs := []event.Document{}
+	var from map[string]types.AttributeValue
+	for {
+		out, err := t.client.Query(ctx, &dynamodb.QueryInput{
+			TableName:                 &t.name,
+			ConsistentRead:            aws.Bool(true),
+			KeyConditionExpression:    aws.String(attrGuid + " = :guid"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":guid": &types.AttributeValueMemberS{Value: instanceGuid}},
+			ExclusiveStartKey:         from,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("outboxtable: query: %w", err)
+		}
+		for _, item := range out.Items {
+			if doc, ok := document(itemID(item), item); ok {
+				docs = append(docs, doc)
+			}
+		}
+		if from = out.LastEvaluatedKey; from == nil {
+			return docs, nil
+		}
+	}
+}
+
 func itemID(item map[string]types.AttributeValue) string {
 	guid, _ := item[attrGuid].(*types.AttributeValueMemberS)
 	number, _ := item[attrNumber].(*types.AttributeValueMemberN)
@@ -96,11 +123,19 @@ func (b *Backlog) add(id string, item map[string]types.AttributeValue) {
 			b.Oldest = at
 		}
 	}
-	if text, ok := item[attrDocument].(*types.AttributeValueMemberS); ok {
-		if doc, err := event.ReadDocument([]byte(text.Value)); err == nil && doc.Event.ID == id {
-			b.Documents = append(b.Documents, doc)
-			return
-		}
+	if doc, ok := document(id, item); ok {
+		b.Documents = append(b.Documents, doc)
+		return
 	}
 	b.Unreadable = append(b.Unreadable, id)
+}
+
+// document returns the event in an item, unless it is not the one that the item's key says.
+func document(id string, item map[string]types.AttributeValue) (event.Document, bool) {
+	text, ok := item[attrDocument].(*types.AttributeValueMemberS)
+	if !ok {
+		return event.Document{}, false
+	}
+	doc, err := event.ReadDocument([]byte(text.Value))
+	return doc, err == nil && doc.Event.ID == id
 }

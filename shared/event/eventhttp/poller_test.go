@@ -1,4 +1,4 @@
-package main
+package eventhttp
 
 import (
 	"context"

@@ -1,0 +1,32 @@
+// Command instance-history answers GET /storage/instances/{instanceOwnerId}/{instanceGuid}/events on the Storage API: what
+// has happened to one instance, and who did it, as the documents that the feed has.
+//
+// Output: a JSON array of events, or a line an event, in order. It reads the tables Instances, Parties, Outbox and
+// Events, and changes nothing.
+package main
+
+import (
+	"strings"
+
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/event/eventhttp"
+	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event/outboxtable"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/party/partytable"
+)
+
+func main() {
+	env := coldstart.Load()
+	lambdahttp.Start(env, handler(eventhttp.HistoryEndpoint{
+		Gate:      instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)},
+		Instances: instancetable.Open(env),
+		Outbox:    outboxtable.Open(env),
+		Feeds:     eventtable.Open(env),
+		URLs:      httpapi.BaseURLs{Platform: strings.TrimSuffix(env.String("PLATFORM_BASE_URL"), "/")},
+	}))
+}

@@ -1,0 +1,115 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtest"
+)
+
+// takingBus takes every event but those it is told to fail.
+type takingBus struct {
+	taken    []string // event ids
+	failing  map[string]error
+	deadline time.Time
+}
+
+func (b *takingBus) Publish(ctx context.Context, docs []event.Document) []error {
+	b.deadline, _ = ctx.Deadline()
+	errs := make([]error, len(docs))
+	for n, doc := range docs {
+		if errs[n] = b.failing[doc.Event.ID]; errs[n] == nil {
+			b.taken = append(b.taken, doc.Event.ID)
+		}
+	}
+	return errs
+}
+
+// insertion is the record of an event put in the outbox.
+func insertion(sequence int, doc event.Document) events.DynamoDBEventRecord {
+	return events.DynamoDBEventRecord{
+		EventName: "INSERT", EventID: uuid.NewString(),
+		Change: events.DynamoDBStreamRecord{
+			SequenceNumber: strconv.Itoa(sequence),
+			NewImage: map[string]events.DynamoDBAttributeValue{
+				"PK": events.NewStringAttribute(doc.InstanceGuid),
+				"SK": events.NewNumberAttribute(strconv.Itoa(doc.Number)),
+				"d":  events.NewStringAttribute(string(doc.JSON)),
+			},
+		},
+	}
+}
+
+func TestPublisher(t *testing.T) {
+	var docs []event.Document
+	for range 4 {
+		docs = append(docs, eventtest.Document("nav/app2018", uuid.NewString(), 1, time.Now(), "FormFilling"))
+	}
+	damaged := insertion(102, docs[1])
+	damaged.Change.NewImage = map[string]events.DynamoDBAttributeValue{"d": events.NewStringAttribute("{}")}
+	removal := insertion(100, docs[0])
+	removal.EventName, removal.Change.NewImage = "REMOVE", nil
+
+	for name, test := range map[string]struct {
+		records   []events.DynamoDBEventRecord
+		failing   []int // of docs
+		published int
+		answer    string
+	}{
+		"nothing":          {nil, nil, 0, `{"batchItemFailures":[]}`},
+		"a removal":        {[]events.DynamoDBEventRecord{removal}, nil, 0, `{"batchItemFailures":[]}`},
+		"all is published": {[]events.DynamoDBEventRecord{insertion(101, docs[0]), insertion(102, docs[1])}, nil, 2, `{"batchItemFailures":[]}`},
+		"the lowest failure is reported, and the rest is published": {
+			[]events.DynamoDBEventRecord{insertion(101, docs[0]), insertion(102, docs[1]), insertion(103, docs[2]), insertion(104, docs[3])},
+			[]int{3, 1}, 2, `{"batchItemFailures":[{"itemIdentifier":"102"}]}`,
+		},
+		"a damaged record is reported, and does not stand in the way": {
+			[]events.DynamoDBEventRecord{insertion(101, docs[0]), damaged, insertion(103, docs[2]), insertion(104, docs[3])},
+			[]int{3}, 2, `{"batchItemFailures":[{"itemIdentifier":"102"}]}`,
+		},
+		"a failure before a damaged record": {
+			[]events.DynamoDBEventRecord{insertion(101, docs[0]), damaged}, []int{0}, 0, `{"batchItemFailures":[{"itemIdentifier":"101"}]}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bus := &takingBus{failing: map[string]error{}}
+			for _, n := range test.failing {
+				bus.failing[docs[n].Event.ID] = errors.New("the bus refused the entry")
+			}
+			response, err := (&Publisher{Bus: bus}).Handle(t.Context(), events.DynamoDBEvent{Records: test.records})
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := json.Marshal(response)
+			if err != nil || string(answer) != test.answer {
+				t.Errorf("answer %s, %v; want %s", answer, err, test.answer)
+			}
+			if len(bus.taken) != test.published {
+				t.Errorf("%d published, want %d", len(bus.taken), test.published)
+			}
+		})
+	}
+}
+
+func TestPublisherKeepsTimeForTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		bus := &takingBus{}
+		if _, err := (&Publisher{Bus: bus}).Handle(ctx, events.DynamoDBEvent{}); err != nil {
+			t.Fatal(err)
+		}
+		if left := time.Until(bus.deadline); left != 9*time.Second {
+			t.Errorf("the bus has %v of 10 s", left)
+		}
+	})
+}

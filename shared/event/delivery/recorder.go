@@ -1,0 +1,131 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtable"
+)
+
+// Recorder puts what the bus has queued in the feed.
+type Recorder struct {
+	Feed Feed
+
+	// Pauses are the waits before an event that came too early is tried again here. Its predecessor is usually in another
+	// batch at the same moment; going back to the queue costs the whole visibility timeout.
+	Pauses []time.Duration
+}
+
+// Handle records the events of the messages, each the envelope that EventBridge puts around an event. What is in the feed
+// already counts as done; what came too early, failed or cannot be read is reported, and the queue delivers it again, or
+// moves it to the dead letters after some tries. The outbox still has it then, and the sweep publishes it again.
+func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	ctx, cancel := withMargin(ctx)
+	defer cancel()
+	var docs []event.Document
+	var messages []string // of docs, the message ids
+	failures := map[string]error{}
+	for _, message := range batch.Records {
+		doc, err := readEnvelope(message.Body)
+		if err != nil {
+			failures[message.MessageId] = err
+			continue
+		}
+		docs = append(docs, doc)
+		messages = append(messages, message.MessageId)
+	}
+	counts := map[eventtable.Outcome]int{}
+	for n, result := range r.record(ctx, docs) {
+		counts[result.Outcome]++
+		switch result.Outcome {
+		case eventtable.Recorded, eventtable.Duplicate:
+		case eventtable.Early:
+			failures[messages[n]] = errEarly
+		default:
+			failures[messages[n]] = result.Err
+		}
+	}
+
+	// Never nil: null is not an answer.
+	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
+	line := []slog.Attr{
+		slog.Int("messages", len(batch.Records)),
+		slog.Int("recorded", counts[eventtable.Recorded]),
+		slog.Int("duplicates", counts[eventtable.Duplicate]),
+		slog.Int("early", counts[eventtable.Early]),
+		slog.Int("unreadable", len(batch.Records)-len(docs)),
+		slog.Int("failed", counts[eventtable.Failed]),
+	}
+	level := slog.LevelInfo
+	for _, message := range batch.Records {
+		err, failed := failures[message.MessageId]
+		if !failed {
+			continue
+		}
+		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
+		if !errors.Is(err, errEarly) && level == slog.LevelInfo { // the first error stands for all
+			level = slog.LevelError
+			line = append(line, slog.String("messageId", message.MessageId), slog.String("error", err.Error()))
+		}
+	}
+	slog.LogAttrs(ctx, level, "recorded", line...)
+	return response, nil
+}
+
+var errEarly = errors.New("the event before it is not in the feed yet")
+
+// record appends the events, and after a pause those once more that came too early.
+func (r *Recorder) record(ctx context.Context, docs []event.Document) []eventtable.Result {
+	results := r.Feed.Append(ctx, docs)
+	for _, pause := range r.Pauses {
+		var again []int
+		var early []event.Document
+		for n, result := range results {
+			if result.Outcome == eventtable.Early {
+				again = append(again, n)
+				early = append(early, docs[n])
+			}
+		}
+		if len(early) == 0 {
+			break
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return results
+		}
+		for n, result := range r.Feed.Append(ctx, early) {
+			results[again[n]] = result
+		}
+	}
+	return results
+}
+
+// readEnvelope takes the event out of the envelope that EventBridge put around it.
+func readEnvelope(body string) (event.Document, error) {
+	var envelope struct {
+		Source     string          `json:"source"`
+		DetailType string          `json:"detail-type"`
+		Detail     json.RawMessage `json:"detail"`
+	}
+	if err := json.Unmarshal([]byte(body), &envelope); err != nil {
+		return event.Document{}, errors.New("the message is not an envelope")
+	}
+	doc, err := event.ReadDocument(envelope.Detail)
+	if err != nil {
+		return event.Document{}, err
+	}
+	// The source is what the bus's policies speak of; an event must not be in another org's feed than its source says.
+	if !strings.HasSuffix(envelope.Source, "."+doc.Event.Org) || envelope.DetailType != doc.Event.EventType {
+		return event.Document{}, fmt.Errorf("the envelope is not that of the event %s", doc.Event.ID)
+	}
+	return doc, nil
+}

@@ -1,0 +1,195 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event/eventtest"
+)
+
+const app = "nav/app2018"
+
+func docs(guid string, first, last int) []event.Document {
+	var docs []event.Document
+	for number := first; number <= last; number++ {
+		docs = append(docs, eventtest.Document(app, guid, number, time.Now(), "Submit"))
+	}
+	return docs
+}
+
+// deliver hands the handler a batch, the messages' ids being m0, m1…, and returns the ids that it reports.
+func deliver(t *testing.T, h *Recorder, bodies ...string) string {
+	t.Helper()
+	var batch events.SQSEvent
+	for n, body := range bodies {
+		batch.Records = append(batch.Records, events.SQSMessage{MessageId: fmt.Sprint("m", n), Body: body})
+	}
+	response, err := h.Handle(t.Context(), batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.BatchItemFailures == nil {
+		t.Error("the answer is null")
+	}
+	var ids []string
+	for _, failure := range response.BatchItemFailures {
+		ids = append(ids, failure.ItemIdentifier)
+	}
+	return strings.Join(ids, " ")
+}
+
+// envelope is what EventBridge makes of an event.
+func envelope(doc event.Document) string {
+	body, err := json.Marshal(map[string]any{
+		"version": "0", "id": uuid.NewString(), "detail-type": doc.Event.EventType, "source": "no.altinn.apps." + doc.Event.Org,
+		"account": "123456789012", "time": doc.Event.At, "region": "eu-north-1", "resources": []string{doc.Event.InstanceLink},
+		"detail": doc.JSON,
+	})
+	if err != nil {
+		panic(err)
+	}
+	return string(body)
+}
+
+func bodies(docs []event.Document) []string {
+	var bodies []string
+	for _, doc := range docs {
+		bodies = append(bodies, envelope(doc))
+	}
+	return bodies
+}
+
+func impatient(f Feed) *Recorder { return &Recorder{Feed: f} }
+
+func patient(f Feed) *Recorder {
+	return &Recorder{Feed: f, Pauses: []time.Duration{150 * time.Millisecond, 600 * time.Millisecond}}
+}
+
+func TestDeliveries(t *testing.T) {
+	memory := eventtest.NewMemory(time.Now)
+	h := impatient(memory)
+	e := bodies(docs(uuid.NewString(), 1, 4))
+	for n, step := range []struct {
+		bodies []string
+		want   string // message ids to be delivered again
+		feed   int    // events in the feed then
+	}{
+		{nil, "", 0},
+		{[]string{e[1]}, "m0", 0},
+		{[]string{e[3], e[1], e[0]}, "m0", 2},
+		{[]string{e[0], e[1]}, "", 2},
+		{[]string{e[3], e[3], e[2], e[0]}, "", 4},
+		{e, "", 4},
+	} {
+		if got := deliver(t, h, step.bodies...); got != step.want {
+			t.Errorf("step %d: reported %q, want %q", n, got, step.want)
+		}
+		if feed, err := memory.Read(t.Context(), app, 0, 10); err != nil || len(feed) != step.feed {
+			t.Errorf("step %d: %d events in the feed, %v; want %d", n, len(feed), err, step.feed)
+		}
+	}
+}
+
+func TestMessagesThatAreNoEvents(t *testing.T) {
+	memory := eventtest.NewMemory(time.Now)
+	doc := docs(uuid.NewString(), 1, 1)[0]
+	good := envelope(doc)
+	for name, body := range map[string]string{
+		"empty":                "",
+		"not JSON":             "x",
+		"without a detail":     "{}",
+		"another detail":       strings.Replace(good, `"detail":{`, `"detail":{"id":"other"},"x":{`, 1),
+		"another org's source": strings.Replace(good, "no.altinn.apps.nav", "no.altinn.apps.skd", 1),
+		"no org in the source": strings.Replace(good, "no.altinn.apps.nav", "nav", 1),
+		"another type":         strings.Replace(good, `"detail-type":"WorkflowStateChange"`, `"detail-type":"Other"`, 1),
+	} {
+		if body == good {
+			t.Fatalf("%s: the message is whole", name)
+		}
+		if got := deliver(t, impatient(memory), body); got != "m0" {
+			t.Errorf("%s: reported %q", name, got)
+		}
+	}
+	// They do not keep others from being recorded.
+	if got := deliver(t, impatient(memory), "x", good, "{}"); got != "m0 m2" {
+		t.Errorf("reported %q", got)
+	}
+	if feed, err := memory.Read(t.Context(), app, 0, 10); err != nil || len(feed) != 1 {
+		t.Errorf("%d events in the feed, %v", len(feed), err)
+	}
+}
+
+func TestAFailureIsDeliveredAgain(t *testing.T) {
+	memory := eventtest.NewMemory(time.Now)
+	memory.Fail(errors.New("down"))
+	e := bodies(docs(uuid.NewString(), 1, 2))
+	if got := deliver(t, impatient(memory), e...); got != "m0 m1" {
+		t.Errorf("reported %q", got)
+	}
+	memory.Fail(nil)
+	if got := deliver(t, impatient(memory), e...); got != "" {
+		t.Errorf("reported %q", got)
+	}
+}
+
+// An event whose predecessor is just being recorded elsewhere need not go back to the queue.
+func TestEarlyEventsAreTriedAgainHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := eventtest.NewMemory(time.Now)
+		all := docs(uuid.NewString(), 1, 3)
+		go func() {
+			time.Sleep(300 * time.Millisecond)
+			memory.Append(context.Background(), all[:1])
+		}()
+		if got := deliver(t, patient(memory), bodies(all[1:])...); got != "" {
+			t.Errorf("reported %q", got)
+		}
+		if feed, err := memory.Read(t.Context(), app, 0, 10); err != nil || len(feed) != 3 {
+			t.Errorf("%d events in the feed, %v", len(feed), err)
+		}
+	})
+}
+
+// counting counts the appends, and always says that the event is early.
+type counting struct {
+	n        int
+	deadline time.Time
+}
+
+func (c *counting) Append(ctx context.Context, docs []event.Document) []eventtable.Result {
+	c.n++
+	c.deadline, _ = ctx.Deadline()
+	results := make([]eventtable.Result, len(docs))
+	for n := range results {
+		results[n].Outcome = eventtable.Early
+	}
+	return results
+}
+
+func TestRecorderKeepsTimeForTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		recorder := &counting{}
+		ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond) // a tenth of a second, less the margin
+		defer cancel()
+		batch := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m0", Body: envelope(docs(uuid.NewString(), 2, 2)[0])}}}
+		start := time.Now()
+		response, err := patient(recorder).Handle(ctx, batch)
+		if err != nil || len(response.BatchItemFailures) != 1 {
+			t.Errorf("%v, %v", response, err)
+		}
+		if took := time.Since(start); took > 100*time.Millisecond || recorder.n != 1 {
+			t.Errorf("%d tries in %v", recorder.n, took)
+		}
+	})
+}

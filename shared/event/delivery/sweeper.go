@@ -1,0 +1,55 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Sweeper publishes again what has waited in the outbox for too long, whatever the reason.
+type Sweeper struct {
+	Outbox Outbox
+	Bus    Bus
+	Now    func() time.Time
+
+	Patience time.Duration // how long an event may be under way before it is taken for lost
+	PerRun   int           // the most events that one run publishes
+}
+
+// Handle is one run. Its error makes the function's error metric tell of what it could not do; the next run does it
+// anyway.
+func (s *Sweeper) Handle(ctx context.Context) error {
+	ctx, cancel := withMargin(ctx)
+	defer cancel()
+	now := s.Now()
+	backlog, err := s.Outbox.Scan(ctx, now.Add(-s.Patience), s.PerRun)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, err := range s.Bus.Publish(ctx, backlog.Documents) {
+		if err != nil {
+			failures = append(failures, err)
+		}
+	}
+	for _, id := range backlog.Unreadable {
+		failures = append(failures, fmt.Errorf("outbox item %s is damaged", id))
+	}
+	var age time.Duration
+	if !backlog.Oldest.IsZero() {
+		age = now.Sub(backlog.Oldest)
+	}
+	level := slog.LevelInfo
+	if backlog.Len() > 0 {
+		level = slog.LevelWarn
+	}
+	slog.LogAttrs(ctx, level, "swept",
+		slog.Int("waiting", backlog.Len()), // PerRun means: so many or more
+		slog.Float64("oldestSeconds", age.Seconds()),
+		slog.Int("published", backlog.Len()-len(failures)),
+		slog.Int("failed", len(failures)))
+	// One of each kind is enough, and keeps the error short.
+	return errors.Join(failures[:min(len(failures), 3)]...)
+}

@@ -1,0 +1,126 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtest"
+	"altinn.no/instanceapi/shared/event/outboxtable"
+)
+
+var now = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
+
+type refusingBus struct {
+	taken   []string
+	failing map[string]bool // by event id
+}
+
+func (b *refusingBus) Publish(_ context.Context, docs []event.Document) []error {
+	errs := make([]error, len(docs))
+	for n, doc := range docs {
+		if b.failing[doc.Event.ID] {
+			errs[n] = errors.New("the bus refused the entry")
+			continue
+		}
+		b.taken = append(b.taken, doc.Event.ID)
+	}
+	return errs
+}
+
+const (
+	patience = 2 * time.Minute
+	perRun   = 20
+)
+
+func newSweeper(outbox Outbox) (*Sweeper, *refusingBus) {
+	bus := &refusingBus{failing: map[string]bool{}}
+	return &Sweeper{Outbox: outbox, Bus: bus, Now: func() time.Time { return now }, Patience: patience, PerRun: perRun}, bus
+}
+
+func put(t *testing.T, memory *eventtest.Memory, guid string, number int, age time.Duration) event.Document {
+	t.Helper()
+	doc := eventtest.Document("nav/app2018", guid, number, now.Add(-age), "Submit")
+	if err := memory.Put(t.Context(), doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func TestWhatIsUnderWayIsLeftAlone(t *testing.T) {
+	memory := eventtest.NewMemory(func() time.Time { return now })
+	guid := uuid.NewString()
+	late := []event.Document{put(t, memory, guid, 1, time.Hour), put(t, memory, guid, 2, 3*time.Minute)}
+	put(t, memory, guid, 3, time.Minute)
+	h, bus := newSweeper(memory)
+	if err := h.Handle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{late[0].Event.ID, late[1].Event.ID}; !slices.Equal(bus.taken, want) {
+		t.Errorf("published %v, want %v", bus.taken, want)
+	}
+	// Nothing is deleted: that is event-record's.
+	if backlog, err := memory.Scan(t.Context(), now.Add(time.Hour), 10); err != nil || backlog.Len() != 3 {
+		t.Errorf("%d left, %v", backlog.Len(), err)
+	}
+	memory.Append(t.Context(), late)
+	bus.taken = nil
+	if err := h.Handle(t.Context()); err != nil || len(bus.taken) != 0 {
+		t.Errorf("published %v, %v", bus.taken, err)
+	}
+}
+
+func TestARunIsBounded(t *testing.T) {
+	memory := eventtest.NewMemory(func() time.Time { return now })
+	for range perRun + 10 {
+		put(t, memory, uuid.NewString(), 1, time.Hour)
+	}
+	h, bus := newSweeper(memory)
+	if err := h.Handle(t.Context()); err != nil || len(bus.taken) != perRun {
+		t.Errorf("published %d, %v; want %d", len(bus.taken), err, perRun)
+	}
+}
+
+func TestFailuresDoNotStopTheRest(t *testing.T) {
+	memory := eventtest.NewMemory(func() time.Time { return now })
+	h, bus := newSweeper(memory)
+	for n := range 5 {
+		bus.failing[put(t, memory, uuid.NewString(), 1, time.Hour+time.Duration(n)*time.Minute).Event.ID] = n < 4
+	}
+	err := h.Handle(t.Context())
+	if err == nil || strings.Count(err.Error(), "refused") != 3 || len(bus.taken) != 1 {
+		t.Errorf("published %d, error %v", len(bus.taken), err)
+	}
+}
+
+// damaged is an outbox of which an item cannot be read.
+type damaged struct{}
+
+func (damaged) Scan(context.Context, time.Time, int) (outboxtable.Backlog, error) {
+	return outboxtable.Backlog{
+		Documents:  []event.Document{eventtest.Document("nav/app2018", uuid.NewString(), 1, now.Add(-time.Hour), "Submit")},
+		Unreadable: []string{"x.1"}, Oldest: now.Add(-time.Hour),
+	}, nil
+}
+
+func TestADamagedItemIsTold(t *testing.T) {
+	h, bus := newSweeper(damaged{})
+	if err := h.Handle(t.Context()); err == nil || !strings.Contains(err.Error(), "x.1") || len(bus.taken) != 1 {
+		t.Errorf("published %d, error %v", len(bus.taken), err)
+	}
+}
+
+func TestAScanThatFailsIsAnError(t *testing.T) {
+	memory := eventtest.NewMemory(time.Now)
+	memory.Fail(errors.New("down"))
+	h, _ := newSweeper(memory)
+	if err := h.Handle(t.Context()); err == nil {
+		t.Error("no error")
+	}
+}

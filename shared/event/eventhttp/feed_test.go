@@ -1,0 +1,340 @@
+package eventhttp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/auth/authtest"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtest"
+	"altinn.no/instanceapi/shared/httpapi"
+)
+
+const (
+	app  = "nav/app2018"
+	path = "/storage/applications/nav/app2018/events"
+)
+
+// site is the endpoint on a feed in memory.
+type site struct {
+	*eventtest.Memory
+	h     http.Handler
+	owner string // the Authorization header of the owner
+	clock time.Time
+}
+
+func newSite() *site {
+	s := &site{owner: authtest.Owner("nav"), clock: time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)}
+	s.Memory = eventtest.NewMemory(func() time.Time { return s.clock })
+	s.h = httpapi.HandlerFunc(FeedEndpoint{
+		Tokens: authtest.Verifier(), Feeds: s.Memory, URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
+	}.Serve)
+	return s
+}
+
+// add records an event of a new instance, of a change made at the time given.
+func (s *site) add(at time.Time, step string) event.Document {
+	doc := eventtest.Document(app, uuid.NewString(), 1, at, step)
+	s.Append(context.Background(), []event.Document{doc})
+	return doc
+}
+
+// answer is a response, taken apart.
+type answer struct {
+	*httptest.ResponseRecorder
+	ids  []string // of the events
+	next string   // the query of the link
+	code string   // of the problem
+}
+
+func (s *site) request(method, path, query, authorization string) *http.Request {
+	target := path
+	if query != "" {
+		target += "?" + query
+	}
+	r := httptest.NewRequest(method, target, nil)
+	part := strings.Split(path, "/")
+	r.SetPathValue("org", part[3])
+	r.SetPathValue("app", part[4])
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	return r
+}
+
+func (s *site) do(r *http.Request) answer {
+	a := answer{ResponseRecorder: httptest.NewRecorder()}
+	s.h.ServeHTTP(a, r)
+	body := a.Body.Bytes()
+	var events []event.Event
+	var problem httpapi.Problem
+	switch {
+	case a.Code != 200:
+		_ = json.Unmarshal(body, &problem)
+	case json.Unmarshal(body, &events) != nil || events == nil:
+		problem.Code = "the body is no array: " + string(body)
+	}
+	a.code = problem.Code
+	for _, ev := range events {
+		a.ids = append(a.ids, ev.ID)
+	}
+	link, isNext := strings.CutSuffix(a.Header().Get("Link"), `>; rel="next"`)
+	if u, err := url.Parse(strings.TrimPrefix(link, "<")); isNext && err == nil {
+		a.next = u.RawQuery
+	}
+	return a
+}
+
+// get asks as the owner.
+func (s *site) get(query string) answer {
+	return s.do(s.request("GET", path, query, s.owner))
+}
+
+func same(got []string, want ...event.Document) bool {
+	if len(got) != len(want) {
+		return false
+	}
+	for n, doc := range want {
+		if got[n] != doc.Event.ID {
+			return false
+		}
+	}
+	return true
+}
+
+func TestWhoMayRead(t *testing.T) {
+	s := newSite()
+	s.add(s.clock, "Submit")
+	for name, test := range map[string]struct {
+		path, authorization string
+		status              int
+		code                string
+	}{
+		"the owner":                           {path, authtest.Owner("nav", "altinn:serviceowner/instances.read"), 200, ""},
+		"nobody":                              {path, "", 401, ""},
+		"a user":                              {path, authtest.User("50001"), 403, "owner-only"},
+		"a user, of another org's":            {"/storage/applications/skd/app2018/events", authtest.User("50001"), 403, "owner-only"},
+		"the owner without the scope":         {path, authtest.Owner("nav", "altinn:serviceowner/instances.write"), 403, "scope-missing"},
+		"another owner":                       {path, authtest.Owner("skd"), 404, "not-found"},
+		"another owner with a bad parameter":  {path + "?size=x", authtest.Owner("skd"), 404, "not-found"},
+		"an application without events":       {"/storage/applications/nav/unknown/events", authtest.Owner("nav"), 200, ""},
+		"what cannot be an application":       {"/storage/applications/nav/A/events", authtest.Owner("nav"), 404, "not-found"},
+		"the owner's prefix of another's org": {"/storage/applications/na/app2018/events", authtest.Owner("nav"), 404, "not-found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, query, _ := strings.Cut(test.path, "?")
+			got := s.do(s.request("GET", p, query, test.authorization))
+			if got.Code != test.status || test.code != "" && got.code != test.code {
+				t.Errorf("%d %q, want %d %q", got.Code, got.code, test.status, test.code)
+			}
+		})
+	}
+}
+
+func TestParameters(t *testing.T) {
+	s := newSite()
+	doc := s.add(s.clock, "Submit")
+	other := eventtest.Document("nav/other", uuid.NewString(), 1, s.clock, "Submit")
+	s.Append(t.Context(), []event.Document{other})
+	link := s.get("").next
+	damaged := link[:len(link)-1] + string(link[len(link)-1]^1)
+	foreign := cursor{seq: 1}.encode("nav/other")
+	for query, code := range map[string]string{
+		"": "", "size=1": "", "size=1000": "", "after=2019-03-30": "", "workflow.currentStep=Nowhere": "",
+		"after=2019-03-30T12:00:00Z": "", "after=2019-03-30T12:00:00%2B01:00": "", "after=2019-03-30T12:00:00+01:00": "",
+		"after=2019-03-30t12:00:00.123456z": "", "after=" + doc.Event.ID: "", link: "",
+
+		"size=0": "parameter-invalid", "size=1001": "parameter-invalid", "size=1&size=1": "parameter-invalid", "size=": "parameter-invalid",
+		"workflow.currentStep=a&workflow.currentStep=b": "parameter-invalid", "workflow.currentStep=": "parameter-invalid",
+		"after=": "parameter-invalid", "after=2019-03-30&after=2019-03-31": "parameter-invalid",
+		"after=2019-02-30": "parameter-invalid", "after=2019-03-30T12:00:00": "parameter-invalid", "after=2019": "parameter-invalid",
+		"after=0": "parameter-invalid", "after=112453234523423344": "parameter-invalid",
+		"after=" + uuid.NewString() + ".1": "parameter-invalid", "after=" + other.Event.ID: "parameter-invalid",
+		"after=c": "parameter-invalid", damaged: "parameter-invalid", "after=" + foreign: "parameter-invalid", link + "A": "parameter-invalid",
+		"currentStep=Submit": "parameter-unknown", "After=2019-03-30": "parameter-unknown", "page=1": "parameter-unknown",
+		"after=%zz": "query-invalid",
+	} {
+		got := s.get(query)
+		if want := map[bool]int{true: 200, false: 400}[code == ""]; got.Code != want || got.code != code {
+			t.Errorf("%q: %d %q, want %d %q", query, got.Code, got.code, want, code)
+		}
+	}
+}
+
+func TestAfter(t *testing.T) {
+	s := newSite()
+	midnight := time.Date(2019, 3, 30, 0, 0, 0, 0, time.UTC)
+	var docs []event.Document
+	for _, at := range []time.Time{midnight.Add(-time.Hour), midnight, midnight.Add(time.Microsecond), midnight.Add(time.Hour)} {
+		s.clock = at.Add(time.Second)
+		docs = append(docs, s.add(at, "Submit"))
+	}
+	for query, want := range map[string][]event.Document{
+		"":                                      docs,
+		"after=0001-01-01":                      docs,
+		"after=2019-03-29":                      docs,
+		"after=2019-03-30":                      docs[2:],
+		"after=2019-03-30T00:00:00Z":            docs[2:],
+		"after=2019-03-30T01:00:00+01:00":       docs[2:],
+		"after=2019-03-30T01:00:00%2B01:00":     docs[2:],
+		"after=2019-03-29T23:59:59.999999Z":     docs[1:],
+		"after=2019-03-30T00:00:00.000001Z":     docs[3:],
+		"after=2019-03-30T01:00:00Z":            nil,
+		"after=2019-03-31":                      nil,
+		"after=2119-03-31":                      nil,
+		"after=" + docs[0].Event.ID:             docs[1:],
+		"after=" + docs[3].Event.ID:             nil,
+		"after=2019-03-30&size=1":               docs[2:3],
+		"after=2019-03-30&workflow.currentStep": nil, // an empty value is an error
+	} {
+		if got := s.get(query); !same(got.ids, want...) {
+			t.Errorf("%q: %d events %v", query, len(got.ids), got.ids)
+		}
+	}
+}
+
+// An event recorded late is of a change before the time that the reader started from: it was not asked for, however far
+// the reader has come by then. One that is of a change after it is.
+func TestTheTimeGoesAlongInTheCursor(t *testing.T) {
+	s := newSite()
+	s.add(s.clock, "Submit")
+	from := s.clock.Add(time.Hour)
+	s.clock = from.Add(time.Hour)
+	first := s.add(s.clock.Add(-time.Minute), "Submit")
+	got := s.get("after=" + from.Format(time.RFC3339))
+	if !same(got.ids, first) {
+		t.Fatalf("got %v", got.ids)
+	}
+	s.add(from.Add(-time.Minute), "Submit") // late
+	wanted := s.add(from.Add(time.Minute), "Submit")
+	if got = s.get(got.next); !same(got.ids, wanted) {
+		t.Errorf("got %v", got.ids)
+	}
+	if got = s.get(got.next); len(got.ids) != 0 {
+		t.Errorf("got %v", got.ids)
+	}
+}
+
+func TestLink(t *testing.T) {
+	s := newSite()
+	s.add(s.clock, "Submit")
+	empty := s.do(s.request("GET", "/storage/applications/nav/unknown/events", "", authtest.Owner("nav")))
+	if empty.Body.String() != "[]" || !strings.HasPrefix(empty.Header().Get("Link"), "<https://platform.altinn.no/storage/applications/nav/unknown/events?after=c") {
+		t.Errorf("empty: %s, %s", empty.Body, empty.Header().Get("Link"))
+	}
+	got := s.get("workflow.currentStep=Some+thing%26&size=7&after=2019-03-30")
+	next, err := url.ParseQuery(got.next)
+	if err != nil || next.Get("workflow.currentStep") != "Some thing&" || next.Get("size") != "7" || len(next) != 3 {
+		t.Errorf("link %s", got.Header().Get("Link"))
+	}
+	c := next.Get("after")
+	if c != url.QueryEscape(c) || len(c) > 32 {
+		t.Errorf("cursor %q is not short and plain", c)
+	}
+	if strings.Contains(s.get("").next, "size") {
+		t.Error("what was not asked for is in the link")
+	}
+	head := s.do(s.request("HEAD", path, "", authtest.Owner("nav")))
+	if head.Code != 200 || head.Header().Get("Link") == "" || head.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("HEAD: %d %v", head.Code, head.Header())
+	}
+}
+
+func TestTheDocumentIsTheOneThatWasRecorded(t *testing.T) {
+	s := newSite()
+	doc := s.add(s.clock, "Submit")
+	if got := s.get("").Body.String(); got != "["+string(doc.JSON)+"]" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// A filter that finds little comes to what there is by following the link, some thousands of positions a request.
+func TestAFilteredReaderGetsSomewhere(t *testing.T) {
+	s := newSite()
+	var docs []event.Document
+	for range 2*maxExamined + 100 {
+		docs = append(docs, eventtest.Document(app, uuid.NewString(), 1, s.clock, "FormFilling"))
+	}
+	s.Append(t.Context(), docs)
+	rare := s.add(s.clock, "Submit")
+	query := "workflow.currentStep=Submit&size=1"
+	for n, want := range []int{0, 0, 1, 0} {
+		got := s.get(query)
+		if len(got.ids) != want {
+			t.Fatalf("page %d has %d events, want %d", n, len(got.ids), want)
+		}
+		if want == 1 && !same(got.ids, rare) {
+			t.Errorf("page %d: %v", n, got.ids)
+		}
+		query = got.next
+	}
+}
+
+func TestAPageFitsInAnAnswer(t *testing.T) {
+	s := newSite()
+	var docs []event.Document
+	for range 30 {
+		doc := eventtest.Document(app, uuid.NewString(), 1, s.clock, "Submit")
+		doc.Event.DataLinks = []event.DataLink{{DataLink: strings.Repeat("x", 300_000)}}
+		doc, err := event.NewDocument(doc.Event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		docs = append(docs, doc)
+	}
+	s.Append(t.Context(), docs)
+	seen, pages := 0, 0
+	for query := ""; seen < len(docs) && pages < 10; pages++ {
+		got := s.get(query)
+		if got.Body.Len() > 4_100_000 || len(got.ids) == 0 {
+			t.Fatalf("page of %d events and %d bytes", len(got.ids), got.Body.Len())
+		}
+		seen += len(got.ids)
+		query = got.next
+	}
+	if seen != len(docs) || pages != 3 {
+		t.Errorf("%d events in %d pages", seen, pages)
+	}
+}
+
+func TestAFeedThatFailsIsAnInternalError(t *testing.T) {
+	s := newSite()
+	s.Fail(errors.New("table down"))
+	for _, query := range []string{"", "after=2019-03-30", "after=" + uuid.NewString() + ".1"} {
+		if got := s.get(query); got.Code != 500 || strings.Contains(got.Body.String(), "table down") {
+			t.Errorf("%q: %d %s", query, got.Code, got.Body)
+		}
+	}
+}
+
+func TestCursors(t *testing.T) {
+	for _, c := range []cursor{
+		{}, {seq: 1}, {seq: 1 << 62},
+		{seq: 7, since: time.Date(2019, 3, 30, 0, 0, 0, 0, time.UTC)},
+		{seq: 7, since: time.Date(2019, 3, 30, 0, 0, 0, 123456789, time.UTC)},
+		{since: time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC)},
+		{since: time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)},
+	} {
+		text := c.encode(app)
+		if got, ok := decodeCursor(text, app); !ok || got != c {
+			t.Errorf("%v: %v, %v", c, got, ok)
+		}
+		if _, ok := decodeCursor(text, "nav/other"); ok {
+			t.Errorf("%v is taken for another application's", c)
+		}
+		for n := range text {
+			if _, ok := decodeCursor(text[:n], app); ok {
+				t.Errorf("%v cut at %d is taken", c, n)
+			}
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package eventtable
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/shared/event"
+)
+
+// maxBatch is how many items one BatchGetItem may ask for.
+const maxBatch = 100
+
+// History returns at most limit events of an instance after the one with the number given, in order and dense: after+1,
+// after+2 and so on. Fewer than limit means that there are no more to be seen now.
+func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Document, error) {
+	positions, err := f.positions(ctx, instanceGuid, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	docs := make([]event.Document, 0, len(positions))
+	for len(positions) > 0 {
+		n := min(len(positions), maxBatch)
+		found, err := f.documents(ctx, positions[:n])
+		if err != nil {
+			return nil, err
+		}
+		for _, position := range positions[:n] {
+			item := found[textOf(position, attrSort)]
+			if item == nil {
+				return docs, nil // a transaction that is not wholly visible yet
+			}
+			doc, err := event.ReadDocument([]byte(textOf(item, attrDocument)))
+			if err != nil {
+				return nil, fmt.Errorf("eventtable: history: %w", err)
+			}
+			docs = append(docs, doc)
+		}
+		positions = positions[n:]
+	}
+	return docs, nil
+}
+
+// positions returns the keys in the feed of an instance's events, dense.
+func (f *Feed) positions(ctx context.Context, instanceGuid string, after, limit int) ([]map[string]types.AttributeValue, error) {
+	var keys []map[string]types.AttributeValue
+	var from map[string]types.AttributeValue
+	for {
+		out, err := f.client.Query(ctx, &dynamodb.QueryInput{
+			TableName:              &f.table,
+			ConsistentRead:         aws.Bool(true),
+			KeyConditionExpression: aws.String("PK = :instance AND SK BETWEEN :first AND :last"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{
+				":instance": text(instancePartition(instanceGuid)),
+				":first":    text(number20(after + 1)),
+				":last":     text(number20(after + limit)),
+			},
+			ExclusiveStartKey: from,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("eventtable: history: %w", err)
+		}
+		for _, item := range out.Items {
+			if textOf(item, attrSort) != number20(after+len(keys)+1) {
+				return keys, nil
+			}
+			seq, err := numberOf(item, attrSeq)
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, key(feedPartition(textOf(item, attrAppID)), number20(seq)))
+		}
+		if from = out.LastEvaluatedKey; from == nil {
+			return keys, nil
+		}
+	}
+}
+
+// documents returns the items with these keys, all of one feed, by sort key. DynamoDB may leave some for later when it
+// is busy; they are asked for again while ctx lasts.
+func (f *Feed) documents(ctx context.Context, keys []map[string]types.AttributeValue) (map[string]map[string]types.AttributeValue, error) {
+	found := map[string]map[string]types.AttributeValue{}
+	pause := firstPause
+	for len(keys) > 0 {
+		out, err := f.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+			f.table: {Keys: keys, ConsistentRead: aws.Bool(true)},
+		}})
+		if err != nil {
+			return nil, fmt.Errorf("eventtable: history: %w", err)
+		}
+		for _, item := range out.Responses[f.table] {
+			found[textOf(item, attrSort)] = item
+		}
+		if keys = out.UnprocessedKeys[f.table].Keys; len(keys) == 0 {
+			break
+		}
+		select {
+		case <-time.After(rand.N(pause)):
+			pause = min(2*pause, longPause)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return found, nil
+}

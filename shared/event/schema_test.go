@@ -1,0 +1,172 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+const schemaFile = "../../events/workflow-state-change.schema.json"
+
+// schema returns the published schema of the document, with its formats asserted.
+func schema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	compiled, err := compiler.Compile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compiled
+}
+
+func validate(t *testing.T, schema *jsonschema.Schema, raw []byte) error {
+	t.Helper()
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema.Validate(document)
+}
+
+// What is published is what the schema says: the document of an event, at its fullest and at its barest.
+func TestDocumentsFollowTheSchema(t *testing.T) {
+	schema := schema(t)
+	full, bare := sample(), sample()
+	full.DataLinks = []DataLink{{FormID: "default", DataLink: full.InstanceLink + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff"}}
+	bare.PreviousStep = ""
+	bare.At = bare.At.Truncate(1e9)
+	for _, ev := range []Event{full, bare} {
+		doc, err := NewDocument(ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := validate(t, schema, doc.JSON); err != nil {
+			t.Errorf("%s: %v", doc.JSON, err)
+		}
+		// A member that is added does not break a reader that holds documents against the schema.
+		if err := validate(t, schema, bytes.Replace(doc.JSON, []byte(`{"id"`), []byte(`{"added":1,"id"`), 1)); err != nil {
+			t.Errorf("with a member added: %v", err)
+		}
+	}
+	whole, _ := NewDocument(full)
+	for name, change := range map[string]func(map[string]any){
+		"a number for an id":      func(d map[string]any) { d["id"] = 7 },
+		"a local time":            func(d map[string]any) { d["at"] = "2019-06-01T11:12:22+02:00" },
+		"seven decimals":          func(d map[string]any) { d["at"] = "2019-06-01T11:12:22.1234567Z" },
+		"no links":                func(d map[string]any) { d["dataLinks"] = nil },
+		"another type":            func(d map[string]any) { d["eventType"] = "Other" },
+		"another schema version":  func(d map[string]any) { d["schemaVersion"] = 2 },
+		"an empty previous step":  func(d map[string]any) { d["previousStep"] = "" },
+		"an id of an application": func(d map[string]any) { d["appId"] = "nav" },
+	} {
+		document := map[string]any{}
+		if err := json.Unmarshal(whole.JSON, &document); err != nil {
+			t.Fatal(err)
+		}
+		change(document)
+		if err := schema.Validate(document); err == nil {
+			t.Errorf("%s follows the schema", name)
+		}
+	}
+}
+
+// The schema has the members of the document, all and no others, and requires those that are always there.
+func TestTheSchemaHasTheMembersOfTheDocument(t *testing.T) {
+	text, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type object struct {
+		Required   []string                   `json:"required"`
+		Properties map[string]json.RawMessage `json:"properties"`
+	}
+	var published object
+	if err := json.Unmarshal(text, &published); err != nil {
+		t.Fatal(err)
+	}
+	var item struct{ Items object }
+	if err := json.Unmarshal(published.Properties["dataLinks"], &item); err != nil {
+		t.Fatal(err)
+	}
+	compare := func(what string, of reflect.Type, published object) {
+		for field := range of.Fields() {
+			name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if published.Properties[name] == nil {
+				t.Errorf("%s: the schema lacks %s", what, name)
+			}
+			if slices.Contains(published.Required, name) == (options == "omitempty") {
+				t.Errorf("%s: the schema is wrong about whether %s is always there", what, name)
+			}
+		}
+		if members := len(published.Properties); members != of.NumField() {
+			t.Errorf("%s: the schema has %d members, the document %d", what, members, of.NumField())
+		}
+	}
+	compare("event", reflect.TypeFor[Event](), published)
+	compare("data link", reflect.TypeFor[DataLink](), item.Items)
+	var version struct{ Const int }
+	if err := json.Unmarshal(published.Properties["schemaVersion"], &version); err != nil || version.Const != SchemaVersion {
+		t.Errorf("the schema is of version %d, %v", version.Const, err)
+	}
+}
+
+// The samples for local invocations carry documents that follow the schema too.
+func TestSamplesFollowTheSchema(t *testing.T) {
+	schema := schema(t)
+	found := 0
+	var look func(path string, value any)
+	look = func(path string, value any) {
+		switch v := value.(type) {
+		case []any:
+			for _, item := range v {
+				look(path, item)
+			}
+		case string: // JSON within JSON: an outbox item's document, a message's body
+			var inner any
+			if strings.HasPrefix(v, "{") && json.Unmarshal([]byte(v), &inner) == nil {
+				look(path, inner)
+			}
+		case map[string]any:
+			if v["eventType"] != nil {
+				found++
+				raw, err := json.Marshal(v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := validate(t, schema, raw); err != nil {
+					t.Errorf("%s: %v", path, err)
+				}
+				return
+			}
+			for _, member := range v {
+				look(path, member)
+			}
+		}
+	}
+	paths, err := filepath.Glob("../../events/*/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sample any
+		if err := json.Unmarshal(text, &sample); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		look(path, sample)
+	}
+	if found < 4 {
+		t.Errorf("the samples have %d events", found)
+	}
+}

@@ -1,0 +1,177 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+
+	"altinn.no/instanceapi/tests/faults"
+)
+
+// wire answers every request with the same, and keeps the requests' bodies.
+type wire struct {
+	answer string
+	bodies []string
+	header []http.Header
+}
+
+func (w *wire) Do(r *http.Request) (*http.Response, error) {
+	body := []byte{}
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+	}
+	w.bodies, w.header = append(w.bodies, string(body)), append(w.header, r.Header.Clone())
+	return &http.Response{
+		StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(w.answer)),
+		ContentLength: int64(len(w.answer)), Request: r,
+	}, nil
+}
+
+// impatient is the SDK's retryer, less its pauses.
+func impatient() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = 3
+		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+	})
+}
+
+func credentials(key string) aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: key, SecretAccessKey: key}, nil
+	})
+}
+
+func TestModes(t *testing.T) {
+	for mode, want := range map[faults.Mode]struct {
+		sent      int // requests when the call returns
+		released  int // and after Release
+		fails     bool
+		meanwhile []int // requests sent when others went on
+		crashed   bool
+	}{
+		faults.None:        {1, 1, false, nil, false},
+		faults.Refused:     {0, 0, true, nil, false},
+		faults.Lost:        {1, 1, true, nil, false},
+		faults.Resent:      {2, 2, false, nil, false},
+		faults.Doubled:     {2, 2, false, nil, false},
+		faults.Late:        {0, 1, true, nil, false},
+		faults.SlowBefore:  {1, 1, false, []int{0}, false},
+		faults.SlowAfter:   {1, 1, false, []int{1}, false},
+		faults.CrashBefore: {0, 0, true, nil, true},
+		faults.CrashAfter:  {1, 1, true, nil, true},
+	} {
+		t.Run(mode.String(), func(t *testing.T) {
+			in, wire := faults.New(), &wire{answer: "{}"}
+			var meanwhile []int
+			in.Meanwhile = func() { meanwhile = append(meanwhile, len(wire.bodies)) }
+			client := dynamodb.New(dynamodb.Options{
+				Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: impatient(),
+				DisableValidateResponseChecksum: true, APIOptions: []func(*middleware.Stack) error{in.Install},
+			})
+			call := func() error {
+				_, err := client.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{{}}})
+				return err
+			}
+			if mode != faults.None {
+				in.ArmOne(2, mode)
+			}
+			if err := call(); err != nil {
+				t.Fatalf("the first call: %v", err)
+			}
+			wire.bodies = nil
+			err := call()
+			var fault *faults.Error
+			if errors.As(err, &fault) != want.fails || err != nil != want.fails {
+				t.Errorf("the call returns %v", err)
+			}
+			if len(wire.bodies) != want.sent || !slices.Equal(meanwhile, want.meanwhile) || in.Crashed() != want.crashed {
+				t.Errorf("%d requests, meanwhile %v, crashed %v", len(wire.bodies), meanwhile, in.Crashed())
+			}
+			for _, body := range wire.bodies {
+				if body != wire.bodies[0] || !strings.Contains(body, "ClientRequestToken") {
+					t.Errorf("sent again with another body: %s", body)
+				}
+			}
+			in.Release()
+			if len(wire.bodies) != want.released {
+				t.Errorf("%d requests after the release", len(wire.bodies))
+			}
+			// The call after that is as usual, unless there is no process to make it.
+			if err := call(); (err != nil) != want.crashed {
+				t.Errorf("the call after it: %v", err)
+			}
+			in.Restart()
+			if err := call(); err != nil {
+				t.Errorf("after the restart: %v", err)
+			}
+			if mode != faults.None && !slices.Equal(in.Fired(), []string{"2 TransactWriteItems " + mode.String()}) {
+				t.Errorf("fired %q", in.Fired())
+			}
+		})
+	}
+}
+
+// A stream that is sent twice is sent whole both times, signed both times; one that is not read is closed.
+func TestStreams(t *testing.T) {
+	in, wire := faults.New(), &wire{answer: ""}
+	client := s3.New(s3.Options{
+		Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: impatient(), UsePathStyle: true,
+		APIOptions: []func(*middleware.Stack) error{in.Install},
+	})
+	for _, mode := range []faults.Mode{faults.Doubled, faults.Resent, faults.Late} {
+		wire.bodies = nil
+		in.ArmOne(1, mode)
+		_, err := client.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String("b"), Key: aws.String("k"), Body: strings.NewReader("content"), ContentLength: aws.Int64(7),
+		})
+		in.Release()
+		if (err != nil) != (mode == faults.Late) || len(wire.bodies) == 0 {
+			t.Errorf("%v: %v, %d requests", mode, err, len(wire.bodies))
+		}
+		for n, body := range wire.bodies {
+			if !strings.Contains(body, "content") || wire.header[n].Get("Authorization") == "" {
+				t.Errorf("%v: request %d is %q", mode, n+1, body)
+			}
+		}
+	}
+	in.ArmOne(1, faults.Lost)
+	if _, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("b"), Key: aws.String("k")}); err == nil {
+		t.Error("the answer was not lost")
+	}
+}
+
+func TestEachTouchesEveryCallInEveryMode(t *testing.T) {
+	in, wire := faults.New(), &wire{answer: "{}"}
+	client := dynamodb.New(dynamodb.Options{
+		Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: impatient(),
+		DisableValidateResponseChecksum: true, APIOptions: []func(*middleware.Stack) error{in.Install},
+	})
+	touched := map[string]bool{}
+	calls, runs := faults.Each(t, in, faults.Modes, func(t *testing.T) {
+		for range 3 {
+			in.Restart()
+			_, _ = client.ListTables(t.Context(), &dynamodb.ListTablesInput{})
+		}
+		for _, what := range in.Fired() {
+			touched[what] = true
+		}
+	})
+	if calls != 3 || runs != 4*len(faults.Modes) || len(touched) != 3*len(faults.Modes) {
+		t.Errorf("%d calls, %d runs, touched %v", calls, runs, touched)
+	}
+}
