@@ -25,7 +25,13 @@ type store interface {
 	instancehttp.Reader
 	instancehttp.Receipts
 	datahttp.Notes
+	uploads
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+}
+
+type blobs interface {
+	datahttp.Putter
+	Stat(ctx context.Context, key blob.Key) (blob.Info, error)
 }
 
 // adder is what adding a data element needs.
@@ -33,11 +39,11 @@ type adder struct {
 	gate         instancehttp.Gate
 	applications register
 	instances    store
-	blobs        datahttp.Putter
+	blobs        blobs
 	view         instancehttp.View
 }
 
-func handler(gate instancehttp.Gate, applications register, instances store, blobs datahttp.Putter, view instancehttp.View) http.Handler {
+func handler(gate instancehttp.Gate, applications register, instances store, blobs blobs, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc((&adder{gate, applications, instances, blobs, view}).add)
 }
 
@@ -46,21 +52,20 @@ func (a *adder) add(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	formID, err := formID(r)
+	formID, uploadID, err := parameters(r)
 	if err != nil {
 		return err
-	}
-	created := func(i *instance.Instance, dataGuid string) error {
-		w.Header().Set("Location", a.view.Render(i).Element(dataGuid).DataLinks.Apps)
-		return a.view.Write(w, r, http.StatusCreated, i)
 	}
 	replay := func(earlier *instance.Answered) error {
 		if err := access.Check(earlier.Instance); err != nil {
 			return err
 		}
-		return created(earlier.Instance, earlier.DataGuid)
+		return a.writeCreated(w, r, earlier.Instance, earlier.DataGuid)
 	}
 	return instancehttp.Once(r, a.instances, access.Caller, access.Party, blob.InlineLimit, replay, func(receipt *instance.Receipt) error {
+		if uploadID != "" {
+			return a.commit(w, r, access, formID, uploadID, receipt)
+		}
 		id := uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
 		if receipt != nil {
 			receipt.DataGuid = id
@@ -69,8 +74,14 @@ func (a *adder) add(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return created(i, id)
+		return a.writeCreated(w, r, i, id)
 	})
+}
+
+// writeCreated answers with the instance, and with the address of its new data element.
+func (a *adder) writeCreated(w http.ResponseWriter, r *http.Request, i *instance.Instance, dataGuid string) error {
+	w.Header().Set("Location", a.view.Render(i).Element(dataGuid).DataLinks.Apps)
+	return a.view.Write(w, r, http.StatusCreated, i)
 }
 
 // store stores the request's body as the new data element id.
@@ -118,14 +129,19 @@ func (a *adder) store(r *http.Request, access *instancehttp.Access, formID, id s
 	return i, err
 }
 
-func formID(r *http.Request) (string, error) {
-	values, err := httpapi.ParseQuery(r, "formId")
+// parameters returns the formId and, for what is not in the body, the upload.
+func parameters(r *http.Request) (formID, upload string, err error) {
+	values, err := httpapi.ParseQuery(r, "formId", "upload")
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	id, err := httpapi.Single(values, "formId")
-	if err == nil && id == "" {
+	formID, err = httpapi.Single(values, "formId")
+	if err == nil && formID == "" {
 		err = fault.InvalidParameter("formId", "name the data type that the body is of, as in ?formId=default")
 	}
-	return id, err
+	if err != nil {
+		return "", "", err
+	}
+	upload, err = httpapi.Single(values, "upload")
+	return formID, upload, err
 }

@@ -1,5 +1,5 @@
 // Command data-create answers POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data?formId=…: it adds a
-// data element, the body being its bytes. It reads Applications and Parties, stores bytes in the bucket, and reads
+// data element, the body being its bytes; with upload=… and no body its bytes are those of an upload. It reads Applications and Parties, stores bytes in the bucket, and reads
 // and writes Instances.
 package main
 

@@ -18,17 +18,17 @@ type store interface {
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
-func handler(gate instancehttp.Gate, instances store, get blobhttp.GetFunc) http.Handler {
+func handler(gate instancehttp.Gate, instances store, source blobhttp.Source) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		access, err := gate.Reader(r)
 		if err != nil {
 			return err
 		}
 		if !access.Caller.IsOwner() { // Check has made sure that an owner is the application's own
-			return datahttp.Send(w, r, access, instances, get, nil)
+			return datahttp.Send(w, r, access, instances, source, nil)
 		}
-		return datahttp.Send(w, r, access, instances, get, func(i *instance.Instance, element *instance.DataElement) error {
-			revision := element.Revision
+		return datahttp.Send(w, r, access, instances, source, func(i *instance.Instance, element *instance.DataElement) error {
+			revision, at := element.Revision, time.Now()
 			_, err := instances.MutateFrom(r.Context(), i, func(i *instance.Instance) (*event.Event, error) {
 				if err := access.Check(i); err != nil {
 					return nil, err
@@ -40,7 +40,7 @@ func handler(gate instancehttp.Gate, instances store, get blobhttp.GetFunc) http
 				if element.Revision != revision {
 					return nil, datahttp.ErrReplaced
 				}
-				return nil, i.LogDownload(element.ID, time.Now())
+				return nil, i.LogDownload(element.ID, at)
 			})
 			return err
 		})

@@ -14,7 +14,7 @@ import (
 
 func newSite(t *testing.T) *doortest.Site {
 	s := doortest.New(t)
-	s.Serve("GET /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", handler(s.Gate, s.Instances, s.Blobs.Get))
+	s.Serve("GET /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", handler(s.Gate, s.Instances, s.Blobs))
 	return s
 }
 

@@ -16,5 +16,5 @@ import (
 func main() {
 	env := coldstart.Load()
 	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
-	lambdahttp.Start(env, handler(gate, instancetable.Open(env), blob.Open(env).Get))
+	lambdahttp.Start(env, handler(gate, instancetable.Open(env), blob.Open(env)))
 }

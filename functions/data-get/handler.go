@@ -9,12 +9,12 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-func handler(gate instancehttp.Gate, instances instancehttp.Reader, get blobhttp.GetFunc) http.Handler {
+func handler(gate instancehttp.Gate, instances instancehttp.Reader, source blobhttp.Source) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		access, err := gate.Reader(r)
 		if err != nil {
 			return err
 		}
-		return datahttp.Send(w, r, access, instances, get, nil)
+		return datahttp.Send(w, r, access, instances, source, nil)
 	})
 }

@@ -42,12 +42,14 @@ type reportee struct {
 	UserName           string `json:"userName"`
 }
 
-// dataElement is an inline data element. Content is base64.
+// dataElement is an inline data element. Content is base64 in JSON.
 type dataElement struct {
 	FormID      string     `json:"formId"`
 	ContentType string     `json:"contentType"`
 	FileName    string     `json:"fileName"`
 	Content     base64Text `json:"content"`
+
+	name string // what an error may call it; "" for its place in data
 }
 
 // base64Text is bytes in standard base64. A JSON array, which encoding/json would take for bytes, is an error.
@@ -127,15 +129,14 @@ func (c *creator) create(w http.ResponseWriter, r *http.Request) error {
 // make creates the instance that the request's body asks for.
 func (c *creator) make(r *http.Request, caller auth.Caller, party string, app *application.Application, receipt *instance.Receipt) (*instance.Instance, error) {
 	ctx := r.Context()
-	var b body
-	if err := httpapi.DecodeJSON(r, blob.InlineLimit, &b); err != nil {
+	b, err := decode(r)
+	if err != nil {
 		return nil, err
 	}
 	// Everything that can be refused is, before a number is assigned or a byte stored.
 	draft := instance.Draft{
 		Application: app, Labels: b.Labels, DueDateTime: b.DueDateTime, VisibleDateTime: b.VisibleDateTime, PresentationField: b.PresentationField,
 	}
-	var err error
 	if draft.ID, err = check(draft, b.Data); err != nil {
 		return nil, err
 	}
@@ -229,9 +230,9 @@ func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
 
 // check returns the id of an instance that can be made of the draft and the data elements, or why none can.
 func check(draft instance.Draft, data []dataElement) (id string, err error) {
-	for _, d := range data {
+	for n, d := range data {
 		if err := draft.Application.CheckUpload(d.FormID, d.ContentType, int64(len(d.Content))); err != nil {
-			return "", err
+			return "", about(d.nameOf(n), err)
 		}
 	}
 	trial, err := build(draft, data, make([]element, len(data)), "", time.Now())

@@ -19,6 +19,9 @@ func Open(env *coldstart.Env) *Store {
 	return store
 }
 
+// OpenToSign is Open for a function that only makes links: it never talks to S3, so there is nothing to warm up.
+func OpenToSign(env *coldstart.Env) *Store { return New(client(env), env.String("BLOBS_BUCKET")) }
+
 func client(env *coldstart.Env) *s3.Client {
 	return env.Once("blob/s3", func() any {
 		return s3.NewFromConfig(env.AWS("S3"), func(o *s3.Options) {

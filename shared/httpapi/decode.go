@@ -46,13 +46,25 @@ func DecodeMergePatch(r *http.Request, limit int64, into any) error {
 }
 
 func decode(r *http.Request, limit int64, into any, mediaTypes ...string) error {
-	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || !slices.Contains(mediaTypes, mediaType) {
-		return fault.New(fault.UnsupportedType, "body-not-json", "Send the body as JSON, with Content-Type: %s.", mediaTypes[0])
+	if err := checkType(r.Header.Get("Content-Type"), mediaTypes...); err != nil {
+		return err
 	}
 	body, err := ReadBody(r, limit)
 	if err != nil {
 		return err
 	}
+	return decodeStrictly(body, into)
+}
+
+func checkType(contentType string, mediaTypes ...string) error {
+	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || !slices.Contains(mediaTypes, mediaType) {
+		return fault.New(fault.UnsupportedType, "body-not-json", "Send the body as JSON, with Content-Type: %s.", mediaTypes[0])
+	}
+	return nil
+}
+
+// decodeStrictly is what DecodeJSON says of a body that has been read.
+func decodeStrictly(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return invalidBody("the body is empty")
 	}

@@ -34,15 +34,16 @@ func IdempotencyKey(r *http.Request) (string, error) {
 }
 
 // Fingerprint returns a hash of what the request asks for: method, path, query, content type, file name and body. The
-// body, of at most limit bytes, can be read again afterwards.
+// boundary of a form makes no difference. The body, of at most limit bytes, can be read again afterwards.
 func Fingerprint(r *http.Request, limit int64) (string, error) {
 	body, err := ReadBody(r, limit)
 	if err != nil {
 		return "", err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	contentType, body := withoutBoundary(r.Header.Get("Content-Type"), body)
 	h := sha256.New()
-	for _, part := range []string{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Get("Content-Type"), r.Header.Get("Content-Disposition")} {
+	for _, part := range []string{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, contentType, r.Header.Get("Content-Disposition")} {
 		h.Write([]byte(part + "\x00"))
 	}
 	h.Write(body)

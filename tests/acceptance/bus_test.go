@@ -38,7 +38,7 @@ func TestRuleDeliversToOwnersQueue(t *testing.T) {
 		t.Fatalf("registering: %v\n%v", err, x)
 	}
 	queue := newQueue(t, sut.awsEndpoint, org)
-	putRule(t, sut, org, queue.arn)
+	putRule(t, sut, org, fmt.Sprintf(`{"source": [%q], "detail-type": ["WorkflowStateChange"]}`, sourceOf(org)), queue.arn)
 
 	if _, err := createAndSubmit(t.Context(), sut.api, owner, org); err != nil {
 		t.Fatal(err)
@@ -113,8 +113,9 @@ func awsRegion() string {
 	return stack.Region
 }
 
-// putRule puts a rule for the org's source on the bus, and takes it off again at the end of the test.
-func putRule(t *testing.T, sut *systemUnderTest, org, queueARN string) {
+// putRule puts a rule with this pattern on the bus, under a name made of the one given, and takes it off again at the
+// end of the test.
+func putRule(t *testing.T, sut *systemUnderTest, name, pattern, queueARN string) {
 	t.Helper()
 	events := eventbridge.New(eventbridge.Options{
 		Region: awsRegion(), BaseEndpoint: aws.String(sut.awsEndpoint), Credentials: aws.CredentialsProviderFunc(awsCredentials),
@@ -123,8 +124,7 @@ func putRule(t *testing.T, sut *systemUnderTest, org, queueARN string) {
 	if sut.bus == "" {
 		bus = aws.String(findBus(t, events))
 	}
-	rule := aws.String("acceptance-" + org)
-	pattern := fmt.Sprintf(`{"source": [%q], "detail-type": ["WorkflowStateChange"]}`, sourceOf(org))
+	rule := aws.String("acceptance-" + name)
 	if _, err := events.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: rule, EventBusName: bus, EventPattern: &pattern}); err != nil {
 		t.Fatalf("putting the rule: %v", err)
 	}

@@ -11,7 +11,8 @@
 //	               token` (ORG, USERID, PARTY, SSN, ORGNR, USER_NAME, SCOPE, EXPIRES) in its environment. Left out: what
 //	               make token runs, built once.
 //	AWS_ENDPOINT   where EventBridge and SQS answer. Known by itself when the tests start the stack. Against real AWS
-//	               leave the test out by name: go test ./tests/acceptance -skip TestRuleDeliversToOwnersQueue.
+//	               leave the tests out by name: go test ./tests/acceptance -skip "TestRuleDelivers|TestPatterns".
+//	               Large files go where the answers of the API say, which the tests must be able to reach.
 //	EVENT_BUS      the bus, when there is more than one besides the default bus.
 //
 // Every script works under an org of its own ($ORG) and with identity numbers of its own, so the suite can run any

@@ -91,6 +91,9 @@ func TestBlobs(t *testing.T) {
 	t.Run("LostAnswer", func(t *testing.T) { lostAnswer(t, server, opened) })
 	t.Run("WrongSecret", func(t *testing.T) { wrongSecret(t, server, opened) })
 	t.Run("Unsigned", func(t *testing.T) { unsigned(t, server, opened) })
+	t.Run("LinkPut", func(t *testing.T) { linkPut(t, opened) })
+	t.Run("LinkGet", func(t *testing.T) { linkGet(t, opened) })
+	t.Run("LinkOfAnImpostor", func(t *testing.T) { linkOfAnImpostor(t, server, opened) })
 }
 
 func blobKey() blob.Key { return blob.NewKey("nav/app2018", uuid.NewString(), uuid.NewString()) }

@@ -31,21 +31,25 @@ type Content struct {
 // ETag returns the entity tag of the bytes: the revision in double quotes.
 func (c Content) ETag() string { return `"` + c.Key.Revision() + `"` }
 
-// GetFunc opens bytes; it is the Get of a blob.Store.
-type GetFunc func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
+// Source is where the bytes are; *blob.Store is one.
+type Source interface {
+	Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
+	LinkGet(ctx context.Context, key blob.Key, shape blob.Shape) (blob.Link, error)
+}
 
-// ServeContent answers a GET or HEAD of content (RFC 9110): 200, 206 for a single range, or 304. Nothing has been
-// written when it returns an error, which is a Stale fault for If-Match, RangeUnsatisfied for a range past the end, or wraps
-// get's; blob.ErrNotFound then means that the element was replaced after content was read, and reading the element again
-// will tell.
+// ServeContent answers a GET or HEAD of content (RFC 9110): 200, 206 for a single range, or 304. A GET of more than
+// blob.InlineLimit bytes, which no function can return, is answered 307 with a link to the bytes in the store, whether or
+// not it asks for a range: that is for the client to repeat there, as clients that follow do. Nothing has been written when
+// it returns an error, which is a Stale fault for If-Match, RangeUnsatisfied for a range past the end, or wraps source's;
+// blob.ErrNotFound then means that the element was replaced after content was read, and reading the element again will
+// tell.
 //
-// beforeSending, when not nil, is called once a 200 or 206 has its bytes in hand and before the first is written; its
-// error is returned and nothing is sent. It is where an owner's download is logged: it is not called for HEAD, 304 or
-// any failure. sent reports whether bytes were written, an empty body counting as sent.
+// beforeSending, when not nil, is called once a 200 or 206 has its bytes in hand, or a 307 its link, and before the first
+// of it is written; its error is returned and nothing is sent. It is where an owner's download is logged: it is not called
+// for HEAD, 304 or any failure. sent reports whether bytes, or the link, were written, an empty body counting as sent.
 //
-// The bytes are read to their end first, so that a checksum that does not hold is an error and not a wrong 200. So
-// content must not be larger than blob.InlineLimit, which is also what a function can return.
-func ServeContent(w http.ResponseWriter, r *http.Request, content Content, get GetFunc, beforeSending func() error) (sent bool, err error) {
+// Bytes that are sent are read to their end first, so that a checksum that does not hold is an error and not a wrong 200.
+func ServeContent(w http.ResponseWriter, r *http.Request, content Content, source Source, beforeSending func() error) (sent bool, err error) {
 	etag := content.ETag()
 	if err := httpapi.CheckIfMatch(r, etag); err != nil {
 		return false, err
@@ -70,8 +74,14 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, get G
 		length = rng.Last - rng.First + 1
 	}
 	var body []byte
+	var link blob.Link
 	if r.Method != http.MethodHead {
-		if body, err = read(r.Context(), content.Key, get, rng, length); err != nil {
+		if content.Size > blob.InlineLimit {
+			link, err = source.LinkGet(r.Context(), content.Key, content.shape())
+		} else {
+			body, err = read(r.Context(), content.Key, source, rng, length)
+		}
+		if err != nil {
 			return false, err
 		}
 		if beforeSending != nil {
@@ -83,15 +93,18 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, get G
 
 	header := w.Header()
 	setCaching(header, etag)
-	header.Set("Content-Type", "application/octet-stream")
-	if application.ValidContentType(content.ContentType) { // always, or it would not have been stored; but never a broken header
-		header.Set("Content-Type", content.ContentType)
+	header.Set("Repr-Digest", digest) // of the whole, for a range too: RFC 9530 section 3
+	if link.URL != "" {
+		header.Set("Location", link.URL)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+		return true, nil
 	}
+	shape := content.shape()
+	header.Set("Content-Type", shape.ContentType)
 	header.Set("Content-Length", strconv.FormatInt(length, 10))
-	header.Set("Content-Disposition", disposition(content.FileName))
+	header.Set("Content-Disposition", shape.ContentDisposition)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	header.Set("Repr-Digest", digest) // of the whole, for a range too: RFC 9530 section 3
 	header.Set("Accept-Ranges", "bytes")
 	status := http.StatusOK
 	if rng != nil {
@@ -105,6 +118,15 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, get G
 	// A write that fails has lost its client. There is nobody left to answer, and the download was not one.
 	_, writeErr := w.Write(body)
 	return writeErr == nil, nil
+}
+
+// shape returns how the content presents itself, from here or from the store.
+func (c Content) shape() blob.Shape {
+	shape := blob.Shape{ContentType: "application/octet-stream", ContentDisposition: disposition(c.FileName)}
+	if application.ValidContentType(c.ContentType) { // always, or it would not have been stored; but never a broken header
+		shape.ContentType = c.ContentType
+	}
+	return shape
 }
 
 // setCaching sets what a 304 carries too. Nothing on the way may keep a copy of somebody's form.
@@ -123,8 +145,8 @@ func reprDigest(sha256 string) (string, error) {
 }
 
 // read returns the length bytes at key, or of its range.
-func read(ctx context.Context, key blob.Key, get GetFunc, rng *blob.Range, length int64) (_ []byte, err error) {
-	object, err := get(ctx, key, rng)
+func read(ctx context.Context, key blob.Key, source Source, rng *blob.Range, length int64) (_ []byte, err error) {
+	object, err := source.Get(ctx, key, rng)
 	if err != nil {
 		return nil, fmt.Errorf("blobhttp: %w", err)
 	}

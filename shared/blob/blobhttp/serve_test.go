@@ -35,7 +35,7 @@ func stored(t *testing.T, body string) (*blobtest.Memory, Content) {
 
 // serve returns the answer to a request with these headers ("Name: value"), as a client of a handler would see it, how often bytes
 // were about to be sent, and what ServeContent reported.
-func serve(t *testing.T, method string, content Content, get GetFunc, headers ...string) (resp *http.Response, logged int, sent bool) {
+func serve(t *testing.T, method string, content Content, source Source, headers ...string) (resp *http.Response, logged int, sent bool) {
 	t.Helper()
 	r := httptest.NewRequest(method, "/", nil)
 	for _, h := range headers {
@@ -44,7 +44,7 @@ func serve(t *testing.T, method string, content Content, get GetFunc, headers ..
 	}
 	w := httptest.NewRecorder()
 	httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) (err error) {
-		sent, err = ServeContent(w, r, content, get, func() error { logged++; return nil })
+		sent, err = ServeContent(w, r, content, source, func() error { logged++; return nil })
 		return err
 	}).ServeHTTP(w, r)
 	return w.Result(), logged, sent
@@ -96,7 +96,7 @@ func TestServeContent(t *testing.T) {
 			store, content := stored(t, all)
 			gets := 0
 			store.Hook = func(c blobtest.Call) error { gets++; return nil }
-			resp, logged, sent := serve(t, test.method, content, store.Get, test.headers...)
+			resp, logged, sent := serve(t, test.method, content, store, test.headers...)
 			body, _ := io.ReadAll(resp.Body)
 			if resp.StatusCode != test.status {
 				t.Fatalf("status %d, want %d: %s", resp.StatusCode, test.status, body)
@@ -141,7 +141,7 @@ func TestServeContentHeaders(t *testing.T) {
 	}
 	store, content := stored(t, "<script>")
 	for _, method := range []string{"GET", "HEAD"} {
-		resp, _, _ := serve(t, method, content, store.Get)
+		resp, _, _ := serve(t, method, content, store)
 		for name, value := range want {
 			if got := resp.Header.Get(name); got != value {
 				t.Errorf("%s: %s: %s, want %s", method, name, got, value)
@@ -151,12 +151,12 @@ func TestServeContentHeaders(t *testing.T) {
 			t.Errorf("%s: headers %v, want only %v", method, resp.Header, want)
 		}
 	}
-	resp, _, _ := serve(t, "GET", content, store.Get, "Range: bytes=1-3")
+	resp, _, _ := serve(t, "GET", content, store, "Range: bytes=1-3")
 	if got := resp.Header.Get("Repr-Digest"); got != want["Repr-Digest"] || resp.Header.Get("Content-Length") != "3" {
 		t.Errorf("range: Repr-Digest %s, Content-Length %s", got, resp.Header.Get("Content-Length"))
 	}
 	content.ContentType = "text/html\r\nX-Evil: 1"
-	if resp, _, _ := serve(t, "GET", content, store.Get); resp.Header.Get("Content-Type") != "application/octet-stream" {
+	if resp, _, _ := serve(t, "GET", content, store); resp.Header.Get("Content-Type") != "application/octet-stream" {
 		t.Errorf("a broken content type became %q", resp.Header.Get("Content-Type"))
 	}
 }
@@ -164,29 +164,38 @@ func TestServeContentHeaders(t *testing.T) {
 func TestServeContentOfNoBytes(t *testing.T) {
 	store, content := stored(t, "")
 	for _, headers := range [][]string{nil, {"Range: bytes=-5"}} {
-		resp, logged, sent := serve(t, "GET", content, store.Get, headers...)
+		resp, logged, sent := serve(t, "GET", content, store, headers...)
 		if resp.StatusCode != 200 || logged != 1 || !sent || resp.Header.Get("Content-Length") != "0" {
 			t.Errorf("%v: status %d, logged %d, sent %v", headers, resp.StatusCode, logged, sent)
 		}
 	}
-	if resp, logged, _ := serve(t, "GET", content, store.Get, "Range: bytes=0-"); resp.StatusCode != 416 || logged != 0 {
+	if resp, logged, _ := serve(t, "GET", content, store, "Range: bytes=0-"); resp.StatusCode != 416 || logged != 0 {
 		t.Errorf("status %d, logged %d, want 416 and 0", resp.StatusCode, logged)
 	}
+}
+
+// oneObject is a source with the same object at every key.
+type oneObject blob.Object
+
+func (o oneObject) Get(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
+	return blob.Object(o), nil
+}
+
+func (o oneObject) LinkGet(context.Context, blob.Key, blob.Shape) (blob.Link, error) {
+	return blob.Link{}, errors.New("no links")
 }
 
 // Nothing may have been written, and nobody has downloaded anything, when the bytes are not the ones described.
 func TestServeContentFailures(t *testing.T) {
 	broken := errors.New("broken")
-	body := func(size int64, r io.Reader) GetFunc {
-		return func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
-			return blob.Object{Body: io.NopCloser(r), Size: size}, nil
-		}
+	body := func(size int64, r io.Reader) Source {
+		return oneObject{Body: io.NopCloser(r), Size: size}
 	}
 	for _, test := range []struct {
 		name   string
 		change func(*Content)
-		get    GetFunc // nil: a store that has the bytes
-		want   error   // nil: any
+		source Source // nil: a store that has the bytes
+		want   error  // nil: any
 	}{
 		{"replaced meanwhile", func(c *Content) { c.Key = blob.NewKey("nav/app2018", "instance", "data") }, nil, blob.ErrNotFound},
 		{"another size", func(c *Content) { c.Size++ }, nil, nil},
@@ -198,14 +207,14 @@ func TestServeContentFailures(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			store, content := stored(t, "0123456789")
-			if test.get == nil {
-				test.get = store.Get
+			if test.source == nil {
+				test.source = store
 			}
 			if test.change != nil {
 				test.change(&content)
 			}
 			w := httptest.NewRecorder()
-			sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, test.get, func() error {
+			sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, test.source, func() error {
 				t.Error("taken for a download")
 				return nil
 			})
@@ -223,11 +232,11 @@ func TestServeContentSendsNothingThatIsNotLogged(t *testing.T) {
 	store, content := stored(t, "0123456789")
 	w := httptest.NewRecorder()
 	refusal := fault.New(fault.Unavailable, "busy", "Try again.")
-	sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, store.Get, func() error { return refusal })
+	sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, store, func() error { return refusal })
 	if !errors.Is(err, refusal) || sent || len(w.Header()) > 0 || w.Body.Len() > 0 {
 		t.Errorf("sent %v, error %v, written %v %q", sent, err, w.Header(), w.Body)
 	}
-	if sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, store.Get, nil); err != nil || !sent {
+	if sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, store, nil); err != nil || !sent {
 		t.Errorf("without a log: sent %v, error %v", sent, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 
@@ -19,7 +20,10 @@ import (
 type Store interface {
 	Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error)
 	Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
+	Stat(ctx context.Context, key blob.Key) (blob.Info, error)
 	Delete(ctx context.Context, key blob.Key) error
+	LinkPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.Link, error)
+	LinkGet(ctx context.Context, key blob.Key, shape blob.Shape) (blob.Link, error)
 }
 
 var (
@@ -98,6 +102,9 @@ func roundTrip(t *testing.T, s Store) {
 		if want := (blob.Info{Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}); info != want {
 			t.Errorf("%s: Put returned %+v, want %+v", name, info, want)
 		}
+		if stat, err := s.Stat(t.Context(), key); err != nil || stat != info {
+			t.Errorf("%s: Stat returned %+v, %v; want %+v", name, stat, err, info)
+		}
 		if got := mustRead(t, s, key); !bytes.Equal(got, body) {
 			t.Errorf("%s: got %d other bytes back than the %d put", name, len(got), len(body))
 		}
@@ -139,6 +146,9 @@ func absent(t *testing.T, s Store) {
 	}
 	if _, err := read(t, s, newKey(), &blob.Range{Last: 5}); !errors.Is(err, blob.ErrNotFound) {
 		t.Errorf("Get of a range: error %v, want ErrNotFound", err)
+	}
+	if _, err := s.Stat(t.Context(), newKey()); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("Stat: error %v, want ErrNotFound", err)
 	}
 }
 
@@ -217,8 +227,17 @@ func invalidKey(t *testing.T, s Store) {
 		if _, err := read(t, s, key, nil); err == nil || errors.Is(err, blob.ErrNotFound) {
 			t.Errorf("Get of key %q: error %v, want another one", key, err)
 		}
+		if _, err := s.Stat(t.Context(), key); err == nil || errors.Is(err, blob.ErrNotFound) {
+			t.Errorf("Stat of key %q: error %v, want another one", key, err)
+		}
 		if err := s.Delete(t.Context(), key); err == nil {
 			t.Errorf("Delete took key %q", key)
+		}
+		if _, err := s.LinkPut(t.Context(), key, "text/plain", blob.Info{Size: 1, SHA256: strings.Repeat("0", 64)}); err == nil {
+			t.Errorf("LinkPut took key %q", key)
+		}
+		if _, err := s.LinkGet(t.Context(), key, blob.Shape{}); err == nil {
+			t.Errorf("LinkGet took key %q", key)
 		}
 	}
 }
@@ -241,6 +260,9 @@ func cancelled(t *testing.T, s Store) {
 	}
 	if _, err := s.Get(ctx, key, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Get: error %v, want context.Canceled", err)
+	}
+	if _, err := s.Stat(ctx, key); !errors.Is(err, context.Canceled) {
+		t.Errorf("Stat: error %v, want context.Canceled", err)
 	}
 	if err := s.Delete(ctx, key); !errors.Is(err, context.Canceled) {
 		t.Errorf("Delete: error %v, want context.Canceled", err)

@@ -10,8 +10,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"slices"
+	"strconv"
 	"sync"
+	"time"
 
 	"altinn.no/instanceapi/shared/blob"
 )
@@ -19,7 +22,7 @@ import (
 // Call is one call on a Memory, as its Hook sees it.
 type Call struct {
 	N         int    // counts all calls, from 1
-	Operation string // "Put", "Get" or "Delete"
+	Operation string // the method: "Put", "Get", "Stat", "Delete", "LinkPut", "LinkGet"
 	Key       blob.Key
 	Done      bool // false before the effect, true after it
 }
@@ -117,6 +120,44 @@ func (m *Memory) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.O
 		return blob.Object{}, err
 	}
 	return blob.Object{Body: io.NopCloser(bytes.NewReader(body)), Size: int64(len(body))}, nil
+}
+
+// Stat is the counterpart of blob.Store's.
+func (m *Memory) Stat(ctx context.Context, key blob.Key) (info blob.Info, err error) {
+	err = m.call(ctx, "Stat", key, func() error {
+		o, ok := m.objects[key]
+		if !ok {
+			return fmt.Errorf("blobtest: stat %s: %w", key, blob.ErrNotFound)
+		}
+		sum := sha256.Sum256(o.body)
+		info = blob.Info{Size: int64(len(o.body)), SHA256: hex.EncodeToString(sum[:])}
+		return nil
+	})
+	return info, err
+}
+
+// LinkPut is the counterpart of blob.Store's. Nobody answers at the link: a test that plays the client calls Put.
+func (m *Memory) LinkPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.Link, error) {
+	header := map[string]string{"Content-Length": strconv.FormatInt(info.Size, 10), "Content-Type": contentType}
+	return m.link(ctx, "LinkPut", "PUT", key, url.Values{"sha256": {info.SHA256}}, header)
+}
+
+// LinkGet is the counterpart of blob.Store's. Nobody answers at the link.
+func (m *Memory) LinkGet(ctx context.Context, key blob.Key, shape blob.Shape) (blob.Link, error) {
+	query := url.Values{"content-type": {shape.ContentType}, "content-disposition": {shape.ContentDisposition}}
+	return m.link(ctx, "LinkGet", "GET", key, query, map[string]string{})
+}
+
+func (m *Memory) link(ctx context.Context, operation, method string, key blob.Key, query url.Values, header map[string]string) (blob.Link, error) {
+	err := m.call(ctx, operation, key, func() error { return nil })
+	if err != nil {
+		return blob.Link{}, err
+	}
+	query.Set("X-Amz-Signature", "memory")
+	return blob.Link{
+		Method: method, URL: "https://blobs.test/" + key.String() + "?" + query.Encode(), Header: header,
+		Expires: time.Now().Add(blob.LinkLifetime).UTC().Truncate(time.Second),
+	}, nil
 }
 
 // Delete is the counterpart of blob.Store's.

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+)
+
+// uploads finds what was announced; *instancetable.Table is one.
+type uploads interface {
+	Upload(ctx context.Context, id string) (*instance.Upload, error)
+}
+
+// commit answers with the instance that has the data element of an upload. The upload's own receipt is stored with the
+// element, so that it is committed once, however often that is asked for: 201 the first time, and after that 200 with the
+// instance as it was then.
+func (a *adder) commit(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, formID, id string, receipt *instance.Receipt) error {
+	ctx := r.Context()
+	if body, err := httpapi.ReadBody(r, blob.InlineLimit); err != nil || len(body) > 0 {
+		return fault.New(fault.Invalid, "upload-with-body", "An upload is committed with an empty body: its bytes are in place already.").Because(err)
+	}
+	i, err := access.Load(ctx, a.instances)
+	if err != nil {
+		return err
+	}
+	u, err := a.find(ctx, i, id)
+	if err != nil {
+		return err
+	}
+	if receipt != nil {
+		receipt.DataGuid = u.DataGuid
+	}
+	for attempt := 1; ; attempt++ {
+		before, err := a.instances.Receipt(ctx, u.ReceiptID())
+		switch {
+		case err != nil:
+			return err
+		case before != nil && before.Fingerprint != formID:
+			return fault.New(fault.Conflict, "upload-committed", "The upload was committed under another formId, %q.", before.Fingerprint)
+		case before != nil:
+			return a.view.Write(w, r, http.StatusOK, before.Instance)
+		case attempt > 1: // it is the request's own receipt that was there
+			return instance.ErrAnswered
+		}
+		changed, err := a.attach(r, access, i, u, formID, receipt)
+		if err == nil {
+			return a.writeCreated(w, r, changed, u.DataGuid)
+		}
+		if !errors.Is(err, instance.ErrAnswered) {
+			return err
+		}
+	}
+}
+
+// find returns the upload with the id given, if it was announced for i.
+func (a *adder) find(ctx context.Context, i *instance.Instance, id string) (*instance.Upload, error) {
+	if instance.ValidUploadID(id) {
+		if u, err := a.instances.Upload(ctx, id); err != nil || u != nil && u.For(i) {
+			return u, err
+		}
+	}
+	return nil, fault.New(fault.NotFound, "upload-unknown", "The instance has no such upload, or it has expired. Announce it again with POST …/uploads.")
+}
+
+// attach adds the data element that the upload becomes, if its bytes are all there. Refused, it leaves them there: it may
+// be allowed later, and until the upload expires it can be asked for again.
+func (a *adder) attach(r *http.Request, access *instancehttp.Access, i *instance.Instance, u *instance.Upload, formID string, receipt *instance.Receipt) (*instance.Instance, error) {
+	ctx := r.Context()
+	app, err := a.applications.Get(ctx, i.AppID)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.CheckDataWritable(app); err != nil {
+		return nil, err
+	}
+	if err := app.CheckUpload(formID, u.Bytes.ContentType, u.Bytes.Size); err != nil {
+		return nil, err
+	}
+	if err := a.verify(ctx, u); err != nil {
+		return nil, err
+	}
+	bytes := u.Bytes
+	if bytes.FileName == "" {
+		bytes.FileName = instance.DefaultFileName(formID, bytes.ContentType)
+	}
+	return a.instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
+		if err := access.Check(i); err != nil {
+			return nil, err
+		}
+		if i.Element(u.DataGuid) != nil { // another request was faster
+			return nil, instance.ErrAnswered
+		}
+		if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		i.Receipt = u.Receipt(formID, receipt, now)
+		return nil, i.AddData(app, u.DataGuid, formID, bytes, access.By(), now)
+	})
+}
+
+// verify returns a Conflict unless the bytes in the store are those that were announced.
+func (a *adder) verify(ctx context.Context, u *instance.Upload) error {
+	info, err := a.blobs.Stat(ctx, blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Bytes.Revision))
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
+		return fault.New(fault.Conflict, "upload-missing", "The bytes have not arrived. Send them with the request that announcing the upload returned, then commit it.").Because(err)
+	case err != nil:
+		return err
+	case info != blob.Info{Size: u.Bytes.Size, SHA256: u.Bytes.SHA256}: // the store has refused all others
+		return fault.New(fault.Conflict, "upload-differs", "Other bytes have arrived than were announced. Announce them again with POST …/uploads.")
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobtest"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+)
+
+const (
+	sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" // of "hello"
+	pdf    = `{"fileName":"søknad.pdf","contentType":"application/pdf","size":104857600,"sha256":"` + sha256 + `"}`
+)
+
+func newSite(t *testing.T) *doortest.Site {
+	s := doortest.New(t)
+	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads", handler(s.Gate, s.Applications, s.Instances, s.Blobs))
+	return s
+}
+
+func ticket(t *testing.T, a doortest.Answer) answer {
+	t.Helper()
+	var got answer
+	a.Want(201, "").JSON(&got)
+	return got
+}
+
+func TestAnnounce(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	before := time.Now()
+	var a doortest.Answer
+	s.Unchanged(t, i, func() { a = s.Do(t, doortest.KariWriter, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(pdf)) })
+	got := ticket(t, a)
+	u, err := s.Instances.Upload(t.Context(), got.ID)
+	if err != nil || u == nil {
+		t.Fatalf("upload %+v, %v", u, err)
+	}
+	want := instance.Bytes{ContentType: "application/pdf", FileName: "søknad.pdf", Size: 100 << 20, SHA256: sha256, Revision: u.Bytes.Revision}
+	if !u.For(i) || u.Bytes != want || !instance.ValidUploadID(u.ID) || !instance.ValidGuid(u.DataGuid) || u.Fingerprint != "" {
+		t.Errorf("stored is %+v", u)
+	}
+	link, err := url.Parse(got.URL)
+	if err != nil || link.Path != "/"+blob.KeyOf(i.AppID, i.ID, u.DataGuid, u.Bytes.Revision).String() || link.Query().Get("sha256") != sha256 {
+		t.Errorf("the link is %s (%v)", link, err)
+	}
+	if got.Method != "PUT" || got.Headers["Content-Length"] != "104857600" || got.Headers["Content-Type"] != "application/pdf" {
+		t.Errorf("got %+v", got)
+	}
+	if got.Expires.Sub(before) > 5*time.Minute || got.Expires.Sub(before) < 4*time.Minute || u.Expires.Sub(before) > instance.UploadLifetime {
+		t.Errorf("the link expires %s, the upload %s", got.Expires, u.Expires)
+	}
+	var members map[string]any
+	if err := json.Unmarshal(a.Body.Bytes(), &members); err != nil || len(members) != 5 || a.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("the answer is %s (%v), %v", a.Body, err, a.Header())
+	}
+	notes, err := s.Instances.Litter(t.Context(), u.Expires.Add(time.Second), 10)
+	if err != nil || len(notes) != 1 || notes[0] != u.Litter() {
+		t.Errorf("notes %+v, %v", notes, err)
+	}
+	if other := ticket(t, s.Do(t, doortest.NavWriter, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(pdf))); other.ID == got.ID || other.URL == got.URL {
+		t.Errorf("the next one is %+v", other)
+	}
+}
+
+func TestWhoMayAnnounce(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	s.Guard(t, i, false, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(pdf))
+}
+
+func TestRefusals(t *testing.T) {
+	body := func(old, new string) []doortest.Option {
+		return []doortest.Option{doortest.JSON(strings.Replace(pdf, old, new, 1))}
+	}
+	for name, test := range map[string]struct {
+		report  doortest.Report
+		query   string
+		options []doortest.Option
+		status  int
+		code    string
+	}{
+		"no body":                {options: []doortest.Option{doortest.JSON("")}, status: 400, code: "body-invalid"},
+		"no JSON":                {options: []doortest.Option{doortest.Bytes("text/plain", pdf)}, status: 415, code: "body-not-json"},
+		"an unknown member":      {options: body("fileName", "filename"), status: 400, code: "body-invalid"},
+		"a large body":           {options: body("søknad", strings.Repeat("a", bodyLimit)), status: 413, code: "body-too-large"},
+		"no type":                {options: body("application/pdf", ""), status: 415, code: "content-type-invalid"},
+		"a range of types":       {options: body("application/pdf", "image/*"), status: 415, code: "content-type-invalid"},
+		"a type of two lines":    {options: body("application/pdf", `application/pdf\r\nx-amz-acl: public-read`), status: 415, code: "content-type-invalid"},
+		"no bytes":               {options: body("104857600", "0"), status: 400, code: "upload-invalid"},
+		"less than no bytes":     {options: body("104857600", "-1"), status: 400, code: "upload-invalid"},
+		"half a byte":            {options: body("104857600", "0.5"), status: 400, code: "body-invalid"},
+		"more than S3 takes":     {options: body("104857600", "5368709121"), status: 413, code: "data-too-large"},
+		"no checksum":            {options: body(sha256, ""), status: 400, code: "upload-invalid"},
+		"a short checksum":       {options: body(sha256, sha256[2:]), status: 400, code: "upload-invalid"},
+		"a checksum in base64":   {options: body(sha256, "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="), status: 400, code: "upload-invalid"},
+		"an unknown parameter":   {query: "?upload=x", status: 400, code: "parameter-unknown"},
+		"an unknown formId":      {query: "?formId=skjema", status: 400, code: "form-id-unknown"},
+		"a type not allowed":     {query: "?formId=default", status: 415, code: "content-type-not-allowed"},
+		"more than the form has": {query: "?formId=default", options: body("application/pdf", "application/xml"), status: 413, code: "data-too-large"},
+		"another version":        {options: []doortest.Option{doortest.JSON(pdf), doortest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
+		"an invalid key":         {options: []doortest.Option{doortest.JSON(pdf), doortest.Header("Idempotency-Key", "")}, status: 400, code: "idempotency-key-invalid"},
+		"a submitted instance":   {report: doortest.Report{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
+		"an archived instance":   {report: doortest.Report{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, status: 409, code: "instance-archived"},
+		"one form too many": {report: doortest.Report{Forms: []string{"default"}}, query: "?formId=default",
+			options: []doortest.Option{doortest.JSON(`{"contentType":"application/xml","size":1,"sha256":"` + sha256 + `"}`)}, status: 409, code: "data-count"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			i := s.Add(t, test.report)
+			if test.options == nil {
+				test.options = []doortest.Option{doortest.JSON(pdf)}
+			}
+			s.Unchanged(t, i, func() {
+				s.Do(t, doortest.Kari, "POST", doortest.InApp(i, "/uploads"+test.query), test.options...).Want(test.status, test.code)
+			})
+			if notes, _ := s.Instances.Litter(t.Context(), time.Now().Add(100*time.Hour), 10); len(notes) > 0 {
+				t.Errorf("notes %+v", notes)
+			}
+		})
+	}
+}
+
+func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	for _, body := range []string{
+		`{"contentType":"video/mp4","size":5368709120,"sha256":"` + strings.ToUpper(sha256) + `"}`,
+		`{"contentType":"application/xml; charset=utf-8","size":1,"sha256":"` + sha256 + `"}`,
+	} {
+		got := ticket(t, s.Do(t, doortest.Kari, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(body)))
+		if u, err := s.Instances.Upload(t.Context(), got.ID); err != nil || u.Bytes.SHA256 != sha256 || u.Bytes.FileName != "" {
+			t.Errorf("stored is %+v, %v", u, err)
+		}
+	}
+}
+
+// The same key is the same upload, with a link that is good from now on.
+func TestIdempotencyKey(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	send := func(caller, body string) doortest.Answer {
+		return s.Do(t, caller, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(body), doortest.Header("Idempotency-Key", "a"))
+	}
+	var ids [8]string
+	var all sync.WaitGroup
+	for n := range ids {
+		all.Go(func() { ids[n] = ticket(t, send(doortest.Kari, pdf)).ID })
+	}
+	all.Wait()
+	first, err := s.Instances.Upload(t.Context(), ids[0])
+	if err != nil || first == nil {
+		t.Fatalf("upload %+v, %v", first, err)
+	}
+	for _, id := range ids {
+		if id != first.ID {
+			t.Errorf("uploads %v", ids)
+		}
+	}
+	again := ticket(t, send(doortest.Kari, pdf))
+	if !strings.Contains(again.URL, first.Bytes.Revision) {
+		t.Errorf("the link of the same upload is %s", again.URL)
+	}
+	send(doortest.Kari, strings.Replace(pdf, "104857600", "1", 1)).Want(422, "idempotency-key-reused")
+	if other := ticket(t, send(doortest.Nav, pdf)); other.ID == first.ID {
+		t.Error("another's key is the same upload")
+	}
+	// One that is answered again is still only for who may see the instance.
+	s.Change(t, i, func(i *instance.Instance) error { i.DeleteForGood(); return nil })
+	send(doortest.Kari, pdf).Want(404, "not-found")
+}
+
+func TestAStoreThatFails(t *testing.T) {
+	s := newSite(t)
+	i := s.Add(t, doortest.Report{})
+	s.Instances.Fail = func() error { return errors.New("table down") }
+	s.Do(t, doortest.Kari, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(pdf)).Want(500, "internal")
+	s.Instances.Fail = nil
+	s.Blobs.Hook = func(blobtest.Call) error { return errors.New("no credentials") }
+	s.Do(t, doortest.Kari, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(pdf)).Want(500, "internal")
+}

@@ -1,0 +1,142 @@
+package blobhttp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobtest"
+)
+
+// large is content that no function could return, in a store that fails the test when the bytes are asked for.
+func large(t *testing.T) (*blobtest.Memory, Content) {
+	t.Helper()
+	store, content := stored(t, "what is stored does not matter: nobody reads it")
+	content.Size = 5 << 30
+	store.Hook = func(c blobtest.Call) error {
+		if c.Operation != "LinkGet" {
+			t.Errorf("%s of a large blob", c.Operation)
+		}
+		return nil
+	}
+	return store, content
+}
+
+func TestLargeContentIsALink(t *testing.T) {
+	etag := `"` + revision + `"`
+	for _, test := range []struct {
+		name    string
+		method  string
+		headers []string
+		status  int
+		sent    bool
+	}{
+		{"whole", "GET", nil, 307, true},
+		{"a range is for the client to repeat", "GET", []string{"Range: bytes=0-3"}, 307, true},
+		{"matches", "GET", []string{"If-Match: " + etag}, 307, true},
+		{"unsatisfiable", "GET", []string{"Range: bytes=5368709120-"}, 416, false},
+		{"not modified", "GET", []string{"If-None-Match: " + etag}, 304, false},
+		{"stale", "GET", []string{`If-Match: "x"`}, 412, false},
+		{"head", "HEAD", nil, 200, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store, content := large(t)
+			resp, logged, sent := serve(t, test.method, content, store, test.headers...)
+			if resp.StatusCode != test.status || sent != test.sent || (logged == 1) != test.sent || logged > 1 {
+				t.Errorf("status %d, sent %v, logged %d times; want %d, %v", resp.StatusCode, sent, logged, test.status, test.sent)
+			}
+			if (resp.Header.Get("Location") != "") != (test.status == 307) {
+				t.Errorf("Location %q", resp.Header.Get("Location"))
+			}
+			if test.status < 400 && resp.Header.Get("ETag") != etag {
+				t.Errorf("ETag %s", resp.Header.Get("ETag"))
+			}
+		})
+	}
+}
+
+func TestLinkHasTheShapeOfTheDownload(t *testing.T) {
+	store, content := large(t)
+	resp, _, _ := serve(t, "GET", content, store)
+	location, err := url.Parse(resp.Header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if location.Path != "/"+content.Key.String() || location.Query().Get("content-type") != "text/html; Charset=UTF-8" ||
+		location.Query().Get("content-disposition") != `attachment; filename="s_knad.pdf"; filename*=UTF-8''s%C3%B8knad.pdf` {
+		t.Errorf("Location %s", location)
+	}
+	// What is about the answer itself is not: there is no body here, and nothing to be kept.
+	for name, want := range map[string]string{
+		"Content-Type": "", "Content-Length": "", "Content-Disposition": "", "Accept-Ranges": "", "Cache-Control": "no-store",
+	} {
+		if got := resp.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	head, _, _ := serve(t, "HEAD", content, store)
+	if digest := resp.Header.Get("Repr-Digest"); !strings.HasPrefix(digest, "sha-256=:") || head.Header.Get("Repr-Digest") != digest {
+		t.Errorf("Repr-Digest %s, and for HEAD %s", digest, head.Header.Get("Repr-Digest"))
+	}
+	if got := head.Header.Get("Content-Length"); got != "5368709120" || head.Header.Get("Content-Type") != "text/html; Charset=UTF-8" {
+		t.Errorf("HEAD: Content-Length %s, Content-Type %s", got, head.Header.Get("Content-Type"))
+	}
+}
+
+func TestTheLimitItselfIsNotALink(t *testing.T) {
+	for size, status := range map[int]int{blob.InlineLimit: 200, blob.InlineLimit + 1: 307} {
+		store, content := stored(t, strings.Repeat("a", size))
+		resp, _, _ := serve(t, "GET", content, store)
+		if resp.StatusCode != status {
+			t.Errorf("%d bytes: status %d, want %d", size, resp.StatusCode, status)
+		}
+		if status == 200 && resp.Header.Get("Content-Length") != strconv.Itoa(size) {
+			t.Errorf("%d bytes: Content-Length %s", size, resp.Header.Get("Content-Length"))
+		}
+	}
+}
+
+func TestNoLinkWithoutItsLog(t *testing.T) {
+	store, content := large(t)
+	refused := errors.New("busy")
+	w := httptest.NewRecorder()
+	sent, err := ServeContent(w, httptest.NewRequest(http.MethodGet, "/", nil), content, store, func() error { return refused })
+	if !errors.Is(err, refused) || sent || len(w.Header()) > 0 {
+		t.Errorf("sent %v, error %v, header %v", sent, err, w.Header())
+	}
+	sent, err = ServeContent(w, httptest.NewRequest(http.MethodGet, "/", nil), content, oneObject{}, func() error {
+		t.Error("taken for a download")
+		return nil
+	})
+	if err == nil || sent {
+		t.Errorf("without a link: sent %v, error %v", sent, err)
+	}
+}
+
+// What a download costs the function does not depend on the size of the blob.
+func TestMemoryOfALargeDownload(t *testing.T) {
+	small, content := stored(t, "small")
+	cost := func(source Source, content Content) uint64 {
+		request := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range 100 {
+			if _, err := ServeContent(httptest.NewRecorder(), request, content, source, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		return (after.TotalAlloc - before.TotalAlloc) / 100
+	}
+	store, gigabytes := large(t)
+	if few, many := cost(small, content), cost(store, gigabytes); many > few+16<<10 {
+		t.Errorf("5 GiB allocate %d bytes, 5 bytes allocate %d", many, few)
+	}
+}

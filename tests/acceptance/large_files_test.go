@@ -1,0 +1,310 @@
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// largeSize is the size of the file that goes there and back: more than twenty times what a function can take.
+const largeSize = 100 << 20
+
+// largeApplication takes attachments of any type and size.
+const largeApplication = `{"dataTypes": [{"formId": "default", "allowedContentTypes": ["application/xml"], "maxSize": 1000, "maxCount": 1},
+	{"formId": "attachment", "allowedContentTypes": ["*/*"], "minCount": 0, "maxCount": 0}]}`
+
+// reporter is a person with an instance, and the owner of its application.
+type reporter struct {
+	api
+	owner, person string // tokens
+	path, stored  string // of the instance, on the Application and on the Storage API
+}
+
+func newReporter(t *testing.T) *reporter {
+	t.Helper()
+	sut, org, ssn := system(t), freshOrg(), randomDigits(11)
+	r := &reporter{
+		api:   sut.api,
+		owner: sut.mustToken(t, map[string]string{"ORG": org}), person: sut.mustToken(t, map[string]string{"SSN": ssn}),
+	}
+	r.send(t, r.owner, "PUT", "/storage/applications/"+org+"/large", largeApplication, 201)
+	made := r.send(t, r.person, "POST", "/"+org+"/large/instances", `{"reportee": {"ssn": "`+ssn+`"}}`, 201)
+	place := "/instances/" + member(t, made, "instanceOwnerId") + "/" + member(t, made, "id")
+	r.path, r.stored = "/"+org+"/large"+place, "/storage"+place
+	return r
+}
+
+// send sends a request, with a JSON body unless it is "", and checks the status.
+func (r *reporter) send(t *testing.T, token, method, target, body string, status int, headers ...string) *exchange {
+	t.Helper()
+	req := request{method: method, target: target, header: http.Header{}, body: []byte(body)}
+	if body != "" {
+		req.header.Set("Content-Type", "application/json")
+	}
+	for n := 0; n < len(headers); n += 2 {
+		req.header.Set(headers[n], headers[n+1])
+	}
+	x, err := r.do(t.Context(), req, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.status != status {
+		t.Fatalf("status %d, want %d\n%v", x.status, status, x)
+	}
+	return x
+}
+
+func member(t *testing.T, x *exchange, name string) string {
+	t.Helper()
+	var document map[string]any
+	if err := json.Unmarshal(x.body, &document); err != nil {
+		t.Fatalf("%v\n%v", err, x)
+	}
+	return fmt.Sprint(document[name])
+}
+
+// signed is the answer to an announcement.
+type signed struct {
+	ID, URL, Method string
+	Headers         map[string]string
+	Expires         time.Time
+}
+
+func (r *reporter) announce(t *testing.T, fileName string, size int64, sum []byte) signed {
+	t.Helper()
+	body := fmt.Sprintf(`{"fileName": %q, "contentType": "application/pdf", "size": %d, "sha256": %q}`, fileName, size, hex.EncodeToString(sum))
+	x := r.send(t, r.person, "POST", r.path+"/uploads?formId=attachment", body, 201)
+	var link signed
+	if err := json.Unmarshal(x.body, &link); err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Until(link.Expires); link.Method != "PUT" || left <= 0 || left > 5*time.Minute+time.Second {
+		t.Errorf("%s, good for %s", link.Method, left)
+	}
+	return link
+}
+
+// content returns size bytes that are the same each time.
+func content(size int64) io.Reader {
+	return io.LimitReader(rand.NewChaCha8([32]byte{'l', 'a', 'r', 'g', 'e'}), size)
+}
+
+func sumOf(t *testing.T, body io.Reader) (int64, []byte) {
+	t.Helper()
+	h := sha256.New()
+	n, err := io.Copy(h, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n, h.Sum(nil)
+}
+
+// put sends bytes with a link, as it says.
+func (l signed) put(ctx context.Context, body io.Reader, size int64, change func(*http.Request)) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, l.Method, l.URL, body)
+	if err != nil {
+		return 0, err
+	}
+	for name, value := range l.Headers {
+		if name != "Content-Length" { // Go takes it from the field
+			req.Header.Set(name, value)
+		}
+	}
+	req.ContentLength = size
+	if change != nil {
+		change(req)
+	}
+	res, err := transfers.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	return res.StatusCode, err
+}
+
+// transfers follows redirects, as a client of large files does.
+var transfers = &http.Client{Timeout: 2 * time.Minute}
+
+// TestLargeFile sends 100 MB there and back. Neither way does a byte pass through a function.
+func TestLargeFile(t *testing.T) {
+	t.Parallel()
+	r := newReporter(t)
+	_, sum := sumOf(t, content(largeSize))
+	link := r.announce(t, "Årsmelding «2026».pdf", largeSize, sum)
+	commit := r.path + "/data?formId=attachment&upload=" + link.ID
+
+	missing := r.send(t, r.person, "POST", commit, "", 409)
+	if code := member(t, missing, "code"); code != "upload-missing" {
+		t.Errorf("before the bytes are there: %s", code)
+	}
+	if status, err := link.put(t.Context(), content(largeSize), largeSize, nil); err != nil || status != 200 {
+		t.Fatalf("PUT: status %d, %v", status, err)
+	}
+	if status, err := link.put(t.Context(), strings.NewReader("again"), 5, nil); err != nil || status < 400 {
+		t.Errorf("PUT of other bytes afterwards: status %d, %v", status, err)
+	}
+	committed := r.send(t, r.person, "POST", commit, "", 201)
+	again := r.send(t, r.person, "POST", commit, "", 200)
+	if !bytes.Equal(committed.body, again.body) {
+		t.Errorf("committed again: %v", again)
+	}
+	var made struct {
+		Data []struct {
+			ID, FileName, ContentType string
+			FileSize                  int64
+		}
+	}
+	if err := json.Unmarshal(committed.body, &made); err != nil || len(made.Data) != 1 {
+		t.Fatalf("%v\n%v", err, committed)
+	}
+	element := made.Data[0]
+	if element.FileSize != largeSize || element.FileName != "Årsmelding «2026».pdf" || element.ContentType != "application/pdf" {
+		t.Errorf("%+v", element)
+	}
+	r.fetch(t, r.path+"/data/"+element.ID, r.person, sum)
+	r.fetch(t, r.stored+"/data/"+element.ID, r.owner, sum)
+
+	// What was fetched by the owner can be confirmed.
+	r.send(t, r.owner, "POST", r.stored+"/data/"+element.ID+"/confirmDownload", "", 200)
+}
+
+// fetch checks a download: what the API says of the bytes, and what the link gives.
+func (r *reporter) fetch(t *testing.T, target, token string, sum []byte) {
+	t.Helper()
+	digest := "sha-256=:" + base64.StdEncoding.EncodeToString(sum) + ":"
+	head := r.send(t, token, "HEAD", target, "", 200)
+	if head.header.Get("Content-Length") != fmt.Sprint(largeSize) || head.header.Get("Location") != "" || head.header.Get("Repr-Digest") != digest {
+		t.Errorf("HEAD: %v", head)
+	}
+	x := r.send(t, token, "GET", target, "", 307)
+	etag := x.header.Get("ETag")
+	if x.header.Get("Repr-Digest") != digest || etag == "" || etag != head.header.Get("ETag") || x.header.Get("Cache-Control") != "no-store" || len(x.body) > 0 {
+		t.Errorf("GET: %v", x)
+	}
+	r.send(t, token, "GET", target, "", 304, "If-None-Match", etag)
+	r.send(t, token, "GET", target, "", 416, "Range", fmt.Sprintf("bytes=%d-", largeSize))
+
+	location := x.header.Get("Location")
+	res := download(t, location, "")
+	size, got := sumOf(t, res.Body)
+	_ = res.Body.Close()
+	if res.StatusCode != 200 || size != largeSize || !bytes.Equal(got, sum) {
+		t.Errorf("status %d, %d bytes with the SHA-256 %x, want %x", res.StatusCode, size, got, sum)
+	}
+	kind, params, err := mime.ParseMediaType(res.Header.Get("Content-Disposition"))
+	if err != nil || kind != "attachment" || params["filename"] != "Årsmelding «2026».pdf" || res.Header.Get("Content-Type") != "application/pdf" {
+		t.Errorf("Content-Disposition %q, Content-Type %q", res.Header.Get("Content-Disposition"), res.Header.Get("Content-Type"))
+	}
+	res = download(t, location, "bytes=1000-1999")
+	part, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	want := make([]byte, 2000)
+	if _, err := io.ReadFull(content(2000), want); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil || res.StatusCode != 206 || !bytes.Equal(part, want[1000:]) || res.Header.Get("Content-Range") != fmt.Sprintf("bytes 1000-1999/%d", largeSize) {
+		t.Errorf("range: status %d, %d bytes, Content-Range %q, %v", res.StatusCode, len(part), res.Header.Get("Content-Range"), err)
+	}
+}
+
+func download(t *testing.T, link, rng string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rng != "" {
+		req.Header.Set("Range", rng)
+	}
+	res, err := transfers.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+// TestLinkIsForTheAnnouncedBytes tries to send something else with a link.
+func TestLinkIsForTheAnnouncedBytes(t *testing.T) {
+	t.Parallel()
+	r := newReporter(t)
+	const body = "the announced bytes"
+	sum := sha256.Sum256([]byte(body))
+	link := r.announce(t, "a.pdf", int64(len(body)), sum[:])
+	for name, try := range map[string]struct {
+		body   string
+		change func(*http.Request)
+	}{
+		"other bytes":  {body: "the pronounced byte"},
+		"fewer bytes":  {body: "the announced"},
+		"more bytes":   {body: body + "!"},
+		"another type": {body, func(req *http.Request) { req.Header.Set("Content-Type", "text/html") }},
+		"another sum": {"other", func(req *http.Request) {
+			req.Header.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(make([]byte, 32)))
+		}},
+		"no sum":          {body, func(req *http.Request) { req.Header.Del("X-Amz-Checksum-Sha256") }},
+		"no condition":    {body, func(req *http.Request) { req.Header.Del("If-None-Match") }},
+		"another address": {body, func(req *http.Request) { req.URL.Path += "x" }},
+		"another method":  {"", func(req *http.Request) { req.Method, req.Body, req.ContentLength = "GET", nil, 0 }},
+		"a later expiry": {body, func(req *http.Request) {
+			req.URL.RawQuery = strings.Replace(req.URL.RawQuery, "X-Amz-Expires=300", "X-Amz-Expires=9999", 1)
+		}},
+	} {
+		if status, err := link.put(t.Context(), strings.NewReader(try.body), int64(len(try.body)), try.change); err != nil || status < 400 || status >= 500 {
+			t.Errorf("%s: status %d, %v", name, status, err)
+		}
+	}
+	r.send(t, r.person, "POST", r.path+"/data?formId=attachment&upload="+link.ID, "", 409)
+	if status, err := link.put(t.Context(), strings.NewReader(body), int64(len(body)), nil); err != nil || status != 200 {
+		t.Errorf("the bytes themselves: status %d, %v", status, err)
+	}
+	made := r.send(t, r.person, "POST", r.path+"/data?formId=attachment&upload="+link.ID, "", 201)
+	// What is small comes inline, however it was sent.
+	if x := r.send(t, r.owner, "GET", made.header.Get("Location"), "", 200); string(x.body) != body {
+		t.Errorf("got %q", x.body)
+	}
+}
+
+// TestReadmeLargeFiles does what the README says of large files.
+func TestReadmeLargeFiles(t *testing.T) {
+	t.Parallel()
+	root, err := repositoryRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	markdown, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := readWalk(strings.NewReplacer("<!-- walk -->", "", "<!-- /walk -->", "", "<!-- large -->", "<!-- walk -->", "<!-- /large -->", "<!-- /walk -->").Replace(string(markdown)))
+	if err != nil {
+		t.Fatalf("README.md: %v", err)
+	}
+	const get = `get() { python3 -c 'import json,sys; d=json.load(sys.stdin); print(eval("d" + sys.argv[1]))' "$1"; }` + "\n"
+	if !strings.Contains(string(markdown), get) {
+		t.Error("the README defines get in another way")
+	}
+	r := newReporter(t)
+	address, err := r.resolve(r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps[0].commands = get + steps[0].commands
+	env := []string{"SELF=" + address, "PERSON=Authorization: Bearer " + r.person, "NAV=Authorization: Bearer " + r.owner}
+	if err := runWalk(t.Context(), t.TempDir(), steps, env); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,333 @@
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+)
+
+// A patternSample is one of events/owner-patterns.json, or what a template for owners puts on the bus.
+type patternSample struct {
+	Pattern json.RawMessage `json:"pattern"`
+	Gets    []string        `json:"gets"` // "application step"
+}
+
+// TestPatternsForOwners puts every pattern that owners are shown on the bus, those of the templates included, and lets
+// things happen in two applications of the owner's and in one of somebody else's: each pattern gets what it says, and every
+// document follows the published schema.
+func TestPatternsForOwners(t *testing.T) {
+	sut := system(t)
+	if sut.awsEndpoint == "" {
+		t.Fatal("set AWS_ENDPOINT, as for TestRuleDeliversToOwnersQueue, or leave this test out with -skip TestPatternsForOwners")
+	}
+	org, other := freshOrg(), freshOrg()
+	samples := patternSamples(t, org)
+	queues := map[string]*queue{}
+	for name := range samples {
+		short := fmt.Sprintf("%s-%d", org, len(queues))
+		queues[name] = newQueue(t, sut.awsEndpoint, short)
+		putRule(t, sut, short, string(samples[name].Pattern), queues[name].arn)
+	}
+	for _, story := range []struct {
+		org, app string
+		steps    []string
+	}{{org, "melding", []string{"Submit", "Archived"}}, {org, "sak", []string{"Submit"}}, {other, "melding", []string{"Submit"}}} {
+		tell(t, sut, story.org, story.app, story.steps)
+	}
+
+	schema := eventSchema(t)
+	got := map[string]map[string]bool{}
+	receive := func(name string) {
+		for _, message := range queues[name].receive(t) {
+			var entry struct {
+				Detail json.RawMessage `json:"detail"`
+			}
+			var ev struct{ App, WorkflowStep, Org string }
+			if err := json.Unmarshal([]byte(message), &entry); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(entry.Detail, &ev); err != nil {
+				t.Fatal(err)
+			}
+			if err := followsSchema(schema, entry.Detail); err != nil {
+				t.Errorf("%s: %v", entry.Detail, err)
+			}
+			if ev.Org != org {
+				t.Errorf("%q gets an event of another owner", name)
+			}
+			got[name][ev.App+" "+ev.WorkflowStep] = true
+		}
+	}
+	deadline := time.Now().Add(time.Minute)
+	for name, sample := range samples {
+		got[name] = map[string]bool{}
+		for len(got[name]) < len(sample.Gets) && time.Now().Before(deadline) {
+			receive(name)
+		}
+	}
+	for name, sample := range samples { // by now, what should not come would have
+		if len(sample.Gets) < 5 {
+			receive(name)
+		}
+		for _, what := range sample.Gets {
+			if !got[name][what] {
+				t.Errorf("%q does not get %q", name, what)
+			}
+			delete(got[name], what)
+		}
+		for what := range got[name] {
+			t.Errorf("%q gets %q", name, what)
+		}
+	}
+
+	// The feed has documents of the same kind.
+	owner := sut.mustToken(t, map[string]string{"ORG": org})
+	for _, e := range feedOf(t, sut.api, owner, org, 3, time.Minute) {
+		if err := followsSchema(schema, e.document); err != nil {
+			t.Errorf("%s: %v", e.document, err)
+		}
+	}
+}
+
+// patternSamples returns the patterns for an org by what they are called.
+func patternSamples(t *testing.T, org string) map[string]patternSample {
+	t.Helper()
+	root, err := repositoryRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "events", "owner-patterns.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples := map[string]patternSample{}
+	if err := json.Unmarshal([]byte(strings.ReplaceAll(string(text), "${ORG}", org)), &samples); err != nil || len(samples) < 5 {
+		t.Fatalf("%d samples, %v", len(samples), err)
+	}
+	all := samples["everything of one's own"].Gets
+	for _, rule := range []struct {
+		file, name string
+		gets       []string
+	}{
+		{"owner-subscription.yaml", "Live", all}, {"owner-subscription.yaml", "Replayed", nil},
+		{"owner-bus.yaml", "Submitted", []string{"melding Submit", "sak Submit"}},
+	} {
+		pattern := templatePattern(t, filepath.Join(root, "events", rule.file), rule.name, org)
+		if rule.file == "owner-bus.yaml" { // nobody else's events come to an owner's bus
+			pattern["source"] = []string{sourceOf(org)}
+		}
+		raw, err := json.Marshal(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		samples[rule.file+" "+rule.name] = patternSample{raw, rule.gets}
+	}
+	return samples
+}
+
+// templatePattern returns the pattern of a rule in a template, its parameters filled in.
+func templatePattern(t *testing.T, path, rule, org string) map[string]any {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Resources map[string]struct {
+			Properties struct {
+				EventPattern map[string]any `yaml:"EventPattern"`
+			} `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	filled := strings.NewReplacer("${EventSourcePrefix}.${Org}", sourceOf(org)).Replace(string(text))
+	if err := yaml.Unmarshal([]byte(filled), &template); err != nil {
+		t.Fatal(err)
+	}
+	pattern := template.Resources[rule].Properties.EventPattern
+	if pattern == nil {
+		t.Fatalf("%s has no rule %s with a pattern", path, rule)
+	}
+	return pattern
+}
+
+// tell registers an application, creates an instance and moves it through the steps, all as the owner.
+func tell(t *testing.T, sut *systemUnderTest, org, app string, steps []string) {
+	t.Helper()
+	owner := sut.mustToken(t, map[string]string{"ORG": org})
+	do := func(method, target, body string, status int) *exchange {
+		t.Helper()
+		x, err := sut.do(t.Context(), request{method: method, target: target, body: []byte(body), header: jsonHeader()}, owner)
+		if err != nil || x.status != status {
+			t.Fatalf("%v\n%v", err, x)
+		}
+		return x
+	}
+	do(http.MethodPut, "/storage/applications/"+org+"/"+app, "{}", http.StatusCreated)
+	var made struct{ ID, InstanceOwnerID string }
+	created := do(http.MethodPost, "/"+org+"/"+app+"/instances", fmt.Sprintf(`{"reportee":{"ssn":%q}}`, randomDigits(11)), http.StatusCreated)
+	if err := json.Unmarshal(created.body, &made); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range steps {
+		do(http.MethodPut, fmt.Sprintf("/%s/%s/instances/%s/%s/workflow", org, app, made.InstanceOwnerID, made.ID), fmt.Sprintf(`{"currentStep":%q}`, step), http.StatusOK)
+	}
+}
+
+func eventSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	root, err := repositoryRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	schema, err := compiler.Compile(filepath.Join(root, "events", "workflow-state-change.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+func followsSchema(schema *jsonschema.Schema, document []byte) error {
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	if err != nil {
+		return err
+	}
+	return schema.Validate(value)
+}
+
+// TestAHeldRequestHearsOfAnEvent asks the feed before anything has happened, and is answered by what happens then.
+func TestAHeldRequestHearsOfAnEvent(t *testing.T) {
+	sut := system(t)
+	org := freshOrg()
+	owner := sut.mustToken(t, map[string]string{"ORG": org})
+	type result struct {
+		x    *exchange
+		err  error
+		took time.Duration
+	}
+	answered := make(chan result, 1)
+	began := time.Now()
+	go func() {
+		header := http.Header{"Prefer": {"wait=20"}}
+		x, err := sut.do(t.Context(), request{method: http.MethodGet, target: "/storage/applications/" + org + "/melding/events", header: header}, owner)
+		answered <- result{x, err, time.Since(began)}
+	}()
+	time.Sleep(2 * time.Second)
+	select {
+	case r := <-answered:
+		t.Fatalf("answered at once: %v\n%v", r.err, r.x)
+	default:
+	}
+	tell(t, sut, org, "melding", nil)
+	r := <-answered
+	if r.err != nil || r.x.status != http.StatusOK {
+		t.Fatalf("%v\n%v", r.err, r.x)
+	}
+	items, err := r.x.items()
+	if err != nil || len(items) != 1 || r.took > 19*time.Second || r.x.header.Get("Preference-Applied") != "wait=20" {
+		t.Errorf("%d events after %v, %v; Preference-Applied %q", len(items), r.took, err, r.x.header.Get("Preference-Applied"))
+	}
+}
+
+// TestReadmeFollow runs the loop that the README shows for following a feed, as it is but for the application, and lets
+// things happen: every event comes out once, in the order of the feed, while the loop goes on.
+func TestReadmeFollow(t *testing.T) {
+	root, err := repositoryRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(readme), "<!-- follow -->\n```sh\n")
+	loop, _, ended := strings.Cut(rest, "```\n<!-- /follow -->")
+	if !found || !ended || strings.Count(loop, "\n") != 3 {
+		t.Fatalf("README.md has no loop of three lines between <!-- follow --> and <!-- /follow -->:\n%s", loop)
+	}
+	sut := system(t)
+	org := freshOrg()
+	owner := sut.mustToken(t, map[string]string{"ORG": org})
+	own := strings.ReplaceAll(loop, "/applications/nav/walk2026/", "/applications/"+org+"/melding/")
+	if own == loop {
+		t.Fatal("the loop is of another application than the README's walk")
+	}
+
+	// Where there is no jq: it is there to be piped to, not to be tested.
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "jq"), []byte("#!/bin/sh\nexec cat\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", own)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "BASE="+sut.base, "NAV=Authorization: Bearer "+owner)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the loop, its curl and its jq end together
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	out := &lines{}
+	cmd.Stdout = out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); _ = cmd.Wait() }()
+
+	tell(t, sut, org, "melding", []string{"Submit"})
+	waitFor(t, out, 2)
+	if _, err := createAndSubmit(t.Context(), sut.api, owner, org); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, out, 4)
+	var want []string
+	for _, e := range feedOf(t, sut.api, owner, org, 4, time.Minute) {
+		want = append(want, string(e.document))
+	}
+	if got := out.whole(); !slices.Equal(got, want) {
+		t.Errorf("the loop printed\n%s\nand the feed has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func waitFor(t *testing.T, out *lines, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); len(out.whole()) < n; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the loop printed %d lines of %d", len(out.whole()), n)
+		}
+	}
+}
+
+// lines is what a command prints.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// whole returns the lines that have come to their end.
+func (l *lines) whole() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := strings.Split(l.text.String(), "\n")
+	return all[:len(all)-1]
+}
