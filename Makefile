@@ -36,7 +36,7 @@ test-unit: ## functions, shared packages, the structure of the project: no serve
 
 test-store: install ## stores against DynamoDB Local, blobs against an S3 server
 	@echo "== stores and blobs against real servers"
-	@$(TEST) ./tests/store/... ./tests/local/...
+	@$(TEST) -p 1 ./tests/store/... ./tests/faults/... ./tests/local/...
 
 test-cost: install ## what queries cost, against DynamoDB Local: 1 to 2.5 minutes
 	@echo "== cost of queries"
@@ -50,7 +50,7 @@ bench-full: ## the same with 1,000,000 instances
 
 test-acceptance: install ## over HTTP against the deployed template (BASE_URL= for one that runs already)
 	@echo "== acceptance over HTTP"
-	@$(TEST) ./tests/acceptance/...
+	@$(TEST) -p 1 ./tests/acceptance/... $(if $(BASE_URL),,./tests/crash/...)
 
 # ST1003 would have instanceGUID in Go beside instanceGuid in every route and document: one name for one thing.
 lint: install install-sam ## gofmt, vet, staticcheck, the template

@@ -104,6 +104,20 @@ func TestForbiddenImports(t *testing.T) {
 	}
 }
 
+// The library for JSON Schema compiles the schemas of schemas when a process starts: some milliseconds, at every cold
+// start, for those functions alone that validate.
+func TestOnlyFunctionsThatValidateLinkTheSchemaLibrary(t *testing.T) {
+	validating := []string{"functions/application-put", "functions/instance-validate", "functions/workflow-change"}
+	linking := map[string]bool{} // goList has each package after what it imports
+	for _, p := range goList(t, "./functions/...") {
+		linking[p.ImportPath] = strings.HasPrefix(p.ImportPath, "github.com/santhosh-tekuri/") ||
+			slices.ContainsFunc(p.Imports, func(path string) bool { return linking[path] })
+		if folder := p.folder(); strings.HasPrefix(folder, "functions/") && p.ours() && linking[p.ImportPath] != slices.Contains(validating, folder) {
+			t.Errorf("%s links the library: %v", folder, linking[p.ImportPath])
+		}
+	}
+}
+
 // A package that is listed as domain but is gone would make the rule about it say nothing.
 func TestDomainPackagesExist(t *testing.T) {
 	for _, folder := range domain {
