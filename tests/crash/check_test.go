@@ -20,7 +20,10 @@ import (
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
 
-// sweepAndCheck lets the sweep run as if hours had passed, and then looks at everything that is stored.
+// long is after every note is due, those of uploads included, which may be committed for a day.
+const long = 48 * time.Hour
+
+// sweepAndCheck lets the sweep run as if days had passed, and then looks at everything that is stored.
 func (s *site) sweepAndCheck() {
 	s.t.Helper()
 	tableName, bucket := s.stack.Outputs["InstancesTable"], s.stack.Outputs["BlobsBucket"]
@@ -28,7 +31,7 @@ func (s *site) sweepAndCheck() {
 		s.t.Fatalf("the stack does not say what its table and bucket are called: %v", s.stack.Outputs)
 	}
 	table := instancetable.New(s.db, tableName, "")
-	report, err := sweep.Run(s.t.Context(), table, blob.New(s.s3, bucket), time.Now().Add(3*sweep.Grace))
+	report, err := sweep.Run(s.t.Context(), table, blob.New(s.s3, bucket), time.Now().Add(long))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -68,7 +71,7 @@ func (s *site) sweepAndCheck() {
 	if len(instances) < 20 || len(wanted) < 20 {
 		s.t.Errorf("%d instances with %d data elements: this shows little", len(instances), len(wanted))
 	}
-	if notes, err := table.Litter(s.t.Context(), time.Now().Add(3*sweep.Grace), 10); err != nil || len(notes) != 0 {
+	if notes, err := table.Litter(s.t.Context(), time.Now().Add(long), 10); err != nil || len(notes) != 0 {
 		s.t.Errorf("notes left: %v, %v", notes, err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,6 +36,8 @@ type site struct {
 	s3    *s3.Client
 	token string
 	org   string
+
+	upload string // the id of the one that was made last
 }
 
 func newSite(t *testing.T) *site {
@@ -73,13 +77,17 @@ func newSite(t *testing.T) *site {
 // request is one that an owner sends.
 type request struct{ method, path, contentType, body string }
 
-// document is what the tests read of an instance.
+// document is what the tests read of an instance, or of an upload.
 type document struct {
 	ID              string `json:"id"`
 	InstanceOwnerID string `json:"instanceOwnerId"`
 	Data            []struct {
 		ID string `json:"id"`
 	} `json:"data"`
+
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers"`
 }
 
 // send sends a request under an Idempotency-Key, or without one when it is "".
@@ -148,11 +156,45 @@ func stored(i document) string {
 	return fmt.Sprintf("/storage/instances/%s/%s", i.InstanceOwnerID, i.ID)
 }
 
+// large is what is uploaded past the functions.
+const large = "a large file"
+
+func uploadOf(path string) request {
+	sum := sha256.Sum256([]byte(large))
+	return request{"POST", path + "/uploads", "application/json",
+		fmt.Sprintf(`{"fileName":"c.txt","contentType":"text/plain","size":%d,"sha256":%q}`, len(large), hex.EncodeToString(sum[:]))}
+}
+
+// put sends the bytes of an upload where its answer says.
+func (s *site) put(upload document) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), upload.Method, upload.URL, strings.NewReader(large))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for name, value := range upload.Headers {
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		s.t.Fatalf("putting the bytes: %s", resp.Status)
+	}
+	s.upload = upload.ID
+}
+
 var operations = []operation{
 	{"instance-create", nil, func(s *site, _ string, _ document) request { return s.creation() }, []int{201}},
 	{"data-create", nil, func(_ *site, path string, _ document) request {
 		return request{"POST", path + "/data?formId=c", "text/plain", "c"}
 	}, []int{201}},
+	{"upload-create", nil, func(_ *site, path string, _ document) request { return uploadOf(path) }, []int{201}},
+	{"data-create of an upload", func(s *site, path string, _ document) { s.put(s.must(201, uploadOf(path))) }, func(s *site, path string, _ document) request {
+		return request{"POST", path + "/data?formId=c&upload=" + s.upload, "", ""}
+	}, []int{200, 201}},
 	{"data-replace", nil, func(_ *site, path string, i document) request {
 		return request{"PUT", path + "/data/" + i.Data[0].ID, "text/plain", "new"}
 	}, []int{200}},
