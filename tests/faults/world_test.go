@@ -117,9 +117,13 @@ func (w *world) start(install ...func(*middleware.Stack) error) process {
 
 func (w *world) now() time.Time { return w.clock }
 
+// patience is how often a client tries. Of its calls one in six is disturbed, so that four tries in a row fail now and then;
+// this many do not.
+const patience = 25
+
 // create makes an instance as instance-create does, and tries again, with another one, when it is not told that it has.
 func (w *world) create(p process) {
-	for range 4 {
+	for range patience {
 		w.in.Restart()
 		i, err := instance.New(instance.Draft{ID: w.guid(), Application: w.app, InstanceOwnerID: w.party}, "1001", w.clock)
 		if err != nil {
@@ -132,7 +136,7 @@ func (w *world) create(p process) {
 			return
 		}
 	}
-	w.t.Fatal("an instance could not be created in four tries")
+	w.t.Fatalf("an instance could not be created in %d tries", patience)
 }
 
 // guid returns the id of a new instance: in its first half drawn from the seed, as the order of events hangs on it, in
@@ -155,7 +159,7 @@ func (w *world) change(p process) {
 		return
 	}
 	step := reachable[w.rng.IntN(len(reachable))]
-	for range 4 {
+	for range patience {
 		w.in.Restart()
 		w.clock = w.clock.Add(time.Millisecond)
 		after, err := p.instances.Mutate(w.t.Context(), w.party, i.ID, func(i *instance.Instance) (*event.Event, error) {
@@ -179,7 +183,7 @@ func (w *world) change(p process) {
 			return
 		}
 	}
-	w.t.Fatal("a change could not be made in four tries")
+	w.t.Fatalf("a change could not be made in %d tries", patience)
 }
 
 // publish gives event-publish what the stream has for it next.
