@@ -28,7 +28,7 @@ func TestOneClientAProcess(t *testing.T) {
 	}
 }
 
-// TestCallThroughHandBuiltConfig sends one call over the wire: it must be signed for the region and go to the endpoint,
+// TestCallThroughHandBuiltConfig sends calls over the wire: they must be signed for the region and go to the endpoint,
 // and a refusal with a wrong checksum, as DynamoDB Local sends it, must come back as the typed error.
 func TestCallThroughHandBuiltConfig(t *testing.T) {
 	var mu sync.Mutex
@@ -48,7 +48,8 @@ func TestCallThroughHandBuiltConfig(t *testing.T) {
 	}))
 	defer server.Close()
 	env := coldstart.FromMap(map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": server.URL, "AWS_REGION": "eu-north-1"})
-	for range 3 {
+	const calls = 20
+	for range calls {
 		_, err := dynamo.Client(env).GetItem(t.Context(), &dynamodb.GetItemInput{
 			TableName: aws.String("Nowhere"), Key: map[string]types.AttributeValue{"PK": &types.AttributeValueMemberS{Value: "x"}}})
 		var notFound *types.ResourceNotFoundException
@@ -61,7 +62,8 @@ func TestCallThroughHandBuiltConfig(t *testing.T) {
 	if !strings.Contains(authorization, "Credential=local/") || !strings.Contains(authorization, "/eu-north-1/dynamodb/") {
 		t.Errorf("Authorization = %q", authorization)
 	}
-	if len(connections) != 1 {
-		t.Errorf("%d connections for three calls", len(connections))
+	// A connection is given back a moment after its answer was read, so a call now and then opens another one.
+	if len(connections) > calls/2 {
+		t.Errorf("%d connections for %d calls: none is used again", len(connections), calls)
 	}
 }
