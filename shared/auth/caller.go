@@ -94,7 +94,7 @@ func (c Caller) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("kind", kind), slog.String("name", c.Name()))
 }
 
-// Register is what PartyOf and MaySee need of the party register.
+// Register is what PartyOf needs of the party register.
 type Register interface {
 	// Find returns the instanceOwnerId of the identity, and whether it has one.
 	Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error)
@@ -113,15 +113,4 @@ func PartyOf(ctx context.Context, c Caller, register Register) (instanceOwnerID 
 		return "", false, nil
 	}
 	return register.Find(ctx, c.Identity)
-}
-
-// MaySee reports whether what belongs to the application owner org and to the party instanceOwnerID is the caller's
-// to see: an owner's when its org is the same, a user's when its party is. Pass what the stored object says, not what
-// the path says. A false is answered exactly like an object that is not there.
-func MaySee(ctx context.Context, c Caller, register Register, org, instanceOwnerID string) (bool, error) {
-	if c.IsOwner() {
-		return c.Org == org, nil
-	}
-	own, found, err := PartyOf(ctx, c, register)
-	return found && own == instanceOwnerID && own != "", err
 }
