@@ -102,7 +102,7 @@ func describe(err error) string {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return "it ends in the middle of the JSON document"
 	}
-	return "a value has the wrong form (times are RFC 3339 with an offset)"
+	return "a value has the wrong form (times are RFC 3339 with an offset; bytes are standard base64, padded)"
 }
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()

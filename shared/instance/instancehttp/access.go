@@ -80,6 +80,7 @@ func (g Gate) access(r *http.Request, may func(auth.Caller) error) (*Access, err
 	if a.Party, _, err = auth.PartyOf(r.Context(), caller, g.Parties); err != nil {
 		return nil, err
 	}
+	requestlog.Add(r.Context(), slog.String("party", a.Party))
 	if a.Party != a.InstanceOwnerID {
 		return nil, instance.NotFound()
 	}

@@ -14,16 +14,17 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// A cursor is where a crawl is, bound to the filter it was made under: 37 bytes, in 50 characters that need no
+// A cursor is where a crawl is, bound to the filter it was made under and to the caller: 37 bytes, in 50 characters that need no
 // percent-encoding.
-const cursorBytes = 1 + 4 + 8 + 16 + 8 // format, filter, microseconds, id, microseconds
+const cursorBytes = 1 + 4 + 8 + 16 + 8 // format, seal, microseconds, id, microseconds
 
 const cursorFormat = 1
 
 var cursorEncoding = base64.RawURLEncoding
 
-// fingerprint stands for the filter: all parameters but those that say how much of the answer to show.
-func fingerprint(values url.Values) [4]byte {
+// binding returns what a cursor is bound to: who asks, and all parameters but those that say how much of the answer to
+// show.
+func binding(scope string, values url.Values) string {
 	var names []string
 	for name := range values {
 		if name != ParamPage && name != ParamSize {
@@ -31,13 +32,21 @@ func fingerprint(values url.Values) [4]byte {
 		}
 	}
 	slices.Sort(names)
-	h := sha256.New()
+	var bound strings.Builder
+	bound.WriteString(scope + "\x00")
 	for _, name := range names {
 		for _, value := range values[name] {
-			h.Write([]byte(name + "=" + value + "\x00"))
+			bound.WriteString(name + "=" + value + "\x00")
 		}
 	}
-	return [4]byte(h.Sum(nil))
+	return bound.String()
+}
+
+// seal returns the hash of a cursor's position and what it is bound to. It finds damage and mistakes, and keeps nobody
+// out: what a cursor leads to is decided row by row.
+func seal(bound string, place []byte) [4]byte {
+	sum := sha256.Sum256(append([]byte(bound), place...))
+	return [4]byte(sum[:])
 }
 
 // position is where a crawl is.
@@ -48,12 +57,10 @@ type position struct {
 	mark time.Time
 }
 
-// encodeCursor returns the cursor for a position under the filter of values.
-func encodeCursor(at position, values url.Values) (string, error) {
-	b := make([]byte, 0, cursorBytes)
-	b = append(b, cursorFormat)
-	hash := fingerprint(values)
-	b = append(b, hash[:]...)
+// encodeCursor returns the cursor for a position, bound as binding says.
+func encodeCursor(at position, bound string) (string, error) {
+	b := make([]byte, 5, cursorBytes)
+	b[0] = cursorFormat
 	changed := time.Time{}
 	id := at.key
 	if text, rest, timed := strings.Cut(at.key, "#"); timed {
@@ -69,19 +76,21 @@ func encodeCursor(at position, values url.Values) (string, error) {
 		return "", err
 	}
 	b = append(b, guid[:]...)
-	return cursorEncoding.EncodeToString(appendMicros(b, at.mark)), nil
+	b = appendMicros(b, at.mark)
+	hash := seal(bound, b[5:])
+	copy(b[1:5], hash[:])
+	return cursorEncoding.EncodeToString(b), nil
 }
 
 // decodeCursor returns the position that a cursor names, its key timed or not as the query's order has it. A cursor
-// that is damaged, or was made under another filter, is an Invalid fault. A change that leaves the form intact is not
-// noticed: it is a place between other rows, and what may be seen there is decided row by row.
-func decodeCursor(cursor string, values url.Values, timed bool) (at position, err error) {
+// that is damaged, or was made under another filter or for another caller, is an Invalid fault.
+func decodeCursor(cursor string, bound string, timed bool) (at position, err error) {
 	refused := fault.InvalidParameter(ParamPage, "follow _links.next as it is; a page belongs to the filter it was made under")
 	b, err := cursorEncoding.DecodeString(cursor)
 	if err != nil || len(b) != cursorBytes || b[0] != cursorFormat || cursorEncoding.EncodeToString(b) != cursor {
 		return at, refused
 	}
-	if [4]byte(b[1:5]) != fingerprint(values) {
+	if [4]byte(b[1:5]) != seal(bound, b[5:]) {
 		return at, refused
 	}
 	changed, ok1 := readMicros(b[5:13])

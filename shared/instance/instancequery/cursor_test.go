@@ -13,8 +13,6 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-const cursorAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
 func TestCursorRoundTrip(t *testing.T) {
 	form := regexp.MustCompile(`^[A-Za-z0-9_-]{50}$`)
 	rapid.Check(t, func(t *rapid.T) {
@@ -30,15 +28,15 @@ func TestCursorRoundTrip(t *testing.T) {
 			want.mark = moment("mark")
 		}
 		values := url.Values{"label": {"gr", "x2"}}
-		cursor, err := encodeCursor(want, values)
+		cursor, err := encodeCursor(want, binding("", values))
 		if err != nil || !form.MatchString(cursor) || url.QueryEscape(cursor) != cursor {
 			t.Fatalf("%q, %v", cursor, err)
 		}
-		got, err := decodeCursor(cursor, values, timed)
+		got, err := decodeCursor(cursor, binding("", values), timed)
 		if err != nil || got.key != want.key || !got.mark.Equal(want.mark) {
 			t.Fatalf("got %v, %v, want %v", got, err, want)
 		}
-		if _, err := decodeCursor(cursor, values, !timed); !fault.Is(err, fault.Invalid) {
+		if _, err := decodeCursor(cursor, binding("", values), !timed); !fault.Is(err, fault.Invalid) {
 			t.Fatalf("in the other order: %v", err)
 		}
 	})
@@ -47,47 +45,32 @@ func TestCursorRoundTrip(t *testing.T) {
 func newCursor(t *testing.T, values url.Values) string {
 	t.Helper()
 	key := ChangedKey(time.Date(2026, 11, 23, 12, 0, 0, 123_456_000, time.UTC), "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f0e")
-	cursor, err := encodeCursor(position{key: key}, values)
+	cursor, err := encodeCursor(position{key: key}, binding("", values))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return cursor
 }
 
-// TestChangedCursors changes a cursor at every place to every other character. Its head, the format and the filter,
-// must be as it was: there every change is refused. The rest is a position; a changed one is refused when no instance
-// can be there, or else is merely another place to begin, in the same form as any: what is shown from there on is
-// decided row by row.
+// TestChangedCursors changes a cursor at every place to every other byte: every change is refused.
 func TestChangedCursors(t *testing.T) {
 	values := url.Values{"appId": {"nav/app2018"}}
 	cursor := newCursor(t, values)
-	const head = 6 // characters that hold nothing but format and filter: 5 bytes, and a third of the one after
-	taken := 0
 	for n := range len(cursor) {
 		for c := range 256 {
 			changed := cursor[:n] + string([]byte{byte(c)}) + cursor[n+1:]
 			if changed == cursor {
 				continue
 			}
-			at, err := decodeCursor(changed, values, true)
-			if err == nil {
-				taken++
-				switch again, err := encodeCursor(at, values); {
-				case n < head || !strings.Contains(cursorAlphabet, string(rune(c))):
-					t.Errorf("%s is taken", changed)
-				case err != nil || again != changed:
-					t.Errorf("%s means %v, which is %s, %v", changed, at, again, err)
-				case len(at.key) != len(ChangedKey(time.Now(), uuid.NewString())):
-					t.Errorf("%s is the key %s", changed, at.key)
-				}
-				continue
-			}
+			_, err := decodeCursor(changed, binding("", values), true)
 			if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), `"page"`) || strings.Contains(err.Error(), changed) {
 				t.Errorf("%s: %v", changed, err)
 			}
 		}
 	}
-	t.Logf("of %d changes %d are another position", len(cursor)*255, taken)
+	if _, err := decodeCursor(cursor, binding("another", values), true); !fault.Is(err, fault.Invalid) {
+		t.Errorf("another caller's: %v, want Invalid", err)
+	}
 }
 
 func TestDamagedCursors(t *testing.T) {
@@ -102,15 +85,15 @@ func TestDamagedCursors(t *testing.T) {
 		damaged = append(damaged, cursor[:n], cursor[n:])
 	}
 	for _, page := range damaged {
-		if _, err := decodeCursor(page, values, true); !fault.Is(err, fault.Invalid) {
+		if _, err := decodeCursor(page, binding("", values), true); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: %v, want Invalid", page, err)
 		}
 	}
-	negative, err := encodeCursor(position{key: ChangedKey(time.Unix(-1, 0), uuid.NewString())}, values)
+	negative, err := encodeCursor(position{key: ChangedKey(time.Unix(-1, 0), uuid.NewString())}, binding("", values))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := decodeCursor(negative, values, true); err == nil {
+	if _, err := decodeCursor(negative, binding("", values), true); err == nil {
 		t.Error("a position before 1970 is taken")
 	}
 }
@@ -128,7 +111,7 @@ func TestCursorBelongsToItsFilter(t *testing.T) {
 		"size left out": clone(func(v url.Values) { v.Del("size") }),
 		"with the page": clone(func(v url.Values) { v.Set("page", cursor) }),
 	} {
-		if _, err := decodeCursor(cursor, values, true); err != nil {
+		if _, err := decodeCursor(cursor, binding("", values), true); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -143,7 +126,7 @@ func TestCursorBelongsToItsFilter(t *testing.T) {
 		"a filter more":   clone(func(v url.Values) { v.Set("org", "nav") }),
 		"names exchanged": clone(func(v url.Values) { v["org"], v["appId"] = v["appId"], nil }),
 	} {
-		if _, err := decodeCursor(cursor, values, true); !fault.Is(err, fault.Invalid) {
+		if _, err := decodeCursor(cursor, binding("", values), true); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v, want Invalid", name, err)
 		}
 	}

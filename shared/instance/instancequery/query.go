@@ -79,6 +79,7 @@ const (
 type Query struct {
 	Filter Filter
 	Values url.Values                 // the parameters it was read from: what a cursor is bound to
+	Scope  string                     // who asks, and where: what a cursor is bound to besides
 	Apps   []*application.Application // that the filter may find instances of; not needed with an InstanceOwnerID
 	Size   int                        // instances a page
 
@@ -139,9 +140,9 @@ func Run(ctx context.Context, index Index, q Query, now time.Time) (Page, error)
 		if at.mark.IsZero() && at.key > q.floor(unsettled) {
 			at.mark = unsettled
 		}
-		page.Next, err = encodeCursor(at, q.Values)
+		page.Next, err = encodeCursor(at, binding(q.Scope, q.Values))
 	case asked == merge.Ascending:
-		page.Resume, err = encodeCursor(position{key: q.resumeAt(at, unsettled)}, q.Values)
+		page.Resume, err = encodeCursor(position{key: q.resumeAt(at, unsettled)}, binding(q.Scope, q.Values))
 	}
 	return page, err
 }
@@ -150,7 +151,7 @@ func Run(ctx context.Context, index Index, q Query, now time.Time) (Page, error)
 func (q *Query) run(ctx context.Context, index Index) (page Page, at position, more bool, err error) {
 	page = Page{Instances: []*instance.Instance{}}
 	if q.cursor != "" {
-		if at, err = decodeCursor(q.cursor, q.Values, q.timed()); err != nil {
+		if at, err = decodeCursor(q.cursor, binding(q.Scope, q.Values), q.timed()); err != nil {
 			return page, at, false, err
 		}
 	}

@@ -168,6 +168,8 @@ func (e Endpoint) narrow(ctx context.Context, caller auth.Caller, q *instanceque
 }
 
 func (e Endpoint) answer(w http.ResponseWriter, r *http.Request, q instancequery.Query) error {
+	// Narrowed, the filter says who the caller is: an org, or a party.
+	q.Scope = r.URL.Path + " " + q.Filter.Org + " " + q.Filter.InstanceOwnerID
 	page, err := instancequery.Run(r.Context(), e.Index, q, time.Now())
 	if err != nil {
 		return err

@@ -190,6 +190,9 @@ func (s *Stack) startAWS(root string, options Options) error {
 		if port, err = child.FreePort(); err != nil {
 			return err
 		}
+	} else if conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second); err == nil {
+		_ = conn.Close()
+		return fmt.Errorf("port %s is in use: stop what uses it, or choose another one with AWS_PORT=", port)
 	}
 	// The functions get the server's own AWS_ENDPOINT_URL, whatever the template says. It unpacks every function into the temporary folder; one of its own is removed as a whole.
 	temp, err := os.MkdirTemp("", "instance-api-aws-")
