@@ -8,7 +8,8 @@ import (
 
 // CheckReplaces returns the fault for putting the registration in the place of old, nil for a first one. Instances of
 // the old one live on under it, so every step stays: they may be in it, and a query that names no step reads the steps
-// that there are (Conflict, code "step-removed"). No step may leave them with nowhere to go, and a step that is new has
+// that there are (Conflict, code "step-removed"); and a step keeps what it marks the instances in it with (Conflict, code
+// "step-changed"). No step may leave them with nowhere to go, and a step that is new has
 // to be one that can be reached (Invalid, code "application-invalid", with issues). A step that is no longer wanted
 // keeps its name and its way out, and loses the transitions that lead to it. Call Check first.
 func (a *Application) CheckReplaces(old *Application) error {
@@ -16,7 +17,12 @@ func (a *Application) CheckReplaces(old *Application) error {
 		old = &Application{}
 	}
 	for _, step := range old.Workflow.Steps {
-		if _, kept := a.Workflow.Step(step.Name); !kept {
+		now, kept := a.Workflow.Step(step.Name)
+		if kept && (now.LocksData != step.LocksData || now.Completes != step.Completes || now.Archives != step.Archives) {
+			return fault.New(fault.Conflict, "step-changed",
+				"The step %s is registered with other locksData, completes or archives, and the instances in it are marked so. Keep them, and add a step under another name.", step.Name)
+		}
+		if !kept {
 			return fault.New(fault.Conflict, "step-removed",
 				"The step %s is in the registered workflow, and instances may be in it. Keep the step, with a way out of it; take away the transitions that lead to it.", step.Name)
 		}

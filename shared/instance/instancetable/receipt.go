@@ -2,6 +2,7 @@ package instancetable
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -60,6 +61,26 @@ func (t *Table) receipt(shared map[string]types.AttributeValue, r *instance.Rece
 			":now": &types.AttributeValueMemberN{Value: strconv.FormatInt(now.Unix(), 10)},
 		},
 	}
+}
+
+// writeReceipt stores the receipt of a request that found nothing to change, if it has one: asked again later, when there
+// is something, it must not change that.
+func (t *Table) writeReceipt(ctx context.Context, i *instance.Instance) error {
+	if i.Receipt == nil {
+		return nil
+	}
+	stored, err := itemsOf(i, i.Version)
+	if err != nil {
+		return err
+	}
+	for r := i.Receipt; r != nil; r = r.Beside {
+		if _, err := t.putOne(ctx, t.receipt(stored.own, r, time.Now())); errors.Is(err, errLostRace) {
+			return instance.ErrAnswered
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func isReceipt(item map[string]types.AttributeValue) bool {

@@ -93,7 +93,7 @@ func (t *Table) MutateFrom(ctx context.Context, i *instance.Instance, change fun
 		before := keysOf(i)
 		ev, err := change(i)
 		if errors.Is(err, instance.ErrUnchanged) {
-			return i, nil
+			return i, t.writeReceipt(ctx, i)
 		}
 		if err != nil {
 			return nil, err

@@ -412,6 +412,19 @@ func testReceipts(t *testing.T, s suite) {
 	if got.Instance.Version != 1 || got.Instance.PresentationField != "" || got.Instance.ID != i.ID {
 		t.Errorf("the instance as it was answered: %+v", got.Instance)
 	}
+	nothing := newReceipt(time.Hour)
+	for n := range 2 { // what finds nothing to change is answered once too
+		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			i.Receipt = nothing
+			return nil, instance.ErrUnchanged
+		})
+		if n == 0 && err != nil || n == 1 && !errors.Is(err, instance.ErrAnswered) {
+			t.Errorf("unchanged under a receipt, time %d: %v", n, err)
+		}
+	}
+	if got, err := s.store.Receipt(t.Context(), nothing.ID); err != nil || got == nil || got.Instance.Version != 2 {
+		t.Errorf("the receipt of no change: %+v, %v", got, err)
+	}
 	expired := newReceipt(-time.Hour)
 	if _, err := mutate(expired); err != nil {
 		t.Fatal(err)

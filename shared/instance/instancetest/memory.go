@@ -69,7 +69,7 @@ func (m *Memory) MutateFrom(ctx context.Context, i *instance.Instance, change fu
 	for {
 		ev, err := change(i)
 		if errors.Is(err, instance.ErrUnchanged) {
-			return i, nil
+			return i, m.unchanged(i)
 		}
 		if err != nil {
 			return nil, err
@@ -105,18 +105,8 @@ func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
 	}
 	stored := i.Clone()
 	stored.Version++
-	for r := i.Receipt; r != nil; r = r.Beside {
-		if earlier, there := m.receipts[r.ID]; there && !earlier.Expires.Before(time.Now()) {
-			return instance.ErrAnswered
-		}
-	}
-	for r := i.Receipt; r != nil; r = r.Beside {
-		if m.receipts == nil {
-			m.receipts = map[string]instance.Answered{}
-		}
-		kept := *r
-		kept.Beside = nil
-		m.receipts[r.ID] = instance.Answered{Receipt: kept, Instance: stored}
+	if err := m.keepReceipts(i.Receipt, stored); err != nil {
+		return err
 	}
 	if m.instances == nil {
 		m.instances = map[string]*instance.Instance{}
@@ -126,6 +116,31 @@ func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
 		m.outbox = append(m.outbox, *ev)
 	}
 	return nil
+}
+
+// keepReceipts keeps a receipt, and those beside it, all or none.
+func (m *Memory) keepReceipts(receipt *instance.Receipt, answered *instance.Instance) error {
+	for r := receipt; r != nil; r = r.Beside {
+		if earlier, there := m.receipts[r.ID]; there && !earlier.Expires.Before(time.Now()) {
+			return instance.ErrAnswered
+		}
+	}
+	for r := receipt; r != nil; r = r.Beside {
+		if m.receipts == nil {
+			m.receipts = map[string]instance.Answered{}
+		}
+		kept := *r
+		kept.Beside = nil
+		m.receipts[r.ID] = instance.Answered{Receipt: kept, Instance: answered}
+	}
+	return nil
+}
+
+// unchanged keeps the receipt of a request that found nothing to change.
+func (m *Memory) unchanged(i *instance.Instance) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.keepReceipts(i.Receipt, i.Clone())
 }
 
 // Receipt returns the receipt with the id given and the instance as it was answered, or nil.
