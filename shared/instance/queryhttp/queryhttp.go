@@ -63,17 +63,7 @@ func (e Endpoint) Query(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := caller.MayRead(); err != nil {
-		return err
-	}
-	query, err := parse(r, instancequery.Parameters())
-	if err != nil {
-		return err
-	}
-	if err := e.narrow(r.Context(), caller, &query); err != nil {
-		return err
-	}
-	return e.answer(w, r, query)
+	return e.find(w, r, caller, instancequery.Parameters(), "")
 }
 
 // QueryOwn answers a request that names a party in its path, for the users of that party. For others the answer is
@@ -87,16 +77,24 @@ func (e Endpoint) QueryOwn(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.Forbidden, "user-only",
 			"Only users can list a party here. As an application owner, ask for /storage/instances?instanceOwnerId=… instead.")
 	}
+	parameters := slices.DeleteFunc(instancequery.Parameters(), func(name string) bool {
+		return name == instancequery.ParamInstanceOwnerID
+	})
+	return e.find(w, r, caller, parameters, r.PathValue("instanceOwnerId"))
+}
+
+// find answers a query with the parameters named; party is the one that the path names, or "".
+func (e Endpoint) find(w http.ResponseWriter, r *http.Request, caller auth.Caller, parameters []string, party string) error {
 	if err := caller.MayRead(); err != nil {
 		return err
 	}
-	query, err := parse(r, slices.DeleteFunc(instancequery.Parameters(), func(name string) bool {
-		return name == instancequery.ParamInstanceOwnerID
-	}))
+	query, err := parse(r, parameters)
 	if err != nil {
 		return err
 	}
-	query.Filter.InstanceOwnerID = r.PathValue("instanceOwnerId")
+	if party != "" {
+		query.Filter.InstanceOwnerID = party
+	}
 	if err := e.narrow(r.Context(), caller, &query); err != nil {
 		return err
 	}
