@@ -19,9 +19,9 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/event/eventtest"
 	"altinn.no/instanceapi/shared/event/outboxtable"
-	"altinn.no/instanceapi/tests/bench/tables"
 	"altinn.no/instanceapi/tests/faults"
 	"altinn.no/instanceapi/tests/local/service"
+	"altinn.no/instanceapi/tests/local/tables"
 )
 
 // SEED repeats a run: the whole of TestRandomTrouble starts from it.

@@ -78,7 +78,7 @@ func linkPut(t *testing.T, store *blob.Store) {
 		"another method":         {"", func(r *http.Request) { r.Method, r.Body, r.ContentLength = "GET", nil, 0 }},
 		"deleting":               {"", func(r *http.Request) { r.Method, r.Body, r.ContentLength = "DELETE", nil, 0 }},
 		"another access key": {body, func(r *http.Request) {
-			r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "local-access", "other-access", 1)
+			r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "localaccess", "otheraccess", 1)
 		}},
 		"a later expiry": {body, func(r *http.Request) {
 			r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "Expires=300", "Expires=600", 1)

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"altinn.no/instanceapi/tests/bench/tables"
 	"altinn.no/instanceapi/tests/local/service"
+	"altinn.no/instanceapi/tests/local/tables"
 )
 
 // stop ends DynamoDB Local, if a test has started it.

@@ -23,7 +23,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/shared/instance/queryhttp"
 	"altinn.no/instanceapi/shared/party/partytest"
-	"altinn.no/instanceapi/tests/bench/tables"
+	"altinn.no/instanceapi/tests/local/tables"
 )
 
 // PageSize is how many instances the measured pages have.

@@ -62,7 +62,7 @@ func findJava(root string) (string, error) {
 // paths there: one key must not be the folder of another. stop ends the server, removes the folder, and is safe to
 // call twice.
 func StartS3() (endpoint, accessKey, secretKey string, stop func(), err error) {
-	accessKey, secretKey = "local-access", "local-secret"
+	accessKey, secretKey = "localaccess", "local-secret" // DynamoDB Local takes a key of letters and digits alone, so it serves for both
 	root, err := checkout.Root()
 	if err != nil {
 		return "", "", "", nil, err

@@ -21,14 +21,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"altinn.no/instanceapi/tests/local/checkout"
 	"altinn.no/instanceapi/tests/local/child"
+	"altinn.no/instanceapi/tests/local/lambdas"
 	"altinn.no/instanceapi/tests/token/minter"
 )
 
@@ -95,7 +94,7 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 	}
 
 	say("building the functions")
-	if err := build(ctx, root); err != nil {
+	if err := lambdas.Build(ctx, root); err != nil {
 		return nil, err
 	}
 	say("starting the local AWS")
@@ -147,39 +146,6 @@ func listen(port string) (net.Listener, error) {
 
 func taken(port string) error {
 	return fmt.Errorf("port %s is in use: stop what uses it, or choose another one with PORT=", port)
-}
-
-// build makes a bootstrap of every function for this machine under .local/dist. The flags are the Makefile's alone.
-// Two at once take turns, as they write the same files.
-func build(ctx context.Context, root string) error {
-	lock, err := os.OpenFile(checkout.Local(root, ".build.lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, "make", "-s", "build", "GOOS="+runtime.GOOS, "ARCH="+arch(), "DIST=.local/dist")
-	cmd.Dir = root
-	for _, v := range os.Environ() {
-		// A make above this one has its own ideas of jobs, flags and variables.
-		if !strings.HasPrefix(v, "MAKE") && !strings.HasPrefix(v, "MFLAGS=") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("the functions could not be built: %w\n%s", err, out)
-	}
-	return nil
-}
-
-// arch is this machine's architecture as Lambda calls it.
-func arch() string {
-	if runtime.GOARCH == "amd64" {
-		return "x86_64"
-	}
-	return runtime.GOARCH
 }
 
 // startAWS starts the local AWS on the loopback interface and waits until it answers.
@@ -235,7 +201,7 @@ func (s *Stack) deploy(ctx context.Context, root string) (apiIDs, error) {
 		return apiIDs{}, err
 	}
 	parameters, err := json.Marshal(map[string]string{
-		"Arch":            arch(),
+		"Arch":            lambdas.Arch(),
 		"AppsBaseUrl":     s.BaseURL,
 		"PlatformBaseUrl": s.BaseURL,
 		"TokenIssuer":     minter.Issuer,
