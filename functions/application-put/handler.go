@@ -16,7 +16,8 @@ import (
 	"altinn.no/instanceapi/shared/schema"
 )
 
-// maxBody is the largest registration, in bytes: what one DynamoDB item holds, less its keys.
+// maxBody is the largest registration, in bytes, as it is sent and as it is stored: what one DynamoDB item holds, less
+// its keys.
 const maxBody = 380_000
 
 type register interface {
@@ -43,6 +44,9 @@ func handler(tokens instancehttp.Tokens, applications register, base httpapi.Bas
 		if !application.ValidID(org, name) {
 			return fault.New(fault.Invalid, "application-id-invalid",
 				"An org is 2 to 31 and an application 2 to 60 lower-case letters, digits and hyphens, a letter first; some orgs are reserved.")
+		}
+		if _, err := httpapi.ParseQuery(r); err != nil {
+			return err
 		}
 		app, err := read(r, org, name)
 		if err != nil {
@@ -73,7 +77,14 @@ func read(r *http.Request, org, name string) (*application.Application, error) {
 	}
 	app.ID, app.Org = id, org
 	app.Complete()
-	return app, check(r.Context(), app)
+	if err := check(r.Context(), app); err != nil {
+		return nil, err
+	}
+	if text, err := json.Marshal(app); err != nil || len(text) > maxBody {
+		return nil, fault.New(fault.TooLarge, "body-too-large",
+			"The registration is over the limit of %d bytes as it is stored, where each of < > & takes six.", maxBody).Because(err)
+	}
+	return app, nil
 }
 
 // check returns the fault for a registration that breaks rules, those of its schemas included.

@@ -134,6 +134,9 @@ func TestRefusedRegistrations(t *testing.T) {
 		"an unknown member deep": {doortest.JSON(`{"dataTypes":[{"formid":"a"}]}`), 400, "body-invalid", ""},
 		"a member twice":         {doortest.JSON(`{"title":{},"title":{}}`), 400, "body-invalid", ""},
 		"too large":              {doortest.JSON(`{"title":{"nb":"` + strings.Repeat("a", maxBody) + `"}}`), 413, "body-too-large", ""},
+		"too large as stored":    {doortest.JSON(`{"dataTypes":[{"formId":"a","schema":{"description":"` + strings.Repeat("<", maxBody/6) + `"}}]}`), 413, "body-too-large", ""},
+		"many mistakes": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[` + strings.Repeat("{},", 100_000) + `{}]}}`),
+			400, "application-invalid", "/workflow/transitions"},
 		"another's id":           {doortest.JSON(`{"id":"nav/app2018"}`), 400, "application-id-mismatch", ""},
 		"another's org":          {doortest.JSON(`{"org":"skd"}`), 400, "application-id-mismatch", ""},
 		"a formId twice":         {doortest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"a"}]}`), 400, "application-invalid", "/dataTypes/1/formId"},
@@ -157,6 +160,7 @@ func TestRefusedRegistrations(t *testing.T) {
 		"too many shards": {doortest.JSON(`{"indexShards":65}`), 400, "application-invalid", "/indexShards"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			s.Do(t, doortest.Nav, "PUT", path+"?dryRun=true", test.body).Want(400, "parameter-unknown")
 			problem := s.Do(t, doortest.Nav, "PUT", path, test.body).Want(test.status, test.code).Problem()
 			if test.field != "" && (len(problem.Issues) == 0 || problem.Issues[0].Field != test.field) {
 				t.Errorf("issues %+v, want one about %s", problem.Issues, test.field)

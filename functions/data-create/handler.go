@@ -48,7 +48,7 @@ func handler(gate instancehttp.Gate, applications register, instances store, blo
 }
 
 func (a *adder) add(w http.ResponseWriter, r *http.Request) error {
-	access, err := a.gate.Writer(r)
+	access, err := a.gate.Writer(r, "formId", "upload")
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobhttp"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -98,6 +99,9 @@ func (c *creator) create(w http.ResponseWriter, r *http.Request) error {
 	}
 	if caller.IsOwner() && caller.Org != r.PathValue("org") {
 		return instance.NotFound()
+	}
+	if _, err := httpapi.ParseQuery(r); err != nil {
+		return err
 	}
 	app, err := c.applications.Get(ctx, r.PathValue("org")+"/"+r.PathValue("app"))
 	if err != nil {
@@ -266,7 +270,7 @@ func (c *creator) store(ctx context.Context, draft instance.Draft, data []dataEl
 	for n, d := range data {
 		puts.Go(func() {
 			e := &stored[n]
-			upload := datahttp.Upload{Body: d.Content, ContentType: d.ContentType, FileName: datahttp.FileName(d.FileName)}
+			upload := datahttp.Upload{Body: d.Content, ContentType: d.ContentType, FileName: blobhttp.SafeName(d.FileName)}
 			if upload.FileName == "" {
 				upload.FileName = instance.DefaultFileName(d.FormID, d.ContentType)
 			}

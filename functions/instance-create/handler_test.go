@@ -79,7 +79,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	i := s.Do(t, doortest.Kari, "POST", path, doortest.JSON(`{`+kari+`,"labels":["gr","x2"],"presentationField":"Årsmelding",
 		"dueDateTime":"2026-06-01T12:00:00+02:00","visibleDateTime":"2026-05-20T00:00:00.1234567Z",
 		"data":[{"formId":"default",`+xml+`},
-		        {"formId":"attachment","contentType":"image/png; a=b","fileName":"C:\\bilder\\hus.png","content":"`+image+`"}]}`)).Instance(s, 201)
+		        {"formId":"attachment","contentType":"image/png; a=b","fileName":"C:\\bilder\\100%25 hus.png","content":"`+image+`"}]}`)).Instance(s, 201)
 	if !slices.Equal(i.Labels, []string{"gr", "x2"}) || i.PresentationField != "Årsmelding" ||
 		i.DueDateTime.Format(time.RFC3339) != "2026-06-01T10:00:00Z" || i.VisibleDateTime.Format(time.RFC3339Nano) != "2026-05-20T00:00:00.123456Z" {
 		t.Errorf("got %+v", i)
@@ -90,7 +90,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	var keys []string
 	for n, want := range []struct{ formID, contentType, fileName, content string }{
 		{"default", "application/xml", "default.xml", "<melding/>"},
-		{"attachment", "image/png; a=b", "hus.png", "\x89PNG\r\n\x00\xff"},
+		{"attachment", "image/png; a=b", "100%25 hus.png", "\x89PNG\r\n\x00\xff"},
 	} {
 		d := i.Data[n]
 		if d.FormID != want.formID || d.ContentType != want.contentType || d.FileName != want.fileName || d.FileSize != int64(len(want.content)) || d.IsLocked || d.CreatedBy != "1001" {
@@ -155,6 +155,8 @@ func TestRefusals(t *testing.T) {
 		"a strange user name": {doortest.Nav, path, `{"reportee":{"userName":"kari nordmann"}}`, 400, "reportee-invalid"},
 		"wrong check digits":  {doortest.Nav, "/nav/strict/instances", `{"reportee":{"ssn":"12247918308"}}`, 400, "reportee-invalid"},
 
+		"a parameter":               {doortest.Nav, path + "?labels=gr", `{` + newcomer + `}`, 400, "parameter-unknown"},
+		"half a surrogate pair":     {doortest.Nav, path, `{` + newcomer + `,"presentationField":"\ud800"}`, 400, "body-invalid"},
 		"no body":                   {doortest.Nav, path, ``, 400, "body-invalid"},
 		"an unknown member":         {doortest.Nav, path, `{` + newcomer + `,"dueDate":null}`, 400, "body-invalid"},
 		"a member in capitals":      {doortest.Nav, path, `{` + newcomer + `,"Labels":[]}`, 400, "body-invalid"},

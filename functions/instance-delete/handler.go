@@ -22,7 +22,7 @@ type store interface {
 func handler(gate instancehttp.Gate, instances store, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		ctx := r.Context()
-		access, err := gate.Writer(r)
+		access, err := gate.Writer(r, "hard")
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobhttp"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
@@ -73,7 +74,7 @@ func handler(gate instancehttp.Gate, applications register, instances store, blo
 
 func (a *announcer) announce(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	access, err := a.gate.Writer(r)
+	access, err := a.gate.Writer(r, "formId")
 	if err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func (a *announcer) prepare(r *http.Request, access *instancehttp.Access, formID
 	upload := &instance.Upload{
 		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: id,
 		Bytes: instance.Bytes{
-			ContentType: b.ContentType, FileName: datahttp.FileName(b.FileName), Size: b.Size, SHA256: strings.ToLower(b.SHA256),
+			ContentType: b.ContentType, FileName: blobhttp.SafeName(b.FileName), Size: b.Size, SHA256: strings.ToLower(b.SHA256),
 			Revision: blob.NewKey(i.AppID, i.ID, id).Revision(),
 		},
 		Expires: now.Add(instance.UploadLifetime).UTC().Truncate(time.Second),

@@ -43,6 +43,7 @@ const (
 	MaxDataTypes   = 100
 	MaxIndexShards = 64
 	MaxSchemaBytes = 256 << 10
+	maxIssues      = 100 // that are told of; who gets as many has sent something else than a registration
 )
 
 // reservedOrgs are first path segments of the platform. As an org they would make an Application API path that
@@ -191,7 +192,7 @@ func (c *checker) fault() error {
 }
 
 func (c *checker) that(holds bool, field, rule string, args ...any) {
-	if !holds {
+	if !holds && len(c.issues) < maxIssues {
 		c.issues = append(c.issues, fault.Issue{
 			Severity: fault.SeverityError, Code: "InvalidRegistration", Field: field, Description: fmt.Sprintf(rule, args...),
 		})

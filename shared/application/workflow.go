@@ -94,6 +94,7 @@ func (w Workflow) check(c *checker) {
 		c.that(n > 0 || !step.Archives, at+"/archives", "the first step cannot archive: nothing could ever be filled in")
 		seen[step.Name] = true
 	}
+	c.that(len(w.Transitions) <= MaxSteps*(MaxSteps-1), "/workflow/transitions", "at most %d transitions", MaxSteps*(MaxSteps-1))
 	for n, t := range w.Transitions {
 		at := fmt.Sprintf("/workflow/transitions/%d", n)
 		c.that(seen[t.From], at+"/from", "names no step")

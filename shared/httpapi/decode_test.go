@@ -108,6 +108,17 @@ func TestRefusedBodies(t *testing.T) {
 		"a list for an object":            {`{"title":[]}`, `"title" has the wrong type`},
 		"an object for a list":            {`{"inners":{"formId":"x"}}`, `"inners" has the wrong type`},
 		"a number in a map of strings":    {`{"title":{"nb":1}}`, `wrong type`},
+		"a number in a list of objects":   {`{"inners":[{"formId":"a"},{"formId":5}]}`, `"inners[1].formId" has the wrong type (a JSON number)`},
+		"a list in a list":                {`{"inners":[{},[]]}`, `"inners[1]" has the wrong type (a JSON array)`},
+		"a truth for text":                {`{"one":{"formId":true}}`, `"one.formId" has the wrong type (a JSON bool)`},
+		"a number beyond any":             {`{"count":1e999999}`, `"count" has the wrong type`},
+		"a number of a megabyte":          {`{"count":` + strings.Repeat("9", 1_000_000) + `}`, `"count" has the wrong type`},
+		"the first half of a pair":        {`{"name":"a\ud83db"}`, "surrogate"},
+		"the second half of a pair":       {`{"name":"\udc00"}`, "surrogate"},
+		"a pair the wrong way round":      {`{"name":"\udc00\ud83d"}`, "surrogate"},
+		"two first halves":                {`{"name":"\ud83d\ud83d\udc00"}`, "surrogate"},
+		"half a pair in a name":           {`{"title":{"\uD800":"x"}}`, "surrogate"},
+		"half a pair in anything":         {`{"any":["\\\\","\\\ud800"]}`, "surrogate"},
 		"a date for a time":               {`{"at":"2026-11-23"}`, "RFC 3339"},
 		"a time without an offset":        {`{"at":"2026-11-23T12:00:00"}`, "RFC 3339"},
 		"a number for a time":             {`{"at":5}`, "RFC 3339"},
@@ -125,6 +136,10 @@ func TestRefusedBodies(t *testing.T) {
 		if strings.Contains(err.Error(), "outer") || strings.Contains(err.Error(), "httpapi") || strings.Contains(err.Error(), "Go ") {
 			t.Errorf("%s: the error tells of the program: %v", name, err)
 		}
+	}
+	whole := outer{}
+	if err := DecodeJSON(post("application/json", `{"name":"\ud83d\uDE00 \\ud83d \ufffd \u005cud83d"}`), 1000, &whole); err != nil || whole.Name != "😀 \\ud83d \ufffd \\ud83d" {
+		t.Errorf("a pair, and what looks like half of one: %q, %v", whole.Name, err)
 	}
 	if err := DecodeJSON(post("application/json", `{"any":`+nested("[", "]", 60)+`}`), 1000, &outer{}); err != nil {
 		t.Errorf("60 levels: %v", err)
@@ -146,6 +161,18 @@ func TestContentTypeAndSize(t *testing.T) {
 	r.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"name":`), iotest.ErrReader(broken)))
 	if err := DecodeJSON(r, 100, &outer{}); !fault.HasCode(err, "body-unreadable") || !errors.Is(err, broken) {
 		t.Errorf("%v", err)
+	}
+	for _, encoding := range []string{"gzip", "deflate, br", "aws-chunked", "x", "identity, gzip"} {
+		r := post("application/json", "{}")
+		r.Header.Set("Content-Encoding", encoding)
+		if err := DecodeJSON(r, 100, &outer{}); !fault.Is(err, fault.UnsupportedType) || !fault.HasCode(err, "body-encoded") {
+			t.Errorf("Content-Encoding %s: %v", encoding, err)
+		}
+	}
+	plain := post("application/json", "{}")
+	plain.Header.Set("Content-Encoding", "Identity")
+	if err := DecodeJSON(plain, 100, &outer{}); err != nil {
+		t.Errorf("Content-Encoding identity: %v", err)
 	}
 	endless := post("application/json", "")
 	endless.Body = io.NopCloser(zeros{})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"altinn.no/instanceapi/shared/fault"
 )
@@ -26,7 +27,10 @@ func ParseQuery(r *http.Request, allowed ...string) (url.Values, error) {
 		return nil, fault.New(fault.Invalid, "query-invalid",
 			"The query string is not properly percent-encoded; separate parameters with & and encode values.")
 	}
-	for name := range values {
+	for name, given := range values {
+		if !utf8.ValidString(name) || slices.ContainsFunc(given, func(value string) bool { return !utf8.ValidString(value) }) {
+			return nil, fault.New(fault.Invalid, "query-invalid", "The query string is not UTF-8 when it is decoded; encode letters as UTF-8 first, æ as %%C3%%A6.")
+		}
 		if slices.Contains(allowed, name) {
 			continue
 		}

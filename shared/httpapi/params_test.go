@@ -29,6 +29,7 @@ func TestParseQuery(t *testing.T) {
 	for query, code := range map[string]string{
 		"A=1": "parameter-unknown", "a[]=1": "parameter-unknown", "a=1&x=2": "parameter-unknown", "=1": "parameter-unknown", "a%00=1": "parameter-unknown",
 		"a=%": "query-invalid", "a=%zz": "query-invalid", "%zz=1": "query-invalid", "a=1;b=2": "query-invalid",
+		"a=%ff": "query-invalid", "a=1&b=%C3": "query-invalid", "a%ff=1": "query-invalid", "a=%ED%A0%80": "query-invalid",
 	} {
 		_, err := ParseQuery(get("/?"+query), "a", "b")
 		if !fault.Is(err, fault.Invalid) || !fault.HasCode(err, code) {

@@ -27,11 +27,11 @@ func FileName(header string) string {
 		if !extendedFileName.MatchString(header) {
 			name = percentDecode(name)
 		}
-		return safeName(name)
+		return SafeName(name)
 	}
 	for _, form := range []*regexp.Regexp{extendedFileName, plainFileName} {
 		if found := form.FindStringSubmatch(header); found != nil {
-			return safeName(percentDecode(strings.TrimSpace(found[1] + found[2]))) // one of them is empty
+			return SafeName(percentDecode(strings.TrimSpace(found[1] + found[2]))) // one of them is empty
 		}
 	}
 	return ""
@@ -67,9 +67,9 @@ func repairLatin1(s string) string {
 	return string(octets)
 }
 
-// safeName returns the last element of a path of either kind of slash, without the characters that do not show or that
+// SafeName returns the last element of a path of either kind of slash, without the characters that do not show or that
 // change the direction of what does, cut to maxNameBytes.
-func safeName(name string) string {
+func SafeName(name string) string {
 	name = strings.ToValidUTF8(name, "_")
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = strings.Map(func(c rune) rune {
@@ -78,7 +78,7 @@ func safeName(name string) string {
 		}
 		return c
 	}, name)
-	name = strings.TrimSpace(strings.TrimRight(name, ". ")) // so that "." and ".." are no names
+	name = strings.TrimLeftFunc(strings.TrimRightFunc(name, endsNoName), unicode.IsSpace)
 	if len(name) <= maxNameBytes {
 		return name
 	}
@@ -86,8 +86,12 @@ func safeName(name string) string {
 	if len(extension) > maxNameBytes/2 {
 		extension = ""
 	}
-	return strings.TrimRight(cut(name, maxNameBytes-len(extension)), ". ") + extension
+	return strings.TrimRightFunc(cut(name, maxNameBytes-len(extension)), endsNoName) + extension
 }
+
+// endsNoName reports whether a name may not end with c: a file system would drop it, and "." and ".." are no names, with
+// whatever kind of space after them.
+func endsNoName(c rune) bool { return c == '.' || unicode.IsSpace(c) }
 
 // cut returns the longest prefix of whole characters that has at most limit bytes.
 func cut(s string, limit int) string {
@@ -100,7 +104,7 @@ func cut(s string, limit int) string {
 // disposition returns the Content-Disposition of a download (RFC 6266): always an attachment, with the name in ASCII for
 // the oldest clients and in UTF-8 for all others.
 func disposition(fileName string) string {
-	name := safeName(fileName)
+	name := SafeName(fileName)
 	if name == "" {
 		return "attachment"
 	}

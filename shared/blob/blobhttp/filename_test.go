@@ -59,6 +59,18 @@ func TestFileName(t *testing.T) {
 	}
 }
 
+// A name that was given as such is not decoded; no kind of space hides what it ends with.
+func TestSafeName(t *testing.T) {
+	for name, want := range map[string]string{
+		"100%25.pdf": "100%25.pdf", "a%2Fb.pdf": "a%2Fb.pdf", `den "store".pdf`: `den "store".pdf`, "..\u00a0": "", "a.pdf.\u2003 .": "a.pdf",
+		"\u00a0.\u00a0": "", "../..\u3000": "", "a\r\nb": "ab", "\u00a0a": "a", "": "",
+	} {
+		if got := SafeName(name); got != want {
+			t.Errorf("SafeName(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestDisposition(t *testing.T) {
 	for _, test := range []struct{ name, want string }{
 		{"", "attachment"},
@@ -89,7 +101,7 @@ func FuzzFileName(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, header string) {
 		name := FileName(header)
-		if len(name) > maxNameBytes || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\\r\n\x00\u202e") || safeName(name) != name {
+		if len(name) > maxNameBytes || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\\r\n\x00\u202e") || SafeName(name) != name {
 			t.Fatalf("FileName(%q) = %q", header, name)
 		}
 		sent := disposition(name)

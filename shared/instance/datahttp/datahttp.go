@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"mime"
 	"net/http"
 	"time"
 
@@ -79,15 +78,6 @@ func Receive(r *http.Request) (Upload, error) {
 	return Upload{
 		Body: body, ContentType: r.Header.Get("Content-Type"), FileName: blobhttp.FileName(r.Header.Get("Content-Disposition")),
 	}, err
-}
-
-// FileName returns the file name that a sender gave outside a header, made safe as one from a header is; "" when
-// nothing of it is left.
-func FileName(given string) string {
-	if given == "" {
-		return ""
-	}
-	return blobhttp.FileName(mime.FormatMediaType("attachment", map[string]string{"filename": given}))
 }
 
 // Notes keeps what may become litter; *instancetable.Table is one.

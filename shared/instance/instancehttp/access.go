@@ -8,6 +8,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/requestlog"
 )
@@ -40,19 +41,29 @@ func (g Gate) Reader(r *http.Request) (*Access, error) {
 	return g.access(r, auth.Caller.MayRead)
 }
 
-// Writer returns the access of a request that writes, and refuses as Reader does.
-func (g Gate) Writer(r *http.Request) (*Access, error) {
-	return g.access(r, auth.Caller.MayWrite)
+// Writer returns the access of a request that writes, and refuses as Reader does. Query parameters other than those named
+// are Invalid: a delete with ?Hard=true must not be taken for a soft one.
+func (g Gate) Writer(r *http.Request, parameters ...string) (*Access, error) {
+	return g.writer(r, auth.Caller.MayWrite, parameters)
 }
 
 // OwnerWriter is Writer for what only application owners do: a user is Forbidden, whatever the object.
-func (g Gate) OwnerWriter(r *http.Request) (*Access, error) {
-	return g.access(r, func(caller auth.Caller) error {
+func (g Gate) OwnerWriter(r *http.Request, parameters ...string) (*Access, error) {
+	return g.writer(r, func(caller auth.Caller) error {
 		if err := caller.MustBeOwner(); err != nil {
 			return err
 		}
 		return caller.MayWrite()
-	})
+	}, parameters)
+}
+
+func (g Gate) writer(r *http.Request, may func(auth.Caller) error, parameters []string) (*Access, error) {
+	a, err := g.access(r, may)
+	if err != nil {
+		return nil, err
+	}
+	_, err = httpapi.ParseQuery(r, parameters...)
+	return a, err
 }
 
 func (g Gate) access(r *http.Request, may func(auth.Caller) error) (*Access, error) {

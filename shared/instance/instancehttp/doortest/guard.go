@@ -45,6 +45,15 @@ func (s *Site) Guard(t *testing.T, i *instance.Instance, ownerOnly bool, method,
 		refuse("the user under another's number", Kari, strings.Replace(target, KariParty, OlaParty, 1), 404, "not-found")
 		refuse("another user under their own number", Ola, strings.Replace(target, KariParty, OlaParty, 1), 404, "not-found")
 	}
+	if method != http.MethodGet {
+		s.Unchanged(t, i, func() {
+			separator := "?"
+			if strings.Contains(target, "?") {
+				separator = "&"
+			}
+			s.Do(t, Nav, method, target+separator+"Hard=true", options...).Want(400, "parameter-unknown")
+		})
+	}
 	for what, other := range map[string]string{
 		"another party's number":     strings.Replace(target, KariParty, OlaParty, 1),
 		"a number nobody has":        strings.Replace(target, KariParty, "59999", 1),
