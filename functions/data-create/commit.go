@@ -21,7 +21,7 @@ type uploads interface {
 
 // commit answers with the instance that has the data element of an upload. The upload's own receipt is stored with the
 // element, so that it is committed once, however often that is asked for: 201 the first time, and after that 200 with the
-// instance as it was then.
+// instance as it was then, as long as the element is there.
 func (a *adder) commit(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, formID, id string, receipt *instance.Receipt) error {
 	ctx := r.Context()
 	if body, err := httpapi.ReadBody(r, blob.InlineLimit); err != nil || len(body) > 0 {
@@ -46,6 +46,9 @@ func (a *adder) commit(w http.ResponseWriter, r *http.Request, access *instanceh
 		case before != nil && before.Fingerprint != formID:
 			return fault.New(fault.Conflict, "upload-committed", "The upload was committed under another formId, %q.", before.Fingerprint)
 		case before != nil:
+			if err := a.stillThere(ctx, access, i, u); err != nil {
+				return err
+			}
 			return a.view.Write(w, r, http.StatusOK, before.Instance)
 		case attempt > 1: // it is the request's own receipt that was there
 			return instance.ErrAnswered
@@ -58,6 +61,20 @@ func (a *adder) commit(w http.ResponseWriter, r *http.Request, access *instanceh
 			return err
 		}
 	}
+}
+
+// stillThere returns a Conflict when the data element of an upload that was committed has been deleted since. An instance
+// that lacks it may have been read before it was committed, and is read again.
+func (a *adder) stillThere(ctx context.Context, access *instancehttp.Access, i *instance.Instance, u *instance.Upload) error {
+	if i.Element(u.DataGuid) != nil {
+		return nil
+	}
+	i, err := access.Load(ctx, a.instances)
+	if err == nil && i.Element(u.DataGuid) == nil {
+		err = fault.New(fault.Conflict, "upload-deleted",
+			"The upload was committed, and its data element has been deleted since. To have it again, announce it again with POST …/uploads.")
+	}
+	return err
 }
 
 // find returns the upload with the id given, if it was announced for i.

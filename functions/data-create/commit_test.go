@@ -106,7 +106,7 @@ func TestCommit(t *testing.T) {
 	})
 	// Nor does an upload come back that was committed, and its element then taken away.
 	i = s.Change(t, i, func(i *instance.Instance) error { i.Data = i.Data[:0]; return nil })
-	s.Unchanged(t, i, func() { s.Do(t, doortest.Kari, "POST", target).Want(200, "") })
+	s.Unchanged(t, i, func() { s.Do(t, doortest.Kari, "POST", target).Want(409, "upload-deleted") })
 }
 
 func TestWhoMayCommit(t *testing.T) {

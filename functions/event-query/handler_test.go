@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
 
+	"altinn.no/instanceapi/shared/application/applicationtest"
 	"altinn.no/instanceapi/shared/auth/authtest"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
@@ -26,7 +27,7 @@ func TestSamples(t *testing.T) {
 	for n, step := range []string{"FormFilling", "Submit", "Archived"} {
 		memory.Append(t.Context(), []event.Document{eventtest.Document("nav/app2018", guid, n+1, time.Now(), step)})
 	}
-	adapter := lambdahttp.New(handler(authtest.Verifier(), memory, httpapi.BaseURLs{Platform: "https://platform.altinn.no"}))
+	adapter := lambdahttp.New(handler(authtest.Verifier(), &applicationtest.Memory{}, memory, httpapi.BaseURLs{Platform: "https://platform.altinn.no"}))
 	samples, err := filepath.Glob("../../events/event-query/*.json")
 	if err != nil || len(samples) < 2 {
 		t.Fatalf("%d samples, %v", len(samples), err)

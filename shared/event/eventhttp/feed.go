@@ -52,12 +52,19 @@ type Feeds interface {
 	PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error)
 }
 
+// Register finds applications; an applicationtable.Table is one.
+type Register interface {
+	// Get returns the application, or nil when there is none with the id.
+	Get(ctx context.Context, id string) (*application.Application, error)
+}
+
 // FeedEndpoint answers with the events of an application after the position, or the time, that the parameter "after"
 // names.
 type FeedEndpoint struct {
-	Tokens Tokens
-	Feeds  Feeds
-	URLs   httpapi.BaseURLs // Platform alone is used
+	Tokens       Tokens
+	Applications Register
+	Feeds        Feeds
+	URLs         httpapi.BaseURLs // Platform alone is used
 }
 
 // Serve answers one request. With Prefer: wait=N it holds one that would find nothing until there is something.
@@ -79,6 +86,9 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "Accept, Prefer")
 	head, err := e.Feeds.Head(ctx, appID)
 	if err != nil {
+		return err
+	}
+	if err := e.registered(ctx, appID, head); err != nil {
 		return err
 	}
 	tag := func(end int64) string { return entityTag(r, appID, end) }
@@ -126,6 +136,19 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	return write(w, r, p.events)
 }
 
+// registered returns NotFound for a feed without events of an application that is not there: whoever polls under a
+// misspelt name would wait for ever. A feed with events has its application, so no other poll pays for the look.
+func (e FeedEndpoint) registered(ctx context.Context, appID string, head eventtable.Head) error {
+	if head.Seq > 0 {
+		return nil
+	}
+	app, err := e.Applications.Get(ctx, appID)
+	if err == nil && app == nil {
+		err = instance.NotFound()
+	}
+	return err
+}
+
 // await returns the end of the feed as soon as it is after the one given, or at the latest at the time given, unchanged.
 func (e FeedEndpoint) await(ctx context.Context, appID string, head eventtable.Head, until time.Time) (eventtable.Head, error) {
 	for {
@@ -165,8 +188,8 @@ func logPage(ctx context.Context, p page, passed int64, asked time.Time) {
 		slog.Float64("heldMs", float64(time.Since(asked).Microseconds())/1000))
 }
 
-// authorize returns the id of the application in the path, if the caller owns it. Whether it is registered makes no
-// difference: an application without events has an empty feed.
+// authorize returns the id of the application in the path, if the caller owns it. Whether it is registered is not looked
+// at yet.
 func authorize(tokens Tokens, r *http.Request) (appID string, err error) {
 	caller, err := tokens.Caller(r)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth/authtest"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
@@ -36,9 +37,19 @@ func newSite() *site {
 	s := &site{owner: authtest.Owner("nav"), clock: time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)}
 	s.Memory = eventtest.NewMemory(func() time.Time { return s.clock })
 	s.h = httpapi.HandlerFunc(FeedEndpoint{
-		Tokens: authtest.Verifier(), Feeds: s.Memory, URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
+		Tokens: authtest.Verifier(), Applications: registered(app), Feeds: s.Memory, URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
 	}.Serve)
 	return s
+}
+
+// registered is a register that has one application, by its id.
+type registered string
+
+func (id registered) Get(_ context.Context, appID string) (*application.Application, error) {
+	if appID != string(id) {
+		return nil, nil
+	}
+	return &application.Application{ID: appID}, nil
 }
 
 // add records an event of a new instance, of a change made at the time given.
@@ -126,7 +137,7 @@ func TestWhoMayRead(t *testing.T) {
 		"the owner without the scope":         {path, authtest.Owner("nav", "altinn:serviceowner/instances.write"), 403, "scope-missing"},
 		"another owner":                       {path, authtest.Owner("skd"), 404, "not-found"},
 		"another owner with a bad parameter":  {path + "?size=x", authtest.Owner("skd"), 404, "not-found"},
-		"an application without events":       {"/storage/applications/nav/unknown/events", authtest.Owner("nav"), 200, ""},
+		"an application that is not there":    {"/storage/applications/nav/unknown/events", authtest.Owner("nav"), 404, "not-found"},
 		"what cannot be an application":       {"/storage/applications/nav/A/events", authtest.Owner("nav"), 404, "not-found"},
 		"the owner's prefix of another's org": {"/storage/applications/na/app2018/events", authtest.Owner("nav"), 404, "not-found"},
 	} {
@@ -226,11 +237,14 @@ func TestTheTimeGoesAlongInTheCursor(t *testing.T) {
 
 func TestLink(t *testing.T) {
 	s := newSite()
-	s.add(s.clock, "Submit")
-	empty := s.do(s.request("GET", "/storage/applications/nav/unknown/events", "", authtest.Owner("nav")))
-	if empty.Body.String() != "[]" || !strings.HasPrefix(empty.Header().Get("Link"), "<https://platform.altinn.no/storage/applications/nav/unknown/events?after=c") {
+	empty := s.get("")
+	if empty.Body.String() != "[]" || !strings.HasPrefix(empty.Header().Get("Link"), "<https://platform.altinn.no/storage/applications/nav/app2018/events?after=c") {
 		t.Errorf("empty: %s, %s", empty.Body, empty.Header().Get("Link"))
 	}
+	if unknown := s.do(s.request("GET", "/storage/applications/nav/unknown/events", "", s.owner)); unknown.Code != 404 || unknown.code != "not-found" {
+		t.Errorf("of an application that is not there: %d %s", unknown.Code, unknown.Body)
+	}
+	s.add(s.clock, "Submit")
 	got := s.get("workflow.currentStep=Some+thing%26&size=7&after=2019-03-30")
 	next, err := url.ParseQuery(got.next)
 	if err != nil || next.Get("workflow.currentStep") != "Some thing&" || next.Get("size") != "7" || len(next) != 3 {

@@ -56,7 +56,7 @@ func held(t *testing.T, test func(t *testing.T, s *site, m *metered)) {
 		s := &site{clock: time.Now()}
 		s.Memory = eventtest.NewMemory(time.Now)
 		m := &metered{Feeds: s.Memory}
-		s.h = httpapi.HandlerFunc(FeedEndpoint{Tokens: known{caller}, Feeds: m}.Serve)
+		s.h = httpapi.HandlerFunc(FeedEndpoint{Tokens: known{caller}, Applications: registered(app), Feeds: m}.Serve)
 		test(t, s, m)
 	})
 }
