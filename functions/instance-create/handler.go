@@ -78,10 +78,12 @@ type creator struct {
 	instances interface {
 		instancehttp.Receipts
 		datahttp.Notes
+		counter
 		Create(ctx context.Context, i *instance.Instance, ev event.Event) error
 	}
 	blobs datahttp.Putter
 	view  instancehttp.View
+	quota instance.Quota
 }
 
 func handler(c *creator) http.Handler {
@@ -147,9 +149,14 @@ func (c *creator) make(r *http.Request, caller auth.Caller, party string, app *a
 	if draft.InstanceOwnerID, err = c.owner(ctx, caller, party, app, &b); err != nil {
 		return nil, err
 	}
+	refund, err := c.spend(ctx, caller, draft.InstanceOwnerID)
+	if err != nil {
+		return nil, err
+	}
 	requestlog.Add(ctx, slog.String("app", app.ID), slog.String("instance", draft.ID))
 	stored, err := c.store(ctx, draft, b.Data)
 	if err != nil {
+		refund()
 		return nil, err
 	}
 	by := caller.Name()
@@ -159,10 +166,14 @@ func (c *creator) make(r *http.Request, caller auth.Caller, party string, app *a
 	// The clock is read last: a poller trusts that what it does not see yet was changed a short while ago.
 	i, err := build(draft, b.Data, stored, by, time.Now())
 	if err != nil {
+		refund()
 		return nil, err
 	}
 	i.Receipt = receipt
 	if err := c.instances.Create(ctx, i, c.view.Event(i, "", by)); err != nil {
+		if datahttp.Refused(err) {
+			refund()
+		}
 		for _, e := range stored {
 			datahttp.Discard(ctx, c.blobs, blob.KeyOf(app.ID, i.ID, e.id, e.bytes.Revision), err)
 		}

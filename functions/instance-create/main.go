@@ -23,6 +23,7 @@ func main() {
 		parties:      partytable.Open(env),
 		instances:    instancetable.OpenWithOutbox(env),
 		blobs:        blob.Open(env),
+		quota:        openQuota(env),
 		view:         instancehttp.View{Base: httpapi.OpenBaseURLs(env)},
 	}))
 }

@@ -7,6 +7,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind groups faults by what the caller can do about them.
@@ -27,6 +28,7 @@ const (
 	UnsupportedType              // 415: the content type is not accepted here
 	RangeUnsatisfied             // 416: no byte of the range exists
 	Unprocessable                // 422: well-formed but contradicts what was sent before
+	TooMany                      // 429: more than the caller may ask for; go on when RetryAfter has passed
 	Unavailable                  // 503: try again in a moment
 )
 
@@ -53,6 +55,8 @@ type Error struct {
 	Detail string // what is wrong and what to do about it, a sentence or two
 	Issues []Issue
 	Err    error
+
+	RetryAfter time.Duration // when to try again; 0: the kind's own
 }
 
 // New returns a fault whose detail is formatted as by fmt.Sprintf.

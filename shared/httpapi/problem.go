@@ -4,12 +4,14 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/requestlog"
@@ -52,8 +54,12 @@ var statuses = map[fault.Kind]int{
 	fault.UnsupportedType:  http.StatusUnsupportedMediaType,
 	fault.RangeUnsatisfied: http.StatusRequestedRangeNotSatisfiable,
 	fault.Unprocessable:    http.StatusUnprocessableEntity,
+	fault.TooMany:          http.StatusTooManyRequests,
 	fault.Unavailable:      http.StatusServiceUnavailable,
 }
+
+// retryAfter is what a caller is told to wait who is not told another time.
+const retryAfter = 2 * time.Second
 
 // WriteProblem answers err. A *fault.Error is answered in its own words; anything else is a 500 (or, when the
 // request's time ran out, a 503) that tells nothing of the inside. The cause goes to the log line.
@@ -87,8 +93,9 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	switch f.Kind {
 	case fault.Unauthenticated:
 		header.Set("WWW-Authenticate", `Bearer realm="altinn"`)
-	case fault.Unavailable:
-		header.Set("Retry-After", "2")
+	case fault.Unavailable, fault.TooMany:
+		wait := cmp.Or(f.RetryAfter, retryAfter)
+		header.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the answer is lost either way

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/requestlog"
@@ -40,7 +41,7 @@ func answer(t *testing.T, err error) (*httptest.ResponseRecorder, Problem, *requ
 func TestEveryKindHasAStatus(t *testing.T) {
 	want := map[fault.Kind]int{fault.Internal: 500, fault.Invalid: 400, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404,
 		fault.MethodNotAllowed: 405, fault.Conflict: 409, fault.Gone: 410, fault.Stale: 412, fault.TooLarge: 413, fault.UnsupportedType: 415,
-		fault.RangeUnsatisfied: 416, fault.Unprocessable: 422, fault.Unavailable: 503}
+		fault.RangeUnsatisfied: 416, fault.Unprocessable: 422, fault.TooMany: 429, fault.Unavailable: 503}
 	if len(statuses) != len(want) || len(kinds()) != len(want) {
 		t.Errorf("%d statuses and %d kinds, this test knows %d", len(statuses), len(kinds()), len(want))
 	}
@@ -65,11 +66,22 @@ func TestEveryKindHasAStatus(t *testing.T) {
 		if header.Get("Content-Type") != "application/problem+json" || header.Get("Content-Length") == "" {
 			t.Errorf("kind %d: %v", kind, header)
 		}
-		if (header.Get("WWW-Authenticate") != "") != (kind == fault.Unauthenticated) || (header.Get("Retry-After") != "") != (kind == fault.Unavailable) {
+		if (header.Get("WWW-Authenticate") != "") != (kind == fault.Unauthenticated) || (header.Get("Retry-After") != "") != (kind == fault.Unavailable || kind == fault.TooMany) {
 			t.Errorf("kind %d: %v", kind, header)
 		}
 		if logged := fmt.Sprint(line.Attrs()); !strings.Contains(logged, "some-code") || !strings.Contains(logged, "inside") {
 			t.Errorf("kind %d: logged %s", kind, logged)
+		}
+	}
+}
+
+// Retry-After is whole seconds, never too few.
+func TestRetryAfter(t *testing.T) {
+	for wait, want := range map[time.Duration]string{0: "2", time.Millisecond: "1", time.Second: "1", 90*time.Second + 1: "91", time.Hour: "3600"} {
+		f := fault.New(fault.TooMany, "quota-exceeded", "Wait.")
+		f.RetryAfter = wait
+		if w, _, _ := answer(t, f); w.Header().Get("Retry-After") != want {
+			t.Errorf("%v: Retry-After %q, want %q", wait, w.Header().Get("Retry-After"), want)
 		}
 	}
 }

@@ -26,6 +26,7 @@ var settings = map[string]string{
 	"TOKEN_AUDIENCE":      "TokenAudience",
 	"TOKEN_JWKS":          "TokenJwks",
 	"IDENTITY_KEY":        "IdentityKey",
+	"CREATES_PER_HOUR":    "CreatesPerHour",
 }
 
 // usedBy is the resource that each package's calls to AWS are about. elsewhere are the calls that are about another.

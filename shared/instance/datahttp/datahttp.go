@@ -110,13 +110,18 @@ func (u Upload) Store(ctx context.Context, notes Notes, blobs Putter, app *appli
 // Discard removes bytes that were stored for a change that was then refused: sooner than the sweep would, which does
 // it when this fails. After any other error the change may have been made, so the bytes stay.
 func Discard(ctx context.Context, blobs Putter, key blob.Key, refusal error) {
-	var f *fault.Error
-	if !errors.As(refusal, &f) && !errors.Is(refusal, instance.ErrAnswered) {
+	if !Refused(refusal) {
 		return
 	}
 	if err := blobs.Delete(ctx, key); err != nil {
 		requestlog.Add(ctx, slog.String("discard", err.Error()))
 	}
+}
+
+// Refused reports whether a change that ended with err has certainly not been made.
+func Refused(err error) bool {
+	var f *fault.Error
+	return errors.As(err, &f) || errors.Is(err, instance.ErrAnswered)
 }
 
 // ETag returns the entity tag of a data element's bytes, the same that Send answers with.

@@ -71,9 +71,9 @@ func Once(r *http.Request, receipts Receipts, caller auth.Caller, party string, 
 			break
 		}
 		// The same request may be under way beside this one. The first to store its receipt wins. To the other, what the first
-		// has done may look like a refusal (the version is stale, there is one element too many), so it looks again.
+		// has done may look like a refusal (the version is stale, there is one element or one instance too many), so it looks again.
 		refusal = do(receipt)
-		if !errors.Is(refusal, instance.ErrAnswered) && !fault.Is(refusal, fault.Conflict) && !fault.Is(refusal, fault.Stale) {
+		if !errors.Is(refusal, instance.ErrAnswered) && !fault.Is(refusal, fault.Conflict) && !fault.Is(refusal, fault.Stale) && !fault.Is(refusal, fault.TooMany) {
 			return refusal
 		}
 	}

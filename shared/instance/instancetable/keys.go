@@ -16,6 +16,7 @@ import (
 //	those the owner must still fetch  byUnconfirmed = appId#step#shard       changed = lastChanged#guid
 //	an answered request               PK = RECEIPT#id, SK = RECEIPT
 //	announced bytes                   PK = UPLOAD#id, SK = UPLOAD
+//	creations in an hour              PK = QUOTA#caller#hour, SK = QUOTA
 //	bytes to be looked at             PK = LITTER#part, SK = when#key prefix (see litter.go)
 //
 // Every attribute that is a key of an index is named as the index, so a row can be read with the template beside it.
@@ -32,6 +33,7 @@ const (
 	attrFingerprint = "f" // of an answered request
 	attrElement     = "e" // the data element that it created
 	attrExpires     = "expires"
+	attrCount       = "n" // of creations in an hour
 
 	instancePrefix = "INSTANCE#"
 	labelPrefix    = "LABEL#"
@@ -39,6 +41,8 @@ const (
 	receiptSort    = "RECEIPT"
 	uploadPrefix   = "UPLOAD#"
 	uploadSort     = "UPLOAD"
+	quotaPrefix    = "QUOTA#"
+	quotaSort      = "QUOTA"
 )
 
 // StepKey returns the partition key of byStep and byUnconfirmed.

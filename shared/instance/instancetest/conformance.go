@@ -29,6 +29,8 @@ type Store interface {
 	Receipt(ctx context.Context, id string) (*instance.Answered, error)
 	AddUpload(ctx context.Context, u *instance.Upload) error
 	Upload(ctx context.Context, id string) (*instance.Upload, error)
+	CountCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error)
+	UncountCreation(ctx context.Context, by string, now time.Time) error
 	NoteLitter(ctx context.Context, notes ...instance.Litter) error
 	Litter(ctx context.Context, before time.Time, limit int) ([]instance.Litter, error)
 	ForgetLitter(ctx context.Context, l instance.Litter) error
@@ -44,7 +46,7 @@ func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID
 		"Create": testCreate, "RoundTrip": testRoundTrip, "Mutate": testMutate, "Refusals": testRefusals,
 		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Spans": testSpans,
 		"Receipts": testReceipts, "Litter": testLitter, "HardDelete": testHardDelete,
-		"Uploads": testUploads,
+		"Uploads": testUploads, "Quota": testQuota,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}

@@ -24,6 +24,7 @@ type Memory struct {
 	receipts  map[string]instance.Answered
 	litter    []instance.Litter
 	uploads   map[string]instance.Upload
+	creations map[string]int // by caller and hour
 
 	// Fail, when set, is called before every write is applied and its error returned instead.
 	Fail func() error
