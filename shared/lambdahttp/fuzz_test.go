@@ -86,3 +86,47 @@ func FuzzHandle(f *testing.F) {
 		}
 	})
 }
+
+// FuzzEvent sends an event that no gateway would make, field by field or not JSON at all. An event is answered, whatever is in
+// it, and what the handler gets is a request that net/http's own server could have made.
+func FuzzEvent(f *testing.F) {
+	whole, err := json.Marshal(event("nav", "app"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{
+		string(whole), `{}`, `null`, `[]`, `{"version":"1.0","httpMethod":"GET","path":"/"}`, `{"requestContext":{"http":{"method":"GET"}}}`,
+		`{"routeKey":"GET /{a}/{b+}","pathParameters":{"a":"..","b":"../%2e/\u0000"},"requestContext":{"domainName":"x","http":{"method":"GET"}}}`,
+		`{"routeKey":"$default","rawPath":"//evil.example/..","rawQueryString":"a=%","requestContext":{"domainName":"x","http":{"method":"TRACE","sourceIp":"::ffff:1.2.3.4"}}}`,
+		`{"headers":{"Host":"a","host":"b","HOST":"","\u0000":"\n","content-length":"-1"},"cookies":["a=b","c"],"body":"=","isBase64Encoded":true,"requestContext":{"domainName":"x","http":{"method":"POST"}}}`,
+		`{"body":"\ufffd","headers":{"Content-Length":"99999999999999999999"},"requestContext":{"domainName":"a@b","http":{"method":"POST"}}}`,
+		`{"stageVariables":{"a":"b"},"requestContext":{"authorizer":{"jwt":{"claims":{"sub":"x"},"scopes":null},"lambda":{"a":[1,{"b":1e999}]},"iam":{"cognitoIdentity":{"amr":["x"]}}},"authentication":{"clientCert":{}}}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	h := lambda.NewHandler(New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL == nil || len(r.URL.Path) == 0 || r.URL.Path[0] != '/' || r.URL.Host != "" || r.Method == "" || r.Header == nil || r.RequestURI == "" {
+			panic("no request of a server's")
+		}
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.Copy(w, r.Body) // a reply in memory
+	})).Handle)
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		var valid events.APIGatewayV2HTTPRequest
+		isEvent := json.Unmarshal(payload, &valid) == nil
+		out, err := h.Invoke(t.Context(), payload)
+		if err != nil {
+			if isEvent {
+				t.Fatalf("an event ends in %v", err)
+			}
+			return
+		}
+		var response events.APIGatewayV2HTTPResponse
+		if err := json.Unmarshal(out, &response); err != nil || response.StatusCode != 200 && response.StatusCode != 400 {
+			t.Fatalf("%d %s (%v)", response.StatusCode, out, err)
+		}
+		if response.StatusCode == 400 && !bytes.Contains([]byte(response.Body), []byte(`"code":"request-malformed"`)) && !bytes.Contains([]byte(response.Body), []byte(`"code":"body-not-utf8"`)) {
+			t.Errorf("refused with %s", response.Body)
+		}
+	})
+}

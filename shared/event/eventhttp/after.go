@@ -106,7 +106,7 @@ func decodeCursor(text, appID string) (cursor, bool) {
 		}
 		c.since = time.Unix(seconds, int64(nanoseconds)).UTC()
 	}
-	return c, true
+	return c, c.encode(appID) == text // a number can be written in several ways, and we write one
 }
 
 func check(numbers []byte, appID string) []byte {

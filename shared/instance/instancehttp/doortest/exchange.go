@@ -21,10 +21,14 @@ type Option func(*request)
 type request struct {
 	body   string
 	header http.Header
+	query  *string
 }
 
 // Header sets a header field.
 func Header(name, value string) Option { return func(r *request) { r.header.Set(name, value) } }
+
+// Query sets the query as it is, which may be no valid one.
+func Query(raw string) Option { return func(r *request) { r.query = &raw } }
 
 // Bytes sets the body, and its Content-Type unless that is "".
 func Bytes(contentType, body string) Option {
@@ -49,6 +53,9 @@ func (s *Site) Do(t *testing.T, caller, method, target string, options ...Option
 	}
 	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(parts.body))
 	r.Host, r.Header = host, parts.header
+	if parts.query != nil {
+		r.URL.RawQuery = *parts.query
+	}
 	if caller != "" {
 		r.Header.Set("Authorization", caller)
 	}
