@@ -12,7 +12,7 @@ GOARCH    := $(if $(filter x86_64,$(ARCH)),amd64,$(ARCH))
 TEST      := go test -race -shuffle=on
 SAM       := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} .local/sam-venv/bin/sam
 
-.PHONY: help run build test test-unit test-store test-cost test-acceptance bench bench-full lint logs token deploy clean install install-sam pins
+.PHONY: help run build test test-unit test-store test-cost test-acceptance bench bench-full fuzz lint logs token deploy clean install install-sam pins
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,13 @@ bench-full: ## the same with 1,000,000 instances
 test-acceptance: install ## over HTTP against the deployed template (BASE_URL= for one that runs already)
 	@echo "== acceptance over HTTP"
 	@$(TEST) -p 1 ./tests/acceptance/... $(if $(BASE_URL),,./tests/crash/...)
+
+FUZZTIME ?= 20s
+
+fuzz: ## every fuzz target, one after the other (FUZZTIME=20s for each); what fails is kept as a seed under testdata/fuzz
+	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' functions shared tests | xargs -n 1 dirname | sort -u); do \
+	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$p/*_test.go); do \
+	    echo "== $$p $$t" && go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s ./$$p || exit; done; done
 
 # ST1003 would have instanceGUID in Go beside instanceGuid in every route and document: one name for one thing.
 lint: install install-sam ## gofmt, vet, staticcheck, the template

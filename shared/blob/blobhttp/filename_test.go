@@ -64,6 +64,7 @@ func TestSafeName(t *testing.T) {
 	for name, want := range map[string]string{
 		"100%25.pdf": "100%25.pdf", "a%2Fb.pdf": "a%2Fb.pdf", `den "store".pdf`: `den "store".pdf`, "..\u00a0": "", "a.pdf.\u2003 .": "a.pdf",
 		"\u00a0.\u00a0": "", "../..\u3000": "", "a\r\nb": "ab", "\u00a0a": "a", "": "",
+		"a\u3164.pdf": "a.pdf", "\U000E04C1": "", "\u2764\ufe0f.txt": "\u2764\ufe0f.txt",
 	} {
 		if got := SafeName(name); got != want {
 			t.Errorf("SafeName(%q) = %q, want %q", name, got, want)

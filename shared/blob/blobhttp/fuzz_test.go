@@ -49,7 +49,9 @@ func FuzzSafeName(f *testing.F) {
 		switch {
 		case len(name) > maxNameBytes, !utf8.ValidString(name), strings.ContainsAny(name, `/\`), SafeName(name) != name, name == ".", name == "..",
 			strings.TrimRightFunc(name, func(c rune) bool { return c == '.' || unicode.IsSpace(c) }) != name,
-			strings.ContainsFunc(name, func(c rune) bool { return unicode.In(c, unicode.C, unicode.Zl, unicode.Zp) }):
+			strings.ContainsFunc(name, func(c rune) bool {
+				return unicode.In(c, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || c == '\u3164'
+			}):
 			t.Errorf("%q is kept as %q", given, name)
 		}
 		if header := disposition(given); strings.ContainsFunc(header, func(c rune) bool { return c < ' ' || c > '~' }) {
