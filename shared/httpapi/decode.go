@@ -16,8 +16,12 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// maxDepth bounds how deep a JSON body may nest: far more than any document here needs, far less than costs.
-const maxDepth = 64
+// Bounds of a JSON body: far more than any document here needs, far less than costs. Of {} a body has room for a million and
+// a half, and each becomes some hundred bytes in memory.
+const (
+	maxDepth  = 64
+	maxValues = 100_000
+)
 
 // ReadBody reads a whole body of at most limit bytes. More is TooLarge, code "body-too-large"; one that is compressed
 // UnsupportedType, code "body-encoded": to unpack it, a megabyte may take a gigabyte, and packed it is not what it says it is.
@@ -40,7 +44,7 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 // DecodeJSON reads a JSON body of at most limit bytes into the struct that into points at. It is stricter than
 // encoding/json, so that a misspelt member is an answer and not a silence: another Content-Type is UnsupportedType;
 // unknown members (compared exactly), members given twice, null for a whole document, data after the end, invalid UTF-8,
-// half a surrogate pair and nesting beyond 64 levels are Invalid, code "body-invalid".
+// half a surrogate pair, nesting beyond 64 levels and more than 100,000 values are Invalid, code "body-invalid".
 func DecodeJSON(r *http.Request, limit int64, into any) error {
 	return decode(r, limit, into, "application/json")
 }
@@ -79,7 +83,8 @@ func decodeStrictly(body []byte, into any) error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
-	if err := checkValue(dec, reflect.TypeOf(into).Elem(), nil, 0); err != nil {
+	w := &walk{dec: dec, members: map[reflect.Type]map[string]reflect.Type{}}
+	if err := w.value(reflect.TypeOf(into).Elem(), nil, 0); err != nil {
 		return invalidBody(err.Error())
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -99,7 +104,7 @@ func invalidBody(what string) error {
 }
 
 // describe puts encoding/json's errors into words without Go's type names or the offending value. A wrong type is found
-// by checkValue before.
+// by walk before.
 func describe(err error) string {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {

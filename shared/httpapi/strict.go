@@ -35,14 +35,23 @@ func (p *place) String() string {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// checkValue walks the next value of dec beside the Go type it will be decoded into, and reports unknown and
-// repeated members, and values of the wrong type, by their place. encoding/json folds case and keeps the last of two; here
-// both are errors.
-func checkValue(dec *json.Decoder, t reflect.Type, at *place, depth int) error {
+// walk is one way through a document before it is decoded.
+type walk struct {
+	dec     *json.Decoder
+	values  int // so far
+	members map[reflect.Type]map[string]reflect.Type
+}
+
+// value walks the next value beside the Go type it will be decoded into, and reports unknown and repeated members, and
+// values of the wrong type, by their place. encoding/json folds case and keeps the last of two; here both are errors.
+func (w *walk) value(t reflect.Type, at *place, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("it nests deeper than %d levels", maxDepth)
 	}
-	token, err := dec.Token()
+	if w.values++; w.values > maxValues {
+		return fmt.Errorf("it has more than %d values", maxValues)
+	}
+	token, err := w.dec.Token()
 	if err != nil {
 		return errors.New(describe(err))
 	}
@@ -67,26 +76,30 @@ func checkValue(dec *json.Decoder, t reflect.Type, at *place, depth int) error {
 		if t != nil && t.Kind() == reflect.Slice {
 			item = t.Elem()
 		}
-		for n := 0; dec.More(); n++ {
-			if err := checkValue(dec, item, &place{in: at, n: n}, depth+1); err != nil {
+		for n := 0; w.dec.More(); n++ {
+			if err := w.value(item, &place{in: at, n: n}, depth+1); err != nil {
 				return err
 			}
 		}
-	} else if err := checkObject(dec, t, at, depth); err != nil {
+	} else if err := w.object(t, at, depth); err != nil {
 		return err
 	}
-	_, err = dec.Token() // the closing delimiter
+	_, err = w.dec.Token() // the closing delimiter
 	if err != nil {
 		return errors.New(describe(err))
 	}
 	return nil
 }
 
-func checkObject(dec *json.Decoder, t reflect.Type, at *place, depth int) error {
-	known := membersOf(t)
+func (w *walk) object(t reflect.Type, at *place, depth int) error {
+	known, looked := w.members[t]
+	if !looked {
+		known = membersOf(t)
+		w.members[t] = known
+	}
 	seen := map[string]bool{}
-	for dec.More() {
-		token, err := dec.Token()
+	for w.dec.More() {
+		token, err := w.dec.Token()
 		if err != nil {
 			return errors.New(describe(err))
 		}
@@ -105,7 +118,7 @@ func checkObject(dec *json.Decoder, t reflect.Type, at *place, depth int) error 
 		} else if t != nil && t.Kind() == reflect.Map {
 			member = t.Elem()
 		}
-		if err := checkValue(dec, member, where, depth+1); err != nil {
+		if err := w.value(member, where, depth+1); err != nil {
 			return err
 		}
 	}

@@ -243,7 +243,8 @@ func (i *Instance) Undelete() error {
 }
 
 // LogDownload records that the owner has fetched the element's bytes: the first download and the latest 99 are
-// kept. It does not count as a change of the instance. The same moment is recorded once, so that it can be repeated.
+// kept, or of an instance with more than 20 elements as many of each as make 2,000 together. It does not count as a change of
+// the instance. The same moment is recorded once, so that it can be repeated.
 func (i *Instance) LogDownload(id string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
@@ -255,11 +256,14 @@ func (i *Instance) LogDownload(id string, now time.Time) error {
 	if slices.Contains(element.ApplicationOwner.Downloaded, Stamp(now)) {
 		return ErrUnchanged
 	}
-	downloaded := append(element.ApplicationOwner.Downloaded, Stamp(now))
-	if len(downloaded) > maxDownloads {
-		downloaded = slices.Delete(downloaded, 1, 2)
+	element.ApplicationOwner.Downloaded = append(element.ApplicationOwner.Downloaded, Stamp(now))
+	most := min(maxDownloads, maxAllDownloads/len(i.Data))
+	for _, d := range i.Data {
+		if d.ApplicationOwner != nil && len(d.ApplicationOwner.Downloaded) > most {
+			downloaded := d.ApplicationOwner.Downloaded
+			d.ApplicationOwner.Downloaded = slices.Delete(downloaded, 1, 1+len(downloaded)-most)
+		}
 	}
-	element.ApplicationOwner.Downloaded = downloaded
 	return nil
 }
 

@@ -83,7 +83,7 @@ type DataElement struct {
 
 // ApplicationOwner is what the application's owner has done with a data element as it is now. New bytes start anew.
 type ApplicationOwner struct {
-	Downloaded        []time.Time `json:"downloaded"` // the first and the latest 99 downloads; never null
+	Downloaded        []time.Time `json:"downloaded"` // the first download and the latest ones, see LogDownload; never null
 	DownloadConfirmed []time.Time `json:"downloadConfirmed,omitempty"`
 }
 
@@ -93,7 +93,11 @@ const (
 	MaxLabelLength       = 64  // characters
 	MaxDataElements      = 200 // keeps the stored document far below DynamoDB's 400 KB
 	MaxPresentationField = 200 // characters
-	maxDownloads         = 100 // entries of downloaded that are kept
+	maxDownloads         = 100 // entries of downloaded that are kept of an element
+
+	// maxAllDownloads is how many are kept of all elements. With twenty labels a document is stored 21 times in one
+	// transaction, which has 4 MB.
+	maxAllDownloads = 2000
 )
 
 // Draft is what the creator of an instance may choose.

@@ -37,6 +37,47 @@ func TestLogDownloadKeepsTheFirstAndTheLatest(t *testing.T) {
 	}
 }
 
+// However many elements there are, and in whatever order they come and are fetched, the instance stays small enough to be
+// stored, and of each the first and the latest download are kept.
+func TestLogDownloadOfManyElements(t *testing.T) {
+	i := in(t, newApplication(), "Archived")
+	i.Data = nil
+	moment, first, latest := noon, map[string]time.Time{}, map[string]time.Time{}
+	fetch := func(id string) {
+		moment = moment.Add(time.Second)
+		if err := i.LogDownload(id, moment); err != nil {
+			t.Fatal(err)
+		}
+		if first[id].IsZero() {
+			first[id] = Stamp(moment)
+		}
+		latest[id] = Stamp(moment)
+	}
+	for n := range MaxDataElements {
+		i.Data = append(i.Data, DataElement{ID: fmt.Sprint(n)})
+		if n < 20 {
+			for range 101 {
+				fetch(fmt.Sprint(n))
+			}
+		}
+	}
+	for n := range MaxDataElements {
+		for range 12 {
+			fetch(fmt.Sprint(n))
+		}
+	}
+	total := 0
+	for _, d := range i.Data {
+		kept := d.ApplicationOwner.Downloaded
+		if total += len(kept); len(kept) != 10 || kept[0] != first[d.ID] || kept[9] != latest[d.ID] {
+			t.Errorf("of %s there are %d, %v to %v", d.ID, len(kept), kept[0], kept[len(kept)-1])
+		}
+	}
+	if total > maxAllDownloads {
+		t.Errorf("%d in all", total)
+	}
+}
+
 func TestConfirmDownload(t *testing.T) {
 	i := in(t, newApplication(), "Submit")
 	changed := i.LastChangedDateTime

@@ -1,0 +1,185 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/shared/fault"
+)
+
+// bodyLimit is the largest body that any endpoint takes.
+const bodyLimit = 4_400_000
+
+// Bounds of one body: a function has 512 MB and 25 s. What is allocated is more than what is in use at a time.
+const (
+	mayTake     = 5 * time.Second // a hundred times what it takes on a machine that is not busy
+	mayAllocate = 100 << 20
+)
+
+// bounded runs f, which reads what it is told of, within the bounds.
+func bounded(t *testing.T, what string, f func()) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	f()
+	took := time.Since(start)
+	runtime.ReadMemStats(&after)
+	allocated := after.TotalAlloc - before.TotalAlloc
+	t.Logf("%s: %v, %d MB", what, took.Round(time.Millisecond), allocated>>20)
+	if took > mayTake || allocated > mayAllocate {
+		t.Errorf("%s takes %v and %d MB", what, took, allocated>>20)
+	}
+}
+
+// fill returns text around as many repetitions of s as fit in a body.
+func fill(before, s, after string) string {
+	return before + strings.Repeat(s, (bodyLimit-len(before)-len(after))/len(s)) + after
+}
+
+// members returns n different members, each preceded by a comma.
+func members(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"m%x":1`, i)
+	}
+	return b.String()
+}
+
+// However large and strange a JSON body is, it is refused soon and at a cost in proportion to its size.
+func TestJSONIsBounded(t *testing.T) {
+	name := strings.Repeat("n", bodyLimit/2)
+	for what, body := range map[string]string{
+		"a long name with many members under it": `{"any":{"` + name + `":{"a":1` + members(150_000) + `}},"x":1}`,
+		"a long name with many items under it":   fill(`{"any":{"`+name[:1_000_000]+`":[1`, `,1`, `]},"x":1}`),
+		"long names in long names":               `{"any":` + strings.Repeat(`{"`+name[:60_000]+`":`, 60) + `[1]` + strings.Repeat("}", 60) + `,"x":1}`,
+		"many members":                           `{"any":{"a":1` + members(350_000) + `},"x":1}`,
+		"many unknown members":                   `{"x":1` + members(350_000) + `}`,
+		"many items":                             fill(`{"any":[`, `[],`, `[]],"x":1}`),
+		"many documents in a list":               fill(`{"inners":[{}`, `,{}`, `],"x":1}`),
+		"one member many times":                  fill(`{`, `"name":"x",`, `"name":"x"}`),
+		"nesting that never ends":                fill(`{"any":`, `[`, ``),
+		"objects that never end":                 fill(``, `{"any":`, ``),
+		"nesting in what is not looked at":       fill(`{"one":{"schema":`, `[`, ``),
+		"a number of megabytes":                  fill(`{"count":`, `9`, `}`),
+		"a number of megabytes where any may be": fill(`{"any":`, `9`, `,"x":1}`),
+		"an exponent of megabytes":               fill(`{"count":1e`, `9`, `}`),
+		"a string that never ends":               fill(`{"name":"`, `a`, ``),
+		"escapes":                                fill(`{"name":"`, `\u0000`, `","x":1}`),
+		"backslashes, and half a pair":           fill(`{"name":"`, `\\`, `\ud800"}`),
+		"pairs, and half of one":                 fill(`{"name":"`, `\ud83d\ude00`, `\ud83d"}`),
+		"white space":                            fill(``, ` `, ``),
+		"white space, and no document":           fill(`{`, "\n", `]`),
+		"data after the document":                fill(`{}`, ` {}`, ``),
+		"what is not UTF-8 at its end":           fill(`{"name":"`, `a`, "\xff\"}"),
+	} {
+		bounded(t, what, func() {
+			var into outer
+			if err := DecodeJSON(post("application/json", body), bodyLimit, &into); !fault.HasCode(err, "body-invalid") || len(err.Error()) > 500 {
+				t.Errorf("%s: %.600v", what, err)
+			}
+		})
+	}
+	// What is taken is bounded too.
+	for what, body := range map[string]string{
+		"many members":   `{"any":{"a":1` + members(maxValues-3) + `}}`,
+		"many items":     `{"any":[[]` + strings.Repeat(",[]", maxValues-3) + `]}`,
+		"a long string":  fill(`{"name":"`, `a`, `"}`),
+		"many documents": `{"inners":[{}` + strings.Repeat(",{}", maxValues-3) + `]}`,
+	} {
+		bounded(t, what+", taken", func() {
+			var into outer
+			if err := DecodeJSON(post("application/json", body), bodyLimit, &into); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		})
+	}
+}
+
+// A form costs in proportion to its size, whatever is in its headers and between its boundaries.
+func TestFormsAreBounded(t *testing.T) {
+	const head, end = "--b\r\nContent-Disposition: form-data; name=\"a\"", "\r\n\r\nx\r\n--b--\r\n"
+	for what, body := range map[string]string{
+		"thousands of parts":             fill("", head+"\r\n\r\nx\r\n", "--b--\r\n"),
+		"thousands of boundaries":        fill("", "--b\r\n", "--b--\r\n"),
+		"nearly boundaries":              fill(head+"\r\n\r\n", "\r\n--", end),
+		"boundaries that go on":          fill(head+"\r\n\r\n", "\r\n--bb", end),
+		"a part that never ends":         fill(head+"\r\n\r\n", "x", ""),
+		"a header that never ends":       fill(head+"\r\n", "X: y\r\n", ""),
+		"a header line of megabytes":     fill(head+"\r\nX: ", "y", end),
+		"a folded header":                fill(head+"\r\nX: y", "\r\n ", end),
+		"thousands of parameters":        fill(head, `; p="x"`, end),
+		"a parameter of megabytes":       fill(head+`; filename="`, `\"`, `"`+end),
+		"a parameter in thousands":       head + continuations(100_000) + end,
+		"a parameter that is not closed": fill(head+`; filename="`, `\\`, end),
+		"percent signs":                  fill(head+`; filename*=UTF-8''`, `%41`, end),
+	} {
+		bounded(t, what, func() {
+			if parts, err := ReadForm(formRequest("multipart/form-data; boundary=b", body), bodyLimit, 201); err != nil && !fault.HasCode(err, "body-invalid") {
+				t.Errorf("%s: %d parts, %.300v", what, len(parts), err)
+			}
+		})
+	}
+	long := strings.Repeat("-", 9_000)
+	bounded(t, "a boundary of dashes in dashes", func() {
+		body := strings.Repeat("-", bodyLimit-3)
+		if _, err := ReadForm(formRequest("multipart/form-data; boundary="+long, body), bodyLimit, 201); err != nil && !fault.HasCode(err, "body-invalid") {
+			t.Error(err)
+		}
+		if _, err := Fingerprint(formRequest("multipart/form-data; boundary="+long, body), bodyLimit); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// continuations returns a parameter in n pieces (RFC 2231).
+func continuations(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "; filename*%d=x", i)
+	}
+	return b.String()
+}
+
+// Header fields and queries are as long as API Gateway lets through, 10,240 bytes together.
+func TestHeadersAreBounded(t *testing.T) {
+	for _, piece := range []string{",", `"`, `"",`, "W/", "*,", ";", "=", `a/b;q="`, "a/b;q=1,", "%", "&", "a=b&", "a[]=&", "\\\"", " ", "é"} {
+		value := strings.Repeat(piece, 10_240/len(piece))
+		bounded(t, fmt.Sprintf("%q", piece), func() {
+			r := httptest.NewRequest("POST", "/", bytes.NewReader(nil))
+			for _, name := range []string{"If-Match", "If-None-Match", "Accept", "Idempotency-Key", "Content-Type", "Content-Disposition"} {
+				r.Header.Set(name, value)
+			}
+			r.URL.RawQuery = value
+			_ = CheckIfMatch(r, `"7"`)
+			_ = NotModified(r, `"7"`)
+			_ = Accepts(r, "application/hal+json")
+			_, keyErr := IdempotencyKey(r)
+			_, queryErr := ParseQuery(r, "a")
+			for _, err := range []error{keyErr, queryErr, DecodeJSON(r, 10, &outer{})} {
+				if err != nil && !isRefusal(err) {
+					t.Error(err)
+				}
+			}
+			_, _ = Fingerprint(r, 10)
+		})
+	}
+}
+
+// A problem is small, whatever the request that it answers is.
+func TestProblemsAreSmall(t *testing.T) {
+	for _, body := range []string{`{"` + strings.Repeat("n", 100_000) + `":1}`, `{"any":` + strings.Repeat(`{"`+strings.Repeat("<", 1000)+`":`, 60) + `{"a":1,"a":1}` + strings.Repeat("}", 61)} {
+		err := DecodeJSON(post("application/json", body), bodyLimit, &outer{})
+		w := httptest.NewRecorder()
+		WriteProblem(w, post("", ""), err)
+		if !json.Valid(w.Body.Bytes()) || w.Body.Len() > 30_000 {
+			t.Errorf("the problem has %d bytes: %.200s", w.Body.Len(), w.Body)
+		}
+	}
+}

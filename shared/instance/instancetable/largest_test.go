@@ -1,0 +1,64 @@
+package instancetable
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/instance"
+)
+
+// The largest instance there can be, of what deflates least, fits in an item, and in one transaction with the items of all its
+// labels, those that it had before, and two receipts.
+func TestTheLargestInstanceFits(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	letters := func(n int) string {
+		text := make([]rune, n)
+		for i := range text {
+			text[i] = rune(0x10000 + random.IntN(0x1000)) // four bytes each
+		}
+		return string(text)
+	}
+	ascii := func(n int) string {
+		text := make([]byte, n)
+		for i := range text {
+			text[i] = byte('!' + random.IntN('~'-'!'))
+		}
+		return string(text)
+	}
+	moment := func() time.Time { return time.UnixMicro(1_700_000_000_000_000 + random.Int64N(1e15)).UTC() }
+	due := moment()
+	i := &instance.Instance{
+		ID: uuid.NewString(), AppID: ascii(92), InstanceOwnerID: "123456789012345", CreatedBy: ascii(64), LastChangedBy: ascii(64),
+		DueDateTime: &due, VisibleDateTime: &due, PresentationField: letters(instance.MaxPresentationField), Workflow: instance.Workflow{CurrentStep: ascii(64)},
+	}
+	for range instance.MaxLabels {
+		i.Labels = append(i.Labels, letters(instance.MaxLabelLength))
+	}
+	for range instance.MaxDataElements {
+		d := instance.DataElement{
+			ID: uuid.NewString(), FormID: ascii(64), ContentType: ascii(255), FileName: letters(37), CreatedBy: ascii(64), LastChangedBy: ascii(64), CreatedDateTime: moment(), LastChangedDateTime: moment(),
+			FileSize: 5 << 30, Revision: uuid.NewString(), SHA256: fmt.Sprintf("%016x%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64()),
+			ApplicationOwner: &instance.ApplicationOwner{DownloadConfirmed: []time.Time{moment()}},
+		}
+		for range 10 { // as many as LogDownload leaves of each
+			d.ApplicationOwner.Downloaded = append(d.ApplicationOwner.Downloaded, moment())
+		}
+		i.Data = append(i.Data, d)
+	}
+	stored, err := itemsOf(i, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := pack(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const item, transaction, keys = 400 << 10, 4 << 20, 3000
+	if size := len(packed) + keys; size > item || (1+len(stored.labels)+2)*size+instance.MaxLabels*keys > transaction {
+		t.Errorf("the document has %d bytes", len(packed))
+	}
+}
