@@ -72,7 +72,9 @@ func (c Caller) lacks(ownerScope, userScope string) error {
 	if c.IsOwner() {
 		scope = ownerScope
 	}
-	return fault.New(fault.Forbidden, "scope-missing", "The access token lacks the scope %s. Ask for a token with it.", scope)
+	refusal := fault.New(fault.Forbidden, "scope-missing", "The access token lacks the scope %s. Ask for a token with it.", scope)
+	refusal.Scope = scope
+	return refusal
 }
 
 // MustBeOwner returns nil for an application owner, else a fault.Forbidden, code "owner-only": for endpoints that

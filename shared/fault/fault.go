@@ -54,6 +54,7 @@ type Error struct {
 	Code   string // stable and documented: "data-locked"
 	Detail string // what is wrong and what to do about it, a sentence or two
 	Issues []Issue
+	Scope  string // of a Forbidden: the scope that a token would need, if that is what is missing
 	Err    error
 
 	RetryAfter time.Duration // when to try again; 0: the kind's own

@@ -90,15 +90,30 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	header := w.Header()
 	header.Set("Content-Type", "application/problem+json")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
-	switch f.Kind {
-	case fault.Unauthenticated:
-		header.Set("WWW-Authenticate", `Bearer realm="altinn"`)
-	case fault.Unavailable, fault.TooMany:
+	if c := challenge(f); c != "" {
+		header.Set("WWW-Authenticate", c)
+	}
+	if f.Kind == fault.Unavailable || f.Kind == fault.TooMany {
 		wait := cmp.Or(f.RetryAfter, retryAfter)
 		header.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the answer is lost either way
+}
+
+// challenge returns what a refusal says to a client that gets its tokens by itself (RFC 6750, section 3), or "". A request
+// without a token has done nothing wrong yet, so it is told of no error.
+func challenge(f *fault.Error) string {
+	const bearer = `Bearer realm="altinn"`
+	switch {
+	case f.Kind == fault.Unauthenticated && f.Code == "token-missing":
+		return bearer
+	case f.Kind == fault.Unauthenticated:
+		return bearer + `, error="invalid_token"`
+	case f.Scope != "":
+		return bearer + `, error="insufficient_scope", scope="` + f.Scope + `"`
+	}
+	return ""
 }
 
 // WriteJSON answers v as application/json, unless the handler has set another Content-Type. Lists in v must not be

@@ -86,6 +86,27 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// What RFC 6750, section 3, has a client told that gets its tokens by itself.
+func TestChallenges(t *testing.T) {
+	lacking := fault.New(fault.Forbidden, "scope-missing", "x")
+	lacking.Scope = "altinn:instances.read"
+	for _, test := range []struct {
+		f    *fault.Error
+		want string
+	}{
+		{fault.New(fault.Unauthenticated, "token-missing", "x"), `Bearer realm="altinn"`},
+		{fault.New(fault.Unauthenticated, "token-invalid", "x"), `Bearer realm="altinn", error="invalid_token"`},
+		{fault.New(fault.Unauthenticated, "token-expired", "x"), `Bearer realm="altinn", error="invalid_token"`},
+		{lacking, `Bearer realm="altinn", error="insufficient_scope", scope="altinn:instances.read"`},
+		{fault.New(fault.Forbidden, "owner-only", "x"), ""}, // no other scope would help
+		{fault.New(fault.NotFound, "not-found", "x"), ""},
+	} {
+		if w, _, _ := answer(t, test.f); w.Header().Get("WWW-Authenticate") != test.want {
+			t.Errorf("%s: %q, want %q", test.f.Code, w.Header().Get("WWW-Authenticate"), test.want)
+		}
+	}
+}
+
 // TestTheInsideStaysInside: an error that is not a fault is trouble of the system's own. The log has it, the caller
 // does not.
 func TestTheInsideStaysInside(t *testing.T) {

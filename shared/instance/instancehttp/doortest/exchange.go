@@ -100,7 +100,7 @@ func (a Answer) checkProblem() {
 		p.Type != "urn:altinn:problem:"+p.Code || p.Code == "" || p.Title != http.StatusText(a.Code) || p.Detail == "" {
 		a.t.Errorf("%s: not a whole problem (%v): %d %s", a.what, err, a.Code, a.Body)
 	}
-	if (a.Code == http.StatusUnauthorized) != (a.Header().Get("WWW-Authenticate") != "") {
+	if (a.Code == http.StatusUnauthorized || p.Code == "scope-missing") != (a.Header().Get("WWW-Authenticate") != "") {
 		a.t.Errorf("%s: %d with WWW-Authenticate %q", a.what, a.Code, a.Header().Get("WWW-Authenticate"))
 	}
 	if location := a.Header().Get("Location"); location != "" {
