@@ -506,7 +506,10 @@ func testAlteredText(t *testing.T) {
 }
 
 func testDefaultHeader(t *testing.T) {
-	want := map[string]string{"X-Content-Type-Options": "nosniff", "Strict-Transport-Security": "max-age=31536000", "Cache-Control": "no-store"}
+	want := map[string]string{
+		"X-Content-Type-Options": "nosniff", "Strict-Transport-Security": "max-age=31536000", "Cache-Control": "no-store",
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
+	}
 	bad := event("nav", "app")
 	bad.Body, bad.IsBase64Encoded = "!", true
 	for name, response := range map[string]events.APIGatewayV2HTTPResponse{

@@ -25,11 +25,16 @@ const (
 
 var errTooLarge = errors.New("the answer is larger than Lambda can send")
 
-// defaultHeader holds the fields that every answer has unless the handler has set them.
+// defaultHeader holds the fields that every answer has unless the handler has set them: nobody keeps, guesses at, frames,
+// runs or embeds what is answered, and the address that was asked, which names an instance, is told to nobody: not to the
+// store that a download is sent on to either.
 var defaultHeader = map[string]string{
-	"Cache-Control":             "no-store",
-	"Strict-Transport-Security": "max-age=31536000",
-	"X-Content-Type-Options":    "nosniff",
+	"Cache-Control":                "no-store",
+	"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'",
+	"Cross-Origin-Resource-Policy": "same-origin",
+	"Referrer-Policy":              "no-referrer",
+	"Strict-Transport-Security":    "max-age=31536000",
+	"X-Content-Type-Options":       "nosniff",
 }
 
 // reply is the http.ResponseWriter of one request. It keeps net/http's rules: the first WriteHeader counts, header
