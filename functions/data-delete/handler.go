@@ -42,6 +42,13 @@ func handler(gate instancehttp.Gate, applications register, instances store, vie
 		if err != nil {
 			return err
 		}
+		// Both are checked again when it is written; here they spare the note.
+		if err := httpapi.CheckIfMatch(r, datahttp.ETag(element)); err != nil {
+			return err
+		}
+		if err := i.CheckDataWritable(app); err != nil {
+			return err
+		}
 		// A revision that comes in its place meanwhile has the note of its upload.
 		if err := instances.NoteLitter(ctx, i.Litter(element.ID, element.Revision, time.Now())); err != nil {
 			return err
