@@ -32,7 +32,7 @@ test: install test-unit test-store test-cost test-acceptance ## everything, herm
 test-unit: ## functions, shared packages, the structure of the project: no server
 	@echo "== unit tests"
 	@go vet $(PACKAGES)
-	@$(TEST) ./functions/... ./shared/... ./tests/structure/... ./tests/token/...
+	@$(TEST) ./functions/... ./shared/... ./tests/structure/... ./tests/token/... ./tests/owner
 
 test-store: install ## stores against DynamoDB Local, blobs against an S3 server
 	@echo "== stores and blobs against real servers"
@@ -50,7 +50,7 @@ bench-full: ## the same with 1,000,000 instances
 
 test-acceptance: install ## over HTTP against the deployed template (BASE_URL= for one that runs already)
 	@echo "== acceptance over HTTP"
-	@$(TEST) -p 1 ./tests/acceptance/... $(if $(BASE_URL),,./tests/crash/...)
+	@$(TEST) -p 1 ./tests/acceptance/... $(if $(BASE_URL),,./tests/crash/... ./tests/owner/acceptance)
 
 FUZZTIME ?= 20s
 

@@ -118,7 +118,12 @@ func TestTroubles(t *testing.T) {
 			}},
 		{"an event comes twice", func(f *fake) { f.events = append(f.events, f.events...) }, nil},
 		{"412 at the confirmation", func(f *fake) { f.trouble = first(2, "POST", "/confirm", refuse(412, "version-stale")) }, nil},
-		{"409 at the confirmation", func(f *fake) { f.trouble = first(1, "POST", "/confirm", refuse(409, "not-downloaded")) }, nil},
+		{"bytes are replaced by the same bytes", func(f *fake) {
+			f.trouble = first(1, "POST", "/confirm", func(w http.ResponseWriter, r *http.Request) bool {
+				f.replace(f.instances[0], 0, "the form")
+				return refuse(409, "not-downloaded")(w, r)
+			})
+		}, nil},
 		{"the answer to a confirmation is lost", func(f *fake) {
 			f.trouble = first(1, "POST", "/confirm", func(_ http.ResponseWriter, r *http.Request) bool {
 				parts := strings.Split(r.URL.Path, "/")

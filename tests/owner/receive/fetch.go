@@ -35,7 +35,6 @@ func onDisk(err error) error {
 // The document is read before the bytes and again after. When no element has changed in between, the bytes are those of
 // the second document, and the confirmation holds only for that one: If-Match makes it fail if there is a newer one.
 func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
-	unsure := false // whether the API said that it does not know of a download that is here
 	for range maxRounds {
 		before, err := r.API.Instance(ctx, ref)
 		switch {
@@ -52,7 +51,7 @@ func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
 		if err != nil {
 			return onDisk(err)
 		}
-		files, after, err := r.download(ctx, before, folder, unsure)
+		files, after, err := r.download(ctx, before, folder)
 		if storage.IsStatus(err, 404) { // the element is gone, or the instance
 			continue
 		}
@@ -78,9 +77,7 @@ func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
 			r.Say("%s: %d files, confirmed", ref.ID, len(files))
 			r.Done(folder.Path())
 			return nil
-		case storage.IsStatus(err, 409):
-			unsure = true
-		case !storage.IsStatus(err, 404, 412): // a 412 may be the repetition of a confirmation whose answer was lost
+		case !storage.IsStatus(err, 404, 409, 412): // a 412 may be the repetition of a confirmation whose answer was lost
 			return err
 		}
 	}
@@ -88,10 +85,10 @@ func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
 }
 
 // download makes sure that all data elements of an instance are on the disk, and reads the instance again.
-func (r *Receiver) download(ctx context.Context, i storage.Instance, folder *inbox.Folder, unsure bool) ([]inbox.File, storage.Instance, error) {
+func (r *Receiver) download(ctx context.Context, i storage.Instance, folder *inbox.Folder) ([]inbox.File, storage.Instance, error) {
 	files := []inbox.File{}
 	for _, element := range i.Data {
-		file, err := r.element(ctx, i.Ref(), element, folder, unsure)
+		file, err := r.element(ctx, i.Ref(), element, folder)
 		if err != nil {
 			return nil, i, fmt.Errorf("data element %s: %w", element.ID, err)
 		}
@@ -112,12 +109,12 @@ func sizes(i storage.Instance, files []inbox.File) error {
 }
 
 // element makes sure that a data element is on the disk, as it is now.
-func (r *Receiver) element(ctx context.Context, ref storage.Ref, e storage.Element, folder *inbox.Folder, unsure bool) (inbox.File, error) {
+func (r *Receiver) element(ctx context.Context, ref storage.Ref, e storage.Element, folder *inbox.Folder) (inbox.File, error) {
 	file, ok, err := folder.Has(e.ID, e.FileName)
 	if err != nil {
 		return file, onDisk(err)
 	}
-	if ok && e.Downloaded() && !unsure {
+	if ok && e.Downloaded() {
 		digest, err := r.API.DigestOf(ctx, ref, e.ID)
 		if err != nil {
 			return file, err

@@ -1,0 +1,155 @@
+// Package acceptance runs the owner's command against the functions that ship, kills it before, during and after every
+// request that it makes, and checks what is on the disk and what is confirmed.
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/tests/local/lambdas"
+)
+
+// owner is the command, built, with the proxy between it and the system.
+type owner struct {
+	*site
+	proxy  *proxy
+	binary string
+	dir    string
+}
+
+func newOwner(t *testing.T) *owner {
+	t.Helper()
+	system, err := lambdas.Start(t.Context(), lambdas.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(system.Stop)
+	o := &owner{site: newSite(t, system), binary: filepath.Join(t.TempDir(), "owner"), dir: filepath.Join(t.TempDir(), "inbox")}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", o.binary, "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	o.proxy = newProxy(t, system.BaseURL, func(guid string) { o.checkFolder(guid) })
+	return o
+}
+
+// run runs the command until it has fetched what there is, or the proxy kills it.
+func (o *owner) run() (killed bool) {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, o.binary, "-base", o.proxy.URL, "-app", o.app, "-dir", o.dir, "-once", "-workers", "2")
+	cmd.Env = append(os.Environ(), "TOKEN="+o.token)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		o.t.Fatal(err)
+	}
+	o.proxy.victim(cmd.Process)
+	err := cmd.Wait()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL && ctx.Err() == nil {
+		return true
+	}
+	if err != nil {
+		o.t.Fatalf("%v\n%s", err, said.String())
+	}
+	return false
+}
+
+// TestKilledAtEveryRequest submits something, kills the command at its first request, submits something, kills it at its
+// second and so on, each in four ways, and lets it come to its end now and then.
+func TestKilledAtEveryRequest(t *testing.T) {
+	o := newOwner(t)
+	kills := 0
+	for _, mode := range []mode{before, half, after, later} {
+		for at := 1; at <= 14; at++ {
+			o.submit(at%3 == 0)
+			o.proxy.arm(at, mode)
+			if o.run() {
+				kills++
+			}
+			o.proxy.arm(0, before)
+			if t.Failed() {
+				t.Fatalf("when it is killed %s request %d", mode, at)
+			}
+		}
+		if o.run() {
+			t.Fatal("it is killed, by whom?")
+		}
+		o.checkAll()
+	}
+	t.Logf("%d kills, %d instances", kills, len(o.submitted))
+	if kills < 40 {
+		t.Error("this shows little")
+	}
+}
+
+// checkAll holds the disk, and what the API says is confirmed, against what was submitted.
+func (o *owner) checkAll() {
+	o.t.Helper()
+	folders, err := filepath.Glob(filepath.Join(o.dir, "*-*"))
+	if err != nil || len(folders) != len(o.submitted) {
+		o.t.Errorf("%d folders for %d instances (%v)", len(folders), len(o.submitted), err)
+	}
+	for guid, s := range o.submitted {
+		o.checkFolder(guid)
+		var i struct {
+			Data []struct {
+				ID               string
+				ApplicationOwner struct{ DownloadConfirmed []time.Time }
+			}
+		}
+		if err := json.Unmarshal(o.send(200, o.token, "GET", s.path, "", nil), &i); err != nil {
+			o.t.Fatal(err)
+		}
+		for _, element := range i.Data {
+			if len(element.ApplicationOwner.DownloadConfirmed) != 1 {
+				o.t.Errorf("%s of %s is confirmed %d times", element.ID, guid, len(element.ApplicationOwner.DownloadConfirmed))
+			}
+		}
+	}
+}
+
+// checkFolder checks that the folder of an instance has every element once, with its bytes, and a description, and
+// nothing else.
+func (o *owner) checkFolder(guid string) {
+	o.t.Helper()
+	entries, err := os.ReadDir(filepath.Join(o.dir, guid))
+	if err != nil {
+		o.t.Error(err)
+		return
+	}
+	found := map[string]bool{}
+	for _, entry := range entries {
+		content, err := os.ReadFile(filepath.Join(o.dir, guid, entry.Name()))
+		if err != nil {
+			o.t.Error(err)
+		}
+		if entry.Name() == "instance.json" {
+			if !json.Valid(content) {
+				o.t.Errorf("%s: instance.json is damaged", guid)
+			}
+			continue
+		}
+		element := entry.Name()[:min(36, len(entry.Name()))]
+		want, ok := o.submitted[guid].files[element]
+		if !ok || found[element] || !bytes.Equal(content, want) {
+			o.t.Errorf("%s: %s has %d bytes; submitted: %v, with %d", guid, entry.Name(), len(content), ok, len(want))
+		}
+		found[element] = true
+	}
+	if len(entries) != len(found)+1 || len(found) != len(o.submitted[guid].files) {
+		o.t.Errorf("%s: %d entries, %d of %d files", guid, len(entries), len(found), len(o.submitted[guid].files))
+	}
+}
+
+func (m mode) String() string {
+	return [...]string{"before", "in the middle of the answer to", "after the effect of", "soon after"}[m]
+}
