@@ -25,7 +25,6 @@ type fake struct {
 	mu        sync.Mutex
 	instances []*report
 	events    []*report // the instance of each, in its order
-	tokens    int       // how many were fetched
 	clock     time.Time
 	seen      []string // "GET /storage/… Range: bytes=3-"
 
