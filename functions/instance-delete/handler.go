@@ -39,6 +39,7 @@ func handler(gate instancehttp.Gate, instances store, view instancehttp.View) ht
 				return err
 			}
 		}
+		var labels []string // the answer is the whole instance, with those that deleting for good takes away
 		i, err = instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
 			if err := access.Check(i); err != nil {
 				return nil, err
@@ -47,6 +48,7 @@ func handler(gate instancehttp.Gate, instances store, view instancehttp.View) ht
 				return nil, err
 			}
 			if hard {
+				labels = i.Labels
 				i.DeleteForGood()
 				return nil, nil
 			}
@@ -54,6 +56,9 @@ func handler(gate instancehttp.Gate, instances store, view instancehttp.View) ht
 		})
 		if err != nil {
 			return err
+		}
+		if hard {
+			i.Labels = labels
 		}
 		return view.Write(w, r, http.StatusOK, i)
 	})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
@@ -41,9 +42,13 @@ func TestDeletedForGoodIsGone(t *testing.T) {
 		if first == "soft" {
 			s.Do(t, doortest.Kari, "DELETE", doortest.InApp(i, "")).Instance(s, 200)
 		}
-		got := s.Do(t, doortest.Nav, "DELETE", doortest.InApp(i, "?hard=true")).Instance(s, 200)
-		if !got.Status.IsMarkedForHardDelete || len(got.Labels) != 0 {
-			t.Errorf("got %+v with the labels %v", got.Status, got.Labels)
+		var got instance.Instance // the answer is the instance whole, which no read will be
+		s.Do(t, doortest.Nav, "DELETE", doortest.InApp(i, "?hard=true")).Want(200, "").JSON(&got)
+		if !got.Status.IsMarkedForHardDelete || len(got.Labels) != 1 || len(got.Data) != 2 {
+			t.Errorf("got %+v with the labels %v and %d data elements", got.Status, got.Labels, len(got.Data))
+		}
+		if stored, err := s.Instances.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || len(stored.Labels) != 0 {
+			t.Errorf("stored are the labels %v (%v)", stored.Labels, err)
 		}
 		s.Do(t, doortest.Nav, "DELETE", doortest.InApp(i, "?hard=true")).Want(404, "not-found")
 		s.Do(t, doortest.Kari, "DELETE", doortest.InApp(i, "")).Want(404, "not-found")
