@@ -34,6 +34,10 @@ type Options struct {
 	// instead: of a proxy that counts, records or fails.
 	Between func(service, endpoint string) string
 
+	// BetweenEach is the same for one who has to know who calls: it is asked for each function, and for EventBridge
+	// ("eventbridge") too.
+	BetweenEach func(function, service, endpoint string) string
+
 	// Parameters overrides values of template.yaml's parameters: "CreatesPerHour": "10".
 	Parameters map[string]string
 }
@@ -88,14 +92,13 @@ func Start(ctx context.Context, options Options) (_ *System, err error) {
 	if err != nil {
 		return nil, err
 	}
-	env := servers.environment(options, bus)
 	for _, f := range s.Template.Functions {
 		variables, err := s.environment(f, options.Parameters)
 		if err != nil {
 			return nil, err
 		}
 		s.functions[f.Folder] = &Function{
-			Name: f.Folder, binary: Binary(root, f.Folder), env: append(variables, env...), limit: limit, log: options.Log, all: map[*Environment]bool{},
+			Name: f.Folder, binary: Binary(root, f.Folder), env: append(variables, servers.environment(options, f.Folder, bus)...), limit: limit, log: options.Log, all: map[*Environment]bool{},
 		}
 	}
 	s.Gateway = NewGateway(s.Template, s.Function)
@@ -155,15 +158,20 @@ func (s *System) startServers(ctx context.Context) (at servers, err error) {
 	return at, err
 }
 
-// environment returns the variables that Lambda, and a local AWS in it, gives to every function.
-func (at servers) environment(options Options, bus string) []string {
-	between := options.Between
-	if between == nil {
-		between = func(_, endpoint string) string { return endpoint }
+// environment returns the variables that Lambda, and a local AWS in it, gives to a function.
+func (at servers) environment(options Options, function, bus string) []string {
+	between := func(service, endpoint string) string {
+		switch {
+		case options.BetweenEach != nil:
+			return options.BetweenEach(function, service, endpoint)
+		case options.Between != nil && service != "eventbridge":
+			return options.Between(service, endpoint)
+		}
+		return endpoint
 	}
 	return checkout.Environment("AWS_REGION="+Region, "AWS_DEFAULT_REGION="+Region,
 		"AWS_ACCESS_KEY_ID="+at.accessKey, "AWS_SECRET_ACCESS_KEY="+at.secretKey,
-		"AWS_ENDPOINT_URL_DYNAMODB="+between("dynamodb", at.dynamo), "AWS_ENDPOINT_URL_S3="+between("s3", at.s3), "AWS_ENDPOINT_URL_EVENTBRIDGE="+bus)
+		"AWS_ENDPOINT_URL_DYNAMODB="+between("dynamodb", at.dynamo), "AWS_ENDPOINT_URL_S3="+between("s3", at.s3), "AWS_ENDPOINT_URL_EVENTBRIDGE="+between("eventbridge", bus))
 }
 
 // environment returns the variables that template.yaml gives to a function.
