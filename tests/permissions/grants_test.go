@@ -1,0 +1,85 @@
+package permissions
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// use is a function and a permission: {"data-create", "s3:PutObject on Blobs"}.
+type use struct{ function, permission string }
+
+// lambdaReads are resources that Lambda uses in the function's name, and no call of its code shows: the sources of its
+// events, and where those go that failed. Package structure checks them.
+var lambdaReads = map[string]bool{"Outbox.StreamArn": true, "FeedQueue": true, "PublishDeadLetters": true}
+
+// granted reads the permissions in template.yaml, each with the line that grants it.
+func granted(t *testing.T, root string) map[use]int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Resources map[string]struct {
+			Type       string `yaml:"Type"`
+			Properties struct {
+				CodeURI  string `yaml:"CodeUri"`
+				Policies []struct {
+					Statement []yaml.Node `yaml:"Statement"`
+				} `yaml:"Policies"`
+			} `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	// Properties of other types may have other shapes, which are nothing to look at here.
+	if err := yaml.Unmarshal(text, &file); err != nil && !strings.Contains(err.Error(), "cannot unmarshal") {
+		t.Fatal(err)
+	}
+	grants := map[use]int{}
+	for _, r := range file.Resources {
+		if r.Type != "AWS::Serverless::Function" {
+			continue
+		}
+		for _, policy := range r.Properties.Policies {
+			for _, node := range policy.Statement {
+				var statement struct {
+					Action   []string  `yaml:"Action"`
+					Resource yaml.Node `yaml:"Resource"`
+				}
+				if err := node.Decode(&statement); err != nil {
+					t.Fatalf("template.yaml:%d: %v", node.Line, err)
+				}
+				targets := []*yaml.Node{&statement.Resource}
+				if statement.Resource.Kind == yaml.SequenceNode {
+					targets = statement.Resource.Content
+				}
+				for _, target := range targets {
+					name := resource(target.Value)
+					for _, action := range statement.Action {
+						if !lambdaReads[name] {
+							grants[use{strings.TrimPrefix(r.Properties.CodeURI, "dist/"), action + " on " + name}] = target.Line
+						}
+					}
+				}
+			}
+		}
+	}
+	if len(grants) < 50 {
+		t.Fatalf("only %d permissions could be read of template.yaml", len(grants))
+	}
+	return grants
+}
+
+var arn = regexp.MustCompile(`^(?:\$\{)?(\w+)\.Arn\}?(/index/\w+)?(?:/\*)?$`)
+
+// resource is what a statement's resource is called here: "Instances", "Instances/index/byStep", "Blobs".
+func resource(written string) string {
+	if parts := arn.FindStringSubmatch(written); parts != nil {
+		return parts[1] + parts[2]
+	}
+	return written
+}
