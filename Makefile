@@ -12,7 +12,7 @@ GOARCH    := $(if $(filter x86_64,$(ARCH)),amd64,$(ARCH))
 TEST      := go test -race -shuffle=on
 SAM       := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} .local/sam-venv/bin/sam
 
-.PHONY: help run build test test-unit test-store test-cost test-acceptance bench bench-full fuzz lint logs token deploy clean install install-sam pins
+.PHONY: help run build test test-unit test-store test-cost test-model test-acceptance bench bench-full fuzz lint logs token deploy clean install install-sam pins
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ build: ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
 	@cd $(DIST) && for f in $(FUNCTIONS); do mkdir -p $$f && cmp -s .build/$$f $$f/bootstrap || \
 	  { cp .build/$$f $$f/bootstrap.new && mv $$f/bootstrap.new $$f/bootstrap; } || exit; done
 
-test: install test-unit test-store test-cost test-acceptance ## everything, hermetic
+test: install test-unit test-store test-cost test-model test-acceptance ## everything, hermetic
 
 test-unit: ## functions, shared packages, the structure of the project: no server
 	@echo "== unit tests"
@@ -41,6 +41,10 @@ test-store: install ## stores against DynamoDB Local, blobs against an S3 server
 test-cost: install ## what queries cost, against DynamoDB Local: 1 to 2.5 minutes
 	@echo "== cost of queries"
 	@go test -shuffle=on ./tests/bench/...
+
+test-model: install ## random requests against a model, what leaks, what is granted (MODEL_REQUESTS=10000)
+	@echo "== the API against its model, its secrets and its permissions"
+	@go test -shuffle=on -count=1 -p 1 -timeout 60m ./tests/oracle ./tests/secrets ./tests/permissions
 
 bench: install ## what a page of each query costs, as a table (BENCH_INSTANCES=100000)
 	@go run ./tests/bench
