@@ -38,14 +38,20 @@ func TestGrantsAreWhatIsCalled(t *testing.T) {
 			t.Errorf("template.yaml:%d: %s may do %s, and never did: take it out of the statement, or add what needs it to this test", line, u.function, u.permission)
 		}
 	}
+	begin := map[string]int{} // the first line of each function's statements
+	for u, line := range grants {
+		if begin[u.function] == 0 || line < begin[u.function] {
+			begin[u.function] = line
+		}
+	}
 	for u := range s.calls {
 		if grants[u] == 0 {
-			t.Errorf("template.yaml: %s did %s, and may not: add it to the function's statements", u.function, u.permission)
+			t.Errorf("template.yaml:%d: %s did %s, and may not: add it to the statements that begin here", begin[u.function], u.function, u.permission)
 		}
 	}
 	for u := range s.warm {
 		if grants[u] == 0 && !refusedWarmth[u] {
-			t.Errorf("template.yaml: %s warms up by %s, and may not: let it warm up by what it may do", u.function, u.permission)
+			t.Errorf("template.yaml:%d: %s warms up by %s, and may not: let it warm up by what it may do", begin[u.function], u.function, u.permission)
 		}
 	}
 	t.Logf("%d permissions granted, %d used", len(grants), len(s.calls))

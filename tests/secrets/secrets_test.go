@@ -53,10 +53,14 @@ func TestNothingLeaks(t *testing.T) {
 					kind := kinds[k]
 					m := mark{place: fmt.Sprintf("%s %s: %s in %s", r.Method, r.Path, kind.name, p.name), text: kind.make(len(all)), own: p.own}
 					all = append(all, m)
+					vars := common
+					if r.Method != "GET" && r.Method != "HEAD" && strings.Contains(r.Path, "{instanceGuid}") {
+						vars = s.create() // one that is not locked, nor deleted
+					}
 					slots <- struct{}{}
 					wait.Go(func() {
 						defer func() { <-slots }()
-						a := s.ask(r.Method, r.Path, row, p, m, common)
+						a := s.ask(r.Method, r.Path, row, p, m, vars)
 						mu.Lock()
 						statuses[a.status]++
 						mu.Unlock()
@@ -82,11 +86,8 @@ func TestNothingLeaks(t *testing.T) {
 }
 
 // ask sends a request with a mark, and looks for it in the answer.
-func (s *site) ask(method, route string, row row, p place, m mark, common map[string]string) *answer {
-	r := &request{method: method, route: route, vars: maps.Clone(common), query: row.query, header: http.Header{}}
-	if method != "GET" && method != "HEAD" && strings.Contains(route, "{instanceGuid}") {
-		r.vars = s.create() // one that is not locked, nor deleted
-	}
+func (s *site) ask(method, route string, row row, p place, m mark, vars map[string]string) *answer {
+	r := &request{method: method, route: route, vars: maps.Clone(vars), query: row.query, header: http.Header{}}
 	token := s.owner
 	if row.user {
 		token = s.user
@@ -238,7 +239,11 @@ func (s *site) look(all []mark) {
 	}
 	s.inTexts("the feed", all, feeds, false)
 	s.inTexts("the bus", all, []string{s.bus.String()}, false)
-	s.inTexts("the log", all, strings.Split(s.log.String(), "\n"), false)
+	log := strings.Split(s.log.String(), "\n")
+	if len(log) < len(all) {
+		s.t.Errorf("%d lines of log for more than %d requests", len(log), len(all))
+	}
+	s.inTexts("the log", all, log, false)
 	for _, table := range s.Template.Tables {
 		if table != "Outbox" {
 			s.inTexts("the table "+table, all, s.items(table), true)
