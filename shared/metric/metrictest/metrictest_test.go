@@ -1,0 +1,41 @@
+package metrictest
+
+import (
+	"strings"
+	"testing"
+)
+
+// Each rule has a line that breaks it.
+func TestRules(t *testing.T) {
+	const good = `{"_aws":{"Timestamp":1795608000123,"CloudWatchMetrics":[{"Namespace":"n","Dimensions":[["d"]],"Metrics":[{"Name":"m","Unit":"Count"}]}]},"d":"x","m":[1,2]}`
+	if metrics, err := read([]byte(good)); err != nil || len(metrics) != 1 || len(metrics[0].Values) != 2 {
+		t.Fatalf("%v, %v", metrics, err)
+	}
+	for _, change := range [][2]string{
+		{"1795608000123", "1795608000"},            // seconds
+		{"1795608000123", `"1795608000123"`},       // text
+		{`"Timestamp":1795608000123,`, ""},         // none
+		{`"Namespace":"n"`, `"Namespace":"AWS/x"`}, // not ours
+		{`[["d"]]`, `[]`},
+		{`[["d"]]`, `["d"]`},
+		{`[["d"]]`, `[["e"]]`}, // not in the line
+		{`"d":"x"`, `"d":1`},
+		{`"d":"x"`, `"d":"æ"`},
+		{`[["d"]]`, `[[` + strings.Repeat(`"d",`, 30) + `"d"]]`},
+		{`"Unit":"Count"`, `"Unit":"Pieces"`},
+		{`"Unit"`, `"unity"`},
+		{`"m":[1,2]`, `"m":[]`},
+		{`"m":[1,2]`, `"m":"1"`},
+		{`"m":[1,2]`, `"m":[` + strings.Repeat("1,", 100) + `1]`},
+		{`,"m":[1,2]`, ``},
+		{`[{"Name":"m","Unit":"Count"}]`, `[]`},
+	} {
+		broken := strings.Replace(good, change[0], change[1], 1)
+		if broken == good {
+			t.Fatalf("%q is not in the line", change[0])
+		}
+		if metrics, err := read([]byte(broken)); err == nil {
+			t.Errorf("%q for %q: %v", change[1], change[0], metrics)
+		}
+	}
+}
