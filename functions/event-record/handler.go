@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"altinn.no/instanceapi/shared/event/delivery"
+	"altinn.no/instanceapi/shared/metric"
 )
 
 // pauses are the two short waits for an event's predecessor, well within the function's ten seconds.
@@ -15,6 +16,6 @@ var pauses = []time.Duration{150 * time.Millisecond, 600 * time.Millisecond}
 // handler answers a batch of the queue with the messages that are to be delivered again.
 type handler = func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 
-func newHandler(feed delivery.Feed) handler {
-	return (&delivery.Recorder{Feed: feed, Pauses: pauses}).Handle
+func newHandler(feed delivery.Feed, metrics metric.Namespace) handler {
+	return (&delivery.Recorder{Feed: feed, Pauses: pauses, Metrics: metrics}).Handle
 }

@@ -30,7 +30,7 @@ func TestSamples(t *testing.T) {
 		}
 		memory := eventtest.NewMemory(time.Now)
 		for range 2 {
-			response, err := newHandler(memory)(t.Context(), batch)
+			response, err := newHandler(memory, "")(t.Context(), batch)
 			if err != nil || len(response.BatchItemFailures) != 0 {
 				t.Errorf("%s: %v, %v", sample, response, err)
 			}

@@ -3,7 +3,7 @@
 //
 // Trigger: the queue that the bus's rule fills; a message is the EventBridge envelope. Output: the ids of the messages that the
 // queue is to deliver again. Effects: items in the table that EVENTS_TABLE names, deletions in the one that
-// OUTBOX_TABLE names, in one transaction.
+// OUTBOX_TABLE names, in one transaction. Its log line is the metric feedLagMs, when METRIC_NAMESPACE is set.
 package main
 
 import (
@@ -11,11 +11,12 @@ import (
 
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/metric"
 )
 
 func main() {
 	env := coldstart.Load()
-	h := newHandler(eventtable.OpenRecorder(env))
+	h := newHandler(eventtable.OpenRecorder(env), metric.Namespace(env.Optional(metric.Variable, "")))
 	env.Ready()
 	lambda.Start(h)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/event/delivery"
+	"altinn.no/instanceapi/shared/metric"
 )
 
 const (
@@ -16,6 +17,6 @@ const (
 	perRun = 1000
 )
 
-func newHandler(outbox delivery.Outbox, bus delivery.Bus, now func() time.Time) func(context.Context) error {
-	return (&delivery.Sweeper{Outbox: outbox, Bus: bus, Now: now, Patience: patience, PerRun: perRun}).Handle
+func newHandler(outbox delivery.Outbox, bus delivery.Bus, now func() time.Time, metrics metric.Namespace) func(context.Context) error {
+	return (&delivery.Sweeper{Outbox: outbox, Bus: bus, Now: now, Patience: patience, PerRun: perRun, Metrics: metrics}).Handle
 }

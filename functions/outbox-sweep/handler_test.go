@@ -36,7 +36,7 @@ func sweep(t *testing.T, ages ...time.Duration) int {
 		}
 	}
 	var bus countingBus
-	if err := newHandler(memory, &bus, clock)(t.Context()); err != nil {
+	if err := newHandler(memory, &bus, clock, "")(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return int(bus)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"altinn.no/instanceapi/shared/metric"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
@@ -61,7 +62,7 @@ func ReplaceAttr(groups []string, a slog.Attr) slog.Attr {
 		a.Value = slog.StringValue(Redact(a.Value.String()))
 	case slog.KindAny:
 		switch v := a.Value.Any().(type) {
-		case slog.Level, *slog.Source:
+		case slog.Level, *slog.Source, metric.Member:
 		case error:
 			a.Value = slog.StringValue(Redact(v.Error()))
 		case fmt.Stringer:

@@ -20,6 +20,7 @@ import (
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/metric"
 	"altinn.no/instanceapi/shared/requestlog"
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
@@ -31,15 +32,18 @@ import (
 const answerMargin = 500 * time.Millisecond
 
 // Start is a function's last line: it ends the process if env is incomplete, warms up, and then serves requests with h
-// for as long as the execution environment lives.
+// for as long as the execution environment lives. The log lines are metrics too, when METRIC_NAMESPACE is set.
 func Start(env *coldstart.Env, h http.Handler) {
+	a := New(h)
+	a.metrics = newMetrics(metric.Namespace(env.Optional(metric.Variable, "")))
 	env.Ready()
-	lambda.Start(New(h).Handle)
+	lambda.Start(a.Handle)
 }
 
 // Adapter serves events with a handler.
 type Adapter struct {
 	handler http.Handler
+	metrics metrics
 }
 
 // New returns an adapter for h.
@@ -73,7 +77,7 @@ func (a *Adapter) Handle(ctx context.Context, event events.APIGatewayV2HTTPReque
 		httpapi.WriteProblem(w, r, err)
 		response, size, _ = w.response() // a problem is small and of a declared length: no error
 	}
-	writeLine(ctx, line, event, response.StatusCode, size, time.Since(start))
+	a.writeLine(ctx, line, event, response.StatusCode, size, start)
 	return response, nil
 }
 
@@ -157,25 +161,6 @@ func isTraceRoot(s string) bool {
 		return false
 	}
 	return strings.Trim(s[2:10]+s[11:], "0123456789abcdef") == ""
-}
-
-// writeLine writes the request's one log line. The route key stands for the path, since the path's variables are
-// whatever the caller wrote there.
-func writeLine(ctx context.Context, line *requestlog.Line, event events.APIGatewayV2HTTPRequest, status, size int, took time.Duration) {
-	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError {
-		level = slog.LevelError
-	}
-	attrs := []slog.Attr{
-		slog.String("method", event.RequestContext.HTTP.Method),
-		slog.String("route", routeKey(event)),
-		slog.Int("status", status),
-		slog.Float64("durationMs", float64(took.Microseconds())/1000),
-		slog.Int("bytesOut", size),
-		slog.String("traceId", requestlog.TraceID(ctx)),
-		slog.String("gatewayRequestId", event.RequestContext.RequestID),
-	}
-	slog.LogAttrs(ctx, level, "request", append(attrs, line.Attrs()...)...)
 }
 
 // tooLarge is the answer in place of one that Lambda would refuse to carry.

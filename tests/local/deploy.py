@@ -63,24 +63,16 @@ def upload_code(template, dist):
 
 
 def expand(template, parameters):
-    """SAM's transform: the CloudFormation that AWS would deploy. LanguageExtensions stays for CloudFormation to apply."""
+    """SAM's transform: the CloudFormation that AWS would deploy."""
 
     class NoManagedPolicies:
         def load(self):
             return {}
 
-    others = [t for t in as_list(template.get("Transform")) if not t.startswith("AWS::Serverless")]
     try:
-        expanded = transform(template, dict(parameters), NoManagedPolicies())
+        return transform(template, dict(parameters), NoManagedPolicies())
     except InvalidDocumentException as error:
         sys.exit("deploy: template.yaml is not valid SAM:\n" + "\n".join(f"  {c.message}" for c in error.causes))
-    if others:
-        expanded["Transform"] = others
-    return expanded
-
-
-def as_list(value):
-    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 class Deferred:
@@ -107,12 +99,47 @@ class Deferred:
         return [self.get(v, outputs) for v in value] if isinstance(value, list) else value
 
 
-def write_out_routes(resources):
+class Decider:
+    """What CloudFormation makes of conditions and parameters, for what it does not get to see: the Body of an API."""
+
+    def __init__(self, template, parameters):
+        self.parameters = {n: p.get("Default", "") for n, p in template.get("Parameters", {}).items()} | parameters
+        self.conditions = template.get("Conditions", {})
+
+    def holds(self, condition):
+        (function, argument), = condition.items()
+        if function == "Fn::Equals":
+            return self.decide(argument[0]) == self.decide(argument[1])
+        if function == "Fn::Not":
+            return not self.holds(argument[0])
+        if function in ("Fn::And", "Fn::Or"):
+            return (all if function == "Fn::And" else any)(self.holds(c) for c in argument)
+        return self.holds(self.conditions[argument])  # Condition
+
+    def decide(self, value):
+        """The value with its branches taken and its parameters in place; None for AWS::NoValue."""
+        if isinstance(value, list):
+            return [self.decide(v) for v in value]
+        if not isinstance(value, dict):
+            return value
+        if list(value) == ["Ref"] and value["Ref"] in (*self.parameters, "AWS::NoValue"):
+            return self.parameters.get(value["Ref"])
+        if list(value) == ["Fn::If"]:
+            name, then, otherwise = value["Fn::If"]
+            return self.decide(then if self.holds(self.conditions[name]) else otherwise)
+        if list(value) == ["Fn::Split"]:
+            separator, text = value["Fn::Split"]
+            return self.decide(text).split(separator)
+        decided = {k: self.decide(v) for k, v in value.items()}
+        return {k: v for k, v in decided.items() if v is not None}
+
+
+def write_out_routes(resources, decider):
     """Gap: an HttpApi's OpenAPI Body is ignored. Every operation becomes an integration and a route."""
     for api, resource in list(resources.items()):
         if resource["Type"] != "AWS::ApiGatewayV2::Api" or "Body" not in resource["Properties"]:
             continue
-        body = resource["Properties"].pop("Body")
+        body = decider.decide(resource["Properties"].pop("Body"))
         resource["Properties"] = {"Name": api, "ProtocolType": "HTTP"} | {
             k: v for k, v in resource["Properties"].items() if k not in ("FailOnWarnings", "BasePath", "CorsConfiguration")}
         for path, operations in body.get("paths", {}).items():
@@ -121,7 +148,7 @@ def write_out_routes(resources):
                 if integration is None:
                     continue
                 if operation.get("security"):
-                    sys.exit(f"deploy: {method} {path} has an authorizer, which this tool does not write out")
+                    sys.exit(f"deploy: {method} {path} has an authorizer (GatewayTokens), which this tool does not write out")
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
                 name = api + verb.title() + OPERATION.sub("", path.title())
                 resources[name + "Integration"] = {"Type": "AWS::ApiGatewayV2::Integration", "Properties": {
@@ -212,7 +239,7 @@ def main(template_file, dist, stack):
     template = expand(template, parameters)
     resources = template["Resources"]
     deferred = Deferred(template)
-    cors = {api: deferred.put(c) for api, c in write_out_routes(resources)}
+    cors = {api: deferred.put(c) for api, c in write_out_routes(resources, Decider(template, parameters))}
     archives = {name: deferred.put(p) for name, p in take_archives(resources).items()}
     apis = {api: deferred.put({"Ref": api}) for api in cors}
     functions = {name: deferred.put({"name": {"Ref": name}, "logGroup": r["Properties"].get("LoggingConfig", {}).get("LogGroup")})

@@ -20,7 +20,7 @@ func TestSamples(t *testing.T) {
 	tpl := readTemplate(t)
 	readers := map[string]string{}
 	for source, mapping := range mappings(tpl) {
-		readers[reference(mapping.Properties["FunctionName"])] = source
+		readers[mapped(mapping)] = source
 	}
 	for _, f := range tpl.functions() {
 		samples, err := filepath.Glob(filepath.Join(root, "events", f.Folder, "*.json"))

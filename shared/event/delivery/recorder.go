@@ -13,6 +13,7 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/metric"
 )
 
 // Recorder puts what the bus has queued in the feed.
@@ -22,6 +23,8 @@ type Recorder struct {
 	// Pauses are the waits before an event that came too early is tried again here. Its predecessor is usually in another
 	// batch at the same moment; going back to the queue costs the whole visibility timeout.
 	Pauses []time.Duration
+
+	Metrics metric.Namespace // of feedLagMs: how long each event took from the change to the feed
 }
 
 // Handle records the events of the messages, each the envelope that EventBridge puts around an event. What is in the feed
@@ -43,10 +46,15 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 		messages = append(messages, message.MessageId)
 	}
 	counts := map[eventtable.Outcome]int{}
-	for n, result := range r.record(ctx, docs) {
+	var lags []int64
+	results := r.record(ctx, docs)
+	now := time.Now()
+	for n, result := range results {
 		counts[result.Outcome]++
 		switch result.Outcome {
-		case eventtable.Recorded, eventtable.Duplicate:
+		case eventtable.Recorded:
+			lags = append(lags, now.Sub(docs[n].Event.At).Milliseconds())
+		case eventtable.Duplicate:
 		case eventtable.Early:
 			failures[messages[n]] = errEarly
 		default:
@@ -75,6 +83,10 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 			level = slog.LevelError
 			line = append(line, slog.String("messageId", message.MessageId), slog.String("error", err.Error()))
 		}
+	}
+	if len(lags) > 0 { // a batch has ten messages, and a metric at most 100 values
+		lag := metric.Directive{Metrics: []metric.Metric{{Name: "feedLagMs", Unit: metric.Milliseconds}}}
+		line = append(line, slog.Any("feedLagMs", lags), r.Metrics.Set(lag).Attr(now))
 	}
 	slog.LogAttrs(ctx, level, "recorded", line...)
 	return response, nil

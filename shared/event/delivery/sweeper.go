@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"altinn.no/instanceapi/shared/metric"
 )
 
 // Sweeper publishes again what has waited in the outbox for too long, whatever the reason.
@@ -16,6 +18,8 @@ type Sweeper struct {
 
 	Patience time.Duration // how long an event may be under way before it is taken for lost
 	PerRun   int           // the most events that one run publishes
+
+	Metrics metric.Namespace // of outboxAgeMs: how long the oldest event waits, 0 when none has for longer than Patience
 }
 
 // Handle is one run. Its error makes the function's error metric tell of what it could not do; the next run does it
@@ -47,9 +51,10 @@ func (s *Sweeper) Handle(ctx context.Context) error {
 	}
 	slog.LogAttrs(ctx, level, "swept",
 		slog.Int("waiting", backlog.Len()), // PerRun means: so many or more
-		slog.Float64("oldestSeconds", age.Seconds()),
 		slog.Int("published", backlog.Len()-len(failures)),
-		slog.Int("failed", len(failures)))
+		slog.Int("failed", len(failures)),
+		slog.Int64("outboxAgeMs", age.Milliseconds()),
+		s.Metrics.Set(metric.Directive{Metrics: []metric.Metric{{Name: "outboxAgeMs", Unit: metric.Milliseconds}}}).Attr(now))
 	// One of each kind is enough, and keeps the error short.
 	return errors.Join(failures[:min(len(failures), 3)]...)
 }

@@ -1,0 +1,75 @@
+package delivery
+
+import (
+	"bytes"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtest"
+	"altinn.no/instanceapi/shared/metric/metrictest"
+)
+
+// logged returns the metrics of the one line that a call logs, by name.
+func logged(t *testing.T, call func()) map[string]metrictest.Metric {
+	t.Helper()
+	var out bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(coldstart.NewLogger(&out, slog.LevelInfo))
+	defer slog.SetDefault(before)
+	call()
+	found := map[string]metrictest.Metric{}
+	for _, m := range metrictest.Read(t, out.Bytes()) {
+		if m.Namespace != "a-stack" || len(m.Dimensions) != 0 || m.Unit != "Milliseconds" {
+			t.Errorf("%v", m)
+		}
+		found[m.Name] = m
+	}
+	return found
+}
+
+func TestTheFeedsLagIsMeasuredOncePerEvent(t *testing.T) {
+	guid := uuid.NewString()
+	var batch []string
+	for number, age := range []time.Duration{3 * time.Second, time.Minute} {
+		batch = append(batch, envelope(eventtest.Document(app, guid, number+1, time.Now().Add(-age), "Submit")))
+	}
+	h := impatient(eventtest.NewMemory(time.Now))
+	h.Metrics = "a-stack"
+	lag := logged(t, func() { deliver(t, h, batch...) })["feedLagMs"].Values
+	if len(lag) != 2 || lag[0] < 3000 || lag[0] > 20_000 || lag[1] < 60_000 || lag[1] > 80_000 {
+		t.Errorf("lags %v", lag)
+	}
+	if again := logged(t, func() { deliver(t, h, batch...) }); len(again) != 0 {
+		t.Errorf("duplicates have %v", again)
+	}
+}
+
+func TestTheOutboxsAgeIsMeasuredAtEveryRun(t *testing.T) {
+	memory := eventtest.NewMemory(func() time.Time { return now })
+	h, _ := newSweeper(memory)
+	h.Metrics = "a-stack"
+	age := func() []float64 {
+		return logged(t, func() {
+			if err := h.Handle(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})["outboxAgeMs"].Values
+	}
+	if got := age(); len(got) != 1 || got[0] != 0 {
+		t.Errorf("an empty outbox is %v old", got)
+	}
+	done := put(t, memory, uuid.NewString(), 1, time.Hour)
+	put(t, memory, uuid.NewString(), 1, 10*time.Minute)
+	if got := age(); len(got) != 1 || got[0] != 3_600_000 {
+		t.Errorf("the oldest of an hour is %v old", got)
+	}
+	memory.Append(t.Context(), []event.Document{done})
+	if got := age(); len(got) != 1 || got[0] != 600_000 {
+		t.Errorf("the oldest of ten minutes is %v old", got)
+	}
+}
