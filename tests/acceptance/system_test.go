@@ -23,6 +23,8 @@ type systemUnderTest struct {
 	bus          string // name of the event bus; "" when nobody said
 	tokenCommand string // of a shell
 
+	allowedOrigin string // one of AllowedOrigins; "" when there are none, as by default
+
 	mu     sync.Mutex
 	tokens map[string]string
 }
@@ -57,12 +59,16 @@ var findSystem = sync.OnceValues(func() (*systemUnderTest, error) {
 	}
 	found.awsEndpoint = strings.TrimRight(os.Getenv("AWS_ENDPOINT"), "/")
 	found.bus = os.Getenv("EVENT_BUS")
+	found.allowedOrigin = os.Getenv("ALLOWED_ORIGIN")
 	return found, nil
 })
 
 // start starts the whole stack. It lives as long as the test process, however that ends.
 func (s *systemUnderTest) start() error {
-	started, err := stack.Start(context.Background(), stack.Options{Progress: os.Stderr})
+	s.allowedOrigin = "https://skjema.example.no"
+	started, err := stack.Start(context.Background(), stack.Options{
+		Progress: os.Stderr, Parameters: map[string]string{"AllowedOrigins": "http://localhost:3000," + s.allowedOrigin},
+	})
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ usage: deploy.py TEMPLATE DIST STACK < parameters.json > deployed.json
 DIST holds <name>/bootstrap for every function whose CodeUri ends in <name>. AWS_ENDPOINT_URL and AWS_REGION say where.
 Nothing is bent: what CloudFormation would make of the template is computed with SAM's own transform. Then only what
 the local AWS leaves out of a template is given to it in another form, each in a function below that says which:
-routes, CORS, archives. Delete the function when the local AWS has closed the gap.
+routes, CORS, archives, alarms over several metrics. Delete the function when the local AWS has closed the gap.
 
 On success standard output is {"outputs": {...}, "apis": {id: ApiId}, "functions": {id: {"name", "logGroup"}}}; on
 failure standard error names the resources that failed and why, and the exit status is 1.
@@ -166,6 +166,14 @@ def set_cors(api_id, cors):
     client("apigatewayv2").update_api(ApiId=api_id, CorsConfiguration={k[0].upper() + k[1:]: v for k, v in cors.items()})
 
 
+def leave_out_metric_math(resources):
+    """Gap: an alarm over more than one metric is refused. There are no metrics here either, so nothing is lost by leaving
+    such alarms out, and the dashboard that shows them."""
+    for name in [n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Dashboard"
+                 or r["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in r["Properties"]]:
+        del resources[name]
+
+
 def take_archives(resources):
     """Gap: AWS::Events::Archive is refused in a template. Returns their properties, by logical id."""
     names = [n for n, r in resources.items() if r["Type"] == "AWS::Events::Archive"]
@@ -240,6 +248,7 @@ def main(template_file, dist, stack):
     resources = template["Resources"]
     deferred = Deferred(template)
     cors = {api: deferred.put(c) for api, c in write_out_routes(resources, Decider(template, parameters))}
+    leave_out_metric_math(resources)
     archives = {name: deferred.put(p) for name, p in take_archives(resources).items()}
     apis = {api: deferred.put({"Ref": api}) for api in cors}
     functions = {name: deferred.put({"name": {"Ref": name}, "logGroup": r["Properties"].get("LoggingConfig", {}).get("LogGroup")})

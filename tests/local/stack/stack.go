@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -42,6 +43,8 @@ type Options struct {
 	Port     string    // of the APIs; "" takes a free one
 	AWSPort  string    // of the local AWS; "" takes a free one
 	Progress io.Writer // gets a line a step; nil gets none
+
+	Parameters map[string]string // of template.yaml, beside those that Start gives it itself
 
 	// Between, when set, is told the local AWS's address and returns the one that the functions get instead: of a proxy
 	// that a test has put between.
@@ -102,7 +105,7 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	say("deploying template.yaml")
-	apis, err := s.deploy(ctx, root)
+	apis, err := s.deploy(ctx, root, options.Parameters)
 	if err != nil {
 		return nil, err
 	}
@@ -195,12 +198,12 @@ type apiIDs struct {
 }
 
 // deploy creates the stack of template.yaml.
-func (s *Stack) deploy(ctx context.Context, root string) (apiIDs, error) {
+func (s *Stack) deploy(ctx context.Context, root string, further map[string]string) (apiIDs, error) {
 	identityKey, err := identityKey(checkout.Local(root, "identity.key"))
 	if err != nil {
 		return apiIDs{}, err
 	}
-	parameters, err := json.Marshal(map[string]string{
+	given := map[string]string{
 		"Arch":            lambdas.Arch(),
 		"AppsBaseUrl":     s.BaseURL,
 		"PlatformBaseUrl": s.BaseURL,
@@ -210,7 +213,9 @@ func (s *Stack) deploy(ctx context.Context, root string) (apiIDs, error) {
 		"IdentityKey":     identityKey,
 		"ProtectData":     "false",
 		"AwsEndpointUrl":  s.functionsAWS,
-	})
+	}
+	maps.Copy(given, further)
+	parameters, err := json.Marshal(given)
 	if err != nil {
 		return apiIDs{}, err
 	}

@@ -1,0 +1,108 @@
+package acceptance
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// The fields of this API that a page has to be allowed to send and to read; neither is among those that always are.
+var (
+	fieldsToSend = []string{"Authorization", "Content-Type", "Content-Disposition", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "Range"}
+	fieldsToRead = []string{"Content-Disposition", "ETag", "Link", "Location", "Repr-Digest", "Retry-After"}
+)
+
+// TestPagesOfOtherOrigins: a browser asks before it sends a request of a page's, and hides the answer from the page unless
+// the answer names the page's origin. Without AllowedOrigins no origin is named, whoever asks.
+func TestPagesOfOtherOrigins(t *testing.T) {
+	sut := system(t)
+	token := sut.mustToken(t, map[string]string{"ORG": freshOrg()})
+	for _, target := range []string{"/nav/app2018/instances/50001/x/data/y", "/storage/instances"} {
+		for _, origin := range []string{sut.allowedOrigin, "https://example.org", sut.allowedOrigin + ".example.org"} {
+			if !strings.HasPrefix(origin, "https://") {
+				continue // nobody is allowed, so there is no such origin
+			}
+			method := map[bool]string{true: http.MethodGet, false: http.MethodPut}[strings.HasPrefix(target, "/storage")]
+			preflight, err := sut.do(t.Context(), request{method: http.MethodOptions, target: target, header: http.Header{
+				"Origin": {origin}, "Access-Control-Request-Method": {method},
+				"Access-Control-Request-Headers": {strings.ToLower(strings.Join(fieldsToSend, ","))},
+			}}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			actual, err := sut.do(t.Context(), request{method: http.MethodGet, target: target, header: http.Header{"Origin": {origin}}}, token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if origin != sut.allowedOrigin {
+				for _, x := range []*exchange{preflight, actual} {
+					if got := x.header.Get("Access-Control-Allow-Origin"); got != "" {
+						t.Errorf("%s from %s: the origin %q is allowed", target, origin, got)
+					}
+				}
+				continue
+			}
+			if preflight.status/100 != 2 || !lists(preflight, "Access-Control-Allow-Methods", method) || !lists(preflight, "Access-Control-Allow-Headers", fieldsToSend...) {
+				t.Errorf("the preflight of %s: %v", target, preflight)
+			}
+			if !lists(actual, "Access-Control-Expose-Headers", fieldsToRead...) {
+				t.Errorf("%s: %v", target, actual)
+			}
+			for _, x := range []*exchange{preflight, actual} {
+				if x.header.Get("Access-Control-Allow-Origin") != origin || x.header.Get("Access-Control-Allow-Credentials") != "" {
+					t.Errorf("%s from %s: %v", target, origin, x)
+				}
+			}
+		}
+	}
+}
+
+// lists reports whether a field of an answer names them all, in whatever case.
+func lists(x *exchange, field string, names ...string) bool {
+	there := map[string]bool{}
+	for _, name := range strings.Split(x.header.Get(field), ",") {
+		there[strings.ToLower(strings.TrimSpace(name))] = true
+	}
+	for _, name := range names {
+		if !there[strings.ToLower(name)] {
+			return false
+		}
+	}
+	return true
+}
+
+// A page sends announced bytes to the bucket, and follows a redirect there, where its origin is "null".
+func TestPagesReachTheBucket(t *testing.T) {
+	r := newReporter(t)
+	link := r.announce(t, "a.pdf", 3, make([]byte, 32))
+	address, err := url.Parse(link.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, try := range []struct {
+		origin, method, fields string
+		allowed                bool
+	}{
+		{system(t).allowedOrigin, http.MethodPut, "content-type,if-none-match,x-amz-checksum-sha256", true},
+		{"https://example.org", http.MethodPut, "content-type", false},
+		{"null", http.MethodPut, "content-type", false},
+		{"null", http.MethodGet, "range", true},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, address.String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = http.Header{"Origin": {try.origin}, "Access-Control-Request-Method": {try.method}, "Access-Control-Request-Headers": {try.fields}}
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		named := res.Header.Get("Access-Control-Allow-Origin")
+		allowed := res.StatusCode/100 == 2 && (named == try.origin || named == "*")
+		if want := try.allowed && system(t).allowedOrigin != ""; allowed != want {
+			t.Errorf("%s from %q: %s, %q", try.method, try.origin, res.Status, named)
+		}
+	}
+}
