@@ -56,11 +56,15 @@ type Table struct {
 }
 
 // Open returns the table that PARTIES_TABLE names. IDENTITY_KEY is the key of the digests, 32 characters or more:
-// another key makes strangers of everybody.
+// another key makes strangers of everybody. A reference that CloudFormation has not resolved is long enough for a key, and
+// known to whoever knows the template.
 func Open(env *coldstart.Env) *Table {
 	key := env.String("IDENTITY_KEY")
 	if key != "" && len(key) < minKey {
 		env.Reject("IDENTITY_KEY", fmt.Sprintf("must have %d characters or more", minKey))
+	}
+	if strings.HasPrefix(key, "{{resolve:") {
+		env.Reject("IDENTITY_KEY", "is a reference that was not resolved")
 	}
 	t := &Table{client: dynamo.Client(env), name: env.String("PARTIES_TABLE"), key: []byte(key)}
 	env.Warm("dynamodb", func(ctx context.Context) error {

@@ -17,6 +17,7 @@ func TestOpenNamesWhatIsWrongWithTheEnvironment(t *testing.T) {
 		{"all", "Parties", "thirty-two characters are enough", ""},
 		{"nothing", "", "", "IDENTITY_KEY, PARTIES_TABLE"},
 		{"a short key", "Parties", "thirty-one characters, no more.", "IDENTITY_KEY must have 32 characters or more"},
+		{"a reference", "Parties", "{{resolve:secretsmanager:identity-key}}", "IDENTITY_KEY is a reference that was not resolved"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			env := coldstart.FromMap(map[string]string{
