@@ -241,8 +241,8 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// search is what the dashboard looks for: a namespace, dimensions, and one metric.
-var search = regexp.MustCompile(`^SEARCH\('\{([^,]+),([a-zA-Z,]+)\} MetricName="([a-zA-Z]+)"( statusClass="[1-5]xx")?', '(p99|Sum|SampleCount)', \d+\)$`)
+// search is what the dashboard looks for: a namespace, in quotes as a stack's name may have hyphens, dimensions, and one metric.
+var search = regexp.MustCompile(`^SEARCH\('\{"([^,]+)",([a-zA-Z,]+)\} MetricName="([a-zA-Z]+)"( statusClass="[1-5]xx")?', '(p99|Sum|SampleCount)', \d+\)$`)
 
 // checkGraph checks one line of a widget: namespace, name, names and values of dimensions in turns, and how to draw it.
 func checkGraph(tpl *template, ours map[string][]string, m []any) error {
