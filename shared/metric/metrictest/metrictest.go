@@ -59,8 +59,8 @@ func read(line []byte) ([]Metric, error) {
 	if err := decoder.Decode(&aws); err != nil {
 		return nil, err
 	}
-	if len(line) > 1_000_000 {
-		return nil, fmt.Errorf("%d bytes, more than an event of CloudWatch Logs has", len(line))
+	if len(line) > 256<<10 {
+		return nil, fmt.Errorf("%d bytes, more than a line with metrics may have", len(line))
 	}
 	// CloudWatch takes figures from two weeks back to two hours ahead. Seconds or nanoseconds would be far outside.
 	if aws.Timestamp == nil || time.UnixMilli(*aws.Timestamp).Before(time.Date(2019, 1, 1, 0, 0, 0, 0, time.UTC)) ||
