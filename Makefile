@@ -13,7 +13,7 @@ GOARCH    := $(if $(filter x86_64,$(ARCH)),amd64,$(ARCH))
 TEST      := go test -race -shuffle=on
 SAM       := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} .local/sam-venv/bin/sam
 
-.PHONY: help run build test test-unit test-store test-cost test-model test-acceptance bench bench-full fuzz lint logs token deploy clean install install-sam pins
+.PHONY: help run build test test-unit test-store test-hostile test-cost test-model test-acceptance bench bench-full fuzz lint logs token deploy clean install install-sam pins
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ build: ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
 	@cd $(DIST) && for f in $(FUNCTIONS); do mkdir -p $$f && cmp -s .build/$$f $$f/bootstrap || \
 	  { cp .build/$$f $$f/bootstrap.new && mv $$f/bootstrap.new $$f/bootstrap; } || exit; done
 
-test: install test-unit test-store test-cost test-model test-acceptance ## everything, hermetic
+test: install test-unit test-store test-hostile test-cost test-model test-acceptance ## everything, hermetic
 
 test-unit: ## functions, shared packages, the structure of the project: no server
 	@echo "== unit tests"
@@ -38,6 +38,10 @@ test-unit: ## functions, shared packages, the structure of the project: no serve
 test-store: install ## stores against DynamoDB Local, blobs against an S3 server
 	@echo "== stores and blobs against real servers"
 	@$(TEST) -p 1 ./tests/store/... ./tests/faults/... ./tests/local/...
+
+test-hostile: install ## what nobody should send, over HTTP to every route, and every limit
+	@echo "== hostile input and limits"
+	@go test -shuffle=on ./tests/hostile/...
 
 test-cost: install ## what queries cost, against DynamoDB Local: 1 to 2.5 minutes
 	@echo "== cost of queries"
