@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
@@ -30,8 +31,9 @@ const (
 )
 
 const (
-	fetchers   = 4  // elements whose bytes are in memory at once
-	maxSchemas = 16 // that are kept compiled
+	fetchers   = 4                // elements whose bytes are in memory at once
+	maxSchemas = 16               // that are kept compiled
+	mayWork    = 10 * time.Second // on the elements of one instance; fetching them is not counted
 )
 
 // GetFunc opens a blob; (*blob.Store).Get is one.
@@ -42,6 +44,7 @@ type Checker struct {
 	get GetFunc
 
 	working sync.Mutex // held while a document is in pieces: they take some fifty times its size
+	mayWork time.Duration
 
 	mu       sync.Mutex
 	compiled map[[sha256.Size]byte]*schema.Schema // nil for a text that is no schema
@@ -49,7 +52,7 @@ type Checker struct {
 
 // New returns a checker that fetches bytes with get.
 func New(get GetFunc) *Checker {
-	return &Checker{get: get, compiled: map[[sha256.Size]byte]*schema.Schema{}}
+	return &Checker{get: get, mayWork: mayWork, compiled: map[[sha256.Size]byte]*schema.Schema{}}
 }
 
 // Findings is what validations of an instance's data elements have found, by element as it was then.
@@ -91,6 +94,7 @@ func Refusing(issues []fault.Issue) bool {
 // validated again. It returns blob.ErrNotFound when bytes are gone: i is then not as it is stored.
 func (c *Checker) Elements(ctx context.Context, app *application.Application, i *instance.Instance, elements []instance.DataElement, earlier Findings) (Findings, error) {
 	found := Findings{issues: map[subject][]fault.Issue{}}
+	left := c.mayWork
 	var mu sync.Mutex
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -113,7 +117,7 @@ func (c *Checker) Elements(ctx context.Context, app *application.Application, i 
 		}
 		working.Go(func() {
 			defer func() { <-free }()
-			issues, err := c.element(ctx, app, i, d)
+			issues, err := c.element(ctx, app, i, d, &left)
 			if err != nil {
 				cancel(err)
 				return
@@ -130,9 +134,9 @@ func (c *Checker) Elements(ctx context.Context, app *application.Application, i 
 	return found, nil
 }
 
-// element validates one data element.
-func (c *Checker) element(ctx context.Context, app *application.Application, i *instance.Instance, d instance.DataElement) ([]fault.Issue, error) {
-	issues, err := c.examine(ctx, app, i, d)
+// element validates one data element, in the time that is left, which it shortens.
+func (c *Checker) element(ctx context.Context, app *application.Application, i *instance.Instance, d instance.DataElement, left *time.Duration) ([]fault.Issue, error) {
+	issues, err := c.examine(ctx, app, i, d, left)
 	issues = schema.Limit(issues)
 	for n := range issues {
 		issues[n].DataElementID = d.ID
@@ -140,7 +144,7 @@ func (c *Checker) element(ctx context.Context, app *application.Application, i *
 	return issues, err
 }
 
-func (c *Checker) examine(ctx context.Context, app *application.Application, i *instance.Instance, d instance.DataElement) ([]fault.Issue, error) {
+func (c *Checker) examine(ctx context.Context, app *application.Application, i *instance.Instance, d instance.DataElement, left *time.Duration) ([]fault.Issue, error) {
 	t, declared := app.DataType(d.FormID)
 	if !declared {
 		return one(fault.SeverityWarning, codeUnknown, "The application no longer has the formId %q; the data element is kept, and not validated.", d.FormID), nil
@@ -178,7 +182,13 @@ func (c *Checker) examine(ctx context.Context, app *application.Application, i *
 	}
 	c.working.Lock()
 	defer c.working.Unlock()
-	return against.Validate(ctx, format, body)
+	if *left <= 0 { // the next one would end in a 503, however often it is tried
+		return one(fault.SeverityError, schema.CodeTooCostly, "The data elements of the instance together take too long to be validated; send less data, or simpler."), nil
+	}
+	start := time.Now()
+	issues, err := against.Validate(ctx, format, body)
+	*left -= time.Since(start)
+	return issues, err
 }
 
 // formatOf returns how data of a content type is to be read, and whether it is. Without a schema a type that only is
