@@ -54,6 +54,12 @@ func (w *world) routes(t *testing.T) []lambdas.Route {
 	return all
 }
 
+// distinct returns the routes without those of HEAD, which the handlers of GET answer.
+func (w *world) distinct(t *testing.T) []lambdas.Route {
+	t.Helper()
+	return slices.DeleteFunc(w.routes(t), func(r lambdas.Route) bool { return r.Method == "HEAD" })
+}
+
 // to returns the request of a route that would be answered with success.
 func (w *world) to(r lambdas.Route) request {
 	path := r.Path

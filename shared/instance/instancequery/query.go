@@ -73,6 +73,11 @@ const (
 	maxExamined = 20_000
 	// maxPageBytes keeps an answer of large documents below what Lambda can return, 6 MB.
 	maxPageBytes = 3_500_000
+	// maxRanges is how many index partitions a query may look into: each is a read, whether it has rows or not.
+	maxRanges = 5_000
+	// atOnce is how many reads are under way at a time. Each takes a connection, and to open a thousand takes longer than to
+	// wait for one of those that are open.
+	atOnce = 64
 )
 
 // Query is one request for a page. Call SetPage for any page but the first.
@@ -86,6 +91,7 @@ type Query struct {
 	cursor string // of the page before; "": from the start
 	skip   int    // instances to leave out before the page
 	last   bool   // the page is the last one
+	turns  chan struct{}
 }
 
 const (
@@ -155,6 +161,11 @@ func (q *Query) run(ctx context.Context, index Index) (page Page, at position, m
 			return page, at, false, err
 		}
 	}
+	if q.ranges() > maxRanges {
+		return page, at, false, fault.New(fault.Invalid, "query-too-wide",
+			"The query would look into more than %d index partitions. Name an appId, or the workflow.currentStep, to look into fewer.", maxRanges)
+	}
+	q.turns = make(chan struct{}, atOnce)
 	stream := q.stream(index, at.key)
 	size := 0
 	for {
@@ -320,6 +331,25 @@ func (q *Query) merged(index Index, kind Kind, label string, want int, after str
 	return merge.Merged(q.Filter.Order, want, ranges...)
 }
 
+// ranges returns how many index partitions merged makes ranges of, for all that stream merges.
+func (q *Query) ranges() (n int) {
+	if q.Filter.InstanceOwnerID != "" {
+		return 1
+	}
+	for _, app := range q.Apps {
+		for _, step := range app.Workflow.Steps {
+			if !q.excludes(step) {
+				n += app.IndexShards
+			}
+		}
+	}
+	indexes := len(q.Filter.Labels)
+	if q.Filter.Unconfirmed {
+		indexes++
+	}
+	return n * max(indexes, 1)
+}
+
 // excludes reports whether no instance in the step can match.
 func (q *Query) excludes(step application.Step) bool {
 	f := &q.Filter
@@ -344,6 +374,12 @@ func (q *Query) read(index Index, span Span, after string) merge.Range[Row] {
 		if span.To != "" && span.From > span.To {
 			return nil, false, nil
 		}
+		select {
+		case q.turns <- struct{}{}:
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+		defer func() { <-q.turns }()
 		return index.Read(ctx, span, limit)
 	}
 }

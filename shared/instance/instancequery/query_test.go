@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,6 +225,48 @@ func TestAPageFitsItsAnswer(t *testing.T) {
 		t.Logf("%s: %d instances in %d bytes", name, len(answer.Instances), len(body))
 		if len(body) > 6_000_000 {
 			t.Errorf("%s: %d bytes", name, len(body))
+		}
+	}
+}
+
+// crowded is an index without rows that notes how many reads there are at a time.
+type crowded struct{ now, most, all atomic.Int64 }
+
+func (c *crowded) Read(context.Context, instancequery.Span, int) ([]row, bool, error) {
+	defer c.now.Add(-1)
+	c.all.Add(1)
+	for now := c.now.Add(1); ; {
+		if most := c.most.Load(); now <= most || c.most.CompareAndSwap(most, now) {
+			break
+		}
+	}
+	time.Sleep(time.Millisecond)
+	return nil, false, nil
+}
+
+// A query that looks everywhere takes turns, and one that would have to look into thousands of partitions is refused.
+func TestWideQueries(t *testing.T) {
+	app := &application.Application{ID: "nav/wide", Org: "nav", IndexShards: application.MaxIndexShards}
+	for n := range application.MaxSteps {
+		app.Workflow.Steps = append(app.Workflow.Steps, application.Step{Name: fmt.Sprint("s", n)})
+	}
+	for _, test := range []struct {
+		apps   int
+		filter instancequery.Filter
+		reads  int64 // 0: refused
+	}{
+		{1, instancequery.Filter{}, 1280}, {3, instancequery.Filter{}, 3840}, {4, instancequery.Filter{}, 0}, {4, instancequery.Filter{Step: "s1"}, 256},
+		{1, instancequery.Filter{Labels: []string{"a", "b", "c"}}, 3840}, {1, instancequery.Filter{Labels: []string{"a", "b", "c"}, Unconfirmed: true}, 0},
+		{50, instancequery.Filter{InstanceOwnerID: "50001"}, 1},
+	} {
+		index := &crowded{}
+		q := instancequery.Query{Filter: test.filter, Size: 100, Apps: slices.Repeat([]*application.Application{app}, test.apps)}
+		_, err := instancequery.Run(t.Context(), index, q, time.Now())
+		if (test.reads == 0) != fault.HasCode(err, "query-too-wide") || err != nil && test.reads > 0 {
+			t.Errorf("%d applications, %+v: %v", test.apps, test.filter, err)
+		}
+		if reads := index.all.Load(); reads > test.reads || test.reads > 0 && reads == 0 || index.most.Load() > 64 {
+			t.Errorf("%d applications, %+v: %d reads, %d at once", test.apps, test.filter, reads, index.most.Load())
 		}
 	}
 }
