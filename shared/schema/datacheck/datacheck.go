@@ -33,6 +33,7 @@ const (
 const (
 	fetchers   = 4                // elements whose bytes are in memory at once
 	maxSchemas = 16               // that are kept compiled
+	maxTexts   = 512 << 10        // bytes that these have together: compiled they take up to two hundred times as much
 	mayWork    = 10 * time.Second // on the elements of one instance; fetching them is not counted
 )
 
@@ -48,6 +49,7 @@ type Checker struct {
 
 	mu       sync.Mutex
 	compiled map[[sha256.Size]byte]*schema.Schema // nil for a text that is no schema
+	texts    int                                  // bytes of these texts
 }
 
 // New returns a checker that fetches bytes with get.
@@ -220,10 +222,12 @@ func (c *Checker) compile(ctx context.Context, text []byte) (*schema.Schema, err
 	if err != nil {
 		return nil, err
 	}
-	if len(c.compiled) >= maxSchemas {
+	if len(c.compiled) >= maxSchemas || c.texts+len(text) > maxTexts {
 		clear(c.compiled)
+		c.texts = 0
 	}
 	c.compiled[key] = compiled
+	c.texts += len(text)
 	return compiled, nil
 }
 

@@ -48,3 +48,30 @@ func TestElementsTogetherAreBounded(t *testing.T) {
 		t.Errorf("a second time %d are", n)
 	}
 }
+
+// Compiled schemas are kept as long as they are few and small, and are compiled again after that.
+func TestKeptSchemasAreBounded(t *testing.T) {
+	c := New(nil)
+	keep := func(n, size int) {
+		t.Helper()
+		text := fmt.Sprintf(`{"title":"%d%s"}`, n, strings.Repeat("x", size))
+		if s, err := c.compile(t.Context(), []byte(text)); err != nil || s == nil {
+			t.Fatal(err)
+		}
+		if len(c.compiled) > maxSchemas || c.texts > maxTexts {
+			t.Fatalf("%d schemas of %d bytes are kept", len(c.compiled), c.texts)
+		}
+	}
+	for n := range maxSchemas {
+		keep(n, 10)
+	}
+	if keep(0, 10); len(c.compiled) != maxSchemas {
+		t.Errorf("%d small schemas are kept", len(c.compiled))
+	}
+	for n := range 6 {
+		keep(100+n, 200_000)
+	}
+	if len(c.compiled) != 2 {
+		t.Errorf("%d large schemas are kept", len(c.compiled))
+	}
+}
