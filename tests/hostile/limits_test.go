@@ -100,12 +100,12 @@ func (w *world) limits(self string) []limit {
 		{"data types", 100, 400, "application-invalid", func(n int) request {
 			return register("limits-types", `{"dataTypes":[`+list(n, ",", `{"formId":"#"}`)+`]}`)
 		}},
-		{"steps", 20, 400, "application-invalid", func(n int) request {
+		{"· steps", 20, 400, "application-invalid", func(n int) request {
 			more := list(n-1, ",", `{"name":"#","completes":true}`)
 			ways := list(n-1, ",", `{"from":"start","to":"#","by":["user"]}`)
 			return register("limits-steps", `{"workflow":{"steps":[{"name":"start"},`+more+`],"transitions":[`+ways+`]}}`)
 		}},
-		{"`indexShards`", 64, 400, "application-invalid", func(n int) request { return register("limits-shards", fmt.Sprintf(`{"indexShards":%d}`, n)) }},
+		{"| `indexShards` |", 64, 400, "application-invalid", func(n int) request { return register("limits-shards", fmt.Sprintf(`{"indexShards":%d}`, n)) }},
 		{"schema of a data type", 262_144, 400, "application-invalid", func(n int) request {
 			const around = len(`{"description":""}`)
 			return register("limits-schema", `{"dataTypes":[{"formId":"a","schema":{"description":"`+plain(n-around)+`"}}]}`)
@@ -126,7 +126,7 @@ func TestLimits(t *testing.T) {
 		t.Fatalf("%s: %v", a.body, err)
 	}
 	for _, limit := range w.limits("/nav/app2018/instances/" + made.InstanceOwnerID + "/" + made.ID) {
-		t.Run(strings.Trim(limit.words, "`| "), func(t *testing.T) {
+		t.Run(strings.Trim(limit.words, "`| ·"), func(t *testing.T) {
 			row := ""
 			for _, r := range rows {
 				if strings.Contains(r, limit.words) {
