@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -270,6 +271,64 @@ func TestKeySetOverHTTPAndFromAFile(t *testing.T) {
 		if _, err := call(v, i.token("ec")); codeOf(err) != code {
 			t.Errorf("%s: %v, want the code %q", location, err, code)
 		}
+	}
+}
+
+// Made-up key ids, however many at once, share one reading; and while that hangs, a token whose key is known does not wait.
+func TestKnownKeysNeverWaitForMadeUpOnes(t *testing.T) {
+	i := newIssuer(t)
+	release, begun := make(chan struct{}), make(chan struct{}, 100)
+	var reads atomic.Int32
+	hanging := func(ctx context.Context) ([]byte, error) {
+		if reads.Add(1) > 1 {
+			begun <- struct{}{}
+			<-release
+		}
+		return i.read(ctx)
+	}
+	v, err := auth.New(auth.Config{Issuer: issuerName, Read: hanging, Now: func() time.Time { return i.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	present(i, v, "before", i.token("ec"), "", 1)
+	var attackers sync.WaitGroup
+	for n := range 32 {
+		token := sign(t, jwt.SigningMethodES256, map[string]any{"kid": fmt.Sprint("made up ", n)}, i.published["ec"], i.claims(nil))
+		attackers.Go(func() {
+			if _, err := call(v, token); codeOf(err) != "token-invalid" {
+				t.Errorf("made up: %v", err)
+			}
+		})
+	}
+	<-begun
+	for n := range 100 {
+		if _, err := call(v, i.tokenWith("rsa", map[string]any{"jti": n})); err != nil { // hangs for ever if it waits
+			t.Errorf("known: %v", err)
+		}
+	}
+	close(release)
+	attackers.Wait()
+	if n := reads.Load(); n != 2 {
+		t.Errorf("the key set was read %d times, want twice", n)
+	}
+}
+
+// What comes instead of a key set changes nothing: not the keys, nor what was verified with them.
+func TestNonsenseInPlaceOfTheKeysLeavesTheOldOnes(t *testing.T) {
+	i := newIssuer(t)
+	answer := func(ctx context.Context) ([]byte, error) { return i.read(ctx) }
+	v, err := auth.New(auth.Config{Issuer: issuerName, Now: func() time.Time { return i.now },
+		Read: func(ctx context.Context) ([]byte, error) { return answer(ctx) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := i.tokenWith("ec", map[string]any{"exp": i.now.Add(100 * time.Hour).Unix()})
+	present(i, v, "before", token, "", 1)
+	for _, nonsense := range []string{"", "<html>", `{"keys":[]}`, `{"keys":null}`, `{"keys":[{"kty":"oct","kid":"ec","k":"c2VjcmV0"}]}`, `[]`, `{"keys":[`} {
+		answer = func(context.Context) ([]byte, error) { return []byte(nonsense), nil }
+		i.now = i.now.Add(time.Hour)
+		present(i, v, fmt.Sprintf("after %q", nonsense), token, "", 1)
+		present(i, v, fmt.Sprintf("another token after %q", nonsense), i.tokenWith("rsa", map[string]any{"jti": nonsense}), "", 1)
 	}
 }
 
