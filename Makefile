@@ -13,7 +13,7 @@ GOARCH    := $(if $(filter x86_64,$(ARCH)),amd64,$(ARCH))
 TEST      := go test -race -shuffle=on
 SAM       := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} .local/sam-venv/bin/sam
 
-.PHONY: help run build test test-unit test-store test-hostile test-cost test-model test-acceptance bench bench-full fuzz lint logs token deploy clean install install-sam pins
+.PHONY: help run build test test-unit test-store test-hostile test-cost test-doors test-model test-acceptance bench bench-full fuzz lint logs token deploy clean install install-sam pins
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ build: ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
 	@cd $(DIST) && for f in $(FUNCTIONS); do mkdir -p $$f && cmp -s .build/$$f $$f/bootstrap || \
 	  { cp .build/$$f $$f/bootstrap.new && mv $$f/bootstrap.new $$f/bootstrap; } || exit; done
 
-test: install test-unit test-store test-hostile test-cost test-model test-acceptance ## everything, hermetic
+test: install test-unit test-store test-hostile test-cost test-doors test-model test-acceptance ## everything, hermetic
 
 test-unit: ## functions, shared packages, the structure of the project: no server
 	@echo "== unit tests"
@@ -50,6 +50,10 @@ test-cost: install ## what queries cost, against DynamoDB Local: 1 to 2.5 minute
 test-model: install ## random requests against a model, what leaks, what is granted (MODEL_REQUESTS=10000)
 	@echo "== the API against its model, its secrets and its permissions"
 	@go test -shuffle=on -count=1 -p 1 -timeout 60m ./tests/oracle ./tests/secrets ./tests/permissions
+
+test-doors: install ## every route, for every kind of caller, at every kind of object: under a minute
+	@echo "== doors"
+	@go test -shuffle=on ./tests/doors
 
 bench: install ## what a page of each query costs, as a table (BENCH_INSTANCES=100000)
 	@go run ./tests/bench
