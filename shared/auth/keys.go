@@ -52,7 +52,7 @@ type keyRing struct {
 	set atomic.Pointer[keySet] // nil until the first successful read
 
 	reading    sync.Mutex // held while reading; guards the following
-	failedAt   time.Time  // the last read, if it failed
+	failedAt   time.Time  // the end of the last read, if it failed
 	failure    error
 	unknownAt  time.Time // the last read for the sake of an unknown key id
 	unknownErr error     // and how it ended
@@ -165,7 +165,7 @@ func (k *keyRing) read(ctx context.Context, now time.Time) (*keySet, error) {
 		}
 	}
 	if ctx.Err() == nil { // otherwise it was the request, or the initialisation, that had no time left
-		k.failedAt, k.failure = now, err
+		k.failedAt, k.failure = k.now(), err // not when it began: one that hangs has taken longer than it is spared for
 	}
 	return nil, err
 }

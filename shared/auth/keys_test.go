@@ -161,6 +161,25 @@ func TestAColdStartWhileTheIssuerIsDown(t *testing.T) {
 	present(i, v, "two seconds later", i.token("ec"), "", 2)
 }
 
+// An issuer that hangs is waited for once, and then not by those who come right after.
+func TestAColdStartWhileTheIssuerHangs(t *testing.T) {
+	i := newIssuer(t)
+	hanging := func(ctx context.Context) ([]byte, error) {
+		i.now = i.now.Add(3 * time.Second)
+		return i.read(ctx)
+	}
+	v, err := auth.New(auth.Config{Issuer: issuerName, Read: hanging, Now: func() time.Time { return i.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.down = true
+	present(i, v, "the first", i.token("ec"), "keys-unavailable", 1)
+	i.now = i.now.Add(time.Second)
+	present(i, v, "a second later", i.token("ec"), "keys-unavailable", 1)
+	i.now = i.now.Add(time.Second)
+	present(i, v, "another second later", i.token("ec"), "keys-unavailable", 2)
+}
+
 // The initialisation gives a warm-up little time. Running out of it must not make the first request wait.
 func TestAWarmUpThatRanOutOfTimeIsNoFailureOfTheIssuer(t *testing.T) {
 	i := newIssuer(t)
