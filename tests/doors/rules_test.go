@@ -72,8 +72,8 @@ var endpoints = []endpoint{
 	{route: "GET /storage/applications/{org}/{app}/events", does: "follows events", yes: 200},
 }
 
-// open are the routes that need no token and have no caller to ask for.
-var open = []string{}
+// open is where the documentation is: the only routes that are for anybody, without a token.
+const open = "/storage/docs"
 
 const (
 	appsInstance   = "/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}"
