@@ -97,7 +97,7 @@ type object struct {
 	says  map[string]string // what the request has in place of the variables; from functions of the value: see fill
 	none  bool              // there is no such thing, for anybody
 
-	common bool // asked for by those too who get nothing whatever they ask for
+	common bool // asked for by those too who get nothing whatever they ask for: see asks
 
 	answers map[string]string // by what the endpoint does: what whoever is let in gets, when that is not a yes
 }
@@ -156,7 +156,8 @@ var objects = []object{
 	{name: "another owner's application in the path", names: "app instanceGuid", says: map[string]string{"org": "skd", "app": "app"}, none: true},
 	{name: "an application nobody has registered", names: "app instanceGuid", says: map[string]string{"app": unused}, none: true},
 	{name: "an application nobody has registered", names: "app", lacks: "instanceGuid", says: map[string]string{"app": unused},
-		answers: map[string]string{"creates": "404 not-found", "reads an application": "404 not-found", "registers an application": "201", "finds": "nothing"}},
+		answers: map[string]string{"creates": "404 not-found", "reads an application": "404 not-found", "registers an application": "201", "finds": "nothing",
+			"follows events": "404 not-found"}},
 	{name: "no name of an application", common: true, names: "app instanceGuid", says: map[string]string{"app": "App_2018"}, none: true},
 	{name: "no name of an application", common: true, names: "app", lacks: "instanceGuid", says: map[string]string{"app": "App_2018"},
 		answers: map[string]string{"creates": "404 not-found", "reads an application": "404 not-found", "registers an application": "400 application-id-invalid",

@@ -112,17 +112,22 @@ func (w *world) populate() error {
 
 // make makes an instance in a state, with a data element that its owner has downloaded.
 func (w *world) make(org, party, state string) (variables, error) {
+	v, err := w.makeWith(`[{"formId":"first","contentType":"text/plain","content":"Zmlyc3Q="}]`, org, party, state)
+	if err == nil && state != "gone" {
+		_, err = w.succeed(org, "GET", "/storage/instances/"+v["instanceOwnerId"]+"/"+v["instanceGuid"]+"/data/"+v["dataGuid"], "")
+	}
+	return v, err
+}
+
+func (w *world) makeWith(data, org, party, state string) (variables, error) {
 	app := map[string]string{"nav": "app2018", "skd": "app"}[org]
-	made, err := w.succeed(org, "POST", "/"+org+"/"+app+"/instances",
-		`{"reportee":`+w.parties[party].reportee+`,"data":[{"formId":"first","contentType":"text/plain","content":"Zmlyc3Q="}]}`)
+	made, err := w.succeed(org, "POST", "/"+org+"/"+app+"/instances", `{"reportee":`+w.parties[party].reportee+`,"data":`+data+`}`)
 	if err != nil {
 		return nil, err
 	}
-	v := variables{"org": org, "app": app, "instanceOwnerId": made.InstanceOwnerID, "instanceGuid": made.ID,
-		"dataGuid": made.Data[0].ID, "reportee": w.parties[party].reportee}
-	stored := "/storage/instances/" + made.InstanceOwnerID + "/" + made.ID
-	if _, err := w.succeed(org, "GET", stored+"/data/"+made.Data[0].ID, ""); err != nil {
-		return nil, err
+	v := variables{"org": org, "app": app, "instanceOwnerId": made.InstanceOwnerID, "instanceGuid": made.ID, "reportee": w.parties[party].reportee}
+	for _, d := range made.Data {
+		v["dataGuid"] = d.ID
 	}
 	self := "/" + org + "/" + app + "/instances/" + made.InstanceOwnerID + "/" + made.ID
 	switch state {
