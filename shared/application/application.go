@@ -115,6 +115,8 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 		return fault.New(fault.Invalid, "form-id-unknown", "The application %s has no data type with this formId. It has: %s.", a.ID, a.formIDs())
 	case !ValidContentType(contentType):
 		return fault.New(fault.UnsupportedType, "content-type-invalid", "Send a Content-Type that says what the data is, such as application/xml.")
+	case isForm(contentType): // as sent by mistake: the element would be a form with the bytes in it
+		return fault.New(fault.UnsupportedType, "content-type-invalid", "Send the bytes of the data element as the body, under their own Content-Type; a form is taken where an instance is created.")
 	case len(t.AllowedContentTypes) > 0 && !AllowsContentType(t.AllowedContentTypes, contentType):
 		return fault.New(fault.UnsupportedType, "content-type-not-allowed", "formId %q takes: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
 	case len(t.Schema) > 0 && !Structured(contentType):

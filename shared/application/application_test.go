@@ -213,6 +213,8 @@ func TestCheckUpload(t *testing.T) {
 		{app, "attachment", "image/png", 1 << 40, 0, ""},
 		{app, "attachment", "*/*", 1, fault.UnsupportedType, "content-type-not-allowed"},
 		{app, "attachment", "image/png\r\nX: y", 1, fault.UnsupportedType, "content-type-invalid"},
+		{app, "attachment", "Multipart/Form-Data; boundary=x", 1, fault.UnsupportedType, "content-type-invalid"},
+		{app, "attachment", "multipart/mixed; boundary=x", 1, 0, ""},
 		{app, "other", "image/png", 1, fault.Invalid, "form-id-unknown"},
 		{app, "Default", "application/xml", 1, fault.Invalid, "form-id-unknown"},
 		{app, "", "application/xml", 1, fault.Invalid, "form-id-unknown"},

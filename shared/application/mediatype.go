@@ -45,6 +45,12 @@ func mediaType(s string) (kind, sub string, ok bool) {
 	return kind, sub, ok && (kind != "*" || sub == "*")
 }
 
+// isForm reports whether a content type is that of a form with files.
+func isForm(contentType string) bool {
+	kind, sub, _ := mediaType(contentType)
+	return kind == "multipart" && sub == "form-data"
+}
+
 // IsJSON reports whether a content type is one of JSON: application/json, text/json, or one that ends in +json.
 func IsJSON(contentType string) bool { return isA("json", contentType) }
 
