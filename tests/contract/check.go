@@ -1,0 +1,156 @@
+package contract
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// An Exchange is a request with its answer.
+type Exchange struct {
+	Method        string
+	Target        string // path and query, as sent
+	RequestHeader http.Header
+	RequestBody   []byte
+
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Check returns what of the exchange the document does not say: an operation, status, code, header, media type or body that
+// it does not have, and of a request that succeeded, parameters and a body that it does not allow. What no operation
+// answers has to be a 404 or 405 of the gateway.
+func (d *Document) Check(x Exchange) error {
+	path, query, _ := strings.Cut(x.Target, "?")
+	o, values := d.Find(x.Method, path)
+	if o == nil {
+		if x.Status == http.StatusNotFound || x.Status == http.StatusMethodNotAllowed {
+			return nil
+		}
+		return fmt.Errorf("%s: no path answers %s %s, and the status is %d: add it", File, x.Method, path, x.Status)
+	}
+	errs := []error{o.checkAnswer(x)}
+	if x.Status >= 200 && x.Status < 300 {
+		o.succeeded.Store(true)
+		errs = append(errs, o.checkRequest(x, values, query))
+	}
+	return errors.Join(errs...)
+}
+
+func (o *Operation) checkAnswer(x Exchange) error {
+	response := o.Response(x.Status)
+	if response.Value == nil {
+		return fmt.Errorf("%s, responses: add '%d', which was answered%s", o.where(), x.Status, withCode(x))
+	}
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	headers := response.At("headers")
+	for _, name := range headers.Members() {
+		header := headers.At(name)
+		given := x.Header.Values(name)
+		if required, _ := header.At("required").Value.(bool); len(given) == 0 && required {
+			add("%s answered %d without the header %s, which %s requires", o, x.Status, name, response)
+		}
+		if len(given) > 0 {
+			if err := header.At("schema").Validate(strings.Join(given, ", ")); err != nil {
+				add("%s answered %d with a header %s that is not what %s says: %w", o, x.Status, name, header, err)
+			}
+		}
+	}
+
+	if x.Method == http.MethodHead || x.Status == http.StatusNotModified || x.Status == http.StatusNoContent {
+		if len(x.Body) > 0 {
+			add("%s answered %d with a body", o, x.Status)
+		}
+		return errors.Join(errs...)
+	}
+	content := response.At("content")
+	mediaType := mediaTypeOf(x.Header)
+	switch name := fitting(content.Members(), mediaType); {
+	case len(content.Members()) == 0 && len(x.Body) == 0:
+	case name == "":
+		add("%s answered %d as %q; %s has %v", o, x.Status, mediaType, response, content.Members())
+	default:
+		if err := checkBody(content.At(name), mediaType, x.Body); err != nil {
+			add("%s answered %d with a body that is not what %s says: %w", o, x.Status, response, err)
+		}
+	}
+	if code := codeOf(x); code != "" && !slices.Contains(Codes(response), code) {
+		add("%s, responses, '%d': add `%s` to the description", o.where(), x.Status, code)
+	}
+	return errors.Join(errs...)
+}
+
+// checkBody holds a body against a media type's schema, if it has one and the body is JSON, or JSON a line.
+func checkBody(media Node, mediaType string, body []byte) error {
+	if lines := media.At("x-line-schema"); lines.Value != nil {
+		for line := range bytes.Lines(body) {
+			if err := lines.ValidateJSON(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	schema := media.At("schema")
+	if schema.Value == nil || !isJSON(mediaType) {
+		return nil
+	}
+	return schema.ValidateJSON(body)
+}
+
+var quoted = regexp.MustCompile("`([a-z][a-z0-9]*(?:-[a-z0-9]+)*)`")
+
+// Codes returns what a response's descriptions name as codes: its own, and the one beside the reference to it.
+func Codes(response Node) []string {
+	var codes []string
+	for _, match := range quoted.FindAllStringSubmatch(response.Described+" "+response.At("description").Text(), -1) {
+		codes = append(codes, match[1])
+	}
+	return codes
+}
+
+// codeOf returns the code of a problem, "" for any other answer.
+func codeOf(x Exchange) string {
+	if mediaTypeOf(x.Header) != "application/problem+json" {
+		return ""
+	}
+	match := regexp.MustCompile(`"code":\s*"([^"]*)"`).FindSubmatch(x.Body)
+	if match == nil {
+		return ""
+	}
+	return string(match[1])
+}
+
+func withCode(x Exchange) string {
+	if code := codeOf(x); code != "" {
+		return " with the code `" + code + "`"
+	}
+	return ""
+}
+
+func mediaTypeOf(header http.Header) string {
+	mediaType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	return mediaType
+}
+
+func isJSON(mediaType string) bool {
+	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")
+}
+
+// fitting returns the name of the media type, or range, that takes mediaType, "" when none does.
+func fitting(names []string, mediaType string) string {
+	kind, _, _ := strings.Cut(mediaType, "/")
+	for _, name := range []string{mediaType, kind + "/*", "*/*"} {
+		if name != "" && slices.Contains(names, name) {
+			return name
+		}
+	}
+	return ""
+}

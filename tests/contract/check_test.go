@@ -1,0 +1,128 @@
+package contract
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+const small = `
+info: {version: 1.0.0}
+paths:
+  /storage/things/{id}:
+    parameters:
+      - {name: id, in: path, required: true, schema: {type: string, pattern: '^[0-9]+$'}}
+    get:
+      parameters:
+        - {name: size, in: query, schema: {type: integer, maximum: 10}}
+        - {name: deleted, in: query, schema: {type: boolean}}
+        - {name: label, in: query, schema: {type: array, items: {type: string, maxLength: 3}}}
+        - {name: If-None-Match, in: header, schema: {$ref: '#/components/schemas/Tag'}}
+      responses:
+        '200':
+          description: It.
+          headers: {ETag: {required: true, schema: {$ref: '#/components/schemas/Tag'}}}
+          content:
+            application/json: {schema: {$ref: '#/components/schemas/Thing'}}
+            application/x-ndjson: {x-line-schema: {$ref: '#/components/schemas/Thing'}}
+        '304': {description: It still is.}
+        '404': {$ref: '#/components/responses/Gone', description: 'Not there: ` + "`not-there`" + `'}
+    head:
+      responses:
+        '200': {description: It.}
+    put:
+      requestBody:
+        required: true
+        content:
+          application/json: {schema: {$ref: '#/components/schemas/Thing'}}
+          multipart/form-data: {schema: {properties: {thing: {$ref: '#/components/schemas/Thing'}}}}
+          image/*: {}
+      responses: {'204': {description: Done.}}
+components:
+  responses:
+    Gone:
+      description: 'Or ` + "`gone-away`" + `.'
+      content: {application/problem+json: {schema: {type: object, required: [code]}}}
+  schemas:
+    Tag: {type: string, pattern: '^".+"$'}
+    Thing: {type: object, additionalProperties: false, required: [n], properties: {n: {type: integer}}}
+`
+
+func TestCheck(t *testing.T) {
+	d, err := Parse([]byte(small))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if untried := d.Untried(); len(untried) != 3 {
+		t.Errorf("untried before all: %v", untried)
+	}
+	header := func(pairs ...string) http.Header {
+		h := http.Header{}
+		for i := 0; i < len(pairs); i += 2 {
+			h.Set(pairs[i], pairs[i+1])
+		}
+		return h
+	}
+	json := header("Content-Type", "application/json; charset=utf-8", "ETag", `"1"`)
+	problem := header("Content-Type", "application/problem+json")
+	get := func(target string, status int, h http.Header, body string) Exchange {
+		return Exchange{Method: "GET", Target: target, Status: status, Header: h, Body: []byte(body)}
+	}
+	put := func(contentType, body string) Exchange {
+		return Exchange{Method: "PUT", Target: "/storage/things/1", RequestHeader: header("Content-Type", contentType), RequestBody: []byte(body), Status: 204}
+	}
+	for name, test := range map[string]struct {
+		x    Exchange
+		says string // "" when it is in the document
+	}{
+		"right":                          {get("/storage/things/1?size=10&deleted=true&label=a&label=b", 200, json, `{"n":1}`), ""},
+		"lines":                          {get("/storage/things/1", 200, header("Content-Type", "application/x-ndjson", "ETag", `"1"`), "{\"n\":1}\n{\"n\":2}\n"), ""},
+		"one line wrong":                 {get("/storage/things/1", 200, header("Content-Type", "application/x-ndjson", "ETag", `"1"`), "{\"n\":1}\n{}\n"), "missing property 'n'"},
+		"no route, and the gateway's":    {get("/storage/nothing", 404, json, ""), ""},
+		"no route, and yet answered":     {get("/storage/nothing", 200, json, ""), "no path answers GET /storage/nothing"},
+		"an undocumented status":         {get("/storage/things/1", 409, problem, `{"code":"data-locked"}`), "paths, /storage/things/{id}, get, responses: add '409', which was answered with the code `data-locked`"},
+		"a member too many":              {get("/storage/things/1", 200, json, `{"n":1,"m":1}`), "additional properties 'm'"},
+		"a member too few":               {get("/storage/things/1", 200, json, `{}`), "missing property 'n'"},
+		"no JSON":                        {get("/storage/things/1", 200, json, `<n/>`), "not JSON"},
+		"no body":                        {get("/storage/things/1", 200, json, ``), "not JSON"},
+		"another type":                   {get("/storage/things/1", 200, header("Content-Type", "text/html", "ETag", `"1"`), `{"n":1}`), `as "text/html"`},
+		"no type":                        {get("/storage/things/1", 200, header("ETag", `"1"`), `{"n":1}`), `as ""`},
+		"a header missing":               {get("/storage/things/1", 200, header("Content-Type", "application/json"), `{"n":1}`), "without the header ETag"},
+		"a header wrong":                 {get("/storage/things/1", 200, header("Content-Type", "application/json", "ETag", "1"), `{"n":1}`), "with a header ETag"},
+		"a 304":                          {get("/storage/things/1", 304, header(), ``), ""},
+		"a 304 with a body":              {get("/storage/things/1", 304, header(), `x`), "with a body"},
+		"the operation's code":           {get("/storage/things/1", 404, problem, `{"code":"not-there"}`), ""},
+		"the shared answer's code":       {get("/storage/things/1", 404, problem, `{"code":"gone-away"}`), ""},
+		"another code":                   {get("/storage/things/1", 404, problem, `{"code":"other"}`), "get, responses, '404': add `other` to the description"},
+		"a parameter that is not there":  {get("/storage/things/1?sise=1", 200, json, `{"n":1}`), "add the query parameter sise, which was taken"},
+		"a parameter out of bounds":      {get("/storage/things/1?size=11", 200, json, `{"n":1}`), "parameter size"},
+		"a number that is none":          {get("/storage/things/1?size=x", 200, json, `{"n":1}`), "parameter size"},
+		"a boolean that is none":         {get("/storage/things/1?deleted=yes", 200, json, `{"n":1}`), "parameter deleted"},
+		"a value twice":                  {get("/storage/things/1?size=1&size=2", 200, json, `{"n":1}`), "parameter size"},
+		"an item of a list wrong":        {get("/storage/things/1?label=a&label=bbbb", 200, json, `{"n":1}`), "parameter label"},
+		"a path out of bounds":           {get("/storage/things/x", 200, json, `{"n":1}`), "path parameter id"},
+		"what was refused anyway":        {get("/storage/things/x?sise=1", 404, problem, `{"code":"not-there"}`), ""},
+		"a HEAD":                         {Exchange{Method: "HEAD", Target: "/storage/things/1", Status: 200, Header: json}, ""},
+		"a HEAD with a body":             {Exchange{Method: "HEAD", Target: "/storage/things/1", Status: 200, Header: json, Body: []byte("x")}, "with a body"},
+		"a request's body":               {put("application/json", `{"n":1}`), ""},
+		"a request's body wrong":         {put("application/json", `{"n":"1"}`), "succeeded with a body"},
+		"a request's body of a type":     {put("image/png", "x"), ""},
+		"a request's body of none":       {put("text/plain", "x"), `its type is "text/plain"`},
+		"a request without its body":     {put("application/json", ""), "there is none"},
+		"a form":                         {put("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=thing\r\n\r\n{\"n\":1}\r\n--b--"), ""},
+		"a form with a part that is not": {put("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=thing\r\n\r\n{}\r\n--b--"), "part thing"},
+	} {
+		err := d.Check(test.x)
+		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
+			t.Errorf("%s: %v, want what says %q", name, err, test.says)
+		}
+	}
+	if untried := d.Untried(); len(untried) != 0 {
+		t.Errorf("untried: %v", untried)
+	}
+	x := get("/storage/things/1", 200, json, `{"n":1}`)
+	x.RequestHeader = header("If-None-Match", "1")
+	if err := d.Check(x); err == nil {
+		t.Error("a header out of form passes")
+	}
+}

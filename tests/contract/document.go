@@ -1,0 +1,188 @@
+// Package contract provides the API's OpenAPI document to tests, and holds requests and answers against it. Its errors
+// say what to add to the document, and where, for the case that the document is what is wrong.
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+)
+
+// File is the document, from the root of the project.
+const File = "shared/httpapi/openapi.yaml"
+
+// location is the document's address as the schemas in it are named; nothing is fetched from there.
+const location = "file:///openapi.json"
+
+// A Document is the contract. It is safe for concurrent use.
+type Document struct {
+	Version    string
+	Operations []*Operation
+
+	root any // as jsonschema takes it: numbers are json.Number
+
+	mu       sync.Mutex
+	compiler *jsonschema.Compiler
+	compiled map[string]*jsonschema.Schema // by JSON Pointer
+}
+
+// Read reads the document of the project whose root is given.
+func Read(root string) (*Document, error) {
+	content, err := os.ReadFile(filepath.Join(root, File))
+	if err != nil {
+		return nil, err
+	}
+	return Parse(content)
+}
+
+// Parse reads a document.
+func Parse(content []byte) (*Document, error) {
+	var tree any
+	if err := yaml.Unmarshal(content, &tree); err != nil {
+		return nil, fmt.Errorf("%s: %w", File, err)
+	}
+	text, err := json.Marshal(tree)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", File, err)
+	}
+	d := &Document{compiler: jsonschema.NewCompiler(), compiled: map[string]*jsonschema.Schema{}}
+	if d.root, err = jsonschema.UnmarshalJSON(bytes.NewReader(text)); err != nil {
+		return nil, err
+	}
+	d.compiler.DefaultDraft(jsonschema.Draft2020)
+	d.compiler.AssertFormat()
+	if err := d.compiler.AddResource(location, d.root); err != nil {
+		return nil, fmt.Errorf("%s: %w", File, err)
+	}
+	d.Version = asText(d.At("info", "version").Value)
+	return d, d.readOperations()
+}
+
+// A Node is a value of the document, with where it stands.
+type Node struct {
+	Path  []string // from the root, references followed
+	Value any
+	// Described is the description beside the references that led here, "" without: it goes before the value's own.
+	Described string
+
+	document *Document
+}
+
+// At returns what is at a path, references followed; its Value is nil when there is nothing.
+func (d *Document) At(path ...string) Node {
+	n := Node{Value: d.root, document: d}
+	return n.At(path...)
+}
+
+// At returns what is at a path below n, references followed.
+func (n Node) At(path ...string) Node {
+	for _, name := range path {
+		switch value := n.Value.(type) {
+		case map[string]any:
+			n = Node{append(slices.Clone(n.Path), name), value[name], "", n.document}
+		case []any:
+			n = Node{append(slices.Clone(n.Path), name), nil, "", n.document}
+			for i := range value {
+				if fmt.Sprint(i) == name {
+					n.Value = value[i]
+				}
+			}
+		default:
+			return Node{document: n.document}
+		}
+		n = n.follow()
+	}
+	return n
+}
+
+// follow returns what n refers to, if it does. A schema is left as it is: its $ref is jsonschema's to follow.
+func (n Node) follow() Node {
+	object, _ := n.Value.(map[string]any)
+	ref, _ := object["$ref"].(string)
+	if ref == "" || !strings.HasPrefix(ref, "#/components/") || strings.HasPrefix(ref, "#/components/schemas/") {
+		return n
+	}
+	path := strings.Split(strings.TrimPrefix(ref, "#/"), "/")
+	target := n.document.At(path...)
+	target.Described = asText(object["description"])
+	return target
+}
+
+// String is where n stands, for people: components.responses.Conflict.
+func (n Node) String() string { return strings.Join(n.Path, ".") }
+
+// Members returns the names of the members of an object, in order.
+func (n Node) Members() []string {
+	object, _ := n.Value.(map[string]any)
+	names := make([]string, 0, len(object))
+	for name := range object {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Items returns the items of a list, references followed.
+func (n Node) Items() []Node {
+	list, _ := n.Value.([]any)
+	items := make([]Node, len(list))
+	for i := range list {
+		items[i] = n.At(fmt.Sprint(i))
+	}
+	return items
+}
+
+// Text returns a string, "" for anything else.
+func (n Node) Text() string { return asText(n.Value) }
+
+func asText(value any) string {
+	text, _ := value.(string)
+	return text
+}
+
+// schema returns n compiled.
+func (n Node) schema() (*jsonschema.Schema, error) {
+	escaped := make([]string, len(n.Path))
+	for i, name := range n.Path {
+		escaped[i] = strings.NewReplacer("~", "~0", "/", "~1", "%", "%25", "{", "%7B", "}", "%7D").Replace(name)
+	}
+	pointer := "#/" + strings.Join(escaped, "/")
+	d := n.document
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.compiled[pointer]; s != nil {
+		return s, nil
+	}
+	s, err := d.compiler.Compile(location + pointer)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the schema at %s: %w", File, n, err)
+	}
+	d.compiled[pointer] = s
+	return s, nil
+}
+
+// Validate holds a JSON value, with its numbers as json.Number, against the schema at n.
+func (n Node) Validate(value any) error {
+	s, err := n.schema()
+	if err != nil {
+		return err
+	}
+	return s.Validate(value)
+}
+
+// ValidateJSON holds a JSON text against the schema at n.
+func (n Node) ValidateJSON(text []byte) error {
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return fmt.Errorf("not JSON: %w", err)
+	}
+	return n.Validate(value)
+}

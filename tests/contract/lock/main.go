@@ -1,0 +1,22 @@
+// Command lock notes the version of the OpenAPI document in shared/httpapi/openapi.lock. It refuses when the document has changed
+// and its version has not. It is what `make contract` runs.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"altinn.no/instanceapi/tests/contract"
+	"altinn.no/instanceapi/tests/local/checkout"
+)
+
+func main() {
+	root, err := checkout.Root()
+	if err == nil {
+		err = contract.RenewFile(root)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "contract:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,146 @@
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/url"
+	"slices"
+)
+
+// checkRequest returns what of a request that succeeded the document does not allow.
+func (o *Operation) checkRequest(x Exchange, values map[string]string, rawQuery string) error {
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return fmt.Errorf("%s succeeded with a query that cannot be parsed: %w", o, err)
+	}
+	var errs []error
+	for _, name := range sorted(query) {
+		if _, known := o.parameter(name, "query"); !known {
+			errs = append(errs, fmt.Errorf("%s, parameters: add the query parameter %s, which was taken", o.where(), name))
+		}
+	}
+	for _, p := range o.Parameters {
+		var given []string
+		switch p.In {
+		case "path":
+			given = []string{values[p.Name]}
+		case "query":
+			given = query[p.Name]
+		case "header":
+			given = x.RequestHeader.Values(p.Name)
+		}
+		if err := p.check(given); err != nil {
+			errs = append(errs, fmt.Errorf("%s succeeded with a %s parameter %s that its schema does not allow: %w", o, p.In, p.Name, err))
+		}
+	}
+	if err := o.checkRequestBody(x); err != nil {
+		errs = append(errs, fmt.Errorf("%s succeeded with a body that the document does not allow: %w", o, err))
+	}
+	return errors.Join(errs...)
+}
+
+func (o *Operation) checkRequestBody(x Exchange) error {
+	body := o.Node.At("requestBody")
+	if len(x.RequestBody) == 0 {
+		if required, _ := body.At("required").Value.(bool); required {
+			return errors.New("there is none")
+		}
+		return nil
+	}
+	content := body.At("content")
+	if len(content.Members()) == 0 { // one that is not read
+		return nil
+	}
+	mediaType, params, _ := mime.ParseMediaType(x.RequestHeader.Get("Content-Type"))
+	name := fitting(content.Members(), mediaType)
+	schema := content.At(name, "schema")
+	switch {
+	case name == "":
+		return fmt.Errorf("its type is %q, not one of %v", mediaType, content.Members())
+	case isJSON(mediaType) && name != "*/*":
+		return schema.ValidateJSON(x.RequestBody)
+	case mediaType == "multipart/form-data":
+		return checkForm(schema, multipart.NewReader(bytes.NewReader(x.RequestBody), params["boundary"]))
+	}
+	return nil
+}
+
+// checkForm holds the JSON parts of a form that the schema names against it; all others are bytes.
+func checkForm(schema Node, form *multipart.Reader) error {
+	for {
+		part, err := form.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(part)
+		if err != nil {
+			return err
+		}
+		if property := schema.At("properties", part.FormName()); property.Value != nil {
+			if err := property.ValidateJSON(body); err != nil {
+				return fmt.Errorf("part %s: %w", part.FormName(), err)
+			}
+		}
+	}
+}
+
+// check holds the values given against the parameter's schema, each as what the schema says that it is.
+func (p Parameter) check(given []string) error {
+	if len(given) == 0 {
+		if p.Required {
+			return errors.New("it is required")
+		}
+		return nil
+	}
+	if p.kind() == "array" {
+		list := make([]any, len(given))
+		for i := range given {
+			list[i] = given[i]
+		}
+		return p.Schema.Validate(list)
+	}
+	if len(given) > 1 {
+		return fmt.Errorf("it is given %d times", len(given))
+	}
+	switch p.kind() {
+	case "integer":
+		return p.Schema.Validate(json.Number(given[0]))
+	case "boolean":
+		if given[0] != "true" && given[0] != "false" {
+			return errors.New("it is neither true nor false")
+		}
+		return p.Schema.Validate(given[0] == "true")
+	}
+	return p.Schema.Validate(given[0])
+}
+
+// kind returns the schema's type, that of what it refers to included.
+func (p Parameter) kind() string {
+	schema := p.Schema
+	for range 5 {
+		const local = "#/components/schemas/"
+		ref := schema.At("$ref").Text()
+		if len(ref) <= len(local) {
+			break
+		}
+		schema = schema.document.At("components", "schemas", ref[len(local):])
+	}
+	return schema.At("type").Text()
+}
+
+func sorted(values url.Values) []string {
+	names := make([]string, 0, len(values))
+	for name := range values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
