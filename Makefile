@@ -22,18 +22,21 @@ run: install ## the whole system on http://localhost:8080 (PORT=, AWS_PORT=); Ct
 	@go build -o .local/bin/local ./tests/local
 	@exec .local/bin/local run
 
-build: ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
+# A function with a pack.py serves files, which that puts beside its bootstrap.
+build: install-redoc ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
 	@mkdir -p $(DIST)/.build
 	@CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -tags lambda.norpc -trimpath -ldflags "-s -w" -o $(DIST)/.build/ ./functions/...
 	@cd $(DIST) && for f in $(FUNCTIONS); do mkdir -p $$f && cmp -s .build/$$f $$f/bootstrap || \
 	  { cp .build/$$f $$f/bootstrap.new && mv $$f/bootstrap.new $$f/bootstrap; } || exit; done
+	@for f in $(patsubst functions/%/pack.py,%,$(wildcard functions/*/pack.py)); do \
+	  python3 -B functions/$$f/pack.py $(DIST)/$$f || exit; done
 
-test: install test-unit test-store test-hostile test-cost test-doors test-model test-acceptance ## everything, hermetic
+test: install test-unit test-store test-hostile test-cost test-doors test-model test-acceptance test-contract ## everything, hermetic
 
 test-unit: ## functions, shared packages, the structure of the project: no server
 	@echo "== unit tests"
 	@go vet $(PACKAGES)
-	@$(TEST) ./functions/... ./shared/... ./tests/structure/... ./tests/token/... ./tests/owner
+	@$(TEST) ./functions/... ./shared/... ./tests/structure/... ./tests/contract/... ./tests/token/... ./tests/owner
 
 test-store: install ## stores against DynamoDB Local, blobs against an S3 server
 	@echo "== stores and blobs against real servers"
@@ -74,14 +77,28 @@ fuzz: ## every fuzz target, one after the other (FUZZTIME=20s for each); what fa
 	    echo "== $$p $$t" && go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s ./$$p || \
 	    go test -run "^$$t$$" ./$$p || exit; done; done
 
+.PHONY: test-contract test-docs contract install-redoc install-contract
+
+test-contract: install install-contract ## requests that schemathesis makes of the OpenAPI document
+	@echo "== generated requests"
+	@go test -count=1 -v ./tests/schemathesis/...
+
+test-docs: install ## the docs page in a browser (CHROMIUM=, by default the chromium on PATH)
+	@echo "== the docs page in a browser"
+	@go test -count=1 -v ./tests/browser/...
+
+contract: ## note a new version of shared/httpapi/openapi.yaml, after info.version was raised
+	@go run ./tests/contract/lock
+
 # ST1003 would have instanceGUID in Go beside instanceGuid in every route and document: one name for one thing.
-lint: install install-sam ## gofmt, vet, staticcheck, the template
+lint: install install-sam install-contract ## gofmt, vet, staticcheck, the template, the OpenAPI document
 	@out=$$(gofmt -l functions shared tests); test -z "$$out" || { echo "gofmt: $$out"; exit 1; }
 	@go vet $(PACKAGES)
 	@.local/bin/staticcheck -checks all,-ST1003 $(PACKAGES)
 	@$(SAM) validate
 	@.local/sam-venv/bin/python -B tests/structure/lint.py --prove
 	@.local/sam-venv/bin/python -B tests/structure/deployments.py --prove
+	@.local/contract-venv/bin/python -B tests/structure/openapi.py --prove
 	@$(SAM) build --build-dir .local/sam-build >/dev/null
 
 logs: ## the functions' logs of the running system, as they grow (FUNCTION=instance-create)
@@ -103,6 +120,12 @@ install: ## the pinned tools into .local/; the targets that need them do it them
 
 install-sam:
 	@python3 tests/local/install.py sam
+
+install-redoc:
+	@python3 tests/local/install.py redoc
+
+install-contract:
+	@python3 tests/local/install.py contract
 
 pins: install ## renew the pinned Python packages after a change of tests/local/*.in
 	@python3 tests/local/install.py pins

@@ -3,7 +3,7 @@
 
 usage: deploy.py TEMPLATE DIST STACK < parameters.json > deployed.json
 
-DIST holds <name>/bootstrap for every function whose CodeUri ends in <name>. AWS_ENDPOINT_URL and AWS_REGION say where.
+DIST holds <name>/bootstrap, and what goes with it, for every function whose CodeUri ends in <name>. AWS_ENDPOINT_URL and AWS_REGION say where.
 Nothing is bent: what CloudFormation would make of the template is computed with SAM's own transform. Then only what
 the local AWS leaves out of a template is given to it in another form, each in a function below that says which:
 routes, CORS, archives, alarms over several metrics. Delete the function when the local AWS has closed the gap.
@@ -40,20 +40,21 @@ def client(service):
 
 
 def upload_code(template, dist):
-    """Zip every function's bootstrap, uncompressed because nothing travels, and point its CodeUri at the upload."""
+    """Zip every function's folder, uncompressed because nothing travels, and point its CodeUri at the upload."""
     s3 = client("s3")
     s3.create_bucket(Bucket=CODE_BUCKET)
 
     def upload(function):
         name = pathlib.PurePosixPath(function["Properties"]["CodeUri"]).name
-        binary = dist / name / "bootstrap"
-        if not binary.exists():
-            sys.exit(f"deploy: template.yaml names CodeUri {function['Properties']['CodeUri']}, but {binary} was not built")
-        entry = zipfile.ZipInfo("bootstrap", (1980, 1, 1, 0, 0, 0))
-        entry.external_attr = 0o100755 << 16
+        folder = dist / name
+        if not (folder / "bootstrap").exists():
+            sys.exit(f"deploy: template.yaml names CodeUri {function['Properties']['CodeUri']}, but {folder}/bootstrap was not built")
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as z:
-            z.writestr(entry, binary.read_bytes())
+            for file in sorted(f for f in folder.rglob("*") if f.is_file()):
+                entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
+                entry.external_attr = (0o100755 if file.name == "bootstrap" else 0o100644) << 16
+                z.writestr(entry, file.read_bytes())
         s3.put_object(Bucket=CODE_BUCKET, Key=f"{name}.zip", Body=archive.getvalue())
         function["Properties"]["CodeUri"] = {"Bucket": CODE_BUCKET, "Key": f"{name}.zip"}
 

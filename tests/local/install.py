@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Install the pinned tools of this project into .local/, with nothing but Python 3 and Go.
 
-usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck (the default), and sam
+usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck redoc (the default), and sam and contract
        install.py pins           renew the requirement files here from the .in files
 
 Every part is skipped when its stamp says that it was made from the same pins. Python packages and the files of
@@ -25,7 +25,9 @@ VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 STATICCHECK = "honnef.co/go/tools/cmd/staticcheck@v0.8.2"
 JARS_AT_A_TIME = 8
 RESOLVER = "uv==0.13.9"  # for pins alone
-PINNED = {"requirements.in": "requirements.txt", "dynamodb-local.in": "dynamodb-local.txt", "sam.in": "sam.txt"}
+PINNED = {"requirements.in": "requirements.txt", "dynamodb-local.in": "dynamodb-local.txt", "sam.in": "sam.txt",
+          "redoc.in": "redoc.txt", "contract.in": "contract.txt"}
+ALONE = ("redoc.in",)  # what it names without what that would need: its files are used, its code is not
 
 
 class Missing(Exception):
@@ -96,6 +98,29 @@ def sam():
          lambda: virtual_environment(path, *by_hash(file)))
 
 
+def contract():
+    file = HERE / "contract.txt"
+    path = LOCAL / "contract-venv"
+    once("schemathesis and the validator of OpenAPI documents (about 80 MB)", path / ".stamp", fingerprint(file, str(path)),
+         lambda: virtual_environment(path, *by_hash(file)))
+
+
+def redoc():
+    """Redoc, out of a Python package that carries it: a machine that builds this has no other registry's client."""
+    file = HERE / "redoc.txt"
+    path = LOCAL / "redoc"
+
+    def make():
+        venv = LOCAL / "redoc-venv"
+        virtual_environment(venv, *by_hash(file))
+        [found] = venv.glob("lib/python*/site-packages/drf_spectacular_sidecar/static/drf_spectacular_sidecar/redoc")
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(found, path)
+        shutil.rmtree(venv)
+
+    once("Redoc (3 MB)", path / ".stamp", fingerprint(file), make)
+
+
 def pins():
     """Resolve the .in files anew, for every system and Python at once."""
     path = LOCAL / "pins-venv"
@@ -103,7 +128,7 @@ def pins():
     for source, target in PINNED.items():
         run(f"resolving {source}", str(path / "bin" / "uv"), "pip", "compile", "--quiet", "--universal",
             "--python-version", "3.10", "--generate-hashes", "--no-header", "--no-annotate", "--upgrade",
-            "--output-file", target, source, cwd=HERE)
+            "--output-file", target, source, *(["--no-deps"] if source in ALONE else []), cwd=HERE)
 
 
 def dynamodb():
@@ -172,10 +197,12 @@ PARTS = {
     "dynamodb": dynamodb,
     "versitygw": lambda: go_tool("versitygw", VERSITYGW),
     "staticcheck": lambda: go_tool("staticcheck", STATICCHECK),
+    "redoc": redoc,
     "sam": sam,
+    "contract": contract,
     "pins": pins,
 }
-OPTIONAL = ("sam", "pins")
+OPTIONAL = ("sam", "contract", "pins")
 
 
 def main(arguments):

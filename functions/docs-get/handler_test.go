@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// written returns a site of small files, as pack.py leaves them.
+func written(t *testing.T) site {
+	t.Helper()
+	dir := t.TempDir()
+	for _, r := range resources {
+		var compressed bytes.Buffer
+		z := gzip.NewWriter(&compressed)
+		_, _ = z.Write([]byte("the " + r.file))
+		_ = z.Close()
+		for name, body := range map[string][]byte{r.file: []byte("the " + r.file), r.file + ".gz": compressed.Bytes()} {
+			if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s, err := open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func ask(s site, method, path string, header map[string]string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, nil)
+	for name, value := range header {
+		r.Header.Set(name, value)
+	}
+	w := httptest.NewRecorder()
+	handler(s).ServeHTTP(w, r)
+	return w
+}
+
+func TestServesEachFile(t *testing.T) {
+	s := written(t)
+	for path, r := range resources {
+		w := ask(s, http.MethodGet, path, nil)
+		if w.Code != http.StatusOK || w.Body.String() != "the "+r.file || w.Header().Get("Content-Type") != r.contentType || w.Header().Get("Content-Encoding") != "" {
+			t.Errorf("%s: %d %v %q", path, w.Code, w.Header(), w.Body)
+		}
+		for _, name := range []string{"Cache-Control", "Content-Security-Policy", "ETag"} {
+			if w.Header().Get(name) == "" {
+				t.Errorf("%s: no %s", path, name)
+			}
+		}
+	}
+	if w := ask(s, http.MethodGet, "/storage/docs/../main.go", nil); w.Code != http.StatusNotFound {
+		t.Errorf("another path is answered %d", w.Code)
+	}
+}
+
+func TestCompressesForWhoAcceptsIt(t *testing.T) {
+	s := written(t)
+	for accepted, want := range map[string]bool{
+		"gzip": true, "GZIP": true, "deflate, gzip;q=0.5": true, "br, *": true, "*;q=0.1": true,
+		"": false, "br": false, "gzip;q=0": false, "*, gzip;q=0": false, "gzip;q=x": false, "xgzip": false, "identity": false,
+	} {
+		w := ask(s, http.MethodGet, "/storage/docs", map[string]string{"Accept-Encoding": accepted})
+		if got := w.Header().Get("Content-Encoding") == "gzip"; got != want {
+			t.Errorf("%q: compressed is %v", accepted, got)
+			continue
+		}
+		body := io.Reader(w.Body)
+		if want {
+			var err error
+			if body, err = gzip.NewReader(w.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if text, err := io.ReadAll(body); err != nil || string(text) != "the index.html" {
+			t.Errorf("%q: %q, %v", accepted, text, err)
+		}
+		if w.Header().Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%q: a cache may send it to others", accepted)
+		}
+	}
+}
+
+func TestTagsAreOfTheVeryBytes(t *testing.T) {
+	s := written(t)
+	plain := ask(s, http.MethodGet, "/storage/docs", nil).Header().Get("ETag")
+	compressed := ask(s, http.MethodGet, "/storage/docs", map[string]string{"Accept-Encoding": "gzip"}).Header().Get("ETag")
+	if plain == compressed {
+		t.Errorf("one strong tag, %s, for two bodies", plain)
+	}
+	w := ask(s, http.MethodGet, "/storage/docs", map[string]string{"If-None-Match": plain})
+	if w.Code != http.StatusNotModified || w.Body.Len() != 0 || w.Header().Get("ETag") != plain || w.Header().Get("Cache-Control") != caching {
+		t.Errorf("with its tag: %d %v %q", w.Code, w.Header(), w.Body)
+	}
+	if w := ask(s, http.MethodGet, "/storage/docs", map[string]string{"If-None-Match": compressed}); w.Code != http.StatusOK {
+		t.Errorf("with the tag of the other body: %d", w.Code)
+	}
+}
+
+func TestDoesNotStartWithoutItsFiles(t *testing.T) {
+	program := func() (string, error) { return filepath.Join(t.TempDir(), "bootstrap"), nil }
+	if _, err := openBeside(program); err == nil || !strings.Contains(err.Error(), filepath.Join("site", "")) {
+		t.Errorf("got %v", err)
+	}
+}
