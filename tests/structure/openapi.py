@@ -1,0 +1,67 @@
+"""Holds the OpenAPI document against the official schema of OpenAPI 3.1, and against what that schema cannot say:
+references that lead somewhere, path parameters, operationIds given once.
+
+    openapi.py [DOCUMENT]            exit 1 on any finding
+    openapi.py --prove [DOCUMENT]    the same, then make mistakes in a copy, and exit 1 for each that is not found
+
+Runs in the virtual environment of the contract tests, and needs no network.
+"""
+
+import copy
+import sys
+
+import yaml
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from referencing.exceptions import Unresolvable
+
+OPERATION = ("paths", "/storage/instances", "get")
+
+
+def findings(document):
+    """What is wrong with a document, one line each."""
+    try:
+        return [f"{'/'.join(map(str, e.absolute_path))}: {e.message.splitlines()[0]}"
+                for e in OpenAPIV31SpecValidator(document).iter_errors()]
+    except Unresolvable as error:
+        return [f"{error.ref} leads nowhere"]
+
+
+def at(document, path):
+    for step in path:
+        document = document[step]
+    return document
+
+
+MISTAKES = {
+    "a description that was cut in two": lambda d: at(d, OPERATION)["responses"]["200"].update({"or another": None}),
+    "an answer without a description": lambda d: d["components"]["responses"]["Instance"].pop("description"),
+    "a reference to nothing": lambda d: at(d, OPERATION)["responses"].update({"200": {"$ref": "#/components/responses/None"}}),
+    "a path parameter that is not declared": lambda d: at(d, ("paths", "/storage/instances/{instanceOwnerId}")).pop("parameters"),
+    "an operationId given twice": lambda d: at(d, OPERATION).update(operationId="getInstance"),
+    "a keyword of schemas with a wrong value": lambda d: d["components"]["schemas"]["Guid"].update(type="text"),
+    "a security scheme of no kind": lambda d: d["components"]["securitySchemes"]["user"].update(type="bearer"),
+}
+
+
+def main(arguments):
+    prove = "--prove" in arguments
+    paths = [a for a in arguments if not a.startswith("-")] or ["shared/httpapi/openapi.yaml"]
+    with open(paths[0], encoding="utf-8") as file:
+        document = yaml.safe_load(file)
+    found = findings(document)
+    for line in found:
+        print(f"{paths[0]}: {line}", file=sys.stderr)
+    if found or not prove:
+        return 1 if found else 0
+    unseen = []
+    for what, make in MISTAKES.items():
+        broken = copy.deepcopy(document)
+        make(broken)
+        if not findings(broken):
+            unseen.append(what)
+            print(f"openapi.py does not find {what}", file=sys.stderr)
+    return 1 if unseen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

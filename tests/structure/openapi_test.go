@@ -1,0 +1,353 @@
+package structure
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/tests/contract"
+)
+
+func readContract(t *testing.T) *contract.Document {
+	t.Helper()
+	d, err := contract.Read(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestContractHasTheRoutesOfTheTemplate(t *testing.T) {
+	d := readContract(t)
+	var routes []string
+	for _, f := range readTemplate(t).functions() {
+		for _, r := range f.Routes {
+			routes = append(routes, r.String())
+			o, _ := d.Find(r.Method, r.Path)
+			if o == nil || o.Path != r.Path {
+				t.Errorf("template.yaml has %s; add it to paths in %s", r, contract.File)
+				continue
+			}
+			// The two APIs have two addresses; the document's first server is the Storage API.
+			if apps := d.At("paths", o.Path, "servers").Value != nil; apps != (r.API == "AppsApi") {
+				t.Errorf("%s: paths, %s: servers are for the paths of the Application API, and for no others", contract.File, o.Path)
+			}
+		}
+	}
+	for _, o := range d.Operations {
+		if !slices.Contains(routes, o.String()) {
+			t.Errorf("%s has %s, and template.yaml no such route", contract.File, o)
+		}
+		var declared []string
+		for _, p := range o.Parameters {
+			if p.In == "path" {
+				declared = append(declared, "{"+p.Name+"}")
+			}
+		}
+		inPath := regexp.MustCompile(`\{[^}]+\}`).FindAllString(o.Path, -1)
+		slices.Sort(declared)
+		slices.Sort(inPath)
+		if !slices.Equal(declared, inPath) {
+			t.Errorf("%s: %s declares the path parameters %v", contract.File, o, declared)
+		}
+	}
+}
+
+// A HEAD is answered like its GET, but for what is about the body.
+func TestContractOfHeadIsThatOfGet(t *testing.T) {
+	aboutBodies := []string{"206", "307", "416"}
+	d := readContract(t)
+	for _, get := range d.Operations {
+		if get.Method != "GET" {
+			continue
+		}
+		head, _ := d.Find("HEAD", get.Path)
+		if head == nil {
+			continue // a test of its own
+		}
+		want := slices.DeleteFunc(get.Statuses(), func(status string) bool { return slices.Contains(aboutBodies, status) })
+		if !slices.Equal(head.Statuses(), want) {
+			t.Errorf("%s: %s has the statuses %v, and %s %v", contract.File, head, head.Statuses(), get, want)
+		}
+		for _, status := range head.Statuses() {
+			if number, _ := strconv.Atoi(status); head.Response(number).At("content").Value != nil {
+				t.Errorf("%s: %s, %s has content", contract.File, head, status)
+			}
+		}
+	}
+}
+
+// problemCodes returns the codes that the schema ProblemCode documents, with their statuses.
+func problemCodes(t *testing.T, d *contract.Document) map[string]int {
+	t.Helper()
+	schema := d.At("components", "schemas", "ProblemCode")
+	codes := map[string]int{}
+	for _, item := range schema.At("enum").Items() {
+		status, _, _ := strings.Cut(schema.At("x-enumDescriptions", item.Text()).Text(), ":")
+		number, err := strconv.Atoi(status)
+		if err != nil {
+			t.Errorf("%s: ProblemCode, x-enumDescriptions: say of %s which status it comes with, and when: '404: not there.'", contract.File, item.Text())
+		}
+		codes[item.Text()] = number
+	}
+	if described := schema.At("x-enumDescriptions").Members(); len(described) != len(codes) {
+		t.Errorf("%s: ProblemCode has %d codes and describes %d", contract.File, len(codes), len(described))
+	}
+	return codes
+}
+
+func TestContractHasTheCodesOfTheFunctions(t *testing.T) {
+	d := readContract(t)
+	documented := problemCodes(t, d)
+	inSource := map[string]bool{}
+	for _, code := range faultCodes(t) {
+		inSource[code.name] = true
+		status, ok := documented[code.name]
+		switch {
+		case !ok:
+			t.Errorf("%s: the code %q, %d; add it to ProblemCode in %s, to enum and to x-enumDescriptions, and to the description of %d at each operation that has it",
+				code.at, code.name, code.status, contract.File, code.status)
+		case status != code.status:
+			t.Errorf("%s: the code %q comes with %d; ProblemCode in %s says %d", code.at, code.name, code.status, contract.File, status)
+		}
+	}
+	for code := range documented {
+		if !inSource[code] {
+			t.Errorf("%s: ProblemCode has %q, and no function answers with it", contract.File, code)
+		}
+	}
+	// What an operation says of a status is codes that come with it.
+	used := map[string]bool{}
+	for _, o := range d.Operations {
+		for _, status := range o.Statuses() {
+			number, _ := strconv.Atoi(status)
+			if number < 400 {
+				continue
+			}
+			for _, code := range contract.Codes(o.Response(number)) {
+				if documented[code] != number && code != "issues" {
+					t.Errorf("%s: %s, %s names `%s`, which comes with %d", contract.File, o, status, code, documented[code])
+				}
+				used[code] = true
+			}
+		}
+	}
+	for code := range documented {
+		if !used[code] {
+			t.Errorf("%s: no operation says that it answers `%s`", contract.File, code)
+		}
+	}
+}
+
+type sourceCode struct {
+	name   string
+	status int
+	at     string // file and line
+}
+
+// faultCodes returns the codes of all faults that functions and shared packages make.
+func faultCodes(t *testing.T) []sourceCode {
+	t.Helper()
+	statuses := faultStatuses(t)
+	var found []sourceCode
+	eachSource(t, func(file *ast.File, at func(ast.Node) string) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) < 3 {
+				return true
+			}
+			name := callee(call)
+			if name != "fault.New" && !(name == "New" && file.Name.Name == "fault") {
+				return true
+			}
+			kind := call.Args[0]
+			if selector, ok := kind.(*ast.SelectorExpr); ok {
+				kind = selector.Sel
+			}
+			status, known := statuses[fmt.Sprint(kind)]
+			if !known {
+				t.Errorf("%s: the kind of this fault cannot be told; name it as fault.Invalid is named, with its status beside it in package fault", at(call))
+			}
+			codes := literals(file, call.Args[1])
+			if len(codes) == 0 {
+				t.Errorf("%s: the code of this fault cannot be told; write it as a literal", at(call))
+			}
+			for _, code := range codes {
+				found = append(found, sourceCode{code, status, at(call)})
+			}
+			return true
+		})
+	})
+	if len(found) < 60 {
+		t.Errorf("only %d faults were found", len(found))
+	}
+	return found
+}
+
+// faultStatuses returns the status of each kind, as package fault says beside it and package httpapi answers.
+func faultStatuses(t *testing.T) map[string]int {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, "shared/fault/fault.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	statuses := map[string]int{}
+	for n, match := range regexp.MustCompile(`(?m)^\t([A-Z]\w+)(?: +Kind = iota)? +// (\d{3}): `).FindAllStringSubmatch(string(content), -1) {
+		status, _ := strconv.Atoi(match[2])
+		statuses[match[1]] = status
+		answer := httptest.NewRecorder()
+		httpapi.WriteProblem(answer, httptest.NewRequest("GET", "/", nil), fault.New(fault.Kind(n), "x", "x"))
+		if answer.Code != status {
+			t.Errorf("fault.%s is %d according to its comment, and answered %d", match[1], status, answer.Code)
+		}
+	}
+	return statuses
+}
+
+// The issues of a validation have codes of their own.
+func TestContractHasTheCodesOfIssues(t *testing.T) {
+	schema := readContract(t).At("components", "schemas", "IssueCode")
+	var documented []string
+	for _, item := range schema.At("enum").Items() {
+		documented = append(documented, item.Text())
+	}
+	slices.Sort(documented)
+	if described := schema.At("x-enumDescriptions").Members(); !slices.Equal(described, documented) {
+		t.Errorf("%s: IssueCode has %v and describes %v", contract.File, documented, described)
+	}
+	var inSource []string
+	form := regexp.MustCompile(`^[A-Z][a-z]+([A-Z][a-z]+)+$`)
+	eachSource(t, func(file *ast.File, _ func(ast.Node) string) {
+		add := func(value ast.Expr) {
+			for _, text := range literals(file, value) {
+				if form.MatchString(text) {
+					inSource = append(inSource, text)
+				}
+			}
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.KeyValueExpr: // fault.Issue{Code: …}
+				if fmt.Sprint(n.Key) == "Code" {
+					add(n.Value)
+				}
+			case *ast.CallExpr:
+				if callee(n) == "countIssue" {
+					add(n.Args[0])
+				}
+			case *ast.ValueSpec: // const codeTooLarge = …
+				for i, name := range n.Names {
+					if strings.HasPrefix(strings.ToLower(name.Name), "code") && i < len(n.Values) {
+						add(n.Values[i])
+					}
+				}
+			}
+			return true
+		})
+	})
+	slices.Sort(inSource)
+	if inSource = slices.Compact(inSource); !slices.Equal(inSource, documented) {
+		t.Errorf("the functions have issues with the codes\n%v; IssueCode in %s, enum and x-enumDescriptions, has\n%v", inSource, contract.File, documented)
+	}
+}
+
+// The feed answers with the events that the bus delivers, whose schema owners have in events/.
+func TestContractOfEventsIsThatOfTheBus(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join(root, "events/workflow-state-change.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bus struct {
+		Required   []string       `json:"required"`
+		Properties map[string]any `json:"properties"`
+	}
+	if err := json.Unmarshal(content, &bus); err != nil {
+		t.Fatal(err)
+	}
+	feed := readContract(t).At("components", "schemas", "Event")
+	var required []string
+	for _, item := range feed.At("required").Items() {
+		required = append(required, item.Text())
+	}
+	slices.Sort(required)
+	slices.Sort(bus.Required)
+	if !slices.Equal(required, bus.Required) {
+		t.Errorf("an event of the feed must have %v, one of the bus %v", required, bus.Required)
+	}
+	for _, name := range feed.At("properties").Members() {
+		delete(bus.Properties, name)
+	}
+	if len(bus.Properties) > 0 {
+		t.Errorf("%s: Event lacks %v", contract.File, bus.Properties)
+	}
+}
+
+// eachSource calls see with every Go file of functions and shared packages that is no test; at says where a node is.
+func eachSource(t *testing.T, see func(file *ast.File, at func(ast.Node) string)) {
+	t.Helper()
+	for _, path := range append(goFiles(t, "functions"), goFiles(t, "shared")...) {
+		if strings.HasSuffix(path, "_test.go") || isTestSupport(strings.TrimPrefix(filepath.Dir(path), root+"/")) {
+			continue
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		see(file, func(n ast.Node) string {
+			position := files.Position(n.Pos())
+			return fmt.Sprintf("%s:%d", strings.TrimPrefix(position.Filename, root+"/"), position.Line)
+		})
+	}
+}
+
+// callee returns the name of what is called, with its package: "fault.New".
+func callee(call *ast.CallExpr) string {
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		return fmt.Sprint(f.X) + "." + f.Sel.Name
+	}
+	return ""
+}
+
+// literals returns the text that an expression is: a literal's, or each that the file assigns to a variable of the name.
+func literals(file *ast.File, e ast.Expr) []string {
+	if literal, ok := e.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+		text, _ := strconv.Unquote(literal.Value)
+		return []string{text}
+	}
+	name, ok := e.(*ast.Ident)
+	if !ok {
+		return nil
+	}
+	var found []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		if assignment, ok := n.(*ast.AssignStmt); ok && len(assignment.Lhs) == len(assignment.Rhs) {
+			for i, left := range assignment.Lhs {
+				if fmt.Sprint(left) != name.Name {
+					continue
+				}
+				if literal, ok := assignment.Rhs[i].(*ast.BasicLit); ok && literal.Kind == token.STRING {
+					text, _ := strconv.Unquote(literal.Value)
+					found = append(found, text)
+				}
+			}
+		}
+		return true
+	})
+	return found
+}
