@@ -23,10 +23,15 @@
 // A script is a txtar archive: commands, one a line, then the files they name. Words are separated by spaces; single
 // quotes keep a word together and its $ unexpanded; $NAME and ${NAME} are variables; # starts a comment. Every script
 // finds set: ORG, a fresh org; BASE, the Storage API's address; APPS, the Application API's address; SHARED, the
-// folder testdata. The condition [own] holds when the tests started the stack themselves.
+// folder testdata; CONTRACT, the OpenAPI document. The condition [own] holds when the tests started the stack themselves.
 //
 // One script alone: go test ./tests/acceptance -run TestScripts/walk. On failure the last exchange is printed, with
 // its tokens taken out.
+//
+// # The contract
+//
+// Every exchange, of a script or of a Go test, is held against the OpenAPI document by package contract: an answer that
+// it does not have, or a request that succeeded without being allowed by it, fails the test that sent it.
 //
 // # Verbs
 //

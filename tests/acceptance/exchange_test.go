@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"altinn.no/instanceapi/tests/contract"
 )
 
 // A request is what a line of a script says to send.
@@ -36,6 +38,8 @@ type exchange struct {
 type api struct {
 	base     string // the Storage API, without a trailing slash
 	appsBase string // the Application API; may hold {org}
+
+	contract *contract.Document // what every answer is held against; nil: nothing
 }
 
 // client follows no redirect: where an answer points is part of what is tested.
@@ -88,7 +92,21 @@ func (a api) do(ctx context.Context, req request, token string) (*exchange, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: reading the answer: %w", req.method, address, err)
 	}
-	return &exchange{request: req, url: address, status: res.StatusCode, header: res.Header, body: body}, nil
+	x := &exchange{request: req, url: address, status: res.StatusCode, header: res.Header, body: body}
+	if a.contract != nil {
+		if err := a.check(x, out); err != nil {
+			return nil, fmt.Errorf("not what %s says:\n%w\n%v", contract.File, err, x)
+		}
+	}
+	return x, nil
+}
+
+// check holds an exchange against the contract. The request is taken as it was sent, with what the client has added.
+func (a api) check(x *exchange, sent *http.Request) error {
+	return a.contract.Check(contract.Exchange{
+		Method: sent.Method, Target: sent.URL.RequestURI(), RequestHeader: sent.Header, RequestBody: x.request.body,
+		Status: x.status, Header: x.header, Body: x.body,
+	})
 }
 
 // next returns the target of the next page of a list: _links.next of a HAL document, or Link rel="next" beside a

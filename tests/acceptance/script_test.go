@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"altinn.no/instanceapi/tests/contract"
 )
 
 // TestScripts runs every script of this folder against the system.
@@ -28,6 +30,10 @@ func TestScripts(t *testing.T) {
 // runScripts runs the scripts of dir against an api. token fetches a token for the variables given.
 func runScripts(t *testing.T, dir string, target api, token func(ctx context.Context, vars map[string]string) (string, error), own bool) {
 	shared, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := repositoryRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +80,7 @@ func runScripts(t *testing.T, dir string, target api, token func(ctx context.Con
 			env.Setenv("BASE", target.base)
 			env.Setenv("APPS", strings.ReplaceAll(target.appsBase, "{org}", org))
 			env.Setenv("SHARED", shared)
+			env.Setenv("CONTRACT", filepath.Join(root, contract.File))
 			env.Values[runKey{}] = &scriptRun{ctx: t.Context(), api: target, fetch: token, tokens: map[string]string{}}
 			return nil
 		},

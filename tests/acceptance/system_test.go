@@ -3,6 +3,7 @@ package acceptance
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"altinn.no/instanceapi/tests/contract"
 	"altinn.no/instanceapi/tests/local/stack"
 )
 
@@ -34,14 +36,38 @@ var cleanups []func()
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if found, err := findSystem(); code == 0 && err == nil && found.own && wholeRun() {
+		// The contract is held against what the tests send: of what they do not, it proves nothing.
+		for _, o := range found.contract.Untried() {
+			fmt.Fprintf(os.Stderr, "no script or test of this package has %s succeed\n", o)
+			code = 1
+		}
+	}
 	for _, cleanup := range slices.Backward(cleanups) {
 		cleanup()
 	}
 	os.Exit(code)
 }
 
+// wholeRun reports whether every test was to be run.
+func wholeRun() bool {
+	for _, name := range []string{"test.run", "test.skip", "test.list"} {
+		if f := flag.Lookup(name); f != nil && f.Value.String() != "" {
+			return false
+		}
+	}
+	return true
+}
+
 var findSystem = sync.OnceValues(func() (*systemUnderTest, error) {
 	found := &systemUnderTest{tokenCommand: os.Getenv("TOKEN_COMMAND"), tokens: map[string]string{}}
+	root, err := repositoryRoot()
+	if err != nil {
+		return nil, err
+	}
+	if found.contract, err = contract.Read(root); err != nil {
+		return nil, err
+	}
 	if found.tokenCommand == "" {
 		command, err := buildToken()
 		if err != nil {
