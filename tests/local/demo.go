@@ -76,6 +76,7 @@ ready in {{.Seconds}} s
 
   Application API   {{.BaseURL}}/{org}/{app}/instances
   Storage API       {{.BaseURL}}/storage
+  Documentation     {{.BaseURL}}/storage/docs
   AWS endpoint      {{.AWSEndpoint}}   region {{.Region}}, any credentials, event bus {{.Bus}}
   registered        {{.Demo}}
 
