@@ -167,23 +167,37 @@ func templatePattern(t *testing.T, path, rule, org string) map[string]any {
 // tell registers an application, creates an instance and moves it through the steps, all as the owner.
 func tell(t *testing.T, sut *systemUnderTest, org, app string, steps []string) {
 	t.Helper()
+	register(t, sut, org, app)
+	goThrough(t, sut, org, app, steps)
+}
+
+// register registers an application, as the owner.
+func register(t *testing.T, sut *systemUnderTest, org, app string) {
+	t.Helper()
+	mustDo(t, sut, org, http.MethodPut, "/storage/applications/"+org+"/"+app, "{}", http.StatusCreated)
+}
+
+// mustDo sends a request as the owner and returns its answer, which has to have the status.
+func mustDo(t *testing.T, sut *systemUnderTest, org, method, target, body string, status int) *exchange {
+	t.Helper()
 	owner := sut.mustToken(t, map[string]string{"ORG": org})
-	do := func(method, target, body string, status int) *exchange {
-		t.Helper()
-		x, err := sut.do(t.Context(), request{method: method, target: target, body: []byte(body), header: jsonHeader()}, owner)
-		if err != nil || x.status != status {
-			t.Fatalf("%v\n%v", err, x)
-		}
-		return x
+	x, err := sut.do(t.Context(), request{method: method, target: target, body: []byte(body), header: jsonHeader()}, owner)
+	if err != nil || x.status != status {
+		t.Fatalf("%v\n%v", err, x)
 	}
-	do(http.MethodPut, "/storage/applications/"+org+"/"+app, "{}", http.StatusCreated)
+	return x
+}
+
+// goThrough creates an instance and moves it through the steps, as the owner.
+func goThrough(t *testing.T, sut *systemUnderTest, org, app string, steps []string) {
+	t.Helper()
 	var made struct{ ID, InstanceOwnerID string }
-	created := do(http.MethodPost, "/"+org+"/"+app+"/instances", fmt.Sprintf(`{"reportee":{"ssn":%q}}`, randomDigits(11)), http.StatusCreated)
+	created := mustDo(t, sut, org, http.MethodPost, "/"+org+"/"+app+"/instances", fmt.Sprintf(`{"reportee":{"ssn":%q}}`, randomDigits(11)), http.StatusCreated)
 	if err := json.Unmarshal(created.body, &made); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range steps {
-		do(http.MethodPut, fmt.Sprintf("/%s/%s/instances/%s/%s/workflow", org, app, made.InstanceOwnerID, made.ID), fmt.Sprintf(`{"currentStep":%q}`, step), http.StatusOK)
+		mustDo(t, sut, org, http.MethodPut, fmt.Sprintf("/%s/%s/instances/%s/%s/workflow", org, app, made.InstanceOwnerID, made.ID), fmt.Sprintf(`{"currentStep":%q}`, step), http.StatusOK)
 	}
 }
 
@@ -215,6 +229,7 @@ func TestAHeldRequestHearsOfAnEvent(t *testing.T) {
 	sut := system(t)
 	org := freshOrg()
 	owner := sut.mustToken(t, map[string]string{"ORG": org})
+	register(t, sut, org, "melding")
 	type result struct {
 		x    *exchange
 		err  error
@@ -233,7 +248,7 @@ func TestAHeldRequestHearsOfAnEvent(t *testing.T) {
 		t.Fatalf("answered at once: %v\n%v", r.err, r.x)
 	default:
 	}
-	tell(t, sut, org, "melding", nil)
+	goThrough(t, sut, org, "melding", nil)
 	r := <-answered
 	if r.err != nil || r.x.status != http.StatusOK {
 		t.Fatalf("%v\n%v", r.err, r.x)
