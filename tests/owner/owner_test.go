@@ -291,6 +291,7 @@ func mustWrite(t *testing.T, path, content string) {
 func TestFollow(t *testing.T) {
 	f, dir := newFake(t), t.TempDir()
 	f.submit("a.xml", "before")
+	f.trouble = first(15, "GET", "/storage/instances", cut) // more than is tried at once
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
 	inboxDir := filepath.Join(dir, "inbox")

@@ -73,45 +73,44 @@ func (r *Receiver) Drain(ctx context.Context) error {
 
 // Follow fetches what there is and what comes, until ctx ends or something is wrong that will not pass by itself.
 func (r *Receiver) Follow(ctx context.Context) error {
-	place := r.place()
-	if err := r.reconcile(ctx); err != nil {
-		return err
-	}
-	reconciled := time.Now()
-	for failures := 0; ctx.Err() == nil; {
-		events, next, err := r.API.Events(ctx, place, r.Wait)
-		if ctx.Err() != nil {
-			break
+	place, reconcileAt, failures := r.place(), time.Now(), 0
+	for ctx.Err() == nil {
+		next, err := place, error(nil)
+		if !time.Now().Before(reconcileAt) {
+			if err = r.reconcile(ctx); err == nil {
+				reconcileAt = time.Now().Add(r.Reconcile)
+			}
 		}
-		if err != nil {
-			anew, fatal := r.recover(err)
-			if fatal == nil {
-				place = anew
-				continue
-			}
-			if refused(err) {
-				return err
-			}
+		if err == nil {
+			next, err = r.followOnce(ctx, place)
+		}
+		switch {
+		case ctx.Err() != nil:
+		case err == nil:
+			place, failures = next, 0
+		case !r.passing(err):
+			return err
+		default:
 			failures++
-			r.API.Wait(ctx, failures, "the feed", err)
-			continue
-		}
-		failures = 0
-		if err := r.told(ctx, events); err != nil {
-			return err
-		}
-		if err := r.Inbox.KeepPlace(next); err != nil {
-			return err
-		}
-		place = next
-		if time.Since(reconciled) > r.Reconcile {
-			if err := r.reconcile(ctx); err != nil {
-				return err
-			}
-			reconciled = time.Now()
+			r.API.Wait(ctx, failures, r.App, err)
 		}
 	}
 	return ctx.Err()
+}
+
+// followOnce asks the feed once, fetches what it tells of, and returns where to go on.
+func (r *Receiver) followOnce(ctx context.Context, place string) (next string, err error) {
+	events, next, err := r.API.Events(ctx, place, r.Wait)
+	if err != nil {
+		return r.recover(err)
+	}
+	if err := r.told(ctx, events); err != nil {
+		return "", err
+	}
+	if err := r.Inbox.KeepPlace(next); err != nil {
+		return "", onDisk(err)
+	}
+	return next, nil
 }
 
 // place returns where to read the feed. At first that is now: what is older, the query knows.
