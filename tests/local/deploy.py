@@ -8,8 +8,8 @@ Nothing is bent: what CloudFormation would make of the template is computed with
 the local AWS leaves out of a template is given to it in another form, each in a function below that says which:
 routes, CORS, archives, alarms over several metrics. Delete the function when the local AWS has closed the gap.
 
-On success standard output is {"outputs": {...}, "apis": {id: ApiId}, "functions": {id: {"name", "logGroup"}}}; on
-failure standard error names the resources that failed and why, and the exit status is 1.
+On success standard output is {"outputs": {...}, "apis": {id: ApiId}, "functions": {id: {"name", "logGroup", "environment"}}};
+on failure standard error names the resources that failed and why, and the exit status is 1.
 """
 
 import concurrent.futures
@@ -81,14 +81,13 @@ class Deferred:
 
     def __init__(self, template):
         self.outputs = template.setdefault("Outputs", {})
-        self.names = []
+        self.names = {}  # by value
 
     def put(self, value):
         """The value with each intrinsic function replaced by a reference for get."""
         if isinstance(value, dict):
             if len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref")):
-                name = f"Deferred{len(self.names)}"
-                self.names.append(name)
+                name = self.names.setdefault(json.dumps(value), f"Deferred{len(self.names)}")
                 self.outputs[name] = {"Value": value}
                 return {"$": name}
             return {k: self.put(v) for k, v in value.items()}
@@ -252,7 +251,8 @@ def main(template_file, dist, stack):
     leave_out_metric_math(resources)
     archives = {name: deferred.put(p) for name, p in take_archives(resources).items()}
     apis = {api: deferred.put({"Ref": api}) for api in cors}
-    functions = {name: deferred.put({"name": {"Ref": name}, "logGroup": r["Properties"].get("LoggingConfig", {}).get("LogGroup")})
+    functions = {name: deferred.put({"name": {"Ref": name}, "logGroup": r["Properties"].get("LoggingConfig", {}).get("LogGroup"),
+                                     "environment": r["Properties"].get("Environment", {}).get("Variables", {})})
                  for name, r in resources.items() if r["Type"] == "AWS::Lambda::Function"}
 
     outputs = create_stack(stack, template, parameters)
@@ -265,7 +265,7 @@ def main(template_file, dist, stack):
         create_archive(name, deferred.get(properties, outputs))
     for function in functions.values():
         function["logGroup"] = function["logGroup"] or f"/aws/lambda/{function['name']}"
-    json.dump({"outputs": {k: v for k, v in outputs.items() if k not in deferred.names}, "apis": apis, "functions": functions},
+    json.dump({"outputs": {k: v for k, v in outputs.items() if k not in deferred.names.values()}, "apis": apis, "functions": functions},
               sys.stdout, indent=1)
 
 

@@ -10,6 +10,7 @@ fails leaves no stamp, so the next run makes it again.
 """
 
 import concurrent.futures
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -17,6 +18,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -49,17 +51,36 @@ def once(name, stamp, want, make):
     print(f"install: {name} ...", flush=True)
     began = time.monotonic()
     stamp.unlink(missing_ok=True)
-    make()
+    with still_at_it(name, began):
+        make()
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(want)
     print(f"install: {name} done in {time.monotonic() - began:.0f} s", flush=True)
+
+
+@contextlib.contextmanager
+def still_at_it(name, began):
+    """Say every ten seconds that something goes on: there is nothing else to see of a download."""
+    done = threading.Event()
+
+    def say():
+        while not done.wait(10):
+            print(f"install: {name.split(' (')[0]}: still at it, {time.monotonic() - began:.0f} s", flush=True)
+
+    threading.Thread(target=say, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def run(what, *argv, **options):
     """Run a command; its output is shown only when it fails."""
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
     if done.returncode != 0:
-        raise Missing(f"{what} failed (is the network there?):\n{done.stdout[-3000:]}")
+        full = "No space left" in done.stdout or "Errno 28" in done.stdout
+        said = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("WARNING: Retrying"))
+        raise Missing(f"{what} failed ({'the disk is full' if full else 'is the network there, and a proxy set that it may need?'}):\n{said[-3000:]}")
 
 
 def virtual_environment(path, *packages):
@@ -75,7 +96,7 @@ def virtual_environment(path, *packages):
     venv.create(path, with_pip=True)
     pip = [str(path / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:",
            "--disable-pip-version-check", *packages]
-    run(f"pip install for {path.name}", *pip)
+    run("pip install", *pip)
 
 
 def by_hash(*files):
@@ -214,13 +235,22 @@ def main(arguments):
         sys.exit(f"install: no such part: {' '.join(unknown)}; there are {' '.join(PARTS)}")
     LOCAL.mkdir(exist_ok=True)
     with open(LOCAL / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two makes at once: the second waits, then finds the stamps
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # two makes at once: the second waits, then finds the stamps
+            print("install: waiting for another make that is installing", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         for part in arguments or [p for p in PARTS if p not in OPTIONAL]:
             try:
                 PARTS[part]()
             except Missing as missing:
                 sys.exit(f"install: {missing}")
+            except OSError as error:  # a full disk, a folder that cannot be written
+                sys.exit(f"install: {error}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit("\ninstall: interrupted; the next run begins this part anew")

@@ -26,9 +26,9 @@ import (
 	"sync"
 	"time"
 
+	"altinn.no/instanceapi/tests/local/bootstrap"
 	"altinn.no/instanceapi/tests/local/checkout"
 	"altinn.no/instanceapi/tests/local/child"
-	"altinn.no/instanceapi/tests/local/lambdas"
 	"altinn.no/instanceapi/tests/token/minter"
 )
 
@@ -53,12 +53,13 @@ type Options struct {
 
 // Stack is a running system.
 type Stack struct {
-	BaseURL     string            // address of both APIs, http://localhost:PORT
-	AWSEndpoint string            // address of the local AWS, for SDKs and the aws command
-	Outputs     map[string]string // outputs of template.yaml: table names, queue URLs, the bus
-	LogGroups   map[string]string // log group by logical id of the function
-	Tokens      *minter.Minter    // signs what the functions accept
-	LogDir      string            // folder of the servers' own logs
+	BaseURL     string                       // address of both APIs, http://localhost:PORT
+	AWSEndpoint string                       // address of the local AWS, for SDKs and the aws command
+	Outputs     map[string]string            // outputs of template.yaml: table names, queue URLs, the bus
+	LogGroups   map[string]string            // log group by logical id of the function
+	Environment map[string]map[string]string // variables of each function, by logical id
+	Tokens      *minter.Minter               // signs what the functions accept
+	LogDir      string                       // folder of the servers' own logs
 
 	functionsAWS string // the address of AWS that the functions get
 
@@ -97,7 +98,10 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 	}
 
 	say("building the functions")
-	if err := lambdas.Build(ctx, root); err != nil {
+	built := stillAtIt(say)
+	err = bootstrap.Build(ctx, root)
+	built()
+	if err != nil {
 		return nil, err
 	}
 	say("starting the local AWS")
@@ -114,6 +118,23 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 	}
 	go func() { _ = s.front.Serve(listener) }() // ends with an error of its own making when Stop closes it
 	return s, nil
+}
+
+// stillAtIt says every ten seconds that something goes on, until the function that it returns is called: a first build
+// compiles everything, and takes minutes on a small machine.
+func stillAtIt(say func(string, ...any)) (done func()) {
+	stop := make(chan struct{})
+	go func() {
+		for began, tick := time.Now(), time.Tick(10*time.Second); ; {
+			select {
+			case <-stop:
+				return
+			case <-tick:
+				say("  … still building, %.0f s; the first time everything is compiled", time.Since(began).Seconds())
+			}
+		}
+	}()
+	return func() { close(stop) }
 }
 
 // Exited is closed when the local AWS has ended, by Stop or by itself.
@@ -182,7 +203,7 @@ func (s *Stack) startAWS(root string, options Options) error {
 		return err
 	}
 	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	return s.aws.Ready(30*time.Second, func() error {
+	return s.aws.Ready(time.Minute, func() error {
 		resp, err := client.Get(s.AWSEndpoint + "/_ministack/health")
 		if err != nil {
 			return err
@@ -204,7 +225,7 @@ func (s *Stack) deploy(ctx context.Context, root string, further map[string]stri
 		return apiIDs{}, err
 	}
 	given := map[string]string{
-		"Arch":            lambdas.Arch(),
+		"Arch":            bootstrap.Arch(),
 		"AppsBaseUrl":     s.BaseURL,
 		"PlatformBaseUrl": s.BaseURL,
 		"TokenIssuer":     minter.Issuer,
@@ -232,7 +253,8 @@ func (s *Stack) deploy(ctx context.Context, root string, further map[string]stri
 		Outputs   map[string]string `json:"outputs"`
 		APIs      apiIDs            `json:"apis"`
 		Functions map[string]struct {
-			LogGroup string `json:"logGroup"`
+			LogGroup    string            `json:"logGroup"`
+			Environment map[string]string `json:"environment"`
 		} `json:"functions"`
 	}
 	if err := json.Unmarshal(out.Bytes(), &deployed); err != nil {
@@ -241,9 +263,9 @@ func (s *Stack) deploy(ctx context.Context, root string, further map[string]stri
 	if deployed.APIs.Apps == "" || deployed.APIs.Storage == "" {
 		return apiIDs{}, errors.New("template.yaml has no AppsApi or no StorageApi")
 	}
-	s.Outputs, s.LogGroups = deployed.Outputs, map[string]string{}
+	s.Outputs, s.LogGroups, s.Environment = deployed.Outputs, map[string]string{}, map[string]map[string]string{}
 	for id, f := range deployed.Functions {
-		s.LogGroups[id] = f.LogGroup
+		s.LogGroups[id], s.Environment[id] = f.LogGroup, f.Environment
 	}
 	return deployed.APIs, nil
 }
