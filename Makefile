@@ -12,18 +12,30 @@ ENV       ?= dev
 GOARCH    := $(if $(filter x86_64,$(ARCH)),amd64,$(ARCH))
 TEST      := go test -race -shuffle=on
 SAM       := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} .local/sam-venv/bin/sam
+HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 
-.PHONY: help run build test test-unit test-store test-hostile test-cost test-doors test-model test-acceptance bench bench-full fuzz lint logs token deploy clean install install-sam pins
+.PHONY: help run sam-local build test test-unit test-store test-hostile test-cost test-doors test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token deploy clean install install-sam pins
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: install ## the whole system on http://localhost:8080 (PORT=, AWS_PORT=); Ctrl-C stops it
+run: ## the whole system on http://localhost:8080 (PORT=, AWS_PORT=); Ctrl-C stops it
+	@for tool in python3 go; do command -v $$tool >/dev/null || { echo "run: $$tool is not installed, or not on PATH: Go 1.26 and Python 3 are needed" >&2; exit 1; }; done
+	@python3 tests/local/install.py venv
+	@test -x .local/bin/local || echo "compiling what starts it all"
 	@go build -o .local/bin/local ./tests/local
 	@exec .local/bin/local run
 
 # A function with a pack.py serves files, which that puts beside its bootstrap.
 build: install-redoc ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
+
+sam-local: install-sam ## sam local start-api on http://localhost:3000 (Docker); needs `make run CONTAINERS=1` in another terminal
+	@test -e .local/sam-env.json || { echo "sam-local: start \`make run CONTAINERS=1\` in another terminal first, and wait until it is ready" >&2; exit 1; }
+	@$(MAKE) build ARCH=$(HOST_ARCH)
+	@.local/sam-venv/bin/python tests/local/image.py $(HOST_ARCH)
+	@env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test $(SAM) local start-api --invoke-image instance-api-lambda --skip-pull-image --parameter-overrides Arch=$(HOST_ARCH)
+
+build: ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
 	@mkdir -p $(DIST)/.build
 	@CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -tags lambda.norpc -trimpath -ldflags "-s -w" -o $(DIST)/.build/ ./functions/...
 	@cd $(DIST) && for f in $(FUNCTIONS); do mkdir -p $$f && cmp -s .build/$$f $$f/bootstrap || \
@@ -67,6 +79,12 @@ bench-full: ## the same with 1,000,000 instances
 test-acceptance: install ## over HTTP against the deployed template (BASE_URL= for one that runs already)
 	@echo "== acceptance over HTTP"
 	@$(TEST) -p 1 ./tests/acceptance/... $(if $(BASE_URL),,./tests/crash/... ./tests/owner/acceptance)
+
+test-sam-local: install install-sam ## what holds under `sam local` too; needs a container engine, and is no part of make test
+	@echo "== sam local"
+	@$(MAKE) build ARCH=$(HOST_ARCH)
+	@.local/sam-venv/bin/python tests/local/image.py $(HOST_ARCH)
+	@ARCH=$(HOST_ARCH) RUN='$(RUN)' go test -count=1 -timeout 30m -v ./tests/samlocal
 
 FUZZTIME ?= 20s
 

@@ -4,7 +4,8 @@
 //	local run     start everything, register the demo application, print "ready", and stop with Ctrl-C
 //
 // Environment: PORT, the APIs' port, 8080 when not given; AWS_PORT, that of the local AWS, 4566 when not given and
-// free. Everything it starts ends with it, also when it is killed.
+// free; CONTAINERS, 1 or an address, opens the local AWS for functions in containers (package containers). Everything it
+// starts ends with it, also when it is killed.
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/tests/local/checkout"
+	"altinn.no/instanceapi/tests/local/containers"
 	"altinn.no/instanceapi/tests/local/stack"
 )
 
@@ -66,6 +68,14 @@ func run(ctx context.Context) error {
 	}
 	defer os.Remove(note)
 	printReady(os.Stdout, s, time.Since(began))
+	if address := os.Getenv("CONTAINERS"); address != "" {
+		doors, err := containers.Open(root, s, address, containers.SamURL)
+		if err != nil {
+			return err
+		}
+		defer doors.Close()
+		fmt.Printf("\nFor functions in containers: %s, and their environment in .local/sam-env.json. Next: make sam-local\n", doors.AWSEndpoint)
+	}
 
 	select {
 	case <-ctx.Done():

@@ -1,0 +1,150 @@
+package samlocal
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/tests/local/containers"
+)
+
+// What the payloads under events/ are about. Each is given an instance of its own under the same ids.
+const (
+	payloadApp     = "nav/app2018"
+	payloadOwner   = "50012"
+	payloadGuid    = "0192d3c4-5a6b-7c8d-9e0f-1a2b3c4d5e6f"
+	payloadElement = "0192d3c4-5b01-7000-8a3e-6f2d1c0b9a88"
+)
+
+// refused is the payloads that are rightly refused, and why.
+var refused = map[string]struct {
+	status int
+	why    string
+}{}
+
+// payloads gives every payload under events/ to `sam local invoke`.
+func (s *site) payloads(t *testing.T) {
+	token, err := s.stack.Tokens.Owner("nav", "", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	demo, err := os.ReadFile(filepath.Join(s.root, "tests", "local", "demo.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ask(t, token, http.MethodPut, "/storage/applications/"+payloadApp, string(demo))
+	payloads, err := filepath.Glob(filepath.Join(s.root, "events", "*", "*.json"))
+	if err != nil || len(payloads) < 30 {
+		t.Fatalf("%d payloads (%v)", len(payloads), err)
+	}
+	for _, path := range payloads {
+		folder := filepath.Base(filepath.Dir(path))
+		name := folder + "/" + filepath.Base(path)
+		t.Run(name, func(t *testing.T) {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload := strings.ReplaceAll(string(content), "Bearer TOKEN", "Bearer "+token)
+			request := strings.Contains(payload, `"routeKey"`)
+			if request {
+				payload = s.withInstance(t, token, payload)
+			}
+			checkAnswer(t, name, request, s.invoke(t, logicalName(folder), payload))
+		})
+	}
+}
+
+// withInstance makes an instance, and the payload one about it.
+func (s *site) withInstance(t *testing.T, token, payload string) string {
+	t.Helper()
+	var made struct {
+		ID, InstanceOwnerID string
+		Data                []struct{ ID string }
+	}
+	answer := s.ask(t, token, http.MethodPost, "/"+payloadApp+"/instances", `{"reportee": {"ssn": "12247918309"}, "labels": ["gr", "x2"],
+		"data": [{"formId": "default", "contentType": "application/xml", "content": "PG1lbGRpbmcvPg=="}]}`)
+	if err := json.Unmarshal(answer, &made); err != nil || len(made.Data) != 1 {
+		t.Fatalf("%v in %s", err, answer)
+	}
+	return strings.NewReplacer(payloadGuid, made.ID, payloadElement, made.Data[0].ID, payloadOwner, made.InstanceOwnerID).Replace(payload)
+}
+
+// ask sends a request to the local AWS's own functions.
+func (s *site) ask(t *testing.T, token, method, path, body string) []byte {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.stack.BaseURL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode > 299 {
+		t.Fatalf("%s %s: %s %s (%v)", method, path, resp.Status, answer, err)
+	}
+	return answer
+}
+
+// logicalName is a folder's name as that of a resource: DataCreate for data-create.
+func logicalName(folder string) string {
+	var name strings.Builder
+	for _, word := range strings.Split(folder, "-") {
+		name.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return name.String()
+}
+
+// invoke returns what the function answers.
+func (s *site) invoke(t *testing.T, function string, payload string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	argv := append(s.command("invoke", function, "--event", "-"), "--env-vars", containers.EnvFile(s.root))
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir, cmd.Env, cmd.Stdin = s.root, s.env, strings.NewReader(payload)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s%s", err, out.Bytes(), said.Bytes())
+	}
+	return bytes.TrimSpace(out.Bytes())
+}
+
+// checkAnswer: a request has its effect, or is refused as is said above; anything else is taken without an error.
+func checkAnswer(t *testing.T, name string, request bool, answer []byte) {
+	t.Helper()
+	var got struct {
+		StatusCode        int
+		Body              string
+		ErrorType         string
+		BatchItemFailures []any
+	}
+	if err := json.Unmarshal(answer, &got); err != nil && len(answer) > 0 {
+		t.Fatalf("%v in %s", err, answer)
+	}
+	expected := refused[name].status
+	switch {
+	case got.ErrorType != "":
+		t.Errorf("the function failed: %s", answer)
+	case !request && len(got.BatchItemFailures) > 0:
+		t.Errorf("not all of the batch was taken: %s", answer)
+	case request && expected != 0 && got.StatusCode != expected:
+		t.Errorf("%s, want %d", answer, expected)
+	case request && expected == 0 && got.StatusCode != 304 && (got.StatusCode < 200 || got.StatusCode > 299):
+		t.Errorf("%s, want a success", answer)
+	}
+}

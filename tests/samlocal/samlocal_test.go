@@ -1,0 +1,167 @@
+package samlocal
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/tests/local/checkout"
+	"altinn.no/instanceapi/tests/local/child"
+	"altinn.no/instanceapi/tests/local/containers"
+	"altinn.no/instanceapi/tests/local/stack"
+)
+
+// sam is the command with what all its subcommands here are given.
+type sam struct {
+	root    string
+	options []string
+	env     []string
+}
+
+// site is the local AWS, open to containers.
+type site struct {
+	sam
+	stack *stack.Stack
+	doors *containers.Doors
+	port  string // where start-api is to listen
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	root, err := checkout.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	arch := os.Getenv("ARCH")
+	if arch == "" {
+		t.Fatal("run this with `make test-sam-local`, which builds what it needs")
+	}
+	s := &site{sam: sam{
+		root:    root,
+		options: []string{"--invoke-image", "instance-api-lambda", "--skip-pull-image", "--parameter-overrides", "Arch=" + arch},
+		env:     append(checkout.Environment("SAM_CLI_TELEMETRY=0", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"), "DOCKER_HOST="+os.Getenv("DOCKER_HOST")),
+	}}
+	if os.Getenv("DOCKER_HOST") == "" {
+		s.env = s.env[:len(s.env)-1]
+	}
+	if s.port, err = child.FreePort(); err != nil {
+		t.Fatal(err)
+	}
+	if s.stack, err = stack.Start(t.Context(), stack.Options{Progress: os.Stderr}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stack.Stop)
+	address := os.Getenv("CONTAINERS")
+	if address == "" {
+		address = "1"
+	}
+	if s.doors, err = containers.Open(root, s.stack, address, "http://127.0.0.1:"+s.port); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.doors.Close)
+	return s
+}
+
+func (s *sam) command(subcommand ...string) []string {
+	return append(append([]string{checkout.Local(s.root, "sam-venv", "bin", "sam"), "local"}, subcommand...), s.options...)
+}
+
+// startAPI starts `sam local start-api` and waits until it answers.
+func (s *site) startAPI(t *testing.T) (base string) {
+	t.Helper()
+	temp, err := os.MkdirTemp("", "instance-api-sam-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The child has a folder of its own, which is not the project's: sam finds its configuration beside the template.
+	argv := append(s.command("start-api", "--port", s.port, "--template", filepath.Join(s.root, "template.yaml"),
+		"--config-file", filepath.Join(s.root, "samconfig.toml")), "--env-vars", containers.EnvFile(s.root))
+	process, err := child.Start("sam local", temp, s.env, checkout.Local(s.root, "log", "sam-local.log"), argv...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(process.Stop)
+	base = "http://127.0.0.1:" + s.port
+	if err := process.Ready(time.Minute, func() error {
+		resp, err := http.Get(base + "/")
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return base
+}
+
+func TestSamLocal(t *testing.T) {
+	s := newSite(t)
+	base := s.startAPI(t)
+	t.Run("differences", func(t *testing.T) { s.differences(t, base) })
+	t.Run("acceptance", func(t *testing.T) { s.acceptance(t, base) })
+	t.Run("payloads", s.payloads)
+}
+
+// differences checks what the README says of how this differs from AWS, as far as it shows in an answer.
+func (s *site) differences(t *testing.T, base string) {
+	token, err := s.stack.Tokens.Owner("nav", "", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, path, token string
+		status            int
+		body              string
+	}{
+		{"a path that no route has", "/storage/nothing/here/at/all", token, 403, "Missing Authentication Token"},
+		{"a slash at the end", "/storage/instances/?appId=nav/app2018", token, 200, "_embedded"},
+		{"no authorizer, and still no way in without a token", "/storage/instances?appId=nav/app2018", "", 401, "urn:altinn:problem:"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+test.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test.token != "" {
+			req.Header.Set("Authorization", "Bearer "+test.token)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || resp.StatusCode != test.status || !strings.Contains(string(body), test.body) {
+			t.Errorf("%s: %d %s (%v), want %d", test.name, resp.StatusCode, body, err, test.status)
+		}
+	}
+}
+
+// acceptance runs the acceptance tests against start-api, scripts and others, all but those that are left out.
+func (s *site) acceptance(t *testing.T, base string) {
+	var skip []string
+	for _, name := range slices.Sorted(maps.Keys(leftOut)) {
+		fmt.Printf("left out: %s: %s\n", name, leftOut[name])
+		skip = append(skip, "^"+strings.ReplaceAll(name, "/", "$/^")+"$")
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout", "20m", "-v", "-parallel", "2",
+		"-run", os.Getenv("RUN"), "-skip", strings.Join(skip, "|"), "./tests/acceptance")
+	cmd.Dir = s.root
+	cmd.Env = append(os.Environ(), "BASE_URL="+base, "AWS_ENDPOINT="+s.stack.AWSEndpoint, "EVENT_BUS="+s.stack.Outputs["EventBusName"])
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	scripts, tests := strings.Count(out.String(), "    --- PASS: TestScripts/"), strings.Count(out.String(), "\n--- PASS: ")
+	if err != nil || scripts+tests == 0 {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	t.Logf("%d scripts and %d tests hold, %d are left out", scripts, tests, len(leftOut))
+}
