@@ -22,13 +22,20 @@ const (
 	payloadOwner   = "50012"
 	payloadGuid    = "0192d3c4-5a6b-7c8d-9e0f-1a2b3c4d5e6f"
 	payloadElement = "0192d3c4-5b01-7000-8a3e-6f2d1c0b9a88"
+	payloadToGo    = "0192d3c4-5a6b-7c8d-9e0f-1a2b3c4d5e70" // of an element that is to be deleted
 )
 
 // refused is the payloads that are rightly refused, and why.
 var refused = map[string]struct {
 	status int
 	why    string
-}{}
+}{
+	"data-create/upload.json":            {404, "nobody has announced its upload"},
+	"data-replace/xml.json":              {412, "its If-Match names other bytes"},
+	"download-confirm/all-elements.json": {409, "nothing was downloaded"},
+	"download-confirm/one-element.json":  {409, "it was not downloaded"},
+	"owner-instances/in-progress.json":   {403, "it is for users, and the token an owner's"},
+}
 
 // payloads gives every payload under events/ to `sam local invoke`.
 func (s *site) payloads(t *testing.T) {
@@ -75,7 +82,7 @@ func (s *site) withInstance(t *testing.T, token, payload string) string {
 	if err := json.Unmarshal(answer, &made); err != nil || len(made.Data) != 1 {
 		t.Fatalf("%v in %s", err, answer)
 	}
-	return strings.NewReplacer(payloadGuid, made.ID, payloadElement, made.Data[0].ID, payloadOwner, made.InstanceOwnerID).Replace(payload)
+	return strings.NewReplacer(payloadGuid, made.ID, payloadElement, made.Data[0].ID, payloadToGo, made.Data[0].ID, payloadOwner, made.InstanceOwnerID).Replace(payload)
 }
 
 // ask sends a request to the local AWS's own functions.
