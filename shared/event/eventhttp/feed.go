@@ -82,15 +82,14 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx := r.Context()
 	asked := time.Now()
-	until := endOfWait(w, r, asked)
-	w.Header().Set("Vary", "Accept, Prefer")
 	head, err := e.Feeds.Head(ctx, appID)
 	if err != nil {
 		return err
 	}
 	if err := e.registered(ctx, appID, head); err != nil {
-		return err
+		return err // before anything is said in the header: one 404 is as any other
 	}
+	until := endOfWait(w, r, asked)
 	tag := func(end int64) string { return entityTag(r, appID, end) }
 	if httpapi.NotModified(r, tag(head.Seq)) { // the client has it all, to the end
 		before := head.Seq
@@ -180,6 +179,7 @@ func (e FeedEndpoint) beyond(ctx context.Context, appID string, at cursor) (curs
 }
 
 func (e FeedEndpoint) link(w http.ResponseWriter, r *http.Request, q query, end cursor, appID string) {
+	w.Header().Set("Vary", "Accept, Prefer")
 	setLink(w, e.URLs.PlatformURL(r, q.next(end, appID)))
 }
 
