@@ -22,8 +22,8 @@ help: ## this list
 run: ## the whole system on http://localhost:8080 (PORT=, AWS_PORT=); Ctrl-C stops it
 	@for tool in python3 go; do command -v $$tool >/dev/null || { echo "run: $$tool is not installed, or not on PATH: Go 1.26 and Python 3 are needed" >&2; exit 1; }; done
 	@python3 tests/local/install.py venv
-	@test -x .local/bin/local || echo "compiling what starts it all"
-	@go build -o .local/bin/local ./tests/local
+	@test -x .local/bin/local || echo "compiling what starts it all: a minute on a small machine"
+	@CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -o .local/bin/local ./tests/local # as the functions are, so that what they share is compiled once
 	@exec .local/bin/local run
 
 # A function with a pack.py serves files, which that puts beside its bootstrap.
