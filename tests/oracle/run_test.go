@@ -68,6 +68,20 @@ func newRun(t *rapid.T) *run {
 	return r
 }
 
+// Fatalf ends the sequence. The arguments go to its log and not into the failure: what shrinks a sequence takes two failures for the
+// same only if they say the same, and no two worlds have the same ids.
+func (r *run) Fatalf(format string, args ...any) {
+	r.Helper()
+	r.lines = append(r.lines, "!!! "+fmt.Sprintf(format, args...))
+	r.T.Fatalf("%s", format)
+}
+
+// Errorf is Fatalf: after one difference the model is of another world.
+func (r *run) Errorf(format string, args ...any) {
+	r.Helper()
+	r.Fatalf(format, args...)
+}
+
 // ssn returns the n-th of many identity numbers whose check digits are right.
 func ssn(n int64) Identity {
 	for rest := n / (28 * 12 * 100); ; rest += 7 {
