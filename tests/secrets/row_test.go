@@ -70,6 +70,9 @@ var rows = map[string]row{
 	"POST " + stored + data + "/confirmDownload": {},
 	"POST " + stored + "/confirmDownload":        {},
 	"GET " + register + "/events":                {params: feedParams},
+	"GET /storage/docs":                          {},
+	"GET /storage/docs/openapi.yaml":             {},
+	"GET /storage/docs/redoc.js":                 {},
 	"GET " + register:                            {},
 	// What an owner registers is its own text too: it is shown to anybody with a token.
 	"PUT " + register: {body: registration, kind: jsonType, own: []string{
