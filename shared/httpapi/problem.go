@@ -116,10 +116,24 @@ func challenge(f *fault.Error) string {
 	return ""
 }
 
+// An appender knows how to write itself as encoding/json would, at less cost.
+type appender interface {
+	AppendJSON(b []byte) ([]byte, error)
+}
+
+// documentSize is room for a document of a usual size, so that it is not copied as it grows.
+const documentSize = 4096
+
 // WriteJSON answers v as application/json, unless the handler has set another Content-Type. Lists in v must not be
 // nil: null is never a list here.
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
+	var body []byte
+	var err error
+	if a, ok := v.(appender); ok {
+		body, err = a.AppendJSON(make([]byte, 0, documentSize))
+	} else {
+		body, err = json.Marshal(v)
+	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 // domain is the packages that know the rules and nothing of the world: no HTTP, no AWS, no environment.
 var domain = []string{
+	"shared/appendjson",
 	"shared/application",
 	"shared/event",
 	"shared/fault",

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"altinn.no/instanceapi/shared/appendjson"
 	"altinn.no/instanceapi/shared/instance"
 )
 
@@ -26,7 +27,7 @@ const format1 = 1
 // maxDocument bounds what unpacking one document may take: DynamoDB's 400 KB could inflate to far more.
 const maxDocument = 4 << 20
 
-// document is the stored form: the instance without its derived links, and with what callers do not see.
+// document is the stored form, as it is read: the instance without its derived links, and with what callers do not see.
 type document struct {
 	instance.Instance
 	Data        []element `json:"data"` // stands in for Instance.Data
@@ -52,14 +53,7 @@ var writers = sync.Pool{New: func() any {
 
 // pack returns the stored form of i. The version is not in it: it stands beside it, where conditions see it.
 func pack(i *instance.Instance) ([]byte, error) {
-	doc := document{Instance: *i, EventCount: i.EventCount, StepEntered: i.StepEntered, Shard: i.Shard}
-	doc.SelfLinks = nil
-	doc.Data = make([]element, len(i.Data))
-	for n, d := range i.Data {
-		doc.Data[n] = element{DataElement: d, Revision: d.Revision, SHA256: d.SHA256}
-		doc.Data[n].DataLinks, doc.Data[n].StorageURL = nil, ""
-	}
-	text, err := json.Marshal(doc)
+	text, err := appendDocument(make([]byte, 0, roomFor(i)), i)
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +71,49 @@ func pack(i *instance.Instance) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
+// roomFor is about what the stored form of i takes before it is deflated.
+func roomFor(i *instance.Instance) int { return 1024 + 512*len(i.Data) }
+
+// appendDocument appends the stored form of i: what encoding/json would make of it as a document.
+func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
+	w := appendjson.Writer{B: b}
+	bare := *i
+	bare.SelfLinks = nil
+	w.Raw("{")
+	bare.AppendMembers(&w)
+	w.Raw(`,"data":[`)
+	for n, d := range i.Data {
+		d.DataLinks, d.StorageURL = nil, ""
+		w.Raw(appendjson.Comma(n))
+		w.Raw("{")
+		d.AppendMembers(&w)
+		w.String(`,"revision":`, d.Revision)
+		w.String(`,"sha256":`, d.SHA256)
+		w.Raw("}")
+	}
+	w.Int(`],"eventCount":`, int64(i.EventCount))
+	w.Time(`,"stepEntered":`, i.StepEntered)
+	if i.Shard != 0 {
+		w.Int(`,"shard":`, int64(i.Shard))
+	}
+	w.Raw("}")
+	return w.B, w.Err
+}
+
+// inflaters keeps inflate's state, some forty kilobytes, from one document to the next.
+var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+
 // unpack returns the instance that was packed, with the version given.
 func unpack(packed []byte, version int64) (*instance.Instance, error) {
 	if len(packed) == 0 || packed[0] != format1 {
 		return nil, errors.New("stored instance: unknown format")
 	}
-	text, err := io.ReadAll(io.LimitReader(flate.NewReaderDict(bytes.NewReader(packed[1:]), dictionary1), maxDocument))
+	inflater := inflaters.Get().(io.ReadCloser)
+	defer inflaters.Put(inflater)
+	if err := inflater.(flate.Resetter).Reset(bytes.NewReader(packed[1:]), dictionary1); err != nil {
+		return nil, fmt.Errorf("stored instance: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(inflater, maxDocument))
 	if err != nil {
 		return nil, fmt.Errorf("stored instance: %w", err)
 	}

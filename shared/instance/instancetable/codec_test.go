@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -192,6 +193,56 @@ func TestRoundTrip(t *testing.T) {
 		got, err := unpack(packed, want.Version)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("got  %+v, %v\nwant %+v", got, err, want)
+		}
+	})
+}
+
+// TestStoredFormIsThatOfDocument: what is written by hand is what the type that is read says.
+func TestStoredFormIsThatOfDocument(t *testing.T) {
+	for _, shard := range []int{0, 5} {
+		i := golden()
+		i.Shard = shard
+		doc := document{Instance: *i, EventCount: i.EventCount, StepEntered: i.StepEntered, Shard: i.Shard, Data: []element{}}
+		for _, d := range i.Data {
+			doc.Data = append(doc.Data, element{DataElement: d, Revision: d.Revision, SHA256: d.SHA256})
+		}
+		want, err := json.Marshal(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := appendDocument(nil, i); err != nil || string(got) != string(want) {
+			t.Errorf("got  %s, %v\nwant %s", got, err, want)
+		}
+	}
+	i := golden()
+	i.CreatedDateTime = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
+	if _, err := pack(i); err == nil {
+		t.Error("a time that JSON has no form for was packed")
+	}
+}
+
+// BenchmarkEncode compares the writing of the stored form with its floor. The bar: 0.3 of the time, two allocations.
+func BenchmarkEncode(b *testing.B) {
+	i := golden()
+	i.PresentationField, i.Labels, i.Data[1].FileName = "Arbeidsmelding", []string{"gr", "x2"}, "vedlegg.pdf"
+	doc := document{Instance: *i, EventCount: i.EventCount, StepEntered: i.StepEntered, Shard: i.Shard}
+	for _, d := range i.Data {
+		doc.Data = append(doc.Data, element{DataElement: d, Revision: d.Revision, SHA256: d.SHA256})
+	}
+	b.Run("own", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := appendDocument(make([]byte, 0, roomFor(i)), i); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("encoding-json", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := json.Marshal(doc); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }

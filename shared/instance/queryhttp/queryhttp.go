@@ -4,6 +4,7 @@ package queryhttp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"altinn.no/instanceapi/shared/appendjson"
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/fault"
@@ -41,6 +43,21 @@ type link struct {
 
 type embedded struct {
 	Instances []*instance.Instance `json:"instances"` // never null
+}
+
+// AppendJSON appends the page as encoding/json would write it.
+func (a answer) AppendJSON(b []byte) ([]byte, error) {
+	links, err := json.Marshal(a.Links)
+	if err != nil {
+		return nil, err
+	}
+	b = append(append(append(b, `{"_links":`...), links...), `,"_embedded":{"instances":[`...)
+	for n, i := range a.Embedded.Instances {
+		if b, err = i.AppendJSON(append(b, appendjson.Comma(n)...)); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, "]}}"...), nil
 }
 
 // Register finds applications; *applicationtable.Table is one.

@@ -1,0 +1,43 @@
+package appendjson
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+)
+
+func TestStringsAreWrittenAsEncodingJSONWritesThem(t *testing.T) {
+	texts := []string{"", "plain", "Årsmelding", `"quoted" \`, "<b>&", "\u2028", "a\u2029b", "\xff", "ok\xc3", "æ\xe2\x80", "𝄞"}
+	for c := range 256 {
+		texts = append(texts, string([]byte{'a', byte(c)}), string(rune(c)))
+	}
+	for _, text := range texts {
+		want, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w Writer
+		if w.String("before:", text); w.Err != nil || string(w.B) != "before:"+string(want) {
+			t.Errorf("%q: %s, %v, want %s", text, w.B, w.Err, want)
+		}
+	}
+}
+
+func TestOtherValues(t *testing.T) {
+	at := time.Date(2026, 11, 23, 20, 11, 1, 123_456_000, time.UTC)
+	var w Writer
+	w.Bool(`{"b":`, true)
+	w.Int(`,"i":`, -7)
+	w.Time(`,"t":`, at)
+	w.Times(`,"none":`, nil)
+	w.Times(`,"empty":`, []time.Time{})
+	w.Times(`,"two":`, []time.Time{at, at})
+	w.Raw("}")
+	const want = `{"b":true,"i":-7,"t":"2026-11-23T20:11:01.123456Z","none":null,"empty":[],"two":["2026-11-23T20:11:01.123456Z","2026-11-23T20:11:01.123456Z"]}`
+	if string(w.B) != want || w.Err != nil {
+		t.Errorf("%s, %v, want %s", w.B, w.Err, want)
+	}
+	if w.Time("", at.AddDate(9000, 0, 0)); w.Err == nil {
+		t.Error("a year with five digits is no error")
+	}
+}
