@@ -63,6 +63,7 @@ func TestDeadline(t *testing.T) {
 			}))
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
+			defer a.crew.dismiss()
 			response, _ := a.Handle(ctx, event("nav", "app"))
 			wantProblem(t, response, 503, "timeout")
 		})
@@ -76,6 +77,7 @@ func TestDeadline(t *testing.T) {
 			}))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
+			defer a.crew.dismiss()
 			response, _ := a.Handle(ctx, event("nav", "app"))
 			wantProblem(t, response, 503, "timeout")
 			time.Sleep(2 * time.Minute)
@@ -90,6 +92,7 @@ func TestDeadline(t *testing.T) {
 			}))
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
+			defer a.crew.dismiss()
 			if response, _ := a.Handle(ctx, event("nav", "app")); response.StatusCode != http.StatusNoContent {
 				t.Errorf("status = %d", response.StatusCode)
 			}

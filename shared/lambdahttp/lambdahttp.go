@@ -9,7 +9,6 @@ package lambdahttp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -44,6 +43,7 @@ func Start(env *coldstart.Env, h http.Handler) {
 type Adapter struct {
 	handler http.Handler
 	metrics metrics
+	crew    *crew
 }
 
 // New returns an adapter for h.
@@ -53,7 +53,7 @@ type Adapter struct {
 // whole lines as the client sent them, and the context ends answerMargin before Lambda's deadline. The answer is held in
 // memory until h returns, so there is no http.Flusher.
 func New(h http.Handler) *Adapter {
-	return &Adapter{handler: h}
+	return &Adapter{handler: h, crew: newCrew()}
 }
 
 // Handle serves one event. The error is always nil: whatever happens is an HTTP answer, and the execution environment
@@ -88,24 +88,21 @@ func (a *Adapter) serve(r *http.Request) (events.APIGatewayV2HTTPResponse, int, 
 	r = r.WithContext(ctx)
 
 	w := newReply(r.Method)
-	done := make(chan error, 1) // room for the answer of a handler nobody waits for any more
-	go func() {
-		err := errors.New("the handler ended its goroutine")
-		defer func() { done <- err }() // whatever happens, or the caller would wait for the deadline
-		err = call(a.handler, w, r)
-	}()
+	hand := a.crew.start(func() error { return call(a.handler, w, r) })
 
 	var err error
 	select {
-	case err = <-done:
+	case err = <-hand.done:
 	case <-ctx.Done():
 		select {
-		case err = <-done: // both at once: the answer is there, send it
+		case err = <-hand.done: // both at once: the answer is there, send it
 		default:
+			close(hand.work) // it ends when the handler does
 			w.abandon()
 			return events.APIGatewayV2HTTPResponse{}, 0, fmt.Errorf("the handler had not answered: %w", ctx.Err())
 		}
 	}
+	a.crew.rest(hand, err)
 	if err != nil {
 		return events.APIGatewayV2HTTPResponse{}, 0, err
 	}

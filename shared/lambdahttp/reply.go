@@ -138,8 +138,8 @@ func (w *reply) response() (events.APIGatewayV2HTTPResponse, int, error) {
 			values[i] = oneLine.Replace(v)
 		}
 	}
-	body, isBase64 := encode(w.body, w.sent.Get("Content-Type"))
-	if wire := wireSize(body, isBase64); wire > maxPayload-envelope {
+	body, isBase64, wire := encode(w.body, w.sent.Get("Content-Type"))
+	if wire > maxPayload-envelope {
 		return none, 0, tooLarge(wire)
 	}
 
@@ -182,17 +182,18 @@ func bodyAllowed(status int) bool {
 // encode returns the body as the JSON string of the answer, and whether that is base64. Either way the client gets
 // the very same bytes. Text goes as it is, since that is smaller and can be read in a log of the gateway; but only when
 // it is UTF-8, which alone survives a JSON string.
-func encode(body []byte, contentType string) (string, bool) {
+func encode(body []byte, contentType string) (text string, isBase64 bool, wire int) {
 	if len(body) == 0 {
-		return "", false
+		return "", false, 0
 	}
+	size := base64.StdEncoding.EncodedLen(len(body))
 	if isText(contentType) && utf8.Valid(body) {
 		text := string(body)
-		if wireSize(text, false) <= base64.StdEncoding.EncodedLen(len(body)) {
-			return text, false
+		if wire := wireSize(text); wire <= size {
+			return text, false, wire
 		}
 	}
-	return base64.StdEncoding.EncodeToString(body), true
+	return base64.StdEncoding.EncodeToString(body), true, size
 }
 
 func isText(contentType string) bool {
@@ -208,20 +209,25 @@ func isText(contentType string) bool {
 }
 
 // wireSize returns how many bytes s takes as a JSON string without its quotes.
-func wireSize(s string, isBase64 bool) int {
+func wireSize(s string) int {
 	n := len(s)
-	if isBase64 {
-		return n
-	}
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t' || c == '\b' || c == '\f':
-			n++
-		case c < 0x20, c == 0x7f:
-			n += 5
-		case c == 0xE2 && i+2 < len(s) && s[i+1] == 0x80 && s[i+2]|1 == 0xA9: // U+2028, U+2029: three bytes become six
-			n += 3
-		}
+		n += int(escape[s[i]])
+	}
+	for _, separator := range []string{"\u2028", "\u2029"} { // three bytes become six
+		n += 3 * strings.Count(s, separator)
 	}
 	return n
 }
+
+// escape is how many bytes each byte of a string takes beside itself when it is written as JSON.
+var escape = func() (more [256]uint8) {
+	for c := range 0x20 {
+		more[c] = 5
+	}
+	more[0x7f] = 5
+	for _, c := range "\"\\\n\r\t\b\f" {
+		more[c] = 1
+	}
+	return more
+}()
