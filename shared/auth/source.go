@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ type source func(ctx context.Context) ([]byte, error)
 
 // openSource returns the source at a URL or in a file. A URL is fetched by a client of its own, which trusts the
 // system's certificates: that for AWS trusts Amazon's alone.
-func openSource(location string) (source, error) {
+func openSource(location string, config *tls.Config) (source, error) {
 	if location == "" {
 		return nil, errors.New("a verifier needs a key set")
 	}
@@ -40,6 +41,7 @@ func openSource(location string) (source, error) {
 			Proxy:               http.ProxyFromEnvironment,
 			DisableKeepAlives:   true, // nothing to keep: the next fetch is an hour away
 			TLSHandshakeTimeout: fetchTimeout,
+			TLSClientConfig:     config,
 		},
 		CheckRedirect: func(next *http.Request, before []*http.Request) error {
 			if len(before) > maxRedirects {
