@@ -10,11 +10,13 @@ ARCH      ?= arm64
 DIST      ?= dist
 ENV       ?= dev
 GOARCH    := $(if $(filter x86_64,$(ARCH)),amd64,$(ARCH))
+LDFLAGS   ?= -s -w
+GOBUILD    = CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -tags lambda.norpc -trimpath -ldflags "$(LDFLAGS)"
 TEST      := go test -race -shuffle=on
 SAM       := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} .local/sam-venv/bin/sam
 HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 
-.PHONY: help run sam-local build test test-unit test-store test-hostile test-cost test-doors test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token deploy clean install install-sam pins
+.PHONY: help run sam-local build build-bench test test-unit test-store test-hostile test-cost test-doors test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token deploy clean install install-sam pins
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +39,15 @@ sam-local: install-sam ## sam local start-api on http://localhost:3000 (Docker);
 
 build: ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
 	@mkdir -p $(DIST)/.build
-	@CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -tags lambda.norpc -trimpath -ldflags "-s -w" -o $(DIST)/.build/ ./functions/...
+	@$(GOBUILD) -o $(DIST)/.build/ ./functions/...
 	@cd $(DIST) && for f in $(FUNCTIONS); do mkdir -p $$f && cmp -s .build/$$f $$f/bootstrap || \
 	  { cp .build/$$f $$f/bootstrap.new && mv $$f/bootstrap.new $$f/bootstrap; } || exit; done
 	@for f in $(patsubst functions/%/pack.py,%,$(wildcard functions/*/pack.py)); do \
 	  python3 -B functions/$$f/pack.py $(DIST)/$$f || exit; done
+
+build-bench:
+	@mkdir -p $(DIST)/.bench
+	@$(GOBUILD) -o $(DIST)/.bench/ ./tests/bench/hello ./tests/bench/bare
 
 test: install test-unit test-store test-hostile test-cost test-doors test-model test-acceptance test-contract ## everything, hermetic
 
@@ -70,8 +76,8 @@ test-doors: install ## every route, for every kind of caller, at every kind of o
 	@echo "== doors"
 	@go test -shuffle=on ./tests/doors
 
-bench: install ## what a page of each query costs, as a table (BENCH_INSTANCES=100000)
-	@go run ./tests/bench
+bench: install ## what all this costs, against floors, as tables (WHAT="init warm query", BENCH_INSTANCES=100000)
+	@go run ./tests/bench $(WHAT)
 
 bench-full: ## the same with 1,000,000 instances
 	@BENCH_INSTANCES=1000000 $(MAKE) bench

@@ -28,11 +28,12 @@ type Environment struct {
 	next    chan invocation // taken by the process as it asks for work
 	started chan struct{}   // closed when it first does
 	ended   chan struct{}   // closed when the process has ended
+	retired chan struct{}   // closed when there is no more work
 	log     *tail
 
-	once sync.Once
-	mu   sync.Mutex
-	at   *invocation // what the process works on
+	once, retire sync.Once
+	mu           sync.Mutex
+	at           *invocation // what the process works on
 }
 
 // invocation is one event and where its answer goes.
@@ -62,7 +63,8 @@ func StartEnvironment(name string, limit time.Duration, env []string, log io.Wri
 		return nil, err
 	}
 	e := &Environment{
-		limit: limit, next: make(chan invocation), started: make(chan struct{}), ended: make(chan struct{}), log: &tail{to: log},
+		limit: limit, next: make(chan invocation), started: make(chan struct{}), ended: make(chan struct{}),
+		retired: make(chan struct{}), log: &tail{to: log},
 	}
 	e.server = &http.Server{Handler: e.runtimeAPI(), ReadHeaderTimeout: time.Minute}
 	go func() { _ = e.server.Serve(listener) }() // ends with an error of its own making
@@ -100,6 +102,19 @@ func (e *Environment) Process() *os.Process { return e.cmd.Process }
 
 // Ended is closed when the process has ended.
 func (e *Environment) Ended() <-chan struct{} { return e.ended }
+
+// Retire has the process end by itself, by answering its next question for work with an error, and waits until it has.
+// What watches the process, as a profiler does, can then write down what it saw, which Stop would not let it.
+func (e *Environment) Retire(ctx context.Context) error {
+	e.retire.Do(func() { close(e.retired) })
+	defer e.Stop()
+	select {
+	case <-e.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // Stop kills the process, as Lambda does with an environment that it needs no more. It may be called twice.
 func (e *Environment) Stop() {
@@ -158,6 +173,8 @@ func (e *Environment) runtimeAPI() http.Handler {
 			h.Set("Lambda-Runtime-Trace-Id", traceID(in.id))
 			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:"+Region+":123456789012:function:local")
 			_, _ = w.Write(in.payload)
+		case <-e.retired:
+			w.WriteHeader(http.StatusInternalServerError)
 		case <-r.Context().Done():
 		}
 	})

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"altinn.no/instanceapi/tests/bench/querycost"
+	"altinn.no/instanceapi/tests/bench/report"
+	"altinn.no/instanceapi/tests/local/service"
+)
+
+// queries measures what a page of a query costs, for every combination of parameters that the indexes serve: the read
+// units of a page at every size, and all else at the largest.
+func queries(ctx context.Context, quick bool, print func(*report.Table)) error {
+	large := 100_000
+	if text := os.Getenv("BENCH_INSTANCES"); text != "" {
+		var err error
+		if large, err = strconv.Atoi(text); err != nil {
+			return fmt.Errorf("BENCH_INSTANCES: %w", err)
+		}
+	}
+	sizes := []int{1000, 10_000, large}
+	if quick {
+		sizes = sizes[:2]
+	}
+	endpoint, end, err := service.StartDynamoDB()
+	if err != nil {
+		return err
+	}
+	defer end()
+	t := &report.Table{Title: "What a page of a query costs", Columns: []string{"query", "instances"}}
+	var benches []*querycost.Bench
+	for _, size := range sizes {
+		begin := time.Now()
+		b, err := querycost.New(ctx, endpoint, size)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "%d instances loaded in %s\n", size, time.Since(begin).Round(time.Second/10))
+		benches = append(benches, b)
+		t.Columns = append(t.Columns, fmt.Sprintf("read units of %d", size))
+	}
+	t.Columns = append(t.Columns, "read units an instance", "rows read", "calls", "in series")
+	for _, c := range querycost.Combinations() {
+		row := []string{c.Name, ""}
+		var page querycost.Page
+		for _, b := range benches {
+			if page, err = b.Measure(ctx, c); err != nil {
+				return fmt.Errorf("%s: %w", c.Name, err)
+			}
+			row = append(row, fmt.Sprintf("%.1f", page.Units))
+		}
+		row[1] = strconv.Itoa(page.Found)
+		each := "–"
+		if page.Found > 0 {
+			each = fmt.Sprintf("%.3f", page.Units/float64(page.Found))
+		}
+		t.Add(append(row, each, strconv.Itoa(page.Rows), strconv.Itoa(page.Calls), strconv.Itoa(page.Rounds))...)
+	}
+	print(t)
+	return nil
+}
