@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,11 +60,40 @@ func (b *Bench) benchmarks(ctx context.Context, pkg, name string) (map[string]re
 	return results, nil
 }
 
+// counted returns the instructions of one round of a Go benchmark: those of 3,000 rounds, less those of 1,000.
+func (b *Bench) counted(ctx context.Context, pkg, name string) (float64, error) {
+	binary := filepath.Join(b.scratch, filepath.Base(pkg)+".test")
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, pkg)
+	build.Dir = b.root
+	if out, err := build.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("%s: %w\n%s", pkg, err, out)
+	}
+	var rounds [2]int64
+	for n, count := range []string{"1000x", "3000x"} {
+		out := filepath.Join(b.scratch, "benchmark")
+		command, err := callgrind(out, binary, "-test.run=^$", "-test.bench="+name+"$", "-test.benchtime="+count)
+		if err != nil {
+			return 0, err
+		}
+		run := exec.CommandContext(ctx, command[0], command[1:]...)
+		run.Env = append(os.Environ(), singleThread...)
+		if out, err := run.CombinedOutput(); err != nil {
+			return 0, fmt.Errorf("%s of %s: %w\n%s", name, pkg, err, out)
+		}
+		all, err := parts(out)
+		if err != nil {
+			return 0, err
+		}
+		rounds[n] = all[len(all)-1].instructions
+	}
+	return float64(rounds[1]-rounds[0]) / 2000, nil
+}
+
 // CodecTable measures the writing of documents.
 func CodecTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	t := &report.Table{
 		Title:   "Writing an instance of 2 KB as JSON, as a ratio to encoding/json",
-		Columns: []string{"document", "time", "allocations", "encoding/json's"},
+		Columns: []string{"document", "instructions", "time", "allocations", "encoding/json's"},
 	}
 	for _, kind := range []struct{ pkg, name, title string }{
 		{"./shared/instance", "Encode", "as it is answered"},
@@ -72,7 +104,17 @@ func CodecTable(ctx context.Context, b *Bench) (*report.Table, error) {
 			return nil, err
 		}
 		own, floor := r[kind.name+"/own"], r[kind.name+"/encoding-json"]
-		t.Add(kind.title, report.Ratio(own.nanoseconds/floor.nanoseconds), fmt.Sprint(own.allocations), fmt.Sprint(floor.allocations))
+		instructions := "–"
+		if ours, err := b.counted(ctx, kind.pkg, kind.name+"/own"); err == nil {
+			theirs, err := b.counted(ctx, kind.pkg, kind.name+"/encoding-json")
+			if err != nil {
+				return nil, err
+			}
+			instructions = report.Ratio(ours / theirs)
+		} else if !errors.Is(err, errNoValgrind) {
+			return nil, err
+		}
+		t.Add(kind.title, instructions, report.Ratio(own.nanoseconds/floor.nanoseconds), fmt.Sprint(own.allocations), fmt.Sprint(floor.allocations))
 	}
 	return t, nil
 }
