@@ -42,7 +42,7 @@ func (s *site) sweepAndCheck() {
 
 	instances, labels := s.stored(table, tableName)
 	wanted := map[string]string{} // SHA-256 by object
-	wantedLabels := map[string]int64{}
+	wantedLabels := map[entry]int64{}
 	for _, i := range instances {
 		if i.Status.IsMarkedForHardDelete {
 			s.t.Errorf("instance %s is deleted for good and still there", i.ID)
@@ -50,12 +50,13 @@ func (s *site) sweepAndCheck() {
 		for _, d := range i.Data {
 			wanted[blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision).String()] = d.SHA256
 		}
-		for _, label := range i.Labels {
-			wantedLabels["LABEL#"+i.ID+"#"+label] = i.Version
+		_, _, keys := instancetable.Entries(i)
+		for n, label := range i.Labels {
+			wantedLabels[entry{i.ID, instancetable.LabelIndex(label), keys[n]}] = i.Version
 		}
 	}
 	if !maps.Equal(labels, wantedLabels) {
-		s.t.Errorf("label items (with versions)\n%v\nwant\n%v", labels, wantedLabels)
+		s.t.Errorf("labels stand in the indexes (with versions) as\n%v\nwant\n%v", labels, wantedLabels)
 	}
 	objects := s.objects(bucket)
 	for key, sum := range wanted {
@@ -76,10 +77,13 @@ func (s *site) sweepAndCheck() {
 	}
 }
 
-// stored returns every instance, and the version of every label item by its sort key.
-func (s *site) stored(table *instancetable.Table, name string) (instances []*instance.Instance, labels map[string]int64) {
+// entry is a place of an instance in a label's index.
+type entry struct{ guid, index, key string }
+
+// stored returns every instance, and the version of the item that stands in each place of the labels' indexes.
+func (s *site) stored(table *instancetable.Table, name string) (instances []*instance.Instance, labels map[entry]int64) {
 	s.t.Helper()
-	labels = map[string]int64{}
+	labels = map[entry]int64{}
 	pages := dynamodb.NewScanPaginator(s.db, &dynamodb.ScanInput{TableName: &name, ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(s.t.Context())
@@ -88,8 +92,10 @@ func (s *site) stored(table *instancetable.Table, name string) (instances []*ins
 		}
 		for _, item := range page.Items {
 			owner, key := text(item["PK"]), text(item["SK"])
-			if strings.HasPrefix(key, "LABEL#") {
-				labels[key] = number(item["v"])
+			for index, value := range item {
+				if strings.HasPrefix(index, "byLabel") {
+					labels[entry{strings.Split(key, "#")[1], index, text(value)}] = number(item["v"])
+				}
 			}
 			if id, ok := strings.CutPrefix(key, "INSTANCE#"); ok {
 				i, err := table.Get(s.t.Context(), owner, id)

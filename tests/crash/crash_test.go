@@ -128,14 +128,14 @@ func (s *site) must(status int, r request) document {
 	return answer
 }
 
-// create makes an instance with two labels and two data elements.
+// create makes an instance with two labels, which share an index, and two data elements.
 func (s *site) create() document {
 	s.t.Helper()
 	return s.must(201, s.creation())
 }
 
 func (s *site) creation() request {
-	return request{"POST", "/" + s.org + "/melding/instances", "application/json", `{"reportee":{"userName":"crash"},"labels":["gr","x2"],
+	return request{"POST", "/" + s.org + "/melding/instances", "application/json", `{"reportee":{"userName":"crash"},"labels":["gr","x3"],
 		"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="},{"formId":"b","contentType":"text/plain","content":"Yg=="}]}`}
 }
 

@@ -107,10 +107,14 @@ func TestLostAnswers(t *testing.T) {
 			ev := eventOf(i)
 			return &ev, nil
 		}, func(i *instance.Instance) bool { return i.Workflow.CurrentStep == "Submit" && i.EventCount == 2 }, 2},
-		"labels": {"TransactWriteItems", func(i *instance.Instance) (*event.Event, error) {
+		"a label": {"PutItem", func(i *instance.Instance) (*event.Event, error) {
 			i.Labels = append(i.Labels, "another")
 			return nil, nil
 		}, func(i *instance.Instance) bool { return len(i.Labels) == 1 }, 1},
+		"labels that share an index": {"TransactWriteItems", func(i *instance.Instance) (*event.Event, error) {
+			i.Labels = append(i.Labels, "gr", "x3")
+			return nil, nil
+		}, func(i *instance.Instance) bool { return len(i.Labels) == 2 }, 1},
 	} {
 		for _, answers := range []int32{1, 2} {
 			i, ev := unstored(t, app)

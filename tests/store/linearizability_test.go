@@ -73,7 +73,7 @@ func TestChangesAreLinearizable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		i.Labels = []string{"gr"} // a label makes every write a transaction
+		i.Labels = []string{"gr", "x3"} // labels that share an index make every write a transaction
 		if n == 0 {
 			i.Labels = []string{}
 		}

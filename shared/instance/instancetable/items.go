@@ -2,6 +2,7 @@ package instancetable
 
 import (
 	"crypto/rand"
+	"slices"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -13,7 +14,7 @@ import (
 // items is what an instance is stored as.
 type items struct {
 	own    map[string]types.AttributeValue
-	labels []map[string]types.AttributeValue // one for each label, in their order
+	labels []map[string]types.AttributeValue // one for each label that is apart, in their order
 	mark   []byte                            // of the write, in all of them
 }
 
@@ -39,8 +40,14 @@ func itemsOf(i *instance.Instance, version int64) (items, error) {
 			it.own[index] = &types.AttributeValueMemberS{Value: key}
 		}
 	}
+	further := apart(i.Labels)
 	for n, key := range labels {
-		it.labels = append(it.labels, with(shared, attrSort, labelSortKey(i.ID, i.Labels[n]), attrLabel, key))
+		label := i.Labels[n]
+		if index := LabelIndex(label); slices.Contains(further, label) {
+			it.labels = append(it.labels, with(shared, attrSort, labelSortKey(i.ID, label), index, key))
+		} else {
+			it.own[index] = &types.AttributeValueMemberS{Value: key}
+		}
 	}
 	return it, nil
 }

@@ -1,6 +1,7 @@
 package instancetable
 
 import (
+	"hash/fnv"
 	"strconv"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 //	one instance                      PK = instanceOwnerId, SK = INSTANCE#guid
 //	all instances of a party          PK = instanceOwnerId, SK begins with INSTANCE# (in order of creation)
 //	an application's instances        byStep        = appId#step#shard       changed = lastChanged#guid
-//	those with a label                byLabel       = appId#label#step#shard changed = lastChanged#guid
+//	those with a label                byLabel0…7    = appId#label#step#shard changed = lastChanged#guid
 //	those the owner must still fetch  byUnconfirmed = appId#step#shard       changed = lastChanged#guid
 //	an answered request               PK = RECEIPT#id, SK = RECEIPT
 //	announced bytes                   PK = UPLOAD#id, SK = UPLOAD
@@ -20,6 +21,10 @@ import (
 //	bytes to be looked at             PK = LITTER#part, SK = when#key prefix (see litter.go)
 //
 // Every attribute that is a key of an index is named as the index, so a row can be read with the template beside it.
+//
+// A label has its index by its hash. An instance's own item stands there for one of its labels; for another that has
+// the same index it has a further item, a copy under LABEL#guid#label. Most instances need none, and a change of one is one
+// conditional write, where an item for each label would be a transaction of them all.
 const (
 	attrPartition   = "PK"
 	attrSort        = "SK"
@@ -28,12 +33,13 @@ const (
 	attrWrite       = "w" // random, new with every write: tells a lost answer from a lost race
 	attrChanged     = "changed"
 	attrStep        = "byStep"
-	attrLabel       = "byLabel"
 	attrUnconfirmed = "byUnconfirmed"
 	attrFingerprint = "f" // of an answered request
 	attrElement     = "e" // the data element that it created
 	attrExpires     = "expires"
 	attrCount       = "n" // of creations in an hour
+
+	labelIndexes = 8 // that labels are spread over; more or fewer would leave entries where nobody looks
 
 	instancePrefix = "INSTANCE#"
 	labelPrefix    = "LABEL#"
@@ -50,7 +56,28 @@ func StepKey(appID, step string, shard int) string {
 	return appID + "#" + step + "#" + strconv.Itoa(shard)
 }
 
-// LabelKey returns the partition key of byLabel. Neither an application id nor a step contains #, so it is
+// LabelIndex returns the name of the index that a label's entries are in.
+func LabelIndex(label string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(label)) // never fails
+	return "byLabel" + strconv.Itoa(int(h.Sum32()%labelIndexes))
+}
+
+// apart returns the labels that an instance has further items for, in their order: those whose index it stands in for
+// one before.
+func apart(labels []string) (further []string) {
+	taken := map[string]bool{}
+	for _, label := range labels {
+		index := LabelIndex(label)
+		if taken[index] {
+			further = append(further, label)
+		}
+		taken[index] = true
+	}
+	return further
+}
+
+// LabelKey returns the partition key of a label's index. Neither an application id nor a step contains #, so it is
 // unambiguous whatever the label contains.
 func LabelKey(appID, label, step string, shard int) string {
 	return appID + "#" + label + "#" + step + "#" + strconv.Itoa(shard)
@@ -64,7 +91,7 @@ func labelSortKey(id, label string) string {
 }
 
 // Entries returns the keys under which an instance stands in the indexes: its own item's byStep and, while
-// something is unconfirmed, byUnconfirmed (else ""), and byLabel for each of its labels, in their order. One that is
+// something is unconfirmed, byUnconfirmed (else ""), and that of each of its labels, in their order. One that is
 // marked for hard delete stands in none.
 func Entries(i *instance.Instance) (step, unconfirmed string, labels []string) {
 	if i.Status.IsMarkedForHardDelete {

@@ -26,6 +26,22 @@ func TestEntries(t *testing.T) {
 	}
 }
 
+// What is stored is found only where it is looked for: another index for a label, and its instances are lost to queries.
+func TestLabelIndexIsForEver(t *testing.T) {
+	for label, index := range map[string]string{"gr": "byLabel4", "x2": "byLabel7", "q4": "byLabel0", "dagpenger": "byLabel0", "æ #1": "byLabel4", "": "byLabel5"} {
+		if got := LabelIndex(label); got != index {
+			t.Errorf("%q is in %s, was in %s", label, got, index)
+		}
+	}
+	for _, test := range [][2][]string{
+		{{}, nil}, {{"gr", "x2"}, nil}, {{"gr", "x3"}, {"x3"}}, {{"x3", "gr"}, {"gr"}}, {{"gr", "a", "x2", "x3"}, {"a", "x3"}},
+	} {
+		if got := apart(test[0]); !slices.Equal(got, test[1]) {
+			t.Errorf("of %q, %q are apart, want %q", test[0], got, test[1])
+		}
+	}
+}
+
 // TestLabelKeysAreUnambiguous: whatever labels contain, two of them never share a partition.
 func TestLabelKeysAreUnambiguous(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

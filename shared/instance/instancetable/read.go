@@ -30,7 +30,7 @@ func (t *Table) Read(ctx context.Context, span instancequery.Span, limit int) ([
 		}
 		index, sort = &partition, attrChanged
 	case instancequery.ByLabel:
-		partition, hash = attrLabel, LabelKey(span.AppID, span.Label, span.Step, span.Shard)
+		partition, hash = LabelIndex(span.Label), LabelKey(span.AppID, span.Label, span.Step, span.Shard)
 		index, sort = &partition, attrChanged
 	default:
 		return nil, false, fmt.Errorf("instancetable: no index of kind %d", span.Kind)

@@ -1,5 +1,6 @@
-// Package instancetable provides the store of instances in DynamoDB: one item an instance and one a label, and the
-// one way to change them. It never decides whether a change is allowed: that is the change's own business.
+// Package instancetable provides the store of instances in DynamoDB: one item an instance, further ones for labels
+// that share an index, and the one way to change them. It never decides whether a change is allowed: that is the
+// change's own business.
 package instancetable
 
 import (
@@ -121,11 +122,11 @@ var errLostRace = errors.New("another write came between")
 // keys is what write must know of the document as it was read.
 type keys struct {
 	version int64
-	labels  []string
+	labels  []string // that it has items for
 }
 
 func keysOf(i *instance.Instance) keys {
-	return keys{version: i.Version, labels: slices.Clone(i.Labels)}
+	return keys{version: i.Version, labels: apart(i.Labels)}
 }
 
 // write stores i as the version after its own, if the stored version is still before's; before is nil for an
@@ -169,16 +170,17 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 	return err
 }
 
-// others returns the rest of a write that is more than the instance's own item: its label items, those that are
-// labels no longer, and the event.
+// others returns the rest of a write that is more than the instance's own item: its label items, those that it needs
+// no longer, and the event.
 func (t *Table) others(stored items, before *keys, i *instance.Instance, ev *event.Event) ([]types.TransactWriteItem, error) {
 	var others []types.TransactWriteItem
 	for _, item := range stored.labels {
 		others = append(others, types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: item}})
 	}
 	if before != nil {
+		further := apart(i.Labels)
 		for _, label := range before.labels {
-			if !slices.Contains(i.Labels, label) {
+			if !slices.Contains(further, label) {
 				others = append(others, types.TransactWriteItem{Delete: &types.Delete{TableName: &t.name, Key: map[string]types.AttributeValue{
 					attrPartition: stored.own[attrPartition],
 					attrSort:      &types.AttributeValueMemberS{Value: labelSortKey(i.ID, label)},

@@ -44,7 +44,7 @@ func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID
 	s := suite{store, outbox}
 	for name, test := range map[string]func(*testing.T, suite){
 		"Create": testCreate, "RoundTrip": testRoundTrip, "Mutate": testMutate, "Refusals": testRefusals,
-		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Spans": testSpans,
+		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Labels": testLabels, "Spans": testSpans,
 		"Receipts": testReceipts, "Litter": testLitter, "HardDelete": testHardDelete,
 		"Uploads": testUploads, "Quota": testQuota,
 	} {
@@ -327,6 +327,38 @@ func testIndexes(t *testing.T, s suite) {
 	change(func(i *instance.Instance) error { i.Labels = []string{"gr"}; return nil })
 	check("label removed", label("x2", "Submit"), false)
 	check("label removed", label("gr", "Submit"), true)
+}
+
+// testLabels follows an instance with more labels than a store may have places for, in changing order: each finds it once, as
+// it is, and what is no label of it does not.
+func testLabels(t *testing.T, s suite) {
+	app := NewApplication(1)
+	var all []string
+	for n := range instance.MaxLabels {
+		all = append(all, fmt.Sprint("label ", n))
+	}
+	i := s.create(t, app, newOwnerID(), At, all...)
+	reversed := slices.Clone(all)
+	slices.Reverse(reversed)
+	for _, labels := range [][]string{all, reversed, all[5:9], all[7:18], nil, reversed[3:], all} {
+		changed, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, relabel(labels...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, label := range all {
+			rows, _, err := s.store.Read(t.Context(), instancequery.Span{Kind: instancequery.ByLabel, AppID: app.ID, Label: label, Step: "FormFilling"}, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := 0
+			if slices.Contains(labels, label) {
+				want = 1
+			}
+			if len(rows) != want || want == 1 && rows[0].Value.Instance.Version != changed.Version {
+				t.Fatalf("with %q, %s finds %+v", labels, label, rows)
+			}
+		}
+	}
 }
 
 func testSpans(t *testing.T, s suite) {
