@@ -87,11 +87,7 @@ func (a *adder) writeCreated(w http.ResponseWriter, r *http.Request, i *instance
 // store stores the request's body as the new data element id.
 func (a *adder) store(r *http.Request, access *instancehttp.Access, formID, id string, receipt *instance.Receipt) (*instance.Instance, error) {
 	ctx := r.Context()
-	i, err := access.Load(ctx, a.instances)
-	if err != nil {
-		return nil, err
-	}
-	app, err := a.applications.Get(ctx, i.AppID)
+	i, app, err := access.LoadWithApplication(ctx, a.instances, a.applications)
 	if err != nil {
 		return nil, err
 	}

@@ -30,15 +30,11 @@ func handler(gate instancehttp.Gate, applications register, instances store, blo
 		if err != nil {
 			return err
 		}
-		i, err := access.Load(ctx, instances)
+		i, app, err := access.LoadWithApplication(ctx, instances, applications)
 		if err != nil {
 			return err
 		}
 		element, err := access.Element(i)
-		if err != nil {
-			return err
-		}
-		app, err := applications.Get(ctx, i.AppID)
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func handler(gate instancehttp.Gate, applications register, instances instanceht
 // validate returns what is wrong with the data of the instance, or with the data element, that the path names; never
 // nil.
 func validate(ctx context.Context, access *instancehttp.Access, applications register, instances instancehttp.Reader, data *datacheck.Checker) ([]fault.Issue, error) {
-	i, err := access.Load(ctx, instances)
+	i, app, err := access.LoadWithApplication(ctx, instances, applications)
 	if err != nil {
 		return nil, err
 	}
@@ -60,10 +60,6 @@ func validate(ctx context.Context, access *instancehttp.Access, applications reg
 			return nil, err
 		}
 		elements = []instance.DataElement{*element}
-	}
-	app, err := applications.Get(ctx, i.AppID)
-	if err != nil {
-		return nil, err
 	}
 	found, err := data.Elements(ctx, app, i, elements, datacheck.Findings{})
 	if err != nil {

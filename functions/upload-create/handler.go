@@ -130,15 +130,11 @@ func (a *announced) Receipt(ctx context.Context, id string) (*instance.Answered,
 // then; here it spares the transfer.
 func (a *announcer) prepare(r *http.Request, access *instancehttp.Access, formID string) (*instance.Upload, error) {
 	ctx := r.Context()
-	i, err := access.Load(ctx, a.instances)
+	i, app, err := access.LoadWithApplication(ctx, a.instances, a.applications)
 	if err != nil {
 		return nil, err
 	}
 	if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
-		return nil, err
-	}
-	app, err := a.applications.Get(ctx, i.AppID)
-	if err != nil {
 		return nil, err
 	}
 	var b body

@@ -37,7 +37,7 @@ func handler(gate instancehttp.Gate, applications register, instances store, dat
 		if err != nil {
 			return err
 		}
-		i, err := access.Load(ctx, instances)
+		i, app, err := access.LoadWithApplication(ctx, instances, applications)
 		if err != nil {
 			return err
 		}
@@ -47,10 +47,6 @@ func handler(gate instancehttp.Gate, applications register, instances store, dat
 		}
 		if b.CurrentStep == "" {
 			return fault.New(fault.Invalid, "body-invalid", `Name the step to be in, as in {"currentStep": "Submit"}.`)
-		}
-		app, err := applications.Get(ctx, i.AppID)
-		if err != nil {
-			return err
 		}
 		move := &move{r, access, app, b.CurrentStep, data, view}
 		i, err = move.do(i, instances)

@@ -3,7 +3,9 @@ package instancehttp
 import (
 	"context"
 	"net/http"
+	"sync"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 )
@@ -21,6 +23,26 @@ func (a *Access) Load(ctx context.Context, instances Reader) (*instance.Instance
 		return nil, err
 	}
 	return i, a.Check(i)
+}
+
+// Applications finds applications; *applicationtable.Table is one.
+type Applications interface {
+	Get(ctx context.Context, id string) (*application.Application, error)
+}
+
+// LoadWithApplication is Load, and returns the application of the instance as well: a path of the Application API names
+// it, so neither read waits for the other.
+func (a *Access) LoadWithApplication(ctx context.Context, instances Reader, applications Applications) (*instance.Instance, *application.Application, error) {
+	var app *application.Application
+	var failed error
+	var read sync.WaitGroup
+	read.Go(func() { app, failed = applications.Get(ctx, a.Org+"/"+a.App) })
+	i, err := a.Load(ctx, instances)
+	read.Wait()
+	if err != nil {
+		return nil, nil, err
+	}
+	return i, app, failed
 }
 
 // Show returns the handler that answers a GET with the instance. Both APIs have it.
