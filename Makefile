@@ -79,6 +79,12 @@ test-doors: install ## every route, for every kind of caller, at every kind of o
 bench: install ## what all this costs, against floors, as tables (WHAT="init warm query", BENCH_INSTANCES=100000)
 	@go run ./tests/bench $(WHAT)
 
+test-cost: install ## what queries and operations cost, against DynamoDB Local: 1 to 3 minutes
+
+bench: install ## what a page of each query costs, as a table (BENCH_INSTANCES=100000)
+	@go run ./tests/bench
+	@go run ./tests/bench/capacity
+
 bench-full: ## the same with 1,000,000 instances
 	@BENCH_INSTANCES=1000000 $(MAKE) bench
 

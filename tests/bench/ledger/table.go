@@ -19,7 +19,10 @@ func (l *Ledger) Print(out io.Writer) {
 }
 
 func (r *Row) print(out io.Writer, suffix string) {
-	s3 := strings.TrimSpace(strings.Repeat("PUT ", r.Puts) + strings.Repeat("GET ", r.Gets))
+	s3 := strings.TrimSpace(strings.Repeat("PUT ", min(r.Puts, 1)) + strings.Repeat("GET ", r.Gets))
+	if r.Puts > 1 {
+		s3 = fmt.Sprint(r.Puts, " ", s3)
+	}
 	fmt.Fprintf(out, "| %s%s | %d | %g | %s | %s | %d | %d |\n", r.Name, suffix, r.Writes, r.Reads, r.ratio(), s3, r.Calls, r.Series)
 }
 
