@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"os"
 )
 
@@ -25,8 +26,15 @@ func (e *Env) SystemTLS() *tls.Config {
 	}
 }
 
+// errNoName is the verdict on a server that was asked for by address. The state of its connection has no name then, to which
+// the certificate could be held: where crypto/tls would compare the address, this refuses.
+var errNoName = errors.New("coldstart: a server outside AWS has to be asked for by name, not by address")
+
 // verify is what crypto/tls does of itself, with fewer roots.
 func verify(state tls.ConnectionState, bundle string) error {
+	if state.ServerName == "" {
+		return errNoName
+	}
 	options := x509.VerifyOptions{
 		DNSName:       state.ServerName,
 		Roots:         rootsFor(state.PeerCertificates, bundle),

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"math/big"
@@ -136,6 +137,27 @@ func TestSystemTLS(t *testing.T) {
 				t.Errorf("crypto/tls itself: err = %v", err)
 			}
 		})
+	}
+}
+
+// A trusted root has signed the certificate, for another name than the address that is asked: without a name nothing is
+// compared, so nothing is trusted.
+func TestSystemTLSByAddress(t *testing.T) {
+	trusted := root(t, "Trusted")
+	leaf := trusted.issue(t, x509.Certificate{Subject: pkix.Name{CommonName: "leaf"}, DNSNames: []string{"elsewhere.test"}})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{PrivateKey: leaf.key, Certificate: [][]byte{leaf.certificate.Raw}}}}
+	server.StartTLS()
+	defer server.Close()
+	config := FromMap(map[string]string{"SSL_CERT_FILE": bundleOf(t, trusted)}).SystemTLS()
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: config}}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil) // https://127.0.0.1:…
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := client.Do(request); !errors.Is(err, errNoName) {
+		t.Errorf("answered %v, err = %v", answer, err)
 	}
 }
 
