@@ -28,16 +28,14 @@ run: ## the whole system on http://localhost:8080 (PORT=, AWS_PORT=); Ctrl-C sto
 	@CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -o .local/bin/local ./tests/local # as the functions are, so that what they share is compiled once
 	@exec .local/bin/local run
 
-# A function with a pack.py serves files, which that puts beside its bootstrap.
-build: install-redoc ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
-
 sam-local: install-sam ## sam local start-api on http://localhost:3000 (Docker); needs `make run CONTAINERS=1` in another terminal
 	@test -e .local/sam-env.json || { echo "sam-local: start \`make run CONTAINERS=1\` in another terminal first, and wait until it is ready" >&2; exit 1; }
 	@$(MAKE) build ARCH=$(HOST_ARCH)
 	@.local/sam-venv/bin/python tests/local/image.py $(HOST_ARCH)
 	@env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test $(SAM) local start-api --invoke-image instance-api-lambda --skip-pull-image --parameter-overrides Arch=$(HOST_ARCH)
 
-build: ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
+# A function with a pack.py serves files, which that puts beside its bootstrap.
+build: install-redoc ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
 	@mkdir -p $(DIST)/.build
 	@$(GOBUILD) -o $(DIST)/.build/ ./functions/...
 	@cd $(DIST) && for f in $(FUNCTIONS); do mkdir -p $$f && cmp -s .build/$$f $$f/bootstrap || \
@@ -64,7 +62,7 @@ test-hostile: install ## what nobody should send, over HTTP to every route, and 
 	@echo "== hostile input and limits"
 	@go test -shuffle=on ./tests/hostile/...
 
-test-cost: install ## what queries cost, against DynamoDB Local: 1 to 2.5 minutes
+test-cost: install ## what queries and operations cost, and starts and requests take: some three minutes
 	@echo "== cost of queries"
 	@go test -shuffle=on ./tests/bench/...
 
@@ -76,14 +74,8 @@ test-doors: install ## every route, for every kind of caller, at every kind of o
 	@echo "== doors"
 	@go test -shuffle=on ./tests/doors
 
-bench: install ## what all this costs, against floors, as tables (WHAT="init warm query", BENCH_INSTANCES=100000)
+bench: install ## what all this costs, against floors, as tables (WHAT="init warm ledger query", BENCH_INSTANCES=100000)
 	@go run ./tests/bench $(WHAT)
-
-test-cost: install ## what queries and operations cost, against DynamoDB Local: 1 to 3 minutes
-
-bench: install ## what a page of each query costs, as a table (BENCH_INSTANCES=100000)
-	@go run ./tests/bench
-	@go run ./tests/bench/capacity
 
 bench-full: ## the same with 1,000,000 instances
 	@BENCH_INSTANCES=1000000 $(MAKE) bench

@@ -34,6 +34,7 @@ var measurements = []struct {
 	{"token", floors.Measure(floors.TokenTable)},
 	{"memory", floors.Measure(floors.MemoryTable)},
 	{"throughput", floors.Measure(floors.ThroughputTable)},
+	{"ledger", operations},
 	{"query", queries},
 }
 

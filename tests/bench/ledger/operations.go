@@ -50,7 +50,6 @@ type walk struct {
 	upload   string
 	round    int
 	elements int // that are created with it
-	page     string
 }
 
 // walkOf returns the operations on an instance with so many data elements, in an order in which all are allowed.
