@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
@@ -35,7 +36,7 @@ type site map[string]resource
 
 type resource struct {
 	contentType string
-	plain, gzip representation
+	plain, gzip func() (representation, error)
 }
 
 type representation struct {
@@ -43,19 +44,22 @@ type representation struct {
 	etag string // of these very bytes: compressed ones have another
 }
 
-// open reads the files in dir, each with its compressed form.
+// open returns the site of the files in dir, each with its compressed form. A file is read, and its tag computed, when it is first
+// asked for: the reader is a megabyte, which a start need not wait for.
 func open(dir string) (site, error) {
 	s := site{}
 	for path, r := range resources {
-		plain, err := read(filepath.Join(dir, r.file))
-		if err != nil {
-			return nil, err
+		plain, compressed := filepath.Join(dir, r.file), filepath.Join(dir, r.file+".gz")
+		for _, file := range []string{plain, compressed} {
+			if _, err := os.Stat(file); err != nil {
+				return nil, err
+			}
 		}
-		compressed, err := read(filepath.Join(dir, r.file+".gz"))
-		if err != nil {
-			return nil, err
+		s[path] = resource{
+			r.contentType,
+			sync.OnceValues(func() (representation, error) { return read(plain) }),
+			sync.OnceValues(func() (representation, error) { return read(compressed) }),
 		}
-		s[path] = resource{r.contentType, plain, compressed}
 	}
 	return s, nil
 }
@@ -75,10 +79,16 @@ func handler(s site) http.Handler {
 		if !ok { // a route that the template has and resources has not
 			return instance.NotFound()
 		}
-		shown := found.plain
+		load, compressed := found.plain, acceptsGzip(r)
+		if compressed {
+			load = found.gzip
+		}
+		shown, err := load()
+		if err != nil {
+			return err
+		}
 		header := w.Header()
-		if acceptsGzip(r) {
-			shown = found.gzip
+		if compressed {
 			header.Set("Content-Encoding", "gzip")
 		}
 		header.Set("ETag", shown.etag)
@@ -91,7 +101,7 @@ func handler(s site) http.Handler {
 		}
 		header.Set("Content-Type", found.contentType)
 		header.Set("Content-Length", strconv.Itoa(len(shown.body)))
-		_, err := w.Write(shown.body)
+		_, err = w.Write(shown.body)
 		return err
 	})
 }

@@ -61,5 +61,22 @@ func queries(ctx context.Context, quick bool, print func(*report.Table)) error {
 		t.Add(append(row, each, strconv.Itoa(page.Rows), strconv.Itoa(page.Calls), strconv.Itoa(page.Rounds))...)
 	}
 	print(t)
+	rounds := 301
+	if quick {
+		rounds = 31
+	}
+	w := &report.Table{
+		Title:   "How long a page takes",
+		Note:    "Of an application's step, a hundred instances; the calls alone read the same rows. Medians of rounds that took turns.",
+		Columns: []string{"instances", "page to its Query alone", "page to GetItem of the registration and Query, alone"},
+	}
+	for n, b := range benches {
+		wall, err := b.Wall(ctx, rounds)
+		if err != nil {
+			return err
+		}
+		w.Add(strconv.Itoa(sizes[n]), report.Ratio(float64(wall.Page)/float64(wall.Query)), report.Ratio(float64(wall.Page)/float64(wall.GetQuery)))
+	}
+	print(w)
 	return nil
 }

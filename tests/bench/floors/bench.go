@@ -119,11 +119,10 @@ func (b *Bench) binary(program string) string {
 
 // withSymbols returns the path of a program that callgrind can read.
 func (b *Bench) withSymbols(program string) string {
-	dir := ".build"
 	if program == hello || program == bare {
-		dir = ".bench"
+		return checkout.Local(b.root, "dist-symbols", ".bench", program)
 	}
-	return checkout.Local(b.root, "dist-symbols", dir, program)
+	return checkout.Local(b.root, "dist-symbols", program, "bootstrap")
 }
 
 // functions returns the names of all functions.

@@ -95,8 +95,12 @@ func (c Combination) Found() int {
 
 // Bench is a loaded table and the endpoint before it.
 type Bench struct {
-	meter  Meter
-	routes *http.ServeMux
+	meter   Meter
+	metered http.Handler // the endpoint over a client that meters, which takes time
+	plain   http.Handler // the same, over one that does not
+
+	client                  *dynamodb.Client
+	instances, applications string // the tables
 }
 
 // New creates the tables for a volume of size instances on a server, loads it, and returns the endpoint over it. size
@@ -128,16 +132,22 @@ func New(ctx context.Context, endpoint string, size int) (*Bench, error) {
 	if err := v.load(ctx, instancetable.New(plain, instances, "")); err != nil {
 		return nil, err
 	}
-	b := &Bench{routes: http.NewServeMux()}
-	metered := dynamodb.New(options, b.meter.Attach)
+	b := &Bench{client: plain, instances: instances, applications: applications}
+	b.metered = b.endpoint(dynamodb.New(options, b.meter.Attach))
+	b.plain = b.endpoint(plain)
+	return b, nil
+}
+
+func (b *Bench) endpoint(client *dynamodb.Client) http.Handler {
 	e := queryhttp.Endpoint{
 		Gate:         instancehttp.Gate{Tokens: authtest.Verifier(), Parties: &partytest.Memory{}},
-		Applications: applicationtable.New(metered, applications), Index: instancetable.New(metered, instances, ""),
+		Applications: applicationtable.New(client, b.applications), Index: instancetable.New(client, b.instances, ""),
 		View: instancehttp.View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.test", Platform: "https://platform.test"}},
 	}
-	b.routes.Handle("GET /storage/instances", httpapi.HandlerFunc(e.Query))
-	b.routes.Handle("GET /storage/instances/{instanceOwnerId}", httpapi.HandlerFunc(e.QueryOwn))
-	return b, nil
+	routes := http.NewServeMux()
+	routes.Handle("GET /storage/instances", httpapi.HandlerFunc(e.Query))
+	routes.Handle("GET /storage/instances/{instanceOwnerId}", httpapi.HandlerFunc(e.QueryOwn))
+	return routes
 }
 
 // Page is what a page has and has cost.
@@ -170,7 +180,7 @@ func (b *Bench) get(ctx context.Context, address, caller string) (page Page, nex
 	w := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	r.Header.Set("Authorization", caller)
-	b.routes.ServeHTTP(w, r)
+	b.metered.ServeHTTP(w, r)
 	var answer struct {
 		Links struct {
 			Next struct {
