@@ -30,12 +30,13 @@ const (
 	seldom   = "q4"   // a tenth
 	rare     = "rare" // as many as rareRows
 	rareRows = 400
+	filler   = "fill" // on those that have rare in a volume where it is less rare: no row is larger for the volume it is in
 	nobodys  = "none" // on none
 )
 
 // bigParty is one party that has as many instances as bigRows in every volume; the others have four each.
 const (
-	bigParty = "50001"
+	bigParty = "500001"
 	bigRows  = 300
 )
 
@@ -96,14 +97,16 @@ func (v *volume) load(ctx context.Context, table *instancetable.Table) error {
 	return nil
 }
 
-// among reports whether instance n is one of count that are spread over the volume, in such a way that the places in
-// the period that they fall on are the same in every volume: first, first+step, first+2·step…
-func (v *volume) among(n, count, first, step int) bool {
+// among reports whether instance n is one of count that are spread over the volume, and whether it falls on one of the
+// places in the period that those have in every volume: first, first+step, first+2·step…
+func (v *volume) among(n, count, first, step int) (is, place bool) {
 	j := (n%period - first) / step
-	return j >= 0 && j < count && first+j*step == n%period && j*(v.size/period)/count == n/period
+	place = j >= 0 && j < count && first+j*step == n%period
+	return place && j*(v.size/period)/count == n/period, place
 }
 
-// instance returns instance n of the volume, as it is after a while of use.
+// instance returns instance n of the volume, as it is after a while of use. It takes as many bytes as the one at its
+// place in the first period: units are counted by the 4 KB begun, so a few bytes more could make a page look dearer.
 func (v *volume) instance(n int) *instance.Instance {
 	pattern := rand.New(rand.NewPCG(7, uint64(n%period)))
 	own := rand.New(rand.NewPCG(8, uint64(n)))
@@ -113,9 +116,9 @@ func (v *volume) instance(n int) *instance.Instance {
 	created := createdAt(n)
 	changed := created.Add(changeAfter)
 	i := &instance.Instance{
-		ID: newID(created, own), AppID: app.ID, InstanceOwnerID: fmt.Sprint(60000 + n/4), Labels: []string{},
+		ID: newID(created, own), AppID: app.ID, InstanceOwnerID: fmt.Sprint(600_000 + n/4), Labels: []string{},
 		CreatedDateTime: created, CreatedBy: fmt.Sprint(1000 + n%700), LastChangedDateTime: changed, LastChangedBy: fmt.Sprint(1000 + n%700),
-		PresentationField: fmt.Sprint("Arbeidsmelding ", n%4000),
+		PresentationField: fmt.Sprint("A-melding ", 1000+n%4000),
 		Workflow:          instance.Workflow{CurrentStep: step.Name, IsCompleted: step.Completes},
 		Status:            instance.Status{IsArchived: step.Archives},
 		Version:           4, EventCount: 1, StepEntered: created,
@@ -130,10 +133,12 @@ func (v *volume) instance(n int) *instance.Instance {
 	}
 	confirmed := pattern.IntN(100) < 60
 	elements := []int{1, 2, 2, 2, 3}[pattern.IntN(5)]
-	if v.among(n, rareRows, 0, 2) {
+	if is, place := v.among(n, rareRows, 0, 2); is {
 		i.Labels = append(i.Labels, rare)
+	} else if place {
+		i.Labels = append(i.Labels, filler)
 	}
-	if v.among(n, bigRows, 1, 3) {
+	if is, _ := v.among(n, bigRows, 1, 3); is {
 		i.InstanceOwnerID = bigParty
 	}
 	for e := range elements {
@@ -151,7 +156,7 @@ func element(e int, i *instance.Instance, step application.Step, confirmed bool,
 		hash[n] = byte(own.Uint32())
 	}
 	d := instance.DataElement{
-		ID: newID(at, own), FormID: "default", ContentType: "application/xml", FileName: "default.xml", FileSize: own.Int64N(90_000),
+		ID: newID(at, own), FormID: "default", ContentType: "application/xml", FileName: "default.xml", FileSize: 10_000 + own.Int64N(80_000),
 		CreatedDateTime: at, CreatedBy: i.CreatedBy, LastChangedDateTime: at, LastChangedBy: i.CreatedBy,
 		IsLocked: step.LocksData || step.Archives, Revision: newID(at, own), SHA256: hex.EncodeToString(hash),
 	}
