@@ -1,6 +1,6 @@
 // Package appendjson provides the writing of JSON by appending, for the few documents that are written so often that
-// what encoding/json finds out about a type at every call is most of the cost. What is appended is what encoding/json
-// writes, byte for byte. It knows no types of its own.
+// what encoding/json finds out about a type at every call is most of the cost, and the reading of what was so written.
+// What is appended is what encoding/json writes, byte for byte. It knows no types of its own.
 package appendjson
 
 import (

@@ -55,6 +55,39 @@ func (i *Instance) AppendMembers(w *appendjson.Writer) {
 	w.Raw("}")
 }
 
+// ReadMembers reads what AppendMembers wrote of a document without links.
+func (i *Instance) ReadMembers(r *appendjson.Reader) {
+	i.ID = r.String(`"id":`)
+	i.AppID = r.String(`,"appId":`)
+	r.Raw(`,"labels":[`)
+	i.Labels = []string{}
+	for r.Item(len(i.Labels)) {
+		i.Labels = append(i.Labels, r.String(""))
+	}
+	i.InstanceOwnerID = r.String(`,"instanceOwnerId":`)
+	i.CreatedDateTime = r.Time(`,"createdDateTime":`)
+	i.CreatedBy = r.String(`,"createdBy":`)
+	i.LastChangedDateTime = r.Time(`,"lastChangedDateTime":`)
+	i.LastChangedBy = r.String(`,"lastChangedBy":`)
+	if r.Next(`,"dueDateTime":`) {
+		due := r.Time("")
+		i.DueDateTime = &due
+	}
+	if r.Next(`,"visibleDateTime":`) {
+		visible := r.Time("")
+		i.VisibleDateTime = &visible
+	}
+	if r.Next(`,"presentationField":`) {
+		i.PresentationField = r.String("")
+	}
+	i.Workflow.CurrentStep = r.String(`,"workflow":{"currentStep":`)
+	i.Workflow.IsCompleted = r.Bool(`,"isCompleted":`)
+	i.Status.IsArchived = r.Bool(`},"status":{"isArchived":`)
+	i.Status.IsSoftDeleted = r.Bool(`,"isSoftDeleted":`)
+	i.Status.IsMarkedForHardDelete = r.Bool(`,"isMarkedForHardDelete":`)
+	r.Raw("}")
+}
+
 // AppendMembers appends the element's members, without braces.
 func (d *DataElement) AppendMembers(w *appendjson.Writer) {
 	w.String(`"id":`, d.ID)
@@ -81,5 +114,26 @@ func (d *DataElement) AppendMembers(w *appendjson.Writer) {
 			w.Times(`,"downloadConfirmed":`, owner.DownloadConfirmed)
 		}
 		w.Raw("}")
+	}
+}
+
+// ReadMembers reads what AppendMembers wrote of an element without links.
+func (d *DataElement) ReadMembers(r *appendjson.Reader) {
+	d.ID = r.String(`"id":`)
+	d.FormID = r.String(`,"formId":`)
+	d.ContentType = r.String(`,"contentType":`)
+	d.FileName = r.String(`,"fileName":`)
+	d.CreatedDateTime = r.Time(`,"createdDateTime":`)
+	d.CreatedBy = r.String(`,"createdBy":`)
+	d.LastChangedDateTime = r.Time(`,"lastChangedDateTime":`)
+	d.LastChangedBy = r.String(`,"lastChangedBy":`)
+	d.FileSize = r.Int(`,"fileSize":`)
+	d.IsLocked = r.Bool(`,"isLocked":`)
+	if r.Next(`,"applicationOwner":{"downloaded":`) {
+		d.ApplicationOwner = &ApplicationOwner{Downloaded: r.Times("")}
+		if r.Next(`,"downloadConfirmed":`) {
+			d.ApplicationOwner.DownloadConfirmed = r.Times("")
+		}
+		r.Raw("}")
 	}
 }

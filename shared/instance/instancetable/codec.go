@@ -100,29 +100,76 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 	return w.B, w.Err
 }
 
-// inflaters keeps inflate's state, some forty kilobytes, from one document to the next.
-var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+// inflater is inflate's state, some forty kilobytes, and room for what it inflates.
+type inflater struct {
+	state io.ReadCloser
+	text  bytes.Buffer
+}
+
+// inflaters keeps them from one document to the next.
+var inflaters = sync.Pool{New: func() any { return &inflater{state: flate.NewReader(nil)} }}
 
 // unpack returns the instance that was packed, with the version given.
 func unpack(packed []byte, version int64) (*instance.Instance, error) {
 	if len(packed) == 0 || packed[0] != format1 {
 		return nil, errors.New("stored instance: unknown format")
 	}
-	inflater := inflaters.Get().(io.ReadCloser)
-	defer inflaters.Put(inflater)
-	if err := inflater.(flate.Resetter).Reset(bytes.NewReader(packed[1:]), dictionary1); err != nil {
+	inf := inflaters.Get().(*inflater)
+	defer inflaters.Put(inf)
+	inf.text.Reset()
+	if err := inf.state.(flate.Resetter).Reset(bytes.NewReader(packed[1:]), dictionary1); err != nil {
 		return nil, fmt.Errorf("stored instance: %w", err)
 	}
-	text, err := io.ReadAll(io.LimitReader(inflater, maxDocument))
-	if err != nil {
+	if _, err := inf.text.ReadFrom(io.LimitReader(inf.state, maxDocument)); err != nil {
 		return nil, fmt.Errorf("stored instance: %w", err)
 	}
+	i := readDocument(inf.text.String())
+	if i == nil {
+		var err error
+		if i, err = readOtherDocument(inf.text.Bytes()); err != nil {
+			return nil, fmt.Errorf("stored instance: %w", err)
+		}
+	}
+	i.Version = version
+	return i, nil
+}
+
+// readDocument reads what appendDocument writes today. It returns nil for all else.
+func readDocument(text string) *instance.Instance {
+	i, r := new(instance.Instance), appendjson.NewReader(text)
+	r.Raw("{")
+	i.ReadMembers(r)
+	r.Raw(`,"data":[`)
+	i.Data = []instance.DataElement{}
+	for r.Item(len(i.Data)) {
+		r.Raw("{")
+		var d instance.DataElement
+		d.ReadMembers(r)
+		d.Revision = r.String(`,"revision":`)
+		d.SHA256 = r.String(`,"sha256":`)
+		r.Raw("}")
+		i.Data = append(i.Data, d)
+	}
+	i.EventCount = int(r.Int(`,"eventCount":`))
+	i.StepEntered = r.Time(`,"stepEntered":`)
+	if r.Next(`,"shard":`) {
+		i.Shard = int(r.Int(""))
+	}
+	if r.Raw("}"); !r.Done() {
+		return nil
+	}
+	return i
+}
+
+// readOtherDocument reads documents that an older version of this project has written, or will a later one: what is
+// missing is read as absent, what is not known is passed over.
+func readOtherDocument(text []byte) (*instance.Instance, error) {
 	var doc document
 	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, fmt.Errorf("stored instance: %w", err)
+		return nil, err
 	}
 	i := &doc.Instance
-	i.Version, i.EventCount, i.StepEntered, i.Shard = version, doc.EventCount, doc.StepEntered, doc.Shard
+	i.EventCount, i.StepEntered, i.Shard = doc.EventCount, doc.StepEntered, doc.Shard
 	// Lists are never null, whatever an older or a damaged item says.
 	if i.Labels == nil {
 		i.Labels = []string{}

@@ -150,6 +150,29 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
+// FuzzReadDocument: the fast reader takes nothing for something else than encoding/json does.
+func FuzzReadDocument(f *testing.F) {
+	text, err := appendDocument(nil, golden())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(text))
+	f.Add(strings.ReplaceAll(string(text), "1001", `10\"\\"`))
+	f.Add(strings.ReplaceAll(string(text), "20001", "020001"))
+	f.Add(strings.ReplaceAll(string(text), "skjema", "\xff\u2028"))
+	f.Add(strings.ReplaceAll(string(text), "gr", "\n"))
+	f.Add(string(text) + " ")
+	f.Fuzz(func(t *testing.T, text string) {
+		got := readDocument(text)
+		if got == nil {
+			return
+		}
+		if want, err := readOtherDocument([]byte(text)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %+v\nwant %+v, %v", got, want, err)
+		}
+	})
+}
+
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		moment := rapid.Custom(func(t *rapid.T) time.Time {
@@ -194,6 +217,13 @@ func TestRoundTrip(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("got  %+v, %v\nwant %+v", got, err, want)
 		}
+		written, err := appendDocument(nil, stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fast := readDocument(string(written)); fast == nil {
+			t.Fatalf("what is written today is left to the slow reader: %s", written)
+		}
 	})
 }
 
@@ -219,6 +249,30 @@ func TestStoredFormIsThatOfDocument(t *testing.T) {
 	if _, err := pack(i); err == nil {
 		t.Error("a time that JSON has no form for was packed")
 	}
+}
+
+// BenchmarkDecode compares the reading of the stored form, inflated, with encoding/json's.
+func BenchmarkDecode(b *testing.B) {
+	text, err := appendDocument(nil, golden())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("document", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if readDocument(string(text)) == nil {
+				b.Fatal("not read")
+			}
+		}
+	})
+	b.Run("encoding-json", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := readOtherDocument(text); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 // BenchmarkEncode compares the writing of the stored form with its floor. The bar: 0.3 of the time, two allocations.
