@@ -138,7 +138,7 @@ func queries() []operation {
 	return []operation{
 		{"page of 100, by step", &floorPage, page("workflow.currentStep=Archived")},
 		{"page of 100, by step and label", &floorPage, page("workflow.currentStep=Archived&label=gr")},
-		{"feed, nothing new", nil, func(ctx context.Context, w *walk) error {
+		{"feed without an event yet", nil, func(ctx context.Context, w *walk) error {
 			return w.get(ctx, w.owner, "/storage/applications/"+app+"/events?after=2099-01-01")
 		}},
 		{"look at an application", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.owner, "/storage/applications/"+app) }},
