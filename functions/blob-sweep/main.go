@@ -5,14 +5,14 @@ package main
 import (
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/instance/instancetable"
 )
 
 func main() {
 	env := coldstart.Load()
-	h := handler(instancetable.Open(env), blob.Open(env))
+	h := handler(instancetable.Open(env), blobbucket.Open(env))
 	env.Ready()
 	lambda.Start(h)
 }

@@ -6,7 +6,7 @@ package main
 import (
 	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/auth"
-	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
@@ -19,5 +19,5 @@ func main() {
 	env := coldstart.Load()
 	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
 	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
-	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env), blob.Open(env), view))
+	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env), blobbucket.Open(env), view))
 }

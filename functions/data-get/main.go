@@ -4,7 +4,7 @@ package main
 
 import (
 	"altinn.no/instanceapi/shared/auth"
-	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/instance/instancetable"
@@ -15,5 +15,5 @@ import (
 func main() {
 	env := coldstart.Load()
 	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
-	lambdahttp.Start(env, handler(gate, instancetable.Open(env), blob.Open(env)))
+	lambdahttp.Start(env, handler(gate, instancetable.Open(env), blobbucket.Open(env)))
 }

@@ -6,7 +6,7 @@ package main
 import (
 	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/auth"
-	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
@@ -22,7 +22,7 @@ func main() {
 		applications: applicationtable.Open(env),
 		parties:      partytable.Open(env),
 		instances:    instancetable.OpenWithOutbox(env),
-		blobs:        blob.Open(env),
+		blobs:        blobbucket.Open(env),
 		quota:        openQuota(env),
 		view:         instancehttp.View{Base: httpapi.OpenBaseURLs(env)},
 	}))

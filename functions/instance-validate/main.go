@@ -6,7 +6,7 @@ package main
 import (
 	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/auth"
-	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/instance/instancetable"
@@ -18,5 +18,5 @@ import (
 func main() {
 	env := coldstart.Load()
 	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
-	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env), datacheck.New(blob.Open(env).Get)))
+	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env), datacheck.New(blobbucket.Open(env).Get)))
 }

@@ -6,7 +6,7 @@ package main
 import (
 	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/auth"
-	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
@@ -20,5 +20,5 @@ func main() {
 	env := coldstart.Load()
 	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
 	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
-	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.OpenWithOutbox(env), datacheck.New(blob.Open(env).Get), view))
+	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.OpenWithOutbox(env), datacheck.New(blobbucket.Open(env).Get), view))
 }

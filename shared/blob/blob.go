@@ -1,10 +1,5 @@
-// Package blob provides the bytes of data elements, kept in S3 under immutable keys: written once, checked by S3
-// against their SHA-256, read whole or by range, and removed. What is too large to go through a function goes between
-// client and S3, by a request that is signed here. A Store is safe for concurrent use.
-//
-// It never overwrites bytes, never lists the bucket, and knows nothing of instances: what a key's bytes are, and
-// whether anything still points at them, is for the caller. Bytes are put first and the item that points at them is
-// written afterwards, so a crash in between leaves bytes without an item, never an item without bytes.
+// Package blob provides what the bytes of data elements are known by: immutable keys, sizes and digests, and the requests
+// to S3 that are signed beforehand. Package blobbucket keeps the bytes.
 package blob
 
 import (

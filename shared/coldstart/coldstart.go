@@ -9,7 +9,7 @@
 // Its use in a function's main:
 //
 //	env := coldstart.Load()
-//	lambdahttp.Start(env, handler(instancetable.Open(env), blob.Open(env)))
+//	lambdahttp.Start(env, handler(instancetable.Open(env), blobbucket.Open(env)))
 //
 // Each Open asks env for its variables. Whatever is missing is remembered, and Ready, called by Start, ends the process with
 // one message that names everything at once.

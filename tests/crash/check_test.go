@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/shared/instance/sweep"
@@ -31,7 +32,7 @@ func (s *site) sweepAndCheck() {
 		s.t.Fatalf("the stack does not say what its table and bucket are called: %v", s.stack.Outputs)
 	}
 	table := instancetable.New(s.db, tableName, "")
-	report, err := sweep.Run(s.t.Context(), table, blob.New(s.s3, bucket), time.Now().Add(long))
+	report, err := sweep.Run(s.t.Context(), table, blobbucket.New(s.s3, bucket), time.Now().Add(long))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
 )
 
 // sendLink sends the request that a link is, changed in some way, and returns the answer with its body.
@@ -46,7 +47,7 @@ func infoOf(body string) blob.Info {
 }
 
 // linkPut checks that a link stores the bytes that it is for, once, and nothing else.
-func linkPut(t *testing.T, store *blob.Store) {
+func linkPut(t *testing.T, store *blobbucket.Bucket) {
 	const body, contentType = "the announced bytes", `text/xml; charset="utf-8"`
 	key := blobKey()
 	link, err := store.LinkPut(t.Context(), key, contentType, infoOf(body))
@@ -116,7 +117,7 @@ func linkPut(t *testing.T, store *blob.Store) {
 	}
 }
 
-func linkGet(t *testing.T, store *blob.Store) {
+func linkGet(t *testing.T, store *blobbucket.Bucket) {
 	key, body := blobKey(), bytes.Repeat([]byte("0123456789"), 1000)
 	if _, err := store.Put(t.Context(), key, "text/html", body); err != nil {
 		t.Fatal(err)
@@ -160,8 +161,8 @@ func linkGet(t *testing.T, store *blob.Store) {
 }
 
 // A link of somebody without the permission, here without the secret, is worth nothing.
-func linkOfAnImpostor(t *testing.T, server s3Server, store *blob.Store) {
-	key, impostor := blobKey(), blob.New(server.client("another-secret", nil), blobsBucket)
+func linkOfAnImpostor(t *testing.T, server s3Server, store *blobbucket.Bucket) {
+	key, impostor := blobKey(), blobbucket.New(server.client("another-secret", nil), blobsBucket)
 	link, err := impostor.LinkPut(t.Context(), key, "text/plain", infoOf("x"))
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/tests/local/service"
@@ -79,7 +80,7 @@ func TestBlobs(t *testing.T) {
 	env := coldstart.FromMap(map[string]string{
 		"AWS_ENDPOINT_URL_S3": endpoint, "AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey, "BLOBS_BUCKET": blobsBucket,
 	})
-	opened := blob.Open(env)
+	opened := blobbucket.Open(env)
 	env.Ready()
 
 	t.Run("Conformance", func(t *testing.T) {
@@ -98,7 +99,7 @@ func TestBlobs(t *testing.T) {
 
 func blobKey() blob.Key { return blob.NewKey("nav/app2018", uuid.NewString(), uuid.NewString()) }
 
-func contentTypeIsStored(t *testing.T, store *blob.Store, client *s3.Client) {
+func contentTypeIsStored(t *testing.T, store *blobbucket.Bucket, client *s3.Client) {
 	const contentType = `text/xml; Charset="utf-8"`
 	key, body := blobKey(), []byte("<melding/>")
 	if _, err := store.Put(t.Context(), key, contentType, body); err != nil {
@@ -127,7 +128,7 @@ func wrongChecksum(t *testing.T, client *s3.Client) {
 	}
 }
 
-func damagedOnTheWay(t *testing.T, server s3Server, intact *blob.Store) {
+func damagedOnTheWay(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 	damaging := altered{body: func(body io.ReadCloser) io.ReadCloser {
 		b, err := io.ReadAll(body)
 		if err = errors.Join(err, body.Close()); err != nil {
@@ -137,7 +138,7 @@ func damagedOnTheWay(t *testing.T, server s3Server, intact *blob.Store) {
 		return io.NopCloser(bytes.NewReader(b))
 	}}
 	key := blobKey()
-	if _, err := blob.New(server.client(server.secretKey, damaging), blobsBucket).Put(t.Context(), key, "text/plain", []byte("the bytes")); err == nil {
+	if _, err := blobbucket.New(server.client(server.secretKey, damaging), blobsBucket).Put(t.Context(), key, "text/plain", []byte("the bytes")); err == nil {
 		t.Error("damaged bytes were stored")
 	}
 	if _, err := intact.Get(t.Context(), key, nil); !errors.Is(err, blob.ErrNotFound) {
@@ -146,7 +147,7 @@ func damagedOnTheWay(t *testing.T, server s3Server, intact *blob.Store) {
 }
 
 // The first attempt is stored and its answer lost; the SDK's second attempt meets the object.
-func lostAnswer(t *testing.T, server s3Server, intact *blob.Store) {
+func lostAnswer(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 	puts := 0
 	losing := altered{answer: func(resp *http.Response) error {
 		if resp.Request.Method == http.MethodPut {
@@ -157,7 +158,7 @@ func lostAnswer(t *testing.T, server s3Server, intact *blob.Store) {
 		return nil
 	}}
 	key, body := blobKey(), bytes.Repeat([]byte("the bytes "), 1000)
-	info, err := blob.New(server.client(server.secretKey, losing), blobsBucket).Put(t.Context(), key, "text/plain", body)
+	info, err := blobbucket.New(server.client(server.secretKey, losing), blobsBucket).Put(t.Context(), key, "text/plain", body)
 	if err != nil || info.Size != int64(len(body)) || puts != 2 {
 		t.Fatalf("info %+v, error %v, after %d attempts", info, err, puts)
 	}
@@ -171,8 +172,8 @@ func lostAnswer(t *testing.T, server s3Server, intact *blob.Store) {
 	}
 }
 
-func wrongSecret(t *testing.T, server s3Server, intact *blob.Store) {
-	key, impostor := blobKey(), blob.New(server.client("another-secret", nil), blobsBucket)
+func wrongSecret(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
+	key, impostor := blobKey(), blobbucket.New(server.client("another-secret", nil), blobsBucket)
 	if _, err := impostor.Put(t.Context(), key, "text/plain", []byte("x")); err == nil {
 		t.Error("Put with a wrong secret succeeded")
 	}
@@ -190,12 +191,12 @@ func wrongSecret(t *testing.T, server s3Server, intact *blob.Store) {
 	}
 }
 
-func unsigned(t *testing.T, server s3Server, intact *blob.Store) {
+func unsigned(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 	key := blobKey()
 	if _, err := intact.Put(t.Context(), key, "text/plain", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	anonymous := blob.New(server.client(server.secretKey, altered{request: func(r *http.Request) { r.Header.Del("Authorization") }}), blobsBucket)
+	anonymous := blobbucket.New(server.client(server.secretKey, altered{request: func(r *http.Request) { r.Header.Del("Authorization") }}), blobsBucket)
 	if _, err := anonymous.Get(t.Context(), key, nil); err == nil || errors.Is(err, blob.ErrNotFound) {
 		t.Errorf("Get without a signature: error %v, want a refusal", err)
 	}

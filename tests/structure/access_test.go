@@ -39,7 +39,7 @@ var (
 		"shared/event/eventbus":               "Bus",
 		"shared/application/applicationtable": "Applications",
 		"shared/party/partytable":             "Parties",
-		"shared/blob":                         "Blobs",
+		"shared/blob/blobbucket":              "Blobs",
 	}
 	elsewhere = map[use]string{
 		{Package: "shared/event/eventtable", Action: "dynamodb:DeleteItem"}: "Outbox", // an acknowledgement

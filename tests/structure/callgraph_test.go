@@ -23,7 +23,7 @@ const (
 
 // use is one thing that code does that the template has to provide for.
 type use struct {
-	Package string // folder of the package that does it, "shared/blob"
+	Package string // folder of the package that does it, "shared/blob/blobbucket"
 	Action  string // IAM action, "dynamodb:GetItem"; or
 	Env     string // name of an environment variable
 }

@@ -14,6 +14,7 @@ import (
 var domain = []string{
 	"shared/appendjson",
 	"shared/application",
+	"shared/blob",
 	"shared/event",
 	"shared/fault",
 	"shared/instance",
@@ -70,7 +71,7 @@ func isTestSupport(folder string) bool {
 }
 
 func isStore(folder string) bool {
-	return strings.HasPrefix(folder, "shared/") && (strings.HasSuffix(folder, "table") || folder == "shared/blob" || folder == "shared/event/eventbus")
+	return strings.HasPrefix(folder, "shared/") && (strings.HasSuffix(folder, "table") || folder == "shared/blob/blobbucket" || folder == "shared/event/eventbus")
 }
 
 func isHTTP(folder string) bool {
@@ -82,7 +83,7 @@ func TestForbiddenImports(t *testing.T) {
 		from, to string
 		allowed  bool
 	}{
-		{"functions/data-get", "shared/blob", true},
+		{"functions/data-get", "shared/blob/blobbucket", true},
 		{"functions/data-get", "functions/data-create", false},
 		{"functions/data-get", "shared/blob/blobtest", false},
 		{"functions/data-get", "github.com/aws/aws-sdk-go-v2/service/s3", false},
@@ -93,8 +94,9 @@ func TestForbiddenImports(t *testing.T) {
 		{"shared/instance", "shared/instance/instancetable", false},
 		{"shared/instance", "github.com/aws/aws-lambda-go/events", false},
 		{"shared/instance", "github.com/google/uuid", true},
-		{"shared/blob", "shared/httpapi", false},
-		{"shared/blob", "tests/store", false},
+		{"shared/blob", "shared/blob/blobbucket", false},
+		{"shared/blob/blobbucket", "shared/httpapi", false},
+		{"shared/blob/blobbucket", "tests/store", false},
 		{"shared/blob/blobtest", "shared/instance/instancetest", true},
 		{"shared/coldstart", "github.com/aws/aws-sdk-go-v2/config", false},
 	}
@@ -105,16 +107,24 @@ func TestForbiddenImports(t *testing.T) {
 	}
 }
 
-// The library for JSON Schema compiles the schemas of schemas when a process starts: some milliseconds, at every cold
-// start, for those functions alone that validate.
-func TestOnlyFunctionsThatValidateLinkTheSchemaLibrary(t *testing.T) {
-	validating := []string{"functions/application-put", "functions/instance-validate", "functions/workflow-change"}
-	linking := map[string]bool{} // goList has each package after what it imports
-	for _, p := range goList(t, "./functions/...") {
-		linking[p.ImportPath] = strings.HasPrefix(p.ImportPath, "github.com/santhosh-tekuri/") ||
-			slices.ContainsFunc(p.Imports, func(path string) bool { return linking[path] })
-		if folder := p.folder(); strings.HasPrefix(folder, "functions/") && p.ours() && linking[p.ImportPath] != slices.Contains(validating, folder) {
-			t.Errorf("%s links the library: %v", folder, linking[p.ImportPath])
+// What a library does when a process starts, and the room that it takes, are paid at every cold start: by those functions alone that
+// use it. The one for JSON Schema compiles the schemas of schemas, the SDK's build tables of rules and shapes.
+func TestFunctionsLinkOnlyWhatTheyUse(t *testing.T) {
+	users := map[string][]string{
+		"github.com/santhosh-tekuri/": {"application-put", "instance-validate", "workflow-change"},
+		"github.com/aws/aws-sdk-go-v2/service/s3": {"blob-sweep", "data-create", "data-download", "data-get", "data-replace", "instance-create",
+			"instance-validate", "upload-create", "workflow-change"},
+		"github.com/aws/aws-sdk-go-v2/service/eventbridge": {"event-publish", "outbox-sweep"},
+	}
+	packages := goList(t, "./functions/...") // each package after what it imports
+	for library, functions := range users {
+		linking := map[string]bool{}
+		for _, p := range packages {
+			linking[p.ImportPath] = strings.HasPrefix(p.ImportPath, library) ||
+				slices.ContainsFunc(p.Imports, func(path string) bool { return linking[path] })
+			if name, ok := strings.CutPrefix(p.folder(), "functions/"); ok && p.ours() && linking[p.ImportPath] != slices.Contains(functions, name) {
+				t.Errorf("%s links %s: %v", name, library, linking[p.ImportPath])
+			}
 		}
 	}
 }

@@ -31,7 +31,7 @@ type Content struct {
 // ETag returns the entity tag of the bytes: the revision in double quotes.
 func (c Content) ETag() string { return `"` + c.Key.Revision() + `"` }
 
-// Source is where the bytes are; *blob.Store is one.
+// Source is where the bytes are; *blobbucket.Bucket is one.
 type Source interface {
 	Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
 	LinkGet(ctx context.Context, key blob.Key, shape blob.Shape) (blob.Link, error)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"github.com/google/uuid"
 )
 
@@ -27,7 +28,7 @@ type Store interface {
 }
 
 var (
-	_ Store = (*blob.Store)(nil)
+	_ Store = (*blobbucket.Bucket)(nil)
 	_ Store = (*Memory)(nil)
 )
 

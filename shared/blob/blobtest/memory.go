@@ -72,7 +72,7 @@ func (m *Memory) ContentType(key blob.Key) string {
 	return m.objects[key].contentType
 }
 
-// Put is the counterpart of blob.Store's.
+// Put is the counterpart of blobbucket.Bucket's.
 func (m *Memory) Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error) {
 	err := m.call(ctx, "Put", key, func() error {
 		if old, ok := m.objects[key]; ok {
@@ -94,7 +94,7 @@ func (m *Memory) Put(ctx context.Context, key blob.Key, contentType string, body
 	return blob.Info{Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}, nil
 }
 
-// Get is the counterpart of blob.Store's.
+// Get is the counterpart of blobbucket.Bucket's.
 func (m *Memory) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
 	var body []byte
 	err := m.call(ctx, "Get", key, func() error {
@@ -122,7 +122,7 @@ func (m *Memory) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.O
 	return blob.Object{Body: io.NopCloser(bytes.NewReader(body)), Size: int64(len(body))}, nil
 }
 
-// Stat is the counterpart of blob.Store's.
+// Stat is the counterpart of blobbucket.Bucket's.
 func (m *Memory) Stat(ctx context.Context, key blob.Key) (info blob.Info, err error) {
 	err = m.call(ctx, "Stat", key, func() error {
 		o, ok := m.objects[key]
@@ -136,13 +136,13 @@ func (m *Memory) Stat(ctx context.Context, key blob.Key) (info blob.Info, err er
 	return info, err
 }
 
-// LinkPut is the counterpart of blob.Store's. Nobody answers at the link: a test that plays the client calls Put.
+// LinkPut is the counterpart of blobbucket.Bucket's. Nobody answers at the link: a test that plays the client calls Put.
 func (m *Memory) LinkPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.Link, error) {
 	header := map[string]string{"Content-Length": strconv.FormatInt(info.Size, 10), "Content-Type": contentType}
 	return m.link(ctx, "LinkPut", "PUT", key, url.Values{"sha256": {info.SHA256}}, header)
 }
 
-// LinkGet is the counterpart of blob.Store's. Nobody answers at the link.
+// LinkGet is the counterpart of blobbucket.Bucket's. Nobody answers at the link.
 func (m *Memory) LinkGet(ctx context.Context, key blob.Key, shape blob.Shape) (blob.Link, error) {
 	query := url.Values{"content-type": {shape.ContentType}, "content-disposition": {shape.ContentDisposition}}
 	return m.link(ctx, "LinkGet", "GET", key, query, map[string]string{})
@@ -160,7 +160,7 @@ func (m *Memory) link(ctx context.Context, operation, method string, key blob.Ke
 	}, nil
 }
 
-// Delete is the counterpart of blob.Store's.
+// Delete is the counterpart of blobbucket.Bucket's.
 func (m *Memory) Delete(ctx context.Context, key blob.Key) error {
 	return m.call(ctx, "Delete", key, func() error {
 		delete(m.objects, key)

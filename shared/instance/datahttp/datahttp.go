@@ -59,7 +59,7 @@ func Send(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, i
 	}
 }
 
-// Putter stores bytes; *blob.Store is one.
+// Putter stores bytes; *blobbucket.Bucket is one.
 type Putter interface {
 	Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error)
 	Delete(ctx context.Context, key blob.Key) error

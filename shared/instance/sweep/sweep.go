@@ -29,7 +29,7 @@ type Store interface {
 	ForgetLitter(ctx context.Context, l instance.Litter) error
 }
 
-// Blobs is the blob store; *blob.Store is one.
+// Blobs is the blob store; *blobbucket.Bucket is one.
 type Blobs interface {
 	Delete(ctx context.Context, key blob.Key) error
 }

@@ -37,7 +37,7 @@ const (
 	mayWork    = 10 * time.Second // on the elements of one instance; fetching them is not counted
 )
 
-// GetFunc opens a blob; (*blob.Store).Get is one.
+// GetFunc opens a blob; (*blobbucket.Bucket).Get is one.
 type GetFunc func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
 
 // Checker validates data. It keeps compiled schemas, and is safe for concurrent use.

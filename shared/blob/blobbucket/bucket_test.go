@@ -1,4 +1,4 @@
-package blob
+package blobbucket
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/coldstart"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -76,7 +77,7 @@ var someone = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials
 	return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, nil
 })
 
-func storeOn(r *replies) *Store {
+func storeOn(r *replies) *Bucket {
 	return New(s3.New(s3.Options{
 		Region: "eu-north-1", HTTPClient: r, Credentials: someone,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
@@ -85,9 +86,9 @@ func storeOn(r *replies) *Store {
 
 func TestPutSendsWhatS3MustCheck(t *testing.T) {
 	r := &replies{next: []func() (*http.Response, error){reply(200, "")}}
-	key := KeyOf("nav/app", "i", "d", "r")
+	key := blob.KeyOf("nav/app", "i", "d", "r")
 	info, err := storeOn(r).Put(t.Context(), key, "text/xml; charset=utf-8", []byte("hello"))
-	if err != nil || info != (Info{Size: 5, SHA256: helloHex}) {
+	if err != nil || info != (blob.Info{Size: 5, SHA256: helloHex}) {
 		t.Fatalf("info %+v, error %v", info, err)
 	}
 	req := r.asked[0]
@@ -126,16 +127,16 @@ func TestPutWhenTheAnswerIsLost(t *testing.T) {
 		{"412 without a body", []func() (*http.Response, error){lost, reply(412, ""),
 			reply(200, "", "Content-Length", "5", "X-Amz-Checksum-Sha256", helloChecksum)}, "PUT PUT HEAD", nil},
 		{"somebody else's", []func() (*http.Response, error){s3Error(412, "PreconditionFailed"),
-			reply(200, "", "Content-Length", "5", "X-Amz-Checksum-Sha256", "AAAA")}, "PUT HEAD", ErrExists},
-		{"no checksum to compare", []func() (*http.Response, error){s3Error(412, "PreconditionFailed"), reply(200, "", "Content-Length", "5")}, "PUT HEAD", ErrExists},
+			reply(200, "", "Content-Length", "5", "X-Amz-Checksum-Sha256", "AAAA")}, "PUT HEAD", blob.ErrExists},
+		{"no checksum to compare", []func() (*http.Response, error){s3Error(412, "PreconditionFailed"), reply(200, "", "Content-Length", "5")}, "PUT HEAD", blob.ErrExists},
 		{"not allowed to compare", []func() (*http.Response, error){s3Error(412, "PreconditionFailed"), reply(403, "")}, "PUT HEAD", errAny},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := &replies{next: test.next}
-			info, err := storeOn(r).Put(t.Context(), NewKey("nav/app", "i", "d"), "text/plain", []byte("hello"))
+			info, err := storeOn(r).Put(t.Context(), blob.NewKey("nav/app", "i", "d"), "text/plain", []byte("hello"))
 			right := errors.Is(err, test.want)
 			if test.want == errAny {
-				right = err != nil && !errors.Is(err, ErrExists)
+				right = err != nil && !errors.Is(err, blob.ErrExists)
 			}
 			if !right || err == nil && info.SHA256 != helloHex {
 				t.Errorf("info %+v, error %v, want %v", info, err, test.want)
@@ -153,16 +154,16 @@ func TestPutWhenTheAnswerIsLost(t *testing.T) {
 func TestGetVerifiesTheChecksumOfTheWhole(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		rng  *Range
+		rng  *blob.Range
 		body string
 		ok   bool
 	}{
 		{"intact", nil, "hello", true},
 		{"corrupted", nil, "jello", false},
-		{"range, with the checksum of the whole", &Range{First: 1, Last: 2}, "el", true},
+		{"range, with the checksum of the whole", &blob.Range{First: 1, Last: 2}, "el", true},
 	} {
 		r := &replies{next: []func() (*http.Response, error){reply(200, test.body, "X-Amz-Checksum-Sha256", helloChecksum)}}
-		object, err := storeOn(r).Get(t.Context(), NewKey("nav/app", "i", "d"), test.rng)
+		object, err := storeOn(r).Get(t.Context(), blob.NewKey("nav/app", "i", "d"), test.rng)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,11 +186,11 @@ func TestErrorsTellWhatIsAbsentAndWhatIsNot(t *testing.T) {
 		{s3Error(403, "AccessDenied"), false},
 	} {
 		r := &replies{next: []func() (*http.Response, error){test.reply, test.reply}}
-		_, err := storeOn(r).Get(t.Context(), NewKey("nav/app", "i", "d"), nil)
-		if err == nil || errors.Is(err, ErrNotFound) != test.notFound {
+		_, err := storeOn(r).Get(t.Context(), blob.NewKey("nav/app", "i", "d"), nil)
+		if err == nil || errors.Is(err, blob.ErrNotFound) != test.notFound {
 			t.Errorf("Get: error %v, not found: %v", err, test.notFound)
 		}
-		if err := storeOn(r).Delete(t.Context(), NewKey("nav/app", "i", "d")); (err == nil) != test.notFound {
+		if err := storeOn(r).Delete(t.Context(), blob.NewKey("nav/app", "i", "d")); (err == nil) != test.notFound {
 			t.Errorf("Delete: error %v", err)
 		}
 	}
@@ -221,7 +222,7 @@ func TestWarmUp(t *testing.T) {
 
 func TestInlineLimitFitsLambda(t *testing.T) {
 	const lambda = 6 << 20
-	if encoded := (InlineLimit + 2) / 3 * 4; encoded > lambda-256<<10 {
+	if encoded := (blob.InlineLimit + 2) / 3 * 4; encoded > lambda-256<<10 {
 		t.Errorf("%d bytes of base64 leave too little of %d for the rest", encoded, lambda)
 	}
 }

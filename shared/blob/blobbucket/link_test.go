@@ -1,4 +1,4 @@
-package blob
+package blobbucket
 
 import (
 	"errors"
@@ -9,11 +9,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"altinn.no/instanceapi/shared/blob"
 )
 
 func TestLinkPutBindsEverything(t *testing.T) {
-	key := KeyOf("nav/app", "i", "d", "r")
-	link, err := storeOn(&replies{}).LinkPut(t.Context(), key, "text/xml; charset=utf-8", Info{Size: 5, SHA256: helloHex})
+	key := blob.KeyOf("nav/app", "i", "d", "r")
+	link, err := storeOn(&replies{}).LinkPut(t.Context(), key, "text/xml; charset=utf-8", blob.Info{Size: 5, SHA256: helloHex})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,25 +38,25 @@ func TestLinkPutBindsEverything(t *testing.T) {
 	if !maps.Equal(link.Header, want) {
 		t.Errorf("header %v, want %v", link.Header, want)
 	}
-	if left := time.Until(link.Expires); left > LinkLifetime || left < LinkLifetime-10*time.Second || link.Expires.Nanosecond() != 0 {
+	if left := time.Until(link.Expires); left > blob.LinkLifetime || left < blob.LinkLifetime-10*time.Second || link.Expires.Nanosecond() != 0 {
 		t.Errorf("expires %s", link.Expires)
 	}
 }
 
 func TestLinkPutRefuses(t *testing.T) {
-	for name, info := range map[string]Info{
-		"no bytes": {0, helloHex}, "fewer": {-1, helloHex}, "more than S3 takes": {MaxPut + 1, helloHex},
-		"no checksum": {5, ""}, "half a checksum": {5, helloHex[:32]}, "what is no checksum": {5, strings.Repeat("x", 64)},
+	for name, info := range map[string]blob.Info{
+		"no bytes": {Size: 0, SHA256: helloHex}, "fewer": {Size: -1, SHA256: helloHex}, "more than S3 takes": {Size: blob.MaxPut + 1, SHA256: helloHex},
+		"no checksum": {Size: 5}, "half a checksum": {Size: 5, SHA256: helloHex[:32]}, "what is no checksum": {Size: 5, SHA256: strings.Repeat("x", 64)},
 	} {
-		if link, err := storeOn(&replies{}).LinkPut(t.Context(), KeyOf("nav/app", "i", "d", "r"), "text/plain", info); err == nil {
+		if link, err := storeOn(&replies{}).LinkPut(t.Context(), blob.KeyOf("nav/app", "i", "d", "r"), "text/plain", info); err == nil {
 			t.Errorf("%s: %s", name, link.URL)
 		}
 	}
 }
 
 func TestLinkGet(t *testing.T) {
-	shape := Shape{ContentType: "text/xml; charset=utf-8", ContentDisposition: `attachment; filename="a b"`}
-	link, err := storeOn(&replies{}).LinkGet(t.Context(), KeyOf("nav/app", "i", "d", "r"), shape)
+	shape := blob.Shape{ContentType: "text/xml; charset=utf-8", ContentDisposition: `attachment; filename="a b"`}
+	link, err := storeOn(&replies{}).LinkGet(t.Context(), blob.KeyOf("nav/app", "i", "d", "r"), shape)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,19 +81,19 @@ func TestLinkGet(t *testing.T) {
 func TestStat(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer func() (*http.Response, error)
-		info   Info
+		info   blob.Info
 		want   error // nil with no info: any
 	}{
-		"there":               {reply(200, "", "Content-Length", "5", "X-Amz-Checksum-Sha256", helloChecksum), Info{5, helloHex}, nil},
-		"not there":           {reply(404, ""), Info{}, ErrNotFound},
-		"not there, or so":    {reply(403, ""), Info{}, ErrNotFound}, // to a role that may not list the bucket
-		"without a checksum":  {reply(200, "", "Content-Length", "5"), Info{}, nil},
-		"with an odd one":     {reply(200, "", "Content-Length", "5", "X-Amz-Checksum-Sha256", "aGVp"), Info{}, nil},
-		"of a malformed kind": {reply(400, ""), Info{}, nil},
+		"there":               {reply(200, "", "Content-Length", "5", "X-Amz-Checksum-Sha256", helloChecksum), blob.Info{Size: 5, SHA256: helloHex}, nil},
+		"not there":           {reply(404, ""), blob.Info{}, blob.ErrNotFound},
+		"not there, or so":    {reply(403, ""), blob.Info{}, blob.ErrNotFound}, // to a role that may not list the bucket
+		"without a checksum":  {reply(200, "", "Content-Length", "5"), blob.Info{}, nil},
+		"with an odd one":     {reply(200, "", "Content-Length", "5", "X-Amz-Checksum-Sha256", "aGVp"), blob.Info{}, nil},
+		"of a malformed kind": {reply(400, ""), blob.Info{}, nil},
 	} {
 		r := &replies{next: []func() (*http.Response, error){test.answer}}
-		info, err := storeOn(r).Stat(t.Context(), KeyOf("nav/app", "i", "d", "r"))
-		if info != test.info || (err == nil) != (info != Info{}) || test.want != nil && !errors.Is(err, test.want) || test.want == nil && errors.Is(err, ErrNotFound) {
+		info, err := storeOn(r).Stat(t.Context(), blob.KeyOf("nav/app", "i", "d", "r"))
+		if info != test.info || (err == nil) != (info != blob.Info{}) || test.want != nil && !errors.Is(err, test.want) || test.want == nil && errors.Is(err, blob.ErrNotFound) {
 			t.Errorf("%s: %+v, %v", name, info, err)
 		}
 		if got := r.asked[0].Method + r.asked[0].Header.Get("X-Amz-Checksum-Mode"); got != "HEADENABLED" {
@@ -102,7 +104,7 @@ func TestStat(t *testing.T) {
 
 // What goes to a log of a link that was printed by mistake is masked by package coldstart; the type itself prints nothing.
 func TestLinkIsNotPrinted(t *testing.T) {
-	link := Link{Method: "PUT", URL: "https://blobs.test/key?X-Amz-Signature=secret"}
+	link := blob.Link{Method: "PUT", URL: "https://blobs.test/key?X-Amz-Signature=secret"}
 	for _, format := range []string{"%v", "%+v", "%s"} {
 		if text := fmt.Sprintf(format, link); strings.Contains(text, "secret") {
 			t.Errorf("%s prints %s", format, text)

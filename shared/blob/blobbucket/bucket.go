@@ -1,4 +1,11 @@
-package blob
+// Package blobbucket provides the bytes of data elements, kept in S3 under immutable keys: written once, checked by S3
+// against their SHA-256, read whole or by range, and removed. What is too large to go through a function goes between
+// client and S3, by a request that is signed here. A Bucket is safe for concurrent use.
+//
+// It never overwrites bytes, never lists the bucket, and knows nothing of instances: what a key's bytes are, and
+// whether anything still points at them, is for the caller. Bytes are put first and the item that points at them is
+// written afterwards, so a crash in between leaves bytes without an item, never an item without bytes.
+package blobbucket
 
 import (
 	"bytes"
@@ -16,28 +23,30 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+
+	"altinn.no/instanceapi/shared/blob"
 )
 
-// Store keeps blobs in one S3 bucket.
-type Store struct {
+// Bucket keeps blobs in one S3 bucket.
+type Bucket struct {
 	client *s3.Client
 	bucket string
 }
 
-// New returns a store in the given bucket.
-func New(client *s3.Client, bucket string) *Store { return &Store{client, bucket} }
+// New returns the store in the S3 bucket named.
+func New(client *s3.Client, bucket string) *Bucket { return &Bucket{client, bucket} }
 
 // Put stores body under key, for good: when it returns without error, S3 has the bytes and has verified their
 // SHA-256. Putting the same bytes again succeeds, other bytes are ErrExists. After any other error the bytes may or
 // may not be there; the caller takes a new key or gives up. body is not changed and not copied.
-func (s *Store) Put(ctx context.Context, key Key, contentType string, body []byte) (Info, error) {
+func (b *Bucket) Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error) {
 	if err := key.Check(); err != nil {
-		return Info{}, err
+		return blob.Info{}, err
 	}
 	sum := sha256.Sum256(body)
 	checksum := base64.StdEncoding.EncodeToString(sum[:])
-	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket:         &s.bucket,
+	_, err := b.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket:         &b.bucket,
 		Key:            aws.String(key.String()),
 		Body:           bytes.NewReader(body),
 		ContentLength:  aws.Int64(int64(len(body))),
@@ -46,12 +55,12 @@ func (s *Store) Put(ctx context.Context, key Key, contentType string, body []byt
 		IfNoneMatch:    aws.String("*"),
 	}, retryConflict)
 	if errorCode(err) == "PreconditionFailed" {
-		err = s.compare(ctx, key, int64(len(body)), checksum)
+		err = b.compare(ctx, key, int64(len(body)), checksum)
 	}
 	if err != nil {
-		return Info{}, fmt.Errorf("blob: put %s: %w", key, err)
+		return blob.Info{}, fmt.Errorf("blob: put %s: %w", key, err)
 	}
-	return Info{Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}, nil
+	return blob.Info{Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}, nil
 }
 
 // retryConflict makes the SDK repeat a conditional write that met another one still in progress. The other one is
@@ -62,15 +71,15 @@ func retryConflict(o *s3.Options) {
 
 // compare returns nil when the stored object is the one that we meant to store. It was then we who stored it: the
 // first attempt had its effect, its answer was lost, and the SDK's repetition met the object.
-func (s *Store) compare(ctx context.Context, key Key, size int64, checksum string) error {
-	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
-		Bucket: &s.bucket, Key: aws.String(key.String()), ChecksumMode: types.ChecksumModeEnabled,
+func (b *Bucket) compare(ctx context.Context, key blob.Key, size int64, checksum string) error {
+	head, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &b.bucket, Key: aws.String(key.String()), ChecksumMode: types.ChecksumModeEnabled,
 	})
 	if err != nil {
 		return fmt.Errorf("the key is taken, and cannot be compared: %w", err)
 	}
 	if aws.ToInt64(head.ContentLength) != size || aws.ToString(head.ChecksumSHA256) != checksum {
-		return ErrExists
+		return blob.ErrExists
 	}
 	return nil
 }
@@ -80,40 +89,40 @@ func (s *Store) compare(ctx context.Context, key Key, size int64, checksum strin
 //
 // S3 tells "nothing there" only to a role that has s3:ListBucket on the bucket; others get an access error, which is not
 // ErrNotFound.
-func (s *Store) Get(ctx context.Context, key Key, rng *Range) (Object, error) {
+func (b *Bucket) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
 	if err := key.Check(); err != nil {
-		return Object{}, err
+		return blob.Object{}, err
 	}
-	in := &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(key.String())}
+	in := &s3.GetObjectInput{Bucket: &b.bucket, Key: aws.String(key.String())}
 	var options []func(*s3.Options)
 	if rng != nil {
 		if err := rng.Check(); err != nil {
-			return Object{}, err
+			return blob.Object{}, err
 		}
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", rng.First, rng.Last))
 		// The checksum of the whole says nothing about a part, and some servers send it all the same.
 		options = append(options, func(o *s3.Options) { o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired })
 	}
-	out, err := s.client.GetObject(ctx, in, options...)
+	out, err := b.client.GetObject(ctx, in, options...)
 	switch errorCode(err) {
 	case "":
 	case "NoSuchKey":
-		return Object{}, fmt.Errorf("blob: get %s: %w", key, ErrNotFound)
+		return blob.Object{}, fmt.Errorf("blob: get %s: %w", key, blob.ErrNotFound)
 	case "InvalidRange":
-		return Object{}, fmt.Errorf("blob: get %s: %w", key, ErrRange)
+		return blob.Object{}, fmt.Errorf("blob: get %s: %w", key, blob.ErrRange)
 	}
 	if err != nil {
-		return Object{}, fmt.Errorf("blob: get %s: %w", key, err)
+		return blob.Object{}, fmt.Errorf("blob: get %s: %w", key, err)
 	}
-	return Object{Body: out.Body, Size: aws.ToInt64(out.ContentLength)}, nil
+	return blob.Object{Body: out.Body, Size: aws.ToInt64(out.ContentLength)}, nil
 }
 
 // Delete removes the bytes at key. Nothing there is success.
-func (s *Store) Delete(ctx context.Context, key Key) error {
+func (b *Bucket) Delete(ctx context.Context, key blob.Key) error {
 	if err := key.Check(); err != nil {
 		return err
 	}
-	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String(key.String())})
+	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.bucket, Key: aws.String(key.String())})
 	if err != nil && errorCode(err) != "NoSuchKey" {
 		return fmt.Errorf("blob: delete %s: %w", key, err)
 	}

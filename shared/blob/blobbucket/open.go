@@ -1,4 +1,4 @@
-package blob
+package blobbucket
 
 import (
 	"context"
@@ -13,14 +13,14 @@ import (
 // Open returns the store in the bucket that BLOBS_BUCKET names, and registers a warm-up for it. The function's role
 // needs s3:GetObject for Put (to compare what is there after a lost answer) as well as for Get, and of s3:PutObject
 // and s3:DeleteObject what it uses.
-func Open(env *coldstart.Env) *Store {
+func Open(env *coldstart.Env) *Bucket {
 	store := New(client(env), env.String("BLOBS_BUCKET"))
 	env.Warm("s3", store.warm)
 	return store
 }
 
 // OpenToSign is Open for a function that only makes links: it never talks to S3, so there is nothing to warm up.
-func OpenToSign(env *coldstart.Env) *Store { return New(client(env), env.String("BLOBS_BUCKET")) }
+func OpenToSign(env *coldstart.Env) *Bucket { return New(client(env), env.String("BLOBS_BUCKET")) }
 
 func client(env *coldstart.Env) *s3.Client {
 	return env.Once("blob/s3", func() any {
@@ -33,8 +33,8 @@ func client(env *coldstart.Env) *s3.Client {
 
 // warm opens the connection to the bucket's own host, which no call on another bucket or on the service would. The object is
 // not there, and no role may read it: whatever S3 answers, the connection is open afterwards.
-func (s *Store) warm(ctx context.Context) error {
-	_, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String("warm-up")},
+func (b *Bucket) warm(ctx context.Context) error {
+	_, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.bucket, Key: aws.String("warm-up")},
 		func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
 	var answered *awshttp.ResponseError
 	if errors.As(err, &answered) && answered.HTTPStatusCode() > 0 {
