@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/tests/local/checkout"
 )
 
@@ -70,7 +71,7 @@ func (s *site) applications() {
 // reports walks through everything that is done with instances.
 func (s *site) reports() {
 	t := s.t
-	i := s.create(`"gr","x2"`)
+	i := s.create(`"gr","x2","` + likeIn("x2") + `"`) // two share an index, and one of them has an item of its own
 	if _, err := s.Deliver(t.Context()); err != nil { // by itself, so that the next event is held against it
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func (s *site) reports() {
 	u := s.upload(i, "sent past the functions")
 	i = s.ask(201, s.user, "POST", i.app()+"/data?formId=c&upload="+u.ID, "", "")
 	s.ask(200, s.user, "DELETE", i.app()+"/data/"+i.Data[1].ID, "", "")
-	s.ask(200, s.owner, "PATCH", i.app(), "application/merge-patch+json", `{"labels":["x2","x3"]}`)
+	s.ask(200, s.owner, "PATCH", i.app(), "application/merge-patch+json", `{"labels":["x2","x3","`+likeIn("x3")+`"]}`)
 	s.ask(200, s.user, "PUT", i.app()+"/workflow", "application/json", `{"currentStep":"Submit"}`)
 	for _, d := range []int{0, 2} {
 		s.ask(200, s.owner, "GET", i.storage()+"/data/"+i.Data[d].ID, "", "")
@@ -113,11 +114,34 @@ func (s *site) reports() {
 
 // queries asks for every kind of index.
 func (s *site) queries(i answer) {
-	for _, query := range []string{"", "appId=nav/app2018", "workflow.currentStep=Submit", "label=x2&label=x3", "downloadConfirmed=false", "instanceOwnerId=" + i.InstanceOwnerID, "org=nav&label=x2", "size=1"} {
+	queries := []string{"", "appId=nav/app2018", "workflow.currentStep=Submit", "label=x2&label=x3", "downloadConfirmed=false", "instanceOwnerId=" + i.InstanceOwnerID, "org=nav&label=x2", "size=1"}
+	for _, label := range labelOfEach() {
+		queries = append(queries, "label="+label)
+	}
+	for _, query := range queries {
 		s.ask(200, s.owner, "GET", "/storage/instances?"+query, "", "")
 	}
 	s.ask(200, s.user, "GET", "/storage/instances", "", "")
 	s.ask(200, s.user, "GET", "/storage/instances/"+i.InstanceOwnerID, "", "")
+}
+
+// likeIn returns another label than the one given, in the same index.
+func likeIn(label string) string {
+	for n := 0; ; n++ {
+		if other := fmt.Sprint("l", n); other != label && instancetable.LabelIndex(other) == instancetable.LabelIndex(label) {
+			return other
+		}
+	}
+}
+
+// labelOfEach returns a label in each of the indexes of labels.
+func labelOfEach() map[string]string {
+	labels := map[string]string{}
+	for n := range 1000 {
+		label := fmt.Sprint("l", n)
+		labels[instancetable.LabelIndex(label)] = label
+	}
+	return labels
 }
 
 // races lets another request come between a function's storing of bytes and its writing of what points at them: the bytes are
