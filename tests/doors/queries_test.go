@@ -21,10 +21,16 @@ type member struct {
 	deleted        bool
 }
 
-// crowdOf makes the population. Every instance has the label "same" and waits to be confirmed.
-func crowdOf(t *testing.T, w *world) crowd {
+// theCrowd is the one population of all tests of the package, once one of them has needed it.
+var theCrowd *crowd
+
+// crowdOf returns the population. Every instance has the label "same" and waits to be confirmed.
+func crowdOf(t *testing.T, w *world) *crowd {
 	t.Helper()
-	var c crowd
+	if theCrowd != nil {
+		return theCrowd
+	}
+	c := &crowd{}
 	users := map[string]string{"per": "", "pal": ""} // instanceOwnerId by user name
 	for _, org := range []string{"dfo", "ssb"} {
 		w.registrar[org] = w.issuer.token(rsaKid, claims{"urn:altinn:org": org, "scope": ownerRead + " " + ownerWrite})
@@ -49,6 +55,7 @@ func crowdOf(t *testing.T, w *world) crowd {
 	if _, err := w.system.Deliver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	theCrowd = c
 	return c
 }
 
