@@ -25,12 +25,13 @@ type Exchange struct {
 
 // Check returns what of the exchange the document does not say: an operation, status, code, header, media type or body that
 // it does not have, and of a request that succeeded, parameters and a body that it does not allow. What no operation
-// answers has to be a 404 or 405 of the gateway.
+// answers has to be a 404 or 405 of the gateway, or its answer to a page that asks what it may send (CORS).
 func (d *Document) Check(x Exchange) error {
 	path, query, _ := strings.Cut(x.Target, "?")
 	o, values := d.Find(x.Method, path)
 	if o == nil {
-		if x.Status == http.StatusNotFound || x.Status == http.StatusMethodNotAllowed {
+		preflight := x.Method == http.MethodOptions && x.RequestHeader.Get("Access-Control-Request-Method") != "" && x.Status == http.StatusNoContent
+		if preflight || x.Status == http.StatusNotFound || x.Status == http.StatusMethodNotAllowed {
 			return nil
 		}
 		return fmt.Errorf("%s: no path answers %s %s, and the status is %d: add it", File, x.Method, path, x.Status)

@@ -80,6 +80,8 @@ func TestCheck(t *testing.T) {
 		"one line wrong":                 {get("/storage/things/1", 200, header("Content-Type", "application/x-ndjson", "ETag", `"1"`), "{\"n\":1}\n{}\n"), "missing property 'n'"},
 		"no route, and the gateway's":    {get("/storage/nothing", 404, json, ""), ""},
 		"no route, and yet answered":     {get("/storage/nothing", 200, json, ""), "no path answers GET /storage/nothing"},
+		"a page's question":              {Exchange{Method: "OPTIONS", Target: "/storage/things/1", RequestHeader: header("Access-Control-Request-Method", "PUT"), Status: 204}, ""},
+		"OPTIONS without a question":     {Exchange{Method: "OPTIONS", Target: "/storage/things/1", Status: 204}, "no path answers OPTIONS"},
 		"an undocumented status":         {get("/storage/things/1", 409, problem, `{"code":"data-locked"}`), "paths, /storage/things/{id}, get, responses: add '409', which was answered with the code `data-locked`"},
 		"a member too many":              {get("/storage/things/1", 200, json, `{"n":1,"m":1}`), "additional properties 'm'"},
 		"a member too few":               {get("/storage/things/1", 200, json, `{}`), "missing property 'n'"},
