@@ -77,6 +77,11 @@ func TestOnlyTheDocumentationIsOpen(t *testing.T) {
 			}
 		}
 	}
+	for method, path := range map[string]string{"GET": open + "/main.go", "POST": open} {
+		if a, err := w.ask(nil, method, path, "application/json", ""); err != nil || a.status != 404 {
+			t.Errorf("%s %s: %d (%v), want 404", method, path, a.status, err)
+		}
+	}
 }
 
 // TestDoors asks every route, for every caller, at every object. First come all requests that have to be refused, and nothing may
