@@ -7,10 +7,11 @@
 package metric
 
 import (
-	"encoding/json"
 	"log/slog"
 	"strconv"
 	"time"
+
+	"altinn.no/instanceapi/shared/appendjson"
 )
 
 // Variable is the environment variable that a function takes its namespace from.
@@ -51,21 +52,28 @@ func (n Namespace) Set(directives ...Directive) *Set {
 	if n == "" {
 		return nil
 	}
-	type entry struct {
-		Namespace  Namespace
-		Dimensions [][]string
-		Metrics    []Metric
+	// By hand: what encoding/json would find out about these types first, at every start of a function, is a third of what
+	// the least function does until it is ready.
+	var w appendjson.Writer
+	w.Raw(`{"CloudWatchMetrics":[`)
+	for at, d := range directives {
+		w.Raw(appendjson.Comma(at))
+		w.String(`{"Namespace":`, string(n))
+		w.Raw(`,"Dimensions":[[`)
+		for at, name := range d.Dimensions {
+			w.String(appendjson.Comma(at), name)
+		}
+		w.Raw(`]],"Metrics":[`)
+		for at, m := range d.Metrics {
+			w.Raw(appendjson.Comma(at))
+			w.String(`{"Name":`, m.Name)
+			w.String(`,"Unit":`, string(m.Unit))
+			w.Raw("}")
+		}
+		w.Raw("]}")
 	}
-	var entries []entry
-	for _, d := range directives {
-		set := append([]string{}, d.Dimensions...) // never null
-		entries = append(entries, entry{n, [][]string{set}, d.Metrics})
-	}
-	encoded, err := json.Marshal(entries)
-	if err != nil {
-		panic(err) // text only: cannot happen
-	}
-	return &Set{head: append(append([]byte(`{"CloudWatchMetrics":`), encoded...), `,"Timestamp":`...)}
+	w.Raw(`],"Timestamp":`)
+	return &Set{head: w.B}
 }
 
 // Attr returns the attribute that makes a line one of the set's; for a nil set one that slog leaves out.
