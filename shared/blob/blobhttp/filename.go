@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -24,23 +25,28 @@ func FileName(header string) string {
 	header = repairLatin1(header)
 	_, params, err := mime.ParseMediaType(header)
 	if name := params["filename"]; err == nil && name != "" {
-		if !extendedFileName.MatchString(header) {
+		if !extendedFileName().MatchString(header) {
 			name = percentDecode(name)
 		}
 		return SafeName(name)
 	}
-	for _, form := range []*regexp.Regexp{extendedFileName, plainFileName} {
-		if found := form.FindStringSubmatch(header); found != nil {
+	for _, form := range []func() *regexp.Regexp{extendedFileName, plainFileName} {
+		if found := form().FindStringSubmatch(header); found != nil {
 			return SafeName(percentDecode(strings.TrimSpace(found[1] + found[2]))) // one of them is empty
 		}
 	}
 	return ""
 }
 
-// The parameters in headers that package mime does not take.
+// The parameters in headers that package mime does not take, compiled by the first upload that has a name: most functions that
+// link this package see none.
 var (
-	extendedFileName = regexp.MustCompile(`(?i)(?:^|[;\s])filename\*\s*=\s*(?:"utf-8'[^'"]*'([^"]*)|utf-8'[^'";]*'([^";]*))`)
-	plainFileName    = regexp.MustCompile(`(?i)(?:^|[;\s])filename\s*=\s*(?:"([^"]*)|([^";]*))`)
+	extendedFileName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)(?:^|[;\s])filename\*\s*=\s*(?:"utf-8'[^'"]*'([^"]*)|utf-8'[^'";]*'([^";]*))`)
+	})
+	plainFileName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)(?:^|[;\s])filename\s*=\s*(?:"([^"]*)|([^";]*))`)
+	})
 )
 
 // percentDecode returns name decoded, if all of it can be and the result is UTF-8; else as it is.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"regexp"
 	"strings"
 	"time"
 
@@ -20,10 +19,16 @@ type after struct {
 	time   time.Time
 }
 
-var (
-	dateForm     = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
-	dateTimeForm = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}[Tt]`)
-)
+// beginsWithDate reports whether text begins in the form 2019-03-30.
+func beginsWithDate(text string) bool {
+	const form = "0000-00-00"
+	for n := range form {
+		if n >= len(text) || form[n] == '-' && text[n] != '-' || form[n] == '0' && (text[n] < '0' || text[n] > '9') {
+			return false
+		}
+	}
+	return true
+}
 
 // parseAfter reads the parameter. A date is its start in UTC. A + that was not percent-encoded arrives as a space, and
 // is taken for what was meant.
@@ -31,13 +36,13 @@ func parseAfter(text, appID string) (after, error) {
 	switch {
 	case text == "":
 		return after{}, nil
-	case dateForm.MatchString(text):
+	case beginsWithDate(text) && len(text) == len(time.DateOnly):
 		t, err := time.Parse(time.DateOnly, text)
 		if err != nil {
 			return after{}, invalidAfter("there is no such date")
 		}
 		return after{time: t}, nil
-	case dateTimeForm.MatchString(text):
+	case beginsWithDate(text) && (text[len(time.DateOnly)] == 'T' || text[len(time.DateOnly)] == 't'):
 		t, err := time.Parse(time.RFC3339, strings.ToUpper(strings.Replace(text, " ", "+", 1)))
 		if err != nil {
 			return after{}, invalidAfter("a date-time is like 2019-03-30T12:00:00Z or 2019-03-30T12:00:00+01:00, with its offset")

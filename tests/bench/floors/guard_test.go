@@ -20,8 +20,8 @@ type bounds struct {
 }
 
 var (
-	usual   = bounds{instructions: 3.6, heap: 850, zip: 1.5}
-	withS3  = bounds{instructions: 4.4, heap: 990, zip: 1.69}
+	usual   = bounds{instructions: 3.5, heap: 850, zip: 1.5}
+	withS3  = bounds{instructions: 4.25, heap: 990, zip: 1.69}
 	withBus = bounds{instructions: 4.9, heap: 1320, zip: 1.5}
 	// The library for JSON Schema compiles the schemas of schemas when a process starts.
 	validating = bounds{instructions: 27, heap: 2850, zip: 1.8}

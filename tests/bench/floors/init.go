@@ -16,8 +16,25 @@ type InitCost struct {
 	WarmUp int64 // of these; the answer comes at once, over http
 }
 
-// Init counts what the initialisation of a program takes.
-func (b *Bench) Init(ctx context.Context, program string) (InitCost, error) {
+// Init counts what the initialisation of a program takes: the least of three, since whatever else goes on only adds to it.
+func (b *Bench) Init(ctx context.Context, program string) (least InitCost, err error) {
+	rounds := 3
+	if b.quick {
+		rounds = 1
+	}
+	for n := range rounds {
+		cost, err := b.initOnce(ctx, program)
+		if err != nil {
+			return InitCost{}, err
+		}
+		if n == 0 || cost.Own+cost.WarmUp < least.Own+least.WarmUp {
+			least = cost
+		}
+	}
+	return least, nil
+}
+
+func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) {
 	out := filepath.Join(b.scratch, "init-"+program)
 	command, err := callgrind(out, "--dump-before=altinn.no/instanceapi/shared/coldstart.(*Env).Ready", "--dump-before=github.com/aws/aws-lambda-go/lambda.StartWithOptions")
 	if err != nil {
