@@ -36,7 +36,8 @@ func (b *Bench) Init(ctx context.Context, program string) (least InitCost, err e
 
 func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) {
 	out := filepath.Join(b.scratch, "init-"+program)
-	command, err := callgrind(out, "--dump-before=altinn.no/instanceapi/shared/coldstart.(*Env).Ready", "--dump-before=github.com/aws/aws-lambda-go/lambda.StartWithOptions")
+	command, err := callgrind(out, "--dump-before=altinn.no/instanceapi/shared/coldstart.(*Env).Ready", "--dump-before=github.com/aws/aws-lambda-go/lambda.StartWithOptions",
+		"--dump-before=log.Fatalf") // with what the process says, in the function's own form, when there is no more work
 	if err != nil {
 		return InitCost{}, err
 	}
@@ -53,8 +54,11 @@ func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) 
 	}
 	// A goroutine that goes on inside Ready looks to callgrind like another call of it, so there may be several parts.
 	var cost InitCost
-	warming := false
+	warming, ending := false, false
 	for n, p := range counted {
+		if ending {
+			break
+		}
 		if warming {
 			cost.WarmUp += p.instructions
 		} else {
@@ -66,6 +70,7 @@ func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) 
 		} else if !last && strings.Contains(p.until, "StartWithOptions") {
 			warming = false
 		}
+		ending = !last && strings.Contains(p.until, "log.Fatalf")
 	}
 	return cost, nil
 }
