@@ -25,6 +25,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -75,7 +76,7 @@ func readOptions(args []string, getenv func(string) string, stderr io.Writer) (o
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	o.base, o.steps = strings.TrimRight(o.base, "/"), strings.Split(*steps, ",")
+	o.base, o.steps = strings.TrimRight(o.base, "/"), strings.Split(strings.ReplaceAll(*steps, " ", ""), ",")
 	base, err := url.Parse(o.base)
 	switch {
 	case flags.NArg() > 0:
@@ -84,6 +85,8 @@ func readOptions(args []string, getenv func(string) string, stderr io.Writer) (o
 		return o, errors.New("-base is an address as https://platform.altinn.no, without a path")
 	case !appForm.MatchString(o.app):
 		return o, errors.New("-app names the application, as nav/app2018")
+	case slices.Contains(o.steps, ""):
+		return o, errors.New("-steps names steps of the workflow, as Submit,Archived")
 	case o.token == "" && o.tokenCommand == "":
 		return o, errors.New("set TOKEN_COMMAND to a command that prints a token of the owner, or TOKEN to one")
 	}

@@ -181,8 +181,14 @@ func TestTroubles(t *testing.T) {
 			if strings.Contains(said+out, goodToken) {
 				t.Error("the token is told")
 			}
-			if lines := strings.Count(out, "\n"); lines > len(f.instances) {
-				t.Errorf("it names %d folders", lines)
+			for _, i := range f.instances {
+				want := 1
+				if i.gone || i.step != "Submit" {
+					want = 0
+				}
+				if lines := strings.Count(out, i.guid+"\n"); lines != want {
+					t.Errorf("it names the folder of %s %d times, want %d", i.guid, lines, want)
+				}
 			}
 			if test.also != nil {
 				test.also(t, f, dir, said)
@@ -233,6 +239,17 @@ func TestWrongDigest(t *testing.T) {
 	f.checkAll(filepath.Join(dir, "inbox"))
 }
 
+// A step with a space before it is that step: as a name of its own it would find nothing, and nobody would hear of it.
+func TestSpacesBetweenSteps(t *testing.T) {
+	f, dir := newFake(t), t.TempDir()
+	f.submit("a.xml", "the form")
+	f.submit("b.xml", "another").step = "Archived"
+	status, out, said := f.drain(dir, "-steps", "Submit, Archived")
+	if status != exitOK || strings.Count(out, "\n") != 2 {
+		t.Errorf("exit status %d, out %q\n%s", status, out, said)
+	}
+}
+
 func TestExitStatuses(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -249,6 +266,11 @@ func TestExitStatuses(t *testing.T) {
 		}, nil, exitRefused, "403 scope-missing"},
 		{"no application", nil, []string{"-app", "nav"}, exitUsage, "nav/app2018"},
 		{"an address with a path", nil, []string{"-base", "http://localhost/x"}, exitUsage, "without a path"},
+		{"a step without a name", nil, []string{"-steps", "Submit,"}, exitUsage, "Submit,Archived"},
+		{"an application that is not there", func(f *fake, _ string) {
+			f.instances[0].step = "FormFilling"
+			f.trouble = first(9, "GET", "/events", func(w http.ResponseWriter, _ *http.Request) bool { problem(w, 404, "not-found"); return true })
+		}, nil, exitFailed, "the feed of nav/test: 404 not-found"},
 		{"a flag that is none", nil, []string{"-x"}, exitUsage, "-x"},
 		{"the folder of another application", func(_ *fake, inboxDir string) {
 			mustWrite(t, filepath.Join(inboxDir, "state.json"), `{"app": "nav/other"}`)

@@ -35,6 +35,8 @@ func onDisk(err error) error {
 // The document is read before the bytes and again after. When no element has changed in between, the bytes are those of
 // the second document, and the confirmation holds only for that one: If-Match makes it fail if there is a newer one.
 func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
+	var folder *inbox.Folder
+	var here storage.Instance // as it was when all of it was here, and its confirmation was sent
 	for range maxRounds {
 		before, err := r.API.Instance(ctx, ref)
 		switch {
@@ -45,10 +47,12 @@ func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
 		case !slices.Contains(r.Steps, before.Workflow.CurrentStep): // sent back
 			return nil
 		case before.Confirmed() && (len(before.Data) > 0 || r.Inbox.IsComplete(ref.ID)):
+			if here.ID != "" && before.SameBytes(here) { // the confirmation had its effect, and its answer was lost
+				r.done(before, folder)
+			}
 			return nil
 		}
-		folder, err := r.Inbox.Folder(ref.ID)
-		if err != nil {
+		if folder, err = r.Inbox.Folder(ref.ID); err != nil {
 			return onDisk(err)
 		}
 		files, after, err := r.download(ctx, before, folder)
@@ -71,17 +75,23 @@ func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
 			r.Done(folder.Path())
 			return nil
 		}
+		here = after
 		err = r.API.Confirm(ctx, after)
 		switch {
 		case err == nil:
-			r.Say("%s: %d files, confirmed", ref.ID, len(files))
-			r.Done(folder.Path())
+			r.done(after, folder)
 			return nil
 		case !storage.IsStatus(err, 404, 409, 412): // a 412 may be the repetition of a confirmation whose answer was lost
 			return err
 		}
 	}
 	return errors.New("it changes all the time")
+}
+
+// done tells of an instance that is here and confirmed.
+func (r *Receiver) done(i storage.Instance, folder *inbox.Folder) {
+	r.Say("%s: %d files, confirmed", i.ID, len(i.Data))
+	r.Done(folder.Path())
 }
 
 // download makes sure that all data elements of an instance are on the disk, and reads the instance again.

@@ -48,7 +48,7 @@ func (r *Receiver) Drain(ctx context.Context) error {
 		events, next, err := r.API.Events(ctx, place, 0)
 		if err != nil {
 			if place, err = r.recover(err); err != nil {
-				return err
+				return fmt.Errorf("asking the feed of %s: %w", r.App, err)
 			}
 			continue
 		}
