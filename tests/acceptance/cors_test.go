@@ -8,7 +8,7 @@ import (
 
 // The fields of this API that a page has to be allowed to send and to read; neither is among those that always are.
 var (
-	fieldsToSend = []string{"Authorization", "Content-Type", "Content-Disposition", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "Range"}
+	fieldsToSend = []string{"Authorization", "Content-Type", "Content-Disposition", "Idempotency-Key", "If-Match", "If-None-Match", "If-Range", "Prefer", "Range"}
 	fieldsToRead = []string{"Content-Disposition", "ETag", "Link", "Location", "Repr-Digest", "Retry-After"}
 )
 

@@ -62,6 +62,7 @@ var amazons = map[string][]string{
 	"AWS/Events Invocations": {"EventBusName", "RuleName"}, "AWS/Events FailedInvocations": {"EventBusName", "RuleName"},
 	"AWS/DynamoDB ConsumedReadCapacityUnits": {"TableName"}, "AWS/DynamoDB ConsumedWriteCapacityUnits": {"TableName"},
 	"AWS/DynamoDB ReadThrottleEvents": {"TableName"}, "AWS/DynamoDB WriteThrottleEvents": {"TableName"},
+	"AWS/DynamoDB ThrottledRequests": {"TableName", "Operation"},
 }
 
 // kinds is the type of resource that a dimension's value has to be.
@@ -88,11 +89,90 @@ func checkMetric(tpl *template, ours map[string][]string, namespace, name string
 	}
 	if slices.Contains(names, "GlobalSecondaryIndexName") {
 		want = append(slices.Clone(want), "GlobalSecondaryIndexName")
+		if index := dimensions[len(dimensions)-1][1]; !slices.Contains(indexesOf(tpl.resource(dimensions[0][1])), index) {
+			return fmt.Errorf("%s has no index %s", dimensions[0][1], index)
+		}
 	}
 	if !known || !slices.Equal(names, want) {
 		return fmt.Errorf("there is no metric %s %s with the dimensions %v", namespace, name, names)
 	}
 	return nil
+}
+
+// indexesOf returns the names of a table's indexes.
+func indexesOf(table *resource) (names []string) {
+	for _, index := range list(table.Properties["GlobalSecondaryIndexes"]) {
+		names = append(names, text(object(index)["IndexName"]))
+	}
+	return names
+}
+
+// What an index refuses is in no figure of its table, but for the requests by operation. So the alarm of a table with indexes
+// looks at every operation that some function may do, and at transactions, which need no permission of their own; and the
+// dashboard has every index.
+func TestThrottlingOfAnIndexIsSeen(t *testing.T) {
+	tpl := readTemplate(t)
+	dashboard := text(list(at(tpl.resource("Dashboard").Properties, "DashboardBody", "Fn::Sub"))[0])
+	for _, table := range tpl.ofType("AWS::DynamoDB::Table") {
+		indexes := indexesOf(table)
+		if len(indexes) == 0 {
+			continue
+		}
+		want := []string{"TransactWriteItems"}
+		for _, f := range tpl.functions() {
+			for _, s := range f.Statements {
+				for _, action := range s.Actions {
+					name, is := strings.CutPrefix(action, "dynamodb:")
+					if is && slices.Contains(s.Resources, table.Name+".Arn") && !slices.Contains(want, name) {
+						want = append(want, name)
+					}
+				}
+			}
+		}
+		var got []string
+		for _, m := range list(tpl.resource(table.Name + "ThrottlesAlarm").Properties["Metrics"]) {
+			if metric := at(m, "MetricStat", "Metric"); text(at(metric, "MetricName")) == "ThrottledRequests" {
+				got = append(got, text(object(list(at(metric, "Dimensions"))[1])["Value"]))
+			}
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%sThrottlesAlarm looks at %v, want %v", table.Name, got, want)
+		}
+		for _, index := range indexes {
+			for _, metric := range []string{"Read", "Write"} {
+				if !strings.Contains(dashboard, fmt.Sprintf(`"%sThrottleEvents", "TableName", "${%s}", "GlobalSecondaryIndexName", "%s"`, metric, table.Name, index)) {
+					t.Errorf("the dashboard has no %sThrottleEvents of the index %s", metric, index)
+				}
+			}
+		}
+	}
+}
+
+// Every output says what it is, and what a command of the README takes from one is there.
+func TestOutputs(t *testing.T) {
+	outputs := map[string]bool{}
+	word := regexp.MustCompile(`[A-Z][a-z]+`)
+	for name, output := range readTemplate(t).Outputs {
+		if text(object(output)["Description"]) == "" {
+			t.Errorf("the output %s does not say what it is", name)
+		}
+		outputs[strings.ToUpper(strings.Join(word.FindAllString(name, -1), "_"))] = true
+	}
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`\$([A-Z_]+_ARN)\b`).FindAllStringSubmatch(string(readme), -1)
+	if len(found) == 0 {
+		t.Error("README.md uses no output")
+	}
+	for _, variable := range found {
+		if !outputs[variable[1]] {
+			t.Errorf("README.md uses $%s, which no output has", variable[1])
+		}
+	}
 }
 
 // metricsOfTheCode returns the metrics that log lines are, with their dimensions: every metric.Directive of the code.

@@ -19,6 +19,7 @@ type template struct {
 	Parameters map[string]any
 	Conditions map[string]any
 	Globals    map[string]any
+	Outputs    map[string]any
 	Resources  []*resource // in the order of the file
 }
 
@@ -78,6 +79,7 @@ func parseTemplate(content []byte) (*template, error) {
 		Parameters: object(plain(child(top, "Parameters"))),
 		Conditions: object(plain(child(top, "Conditions"))),
 		Globals:    object(plain(child(top, "Globals"))),
+		Outputs:    object(plain(child(top, "Outputs"))),
 	}
 	resources := child(top, "Resources")
 	if resources == nil {
