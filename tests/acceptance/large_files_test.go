@@ -302,8 +302,13 @@ func TestReadmeLargeFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	application, _, _ := strings.Cut(r.path, "/instances/")
+	for n, s := range steps {
+		steps[n].commands = strings.ReplaceAll(s.commands, "/nav/walk2026/", application+"/")
+	}
 	steps[0].commands = get + steps[0].commands
-	env := []string{"SELF=" + address, "PERSON=Authorization: Bearer " + r.person, "NAV=Authorization: Bearer " + r.owner}
+	person := system(t).mustToken(t, map[string]string{"SSN": "12247918309"})
+	env := []string{"BASE=" + strings.TrimSuffix(address, r.path), "PERSON=Authorization: Bearer " + person, "NAV=Authorization: Bearer " + r.owner}
 	if err := runWalk(t.Context(), t.TempDir(), steps, env); err != nil {
 		t.Error(err)
 	}

@@ -90,7 +90,7 @@ Try in another terminal:
   curl -H "Authorization: Bearer $owner" '{{.BaseURL}}/storage/instances?appId={{.Demo}}&label=gr'
   curl -H "Authorization: Bearer $owner" '{{.BaseURL}}/storage/applications/{{.Demo}}/events'
 
-  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION={{.Region}} AWS_ENDPOINT_URL={{.AWSEndpoint}}
+  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION={{.Region}} AWS_DEFAULT_REGION={{.Region}} AWS_ENDPOINT_URL={{.AWSEndpoint}}
   aws events put-rule --event-bus-name {{.Bus}} --name mine --event-pattern '{"source": ["no.altinn.apps.nav"]}'
 
 The functions' logs: make logs. Ctrl-C stops everything; nothing is kept but keys.
