@@ -153,9 +153,11 @@ func Run(ctx context.Context, index Index, q Query, now time.Time) (Page, error)
 	return page, err
 }
 
-// run reads the page, and returns the position of the last row that it looked at, and whether there is more.
-func (q *Query) run(ctx context.Context, index Index) (page Page, at position, more bool, err error) {
+// run reads the page, and returns the position to go on from, and whether there is more. The position is that of a row of the
+// caller's, though the partition of a party has others' too: a cursor can be decoded by anybody.
+func (q *Query) run(ctx context.Context, index Index) (page Page, told position, more bool, err error) {
 	page = Page{Instances: []*instance.Instance{}}
+	var at position // of the last row looked at
 	if q.cursor != "" {
 		if at, err = decodeCursor(q.cursor, binding(q.Scope, q.Values), q.timed()); err != nil {
 			return page, at, false, err
@@ -167,22 +169,30 @@ func (q *Query) run(ctx context.Context, index Index) (page Page, at position, m
 	}
 	q.turns = make(chan struct{}, atOnce)
 	stream := q.stream(index, at.key)
+	told = at
 	size := 0
 	for {
 		row, ok, err := stream.Peek(ctx)
 		if err != nil || !ok {
-			return page, at, false, err
+			return page, told, false, err
 		}
 		if row.Key == at.key { // where the page before ended, or the same instance in a second range
 			stream.Drop()
 			continue
 		}
 		found := row.Value.Err == nil && q.Filter.Matches(row.Value.Instance)
-		if found && (len(page.Instances) == q.Size || size > maxPageBytes) || page.Examined == maxExamined {
-			return page, at, true, nil
+		if found && (len(page.Instances) == q.Size || size > maxPageBytes) {
+			return page, told, true, nil
+		}
+		if page.Examined == maxExamined { // the page that follows has to begin after what was looked at, whosever it is
+			told.key = q.blur(at.key, told.key)
+			return page, told, true, nil
 		}
 		stream.Drop()
 		at.key = row.Key
+		if q.mayTell(row.Value) {
+			told.key = row.Key
+		}
 		page.Examined++
 		switch {
 		case row.Value.Err != nil:
@@ -194,6 +204,36 @@ func (q *Query) run(ctx context.Context, index Index) (page Page, at position, m
 			size += answerSize(row.Value.Instance)
 		}
 	}
+}
+
+// mayTell reports whether a cursor may name the row. All indexes but a party's have rows of the applications asked for only.
+func (q *Query) mayTell(row Row) bool {
+	if q.timed() || q.Filter.Org == "" {
+		return true
+	}
+	return row.Err == nil && strings.HasPrefix(row.Instance.AppID, q.Filter.Org+"/")
+}
+
+// blur returns the key, or where it may not be told, one close before it that names no instance but the millisecond in which
+// one was made. It is the key itself if that would lead no further than the key from.
+func (q *Query) blur(key, from string) string {
+	if key == from || q.timed() || q.Filter.Org == "" {
+		return key
+	}
+	rest := uuid.Nil
+	if q.Filter.Order == merge.Descending {
+		rest = uuid.Max
+	}
+	const milliseconds = len("01234567-89ab")
+	blurred := key[:milliseconds] + rest.String()[milliseconds:]
+	ahead := blurred > from
+	if q.Filter.Order == merge.Descending {
+		ahead = from == "" || blurred < from
+	}
+	if !ahead {
+		return key
+	}
+	return blurred
 }
 
 // settled is how long ago a change must have been made to be certain to be seen: a function stamps it with the time

@@ -2,16 +2,20 @@ package instancequery_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/fault"
@@ -182,6 +186,53 @@ func TestANeedleEnds(t *testing.T) {
 	}
 	if reads := len(index.spans); reads > instances/50 {
 		t.Errorf("%d reads in series for %d rows", reads, instances)
+	}
+}
+
+// TestCursorsNameNoInstanceOfOthers: a party's partition has the instances of all organisations. An owner that asks for the party
+// is not told by a cursor which the others are, and finds all of its own.
+func TestCursorsNameNoInstanceOfOthers(t *testing.T) {
+	const instances = 45_000 // of which one page looks at less than half
+	mine := []int{2, 3, 7, 30_000, 44_000}
+	index := &rows{}
+	var all, others []string
+	for n := range instances {
+		i := &instance.Instance{ID: fmt.Sprintf("%08x-%04x-7000-8000-%012d", n>>16, n&0xffff, n+1), InstanceOwnerID: "50012", AppID: "skd/app2018"}
+		if slices.Contains(mine, n) {
+			i.AppID = "nav/app2018"
+			all = append(all, i.ID)
+		} else {
+			others = append(others, i.ID[len("00000000-0000-"):])
+		}
+		index.all = append(index.all, row{Key: i.ID, Value: instancequery.Row{Instance: i}})
+	}
+	for _, order := range []string{"asc", "desc"} {
+		for _, size := range []int{1, 2, 100} {
+			values := url.Values{"instanceOwnerId": {"50012"}, "order": {order}}
+			p := &instancetest.Population{Org: "nav"}
+			var found, cursors []string
+			for page, pages := "", 0; page != "" || pages == 0; pages++ {
+				answer := p.Page(t, index, values, size, page)
+				for _, i := range answer.Instances {
+					found = append(found, i.ID)
+				}
+				cursors = append(cursors, answer.Next, answer.Resume)
+				if page = answer.Next; pages > 20 {
+					t.Fatal("no end")
+				}
+			}
+			if order == "desc" {
+				slices.Reverse(found)
+			}
+			if !slices.Equal(found, all) {
+				t.Errorf("%s, %d a page: found %v", order, size, found)
+			}
+			for _, cursor := range cursors {
+				if b, err := base64.RawURLEncoding.DecodeString(cursor); err != nil || cursor != "" && slices.Contains(others, uuid.UUID(b[13:29]).String()[len("00000000-0000-"):]) {
+					t.Errorf("%s, %d a page: a cursor names %v, %v", order, size, uuid.UUID(b[13:29]), err)
+				}
+			}
+		}
 	}
 }
 
