@@ -119,6 +119,8 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 		return fault.New(fault.UnsupportedType, "content-type-invalid", "Send the bytes of the data element as the body, under their own Content-Type; a form is taken where an instance is created.")
 	case len(t.AllowedContentTypes) > 0 && !AllowsContentType(t.AllowedContentTypes, contentType):
 		return fault.New(fault.UnsupportedType, "content-type-not-allowed", "formId %q takes: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
+	case !AllowsContentType(nil, contentType): // a range, which says nothing of what the bytes are
+		return fault.New(fault.UnsupportedType, "content-type-invalid", "Send a Content-Type that says what the data is, such as application/xml, and not a range.")
 	case len(t.Schema) > 0 && !Structured(contentType):
 		return fault.New(fault.UnsupportedType, "content-type-not-allowed", "formId %q has a schema, so it takes JSON and XML.", formID)
 	case t.MaxSize > 0 && size > t.MaxSize:

@@ -223,6 +223,8 @@ func TestCheckUpload(t *testing.T) {
 		{free, "12247918309", "x/y", 1, fault.Invalid, "form-id-invalid"},
 		{free, "a/b", "x/y", 1, fault.Invalid, "form-id-invalid"},
 		{free, "a", "y", 1, fault.UnsupportedType, "content-type-invalid"},
+		{free, "a", "*/*", 1, fault.UnsupportedType, "content-type-invalid"},
+		{free, "a", "image/*", 1, fault.UnsupportedType, "content-type-invalid"},
 	} {
 		err := test.app.CheckUpload(test.formID, test.contentType, test.size)
 		if test.code == "" && err == nil {
