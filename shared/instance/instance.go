@@ -137,8 +137,12 @@ func New(draft Draft, by string, now time.Time) (*Instance, error) {
 
 func checkMetadata(due, visible *time.Time, presentation string) error {
 	for name, t := range map[string]*time.Time{"dueDateTime": due, "visibleDateTime": visible} {
-		if t != nil && (t.Year() < 1900 || t.Year() > 9998) {
-			return fault.New(fault.Invalid, "date-invalid", "%s must be between the years 1900 and 9998.", name)
+		if t == nil {
+			continue
+		}
+		// In UTC, as it is kept and checked again: an offset can move it into another year.
+		if year := t.UTC().Year(); year < 1900 || year > 9998 {
+			return fault.New(fault.Invalid, "date-invalid", "%s must be between the years 1900 and 9998, in UTC.", name)
 		}
 	}
 	return checkText("presentationField", presentation, MaxPresentationField)

@@ -69,6 +69,10 @@ func TestNew(t *testing.T) {
 
 func TestRefusedDrafts(t *testing.T) {
 	at := func(year int) *time.Time { t := time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC); return &t }
+	in := func(year int, month time.Month, day, offset int) *time.Time {
+		t := time.Date(year, month, day, 12, 0, 0, 0, time.FixedZone("", offset*60*60))
+		return &t
+	}
 	for name, draft := range map[string]Draft{
 		"labels":                {Labels: []string{""}},
 		"long presentation":     {PresentationField: strings.Repeat("æ", MaxPresentationField+1)},
@@ -77,6 +81,8 @@ func TestRefusedDrafts(t *testing.T) {
 		"due too late":          {DueDateTime: at(9999)},
 		"visible in the year 1": {VisibleDateTime: at(1)},
 		"visible too late":      {VisibleDateTime: at(20000)},
+		"due before it in UTC":  {DueDateTime: in(1900, time.January, 1, 14)},
+		"due after it in UTC":   {DueDateTime: in(9998, time.December, 31, -14)},
 	} {
 		draft.Application = newApplication()
 		if _, err := New(draft, "1001", noon); !fault.Is(err, fault.Invalid) {
