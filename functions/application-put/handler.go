@@ -123,7 +123,7 @@ func store(r *http.Request, applications register, app *application.Application)
 			status, app.Version = http.StatusOK, stored.Version
 			etag = httpapi.VersionTag(stored.Version)
 		}
-		if stored == nil && r.Header.Get("If-Match") != "" { // "*" included: it asks that there be something
+		if stored == nil && httpapi.HasIfMatch(r) { // "*" included: it asks that there be something
 			return 0, fault.New(fault.Stale, "version-stale", "The application is not registered yet, and If-Match asks that it be.")
 		}
 		if err := httpapi.CheckIfMatch(r, etag); err != nil {

@@ -11,11 +11,14 @@ import (
 // VersionTag returns the entity tag of a document's version: "7" in double quotes.
 func VersionTag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
+// HasIfMatch reports whether the request has an If-Match. One without a value counts: its sender meant to name a version, and
+// must not overwrite one that it has not seen.
+func HasIfMatch(r *http.Request) bool { return len(r.Header.Values("If-Match")) > 0 }
+
 // CheckIfMatch returns a Stale fault when the request has an If-Match that does not name etag. Call it where the
 // write decides, on the version that the write is conditional on.
 func CheckIfMatch(r *http.Request, etag string) error {
-	header := r.Header.Get("If-Match")
-	if header == "" || names(header, etag, false) {
+	if !HasIfMatch(r) || names(r.Header.Get("If-Match"), etag, false) {
 		return nil
 	}
 	return fault.New(fault.Stale, "version-stale",

@@ -75,8 +75,11 @@ func TestEntityTags(t *testing.T) {
 	if tag := VersionTag(7); tag != `"7"` {
 		t.Error(tag)
 	}
+	if r := get("/", "Accept", "*/*"); CheckIfMatch(r, `"7"`) != nil || NotModified(r, `"7"`) {
+		t.Error("a request without conditions")
+	}
 	for header, want := range map[string]struct{ match, none bool }{ // against "7": If-Match lets pass, If-None-Match names it
-		"":                     {true, false},
+		"":                     {false, false},
 		`"7"`:                  {true, true},
 		`W/"7"`:                {false, true},
 		`*`:                    {true, true},
