@@ -7,6 +7,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -88,12 +89,21 @@ func (p Part) DecodeJSON(into any) error {
 }
 
 // withoutBoundary returns the type and the body of a form as if its boundary were another: the one that a client has
-// drawn says nothing of what it asks for, and many draw a fresh one when they send the same again. The boundary occurs in
-// no part, so what is left is unambiguous. Anything but a form is returned as it is.
+// drawn says nothing of what it asks for, and many draw a fresh one when they send the same again. What stands between the
+// boundaries is told by its length: the reader takes a boundary within a line for content, and in its place nothing else may
+// pass for it. Anything but a form is returned as it is.
 func withoutBoundary(contentType string, body []byte) (string, []byte) {
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != formType || params["boundary"] == "" {
 		return contentType, body
 	}
-	return formType, bytes.ReplaceAll(body, []byte("--"+params["boundary"]), []byte("--"))
+	delimiter := []byte("--" + params["boundary"])
+	told := make([]byte, 0, len(body))
+	for rest, more := body, true; more; {
+		var between []byte
+		between, rest, more = bytes.Cut(rest, delimiter)
+		told = append(strconv.AppendInt(told, int64(len(between)), 10), ':')
+		told = append(told, between...)
+	}
+	return formType, told
 }

@@ -135,6 +135,9 @@ func TestFingerprintOfAForm(t *testing.T) {
 	if form("one", "x") == form("one", "y") || form("one", "x") == fingerprint("application/json", "x") {
 		t.Error("another form is the same request")
 	}
+	if form("one", "x--oney") == form("one", "x--y") {
+		t.Error("a boundary within a line makes no difference")
+	}
 	if fingerprint("text/plain; boundary=one", "--one") == fingerprint("text/plain; boundary=two", "--two") {
 		t.Error("what is no form is compared as one")
 	}
