@@ -36,7 +36,7 @@ func newRequest(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*htt
 	}
 	if alteredText(event) {
 		return nil, fault.New(fault.Invalid, "body-not-utf8",
-			"The body was sent as text but is not UTF-8, and would not be kept as you sent it. Send it in UTF-8.")
+			"The body was sent as text but is not UTF-8, and would not be kept as you sent it. Send it in UTF-8, with its Content-Length.")
 	}
 	bare := event
 	bare.RawPath = escapedPath(event)
@@ -155,7 +155,8 @@ func remoteAddr(sourceIP string) string {
 }
 
 // alteredText reports whether the gateway took a body for UTF-8 text that was not, which leaves replacement
-// characters where bytes were, and another length than the client's. What is stored must be what was sent.
+// characters where bytes were, and another length than the client's. A body that came in chunks has no length to compare, and is
+// taken for altered. What is stored must be what was sent.
 func alteredText(event events.APIGatewayV2HTTPRequest) bool {
 	if event.IsBase64Encoded || !strings.Contains(event.Body, "\uFFFD") {
 		return false
@@ -163,10 +164,10 @@ func alteredText(event events.APIGatewayV2HTTPRequest) bool {
 	for name, value := range event.Headers {
 		if strings.EqualFold(name, "Content-Length") {
 			sent, err := strconv.Atoi(value)
-			return err == nil && sent != len(event.Body)
+			return err != nil || sent != len(event.Body)
 		}
 	}
-	return false
+	return true
 }
 
 // isToken reports whether s can be a method (RFC 9110, section 5.6.2; letters are all that the gateway's are made of).
