@@ -44,6 +44,9 @@ func query(t *testing.T, s *doortest.Site, caller, filter string) page {
 	if p.Embedded.Instances == nil || answer.Header().Get("Vary") != "Accept" {
 		t.Errorf("%s: %v %s", filter, answer.Header(), answer.Body)
 	}
+	if !strings.Contains(answer.Body.String(), `"`+p.Links.Self.Href+`"`) { // a link can be copied as it stands there
+		t.Errorf("%s: the link %s is written otherwise in %s", filter, p.Links.Self.Href, answer.Body)
+	}
 	asked, _ := url.ParseQuery(filter)
 	for name, href := range map[string]string{"self": p.Links.Self.Href, "next": p.Links.Next.Href, "last": p.Links.Last.Href, "resume": p.Links.Resume.Href} {
 		if href == "" && name != "self" {

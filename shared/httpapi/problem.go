@@ -4,6 +4,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -80,7 +81,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 		requestlog.Add(r.Context(), slog.String("cause", f.Err.Error()))
 	}
 	trace := requestlog.TraceID(r.Context())
-	body, marshalErr := json.Marshal(Problem{
+	body, marshalErr := Marshal(Problem{
 		Type: "urn:altinn:problem:" + f.Code, Title: http.StatusText(status), Status: status, Detail: f.Detail,
 		Instance: "urn:altinn:request:" + trace, Code: f.Code, Issues: f.Issues, TraceID: trace,
 	})
@@ -121,6 +122,16 @@ type appender interface {
 	AppendJSON(b []byte) ([]byte, error)
 }
 
+// Marshal returns v as JSON in which & < > stand as they are: addresses are copied from terminals, and no browser takes what
+// is answered for HTML, as its type and nosniff say.
+func Marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
 // documentSize is room for a document of a usual size, so that it is not copied as it grows.
 const documentSize = 4096
 
@@ -132,7 +143,7 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	if a, ok := v.(appender); ok {
 		body, err = a.AppendJSON(make([]byte, 0, documentSize))
 	} else {
-		body, err = json.Marshal(v)
+		body, err = Marshal(v)
 	}
 	if err != nil {
 		return err

@@ -141,9 +141,9 @@ func TestHandlerWithoutError(t *testing.T) {
 	w := httptest.NewRecorder()
 	HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/hal+json")
-		return WriteJSON(w, http.StatusCreated, map[string]string{"a": "æ<"})
+		return WriteJSON(w, http.StatusCreated, map[string]string{"a": "æ<&>"})
 	}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
-	if w.Code != 201 || w.Header().Get("Content-Type") != "application/hal+json" || w.Header().Get("Content-Length") != fmt.Sprint(w.Body.Len()) {
+	if w.Code != 201 || w.Body.String() != `{"a":"æ<&>"}` || w.Header().Get("Content-Type") != "application/hal+json" || w.Header().Get("Content-Length") != fmt.Sprint(w.Body.Len()) {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 	w = httptest.NewRecorder()

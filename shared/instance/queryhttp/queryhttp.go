@@ -4,7 +4,6 @@ package queryhttp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
@@ -45,9 +44,9 @@ type embedded struct {
 	Instances []*instance.Instance `json:"instances"` // never null
 }
 
-// AppendJSON appends the page as encoding/json would write it.
+// AppendJSON appends the page as encoding/json would write it, but for the & of its links.
 func (a answer) AppendJSON(b []byte) ([]byte, error) {
-	links, err := json.Marshal(a.Links)
+	links, err := httpapi.Marshal(a.Links)
 	if err != nil {
 		return nil, err
 	}
