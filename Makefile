@@ -28,8 +28,9 @@ run: ## the whole system on http://localhost:8080 (PORT=, AWS_PORT=); Ctrl-C sto
 	@CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -o .local/bin/local ./tests/local # as the functions are, so that what they share is compiled once
 	@exec .local/bin/local run
 
-sam-local: install-sam ## sam local start-api on http://localhost:3000 (Docker); needs `make run CONTAINERS=1` in another terminal
+sam-local: ## sam local start-api on http://localhost:3000 (Docker); needs `make run CONTAINERS=1` in another terminal
 	@test -e .local/sam-env.json || { echo "sam-local: start \`make run CONTAINERS=1\` in another terminal first, and wait until it is ready" >&2; exit 1; }
+	@$(MAKE) install-sam
 	@$(MAKE) build ARCH=$(HOST_ARCH)
 	@.local/sam-venv/bin/python tests/local/image.py $(HOST_ARCH)
 	@env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test $(SAM) local start-api --invoke-image instance-api-lambda --skip-pull-image --parameter-overrides Arch=$(HOST_ARCH)
@@ -124,6 +125,7 @@ lint: install install-sam install-contract ## gofmt, vet, staticcheck, the templ
 	@$(SAM) build --build-dir .local/sam-build >/dev/null
 
 logs: ## the functions' logs of the running system, as they grow (FUNCTION=instance-create)
+	@test -x .local/venv/bin/python || { echo "logs: nothing has run here yet: start it with \`make run\`" >&2; exit 1; }
 	@.local/venv/bin/python tests/local/logs.py $(FUNCTION)
 
 token: ## an access token: ORG=nav, or USERID=1001 PARTY=50012, or SSN=…; SCOPE=, EXPIRES= (use make -s)
