@@ -19,7 +19,7 @@ func TestFormatsAreBounded(t *testing.T) {
 			for _, body := range []string{`"` + strings.Repeat(piece, length/len(piece)) + `"`, `"http://a/` + strings.Repeat(piece, length/len(piece)) + `"`} {
 				start := time.Now()
 				_, err := s.Validate(t.Context(), JSON, []byte(body))
-				if took := time.Since(start); err != nil || took > 3*time.Second {
+				if took := time.Since(start); err != nil || took > 15*time.Second {
 					t.Errorf("%s of %q: %v, %v", format, piece, took, err)
 				}
 			}

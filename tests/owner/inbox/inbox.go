@@ -52,23 +52,26 @@ func Open(dir, app string) (*Inbox, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		b.state.App = app
 	case err != nil:
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, b.Close())
 	default:
 		if err := json.Unmarshal(content, &b.state); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s is damaged: %w; remove it to begin with what is unconfirmed", b.statePath(), err), lock.Close())
+			return nil, errors.Join(fmt.Errorf("%s is damaged: %w; remove it to begin with what is unconfirmed", b.statePath(), err), b.Close())
 		}
 	}
 	if err := b.syncFolder(filepath.Dir(filepath.Clean(dir))); err != nil { // dir itself may be new
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, b.Close())
 	}
 	if b.state.App != app {
-		return nil, errors.Join(fmt.Errorf("%s holds what came through %s: take another folder for %s", dir, b.state.App, app), lock.Close())
+		return nil, errors.Join(fmt.Errorf("%s holds what came through %s: take another folder for %s", dir, b.state.App, app), b.Close())
 	}
 	return b, nil
 }
 
 // Close lets other processes have the folder.
-func (b *Inbox) Close() error { return b.lock.Close() }
+func (b *Inbox) Close() error {
+	// In words, since a process that is being started has the file open for a moment, and the lock is the file's.
+	return errors.Join(syscall.Flock(int(b.lock.Fd()), syscall.LOCK_UN), b.lock.Close())
+}
 
 func (b *Inbox) statePath() string { return filepath.Join(b.dir, "state.json") }
 
