@@ -29,6 +29,24 @@ func large(t *testing.T) (*blobtest.Memory, Content) {
 	return store, content
 }
 
+// The address of the bytes is kept by whatever is on the way to them.
+func TestNoIdentityNumberInALink(t *testing.T) {
+	for name, want := range map[string]string{
+		"årsrapport.pdf":               "årsrapport.pdf",
+		"12247918309.pdf":              "[redacted].pdf",
+		"skjema 122479 18309 2026.pdf": "skjema [redacted] 2026.pdf",
+	} {
+		store, content := large(t)
+		content.FileName = name
+		resp, _, _ := serve(t, "GET", content, store)
+		if at, err := url.QueryUnescape(resp.Header.Get("Location")); err != nil || !strings.Contains(at, url.PathEscape(want)) && !strings.Contains(at, want) {
+			t.Errorf("%s: %s, %v", name, at, err)
+		} else if name != want && strings.Contains(at, "18309") {
+			t.Errorf("%s: the number is in %s", name, at)
+		}
+	}
+}
+
 func TestLargeContentIsALink(t *testing.T) {
 	etag := `"` + revision + `"`
 	for _, test := range []struct {

@@ -15,6 +15,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 )
@@ -77,7 +78,7 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 	var link blob.Link
 	if r.Method != http.MethodHead {
 		if content.Size > blob.InlineLimit {
-			link, err = source.LinkGet(r.Context(), content.Key, content.shape())
+			link, err = source.LinkGet(r.Context(), content.Key, content.shapeInAddress())
 		} else {
 			body, err = read(r.Context(), content.Key, source, rng, length)
 		}
@@ -120,13 +121,20 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 	return writeErr == nil, nil
 }
 
-// shape returns how the content presents itself, from here or from the store.
+// shape returns how the content presents itself.
 func (c Content) shape() blob.Shape {
 	shape := blob.Shape{ContentType: "application/octet-stream", ContentDisposition: disposition(c.FileName)}
 	if application.ValidContentType(c.ContentType) { // always, or it would not have been stored; but never a broken header
 		shape.ContentType = c.ContentType
 	}
 	return shape
+}
+
+// shapeInAddress is shape as the store is asked for it, in an address that whatever is on the way may keep: an identity number
+// in the file's name is masked there.
+func (c Content) shapeInAddress() blob.Shape {
+	c.FileName = coldstart.Redact(c.FileName)
+	return c.shape()
 }
 
 // setCaching sets what a 304 carries too. Nothing on the way may keep a copy of somebody's form.
