@@ -129,6 +129,16 @@ func (w *Writer) Times(before string, all []time.Time) {
 	w.Raw("]")
 }
 
+// Strings appends a list of strings, [] for none.
+func (w *Writer) Strings(before string, all []string) {
+	w.Raw(before)
+	w.Raw("[")
+	for n, s := range all {
+		w.String(Comma(n), s)
+	}
+	w.Raw("]")
+}
+
 // Comma is what stands before the item n of a list.
 func Comma(n int) string {
 	if n == 0 {

@@ -32,8 +32,10 @@ func TestOtherValues(t *testing.T) {
 	w.Times(`,"none":`, nil)
 	w.Times(`,"empty":`, []time.Time{})
 	w.Times(`,"two":`, []time.Time{at, at})
+	w.Strings(`,"no names":`, nil)
+	w.Strings(`,"names":`, []string{"a", "b\n"})
 	w.Raw("}")
-	const want = `{"b":true,"i":-7,"t":"2026-11-23T20:11:01.123456Z","none":null,"empty":[],"two":["2026-11-23T20:11:01.123456Z","2026-11-23T20:11:01.123456Z"]}`
+	const want = `{"b":true,"i":-7,"t":"2026-11-23T20:11:01.123456Z","none":null,"empty":[],"two":["2026-11-23T20:11:01.123456Z","2026-11-23T20:11:01.123456Z"],"no names":[],"names":["a","b\n"]}`
 	if string(w.B) != want || w.Err != nil {
 		t.Errorf("%s, %v, want %s", w.B, w.Err, want)
 	}

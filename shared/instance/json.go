@@ -29,11 +29,8 @@ func (i *Instance) AppendMembers(w *appendjson.Writer) {
 		w.Raw("}")
 	}
 	w.String(`,"appId":`, i.AppID)
-	w.Raw(`,"labels":[`)
-	for n, label := range i.Labels {
-		w.String(appendjson.Comma(n), label)
-	}
-	w.String(`],"instanceOwnerId":`, i.InstanceOwnerID)
+	w.Strings(`,"labels":`, i.Labels)
+	w.String(`,"instanceOwnerId":`, i.InstanceOwnerID)
 	w.Time(`,"createdDateTime":`, i.CreatedDateTime)
 	w.String(`,"createdBy":`, i.CreatedBy)
 	w.Time(`,"lastChangedDateTime":`, i.LastChangedDateTime)

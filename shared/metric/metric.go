@@ -59,11 +59,8 @@ func (n Namespace) Set(directives ...Directive) *Set {
 	for at, d := range directives {
 		w.Raw(appendjson.Comma(at))
 		w.String(`{"Namespace":`, string(n))
-		w.Raw(`,"Dimensions":[[`)
-		for at, name := range d.Dimensions {
-			w.String(appendjson.Comma(at), name)
-		}
-		w.Raw(`]],"Metrics":[`)
+		w.Strings(`,"Dimensions":[`, d.Dimensions)
+		w.Raw(`],"Metrics":[`)
 		for at, m := range d.Metrics {
 			w.Raw(appendjson.Comma(at))
 			w.String(`{"Name":`, m.Name)

@@ -206,18 +206,19 @@ func (q *Query) run(ctx context.Context, index Index) (page Page, told position,
 	}
 }
 
-// mayTell reports whether a cursor may name the row. All indexes but a party's have rows of the applications asked for only.
+// shared reports whether the ranges have rows of organisations that the caller is not told of: a party's has those of all. All
+// other indexes have rows of the applications asked for only.
+func (q *Query) shared() bool { return !q.timed() && q.Filter.Org != "" }
+
+// mayTell reports whether a cursor may name the row.
 func (q *Query) mayTell(row Row) bool {
-	if q.timed() || q.Filter.Org == "" {
-		return true
-	}
-	return row.Err == nil && strings.HasPrefix(row.Instance.AppID, q.Filter.Org+"/")
+	return !q.shared() || row.Err == nil && strings.HasPrefix(row.Instance.AppID, q.Filter.Org+"/")
 }
 
 // blur returns the key, or where it may not be told, one close before it that names no instance but the millisecond in which
 // one was made. It is the key itself if that would lead no further than the key from.
 func (q *Query) blur(key, from string) string {
-	if key == from || q.timed() || q.Filter.Org == "" {
+	if key == from || !q.shared() {
 		return key
 	}
 	rest := uuid.Nil

@@ -54,23 +54,21 @@ func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) 
 	}
 	// A goroutine that goes on inside Ready looks to callgrind like another call of it, so there may be several parts.
 	var cost InitCost
-	warming, ending := false, false
+	warming := false
 	for n, p := range counted {
-		if ending {
-			break
-		}
 		if warming {
 			cost.WarmUp += p.instructions
 		} else {
 			cost.Own += p.instructions
 		}
-		last := n+1 == len(counted)
-		if !last && strings.Contains(p.until, ".Ready") {
+		if n+1 == len(counted) || strings.Contains(p.until, "log.Fatalf") {
+			break
+		}
+		if strings.Contains(p.until, ".Ready") {
 			warming = true
-		} else if !last && strings.Contains(p.until, "StartWithOptions") {
+		} else if strings.Contains(p.until, "StartWithOptions") {
 			warming = false
 		}
-		ending = !last && strings.Contains(p.until, "log.Fatalf")
 	}
 	return cost, nil
 }
