@@ -42,9 +42,9 @@ func TestSamples(t *testing.T) {
 			t.Fatal(err)
 		}
 		request.Headers["authorization"] = authtest.Owner("nav")
-		response, err := adapter.Handle(t.Context(), request)
-		if err != nil || response.StatusCode != http.StatusOK || response.IsBase64Encoded {
-			t.Errorf("%s: %d, %v", sample, response.StatusCode, err)
+		response := adapter.Handle(t.Context(), request)
+		if response.StatusCode != http.StatusOK || response.IsBase64Encoded {
+			t.Errorf("%s: %d", sample, response.StatusCode)
 		}
 		if n := strings.Count(response.Body, `"workflowStep":"Submit"`); n != 1 || strings.Contains(response.Body, "FormFilling") {
 			t.Errorf("%s: %s", sample, response.Body)

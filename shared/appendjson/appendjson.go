@@ -1,6 +1,6 @@
 // Package appendjson provides the writing of JSON by appending, for the few documents that are written so often that
-// what encoding/json finds out about a type at every call is most of the cost, and the reading of what was so written.
-// What is appended is what encoding/json writes, byte for byte. It knows no types of its own.
+// what encoding/json finds out about a type at every call is most of the cost, and the reading of what was so written, or
+// is as well known. What is appended is what encoding/json writes, byte for byte. It knows no types of its own.
 package appendjson
 
 import (
@@ -32,29 +32,66 @@ func (w *Writer) String(before, s string) {
 	w.B = append(append(append(w.B, '"'), s...), '"')
 }
 
-// What a byte of a string may be. Escaped are, in ASCII, control characters and what ends a string, and what HTML would
-// read otherwise.
+// Text appends a string as encoding/json does when it is not to escape HTML, but for the two separators that JavaScript
+// takes for line ends, which it leaves as they are.
+func (w *Writer) Text(before, s string) {
+	w.Raw(before)
+	w.Raw(`"`)
+	if !utf8.ValidString(s) {
+		s = string([]rune(s)) // as encoding/json: a replacement character for each byte that is none
+	}
+	from := 0
+	for n := range len(s) {
+		c := s[n]
+		if classes[c] != escaped {
+			continue
+		}
+		w.B = append(append(w.B, s[from:n]...), '\\')
+		if short := strings.IndexByte("\b\f\n\r\t", c); short >= 0 {
+			c = "bfnrt"[short]
+		} else if c < ' ' {
+			w.B = append(w.B, "u00"...)
+			w.B = append(w.B, "0123456789abcdef"[c>>4])
+			c = "0123456789abcdef"[c&0xf]
+		}
+		w.B = append(w.B, c)
+		from = n + 1
+	}
+	w.B = append(append(w.B, s[from:]...), '"')
+}
+
+// What a byte of a string may be.
 const (
-	escaped  = 1 << iota
-	nonASCII // may be an invalid sequence, or one of the two separators that JavaScript takes for line ends
+	escaped  = 1 << iota // a control character, or what ends a string
+	html                 // what HTML would read otherwise
+	nonASCII             // may be an invalid sequence, or one of the two separators that JavaScript takes for line ends
 )
 
 var classes = func() (of [256]uint8) {
 	for c := range 0x20 {
 		of[c] = escaped
 	}
-	for _, c := range `"\<>&` {
-		of[c] = escaped
-	}
+	of['"'], of['\\'] = escaped, escaped
+	of['<'], of['>'], of['&'] = html, html, html
 	for c := utf8.RuneSelf; c < 256; c++ {
 		of[c] = nonASCII
 	}
 	return of
 }()
 
-// plain reports whether encoding/json writes s as it is. It looks at eight bytes at a time, as it is half of the work.
+// plain reports whether encoding/json writes s as it is.
 func plain(s string) bool {
-	var class uint8
+	switch classesOf(s) {
+	case 0:
+		return true
+	case nonASCII:
+		return utf8.ValidString(s) && !strings.Contains(s, "\u2028") && !strings.Contains(s, "\u2029")
+	}
+	return false
+}
+
+// classesOf returns all that the bytes of s may be. It looks at eight at a time, as it is half of the work.
+func classesOf(s string) (class uint8) {
 	rest := s
 	for len(rest) >= 8 {
 		c := rest[:8]
@@ -64,10 +101,7 @@ func plain(s string) bool {
 	for n := range len(rest) {
 		class |= classes[rest[n]]
 	}
-	if class == nonASCII {
-		return utf8.ValidString(s) && !strings.Contains(s, "\u2028") && !strings.Contains(s, "\u2029")
-	}
-	return class == 0
+	return class
 }
 
 // Bool appends a boolean.

@@ -1,7 +1,9 @@
 package appendjson
 
 import (
+	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 )
@@ -19,6 +21,27 @@ func TestStringsAreWrittenAsEncodingJSONWritesThem(t *testing.T) {
 		var w Writer
 		if w.String("before:", text); w.Err != nil || string(w.B) != "before:"+string(want) {
 			t.Errorf("%q: %s, %v, want %s", text, w.B, w.Err, want)
+		}
+	}
+}
+
+func TestTextIsWrittenAsEncodingJSONWritesItWithoutHTML(t *testing.T) {
+	texts := []string{"", "plain", "Årsmelding", `"quoted" \`, "<b>&", "\xff\xfe", "ok\xc3", "æ\xe2\x80", "𝄞"}
+	for c := range 256 {
+		texts = append(texts, string([]byte{'a', byte(c), 'b'}))
+	}
+	for _, text := range texts {
+		var want bytes.Buffer
+		encoder := json.NewEncoder(&want)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(text); err != nil {
+			t.Fatal(err)
+		}
+		var w Writer
+		w.Text("before:", text)
+		written := strings.ReplaceAll(strings.TrimSpace(want.String()), `\ufffd`, "\ufffd") // either is one
+		if string(w.B) != "before:"+written {
+			t.Errorf("%q: %s, want %s", text, w.B, want.String())
 		}
 	}
 }

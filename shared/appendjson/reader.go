@@ -5,11 +5,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
-// Reader reads what a Writer has written: the members that it is asked for, in that order, without white space. What is
-// written otherwise is for encoding/json to read, at four times the cost: nothing that was read counts unless Done says
-// so in the end, and what then does is what encoding/json would have read.
+// Reader reads what a Writer has written: the members that it is asked for, in that order, without white space. What
+// others have written, it reads by Object. What is written otherwise is for encoding/json to read, at four times the cost:
+// nothing that was read counts unless Done says so in the end, and what then does is what encoding/json would have read.
 //
 // The strings it returns are parts of the text, and keep all of it alive.
 type Reader struct {
@@ -57,7 +58,7 @@ func (r *Reader) String(before string) string {
 		r.lost = true
 		return ""
 	}
-	if s := r.rest[:end]; plain(s) {
+	if s := r.rest[:end]; literal(s) {
 		r.rest = r.rest[end+1:]
 		return s
 	}
@@ -75,6 +76,12 @@ func (r *Reader) String(before string) string {
 	}
 	r.rest = r.rest[end+1:]
 	return s
+}
+
+// literal reports whether encoding/json reads s as it is.
+func literal(s string) bool {
+	class := classesOf(s) &^ html
+	return class == 0 || class == nonASCII && utf8.ValidString(s)
 }
 
 // escapes reports whether what follows s is escaped.
@@ -129,4 +136,79 @@ func (r *Reader) Times(before string) []time.Time {
 		all = append(all, r.Time(""))
 	}
 	return all
+}
+
+// Object reads an object that somebody else has written: members in any order, and white space between them. It calls
+// member with each name, to read the value.
+func (r *Reader) Object(member func(name string)) {
+	r.Raw("{")
+	r.space()
+	if r.Next("}") {
+		return
+	}
+	for !r.lost {
+		name := r.String("")
+		r.space()
+		r.Raw(":")
+		r.space()
+		member(name)
+		r.space()
+		if r.Next("}") {
+			return
+		}
+		r.Raw(",")
+		r.space()
+	}
+}
+
+// Array reads an array that somebody else has written. It calls item to read each of its values.
+func (r *Reader) Array(item func()) {
+	r.Raw("[")
+	r.space()
+	if r.Next("]") {
+		return
+	}
+	for !r.lost {
+		item()
+		r.space()
+		if r.Next("]") {
+			return
+		}
+		r.Raw(",")
+		r.space()
+	}
+}
+
+// deepest is how deep a value is that Skip reads; encoding/json reads far deeper.
+const deepest = 32
+
+// Skip reads a value of whatever kind.
+func (r *Reader) Skip() { r.skip(deepest) }
+
+func (r *Reader) skip(deep int) {
+	switch {
+	case r.lost || r.rest == "" || deep == 0:
+		r.lost = true
+	case r.rest[0] == '{':
+		r.Object(func(string) { r.skip(deep - 1) })
+	case r.rest[0] == '[':
+		r.Array(func() { r.skip(deep - 1) })
+	case r.rest[0] == '"':
+		r.String("")
+	case r.Next("null"), r.Next("true"), r.Next("false"):
+	default:
+		r.Int("") // or lost: nobody writes another number where a value is of no interest
+	}
+}
+
+// Lose gives up: what was read is otherwise than whoever reads expects it.
+func (r *Reader) Lose() { r.lost = true }
+
+// End reads what white space there is at the end.
+func (r *Reader) End() { r.space() }
+
+func (r *Reader) space() {
+	if r.rest != "" && r.rest[0] <= ' ' {
+		r.rest = strings.TrimLeft(r.rest, " \t\r\n")
+	}
 }

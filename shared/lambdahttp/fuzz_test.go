@@ -11,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambda"
 )
 
 // FuzzHandle sends an echoing handler whatever a gateway or an emulator might make of a client's request, through
@@ -66,7 +65,7 @@ func FuzzHandle(f *testing.F) {
 			w.Header().Set("Content-Type", value)
 			w.Write(in)
 		}
-		out, err := lambda.NewHandler(New(http.HandlerFunc(h)).Handle).Invoke(t.Context(), payload)
+		out, err := New(http.HandlerFunc(h)).Invoke(t.Context(), payload)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,13 +103,13 @@ func FuzzEvent(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	h := lambda.NewHandler(New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL == nil || len(r.URL.Path) == 0 || r.URL.Path[0] != '/' || r.URL.Host != "" || r.Method == "" || r.Header == nil || r.RequestURI == "" {
 			panic("no request of a server's")
 		}
 		w.Header().Set("Content-Type", "text/plain")
 		_, _ = io.Copy(w, r.Body) // a reply in memory
-	})).Handle)
+	}))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		var valid events.APIGatewayV2HTTPRequest
 		isEvent := json.Unmarshal(payload, &valid) == nil

@@ -36,7 +36,7 @@ func Start(env *coldstart.Env, h http.Handler) {
 	a := New(h)
 	a.metrics = newMetrics(metric.Namespace(env.Optional(metric.Variable, "")))
 	env.Ready()
-	lambda.Start(a.Handle)
+	lambda.Start(a)
 }
 
 // Adapter serves events with a handler.
@@ -56,9 +56,18 @@ func New(h http.Handler) *Adapter {
 	return &Adapter{handler: h, crew: newCrew()}
 }
 
-// Handle serves one event. The error is always nil: whatever happens is an HTTP answer, and the execution environment
-// lives on.
-func (a *Adapter) Handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+// Invoke serves one event, as the JSON that Lambda hands over, and returns the answer as JSON. There is an error only when the
+// payload is no event: else whatever happens is an HTTP answer, and the execution environment lives on.
+func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	event, err := readEvent(payload)
+	if err != nil {
+		return nil, fmt.Errorf("lambdahttp: the payload is no event of an HTTP API: %w", err)
+	}
+	return encodeResponse(a.Handle(ctx, event)), nil
+}
+
+// Handle serves one event.
+func (a *Adapter) Handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
 	start := time.Now()
 	ctx, line := requestlog.NewContext(ctx)
 	ctx = requestlog.WithTraceID(ctx, traceID(ctx, event))
@@ -78,7 +87,7 @@ func (a *Adapter) Handle(ctx context.Context, event events.APIGatewayV2HTTPReque
 		response, size, _ = w.response() // a problem is small and of a declared length: no error
 	}
 	a.writeLine(ctx, line, event, response.StatusCode, size, start)
-	return response, nil
+	return response
 }
 
 // serve runs the handler and returns its answer and the answer's size in bytes, or why there is none.

@@ -189,12 +189,22 @@ func encode(body []byte, contentType string) (text string, isBase64 bool, wire i
 	size := base64.StdEncoding.EncodedLen(len(body))
 	if isText(contentType) && utf8.Valid(body) {
 		text := string(body)
+		if len(text) <= short {
+			return text, false, longestEscape * len(text)
+		}
 		if wire := wireSize(text); wire <= size {
 			return text, false, wire
 		}
 	}
 	return base64.StdEncoding.EncodeToString(body), true, size
 }
+
+const (
+	// short is the length in bytes up to which text goes as text, however many of its characters have to be escaped.
+	short = 4 << 10
+	// longestEscape is the most bytes that one byte of a string takes: \u001f.
+	longestEscape = 6
+)
 
 func isText(contentType string) bool {
 	t, _, err := mime.ParseMediaType(contentType)

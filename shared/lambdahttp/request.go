@@ -127,10 +127,20 @@ func rawQuery(event events.APIGatewayV2HTTPRequest) string {
 // setHeader sets the fields as sent, one line each, and as net/http does takes Host out of them.
 func setHeader(r *http.Request, event events.APIGatewayV2HTTPRequest) {
 	r.Header = make(http.Header, len(event.Headers)+1)
-	for _, name := range slices.Sorted(maps.Keys(event.Headers)) { // sorted: "a" and "A" at once must not be a lottery
-		if key := http.CanonicalHeaderKey(name); !strings.HasPrefix(key, contextHeaderPrefix) {
-			r.Header[key] = append(r.Header[key], event.Headers[name])
+	lines := make([]string, len(event.Headers)) // of all fields, in one piece
+	n := 0
+	for name, value := range event.Headers {
+		key := http.CanonicalHeaderKey(name)
+		if strings.HasPrefix(key, contextHeaderPrefix) {
+			continue
 		}
+		if r.Header[key] != nil {
+			r.Header[key] = spellings(event.Headers, key)
+			continue
+		}
+		lines[n] = value
+		r.Header[key] = lines[n : n+1 : n+1]
+		n++
 	}
 	if len(event.Cookies) > 0 { // some emulators give them in both places
 		r.Header.Set("Cookie", strings.Join(event.Cookies, "; "))
@@ -141,6 +151,16 @@ func setHeader(r *http.Request, event events.APIGatewayV2HTTPRequest) {
 	}
 	r.Header.Del("Host")
 	r.Header.Del("Transfer-Encoding")
+}
+
+// spellings returns the lines of a field that is there in several spellings, "a" and "A", by spelling: not by chance.
+func spellings(fields map[string]string, key string) (lines []string) {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if http.CanonicalHeaderKey(name) == key {
+			lines = append(lines, fields[name])
+		}
+	}
+	return lines
 }
 
 // remoteAddr returns the client's address in the form that net.SplitHostPort takes; the port is not known.
