@@ -86,8 +86,8 @@ var reachOnce = sync.OnceValues(func() (map[string]map[use]bool, error) {
 })
 
 // A function gets the environment variables that its code reads, those only, and none that means something else
-// elsewhere. AWS_ variables are coldstart's own, and Lambda's; SSL_CERT_FILE is crypto/x509's. What Globals gives to all, so
-// that no new function goes without, some have no use for.
+// elsewhere. AWS_ variables are coldstart's own, and Lambda's; SSL_CERT_FILE is crypto/x509's, and those that begin with GO
+// are Go's runtime's. What Globals gives to all, so that no new function goes without, some have no use for.
 func TestEnvironmentIsWhatTheCodeReads(t *testing.T) {
 	reached := reach(t)
 	tpl := readTemplate(t)
@@ -104,7 +104,7 @@ func TestEnvironmentIsWhatTheCodeReads(t *testing.T) {
 			}
 		}
 		for name, value := range f.Environment {
-			if strings.HasPrefix(name, "AWS_") {
+			if strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "GO") {
 				continue
 			}
 			if _, global := object(at(tpl.Globals, "Function", "Environment", "Variables"))[name]; !read[name] && !global {
@@ -113,6 +113,22 @@ func TestEnvironmentIsWhatTheCodeReads(t *testing.T) {
 			if value != settings[name] {
 				t.Errorf("%s: %s refers to %q, want %q", f.Name, name, value, settings[name])
 			}
+		}
+	}
+}
+
+// What the heap may grow to is a share of the memory that the function has: with more, Lambda would end the process before
+// its garbage is collected, and with less it would be collected all the time.
+func TestMemoryLimitIsAShareOfTheMemory(t *testing.T) {
+	tpl := readTemplate(t)
+	for _, f := range tpl.functions() {
+		memory, ok := f.Properties["MemorySize"].(int)
+		if !ok {
+			memory, _ = at(tpl.Globals, "Function", "MemorySize").(int)
+		}
+		var limit int
+		if _, err := fmt.Sscanf(f.Environment["GOMEMLIMIT"], "%dMiB", &limit); err != nil || limit < memory*3/4 || limit > memory*7/8 {
+			t.Errorf("%s has %d MB, and a limit of %q", f.Name, memory, f.Environment["GOMEMLIMIT"])
 		}
 	}
 }
