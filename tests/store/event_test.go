@@ -232,11 +232,11 @@ func (l *lossy) Do(r *http.Request) (*http.Response, error) {
 func TestAppendWithoutAnAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		losses        int64
-		first, second eventtable.Outcome
+		first, second event.Outcome
 	}{
-		"the SDK tries again":    {1, eventtable.Recorded, eventtable.Duplicate},
-		"the SDK gives up":       {100, eventtable.Failed, eventtable.Duplicate},
-		"no answer is ever lost": {0, eventtable.Recorded, eventtable.Duplicate},
+		"the SDK tries again":    {1, event.Recorded, event.Duplicate},
+		"the SDK gives up":       {100, event.Failed, event.Duplicate},
+		"no answer is ever lost": {0, event.Recorded, event.Duplicate},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := dynamo(t)

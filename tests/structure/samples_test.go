@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/outboxtable"
+	"altinn.no/instanceapi/shared/event/delivery"
 )
 
 // The samples under events/ are what the functions are really invoked with, so that one can be given to
@@ -99,7 +99,7 @@ func checkStream(t *testing.T, content []byte) {
 		t.Error("no records")
 	}
 	for _, record := range batch.Records {
-		if _, err := outboxtable.ReadImage(record.Change.NewImage); err != nil || record.EventName != "INSERT" {
+		if _, err := delivery.ReadImage(record.Change.NewImage); err != nil || record.EventName != "INSERT" {
 			t.Errorf("%s record: %v", record.EventName, err)
 		}
 	}

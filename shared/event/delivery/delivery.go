@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventtable"
-	"altinn.no/instanceapi/shared/event/outboxtable"
 )
 
 // Bus takes events; an eventbus.Bus is one.
@@ -24,13 +22,13 @@ type Bus interface {
 // Feed takes events; an eventtable.Recorder is one.
 type Feed interface {
 	// Append puts events in the feed, takes them out of the outbox, and returns one result for each. It is safe to repeat.
-	Append(ctx context.Context, docs []event.Document) []eventtable.Result
+	Append(ctx context.Context, docs []event.Document) []event.Result
 }
 
 // Outbox is what waits; an outboxtable.Table is one.
 type Outbox interface {
 	// Scan finds at most limit events of changes made before the time given, not always the same ones when more wait.
-	Scan(ctx context.Context, before time.Time, limit int) (outboxtable.Backlog, error)
+	Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error)
 }
 
 // answerMargin is kept of the time that Lambda allows, for the answer: a batch that is cut off is delivered again whole.

@@ -2,12 +2,12 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/outboxtable"
 )
 
 // Publisher puts what is inserted in the outbox on the bus.
@@ -29,7 +29,7 @@ func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (eve
 		if record.EventName != string(events.DynamoDBOperationTypeInsert) {
 			continue // event-record's deletions, if the filter of the mapping lets them through
 		}
-		doc, err := outboxtable.ReadImage(record.Change.NewImage)
+		doc, err := ReadImage(record.Change.NewImage)
 		if err != nil {
 			failures[record.Change.SequenceNumber] = err
 			continue
@@ -64,4 +64,14 @@ func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (eve
 	}
 	slog.LogAttrs(ctx, level, "published", line...)
 	return response, nil
+}
+
+// ReadImage takes the new image of a record of the outbox's stream apart. It is here, and not with the table, so that what
+// publishes does not link DynamoDB's client, which it has no use for.
+func ReadImage(image map[string]events.DynamoDBAttributeValue) (event.Document, error) {
+	d, ok := image["d"]
+	if !ok || d.DataType() != events.DataTypeString {
+		return event.Document{}, errors.New("delivery: the image has no document")
+	}
+	return event.ReadDocument([]byte(d.String()))
 }

@@ -113,3 +113,17 @@ func TestPublisherKeepsTimeForTheAnswer(t *testing.T) {
 		}
 	})
 }
+
+func TestImagesThatCannotBeRead(t *testing.T) {
+	for name, damaged := range map[string]map[string]events.DynamoDBAttributeValue{
+		"none":          nil,
+		"no document":   {"PK": events.NewStringAttribute(uuid.NewString())},
+		"another type":  {"d": events.NewNumberAttribute("1")},
+		"not an event":  {"d": events.NewStringAttribute("{}")},
+		"not even JSON": {"d": events.NewStringAttribute("{")},
+	} {
+		if _, err := ReadImage(damaged); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/metric"
 )
 
@@ -45,17 +44,17 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 		docs = append(docs, doc)
 		messages = append(messages, message.MessageId)
 	}
-	counts := map[eventtable.Outcome]int{}
+	counts := map[event.Outcome]int{}
 	var lags []int64
 	results := r.record(ctx, docs)
 	now := time.Now()
 	for n, result := range results {
 		counts[result.Outcome]++
 		switch result.Outcome {
-		case eventtable.Recorded:
+		case event.Recorded:
 			lags = append(lags, now.Sub(docs[n].Event.At).Milliseconds())
-		case eventtable.Duplicate:
-		case eventtable.Early:
+		case event.Duplicate:
+		case event.Early:
 			failures[messages[n]] = errEarly
 		default:
 			failures[messages[n]] = result.Err
@@ -66,11 +65,11 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	line := []slog.Attr{
 		slog.Int("messages", len(batch.Records)),
-		slog.Int("recorded", counts[eventtable.Recorded]),
-		slog.Int("duplicates", counts[eventtable.Duplicate]),
-		slog.Int("early", counts[eventtable.Early]),
+		slog.Int("recorded", counts[event.Recorded]),
+		slog.Int("duplicates", counts[event.Duplicate]),
+		slog.Int("early", counts[event.Early]),
 		slog.Int("unreadable", len(batch.Records)-len(docs)),
-		slog.Int("failed", counts[eventtable.Failed]),
+		slog.Int("failed", counts[event.Failed]),
 	}
 	level := slog.LevelInfo
 	for _, message := range batch.Records {
@@ -95,13 +94,13 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 var errEarly = errors.New("the event before it is not in the feed yet")
 
 // record appends the events, and after a pause those once more that came too early.
-func (r *Recorder) record(ctx context.Context, docs []event.Document) []eventtable.Result {
+func (r *Recorder) record(ctx context.Context, docs []event.Document) []event.Result {
 	results := r.Feed.Append(ctx, docs)
 	for _, pause := range r.Pauses {
 		var again []int
 		var early []event.Document
 		for n, result := range results {
-			if result.Outcome == eventtable.Early {
+			if result.Outcome == event.Early {
 				again = append(again, n)
 				early = append(early, docs[n])
 			}

@@ -14,7 +14,6 @@ import (
 	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
@@ -167,12 +166,12 @@ type counting struct {
 	deadline time.Time
 }
 
-func (c *counting) Append(ctx context.Context, docs []event.Document) []eventtable.Result {
+func (c *counting) Append(ctx context.Context, docs []event.Document) []event.Result {
 	c.n++
 	c.deadline, _ = ctx.Deadline()
-	results := make([]eventtable.Result, len(docs))
+	results := make([]event.Result, len(docs))
 	for n := range results {
-		results[n].Outcome = eventtable.Early
+		results[n].Outcome = event.Early
 	}
 	return results
 }

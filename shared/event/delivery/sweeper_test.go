@@ -12,7 +12,6 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
-	"altinn.no/instanceapi/shared/event/outboxtable"
 )
 
 var now = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -102,8 +101,8 @@ func TestFailuresDoNotStopTheRest(t *testing.T) {
 // damaged is an outbox of which an item cannot be read.
 type damaged struct{}
 
-func (damaged) Scan(context.Context, time.Time, int) (outboxtable.Backlog, error) {
-	return outboxtable.Backlog{
+func (damaged) Scan(context.Context, time.Time, int) (event.Backlog, error) {
+	return event.Backlog{
 		Documents:  []event.Document{eventtest.Document("nav/app2018", uuid.NewString(), 1, now.Add(-time.Hour), "Submit")},
 		Unreadable: []string{"x.1"}, Oldest: now.Add(-time.Hour),
 	}, nil

@@ -15,27 +15,6 @@ import (
 	"altinn.no/instanceapi/shared/event/outboxtable"
 )
 
-// Outcome is what became of an event that was to be appended.
-type Outcome int
-
-// The outcomes.
-const (
-	Failed    Outcome = iota // unknown: it may be in the feed or not; append it again
-	Recorded                 // it is in the feed now
-	Duplicate                // it was in the feed already
-	Early                    // the event before it in its instance is not in the feed; append it again later
-)
-
-func (o Outcome) String() string {
-	return [...]string{"failed", "recorded", "duplicate", "early"}[o]
-}
-
-// Result is the outcome for one event; Err is set exactly when it is Failed.
-type Result struct {
-	Outcome Outcome
-	Err     error
-}
-
 // A transaction has at most 100 items and 4 MB: one for HEAD and four for each event.
 const (
 	maxPerTransaction = 24
@@ -79,13 +58,13 @@ func NewRecorder(client *dynamodb.Client, table, outbox string, now func() time.
 // returns one result for each event, in the same order. It may be given anything in any order any number of times, from
 // several processes at once, and may be cut off anywhere: an event is never in the feed twice, and never before its
 // predecessor. Conflicts are retried while ctx lasts.
-func (r *Recorder) Append(ctx context.Context, docs []event.Document) []Result {
+func (r *Recorder) Append(ctx context.Context, docs []event.Document) []event.Result {
 	// The same event may be there several times; it is appended once.
-	outcomes := map[string]Result{}
+	outcomes := map[string]event.Result{}
 	feeds := map[string][]event.Document{}
 	for _, doc := range docs {
 		if _, twice := outcomes[doc.Event.ID]; !twice {
-			outcomes[doc.Event.ID] = Result{Outcome: Failed}
+			outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed}
 			feeds[doc.Event.AppID] = append(feeds[doc.Event.AppID], doc)
 		}
 	}
@@ -97,7 +76,7 @@ func (r *Recorder) Append(ctx context.Context, docs []event.Document) []Result {
 			batch = batch[n:]
 		}
 	}
-	results := make([]Result, len(docs))
+	results := make([]event.Result, len(docs))
 	for n, doc := range docs {
 		results[n] = outcomes[doc.Event.ID]
 	}
@@ -120,14 +99,14 @@ func fitting(batch []event.Document) int {
 //
 // The answer to a transaction may be lost after it has had its effect. The next try then finds that HEAD has moved and
 // that the events are there, and takes them for duplicates, which they are.
-func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []event.Document, outcomes map[string]Result) {
+func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []event.Document, outcomes map[string]event.Result) {
 	head, err := readHead(ctx, r.client, r.table, appID, true)
 	pause := firstPause
 	for try := 1; err == nil; try++ {
 		attempt := r.transaction(appID, head, batch)
 		if _, err = r.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: attempt.items}); err == nil {
 			for _, doc := range batch {
-				outcomes[doc.Event.ID] = Result{Outcome: Recorded}
+				outcomes[doc.Event.ID] = event.Result{Outcome: event.Recorded}
 			}
 			return
 		}
@@ -151,12 +130,12 @@ func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []eve
 		}
 	}
 	for _, doc := range batch {
-		outcomes[doc.Event.ID] = Result{Outcome: Failed, Err: err}
+		outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed, Err: err}
 	}
 }
 
 // settle notes the outcome of the events that the verdict takes out of the batch, and returns the others.
-func (r *Recorder) settle(ctx context.Context, batch []event.Document, v verdict, outcomes map[string]Result) []event.Document {
+func (r *Recorder) settle(ctx context.Context, batch []event.Document, v verdict, outcomes map[string]event.Result) []event.Document {
 	var rest []event.Document
 	early := map[string]bool{} // instances of which an event is early: so are those after it
 	for n, doc := range batch {
@@ -164,10 +143,10 @@ func (r *Recorder) settle(ctx context.Context, batch []event.Document, v verdict
 		case v.duplicate[n]:
 			outcomes[doc.Event.ID] = r.acknowledge(ctx, doc)
 		case v.refused[n] != nil:
-			outcomes[doc.Event.ID] = Result{Outcome: Failed, Err: v.refused[n]}
+			outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed, Err: v.refused[n]}
 			early[doc.InstanceGuid] = true
 		case v.early[n] || early[doc.InstanceGuid]:
-			outcomes[doc.Event.ID] = Result{Outcome: Early}
+			outcomes[doc.Event.ID] = event.Result{Outcome: event.Early}
 			early[doc.InstanceGuid] = true
 		default:
 			rest = append(rest, doc)
@@ -178,14 +157,14 @@ func (r *Recorder) settle(ctx context.Context, batch []event.Document, v verdict
 
 // acknowledge takes an event that is in the feed out of the outbox. It is there only after one of the tables was
 // restored from a backup, but would then be published for ever.
-func (r *Recorder) acknowledge(ctx context.Context, doc event.Document) Result {
+func (r *Recorder) acknowledge(ctx context.Context, doc event.Document) event.Result {
 	_, err := r.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: &r.outbox, Key: outboxtable.Key(doc.InstanceGuid, doc.Number),
 	})
 	if err != nil {
-		return Result{Outcome: Failed, Err: fmt.Errorf("eventtable: acknowledge: %w", err)}
+		return event.Result{Outcome: event.Failed, Err: fmt.Errorf("eventtable: acknowledge: %w", err)}
 	}
-	return Result{Outcome: Duplicate}
+	return event.Result{Outcome: event.Duplicate}
 }
 
 // wait pauses for a random time up to *pause, and doubles that.

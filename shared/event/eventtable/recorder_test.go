@@ -195,7 +195,7 @@ func events(guid string, first, last int) []event.Document {
 	return docs
 }
 
-func outcomes(results []eventtable.Result) string {
+func outcomes(results []event.Result) string {
 	var letters strings.Builder
 	for _, result := range results {
 		letters.WriteByte(result.Outcome.String()[0])
@@ -244,7 +244,7 @@ func TestVerdicts(t *testing.T) {
 					t.Errorf("%s in %d transactions, want %s in %d: %v", got, len(s.transactions), test.want, test.transactions, results)
 				}
 				for n, result := range results {
-					if (result.Err != nil) != (result.Outcome == eventtable.Failed) {
+					if (result.Err != nil) != (result.Outcome == event.Failed) {
 						t.Errorf("event %d: %v with error %v", n, result.Outcome, result.Err)
 					}
 				}
@@ -350,7 +350,7 @@ func TestAppendEndsWithItsContext(t *testing.T) {
 			t.Errorf("took %v", took)
 		}
 		for n, result := range results {
-			if result.Outcome != eventtable.Failed || !errors.Is(result.Err, context.DeadlineExceeded) {
+			if result.Outcome != event.Failed || !errors.Is(result.Err, context.DeadlineExceeded) {
 				t.Fatalf("event %d: %v, %v", n, result.Outcome, result.Err)
 			}
 		}

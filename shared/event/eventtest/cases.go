@@ -236,11 +236,11 @@ func testConcurrent(s *suite) {
 				rest := slices.Clone(left[len(batch):])
 				for n, result := range s.Append(s.Context(), batch) {
 					switch result.Outcome {
-					case eventtable.Recorded:
+					case event.Recorded:
 						recorded.Add(1)
-					case eventtable.Early:
+					case event.Early:
 						rest = append(rest, batch[n])
-					case eventtable.Failed:
+					case event.Failed:
 						s.Errorf("%v", result.Err)
 						return
 					}

@@ -14,14 +14,13 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
-	"altinn.no/instanceapi/shared/event/outboxtable"
 )
 
 // Store is what the suite tests: the two tables, with a way to put events in the outbox.
 type Store interface {
 	Put(ctx context.Context, doc event.Document) error
-	Scan(ctx context.Context, before time.Time, limit int) (outboxtable.Backlog, error)
-	Append(ctx context.Context, docs []event.Document) []eventtable.Result
+	Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error)
+	Append(ctx context.Context, docs []event.Document) []event.Result
 	Of(ctx context.Context, instanceGuid string) ([]event.Document, error)
 	Head(ctx context.Context, appID string) (eventtable.Head, error)
 	Glance(ctx context.Context, appID string) (eventtable.Head, error)
@@ -109,7 +108,7 @@ func (s *suite) append(want string, docs ...event.Document) {
 	s.Helper()
 	var got strings.Builder
 	for _, result := range s.Append(s.Context(), docs) {
-		if (result.Outcome == eventtable.Failed) != (result.Err != nil) {
+		if (result.Outcome == event.Failed) != (result.Err != nil) {
 			s.Errorf("outcome %v with error %v", result.Outcome, result.Err)
 		}
 		got.WriteByte(result.Outcome.String()[0])

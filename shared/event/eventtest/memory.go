@@ -11,7 +11,6 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
-	"altinn.no/instanceapi/shared/event/outboxtable"
 )
 
 // Memory is the tables Events and Outbox in memory, with the contracts of eventtable.Feed, eventtable.Recorder and
@@ -64,10 +63,10 @@ func (m *Memory) Fail(err error) {
 }
 
 // Append is eventtable.Recorder.Append.
-func (m *Memory) Append(_ context.Context, docs []event.Document) []eventtable.Result {
+func (m *Memory) Append(_ context.Context, docs []event.Document) []event.Result {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	results := make([]eventtable.Result, len(docs))
+	results := make([]event.Result, len(docs))
 	if m.failure != nil {
 		for n := range results {
 			results[n].Err = m.failure
@@ -76,7 +75,7 @@ func (m *Memory) Append(_ context.Context, docs []event.Document) []eventtable.R
 	}
 	sorted := slices.Clone(docs)
 	event.Sort(sorted)
-	outcomes := map[string]eventtable.Outcome{}
+	outcomes := map[string]event.Outcome{}
 	for _, doc := range sorted {
 		if _, twice := outcomes[doc.Event.ID]; !twice {
 			outcomes[doc.Event.ID] = m.append(doc)
@@ -88,13 +87,13 @@ func (m *Memory) Append(_ context.Context, docs []event.Document) []eventtable.R
 	return results
 }
 
-func (m *Memory) append(doc event.Document) eventtable.Outcome {
+func (m *Memory) append(doc event.Document) event.Outcome {
 	if _, there := m.positions[doc.Event.ID]; there {
 		delete(m.outbox, doc.Event.ID)
-		return eventtable.Duplicate
+		return event.Duplicate
 	}
 	if _, there := m.positions[event.ID(doc.InstanceGuid, doc.Number-1)]; doc.Number > 1 && !there {
-		return eventtable.Early
+		return event.Early
 	}
 	appID := doc.Event.AppID
 	feed := m.feeds[appID]
@@ -106,7 +105,7 @@ func (m *Memory) append(doc event.Document) eventtable.Outcome {
 	m.feeds[appID] = append(feed, eventtable.Record{Seq: seq, RecordedAt: at, Document: doc})
 	m.positions[doc.Event.ID] = position{appID, seq}
 	delete(m.outbox, doc.Event.ID)
-	return eventtable.Recorded
+	return event.Recorded
 }
 
 // Head is eventtable.Feed.Head.
@@ -197,10 +196,10 @@ func (m *Memory) PositionOfTime(_ context.Context, appID string, t time.Time) (i
 }
 
 // Scan is outboxtable.Table.Scan.
-func (m *Memory) Scan(_ context.Context, before time.Time, limit int) (outboxtable.Backlog, error) {
+func (m *Memory) Scan(_ context.Context, before time.Time, limit int) (event.Backlog, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var backlog outboxtable.Backlog
+	var backlog event.Backlog
 	if m.failure != nil {
 		return backlog, m.failure
 	}

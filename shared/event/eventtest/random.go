@@ -36,14 +36,14 @@ func testRandom(s *suite) {
 			}
 			batch := rapid.SliceOfN(rapid.SampledFrom(docs), 1, 6).Draw(t, "batch")
 			for n, result := range s.Append(s.Context(), batch) {
-				if result.Outcome == eventtable.Failed {
+				if result.Outcome == event.Failed {
 					t.Fatalf("event %d of an instance: %v", batch[n].Number, result.Err)
 				}
 			}
 		}
 		// The sweeps, which find what was never delivered or came too early.
 		for _, result := range s.Append(s.Context(), docs) {
-			if result.Outcome != eventtable.Recorded && result.Outcome != eventtable.Duplicate {
+			if result.Outcome != event.Recorded && result.Outcome != event.Duplicate {
 				t.Fatalf("outcome of the last delivery: %v, %v", result.Outcome, result.Err)
 			}
 		}

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -60,13 +59,4 @@ func Key(instanceGuid string, number int) map[string]types.AttributeValue {
 		attrGuid:   &types.AttributeValueMemberS{Value: instanceGuid},
 		attrNumber: &types.AttributeValueMemberN{Value: strconv.Itoa(number)},
 	}
-}
-
-// ReadImage takes the new image of a record of the table's stream apart.
-func ReadImage(image map[string]events.DynamoDBAttributeValue) (event.Document, error) {
-	d, ok := image[attrDocument]
-	if !ok || d.DataType() != events.DataTypeString {
-		return event.Document{}, fmt.Errorf("outboxtable: the image has no document")
-	}
-	return event.ReadDocument([]byte(d.String()))
 }

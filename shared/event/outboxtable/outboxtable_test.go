@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/delivery"
 )
 
 const guid = "41e57962-dfb7-4502-a4dd-8da28b0885fc"
@@ -43,7 +44,7 @@ func TestPut(t *testing.T) {
 		*put.Put.TableName != "Outbox" || *put.Put.ConditionExpression != "attribute_not_exists(PK)" {
 		t.Errorf("got %+v", got)
 	}
-	doc, err := ReadImage(got)
+	doc, err := delivery.ReadImage(got)
 	if err != nil || doc.Event.ID != guid+".2" || doc.Event.WorkflowStep != "Submit" {
 		t.Errorf("read %+v, %v", doc, err)
 	}
@@ -60,19 +61,5 @@ func TestPutRefusesWhatIsNotAnEvent(t *testing.T) {
 	ev.Org = "skd"
 	if _, err := Put("Outbox", ev, 2); err == nil {
 		t.Error("the org is not that of the application")
-	}
-}
-
-func TestImagesThatCannotBeRead(t *testing.T) {
-	for name, damaged := range map[string]map[string]events.DynamoDBAttributeValue{
-		"none":          nil,
-		"no document":   {"PK": events.NewStringAttribute(guid)},
-		"another type":  {"d": events.NewNumberAttribute("1")},
-		"not an event":  {"d": events.NewStringAttribute("{}")},
-		"not even JSON": {"d": events.NewStringAttribute("{")},
-	} {
-		if _, err := ReadImage(damaged); err == nil {
-			t.Errorf("%s: no error", name)
-		}
 	}
 }

@@ -31,21 +31,11 @@ func New(client *dynamodb.Client, name string) *Table {
 	return &Table{client: client, name: name}
 }
 
-// Backlog is what a scan found waiting.
-type Backlog struct {
-	Documents  []event.Document // in the order of event.Sort
-	Unreadable []string         // ids of events whose item is damaged
-	Oldest     time.Time        // when the change was made whose event has waited longest; zero when none waits
-}
-
-// Len returns how many events were found, damaged ones included.
-func (b Backlog) Len() int { return len(b.Documents) + len(b.Unreadable) }
-
 // Scan finds at most limit events of changes made before the time given. It reads the table from a random place around to
 // that place again, so that when more than limit wait, those that nobody can deliver do not stand in the way of the
 // others for ever. The table is near empty as long as the chain works, and a scan then costs a read unit or two.
-func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (Backlog, error) {
-	var backlog Backlog
+func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error) {
+	var backlog event.Backlog
 	seen := map[string]bool{}
 	wrapped := false
 	for from := Key(uuid.NewString(), 1); ; {
@@ -58,7 +48,7 @@ func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (Backlog,
 			ExpressionAttributeValues: map[string]types.AttributeValue{":before": &types.AttributeValueMemberS{Value: before.UTC().Format(timeFormat)}},
 		})
 		if err != nil {
-			return Backlog{}, fmt.Errorf("outboxtable: scan: %w", err)
+			return event.Backlog{}, fmt.Errorf("outboxtable: scan: %w", err)
 		}
 		for _, item := range out.Items {
 			id := itemID(item)
@@ -67,7 +57,7 @@ func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (Backlog,
 				return backlog, nil
 			}
 			seen[id] = true
-			backlog.add(id, item)
+			add(&backlog, id, item)
 		}
 		from = out.LastEvaluatedKey
 		if from == nil {
@@ -116,7 +106,7 @@ func itemID(item map[string]types.AttributeValue) string {
 	return guid.Value + "." + number.Value
 }
 
-func (b *Backlog) add(id string, item map[string]types.AttributeValue) {
+func add(b *event.Backlog, id string, item map[string]types.AttributeValue) {
 	if text, ok := item[attrAt].(*types.AttributeValueMemberS); ok {
 		at, err := time.Parse(time.RFC3339, text.Value)
 		if err == nil && (b.Oldest.IsZero() || at.Before(b.Oldest)) {
