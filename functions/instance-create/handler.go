@@ -105,17 +105,21 @@ func (c *creator) create(w http.ResponseWriter, r *http.Request) error {
 	if _, err := httpapi.ParseQuery(r); err != nil {
 		return err
 	}
-	app, err := c.applications.Get(ctx, r.PathValue("org")+"/"+r.PathValue("app"))
-	if err != nil {
-		return err
-	}
-	if app == nil {
+	var app *application.Application
+	var unread error
+	var reading sync.WaitGroup
+	reading.Go(func() { app, unread = c.applications.Get(ctx, r.PathValue("org")+"/"+r.PathValue("app")) })
+	self, err := c.self(ctx, caller)
+	reading.Wait()
+	switch {
+	case unread != nil:
+		return unread
+	case app == nil:
 		return instance.NotFound()
-	}
-	party, known, err := auth.PartyOf(ctx, caller, c.parties)
-	if err == nil && !known && !caller.IsOwner() && r.Header["Idempotency-Key"] != nil {
+	case err == nil && self.id == "" && !caller.IsOwner() && r.Header["Idempotency-Key"] != nil:
 		// A key is its sender's own, so who sends one must be told from others before the first number is assigned.
-		party, err = c.parties.FindOrAssign(ctx, caller.Identity)
+		self.id, err = c.parties.FindOrAssign(ctx, caller.Identity)
+		self.registered = err == nil
 	}
 	if err != nil {
 		return err
@@ -123,8 +127,8 @@ func (c *creator) create(w http.ResponseWriter, r *http.Request) error {
 	replay := func(earlier *instance.Answered) error {
 		return c.view.Write(w, r, http.StatusCreated, earlier.Instance)
 	}
-	return instancehttp.Once(r, c.instances, caller, party, blob.InlineLimit, replay, func(receipt *instance.Receipt) error {
-		i, err := c.make(r, caller, party, app, receipt)
+	return instancehttp.Once(r, c.instances, caller, self.id, blob.InlineLimit, replay, func(receipt *instance.Receipt) error {
+		i, err := c.make(r, caller, self, app, receipt)
 		if err != nil {
 			return err
 		}
@@ -132,8 +136,22 @@ func (c *creator) create(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// self is the party that a user is. It is empty for an owner, and for a user to whom no number is assigned yet.
+type self struct {
+	id         string // instanceOwnerId
+	registered bool   // and not only named by the token
+}
+
+func (c *creator) self(ctx context.Context, caller auth.Caller) (self, error) {
+	id, known, err := auth.PartyOf(ctx, caller, c.parties)
+	if known && err == nil && caller.PartyID != "" {
+		known, err = c.parties.Exists(ctx, id)
+	}
+	return self{id, known}, err
+}
+
 // make creates the instance that the request's body asks for.
-func (c *creator) make(r *http.Request, caller auth.Caller, party string, app *application.Application, receipt *instance.Receipt) (*instance.Instance, error) {
+func (c *creator) make(r *http.Request, caller auth.Caller, self self, app *application.Application, receipt *instance.Receipt) (*instance.Instance, error) {
 	ctx := r.Context()
 	b, err := decode(r)
 	if err != nil {
@@ -146,7 +164,7 @@ func (c *creator) make(r *http.Request, caller auth.Caller, party string, app *a
 	if draft.ID, err = check(draft, b.Data); err != nil {
 		return nil, err
 	}
-	if draft.InstanceOwnerID, err = c.owner(ctx, caller, party, app, &b); err != nil {
+	if draft.InstanceOwnerID, err = c.owner(ctx, caller, self, app, &b); err != nil {
 		return nil, err
 	}
 	refund, err := c.spend(ctx, caller, draft.InstanceOwnerID)
@@ -182,15 +200,17 @@ func (c *creator) make(r *http.Request, caller auth.Caller, party string, app *a
 	return i, nil
 }
 
-// owner returns the instanceOwnerId that the body names, assigning one to an identity that has none yet. A user, whose
-// party is own, can create for it only; another's is NotFound, whether it exists or not.
-func (c *creator) owner(ctx context.Context, caller auth.Caller, own string, app *application.Application, b *body) (string, error) {
+// owner returns the instanceOwnerId that the body names, assigning one to an identity that has none yet. A user can create
+// for itself only; another's is NotFound, whether it exists or not.
+func (c *creator) owner(ctx context.Context, caller auth.Caller, self self, app *application.Application, b *body) (string, error) {
 	if b.InstanceOwnerID != "" {
 		switch {
 		case b.Reportee != nil:
 			return "", oneOwner()
-		case !instance.ValidOwnerID(b.InstanceOwnerID), !caller.IsOwner() && b.InstanceOwnerID != own:
+		case !instance.ValidOwnerID(b.InstanceOwnerID), !caller.IsOwner() && (b.InstanceOwnerID != self.id || !self.registered):
 			return "", instance.NotFound()
+		case !caller.IsOwner():
+			return self.id, nil
 		}
 		exists, err := c.parties.Exists(ctx, b.InstanceOwnerID)
 		if err == nil && !exists {
@@ -202,11 +222,11 @@ func (c *creator) owner(ctx context.Context, caller auth.Caller, own string, app
 	if err != nil {
 		return "", err
 	}
-	if caller.IsOwner() || own == "" && caller.Identity == identity {
+	if caller.IsOwner() || self.id == "" && caller.Identity == identity {
 		return c.parties.FindOrAssign(ctx, identity)
 	}
 	id, found, err := c.parties.Find(ctx, identity)
-	if err == nil && (!found || id != own) {
+	if err == nil && (!found || id != self.id) {
 		err = instance.NotFound()
 	}
 	return id, err
