@@ -10,5 +10,5 @@ import (
 )
 
 func handler(gate instancehttp.Gate, applications queryhttp.Register, index instancequery.Index, view instancehttp.View) http.Handler {
-	return httpapi.HandlerFunc(queryhttp.Endpoint{Gate: gate, Applications: applications, Index: index, View: view}.Query)
+	return httpapi.HandlerFunc((&queryhttp.Endpoint{Gate: gate, Applications: applications, Index: index, View: view}).Query)
 }

@@ -10,5 +10,5 @@ import (
 )
 
 func handler(gate instancehttp.Gate, index instancequery.Index, view instancehttp.View) http.Handler {
-	return httpapi.HandlerFunc(queryhttp.Endpoint{Gate: gate, Index: index, View: view}.QueryOwn)
+	return httpapi.HandlerFunc((&queryhttp.Endpoint{Gate: gate, Index: index, View: view}).QueryOwn)
 }

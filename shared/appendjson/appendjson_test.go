@@ -12,6 +12,11 @@ func TestStringsAreWrittenAsEncodingJSONWritesThem(t *testing.T) {
 	texts := []string{"", "plain", "Årsmelding", `"quoted" \`, "<b>&", "\u2028", "a\u2029b", "\xff", "ok\xc3", "æ\xe2\x80", "𝄞"}
 	for c := range 256 {
 		texts = append(texts, string([]byte{'a', byte(c)}), string(rune(c)))
+		for at := range 19 { // strings are looked at eight bytes at a time
+			long := []byte("0193511e-4a4c-7d5f-")
+			long[at] = byte(c)
+			texts = append(texts, string(long))
+		}
 	}
 	for _, text := range texts {
 		want, err := json.Marshal(text)

@@ -17,13 +17,18 @@ type View struct {
 // Render returns a copy of i with its links.
 func (v View) Render(i *instance.Instance) *instance.Instance {
 	shown := i.Clone()
-	shown.SelfLinks = v.links(i)
-	for n := range shown.Data {
-		d := &shown.Data[n]
-		d.DataLinks = &instance.Links{Apps: shown.SelfLinks.Apps + "/data/" + d.ID, Platform: shown.SelfLinks.Platform + "/data/" + d.ID}
+	v.AddLinks(shown)
+	return shown
+}
+
+// AddLinks gives i, which is to be shown and nothing else, its links.
+func (v View) AddLinks(i *instance.Instance) {
+	i.SelfLinks = v.links(i)
+	for n := range i.Data {
+		d := &i.Data[n]
+		d.DataLinks = &instance.Links{Apps: i.SelfLinks.Apps + "/data/" + d.ID, Platform: i.SelfLinks.Platform + "/data/" + d.ID}
 		d.StorageURL = i.AppID + "/" + i.ID + "/data/" + d.ID
 	}
-	return shown
 }
 
 func (v View) links(i *instance.Instance) *instance.Links {

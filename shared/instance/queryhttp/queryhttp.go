@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"altinn.no/instanceapi/shared/appendjson"
 	"altinn.no/instanceapi/shared/application"
@@ -52,8 +51,12 @@ func (a answer) AppendJSON(b []byte) ([]byte, error) {
 	}
 	b = append(append(append(b, `{"_links":`...), links...), `,"_embedded":{"instances":[`...)
 	for n, i := range a.Embedded.Instances {
+		before := len(b)
 		if b, err = i.AppendJSON(append(b, appendjson.Comma(n)...)); err != nil {
 			return nil, err
+		}
+		if n == 0 { // the others are about as long
+			b = slices.Grow(b, (len(b)-before)*len(a.Embedded.Instances)*5/4)
 		}
 	}
 	return append(b, "]}}"...), nil
@@ -71,10 +74,12 @@ type Endpoint struct {
 	Applications Register // nil where only a party's own instances are asked for
 	Index        instancequery.Index
 	View         instancehttp.View
+
+	plans plans
 }
 
 // Query answers a request with the instances of the caller's that the filter holds for.
-func (e Endpoint) Query(w http.ResponseWriter, r *http.Request) error {
+func (e *Endpoint) Query(w http.ResponseWriter, r *http.Request) error {
 	caller, err := e.Gate.Tokens.Caller(r)
 	if err != nil {
 		return err
@@ -84,7 +89,7 @@ func (e Endpoint) Query(w http.ResponseWriter, r *http.Request) error {
 
 // QueryOwn answers a request that names a party in its path, for the users of that party. For others the answer is
 // empty, as any query for what is another's.
-func (e Endpoint) QueryOwn(w http.ResponseWriter, r *http.Request) error {
+func (e *Endpoint) QueryOwn(w http.ResponseWriter, r *http.Request) error {
 	caller, err := e.Gate.Tokens.Caller(r)
 	if err != nil {
 		return err
@@ -100,7 +105,7 @@ func (e Endpoint) QueryOwn(w http.ResponseWriter, r *http.Request) error {
 }
 
 // find answers a query with the parameters named; party is the one that the path names, or "".
-func (e Endpoint) find(w http.ResponseWriter, r *http.Request, caller auth.Caller, parameters []string, party string) error {
+func (e *Endpoint) find(w http.ResponseWriter, r *http.Request, caller auth.Caller, parameters []string, party string) error {
 	if err := caller.MayRead(); err != nil {
 		return err
 	}
@@ -111,10 +116,11 @@ func (e Endpoint) find(w http.ResponseWriter, r *http.Request, caller auth.Calle
 	if party != "" {
 		query.Filter.InstanceOwnerID = party
 	}
-	if err := e.narrow(r.Context(), caller, &query); err != nil {
+	register, err := e.narrow(r.Context(), caller, &query)
+	if err != nil {
 		return err
 	}
-	return e.answer(w, r, query)
+	return e.answer(w, r, query, register)
 }
 
 func parse(r *http.Request, parameters []string) (instancequery.Query, error) {
@@ -139,52 +145,40 @@ func parse(r *http.Request, parameters []string) (instancequery.Query, error) {
 // nobody is an instanceOwnerId that is never assigned.
 const nobody = "0"
 
-// narrow narrows the query to what the caller may see. A filter for what is another's finds nothing, and is no error.
-func (e Endpoint) narrow(ctx context.Context, caller auth.Caller, q *instancequery.Query) error {
+// narrow narrows the query to what the caller may see, and returns where in the register its applications are. A filter for what
+// is another's finds nothing, and is no error.
+func (e *Endpoint) narrow(ctx context.Context, caller auth.Caller, q *instancequery.Query) (lookup, error) {
 	f := &q.Filter
 	if !caller.IsOwner() {
 		own, found, err := auth.PartyOf(ctx, caller, e.Gate.Parties)
 		if err != nil {
-			return err
+			return lookup{}, err
 		}
 		if !found || f.InstanceOwnerID != "" && f.InstanceOwnerID != own {
 			own = nobody
 		}
 		f.InstanceOwnerID = own
-		return nil
+		return lookup{}, nil
 	}
 	if f.Org != "" && f.Org != caller.Org {
 		f.InstanceOwnerID, f.AppIDs = "", nil
-		return nil // no applications to look at
+		return lookup{}, nil // no applications to look at
 	}
 	f.Org = caller.Org
 	if f.InstanceOwnerID != "" {
-		return nil // that party's partition is read, and what is not the org's left out
+		return lookup{}, nil // that party's partition is read, and what is not the org's left out
 	}
 	if len(f.AppIDs) == 0 {
-		var err error
-		q.Apps, err = e.Applications.List(ctx, caller.Org)
-		return err
+		return lookup{org: caller.Org}, nil
 	}
-	for _, id := range f.AppIDs {
-		if !strings.HasPrefix(id, caller.Org+"/") {
-			continue
-		}
-		app, err := e.Applications.Get(ctx, id)
-		if err != nil {
-			return err
-		}
-		if app != nil {
-			q.Apps = append(q.Apps, app)
-		}
-	}
-	return nil
+	own := slices.DeleteFunc(slices.Clone(f.AppIDs), func(id string) bool { return !strings.HasPrefix(id, caller.Org+"/") })
+	return lookup{ids: own}, nil
 }
 
-func (e Endpoint) answer(w http.ResponseWriter, r *http.Request, q instancequery.Query) error {
+func (e *Endpoint) answer(w http.ResponseWriter, r *http.Request, q instancequery.Query, register lookup) error {
 	// Narrowed, the filter says who the caller is: an org, or a party.
 	q.Scope = r.URL.Path + " " + q.Filter.Org + " " + q.Filter.InstanceOwnerID
-	page, err := instancequery.Run(r.Context(), e.Index, q, time.Now())
+	page, err := e.run(r.Context(), q, register)
 	if err != nil {
 		return err
 	}
@@ -194,10 +188,10 @@ func (e Endpoint) answer(w http.ResponseWriter, r *http.Request, q instancequery
 	}
 	a := answer{
 		Links:    links{Self: link{e.View.Base.PlatformURL(r, q.Values.Encode())}},
-		Embedded: embedded{Instances: make([]*instance.Instance, 0, len(page.Instances))},
+		Embedded: embedded{Instances: page.Instances},
 	}
 	for _, i := range page.Instances {
-		a.Embedded.Instances = append(a.Embedded.Instances, e.View.Render(i))
+		e.View.AddLinks(i)
 	}
 	to := func(page string) *link {
 		if page == "" {

@@ -38,7 +38,7 @@ type Combination struct {
 	Second bool   // the page that next leads to is measured
 
 	Units  float64 // read units, those for the applications included
-	Rounds int     // calls in series, that for the applications included
+	Rounds int     // calls in series; that for the applications is made beside the others, as they were asked about before
 	From   int     // size of the smallest table in which what is read for the page does not come to the end of a range
 }
 
@@ -54,31 +54,31 @@ func Combinations() []Combination {
 		return url.QueryEscape("between(" + t.Format(time.RFC3339Nano) + ",2027-12-31)")
 	}
 	return []Combination{
-		{Name: "app, step", Query: app + form, Caller: nav, Units: 9, Rounds: 2},
-		{Name: "app, step, label", Query: app + form + label, Caller: nav, Units: 9, Rounds: 2},
-		{Name: "app, step, label; second page", Query: app + form + label, Caller: nav, Second: true, Units: 9, Rounds: 2},
-		{Name: "app, step, label; order=desc", Query: app + form + label + "&order=desc", Caller: nav, Units: 9, Rounds: 2},
-		{Name: "app, step, label; page=last", Query: app + form + label + "&page=last", Caller: nav, Units: 9, Rounds: 2},
-		{Name: "app, step, lastChangedDateTime", Query: app + form + "&lastChangedDateTime=" + since(createdAt(200).Add(changeAfter)), Caller: nav, Units: 9, Rounds: 2},
-		{Name: "app, step, createdDateTime", Query: app + form + "&createdDateTime=" + since(createdAt(40)), Caller: nav, Units: 12, Rounds: 3},
-		{Name: "app", Query: app, Caller: nav, Units: 15, Rounds: 3},
-		{Name: "app, workflow.isCompleted=false", Query: app + "&workflow.isCompleted=false", Caller: nav, Units: 15, Rounds: 3},
-		{Name: "app, label", Query: app + label, Caller: nav, Units: 15, Rounds: 3, From: 10_000},
-		{Name: "app, two frequent labels", Query: app + label + "," + half, Caller: nav, Units: 21, Rounds: 4},
-		{Name: "app, frequent and rare label", Query: app + label + "," + rare, Caller: nav, Units: 23, Rounds: 5},
-		{Name: "app, rare and frequent label", Query: app + "&label=" + rare + "," + often, Caller: nav, Units: 23, Rounds: 5},
-		{Name: "app, a label that nobody has", Query: app + "&label=" + nobodys, Caller: nav, Units: 2.5, Rounds: 2},
-		{Name: "app, step, downloadConfirmed=false", Query: app + form + unconfirmed, Caller: nav, Units: 9, Rounds: 2},
-		{Name: "app, downloadConfirmed=false", Query: app + unconfirmed, Caller: nav, Units: 15, Rounds: 3, From: 10_000},
-		{Name: "app, label, downloadConfirmed=false", Query: app + label + unconfirmed, Caller: nav, Units: 22, Rounds: 5, From: 10_000},
-		{Name: "org", Query: "org=nav", Caller: nav, Units: 16, Rounds: 3},
-		{Name: "org; second page", Query: "org=nav", Caller: nav, Second: true, Units: 16, Rounds: 3},
-		{Name: "org, step", Query: "org=nav" + form, Caller: nav, Units: 13, Rounds: 3},
-		{Name: "org, label", Query: "org=nav" + label, Caller: nav, Units: 16, Rounds: 3, From: 10_000},
-		{Name: "org, downloadConfirmed=false", Query: "org=nav" + unconfirmed, Caller: nav, Units: 16, Rounds: 3, From: 10_000},
-		{Name: "app on 8 shards, step", Query: "appId=" + wide + form, Caller: skd, Units: 16, Rounds: 3},
-		{Name: "app on 8 shards, step, label", Query: "appId=" + wide + form + label, Caller: skd, Units: 16, Rounds: 3, From: 10_000},
-		{Name: "app on 8 shards", Query: "appId=" + wide, Caller: skd, Units: 22, Rounds: 4, From: 10_000},
+		{Name: "app, step", Query: app + form, Caller: nav, Units: 9, Rounds: 1},
+		{Name: "app, step, label", Query: app + form + label, Caller: nav, Units: 9, Rounds: 1},
+		{Name: "app, step, label; second page", Query: app + form + label, Caller: nav, Second: true, Units: 9, Rounds: 1},
+		{Name: "app, step, label; order=desc", Query: app + form + label + "&order=desc", Caller: nav, Units: 9, Rounds: 1},
+		{Name: "app, step, label; page=last", Query: app + form + label + "&page=last", Caller: nav, Units: 9, Rounds: 1},
+		{Name: "app, step, lastChangedDateTime", Query: app + form + "&lastChangedDateTime=" + since(createdAt(200).Add(changeAfter)), Caller: nav, Units: 9, Rounds: 1},
+		{Name: "app, step, createdDateTime", Query: app + form + "&createdDateTime=" + since(createdAt(40)), Caller: nav, Units: 12, Rounds: 2},
+		{Name: "app", Query: app, Caller: nav, Units: 15, Rounds: 2},
+		{Name: "app, workflow.isCompleted=false", Query: app + "&workflow.isCompleted=false", Caller: nav, Units: 15, Rounds: 2},
+		{Name: "app, label", Query: app + label, Caller: nav, Units: 15, Rounds: 2, From: 10_000},
+		{Name: "app, two frequent labels", Query: app + label + "," + half, Caller: nav, Units: 21, Rounds: 3},
+		{Name: "app, frequent and rare label", Query: app + label + "," + rare, Caller: nav, Units: 23, Rounds: 4},
+		{Name: "app, rare and frequent label", Query: app + "&label=" + rare + "," + often, Caller: nav, Units: 23, Rounds: 4},
+		{Name: "app, a label that nobody has", Query: app + "&label=" + nobodys, Caller: nav, Units: 2.5, Rounds: 1},
+		{Name: "app, step, downloadConfirmed=false", Query: app + form + unconfirmed, Caller: nav, Units: 9, Rounds: 1},
+		{Name: "app, downloadConfirmed=false", Query: app + unconfirmed, Caller: nav, Units: 15, Rounds: 2, From: 10_000},
+		{Name: "app, label, downloadConfirmed=false", Query: app + label + unconfirmed, Caller: nav, Units: 22, Rounds: 4, From: 10_000},
+		{Name: "org", Query: "org=nav", Caller: nav, Units: 16, Rounds: 2},
+		{Name: "org; second page", Query: "org=nav", Caller: nav, Second: true, Units: 16, Rounds: 2},
+		{Name: "org, step", Query: "org=nav" + form, Caller: nav, Units: 13, Rounds: 2},
+		{Name: "org, label", Query: "org=nav" + label, Caller: nav, Units: 16, Rounds: 2, From: 10_000},
+		{Name: "org, downloadConfirmed=false", Query: "org=nav" + unconfirmed, Caller: nav, Units: 16, Rounds: 2, From: 10_000},
+		{Name: "app on 8 shards, step", Query: "appId=" + wide + form, Caller: skd, Units: 16, Rounds: 2},
+		{Name: "app on 8 shards, step, label", Query: "appId=" + wide + form + label, Caller: skd, Units: 16, Rounds: 2, From: 10_000},
+		{Name: "app on 8 shards", Query: "appId=" + wide, Caller: skd, Units: 22, Rounds: 3, From: 10_000},
 		{Name: "a party's own", Caller: user, Own: true, Units: 15, Rounds: 1},
 		{Name: "a party's own, step", Query: "workflow.currentStep=FormFilling", Caller: user, Own: true, Units: 22, Rounds: 3},
 		{Name: "a party's, for an application owner", Query: "instanceOwnerId=" + bigParty, Caller: nav, Units: 22, Rounds: 3},
@@ -135,11 +135,24 @@ func New(ctx context.Context, endpoint string, size int) (*Bench, error) {
 	b := &Bench{client: plain, instances: instances, applications: applications}
 	b.metered = b.endpoint(dynamodb.New(options, b.meter.Attach))
 	b.plain = b.endpoint(plain)
-	return b, nil
+	return b, b.prime(ctx)
+}
+
+// prime asks about every application and org once: the first query waits for what is registered of them, and those after it do
+// not.
+func (b *Bench) prime(ctx context.Context) error {
+	for _, app := range Apps() {
+		for _, of := range []string{"appId=" + app.ID, "org=" + app.Org} {
+			if _, _, err := b.get(ctx, "/storage/instances?size=1&"+of, authtest.Owner(app.Org)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (b *Bench) endpoint(client *dynamodb.Client) http.Handler {
-	e := queryhttp.Endpoint{
+	e := &queryhttp.Endpoint{
 		Gate:         instancehttp.Gate{Tokens: authtest.Verifier(), Parties: &partytest.Memory{}},
 		Applications: applicationtable.New(client, b.applications), Index: instancetable.New(client, b.instances, ""),
 		View: instancehttp.View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.test", Platform: "https://platform.test"}},
