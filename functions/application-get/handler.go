@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 
 	"altinn.no/instanceapi/shared/application"
@@ -12,6 +13,7 @@ import (
 
 type register interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
+	Schema(ctx context.Context, id string) (json.RawMessage, error)
 }
 
 func handler(tokens instancehttp.Tokens, applications register) http.Handler {
@@ -35,6 +37,9 @@ func handler(tokens instancehttp.Tokens, applications register) http.Handler {
 		if httpapi.NotModified(r, etag) {
 			w.WriteHeader(http.StatusNotModified)
 			return nil
+		}
+		if err := app.LoadSchemas(r.Context(), applications.Schema); err != nil {
+			return err
 		}
 		return httpapi.WriteJSON(w, http.StatusOK, app)
 	})

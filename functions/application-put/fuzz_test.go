@@ -30,6 +30,11 @@ func FuzzRegistration(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if stored != nil {
+			if err := stored.LoadSchemas(t.Context(), s.Applications.Schema); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if answer.Code != 201 {
 			if answer.Code < 400 || answer.Code >= 500 || stored != nil {
 				t.Fatalf("%d %s, stored %+v", answer.Code, answer.Body, stored)

@@ -22,6 +22,7 @@ const maxBody = 380_000
 
 type register interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
+	Schema(ctx context.Context, id string) (json.RawMessage, error)
 	Put(ctx context.Context, app *application.Application) error
 }
 
@@ -132,8 +133,13 @@ func store(r *http.Request, applications register, app *application.Application)
 		if stored != nil && httpapi.NotModified(r, etag) { // a write may not happen when If-None-Match names what is there
 			return 0, fault.New(fault.Stale, "application-exists", "The application is registered already, and If-None-Match asks that it not be.")
 		}
-		if stored != nil && same(stored, app) {
-			return status, nil
+		if stored != nil {
+			if err := stored.LoadSchemas(r.Context(), applications.Schema); err != nil {
+				return 0, err
+			}
+			if same(stored, app) {
+				return status, nil
+			}
 		}
 		if stored != nil && app.IndexShards < stored.IndexShards {
 			return 0, fault.New(fault.Conflict, "index-shards-lowered",

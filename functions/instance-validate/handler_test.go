@@ -21,7 +21,7 @@ import (
 
 func newSite(t *testing.T) *doortest.Site {
 	s := doortest.New(t)
-	h := handler(s.Gate, s.Applications, s.Instances, datacheck.New(s.Blobs.Get))
+	h := handler(s.Gate, s.Applications, s.Instances, datacheck.New(s.Blobs.Get, s.Applications.Schema))
 	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", h)
 	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/validate", h)
 	return s
@@ -230,7 +230,7 @@ func TestDeadline(t *testing.T) {
 		<-ctx.Done()
 		return blob.Object{}, ctx.Err()
 	}
-	h := handler(s.Gate, s.Applications, s.Instances, datacheck.New(slow))
+	h := handler(s.Gate, s.Applications, s.Instances, datacheck.New(slow, s.Applications.Schema))
 	i := s.Add(t, doortest.Report{Forms: slices.Repeat([]string{"attachment"}, 20)})
 	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 20*time.Millisecond)

@@ -18,5 +18,6 @@ import (
 func main() {
 	env := coldstart.Load()
 	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
-	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env), datacheck.New(blobbucket.Open(env).Get)))
+	applications := applicationtable.Open(env)
+	lambdahttp.Start(env, handler(gate, applications, instancetable.Open(env), datacheck.New(blobbucket.Open(env).Get, applications.Schema)))
 }

@@ -15,7 +15,7 @@ import (
 
 func newSite(t *testing.T) *doortest.Site {
 	s := doortest.New(t)
-	s.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(s.Gate, s.Applications, s.Instances, datacheck.New(s.Blobs.Get), s.View))
+	s.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(s.Gate, s.Applications, s.Instances, datacheck.New(s.Blobs.Get, s.Applications.Schema), s.View))
 	return s
 }
 

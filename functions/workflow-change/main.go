@@ -20,5 +20,6 @@ func main() {
 	env := coldstart.Load()
 	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
 	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
-	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.OpenWithOutbox(env), datacheck.New(blobbucket.Open(env).Get), view))
+	applications := applicationtable.Open(env)
+	lambdahttp.Start(env, handler(gate, applications, instancetable.OpenWithOutbox(env), datacheck.New(blobbucket.Open(env).Get, applications.Schema), view))
 }

@@ -33,6 +33,7 @@ type DataType struct {
 	MinCount            int             `json:"minCount"`                      // elements an instance must have when its data is validated
 	MaxCount            int             `json:"maxCount"`                      // elements an instance may have; 0: no limit
 	Schema              json.RawMessage `json:"schema,omitempty"`              // a JSON Schema object
+	SchemaID            string          `json:"-"`                             // in place of Schema, as a register's Get returns it
 }
 
 // ErrStale is returned by a register's Put when the stored version is not the one named.
@@ -121,7 +122,7 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 		return fault.New(fault.UnsupportedType, "content-type-not-allowed", "formId %q takes: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
 	case !AllowsContentType(nil, contentType): // a range, which says nothing of what the bytes are
 		return fault.New(fault.UnsupportedType, "content-type-invalid", "Send a Content-Type that says what the data is, such as application/xml, and not a range.")
-	case len(t.Schema) > 0 && !Structured(contentType):
+	case t.HasSchema() && !Structured(contentType):
 		return fault.New(fault.UnsupportedType, "content-type-not-allowed", "formId %q has a schema, so it takes JSON and XML.", formID)
 	case t.MaxSize > 0 && size > t.MaxSize:
 		return fault.New(fault.TooLarge, "data-too-large", "formId %q takes at most %d bytes.", formID, t.MaxSize)

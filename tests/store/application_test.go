@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func TestManyLargeApplications(t *testing.T) {
 	register := applicationtable.New(dynamo(t), table(t, "Applications"))
 	for n := range 12 {
 		app := &application.Application{ID: fmt.Sprintf("large/app%02d", n), Org: "large"}
-		app.DataTypes = []application.DataType{{FormID: "default", Schema: []byte(`{"x":"` + strings.Repeat("x", 200_000) + `"}`)}}
+		app.Title = map[string]string{"nb": strings.Repeat("x", 200_000)}
 		app.Complete()
 		if err := register.Put(t.Context(), app); err != nil {
 			t.Fatal(err)
@@ -51,6 +52,26 @@ func TestStoredApplications(t *testing.T) {
 	app, err := register.Get(t.Context(), "stored/bare")
 	if err != nil || app.Version != 4 || app.IndexShards != 1 || len(app.Workflow.Steps) != 3 || app.DataTypes == nil {
 		t.Errorf("%+v, %v", app, err)
+	}
+	// Once, the text of a schema stood in the document.
+	store("inline", map[string]types.AttributeValue{"d": document(`{"id":"stored/inline","org":"stored","dataTypes":[{"formId":"a","schema":{"type":"object"}}]}`), "v": version})
+	app, err = register.Get(t.Context(), "stored/inline")
+	if err != nil || len(app.DataTypes) != 1 || !app.DataTypes[0].HasSchema() || string(app.DataTypes[0].Schema) != `{"type":"object"}` {
+		t.Errorf("%+v, %v", app, err)
+	}
+	if err := errors.Join(register.Put(t.Context(), app), app.LoadSchemas(t.Context(), register.Schema)); err != nil || app.Version != 5 || string(app.DataTypes[0].Schema) != `{"type":"object"}` {
+		t.Errorf("put back: %+v, %v", app, err)
+	}
+	id := application.SchemaID([]byte("true"))
+	for what, packed := range map[string][]byte{"another text": {0x01, 0x02, 0x00, 0xfd, 0xff, '{', '}'}, "not deflated": []byte("true"), "nothing": {}} {
+		if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &name, Item: map[string]types.AttributeValue{
+			"PK": document("SCHEMA#" + id), "SK": document("SCHEMA"), "z": &types.AttributeValueMemberB{Value: packed},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := register.Schema(t.Context(), id); err == nil {
+			t.Errorf("%s: %s", what, text)
+		}
 	}
 	for app, attributes := range map[string]map[string]types.AttributeValue{
 		"no-document": {"v": version}, "no-version": {"d": document(`{}`)}, "torn": {"d": document(`{"id":`), "v": version},

@@ -1,12 +1,15 @@
 // Package applicationtable provides the register of applications in DynamoDB: one item an application, an org's
-// applications in one partition.
+// applications in one partition, and one item for each text of a schema, which is never changed or deleted.
 package applicationtable
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,13 +21,37 @@ import (
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
 )
 
-// The attributes: PK is the org, SK the app.
+// The attributes: PK is the org, SK the app. No org begins as the partitions of schemas do.
 const (
 	attrOrg      = "PK"
 	attrApp      = "SK"
 	attrDocument = "d" // the document as JSON
 	attrVersion  = "v"
+
+	schemaPrefix = "SCHEMA#" // PK, before the schema's id
+	schemaSort   = "SCHEMA"  // SK
+	attrText     = "z"       // the schema's text, deflated
 )
+
+// document is the stored form. One of an older version has the texts of its schemas in it.
+type document struct {
+	*application.Application
+	DataTypes []dataType `json:"dataTypes"` // stands in for Application.DataTypes
+}
+
+type dataType struct {
+	application.DataType
+	SchemaID string `json:"schemaId,omitempty"`
+}
+
+// encode returns the stored form of an application without the texts of its schemas.
+func encode(app *application.Application) ([]byte, error) {
+	doc := document{app, make([]dataType, len(app.DataTypes))}
+	for n, t := range app.DataTypes {
+		doc.DataTypes[n] = dataType{t, t.SchemaID}
+	}
+	return json.Marshal(doc)
+}
 
 // Table is the table Applications.
 type Table struct {
@@ -45,7 +72,8 @@ func Open(env *coldstart.Env) *Table {
 // New returns the table with the name given.
 func New(client *dynamodb.Client, name string) *Table { return &Table{client: client, name: name} }
 
-// Get returns the application with the id given, as of all answered writes, or nil when none is registered.
+// Get returns the application with the id given, as of all answered writes, or nil when none is registered. It has the ids of
+// its schemas, whose texts Schema returns.
 func (t *Table) Get(ctx context.Context, id string) (*application.Application, error) {
 	org, app, ok := application.SplitID(id)
 	if !ok {
@@ -64,7 +92,52 @@ func (t *Table) Get(ctx context.Context, id string) (*application.Application, e
 	return decode(out.Item)
 }
 
-// List returns all applications of an org, by name.
+// Schema returns the text of a schema by its id. An id that nothing was registered under is an error.
+func (t *Table) Schema(ctx context.Context, id string) (json.RawMessage, error) {
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, ConsistentRead: aws.Bool(true), Key: schemaKey(id)})
+	if err != nil {
+		return nil, err
+	}
+	packed, ok := out.Item[attrText].(*types.AttributeValueMemberB)
+	if !ok {
+		return nil, fmt.Errorf("stored schema: nothing is under %s", id)
+	}
+	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed.Value)), application.MaxSchemaBytes))
+	if err == nil && application.SchemaID(text) != id {
+		err = errors.New("another text is under its id")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("stored schema: %s: %w", id, err)
+	}
+	return text, nil
+}
+
+// putSchema stores the text of a schema. It is there for good: to store it again changes nothing.
+func (t *Table) putSchema(ctx context.Context, id string, text []byte) error {
+	var packed bytes.Buffer
+	w, err := flate.NewWriter(&packed, flate.BestCompression)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(text); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	item := schemaKey(id)
+	item[attrText] = &types.AttributeValueMemberB{Value: packed.Bytes()}
+	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: item})
+	return err
+}
+
+func schemaKey(id string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{
+		attrOrg: &types.AttributeValueMemberS{Value: schemaPrefix + id}, attrApp: &types.AttributeValueMemberS{Value: schemaSort},
+	}
+}
+
+// List returns all applications of an org, by name, as Get does.
 func (t *Table) List(ctx context.Context, org string) ([]*application.Application, error) {
 	var apps []*application.Application
 	pages := dynamodb.NewQueryPaginator(t.client, &dynamodb.QueryInput{
@@ -89,15 +162,25 @@ func (t *Table) List(ctx context.Context, org string) ([]*application.Applicatio
 }
 
 // Put stores app as the version after app.Version, and notes that in it. The stored version must still be
-// app.Version, with 0 for an application that is not there yet; otherwise it returns application.ErrStale.
+// app.Version, with 0 for an application that is not there yet; otherwise it returns application.ErrStale. The texts of its
+// schemas are stored first: whoever reads an id finds the text.
 func (t *Table) Put(ctx context.Context, app *application.Application) error {
 	org, name, ok := application.SplitID(app.ID)
 	if !ok {
 		return fmt.Errorf("applicationtable: not an application id")
 	}
-	text, err := json.Marshal(app)
+	bare, texts, err := app.WithoutSchemas()
 	if err != nil {
 		return err
+	}
+	text, err := encode(bare)
+	if err != nil {
+		return err
+	}
+	for id, text := range texts {
+		if err := t.putSchema(ctx, id, text); err != nil {
+			return err
+		}
 	}
 	put := &dynamodb.PutItemInput{
 		TableName: &t.name,
@@ -134,19 +217,24 @@ func (t *Table) Put(ctx context.Context, app *application.Application) error {
 }
 
 func sameDocument(stored *application.Application, text []byte) bool {
-	again, err := json.Marshal(stored)
+	again, err := encode(stored)
 	return err == nil && string(again) == string(text)
 }
 
 func decode(item map[string]types.AttributeValue) (*application.Application, error) {
-	document, ok := item[attrDocument].(*types.AttributeValueMemberS)
+	text, ok := item[attrDocument].(*types.AttributeValueMemberS)
 	number, ok2 := item[attrVersion].(*types.AttributeValueMemberN)
 	if !ok || !ok2 {
 		return nil, errors.New("stored application: document or version missing")
 	}
 	app := &application.Application{}
-	if err := json.Unmarshal([]byte(document.Value), app); err != nil {
+	doc := document{Application: app}
+	if err := json.Unmarshal([]byte(text.Value), &doc); err != nil {
 		return nil, fmt.Errorf("stored application: %w", err)
+	}
+	for _, t := range doc.DataTypes {
+		t.DataType.SchemaID = t.SchemaID
+		app.DataTypes = append(app.DataTypes, t.DataType)
 	}
 	app.Complete()
 	var err error

@@ -17,6 +17,7 @@ import (
 // Register is a register of applications: *applicationtable.Table, and *Memory.
 type Register interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
+	Schema(ctx context.Context, id string) (json.RawMessage, error)
 	List(ctx context.Context, org string) ([]*application.Application, error)
 	Put(ctx context.Context, app *application.Application) error
 }
@@ -24,7 +25,7 @@ type Register interface {
 // Conformance tests that a register keeps the contract. Orgs are fresh, so that the register may be a shared one.
 func Conformance(t *testing.T, register Register) {
 	for name, test := range map[string]func(*testing.T, Register){
-		"RoundTrip": testRoundTrip, "Absent": testAbsent, "Versions": testVersions, "Races": testRaces, "List": testList,
+		"RoundTrip": testRoundTrip, "Absent": testAbsent, "Versions": testVersions, "Races": testRaces, "List": testList, "Schemas": testSchemas,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, register) })
 	}
@@ -75,7 +76,7 @@ func testRoundTrip(t *testing.T, r Register) {
 			t.Errorf("version after the first put: %d", app.Version)
 		}
 		got := get(t, r, app.ID)
-		if !sameDocument(got, app) || got.Version != 1 {
+		if err := got.LoadSchemas(t.Context(), r.Schema); err != nil || !sameDocument(got, app) || got.Version != 1 {
 			t.Errorf("got  %+v\nwant %+v", got, app)
 		}
 	}
@@ -154,6 +155,43 @@ func testRaces(t *testing.T, r Register) {
 		if got := get(t, r, org+"/app"); winner < 0 || got.Version != version+1 || got.IndexShards != winner+1 {
 			t.Fatalf("%+v is registered; writer %d won", got, winner)
 		}
+	}
+}
+
+// testSchemas: an application is read with the ids of its schemas, an id has its text for ever, and what was read can be put back.
+func testSchemas(t *testing.T, r Register) {
+	const first, second = `{"type":"object","description":"<a> & æ"}`, `{"type":"array"}`
+	app := newApplication(newOrg(), "app")
+	app.DataTypes = []application.DataType{
+		{FormID: "a", Schema: json.RawMessage(first)}, {FormID: "none"}, {FormID: "b", Schema: json.RawMessage(" " + first)}, {FormID: "c", Schema: json.RawMessage(second)},
+	}
+	put(t, r, app)
+	got := get(t, r, app.ID)
+	ids := []string{}
+	for _, dataType := range got.DataTypes {
+		if len(dataType.Schema) > 0 || dataType.HasSchema() != (dataType.SchemaID != "") {
+			t.Errorf("%+v", dataType)
+		}
+		ids = append(ids, dataType.SchemaID)
+	}
+	if ids[0] == "" || ids[0] != ids[2] || ids[1] != "" || ids[3] == ids[0] {
+		t.Errorf("ids %q", ids)
+	}
+	listed, err := r.List(t.Context(), app.Org)
+	if err != nil || len(listed) != 1 || !reflect.DeepEqual(listed[0], got) {
+		t.Errorf("listed %+v, %v", listed, err)
+	}
+	got.DataTypes = got.DataTypes[:1]
+	put(t, r, got)
+	app = get(t, r, app.ID)
+	if err := app.LoadSchemas(t.Context(), r.Schema); err != nil || len(app.DataTypes) != 1 || string(app.DataTypes[0].Schema) != first || app.DataTypes[0].SchemaID != "" {
+		t.Errorf("put back: %+v, %v", app.DataTypes, err)
+	}
+	if text, err := r.Schema(t.Context(), ids[3]); err != nil || string(text) != second {
+		t.Errorf("what is no longer registered: %s, %v", text, err)
+	}
+	if text, err := r.Schema(t.Context(), application.SchemaID([]byte("never registered"))); err == nil {
+		t.Errorf("never registered: %s", text)
 	}
 }
 

@@ -4,6 +4,8 @@ package applicationtest
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -14,8 +16,9 @@ import (
 
 // Memory keeps applications in memory. Its zero value is empty and ready.
 type Memory struct {
-	mu   sync.Mutex
-	apps map[string]application.Application
+	mu      sync.Mutex
+	apps    map[string]application.Application // without the texts of their schemas
+	schemas map[string]json.RawMessage         // by id
 }
 
 // Get returns the application with the id given, or nil.
@@ -26,7 +29,18 @@ func (m *Memory) Get(_ context.Context, id string) (*application.Application, er
 	if !ok {
 		return nil, nil
 	}
+	app.DataTypes = slices.Clone(app.DataTypes)
 	return &app, nil
+}
+
+// Schema returns the text of a schema.
+func (m *Memory) Schema(_ context.Context, id string) (json.RawMessage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if text, ok := m.schemas[id]; ok {
+		return slices.Clone(text), nil
+	}
+	return nil, errors.New("applicationtest: no such schema")
 }
 
 // List returns all applications of an org, by name.
@@ -51,9 +65,15 @@ func (m *Memory) Put(_ context.Context, app *application.Application) error {
 		return application.ErrStale
 	}
 	if m.apps == nil {
-		m.apps = map[string]application.Application{}
+		m.apps, m.schemas = map[string]application.Application{}, map[string]json.RawMessage{}
 	}
+	bare, texts, err := app.WithoutSchemas()
+	if err != nil {
+		return err
+	}
+	maps.Copy(m.schemas, texts)
 	app.Version++
-	m.apps[app.ID] = *app
+	bare.Version = app.Version
+	m.apps[app.ID] = *bare
 	return nil
 }

@@ -4,7 +4,6 @@ package datacheck
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"slices"
@@ -42,19 +41,20 @@ type GetFunc func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Obje
 
 // Checker validates data. It keeps compiled schemas, and is safe for concurrent use.
 type Checker struct {
-	get GetFunc
+	get     GetFunc
+	schemas application.SchemaReader
 
 	working sync.Mutex // held while a document is in pieces: they take some fifty times its size
 	mayWork time.Duration
 
 	mu       sync.Mutex
-	compiled map[[sha256.Size]byte]*schema.Schema // nil for a text that is no schema
-	texts    int                                  // bytes of these texts
+	compiled map[string]*schema.Schema // by id; nil for a text that is no schema
+	texts    int                       // bytes of these texts
 }
 
-// New returns a checker that fetches bytes with get.
-func New(get GetFunc) *Checker {
-	return &Checker{get: get, mayWork: mayWork, compiled: map[[sha256.Size]byte]*schema.Schema{}}
+// New returns a checker that fetches bytes with get, and texts of schemas with schemas.
+func New(get GetFunc, schemas application.SchemaReader) *Checker {
+	return &Checker{get: get, schemas: schemas, mayWork: mayWork, compiled: map[string]*schema.Schema{}}
 }
 
 // Findings is what validations of an instance's data elements have found, by element as it was then.
@@ -157,21 +157,21 @@ func (c *Checker) examine(ctx context.Context, app *application.Application, i *
 	if t.MaxSize > 0 && d.FileSize > t.MaxSize {
 		return one(fault.SeverityError, codeTooLarge, "The data element has %d bytes, and the formId %q takes at most %d.", d.FileSize, d.FormID, t.MaxSize), nil
 	}
-	format, readable := formatOf(d.ContentType, len(t.Schema) > 0)
+	format, readable := formatOf(d.ContentType, t.HasSchema())
 	switch {
-	case !readable && len(t.Schema) > 0:
+	case !readable && t.HasSchema():
 		return one(fault.SeverityError, codeNotAllowed, "The formId %q has a schema, so its data has to be JSON or XML.", d.FormID), nil
 	case !readable:
 		return nil, nil
-	case d.FileSize > MaxBytes && len(t.Schema) > 0:
+	case d.FileSize > MaxBytes && t.HasSchema():
 		return one(fault.SeverityError, codeTooLarge, "The data element has %d bytes, and at most %d can be held against a schema.", d.FileSize, int64(MaxBytes)), nil
 	case d.FileSize > MaxBytes:
 		return nil, nil
 	}
 	var against *schema.Schema
-	if len(t.Schema) > 0 {
+	if t.HasSchema() {
 		var err error
-		if against, err = c.compile(ctx, t.Schema); err != nil {
+		if against, err = c.compile(ctx, t); err != nil {
 			return nil, err
 		}
 		if against == nil {
@@ -210,13 +210,22 @@ func one(severity, code, words string, args ...any) []fault.Issue {
 	return []fault.Issue{{Severity: severity, Code: code, Description: fmt.Sprintf(words, args...)}}
 }
 
-// compile returns the compiled schema, or nil when it is none.
-func (c *Checker) compile(ctx context.Context, text []byte) (*schema.Schema, error) {
-	key := sha256.Sum256(text)
+// compile returns the compiled schema of a data type, or nil when it is none.
+func (c *Checker) compile(ctx context.Context, t application.DataType) (*schema.Schema, error) {
+	text, id := []byte(t.Schema), t.SchemaID
+	if id == "" {
+		id = application.SchemaID(text)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known, ok := c.compiled[key]; ok {
+	if known, ok := c.compiled[id]; ok {
 		return known, nil
+	}
+	var err error
+	if t.SchemaID != "" {
+		if text, err = c.schemas(ctx, id); err != nil {
+			return nil, err
+		}
 	}
 	compiled, _, err := schema.Compile(ctx, text)
 	if err != nil {
@@ -226,7 +235,7 @@ func (c *Checker) compile(ctx context.Context, text []byte) (*schema.Schema, err
 		clear(c.compiled)
 		c.texts = 0
 	}
-	c.compiled[key] = compiled
+	c.compiled[id] = compiled
 	c.texts += len(text)
 	return compiled, nil
 }

@@ -18,7 +18,7 @@ func TestElementsTogetherAreBounded(t *testing.T) {
 	const body = `{"a":1}`
 	c := New(func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
 		return blob.Object{Size: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}, nil
-	})
+	}, nil)
 	app := &application.Application{ID: "nav/app", DataTypes: []application.DataType{{FormID: "form", Schema: []byte(`{"type":"object"}`)}}}
 	i := &instance.Instance{ID: "i", AppID: app.ID}
 	for n := range 20 {
@@ -51,11 +51,11 @@ func TestElementsTogetherAreBounded(t *testing.T) {
 
 // Compiled schemas are kept as long as they are few and small, and are compiled again after that.
 func TestKeptSchemasAreBounded(t *testing.T) {
-	c := New(nil)
+	c := New(nil, nil)
 	keep := func(n, size int) {
 		t.Helper()
 		text := fmt.Sprintf(`{"title":"%d%s"}`, n, strings.Repeat("x", size))
-		if s, err := c.compile(t.Context(), []byte(text)); err != nil || s == nil {
+		if s, err := c.compile(t.Context(), application.DataType{Schema: []byte(text)}); err != nil || s == nil {
 			t.Fatal(err)
 		}
 		if len(c.compiled) > maxSchemas || c.texts > maxTexts {

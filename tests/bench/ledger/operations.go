@@ -14,12 +14,14 @@ import (
 )
 
 const (
-	app          = "nav/ledger"
-	registration = `{"title":{"nb":"Arbeidsmelding"},"dataTypes":[
-		{"formId":"default","allowedContentTypes":["application/xml"],"maxSize":1000000,"minCount":1,"maxCount":1},
-		{"formId":"attachment","allowedContentTypes":["application/pdf"],"maxSize":1000000,"minCount":0,"maxCount":0}]}`
+	app      = "nav/ledger"
 	pageSize = 100
 )
+
+// registration has a schema of the size that those of forms have.
+var registration = `{"title":{"nb":"Arbeidsmelding"},"dataTypes":[
+	{"formId":"default","allowedContentTypes":["application/xml"],"maxSize":1000000,"minCount":1,"maxCount":1,"schema":{"$comment":"` + strings.Repeat("x", 60_000) + `"}},
+	{"formId":"attachment","allowedContentTypes":["application/pdf"],"maxSize":1000000,"minCount":0,"maxCount":0}]}`
 
 // Floor is the least that an operation could consume, by the arithmetic of its kind: the index entries of a step and one item.
 type Floor struct {
