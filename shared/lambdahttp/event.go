@@ -10,15 +10,21 @@ import (
 // readEvent reads an HTTP API event. The gateway's own are read by name, without what no handler is given: authorizer,
 // authentication and stage variables. Whatever has other members or values than the gateway's is encoding/json's to
 // read, which takes ten times as long, a third of all the work of a request that reads one item.
-func readEvent(payload []byte) (event events.APIGatewayV2HTTPRequest, err error) {
-	r := eventReader{appendjson.NewReader(string(payload))} // a copy: payload is the next event's too
-	r.event(&event)
-	if r.End(); r.Done() {
+func readEvent(payload []byte) (events.APIGatewayV2HTTPRequest, error) {
+	if event, ok := byName(payload); ok {
 		return event, nil
 	}
-	event = events.APIGatewayV2HTTPRequest{}
-	err = json.Unmarshal(payload, &event)
+	var event events.APIGatewayV2HTTPRequest
+	err := json.Unmarshal(payload, &event)
 	return event, err
+}
+
+// byName reads an event without encoding/json, if it can.
+func byName(payload []byte) (event events.APIGatewayV2HTTPRequest, ok bool) {
+	r := eventReader{appendjson.NewReader(string(payload))} // a copy: payload is the next event's too
+	r.event(&event)
+	r.End()
+	return event, r.Done()
 }
 
 type eventReader struct{ *appendjson.Reader }

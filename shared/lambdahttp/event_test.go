@@ -9,17 +9,8 @@ import (
 	"slices"
 	"testing"
 
-	"altinn.no/instanceapi/shared/appendjson"
 	"github.com/aws/aws-lambda-go/events"
 )
-
-// byName reads payload without encoding/json, if that can be done.
-func byName(payload []byte) (event events.APIGatewayV2HTTPRequest, ok bool) {
-	r := eventReader{appendjson.NewReader(string(payload))}
-	r.event(&event)
-	r.End()
-	return event, r.Done()
-}
 
 // known is an event without what is not read by name.
 func known(e events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPRequest {

@@ -122,10 +122,7 @@ func TestEnvironmentIsWhatTheCodeReads(t *testing.T) {
 func TestMemoryLimitIsAShareOfTheMemory(t *testing.T) {
 	tpl := readTemplate(t)
 	for _, f := range tpl.functions() {
-		memory, ok := f.Properties["MemorySize"].(int)
-		if !ok {
-			memory, _ = at(tpl.Globals, "Function", "MemorySize").(int)
-		}
+		memory, _ := tpl.numberOf(f, "MemorySize")
 		var limit int
 		if _, err := fmt.Sscanf(f.Environment["GOMEMLIMIT"], "%dMiB", &limit); err != nil || limit < memory*3/4 || limit > memory*7/8 {
 			t.Errorf("%s has %d MB, and a limit of %q", f.Name, memory, f.Environment["GOMEMLIMIT"])

@@ -95,10 +95,7 @@ func TestOverlap(t *testing.T) {
 func TestFunctionsWithRoutesEndBeforeAPIGatewayDoes(t *testing.T) {
 	tpl := readTemplate(t)
 	for _, f := range tpl.functions() {
-		timeout, ok := f.Properties["Timeout"].(int)
-		if !ok {
-			timeout, ok = at(tpl.Globals, "Function", "Timeout").(int)
-		}
+		timeout, ok := tpl.numberOf(f, "Timeout")
 		if len(f.Routes) > 0 && (!ok || timeout >= 30) {
 			t.Errorf("%s may take %d s", f.Name, timeout)
 		}

@@ -115,6 +115,14 @@ func (tpl *template) resource(name string) *resource {
 	return nil
 }
 
+// numberOf returns a property of a function, its own or else that of Globals, and whether there is one.
+func (tpl *template) numberOf(f *function, property string) (n int, ok bool) {
+	if n, ok = f.Properties[property].(int); !ok {
+		n, ok = at(tpl.Globals, "Function", property).(int)
+	}
+	return n, ok
+}
+
 // functions returns the functions in the order of the file.
 func (tpl *template) functions() []*function {
 	var all []*function
