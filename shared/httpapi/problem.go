@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"altinn.no/instanceapi/shared/fault"
@@ -132,8 +133,8 @@ func Marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// documentSize is room for a document of a usual size, so that it is not copied as it grows.
-const documentSize = 4096
+// buffers keeps what documents are written into from one answer to the next. At first there is room for one of a usual size.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
 // WriteJSON answers v as application/json, unless the handler has set another Content-Type. Lists in v must not be
 // nil: null is never a list here.
@@ -141,7 +142,12 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	var body []byte
 	var err error
 	if a, ok := v.(appender); ok {
-		body, err = a.AppendJSON(make([]byte, 0, documentSize))
+		buffer := buffers.Get().(*[]byte)
+		body, err = a.AppendJSON((*buffer)[:0])
+		defer func() { // written, and what it is written to keeps none of it
+			*buffer = body
+			buffers.Put(buffer)
+		}()
 	} else {
 		body, err = Marshal(v)
 	}

@@ -42,37 +42,40 @@ type element struct {
 	SHA256   string `json:"sha256"`
 }
 
-// writers keeps deflate's state, half a megabyte, from one document to the next.
-var writers = sync.Pool{New: func() any {
+// deflater is deflate's state, half a megabyte, and room for what it deflates.
+type deflater struct {
+	state *flate.Writer
+	text  []byte
+}
+
+// deflaters keeps them from one document to the next.
+var deflaters = sync.Pool{New: func() any {
 	w, err := flate.NewWriterDict(io.Discard, flate.BestCompression, dictionary1)
 	if err != nil { // the level is a valid constant
 		panic(err)
 	}
-	return w
+	return &deflater{state: w}
 }}
 
 // pack returns the stored form of i. The version is not in it: it stands beside it, where conditions see it.
 func pack(i *instance.Instance) ([]byte, error) {
-	text, err := appendDocument(make([]byte, 0, roomFor(i)), i)
-	if err != nil {
+	def := deflaters.Get().(*deflater)
+	defer deflaters.Put(def)
+	var err error
+	if def.text, err = appendDocument(def.text[:0], i); err != nil {
 		return nil, err
 	}
 	var packed bytes.Buffer
 	packed.WriteByte(format1)
-	w := writers.Get().(*flate.Writer)
-	defer writers.Put(w)
-	w.Reset(&packed)
-	if _, err := w.Write(text); err != nil {
+	def.state.Reset(&packed)
+	if _, err := def.state.Write(def.text); err != nil {
 		return nil, err
 	}
-	if err := w.Close(); err != nil {
+	if err := def.state.Close(); err != nil {
 		return nil, err
 	}
 	return packed.Bytes(), nil
 }
-
-// roomFor is about what the stored form of i takes before it is deflated.
-func roomFor(i *instance.Instance) int { return 1024 + 512*len(i.Data) }
 
 // appendDocument appends the stored form of i: what encoding/json would make of it as a document.
 func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
