@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
@@ -18,8 +19,7 @@ type register interface {
 }
 
 type store interface {
-	instancehttp.Reader
-	datahttp.Notes
+	datahttp.Instances
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
@@ -30,7 +30,8 @@ func handler(gate instancehttp.Gate, applications register, instances store, blo
 		if err != nil {
 			return err
 		}
-		i, app, err := access.LoadWithApplication(ctx, instances, applications)
+		key := blob.NewKey(access.AppID(), access.Guid, access.DataGuid)
+		i, app, err := datahttp.Begin(ctx, access, instances, applications, key)
 		if err != nil {
 			return err
 		}
@@ -49,7 +50,10 @@ func handler(gate instancehttp.Gate, applications register, instances store, blo
 		if err != nil {
 			return err
 		}
-		bytes, key, err := upload.Store(ctx, instances, blobs, app, i, element)
+		if err := app.CheckUpload(element.FormID, upload.ContentType, int64(len(upload.Body))); err != nil {
+			return err
+		}
+		bytes, err := upload.Store(ctx, blobs, key, instances, i.Litter(element.ID, element.Revision, time.Now()))
 		if err != nil {
 			return err
 		}

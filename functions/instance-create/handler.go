@@ -296,17 +296,26 @@ func build(draft instance.Draft, data []dataElement, stored []element, by string
 func (c *creator) store(ctx context.Context, draft instance.Draft, data []dataElement) ([]element, error) {
 	to := &instance.Instance{ID: draft.ID, AppID: draft.Application.ID, InstanceOwnerID: draft.InstanceOwnerID}
 	stored := make([]element, len(data))
+	keys := make([]blob.Key, len(data))
+	notes := make([]instance.Litter, len(data))
+	for n := range data {
+		stored[n].id = uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
+		keys[n] = blob.FirstKey(to.AppID, to.ID, stored[n].id)
+		notes[n] = to.Litter(stored[n].id, keys[n].Revision(), time.Now())
+	}
+	// Noted first: whatever happens next, bytes that nothing points at are found again.
+	if err := c.instances.NoteLitter(ctx, notes...); err != nil {
+		return nil, err
+	}
 	errs := make([]error, len(data))
 	var puts sync.WaitGroup
 	for n, d := range data {
 		puts.Go(func() {
-			e := &stored[n]
 			upload := datahttp.Upload{Body: d.Content, ContentType: d.ContentType, FileName: blobhttp.SafeName(d.FileName)}
 			if upload.FileName == "" {
 				upload.FileName = instance.DefaultFileName(d.FormID, d.ContentType)
 			}
-			e.id = uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
-			e.bytes, _, errs[n] = upload.Store(ctx, c.instances, c.blobs, draft.Application, to, &instance.DataElement{ID: e.id, FormID: d.FormID})
+			stored[n].bytes, errs[n] = upload.Store(ctx, c.blobs, keys[n], c.instances)
 		})
 	}
 	puts.Wait()

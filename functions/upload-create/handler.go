@@ -155,7 +155,7 @@ func (a *announcer) prepare(r *http.Request, access *instancehttp.Access, formID
 		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: id,
 		Bytes: instance.Bytes{
 			ContentType: b.ContentType, FileName: blobhttp.SafeName(b.FileName), Size: b.Size, SHA256: strings.ToLower(b.SHA256),
-			Revision: blob.NewKey(i.AppID, i.ID, id).Revision(),
+			Revision: blob.FirstKey(i.AppID, i.ID, id).Revision(),
 		},
 		Expires: now.Add(instance.UploadLifetime).UTC().Truncate(time.Second),
 	}

@@ -17,7 +17,13 @@ type Key struct {
 	appID, instanceGUID, dataGUID, revision string
 }
 
-// NewKey returns a key with a fresh revision, a UUID version 7. appID is "org/app".
+// FirstKey returns the key of a new data element's first revision, which is named as the element is: no other upload has that
+// name, and a document that says it twice hardly grows. appID is "org/app".
+func FirstKey(appID, instanceGUID, dataGUID string) Key {
+	return KeyOf(appID, instanceGUID, dataGUID, dataGUID)
+}
+
+// NewKey returns a key with a fresh revision, a UUID version 7, for bytes that replace others.
 func NewKey(appID, instanceGUID, dataGUID string) Key {
 	return KeyOf(appID, instanceGUID, dataGUID, uuid.Must(uuid.NewV7()).String()) // fails only if the system has no randomness
 }
@@ -26,6 +32,9 @@ func NewKey(appID, instanceGUID, dataGUID string) Key {
 func KeyOf(appID, instanceGUID, dataGUID, revision string) Key {
 	return Key{appID, instanceGUID, dataGUID, revision}
 }
+
+// DataGUID returns the id of the data element.
+func (k Key) DataGUID() string { return k.dataGUID }
 
 // Revision returns the last part of the key, which is also the entity tag of the bytes.
 func (k Key) Revision() string { return k.revision }

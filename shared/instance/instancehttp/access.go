@@ -98,6 +98,9 @@ func (g Gate) access(r *http.Request, may func(auth.Caller) error) (*Access, err
 	return a, nil
 }
 
+// AppID returns the id of the application that a path of the Application API names.
+func (a *Access) AppID() string { return a.Org + "/" + a.App }
+
 // Check returns NotFound unless the caller may see i and i is what the path names. It is called on every instance
 // that was read, whatever the key it was read under.
 func (a *Access) Check(i *instance.Instance) error {
@@ -105,7 +108,7 @@ func (a *Access) Check(i *instance.Instance) error {
 	switch {
 	case i.Status.IsMarkedForHardDelete,
 		i.ID != a.Guid || i.InstanceOwnerID != a.InstanceOwnerID,
-		a.App != "" && i.AppID != a.Org+"/"+a.App,
+		a.App != "" && i.AppID != a.AppID(),
 		a.Caller.IsOwner() && org != a.Caller.Org,
 		!a.Caller.IsOwner() && i.InstanceOwnerID != a.Party:
 		return instance.NotFound()

@@ -36,7 +36,7 @@ func (a *Access) LoadWithApplication(ctx context.Context, instances Reader, appl
 	var app *application.Application
 	var failed error
 	var read sync.WaitGroup
-	read.Go(func() { app, failed = applications.Get(ctx, a.Org+"/"+a.App) })
+	read.Go(func() { app, failed = applications.Get(ctx, a.AppID()) })
 	i, err := a.Load(ctx, instances)
 	read.Wait()
 	if err != nil {

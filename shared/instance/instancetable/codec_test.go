@@ -306,29 +306,40 @@ func BenchmarkEncode(b *testing.B) {
 	})
 }
 
-// TestTypicalSizes: writing an item costs a unit for each kilobyte begun, its keys included. An instance with one data
-// element must be one unit; with ten it is two, because their hashes and ids, 60 bytes each, cannot be deflated.
+// TestTypicalSizes: writing an item costs a unit for each kilobyte begun, its keys included. An instance must be one unit, with nine
+// data elements too that it was created with, or seven that came one at a time, whose ids and times differ more. Of each, the hash and
+// most of the id, 50 bytes, cannot be deflated.
 func TestTypicalSizes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	guid := func() string {
+	guid := func(at time.Time) string { // a UUID version 7
 		var id uuid.UUID
 		for n := range id {
 			id[n] = byte(random.Uint32())
 		}
-		copy(id[:], []byte{0x01, 0x93, 0x51, 0x1e})
+		for n := range 6 {
+			id[n] = byte(at.UnixMilli() >> (40 - 8*n))
+		}
 		return id.String()
 	}
-	for _, elements := range []int{1, 10} {
+	for _, test := range []struct {
+		elements  int
+		apart     time.Duration // in which the elements came, one after the other
+		wantUnits int
+	}{{1, 0, 1}, {9, 0, 1}, {7, time.Hour, 1}, {10, time.Hour, 2}} {
 		i := golden()
-		i.ID, i.Data = guid(), nil
-		for n := range elements {
+		at := i.CreatedDateTime
+		i.ID, i.Data = guid(at), nil
+		for n := range test.elements {
 			d := golden().Data[0]
-			d.ID, d.Revision, d.ApplicationOwner = guid(), guid(), nil
+			d.ID, d.ApplicationOwner = guid(at), nil
+			d.Revision = d.ID // as blob.FirstKey has it
 			sum := sha256.Sum256([]byte(d.ID))
 			d.SHA256, d.FileName, d.FileSize = hex.EncodeToString(sum[:]), fmt.Sprintf("vedlegg-%d.pdf", n), random.Int64N(5_000_000)
-			d.CreatedDateTime = d.CreatedDateTime.Add(time.Duration(random.Int64N(1e12))).Truncate(time.Microsecond)
-			d.LastChangedDateTime = d.CreatedDateTime
+			d.CreatedDateTime, d.LastChangedDateTime = at, at
 			i.Data = append(i.Data, d)
+			if test.apart > 0 {
+				at = at.Add(time.Duration(random.Int64N(int64(test.apart)))).Truncate(time.Microsecond)
+			}
 		}
 		packed, err := pack(i)
 		if err != nil {
@@ -336,9 +347,9 @@ func TestTypicalSizes(t *testing.T) {
 		}
 		size := len(packed) + len(attrPartition+attrSort+attrDocument+attrVersion+attrWrite+attrChanged+attrStep+attrUnconfirmed) +
 			len(i.InstanceOwnerID) + len(InstanceKey(i.ID)) + 2 + 8 + len("2026-11-23T20:11:02.123456Z#") + len(i.ID) + 2*len(StepKey(i.AppID, "FormFilling", 10))
-		t.Logf("%d data elements: %d bytes packed, an item of %d bytes", elements, len(packed), size)
-		if most := 1024 * (1 + elements/10); size > most {
-			t.Errorf("an item with %d data elements has %d bytes, more than %d", elements, size, most)
+		t.Logf("%d data elements: %d bytes packed, an item of %d bytes", test.elements, len(packed), size)
+		if size > 1024*test.wantUnits {
+			t.Errorf("an item with %d data elements has %d bytes, more than %d units", test.elements, size, test.wantUnits)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,15 +27,20 @@ const (
 const litterTime = "2006-01-02T15:04:05.000000Z"
 
 // NoteLitter notes what may become litter, all of it or, with an error, any part: call it before bytes are stored or
-// let go of. The same note again is the same note. It takes at most 25 at a time.
+// let go of. The same note again is the same note.
 func (t *Table) NoteLitter(ctx context.Context, notes ...instance.Litter) error {
-	var writes []types.WriteRequest
-	for _, l := range notes {
-		item := litterKey(l)
-		item[attrOwner] = &types.AttributeValueMemberS{Value: l.InstanceOwnerID}
-		writes = append(writes, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
+	for some := range slices.Chunk(notes, batchItems) {
+		var writes []types.WriteRequest
+		for _, l := range some {
+			item := litterKey(l)
+			item[attrOwner] = &types.AttributeValueMemberS{Value: l.InstanceOwnerID}
+			writes = append(writes, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
+		}
+		if err := t.writeBatch(ctx, writes); err != nil {
+			return err
+		}
 	}
-	return t.writeBatch(ctx, writes)
+	return nil
 }
 
 // Litter returns up to limit notes of before, the oldest of each part first.

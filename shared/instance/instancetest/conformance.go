@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -476,18 +477,20 @@ func testReceipts(t *testing.T, s suite) {
 
 func testLitter(t *testing.T, s suite) {
 	at := time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC) // before any note of another test
+	const many = 60                                   // more than two batches
 	noted := map[instance.Litter]bool{}
-	for n := range 20 {
+	for n := range many {
 		l := instance.Litter{AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.NewString(), DataGuid: uuid.NewString(), Revision: uuid.NewString(), At: at.Add(time.Duration(n) * time.Microsecond)}
 		if n == 0 {
 			l.DataGuid, l.Revision = "", ""
 		}
-		for range 2 {
-			if err := s.store.NoteLitter(t.Context(), l); err != nil {
-				t.Fatal(err)
-			}
+		if err := s.store.NoteLitter(t.Context(), l); err != nil {
+			t.Fatal(err)
 		}
 		noted[l] = true
+	}
+	if err := s.store.NoteLitter(t.Context(), slices.Collect(maps.Keys(noted))...); err != nil { // again, and all at once
+		t.Fatal(err)
 	}
 	read := func(before time.Time, limit int) (got []instance.Litter) {
 		got, err := s.store.Litter(t.Context(), before, limit)
@@ -511,8 +514,8 @@ func testLitter(t *testing.T, s suite) {
 		t.Errorf("at most 7: %d", len(got))
 	}
 	all := read(at.Add(time.Hour), 100)
-	if len(all) != 20 {
-		t.Errorf("all: %d, want 20", len(all))
+	if len(all) != many {
+		t.Errorf("all: %d, want %d", len(all), many)
 	}
 	for _, l := range all {
 		if err := s.store.ForgetLitter(t.Context(), l); err != nil {
