@@ -44,7 +44,7 @@ func parseAfter(text, appID string) (after, error) {
 		return after{time: t}, nil
 	case beginsWithDate(text) && (text[len(time.DateOnly)] == 'T' || text[len(time.DateOnly)] == 't'):
 		t, err := time.Parse(time.RFC3339, strings.ToUpper(strings.Replace(text, " ", "+", 1)))
-		if err != nil {
+		if err != nil || text[13] != ':' || strings.Contains(text, ",") { // what RFC 3339 forbids and time.Parse takes
 			return after{}, invalidAfter("a date-time is like 2019-03-30T12:00:00Z or 2019-03-30T12:00:00+01:00, with its offset")
 		}
 		return after{time: t.UTC()}, nil
