@@ -1,10 +1,10 @@
 // Package appendjson provides the writing of JSON by appending, for the few documents that are written so often that
 // what encoding/json finds out about a type at every call is most of the cost, and the reading of what was so written, or
-// is as well known. What is appended is what encoding/json writes, byte for byte. It knows no types of its own.
+// is as well known. What is appended is what encoding/json writes when it is not to escape HTML, but that no character stands escaped
+// that need not be. It knows no types of its own.
 package appendjson
 
 import (
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -23,20 +23,11 @@ func (w *Writer) Raw(text string) { w.B = append(w.B, text...) }
 // String appends a string.
 func (w *Writer) String(before, s string) {
 	w.Raw(before)
-	if !plain(s) {
-		text, err := json.Marshal(s)
-		w.failed(err)
-		w.B = append(w.B, text...)
+	w.Raw(`"`)
+	if ordinary(s) {
+		w.B = append(append(w.B, s...), '"')
 		return
 	}
-	w.B = append(append(append(w.B, '"'), s...), '"')
-}
-
-// Text appends a string as encoding/json does when it is not to escape HTML, but for the two separators that JavaScript
-// takes for line ends, which it leaves as they are.
-func (w *Writer) Text(before, s string) {
-	w.Raw(before)
-	w.Raw(`"`)
 	if !utf8.ValidString(s) {
 		s = string([]rune(s)) // as encoding/json: a replacement character for each byte that is none
 	}
@@ -63,8 +54,7 @@ func (w *Writer) Text(before, s string) {
 // What a byte of a string may be.
 const (
 	escaped  = 1 << iota // a control character, or what ends a string
-	html                 // what HTML would read otherwise
-	nonASCII             // may be an invalid sequence, or one of the two separators that JavaScript takes for line ends
+	nonASCII             // may be an invalid sequence
 )
 
 var classes = func() (of [256]uint8) {
@@ -72,34 +62,11 @@ var classes = func() (of [256]uint8) {
 		of[c] = escaped
 	}
 	of['"'], of['\\'] = escaped, escaped
-	of['<'], of['>'], of['&'] = html, html, html
 	for c := utf8.RuneSelf; c < 256; c++ {
 		of[c] = nonASCII
 	}
 	return of
 }()
-
-// plain reports whether encoding/json writes s as it is.
-func plain(s string) bool {
-	switch classesOf(s) {
-	case 0:
-		return true
-	case nonASCII:
-		return utf8.ValidString(s) && !strings.Contains(s, "\u2028") && !strings.Contains(s, "\u2029")
-	}
-	return false
-}
-
-// classesOf returns all that the bytes of s may be, 0 at once for what nearly every string is: it is half of the work.
-func classesOf(s string) (class uint8) {
-	if ordinary(s) {
-		return 0
-	}
-	for n := range len(s) {
-		class |= classes[s[n]]
-	}
-	return class
-}
 
 // A word of eight bytes that are all the same.
 const (
@@ -107,8 +74,8 @@ const (
 	highs = 0x80 * ones
 )
 
-// ordinary reports whether all bytes of s are of no class. It may say no where they are, for one of ^ | ~ and in a string shorter
-// than a word, but never yes where one is not. Eight bytes are looked at in a dozen instructions: what is tested leaves its byte's highest bit set.
+// ordinary reports whether s has a word's length and all its bytes are of no class, as nearly every string's are. To find that out is half
+// of the work, so eight bytes are looked at in a dozen instructions: what is tested leaves its byte's highest bit set.
 func ordinary(s string) bool {
 	if len(s) < 8 {
 		return false
@@ -118,10 +85,10 @@ func ordinary(s string) bool {
 		n = min(n, len(s)-8) // the last word overlaps the one before
 		b := s[n : n+8]
 		word := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 | uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-		found |= word                                     // not ASCII
-		found |= word - 0x20*ones                         // a control character: it borrows
-		found |= (word | 0x04*ones) ^ '&'*ones - ones     // " or &: they differ in that bit, and what is equal is 0, and borrows
-		found |= (word | 0x62*ones) ^ ('~' * ones) - ones // < > or \\, and ^ | ~
+		found |= word                   // not ASCII
+		found |= word - 0x20*ones       // a control character: it borrows
+		found |= word ^ '"'*ones - ones // what is equal is 0, and borrows
+		found |= word ^ '\\'*ones - ones
 		if n == len(s)-8 {
 			return found&highs == 0
 		}

@@ -80,7 +80,13 @@ func (r *Reader) String(before string) string {
 
 // literal reports whether encoding/json reads s as it is.
 func literal(s string) bool {
-	class := classesOf(s) &^ html
+	if ordinary(s) {
+		return true
+	}
+	var class uint8
+	for n := range len(s) {
+		class |= classes[s[n]]
+	}
 	return class == 0 || class == nonASCII && utf8.ValidString(s)
 }
 

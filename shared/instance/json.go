@@ -2,7 +2,7 @@ package instance
 
 import "altinn.no/instanceapi/shared/appendjson"
 
-// AppendJSON appends the document to b, as encoding/json writes it: every answer is one document, or a hundred. The
+// AppendJSON appends the document to b, as httpapi.Marshal would write it: every answer is one document, or a hundred. The
 // error is that of a time without a form in RFC 3339.
 func (i *Instance) AppendJSON(b []byte) ([]byte, error) {
 	w := appendjson.Writer{B: b}

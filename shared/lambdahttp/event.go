@@ -146,12 +146,12 @@ func encodeResponse(response events.APIGatewayV2HTTPResponse) []byte {
 	w.Raw(`,"headers":{`)
 	n := 0
 	for name, value := range response.Headers {
-		w.Text(appendjson.Comma(n), name)
-		w.Text(":", value)
+		w.String(appendjson.Comma(n), name)
+		w.String(":", value)
 		n++
 	}
 	w.Strings(`},"cookies":`, response.Cookies)
-	w.Text(`,"body":`, response.Body)
+	w.String(`,"body":`, response.Body)
 	w.Bool(`,"isBase64Encoded":`, response.IsBase64Encoded)
 	w.Raw("}")
 	return w.B

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"altinn.no/instanceapi/shared/appendjson/appendjsontest"
 	"altinn.no/instanceapi/shared/instance"
 )
 
@@ -236,11 +237,11 @@ func TestStoredFormIsThatOfDocument(t *testing.T) {
 		for _, d := range i.Data {
 			doc.Data = append(doc.Data, element{DataElement: d, Revision: d.Revision, SHA256: d.SHA256})
 		}
-		want, err := json.Marshal(doc)
+		want, err := appendjsontest.Marshal(doc)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := appendDocument(nil, i); err != nil || string(got) != string(want) {
+		if got, err := appendDocument(nil, i); err != nil || string(got) != want {
 			t.Errorf("got  %s, %v\nwant %s", got, err, want)
 		}
 	}

@@ -43,7 +43,7 @@ type embedded struct {
 	Instances []*instance.Instance `json:"instances"` // never null
 }
 
-// AppendJSON appends the page as encoding/json would write it, but for the & of its links.
+// AppendJSON appends the page as httpapi.Marshal would write it.
 func (a answer) AppendJSON(b []byte) ([]byte, error) {
 	links, err := httpapi.Marshal(a.Links)
 	if err != nil {
