@@ -22,8 +22,9 @@ type register interface {
 }
 
 type store interface {
-	datahttp.Instances
+	instancehttp.Reader
 	instancehttp.Receipts
+	datahttp.Notes
 	uploads
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
@@ -86,8 +87,7 @@ func (a *adder) writeCreated(w http.ResponseWriter, r *http.Request, i *instance
 // store stores the request's body as the new data element id.
 func (a *adder) store(r *http.Request, access *instancehttp.Access, formID, id string, receipt *instance.Receipt) (*instance.Instance, error) {
 	ctx := r.Context()
-	key := blob.FirstKey(access.AppID(), access.Guid, id)
-	i, app, err := datahttp.Begin(ctx, access, a.instances, a.applications, key)
+	i, app, err := access.LoadWithApplication(ctx, a.instances, a.applications)
 	if err != nil {
 		return nil, err
 	}
@@ -105,10 +105,7 @@ func (a *adder) store(r *http.Request, access *instancehttp.Access, formID, id s
 	if upload.FileName == "" {
 		upload.FileName = instance.DefaultFileName(formID, upload.ContentType)
 	}
-	if err := app.CheckUpload(formID, upload.ContentType, int64(len(upload.Body))); err != nil {
-		return nil, err
-	}
-	bytes, err := upload.Store(ctx, a.blobs, key, a.instances)
+	bytes, key, err := upload.Store(ctx, a.instances, a.blobs, app, i, &instance.DataElement{ID: id, FormID: formID})
 	if err != nil {
 		return nil, err
 	}

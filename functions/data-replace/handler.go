@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/application"
-	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
@@ -19,7 +18,8 @@ type register interface {
 }
 
 type store interface {
-	datahttp.Instances
+	instancehttp.Reader
+	datahttp.Notes
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
@@ -30,8 +30,7 @@ func handler(gate instancehttp.Gate, applications register, instances store, blo
 		if err != nil {
 			return err
 		}
-		key := blob.NewKey(access.AppID(), access.Guid, access.DataGuid)
-		i, app, err := datahttp.Begin(ctx, access, instances, applications, key)
+		i, app, err := access.LoadWithApplication(ctx, instances, applications)
 		if err != nil {
 			return err
 		}
@@ -50,10 +49,7 @@ func handler(gate instancehttp.Gate, applications register, instances store, blo
 		if err != nil {
 			return err
 		}
-		if err := app.CheckUpload(element.FormID, upload.ContentType, int64(len(upload.Body))); err != nil {
-			return err
-		}
-		bytes, err := upload.Store(ctx, blobs, key, instances, i.Litter(element.ID, element.Revision, time.Now()))
+		bytes, key, err := upload.Store(ctx, instances, blobs, app, i, element)
 		if err != nil {
 			return err
 		}

@@ -315,7 +315,7 @@ func (c *creator) store(ctx context.Context, draft instance.Draft, data []dataEl
 			if upload.FileName == "" {
 				upload.FileName = instance.DefaultFileName(d.FormID, d.ContentType)
 			}
-			stored[n].bytes, errs[n] = upload.Store(ctx, c.blobs, keys[n], c.instances)
+			stored[n].bytes, errs[n] = upload.Put(ctx, c.blobs, keys[n])
 		})
 	}
 	puts.Wait()

@@ -33,9 +33,6 @@ func KeyOf(appID, instanceGUID, dataGUID, revision string) Key {
 	return Key{appID, instanceGUID, dataGUID, revision}
 }
 
-// DataGUID returns the id of the data element.
-func (k Key) DataGUID() string { return k.dataGUID }
-
 // Revision returns the last part of the key, which is also the entity tag of the bytes.
 func (k Key) Revision() string { return k.revision }
 

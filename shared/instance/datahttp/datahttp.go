@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"altinn.no/instanceapi/shared/application"
@@ -86,45 +85,30 @@ type Notes interface {
 	NoteLitter(ctx context.Context, notes ...instance.Litter) error
 }
 
-// Instances are those that data elements are stored for; *instancetable.Table is one.
-type Instances interface {
-	instancehttp.Reader
-	Notes
+// Store puts the upload into the blob store as a revision of the data element, after the application's rules, and
+// returns what the instance must know of it, and the key. element needs an ID and a FormID; a Revision that it has is
+// let go of. Both are noted first: whatever happens next, bytes that nothing points at are found again.
+func (u Upload) Store(ctx context.Context, notes Notes, blobs Putter, app *application.Application, i *instance.Instance, element *instance.DataElement) (instance.Bytes, blob.Key, error) {
+	if err := app.CheckUpload(element.FormID, u.ContentType, int64(len(u.Body))); err != nil {
+		return instance.Bytes{}, blob.Key{}, err
+	}
+	key := blob.FirstKey(app.ID, i.ID, element.ID)
+	now := time.Now()
+	var litter []instance.Litter
+	if element.Revision != "" {
+		key = blob.NewKey(app.ID, i.ID, element.ID)
+		litter = append(litter, i.Litter(element.ID, element.Revision, now))
+	}
+	if err := notes.NoteLitter(ctx, append(litter, i.Litter(element.ID, key.Revision(), now))...); err != nil {
+		return instance.Bytes{}, blob.Key{}, err
+	}
+	bytes, err := u.Put(ctx, blobs, key)
+	return bytes, key, err
 }
 
-// Begin reads the instance that the path names and its application, for an upload that is to be stored under key. Beside the reads it
-// notes that key: whatever happens next, bytes that nothing points at are found again. The note waits for neither read,
-// so the bytes wait for one call less. A request that is refused after all has noted bytes that never come, under the caller's
-// own party or application, and the sweep forgets them.
-func Begin(ctx context.Context, access *instancehttp.Access, instances Instances, applications instancehttp.Applications, key blob.Key) (*instance.Instance, *application.Application, error) {
-	if !application.ValidID(access.Org, access.App) {
-		return nil, nil, instance.NotFound()
-	}
-	to := instance.Instance{ID: access.Guid, AppID: access.AppID(), InstanceOwnerID: access.InstanceOwnerID}
-	var unnoted error
-	var noting sync.WaitGroup
-	noting.Go(func() { unnoted = instances.NoteLitter(ctx, to.Litter(key.DataGUID(), key.Revision(), time.Now())) })
-	i, app, err := access.LoadWithApplication(ctx, instances, applications)
-	noting.Wait()
-	if err == nil {
-		err = unnoted
-	}
-	return i, app, err
-}
-
-// Store puts the upload into the blob store under a key that is noted, and returns what the instance must know of it. Beside that it
-// notes what the change will let go of.
-func (u Upload) Store(ctx context.Context, blobs Putter, key blob.Key, notes Notes, letGo ...instance.Litter) (instance.Bytes, error) {
-	var unnoted error
-	var noting sync.WaitGroup
-	if len(letGo) > 0 {
-		noting.Go(func() { unnoted = notes.NoteLitter(ctx, letGo...) })
-	}
+// Put puts the upload into the blob store under a key that is noted, and returns what the instance must know of it.
+func (u Upload) Put(ctx context.Context, blobs Putter, key blob.Key) (instance.Bytes, error) {
 	info, err := blobs.Put(ctx, key, u.ContentType, u.Body)
-	noting.Wait()
-	if err == nil {
-		err = unnoted
-	}
 	return instance.Bytes{
 		ContentType: u.ContentType, FileName: u.FileName, Size: info.Size, SHA256: info.SHA256, Revision: key.Revision(),
 	}, err
