@@ -13,6 +13,7 @@ import (
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+	"altinn.no/instanceapi/shared/instance/instancetest"
 )
 
 const (
@@ -220,5 +221,24 @@ func TestIdempotencyKey(t *testing.T) {
 	send(doortest.Nav, asAttachment, "a").Instance(s, 201) // another's key is another key
 	if stored := s.Stored(t, i); len(stored.Data) != 3 {
 		t.Errorf("%d elements", len(stored.Data))
+	}
+}
+
+// An element that was added, of which nobody has heard, and that another write has followed, is not refused for the version
+// that there was before: its bytes would be removed, and the document points at them.
+func TestOvertaken(t *testing.T) {
+	s := doortest.New(t)
+	i := s.Add(t, doortest.Report{})
+	store := instancetest.Overtaken{Memory: s.Instances, Meanwhile: func() {
+		s.Change(t, i, func(i *instance.Instance) error { return i.Describe(instance.Description{Labels: []string{"x2"}}) })
+	}}
+	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", handler(s.Gate, s.Applications, store, s.Blobs, s.View))
+	got := s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml, doortest.Header("If-Match", `"1"`)).Instance(s, 201)
+	if len(got.Data) != 1 || got.Version != 3 {
+		t.Fatalf("got %+v", got)
+	}
+	d := s.Stored(t, i).Data[0]
+	if _, err := s.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)); err != nil {
+		t.Error(err)
 	}
 }

@@ -61,6 +61,10 @@ func handler(gate instancehttp.Gate, applications register, instances store, blo
 			if err != nil {
 				return nil, err
 			}
+			// Written before, the answer lost, and somebody else has written since: there is nothing left to do or to refuse.
+			if element.Revision == key.Revision() {
+				return nil, instance.ErrUnchanged
+			}
 			if err := httpapi.CheckIfMatch(r, datahttp.ETag(element)); err != nil {
 				return nil, err
 			}

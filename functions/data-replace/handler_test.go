@@ -12,6 +12,7 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/datahttp"
 	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+	"altinn.no/instanceapi/shared/instance/instancetest"
 )
 
 var xml = doortest.Bytes("application/xml", "<melding>ny</melding>")
@@ -168,5 +169,38 @@ func TestSubmittedDuringTheUpload(t *testing.T) {
 	s.Do(t, doortest.Kari, "PUT", target(i), xml).Want(409, "data-locked")
 	if stored := s.Stored(t, i); stored.Data[0].Revision != i.Data[0].Revision || len(s.Blobs.Keys()) != 1 {
 		t.Errorf("revision %s, blobs %v", stored.Data[0].Revision, s.Blobs.Keys())
+	}
+}
+
+// A replacement that was made, of which nobody has heard, and that another write has followed, is not refused for what was
+// true before it or is true by now: its bytes would be removed, and the element points at them.
+func TestOvertaken(t *testing.T) {
+	for name, submit := range map[string]bool{"submitted": true, "labelled": false} {
+		t.Run(name, func(t *testing.T) {
+			s := doortest.New(t)
+			i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+			app, err := s.Applications.Get(t.Context(), i.AppID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			store := instancetest.Overtaken{Memory: s.Instances, Meanwhile: func() {
+				s.Change(t, i, func(i *instance.Instance) error {
+					if submit {
+						_, err := i.MoveTo(app, "Submit", application.User, "1001", time.Now())
+						return err
+					}
+					return i.Describe(instance.Description{Labels: []string{"x2"}})
+				})
+			}}
+			s.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", handler(s.Gate, s.Applications, store, s.Blobs, s.View))
+			got := s.Do(t, doortest.Kari, "PUT", target(i), xml, doortest.Header("If-Match", datahttp.ETag(&i.Data[0]))).Instance(s, 200)
+			if got.Version != 3 || got.Data[0].Revision == i.Data[0].Revision {
+				t.Errorf("got %+v", got)
+			}
+			d := s.Stored(t, i).Data[0]
+			if _, err := s.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -84,6 +84,22 @@ func (m *Memory) MutateFrom(ctx context.Context, i *instance.Instance, change fu
 	}
 }
 
+// Overtaken is a store whose changes are applied without an answer, and overtaken by another write before they are sent again:
+// nothing in the store tells of them then but what they have changed. So they are made anew.
+type Overtaken struct {
+	*Memory
+	Meanwhile func()
+}
+
+// MutateFrom makes the change, has the other write come, and makes the change anew.
+func (o Overtaken) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
+	if _, err := o.Memory.MutateFrom(ctx, i.Clone(), change); err != nil {
+		return nil, err
+	}
+	o.Meanwhile()
+	return o.Mutate(ctx, i.InstanceOwnerID, i.ID, change)
+}
+
 // replace stores i if the stored version is still the one that i was read as.
 func (m *Memory) replace(i *instance.Instance, ev *event.Event) (done bool, err error) {
 	m.mu.Lock()
