@@ -307,8 +307,10 @@ func testScan(s *suite) {
 			s.Errorf("oldest %v", backlog.Oldest)
 		}
 	}
+	// Not always the same ones, that is, those of more than one instance. Not of each: where an instance stands in the table is
+	// chance, and it may stand so close behind another that a scan hardly ever begins between them.
 	met := map[string]bool{}
-	for tries := 0; len(met) < 6; tries++ {
+	for tries := 0; len(met) < 4; tries++ {
 		if tries == 500 {
 			s.Fatalf("a scan for two met only %d of 6 in 500 tries", len(met))
 		}
