@@ -9,6 +9,7 @@ import (
 
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+	"altinn.no/instanceapi/shared/instance/instancetest"
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
 
@@ -42,7 +43,7 @@ func TestAFailedSweepIsAnError(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("the sweep ends with %v: the error metric would not show it", err)
 	}
-	if left, err := s.Instances.Litter(t.Context(), time.Now(), 10); err != nil || len(left) != 1 {
+	if left, err := instancetest.Litter(t.Context(), s.Instances, time.Now()); err != nil || len(left) != 1 {
 		t.Errorf("%d notes left (%v), want the one that could not be acted on", len(left), err)
 	}
 }

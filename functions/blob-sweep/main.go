@@ -1,4 +1,4 @@
-// Command blob-sweep runs every quarter of an hour: it removes bytes that no document points at, and instances that
+// Command blob-sweep runs every five minutes: it removes bytes that no document points at, and instances that
 // are deleted for good. It reads and writes Instances, and deletes from the bucket.
 package main
 

@@ -13,6 +13,7 @@ import (
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+	"altinn.no/instanceapi/shared/instance/instancetest"
 )
 
 const (
@@ -62,7 +63,7 @@ func TestAnnounce(t *testing.T) {
 	if err := json.Unmarshal(a.Body.Bytes(), &members); err != nil || len(members) != 5 || a.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("the answer is %s (%v), %v", a.Body, err, a.Header())
 	}
-	notes, err := s.Instances.Litter(t.Context(), u.Expires.Add(time.Second), 10)
+	notes, err := instancetest.Litter(t.Context(), s.Instances, u.Expires.Add(time.Second))
 	if err != nil || len(notes) != 1 || notes[0] != u.Litter() {
 		t.Errorf("notes %+v, %v", notes, err)
 	}
@@ -122,7 +123,7 @@ func TestRefusals(t *testing.T) {
 			s.Unchanged(t, i, func() {
 				s.Do(t, doortest.Kari, "POST", doortest.InApp(i, "/uploads"+test.query), test.options...).Want(test.status, test.code)
 			})
-			if notes, _ := s.Instances.Litter(t.Context(), time.Now().Add(100*time.Hour), 10); len(notes) > 0 {
+			if notes, _ := instancetest.Litter(t.Context(), s.Instances, time.Now().Add(100*time.Hour)); len(notes) > 0 {
 				t.Errorf("notes %+v", notes)
 			}
 		})

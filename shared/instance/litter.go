@@ -1,6 +1,9 @@
 package instance
 
-import "time"
+import (
+	"hash/fnv"
+	"time"
+)
 
 // Litter is bytes that no document may be pointing at: because an upload was not followed by its document, or a
 // document has let go of them. It is noted before either can happen, and looked at when it has long been decided. So
@@ -17,4 +20,15 @@ type Litter struct {
 // Litter returns the note that the bytes of a data element's revision may be, or become, litter.
 func (i *Instance) Litter(dataGuid, revision string, now time.Time) Litter {
 	return Litter{AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: dataGuid, Revision: revision, At: Stamp(now)}
+}
+
+// LitterParts is how many parts the notes are in, so that a store can write them in as many places at once. A store depends on it: to
+// change it is to lose sight of notes.
+const LitterParts = 8
+
+// Part returns which part the note is in, from 0: all notes of an instance are in one.
+func (l Litter) Part() int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(l.InstanceID)) // never fails
+	return int(h.Sum32() % LitterParts)
 }

@@ -18,6 +18,7 @@ import (
 	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/instance/instancetest"
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
 
@@ -73,7 +74,7 @@ func (s *site) sweepAndCheck() {
 	if len(instances) < 20 || len(wanted) < 20 {
 		s.t.Errorf("%d instances with %d data elements: this shows little", len(instances), len(wanted))
 	}
-	if notes, err := table.Litter(s.t.Context(), time.Now().Add(long), 10); err != nil || len(notes) != 0 {
+	if notes, err := instancetest.Litter(s.t.Context(), table, time.Now().Add(long)); err != nil || len(notes) != 0 {
 		s.t.Errorf("notes left: %v, %v", notes, err)
 	}
 }

@@ -3,7 +3,6 @@ package instancetable
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,11 +15,10 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// Notes of litter are spread over parts, so that one partition's thousand writes a second is no limit on uploads. A
+// Notes of litter are in as many partitions as they have parts, so that one's thousand writes a second is no limit on uploads. A
 // part is read in the order of time.
 const (
 	litterPrefix = "LITTER#"
-	litterParts  = 8
 	attrOwner    = "o" // the instanceOwnerId
 )
 
@@ -29,53 +27,58 @@ const litterTime = "2006-01-02T15:04:05.000000Z"
 // NoteLitter notes what may become litter, all of it or, with an error, any part: call it before bytes are stored or
 // let go of. The same note again is the same note.
 func (t *Table) NoteLitter(ctx context.Context, notes ...instance.Litter) error {
+	return t.writeLitter(ctx, notes, func(l instance.Litter) types.WriteRequest {
+		item := litterKey(l)
+		item[attrOwner] = &types.AttributeValueMemberS{Value: l.InstanceOwnerID}
+		return types.WriteRequest{PutRequest: &types.PutRequest{Item: item}}
+	})
+}
+
+// ForgetLitter deletes notes, all of them or, with an error, any part.
+func (t *Table) ForgetLitter(ctx context.Context, notes ...instance.Litter) error {
+	return t.writeLitter(ctx, notes, func(l instance.Litter) types.WriteRequest {
+		return types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: litterKey(l)}}
+	})
+}
+
+func (t *Table) writeLitter(ctx context.Context, notes []instance.Litter, write func(instance.Litter) types.WriteRequest) error {
 	for some := range slices.Chunk(notes, batchItems) {
-		var writes []types.WriteRequest
+		var batch []types.WriteRequest
 		for _, l := range some {
-			item := litterKey(l)
-			item[attrOwner] = &types.AttributeValueMemberS{Value: l.InstanceOwnerID}
-			writes = append(writes, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
+			batch = append(batch, write(l))
 		}
-		if err := t.writeBatch(ctx, writes); err != nil {
+		if err := t.writeBatch(ctx, batch); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Litter returns up to limit notes of before, the oldest of each part first.
-func (t *Table) Litter(ctx context.Context, before time.Time, limit int) ([]instance.Litter, error) {
-	var notes []instance.Litter
-	for part := range litterParts {
-		if len(notes) >= limit {
-			break
-		}
-		out, err := t.client.Query(ctx, &dynamodb.QueryInput{
-			TableName: &t.name, ConsistentRead: aws.Bool(true), Limit: aws.Int32(int32(limit - len(notes))),
-			KeyConditionExpression: aws.String(attrPartition + " = :part AND " + attrSort + " < :before"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{
-				":part":   &types.AttributeValueMemberS{Value: litterPrefix + strconv.Itoa(part)},
-				":before": &types.AttributeValueMemberS{Value: before.UTC().Format(litterTime)},
-			},
-		})
-		if err != nil {
+// Litter returns up to limit notes of a part that were made before the time given, the oldest first: those after the note given, or
+// from the first one on.
+func (t *Table) Litter(ctx context.Context, part int, after *instance.Litter, before time.Time, limit int) ([]instance.Litter, error) {
+	query := &dynamodb.QueryInput{
+		TableName: &t.name, ConsistentRead: aws.Bool(true), Limit: aws.Int32(int32(limit)),
+		KeyConditionExpression: aws.String(attrPartition + " = :part AND " + attrSort + " < :before"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":part":   &types.AttributeValueMemberS{Value: litterPrefix + strconv.Itoa(part)},
+			":before": &types.AttributeValueMemberS{Value: before.UTC().Format(litterTime)},
+		},
+	}
+	if after != nil {
+		query.ExclusiveStartKey = litterKey(*after)
+	}
+	out, err := t.client.Query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	notes := make([]instance.Litter, len(out.Items))
+	for n, item := range out.Items {
+		if notes[n], err = decodeLitter(item); err != nil {
 			return nil, err
-		}
-		for _, item := range out.Items {
-			l, err := decodeLitter(item)
-			if err != nil {
-				return nil, err
-			}
-			notes = append(notes, l)
 		}
 	}
 	return notes, nil
-}
-
-// ForgetLitter deletes a note.
-func (t *Table) ForgetLitter(ctx context.Context, l instance.Litter) error {
-	_, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &t.name, Key: litterKey(l)})
-	return err
 }
 
 // Remove deletes the item of an instance that is marked for hard delete. Any other is left as it is.
@@ -99,11 +102,9 @@ func (t *Table) Remove(ctx context.Context, i *instance.Instance) error {
 }
 
 func litterKey(l instance.Litter) map[string]types.AttributeValue {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(l.InstanceID)) // never fails
 	sort := strings.Join([]string{l.At.UTC().Format(litterTime), l.AppID, l.InstanceID, l.DataGuid, l.Revision}, "#")
 	return map[string]types.AttributeValue{
-		attrPartition: &types.AttributeValueMemberS{Value: litterPrefix + strconv.Itoa(int(h.Sum32()%litterParts))},
+		attrPartition: &types.AttributeValueMemberS{Value: litterPrefix + strconv.Itoa(l.Part())},
 		attrSort:      &types.AttributeValueMemberS{Value: sort},
 	}
 }

@@ -33,8 +33,8 @@ type Store interface {
 	CountCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error)
 	UncountCreation(ctx context.Context, by string, now time.Time) error
 	NoteLitter(ctx context.Context, notes ...instance.Litter) error
-	Litter(ctx context.Context, before time.Time, limit int) ([]instance.Litter, error)
-	ForgetLitter(ctx context.Context, l instance.Litter) error
+	Litter(ctx context.Context, part int, after *instance.Litter, before time.Time, limit int) ([]instance.Litter, error)
+	ForgetLitter(ctx context.Context, notes ...instance.Litter) error
 	Remove(ctx context.Context, i *instance.Instance) error
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
@@ -492,14 +492,24 @@ func testLitter(t *testing.T, s suite) {
 	if err := s.store.NoteLitter(t.Context(), slices.Collect(maps.Keys(noted))...); err != nil { // again, and all at once
 		t.Fatal(err)
 	}
-	read := func(before time.Time, limit int) (got []instance.Litter) {
-		got, err := s.store.Litter(t.Context(), before, limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, l := range got {
-			if !noted[l] {
-				t.Errorf("%+v was not noted", l)
+	read := func(before time.Time, pageSize int) (got []instance.Litter) {
+		for part := range instance.LitterParts {
+			var after *instance.Litter
+			for {
+				page, err := s.store.Litter(t.Context(), part, after, before, pageSize)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(page) == 0 {
+					break
+				}
+				for n, l := range page {
+					if !noted[l] || l.Part() != part || n >= pageSize || after != nil && !after.At.Before(l.At) {
+						t.Errorf("part %d, after %v: %+v", part, after, l)
+					}
+					after = &l
+				}
+				got = append(got, page...)
 			}
 		}
 		return got
@@ -510,15 +520,21 @@ func testLitter(t *testing.T, s suite) {
 	if got := read(at.Add(10*time.Microsecond), 100); len(got) != 10 {
 		t.Errorf("before the eleventh: %d notes, want 10", len(got))
 	}
-	if got := read(at.Add(time.Hour), 7); len(got) != 7 {
-		t.Errorf("at most 7: %d", len(got))
+	if got := read(at.Add(time.Hour), 2); len(got) != many {
+		t.Errorf("two by two: %d, want %d", len(got), many)
 	}
 	all := read(at.Add(time.Hour), 100)
 	if len(all) != many {
 		t.Errorf("all: %d, want %d", len(all), many)
 	}
-	for _, l := range all {
-		if err := s.store.ForgetLitter(t.Context(), l); err != nil {
+	if err := s.store.ForgetLitter(t.Context(), all[0]); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(at.Add(time.Hour), 100); len(got) != many-1 || slices.Contains(got, all[0]) {
+		t.Errorf("after one was forgotten: %d", len(got))
+	}
+	for range 2 { // what is forgotten already may be forgotten again
+		if err := s.store.ForgetLitter(t.Context(), all...); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@
 package instancetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -256,24 +257,30 @@ func (m *Memory) NoteLitter(_ context.Context, notes ...instance.Litter) error {
 	return nil
 }
 
-// Litter returns up to limit notes of before.
-func (m *Memory) Litter(_ context.Context, before time.Time, limit int) ([]instance.Litter, error) {
+// Litter returns up to limit notes of a part, of before, after the one given.
+func (m *Memory) Litter(_ context.Context, part int, after *instance.Litter, before time.Time, limit int) ([]instance.Litter, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	slices.SortFunc(m.litter, compareLitter)
 	var notes []instance.Litter
 	for _, l := range m.litter {
-		if l.At.Before(before) && len(notes) < limit {
+		if l.Part() == part && l.At.Before(before) && (after == nil || compareLitter(l, *after) > 0) && len(notes) < limit {
 			notes = append(notes, l)
 		}
 	}
 	return notes, nil
 }
 
-// ForgetLitter deletes a note.
-func (m *Memory) ForgetLitter(_ context.Context, l instance.Litter) error {
+func compareLitter(a, b instance.Litter) int {
+	return cmp.Or(a.At.Compare(b.At), strings.Compare(a.AppID, b.AppID), strings.Compare(a.InstanceID, b.InstanceID),
+		strings.Compare(a.DataGuid, b.DataGuid), strings.Compare(a.Revision, b.Revision))
+}
+
+// ForgetLitter deletes notes.
+func (m *Memory) ForgetLitter(_ context.Context, notes ...instance.Litter) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.litter = slices.DeleteFunc(m.litter, func(noted instance.Litter) bool { return noted == l })
+	m.litter = slices.DeleteFunc(m.litter, func(noted instance.Litter) bool { return slices.Contains(notes, noted) })
 	return nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"altinn.no/instanceapi/shared/blob"
@@ -18,15 +20,17 @@ import (
 // decided whether its bytes were pointed at, and nobody is fetching bytes that were let go of.
 const Grace = time.Hour
 
-// batch is how many notes are read at a time.
-const batch = 100
+const (
+	batch   = 100 // notes that are read at a time, of each part
+	workers = 8   // that look at the notes of a part
+)
 
 // Store is the store of instances and of the notes; *instancetable.Table is one.
 type Store interface {
 	Get(ctx context.Context, instanceOwnerID, id string) (*instance.Instance, error)
 	Remove(ctx context.Context, i *instance.Instance) error
-	Litter(ctx context.Context, before time.Time, limit int) ([]instance.Litter, error)
-	ForgetLitter(ctx context.Context, l instance.Litter) error
+	Litter(ctx context.Context, part int, after *instance.Litter, before time.Time, limit int) ([]instance.Litter, error)
+	ForgetLitter(ctx context.Context, notes ...instance.Litter) error
 }
 
 // Blobs is the blob store; *blobbucket.Bucket is one.
@@ -41,36 +45,79 @@ type Report struct {
 	Instances int // removed for good
 }
 
+func (r *Report) add(other Report) {
+	r.Notes += other.Notes
+	r.Blobs += other.Blobs
+	r.Instances += other.Instances
+}
+
 // Run looks at every note that is due at now, until none is left or ctx ends. A note whose litter could not be
-// removed stays; what went wrong is part of the error, and does not keep the others from being looked at.
+// removed stays; what went wrong is part of the error, and does not keep the others from being looked at. The parts are looked at
+// side by side, so that none waits for another.
 func Run(ctx context.Context, store Store, blobs Blobs, now time.Time) (Report, error) {
+	var reports [instance.LitterParts]Report
+	var errs [instance.LitterParts]error
+	var parts sync.WaitGroup
+	for part := range instance.LitterParts {
+		parts.Go(func() { reports[part], errs[part] = run(ctx, store, blobs, part, now.Add(-Grace)) })
+	}
+	parts.Wait()
+	var all Report
+	for _, r := range reports {
+		all.add(r)
+	}
+	return all, errors.Join(errs[:]...)
+}
+
+// run looks at the notes of a part that were made before the time given.
+func run(ctx context.Context, store Store, blobs Blobs, part int, before time.Time) (Report, error) {
 	var report Report
 	var errs []error
+	var after *instance.Litter
 	for {
-		notes, err := store.Litter(ctx, now.Add(-Grace), batch)
+		notes, err := store.Litter(ctx, part, after, before, batch)
 		if err != nil {
 			return report, errors.Join(append(errs, err)...)
 		}
-		done := 0
-		for _, note := range notes {
-			if err := ctx.Err(); err != nil {
-				return report, errors.Join(append(errs, err)...)
-			}
-			if err := report.clean(ctx, store, blobs, note); err != nil {
-				errs = append(errs, fmt.Errorf("instance %s: %w", note.InstanceID, err))
-				continue
-			}
-			if err := store.ForgetLitter(ctx, note); err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			done++
-		}
-		report.Notes += len(notes)
-		if len(notes) < batch || done == 0 {
+		if len(notes) == 0 {
 			return report, errors.Join(errs...)
 		}
+		done, some, err := cleanAll(ctx, store, blobs, notes)
+		report.add(some)
+		if err := errors.Join(err, store.ForgetLitter(ctx, done...), ctx.Err()); err != nil {
+			errs = append(errs, err)
+		}
+		if ctx.Err() != nil {
+			return report, errors.Join(errs...)
+		}
+		after = &notes[len(notes)-1]
 	}
+}
+
+// cleanAll removes what the notes are about, if it is litter, until ctx ends, and returns the notes that it is done with.
+func cleanAll(ctx context.Context, store Store, blobs Blobs, notes []instance.Litter) (done []instance.Litter, all Report, err error) {
+	reports := make([]Report, len(notes))
+	errs := make([]error, len(notes))
+	var next atomic.Int64
+	var working sync.WaitGroup
+	for range min(workers, len(notes)) {
+		working.Go(func() {
+			for n := int(next.Add(1)) - 1; n < len(notes) && ctx.Err() == nil; n = int(next.Add(1)) - 1 {
+				reports[n].Notes = 1
+				if err := reports[n].clean(ctx, store, blobs, notes[n]); err != nil {
+					errs[n] = fmt.Errorf("instance %s: %w", notes[n].InstanceID, err)
+				}
+			}
+		})
+	}
+	working.Wait()
+	for n, r := range reports {
+		all.add(r)
+		if r.Notes > 0 && errs[n] == nil {
+			done = append(done, notes[n])
+		}
+	}
+	return done, all, errors.Join(errs...)
 }
 
 // clean removes what a note is about, if it is litter.

@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,7 +86,7 @@ func (p *place) want(t *testing.T, report sweep.Report, blobs, notes int) {
 	if n := len(p.blobs.Keys()); n != blobs {
 		t.Errorf("%d revisions left, want %d", n, blobs)
 	}
-	if left, err := p.store.Litter(t.Context(), now.Add(24*time.Hour), 1000); err != nil || len(left) != notes {
+	if left, err := instancetest.Litter(t.Context(), p.store, now.Add(24*time.Hour)); err != nil || len(left) != notes {
 		t.Errorf("%d notes left (%v), want %d", len(left), err, notes)
 	}
 }
@@ -150,10 +151,10 @@ func TestAFailureKeepsItsNoteAndNoOther(t *testing.T) {
 	p := newPlace(t, old)
 	p.put(t, p.i, old)
 	p.put(t, p.i, old)
-	calls := 0
+	var calls atomic.Int32
 	broken := errors.New("no answer")
 	report, err := sweep.Run(t.Context(), p.store, deleter(func(ctx context.Context, key blob.Key) error {
-		if calls++; calls == 1 {
+		if calls.Add(1) == 1 {
 			return broken
 		}
 		return p.blobs.Delete(ctx, key)
@@ -170,6 +171,27 @@ func TestManyNotesAreReadInBatches(t *testing.T) {
 		p.put(t, p.i, old)
 	}
 	p.want(t, sweep.Report{Notes: 251, Blobs: 250}, 1, 0)
+}
+
+// Notes that nothing can be done about, more than are read at a time, keep none of those after them waiting.
+func TestWhatCannotBeRemovedIsPassed(t *testing.T) {
+	p := newPlace(t, old)
+	broken := errors.New("no answer")
+	bad := map[string]bool{}
+	for range 250 {
+		bad[blob.KeyOf(p.i.AppID, p.i.ID, elementID, p.put(t, p.i, old.Add(-time.Minute))).String()] = true
+	}
+	p.put(t, p.i, old)
+	report, err := sweep.Run(t.Context(), p.store, deleter(func(ctx context.Context, key blob.Key) error {
+		if bad[key.String()] {
+			return broken
+		}
+		return p.blobs.Delete(ctx, key)
+	}), now)
+	if want := (sweep.Report{Notes: 252, Blobs: 1}); !errors.Is(err, broken) || report != want {
+		t.Errorf("report %+v, want %+v, %v", report, want, errors.Is(err, broken))
+	}
+	p.want(t, sweep.Report{Notes: 250, Blobs: 250}, 1, 0)
 }
 
 type deleter func(ctx context.Context, key blob.Key) error
