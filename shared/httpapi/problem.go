@@ -118,7 +118,7 @@ func challenge(f *fault.Error) string {
 	return ""
 }
 
-// An appender knows how to write itself as encoding/json would, at less cost.
+// An appender knows how to write itself as Marshal would, at less cost.
 type appender interface {
 	AppendJSON(b []byte) ([]byte, error)
 }

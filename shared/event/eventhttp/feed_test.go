@@ -169,6 +169,7 @@ func TestParameters(t *testing.T) {
 		"after=": "parameter-invalid", "after=2019-03-30&after=2019-03-31": "parameter-invalid",
 		"after=2019-02-30": "parameter-invalid", "after=2019-03-30T12:00:00": "parameter-invalid", "after=2019": "parameter-invalid",
 		"after=2019-03-30T12:00:00,5Z": "parameter-invalid", "after=2019-03-30T1:00:00Z": "parameter-invalid",
+		"after=2019-03-30T12:00:00%2B24:00": "parameter-invalid", "after=2019-03-30T12:00:00%2B00:60": "parameter-invalid",
 		"after=0": "parameter-invalid", "after=112453234523423344": "parameter-invalid",
 		"after=" + uuid.NewString() + ".1": "parameter-invalid", "after=" + other.Event.ID: "parameter-invalid",
 		"after=c": "parameter-invalid", damaged: "parameter-invalid", "after=" + foreign: "parameter-invalid", link + "A": "parameter-invalid",

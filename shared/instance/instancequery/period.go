@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // Period is a stretch of time, both ends included, at the microsecond that documents are kept to. A zero end is
@@ -114,12 +115,6 @@ func ParseTime(text string) (time.Time, bool) {
 	if t, err := time.Parse(time.DateOnly, text); err == nil {
 		return t, t.Year() >= 1
 	}
-	text = strings.Replace(text, " ", "+", 1)
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || text[13] != ':' || strings.Contains(text, ",") { // what RFC 3339 forbids and time.Parse takes
-		return time.Time{}, false
-	}
-	_, offset := t.Zone()
-	const day = 24 * 60 * 60
-	return t.UTC(), -day < offset && offset < day && t.UTC().Year() >= 1 && t.UTC().Year() <= 9999
+	t, ok := rfc3339.Parse(strings.Replace(text, " ", "+", 1))
+	return t, ok && t.Year() >= 1 && t.Year() <= 9999
 }

@@ -1,0 +1,42 @@
+package rfc3339
+
+import (
+	"testing"
+	"time"
+)
+
+func TestParse(t *testing.T) {
+	at := time.Date(2019, 3, 30, 11, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"2019-03-30T11:00:00Z": at, "2019-03-30T12:00:00+01:00": at, "2019-03-29T11:01:00-23:59": at, "2019-03-31T10:59:00+23:59": at,
+		"2019-03-30T11:00:00.5Z": at.Add(time.Second / 2), "2019-03-30T12:00:00.500000001+01:00": at.Add(time.Second/2 + 1),
+	} {
+		if got, ok := Parse(text); !ok || !got.Equal(want) || got.Location() != time.UTC {
+			t.Errorf("%s: %v, %v, want %v", text, got, ok, want)
+		}
+	}
+	for _, text := range []string{
+		"", "Z", "2019-03-30", "2019-03-30T11:00:00", "2019-03-30 11:00:00Z", "2019-03-30t11:00:00z", "2019-02-30T11:00:00Z", "2019-03-30T1:00:00Z",
+		"2019-03-30T11:00:00,5Z", "2019-03-30T11:00:00+24:00", "2019-03-30T11:00:00+00:60", "2019-03-30T11:00:00+0100", "2019-03-30T24:00:00Z",
+		"2019-03-30T11:00:60Z", "02019-03-30T11:00:00Z", "2019-03-30T11:00:00Z ", "2019-03-30T11:00:00.Z",
+	} {
+		if got, ok := Parse(text); ok {
+			t.Errorf("%q is taken for %v", text, got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{"2019-03-30T12:00:00.5+01:00", "2019-03-30T1:00:00Z", "2019-03-30T11:00:00,5-24:60"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, ok := Parse(text)
+		if !ok {
+			return
+		}
+		if want, err := time.Parse(time.RFC3339, text); err != nil || !want.Equal(got) || len(text) < len("2019-03-30T12:00:00Z") {
+			t.Errorf("%q: %v, package time: %v, %v", text, got, want, err)
+		}
+	})
+}
