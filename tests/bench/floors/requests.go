@@ -54,7 +54,7 @@ func Sample() *instance.Instance {
 		Data: []instance.DataElement{{
 			ID: "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f0f", FormID: "default", ContentType: "application/xml", FileName: "skjema.xml",
 			CreatedDateTime: at, CreatedBy: "1001", LastChangedDateTime: at, LastChangedBy: "1001", FileSize: int64(len(content)),
-			Revision: "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f10", SHA256: fmt.Sprintf("%x", sha256.Sum256(content)),
+			Revision: "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f0f", SHA256: fmt.Sprintf("%x", sha256.Sum256(content)),
 		}},
 	}
 }
@@ -65,7 +65,8 @@ func largeSample() *instance.Instance {
 	i.ID = "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f20"
 	for n, bytes := range sizes {
 		d := i.Data[0]
-		d.ID, d.Revision = fmt.Sprintf("0193511e-4a4c-7d5f-8a55-3f2f5a1f6f3%d", n), fmt.Sprintf("0193511e-4a4c-7d5f-8a55-3f2f5a1f6f4%d", n)
+		d.ID = fmt.Sprintf("0193511e-4a4c-7d5f-8a55-3f2f5a1f6f3%d", n)
+		d.Revision = d.ID // as blob.FirstKey has it
 		d.FileSize = int64(bytes)
 		i.Data = append(i.Data, d)
 	}

@@ -215,7 +215,7 @@ func (s *site) fill(ctx context.Context) ([]*instance.Instance, error) {
 			Workflow: instance.Workflow{CurrentStep: "Archived", IsCompleted: true}, Status: instance.Status{IsArchived: true}, StepEntered: at.Add(time.Hour), EventCount: 3, Version: 4,
 			Data: []instance.DataElement{{
 				ID: id("element"), FormID: "default", ContentType: "application/xml", FileName: "default.xml", CreatedDateTime: at, CreatedBy: "1001",
-				LastChangedDateTime: at, LastChangedBy: "1001", FileSize: 2000 + int64(n), IsLocked: true, Revision: id("revision"),
+				LastChangedDateTime: at, LastChangedBy: "1001", FileSize: 2000 + int64(n), IsLocked: true, Revision: id("element"), // as blob.FirstKey has it
 				SHA256: strings.ReplaceAll(id("one")+id("two"), "-", ""),
 			}},
 		})

@@ -158,8 +158,9 @@ func element(e int, i *instance.Instance, step application.Step, confirmed bool,
 	d := instance.DataElement{
 		ID: newID(at, own), FormID: "default", ContentType: "application/xml", FileName: "default.xml", FileSize: 10_000 + own.Int64N(80_000),
 		CreatedDateTime: at, CreatedBy: i.CreatedBy, LastChangedDateTime: at, LastChangedBy: i.CreatedBy,
-		IsLocked: step.LocksData || step.Archives, Revision: newID(at, own), SHA256: hex.EncodeToString(hash),
+		IsLocked: step.LocksData || step.Archives, SHA256: hex.EncodeToString(hash),
 	}
+	d.Revision = d.ID // as blob.FirstKey has it
 	if e > 0 {
 		d.FormID, d.ContentType, d.FileName = "attachment", "application/pdf", fmt.Sprintf("vedlegg %d.pdf", e)
 	}
