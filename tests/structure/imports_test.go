@@ -22,6 +22,7 @@ var domain = []string{
 	"shared/merge",
 	"shared/party",
 	"shared/requestlog",
+	"shared/rfc3339",
 }
 
 // Imports go one way: functions -> adapters -> domain -> the standard library. Whatever else is in shared/ is an
