@@ -23,6 +23,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/party"
 	"altinn.no/instanceapi/shared/requestlog"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // body is the request: who the instance is for, and what it starts with.
@@ -30,8 +31,8 @@ type body struct {
 	Reportee          *reportee     `json:"reportee"`
 	InstanceOwnerID   string        `json:"instanceOwnerId"` // instead of reportee, when it is known
 	Labels            []string      `json:"labels"`
-	DueDateTime       *time.Time    `json:"dueDateTime"`
-	VisibleDateTime   *time.Time    `json:"visibleDateTime"`
+	DueDateTime       *rfc3339.Time `json:"dueDateTime"`
+	VisibleDateTime   *rfc3339.Time `json:"visibleDateTime"`
 	PresentationField string        `json:"presentationField"`
 	Data              []dataElement `json:"data"`
 }
@@ -159,7 +160,8 @@ func (c *creator) make(r *http.Request, caller auth.Caller, self self, app *appl
 	}
 	// Everything that can be refused is, before a number is assigned or a byte stored.
 	draft := instance.Draft{
-		Application: app, Labels: b.Labels, DueDateTime: b.DueDateTime, VisibleDateTime: b.VisibleDateTime, PresentationField: b.PresentationField,
+		Application: app, Labels: b.Labels, DueDateTime: (*time.Time)(b.DueDateTime), VisibleDateTime: (*time.Time)(b.VisibleDateTime),
+		PresentationField: b.PresentationField,
 	}
 	if draft.ID, err = check(draft, b.Data); err != nil {
 		return nil, err

@@ -157,6 +157,7 @@ func TestRefusals(t *testing.T) {
 
 		"a parameter":               {doortest.Nav, path + "?labels=gr", `{` + newcomer + `}`, 400, "parameter-unknown"},
 		"half a surrogate pair":     {doortest.Nav, path, `{` + newcomer + `,"presentationField":"\ud800"}`, 400, "body-invalid"},
+		"a comma in a time":         {doortest.Nav, path, `{` + newcomer + `,"dueDateTime":"2026-06-01T12:00:00,5Z"}`, 400, "body-invalid"},
 		"no body":                   {doortest.Nav, path, ``, 400, "body-invalid"},
 		"an unknown member":         {doortest.Nav, path, `{` + newcomer + `,"dueDate":null}`, 400, "body-invalid"},
 		"a member in capitals":      {doortest.Nav, path, `{` + newcomer + `,"Labels":[]}`, 400, "body-invalid"},

@@ -11,6 +11,7 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // body is a JSON merge patch: a member that is absent is left as it is, one that is null is removed.
@@ -59,21 +60,23 @@ func handler(gate instancehttp.Gate, instances store, view instancehttp.View) ht
 }
 
 func (b *body) applyTo(d instance.Description) (instance.Description, error) {
+	due, visible := (*rfc3339.Time)(d.DueDateTime), (*rfc3339.Time)(d.VisibleDateTime)
 	for _, err := range []error{
 		replace("labels", b.Labels, &d.Labels),
-		replace("dueDateTime", b.DueDateTime, &d.DueDateTime),
-		replace("visibleDateTime", b.VisibleDateTime, &d.VisibleDateTime),
+		replace("dueDateTime", b.DueDateTime, &due),
+		replace("visibleDateTime", b.VisibleDateTime, &visible),
 		replace("presentationField", b.PresentationField, &d.PresentationField),
 	} {
 		if err != nil {
 			return d, err
 		}
 	}
+	d.DueDateTime, d.VisibleDateTime = (*time.Time)(due), (*time.Time)(visible)
 	return d, nil
 }
 
 // replace puts what the patch says of a member in place of its value; null makes it empty.
-func replace[T []string | *time.Time | string](name string, patch json.RawMessage, value *T) error {
+func replace[T []string | *rfc3339.Time | string](name string, patch json.RawMessage, value *T) error {
 	if patch == nil {
 		return nil
 	}

@@ -65,6 +65,7 @@ func TestPatchesThatAreRefused(t *testing.T) {
 		`{"labels":["x","x"]}`:                             "labels-invalid",
 		`{"labels":[""]}`:                                  "labels-invalid",
 		`{"dueDateTime":"2026-06-01"}`:                     "body-invalid",
+		`{"dueDateTime":"2026-06-01T1:00:00,5Z"}`:          "body-invalid",
 		`{"visibleDateTime":"0001-01-01T00:00:00Z"}`:       "date-invalid",
 		`{"presentationField":"a\u0000b"}`:                 "text-invalid",
 		`{"presentationField":"x","presentationField":""}`: "body-invalid",

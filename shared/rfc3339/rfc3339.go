@@ -3,6 +3,8 @@
 package rfc3339
 
 import (
+	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 )
@@ -17,4 +19,21 @@ func Parse(text string) (t time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	return t.UTC(), true
+}
+
+// Time is a time.Time that is read from JSON as Parse reads it.
+type Time time.Time
+
+// UnmarshalJSON reads a string.
+func (t *Time) UnmarshalJSON(text []byte) error {
+	var s string
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	at, ok := Parse(s)
+	if !ok {
+		return errors.New("a date-time is like 2019-03-30T12:00:00Z or 2019-03-30T12:00:00+01:00, with its offset")
+	}
+	*t = Time(at)
+	return nil
 }

@@ -1,6 +1,7 @@
 package rfc3339
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 )
@@ -23,6 +24,21 @@ func TestParse(t *testing.T) {
 		if got, ok := Parse(text); ok {
 			t.Errorf("%q is taken for %v", text, got)
 		}
+	}
+}
+
+func TestTime(t *testing.T) {
+	for text, good := range map[string]bool{
+		`{"at":"2019-03-30T12:00:00+01:00"}`: true, `{"at":"2019-03-30T12:00:00,5+01:00"}`: false, `{"at":""}`: false, `{"at":1553943600}`: false,
+	} {
+		var v struct{ At *Time }
+		if err := json.Unmarshal([]byte(text), &v); (err == nil) != good || good && !time.Time(*v.At).Equal(time.Date(2019, 3, 30, 11, 0, 0, 0, time.UTC)) {
+			t.Errorf("%s: %v, %v", text, v.At, err)
+		}
+	}
+	var v struct{ At *Time }
+	if err := json.Unmarshal([]byte(`{"at":null}`), &v); err != nil || v.At != nil {
+		t.Errorf("null: %v, %v", v.At, err)
 	}
 }
 
