@@ -240,7 +240,7 @@ func TestOneFormAtOnceUnderOneKey(t *testing.T) {
 	}
 }
 
-// An upload that is never committed is litter when it has expired, and not before; a committed one never is.
+// An upload that is never committed is litter some time after it has expired, and not before; a committed one never is.
 func TestSweptWhenItIsNotCommitted(t *testing.T) {
 	s := newSite(t)
 	i := s.Add(t, doortest.Report{})
@@ -253,7 +253,7 @@ func TestSweptWhenItIsNotCommitted(t *testing.T) {
 		at    time.Time
 		blobs int
 	}{
-		{left.Expires.Add(sweep.Grace - time.Second), 2}, {left.Expires.Add(sweep.Grace + time.Second), 1},
+		{left.Litter().At.Add(sweep.Grace - time.Second), 2}, {left.Litter().At.Add(sweep.Grace + time.Second), 1},
 	} {
 		if _, err := sweep.Run(t.Context(), s.Instances, s.Blobs, test.at); err != nil {
 			t.Fatal(err)

@@ -63,7 +63,7 @@ func TestAnnounce(t *testing.T) {
 	if err := json.Unmarshal(a.Body.Bytes(), &members); err != nil || len(members) != 5 || a.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("the answer is %s (%v), %v", a.Body, err, a.Header())
 	}
-	notes, err := instancetest.Litter(t.Context(), s.Instances, u.Expires.Add(time.Second))
+	notes, err := instancetest.Litter(t.Context(), s.Instances, u.Litter().At.Add(time.Second))
 	if err != nil || len(notes) != 1 || notes[0] != u.Litter() {
 		t.Errorf("notes %+v, %v", notes, err)
 	}

@@ -14,7 +14,7 @@ type Litter struct {
 	InstanceID      string
 	DataGuid        string    // "" for an instance that is deleted for good: all of it
 	Revision        string    // of the data element
-	At              time.Time // when it was noted, or of an upload, when it expires; UTC, microseconds
+	At              time.Time // when it was noted, or of an upload, some time after it expires; UTC, microseconds
 }
 
 // Litter returns the note that the bytes of a data element's revision may be, or become, litter.

@@ -32,11 +32,14 @@ func (u *Upload) For(i *Instance) bool {
 	return u.AppID == i.AppID && u.InstanceOwnerID == i.InstanceOwnerID && u.InstanceID == i.ID
 }
 
-// Litter returns the note that the upload's bytes may become litter: when it can be committed no longer.
+// slowestPut is the longest that bytes are on their way after the upload has expired: their request may have been begun just before.
+const slowestPut = 12 * time.Hour
+
+// Litter returns the note that the upload's bytes may become litter: when it can be committed no longer, and no more of them arrive.
 func (u *Upload) Litter() Litter {
 	return Litter{
 		AppID: u.AppID, InstanceOwnerID: u.InstanceOwnerID, InstanceID: u.InstanceID,
-		DataGuid: u.DataGuid, Revision: u.Bytes.Revision, At: Stamp(u.Expires),
+		DataGuid: u.DataGuid, Revision: u.Bytes.Revision, At: Stamp(u.Expires.Add(slowestPut)),
 	}
 }
 

@@ -55,7 +55,7 @@ func (t *Table) writeLitter(ctx context.Context, notes []instance.Litter, write 
 }
 
 // Litter returns up to limit notes of a part that were made before the time given, the oldest first: those after the note given, or
-// from the first one on.
+// from the first one on. With an error that is about single notes, which are damaged, it returns the others.
 func (t *Table) Litter(ctx context.Context, part int, after *instance.Litter, before time.Time, limit int) ([]instance.Litter, error) {
 	query := &dynamodb.QueryInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), Limit: aws.Int32(int32(limit)),
@@ -72,13 +72,17 @@ func (t *Table) Litter(ctx context.Context, part int, after *instance.Litter, be
 	if err != nil {
 		return nil, err
 	}
-	notes := make([]instance.Litter, len(out.Items))
-	for n, item := range out.Items {
-		if notes[n], err = decodeLitter(item); err != nil {
-			return nil, err
+	var notes []instance.Litter
+	var damaged []error
+	for _, item := range out.Items {
+		l, err := decodeLitter(item)
+		if err != nil {
+			damaged = append(damaged, err)
+			continue
 		}
+		notes = append(notes, l)
 	}
-	return notes, nil
+	return notes, errors.Join(damaged...)
 }
 
 // Remove deletes the item of an instance that is marked for hard delete. Any other is left as it is.

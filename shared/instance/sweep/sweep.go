@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"altinn.no/instanceapi/shared/blob"
@@ -17,12 +16,14 @@ import (
 )
 
 // Grace is how long a note waits before it is looked at. No request lives longer than 30 seconds, so by then it is
-// decided whether its bytes were pointed at, and nobody is fetching bytes that were let go of.
+// decided whether its bytes were pointed at. Bytes that were let go of are removed sooner when the note of their upload is due by then: who is
+// fetching them by a link gets a 404 from S3, and asks again.
 const Grace = time.Hour
 
 const (
 	batch   = 100 // notes that are read at a time, of each part
 	workers = 8   // that look at the notes of a part
+	told    = 10  // failures of a part that an error tells of: it is one log line
 )
 
 // Store is the store of instances and of the notes; *instancetable.Table is one.
@@ -72,52 +73,89 @@ func Run(ctx context.Context, store Store, blobs Blobs, now time.Time) (Report, 
 // run looks at the notes of a part that were made before the time given.
 func run(ctx context.Context, store Store, blobs Blobs, part int, before time.Time) (Report, error) {
 	var report Report
-	var errs []error
+	var failed failures
 	var after *instance.Litter
 	for {
 		notes, err := store.Litter(ctx, part, after, before, batch)
-		if err != nil {
-			return report, errors.Join(append(errs, err)...)
-		}
+		failed.add(err)
 		if len(notes) == 0 {
-			return report, errors.Join(errs...)
+			return report, failed.err()
 		}
-		done, some, err := cleanAll(ctx, store, blobs, notes)
+		done, some := cleanAll(ctx, store, blobs, notes, &failed)
 		report.add(some)
-		if err := errors.Join(err, store.ForgetLitter(ctx, done...), ctx.Err()); err != nil {
-			errs = append(errs, err)
-		}
+		failed.add(store.ForgetLitter(ctx, done...))
 		if ctx.Err() != nil {
-			return report, errors.Join(errs...)
+			failed.add(ctx.Err())
+			return report, failed.err()
 		}
 		after = &notes[len(notes)-1]
 	}
 }
 
-// cleanAll removes what the notes are about, if it is litter, until ctx ends, and returns the notes that it is done with.
-func cleanAll(ctx context.Context, store Store, blobs Blobs, notes []instance.Litter) (done []instance.Litter, all Report, err error) {
-	reports := make([]Report, len(notes))
-	errs := make([]error, len(notes))
-	var next atomic.Int64
+// failures are the first errors of many, and how many more there were.
+type failures struct {
+	mu    sync.Mutex
+	first []error
+	more  int
+}
+
+func (f *failures) add(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case err == nil:
+	case len(f.first) < told:
+		f.first = append(f.first, err)
+	default:
+		f.more++
+	}
+}
+
+func (f *failures) err() error {
+	if f.more > 0 {
+		return errors.Join(append(f.first, fmt.Errorf("and %d more", f.more))...)
+	}
+	return errors.Join(f.first...)
+}
+
+// cleanAll removes what the notes are about, if it is litter, until ctx ends, and returns the notes that it is done with. The notes of
+// one instance are looked at one after the other.
+func cleanAll(ctx context.Context, store Store, blobs Blobs, notes []instance.Litter, failed *failures) (done []instance.Litter, all Report) {
+	byInstance := map[string][]instance.Litter{}
+	for _, note := range notes {
+		byInstance[note.InstanceID] = append(byInstance[note.InstanceID], note)
+	}
+	work := make(chan []instance.Litter, len(byInstance))
+	for _, its := range byInstance {
+		work <- its
+	}
+	close(work)
+	var mu sync.Mutex // guards what is returned
 	var working sync.WaitGroup
-	for range min(workers, len(notes)) {
+	for range min(workers, len(byInstance)) {
 		working.Go(func() {
-			for n := int(next.Add(1)) - 1; n < len(notes) && ctx.Err() == nil; n = int(next.Add(1)) - 1 {
-				reports[n].Notes = 1
-				if err := reports[n].clean(ctx, store, blobs, notes[n]); err != nil {
-					errs[n] = fmt.Errorf("instance %s: %w", notes[n].InstanceID, err)
+			for its := range work {
+				for _, note := range its {
+					if ctx.Err() != nil {
+						return
+					}
+					one := Report{Notes: 1}
+					err := one.clean(ctx, store, blobs, note)
+					if err != nil {
+						failed.add(fmt.Errorf("instance %s: %w", note.InstanceID, err))
+					}
+					mu.Lock()
+					all.add(one)
+					if err == nil {
+						done = append(done, note)
+					}
+					mu.Unlock()
 				}
 			}
 		})
 	}
 	working.Wait()
-	for n, r := range reports {
-		all.add(r)
-		if r.Notes > 0 && errs[n] == nil {
-			done = append(done, notes[n])
-		}
-	}
-	return done, all, errors.Join(errs...)
+	return done, all
 }
 
 // clean removes what a note is about, if it is litter.

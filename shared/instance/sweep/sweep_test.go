@@ -3,6 +3,8 @@ package sweep_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -141,6 +143,18 @@ func TestWhatIsDeletedForGoodGoesWhole(t *testing.T) {
 	}
 }
 
+func TestWhatIsDeletedForGoodGoesOnce(t *testing.T) {
+	p := newPlace(t, old)
+	for range 20 {
+		p.put(t, p.i, old)
+	}
+	p.note(t, p.i.Litter("", "", old))
+	p.change(t, (*instance.Instance).DeleteForGood)
+	if report, err := sweep.Run(t.Context(), p.store, p.blobs, now); err != nil || report.Instances != 1 || report.Notes != 22 || len(p.blobs.Keys()) != 0 {
+		t.Errorf("report %+v, %v, left are %v", report, err, p.blobs.Keys())
+	}
+}
+
 func TestADeleteForGoodThatDidNotHappenDoesNothing(t *testing.T) {
 	p := newPlace(t, old)
 	p.note(t, p.i.Litter("", "", old))
@@ -190,6 +204,9 @@ func TestWhatCannotBeRemovedIsPassed(t *testing.T) {
 	}), now)
 	if want := (sweep.Report{Notes: 252, Blobs: 1}); !errors.Is(err, broken) || report != want {
 		t.Errorf("report %+v, want %+v, %v", report, want, errors.Is(err, broken))
+	}
+	if text := fmt.Sprint(err); len(text) > 2000 || !strings.Contains(text, "and 240 more") {
+		t.Errorf("the error is one log line: %s", text)
 	}
 	p.want(t, sweep.Report{Notes: 250, Blobs: 250}, 1, 0)
 }
