@@ -113,14 +113,14 @@ func (a *adder) store(r *http.Request, access *instancehttp.Access, formID, id s
 		if err := access.Check(i); err != nil {
 			return nil, err
 		}
-		i.Receipt = receipt
-		// Written before, the answer lost, and somebody else has written since: there is nothing left to do or to refuse.
+		// Written before, with its receipt, the answer lost, and somebody else has written since: there is nothing left to do or to refuse.
 		if i.Element(id) != nil {
 			return nil, instance.ErrUnchanged
 		}
 		if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
 			return nil, err
 		}
+		i.Receipt = receipt
 		return nil, i.AddData(app, id, formID, bytes, access.By(), time.Now())
 	})
 	if err != nil {

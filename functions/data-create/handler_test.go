@@ -227,18 +227,24 @@ func TestIdempotencyKey(t *testing.T) {
 // An element that was added, of which nobody has heard, and that another write has followed, is not refused for the version
 // that there was before: its bytes would be removed, and the document points at them.
 func TestOvertaken(t *testing.T) {
-	s := doortest.New(t)
-	i := s.Add(t, doortest.Report{})
-	store := instancetest.Overtaken{Memory: s.Instances, Meanwhile: func() {
-		s.Change(t, i, func(i *instance.Instance) error { return i.Describe(instance.Description{Labels: []string{"x2"}}) })
-	}}
-	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", handler(s.Gate, s.Applications, store, s.Blobs, s.View))
-	got := s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml, doortest.Header("If-Match", `"1"`)).Instance(s, 201)
-	if len(got.Data) != 1 || got.Version != 3 {
-		t.Fatalf("got %+v", got)
-	}
-	d := s.Stored(t, i).Data[0]
-	if _, err := s.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)); err != nil {
-		t.Error(err)
+	for name, option := range map[string]doortest.Option{
+		"If-Match": doortest.Header("If-Match", `"1"`), "Idempotency-Key": doortest.Header("Idempotency-Key", "a"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := doortest.New(t)
+			i := s.Add(t, doortest.Report{})
+			store := instancetest.Overtaken{Memory: s.Instances, Meanwhile: func() {
+				s.Change(t, i, func(i *instance.Instance) error { return i.Describe(instance.Description{Labels: []string{"x2"}}) })
+			}}
+			s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", handler(s.Gate, s.Applications, store, s.Blobs, s.View))
+			got := s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml, option).Instance(s, 201)
+			if len(got.Data) != 1 || got.Version != 3 {
+				t.Fatalf("got %+v", got)
+			}
+			d := s.Stored(t, i).Data[0]
+			if _, err := s.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
