@@ -34,7 +34,7 @@ func (w *Writer) String(before, s string) {
 	from := 0
 	for n := range len(s) {
 		c := s[n]
-		if classes[c] != escaped {
+		if !mustEscape(c) {
 			continue
 		}
 		w.B = append(append(w.B, s[from:n]...), '\\')
@@ -51,22 +51,8 @@ func (w *Writer) String(before, s string) {
 	w.B = append(append(w.B, s[from:]...), '"')
 }
 
-// What a byte of a string may be.
-const (
-	escaped  = 1 << iota // a control character, or what ends a string
-	nonASCII             // may be an invalid sequence
-)
-
-var classes = func() (of [256]uint8) {
-	for c := range 0x20 {
-		of[c] = escaped
-	}
-	of['"'], of['\\'] = escaped, escaped
-	for c := utf8.RuneSelf; c < 256; c++ {
-		of[c] = nonASCII
-	}
-	return of
-}()
+// mustEscape reports whether a byte cannot stand in a string as it is: a control character, or what ends a string or begins an escape.
+func mustEscape(c byte) bool { return c < ' ' || c == '"' || c == '\\' }
 
 // A word of eight bytes that are all the same.
 const (
@@ -74,7 +60,7 @@ const (
 	highs = 0x80 * ones
 )
 
-// ordinary reports whether s has a word's length and all its bytes are of no class, as nearly every string's are. To find that out is half
+// ordinary reports whether s has a word's length and is ASCII that need not be escaped, as nearly every string is. To find that out is half
 // of the work, so eight bytes are looked at in a dozen instructions: what is tested leaves its byte's highest bit set.
 func ordinary(s string) bool {
 	if len(s) < 8 {

@@ -83,11 +83,12 @@ func literal(s string) bool {
 	if ordinary(s) {
 		return true
 	}
-	var class uint8
 	for n := range len(s) {
-		class |= classes[s[n]]
+		if mustEscape(s[n]) {
+			return false
+		}
 	}
-	return class == 0 || class == nonASCII && utf8.ValidString(s)
+	return utf8.ValidString(s)
 }
 
 // escapes reports whether what follows s is escaped.
