@@ -14,15 +14,17 @@ LDFLAGS   ?= -s -w
 GOBUILD    = CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -tags lambda.norpc -trimpath -ldflags "$(LDFLAGS)"
 TEST      := go test -race -shuffle=on
 SAM       := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} .local/sam-venv/bin/sam
+# Any Go since 1.21 fetches the toolchain that go.mod names.
+export GOTOOLCHAIN := go$(shell sed -n 's/^go //p' go.mod)
 HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 
-.PHONY: help run sam-local build build-bench test test-unit test-store test-hostile test-cost test-doors test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token deploy clean install install-sam pins
+.PHONY: help run sam-local build build-bench test test-unit test-store test-robustness test-cost test-authz test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token deploy clean install install-sam pins
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## the whole system on http://localhost:8080 (PORT=, AWS_PORT=); Ctrl-C stops it
-	@for tool in python3 go; do command -v $$tool >/dev/null || { echo "run: $$tool is not installed, or not on PATH: Go 1.26 and Python 3 are needed" >&2; exit 1; }; done
+	@for tool in python3 go; do command -v $$tool >/dev/null || { echo "run: $$tool is not installed, or not on PATH: Go 1.21 or newer and Python 3 are needed" >&2; exit 1; }; done
 	@python3 tests/local/install.py venv
 	@test -x .local/bin/local || echo "compiling what starts it all: a minute on a small machine"
 	@CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -o .local/bin/local ./tests/local # as the functions are, so that what they share is compiled once
@@ -48,7 +50,7 @@ build-bench:
 	@mkdir -p $(DIST)/.bench
 	@$(GOBUILD) -o $(DIST)/.bench/ ./tests/bench/hello ./tests/bench/bare
 
-test: install test-unit test-store test-hostile test-cost test-doors test-model test-acceptance test-contract ## everything, hermetic
+test: install test-unit test-store test-robustness test-cost test-authz test-model test-acceptance test-contract ## everything, hermetic
 
 test-unit: ## functions, shared packages, the structure of the project: no server
 	@echo "== unit tests"
@@ -59,7 +61,7 @@ test-store: install ## stores against DynamoDB Local, blobs against an S3 server
 	@echo "== stores and blobs against real servers"
 	@$(TEST) -p 1 ./tests/store/... ./tests/faults/... ./tests/local/...
 
-test-hostile: install ## what nobody should send, over HTTP to every route, and every limit
+test-robustness: install ## what nobody should send, over HTTP to every route, and every limit
 	@echo "== hostile input and limits"
 	@go test -shuffle=on ./tests/hostile/...
 
@@ -71,9 +73,9 @@ test-model: install ## random requests against a model, what leaks, what is gran
 	@echo "== the API against its model, its secrets and its permissions"
 	@go test -shuffle=on -count=1 -p 1 -timeout 60m ./tests/oracle ./tests/secrets ./tests/permissions
 
-test-doors: install ## every route, for every kind of caller, at every kind of object: under a minute
+test-authz: install ## every route, for every kind of caller, at every kind of object: under a minute
 	@echo "== doors"
-	@go test -shuffle=on ./tests/doors
+	@go test -shuffle=on ./tests/authz
 
 bench: install ## what all this costs, against floors, as tables (WHAT="init warm ledger query", BENCH_INSTANCES=100000)
 	@go run ./tests/bench $(WHAT)

@@ -17,7 +17,7 @@ import (
 	"os/signal"
 	"slices"
 
-	"altinn.no/instanceapi/tests/bench/floors"
+	"altinn.no/instanceapi/tests/bench/baseline"
 	"altinn.no/instanceapi/tests/bench/report"
 )
 
@@ -26,14 +26,14 @@ var measurements = []struct {
 	name string
 	run  func(ctx context.Context, quick bool, print func(*report.Table)) error
 }{
-	{"init", floors.Measure(floors.InitTable)},
-	{"start", floors.Measure(floors.FirstTable)},
-	{"warm", floors.Measure(floors.WarmTable)},
-	{"size", floors.Measure(floors.SizeTable)},
-	{"codec", floors.Measure(floors.CodecTable)},
-	{"token", floors.Measure(floors.TokenTable)},
-	{"memory", floors.Measure(floors.MemoryTable)},
-	{"throughput", floors.Measure(floors.ThroughputTable)},
+	{"init", baseline.Measure(baseline.InitTable)},
+	{"start", baseline.Measure(baseline.FirstTable)},
+	{"warm", baseline.Measure(baseline.WarmTable)},
+	{"size", baseline.Measure(baseline.SizeTable)},
+	{"codec", baseline.Measure(baseline.CodecTable)},
+	{"token", baseline.Measure(baseline.TokenTable)},
+	{"memory", baseline.Measure(baseline.MemoryTable)},
+	{"throughput", baseline.Measure(baseline.ThroughputTable)},
 	{"ledger", operations},
 	{"query", queries},
 }

@@ -9,7 +9,7 @@ import (
 
 	"altinn.no/instanceapi/tests/bench/querycost"
 	"altinn.no/instanceapi/tests/bench/report"
-	"altinn.no/instanceapi/tests/local/service"
+	"altinn.no/instanceapi/tests/local/servers"
 )
 
 // queries measures what a page of a query costs, for every combination of parameters that the indexes serve: the read
@@ -26,7 +26,7 @@ func queries(ctx context.Context, quick bool, print func(*report.Table)) error {
 	if quick {
 		sizes = sizes[:2]
 	}
-	endpoint, end, err := service.StartDynamoDB()
+	endpoint, end, err := servers.StartDynamoDB()
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtest"
 	"altinn.no/instanceapi/shared/event/outboxtable"
 	"altinn.no/instanceapi/tests/faults"
-	"altinn.no/instanceapi/tests/local/service"
+	"altinn.no/instanceapi/tests/local/servers"
 	"altinn.no/instanceapi/tests/local/tables"
 )
 
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 }
 
 var startDynamo = sync.OnceValues(func() (string, error) {
-	endpoint, end, err := service.StartDynamoDB()
+	endpoint, end, err := servers.StartDynamoDB()
 	if err == nil {
 		stop = end
 	}

@@ -19,9 +19,9 @@ import (
 	"syscall"
 	"time"
 
-	"altinn.no/instanceapi/tests/local/checkout"
 	"altinn.no/instanceapi/tests/local/containers"
 	"altinn.no/instanceapi/tests/local/stack"
+	"altinn.no/instanceapi/tests/local/workspace"
 )
 
 // usualAWSPort is the one that tools for local AWS expect.
@@ -42,7 +42,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	began := time.Now()
-	root, err := checkout.Root()
+	root, err := workspace.Root()
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func run(ctx context.Context) error {
 	if err := registerDemo(ctx, s); err != nil {
 		return interrupted(ctx, err)
 	}
-	note := checkout.Local(root, "run", options.Port+".json")
+	note := workspace.Local(root, "run", options.Port+".json")
 	if err := writeNote(note, s); err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"altinn.no/instanceapi/shared/instance/instancetable"
-	"altinn.no/instanceapi/tests/local/checkout"
+	"altinn.no/instanceapi/tests/local/workspace"
 )
 
 // refusedWarmth are warm-ups, the calls before the first request that open its connections, which a function may not make:
@@ -20,7 +20,7 @@ import (
 var refusedWarmth = map[use]bool{{"blob-sweep", "s3:GetObject on Blobs"}: true, {"upload-create", "s3:GetObject on Blobs"}: true}
 
 func TestGrantsAreWhatIsCalled(t *testing.T) {
-	root, err := checkout.Root()
+	root, err := workspace.Root()
 	if err != nil {
 		t.Fatal(err)
 	}

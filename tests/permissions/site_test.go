@@ -12,14 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"altinn.no/instanceapi/tests/local/lambdas"
-	"altinn.no/instanceapi/tests/token/minter"
+	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/token/issuer"
 )
 
 // site is a running system, and its two callers.
 type site struct {
 	t *testing.T
-	*lambdas.System
+	*runtime.System
 	*recorder
 	owner, user string // tokens
 }
@@ -30,14 +30,14 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{t: t, recorder: &recorder{t: t, calls: map[use]int{}, warm: map[use]bool{}}}
 	var err error
-	if s.System, err = lambdas.Start(t.Context(), lambdas.Options{BetweenEach: s.between, Parameters: map[string]string{"CreatesPerHour": "1000"}}); err != nil {
+	if s.System, err = runtime.Start(t.Context(), runtime.Options{BetweenEach: s.between, Parameters: map[string]string{"CreatesPerHour": "1000"}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
 	if s.owner, err = s.Tokens.Owner("nav", "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if s.user, err = s.Tokens.User(minter.User{SSN: ssn}, "", time.Hour); err != nil {
+	if s.user, err = s.Tokens.User(issuer.User{SSN: ssn}, "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -34,7 +34,7 @@ var refused = map[string]struct {
 	"data-replace/xml.json":              {412, "its If-Match names other bytes"},
 	"download-confirm/all-elements.json": {409, "nothing was downloaded"},
 	"download-confirm/one-element.json":  {409, "it was not downloaded"},
-	"owner-instances/in-progress.json":   {403, "it is for users, and the token an owner's"},
+	"party-instances/in-progress.json":   {403, "it is for users, and the token an owner's"},
 }
 
 // payloads gives every payload under events/ to `sam local invoke`.

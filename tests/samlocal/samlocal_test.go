@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"altinn.no/instanceapi/tests/local/checkout"
-	"altinn.no/instanceapi/tests/local/child"
 	"altinn.no/instanceapi/tests/local/containers"
+	"altinn.no/instanceapi/tests/local/process"
 	"altinn.no/instanceapi/tests/local/stack"
+	"altinn.no/instanceapi/tests/local/workspace"
 )
 
 // sam is the command with what all its subcommands here are given.
@@ -37,7 +37,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	root, err := checkout.Root()
+	root, err := workspace.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,12 +48,12 @@ func newSite(t *testing.T) *site {
 	s := &site{sam: sam{
 		root:    root,
 		options: []string{"--invoke-image", "instance-api-lambda", "--skip-pull-image", "--parameter-overrides", "Arch=" + arch},
-		env:     append(checkout.Environment("SAM_CLI_TELEMETRY=0", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"), "DOCKER_HOST="+os.Getenv("DOCKER_HOST")),
+		env:     append(workspace.Environment("SAM_CLI_TELEMETRY=0", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"), "DOCKER_HOST="+os.Getenv("DOCKER_HOST")),
 	}}
 	if os.Getenv("DOCKER_HOST") == "" {
 		s.env = s.env[:len(s.env)-1]
 	}
-	if s.port, err = child.FreePort(); err != nil {
+	if s.port, err = process.FreePort(); err != nil {
 		t.Fatal(err)
 	}
 	if s.stack, err = stack.Start(t.Context(), stack.Options{Progress: os.Stderr}); err != nil {
@@ -72,7 +72,7 @@ func newSite(t *testing.T) *site {
 }
 
 func (s *sam) command(subcommand ...string) []string {
-	return append(append([]string{checkout.Local(s.root, "sam-venv", "bin", "sam"), "local"}, subcommand...), s.options...)
+	return append(append([]string{workspace.Local(s.root, "sam-venv", "bin", "sam"), "local"}, subcommand...), s.options...)
 }
 
 // startAPI starts `sam local start-api` and waits until it answers.
@@ -85,7 +85,7 @@ func (s *site) startAPI(t *testing.T) (base string) {
 	// The child has a folder of its own, which is not the project's: sam finds its configuration beside the template.
 	argv := append(s.command("start-api", "--port", s.port, "--template", filepath.Join(s.root, "template.yaml"),
 		"--config-file", filepath.Join(s.root, "samconfig.toml")), "--env-vars", containers.EnvFile(s.root))
-	process, err := child.Start("sam local", temp, s.env, checkout.Local(s.root, "log", "sam-local.log"), argv...)
+	process, err := process.Start("sam local", temp, s.env, workspace.Local(s.root, "log", "sam-local.log"), argv...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,9 +20,9 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/tests/contract"
-	"altinn.no/instanceapi/tests/local/checkout"
-	"altinn.no/instanceapi/tests/local/lambdas"
-	"altinn.no/instanceapi/tests/token/minter"
+	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/local/workspace"
+	"altinn.no/instanceapi/tests/token/issuer"
 )
 
 // What is checked of every answer: no 5xx, no status, type, header or body that the document does not have, nothing
@@ -36,19 +36,19 @@ const seed = "20261125"
 const person = "12247918309"
 
 func TestEveryAnswerIsInTheDocument(t *testing.T) {
-	root, err := checkout.Root()
+	root, err := workspace.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := checkout.Installed(checkout.Local(root, "contract-venv", ".stamp"), "schemathesis", "install-contract"); err != nil {
+	if err := workspace.Installed(workspace.Local(root, "contract-venv", ".stamp"), "schemathesis", "install-contract"); err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.Create(checkout.Local(root, "log", "schemathesis.log"))
+	log, err := os.Create(workspace.Local(root, "log", "schemathesis.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = log.Close() })
-	system, err := lambdas.Start(t.Context(), lambdas.Options{Log: log})
+	system, err := runtime.Start(t.Context(), runtime.Options{Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestEveryAnswerIsInTheDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	user, err := system.Tokens.User(minter.User{SSN: person}, "", time.Hour)
+	user, err := system.Tokens.User(issuer.User{SSN: person}, "", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,9 +95,9 @@ func generate(ctx context.Context, root, dir, config, baseURL, examples string, 
 	if operation := os.Getenv("OPERATION"); operation != "" {
 		arguments = append(arguments, "--include-operation-id", operation)
 	}
-	cmd := exec.CommandContext(ctx, checkout.Local(root, "contract-venv", "bin", "schemathesis"), arguments...)
+	cmd := exec.CommandContext(ctx, workspace.Local(root, "contract-venv", "bin", "schemathesis"), arguments...)
 	cmd.Dir = dir
-	cmd.Env = checkout.Environment(env...)
+	cmd.Env = workspace.Environment(env...)
 	output, err := cmd.CombinedOutput()
 	return string(output), err
 }

@@ -51,7 +51,7 @@ var notNeeded = map[string]func(f *function) bool{
 	// Any write of an instance deletes the items of the labels that it lost; these alone make one lose any.
 	"dynamodb:DeleteItem on Instances": func(f *function) bool { return f.Name != "InstanceUpdate" && f.Name != "InstanceDelete" },
 	// One warm-up warms the connection to all tables, and these have theirs by another table; they read by query alone.
-	"dynamodb:GetItem on Instances": func(f *function) bool { return f.Name == "InstanceQuery" || f.Name == "OwnerInstances" },
+	"dynamodb:GetItem on Instances": func(f *function) bool { return f.Name == "InstanceQuery" || f.Name == "PartyInstances" },
 	"dynamodb:GetItem on Events":    func(f *function) bool { return f.Name == "InstanceHistory" },
 	// The warm-up asks for an object that is not there, and being refused warms as well: the sweep reads no bytes.
 	"s3:GetObject on Blobs": func(f *function) bool { return f.Name == "BlobSweep" },

@@ -97,7 +97,7 @@ func TestForbiddenImports(t *testing.T) {
 		{"shared/instance", "github.com/google/uuid", true},
 		{"shared/blob", "shared/blob/blobbucket", false},
 		{"shared/blob/blobbucket", "shared/httpapi", false},
-		{"shared/blob/blobbucket", "tests/store", false},
+		{"shared/blob/blobbucket", "tests/storage", false},
 		{"shared/blob/blobtest", "shared/instance/instancetest", true},
 		{"shared/coldstart", "github.com/aws/aws-sdk-go-v2/config", false},
 	}

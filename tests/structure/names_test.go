@@ -35,7 +35,7 @@ func goFiles(t *testing.T, folder string) []string {
 
 // A package is named by what it provides. These names say only that somebody needed a place.
 func TestPackageNamesSayWhatThePackageProvides(t *testing.T) {
-	empty := []string{"util", "utils", "common", "models", "model", "helper", "helpers", "types", "misc", "base", "lib"}
+	empty := []string{"util", "utils", "common", "models", "helper", "helpers", "types", "misc", "base", "lib"}
 	for _, path := range goFiles(t, ".") {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly)
 		if err != nil {

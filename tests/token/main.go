@@ -19,8 +19,8 @@ import (
 	"strconv"
 	"time"
 
-	"altinn.no/instanceapi/tests/local/checkout"
-	"altinn.no/instanceapi/tests/token/minter"
+	"altinn.no/instanceapi/tests/local/workspace"
+	"altinn.no/instanceapi/tests/token/issuer"
 )
 
 const usage = `usage: make -s token ORG=nav                    an application owner's token
@@ -51,7 +51,7 @@ func run(getenv func(string) string, stdout, stderr io.Writer) int {
 // order is a token that somebody asked for.
 type order struct {
 	org   string // an owner's token when not empty
-	user  minter.User
+	user  issuer.User
 	scope string
 	ttl   time.Duration
 }
@@ -59,7 +59,7 @@ type order struct {
 func readOrder(getenv func(string) string) (order, error) {
 	o := order{
 		org: getenv("ORG"),
-		user: minter.User{
+		user: issuer.User{
 			ID:        getenv("USERID"),
 			Party:     getenv("PARTY"),
 			SSN:       getenv("SSN"),
@@ -84,20 +84,20 @@ func readOrder(getenv func(string) string) (order, error) {
 	asUser := o.user
 	asUser.ID = "" // alone it names no party, so nothing could be seen with the token
 	switch {
-	case o.org != "" && o.user != (minter.User{}):
+	case o.org != "" && o.user != (issuer.User{}):
 		return o, errors.New("ORG is for an owner's token, the others for a user's: not both")
-	case o.org == "" && asUser == (minter.User{}):
+	case o.org == "" && asUser == (issuer.User{}):
 		return o, errors.New("say whose token: ORG, or one of PARTY, SSN, ORGNR and USER_NAME")
 	}
 	return o, nil
 }
 
 func (o order) fill() (string, error) {
-	root, err := checkout.Root()
+	root, err := workspace.Root()
 	if err != nil {
 		return "", err
 	}
-	m, err := minter.Open(checkout.Local(root))
+	m, err := issuer.Open(workspace.Local(root))
 	if err != nil {
 		return "", err
 	}

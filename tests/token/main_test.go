@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"altinn.no/instanceapi/tests/token/minter"
+	"altinn.no/instanceapi/tests/token/issuer"
 )
 
 func TestToken(t *testing.T) {
@@ -20,9 +20,9 @@ func TestToken(t *testing.T) {
 		want map[string]any // claims; nil means absent
 	}{
 		{"owner", map[string]string{"ORG": "nav"},
-			map[string]any{"urn:altinn:org": "nav", "scope": minter.OwnerScope, "iss": minter.Issuer, "aud": minter.Audience}},
+			map[string]any{"urn:altinn:org": "nav", "scope": issuer.OwnerScope, "iss": issuer.Issuer, "aud": issuer.Audience}},
 		{"user by party", map[string]string{"USERID": "1001", "PARTY": "50012"},
-			map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": 50012.0, "scope": minter.UserScope, "urn:altinn:org": nil}},
+			map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": 50012.0, "scope": issuer.UserScope, "urn:altinn:org": nil}},
 		{"user by identity number", map[string]string{"SSN": "12247918309"},
 			map[string]any{"pid": "12247918309", "urn:altinn:partyid": nil, "urn:altinn:userid": nil}},
 		{"organisation", map[string]string{"ORGNR": "123456789"}, map[string]any{"urn:altinn:orgNumber": "123456789"}},

@@ -8,7 +8,7 @@ import (
 	"altinn.no/instanceapi/shared/party/partytable"
 )
 
-// What the table does is tested against DynamoDB Local, in tests/store.
+// What the table does is tested against DynamoDB Local, in tests/storage.
 func TestOpenNamesWhatIsWrongWithTheEnvironment(t *testing.T) {
 	for _, test := range []struct {
 		name, table, key string

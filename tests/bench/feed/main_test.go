@@ -6,12 +6,12 @@ import (
 	"strings"
 	"testing"
 
-	"altinn.no/instanceapi/tests/local/checkout"
+	"altinn.no/instanceapi/tests/local/workspace"
 )
 
 // The README has the table that the command prints.
 func TestTheReadmeHasTheTable(t *testing.T) {
-	root, err := checkout.Root()
+	root, err := workspace.Root()
 	if err != nil {
 		t.Fatal(err)
 	}

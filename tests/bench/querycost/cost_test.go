@@ -3,14 +3,14 @@ package querycost
 import (
 	"testing"
 
-	"altinn.no/instanceapi/tests/local/service"
+	"altinn.no/instanceapi/tests/local/servers"
 )
 
 // TestQueryCost asks DynamoDB what a page of each combination of a query's parameters consumes: little more than
 // what it returns, in few calls that wait for each other, and no more in a table a hundred times as large. Most of its time is loading;
 // the race detector would triple it and find nothing that the unit tests do not.
 func TestQueryCost(t *testing.T) {
-	endpoint, stop, err := service.StartDynamoDB()
+	endpoint, stop, err := servers.StartDynamoDB()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,11 @@ import (
 	"os"
 
 	"altinn.no/instanceapi/tests/contract"
-	"altinn.no/instanceapi/tests/local/checkout"
+	"altinn.no/instanceapi/tests/local/workspace"
 )
 
 func main() {
-	root, err := checkout.Root()
+	root, err := workspace.Root()
 	if err == nil {
 		err = contract.RenewFile(root)
 	}

@@ -18,8 +18,8 @@ import (
 	"runtime"
 	"time"
 
-	"altinn.no/instanceapi/tests/local/checkout"
 	"altinn.no/instanceapi/tests/local/stack"
+	"altinn.no/instanceapi/tests/local/workspace"
 )
 
 // SamURL is where `sam local start-api` serves both APIs: what links say.
@@ -91,7 +91,7 @@ func (d *Doors) Close() {
 }
 
 // EnvFile is the file that samconfig.toml names. It is there as long as doors are open.
-func EnvFile(root string) string { return checkout.Local(root, "sam-env.json") }
+func EnvFile(root string) string { return workspace.Local(root, "sam-env.json") }
 
 // bridgeAddress returns this machine's address on the way to its containers.
 func bridgeAddress(system string) (string, error) {

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"altinn.no/instanceapi/tests/local/stack"
-	"altinn.no/instanceapi/tests/token/minter"
+	"altinn.no/instanceapi/tests/token/issuer"
 )
 
 // TestOpen opens doors on another loopback address, as a bridge's stand-in.
@@ -26,7 +26,7 @@ func TestOpen(t *testing.T) {
 	}))
 	defer aws.Close()
 	root := t.TempDir()
-	tokens, err := minter.Open(root)
+	tokens, err := issuer.Open(root)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,10 +26,10 @@ import (
 	"sync"
 	"time"
 
-	"altinn.no/instanceapi/tests/local/bootstrap"
-	"altinn.no/instanceapi/tests/local/checkout"
-	"altinn.no/instanceapi/tests/local/child"
-	"altinn.no/instanceapi/tests/token/minter"
+	"altinn.no/instanceapi/tests/local/build"
+	"altinn.no/instanceapi/tests/local/process"
+	"altinn.no/instanceapi/tests/local/workspace"
+	"altinn.no/instanceapi/tests/token/issuer"
 )
 
 // Region is the AWS region of the local AWS. Any credentials will do there.
@@ -58,12 +58,12 @@ type Stack struct {
 	Outputs     map[string]string            // outputs of template.yaml: table names, queue URLs, the bus
 	LogGroups   map[string]string            // log group by logical id of the function
 	Environment map[string]map[string]string // variables of each function, by logical id
-	Tokens      *minter.Minter               // signs what the functions accept
+	Tokens      *issuer.Minter               // signs what the functions accept
 	LogDir      string                       // folder of the servers' own logs
 
 	functionsAWS string // the address of AWS that the functions get
 
-	aws   *child.Process
+	aws   *process.Process
 	front *http.Server
 	stop  sync.Once
 }
@@ -71,11 +71,11 @@ type Stack struct {
 // Start builds the functions for this machine, starts the local AWS, deploys to it and joins the APIs. When it
 // returns without an error, the APIs answer. The tools must be installed already; an error says how when they are not.
 func Start(ctx context.Context, options Options) (_ *Stack, err error) {
-	root, err := checkout.Root()
+	root, err := workspace.Root()
 	if err != nil {
 		return nil, err
 	}
-	if err := checkout.Installed(checkout.Local(root, "venv", ".stamp"), "the local AWS", "install"); err != nil {
+	if err := workspace.Installed(workspace.Local(root, "venv", ".stamp"), "the local AWS", "install"); err != nil {
 		return nil, err
 	}
 	say := func(string, ...any) {}
@@ -93,13 +93,13 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 			s.Stop()
 		}
 	}()
-	if s.Tokens, err = minter.Open(checkout.Local(root)); err != nil {
+	if s.Tokens, err = issuer.Open(workspace.Local(root)); err != nil {
 		return nil, err
 	}
 
 	say("building the functions")
 	built := stillAtIt(say)
-	err = bootstrap.Build(ctx, root)
+	err = build.Build(ctx, root)
 	built()
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (s *Stack) startAWS(root string, options Options) error {
 	port := options.AWSPort
 	if port == "" {
 		var err error
-		if port, err = child.FreePort(); err != nil {
+		if port, err = process.FreePort(); err != nil {
 			return err
 		}
 	} else if conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second); err == nil {
@@ -194,11 +194,11 @@ func (s *Stack) startAWS(root string, options Options) error {
 	if options.Between != nil {
 		s.functionsAWS = options.Between(s.AWSEndpoint)
 	}
-	s.LogDir = checkout.Local(root, "log")
-	env := checkout.Environment("TMPDIR="+temp, "BIND_HOST=127.0.0.1", "GATEWAY_PORT="+port, "MINISTACK_HOST=localhost",
+	s.LogDir = workspace.Local(root, "log")
+	env := workspace.Environment("TMPDIR="+temp, "BIND_HOST=127.0.0.1", "GATEWAY_PORT="+port, "MINISTACK_HOST=localhost",
 		"MINISTACK_REGION="+Region, "AWS_ENDPOINT_URL="+s.functionsAWS, "PYTHONUNBUFFERED=1", "LOG_LEVEL=INFO")
-	s.aws, err = child.Start("the local AWS", temp, env, filepath.Join(s.LogDir, "aws-"+port+".log"),
-		checkout.Local(root, "venv", "bin", "python"), filepath.Join(root, "tests", "local", "aws.py"))
+	s.aws, err = process.Start("the local AWS", temp, env, filepath.Join(s.LogDir, "aws-"+port+".log"),
+		workspace.Local(root, "venv", "bin", "python"), filepath.Join(root, "tests", "local", "aws.py"))
 	if err != nil {
 		return err
 	}
@@ -220,16 +220,16 @@ type apiIDs struct {
 
 // deploy creates the stack of template.yaml.
 func (s *Stack) deploy(ctx context.Context, root string, further map[string]string) (apiIDs, error) {
-	identityKey, err := identityKey(checkout.Local(root, "identity.key"))
+	identityKey, err := identityKey(workspace.Local(root, "identity.key"))
 	if err != nil {
 		return apiIDs{}, err
 	}
 	given := map[string]string{
-		"Arch":            bootstrap.Arch(),
+		"Arch":            build.Arch(),
 		"AppsBaseUrl":     s.BaseURL,
 		"PlatformBaseUrl": s.BaseURL,
-		"TokenIssuer":     minter.Issuer,
-		"TokenAudience":   minter.Audience,
+		"TokenIssuer":     issuer.Issuer,
+		"TokenAudience":   issuer.Audience,
 		"TokenJwks":       s.Tokens.KeySet(),
 		"IdentityKey":     identityKey,
 		"ProtectData":     "false",
@@ -240,10 +240,10 @@ func (s *Stack) deploy(ctx context.Context, root string, further map[string]stri
 	if err != nil {
 		return apiIDs{}, err
 	}
-	cmd := exec.CommandContext(ctx, checkout.Local(root, "venv", "bin", "python"), filepath.Join("tests", "local", "deploy.py"),
-		"template.yaml", checkout.Local(root, "dist"), name)
+	cmd := exec.CommandContext(ctx, workspace.Local(root, "venv", "bin", "python"), filepath.Join("tests", "local", "deploy.py"),
+		"template.yaml", workspace.Local(root, "dist"), name)
 	cmd.Dir, cmd.Stdin = root, bytes.NewReader(parameters)
-	cmd.Env = checkout.Environment("AWS_ENDPOINT_URL="+s.AWSEndpoint, "AWS_DEFAULT_REGION="+Region)
+	cmd.Env = workspace.Environment("AWS_ENDPOINT_URL="+s.AWSEndpoint, "AWS_DEFAULT_REGION="+Region)
 	var out, trouble bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &trouble
 	if err := cmd.Run(); err != nil {

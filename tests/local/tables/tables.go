@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"go.yaml.in/yaml/v3"
 
-	"altinn.no/instanceapi/tests/local/checkout"
+	"altinn.no/instanceapi/tests/local/workspace"
 )
 
 type key struct {
@@ -59,7 +59,7 @@ func Create(ctx context.Context, client *dynamodb.Client, logicalID, name string
 }
 
 func read(logicalID string) (*table, error) {
-	root, err := checkout.Root()
+	root, err := workspace.Root()
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"altinn.no/instanceapi/tests/local/lambdas"
+	"altinn.no/instanceapi/tests/local/runtime"
 )
 
 // owner is the command, built, with the proxy between it and the system.
@@ -26,7 +26,7 @@ type owner struct {
 
 func newOwner(t *testing.T) *owner {
 	t.Helper()
-	system, err := lambdas.Start(t.Context(), lambdas.Options{})
+	system, err := runtime.Start(t.Context(), runtime.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,14 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"altinn.no/instanceapi/tests/local/lambdas"
-	"altinn.no/instanceapi/tests/token/minter"
+	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/token/issuer"
 )
 
 // site is the system with an application, and what was submitted through it.
 type site struct {
 	t           *testing.T
-	system      *lambdas.System
+	system      *runtime.System
 	app         string
 	token, user string
 	submitted   map[string]submission // by the instance's guid
@@ -30,14 +30,14 @@ type submission struct {
 	files map[string][]byte // by the element's guid
 }
 
-func newSite(t *testing.T, system *lambdas.System) *site {
+func newSite(t *testing.T, system *runtime.System) *site {
 	t.Helper()
 	s := &site{t: t, system: system, app: "nav/owner", submitted: map[string]submission{}}
 	var err error
 	if s.token, err = system.Tokens.Owner("nav", "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if s.user, err = system.Tokens.User(minter.User{SSN: "12247918309"}, "", time.Hour); err != nil {
+	if s.user, err = system.Tokens.User(issuer.User{SSN: "12247918309"}, "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	s.send(201, s.token, "PUT", "/storage/applications/"+s.app, "application/json", []byte("{}"))

@@ -1,0 +1,19 @@
+// Command storage-instance-get answers GET /storage/instances/{instanceOwnerId}/{instanceGuid}: one instance, on the
+// Storage API. It reads the tables Instances and Parties.
+package main
+
+import (
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/party/partytable"
+)
+
+func main() {
+	env := coldstart.Load()
+	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
+	lambdahttp.Start(env, handler(gate, instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
+}

@@ -1,0 +1,80 @@
+package baseline
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"altinn.no/instanceapi/tests/local/runtime"
+)
+
+// errNoCPU says that CPU time cannot be read to the nanosecond here.
+var errNoCPU = errors.New("this system does not tell the CPU time of threads (Linux's /proc/…/schedstat)")
+
+// cpu returns the CPU time that a process has used, kernel's share included, once it has come to rest: nobody waits for
+// what a runtime does after an answer, but it is paid for.
+func cpu(e *runtime.Environment) (time.Duration, error) {
+	last := time.Duration(-1)
+	for range 1000 {
+		now, err := cpuNow(e.Process().Pid)
+		if err != nil {
+			return 0, err
+		}
+		if now == last {
+			return now, nil
+		}
+		last = now
+		time.Sleep(3 * time.Millisecond)
+	}
+	return 0, errors.New("the process does not come to rest")
+}
+
+func cpuNow(pid int) (time.Duration, error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(files) == 0 {
+		return 0, errNoCPU
+	}
+	var sum int64
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return 0, errNoCPU
+		}
+		nanoseconds, _, _ := strings.Cut(string(text), " ")
+		n, err := strconv.ParseInt(nanoseconds, 10, 64)
+		if err != nil {
+			return 0, errNoCPU
+		}
+		sum += n
+	}
+	return time.Duration(sum), nil
+}
+
+// resident returns the most memory, in bytes, that a process has had.
+func resident(pid int) (int64, error) {
+	return status(pid, "VmHWM")
+}
+
+// fileBytes returns how many bytes of files, its own binary above all, a process has in memory: what a cold start has
+// to read.
+func fileBytes(pid int) (int64, error) {
+	return status(pid, "RssFile")
+}
+
+func status(pid int, field string) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if value, ok := strings.CutPrefix(line, field+":"); ok {
+			kilobytes, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(value, "kB")), 10, 64)
+			return kilobytes << 10, err
+		}
+	}
+	return 0, fmt.Errorf("no %s of process %d", field, pid)
+}

@@ -1,0 +1,153 @@
+package baseline
+
+import (
+	"bytes"
+	"errors"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+
+	"altinn.no/instanceapi/tests/local/runtime"
+)
+
+// bounds are what must not grow unnoticed: what was measured when they were set, and a tenth. Whoever has a good reason
+// to exceed one raises it in the same commit.
+type bounds struct {
+	instructions float64 // of the initialisation without warm-up calls, as a ratio to hello
+	heap         float64 // kilobytes that package initialisers allocate
+	zip          float64 // as a ratio to hello
+}
+
+var (
+	usual   = bounds{instructions: 3.5, heap: 850, zip: 1.5}
+	withS3  = bounds{instructions: 4.25, heap: 990, zip: 1.69}
+	onBus   = bounds{instructions: 3.05, heap: 700, zip: 1.35}
+	withBus = bounds{instructions: 4.9, heap: 1320, zip: 1.5}
+	// The library for JSON Schema compiles the schemas of schemas when a process starts.
+	validating = bounds{instructions: 27, heap: 2850, zip: 1.8}
+)
+
+var boundsOf = map[string]bounds{
+	"application-put": validating, "instance-validate": validating, "workflow-change": validating,
+	"blob-sweep": withS3, "data-create": withS3, "data-download": withS3, "data-get": withS3, "data-replace": withS3,
+	"instance-create": withS3, "upload-create": withS3,
+	"event-publish": onBus, "outbox-sweep": withBus,
+}
+
+// TestFunctionsStayNearTheFloor asserts what is the same in every run: no time, which is not. Instructions need
+// valgrind; where there is none, the heap of the initialisation and the size stand in for them.
+func TestFunctionsStayNearTheFloor(t *testing.T) {
+	b, err := New(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Stop()
+	floor, err := b.Init(t.Context(), hello)
+	counted := !errors.Is(err, errNoValgrind)
+	if !counted {
+		t.Log("LEFT OUT: instructions, as there is no valgrind here. Asserted: heap of the initialisation, size of the zip.")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	helloZip, err := zipped(b.binary(hello))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range b.functions() {
+		most, ok := boundsOf[f]
+		if !ok {
+			most = usual
+		}
+		check := func(what string, got, most float64) {
+			if got > most {
+				t.Errorf("%s: %s %.2f, at most %.2f", f, what, got, most)
+			}
+		}
+		if counted {
+			cost, err := b.Init(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check("instructions of the initialisation / hello's", float64(cost.Own)/float64(floor.Own), most.instructions)
+		}
+		check("kilobytes allocated by package initialisers", float64(b.initHeap(t, f))/1000, most.heap)
+		zip, err := zipped(b.binary(f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		check("zip / hello's", float64(zip)/float64(helloZip), most.zip)
+	}
+	if counted {
+		t.Run("warm", func(t *testing.T) { warm(t, b) })
+	}
+}
+
+// warm asserts what a request takes whose process and token have been seen before.
+func warm(t *testing.T, b *Bench) {
+	if err := b.store(t.Context(), b.cloud.plain); err != nil {
+		t.Fatal(err)
+	}
+	cost := map[string]float64{}
+	for program, route := range map[string]string{hello: instanceRoute, "instance-get": instanceRoute, "data-get": dataRoute} {
+		event, err := b.reading(route)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := b.Warm(t.Context(), program, event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cost[program] = float64(n)
+	}
+	for program, most := range map[string]float64{"instance-get": 2.15, "data-get": 3.35} {
+		if got := cost[program] / cost[hello]; got > most {
+			t.Errorf("%s: instructions of a warm request / hello's %.2f, at most %.2f", program, got, most)
+		}
+	}
+}
+
+var initTrace = regexp.MustCompile(`(?m)^init \S+ @.* (\d+) bytes, \d+ allocs$`)
+
+// initHeap returns how many bytes the initialisers of a program's packages allocate.
+func (b *Bench) initHeap(t *testing.T, program string) (sum int) {
+	t.Helper()
+	var log lockedBuffer
+	e, err := runtime.StartEnvironment(program, limit, append(b.variables(program), append(b.plain(), "GODEBUG=inittrace=1")...), &log, b.binary(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Stop()
+	if err := e.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	found := initTrace.FindAllStringSubmatch(log.String(), -1)
+	if len(found) == 0 {
+		t.Fatalf("%s tells of no initialiser", program)
+	}
+	for _, line := range found {
+		n, err := strconv.Atoi(line[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += n
+	}
+	return sum
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -1,0 +1,100 @@
+package baseline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"altinn.no/instanceapi/tests/bench/report"
+)
+
+// InitCost is what a program does from its start to its first question for work, in instructions.
+type InitCost struct {
+	Own    int64 // all but the warm-up calls
+	WarmUp int64 // of these; the answer comes at once, over http
+}
+
+// Init counts what the initialisation of a program takes: the least of three, since whatever else goes on only adds to it.
+func (b *Bench) Init(ctx context.Context, program string) (least InitCost, err error) {
+	rounds := 3
+	if b.quick {
+		rounds = 1
+	}
+	for n := range rounds {
+		cost, err := b.initOnce(ctx, program)
+		if err != nil {
+			return InitCost{}, err
+		}
+		if n == 0 || cost.Own+cost.WarmUp < least.Own+least.WarmUp {
+			least = cost
+		}
+	}
+	return least, nil
+}
+
+func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) {
+	out := filepath.Join(b.scratch, "init-"+program)
+	command, err := callgrind(out, "--dump-before=altinn.no/instanceapi/shared/coldstart.(*Env).Ready", "--dump-before=github.com/aws/aws-lambda-go/lambda.StartWithOptions",
+		"--dump-before=log.Fatalf") // with what the process says, in the function's own form, when there is no more work
+	if err != nil {
+		return InitCost{}, err
+	}
+	e, err := b.start(ctx, program, append(b.plain(), singleThread...), command...)
+	if err != nil {
+		return InitCost{}, fmt.Errorf("%s: %w", program, err)
+	}
+	if err := e.Retire(ctx); err != nil {
+		return InitCost{}, err
+	}
+	counted, err := parts(out)
+	if err != nil {
+		return InitCost{}, err
+	}
+	// A goroutine that goes on inside Ready looks to callgrind like another call of it, so there may be several parts.
+	var cost InitCost
+	warming := false
+	for n, p := range counted {
+		if warming {
+			cost.WarmUp += p.instructions
+		} else {
+			cost.Own += p.instructions
+		}
+		if n+1 == len(counted) || strings.Contains(p.until, "log.Fatalf") {
+			break
+		}
+		if strings.Contains(p.until, ".Ready") {
+			warming = true
+		} else if strings.Contains(p.until, "StartWithOptions") {
+			warming = false
+		}
+	}
+	return cost, nil
+}
+
+// InitTable measures every function.
+func InitTable(ctx context.Context, b *Bench) (*report.Table, error) {
+	t := &report.Table{
+		Title:   "Instructions of the initialisation, as a ratio to hello",
+		Note:    "From the start of the process to its first question for work. The warm-up calls are answered at once, over http.",
+		Columns: []string{"function", "without warm-up calls", "with them"},
+	}
+	floor, err := b.Init(ctx, hello)
+	if errors.Is(err, errNoValgrind) {
+		t.Note += " Left out: " + err.Error() + "."
+		return t, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range b.functions() {
+		cost, err := b.Init(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		one := float64(floor.Own)
+		t.Add(f, report.Ratio(float64(cost.Own)/one), report.Ratio(float64(cost.Own+cost.WarmUp)/one))
+	}
+	return t, nil
+}

@@ -1,0 +1,136 @@
+package baseline
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"altinn.no/instanceapi/tests/bench/report"
+)
+
+// result is what one Go benchmark has measured: the shortest time of its repetitions, which is the one that the least else
+// has disturbed, and what is the same in each.
+type result struct{ nanoseconds, allocations float64 }
+
+// benchmarks runs the Go benchmarks of a package whose name fits and returns the results by name. The package has them
+// where they can see what they measure.
+func (b *Bench) benchmarks(ctx context.Context, pkg, name string) (map[string]result, error) {
+	count, during := "7", "200ms"
+	if b.quick {
+		count, during = "3", "50ms"
+	}
+	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench="+name, "-benchmem", "-cpu=1", "-count="+count, "-benchtime="+during, pkg)
+	cmd.Dir = b.root
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("benchmarks of %s: %w\n%s", pkg, err, out)
+	}
+	times, allocations := map[string][]float64{}, map[string]float64{}
+	lines := bufio.NewScanner(bytes.NewReader(out))
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
+			continue
+		}
+		for n := 2; n+1 < len(fields); n += 2 {
+			value, err := strconv.ParseFloat(fields[n], 64)
+			if err != nil {
+				return nil, err
+			}
+			switch fields[n+1] {
+			case "ns/op":
+				times[fields[0]] = append(times[fields[0]], value)
+			case "allocs/op":
+				allocations[fields[0]] = value
+			}
+		}
+	}
+	results := map[string]result{}
+	for name, values := range times {
+		results[strings.TrimPrefix(name, "Benchmark")] = result{slices.Min(values), allocations[name]}
+	}
+	return results, nil
+}
+
+// counted returns the instructions of one round of a Go benchmark: those of 3,000 rounds, less those of 1,000.
+func (b *Bench) counted(ctx context.Context, pkg, name string) (float64, error) {
+	binary := filepath.Join(b.scratch, filepath.Base(pkg)+".test")
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, pkg)
+	build.Dir = b.root
+	if out, err := build.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("%s: %w\n%s", pkg, err, out)
+	}
+	var rounds [2]int64
+	for n, count := range []string{"1000x", "3000x"} {
+		out := filepath.Join(b.scratch, "benchmark")
+		command, err := callgrind(out, binary, "-test.run=^$", "-test.bench="+name+"$", "-test.benchtime="+count)
+		if err != nil {
+			return 0, err
+		}
+		run := exec.CommandContext(ctx, command[0], command[1:]...)
+		run.Env = append(os.Environ(), singleThread...)
+		if out, err := run.CombinedOutput(); err != nil {
+			return 0, fmt.Errorf("%s of %s: %w\n%s", name, pkg, err, out)
+		}
+		all, err := parts(out)
+		if err != nil {
+			return 0, err
+		}
+		rounds[n] = all[len(all)-1].instructions
+	}
+	return float64(rounds[1]-rounds[0]) / 2000, nil
+}
+
+// CodecTable measures the writing of documents.
+func CodecTable(ctx context.Context, b *Bench) (*report.Table, error) {
+	t := &report.Table{
+		Title:   "Writing an instance of 2 KB as JSON, as a ratio to encoding/json",
+		Columns: []string{"document", "instructions", "time", "allocations", "encoding/json's"},
+	}
+	for _, kind := range []struct{ pkg, name, title string }{
+		{"./shared/instance", "Encode", "as it is answered"},
+		{"./shared/instance/instancetable", "Encode", "as it is stored, before it is deflated"},
+	} {
+		r, err := b.benchmarks(ctx, kind.pkg, kind.name)
+		if err != nil {
+			return nil, err
+		}
+		own, floor := r[kind.name+"/own"], r[kind.name+"/encoding-json"]
+		instructions := "–"
+		if ours, err := b.counted(ctx, kind.pkg, kind.name+"/own"); err == nil {
+			theirs, err := b.counted(ctx, kind.pkg, kind.name+"/encoding-json")
+			if err != nil {
+				return nil, err
+			}
+			instructions = report.Ratio(ours / theirs)
+		} else if !errors.Is(err, errNoValgrind) {
+			return nil, err
+		}
+		t.Add(kind.title, instructions, report.Ratio(own.nanoseconds/floor.nanoseconds), fmt.Sprint(own.allocations), fmt.Sprint(floor.allocations))
+	}
+	return t, nil
+}
+
+// TokenTable measures the check of a token.
+func TokenTable(ctx context.Context, b *Bench) (*report.Table, error) {
+	r, err := b.benchmarks(ctx, "./shared/auth", "Token")
+	if err != nil {
+		return nil, err
+	}
+	t := &report.Table{
+		Title:   "Check of a token (RS256, 2048 bits)",
+		Note:    "The keys are read during the initialisation: no request waits for them.",
+		Columns: []string{"", "ratio"},
+	}
+	t.Add("first sight / the bare signature check", report.Ratio(r["Token/first"].nanoseconds/r["Token/raw"].nanoseconds))
+	t.Add("seen before / first sight", fmt.Sprintf("%.4f", r["Token/again"].nanoseconds/r["Token/first"].nanoseconds))
+	return t, nil
+}

@@ -1,0 +1,116 @@
+package baseline
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"altinn.no/instanceapi/tests/bench/report"
+	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/local/servers"
+	"altinn.no/instanceapi/tests/local/tables"
+)
+
+// rate returns how many requests a second a program answers to a number of clients, each with an environment of its own, as
+// Lambda would have it.
+func (b *Bench) rate(ctx context.Context, program string, clients int, event []byte, environment []string, during time.Duration) (float64, error) {
+	environments := make([]*runtime.Environment, clients)
+	for n := range environments {
+		e, err := b.start(ctx, program, environment)
+		if err != nil {
+			return 0, err
+		}
+		defer e.Stop()
+		if err := ask(ctx, e, event); err != nil {
+			return 0, err
+		}
+		environments[n] = e
+	}
+	var served atomic.Int64
+	var failed atomic.Value
+	var all sync.WaitGroup
+	begin := time.Now()
+	for _, e := range environments {
+		all.Go(func() {
+			for time.Since(begin) < during {
+				if err := ask(ctx, e, event); err != nil {
+					failed.Store(err)
+					return
+				}
+				served.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if err, ok := failed.Load().(error); ok {
+		return 0, err
+	}
+	return float64(served.Load()) / time.Since(begin).Seconds(), nil
+}
+
+// database starts a DynamoDB Local with the template's tables and the samples.
+func (b *Bench) database(ctx context.Context) (endpoint string, stop func(), err error) {
+	endpoint, stop, err = servers.StartDynamoDB()
+	if err != nil {
+		return "", nil, err
+	}
+	client := dynamodb.New(dynamodb.Options{BaseEndpoint: &endpoint, Region: runtime.Region, DisableValidateResponseChecksum: true,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, nil
+		})})
+	for _, table := range b.template.Tables {
+		if err = tables.Create(ctx, client, table, table); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = b.store(ctx, endpoint)
+	}
+	if err != nil {
+		stop()
+	}
+	return endpoint, stop, err
+}
+
+// ThroughputTable compares instance-get to a handler that makes the same call and nothing else.
+func ThroughputTable(ctx context.Context, b *Bench) (*report.Table, error) {
+	rounds, during := 9, 2*time.Second
+	if b.quick {
+		rounds, during = 3, time.Second/2
+	}
+	t := &report.Table{
+		Title:   "Throughput: requests per second, as a ratio to the same call to DynamoDB and nothing else",
+		Note:    fmt.Sprintf("Through the Runtime API and DynamoDB Local, on all cores of this machine; medians of %d alternated rounds.", rounds),
+		Columns: []string{"request", "1 client", "16 clients"},
+	}
+	endpoint, stop, err := b.database(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	event, err := b.reading(instanceRoute)
+	if err != nil {
+		return nil, err
+	}
+	row := []string{"an instance"}
+	for _, clients := range []int{1, 16} {
+		var ratios []float64
+		for range rounds {
+			var rates [2]float64
+			for n, program := range []string{bare, "instance-get"} {
+				if rates[n], err = b.rate(ctx, program, clients, event, []string{"AWS_ENDPOINT_URL=" + endpoint}, during); err != nil {
+					return nil, fmt.Errorf("%s: %w", program, err)
+				}
+			}
+			ratios = append(ratios, rates[1]/rates[0])
+		}
+		row = append(row, report.Ratio(report.Median(ratios)))
+	}
+	t.Add(row...)
+	return t, nil
+}

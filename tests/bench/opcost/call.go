@@ -1,0 +1,167 @@
+package opcost
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/tests/bench/capacity"
+)
+
+// dynamoCall is a request to DynamoDB, as far as its cost depends on it.
+type dynamoCall struct {
+	table      string
+	consistent bool
+	writes     []ItemWrite
+	keys       []capacity.Item // of the writes
+}
+
+// keyNames are the attributes that identify an item, in every table that has them.
+var keyNames = []string{"PK", "SK"}
+
+// readCall reads a request and returns it, and the same request asking what it consumes. What it has no rule for is an error.
+func readCall(operation string, body []byte) (c dynamoCall, asking []byte, err error) {
+	var in struct {
+		TableName            string
+		ConsistentRead       bool
+		FilterExpression     string
+		ProjectionExpression string
+		Key, Item            jsonItem
+		RequestItems         map[string][]struct {
+			PutRequest    *struct{ Item jsonItem }
+			DeleteRequest *struct{ Key jsonItem }
+		}
+		TransactItems []map[string]struct {
+			TableName string
+			Key, Item jsonItem
+		}
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return c, nil, err
+	}
+	c.table, c.consistent = in.TableName, in.ConsistentRead
+	write := func(table string, key jsonItem, transaction bool) {
+		item := capacity.Item{}
+		for _, name := range keyNames {
+			if value, ok := key[name]; ok {
+				item[name] = value.AttributeValue
+			}
+		}
+		c.table = table
+		c.keys, c.writes = append(c.keys, item), append(c.writes, ItemWrite{Table: table, Transaction: transaction})
+	}
+	switch {
+	case in.FilterExpression != "" || in.ProjectionExpression != "":
+		return c, nil, errors.New("ledger: the units of a filtered read cannot be told from its answer")
+	case operation == "PutItem":
+		write(in.TableName, in.Item, false)
+	case operation == "UpdateItem", operation == "DeleteItem":
+		write(in.TableName, in.Key, false)
+	case operation == "BatchWriteItem":
+		for table, requests := range in.RequestItems {
+			for _, request := range requests {
+				if request.PutRequest != nil {
+					write(table, request.PutRequest.Item, false)
+				} else {
+					write(table, request.DeleteRequest.Key, false)
+				}
+			}
+		}
+	case operation == "TransactWriteItems":
+		for _, part := range in.TransactItems {
+			for _, what := range part {
+				write(what.TableName, coalesce(what.Item, what.Key), true)
+			}
+		}
+		c.table = "(" + fmt.Sprint(len(in.TransactItems)) + " items)"
+	case operation == "GetItem", operation == "Query", operation == "Scan":
+	default:
+		return c, nil, fmt.Errorf("ledger: no rule for %s", operation)
+	}
+	var raw map[string]any
+	if err := json.Unmarshal(body, &raw); err != nil {
+		return c, nil, err
+	}
+	raw["ReturnConsumedCapacity"] = "INDEXES"
+	asking, err = json.Marshal(raw)
+	return c, asking, err
+}
+
+func coalesce(item, key jsonItem) jsonItem {
+	if item != nil {
+		return item
+	}
+	return key
+}
+
+// reads returns the read units of a call, from its answer.
+func (c *dynamoCall) reads(answer []byte) (float64, error) {
+	if len(c.writes) > 0 {
+		return 0, nil
+	}
+	var out struct {
+		Item  jsonItem
+		Items []jsonItem
+	}
+	if err := json.Unmarshal(answer, &out); err != nil {
+		return 0, err
+	}
+	size := capacity.Size(out.Item.item())
+	for _, item := range out.Items {
+		size += capacity.Size(item.item())
+	}
+	return capacity.Read(size, c.consistent), nil
+}
+
+// jsonItem is an item as DynamoDB's protocol has it.
+type jsonItem map[string]jsonValue
+
+func (j jsonItem) item() capacity.Item {
+	item := capacity.Item{}
+	for name, value := range j {
+		item[name] = value.AttributeValue
+	}
+	return item
+}
+
+type jsonValue struct{ types.AttributeValue }
+
+// UnmarshalJSON reads {"S": "text"} and the other types that the project stores.
+func (v *jsonValue) UnmarshalJSON(text []byte) error {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return err
+	}
+	var s string
+	for kind, value := range raw {
+		if err := json.Unmarshal(value, &s); err != nil {
+			return fmt.Errorf("ledger: an attribute of type %s: %w", kind, err)
+		}
+		switch kind {
+		case "S":
+			v.AttributeValue = &types.AttributeValueMemberS{Value: s}
+		case "N":
+			v.AttributeValue = &types.AttributeValueMemberN{Value: s}
+		case "B":
+			content, err := base64.StdEncoding.DecodeString(s)
+			if err != nil {
+				return err
+			}
+			v.AttributeValue = &types.AttributeValueMemberB{Value: content}
+		default:
+			return fmt.Errorf("ledger: no attribute of the project has type %s", kind)
+		}
+	}
+	return nil
+}
+
+func sortedKeys(a, b map[string]float64) []string {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return slices.Sorted(maps.Keys(all))
+}

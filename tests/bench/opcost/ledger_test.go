@@ -1,0 +1,58 @@
+package opcost
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestLedger holds what every operation consumes against testdata/ledger.md. All of it is exact: a difference is a change of the
+// project, not of the day.
+func TestLedger(t *testing.T) {
+	l, err := Measure(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	l.Print(&out)
+	out.WriteString("\n")
+	l.PrintPrices(&out)
+	const file = "testdata/ledger.md"
+	if os.Getenv("ACCEPT") != "" {
+		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, is := strings.Split(string(text), "\n"), strings.Split(out.String(), "\n")
+	for n := range max(len(was), len(is)) {
+		var old, now string
+		if n < len(was) {
+			old = was[n]
+		}
+		if n < len(is) {
+			now = is[n]
+		}
+		if old != now {
+			t.Errorf("was  %s\nnow  %s", old, now)
+		}
+	}
+	if t.Failed() {
+		t.Log("If that is meant, and worth it: ACCEPT=1 go test ./tests/bench/ledger, and commit", file)
+	}
+}
+
+func TestHotStep(t *testing.T) {
+	for shards, changes := range map[int]float64{1: 500, 4: 1900, 20: 9000} {
+		hot, err := HotStep(shards, 100_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hot.Evenly > 1.1 || hot.Changes < changes {
+			t.Errorf("%+v, want at least %.0f changes a second", hot, changes)
+		}
+	}
+}

@@ -1,0 +1,256 @@
+// Package opcost provides what every operation of the API consumes: read and write units, calls, and calls that wait for
+// each other. It runs the real binaries with a recorder between them and DynamoDB and S3, and computes the units from what was sent and
+// what it changed, by DynamoDB's published rules (package units). What DynamoDB Local reports is held against it.
+package opcost
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"altinn.no/instanceapi/tests/bench/capacity"
+)
+
+// gather is how long every call waits before it is sent on: long enough for all those that are made at once to have come
+// before the first of them ends. One that comes after another has ended did wait for it.
+const gather = 40 * time.Millisecond
+
+// Call is a call of a function to DynamoDB or S3, and what it costs.
+type Call struct {
+	Name   string // "PutItem Instances", "PUT object"
+	Reads  float64
+	Writes []ItemWrite
+
+	began, ended time.Time
+}
+
+// ItemWrite is a write of one item, in a call of its own or as a part of one.
+type ItemWrite struct {
+	Table         string
+	Before, After capacity.Item
+	Transaction   bool
+	Refused       bool
+}
+
+// Recorder stands between the functions and the servers. One request at a time is served through it, so what is in a table
+// before and after a call is what the call has changed.
+type Recorder struct {
+	tables map[string]capacity.Table
+	direct *dynamodb.Client // past the recorder; set before the first call
+
+	mu     sync.Mutex
+	calls  []Call
+	broken []error // what contradicts the rules
+
+	stops []func()
+}
+
+// Between is for lambdas.Options: it starts a recorder before one of the servers.
+func (r *Recorder) Between(service, endpoint string) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err) // no port of this machine is free
+	}
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if err := r.pass(w, request, service, endpoint); err != nil {
+			r.note(err)
+			panic(http.ErrAbortHandler)
+		}
+	})}
+	r.stops = append(r.stops, func() { _ = server.Close() })
+	go func() { _ = server.Serve(listener) }() // ends with an error of its own making
+	return "http://" + listener.Addr().String()
+}
+
+// Take returns the calls since the last time, in the order of their ends. It fails when DynamoDB has reported anything else
+// than the rules say.
+func (r *Recorder) Take() ([]Call, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calls := r.calls
+	r.calls = nil
+	if len(r.broken) > 0 {
+		return nil, r.broken[0]
+	}
+	return calls, nil
+}
+
+func (r *Recorder) note(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.broken = append(r.broken, err)
+}
+
+// pass sends a request on, answers it, and notes what it was.
+func (r *Recorder) pass(w http.ResponseWriter, request *http.Request, service, endpoint string) error {
+	began := time.Now()
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return err
+	}
+	send := func(body []byte) (*http.Response, []byte, error) {
+		out, err := http.NewRequestWithContext(request.Context(), request.Method, endpoint+request.URL.RequestURI(), bytes.NewReader(body))
+		if err != nil {
+			return nil, nil, err
+		}
+		out.Header, out.Host = request.Header.Clone(), request.Host // S3's signature has the host in it
+		answer, err := http.DefaultTransport.RoundTrip(out)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer answer.Body.Close()
+		content, err := io.ReadAll(answer.Body)
+		return answer, content, err
+	}
+	var answer *http.Response
+	var content []byte
+	switch {
+	case strings.Contains(strings.ToLower(request.URL.Path+string(body)), "warm-up"): // made once, at a cold start
+		answer, content, err = send(body)
+	case service == "s3":
+		time.Sleep(gather)
+		answer, content, err = send(body)
+		r.add(Call{Name: request.Method + " object", began: began})
+	default:
+		time.Sleep(gather)
+		answer, content, err = r.metered(request, body, began, send)
+	}
+	if err != nil {
+		return err
+	}
+	for name, values := range answer.Header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.StatusCode)
+	_, err = w.Write(content)
+	return err
+}
+
+// metered sends a call to DynamoDB and notes what it costs.
+func (r *Recorder) metered(request *http.Request, body []byte, began time.Time, send func([]byte) (*http.Response, []byte, error)) (*http.Response, []byte, error) {
+	_, operation, _ := strings.Cut(request.Header.Get("X-Amz-Target"), ".")
+	c, asking, err := readCall(operation, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx := request.Context()
+	for n := range c.writes {
+		if c.writes[n].Before, err = r.item(ctx, c.writes[n].Table, c.keys[n]); err != nil {
+			return nil, nil, err
+		}
+	}
+	answer, content, err := send(asking)
+	if err != nil {
+		return nil, nil, err
+	}
+	for n := range c.writes {
+		if c.writes[n].After, err = r.item(ctx, c.writes[n].Table, c.keys[n]); err != nil {
+			return nil, nil, err
+		}
+		c.writes[n].Refused = answer.StatusCode != http.StatusOK
+	}
+	call := Call{Name: operation + " " + c.table, Writes: c.writes, began: began}
+	if answer.StatusCode == http.StatusOK {
+		if call.Reads, err = c.reads(content); err != nil {
+			return nil, nil, err
+		}
+		if err := r.check(call, content); err != nil {
+			return nil, nil, err
+		}
+	}
+	r.add(call)
+	return answer, content, nil
+}
+
+func (r *Recorder) add(c Call) {
+	c.ended = time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls = append(r.calls, c)
+}
+
+func (r *Recorder) item(ctx context.Context, table string, key capacity.Item) (capacity.Item, error) {
+	consistent := true
+	out, err := r.direct.GetItem(ctx, &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: &consistent})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %s: %w", table, err)
+	}
+	return out.Item, nil
+}
+
+// check holds the units that DynamoDB Local reports against the rules. It is right about reads and about writes outside of
+// transactions. In one it doubles what indexes cost, which DynamoDB's documentation does not say of them, and forgets items
+// where a table has more than two. A query that finds nothing is nothing to it, and the least there is to DynamoDB.
+func (r *Recorder) check(call Call, content []byte) error {
+	var reported struct{ ConsumedCapacity json.RawMessage }
+	if err := json.Unmarshal(content, &reported); err != nil {
+		return err
+	}
+	type consumed struct {
+		TableName              string
+		CapacityUnits          float64
+		Table                  struct{ CapacityUnits float64 }
+		GlobalSecondaryIndexes map[string]struct{ CapacityUnits float64 }
+	}
+	var all []consumed
+	if len(reported.ConsumedCapacity) > 0 && reported.ConsumedCapacity[0] == '{' {
+		all = make([]consumed, 1)
+		if err := json.Unmarshal(reported.ConsumedCapacity, &all[0]); err != nil {
+			return err
+		}
+	} else if err := json.Unmarshal(reported.ConsumedCapacity, &all); err != nil {
+		return fmt.Errorf("ledger: %s: an answer without its consumed capacity: %w", call.Name, err)
+	}
+	want, got, items := map[string]float64{}, map[string]float64{}, map[string]int{}
+	if call.Reads > 0 && !bytes.Contains(content, []byte(`"Items":[]`)) {
+		want["total"] = call.Reads
+	}
+	for _, w := range call.Writes {
+		cost := r.cost(w)
+		if w.Transaction {
+			items[w.Table]++
+		}
+		want[w.Table] += float64(cost.Base)
+		for index, n := range cost.Indexes {
+			if w.Transaction {
+				n *= 2
+			}
+			want[w.Table+" "+index] += float64(n)
+		}
+	}
+	for _, c := range all {
+		if len(call.Writes) == 0 {
+			got["total"] += c.CapacityUnits
+			continue
+		}
+		got[c.TableName] += c.Table.CapacityUnits
+		for index, n := range c.GlobalSecondaryIndexes {
+			if n.CapacityUnits > 0 {
+				got[c.TableName+" "+index] += n.CapacityUnits
+			}
+		}
+	}
+	for _, name := range sortedKeys(want, got) {
+		if table, _, _ := strings.Cut(name, " "); want[name] != got[name] && items[table] <= 2 {
+			return fmt.Errorf("ledger: %s: by the rules it takes %v of %s, DynamoDB Local reports %v; %s", call.Name, want[name], name, got[name], reported.ConsumedCapacity)
+		}
+	}
+	return nil
+}
+
+// cost returns the write units of a write.
+func (r *Recorder) cost(w ItemWrite) capacity.Write {
+	if w.Refused {
+		return r.tables[w.Table].Refused(w.Before, w.Transaction)
+	}
+	return r.tables[w.Table].Write(w.Before, w.After, w.Transaction)
+}

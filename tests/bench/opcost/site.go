@@ -1,0 +1,145 @@
+package opcost
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/tests/bench/capacity"
+	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/token/issuer"
+)
+
+// site is a running system whose calls are recorded, and those who ask it.
+type site struct {
+	*runtime.System
+	recorder *Recorder
+	stored   *instancetable.Table // past the recorder
+
+	user, owner string // tokens
+}
+
+// party is the user of all that is measured.
+const party = "50012"
+
+func open(ctx context.Context) (*site, error) {
+	s := &site{recorder: &Recorder{tables: map[string]capacity.Table{}}}
+	var err error
+	// Who creates how many is not what is measured.
+	if s.System, err = runtime.Start(ctx, runtime.Options{Between: s.recorder.Between}); err != nil {
+		s.close()
+		return nil, err
+	}
+	s.recorder.direct = s.Dynamo
+	s.stored = instancetable.New(s.Dynamo, "Instances", "Outbox")
+	for _, name := range s.Template.Tables {
+		if s.recorder.tables[name], err = describe(ctx, s.Dynamo, name); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	if s.user, err = s.Tokens.User(issuer.User{ID: "1001", Party: party}, "", time.Hour); err == nil {
+		s.owner, err = s.Tokens.Owner("nav", "", time.Hour)
+	}
+	if err == nil {
+		err = s.register(ctx)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// describe returns what a table's cost depends on.
+func describe(ctx context.Context, client *dynamodb.Client, name string) (capacity.Table, error) {
+	out, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &name})
+	if err != nil {
+		return capacity.Table{}, err
+	}
+	keys := func(schema []types.KeySchemaElement) (names []string) {
+		for _, key := range schema {
+			names = append(names, *key.AttributeName)
+		}
+		return names
+	}
+	t := capacity.Table{Keys: keys(out.Table.KeySchema)}
+	for _, index := range out.Table.GlobalSecondaryIndexes {
+		t.Indexes = append(t.Indexes, capacity.Index{
+			Name: *index.IndexName, Keys: keys(index.KeySchema), KeysOnly: index.Projection.ProjectionType == types.ProjectionTypeKeysOnly,
+		})
+	}
+	return t, nil
+}
+
+// register registers the party and the applications.
+func (s *site) register(ctx context.Context) error {
+	// A number is assigned to whoever is reported first; the user is given one by hand.
+	_, err := s.Dynamo.PutItem(ctx, &dynamodb.PutItemInput{TableName: name("Parties"), Item: map[string]types.AttributeValue{
+		"PK": &types.AttributeValueMemberS{Value: "OWNER#" + party}, "digest": &types.AttributeValueMemberS{Value: "ledger"},
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = s.ask(ctx, request{as: s.owner, method: "PUT", path: "/storage/applications/" + app, body: registration, want: 201})
+	return err
+}
+
+func name(table string) *string { return &table }
+
+func (s *site) close() {
+	if s.System != nil {
+		s.Stop()
+	}
+	for _, stop := range s.recorder.stops {
+		stop()
+	}
+}
+
+// request is a request, and the status that it must be answered with.
+type request struct {
+	as, method, path  string
+	contentType, body string // JSON when the type is empty
+	header            [2]string
+	want              int
+}
+
+func (s *site) ask(ctx context.Context, q request) (answer map[string]any, err error) {
+	r, err := http.NewRequestWithContext(ctx, q.method, s.BaseURL+strings.TrimPrefix(q.path, s.BaseURL), bytes.NewReader([]byte(q.body)))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+q.as)
+	if q.contentType == "" && q.body != "" {
+		q.contentType = "application/json"
+	}
+	if q.contentType != "" {
+		r.Header.Set("Content-Type", q.contentType)
+	}
+	if q.header[0] != "" {
+		r.Header.Set(q.header[0], q.header[1])
+	}
+	out, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Body.Close()
+	content, err := io.ReadAll(out.Body)
+	if err != nil {
+		return nil, err
+	}
+	if out.StatusCode != q.want {
+		return nil, fmt.Errorf("ledger: %s %s: %d %s (%s)", q.method, q.path, out.StatusCode, content, out.Header.Get("X-Local-Cause"))
+	}
+	_ = json.Unmarshal(content, &answer) // bytes and lists are not looked at
+	return answer, nil
+}

@@ -1,0 +1,35 @@
+package opcost
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Print writes the ledger as a table in Markdown.
+func (l *Ledger) Print(out io.Writer) {
+	fmt.Fprintln(out, "| operation | write units | read units | to the floor | S3 | calls | in series |")
+	fmt.Fprintln(out, "|---|--:|--:|--:|--:|--:|--:|")
+	for _, row := range append(l.Rows, l.Event) {
+		row.print(out, "")
+	}
+	for _, row := range l.Ten {
+		row.print(out, ", ten data elements")
+	}
+}
+
+func (r *Row) print(out io.Writer, suffix string) {
+	s3 := strings.TrimSpace(strings.Repeat("PUT ", min(r.Puts, 1)) + strings.Repeat("GET ", r.Gets))
+	if r.Puts > 1 {
+		s3 = fmt.Sprint(r.Puts, " ", s3)
+	}
+	fmt.Fprintf(out, "| %s%s | %d | %g | %s | %s | %d | %d |\n", r.Name, suffix, r.Writes, r.Reads, r.ratio(), s3, r.Calls, r.Series)
+}
+
+// ratio returns the operation's units as a multiple of the floor's.
+func (r *Row) ratio() string {
+	if r.Floor == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.1f", (float64(r.Writes)+r.Reads)/(r.Floor.Writes+r.Floor.Reads))
+}

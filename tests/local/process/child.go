@@ -1,0 +1,145 @@
+// Package process provides server processes that never outlive the process that started them: not after Stop, not
+// after a panic or a time-out of the test, and not after the starter is killed outright.
+//
+// Each child leads a process group of its own, so the terminal's Ctrl-C reaches the starter alone, and whatever the
+// child starts itself is stopped with it. A watcher in the group waits for the end of a pipe that only the starter
+// holds open; the kernel closes it however the starter ends. It needs a POSIX shell and nothing of one system.
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// watch runs in the shell that becomes the command: the watcher is a subshell of it. When the pipe ends the whole
+// group gets TERM and, what is left of it three seconds later, KILL.
+const watch = `dir=$1; shift; exec 3<&0
+(read -r _ <&3; trap '' TERM; kill -TERM 0; sleep 3; rm -rf "$dir"; kill -KILL 0) >/dev/null 2>&1 &
+exec 3<&- "$@" </dev/null`
+
+// grace is how long a group has between TERM and KILL.
+const grace = 3 * time.Second
+
+// Process is a running child.
+type Process struct {
+	name    string
+	dir     string
+	cmd     *exec.Cmd
+	pipe    io.Closer
+	logPath string
+	stop    sync.Once
+	exited  chan struct{} // closed once the command itself has ended
+	err     error         // how it ended; valid after exited
+}
+
+// Start runs argv with the environment env in the folder dir, which is the child's own: it is removed with the child.
+// Its output goes to the file logPath, which is created anew together with its folder.
+func Start(name, dir string, env []string, logPath string, argv ...string) (*Process, error) {
+	if err := os.MkdirAll(filepath.Dir(logPath), 0o755); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(logPath)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command("/bin/sh", append([]string{"-c", watch, name, dir}, argv...)...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	pipe, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	p := &Process{name: name, dir: dir, cmd: cmd, pipe: pipe, logPath: logPath, exited: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// Exited is closed when the command has ended, by Stop or by itself.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// Ready polls check until it returns nil. It fails when the command ends first, or after timeout; the error then
+// carries the end of the command's output.
+func (p *Process) Ready(timeout time.Duration, check func() error) error {
+	deadline := time.Now().Add(timeout)
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("%s ended before it was ready (%v):\n%s", p.name, p.err, p.tail())
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s was not ready after %s (%v):\n%s", p.name, timeout, err, p.tail())
+		}
+	}
+}
+
+// Stop ends the command and everything it started, by TERM, and what that does not end by KILL. It may be called twice.
+func (p *Process) Stop() {
+	p.stop.Do(func() {
+		group := -p.cmd.Process.Pid
+		_ = syscall.Kill(group, syscall.SIGTERM)
+		select {
+		case <-p.exited:
+			p.empty(time.Second)
+		case <-time.After(grace):
+		}
+		_ = syscall.Kill(group, syscall.SIGKILL)
+		<-p.exited
+		_ = p.pipe.Close()
+		_ = os.RemoveAll(p.dir)
+	})
+}
+
+// empty waits until the group has no process, at most for the given time: an orphan that has ended is counted until
+// the system's first process collects it, so this cannot be waited for without end.
+func (p *Process) empty(atMost time.Duration) {
+	for end := time.Now().Add(atMost); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if errors.Is(syscall.Kill(-p.cmd.Process.Pid, 0), syscall.ESRCH) {
+			return
+		}
+	}
+}
+
+// tail returns the last lines of the output, for an error.
+func (p *Process) tail() string {
+	const limit = 2000
+	out, err := os.ReadFile(p.logPath)
+	if err != nil {
+		return err.Error()
+	}
+	if len(out) > limit {
+		out = out[len(out)-limit:]
+	}
+	return strings.TrimSpace(string(out)) + "\n(all of it: " + p.logPath + ")"
+}
+
+// FreePort returns a port of the loopback interface that nothing listens on at this moment.
+func FreePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
+}

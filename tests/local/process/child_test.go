@@ -1,0 +1,142 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary play the starter that is killed: with STARTER set it starts a child that has a
+// child of its own, prints both process ids and hangs.
+func TestMain(m *testing.M) {
+	dir := os.Getenv("STARTER")
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	p, err := Start("family", dir, os.Environ(), dir+".log", "/bin/sh", "-c", family)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	if err := p.Ready(5*time.Second, func() error { return written(dir) }); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	select {}
+}
+
+// family is a command with a child that ignores TERM, as a server may.
+const family = `(trap '' TERM; exec sleep 100) & echo $$ $! >pids.part; mv pids.part pids; wait`
+
+func written(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, "pids"))
+	return err
+}
+
+// pids returns the process ids that family wrote.
+func pids(t *testing.T, dir string) []int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "pids"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []int
+	for _, field := range strings.Fields(string(text)) {
+		id, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// wantEnded checks that the processes end within the time, and that their folder goes.
+func wantEnded(t *testing.T, within time.Duration, dir string, ids []int) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for _, id := range ids {
+		for !errors.Is(syscall.Kill(id, 0), syscall.ESRCH) {
+			if time.Now().After(deadline) {
+				t.Fatalf("process %d still runs after %s", id, within)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there (%v)", dir, err)
+	}
+}
+
+// folder returns a folder for a child, and a path for its log beside it.
+func folder(t *testing.T) (dir, log string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "own")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir, dir + ".log"
+}
+
+func TestStopEndsTheWholeGroup(t *testing.T) {
+	dir, log := folder(t)
+	p, err := Start("family", dir, os.Environ(), log, "/bin/sh", "-c", family)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	if err := p.Ready(5*time.Second, func() error { return written(dir) }); err != nil {
+		t.Fatal(err)
+	}
+	ids := pids(t, dir)
+	p.Stop()
+	wantEnded(t, 5*time.Second, dir, ids) // an orphan counts until the system's first process has collected it
+}
+
+func TestAKilledStarterLeavesNothing(t *testing.T) {
+	dir, _ := folder(t)
+	starter := exec.Command(os.Args[0])
+	starter.Env = append(os.Environ(), "STARTER="+dir)
+	out, err := starter.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := starter.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); written(dir) != nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			_ = starter.Process.Kill()
+			said, _ := io.ReadAll(out)
+			t.Fatalf("the starter started nothing: %s", said)
+		}
+	}
+	ids := pids(t, dir)
+	if err := starter.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = starter.Wait()
+	wantEnded(t, grace+5*time.Second, dir, ids)
+}
+
+func TestReadyTellsWhyACommandEnded(t *testing.T) {
+	dir, log := folder(t)
+	p, err := Start("broken", dir, os.Environ(), log, "/bin/sh", "-c", "echo no such option; exit 3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	err = p.Ready(5*time.Second, func() error { return errors.New("nothing answers") })
+	if err == nil || !strings.Contains(err.Error(), "no such option") || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("got %v, want the output and the exit status", err)
+	}
+}

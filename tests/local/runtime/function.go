@@ -1,0 +1,104 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+)
+
+// Function is a function and its execution environments. Each invocation gets one that is idle, or a new one, as in
+// Lambda: two at the same time never share a process.
+type Function struct {
+	Name string // of its folder, "instance-create"
+
+	binary string
+	env    []string
+	limit  time.Duration
+	log    io.Writer
+
+	mu      sync.Mutex
+	idle    []*Environment
+	all     map[*Environment]bool
+	stopped bool
+}
+
+// Invoke invokes the function with an event and returns its answer. A *FunctionError is one of the function's own; the
+// environment of one that did not answer in time is ended.
+func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	e, err := f.take()
+	if err != nil {
+		return nil, err
+	}
+	answer, err := e.Invoke(ctx, payload)
+	var failed *FunctionError
+	if err != nil && !errors.As(err, &failed) {
+		f.drop(e)
+		return nil, err
+	}
+	select {
+	case <-e.Ended():
+		f.drop(e)
+	default:
+		f.mu.Lock()
+		f.idle = append(f.idle, e)
+		f.mu.Unlock()
+	}
+	return answer, err
+}
+
+// Restart ends every environment, so that the next invocation is a cold start.
+func (f *Function) Restart() {
+	f.mu.Lock()
+	all := f.all
+	f.all, f.idle = map[*Environment]bool{}, nil
+	f.mu.Unlock()
+	for e := range all {
+		e.Stop()
+	}
+}
+
+// Environments returns the processes that there are now.
+func (f *Function) Environments() []*Environment {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []*Environment
+	for e := range f.all {
+		all = append(all, e)
+	}
+	return all
+}
+
+func (f *Function) stop() {
+	f.mu.Lock()
+	f.stopped = true
+	f.mu.Unlock()
+	f.Restart()
+}
+
+// take returns an idle environment, the one that was used last, or a new one.
+func (f *Function) take() (*Environment, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stopped {
+		return nil, errStopped
+	}
+	if n := len(f.idle); n > 0 {
+		e := f.idle[n-1]
+		f.idle = f.idle[:n-1]
+		return e, nil
+	}
+	e, err := StartEnvironment(f.Name, f.limit, f.env, f.log, f.binary)
+	if err == nil {
+		f.all[e] = true
+	}
+	return e, err
+}
+
+func (f *Function) drop(e *Environment) {
+	f.mu.Lock()
+	delete(f.all, e)
+	f.mu.Unlock()
+	e.Stop()
+}

@@ -1,0 +1,243 @@
+package runtime
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/uuid"
+)
+
+// Limits of an HTTP API.
+const (
+	maxRequest = 10 << 20 // bytes of a body
+	maxHeader  = 10_240   // bytes of the request line and all header fields together
+)
+
+// Gateway is the two HTTP APIs under one address: paths below /storage are the Storage API's, all others the
+// Application API's. It does what API Gateway does to a request, the surprising included: it decodes the path, joins header
+// fields of one name, takes cookies out, sends what is not declared as text in base64, and answers by itself what no route is
+// for. It has no throttling and no authorizers.
+type Gateway struct {
+	routes []gatewayRoute
+}
+
+type gatewayRoute struct {
+	Route
+	segments []string
+	invoke   func(ctx context.Context, payload []byte) ([]byte, error)
+}
+
+// NewGateway returns a gateway with the routes of the template, each to its function.
+func NewGateway(t *Template, function func(folder string) *Function) *Gateway {
+	g := &Gateway{}
+	for _, f := range t.Functions {
+		for _, r := range f.Routes {
+			g.routes = append(g.routes, gatewayRoute{r, strings.Split(r.Path, "/"), function(f.Folder).Invoke})
+		}
+	}
+	return g
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if headerSize(r) > maxHeader {
+		message(w, http.StatusRequestHeaderFieldsTooLarge, "Request Header Fields Too Large")
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if err != nil {
+		message(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+		return
+	}
+	route, parameters := g.match(r)
+	if route == nil {
+		message(w, http.StatusNotFound, "Not Found")
+		return
+	}
+	payload, err := json.Marshal(NewEvent(r, body, route.Route, parameters))
+	if err != nil {
+		message(w, http.StatusInternalServerError, "Internal Server Error")
+		return
+	}
+	answer, err := route.invoke(r.Context(), payload)
+	if err == nil {
+		err = writeAnswer(w, r.Method, answer)
+	}
+	if err != nil {
+		// API Gateway says no more than this either; the cause is for whoever reads a failed test.
+		w.Header().Set("X-Local-Cause", strings.Map(printable, fmt.Sprintf("%.500s", err)))
+		message(w, http.StatusInternalServerError, "Internal Server Error")
+	}
+}
+
+func printable(r rune) rune {
+	if r < ' ' || r > '~' {
+		return ' '
+	}
+	return r
+}
+
+// message is an answer of the gateway's own.
+func message(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"message": text})
+}
+
+func headerSize(r *http.Request) int {
+	size := len(r.Method) + len(r.RequestURI) + len(r.Host) + 20
+	for name, values := range r.Header {
+		for _, v := range values {
+			size += len(name) + len(v) + 4
+		}
+	}
+	return size
+}
+
+// match returns the route for a request and the decoded values of its variables. A literal segment comes before a variable.
+func (g *Gateway) match(r *http.Request) (*gatewayRoute, map[string]string) {
+	api := "AppsApi"
+	if r.URL.Path == "/storage" || strings.HasPrefix(r.URL.Path, "/storage/") {
+		api = "StorageApi"
+	}
+	path := strings.Split(r.URL.EscapedPath(), "/")
+	var best *gatewayRoute
+	var values map[string]string
+	for n := range g.routes {
+		route := &g.routes[n]
+		if route.API != api || route.Method != r.Method {
+			continue
+		}
+		if got, ok := route.fits(path); ok && (best == nil || len(got) < len(values)) {
+			best, values = route, got
+		}
+	}
+	return best, values
+}
+
+func (r *gatewayRoute) fits(path []string) (map[string]string, bool) {
+	if len(path) != len(r.segments) {
+		return nil, false
+	}
+	values := map[string]string{}
+	for n, s := range r.segments {
+		got, err := url.PathUnescape(path[n])
+		if err != nil {
+			return nil, false
+		}
+		if name, ok := strings.CutPrefix(s, "{"); ok {
+			if got == "" {
+				return nil, false
+			}
+			values[strings.TrimSuffix(name, "}")] = got
+		} else if got != s {
+			return nil, false
+		}
+	}
+	return values, true
+}
+
+// NewEvent returns the event, in payload format 2.0, that API Gateway makes of a request.
+func NewEvent(r *http.Request, body []byte, route Route, parameters map[string]string) events.APIGatewayV2HTTPRequest {
+	now := time.Now()
+	key := route.Method + " " + route.Path
+	ip, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		ip = "127.0.0.1"
+	}
+	e := events.APIGatewayV2HTTPRequest{
+		Version: "2.0", RouteKey: key, RawPath: r.URL.Path, RawQueryString: r.URL.RawQuery,
+		Headers: map[string]string{"host": r.Host, "content-length": strconv.Itoa(len(body)), "x-forwarded-for": ip, "x-forwarded-proto": "https"},
+		RequestContext: events.APIGatewayV2HTTPRequestContext{
+			RouteKey: key, AccountID: "123456789012", Stage: "$default", RequestID: uuid.NewString(), APIID: strings.ToLower(route.API),
+			DomainName: strings.ToLower(route.API) + ".execute-api." + Region + ".amazonaws.com", DomainPrefix: strings.ToLower(route.API),
+			Time: now.UTC().Format("02/Jan/2006:15:04:05 -0700"), TimeEpoch: now.UnixMilli(),
+			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
+				Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: ip, UserAgent: r.UserAgent(),
+			},
+		},
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		if name == "Cookie" {
+			for _, line := range r.Header[name] {
+				e.Cookies = append(e.Cookies, strings.Split(line, "; ")...)
+			}
+			continue
+		}
+		e.Headers[strings.ToLower(name)] = strings.Join(r.Header[name], ",")
+	}
+	if query, err := url.ParseQuery(r.URL.RawQuery); err == nil && len(query) > 0 {
+		e.QueryStringParameters = map[string]string{}
+		for name, values := range query {
+			e.QueryStringParameters[name] = strings.Join(values, ",")
+		}
+	}
+	if len(parameters) > 0 {
+		e.PathParameters = parameters
+	}
+	if len(body) > 0 {
+		e.Body, e.IsBase64Encoded = string(body), !isText(r.Header.Get("Content-Type"))
+		if e.IsBase64Encoded {
+			e.Body = base64.StdEncoding.EncodeToString(body)
+		}
+	}
+	return e
+}
+
+// isText reports whether API Gateway passes a body of this type as text.
+func isText(contentType string) bool {
+	kind, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	switch kind = strings.TrimSpace(kind); kind {
+	case "", "application/json", "application/xml", "application/javascript":
+		return true
+	}
+	return strings.HasPrefix(kind, "text/")
+}
+
+// writeAnswer sends what a function has answered to the client.
+func writeAnswer(w http.ResponseWriter, method string, payload []byte) error {
+	var answer events.APIGatewayV2HTTPResponse
+	if err := json.Unmarshal(payload, &answer); err != nil {
+		return fmt.Errorf("the answer is no HTTP response: %w", err)
+	}
+	if answer.StatusCode < 100 || answer.StatusCode > 599 {
+		return fmt.Errorf("the answer has the status %d", answer.StatusCode)
+	}
+	body := []byte(answer.Body)
+	if answer.IsBase64Encoded {
+		decoded, err := base64.StdEncoding.DecodeString(answer.Body)
+		if err != nil {
+			return fmt.Errorf("the answer's body is no base64: %w", err)
+		}
+		body = decoded
+	}
+	for name, value := range answer.Headers {
+		w.Header().Set(name, value)
+	}
+	for name, values := range answer.MultiValueHeaders {
+		w.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	for _, cookie := range answer.Cookies {
+		w.Header().Add("Set-Cookie", cookie)
+	}
+	if method == http.MethodHead || answer.StatusCode == http.StatusNoContent || answer.StatusCode == http.StatusNotModified {
+		w.WriteHeader(answer.StatusCode)
+		return nil
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(answer.StatusCode)
+	_, _ = w.Write(body)
+	return nil
+}

@@ -1,0 +1,147 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/tests/token/issuer"
+)
+
+// TestSystem walks an instance from its creation to the feed and its bytes back, and the edges that are the gateway's.
+func TestSystem(t *testing.T) {
+	s, err := Start(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	owner, err := s.Tokens.Owner("nav", "", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := s.Tokens.User(issuer.User{SSN: "12247918309"}, "", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(token, method, path, contentType, body string) (int, http.Header, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, s.BaseURL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		if contentType != "" {
+			r.Header.Set("Content-Type", contentType)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		got, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, answer.Header, string(got)
+	}
+	want := func(status int, token, method, path, contentType, body string) string {
+		t.Helper()
+		got, header, answer := ask(token, method, path, contentType, body)
+		if got != status {
+			t.Fatalf("%s %s: %d, want %d: %s (%s)", method, path, got, status, answer, header.Get("X-Local-Cause"))
+		}
+		return answer
+	}
+	want(201, owner, "PUT", "/storage/applications/nav/app2018", "application/json", `{}`)
+	var instance struct {
+		ID, InstanceOwnerID string
+		Data                []struct{ ID string }
+	}
+	decode := func(answer string) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(answer), &instance); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decode(want(201, user, "POST", "/nav/app2018/instances", "application/json", `{"reportee":{"ssn":"12247918309"},"labels":["gr"]}`))
+	self := "/nav/app2018/instances/" + instance.InstanceOwnerID + "/" + instance.ID
+	binary := string([]byte{0, 255, '\r', '\n', 200})
+	decode(want(201, user, "POST", self+"/data?formId=a", "application/octet-stream", binary))
+	if got := want(200, owner, "GET", strings.Replace(self, "/nav/app2018", "/storage", 1)+"/data/"+instance.Data[0].ID, "", ""); got != binary {
+		t.Errorf("the bytes come back as %q", got)
+	}
+	want(200, user, "PUT", self+"/workflow", "application/json", `{"currentStep":"Submit"}`)
+	if n, err := s.Deliver(t.Context()); err != nil || n != 2 {
+		t.Fatalf("%d events delivered (%v), want 2", n, err)
+	}
+	if feed := want(200, owner, "GET", "/storage/applications/nav/app2018/events", "", ""); strings.Count(feed, `"WorkflowStateChange"`) != 2 {
+		t.Errorf("the feed is %s", feed)
+	}
+	if found := want(200, owner, "GET", "/storage/instances?appId=nav/app2018&label=gr&workflow.currentStep=Submit", "", ""); !strings.Contains(found, instance.ID) {
+		t.Errorf("the query finds %s", found)
+	}
+
+	if got := want(404, user, "GET", self+"/", "", ""); strings.TrimSpace(got) != `{"message":"Not Found"}` {
+		t.Errorf("a path that no route has: %s", got)
+	}
+	if _, header, body := ask(user, "HEAD", self, "", ""); header.Get("ETag") == "" || body != "" {
+		t.Errorf("HEAD has the ETag %q and the body %q", header.Get("ETag"), body)
+	}
+	want(400, user, "GET", "/storage/instances?%zz", "", "")
+	want(404, user, "GET", "/storage/instances/50001/a%2Fb%3Fc%23", "", "")
+
+	// As many at once as one likes: each has an environment of its own.
+	s.Function("instance-get").Restart()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { want(200, user, "GET", self, "", "") })
+	}
+	all.Wait()
+	if n := len(s.Function("instance-get").Environments()); n < 1 || n > 8 {
+		t.Errorf("%d environments after 8 requests", n)
+	}
+	s.Stop()
+	if _, err := s.Function("instance-get").Invoke(t.Context(), []byte("{}")); err == nil {
+		t.Error("a stopped function answers")
+	}
+}
+
+// An environment is told from its program's own failures: what ends before it is ready, during an invocation, or never answers.
+func TestEnvironmentsThatFail(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "bootstrap")
+	start := func(body string) *Environment {
+		t.Helper()
+		if err := os.WriteFile(script, []byte("#!/bin/sh\n"+body), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		e, err := StartEnvironment("test", time.Second, []string{"PATH=" + os.Getenv("PATH")}, &log, script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(e.Stop)
+		return e
+	}
+	var failed *FunctionError
+	if err := start("echo no variable; exit 1").Ready(t.Context()); !errors.As(err, &failed) || !strings.Contains(failed.Payload, "no variable") {
+		t.Errorf("a process that ends: %v", err)
+	}
+	e := start("sleep 60")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := e.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a process that asks for nothing: %v", err)
+	}
+	if _, err := e.Invoke(t.Context(), nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("an invocation that nobody takes: %v", err)
+	}
+}

@@ -1,0 +1,207 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"altinn.no/instanceapi/tests/local/servers"
+	"altinn.no/instanceapi/tests/local/tables"
+	"altinn.no/instanceapi/tests/local/workspace"
+	"altinn.no/instanceapi/tests/token/issuer"
+)
+
+// Region is the region of all that is local.
+const Region = "us-east-1"
+
+// limit is the timeout of every function.
+const limit = 25 * time.Second
+
+// Options say what Start may not choose by itself. The zero value is what most tests want.
+type Options struct {
+	Log io.Writer // gets what the functions print; nil gets none
+
+	// Between, when set, is told the address of DynamoDB or S3 ("dynamodb", "s3") and returns the one that the functions get
+	// instead: of a proxy that counts, records or fails.
+	Between func(service, endpoint string) string
+
+	// BetweenEach is the same for one who has to know who calls: it is asked for each function, and for EventBridge
+	// ("eventbridge") too.
+	BetweenEach func(function, service, endpoint string) string
+
+	// Parameters overrides values of template.yaml's parameters: "CreatesPerHour": "10".
+	Parameters map[string]string
+}
+
+// System is a running system. A table has the logical id of template.yaml as its name.
+type System struct {
+	BaseURL  string // address of both APIs
+	Template *Template
+	Tokens   *issuer.Minter // signs what the functions accept
+	Dynamo   *dynamodb.Client
+	S3       *s3.Client
+	Bucket   string
+	Gateway  *Gateway
+
+	functions map[string]*Function
+	bus       *bus
+	stops     []func()
+}
+
+// Start builds the functions, starts the servers and returns a system whose tables are empty. Functions start when
+// they are first asked. The tools must be installed already; an error says how when they are not.
+func Start(ctx context.Context, options Options) (_ *System, err error) {
+	root, err := workspace.Root()
+	if err != nil {
+		return nil, err
+	}
+	s := &System{Bucket: "blobs", functions: map[string]*Function{}}
+	defer func() {
+		if err != nil {
+			s.Stop()
+		}
+	}()
+	if s.Template, err = ReadTemplate(root); err != nil {
+		return nil, err
+	}
+	if s.Tokens, err = issuer.Open(workspace.Local(root)); err != nil {
+		return nil, err
+	}
+	if err := Build(ctx, root); err != nil {
+		return nil, err
+	}
+	backends, err := s.startServers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s.BaseURL = "http://" + listener.Addr().String()
+	bus, err := s.startBus()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range s.Template.Functions {
+		variables, err := s.environment(f, options.Parameters)
+		if err != nil {
+			return nil, err
+		}
+		s.functions[f.Folder] = &Function{
+			Name: f.Folder, binary: Binary(root, f.Folder), env: append(variables, backends.environment(options, f.Folder, bus)...), limit: limit, log: options.Log, all: map[*Environment]bool{},
+		}
+	}
+	s.Gateway = NewGateway(s.Template, s.Function)
+	front := &http.Server{Handler: s.Gateway, ReadHeaderTimeout: 10 * time.Second}
+	s.stops = append(s.stops, func() { _ = front.Close() })
+	go func() { _ = front.Serve(listener) }() // ends with an error of its own making
+	return s, nil
+}
+
+// Function returns a function by the name of its folder. One that template.yaml has not is a panic.
+func (s *System) Function(folder string) *Function {
+	f := s.functions[folder]
+	if f == nil {
+		panic("template.yaml has no function with the folder " + folder)
+	}
+	return f
+}
+
+// Stop ends everything that Start started. It may be called twice.
+func (s *System) Stop() {
+	for _, f := range s.functions {
+		f.stop()
+	}
+	for _, stop := range s.stops {
+		stop()
+	}
+}
+
+// backends are where DynamoDB and S3 answer, and with which credentials: both take the same.
+type backends struct{ dynamo, s3, accessKey, secretKey string }
+
+// startServers starts the servers with the template's tables and a bucket.
+func (s *System) startServers(ctx context.Context) (at backends, err error) {
+	endpoint, stop, err := servers.StartDynamoDB()
+	if err != nil {
+		return at, err
+	}
+	at.dynamo = endpoint
+	s.stops = append(s.stops, stop)
+	if at.s3, at.accessKey, at.secretKey, stop, err = servers.StartS3(); err != nil {
+		return at, err
+	}
+	s.stops = append(s.stops, stop)
+	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: at.accessKey, SecretAccessKey: at.secretKey}, nil
+	})
+	s.Dynamo = dynamodb.New(dynamodb.Options{
+		BaseEndpoint: &at.dynamo, Region: Region, Credentials: credentials, DisableValidateResponseChecksum: true,
+	})
+	s.S3 = s3.New(s3.Options{BaseEndpoint: &at.s3, Region: Region, Credentials: credentials, UsePathStyle: true})
+	for _, table := range s.Template.Tables {
+		if err := tables.Create(ctx, s.Dynamo, table, table); err != nil {
+			return at, fmt.Errorf("table %s: %w", table, err)
+		}
+	}
+	_, err = s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &s.Bucket})
+	return at, err
+}
+
+// environment returns the variables that Lambda, and a local AWS in it, gives to a function.
+func (at backends) environment(options Options, function, bus string) []string {
+	between := func(service, endpoint string) string {
+		switch {
+		case options.BetweenEach != nil:
+			return options.BetweenEach(function, service, endpoint)
+		case options.Between != nil && service != "eventbridge":
+			return options.Between(service, endpoint)
+		}
+		return endpoint
+	}
+	return workspace.Environment("AWS_REGION="+Region, "AWS_DEFAULT_REGION="+Region,
+		"AWS_ACCESS_KEY_ID="+at.accessKey, "AWS_SECRET_ACCESS_KEY="+at.secretKey,
+		"AWS_ENDPOINT_URL_DYNAMODB="+between("dynamodb", at.dynamo), "AWS_ENDPOINT_URL_S3="+between("s3", at.s3), "AWS_ENDPOINT_URL_EVENTBRIDGE="+between("eventbridge", bus))
+}
+
+// environment returns the variables that template.yaml gives to a function.
+func (s *System) environment(f TemplateFunction, overrides map[string]string) (variables []string, err error) {
+	parameters := map[string]string{
+		"AppsBaseUrl": s.BaseURL, "PlatformBaseUrl": s.BaseURL, "AwsEndpointUrl": "",
+		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": s.Tokens.KeySet(),
+		"IdentityKey": strings.Repeat("k", 32),
+	}
+	for name, value := range f.Environment {
+		if ref, ok := strings.CutPrefix(value, "!Ref "); ok {
+			parameter, known := parameters[ref]
+			override, overridden := overrides[ref]
+			byDefault, isParameter := s.Template.Defaults[ref]
+			switch {
+			case overridden:
+				value = override
+			case known:
+				value = parameter
+			case isParameter:
+				value = byDefault
+			case ref == "Blobs":
+				value = s.Bucket
+			default:
+				value = ref // a table, or the bus: named by its logical id
+			}
+		} else if strings.HasPrefix(value, "!") {
+			err = errors.Join(err, fmt.Errorf("template.yaml: %s has %s: %s, which cannot be told here", f.ID, name, value))
+		}
+		variables = append(variables, name+"="+value)
+	}
+	return variables, err
+}

@@ -1,0 +1,229 @@
+package model
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+func disposition(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "attachment; filename*=UTF-8''" + url.PathEscape(name)
+}
+
+func (r *run) createData() {
+	i := r.instance()
+	c, p, b := r.caller(i), r.path(i), r.blob()
+	q := request{"POST", p.String() + "/data?formId=" + b.FormID, b.ContentType, header("Content-Disposition", disposition(b.FileName)), b.Bytes}
+	if ifMatch := r.match(i.ETag()); ifMatch != "" { // not under a key: again it would be stale
+		q.header["If-Match"] = ifMatch
+		g := r.send("create data", c, q)
+		r.check(g, r.world.CreateData(c, p, b, ifMatch, g.seen()))
+		return
+	}
+	r.once("create data", c, both, q, fmt.Sprint(b), func(seen Seen) Answer { return r.world.CreateData(c, p, b, "", seen) })
+}
+
+func (r *run) replaceData() {
+	i := r.instance()
+	p, e := r.element(i, r.path(i))
+	c, b, tag := r.caller(i), r.blob(), r.tags[e]
+	if e != nil && r.chance(70, "of the same kind") {
+		b.ContentType, b.Bytes = e.ContentType, append([]byte(nil), e.Bytes...)
+	}
+	ifMatch := r.match(tag)
+	g := r.send("replace data", c, request{"PUT", p.String(), b.ContentType, header("If-Match", ifMatch, "Content-Disposition", disposition(b.FileName)), b.Bytes})
+	want := r.world.ReplaceData(c, p, b, ifMatch, tag, g.seen())
+	r.check(g, want)
+	if want.Refusals == nil && tag != "" {
+		r.old = append(r.old, tag)
+		delete(r.tags, e)
+	}
+}
+
+func (r *run) deleteData() {
+	i := r.instance()
+	p, e := r.element(i, r.path(i))
+	c, tag := r.caller(i), r.tags[e]
+	ifMatch := r.match(tag)
+	g := r.send("delete data", c, request{method: "DELETE", path: p.String(), header: header("If-Match", ifMatch)})
+	r.check(g, r.world.DeleteData(c, p, ifMatch, tag, g.seen()))
+}
+
+func (r *run) getData() { r.fetch(r.instance(), draw(r, "on the Application API", false, true)) }
+
+// fetch gets the bytes of an element, or a part of them.
+func (r *run) fetch(i *Instance, onApps bool) {
+	p, e := r.element(i, r.path(i))
+	c := r.caller(i)
+	if !onApps {
+		p.App = ""
+		if r.chance(60, "by the owner") {
+			c = r.owner(i.App())
+		}
+	}
+	q := request{method: draw(r, "method", "GET", "GET", "GET", "HEAD"), path: p.String(), header: map[string]string{}}
+	f := Fetch{Head: q.method == "HEAD"}
+	tag := r.tags[e]
+	switch draw(r, "condition", "", "", "range", "not modified", "other") {
+	case "range":
+		f.From = draw(r, "from", 0, 1, 5, 1000)
+		f.To = f.From + draw(r, "length", 1, 100)
+		q.header["Range"] = fmt.Sprintf("bytes=%d-%d", f.From, f.To)
+	case "not modified":
+		if tag != "" {
+			q.header["If-None-Match"], f.NotModified = `"other", `+tag, true
+		}
+	case "other":
+		q.header["If-None-Match"] = `"other"`
+	}
+	g := r.send("get data", c, q)
+	want := r.world.GetData(c, p, f)
+	r.check(g, want)
+	if want.Refusals != nil {
+		return
+	}
+	is := g.header.Get("ETag")
+	if is == "" || tag != "" && is != tag {
+		r.Errorf("the bytes have the ETag %q, want %q", is, tag)
+	}
+	r.tags[e] = is
+	if want.Bytes == nil {
+		return
+	}
+	if kind := g.header.Get("Content-Type"); kind != e.ContentType {
+		r.Errorf("the bytes are %s, want %s", kind, e.ContentType)
+	}
+	sum := sha256.Sum256(e.Bytes)
+	if digest := g.header.Get("Repr-Digest"); digest != "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":" {
+		r.Errorf("the digest is %s", digest)
+	}
+	if named := g.header.Get("Content-Disposition"); !strings.HasPrefix(named, "attachment") || !strings.Contains(named, url.PathEscape(e.FileName)) && !strings.Contains(named, e.FileName) {
+		r.Errorf("the bytes are named %s, want %s", named, e.FileName)
+	}
+	content := e.Bytes
+	if want.Status == http.StatusPartialContent {
+		to := min(f.To, len(content)-1)
+		if text := fmt.Sprintf("bytes %d-%d/%d", f.From, to, len(content)); g.header.Get("Content-Range") != text {
+			r.Errorf("the range is %s, want %s", g.header.Get("Content-Range"), text)
+		}
+		content = content[f.From : to+1]
+	}
+	if !f.Head && !bytes.Equal(g.body, content) {
+		r.Errorf("the bytes are %q, want %q", g.body, content)
+	}
+}
+
+// download is fetch by the application's owner, of what has data.
+func (r *run) download() {
+	var with []*Instance
+	for _, i := range r.world.Instances {
+		if !i.Gone && len(i.Data) > 0 {
+			with = append(with, i)
+		}
+	}
+	if len(with) == 0 {
+		r.Skip("no data yet")
+	}
+	r.fetch(draw(r, "instance", with...), false)
+}
+
+func (r *run) confirm() {
+	i := r.instance()
+	c, p := r.owner(i.App()), r.path(i)
+	if r.chance(50, "one element") {
+		p, _ = r.element(i, p)
+	}
+	p.App = ""
+	r.once("confirm", c, owners, request{method: "POST", path: p.String() + "/confirmDownload"}, "", func(Seen) Answer { return r.world.Confirm(c, p, "") })
+}
+
+func (r *run) announce() {
+	i := r.instance()
+	c, p, b := r.caller(i), r.path(i), r.blob()
+	if r.chance(50, "without a formId") {
+		b.FormID = ""
+	}
+	sum := sha256.Sum256(b.Bytes)
+	said := map[string]any{"contentType": b.ContentType, "size": len(b.Bytes), "sha256": hex.EncodeToString(sum[:])}
+	if b.FileName != "" {
+		said["fileName"] = b.FileName
+	}
+	body, err := json.Marshal(said)
+	if err != nil {
+		r.Fatal(err)
+	}
+	q := request{method: "POST", path: p.String() + "/uploads", contentType: "application/json", body: body}
+	if b.FormID != "" {
+		q.path += "?formId=" + b.FormID
+	}
+	g := r.once("announce upload", c, both, q, string(body), func(seen Seen) Answer { return r.world.Announce(c, p, b, "", seen) })
+	if g.status != http.StatusCreated || r.chance(20, "never sent") {
+		return
+	}
+	for _, u := range i.Uploads {
+		if u.ID == g.seen().ID {
+			r.put(g.object(), u)
+		}
+	}
+}
+
+// put sends the bytes of an upload where the answer says, if they are not there yet.
+func (r *run) put(said map[string]any, u *Upload) {
+	if expires, err := time.Parse(time.RFC3339Nano, fmt.Sprint(said["expires"])); err != nil || time.Until(expires) < time.Minute || time.Until(expires) > time.Hour {
+		r.Errorf("the address is good until %v", said["expires"])
+	}
+	q := request{method: fmt.Sprint(said["method"]), path: fmt.Sprint(said["url"]), header: map[string]string{}, body: u.Blob.Bytes}
+	headers, _ := said["headers"].(map[string]any)
+	for name, value := range headers {
+		q.header[name] = fmt.Sprint(value)
+	}
+	g, err := exchange(r.Context(), "", q)
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.lines = append(r.lines, fmt.Sprintf("PUT the bytes of %s → %d", u.ID, g.status))
+	if want := map[bool]int{false: 200, true: 412}[u.Sent]; g.status != want {
+		r.Fatalf("the bytes are answered %d, want %d: %s", g.status, want, g.body)
+	}
+	u.Sent = true
+}
+
+func (r *run) commit() {
+	var with []*Instance
+	for _, i := range r.world.Instances {
+		if !i.Gone && len(i.Uploads) > 0 {
+			with = append(with, i)
+		}
+	}
+	if len(with) == 0 {
+		r.Skip("no upload yet")
+	}
+	i := draw(r, "instance", with...)
+	u := draw(r, "upload", i.Uploads...)
+	c, p, formID := r.caller(i), r.path(i), u.Blob.FormID
+	if formID == "" {
+		formID = draw(r, "formId", "attachment", "default", "other")
+	}
+	if r.chance(5, "of another instance") {
+		p = draw(r, "elsewhere", r.world.Instances...).At()
+	}
+	q := request{method: "POST", path: p.String() + "/data?formId=" + formID + "&upload=" + u.ID}
+	g := r.send("commit upload", c, q)
+	want := r.world.Commit(c, p, u.ID, formID, g.seen())
+	r.check(g, want)
+	if want.Again != nil {
+		r.again(g, r.first[want.Again])
+	} else if want.Refusals == nil {
+		r.first[&u.Answer] = g
+	}
+}

@@ -1,0 +1,245 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// draw returns one of some values; earlier ones are what a failure shrinks to.
+func draw[T any](r *run, name string, of ...T) T {
+	return rapid.SampledFrom(of).Draw(r.T, name)
+}
+
+// chance is true in about so many of a hundred cases.
+func (r *run) chance(percent int, name string) bool {
+	return rapid.IntRange(0, 99).Draw(r.T, name) >= 100-percent
+}
+
+// caller draws one who may be anybody, and mostly is one who may act on i (which may be nil).
+func (r *run) caller(i *Instance) Caller {
+	if r.chance(15, "anybody") {
+		return rapid.SampledFrom(r.callers).Draw(r.T, "caller")
+	}
+	able := r.callers[:5]
+	if i != nil {
+		able = nil
+		for _, c := range r.callers[:7] {
+			if r.world.mine(c, i) {
+				able = append(able, c)
+			}
+		}
+		if i.Owner != "" && i.app.Org == r.callers[0].Org {
+			able = append(able, Caller{Name: "party " + i.Owner, Party: i.Owner, UserID: "1001", Read: true, Write: true})
+		}
+	}
+	return rapid.SampledFrom(able).Draw(r.T, "caller")
+}
+
+// owner draws an owner of an application, and now and then anybody.
+func (r *run) owner(app string) Caller {
+	if r.chance(15, "anybody") {
+		return rapid.SampledFrom(r.callers).Draw(r.T, "caller")
+	}
+	if strings.HasPrefix(app, r.callers[0].Org+"/") {
+		return r.callers[0]
+	}
+	return r.callers[5]
+}
+
+// instance draws one that is there, or for skip none.
+func (r *run) instance() *Instance {
+	var there []*Instance
+	for _, i := range r.world.Instances {
+		if !i.Gone {
+			there = append(there, i)
+		}
+	}
+	if len(there) == 0 {
+		r.Skip("no instance yet")
+	}
+	if r.chance(60, "latest") {
+		return there[len(there)-1]
+	}
+	return rapid.SampledFrom(there).Draw(r.T, "instance")
+}
+
+// path draws the way to an instance, and now and then a way to where it is not.
+func (r *run) path(i *Instance) Path {
+	p := i.At()
+	if r.chance(6, "astray") {
+		switch draw(r, "how", "guid", "owner", "application", "gone") {
+		case "guid":
+			p.ID = "01923e5a-0000-7000-8000-000000000000"
+		case "owner":
+			p.Owner = "999999999"
+		case "application":
+			p.App = draw(r, "application", r.apps...)
+		case "gone":
+			for _, other := range r.world.Instances {
+				if other.Gone {
+					p = other.At()
+				}
+			}
+		}
+	}
+	return p
+}
+
+// element draws the way to a data element of an instance. The element is nil where there is none.
+func (r *run) element(i *Instance, p Path) (Path, *Element) {
+	if len(i.Data) == 0 || r.chance(4, "no element") {
+		p.Data = "01923e5a-0000-7000-8000-00000000000d"
+		return p, nil
+	}
+	e := rapid.SampledFrom(i.Data).Draw(r.T, "element")
+	p.Data = e.ID
+	return p, e
+}
+
+// match draws an If-Match: mostly none, else the present ETag, any, or one that is stale.
+func (r *run) match(present string) string {
+	if r.chance(75, "unconditional") {
+		return ""
+	}
+	stale := `"stale"`
+	for _, tag := range r.old {
+		if tag != present {
+			stale = tag
+		}
+	}
+	if present == "" {
+		present = "*"
+	}
+	return draw(r, "If-Match", present, "*", stale)
+}
+
+func header(pairs ...string) map[string]string {
+	h := map[string]string{}
+	for n := 0; n < len(pairs); n += 2 {
+		if pairs[n+1] != "" {
+			h[pairs[n]] = pairs[n+1]
+		}
+	}
+	return h
+}
+
+func (r *run) labels() []string {
+	if r.chance(6, "wrong labels") {
+		many := []string{}
+		for n := range 21 {
+			many = append(many, fmt.Sprint(n))
+		}
+		return draw(r, "labels", []string{"gr", "gr"}, []string{""}, []string{"a,b"}, []string{strings.Repeat("å", 65)}, many)
+	}
+	all := []string{"gr", "x2", "Gr", "år 2026", "a&b=c+d%/?#"}
+	return rapid.SliceOfNDistinct(rapid.SampledFrom(all), 0, 4, rapid.ID).Draw(r.T, "labels")
+}
+
+func (r *run) date(name string) *time.Time {
+	if r.chance(60, "no "+name) {
+		return nil
+	}
+	t := time.Date(2027, 6, draw(r, name, 1, 2, 3), 12, 0, 0, draw(r, "fraction", 0, 120_000_000), time.UTC)
+	return &t
+}
+
+// blob draws bytes and what is said of them; formID is "" where the endpoint takes none.
+func (r *run) blob() Blob {
+	b := Blob{
+		FormID:      draw(r, "formId", "default", "attachment", "default", "other"),
+		ContentType: draw(r, "type", "application/json", "application/xml", "application/json", "text/plain", "application/pdf"),
+		FileName:    draw(r, "fileName", "", "", "", "søknad 1.pdf", "a b.txt"),
+	}
+	var content string
+	switch b.ContentType {
+	case "application/json":
+		content = draw(r, "content", `{"navn":"x"}`, `{}`, `[1]`, `{"navn":`, `{"navn":"x","fyll":"over førti tegn i alt sammen"}`)
+	case "application/xml":
+		content = draw(r, "content", `<m><navn>x</navn></m>`, `<m><b>1</b></m>`, `nei`)
+	case "application/pdf":
+		content = draw(r, "content", "%PDF", "\x00\xff\r\n", "")
+	default: // what is sent as text has to be UTF-8
+		content = draw(r, "content", "tekst", "\x00\r\n", "", "over førti tegn, som er mer enn noen tar imot")
+	}
+	b.Bytes = []byte(content)
+	return b
+}
+
+// application draws a registration. One that takes the place of another mostly keeps its steps and shards, which it has to.
+func (r *run) application(was *Application) Application {
+	a := Application{
+		Title:       map[string]string{"nb": draw(r, "title", "Melding", "Sak")},
+		IndexShards: draw(r, "shards", 0, 0, 0, 1, 2, 4), CheckIdentity: r.chance(10, "check digits"),
+	}
+	form := DataType{FormID: "default", MinCount: draw(r, "minCount", 0, 1, 0, 2), MaxCount: draw(r, "maxCount", 0, 1, 2)}
+	form.Allowed = draw(r, "allowed", []string{"application/json", "application/xml"}, nil, []string{"application/*"}, []string{"*/*"})
+	form.MaxSize = draw(r, "maxSize", 0, 40)
+	if r.chance(40, "schema") {
+		form.Schema = map[string]any{"type": "object", "required": draw(r, "required", []string{"navn"}, []string{"navn", "b"})}
+	}
+	attachment := DataType{FormID: "attachment", Allowed: draw(r, "allowed", []string{"*/*"}, []string{"application/pdf", "text/*"})}
+	switch draw(r, "data types", "both", "both", "form", "none") {
+	case "both":
+		a.DataTypes = []DataType{form, attachment}
+	case "form":
+		a.DataTypes = []DataType{form}
+	}
+	if was != nil && !r.chance(40, "other steps") {
+		a.Workflow, a.IndexShards = was.Workflow, was.IndexShards
+		return a
+	}
+	switch draw(r, "workflow", "", "", "default", "short", "long", "stricter") {
+	case "default":
+		a.Workflow = Default()
+	case "short":
+		a.Workflow = &Workflow{[]Step{{Name: "Utfylling"}, {Name: "Ferdig", Completes: true}}, []Transition{{"Utfylling", "Ferdig", []string{"owner"}}}}
+	case "long": // the default's steps, more of them, and other ways
+		a.Workflow = Default()
+		a.Workflow.Steps = append(a.Workflow.Steps, Step{Name: "Signering", Locks: true, Validates: true})
+		a.Workflow.Transitions = append(a.Workflow.Transitions, Transition{"FormFilling", "Signering", []string{"user"}}, Transition{"Signering", "Archived", []string{"user"}})
+	case "stricter": // Submit locks no more, which instances in it cannot know
+		a.Workflow = Default()
+		a.Workflow.Steps[1].Locks = false
+	}
+	return a
+}
+
+func pretty(v any) string {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// differences are the places in which two JSON values differ, a line each.
+func differences(at string, is, want any) (text string) {
+	switch w := want.(type) {
+	case map[string]any:
+		i, _ := is.(map[string]any)
+		for name := range i {
+			if _, both := w[name]; !both {
+				text += fmt.Sprintf("\n%s.%s: %v, want none", at, name, i[name])
+			}
+		}
+		for name := range w {
+			text += differences(at+"."+name, i[name], w[name])
+		}
+		return text
+	case []any:
+		if i, _ := is.([]any); len(i) == len(w) {
+			for n := range w {
+				text += differences(fmt.Sprintf("%s[%d]", at, n), i[n], w[n])
+			}
+			return text
+		}
+	}
+	if !equal(is, want) {
+		text = fmt.Sprintf("\n%s: %v, want %v", at, is, want)
+	}
+	return text
+}

@@ -1,0 +1,154 @@
+package model
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func (r *run) history() {
+	i := r.instance()
+	c, p := r.caller(i), r.path(i)
+	p.App = ""
+	after, size, v := 0, 100, url.Values{}
+	if r.chance(40, "after") {
+		after = rapid.IntRange(1, len(i.Events)).Draw(r.T, "event")
+		v.Set("after", i.Events[after-1].ID())
+	}
+	if r.chance(40, "size") {
+		size = draw(r, "size", 1, 2, 1000)
+		v.Set("size", strconv.Itoa(size))
+	}
+	events, refusals := r.world.History(c, p, after)
+	r.follow(c, p.String()+"/events?"+v.Encode(), size, events, refusals)
+}
+
+// follow reads events page by page to the end.
+func (r *run) follow(c Caller, target string, size int, events []*Event, refusals Refusals) {
+	for empty := 0; ; {
+		g := r.send("events", c, request{method: "GET", path: target})
+		r.check(g, Answer{Refusals: refusals, Status: 200})
+		if refusals != nil {
+			return
+		}
+		page, _ := g.value.([]any)
+		if len(page) > size || len(page) > len(events) {
+			r.Fatalf("a page of %d events, at most %d of %d: %s", len(page), size, len(events), g.body)
+		}
+		for n, each := range page {
+			if want := events[n].Document(r.world); !equal(each, want) {
+				r.Fatalf("the event %v is not what it should be:%s", want["id"], differences("", each, want))
+			}
+		}
+		events = events[len(page):]
+		next, rel, _ := strings.Cut(strings.TrimPrefix(g.header.Get("Link"), "<"), ">")
+		if rel != `; rel="next"` || !strings.HasPrefix(next, system.BaseURL) {
+			r.Fatalf("the way on is %q", g.header.Get("Link"))
+		}
+		target = next
+		if len(page) > 0 {
+			continue
+		}
+		if len(events) == 0 {
+			return
+		}
+		if empty++; empty > 200 { // a filter leaves pages empty, but not for ever
+			r.Fatalf("%d events do not come", len(events))
+		}
+	}
+}
+
+// feed reads the whole feed of an application, and then a part of it.
+func (r *run) feed() {
+	app := draw(r, "application", r.apps...)
+	c := r.owner(app)
+	deliver.Lock()
+	_, err := system.Deliver(r.Context())
+	deliver.Unlock()
+	if err != nil {
+		r.Fatal(err)
+	}
+	events, refusals := r.world.Feed(c, app)
+	path := "/storage/applications/" + app + "/events"
+	if refusals != nil {
+		r.follow(c, path, 100, nil, refusals)
+		return
+	}
+	events = r.inOrder(c, app, path, events)
+
+	v, size := url.Values{}, 100
+	switch draw(r, "after", "", "date", "event", "future", "moment") {
+	case "date":
+		v.Set("after", "2019-03-30")
+	case "event":
+		if len(events) > 0 {
+			n := rapid.IntRange(0, len(events)-1).Draw(r.T, "event")
+			v.Set("after", events[n].ID())
+			events = events[n+1:]
+		}
+	case "future":
+		v.Set("after", "2100-01-01T00:00:00Z")
+		events = nil
+	case "moment":
+		if len(events) > 0 {
+			at := rapid.SampledFrom(events).Draw(r.T, "event").At
+			v.Set("after", at.Format(time.RFC3339Nano))
+			events = slices.DeleteFunc(slices.Clone(events), func(e *Event) bool { return !e.At.After(at) })
+		}
+	}
+	if step := draw(r, "step", "", "Submit", "FormFilling", "Ukjent"); step != "" {
+		v.Set("workflow.currentStep", step)
+		events = slices.DeleteFunc(slices.Clone(events), func(e *Event) bool { return e.Step != step })
+	}
+	if r.chance(50, "size") {
+		size = draw(r, "size", 3, 7, 1000)
+		v.Set("size", strconv.Itoa(size))
+	}
+	r.follow(c, path+"?"+v.Encode(), size, events, nil)
+}
+
+// inOrder reads a feed to learn the order that its recorder has given to events of different instances. What was there
+// stays where it was, nothing is left out, nothing comes twice, and the events of an instance are in order.
+func (r *run) inOrder(c Caller, app, path string, events []*Event) []*Event {
+	byID := map[string]*Event{}
+	for _, e := range events {
+		byID[e.ID()] = e
+	}
+	g := r.send("events", c, request{method: "GET", path: path + "?size=1000"})
+	list, ok := g.value.([]any)
+	if g.status != 200 || !ok || len(list) != len(events) {
+		r.Fatalf("the feed has %d events, want %d: %s", len(list), len(events), g.body)
+	}
+	var ordered []*Event
+	var ids []string
+	numbers := map[*Instance]int{}
+	for n, each := range list {
+		id, _ := each.(map[string]any)["id"].(string)
+		e := byID[id]
+		if e == nil {
+			r.Fatalf("the feed has the event %s, which never was or has been before", id)
+		}
+		delete(byID, id)
+		if known := r.feeds[app]; n < len(known) && known[n] != id {
+			r.Fatalf("the feed has %s at %d, where %s was", id, n, known[n])
+		}
+		if numbers[e.instance]++; e.Number != numbers[e.instance] {
+			r.Fatalf("event %s comes as number %d of its instance", id, numbers[e.instance])
+		}
+		if want := e.Document(r.world); !equal(each, want) {
+			r.Fatalf("the event %v is not what it should be:%s", want["id"], differences("", each, want))
+		}
+		ordered, ids = append(ordered, e), append(ids, id)
+	}
+	r.feeds[app] = ids
+	return ordered
+}
+
+func sorted(texts []string) []string {
+	slices.Sort(texts)
+	return texts
+}

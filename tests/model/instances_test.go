@@ -1,0 +1,403 @@
+package model
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"mime/multipart"
+	"net/textproto"
+	"reflect"
+	"slices"
+)
+
+func (r *run) putApplication() {
+	id := draw(r, "application", r.apps...)
+	c, a := r.owner(id), r.application(r.world.Applications[id])
+	present := ""
+	if was := r.world.Applications[id]; was != nil {
+		present = was.ETag
+	}
+	r.register(c, id, a, present, r.match(present))
+}
+
+// register registers an application, whose present ETag is "" when it is not there.
+func (r *run) register(c Caller, id string, a Application, present, ifMatch string) {
+	body, err := json.Marshal(a)
+	if err != nil {
+		r.Fatal(err)
+	}
+	g := r.send("put application", c, request{"PUT", "/storage/applications/" + id, "application/json", header("If-Match", ifMatch), body})
+	want := r.world.PutApplication(c, id, a, ifMatch)
+	r.check(g, want)
+	if want.Refusals == nil {
+		tag := g.header.Get("ETag")
+		if tag == "" || (tag != present) != want.Changed {
+			r.Errorf("the ETag is %q after %q", tag, present)
+		}
+		r.world.Applications[id].ETag = tag
+		r.old = append(r.old, present)
+		r.sameApplication(g, r.world.Applications[id])
+	}
+}
+
+func (r *run) getApplication() {
+	id := draw(r, "application", r.apps...)
+	c := draw(r, "caller", r.callers...)
+	g := r.send("get application", c, request{method: draw(r, "method", "GET", "HEAD"), path: "/storage/applications/" + id})
+	a, want := r.world.GetApplication(c, id)
+	r.check(g, want)
+	if a != nil {
+		r.sameApplication(g, a)
+	}
+}
+
+// sameApplication compares a registration with the model's: what was sent, with the defaults filled in.
+func (r *run) sameApplication(g *got, a *Application) {
+	if tag := g.header.Get("ETag"); tag != a.ETag {
+		r.Errorf("ETag %s, want %s", tag, a.ETag)
+	}
+	if g.value == nil {
+		return // of a HEAD
+	}
+	text, err := json.Marshal(a)
+	if err != nil {
+		r.Fatal(err)
+	}
+	want := map[string]any{}
+	if err := json.Unmarshal(text, &want); err != nil {
+		r.Fatal(err)
+	}
+	want["id"], want["org"] = a.ID, a.Org
+	if is := dense(g.value); !reflect.DeepEqual(is, dense(want)) {
+		r.Errorf("the application is\n%v\nwant\n%v", pretty(is), pretty(dense(want)))
+	}
+}
+
+// dense is a JSON value without members that say nothing: false, 0, "", [] and {}.
+func dense(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, each := range v {
+			if d := dense(each); d != nil {
+				out[name] = d
+			}
+		}
+		if len(out) > 0 {
+			return out
+		}
+	case []any:
+		out := []any{}
+		for _, each := range v {
+			out = append(out, dense(each))
+		}
+		if len(out) > 0 {
+			return out
+		}
+	default:
+		if v != nil && v != false && v != 0.0 && v != "" {
+			return v
+		}
+	}
+	return nil
+}
+
+func (r *run) draft(c Caller) Draft {
+	d := Draft{Labels: r.labels(), Due: r.date("due"), Visible: r.date("visible"), Presentation: draw(r, "presentation", "", "Arbeidsmelding <1>")}
+	own := c.Identity
+	if c.Org != "" || own.Kind == "" || r.chance(5, "another") {
+		own = draw(r, "reportee", r.people...)
+	}
+	switch draw(r, "named", "reportee", "reportee", "reportee", "reportee", "number", "both", "none") {
+	case "reportee":
+		d.Reportee = []Identity{own}
+	case "number":
+		d.Owner = r.world.Parties[own]
+		if d.Owner == "" {
+			d.Owner = "999999999"
+		}
+	case "both":
+		if r.chance(70, "no") {
+			d.Reportee = []Identity{own}
+			break
+		}
+		d.Reportee = []Identity{own, {"userName", "ola"}}
+		if own.Kind == "userName" {
+			d.Reportee[1] = r.people[0]
+		}
+	case "none":
+		if r.chance(70, "no") {
+			d.Reportee = []Identity{own}
+		}
+	}
+	for range draw(r, "data", 0, 0, 1, 1, 2) {
+		d.Data = append(d.Data, r.blob())
+	}
+	return d
+}
+
+// encode writes a draft as JSON, with its data or without.
+func (d Draft) encode(inline bool) []byte {
+	body := map[string]any{}
+	if len(d.Reportee) > 0 {
+		reportee := map[string]string{}
+		for _, id := range d.Reportee {
+			reportee[id.Kind] = id.Value
+		}
+		body["reportee"] = reportee
+	}
+	if d.Owner != "" {
+		body["instanceOwnerId"] = d.Owner
+	}
+	if d.Labels != nil {
+		body["labels"] = d.Labels
+	}
+	if d.Due != nil {
+		body["dueDateTime"] = d.Due
+	}
+	if d.Visible != nil {
+		body["visibleDateTime"] = d.Visible
+	}
+	if d.Presentation != "" {
+		body["presentationField"] = d.Presentation
+	}
+	if inline && len(d.Data) > 0 {
+		data := []map[string]string{}
+		for _, b := range d.Data {
+			each := map[string]string{"formId": b.FormID, "contentType": b.ContentType, "content": base64.StdEncoding.EncodeToString(b.Bytes)}
+			if b.FileName != "" {
+				each["fileName"] = b.FileName
+			}
+			data = append(data, each)
+		}
+		body["data"] = data
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// form writes a draft as multipart/form-data.
+func (d Draft) form() (contentType string, body []byte) {
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	part := func(disposition, contentType string, body []byte) {
+		p, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {"form-data; " + disposition}, "Content-Type": {contentType}})
+		if err == nil {
+			_, err = p.Write(body)
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	part(`name="instance"`, "application/json", d.encode(false))
+	for _, each := range d.Data {
+		disposition := fmt.Sprintf("name=%q", each.FormID)
+		if each.FileName != "" {
+			disposition += fmt.Sprintf("; filename=%q", each.FileName)
+		}
+		part(disposition, each.ContentType, each.Bytes)
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return w.FormDataContentType(), b.Bytes()
+}
+
+func (r *run) create() {
+	app := draw(r, "application", r.apps...)
+	if r.world.Applications[app] == nil && !r.chance(10, "unregistered") {
+		for _, each := range r.apps {
+			if r.world.Applications[each] != nil {
+				app = each
+			}
+		}
+	}
+	c := r.caller(nil)
+	if c.Org != "" && !r.chance(5, "not its own") {
+		c = r.owner(app)
+	}
+	d := r.draft(c)
+	q := request{method: "POST", path: "/" + app + "/instances", contentType: "application/json", body: d.encode(true)}
+	inForm := r.chance(30, "as a form")
+	if inForm {
+		q.contentType, q.body = d.form()
+	}
+	r.once("create", c, both, q, fmt.Sprint(inForm, string(d.encode(true))), func(seen Seen) Answer { return r.world.Create(c, app, d, seen) })
+}
+
+// once sends a POST, under an Idempotency-Key or not, and compares with what answer says.
+func (r *run) once(op string, c Caller, kind who, q request, fingerprint string, answer func(Seen) Answer) *got {
+	key := ""
+	if r.chance(40, "under a key") {
+		key = draw(r, "key", "k1", "k2", "k3", q.path)
+		if q.header == nil {
+			q.header = map[string]string{}
+		}
+		q.header["Idempotency-Key"] = key
+		fingerprint += " " + q.path
+		if op == "announce upload" { // their keys are apart
+			key = "upload " + key
+		}
+	}
+	g := r.send(op, c, q)
+	want := r.world.Once(c, kind, key, fingerprint, func() Answer { return answer(g.seen()) })
+	r.check(g, want)
+	if want.Again != nil {
+		first := r.first[want.Again]
+		if want.Again.Upload != nil {
+			if g.object()["id"] != want.Again.Upload.ID { // signed afresh, but the same
+				r.Errorf("announced again it is the upload %v, want %s", g.object()["id"], want.Again.Upload.ID)
+			}
+		} else {
+			r.again(g, first)
+			if g.header.Get("Location") != first.header.Get("Location") {
+				r.Errorf("again its Location is %q, at first %q", g.header.Get("Location"), first.header.Get("Location"))
+			}
+		}
+	} else if was := r.world.receipt(c, key); was != nil && want.Refusals == nil {
+		r.first[was] = g
+	}
+	return g
+}
+
+// again checks that an answer is the first one again.
+func (r *run) again(g, first *got) {
+	r.Helper()
+	if !bytes.Equal(g.body, first.body) || g.header.Get("ETag") != first.header.Get("ETag") {
+		r.Errorf("again it is answered\n%s, at first\n%s", g.body, first.body)
+	}
+}
+
+func (r *run) get() {
+	i := r.instance()
+	c, p := r.caller(i), r.path(i)
+	if r.chance(50, "on the Storage API") {
+		p.App = ""
+	}
+	method, tag := draw(r, "method", "GET", "GET", "HEAD"), draw(r, "If-None-Match", "", "", `"other"`, i.ETag())
+	g := r.send("get", c, request{method: method, path: p.String(), header: header("If-None-Match", tag)})
+	want := r.world.Get(c, p)
+	if want.Refusals == nil && tag == want.Instance.ETag() {
+		want = Answer{Status: 304}
+	} else if method == "HEAD" && want.Refusals == nil {
+		if g.header.Get("ETag") != want.Instance.ETag() {
+			r.Errorf("HEAD has the ETag %s", g.header.Get("ETag"))
+		}
+		want = Answer{Status: 200}
+	}
+	r.check(g, want)
+}
+
+func (r *run) update() {
+	i := r.instance()
+	c, at := r.owner(i.App()), r.path(i)
+	var p Patch
+	body := map[string]any{}
+	for _, name := range []string{"labels", "dueDateTime", "visibleDateTime", "presentationField"} {
+		how := draw(r, name, "absent", "set", "set", "null")
+		if how == "null" {
+			body[name] = nil
+			p.Null = append(p.Null, name)
+		}
+		if how != "set" {
+			continue
+		}
+		switch name {
+		case "labels":
+			labels := append([]string{}, r.labels()...)
+			p.Labels, body[name] = &labels, labels
+		case "presentationField":
+			text := draw(r, "text", "Ny", "Arbeidsmelding <1>", "x2")
+			p.Presentation, body[name] = &text, text
+		default:
+			if t := r.date(name); t != nil {
+				body[name] = t
+				if name == "dueDateTime" {
+					p.Due = t
+				} else {
+					p.Visible = t
+				}
+			}
+		}
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		r.Fatal(err)
+	}
+	ifMatch := r.match(i.ETag())
+	q := request{"PATCH", at.String(), draw(r, "type", "application/merge-patch+json", "application/json"), header("If-Match", ifMatch), text}
+	r.check(r.send("update", c, q), r.world.Update(c, at, p, ifMatch))
+}
+
+func (r *run) remove() {
+	i := r.instance()
+	c, p, ifMatch, hard := r.caller(i), r.path(i), r.match(i.ETag()), r.chance(15, "for good")
+	q := request{method: "DELETE", path: p.String(), header: header("If-Match", ifMatch)}
+	if hard {
+		q.path += "?hard=true"
+	}
+	r.check(r.send("delete", c, q), r.world.Delete(c, p, hard, ifMatch))
+}
+
+func (r *run) undelete() {
+	i := r.instance()
+	for _, each := range r.world.Instances {
+		if each.Deleted && !each.Gone {
+			i = each
+		}
+	}
+	c, p := r.caller(i), r.path(i)
+	r.once("undelete", c, both, request{method: "POST", path: p.String() + "/undelete"}, "", func(Seen) Answer { return r.world.Undelete(c, p, "") })
+}
+
+func (r *run) getWorkflow() {
+	i := r.instance()
+	c, p := r.caller(i), r.path(i)
+	g := r.send("get workflow", c, request{method: "GET", path: p.String() + "/workflow"})
+	want := r.world.GetWorkflow(c, p)
+	r.check(g, want)
+	if want.Steps == nil {
+		return
+	}
+	is := g.object()
+	reachable := []string{}
+	list, _ := is["reachable"].([]any)
+	for _, each := range list {
+		reachable = append(reachable, fmt.Sprint(each))
+	}
+	slices.Sort(reachable)
+	slices.Sort(want.Steps.Reachable)
+	if is["currentStep"] != want.Steps.Current || is["isCompleted"] != want.Steps.Completed || is["since"] != stamp(want.Steps.Since) || !slices.Equal(reachable, want.Steps.Reachable) {
+		r.Errorf("the workflow is %s, want %+v", g.body, want.Steps)
+	}
+}
+
+func (r *run) change() {
+	i := r.instance()
+	c, p, ifMatch := r.caller(i), r.path(i), r.match(i.ETag())
+	to := draw(r, "step", "Submit", "Archived", "FormFilling", "Signering", "Utfylling", "Ferdig", "Sbumit")
+	if next := i.app.Workflow.reachable(i.Step, c); len(next) > 0 && r.chance(60, "reachable") {
+		to = draw(r, "step", next...)
+	}
+	q := request{"PUT", p.String() + "/workflow", "application/json", header("If-Match", ifMatch), []byte(fmt.Sprintf(`{"currentStep":%q}`, to))}
+	g := r.send("change workflow", c, q)
+	r.check(g, r.world.Change(c, p, to, ifMatch, g.seen()))
+}
+
+func (r *run) validate() {
+	i := r.instance()
+	c, p := r.caller(i), r.path(i)
+	if r.chance(40, "one element") {
+		p, _ = r.element(i, p)
+	}
+	g := r.send("validate", c, request{method: "GET", path: p.String() + "/validate"})
+	want := r.world.Validate(c, p)
+	r.check(g, want)
+	if want.Refusals == nil {
+		r.sameIssues(g, want.Issues)
+	}
+}

@@ -1,0 +1,130 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// operations are what the callers do, with weights. Draws lean towards the first, so what makes a world worth looking at comes
+// first.
+var operations = []struct {
+	name   string
+	weight int
+	do     func(*run)
+}{
+	{"create", 9, (*run).create},
+	{"change workflow", 9, (*run).change},
+	{"create data", 9, (*run).createData},
+	{"download", 5, (*run).download},
+	{"query", 6, (*run).query},
+	{"replace data", 6, (*run).replaceData},
+	{"confirm", 5, (*run).confirm},
+	{"announce upload", 6, (*run).announce},
+	{"commit upload", 6, (*run).commit},
+	{"update", 6, (*run).update},
+	{"get data", 4, (*run).getData},
+	{"validate", 4, (*run).validate},
+	{"delete", 4, (*run).remove},
+	{"undelete", 4, (*run).undelete},
+	{"put application", 4, (*run).putApplication},
+	{"delete data", 4, (*run).deleteData},
+	{"history", 4, (*run).history},
+	{"feed", 3, (*run).feed},
+	{"get", 4, (*run).get},
+	{"get workflow", 3, (*run).getWorkflow},
+	{"own instances", 3, (*run).ownInstances},
+	{"get application", 2, (*run).getApplication},
+	{"wrong query", 2, (*run).wrongQuery},
+}
+
+// TestModel sends random sequences until MODEL_REQUESTS requests (10,000 when it is not set) have been answered as the model
+// says. A failure prints the seed (-rapid.seed), and the shortest sequence found that shows it, a line a request.
+func TestModel(t *testing.T) {
+	target := 10_000
+	if text := os.Getenv("MODEL_REQUESTS"); text != "" {
+		var err error
+		if target, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var weighted []int
+	for n, o := range operations {
+		for range o.weight {
+			weighted = append(weighted, n)
+		}
+	}
+	t.Run("worlds", func(t *testing.T) {
+		for lane := range 2 { // side by side, as one waits for the other's answers
+			t.Run(fmt.Sprint(lane), func(t *testing.T) {
+				t.Parallel()
+				var latest *run // when one has failed, the shortest that does
+				defer func() {
+					if t.Failed() && latest != nil {
+						t.Logf("the requests that lead there:\n%s", strings.Join(latest.lines, "\n"))
+					}
+				}()
+				for !t.Failed() && answered() < target {
+					rapid.Check(t, func(t *rapid.T) {
+						r := newRun(t)
+						latest = r
+						r.register(r.callers[0], r.apps[0], r.application(nil), "", "")
+						r.register(r.callers[5], r.apps[2], r.application(nil), "", "")
+						t.Repeat(map[string]func(*rapid.T){"": func(*rapid.T) {}, "operation": func(t *rapid.T) {
+							r.T = t
+							operations[rapid.SampledFrom(weighted).Draw(t, "operation")].do(r)
+						}})
+					})
+				}
+			})
+		}
+	})
+	tally.Lock()
+	defer tally.Unlock()
+	t.Logf("%d requests in %d worlds", tally.total, worlds.Load())
+	for _, o := range slices.Sorted(maps.Keys(tally.by)) {
+		t.Logf("%-16s %v", o, tally.by[o])
+	}
+	if t.Failed() {
+		return
+	}
+	for o, by := range tally.by {
+		if by[200]+by[201] == 0 && o != "wrong query" {
+			t.Errorf("%s has never been granted: this shows nothing of it", o)
+		}
+	}
+}
+
+func answered() int {
+	tally.Lock()
+	defer tally.Unlock()
+	return tally.total
+}
+
+// TestDownloadsKept downloads one element more often than is kept, which no random sequence does.
+func TestDownloadsKept(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := newRun(t)
+		owner, id := r.callers[0], r.apps[0]
+		r.check(r.send("put application", owner, request{"PUT", "/storage/applications/" + id, "application/json", nil, []byte(`{}`)}), r.world.PutApplication(owner, id, Application{}, ""))
+		d := Draft{Reportee: r.people[:1], Data: []Blob{{FormID: "default", ContentType: "text/plain", Bytes: []byte("tekst")}}}
+		g := r.send("create", owner, request{"POST", "/" + id + "/instances", "application/json", nil, d.encode(true)})
+		r.check(g, r.world.Create(owner, id, d, g.seen()))
+		p := r.world.Instances[0].At()
+		p.App = ""
+		whole := p
+		p.Data = r.world.Instances[0].Data[0].ID
+		for n := range 105 {
+			r.check(r.send("get data", owner, request{method: "GET", path: p.String()}), r.world.GetData(owner, p, Fetch{}))
+			if n == 0 || n >= 98 {
+				r.check(r.send("get", owner, request{method: "GET", path: whole.String()}), r.world.Get(owner, whole))
+			}
+		}
+	})
+}

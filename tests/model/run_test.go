@@ -1,0 +1,277 @@
+package model
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"altinn.no/instanceapi/tests/token/issuer"
+	"pgregory.net/rapid"
+)
+
+// run is one random world, and what its callers know of it.
+type run struct {
+	*rapid.T
+	world   *World
+	callers []Caller
+	tokens  map[string]string
+	apps    []string
+	people  []Identity
+
+	tags  map[*Element]string // present ETags of bytes, of those that were fetched
+	old   []string            // ETags that were right once
+	first map[*Answer]*got    // answers under an Idempotency-Key
+	feeds map[string][]string // ids in the order of the feed, as far as it was read
+	lines []string            // the requests and answers so far
+}
+
+var worlds atomic.Int64
+
+func newRun(t *rapid.T) *run {
+	n := worlds.Add(1)
+	r := &run{
+		T: t, world: NewWorld(system.BaseURL, system.BaseURL), tokens: map[string]string{},
+		tags: map[*Element]string{}, first: map[*Answer]*got{}, feeds: map[string][]string{},
+	}
+	one, two := fmt.Sprintf("nav%d", n), fmt.Sprintf("skd%d", n)
+	r.apps = []string{one + "/app2018", one + "/melding", two + "/app2018"}
+	// Whether the check digits are right has to be the same in every world, or a failure could not be repeated in another.
+	wrong := func(id Identity) Identity {
+		id.Value = id.Value[:10] + string('0'+(id.Value[10]-'0'+1)%10)
+		return id
+	}
+	person, stranger, valid := wrong(ssn(3*n)), wrong(ssn(3*n+1)), ssn(3*n+2)
+	firm, named := organisation(n), Identity{"userName", fmt.Sprintf("kari.%d", n)}
+	r.people = []Identity{person, firm, named, valid, stranger}
+	r.callers = []Caller{
+		{Name: "owner", Org: one, Read: true, Write: true},
+		{Name: "person", Identity: person, Read: true, Write: true},
+		{Name: "firm", Identity: firm, Read: true, Write: true, UserID: "1002"},
+		{Name: "named", Identity: named, Read: true, Write: true},
+		{Name: "valid", Identity: valid, Read: true, Write: true, UserID: "1003"},
+		{Name: "other owner", Org: two, Read: true, Write: true},
+		{Name: "stranger", Identity: stranger, Read: true, Write: true},
+		{Name: "reading owner", Org: one, Read: true},
+		{Name: "writing owner", Org: one, Write: true},
+		{Name: "reading person", Identity: person, Read: true},
+		{Name: "near miss", Identity: person},
+		{Name: "crossed owner", Org: one},
+		{Name: "nobody", NoToken: true},
+		{Name: "late", Org: one, Expired: true, Read: true, Write: true},
+	}
+	return r
+}
+
+// Fatalf ends the sequence. The arguments go to its log and not into the failure: what shrinks a sequence takes two failures for the
+// same only if they say the same, and no two worlds have the same ids.
+func (r *run) Fatalf(format string, args ...any) {
+	r.Helper()
+	r.lines = append(r.lines, "!!! "+fmt.Sprintf(format, args...))
+	r.T.Fatalf("%s", format)
+}
+
+// Errorf is Fatalf: after one difference the model is of another world.
+func (r *run) Errorf(format string, args ...any) {
+	r.Helper()
+	r.Fatalf(format, args...)
+}
+
+// ssn returns the n-th of many identity numbers whose check digits are right.
+func ssn(n int64) Identity {
+	for rest := n / (28 * 12 * 100); ; rest += 7 {
+		date := fmt.Sprintf("%02d%02d%02d", n%28+1, n/28%12+1, n/(28*12)%100)
+		for digits := range int64(100) {
+			if id := (Identity{"ssn", fmt.Sprintf("%s%03d%02d", date, rest%1000, digits)}); checkDigits(id) {
+				return id
+			}
+		}
+	}
+}
+
+// organisation returns the n-th of many numbers of organisations.
+func organisation(n int64) Identity {
+	for c := n * 37; ; c++ {
+		if id := (Identity{"organizationNumber", fmt.Sprintf("%09d", 900_000_000+c)}); checkDigits(id) {
+			return id
+		}
+	}
+}
+
+// token returns a caller's token.
+func (r *run) token(c Caller) string {
+	if t, ok := r.tokens[c.Name]; ok || c.NoToken {
+		return t
+	}
+	prefix, ttl := "altinn:instances.", time.Hour
+	if (c.Org != "") != (c.Name == "crossed owner") {
+		prefix = "altinn:serviceowner/instances."
+	}
+	scope := prefix + "readall " + prefix + "writer"
+	if c.Read {
+		scope += " " + prefix + "read"
+	}
+	if c.Write {
+		scope += " " + prefix + "write"
+	}
+	if c.Expired {
+		ttl = -time.Hour
+	}
+	var token string
+	var err error
+	if c.Org != "" {
+		token, err = system.Tokens.Owner(c.Org, scope, ttl)
+	} else {
+		user := issuer.User{ID: c.UserID, Party: c.Party}
+		switch {
+		case c.Party != "":
+		case c.Identity.Kind == "ssn":
+			user.SSN = c.Identity.Value
+		case c.Identity.Kind == "organizationNumber":
+			user.OrgNumber = c.Identity.Value
+		default:
+			user.Name = c.Identity.Value
+		}
+		token, err = system.Tokens.User(user, scope, ttl)
+	}
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.tokens[c.Name] = token
+	return token
+}
+
+// tally counts the answers by operation and status, of all runs.
+var tally = struct {
+	sync.Mutex
+	total int
+	by    map[string]map[int]int
+}{by: map[string]map[int]int{}}
+
+// send sends a request, and logs it in a line.
+func (r *run) send(op string, c Caller, q request) *got {
+	g, err := exchange(r.Context(), r.token(c), q)
+	if err != nil {
+		r.Fatal(err)
+	}
+	tally.Lock()
+	tally.total++
+	if tally.by[op] == nil {
+		tally.by[op] = map[int]int{}
+	}
+	tally.by[op][g.status]++
+	tally.Unlock()
+	r.lines = append(r.lines, fmt.Sprintf("%s: %v → %d %s", c.Name, q, g.status, cmp.Or(g.code, g.header.Get("ETag"))))
+	return g
+}
+
+// check compares an answer with the model's.
+func (r *run) check(g *got, want Answer) {
+	r.Helper()
+	if want.Refusals != nil {
+		r.refused(g, want.Refusals)
+		if g.code == "data-invalid" {
+			r.sameIssues(g, want.Issues)
+		}
+		return
+	}
+	if g.status != want.Status {
+		r.Fatalf("answered %d %s, want %d\n%s", g.status, g.code, want.Status, g.body)
+	}
+	if want.Location != "" && g.header.Get("Location") != want.Location {
+		r.Errorf("Location %q, want %q", g.header.Get("Location"), want.Location)
+	}
+	if want.Instance == nil {
+		return
+	}
+	if want.Moved && (want.Instance.Changed.Before(g.sent) || want.Instance.Changed.After(g.received)) {
+		r.Errorf("changed at %v, in a request from %v to %v", want.Instance.Changed, g.sent, g.received)
+	}
+	if tag := g.header.Get("ETag"); tag != want.Instance.ETag() {
+		r.Errorf("ETag %s, want %s", tag, want.Instance.ETag())
+	}
+	r.sameInstance(g.value, want.Instance)
+	if want.Changed {
+		r.old = append(r.old, fmt.Sprintf(`"%d"`, want.Instance.Version-1))
+	}
+}
+
+// refused checks that an answer is one of the refusals, in full.
+func (r *run) refused(g *got, want Refusals) {
+	r.Helper()
+	if g.value == nil && slices.ContainsFunc(want, func(w Refusal) bool { return w.Status == g.status }) {
+		return // of a HEAD
+	}
+	if !want.Allow(g.status, g.code) {
+		r.Fatalf("answered %d %s, want one of %v\n%.2000s", g.status, g.code, want, g.body)
+	}
+	for _, member := range []string{"type", "title", "detail", "instance", "traceId"} {
+		if text, _ := g.object()[member].(string); text == "" {
+			r.Errorf("the problem has no %s: %s", member, g.body)
+		}
+	}
+	if g.object()["status"] != float64(g.status) || g.header.Get("Content-Type") != "application/problem+json" {
+		r.Errorf("the problem is of another status or type: %s", g.body)
+	}
+	if g.status == http.StatusUnauthorized && g.header.Get("WWW-Authenticate") == "" {
+		r.Error("a 401 without WWW-Authenticate")
+	}
+}
+
+// sameInstance compares a document with the model's. Times of downloads and confirmations are learnt where they are first seen.
+func (r *run) sameInstance(value any, want *Instance) {
+	r.Helper()
+	document, _ := value.(map[string]any)
+	data, _ := document["data"].([]any)
+	for n, e := range want.Data {
+		if n < len(data) {
+			owner, _ := data[n].(map[string]any)["applicationOwner"].(map[string]any)
+			r.learn(e.Downloaded, owner["downloaded"])
+			r.learn(e.Confirmed, owner["downloadConfirmed"])
+		}
+	}
+	if wanted := r.world.Document(want); !reflect.DeepEqual(document, wanted) {
+		r.Fatalf("the instance %s is not what it should be:%s", want.ID, differences("", document, wanted))
+	}
+}
+
+func (r *run) learn(known []time.Time, told any) {
+	r.Helper()
+	list, _ := told.([]any)
+	for n := range known {
+		if !known[n].IsZero() || n >= len(list) {
+			continue
+		}
+		at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(list[n]))
+		if err != nil || time.Since(at) > time.Hour || time.Since(at) < 0 || n > 0 && at.Before(known[n-1]) {
+			r.Errorf("%v is no time of a download after %v", list[n], known[:n])
+		}
+		known[n] = at
+	}
+}
+
+// sameIssues compares what a validation finds, in whatever order.
+func (r *run) sameIssues(g *got, want []Issue) {
+	r.Helper()
+	found := []Issue{}
+	list, _ := g.object()["issues"].([]any)
+	for _, each := range list {
+		text := func(name string) string { s, _ := each.(map[string]any)[name].(string); return s }
+		found = append(found, Issue{text("severity"), text("code"), text("dataElementId"), text("field")})
+		if text("description") == "" {
+			r.Errorf("an issue without a description: %v", each)
+		}
+	}
+	order := func(a, b Issue) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
+	want = slices.Clone(want)
+	slices.SortFunc(found, order)
+	slices.SortFunc(want, order)
+	if !slices.Equal(found, want) {
+		r.Fatalf("issues %v\nwant %v", found, want)
+	}
+}

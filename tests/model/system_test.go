@@ -1,0 +1,134 @@
+package model
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/tests/local/runtime"
+)
+
+// system is what every world of a run is in; each world has organisations and identities of its own.
+var (
+	system  *runtime.System
+	deliver sync.Mutex // one at a time takes the outbox to the feed
+)
+
+func TestMain(m *testing.M) {
+	// What a shorter sequence shows is looked for during this time, and no file is left: the seed that is printed is enough.
+	for name, value := range map[string]string{"rapid.shrinktime": "60s", "rapid.nofailfile": "true", "rapid.steps": "120", "rapid.checks": "5"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	flag.Parse()
+	os.Exit(runAll(m))
+}
+
+func runAll(m *testing.M) int {
+	started, err := runtime.Start(context.Background(), runtime.Options{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer started.Stop()
+	system = started
+	return m.Run()
+}
+
+// request is one that a caller sends.
+type request struct {
+	method, path string // with its query; or a whole URL
+	contentType  string
+	header       map[string]string
+	body         []byte
+}
+
+func (r request) String() string {
+	s := r.method + " " + strings.TrimPrefix(r.path, system.BaseURL)
+	for name, value := range r.header {
+		s += " " + name + ":" + value
+	}
+	if len(r.body) > 0 {
+		s += fmt.Sprintf(" %s %.300q", r.contentType, r.body)
+	}
+	return s
+}
+
+// got is an answer.
+type got struct {
+	status         int
+	header         http.Header
+	body           []byte
+	value          any    // the body, when it is JSON
+	code           string // of a problem
+	sent, received time.Time
+}
+
+// exchange sends a request with a token, "" for none.
+func exchange(ctx context.Context, token string, r request) (*got, error) {
+	url := r.path
+	if strings.HasPrefix(url, "/") {
+		url = system.BaseURL + url
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, url, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if r.contentType != "" {
+		req.Header.Set("Content-Type", r.contentType)
+	}
+	for name, value := range r.header {
+		req.Header.Set(name, value)
+	}
+	g := &got{sent: time.Now().UTC().Truncate(time.Microsecond)}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if g.body, err = io.ReadAll(resp.Body); err != nil {
+		return nil, err
+	}
+	g.received, g.status, g.header = time.Now().UTC(), resp.StatusCode, resp.Header
+	_ = json.Unmarshal(g.body, &g.value) // bytes may be anything, and what should be JSON is compared
+	if g.status >= 400 {
+		g.code, _ = g.object()["code"].(string)
+	}
+	return g, nil
+}
+
+// object is the body as a JSON object, empty when it is none.
+func (g *got) object() map[string]any {
+	o, _ := g.value.(map[string]any)
+	return o
+}
+
+// seen is what only this answer can tell.
+func (g *got) seen() Seen {
+	o := g.object()
+	s := Seen{}
+	s.ID, _ = o["id"].(string)
+	s.Owner, _ = o["instanceOwnerId"].(string)
+	if text, ok := o["lastChangedDateTime"].(string); ok {
+		s.At, _ = time.Parse(time.RFC3339Nano, text)
+	}
+	data, _ := o["data"].([]any)
+	for _, d := range data {
+		id, _ := d.(map[string]any)["id"].(string)
+		s.Data = append(s.Data, id)
+	}
+	return s
+}

@@ -1,0 +1,189 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Event is that an instance has entered a step.
+type Event struct {
+	Number            int // of the instance, from 1
+	At                time.Time
+	Step, Previous    string
+	By                string
+	Version           int64
+	DataIDs, DataForm []string
+	instance          *Instance
+}
+
+// enter puts an instance in a step, and notes the event. The version is that of the change.
+func (i *Instance) enter(w *World, c Caller, s Step, at time.Time) {
+	e := &Event{Number: len(i.Events) + 1, At: at, Step: s.Name, Previous: i.Step, By: w.nameOf(c), Version: i.Version, instance: i}
+	for _, d := range i.Data {
+		d.Locked = s.Locks || s.Archives
+		e.DataIDs, e.DataForm = append(e.DataIDs, d.ID), append(e.DataForm, d.FormID)
+	}
+	i.Events = append(i.Events, e)
+	i.Step, i.Since, i.Completed, i.Archived = s.Name, at, s.Completes, s.Archives
+}
+
+// Document is the event as the feed, the history and the bus show it.
+func (e *Event) Document(w *World) map[string]any {
+	org, app, _ := strings.Cut(e.instance.app.ID, "/")
+	link := w.links(e.instance, "")["platform"].(string)
+	data := []any{}
+	for n, id := range e.DataIDs {
+		data = append(data, map[string]any{"formId": e.DataForm[n], "dataLink": link + "/data/" + id})
+	}
+	d := map[string]any{
+		"id": e.ID(), "at": stamp(e.At), "appId": e.instance.app.ID, "org": org, "app": app, "instanceOwnerId": e.instance.Owner,
+		"instanceLink": link, "dataLinks": data, "eventType": "WorkflowStateChange", "workflowStep": e.Step, "userId": e.By,
+		"instanceVersion": float64(e.Version), "schemaVersion": 1.0,
+	}
+	if e.Previous != "" {
+		d["previousStep"] = e.Previous
+	}
+	return d
+}
+
+// ID is what the feed and the bus call the event.
+func (e *Event) ID() string { return fmt.Sprintf("%s.%d", e.instance.ID, e.Number) }
+
+// Steps is where an instance is in its workflow.
+type Steps struct {
+	Current   string
+	Completed bool
+	Since     time.Time
+	Reachable []string
+}
+
+// GetWorkflow says where an instance is, and where this caller may take it.
+func (w *World) GetWorkflow(c Caller, at Path) Answer {
+	i, r := w.open(c, both, false, at)
+	if r != nil {
+		return Answer{Refusals: r}
+	}
+	return Answer{Status: 200, Steps: &Steps{i.Step, i.Completed, i.Since, i.app.Workflow.reachable(i.Step, c)}}
+}
+
+// Change takes an instance to a step. Being there is no change. What is deleted is nowhere to be moved from, nor in.
+func (w *World) Change(c Caller, at Path, to, ifMatch string, seen Seen) Answer {
+	i, r := w.open(c, both, true, at)
+	if r != nil {
+		return Answer{Refusals: r}
+	}
+	flow := i.app.Workflow
+	r = i.stale(ifMatch)
+	r.add(i.Deleted, 409, "instance-deleted")
+	if i.Step == to {
+		if r != nil {
+			return Answer{Refusals: r}
+		}
+		return Answer{Status: 200, Instance: i}
+	}
+	r.add(flow.step(to) == nil, 400, "step-unknown")
+	r.add(flow.step(to) != nil && !slices.Contains(flow.reachable(i.Step, c), to), 409, "step-unreachable")
+	issues := i.issues("")
+	invalid := flow.step(i.Step).Validates && slices.ContainsFunc(issues, func(s Issue) bool { return s.Severity == "error" })
+	r.add(invalid, 409, "data-invalid")
+	if r != nil {
+		return Answer{Refusals: r, Issues: issues}
+	}
+	i.Version++
+	i.move(w, c, seen.At)
+	i.enter(w, c, *flow.step(to), seen.At)
+	return Answer{Status: 200, Instance: i, Changed: true, Moved: true}
+}
+
+// Issue is one finding of a validation; what it says in words is not the model's.
+type Issue struct{ Severity, Code, Element, Field string }
+
+// Validate finds what is wrong with the data of an instance, or with one element of it.
+func (w *World) Validate(c Caller, at Path) Answer {
+	i, r := w.open(c, both, false, at)
+	if r == nil && at.Data != "" {
+		_, _, r = w.openElement(c, both, false, at)
+	}
+	if r != nil {
+		return Answer{Refusals: r}
+	}
+	return Answer{Status: 200, Issues: i.issues(at.Data)}
+}
+
+func (i *Instance) issues(only string) []Issue {
+	issues := []Issue{}
+	count := map[string]int{}
+	for _, e := range i.Data {
+		count[e.FormID]++
+		if only == "" || only == e.ID {
+			issues = append(issues, i.app.check(e)...)
+		}
+	}
+	for _, d := range i.app.DataTypes {
+		if only == "" && count[d.FormID] < d.MinCount {
+			issues = append(issues, Issue{"error", "TooFewDataElementsOfType", "", ""})
+		}
+		if only == "" && d.MaxCount > 0 && count[d.FormID] > d.MaxCount {
+			issues = append(issues, Issue{"error", "TooManyDataElementsOfType", "", ""})
+		}
+	}
+	return issues
+}
+
+// check holds an element against the registration as it is now. A schema is one of those that Schemas makes: an object
+// with members that it has to have.
+func (a *Application) check(e *Element) (issues []Issue) {
+	found := func(severity, code, field string) { issues = append(issues, Issue{severity, code, e.ID, field}) }
+	d, known := a.dataType(e.FormID)
+	if !known {
+		found("warning", "DataTypeUnknown", "")
+		return issues
+	}
+	if len(d.Allowed) > 0 && !(DataType{Allowed: d.Allowed}).takes(e.ContentType) || d.Schema != nil && !d.takes(e.ContentType) {
+		found("error", "ContentTypeNotAllowed", "") // and what it holds is not looked at
+		return issues
+	}
+	if d.MaxSize > 0 && len(e.Bytes) > d.MaxSize {
+		found("error", "DataElementTooLarge", "")
+		return issues
+	}
+	var members map[string]any
+	switch e.ContentType {
+	case "application/json":
+		var value any
+		if json.Unmarshal(e.Bytes, &value) != nil {
+			found("error", "DataNotWellFormed", "")
+			return issues
+		}
+		var object bool
+		if members, object = value.(map[string]any); !object && d.Schema != nil {
+			found("error", "SchemaViolation", "")
+			return issues
+		}
+	case "application/xml":
+		text := string(e.Bytes)
+		if !strings.HasPrefix(text, "<") || !strings.HasSuffix(text, ">") {
+			found("error", "DataNotWellFormed", "")
+			return issues
+		}
+		members = map[string]any{}
+		for _, name := range []string{"navn", "b"} {
+			if strings.Contains(text, "<"+name+">") {
+				members[name] = true
+			}
+		}
+	default:
+		return issues
+	}
+	if d.Schema != nil {
+		for _, name := range d.Schema["required"].([]string) {
+			if members[name] == nil {
+				found("error", "SchemaViolation", "/"+name)
+			}
+		}
+	}
+	return issues
+}

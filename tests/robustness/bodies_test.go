@@ -1,0 +1,257 @@
+package robustness
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf16"
+)
+
+// value returns JSON bodies that have something hostile as the value of a member that a route knows.
+func value(member string) map[string]string {
+	with := func(value string) string { return `{"` + member + `":` + value + `}` }
+	return map[string]string{
+		"a member twice":                 with(`null,"` + member + `":null`),
+		"a member twice, once escaped":   with(fmt.Sprintf(`null,"\u%04x%s":null`, member[0], member[1:])),
+		"a member in capitals":           `{"` + strings.ToUpper(member) + `":null}`,
+		"a member with a space":          `{"` + member + ` ":null}`,
+		"an unknown member":              with(`null,"__proto__":{}`),
+		"lists without end":              with(strings.Repeat("[", 100_000)),
+		"deep lists":                     with(strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)),
+		"deep objects":                   with(strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_000)),
+		"a number without end":           with("1e999999"),
+		"a number of digits":             with(strings.Repeat("9", 300_000)),
+		"a negative number of digits":    with("-" + strings.Repeat("9", 3000)),
+		"not a number":                   with("NaN"),
+		"a hexadecimal number":           with("0x10"),
+		"half a pair":                    with(`"\ud800"`),
+		"half a pair in a list":          with(`["\udc00"]`),
+		"half a pair in an object":       with(`{"\ud800":"a"}`),
+		"a control character as it is":   with("\"a\x01b\""),
+		"an object with a long name":     with(`{"` + strings.Repeat("n", 200_000) + `":[` + strings.Repeat("0,", 50_000) + `0]}`),
+		"what is not UTF-8, as text":     with(`"` + "\xc3\x28" + `"`),
+		"an overlong slash":              with("\"\xc0\xaf\""),
+		"a surrogate in UTF-8":           with("\"\xed\xa0\x80\""),
+		"an object":                      with(`{"a":{"b":[{"c":1}]}}`),
+		"a list of everything":           with(`[1,"a",null,true,{},[]]`),
+		"a true":                         with(`true`),
+		"data after the document":        with("null") + "{}",
+		"a null byte after the document": with("null") + "\x00",
+		"half a document":                `{"` + member + `":`,
+	}
+}
+
+// documents are bodies that no route that takes JSON can take.
+var documents = map[string]string{
+	"nothing": "", "white space": " \t\r\n", "null": "null", "a list": "[]", "a string": `"a"`, "a number": "1", "a true": "true", "a null byte": "\x00", "XML": "<a/>", "a form": "a=1&b=2",
+	"a byte order mark": "\ufeff{}", "a byte order mark alone": "\ufeff", "single quotes": `{'a':1}`, "a comment": `{}/**/`, "a comma": `{,}`, "no quotes": `{a:1}`, "an empty name": `{"":1}`,
+	"two documents": `{}{}`, "lines of documents": "{}\n{}\n", "nesting": strings.Repeat(`{"a":`, 200_000), "lists": strings.Repeat("[", 400_000), "spaces in megabytes": strings.Repeat(" ", 4_000_000),
+	"UTF-16": inUTF16(`{"a":1}`), "gzip": "\x1f\x8b\x08\x00", "more than any limit": `{"a":"` + strings.Repeat("a", 4_400_000) + `"}`, "a member of megabytes": `{"` + strings.Repeat("n", 4_000_000) + `":1}`,
+}
+
+func inUTF16(s string) string {
+	var b strings.Builder
+	for _, unit := range utf16.Encode([]rune("\ufeff" + s)) {
+		b.WriteByte(byte(unit >> 8))
+		b.WriteByte(byte(unit))
+	}
+	return b.String()
+}
+
+func TestJSONBodies(t *testing.T) {
+	w := system
+	known := map[string][]string{
+		"POST /{org}/{app}/instances":                                          {"instanceOwnerId", "reportee", "labels", "dueDateTime", "presentationField", "data"},
+		"PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}":        {"labels", "dueDateTime", "visibleDateTime", "presentationField"},
+		"POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads": {"fileName", "contentType", "size", "sha256"},
+		"PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow": {"currentStep"},
+		"PUT /storage/applications/{org}/{app}":                                {"title", "dataTypes", "workflow", "checkIdentityNumbers", "indexShards", "id"},
+	}
+	for _, route := range w.routes(t) {
+		r := w.to(route)
+		if !strings.HasSuffix(r.contentType, "json") {
+			continue
+		}
+		if known[key(route)] == nil {
+			t.Errorf("no member is known of the body of %s", key(route))
+		}
+		w.unchanged(t, func() {
+			for what, body := range documents {
+				for _, contentType := range []string{r.contentType, "application/json; charset=utf-8"} {
+					r.body, r.contentType = body, contentType
+					w.refuse(t, what, r)
+				}
+			}
+			for _, member := range known[key(route)] {
+				for what, body := range value(member) {
+					if what == "a true" && member == "checkIdentityNumbers" {
+						continue
+					}
+					r.body = body
+					w.refuse(t, what+" as "+member, r)
+				}
+			}
+			for _, contentType := range []string{"", "text/plain", "text/json", "application/xml", "application/x-www-form-urlencoded", "application/jsonp", "json", "multipart/form-data; boundary=b"} {
+				r := w.to(route)
+				r.contentType = contentType
+				w.refuse(t, "as "+contentType, r)
+			}
+		})
+	}
+}
+
+func TestForms(t *testing.T) {
+	w := system
+	document := "--b\r\nContent-Disposition: form-data; name=\"instance\"\r\nContent-Type: application/json\r\n\r\n" + `{"instanceOwnerId":"` + w.variables["instanceOwnerId"] + "\"}\r\n"
+	part := func(disposition, contentType, body string) string {
+		return "--b\r\nContent-Disposition: " + disposition + "\r\nContent-Type: " + contentType + "\r\n\r\n" + body + "\r\n"
+	}
+	const end = "--b--\r\n"
+	any := part(`form-data; name="any"`, "text/plain", "hei")
+	w.unchanged(t, func() {
+		for what, body := range map[string]string{
+			"nothing": "", "only the end": end, "no end": document + any, "an end within a part": document + any[:40], "an end after a boundary": document + "--b\r\n",
+			"no document": any + end, "two documents": document + document + end, "a document as text": part(`form-data; name="instance"`, "text/plain", `{}`) + end,
+			"a hostile document":       part(`form-data; name="instance"`, "application/json", strings.Repeat("[", 100_000)) + end,
+			"thousands of parts":       document + strings.Repeat(any, 20_000) + end,
+			"a part without a name":    document + part("form-data", "text/plain", "x") + end,
+			"an attachment":            document + part(`attachment; name="any"`, "text/plain", "x") + end,
+			"a name that is none":      document + part(`form-data; name="../x"`, "text/plain", "x") + end,
+			"a name with a line break": document + part("form-data; name=\"a\r\n b\"", "text/plain", "x") + end,
+			"a name of megabytes":      document + part(`form-data; name="`+strings.Repeat("n", 4_000_000)+`"`, "text/plain", "x") + end,
+			"a header of megabytes":    document + part(`form-data; name="any"`, "text/plain\r\nX: "+strings.Repeat("y", 4_000_000), "x") + end + strings.Repeat("z", 500_000),
+			"thousands of headers":     document + part(`form-data; name="any"`, "text/plain\r\n"+strings.Repeat("X: y\r\n", 300_000), "x") + end,
+			"a part that is encoded":   document + part(`form-data; name="any"`, "text/plain\r\nContent-Transfer-Encoding: base64", "aGVp") + end,
+			"a part that has nothing":  document + part(`form-data; name="any"`, "text/plain", "") + end,
+			"a type that is a range":   document + part(`form-data; name="form"`, "*/*", "x") + end,
+			"a type with a line break": document + part(`form-data; name="any"`, "text/plain\r\n ; a=\"\r\n\"", "x") + end,
+			"a form in a form":         part(`form-data; name="instance"`, "multipart/form-data; boundary=c", "--c--") + end,
+			"no carriage returns":      strings.ReplaceAll(document+any+end, "\r\n", "\r"),
+			"more than any limit":      document + part(`form-data; name="any"`, "text/plain", strings.Repeat("x", 4_400_000)) + end,
+		} {
+			r := request{method: "POST", path: "/nav/app2018/instances", contentType: "multipart/form-data; boundary=b", body: body}
+			w.refuse(t, what, r)
+			r.header = map[string]string{"Idempotency-Key": "form"}
+			w.refuse(t, what+", with a key", r)
+		}
+	})
+}
+
+// Documents are kept as they are sent; validating them is bounded, and what cannot be validated cannot be submitted.
+func TestDocuments(t *testing.T) {
+	w := system
+	const xmlType, jsonType = "application/xml", "application/json"
+	bomb := "<!DOCTYPE a [<!ENTITY a0 \"aaaaaaaaaa\">"
+	for n := range 12 {
+		bomb += "<!ENTITY a" + strconv.Itoa(n+1) + " \"" + strings.Repeat("&a"+strconv.Itoa(n)+";", 10) + "\">"
+	}
+	many := func(s string) string { return strings.Repeat(s, 4_300_000/len(s)) }
+	form := request{method: "PUT", path: "/nav/app2018/instances/" + w.variables["instanceOwnerId"] + "/" + w.variables["instanceGuid"]}
+	for what, document := range map[string]struct{ contentType, body string }{
+		"entities in entities":      {xmlType, bomb + "]><a>&a12;</a>"},
+		"a file":                    {xmlType, `<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>`},
+		"an address":                {xmlType, `<!DOCTYPE a SYSTEM "http://169.254.169.254/latest/meta-data/"><a/>`},
+		"a parameter entity":        {xmlType, `<!DOCTYPE a [<!ENTITY % x SYSTEM "file:///dev/random">%x;]><a/>`},
+		"an include":                {xmlType, `<a xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="file:///etc/passwd"/></b>`},
+		"deep elements":             {xmlType, many("<a>")},
+		"deep elements that end":    {xmlType, strings.Repeat("<a>", 100_000) + strings.Repeat("</a>", 100_000)},
+		"many attributes":           {xmlType, "<a " + attributes(200_000) + "/>"},
+		"an attribute of megabytes": {xmlType, `<a b="` + many("x") + `"/`},
+		"many elements":             {xmlType, "<a>" + many("<b/>") + "</a>"},
+		"many namespaces":           {xmlType, "<a " + many(`xmlns:b="c" `) + "/>"},
+		"many comments":             {xmlType, many("<!--x-->") + "<a/><b/>"},
+		"many instructions":         {xmlType, many("<?a b?>")},
+		"a comment without end":     {xmlType, "<!--" + many("-")},
+		"an open tag":               {xmlType, "<a" + many(" ")},
+		"many references":           {xmlType, "<a>" + many("&lt;") + "&x;</a>"},
+		"another encoding":          {xmlType, `<?xml version="1.0" encoding="utf-7"?><a/>`},
+		"deep lists":                {jsonType, many("[")},
+		"deep objects":              {jsonType, strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_000)},
+		"many items":                {jsonType, "[" + many("0,") + "0]"},
+		"many members":              {jsonType, `{"a":"x"` + many(`,"b":0`) + "}"},
+		"a number of megabytes":     {jsonType, `{"a":` + many("9") + `}`},
+		"a number without end":      {jsonType, `{"a":1e999999999}`},
+		"a string of megabytes":     {jsonType, `{"a":"` + many("x") + `"}`},
+		"escapes":                   {jsonType, `{"a":"` + many(`\u0000`) + `"}`},
+		"a member twice":            {jsonType, `{"a":1,"a":2}`},
+		"half a pair":               {jsonType, `{"a":"\ud800"}`},
+	} {
+		put := form
+		put.path += "/data/" + w.variables["dataGuid"]
+		put.contentType, put.body = document.contentType, document.body
+		if a, refused := w.try(t, what, put); refused || a.status != 200 {
+			t.Errorf("%s: not kept: %d %.300s", what, a.status, a.body)
+			continue
+		}
+		validate := form
+		validate.method = "GET"
+		validate.path += "/validate"
+		if a, refused := w.try(t, what, validate); refused || !strings.Contains(string(a.body), `"severity":"error"`) || len(a.body) > 100_000 {
+			t.Errorf("%s: validated with %d %.300s", what, a.status, a.body)
+		}
+		w.unchanged(t, func() {
+			submit := form
+			submit.path += "/workflow"
+			submit.contentType, submit.body = jsonType, `{"currentStep":"Submit"}`
+			if a := w.refuse(t, what, submit); !strings.Contains(string(a.body), `"code":"data-invalid"`) {
+				t.Errorf("%s: submitted: %d %.300s", what, a.status, a.body)
+			}
+		})
+	}
+	put := form // as it was
+	put.path += "/data/" + w.variables["dataGuid"]
+	put.contentType, put.body = jsonType, "{}"
+	w.try(t, "as it was", put)
+}
+
+func attributes(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(" a" + strconv.Itoa(i) + `="1"`)
+	}
+	return b.String()
+}
+
+// Schemas that cannot be bounded are refused when they are registered.
+func TestSchemas(t *testing.T) {
+	w := system
+	register := func(schema string) request {
+		return request{method: "PUT", path: "/storage/applications/nav/schema2026", contentType: "application/json", body: `{"dataTypes":[{"formId":"form","schema":` + schema + `}]}`}
+	}
+	w.unchanged(t, func() {
+		for what, schema := range map[string]string{
+			"a file": `{"$ref":"file:///etc/passwd"}`, "an address": `{"$ref":"http://169.254.169.254/latest"}`, "a draft that is none": `{"$schema":"https://evil.example/schema"}`,
+			"a pattern of patterns": `{"pattern":"` + strings.Repeat("(", 500) + "a" + strings.Repeat("{1,9})", 500) + `"}`, "a look-ahead": `{"pattern":"(?=a)"}`,
+			"deep parts": strings.Repeat(`{"not":`, 5000) + "{}" + strings.Repeat("}", 5000), "a dynamic reference": `{"$dynamicRef":"#a"}`, "a member twice": `{"type":"object","type":"array"}`,
+			"too many parts": `{"anyOf":[{}` + strings.Repeat(",{}", 60_000) + `]}`,
+			"a list":         `[]`, "a string": `"x"`, "a reference to nothing": `{"$ref":"#/nowhere"}`, "what is stored six times as large": `{"description":"` + strings.Repeat("<", 100_000) + `"}`,
+		} {
+			w.refuse(t, what, register(schema))
+		}
+	})
+	// References in circles, and parts that double with every level, may be registered: what they cost is bounded when data comes.
+	for what, schema := range map[string]string{
+		"doubling":  `{"$ref":"#/$defs/a","$defs":{"a":{"allOf":[{"items":{"$ref":"#/$defs/a"}},{"items":{"$ref":"#/$defs/a"}}]}}}`,
+		"in circle": `{"anyOf":[{"$ref":"#"},{"type":"object"}]}`,
+	} {
+		if a, refused := w.try(t, what, register(schema)); refused {
+			if a.status != 400 {
+				t.Errorf("%s: %d %s", what, a.status, a.body)
+			}
+			continue
+		}
+		nested := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("[", 60) + strings.Repeat("]", 60)))
+		create := request{method: "POST", path: "/nav/schema2026/instances", contentType: "application/json",
+			body: `{"instanceOwnerId":"` + w.variables["instanceOwnerId"] + `","data":[{"formId":"form","contentType":"application/json","content":"` + nested + `"}]}`}
+		a, refused := w.try(t, what, create)
+		if refused {
+			t.Fatalf("%s: %d %s", what, a.status, a.body)
+		}
+		_, self, _ := strings.Cut(a.header.Get("Location"), w.BaseURL)
+		if a, refused := w.try(t, what, request{method: "GET", path: self + "/validate"}); refused || !strings.Contains(string(a.body), `"severity":"error"`) {
+			t.Errorf("%s: validated with %d %.300s", what, a.status, a.body)
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package storage
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
+)
+
+// sendLink sends the request that a link is, changed in some way, and returns the answer with its body.
+func sendLink(t *testing.T, link blob.Link, body string, change func(*http.Request)) (*http.Response, []byte) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), link.Method, link.URL, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range link.Header {
+		if name != "Content-Length" { // Go takes it from the body
+			r.Header.Set(name, value)
+		}
+	}
+	if change != nil {
+		change(r)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return resp, answer
+}
+
+func infoOf(body string) blob.Info {
+	sum := sha256.Sum256([]byte(body))
+	return blob.Info{Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}
+}
+
+// linkPut checks that a link stores the bytes that it is for, once, and nothing else.
+func linkPut(t *testing.T, store *blobbucket.Bucket) {
+	const body, contentType = "the announced bytes", `text/xml; charset="utf-8"`
+	key := blobKey()
+	link, err := store.LinkPut(t.Context(), key, contentType, infoOf(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := func(body string) string {
+		s := sha256.Sum256([]byte(body))
+		return base64.StdEncoding.EncodeToString(s[:])
+	}
+	set := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(name, value) }
+	}
+	for name, try := range map[string]struct {
+		body   string
+		change func(*http.Request)
+	}{
+		"other bytes":            {"the pronounced byte", nil},
+		"other bytes, their sum": {"the pronounced byte", set("X-Amz-Checksum-Sha256", sum("the pronounced byte"))},
+		"fewer bytes":            {"the announced", nil},
+		"fewer bytes, their sum": {"the announced", set("X-Amz-Checksum-Sha256", sum("the announced"))},
+		"more bytes":             {body + "!", nil},
+		"no bytes":               {"", nil},
+		"another type":           {body, set("Content-Type", "text/html")},
+		"no type":                {body, func(r *http.Request) { r.Header.Del("Content-Type") }},
+		"no sum":                 {body, func(r *http.Request) { r.Header.Del("X-Amz-Checksum-Sha256") }},
+		"no condition":           {body, func(r *http.Request) { r.Header.Del("If-None-Match") }},
+		"another key":            {body, func(r *http.Request) { r.URL.Path += "0" }},
+		"another method":         {"", func(r *http.Request) { r.Method, r.Body, r.ContentLength = "GET", nil, 0 }},
+		"deleting":               {"", func(r *http.Request) { r.Method, r.Body, r.ContentLength = "DELETE", nil, 0 }},
+		"another access key": {body, func(r *http.Request) {
+			r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "localaccess", "otheraccess", 1)
+		}},
+		"a later expiry": {body, func(r *http.Request) {
+			r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "Expires=300", "Expires=600", 1)
+		}},
+		"a later date": {body, func(r *http.Request) {
+			r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "X-Amz-Date=20", "X-Amz-Date=21", 1)
+		}},
+		"a parameter more":         {body, func(r *http.Request) { r.URL.RawQuery += "&acl=public-read" }},
+		"fewer signed headers":     {body, func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "content-length%3B", "", 1) }},
+		"without a signature":      {body, func(r *http.Request) { r.URL.RawQuery = "" }},
+		"with a signature made up": {body, func(r *http.Request) { r.URL.RawQuery = r.URL.RawQuery[:len(r.URL.RawQuery)-8] + "00000000" }},
+	} {
+		if resp, answer := sendLink(t, link, try.body, try.change); resp.StatusCode < 400 || resp.StatusCode >= 500 {
+			t.Errorf("%s: %s %s", name, resp.Status, answer)
+		}
+		if _, err := store.Stat(t.Context(), key); !errors.Is(err, blob.ErrNotFound) {
+			t.Fatalf("%s: there is something now (%v)", name, err)
+		}
+	}
+	if resp, answer := sendLink(t, link, body, nil); resp.StatusCode != 200 {
+		t.Fatalf("%s %s", resp.Status, answer)
+	}
+	if info, err := store.Stat(t.Context(), key); err != nil || info != infoOf(body) {
+		t.Errorf("stored is %+v, %v; want %+v", info, err, infoOf(body))
+	}
+	if resp, answer := sendLink(t, link, body, nil); resp.StatusCode != http.StatusPreconditionFailed {
+		t.Errorf("a second time: %s %s", resp.Status, answer)
+	}
+	other, err := store.LinkPut(t.Context(), key, "text/plain", infoOf("other"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, answer := sendLink(t, other, "other", nil); resp.StatusCode != http.StatusPreconditionFailed {
+		t.Errorf("over what is there: %s %s", resp.Status, answer)
+	}
+}
+
+func linkGet(t *testing.T, store *blobbucket.Bucket) {
+	key, body := blobKey(), bytes.Repeat([]byte("0123456789"), 1000)
+	if _, err := store.Put(t.Context(), key, "text/html", body); err != nil {
+		t.Fatal(err)
+	}
+	shape := blob.Shape{
+		ContentType:        `application/pdf; name="søknad & co?.pdf"`,
+		ContentDisposition: `attachment; filename="s_knad + 1.pdf"; filename*=UTF-8''s%C3%B8knad%20%2B%201.pdf`,
+	}
+	link, err := store.LinkGet(t.Context(), key, shape)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(link.Header) > 0 {
+		t.Errorf("a client that follows a redirect sends none of %v", link.Header)
+	}
+	resp, answer := sendLink(t, link, "", nil)
+	if resp.StatusCode != 200 || !bytes.Equal(answer, body) {
+		t.Fatalf("%s, %d bytes", resp.Status, len(answer))
+	}
+	for name, want := range map[string]string{
+		"Content-Type": shape.ContentType, "Content-Disposition": shape.ContentDisposition, "Cache-Control": "no-store",
+	} {
+		if got := resp.Header.Get(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	resp, answer = sendLink(t, link, "", func(r *http.Request) { r.Header.Set("Range", "bytes=5-14") })
+	if resp.StatusCode != 206 || string(answer) != "5678901234" || resp.Header.Get("Content-Range") != "bytes 5-14/10000" || resp.Header.Get("Content-Type") != shape.ContentType {
+		t.Errorf("range: %s, %q, %v", resp.Status, answer, resp.Header)
+	}
+	for name, change := range map[string]func(*http.Request){
+		"another key":   func(r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "/data/", "/date/", 1) },
+		"another type":  func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "pdf", "xml", 1) },
+		"as attachment": func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "attachment", "inline", 1) },
+		"writing":       func(r *http.Request) { r.Method = "PUT" },
+	} {
+		if resp, _ := sendLink(t, link, "", change); resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %s", name, resp.Status)
+		}
+	}
+}
+
+// A link of somebody without the permission, here without the secret, is worth nothing.
+func linkOfAnImpostor(t *testing.T, server s3Server, store *blobbucket.Bucket) {
+	key, impostor := blobKey(), blobbucket.New(server.client("another-secret", nil), blobsBucket)
+	link, err := impostor.LinkPut(t.Context(), key, "text/plain", infoOf("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, _ := sendLink(t, link, "x", nil); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("put: %s", resp.Status)
+	}
+	if _, err := store.Put(t.Context(), key, "text/plain", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if link, err = impostor.LinkGet(t.Context(), key, blob.Shape{ContentType: "text/plain"}); err != nil {
+		t.Fatal(err)
+	}
+	if resp, _ := sendLink(t, link, "", nil); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("get: %s", resp.Status)
+	}
+	// Refused and not there are one thing to whoever asks what is stored.
+	if _, err := impostor.Stat(t.Context(), key); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("stat: %v", err)
+	}
+}

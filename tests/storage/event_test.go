@@ -1,0 +1,259 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/auth/authtest"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventhttp"
+	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event/eventtest"
+	"altinn.no/instanceapi/shared/event/outboxtable"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/tests/bench/querycost"
+)
+
+// eventStore is the tables in DynamoDB as the conformance suite sees them.
+type eventStore struct {
+	*eventtable.Feed
+	*eventtable.Recorder
+	*outboxtable.Table
+	client         *dynamodb.Client
+	events, outbox string // names of the tables
+}
+
+func openEventStore(t *testing.T, client *dynamodb.Client, now func() time.Time) eventStore {
+	t.Helper()
+	events, outbox := table(t, "Events"), table(t, "Outbox")
+	return eventStore{
+		eventtable.New(client, events), eventtable.NewRecorder(client, events, outbox, now),
+		outboxtable.New(client, outbox), client, events, outbox,
+	}
+}
+
+func (s eventStore) Put(ctx context.Context, doc event.Document) error {
+	put, err := outboxtable.Put(s.outbox, doc.Event, doc.Number)
+	if err != nil {
+		return err
+	}
+	_, err = s.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{put}})
+	return err
+}
+
+func TestEventTables(t *testing.T) {
+	client := dynamo(t)
+	// Each check is some thirty transactions; the memory passes the usual hundred.
+	checks := flag.Lookup("rapid.checks")
+	usual := checks.Value.String()
+	if err := checks.Value.Set("15"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = checks.Value.Set(usual) }()
+	eventtest.Conformance(t, func(t *testing.T, now func() time.Time) eventtest.Store {
+		return openEventStore(t, client, now)
+	})
+}
+
+func newEvent(number int) (app string, doc event.Document) {
+	app = "nav/app-" + uuid.NewString()[:13]
+	return app, eventtest.Document(app, uuid.NewString(), number, time.Now(), "FormFilling")
+}
+
+func TestOutboxKeepsTheFirstOfANumber(t *testing.T) {
+	store := openEventStore(t, dynamo(t), time.Now)
+	_, doc := newEvent(1)
+	if err := store.Put(t.Context(), doc); err != nil {
+		t.Fatal(err)
+	}
+	var cancelled *types.TransactionCanceledException
+	err := store.Put(t.Context(), doc)
+	if !errors.As(err, &cancelled) || aws.ToString(cancelled.CancellationReasons[0].Code) != "ConditionalCheckFailed" {
+		t.Fatalf("second put: %v", err)
+	}
+	clearOutbox(t, store, doc)
+}
+
+// clearOutbox takes the events out of the outbox, as other tests scan the whole of it.
+func clearOutbox(t *testing.T, store eventStore, docs ...event.Document) {
+	t.Helper()
+	for _, result := range store.Append(t.Context(), docs) {
+		if result.Err != nil {
+			t.Fatal(result.Err)
+		}
+	}
+}
+
+func TestScanReportsWhatItCannotRead(t *testing.T) {
+	client := dynamo(t)
+	store := openEventStore(t, client, time.Now)
+	guid := uuid.NewString()
+	item := outboxtable.Key(guid, 3)
+	item["at"] = &types.AttributeValueMemberS{Value: "1998-01-01T00:00:00.000000Z"}
+	item["d"] = &types.AttributeValueMemberS{Value: `{"id":"` + guid + `.4"}`}
+	if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &store.outbox, Item: item}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if _, err := client.DeleteItem(context.Background(), &dynamodb.DeleteItemInput{TableName: &store.outbox, Key: outboxtable.Key(guid, 3)}); err != nil {
+			t.Error(err)
+		}
+	}()
+	backlog, err := store.Scan(t.Context(), time.Date(1998, 6, 1, 0, 0, 0, 0, time.UTC), 10)
+	if err != nil || len(backlog.Unreadable) != 1 || backlog.Unreadable[0] != guid+".3" || backlog.Oldest.Year() != 1998 {
+		t.Fatalf("%+v, %v", backlog, err)
+	}
+}
+
+// A reader may see a position before the one below it: a transaction becomes visible item by item.
+func TestFeedStopsAtAGap(t *testing.T) {
+	client := dynamo(t)
+	store := openEventStore(t, client, time.Now)
+	app, doc := newEvent(1)
+	docs := []event.Document{doc}
+	for number := 2; number <= 5; number++ {
+		docs = append(docs, eventtest.Document(app, doc.InstanceGuid, number, time.Now(), "Submit"))
+	}
+	clearOutbox(t, store, docs...)
+	third := map[string]types.AttributeValue{
+		"PK": &types.AttributeValueMemberS{Value: "FEED#" + app},
+		"SK": &types.AttributeValueMemberS{Value: "00000000000000000003"},
+	}
+	gone, err := client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{
+		TableName: &store.events, Key: third, ReturnValues: types.ReturnValueAllOld,
+	})
+	if err != nil || gone.Attributes == nil {
+		t.Fatal(err, gone)
+	}
+	for after, want := range map[int64]int{0: 2, 1: 1, 2: 0} {
+		if records, err := store.Read(t.Context(), app, after, 10); err != nil || len(records) != want {
+			t.Errorf("after %d: %d records, %v; want %d", after, len(records), err, want)
+		}
+	}
+	// All five are recorded before this time, and the search would have to look at the third to tell.
+	if at, err := store.PositionOfTime(t.Context(), app, docs[4].Event.At.Add(-time.Hour)); at != 0 || err != nil {
+		t.Errorf("position of time %d, %v", at, err)
+	}
+	if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &store.events, Item: gone.Attributes}); err != nil {
+		t.Fatal(err)
+	}
+	if records, err := store.Read(t.Context(), app, 2, 10); err != nil || len(records) != 3 {
+		t.Errorf("with the gap filled: %d records, %v", len(records), err)
+	}
+}
+
+// What a request to the feed reads, in read units, as DynamoDB counts them.
+func TestFeedCost(t *testing.T) {
+	var meter querycost.Meter
+	store := openEventStore(t, dynamo(t), time.Now)
+	app, doc := newEvent(1)
+	docs := []event.Document{doc}
+	for number := 2; number <= 60; number++ {
+		docs = append(docs, eventtest.Document(app, doc.InstanceGuid, number, time.Now(), []string{"FormFilling", "Submit"}[number%2]))
+	}
+	clearOutbox(t, store, docs...)
+	metered := dynamodb.New(store.client.Options(), meter.Attach)
+	feed := httpapi.HandlerFunc(eventhttp.FeedEndpoint{Tokens: authtest.Verifier(), Feeds: eventtable.New(metered, store.events)}.Serve)
+	ask := func(query string, fields ...string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/storage/applications/"+app+"/events?"+query, nil)
+		r.SetPathValue("org", "nav")
+		r.SetPathValue("app", strings.TrimPrefix(app, "nav/"))
+		r.Header.Set("Authorization", authtest.Owner("nav"))
+		for n := 0; n < len(fields); n += 2 {
+			r.Header.Set(fields[n], fields[n+1])
+		}
+		answer := httptest.NewRecorder()
+		feed.ServeHTTP(answer, r)
+		return answer
+	}
+	next := func(answer *httptest.ResponseRecorder) string {
+		_, query, _ := strings.Cut(strings.TrimSuffix(answer.Header().Get("Link"), `>; rel="next"`), "?")
+		return query
+	}
+	whole := ask("size=1000")
+	atEnd := next(whole)
+	filteredEnd := next(ask("workflow.currentStep=Submit"))
+	empty := next(ask(atEnd))
+	for _, test := range []struct {
+		what   string
+		query  string
+		fields []string
+		status int
+		most   float64
+	}{
+		{"a poll that finds nothing", atEnd, nil, 200, 1},
+		{"the one after it", empty, nil, 200, 1},
+		{"a filtered poll that finds nothing", filteredEnd, nil, 200, 1},
+		{"a poll of what has not changed", "size=1000", []string{"If-None-Match", whole.Header().Get("ETag")}, 304, 1},
+		{"a poll that is held for a second", atEnd, []string{"Prefer", "wait=1"}, 200, 1 + 5*0.5},
+		{"sixty events of half a kilobyte", "size=60", nil, 200, 1 + 60*0.75/4},
+		{"ten of them, by id", "size=10&after=" + docs[9].Event.ID, nil, 200, 1 + 1 + 10*0.7/4 + 1},
+		{"a time", "size=1&after=" + time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05Z"), nil, 200, 2},
+	} {
+		meter.Take()
+		answer := ask(test.query, test.fields...)
+		cost := meter.Take()
+		t.Logf("%-36s %4.1f read units in %d calls", test.what, cost.Units, cost.Calls)
+		if answer.Code != test.status || cost.Units > test.most || cost.Units == 0 {
+			t.Errorf("%s: %d, %.1f read units, want at most %.1f", test.what, answer.Code, cost.Units, test.most)
+		}
+	}
+}
+
+// lossy is an HTTP client that loses the answers to some calls after they have had their effect.
+type lossy struct {
+	next   aws.HTTPClient
+	target string // of the calls, such as TransactWriteItems
+	losses atomic.Int64
+}
+
+func (l *lossy) Do(r *http.Request) (*http.Response, error) {
+	response, err := l.next.Do(r)
+	if err != nil || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+l.target) || l.losses.Add(-1) < 0 {
+		return response, err
+	}
+	_ = response.Body.Close()
+	return nil, io.ErrUnexpectedEOF
+}
+
+func TestAppendWithoutAnAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		losses        int64
+		first, second event.Outcome
+	}{
+		"the SDK tries again":    {1, event.Recorded, event.Duplicate},
+		"the SDK gives up":       {100, event.Failed, event.Duplicate},
+		"no answer is ever lost": {0, event.Recorded, event.Duplicate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := dynamo(t)
+			wire := &lossy{next: client.Options().HTTPClient, target: "TransactWriteItems"}
+			wire.losses.Store(test.losses)
+			store := openEventStore(t, dynamodb.New(client.Options(), func(o *dynamodb.Options) { o.HTTPClient = wire }), time.Now)
+			app, doc := newEvent(1)
+			if got := store.Append(t.Context(), []event.Document{doc})[0]; got.Outcome != test.first {
+				t.Errorf("first: %v, %v; want %v", got.Outcome, got.Err, test.first)
+			}
+			wire.losses.Store(0)
+			if got := store.Append(t.Context(), []event.Document{doc})[0]; got.Outcome != test.second {
+				t.Errorf("second: %v, %v; want %v", got.Outcome, got.Err, test.second)
+			}
+			if records, err := store.Read(t.Context(), app, 0, 10); err != nil || len(records) != 1 {
+				t.Errorf("%d events in the feed, %v; want 1", len(records), err)
+			}
+		})
+	}
+}

@@ -1,0 +1,214 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/application/applicationtable"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/instance/instancetest"
+)
+
+// losing is a transport that has DynamoDB carry out a request and then loses the answer: of the first so many
+// requests of one kind.
+type losing struct {
+	operation string // PutItem
+	lose      atomic.Int32
+	lost      atomic.Int32
+	meanwhile func() // called when an answer is lost, before the sender knows
+}
+
+func (l *losing) Do(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+l.operation) || l.lose.Add(-1) < 0 {
+		return resp, err
+	}
+	_ = resp.Body.Close()
+	l.lost.Add(1)
+	if l.meanwhile != nil {
+		l.meanwhile()
+	}
+	return nil, errors.New("connection reset by peer")
+}
+
+// losingClient returns a client of DynamoDB Local that loses the first answers to an operation.
+func losingClient(t *testing.T, operation string, answers int32) (*dynamodb.Client, *losing) {
+	t.Helper()
+	transport := &losing{operation: operation}
+	transport.lose.Store(answers)
+	options := dynamo(t).Options()
+	options.HTTPClient = transport
+	options.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
+	})
+	return dynamodb.New(options), transport
+}
+
+func unstored(t *testing.T, app *application.Application, labels ...string) (*instance.Instance, event.Event) {
+	t.Helper()
+	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: "7" + uuid.NewString()[:8], Labels: labels}, "1001", instancetest.At)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i, eventOf(i)
+}
+
+func eventOf(i *instance.Instance) event.Event {
+	org, app, _ := application.SplitID(i.AppID)
+	return event.Event{ID: event.ID(i.ID, i.EventCount), At: i.StepEntered, AppID: i.AppID, Org: org, App: app,
+		EventType: event.WorkflowStateChange, WorkflowStep: i.Workflow.CurrentStep, InstanceVersion: i.Version + 1}
+}
+
+func eventCount(t *testing.T, instanceID string) int {
+	t.Helper()
+	out, err := dynamo(t).Query(t.Context(), &dynamodb.QueryInput{
+		TableName: aws.String(table(t, "Outbox")), KeyConditionExpression: aws.String("PK = :id"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":id": &types.AttributeValueMemberS{Value: instanceID}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(out.Items)
+}
+
+// TestLostAnswers: a write whose answer is lost is sent again, and fails on its own effect. The caller is told of the
+// effect, which was had once.
+func TestLostAnswers(t *testing.T) {
+	app := instancetest.NewApplication(1)
+	good := instancetable.New(dynamo(t), table(t, "Instances"), table(t, "Outbox"))
+	for name, test := range map[string]struct {
+		operation string
+		change    func(*instance.Instance) (*event.Event, error)
+		check     func(*instance.Instance) bool
+		events    int
+	}{
+		"one item": {"PutItem", func(i *instance.Instance) (*event.Event, error) {
+			return nil, i.AddData(app, uuid.NewString(), "default", instance.Bytes{}, "1001", instancetest.At)
+		}, func(i *instance.Instance) bool { return len(i.Data) == 1 }, 1},
+		"a step and its event": {"TransactWriteItems", func(i *instance.Instance) (*event.Event, error) {
+			if _, err := i.MoveTo(app, "Submit", application.User, "1001", instancetest.At); err != nil {
+				return nil, err
+			}
+			ev := eventOf(i)
+			return &ev, nil
+		}, func(i *instance.Instance) bool { return i.Workflow.CurrentStep == "Submit" && i.EventCount == 2 }, 2},
+		"a label": {"PutItem", func(i *instance.Instance) (*event.Event, error) {
+			i.Labels = append(i.Labels, "another")
+			return nil, nil
+		}, func(i *instance.Instance) bool { return len(i.Labels) == 1 }, 1},
+		"labels that share an index": {"TransactWriteItems", func(i *instance.Instance) (*event.Event, error) {
+			i.Labels = append(i.Labels, "gr", "x3")
+			return nil, nil
+		}, func(i *instance.Instance) bool { return len(i.Labels) == 2 }, 1},
+	} {
+		for _, answers := range []int32{1, 2} {
+			i, ev := unstored(t, app)
+			if err := good.Create(t.Context(), i, ev); err != nil {
+				t.Fatal(err)
+			}
+			client, transport := losingClient(t, test.operation, answers)
+			instances := instancetable.New(client, table(t, "Instances"), table(t, "Outbox"))
+			got, err := instances.Mutate(t.Context(), i.InstanceOwnerID, i.ID, test.change)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			stored, err := good.Get(t.Context(), i.InstanceOwnerID, i.ID)
+			if err != nil || stored.Version != 2 || !reflect.DeepEqual(stored, got) || !test.check(stored) {
+				t.Errorf("%s: stored %+v, %v\nanswered %+v", name, stored, err, got)
+			}
+			if n := eventCount(t, i.ID); n != test.events || transport.lost.Load() != answers {
+				t.Errorf("%s: %d events, want %d; %d answers lost", name, n, test.events, transport.lost.Load())
+			}
+		}
+	}
+}
+
+func TestLostAnswerToCreate(t *testing.T) {
+	client, transport := losingClient(t, "TransactWriteItems", 2)
+	instances := instancetable.New(client, table(t, "Instances"), table(t, "Outbox"))
+	i, ev := unstored(t, instancetest.NewApplication(1), "gr", "x2")
+	if err := instances.Create(t.Context(), i, ev); err != nil || i.Version != 1 || transport.lost.Load() != 2 {
+		t.Fatalf("version %d, %v, %d answers lost", i.Version, err, transport.lost.Load())
+	}
+	stored, err := instances.Get(t.Context(), i.InstanceOwnerID, i.ID)
+	if err != nil || !reflect.DeepEqual(stored, i) || eventCount(t, i.ID) != 1 {
+		t.Errorf("stored %+v, %v", stored, err)
+	}
+}
+
+// TestLostAnswerAndAnotherWrite: when another write follows before the request is sent again, the mark that told of
+// the effect is gone. The change is made anew on what is there by now, and finds itself done.
+func TestLostAnswerAndAnotherWrite(t *testing.T) {
+	app := instancetest.NewApplication(1)
+	good := instancetable.New(dynamo(t), table(t, "Instances"), table(t, "Outbox"))
+	id := uuid.NewString()
+	for name, change := range map[string]func(*instance.Instance) (*event.Event, error){
+		"a step": func(i *instance.Instance) (*event.Event, error) {
+			if _, err := i.MoveTo(app, "Submit", application.User, "1001", instancetest.At); err != nil {
+				return nil, err
+			}
+			ev := eventOf(i)
+			return &ev, nil
+		},
+		"data": func(i *instance.Instance) (*event.Event, error) {
+			return nil, i.AddData(app, id, "default", instance.Bytes{}, "1001", instancetest.At)
+		},
+	} {
+		i, ev := unstored(t, app)
+		if err := good.Create(t.Context(), i, ev); err != nil {
+			t.Fatal(err)
+		}
+		operation, events := "PutItem", 1
+		if name == "a step" {
+			operation, events = "TransactWriteItems", 2
+		}
+		client, transport := losingClient(t, operation, 1)
+		transport.meanwhile = func() {
+			_, err := good.Mutate(context.Background(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+				i.PresentationField = "changed meanwhile"
+				return nil, nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		instances := instancetable.New(client, table(t, "Instances"), table(t, "Outbox"))
+		if _, err := instances.Mutate(t.Context(), i.InstanceOwnerID, i.ID, change); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		stored, err := good.Get(t.Context(), i.InstanceOwnerID, i.ID)
+		if err != nil || stored.Version != 3 || stored.PresentationField == "" || len(stored.Data) > 1 || eventCount(t, i.ID) != events {
+			t.Errorf("%s: stored %+v, %v, %d events", name, stored, err, eventCount(t, i.ID))
+		}
+	}
+}
+
+func TestLostAnswerToARegistration(t *testing.T) {
+	client, _ := losingClient(t, "PutItem", 1)
+	register := applicationtable.New(client, table(t, "Applications"))
+	app := instancetest.NewApplication(1)
+	if err := register.Put(t.Context(), app); err != nil || app.Version != 1 {
+		t.Fatalf("version %d, %v", app.Version, err)
+	}
+	other := instancetest.NewApplication(2)
+	other.ID = app.ID
+	if err := register.Put(t.Context(), other); !errors.Is(err, application.ErrStale) {
+		t.Errorf("another registration on version 0: %v, want stale", err)
+	}
+}

@@ -1,0 +1,62 @@
+// Package storage tests the tables and the blob store against servers that keep AWS's semantics: the conformance
+// suites that the in-memory fakes pass too, and what only a real server can show.
+package storage
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"altinn.no/instanceapi/tests/local/servers"
+	"altinn.no/instanceapi/tests/local/tables"
+)
+
+// stop ends DynamoDB Local, if a test has started it.
+var stop = func() {}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stop()
+	os.Exit(code)
+}
+
+var startDynamo = sync.OnceValues(func() (string, error) {
+	endpoint, end, err := servers.StartDynamoDB()
+	if err == nil {
+		stop = end
+	}
+	return endpoint, err
+})
+
+// dynamo returns a client of DynamoDB Local: one server, and one database, for all tests of the package.
+func dynamo(t *testing.T) *dynamodb.Client {
+	t.Helper()
+	endpoint, err := startDynamo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dynamodb.New(dynamodb.Options{
+		BaseEndpoint: &endpoint, Region: "eu-north-1", DisableValidateResponseChecksum: true,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "store", SecretAccessKey: "store"}, nil
+		}),
+	})
+}
+
+var created sync.Map // logical id -> func() error
+
+// table makes sure that a table of template.yaml is there, with the keys and indexes it has there, and returns its
+// name. Tests share it and keep to partitions of their own. It has no stream: nothing here reads one.
+func table(t *testing.T, logicalID string) string {
+	t.Helper()
+	client := dynamo(t)
+	create, _ := created.LoadOrStore(logicalID, sync.OnceValue(func() error { return tables.Create(context.Background(), client, logicalID, logicalID) }))
+	if err := create.(func() error)(); err != nil {
+		t.Fatal(err)
+	}
+	return logicalID
+}

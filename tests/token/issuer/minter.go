@@ -1,0 +1,122 @@
+// Package issuer provides access tokens for a developer's machine and for tests: signed by a key that is made at the
+// first run and never leaves the folder it lies in. It is no part of what is deployed, and nothing in AWS trusts it.
+package issuer
+
+import (
+	"crypto/rsa"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// What the tokens say of where they are from and for: the values of TOKEN_ISSUER and TOKEN_AUDIENCE.
+const (
+	Issuer   = "https://tokens.instanceapi.localhost/"
+	Audience = "https://instanceapi.localhost/"
+)
+
+// The scopes a token has when none are asked for: all that its kind of caller can use here.
+const (
+	OwnerScope = "altinn:serviceowner/instances.read altinn:serviceowner/instances.write"
+	UserScope  = "altinn:instances.read altinn:instances.write"
+)
+
+// Minter signs tokens. It is safe for concurrent use.
+type Minter struct {
+	dir string
+	key *rsa.PrivateKey
+	kid string
+}
+
+// User is who a user's token is about. Empty fields give no claim.
+type User struct {
+	ID        string // urn:altinn:userid
+	Party     string // urn:altinn:partyid, a decimal number: the instanceOwnerId
+	SSN       string // pid
+	OrgNumber string // urn:altinn:orgNumber
+	Name      string // urn:altinn:username
+}
+
+// Open loads the key in dir/token.key, or makes it, and makes sure that dir/jwks.json has its public half. Several
+// processes may open the same dir at the same time: they all get the same key.
+func Open(dir string) (*Minter, error) {
+	key, err := loadOrMakeKey(filepath.Join(dir, "token.key"))
+	if err != nil {
+		return nil, fmt.Errorf("token key: %w", err)
+	}
+	m := &Minter{dir: dir, key: key, kid: thumbprint(&key.PublicKey)}
+	if err := m.writeKeySet(); err != nil {
+		return nil, fmt.Errorf("key set: %w", err)
+	}
+	return m, nil
+}
+
+// KeySet returns the path of the JSON Web Key Set that verifies the tokens: the value of TOKEN_JWKS.
+func (m *Minter) KeySet() string { return filepath.Join(m.dir, "jwks.json") }
+
+// Owner returns an application owner's token. An empty scope means OwnerScope; a negative ttl an expired token.
+func (m *Minter) Owner(org, scope string, ttl time.Duration) (string, error) {
+	if scope == "" {
+		scope = OwnerScope
+	}
+	claims := lifetime(ttl)
+	claims["scope"] = scope
+	claims["urn:altinn:org"] = org
+	claims["urn:altinn:authenticatemethod"] = "maskinporten"
+	claims["urn:altinn:authlevel"] = 3
+	return m.Sign(claims)
+}
+
+// User returns a user's token. An empty scope means UserScope; a negative ttl an expired token.
+func (m *Minter) User(user User, scope string, ttl time.Duration) (string, error) {
+	if scope == "" {
+		scope = UserScope
+	}
+	claims := lifetime(ttl)
+	claims["scope"] = scope
+	claims["urn:altinn:authlevel"] = 3
+	if user.Party != "" {
+		party, err := strconv.ParseInt(user.Party, 10, 64)
+		if err != nil {
+			return "", fmt.Errorf("party %q is not a decimal number", user.Party)
+		}
+		claims["urn:altinn:partyid"] = party // a number in the real tokens, unlike the user id
+	}
+	for name, value := range map[string]string{
+		"urn:altinn:userid":    user.ID,
+		"pid":                  user.SSN,
+		"urn:altinn:orgNumber": user.OrgNumber,
+		"urn:altinn:username":  user.Name,
+	} {
+		if value != "" {
+			claims[name] = value
+		}
+	}
+	return m.Sign(claims)
+}
+
+// Sign returns a token with exactly these claims: whatever a test needs, right or wrong.
+func (m *Minter) Sign(claims map[string]any) (string, error) {
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims(claims))
+	token.Header["kid"] = m.kid
+	return token.SignedString(m.key)
+}
+
+// lifetime returns the claims that every token has, for a token issued now. An expired one was valid for a minute.
+func lifetime(ttl time.Duration) map[string]any {
+	issued := time.Now()
+	expires := issued.Add(ttl)
+	if ttl <= 0 {
+		issued = expires.Add(-time.Minute)
+	}
+	return map[string]any{
+		"iss": Issuer,
+		"aud": Audience,
+		"iat": issued.Unix(),
+		"nbf": issued.Unix(),
+		"exp": expires.Unix(),
+	}
+}
