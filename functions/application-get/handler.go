@@ -6,19 +6,19 @@ import (
 	"net/http"
 
 	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
-	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-type register interface {
+type applicationStore interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 	Schema(ctx context.Context, id string) (json.RawMessage, error)
 }
 
-func handler(tokens instancehttp.Tokens, applications register) http.Handler {
+func handler(tokens instancehttp.Authenticator, applications applicationStore) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		caller, err := tokens.Caller(r)
+		caller, err := tokens.Authenticate(r)
 		if err != nil {
 			return err
 		}
@@ -30,7 +30,7 @@ func handler(tokens instancehttp.Tokens, applications register) http.Handler {
 			return err
 		}
 		if app == nil {
-			return instance.NotFound()
+			return fault.NoSuchResource()
 		}
 		etag := httpapi.VersionTag(app.Version)
 		w.Header().Set("ETag", etag)

@@ -6,16 +6,16 @@ import (
 	"strings"
 	"testing"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/httpapi"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 )
 
 // Whatever is sent as a registration is refused with nothing registered, or is registered as an application that keeps the
 // rules, fits in an item, and is read as what it was written as.
 func FuzzRegistration(f *testing.F) {
 	for _, seed := range []string{
-		doortest.Registration, `{}`, `{"id":"nav/app2019","org":"nav","title":{"nb":"x","nn":"<&>"},"dataTypes":[{"formId":"a","schema":{"type":"object","x":"\u2028"}}]}`,
+		apitest.Registration, `{}`, `{"id":"nav/app2019","org":"nav","title":{"nb":"x","nn":"<&>"},"dataTypes":[{"formId":"a","schema":{"type":"object","x":"\u2028"}}]}`,
 		`{"dataTypes":[{"formId":"a","maxSize":9223372036854775807,"minCount":0,"maxCount":1e3}]}`, `{"dataTypes":null,"workflow":{"steps":[],"transitions":null}}`,
 		`{"workflow":{"steps":[{"name":"A","validateOnExit":true},{"name":"B","completes":true,"archives":true}],"transitions":[{"from":"A","to":"B","by":["user","owner"]}]},"indexShards":64}`,
 		`{"workflow":{"steps":[{"name":"A"}],"transitions":[{"from":"A","to":"A","by":null}]}}`, `{"dataTypes":[{"formId":"a","schema":null},{"formId":"b","schema":[]}]}`, `{"title":{"\ud800":"x"}}`,
@@ -25,7 +25,7 @@ func FuzzRegistration(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		s := newSite(t)
-		answer := s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(string(body)))
+		answer := s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(string(body)))
 		stored, err := s.Applications.Get(t.Context(), "nav/app2019")
 		if err != nil {
 			t.Fatal(err)
@@ -43,8 +43,8 @@ func FuzzRegistration(f *testing.F) {
 		}
 		text, err := json.Marshal(stored)
 		shown, showErr := httpapi.Marshal(stored)
-		if err != nil || showErr != nil || len(text) > maxBody || !bytes.Equal(shown, answer.Body.Bytes()) || stored.Check() != nil {
-			t.Fatalf("stored as %s (%v), answered as %s; %v", text, err, answer.Body, stored.Check())
+		if err != nil || showErr != nil || len(text) > maxBody || !bytes.Equal(shown, answer.Body.Bytes()) || stored.Validate() != nil {
+			t.Fatalf("stored as %s (%v), answered as %s; %v", text, err, answer.Body, stored.Validate())
 		}
 		var again application.Application
 		if err := json.Unmarshal(text, &again); err != nil {
@@ -53,6 +53,6 @@ func FuzzRegistration(f *testing.F) {
 		if same, err := json.Marshal(again); err != nil || !bytes.Equal(same, text) {
 			t.Fatalf("stored as %s, read as %s (%v)", text, same, err)
 		}
-		s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(answer.Body.String())).Want(200, "") // what was answered can be sent back
+		s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(answer.Body.String())).Want(200, "") // what was answered can be sent back
 	})
 }

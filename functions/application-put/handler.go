@@ -11,7 +11,6 @@ import (
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
-	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/schema"
 )
@@ -20,15 +19,15 @@ import (
 // its keys.
 const maxBody = 380_000
 
-type register interface {
+type applicationStore interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 	Schema(ctx context.Context, id string) (json.RawMessage, error)
 	Put(ctx context.Context, app *application.Application) error
 }
 
-func handler(tokens instancehttp.Tokens, applications register, base httpapi.BaseURLs) http.Handler {
+func handler(tokens instancehttp.Authenticator, applications applicationStore, base httpapi.BaseURLs) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		caller, err := tokens.Caller(r)
+		caller, err := tokens.Authenticate(r)
 		if err != nil {
 			return err
 		}
@@ -40,7 +39,7 @@ func handler(tokens instancehttp.Tokens, applications register, base httpapi.Bas
 		}
 		org, name := r.PathValue("org"), r.PathValue("app")
 		if org != caller.Org {
-			return instance.NotFound()
+			return fault.NoSuchResource()
 		}
 		if !application.ValidID(org, name) {
 			return fault.New(fault.Invalid, "application-id-invalid",
@@ -49,11 +48,11 @@ func handler(tokens instancehttp.Tokens, applications register, base httpapi.Bas
 		if _, err := httpapi.ParseQuery(r); err != nil {
 			return err
 		}
-		app, err := read(r, org, name)
+		app, err := readRegistration(r, org, name)
 		if err != nil {
 			return err
 		}
-		status, err := store(r, applications, app)
+		status, err := storeApplication(r, applications, app)
 		if err != nil {
 			return err
 		}
@@ -65,9 +64,9 @@ func handler(tokens instancehttp.Tokens, applications register, base httpapi.Bas
 	})
 }
 
-// read returns the registration in the body. Its id and org, which an owner has from the answer to a GET, may be
+// readRegistration returns the registration in the body. Its id and org, which an owner has from the answer to a GET, may be
 // left out; otherwise they are what the path says.
-func read(r *http.Request, org, name string) (*application.Application, error) {
+func readRegistration(r *http.Request, org, name string) (*application.Application, error) {
 	app := &application.Application{}
 	if err := httpapi.DecodeJSON(r, maxBody, app); err != nil {
 		return nil, err
@@ -77,21 +76,21 @@ func read(r *http.Request, org, name string) (*application.Application, error) {
 		return nil, fault.New(fault.Invalid, "application-id-mismatch", "id and org are what the path says, or left out.")
 	}
 	app.ID, app.Org = id, org
-	app.Complete()
-	if err := check(r.Context(), app); err != nil {
+	app.SetDefaults()
+	if err := checkSchemas(r.Context(), app); err != nil {
 		return nil, err
 	}
 	if text, err := json.Marshal(app); err != nil || len(text) > maxBody {
 		return nil, fault.New(fault.TooLarge, "body-too-large",
-			"The registration is over the limit of %d bytes as it is stored, where each of < > & takes six.", maxBody).Because(err)
+			"The registration is over the limit of %d bytes as it is stored, where each of < > & takes six.", maxBody).WithCause(err)
 	}
 	return app, nil
 }
 
-// check returns the fault for a registration that breaks rules, those of its schemas included.
-func check(ctx context.Context, app *application.Application) error {
+// checkSchemas returns the fault for a registration that breaks rules, those of its schemas included.
+func checkSchemas(ctx context.Context, app *application.Application) error {
 	var issues []fault.Issue
-	if broken := (*fault.Error)(nil); errors.As(app.Check(), &broken) {
+	if broken := (*fault.Error)(nil); errors.As(app.Validate(), &broken) {
 		issues = broken.Issues
 	}
 	for n, t := range app.DataTypes {
@@ -110,9 +109,9 @@ func check(ctx context.Context, app *application.Application) error {
 	return application.InvalidRegistration(schema.Limit(issues))
 }
 
-// store puts the registration in place of the one that is there. The same registration again is answered like the
+// storeApplication puts the registration in place of the one that is there. The same registration again is answered like the
 // first time and changes nothing.
-func store(r *http.Request, applications register, app *application.Application) (status int, err error) {
+func storeApplication(r *http.Request, applications applicationStore, app *application.Application) (status int, err error) {
 	for {
 		stored, err := applications.Get(r.Context(), app.ID)
 		if err != nil {
@@ -125,13 +124,13 @@ func store(r *http.Request, applications register, app *application.Application)
 			etag = httpapi.VersionTag(stored.Version)
 		}
 		if stored == nil && httpapi.HasIfMatch(r) { // "*" included: it asks that there be something
-			return 0, fault.New(fault.Stale, "version-stale", "The application is not registered yet, and If-Match asks that it be.")
+			return 0, fault.New(fault.PreconditionFailed, "version-stale", "The application is not registered yet, and If-Match asks that it be.")
 		}
 		if err := httpapi.CheckIfMatch(r, etag); err != nil {
 			return 0, err
 		}
 		if stored != nil && httpapi.NotModified(r, etag) { // a write may not happen when If-None-Match names what is there
-			return 0, fault.New(fault.Stale, "application-exists", "The application is registered already, and If-None-Match asks that it not be.")
+			return 0, fault.New(fault.PreconditionFailed, "application-exists", "The application is registered already, and If-None-Match asks that it not be.")
 		}
 		if stored != nil {
 			if err := stored.LoadSchemas(r.Context(), applications.Schema); err != nil {
@@ -145,10 +144,10 @@ func store(r *http.Request, applications register, app *application.Application)
 			return 0, fault.New(fault.Conflict, "index-shards-lowered",
 				"indexShards is %d and can only be raised: instances in the shards above would no longer be found.", stored.IndexShards)
 		}
-		if err := app.CheckReplaces(stored); err != nil {
+		if err := app.ValidateReplacement(stored); err != nil {
 			return 0, err
 		}
-		if err := applications.Put(r.Context(), app); !errors.Is(err, application.ErrStale) {
+		if err := applications.Put(r.Context(), app); !errors.Is(err, application.ErrVersionMismatch) {
 			return status, err
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/application"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 )
 
 const (
@@ -16,13 +16,13 @@ const (
 	path  = "/storage/applications/nav/app2019"
 )
 
-func newSite(t *testing.T) *doortest.Site {
-	s := doortest.New(t)
-	s.Serve(route, handler(s.Gate.Tokens, s.Applications, s.View.Base))
+func newSite(t *testing.T) *apitest.API {
+	s := apitest.New(t)
+	s.Serve(route, handler(s.Authorizer.Authenticator, s.Applications, s.View.Base))
 	return s
 }
 
-func version(t *testing.T, s *doortest.Site, id string) int64 {
+func version(t *testing.T, s *apitest.API, id string) int64 {
 	t.Helper()
 	app, err := s.Applications.Get(t.Context(), id)
 	if err != nil {
@@ -36,11 +36,11 @@ func version(t *testing.T, s *doortest.Site, id string) int64 {
 
 func TestRegisterAndReplace(t *testing.T) {
 	s := newSite(t)
-	put := func(body string) doortest.Answer {
+	put := func(body string) apitest.Answer {
 		t.Helper()
-		return s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(body))
+		return s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(body))
 	}
-	first := put(doortest.Registration).Want(201, "")
+	first := put(apitest.Registration).Want(201, "")
 	if first.ETag() != `"1"` || first.Header().Get("Location") != "https://platform.altinn.no"+path {
 		t.Errorf("ETag %s, Location %s", first.ETag(), first.Header().Get("Location"))
 	}
@@ -49,12 +49,12 @@ func TestRegisterAndReplace(t *testing.T) {
 	if app.ID != "nav/app2019" || app.Org != "nav" || len(app.DataTypes) != 2 || app.Title["nb"] != "Melding" {
 		t.Errorf("got %s", first.Body)
 	}
-	for _, again := range []string{doortest.Registration, first.Body.String()} { // as it was sent, and as it was answered
+	for _, again := range []string{apitest.Registration, first.Body.String()} { // as it was sent, and as it was answered
 		if repeat := put(again).Want(200, ""); repeat.ETag() != `"1"` || repeat.Body.String() != first.Body.String() {
 			t.Errorf("the repeat is %s %s", repeat.ETag(), repeat.Body)
 		}
 	}
-	changed := put(strings.Replace(doortest.Registration, "Melding", "Ny melding", 1)).Want(200, "")
+	changed := put(strings.Replace(apitest.Registration, "Melding", "Ny melding", 1)).Want(200, "")
 	if changed.ETag() != `"2"` || changed.Header().Get("Location") != "" || !strings.Contains(changed.Body.String(), "Ny melding") {
 		t.Errorf("got %v %s", changed.Header(), changed.Body)
 	}
@@ -66,7 +66,7 @@ func TestRegisterAndReplace(t *testing.T) {
 // An application that names no workflow gets the default one.
 func TestDefaults(t *testing.T) {
 	s := newSite(t)
-	got := s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(`{}`)).Want(201, "").Body.String()
+	got := s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(201, "").Body.String()
 	workflow, _ := json.Marshal(application.DefaultWorkflow())
 	want := `{"id":"nav/app2019","org":"nav","dataTypes":[],"workflow":` + string(workflow) + `,"checkIdentityNumbers":false,"indexShards":1}`
 	if got != want {
@@ -81,19 +81,19 @@ func TestWhoMayRegister(t *testing.T) {
 		status             int
 		code               string
 	}{
-		{"nobody", doortest.Nobody, path, 401, "token-missing"},
-		{"a forger", doortest.Forged, path, 401, "token-invalid"},
-		{"a user", doortest.Kari, path, 403, "owner-only"},
-		{"the owner without the scope", doortest.NavReader, path, 403, "scope-missing"},
-		{"another owner", doortest.Skd, path, 404, "not-found"},
-		{"another owner, of what is registered", doortest.Skd, "/storage/applications/nav/app2018", 404, "not-found"},
-		{"the owner, with an impossible name", doortest.Nav, "/storage/applications/nav/App", 400, "application-id-invalid"},
-		{"the owner, with too short a name", doortest.Nav, "/storage/applications/nav/a", 400, "application-id-invalid"},
-		{"the owner, with too long a name", doortest.Nav, "/storage/applications/nav/" + strings.Repeat("a", 61), 400, "application-id-invalid"},
+		{"nobody", apitest.Nobody, path, 401, "token-missing"},
+		{"a forger", apitest.Forged, path, 401, "token-invalid"},
+		{"a user", apitest.Kari, path, 403, "owner-only"},
+		{"the owner without the scope", apitest.NavReader, path, 403, "scope-missing"},
+		{"another owner", apitest.Skd, path, 404, "not-found"},
+		{"another owner, of what is registered", apitest.Skd, "/storage/applications/nav/app2018", 404, "not-found"},
+		{"the owner, with an impossible name", apitest.Nav, "/storage/applications/nav/App", 400, "application-id-invalid"},
+		{"the owner, with too short a name", apitest.Nav, "/storage/applications/nav/a", 400, "application-id-invalid"},
+		{"the owner, with too long a name", apitest.Nav, "/storage/applications/nav/" + strings.Repeat("a", 61), 400, "application-id-invalid"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s.Do(t, test.caller, "PUT", test.path, doortest.JSON(doortest.Registration)).Want(test.status, test.code)
-			if version(t, s, "nav/app2019") != 0 || version(t, s, doortest.App) != 1 {
+			s.Do(t, test.caller, "PUT", test.path, apitest.JSON(apitest.Registration)).Want(test.status, test.code)
+			if version(t, s, "nav/app2019") != 0 || version(t, s, apitest.App) != 1 {
 				t.Error("something was registered")
 			}
 		})
@@ -103,47 +103,47 @@ func TestWhoMayRegister(t *testing.T) {
 func TestRefusedRegistrations(t *testing.T) {
 	s := newSite(t)
 	for name, test := range map[string]struct {
-		body   doortest.Option
+		body   apitest.Option
 		status int
 		code   string
 		field  string // of the first issue
 	}{
-		"another content type":   {doortest.Bytes("application/xml", `{}`), 415, "body-not-json", ""},
-		"no content type":        {doortest.Bytes("", `{}`), 415, "body-not-json", ""},
-		"no body":                {doortest.JSON(``), 400, "body-invalid", ""},
-		"null":                   {doortest.JSON(`null`), 400, "body-invalid", ""},
-		"an unknown member":      {doortest.JSON(`{"titel":{}}`), 400, "body-invalid", ""},
-		"an unknown member deep": {doortest.JSON(`{"dataTypes":[{"formid":"a"}]}`), 400, "body-invalid", ""},
-		"a member twice":         {doortest.JSON(`{"title":{},"title":{}}`), 400, "body-invalid", ""},
-		"too large":              {doortest.JSON(`{"title":{"nb":"` + strings.Repeat("a", maxBody) + `"}}`), 413, "body-too-large", ""},
-		"too large as stored":    {doortest.JSON(`{"dataTypes":[{"formId":"a","schema":{"description":"` + strings.Repeat("<", maxBody/6) + `"}}]}`), 413, "body-too-large", ""},
-		"many mistakes": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[` + strings.Repeat("{},", 50_000) + `{}]}}`),
+		"another content type":   {apitest.Bytes("application/xml", `{}`), 415, "body-not-json", ""},
+		"no content type":        {apitest.Bytes("", `{}`), 415, "body-not-json", ""},
+		"no body":                {apitest.JSON(``), 400, "body-invalid", ""},
+		"null":                   {apitest.JSON(`null`), 400, "body-invalid", ""},
+		"an unknown member":      {apitest.JSON(`{"titel":{}}`), 400, "body-invalid", ""},
+		"an unknown member deep": {apitest.JSON(`{"dataTypes":[{"formid":"a"}]}`), 400, "body-invalid", ""},
+		"a member twice":         {apitest.JSON(`{"title":{},"title":{}}`), 400, "body-invalid", ""},
+		"too large":              {apitest.JSON(`{"title":{"nb":"` + strings.Repeat("a", maxBody) + `"}}`), 413, "body-too-large", ""},
+		"too large as stored":    {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"description":"` + strings.Repeat("<", maxBody/6) + `"}}]}`), 413, "body-too-large", ""},
+		"many mistakes": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[` + strings.Repeat("{},", 50_000) + `{}]}}`),
 			400, "application-invalid", "/workflow/transitions"},
-		"another's id":           {doortest.JSON(`{"id":"nav/app2018"}`), 400, "application-id-mismatch", ""},
-		"another's org":          {doortest.JSON(`{"org":"skd"}`), 400, "application-id-mismatch", ""},
-		"a formId twice":         {doortest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"a"}]}`), 400, "application-invalid", "/dataTypes/1/formId"},
-		"a negative size":        {doortest.JSON(`{"dataTypes":[{"formId":"a","maxSize":-1}]}`), 400, "application-invalid", "/dataTypes/0/maxSize"},
-		"more needed than taken": {doortest.JSON(`{"dataTypes":[{"formId":"a","minCount":2,"maxCount":1}]}`), 400, "application-invalid", "/dataTypes/0/minCount"},
-		"no content type of one": {doortest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["xml"]}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes/0"},
-		"a schema that is none":  {doortest.JSON(`{"dataTypes":[{"formId":"a","schema":true}]}`), 400, "application-invalid", "/dataTypes/0/schema"},
-		"a way to nowhere": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+		"another's id":           {apitest.JSON(`{"id":"nav/app2018"}`), 400, "application-id-mismatch", ""},
+		"another's org":          {apitest.JSON(`{"org":"skd"}`), 400, "application-id-mismatch", ""},
+		"a formId twice":         {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"a"}]}`), 400, "application-invalid", "/dataTypes/1/formId"},
+		"a negative size":        {apitest.JSON(`{"dataTypes":[{"formId":"a","maxSize":-1}]}`), 400, "application-invalid", "/dataTypes/0/maxSize"},
+		"more needed than taken": {apitest.JSON(`{"dataTypes":[{"formId":"a","minCount":2,"maxCount":1}]}`), 400, "application-invalid", "/dataTypes/0/minCount"},
+		"no content type of one": {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["xml"]}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes/0"},
+		"a schema that is none":  {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":true}]}`), 400, "application-invalid", "/dataTypes/0/schema"},
+		"a way to nowhere": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
 			400, "application-invalid", "/workflow/transitions/0/to"},
-		"a way for nobody": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["admin"]}]}}`),
+		"a way for nobody": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["admin"]}]}}`),
 			400, "application-invalid", "/workflow/transitions/0/by/0"},
-		"a schema with a mistake":  {doortest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"b","schema":{"properties":{"x":{"type":"strng"}}}}]}`), 400, "application-invalid", "/dataTypes/1/schema/properties/x/type"},
-		"a schema of another file": {doortest.JSON(`{"dataTypes":[{"formId":"a","schema":{"$ref":"file:///etc/passwd"}}]}`), 400, "application-invalid", "/dataTypes/0/schema/$ref"},
-		"a schema for a picture":   {doortest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["image/png"],"schema":{}}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes"},
-		"a step nobody gets to": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true},{"name":"C","completes":true}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+		"a schema with a mistake":  {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"b","schema":{"properties":{"x":{"type":"strng"}}}}]}`), 400, "application-invalid", "/dataTypes/1/schema/properties/x/type"},
+		"a schema of another file": {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"$ref":"file:///etc/passwd"}}]}`), 400, "application-invalid", "/dataTypes/0/schema/$ref"},
+		"a schema for a picture":   {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["image/png"],"schema":{}}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes"},
+		"a step nobody gets to": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true},{"name":"C","completes":true}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
 			400, "application-invalid", "/workflow/steps/2/name"},
-		"a step with no way out": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+		"a step with no way out": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
 			400, "application-invalid", "/workflow/steps/1/completes"},
-		"a way out of the archive": {doortest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true,"archives":true}],
+		"a way out of the archive": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true,"archives":true}],
 			"transitions":[{"from":"A","to":"B","by":["user"]},{"from":"B","to":"A","by":["owner"]}]}}`), 400, "application-invalid", "/workflow/transitions/1/from"},
-		"too many shards": {doortest.JSON(`{"indexShards":65}`), 400, "application-invalid", "/indexShards"},
+		"too many shards": {apitest.JSON(`{"indexShards":65}`), 400, "application-invalid", "/indexShards"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Do(t, doortest.Nav, "PUT", path+"?dryRun=true", test.body).Want(400, "parameter-unknown")
-			problem := s.Do(t, doortest.Nav, "PUT", path, test.body).Want(test.status, test.code).Problem()
+			s.Do(t, apitest.Nav, "PUT", path+"?dryRun=true", test.body).Want(400, "parameter-unknown")
+			problem := s.Do(t, apitest.Nav, "PUT", path, test.body).Want(test.status, test.code).Problem()
 			if test.field != "" && (len(problem.Issues) == 0 || problem.Issues[0].Field != test.field) {
 				t.Errorf("issues %+v, want one about %s", problem.Issues, test.field)
 			}
@@ -160,8 +160,8 @@ func TestConditions(t *testing.T) {
 	put := func(name, condition string, status int, code string) {
 		t.Helper()
 		change++
-		body := doortest.JSON(fmt.Sprintf(`{"title":{"nb":"%d"}}`, change))
-		s.Do(t, doortest.Nav, "PUT", path, body, doortest.Header(name, condition)).Want(status, code)
+		body := apitest.JSON(fmt.Sprintf(`{"title":{"nb":"%d"}}`, change))
+		s.Do(t, apitest.Nav, "PUT", path, body, apitest.Header(name, condition)).Want(status, code)
 	}
 	put("If-Match", `"1"`, 412, "version-stale") // there is none
 	put("If-Match", `*`, 412, "version-stale")
@@ -180,19 +180,19 @@ func TestConditions(t *testing.T) {
 // A step that instances may be in stays; what leads to it may go, and so may data types.
 func TestStepsStay(t *testing.T) {
 	s := newSite(t)
-	put := func(steps, transitions string) doortest.Answer {
-		return s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(`{"workflow":{"steps":[`+steps+`],"transitions":[`+transitions+`]}}`))
+	put := func(steps, transitions string) apitest.Answer {
+		return s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{"workflow":{"steps":[`+steps+`],"transitions":[`+transitions+`]}}`))
 	}
 	const (
 		a, b, c = `{"name":"A"}`, `{"name":"B"}`, `{"name":"C","completes":true}`
 		ab, bc  = `{"from":"A","to":"B","by":["user"]}`, `{"from":"B","to":"C","by":["user"]}`
 		ac      = `{"from":"A","to":"C","by":["user"]}`
 	)
-	s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(`{"dataTypes":[{"formId":"a"}],"workflow":{"steps":[`+a+","+b+","+c+`],"transitions":[`+ab+","+bc+`]}}`)).Want(201, "")
+	s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{"dataTypes":[{"formId":"a"}],"workflow":{"steps":[`+a+","+b+","+c+`],"transitions":[`+ab+","+bc+`]}}`)).Want(201, "")
 	if detail := put(a+","+c, ac).Want(409, "step-removed").Problem().Detail; !strings.Contains(detail, "The step B ") {
 		t.Errorf("detail %q does not name the step", detail)
 	}
-	s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(`{}`)).Want(409, "step-removed")
+	s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(409, "step-removed")
 	put(a+","+b+","+c, ac).Want(400, "application-invalid") // who is in B could not get out
 	put(a+","+b+","+c, ac+","+bc).Want(200, "")
 	put(a+","+b+","+c+`,{"name":"D","completes":true}`, ac+","+bc).Want(400, "application-invalid") // nobody would get into D
@@ -203,13 +203,13 @@ func TestStepsStay(t *testing.T) {
 
 func TestShardsAreOnlyRaised(t *testing.T) {
 	s := newSite(t)
-	put := func(shards int) doortest.Answer {
-		return s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(fmt.Sprintf(`{"indexShards":%d}`, shards)))
+	put := func(shards int) apitest.Answer {
+		return s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(fmt.Sprintf(`{"indexShards":%d}`, shards)))
 	}
 	put(2).Want(201, "")
 	put(4).Want(200, "")
 	put(3).Want(409, "index-shards-lowered")
-	s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(`{}`)).Want(409, "index-shards-lowered")
+	s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(409, "index-shards-lowered")
 	put(4).Want(200, "")
 }
 
@@ -221,7 +221,7 @@ func TestAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range many {
 		all.Go(func() {
-			codes[n] = s.Do(t, doortest.Nav, "PUT", path, doortest.JSON(fmt.Sprintf(`{"title":{"nb":"%d"}}`, n))).Code
+			codes[n] = s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(fmt.Sprintf(`{"title":{"nb":"%d"}}`, n))).Code
 		})
 	}
 	all.Wait()

@@ -7,25 +7,25 @@ import (
 	"testing/synctest"
 	"time"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 	"altinn.no/instanceapi/shared/instance/instancetest"
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
 
 // noteOld notes a revision that nothing points at, as of longer ago than the sweep waits.
-func noteOld(t *testing.T, s *doortest.Site) {
+func noteOld(t *testing.T, s *apitest.API) {
 	t.Helper()
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	bytes := s.Upload(t, i, "019a0000-0000-7000-8000-000000000001", "<a/>")
-	note := i.Litter("019a0000-0000-7000-8000-000000000001", bytes.Revision, time.Now().Add(-sweep.Grace-time.Minute))
-	if err := s.Instances.NoteLitter(t.Context(), note); err != nil {
+	note := i.OrphanCheck("019a0000-0000-7000-8000-000000000001", bytes.Revision, time.Now().Add(-sweep.GracePeriod-time.Minute))
+	if err := s.Instances.ScheduleOrphanChecks(t.Context(), note); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestSweepRemovesWhatNothingPointsAt(t *testing.T) {
-	s := doortest.New(t)
+	s := apitest.New(t)
 	noteOld(t, s)
 	if err := handler(s.Instances, s.Blobs)(t.Context()); err != nil {
 		t.Fatal(err)
@@ -36,21 +36,21 @@ func TestSweepRemovesWhatNothingPointsAt(t *testing.T) {
 }
 
 func TestAFailedSweepIsAnError(t *testing.T) {
-	s := doortest.New(t)
+	s := apitest.New(t)
 	noteOld(t, s)
 	broken := errors.New("no answer")
 	err := handler(s.Instances, failing{broken})(t.Context())
 	if !errors.Is(err, broken) {
 		t.Errorf("the sweep ends with %v: the error metric would not show it", err)
 	}
-	if left, err := instancetest.Litter(t.Context(), s.Instances, time.Now()); err != nil || len(left) != 1 {
+	if left, err := instancetest.OrphanCheck(t.Context(), s.Instances, time.Now()); err != nil || len(left) != 1 {
 		t.Errorf("%d notes left (%v), want the one that could not be acted on", len(left), err)
 	}
 }
 
 func TestSweepStopsBeforeItsTimeIsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := doortest.New(t)
+		s := apitest.New(t)
 		noteOld(t, s)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()

@@ -10,23 +10,23 @@ import (
 
 	"github.com/google/uuid"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
 
 const content = "<melding>stor</melding>"
 
 // announce stores an upload to i of content, as upload-create would, and returns where it is committed.
-func announce(t *testing.T, s *doortest.Site, i *instance.Instance, change func(*instance.Upload)) (u *instance.Upload, target string) {
+func announce(t *testing.T, s *apitest.API, i *instance.Instance, change func(*instance.Upload)) (u *instance.Upload, target string) {
 	t.Helper()
 	id := uuid.NewString()
 	u = &instance.Upload{
 		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: id,
-		Bytes: instance.Bytes{
+		Content: instance.Content{
 			ContentType: "application/xml", FileName: "søknad.xml", Size: int64(len(content)),
 			SHA256: sumOf(t, content), Revision: blob.NewKey(i.AppID, i.ID, id).Revision(),
 		},
@@ -35,18 +35,18 @@ func announce(t *testing.T, s *doortest.Site, i *instance.Instance, change func(
 	if change != nil {
 		change(u)
 	}
-	if err := s.Instances.NoteLitter(t.Context(), u.Litter()); err != nil {
+	if err := s.Instances.ScheduleOrphanChecks(t.Context(), u.OrphanChecks()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Instances.AddUpload(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
-	return u, doortest.InApp(i, "/data?formId=default&upload="+u.ID)
+	return u, apitest.InApp(i, "/data?formId=default&upload="+u.ID)
 }
 
 func sumOf(t *testing.T, body string) string {
 	t.Helper()
-	info, err := (&blobtest.Memory{}).Put(t.Context(), blob.NewKey(doortest.App, "i", "d"), "text/plain", []byte(body))
+	info, err := (&blobtest.Memory{}).Put(t.Context(), blob.NewKey(apitest.App, "i", "d"), "text/plain", []byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,19 +54,19 @@ func sumOf(t *testing.T, body string) string {
 }
 
 // send stores bytes where the upload's belong, as the client would with the link.
-func send(t *testing.T, s *doortest.Site, u *instance.Upload, body string) {
+func send(t *testing.T, s *apitest.API, u *instance.Upload, body string) {
 	t.Helper()
-	key := blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Bytes.Revision)
-	if _, err := s.Blobs.Put(t.Context(), key, u.Bytes.ContentType, []byte(body)); err != nil {
+	key := blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Content.Revision)
+	if _, err := s.Blobs.Put(t.Context(), key, u.Content.ContentType, []byte(body)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestCommit(t *testing.T) {
 	s := newSite(t)
-	before := s.Add(t, doortest.Report{})
+	before := s.Add(t, apitest.InstanceSpec{})
 	u, target := announce(t, s, before, nil)
-	s.Unchanged(t, before, func() { s.Do(t, doortest.Kari, "POST", target).Want(409, "upload-missing") })
+	s.AssertUnchanged(t, before, func() { s.Do(t, apitest.Kari, "POST", target).Want(409, "upload-missing") })
 	send(t, s, u, content)
 	gets := 0
 	s.Blobs.Hook = func(c blobtest.Call) error {
@@ -75,14 +75,14 @@ func TestCommit(t *testing.T) {
 		}
 		return nil
 	}
-	answer := s.Do(t, doortest.Kari, "POST", target)
+	answer := s.Do(t, apitest.Kari, "POST", target)
 	i := answer.Instance(s, 201)
 	if len(i.Data) != 1 {
 		t.Fatalf("%d data elements", len(i.Data))
 	}
 	d := i.Data[0]
-	if d.ID != u.DataGuid || d.Revision != u.Bytes.Revision || d.FormID != "default" || d.ContentType != "application/xml" || d.FileName != "søknad.xml" ||
-		d.FileSize != int64(len(content)) || d.SHA256 != u.Bytes.SHA256 || d.CreatedBy != "1001" {
+	if d.ID != u.DataGuid || d.Revision != u.Content.Revision || d.FormID != "default" || d.ContentType != "application/xml" || d.FileName != "søknad.xml" ||
+		d.FileSize != int64(len(content)) || d.SHA256 != u.Content.SHA256 || d.CreatedBy != "1001" {
 		t.Errorf("got %+v", d)
 	}
 	if want := s.View.Render(i).Data[0].DataLinks.Apps; answer.Header().Get("Location") != want {
@@ -96,40 +96,40 @@ func TestCommit(t *testing.T) {
 	}
 
 	// Again, by whoever may write: the same element, as it was answered.
-	s.Unchanged(t, i, func() {
-		for _, caller := range []string{doortest.Kari, doortest.NavWriter} {
+	s.AssertUnchanged(t, i, func() {
+		for _, caller := range []string{apitest.Kari, apitest.NavWriter} {
 			if again := s.Do(t, caller, "POST", target).Want(200, ""); again.Body.String() != answer.Body.String() || again.ETag() != answer.ETag() {
 				t.Errorf("again: %s", again.Body)
 			}
 		}
-		s.Do(t, doortest.Kari, "POST", strings.Replace(target, "formId=default", "formId=attachment", 1)).Want(409, "upload-committed")
+		s.Do(t, apitest.Kari, "POST", strings.Replace(target, "formId=default", "formId=attachment", 1)).Want(409, "upload-committed")
 	})
 	// Nor does an upload come back that was committed, and its element then taken away.
 	i = s.Change(t, i, func(i *instance.Instance) error { i.Data = i.Data[:0]; return nil })
-	s.Unchanged(t, i, func() { s.Do(t, doortest.Kari, "POST", target).Want(409, "upload-deleted") })
+	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "POST", target).Want(409, "upload-deleted") })
 }
 
 func TestWhoMayCommit(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	u, target := announce(t, s, i, nil)
 	send(t, s, u, content)
-	s.Guard(t, i, false, "POST", target)
+	s.CheckAccess(t, i, false, "POST", target)
 }
 
 func TestCommitsThatAreRefused(t *testing.T) {
 	for name, test := range map[string]struct {
-		report  doortest.Report
+		report  apitest.InstanceSpec
 		upload  func(*instance.Upload)
 		sent    string // content, when it is ""
 		target  func(string) string
-		options []doortest.Option
+		options []apitest.Option
 		status  int
 		code    string
 	}{
 		"of another instance":    {upload: func(u *instance.Upload) { u.InstanceID = uuid.NewString() }, status: 404, code: "upload-unknown"},
-		"of another party":       {upload: func(u *instance.Upload) { u.InstanceOwnerID = doortest.OlaParty }, status: 404, code: "upload-unknown"},
-		"of another application": {upload: func(u *instance.Upload) { u.AppID = doortest.Other }, status: 404, code: "upload-unknown"},
+		"of another party":       {upload: func(u *instance.Upload) { u.InstanceOwnerID = apitest.OlaParty }, status: 404, code: "upload-unknown"},
+		"of another application": {upload: func(u *instance.Upload) { u.AppID = apitest.Other }, status: 404, code: "upload-unknown"},
 		"expired":                {upload: func(u *instance.Upload) { u.Expires = time.Now().Add(-time.Second) }, status: 404, code: "upload-unknown"},
 		"unknown":                {target: func(s string) string { return s[:len(s)-1] + "x" }, status: 404, code: "upload-unknown"},
 		"too long to be one":     {target: func(s string) string { return s + strings.Repeat("0", 5000) }, status: 404, code: "upload-unknown"},
@@ -137,14 +137,14 @@ func TestCommitsThatAreRefused(t *testing.T) {
 		"twice":                  {target: func(s string) string { return s + "&upload=x" }, status: 400, code: "parameter-invalid"},
 		"without a formId":       {target: func(s string) string { return strings.Replace(s, "formId=default&", "", 1) }, status: 400, code: "parameter-invalid"},
 		"an unknown formId":      {target: func(s string) string { return strings.Replace(s, "default", "skjema", 1) }, status: 400, code: "form-id-unknown"},
-		"a type not allowed":     {upload: func(u *instance.Upload) { u.Bytes.ContentType = "text/xml" }, status: 415, code: "content-type-not-allowed"},
-		"more than the form has": {upload: func(u *instance.Upload) { u.Bytes.Size = 1_000_001 }, status: 413, code: "data-too-large"},
-		"with a body":            {options: []doortest.Option{xml}, status: 400, code: "upload-with-body"},
-		"with a large body":      {options: []doortest.Option{doortest.Bytes("", strings.Repeat("a", blob.InlineLimit+1))}, status: 400, code: "upload-with-body"},
+		"a type not allowed":     {upload: func(u *instance.Upload) { u.Content.ContentType = "text/xml" }, status: 415, code: "content-type-not-allowed"},
+		"more than the form has": {upload: func(u *instance.Upload) { u.Content.Size = 1_000_001 }, status: 413, code: "data-too-large"},
+		"with a body":            {options: []apitest.Option{xml}, status: 400, code: "upload-with-body"},
+		"with a large body":      {options: []apitest.Option{apitest.Bytes("", strings.Repeat("a", blob.InlineLimit+1))}, status: 400, code: "upload-with-body"},
 		"other bytes":            {sent: "<melding>stør</melding>", status: 409, code: "upload-differs"},
-		"another version":        {options: []doortest.Option{doortest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
-		"one form too many":      {report: doortest.Report{Forms: []string{"default"}}, status: 409, code: "data-count"},
-		"a submitted instance":   {report: doortest.Report{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
+		"another version":        {options: []apitest.Option{apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
+		"one form too many":      {report: apitest.InstanceSpec{Forms: []string{"default"}}, status: 409, code: "data-count"},
+		"a submitted instance":   {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
@@ -157,17 +157,17 @@ func TestCommitsThatAreRefused(t *testing.T) {
 			if test.target != nil {
 				target = test.target(target)
 			}
-			s.Unchanged(t, i, func() { s.Do(t, doortest.Kari, "POST", target, test.options...).Want(test.status, test.code) })
+			s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "POST", target, test.options...).Want(test.status, test.code) })
 		})
 	}
 }
 
 func TestCommitNamesTheFile(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
-	u, target := announce(t, s, i, func(u *instance.Upload) { u.Bytes.FileName = "" })
+	i := s.Add(t, apitest.InstanceSpec{})
+	u, target := announce(t, s, i, func(u *instance.Upload) { u.Content.FileName = "" })
 	send(t, s, u, content)
-	if i := s.Do(t, doortest.Kari, "POST", target).Instance(s, 201); i.Data[0].FileName != "default.xml" {
+	if i := s.Do(t, apitest.Kari, "POST", target).Instance(s, 201); i.Data[0].FileName != "default.xml" {
 		t.Errorf("file name %s", i.Data[0].FileName)
 	}
 }
@@ -175,18 +175,18 @@ func TestCommitNamesTheFile(t *testing.T) {
 // However many commit it at once, each with a key of its own or none, it becomes one element.
 func TestCommittedAtOnce(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	u, target := announce(t, s, i, nil)
 	send(t, s, u, content)
 	var codes [9]int
 	var all sync.WaitGroup
 	for n := range codes {
 		all.Go(func() {
-			var options []doortest.Option
+			var options []apitest.Option
 			if n%3 > 0 {
-				options = append(options, doortest.Header("Idempotency-Key", strings.Repeat("k", n)))
+				options = append(options, apitest.Header("Idempotency-Key", strings.Repeat("k", n)))
 			}
-			codes[n] = s.Do(t, doortest.Kari, "POST", target, options...).Code
+			codes[n] = s.Do(t, apitest.Kari, "POST", target, options...).Code
 		})
 	}
 	all.Wait()
@@ -198,20 +198,20 @@ func TestCommittedAtOnce(t *testing.T) {
 
 func TestCommitWithAnIdempotencyKey(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	u, target := announce(t, s, i, nil)
-	key := doortest.Header("Idempotency-Key", "a")
-	s.Do(t, doortest.Kari, "POST", target, key).Want(409, "upload-missing") // which leaves the key free
+	key := apitest.Header("Idempotency-Key", "a")
+	s.Do(t, apitest.Kari, "POST", target, key).Want(409, "upload-missing") // which leaves the key free
 	send(t, s, u, content)
-	first := s.Do(t, doortest.Kari, "POST", target, key)
+	first := s.Do(t, apitest.Kari, "POST", target, key)
 	i = first.Instance(s, 201)
-	s.Unchanged(t, i, func() {
-		again := s.Do(t, doortest.Kari, "POST", target, key).Want(201, "")
+	s.AssertUnchanged(t, i, func() {
+		again := s.Do(t, apitest.Kari, "POST", target, key).Want(201, "")
 		if again.Body.String() != first.Body.String() || again.Header().Get("Location") != first.Header().Get("Location") {
 			t.Errorf("again: %s", again.Body)
 		}
 		_, other := announce(t, s, i, nil)
-		s.Do(t, doortest.Kari, "POST", other, key).Want(422, "idempotency-key-reused")
+		s.Do(t, apitest.Kari, "POST", other, key).Want(422, "idempotency-key-reused")
 	})
 }
 
@@ -219,10 +219,10 @@ func TestCommitWithAnIdempotencyKey(t *testing.T) {
 // no longer the one that both name.
 func TestOneFormAtOnceUnderOneKey(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	send := func() string {
-		return s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml, doortest.Header("Idempotency-Key", "a"),
-			doortest.Header("If-Match", `"1"`)).Want(201, "").Header().Get("Location")
+		return s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml, apitest.Header("Idempotency-Key", "a"),
+			apitest.Header("If-Match", `"1"`)).Want(201, "").Header().Get("Location")
 	}
 	var inner string
 	s.Blobs.Hook = func(c blobtest.Call) error {
@@ -243,22 +243,22 @@ func TestOneFormAtOnceUnderOneKey(t *testing.T) {
 // An upload that is never committed is litter some time after it has expired, and not before; a committed one never is.
 func TestSweptWhenItIsNotCommitted(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	committed, target := announce(t, s, i, nil)
 	send(t, s, committed, content)
-	s.Do(t, doortest.Kari, "POST", target).Instance(s, 201)
+	s.Do(t, apitest.Kari, "POST", target).Instance(s, 201)
 	left, _ := announce(t, s, i, nil)
 	send(t, s, left, content)
 	for _, test := range []struct {
 		at    time.Time
 		blobs int
 	}{
-		{left.Litter().At.Add(sweep.Grace - time.Second), 2}, {left.Litter().At.Add(sweep.Grace + time.Second), 1},
+		{left.OrphanChecks().At.Add(sweep.GracePeriod - time.Second), 2}, {left.OrphanChecks().At.Add(sweep.GracePeriod + time.Second), 1},
 	} {
 		if _, err := sweep.Run(t.Context(), s.Instances, s.Blobs, test.at); err != nil {
 			t.Fatal(err)
 		}
-		if keys := s.Blobs.Keys(); len(keys) != test.blobs || !strings.Contains(strings.Join(keys, " "), committed.Bytes.Revision) {
+		if keys := s.Blobs.Keys(); len(keys) != test.blobs || !strings.Contains(strings.Join(keys, " "), committed.Content.Revision) {
 			t.Errorf("at %s there are %v", test.at, keys)
 		}
 	}
@@ -267,15 +267,15 @@ func TestSweptWhenItIsNotCommitted(t *testing.T) {
 // What fails on the way leaves the bytes and the upload, and the next attempt succeeds.
 func TestCommitAfterAFailure(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	u, target := announce(t, s, i, nil)
 	target = strings.Replace(target, "default", "attachment", 1)
 	send(t, s, u, content)
 	s.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
-	s.Do(t, doortest.Kari, "POST", target).Want(500, "internal")
+	s.Do(t, apitest.Kari, "POST", target).Want(500, "internal")
 	s.Blobs.Hook = nil
 	s.Instances.Fail = func() error { return errors.New("table down") }
-	s.Do(t, doortest.Kari, "POST", target).Want(500, "internal")
+	s.Do(t, apitest.Kari, "POST", target).Want(500, "internal")
 	s.Instances.Fail = nil
 	app, err := s.Applications.Get(t.Context(), i.AppID)
 	if err != nil {
@@ -285,16 +285,16 @@ func TestCommitAfterAFailure(t *testing.T) {
 		if c.Operation == "Stat" && c.Done {
 			s.Blobs.Hook = nil
 			s.Change(t, i, func(i *instance.Instance) error {
-				_, err := i.MoveTo(app, "Submit", application.User, "1001", i.CreatedDateTime)
+				_, err := i.Transition(app, "Submit", application.User, "1001", i.CreatedDateTime)
 				return err
 			})
 		}
 		return nil
 	}
-	s.Do(t, doortest.Kari, "POST", target).Want(409, "data-locked")
+	s.Do(t, apitest.Kari, "POST", target).Want(409, "data-locked")
 	s.Change(t, i, func(i *instance.Instance) error {
-		_, err := i.MoveTo(app, "FormFilling", application.Owner, "nav", i.CreatedDateTime)
+		_, err := i.Transition(app, "FormFilling", application.Owner, "nav", i.CreatedDateTime)
 		return err
 	})
-	s.Do(t, doortest.Kari, "POST", target).Instance(s, 201)
+	s.Do(t, apitest.Kari, "POST", target).Instance(s, 201)
 }

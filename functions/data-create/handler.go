@@ -13,42 +13,41 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/datahttp"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-type register interface {
+type applicationStore interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 }
 
 type store interface {
 	instancehttp.Reader
-	instancehttp.Receipts
-	datahttp.Notes
+	instancehttp.IdempotencyRecords
+	instancehttp.OrphanChecks
 	uploads
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
 type blobs interface {
-	datahttp.Putter
+	instancehttp.BlobStore
 	Stat(ctx context.Context, key blob.Key) (blob.Info, error)
 }
 
-// adder is what adding a data element needs.
-type adder struct {
-	gate         instancehttp.Gate
-	applications register
+// handler is what adding a data element needs.
+type handler struct {
+	authorizer   instancehttp.Authorizer
+	applications applicationStore
 	instances    store
 	blobs        blobs
 	view         instancehttp.View
 }
 
-func handler(gate instancehttp.Gate, applications register, instances store, blobs blobs, view instancehttp.View) http.Handler {
-	return httpapi.HandlerFunc((&adder{gate, applications, instances, blobs, view}).add)
+func newHandler(authorizer instancehttp.Authorizer, applications applicationStore, instances store, blobs blobs, view instancehttp.View) http.Handler {
+	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, view}).add)
 }
 
-func (a *adder) add(w http.ResponseWriter, r *http.Request) error {
-	access, err := a.gate.Writer(r, "formId", "upload")
+func (a *handler) add(w http.ResponseWriter, r *http.Request) error {
+	access, err := a.authorizer.Write(r, "formId", "upload")
 	if err != nil {
 		return err
 	}
@@ -56,21 +55,21 @@ func (a *adder) add(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	replay := func(earlier *instance.Answered) error {
+	replay := func(earlier *instance.Replay) error {
 		if err := access.Check(earlier.Instance); err != nil {
 			return err
 		}
 		return a.writeCreated(w, r, earlier.Instance, earlier.DataGuid)
 	}
-	return instancehttp.Once(r, a.instances, access.Caller, access.Party, blob.InlineLimit, replay, func(receipt *instance.Receipt) error {
+	return instancehttp.Idempotent(r, a.instances, access.Caller, access.PartyID, blob.InlineLimit, replay, func(record *instance.IdempotencyRecord) error {
 		if uploadID != "" {
-			return a.commit(w, r, access, formID, uploadID, receipt)
+			return a.commit(w, r, access, formID, uploadID, record)
 		}
 		id := uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
-		if receipt != nil {
-			receipt.DataGuid = id
+		if record != nil {
+			record.DataGuid = id
 		}
-		i, err := a.store(r, access, formID, id, receipt)
+		i, err := a.storeContent(r, access, formID, id, record)
 		if err != nil {
 			return err
 		}
@@ -79,13 +78,13 @@ func (a *adder) add(w http.ResponseWriter, r *http.Request) error {
 }
 
 // writeCreated answers with the instance, and with the address of its new data element.
-func (a *adder) writeCreated(w http.ResponseWriter, r *http.Request, i *instance.Instance, dataGuid string) error {
+func (a *handler) writeCreated(w http.ResponseWriter, r *http.Request, i *instance.Instance, dataGuid string) error {
 	w.Header().Set("Location", a.view.Render(i).Element(dataGuid).DataLinks.Apps)
 	return a.view.Write(w, r, http.StatusCreated, i)
 }
 
-// store stores the request's body as the new data element id.
-func (a *adder) store(r *http.Request, access *instancehttp.Access, formID, id string, receipt *instance.Receipt) (*instance.Instance, error) {
+// storeContent stores the request's body as the new data element id.
+func (a *handler) storeContent(r *http.Request, access *instancehttp.Access, formID, id string, record *instance.IdempotencyRecord) (*instance.Instance, error) {
 	ctx := r.Context()
 	i, app, err := access.LoadWithApplication(ctx, a.instances, a.applications)
 	if err != nil {
@@ -98,7 +97,7 @@ func (a *adder) store(r *http.Request, access *instancehttp.Access, formID, id s
 	if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
 		return nil, err
 	}
-	upload, err := datahttp.Receive(r)
+	upload, err := instancehttp.ReadPayload(r)
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +119,11 @@ func (a *adder) store(r *http.Request, access *instancehttp.Access, formID, id s
 		if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
 			return nil, err
 		}
-		i.Receipt = receipt
-		return nil, i.AddData(app, id, formID, bytes, access.By(), time.Now())
+		i.IdempotencyRecord = record
+		return nil, i.AddData(app, id, formID, bytes, access.ActorName(), time.Now())
 	})
 	if err != nil {
-		datahttp.Discard(ctx, a.blobs, key, err)
+		instancehttp.DiscardContent(ctx, a.blobs, key, err)
 	}
 	return i, err
 }
@@ -135,13 +134,13 @@ func parameters(r *http.Request) (formID, upload string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	formID, err = httpapi.Single(values, "formId")
+	formID, err = httpapi.SingleValue(values, "formId")
 	if err == nil && formID == "" {
 		err = fault.InvalidParameter("formId", "name the data type that the body is of, as in ?formId=default")
 	}
 	if err != nil {
 		return "", "", err
 	}
-	upload, err = httpapi.Single(values, "upload")
+	upload, err = httpapi.SingleValue(values, "upload")
 	return formID, upload, err
 }

@@ -8,11 +8,11 @@ import (
 	"sync"
 	"testing"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 	"altinn.no/instanceapi/shared/instance/instancetest"
 )
 
@@ -21,11 +21,11 @@ const (
 	asAttachment = "/data?formId=attachment"
 )
 
-var xml = doortest.Bytes("application/xml", "<melding/>")
+var xml = apitest.Bytes("application/xml", "<melding/>")
 
-func newSite(t *testing.T) *doortest.Site {
-	s := doortest.New(t)
-	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", handler(s.Gate, s.Applications, s.Instances, s.Blobs, s.View))
+func newSite(t *testing.T) *apitest.API {
+	s := apitest.New(t)
+	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(s.Authorizer, s.Applications, s.Instances, s.Blobs, s.View))
 	return s
 }
 
@@ -35,19 +35,19 @@ func TestAdd(t *testing.T) {
 		contentType, disposition        string
 		wantForm, wantFileName, wantsBy string
 	}{
-		{"the user", doortest.KariWriter, asForm, "application/xml; charset=utf-8", "", "default", "default.xml", "1001"},
-		{"the user, known by SSN", doortest.KariBySSN, asForm, "application/json", "", "default", "default.json", "50001"},
-		{"the owner", doortest.NavWriter, asForm, "application/xml", `attachment; filename="vedtak.xml"`, "default", "vedtak.xml", "nav"},
-		{"an attachment", doortest.Kari, asAttachment, "image/png", `attachment; filename*=UTF-8''bl%C3%A5b%C3%A6r.png`, "attachment", "blåbær.png", "1001"},
-		{"a path as name", doortest.Kari, asAttachment, "text/csv", `attachment; filename="../../etc/passwd"`, "attachment", "passwd", "1001"},
-		{"any type", doortest.Kari, asAttachment, "application/vnd.altinn+x", "", "attachment", "attachment", "1001"},
+		{"the user", apitest.KariWriter, asForm, "application/xml; charset=utf-8", "", "default", "default.xml", "1001"},
+		{"the user, known by SSN", apitest.KariBySSN, asForm, "application/json", "", "default", "default.json", "50001"},
+		{"the owner", apitest.NavWriter, asForm, "application/xml", `attachment; filename="vedtak.xml"`, "default", "vedtak.xml", "nav"},
+		{"an attachment", apitest.Kari, asAttachment, "image/png", `attachment; filename*=UTF-8''bl%C3%A5b%C3%A6r.png`, "attachment", "blåbær.png", "1001"},
+		{"a path as name", apitest.Kari, asAttachment, "text/csv", `attachment; filename="../../etc/passwd"`, "attachment", "passwd", "1001"},
+		{"any type", apitest.Kari, asAttachment, "application/vnd.altinn+x", "", "attachment", "attachment", "1001"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newSite(t)
-			before := s.Add(t, doortest.Report{})
+			before := s.Add(t, apitest.InstanceSpec{})
 			const content = "\x00\xff<melding/>\r\n"
-			answer := s.Do(t, test.caller, "POST", doortest.InApp(before, test.target), doortest.Bytes(test.contentType, content),
-				doortest.Header("Content-Disposition", test.disposition))
+			answer := s.Do(t, test.caller, "POST", apitest.InApp(before, test.target), apitest.Bytes(test.contentType, content),
+				apitest.Header("Content-Disposition", test.disposition))
 			i := answer.Instance(s, 201)
 			if len(i.Data) != 1 {
 				t.Fatalf("%d data elements", len(i.Data))
@@ -76,15 +76,15 @@ func TestAdd(t *testing.T) {
 
 func TestWhoMayAdd(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
-	s.Guard(t, i, false, "POST", doortest.InApp(i, asForm), xml)
+	i := s.Add(t, apitest.InstanceSpec{})
+	s.CheckAccess(t, i, false, "POST", apitest.InApp(i, asForm), xml)
 }
 
 func TestRefusals(t *testing.T) {
 	for name, test := range map[string]struct {
-		report  doortest.Report
+		report  apitest.InstanceSpec
 		target  string
-		options []doortest.Option
+		options []apitest.Option
 		status  int
 		code    string
 	}{
@@ -93,28 +93,28 @@ func TestRefusals(t *testing.T) {
 		"two formIds":             {target: "/data?formId=default&formId=attachment", status: 400, code: "parameter-invalid"},
 		"an unknown parameter":    {target: "/data?formid=default", status: 400, code: "parameter-unknown"},
 		"an unknown formId":       {target: "/data?formId=skjema", status: 400, code: "form-id-unknown"},
-		"no type":                 {target: asForm, options: []doortest.Option{doortest.Bytes("", "<a/>")}, status: 415, code: "content-type-invalid"},
-		"a type that is none":     {target: asAttachment, options: []doortest.Option{doortest.Bytes("xml", "<a/>")}, status: 415, code: "content-type-invalid"},
-		"a range of types":        {target: asAttachment, options: []doortest.Option{doortest.Bytes("image/*", "<a/>")}, status: 415, code: "content-type-not-allowed"},
-		"a type not allowed":      {target: asForm, options: []doortest.Option{doortest.Bytes("text/xml", "<a/>")}, status: 415, code: "content-type-not-allowed"},
-		"no bytes":                {target: asForm, options: []doortest.Option{doortest.Bytes("application/xml", "")}, status: 400, code: "data-empty"},
-		"more than the form has":  {target: asForm, options: []doortest.Option{doortest.Bytes("application/xml", strings.Repeat("a", 1_000_001))}, status: 413, code: "data-too-large"},
-		"more than goes inline":   {target: asAttachment, options: []doortest.Option{doortest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit+1))}, status: 413, code: "body-too-large"},
-		"one form too many":       {report: doortest.Report{Forms: []string{"default"}}, target: asForm, status: 409, code: "data-count"},
-		"a submitted instance":    {report: doortest.Report{Forms: []string{"default"}, Path: []string{"Submit"}}, target: asAttachment, status: 409, code: "data-locked"},
-		"an archived instance":    {report: doortest.Report{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, target: asAttachment, status: 409, code: "instance-archived"},
-		"another version":         {target: asForm, options: []doortest.Option{xml, doortest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
-		"a weak tag":              {target: asForm, options: []doortest.Option{xml, doortest.Header("If-Match", `W/"1"`)}, status: 412, code: "version-stale"},
-		"a version without quote": {target: asForm, options: []doortest.Option{xml, doortest.Header("If-Match", `1`)}, status: 412, code: "version-stale"},
+		"no type":                 {target: asForm, options: []apitest.Option{apitest.Bytes("", "<a/>")}, status: 415, code: "content-type-invalid"},
+		"a type that is none":     {target: asAttachment, options: []apitest.Option{apitest.Bytes("xml", "<a/>")}, status: 415, code: "content-type-invalid"},
+		"a range of types":        {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/*", "<a/>")}, status: 415, code: "content-type-not-allowed"},
+		"a type not allowed":      {target: asForm, options: []apitest.Option{apitest.Bytes("text/xml", "<a/>")}, status: 415, code: "content-type-not-allowed"},
+		"no bytes":                {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", "")}, status: 400, code: "data-empty"},
+		"more than the form has":  {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", 1_000_001))}, status: 413, code: "data-too-large"},
+		"more than goes inline":   {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit+1))}, status: 413, code: "body-too-large"},
+		"one form too many":       {report: apitest.InstanceSpec{Forms: []string{"default"}}, target: asForm, status: 409, code: "data-count"},
+		"a submitted instance":    {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, target: asAttachment, status: 409, code: "data-locked"},
+		"an archived instance":    {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, target: asAttachment, status: 409, code: "instance-archived"},
+		"another version":         {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
+		"a weak tag":              {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `W/"1"`)}, status: 412, code: "version-stale"},
+		"a version without quote": {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `1`)}, status: 412, code: "version-stale"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			i := s.Add(t, test.report)
 			if test.options == nil {
-				test.options = []doortest.Option{xml}
+				test.options = []apitest.Option{xml}
 			}
-			s.Unchanged(t, i, func() {
-				s.Do(t, doortest.Kari, "POST", doortest.InApp(i, test.target), test.options...).Want(test.status, test.code)
+			s.AssertUnchanged(t, i, func() {
+				s.Do(t, apitest.Kari, "POST", apitest.InApp(i, test.target), test.options...).Want(test.status, test.code)
 			})
 		})
 	}
@@ -122,26 +122,26 @@ func TestRefusals(t *testing.T) {
 
 func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
-	s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), doortest.Bytes("application/xml", strings.Repeat("a", 1_000_000)),
-		doortest.Header("If-Match", `"7", "1"`)).Instance(s, 201)
-	s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asAttachment), doortest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit)),
-		doortest.Header("If-Match", `*`)).Instance(s, 201)
+	i := s.Add(t, apitest.InstanceSpec{})
+	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), apitest.Bytes("application/xml", strings.Repeat("a", 1_000_000)),
+		apitest.Header("If-Match", `"7", "1"`)).Instance(s, 201)
+	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asAttachment), apitest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit)),
+		apitest.Header("If-Match", `*`)).Instance(s, 201)
 }
 
 func TestADeletedInstance(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.Unchanged(t, i, func() { s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml).Want(409, "instance-deleted") })
+	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(409, "instance-deleted") })
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	s.Unchanged(t, i, func() { s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml).Want(404, "not-found") })
+	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(404, "not-found") })
 }
 
 // What was true when the upload began may not be when it ends: the bytes of a change that is refused then are removed.
 func TestChangedDuringTheUpload(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	app, err := s.Applications.Get(t.Context(), i.AppID)
 	if err != nil {
 		t.Fatal(err)
@@ -149,13 +149,13 @@ func TestChangedDuringTheUpload(t *testing.T) {
 	s.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation == "Put" && c.Done {
 			s.Change(t, i, func(i *instance.Instance) error {
-				_, err := i.MoveTo(app, "Submit", application.User, "1001", i.CreatedDateTime)
+				_, err := i.Transition(app, "Submit", application.User, "1001", i.CreatedDateTime)
 				return err
 			})
 		}
 		return nil
 	}
-	s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asAttachment), xml).Want(409, "data-locked")
+	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asAttachment), xml).Want(409, "data-locked")
 	if stored := s.Stored(t, i); len(stored.Data) != 1 || len(s.Blobs.Keys()) != 1 {
 		t.Errorf("%d elements, blobs %v", len(stored.Data), s.Blobs.Keys())
 	}
@@ -164,13 +164,13 @@ func TestChangedDuringTheUpload(t *testing.T) {
 // Parallel writes to different elements all succeed; of those that would be one too many, none does.
 func TestAtOnce(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	const many = 8
 	var forms [many]int
 	var all sync.WaitGroup
 	for n := range many {
-		all.Go(func() { s.Do(t, doortest.Nav, "POST", doortest.InApp(i, asAttachment), xml).Want(201, "") })
-		all.Go(func() { forms[n] = s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml).Code })
+		all.Go(func() { s.Do(t, apitest.Nav, "POST", apitest.InApp(i, asAttachment), xml).Want(201, "") })
+		all.Go(func() { forms[n] = s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Code })
 	}
 	all.Wait()
 	created := 0
@@ -189,9 +189,9 @@ func TestAtOnce(t *testing.T) {
 // A table that does not answer may have made the change, so the bytes stay.
 func TestAStoreThatFails(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	s.Instances.Fail = func() error { return errors.New("table down") }
-	answer := s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml).Want(500, "internal")
+	answer := s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(500, "internal")
 	if len(s.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(answer.Body), "table down") {
 		t.Errorf("blobs %v, answer %s", s.Blobs.Keys(), answer.Body)
 	}
@@ -200,25 +200,25 @@ func TestAStoreThatFails(t *testing.T) {
 // The same key is the same element, however often and however many at once it is sent.
 func TestIdempotencyKey(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
-	send := func(caller, target, key string) doortest.Answer {
-		return s.Do(t, caller, "POST", doortest.InApp(i, target), xml, doortest.Header("Idempotency-Key", key))
+	i := s.Add(t, apitest.InstanceSpec{})
+	send := func(caller, target, key string) apitest.Answer {
+		return s.Do(t, caller, "POST", apitest.InApp(i, target), xml, apitest.Header("Idempotency-Key", key))
 	}
 	var locations [8]string
 	var all sync.WaitGroup
 	for n := range locations {
 		all.Go(func() {
-			locations[n] = send(doortest.Kari, asAttachment, "a").Want(201, "").Header().Get("Location")
+			locations[n] = send(apitest.Kari, asAttachment, "a").Want(201, "").Header().Get("Location")
 		})
 	}
 	all.Wait()
 	if stored := s.Stored(t, i); len(slices.Compact(locations[:])) != 1 || len(stored.Data) != 1 || len(s.Blobs.Keys()) != 1 {
 		t.Errorf("%v, %d elements, blobs %v", locations, len(stored.Data), s.Blobs.Keys())
 	}
-	s.Unchanged(t, i, func() { send(doortest.Kari, asForm, "a").Want(422, "idempotency-key-reused") })
-	s.Unchanged(t, i, func() { send(doortest.Ola, asAttachment, "a").Want(404, "not-found") })
-	send(doortest.Kari, asAttachment, "b").Instance(s, 201)
-	send(doortest.Nav, asAttachment, "a").Instance(s, 201) // another's key is another key
+	s.AssertUnchanged(t, i, func() { send(apitest.Kari, asForm, "a").Want(422, "idempotency-key-reused") })
+	s.AssertUnchanged(t, i, func() { send(apitest.Ola, asAttachment, "a").Want(404, "not-found") })
+	send(apitest.Kari, asAttachment, "b").Instance(s, 201)
+	send(apitest.Nav, asAttachment, "a").Instance(s, 201) // another's key is another key
 	if stored := s.Stored(t, i); len(stored.Data) != 3 {
 		t.Errorf("%d elements", len(stored.Data))
 	}
@@ -227,17 +227,17 @@ func TestIdempotencyKey(t *testing.T) {
 // An element that was added, of which nobody has heard, and that another write has followed, is not refused for the version
 // that there was before: its bytes would be removed, and the document points at them.
 func TestOvertaken(t *testing.T) {
-	for name, option := range map[string]doortest.Option{
-		"If-Match": doortest.Header("If-Match", `"1"`), "Idempotency-Key": doortest.Header("Idempotency-Key", "a"),
+	for name, option := range map[string]apitest.Option{
+		"If-Match": apitest.Header("If-Match", `"1"`), "Idempotency-Key": apitest.Header("Idempotency-Key", "a"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := doortest.New(t)
-			i := s.Add(t, doortest.Report{})
+			s := apitest.New(t)
+			i := s.Add(t, apitest.InstanceSpec{})
 			store := instancetest.Overtaken{Memory: s.Instances, Meanwhile: func() {
-				s.Change(t, i, func(i *instance.Instance) error { return i.Describe(instance.Description{Labels: []string{"x2"}}) })
+				s.Change(t, i, func(i *instance.Instance) error { return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}}) })
 			}}
-			s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", handler(s.Gate, s.Applications, store, s.Blobs, s.View))
-			got := s.Do(t, doortest.Kari, "POST", doortest.InApp(i, asForm), xml, option).Instance(s, 201)
+			s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(s.Authorizer, s.Applications, store, s.Blobs, s.View))
+			got := s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml, option).Instance(s, 201)
 			if len(got.Data) != 1 || got.Version != 3 {
 				t.Fatalf("got %+v", got)
 			}

@@ -17,7 +17,7 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
+	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
 	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
-	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env), blobbucket.Open(env), view))
+	lambdahttp.Start(env, newHandler(authorizer, applicationtable.Open(env), instancetable.Open(env), blobbucket.Open(env), view))
 }

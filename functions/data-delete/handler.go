@@ -9,24 +9,23 @@ import (
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/datahttp"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-type register interface {
+type applicationStore interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 }
 
 type store interface {
 	instancehttp.Reader
-	datahttp.Notes
+	instancehttp.OrphanChecks
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
-func handler(gate instancehttp.Gate, applications register, instances store, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, applications applicationStore, instances store, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		ctx := r.Context()
-		access, err := gate.Writer(r)
+		access, err := authorizer.Write(r)
 		if err != nil {
 			return err
 		}
@@ -39,14 +38,14 @@ func handler(gate instancehttp.Gate, applications register, instances store, vie
 			return err
 		}
 		// Both are checked again when it is written; here they spare the note.
-		if err := httpapi.CheckIfMatch(r, datahttp.ETag(element)); err != nil {
+		if err := httpapi.CheckIfMatch(r, instancehttp.ContentETag(element)); err != nil {
 			return err
 		}
 		if err := i.CheckDataWritable(app); err != nil {
 			return err
 		}
 		// A revision that comes in its place meanwhile has the note of its upload.
-		if err := instances.NoteLitter(ctx, i.Litter(element.ID, element.Revision, time.Now())); err != nil {
+		if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(element.ID, element.Revision, time.Now())); err != nil {
 			return err
 		}
 		i, err = instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
@@ -57,10 +56,10 @@ func handler(gate instancehttp.Gate, applications register, instances store, vie
 			if err != nil {
 				return nil, err
 			}
-			if err := httpapi.CheckIfMatch(r, datahttp.ETag(element)); err != nil {
+			if err := httpapi.CheckIfMatch(r, instancehttp.ContentETag(element)); err != nil {
 				return nil, err
 			}
-			return nil, i.RemoveData(app, element.ID, access.By(), time.Now())
+			return nil, i.RemoveData(app, element.ID, access.ActorName(), time.Now())
 		})
 		if err != nil {
 			return err

@@ -9,7 +9,6 @@ import (
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/datahttp"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
@@ -18,16 +17,16 @@ type store interface {
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
-func handler(gate instancehttp.Gate, instances store, source blobhttp.Source) http.Handler {
+func handler(authorizer instancehttp.Authorizer, instances store, source blobhttp.Source) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		access, err := gate.Reader(r)
+		access, err := authorizer.Read(r)
 		if err != nil {
 			return err
 		}
 		if !access.Caller.IsOwner() { // Check has made sure that an owner is the application's own
-			return datahttp.Send(w, r, access, instances, source, nil)
+			return instancehttp.ServeContent(w, r, access, instances, source, nil)
 		}
-		return datahttp.Send(w, r, access, instances, source, func(i *instance.Instance, element *instance.DataElement) error {
+		return instancehttp.ServeContent(w, r, access, instances, source, func(i *instance.Instance, element *instance.DataElement) error {
 			revision, at := element.Revision, time.Now()
 			_, err := instances.MutateFrom(r.Context(), i, func(i *instance.Instance) (*event.Event, error) {
 				if err := access.Check(i); err != nil {
@@ -38,9 +37,9 @@ func handler(gate instancehttp.Gate, instances store, source blobhttp.Source) ht
 					return nil, err
 				}
 				if element.Revision != revision {
-					return nil, datahttp.ErrReplaced
+					return nil, instancehttp.ErrContentReplaced
 				}
-				return nil, i.LogDownload(element.ID, at)
+				return nil, i.RecordDownload(element.ID, at)
 			})
 			return err
 		})

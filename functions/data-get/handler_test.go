@@ -5,56 +5,56 @@ import (
 	"encoding/base64"
 	"testing"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/datahttp"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-func newSite(t *testing.T) *doortest.Site {
-	s := doortest.New(t)
-	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", handler(s.Gate, s.Instances, s.Blobs))
+func newSite(t *testing.T) *apitest.API {
+	s := apitest.New(t)
+	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", handler(s.Authorizer, s.Instances, s.Blobs))
 	return s
 }
 
-func target(i *instance.Instance) string { return doortest.InApp(i, "/data/"+i.Data[0].ID) }
+func target(i *instance.Instance) string { return apitest.InApp(i, "/data/"+i.Data[0].ID) }
 
 // Whoever reads here, the owner too, nothing is noted: that is for the Storage API.
 func TestWhoMayRead(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default", "attachment"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
 	for name, caller := range map[string]string{
-		"owner": doortest.NavReader, "user": doortest.KariReader, "user known by SSN": doortest.KariBySSN,
+		"owner": apitest.NavReader, "user": apitest.KariReader, "user known by SSN": apitest.KariBySSN,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Unchanged(t, i, func() {
-				if got := s.Do(t, caller, "GET", target(i)).Want(200, ""); got.Body.String() != doortest.Content {
+			s.AssertUnchanged(t, i, func() {
+				if got := s.Do(t, caller, "GET", target(i)).Want(200, ""); got.Body.String() != apitest.Content {
 					t.Errorf("got %q", got.Body)
 				}
 			})
 		})
 	}
-	s.Guard(t, i, false, "GET", target(i))
-	s.Conditional(t, doortest.Kari, target(i))
+	s.CheckAccess(t, i, false, "GET", target(i))
+	s.CheckConditionalGet(t, apitest.Kari, target(i))
 }
 
 func TestHeader(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	i = s.Change(t, i, func(i *instance.Instance) error {
 		i.Data[0].ContentType, i.Data[0].FileName = "text/html; charset=utf-8", `å"b.html`
 		return nil
 	})
-	sum := sha256.Sum256([]byte(doortest.Content))
-	got := s.Do(t, doortest.Kari, "GET", target(i)).Want(200, "")
+	sum := sha256.Sum256([]byte(apitest.Content))
+	got := s.Do(t, apitest.Kari, "GET", target(i)).Want(200, "")
 	for name, want := range map[string]string{
 		"Content-Type":           "text/html; charset=utf-8",
 		"Content-Length":         "22",
 		"Content-Disposition":    `attachment; filename="__b.html"; filename*=UTF-8''%C3%A5%22b.html`,
 		"X-Content-Type-Options": "nosniff",
 		"Repr-Digest":            "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":",
-		"ETag":                   datahttp.ETag(&i.Data[0]),
+		"ETag":                   instancehttp.ContentETag(&i.Data[0]),
 		"Accept-Ranges":          "bytes",
 		"Cache-Control":          "no-store",
 	} {
@@ -66,8 +66,8 @@ func TestHeader(t *testing.T) {
 
 func TestRangesAndConditions(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
-	etag := datahttp.ETag(&i.Data[0])
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	etag := instancehttp.ContentETag(&i.Data[0])
 	for _, test := range []struct {
 		name, value string
 		status      int
@@ -78,13 +78,13 @@ func TestRangesAndConditions(t *testing.T) {
 		{"Range", "bytes=-10", 206, "", "</melding>", "bytes 12-21/22"},
 		{"Range", "bytes=20-99", 206, "", "g>", "bytes 20-21/22"},
 		{"Range", "bytes=22-", 416, "range-unsatisfiable", "", "bytes */22"},
-		{"Range", "lines=1-2", 200, "", doortest.Content, ""},
-		{"If-Match", etag, 200, "", doortest.Content, ""},
+		{"Range", "lines=1-2", 200, "", apitest.Content, ""},
+		{"If-Match", etag, 200, "", apitest.Content, ""},
 		{"If-Match", `"1"`, 412, "version-stale", "", ""}, // the instance's, not the element's
-		{"If-None-Match", `"1"`, 200, "", doortest.Content, ""},
+		{"If-None-Match", `"1"`, 200, "", apitest.Content, ""},
 	} {
 		t.Run(test.name+" "+test.value, func(t *testing.T) {
-			got := s.Do(t, doortest.Kari, "GET", target(i), doortest.Header(test.name, test.value)).Want(test.status, test.code)
+			got := s.Do(t, apitest.Kari, "GET", target(i), apitest.Header(test.name, test.value)).Want(test.status, test.code)
 			if test.status < 400 && got.Body.String() != test.body || got.Header().Get("Content-Range") != test.part {
 				t.Errorf("got %q, Content-Range %q", got.Body, got.Header().Get("Content-Range"))
 			}
@@ -94,17 +94,17 @@ func TestRangesAndConditions(t *testing.T) {
 
 func TestDeleted(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.Do(t, doortest.Kari, "GET", target(i)).Want(200, "")
+	s.Do(t, apitest.Kari, "GET", target(i)).Want(200, "")
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	s.Do(t, doortest.Kari, "GET", target(i)).Want(404, "not-found")
+	s.Do(t, apitest.Kari, "GET", target(i)).Want(404, "not-found")
 }
 
 // A replace that removes the old bytes after the element was read: the reader gets the new ones.
 func TestReplacedWhileItIsRead(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	const content = "<melding>ny</melding>"
 	s.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation != "Get" || c.Done {
@@ -114,17 +114,17 @@ func TestReplacedWhileItIsRead(t *testing.T) {
 		s.Replace(t, i, i.Data[0].ID, content)
 		return s.Blobs.Delete(t.Context(), c.Key)
 	}
-	got := s.Do(t, doortest.Kari, "GET", target(i)).Want(200, "")
-	if now := s.Stored(t, i); got.Body.String() != content || got.ETag() != datahttp.ETag(&now.Data[0]) {
+	got := s.Do(t, apitest.Kari, "GET", target(i)).Want(200, "")
+	if now := s.Stored(t, i); got.Body.String() != content || got.ETag() != instancehttp.ContentETag(&now.Data[0]) {
 		t.Errorf("got %q with %s", got.Body, got.ETag())
 	}
 }
 
 func TestBytesThatAreGone(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	if err := s.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)); err != nil {
 		t.Fatal(err)
 	}
-	s.Do(t, doortest.Kari, "GET", target(i)).Want(500, "internal")
+	s.Do(t, apitest.Kari, "GET", target(i)).Want(500, "internal")
 }

@@ -9,24 +9,23 @@ import (
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/datahttp"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-type register interface {
+type applicationStore interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 }
 
 type store interface {
 	instancehttp.Reader
-	datahttp.Notes
+	instancehttp.OrphanChecks
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
-func handler(gate instancehttp.Gate, applications register, instances store, blobs datahttp.Putter, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, applications applicationStore, instances store, blobs instancehttp.BlobStore, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		ctx := r.Context()
-		access, err := gate.Writer(r)
+		access, err := authorizer.Write(r)
 		if err != nil {
 			return err
 		}
@@ -42,10 +41,10 @@ func handler(gate instancehttp.Gate, applications register, instances store, blo
 		if err := i.CheckDataWritable(app); err != nil {
 			return err
 		}
-		if err := httpapi.CheckIfMatch(r, datahttp.ETag(element)); err != nil {
+		if err := httpapi.CheckIfMatch(r, instancehttp.ContentETag(element)); err != nil {
 			return err
 		}
-		upload, err := datahttp.Receive(r)
+		upload, err := instancehttp.ReadPayload(r)
 		if err != nil {
 			return err
 		}
@@ -65,13 +64,13 @@ func handler(gate instancehttp.Gate, applications register, instances store, blo
 			if element.Revision == key.Revision() {
 				return nil, instance.ErrUnchanged
 			}
-			if err := httpapi.CheckIfMatch(r, datahttp.ETag(element)); err != nil {
+			if err := httpapi.CheckIfMatch(r, instancehttp.ContentETag(element)); err != nil {
 				return nil, err
 			}
-			return nil, i.ReplaceData(app, element.ID, bytes, access.By(), time.Now())
+			return nil, i.ReplaceData(app, element.ID, bytes, access.ActorName(), time.Now())
 		})
 		if err != nil {
-			datahttp.Discard(ctx, blobs, key, err)
+			instancehttp.DiscardContent(ctx, blobs, key, err)
 			return err
 		}
 		return view.Write(w, r, http.StatusOK, i)

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"sync"
 
+	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
-	"altinn.no/instanceapi/shared/instance"
 )
 
 // resources are the files of the site, by the path that they answer, with their types.
@@ -77,7 +77,7 @@ func handler(s site) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		found, ok := s[r.URL.Path]
 		if !ok { // a route that the template has and resources has not
-			return instance.NotFound()
+			return fault.NoSuchResource()
 		}
 		load, compressed := found.plain, acceptsGzip(r)
 		if compressed {

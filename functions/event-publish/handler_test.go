@@ -15,7 +15,7 @@ import (
 // takingBus takes every event.
 type takingBus struct{ taken []string }
 
-func (b *takingBus) Publish(_ context.Context, docs []event.Document) []error {
+func (b *takingBus) Publish(_ context.Context, docs []event.Encoded) []error {
 	for _, doc := range docs {
 		b.taken = append(b.taken, doc.Event.ID)
 	}

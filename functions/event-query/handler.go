@@ -8,6 +8,6 @@ import (
 )
 
 // handler answers with the events after the position, or the time, that the parameter "after" names.
-func handler(tokens eventhttp.Tokens, applications eventhttp.Register, feeds eventhttp.Feeds, urls httpapi.BaseURLs) http.Handler {
-	return httpapi.HandlerFunc(eventhttp.FeedEndpoint{Tokens: tokens, Applications: applications, Feeds: feeds, URLs: urls}.Serve)
+func handler(tokens eventhttp.Authenticator, applications eventhttp.ApplicationStore, feeds eventhttp.Feeds, urls httpapi.BaseURLs) http.Handler {
+	return httpapi.HandlerFunc(eventhttp.FeedEndpoint{Authenticator: tokens, Applications: applications, Feeds: feeds, URLs: urls}.Serve)
 }

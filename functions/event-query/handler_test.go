@@ -25,7 +25,7 @@ func TestSamples(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
 	guid := uuid.NewString()
 	for n, step := range []string{"FormFilling", "Submit", "Archived"} {
-		memory.Append(t.Context(), []event.Document{eventtest.Document("nav/app2018", guid, n+1, time.Now(), step)})
+		memory.Append(t.Context(), []event.Encoded{eventtest.Document("nav/app2018", guid, n+1, time.Now(), step)})
 	}
 	adapter := lambdahttp.New(handler(authtest.Verifier(), &applicationtest.Memory{}, memory, httpapi.BaseURLs{Platform: "https://platform.altinn.no"}))
 	samples, err := filepath.Glob("../../events/event-query/*.json")

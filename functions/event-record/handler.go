@@ -10,12 +10,12 @@ import (
 	"altinn.no/instanceapi/shared/metric"
 )
 
-// pauses are the two short waits for an event's predecessor, well within the function's ten seconds.
-var pauses = []time.Duration{150 * time.Millisecond, 600 * time.Millisecond}
+// retryDelays are the two short waits for an event's predecessor, well within the function's ten seconds.
+var retryDelays = []time.Duration{150 * time.Millisecond, 600 * time.Millisecond}
 
 // handler answers a batch of the queue with the messages that are to be delivered again.
 type handler = func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 
 func newHandler(feed delivery.Feed, metrics metric.Namespace) handler {
-	return (&delivery.Recorder{Feed: feed, Pauses: pauses, Metrics: metrics}).Handle
+	return (&delivery.Recorder{Feed: feed, RetryDelays: retryDelays, Metrics: metrics}).Handle
 }

@@ -44,7 +44,7 @@ func TestSamples(t *testing.T) {
 // The waits for a predecessor must leave the function time to answer, or the whole batch comes again.
 func TestPausesFitInTheTimeout(t *testing.T) {
 	var whole time.Duration
-	for _, pause := range pauses {
+	for _, pause := range retryDelays {
 		whole += pause
 	}
 	if whole <= 0 || whole > 2*time.Second {

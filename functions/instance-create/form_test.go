@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 )
 
 // part is a part of a form: the parameters of its Content-Disposition, its type and its bytes.
@@ -21,7 +21,7 @@ func document(body string) part { return part{`name="instance"`, "application/js
 func xmlPart(name string) part { return part{`name="` + name + `"`, "application/xml", "<melding/>"} }
 
 // form returns a body made of parts, under a fresh boundary.
-func form(t *testing.T, parts ...part) doortest.Option {
+func form(t *testing.T, parts ...part) apitest.Option {
 	t.Helper()
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
@@ -41,20 +41,20 @@ func form(t *testing.T, parts ...part) doortest.Option {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return doortest.Bytes(w.FormDataContentType(), b.String())
+	return apitest.Bytes(w.FormDataContentType(), b.String())
 }
 
 func TestForm(t *testing.T) {
 	const pdf = "%PDF-1.4\r\n\x00\xff--\r\n"
 	s := newSite(t)
-	i := s.Do(t, doortest.Kari, "POST", path, form(t,
+	i := s.Do(t, apitest.Kari, "POST", path, form(t,
 		part{`name="attachment"; filename="C:\\skann\\Søknad.pdf"`, "application/pdf", pdf},
 		document(`{`+kari+`,"labels":["gr"],"presentationField":"Årsmelding",`+
 			`"data":[{"formId":"attachment","contentType":"text/plain","content":"aGVp"}]}`),
 		xmlPart("default"),
 		part{`name=attachment; filename*=utf-8''%C3%A6.csv`, "text/csv; charset=utf-8", "a;b"},
 	)).Instance(s, 201)
-	if i.InstanceOwnerID != doortest.KariParty || i.PresentationField != "Årsmelding" || len(i.Labels) != 1 || len(i.Data) != 4 {
+	if i.InstanceOwnerID != apitest.KariParty || i.PresentationField != "Årsmelding" || len(i.Labels) != 1 || len(i.Data) != 4 {
 		t.Fatalf("got %+v", i)
 	}
 	for n, want := range []struct{ formID, contentType, fileName, content string }{
@@ -79,7 +79,7 @@ func TestForm(t *testing.T) {
 	if len(s.Instances.Outbox()) != 1 || len(s.Blobs.Keys()) != 4 {
 		t.Errorf("%d events, blobs %v", len(s.Instances.Outbox()), s.Blobs.Keys())
 	}
-	if i := s.Do(t, doortest.Nav, "POST", path, form(t, document(`{`+kari+`}`))).Instance(s, 201); len(i.Data) != 0 {
+	if i := s.Do(t, apitest.Nav, "POST", path, form(t, document(`{`+kari+`}`))).Instance(s, 201); len(i.Data) != 0 {
 		t.Errorf("got %+v", i)
 	}
 }
@@ -92,7 +92,7 @@ func TestFormRefusals(t *testing.T) {
 		many = append(many, xmlPart("attachment"))
 	}
 	for name, test := range map[string]struct {
-		body   doortest.Option
+		body   apitest.Option
 		status int
 		code   string
 		says   string
@@ -103,7 +103,7 @@ func TestFormRefusals(t *testing.T) {
 		"an unknown member":      {form(t, document(`{`+kari+`,"due":1}`)), 400, "body-invalid", `member "due"`},
 		"another's instance":     {form(t, document(`{"instanceOwnerId":"50002"}`)), 404, "not-found", ""},
 		"an undeclared formId":   {form(t, doc, xmlPart("skjema")), 400, "form-id-unknown", `part 2 ("skjema")`},
-		"an identity as formId":  {form(t, doc, xmlPart(doortest.OlaSSN)), 400, "form-id-unknown", `part 2 ("…")`},
+		"an identity as formId":  {form(t, doc, xmlPart(apitest.OlaSSN)), 400, "form-id-unknown", `part 2 ("…")`},
 		"a type not allowed":     {form(t, xmlPart("attachment"), part{`name="default"`, "text/plain", "x"}, doc), 415, "content-type-not-allowed", `part 2 ("default")`},
 		"no type":                {form(t, doc, part{`name="default"`, "", "x"}), 415, "content-type-invalid", `part 2`},
 		"no bytes":               {form(t, doc, part{`name="default"`, "application/xml", ""}), 400, "data-empty", `part 2`},
@@ -112,13 +112,13 @@ func TestFormRefusals(t *testing.T) {
 		"too many parts":         {form(t, many...), 400, "body-invalid", fmt.Sprint(instance.MaxDataElements+1, " parts")},
 		"more than goes inline":  {form(t, doc, part{`name="attachment"`, "image/png", strings.Repeat("a", blob.InlineLimit)}), 413, "body-too-large", ""},
 		"a part without a name":  {form(t, doc, part{`filename="a.xml"`, "application/xml", "x"}), 400, "body-invalid", "part 2"},
-		"no end":                 {doortest.Bytes("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx"), 400, "body-invalid", ""},
-		"another kind of parts":  {doortest.Bytes("multipart/mixed; boundary=b", "--b--"), 415, "body-not-json", ""},
+		"no end":                 {apitest.Bytes("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx"), 400, "body-invalid", ""},
+		"another kind of parts":  {apitest.Bytes("multipart/mixed; boundary=b", "--b--"), 415, "body-not-json", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.Unchanged(t, nil, func() {
-				answer := s.Do(t, doortest.Kari, "POST", path, test.body).Want(test.status, test.code)
+			s.AssertUnchanged(t, nil, func() {
+				answer := s.Do(t, apitest.Kari, "POST", path, test.body).Want(test.status, test.code)
 				if !strings.Contains(answer.Problem().Detail, test.says) {
 					t.Errorf("%q says nothing of %s", answer.Problem().Detail, test.says)
 				}
@@ -129,11 +129,11 @@ func TestFormRefusals(t *testing.T) {
 
 func TestTheSameFormAgain(t *testing.T) {
 	s := newSite(t)
-	send := func(content string) doortest.Answer { // each time with another boundary
-		return s.Do(t, doortest.Kari, "POST", path, form(t, document(`{`+kari+`}`), part{`name="default"`, "application/xml", content}), key("a"))
+	send := func(content string) apitest.Answer { // each time with another boundary
+		return s.Do(t, apitest.Kari, "POST", path, form(t, document(`{`+kari+`}`), part{`name="default"`, "application/xml", content}), key("a"))
 	}
 	first := send("<a/>")
-	s.Unchanged(t, first.Instance(s, 201), func() {
+	s.AssertUnchanged(t, first.Instance(s, 201), func() {
 		if again := send("<a/>").Want(201, ""); again.Body.String() != first.Body.String() {
 			t.Errorf("the repeat is %s", again.Body)
 		}

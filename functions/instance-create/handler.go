@@ -19,10 +19,9 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/datahttp"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/logging"
 	"altinn.no/instanceapi/shared/party"
-	"altinn.no/instanceapi/shared/requestlog"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
@@ -65,35 +64,35 @@ func (b *base64Text) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]byte)(b))
 }
 
-// creator is what creating an instance needs.
-type creator struct {
-	tokens       instancehttp.Tokens
-	applications interface {
+// handler is what creating an instance needs.
+type handler struct {
+	authenticator instancehttp.Authenticator
+	applications  interface {
 		Get(ctx context.Context, id string) (*application.Application, error)
 	}
 	parties interface {
-		auth.Register
+		auth.PartyFinder
 		FindOrAssign(ctx context.Context, id party.Identity) (instanceOwnerID string, err error)
 		Exists(ctx context.Context, instanceOwnerID string) (bool, error)
 	}
 	instances interface {
-		instancehttp.Receipts
-		datahttp.Notes
+		instancehttp.IdempotencyRecords
+		instancehttp.OrphanChecks
 		counter
 		Create(ctx context.Context, i *instance.Instance, ev event.Event) error
 	}
-	blobs datahttp.Putter
+	blobs instancehttp.BlobStore
 	view  instancehttp.View
 	quota instance.Quota
 }
 
-func handler(c *creator) http.Handler {
+func newHandler(c *handler) http.Handler {
 	return httpapi.HandlerFunc(c.create)
 }
 
-func (c *creator) create(w http.ResponseWriter, r *http.Request) error {
+func (c *handler) create(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	caller, err := c.tokens.Caller(r)
+	caller, err := c.authenticator.Authenticate(r)
 	if err != nil {
 		return err
 	}
@@ -101,7 +100,7 @@ func (c *creator) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if caller.IsOwner() && caller.Org != r.PathValue("org") {
-		return instance.NotFound()
+		return fault.NoSuchResource()
 	}
 	if _, err := httpapi.ParseQuery(r); err != nil {
 		return err
@@ -110,26 +109,26 @@ func (c *creator) create(w http.ResponseWriter, r *http.Request) error {
 	var unread error
 	var reading sync.WaitGroup
 	reading.Go(func() { app, unread = c.applications.Get(ctx, r.PathValue("org")+"/"+r.PathValue("app")) })
-	self, err := c.self(ctx, caller)
+	sender, err := c.resolveCaller(ctx, caller)
 	reading.Wait()
 	switch {
 	case unread != nil:
 		return unread
 	case app == nil:
-		return instance.NotFound()
-	case err == nil && self.id == "" && !caller.IsOwner() && r.Header["Idempotency-Key"] != nil:
+		return fault.NoSuchResource()
+	case err == nil && sender.id == "" && !caller.IsOwner() && r.Header["Idempotency-Key"] != nil:
 		// A key is its sender's own, so who sends one must be told from others before the first number is assigned.
-		self.id, err = c.parties.FindOrAssign(ctx, caller.Identity)
-		self.registered = err == nil
+		sender.id, err = c.parties.FindOrAssign(ctx, caller.Identity)
+		sender.registered = err == nil
 	}
 	if err != nil {
 		return err
 	}
-	replay := func(earlier *instance.Answered) error {
+	replay := func(earlier *instance.Replay) error {
 		return c.view.Write(w, r, http.StatusCreated, earlier.Instance)
 	}
-	return instancehttp.Once(r, c.instances, caller, self.id, blob.InlineLimit, replay, func(receipt *instance.Receipt) error {
-		i, err := c.make(r, caller, self, app, receipt)
+	return instancehttp.Idempotent(r, c.instances, caller, sender.id, blob.InlineLimit, replay, func(record *instance.IdempotencyRecord) error {
+		i, err := c.buildInstance(r, caller, sender, app, record)
 		if err != nil {
 			return err
 		}
@@ -137,22 +136,22 @@ func (c *creator) create(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// self is the party that a user is. It is empty for an owner, and for a user to whom no number is assigned yet.
-type self struct {
+// callerParty is the party that a user is. It is empty for an owner, and for a user to whom no number is assigned yet.
+type callerParty struct {
 	id         string // instanceOwnerId
 	registered bool   // and not only named by the token
 }
 
-func (c *creator) self(ctx context.Context, caller auth.Caller) (self, error) {
-	id, known, err := auth.PartyOf(ctx, caller, c.parties)
+func (c *handler) resolveCaller(ctx context.Context, caller auth.Caller) (callerParty, error) {
+	id, known, err := auth.ResolveParty(ctx, caller, c.parties)
 	if known && err == nil && caller.PartyID != "" {
 		known, err = c.parties.Exists(ctx, id)
 	}
-	return self{id, known}, err
+	return callerParty{id, known}, err
 }
 
-// make creates the instance that the request's body asks for.
-func (c *creator) make(r *http.Request, caller auth.Caller, self self, app *application.Application, receipt *instance.Receipt) (*instance.Instance, error) {
+// buildInstance creates the instance that the request's body asks for.
+func (c *handler) buildInstance(r *http.Request, caller auth.Caller, sender callerParty, app *application.Application, record *instance.IdempotencyRecord) (*instance.Instance, error) {
 	ctx := r.Context()
 	b, err := decode(r)
 	if err != nil {
@@ -166,17 +165,17 @@ func (c *creator) make(r *http.Request, caller auth.Caller, self self, app *appl
 	if draft.ID, err = check(draft, b.Data); err != nil {
 		return nil, err
 	}
-	if draft.InstanceOwnerID, err = c.owner(ctx, caller, self, app, &b); err != nil {
+	if draft.InstanceOwnerID, err = c.owner(ctx, caller, sender, app, &b); err != nil {
 		return nil, err
 	}
-	refund, err := c.spend(ctx, caller, draft.InstanceOwnerID)
+	release, err := c.reserve(ctx, caller, draft.InstanceOwnerID)
 	if err != nil {
 		return nil, err
 	}
-	requestlog.Add(ctx, slog.String("app", app.ID), slog.String("instance", draft.ID))
-	stored, err := c.store(ctx, draft, b.Data)
+	logging.Add(ctx, slog.String("app", app.ID), slog.String("instance", draft.ID))
+	stored, err := c.storeBlobs(ctx, draft, b.Data)
 	if err != nil {
-		refund()
+		release()
 		return nil, err
 	}
 	by := caller.Name()
@@ -186,16 +185,16 @@ func (c *creator) make(r *http.Request, caller auth.Caller, self self, app *appl
 	// The clock is read last: a poller trusts that what it does not see yet was changed a short while ago.
 	i, err := build(draft, b.Data, stored, by, time.Now())
 	if err != nil {
-		refund()
+		release()
 		return nil, err
 	}
-	i.Receipt = receipt
+	i.IdempotencyRecord = record
 	if err := c.instances.Create(ctx, i, c.view.Event(i, "", by)); err != nil {
-		if datahttp.Refused(err) {
-			refund()
+		if instancehttp.NotApplied(err) {
+			release()
 		}
 		for _, e := range stored {
-			datahttp.Discard(ctx, c.blobs, blob.KeyOf(app.ID, i.ID, e.id, e.bytes.Revision), err)
+			instancehttp.DiscardContent(ctx, c.blobs, blob.KeyOf(app.ID, i.ID, e.id, e.bytes.Revision), err)
 		}
 		return nil, err
 	}
@@ -204,19 +203,19 @@ func (c *creator) make(r *http.Request, caller auth.Caller, self self, app *appl
 
 // owner returns the instanceOwnerId that the body names, assigning one to an identity that has none yet. A user can create
 // for itself only; another's is NotFound, whether it exists or not.
-func (c *creator) owner(ctx context.Context, caller auth.Caller, self self, app *application.Application, b *body) (string, error) {
+func (c *handler) owner(ctx context.Context, caller auth.Caller, sender callerParty, app *application.Application, b *body) (string, error) {
 	if b.InstanceOwnerID != "" {
 		switch {
 		case b.Reportee != nil:
-			return "", oneOwner()
-		case !instance.ValidOwnerID(b.InstanceOwnerID), !caller.IsOwner() && (b.InstanceOwnerID != self.id || !self.registered):
-			return "", instance.NotFound()
+			return "", errOneOwner()
+		case !instance.ValidOwnerID(b.InstanceOwnerID), !caller.IsOwner() && (b.InstanceOwnerID != sender.id || !sender.registered):
+			return "", fault.NoSuchResource()
 		case !caller.IsOwner():
-			return self.id, nil
+			return sender.id, nil
 		}
 		exists, err := c.parties.Exists(ctx, b.InstanceOwnerID)
 		if err == nil && !exists {
-			err = instance.NotFound()
+			err = fault.NoSuchResource()
 		}
 		return b.InstanceOwnerID, err
 	}
@@ -224,24 +223,24 @@ func (c *creator) owner(ctx context.Context, caller auth.Caller, self self, app 
 	if err != nil {
 		return "", err
 	}
-	if caller.IsOwner() || self.id == "" && caller.Identity == identity {
+	if caller.IsOwner() || sender.id == "" && caller.Identity == identity {
 		return c.parties.FindOrAssign(ctx, identity)
 	}
 	id, found, err := c.parties.Find(ctx, identity)
-	if err == nil && (!found || id != self.id) {
-		err = instance.NotFound()
+	if err == nil && (!found || id != sender.id) {
+		err = fault.NoSuchResource()
 	}
 	return id, err
 }
 
-func oneOwner() error {
+func errOneOwner() error {
 	return fault.New(fault.Invalid, "reportee-invalid",
 		"Name the instance owner once: by reportee with exactly one of ssn, organizationNumber and userName, or by instanceOwnerId.")
 }
 
 func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
 	if r == nil {
-		return party.Identity{}, oneOwner()
+		return party.Identity{}, errOneOwner()
 	}
 	var identities []party.Identity
 	for kind, value := range map[party.Kind]string{
@@ -252,7 +251,7 @@ func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
 		}
 	}
 	if len(identities) != 1 {
-		return party.Identity{}, oneOwner()
+		return party.Identity{}, errOneOwner()
 	}
 	identity := identities[0]
 	if !identity.WellFormed() {
@@ -282,7 +281,7 @@ func check(draft instance.Draft, data []dataElement) (id string, err error) {
 // element is an inline data element whose bytes are stored.
 type element struct {
 	id    string
-	bytes instance.Bytes
+	bytes instance.Content
 }
 
 // build returns the new instance with its data elements.
@@ -294,26 +293,26 @@ func build(draft instance.Draft, data []dataElement, stored []element, by string
 	return i, err
 }
 
-// store puts the bytes of the inline data elements into the blob store, all at once.
-func (c *creator) store(ctx context.Context, draft instance.Draft, data []dataElement) ([]element, error) {
+// storeBlobs puts the bytes of the inline data elements into the blob store, all at once.
+func (c *handler) storeBlobs(ctx context.Context, draft instance.Draft, data []dataElement) ([]element, error) {
 	to := &instance.Instance{ID: draft.ID, AppID: draft.Application.ID, InstanceOwnerID: draft.InstanceOwnerID}
 	stored := make([]element, len(data))
 	keys := make([]blob.Key, len(data))
-	notes := make([]instance.Litter, len(data))
+	notes := make([]instance.OrphanCheck, len(data))
 	for n := range data {
 		stored[n].id = uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
 		keys[n] = blob.FirstKey(to.AppID, to.ID, stored[n].id)
-		notes[n] = to.Litter(stored[n].id, keys[n].Revision(), time.Now())
+		notes[n] = to.OrphanCheck(stored[n].id, keys[n].Revision(), time.Now())
 	}
 	// Noted first: whatever happens next, bytes that nothing points at are found again.
-	if err := c.instances.NoteLitter(ctx, notes...); err != nil {
+	if err := c.instances.ScheduleOrphanChecks(ctx, notes...); err != nil {
 		return nil, err
 	}
 	errs := make([]error, len(data))
 	var puts sync.WaitGroup
 	for n, d := range data {
 		puts.Go(func() {
-			upload := datahttp.Upload{Body: d.Content, ContentType: d.ContentType, FileName: blobhttp.SafeName(d.FileName)}
+			upload := instancehttp.Payload{Body: d.Content, ContentType: d.ContentType, FileName: blobhttp.SafeName(d.FileName)}
 			if upload.FileName == "" {
 				upload.FileName = instance.DefaultFileName(d.FormID, d.ContentType)
 			}

@@ -11,25 +11,25 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/auth/authtest"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 	"altinn.no/instanceapi/shared/party"
 )
 
 const (
 	route   = "POST /{org}/{app}/instances"
 	path    = "/nav/app2018/instances"
-	kari    = `"reportee":{"ssn":"` + doortest.KariSSN + `"}`
+	kari    = `"reportee":{"ssn":"` + apitest.KariSSN + `"}`
 	xml     = `"contentType":"application/xml","content":"PG1lbGRpbmcvPg=="` // <melding/>
 	oneForm = `"data":[{"formId":"default",` + xml + `}]`
 )
 
-func newSite(t *testing.T) *doortest.Site {
-	s := doortest.New(t)
-	s.Serve(route, handler(&creator{
-		tokens: s.Gate.Tokens, applications: s.Applications, parties: s.Parties, instances: s.Instances, blobs: s.Blobs, view: s.View,
+func newSite(t *testing.T) *apitest.API {
+	s := apitest.New(t)
+	s.Serve(route, newHandler(&handler{
+		authenticator: s.Authorizer.Authenticator, applications: s.Applications, parties: s.Parties, instances: s.Instances, blobs: s.Blobs, view: s.View,
 	}))
 	return s
 }
@@ -38,27 +38,27 @@ func TestWhoItIsFor(t *testing.T) {
 	for _, test := range []struct {
 		name, caller, body, instanceOwnerID, createdBy string
 	}{
-		{"a person", doortest.Nav, `{` + kari + `}`, "50001", "nav"},
-		{"a person not seen before", doortest.Nav, `{"reportee":{"ssn":"` + doortest.NewcomerSSN + `"}}`, "50003", "nav"},
-		{"an organisation", doortest.Nav, `{"reportee":{"organizationNumber":"974760673"}}`, "50003", "nav"},
-		{"a user name", doortest.Nav, `{"reportee":{"userName":"olav"}}`, "50003", "nav"},
-		{"a number", doortest.Nav, `{"instanceOwnerId":"50002"}`, "50002", "nav"},
-		{"a number, and null for the other", doortest.NavWriter, `{"instanceOwnerId":"50002","reportee":null}`, "50002", "nav"},
-		{"the user", doortest.KariWriter, `{` + kari + `}`, "50001", "1001"},
-		{"the user's number", doortest.Kari, `{"instanceOwnerId":"50001"}`, "50001", "1001"},
-		{"the user, known by SSN alone", doortest.KariBySSN, `{` + kari + `}`, "50001", "50001"},
-		{"the number of a user known by SSN alone", doortest.KariBySSN, `{"instanceOwnerId":"50001"}`, "50001", "50001"},
-		{"a user not seen before", doortest.Newcomer, `{"reportee":{"ssn":"` + doortest.NewcomerSSN + `"}}`, "50003", "50003"},
+		{"a person", apitest.Nav, `{` + kari + `}`, "50001", "nav"},
+		{"a person not seen before", apitest.Nav, `{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`, "50003", "nav"},
+		{"an organisation", apitest.Nav, `{"reportee":{"organizationNumber":"974760673"}}`, "50003", "nav"},
+		{"a user name", apitest.Nav, `{"reportee":{"userName":"olav"}}`, "50003", "nav"},
+		{"a number", apitest.Nav, `{"instanceOwnerId":"50002"}`, "50002", "nav"},
+		{"a number, and null for the other", apitest.NavWriter, `{"instanceOwnerId":"50002","reportee":null}`, "50002", "nav"},
+		{"the user", apitest.KariWriter, `{` + kari + `}`, "50001", "1001"},
+		{"the user's number", apitest.Kari, `{"instanceOwnerId":"50001"}`, "50001", "1001"},
+		{"the user, known by SSN alone", apitest.KariBySSN, `{` + kari + `}`, "50001", "50001"},
+		{"the number of a user known by SSN alone", apitest.KariBySSN, `{"instanceOwnerId":"50001"}`, "50001", "50001"},
+		{"a user not seen before", apitest.Newcomer, `{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`, "50003", "50003"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newSite(t)
 			for number := 1; number <= 2; number++ { // the same party has the same number again
-				answer := s.Do(t, test.caller, "POST", path, doortest.JSON(test.body))
+				answer := s.Do(t, test.caller, "POST", path, apitest.JSON(test.body))
 				i := answer.Instance(s, 201)
 				if i.InstanceOwnerID != test.instanceOwnerID || i.CreatedBy != test.createdBy || i.LastChangedBy != test.createdBy {
 					t.Errorf("for %s, created by %s, changed by %s", i.InstanceOwnerID, i.CreatedBy, i.LastChangedBy)
 				}
-				if i.AppID != doortest.App || i.Workflow.CurrentStep != "FormFilling" || i.Workflow.IsCompleted || len(i.Data) != 0 {
+				if i.AppID != apitest.App || i.Workflow.CurrentStep != "FormFilling" || i.Workflow.IsCompleted || len(i.Data) != 0 {
 					t.Errorf("got %s", answer.Body)
 				}
 				if want := s.View.Render(i).SelfLinks.Apps; answer.Header().Get("Location") != want || answer.ETag() != `"1"` {
@@ -76,7 +76,7 @@ func TestWhoItIsFor(t *testing.T) {
 func TestEverythingAtOnce(t *testing.T) {
 	s := newSite(t)
 	image := base64.StdEncoding.EncodeToString([]byte("\x89PNG\r\n\x00\xff"))
-	i := s.Do(t, doortest.Kari, "POST", path, doortest.JSON(`{`+kari+`,"labels":["gr","x2"],"presentationField":"Årsmelding",
+	i := s.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`,"labels":["gr","x2"],"presentationField":"Årsmelding",
 		"dueDateTime":"2026-06-01T12:00:00+02:00","visibleDateTime":"2026-05-20T00:00:00.1234567Z",
 		"data":[{"formId":"default",`+xml+`},
 		        {"formId":"attachment","contentType":"image/png; a=b","fileName":"C:\\bilder\\100%25 hus.png","content":"`+image+`"}]}`)).Instance(s, 201)
@@ -114,14 +114,14 @@ func TestEverythingAtOnce(t *testing.T) {
 	if ev.ID != i.ID+".1" || ev.WorkflowStep != "FormFilling" || ev.PreviousStep != "" || ev.InstanceVersion != 1 || len(ev.DataLinks) != 2 || ev.InstanceOwnerID != "50001" {
 		t.Errorf("event %+v", ev)
 	}
-	if text, err := json.Marshal(ev); err != nil || strings.Contains(string(text), doortest.KariSSN) {
+	if text, err := json.Marshal(ev); err != nil || strings.Contains(string(text), apitest.KariSSN) {
 		t.Errorf("event %s (%v)", text, err)
 	}
 }
 
 // Whatever is refused leaves nothing behind: no instance, no event, no bytes, and no number for the party.
 func TestRefusals(t *testing.T) {
-	newcomer := `"reportee":{"ssn":"` + doortest.NewcomerSSN + `"}`
+	newcomer := `"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}`
 	labels := `"` + strings.Join(strings.Split("abcdefghijklmnopqrstu", ""), `","`) + `"`
 	large := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("a", 1_000_001)))
 	for name, test := range map[string]struct {
@@ -129,94 +129,94 @@ func TestRefusals(t *testing.T) {
 		status             int
 		code               string
 	}{
-		"no token":            {doortest.Nobody, path, `{` + newcomer + `}`, 401, "token-missing"},
-		"a forged token":      {doortest.Forged, path, `{` + newcomer + `}`, 401, "token-invalid"},
-		"owner without scope": {doortest.NavReader, path, `{` + newcomer + `}`, 403, "scope-missing"},
-		"user without scope":  {doortest.KariReader, path, `{` + kari + `}`, 403, "scope-missing"},
-		"another owner":       {doortest.Skd, path, `{` + newcomer + `}`, 404, "not-found"},
-		"no such application": {doortest.Nav, "/nav/app2099/instances", `{` + newcomer + `}`, 404, "not-found"},
-		"no application":      {doortest.Kari, "/Nav/App/instances", `{` + kari + `}`, 404, "not-found"},
-		"no such number":      {doortest.Nav, path, `{"instanceOwnerId":"50003"}`, 404, "not-found"},
-		"no number":           {doortest.Nav, path, `{"instanceOwnerId":"kari"}`, 404, "not-found"},
+		"no token":            {apitest.Nobody, path, `{` + newcomer + `}`, 401, "token-missing"},
+		"a forged token":      {apitest.Forged, path, `{` + newcomer + `}`, 401, "token-invalid"},
+		"owner without scope": {apitest.NavReader, path, `{` + newcomer + `}`, 403, "scope-missing"},
+		"user without scope":  {apitest.KariReader, path, `{` + kari + `}`, 403, "scope-missing"},
+		"another owner":       {apitest.Skd, path, `{` + newcomer + `}`, 404, "not-found"},
+		"no such application": {apitest.Nav, "/nav/app2099/instances", `{` + newcomer + `}`, 404, "not-found"},
+		"no application":      {apitest.Kari, "/Nav/App/instances", `{` + kari + `}`, 404, "not-found"},
+		"no such number":      {apitest.Nav, path, `{"instanceOwnerId":"50003"}`, 404, "not-found"},
+		"no number":           {apitest.Nav, path, `{"instanceOwnerId":"kari"}`, 404, "not-found"},
 
-		"another party":                {doortest.Ola, path, `{` + kari + `}`, 404, "not-found"},
-		"another party's number":       {doortest.Ola, path, `{"instanceOwnerId":"50001"}`, 404, "not-found"},
-		"another party, by SSN":        {doortest.OlaBySSN, path, `{` + kari + `}`, 404, "not-found"},
-		"a number, by a newcomer":      {doortest.Newcomer, path, `{"instanceOwnerId":"50001"}`, 404, "not-found"},
-		"another party, by a newcomer": {doortest.Newcomer, path, `{` + kari + `}`, 404, "not-found"},
-		"an unknown party, by a user":  {doortest.Ola, path, `{` + newcomer + `}`, 404, "not-found"},
+		"another party":                {apitest.Ola, path, `{` + kari + `}`, 404, "not-found"},
+		"another party's number":       {apitest.Ola, path, `{"instanceOwnerId":"50001"}`, 404, "not-found"},
+		"another party, by SSN":        {apitest.OlaBySSN, path, `{` + kari + `}`, 404, "not-found"},
+		"a number, by a newcomer":      {apitest.Newcomer, path, `{"instanceOwnerId":"50001"}`, 404, "not-found"},
+		"another party, by a newcomer": {apitest.Newcomer, path, `{` + kari + `}`, 404, "not-found"},
+		"an unknown party, by a user":  {apitest.Ola, path, `{` + newcomer + `}`, 404, "not-found"},
 
-		"both":                {doortest.Nav, path, `{` + newcomer + `,"instanceOwnerId":"50001"}`, 400, "reportee-invalid"},
-		"neither":             {doortest.Nav, path, `{}`, 400, "reportee-invalid"},
-		"an empty reportee":   {doortest.Nav, path, `{"reportee":{}}`, 400, "reportee-invalid"},
-		"two identities":      {doortest.Nav, path, `{"reportee":{"ssn":"` + doortest.NewcomerSSN + `","userName":"kari"}}`, 400, "reportee-invalid"},
-		"a short SSN":         {doortest.Nav, path, `{"reportee":{"ssn":"1224791830"}}`, 400, "reportee-invalid"},
-		"a long org number":   {doortest.Nav, path, `{"reportee":{"organizationNumber":"9747606731"}}`, 400, "reportee-invalid"},
-		"a strange user name": {doortest.Nav, path, `{"reportee":{"userName":"kari nordmann"}}`, 400, "reportee-invalid"},
-		"wrong check digits":  {doortest.Nav, "/nav/strict/instances", `{"reportee":{"ssn":"12247918308"}}`, 400, "reportee-invalid"},
+		"both":                {apitest.Nav, path, `{` + newcomer + `,"instanceOwnerId":"50001"}`, 400, "reportee-invalid"},
+		"neither":             {apitest.Nav, path, `{}`, 400, "reportee-invalid"},
+		"an empty reportee":   {apitest.Nav, path, `{"reportee":{}}`, 400, "reportee-invalid"},
+		"two identities":      {apitest.Nav, path, `{"reportee":{"ssn":"` + apitest.NewcomerSSN + `","userName":"kari"}}`, 400, "reportee-invalid"},
+		"a short SSN":         {apitest.Nav, path, `{"reportee":{"ssn":"1224791830"}}`, 400, "reportee-invalid"},
+		"a long org number":   {apitest.Nav, path, `{"reportee":{"organizationNumber":"9747606731"}}`, 400, "reportee-invalid"},
+		"a strange user name": {apitest.Nav, path, `{"reportee":{"userName":"kari nordmann"}}`, 400, "reportee-invalid"},
+		"wrong check digits":  {apitest.Nav, "/nav/strict/instances", `{"reportee":{"ssn":"12247918308"}}`, 400, "reportee-invalid"},
 
-		"a parameter":               {doortest.Nav, path + "?labels=gr", `{` + newcomer + `}`, 400, "parameter-unknown"},
-		"half a surrogate pair":     {doortest.Nav, path, `{` + newcomer + `,"presentationField":"\ud800"}`, 400, "body-invalid"},
-		"a comma in a time":         {doortest.Nav, path, `{` + newcomer + `,"dueDateTime":"2026-06-01T12:00:00,5Z"}`, 400, "body-invalid"},
-		"no body":                   {doortest.Nav, path, ``, 400, "body-invalid"},
-		"an unknown member":         {doortest.Nav, path, `{` + newcomer + `,"dueDate":null}`, 400, "body-invalid"},
-		"a member in capitals":      {doortest.Nav, path, `{` + newcomer + `,"Labels":[]}`, 400, "body-invalid"},
-		"an unknown kind":           {doortest.Nav, path, `{"reportee":{"pid":"1"}}`, 400, "body-invalid"},
-		"an unknown data member":    {doortest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default",` + xml + `,"isLocked":true}]}`, 400, "body-invalid"},
-		"content that is no base64": {doortest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default","contentType":"application/xml","content":"<a/>"}]}`, 400, "body-invalid"},
-		"a time without an offset":  {doortest.Nav, path, `{` + newcomer + `,"dueDateTime":"2026-06-01T12:00:00"}`, 400, "body-invalid"},
-		"a body too large":          {doortest.Nav, path, `{"presentationField":"` + strings.Repeat("a", blob.InlineLimit) + `"}`, 413, "body-too-large"},
+		"a parameter":               {apitest.Nav, path + "?labels=gr", `{` + newcomer + `}`, 400, "parameter-unknown"},
+		"half a surrogate pair":     {apitest.Nav, path, `{` + newcomer + `,"presentationField":"\ud800"}`, 400, "body-invalid"},
+		"a comma in a time":         {apitest.Nav, path, `{` + newcomer + `,"dueDateTime":"2026-06-01T12:00:00,5Z"}`, 400, "body-invalid"},
+		"no body":                   {apitest.Nav, path, ``, 400, "body-invalid"},
+		"an unknown member":         {apitest.Nav, path, `{` + newcomer + `,"dueDate":null}`, 400, "body-invalid"},
+		"a member in capitals":      {apitest.Nav, path, `{` + newcomer + `,"Labels":[]}`, 400, "body-invalid"},
+		"an unknown kind":           {apitest.Nav, path, `{"reportee":{"pid":"1"}}`, 400, "body-invalid"},
+		"an unknown data member":    {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default",` + xml + `,"isLocked":true}]}`, 400, "body-invalid"},
+		"content that is no base64": {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default","contentType":"application/xml","content":"<a/>"}]}`, 400, "body-invalid"},
+		"a time without an offset":  {apitest.Nav, path, `{` + newcomer + `,"dueDateTime":"2026-06-01T12:00:00"}`, 400, "body-invalid"},
+		"a body too large":          {apitest.Nav, path, `{"presentationField":"` + strings.Repeat("a", blob.InlineLimit) + `"}`, 413, "body-too-large"},
 
-		"too many labels":   {doortest.Nav, path, `{` + newcomer + `,"labels":[` + labels + `]}`, 400, "labels-invalid"},
-		"a label twice":     {doortest.Nav, path, `{` + newcomer + `,"labels":["a","a"]}`, 400, "labels-invalid"},
-		"an empty label":    {doortest.Nav, path, `{` + newcomer + `,"labels":[""]}`, 400, "labels-invalid"},
-		"a long label":      {doortest.Nav, path, `{` + newcomer + `,"labels":["` + strings.Repeat("å", 65) + `"]}`, 400, "text-invalid"},
-		"the year 10000":    {doortest.Nav, path, `{` + newcomer + `,"dueDateTime":"9999-12-31T23:59:59Z"}`, 400, "date-invalid"},
-		"an unknown formId": {doortest.Nav, path, `{` + newcomer + `,"data":[{"formId":"skjema",` + xml + `}]}`, 400, "form-id-unknown"},
-		"no content":        {doortest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default","contentType":"application/xml"}]}`, 400, "data-empty"},
-		"too much content": {doortest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default","contentType":"application/xml","content":"` + large + `"}]}`,
+		"too many labels":   {apitest.Nav, path, `{` + newcomer + `,"labels":[` + labels + `]}`, 400, "labels-invalid"},
+		"a label twice":     {apitest.Nav, path, `{` + newcomer + `,"labels":["a","a"]}`, 400, "labels-invalid"},
+		"an empty label":    {apitest.Nav, path, `{` + newcomer + `,"labels":[""]}`, 400, "labels-invalid"},
+		"a long label":      {apitest.Nav, path, `{` + newcomer + `,"labels":["` + strings.Repeat("å", 65) + `"]}`, 400, "text-invalid"},
+		"the year 10000":    {apitest.Nav, path, `{` + newcomer + `,"dueDateTime":"9999-12-31T23:59:59Z"}`, 400, "date-invalid"},
+		"an unknown formId": {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"skjema",` + xml + `}]}`, 400, "form-id-unknown"},
+		"no content":        {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default","contentType":"application/xml"}]}`, 400, "data-empty"},
+		"too much content": {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default","contentType":"application/xml","content":"` + large + `"}]}`,
 			413, "data-too-large"},
-		"a type not allowed": {doortest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default","contentType":"text/plain","content":"aGVp"}]}`,
+		"a type not allowed": {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default","contentType":"text/plain","content":"aGVp"}]}`,
 			415, "content-type-not-allowed"},
-		"no type":                      {doortest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default","content":"aGVp"}]}`, 415, "content-type-invalid"},
-		"a form too many":              {doortest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default",` + xml + `},{"formId":"default",` + xml + `}]}`, 409, "data-count"},
-		"the second of two is invalid": {doortest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default",` + xml + `},{"formId":"skjema",` + xml + `}]}`, 400, "form-id-unknown"},
+		"no type":                      {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default","content":"aGVp"}]}`, 415, "content-type-invalid"},
+		"a form too many":              {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default",` + xml + `},{"formId":"default",` + xml + `}]}`, 409, "data-count"},
+		"the second of two is invalid": {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default",` + xml + `},{"formId":"skjema",` + xml + `}]}`, 400, "form-id-unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.Register(t, "nav/strict", `{"checkIdentityNumbers":true}`)
-			s.Unchanged(t, nil, func() { s.Do(t, test.caller, "POST", test.path, doortest.JSON(test.body)).Want(test.status, test.code) })
-			if number, found, _ := s.Parties.Find(t.Context(), party.Identity{Kind: party.SSN, Value: doortest.NewcomerSSN}); found {
+			s.AssertUnchanged(t, nil, func() { s.Do(t, test.caller, "POST", test.path, apitest.JSON(test.body)).Want(test.status, test.code) })
+			if number, found, _ := s.Parties.Find(t.Context(), party.Identity{Kind: party.SSN, Value: apitest.NewcomerSSN}); found {
 				t.Errorf("the newcomer has the number %s", number)
 			}
 		})
 	}
 	s := newSite(t)
-	s.Do(t, doortest.Nav, "POST", path, doortest.Bytes("text/plain", `{`+kari+`}`)).Want(415, "body-not-json")
+	s.Do(t, apitest.Nav, "POST", path, apitest.Bytes("text/plain", `{`+kari+`}`)).Want(415, "body-not-json")
 }
 
 // A table that does not answer may have stored the instance, so the bytes stay; the caller is told nothing of the inside.
 func TestAStoreThatFails(t *testing.T) {
 	s := newSite(t)
 	s.Instances.Fail = func() error { return errors.New("table down") }
-	answer := s.Do(t, doortest.Nav, "POST", path, doortest.JSON(`{`+kari+`,`+oneForm+`}`)).Want(500, "internal")
+	answer := s.Do(t, apitest.Nav, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`)).Want(500, "internal")
 	if len(s.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(answer.Body), "table down") {
 		t.Errorf("blobs %v, answer %s", s.Blobs.Keys(), answer.Body)
 	}
 	s = newSite(t)
 	s.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
-	s.Unchanged(t, nil, func() {
-		s.Do(t, doortest.Nav, "POST", path, doortest.JSON(`{`+kari+`,`+oneForm+`}`)).Want(500, "internal")
+	s.AssertUnchanged(t, nil, func() {
+		s.Do(t, apitest.Nav, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`)).Want(500, "internal")
 	})
 }
 
 // Who has no number yet is no less one caller: the number that the first request brings must not make it another.
 func TestANewcomersIdempotencyKey(t *testing.T) {
 	s := newSite(t)
-	body := doortest.JSON(`{"reportee":{"ssn":"` + doortest.NewcomerSSN + `"}}`)
-	first := s.Do(t, doortest.Newcomer, "POST", path, body, key("a"))
-	s.Unchanged(t, first.Instance(s, 201), func() {
-		if again := s.Do(t, doortest.Newcomer, "POST", path, body, key("a")).Want(201, ""); again.Body.String() != first.Body.String() {
+	body := apitest.JSON(`{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`)
+	first := s.Do(t, apitest.Newcomer, "POST", path, body, key("a"))
+	s.AssertUnchanged(t, first.Instance(s, 201), func() {
+		if again := s.Do(t, apitest.Newcomer, "POST", path, body, key("a")).Want(201, ""); again.Body.String() != first.Body.String() {
 			t.Errorf("the repeat is %s", again.Body)
 		}
 	})
@@ -226,11 +226,11 @@ func TestANewcomersIdempotencyKey(t *testing.T) {
 func TestAnothersIdempotencyKey(t *testing.T) {
 	s := newSite(t)
 	stranger := authtest.Person(party.Identity{Kind: party.UserName, Value: "stranger"})
-	body := doortest.JSON(`{"reportee":{"ssn":"` + doortest.NewcomerSSN + `"}}`)
-	s.Do(t, doortest.Newcomer, "POST", path, body, key("a")).Instance(s, 201)
+	body := apitest.JSON(`{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`)
+	s.Do(t, apitest.Newcomer, "POST", path, body, key("a")).Instance(s, 201)
 	s.Do(t, stranger, "POST", path, body, key("a")).Want(404, "not-found")
-	s.Do(t, doortest.Skd, "POST", path, body, key("a")).Want(404, "not-found")
-	s.Do(t, doortest.Nav, "POST", path, body, key("a")).Instance(s, 201)
+	s.Do(t, apitest.Skd, "POST", path, body, key("a")).Want(404, "not-found")
+	s.Do(t, apitest.Nav, "POST", path, body, key("a")).Instance(s, 201)
 }
 
 func TestOneIdempotencyKeyAtOnce(t *testing.T) {
@@ -239,7 +239,7 @@ func TestOneIdempotencyKeyAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range locations {
 		all.Go(func() {
-			locations[n] = s.Do(t, doortest.Kari, "POST", path, doortest.JSON(`{`+kari+`,`+oneForm+`}`), key("a")).Want(201, "").Header().Get("Location")
+			locations[n] = s.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`), key("a")).Want(201, "").Header().Get("Location")
 		})
 	}
 	all.Wait()

@@ -4,35 +4,35 @@ import (
 	"strings"
 	"testing"
 
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+	"altinn.no/instanceapi/shared/apitest"
 )
 
-func key(value string) doortest.Option { return doortest.Header("Idempotency-Key", value) }
+func key(value string) apitest.Option { return apitest.Header("Idempotency-Key", value) }
 
 func TestSameKeyCreatesOnce(t *testing.T) {
 	s := newSite(t)
-	const target = "/" + doortest.App + "/instances"
-	body := doortest.JSON(`{"reportee":{"ssn":"` + doortest.KariSSN + `"},"data":[{"formId":"default","contentType":"application/xml","content":"PGEvPg=="}]}`)
-	first := s.Do(t, doortest.Kari, "POST", target, body, key(`"a key"`))
+	const target = "/" + apitest.App + "/instances"
+	body := apitest.JSON(`{"reportee":{"ssn":"` + apitest.KariSSN + `"},"data":[{"formId":"default","contentType":"application/xml","content":"PGEvPg=="}]}`)
+	first := s.Do(t, apitest.Kari, "POST", target, body, key(`"a key"`))
 	created := first.Instance(s, 201)
-	s.Unchanged(t, created, func() {
+	s.AssertUnchanged(t, created, func() {
 		for _, k := range []string{`"a key"`, "a key"} {
-			again := s.Do(t, doortest.Kari, "POST", target, body, key(k)).Want(201, "")
+			again := s.Do(t, apitest.Kari, "POST", target, body, key(k)).Want(201, "")
 			if again.Body.String() != first.Body.String() || again.ETag() != first.ETag() || again.Header().Get("Location") != first.Header().Get("Location") {
 				t.Errorf("again: %s, want %s", again.Body, first.Body)
 			}
 		}
-		other := doortest.JSON(`{"reportee":{"ssn":"` + doortest.KariSSN + `"}}`)
-		s.Do(t, doortest.Kari, "POST", target, other, key("a key")).Want(422, "idempotency-key-reused")
-		s.Do(t, doortest.Kari, "POST", "/"+doortest.Other+"/instances", body, key("a key")).Want(422, "idempotency-key-reused")
+		other := apitest.JSON(`{"reportee":{"ssn":"` + apitest.KariSSN + `"}}`)
+		s.Do(t, apitest.Kari, "POST", target, other, key("a key")).Want(422, "idempotency-key-reused")
+		s.Do(t, apitest.Kari, "POST", "/"+apitest.Other+"/instances", body, key("a key")).Want(422, "idempotency-key-reused")
 	})
 	// The first answer is what comes again, whatever has become of the instance.
 	s.Replace(t, created, created.Data[0].ID, "<b/>")
-	if again := s.Do(t, doortest.Kari, "POST", target, body, key("a key")).Want(201, ""); again.Body.String() != first.Body.String() {
+	if again := s.Do(t, apitest.Kari, "POST", target, body, key("a key")).Want(201, ""); again.Body.String() != first.Body.String() {
 		t.Errorf("after a change: %s, want %s", again.Body, first.Body)
 	}
 	// Another caller's key is another key.
-	if byOwner := s.Do(t, doortest.Nav, "POST", target, body, key("a key")).Instance(s, 201); byOwner.ID == created.ID {
+	if byOwner := s.Do(t, apitest.Nav, "POST", target, body, key("a key")).Instance(s, 201); byOwner.ID == created.ID {
 		t.Error("another caller was given the user's instance")
 	}
 }
@@ -40,15 +40,15 @@ func TestSameKeyCreatesOnce(t *testing.T) {
 func TestKeysThatAreRefused(t *testing.T) {
 	s := newSite(t)
 	for _, k := range []string{"", `""`, strings.Repeat("x", 256), "nøkkel"} {
-		s.Unchanged(t, nil, func() {
-			s.Do(t, doortest.Kari, "POST", "/"+doortest.App+"/instances", doortest.JSON(`{"instanceOwnerId":"50001"}`), key(k)).Want(400, "idempotency-key-invalid")
+		s.AssertUnchanged(t, nil, func() {
+			s.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"50001"}`), key(k)).Want(400, "idempotency-key-invalid")
 		})
 	}
-	s.Do(t, doortest.Kari, "POST", "/"+doortest.App+"/instances", doortest.JSON(`{"instanceOwnerId":"50001"}`), key(strings.Repeat("x", 255))).Instance(s, 201)
+	s.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"50001"}`), key(strings.Repeat("x", 255))).Instance(s, 201)
 }
 
 func TestARefusedRequestLeavesItsKeyFree(t *testing.T) {
 	s := newSite(t)
-	s.Do(t, doortest.Kari, "POST", "/"+doortest.App+"/instances", doortest.JSON(`{"instanceOwnerId":"50001","labels":[""]}`), key("k")).Want(400, "labels-invalid")
-	s.Do(t, doortest.Kari, "POST", "/"+doortest.App+"/instances", doortest.JSON(`{"instanceOwnerId":"50001"}`), key("k")).Instance(s, 201)
+	s.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"50001","labels":[""]}`), key("k")).Want(400, "labels-invalid")
+	s.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"50001"}`), key("k")).Instance(s, 201)
 }

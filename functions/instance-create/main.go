@@ -17,13 +17,13 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	lambdahttp.Start(env, handler(&creator{
-		tokens:       auth.Open(env),
-		applications: applicationtable.Open(env),
-		parties:      partytable.Open(env),
-		instances:    instancetable.OpenWithOutbox(env),
-		blobs:        blobbucket.Open(env),
-		quota:        openQuota(env),
-		view:         instancehttp.View{Base: httpapi.OpenBaseURLs(env)},
+	lambdahttp.Start(env, newHandler(&handler{
+		authenticator: auth.Open(env),
+		applications:  applicationtable.Open(env),
+		parties:       partytable.Open(env),
+		instances:     instancetable.OpenWithOutbox(env),
+		blobs:         blobbucket.Open(env),
+		quota:         openQuota(env),
+		view:          instancehttp.View{Base: httpapi.OpenBaseURLs(env)},
 	}))
 }

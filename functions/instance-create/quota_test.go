@@ -6,16 +6,16 @@ import (
 	"sync"
 	"testing"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 )
 
-func newSiteWithQuota(t *testing.T, perHour instance.Quota) *doortest.Site {
-	s := doortest.New(t)
-	s.Serve(route, handler(&creator{
-		tokens: s.Gate.Tokens, applications: s.Applications, parties: s.Parties, instances: s.Instances, blobs: s.Blobs, view: s.View, quota: perHour,
+func newSiteWithQuota(t *testing.T, perHour instance.Quota) *apitest.API {
+	s := apitest.New(t)
+	s.Serve(route, newHandler(&handler{
+		authenticator: s.Authorizer.Authenticator, applications: s.Applications, parties: s.Parties, instances: s.Instances, blobs: s.Blobs, view: s.View, quota: perHour,
 	}))
 	return s
 }
@@ -24,33 +24,33 @@ func newSiteWithQuota(t *testing.T, perHour instance.Quota) *doortest.Site {
 // effect.
 func TestQuota(t *testing.T) {
 	s := newSiteWithQuota(t, 2)
-	create := func(caller, body string, options ...doortest.Option) doortest.Answer {
-		return s.Do(t, caller, "POST", path, append(options, doortest.JSON(body))...)
+	create := func(caller, body string, options ...apitest.Option) apitest.Answer {
+		return s.Do(t, caller, "POST", path, append(options, apitest.JSON(body))...)
 	}
-	first := create(doortest.Nav, `{`+kari+`}`, key("a")).Want(201, "")
+	first := create(apitest.Nav, `{`+kari+`}`, key("a")).Want(201, "")
 	for range 3 {
-		create(doortest.Nav, `{`+kari+`}`, key("a")).Want(201, "")
-		create(doortest.Nav, `{"labels":[""]}`).Want(400, "labels-invalid")
-		create(doortest.Nav, `{"instanceOwnerId":"59999"}`).Want(404, "not-found")
-		create(doortest.Nav, `{`+kari+`,"labels":["x"]}`, key("a")).Want(422, "idempotency-key-reused")
+		create(apitest.Nav, `{`+kari+`}`, key("a")).Want(201, "")
+		create(apitest.Nav, `{"labels":[""]}`).Want(400, "labels-invalid")
+		create(apitest.Nav, `{"instanceOwnerId":"59999"}`).Want(404, "not-found")
+		create(apitest.Nav, `{`+kari+`,"labels":["x"]}`, key("a")).Want(422, "idempotency-key-reused")
 	}
-	create(doortest.Nav, `{`+kari+`,`+oneForm+`}`).Want(201, "")
-	s.Unchanged(t, nil, func() {
+	create(apitest.Nav, `{`+kari+`,`+oneForm+`}`).Want(201, "")
+	s.AssertUnchanged(t, nil, func() {
 		for _, body := range []string{`{` + kari + `}`, `{` + kari + `,` + oneForm + `}`} {
-			over := create(doortest.Nav, body, key("b")).Want(429, "quota-exceeded")
+			over := create(apitest.Nav, body, key("b")).Want(429, "quota-exceeded")
 			if seconds, err := strconv.Atoi(over.Header().Get("Retry-After")); err != nil || seconds < 1 || seconds > 3600 {
 				t.Errorf("Retry-After %q", over.Header().Get("Retry-After"))
 			}
 		}
-		if again := create(doortest.Nav, `{`+kari+`}`, key("a")).Want(201, ""); again.Body.String() != first.Body.String() {
+		if again := create(apitest.Nav, `{`+kari+`}`, key("a")).Want(201, ""); again.Body.String() != first.Body.String() {
 			t.Errorf("the replay is %s", again.Body)
 		}
 	})
 	for range 2 {
-		create(doortest.Kari, `{`+kari+`}`).Want(201, "")
+		create(apitest.Kari, `{`+kari+`}`).Want(201, "")
 	}
-	create(doortest.KariBySSN, `{`+kari+`}`).Want(429, "quota-exceeded") // the same party
-	create(doortest.Newcomer, `{"reportee":{"ssn":"`+doortest.NewcomerSSN+`"}}`).Want(201, "")
+	create(apitest.KariBySSN, `{`+kari+`}`).Want(429, "quota-exceeded") // the same party
+	create(apitest.Newcomer, `{"reportee":{"ssn":"`+apitest.NewcomerSSN+`"}}`).Want(201, "")
 }
 
 func TestQuotaAtOnce(t *testing.T) {
@@ -59,7 +59,7 @@ func TestQuotaAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range codes {
 		all.Go(func() {
-			codes[n] = s.Do(t, doortest.Kari, "POST", path, doortest.JSON(`{`+kari+`}`), key(strconv.Itoa(n/2))).Code // each twice
+			codes[n] = s.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`}`), key(strconv.Itoa(n/2))).Code // each twice
 		})
 	}
 	all.Wait()
@@ -76,16 +76,16 @@ func TestQuotaAtOnce(t *testing.T) {
 // What fails before anything can have been created is not counted; what may have been created is.
 func TestQuotaOfWhatFails(t *testing.T) {
 	s := newSiteWithQuota(t, 1)
-	body := doortest.JSON(`{` + kari + `,` + oneForm + `}`)
+	body := apitest.JSON(`{` + kari + `,` + oneForm + `}`)
 	s.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
 	for range 2 {
-		s.Do(t, doortest.Kari, "POST", path, body).Want(500, "internal")
+		s.Do(t, apitest.Kari, "POST", path, body).Want(500, "internal")
 	}
 	s.Blobs.Hook = nil
 	s.Instances.Fail = func() error { return errors.New("table down") }
-	s.Do(t, doortest.Kari, "POST", path, body).Want(500, "internal")
+	s.Do(t, apitest.Kari, "POST", path, body).Want(500, "internal")
 	s.Instances.Fail = nil
-	s.Do(t, doortest.Kari, "POST", path, body).Want(429, "quota-exceeded")
+	s.Do(t, apitest.Kari, "POST", path, body).Want(429, "quota-exceeded")
 }
 
 func TestOpenQuota(t *testing.T) {

@@ -9,20 +9,19 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/datahttp"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
 type store interface {
 	instancehttp.Reader
-	datahttp.Notes
+	instancehttp.OrphanChecks
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
-func handler(gate instancehttp.Gate, instances store, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, instances store, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		ctx := r.Context()
-		access, err := gate.Writer(r, "hard")
+		access, err := authorizer.Write(r, "hard")
 		if err != nil {
 			return err
 		}
@@ -35,7 +34,7 @@ func handler(gate instancehttp.Gate, instances store, view instancehttp.View) ht
 			return err
 		}
 		if hard { // noted before it is done, so that what is deleted is found and removed
-			if err := instances.NoteLitter(ctx, i.Litter("", "", time.Now())); err != nil {
+			if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck("", "", time.Now())); err != nil {
 				return err
 			}
 		}
@@ -49,7 +48,7 @@ func handler(gate instancehttp.Gate, instances store, view instancehttp.View) ht
 			}
 			if hard {
 				labels = i.Labels
-				i.DeleteForGood()
+				i.HardDelete()
 				return nil, nil
 			}
 			return nil, i.Delete()
@@ -69,7 +68,7 @@ func hard(r *http.Request) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	value, err := httpapi.Single(values, "hard")
+	value, err := httpapi.SingleValue(values, "hard")
 	if err == nil && value != "" && value != "true" && value != "false" {
 		err = fault.InvalidParameter("hard", "true, to delete for good, or false")
 	}

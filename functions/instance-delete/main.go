@@ -15,6 +15,6 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
-	lambdahttp.Start(env, handler(gate, instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
+	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
+	lambdahttp.Start(env, handler(authorizer, instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
 }

@@ -4,34 +4,34 @@ import (
 	"strings"
 	"testing"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 )
 
-func newSite(t *testing.T) *doortest.Site {
-	s := doortest.New(t)
-	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(s.Gate, s.Instances, s.View))
+func newSite(t *testing.T) *apitest.API {
+	s := apitest.New(t)
+	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(s.Authorizer, s.Instances, s.View))
 	return s
 }
 
 func TestWhoMayRead(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	for name, caller := range map[string]string{
-		"owner": doortest.NavReader, "user": doortest.KariReader, "user known by SSN": doortest.KariBySSN,
+		"owner": apitest.NavReader, "user": apitest.KariReader, "user known by SSN": apitest.KariBySSN,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Unchanged(t, i, func() { s.Do(t, caller, "GET", doortest.InApp(i, "")).Instance(s, 200) })
+			s.AssertUnchanged(t, i, func() { s.Do(t, caller, "GET", apitest.InApp(i, "")).Instance(s, 200) })
 		})
 	}
-	s.Guard(t, i, false, "GET", doortest.InApp(i, ""))
-	s.Conditional(t, doortest.Kari, doortest.InApp(i, ""))
+	s.CheckAccess(t, i, false, "GET", apitest.InApp(i, ""))
+	s.CheckConditionalGet(t, apitest.Kari, apitest.InApp(i, ""))
 }
 
 // The whole document, once in full: the names and forms that clients rely on.
 func TestDocument(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}, Labels: []string{"gr"}, Path: []string{"Submit"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Labels: []string{"gr"}, Path: []string{"Submit"}})
 	element := i.Data[0]
 	stamp := func(name string, text []byte) string { return `"` + name + `":` + string(text) }
 	created, _ := i.CreatedDateTime.MarshalJSON()
@@ -49,15 +49,15 @@ func TestDocument(t *testing.T) {
 		`"fileName":"skjema.xml",` +
 		stamp("createdDateTime", created) + `,"createdBy":"1001",` + stamp("lastChangedDateTime", created) + `,"lastChangedBy":"1001",` +
 		`"fileSize":22,"isLocked":true}]}`
-	if got := s.Do(t, doortest.Kari, "GET", doortest.InApp(i, "")).Want(200, ""); got.Body.String() != want {
+	if got := s.Do(t, apitest.Kari, "GET", apitest.InApp(i, "")).Want(200, ""); got.Body.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", got.Body, want)
 	}
 }
 
 func TestListsAreNeverNull(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{App: doortest.Other})
-	body := s.Do(t, doortest.Kari, "GET", doortest.InApp(i, "")).Want(200, "").Body.String()
+	i := s.Add(t, apitest.InstanceSpec{App: apitest.Other})
+	body := s.Do(t, apitest.Kari, "GET", apitest.InApp(i, "")).Want(200, "").Body.String()
 	if !strings.Contains(body, `"labels":[]`) || !strings.Contains(body, `"data":[]`) {
 		t.Errorf("got %s", body)
 	}
@@ -65,13 +65,13 @@ func TestListsAreNeverNull(t *testing.T) {
 
 func TestDeleted(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	if got := s.Do(t, doortest.Kari, "GET", doortest.InApp(i, "")).Instance(s, 200); !got.Status.IsSoftDeleted {
+	if got := s.Do(t, apitest.Kari, "GET", apitest.InApp(i, "")).Instance(s, 200); !got.Status.IsSoftDeleted {
 		t.Error("what is softly deleted does not say so")
 	}
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	for _, caller := range []string{doortest.Kari, doortest.Nav} {
-		s.Do(t, caller, "GET", doortest.InApp(i, "")).Want(404, "not-found")
+	for _, caller := range []string{apitest.Kari, apitest.Nav} {
+		s.Do(t, caller, "GET", apitest.InApp(i, "")).Want(404, "not-found")
 	}
 }

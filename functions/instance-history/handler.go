@@ -3,11 +3,11 @@ package main
 import (
 	"net/http"
 
-	"altinn.no/instanceapi/shared/event/eventhttp"
 	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
 // handler answers with the events of the instance that the path names.
-func handler(e eventhttp.HistoryEndpoint) http.Handler {
+func handler(e instancehttp.HistoryEndpoint) http.Handler {
 	return httpapi.HandlerFunc(e.Serve)
 }

@@ -10,11 +10,11 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventhttp"
 	"altinn.no/instanceapi/shared/event/eventtest"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/lambdahttp"
 )
 
@@ -22,26 +22,26 @@ const route = "GET /storage/instances/{instanceOwnerId}/{instanceGuid}/events"
 
 // site is a door to instances whose events are in tables in memory.
 type site struct {
-	*doortest.Site
+	*apitest.API
 	events *eventtest.Memory
 }
 
 func newSite(t *testing.T) site {
-	s := site{doortest.New(t), eventtest.NewMemory(time.Now)}
+	s := site{apitest.New(t), eventtest.NewMemory(time.Now)}
 	s.Serve(route, s.handler())
 	return s
 }
 
 func (s site) handler() http.Handler {
-	return handler(eventhttp.HistoryEndpoint{Gate: s.Gate, Instances: s.Instances, Outbox: s.events, Feeds: s.events, URLs: s.View.Base})
+	return handler(instancehttp.HistoryEndpoint{Authorizer: s.Authorizer, Instances: s.Instances, Outbox: s.events, Feeds: s.events, URLs: s.View.Base})
 }
 
 // report adds an instance with that many events, of which the first ones are in the feed and the others in the outbox.
-func (s site) report(t *testing.T, all, recorded int) (*instance.Instance, []event.Document) {
+func (s site) report(t *testing.T, all, recorded int) (*instance.Instance, []event.Encoded) {
 	t.Helper()
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	s.Change(t, i, func(i *instance.Instance) error { i.EventCount = all; return nil })
-	var docs []event.Document
+	var docs []event.Encoded
 	for number := 1; number <= all; number++ {
 		doc := eventtest.Document(i.AppID, i.ID, number, time.Now(), []string{"FormFilling", "Submit"}[(number-1)%2])
 		if err := s.events.Put(t.Context(), doc); err != nil {
@@ -53,7 +53,7 @@ func (s site) report(t *testing.T, all, recorded int) (*instance.Instance, []eve
 	return i, docs
 }
 
-func array(docs []event.Document) string {
+func array(docs []event.Encoded) string {
 	texts := make([]string, len(docs))
 	for n, doc := range docs {
 		texts[n] = string(doc.JSON)
@@ -64,14 +64,14 @@ func array(docs []event.Document) string {
 func TestWhoMayRead(t *testing.T) {
 	s := newSite(t)
 	i, docs := s.report(t, 3, 3)
-	target := doortest.InStorage(i, "/events")
-	for _, caller := range []string{doortest.NavReader, doortest.KariReader, doortest.KariBySSN} {
+	target := apitest.InStorage(i, "/events")
+	for _, caller := range []string{apitest.NavReader, apitest.KariReader, apitest.KariBySSN} {
 		if got := s.Do(t, caller, "GET", target).Want(200, ""); got.Body.String() != array(docs) {
 			t.Errorf("got %s", got.Body)
 		}
 	}
-	s.Guard(t, i, false, "GET", target)
-	s.Conditional(t, doortest.Nav, target)
+	s.CheckAccess(t, i, false, "GET", target)
+	s.CheckConditionalGet(t, apitest.Nav, target)
 }
 
 // Whatever part of them has come into the feed, the events are all there, each once and in order.
@@ -79,7 +79,7 @@ func TestNoEventIsMissingOnItsWay(t *testing.T) {
 	s := newSite(t)
 	for recorded := range 6 {
 		i, docs := s.report(t, 5, recorded)
-		if got := s.Do(t, doortest.Nav, "GET", doortest.InStorage(i, "/events")).Want(200, ""); got.Body.String() != array(docs) {
+		if got := s.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "/events")).Want(200, ""); got.Body.String() != array(docs) {
 			t.Errorf("%d recorded: %s", recorded, got.Body)
 		}
 	}
@@ -91,11 +91,11 @@ func TestAnEventInNeitherTableIsLookedForAgain(t *testing.T) {
 	i, docs := s.report(t, 3, 3)
 	s.events.HideFrom(i.AppID, 2)
 	time.AfterFunc(30*time.Millisecond, func() { s.events.HideFrom(i.AppID, 0) })
-	if got := s.Do(t, doortest.Nav, "GET", doortest.InStorage(i, "/events")).Want(200, ""); got.Body.String() != array(docs) {
+	if got := s.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "/events")).Want(200, ""); got.Body.String() != array(docs) {
 		t.Errorf("got %s", got.Body)
 	}
 	s.events.HideFrom(i.AppID, 2) // for good: what can be seen is answered, up to the gap
-	if got := s.Do(t, doortest.Nav, "GET", doortest.InStorage(i, "/events")).Want(200, ""); got.Body.String() != array(docs[:1]) {
+	if got := s.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "/events")).Want(200, ""); got.Body.String() != array(docs[:1]) {
 		t.Errorf("got %s", got.Body)
 	}
 }
@@ -103,17 +103,17 @@ func TestAnEventInNeitherTableIsLookedForAgain(t *testing.T) {
 func TestPages(t *testing.T) {
 	s := newSite(t)
 	i, docs := s.report(t, 5, 3)
-	target := doortest.InStorage(i, "/events")
-	for query, want := range map[string][]event.Document{
+	target := apitest.InStorage(i, "/events")
+	for query, want := range map[string][]event.Encoded{
 		"": docs, "?size=1000": docs, "?size=2": docs[:2],
 		"?after=" + docs[0].Event.ID: docs[1:], "?size=2&after=" + docs[2].Event.ID: docs[3:], "?after=" + docs[4].Event.ID: {},
 	} {
-		got := s.Do(t, doortest.Nav, "GET", target+query).Want(200, "")
+		got := s.Do(t, apitest.Nav, "GET", target+query).Want(200, "")
 		if got.Body.String() != array(want) {
 			t.Errorf("%q: %s", query, got.Body)
 		}
 	}
-	got := s.Do(t, doortest.Nav, "GET", target+"?size=2")
+	got := s.Do(t, apitest.Nav, "GET", target+"?size=2")
 	if want := "<https://platform.altinn.no" + target + "?after=" + docs[1].Event.ID + `&size=2>; rel="next"`; got.Header().Get("Link") != want {
 		t.Errorf("Link %s, want %s", got.Header().Get("Link"), want)
 	}
@@ -123,14 +123,14 @@ func TestPages(t *testing.T) {
 		"?after=2019-03-30": "parameter-invalid", "?after=": "parameter-invalid", "?size=0": "parameter-invalid",
 		"?workflow.currentStep=Submit": "parameter-unknown",
 	} {
-		s.Do(t, doortest.Nav, "GET", target+query).Want(400, code)
+		s.Do(t, apitest.Nav, "GET", target+query).Want(400, code)
 	}
 }
 
 func TestLines(t *testing.T) {
 	s := newSite(t)
 	i, docs := s.report(t, 2, 1)
-	got := s.Do(t, doortest.Kari, "GET", doortest.InStorage(i, "/events"), doortest.Header("Accept", "application/x-ndjson")).Want(http.StatusOK, "")
+	got := s.Do(t, apitest.Kari, "GET", apitest.InStorage(i, "/events"), apitest.Header("Accept", "application/x-ndjson")).Want(http.StatusOK, "")
 	if want := string(docs[0].JSON) + "\n" + string(docs[1].JSON) + "\n"; got.Body.String() != want || got.Header().Get("Content-Type") != "application/x-ndjson" {
 		t.Errorf("%s: %s", got.Header().Get("Content-Type"), got.Body)
 	}
@@ -151,7 +151,7 @@ func TestSample(t *testing.T) {
 	was := request.PathParameters["instanceOwnerId"] + "/" + request.PathParameters["instanceGuid"]
 	request.PathParameters = map[string]string{"instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID}
 	request.RawPath = strings.Replace(request.RawPath, was, i.InstanceOwnerID+"/"+i.ID, 1)
-	request.Headers["authorization"] = doortest.Nav
+	request.Headers["authorization"] = apitest.Nav
 	response := lambdahttp.New(s.handler()).Handle(t.Context(), request)
 	if response.StatusCode != http.StatusOK || response.Body != array(docs) {
 		t.Errorf("%d: %s", response.StatusCode, response.Body)
@@ -162,7 +162,7 @@ func TestDeleted(t *testing.T) {
 	s := newSite(t)
 	i, _ := s.report(t, 1, 1)
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.Do(t, doortest.Nav, "GET", doortest.InStorage(i, "/events")).Want(200, "")
+	s.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "/events")).Want(200, "")
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	s.Do(t, doortest.Nav, "GET", doortest.InStorage(i, "/events")).Want(404, "not-found")
+	s.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "/events")).Want(404, "not-found")
 }

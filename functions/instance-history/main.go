@@ -10,7 +10,6 @@ import (
 
 	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/coldstart"
-	"altinn.no/instanceapi/shared/event/eventhttp"
 	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/event/outboxtable"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -22,11 +21,11 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	lambdahttp.Start(env, handler(eventhttp.HistoryEndpoint{
-		Gate:      instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)},
-		Instances: instancetable.Open(env),
-		Outbox:    outboxtable.Open(env),
-		Feeds:     eventtable.Open(env),
-		URLs:      httpapi.BaseURLs{Platform: strings.TrimSuffix(env.String("PLATFORM_BASE_URL"), "/")},
+	lambdahttp.Start(env, handler(instancehttp.HistoryEndpoint{
+		Authorizer: instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)},
+		Instances:  instancetable.Open(env),
+		Outbox:     outboxtable.Open(env),
+		Feeds:      eventtable.Open(env),
+		URLs:       httpapi.BaseURLs{Platform: strings.TrimSuffix(env.String("PLATFORM_BASE_URL"), "/")},
 	}))
 }

@@ -8,15 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 )
 
 const path = "/storage/instances"
 
-func newSite(t *testing.T) *doortest.Site {
-	s := doortest.New(t)
-	s.Serve("GET /storage/instances", handler(s.Gate, s.Applications, s.Instances, s.View))
+func newSite(t *testing.T) *apitest.API {
+	s := apitest.New(t)
+	s.Serve("GET /storage/instances", handler(s.Authorizer, s.Applications, s.Instances, s.View))
 	return s
 }
 
@@ -29,10 +29,10 @@ type page struct {
 	} `json:"_embedded"`
 }
 
-func (p page) ids() []string { return doortest.IDs(p.Embedded.Instances...) }
+func (p page) ids() []string { return apitest.IDs(p.Embedded.Instances...) }
 
 // query asks, and checks the links: absolute, of this resource, and with everything that was asked.
-func query(t *testing.T, s *doortest.Site, caller, filter string) page {
+func query(t *testing.T, s *apitest.API, caller, filter string) page {
 	t.Helper()
 	target := path
 	if filter != "" {
@@ -87,26 +87,26 @@ type known struct {
 	filling, submitted, archived, other, olas, skds *instance.Instance
 }
 
-func add(t *testing.T, s *doortest.Site) known {
+func add(t *testing.T, s *apitest.API) known {
 	form := []string{"default"}
 	due := may.AddDate(0, 1, 0)
 	day := func(n int) time.Time { return may.AddDate(0, 0, n) }
 	return known{
-		filling:   s.Add(t, doortest.Report{At: day(0), Labels: []string{"gr", "x2"}, Due: &due}),
-		submitted: s.Add(t, doortest.Report{At: day(1), Labels: []string{"gr"}, Forms: form, Path: []string{"Submit"}}),
-		archived:  s.Add(t, doortest.Report{At: day(2), Labels: []string{"x2"}, Forms: form, Path: []string{"Submit", "Archived"}}),
-		other:     s.Add(t, doortest.Report{At: day(3), App: doortest.Other, Labels: []string{"gr", "x2", "ø æ"}}),
-		olas:      s.Add(t, doortest.Report{At: day(4), Party: doortest.OlaParty, Labels: []string{"gr"}}),
-		skds:      s.Add(t, doortest.Report{At: day(5), App: doortest.SkdApp, Labels: []string{"gr", "x2"}}),
+		filling:   s.Add(t, apitest.InstanceSpec{At: day(0), Labels: []string{"gr", "x2"}, Due: &due}),
+		submitted: s.Add(t, apitest.InstanceSpec{At: day(1), Labels: []string{"gr"}, Forms: form, Path: []string{"Submit"}}),
+		archived:  s.Add(t, apitest.InstanceSpec{At: day(2), Labels: []string{"x2"}, Forms: form, Path: []string{"Submit", "Archived"}}),
+		other:     s.Add(t, apitest.InstanceSpec{At: day(3), App: apitest.Other, Labels: []string{"gr", "x2", "ø æ"}}),
+		olas:      s.Add(t, apitest.InstanceSpec{At: day(4), Party: apitest.OlaParty, Labels: []string{"gr"}}),
+		skds:      s.Add(t, apitest.InstanceSpec{At: day(5), App: apitest.SkdApp, Labels: []string{"gr", "x2"}}),
 	}
 }
 
 func TestWhatIsFound(t *testing.T) {
 	s := newSite(t)
 	x := add(t, s)
-	deleted := s.Add(t, doortest.Report{At: may, Labels: []string{"gr"}})
+	deleted := s.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
 	s.Change(t, deleted, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	gone := s.Add(t, doortest.Report{At: may, Labels: []string{"gr"}})
+	gone := s.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
 	s.Change(t, gone, func(i *instance.Instance) error {
 		i.Status.IsSoftDeleted, i.Status.IsMarkedForHardDelete = true, true
 		return nil
@@ -117,55 +117,55 @@ func TestWhatIsFound(t *testing.T) {
 		want                found
 	}{
 		// An owner sees its own applications only, whatever it asks for; a user its own party.
-		{"nav", doortest.NavReader, "", found{x.filling, x.submitted, x.archived, x.other, x.olas}},
-		{"skd", doortest.Skd, "", found{x.skds}},
-		{"kari", doortest.KariReader, "", found{x.filling, x.submitted, x.archived, x.other, x.skds}},
-		{"kari by SSN", doortest.KariBySSN, "", found{x.filling, x.submitted, x.archived, x.other, x.skds}},
-		{"ola", doortest.Ola, "", found{x.olas}},
-		{"newcomer", doortest.Newcomer, "", nil},
-		{"nav", doortest.Nav, "org=skd", nil},
-		{"nav", doortest.Nav, "appId=skd/app2018", nil},
-		{"nav", doortest.Nav, "appId=skd/app2018,nav/other", found{x.other}},
-		{"nav", doortest.Nav, "appId=nav/app2018&org=skd", nil},
-		{"nav", doortest.Nav, "instanceOwnerId=50001", found{x.filling, x.submitted, x.archived, x.other}},
-		{"nav", doortest.Nav, "instanceOwnerId=50001&appId=skd/app2018", nil},
-		{"skd", doortest.Skd, "label=gr", found{x.skds}},
-		{"kari", doortest.Kari, "instanceOwnerId=50002", nil},
-		{"kari", doortest.Kari, "instanceOwnerId=50001&org=skd", found{x.skds}},
-		{"kari", doortest.Kari, "org=nav&label=gr,x2", found{x.filling, x.other}},
-		{"newcomer", doortest.Newcomer, "instanceOwnerId=50001", nil},
+		{"nav", apitest.NavReader, "", found{x.filling, x.submitted, x.archived, x.other, x.olas}},
+		{"skd", apitest.Skd, "", found{x.skds}},
+		{"kari", apitest.KariReader, "", found{x.filling, x.submitted, x.archived, x.other, x.skds}},
+		{"kari by SSN", apitest.KariBySSN, "", found{x.filling, x.submitted, x.archived, x.other, x.skds}},
+		{"ola", apitest.Ola, "", found{x.olas}},
+		{"newcomer", apitest.Newcomer, "", nil},
+		{"nav", apitest.Nav, "org=skd", nil},
+		{"nav", apitest.Nav, "appId=skd/app2018", nil},
+		{"nav", apitest.Nav, "appId=skd/app2018,nav/other", found{x.other}},
+		{"nav", apitest.Nav, "appId=nav/app2018&org=skd", nil},
+		{"nav", apitest.Nav, "instanceOwnerId=50001", found{x.filling, x.submitted, x.archived, x.other}},
+		{"nav", apitest.Nav, "instanceOwnerId=50001&appId=skd/app2018", nil},
+		{"skd", apitest.Skd, "label=gr", found{x.skds}},
+		{"kari", apitest.Kari, "instanceOwnerId=50002", nil},
+		{"kari", apitest.Kari, "instanceOwnerId=50001&org=skd", found{x.skds}},
+		{"kari", apitest.Kari, "org=nav&label=gr,x2", found{x.filling, x.other}},
+		{"newcomer", apitest.Newcomer, "instanceOwnerId=50001", nil},
 
-		{"nav", doortest.Nav, "org=nav&appId=nav%2Fapp2018", found{x.filling, x.submitted, x.archived, x.olas}},
-		{"nav", doortest.Nav, "appId=nav/app2018&appId=nav/other", found{x.filling, x.submitted, x.archived, x.other, x.olas}},
-		{"nav", doortest.Nav, "appId=nav/none", nil},
-		{"nav", doortest.Nav, "label=gr", found{x.filling, x.submitted, x.other, x.olas}},
-		{"nav", doortest.Nav, "label=gr,x2", found{x.filling, x.other}},
-		{"nav", doortest.Nav, "label=x2&label=gr", found{x.filling, x.other}},
-		{"nav", doortest.Nav, "label=gr,x2&label=%C3%B8+%C3%A6", found{x.other}},
-		{"nav", doortest.Nav, "label=gr,none", nil},
-		{"nav", doortest.Nav, "label=GR", nil},
-		{"nav", doortest.Nav, "label=x2&appId=nav/app2018&workflow.currentStep=Archived", found{x.archived}},
-		{"nav", doortest.Nav, "workflow.currentStep=Submit", found{x.submitted}},
-		{"nav", doortest.Nav, "workflow.currentStep=Nowhere", nil},
-		{"nav", doortest.Nav, "workflow.isCompleted=true", found{x.archived}},
-		{"nav", doortest.Nav, "status.isArchived=false", found{x.filling, x.submitted, x.other, x.olas}},
-		{"nav", doortest.Nav, "status.isSoftDeleted=false&label=gr", found{x.filling, x.submitted, x.other, x.olas}},
-		{"nav", doortest.Nav, "status.isSoftDeleted=true", found{deleted}},
-		{"kari", doortest.Kari, "status.isSoftDeleted=true", found{deleted}},
-		{"nav", doortest.Nav, "downloadConfirmed=false", found{x.submitted, x.archived}},
-		{"nav", doortest.Nav, "downloadConfirmed=false&label=x2", found{x.archived}},
-		{"nav", doortest.Nav, "order=desc", found{x.olas, x.other, x.archived, x.submitted, x.filling}},
-		{"kari", doortest.Kari, "order=desc&size=2", found{x.skds, x.other}},
-		{"nav", doortest.Nav, "lastChangedDateTime=after(2026-05-03)", found{x.archived, x.other, x.olas}},
-		{"nav", doortest.Nav, "lastChangedDateTime=gt:2026-05-04", found{x.olas}},
-		{"nav", doortest.Nav, "lastChangedDateTime=gte:2026-05-04&lastChangedDateTime=before(2026-05-05)", found{x.other}},
-		{"nav", doortest.Nav, "createdDateTime=between(2026-05-01,2026-05-02T02:00:00%2B02:00)", found{x.filling, x.submitted}},
-		{"nav", doortest.Nav, "dueDateTime=lte:2026-06-01", found{x.filling}},
-		{"nav", doortest.Nav, "visibleDateTime=after(2000-01-01)", nil},
+		{"nav", apitest.Nav, "org=nav&appId=nav%2Fapp2018", found{x.filling, x.submitted, x.archived, x.olas}},
+		{"nav", apitest.Nav, "appId=nav/app2018&appId=nav/other", found{x.filling, x.submitted, x.archived, x.other, x.olas}},
+		{"nav", apitest.Nav, "appId=nav/none", nil},
+		{"nav", apitest.Nav, "label=gr", found{x.filling, x.submitted, x.other, x.olas}},
+		{"nav", apitest.Nav, "label=gr,x2", found{x.filling, x.other}},
+		{"nav", apitest.Nav, "label=x2&label=gr", found{x.filling, x.other}},
+		{"nav", apitest.Nav, "label=gr,x2&label=%C3%B8+%C3%A6", found{x.other}},
+		{"nav", apitest.Nav, "label=gr,none", nil},
+		{"nav", apitest.Nav, "label=GR", nil},
+		{"nav", apitest.Nav, "label=x2&appId=nav/app2018&workflow.currentStep=Archived", found{x.archived}},
+		{"nav", apitest.Nav, "workflow.currentStep=Submit", found{x.submitted}},
+		{"nav", apitest.Nav, "workflow.currentStep=Nowhere", nil},
+		{"nav", apitest.Nav, "workflow.isCompleted=true", found{x.archived}},
+		{"nav", apitest.Nav, "status.isArchived=false", found{x.filling, x.submitted, x.other, x.olas}},
+		{"nav", apitest.Nav, "status.isSoftDeleted=false&label=gr", found{x.filling, x.submitted, x.other, x.olas}},
+		{"nav", apitest.Nav, "status.isSoftDeleted=true", found{deleted}},
+		{"kari", apitest.Kari, "status.isSoftDeleted=true", found{deleted}},
+		{"nav", apitest.Nav, "downloadConfirmed=false", found{x.submitted, x.archived}},
+		{"nav", apitest.Nav, "downloadConfirmed=false&label=x2", found{x.archived}},
+		{"nav", apitest.Nav, "order=desc", found{x.olas, x.other, x.archived, x.submitted, x.filling}},
+		{"kari", apitest.Kari, "order=desc&size=2", found{x.skds, x.other}},
+		{"nav", apitest.Nav, "lastChangedDateTime=after(2026-05-03)", found{x.archived, x.other, x.olas}},
+		{"nav", apitest.Nav, "lastChangedDateTime=gt:2026-05-04", found{x.olas}},
+		{"nav", apitest.Nav, "lastChangedDateTime=gte:2026-05-04&lastChangedDateTime=before(2026-05-05)", found{x.other}},
+		{"nav", apitest.Nav, "createdDateTime=between(2026-05-01,2026-05-02T02:00:00%2B02:00)", found{x.filling, x.submitted}},
+		{"nav", apitest.Nav, "dueDateTime=lte:2026-06-01", found{x.filling}},
+		{"nav", apitest.Nav, "visibleDateTime=after(2000-01-01)", nil},
 	} {
 		t.Run(test.who+" "+test.filter, func(t *testing.T) {
-			if got := query(t, s, test.caller, test.filter).ids(); !slices.Equal(got, doortest.IDs(test.want...)) {
-				t.Errorf("got %v, want %v", got, doortest.IDs(test.want...))
+			if got := query(t, s, test.caller, test.filter).ids(); !slices.Equal(got, apitest.IDs(test.want...)) {
+				t.Errorf("got %v, want %v", got, apitest.IDs(test.want...))
 			}
 		})
 	}
@@ -174,7 +174,7 @@ func TestWhatIsFound(t *testing.T) {
 func TestPages(t *testing.T) {
 	s := newSite(t)
 	x := add(t, s)
-	want := doortest.IDs(x.filling, x.submitted, x.archived, x.other, x.olas)
+	want := apitest.IDs(x.filling, x.submitted, x.archived, x.other, x.olas)
 	for filter, sizes := range map[string][]int{
 		"": {5}, "size=1000": {5}, "size=5": {5}, "size=4": {4, 1}, "size=2": {2, 2, 1}, "size=1": {1, 1, 1, 1, 1}, // next if and only if there is more
 		"size=2&createdDateTime=after(2026-04-01)&label=gr,x2": {2}, "size=2&label=gr&order=asc": {2, 2},
@@ -182,7 +182,7 @@ func TestPages(t *testing.T) {
 	} {
 		seen, got := []string{}, []int{}
 		for at := filter; at != "" || len(got) == 0; {
-			p := query(t, s, doortest.Nav, at)
+			p := query(t, s, apitest.Nav, at)
 			seen, got = append(seen, p.ids()...), append(got, len(p.ids()))
 			if (p.Links.Resume.Href == "") != (p.next() != "") {
 				t.Errorf("%q: next %q, resume %q", filter, p.Links.Next.Href, p.Links.Resume.Href)
@@ -199,12 +199,12 @@ func TestPages(t *testing.T) {
 		}
 	}
 	for at := "order=desc&size=3"; at != ""; {
-		p := query(t, s, doortest.Nav, at)
+		p := query(t, s, apitest.Nav, at)
 		if at = p.next(); p.Links.Resume.Href != "" {
 			t.Error("a descending query has a link to resume")
 		}
 	}
-	if got := query(t, s, doortest.Nav, "size=2&page=last").ids(); !slices.Equal(got, want[3:]) {
+	if got := query(t, s, apitest.Nav, "size=2&page=last").ids(); !slices.Equal(got, want[3:]) {
 		t.Errorf("the last page is %v, want %v", got, want[3:])
 	}
 }
@@ -213,12 +213,12 @@ func TestPages(t *testing.T) {
 func TestResume(t *testing.T) {
 	s := newSite(t)
 	add(t, s)
-	_, resume, _ := strings.Cut(query(t, s, doortest.Nav, "label=gr").Links.Resume.Href, "?")
-	if got := query(t, s, doortest.Nav, resume); len(got.ids()) != 0 || got.Links.Resume.Href == "" {
+	_, resume, _ := strings.Cut(query(t, s, apitest.Nav, "label=gr").Links.Resume.Href, "?")
+	if got := query(t, s, apitest.Nav, resume); len(got.ids()) != 0 || got.Links.Resume.Href == "" {
 		t.Errorf("got %v, resume %s", got.ids(), got.Links.Resume.Href)
 	}
-	late := s.Add(t, doortest.Report{Labels: []string{"gr"}})
-	if got := query(t, s, doortest.Nav, resume).ids(); !slices.Equal(got, doortest.IDs(late)) {
+	late := s.Add(t, apitest.InstanceSpec{Labels: []string{"gr"}})
+	if got := query(t, s, apitest.Nav, resume).ids(); !slices.Equal(got, apitest.IDs(late)) {
 		t.Errorf("got %v, want %s", got, late.ID)
 	}
 }
@@ -234,7 +234,7 @@ func TestRefusedParameters(t *testing.T) {
 		}
 		return "page=" + next.Get("page")
 	}
-	navs, karis := cursor(doortest.Nav, "size=1"), cursor(doortest.Kari, "size=1")
+	navs, karis := cursor(apitest.Nav, "size=1"), cursor(apitest.Kari, "size=1")
 	labels := strings.Join(strings.Split("abcdefghijklmnopqrstu", ""), ",")
 	for filter, test := range map[string]struct{ name, code string }{
 		"appid=nav/app2018": {"appid", unknown}, "labels=gr": {"labels", unknown}, "lastChanged=after(2019-05-01)": {"lastChanged", unknown},
@@ -255,20 +255,20 @@ func TestRefusedParameters(t *testing.T) {
 		navs + "&order=desc": {"page", invalid}, karis: {"page", invalid}, navs + "&instanceOwnerId=50001": {"page", invalid},
 		"label=%zz": {"", "query-invalid"}, "a;b": {"", "query-invalid"},
 	} {
-		problem := s.Do(t, doortest.Nav, "GET", path+"?"+filter).Want(400, test.code).Problem()
+		problem := s.Do(t, apitest.Nav, "GET", path+"?"+filter).Want(400, test.code).Problem()
 		if test.name != "" && !strings.Contains(problem.Detail, `"`+test.name+`"`) {
 			t.Errorf("%q: the detail does not name %s: %s", filter, test.name, problem.Detail)
 		}
 	}
-	s.Do(t, doortest.Kari, "GET", path+"?"+navs).Want(400, invalid)
+	s.Do(t, apitest.Kari, "GET", path+"?"+navs).Want(400, invalid)
 }
 
 func TestWhoMayAsk(t *testing.T) {
 	s := newSite(t)
-	for caller, code := range map[string]string{doortest.Nobody: "token-missing", doortest.Forged: "token-invalid"} {
+	for caller, code := range map[string]string{apitest.Nobody: "token-missing", apitest.Forged: "token-invalid"} {
 		s.Do(t, caller, "GET", path+"?size=x").Want(401, code)
 	}
-	for _, caller := range []string{doortest.NavWriter, doortest.KariWriter} {
+	for _, caller := range []string{apitest.NavWriter, apitest.KariWriter} {
 		s.Do(t, caller, "GET", path+"?size=x").Want(403, "scope-missing")
 	}
 }
@@ -281,18 +281,18 @@ func TestForms(t *testing.T) {
 		"application/hal+json": "application/hal+json", "text/html, application/hal+json;q=0.9": "application/hal+json",
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
-			got := s.Do(t, doortest.Nav, method, path+"?appId=nav/other", doortest.Header("Accept", accept)).Want(200, "")
+			got := s.Do(t, apitest.Nav, method, path+"?appId=nav/other", apitest.Header("Accept", accept)).Want(200, "")
 			if got.Header().Get("Content-Type") != want || got.Header().Get("Vary") != "Accept" {
 				t.Errorf("%s Accept %q: %v", method, accept, got.Header())
 			}
 		}
 	}
 	one, err := json.Marshal(s.View.Render(s.Stored(t, x.other))) // each is the whole instance, with its links
-	body := s.Do(t, doortest.Nav, "GET", path+"?appId=nav/other").Want(200, "").Body.String()
+	body := s.Do(t, apitest.Nav, "GET", path+"?appId=nav/other").Want(200, "").Body.String()
 	if err != nil || !strings.Contains(body, `"_embedded":{"instances":[`+string(one)+`]}`) {
 		t.Errorf("%s (%v)", body, err)
 	}
-	empty := s.Do(t, doortest.Newcomer, "GET", path).Want(200, "").Body.String()
+	empty := s.Do(t, apitest.Newcomer, "GET", path).Want(200, "").Body.String()
 	if !strings.Contains(empty, `"_embedded":{"instances":[]}`) {
 		t.Errorf("nothing is %s", empty)
 	}

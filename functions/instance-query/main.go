@@ -16,7 +16,7 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
+	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
 	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
-	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env), view))
+	lambdahttp.Start(env, handler(authorizer, applicationtable.Open(env), instancetable.Open(env), view))
 }

@@ -14,17 +14,17 @@ import (
 const maxBody = 4 << 10
 
 type store interface {
-	instancehttp.Receipts
+	instancehttp.IdempotencyRecords
 	Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
-func handler(gate instancehttp.Gate, instances store, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, instances store, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		access, err := gate.Writer(r)
+		access, err := authorizer.Write(r)
 		if err != nil {
 			return err
 		}
-		return access.Once(w, r, instances, view, maxBody, func(receipt *instance.Receipt) error {
+		return access.Idempotent(w, r, instances, view, maxBody, func(record *instance.IdempotencyRecord) error {
 			i, err := instances.Mutate(r.Context(), access.InstanceOwnerID, access.Guid, func(i *instance.Instance) (*event.Event, error) {
 				if err := access.Check(i); err != nil {
 					return nil, err
@@ -32,7 +32,7 @@ func handler(gate instancehttp.Gate, instances store, view instancehttp.View) ht
 				if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
 					return nil, err
 				}
-				i.Receipt = receipt
+				i.IdempotencyRecord = record
 				return nil, i.Undelete()
 			})
 			if err != nil {

@@ -29,9 +29,9 @@ type store interface {
 	Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
-func handler(gate instancehttp.Gate, instances store, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, instances store, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		access, err := gate.OwnerWriter(r)
+		access, err := authorizer.WriteAsOwner(r)
 		if err != nil {
 			return err
 		}
@@ -46,11 +46,11 @@ func handler(gate instancehttp.Gate, instances store, view instancehttp.View) ht
 			if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
 				return nil, err
 			}
-			description, err := b.applyTo(i.Description())
+			description, err := b.applyTo(i.Metadata())
 			if err != nil {
 				return nil, err
 			}
-			return nil, i.Describe(description)
+			return nil, i.UpdateMetadata(description)
 		})
 		if err != nil {
 			return err
@@ -59,7 +59,7 @@ func handler(gate instancehttp.Gate, instances store, view instancehttp.View) ht
 	})
 }
 
-func (b *body) applyTo(d instance.Description) (instance.Description, error) {
+func (b *body) applyTo(d instance.Metadata) (instance.Metadata, error) {
 	due, visible := (*rfc3339.Time)(d.DueDateTime), (*rfc3339.Time)(d.VisibleDateTime)
 	for _, err := range []error{
 		replace("labels", b.Labels, &d.Labels),

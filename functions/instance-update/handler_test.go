@@ -6,17 +6,17 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 )
 
-func newSite(t *testing.T) *doortest.Site {
-	s := doortest.New(t)
-	s.Serve("PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(s.Gate, s.Instances, s.View))
+func newSite(t *testing.T) *apitest.API {
+	s := apitest.New(t)
+	s.Serve("PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(s.Authorizer, s.Instances, s.View))
 	return s
 }
 
-func patch(body string) doortest.Option { return doortest.Bytes("application/merge-patch+json", body) }
+func patch(body string) apitest.Option { return apitest.Bytes("application/merge-patch+json", body) }
 
 func TestOnlyWhatThePatchNamesIsChanged(t *testing.T) {
 	due := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -35,18 +35,18 @@ func TestOnlyWhatThePatchNamesIsChanged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			before := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
-			i := s.Add(t, doortest.Report{Labels: []string{"gr", "x2"}, Due: &before})
+			i := s.Add(t, apitest.InstanceSpec{Labels: []string{"gr", "x2"}, Due: &before})
 			want := i.Clone()
 			test.want(want)
-			got := s.Do(t, doortest.Nav, "PATCH", doortest.InApp(i, ""), patch(test.patch)).Instance(s, 200)
+			got := s.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(test.patch)).Instance(s, 200)
 			if !slices.Equal(got.Labels, want.Labels) || fmt.Sprint(got.DueDateTime) != fmt.Sprint(want.DueDateTime) ||
 				fmt.Sprint(got.VisibleDateTime) != fmt.Sprint(want.VisibleDateTime) || got.PresentationField != want.PresentationField {
-				t.Errorf("got %+v, want %+v", got.Description(), want.Description())
+				t.Errorf("got %+v, want %+v", got.Metadata(), want.Metadata())
 			}
 			if !got.LastChangedDateTime.Equal(i.LastChangedDateTime) || got.LastChangedBy != i.LastChangedBy {
 				t.Error("it counts as a change of the instance")
 			}
-			again := s.Do(t, doortest.Nav, "PATCH", doortest.InApp(i, ""), patch(test.patch)).Instance(s, 200)
+			again := s.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(test.patch)).Instance(s, 200)
 			if again.Version != got.Version {
 				t.Errorf("the same patch again makes version %d of %d", again.Version, got.Version)
 			}
@@ -56,8 +56,8 @@ func TestOnlyWhatThePatchNamesIsChanged(t *testing.T) {
 
 func TestPatchesThatAreRefused(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Labels: []string{"gr"}})
-	target := doortest.InApp(i, "")
+	i := s.Add(t, apitest.InstanceSpec{Labels: []string{"gr"}})
+	target := apitest.InApp(i, "")
 	for body, code := range map[string]string{
 		`{"workflow":{"currentStep":"Submit"}}`:            "body-invalid",
 		`{"Labels":["x"]}`:                                 "body-invalid",
@@ -72,19 +72,19 @@ func TestPatchesThatAreRefused(t *testing.T) {
 		`[]`: "body-invalid",
 		``:   "body-invalid",
 	} {
-		s.Unchanged(t, i, func() { s.Do(t, doortest.Nav, "PATCH", target, patch(body)).Want(400, code) })
+		s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Nav, "PATCH", target, patch(body)).Want(400, code) })
 	}
-	s.Unchanged(t, i, func() {
-		s.Do(t, doortest.Nav, "PATCH", target, doortest.Bytes("text/plain", `{}`)).Want(415, "body-not-json")
-		s.Do(t, doortest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), doortest.Header("If-Match", `"7"`)).Want(412, "version-stale")
+	s.AssertUnchanged(t, i, func() {
+		s.Do(t, apitest.Nav, "PATCH", target, apitest.Bytes("text/plain", `{}`)).Want(415, "body-not-json")
+		s.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"7"`)).Want(412, "version-stale")
 	})
-	s.Do(t, doortest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), doortest.Header("If-Match", `"1"`)).Instance(s, 200)
+	s.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"1"`)).Instance(s, 200)
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.Do(t, doortest.Nav, "PATCH", target, patch(`{"labels":["x"]}`)).Want(409, "instance-deleted")
+	s.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["x"]}`)).Want(409, "instance-deleted")
 }
 
 func TestOnlyTheOwnerMayPatch(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
-	s.Guard(t, i, true, "PATCH", doortest.InApp(i, ""), patch(`{"labels":["x"]}`))
+	i := s.Add(t, apitest.InstanceSpec{})
+	s.CheckAccess(t, i, true, "PATCH", apitest.InApp(i, ""), patch(`{"labels":["x"]}`))
 }

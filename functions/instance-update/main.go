@@ -14,5 +14,5 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	lambdahttp.Start(env, handler(instancehttp.Gate{Tokens: auth.Open(env)}, instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
+	lambdahttp.Start(env, handler(instancehttp.Authorizer{Authenticator: auth.Open(env)}, instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
 }

@@ -11,14 +11,14 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/validation"
 	"altinn.no/instanceapi/shared/schema"
-	"altinn.no/instanceapi/shared/schema/datacheck"
 )
 
-// maxReplaced is how often an instance is read again because bytes of it were replaced while they were fetched.
+// maxReloads is how often an instance is read again because bytes of it were replaced while they were fetched.
 const maxReplaced = 3
 
-type register interface {
+type applicationStore interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 }
 
@@ -27,9 +27,9 @@ type answer struct {
 	Issues []fault.Issue `json:"issues"` // never null
 }
 
-func handler(gate instancehttp.Gate, applications register, instances instancehttp.Reader, data *datacheck.Checker) http.Handler {
+func handler(authorizer instancehttp.Authorizer, applications applicationStore, instances instancehttp.Reader, data *validation.Checker) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		access, err := gate.Reader(r)
+		access, err := authorizer.Read(r)
 		if err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func handler(gate instancehttp.Gate, applications register, instances instanceht
 
 // validate returns what is wrong with the data of the instance, or with the data element, that the path names; never
 // nil.
-func validate(ctx context.Context, access *instancehttp.Access, applications register, instances instancehttp.Reader, data *datacheck.Checker) ([]fault.Issue, error) {
+func validate(ctx context.Context, access *instancehttp.Access, applications applicationStore, instances instancehttp.Reader, data *validation.Checker) ([]fault.Issue, error) {
 	i, app, err := access.LoadWithApplication(ctx, instances, applications)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func validate(ctx context.Context, access *instancehttp.Access, applications reg
 		}
 		elements = []instance.DataElement{*element}
 	}
-	found, err := data.Elements(ctx, app, i, elements, datacheck.Findings{})
+	found, err := data.Elements(ctx, app, i, elements, validation.Findings{})
 	if err != nil {
 		return nil, err
 	}
@@ -69,5 +69,5 @@ func validate(ctx context.Context, access *instancehttp.Access, applications reg
 	if access.DataGuid == "" {
 		issues = i.Validate(app)
 	}
-	return append(issues, found.Of(i)...), nil
+	return append(issues, found.For(i)...), nil
 }

@@ -10,27 +10,27 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
-	"altinn.no/instanceapi/shared/schema/datacheck"
+	"altinn.no/instanceapi/shared/instance/validation"
 )
 
-func newSite(t *testing.T) *doortest.Site {
-	s := doortest.New(t)
-	h := handler(s.Gate, s.Applications, s.Instances, datacheck.New(s.Blobs.Get, s.Applications.Schema))
+func newSite(t *testing.T) *apitest.API {
+	s := apitest.New(t)
+	h := handler(s.Authorizer, s.Applications, s.Instances, validation.New(s.Blobs.Get, s.Applications.Schema))
 	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", h)
 	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/validate", h)
 	return s
 }
 
-// reregister gives doortest's application another registration.
-func reregister(t *testing.T, s *doortest.Site, document string) {
+// reregister gives apitest's application another registration.
+func reregister(t *testing.T, s *apitest.API, document string) {
 	t.Helper()
-	old, err := s.Applications.Get(t.Context(), doortest.App)
+	old, err := s.Applications.Get(t.Context(), apitest.App)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,20 +38,20 @@ func reregister(t *testing.T, s *doortest.Site, document string) {
 	if err := json.Unmarshal([]byte(document), app); err != nil {
 		t.Fatal(err)
 	}
-	app.Complete()
+	app.SetDefaults()
 	if err := s.Applications.Put(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func whole(i *instance.Instance) string { return doortest.InApp(i, "/validate") }
+func whole(i *instance.Instance) string { return apitest.InApp(i, "/validate") }
 
 func elementOf(i *instance.Instance, n int) string {
-	return doortest.InApp(i, "/data/"+i.Data[n].ID+"/validate")
+	return apitest.InApp(i, "/data/"+i.Data[n].ID+"/validate")
 }
 
 // issues returns what the answer lists.
-func issues(t *testing.T, a doortest.Answer) []fault.Issue {
+func issues(t *testing.T, a apitest.Answer) []fault.Issue {
 	t.Helper()
 	var body struct{ Issues []fault.Issue }
 	a.Want(200, "").JSON(&body)
@@ -71,17 +71,17 @@ func codes(list []fault.Issue) string {
 
 func TestWhoMayAsk(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	for _, target := range []string{whole(i), elementOf(i, 0)} {
-		for _, caller := range []string{doortest.NavReader, doortest.KariReader, doortest.KariBySSN} {
-			s.Unchanged(t, i, func() {
+		for _, caller := range []string{apitest.NavReader, apitest.KariReader, apitest.KariBySSN} {
+			s.AssertUnchanged(t, i, func() {
 				if a := s.Do(t, caller, "GET", target).Want(200, ""); a.Body.String() != `{"issues":[]}` {
 					t.Errorf("got %s", a.Body)
 				}
 			})
 		}
-		s.Guard(t, i, false, "GET", target)
-		if head := s.Do(t, doortest.Kari, "HEAD", target).Want(200, ""); head.Header().Get("Content-Type") != "application/json" {
+		s.CheckAccess(t, i, false, "GET", target)
+		if head := s.Do(t, apitest.Kari, "HEAD", target).Want(200, ""); head.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("HEAD has %v", head.Header())
 		}
 	}
@@ -119,11 +119,11 @@ func TestWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+			i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 			i = s.Replace(t, i, i.Data[0].ID, test.content)
 			i = s.Change(t, i, func(i *instance.Instance) error { i.Data[0].ContentType = test.contentType; return nil })
 			reregister(t, s, test.app)
-			list := issues(t, s.Do(t, doortest.Kari, "GET", whole(i)))
+			list := issues(t, s.Do(t, apitest.Kari, "GET", whole(i)))
 			if codes(list) != test.codes {
 				t.Fatalf("got %+v, want %s", list, test.codes)
 			}
@@ -132,7 +132,7 @@ func TestWhatIsWrong(t *testing.T) {
 				(list[0].Severity == fault.SeverityWarning) != (test.codes == "DataTypeUnknown")) {
 				t.Errorf("got %+v", list[0])
 			}
-			ofElement := issues(t, s.Do(t, doortest.Kari, "GET", elementOf(i, 0)))
+			ofElement := issues(t, s.Do(t, apitest.Kari, "GET", elementOf(i, 0)))
 			if counted {
 				list = []fault.Issue{}
 			}
@@ -147,18 +147,18 @@ func TestWhatIsWrong(t *testing.T) {
 func TestSeveralElements(t *testing.T) {
 	s := newSite(t)
 	forms := slices.Repeat([]string{"attachment"}, 9)
-	i := s.Add(t, doortest.Report{Forms: append(forms, "default")})
+	i := s.Add(t, apitest.InstanceSpec{Forms: append(forms, "default")})
 	for _, n := range []int{2, 5, 7} {
 		i = s.Replace(t, i, i.Data[n].ID, `<a>`)
 	}
-	list := issues(t, s.Do(t, doortest.Nav, "GET", whole(i)))
+	list := issues(t, s.Do(t, apitest.Nav, "GET", whole(i)))
 	if len(list) != 3 || list[0].DataElementID != i.Data[2].ID || list[1].DataElementID != i.Data[5].ID || list[2].DataElementID != i.Data[7].ID {
 		t.Errorf("got %+v", list)
 	}
-	if list := issues(t, s.Do(t, doortest.Nav, "GET", elementOf(i, 5))); len(list) != 1 || list[0].DataElementID != i.Data[5].ID {
+	if list := issues(t, s.Do(t, apitest.Nav, "GET", elementOf(i, 5))); len(list) != 1 || list[0].DataElementID != i.Data[5].ID {
 		t.Errorf("got %+v", list)
 	}
-	if list := issues(t, s.Do(t, doortest.Nav, "GET", elementOf(i, 4))); len(list) != 0 {
+	if list := issues(t, s.Do(t, apitest.Nav, "GET", elementOf(i, 4))); len(list) != 0 {
 		t.Errorf("got %+v", list)
 	}
 }
@@ -166,7 +166,7 @@ func TestSeveralElements(t *testing.T) {
 func TestIssuesAreBounded(t *testing.T) {
 	s := newSite(t)
 	reregister(t, s, `{"dataTypes":[{"formId":"default","schema":{"properties":{"a":{"items":{"type":"string"}}}}}]}`)
-	i := s.Add(t, doortest.Report{Forms: []string{"default", "default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default", "default"}})
 	for n := range i.Data {
 		i = s.Replace(t, i, i.Data[n].ID, `{"a":[`+strings.Repeat("1,", 5000)+`1]}`)
 	}
@@ -174,7 +174,7 @@ func TestIssuesAreBounded(t *testing.T) {
 		i.Data[0].ContentType, i.Data[1].ContentType = "application/json", "application/json"
 		return nil
 	})
-	list := issues(t, s.Do(t, doortest.Kari, "GET", whole(i)))
+	list := issues(t, s.Do(t, apitest.Kari, "GET", whole(i)))
 	if len(list) != 101 || list[100].Code != "MoreIssues" || list[100].Severity != fault.SeverityError {
 		t.Fatalf("%d issues, the last %+v", len(list), list[len(list)-1])
 	}
@@ -188,19 +188,19 @@ func TestIssuesAreBounded(t *testing.T) {
 // Whatever became of the instance, it can be validated as long as it can be read.
 func TestStates(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}})
-	s.Do(t, doortest.Kari, "GET", whole(i)).Want(200, "")
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}})
+	s.Do(t, apitest.Kari, "GET", whole(i)).Want(200, "")
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.Do(t, doortest.Kari, "GET", whole(i)).Want(200, "")
+	s.Do(t, apitest.Kari, "GET", whole(i)).Want(200, "")
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	s.Do(t, doortest.Kari, "GET", whole(i)).Want(404, "not-found")
-	s.Do(t, doortest.Nav, "GET", elementOf(i, 0)).Want(404, "not-found")
+	s.Do(t, apitest.Kari, "GET", whole(i)).Want(404, "not-found")
+	s.Do(t, apitest.Nav, "GET", elementOf(i, 0)).Want(404, "not-found")
 }
 
 // Bytes that were replaced and removed after the instance was read: the new ones are validated.
 func TestReplacedWhileItIsValidated(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	s.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation != "Get" || c.Done {
 			return nil
@@ -209,33 +209,33 @@ func TestReplacedWhileItIsValidated(t *testing.T) {
 		s.Replace(t, i, i.Data[0].ID, `<a>`)
 		return s.Blobs.Delete(t.Context(), c.Key)
 	}
-	if list := issues(t, s.Do(t, doortest.Kari, "GET", whole(i))); codes(list) != "DataNotWellFormed" {
+	if list := issues(t, s.Do(t, apitest.Kari, "GET", whole(i))); codes(list) != "DataNotWellFormed" {
 		t.Errorf("got %+v", list)
 	}
 }
 
 func TestBytesThatAreGone(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	if err := s.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)); err != nil {
 		t.Fatal(err)
 	}
-	s.Do(t, doortest.Kari, "GET", whole(i)).Want(500, "internal")
+	s.Do(t, apitest.Kari, "GET", whole(i)).Want(500, "internal")
 }
 
 // When the time is up the answer says so; it does not say that the data is wrong, or right.
 func TestDeadline(t *testing.T) {
-	s := doortest.New(t)
+	s := apitest.New(t)
 	slow := func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
 		<-ctx.Done()
 		return blob.Object{}, ctx.Err()
 	}
-	h := handler(s.Gate, s.Applications, s.Instances, datacheck.New(slow, s.Applications.Schema))
-	i := s.Add(t, doortest.Report{Forms: slices.Repeat([]string{"attachment"}, 20)})
+	h := handler(s.Authorizer, s.Applications, s.Instances, validation.New(slow, s.Applications.Schema))
+	i := s.Add(t, apitest.InstanceSpec{Forms: slices.Repeat([]string{"attachment"}, 20)})
 	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 20*time.Millisecond)
 		defer cancel()
 		h.ServeHTTP(w, r.WithContext(ctx))
 	}))
-	s.Do(t, doortest.Kari, "GET", whole(i)).Want(503, "timeout")
+	s.Do(t, apitest.Kari, "GET", whole(i)).Want(503, "timeout")
 }

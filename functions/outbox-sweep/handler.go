@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// patience is how long an event may be under way before it is taken for lost. It usually takes a second.
-	patience = 2 * time.Minute
+	// minAge is how long an event may be under way before it is taken for lost. It usually takes a second.
+	minAge = 2 * time.Minute
 
-	// perRun bounds what one run publishes. When event-record is down, all that waits is published every minute; this is the
+	// maxPerRun bounds what one run publishes. When event-record is down, all that waits is published every minute; this is the
 	// most it adds to the queue.
-	perRun = 1000
+	maxPerRun = 1000
 )
 
 func newHandler(outbox delivery.Outbox, bus delivery.Bus, now func() time.Time, metrics metric.Namespace) func(context.Context) error {
-	return (&delivery.Sweeper{Outbox: outbox, Bus: bus, Now: now, Patience: patience, PerRun: perRun, Metrics: metrics}).Handle
+	return (&delivery.Sweeper{Outbox: outbox, Bus: bus, Now: now, MinAge: minAge, MaxPerRun: maxPerRun, Metrics: metrics}).Handle
 }

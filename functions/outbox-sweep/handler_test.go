@@ -20,7 +20,7 @@ var now = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
 // countingBus takes every event.
 type countingBus int
 
-func (b *countingBus) Publish(_ context.Context, docs []event.Document) []error {
+func (b *countingBus) Publish(_ context.Context, docs []event.Encoded) []error {
 	*b += countingBus(len(docs))
 	return make([]error, len(docs))
 }
@@ -49,12 +49,12 @@ func TestOnlyWhatIsOlderThanTwoMinutes(t *testing.T) {
 }
 
 func TestARunIsBounded(t *testing.T) {
-	ages := make([]time.Duration, perRun+10)
+	ages := make([]time.Duration, maxPerRun+10)
 	for n := range ages {
 		ages[n] = time.Hour
 	}
-	if n := sweep(t, ages...); n != perRun {
-		t.Errorf("%d published, want %d", n, perRun)
+	if n := sweep(t, ages...); n != maxPerRun {
+		t.Errorf("%d published, want %d", n, maxPerRun)
 	}
 }
 

@@ -6,9 +6,8 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/instance/instancequery"
-	"altinn.no/instanceapi/shared/instance/queryhttp"
 )
 
-func handler(gate instancehttp.Gate, index instancequery.Index, view instancehttp.View) http.Handler {
-	return httpapi.HandlerFunc((&queryhttp.Endpoint{Gate: gate, Index: index, View: view}).QueryOwn)
+func handler(authorizer instancehttp.Authorizer, index instancequery.Index, view instancehttp.View) http.Handler {
+	return httpapi.HandlerFunc((&instancehttp.QueryEndpoint{Authorizer: authorizer, Index: index, View: view}).QueryOwn)
 }

@@ -6,6 +6,6 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-func handler(gate instancehttp.Gate, instances instancehttp.Reader, view instancehttp.View) http.Handler {
-	return instancehttp.Show(gate, instances, view)
+func handler(authorizer instancehttp.Authorizer, instances instancehttp.Reader, view instancehttp.View) http.Handler {
+	return instancehttp.GetHandler(authorizer, instances, view)
 }

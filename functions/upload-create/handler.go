@@ -16,9 +16,8 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/datahttp"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
-	"altinn.no/instanceapi/shared/requestlog"
+	"altinn.no/instanceapi/shared/logging"
 )
 
 // bodyLimit is the size of a request's body, in bytes.
@@ -41,7 +40,7 @@ type answer struct {
 	Expires time.Time         `json:"expires"` // until when the request can be begun
 }
 
-type register interface {
+type applicationStore interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 }
 
@@ -52,29 +51,29 @@ type uploads interface {
 
 type store interface {
 	instancehttp.Reader
-	datahttp.Notes
+	instancehttp.OrphanChecks
 	uploads
 }
 
 type signer interface {
-	LinkPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.Link, error)
+	PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error)
 }
 
-// announcer is what announcing an upload needs.
-type announcer struct {
-	gate         instancehttp.Gate
-	applications register
+// handler is what announcing an upload needs.
+type handler struct {
+	authorizer   instancehttp.Authorizer
+	applications applicationStore
 	instances    store
 	blobs        signer
 }
 
-func handler(gate instancehttp.Gate, applications register, instances store, blobs signer) http.Handler {
-	return httpapi.HandlerFunc((&announcer{gate, applications, instances, blobs}).announce)
+func newHandler(authorizer instancehttp.Authorizer, applications applicationStore, instances store, blobs signer) http.Handler {
+	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs}).announce)
 }
 
-func (a *announcer) announce(w http.ResponseWriter, r *http.Request) error {
+func (a *handler) announce(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	access, err := a.gate.Writer(r, "formId")
+	access, err := a.authorizer.Write(r, "formId")
 	if err != nil {
 		return err
 	}
@@ -82,27 +81,27 @@ func (a *announcer) announce(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	formID, err := httpapi.Single(values, "formId")
+	formID, err := httpapi.SingleValue(values, "formId")
 	if err != nil {
 		return err
 	}
 	before := &announced{uploads: a.instances}
-	replay := func(*instance.Answered) error {
+	replay := func(*instance.Replay) error {
 		if _, err := access.Load(ctx, a.instances); err != nil {
 			return err
 		}
 		return a.answer(w, r, before.upload)
 	}
-	return instancehttp.Once(r, before, access.Caller, access.Party, bodyLimit, replay, func(receipt *instance.Receipt) error {
+	return instancehttp.Idempotent(r, before, access.Caller, access.PartyID, bodyLimit, replay, func(record *instance.IdempotencyRecord) error {
 		upload, err := a.prepare(r, access, formID)
 		if err != nil {
 			return err
 		}
-		if receipt != nil {
-			upload.ID, upload.Fingerprint = receipt.ID, receipt.Fingerprint
+		if record != nil {
+			upload.ID, upload.Fingerprint = record.ID, record.Fingerprint
 		}
 		// Noted first: whatever happens next, bytes that nothing points at are found again.
-		if err := a.instances.NoteLitter(ctx, upload.Litter()); err != nil {
+		if err := a.instances.ScheduleOrphanChecks(ctx, upload.OrphanChecks()); err != nil {
 			return err
 		}
 		if err := a.instances.AddUpload(ctx, upload); err != nil {
@@ -118,17 +117,17 @@ type announced struct {
 	upload  *instance.Upload // the latest found
 }
 
-func (a *announced) Receipt(ctx context.Context, id string) (*instance.Answered, error) {
+func (a *announced) IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error) {
 	var err error
 	if a.upload, err = a.uploads.Upload(ctx, id); err != nil || a.upload == nil {
 		return nil, err
 	}
-	return &instance.Answered{Receipt: instance.Receipt{ID: id, Fingerprint: a.upload.Fingerprint, Expires: a.upload.Expires}}, nil
+	return &instance.Replay{IdempotencyRecord: instance.IdempotencyRecord{ID: id, Fingerprint: a.upload.Fingerprint, Expires: a.upload.Expires}}, nil
 }
 
 // prepare returns the upload that the request asks for, if it could be committed as things are now. That is checked again
 // then; here it spares the transfer.
-func (a *announcer) prepare(r *http.Request, access *instancehttp.Access, formID string) (*instance.Upload, error) {
+func (a *handler) prepare(r *http.Request, access *instancehttp.Access, formID string) (*instance.Upload, error) {
 	ctx := r.Context()
 	i, app, err := access.LoadWithApplication(ctx, a.instances, a.applications)
 	if err != nil {
@@ -153,14 +152,14 @@ func (a *announcer) prepare(r *http.Request, access *instancehttp.Access, formID
 	now := time.Now()
 	upload := &instance.Upload{
 		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: id,
-		Bytes: instance.Bytes{
+		Content: instance.Content{
 			ContentType: b.ContentType, FileName: blobhttp.SafeName(b.FileName), Size: b.Size, SHA256: strings.ToLower(b.SHA256),
 			Revision: blob.FirstKey(i.AppID, i.ID, id).Revision(),
 		},
 		Expires: now.Add(instance.UploadLifetime).UTC().Truncate(time.Second),
 	}
-	requestlog.Add(ctx, slog.String("data", id), slog.Int64("size", b.Size))
-	return upload, i.Clone().AddData(app, id, formID, upload.Bytes, access.By(), now)
+	logging.Add(ctx, slog.String("data", id), slog.Int64("size", b.Size))
+	return upload, i.Clone().AddData(app, id, formID, upload.Content, access.ActorName(), now)
 }
 
 // check returns the fault for bytes that no data element can have.
@@ -168,11 +167,11 @@ func (b *body) check() error {
 	sum, err := hex.DecodeString(b.SHA256)
 	switch {
 	case !application.AllowsContentType(nil, b.ContentType):
-		return fault.New(fault.UnsupportedType, "content-type-invalid", "contentType says what the data is, such as application/pdf.")
+		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "contentType says what the data is, such as application/pdf.")
 	case b.Size < 1:
 		return fault.New(fault.Invalid, "upload-invalid", "size is the number of bytes that you will send, at least 1.")
-	case b.Size > blob.MaxPut:
-		return fault.New(fault.TooLarge, "data-too-large", "A data element has at most %d bytes.", int64(blob.MaxPut))
+	case b.Size > blob.MaxUploadBytes:
+		return fault.New(fault.TooLarge, "data-too-large", "A data element has at most %d bytes.", int64(blob.MaxUploadBytes))
 	case err != nil || len(sum) != 32:
 		return fault.New(fault.Invalid, "upload-invalid", "sha256 is the SHA-256 of the bytes, 64 hexadecimal digits.")
 	}
@@ -180,9 +179,9 @@ func (b *body) check() error {
 }
 
 // answer answers with a fresh link: the one of an earlier answer may have run out.
-func (a *announcer) answer(w http.ResponseWriter, r *http.Request, u *instance.Upload) error {
-	key := blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Bytes.Revision)
-	link, err := a.blobs.LinkPut(r.Context(), key, u.Bytes.ContentType, blob.Info{Size: u.Bytes.Size, SHA256: u.Bytes.SHA256})
+func (a *handler) answer(w http.ResponseWriter, r *http.Request, u *instance.Upload) error {
+	key := blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Content.Revision)
+	link, err := a.blobs.PresignPut(r.Context(), key, u.Content.ContentType, blob.Info{Size: u.Content.Size, SHA256: u.Content.SHA256})
 	if err != nil {
 		return err
 	}

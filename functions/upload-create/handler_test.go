@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
 	"altinn.no/instanceapi/shared/instance/instancetest"
 )
 
@@ -21,13 +21,13 @@ const (
 	pdf    = `{"fileName":"søknad.pdf","contentType":"application/pdf","size":104857600,"sha256":"` + sha256 + `"}`
 )
 
-func newSite(t *testing.T) *doortest.Site {
-	s := doortest.New(t)
-	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads", handler(s.Gate, s.Applications, s.Instances, s.Blobs))
+func newSite(t *testing.T) *apitest.API {
+	s := apitest.New(t)
+	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads", newHandler(s.Authorizer, s.Applications, s.Instances, s.Blobs))
 	return s
 }
 
-func ticket(t *testing.T, a doortest.Answer) answer {
+func ticket(t *testing.T, a apitest.Answer) answer {
 	t.Helper()
 	var got answer
 	a.Want(201, "").JSON(&got)
@@ -36,21 +36,21 @@ func ticket(t *testing.T, a doortest.Answer) answer {
 
 func TestAnnounce(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	before := time.Now()
-	var a doortest.Answer
-	s.Unchanged(t, i, func() { a = s.Do(t, doortest.KariWriter, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(pdf)) })
+	var a apitest.Answer
+	s.AssertUnchanged(t, i, func() { a = s.Do(t, apitest.KariWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)) })
 	got := ticket(t, a)
 	u, err := s.Instances.Upload(t.Context(), got.ID)
 	if err != nil || u == nil {
 		t.Fatalf("upload %+v, %v", u, err)
 	}
-	want := instance.Bytes{ContentType: "application/pdf", FileName: "søknad.pdf", Size: 100 << 20, SHA256: sha256, Revision: u.Bytes.Revision}
-	if !u.For(i) || u.Bytes != want || !instance.ValidUploadID(u.ID) || !instance.ValidGuid(u.DataGuid) || u.Fingerprint != "" {
+	want := instance.Content{ContentType: "application/pdf", FileName: "søknad.pdf", Size: 100 << 20, SHA256: sha256, Revision: u.Content.Revision}
+	if !u.BelongsTo(i) || u.Content != want || !instance.ValidUploadID(u.ID) || !instance.ValidGuid(u.DataGuid) || u.Fingerprint != "" {
 		t.Errorf("stored is %+v", u)
 	}
 	link, err := url.Parse(got.URL)
-	if err != nil || link.Path != "/"+blob.KeyOf(i.AppID, i.ID, u.DataGuid, u.Bytes.Revision).String() || link.Query().Get("sha256") != sha256 {
+	if err != nil || link.Path != "/"+blob.KeyOf(i.AppID, i.ID, u.DataGuid, u.Content.Revision).String() || link.Query().Get("sha256") != sha256 {
 		t.Errorf("the link is %s (%v)", link, err)
 	}
 	if got.Method != "PUT" || got.Headers["Content-Length"] != "104857600" || got.Headers["Content-Type"] != "application/pdf" {
@@ -63,34 +63,34 @@ func TestAnnounce(t *testing.T) {
 	if err := json.Unmarshal(a.Body.Bytes(), &members); err != nil || len(members) != 5 || a.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("the answer is %s (%v), %v", a.Body, err, a.Header())
 	}
-	notes, err := instancetest.Litter(t.Context(), s.Instances, u.Litter().At.Add(time.Second))
-	if err != nil || len(notes) != 1 || notes[0] != u.Litter() {
+	notes, err := instancetest.OrphanCheck(t.Context(), s.Instances, u.OrphanChecks().At.Add(time.Second))
+	if err != nil || len(notes) != 1 || notes[0] != u.OrphanChecks() {
 		t.Errorf("notes %+v, %v", notes, err)
 	}
-	if other := ticket(t, s.Do(t, doortest.NavWriter, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(pdf))); other.ID == got.ID || other.URL == got.URL {
+	if other := ticket(t, s.Do(t, apitest.NavWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))); other.ID == got.ID || other.URL == got.URL {
 		t.Errorf("the next one is %+v", other)
 	}
 }
 
 func TestWhoMayAnnounce(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
-	s.Guard(t, i, false, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(pdf))
+	i := s.Add(t, apitest.InstanceSpec{})
+	s.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))
 }
 
 func TestRefusals(t *testing.T) {
-	body := func(old, new string) []doortest.Option {
-		return []doortest.Option{doortest.JSON(strings.Replace(pdf, old, new, 1))}
+	body := func(old, new string) []apitest.Option {
+		return []apitest.Option{apitest.JSON(strings.Replace(pdf, old, new, 1))}
 	}
 	for name, test := range map[string]struct {
-		report  doortest.Report
+		report  apitest.InstanceSpec
 		query   string
-		options []doortest.Option
+		options []apitest.Option
 		status  int
 		code    string
 	}{
-		"no body":                {options: []doortest.Option{doortest.JSON("")}, status: 400, code: "body-invalid"},
-		"no JSON":                {options: []doortest.Option{doortest.Bytes("text/plain", pdf)}, status: 415, code: "body-not-json"},
+		"no body":                {options: []apitest.Option{apitest.JSON("")}, status: 400, code: "body-invalid"},
+		"no JSON":                {options: []apitest.Option{apitest.Bytes("text/plain", pdf)}, status: 415, code: "body-not-json"},
 		"an unknown member":      {options: body("fileName", "filename"), status: 400, code: "body-invalid"},
 		"a large body":           {options: body("søknad", strings.Repeat("a", bodyLimit)), status: 413, code: "body-too-large"},
 		"no type":                {options: body("application/pdf", ""), status: 415, code: "content-type-invalid"},
@@ -107,23 +107,23 @@ func TestRefusals(t *testing.T) {
 		"an unknown formId":      {query: "?formId=skjema", status: 400, code: "form-id-unknown"},
 		"a type not allowed":     {query: "?formId=default", status: 415, code: "content-type-not-allowed"},
 		"more than the form has": {query: "?formId=default", options: body("application/pdf", "application/xml"), status: 413, code: "data-too-large"},
-		"another version":        {options: []doortest.Option{doortest.JSON(pdf), doortest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
-		"an invalid key":         {options: []doortest.Option{doortest.JSON(pdf), doortest.Header("Idempotency-Key", "")}, status: 400, code: "idempotency-key-invalid"},
-		"a submitted instance":   {report: doortest.Report{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
-		"an archived instance":   {report: doortest.Report{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, status: 409, code: "instance-archived"},
-		"one form too many": {report: doortest.Report{Forms: []string{"default"}}, query: "?formId=default",
-			options: []doortest.Option{doortest.JSON(`{"contentType":"application/xml","size":1,"sha256":"` + sha256 + `"}`)}, status: 409, code: "data-count"},
+		"another version":        {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
+		"an invalid key":         {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("Idempotency-Key", "")}, status: 400, code: "idempotency-key-invalid"},
+		"a submitted instance":   {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
+		"an archived instance":   {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, status: 409, code: "instance-archived"},
+		"one form too many": {report: apitest.InstanceSpec{Forms: []string{"default"}}, query: "?formId=default",
+			options: []apitest.Option{apitest.JSON(`{"contentType":"application/xml","size":1,"sha256":"` + sha256 + `"}`)}, status: 409, code: "data-count"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			i := s.Add(t, test.report)
 			if test.options == nil {
-				test.options = []doortest.Option{doortest.JSON(pdf)}
+				test.options = []apitest.Option{apitest.JSON(pdf)}
 			}
-			s.Unchanged(t, i, func() {
-				s.Do(t, doortest.Kari, "POST", doortest.InApp(i, "/uploads"+test.query), test.options...).Want(test.status, test.code)
+			s.AssertUnchanged(t, i, func() {
+				s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"+test.query), test.options...).Want(test.status, test.code)
 			})
-			if notes, _ := instancetest.Litter(t.Context(), s.Instances, time.Now().Add(100*time.Hour)); len(notes) > 0 {
+			if notes, _ := instancetest.OrphanCheck(t.Context(), s.Instances, time.Now().Add(100*time.Hour)); len(notes) > 0 {
 				t.Errorf("notes %+v", notes)
 			}
 		})
@@ -132,13 +132,13 @@ func TestRefusals(t *testing.T) {
 
 func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	for _, body := range []string{
 		`{"contentType":"video/mp4","size":5368709120,"sha256":"` + strings.ToUpper(sha256) + `"}`,
 		`{"contentType":"application/xml; charset=utf-8","size":1,"sha256":"` + sha256 + `"}`,
 	} {
-		got := ticket(t, s.Do(t, doortest.Kari, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(body)))
-		if u, err := s.Instances.Upload(t.Context(), got.ID); err != nil || u.Bytes.SHA256 != sha256 || u.Bytes.FileName != "" {
+		got := ticket(t, s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body)))
+		if u, err := s.Instances.Upload(t.Context(), got.ID); err != nil || u.Content.SHA256 != sha256 || u.Content.FileName != "" {
 			t.Errorf("stored is %+v, %v", u, err)
 		}
 	}
@@ -147,14 +147,14 @@ func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
 // The same key is the same upload, with a link that is good from now on.
 func TestIdempotencyKey(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
-	send := func(caller, body string) doortest.Answer {
-		return s.Do(t, caller, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(body), doortest.Header("Idempotency-Key", "a"))
+	i := s.Add(t, apitest.InstanceSpec{})
+	send := func(caller, body string) apitest.Answer {
+		return s.Do(t, caller, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body), apitest.Header("Idempotency-Key", "a"))
 	}
 	var ids [8]string
 	var all sync.WaitGroup
 	for n := range ids {
-		all.Go(func() { ids[n] = ticket(t, send(doortest.Kari, pdf)).ID })
+		all.Go(func() { ids[n] = ticket(t, send(apitest.Kari, pdf)).ID })
 	}
 	all.Wait()
 	first, err := s.Instances.Upload(t.Context(), ids[0])
@@ -166,25 +166,25 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("uploads %v", ids)
 		}
 	}
-	again := ticket(t, send(doortest.Kari, pdf))
-	if !strings.Contains(again.URL, first.Bytes.Revision) {
+	again := ticket(t, send(apitest.Kari, pdf))
+	if !strings.Contains(again.URL, first.Content.Revision) {
 		t.Errorf("the link of the same upload is %s", again.URL)
 	}
-	send(doortest.Kari, strings.Replace(pdf, "104857600", "1", 1)).Want(422, "idempotency-key-reused")
-	if other := ticket(t, send(doortest.Nav, pdf)); other.ID == first.ID {
+	send(apitest.Kari, strings.Replace(pdf, "104857600", "1", 1)).Want(422, "idempotency-key-reused")
+	if other := ticket(t, send(apitest.Nav, pdf)); other.ID == first.ID {
 		t.Error("another's key is the same upload")
 	}
 	// One that is answered again is still only for who may see the instance.
-	s.Change(t, i, func(i *instance.Instance) error { i.DeleteForGood(); return nil })
-	send(doortest.Kari, pdf).Want(404, "not-found")
+	s.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
+	send(apitest.Kari, pdf).Want(404, "not-found")
 }
 
 func TestAStoreThatFails(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{})
+	i := s.Add(t, apitest.InstanceSpec{})
 	s.Instances.Fail = func() error { return errors.New("table down") }
-	s.Do(t, doortest.Kari, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(pdf)).Want(500, "internal")
+	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)).Want(500, "internal")
 	s.Instances.Fail = nil
 	s.Blobs.Hook = func(blobtest.Call) error { return errors.New("no credentials") }
-	s.Do(t, doortest.Kari, "POST", doortest.InApp(i, "/uploads"), doortest.JSON(pdf)).Want(500, "internal")
+	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)).Want(500, "internal")
 }

@@ -17,6 +17,6 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
-	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env), blobbucket.OpenToSign(env)))
+	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
+	lambdahttp.Start(env, newHandler(authorizer, applicationtable.Open(env), instancetable.Open(env), blobbucket.OpenPresigner(env)))
 }

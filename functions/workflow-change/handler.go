@@ -10,7 +10,7 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
-	"altinn.no/instanceapi/shared/schema/datacheck"
+	"altinn.no/instanceapi/shared/instance/validation"
 )
 
 // body names the step to be in.
@@ -21,7 +21,7 @@ type body struct {
 // maxBody is the largest request, in bytes.
 const maxBody = 4 << 10
 
-type register interface {
+type applicationStore interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 }
 
@@ -30,10 +30,10 @@ type store interface {
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
-func handler(gate instancehttp.Gate, applications register, instances store, data *datacheck.Checker, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, applications applicationStore, instances store, data *validation.Checker, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		ctx := r.Context()
-		access, err := gate.Writer(r)
+		access, err := authorizer.Write(r)
 		if err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func handler(gate instancehttp.Gate, applications register, instances store, dat
 		if b.CurrentStep == "" {
 			return fault.New(fault.Invalid, "body-invalid", `Name the step to be in, as in {"currentStep": "Submit"}.`)
 		}
-		move := &move{r, access, app, b.CurrentStep, data, view}
+		move := &transition{r, access, app, b.CurrentStep, data, view}
 		i, err = move.do(i, instances)
 		if err != nil {
 			return err

@@ -8,33 +8,33 @@ import (
 	"sync"
 	"testing"
 
+	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
-	"altinn.no/instanceapi/shared/schema/datacheck"
+	"altinn.no/instanceapi/shared/instance/validation"
 )
 
-func newSite(t *testing.T) *doortest.Site {
-	s := doortest.New(t)
-	s.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(s.Gate, s.Applications, s.Instances, datacheck.New(s.Blobs.Get, s.Applications.Schema), s.View))
+func newSite(t *testing.T) *apitest.API {
+	s := apitest.New(t)
+	s.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(s.Authorizer, s.Applications, s.Instances, validation.New(s.Blobs.Get, s.Applications.Schema), s.View))
 	return s
 }
 
-func target(i *instance.Instance) string { return doortest.InApp(i, "/workflow") }
+func target(i *instance.Instance) string { return apitest.InApp(i, "/workflow") }
 
-func to(step string) doortest.Option { return doortest.JSON(`{"currentStep":"` + step + `"}`) }
+func to(step string) apitest.Option { return apitest.JSON(`{"currentStep":"` + step + `"}`) }
 
 // A whole life: submitted by the user, sent back by the owner, submitted again, archived. Every step is one event.
 func TestSteps(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default", "attachment"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
 	for n, step := range []struct {
 		caller, to, by              string
 		locked, completed, archived bool
 	}{
-		{doortest.KariWriter, "Submit", "1001", true, false, false},
-		{doortest.NavWriter, "FormFilling", "nav", false, false, false},
-		{doortest.KariBySSN, "Submit", "50001", true, false, false},
-		{doortest.Kari, "Archived", "1001", true, true, true},
+		{apitest.KariWriter, "Submit", "1001", true, false, false},
+		{apitest.NavWriter, "FormFilling", "nav", false, false, false},
+		{apitest.KariBySSN, "Submit", "50001", true, false, false},
+		{apitest.Kari, "Archived", "1001", true, true, true},
 	} {
 		before := i
 		i = s.Do(t, step.caller, "PUT", target(i), to(step.to)).Instance(s, 200)
@@ -56,10 +56,10 @@ func TestSteps(t *testing.T) {
 			ev.InstanceLink != s.View.Render(i).SelfLinks.Platform || len(ev.DataLinks) != 2 || ev.DataLinks[1].DataLink != s.View.Render(i).Data[1].DataLinks.Platform {
 			t.Errorf("event %+v", ev)
 		}
-		if text, err := json.Marshal(ev); err != nil || strings.Contains(string(text), doortest.KariSSN) {
+		if text, err := json.Marshal(ev); err != nil || strings.Contains(string(text), apitest.KariSSN) {
 			t.Errorf("event %s (%v)", text, err)
 		}
-		s.Unchanged(t, i, func() { // there already
+		s.AssertUnchanged(t, i, func() { // there already
 			if again := s.Do(t, step.caller, "PUT", target(i), to(step.to)).Instance(s, 200); again.Version != i.Version {
 				t.Errorf("version %d", again.Version)
 			}
@@ -69,41 +69,41 @@ func TestSteps(t *testing.T) {
 
 func TestWhoMayMove(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
-	s.Guard(t, i, false, "PUT", target(i), to("Submit"))
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	s.CheckAccess(t, i, false, "PUT", target(i), to("Submit"))
 }
 
 func TestRefusals(t *testing.T) {
-	filling := doortest.Report{Forms: []string{"default"}}
-	submitted := doortest.Report{Forms: filling.Forms, Path: []string{"Submit"}}
-	archived := doortest.Report{Forms: filling.Forms, Path: []string{"Submit", "Archived"}}
+	filling := apitest.InstanceSpec{Forms: []string{"default"}}
+	submitted := apitest.InstanceSpec{Forms: filling.Forms, Path: []string{"Submit"}}
+	archived := apitest.InstanceSpec{Forms: filling.Forms, Path: []string{"Submit", "Archived"}}
 	for name, test := range map[string]struct {
-		report  doortest.Report
+		report  apitest.InstanceSpec
 		caller  string
-		options []doortest.Option
+		options []apitest.Option
 		status  int
 		code    string
 		detail  string // a part of it
 	}{
-		"past a step":              {filling, doortest.Nav, []doortest.Option{to("Archived")}, 409, "step-unreachable", "Reachable: Submit."},
-		"back, by the user":        {submitted, doortest.Kari, []doortest.Option{to("FormFilling")}, 409, "step-unreachable", "Reachable: Archived."},
-		"out of the archive":       {archived, doortest.Nav, []doortest.Option{to("FormFilling")}, 409, "step-unreachable", "Reachable: none."},
-		"no such step":             {filling, doortest.Kari, []doortest.Option{to("Send")}, 400, "step-unknown", "FormFilling, Submit, Archived"},
-		"a step in small letters":  {filling, doortest.Kari, []doortest.Option{to("submit")}, 400, "step-unknown", ""},
-		"no step":                  {filling, doortest.Kari, []doortest.Option{doortest.JSON(`{}`)}, 400, "body-invalid", ""},
-		"no body":                  {filling, doortest.Kari, nil, 415, "body-not-json", ""},
-		"another content type":     {filling, doortest.Kari, []doortest.Option{doortest.Bytes("text/plain", `{"currentStep":"Submit"}`)}, 415, "body-not-json", ""},
-		"an unknown member":        {filling, doortest.Kari, []doortest.Option{doortest.JSON(`{"currentStep":"Submit","isCompleted":true}`)}, 400, "body-invalid", "isCompleted"},
-		"a step that is no text":   {filling, doortest.Kari, []doortest.Option{doortest.JSON(`{"currentStep":1}`)}, 400, "body-invalid", "currentStep"},
-		"a body too large":         {filling, doortest.Kari, []doortest.Option{to(strings.Repeat("S", maxBody))}, 413, "body-too-large", ""},
-		"another version":          {filling, doortest.Kari, []doortest.Option{to("Submit"), doortest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
-		"another version of there": {filling, doortest.Kari, []doortest.Option{to("FormFilling"), doortest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
-		"an element too few":       {doortest.Report{Forms: []string{"attachment"}}, doortest.Kari, []doortest.Option{to("Submit")}, 409, "data-invalid", "issues"},
+		"past a step":              {filling, apitest.Nav, []apitest.Option{to("Archived")}, 409, "step-unreachable", "Reachable: Submit."},
+		"back, by the user":        {submitted, apitest.Kari, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "Reachable: Archived."},
+		"out of the archive":       {archived, apitest.Nav, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "Reachable: none."},
+		"no such step":             {filling, apitest.Kari, []apitest.Option{to("Send")}, 400, "step-unknown", "FormFilling, Submit, Archived"},
+		"a step in small letters":  {filling, apitest.Kari, []apitest.Option{to("submit")}, 400, "step-unknown", ""},
+		"no step":                  {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{}`)}, 400, "body-invalid", ""},
+		"no body":                  {filling, apitest.Kari, nil, 415, "body-not-json", ""},
+		"another content type":     {filling, apitest.Kari, []apitest.Option{apitest.Bytes("text/plain", `{"currentStep":"Submit"}`)}, 415, "body-not-json", ""},
+		"an unknown member":        {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":"Submit","isCompleted":true}`)}, 400, "body-invalid", "isCompleted"},
+		"a step that is no text":   {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":1}`)}, 400, "body-invalid", "currentStep"},
+		"a body too large":         {filling, apitest.Kari, []apitest.Option{to(strings.Repeat("S", maxBody))}, 413, "body-too-large", ""},
+		"another version":          {filling, apitest.Kari, []apitest.Option{to("Submit"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
+		"another version of there": {filling, apitest.Kari, []apitest.Option{to("FormFilling"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
+		"an element too few":       {apitest.InstanceSpec{Forms: []string{"attachment"}}, apitest.Kari, []apitest.Option{to("Submit")}, 409, "data-invalid", "issues"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			i := s.Add(t, test.report)
-			s.Unchanged(t, i, func() {
+			s.AssertUnchanged(t, i, func() {
 				problem := s.Do(t, test.caller, "PUT", target(i), test.options...).Want(test.status, test.code).Problem()
 				if !strings.Contains(problem.Detail, test.detail) {
 					t.Errorf("detail %q does not say %q", problem.Detail, test.detail)
@@ -119,27 +119,27 @@ func TestRefusals(t *testing.T) {
 
 func TestIfMatch(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
-	s.Do(t, doortest.Kari, "PUT", target(i), to("Submit"), doortest.Header("If-Match", `"1"`)).Instance(s, 200)
-	s.Do(t, doortest.Nav, "PUT", target(i), to("FormFilling"), doortest.Header("If-Match", `"1"`)).Want(412, "version-stale")
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	s.Do(t, apitest.Kari, "PUT", target(i), to("Submit"), apitest.Header("If-Match", `"1"`)).Instance(s, 200)
+	s.Do(t, apitest.Nav, "PUT", target(i), to("FormFilling"), apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
 }
 
 func TestADeletedInstance(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.Unchanged(t, i, func() { s.Do(t, doortest.Kari, "PUT", target(i), to("Submit")).Want(409, "instance-deleted") })
+	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(409, "instance-deleted") })
 }
 
 // However many ask at once, there is one change and one event.
 func TestAtOnce(t *testing.T) {
 	s := newSite(t)
 	for range 10 {
-		i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+		i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 		before := len(s.Instances.Outbox())
 		var all sync.WaitGroup
 		for range 4 {
-			all.Go(func() { s.Do(t, doortest.Kari, "PUT", target(i), to("Submit")).Want(200, "") })
+			all.Go(func() { s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(200, "") })
 		}
 		all.Wait()
 		if events := s.Instances.Outbox()[before:]; len(events) != 1 || s.Stored(t, i).Version != 2 {
@@ -148,18 +148,18 @@ func TestAtOnce(t *testing.T) {
 
 		// Two ways out of Submit, neither of which can be reached from the other's end.
 		var archived, back int
-		all.Go(func() { archived = s.Do(t, doortest.Nav, "PUT", target(i), to("Archived")).Code })
-		all.Go(func() { back = s.Do(t, doortest.Nav, "PUT", target(i), to("FormFilling")).Code })
+		all.Go(func() { archived = s.Do(t, apitest.Nav, "PUT", target(i), to("Archived")).Code })
+		all.Go(func() { back = s.Do(t, apitest.Nav, "PUT", target(i), to("FormFilling")).Code })
 		all.Wait()
 		if archived+back != 200+409 || len(s.Instances.Outbox()) != before+2 {
 			t.Fatalf("%d and %d, %d events", archived, back, len(s.Instances.Outbox())-before)
 		}
 
 		var with [4]int
-		j := s.Add(t, doortest.Report{Forms: []string{"default"}})
+		j := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 		for n := range with {
 			all.Go(func() {
-				with[n] = s.Do(t, doortest.Kari, "PUT", target(j), to("Submit"), doortest.Header("If-Match", `"1"`)).Code
+				with[n] = s.Do(t, apitest.Kari, "PUT", target(j), to("Submit"), apitest.Header("If-Match", `"1"`)).Code
 			})
 		}
 		all.Wait()
@@ -180,7 +180,7 @@ func TestAtOnce(t *testing.T) {
 // The change and its event are one write: without the one there is not the other.
 func TestAStoreThatFails(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}})
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	s.Instances.Fail = func() error { return errors.New("table down") }
-	s.Unchanged(t, i, func() { s.Do(t, doortest.Kari, "PUT", target(i), to("Submit")).Want(500, "internal") })
+	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(500, "internal") })
 }

@@ -11,15 +11,15 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/instance/validation"
 	"altinn.no/instanceapi/shared/lambdahttp"
 	"altinn.no/instanceapi/shared/party/partytable"
-	"altinn.no/instanceapi/shared/schema/datacheck"
 )
 
 func main() {
 	env := coldstart.Load()
-	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
+	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
 	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
 	applications := applicationtable.Open(env)
-	lambdahttp.Start(env, handler(gate, applications, instancetable.OpenWithOutbox(env), datacheck.New(blobbucket.Open(env).Get, applications.Schema), view))
+	lambdahttp.Start(env, handler(authorizer, applications, instancetable.OpenWithOutbox(env), validation.New(blobbucket.Open(env).Get, applications.Schema), view))
 }

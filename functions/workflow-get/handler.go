@@ -18,13 +18,13 @@ type answer struct {
 	Reachable   []string  `json:"reachable"` // the steps that the caller may name next; never null
 }
 
-type register interface {
+type applicationStore interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 }
 
-func handler(gate instancehttp.Gate, applications register, instances instancehttp.Reader) http.Handler {
+func handler(authorizer instancehttp.Authorizer, applications applicationStore, instances instancehttp.Reader) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		access, err := gate.Reader(r)
+		access, err := authorizer.Read(r)
 		if err != nil {
 			return err
 		}

@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"altinn.no/instanceapi/shared/instance/instancehttp/doortest"
+	"altinn.no/instanceapi/shared/apitest"
 )
 
-func newSite(t *testing.T) *doortest.Site {
-	s := doortest.New(t)
-	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(s.Gate, s.Applications, s.Instances))
+func newSite(t *testing.T) *apitest.API {
+	s := apitest.New(t)
+	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(s.Authorizer, s.Applications, s.Instances))
 	return s
 }
 
@@ -30,14 +30,14 @@ func TestWhereAnInstanceIsAndMayGo(t *testing.T) {
 		{[]string{"Submit", "Archived"}, "Archived", true, `[]`, `[]`},
 	} {
 		t.Run(fmt.Sprint(test.path), func(t *testing.T) {
-			i := s.Add(t, doortest.Report{Forms: []string{"default"}, Path: test.path, At: at})
+			i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: test.path, At: at})
 			for caller, reachable := range map[string]string{
-				doortest.KariReader: test.user, doortest.KariBySSN: test.user, doortest.NavReader: test.owner,
+				apitest.KariReader: test.user, apitest.KariBySSN: test.user, apitest.NavReader: test.owner,
 			} {
-				s.Unchanged(t, i, func() {
+				s.AssertUnchanged(t, i, func() {
 					want := fmt.Sprintf(`{"currentStep":%q,"isCompleted":%t,"since":"`+since+`","reachable":%s}`,
 						test.step, test.completed, len(test.path), reachable)
-					got := s.Do(t, caller, "GET", doortest.InApp(i, "/workflow")).Want(200, "")
+					got := s.Do(t, caller, "GET", apitest.InApp(i, "/workflow")).Want(200, "")
 					if got.Body.String() != want || got.Header().Get("Content-Type") != "application/json" {
 						t.Errorf("got  %s\nwant %s", got.Body, want)
 					}
@@ -52,7 +52,7 @@ func TestWhereAnInstanceIsAndMayGo(t *testing.T) {
 
 func TestWhoMayRead(t *testing.T) {
 	s := newSite(t)
-	i := s.Add(t, doortest.Report{Forms: []string{"default"}, Path: []string{"Submit"}})
-	s.Guard(t, i, false, "GET", doortest.InApp(i, "/workflow"))
-	s.Conditional(t, doortest.Kari, doortest.InApp(i, "/workflow"))
+	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}})
+	s.CheckAccess(t, i, false, "GET", apitest.InApp(i, "/workflow"))
+	s.CheckConditionalGet(t, apitest.Kari, apitest.InApp(i, "/workflow"))
 }

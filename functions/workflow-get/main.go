@@ -14,6 +14,6 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	gate := instancehttp.Gate{Tokens: auth.Open(env), Parties: partytable.Open(env)}
-	lambdahttp.Start(env, handler(gate, applicationtable.Open(env), instancetable.Open(env)))
+	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
+	lambdahttp.Start(env, handler(authorizer, applicationtable.Open(env), instancetable.Open(env)))
 }

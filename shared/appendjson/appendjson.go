@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Writer appends to B. Each method takes what stands before its value, such as `,"name":`.
+// Write appends to B. Each method takes what stands before its value, such as `,"name":`.
 type Writer struct {
 	B   []byte
 	Err error // the first one

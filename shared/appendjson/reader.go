@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Reader reads what a Writer has written: the members that it is asked for, in that order, without white space. What
+// Read reads what a Writer has written: the members that it is asked for, in that order, without white space. What
 // others have written, it reads by Object. What is written otherwise is for encoding/json to read, at four times the cost:
 // nothing that was read counts unless Done says so in the end, and what then does is what encoding/json would have read.
 //

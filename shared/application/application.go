@@ -36,15 +36,15 @@ type DataType struct {
 	SchemaID            string          `json:"-"`                             // in place of Schema, as a register's Get returns it
 }
 
-// ErrStale is returned by a register's Put when the stored version is not the one named.
-var ErrStale = errors.New("the application has another version")
+// ErrVersionMismatch is returned by a register's Put when the stored version is not the one named.
+var ErrVersionMismatch = errors.New("the application has another version")
 
 // Limits of a registration.
 const (
 	MaxDataTypes   = 100
 	MaxIndexShards = 64
 	MaxSchemaBytes = 256 << 10
-	maxIssues      = 100 // that are told of; who gets as many has sent something else than a registration
+	maxIssues      = 100 // require are told of; who gets as many has sent something else than a registration
 )
 
 // reservedOrgs are first path segments of the platform. As an org they would make an Application API path that
@@ -54,11 +54,11 @@ var reservedOrgs = []string{"storage", "platform", "instances", "applications", 
 // ValidOrg reports whether org can be an application owner: 2 to 31 characters, lower-case letters, digits and
 // hyphens, a letter first, and not a reserved word.
 func ValidOrg(org string) bool {
-	return named(org, 2, 31, lower, "-") && !slices.Contains(reservedOrgs, org)
+	return isName(org, 2, 31, lower, "-") && !slices.Contains(reservedOrgs, org)
 }
 
 // ValidID reports whether org/app can be an application.
-func ValidID(org, app string) bool { return ValidOrg(org) && named(app, 2, 60, lower, "-") }
+func ValidID(org, app string) bool { return ValidOrg(org) && isName(app, 2, 60, lower, "-") }
 
 // SplitID returns the org and the app of an application id, or false when it is not one.
 func SplitID(id string) (org, app string, ok bool) {
@@ -72,16 +72,16 @@ const (
 	upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
-// named reports whether s has min to max characters: a letter first, then letters, digits and those of others. It
+// isName reports whether s has min to max characters: a letter first, then letters, digits and those of others. It
 // is plain code because regular expressions are compiled at every cold start.
-func named(s string, min, max int, letters, others string) bool {
+func isName(s string, min, max int, letters, others string) bool {
 	if len(s) < min || len(s) > max || !strings.Contains(letters, s[:1]) {
 		return false
 	}
 	return strings.Trim(s, letters+"0123456789"+others) == ""
 }
 
-func validFormID(id string) bool { return named(id, 1, 64, lower+upper, "_.-") }
+func validFormID(id string) bool { return isName(id, 1, 64, lower+upper, "_.-") }
 
 // DataType returns the rules for a formId. An application that names no data types takes any formId without rules.
 func (a *Application) DataType(formID string) (DataType, bool) {
@@ -106,7 +106,7 @@ func (a *Application) formIDs() string {
 }
 
 // CheckUpload returns the fault for bytes that the application does not take under formID: an undeclared formId is
-// Invalid, a content type that is not allowed UnsupportedType, too many bytes TooLarge, none at all Invalid.
+// Invalid, a content type that is not allowed UnsupportedMediaType, too many bytes TooLarge, none at all Invalid.
 func (a *Application) CheckUpload(formID, contentType string, size int64) error {
 	t, declared := a.DataType(formID)
 	switch {
@@ -115,15 +115,15 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 	case !declared:
 		return fault.New(fault.Invalid, "form-id-unknown", "The application %s has no data type with this formId. It has: %s.", a.ID, a.formIDs())
 	case !ValidContentType(contentType):
-		return fault.New(fault.UnsupportedType, "content-type-invalid", "Send a Content-Type that says what the data is, such as application/xml.")
+		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send a Content-Type that says what the data is, such as application/xml.")
 	case isForm(contentType): // as sent by mistake: the element would be a form with the bytes in it
-		return fault.New(fault.UnsupportedType, "content-type-invalid", "Send the bytes of the data element as the body, under their own Content-Type; a form is taken where an instance is created.")
+		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send the bytes of the data element as the body, under their own Content-Type; a form is taken where an instance is created.")
 	case len(t.AllowedContentTypes) > 0 && !AllowsContentType(t.AllowedContentTypes, contentType):
-		return fault.New(fault.UnsupportedType, "content-type-not-allowed", "formId %q takes: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
+		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "formId %q takes: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
 	case !AllowsContentType(nil, contentType): // a range, which says nothing of what the bytes are
-		return fault.New(fault.UnsupportedType, "content-type-invalid", "Send a Content-Type that says what the data is, such as application/xml, and not a range.")
-	case t.HasSchema() && !Structured(contentType):
-		return fault.New(fault.UnsupportedType, "content-type-not-allowed", "formId %q has a schema, so it takes JSON and XML.", formID)
+		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send a Content-Type that says what the data is, such as application/xml, and not a range.")
+	case t.HasSchema() && !IsStructured(contentType):
+		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "formId %q has a schema, so it takes JSON and XML.", formID)
 	case t.MaxSize > 0 && size > t.MaxSize:
 		return fault.New(fault.TooLarge, "data-too-large", "formId %q takes at most %d bytes.", formID, t.MaxSize)
 	case size == 0:
@@ -132,8 +132,8 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 	return nil
 }
 
-// Complete fills in what the owner may leave out: the default workflow, one shard, empty lists.
-func (a *Application) Complete() {
+// SetDefaults fills in what the owner may leave out: the default workflow, one shard, empty lists.
+func (a *Application) SetDefaults() {
 	if len(a.Workflow.Steps) == 0 && len(a.Workflow.Transitions) == 0 {
 		a.Workflow = DefaultWorkflow()
 	}
@@ -148,31 +148,31 @@ func (a *Application) Complete() {
 	}
 }
 
-// Check returns an Invalid fault, code "application-invalid", with one issue for each rule that the registration
+// Validate returns an Invalid fault, code "application-invalid", with one issue for each rule that the registration
 // breaks; nil when it keeps them all. Call Complete first.
-func (a *Application) Check() error {
+func (a *Application) Validate() error {
 	var c checker
 	for language, text := range a.Title {
-		c.that(len(language) >= 2 && len(language) <= 8 && len(text) <= 1000, "/title", "a title is at most 1000 bytes under a language code such as nb")
+		c.require(len(language) >= 2 && len(language) <= 8 && len(text) <= 1000, "/title", "a title is at most 1000 bytes under a language code such as nb")
 	}
-	c.that(a.IndexShards >= 1 && a.IndexShards <= MaxIndexShards, "/indexShards", "must be 1 to %d", MaxIndexShards)
-	c.that(len(a.DataTypes) <= MaxDataTypes, "/dataTypes", "at most %d data types", MaxDataTypes)
+	c.require(a.IndexShards >= 1 && a.IndexShards <= MaxIndexShards, "/indexShards", "must be 1 to %d", MaxIndexShards)
+	c.require(len(a.DataTypes) <= MaxDataTypes, "/dataTypes", "at most %d data types", MaxDataTypes)
 	seen := map[string]bool{}
 	for n, t := range a.DataTypes {
 		at := fmt.Sprintf("/dataTypes/%d", n)
-		c.that(validFormID(t.FormID), at+"/formId", "must be a letter followed by up to 63 letters, digits and _ . -")
-		c.that(!seen[t.FormID], at+"/formId", "is declared twice")
+		c.require(validFormID(t.FormID), at+"/formId", "must be a letter followed by up to 63 letters, digits and _ . -")
+		c.require(!seen[t.FormID], at+"/formId", "is declared twice")
 		seen[t.FormID] = true
-		c.that(t.MaxSize >= 0, at+"/maxSize", "must not be negative (bytes; 0: no limit)")
-		c.that(t.MinCount >= 0, at+"/minCount", "must not be negative")
-		c.that(t.MaxCount >= 0, at+"/maxCount", "must not be negative (0: no limit)")
-		c.that(t.MaxCount == 0 || t.MinCount <= t.MaxCount, at+"/minCount", "must not exceed maxCount")
+		c.require(t.MaxSize >= 0, at+"/maxSize", "must not be negative (bytes; 0: no limit)")
+		c.require(t.MinCount >= 0, at+"/minCount", "must not be negative")
+		c.require(t.MaxCount >= 0, at+"/maxCount", "must not be negative (0: no limit)")
+		c.require(t.MaxCount == 0 || t.MinCount <= t.MaxCount, at+"/minCount", "must not exceed maxCount")
 		for m, contentType := range t.AllowedContentTypes {
-			c.that(ValidContentType(contentType), fmt.Sprintf("%s/allowedContentTypes/%d", at, m), "must be a media type such as application/xml, or a range such as */*")
+			c.require(ValidContentType(contentType), fmt.Sprintf("%s/allowedContentTypes/%d", at, m), "must be a media type such as application/xml, or a range such as */*")
 		}
-		c.that(len(t.Schema) <= MaxSchemaBytes, at+"/schema", "at most %d bytes", MaxSchemaBytes)
-		c.that(len(t.Schema) == 0 || t.Schema[0] == '{', at+"/schema", "must be a JSON Schema object")
-		c.that(len(t.Schema) == 0 || mayBeStructured(t.AllowedContentTypes), at+"/allowedContentTypes", "must allow a JSON or XML type, as there is a schema")
+		c.require(len(t.Schema) <= MaxSchemaBytes, at+"/schema", "at most %d bytes", MaxSchemaBytes)
+		c.require(len(t.Schema) == 0 || t.Schema[0] == '{', at+"/schema", "must be a JSON Schema object")
+		c.require(len(t.Schema) == 0 || matchesStructured(t.AllowedContentTypes), at+"/allowedContentTypes", "must allow a JSON or XML type, as there is a schema")
 	}
 	a.Workflow.check(&c)
 	return c.fault()
@@ -196,7 +196,7 @@ func (c *checker) fault() error {
 	return InvalidRegistration(c.issues)
 }
 
-func (c *checker) that(holds bool, field, rule string, args ...any) {
+func (c *checker) require(holds bool, field, rule string, args ...any) {
 	if !holds && len(c.issues) < maxIssues {
 		c.issues = append(c.issues, fault.Issue{
 			Severity: fault.SeverityError, Code: "InvalidRegistration", Field: field, Description: fmt.Sprintf(rule, args...),

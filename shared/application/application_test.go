@@ -41,16 +41,16 @@ func TestTheExampleSpellsOutTheDefaults(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", DefaultWorkflow(), app.Workflow)
 	}
 	bare := &Application{ID: app.ID, Org: app.Org, Title: app.Title, DataTypes: app.DataTypes}
-	bare.Complete()
+	bare.SetDefaults()
 	if !reflect.DeepEqual(bare, app) {
 		t.Errorf("completed: %+v\nwant %+v", bare, app)
 	}
-	if err := app.Check(); err != nil {
+	if err := app.Validate(); err != nil {
 		t.Error(err)
 	}
 	// What is answered has no list that is null.
 	empty := &Application{ID: "nav/app2018", Org: "nav"}
-	empty.Complete()
+	empty.SetDefaults()
 	text, err := json.Marshal(empty)
 	if err != nil || bytes.Contains(text, []byte("null")) {
 		t.Errorf("%s, %v", text, err)
@@ -166,8 +166,8 @@ func TestCheck(t *testing.T) {
 		if name == "a step with a #" || name == "a step with a space" || name == "a step with no name" {
 			app.Workflow.Transitions[1].To = app.Workflow.Steps[2].Name
 		}
-		app.Complete()
-		err := app.Check()
+		app.SetDefaults()
+		err := app.Validate()
 		var f *fault.Error
 		switch {
 		case test.field == "" && err != nil:
@@ -186,11 +186,11 @@ func TestCheck(t *testing.T) {
 	app := example(t)
 	app.DataTypes[0].MaxSize, app.Workflow.Transitions[0].To, app.IndexShards = -1, "X", 99
 	var f *fault.Error
-	if err := app.Check(); !errors.As(err, &f) || len(f.Issues) != 3 {
+	if err := app.Validate(); !errors.As(err, &f) || len(f.Issues) != 3 {
 		t.Errorf("three rules broken: %v", err)
 	}
 	app.DataTypes = slices.Repeat([]DataType{{FormID: "x"}}, MaxDataTypes+1)
-	if err := app.Check(); err == nil {
+	if err := app.Validate(); err == nil {
 		t.Error("too many data types are taken")
 	}
 }
@@ -207,13 +207,13 @@ func TestCheckUpload(t *testing.T) {
 	}{
 		{app, "default", "application/xml; charset=utf-8", 1_000_000, 0, ""},
 		{app, "default", "application/xml", 1_000_001, fault.TooLarge, "data-too-large"},
-		{app, "default", "text/xml", 1, fault.UnsupportedType, "content-type-not-allowed"},
-		{app, "default", "", 1, fault.UnsupportedType, "content-type-invalid"},
+		{app, "default", "text/xml", 1, fault.UnsupportedMediaType, "content-type-not-allowed"},
+		{app, "default", "", 1, fault.UnsupportedMediaType, "content-type-invalid"},
 		{app, "default", "application/json", 0, fault.Invalid, "data-empty"},
 		{app, "attachment", "image/png", 1 << 40, 0, ""},
-		{app, "attachment", "*/*", 1, fault.UnsupportedType, "content-type-not-allowed"},
-		{app, "attachment", "image/png\r\nX: y", 1, fault.UnsupportedType, "content-type-invalid"},
-		{app, "attachment", "Multipart/Form-Data; boundary=x", 1, fault.UnsupportedType, "content-type-invalid"},
+		{app, "attachment", "*/*", 1, fault.UnsupportedMediaType, "content-type-not-allowed"},
+		{app, "attachment", "image/png\r\nX: y", 1, fault.UnsupportedMediaType, "content-type-invalid"},
+		{app, "attachment", "Multipart/Form-Data; boundary=x", 1, fault.UnsupportedMediaType, "content-type-invalid"},
 		{app, "attachment", "multipart/mixed; boundary=x", 1, 0, ""},
 		{app, "other", "image/png", 1, fault.Invalid, "form-id-unknown"},
 		{app, "Default", "application/xml", 1, fault.Invalid, "form-id-unknown"},
@@ -222,9 +222,9 @@ func TestCheckUpload(t *testing.T) {
 		{free, "", "x/y", 1, fault.Invalid, "form-id-invalid"},
 		{free, "12247918309", "x/y", 1, fault.Invalid, "form-id-invalid"},
 		{free, "a/b", "x/y", 1, fault.Invalid, "form-id-invalid"},
-		{free, "a", "y", 1, fault.UnsupportedType, "content-type-invalid"},
-		{free, "a", "*/*", 1, fault.UnsupportedType, "content-type-invalid"},
-		{free, "a", "image/*", 1, fault.UnsupportedType, "content-type-invalid"},
+		{free, "a", "y", 1, fault.UnsupportedMediaType, "content-type-invalid"},
+		{free, "a", "*/*", 1, fault.UnsupportedMediaType, "content-type-invalid"},
+		{free, "a", "image/*", 1, fault.UnsupportedMediaType, "content-type-invalid"},
 	} {
 		err := test.app.CheckUpload(test.formID, test.contentType, test.size)
 		if test.code == "" && err == nil {

@@ -52,24 +52,24 @@ func isForm(contentType string) bool {
 }
 
 // IsJSON reports whether a content type is one of JSON: application/json, text/json, or one that ends in +json.
-func IsJSON(contentType string) bool { return isA("json", contentType) }
+func IsJSON(contentType string) bool { return matchesMediaRange("json", contentType) }
 
 // IsXML reports whether a content type is one of XML: application/xml, text/xml, or one that ends in +xml.
-func IsXML(contentType string) bool { return isA("xml", contentType) }
+func IsXML(contentType string) bool { return matchesMediaRange("xml", contentType) }
 
-// Structured reports whether data of a content type can be held against a schema.
-func Structured(contentType string) bool { return IsJSON(contentType) || IsXML(contentType) }
+// IsStructured reports whether data of a content type can be held against a schema.
+func IsStructured(contentType string) bool { return IsJSON(contentType) || IsXML(contentType) }
 
-func isA(syntax, contentType string) bool {
+func matchesMediaRange(syntax, contentType string) bool {
 	kind, sub, ok := mediaType(contentType)
 	return ok && (sub == syntax && (kind == "application" || kind == "text") || strings.HasSuffix(sub, "+"+syntax))
 }
 
-// mayBeStructured reports whether something can be uploaded, where these types and ranges are allowed, that can be held
+// matchesStructured reports whether something can be uploaded, where these types and ranges are allowed, that can be held
 // against a schema.
-func mayBeStructured(allowed []string) bool {
+func matchesStructured(allowed []string) bool {
 	for _, a := range allowed {
-		if _, sub, ok := mediaType(a); !ok || sub == "*" || Structured(a) { // a malformed one is another issue
+		if _, sub, ok := mediaType(a); !ok || sub == "*" || IsStructured(a) { // a malformed one is another issue
 			return true
 		}
 	}

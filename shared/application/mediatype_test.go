@@ -73,7 +73,7 @@ func TestStructured(t *testing.T) {
 		if IsXML(contentType) {
 			got += "xml"
 		}
-		if got != want || Structured(contentType) != (want != "") {
+		if got != want || IsStructured(contentType) != (want != "") {
 			t.Errorf("%q is %q, want %q", contentType, got, want)
 		}
 	}

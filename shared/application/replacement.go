@@ -6,13 +6,13 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// CheckReplaces returns the fault for putting the registration in the place of old, nil for a first one. Instances of
+// ValidateReplacement returns the fault for putting the registration in the place of old, nil for a first one. Instances of
 // the old one live on under it, so every step stays: they may be in it, and a query that names no step reads the steps
-// that there are (Conflict, code "step-removed"); and a step keeps what it marks the instances in it with (Conflict, code
+// require there are (Conflict, code "step-removed"); and a step keeps what it marks the instances in it with (Conflict, code
 // "step-changed"). No step may leave them with nowhere to go, and a step that is new has
 // to be one that can be reached (Invalid, code "application-invalid", with issues). A step that is no longer wanted
 // keeps its name and its way out, and loses the transitions that lead to it. Call Check first.
-func (a *Application) CheckReplaces(old *Application) error {
+func (a *Application) ValidateReplacement(old *Application) error {
 	if old == nil {
 		old = &Application{}
 	}
@@ -28,30 +28,30 @@ func (a *Application) CheckReplaces(old *Application) error {
 		}
 	}
 	var c checker
-	reached := a.Workflow.reached()
+	reachableSteps := a.Workflow.reachableSteps()
 	leads := map[string]bool{}
 	for n, t := range a.Workflow.Transitions {
 		leads[t.From] = true
 		from, _ := a.Workflow.Step(t.From)
-		c.that(!from.Archives, fmt.Sprintf("/workflow/transitions/%d/from", n), "is a step that archives, after which nothing changes")
+		c.require(!from.Archives, fmt.Sprintf("/workflow/transitions/%d/from", n), "is a step that archives, after which nothing changes")
 	}
 	for n, step := range a.Workflow.Steps {
 		at := fmt.Sprintf("/workflow/steps/%d", n)
 		_, known := old.Workflow.Step(step.Name)
-		c.that(known || reached[step.Name], at+"/name", "cannot be reached from the first step by any transitions")
-		c.that(leads[step.Name] || step.Completes, at+"/completes", "must be true: no transition leads on from the step")
-		c.that(step.Completes || !step.Archives, at+"/completes", "must be true of a step that archives")
+		c.require(known || reachableSteps[step.Name], at+"/name", "cannot be reached from the first step by any transitions")
+		c.require(leads[step.Name] || step.Completes, at+"/completes", "must be true: no transition leads on from the step")
+		c.require(step.Completes || !step.Archives, at+"/completes", "must be true of a step that archives")
 	}
 	return c.fault()
 }
 
-// reached returns the names of the steps that transitions lead to from the first one, that one included.
-func (w Workflow) reached() map[string]bool {
-	reached := map[string]bool{w.Start().Name: true}
+// reachableSteps returns the names of the steps that transitions lead to from the first one, that one included.
+func (w Workflow) reachableSteps() map[string]bool {
+	reachableSteps := map[string]bool{w.Start().Name: true}
 	for range w.Steps { // each round takes at least one step further, or nothing is left
 		for _, t := range w.Transitions {
-			reached[t.To] = reached[t.To] || reached[t.From]
+			reachableSteps[t.To] = reachableSteps[t.To] || reachableSteps[t.From]
 		}
 	}
-	return reached
+	return reachableSteps
 }

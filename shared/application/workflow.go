@@ -40,7 +40,7 @@ type Transition struct {
 const MaxSteps = 20
 
 // validStepName keeps # out of step names: index keys are joined with it.
-func validStepName(name string) bool { return named(name, 1, 64, lower+upper, "_-") }
+func validStepName(name string) bool { return isName(name, 1, 64, lower+upper, "_-") }
 
 // DefaultWorkflow returns the workflow of an application that names none: FormFilling → Submit → Archived, where
 // the owner may send a submitted instance back.
@@ -85,24 +85,24 @@ func (w Workflow) Reachable(from string, role Role) []string {
 }
 
 func (w Workflow) check(c *checker) {
-	c.that(len(w.Steps) >= 1 && len(w.Steps) <= MaxSteps, "/workflow/steps", "must be 1 to %d steps", MaxSteps)
+	c.require(len(w.Steps) >= 1 && len(w.Steps) <= MaxSteps, "/workflow/steps", "must be 1 to %d steps", MaxSteps)
 	seen := map[string]bool{}
 	for n, step := range w.Steps {
 		at := fmt.Sprintf("/workflow/steps/%d", n)
-		c.that(validStepName(step.Name), at+"/name", "must be a letter followed by up to 63 letters, digits, _ and -")
-		c.that(!seen[step.Name], at+"/name", "is named twice")
-		c.that(n > 0 || !step.Archives, at+"/archives", "the first step cannot archive: nothing could ever be filled in")
+		c.require(validStepName(step.Name), at+"/name", "must be a letter followed by up to 63 letters, digits, _ and -")
+		c.require(!seen[step.Name], at+"/name", "is named twice")
+		c.require(n > 0 || !step.Archives, at+"/archives", "the first step cannot archive: nothing could ever be filled in")
 		seen[step.Name] = true
 	}
-	c.that(len(w.Transitions) <= MaxSteps*(MaxSteps-1), "/workflow/transitions", "at most %d transitions", MaxSteps*(MaxSteps-1))
+	c.require(len(w.Transitions) <= MaxSteps*(MaxSteps-1), "/workflow/transitions", "at most %d transitions", MaxSteps*(MaxSteps-1))
 	for n, t := range w.Transitions {
 		at := fmt.Sprintf("/workflow/transitions/%d", n)
-		c.that(seen[t.From], at+"/from", "names no step")
-		c.that(seen[t.To], at+"/to", "names no step")
-		c.that(t.From != t.To, at+"/to", "must lead to another step")
-		c.that(len(t.By) > 0, at+"/by", "must name user, owner or both")
+		c.require(seen[t.From], at+"/from", "names no step")
+		c.require(seen[t.To], at+"/to", "names no step")
+		c.require(t.From != t.To, at+"/to", "must lead to another step")
+		c.require(len(t.By) > 0, at+"/by", "must name user, owner or both")
 		for m, role := range t.By {
-			c.that(role == User || role == Owner, fmt.Sprintf("%s/by/%d", at, m), "must be user or owner")
+			c.require(role == User || role == Owner, fmt.Sprintf("%s/by/%d", at, m), "must be user or owner")
 		}
 	}
 }

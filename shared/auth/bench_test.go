@@ -48,7 +48,7 @@ func BenchmarkToken(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	seen := v.keys.set.Load().seen
+	seen := v.keys.set.Load().cache
 	reads = 0
 
 	b.Run("raw", func(b *testing.B) {
@@ -66,7 +66,7 @@ func BenchmarkToken(b *testing.B) {
 	b.Run("first", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			clear(seen.younger)
+			clear(seen.current)
 			if _, err := v.verify(b.Context(), signed); err != nil {
 				b.Fatal(err)
 			}

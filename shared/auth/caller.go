@@ -21,8 +21,8 @@ const (
 	userWriteScope  = "altinn:instances.write"
 )
 
-// Caller is who a verified token says is calling: an application owner when Org is not empty, else a user. The zero
-// Caller is a user who is nobody and may do nothing.
+// Authenticate is who a verified token says is calling: an application owner when Org is not empty, else a user. The zero
+// Authenticate is a user who is nobody and may do nothing.
 type Caller struct {
 	Org string // the owner's short name, lower case: "nav"
 
@@ -38,7 +38,7 @@ func (c Caller) IsOwner() bool { return c.Org != "" }
 
 // Name returns what documents call the caller by: the org of an owner, the user id of a user, else the party id that
 // the token names. It is "" for a token with an identity number alone, which is never a name: the instanceOwnerId
-// that PartyOf finds is.
+// that ResolveParty finds is.
 func (c Caller) Name() string {
 	switch {
 	case c.IsOwner():
@@ -56,7 +56,7 @@ func (c Caller) MayRead() error {
 	if c.mayRead {
 		return nil
 	}
-	return c.lacks(ownerReadScope, userReadScope)
+	return c.missingScope(ownerReadScope, userReadScope)
 }
 
 // MayWrite is MayRead for changes. The one scope does not include the other.
@@ -64,17 +64,17 @@ func (c Caller) MayWrite() error {
 	if c.mayWrite {
 		return nil
 	}
-	return c.lacks(ownerWriteScope, userWriteScope)
+	return c.missingScope(ownerWriteScope, userWriteScope)
 }
 
-func (c Caller) lacks(ownerScope, userScope string) error {
+func (c Caller) missingScope(ownerScope, userScope string) error {
 	scope := userScope
 	if c.IsOwner() {
 		scope = ownerScope
 	}
-	refusal := fault.New(fault.Forbidden, "scope-missing", "The access token lacks the scope %s. Ask for a token with it.", scope)
-	refusal.Scope = scope
-	return refusal
+	tokenError := fault.New(fault.Forbidden, "scope-missing", "The access token lacks the scope %s. Ask for a token with it.", scope)
+	tokenError.Scope = scope
+	return tokenError
 }
 
 // MustBeOwner returns nil for an application owner, else a fault.Forbidden, code "owner-only": for endpoints that
@@ -96,16 +96,16 @@ func (c Caller) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("kind", kind), slog.String("name", c.Name()))
 }
 
-// Register is what PartyOf needs of the party register.
-type Register interface {
+// PartyFinder is what ResolveParty needs of the party register.
+type PartyFinder interface {
 	// Find returns the instanceOwnerId of the identity, and whether it has one.
 	Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error)
 }
 
-// PartyOf returns the instanceOwnerId of the party that a user is: the one the token names, else the one the register
+// ResolveParty returns the instanceOwnerId of the party that a user is: the one the token names, else the one the register
 // has for its identity. It is false for an owner, who is no party, and for a user nobody has assigned a number yet, to
 // whom nothing can belong.
-func PartyOf(ctx context.Context, c Caller, register Register) (instanceOwnerID string, found bool, err error) {
+func ResolveParty(ctx context.Context, c Caller, register PartyFinder) (instanceOwnerID string, found bool, err error) {
 	switch {
 	case c.IsOwner():
 		return "", false, nil

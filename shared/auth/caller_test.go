@@ -100,14 +100,14 @@ func TestPartyOf(t *testing.T) {
 		{"nobody", auth.Caller{}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, found, err := auth.PartyOf(t.Context(), test.caller, register{})
+			got, found, err := auth.ResolveParty(t.Context(), test.caller, register{})
 			if got != test.want || found != (test.want != "") || err != nil {
 				t.Errorf("PartyOf = %q, %v, %v; want %q", got, found, err, test.want)
 			}
 		})
 	}
 	broken := errors.New("throttled")
-	if _, found, err := auth.PartyOf(t.Context(), auth.Caller{Identity: known}, register{broken}); found || !errors.Is(err, broken) {
+	if _, found, err := auth.ResolveParty(t.Context(), auth.Caller{Identity: known}, register{broken}); found || !errors.Is(err, broken) {
 		t.Errorf("PartyOf with a broken register = %v, %v; want false and the error", found, err)
 	}
 }

@@ -23,8 +23,8 @@ const (
 // scopeClaims are both read: which one carries the scopes depends on how the token was exchanged.
 var scopeClaims = []string{"scope", "urn:altinn:scope"}
 
-// errNobody says that the token names neither an owner nor a party.
-var errNobody = errors.New("no claim says who the caller is")
+// errNoIdentity says that the token names neither an owner nor a party.
+var errNoIdentity = errors.New("no claim says who the caller is")
 
 // callerOf reads the claims of a verified token. Its errors name claims and never their values.
 func callerOf(claims jwt.MapClaims) (Caller, error) {
@@ -72,7 +72,7 @@ func userOf(claims jwt.MapClaims) (Caller, error) {
 		}
 	}
 	if c.PartyID == "" && c.Identity == (party.Identity{}) {
-		return Caller{}, errNobody
+		return Caller{}, errNoIdentity
 	}
 	c.mayRead, c.mayWrite, err = scopesOf(claims, userReadScope, userWriteScope)
 	return c, err

@@ -138,7 +138,7 @@ func sign(t *testing.T, method jwt.SigningMethod, header map[string]any, key any
 func call(v *auth.Verifier, token string) (auth.Caller, error) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
-	return v.Caller(r)
+	return v.Authenticate(r)
 }
 
 func codeOf(err error) string {

@@ -20,11 +20,11 @@ import (
 
 // When the key set is read again. There is no background refresh: a Lambda stands still between requests.
 const (
-	freshFor     = time.Hour       // then the next request reads it again: a key taken away is trusted no longer than this
-	usableFor    = 24 * time.Hour  // how long the last set serves while the issuer cannot be reached
-	betweenReads = time.Minute     // after a failed read, and between reads for key ids that are not in the set
-	coldRetry    = 2 * time.Second // between failed reads while there is no set at all
-	minRSABits   = 2048
+	maxAge               = time.Hour       // then the next request reads it again: a key taken away is trusted no longer than this
+	maxStale             = 24 * time.Hour  // how long the last set serves while the issuer cannot be reached
+	minRefreshInterval   = time.Minute     // after a failed read, and between reads for key ids that are not in the set
+	initialRetryInterval = 2 * time.Second // between failed reads while there is no set at all
+	minRSABits           = 2048
 )
 
 // errUnknownKey says that a token's key is not in the issuer's set, as read a moment ago.
@@ -35,7 +35,7 @@ type keySet struct {
 	keys     map[string]verificationKey // by kid
 	document []byte                     // as read, to tell whether anything has changed
 	readAt   time.Time
-	seen     *seenTokens // verified with these keys; goes when they go
+	cache    *tokenCache // verified with these keys; goes when they go
 }
 
 // verificationKey is one key and the only algorithms it verifies.
@@ -44,8 +44,8 @@ type verificationKey struct {
 	algorithms []string
 }
 
-// keyRing keeps the issuer's keys as they are read over time.
-type keyRing struct {
+// keyCache keeps the issuer's keys as they are read over time.
+type keyCache struct {
 	source source
 	now    func() time.Time
 
@@ -59,8 +59,8 @@ type keyRing struct {
 }
 
 // fresh returns the set if it needs no reading again.
-func (k *keyRing) fresh(now time.Time) *keySet {
-	if set := k.set.Load(); set != nil && now.Sub(set.readAt) < freshFor {
+func (k *keyCache) fresh(now time.Time) *keySet {
+	if set := k.set.Load(); set != nil && now.Sub(set.readAt) < maxAge {
 		return set
 	}
 	return nil
@@ -68,7 +68,7 @@ func (k *keyRing) fresh(now time.Time) *keySet {
 
 // current returns a set that may be used now, read again if it is time for that. An issuer that is down is no
 // trouble as long as the last set is usable.
-func (k *keyRing) current(ctx context.Context) (*keySet, error) {
+func (k *keyCache) current(ctx context.Context) (*keySet, error) {
 	now := k.now()
 	if set := k.fresh(now); set != nil {
 		return set, nil
@@ -79,10 +79,10 @@ func (k *keyRing) current(ctx context.Context) (*keySet, error) {
 		return set, nil
 	}
 	set := k.set.Load()
-	usable := set != nil && now.Sub(set.readAt) < usableFor
-	wait := coldRetry
+	usable := set != nil && now.Sub(set.readAt) < maxStale
+	wait := initialRetryInterval
 	if usable {
-		wait = betweenReads
+		wait = minRefreshInterval
 	}
 	err := k.failure
 	if err == nil || now.Sub(k.failedAt) >= wait {
@@ -100,7 +100,7 @@ func (k *keyRing) current(ctx context.Context) (*keySet, error) {
 // keyFor returns the public key that the token's header names, and the set it is in. A key id that is not in the set
 // has it read again, since issuers sign with new keys as soon as they have published them, but at most once a minute:
 // anybody can make up key ids.
-func (k *keyRing) keyFor(ctx context.Context, token *jwt.Token) (any, *keySet, error) {
+func (k *keyCache) keyFor(ctx context.Context, token *jwt.Token) (any, *keySet, error) {
 	if _, there := token.Header["crit"]; there {
 		return nil, nil, errors.New("the token has header parameters that must be understood, and are not")
 	}
@@ -114,7 +114,7 @@ func (k *keyRing) keyFor(ctx context.Context, token *jwt.Token) (any, *keySet, e
 	}
 	key, found := set.keys[kid]
 	if !found {
-		if set, err = k.afterUnknown(ctx, set); err != nil {
+		if set, err = k.refreshForUnknownKey(ctx, set); err != nil {
 			return nil, nil, err
 		}
 		if key, found = set.keys[kid]; !found {
@@ -127,15 +127,15 @@ func (k *keyRing) keyFor(ctx context.Context, token *jwt.Token) (any, *keySet, e
 	return key.public, set, nil
 }
 
-// afterUnknown returns a set in place of one that lacked a key id.
-func (k *keyRing) afterUnknown(ctx context.Context, lacking *keySet) (*keySet, error) {
+// refreshForUnknownKey returns a set in place of one that lacked a key id.
+func (k *keyCache) refreshForUnknownKey(ctx context.Context, lacking *keySet) (*keySet, error) {
 	k.reading.Lock()
 	defer k.reading.Unlock()
 	if set := k.set.Load(); set != lacking {
 		return set, nil
 	}
 	now := k.now()
-	if k.unknownAt.IsZero() || now.Sub(k.unknownAt) >= betweenReads {
+	if k.unknownAt.IsZero() || now.Sub(k.unknownAt) >= minRefreshInterval {
 		k.unknownAt = now
 		_, k.unknownErr = k.read(ctx, now)
 	}
@@ -147,15 +147,15 @@ func (k *keyRing) afterUnknown(ctx context.Context, lacking *keySet) (*keySet, e
 
 // read reads the set and keeps it. A reading that fails, or has no key that could verify anything, leaves the last
 // one in place. The caller holds k.reading.
-func (k *keyRing) read(ctx context.Context, now time.Time) (*keySet, error) {
+func (k *keyCache) read(ctx context.Context, now time.Time) (*keySet, error) {
 	document, err := k.source(ctx)
 	if err == nil {
 		last := k.set.Load()
 		next := &keySet{document: document, readAt: now}
 		if last != nil && bytes.Equal(last.document, document) {
-			next.keys, next.seen = last.keys, last.seen
+			next.keys, next.cache = last.keys, last.cache
 		} else {
-			next.seen = &seenTokens{}
+			next.cache = &tokenCache{}
 			next.keys, err = parseKeys(document)
 		}
 		if err == nil {
@@ -182,20 +182,20 @@ func parseKeys(document []byte) (map[string]verificationKey, error) {
 	}
 	keys := make(map[string]verificationKey, len(set.Keys))
 	for _, raw := range set.Keys {
-		jwk, err := jwkset.NewJWKFromRawJSON(raw, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
+		published, err := jwkset.NewJWKFromRawJSON(raw, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
 		if err != nil {
 			continue
 		}
-		said := jwk.Marshal()
-		key := verificationKey{jwk.Key(), algorithmsFor(jwk.Key())}
-		if said.ALG != "" {
-			key.algorithms = slices.DeleteFunc(key.algorithms, func(a string) bool { return a != string(said.ALG) })
+		jwk := published.Marshal()
+		key := verificationKey{published.Key(), algorithmsFor(published.Key())}
+		if jwk.ALG != "" {
+			key.algorithms = slices.DeleteFunc(key.algorithms, func(a string) bool { return a != string(jwk.ALG) })
 		}
-		forSignatures := (said.USE == "" || said.USE == jwkset.UseSig) &&
-			(len(said.KEYOPS) == 0 || slices.Contains(said.KEYOPS, jwkset.KeyOpsVerify))
-		_, twice := keys[said.KID]
-		if said.KID != "" && !twice && forSignatures && len(key.algorithms) > 0 {
-			keys[said.KID] = key
+		forSignatures := (jwk.USE == "" || jwk.USE == jwkset.UseSig) &&
+			(len(jwk.KEYOPS) == 0 || slices.Contains(jwk.KEYOPS, jwkset.KeyOpsVerify))
+		_, twice := keys[jwk.KID]
+		if jwk.KID != "" && !twice && forSignatures && len(key.algorithms) > 0 {
+			keys[jwk.KID] = key
 		}
 	}
 	if len(keys) == 0 {
@@ -226,5 +226,5 @@ func algorithmsFor(key any) []string {
 
 func unavailable(cause error) error {
 	return fault.New(fault.Unavailable, "keys-unavailable",
-		"The access token cannot be verified at the moment. Repeat the request in a few seconds.").Because(cause)
+		"The access token cannot be verified at the moment. Repeat the request in a few seconds.").WithCause(cause)
 }

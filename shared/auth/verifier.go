@@ -14,7 +14,7 @@ import (
 
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/fault"
-	"altinn.no/instanceapi/shared/requestlog"
+	"altinn.no/instanceapi/shared/logging"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -43,7 +43,7 @@ type Config struct {
 // the issuer's keys and the tokens already verified.
 type Verifier struct {
 	parser *jwt.Parser
-	keys   *keyRing
+	keys   *keyCache
 	now    func() time.Time
 }
 
@@ -75,7 +75,7 @@ func New(config Config) (*Verifier, error) {
 	}
 	return &Verifier{
 		parser: jwt.NewParser(options...),
-		keys:   &keyRing{source: config.Read, now: config.Now},
+		keys:   &keyCache{source: config.Read, now: config.Now},
 		now:    config.Now,
 	}, nil
 }
@@ -83,7 +83,7 @@ func New(config Config) (*Verifier, error) {
 // Open returns the verifier of the process, from TOKEN_ISSUER, TOKEN_AUDIENCE (empty: not checked) and TOKEN_JWKS, and
 // has the keys fetched during the initialisation. Keys that cannot be had then are no reason not to start.
 func Open(env *coldstart.Env) *Verifier {
-	return env.Once("auth", func() any {
+	return env.Shared("auth", func() any {
 		config := Config{
 			Issuer:   env.String("TOKEN_ISSUER"),
 			Audience: env.Optional("TOKEN_AUDIENCE", ""),
@@ -94,11 +94,11 @@ func Open(env *coldstart.Env) *Verifier {
 			return &Verifier{} // never used: Ready ends the process
 		}
 		v, err := New(config)
-		if err != nil || (insecure(config.KeySet) && !env.Local()) {
-			env.Reject("TOKEN_JWKS", "must be an https URL or the path of a file")
+		if err != nil || (insecure(config.KeySet) && !env.UsesEmulator()) {
+			env.Invalid("TOKEN_JWKS", "must be an https URL or the path of a file")
 			return &Verifier{}
 		}
-		env.Warm("token keys", v.Warm)
+		env.OnInit("token keys", v.Warm)
 		return v
 	}).(*Verifier)
 }
@@ -119,10 +119,10 @@ func (v *Verifier) Warm(ctx context.Context) error {
 	return err
 }
 
-// Caller verifies the bearer token of the request and returns who it says is calling, and puts that into the
+// Authenticate verifies the bearer token of the request and returns who it says is calling, and puts that into the
 // request's log line. Its errors are faults: Unauthenticated with the code "token-missing", "token-expired" or
 // "token-invalid", and Unavailable, "keys-unavailable", when the issuer's keys cannot be had to verify anything by.
-func (v *Verifier) Caller(r *http.Request) (Caller, error) {
+func (v *Verifier) Authenticate(r *http.Request) (Caller, error) {
 	token, err := bearer(r.Header)
 	if err != nil {
 		return Caller{}, err
@@ -131,7 +131,7 @@ func (v *Verifier) Caller(r *http.Request) (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
-	requestlog.Add(r.Context(), slog.Any("caller", c))
+	logging.Add(r.Context(), slog.Any("caller", c))
 	return c, nil
 }
 
@@ -160,7 +160,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 	}
 	now := v.now()
 	if keys := v.keys.fresh(now); keys != nil {
-		if c, ok := keys.seen.get(token, now); ok {
+		if c, ok := keys.cache.get(token, now); ok {
 			return c, nil
 		}
 	}
@@ -171,23 +171,23 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 		return key, err
 	})
 	if err != nil {
-		return Caller{}, refusal(err)
+		return Caller{}, tokenError(err)
 	}
 	c, err := callerOf(claims)
 	if err != nil {
-		return Caller{}, refusal(err)
+		return Caller{}, tokenError(err)
 	}
 	expires, err := claims.GetExpirationTime()
 	if err != nil {
-		return Caller{}, refusal(err)
+		return Caller{}, tokenError(err)
 	}
-	usedKeys.seen.put(token, c, expires.Add(leeway))
+	usedKeys.cache.put(token, c, expires.Add(leeway))
 	return c, nil
 }
 
-// refusal turns what is wrong with a token into what its sender can do about it. The cause goes to the log; those of
+// tokenError turns what is wrong with a token into what its sender can do about it. The cause goes to the log; those of
 // malformed tokens are left out, for they can quote from the token.
-func refusal(err error) error {
+func tokenError(err error) error {
 	var f *fault.Error
 	if errors.As(err, &f) {
 		return f
@@ -209,9 +209,9 @@ func refusal(err error) error {
 		detail = "The access token is not valid yet (claim nbf). Wait, or set the clock right."
 	case errors.Is(err, jwt.ErrTokenExpired):
 		code, detail = "token-expired", "The access token has expired. Ask the issuer for a new one."
-	case errors.Is(err, errNobody):
+	case errors.Is(err, errNoIdentity):
 		detail = fmt.Sprintf("The access token does not say who you are. It must have the claim %s, or one of %s, %s, %s and %s.",
 			orgClaim, partyIDClaim, ssnClaim, orgNumberClaim, userNameClaim)
 	}
-	return fault.New(fault.Unauthenticated, code, "%s", detail).Because(err)
+	return fault.New(fault.Unauthenticated, code, "%s", detail).WithCause(err)
 }

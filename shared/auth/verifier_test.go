@@ -192,7 +192,7 @@ func TestAuthorizationHeader(t *testing.T) {
 			if test.values != nil {
 				r.Header["Authorization"] = test.values
 			}
-			_, err := v.Caller(r)
+			_, err := v.Authenticate(r)
 			if codeOf(err) != test.code {
 				t.Fatalf("Caller = %v, want the code %q", err, test.code)
 			}
@@ -252,7 +252,7 @@ func TestTestCallers(t *testing.T) {
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Authorization", header)
-		c, err := v.Caller(r)
+		c, err := v.Authenticate(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +265,7 @@ func TestTestCallers(t *testing.T) {
 	}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", authtest.Owner("nav", "altinn:serviceowner/instances.read"))
-	if c, err := v.Caller(r); err != nil || c.MayRead() != nil || c.MayWrite() == nil {
+	if c, err := v.Authenticate(r); err != nil || c.MayRead() != nil || c.MayWrite() == nil {
 		t.Errorf("Caller = %+v, %v; want one who may read only", c, err)
 	}
 }

@@ -2,15 +2,15 @@ package blob
 
 import "time"
 
-// LinkLifetime is how long after it was made a link can be used to begin a transfer, which may then take longer. A link
+// PresignExpiry is how long after it was made a link can be used to begin a transfer, which may then take longer. A link
 // also ends with the session of the role that signed it.
-const LinkLifetime = 5 * time.Minute
+const PresignExpiry = 5 * time.Minute
 
-// MaxPut is the largest blob, in bytes, that S3 takes in one request: 5 GiB.
-const MaxPut = 5 << 30
+// MaxUploadBytes is the largest blob, in bytes, that S3 takes in one request: 5 GiB.
+const MaxUploadBytes = 5 << 30
 
-// Link is one request to S3, signed beforehand: whoever has it can send it, and nothing else. Its URL is a secret.
-type Link struct {
+// PresignedRequest is one request to S3, signed beforehand: whoever has it can send it, and nothing else. Its URL is a secret.
+type PresignedRequest struct {
 	Method  string
 	URL     string
 	Header  map[string]string // fields that the request must have, with these values
@@ -18,12 +18,12 @@ type Link struct {
 }
 
 // String leaves the secret out.
-func (l Link) String() string {
+func (l PresignedRequest) String() string {
 	return l.Method + " link, good until " + l.Expires.Format(time.RFC3339)
 }
 
-// Shape is how a download presents itself.
-type Shape struct {
+// ResponseHeaders is how a download presents itself.
+type ResponseHeaders struct {
 	ContentType        string
 	ContentDisposition string
 }

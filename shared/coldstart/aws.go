@@ -30,9 +30,9 @@ const localRegion = "us-east-1"
 //go:embed amazon-roots.pem
 var amazonRoots []byte
 
-// Local reports whether any of AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_S3 and
+// UsesEmulator reports whether any of AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_S3 and
 // AWS_ENDPOINT_URL_EVENTBRIDGE is set, that is, whether this runs on a stand-in for AWS.
-func (e *Env) Local() bool {
+func (e *Env) UsesEmulator() bool {
 	for _, service := range []string{"", "_DYNAMODB", "_S3", "_EVENTBRIDGE"} {
 		if e.Optional("AWS_ENDPOINT_URL"+service, "") != "" {
 			return true
@@ -77,7 +77,7 @@ func (e *Env) endpoint(service string) string {
 			continue
 		}
 		if u, err := url.Parse(v); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			e.Reject(name, "must be an http or https URL")
+			e.Invalid(name, "must be an http or https URL")
 		}
 		return v
 	}
@@ -86,10 +86,10 @@ func (e *Env) endpoint(service string) string {
 
 // credentials returns those of the process; without any, a stand-in is given made-up ones, since it wants a signature but
 // cannot check whose.
-func (e *Env) credentials(standIn bool) aws.CredentialsProvider {
+func (e *Env) credentials(emulator bool) aws.CredentialsProvider {
 	const id, secret = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 	c := aws.Credentials{Source: "environment"}
-	if standIn && e.Optional(id, "") == "" && e.Optional(secret, "") == "" {
+	if emulator && e.Optional(id, "") == "" && e.Optional(secret, "") == "" {
 		c.AccessKeyID, c.SecretAccessKey = "local", "local"
 	} else {
 		c.AccessKeyID, c.SecretAccessKey = e.String(id), e.String(secret)
@@ -99,22 +99,22 @@ func (e *Env) credentials(standIn bool) aws.CredentialsProvider {
 }
 
 // httpClient returns the process's client for AWS, or the one for stand-ins.
-func (e *Env) httpClient(standIn bool) aws.HTTPClient {
+func (e *Env) httpClient(emulator bool) aws.HTTPClient {
 	key := "coldstart/http"
-	if standIn {
+	if emulator {
 		key = "coldstart/http/stand-in"
 	}
-	return e.Once(key, func() any {
-		client := e.newHTTPClient(standIn)
-		if standIn {
-			client = &shortLived{next: client}
+	return e.Shared(key, func() any {
+		client := e.newHTTPClient(emulator)
+		if emulator {
+			client = &recyclingClient{next: client}
 		}
 		return client
 	}).(aws.HTTPClient)
 }
 
-func (e *Env) newHTTPClient(standIn bool) aws.HTTPClient {
-	roots := e.roots(standIn)
+func (e *Env) newHTTPClient(emulator bool) aws.HTTPClient {
+	roots := e.roots(emulator)
 	// Frozen, because each service client would otherwise make itself a copy with a connection pool of its own.
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
@@ -130,26 +130,26 @@ func configure(t *http.Transport, roots *x509.CertPool) {
 }
 
 // roots returns the certificates to trust; nil means the system's.
-func (e *Env) roots(standIn bool) *x509.CertPool {
+func (e *Env) roots(emulator bool) *x509.CertPool {
 	pool := x509.NewCertPool()
 	if file := e.Optional("AWS_CA_BUNDLE", ""); file != "" {
 		pem, err := os.ReadFile(file)
 		if err != nil || !pool.AppendCertsFromPEM(pem) {
-			e.Reject("AWS_CA_BUNDLE", "must name a file of PEM certificates")
+			e.Invalid("AWS_CA_BUNDLE", "must name a file of PEM certificates")
 		}
 		return pool
 	}
-	if standIn {
+	if emulator {
 		return nil
 	}
 	pool.AppendCertsFromPEM(amazonRoots)
 	return pool
 }
 
-// shortLived closes a connection now and then. Some stand-ins for AWS cut a connection off after a fixed number of
+// recyclingClient closes a connection now and then. Some stand-ins for AWS cut a connection off after a fixed number of
 // requests (1,000 in one of them) in the middle of an answer; the SDK's retry of a conditional write that was in
 // fact applied then reports a conflict that never was.
-type shortLived struct {
+type recyclingClient struct {
 	next aws.HTTPClient
 	n    atomic.Uint64
 }
@@ -157,7 +157,7 @@ type shortLived struct {
 // requestsPerConnection is the mean, since the requests counted go to whichever connection is idle.
 const requestsPerConnection = 50
 
-func (s *shortLived) Do(r *http.Request) (*http.Response, error) {
+func (s *recyclingClient) Do(r *http.Request) (*http.Response, error) {
 	if s.n.Add(1)%requestsPerConnection == 0 {
 		r = r.WithContext(r.Context()) // a shallow copy: the caller's stays as it is
 		r.Close = true

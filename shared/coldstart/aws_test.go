@@ -63,8 +63,8 @@ func TestAWS(t *testing.T) {
 			if got != tt.missing {
 				t.Errorf("missing %q, want %q", got, tt.missing)
 			}
-			if env.Local() != tt.local {
-				t.Errorf("Local = %v", env.Local())
+			if env.UsesEmulator() != tt.local {
+				t.Errorf("Local = %v", env.UsesEmulator())
 			}
 		})
 	}
@@ -128,10 +128,10 @@ func TestClientsTrust(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
-		name    string
-		env     map[string]string
-		standIn bool
-		trusts  bool
+		name     string
+		env      map[string]string
+		emulator bool
+		trusts   bool
 	}{
 		{"AWS: its roots only", nil, false, false},
 		{"stand-in: the system's roots", nil, true, false},
@@ -140,7 +140,7 @@ func TestClientsTrust(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
-			resp, err := FromMap(tt.env).httpClient(tt.standIn).Do(req)
+			resp, err := FromMap(tt.env).httpClient(tt.emulator).Do(req)
 			if err == nil {
 				resp.Body.Close()
 			}

@@ -25,6 +25,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"altinn.no/instanceapi/shared/logging"
 )
 
 // warmUpLimit bounds all warm-up calls together. The initialisation may take ten seconds in all; a service that does
@@ -53,11 +55,11 @@ type warmUp struct {
 	call func(context.Context) error
 }
 
-// Load returns the environment of the process, and makes the log structured: slog's default logger, and with it
+// Import returns the environment of the process, and makes the log structured: slog's default logger, and with it
 // package log, writes one JSON object a line to standard output, at AWS_LAMBDA_LOG_LEVEL or above (INFO when unset).
 func Load() *Env {
 	env := New(os.LookupEnv)
-	slog.SetDefault(NewLogger(os.Stdout, logLevel(env.Optional("AWS_LAMBDA_LOG_LEVEL", ""))))
+	slog.SetDefault(logging.New(os.Stdout, logging.Level(env.Optional("AWS_LAMBDA_LOG_LEVEL", ""))))
 	return env
 }
 
@@ -90,16 +92,16 @@ func (e *Env) String(name string) string {
 
 // Optional returns a variable, or otherwise when it is unset or empty. An empty variable counts as unset because a
 // template can only leave a variable empty, not take it away.
-func (e *Env) Optional(name, otherwise string) string {
+func (e *Env) Optional(name, fallback string) string {
 	if v, _ := e.lookup(name); v != "" {
 		return v
 	}
-	return otherwise
+	return fallback
 }
 
-// Reject records that the variable name has an unusable value, so that Ready ends the process. The reason is a
+// Invalid records that the variable name has an unusable value, so that Ready ends the process. The reason is a
 // phrase such as "must have 32 characters or more" and must not repeat the value.
-func (e *Env) Reject(name, reason string) {
+func (e *Env) Invalid(name, reason string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if p := name + " " + reason; !slices.Contains(e.problems, p) {
@@ -107,9 +109,9 @@ func (e *Env) Reject(name, reason string) {
 	}
 }
 
-// Once returns the value that build returned the first time Once was called with this key: one client a service, one
+// Shared returns the value that build returned the first time Once was called with this key: one client a service, one
 // key set a process. Concurrent calls wait for the first. build may call Once with other keys.
-func (e *Env) Once(key string, build func() any) any {
+func (e *Env) Shared(key string, build func() any) any {
 	e.mu.Lock()
 	s, ok := e.shared[key]
 	if !ok {
@@ -121,10 +123,10 @@ func (e *Env) Once(key string, build func() any) any {
 	return s.value
 }
 
-// Warm registers a call that opens the connection to a service, for Ready to make. It should be the cheapest call
+// OnInit registers a call that opens the connection to a service, for Ready to make. It should be the cheapest call
 // that the function's policy allows, such as reading an item that does not exist, and it must end with its context.
 // One call opens the connection for all: of several with the same name only the first is made.
-func (e *Env) Warm(name string, call func(ctx context.Context) error) {
+func (e *Env) OnInit(name string, call func(ctx context.Context) error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !slices.ContainsFunc(e.warmUps, func(w warmUp) bool { return w.name == name }) {

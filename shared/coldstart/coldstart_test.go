@@ -11,13 +11,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"altinn.no/instanceapi/shared/logging"
 )
 
 // capture sends slog's default logger to the returned buffer for the length of the test.
 func capture(t *testing.T) *lockedBuffer {
 	t.Helper()
 	out, before := &lockedBuffer{}, slog.Default()
-	slog.SetDefault(NewLogger(out, slog.LevelInfo))
+	slog.SetDefault(logging.New(out, slog.LevelInfo))
 	t.Cleanup(func() { slog.SetDefault(before) })
 	return out
 }
@@ -44,7 +46,7 @@ func TestReadyNamesEverythingMissingAtOnce(t *testing.T) {
 	env := FromMap(map[string]string{"SET": "x", "EMPTY": "", "IDENTITY_KEY": "short"})
 	code := -1
 	env.exit = func(c int) { code = c }
-	env.Warm("never", func(context.Context) error { t.Error("warm-up without a complete environment"); return nil })
+	env.OnInit("never", func(context.Context) error { t.Error("warm-up without a complete environment"); return nil })
 
 	if got := env.String("SET"); got != "x" {
 		t.Errorf("SET = %q", got)
@@ -52,7 +54,7 @@ func TestReadyNamesEverythingMissingAtOnce(t *testing.T) {
 	env.String("ABSENT")
 	env.String("EMPTY")
 	env.String("ABSENT")
-	env.Reject("IDENTITY_KEY", "must have 32 characters or more")
+	env.Invalid("IDENTITY_KEY", "must have 32 characters or more")
 	env.Ready()
 
 	if code != 1 {
@@ -90,12 +92,12 @@ func TestOnceBuildsOneValueForAll(t *testing.T) {
 	var built atomic.Int32
 	build := func() any {
 		built.Add(1)
-		return env.Once("inner", func() any { return new(int) })
+		return env.Shared("inner", func() any { return new(int) })
 	}
 	values := make([]any, 16)
 	var wg sync.WaitGroup
 	for i := range values {
-		wg.Go(func() { values[i] = env.Once("outer", build) })
+		wg.Go(func() { values[i] = env.Shared("outer", build) })
 	}
 	wg.Wait()
 	for _, v := range values {
@@ -115,11 +117,11 @@ func TestWarmUps(t *testing.T) {
 		env.exit = func(int) { t.Error("exit") }
 		var calls atomic.Int32
 		slow := func(context.Context) error { calls.Add(1); time.Sleep(time.Second); return nil }
-		env.Warm("dynamodb", slow)
-		env.Warm("dynamodb", slow)
-		env.Warm("s3", slow)
-		env.Warm("denied", func(context.Context) error { return errors.New("no such luck") })
-		env.Warm("broken", func(context.Context) error { panic("at the start") })
+		env.OnInit("dynamodb", slow)
+		env.OnInit("dynamodb", slow)
+		env.OnInit("s3", slow)
+		env.OnInit("denied", func(context.Context) error { return errors.New("no such luck") })
+		env.OnInit("broken", func(context.Context) error { panic("at the start") })
 		start := time.Now()
 		env.Ready()
 		if took := time.Since(start); took != time.Second {
@@ -141,8 +143,8 @@ func TestWarmUpThatNeverEndsDoesNotHoldTheFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env := FromMap(nil)
 		release := make(chan struct{})
-		env.Warm("deaf", func(context.Context) error { <-release; return nil })
-		env.Warm("bounded", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		env.OnInit("deaf", func(context.Context) error { <-release; return nil })
+		env.OnInit("bounded", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		start := time.Now()
 		env.Ready()
 		if took := time.Since(start); took != warmUpLimit {

@@ -32,7 +32,7 @@ func TestParseID(t *testing.T) {
 
 // The members and their names are the contract with owners: the bus and the feed both carry this text.
 func TestDocumentText(t *testing.T) {
-	doc, err := NewDocument(sample())
+	doc, err := Encode(sample())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,13 +49,13 @@ func TestDocumentText(t *testing.T) {
 }
 
 func TestReadDocument(t *testing.T) {
-	doc, err := NewDocument(sample())
+	doc, err := Encode(sample())
 	if err != nil {
 		t.Fatal(err)
 	}
 	// As a later version may write it, and a transport may space it.
 	later := strings.Replace(string(doc.JSON), `{"id"`, `{ "added": [1, {"x":  null}], "id"`, 1)
-	read, err := ReadDocument([]byte(later))
+	read, err := Decode([]byte(later))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestReadDocument(t *testing.T) {
 
 func TestDocumentsThatAreNone(t *testing.T) {
 	for _, raw := range []string{"", "x", "[]", "null", "{}", `{"id": 3}`, `{"id":"` + guid + `.1"} {}`} {
-		if _, err := ReadDocument([]byte(raw)); err == nil {
+		if _, err := Decode([]byte(raw)); err == nil {
 			t.Errorf("%q is taken for an event", raw)
 		}
 	}
@@ -85,14 +85,14 @@ func TestDocumentsThatAreNone(t *testing.T) {
 	} {
 		ev := sample()
 		damage(&ev)
-		if _, err := NewDocument(ev); err == nil {
+		if _, err := Encode(ev); err == nil {
 			t.Errorf("%s: a document was made", name)
 		}
 		raw, err := json.Marshal(ev)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ReadDocument(raw); err == nil {
+		if _, err := Decode(raw); err == nil {
 			t.Errorf("%s: a document was read", name)
 		} else if strings.Contains(err.Error(), guid) {
 			t.Errorf("%s: the error repeats the content: %v", name, err)
@@ -102,13 +102,13 @@ func TestDocumentsThatAreNone(t *testing.T) {
 
 func TestSort(t *testing.T) {
 	at := time.Date(2019, 6, 1, 0, 0, 0, 0, time.UTC)
-	newDoc := func(instance string, number int, second int) Document {
-		return Document{
+	newDoc := func(instance string, number int, second int) Encoded {
+		return Encoded{
 			Event:        Event{ID: instance + string(rune('0'+number)), At: at.Add(time.Duration(second) * time.Second)},
 			InstanceGuid: instance, Number: number,
 		}
 	}
-	docs := []Document{
+	docs := []Encoded{
 		newDoc("a", 3, 9),
 		newDoc("b", 1, 1),
 		newDoc("a", 2, 0), // by a clock that is behind: still after a1

@@ -8,10 +8,10 @@ import (
 
 // Sort puts documents in the order in which they belong in a feed: the events of one instance by number, and otherwise by
 // time. The times come from many clocks, so an event counts as no earlier than the one before it in its instance.
-func Sort(docs []Document) {
+func Sort(docs []Encoded) {
 	slices.SortFunc(docs, compareInInstance)
 	type timed struct {
-		Document
+		Encoded
 		at time.Time
 	}
 	sorted := make([]timed, len(docs))
@@ -25,14 +25,14 @@ func Sort(docs []Document) {
 		if byTime := a.at.Compare(b.at); byTime != 0 {
 			return byTime
 		}
-		return compareInInstance(a.Document, b.Document)
+		return compareInInstance(a.Encoded, b.Encoded)
 	})
 	for n := range sorted {
-		docs[n] = sorted[n].Document
+		docs[n] = sorted[n].Encoded
 	}
 }
 
-func compareInInstance(a, b Document) int {
+func compareInInstance(a, b Encoded) int {
 	if byGuid := strings.Compare(a.InstanceGuid, b.InstanceGuid); byGuid != 0 {
 		return byGuid
 	}

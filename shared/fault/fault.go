@@ -15,21 +15,21 @@ type Kind int
 
 // The kinds, each with the HTTP status that package httpapi gives it.
 const (
-	Internal         Kind = iota // 500: nothing the caller can do
-	Invalid                      // 400: the request is malformed; correct it
-	Unauthenticated              // 401: no valid token
-	Forbidden                    // 403: the token lacks a scope, or is of the wrong kind for the endpoint
-	NotFound                     // 404: not there, or not the caller's
-	MethodNotAllowed             // 405: the path has no such method
-	Conflict                     // 409: the state of the object does not allow it
-	Gone                         // 410: it was there and is no longer kept
-	Stale                        // 412: If-Match names another version than the current one
-	TooLarge                     // 413: the body is over the limit
-	UnsupportedType              // 415: the content type is not accepted here
-	RangeUnsatisfied             // 416: no byte of the range exists
-	Unprocessable                // 422: well-formed but contradicts what was sent before
-	TooMany                      // 429: more than the caller may ask for; go on when RetryAfter has passed
-	Unavailable                  // 503: try again in a moment
+	Internal             Kind = iota // 500: nothing the caller can do
+	Invalid                          // 400: the request is malformed; correct it
+	Unauthenticated                  // 401: no valid token
+	Forbidden                        // 403: the token lacks a scope, or is of the wrong kind for the endpoint
+	NotFound                         // 404: not there, or not the caller's
+	MethodNotAllowed                 // 405: the path has no such method
+	Conflict                         // 409: the state of the object does not allow it
+	Gone                             // 410: it was there and is no longer kept
+	PreconditionFailed               // 412: If-Match names another version than the current one
+	TooLarge                         // 413: the body is over the limit
+	UnsupportedMediaType             // 415: the content type is not accepted here
+	RangeNotSatisfiable              // 416: no byte of the range exists
+	Unprocessable                    // 422: well-formed but contradicts what was sent before
+	TooManyRequests                  // 429: more than the caller may ask for; go on when RetryAfter has passed
+	Unavailable                      // 503: try again in a moment
 )
 
 // Severities of an Issue.
@@ -71,8 +71,8 @@ func InvalidParameter(name, allowed string, args ...any) *Error {
 	return New(Invalid, "parameter-invalid", "Parameter %q cannot be taken: %s.", name, fmt.Sprintf(allowed, args...))
 }
 
-// Because returns e with the cause err, for the log.
-func (e *Error) Because(err error) *Error {
+// WithCause returns e with the cause err, for the log.
+func (e *Error) WithCause(err error) *Error {
 	e.Err = err
 	return e
 }
@@ -96,4 +96,10 @@ func Is(err error, kind Kind) bool {
 func HasCode(err error, code string) bool {
 	var f *Error
 	return errors.As(err, &f) && f.Code == code
+}
+
+// NoSuchResource returns the NotFound error for a resource that does not exist and for one that the
+// caller may not access: both get the same response.
+func NoSuchResource() *Error {
+	return New(NotFound, "not-found", "The resource does not exist or you do not have access to it.")
 }

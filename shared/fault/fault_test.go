@@ -9,7 +9,7 @@ import (
 
 func TestErrors(t *testing.T) {
 	cause := errors.New("the cause")
-	f := New(Conflict, "data-locked", "Locked in %s, 100%%.", "Submit").Because(cause)
+	f := New(Conflict, "data-locked", "Locked in %s, 100%%.", "Submit").WithCause(cause)
 	if f.Error() != "data-locked: Locked in Submit, 100%.: the cause" || New(Invalid, "x", "y").Error() != "x: y" {
 		t.Errorf("%v", f)
 	}

@@ -24,16 +24,16 @@ const (
 )
 
 // ReadBody reads a whole body of at most limit bytes. More is TooLarge, code "body-too-large"; one that is compressed
-// UnsupportedType, code "body-encoded": to unpack it, a megabyte may take a gigabyte, and packed it is not what it says it is.
+// UnsupportedMediaType, code "body-encoded": to unpack it, a megabyte may take a gigabyte, and packed it is not what it says it is.
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	switch encoding := strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ",")); strings.ToLower(encoding) {
 	case "", "identity":
 	default:
-		return nil, fault.New(fault.UnsupportedType, "body-encoded", "Send the body as it is, without Content-Encoding.")
+		return nil, fault.New(fault.UnsupportedMediaType, "body-encoded", "Send the body as it is, without Content-Encoding.")
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "body-unreadable", "The body could not be read to its end; send it again.").Because(err)
+		return nil, fault.New(fault.Invalid, "body-unreadable", "The body could not be read to its end; send it again.").WithCause(err)
 	}
 	if int64(len(body)) > limit {
 		return nil, fault.New(fault.TooLarge, "body-too-large", "The body is over the limit of %d bytes.", limit)
@@ -42,7 +42,7 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 }
 
 // DecodeJSON reads a JSON body of at most limit bytes into the struct that into points at. It is stricter than
-// encoding/json, so that a misspelt member is an answer and not a silence: another Content-Type is UnsupportedType;
+// encoding/json, so that a misspelt member is an answer and not a silence: another Content-Type is UnsupportedMediaType;
 // unknown members (compared exactly), members given twice, null for a whole document, data after the end, invalid UTF-8,
 // half a surrogate pair, nesting beyond 64 levels and more than 100,000 values are Invalid, code "body-invalid".
 func DecodeJSON(r *http.Request, limit int64, into any) error {
@@ -68,7 +68,7 @@ func decode(r *http.Request, limit int64, into any, mediaTypes ...string) error 
 
 func checkType(contentType string, mediaTypes ...string) error {
 	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || !slices.Contains(mediaTypes, mediaType) {
-		return fault.New(fault.UnsupportedType, "body-not-json", "Send the body as JSON, with Content-Type: %s.", mediaTypes[0])
+		return fault.New(fault.UnsupportedMediaType, "body-not-json", "Send the body as JSON, with Content-Type: %s.", mediaTypes[0])
 	}
 	return nil
 }

@@ -149,7 +149,7 @@ func TestRefusedBodies(t *testing.T) {
 func TestContentTypeAndSize(t *testing.T) {
 	for _, contentType := range []string{"", "text/plain", "application/xml", "application/x-www-form-urlencoded", "application/jsonp", "application/problem+json",
 		"json", "application/json;;", "*/*", "text/json", "application/json, application/json"} {
-		if err := DecodeJSON(post(contentType, "{}"), 100, &outer{}); !fault.Is(err, fault.UnsupportedType) {
+		if err := DecodeJSON(post(contentType, "{}"), 100, &outer{}); !fault.Is(err, fault.UnsupportedMediaType) {
 			t.Errorf("%q: %v, want UnsupportedType", contentType, err)
 		}
 	}
@@ -165,7 +165,7 @@ func TestContentTypeAndSize(t *testing.T) {
 	for _, encoding := range []string{"gzip", "deflate, br", "aws-chunked", "x", "identity, gzip"} {
 		r := post("application/json", "{}")
 		r.Header.Set("Content-Encoding", encoding)
-		if err := DecodeJSON(r, 100, &outer{}); !fault.Is(err, fault.UnsupportedType) || !fault.HasCode(err, "body-encoded") {
+		if err := DecodeJSON(r, 100, &outer{}); !fault.Is(err, fault.UnsupportedMediaType) || !fault.HasCode(err, "body-encoded") {
 			t.Errorf("Content-Encoding %s: %v", encoding, err)
 		}
 	}
@@ -204,7 +204,7 @@ func TestNoIdentityNumberIsRepeated(t *testing.T) {
 		if _, err := ParseQuery(r, "size"); err == nil || strings.Contains(err.Error(), number[:9]) {
 			t.Errorf("%v", err)
 		}
-		if _, err := Size(r.URL.Query()); err == nil || strings.Contains(err.Error(), number[:9]) {
+		if _, err := PageSize(r.URL.Query()); err == nil || strings.Contains(err.Error(), number[:9]) {
 			t.Errorf("%v", err)
 		}
 	}

@@ -18,22 +18,22 @@ func HasIfMatch(r *http.Request) bool { return len(r.Header.Values("If-Match")) 
 // CheckIfMatch returns a Stale fault when the request has an If-Match that does not name etag. Call it where the
 // write decides, on the version that the write is conditional on.
 func CheckIfMatch(r *http.Request, etag string) error {
-	if !HasIfMatch(r) || names(r.Header.Get("If-Match"), etag, false) {
+	if !HasIfMatch(r) || matches(r.Header.Get("If-Match"), etag, false) {
 		return nil
 	}
-	return fault.New(fault.Stale, "version-stale",
+	return fault.New(fault.PreconditionFailed, "version-stale",
 		"If-Match does not name the current version. Read the object again, and repeat the change on what it is now.")
 }
 
 // NotModified reports whether the request has an If-None-Match that names etag; the answer to a GET is then 304.
 func NotModified(r *http.Request, etag string) bool {
 	header := r.Header.Get("If-None-Match")
-	return header != "" && names(header, etag, true)
+	return header != "" && matches(header, etag, true)
 }
 
-// names reports whether a list of entity tags, or "*", includes etag. Weak tags count only when weak is set, as
+// matches reports whether a list of entity tags, or "*", includes etag. Weak tags count only when weak is set, as
 // RFC 9110 section 13.1 has it for If-None-Match. No tag of ours contains a comma.
-func names(header, etag string, weak bool) bool {
+func matches(header, etag string, weak bool) bool {
 	for part := range strings.SplitSeq(header, ",") {
 		tag := strings.TrimSpace(part)
 		if weak {

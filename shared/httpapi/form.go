@@ -88,22 +88,22 @@ func (p Part) DecodeJSON(into any) error {
 	return decodeStrictly(p.Body, into)
 }
 
-// withoutBoundary returns the type and the body of a form as if its boundary were another: the one that a client has
+// canonicalForm returns the type and the body of a form as if its boundary were another: the one that a client has
 // drawn says nothing of what it asks for, and many draw a fresh one when they send the same again. What stands between the
 // boundaries is told by its length: the reader takes a boundary within a line for content, and in its place nothing else may
 // pass for it. Anything but a form is returned as it is.
-func withoutBoundary(contentType string, body []byte) (string, []byte) {
+func canonicalForm(contentType string, body []byte) (string, []byte) {
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != formType || params["boundary"] == "" {
 		return contentType, body
 	}
 	delimiter := []byte("--" + params["boundary"])
-	told := make([]byte, 0, len(body))
+	out := make([]byte, 0, len(body))
 	for rest, more := body, true; more; {
 		var between []byte
 		between, rest, more = bytes.Cut(rest, delimiter)
-		told = append(strconv.AppendInt(told, int64(len(between)), 10), ':')
-		told = append(told, between...)
+		out = append(strconv.AppendInt(out, int64(len(between)), 10), ':')
+		out = append(out, between...)
 	}
-	return formType, told
+	return formType, out
 }

@@ -41,7 +41,7 @@ func Fingerprint(r *http.Request, limit int64) (string, error) {
 		return "", err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	contentType, body := withoutBoundary(r.Header.Get("Content-Type"), body)
+	contentType, body := canonicalForm(r.Header.Get("Content-Type"), body)
 	h := sha256.New()
 	for _, part := range []string{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, contentType, r.Header.Get("Content-Disposition")} {
 		h.Write([]byte(part + "\x00"))

@@ -43,9 +43,9 @@ func ParseQuery(r *http.Request, allowed ...string) (url.Values, error) {
 	return values, nil
 }
 
-// Single returns the value of a parameter that may be given once, or "" when it is absent. Given twice, or given
+// SingleValue returns the value of a parameter that may be given once, or "" when it is absent. Given twice, or given
 // with an empty value, it is Invalid.
-func Single(values url.Values, name string) (string, error) {
+func SingleValue(values url.Values, name string) (string, error) {
 	given := values[name]
 	switch {
 	case len(given) == 0:
@@ -58,9 +58,9 @@ func Single(values url.Values, name string) (string, error) {
 	return given[0], nil
 }
 
-// Size returns the page size that the parameter "size" asks for: 1 to MaxSize, DefaultSize when absent.
-func Size(values url.Values) (int, error) {
-	text, err := Single(values, "size")
+// PageSize returns the page size that the parameter "size" asks for: 1 to MaxSize, DefaultSize when absent.
+func PageSize(values url.Values) (int, error) {
+	text, err := SingleValue(values, "size")
 	if err != nil || text == "" {
 		return DefaultSize, err
 	}

@@ -49,23 +49,23 @@ func TestParseQuery(t *testing.T) {
 
 func TestSingleAndSize(t *testing.T) {
 	for query, want := range map[string]string{"": "", "a=x": "x", "a=%20": " "} {
-		if got, err := Single(get("/?"+query).URL.Query(), "a"); err != nil || got != want {
+		if got, err := SingleValue(get("/?"+query).URL.Query(), "a"); err != nil || got != want {
 			t.Errorf("%s: %q, %v", query, got, err)
 		}
 	}
 	for _, query := range []string{"a=", "a", "a=x&a=x", "a=&a="} {
-		if _, err := Single(get("/?"+query).URL.Query(), "a"); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), `"a"`) {
+		if _, err := SingleValue(get("/?"+query).URL.Query(), "a"); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), `"a"`) {
 			t.Errorf("%s: %v", query, err)
 		}
 	}
 	for query, want := range map[string]int{"": 100, "size=1": 1, "size=100": 100, "size=1000": 1000} {
-		if got, err := Size(get("/?" + query).URL.Query()); err != nil || got != want {
+		if got, err := PageSize(get("/?" + query).URL.Query()); err != nil || got != want {
 			t.Errorf("%s: %d, %v", query, got, err)
 		}
 	}
 	for _, query := range []string{"size=0", "size=-1", "size=1001", "size=", "size=01", "size=+5", "size=%2B5", "size=1e2", "size=5.0", "size=0x5", "size=1_0",
 		"size=five", "size=5&size=5", "size=99999999999999999999", "size=%205", "size=%D9%A5"} {
-		if _, err := Size(get("/?" + query).URL.Query()); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), `"size"`) {
+		if _, err := PageSize(get("/?" + query).URL.Query()); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), `"size"`) {
 			t.Errorf("%s: %v", query, err)
 		}
 	}
@@ -96,7 +96,7 @@ func TestEntityTags(t *testing.T) {
 		`,,"7"`:                {true, true},
 		`"0193511e-4a4c.7d5f"`: {false, false},
 	} {
-		if err := CheckIfMatch(get("/", "If-Match", header), `"7"`); (err == nil) != want.match || err != nil && !fault.Is(err, fault.Stale) {
+		if err := CheckIfMatch(get("/", "If-Match", header), `"7"`); (err == nil) != want.match || err != nil && !fault.Is(err, fault.PreconditionFailed) {
 			t.Errorf("If-Match %s: %v", header, err)
 		}
 		if got := NotModified(get("/", "If-None-Match", header), `"7"`); got != want.none {

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/fault"
-	"altinn.no/instanceapi/shared/requestlog"
+	"altinn.no/instanceapi/shared/logging"
 )
 
 // HandlerFunc is a handler that returns what went wrong instead of writing it.
@@ -41,23 +41,23 @@ type Problem struct {
 	TraceID  string        `json:"traceId"`          // what to quote when asking about it
 }
 
-// statuses is the one place where a kind of fault becomes an HTTP status.
-var statuses = map[fault.Kind]int{
-	fault.Internal:         http.StatusInternalServerError,
-	fault.Invalid:          http.StatusBadRequest,
-	fault.Unauthenticated:  http.StatusUnauthorized,
-	fault.Forbidden:        http.StatusForbidden,
-	fault.NotFound:         http.StatusNotFound,
-	fault.MethodNotAllowed: http.StatusMethodNotAllowed,
-	fault.Conflict:         http.StatusConflict,
-	fault.Gone:             http.StatusGone,
-	fault.Stale:            http.StatusPreconditionFailed,
-	fault.TooLarge:         http.StatusRequestEntityTooLarge,
-	fault.UnsupportedType:  http.StatusUnsupportedMediaType,
-	fault.RangeUnsatisfied: http.StatusRequestedRangeNotSatisfiable,
-	fault.Unprocessable:    http.StatusUnprocessableEntity,
-	fault.TooMany:          http.StatusTooManyRequests,
-	fault.Unavailable:      http.StatusServiceUnavailable,
+// statusOf is the one place where a kind of fault becomes an HTTP status.
+var statusOf = map[fault.Kind]int{
+	fault.Internal:             http.StatusInternalServerError,
+	fault.Invalid:              http.StatusBadRequest,
+	fault.Unauthenticated:      http.StatusUnauthorized,
+	fault.Forbidden:            http.StatusForbidden,
+	fault.NotFound:             http.StatusNotFound,
+	fault.MethodNotAllowed:     http.StatusMethodNotAllowed,
+	fault.Conflict:             http.StatusConflict,
+	fault.Gone:                 http.StatusGone,
+	fault.PreconditionFailed:   http.StatusPreconditionFailed,
+	fault.TooLarge:             http.StatusRequestEntityTooLarge,
+	fault.UnsupportedMediaType: http.StatusUnsupportedMediaType,
+	fault.RangeNotSatisfiable:  http.StatusRequestedRangeNotSatisfiable,
+	fault.Unprocessable:        http.StatusUnprocessableEntity,
+	fault.TooManyRequests:      http.StatusTooManyRequests,
+	fault.Unavailable:          http.StatusServiceUnavailable,
 }
 
 // retryAfter is what a caller is told to wait who is not told another time.
@@ -71,17 +71,17 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &f):
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		f = fault.New(fault.Unavailable, "timeout",
-			"The request took too long and may or may not have had its effect. Read the object before you repeat the request.").Because(err)
+			"The request took too long and may or may not have had its effect. Read the object before you repeat the request.").WithCause(err)
 	default:
 		f = fault.New(fault.Internal, "internal",
-			"Something went wrong on our side. Repeat the request; if it goes on, report the traceId.").Because(err)
+			"Something went wrong on our side. Repeat the request; if it goes on, report the traceId.").WithCause(err)
 	}
-	status := statuses[f.Kind]
-	requestlog.Add(r.Context(), slog.String("code", f.Code))
+	status := statusOf[f.Kind]
+	logging.Add(r.Context(), slog.String("code", f.Code))
 	if f.Err != nil {
-		requestlog.Add(r.Context(), slog.String("cause", f.Err.Error()))
+		logging.Add(r.Context(), slog.String("cause", f.Err.Error()))
 	}
-	trace := requestlog.TraceID(r.Context())
+	trace := logging.TraceID(r.Context())
 	body, marshalErr := Marshal(Problem{
 		Type: "urn:altinn:problem:" + f.Code, Title: http.StatusText(status), Status: status, Detail: f.Detail,
 		Instance: "urn:altinn:request:" + trace, Code: f.Code, Issues: f.Issues, TraceID: trace,
@@ -95,7 +95,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	if c := challenge(f); c != "" {
 		header.Set("WWW-Authenticate", c)
 	}
-	if f.Kind == fault.Unavailable || f.Kind == fault.TooMany {
+	if f.Kind == fault.Unavailable || f.Kind == fault.TooManyRequests {
 		wait := cmp.Or(f.RetryAfter, retryAfter)
 		header.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/fault"
-	"altinn.no/instanceapi/shared/requestlog"
+	"altinn.no/instanceapi/shared/logging"
 )
 
 // kinds returns all kinds of fault: they are counted up from Internal, and the last one is Unavailable.
@@ -23,9 +23,9 @@ func kinds() (all []fault.Kind) {
 	return all
 }
 
-func answer(t *testing.T, err error) (*httptest.ResponseRecorder, Problem, *requestlog.Line) {
+func answer(t *testing.T, err error) (*httptest.ResponseRecorder, Problem, *logging.Line) {
 	t.Helper()
-	ctx, line := requestlog.NewContext(requestlog.WithTraceID(t.Context(), "trace-1"))
+	ctx, line := logging.NewContext(logging.WithTraceID(t.Context(), "trace-1"))
 	w := httptest.NewRecorder()
 	handler := HandlerFunc(func(http.ResponseWriter, *http.Request) error { return err })
 	handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/nav/app?x=secret", nil))
@@ -40,19 +40,19 @@ func answer(t *testing.T, err error) (*httptest.ResponseRecorder, Problem, *requ
 
 func TestEveryKindHasAStatus(t *testing.T) {
 	want := map[fault.Kind]int{fault.Internal: 500, fault.Invalid: 400, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404,
-		fault.MethodNotAllowed: 405, fault.Conflict: 409, fault.Gone: 410, fault.Stale: 412, fault.TooLarge: 413, fault.UnsupportedType: 415,
-		fault.RangeUnsatisfied: 416, fault.Unprocessable: 422, fault.TooMany: 429, fault.Unavailable: 503}
-	if len(statuses) != len(want) || len(kinds()) != len(want) {
-		t.Errorf("%d statuses and %d kinds, this test knows %d", len(statuses), len(kinds()), len(want))
+		fault.MethodNotAllowed: 405, fault.Conflict: 409, fault.Gone: 410, fault.PreconditionFailed: 412, fault.TooLarge: 413, fault.UnsupportedMediaType: 415,
+		fault.RangeNotSatisfiable: 416, fault.Unprocessable: 422, fault.TooManyRequests: 429, fault.Unavailable: 503}
+	if len(statusOf) != len(want) || len(kinds()) != len(want) {
+		t.Errorf("%d statuses and %d kinds, this test knows %d", len(statusOf), len(kinds()), len(want))
 	}
 	seen := map[int]fault.Kind{}
 	for _, kind := range kinds() {
-		if other, twice := seen[statuses[kind]]; twice {
-			t.Errorf("kinds %d and %d are both %d", kind, other, statuses[kind])
+		if other, twice := seen[statusOf[kind]]; twice {
+			t.Errorf("kinds %d and %d are both %d", kind, other, statusOf[kind])
 		}
-		seen[statuses[kind]] = kind
+		seen[statusOf[kind]] = kind
 		issues := []fault.Issue{{Severity: fault.SeverityError, Code: "X", Description: "d", Field: "/a"}}
-		f := fault.New(kind, "some-code", "do %s", "this").Because(errors.New("inside 12247918309"))
+		f := fault.New(kind, "some-code", "do %s", "this").WithCause(errors.New("inside 12247918309"))
 		f.Issues = issues
 		w, p, line := answer(t, fmt.Errorf("wrapped: %w", f))
 		if w.Code != want[kind] || p.Status != want[kind] || p.Title != http.StatusText(want[kind]) || p.Title == "" {
@@ -66,7 +66,7 @@ func TestEveryKindHasAStatus(t *testing.T) {
 		if header.Get("Content-Type") != "application/problem+json" || header.Get("Content-Length") == "" {
 			t.Errorf("kind %d: %v", kind, header)
 		}
-		if (header.Get("WWW-Authenticate") != "") != (kind == fault.Unauthenticated) || (header.Get("Retry-After") != "") != (kind == fault.Unavailable || kind == fault.TooMany) {
+		if (header.Get("WWW-Authenticate") != "") != (kind == fault.Unauthenticated) || (header.Get("Retry-After") != "") != (kind == fault.Unavailable || kind == fault.TooManyRequests) {
 			t.Errorf("kind %d: %v", kind, header)
 		}
 		if logged := fmt.Sprint(line.Attrs()); !strings.Contains(logged, "some-code") || !strings.Contains(logged, "inside") {
@@ -78,7 +78,7 @@ func TestEveryKindHasAStatus(t *testing.T) {
 // Retry-After is whole seconds, never too few.
 func TestRetryAfter(t *testing.T) {
 	for wait, want := range map[time.Duration]string{0: "2", time.Millisecond: "1", time.Second: "1", 90*time.Second + 1: "91", time.Hour: "3600"} {
-		f := fault.New(fault.TooMany, "quota-exceeded", "Wait.")
+		f := fault.New(fault.TooManyRequests, "quota-exceeded", "Wait.")
 		f.RetryAfter = wait
 		if w, _, _ := answer(t, f); w.Header().Get("Retry-After") != want {
 			t.Errorf("%v: Retry-After %q, want %q", wait, w.Header().Get("Retry-After"), want)
@@ -119,7 +119,7 @@ func TestTheInsideStaysInside(t *testing.T) {
 		"wrapped":      {fmt.Errorf("get secret: %w", errors.New("table Instances")), 500, "internal"},
 		"out of time":  {fmt.Errorf("secret: %w", context.DeadlineExceeded), 503, "timeout"},
 		"caller gone":  {fmt.Errorf("secret: %w", context.Canceled), 503, "timeout"},
-		"fault inside": {fmt.Errorf("secret: %w", fault.New(fault.Conflict, "data-locked", "It is locked.").Because(context.Canceled)), 409, "data-locked"},
+		"fault inside": {fmt.Errorf("secret: %w", fault.New(fault.Conflict, "data-locked", "It is locked.").WithCause(context.Canceled)), 409, "data-locked"},
 	} {
 		w, p, line := answer(t, test.err)
 		body, _ := json.Marshal(p)

@@ -16,13 +16,8 @@ import (
 // the caller is answered as if it had been.
 var ErrUnchanged = errors.New("unchanged")
 
-// NotFound is the one answer for what is not there and for what is not the caller's to see.
-func NotFound() *fault.Error {
-	return fault.New(fault.NotFound, "not-found", "There is no such resource, or it is not yours to see.")
-}
-
-// Bytes is what is known of a data element's content once it is stored.
-type Bytes struct {
+// Content is what is known of a data element's content once it is stored.
+type Content struct {
 	ContentType string
 	FileName    string
 	Size        int64
@@ -71,7 +66,7 @@ func (i *Instance) checkElementWritable(app *application.Application, element *D
 // AddData adds a data element under a new id; ErrUnchanged when it is there already, as after a write whose answer was
 // lost. It refuses when data cannot be written (Conflict), or when there are as many elements of the formId as the
 // application allows (Conflict, code "data-count").
-func (i *Instance) AddData(app *application.Application, id, formID string, b Bytes, by string, now time.Time) error {
+func (i *Instance) AddData(app *application.Application, id, formID string, b Content, by string, now time.Time) error {
 	if id != "" && i.Element(id) != nil {
 		return ErrUnchanged
 	}
@@ -86,7 +81,7 @@ func (i *Instance) AddData(app *application.Application, id, formID string, b By
 		return fault.New(fault.Conflict, "data-count",
 			"The instance already has %d data elements with this formId, as many as the application allows; replace one instead.", dataType.MaxCount)
 	}
-	i.touch(app, by, Stamp(now))
+	i.touch(app, by, TruncateTime(now))
 	now = i.LastChangedDateTime
 	i.Data = append(i.Data, DataElement{
 		ID: id, FormID: formID, ContentType: b.ContentType, FileName: b.FileName, FileSize: b.Size,
@@ -98,15 +93,15 @@ func (i *Instance) AddData(app *application.Application, id, formID string, b By
 
 // ReplaceData gives a data element new bytes. What the owner had downloaded and confirmed was the old ones, so both
 // start anew. An empty file name keeps the old one.
-func (i *Instance) ReplaceData(app *application.Application, id string, b Bytes, by string, now time.Time) error {
+func (i *Instance) ReplaceData(app *application.Application, id string, b Content, by string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
-		return NotFound()
+		return fault.NoSuchResource()
 	}
 	if err := i.checkElementWritable(app, element); err != nil {
 		return err
 	}
-	i.touch(app, by, Stamp(now))
+	i.touch(app, by, TruncateTime(now))
 	element.ContentType, element.FileSize, element.SHA256, element.Revision = b.ContentType, b.Size, b.SHA256, b.Revision
 	if b.FileName != "" {
 		element.FileName = b.FileName
@@ -116,22 +111,22 @@ func (i *Instance) ReplaceData(app *application.Application, id string, b Bytes,
 	return nil
 }
 
-// Description is what an owner can change about an instance at any time.
-type Description struct {
+// Metadata is what an owner can change about an instance at any time.
+type Metadata struct {
 	Labels            []string
 	DueDateTime       *time.Time
 	VisibleDateTime   *time.Time
 	PresentationField string
 }
 
-// Description returns the instance's description.
-func (i *Instance) Description() Description {
-	return Description{i.Labels, i.DueDateTime, i.VisibleDateTime, i.PresentationField}
+// Metadata returns the instance's description.
+func (i *Instance) Metadata() Metadata {
+	return Metadata{i.Labels, i.DueDateTime, i.VisibleDateTime, i.PresentationField}
 }
 
-// Describe gives the instance another description. It does not count as a change of the instance: lastChanged stays.
+// UpdateMetadata gives the instance another description. It does not count as a change of the instance: lastChanged stays.
 // It returns ErrUnchanged when it has that description, and a Conflict when the instance is deleted.
-func (i *Instance) Describe(d Description) error {
+func (i *Instance) UpdateMetadata(d Metadata) error {
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
 		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted; undelete it before you change it.")
 	}
@@ -142,20 +137,20 @@ func (i *Instance) Describe(d Description) error {
 	if err := checkMetadata(d.DueDateTime, d.VisibleDateTime, d.PresentationField); err != nil {
 		return err
 	}
-	before := i.Description()
+	before := i.Metadata()
 	i.Labels, i.PresentationField = labels, d.PresentationField
 	i.DueDateTime, i.VisibleDateTime = stampOf(d.DueDateTime), stampOf(d.VisibleDateTime)
-	if reflect.DeepEqual(before, i.Description()) {
+	if reflect.DeepEqual(before, i.Metadata()) {
 		return ErrUnchanged
 	}
 	return nil
 }
 
-// MoveTo moves the instance to a step of its application's workflow, and returns the step it left. It returns
+// Transition moves the instance to a step of its application's workflow, and returns the step it left. It returns
 // ErrUnchanged when it is there already, and a Conflict when the step cannot be reached from here by this role
 // (code "step-unreachable", naming those that can) or when the step to leave validates and the data is not valid
 // (code "data-invalid", with issues).
-func (i *Instance) MoveTo(app *application.Application, name string, role application.Role, by string, now time.Time) (left string, err error) {
+func (i *Instance) Transition(app *application.Application, name string, role application.Role, by string, now time.Time) (left string, err error) {
 	left = i.Workflow.CurrentStep
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
 		return left, fault.New(fault.Conflict, "instance-deleted", "The instance is deleted; undelete it before you move it.")
@@ -182,7 +177,7 @@ func (i *Instance) MoveTo(app *application.Application, name string, role applic
 			return left, f
 		}
 	}
-	i.touch(app, by, Stamp(now))
+	i.touch(app, by, TruncateTime(now))
 	i.enter(app, step, i.LastChangedDateTime)
 	return left, nil
 }
@@ -206,13 +201,13 @@ func (i *Instance) Validate(app *application.Application) []fault.Issue {
 func (i *Instance) RemoveData(app *application.Application, id, by string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
-		return NotFound()
+		return fault.NoSuchResource()
 	}
 	if err := i.checkElementWritable(app, element); err != nil {
 		return err
 	}
 	i.Data = slices.DeleteFunc(i.Data, func(d DataElement) bool { return d.ID == id })
-	i.touch(app, by, Stamp(now))
+	i.touch(app, by, TruncateTime(now))
 	return nil
 }
 
@@ -226,9 +221,9 @@ func (i *Instance) Delete() error {
 	return nil
 }
 
-// DeleteForGood marks the instance for removal: from now on it is as if it were not there, and its labels, bytes and
+// HardDelete marks the instance for removal: from now on it is as if it were not there, and its labels, bytes and
 // document go. Its events stay in the feed.
-func (i *Instance) DeleteForGood() {
+func (i *Instance) HardDelete() {
 	i.Status.IsSoftDeleted, i.Status.IsMarkedForHardDelete = true, true
 	i.Labels = []string{}
 }
@@ -242,21 +237,21 @@ func (i *Instance) Undelete() error {
 	return nil
 }
 
-// LogDownload records that the owner has fetched the element's bytes: the first download and the latest 99 are
+// RecordDownload records that the owner has fetched the element's bytes: the first download and the latest 99 are
 // kept, or of an instance with more than 20 elements as many of each as make 2,000 together. It does not count as a change of
 // the instance. The same moment is recorded once, so that it can be repeated.
-func (i *Instance) LogDownload(id string, now time.Time) error {
+func (i *Instance) RecordDownload(id string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
-		return NotFound()
+		return fault.NoSuchResource()
 	}
 	if element.ApplicationOwner == nil {
 		element.ApplicationOwner = &ApplicationOwner{}
 	}
-	if slices.Contains(element.ApplicationOwner.Downloaded, Stamp(now)) {
+	if slices.Contains(element.ApplicationOwner.Downloaded, TruncateTime(now)) {
 		return ErrUnchanged
 	}
-	element.ApplicationOwner.Downloaded = append(element.ApplicationOwner.Downloaded, Stamp(now))
+	element.ApplicationOwner.Downloaded = append(element.ApplicationOwner.Downloaded, TruncateTime(now))
 	most := min(maxDownloads, maxAllDownloads/len(i.Data))
 	for _, d := range i.Data {
 		if d.ApplicationOwner != nil && len(d.ApplicationOwner.Downloaded) > most {
@@ -272,7 +267,7 @@ func (i *Instance) LogDownload(id string, now time.Time) error {
 func (i *Instance) ConfirmDownload(id string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
-		return NotFound()
+		return fault.NoSuchResource()
 	}
 	if element.ApplicationOwner == nil || len(element.ApplicationOwner.Downloaded) == 0 {
 		return fault.New(fault.Conflict, "not-downloaded", "A data element can be confirmed only after it was downloaded as it is now; download it first.")
@@ -280,7 +275,7 @@ func (i *Instance) ConfirmDownload(id string, now time.Time) error {
 	if element.Confirmed() {
 		return ErrUnchanged
 	}
-	element.ApplicationOwner.DownloadConfirmed = []time.Time{Stamp(now)}
+	element.ApplicationOwner.DownloadConfirmed = []time.Time{TruncateTime(now)}
 	return nil
 }
 

@@ -30,14 +30,14 @@ func code(err error) string {
 func in(t *testing.T, app *application.Application, step string) *Instance {
 	t.Helper()
 	i := stored(t, app)
-	if err := i.AddData(app, "d", "default", Bytes{ContentType: "application/xml", FileName: "d.xml", Size: 1, SHA256: "aa", Revision: "r1"}, "1001", noon); err != nil {
+	if err := i.AddData(app, "d", "default", Content{ContentType: "application/xml", FileName: "d.xml", Size: 1, SHA256: "aa", Revision: "r1"}, "1001", noon); err != nil {
 		t.Fatal(err)
 	}
 	for _, next := range []string{"Submit", "Archived"} {
 		if i.Workflow.CurrentStep == step {
 			break
 		}
-		if _, err := i.MoveTo(app, next, application.Owner, "nav", noon); err != nil {
+		if _, err := i.Transition(app, next, application.Owner, "nav", noon); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,7 +69,7 @@ func TestMoveTo(t *testing.T) {
 		name := fmt.Sprintf("%s to %s by %s", test.from, test.to, test.role)
 		i := in(t, app, test.from)
 		before := i.Clone()
-		left, err := i.MoveTo(app, test.to, test.role, "1002", noon.Add(time.Minute))
+		left, err := i.Transition(app, test.to, test.role, "1002", noon.Add(time.Minute))
 		if code(err) != test.code || left != test.from {
 			t.Errorf("%s: left %s, %v, want code %q", name, left, err, test.code)
 			continue
@@ -97,15 +97,15 @@ func TestMoveTo(t *testing.T) {
 
 func TestWhatIsReachableIsSaid(t *testing.T) {
 	app := newApplication()
-	_, err := in(t, app, "Submit").MoveTo(app, "FormFilling", application.User, "1001", noon)
+	_, err := in(t, app, "Submit").Transition(app, "FormFilling", application.User, "1001", noon)
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "Archived") {
 		t.Errorf("%v", err)
 	}
-	_, err = in(t, app, "Archived").MoveTo(app, "Submit", application.Owner, "nav", noon)
+	_, err = in(t, app, "Archived").Transition(app, "Submit", application.Owner, "nav", noon)
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "none") {
 		t.Errorf("%v", err)
 	}
-	_, err = in(t, app, "Submit").MoveTo(app, "Nowhere", application.User, "1001", noon)
+	_, err = in(t, app, "Submit").Transition(app, "Nowhere", application.User, "1001", noon)
 	if err == nil || !strings.Contains(err.Error(), "FormFilling, Submit, Archived") {
 		t.Errorf("%v", err)
 	}
@@ -115,7 +115,7 @@ func TestMoveValidatesOnExit(t *testing.T) {
 	app := newApplication(application.DataType{FormID: "default", MinCount: 2, MaxCount: 2}, application.DataType{FormID: "attachment", MinCount: 1})
 	i := in(t, app, "FormFilling")
 	before := i.Clone()
-	_, err := i.MoveTo(app, "Submit", application.User, "1001", noon)
+	_, err := i.Transition(app, "Submit", application.User, "1001", noon)
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Code != "data-invalid" || f.Kind != fault.Conflict || len(f.Issues) != 2 || !reflect.DeepEqual(i, before) {
 		t.Fatalf("%v", err)
@@ -124,14 +124,14 @@ func TestMoveValidatesOnExit(t *testing.T) {
 		t.Errorf("issues %+v", f.Issues)
 	}
 	for n, form := range []string{"default", "attachment", "attachment"} {
-		if err := i.AddData(app, fmt.Sprint(n), form, Bytes{}, "1001", noon); err != nil {
+		if err := i.AddData(app, fmt.Sprint(n), form, Content{}, "1001", noon); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if issues := i.Validate(app); issues == nil || len(issues) > 0 {
 		t.Errorf("issues %+v, want an empty list", issues)
 	}
-	if _, err := i.MoveTo(app, "Submit", application.User, "1001", noon); err != nil {
+	if _, err := i.Transition(app, "Submit", application.User, "1001", noon); err != nil {
 		t.Error(err)
 	}
 	// The owner has lowered the limit since: what is too much is said too.
@@ -140,7 +140,7 @@ func TestMoveValidatesOnExit(t *testing.T) {
 		t.Errorf("issues %+v", issues)
 	}
 	// Submit does not validate when it is left.
-	if _, err := i.MoveTo(app, "Archived", application.User, "1001", noon); err != nil {
+	if _, err := i.Transition(app, "Archived", application.User, "1001", noon); err != nil {
 		t.Error(err)
 	}
 }
@@ -165,8 +165,8 @@ func TestDataIsWritable(t *testing.T) {
 		"element lock": {"FormFilling", func(i *Instance) { i.Data[0].IsLocked = true }, "data-locked"},
 	} {
 		for write, do := range map[string]func(*Instance) error{
-			"add":     func(i *Instance) error { return i.AddData(app, "new", "default", Bytes{}, "1001", noon) },
-			"replace": func(i *Instance) error { return i.ReplaceData(app, "d", Bytes{}, "1001", noon) },
+			"add":     func(i *Instance) error { return i.AddData(app, "new", "default", Content{}, "1001", noon) },
+			"replace": func(i *Instance) error { return i.ReplaceData(app, "d", Content{}, "1001", noon) },
 			"remove":  func(i *Instance) error { return i.RemoveData(app, "d", "1001", noon) },
 		} {
 			i := in(t, app, test.step)
@@ -190,11 +190,11 @@ func TestDataIsWritable(t *testing.T) {
 func TestAddData(t *testing.T) {
 	app := newApplication(application.DataType{FormID: "default", MaxCount: 2}, application.DataType{FormID: "attachment"})
 	i := stored(t, app)
-	b := Bytes{ContentType: "application/xml", FileName: "skjema.xml", Size: 20001, SHA256: "aa", Revision: "r1"}
+	b := Content{ContentType: "application/xml", FileName: "skjema.xml", Size: 20001, SHA256: "aa", Revision: "r1"}
 	if err := i.AddData(app, "d0", "default", b, "1002", noon.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	stamp := Stamp(noon.Add(time.Minute))
+	stamp := TruncateTime(noon.Add(time.Minute))
 	want := DataElement{ID: "d0", FormID: "default", ContentType: "application/xml", FileName: "skjema.xml", FileSize: 20001, SHA256: "aa", Revision: "r1",
 		CreatedDateTime: stamp, CreatedBy: "1002", LastChangedDateTime: stamp, LastChangedBy: "1002"}
 	if !reflect.DeepEqual(i.Data, []DataElement{want}) || i.LastChangedBy != "1002" || !i.LastChangedDateTime.Equal(stamp) || i.EventCount != 1 {
@@ -223,25 +223,25 @@ func TestAddData(t *testing.T) {
 func TestReplacedBytesStartAnew(t *testing.T) {
 	app := newApplication()
 	i := in(t, app, "FormFilling")
-	if err := errors.Join(i.LogDownload("d", noon), i.ConfirmDownload("d", noon)); err != nil || i.Unconfirmed() {
-		t.Fatal(err, i.Unconfirmed())
+	if err := errors.Join(i.RecordDownload("d", noon), i.ConfirmDownload("d", noon)); err != nil || i.HasUnconfirmed() {
+		t.Fatal(err, i.HasUnconfirmed())
 	}
 	created := i.Data[0].CreatedDateTime
-	if err := i.ReplaceData(app, "d", Bytes{ContentType: "text/csv", Size: 2, SHA256: "bb", Revision: "r2"}, "1002", noon.Add(time.Hour)); err != nil {
+	if err := i.ReplaceData(app, "d", Content{ContentType: "text/csv", Size: 2, SHA256: "bb", Revision: "r2"}, "1002", noon.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	d := i.Data[0]
-	if d.ApplicationOwner != nil || !i.Unconfirmed() || d.Revision != "r2" || d.SHA256 != "bb" || d.FileSize != 2 || d.ContentType != "text/csv" {
+	if d.ApplicationOwner != nil || !i.HasUnconfirmed() || d.Revision != "r2" || d.SHA256 != "bb" || d.FileSize != 2 || d.ContentType != "text/csv" {
 		t.Errorf("%+v", d)
 	}
 	if d.FileName != "d.xml" || d.CreatedBy != "1001" || d.LastChangedBy != "1002" || !d.LastChangedDateTime.Equal(i.LastChangedDateTime) ||
-		!d.CreatedDateTime.Equal(created) || !i.LastChangedDateTime.Equal(Stamp(noon.Add(time.Hour))) || i.LastChangedBy != "1002" {
+		!d.CreatedDateTime.Equal(created) || !i.LastChangedDateTime.Equal(TruncateTime(noon.Add(time.Hour))) || i.LastChangedBy != "1002" {
 		t.Errorf("%+v", d)
 	}
-	if err := i.ReplaceData(app, "d", Bytes{FileName: "new.csv"}, "1002", noon); err != nil || i.Data[0].FileName != "new.csv" {
+	if err := i.ReplaceData(app, "d", Content{FileName: "new.csv"}, "1002", noon); err != nil || i.Data[0].FileName != "new.csv" {
 		t.Errorf("%+v, %v", i.Data[0], err)
 	}
-	if err := i.ReplaceData(app, "none", Bytes{}, "1002", noon); !fault.Is(err, fault.NotFound) {
+	if err := i.ReplaceData(app, "none", Content{}, "1002", noon); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v", err)
 	}
 }
@@ -249,7 +249,7 @@ func TestReplacedBytesStartAnew(t *testing.T) {
 func TestRemoveData(t *testing.T) {
 	app := newApplication()
 	i := in(t, app, "FormFilling")
-	if err := i.AddData(app, "e", "default", Bytes{}, "1001", noon); err != nil {
+	if err := i.AddData(app, "e", "default", Content{}, "1001", noon); err != nil {
 		t.Fatal(err)
 	}
 	if err := i.RemoveData(app, "d", "1002", noon.Add(time.Hour)); err != nil || len(i.Data) != 1 || i.Data[0].ID != "e" || i.LastChangedBy != "1002" {
@@ -269,11 +269,11 @@ func TestAClockThatGoesBack(t *testing.T) {
 	app := newApplication()
 	i := in(t, app, "FormFilling")
 	for n, change := range []func(now time.Time) error{
-		func(now time.Time) error { return i.AddData(app, "e", "default", Bytes{}, "1001", now) },
-		func(now time.Time) error { return i.ReplaceData(app, "d", Bytes{}, "1001", now) },
+		func(now time.Time) error { return i.AddData(app, "e", "default", Content{}, "1001", now) },
+		func(now time.Time) error { return i.ReplaceData(app, "d", Content{}, "1001", now) },
 		func(now time.Time) error { return i.RemoveData(app, "e", "1001", now) },
 		func(now time.Time) error {
-			_, err := i.MoveTo(app, "Submit", application.User, "1001", now)
+			_, err := i.Transition(app, "Submit", application.User, "1001", now)
 			return err
 		},
 	} {
@@ -303,7 +303,7 @@ func TestShardsAreTakenUpWithChanges(t *testing.T) {
 	if i.Shard != 0 {
 		t.Fatal("not in the only shard")
 	}
-	if err := i.AddData(app, "d", "default", Bytes{}, "1001", noon); err != nil || i.Shard != ShardOf(i.ID, 8) {
+	if err := i.AddData(app, "d", "default", Content{}, "1001", noon); err != nil || i.Shard != ShardOf(i.ID, 8) {
 		t.Errorf("shard %d, %v, want %d", i.Shard, err, ShardOf(i.ID, 8))
 	}
 }

@@ -35,11 +35,11 @@ type Instance struct {
 	Status              Status        `json:"status"`
 	Data                []DataElement `json:"data"` // never null
 
-	Version     int64     `json:"-"` // counts the writes, from 1; 0 before the first
-	EventCount  int       `json:"-"` // events so far: the number of the latest one
-	StepEntered time.Time `json:"-"` // since when it is in its step
-	Shard       int       `json:"-"` // which of the application's index shards it is in
-	Receipt     *Receipt  `json:"-"` // to be stored with this change of the document, and no part of it; nil: none
+	Version           int64              `json:"-"` // counts the writes, from 1; 0 before the first
+	EventCount        int                `json:"-"` // events so far: the number of the latest one
+	StepEntered       time.Time          `json:"-"` // since when it is in its step
+	Shard             int                `json:"-"` // which of the application's index shards it is in
+	IdempotencyRecord *IdempotencyRecord `json:"-"` // to be stored with this change of the document, and no part of it; nil: none
 }
 
 // Workflow says where in its workflow an instance is.
@@ -83,7 +83,7 @@ type DataElement struct {
 
 // ApplicationOwner is what the application's owner has done with a data element as it is now. New bytes start anew.
 type ApplicationOwner struct {
-	Downloaded        []time.Time `json:"downloaded"` // the first download and the latest ones, see LogDownload; never null
+	Downloaded        []time.Time `json:"downloaded"` // the first download and the latest ones, see RecordDownload; never null
 	DownloadConfirmed []time.Time `json:"downloadConfirmed,omitempty"`
 }
 
@@ -121,7 +121,7 @@ func New(draft Draft, by string, now time.Time) (*Instance, error) {
 	if err := checkMetadata(draft.DueDateTime, draft.VisibleDateTime, draft.PresentationField); err != nil {
 		return nil, err
 	}
-	now = Stamp(now)
+	now = TruncateTime(now)
 	if draft.ID == "" {
 		draft.ID = uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
 	}
@@ -148,14 +148,14 @@ func checkMetadata(due, visible *time.Time, presentation string) error {
 	return checkText("presentationField", presentation, MaxPresentationField)
 }
 
-// Stamp returns t as the documents hold times: UTC, microseconds, never the monotonic clock.
-func Stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+// TruncateTime returns t as the documents hold times: UTC, microseconds, never the monotonic clock.
+func TruncateTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 func stampOf(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
 	}
-	stamped := Stamp(*t)
+	stamped := TruncateTime(*t)
 	return &stamped
 }
 
@@ -216,8 +216,8 @@ func (i *Instance) Element(id string) *DataElement {
 	return nil
 }
 
-// Unconfirmed reports whether a data element waits for its owner's confirmation.
-func (i *Instance) Unconfirmed() bool {
+// HasUnconfirmed reports whether a data element waits for its owner's confirmation.
+func (i *Instance) HasUnconfirmed() bool {
 	return slices.ContainsFunc(i.Data, func(d DataElement) bool { return !d.Confirmed() })
 }
 
@@ -240,7 +240,7 @@ func ValidOwnerID(id string) bool {
 // Clone returns a copy that shares nothing with i.
 func (i *Instance) Clone() *Instance {
 	c := *i
-	c.Receipt = nil
+	c.IdempotencyRecord = nil
 	c.SelfLinks = cloneOf(i.SelfLinks)
 	c.DueDateTime, c.VisibleDateTime = cloneOf(i.DueDateTime), cloneOf(i.VisibleDateTime)
 	c.Labels = append([]string{}, i.Labels...)

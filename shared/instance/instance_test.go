@@ -19,7 +19,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 123_456_789, time.FixedZone("CET", 
 
 func newApplication(types ...application.DataType) *application.Application {
 	app := &application.Application{ID: "nav/app2018", Org: "nav", DataTypes: types}
-	app.Complete()
+	app.SetDefaults()
 	return app
 }
 
@@ -172,10 +172,10 @@ func TestValidIDs(t *testing.T) {
 func TestCloneSharesNothing(t *testing.T) {
 	i := &Instance{}
 	fill(t, reflect.ValueOf(i).Elem(), "Instance")
-	if i.Clone().Receipt != nil {
+	if i.Clone().IdempotencyRecord != nil {
 		t.Error("a receipt, which goes with one change, is copied with the document")
 	}
-	i.Receipt = nil
+	i.IdempotencyRecord = nil
 	c := i.Clone()
 	if !reflect.DeepEqual(i, c) {
 		t.Fatalf("got  %+v\nwant %+v", c, i)
@@ -190,7 +190,7 @@ func fill(t *testing.T, v reflect.Value, path string) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		if v.Type() == reflect.TypeFor[*Receipt]() {
+		if v.Type() == reflect.TypeFor[*IdempotencyRecord]() {
 			return // no part of the document, and it can be followed by others without end
 		}
 		fill(t, v.Elem(), path)

@@ -14,16 +14,16 @@ func TestLogDownloadKeepsTheFirstAndTheLatest(t *testing.T) {
 	i := in(t, app, "Archived")
 	before := i.Clone()
 	for n := range 250 {
-		if err := i.LogDownload("d", noon.Add(time.Duration(n)*time.Second)); err != nil {
+		if err := i.RecordDownload("d", noon.Add(time.Duration(n)*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := len(i.Data[0].ApplicationOwner.Downloaded), min(n+1, 100); got != want {
 			t.Fatalf("%d entries after %d downloads, want %d", got, n+1, want)
 		}
 	}
-	want := []time.Time{Stamp(noon)}
+	want := []time.Time{TruncateTime(noon)}
 	for n := 151; n < 250; n++ {
-		want = append(want, Stamp(noon.Add(time.Duration(n)*time.Second)))
+		want = append(want, TruncateTime(noon.Add(time.Duration(n)*time.Second)))
 	}
 	if got := i.Data[0].ApplicationOwner.Downloaded; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v", got)
@@ -32,7 +32,7 @@ func TestLogDownloadKeepsTheFirstAndTheLatest(t *testing.T) {
 	if !reflect.DeepEqual(i, before) {
 		t.Error("a download has changed more than the log of downloads")
 	}
-	if err := i.LogDownload("none", noon); !fault.Is(err, fault.NotFound) {
+	if err := i.RecordDownload("none", noon); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v", err)
 	}
 }
@@ -45,13 +45,13 @@ func TestLogDownloadOfManyElements(t *testing.T) {
 	moment, first, latest := noon, map[string]time.Time{}, map[string]time.Time{}
 	fetch := func(id string) {
 		moment = moment.Add(time.Second)
-		if err := i.LogDownload(id, moment); err != nil {
+		if err := i.RecordDownload(id, moment); err != nil {
 			t.Fatal(err)
 		}
 		if first[id].IsZero() {
-			first[id] = Stamp(moment)
+			first[id] = TruncateTime(moment)
 		}
-		latest[id] = Stamp(moment)
+		latest[id] = TruncateTime(moment)
 	}
 	for n := range MaxDataElements {
 		i.Data = append(i.Data, DataElement{ID: fmt.Sprint(n)})
@@ -84,13 +84,13 @@ func TestConfirmDownload(t *testing.T) {
 	if err := i.ConfirmDownload("none", noon); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v", err)
 	}
-	if err := i.ConfirmDownload("d", noon); code(err) != "not-downloaded" || !fault.Is(err, fault.Conflict) || !i.Unconfirmed() {
+	if err := i.ConfirmDownload("d", noon); code(err) != "not-downloaded" || !fault.Is(err, fault.Conflict) || !i.HasUnconfirmed() {
 		t.Errorf("before any download: %v", err)
 	}
-	if err := i.LogDownload("d", noon); err != nil || !i.Unconfirmed() {
+	if err := i.RecordDownload("d", noon); err != nil || !i.HasUnconfirmed() {
 		t.Errorf("downloaded: %v", err)
 	}
-	if err := i.ConfirmDownload("d", noon.Add(time.Second)); err != nil || i.Unconfirmed() || !i.Data[0].Confirmed() {
+	if err := i.ConfirmDownload("d", noon.Add(time.Second)); err != nil || i.HasUnconfirmed() || !i.Data[0].Confirmed() {
 		t.Errorf("%v", err)
 	}
 	before := i.Clone()
@@ -101,7 +101,7 @@ func TestConfirmDownload(t *testing.T) {
 		t.Error("a confirmation has moved lastChanged")
 	}
 	// A download after the confirmation does not take it back.
-	if err := i.LogDownload("d", noon.Add(time.Hour)); err != nil || i.Unconfirmed() {
+	if err := i.RecordDownload("d", noon.Add(time.Hour)); err != nil || i.HasUnconfirmed() {
 		t.Errorf("%v", err)
 	}
 }
@@ -123,12 +123,12 @@ func TestConfirmAll(t *testing.T) {
 	} {
 		i := stored(t, app)
 		for n := range 3 {
-			if err := i.AddData(app, fmt.Sprint("d", n), "default", Bytes{}, "1001", noon); err != nil {
+			if err := i.AddData(app, fmt.Sprint("d", n), "default", Content{}, "1001", noon); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, n := range test.downloaded {
-			if err := i.LogDownload(i.Data[n].ID, noon); err != nil {
+			if err := i.RecordDownload(i.Data[n].ID, noon); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -138,11 +138,11 @@ func TestConfirmAll(t *testing.T) {
 			}
 		}
 		err := i.ConfirmAll(noon.Add(time.Hour))
-		if code(err) != test.code || i.Unconfirmed() == (test.code != "not-downloaded") {
-			t.Errorf("%s: %v, unconfirmed %v", name, err, i.Unconfirmed())
+		if code(err) != test.code || i.HasUnconfirmed() == (test.code != "not-downloaded") {
+			t.Errorf("%s: %v, unconfirmed %v", name, err, i.HasUnconfirmed())
 		}
 		for _, n := range test.confirmed {
-			if at := i.Data[n].ApplicationOwner.DownloadConfirmed; len(at) != 1 || !at[0].Equal(Stamp(noon)) {
+			if at := i.Data[n].ApplicationOwner.DownloadConfirmed; len(at) != 1 || !at[0].Equal(TruncateTime(noon)) {
 				t.Errorf("%s: the confirmation of before is now %v", name, at)
 			}
 		}
@@ -168,7 +168,7 @@ func TestDeleteAndUndelete(t *testing.T) {
 		if err := i.Undelete(); err != nil || !reflect.DeepEqual(i, before) {
 			t.Errorf("%s: not as before: %+v, %v", step, i, err)
 		}
-		i.DeleteForGood()
+		i.HardDelete()
 		if !i.Status.IsMarkedForHardDelete || len(i.Labels) > 0 || i.Labels == nil {
 			t.Errorf("%s: %+v", step, i)
 		}
@@ -179,29 +179,29 @@ func TestDescribe(t *testing.T) {
 	due := noon.Add(time.Hour)
 	i := in(t, newApplication(), "Submit")
 	changed := i.LastChangedDateTime
-	d := Description{Labels: []string{"gr"}, DueDateTime: &due, PresentationField: "Melding"}
-	if err := i.Describe(d); err != nil || i.Labels[0] != "gr" || !i.DueDateTime.Equal(Stamp(due)) || i.PresentationField != "Melding" {
+	d := Metadata{Labels: []string{"gr"}, DueDateTime: &due, PresentationField: "Melding"}
+	if err := i.UpdateMetadata(d); err != nil || i.Labels[0] != "gr" || !i.DueDateTime.Equal(TruncateTime(due)) || i.PresentationField != "Melding" {
 		t.Errorf("%+v, %v", i, err)
 	}
 	if !i.LastChangedDateTime.Equal(changed) {
 		t.Error("a description has moved lastChanged")
 	}
-	if err := i.Describe(d); code(err) != "unchanged" {
+	if err := i.UpdateMetadata(d); code(err) != "unchanged" {
 		t.Errorf("the same again: %v", err)
 	}
 	before := i.Clone()
-	for name, bad := range map[string]Description{
+	for name, bad := range map[string]Metadata{
 		"labels": {Labels: []string{"a", "a"}}, "text": {PresentationField: "a\x00"}, "date": {DueDateTime: &time.Time{}},
 	} {
-		if err := i.Describe(bad); !fault.Is(err, fault.Invalid) || !reflect.DeepEqual(i, before) {
+		if err := i.UpdateMetadata(bad); !fault.Is(err, fault.Invalid) || !reflect.DeepEqual(i, before) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := i.Describe(Description{}); err != nil || i.Labels == nil || len(i.Labels) > 0 || i.DueDateTime != nil {
+	if err := i.UpdateMetadata(Metadata{}); err != nil || i.Labels == nil || len(i.Labels) > 0 || i.DueDateTime != nil {
 		t.Errorf("emptied: %+v, %v", i, err)
 	}
 	i.Status.IsSoftDeleted = true
-	if err := i.Describe(d); code(err) != "instance-deleted" {
+	if err := i.UpdateMetadata(d); code(err) != "instance-deleted" {
 		t.Errorf("deleted: %v", err)
 	}
 }

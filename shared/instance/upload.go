@@ -18,43 +18,43 @@ type Upload struct {
 	ID          string `json:"id"`          // opaque to clients
 	Fingerprint string `json:"fingerprint"` // hash of what was asked, when it came with an Idempotency-Key; else ""
 
-	AppID           string `json:"appId"` // the instance that it was announced for, and can be committed to
-	InstanceOwnerID string `json:"instanceOwnerId"`
-	InstanceID      string `json:"instanceId"`
-	DataGuid        string `json:"dataGuid"` // the data element that it becomes
-	Bytes           Bytes  `json:"bytes"`
+	AppID           string  `json:"appId"` // the instance that it was announced for, and can be committed to
+	InstanceOwnerID string  `json:"instanceOwnerId"`
+	InstanceID      string  `json:"instanceId"`
+	DataGuid        string  `json:"dataGuid"` // the data element that it becomes
+	Content         Content `json:"bytes"`
 
 	Expires time.Time `json:"expires"` // until when it can be committed
 }
 
-// For reports whether the upload was announced for i.
-func (u *Upload) For(i *Instance) bool {
+// BelongsTo reports whether the upload was announced for i.
+func (u *Upload) BelongsTo(i *Instance) bool {
 	return u.AppID == i.AppID && u.InstanceOwnerID == i.InstanceOwnerID && u.InstanceID == i.ID
 }
 
-// slowestPut is the longest that bytes are on their way after the upload has expired: their request may have been begun just before.
-const slowestPut = 12 * time.Hour
+// maxTransferTime is the longest that bytes are on their way after the upload has expired: their request may have been begun just before.
+const maxTransferTime = 12 * time.Hour
 
-// Litter returns the note that the upload's bytes may become litter: when it can be committed no longer, and no more of them arrive.
-func (u *Upload) Litter() Litter {
-	return Litter{
+// OrphanCheck returns the note that the upload's bytes may become litter: when it can be committed no longer, and no more of them arrive.
+func (u *Upload) OrphanChecks() OrphanCheck {
+	return OrphanCheck{
 		AppID: u.AppID, InstanceOwnerID: u.InstanceOwnerID, InstanceID: u.InstanceID,
-		DataGuid: u.DataGuid, Revision: u.Bytes.Revision, At: Stamp(u.Expires.Add(slowestPut)),
+		DataGuid: u.DataGuid, Revision: u.Content.Revision, At: TruncateTime(u.Expires.Add(maxTransferTime)),
 	}
 }
 
-// Receipt returns the receipt of committing the upload as a data element with the formId given, which is stored with it,
+// IdempotencyRecord returns the receipt of committing the upload as a data element with the formId given, which is stored with it,
 // beside that of the request, if there is one.
-func (u *Upload) Receipt(formID string, beside *Receipt, now time.Time) *Receipt {
-	return &Receipt{
-		ID: u.ReceiptID(), Fingerprint: formID, DataGuid: u.DataGuid,
+func (u *Upload) IdempotencyRecord(formID string, beside *IdempotencyRecord, now time.Time) *IdempotencyRecord {
+	return &IdempotencyRecord{
+		ID: u.IdempotencyRecordID(), Fingerprint: formID, DataGuid: u.DataGuid,
 		Expires: now.Add(UploadLifetime).Truncate(time.Second), // outlives the upload
 		Beside:  beside,
 	}
 }
 
-// ReceiptID returns the id of the receipt of committing the upload.
-func (u *Upload) ReceiptID() string { return "upload-" + u.ID }
+// IdempotencyRecordID returns the id of the receipt of committing the upload.
+func (u *Upload) IdempotencyRecordID() string { return "upload-" + u.ID }
 
 // NewUploadID returns an id that no upload has.
 func NewUploadID() string {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/httpapi"
-	"altinn.no/instanceapi/shared/requestlog"
+	"altinn.no/instanceapi/shared/logging"
 )
 
 func TestDeadline(t *testing.T) {
@@ -28,7 +28,7 @@ func TestDeadline(t *testing.T) {
 					w.Header().Set("X-Late", "1")
 				}
 				w.WriteHeader(http.StatusCreated)
-				requestlog.Add(r.Context(), slog.String("late", "1"))
+				logging.Add(r.Context(), slog.String("late", "1"))
 				_, err := io.WriteString(w, "late")
 				late <- err
 			}))
@@ -60,7 +60,7 @@ func TestDeadline(t *testing.T) {
 			}))
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
-			defer a.crew.dismiss()
+			defer a.workers.dismiss()
 			response := a.Handle(ctx, event("nav", "app"))
 			wantProblem(t, response, 503, "timeout")
 		})
@@ -74,7 +74,7 @@ func TestDeadline(t *testing.T) {
 			}))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			defer a.crew.dismiss()
+			defer a.workers.dismiss()
 			response := a.Handle(ctx, event("nav", "app"))
 			wantProblem(t, response, 503, "timeout")
 			time.Sleep(2 * time.Minute)
@@ -89,7 +89,7 @@ func TestDeadline(t *testing.T) {
 			}))
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
-			defer a.crew.dismiss()
+			defer a.workers.dismiss()
 			if response := a.Handle(ctx, event("nav", "app")); response.StatusCode != http.StatusNoContent {
 				t.Errorf("status = %d", response.StatusCode)
 			}

@@ -39,7 +39,7 @@ func TestEventsAreReadByName(t *testing.T) {
 			continue // of a queue, a stream or a schedule
 		}
 		read++
-		if got, ok := byName(payload); !ok || !reflect.DeepEqual(got, known(want)) {
+		if got, ok := parseEvent(payload); !ok || !reflect.DeepEqual(got, known(want)) {
 			t.Errorf("%s: %v\n%+v\n%+v", sample, ok, got, want)
 		}
 	}
@@ -64,7 +64,7 @@ func FuzzReadEvent(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		got, ok := byName(payload)
+		got, ok := parseEvent(payload)
 		if !ok {
 			return
 		}

@@ -3,7 +3,7 @@
 // and one log line a request.
 //
 // The conversion is that of aws-lambda-go-api-proxy's package core, with its defects repaired: see newRequest and
-// reply. The package never decides what is answered, beyond problems of its own making, and never logs a query, a
+// responseWriter. The package never decides what is answered, beyond problems of its own making, and never logs a query, a
 // path as the caller wrote it, a header or a body.
 package lambdahttp
 
@@ -19,8 +19,8 @@ import (
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/logging"
 	"altinn.no/instanceapi/shared/metric"
-	"altinn.no/instanceapi/shared/requestlog"
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -43,7 +43,7 @@ func Start(env *coldstart.Env, h http.Handler) {
 type Adapter struct {
 	handler http.Handler
 	metrics metrics
-	crew    *crew
+	workers *workerPool
 }
 
 // New returns an adapter for h.
@@ -53,7 +53,7 @@ type Adapter struct {
 // whole lines as the client sent them, and the context ends answerMargin before Lambda's deadline. The answer is held in
 // memory until h returns, so there is no http.Flusher.
 func New(h http.Handler) *Adapter {
-	return &Adapter{handler: h, crew: newCrew()}
+	return &Adapter{handler: h, workers: newWorkerPool()}
 }
 
 // Invoke serves one event, as the JSON that Lambda hands over, and returns the answer as JSON. There is an error only when the
@@ -69,8 +69,8 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 // Handle serves one event.
 func (a *Adapter) Handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
 	start := time.Now()
-	ctx, line := requestlog.NewContext(ctx)
-	ctx = requestlog.WithTraceID(ctx, traceID(ctx, event))
+	ctx, line := logging.NewContext(ctx)
+	ctx = logging.WithTraceID(ctx, traceID(ctx, event))
 
 	var response events.APIGatewayV2HTTPResponse
 	var size int
@@ -82,11 +82,11 @@ func (a *Adapter) Handle(ctx context.Context, event events.APIGatewayV2HTTPReque
 		r = (&http.Request{Method: event.RequestContext.HTTP.Method}).WithContext(ctx)
 	}
 	if err != nil {
-		w := newReply(r.Method)
+		w := newResponseWriter(r.Method)
 		httpapi.WriteProblem(w, r, err)
 		response, size, _ = w.response() // a problem is small and of a declared length: no error
 	}
-	a.writeLine(ctx, line, event, response.StatusCode, size, start)
+	a.logRequest(ctx, line, event, response.StatusCode, size, start)
 	return response
 }
 
@@ -96,27 +96,27 @@ func (a *Adapter) serve(r *http.Request) (events.APIGatewayV2HTTPResponse, int, 
 	defer cancel()
 	r = r.WithContext(ctx)
 
-	w := newReply(r.Method)
-	hand := a.crew.start(func() error { return call(a.handler, w, r) })
+	w := newResponseWriter(r.Method)
+	worker := a.workers.start(func() error { return call(a.handler, w, r) })
 
 	var err error
 	select {
-	case err = <-hand.done:
+	case err = <-worker.done:
 	case <-ctx.Done():
 		select {
-		case err = <-hand.done: // both at once: the answer is there, send it
+		case err = <-worker.done: // both at once: the answer is there, send it
 		default:
-			close(hand.work) // it ends when the handler does
+			close(worker.work) // it ends when the handler does
 			w.abandon()
 			return events.APIGatewayV2HTTPResponse{}, 0, fmt.Errorf("the handler had not answered: %w", ctx.Err())
 		}
 	}
-	a.crew.rest(hand, err)
+	a.workers.put(worker, err)
 	if err != nil {
 		return events.APIGatewayV2HTTPResponse{}, 0, err
 	}
 	if w.superfluous != 0 {
-		requestlog.Add(ctx, slog.Int("superfluousStatus", w.superfluous))
+		logging.Add(ctx, slog.Int("superfluousStatus", w.superfluous))
 	}
 	return w.response()
 }
@@ -139,7 +139,7 @@ func call(h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
-			requestlog.Add(r.Context(), slog.String("stack", string(debug.Stack())))
+			logging.Add(r.Context(), slog.String("stack", string(debug.Stack())))
 		}
 	}()
 	h.ServeHTTP(w, r)
@@ -173,5 +173,5 @@ func isTraceRoot(s string) bool {
 func tooLarge(size int) error {
 	return fault.New(fault.Internal, "response-too-large",
 		"The answer is too large to be sent in one piece. Ask for less, for example with a smaller size.").
-		Because(fmt.Errorf("answer of at least %d bytes, Lambda takes %d", size, maxPayload))
+		WithCause(fmt.Errorf("answer of at least %d bytes, Lambda takes %d", size, maxPayload))
 }

@@ -14,8 +14,8 @@ import (
 	"sync"
 	"testing"
 
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/logging"
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
@@ -82,7 +82,7 @@ func wantProblem(t testing.TB, r events.APIGatewayV2HTTPResponse, status int, co
 func captureLog(t testing.TB) func() []map[string]any {
 	t.Helper()
 	out, before := &lockedBuffer{}, slog.Default()
-	slog.SetDefault(coldstart.NewLogger(out, slog.LevelInfo))
+	slog.SetDefault(logging.New(out, slog.LevelInfo))
 	t.Cleanup(func() { slog.SetDefault(before) })
 	return func() []map[string]any {
 		out.mu.Lock()
@@ -126,7 +126,7 @@ func TestWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reply := []byte("{\"html\":\"<&>\",\"ls\":\"\u2028\",\"tab\":\"\t\"}")
+	responseWriter := []byte("{\"html\":\"<&>\",\"ls\":\"\u2028\",\"tab\":\"\t\"}")
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil || string(body) != "%PDF-\xff\x00\x80\n" || r.ContentLength != 9 {
@@ -144,7 +144,7 @@ func TestWire(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("ETag", `"7"`)
 		w.WriteHeader(http.StatusCreated)
-		w.Write(reply)
+		w.Write(responseWriter)
 	})
 	out, err := New(h).Invoke(t.Context(), payload)
 	if err != nil {
@@ -154,7 +154,7 @@ func TestWire(t *testing.T) {
 	if err := json.Unmarshal(out, &response); err != nil {
 		t.Fatal(err)
 	}
-	if response.StatusCode != 201 || response.Headers["Etag"] != `"7"` || !bytes.Equal(bytesOf(t, response), reply) {
+	if response.StatusCode != 201 || response.Headers["Etag"] != `"7"` || !bytes.Equal(bytesOf(t, response), responseWriter) {
 		t.Errorf("response = %+v", response)
 	}
 }

@@ -34,7 +34,7 @@ func newRequest(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*htt
 	if !isToken(event.RequestContext.HTTP.Method) || !isHost(event.RequestContext.DomainName) {
 		return nil, malformed(errors.New("no HTTP API event: method or domain name"))
 	}
-	if alteredText(event) {
+	if bodyAltered(event) {
 		return nil, fault.New(fault.Invalid, "body-not-utf8",
 			"The body was sent as text but is not UTF-8, and would not be kept as you sent it. Send it in UTF-8, with its Content-Length.")
 	}
@@ -61,7 +61,7 @@ func newRequest(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*htt
 }
 
 func malformed(cause error) error {
-	return fault.New(fault.Invalid, "request-malformed", "The request could not be read; check its encoding.").Because(cause)
+	return fault.New(fault.Invalid, "request-malformed", "The request could not be read; check its encoding.").WithCause(cause)
 }
 
 func routeKey(event events.APIGatewayV2HTTPRequest) string {
@@ -135,7 +135,7 @@ func setHeader(r *http.Request, event events.APIGatewayV2HTTPRequest) {
 			continue
 		}
 		if r.Header[key] != nil {
-			r.Header[key] = spellings(event.Headers, key)
+			r.Header[key] = headerVariants(event.Headers, key)
 			continue
 		}
 		lines[n] = value
@@ -153,8 +153,8 @@ func setHeader(r *http.Request, event events.APIGatewayV2HTTPRequest) {
 	r.Header.Del("Transfer-Encoding")
 }
 
-// spellings returns the lines of a field that is there in several spellings, "a" and "A", by spelling: not by chance.
-func spellings(fields map[string]string, key string) (lines []string) {
+// headerVariants returns the lines of a field that is there in several spellings, "a" and "A", by spelling: not by chance.
+func headerVariants(fields map[string]string, key string) (lines []string) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if http.CanonicalHeaderKey(name) == key {
 			lines = append(lines, fields[name])
@@ -174,10 +174,10 @@ func remoteAddr(sourceIP string) string {
 	return "0.0.0.0:0"
 }
 
-// alteredText reports whether the gateway took a body for UTF-8 text that was not, which leaves replacement
+// bodyAltered reports whether the gateway took a body for UTF-8 text that was not, which leaves replacement
 // characters where bytes were, and another length than the client's. A body that came in chunks has no length to compare, and is
 // taken for altered. What is stored must be what was sent.
-func alteredText(event events.APIGatewayV2HTTPRequest) bool {
+func bodyAltered(event events.APIGatewayV2HTTPRequest) bool {
 	if event.IsBase64Encoded || !strings.Contains(event.Body, "\uFFFD") {
 		return false
 	}

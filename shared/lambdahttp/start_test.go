@@ -26,7 +26,7 @@ const childVariable = "LAMBDAHTTP_TEST_CHILD"
 func child() {
 	env := coldstart.Load()
 	greeting := env.String("GREETING")
-	env.Warm("nothing", func(context.Context) error { return errors.New("not there") })
+	env.OnInit("nothing", func(context.Context) error { return errors.New("not there") })
 	Start(env, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		_, _ = io.WriteString(w, greeting+" "+r.PathValue("app"))

@@ -19,7 +19,7 @@ func TestOnePageOfOneRangeIsOneRead(t *testing.T) {
 	for _, order := range []Order{Ascending, Descending} {
 		for _, there := range []int{0, 1, size - 1, size, size + 1, 1000} {
 			s := newShelf(order, every(1, there)...)
-			stream := Merged(order, size+1, s.read)
+			stream := Union(order, size+1, s.read)
 			if got := take(t, stream, size); len(got) != min(size, there) {
 				t.Fatalf("%d rows of %d", len(got), there)
 			}
@@ -39,7 +39,7 @@ func TestOnePageOfOneRangeIsOneRead(t *testing.T) {
 func TestReadingOnCostsLittle(t *testing.T) {
 	const rows = 2000
 	s := newShelf(Ascending, every(1, rows)...)
-	if got := take(t, Merged(Ascending, 2, s.read), rows+1); len(got) != rows {
+	if got := take(t, Union(Ascending, 2, s.read), rows+1); len(got) != rows {
 		t.Fatalf("%d rows", len(got))
 	}
 	if s.reads > rows/readAhead+10 {
@@ -61,7 +61,7 @@ func TestRowsInOneRangeOfMany(t *testing.T) {
 		s := *empty
 		ranges = append(ranges, s.read)
 	}
-	if got := take(t, Merged(Ascending, size+1, ranges...), size); len(got) != size {
+	if got := take(t, Union(Ascending, size+1, ranges...), size); len(got) != size {
 		t.Fatalf("%d rows", len(got))
 	}
 	if full.reads > 7 {
@@ -85,7 +85,7 @@ func TestEvenRangesAreReadOnce(t *testing.T) {
 		s := newShelf(Ascending, keys...)
 		shelves, reads = append(shelves, s), append(reads, s.read)
 	}
-	if got := take(t, Merged(Ascending, size+1, reads...), size); len(got) != size {
+	if got := take(t, Union(Ascending, size+1, reads...), size); len(got) != size {
 		t.Fatalf("%d rows", len(got))
 	}
 	given := 0

@@ -2,9 +2,9 @@ package merge
 
 import "context"
 
-// afterSkip is how many rows are asked for where a skip has led over most of what was read: often the next skip
+// afterSeek is how many rows are asked for where a skip has led over most of what was read: often the next skip
 // leads away again. Reading on from there doubles it, and so do skips from each row to the next one.
-const afterSkip = 8
+const afterSeek = 8
 
 // cursor is the stream over one range.
 type cursor[T any] struct {
@@ -42,24 +42,24 @@ func (c *cursor[T]) Peek(ctx context.Context) (row Row[T], ok bool, err error) {
 	}
 }
 
-func (c *cursor[T]) Drop() {
+func (c *cursor[T]) Next() {
 	c.rows = c.rows[1:]
 	c.taken++
 }
 
-func (c *cursor[T]) Skip(key string) { c.skip = key }
+func (c *cursor[T]) Seek(key string) { c.skip = key }
 
-// led reports whether a skip has led beyond what was read.
-func (c *cursor[T]) led() bool {
+// seekedPast reports whether a skip has led beyond what was read.
+func (c *cursor[T]) seekedPast() bool {
 	return c.skip != "" && (c.from == "" || c.order.before(c.from, c.skip))
 }
 
 // fill reads on, from where the last read ended or from where a skip has led.
 func (c *cursor[T]) fill(ctx context.Context) error {
-	if c.led() {
+	if c.seekedPast() {
 		c.from, c.seen, c.rows = c.skip, false, nil
 		if 2*c.waste >= c.page {
-			c.limit = afterSkip
+			c.limit = afterSeek
 		}
 	}
 	limit := c.limit

@@ -37,17 +37,17 @@ func (o Order) before(a, b string) bool {
 type Stream[T any] interface {
 	// Peek returns the first row without taking it, or ok false at the end.
 	Peek(ctx context.Context) (row Row[T], ok bool, err error)
-	// Drop takes the row that Peek has returned.
-	Drop()
-	// Skip takes every row before key. Keys given to it do not go back.
-	Skip(key string)
+	// Next takes the row that Peek has returned.
+	Next()
+	// Seek takes every row before key. Keys given to it do not go back.
+	Seek(key string)
 }
 
 // Next takes the first row of a stream and returns it, or ok false at the end.
 func Next[T any](ctx context.Context, s Stream[T]) (row Row[T], ok bool, err error) {
 	row, ok, err = s.Peek(ctx)
 	if ok {
-		s.Drop()
+		s.Next()
 	}
 	return row, ok, err
 }

@@ -131,7 +131,7 @@ func walk(t *rapid.T, order Order, s Stream[int], model []Row[int]) {
 			// Somewhere ahead: a skip does not go back.
 			to := rapid.IntRange(0, 62).Draw(t, "to")
 			if len(model) > 0 && !order.before(key(to), model[0].Key) {
-				s.Skip(key(to))
+				s.Seek(key(to))
 				for len(model) > 0 && order.before(model[0].Key, key(to)) {
 					model = model[1:]
 				}
@@ -150,7 +150,7 @@ func walk(t *rapid.T, order Order, s Stream[int], model []Row[int]) {
 		if again, ok := peek(); !ok || again != row {
 			t.Fatalf("a second Peek gives %v, the first %v", again, row)
 		}
-		s.Drop()
+		s.Next()
 		taken[row] = true
 		model = model[1:]
 	}
@@ -163,7 +163,7 @@ func TestMergedIsTheSortedUnion(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		order := drawOrder(t)
 		ranges, model := drawRanges(t, order, 0, 6)
-		walk(t, order, Merged(order, rapid.IntRange(0, 50).Draw(t, "want"), ranges...), model)
+		walk(t, order, Union(order, rapid.IntRange(0, 50).Draw(t, "want"), ranges...), model)
 	})
 }
 
@@ -177,7 +177,7 @@ func TestRowsThatComeAndGo(t *testing.T) {
 		for _, r := range s.rows {
 			stays[r.Key] = true
 		}
-		stream := Merged(order, rapid.IntRange(1, 5).Draw(t, "want"), s.read)
+		stream := Union(order, rapid.IntRange(1, 5).Draw(t, "want"), s.read)
 		var got []string
 		for {
 			row, ok, err := Next(context.Background(), stream)
@@ -215,7 +215,7 @@ func TestRowsThatComeAndGo(t *testing.T) {
 func TestErrorsSurface(t *testing.T) {
 	good, bad := newShelf(Ascending, 1, 2, 3), newShelf(Ascending, 2)
 	failing := true
-	s := Merged(Ascending, 10, good.read, func(ctx context.Context, from string, limit int) ([]Row[int], bool, error) {
+	s := Union(Ascending, 10, good.read, func(ctx context.Context, from string, limit int) ([]Row[int], bool, error) {
 		if failing {
 			return nil, false, errRead
 		}
@@ -235,7 +235,7 @@ func TestErrorsSurface(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := Merged(Ascending, 1, good.read).Peek(ctx); !errors.Is(err, context.Canceled) {
+	if _, _, err := Union(Ascending, 1, good.read).Peek(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the context's end: %v", err)
 	}
 }
@@ -249,7 +249,7 @@ func TestFirstReadsAreMadeAtOnce(t *testing.T) {
 		all.Wait() // for ever, if they came one after the other
 		return nil, false, nil
 	}
-	if _, ok, err := Merged(Ascending, 10, slices.Repeat([]Range[int]{together}, ranges)...).Peek(t.Context()); ok || err != nil {
+	if _, ok, err := Union(Ascending, 10, slices.Repeat([]Range[int]{together}, ranges)...).Peek(t.Context()); ok || err != nil {
 		t.Errorf("%v, %v", ok, err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/logging"
 	"altinn.no/instanceapi/shared/metric"
 	"altinn.no/instanceapi/shared/metric/metrictest"
 )
@@ -19,7 +19,7 @@ var now = time.Date(2026, 11, 25, 12, 0, 0, 123_456_789, time.UTC)
 func line(t *testing.T, attrs ...slog.Attr) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	coldstart.NewLogger(&out, slog.LevelInfo).LogAttrs(t.Context(), slog.LevelInfo, "request", attrs...)
+	logging.New(&out, slog.LevelInfo).LogAttrs(t.Context(), slog.LevelInfo, "request", attrs...)
 	return out.Bytes()
 }
 

@@ -18,9 +18,9 @@ import (
 
 // Limits of a schema, beside application.MaxSchemaBytes.
 const (
-	maxParts   = 10_000 // JSON objects in the schema
-	maxLooks   = 10_000 // parts that look at one and the same value of the data
-	compileFor = 5 * time.Second
+	maxSubschemas          = 10_000 // JSON objects in the schema
+	maxEvaluationsPerValue = 10_000 // subschemas that look at one and the same value of the data
+	compileFor             = 5 * time.Second
 )
 
 // address is where the schema stands. Nothing is there: it is for references inside the schema to be resolved against.
@@ -28,7 +28,7 @@ const address = "https://schema.invalid/schema"
 
 // Codes of issues.
 const (
-	codeRegistration = "InvalidRegistration" // of a schema: as for anything else of a registration
+	codeRegistration = "InvalidRegistration" // issues a schema: as for anything else of a registration
 	CodeNotFormed    = "DataNotWellFormed"   // the bytes are no JSON or XML, or no bounded one
 	CodeViolation    = "SchemaViolation"     // a value is not what the schema says
 	CodeTooCostly    = "ValidationTooCostly" // the data has so many parts under this schema that it was given up
@@ -38,7 +38,7 @@ const (
 type Schema struct {
 	root     *js.Schema
 	nodes    map[*js.Schema]*node
-	rootName string // of the XML document; "" for any
+	rootName string // issues the XML document; "" for any
 
 	mu      sync.Mutex
 	current *evaluation // the one under way
@@ -81,8 +81,8 @@ func compile(text []byte) (*Schema, []fault.Issue) {
 	if !ok {
 		return nil, []fault.Issue{registration("", "must be a JSON Schema object")}
 	}
-	if n := countObjects(doc); n > maxParts {
-		return nil, []fault.Issue{registration("", "has %d parts, at most %d are taken", n, maxParts)}
+	if n := countObjects(doc); n > maxSubschemas {
+		return nil, []fault.Issue{registration("", "has %d parts, at most %d are taken", n, maxSubschemas)}
 	}
 	s := &Schema{nodes: map[*js.Schema]*node{}}
 	engine := &patterns{owner: s, known: map[string]*pattern{}}
@@ -111,12 +111,12 @@ type noLoader struct{}
 
 func (noLoader) Load(string) (any, error) { return nil, errors.New("no other document is read") }
 
-func registration(field, words string, args ...any) fault.Issue {
-	return fault.Issue{Severity: fault.SeverityError, Code: codeRegistration, Field: field, Description: fmt.Sprintf(words, args...)}
+func registration(field, message string, args ...any) fault.Issue {
+	return fault.Issue{Severity: fault.SeverityError, Code: codeRegistration, Field: field, Description: fmt.Sprintf(message, args...)}
 }
 
 func pathOf(err error) string {
-	var ill *illFormed
+	var ill *syntaxError
 	if !errors.As(err, &ill) {
 		return ""
 	}
@@ -145,10 +145,10 @@ func countObjects(v any) int {
 
 // The words for what several of the library's errors come down to.
 const (
-	pointsOutside = "points outside of the schema; only references within it, such as #/$defs/name, are followed"
-	pointsNowhere = "points at nothing in the schema"
-	unknownDraft  = "names no known draft; leave it out for https://json-schema.org/draft/2020-12/schema, or name that, 2019-09, draft-07, -06 or -04"
-	badPattern    = "is not a regular expression in RE2 syntax, which has no look-around and no back-references"
+	externalRef  = "points outside of the schema; only references within it, such as #/$defs/name, are followed"
+	danglingRef  = "points at nothing in the schema"
+	unknownDraft = "names no known draft; leave it out for https://json-schema.org/draft/2020-12/schema, or name that, 2019-09, draft-07, -06 or -04"
+	badPattern   = "is not a regular expression in RE2 syntax, which has no look-around and no back-references"
 )
 
 // compileIssues puts the library's errors into words, with a pointer to the place in the schema.
@@ -165,14 +165,14 @@ func compileIssues(doc any, err error) []fault.Issue {
 		anchor    *js.DuplicateAnchorError
 		badID     *js.ParseIDError
 	)
-	one := func(field, words string) []fault.Issue { return []fault.Issue{registration(field, "%s", words)} }
+	one := func(field, message string) []fault.Issue { return []fault.Issue{registration(field, "%s", message)} }
 	switch {
 	case errors.As(err, &invalid):
 		var violation *js.ValidationError
 		if !errors.As(invalid.Err, &violation) {
 			return one(place(invalid.URL), "is not a JSON Schema")
 		}
-		list := (&report{prefix: place(invalid.URL)}).of(violation)
+		list := (&report{prefix: place(invalid.URL)}).collect(violation)
 		for n := range list {
 			list[n].Code = codeRegistration
 			list[n].Description = "is not JSON Schema: " + list[n].Description
@@ -190,13 +190,13 @@ func compileIssues(doc any, err error) []fault.Issue {
 		if member == "$schema" {
 			return one(field, unknownDraft)
 		}
-		return one(field, pointsOutside)
+		return one(field, externalRef)
 	case errors.As(err, &draft), errors.As(err, &cycle):
 		return one("/$schema", unknownDraft)
 	case errors.As(err, &noPointer):
-		return one(toFragment(doc, noPointer.URL), pointsNowhere)
+		return one(toFragment(doc, noPointer.URL), danglingRef)
 	case errors.As(err, &noAnchor):
-		return one(toFragment(doc, noAnchor.Reference), pointsNowhere)
+		return one(toFragment(doc, noAnchor.Reference), danglingRef)
 	case errors.As(err, &sameID):
 		return one(sameID.Ptr2, "has the same $id as another part of the schema")
 	case errors.As(err, &anchor):
@@ -238,14 +238,14 @@ func findReference(doc any, meets func(text string) bool) (field, member string)
 			}
 		}
 		for _, name := range sortedKeys(v) {
-			if below, found := findReference(v[name], meets); found != "" {
-				return "/" + escaper.Replace(name) + below, found
+			if childApplicators, found := findReference(v[name], meets); found != "" {
+				return "/" + escaper.Replace(name) + childApplicators, found
 			}
 		}
 	case []any:
 		for n, item := range v {
-			if below, found := findReference(item, meets); found != "" {
-				return fmt.Sprintf("/%d%s", n, below), found
+			if childApplicators, found := findReference(item, meets); found != "" {
+				return fmt.Sprintf("/%d%s", n, childApplicators), found
 			}
 		}
 	}

@@ -20,17 +20,17 @@ const (
 	maxAttribute = 256     // attributes of one element
 )
 
-// illFormed says why bytes are not a document. Its words never repeat the document.
-type illFormed struct {
-	path  []string // to the value it is about, the innermost first; nil when it is about the bytes
-	words string
+// syntaxError says why bytes are not a document. Its words never repeat the document.
+type syntaxError struct {
+	path    []string // to the value it is about, the innermost first; nil when it is about the bytes
+	message string
 }
 
-func (e *illFormed) Error() string { return e.words }
+func (e *syntaxError) Error() string { return e.message }
 
 // within adds a level to the path of err.
 func within(err error, token string) error {
-	var ill *illFormed
+	var ill *syntaxError
 	if errors.As(err, &ill) && ill.path != nil {
 		ill.path = append(ill.path, token)
 	}
@@ -41,7 +41,7 @@ func within(err error, token string) error {
 // is stricter than encoding/json: UTF-8, no member twice, nothing after the end, and the limits above.
 func parseJSON(body []byte) (any, error) {
 	if !utf8.Valid(body) {
-		return nil, &illFormed{words: "is not UTF-8"}
+		return nil, &syntaxError{message: "is not UTF-8"}
 	}
 	p := &parser{dec: json.NewDecoder(bytes.NewReader(body))}
 	p.dec.UseNumber()
@@ -50,7 +50,7 @@ func parseJSON(body []byte) (any, error) {
 		return nil, err
 	}
 	if _, err := p.dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, &illFormed{words: fmt.Sprintf("has data after the JSON document, at byte %d", p.dec.InputOffset())}
+		return nil, &syntaxError{message: fmt.Sprintf("has data after the JSON document, at byte %d", p.dec.InputOffset())}
 	}
 	return doc, nil
 }
@@ -66,19 +66,19 @@ func (p *parser) token() (json.Token, error) {
 		return token, nil
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, &illFormed{words: "ends in the middle of the JSON document"}
+		return nil, &syntaxError{message: "ends in the middle of the JSON document"}
 	}
 	at := p.dec.InputOffset()
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		at = syntax.Offset
 	}
-	return nil, &illFormed{words: fmt.Sprintf("is not well-formed JSON at byte %d", at)}
+	return nil, &syntaxError{message: fmt.Sprintf("is not well-formed JSON at byte %d", at)}
 }
 
 func (p *parser) value(depth int) (any, error) {
 	if p.values++; p.values > maxTokens {
-		return nil, &illFormed{words: fmt.Sprintf("has more than %d values", maxTokens)}
+		return nil, &syntaxError{message: fmt.Sprintf("has more than %d values", maxTokens)}
 	}
 	token, err := p.token()
 	if err != nil {
@@ -87,7 +87,7 @@ func (p *parser) value(depth int) (any, error) {
 	switch t := token.(type) {
 	case json.Delim:
 		if depth >= maxDepth {
-			return nil, &illFormed{words: fmt.Sprintf("nests deeper than %d levels", maxDepth)}
+			return nil, &syntaxError{message: fmt.Sprintf("nests deeper than %d levels", maxDepth)}
 		}
 		if t == '[' {
 			return p.array(depth)
@@ -95,7 +95,7 @@ func (p *parser) value(depth int) (any, error) {
 		return p.object(depth)
 	case json.Number:
 		if !bounded(string(t)) {
-			return nil, &illFormed{path: []string{}, words: fmt.Sprintf("is a number of more than %d characters or with an exponent over %d", maxNumber, maxExponent)}
+			return nil, &syntaxError{path: []string{}, message: fmt.Sprintf("is a number of more than %d characters or with an exponent over %d", maxNumber, maxExponent)}
 		}
 	}
 	return token, nil
@@ -123,7 +123,7 @@ func (p *parser) object(depth int) (any, error) {
 		}
 		name, _ := token.(string)
 		if _, twice := members[name]; twice {
-			return nil, &illFormed{path: []string{name}, words: "is given twice"}
+			return nil, &syntaxError{path: []string{name}, message: "is given twice"}
 		}
 		member, err := p.value(depth + 1)
 		if err != nil {

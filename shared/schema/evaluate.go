@@ -25,19 +25,19 @@ type evaluation struct {
 }
 
 // An evaluation is given up from within the library's recursion by a panic with one of these.
-type givenUp struct{ err error }
+type aborted struct{ err error }
 
 var errTooCostly = errors.New("too many steps")
 
 // charge takes n steps, and gives the evaluation up when there are none left or nobody waits for it any more.
 func (e *evaluation) charge(n int) {
 	if e.steps -= n; e.steps < 0 {
-		panic(givenUp{errTooCostly})
+		panic(aborted{errTooCostly})
 	}
 	if e.asked += n; e.asked > 2000 {
 		e.asked = 0
 		if err := e.ctx.Err(); err != nil {
-			panic(givenUp{err})
+			panic(aborted{err})
 		}
 	}
 }
@@ -45,10 +45,10 @@ func (e *evaluation) charge(n int) {
 // mismatch is a violation that node.check has found. Its words have nothing of the data.
 type mismatch struct {
 	keyword string
-	words   string
+	message string
 }
 
-func (m *mismatch) Error() string { return m.words + " (" + m.keyword + ")" }
+func (m *mismatch) Error() string { return m.message + " (" + m.keyword + ")" }
 
 // check looks at a value: its type, whether it is among the values listed, its format, its members' names.
 func (n *node) check(v any) error {
@@ -57,7 +57,7 @@ func (n *node) check(v any) error {
 	case []any:
 		cost += n.perItem * len(v)
 	case map[string]any:
-		cost += n.perPart * len(v)
+		cost += n.perSubschema * len(v)
 	}
 	n.schema.current.charge(cost)
 	if n.types != 0 && n.types&kindOf(v) == 0 {
@@ -128,9 +128,9 @@ func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issu
 	} else {
 		doc, err = parseJSON(body)
 	}
-	var ill *illFormed
+	var ill *syntaxError
 	if errors.As(err, &ill) {
-		return []fault.Issue{violation(CodeNotFormed, pathOf(err), ill.words)}, nil
+		return []fault.Issue{violation(CodeNotFormed, pathOf(err), ill.message)}, nil
 	}
 	if err != nil || s == nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issu
 	defer func() {
 		s.current = nil
 		p := recover()
-		given, ok := p.(givenUp)
+		given, ok := p.(aborted)
 		switch {
 		case p == nil:
 		case !ok:
@@ -163,13 +163,13 @@ func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issu
 	}
 	var violations *js.ValidationError
 	if failed := s.root.Validate(doc); errors.As(failed, &violations) {
-		issues = append(issues, (&report{xml: format == XML}).of(violations)...)
+		issues = append(issues, (&report{xml: format == XML}).collect(violations)...)
 	}
 	return sorted(issues), nil
 }
 
-func violation(code, field, words string) fault.Issue {
-	return fault.Issue{Severity: fault.SeverityError, Code: code, Field: field, Description: words}
+func violation(code, field, message string) fault.Issue {
+	return fault.Issue{Severity: fault.SeverityError, Code: code, Field: field, Description: message}
 }
 
 // sorted orders issues by field, and takes out what is said twice.

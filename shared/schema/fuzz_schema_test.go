@@ -12,7 +12,7 @@ import (
 )
 
 // Whatever is registered as a schema, and whatever is sent under it, ends soon, with issues that say where and repeat nothing
-// of the data; asked again, the same ones.
+// issues the data; asked again, the same ones.
 func FuzzSchema(f *testing.F) {
 	for _, schema := range []string{
 		`{"type":"object","properties":{"timer":{"type":"integer","minimum":1}},"required":["timer"],"additionalProperties":false}`,
@@ -89,7 +89,7 @@ func FuzzNotFormed(f *testing.F) {
 			}
 			wellFormed(t, issues)
 		}
-		var ill *illFormed
+		var ill *syntaxError
 		if _, err := parseXML(body); err != nil && !errors.As(err, &ill) {
 			t.Error(err)
 		}

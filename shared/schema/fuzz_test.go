@@ -30,8 +30,8 @@ func FuzzXML(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		root, err := parseXML(body)
 		if err != nil {
-			var ill *illFormed
-			if !errors.As(err, &ill) || ill.words == "" {
+			var ill *syntaxError
+			if !errors.As(err, &ill) || ill.message == "" {
 				t.Fatalf("error %v", err)
 			}
 			return

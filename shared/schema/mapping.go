@@ -17,58 +17,58 @@ type mapper struct {
 	path   []string
 }
 
-// shape is all that a schema says about the values at one place of a document, by the parts that may look at them.
-type shape struct {
-	parts    []*js.Schema // all, those beside each other included
-	admits   kinds        // types that the values may have
-	typed    bool         // admits comes of something that the schema says
-	children map[string]*shape
-	inside   *shape // of the items of an array, when they are alike
+// typeHints is all that a schema says about the values at one place of a document, by the parts that may look at them.
+type typeHints struct {
+	subschemas   []*js.Schema // all, those beside each other included
+	allowedTypes kinds        // types that the values may have
+	typed        bool         // allowedTypes comes of something that the schema says
+	children     map[string]*typeHints
+	inside       *typeHints // issues the items of an array, when they are alike
 }
 
 // nothing is the shape of what the schema says nothing about.
-var nothing = &shape{admits: anything}
+var nothing = &typeHints{allowedTypes: anything}
 
 func (m *mapper) document(root *element) any {
-	return m.value(root, m.shapeOf([]*js.Schema{m.schema.root}))
+	return m.value(root, m.typeHintsOf([]*js.Schema{m.schema.root}))
 }
 
-// shapeOf returns the shape that parts make together; any of them may look at the value.
-func (m *mapper) shapeOf(parts []*js.Schema) *shape {
-	if len(parts) == 0 {
+// typeHintsOf returns the shape that parts make together; any of them may look at the value.
+func (m *mapper) typeHintsOf(subschemas []*js.Schema) *typeHints {
+	if len(subschemas) == 0 {
 		return nothing
 	}
-	s := &shape{admits: anything}
-	for _, part := range parts {
-		s.admits &= m.schema.nodes[part].admits
+	s := &typeHints{allowedTypes: anything}
+	for _, part := range subschemas {
+		s.allowedTypes &= m.schema.nodes[part].allowedTypes
 	}
-	if s.admits == 0 {
-		s.admits = anything
+	if s.allowedTypes == 0 {
+		s.allowedTypes = anything
 	}
-	s.typed = s.admits != anything
+	s.typed = s.allowedTypes != anything
 	seen := map[*js.Schema]bool{}
-	var spread func(parts []*js.Schema)
-	spread = func(parts []*js.Schema) {
-		for _, part := range parts {
+	var spread func(subschemas []*js.Schema)
+	spread = func(subschemas []*js.Schema) {
+		for _, part := range subschemas {
 			if !seen[part] {
 				seen[part] = true
-				s.parts = append(s.parts, part)
-				spread(beside(part))
+				s.subschemas = append(s.subschemas, part)
+				spread(inPlaceApplicators(part))
 			}
 		}
 	}
-	spread(parts)
-	m.schema.current.charge(len(s.parts))
+	spread(subschemas)
+	m.schema.current.charge(len(s.subschemas))
 	return s
 }
 
 // child returns the shape of the property with the name given.
-func (m *mapper) child(s *shape, name string) *shape {
+func (m *mapper) child(s *typeHints, name string) *typeHints {
 	if known := s.children[name]; known != nil {
 		return known
 	}
 	var found []*js.Schema
-	for _, part := range s.parts {
+	for _, part := range s.subschemas {
 		if part.Properties[name] != nil {
 			found = append(found, part.Properties[name])
 		}
@@ -83,7 +83,7 @@ func (m *mapper) child(s *shape, name string) *shape {
 		}
 	}
 	if found == nil {
-		for _, part := range s.parts {
+		for _, part := range s.subschemas {
 			if part.UnevaluatedProperties != nil {
 				found = append(found, part.UnevaluatedProperties)
 			}
@@ -93,20 +93,20 @@ func (m *mapper) child(s *shape, name string) *shape {
 		return nothing
 	}
 	if s.children == nil {
-		s.children = map[string]*shape{}
+		s.children = map[string]*typeHints{}
 	}
-	s.children[name] = m.shapeOf(found)
+	s.children[name] = m.typeHintsOf(found)
 	return s.children[name]
 }
 
 // item returns the shape of the item of an array at an index.
-func (m *mapper) item(s *shape, index int) *shape {
+func (m *mapper) item(s *typeHints, index int) *typeHints {
 	if s.inside != nil {
 		return s.inside
 	}
 	var found []*js.Schema
 	alike := true
-	for _, part := range s.parts {
+	for _, part := range s.subschemas {
 		first := part.PrefixItems
 		rest := part.Items2020
 		switch items := part.Items.(type) {
@@ -123,7 +123,7 @@ func (m *mapper) item(s *shape, index int) *shape {
 			found = append(found, rest)
 		}
 	}
-	made := m.shapeOf(found)
+	made := m.typeHintsOf(found)
 	if alike {
 		s.inside = made
 	}
@@ -131,21 +131,21 @@ func (m *mapper) item(s *shape, index int) *shape {
 }
 
 // value returns what an element stands for where the shape is s.
-func (m *mapper) value(e *element, s *shape) any {
+func (m *mapper) value(e *element, s *typeHints) any {
 	switch {
 	case e.null:
 		return nil
 	case len(e.attributes) > 0 || len(e.children) > 0:
 		return m.object(e, s)
-	case s.admits&object != 0 && s.admits&simple == 0:
+	case s.allowedTypes&object != 0 && s.allowedTypes&simple == 0:
 		return m.object(e, s)
-	case !s.typed && slices.ContainsFunc(s.parts, func(part *js.Schema) bool { return len(part.Properties) > 0 }):
+	case !s.typed && slices.ContainsFunc(s.subschemas, func(part *js.Schema) bool { return len(part.Properties) > 0 }):
 		return m.object(e, s)
 	}
 	return scalar(e.text.String(), s)
 }
 
-func (m *mapper) object(e *element, s *shape) any {
+func (m *mapper) object(e *element, s *typeHints) any {
 	members := map[string]any{}
 	for _, a := range e.attributes {
 		name := "@" + a.name
@@ -162,7 +162,7 @@ func (m *mapper) object(e *element, s *shape) any {
 	for name, all := range named {
 		m.path = append(m.path, name)
 		under := m.child(s, name)
-		onlyArray := under.typed && under.admits&array != 0 && under.admits&^(array|null) == 0
+		onlyArray := under.typed && under.allowedTypes&array != 0 && under.allowedTypes&^(array|null) == 0
 		if len(all) == 1 && !onlyArray {
 			members[name] = m.value(all[0], under)
 		} else {
@@ -181,11 +181,11 @@ func (m *mapper) object(e *element, s *shape) any {
 }
 
 // list returns the array that elements of one name make.
-func (m *mapper) list(all []*element, s *shape) []any {
+func (m *mapper) list(all []*element, s *typeHints) []any {
 	items := make([]any, 0, len(all))
 	for n, e := range all {
 		of := s
-		if s.admits&array != 0 && s != nothing {
+		if s.allowedTypes&array != 0 && s != nothing {
 			of = m.item(s, n)
 		}
 		items = append(items, m.value(e, of))
@@ -194,16 +194,16 @@ func (m *mapper) list(all []*element, s *shape) []any {
 }
 
 // scalar returns what text stands for where the shape is s.
-func scalar(written string, s *shape) any {
+func scalar(written string, s *typeHints) any {
 	if !s.typed {
 		return written
 	}
 	trimmed := strings.TrimSpace(written)
-	if trimmed == "" && s.admits&null != 0 && s.admits&text == 0 {
+	if trimmed == "" && s.allowedTypes&null != 0 && s.allowedTypes&text == 0 {
 		return nil
 	}
-	if s.admits&boolean != 0 {
-		numeric := s.admits&integer != 0
+	if s.allowedTypes&boolean != 0 {
+		numeric := s.allowedTypes&integer != 0
 		switch {
 		case trimmed == "true", trimmed == "1" && !numeric:
 			return true
@@ -211,8 +211,8 @@ func scalar(written string, s *shape) any {
 			return false
 		}
 	}
-	if s.admits&integer != 0 {
-		if n, ok := numeral(trimmed, s.admits&number != 0); ok {
+	if s.allowedTypes&integer != 0 {
+		if n, ok := numeral(trimmed, s.allowedTypes&number != 0); ok {
 			return n
 		}
 	}

@@ -13,20 +13,20 @@ import (
 // library's part and made by node.check, which is also where the evaluation is charged: see prepare.
 type node struct {
 	schema *Schema
-	types  kinds // of the keyword "type"; 0: none
+	types  kinds // issues the keyword "type"; 0: none
 	values *valueSet
-	listed []any // of enum or const
+	listed []any // issues enum or const
 	format *js.Format
 	names  *js.Schema // propertyNames
 
-	weight   int                 // steps that looking at any value costs
-	perItem  int                 // steps that each item of an array costs
-	perPart  int                 // steps that each member of an object costs
-	unlisted *mismatch           // for a value that is not listed
-	mistyped map[kinds]*mismatch // for a value of each other type, made when one comes
+	weight       int                 // steps that looking at any value costs
+	perItem      int                 // steps that each item of an array costs
+	perSubschema int                 // steps that each member of an object costs
+	unlisted     *mismatch           // for a value that is not listed
+	mistyped     map[kinds]*mismatch // for a value of each other type, made when one comes
 
-	looks  int   // parts that look at a value with this one, itself included; 0 while not known
-	admits kinds // types that a value may have at all, as far as the schema says; 0 while not known
+	evaluationsPerValue int   // subschemas that look at a value with this one, itself included; 0 while not known
+	allowedTypes        kinds // types that a value may have at all, as far as the schema says; 0 while not known
 }
 
 // prepare visits every part of the compiled schema, refuses what cannot be bounded, and puts node.check into each part
@@ -34,13 +34,13 @@ type node struct {
 // that has passed type, const and enum: with those three made by node.check too, it is called for every one.
 func (s *Schema) prepare() []fault.Issue {
 	var issues []fault.Issue
-	parts := s.visit()
-	for _, part := range parts {
+	subschemas := s.visit()
+	for _, part := range subschemas {
 		if part.DynamicRef != nil || part.RecursiveRef != nil {
 			issues = append(issues, registration(place(part.Location), "uses $dynamicRef or $recursiveRef, which are not taken; use $ref"))
 		}
 		if len(part.Location) < len(address) || part.Location[:len(address)] != address {
-			issues = append(issues, registration("", pointsOutside))
+			issues = append(issues, registration("", externalRef))
 		}
 		if negative(part) {
 			issues = append(issues, registration(place(part.Location), "has a count that is too large a number"))
@@ -49,19 +49,19 @@ func (s *Schema) prepare() []fault.Issue {
 	if len(issues) > 0 {
 		return sorted(issues)
 	}
-	for _, part := range parts {
-		looks, cyclic := s.countLooks(part)
+	for _, part := range subschemas {
+		evaluationsPerValue, cyclic := s.countEvaluations(part)
 		switch {
 		case cyclic:
 			return []fault.Issue{registration(place(part.Location), "refers back to itself without going into the value, so it can never be decided")}
-		case looks > maxLooks:
-			return []fault.Issue{registration(place(part.Location), "would look at each value more than %d times; refer to the same part fewer times", maxLooks)}
+		case evaluationsPerValue > maxEvaluationsPerValue:
+			return []fault.Issue{registration(place(part.Location), "would look at each value more than %d times; refer to the same part fewer times", maxEvaluationsPerValue)}
 		}
 	}
-	for _, part := range parts {
-		s.admits(part)
+	for _, part := range subschemas {
+		s.allowedTypes(part)
 	}
-	for _, part := range parts {
+	for _, part := range subschemas {
 		n := s.nodes[part]
 		part.Types, part.Enum, part.Const, part.PropertyNames = nil, nil, nil, nil
 		part.Format = &js.Format{Validate: n.check}
@@ -78,17 +78,17 @@ func (s *Schema) visit() []*js.Schema {
 			continue
 		}
 		s.nodes[part] = s.newNode(part)
-		queue = append(append(queue, beside(part)...), below(part)...)
+		queue = append(append(queue, inPlaceApplicators(part)...), childApplicators(part)...)
 	}
-	parts := slices.Collect(maps.Keys(s.nodes))
-	slices.SortFunc(parts, func(a, b *js.Schema) int {
+	subschemas := slices.Collect(maps.Keys(s.nodes))
+	slices.SortFunc(subschemas, func(a, b *js.Schema) int {
 		return comparePointers(a.Location, b.Location)
 	})
-	return parts
+	return subschemas
 }
 
 func (s *Schema) newNode(part *js.Schema) *node {
-	n := &node{schema: s, format: part.Format, names: part.PropertyNames, weight: 1 + len(beside(part)), mistyped: map[kinds]*mismatch{}}
+	n := &node{schema: s, format: part.Format, names: part.PropertyNames, weight: 1 + len(inPlaceApplicators(part)), mistyped: map[kinds]*mismatch{}}
 	if part.Types != nil {
 		n.types = kindsOf(part.Types.ToStrings())
 	}
@@ -115,7 +115,7 @@ func (s *Schema) newNode(part *js.Schema) *node {
 		n.perItem += count(used)
 	}
 	for _, used := range []bool{len(part.Properties) > 0 || part.AdditionalProperties != nil, part.UnevaluatedProperties != nil, part.PropertyNames != nil} {
-		n.perPart += count(used)
+		n.perSubschema += count(used)
 	}
 	return n
 }
@@ -134,8 +134,8 @@ func negative(part *js.Schema) bool {
 	}, func(n *int) bool { return n != nil && (*n < 0 || *n > 1<<40) })
 }
 
-// beside returns the parts that look at the same value as part does.
-func beside(part *js.Schema) []*js.Schema {
+// inPlaceApplicators returns the parts that look at the same value as part does.
+func inPlaceApplicators(part *js.Schema) []*js.Schema {
 	all := []*js.Schema{part.Ref, part.Not, part.If, part.Then, part.Else}
 	all = append(append(append(all, part.AllOf...), part.AnyOf...), part.OneOf...)
 	for _, name := range sortedKeys(part.DependentSchemas) {
@@ -149,8 +149,8 @@ func beside(part *js.Schema) []*js.Schema {
 	return slices.DeleteFunc(all, func(s *js.Schema) bool { return s == nil })
 }
 
-// below returns the parts that look at the parts of the value that part looks at.
-func below(part *js.Schema) []*js.Schema {
+// childApplicators returns the parts that look at the parts of the value that part looks at.
+func childApplicators(part *js.Schema) []*js.Schema {
 	all := []*js.Schema{part.PropertyNames, part.Contains, part.Items2020, part.UnevaluatedProperties, part.UnevaluatedItems, part.ContentSchema}
 	all = append(all, part.PrefixItems...)
 	for _, name := range sortedKeys(part.Properties) {
@@ -173,32 +173,32 @@ func below(part *js.Schema) []*js.Schema {
 // underWay marks a node whose looks are being counted.
 const underWay = -1
 
-// countLooks returns how many parts look at a value when part does, as far as maxLooks+1, and whether part comes back
+// countEvaluations returns how many parts look at a value when part does, as far as maxEvaluationsPerValue+1, and whether part comes back
 // to itself on the way.
-func (s *Schema) countLooks(part *js.Schema) (looks int, cyclic bool) {
+func (s *Schema) countEvaluations(part *js.Schema) (evaluationsPerValue int, cyclic bool) {
 	n := s.nodes[part]
-	if n.looks != 0 {
-		return n.looks, n.looks == underWay
+	if n.evaluationsPerValue != 0 {
+		return n.evaluationsPerValue, n.evaluationsPerValue == underWay
 	}
-	n.looks = underWay
+	n.evaluationsPerValue = underWay
 	sum := 1
-	for _, other := range beside(part) {
-		more, cyclic := s.countLooks(other)
+	for _, other := range inPlaceApplicators(part) {
+		more, cyclic := s.countEvaluations(other)
 		if cyclic {
 			return 0, true
 		}
-		sum = min(sum+more, maxLooks+1)
+		sum = min(sum+more, maxEvaluationsPerValue+1)
 	}
-	n.looks = sum
+	n.evaluationsPerValue = sum
 	return sum, false
 }
 
-// admits returns the types that a value may have where part looks at it. Call it after countLooks, which has shown that
+// allowedTypes returns the types that a value may have where part looks at it. Call it after countEvaluations, which has shown that
 // there is no way round.
-func (s *Schema) admits(part *js.Schema) kinds {
+func (s *Schema) allowedTypes(part *js.Schema) kinds {
 	n := s.nodes[part]
-	if n.admits != 0 {
-		return n.admits
+	if n.allowedTypes != 0 {
+		return n.allowedTypes
 	}
 	set := anything
 	if n.types != 0 {
@@ -215,15 +215,15 @@ func (s *Schema) admits(part *js.Schema) kinds {
 		set &= listed
 	}
 	if part.Ref != nil {
-		set &= s.admits(part.Ref)
+		set &= s.allowedTypes(part.Ref)
 	}
 	for _, each := range part.AllOf {
-		set &= s.admits(each)
+		set &= s.allowedTypes(each)
 	}
 	for _, choices := range [][]*js.Schema{part.AnyOf, part.OneOf} {
 		var any kinds
 		for _, each := range choices {
-			any |= s.admits(each)
+			any |= s.allowedTypes(each)
 		}
 		if len(choices) > 0 {
 			set &= any
@@ -232,6 +232,6 @@ func (s *Schema) admits(part *js.Schema) kinds {
 	if set == 0 {
 		set = anything // a contradiction: it is the validation's to say so
 	}
-	n.admits = set
+	n.allowedTypes = set
 	return set
 }

@@ -15,7 +15,7 @@ var escaper = strings.NewReplacer("~", "~0", "/", "~1")
 func pointer(path []string) string {
 	var b strings.Builder
 	for _, name := range path {
-		if !speakable(name) {
+		if !shorten(name) {
 			break
 		}
 		b.WriteByte('/')
@@ -24,8 +24,8 @@ func pointer(path []string) string {
 	return b.String()
 }
 
-// speakable reports whether a name may be repeated to the caller.
-func speakable(name string) bool {
+// shorten reports whether a name may be repeated to the caller.
+func shorten(name string) bool {
 	digits := 0
 	for _, c := range name {
 		if c >= '0' && c <= '9' {

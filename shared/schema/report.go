@@ -16,7 +16,7 @@ import (
 // report turns the library's tree of errors into a list of issues. The library's own words quote the data, so these
 // are others, made of what the schema says alone.
 type report struct {
-	prefix string // of every field
+	prefix string // issues every field
 	xml    bool   // the value stands for an XML document
 	issues []fault.Issue
 }
@@ -36,13 +36,13 @@ func Limit(issues []fault.Issue) []fault.Issue {
 	return append(slices.Clip(issues[:MaxIssues]), more)
 }
 
-// of returns the issues that an error comes down to, by field.
-func (r *report) of(err *js.ValidationError) []fault.Issue {
-	r.add(err)
+// collect returns the issues that an error comes down to, by field.
+func (r *report) collect(err *js.ValidationError) []fault.Issue {
+	r.walk(err)
 	return sorted(r.issues)
 }
 
-func (r *report) add(err *js.ValidationError) {
+func (r *report) walk(err *js.ValidationError) {
 	if len(r.issues) >= maxFound {
 		return
 	}
@@ -50,44 +50,44 @@ func (r *report) add(err *js.ValidationError) {
 	switch k := err.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
 		for _, cause := range err.Causes {
-			r.add(cause)
+			r.walk(cause)
 		}
 	case *kind.AnyOf:
-		r.choice(err, "anyOf")
+		r.addAlternatives(err, "anyOf")
 	case *kind.OneOf:
 		if len(k.Subschemas) > 0 {
-			r.say(at, "oneOf", "matches more than one of the alternatives of which it may match one")
+			r.add(at, "oneOf", "matches more than one of the alternatives of which it may match one")
 			return
 		}
-		r.choice(err, "oneOf")
+		r.addAlternatives(err, "oneOf")
 	case *kind.Required:
 		for _, name := range k.Missing {
-			r.say(append(slices.Clip(at), name), "required", "is required, and missing")
+			r.add(append(slices.Clip(at), name), "required", "is required, and missing")
 		}
 	case *kind.DependentRequired:
 		for _, name := range k.Missing {
-			r.say(append(slices.Clip(at), name), "dependentRequired", "is required beside another property, and missing")
+			r.add(append(slices.Clip(at), name), "dependentRequired", "is required beside another property, and missing")
 		}
 	case *kind.Dependency:
 		for _, name := range k.Missing {
-			r.say(append(slices.Clip(at), name), "dependencies", "is required beside another property, and missing")
+			r.add(append(slices.Clip(at), name), "dependencies", "is required beside another property, and missing")
 		}
 	case *kind.AdditionalProperties:
 		for _, name := range k.Properties {
-			r.say(append(slices.Clip(at), name), "additionalProperties", "is not a property that the schema has here")
+			r.add(append(slices.Clip(at), name), "additionalProperties", "is not a property that the schema has here")
 		}
 	default:
-		keyword, words := describe(err.ErrorKind)
-		if r.xml && strings.HasSuffix(words, ", and is array") {
-			keyword, words = "maxItems", "occurs more than once, and may once"
+		keyword, message := describe(err.ErrorKind)
+		if r.xml && strings.HasSuffix(message, ", and is array") {
+			keyword, message = "maxItems", "occurs more than once, and may once"
 		}
-		r.say(at, keyword, words)
+		r.add(at, keyword, message)
 	}
 }
 
-// choice reports that no alternative matches. When all but one have another type or value than this, the one was
+// addAlternatives reports that no alternative matches. When all but one have another type or value than this, the one was
 // meant, and what is wrong with it is said.
-func (r *report) choice(err *js.ValidationError, keyword string) {
+func (r *report) addAlternatives(err *js.ValidationError, keyword string) {
 	var meant *js.ValidationError
 	n := 0
 	for _, alternative := range err.Causes {
@@ -97,10 +97,10 @@ func (r *report) choice(err *js.ValidationError, keyword string) {
 		}
 	}
 	if n == 1 {
-		r.add(meant)
+		r.walk(meant)
 		return
 	}
-	r.say(err.InstanceLocation, keyword, fmt.Sprintf("matches none of the %d alternatives", len(err.Causes)))
+	r.add(err.InstanceLocation, keyword, fmt.Sprintf("matches none of the %d alternatives", len(err.Causes)))
 }
 
 // differs reports whether an error is about the type or value of what is at the depth given, or of one of its direct
@@ -121,19 +121,19 @@ func differs(err *js.ValidationError, depth int) bool {
 	return false
 }
 
-func (r *report) say(at []string, keyword, words string) {
+func (r *report) add(at []string, keyword, message string) {
 	if keyword != "" {
-		words += " (" + keyword + ")"
+		message += " (" + keyword + ")"
 	}
-	r.issues = append(r.issues, violation(CodeViolation, r.prefix+pointer(at), words))
+	r.issues = append(r.issues, violation(CodeViolation, r.prefix+pointer(at), message))
 }
 
 // describe says what one error is about.
-func describe(k js.ErrorKind) (keyword, words string) {
+func describe(k js.ErrorKind) (keyword, message string) {
 	switch k := k.(type) {
 	case *kind.Format:
 		if m, ok := k.Err.(*mismatch); ok { //nolint:errorlint // never wrapped: it is node.check's own
-			return m.keyword, m.words
+			return m.keyword, m.message
 		}
 		if errors.Is(k.Err, errPatternsTooLarge) {
 			return "pattern", errPatternsTooLarge.Error()
@@ -153,7 +153,7 @@ func describe(k js.ErrorKind) (keyword, words string) {
 	case *kind.Not:
 		return "not", "is what the schema excludes"
 	case *kind.Pattern:
-		return "pattern", "does not match the pattern " + clip(k.Want)
+		return "pattern", "does not match the pattern " + truncate(k.Want)
 	case *kind.MinLength:
 		return "minLength", fmt.Sprintf("has %d characters, at least %d are needed", k.Got, k.Want)
 	case *kind.MaxLength:
@@ -201,8 +201,8 @@ func decimal(r *big.Rat) string {
 	return fmt.Sprintf("%g", f)
 }
 
-// clip bounds what an issue repeats of a schema.
-func clip(s string) string {
+// truncate bounds what an issue repeats of a schema.
+func truncate(s string) string {
 	if runes := []rune(s); len(runes) > 200 {
 		return string(runes[:200]) + "…"
 	}

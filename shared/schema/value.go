@@ -98,22 +98,22 @@ func sizeOf(v any) int {
 
 // valueSet is a set of JSON values, found by what they are and not by comparing each: a list of codes has thousands.
 type valueSet struct {
-	members map[string]bool // by canonical text
-	parts   bool            // some are arrays or objects
+	members    map[string]bool // by canonical text
+	subschemas bool            // some are arrays or objects
 }
 
 func newValueSet(values []any) *valueSet {
 	set := &valueSet{members: map[string]bool{}}
 	for _, v := range values {
 		set.members[canonical(v)] = true
-		set.parts = set.parts || kindOf(v)&(array|object) != 0
+		set.subschemas = set.subschemas || kindOf(v)&(array|object) != 0
 	}
 	return set
 }
 
 // has reports whether v is in the set.
 func (s *valueSet) has(v any) bool {
-	if !s.parts && kindOf(v)&(array|object) != 0 {
+	if !s.subschemas && kindOf(v)&(array|object) != 0 {
 		return false
 	}
 	return s.members[canonical(v)]

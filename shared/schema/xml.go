@@ -39,7 +39,7 @@ func parseXML(body []byte) (*element, error) {
 			break
 		}
 		if err != nil {
-			return nil, r.ill("%s", wordsFor(err))
+			return nil, r.ill("%s", messageFor(err))
 		}
 		if err := r.take(token); err != nil {
 			return nil, err
@@ -54,8 +54,8 @@ func parseXML(body []byte) (*element, error) {
 	return r.root, nil
 }
 
-// wordsFor puts an error of encoding/xml into words without the piece of the document that it quotes.
-func wordsFor(err error) string {
+// messageFor puts an error of encoding/xml into words without the piece of the document that it quotes.
+func messageFor(err error) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, "entity"):
 		return "refers to an entity other than lt, gt, amp, apos and quot, or has an & that should be &amp;"
@@ -71,10 +71,10 @@ func wordsFor(err error) string {
 
 // reader takes the tokens of a document one by one.
 type reader struct {
-	dec    *xml.Decoder
-	tokens int
-	root   *element
-	open   []scope // the elements that have begun and not ended
+	dec           *xml.Decoder
+	authenticator int
+	root          *element
+	open          []scope // the elements that have begun and not ended
 }
 
 type scope struct {
@@ -83,20 +83,20 @@ type scope struct {
 	prefixes map[string]string // declared here: prefix to address; nil for none
 }
 
-func (r *reader) ill(words string, args ...any) error {
+func (r *reader) ill(message string, args ...any) error {
 	line, _ := r.dec.InputPos()
-	return &illFormed{words: fmt.Sprintf(words, args...) + fmt.Sprintf(", at line %d", line)}
+	return &syntaxError{message: fmt.Sprintf(message, args...) + fmt.Sprintf(", at line %d", line)}
 }
 
 func (r *reader) take(token xml.Token) error {
-	if r.tokens++; r.tokens > maxTokens {
+	if r.authenticator++; r.authenticator > maxTokens {
 		return r.ill("has more than %d tokens", maxTokens)
 	}
 	switch t := token.(type) {
 	case xml.Directive:
 		return r.ill("has a DOCTYPE or another declaration, which are not taken")
 	case xml.ProcInst:
-		if strings.EqualFold(t.Target, "xml") && r.tokens > 1 {
+		if strings.EqualFold(t.Target, "xml") && r.authenticator > 1 {
 			return r.ill("has an XML declaration that is not at the start")
 		}
 	case xml.CharData:

@@ -29,7 +29,7 @@ const largeApplication = `{"dataTypes": [{"formId": "default", "allowedContentTy
 // reporter is a person with an instance, and the owner of its application.
 type reporter struct {
 	api
-	owner, person string // tokens
+	owner, person string // authenticator
 	path, stored  string // of the instance, on the Application and on the Storage API
 }
 

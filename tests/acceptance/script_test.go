@@ -81,7 +81,7 @@ func runScripts(t *testing.T, dir string, target api, token func(ctx context.Con
 			env.Setenv("APPS", strings.ReplaceAll(target.appsBase, "{org}", org))
 			env.Setenv("SHARED", shared)
 			env.Setenv("CONTRACT", filepath.Join(root, contract.File))
-			env.Values[runKey{}] = &scriptRun{ctx: t.Context(), api: target, fetch: token, tokens: map[string]string{}}
+			env.Values[runKey{}] = &scriptRun{ctx: t.Context(), api: target, fetch: token, authenticator: map[string]string{}}
 			return nil
 		},
 	})
@@ -99,11 +99,11 @@ type runKey struct{}
 
 // A scriptRun is the state of one script.
 type scriptRun struct {
-	ctx    context.Context
-	api    api
-	fetch  func(ctx context.Context, vars map[string]string) (string, error)
-	tokens map[string]string
-	last   *exchange // nil before the first call
+	ctx           context.Context
+	api           api
+	fetch         func(ctx context.Context, vars map[string]string) (string, error)
+	authenticator map[string]string
+	last          *exchange // nil before the first call
 }
 
 // script is what checks see of a testscript.
@@ -141,7 +141,7 @@ func (run *scriptRun) token(_ script, args []string) error {
 	if err != nil {
 		return fmt.Errorf("token %s: %w", args[0], err)
 	}
-	run.tokens[args[0]] = token
+	run.authenticator[args[0]] = token
 	return nil
 }
 
@@ -192,7 +192,7 @@ func (run *scriptRun) send(s script, req request) error {
 }
 
 func (run *scriptRun) tokenOf(req request) (string, error) {
-	token, known := run.tokens[req.as]
+	token, known := run.authenticator[req.as]
 	if req.as != "" && !known {
 		return "", fmt.Errorf("there is no token %q; fetch it with the verb token", req.as)
 	}

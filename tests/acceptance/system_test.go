@@ -27,8 +27,8 @@ type systemUnderTest struct {
 
 	allowedOrigin string // one of AllowedOrigins; "" when there are none, as by default
 
-	mu     sync.Mutex
-	tokens map[string]string
+	mu            sync.Mutex
+	authenticator map[string]string
 }
 
 // cleanups undo what finding the system did, the latest first.
@@ -60,7 +60,7 @@ func wholeRun() bool {
 }
 
 var findSystem = sync.OnceValues(func() (*systemUnderTest, error) {
-	found := &systemUnderTest{tokenCommand: os.Getenv("TOKEN_COMMAND"), tokens: map[string]string{}}
+	found := &systemUnderTest{tokenCommand: os.Getenv("TOKEN_COMMAND"), authenticator: map[string]string{}}
 	root, err := repositoryRoot()
 	if err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func (s *systemUnderTest) token(ctx context.Context, vars map[string]string) (st
 	}
 	slices.Sort(key)
 	s.mu.Lock()
-	cached, known := s.tokens[strings.Join(key, "\n")]
+	cached, known := s.authenticator[strings.Join(key, "\n")]
 	s.mu.Unlock()
 	if known {
 		return cached, nil
@@ -171,7 +171,7 @@ func (s *systemUnderTest) token(ctx context.Context, vars map[string]string) (st
 		return "", fmt.Errorf("%s printed something else than a token (%d bytes)", s.tokenCommand, stdout.Len())
 	}
 	s.mu.Lock()
-	s.tokens[strings.Join(key, "\n")] = token
+	s.authenticator[strings.Join(key, "\n")] = token
 	s.mu.Unlock()
 	return token, nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // request is one that is let in, with whatever header.
-func request(t *testing.T, w *world, org, method, path, media, body string, header map[string]string) answer {
+func request(t *testing.T, w *env, org, method, path, media, body string, header map[string]string) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, w.system.BaseURL+path, strings.NewReader(body))
 	if err != nil {

@@ -30,12 +30,12 @@ const (
 )
 
 // callers returns every kind of caller there is.
-func callers(i *issuer, w *world) []caller {
+func callers(i *issuer, w *env) []caller {
 	return append(strangers(i, w), append(owners(i, w), users(i, w)...)...)
 }
 
 // owners returns those whose token is an application owner's: it names an org, whatever else it says.
-func owners(i *issuer, w *world) []caller {
+func owners(i *issuer, w *env) []caller {
 	var all []caller
 	add := func(name, org string, read, write bool, c claims) {
 		all = append(all, caller{name: name, headers: bearer(i.token(rsaKid, claims{"urn:altinn:org": org}.with(c))), org: org, read: read, write: write})
@@ -66,7 +66,7 @@ func owners(i *issuer, w *world) []caller {
 }
 
 // users returns those whose token is a user's.
-func users(i *issuer, w *world) []caller {
+func users(i *issuer, w *env) []caller {
 	var all []caller
 	add := func(name, party string, read, write bool, c claims) {
 		all = append(all, caller{name: name, headers: bearer(i.token(ecKid, c)), party: party, read: read, write: write})
@@ -118,7 +118,7 @@ func nearMisses(read, write string) []nearMiss {
 }
 
 // strangers returns those whom no token, or none that is good, says anything of.
-func strangers(i *issuer, w *world) []caller {
+func strangers(i *issuer, w *env) []caller {
 	good := claims{"urn:altinn:org": "nav", "scope": ownerRead + " " + ownerWrite}
 	user := claims{"urn:altinn:partyid": w.parties["kari"].number, "scope": userRead + " " + userWrite}
 	private, _ := i.key(rsaKid).(*rsa.PrivateKey)

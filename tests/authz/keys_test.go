@@ -20,7 +20,7 @@ import (
 const tried = "application-get"
 
 // afresh ends the processes of the function, and gives the issuer back what it had when the test is over.
-func afresh(t *testing.T) (*world, *runtime.Function) {
+func afresh(t *testing.T) (*env, *runtime.Function) {
 	t.Helper()
 	w := enter(t)
 	f := w.system.Function(tried)
@@ -44,7 +44,7 @@ func fresh() claims {
 }
 
 // present asks with a token, checks the code of the answer, "" for a success, and returns how long it took.
-func present(t *testing.T, w *world, what, token, code string) time.Duration {
+func present(t *testing.T, w *env, what, token, code string) time.Duration {
 	t.Helper()
 	start := time.Now()
 	a, err := w.ask(bearer(token), "GET", "/storage/applications/nav/app2018", "", "")
@@ -62,7 +62,7 @@ func present(t *testing.T, w *world, what, token, code string) time.Duration {
 	return took
 }
 
-func (w *world) unknown() string {
+func (w *env) unknown() string {
 	serial++
 	return sign(jwt.SigningMethodES256, claims{"kid": fmt.Sprint("made up ", serial)}, newEC(), fresh())
 }

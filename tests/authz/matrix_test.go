@@ -146,7 +146,7 @@ func withHead() []endpoint {
 }
 
 // run sends the requests, those of a route one after the other.
-func (w *world) run(t *testing.T, cells []cell) {
+func (w *env) run(t *testing.T, cells []cell) {
 	byRoute := map[string][]cell{}
 	for _, c := range cells {
 		byRoute[c.route] = append(byRoute[c.route], c)
@@ -177,7 +177,7 @@ func (w *world) run(t *testing.T, cells []cell) {
 }
 
 // try sends the request of a cell and returns what is wrong with the answer.
-func (w *world) try(c cell) error {
+func (w *env) try(c cell) error {
 	home := c.caller.home()
 	party := home
 	if c.object.party != "" {
@@ -250,7 +250,7 @@ var theNotFound = struct {
 
 // checkNotFound checks that what is not there and what is not the caller's are the same to the last byte, whoever asks for
 // whatever, but for the ids of the request.
-func (w *world) checkNotFound(c cell, got answer) error {
+func (w *env) checkNotFound(c cell, got answer) error {
 	ids := struct{ TraceID string }{}
 	if c.method() != "HEAD" {
 		if err := json.Unmarshal([]byte(got.body), &ids); err != nil || ids.TraceID == "" {

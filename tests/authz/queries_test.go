@@ -25,7 +25,7 @@ type member struct {
 var theCrowd *crowd
 
 // crowdOf returns the population. Every instance has the label "same" and waits to be confirmed.
-func crowdOf(t *testing.T, w *world) *crowd {
+func crowdOf(t *testing.T, w *env) *crowd {
 	t.Helper()
 	if theCrowd != nil {
 		return theCrowd
@@ -59,7 +59,7 @@ func crowdOf(t *testing.T, w *world) *crowd {
 	return c
 }
 
-func must(t *testing.T, w *world, org, method, path, body string) report {
+func must(t *testing.T, w *env, org, method, path, body string) report {
 	t.Helper()
 	made, err := w.succeed(org, method, path, body)
 	if err != nil {
@@ -116,7 +116,7 @@ func TestNoFilterWidensWhatACallerSees(t *testing.T) {
 	t.Logf("doors: %d requests with filters", asked)
 }
 
-func find(t *testing.T, w *world, by caller, target string) []string {
+func find(t *testing.T, w *env, by caller, target string) []string {
 	t.Helper()
 	a, err := w.ask(by.headers, "GET", target, "", "")
 	if err != nil {

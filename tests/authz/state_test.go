@@ -17,7 +17,7 @@ import (
 )
 
 // state returns all that is stored: every item of every table and every object of the bucket, by a name.
-func (w *world) state(t *testing.T) map[string]string {
+func (w *env) state(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	for _, table := range w.system.Template.Tables {

@@ -18,8 +18,8 @@ import (
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
-// world is a running system with an issuer, applications, parties and instances.
-type world struct {
+// env is a running system with an issuer, applications, parties and instances.
+type env struct {
 	system *runtime.System
 	issuer *issuer
 	aws    *meter
@@ -53,8 +53,8 @@ func TestMain(m *testing.M) {
 }
 
 // theWorld is the one world of all tests of the package.
-var theWorld = sync.OnceValues(func() (*world, error) {
-	w := &world{issuer: newIssuer(), aws: &meter{}, parties: map[string]party{}, instances: map[string]variables{}, registrar: map[string]string{}}
+var theWorld = sync.OnceValues(func() (*env, error) {
+	w := &env{issuer: newIssuer(), aws: &meter{}, parties: map[string]party{}, instances: map[string]variables{}, registrar: map[string]string{}}
 	system, err := runtime.Start(context.Background(), runtime.Options{
 		Between:    w.aws.between,
 		Parameters: map[string]string{"TokenIssuer": issuerName, "TokenAudience": audience, "TokenJwks": w.issuer.server.URL},
@@ -67,7 +67,7 @@ var theWorld = sync.OnceValues(func() (*world, error) {
 	return w, w.populate()
 })
 
-func enter(t *testing.T) *world {
+func enter(t *testing.T) *env {
 	t.Helper()
 	w, err := theWorld()
 	if err != nil {
@@ -76,7 +76,7 @@ func enter(t *testing.T) *world {
 	return w
 }
 
-func (w *world) populate() error {
+func (w *env) populate() error {
 	for _, org := range []string{"nav", "skd"} {
 		w.registrar[org] = w.issuer.token(rsaKid, claims{"urn:altinn:org": org, "scope": ownerRead + " " + ownerWrite})
 	}
@@ -111,7 +111,7 @@ func (w *world) populate() error {
 }
 
 // make makes an instance in a state, with a data element that its owner has downloaded.
-func (w *world) make(org, party, state string) (variables, error) {
+func (w *env) make(org, party, state string) (variables, error) {
 	v, err := w.makeWith(`[{"formId":"first","contentType":"text/plain","content":"Zmlyc3Q="}]`, org, party, state)
 	if err == nil && state != "gone" {
 		_, err = w.succeed(org, "GET", "/storage/instances/"+v["instanceOwnerId"]+"/"+v["instanceGuid"]+"/data/"+v["dataGuid"], "")
@@ -119,7 +119,7 @@ func (w *world) make(org, party, state string) (variables, error) {
 	return v, err
 }
 
-func (w *world) makeWith(data, org, party, state string) (variables, error) {
+func (w *env) makeWith(data, org, party, state string) (variables, error) {
 	app := map[string]string{"nav": "app2018", "skd": "app"}[org]
 	made, err := w.succeed(org, "POST", "/"+org+"/"+app+"/instances", `{"reportee":`+w.parties[party].reportee+`,"data":`+data+`}`)
 	if err != nil {
@@ -146,7 +146,7 @@ type report struct {
 }
 
 // succeed sends a request of an owner that has to succeed.
-func (w *world) succeed(org, method, path, body string) (report, error) {
+func (w *env) succeed(org, method, path, body string) (report, error) {
 	media := ""
 	if body != "" {
 		media = "application/json"
@@ -181,7 +181,7 @@ var client = &http.Client{
 }
 
 // ask sends a request. The path is as it goes over the wire.
-func (w *world) ask(authorization []string, method, path, media, body string) (answer, error) {
+func (w *env) ask(authorization []string, method, path, media, body string) (answer, error) {
 	w.asked.Add(1)
 	r, err := http.NewRequest(method, w.system.BaseURL+path, strings.NewReader(body))
 	if err != nil {
@@ -213,7 +213,7 @@ func (a answer) code() string {
 }
 
 // nameOf returns the variables that a request says for an object: those of an instance, changed as the object has it.
-func (w *world) nameOf(o object, home string, own variables) variables {
+func (w *env) nameOf(o object, home string, own variables) variables {
 	v := variables{}
 	for name, value := range own {
 		v[name] = value
@@ -224,7 +224,7 @@ func (w *world) nameOf(o object, home string, own variables) variables {
 	return v
 }
 
-func (w *world) fill(value, name, home string, own variables) string {
+func (w *env) fill(value, name, home string, own variables) string {
 	is := own[name]
 	switch value {
 	case upper:

@@ -26,7 +26,7 @@ import (
 const long = 48 * time.Hour
 
 // sweepAndCheck lets the sweep run as if days had passed, and then looks at everything that is stored.
-func (s *site) sweepAndCheck() {
+func (s *env) sweepAndCheck() {
 	s.t.Helper()
 	tableName, bucket := s.stack.Outputs["InstancesTable"], s.stack.Outputs["BlobsBucket"]
 	if tableName == "" || bucket == "" {
@@ -52,7 +52,7 @@ func (s *site) sweepAndCheck() {
 		for _, d := range i.Data {
 			wanted[blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision).String()] = d.SHA256
 		}
-		_, _, keys := instancetable.Entries(i)
+		_, _, keys := instancetable.IndexKeys(i)
 		for n, label := range i.Labels {
 			wantedLabels[entry{i.ID, instancetable.LabelIndex(label), keys[n]}] = i.Version
 		}
@@ -74,7 +74,7 @@ func (s *site) sweepAndCheck() {
 	if len(instances) < 20 || len(wanted) < 20 {
 		s.t.Errorf("%d instances with %d data elements: this shows little", len(instances), len(wanted))
 	}
-	if notes, err := instancetest.Litter(s.t.Context(), table, time.Now().Add(long)); err != nil || len(notes) != 0 {
+	if notes, err := instancetest.OrphanCheck(s.t.Context(), table, time.Now().Add(long)); err != nil || len(notes) != 0 {
 		s.t.Errorf("notes left: %v, %v", notes, err)
 	}
 }
@@ -83,7 +83,7 @@ func (s *site) sweepAndCheck() {
 type entry struct{ guid, index, key string }
 
 // stored returns every instance, and the version of the item that stands in each place of the labels' indexes.
-func (s *site) stored(table *instancetable.Table, name string) (instances []*instance.Instance, labels map[entry]int64) {
+func (s *env) stored(table *instancetable.Table, name string) (instances []*instance.Instance, labels map[entry]int64) {
 	s.t.Helper()
 	labels = map[entry]int64{}
 	pages := dynamodb.NewScanPaginator(s.db, &dynamodb.ScanInput{TableName: &name, ConsistentRead: aws.Bool(true)})
@@ -112,7 +112,7 @@ func (s *site) stored(table *instancetable.Table, name string) (instances []*ins
 }
 
 // objects returns the SHA-256 of every object's bytes.
-func (s *site) objects(bucket string) map[string]string {
+func (s *env) objects(bucket string) map[string]string {
 	s.t.Helper()
 	sums := map[string]string{}
 	pages := s3.NewListObjectsV2Paginator(s.s3, &s3.ListObjectsV2Input{Bucket: &bucket})

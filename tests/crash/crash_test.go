@@ -27,8 +27,8 @@ import (
 	"altinn.no/instanceapi/tests/local/stack"
 )
 
-// site is the running system with the proxy between its functions and AWS.
-type site struct {
+// env is the running system with the proxy between its functions and AWS.
+type env struct {
 	t     *testing.T
 	stack *stack.Stack
 	proxy *proxy
@@ -40,13 +40,13 @@ type site struct {
 	upload string // the id of the one that was made last
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *env {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, org: "org-" + strings.ToLower(rand.Text()[:10])}
+	s := &env{t: t, org: "org-" + strings.ToLower(rand.Text()[:10])}
 	s.stack, err = stack.Start(t.Context(), stack.Options{Progress: os.Stderr, Between: func(aws string) string {
 		if s.proxy, err = newProxy(aws); err != nil {
 			t.Error(err)
@@ -67,7 +67,7 @@ func newSite(t *testing.T) *site {
 		BaseEndpoint: &s.stack.AWSEndpoint, Region: stack.Region, Credentials: credentials, DisableValidateResponseChecksum: true,
 	})
 	s.s3 = s3.New(s3.Options{BaseEndpoint: &s.stack.AWSEndpoint, Region: stack.Region, Credentials: credentials, UsePathStyle: true})
-	if s.token, err = s.stack.Tokens.Owner(s.org, "", time.Hour); err != nil {
+	if s.token, err = s.stack.Authenticator.Owner(s.org, "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	s.must(201, request{"PUT", "/storage/applications/" + s.org + "/melding", "application/json", "{}"})
@@ -91,7 +91,7 @@ type document struct {
 }
 
 // send sends a request under an Idempotency-Key, or without one when it is "".
-func (s *site) send(r request, key string) (status int, answer document) {
+func (s *env) send(r request, key string) (status int, answer document) {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), r.method, s.stack.BaseURL+r.path, bytes.NewReader([]byte(r.body)))
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *site) send(r request, key string) (status int, answer document) {
 	return resp.StatusCode, answer
 }
 
-func (s *site) must(status int, r request) document {
+func (s *env) must(status int, r request) document {
 	s.t.Helper()
 	got, answer := s.send(r, "")
 	if got != status {
@@ -129,12 +129,12 @@ func (s *site) must(status int, r request) document {
 }
 
 // create makes an instance with two labels, which share an index, and two data elements.
-func (s *site) create() document {
+func (s *env) create() document {
 	s.t.Helper()
 	return s.must(201, s.creation())
 }
 
-func (s *site) creation() request {
+func (s *env) creation() request {
 	return request{"POST", "/" + s.org + "/melding/instances", "application/json", `{"reportee":{"userName":"crash"},"labels":["gr","x3"],
 		"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="},{"formId":"b","contentType":"text/plain","content":"Yg=="}]}`}
 }
@@ -143,12 +143,12 @@ func (s *site) creation() request {
 // crash.
 type operation struct {
 	name    string
-	prepare func(s *site, path string, i document) // nil: nothing
-	request func(s *site, path string, i document) request
+	prepare func(s *env, path string, i document) // nil: nothing
+	request func(s *env, path string, i document) request
 	again   []int
 }
 
-func path(s *site, i document) string {
+func path(s *env, i document) string {
 	return fmt.Sprintf("/%s/melding/instances/%s/%s", s.org, i.InstanceOwnerID, i.ID)
 }
 
@@ -166,7 +166,7 @@ func uploadOf(path string) request {
 }
 
 // put sends the bytes of an upload where its answer says.
-func (s *site) put(upload document) {
+func (s *env) put(upload document) {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), upload.Method, upload.URL, strings.NewReader(large))
 	if err != nil {
@@ -187,39 +187,39 @@ func (s *site) put(upload document) {
 }
 
 var operations = []operation{
-	{"instance-create", nil, func(s *site, _ string, _ document) request { return s.creation() }, []int{201}},
-	{"data-create", nil, func(_ *site, path string, _ document) request {
+	{"instance-create", nil, func(s *env, _ string, _ document) request { return s.creation() }, []int{201}},
+	{"data-create", nil, func(_ *env, path string, _ document) request {
 		return request{"POST", path + "/data?formId=c", "text/plain", "c"}
 	}, []int{201}},
-	{"upload-create", nil, func(_ *site, path string, _ document) request { return uploadOf(path) }, []int{201}},
-	{"data-create of an upload", func(s *site, path string, _ document) { s.put(s.must(201, uploadOf(path))) }, func(s *site, path string, _ document) request {
+	{"upload-create", nil, func(_ *env, path string, _ document) request { return uploadOf(path) }, []int{201}},
+	{"data-create of an upload", func(s *env, path string, _ document) { s.put(s.must(201, uploadOf(path))) }, func(s *env, path string, _ document) request {
 		return request{"POST", path + "/data?formId=c&upload=" + s.upload, "", ""}
 	}, []int{200, 201}},
-	{"data-replace", nil, func(_ *site, path string, i document) request {
+	{"data-replace", nil, func(_ *env, path string, i document) request {
 		return request{"PUT", path + "/data/" + i.Data[0].ID, "text/plain", "new"}
 	}, []int{200}},
-	{"data-delete", nil, func(_ *site, path string, i document) request {
+	{"data-delete", nil, func(_ *env, path string, i document) request {
 		return request{"DELETE", path + "/data/" + i.Data[1].ID, "", ""}
 	}, []int{200, 404}},
-	{"instance-update", nil, func(_ *site, path string, _ document) request {
+	{"instance-update", nil, func(_ *env, path string, _ document) request {
 		return request{"PATCH", path, "application/merge-patch+json", `{"labels":["x2","x3"]}`}
 	}, []int{200}},
-	{"workflow-change", nil, func(_ *site, path string, _ document) request {
+	{"workflow-change", nil, func(_ *env, path string, _ document) request {
 		return request{"PUT", path + "/workflow", "application/json", `{"currentStep":"Submit"}`}
 	}, []int{200}},
-	{"data-download", nil, func(_ *site, _ string, i document) request {
+	{"data-download", nil, func(_ *env, _ string, i document) request {
 		return request{"GET", stored(i) + "/data/" + i.Data[0].ID, "", ""}
 	}, []int{200}},
-	{"download-confirm", func(s *site, _ string, i document) {
+	{"download-confirm", func(s *env, _ string, i document) {
 		s.must(200, request{"GET", stored(i) + "/data/" + i.Data[0].ID, "", ""})
-	}, func(_ *site, _ string, i document) request {
+	}, func(_ *env, _ string, i document) request {
 		return request{"POST", stored(i) + "/data/" + i.Data[0].ID + "/confirmDownload", "", ""}
 	}, []int{200}},
-	{"instance-delete", nil, func(_ *site, path string, _ document) request { return request{"DELETE", path, "", ""} }, []int{200}},
-	{"instance-undelete", func(s *site, path string, _ document) {
+	{"instance-delete", nil, func(_ *env, path string, _ document) request { return request{"DELETE", path, "", ""} }, []int{200}},
+	{"instance-undelete", func(s *env, path string, _ document) {
 		s.must(200, request{"DELETE", path, "", ""})
-	}, func(_ *site, path string, _ document) request { return request{"POST", path + "/undelete", "", ""} }, []int{200}},
-	{"instance-delete for good", nil, func(_ *site, path string, _ document) request {
+	}, func(_ *env, path string, _ document) request { return request{"POST", path + "/undelete", "", ""} }, []int{200}},
+	{"instance-delete for good", nil, func(_ *env, path string, _ document) request {
 		return request{"DELETE", path + "?hard=true", "", ""}
 	}, []int{200, 404}},
 }

@@ -282,7 +282,7 @@ func TestTooLarge(t *testing.T) {
 	}
 	small := eventtest.Document(w.app.ID, "019a0000-0000-7000-8000-000000000002", 1, w.clock, "Submit").Event
 	for _, ev := range []event.Event{large, small} {
-		doc, err := event.NewDocument(ev)
+		doc, err := event.Encode(ev)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // stream is DynamoDB's stream of the outbox and Lambda's reading of it: every insertion once, in an order that says nothing
-// across items; a batch is sent again from the lowest record that is reported, and given up after maxAttempts.
+// across items; a batch is sent again from the lowest record that is reported, and given up after historyAttempts.
 type stream struct {
 	rng      *rand.Rand
 	seen     map[string]bool // keys of the items captured

@@ -49,8 +49,8 @@ type process struct {
 	feed      http.Handler
 }
 
-// world is the chain with AWS around it. Everything in it is drawn from one seed.
-type world struct {
+// env is the chain with AWS around it. Everything in it is drawn from one seed.
+type env struct {
 	t     *testing.T
 	rng   *rand.Rand
 	in    *faults.Injector
@@ -73,15 +73,15 @@ type world struct {
 	reading bool // inside publish: a shard has one reader at a time
 }
 
-func newWorld(t *testing.T, plain *dynamodb.Client, in *faults.Injector, seed uint64) *world {
+func newWorld(t *testing.T, plain *dynamodb.Client, in *faults.Injector, seed uint64) *env {
 	rng := rand.New(rand.NewPCG(seed, 6))
-	w := &world{
+	w := &env{
 		t: t, rng: rng, in: in, plain: plain, clock: time.Now(), acked: map[string]string{}, party: strconv.Itoa(50001 + rand.IntN(1e12)),
 		app:    &application.Application{Org: "nav", ID: "nav/app-" + uuid.NewString()[:13]},
 		stream: &stream{rng: rng, seen: map[string]bool{}}, queue: &queue{rng: rng},
 	}
-	w.app.Complete()
-	if err := w.app.Check(); err != nil {
+	w.app.SetDefaults()
+	if err := w.app.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	w.bus = &bus{rng: rng, queue: w.queue, lossy: true, puts: map[string]int{}}
@@ -98,7 +98,7 @@ func newWorld(t *testing.T, plain *dynamodb.Client, in *faults.Injector, seed ui
 }
 
 // start returns a process whose calls all go through the middleware given.
-func (w *world) start(install ...func(*middleware.Stack) error) process {
+func (w *env) start(install ...func(*middleware.Stack) error) process {
 	db := dynamodb.New(w.plain.Options(), func(o *dynamodb.Options) { o.APIOptions = append(o.APIOptions, install...) })
 	bridge := eventbridge.New(eventbridge.Options{
 		Region: "eu-north-1", Credentials: credentials("x"), Retryer: impatient(), HTTPClient: w.bus, APIOptions: install,
@@ -107,10 +107,10 @@ func (w *world) start(install ...func(*middleware.Stack) error) process {
 	return process{
 		instances: instancetable.New(db, "Instances", "Outbox"),
 		publisher: &delivery.Publisher{Bus: bus},
-		recorder:  &delivery.Recorder{Feed: eventtable.NewRecorder(db, "Events", "Outbox", w.now), Pauses: []time.Duration{time.Millisecond}},
-		sweeper:   &delivery.Sweeper{Outbox: outboxtable.New(db, "Outbox"), Bus: bus, Now: w.now, Patience: 2 * time.Minute, PerRun: 1000},
+		recorder:  &delivery.Recorder{Feed: eventtable.NewRecorder(db, "Events", "Outbox", w.now), RetryDelays: []time.Duration{time.Millisecond}},
+		sweeper:   &delivery.Sweeper{Outbox: outboxtable.New(db, "Outbox"), Bus: bus, Now: w.now, MinAge: 2 * time.Minute, MaxPerRun: 1000},
 		feed: httpapi.HandlerFunc(eventhttp.FeedEndpoint{
-			Tokens: authtest.Verifier(), Applications: everything{}, Feeds: eventtable.New(db, "Events"), URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
+			Authenticator: authtest.Verifier(), Applications: everything{}, Feeds: eventtable.New(db, "Events"), URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
 		}.Serve),
 	}
 }
@@ -122,14 +122,14 @@ func (everything) Get(_ context.Context, id string) (*application.Application, e
 	return &application.Application{ID: id}, nil
 }
 
-func (w *world) now() time.Time { return w.clock }
+func (w *env) now() time.Time { return w.clock }
 
 // patience is how often a client tries. Of its calls one in six is disturbed, so that four tries in a row fail now and then;
 // this many do not.
 const patience = 25
 
 // create makes an instance as instance-create does, and tries again, with another one, when it is not told that it has.
-func (w *world) create(p process) {
+func (w *env) create(p process) {
 	for range patience {
 		w.in.Restart()
 		i, err := instance.New(instance.Draft{ID: w.guid(), Application: w.app, InstanceOwnerID: w.party}, "1001", w.clock)
@@ -148,7 +148,7 @@ func (w *world) create(p process) {
 
 // guid returns the id of a new instance: in its first half drawn from the seed, as the order of events hangs on it, in
 // its second new each time, as other runs are in the same tables.
-func (w *world) guid() string {
+func (w *env) guid() string {
 	id := uuid.New()
 	binary.BigEndian.PutUint64(id[:], w.rng.Uint64())
 	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80 // as version 7 has it
@@ -156,7 +156,7 @@ func (w *world) guid() string {
 }
 
 // change moves an instance to another step as workflow-change does, and tries again when it is not told that it is there.
-func (w *world) change(p process) {
+func (w *env) change(p process) {
 	if len(w.known) == 0 {
 		return
 	}
@@ -170,7 +170,7 @@ func (w *world) change(p process) {
 		w.in.Restart()
 		w.clock = w.clock.Add(time.Millisecond)
 		after, err := p.instances.Mutate(w.t.Context(), w.party, i.ID, func(i *instance.Instance) (*event.Event, error) {
-			left, err := i.MoveTo(w.app, step, application.Owner, "nav", w.clock)
+			left, err := i.Transition(w.app, step, application.Owner, "nav", w.clock)
 			if err != nil {
 				return nil, err
 			}
@@ -194,7 +194,7 @@ func (w *world) change(p process) {
 }
 
 // publish gives event-publish what the stream has for it next.
-func (w *world) publish(p process) {
+func (w *env) publish(p process) {
 	w.stream.capture(w.outbox())
 	if len(w.stream.records) == 0 || w.reading {
 		return
@@ -215,7 +215,7 @@ func (w *world) publish(p process) {
 }
 
 // record gives event-record what the queue has for it next.
-func (w *world) record(p process) {
+func (w *env) record(p process) {
 	batch := w.queue.receive()
 	if len(batch) == 0 {
 		return
@@ -237,7 +237,7 @@ func (w *world) record(p process) {
 }
 
 // sweep lets some time pass and runs outbox-sweep.
-func (w *world) sweep(p process) {
+func (w *env) sweep(p process) {
 	w.stream.capture(w.outbox())
 	w.clock = w.clock.Add(time.Duration(w.rng.IntN(4)) * time.Minute)
 	w.in.Restart()
@@ -245,7 +245,7 @@ func (w *world) sweep(p process) {
 }
 
 // meanwhile is what others do while a call of ours is slow: everything there is to do.
-func (w *world) meanwhile() {
+func (w *env) meanwhile() {
 	if w.held {
 		return
 	}
@@ -263,7 +263,7 @@ func (w *world) meanwhile() {
 }
 
 // act does one thing, drawn at random.
-func (w *world) act() {
+func (w *env) act() {
 	switch w.rng.IntN(10) {
 	case 0:
 		w.create(w.ours)
@@ -281,7 +281,7 @@ func (w *world) act() {
 }
 
 // settle ends the trouble and runs the chain until nothing is under way any more.
-func (w *world) settle() {
+func (w *env) settle() {
 	w.in.Disarm()
 	w.in.Restart()
 	w.in.Release()
@@ -305,7 +305,7 @@ func (w *world) settle() {
 }
 
 // outbox returns the items of the outbox, as they are.
-func (w *world) outbox() []map[string]types.AttributeValue {
+func (w *env) outbox() []map[string]types.AttributeValue {
 	var items []map[string]types.AttributeValue
 	pages := dynamodb.NewScanPaginator(w.plain, &dynamodb.ScanInput{TableName: aws.String("Outbox"), ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
@@ -319,7 +319,7 @@ func (w *world) outbox() []map[string]types.AttributeValue {
 }
 
 // committed returns the events that the instances of the world say there were, by id: all, told of or not.
-func (w *world) committed() map[string]bool {
+func (w *env) committed() map[string]bool {
 	ids := map[string]bool{}
 	pages := dynamodb.NewQueryPaginator(w.plain, &dynamodb.QueryInput{
 		TableName: aws.String("Instances"), ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("PK = :p"),
@@ -351,7 +351,7 @@ func (w *world) committed() map[string]bool {
 // check is what must hold when all is settled: every committed change is in the feed once, in order within its instance,
 // with nothing else; what a client was told of is among them; the outbox is empty; and each poller has seen, once and in
 // order, what it asked for.
-func (w *world) check() {
+func (w *env) check() {
 	w.t.Helper()
 	feed, err := eventtable.New(w.plain, "Events").Read(w.t.Context(), w.app.ID, 0, 10_000)
 	if err != nil {
@@ -393,7 +393,7 @@ func (w *world) check() {
 // own. When it is not answered, it asks the same again. Now and then it starts again from the id of the last event that
 // it has, as if it had lost its cursor.
 type poller struct {
-	w     *world
+	w     *env
 	step  string
 	size  int
 	query string
@@ -401,7 +401,7 @@ type poller struct {
 	busy  bool
 }
 
-func newPoller(w *world, n int) *poller {
+func newPoller(w *env, n int) *poller {
 	p := &poller{w: w, size: 1 + w.rng.IntN(5)}
 	if n > 0 {
 		p.step = []string{"FormFilling", "Submit", "Archived"}[w.rng.IntN(3)]

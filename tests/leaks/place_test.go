@@ -33,17 +33,17 @@ func (r *request) target() string {
 	return path
 }
 
-// place is a place in the requests of a route where text can stand.
-type place struct {
+// location is a place in the requests of a route where text can stand.
+type location struct {
 	name string
 	own  bool // for the client's own text
 	put  func(r *request, text string)
 }
 
 // places are all places of a route.
-func places(route string, r row) (all []place) {
+func places(route string, r row) (all []location) {
 	add := func(name string, put func(r *request, text string)) {
-		all = append(all, place{name, slices.Contains(r.own, name), put})
+		all = append(all, location{name, slices.Contains(r.own, name), put})
 	}
 	for _, segment := range strings.Split(route, "/") {
 		if name, ok := strings.CutPrefix(segment, "{"); ok {
@@ -94,9 +94,9 @@ func tokenRune(r rune) rune {
 }
 
 // inJSON are the places in a JSON body: every value, every name, one that is not known, and where it stops being JSON.
-func inJSON(r row) (all []place) {
+func inJSON(r row) (all []location) {
 	add := func(name string, change func(body map[string]any, text string)) {
-		all = append(all, place{name, slices.Contains(r.own, name), func(q *request, text string) {
+		all = append(all, location{name, slices.Contains(r.own, name), func(q *request, text string) {
 			var body map[string]any
 			if err := json.Unmarshal(q.body, &body); err != nil {
 				panic(err)
@@ -130,7 +130,7 @@ func inJSON(r row) (all []place) {
 	}
 	walk("", r.body, nil)
 	broken := func(name, before, after string) {
-		all = append(all, place{name, false, func(q *request, text string) { q.body = []byte(before + text + after) }})
+		all = append(all, location{name, false, func(q *request, text string) { q.body = []byte(before + text + after) }})
 	}
 	broken("JSON that ends", `{"labels":["`, "")
 	broken("what is no JSON", "", "")
@@ -168,7 +168,7 @@ func encode(body any) []byte {
 }
 
 // inForm are the places in a multipart body.
-func inForm(r row) (all []place) {
+func inForm(r row) (all []location) {
 	form := func(q *request, parts ...[3]string) { // disposition, type, content
 		var b bytes.Buffer
 		w := multipart.NewWriter(&b)
@@ -187,7 +187,7 @@ func inForm(r row) (all []place) {
 	}
 	document := [3]string{`form-data; name="instance"`, jsonType, `{"reportee":{"ssn":"` + person + `"}}`}
 	add := func(name string, own bool, put func(q *request, text string)) {
-		all = append(all, place{"form: " + name, own, put})
+		all = append(all, location{"form: " + name, own, put})
 	}
 	add("name of a part", false, func(q *request, text string) {
 		form(q, document, [3]string{fmt.Sprintf("form-data; name=%q", text), "text/plain", "a"})

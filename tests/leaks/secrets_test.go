@@ -86,7 +86,7 @@ func TestNothingLeaks(t *testing.T) {
 }
 
 // ask sends a request with a mark, and looks for it in the answer.
-func (s *site) ask(method, route string, row row, p place, m mark, vars map[string]string) *answer {
+func (s *env) ask(method, route string, row row, p location, m mark, vars map[string]string) *answer {
 	r := &request{method: method, route: route, vars: maps.Clone(vars), query: row.query, header: http.Header{}}
 	token := s.owner
 	if row.user {
@@ -117,7 +117,7 @@ func (s *site) ask(method, route string, row row, p place, m mark, vars map[stri
 
 // judge looks for a mark in an answer: not in a refusal, not in a header, not in an address, and in content only where it is
 // the client's own.
-func (s *site) judge(p place, m mark, a *answer) {
+func (s *env) judge(p location, m mark, a *answer) {
 	if a.status >= 500 {
 		s.t.Errorf("%s: answered %d", m.place, a.status)
 	}
@@ -147,11 +147,11 @@ func (s *site) judge(p place, m mark, a *answer) {
 
 // repeats reports whether the links of a page have what is in this place: they are the caller's own request, its path and its
 // filters, or following them would find something else. Whoever put a secret there has put it in an address already.
-func repeats(p place) bool {
+func repeats(p location) bool {
 	return strings.HasPrefix(p.name, "query ") || p.name == "path instanceOwnerId"
 }
 
-func (s *site) inContent(p place, m mark, at string, value any) {
+func (s *env) inContent(p location, m mark, at string, value any) {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, each := range v {
@@ -176,7 +176,7 @@ func (s *site) inContent(p place, m mark, at string, value any) {
 }
 
 // identities names parties by every kind of identity, known and not, by owners and by users.
-func (s *site) identities() (sent []mark) {
+func (s *env) identities() (sent []mark) {
 	for n, reportee := range []map[string]string{{"ssn": "41999999901"}, {"organizationNumber": "919999901"}, {"userName": "hemmelig.navn.1"}} {
 		for kind, value := range reportee {
 			sent = append(sent, mark{place: "POST " + app + ": a reportee's " + kind, text: value})
@@ -190,7 +190,7 @@ func (s *site) identities() (sent []mark) {
 }
 
 // presigned sends a large file and fetches it: what addresses are signed with is for who asked alone.
-func (s *site) presigned() (sent []mark) {
+func (s *env) presigned() (sent []mark) {
 	i, content := s.create(), strings.Repeat("a", 4_400_001)
 	sum := sha256.Sum256([]byte(content))
 	at := fmt.Sprintf("/nav/app2018/instances/%s/%s", i["instanceOwnerId"], i["instanceGuid"])
@@ -224,7 +224,7 @@ func (s *site) presigned() (sent []mark) {
 }
 
 // look searches everything that outlives a request.
-func (s *site) look(all []mark) {
+func (s *env) look(all []mark) {
 	s.inTexts("the outbox", all, s.items("Outbox"), false)
 	if _, err := s.Deliver(s.t.Context()); err != nil {
 		s.t.Fatal(err)
@@ -253,7 +253,7 @@ func (s *site) look(all []mark) {
 }
 
 // inTexts looks for marks. With content, the client's own text may be there.
-func (s *site) inTexts(where string, all []mark, texts []string, content bool) {
+func (s *env) inTexts(where string, all []mark, texts []string, content bool) {
 	if len(texts) == 0 || texts[0] == "" && len(texts) == 1 {
 		s.t.Errorf("%s has nothing in it: this shows nothing", where)
 	}
@@ -272,7 +272,7 @@ func (s *site) inTexts(where string, all []mark, texts []string, content bool) {
 }
 
 // items returns the items of a table as text, documents unpacked.
-func (s *site) items(table string) (texts []string) {
+func (s *env) items(table string) (texts []string) {
 	instances := instancetable.New(s.Dynamo, "Instances", "Outbox")
 	pages := dynamodb.NewScanPaginator(s.Dynamo, &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
@@ -304,7 +304,7 @@ func (s *site) items(table string) (texts []string) {
 	return texts
 }
 
-func (s *site) objects() (keys []string) {
+func (s *env) objects() (keys []string) {
 	pages := s3.NewListObjectsV2Paginator(s.S3, &s3.ListObjectsV2Input{Bucket: &s.Bucket})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(s.t.Context())

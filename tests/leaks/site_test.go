@@ -21,8 +21,8 @@ import (
 // The user's own identity, which the user's token and every creation have.
 const person = "12247918309"
 
-// site is a running system, its callers, and what it has let out.
-type site struct {
+// env is a running system, its callers, and what it has let out.
+type env struct {
 	t *testing.T
 	*runtime.System
 	owner, user string
@@ -47,25 +47,25 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *env {
 	t.Helper()
-	s := &site{t: t}
+	s := &env{t: t}
 	var err error
 	if s.System, err = runtime.Start(t.Context(), runtime.Options{Log: &s.log, BetweenEach: s.between}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	if s.owner, err = s.Tokens.Owner("nav", "", time.Hour); err != nil {
+	if s.owner, err = s.Authenticator.Owner("nav", "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if s.user, err = s.Tokens.User(issuer.User{SSN: person}, "", time.Hour); err != nil {
+	if s.user, err = s.Authenticator.User(issuer.User{SSN: person}, "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
 // between lets what is put on the bus be read.
-func (s *site) between(function, service, endpoint string) string {
+func (s *env) between(function, service, endpoint string) string {
 	if service != "eventbridge" {
 		return endpoint
 	}
@@ -89,7 +89,7 @@ type answer struct {
 	body   []byte
 }
 
-func (s *site) send(ctx context.Context, method, target string, header http.Header, body []byte) (*answer, error) {
+func (s *env) send(ctx context.Context, method, target string, header http.Header, body []byte) (*answer, error) {
 	if strings.HasPrefix(target, "/") {
 		target = s.BaseURL + target
 	}
@@ -109,7 +109,7 @@ func (s *site) send(ctx context.Context, method, target string, header http.Head
 }
 
 // must sends a request that is granted.
-func (s *site) must(token, method, target, kind, body string) map[string]any {
+func (s *env) must(token, method, target, kind, body string) map[string]any {
 	s.t.Helper()
 	a, err := s.send(s.t.Context(), method, target, http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {kind}}, []byte(body))
 	if err != nil || a.status >= 300 {
@@ -121,7 +121,7 @@ func (s *site) must(token, method, target, kind, body string) map[string]any {
 }
 
 // create makes an instance with a data element, and returns what names it.
-func (s *site) create() map[string]string {
+func (s *env) create() map[string]string {
 	s.t.Helper()
 	o := s.must(s.user, "POST", "/nav/app2018/instances", jsonType,
 		`{"reportee":{"ssn":"`+person+`"},"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="}]}`)

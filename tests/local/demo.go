@@ -31,7 +31,7 @@ var demoApplication []byte
 // registerDemo registers the demo application as its owner would, over HTTP. It also proves that the APIs, the
 // functions and the tables behind them work.
 func registerDemo(ctx context.Context, s *stack.Stack) error {
-	token, err := s.Tokens.Owner(demoOrg, "", 5*time.Minute)
+	token, err := s.Authenticator.Owner(demoOrg, "", 5*time.Minute)
 	if err != nil {
 		return err
 	}

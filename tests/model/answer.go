@@ -29,7 +29,7 @@ func (r Refusals) Allow(status int, code string) bool {
 type Answer struct {
 	Refusals Refusals
 	Status   int
-	Instance *Instance // the body is this instance, whole, with its ETag
+	Instance *Instance // the body is this instance, whole, with its ContentETag
 	Changed  bool      // this request has made a new version of it
 	Moved    bool      // and has moved its lastChangedDateTime to the present
 	Location string    // of the Location header

@@ -1,6 +1,6 @@
 package model
 
-// Caller is who sends a request, as the token says.
+// Authenticate is who sends a request, as the token says.
 type Caller struct {
 	Name     string // for the log
 	NoToken  bool

@@ -66,7 +66,7 @@ func (w *World) added(c Caller, i *Instance, b Blob, seen Seen) Answer {
 }
 
 // ReplaceData puts other bytes in the place of an element's. What the owner had fetched is not there any more.
-// tag is the element's present ETag.
+// tag is the element's present ContentETag.
 func (w *World) ReplaceData(c Caller, at Path, b Blob, ifMatch, tag string, seen Seen) Answer {
 	i, e, r := w.openElement(c, both, true, at)
 	if r != nil {
@@ -114,7 +114,7 @@ func (w *World) DeleteData(c Caller, at Path, ifMatch, tag string, seen Seen) An
 // Fetch is how the bytes of an element are asked for.
 type Fetch struct {
 	Head        bool
-	NotModified bool // If-None-Match names the element's present ETag
+	NotModified bool // If-None-Match names the element's present ContentETag
 	From, To    int  // a range of bytes, both included, when To > 0
 }
 

@@ -100,7 +100,7 @@ func (r *run) element(i *Instance, p Path) (Path, *Element) {
 	return p, e
 }
 
-// match draws an If-Match: mostly none, else the present ETag, any, or one that is stale.
+// match draws an If-Match: mostly none, else the present ContentETag, any, or one that is stale.
 func (r *run) match(present string) string {
 	if r.chance(75, "unconditional") {
 		return ""

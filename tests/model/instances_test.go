@@ -21,7 +21,7 @@ func (r *run) putApplication() {
 	r.register(c, id, a, present, r.match(present))
 }
 
-// register registers an application, whose present ETag is "" when it is not there.
+// register registers an application, whose present ContentETag is "" when it is not there.
 func (r *run) register(c Caller, id string, a Application, present, ifMatch string) {
 	body, err := json.Marshal(a)
 	if err != nil {
@@ -258,7 +258,7 @@ func (r *run) once(op string, c Caller, kind who, q request, fingerprint string,
 				r.Errorf("again its Location is %q, at first %q", g.header.Get("Location"), first.header.Get("Location"))
 			}
 		}
-	} else if was := r.world.receipt(c, key); was != nil && want.Refusals == nil {
+	} else if was := r.world.idempotencyRecord(c, key); was != nil && want.Refusals == nil {
 		r.first[was] = g
 	}
 	return g

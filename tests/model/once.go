@@ -1,7 +1,7 @@
 package model
 
-// receipt is what a request under an Idempotency-Key was, and what it was answered.
-type receipt struct {
+// idempotencyRecord is what a request under an Idempotency-Key was, and what it was answered.
+type idempotencyRecord struct {
 	fingerprint string
 	answer      Answer
 }
@@ -15,7 +15,7 @@ func (w *World) Once(c Caller, kind who, key, fingerprint string, answer func() 
 	if r := door(c, kind, true); r != nil {
 		return Answer{Refusals: r}
 	}
-	if was := w.receipts[w.sender(c)+key]; was != nil {
+	if was := w.idempotencyRecords[w.sender(c)+key]; was != nil {
 		if was.fingerprint != fingerprint {
 			return Answer{Refusals: Refusals{{422, "idempotency-key-reused"}, {404, "not-found"}, {400, "upload-invalid"}}}
 		}
@@ -23,7 +23,7 @@ func (w *World) Once(c Caller, kind who, key, fingerprint string, answer func() 
 	}
 	a := answer()
 	if a.Refusals == nil {
-		w.receipts[w.sender(c)+key] = &receipt{fingerprint: fingerprint, answer: a}
+		w.idempotencyRecords[w.sender(c)+key] = &idempotencyRecord{fingerprint: fingerprint, answer: a}
 	}
 	return a
 }
@@ -31,9 +31,9 @@ func (w *World) Once(c Caller, kind who, key, fingerprint string, answer func() 
 // sender is who a key belongs to, however the token says it.
 func (w *World) sender(c Caller) string { return c.Org + " " + w.party(c) + " " + c.UserID + " " }
 
-// receipt is what is kept under a sender's key, or nil.
-func (w *World) receipt(c Caller, key string) *Answer {
-	if was := w.receipts[w.sender(c)+key]; was != nil && key != "" {
+// idempotencyRecord is what is kept under a sender's key, or nil.
+func (w *World) idempotencyRecord(c Caller, key string) *Answer {
+	if was := w.idempotencyRecords[w.sender(c)+key]; was != nil && key != "" {
 		return &was.answer
 	}
 	return nil

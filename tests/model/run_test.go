@@ -18,11 +18,11 @@ import (
 // run is one random world, and what its callers know of it.
 type run struct {
 	*rapid.T
-	world   *World
-	callers []Caller
-	tokens  map[string]string
-	apps    []string
-	people  []Identity
+	world         *World
+	callers       []Caller
+	authenticator map[string]string
+	apps          []string
+	people        []Identity
 
 	tags  map[*Element]string // present ETags of bytes, of those that were fetched
 	old   []string            // ETags that were right once
@@ -36,7 +36,7 @@ var worlds atomic.Int64
 func newRun(t *rapid.T) *run {
 	n := worlds.Add(1)
 	r := &run{
-		T: t, world: NewWorld(system.BaseURL, system.BaseURL), tokens: map[string]string{},
+		T: t, world: NewWorld(system.BaseURL, system.BaseURL), authenticator: map[string]string{},
 		tags: map[*Element]string{}, first: map[*Answer]*got{}, feeds: map[string][]string{},
 	}
 	one, two := fmt.Sprintf("nav%d", n), fmt.Sprintf("skd%d", n)
@@ -105,7 +105,7 @@ func organisation(n int64) Identity {
 
 // token returns a caller's token.
 func (r *run) token(c Caller) string {
-	if t, ok := r.tokens[c.Name]; ok || c.NoToken {
+	if t, ok := r.authenticator[c.Name]; ok || c.NoToken {
 		return t
 	}
 	prefix, ttl := "altinn:instances.", time.Hour
@@ -125,7 +125,7 @@ func (r *run) token(c Caller) string {
 	var token string
 	var err error
 	if c.Org != "" {
-		token, err = system.Tokens.Owner(c.Org, scope, ttl)
+		token, err = system.Authenticator.Owner(c.Org, scope, ttl)
 	} else {
 		user := issuer.User{ID: c.UserID, Party: c.Party}
 		switch {
@@ -137,12 +137,12 @@ func (r *run) token(c Caller) string {
 		default:
 			user.Name = c.Identity.Value
 		}
-		token, err = system.Tokens.User(user, scope, ttl)
+		token, err = system.Authenticator.User(user, scope, ttl)
 	}
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.tokens[c.Name] = token
+	r.authenticator[c.Name] = token
 	return token
 }
 

@@ -10,17 +10,17 @@ import (
 type World struct {
 	Apps, Platform string // the two base URLs
 
-	Applications map[string]*Application // by id
-	Parties      map[Identity]string     // their numbers
-	Instances    []*Instance             // in the order of creation; those deleted for good stay, and are Gone
-	receipts     map[string]*receipt
+	Applications       map[string]*Application // by id
+	Parties            map[Identity]string     // their numbers
+	Instances          []*Instance             // in the order of creation; those deleted for good stay, and are Gone
+	idempotencyRecords map[string]*idempotencyRecord
 }
 
 // NewWorld returns a world in which nothing is.
 func NewWorld(appsBaseURL, platformBaseURL string) *World {
 	return &World{
 		Apps: appsBaseURL, Platform: platformBaseURL,
-		Applications: map[string]*Application{}, Parties: map[Identity]string{}, receipts: map[string]*receipt{},
+		Applications: map[string]*Application{}, Parties: map[Identity]string{}, idempotencyRecords: map[string]*idempotencyRecord{},
 	}
 }
 
@@ -80,7 +80,7 @@ func (i *Instance) App() string { return i.app.ID }
 // At is the way to the instance on the Application API.
 func (i *Instance) At() Path { return Path{App: i.app.ID, Owner: i.Owner, ID: i.ID} }
 
-// ETag is that of the present version.
+// ContentETag is that of the present version.
 func (i *Instance) ETag() string { return fmt.Sprintf(`"%d"`, i.Version) }
 
 func (i *Instance) move(w *World, c Caller, at time.Time) {

@@ -59,7 +59,7 @@ func TestGrantsAreWhatIsCalled(t *testing.T) {
 }
 
 // applications registers, reads and asks for the feed.
-func (s *site) applications() {
+func (s *env) applications() {
 	for _, status := range []int{201, 200} {
 		s.ask(status, s.owner, "PUT", "/storage/applications/nav/app2018", "application/json",
 			`{"dataTypes":[{"formId":"a","minCount":0,"maxCount":0,"schema":{"type":"object"}},{"formId":"c"}]}`)
@@ -69,7 +69,7 @@ func (s *site) applications() {
 }
 
 // reports walks through everything that is done with instances.
-func (s *site) reports() {
+func (s *env) reports() {
 	t := s.t
 	i := s.create(`"gr","x2","` + likeIn("x2") + `"`) // two share an index, and one of them has an item of its own
 	if _, err := s.Deliver(t.Context()); err != nil { // by itself, so that the next event is held against it
@@ -113,7 +113,7 @@ func (s *site) reports() {
 }
 
 // queries asks for every kind of index.
-func (s *site) queries(i answer) {
+func (s *env) queries(i answer) {
 	queries := []string{"", "appId=nav/app2018", "workflow.currentStep=Submit", "label=x2&label=x3", "downloadConfirmed=false", "instanceOwnerId=" + i.InstanceOwnerID, "org=nav&label=x2", "size=1"}
 	for _, label := range labelOfEach() {
 		queries = append(queries, "label="+label)
@@ -146,7 +146,7 @@ func labelOfEach() map[string]string {
 
 // races lets another request come between a function's storing of bytes and its writing of what points at them: the bytes are
 // taken back.
-func (s *site) races() {
+func (s *env) races() {
 	i := s.create("")
 	gone := func() { s.ask(200, s.owner, "DELETE", i.app(), "", "") }
 	back := func() { s.ask(200, s.owner, "POST", i.app()+"/undelete", "", "") }
@@ -167,7 +167,7 @@ func (s *site) races() {
 }
 
 // lostAnswers lets the answer to the storing of bytes be lost: they are found stored when it is tried again.
-func (s *site) lostAnswers() {
+func (s *env) lostAnswers() {
 	i := s.create("")
 	for function, ask := range map[string]func(){
 		"instance-create": func() { s.create("") },
@@ -182,7 +182,7 @@ func (s *site) lostAnswers() {
 }
 
 // sweeps makes what is noted and waiting as old as it has to be, and lets both sweeps run.
-func (s *site) sweeps() {
+func (s *env) sweeps() {
 	t := s.t
 	s.create("")
 	age := func(table, prefix string, change func(item map[string]types.AttributeValue)) {
@@ -206,7 +206,7 @@ func (s *site) sweeps() {
 	age("Outbox", "", func(item map[string]types.AttributeValue) {
 		item["at"] = &types.AttributeValueMemberS{Value: time.Now().Add(-time.Hour).UTC().Format("2006-01-02T15:04:05.000000Z")}
 	})
-	age("Instances", "LITTER#", func(item map[string]types.AttributeValue) {
+	age("Instances", "ORPHAN#", func(item map[string]types.AttributeValue) {
 		_, what, _ := strings.Cut(item["SK"].(*types.AttributeValueMemberS).Value, "#")
 		item["SK"] = &types.AttributeValueMemberS{Value: "2020-01-01T00:00:00.000000Z#" + what}
 	})

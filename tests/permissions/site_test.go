@@ -16,28 +16,28 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// site is a running system, and its two callers.
-type site struct {
+// env is a running system, and its two callers.
+type env struct {
 	t *testing.T
 	*runtime.System
 	*recorder
-	owner, user string // tokens
+	owner, user string // authenticator
 }
 
 const ssn = "12247918309"
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *env {
 	t.Helper()
-	s := &site{t: t, recorder: &recorder{t: t, calls: map[use]int{}, warm: map[use]bool{}}}
+	s := &env{t: t, recorder: &recorder{t: t, calls: map[use]int{}, warm: map[use]bool{}}}
 	var err error
 	if s.System, err = runtime.Start(t.Context(), runtime.Options{BetweenEach: s.between, Parameters: map[string]string{"CreatesPerHour": "1000"}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	if s.owner, err = s.Tokens.Owner("nav", "", time.Hour); err != nil {
+	if s.owner, err = s.Authenticator.Owner("nav", "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if s.user, err = s.Tokens.User(issuer.User{SSN: ssn}, "", time.Hour); err != nil {
+	if s.user, err = s.Authenticator.User(issuer.User{SSN: ssn}, "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -58,7 +58,7 @@ func (a answer) app() string     { return "/nav/app2018/instances/" + a.Instance
 func (a answer) storage() string { return "/storage/instances/" + a.InstanceOwnerID + "/" + a.ID }
 
 // ask sends a request and wants a status. A header is "Name: value".
-func (s *site) ask(status int, token, method, path, contentType, body string, headers ...string) (a answer) {
+func (s *env) ask(status int, token, method, path, contentType, body string, headers ...string) (a answer) {
 	s.t.Helper()
 	if strings.HasPrefix(path, "/") {
 		path = s.BaseURL + path
@@ -97,7 +97,7 @@ func (s *site) ask(status int, token, method, path, contentType, body string, he
 	return a
 }
 
-func (s *site) create(labels string) answer {
+func (s *env) create(labels string) answer {
 	s.t.Helper()
 	return s.ask(201, s.user, "POST", "/nav/app2018/instances", "application/json", creation(labels))
 }
@@ -107,7 +107,7 @@ func creation(labels string) string {
 }
 
 // upload announces and sends a file.
-func (s *site) upload(i answer, content string) answer {
+func (s *env) upload(i answer, content string) answer {
 	s.t.Helper()
 	sum := sha256.Sum256([]byte(content))
 	u := s.ask(201, s.user, "POST", i.app()+"/uploads", "application/json",

@@ -23,7 +23,7 @@ type limit struct {
 }
 
 // limits returns those that can be asked for; self is the path of an instance that is filled in.
-func (w *world) limits(self string) []limit {
+func (w *env) limits(self string) []limit {
 	owner := `"instanceOwnerId":"` + w.variables["instanceOwnerId"] + `"`
 	create := func(body string) request {
 		return request{method: "POST", path: "/nav/app2018/instances", contentType: "application/json", body: body}
@@ -188,7 +188,7 @@ func TestTokenLimit(t *testing.T) {
 	token := func(padding int) string {
 		t.Helper()
 		now := time.Now().Unix()
-		signed, err := w.Tokens.Sign(map[string]any{"iss": issuer.Issuer, "aud": issuer.Audience, "iat": now, "nbf": now, "exp": now + 600,
+		signed, err := w.Authenticator.Sign(map[string]any{"iss": issuer.Issuer, "aud": issuer.Audience, "iat": now, "nbf": now, "exp": now + 600,
 			"urn:altinn:org": "nav", "scope": issuer.OwnerScope, "x": strings.Repeat("x", padding)})
 		if err != nil {
 			t.Fatal(err)

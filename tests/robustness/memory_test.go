@@ -8,7 +8,7 @@ import (
 
 // memory returns an error when a function has needed more memory than it has in Lambda, less what Lambda's own takes. Where the
 // system does not tell (it is Linux that does), there is nothing to say.
-func (w *world) memory() error {
+func (w *env) memory() error {
 	const most = 420 << 10 // kB of 512 MB
 	for _, f := range w.Template.Functions {
 		for _, e := range w.Function(f.Folder).Environments() {

@@ -17,7 +17,7 @@ func TestQuota(t *testing.T) {
 	w := system
 	for _, org := range []string{"skd", "svv"} { // the second only when the hour strikes during the first
 		hour := time.Now().Truncate(time.Hour)
-		token, err := w.Tokens.Owner(org, "", time.Hour)
+		token, err := w.Authenticator.Owner(org, "", time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -98,7 +98,7 @@ var fields = map[string][]string{
 }
 
 // harmless returns the request of a route as one that is refused for what it asks, whatever its header is.
-func (w *world) harmless(r request) request {
+func (w *env) harmless(r request) request {
 	r.path = strings.Replace(r.path, w.variables["instanceGuid"], "019a0000-0000-7000-8000-000000000000", 1)
 	if strings.HasPrefix(r.body, "{") {
 		r.body = `{"unknown":1}`

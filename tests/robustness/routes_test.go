@@ -36,7 +36,7 @@ func key(r runtime.Route) string { return r.Method + " " + r.Path }
 func reads(r runtime.Route) bool { return r.Method == "GET" || r.Method == "HEAD" }
 
 // routes returns all routes of the template, those of new functions included.
-func (w *world) routes(t *testing.T) []runtime.Route {
+func (w *env) routes(t *testing.T) []runtime.Route {
 	t.Helper()
 	var all []runtime.Route
 	for _, f := range w.Template.Functions {
@@ -55,13 +55,13 @@ func (w *world) routes(t *testing.T) []runtime.Route {
 }
 
 // distinct returns the routes without those of HEAD, which the handlers of GET answer.
-func (w *world) distinct(t *testing.T) []runtime.Route {
+func (w *env) distinct(t *testing.T) []runtime.Route {
 	t.Helper()
 	return slices.DeleteFunc(w.routes(t), func(r runtime.Route) bool { return r.Method == "HEAD" })
 }
 
 // to returns the request of a route that would be answered with success.
-func (w *world) to(r runtime.Route) request {
+func (w *env) to(r runtime.Route) request {
 	path := r.Path
 	for name, value := range w.variables {
 		path = strings.ReplaceAll(path, "{"+name+"}", value)

@@ -11,7 +11,7 @@ import (
 // registration makes queries that end in a 503.
 func TestWideQueries(t *testing.T) {
 	w := system
-	token, err := w.Tokens.Owner("wide", "", time.Hour)
+	token, err := w.Authenticator.Owner("wide", "", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

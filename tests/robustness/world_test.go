@@ -32,14 +32,14 @@ import (
 // soon is how long any answer may take, on a machine that is busy with other things: far below the 25 seconds of a function.
 const soon = 10 * time.Second
 
-// world is the running system, with one application of nav's, and one instance in it with one data element.
-type world struct {
+// env is the running system, with one application of nav's, and one instance in it with one data element.
+type env struct {
 	*runtime.System
-	owner, user string // tokens
+	owner, user string // authenticator
 	variables   map[string]string
 }
 
-var system *world
+var system *env
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -56,11 +56,11 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer s.Stop()
-	w := &world{System: s, variables: map[string]string{"org": "nav", "app": "app2018"}}
-	if w.owner, err = s.Tokens.Owner("nav", "", time.Hour); err != nil {
+	w := &env{System: s, variables: map[string]string{"org": "nav", "app": "app2018"}}
+	if w.owner, err = s.Authenticator.Owner("nav", "", time.Hour); err != nil {
 		return 0, err
 	}
-	if w.user, err = s.Tokens.User(issuer.User{ID: "1001", SSN: "12247918309"}, "", time.Hour); err != nil {
+	if w.user, err = s.Authenticator.User(issuer.User{ID: "1001", SSN: "12247918309"}, "", time.Hour); err != nil {
 		return 0, err
 	}
 	if err := w.furnish(); err != nil {
@@ -76,7 +76,7 @@ const registration = `{"dataTypes":[
 	{"formId":"any"}]}`
 
 // furnish makes what the requests are about.
-func (w *world) furnish() error {
+func (w *env) furnish() error {
 	a, err := w.send(request{method: "PUT", path: "/storage/applications/nav/app2018", contentType: "application/json", body: registration})
 	if err != nil || a.status != 201 {
 		return fmt.Errorf("%d %s: %w", a.status, a.body, err)
@@ -118,7 +118,7 @@ var client = &http.Client{
 	Timeout:       40 * time.Second,
 }
 
-func (w *world) send(r request) (answer, error) {
+func (w *env) send(r request) (answer, error) {
 	base, err := url.Parse(w.BaseURL)
 	if err != nil {
 		return answer{}, err
@@ -154,7 +154,7 @@ func (w *world) send(r request) (answer, error) {
 var codeForm = regexp.MustCompile(`^[a-z]+(-[a-z0-9]+)*$`)
 
 // try sends a request and checks what holds for any answer. It reports whether the request was refused.
-func (w *world) try(t *testing.T, what string, r request) (a answer, refused bool) {
+func (w *env) try(t *testing.T, what string, r request) (a answer, refused bool) {
 	t.Helper()
 	a, err := w.send(r)
 	if err != nil {
@@ -187,7 +187,7 @@ func (w *world) try(t *testing.T, what string, r request) (a answer, refused boo
 }
 
 // refuse is try for a request that must be refused.
-func (w *world) refuse(t *testing.T, what string, r request) answer {
+func (w *env) refuse(t *testing.T, what string, r request) answer {
 	t.Helper()
 	a, refused := w.try(t, what, r)
 	if !refused {
@@ -197,7 +197,7 @@ func (w *world) refuse(t *testing.T, what string, r request) answer {
 }
 
 // unchanged checks that what f does has no effect on anything that is stored, notes for the sweep aside.
-func (w *world) unchanged(t *testing.T, f func()) {
+func (w *env) unchanged(t *testing.T, f func()) {
 	t.Helper()
 	before := w.state(t)
 	f()
@@ -212,7 +212,7 @@ func (w *world) unchanged(t *testing.T, f func()) {
 }
 
 // state returns every item of every table, and every key of the bucket.
-func (w *world) state(t *testing.T) []string {
+func (w *env) state(t *testing.T) []string {
 	t.Helper()
 	var all []string
 	for _, table := range w.Template.Tables {
@@ -223,7 +223,7 @@ func (w *world) state(t *testing.T) []string {
 				t.Fatal(err)
 			}
 			for _, item := range page.Items {
-				if key, ok := item["PK"].(*types.AttributeValueMemberS); ok && strings.HasPrefix(key.Value, "LITTER#") {
+				if key, ok := item["PK"].(*types.AttributeValueMemberS); ok && strings.HasPrefix(key.Value, "ORPHAN#") {
 					continue
 				}
 				text, err := json.Marshal(item)

@@ -38,8 +38,8 @@ var refused = map[string]struct {
 }
 
 // payloads gives every payload under events/ to `sam local invoke`.
-func (s *site) payloads(t *testing.T) {
-	token, err := s.stack.Tokens.Owner("nav", "", time.Hour)
+func (s *env) payloads(t *testing.T) {
+	token, err := s.stack.Authenticator.Owner("nav", "", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func (s *site) payloads(t *testing.T) {
 }
 
 // withInstance makes an instance, and the payload one about it.
-func (s *site) withInstance(t *testing.T, token, payload string) string {
+func (s *env) withInstance(t *testing.T, token, payload string) string {
 	t.Helper()
 	var made struct {
 		ID, InstanceOwnerID string
@@ -86,7 +86,7 @@ func (s *site) withInstance(t *testing.T, token, payload string) string {
 }
 
 // ask sends a request to the local AWS's own functions.
-func (s *site) ask(t *testing.T, token, method, path, body string) []byte {
+func (s *env) ask(t *testing.T, token, method, path, body string) []byte {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.stack.BaseURL+path, strings.NewReader(body))
 	if err != nil {
@@ -116,7 +116,7 @@ func logicalName(folder string) string {
 }
 
 // invoke returns what the function answers.
-func (s *site) invoke(t *testing.T, function string, payload string) []byte {
+func (s *env) invoke(t *testing.T, function string, payload string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

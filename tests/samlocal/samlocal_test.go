@@ -27,15 +27,15 @@ type sam struct {
 	env     []string
 }
 
-// site is the local AWS, open to containers.
-type site struct {
+// env is the local AWS, open to containers.
+type env struct {
 	sam
 	stack *stack.Stack
-	doors *containers.Doors
+	doors *containers.Forwarder
 	port  string // where start-api is to listen
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *env {
 	t.Helper()
 	root, err := workspace.Root()
 	if err != nil {
@@ -45,7 +45,7 @@ func newSite(t *testing.T) *site {
 	if arch == "" {
 		t.Fatal("run this with `make test-sam-local`, which builds what it needs")
 	}
-	s := &site{sam: sam{
+	s := &env{sam: sam{
 		root:    root,
 		options: []string{"--invoke-image", "instance-api-lambda", "--skip-pull-image", "--parameter-overrides", "Arch=" + arch},
 		env:     append(workspace.Environment("SAM_CLI_TELEMETRY=0", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"), "DOCKER_HOST="+os.Getenv("DOCKER_HOST")),
@@ -76,7 +76,7 @@ func (s *sam) command(subcommand ...string) []string {
 }
 
 // startAPI starts `sam local start-api` and waits until it answers.
-func (s *site) startAPI(t *testing.T) (base string) {
+func (s *env) startAPI(t *testing.T) (base string) {
 	t.Helper()
 	temp, err := os.MkdirTemp("", "instance-api-sam-")
 	if err != nil {
@@ -112,8 +112,8 @@ func TestSamLocal(t *testing.T) {
 }
 
 // differences checks what the README says of how this differs from AWS, as far as it shows in an answer.
-func (s *site) differences(t *testing.T, base string) {
-	token, err := s.stack.Tokens.Owner("nav", "", time.Hour)
+func (s *env) differences(t *testing.T, base string) {
+	token, err := s.stack.Authenticator.Owner("nav", "", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func (s *site) differences(t *testing.T, base string) {
 }
 
 // acceptance runs the acceptance tests against start-api, scripts and others, all but those that are left out.
-func (s *site) acceptance(t *testing.T, base string) {
+func (s *env) acceptance(t *testing.T, base string) {
 	var skip []string
 	for _, name := range slices.Sorted(maps.Keys(leftOut)) {
 		fmt.Printf("left out: %s: %s\n", name, leftOut[name])

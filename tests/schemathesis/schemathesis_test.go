@@ -53,11 +53,11 @@ func TestEveryAnswerIsInTheDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(system.Stop)
-	owner, err := system.Tokens.Owner("nav", "", time.Hour)
+	owner, err := system.Authenticator.Owner("nav", "", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	user, err := system.Tokens.User(issuer.User{SSN: person}, "", time.Hour)
+	user, err := system.Authenticator.User(issuer.User{SSN: person}, "", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

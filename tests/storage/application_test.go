@@ -24,7 +24,7 @@ func TestManyLargeApplications(t *testing.T) {
 	for n := range 12 {
 		app := &application.Application{ID: fmt.Sprintf("large/app%02d", n), Org: "large"}
 		app.Title = map[string]string{"nb": strings.Repeat("x", 200_000)}
-		app.Complete()
+		app.SetDefaults()
 		if err := register.Put(t.Context(), app); err != nil {
 			t.Fatal(err)
 		}

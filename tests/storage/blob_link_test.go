@@ -16,7 +16,7 @@ import (
 )
 
 // sendLink sends the request that a link is, changed in some way, and returns the answer with its body.
-func sendLink(t *testing.T, link blob.Link, body string, change func(*http.Request)) (*http.Response, []byte) {
+func sendLink(t *testing.T, link blob.PresignedRequest, body string, change func(*http.Request)) (*http.Response, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), link.Method, link.URL, strings.NewReader(body))
 	if err != nil {
@@ -50,7 +50,7 @@ func infoOf(body string) blob.Info {
 func linkPut(t *testing.T, store *blobbucket.Bucket) {
 	const body, contentType = "the announced bytes", `text/xml; charset="utf-8"`
 	key := blobKey()
-	link, err := store.LinkPut(t.Context(), key, contentType, infoOf(body))
+	link, err := store.PresignPut(t.Context(), key, contentType, infoOf(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func linkPut(t *testing.T, store *blobbucket.Bucket) {
 	if resp, answer := sendLink(t, link, body, nil); resp.StatusCode != http.StatusPreconditionFailed {
 		t.Errorf("a second time: %s %s", resp.Status, answer)
 	}
-	other, err := store.LinkPut(t.Context(), key, "text/plain", infoOf("other"))
+	other, err := store.PresignPut(t.Context(), key, "text/plain", infoOf("other"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,11 +122,11 @@ func linkGet(t *testing.T, store *blobbucket.Bucket) {
 	if _, err := store.Put(t.Context(), key, "text/html", body); err != nil {
 		t.Fatal(err)
 	}
-	shape := blob.Shape{
+	shape := blob.ResponseHeaders{
 		ContentType:        `application/pdf; name="søknad & co?.pdf"`,
 		ContentDisposition: `attachment; filename="s_knad + 1.pdf"; filename*=UTF-8''s%C3%B8knad%20%2B%201.pdf`,
 	}
-	link, err := store.LinkGet(t.Context(), key, shape)
+	link, err := store.PresignGet(t.Context(), key, shape)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func linkGet(t *testing.T, store *blobbucket.Bucket) {
 // A link of somebody without the permission, here without the secret, is worth nothing.
 func linkOfAnImpostor(t *testing.T, server s3Server, store *blobbucket.Bucket) {
 	key, impostor := blobKey(), blobbucket.New(server.client("another-secret", nil), blobsBucket)
-	link, err := impostor.LinkPut(t.Context(), key, "text/plain", infoOf("x"))
+	link, err := impostor.PresignPut(t.Context(), key, "text/plain", infoOf("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func linkOfAnImpostor(t *testing.T, server s3Server, store *blobbucket.Bucket) {
 	if _, err := store.Put(t.Context(), key, "text/plain", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	if link, err = impostor.LinkGet(t.Context(), key, blob.Shape{ContentType: "text/plain"}); err != nil {
+	if link, err = impostor.PresignGet(t.Context(), key, blob.ResponseHeaders{ContentType: "text/plain"}); err != nil {
 		t.Fatal(err)
 	}
 	if resp, _ := sendLink(t, link, "", nil); resp.StatusCode != http.StatusForbidden {

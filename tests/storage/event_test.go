@@ -45,8 +45,8 @@ func openEventStore(t *testing.T, client *dynamodb.Client, now func() time.Time)
 	}
 }
 
-func (s eventStore) Put(ctx context.Context, doc event.Document) error {
-	put, err := outboxtable.Put(s.outbox, doc.Event, doc.Number)
+func (s eventStore) Put(ctx context.Context, doc event.Encoded) error {
+	put, err := outboxtable.TransactPut(s.outbox, doc.Event, doc.Number)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func TestEventTables(t *testing.T) {
 	})
 }
 
-func newEvent(number int) (app string, doc event.Document) {
+func newEvent(number int) (app string, doc event.Encoded) {
 	app = "nav/app-" + uuid.NewString()[:13]
 	return app, eventtest.Document(app, uuid.NewString(), number, time.Now(), "FormFilling")
 }
@@ -88,7 +88,7 @@ func TestOutboxKeepsTheFirstOfANumber(t *testing.T) {
 }
 
 // clearOutbox takes the events out of the outbox, as other tests scan the whole of it.
-func clearOutbox(t *testing.T, store eventStore, docs ...event.Document) {
+func clearOutbox(t *testing.T, store eventStore, docs ...event.Encoded) {
 	t.Helper()
 	for _, result := range store.Append(t.Context(), docs) {
 		if result.Err != nil {
@@ -123,7 +123,7 @@ func TestFeedStopsAtAGap(t *testing.T) {
 	client := dynamo(t)
 	store := openEventStore(t, client, time.Now)
 	app, doc := newEvent(1)
-	docs := []event.Document{doc}
+	docs := []event.Encoded{doc}
 	for number := 2; number <= 5; number++ {
 		docs = append(docs, eventtest.Document(app, doc.InstanceGuid, number, time.Now(), "Submit"))
 	}
@@ -160,13 +160,13 @@ func TestFeedCost(t *testing.T) {
 	var meter querycost.Meter
 	store := openEventStore(t, dynamo(t), time.Now)
 	app, doc := newEvent(1)
-	docs := []event.Document{doc}
+	docs := []event.Encoded{doc}
 	for number := 2; number <= 60; number++ {
 		docs = append(docs, eventtest.Document(app, doc.InstanceGuid, number, time.Now(), []string{"FormFilling", "Submit"}[number%2]))
 	}
 	clearOutbox(t, store, docs...)
 	metered := dynamodb.New(store.client.Options(), meter.Attach)
-	feed := httpapi.HandlerFunc(eventhttp.FeedEndpoint{Tokens: authtest.Verifier(), Feeds: eventtable.New(metered, store.events)}.Serve)
+	feed := httpapi.HandlerFunc(eventhttp.FeedEndpoint{Authenticator: authtest.Verifier(), Feeds: eventtable.New(metered, store.events)}.Serve)
 	ask := func(query string, fields ...string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/storage/applications/"+app+"/events?"+query, nil)
 		r.SetPathValue("org", "nav")
@@ -244,11 +244,11 @@ func TestAppendWithoutAnAnswer(t *testing.T) {
 			wire.losses.Store(test.losses)
 			store := openEventStore(t, dynamodb.New(client.Options(), func(o *dynamodb.Options) { o.HTTPClient = wire }), time.Now)
 			app, doc := newEvent(1)
-			if got := store.Append(t.Context(), []event.Document{doc})[0]; got.Outcome != test.first {
+			if got := store.Append(t.Context(), []event.Encoded{doc})[0]; got.Outcome != test.first {
 				t.Errorf("first: %v, %v; want %v", got.Outcome, got.Err, test.first)
 			}
 			wire.losses.Store(0)
-			if got := store.Append(t.Context(), []event.Document{doc})[0]; got.Outcome != test.second {
+			if got := store.Append(t.Context(), []event.Encoded{doc})[0]; got.Outcome != test.second {
 				t.Errorf("second: %v, %v; want %v", got.Outcome, got.Err, test.second)
 			}
 			if records, err := store.Read(t.Context(), app, 0, 10); err != nil || len(records) != 1 {

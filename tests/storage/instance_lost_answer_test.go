@@ -98,10 +98,10 @@ func TestLostAnswers(t *testing.T) {
 		events    int
 	}{
 		"one item": {"PutItem", func(i *instance.Instance) (*event.Event, error) {
-			return nil, i.AddData(app, uuid.NewString(), "default", instance.Bytes{}, "1001", instancetest.At)
+			return nil, i.AddData(app, uuid.NewString(), "default", instance.Content{}, "1001", instancetest.At)
 		}, func(i *instance.Instance) bool { return len(i.Data) == 1 }, 1},
 		"a step and its event": {"TransactWriteItems", func(i *instance.Instance) (*event.Event, error) {
-			if _, err := i.MoveTo(app, "Submit", application.User, "1001", instancetest.At); err != nil {
+			if _, err := i.Transition(app, "Submit", application.User, "1001", instancetest.At); err != nil {
 				return nil, err
 			}
 			ev := eventOf(i)
@@ -160,14 +160,14 @@ func TestLostAnswerAndAnotherWrite(t *testing.T) {
 	id := uuid.NewString()
 	for name, change := range map[string]func(*instance.Instance) (*event.Event, error){
 		"a step": func(i *instance.Instance) (*event.Event, error) {
-			if _, err := i.MoveTo(app, "Submit", application.User, "1001", instancetest.At); err != nil {
+			if _, err := i.Transition(app, "Submit", application.User, "1001", instancetest.At); err != nil {
 				return nil, err
 			}
 			ev := eventOf(i)
 			return &ev, nil
 		},
 		"data": func(i *instance.Instance) (*event.Event, error) {
-			return nil, i.AddData(app, id, "default", instance.Bytes{}, "1001", instancetest.At)
+			return nil, i.AddData(app, id, "default", instance.Content{}, "1001", instancetest.At)
 		},
 	} {
 		i, ev := unstored(t, app)
@@ -208,7 +208,7 @@ func TestLostAnswerToARegistration(t *testing.T) {
 	}
 	other := instancetest.NewApplication(2)
 	other.ID = app.ID
-	if err := register.Put(t.Context(), other); !errors.Is(err, application.ErrStale) {
+	if err := register.Put(t.Context(), other); !errors.Is(err, application.ErrVersionMismatch) {
 		t.Errorf("another registration on version 0: %v, want stale", err)
 	}
 }

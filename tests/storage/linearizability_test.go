@@ -136,12 +136,12 @@ func perform(t *testing.T, table *instancetable.Table, i *instance.Instance, op 
 	}
 	got, err := table.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
 		if i.Version != op.ifMatch {
-			return nil, fault.New(fault.Stale, "version-stale", "")
+			return nil, fault.New(fault.PreconditionFailed, "version-stale", "")
 		}
 		i.PresentationField = op.value
 		return nil, nil
 	})
-	if fault.Is(err, fault.Stale) {
+	if fault.Is(err, fault.PreconditionFailed) {
 		return outcome{stale: true}, nil
 	}
 	if err != nil {

@@ -26,7 +26,7 @@ func TestLoadedIsLikeCreated(t *testing.T) {
 	store := instancetable.New(client, name, table(t, "Outbox"))
 	app := instancetest.NewApplication(4)
 	created := loadable(t, app, "81001", instancetest.At, "gr", "æ x2", "x3")
-	if err := created.AddData(app, "d", "default", instance.Bytes{Revision: "r"}, "1001", instancetest.At); err != nil {
+	if err := created.AddData(app, "d", "default", instance.Content{Revision: "r"}, "1001", instancetest.At); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Create(t.Context(), created, eventOf(created)); err != nil {
@@ -34,7 +34,7 @@ func TestLoadedIsLikeCreated(t *testing.T) {
 	}
 	loaded := created.Clone()
 	loaded.InstanceOwnerID = "81002"
-	if err := store.Load(t.Context(), []*instance.Instance{loaded}); err != nil {
+	if err := store.Import(t.Context(), []*instance.Instance{loaded}); err != nil {
 		t.Fatal(err)
 	}
 	items := func(owner string) []map[string]types.AttributeValue {
@@ -78,7 +78,7 @@ func TestRaisingIndexShards(t *testing.T) {
 	for n := range count {
 		all = append(all, loadable(t, app, "81003", instancetest.At.Add(time.Duration(n)*time.Second), "gr"))
 	}
-	if err := store.Load(t.Context(), all); err != nil {
+	if err := store.Import(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
 	now := instancetest.At.Add(time.Hour)
@@ -87,7 +87,7 @@ func TestRaisingIndexShards(t *testing.T) {
 		t.Helper()
 		now = now.Add(time.Second)
 		_, err := store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-			_, err := i.MoveTo(app, "Submit", application.Owner, "nav", now)
+			_, err := i.Transition(app, "Submit", application.Owner, "nav", now)
 			if err != nil {
 				return nil, err
 			}
@@ -138,7 +138,7 @@ func TestRaisingIndexShards(t *testing.T) {
 	all = append(all, fresh...)
 	check("with new ones", crawl(t, store, app, size, nil, func(int) {}))
 	for shard := range 8 {
-		rows, _, err := store.Read(t.Context(), instancequery.Span{
+		rows, _, err := store.Read(t.Context(), instancequery.KeyRange{
 			Kind: instancequery.ByStep, AppID: app.ID, Step: "FormFilling", Shard: shard, From: instancequery.ChangedKey(now, ""),
 		}, count)
 		if err != nil {

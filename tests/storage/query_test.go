@@ -31,7 +31,7 @@ func TestSpansAtTheEnds(t *testing.T) {
 	} {
 		for _, order := range []merge.Order{merge.Ascending, merge.Descending} {
 			for _, kind := range []instancequery.Kind{instancequery.ByOwner, instancequery.ByStep, instancequery.ByUnconfirmed, instancequery.ByLabel} {
-				span := instancequery.Span{Kind: kind, InstanceOwnerID: "7", AppID: app.ID, Step: "Submit", Label: "æ #1", From: ends[0], To: ends[1], Order: order}
+				span := instancequery.KeyRange{Kind: kind, InstanceOwnerID: "7", AppID: app.ID, Step: "Submit", Label: "æ #1", From: ends[0], To: ends[1], Order: order}
 				if kind == instancequery.ByOwner && ends != [2]string{} {
 					span.From, span.To = uuid.Nil.String(), uuid.Max.String()
 				}
@@ -41,7 +41,7 @@ func TestSpansAtTheEnds(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := instances.Read(t.Context(), instancequery.Span{Kind: 99}, 1); err == nil {
+	if _, _, err := instances.Read(t.Context(), instancequery.KeyRange{Kind: 99}, 1); err == nil {
 		t.Error("an index that there is not")
 	}
 }

@@ -21,7 +21,6 @@ var domain = []string{
 	"shared/instance/instancequery",
 	"shared/merge",
 	"shared/party",
-	"shared/requestlog",
 	"shared/rfc3339",
 }
 

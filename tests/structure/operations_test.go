@@ -21,10 +21,10 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	start "altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/logging"
 )
 
 // Whoever is woken by an alarm reads of it in the README, and the README tells of none that is not there.
@@ -364,10 +364,10 @@ func TestReadmeQueriesMembersOfTheLogLine(t *testing.T) {
 	}
 	var out bytes.Buffer
 	before := slog.Default()
-	slog.SetDefault(start.NewLogger(&out, slog.LevelInfo))
+	slog.SetDefault(logging.New(&out, slog.LevelInfo))
 	defer slog.SetDefault(before)
 	h := httpapi.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
-		return fault.New(fault.Unavailable, "busy", "Later.").Because(fs.ErrClosed)
+		return fault.New(fault.Unavailable, "busy", "Later.").WithCause(fs.ErrClosed)
 	})
 	event := events.APIGatewayV2HTTPRequest{RouteKey: "GET /x"}
 	event.RequestContext.HTTP.Method, event.RequestContext.DomainName = "GET", "localhost"

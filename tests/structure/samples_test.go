@@ -114,7 +114,7 @@ func checkQueue(t *testing.T, content []byte) {
 	for _, message := range batch.Records {
 		var envelope events.CloudWatchEvent
 		decode(t, []byte(message.Body), &envelope)
-		doc, err := event.ReadDocument(envelope.Detail)
+		doc, err := event.Decode(envelope.Detail)
 		if err != nil || envelope.DetailType != doc.Event.EventType || !strings.HasSuffix(envelope.Source, "."+doc.Event.Org) {
 			t.Errorf("%s of %s: %v", envelope.DetailType, envelope.Source, err)
 		}

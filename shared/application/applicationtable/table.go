@@ -62,7 +62,7 @@ type Table struct {
 // Open returns the table that APPLICATIONS_TABLE names.
 func Open(env *coldstart.Env) *Table {
 	t := New(dynamo.Client(env), env.String("APPLICATIONS_TABLE"))
-	env.Warm("dynamodb", func(ctx context.Context) error {
+	env.OnInit("dynamodb", func(ctx context.Context) error {
 		_, err := t.Get(ctx, "warm-up/warm-up")
 		return err
 	})
@@ -162,7 +162,7 @@ func (t *Table) List(ctx context.Context, org string) ([]*application.Applicatio
 }
 
 // Put stores app as the version after app.Version, and notes that in it. The stored version must still be
-// app.Version, with 0 for an application that is not there yet; otherwise it returns application.ErrStale. The texts of its
+// app.Version, with 0 for an application that is not there yet; otherwise it returns application.ErrVersionMismatch. The texts of its
 // schemas are stored first: whoever reads an id finds the text.
 func (t *Table) Put(ctx context.Context, app *application.Application) error {
 	org, name, ok := application.SplitID(app.ID)
@@ -207,7 +207,7 @@ func (t *Table) Put(ctx context.Context, app *application.Application) error {
 		// next version is what was wanted.
 		stored, decodeErr := decode(failed.Item)
 		if decodeErr != nil || stored.Version != app.Version+1 || !sameDocument(stored, text) {
-			return application.ErrStale
+			return application.ErrVersionMismatch
 		}
 	case err != nil:
 		return err
@@ -236,7 +236,7 @@ func decode(item map[string]types.AttributeValue) (*application.Application, err
 		t.DataType.SchemaID = t.SchemaID
 		app.DataTypes = append(app.DataTypes, t.DataType)
 	}
-	app.Complete()
+	app.SetDefaults()
 	var err error
 	app.Version, err = strconv.ParseInt(number.Value, 10, 64)
 	return app, err

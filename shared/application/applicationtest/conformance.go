@@ -36,7 +36,7 @@ func newOrg() string { return "o" + uuid.NewString()[:13] }
 
 func newApplication(org, name string) *application.Application {
 	app := &application.Application{ID: org + "/" + name, Org: org}
-	app.Complete()
+	app.SetDefaults()
 	return app
 }
 
@@ -122,7 +122,7 @@ func testVersions(t *testing.T, r Register) {
 		stale   bool
 	}{{1, true}, {0, false}, {0, true}, {2, true}, {1, false}, {1, true}, {3, true}, {0, true}, {2, false}} {
 		err := write(step.version, n+1)
-		if step.stale != errors.Is(err, application.ErrStale) || !step.stale && err != nil {
+		if step.stale != errors.Is(err, application.ErrVersionMismatch) || !step.stale && err != nil {
 			t.Fatalf("put %d on version %d: %v, want stale %v", n, step.version, err, step.stale)
 		}
 	}
@@ -148,7 +148,7 @@ func testRaces(t *testing.T, r Register) {
 		wg.Wait()
 		winner := slices.Index(errs, nil)
 		for n, err := range errs {
-			if n != winner && !errors.Is(err, application.ErrStale) {
+			if n != winner && !errors.Is(err, application.ErrVersionMismatch) {
 				t.Errorf("writer %d: %v, want stale", n, err)
 			}
 		}

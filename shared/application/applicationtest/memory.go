@@ -62,7 +62,7 @@ func (m *Memory) Put(_ context.Context, app *application.Application) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.apps[app.ID].Version != app.Version {
-		return application.ErrStale
+		return application.ErrVersionMismatch
 	}
 	if m.apps == nil {
 		m.apps, m.schemas = map[string]application.Application{}, map[string]json.RawMessage{}

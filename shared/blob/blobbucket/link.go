@@ -16,15 +16,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// LinkPut returns the request that stores at key exactly the bytes that info tells of, as contentType. S3 refuses it for
+// PresignPut returns the request that stores at key exactly the bytes that info tells of, as contentType. S3 refuses it for
 // bytes of another length, type or SHA-256, and when there are bytes at key already. Nothing is sent: the
 // function's role must itself be allowed s3:PutObject for the link to be worth anything.
-func (b *Bucket) LinkPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.Link, error) {
+func (b *Bucket) PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error) {
 	sum, err := hex.DecodeString(info.SHA256)
-	if err = errors.Join(key.Check(), err); err != nil || len(sum) != 32 || info.Size < 1 || info.Size > blob.MaxPut {
-		return blob.Link{}, fmt.Errorf("blob: link to put %s: impossible size, checksum or key: %w", key, err)
+	if err = errors.Join(key.Check(), err); err != nil || len(sum) != 32 || info.Size < 1 || info.Size > blob.MaxUploadBytes {
+		return blob.PresignedRequest{}, fmt.Errorf("blob: link to put %s: impossible size, checksum or key: %w", key, err)
 	}
-	expires := time.Now().Add(blob.LinkLifetime)
+	expires := time.Now().Add(blob.PresignExpiry)
 	signed, err := s3.NewPresignClient(b.client).PresignPutObject(ctx, &s3.PutObjectInput{
 		Bucket:         &b.bucket,
 		Key:            aws.String(key.String()),
@@ -32,35 +32,35 @@ func (b *Bucket) LinkPut(ctx context.Context, key blob.Key, contentType string, 
 		ContentType:    &contentType,
 		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum)),
 		IfNoneMatch:    aws.String("*"),
-	}, s3.WithPresignExpires(blob.LinkLifetime))
+	}, s3.WithPresignExpires(blob.PresignExpiry))
 	if err != nil {
-		return blob.Link{}, fmt.Errorf("blob: link to put %s: %w", key, err)
+		return blob.PresignedRequest{}, fmt.Errorf("blob: link to put %s: %w", key, err)
 	}
-	return linkOf(signed.Method, signed.URL, signed.SignedHeader, expires), nil
+	return presignedRequest(signed.Method, signed.URL, signed.SignedHeader, expires), nil
 }
 
-// LinkGet returns the request that fetches the bytes at key, in the shape given. It may have a Range. Whether there are any
+// PresignGet returns the request that fetches the bytes at key, in the shape given. It may have a Range. Whether there are any
 // bytes is not looked at. The function's role must itself be allowed s3:GetObject.
-func (b *Bucket) LinkGet(ctx context.Context, key blob.Key, shape blob.Shape) (blob.Link, error) {
+func (b *Bucket) PresignGet(ctx context.Context, key blob.Key, shape blob.ResponseHeaders) (blob.PresignedRequest, error) {
 	if err := key.Check(); err != nil {
-		return blob.Link{}, err
+		return blob.PresignedRequest{}, err
 	}
-	expires := time.Now().Add(blob.LinkLifetime)
+	expires := time.Now().Add(blob.PresignExpiry)
 	signed, err := s3.NewPresignClient(b.client).PresignGetObject(ctx, &s3.GetObjectInput{
 		Bucket:                     &b.bucket,
 		Key:                        aws.String(key.String()),
 		ResponseContentType:        &shape.ContentType,
 		ResponseContentDisposition: &shape.ContentDisposition,
 		ResponseCacheControl:       aws.String("no-store"),
-	}, s3.WithPresignExpires(blob.LinkLifetime))
+	}, s3.WithPresignExpires(blob.PresignExpiry))
 	if err != nil {
-		return blob.Link{}, fmt.Errorf("blob: link to get %s: %w", key, err)
+		return blob.PresignedRequest{}, fmt.Errorf("blob: link to get %s: %w", key, err)
 	}
-	return linkOf(signed.Method, signed.URL, signed.SignedHeader, expires), nil
+	return presignedRequest(signed.Method, signed.URL, signed.SignedHeader, expires), nil
 }
 
-func linkOf(method, url string, signed http.Header, expires time.Time) blob.Link {
-	link := blob.Link{Method: method, URL: url, Header: map[string]string{}, Expires: expires.UTC().Truncate(time.Second)}
+func presignedRequest(method, url string, signed http.Header, expires time.Time) blob.PresignedRequest {
+	link := blob.PresignedRequest{Method: method, URL: url, Header: map[string]string{}, Expires: expires.UTC().Truncate(time.Second)}
 	for name := range signed {
 		if name != "Host" { // every client sends it
 			link.Header[name] = signed.Get(name)

@@ -15,7 +15,7 @@ import (
 
 func TestLinkPutBindsEverything(t *testing.T) {
 	key := blob.KeyOf("nav/app", "i", "d", "r")
-	link, err := storeOn(&replies{}).LinkPut(t.Context(), key, "text/xml; charset=utf-8", blob.Info{Size: 5, SHA256: helloHex})
+	link, err := storeOn(&replies{}).PresignPut(t.Context(), key, "text/xml; charset=utf-8", blob.Info{Size: 5, SHA256: helloHex})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,25 +38,25 @@ func TestLinkPutBindsEverything(t *testing.T) {
 	if !maps.Equal(link.Header, want) {
 		t.Errorf("header %v, want %v", link.Header, want)
 	}
-	if left := time.Until(link.Expires); left > blob.LinkLifetime || left < blob.LinkLifetime-10*time.Second || link.Expires.Nanosecond() != 0 {
+	if left := time.Until(link.Expires); left > blob.PresignExpiry || left < blob.PresignExpiry-10*time.Second || link.Expires.Nanosecond() != 0 {
 		t.Errorf("expires %s", link.Expires)
 	}
 }
 
 func TestLinkPutRefuses(t *testing.T) {
 	for name, info := range map[string]blob.Info{
-		"no bytes": {Size: 0, SHA256: helloHex}, "fewer": {Size: -1, SHA256: helloHex}, "more than S3 takes": {Size: blob.MaxPut + 1, SHA256: helloHex},
+		"no bytes": {Size: 0, SHA256: helloHex}, "fewer": {Size: -1, SHA256: helloHex}, "more than S3 takes": {Size: blob.MaxUploadBytes + 1, SHA256: helloHex},
 		"no checksum": {Size: 5}, "half a checksum": {Size: 5, SHA256: helloHex[:32]}, "what is no checksum": {Size: 5, SHA256: strings.Repeat("x", 64)},
 	} {
-		if link, err := storeOn(&replies{}).LinkPut(t.Context(), blob.KeyOf("nav/app", "i", "d", "r"), "text/plain", info); err == nil {
+		if link, err := storeOn(&replies{}).PresignPut(t.Context(), blob.KeyOf("nav/app", "i", "d", "r"), "text/plain", info); err == nil {
 			t.Errorf("%s: %s", name, link.URL)
 		}
 	}
 }
 
 func TestLinkGet(t *testing.T) {
-	shape := blob.Shape{ContentType: "text/xml; charset=utf-8", ContentDisposition: `attachment; filename="a b"`}
-	link, err := storeOn(&replies{}).LinkGet(t.Context(), blob.KeyOf("nav/app", "i", "d", "r"), shape)
+	shape := blob.ResponseHeaders{ContentType: "text/xml; charset=utf-8", ContentDisposition: `attachment; filename="a b"`}
+	link, err := storeOn(&replies{}).PresignGet(t.Context(), blob.KeyOf("nav/app", "i", "d", "r"), shape)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestStat(t *testing.T) {
 
 // What goes to a log of a link that was printed by mistake is masked by package coldstart; the type itself prints nothing.
 func TestLinkIsNotPrinted(t *testing.T) {
-	link := blob.Link{Method: "PUT", URL: "https://blobs.test/key?X-Amz-Signature=secret"}
+	link := blob.PresignedRequest{Method: "PUT", URL: "https://blobs.test/key?X-Amz-Signature=secret"}
 	for _, format := range []string{"%v", "%+v", "%s"} {
 		if text := fmt.Sprintf(format, link); strings.Contains(text, "secret") {
 			t.Errorf("%s prints %s", format, text)

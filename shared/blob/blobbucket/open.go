@@ -15,17 +15,17 @@ import (
 // and s3:DeleteObject what it uses.
 func Open(env *coldstart.Env) *Bucket {
 	store := New(client(env), env.String("BLOBS_BUCKET"))
-	env.Warm("s3", store.warm)
+	env.OnInit("s3", store.warm)
 	return store
 }
 
-// OpenToSign is Open for a function that only makes links: it never talks to S3, so there is nothing to warm up.
-func OpenToSign(env *coldstart.Env) *Bucket { return New(client(env), env.String("BLOBS_BUCKET")) }
+// OpenPresigner is Open for a function that only makes links: it never talks to S3, so there is nothing to warm up.
+func OpenPresigner(env *coldstart.Env) *Bucket { return New(client(env), env.String("BLOBS_BUCKET")) }
 
 func client(env *coldstart.Env) *s3.Client {
-	return env.Once("blob/s3", func() any {
+	return env.Shared("blob/s3", func() any {
 		return s3.NewFromConfig(env.AWS("S3"), func(o *s3.Options) {
-			o.UsePathStyle = env.Local() // a stand-in has no host name for each bucket
+			o.UsePathStyle = env.UsesEmulator() // a stand-in has no host name for each bucket
 			o.DisableLogOutputChecksumValidationSkipped = true
 		})
 	}).(*s3.Client)

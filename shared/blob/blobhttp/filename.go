@@ -84,7 +84,7 @@ func SafeName(name string) string {
 		}
 		return c
 	}, name)
-	name = strings.TrimLeftFunc(strings.TrimRightFunc(name, endsNoName), unicode.IsSpace)
+	name = strings.TrimLeftFunc(strings.TrimRightFunc(name, isTrimmed), unicode.IsSpace)
 	if len(name) <= maxNameBytes {
 		return name
 	}
@@ -92,15 +92,15 @@ func SafeName(name string) string {
 	if len(extension) > maxNameBytes/2 {
 		extension = ""
 	}
-	return strings.TrimRightFunc(cut(name, maxNameBytes-len(extension)), endsNoName) + extension
+	return strings.TrimRightFunc(truncate(name, maxNameBytes-len(extension)), isTrimmed) + extension
 }
 
-// endsNoName reports whether a name may not end with c: a file system would drop it, and "." and ".." are no names, with
+// isTrimmed reports whether a name may not end with c: a file system would drop it, and "." and ".." are no names, with
 // whatever kind of space after them.
-func endsNoName(c rune) bool { return c == '.' || unicode.IsSpace(c) }
+func isTrimmed(c rune) bool { return c == '.' || unicode.IsSpace(c) }
 
-// cut returns the longest prefix of whole characters that has at most limit bytes.
-func cut(s string, limit int) string {
+// truncate returns the longest prefix of whole characters that has at most limit bytes.
+func truncate(s string, limit int) string {
 	for limit > 0 && !utf8.RuneStart(s[limit]) {
 		limit--
 	}

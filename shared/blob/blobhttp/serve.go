@@ -15,9 +15,9 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/logging"
 )
 
 // Content is what the data element says of its bytes.
@@ -29,19 +29,19 @@ type Content struct {
 	Size        int64    // bytes
 }
 
-// ETag returns the entity tag of the bytes: the revision in double quotes.
+// ContentETag returns the entity tag of the bytes: the revision in double quotes.
 func (c Content) ETag() string { return `"` + c.Key.Revision() + `"` }
 
 // Source is where the bytes are; *blobbucket.Bucket is one.
 type Source interface {
 	Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
-	LinkGet(ctx context.Context, key blob.Key, shape blob.Shape) (blob.Link, error)
+	PresignGet(ctx context.Context, key blob.Key, responseHeaders blob.ResponseHeaders) (blob.PresignedRequest, error)
 }
 
 // ServeContent answers a GET or HEAD of content (RFC 9110): 200, 206 for a single range, or 304. A GET of more than
 // blob.InlineLimit bytes, which no function can return, is answered 307 with a link to the bytes in the store, whether or
 // not it asks for a range: that is for the client to repeat there, as clients that follow do. Nothing has been written when
-// it returns an error, which is a Stale fault for If-Match, RangeUnsatisfied for a range past the end, or wraps source's;
+// it returns an error, which is a Stale fault for If-Match, RangeNotSatisfiable for a range past the end, or wraps source's;
 // blob.ErrNotFound then means that the element was replaced after content was read, and reading the element again will
 // tell.
 //
@@ -67,7 +67,7 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 	rng, ok := requestedRange(r, etag, content.Size)
 	if !ok {
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", content.Size))
-		return false, fault.New(fault.RangeUnsatisfied, "range-unsatisfiable",
+		return false, fault.New(fault.RangeNotSatisfiable, "range-unsatisfiable",
 			"No byte of the range exists: the data element has %d bytes.", content.Size)
 	}
 	length := content.Size
@@ -75,10 +75,10 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 		length = rng.Last - rng.First + 1
 	}
 	var body []byte
-	var link blob.Link
+	var link blob.PresignedRequest
 	if r.Method != http.MethodHead {
 		if content.Size > blob.InlineLimit {
-			link, err = source.LinkGet(r.Context(), content.Key, content.shapeInAddress())
+			link, err = source.PresignGet(r.Context(), content.Key, content.presignedHeaders())
 		} else {
 			body, err = read(r.Context(), content.Key, source, rng, length)
 		}
@@ -100,10 +100,10 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 		w.WriteHeader(http.StatusTemporaryRedirect)
 		return true, nil
 	}
-	shape := content.shape()
-	header.Set("Content-Type", shape.ContentType)
+	responseHeaders := content.responseHeaders()
+	header.Set("Content-Type", responseHeaders.ContentType)
 	header.Set("Content-Length", strconv.FormatInt(length, 10))
-	header.Set("Content-Disposition", shape.ContentDisposition)
+	header.Set("Content-Disposition", responseHeaders.ContentDisposition)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	header.Set("Accept-Ranges", "bytes")
@@ -121,20 +121,20 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 	return writeErr == nil, nil
 }
 
-// shape returns how the content presents itself.
-func (c Content) shape() blob.Shape {
-	shape := blob.Shape{ContentType: "application/octet-stream", ContentDisposition: disposition(c.FileName)}
+// responseHeaders returns how the content presents itself.
+func (c Content) responseHeaders() blob.ResponseHeaders {
+	responseHeaders := blob.ResponseHeaders{ContentType: "application/octet-stream", ContentDisposition: disposition(c.FileName)}
 	if application.ValidContentType(c.ContentType) { // always, or it would not have been stored; but never a broken header
-		shape.ContentType = c.ContentType
+		responseHeaders.ContentType = c.ContentType
 	}
-	return shape
+	return responseHeaders
 }
 
-// shapeInAddress is shape as the store is asked for it, in an address that whatever is on the way may keep: an identity number
+// presignedHeaders is shape as the store is asked for it, in an address that whatever is on the way may keep: an identity number
 // in the file's name is masked there.
-func (c Content) shapeInAddress() blob.Shape {
-	c.FileName = coldstart.Redact(c.FileName)
-	return c.shape()
+func (c Content) presignedHeaders() blob.ResponseHeaders {
+	c.FileName = logging.Redact(c.FileName)
+	return c.responseHeaders()
 }
 
 // setCaching sets what a 304 carries too. Nothing on the way may keep a copy of somebody's form.

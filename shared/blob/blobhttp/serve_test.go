@@ -181,8 +181,8 @@ func (o oneObject) Get(context.Context, blob.Key, *blob.Range) (blob.Object, err
 	return blob.Object(o), nil
 }
 
-func (o oneObject) LinkGet(context.Context, blob.Key, blob.Shape) (blob.Link, error) {
-	return blob.Link{}, errors.New("no links")
+func (o oneObject) PresignGet(context.Context, blob.Key, blob.ResponseHeaders) (blob.PresignedRequest, error) {
+	return blob.PresignedRequest{}, errors.New("no links")
 }
 
 // Nothing may have been written, and nobody has downloaded anything, when the bytes are not the ones described.

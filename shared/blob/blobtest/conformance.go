@@ -23,8 +23,8 @@ type Store interface {
 	Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
 	Stat(ctx context.Context, key blob.Key) (blob.Info, error)
 	Delete(ctx context.Context, key blob.Key) error
-	LinkPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.Link, error)
-	LinkGet(ctx context.Context, key blob.Key, shape blob.Shape) (blob.Link, error)
+	PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error)
+	PresignGet(ctx context.Context, key blob.Key, shape blob.ResponseHeaders) (blob.PresignedRequest, error)
 }
 
 var (
@@ -43,7 +43,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Store) {
 		"OneWriterWins":  oneWriterWins,
 		"Delete":         remove,
 		"InvalidKey":     invalidKey,
-		"CallerKeepsOwn": callerKeepsOwn,
+		"CallerKeepsOwn": doesNotRetainBuffer,
 		"Cancelled":      cancelled,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
@@ -234,16 +234,16 @@ func invalidKey(t *testing.T, s Store) {
 		if err := s.Delete(t.Context(), key); err == nil {
 			t.Errorf("Delete took key %q", key)
 		}
-		if _, err := s.LinkPut(t.Context(), key, "text/plain", blob.Info{Size: 1, SHA256: strings.Repeat("0", 64)}); err == nil {
+		if _, err := s.PresignPut(t.Context(), key, "text/plain", blob.Info{Size: 1, SHA256: strings.Repeat("0", 64)}); err == nil {
 			t.Errorf("LinkPut took key %q", key)
 		}
-		if _, err := s.LinkGet(t.Context(), key, blob.Shape{}); err == nil {
+		if _, err := s.PresignGet(t.Context(), key, blob.ResponseHeaders{}); err == nil {
 			t.Errorf("LinkGet took key %q", key)
 		}
 	}
 }
 
-func callerKeepsOwn(t *testing.T, s Store) {
+func doesNotRetainBuffer(t *testing.T, s Store) {
 	key, body := newKey(), []byte("as it was")
 	mustPut(t, s, key, body)
 	copy(body, "XXXXXXXXX")

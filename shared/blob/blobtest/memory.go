@@ -22,7 +22,7 @@ import (
 // Call is one call on a Memory, as its Hook sees it.
 type Call struct {
 	N         int    // counts all calls, from 1
-	Operation string // the method: "Put", "Get", "Stat", "Delete", "LinkPut", "LinkGet"
+	Operation string // the method: "Put", "Get", "Stat", "Delete", "PresignPut", "PresignGet"
 	Key       blob.Key
 	Done      bool // false before the effect, true after it
 }
@@ -136,27 +136,27 @@ func (m *Memory) Stat(ctx context.Context, key blob.Key) (info blob.Info, err er
 	return info, err
 }
 
-// LinkPut is the counterpart of blobbucket.Bucket's. Nobody answers at the link: a test that plays the client calls Put.
-func (m *Memory) LinkPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.Link, error) {
+// PresignPut is the counterpart of blobbucket.Bucket's. Nobody answers at the link: a test that plays the client calls Put.
+func (m *Memory) PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error) {
 	header := map[string]string{"Content-Length": strconv.FormatInt(info.Size, 10), "Content-Type": contentType}
 	return m.link(ctx, "LinkPut", "PUT", key, url.Values{"sha256": {info.SHA256}}, header)
 }
 
-// LinkGet is the counterpart of blobbucket.Bucket's. Nobody answers at the link.
-func (m *Memory) LinkGet(ctx context.Context, key blob.Key, shape blob.Shape) (blob.Link, error) {
+// PresignGet is the counterpart of blobbucket.Bucket's. Nobody answers at the link.
+func (m *Memory) PresignGet(ctx context.Context, key blob.Key, shape blob.ResponseHeaders) (blob.PresignedRequest, error) {
 	query := url.Values{"content-type": {shape.ContentType}, "content-disposition": {shape.ContentDisposition}}
 	return m.link(ctx, "LinkGet", "GET", key, query, map[string]string{})
 }
 
-func (m *Memory) link(ctx context.Context, operation, method string, key blob.Key, query url.Values, header map[string]string) (blob.Link, error) {
+func (m *Memory) link(ctx context.Context, operation, method string, key blob.Key, query url.Values, header map[string]string) (blob.PresignedRequest, error) {
 	err := m.call(ctx, operation, key, func() error { return nil })
 	if err != nil {
-		return blob.Link{}, err
+		return blob.PresignedRequest{}, err
 	}
 	query.Set("X-Amz-Signature", "memory")
-	return blob.Link{
+	return blob.PresignedRequest{
 		Method: method, URL: "https://blobs.test/" + key.String() + "?" + query.Encode(), Header: header,
-		Expires: time.Now().Add(blob.LinkLifetime).UTC().Truncate(time.Second),
+		Expires: time.Now().Add(blob.PresignExpiry).UTC().Truncate(time.Second),
 	}, nil
 }
 

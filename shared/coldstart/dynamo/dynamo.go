@@ -10,7 +10,7 @@ import (
 // Client returns the client of this process, the same at every call. What opens a table registers its own warm-up with
 // env.Warm, since only it knows a call that the function's policy allows; the name to give is "dynamodb".
 func Client(env *coldstart.Env) *dynamodb.Client {
-	return env.Once("coldstart/dynamo", func() any {
+	return env.Shared("coldstart/dynamo", func() any {
 		cfg := env.AWS("DYNAMODB")
 		return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 			// DynamoDB Local sends the checksum of something else with every 4xx answer, which costs the connection.

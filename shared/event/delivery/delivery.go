@@ -16,13 +16,13 @@ import (
 // Bus takes events; an eventbus.Bus is one.
 type Bus interface {
 	// Publish returns one error for each event, nil for what is on the bus. An event with an error may be there too.
-	Publish(ctx context.Context, docs []event.Document) []error
+	Publish(ctx context.Context, docs []event.Encoded) []error
 }
 
 // Feed takes events; an eventtable.Recorder is one.
 type Feed interface {
 	// Append puts events in the feed, takes them out of the outbox, and returns one result for each. It is safe to repeat.
-	Append(ctx context.Context, docs []event.Document) []event.Result
+	Append(ctx context.Context, docs []event.Encoded) []event.Result
 }
 
 // Outbox is what waits; an outboxtable.Table is one.

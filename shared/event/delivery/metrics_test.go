@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
+	"altinn.no/instanceapi/shared/logging"
 	"altinn.no/instanceapi/shared/metric/metrictest"
 )
 
@@ -19,7 +19,7 @@ func logged(t *testing.T, call func()) map[string]metrictest.Metric {
 	t.Helper()
 	var out bytes.Buffer
 	before := slog.Default()
-	slog.SetDefault(coldstart.NewLogger(&out, slog.LevelInfo))
+	slog.SetDefault(logging.New(&out, slog.LevelInfo))
 	defer slog.SetDefault(before)
 	call()
 	found := map[string]metrictest.Metric{}
@@ -68,7 +68,7 @@ func TestTheOutboxsAgeIsMeasuredAtEveryRun(t *testing.T) {
 	if got := age(); len(got) != 1 || got[0] != 3_600_000 {
 		t.Errorf("the oldest of an hour is %v old", got)
 	}
-	memory.Append(t.Context(), []event.Document{done})
+	memory.Append(t.Context(), []event.Encoded{done})
 	if got := age(); len(got) != 1 || got[0] != 600_000 {
 		t.Errorf("the oldest of ten minutes is %v old", got)
 	}

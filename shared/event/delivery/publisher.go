@@ -22,7 +22,7 @@ type Publisher struct {
 func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
 	// Never nil: null is not an answer.
 	response := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
-	var docs []event.Document
+	var docs []event.Encoded
 	var sequence []string // of docs, the sequence numbers
 	failures := map[string]error{}
 	for _, record := range batch.Records {
@@ -68,10 +68,10 @@ func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (eve
 
 // ReadImage takes the new image of a record of the outbox's stream apart. It is here, and not with the table, so that what
 // publishes does not link DynamoDB's client, which it has no use for.
-func ReadImage(image map[string]events.DynamoDBAttributeValue) (event.Document, error) {
+func ReadImage(image map[string]events.DynamoDBAttributeValue) (event.Encoded, error) {
 	d, ok := image["d"]
 	if !ok || d.DataType() != events.DataTypeString {
-		return event.Document{}, errors.New("delivery: the image has no document")
+		return event.Encoded{}, errors.New("delivery: the image has no document")
 	}
-	return event.ReadDocument([]byte(d.String()))
+	return event.Decode([]byte(d.String()))
 }

@@ -23,7 +23,7 @@ type takingBus struct {
 	deadline time.Time
 }
 
-func (b *takingBus) Publish(ctx context.Context, docs []event.Document) []error {
+func (b *takingBus) Publish(ctx context.Context, docs []event.Encoded) []error {
 	b.deadline, _ = ctx.Deadline()
 	errs := make([]error, len(docs))
 	for n, doc := range docs {
@@ -35,7 +35,7 @@ func (b *takingBus) Publish(ctx context.Context, docs []event.Document) []error 
 }
 
 // insertion is the record of an event put in the outbox.
-func insertion(sequence int, doc event.Document) events.DynamoDBEventRecord {
+func insertion(sequence int, doc event.Encoded) events.DynamoDBEventRecord {
 	return events.DynamoDBEventRecord{
 		EventName: "INSERT", EventID: uuid.NewString(),
 		Change: events.DynamoDBStreamRecord{
@@ -50,7 +50,7 @@ func insertion(sequence int, doc event.Document) events.DynamoDBEventRecord {
 }
 
 func TestPublisher(t *testing.T) {
-	var docs []event.Document
+	var docs []event.Encoded
 	for range 4 {
 		docs = append(docs, eventtest.Document("nav/app2018", uuid.NewString(), 1, time.Now(), "FormFilling"))
 	}

@@ -19,9 +19,9 @@ import (
 type Recorder struct {
 	Feed Feed
 
-	// Pauses are the waits before an event that came too early is tried again here. Its predecessor is usually in another
+	// RetryDelays are the waits before an event that came too early is tried again here. Its predecessor is usually in another
 	// batch at the same moment; going back to the queue costs the whole visibility timeout.
-	Pauses []time.Duration
+	RetryDelays []time.Duration
 
 	Metrics metric.Namespace // of feedLagMs: how long each event took from the change to the feed
 }
@@ -32,7 +32,7 @@ type Recorder struct {
 func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	ctx, cancel := withMargin(ctx)
 	defer cancel()
-	var docs []event.Document
+	var docs []event.Encoded
 	var messages []string // of docs, the message ids
 	failures := map[string]error{}
 	for _, message := range batch.Records {
@@ -54,8 +54,8 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 		case event.Recorded:
 			lags = append(lags, now.Sub(docs[n].Event.At).Milliseconds())
 		case event.Duplicate:
-		case event.Early:
-			failures[messages[n]] = errEarly
+		case event.OutOfOrder:
+			failures[messages[n]] = errOutOfOrder
 		default:
 			failures[messages[n]] = result.Err
 		}
@@ -67,7 +67,7 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 		slog.Int("messages", len(batch.Records)),
 		slog.Int("recorded", counts[event.Recorded]),
 		slog.Int("duplicates", counts[event.Duplicate]),
-		slog.Int("early", counts[event.Early]),
+		slog.Int("early", counts[event.OutOfOrder]),
 		slog.Int("unreadable", len(batch.Records)-len(docs)),
 		slog.Int("failed", counts[event.Failed]),
 	}
@@ -78,7 +78,7 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 			continue
 		}
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
-		if !errors.Is(err, errEarly) && level == slog.LevelInfo { // the first error stands for all
+		if !errors.Is(err, errOutOfOrder) && level == slog.LevelInfo { // the first error stands for all
 			level = slog.LevelError
 			line = append(line, slog.String("messageId", message.MessageId), slog.String("error", err.Error()))
 		}
@@ -91,16 +91,16 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 	return response, nil
 }
 
-var errEarly = errors.New("the event before it is not in the feed yet")
+var errOutOfOrder = errors.New("the event before it is not in the feed yet")
 
 // record appends the events, and after a pause those once more that came too early.
-func (r *Recorder) record(ctx context.Context, docs []event.Document) []event.Result {
+func (r *Recorder) record(ctx context.Context, docs []event.Encoded) []event.Result {
 	results := r.Feed.Append(ctx, docs)
-	for _, pause := range r.Pauses {
+	for _, pause := range r.RetryDelays {
 		var again []int
-		var early []event.Document
+		var early []event.Encoded
 		for n, result := range results {
-			if result.Outcome == event.Early {
+			if result.Outcome == event.OutOfOrder {
 				again = append(again, n)
 				early = append(early, docs[n])
 			}
@@ -121,22 +121,22 @@ func (r *Recorder) record(ctx context.Context, docs []event.Document) []event.Re
 }
 
 // readEnvelope takes the event out of the envelope that EventBridge put around it.
-func readEnvelope(body string) (event.Document, error) {
+func readEnvelope(body string) (event.Encoded, error) {
 	var envelope struct {
 		Source     string          `json:"source"`
 		DetailType string          `json:"detail-type"`
 		Detail     json.RawMessage `json:"detail"`
 	}
 	if err := json.Unmarshal([]byte(body), &envelope); err != nil {
-		return event.Document{}, errors.New("the message is not an envelope")
+		return event.Encoded{}, errors.New("the message is not an envelope")
 	}
-	doc, err := event.ReadDocument(envelope.Detail)
+	doc, err := event.Decode(envelope.Detail)
 	if err != nil {
-		return event.Document{}, err
+		return event.Encoded{}, err
 	}
 	// The source is what the bus's policies speak of; an event must not be in another org's feed than its source says.
 	if !strings.HasSuffix(envelope.Source, "."+doc.Event.Org) || envelope.DetailType != doc.Event.EventType {
-		return event.Document{}, fmt.Errorf("the envelope is not that of the event %s", doc.Event.ID)
+		return event.Encoded{}, fmt.Errorf("the envelope is not that of the event %s", doc.Event.ID)
 	}
 	return doc, nil
 }

@@ -19,8 +19,8 @@ import (
 
 const app = "nav/app2018"
 
-func docs(guid string, first, last int) []event.Document {
-	var docs []event.Document
+func docs(guid string, first, last int) []event.Encoded {
+	var docs []event.Encoded
 	for number := first; number <= last; number++ {
 		docs = append(docs, eventtest.Document(app, guid, number, time.Now(), "Submit"))
 	}
@@ -49,7 +49,7 @@ func deliver(t *testing.T, h *Recorder, bodies ...string) string {
 }
 
 // envelope is what EventBridge makes of an event.
-func envelope(doc event.Document) string {
+func envelope(doc event.Encoded) string {
 	body, err := json.Marshal(map[string]any{
 		"version": "0", "id": uuid.NewString(), "detail-type": doc.Event.EventType, "source": "no.altinn.apps." + doc.Event.Org,
 		"account": "123456789012", "time": doc.Event.At, "region": "eu-north-1", "resources": []string{doc.Event.InstanceLink},
@@ -61,7 +61,7 @@ func envelope(doc event.Document) string {
 	return string(body)
 }
 
-func bodies(docs []event.Document) []string {
+func bodies(docs []event.Encoded) []string {
 	var bodies []string
 	for _, doc := range docs {
 		bodies = append(bodies, envelope(doc))
@@ -72,7 +72,7 @@ func bodies(docs []event.Document) []string {
 func impatient(f Feed) *Recorder { return &Recorder{Feed: f} }
 
 func patient(f Feed) *Recorder {
-	return &Recorder{Feed: f, Pauses: []time.Duration{150 * time.Millisecond, 600 * time.Millisecond}}
+	return &Recorder{Feed: f, RetryDelays: []time.Duration{150 * time.Millisecond, 600 * time.Millisecond}}
 }
 
 func TestDeliveries(t *testing.T) {
@@ -166,12 +166,12 @@ type counting struct {
 	deadline time.Time
 }
 
-func (c *counting) Append(ctx context.Context, docs []event.Document) []event.Result {
+func (c *counting) Append(ctx context.Context, docs []event.Encoded) []event.Result {
 	c.n++
 	c.deadline, _ = ctx.Deadline()
 	results := make([]event.Result, len(docs))
 	for n := range results {
-		results[n].Outcome = event.Early
+		results[n].Outcome = event.OutOfOrder
 	}
 	return results
 }

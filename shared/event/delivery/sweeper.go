@@ -16,8 +16,8 @@ type Sweeper struct {
 	Bus    Bus
 	Now    func() time.Time
 
-	Patience time.Duration // how long an event may be under way before it is taken for lost
-	PerRun   int           // the most events that one run publishes
+	MinAge    time.Duration // how long an event may be under way before it is taken for lost
+	MaxPerRun int           // the most events that one run publishes
 
 	Metrics metric.Namespace // of outboxAgeMs: how long the oldest event waits, 0 when none has for longer than Patience
 }
@@ -28,7 +28,7 @@ func (s *Sweeper) Handle(ctx context.Context) error {
 	ctx, cancel := withMargin(ctx)
 	defer cancel()
 	now := s.Now()
-	backlog, err := s.Outbox.Scan(ctx, now.Add(-s.Patience), s.PerRun)
+	backlog, err := s.Outbox.Scan(ctx, now.Add(-s.MinAge), s.MaxPerRun)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (s *Sweeper) Handle(ctx context.Context) error {
 		level = slog.LevelWarn
 	}
 	slog.LogAttrs(ctx, level, "swept",
-		slog.Int("waiting", backlog.Len()), // PerRun means: so many or more
+		slog.Int("waiting", backlog.Len()), // MaxPerRun means: so many or more
 		slog.Int("published", backlog.Len()-len(failures)),
 		slog.Int("failed", len(failures)),
 		slog.Int64("outboxAgeMs", age.Milliseconds()),

@@ -21,7 +21,7 @@ type refusingBus struct {
 	failing map[string]bool // by event id
 }
 
-func (b *refusingBus) Publish(_ context.Context, docs []event.Document) []error {
+func (b *refusingBus) Publish(_ context.Context, docs []event.Encoded) []error {
 	errs := make([]error, len(docs))
 	for n, doc := range docs {
 		if b.failing[doc.Event.ID] {
@@ -40,10 +40,10 @@ const (
 
 func newSweeper(outbox Outbox) (*Sweeper, *refusingBus) {
 	bus := &refusingBus{failing: map[string]bool{}}
-	return &Sweeper{Outbox: outbox, Bus: bus, Now: func() time.Time { return now }, Patience: patience, PerRun: perRun}, bus
+	return &Sweeper{Outbox: outbox, Bus: bus, Now: func() time.Time { return now }, MinAge: patience, MaxPerRun: perRun}, bus
 }
 
-func put(t *testing.T, memory *eventtest.Memory, guid string, number int, age time.Duration) event.Document {
+func put(t *testing.T, memory *eventtest.Memory, guid string, number int, age time.Duration) event.Encoded {
 	t.Helper()
 	doc := eventtest.Document("nav/app2018", guid, number, now.Add(-age), "Submit")
 	if err := memory.Put(t.Context(), doc); err != nil {
@@ -55,7 +55,7 @@ func put(t *testing.T, memory *eventtest.Memory, guid string, number int, age ti
 func TestWhatIsUnderWayIsLeftAlone(t *testing.T) {
 	memory := eventtest.NewMemory(func() time.Time { return now })
 	guid := uuid.NewString()
-	late := []event.Document{put(t, memory, guid, 1, time.Hour), put(t, memory, guid, 2, 3*time.Minute)}
+	late := []event.Encoded{put(t, memory, guid, 1, time.Hour), put(t, memory, guid, 2, 3*time.Minute)}
 	put(t, memory, guid, 3, time.Minute)
 	h, bus := newSweeper(memory)
 	if err := h.Handle(t.Context()); err != nil {
@@ -103,7 +103,7 @@ type damaged struct{}
 
 func (damaged) Scan(context.Context, time.Time, int) (event.Backlog, error) {
 	return event.Backlog{
-		Documents:  []event.Document{eventtest.Document("nav/app2018", uuid.NewString(), 1, now.Add(-time.Hour), "Submit")},
+		Documents:  []event.Encoded{eventtest.Document("nav/app2018", uuid.NewString(), 1, now.Add(-time.Hour), "Submit")},
 		Unreadable: []string{"x.1"}, Oldest: now.Add(-time.Hour),
 	}, nil
 }

@@ -25,9 +25,9 @@ const (
 	maxBytes   = 1_000_000
 )
 
-// tries is how often an entry is sent that the bus answers with an error. A call that fails as a whole is retried by
+// historyAttempts is how often an entry is sent that the bus answers with an error. A call that fails as a whole is retried by
 // the SDK, not here.
-const tries = 3
+const maxAttempts = 3
 
 // firstPause is the longest pause before the second try; it doubles for each further one.
 const firstPause = 100 * time.Millisecond
@@ -51,7 +51,7 @@ type Bus struct {
 // Open returns the bus that EVENT_BUS names (a name or an ARN). EVENT_SOURCE_PREFIX, such as "no.altinn.apps", is what the
 // source of every event starts with; a dot and the org follow.
 func Open(env *coldstart.Env) *Bus {
-	client := env.Once("eventbus", func() any { return eventbridge.NewFromConfig(env.AWS("EVENTBRIDGE")) }).(*eventbridge.Client)
+	client := env.Shared("eventbus", func() any { return eventbridge.NewFromConfig(env.AWS("EVENTBRIDGE")) }).(*eventbridge.Client)
 	return New(client, env.String("EVENT_BUS"), env.String("EVENT_SOURCE_PREFIX"))
 }
 
@@ -63,7 +63,7 @@ func New(client Client, name, sourcePrefix string) *Bus {
 // Publish sends the events and returns one error for each, in the same order: nil for what is on the bus. Entries that
 // the bus refuses are sent again, and only those, up to three times with a random pause between, while ctx lasts. ErrTooLarge
 // is final; any other error may pass, and the event may even be on the bus if only the answer was lost.
-func (b *Bus) Publish(ctx context.Context, docs []event.Document) []error {
+func (b *Bus) Publish(ctx context.Context, docs []event.Encoded) []error {
 	errs := make([]error, len(docs))
 	var batch []int // positions in docs
 	bytes := 0
@@ -89,7 +89,7 @@ func (b *Bus) Publish(ctx context.Context, docs []event.Document) []error {
 }
 
 // publishBatch sends the events at these positions in as many calls as it takes, and notes in errs what failed.
-func (b *Bus) publishBatch(ctx context.Context, docs []event.Document, batch []int, errs []error) {
+func (b *Bus) publishBatch(ctx context.Context, docs []event.Encoded, batch []int, errs []error) {
 	pause := firstPause
 	for try := 1; ; try++ {
 		entries := make([]types.PutEventsRequestEntry, len(batch))
@@ -115,7 +115,7 @@ func (b *Bus) publishBatch(ctx context.Context, docs []event.Document, batch []i
 				refused = append(refused, at)
 			}
 		}
-		if len(refused) == 0 || try == tries {
+		if len(refused) == 0 || try == maxAttempts {
 			return
 		}
 		select {
@@ -129,7 +129,7 @@ func (b *Bus) publishBatch(ctx context.Context, docs []event.Document, batch []i
 
 // entry returns what an event is on the bus. The org is in the source because the source is the one thing by which IAM
 // can tell one org's events from another's.
-func (b *Bus) entry(doc event.Document) types.PutEventsRequestEntry {
+func (b *Bus) entry(doc event.Encoded) types.PutEventsRequestEntry {
 	return types.PutEventsRequestEntry{
 		EventBusName: &b.name,
 		Source:       aws.String(b.sourcePrefix + "." + doc.Event.Org),

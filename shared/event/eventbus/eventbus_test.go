@@ -48,7 +48,7 @@ func (f *fakeBus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput,
 	}
 	out := &eventbridge.PutEventsOutput{}
 	for _, entry := range in.Entries {
-		doc, err := event.ReadDocument([]byte(*entry.Detail))
+		doc, err := event.Decode([]byte(*entry.Detail))
 		if err != nil {
 			f.t.Error(err)
 		}
@@ -68,8 +68,8 @@ func newBus(t *testing.T) (*fakeBus, *Bus) {
 	return fake, New(fake, "bus", "no.altinn.apps")
 }
 
-func documents(n int) []event.Document {
-	var docs []event.Document
+func documents(n int) []event.Encoded {
+	var docs []event.Encoded
 	for range n {
 		docs = append(docs, eventtest.Document("nav/app2018", uuid.NewString(), 1, time.Now(), "FormFilling"))
 	}
@@ -77,10 +77,10 @@ func documents(n int) []event.Document {
 }
 
 // sized returns a document of about that many bytes.
-func sized(t *testing.T, bytes int) event.Document {
+func sized(t *testing.T, bytes int) event.Encoded {
 	ev := documents(1)[0].Event
 	ev.DataLinks = []event.DataLink{{DataLink: strings.Repeat("x", bytes)}}
-	doc, err := event.NewDocument(ev)
+	doc, err := event.Encode(ev)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestACallThatFailsIsThatOfItsEntries(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	fake, bus := newBus(t)
-	docs := []event.Document{documents(1)[0], sized(t, 1_000_000), sized(t, 600_000), sized(t, 600_000), sized(t, 300_000), documents(1)[0]}
+	docs := []event.Encoded{documents(1)[0], sized(t, 1_000_000), sized(t, 600_000), sized(t, 600_000), sized(t, 300_000), documents(1)[0]}
 	errs := bus.Publish(t.Context(), docs)
 	for n, err := range errs {
 		if errors.Is(err, ErrTooLarge) != (n == 1) {

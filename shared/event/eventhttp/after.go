@@ -72,8 +72,8 @@ type cursor struct {
 // A cursor is written as "c" and, in base64url, a check and the numbers. The check makes a damaged cursor and one of
 // another application's feed an error instead of a wrong place. It is no secret: an owner can read any place of its feeds.
 const (
-	cursorPrefix = "c"
-	checkBytes   = 4
+	cursorPrefix  = "c"
+	checksumBytes = 4
 )
 
 func (c cursor) encode(appID string) string {
@@ -89,11 +89,11 @@ func (c cursor) encode(appID string) string {
 func decodeCursor(text, appID string) (cursor, bool) {
 	encoded, isCursor := strings.CutPrefix(text, cursorPrefix)
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
-	if !isCursor || err != nil || len(raw) <= checkBytes || len(text) > 64 {
+	if !isCursor || err != nil || len(raw) <= checksumBytes || len(text) > 64 {
 		return cursor{}, false
 	}
-	numbers := raw[checkBytes:]
-	if string(check(numbers, appID)) != string(raw[:checkBytes]) {
+	numbers := raw[checksumBytes:]
+	if string(check(numbers, appID)) != string(raw[:checksumBytes]) {
 		return cursor{}, false
 	}
 	seq, n := binary.Uvarint(numbers)
@@ -117,5 +117,5 @@ func decodeCursor(text, appID string) (cursor, bool) {
 
 func check(numbers []byte, appID string) []byte {
 	sum := sha256.Sum256(append([]byte(appID+"\n"), numbers...))
-	return sum[:checkBytes]
+	return sum[:checksumBytes]
 }

@@ -4,90 +4,12 @@
 package eventhttp
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	"altinn.no/instanceapi/shared/httpapi"
 )
-
-// linesType is the media type of an answer with one event a line, for piping.
-const linesType = "application/x-ndjson"
-
-// write answers with the events: an array, or lines when the request prefers them.
-func write(w http.ResponseWriter, r *http.Request, events []json.RawMessage) error {
-	if !wantsLines(r) {
-		return httpapi.WriteJSON(w, http.StatusOK, events)
-	}
-	var body bytes.Buffer
-	for _, ev := range events {
-		body.Write(ev)
-		body.WriteByte('\n')
-	}
-	w.Header().Set("Content-Type", linesType)
-	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
-	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(body.Bytes())
-	return err
-}
-
-// wantsLines reports whether Accept names application/x-ndjson and puts nothing that would be an array before it.
-func wantsLines(r *http.Request) bool {
-	lines, array := 0.0, 0.0
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		kind, parameters, err := mime.ParseMediaType(part)
-		if err != nil {
-			continue
-		}
-		weight := 1.0
-		if q, err := strconv.ParseFloat(parameters["q"], 64); err == nil {
-			weight = q
-		}
-		switch kind {
-		case linesType:
-			lines = max(lines, weight)
-		case "application/json":
-			array = max(array, weight)
-		}
-	}
-	return lines > array || lines > 0 && lines == array && linesFirst(r)
-}
-
-// linesFirst settles a tie: what is named first.
-func linesFirst(r *http.Request) bool {
-	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
-	at := strings.Index(accept, "application/json")
-	return at < 0 || strings.Index(accept, linesType) < at
-}
-
-// setLink says where to go on, as it does on an empty page too.
-func setLink(w http.ResponseWriter, address string) {
-	w.Header().Set("Link", "<"+address+`>; rel="next"`)
-}
-
-// entityTag is that of the answer to a query that ends at a position: what is before a position never changes. The query
-// and the form of the answer are in it, so that a tag from elsewhere matches nothing.
-func entityTag(r *http.Request, subject string, end int64) string {
-	form := "array"
-	if wantsLines(r) {
-		form = "lines"
-	}
-	sum := sha256.Sum256([]byte(subject + "\n" + r.URL.RawQuery + "\n" + form))
-	return `"` + strconv.FormatInt(end, 36) + "-" + base64.RawURLEncoding.EncodeToString(sum[:6]) + `"`
-}
-
-// notModified answers 304.
-func notModified(w http.ResponseWriter, tag string) {
-	w.Header().Set("ETag", tag)
-	w.WriteHeader(http.StatusNotModified)
-}
 
 // maxWait is the longest that a request is held, whatever it prefers.
 const maxWait = 20 * time.Second
@@ -110,9 +32,9 @@ func preferredWait(r *http.Request) (time.Duration, bool) {
 	return 0, false
 }
 
-// endOfWait returns when a request that is held has to be answered, with some time left for the answer. It is in the past
+// holdDeadline returns when a request that is held has to be answered, with some time left for the answer. It is in the past
 // for one that is not held, and sets Preference-Applied for one that is.
-func endOfWait(w http.ResponseWriter, r *http.Request, now time.Time) time.Time {
+func holdDeadline(w http.ResponseWriter, r *http.Request, now time.Time) time.Time {
 	wait, preferred := preferredWait(r)
 	if !preferred {
 		return now
@@ -121,12 +43,12 @@ func endOfWait(w http.ResponseWriter, r *http.Request, now time.Time) time.Time 
 	return within(r.Context(), now.Add(wait))
 }
 
-// answerTime is what is left of the time that the context allows when a held request is answered.
-const answerTime = 2 * time.Second
+// responseMargin is what is left of the time that the context allows when a held request is answered.
+const responseMargin = 2 * time.Second
 
 func within(ctx context.Context, t time.Time) time.Time {
-	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-answerTime).Before(t) {
-		return deadline.Add(-answerTime)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-responseMargin).Before(t) {
+		return deadline.Add(-responseMargin)
 	}
 	return t
 }

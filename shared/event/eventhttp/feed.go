@@ -13,8 +13,7 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
-	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/requestlog"
+	"altinn.no/instanceapi/shared/logging"
 )
 
 // Bounds of one request. A page ends at whichever comes first, and the next goes on from there.
@@ -26,25 +25,25 @@ const (
 	// maxPageBytes is how large a page may be, unless its first event alone is larger: Lambda's answer has room for 6 MB.
 	maxPageBytes = 4_000_000
 
-	// chunk is how many positions are read at once: a quarter of a megabyte of usual events, and at most twelve of the
+	// readBatch is how many positions are read at once: a quarter of a megabyte of usual events, and at most twelve of the
 	// largest.
-	chunk = 250
+	readBatch = 250
 )
 
-// glance is how often a held request looks whether something has come: half a read unit each time.
-const glance = 250 * time.Millisecond
+// pollInterval is how often a held request looks whether something has come: half a read unit each time.
+const pollInterval = 250 * time.Millisecond
 
-// Tokens tells who sent a request; an auth.Verifier is one.
-type Tokens interface {
-	Caller(r *http.Request) (auth.Caller, error)
+// Authenticator tells who sent a request; an auth.Verifier is one.
+type Authenticator interface {
+	Authenticate(r *http.Request) (auth.Caller, error)
 }
 
 // Feeds is the feeds of all applications; an eventtable.Feed is one.
 type Feeds interface {
 	// Head returns where a feed ends; one read unit.
 	Head(ctx context.Context, appID string) (eventtable.Head, error)
-	// Glance is Head, perhaps as of a moment ago; half a read unit.
-	Glance(ctx context.Context, appID string) (eventtable.Head, error)
+	// HeadEventual is Head, perhaps as of a moment ago; half a read unit.
+	HeadEventual(ctx context.Context, appID string) (eventtable.Head, error)
 	// Read returns at most limit events after a position, dense; fewer than limit means that there are no more now.
 	Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error)
 	PositionOfID(ctx context.Context, appID, eventID string) (seq int64, found bool, err error)
@@ -52,8 +51,8 @@ type Feeds interface {
 	PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error)
 }
 
-// Register finds applications; an applicationtable.Table is one.
-type Register interface {
+// ApplicationStore finds applications; an applicationtable.Table is one.
+type ApplicationStore interface {
 	// Get returns the application, or nil when there is none with the id.
 	Get(ctx context.Context, id string) (*application.Application, error)
 }
@@ -61,10 +60,10 @@ type Register interface {
 // FeedEndpoint answers with the events of an application after the position, or the time, that the parameter "after"
 // names.
 type FeedEndpoint struct {
-	Tokens       Tokens
-	Applications Register
-	Feeds        Feeds
-	URLs         httpapi.BaseURLs // Platform alone is used
+	Authenticator Authenticator
+	Applications  ApplicationStore
+	Feeds         Feeds
+	URLs          httpapi.BaseURLs // Platform alone is used
 }
 
 // Serve answers one request. With Prefer: wait=N it holds one that would find nothing until there is something.
@@ -72,7 +71,7 @@ type FeedEndpoint struct {
 // A request that finds nothing new costs the one read of the feed's end, and half a read unit for each glance while it
 // is held.
 func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
-	appID, err := authorize(e.Tokens, r)
+	appID, err := authorize(e.Authenticator, r)
 	if err != nil {
 		return err
 	}
@@ -86,20 +85,20 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := e.registered(ctx, appID, head); err != nil {
+	if err := e.requireApplication(ctx, appID, head); err != nil {
 		return err // before anything is said in the header: one 404 is as any other
 	}
-	until := endOfWait(w, r, asked)
-	tag := func(end int64) string { return entityTag(r, appID, end) }
+	until := holdDeadline(w, r, asked)
+	tag := func(end int64) string { return httpapi.PositionTag(r, appID, end) }
 	if httpapi.NotModified(r, tag(head.Seq)) { // the client has it all, to the end
 		before := head.Seq
-		if head, err = e.await(ctx, appID, head, until); err != nil {
+		if head, err = e.waitForEvents(ctx, appID, head, until); err != nil {
 			return err
 		}
 		if head.Seq == before {
 			e.link(w, r, q, cursor{seq: before, since: q.since()}, appID)
 			logPage(ctx, page{}, 0, asked)
-			notModified(w, tag(before))
+			httpapi.WriteNotModified(w, tag(before))
 			return nil
 		}
 	}
@@ -108,7 +107,7 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if at.seq > head.Seq {
-		if at, err = e.beyond(ctx, appID, at); err != nil {
+		if at, err = e.checkPastEnd(ctx, appID, at); err != nil {
 			return err
 		}
 	}
@@ -120,7 +119,7 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 		if len(p.events) > 0 || p.examined >= maxExamined || !time.Now().Before(until) {
 			break
 		}
-		if head, err = e.await(ctx, appID, eventtable.Head{Seq: p.end.seq}, until); err != nil {
+		if head, err = e.waitForEvents(ctx, appID, eventtable.Head{Seq: p.end.seq}, until); err != nil {
 			return err
 		}
 	}
@@ -128,48 +127,48 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	logPage(ctx, p, p.end.seq-at.seq, asked)
 	etag := tag(p.end.seq)
 	if httpapi.NotModified(r, etag) { // a full page, which will always be the same
-		notModified(w, etag)
+		httpapi.WriteNotModified(w, etag)
 		return nil
 	}
 	w.Header().Set("ETag", etag)
-	return write(w, r, p.events)
+	return httpapi.WriteItems(w, r, p.events)
 }
 
-// registered returns NotFound for a feed without events of an application that is not there: whoever polls under a
+// requireApplication returns NotFound for a feed without events of an application that is not there: whoever polls under a
 // misspelt name would wait for ever. A feed with events has its application, so no other poll pays for the look.
-func (e FeedEndpoint) registered(ctx context.Context, appID string, head eventtable.Head) error {
+func (e FeedEndpoint) requireApplication(ctx context.Context, appID string, head eventtable.Head) error {
 	if head.Seq > 0 {
 		return nil
 	}
 	app, err := e.Applications.Get(ctx, appID)
 	if err == nil && app == nil {
-		err = instance.NotFound()
+		err = fault.NoSuchResource()
 	}
 	return err
 }
 
-// await returns the end of the feed as soon as it is after the one given, or at the latest at the time given, unchanged.
-func (e FeedEndpoint) await(ctx context.Context, appID string, head eventtable.Head, until time.Time) (eventtable.Head, error) {
+// waitForEvents returns the end of the feed as soon as it is after the one given, or at the latest at the time given, unchanged.
+func (e FeedEndpoint) waitForEvents(ctx context.Context, appID string, head eventtable.Head, until time.Time) (eventtable.Head, error) {
 	for {
 		left := time.Until(until)
 		if left <= 0 {
 			return head, nil
 		}
 		select {
-		case <-time.After(min(glance, left)):
+		case <-time.After(min(pollInterval, left)):
 		case <-ctx.Done():
 			return head, ctx.Err()
 		}
-		now, err := e.Feeds.Glance(ctx, appID)
+		now, err := e.Feeds.HeadEventual(ctx, appID)
 		if err != nil || now.Seq > head.Seq {
 			return now, err
 		}
 	}
 }
 
-// beyond settles a cursor that is after the feed's end as it was read a moment ago. If it still is, the feed has been
+// checkPastEnd settles a cursor that is after the feed's end as it was read a moment ago. If it still is, the feed has been
 // restored from a backup: other events will come at the positions that the cursor has passed.
-func (e FeedEndpoint) beyond(ctx context.Context, appID string, at cursor) (cursor, error) {
+func (e FeedEndpoint) checkPastEnd(ctx context.Context, appID string, at cursor) (cursor, error) {
 	head, err := e.Feeds.Head(ctx, appID)
 	if err == nil && at.seq > head.Seq {
 		err = fault.New(fault.Gone, "cursor-gone",
@@ -180,18 +179,18 @@ func (e FeedEndpoint) beyond(ctx context.Context, appID string, at cursor) (curs
 
 func (e FeedEndpoint) link(w http.ResponseWriter, r *http.Request, q query, end cursor, appID string) {
 	w.Header().Set("Vary", "Accept, Prefer")
-	setLink(w, e.URLs.PlatformURL(r, q.next(end, appID)))
+	httpapi.SetNextLink(w, e.URLs.PlatformURL(r, q.next(end, appID)))
 }
 
 func logPage(ctx context.Context, p page, passed int64, asked time.Time) {
-	requestlog.Add(ctx, slog.Int("events", len(p.events)), slog.Int64("examined", passed),
+	logging.Add(ctx, slog.Int("events", len(p.events)), slog.Int64("examined", passed),
 		slog.Float64("heldMs", float64(time.Since(asked).Microseconds())/1000))
 }
 
 // authorize returns the id of the application in the path, if the caller owns it. Whether it is registered is not looked
 // at yet.
-func authorize(tokens Tokens, r *http.Request) (appID string, err error) {
-	caller, err := tokens.Caller(r)
+func authorize(authenticator Authenticator, r *http.Request) (appID string, err error) {
+	caller, err := authenticator.Authenticate(r)
 	if err != nil {
 		return "", err
 	}
@@ -203,7 +202,7 @@ func authorize(tokens Tokens, r *http.Request) (appID string, err error) {
 	}
 	org, app := r.PathValue("org"), r.PathValue("app")
 	if caller.Org != org || !application.ValidID(org, app) {
-		return "", instance.NotFound()
+		return "", fault.NoSuchResource()
 	}
 	return org + "/" + app, nil
 }
@@ -220,7 +219,7 @@ type page struct {
 func (p *page) read(ctx context.Context, feeds Feeds, appID string, head int64, q query) error {
 	ask := q.size
 	for p.end.seq < head && p.examined < maxExamined && len(p.events) < q.size {
-		limit := min(ask, chunk, maxExamined-p.examined)
+		limit := min(ask, readBatch, maxExamined-p.examined)
 		if !q.filters(p.end) {
 			limit = min(limit, q.size-len(p.events))
 		}
@@ -263,13 +262,13 @@ func parseQuery(r *http.Request, appID string) (query, error) {
 		return query{}, err
 	}
 	q := query{values: values}
-	if q.step, err = httpapi.Single(values, "workflow.currentStep"); err != nil {
+	if q.step, err = httpapi.SingleValue(values, "workflow.currentStep"); err != nil {
 		return query{}, err
 	}
-	if q.size, err = httpapi.Size(values); err != nil {
+	if q.size, err = httpapi.PageSize(values); err != nil {
 		return query{}, err
 	}
-	text, err := httpapi.Single(values, "after")
+	text, err := httpapi.SingleValue(values, "after")
 	if err != nil {
 		return query{}, err
 	}

@@ -37,15 +37,15 @@ func newSite() *site {
 	s := &site{owner: authtest.Owner("nav"), clock: time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)}
 	s.Memory = eventtest.NewMemory(func() time.Time { return s.clock })
 	s.h = httpapi.HandlerFunc(FeedEndpoint{
-		Tokens: authtest.Verifier(), Applications: registered(app), Feeds: s.Memory, URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
+		Authenticator: authtest.Verifier(), Applications: requireApplication(app), Feeds: s.Memory, URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
 	}.Serve)
 	return s
 }
 
-// registered is a register that has one application, by its id.
-type registered string
+// requireApplication is a register that has one application, by its id.
+type requireApplication string
 
-func (id registered) Get(_ context.Context, appID string) (*application.Application, error) {
+func (id requireApplication) Get(_ context.Context, appID string) (*application.Application, error) {
 	if appID != string(id) {
 		return nil, nil
 	}
@@ -53,9 +53,9 @@ func (id registered) Get(_ context.Context, appID string) (*application.Applicat
 }
 
 // add records an event of a new instance, of a change made at the time given.
-func (s *site) add(at time.Time, step string) event.Document {
+func (s *site) add(at time.Time, step string) event.Encoded {
 	doc := eventtest.Document(app, uuid.NewString(), 1, at, step)
-	s.Append(context.Background(), []event.Document{doc})
+	s.Append(context.Background(), []event.Encoded{doc})
 	return doc
 }
 
@@ -110,7 +110,7 @@ func (s *site) get(query string) answer {
 	return s.do(s.request("GET", path, query, s.owner))
 }
 
-func same(got []string, want ...event.Document) bool {
+func same(got []string, want ...event.Encoded) bool {
 	if len(got) != len(want) {
 		return false
 	}
@@ -155,7 +155,7 @@ func TestParameters(t *testing.T) {
 	s := newSite()
 	doc := s.add(s.clock, "Submit")
 	other := eventtest.Document("nav/other", uuid.NewString(), 1, s.clock, "Submit")
-	s.Append(t.Context(), []event.Document{other})
+	s.Append(t.Context(), []event.Encoded{other})
 	link := s.get("").next
 	damaged := link[:len(link)-1] + string(link[len(link)-1]^1)
 	foreign := cursor{seq: 1}.encode("nav/other")
@@ -186,12 +186,12 @@ func TestParameters(t *testing.T) {
 func TestAfter(t *testing.T) {
 	s := newSite()
 	midnight := time.Date(2019, 3, 30, 0, 0, 0, 0, time.UTC)
-	var docs []event.Document
+	var docs []event.Encoded
 	for _, at := range []time.Time{midnight.Add(-time.Hour), midnight, midnight.Add(time.Microsecond), midnight.Add(time.Hour)} {
 		s.clock = at.Add(time.Second)
 		docs = append(docs, s.add(at, "Submit"))
 	}
-	for query, want := range map[string][]event.Document{
+	for query, want := range map[string][]event.Encoded{
 		"":                                      docs,
 		"after=0001-01-01":                      docs,
 		"after=2019-03-29":                      docs,
@@ -276,7 +276,7 @@ func TestTheDocumentIsTheOneThatWasRecorded(t *testing.T) {
 // A filter that finds little comes to what there is by following the link, some thousands of positions a request.
 func TestAFilteredReaderGetsSomewhere(t *testing.T) {
 	s := newSite()
-	var docs []event.Document
+	var docs []event.Encoded
 	for range 2*maxExamined + 100 {
 		docs = append(docs, eventtest.Document(app, uuid.NewString(), 1, s.clock, "FormFilling"))
 	}
@@ -297,11 +297,11 @@ func TestAFilteredReaderGetsSomewhere(t *testing.T) {
 
 func TestAPageFitsInAnAnswer(t *testing.T) {
 	s := newSite()
-	var docs []event.Document
+	var docs []event.Encoded
 	for range 30 {
 		doc := eventtest.Document(app, uuid.NewString(), 1, s.clock, "Submit")
 		doc.Event.DataLinks = []event.DataLink{{DataLink: strings.Repeat("x", 300_000)}}
-		doc, err := event.NewDocument(doc.Event)
+		doc, err := event.Encode(doc.Event)
 		if err != nil {
 			t.Fatal(err)
 		}

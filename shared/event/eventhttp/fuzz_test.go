@@ -10,6 +10,7 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
 )
 
 // What "after" is taken for is one thing only, and a cursor is taken only as it was issued, for the feed it was issued for.
@@ -70,7 +71,7 @@ func FuzzPreferences(f *testing.F) {
 		if wait < 0 || wait > maxWait || wait > 0 && !preferred || wait%time.Second != 0 {
 			t.Errorf("Prefer: %s is held for %v, %v", prefer, wait, preferred)
 		}
-		if wantsLines(r) && !strings.Contains(strings.ToLower(accept), linesType) {
+		if httpapi.AcceptsNDJSON(r) && !strings.Contains(strings.ToLower(accept), "application/x-ndjson") {
 			t.Errorf("Accept: %s is answered in lines", accept)
 		}
 	})

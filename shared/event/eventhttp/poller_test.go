@@ -30,7 +30,7 @@ func TestPollersMissNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newSite()
 		base := s.clock
-		var waiting []event.Document
+		var waiting []event.Encoded
 		for n := range rapid.IntRange(1, 6).Draw(t, "instances") {
 			guid := uuid.NewString()
 			for number := range rapid.IntRange(1, len(steps)).Draw(t, fmt.Sprintf("events of %d", n)) {

@@ -22,7 +22,7 @@ import (
 // known is a caller whose token was verified before: tokens are of the real time.
 type known struct{ caller auth.Caller }
 
-func (k known) Caller(*http.Request) (auth.Caller, error) { return k.caller, nil }
+func (k known) Authenticate(*http.Request) (auth.Caller, error) { return k.caller, nil }
 
 // metered counts what a request reads.
 type metered struct {
@@ -35,9 +35,9 @@ func (m *metered) Head(ctx context.Context, appID string) (eventtable.Head, erro
 	return m.Feeds.Head(ctx, appID)
 }
 
-func (m *metered) Glance(ctx context.Context, appID string) (eventtable.Head, error) {
+func (m *metered) HeadEventual(ctx context.Context, appID string) (eventtable.Head, error) {
 	m.glances++
-	return m.Feeds.Glance(ctx, appID)
+	return m.Feeds.HeadEventual(ctx, appID)
 }
 
 func (m *metered) Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error) {
@@ -48,7 +48,7 @@ func (m *metered) Read(ctx context.Context, appID string, after int64, limit int
 // held runs a test with a site whose time passes as soon as everybody waits.
 func held(t *testing.T, test func(t *testing.T, s *site, m *metered)) {
 	verifier, probe := authtest.Verifier(), newSite()
-	caller, err := verifier.Caller(probe.request("GET", path, "", probe.owner))
+	caller, err := verifier.Authenticate(probe.request("GET", path, "", probe.owner))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func held(t *testing.T, test func(t *testing.T, s *site, m *metered)) {
 		s := &site{clock: time.Now()}
 		s.Memory = eventtest.NewMemory(time.Now)
 		m := &metered{Feeds: s.Memory}
-		s.h = httpapi.HandlerFunc(FeedEndpoint{Tokens: known{caller}, Applications: registered(app), Feeds: m}.Serve)
+		s.h = httpapi.HandlerFunc(FeedEndpoint{Authenticator: known{caller}, Applications: requireApplication(app), Feeds: m}.Serve)
 		test(t, s, m)
 	})
 }
@@ -83,7 +83,7 @@ func TestAHeldRequestIsAnsweredWhenAnEventComes(t *testing.T) {
 				if name == "filtered" {
 					due = 7 * time.Second
 				}
-				if len(got.ids) != 1 || took < due || took > due+2*glance || got.Header().Get("Preference-Applied") != "wait=20" {
+				if len(got.ids) != 1 || took < due || took > due+2*pollInterval || got.Header().Get("Preference-Applied") != "wait=20" {
 					t.Errorf("%d events after %v, applied %q", len(got.ids), took, got.Header().Get("Preference-Applied"))
 				}
 				if m.heads != 1 || m.reads > 2 {
@@ -133,10 +133,10 @@ func TestHowLongARequestIsHeld(t *testing.T) {
 				if got.Code != 200 || got.Body.String() != "[]" || got.next == "" || got.Header().Get("Preference-Applied") != test.applied {
 					t.Errorf("%d %s, applied %q", got.Code, got.Body, got.Header().Get("Preference-Applied"))
 				}
-				if took < test.want || took > test.want+glance {
+				if took < test.want || took > test.want+pollInterval {
 					t.Errorf("held for %v, want %v", took, test.want)
 				}
-				if most := int(test.want/glance) + 1; m.heads != 1 || m.reads != 0 || m.glances > most {
+				if most := int(test.want/pollInterval) + 1; m.heads != 1 || m.reads != 0 || m.glances > most {
 					t.Errorf("%d heads, %d reads, %d glances", m.heads, m.reads, m.glances)
 				}
 			})
@@ -227,13 +227,13 @@ func TestACursorOfALostFeed(t *testing.T) {
 func TestAGapIsWaitedFor(t *testing.T) {
 	held(t, func(t *testing.T, s *site, _ *metered) {
 		for range 3 {
-			s.Append(t.Context(), []event.Document{eventtest.Document(app, uuid.NewString(), 1, time.Now(), "Submit")})
+			s.Append(t.Context(), []event.Encoded{eventtest.Document(app, uuid.NewString(), 1, time.Now(), "Submit")})
 		}
 		s.HideFrom(app, 1)
 		time.AfterFunc(2*time.Second, func() { s.HideFrom(app, 0) })
 		start := time.Now()
 		got := s.ask(t.Context(), "", "Prefer", "wait=10")
-		if len(got.ids) != 3 || time.Since(start) > 2*time.Second+2*glance {
+		if len(got.ids) != 3 || time.Since(start) > 2*time.Second+2*pollInterval {
 			t.Errorf("%d events after %v", len(got.ids), time.Since(start))
 		}
 	})

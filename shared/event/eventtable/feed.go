@@ -37,7 +37,7 @@ const ClockSkew = time.Minute
 type Record struct {
 	Seq        int64     // the position, from 1
 	RecordedAt time.Time // when it came into the feed, UTC, microseconds; never before that of a lower position
-	Document   event.Document
+	Document   event.Encoded
 }
 
 // Head is where a feed ends.
@@ -55,7 +55,7 @@ type Feed struct {
 // Open returns the feeds in the table that EVENTS_TABLE names.
 func Open(env *coldstart.Env) *Feed {
 	feed := New(dynamo.Client(env), env.String("EVENTS_TABLE"))
-	env.Warm("dynamodb", func(ctx context.Context) error {
+	env.OnInit("dynamodb", func(ctx context.Context) error {
 		_, err := feed.Head(ctx, "warm-up")
 		return err
 	})
@@ -72,9 +72,9 @@ func (f *Feed) Head(ctx context.Context, appID string) (Head, error) {
 	return readHead(ctx, f.client, f.table, appID, true)
 }
 
-// Glance is Head at half the price. It may be some milliseconds behind, and so tells that there is something new, never
+// HeadEventual is Head at half the price. It may be some milliseconds behind, and so tells that there is something new, never
 // that there is nothing.
-func (f *Feed) Glance(ctx context.Context, appID string) (Head, error) {
+func (f *Feed) HeadEventual(ctx context.Context, appID string) (Head, error) {
 	return readHead(ctx, f.client, f.table, appID, false)
 }
 
@@ -90,8 +90,8 @@ func (f *Feed) Read(ctx context.Context, appID string, after int64, limit int) (
 			KeyConditionExpression: aws.String("PK = :feed AND SK BETWEEN :first AND :last"),
 			ExpressionAttributeValues: map[string]types.AttributeValue{
 				":feed":  text(feedPartition(appID)),
-				":first": text(number20(after + 1)),
-				":last":  text(number20(after + int64(limit))),
+				":first": text(padded20(after + 1)),
+				":last":  text(padded20(after + int64(limit))),
 			},
 			Limit:             aws.Int32(int32(limit - len(records))),
 			ExclusiveStartKey: from,
@@ -101,7 +101,7 @@ func (f *Feed) Read(ctx context.Context, appID string, after int64, limit int) (
 		}
 		for _, item := range out.Items {
 			next := after + int64(len(records)) + 1
-			if textOf(item, attrSort) != number20(next) {
+			if textOf(item, attrSort) != padded20(next) {
 				return records, nil // a gap: a transaction that is not wholly visible yet
 			}
 			record, err := readRecord(item, next)
@@ -117,7 +117,7 @@ func (f *Feed) Read(ctx context.Context, appID string, after int64, limit int) (
 }
 
 func readRecord(item map[string]types.AttributeValue, seq int64) (Record, error) {
-	doc, err := event.ReadDocument([]byte(textOf(item, attrDocument)))
+	doc, err := event.Decode([]byte(textOf(item, attrDocument)))
 	if err != nil {
 		return Record{}, fmt.Errorf("eventtable: position %d: %w", seq, err)
 	}
@@ -134,7 +134,7 @@ func (f *Feed) PositionOfID(ctx context.Context, appID, eventID string) (seq int
 	if err != nil {
 		return 0, false, nil // nobody has that id
 	}
-	item, err := f.item(ctx, instancePartition(guid), number20(n), "")
+	item, err := f.item(ctx, instancePartition(guid), padded20(n), "")
 	if err != nil || item == nil || textOf(item, attrAppID) != appID {
 		return 0, false, err
 	}
@@ -161,7 +161,7 @@ func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (i
 		if readErr != nil {
 			return true
 		}
-		item, err := f.item(ctx, feedPartition(appID), number20(int64(n)+1), attrRecordedAt)
+		item, err := f.item(ctx, feedPartition(appID), padded20(int64(n)+1), attrRecordedAt)
 		if err != nil {
 			readErr = err
 			return true

@@ -18,12 +18,12 @@ const maxBatch = 100
 
 // History returns at most limit events of an instance after the one with the number given, in order and dense: after+1,
 // after+2 and so on. Fewer than limit means that there are no more to be seen now.
-func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Document, error) {
+func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Encoded, error) {
 	positions, err := f.positions(ctx, instanceGuid, after, limit)
 	if err != nil {
 		return nil, err
 	}
-	docs := make([]event.Document, 0, len(positions))
+	docs := make([]event.Encoded, 0, len(positions))
 	for len(positions) > 0 {
 		n := min(len(positions), maxBatch)
 		found, err := f.documents(ctx, positions[:n])
@@ -35,7 +35,7 @@ func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit in
 			if item == nil {
 				return docs, nil // a transaction that is not wholly visible yet
 			}
-			doc, err := event.ReadDocument([]byte(textOf(item, attrDocument)))
+			doc, err := event.Decode([]byte(textOf(item, attrDocument)))
 			if err != nil {
 				return nil, fmt.Errorf("eventtable: history: %w", err)
 			}
@@ -57,8 +57,8 @@ func (f *Feed) positions(ctx context.Context, instanceGuid string, after, limit 
 			KeyConditionExpression: aws.String("PK = :instance AND SK BETWEEN :first AND :last"),
 			ExpressionAttributeValues: map[string]types.AttributeValue{
 				":instance": text(instancePartition(instanceGuid)),
-				":first":    text(number20(after + 1)),
-				":last":     text(number20(after + limit)),
+				":first":    text(padded20(after + 1)),
+				":last":     text(padded20(after + limit)),
 			},
 			ExclusiveStartKey: from,
 		})
@@ -66,14 +66,14 @@ func (f *Feed) positions(ctx context.Context, instanceGuid string, after, limit 
 			return nil, fmt.Errorf("eventtable: history: %w", err)
 		}
 		for _, item := range out.Items {
-			if textOf(item, attrSort) != number20(after+len(keys)+1) {
+			if textOf(item, attrSort) != padded20(after+len(keys)+1) {
 				return keys, nil
 			}
 			seq, err := numberOf(item, attrSeq)
 			if err != nil {
 				return nil, err
 			}
-			keys = append(keys, key(feedPartition(textOf(item, attrAppID)), number20(seq)))
+			keys = append(keys, key(feedPartition(textOf(item, attrAppID)), padded20(seq)))
 		}
 		if from = out.LastEvaluatedKey; from == nil {
 			return keys, nil

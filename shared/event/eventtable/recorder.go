@@ -24,9 +24,9 @@ const (
 // Pauses between two tries are random, up to a bound that doubles. Several recorders may be at the same feed, and one
 // of them wins each round.
 const (
-	firstPause = 20 * time.Millisecond
-	longPause  = 500 * time.Millisecond
-	tries      = 12
+	firstPause  = 20 * time.Millisecond
+	longPause   = 500 * time.Millisecond
+	maxAttempts = 12
 )
 
 // Recorder appends to the feeds of all applications.
@@ -41,7 +41,7 @@ type Recorder struct {
 // that OUTBOX_TABLE names.
 func OpenRecorder(env *coldstart.Env) *Recorder {
 	recorder := NewRecorder(dynamo.Client(env), env.String("EVENTS_TABLE"), env.String("OUTBOX_TABLE"), time.Now)
-	env.Warm("dynamodb", func(ctx context.Context) error {
+	env.OnInit("dynamodb", func(ctx context.Context) error {
 		_, err := readHead(ctx, recorder.client, recorder.table, "warm-up", true)
 		return err
 	})
@@ -58,10 +58,10 @@ func NewRecorder(client *dynamodb.Client, table, outbox string, now func() time.
 // returns one result for each event, in the same order. It may be given anything in any order any number of times, from
 // several processes at once, and may be cut off anywhere: an event is never in the feed twice, and never before its
 // predecessor. Conflicts are retried while ctx lasts.
-func (r *Recorder) Append(ctx context.Context, docs []event.Document) []event.Result {
+func (r *Recorder) Append(ctx context.Context, docs []event.Encoded) []event.Result {
 	// The same event may be there several times; it is appended once.
 	outcomes := map[string]event.Result{}
-	feeds := map[string][]event.Document{}
+	feeds := map[string][]event.Encoded{}
 	for _, doc := range docs {
 		if _, twice := outcomes[doc.Event.ID]; !twice {
 			outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed}
@@ -71,7 +71,7 @@ func (r *Recorder) Append(ctx context.Context, docs []event.Document) []event.Re
 	for appID, batch := range feeds {
 		event.Sort(batch)
 		for len(batch) > 0 {
-			n := fitting(batch)
+			n := batchLen(batch)
 			r.appendTogether(ctx, appID, batch[:n:n], outcomes)
 			batch = batch[n:]
 		}
@@ -83,8 +83,8 @@ func (r *Recorder) Append(ctx context.Context, docs []event.Document) []event.Re
 	return results
 }
 
-// fitting returns how many events from the first on go into one transaction.
-func fitting(batch []event.Document) int {
+// batchLen returns how many events from the first on go into one transaction.
+func batchLen(batch []event.Encoded) int {
 	bytes := 0
 	for n, doc := range batch {
 		if bytes += len(doc.JSON); n == maxPerTransaction || (n > 0 && bytes > maxDocumentBytes) {
@@ -99,29 +99,29 @@ func fitting(batch []event.Document) int {
 //
 // The answer to a transaction may be lost after it has had its effect. The next try then finds that HEAD has moved and
 // that the events are there, and takes them for duplicates, which they are.
-func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []event.Document, outcomes map[string]event.Result) {
+func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []event.Encoded, outcomes map[string]event.Result) {
 	head, err := readHead(ctx, r.client, r.table, appID, true)
 	pause := firstPause
 	for try := 1; err == nil; try++ {
-		attempt := r.transaction(appID, head, batch)
-		if _, err = r.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: attempt.items}); err == nil {
+		transaction := r.transaction(appID, head, batch)
+		if _, err = r.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: transaction.items}); err == nil {
 			for _, doc := range batch {
 				outcomes[doc.Event.ID] = event.Result{Outcome: event.Recorded}
 			}
 			return
 		}
-		var v verdict
-		if v, err = attempt.judge(err); err != nil {
+		var v result
+		if v, err = transaction.classify(err); err != nil {
 			break
 		}
 		before := len(batch)
-		if batch = r.settle(ctx, batch, v, outcomes); len(batch) == 0 {
+		if batch = r.resolve(ctx, batch, v, outcomes); len(batch) == 0 {
 			return
 		}
 		if len(batch) < before && !v.headMoved && !v.contended {
 			continue // the next transaction is another, and nobody is in its way
 		}
-		if try >= tries {
+		if try >= maxAttempts {
 			err = errors.New("eventtable: append: the feed is contended")
 		} else if err = wait(ctx, &pause); err == nil && v.headMoved {
 			if head = v.head; head.Seq == 0 { // not told
@@ -134,9 +134,9 @@ func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []eve
 	}
 }
 
-// settle notes the outcome of the events that the verdict takes out of the batch, and returns the others.
-func (r *Recorder) settle(ctx context.Context, batch []event.Document, v verdict, outcomes map[string]event.Result) []event.Document {
-	var rest []event.Document
+// resolve notes the outcome of the events that the verdict takes out of the batch, and returns the others.
+func (r *Recorder) resolve(ctx context.Context, batch []event.Encoded, v result, outcomes map[string]event.Result) []event.Encoded {
+	var rest []event.Encoded
 	early := map[string]bool{} // instances of which an event is early: so are those after it
 	for n, doc := range batch {
 		switch {
@@ -145,8 +145,8 @@ func (r *Recorder) settle(ctx context.Context, batch []event.Document, v verdict
 		case v.refused[n] != nil:
 			outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed, Err: v.refused[n]}
 			early[doc.InstanceGuid] = true
-		case v.early[n] || early[doc.InstanceGuid]:
-			outcomes[doc.Event.ID] = event.Result{Outcome: event.Early}
+		case v.outOfOrder[n] || early[doc.InstanceGuid]:
+			outcomes[doc.Event.ID] = event.Result{Outcome: event.OutOfOrder}
 			early[doc.InstanceGuid] = true
 		default:
 			rest = append(rest, doc)
@@ -157,7 +157,7 @@ func (r *Recorder) settle(ctx context.Context, batch []event.Document, v verdict
 
 // acknowledge takes an event that is in the feed out of the outbox. It is there only after one of the tables was
 // restored from a backup, but would then be published for ever.
-func (r *Recorder) acknowledge(ctx context.Context, doc event.Document) event.Result {
+func (r *Recorder) acknowledge(ctx context.Context, doc event.Encoded) event.Result {
 	_, err := r.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: &r.outbox, Key: outboxtable.Key(doc.InstanceGuid, doc.Number),
 	})

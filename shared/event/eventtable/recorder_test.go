@@ -187,8 +187,8 @@ func newRecorder(t *testing.T, s *script) *eventtable.Recorder {
 	return eventtable.NewRecorder(client, "Events", "Outbox", func() time.Time { return now })
 }
 
-func events(guid string, first, last int) []event.Document {
-	var docs []event.Document
+func events(guid string, first, last int) []event.Encoded {
+	var docs []event.Encoded
 	for number := first; number <= last; number++ {
 		docs = append(docs, eventtest.Document(app, guid, number, now, "Submit"))
 	}

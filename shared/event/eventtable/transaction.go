@@ -12,61 +12,61 @@ import (
 	"altinn.no/instanceapi/shared/event/outboxtable"
 )
 
-// attempt is one transaction, with what each of its items is about.
-type attempt struct {
+// transaction is one transaction, with what each of its items is about.
+type transaction struct {
 	items []types.TransactWriteItem
-	about []subject // of the same length
-	count int       // of events
+	about []itemRole // of the same length
+	count int        // of events
 }
 
-// subject is the event, by its place in the batch, and the question that an item's condition asks.
-type subject struct {
+// itemRole is the event, by its place in the batch, and the question that an item's condition asks.
+type itemRole struct {
 	event int
-	asks  question
+	asks  condition
 }
 
-type question int
+type condition int
 
 const (
-	nothing     question = iota // no condition
-	headIsStill                 // is HEAD what was read?
-	seqIsFree                   // is the position free?
-	isNew                       // is the event not in the feed?
-	isNext                      // is the event before it in the feed?
+	noCondition       condition = iota // no condition
+	headUnchanged                      // is HEAD what was read?
+	positionFree                       // is the position free?
+	notDuplicate                       // is the event not in the feed?
+	predecessorExists                  // is the event before it in the feed?
 )
 
 // transaction makes the one that appends the batch after head. An event whose predecessor is in the batch needs no
 // check of it.
-func (r *Recorder) transaction(appID string, head Head, batch []event.Document) *attempt {
-	a := &attempt{count: len(batch)}
+func (r *Recorder) transaction(appID string, head Head, batch []event.Encoded) *transaction {
+	a := &transaction{count: len(batch)}
 	recordedAt := r.now().UTC().Truncate(time.Microsecond)
 	if recordedAt.Before(head.LastAt) {
 		recordedAt = head.LastAt
 	}
 	at := text(recordedAt.Format(timeFormat))
-	a.add(subject{asks: headIsStill}, raiseHead(r.table, appID, head, int64(len(batch)), at))
+	a.add(itemRole{asks: headUnchanged}, raiseHead(r.table, appID, head, int64(len(batch)), at))
 	last := map[string]int{} // the highest number of each instance so far in the batch
 	for n, doc := range batch {
 		seq := head.Seq + int64(n) + 1
-		entry := key(feedPartition(appID), number20(seq))
+		entry := key(feedPartition(appID), padded20(seq))
 		entry[attrDocument] = text(string(doc.JSON))
 		entry[attrID] = text(doc.Event.ID)
 		entry[attrRecordedAt] = at
-		a.add(subject{n, seqIsFree}, r.putNew(entry))
+		a.add(itemRole{n, positionFree}, r.putNew(entry))
 
-		position := key(instancePartition(doc.InstanceGuid), number20(doc.Number))
+		position := key(instancePartition(doc.InstanceGuid), padded20(doc.Number))
 		position[attrSeq] = number(seq)
 		position[attrAppID] = text(appID)
-		a.add(subject{n, isNew}, r.putNew(position))
+		a.add(itemRole{n, notDuplicate}, r.putNew(position))
 
 		if doc.Number > 1 && last[doc.InstanceGuid] != doc.Number-1 {
-			a.add(subject{n, isNext}, types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
-				TableName: &r.table, Key: key(instancePartition(doc.InstanceGuid), number20(doc.Number-1)),
+			a.add(itemRole{n, predecessorExists}, types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
+				TableName: &r.table, Key: key(instancePartition(doc.InstanceGuid), padded20(doc.Number-1)),
 				ConditionExpression: aws.String("attribute_exists(PK)"),
 			}})
 		}
 		last[doc.InstanceGuid] = doc.Number
-		a.add(subject{n, nothing}, outboxtable.Delete(r.outbox, doc.InstanceGuid, doc.Number))
+		a.add(itemRole{n, noCondition}, outboxtable.TransactDelete(r.outbox, doc.InstanceGuid, doc.Number))
 	}
 	return a
 }
@@ -92,24 +92,24 @@ func (r *Recorder) putNew(item map[string]types.AttributeValue) types.TransactWr
 	}}
 }
 
-func (a *attempt) add(about subject, item types.TransactWriteItem) {
+func (a *transaction) add(about itemRole, item types.TransactWriteItem) {
 	a.about = append(a.about, about)
 	a.items = append(a.items, item)
 }
 
-// verdict is what a cancelled transaction says of its events, by their place in the batch, and of the feed.
-type verdict struct {
-	duplicate, early []bool
-	refused          []error // an event that no transaction will ever take
-	headMoved        bool
-	head             Head // where the feed ends now, when headMoved
-	contended        bool // somebody else was at the same items; the same again in a moment
+// result is what a cancelled transaction says of its events, by their place in the batch, and of the feed.
+type result struct {
+	duplicate, outOfOrder []bool
+	refused               []error // an event that no transaction will ever take
+	headMoved             bool
+	head                  Head // where the feed ends now, when headMoved
+	contended             bool // somebody else was at the same items; the same again in a moment
 }
 
-// judge reads the reasons of a cancellation. It returns an error for one that is not of the kinds that a further try
+// classify reads the reasons of a cancellation. It returns an error for one that is not of the kinds that a further try
 // can settle, and for a failure that is no cancellation: the SDK has retried that as often as it is worth.
-func (a *attempt) judge(err error) (verdict, error) {
-	v := verdict{duplicate: make([]bool, a.count), early: make([]bool, a.count), refused: make([]error, a.count)}
+func (a *transaction) classify(err error) (result, error) {
+	v := result{duplicate: make([]bool, a.count), outOfOrder: make([]bool, a.count), refused: make([]error, a.count)}
 	var busy *types.TransactionInProgressException
 	if errors.As(err, &busy) {
 		v.contended = true
@@ -126,23 +126,23 @@ func (a *attempt) judge(err error) (verdict, error) {
 		case "None", "":
 		case "ConditionalCheckFailed":
 			switch about.asks {
-			case headIsStill:
+			case headUnchanged:
 				head, headErr := headOf(reason.Item)
 				if headErr != nil {
 					return v, headErr
 				}
 				v.headMoved, v.head = true, head
-			case isNew:
+			case notDuplicate:
 				v.duplicate[about.event] = true
-			case isNext:
-				v.early[about.event] = true
-			case seqIsFree:
+			case predecessorExists:
+				v.outOfOrder[about.event] = true
+			case positionFree:
 				seqTaken = true
 			}
 		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
 			v.contended = true
 		default:
-			if about.asks == headIsStill {
+			if about.asks == headUnchanged {
 				return v, fmt.Errorf("eventtable: append: %w", err)
 			}
 			v.refused[about.event] = fmt.Errorf("eventtable: append: %s: %w", code, err)

@@ -108,7 +108,7 @@ func testApplications(s *suite) {
 }
 
 func testMany(s *suite) {
-	var docs []event.Document
+	var docs []event.Encoded
 	for range 9 {
 		docs = append(docs, s.make(s.app, uuid.NewString(), 1, 7)...)
 	}
@@ -124,12 +124,12 @@ func testMany(s *suite) {
 // testLarge has a feed that takes several pages of 1 MB to read.
 func testLarge(s *suite) {
 	guid := uuid.NewString()
-	var docs []event.Document
+	var docs []event.Encoded
 	for number := range 24 {
 		doc := Document(s.app, guid, number+1, s.Now(), "Submit")
 		link := event.DataLink{FormID: "attachment", DataLink: strings.Repeat("x", 90_000)}
 		doc.Event.DataLinks = append(doc.Event.DataLinks, link)
-		doc, err := event.NewDocument(doc.Event)
+		doc, err := event.Encode(doc.Event)
 		if err != nil {
 			s.Fatal(err)
 		}
@@ -204,8 +204,8 @@ func testHistory(s *suite) {
 			}
 		}
 	}
-	for guid, want := range map[string][]event.Document{one: a[129:], two: b[2:], uuid.NewString(): nil} {
-		docs, err := s.Of(s.Context(), guid)
+	for guid, want := range map[string][]event.Encoded{one: a[129:], two: b[2:], uuid.NewString(): nil} {
+		docs, err := s.ForInstance(s.Context(), guid)
 		if err != nil || docs == nil || len(docs) != len(want) || len(want) > 0 && docs[0].Event.ID != want[0].Event.ID {
 			s.Errorf("in the outbox: %v, %v; want %v", docs, err, want)
 		}
@@ -215,7 +215,7 @@ func testHistory(s *suite) {
 		s.Errorf("of an unknown instance: %v, %v", docs, err)
 	}
 	head, err := s.Head(s.Context(), s.app)
-	if glance, glanceErr := s.Glance(s.Context(), s.app); err != nil || glanceErr != nil || glance.Seq != 133 || glance.Seq != head.Seq {
+	if glance, glanceErr := s.HeadEventual(s.Context(), s.app); err != nil || glanceErr != nil || glance.Seq != 133 || glance.Seq != head.Seq {
 		s.Errorf("a glance shows %v, %v, and the head is %v, %v", glance, glanceErr, head, err)
 	}
 }
@@ -223,7 +223,7 @@ func testHistory(s *suite) {
 // testConcurrent has several recorders, each given everything in an order of its own and again what came too early,
 // while a reader follows the feed.
 func testConcurrent(s *suite) {
-	var docs []event.Document
+	var docs []event.Encoded
 	for range 8 {
 		docs = append(docs, s.make(s.app, uuid.NewString(), 1, 5)...)
 	}
@@ -238,7 +238,7 @@ func testConcurrent(s *suite) {
 					switch result.Outcome {
 					case event.Recorded:
 						recorded.Add(1)
-					case event.Early:
+					case event.OutOfOrder:
 						rest = append(rest, batch[n])
 					case event.Failed:
 						s.Errorf("%v", result.Err)
@@ -276,7 +276,7 @@ func testScan(s *suite) {
 	// In a time that no other test's events are of.
 	old := time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
 	guids := []string{uuid.NewString(), uuid.NewString(), uuid.NewString()}
-	var docs []event.Document
+	var docs []event.Encoded
 	for n, guid := range guids {
 		for number := 1; number <= 2; number++ {
 			docs = append(docs, Document(s.app, guid, number, old.Add(time.Duration(number*10+n)*time.Second), "Submit"))
@@ -310,8 +310,8 @@ func testScan(s *suite) {
 	// Not always the same ones, that is, those of more than one instance. Not of each: where an instance stands in the table is
 	// chance, and it may stand so close behind another that a scan hardly ever begins between them.
 	met := map[string]bool{}
-	for tries := 0; len(met) < 4; tries++ {
-		if tries == 500 {
+	for maxAttempts := 0; len(met) < 4; maxAttempts++ {
+		if maxAttempts == 500 {
 			s.Fatalf("a scan for two met only %d of 6 in 500 tries", len(met))
 		}
 		backlog, err := s.Scan(s.Context(), old.Add(time.Hour), 2)

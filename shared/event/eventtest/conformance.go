@@ -18,13 +18,13 @@ import (
 
 // Store is what the suite tests: the two tables, with a way to put events in the outbox.
 type Store interface {
-	Put(ctx context.Context, doc event.Document) error
+	Put(ctx context.Context, doc event.Encoded) error
 	Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error)
-	Append(ctx context.Context, docs []event.Document) []event.Result
-	Of(ctx context.Context, instanceGuid string) ([]event.Document, error)
+	Append(ctx context.Context, docs []event.Encoded) []event.Result
+	ForInstance(ctx context.Context, instanceGuid string) ([]event.Encoded, error)
 	Head(ctx context.Context, appID string) (eventtable.Head, error)
-	Glance(ctx context.Context, appID string) (eventtable.Head, error)
-	History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Document, error)
+	HeadEventual(ctx context.Context, appID string) (eventtable.Head, error)
+	History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Encoded, error)
 	Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error)
 	PositionOfID(ctx context.Context, appID, eventID string) (seq int64, found bool, err error)
 	PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error)
@@ -90,9 +90,9 @@ type suite struct {
 }
 
 // make returns the events first to last of an instance, in the outbox.
-func (s *suite) make(app, guid string, first, last int) []event.Document {
+func (s *suite) make(app, guid string, first, last int) []event.Encoded {
 	s.Helper()
-	var docs []event.Document
+	var docs []event.Encoded
 	for number := first; number <= last; number++ {
 		doc := Document(app, guid, number, s.Now().Add(time.Duration(number)*time.Millisecond), "Step"+strconv.Itoa(number))
 		if err := s.Put(s.Context(), doc); err != nil {
@@ -104,7 +104,7 @@ func (s *suite) make(app, guid string, first, last int) []event.Document {
 }
 
 // append appends and compares the outcomes, one letter for each event: recorded, duplicate, early, failed.
-func (s *suite) append(want string, docs ...event.Document) {
+func (s *suite) append(want string, docs ...event.Encoded) {
 	s.Helper()
 	var got strings.Builder
 	for _, result := range s.Append(s.Context(), docs) {
@@ -137,7 +137,7 @@ func (s *suite) feed(app string) []eventtable.Record {
 }
 
 // expect compares the feed of an application with the events, and checks that none of them waits in the outbox.
-func (s *suite) expect(app string, docs ...event.Document) {
+func (s *suite) expect(app string, docs ...event.Encoded) {
 	s.Helper()
 	var want, got []string
 	for _, doc := range docs {
@@ -171,7 +171,7 @@ func (s *suite) waiting() []string {
 	return ids
 }
 
-func shuffled(docs []event.Document) []event.Document {
+func shuffled(docs []event.Encoded) []event.Encoded {
 	docs = slices.Clone(docs)
 	rand.Shuffle(len(docs), func(i, j int) { docs[i], docs[j] = docs[j], docs[i] })
 	return docs

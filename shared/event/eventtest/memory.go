@@ -21,7 +21,7 @@ type Memory struct {
 	mu        sync.Mutex
 	feeds     map[string][]eventtable.Record // by application id; position n+1 at n
 	positions map[string]position            // by event id
-	outbox    map[string]event.Document      // by event id
+	outbox    map[string]event.Encoded       // by event id
 	hidden    map[string]int64               // the first position of a feed that readers do not see yet
 	failure   error
 }
@@ -35,12 +35,12 @@ type position struct {
 func NewMemory(now func() time.Time) *Memory {
 	return &Memory{
 		now: now, feeds: map[string][]eventtable.Record{}, positions: map[string]position{},
-		outbox: map[string]event.Document{}, hidden: map[string]int64{},
+		outbox: map[string]event.Encoded{}, hidden: map[string]int64{},
 	}
 }
 
 // Put puts an event in the outbox, as the transaction of its change does.
-func (m *Memory) Put(_ context.Context, doc event.Document) error {
+func (m *Memory) Put(_ context.Context, doc event.Encoded) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.outbox[doc.Event.ID] = doc
@@ -63,7 +63,7 @@ func (m *Memory) Fail(err error) {
 }
 
 // Append is eventtable.Recorder.Append.
-func (m *Memory) Append(_ context.Context, docs []event.Document) []event.Result {
+func (m *Memory) Append(_ context.Context, docs []event.Encoded) []event.Result {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	results := make([]event.Result, len(docs))
@@ -87,13 +87,13 @@ func (m *Memory) Append(_ context.Context, docs []event.Document) []event.Result
 	return results
 }
 
-func (m *Memory) append(doc event.Document) event.Outcome {
+func (m *Memory) append(doc event.Encoded) event.Outcome {
 	if _, there := m.positions[doc.Event.ID]; there {
 		delete(m.outbox, doc.Event.ID)
 		return event.Duplicate
 	}
 	if _, there := m.positions[event.ID(doc.InstanceGuid, doc.Number-1)]; doc.Number > 1 && !there {
-		return event.Early
+		return event.OutOfOrder
 	}
 	appID := doc.Event.AppID
 	feed := m.feeds[appID]
@@ -119,16 +119,16 @@ func (m *Memory) Head(_ context.Context, appID string) (eventtable.Head, error) 
 	return eventtable.Head{Seq: int64(len(feed)), LastAt: feed[len(feed)-1].RecordedAt}, nil
 }
 
-// Glance is eventtable.Feed.Glance.
-func (m *Memory) Glance(ctx context.Context, appID string) (eventtable.Head, error) {
+// HeadEventual is eventtable.Feed.Glance.
+func (m *Memory) HeadEventual(ctx context.Context, appID string) (eventtable.Head, error) {
 	return m.Head(ctx, appID)
 }
 
 // History is eventtable.Feed.History.
-func (m *Memory) History(_ context.Context, instanceGuid string, after, limit int) ([]event.Document, error) {
+func (m *Memory) History(_ context.Context, instanceGuid string, after, limit int) ([]event.Encoded, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	docs := []event.Document{}
+	docs := []event.Encoded{}
 	for len(docs) < limit && m.failure == nil {
 		at, there := m.positions[event.ID(instanceGuid, after+len(docs)+1)]
 		if hidden := m.hidden[at.appID]; !there || hidden > 0 && at.seq >= hidden {
@@ -139,11 +139,11 @@ func (m *Memory) History(_ context.Context, instanceGuid string, after, limit in
 	return docs, m.failure
 }
 
-// Of is outboxtable.Table.Of.
-func (m *Memory) Of(_ context.Context, instanceGuid string) ([]event.Document, error) {
+// ForInstance is outboxtable.Table.Of.
+func (m *Memory) ForInstance(_ context.Context, instanceGuid string) ([]event.Encoded, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	docs := []event.Document{}
+	docs := []event.Encoded{}
 	for _, doc := range m.outbox {
 		if doc.InstanceGuid == instanceGuid {
 			docs = append(docs, doc)
@@ -219,10 +219,10 @@ func (m *Memory) Scan(_ context.Context, before time.Time, limit int) (event.Bac
 }
 
 // Document returns the document of an event made up for tests: the number-th of the instance, of a change made at the time given.
-func Document(appID, instanceGuid string, number int, at time.Time, step string) event.Document {
+func Document(appID, instanceGuid string, number int, at time.Time, step string) event.Encoded {
 	org, app := splitID(appID)
 	base := "https://platform.altinn.no/storage/instances/50001/" + instanceGuid
-	doc, err := event.NewDocument(event.Event{
+	doc, err := event.Encode(event.Event{
 		ID: event.ID(instanceGuid, number), At: at.UTC().Truncate(time.Microsecond), AppID: appID,
 		InstanceOwnerID: "50001", InstanceLink: base,
 		DataLinks: []event.DataLink{{FormID: "default", DataLink: base + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff"}},

@@ -22,7 +22,7 @@ type poller struct {
 func testRandom(s *suite) {
 	rapid.Check(s, func(t *rapid.T) {
 		app := "nav/app-" + uuid.NewString()[:13]
-		var docs []event.Document
+		var docs []event.Encoded
 		for n := range rapid.IntRange(1, 4).Draw(t, "instances") {
 			events := rapid.IntRange(1, 5).Draw(t, fmt.Sprintf("events of %d", n))
 			docs = append(docs, s.make(app, uuid.NewString(), 1, events)...)

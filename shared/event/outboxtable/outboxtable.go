@@ -29,10 +29,10 @@ const (
 	timeFormat = "2006-01-02T15:04:05.000000Z"
 )
 
-// Put returns the part of a transaction that puts the number-th event of an instance into the table named. The
+// TransactPut returns the part of a transaction that puts the number-th event of an instance into the table named. The
 // transaction is cancelled with ConditionalCheckFailed when the outbox has an event of that number.
-func Put(table string, ev event.Event, number int) (types.TransactWriteItem, error) {
-	doc, err := event.NewDocument(ev)
+func TransactPut(table string, ev event.Event, number int) (types.TransactWriteItem, error) {
+	doc, err := event.Encode(ev)
 	if err != nil {
 		return types.TransactWriteItem{}, err
 	}
@@ -48,8 +48,8 @@ func Put(table string, ev event.Event, number int) (types.TransactWriteItem, err
 	}}, nil
 }
 
-// Delete returns the part of a transaction that deletes an event from the table named; it is no error when it is gone.
-func Delete(table, instanceGuid string, number int) types.TransactWriteItem {
+// TransactDelete returns the part of a transaction that deletes an event from the table named; it is no error when it is gone.
+func TransactDelete(table, instanceGuid string, number int) types.TransactWriteItem {
 	return types.TransactWriteItem{Delete: &types.Delete{TableName: &table, Key: Key(instanceGuid, number)}}
 }
 

@@ -35,7 +35,7 @@ func image(item map[string]types.AttributeValue) map[string]events.DynamoDBAttri
 }
 
 func TestPut(t *testing.T) {
-	put, err := Put("Outbox", sample(), 2)
+	put, err := TransactPut("Outbox", sample(), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,18 +48,18 @@ func TestPut(t *testing.T) {
 	if err != nil || doc.Event.ID != guid+".2" || doc.Event.WorkflowStep != "Submit" {
 		t.Errorf("read %+v, %v", doc, err)
 	}
-	if del := Delete("Outbox", guid, 2).Delete; len(del.Key) != 2 || image(del.Key)["PK"].String() != guid || image(del.Key)["SK"].Number() != "2" {
+	if del := TransactDelete("Outbox", guid, 2).Delete; len(del.Key) != 2 || image(del.Key)["PK"].String() != guid || image(del.Key)["SK"].Number() != "2" {
 		t.Errorf("delete %+v", del.Key)
 	}
 }
 
 func TestPutRefusesWhatIsNotAnEvent(t *testing.T) {
-	if _, err := Put("Outbox", sample(), 3); err == nil {
+	if _, err := TransactPut("Outbox", sample(), 3); err == nil {
 		t.Error("the number is not that of the id")
 	}
 	ev := sample()
 	ev.Org = "skd"
-	if _, err := Put("Outbox", ev, 2); err == nil {
+	if _, err := TransactPut("Outbox", ev, 2); err == nil {
 		t.Error("the org is not that of the application")
 	}
 }

@@ -70,10 +70,10 @@ func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (event.Ba
 	}
 }
 
-// Of returns the events of one instance that wait, in order, as of all changes that have been answered. One whose item is
+// ForInstance returns the events of one instance that wait, in order, as of all changes that have been answered. One whose item is
 // damaged is left out.
-func (t *Table) Of(ctx context.Context, instanceGuid string) ([]event.Document, error) {
-	docs := []event.Document{}
+func (t *Table) ForInstance(ctx context.Context, instanceGuid string) ([]event.Encoded, error) {
+	docs := []event.Encoded{}
 	var from map[string]types.AttributeValue
 	for {
 		out, err := t.client.Query(ctx, &dynamodb.QueryInput{
@@ -121,11 +121,11 @@ func add(b *event.Backlog, id string, item map[string]types.AttributeValue) {
 }
 
 // document returns the event in an item, unless it is not the one that the item's key says.
-func document(id string, item map[string]types.AttributeValue) (event.Document, bool) {
+func document(id string, item map[string]types.AttributeValue) (event.Encoded, bool) {
 	text, ok := item[attrDocument].(*types.AttributeValueMemberS)
 	if !ok {
-		return event.Document{}, false
+		return event.Encoded{}, false
 	}
-	doc, err := event.ReadDocument([]byte(text.Value))
+	doc, err := event.Decode([]byte(text.Value))
 	return doc, err == nil && doc.Event.ID == id
 }

@@ -8,26 +8,27 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
-	"altinn.no/instanceapi/shared/requestlog"
+	"altinn.no/instanceapi/shared/logging"
 )
 
-// Tokens tells who sent a request. *auth.Verifier is one.
-type Tokens interface {
-	Caller(r *http.Request) (auth.Caller, error)
+// Authenticator tells who sent a request. *auth.Verifier is one.
+type Authenticator interface {
+	Authenticate(r *http.Request) (auth.Caller, error)
 }
 
-// Gate lets callers in to instances.
-type Gate struct {
-	Tokens  Tokens
-	Parties auth.Register // *partytable.Table is one
+// Authorizer lets callers in to instances.
+type Authorizer struct {
+	Authenticator Authenticator
+	Parties       auth.PartyFinder // *partytable.Table is one
 }
 
 // Access is a caller at the address that the request's path names.
 type Access struct {
-	Caller auth.Caller
-	Party  string // the instanceOwnerId that a user is; "" for an owner, and for a user nobody has reported as yet
+	Caller  auth.Caller
+	PartyID string // the instanceOwnerId that a user is; "" for an owner, and for a user nobody has reported as yet
 
 	Org, App        string // of the path; empty on the Storage API
 	InstanceOwnerID string
@@ -35,21 +36,21 @@ type Access struct {
 	DataGuid        string // "" when the path names no data element
 }
 
-// Reader returns the access of a request that reads. It refuses, in this order: no valid token (Unauthenticated), a
+// Read returns the access of a request that reads. It refuses, in this order: no valid token (Unauthenticated), a
 // token without the scope (Forbidden), and a path or a party that cannot be the caller's (NotFound).
-func (g Gate) Reader(r *http.Request) (*Access, error) {
+func (g Authorizer) Read(r *http.Request) (*Access, error) {
 	return g.access(r, auth.Caller.MayRead)
 }
 
-// Writer returns the access of a request that writes, and refuses as Reader does. Query parameters other than those named
+// Write returns the access of a request that writes, and refuses as Reader does. Query parameters other than those named
 // are Invalid: a delete with ?Hard=true must not be taken for a soft one.
-func (g Gate) Writer(r *http.Request, parameters ...string) (*Access, error) {
-	return g.writer(r, auth.Caller.MayWrite, parameters)
+func (g Authorizer) Write(r *http.Request, parameters ...string) (*Access, error) {
+	return g.write(r, auth.Caller.MayWrite, parameters)
 }
 
-// OwnerWriter is Writer for what only application owners do: a user is Forbidden, whatever the object.
-func (g Gate) OwnerWriter(r *http.Request, parameters ...string) (*Access, error) {
-	return g.writer(r, func(caller auth.Caller) error {
+// WriteAsOwner is Writer for what only application owners do: a user is Forbidden, whatever the object.
+func (g Authorizer) WriteAsOwner(r *http.Request, parameters ...string) (*Access, error) {
+	return g.write(r, func(caller auth.Caller) error {
 		if err := caller.MustBeOwner(); err != nil {
 			return err
 		}
@@ -57,7 +58,7 @@ func (g Gate) OwnerWriter(r *http.Request, parameters ...string) (*Access, error
 	}, parameters)
 }
 
-func (g Gate) writer(r *http.Request, may func(auth.Caller) error, parameters []string) (*Access, error) {
+func (g Authorizer) write(r *http.Request, may func(auth.Caller) error, parameters []string) (*Access, error) {
 	a, err := g.access(r, may)
 	if err != nil {
 		return nil, err
@@ -66,8 +67,8 @@ func (g Gate) writer(r *http.Request, may func(auth.Caller) error, parameters []
 	return a, err
 }
 
-func (g Gate) access(r *http.Request, may func(auth.Caller) error) (*Access, error) {
-	caller, err := g.Tokens.Caller(r)
+func (g Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Access, error) {
+	caller, err := g.Authenticator.Authenticate(r)
 	if err != nil {
 		return nil, err
 	}
@@ -79,21 +80,21 @@ func (g Gate) access(r *http.Request, may func(auth.Caller) error) (*Access, err
 		InstanceOwnerID: r.PathValue("instanceOwnerId"), Guid: r.PathValue("instanceGuid"), DataGuid: r.PathValue("dataGuid"),
 	}
 	if !instance.ValidOwnerID(a.InstanceOwnerID) || !instance.ValidGuid(a.Guid) || a.DataGuid != "" && !instance.ValidGuid(a.DataGuid) {
-		return nil, instance.NotFound()
+		return nil, fault.NoSuchResource()
 	}
-	requestlog.Add(r.Context(), slog.String("instance", a.Guid))
+	logging.Add(r.Context(), slog.String("instance", a.Guid))
 	if caller.IsOwner() {
 		if a.Org != "" && a.Org != caller.Org {
-			return nil, instance.NotFound()
+			return nil, fault.NoSuchResource()
 		}
 		return a, nil
 	}
-	if a.Party, _, err = auth.PartyOf(r.Context(), caller, g.Parties); err != nil {
+	if a.PartyID, _, err = auth.ResolveParty(r.Context(), caller, g.Parties); err != nil {
 		return nil, err
 	}
-	requestlog.Add(r.Context(), slog.String("party", a.Party))
-	if a.Party != a.InstanceOwnerID {
-		return nil, instance.NotFound()
+	logging.Add(r.Context(), slog.String("party", a.PartyID))
+	if a.PartyID != a.InstanceOwnerID {
+		return nil, fault.NoSuchResource()
 	}
 	return a, nil
 }
@@ -110,8 +111,8 @@ func (a *Access) Check(i *instance.Instance) error {
 		i.ID != a.Guid || i.InstanceOwnerID != a.InstanceOwnerID,
 		a.App != "" && i.AppID != a.AppID(),
 		a.Caller.IsOwner() && org != a.Caller.Org,
-		!a.Caller.IsOwner() && i.InstanceOwnerID != a.Party:
-		return instance.NotFound()
+		!a.Caller.IsOwner() && i.InstanceOwnerID != a.PartyID:
+		return fault.NoSuchResource()
 	}
 	return nil
 }
@@ -121,7 +122,7 @@ func (a *Access) Element(i *instance.Instance) (*instance.DataElement, error) {
 	if element := i.Element(a.DataGuid); element != nil {
 		return element, nil
 	}
-	return nil, instance.NotFound()
+	return nil, fault.NoSuchResource()
 }
 
 // Role returns what the caller is to the instance's workflow.
@@ -132,11 +133,11 @@ func (a *Access) Role() application.Role {
 	return application.User
 }
 
-// By returns the name under which the caller's changes are recorded: an org, a user id, or for a token that has
+// ActorName returns the name under which the caller's changes are recorded: an org, a user id, or for a token that has
 // neither, the instanceOwnerId. Never an identity number.
-func (a *Access) By() string {
+func (a *Access) ActorName() string {
 	if name := a.Caller.Name(); name != "" {
 		return name
 	}
-	return a.Party
+	return a.PartyID
 }

@@ -72,9 +72,9 @@ func change(t *rapid.T, p *instancetest.Population, store *instancetest.Memory, 
 	step := rapid.SampledFrom(app.Workflow.Steps).Draw(t, "step")
 	_, err := store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
 		if rapid.Bool().Draw(t, "data") {
-			return nil, i.AddData(app, uuid.NewString(), "default", instance.Bytes{}, "1001", now)
+			return nil, i.AddData(app, uuid.NewString(), "default", instance.Content{}, "1001", now)
 		}
-		_, err := i.MoveTo(app, step.Name, application.Owner, "nav", now)
+		_, err := i.Transition(app, step.Name, application.Owner, "nav", now)
 		return nil, err
 	})
 	if err != nil && !fault.Is(err, fault.Conflict) {
@@ -95,7 +95,7 @@ type write struct {
 }
 
 // Read implements instancequery.Index for spans by step and by owner.
-func (l *lagging) Read(_ context.Context, span instancequery.Span, limit int) (rows []merge.Row[instancequery.Row], more bool, err error) {
+func (l *lagging) Read(_ context.Context, span instancequery.KeyRange, limit int) (rows []merge.Row[instancequery.Row], more bool, err error) {
 	for _, w := range l.writes {
 		i := w.instance
 		if l.now.Before(w.shown) || !w.gone.IsZero() && !l.now.Before(w.gone) {

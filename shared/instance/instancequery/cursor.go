@@ -22,9 +22,9 @@ const cursorFormat = 1
 
 var cursorEncoding = base64.RawURLEncoding
 
-// binding returns what a cursor is bound to: who asks, and all parameters but those that say how much of the answer to
+// scope returns what a cursor is bound to: who asks, and all parameters but those that say how much of the answer to
 // show.
-func binding(scope string, values url.Values) string {
+func scope(scope string, values url.Values) string {
 	var names []string
 	for name := range values {
 		if name != ParamPage && name != ParamSize {
@@ -42,9 +42,9 @@ func binding(scope string, values url.Values) string {
 	return bound.String()
 }
 
-// seal returns the hash of a cursor's position and what it is bound to. It finds damage and mistakes, and keeps nobody
+// checksum returns the hash of a cursor's position and what it is bound to. It finds damage and mistakes, and keeps nobody
 // out: what a cursor leads to is decided row by row.
-func seal(bound string, place []byte) [4]byte {
+func checksum(bound string, place []byte) [4]byte {
 	sum := sha256.Sum256(append([]byte(bound), place...))
 	return [4]byte(sum[:])
 }
@@ -52,9 +52,9 @@ func seal(bound string, place []byte) [4]byte {
 // position is where a crawl is.
 type position struct {
 	key string // of the row last looked at; "": before the first
-	// mark is zero while every row before key was settled when the crawl passed it. Otherwise it is the time from which
+	// unsettledSince is zero while every row before key was settled when the crawl passed it. Otherwise it is the time from which
 	// on something may have turned up behind the crawl: where a poller must resume, however long it took to the end.
-	mark time.Time
+	unsettledSince time.Time
 }
 
 // encodeCursor returns the cursor for a position, bound as binding says.
@@ -63,7 +63,7 @@ func encodeCursor(at position, bound string) (string, error) {
 	b[0] = cursorFormat
 	changed := time.Time{}
 	id := at.key
-	if text, rest, timed := strings.Cut(at.key, "#"); timed {
+	if text, rest, orderedByChange := strings.Cut(at.key, "#"); orderedByChange {
 		var err error
 		if changed, err = time.Parse(time.RFC3339Nano, text); err != nil {
 			return "", err
@@ -76,30 +76,30 @@ func encodeCursor(at position, bound string) (string, error) {
 		return "", err
 	}
 	b = append(b, guid[:]...)
-	b = appendMicros(b, at.mark)
-	hash := seal(bound, b[5:])
+	b = appendMicros(b, at.unsettledSince)
+	hash := checksum(bound, b[5:])
 	copy(b[1:5], hash[:])
 	return cursorEncoding.EncodeToString(b), nil
 }
 
 // decodeCursor returns the position that a cursor names, its key timed or not as the query's order has it. A cursor
 // that is damaged, or was made under another filter or for another caller, is an Invalid fault.
-func decodeCursor(cursor string, bound string, timed bool) (at position, err error) {
+func decodeCursor(cursor string, bound string, orderedByChange bool) (at position, err error) {
 	refused := fault.InvalidParameter(ParamPage, "follow _links.next as it is; a page belongs to the filter it was made under")
 	b, err := cursorEncoding.DecodeString(cursor)
 	if err != nil || len(b) != cursorBytes || b[0] != cursorFormat || cursorEncoding.EncodeToString(b) != cursor {
 		return at, refused
 	}
-	if [4]byte(b[1:5]) != seal(bound, b[5:]) {
+	if [4]byte(b[1:5]) != checksum(bound, b[5:]) {
 		return at, refused
 	}
 	changed, ok1 := readMicros(b[5:13])
 	mark, ok2 := readMicros(b[29:])
-	if !ok1 || !ok2 || timed == changed.IsZero() {
+	if !ok1 || !ok2 || orderedByChange == changed.IsZero() {
 		return at, refused
 	}
-	at = position{key: uuid.UUID(b[13:29]).String(), mark: mark}
-	if timed {
+	at = position{key: uuid.UUID(b[13:29]).String(), unsettledSince: mark}
+	if orderedByChange {
 		at.key = ChangedKey(changed, at.key)
 	}
 	return at, nil

@@ -20,23 +20,23 @@ func TestCursorRoundTrip(t *testing.T) {
 			return time.UnixMicro(rapid.Int64Range(1, latest.UnixMicro()).Draw(t, name)).UTC()
 		}
 		want := position{key: uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id")).String()}
-		timed := rapid.Bool().Draw(t, "timed")
-		if timed {
+		orderedByChange := rapid.Bool().Draw(t, "timed")
+		if orderedByChange {
 			want.key = ChangedKey(moment("changed"), want.key)
 		}
 		if rapid.Bool().Draw(t, "marked") {
-			want.mark = moment("mark")
+			want.unsettledSince = moment("mark")
 		}
 		values := url.Values{"label": {"gr", "x2"}}
-		cursor, err := encodeCursor(want, binding("", values))
+		cursor, err := encodeCursor(want, scope("", values))
 		if err != nil || !form.MatchString(cursor) || url.QueryEscape(cursor) != cursor {
 			t.Fatalf("%q, %v", cursor, err)
 		}
-		got, err := decodeCursor(cursor, binding("", values), timed)
-		if err != nil || got.key != want.key || !got.mark.Equal(want.mark) {
+		got, err := decodeCursor(cursor, scope("", values), orderedByChange)
+		if err != nil || got.key != want.key || !got.unsettledSince.Equal(want.unsettledSince) {
 			t.Fatalf("got %v, %v, want %v", got, err, want)
 		}
-		if _, err := decodeCursor(cursor, binding("", values), !timed); !fault.Is(err, fault.Invalid) {
+		if _, err := decodeCursor(cursor, scope("", values), !orderedByChange); !fault.Is(err, fault.Invalid) {
 			t.Fatalf("in the other order: %v", err)
 		}
 	})
@@ -45,7 +45,7 @@ func TestCursorRoundTrip(t *testing.T) {
 func newCursor(t *testing.T, values url.Values) string {
 	t.Helper()
 	key := ChangedKey(time.Date(2026, 11, 23, 12, 0, 0, 123_456_000, time.UTC), "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f0e")
-	cursor, err := encodeCursor(position{key: key}, binding("", values))
+	cursor, err := encodeCursor(position{key: key}, scope("", values))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,13 +62,13 @@ func TestChangedCursors(t *testing.T) {
 			if changed == cursor {
 				continue
 			}
-			_, err := decodeCursor(changed, binding("", values), true)
+			_, err := decodeCursor(changed, scope("", values), true)
 			if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), `"page"`) || strings.Contains(err.Error(), changed) {
 				t.Errorf("%s: %v", changed, err)
 			}
 		}
 	}
-	if _, err := decodeCursor(cursor, binding("another", values), true); !fault.Is(err, fault.Invalid) {
+	if _, err := decodeCursor(cursor, scope("another", values), true); !fault.Is(err, fault.Invalid) {
 		t.Errorf("another caller's: %v, want Invalid", err)
 	}
 }
@@ -85,15 +85,15 @@ func TestDamagedCursors(t *testing.T) {
 		damaged = append(damaged, cursor[:n], cursor[n:])
 	}
 	for _, page := range damaged {
-		if _, err := decodeCursor(page, binding("", values), true); !fault.Is(err, fault.Invalid) {
+		if _, err := decodeCursor(page, scope("", values), true); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: %v, want Invalid", page, err)
 		}
 	}
-	negative, err := encodeCursor(position{key: ChangedKey(time.Unix(-1, 0), uuid.NewString())}, binding("", values))
+	negative, err := encodeCursor(position{key: ChangedKey(time.Unix(-1, 0), uuid.NewString())}, scope("", values))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := decodeCursor(negative, binding("", values), true); err == nil {
+	if _, err := decodeCursor(negative, scope("", values), true); err == nil {
 		t.Error("a position before 1970 is taken")
 	}
 }
@@ -111,7 +111,7 @@ func TestCursorBelongsToItsFilter(t *testing.T) {
 		"size left out": clone(func(v url.Values) { v.Del("size") }),
 		"with the page": clone(func(v url.Values) { v.Set("page", cursor) }),
 	} {
-		if _, err := decodeCursor(cursor, binding("", values), true); err != nil {
+		if _, err := decodeCursor(cursor, scope("", values), true); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -126,7 +126,7 @@ func TestCursorBelongsToItsFilter(t *testing.T) {
 		"a filter more":   clone(func(v url.Values) { v.Set("org", "nav") }),
 		"names exchanged": clone(func(v url.Values) { v["org"], v["appId"] = v["appId"], nil }),
 	} {
-		if _, err := decodeCursor(cursor, binding("", values), true); !fault.Is(err, fault.Invalid) {
+		if _, err := decodeCursor(cursor, scope("", values), true); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v, want Invalid", name, err)
 		}
 	}

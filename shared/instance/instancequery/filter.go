@@ -62,7 +62,7 @@ type Filter struct {
 	IsSoftDeleted   bool // false: the deleted are left out
 	Unconfirmed     bool // true: only those that wait for the owner's confirmation
 
-	LastChanged, Created, Due, Visible Period
+	LastChanged, Created, Due, Visible TimeRange
 	Order                              merge.Order
 }
 
@@ -75,7 +75,7 @@ func ParseFilter(values url.Values) (Filter, error) {
 		return ok
 	})
 	if len(f.AppIDs) > maxApps {
-		p.refuse(paramAppID, "at most "+strconv.Itoa(maxApps)+" applications; leave it out for all of the org")
+		p.reject(paramAppID, "at most "+strconv.Itoa(maxApps)+" applications; leave it out for all of the org")
 	}
 	f.Org = p.single(paramOrg, "the name of an organisation, given once", application.ValidOrg)
 	f.InstanceOwnerID = p.single(ParamInstanceOwnerID, "an instanceOwnerId, a decimal number, given once", instance.ValidOwnerID)
@@ -86,7 +86,7 @@ func ParseFilter(values url.Values) (Filter, error) {
 		return err == nil
 	})
 	if len(f.Labels) > instance.MaxLabels {
-		p.refuse(paramLabel, "an instance has at most "+strconv.Itoa(instance.MaxLabels)+" labels")
+		p.reject(paramLabel, "an instance has at most "+strconv.Itoa(instance.MaxLabels)+" labels")
 	}
 	f.IsCompleted = p.boolean(paramIsCompleted)
 	f.IsArchived = p.boolean(paramIsArchived)
@@ -96,10 +96,10 @@ func ParseFilter(values url.Values) (Filter, error) {
 	f.Unconfirmed = p.single(paramDownloadConfirmed, "false, given once: what still has a data element that its owner has not confirmed",
 		func(s string) bool { return s == "false" }) != ""
 	f.Order = merge.Order(p.single(paramOrder, "asc or desc, given once", func(s string) bool { return s == "asc" || s == "desc" }) == "desc")
-	f.LastChanged = p.period(paramLastChanged)
-	f.Created = p.period(paramCreated)
-	f.Due = p.period(paramDue)
-	f.Visible = p.period(paramVisible)
+	f.LastChanged = p.timeRange(paramLastChanged)
+	f.Created = p.timeRange(paramCreated)
+	f.Due = p.timeRange(paramDue)
+	f.Visible = p.timeRange(paramVisible)
 	return f, p.err
 }
 
@@ -114,7 +114,7 @@ func (f *Filter) Matches(i *instance.Instance) bool {
 		(f.Step == "" || f.Step == i.Workflow.CurrentStep) &&
 		!slices.ContainsFunc(f.Labels, func(label string) bool { return !slices.Contains(i.Labels, label) }) &&
 		is(f.IsCompleted, i.Workflow.IsCompleted) && is(f.IsArchived, i.Status.IsArchived) &&
-		(!f.Unconfirmed || i.Unconfirmed()) &&
+		(!f.Unconfirmed || i.HasUnconfirmed()) &&
 		f.LastChanged.Contains(&i.LastChangedDateTime) && f.Created.Contains(&i.CreatedDateTime) &&
 		f.Due.Contains(i.DueDateTime) && f.Visible.Contains(i.VisibleDateTime)
 }
@@ -125,7 +125,7 @@ type parser struct {
 	err    error
 }
 
-func (p *parser) refuse(name, allowed string) {
+func (p *parser) reject(name, allowed string) {
 	if p.err == nil {
 		p.err = fault.InvalidParameter(name, "%s", allowed)
 	}
@@ -137,7 +137,7 @@ func (p *parser) single(name, allowed string, valid func(string) bool) string {
 		return ""
 	}
 	if len(given) > 1 || !valid(given[0]) {
-		p.refuse(name, allowed)
+		p.reject(name, allowed)
 	}
 	return given[0]
 }
@@ -149,7 +149,7 @@ func (p *parser) list(name, allowed string, valid func(string) bool) []string {
 	for _, given := range p.values[name] {
 		for value := range strings.SplitSeq(given, ",") {
 			if !valid(value) {
-				p.refuse(name, allowed)
+				p.reject(name, allowed)
 			}
 			if !slices.Contains(all, value) {
 				all = append(all, value)
@@ -171,10 +171,10 @@ func (p *parser) boolean(name string) *bool {
 	return nil
 }
 
-func (p *parser) period(name string) Period {
-	period, err := parsePeriod(name, p.values[name])
+func (p *parser) timeRange(name string) TimeRange {
+	timeRange, err := parseTimeRange(name, p.values[name])
 	if err != nil && p.err == nil {
 		p.err = err
 	}
-	return period
+	return timeRange
 }

@@ -139,7 +139,7 @@ func TestEveryParameterExcludes(t *testing.T) {
 		t.Error("downloadConfirmed=false holds for an instance that is confirmed")
 	}
 	i.DueDateTime = nil
-	if due := (Filter{Due: Period{To: day}}); due.Matches(i) {
+	if due := (Filter{Due: TimeRange{To: day}}); due.Matches(i) {
 		t.Error("dueDateTime holds for an instance without one")
 	}
 	for name, status := range map[string]instance.Status{

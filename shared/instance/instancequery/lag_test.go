@@ -52,7 +52,7 @@ type entry struct {
 
 func newTown(seed uint64) *town {
 	app := &application.Application{ID: "nav/town", Org: "nav", IndexShards: 2}
-	app.Complete()
+	app.SetDefaults()
 	app.Workflow.Transitions = append(app.Workflow.Transitions, application.Transition{
 		From: "Archived", To: "FormFilling", By: []application.Role{application.Owner},
 	})
@@ -82,10 +82,10 @@ func (w *town) alter(t *testing.T) {
 	r.Instance = r.Clone()
 	err := error(nil)
 	if w.IntN(2) == 0 && r.CheckDataWritable(w.app) == nil {
-		err = r.AddData(w.app, fmt.Sprint(len(r.Data)), "default", instance.Bytes{}, "1001", w.now)
+		err = r.AddData(w.app, fmt.Sprint(len(r.Data)), "default", instance.Content{}, "1001", w.now)
 	} else {
 		to := w.app.Workflow.Reachable(r.Workflow.CurrentStep, application.Owner)
-		_, err = r.MoveTo(w.app, to[w.IntN(len(to))], application.Owner, "nav", w.now)
+		_, err = r.Transition(w.app, to[w.IntN(len(to))], application.Owner, "nav", w.now)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func (w *town) write(r *resident) {
 		r.current = append(r.current, &entry{instance: r.Instance, key: key, kind: kind, label: label, shown: r.written.Add(w.within(longestLag))})
 	}
 	add(instancequery.ByStep, "")
-	if r.Unconfirmed() {
+	if r.HasUnconfirmed() {
 		add(instancequery.ByUnconfirmed, "")
 	}
 	for _, label := range r.Labels {
@@ -115,7 +115,7 @@ func (w *town) write(r *resident) {
 }
 
 // Read implements instancequery.Index as of now.
-func (w *town) Read(_ context.Context, span instancequery.Span, limit int) (rows []merge.Row[instancequery.Row], more bool, err error) {
+func (w *town) Read(_ context.Context, span instancequery.KeyRange, limit int) (rows []merge.Row[instancequery.Row], more bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.entries = slices.DeleteFunc(w.entries, func(e *entry) bool { return !e.gone.IsZero() && !w.now.Before(e.gone) })

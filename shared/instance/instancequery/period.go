@@ -8,17 +8,17 @@ import (
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
-// Period is a stretch of time, both ends included, at the microsecond that documents are kept to. A zero end is
+// TimeRange is a stretch of time, both ends included, at the microsecond that documents are kept to. A zero end is
 // open.
-type Period struct {
+type TimeRange struct {
 	From, To time.Time
 }
 
 // Contains reports whether t is in the period. A nil t, a date that the instance does not have, is in the period
 // that is open at both ends only.
-func (p Period) Contains(t *time.Time) bool {
+func (p TimeRange) Contains(t *time.Time) bool {
 	if t == nil {
-		return p == Period{}
+		return p == TimeRange{}
 	}
 	return (p.From.IsZero() || !t.Before(p.From)) && (p.To.IsZero() || !t.After(p.To))
 }
@@ -44,9 +44,9 @@ func operation(condition string) (operator, operand string) {
 	return "", ""
 }
 
-// parsePeriod returns the period in which all the conditions of a repeated date parameter hold.
-func parsePeriod(name string, conditions []string) (Period, error) {
-	var p Period
+// parseTimeRange returns the period in which all the conditions of a repeated date parameter hold.
+func parseTimeRange(name string, conditions []string) (TimeRange, error) {
+	var p TimeRange
 	for _, condition := range conditions {
 		q, ok := parseCondition(condition)
 		if !ok {
@@ -62,13 +62,13 @@ func parsePeriod(name string, conditions []string) (Period, error) {
 	return p, nil
 }
 
-func parseCondition(condition string) (p Period, ok bool) {
+func parseCondition(condition string) (p TimeRange, ok bool) {
 	operator, operand := operation(condition)
 	if operator == "between" {
 		from, to, _ := strings.Cut(operand, ",")
 		after, ok1 := parseCondition("gte:" + from)
 		before, ok2 := parseCondition("lte:" + to)
-		return Period{From: after.From, To: before.To}, ok1 && ok2
+		return TimeRange{From: after.From, To: before.To}, ok1 && ok2
 	}
 	t, ok := ParseTime(operand)
 	floor := t.Truncate(time.Microsecond)

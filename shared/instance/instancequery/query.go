@@ -27,8 +27,8 @@ const (
 	ByLabel                   // of one application, step and label
 )
 
-// Span is a stretch of one index partition.
-type Span struct {
+// KeyRange is a stretch of one index partition.
+type KeyRange struct {
 	Kind            Kind
 	InstanceOwnerID string // ByOwner
 	AppID, Step     string // the others
@@ -47,7 +47,7 @@ type Row struct {
 // Index is the store as a query sees it.
 type Index interface {
 	// Read returns at most limit rows of a span in its order, and whether there may be more.
-	Read(ctx context.Context, span Span, limit int) (rows []merge.Row[Row], more bool, err error)
+	Read(ctx context.Context, span KeyRange, limit int) (rows []merge.Row[Row], more bool, err error)
 }
 
 // ChangedKey returns the key of an instance in the orders by change. Keys sort as the times do, then by id.
@@ -60,11 +60,11 @@ const lastKey = "~"
 
 // Page is a part of an answer.
 type Page struct {
-	Instances []*instance.Instance // never nil
-	Next      string               // the cursor of the page that follows; "" when there is none
-	Resume    string               // on the last page in ascending order: the cursor that what changes later comes after
-	Examined  int                  // rows read to find them
-	Damaged   []error              // rows that could not be read, and were left out
+	Instances  []*instance.Instance // never nil
+	Next       string               // the cursor of the page that follows; "" when there is none
+	Resume     string               // on the last page in ascending order: the cursor that what changes later comes after
+	Examined   int                  // rows read to find them
+	Unreadable []error              // rows that could not be read, and were left out
 }
 
 // Limits of one request: enough for any page whose filter the indexes serve, and an end to those that look for a
@@ -75,9 +75,9 @@ const (
 	maxPageBytes = 3_500_000
 	// maxRanges is how many index partitions a query may look into: each is a read, whether it has rows or not.
 	maxRanges = 5_000
-	// atOnce is how many reads are under way at a time. Each takes a connection, and to open a thousand takes longer than to
+	// maxConcurrentReads is how many reads are under way at a time. Each takes a connection, and to open a thousand takes longer than to
 	// wait for one of those that are open.
-	atOnce = 64
+	maxConcurrentReads = 64
 )
 
 // Query is one request for a page. Call SetPage for any page but the first.
@@ -88,10 +88,10 @@ type Query struct {
 	Apps   []*application.Application // that the filter may find instances of; not needed with an InstanceOwnerID
 	Size   int                        // instances a page
 
-	cursor string // of the page before; "": from the start
-	skip   int    // instances to leave out before the page
-	last   bool   // the page is the last one
-	turns  chan struct{}
+	cursor    string // of the page before; "": from the start
+	skip      int    // instances to leave out before the page
+	last      bool   // the page is the last one
+	semaphore chan struct{}
 }
 
 const (
@@ -120,8 +120,8 @@ func (q *Query) SetPage(page string) error {
 	return nil
 }
 
-// timed reports whether the order is by change rather than by creation.
-func (q *Query) timed() bool { return q.Filter.InstanceOwnerID == "" }
+// orderedByChange reports whether the order is by change rather than by creation.
+func (q *Query) orderedByChange() bool { return q.Filter.InstanceOwnerID == "" }
 
 // Run answers a query. now is the time of the request.
 func Run(ctx context.Context, index Index, q Query, now time.Time) (Page, error) {
@@ -140,26 +140,26 @@ func Run(ctx context.Context, index Index, q Query, now time.Time) (Page, error)
 			at.key = q.keyOf(page.Instances[len(page.Instances)-1])
 		}
 	}
-	unsettled := now.Add(-settled)
+	unsettled := now.Add(-indexLag)
 	switch {
 	case more:
-		if at.mark.IsZero() && at.key > q.floor(unsettled) {
-			at.mark = unsettled
+		if at.unsettledSince.IsZero() && at.key > q.floor(unsettled) {
+			at.unsettledSince = unsettled
 		}
-		page.Next, err = encodeCursor(at, binding(q.Scope, q.Values))
+		page.Next, err = encodeCursor(at, scope(q.Scope, q.Values))
 	case asked == merge.Ascending:
-		page.Resume, err = encodeCursor(position{key: q.resumeAt(at, unsettled)}, binding(q.Scope, q.Values))
+		page.Resume, err = encodeCursor(position{key: q.resumeAt(at, unsettled)}, scope(q.Scope, q.Values))
 	}
 	return page, err
 }
 
 // run reads the page, and returns the position to go on from, and whether there is more. The position is that of a row of the
 // caller's, though the partition of a party has others' too: a cursor can be decoded by anybody.
-func (q *Query) run(ctx context.Context, index Index) (page Page, told position, more bool, err error) {
+func (q *Query) run(ctx context.Context, index Index) (page Page, resume position, more bool, err error) {
 	page = Page{Instances: []*instance.Instance{}}
 	var at position // of the last row looked at
 	if q.cursor != "" {
-		if at, err = decodeCursor(q.cursor, binding(q.Scope, q.Values), q.timed()); err != nil {
+		if at, err = decodeCursor(q.cursor, scope(q.Scope, q.Values), q.orderedByChange()); err != nil {
 			return page, at, false, err
 		}
 	}
@@ -167,58 +167,58 @@ func (q *Query) run(ctx context.Context, index Index) (page Page, told position,
 		return page, at, false, fault.New(fault.Invalid, "query-too-wide",
 			"The query would look into more than %d index partitions. Name an appId, or the workflow.currentStep, to look into fewer.", maxRanges)
 	}
-	q.turns = make(chan struct{}, atOnce)
+	q.semaphore = make(chan struct{}, maxConcurrentReads)
 	stream := q.stream(index, at.key)
-	told = at
+	resume = at
 	size := 0
 	for {
 		row, ok, err := stream.Peek(ctx)
 		if err != nil || !ok {
-			return page, told, false, err
+			return page, resume, false, err
 		}
 		if row.Key == at.key { // where the page before ended, or the same instance in a second range
-			stream.Drop()
+			stream.Next()
 			continue
 		}
 		found := row.Value.Err == nil && q.Filter.Matches(row.Value.Instance)
 		if found && (len(page.Instances) == q.Size || size > maxPageBytes) {
-			return page, told, true, nil
+			return page, resume, true, nil
 		}
 		if page.Examined == maxExamined { // the page that follows has to begin after what was looked at, whosever it is
-			told.key = q.blur(at.key, told.key)
-			return page, told, true, nil
+			resume.key = q.coarsen(at.key, resume.key)
+			return page, resume, true, nil
 		}
-		stream.Drop()
+		stream.Next()
 		at.key = row.Key
-		if q.mayTell(row.Value) {
-			told.key = row.Key
+		if q.mayReveal(row.Value) {
+			resume.key = row.Key
 		}
 		page.Examined++
 		switch {
 		case row.Value.Err != nil:
-			page.Damaged = append(page.Damaged, row.Value.Err)
+			page.Unreadable = append(page.Unreadable, row.Value.Err)
 		case found && q.skip > 0:
 			q.skip--
 		case found:
 			page.Instances = append(page.Instances, row.Value.Instance)
-			size += answerSize(row.Value.Instance)
+			size += responseSize(row.Value.Instance)
 		}
 	}
 }
 
-// shared reports whether the ranges have rows of organisations that the caller is not told of: a party's has those of all. All
+// hasForeignRows reports whether the ranges have rows of organisations that the caller is not told of: a party's has those of all. All
 // other indexes have rows of the applications asked for only.
-func (q *Query) shared() bool { return !q.timed() && q.Filter.Org != "" }
+func (q *Query) hasForeignRows() bool { return !q.orderedByChange() && q.Filter.Org != "" }
 
-// mayTell reports whether a cursor may name the row.
-func (q *Query) mayTell(row Row) bool {
-	return !q.shared() || row.Err == nil && strings.HasPrefix(row.Instance.AppID, q.Filter.Org+"/")
+// mayReveal reports whether a cursor may name the row.
+func (q *Query) mayReveal(row Row) bool {
+	return !q.hasForeignRows() || row.Err == nil && strings.HasPrefix(row.Instance.AppID, q.Filter.Org+"/")
 }
 
-// blur returns the key, or where it may not be told, one close before it that names no instance but the millisecond in which
+// coarsen returns the key, or where it may not be told, one close before it that names no instance but the millisecond in which
 // one was made. It is the key itself if that would lead no further than the key from.
-func (q *Query) blur(key, from string) string {
-	if key == from || !q.shared() {
+func (q *Query) coarsen(key, from string) string {
+	if key == from || !q.hasForeignRows() {
 		return key
 	}
 	rest := uuid.Nil
@@ -237,9 +237,9 @@ func (q *Query) blur(key, from string) string {
 	return blurred
 }
 
-// settled is how long ago a change must have been made to be certain to be seen: a function stamps it with the time
+// indexLag is how long ago a change must have been made to be certain to be seen: a function stamps it with the time
 // and may then take as long as it lives, 25 seconds, to write it, and the index a moment to follow.
-const settled = 30 * time.Second
+const indexLag = 30 * time.Second
 
 // resumeAt returns the key after which whatever turns up from now on will come: that of the last row, but none that
 // the index could still show something before, or could when the crawl passed it.
@@ -248,15 +248,15 @@ func (q *Query) resumeAt(at position, unsettled time.Time) string {
 	if at.key != "" {
 		key = min(key, at.key)
 	}
-	if !at.mark.IsZero() {
-		key = min(key, q.floor(at.mark))
+	if !at.unsettledSince.IsZero() {
+		key = min(key, q.floor(at.unsettledSince))
 	}
 	return key
 }
 
 // floor returns a key that sorts before those of all changes, or creations, at t or later.
 func (q *Query) floor(t time.Time) string {
-	if q.timed() {
+	if q.orderedByChange() {
 		return ChangedKey(t, uuid.Nil.String())
 	}
 	return floorID(t)
@@ -273,14 +273,14 @@ func floorID(t time.Time) string {
 }
 
 func (q *Query) keyOf(i *instance.Instance) string {
-	if q.timed() {
+	if q.orderedByChange() {
 		return ChangedKey(i.LastChangedDateTime, i.ID)
 	}
 	return i.ID
 }
 
-// answerSize is about how many bytes an instance takes in an answer, its links included; rather too many than too few.
-func answerSize(i *instance.Instance) int {
+// responseSize is about how many bytes an instance takes in an answer, its links included; rather too many than too few.
+func responseSize(i *instance.Instance) int {
 	size := 1200 + textSize(i.PresentationField)
 	for _, label := range i.Labels {
 		size += textSize(label)
@@ -318,8 +318,8 @@ func (q *Query) stream(index Index, after string) merge.Stream[Row] {
 	}
 	var streams []merge.Stream[Row]
 	if q.Filter.InstanceOwnerID != "" {
-		span := Span{Kind: ByOwner, InstanceOwnerID: q.Filter.InstanceOwnerID, Order: q.Filter.Order}
-		streams = append(streams, merge.Merged(q.Filter.Order, want, q.read(index, span, after)))
+		span := KeyRange{Kind: ByOwner, InstanceOwnerID: q.Filter.InstanceOwnerID, Order: q.Filter.Order}
+		streams = append(streams, merge.Union(q.Filter.Order, want, q.read(index, span, after)))
 	} else {
 		// Each of these indexes has all that the filter holds for; which has the least besides is seen as they are read.
 		several := len(q.Filter.Labels)
@@ -341,12 +341,12 @@ func (q *Query) stream(index Index, after string) merge.Stream[Row] {
 		}
 	}
 	matches := func(row Row) bool { return row.Err == nil && q.Filter.Matches(row.Instance) }
-	return merge.Sparsest(q.Filter.Order, want, matches, streams...)
+	return merge.Intersect(q.Filter.Order, want, matches, streams...)
 }
 
 // merged returns the rows of one kind over all applications, steps and shards that the filter leaves.
 func (q *Query) merged(index Index, kind Kind, label string, want int, after string) merge.Stream[Row] {
-	span := Span{Kind: kind, Label: label, Order: q.Filter.Order}
+	span := KeyRange{Kind: kind, Label: label, Order: q.Filter.Order}
 	from := q.Filter.LastChanged.From
 	if q.Filter.Created.From.After(from) {
 		from = q.Filter.Created.From // nothing was changed before it was created
@@ -369,7 +369,7 @@ func (q *Query) merged(index Index, kind Kind, label string, want int, after str
 			}
 		}
 	}
-	return merge.Merged(q.Filter.Order, want, ranges...)
+	return merge.Union(q.Filter.Order, want, ranges...)
 }
 
 // ranges returns how many index partitions merged makes ranges of, for all that stream merges.
@@ -400,7 +400,7 @@ func (q *Query) excludes(step application.Step) bool {
 }
 
 // read returns the range of a span from the key after on.
-func (q *Query) read(index Index, span Span, after string) merge.Range[Row] {
+func (q *Query) read(index Index, span KeyRange, after string) merge.Range[Row] {
 	return func(ctx context.Context, from string, limit int) ([]merge.Row[Row], bool, error) {
 		span := span
 		for _, key := range []string{after, from} {
@@ -416,11 +416,11 @@ func (q *Query) read(index Index, span Span, after string) merge.Range[Row] {
 			return nil, false, nil
 		}
 		select {
-		case q.turns <- struct{}{}:
+		case q.semaphore <- struct{}{}:
 		case <-ctx.Done():
 			return nil, false, ctx.Err()
 		}
-		defer func() { <-q.turns }()
+		defer func() { <-q.semaphore }()
 		return index.Read(ctx, span, limit)
 	}
 }

@@ -40,11 +40,11 @@ type row = merge.Row[instancequery.Row]
 type rows struct {
 	all   []row
 	mu    sync.Mutex // ranges are read at the same time
-	spans []instancequery.Span
+	spans []instancequery.KeyRange
 	given int
 }
 
-func (r *rows) Read(_ context.Context, span instancequery.Span, limit int) (page []row, more bool, err error) {
+func (r *rows) Read(_ context.Context, span instancequery.KeyRange, limit int) (page []row, more bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.spans = append(r.spans, span)
@@ -151,14 +151,14 @@ func TestDamagedRows(t *testing.T) {
 	query := instancequery.Query{Apps: p.Apps, Size: 3}
 	query.Filter.Step = "Submit"
 	first, err := instancequery.Run(t.Context(), index, query, instancetest.At)
-	if err != nil || len(first.Instances) != 3 || len(first.Damaged) != 3 || first.Next == "" {
+	if err != nil || len(first.Instances) != 3 || len(first.Unreadable) != 3 || first.Next == "" {
 		t.Fatalf("%+v, %v", first, err)
 	}
 	if err := query.SetPage(first.Next); err != nil {
 		t.Fatal(err)
 	}
 	second, err := instancequery.Run(t.Context(), index, query, instancetest.At)
-	if err != nil || len(second.Instances) != 3 || len(second.Damaged) != 1 || second.Next != "" {
+	if err != nil || len(second.Instances) != 3 || len(second.Unreadable) != 1 || second.Next != "" {
 		t.Errorf("%+v, %v", second, err)
 	}
 }
@@ -283,7 +283,7 @@ func TestAPageFitsItsAnswer(t *testing.T) {
 // crowded is an index without rows that notes how many reads there are at a time.
 type crowded struct{ now, most, all atomic.Int64 }
 
-func (c *crowded) Read(context.Context, instancequery.Span, int) ([]row, bool, error) {
+func (c *crowded) Read(context.Context, instancequery.KeyRange, int) ([]row, bool, error) {
 	defer c.now.Add(-1)
 	c.all.Add(1)
 	for now := c.now.Add(1); ; {
@@ -355,6 +355,6 @@ func TestErrorsOfTheIndexSurface(t *testing.T) {
 
 type failing struct{ err error }
 
-func (f failing) Read(context.Context, instancequery.Span, int) ([]row, bool, error) {
+func (f failing) Read(context.Context, instancequery.KeyRange, int) ([]row, bool, error) {
 	return nil, false, f.err
 }

@@ -129,7 +129,7 @@ func unpack(packed []byte, version int64) (*instance.Instance, error) {
 	i := readDocument(inf.text.String())
 	if i == nil {
 		var err error
-		if i, err = readOtherDocument(inf.text.Bytes()); err != nil {
+		if i, err = decodeCompatible(inf.text.Bytes()); err != nil {
 			return nil, fmt.Errorf("stored instance: %w", err)
 		}
 	}
@@ -164,9 +164,9 @@ func readDocument(text string) *instance.Instance {
 	return i
 }
 
-// readOtherDocument reads documents that an older version of this project has written, or will a later one: what is
+// decodeCompatible reads documents that an older version of this project has written, or will a later one: what is
 // missing is read as absent, what is not known is passed over.
-func readOtherDocument(text []byte) (*instance.Instance, error) {
+func decodeCompatible(text []byte) (*instance.Instance, error) {
 	var doc document
 	if err := json.Unmarshal(text, &doc); err != nil {
 		return nil, err

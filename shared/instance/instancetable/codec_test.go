@@ -168,7 +168,7 @@ func FuzzReadDocument(f *testing.F) {
 		if got == nil {
 			return
 		}
-		if want, err := readOtherDocument([]byte(text)); err != nil || !reflect.DeepEqual(got, want) {
+		if want, err := decodeCompatible([]byte(text)); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %+v\nwant %+v, %v", got, want, err)
 		}
 	})
@@ -269,7 +269,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.Run("encoding-json", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := readOtherDocument(text); err != nil {
+			if _, err := decodeCompatible(text); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -323,9 +323,9 @@ func TestTypicalSizes(t *testing.T) {
 		return id.String()
 	}
 	for _, test := range []struct {
-		elements  int
-		apart     time.Duration // in which the elements came, one after the other
-		wantUnits int
+		elements        int
+		collidingLabels time.Duration // in which the elements came, one after the other
+		wantUnits       int
 	}{{1, 0, 1}, {9, 0, 1}, {7, time.Hour, 1}, {10, time.Hour, 2}} {
 		i := golden()
 		at := i.CreatedDateTime
@@ -338,15 +338,15 @@ func TestTypicalSizes(t *testing.T) {
 			d.SHA256, d.FileName, d.FileSize = hex.EncodeToString(sum[:]), fmt.Sprintf("vedlegg-%d.pdf", n), random.Int64N(5_000_000)
 			d.CreatedDateTime, d.LastChangedDateTime = at, at
 			i.Data = append(i.Data, d)
-			if test.apart > 0 {
-				at = at.Add(time.Duration(random.Int64N(int64(test.apart)))).Truncate(time.Microsecond)
+			if test.collidingLabels > 0 {
+				at = at.Add(time.Duration(random.Int64N(int64(test.collidingLabels)))).Truncate(time.Microsecond)
 			}
 		}
 		packed, err := pack(i)
 		if err != nil {
 			t.Fatal(err)
 		}
-		size := len(packed) + len(attrPartition+attrSort+attrDocument+attrVersion+attrWrite+attrChanged+attrStep+attrUnconfirmed) +
+		size := len(packed) + len(attrPartition+attrSort+attrDocument+attrVersion+attrWriteID+attrChanged+attrStep+attrUnconfirmed) +
 			len(i.InstanceOwnerID) + len(InstanceKey(i.ID)) + 2 + 8 + len("2026-11-23T20:11:02.123456Z#") + len(i.ID) + 2*len(StepKey(i.AppID, "FormFilling", 10))
 		t.Logf("%d data elements: %d bytes packed, an item of %d bytes", test.elements, len(packed), size)
 		if size > 1024*test.wantUnits {

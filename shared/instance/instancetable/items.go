@@ -13,9 +13,9 @@ import (
 
 // items is what an instance is stored as.
 type items struct {
-	own    map[string]types.AttributeValue
-	labels []map[string]types.AttributeValue // one for each label that is apart, in their order
-	mark   []byte                            // of the write, in all of them
+	own     map[string]types.AttributeValue
+	labels  []map[string]types.AttributeValue // one for each label that is apart, in their order
+	writeID []byte                            // of the write, in all of them
 }
 
 // itemsOf returns the items of an instance as the version given.
@@ -24,23 +24,23 @@ func itemsOf(i *instance.Instance, version int64) (items, error) {
 	if err != nil {
 		return items{}, err
 	}
-	mark := make([]byte, 8)
-	_, _ = rand.Read(mark) // never fails
+	writeID := make([]byte, 8)
+	_, _ = rand.Read(writeID) // never fails
 	shared := map[string]types.AttributeValue{
 		attrPartition: &types.AttributeValueMemberS{Value: i.InstanceOwnerID},
 		attrDocument:  &types.AttributeValueMemberB{Value: packed},
 		attrVersion:   &types.AttributeValueMemberN{Value: strconv.FormatInt(version, 10)},
-		attrWrite:     &types.AttributeValueMemberB{Value: mark},
+		attrWriteID:   &types.AttributeValueMemberB{Value: writeID},
 		attrChanged:   &types.AttributeValueMemberS{Value: instancequery.ChangedKey(i.LastChangedDateTime, i.ID)},
 	}
-	step, unconfirmed, labels := Entries(i)
-	it := items{own: with(shared, attrSort, InstanceKey(i.ID)), mark: mark}
+	step, unconfirmed, labels := IndexKeys(i)
+	it := items{own: with(shared, attrSort, InstanceKey(i.ID)), writeID: writeID}
 	for index, key := range map[string]string{attrStep: step, attrUnconfirmed: unconfirmed} {
 		if key != "" { // an item without an index's key is not in the index
 			it.own[index] = &types.AttributeValueMemberS{Value: key}
 		}
 	}
-	further := apart(i.Labels)
+	further := collidingLabels(i.Labels)
 	for n, key := range labels {
 		label := i.Labels[n]
 		if index := LabelIndex(label); slices.Contains(further, label) {

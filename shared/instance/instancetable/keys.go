@@ -15,10 +15,10 @@ import (
 //	an application's instances        byStep        = appId#step#shard       changed = lastChanged#guid
 //	those with a label                byLabel0…7    = appId#label#step#shard changed = lastChanged#guid
 //	those the owner must still fetch  byUnconfirmed = appId#step#shard       changed = lastChanged#guid
-//	an answered request               PK = RECEIPT#id, SK = RECEIPT
+//	an answered request               PK = IDEMPOTENCY#id, SK = IDEMPOTENCY
 //	announced bytes                   PK = UPLOAD#id, SK = UPLOAD
 //	creations in an hour              PK = QUOTA#caller#hour, SK = QUOTA
-//	bytes to be looked at             PK = LITTER#part, SK = when#key prefix (see litter.go)
+//	bytes to be looked at             PK = ORPHAN#part, SK = when#key prefix (see orphan.go)
 //
 // Every attribute that is a key of an index is named as the index, so a row can be read with the template beside it.
 //
@@ -30,7 +30,7 @@ const (
 	attrSort        = "SK"
 	attrDocument    = "d" // the packed document
 	attrVersion     = "v" // its version
-	attrWrite       = "w" // random, new with every write: tells a lost answer from a lost race
+	attrWriteID     = "w" // random, new with every write: tells a lost answer from a lost race
 	attrChanged     = "changed"
 	attrStep        = "byStep"
 	attrUnconfirmed = "byUnconfirmed"
@@ -41,14 +41,14 @@ const (
 
 	labelIndexes = 8 // that labels are spread over; more or fewer would leave entries where nobody looks
 
-	instancePrefix = "INSTANCE#"
-	labelPrefix    = "LABEL#"
-	receiptPrefix  = "RECEIPT#"
-	receiptSort    = "RECEIPT"
-	uploadPrefix   = "UPLOAD#"
-	uploadSort     = "UPLOAD"
-	quotaPrefix    = "QUOTA#"
-	quotaSort      = "QUOTA"
+	instancePrefix    = "INSTANCE#"
+	labelPrefix       = "LABEL#"
+	idempotencyPrefix = "IDEMPOTENCY#"
+	idempotencySort   = "IDEMPOTENCY"
+	uploadPrefix      = "UPLOAD#"
+	uploadSort        = "UPLOAD"
+	quotaPrefix       = "QUOTA#"
+	quotaSort         = "QUOTA"
 )
 
 // StepKey returns the partition key of byStep and byUnconfirmed.
@@ -63,9 +63,9 @@ func LabelIndex(label string) string {
 	return "byLabel" + strconv.Itoa(int(h.Sum32()%labelIndexes))
 }
 
-// apart returns the labels that an instance has further items for, in their order: those whose index it stands in for
+// collidingLabels returns the labels that an instance has further items for, in their order: those whose index it stands in for
 // one before.
-func apart(labels []string) (further []string) {
+func collidingLabels(labels []string) (further []string) {
 	taken := map[string]bool{}
 	for _, label := range labels {
 		index := LabelIndex(label)
@@ -90,15 +90,15 @@ func labelSortKey(id, label string) string {
 	return strings.Join([]string{labelPrefix + id, label}, "#")
 }
 
-// Entries returns the keys under which an instance stands in the indexes: its own item's byStep and, while
+// IndexKeys returns the keys under which an instance stands in the indexes: its own item's byStep and, while
 // something is unconfirmed, byUnconfirmed (else ""), and that of each of its labels, in their order. One that is
 // marked for hard delete stands in none.
-func Entries(i *instance.Instance) (step, unconfirmed string, labels []string) {
+func IndexKeys(i *instance.Instance) (step, unconfirmed string, labels []string) {
 	if i.Status.IsMarkedForHardDelete {
 		return "", "", nil
 	}
 	step = StepKey(i.AppID, i.Workflow.CurrentStep, i.Shard)
-	if i.Unconfirmed() {
+	if i.HasUnconfirmed() {
 		unconfirmed = step
 	}
 	for _, label := range i.Labels {

@@ -12,16 +12,16 @@ import (
 
 func TestEntries(t *testing.T) {
 	i := &instance.Instance{ID: "i", AppID: "nav/app2018", Labels: []string{"gr", "#x#2#"}, Workflow: instance.Workflow{CurrentStep: "Submit"}, Shard: 3}
-	step, unconfirmed, labels := Entries(i)
+	step, unconfirmed, labels := IndexKeys(i)
 	if step != "nav/app2018#Submit#3" || unconfirmed != "" || !slices.Equal(labels, []string{"nav/app2018#gr#Submit#3", "nav/app2018##x#2##Submit#3"}) {
 		t.Errorf("%q, %q, %q", step, unconfirmed, labels)
 	}
 	i.Data = []instance.DataElement{{ID: "d"}}
-	if _, unconfirmed, _ := Entries(i); unconfirmed != step {
+	if _, unconfirmed, _ := IndexKeys(i); unconfirmed != step {
 		t.Errorf("with something unconfirmed: %q", unconfirmed)
 	}
-	i.DeleteForGood()
-	if step, unconfirmed, labels := Entries(i); step != "" || unconfirmed != "" || len(labels) > 0 {
+	i.HardDelete()
+	if step, unconfirmed, labels := IndexKeys(i); step != "" || unconfirmed != "" || len(labels) > 0 {
 		t.Errorf("marked for hard delete: %q, %q, %q", step, unconfirmed, labels)
 	}
 }
@@ -36,7 +36,7 @@ func TestLabelIndexIsForEver(t *testing.T) {
 	for _, test := range [][2][]string{
 		{{}, nil}, {{"gr", "x2"}, nil}, {{"gr", "x3"}, {"x3"}}, {{"x3", "gr"}, {"gr"}}, {{"gr", "a", "x2", "x3"}, {"a", "x3"}},
 	} {
-		if got := apart(test[0]); !slices.Equal(got, test[1]) {
+		if got := collidingLabels(test[0]); !slices.Equal(got, test[1]) {
 			t.Errorf("of %q, %q are apart, want %q", test[0], got, test[1])
 		}
 	}

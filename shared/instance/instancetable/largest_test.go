@@ -44,7 +44,7 @@ func TestTheLargestInstanceFits(t *testing.T) {
 			FileSize: 5 << 30, Revision: uuid.NewString(), SHA256: fmt.Sprintf("%016x%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64()),
 			ApplicationOwner: &instance.ApplicationOwner{DownloadConfirmed: []time.Time{moment()}},
 		}
-		for range 10 { // as many as LogDownload leaves of each
+		for range 10 { // as many as RecordDownload leaves of each
 			d.ApplicationOwner.Downloaded = append(d.ApplicationOwner.Downloaded, moment())
 		}
 		i.Data = append(i.Data, d)

@@ -16,10 +16,10 @@ import (
 // counterLifetime is how long the count of an hour is kept after the hour has begun.
 const counterLifetime = 2 * time.Hour
 
-// CountCreation counts one more creation by a caller in the hour of now, unless the quota is used up, and reports whether it
+// ReserveCreation counts one more creation by a caller in the hour of now, unless the quota is used up, and reports whether it
 // did. However many ask at once, no more are counted than the quota. The SDK asks again when an answer is lost, so one may
 // be counted twice, but never one too few.
-func (t *Table) CountCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error) {
+func (t *Table) ReserveCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error) {
 	err := t.addCreation(ctx, by, now, 1, "attribute_not_exists("+attrCount+") OR "+attrCount+" < :bound", int(quota))
 	var failed *types.ConditionalCheckFailedException
 	if errors.As(err, &failed) {
@@ -28,8 +28,8 @@ func (t *Table) CountCreation(ctx context.Context, by string, now time.Time, quo
 	return err == nil, err
 }
 
-// UncountCreation takes back what CountCreation has counted at the same time, for a creation that has certainly not been made.
-func (t *Table) UncountCreation(ctx context.Context, by string, now time.Time) error {
+// ReleaseCreation takes back what ReserveCreation has counted at the same time, for a creation that has certainly not been made.
+func (t *Table) ReleaseCreation(ctx context.Context, by string, now time.Time) error {
 	return t.addCreation(ctx, by, now, -1, attrCount+" > :bound", 0)
 }
 

@@ -18,7 +18,7 @@ import (
 
 // Read returns at most limit rows of a span: one Query call. It implements instancequery.Index. A party's own
 // instances are read as of all answered writes; the indexes may lag behind by a moment.
-func (t *Table) Read(ctx context.Context, span instancequery.Span, limit int) ([]merge.Row[instancequery.Row], bool, error) {
+func (t *Table) Read(ctx context.Context, span instancequery.KeyRange, limit int) ([]merge.Row[instancequery.Row], bool, error) {
 	partition, sort, prefix := attrPartition, attrSort, ""
 	var index *string
 	var hash string
@@ -63,7 +63,7 @@ func (t *Table) Read(ctx context.Context, span instancequery.Span, limit int) ([
 		}
 		rows[n].Key = strings.TrimPrefix(key.Value, prefix)
 	}
-	onAll(len(rows), func(n int) {
+	parallel(len(rows), func(n int) {
 		i, err := decode(out.Items[n])
 		if err != nil {
 			err = fmt.Errorf("%s: %w", rows[n].Key, err)
@@ -73,9 +73,9 @@ func (t *Table) Read(ctx context.Context, span instancequery.Span, limit int) ([
 	return rows, len(out.LastEvaluatedKey) > 0, nil
 }
 
-// onAll calls do with each number below count, on all processors: the documents of a page take half as long to unpack as
+// parallel calls do with each number below count, on all processors: the documents of a page take half as long to unpack as
 // DynamoDB takes to find them.
-func onAll(count int, do func(n int)) {
+func parallel(count int, do func(n int)) {
 	var working sync.WaitGroup
 	defer working.Wait()
 	share := max(count/runtime.GOMAXPROCS(0)+1, 8)

@@ -20,6 +20,7 @@ import (
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/outboxtable"
+	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 )
 
@@ -33,7 +34,7 @@ type Table struct {
 // Open returns the table that INSTANCES_TABLE names, for functions that make no events.
 func Open(env *coldstart.Env) *Table {
 	t := New(dynamo.Client(env), env.String("INSTANCES_TABLE"), "")
-	env.Warm("dynamodb", func(ctx context.Context) error {
+	env.OnInit("dynamodb", func(ctx context.Context) error {
 		_, err := t.item(ctx, "0", InstanceKey("warm-up"))
 		return err
 	})
@@ -53,14 +54,14 @@ func New(client *dynamodb.Client, name, outbox string) *Table {
 	return &Table{client: client, name: name, outbox: outbox}
 }
 
-// Get returns the instance, as of all writes that have been answered; instance.NotFound when there is none.
+// Get returns the instance, as of all writes that have been answered; fault.NoSuchResource when there is none.
 func (t *Table) Get(ctx context.Context, ownerID, id string) (*instance.Instance, error) {
 	item, err := t.item(ctx, ownerID, InstanceKey(id))
 	if err != nil {
 		return nil, err
 	}
 	if item == nil {
-		return nil, instance.NotFound()
+		return nil, fault.NoSuchResource()
 	}
 	return decode(item)
 }
@@ -94,7 +95,7 @@ func (t *Table) MutateFrom(ctx context.Context, i *instance.Instance, change fun
 		before := keysOf(i)
 		ev, err := change(i)
 		if errors.Is(err, instance.ErrUnchanged) {
-			return i, t.writeReceipt(ctx, i)
+			return i, t.writeIdempotencyRecord(ctx, i)
 		}
 		if err != nil {
 			return nil, err
@@ -104,10 +105,10 @@ func (t *Table) MutateFrom(ctx context.Context, i *instance.Instance, change fun
 			i.Version++
 			return i, nil
 		}
-		if !errors.Is(err, errLostRace) {
+		if !errors.Is(err, errConflict) {
 			return nil, err
 		}
-		if err := pause(ctx, attempt); err != nil {
+		if err := backoff(ctx, attempt); err != nil {
 			return nil, err
 		}
 		if i, err = t.Get(ctx, i.InstanceOwnerID, i.ID); err != nil {
@@ -116,8 +117,8 @@ func (t *Table) MutateFrom(ctx context.Context, i *instance.Instance, change fun
 	}
 }
 
-// errLostRace is returned by write when another write came between.
-var errLostRace = errors.New("another write came between")
+// errConflict is returned by write when another write came between.
+var errConflict = errors.New("another write came between")
 
 // keys is what write must know of the document as it was read.
 type keys struct {
@@ -126,7 +127,7 @@ type keys struct {
 }
 
 func keysOf(i *instance.Instance) keys {
-	return keys{version: i.Version, labels: apart(i.Labels)}
+	return keys{version: i.Version, labels: collidingLabels(i.Labels)}
 }
 
 // write stores i as the version after its own, if the stored version is still before's; before is nil for an
@@ -149,39 +150,39 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 		}
 	}
 
-	others, err := t.others(stored, before, i, ev)
+	transactItems, err := t.transactItems(stored, before, i, ev)
 	if err != nil {
 		return err
 	}
-	for r := i.Receipt; r != nil; r = r.Beside {
-		others = append(others, types.TransactWriteItem{Put: t.receipt(stored.own, r, time.Now())})
+	for r := i.IdempotencyRecord; r != nil; r = r.Beside {
+		transactItems = append(transactItems, types.TransactWriteItem{Put: t.idempotencyRecord(stored.own, r, time.Now())})
 	}
 	var current map[string]types.AttributeValue
-	if len(others) == 0 {
-		current, err = t.putOne(ctx, put)
+	if len(transactItems) == 0 {
+		current, err = t.put(ctx, put)
 	} else {
-		current, err = t.putAll(ctx, append([]types.TransactWriteItem{{Put: put}}, others...))
+		current, err = t.transact(ctx, append([]types.TransactWriteItem{{Put: put}}, transactItems...))
 	}
 	// The SDK sends a request again when its answer is lost. When the first one had been applied, the second fails
 	// on its own effect: it finds the mark that this write made.
-	if errors.Is(err, errLostRace) && isMark(current, stored.mark) {
+	if errors.Is(err, errConflict) && isWriteID(current, stored.writeID) {
 		return nil
 	}
 	return err
 }
 
-// others returns the rest of a write that is more than the instance's own item: its label items, those that it needs
+// transactItems returns the rest of a write that is more than the instance's own item: its label items, those that it needs
 // no longer, and the event.
-func (t *Table) others(stored items, before *keys, i *instance.Instance, ev *event.Event) ([]types.TransactWriteItem, error) {
-	var others []types.TransactWriteItem
+func (t *Table) transactItems(stored items, before *keys, i *instance.Instance, ev *event.Event) ([]types.TransactWriteItem, error) {
+	var transactItems []types.TransactWriteItem
 	for _, item := range stored.labels {
-		others = append(others, types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: item}})
+		transactItems = append(transactItems, types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: item}})
 	}
 	if before != nil {
-		further := apart(i.Labels)
+		further := collidingLabels(i.Labels)
 		for _, label := range before.labels {
 			if !slices.Contains(further, label) {
-				others = append(others, types.TransactWriteItem{Delete: &types.Delete{TableName: &t.name, Key: map[string]types.AttributeValue{
+				transactItems = append(transactItems, types.TransactWriteItem{Delete: &types.Delete{TableName: &t.name, Key: map[string]types.AttributeValue{
 					attrPartition: stored.own[attrPartition],
 					attrSort:      &types.AttributeValueMemberS{Value: labelSortKey(i.ID, label)},
 				}}})
@@ -192,16 +193,16 @@ func (t *Table) others(stored items, before *keys, i *instance.Instance, ev *eve
 		if t.outbox == "" {
 			return nil, errors.New("instancetable: a change made an event, but the table was opened without an outbox")
 		}
-		item, err := outboxtable.Put(t.outbox, *ev, i.EventCount)
+		item, err := outboxtable.TransactPut(t.outbox, *ev, i.EventCount)
 		if err != nil {
 			return nil, err
 		}
-		others = append(others, item)
+		transactItems = append(transactItems, item)
 	}
-	return others, nil
+	return transactItems, nil
 }
 
-func (t *Table) putOne(ctx context.Context, put *types.Put) (current map[string]types.AttributeValue, err error) {
+func (t *Table) put(ctx context.Context, put *types.Put) (current map[string]types.AttributeValue, err error) {
 	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: put.TableName, Item: put.Item,
 		ConditionExpression: put.ConditionExpression, ExpressionAttributeValues: put.ExpressionAttributeValues,
@@ -209,16 +210,16 @@ func (t *Table) putOne(ctx context.Context, put *types.Put) (current map[string]
 	})
 	var failed *types.ConditionalCheckFailedException
 	if errors.As(err, &failed) {
-		return failed.Item, errLostRace
+		return failed.Item, errConflict
 	}
 	var conflict *types.TransactionConflictException
 	if errors.As(err, &conflict) {
-		return nil, errLostRace
+		return nil, errConflict
 	}
 	return nil, err
 }
 
-func (t *Table) putAll(ctx context.Context, items []types.TransactWriteItem) (current map[string]types.AttributeValue, err error) {
+func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) (current map[string]types.AttributeValue, err error) {
 	_, err = t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
 	var cancelled *types.TransactionCanceledException
 	if !errors.As(err, &cancelled) {
@@ -228,14 +229,14 @@ func (t *Table) putAll(ctx context.Context, items []types.TransactWriteItem) (cu
 		switch code := aws.ToString(reason.Code); {
 		case code == "None":
 		case n == 0 && code == "ConditionalCheckFailed":
-			return reason.Item, errLostRace
+			return reason.Item, errConflict
 		case code == "TransactionConflict" || code == "ThrottlingError" || code == "ProvisionedThroughputExceeded":
-			err = errLostRace // the same again in a moment
-		case code == "ConditionalCheckFailed" && isReceipt(items[n].Put.Item):
-			return nil, instance.ErrAnswered
+			err = errConflict // the same again in a moment
+		case code == "ConditionalCheckFailed" && isIdempotencyRecord(items[n].Put.Item):
+			return nil, instance.ErrAlreadyApplied
 		case code == "ConditionalCheckFailed":
 			// The outbox item: its number is taken, so the document was stale.
-			err = errLostRace
+			err = errConflict
 		default:
 			return nil, fmt.Errorf("transaction item %d: %s: %w", n, code, err)
 		}
@@ -285,13 +286,13 @@ func with(item map[string]types.AttributeValue, pairs ...string) map[string]type
 	return out
 }
 
-func isMark(item map[string]types.AttributeValue, mark []byte) bool {
-	stored, ok := item[attrWrite].(*types.AttributeValueMemberB)
-	return ok && slices.Equal(stored.Value, mark)
+func isWriteID(item map[string]types.AttributeValue, writeID []byte) bool {
+	stored, ok := item[attrWriteID].(*types.AttributeValueMemberB)
+	return ok && slices.Equal(stored.Value, writeID)
 }
 
-// pause waits a random moment that grows with the attempt, up to 400 ms, or until ctx ends.
-func pause(ctx context.Context, attempt int) error {
+// backoff waits a random moment that grows with the attempt, up to 400 ms, or until ctx ends.
+func backoff(ctx context.Context, attempt int) error {
 	most := min(10*time.Millisecond<<min(attempt, 10), 400*time.Millisecond)
 	wait := mathrand.N(most) // jitter: those who collided must not collide again
 	select {

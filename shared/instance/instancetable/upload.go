@@ -16,7 +16,7 @@ import (
 )
 
 // AddUpload stores an upload that was announced. When one with its id is there that has not expired, nothing is stored
-// and the error is instance.ErrAnswered. An id that was made for one request only is never there, and after an answer that
+// and the error is instance.ErrAlreadyApplied. An id that was made for one request only is never there, and after an answer that
 // was lost it is: that upload is the same.
 func (t *Table) AddUpload(ctx context.Context, u *instance.Upload) error {
 	document, err := json.Marshal(u)
@@ -39,7 +39,7 @@ func (t *Table) AddUpload(ctx context.Context, u *instance.Upload) error {
 	})
 	var failed *types.ConditionalCheckFailedException
 	if errors.As(err, &failed) {
-		return instance.ErrAnswered
+		return instance.ErrAlreadyApplied
 	}
 	return err
 }

@@ -27,14 +27,14 @@ type Store interface {
 	Get(ctx context.Context, instanceOwnerID, id string) (*instance.Instance, error)
 	Create(ctx context.Context, i *instance.Instance, ev event.Event) error
 	Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
-	Receipt(ctx context.Context, id string) (*instance.Answered, error)
+	IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error)
 	AddUpload(ctx context.Context, u *instance.Upload) error
 	Upload(ctx context.Context, id string) (*instance.Upload, error)
-	CountCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error)
-	UncountCreation(ctx context.Context, by string, now time.Time) error
-	NoteLitter(ctx context.Context, notes ...instance.Litter) error
-	Litter(ctx context.Context, part int, after *instance.Litter, before time.Time, limit int) ([]instance.Litter, error)
-	ForgetLitter(ctx context.Context, notes ...instance.Litter) error
+	ReserveCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error)
+	ReleaseCreation(ctx context.Context, by string, now time.Time) error
+	ScheduleOrphanChecks(ctx context.Context, notes ...instance.OrphanCheck) error
+	OrphanChecks(ctx context.Context, part int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
+	DeleteOrphanChecks(ctx context.Context, notes ...instance.OrphanCheck) error
 	Remove(ctx context.Context, i *instance.Instance) error
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
@@ -46,7 +46,7 @@ func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID
 	for name, test := range map[string]func(*testing.T, suite){
 		"Create": testCreate, "RoundTrip": testRoundTrip, "Mutate": testMutate, "Refusals": testRefusals,
 		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Labels": testLabels, "Spans": testSpans,
-		"Receipts": testReceipts, "Litter": testLitter, "HardDelete": testHardDelete,
+		"IdempotencyRecords": testIdempotencyRecords, "OrphanChecks": testOrphanChecks, "HardDelete": testHardDelete,
 		"Uploads": testUploads, "Quota": testQuota,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
@@ -61,7 +61,7 @@ type suite struct {
 // NewApplication returns an application that no other test has, with the default workflow.
 func NewApplication(shards int) *application.Application {
 	app := &application.Application{ID: "nav/a" + uuid.NewString()[:13], Org: "nav", IndexShards: shards}
-	app.Complete()
+	app.SetDefaults()
 	return app
 }
 
@@ -127,13 +127,13 @@ func testRoundTrip(t *testing.T, s suite) {
 		t.Fatal(err)
 	}
 	for n := range 12 {
-		b := instance.Bytes{ContentType: "application/xml; charset=utf-8", FileName: "skjema æøå.xml", Size: 1 << 40, SHA256: "00ff", Revision: uuid.NewString()}
+		b := instance.Content{ContentType: "application/xml; charset=utf-8", FileName: "skjema æøå.xml", Size: 1 << 40, SHA256: "00ff", Revision: uuid.NewString()}
 		if err := i.AddData(app, uuid.NewString(), fmt.Sprint("form", n), b, "nav", At); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for n := range 3 {
-		if err := i.LogDownload(i.Data[n].ID, At); err != nil {
+		if err := i.RecordDownload(i.Data[n].ID, At); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -204,7 +204,7 @@ func testEvents(t *testing.T, s suite) {
 	i := s.create(t, app, newOwnerID(), At, "gr")
 	for n, step := range []string{"Submit", "FormFilling", "Submit", "Submit"} {
 		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-			if _, err := i.MoveTo(app, step, application.Owner, "nav", At.Add(time.Duration(n)*time.Second)); err != nil {
+			if _, err := i.Transition(app, step, application.Owner, "nav", At.Add(time.Duration(n)*time.Second)); err != nil {
 				return nil, err
 			}
 			ev := EventOf(i)
@@ -237,7 +237,7 @@ func testRaces(t *testing.T, s suite) {
 		})
 		wg.Go(func() {
 			_, errs[writers+n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-				if _, err := i.MoveTo(app, "Submit", application.User, "1001", At); err != nil {
+				if _, err := i.Transition(app, "Submit", application.User, "1001", At); err != nil {
 					return nil, err
 				}
 				ev := EventOf(i)
@@ -261,7 +261,7 @@ func testRaces(t *testing.T, s suite) {
 	}
 }
 
-func (s suite) ids(t *testing.T, span instancequery.Span) []string {
+func (s suite) ids(t *testing.T, span instancequery.KeyRange) []string {
 	t.Helper()
 	rows, more, err := s.store.Read(t.Context(), span, 1000)
 	if err != nil || more {
@@ -282,16 +282,16 @@ func testIndexes(t *testing.T, s suite) {
 	app := NewApplication(8)
 	i := s.create(t, app, newOwnerID(), At, "gr", "x2")
 	shard := instance.ShardOf(i.ID, 8)
-	step := func(name string) instancequery.Span {
-		return instancequery.Span{Kind: instancequery.ByStep, AppID: app.ID, Step: name, Shard: shard}
+	step := func(name string) instancequery.KeyRange {
+		return instancequery.KeyRange{Kind: instancequery.ByStep, AppID: app.ID, Step: name, Shard: shard}
 	}
-	label := func(label, name string) instancequery.Span {
-		return instancequery.Span{Kind: instancequery.ByLabel, AppID: app.ID, Label: label, Step: name, Shard: shard}
+	label := func(label, name string) instancequery.KeyRange {
+		return instancequery.KeyRange{Kind: instancequery.ByLabel, AppID: app.ID, Label: label, Step: name, Shard: shard}
 	}
-	unconfirmed := func(name string) instancequery.Span {
-		return instancequery.Span{Kind: instancequery.ByUnconfirmed, AppID: app.ID, Step: name, Shard: shard}
+	unconfirmed := func(name string) instancequery.KeyRange {
+		return instancequery.KeyRange{Kind: instancequery.ByUnconfirmed, AppID: app.ID, Step: name, Shard: shard}
 	}
-	check := func(when string, span instancequery.Span, there bool) {
+	check := func(when string, span instancequery.KeyRange, there bool) {
 		t.Helper()
 		if got := s.ids(t, span); slices.Contains(got, i.ID) != there || len(got) > 1 {
 			t.Errorf("%s: %+v holds %v, want it there: %v", when, span, got, there)
@@ -306,10 +306,12 @@ func testIndexes(t *testing.T, s suite) {
 	check("created", step("FormFilling"), true)
 	check("created", label("x2", "FormFilling"), true)
 	check("created without data", unconfirmed("FormFilling"), false)
-	change(func(i *instance.Instance) error { return i.AddData(app, "d", "default", instance.Bytes{}, "1001", At) })
+	change(func(i *instance.Instance) error {
+		return i.AddData(app, "d", "default", instance.Content{}, "1001", At)
+	})
 	check("with data", unconfirmed("FormFilling"), true)
 	change(func(i *instance.Instance) error {
-		_, err := i.MoveTo(app, "Submit", application.User, "1001", At)
+		_, err := i.Transition(app, "Submit", application.User, "1001", At)
 		return err
 	})
 	check("submitted", step("FormFilling"), false)
@@ -318,7 +320,7 @@ func testIndexes(t *testing.T, s suite) {
 	check("submitted", label("gr", "Submit"), true)
 	check("submitted", unconfirmed("Submit"), true)
 	change(func(i *instance.Instance) error {
-		if err := i.LogDownload("d", At); err != nil {
+		if err := i.RecordDownload("d", At); err != nil {
 			return err
 		}
 		return i.ConfirmDownload("d", At)
@@ -347,7 +349,7 @@ func testLabels(t *testing.T, s suite) {
 			t.Fatal(err)
 		}
 		for _, label := range all {
-			rows, _, err := s.store.Read(t.Context(), instancequery.Span{Kind: instancequery.ByLabel, AppID: app.ID, Label: label, Step: "FormFilling"}, 10)
+			rows, _, err := s.store.Read(t.Context(), instancequery.KeyRange{Kind: instancequery.ByLabel, AppID: app.ID, Label: label, Step: "FormFilling"}, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -370,8 +372,8 @@ func testSpans(t *testing.T, s suite) {
 		keys = append(keys, instancequery.ChangedKey(i.LastChangedDateTime, i.ID))
 	}
 	slices.Sort(keys)
-	span := instancequery.Span{Kind: instancequery.ByStep, AppID: app.ID, Step: "FormFilling"}
-	read := func(span instancequery.Span, limit int) (got []string, more bool) {
+	span := instancequery.KeyRange{Kind: instancequery.ByStep, AppID: app.ID, Step: "FormFilling"}
+	read := func(span instancequery.KeyRange, limit int) (got []string, more bool) {
 		rows, more, err := s.store.Read(t.Context(), span, limit)
 		if err != nil {
 			t.Fatal(err)
@@ -403,44 +405,44 @@ func testSpans(t *testing.T, s suite) {
 	if got, more := read(span, 2); !slices.Equal(got, keys[:2]) || !more {
 		t.Errorf("limit 2: %v, more %v", got, more)
 	}
-	byOwner := s.ids(t, instancequery.Span{Kind: instancequery.ByOwner, InstanceOwnerID: owner})
+	byOwner := s.ids(t, instancequery.KeyRange{Kind: instancequery.ByOwner, InstanceOwnerID: owner})
 	if len(byOwner) != 6 || !slices.IsSorted(byOwner) {
 		t.Errorf("by owner: %v", byOwner)
 	}
 }
 
-// testReceipts answers requests again: a receipt is stored with its change or not at all, and keeps a second change
+// testIdempotencyRecords answers requests again: a receipt is stored with its change or not at all, and keeps a second change
 // out until it expires.
-func testReceipts(t *testing.T, s suite) {
+func testIdempotencyRecords(t *testing.T, s suite) {
 	app := NewApplication(1)
-	newReceipt := func(expires time.Duration) *instance.Receipt {
-		return &instance.Receipt{ID: uuid.NewString(), Fingerprint: "asked", DataGuid: "d", Expires: time.Now().Add(expires).Truncate(time.Second)}
+	newReceipt := func(expires time.Duration) *instance.IdempotencyRecord {
+		return &instance.IdempotencyRecord{ID: uuid.NewString(), Fingerprint: "asked", DataGuid: "d", Expires: time.Now().Add(expires).Truncate(time.Second)}
 	}
 	want := newReceipt(time.Hour)
 	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: newOwnerID(), Labels: []string{"gr"}}, "1001", At)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i.Receipt = want
+	i.IdempotencyRecord = want
 	if err := s.store.Create(t.Context(), i, EventOf(i)); err != nil {
 		t.Fatal(err)
 	}
-	if none, err := s.store.Receipt(t.Context(), uuid.NewString()); none != nil || err != nil {
+	if none, err := s.store.IdempotencyRecord(t.Context(), uuid.NewString()); none != nil || err != nil {
 		t.Errorf("a receipt that is not there: %+v, %v", none, err)
 	}
-	mutate := func(receipt *instance.Receipt) (*instance.Instance, error) {
+	mutate := func(record *instance.IdempotencyRecord) (*instance.Instance, error) {
 		return s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-			i.Receipt, i.PresentationField = receipt, i.PresentationField+"+"
+			i.IdempotencyRecord, i.PresentationField = record, i.PresentationField+"+"
 			return nil, nil
 		})
 	}
-	if _, err := mutate(want); !errors.Is(err, instance.ErrAnswered) {
+	if _, err := mutate(want); !errors.Is(err, instance.ErrAlreadyApplied) {
 		t.Errorf("a change under a receipt that is there: %v, want ErrAnswered", err)
 	}
 	if _, err := mutate(nil); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.store.Receipt(t.Context(), want.ID)
+	got, err := s.store.IdempotencyRecord(t.Context(), want.ID)
 	if err != nil || got == nil || got.Fingerprint != want.Fingerprint || got.DataGuid != want.DataGuid || !got.Expires.Equal(want.Expires) {
 		t.Fatalf("receipt: %+v, %v, want %+v", got, err, want)
 	}
@@ -450,21 +452,21 @@ func testReceipts(t *testing.T, s suite) {
 	nothing := newReceipt(time.Hour)
 	for n := range 2 { // what finds nothing to change is answered once too
 		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-			i.Receipt = nothing
+			i.IdempotencyRecord = nothing
 			return nil, instance.ErrUnchanged
 		})
-		if n == 0 && err != nil || n == 1 && !errors.Is(err, instance.ErrAnswered) {
+		if n == 0 && err != nil || n == 1 && !errors.Is(err, instance.ErrAlreadyApplied) {
 			t.Errorf("unchanged under a receipt, time %d: %v", n, err)
 		}
 	}
-	if got, err := s.store.Receipt(t.Context(), nothing.ID); err != nil || got == nil || got.Instance.Version != 2 {
+	if got, err := s.store.IdempotencyRecord(t.Context(), nothing.ID); err != nil || got == nil || got.Instance.Version != 2 {
 		t.Errorf("the receipt of no change: %+v, %v", got, err)
 	}
 	expired := newReceipt(-time.Hour)
 	if _, err := mutate(expired); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.store.Receipt(t.Context(), expired.ID); got != nil || err != nil {
+	if got, err := s.store.IdempotencyRecord(t.Context(), expired.ID); got != nil || err != nil {
 		t.Errorf("an expired receipt: %+v, %v", got, err)
 	}
 	if _, err := mutate(expired); err != nil {
@@ -475,28 +477,28 @@ func testReceipts(t *testing.T, s suite) {
 	}
 }
 
-func testLitter(t *testing.T, s suite) {
+func testOrphanChecks(t *testing.T, s suite) {
 	at := time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC) // before any note of another test
 	const many = 60                                   // more than two batches
-	noted := map[instance.Litter]bool{}
+	noted := map[instance.OrphanCheck]bool{}
 	for n := range many {
-		l := instance.Litter{AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.NewString(), DataGuid: uuid.NewString(), Revision: uuid.NewString(), At: at.Add(time.Duration(n) * time.Microsecond)}
+		l := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.NewString(), DataGuid: uuid.NewString(), Revision: uuid.NewString(), At: at.Add(time.Duration(n) * time.Microsecond)}
 		if n == 0 {
 			l.DataGuid, l.Revision = "", ""
 		}
-		if err := s.store.NoteLitter(t.Context(), l); err != nil {
+		if err := s.store.ScheduleOrphanChecks(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}
 		noted[l] = true
 	}
-	if err := s.store.NoteLitter(t.Context(), slices.Collect(maps.Keys(noted))...); err != nil { // again, and all at once
+	if err := s.store.ScheduleOrphanChecks(t.Context(), slices.Collect(maps.Keys(noted))...); err != nil { // again, and all at once
 		t.Fatal(err)
 	}
-	read := func(before time.Time, pageSize int) (got []instance.Litter) {
-		for part := range instance.LitterParts {
-			var after *instance.Litter
+	read := func(before time.Time, pageSize int) (got []instance.OrphanCheck) {
+		for part := range instance.OrphanCheckShards {
+			var after *instance.OrphanCheck
 			for {
-				page, err := s.store.Litter(t.Context(), part, after, before, pageSize)
+				page, err := s.store.OrphanChecks(t.Context(), part, after, before, pageSize)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -504,7 +506,7 @@ func testLitter(t *testing.T, s suite) {
 					break
 				}
 				for n, l := range page {
-					if !noted[l] || l.Part() != part || n >= pageSize || after != nil && !after.At.Before(l.At) {
+					if !noted[l] || l.Shard() != part || n >= pageSize || after != nil && !after.At.Before(l.At) {
 						t.Errorf("part %d, after %v: %+v", part, after, l)
 					}
 					after = &l
@@ -527,14 +529,14 @@ func testLitter(t *testing.T, s suite) {
 	if len(all) != many {
 		t.Errorf("all: %d, want %d", len(all), many)
 	}
-	if err := s.store.ForgetLitter(t.Context(), all[0]); err != nil {
+	if err := s.store.DeleteOrphanChecks(t.Context(), all[0]); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(at.Add(time.Hour), 100); len(got) != many-1 || slices.Contains(got, all[0]) {
 		t.Errorf("after one was forgotten: %d", len(got))
 	}
 	for range 2 { // what is forgotten already may be forgotten again
-		if err := s.store.ForgetLitter(t.Context(), all...); err != nil {
+		if err := s.store.DeleteOrphanChecks(t.Context(), all...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -550,13 +552,13 @@ func testHardDelete(t *testing.T, s suite) {
 		t.Error("an instance that is not marked was removed")
 	}
 	i, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-		i.DeleteForGood()
+		i.HardDelete()
 		return nil, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, span := range []instancequery.Span{
+	for _, span := range []instancequery.KeyRange{
 		{Kind: instancequery.ByStep, AppID: app.ID, Step: "FormFilling"},
 		{Kind: instancequery.ByLabel, AppID: app.ID, Step: "FormFilling", Label: "gr"},
 	} {

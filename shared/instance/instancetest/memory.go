@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancequery"
 	"altinn.no/instanceapi/shared/merge"
@@ -19,25 +20,25 @@ import (
 
 // Memory keeps instances and the events of their changes in memory. Its zero value is empty and ready.
 type Memory struct {
-	mu        sync.Mutex
-	instances map[string]*instance.Instance // by owner/id
-	outbox    []event.Event
-	receipts  map[string]instance.Answered
-	litter    []instance.Litter
-	uploads   map[string]instance.Upload
-	creations map[string]int // by caller and hour
+	mu                 sync.Mutex
+	instances          map[string]*instance.Instance // by owner/id
+	outbox             []event.Event
+	idempotencyRecords map[string]instance.Replay
+	orphanChecks       []instance.OrphanCheck
+	uploads            map[string]instance.Upload
+	creations          map[string]int // by caller and hour
 
 	// Fail, when set, is called before every write is applied and its error returned instead.
 	Fail func() error
 }
 
-// Get returns the instance, or instance.NotFound.
+// Get returns the instance, or fault.NoSuchResource.
 func (m *Memory) Get(_ context.Context, ownerID, id string) (*instance.Instance, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i, ok := m.instances[ownerID+"/"+id]
 	if !ok {
-		return nil, instance.NotFound()
+		return nil, fault.NoSuchResource()
 	}
 	return i.Clone(), nil
 }
@@ -123,7 +124,7 @@ func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
 	}
 	stored := i.Clone()
 	stored.Version++
-	if err := m.keepReceipts(i.Receipt, stored); err != nil {
+	if err := m.keepIdempotencyRecords(i.IdempotencyRecord, stored); err != nil {
 		return err
 	}
 	if m.instances == nil {
@@ -136,20 +137,20 @@ func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
 	return nil
 }
 
-// keepReceipts keeps a receipt, and those beside it, all or none.
-func (m *Memory) keepReceipts(receipt *instance.Receipt, answered *instance.Instance) error {
-	for r := receipt; r != nil; r = r.Beside {
-		if earlier, there := m.receipts[r.ID]; there && !earlier.Expires.Before(time.Now()) {
-			return instance.ErrAnswered
+// keepIdempotencyRecords keeps a receipt, and those beside it, all or none.
+func (m *Memory) keepIdempotencyRecords(record *instance.IdempotencyRecord, answered *instance.Instance) error {
+	for r := record; r != nil; r = r.Beside {
+		if earlier, there := m.idempotencyRecords[r.ID]; there && !earlier.Expires.Before(time.Now()) {
+			return instance.ErrAlreadyApplied
 		}
 	}
-	for r := receipt; r != nil; r = r.Beside {
-		if m.receipts == nil {
-			m.receipts = map[string]instance.Answered{}
+	for r := record; r != nil; r = r.Beside {
+		if m.idempotencyRecords == nil {
+			m.idempotencyRecords = map[string]instance.Replay{}
 		}
 		kept := *r
 		kept.Beside = nil
-		m.receipts[r.ID] = instance.Answered{Receipt: kept, Instance: answered}
+		m.idempotencyRecords[r.ID] = instance.Replay{IdempotencyRecord: kept, Instance: answered}
 	}
 	return nil
 }
@@ -158,14 +159,14 @@ func (m *Memory) keepReceipts(receipt *instance.Receipt, answered *instance.Inst
 func (m *Memory) unchanged(i *instance.Instance) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.keepReceipts(i.Receipt, i.Clone())
+	return m.keepIdempotencyRecords(i.IdempotencyRecord, i.Clone())
 }
 
-// Receipt returns the receipt with the id given and the instance as it was answered, or nil.
-func (m *Memory) Receipt(_ context.Context, id string) (*instance.Answered, error) {
+// IdempotencyRecord returns the receipt with the id given and the instance as it was answered, or nil.
+func (m *Memory) IdempotencyRecord(_ context.Context, id string) (*instance.Replay, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	answered, there := m.receipts[id]
+	answered, there := m.idempotencyRecords[id]
 	if !there || answered.Expires.Before(time.Now()) {
 		return nil, nil
 	}
@@ -183,7 +184,7 @@ func (m *Memory) AddUpload(_ context.Context, u *instance.Upload) error {
 		}
 	}
 	if earlier, there := m.uploads[u.ID]; there && !earlier.Expires.Before(time.Now()) {
-		return instance.ErrAnswered
+		return instance.ErrAlreadyApplied
 	}
 	if m.uploads == nil {
 		m.uploads = map[string]instance.Upload{}
@@ -211,7 +212,7 @@ func (m *Memory) Outbox() []event.Event {
 }
 
 // Read implements instancequery.Index by looking at every instance.
-func (m *Memory) Read(_ context.Context, span instancequery.Span, limit int) ([]merge.Row[instancequery.Row], bool, error) {
+func (m *Memory) Read(_ context.Context, span instancequery.KeyRange, limit int) ([]merge.Row[instancequery.Row], bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var rows []merge.Row[instancequery.Row]
@@ -236,51 +237,51 @@ func (m *Memory) Read(_ context.Context, span instancequery.Span, limit int) ([]
 	return rows, false, nil
 }
 
-func inSpan(i *instance.Instance, span instancequery.Span) bool {
+func inSpan(i *instance.Instance, span instancequery.KeyRange) bool {
 	if span.Kind == instancequery.ByOwner {
 		return i.InstanceOwnerID == span.InstanceOwnerID
 	}
 	return !i.Status.IsMarkedForHardDelete && i.AppID == span.AppID && i.Workflow.CurrentStep == span.Step && i.Shard == span.Shard &&
-		(span.Kind != instancequery.ByUnconfirmed || i.Unconfirmed()) &&
+		(span.Kind != instancequery.ByUnconfirmed || i.HasUnconfirmed()) &&
 		(span.Kind != instancequery.ByLabel || slices.Contains(i.Labels, span.Label))
 }
 
-// NoteLitter notes what may become litter.
-func (m *Memory) NoteLitter(_ context.Context, notes ...instance.Litter) error {
+// ScheduleOrphanChecks notes what may become litter.
+func (m *Memory) ScheduleOrphanChecks(_ context.Context, notes ...instance.OrphanCheck) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, l := range notes {
-		if !slices.Contains(m.litter, l) {
-			m.litter = append(m.litter, l)
+		if !slices.Contains(m.orphanChecks, l) {
+			m.orphanChecks = append(m.orphanChecks, l)
 		}
 	}
 	return nil
 }
 
-// Litter returns up to limit notes of a part, of before, after the one given.
-func (m *Memory) Litter(_ context.Context, part int, after *instance.Litter, before time.Time, limit int) ([]instance.Litter, error) {
+// OrphanCheck returns up to limit notes of a part, of before, after the one given.
+func (m *Memory) OrphanChecks(_ context.Context, part int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	slices.SortFunc(m.litter, compareLitter)
-	var notes []instance.Litter
-	for _, l := range m.litter {
-		if l.Part() == part && l.At.Before(before) && (after == nil || compareLitter(l, *after) > 0) && len(notes) < limit {
+	slices.SortFunc(m.orphanChecks, compareOrphanChecks)
+	var notes []instance.OrphanCheck
+	for _, l := range m.orphanChecks {
+		if l.Shard() == part && l.At.Before(before) && (after == nil || compareOrphanChecks(l, *after) > 0) && len(notes) < limit {
 			notes = append(notes, l)
 		}
 	}
 	return notes, nil
 }
 
-func compareLitter(a, b instance.Litter) int {
+func compareOrphanChecks(a, b instance.OrphanCheck) int {
 	return cmp.Or(a.At.Compare(b.At), strings.Compare(a.AppID, b.AppID), strings.Compare(a.InstanceID, b.InstanceID),
 		strings.Compare(a.DataGuid, b.DataGuid), strings.Compare(a.Revision, b.Revision))
 }
 
-// ForgetLitter deletes notes.
-func (m *Memory) ForgetLitter(_ context.Context, notes ...instance.Litter) error {
+// DeleteOrphanChecks deletes notes.
+func (m *Memory) DeleteOrphanChecks(_ context.Context, notes ...instance.OrphanCheck) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.litter = slices.DeleteFunc(m.litter, func(noted instance.Litter) bool { return slices.Contains(notes, noted) })
+	m.orphanChecks = slices.DeleteFunc(m.orphanChecks, func(noted instance.OrphanCheck) bool { return slices.Contains(notes, noted) })
 	return nil
 }
 

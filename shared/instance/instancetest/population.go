@@ -104,7 +104,7 @@ func (p *Population) random(changed time.Time) *instance.Instance {
 		i.Data = append(i.Data, d)
 	}
 	if p.chance(12) {
-		i.DeleteForGood()
+		i.HardDelete()
 	}
 	return i
 }

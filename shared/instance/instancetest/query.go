@@ -91,8 +91,8 @@ func (p *Population) PageAt(t TB, index instancequery.Index, values url.Values, 
 	if err != nil {
 		t.Fatalf("%v, page %q: %v", values, page, err)
 	}
-	if answer.Instances == nil || len(answer.Damaged) > 0 {
-		t.Fatalf("instances %v, damaged %v", answer.Instances, answer.Damaged)
+	if answer.Instances == nil || len(answer.Unreadable) > 0 {
+		t.Fatalf("instances %v, damaged %v", answer.Instances, answer.Unreadable)
 	}
 	return answer
 }

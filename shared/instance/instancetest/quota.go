@@ -12,8 +12,8 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// CountCreation counts one more creation by a caller in the hour of now, unless the quota is used up.
-func (m *Memory) CountCreation(_ context.Context, by string, now time.Time, quota instance.Quota) (bool, error) {
+// ReserveCreation counts one more creation by a caller in the hour of now, unless the quota is used up.
+func (m *Memory) ReserveCreation(_ context.Context, by string, now time.Time, quota instance.Quota) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := by + "#" + instance.HourOf(now).String()
@@ -27,8 +27,8 @@ func (m *Memory) CountCreation(_ context.Context, by string, now time.Time, quot
 	return true, nil
 }
 
-// UncountCreation takes back what CountCreation has counted at the same time.
-func (m *Memory) UncountCreation(_ context.Context, by string, now time.Time) error {
+// ReleaseCreation takes back what ReserveCreation has counted at the same time.
+func (m *Memory) ReleaseCreation(_ context.Context, by string, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := by + "#" + instance.HourOf(now).String()
@@ -48,7 +48,7 @@ func testQuota(t *testing.T, s suite) {
 		answers, errs := make([]bool, asked), make([]error, asked)
 		var all sync.WaitGroup
 		for n := range asked {
-			all.Go(func() { answers[n], errs[n] = s.store.CountCreation(t.Context(), by, at, quota) })
+			all.Go(func() { answers[n], errs[n] = s.store.ReserveCreation(t.Context(), by, at, quota) })
 		}
 		all.Wait()
 		for n, yes := range answers {
@@ -78,14 +78,14 @@ func testQuota(t *testing.T, s suite) {
 		}
 	}
 	for range 2 {
-		if err := s.store.UncountCreation(t.Context(), by, At); err != nil {
+		if err := s.store.ReleaseCreation(t.Context(), by, At); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got := count(by, At); got != 2 {
 		t.Errorf("after two are taken back %d are counted", got)
 	}
-	if err := s.store.UncountCreation(t.Context(), uuid.NewString(), At); err == nil {
+	if err := s.store.ReleaseCreation(t.Context(), uuid.NewString(), At); err == nil {
 		t.Error("what was never counted is taken back")
 	}
 }

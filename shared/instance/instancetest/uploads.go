@@ -16,7 +16,7 @@ import (
 func newUpload(expires time.Duration) *instance.Upload {
 	return &instance.Upload{
 		ID: uuid.NewString(), Fingerprint: "asked", AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.NewString(), DataGuid: uuid.NewString(),
-		Bytes:   instance.Bytes{ContentType: "application/pdf", FileName: "søknad.pdf", Size: 5 << 30, SHA256: "00ff", Revision: uuid.NewString()},
+		Content: instance.Content{ContentType: "application/pdf", FileName: "søknad.pdf", Size: 5 << 30, SHA256: "00ff", Revision: uuid.NewString()},
 		Expires: time.Now().Add(expires).UTC().Truncate(time.Second),
 	}
 }
@@ -31,7 +31,7 @@ func testUploads(t *testing.T, s suite) {
 	}
 	other := newUpload(time.Hour)
 	other.ID = want.ID
-	if err := s.store.AddUpload(t.Context(), other); !errors.Is(err, instance.ErrAnswered) {
+	if err := s.store.AddUpload(t.Context(), other); !errors.Is(err, instance.ErrAlreadyApplied) {
 		t.Errorf("another under the same id: %v, want ErrAnswered", err)
 	}
 	if got, err := s.store.Upload(t.Context(), want.ID); err != nil || !reflect.DeepEqual(got, want) {
@@ -61,7 +61,7 @@ func testCommit(t *testing.T, s suite) {
 		all.Go(func() {
 			_, errs[n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
 				i.PresentationField += "+"
-				i.Receipt = upload.Receipt("default", &instance.Receipt{ID: keys[n], Fingerprint: "asked", Expires: time.Now().Add(time.Hour)}, time.Now())
+				i.IdempotencyRecord = upload.IdempotencyRecord("default", &instance.IdempotencyRecord{ID: keys[n], Fingerprint: "asked", Expires: time.Now().Add(time.Hour)}, time.Now())
 				return nil, nil
 			})
 		})
@@ -69,17 +69,17 @@ func testCommit(t *testing.T, s suite) {
 	all.Wait()
 	done := 0
 	for n, err := range errs {
-		receipt, readErr := s.store.Receipt(t.Context(), keys[n])
-		if readErr != nil || (receipt != nil) != (err == nil) {
-			t.Errorf("%v, and the receipt of its request is %+v (%v)", err, receipt, readErr)
+		record, readErr := s.store.IdempotencyRecord(t.Context(), keys[n])
+		if readErr != nil || (record != nil) != (err == nil) {
+			t.Errorf("%v, and the receipt of its request is %+v (%v)", err, record, readErr)
 		}
 		if err == nil {
 			done++
-		} else if !errors.Is(err, instance.ErrAnswered) {
+		} else if !errors.Is(err, instance.ErrAlreadyApplied) {
 			t.Errorf("%v, want ErrAnswered", err)
 		}
 	}
-	committed, err := s.store.Receipt(t.Context(), upload.ReceiptID())
+	committed, err := s.store.IdempotencyRecord(t.Context(), upload.IdempotencyRecordID())
 	if err != nil || committed == nil || committed.Fingerprint != "default" || committed.DataGuid != upload.DataGuid || committed.Instance.PresentationField != "+" {
 		t.Errorf("the receipt of the upload is %+v (%v)", committed, err)
 	}

@@ -15,23 +15,23 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// Grace is how long a note waits before it is looked at. No request lives longer than 30 seconds, so by then it is
+// GracePeriod is how long a note waits before it is looked at. No request lives longer than 30 seconds, so by then it is
 // decided whether its bytes were pointed at. Bytes that were let go of are removed sooner when the note of their upload is due by then: who is
 // fetching them by a link gets a 404 from S3, and asks again.
-const Grace = time.Hour
+const GracePeriod = time.Hour
 
 const (
-	batch   = 100 // notes that are read at a time, of each part
-	workers = 8   // that look at the notes of a part
-	told    = 10  // failures of a part that an error tells of: it is one log line
+	batch       = 100 // notes that are read at a time, of each part
+	workers     = 8   // that look at the notes of a part
+	maxReported = 10  // failures of a part that an error tells of: it is one log line
 )
 
 // Store is the store of instances and of the notes; *instancetable.Table is one.
 type Store interface {
 	Get(ctx context.Context, instanceOwnerID, id string) (*instance.Instance, error)
 	Remove(ctx context.Context, i *instance.Instance) error
-	Litter(ctx context.Context, part int, after *instance.Litter, before time.Time, limit int) ([]instance.Litter, error)
-	ForgetLitter(ctx context.Context, notes ...instance.Litter) error
+	OrphanChecks(ctx context.Context, part int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
+	DeleteOrphanChecks(ctx context.Context, notes ...instance.OrphanCheck) error
 }
 
 // Blobs is the blob store; *blobbucket.Bucket is one.
@@ -56,11 +56,11 @@ func (r *Report) add(other Report) {
 // removed stays; what went wrong is part of the error, and does not keep the others from being looked at. The parts are looked at
 // side by side, so that none waits for another.
 func Run(ctx context.Context, store Store, blobs Blobs, now time.Time) (Report, error) {
-	var reports [instance.LitterParts]Report
-	var errs [instance.LitterParts]error
+	var reports [instance.OrphanCheckShards]Report
+	var errs [instance.OrphanCheckShards]error
 	var parts sync.WaitGroup
-	for part := range instance.LitterParts {
-		parts.Go(func() { reports[part], errs[part] = run(ctx, store, blobs, part, now.Add(-Grace)) })
+	for part := range instance.OrphanCheckShards {
+		parts.Go(func() { reports[part], errs[part] = run(ctx, store, blobs, part, now.Add(-GracePeriod)) })
 	}
 	parts.Wait()
 	var all Report
@@ -74,16 +74,16 @@ func Run(ctx context.Context, store Store, blobs Blobs, now time.Time) (Report, 
 func run(ctx context.Context, store Store, blobs Blobs, part int, before time.Time) (Report, error) {
 	var report Report
 	var failed failures
-	var after *instance.Litter
+	var after *instance.OrphanCheck
 	for {
-		notes, err := store.Litter(ctx, part, after, before, batch)
+		notes, err := store.OrphanChecks(ctx, part, after, before, batch)
 		failed.add(err)
 		if len(notes) == 0 {
 			return report, failed.err()
 		}
 		done, some := cleanAll(ctx, store, blobs, notes, &failed)
 		report.add(some)
-		failed.add(store.ForgetLitter(ctx, done...))
+		failed.add(store.DeleteOrphanChecks(ctx, done...))
 		if ctx.Err() != nil {
 			failed.add(ctx.Err())
 			return report, failed.err()
@@ -104,7 +104,7 @@ func (f *failures) add(err error) {
 	defer f.mu.Unlock()
 	switch {
 	case err == nil:
-	case len(f.first) < told:
+	case len(f.first) < maxReported:
 		f.first = append(f.first, err)
 	default:
 		f.more++
@@ -120,12 +120,12 @@ func (f *failures) err() error {
 
 // cleanAll removes what the notes are about, if it is litter, until ctx ends, and returns the notes that it is done with. The notes of
 // one instance are looked at one after the other.
-func cleanAll(ctx context.Context, store Store, blobs Blobs, notes []instance.Litter, failed *failures) (done []instance.Litter, all Report) {
-	byInstance := map[string][]instance.Litter{}
+func cleanAll(ctx context.Context, store Store, blobs Blobs, notes []instance.OrphanCheck, failed *failures) (done []instance.OrphanCheck, all Report) {
+	byInstance := map[string][]instance.OrphanCheck{}
 	for _, note := range notes {
 		byInstance[note.InstanceID] = append(byInstance[note.InstanceID], note)
 	}
-	work := make(chan []instance.Litter, len(byInstance))
+	work := make(chan []instance.OrphanCheck, len(byInstance))
 	for _, its := range byInstance {
 		work <- its
 	}
@@ -159,7 +159,7 @@ func cleanAll(ctx context.Context, store Store, blobs Blobs, notes []instance.Li
 }
 
 // clean removes what a note is about, if it is litter.
-func (r *Report) clean(ctx context.Context, store Store, blobs Blobs, note instance.Litter) error {
+func (r *Report) clean(ctx context.Context, store Store, blobs Blobs, note instance.OrphanCheck) error {
 	i, err := store.Get(ctx, note.InstanceOwnerID, note.InstanceID)
 	switch {
 	case fault.Is(err, fault.NotFound):
@@ -183,7 +183,7 @@ func (r *Report) clean(ctx context.Context, store Store, blobs Blobs, note insta
 
 // remove removes an instance that is deleted for good: its bytes first, so that what is left after a failure is still
 // found by the document. Revisions that it let go of earlier have notes of their own, as has the note's.
-func (r *Report) remove(ctx context.Context, store Store, blobs Blobs, i *instance.Instance, note instance.Litter) error {
+func (r *Report) remove(ctx context.Context, store Store, blobs Blobs, i *instance.Instance, note instance.OrphanCheck) error {
 	if note.DataGuid != "" {
 		if err := r.delete(ctx, blobs, note.AppID, note.InstanceID, note.DataGuid, note.Revision); err != nil {
 			return err

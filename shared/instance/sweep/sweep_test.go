@@ -39,7 +39,7 @@ func newPlace(t *testing.T, at time.Time) *place {
 		t.Fatal(err)
 	}
 	revision := p.put(t, i, at)
-	if err := i.AddData(app, elementID, "default", instance.Bytes{Revision: revision}, "nav", at); err != nil {
+	if err := i.AddData(app, elementID, "default", instance.Content{Revision: revision}, "nav", at); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.store.Create(t.Context(), i, event.Event{}); err != nil {
@@ -53,16 +53,16 @@ func newPlace(t *testing.T, at time.Time) *place {
 func (p *place) put(t *testing.T, i *instance.Instance, at time.Time) (revision string) {
 	t.Helper()
 	key := blob.NewKey(i.AppID, i.ID, elementID)
-	p.note(t, i.Litter(elementID, key.Revision(), at))
+	p.note(t, i.OrphanCheck(elementID, key.Revision(), at))
 	if _, err := p.blobs.Put(t.Context(), key, "application/xml", []byte("<a/>")); err != nil {
 		t.Fatal(err)
 	}
 	return key.Revision()
 }
 
-func (p *place) note(t *testing.T, l instance.Litter) {
+func (p *place) note(t *testing.T, l instance.OrphanCheck) {
 	t.Helper()
-	if err := p.store.NoteLitter(t.Context(), l); err != nil {
+	if err := p.store.ScheduleOrphanChecks(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -88,13 +88,13 @@ func (p *place) want(t *testing.T, report sweep.Report, blobs, notes int) {
 	if n := len(p.blobs.Keys()); n != blobs {
 		t.Errorf("%d revisions left, want %d", n, blobs)
 	}
-	if left, err := instancetest.Litter(t.Context(), p.store, now.Add(24*time.Hour)); err != nil || len(left) != notes {
+	if left, err := instancetest.OrphanCheck(t.Context(), p.store, now.Add(24*time.Hour)); err != nil || len(left) != notes {
 		t.Errorf("%d notes left (%v), want %d", len(left), err, notes)
 	}
 }
 
 // old is when it has long been decided what becomes of an upload.
-var old = now.Add(-sweep.Grace - time.Second)
+var old = now.Add(-sweep.GracePeriod - time.Second)
 
 func TestWhatIsPointedAtStays(t *testing.T) {
 	newPlace(t, old).want(t, sweep.Report{Notes: 1}, 1, 0)
@@ -116,7 +116,7 @@ func TestAnInstanceThatWasNeverCreatedLeavesNothing(t *testing.T) {
 
 func TestWhatIsStillUndecidedStays(t *testing.T) {
 	p := newPlace(t, old)
-	p.put(t, p.i, now.Add(-sweep.Grace+time.Second))
+	p.put(t, p.i, now.Add(-sweep.GracePeriod+time.Second))
 	p.want(t, sweep.Report{Notes: 1}, 2, 1)
 }
 
@@ -124,7 +124,7 @@ func TestARevisionThatWasLetGoOfGoes(t *testing.T) {
 	p := newPlace(t, old)
 	before := p.element.Revision
 	after := p.put(t, p.i, old)
-	p.note(t, p.i.Litter(elementID, before, old.Add(-time.Second)))
+	p.note(t, p.i.OrphanCheck(elementID, before, old.Add(-time.Second)))
 	p.change(t, func(i *instance.Instance) { i.Element(elementID).Revision = after })
 	p.want(t, sweep.Report{Notes: 3, Blobs: 2}, 1, 0) // the first revision has two notes
 	if keys := p.blobs.Keys(); len(keys) != 1 || keys[0] != blob.KeyOf(p.i.AppID, p.i.ID, elementID, after).String() {
@@ -135,8 +135,8 @@ func TestARevisionThatWasLetGoOfGoes(t *testing.T) {
 func TestWhatIsDeletedForGoodGoesWhole(t *testing.T) {
 	p := newPlace(t, now.Add(-48*time.Hour))
 	p.want(t, sweep.Report{Notes: 1}, 1, 0) // its upload was looked at long ago
-	p.note(t, p.i.Litter("", "", old))
-	p.change(t, (*instance.Instance).DeleteForGood)
+	p.note(t, p.i.OrphanCheck("", "", old))
+	p.change(t, (*instance.Instance).HardDelete)
 	p.want(t, sweep.Report{Notes: 1, Blobs: 1, Instances: 1}, 0, 0)
 	if _, err := p.store.Get(t.Context(), p.i.InstanceOwnerID, p.i.ID); !fault.Is(err, fault.NotFound) {
 		t.Errorf("the document is there: %v", err)
@@ -148,8 +148,8 @@ func TestWhatIsDeletedForGoodGoesOnce(t *testing.T) {
 	for range 20 {
 		p.put(t, p.i, old)
 	}
-	p.note(t, p.i.Litter("", "", old))
-	p.change(t, (*instance.Instance).DeleteForGood)
+	p.note(t, p.i.OrphanCheck("", "", old))
+	p.change(t, (*instance.Instance).HardDelete)
 	if report, err := sweep.Run(t.Context(), p.store, p.blobs, now); err != nil || report.Instances != 1 || report.Notes != 22 || len(p.blobs.Keys()) != 0 {
 		t.Errorf("report %+v, %v, left are %v", report, err, p.blobs.Keys())
 	}
@@ -157,7 +157,7 @@ func TestWhatIsDeletedForGoodGoesOnce(t *testing.T) {
 
 func TestADeleteForGoodThatDidNotHappenDoesNothing(t *testing.T) {
 	p := newPlace(t, old)
-	p.note(t, p.i.Litter("", "", old))
+	p.note(t, p.i.OrphanCheck("", "", old))
 	p.want(t, sweep.Report{Notes: 2}, 1, 0)
 }
 

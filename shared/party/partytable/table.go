@@ -38,11 +38,11 @@ const (
 	ownerPrefix    = "OWNER#"
 	counter        = "COUNTER"
 
-	beforeFirst = "50000"               // the number before the first
-	minKey      = 32                    // characters of the digest's key
-	attempts    = 8                     // of one assignment, while others get in between
-	pause       = 20 * time.Millisecond // the mean between them
-	maxKnown    = 4096                  // identities remembered in the process
+	seed     = "50000"               // the number before the first
+	minKey   = 32                    // characters of the digest's key
+	attempts = 8                     // of one assignment, while others get in between
+	pause    = 20 * time.Millisecond // the mean between them
+	maxKnown = 4096                  // identities remembered in the process
 )
 
 // Table is the table Parties. It is safe for concurrent use.
@@ -52,22 +52,22 @@ type Table struct {
 	key    []byte
 
 	mu    sync.Mutex
-	known map[string]string // number by digest: assigned for good, so once read is enough
+	cache map[string]string // number by digest: assigned for good, so once read is enough
 }
 
 // Open returns the table that PARTIES_TABLE names. IDENTITY_KEY is the key of the digests, 32 characters or more:
 // another key makes strangers of everybody. A reference that CloudFormation has not resolved is long enough for a key, and
-// known to whoever knows the template.
+// cache to whoever knows the template.
 func Open(env *coldstart.Env) *Table {
 	key := env.String("IDENTITY_KEY")
 	if key != "" && len(key) < minKey {
-		env.Reject("IDENTITY_KEY", fmt.Sprintf("must have %d characters or more", minKey))
+		env.Invalid("IDENTITY_KEY", fmt.Sprintf("must have %d characters or more", minKey))
 	}
 	if strings.HasPrefix(key, "{{resolve:") {
-		env.Reject("IDENTITY_KEY", "is a reference that was not resolved")
+		env.Invalid("IDENTITY_KEY", "is a reference that was not resolved")
 	}
 	t := &Table{client: dynamo.Client(env), name: env.String("PARTIES_TABLE"), key: []byte(key)}
-	env.Warm("dynamodb", func(ctx context.Context) error {
+	env.OnInit("dynamodb", func(ctx context.Context) error {
 		_, err := t.get(ctx, "WARM-UP")
 		return err
 	})
@@ -138,7 +138,7 @@ func (t *Table) FindOrAssign(ctx context.Context, identity party.Identity) (inst
 
 func (t *Table) find(ctx context.Context, digest string) (number string, found bool, err error) {
 	t.mu.Lock()
-	number, found = t.known[digest]
+	number, found = t.cache[digest]
 	t.mu.Unlock()
 	if found {
 		return number, true, nil
@@ -159,10 +159,10 @@ func (t *Table) find(ctx context.Context, digest string) (number string, found b
 func (t *Table) remember(digest, number string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.known == nil || len(t.known) >= maxKnown {
-		t.known = make(map[string]string)
+	if t.cache == nil || len(t.cache) >= maxKnown {
+		t.cache = make(map[string]string)
 	}
-	t.known[digest] = number
+	t.cache[digest] = number
 }
 
 func (t *Table) get(ctx context.Context, key string) (map[string]types.AttributeValue, error) {
@@ -182,7 +182,7 @@ func (t *Table) nextNumber(ctx context.Context) (string, error) {
 		UpdateExpression:         aws.String("SET #last = if_not_exists(#last, :start) + :one"),
 		ExpressionAttributeNames: map[string]string{"#last": attrLast},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":start": &types.AttributeValueMemberN{Value: beforeFirst},
+			":start": &types.AttributeValueMemberN{Value: seed},
 			":one":   &types.AttributeValueMemberN{Value: "1"},
 		},
 		ReturnValues: types.ReturnValueUpdatedNew,

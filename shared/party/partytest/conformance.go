@@ -23,9 +23,9 @@ var numberForm = regexp.MustCompile(`^[1-9][0-9]{4,17}$`)
 // Conformance checks what every register keeps to. open returns an empty one at each call.
 func Conformance(t *testing.T, open func(t *testing.T) Register) {
 	for name, check := range map[string]func(*testing.T, Register){
-		"nobody is there at first":             nobodyAtFirst,
+		"nobody is there at first":             unknownAtFirst,
 		"an identity keeps its number":         keepsItsNumber,
-		"kinds are told apart":                 kindsAreToldApart,
+		"kinds are told apart":                 kindsDiffer,
 		"the same at once get one number":      sameAtOnce,
 		"different ones at once get their own": differentAtOnce,
 		"what is malformed has no number":      malformed,
@@ -66,7 +66,7 @@ func wantExists(t *testing.T, r Register, number string, want bool) {
 	}
 }
 
-func nobodyAtFirst(t *testing.T, r Register) {
+func unknownAtFirst(t *testing.T, r Register) {
 	wantFound(t, r, ssn(1), "")
 	wantExists(t, r, "50001", false)
 	if first := assign(t, r, ssn(1)); first != "50001" {
@@ -92,7 +92,7 @@ func keepsItsNumber(t *testing.T, r Register) {
 	wantExists(t, r, other, true)
 }
 
-func kindsAreToldApart(t *testing.T, r Register) {
+func kindsDiffer(t *testing.T, r Register) {
 	digits := "123456789"
 	organisation := assign(t, r, party.Identity{Kind: party.OrganizationNumber, Value: digits})
 	user := assign(t, r, party.Identity{Kind: party.UserName, Value: digits})
@@ -127,7 +127,7 @@ func differentAtOnce(t *testing.T, r Register) {
 	}
 }
 
-// atOnce assigns 32 identities at once and returns which numbers they got, each with one of those that got it.
+// maxConcurrentReads assigns 32 identities at once and returns which numbers they got, each with one of those that got it.
 func atOnce(t *testing.T, r Register, identity func(n int) party.Identity) map[string]int {
 	var (
 		wg      sync.WaitGroup

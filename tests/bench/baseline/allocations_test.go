@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"altinn.no/instanceapi/shared/auth"
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/logging"
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
@@ -29,7 +29,7 @@ func TestAllocationsOfARequest(t *testing.T) {
 	}
 	defer b.Stop()
 	defer slog.SetDefault(slog.Default())
-	slog.SetDefault(coldstart.NewLogger(io.Discard, slog.LevelInfo))
+	slog.SetDefault(logging.New(io.Discard, slog.LevelInfo))
 
 	payload, err := b.reading(instanceRoute)
 	if err != nil {
@@ -39,7 +39,7 @@ func TestAllocationsOfARequest(t *testing.T) {
 	if err := json.Unmarshal(payload, &event); err != nil {
 		t.Fatal(err)
 	}
-	keySet, err := os.ReadFile(b.tokens.KeySet())
+	keySet, err := os.ReadFile(b.authenticator.KeySet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestAllocationsOfARequest(t *testing.T) {
 			return err
 		}},
 		{"a token that has been seen", 1, func() error {
-			_, err := verifier.Caller(request)
+			_, err := verifier.Authenticate(request)
 			return err
 		}},
 		{"a document", 1, func() error {

@@ -28,13 +28,13 @@ const limit = 5 * time.Minute
 
 // Bench is the programs to measure and what they run on.
 type Bench struct {
-	root     string
-	scratch  string
-	template *runtime.Template
-	tokens   *issuer.Minter
-	cloud    *cloud
-	roots    *rootStore
-	quick    bool
+	root          string
+	scratch       string
+	template      *runtime.Template
+	authenticator *issuer.Minter
+	cloud         *cloud
+	roots         *rootStore
+	quick         bool
 }
 
 // New builds the programs and starts the stand-in. A quick bench repeats less.
@@ -46,7 +46,7 @@ func New(ctx context.Context, quick bool) (_ *Bench, err error) {
 	if b.template, err = runtime.ReadTemplate(b.root); err != nil {
 		return nil, err
 	}
-	if b.tokens, err = issuer.Open(workspace.Local(b.root)); err != nil {
+	if b.authenticator, err = issuer.Open(workspace.Local(b.root)); err != nil {
 		return nil, err
 	}
 	if building.Do(func() { notBuilt = b.build(ctx) }); notBuilt != nil {
@@ -58,7 +58,7 @@ func New(ctx context.Context, quick bool) (_ *Bench, err error) {
 	if b.roots, err = newRootStore(filepath.Join(b.scratch, "roots")); err != nil {
 		return nil, err
 	}
-	b.cloud, err = startCloud(b.roots, b.tokens.KeySet())
+	b.cloud, err = startCloud(b.roots, b.authenticator.KeySet())
 	return b, err
 }
 
@@ -138,7 +138,7 @@ func (b *Bench) functions() (names []string) {
 func (b *Bench) variables(program string) []string {
 	known := map[string]string{
 		"AppsBaseUrl": "https://{org}.apps.altinn.no", "PlatformBaseUrl": "https://platform.altinn.no", "AwsEndpointUrl": "",
-		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": b.tokens.KeySet(), "IdentityKey": strings.Repeat("k", 32), "Blobs": "blobs",
+		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": b.authenticator.KeySet(), "IdentityKey": strings.Repeat("k", 32), "Blobs": "blobs",
 	}
 	if program == hello || program == bare {
 		program = "instance-get"

@@ -66,7 +66,7 @@ func FirstTable(ctx context.Context, b *Bench) (*report.Table, error) {
 			}
 			environment := encrypted
 			if n == len(all)-1 { // of two settings of a variable the last counts
-				environment = append(slices.Clone(encrypted), "TOKEN_JWKS="+b.tokens.KeySet())
+				environment = append(slices.Clone(encrypted), "TOKEN_JWKS="+b.authenticator.KeySet())
 			}
 			cost, err := b.measureStart(ctx, r.program, event, environment)
 			if errors.Is(err, errNoCPU) {

@@ -81,7 +81,7 @@ func (b *Bench) store(ctx context.Context, endpoint string) error {
 	})
 	client := dynamodb.New(dynamodb.Options{BaseEndpoint: &endpoint, Region: runtime.Region, Credentials: credentials, DisableValidateResponseChecksum: true})
 	app := &application.Application{ID: Sample().AppID}
-	app.Complete()
+	app.SetDefaults()
 	if err := applicationtable.New(client, "Applications").Put(ctx, app); err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (b *Bench) announcing(s size) ([]byte, error) {
 
 // event returns the event of a request of the owner nav on an instance, as API Gateway makes it.
 func (b *Bench) event(method, route string, i *instance.Instance, dataGUID, body string) ([]byte, error) {
-	token, err := b.tokens.Owner("nav", "", time.Hour)
+	token, err := b.authenticator.Owner("nav", "", time.Hour)
 	if err != nil {
 		return nil, err
 	}

@@ -25,14 +25,14 @@ const perKey = 1000
 // HotStep spreads a burst of instances as they are created.
 func HotStep(shards, instances int) (Hot, error) {
 	app := &application.Application{ID: app, Org: "nav", IndexShards: shards}
-	app.Complete()
+	app.SetDefaults()
 	keys := map[string]int{}
 	for range instances {
 		i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: party}, "1001", time.Now())
 		if err != nil {
 			return Hot{}, err
 		}
-		step, _, _ := instancetable.Entries(i)
+		step, _, _ := instancetable.IndexKeys(i)
 		keys[step]++
 	}
 	most := 0

@@ -51,7 +51,7 @@ func Measure(ctx context.Context) (*Ledger, error) {
 	var l Ledger
 	// The first round starts the functions, and fills what they remember: only the second is one of many.
 	for round := range 2 {
-		one, ten := &walk{site: s, round: round, elements: 1}, &walk{site: s, round: round, elements: 10}
+		one, ten := &walk{env: s, round: round, elements: 1}, &walk{env: s, round: round, elements: 10}
 		if l.Rows, err = one.all(ctx, append(walkOf(1), queries()...)); err != nil {
 			return nil, err
 		}
@@ -111,7 +111,7 @@ func (w *walk) all(ctx context.Context, operations []operation) (rows []Row, err
 }
 
 // row adds up calls.
-func (s *site) row(calls []Call) (row Row) {
+func (s *env) row(calls []Call) (row Row) {
 	depth := make([]int, len(calls)) // calls stand in the order of their ends
 	for n, c := range calls {
 		row.Calls++
@@ -147,7 +147,7 @@ func (s *site) row(calls []Call) (row Row) {
 const registrationReads = 1
 
 // plain returns what the same operation would consume in the plain design.
-func (s *site) plain(before, after *instance.Instance, calls []Call) (plain, onPaper Cost) {
+func (s *env) plain(before, after *instance.Instance, calls []Call) (plain, onPaper Cost) {
 	old, now := plainItems(before), plainItems(after)
 	changed := 0
 	for _, item := range union(old, now) {

@@ -47,7 +47,7 @@ type operation struct {
 
 // walk is a way through all operations, with the instances that it has created so far.
 type walk struct {
-	*site
+	*env
 	i        *instance.Instance // the one that the operations are about
 	upload   string
 	round    int
@@ -203,7 +203,7 @@ func (w *walk) get(ctx context.Context, as, path string) error {
 }
 
 // fill stores what the pages are about, past the recorder: instances with two labels and one data element.
-func (s *site) fill(ctx context.Context) ([]*instance.Instance, error) {
+func (s *env) fill(ctx context.Context) ([]*instance.Instance, error) {
 	begin := time.Date(2026, 1, 5, 8, 0, 0, 123456000, time.UTC)
 	var all []*instance.Instance
 	for n := range 2 * pageSize {
@@ -220,5 +220,5 @@ func (s *site) fill(ctx context.Context) ([]*instance.Instance, error) {
 			}},
 		})
 	}
-	return all, s.stored.Load(ctx, all)
+	return all, s.stored.Import(ctx, all)
 }

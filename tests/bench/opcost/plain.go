@@ -61,7 +61,7 @@ func plainOwn(i *instance.Instance) capacity.Item {
 	}
 	step := i.AppID + "#" + i.Workflow.CurrentStep + "#0"
 	item := keyed(attribute(document).(*types.AttributeValueMemberM).Value, i, "INSTANCE#"+i.ID, "byStep", step)
-	if i.Unconfirmed() {
+	if i.HasUnconfirmed() {
 		item["byUnconfirmed"] = &types.AttributeValueMemberS{Value: step}
 	}
 	return item
@@ -139,7 +139,7 @@ func isInstance(w ItemWrite) bool {
 // isNote reports whether a write is a note of litter.
 func isNote(w ItemWrite) bool {
 	key, _ := w.After["PK"].(*types.AttributeValueMemberS)
-	return w.Table == "Instances" && key != nil && strings.HasPrefix(key.Value, "LITTER#")
+	return w.Table == "Instances" && key != nil && strings.HasPrefix(key.Value, "ORPHAN#")
 }
 
 func sortKey(w ItemWrite) string {

@@ -19,20 +19,20 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// site is a running system whose calls are recorded, and those who ask it.
-type site struct {
+// env is a running system whose calls are recorded, and those who ask it.
+type env struct {
 	*runtime.System
 	recorder *Recorder
 	stored   *instancetable.Table // past the recorder
 
-	user, owner string // tokens
+	user, owner string // authenticator
 }
 
 // party is the user of all that is measured.
 const party = "50012"
 
-func open(ctx context.Context) (*site, error) {
-	s := &site{recorder: &Recorder{tables: map[string]capacity.Table{}}}
+func open(ctx context.Context) (*env, error) {
+	s := &env{recorder: &Recorder{tables: map[string]capacity.Table{}}}
 	var err error
 	// Who creates how many is not what is measured.
 	if s.System, err = runtime.Start(ctx, runtime.Options{Between: s.recorder.Between}); err != nil {
@@ -47,8 +47,8 @@ func open(ctx context.Context) (*site, error) {
 			return nil, err
 		}
 	}
-	if s.user, err = s.Tokens.User(issuer.User{ID: "1001", Party: party}, "", time.Hour); err == nil {
-		s.owner, err = s.Tokens.Owner("nav", "", time.Hour)
+	if s.user, err = s.Authenticator.User(issuer.User{ID: "1001", Party: party}, "", time.Hour); err == nil {
+		s.owner, err = s.Authenticator.Owner("nav", "", time.Hour)
 	}
 	if err == nil {
 		err = s.register(ctx)
@@ -82,7 +82,7 @@ func describe(ctx context.Context, client *dynamodb.Client, name string) (capaci
 }
 
 // register registers the party and the applications.
-func (s *site) register(ctx context.Context) error {
+func (s *env) register(ctx context.Context) error {
 	// A number is assigned to whoever is reported first; the user is given one by hand.
 	_, err := s.Dynamo.PutItem(ctx, &dynamodb.PutItemInput{TableName: name("Parties"), Item: map[string]types.AttributeValue{
 		"PK": &types.AttributeValueMemberS{Value: "OWNER#" + party}, "digest": &types.AttributeValueMemberS{Value: "ledger"},
@@ -96,7 +96,7 @@ func (s *site) register(ctx context.Context) error {
 
 func name(table string) *string { return &table }
 
-func (s *site) close() {
+func (s *env) close() {
 	if s.System != nil {
 		s.Stop()
 	}
@@ -113,7 +113,7 @@ type request struct {
 	want              int
 }
 
-func (s *site) ask(ctx context.Context, q request) (answer map[string]any, err error) {
+func (s *env) ask(ctx context.Context, q request) (answer map[string]any, err error) {
 	r, err := http.NewRequestWithContext(ctx, q.method, s.BaseURL+strings.TrimPrefix(q.path, s.BaseURL), bytes.NewReader([]byte(q.body)))
 	if err != nil {
 		return nil, err

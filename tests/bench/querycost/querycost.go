@@ -21,7 +21,6 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/instance/instancetable"
-	"altinn.no/instanceapi/shared/instance/queryhttp"
 	"altinn.no/instanceapi/shared/party/partytest"
 	"altinn.no/instanceapi/tests/local/tables"
 )
@@ -152,8 +151,8 @@ func (b *Bench) prime(ctx context.Context) error {
 }
 
 func (b *Bench) endpoint(client *dynamodb.Client) http.Handler {
-	e := &queryhttp.Endpoint{
-		Gate:         instancehttp.Gate{Tokens: authtest.Verifier(), Parties: &partytest.Memory{}},
+	e := &instancehttp.QueryEndpoint{
+		Authorizer:   instancehttp.Authorizer{Authenticator: authtest.Verifier(), Parties: &partytest.Memory{}},
 		Applications: applicationtable.New(client, b.applications), Index: instancetable.New(client, b.instances, ""),
 		View: instancehttp.View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.test", Platform: "https://platform.test"}},
 	}

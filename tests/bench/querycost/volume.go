@@ -52,7 +52,7 @@ func Apps() []*application.Application {
 		{ID: alpha, Org: "nav"}, {ID: beta, Org: "nav"}, {ID: wide, Org: "skd", IndexShards: wideShards},
 	}
 	for _, app := range apps {
-		app.Complete()
+		app.SetDefaults()
 	}
 	return apps
 }
@@ -90,7 +90,7 @@ func (v *volume) load(ctx context.Context, table *instancetable.Table) error {
 		for n := from; n < min(from+chunk, v.size); n++ {
 			instances = append(instances, v.instance(n))
 		}
-		if err := table.Load(ctx, instances); err != nil {
+		if err := table.Import(ctx, instances); err != nil {
 			return err
 		}
 	}
@@ -106,7 +106,7 @@ func (v *volume) among(n, count, first, step int) (is, place bool) {
 }
 
 // instance returns instance n of the volume, as it is after a while of use. It takes as many bytes as the one at its
-// place in the first period: units are counted by the 4 KB begun, so a few bytes more could make a page look dearer.
+// location in the first period: units are counted by the 4 KB begun, so a few bytes more could make a page look dearer.
 func (v *volume) instance(n int) *instance.Instance {
 	pattern := rand.New(rand.NewPCG(7, uint64(n%period)))
 	own := rand.New(rand.NewPCG(8, uint64(n)))

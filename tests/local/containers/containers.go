@@ -32,8 +32,8 @@ const desktopHost = "host.docker.internal"
 // bridge is the interface that Docker makes on Linux.
 const bridge = "docker0"
 
-// Doors are what was opened. Close closes them.
-type Doors struct {
+// Forwarder are what was opened. Close closes them.
+type Forwarder struct {
 	AWSEndpoint string // of the local AWS, in containers and on this machine
 
 	envFile   string
@@ -42,13 +42,13 @@ type Doors struct {
 
 // Open opens doors into the stack for containers, on the address given or, for "1", on that of Docker's bridge. The variables
 // of all functions are written to EnvFile until Close; links in their answers begin with baseURL.
-func Open(root string, s *stack.Stack, address, baseURL string) (_ *Doors, err error) {
+func Open(root string, s *stack.Stack, address, baseURL string) (_ *Forwarder, err error) {
 	if address == "1" {
 		if address, err = bridgeAddress(runtime.GOOS); err != nil {
 			return nil, err
 		}
 	}
-	d := &Doors{AWSEndpoint: s.AWSEndpoint, envFile: EnvFile(root)}
+	d := &Forwarder{AWSEndpoint: s.AWSEndpoint, envFile: EnvFile(root)}
 	defer func() {
 		if err != nil {
 			d.Close()
@@ -63,19 +63,19 @@ func Open(root string, s *stack.Stack, address, baseURL string) (_ *Doors, err e
 		address = "127.0.0.1"
 		d.AWSEndpoint = "http://" + net.JoinHostPort(host, aws.Port())
 	} else {
-		gate, err := d.listen(address, aws.Port())
+		authorizer, err := d.listen(address, aws.Port())
 		if err != nil {
 			return nil, err
 		}
-		d.AWSEndpoint = "http://" + gate.Addr().String()
-		go forward(gate, aws.Host)
+		d.AWSEndpoint = "http://" + authorizer.Addr().String()
+		go forward(authorizer, aws.Host)
 	}
 	keys, err := d.listen(address, "0")
 	if err != nil {
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(keys.Addr().String())
-	go serveFile(keys, s.Tokens.KeySet())
+	go serveFile(keys, s.Authenticator.KeySet())
 	return d, d.writeEnvironment(s.Environment, map[string]string{
 		"AWS_ENDPOINT_URL": d.AWSEndpoint, "TOKEN_JWKS": "http://" + net.JoinHostPort(host, port) + "/jwks.json",
 		"APPS_BASE_URL": baseURL, "PLATFORM_BASE_URL": baseURL,
@@ -83,7 +83,7 @@ func Open(root string, s *stack.Stack, address, baseURL string) (_ *Doors, err e
 }
 
 // Close closes the doors and removes the file.
-func (d *Doors) Close() {
+func (d *Forwarder) Close() {
 	for _, l := range d.listeners {
 		_ = l.Close()
 	}
@@ -113,7 +113,7 @@ func bridgeAddress(system string) (string, error) {
 	return "", fmt.Errorf("CONTAINERS=1 looks for Docker's interface %s (%w): start Docker, or give the address under which containers reach this machine, as CONTAINERS=172.17.0.1", bridge, err)
 }
 
-func (d *Doors) listen(address, port string) (net.Listener, error) {
+func (d *Forwarder) listen(address, port string) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(address, port))
 	if err != nil {
 		return nil, fmt.Errorf("opening the local AWS for containers: %w", err)
@@ -155,7 +155,7 @@ func serveFile(on net.Listener, path string) {
 
 // writeEnvironment writes the file that --env-vars takes: the variables by function. SAM passes on those alone that the template
 // declares, and without it a reference to a table is the table's logical id.
-func (d *Doors) writeEnvironment(functions map[string]map[string]string, instead map[string]string) error {
+func (d *Forwarder) writeEnvironment(functions map[string]map[string]string, instead map[string]string) error {
 	all := map[string]map[string]string{}
 	for id, variables := range functions {
 		all[id] = map[string]string{}

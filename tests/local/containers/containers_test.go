@@ -30,7 +30,7 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	running := &stack.Stack{AWSEndpoint: aws.URL, Tokens: tokens, Environment: map[string]map[string]string{
+	running := &stack.Stack{AWSEndpoint: aws.URL, Authenticator: tokens, Environment: map[string]map[string]string{
 		"DataGet": {"INSTANCES_TABLE": "instance-api-Instances-1", "AWS_ENDPOINT_URL": aws.URL, "TOKEN_JWKS": "/a/file"},
 	}}
 	doors, err := Open(root, running, address, SamURL)

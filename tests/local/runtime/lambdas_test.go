@@ -24,11 +24,11 @@ func TestSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	owner, err := s.Tokens.Owner("nav", "", time.Hour)
+	owner, err := s.Authenticator.Owner("nav", "", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	user, err := s.Tokens.User(issuer.User{SSN: "12247918309"}, "", time.Hour)
+	user, err := s.Authenticator.User(issuer.User{SSN: "12247918309"}, "", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,13 +44,13 @@ type Options struct {
 
 // System is a running system. A table has the logical id of template.yaml as its name.
 type System struct {
-	BaseURL  string // address of both APIs
-	Template *Template
-	Tokens   *issuer.Minter // signs what the functions accept
-	Dynamo   *dynamodb.Client
-	S3       *s3.Client
-	Bucket   string
-	Gateway  *Gateway
+	BaseURL       string // address of both APIs
+	Template      *Template
+	Authenticator *issuer.Minter // signs what the functions accept
+	Dynamo        *dynamodb.Client
+	S3            *s3.Client
+	Bucket        string
+	Gateway       *Gateway
 
 	functions map[string]*Function
 	bus       *bus
@@ -73,7 +73,7 @@ func Start(ctx context.Context, options Options) (_ *System, err error) {
 	if s.Template, err = ReadTemplate(root); err != nil {
 		return nil, err
 	}
-	if s.Tokens, err = issuer.Open(workspace.Local(root)); err != nil {
+	if s.Authenticator, err = issuer.Open(workspace.Local(root)); err != nil {
 		return nil, err
 	}
 	if err := Build(ctx, root); err != nil {
@@ -178,7 +178,7 @@ func (at backends) environment(options Options, function, bus string) []string {
 func (s *System) environment(f TemplateFunction, overrides map[string]string) (variables []string, err error) {
 	parameters := map[string]string{
 		"AppsBaseUrl": s.BaseURL, "PlatformBaseUrl": s.BaseURL, "AwsEndpointUrl": "",
-		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": s.Tokens.KeySet(),
+		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": s.Authenticator.KeySet(),
 		"IdentityKey": strings.Repeat("k", 32),
 	}
 	for name, value := range f.Environment {

@@ -53,13 +53,13 @@ type Options struct {
 
 // Stack is a running system.
 type Stack struct {
-	BaseURL     string                       // address of both APIs, http://localhost:PORT
-	AWSEndpoint string                       // address of the local AWS, for SDKs and the aws command
-	Outputs     map[string]string            // outputs of template.yaml: table names, queue URLs, the bus
-	LogGroups   map[string]string            // log group by logical id of the function
-	Environment map[string]map[string]string // variables of each function, by logical id
-	Tokens      *issuer.Minter               // signs what the functions accept
-	LogDir      string                       // folder of the servers' own logs
+	BaseURL       string                       // address of both APIs, http://localhost:PORT
+	AWSEndpoint   string                       // address of the local AWS, for SDKs and the aws command
+	Outputs       map[string]string            // outputs of template.yaml: table names, queue URLs, the bus
+	LogGroups     map[string]string            // log group by logical id of the function
+	Environment   map[string]map[string]string // variables of each function, by logical id
+	Authenticator *issuer.Minter               // signs what the functions accept
+	LogDir        string                       // folder of the servers' own logs
 
 	functionsAWS string // the address of AWS that the functions get
 
@@ -93,7 +93,7 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 			s.Stop()
 		}
 	}()
-	if s.Tokens, err = issuer.Open(workspace.Local(root)); err != nil {
+	if s.Authenticator, err = issuer.Open(workspace.Local(root)); err != nil {
 		return nil, err
 	}
 
@@ -230,7 +230,7 @@ func (s *Stack) deploy(ctx context.Context, root string, further map[string]stri
 		"PlatformBaseUrl": s.BaseURL,
 		"TokenIssuer":     issuer.Issuer,
 		"TokenAudience":   issuer.Audience,
-		"TokenJwks":       s.Tokens.KeySet(),
+		"TokenJwks":       s.Authenticator.KeySet(),
 		"IdentityKey":     identityKey,
 		"ProtectData":     "false",
 		"AwsEndpointUrl":  s.functionsAWS,

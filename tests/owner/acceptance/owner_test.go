@@ -18,7 +18,7 @@ import (
 
 // owner is the command, built, with the proxy between it and the system.
 type owner struct {
-	*site
+	*env
 	proxy  *proxy
 	binary string
 	dir    string
@@ -31,7 +31,7 @@ func newOwner(t *testing.T) *owner {
 		t.Fatal(err)
 	}
 	t.Cleanup(system.Stop)
-	o := &owner{site: newSite(t, system), binary: filepath.Join(t.TempDir(), "owner"), dir: filepath.Join(t.TempDir(), "inbox")}
+	o := &owner{env: newSite(t, system), binary: filepath.Join(t.TempDir(), "owner"), dir: filepath.Join(t.TempDir(), "inbox")}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", o.binary, "..")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -16,8 +16,8 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// site is the system with an application, and what was submitted through it.
-type site struct {
+// env is the system with an application, and what was submitted through it.
+type env struct {
 	t           *testing.T
 	system      *runtime.System
 	app         string
@@ -30,14 +30,14 @@ type submission struct {
 	files map[string][]byte // by the element's guid
 }
 
-func newSite(t *testing.T, system *runtime.System) *site {
+func newSite(t *testing.T, system *runtime.System) *env {
 	t.Helper()
-	s := &site{t: t, system: system, app: "nav/owner", submitted: map[string]submission{}}
+	s := &env{t: t, system: system, app: "nav/owner", submitted: map[string]submission{}}
 	var err error
-	if s.token, err = system.Tokens.Owner("nav", "", time.Hour); err != nil {
+	if s.token, err = system.Authenticator.Owner("nav", "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if s.user, err = system.Tokens.User(issuer.User{SSN: "12247918309"}, "", time.Hour); err != nil {
+	if s.user, err = system.Authenticator.User(issuer.User{SSN: "12247918309"}, "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	s.send(201, s.token, "PUT", "/storage/applications/"+s.app, "application/json", []byte("{}"))
@@ -45,7 +45,7 @@ func newSite(t *testing.T, system *runtime.System) *site {
 }
 
 // send sends a request, to the system itself, and returns the body of the answer.
-func (s *site) send(status int, token, method, path, contentType string, body []byte, headers ...string) []byte {
+func (s *env) send(status int, token, method, path, contentType string, body []byte, headers ...string) []byte {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), method, s.system.BaseURL+path, bytes.NewReader(body))
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *site) send(status int, token, method, path, contentType string, body []
 const largeSize = 4_500_000
 
 // submit creates an instance with two files of the same name, fills it in, and submits it; its events are in the feed.
-func (s *site) submit(withLarge bool) {
+func (s *env) submit(withLarge bool) {
 	s.t.Helper()
 	var i struct {
 		ID, InstanceOwnerID string
@@ -107,7 +107,7 @@ func (s *site) submit(withLarge bool) {
 }
 
 // upload sends a large file as the README says, and returns the instance.
-func (s *site) upload(self string, content []byte) []byte {
+func (s *env) upload(self string, content []byte) []byte {
 	s.t.Helper()
 	announcement := fmt.Sprintf(`{"fileName": "stor.pdf", "contentType": "application/pdf", "size": %d, "sha256": "%x"}`, len(content), sha256.Sum256(content))
 	var link struct {

@@ -113,7 +113,7 @@ func (r *Receiver) followOnce(ctx context.Context, place string) (next string, e
 	return next, nil
 }
 
-// place returns where to read the feed. At first that is now: what is older, the query knows.
+// location returns where to read the feed. At first that is now: what is older, the query knows.
 func (r *Receiver) place() string {
 	if place := r.Inbox.Place(); place != "" {
 		return place

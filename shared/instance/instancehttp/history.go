@@ -1,0 +1,138 @@
+package instancehttp
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/logging"
+)
+
+// Histories is the events in the feeds by instance; an eventtable.Feed is one.
+type Histories interface {
+	// History returns at most limit events of an instance after the one with the number given, dense and in order.
+	History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Encoded, error)
+}
+
+// Pending is the events that are not in the feed yet; an outboxtable.Table is one.
+type Pending interface {
+	// ForInstance returns those of one instance, in order.
+	ForInstance(ctx context.Context, instanceGuid string) ([]event.Encoded, error)
+}
+
+// HistoryEndpoint answers with the events of one instance, from the first on or after the one whose id the parameter
+// "after" names. They are all there as soon as the change has been answered: those still on their way to the feed are
+// taken from the outbox.
+type HistoryEndpoint struct {
+	Authorizer Authorizer
+	Instances  Reader
+	Outbox     Pending
+	Feeds      Histories
+	URLs       httpapi.BaseURLs // Platform alone is used
+}
+
+// Serve answers one request.
+func (e HistoryEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
+	access, err := e.Authorizer.Read(r)
+	if err != nil {
+		return err
+	}
+	i, err := access.Load(r.Context(), e.Instances)
+	if err != nil {
+		return err
+	}
+	values, err := httpapi.ParseQuery(r, "after", "size")
+	if err != nil {
+		return err
+	}
+	size, err := httpapi.PageSize(values)
+	if err != nil {
+		return err
+	}
+	after, err := afterEvent(values, i)
+	if err != nil {
+		return err
+	}
+	docs, err := e.read(r.Context(), i, after, size)
+	if err != nil {
+		return err
+	}
+	events := make([]json.RawMessage, 0, len(docs))
+	for _, doc := range docs {
+		events = append(events, doc.JSON)
+	}
+	logging.Add(r.Context(), slog.Int("events", len(events)))
+	end := after + len(docs)
+	if end > 0 {
+		next := url.Values{"after": {event.ID(i.ID, end)}}
+		if values.Has("size") {
+			next["size"] = values["size"]
+		}
+		httpapi.SetNextLink(w, e.URLs.PlatformURL(r, next.Encode()))
+	}
+	w.Header().Set("Vary", "Accept")
+	tag := httpapi.PositionTag(r, i.ID, int64(end))
+	if httpapi.NotModified(r, tag) {
+		httpapi.WriteNotModified(w, tag)
+		return nil
+	}
+	w.Header().Set("ETag", tag)
+	return httpapi.WriteItems(w, r, events)
+}
+
+// afterEvent returns the number of the event that the parameter "after" names; 0 when there is none.
+func afterEvent(values url.Values, i *instance.Instance) (int, error) {
+	text, err := httpapi.SingleValue(values, "after")
+	if err != nil || text == "" {
+		return 0, err
+	}
+	guid, number, err := event.ParseID(text)
+	if err != nil || guid != i.ID || number > i.EventCount {
+		return 0, fault.InvalidParameter("after", "the id of an event of this instance")
+	}
+	return number, nil
+}
+
+// A transaction becomes visible item by item, so an event may for a moment be neither in the outbox nor in the feed.
+const (
+	historyAttempts   = 4
+	historyRetryDelay = 20 * time.Millisecond // before the second look; it doubles
+)
+
+// read returns the events after a number. Each is looked for in the outbox first: what leaves it in between is in the
+// feed by then.
+func (e HistoryEndpoint) read(ctx context.Context, i *instance.Instance, after, size int) ([]event.Encoded, error) {
+	want := min(i.EventCount-after, size)
+	pause := historyRetryDelay
+	for look := 1; ; look++ {
+		waiting, err := e.Outbox.ForInstance(ctx, i.ID)
+		if err != nil {
+			return nil, err
+		}
+		docs, err := e.Feeds.History(ctx, i.ID, after, size)
+		if err != nil {
+			return nil, err
+		}
+		for _, doc := range waiting {
+			if doc.Number == after+len(docs)+1 && len(docs) < size {
+				docs = append(docs, doc)
+			}
+		}
+		if len(docs) >= want || look == historyAttempts {
+			return docs, nil
+		}
+		select {
+		case <-time.After(pause):
+			pause *= 2
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}

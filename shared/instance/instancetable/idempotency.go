@@ -1,0 +1,89 @@
+package instancetable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/shared/instance"
+)
+
+// IdempotencyRecord returns the receipt with the id given and the instance as it was answered, or nil when there is none that
+// is still valid.
+func (t *Table) IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error) {
+	item, err := t.item(ctx, idempotencyPrefix+id, idempotencySort)
+	if err != nil || item == nil {
+		return nil, err
+	}
+	i, err := decode(item)
+	if err != nil {
+		return nil, err
+	}
+	fingerprint, ok := item[attrFingerprint].(*types.AttributeValueMemberS)
+	element, ok2 := item[attrElement].(*types.AttributeValueMemberS)
+	number, ok3 := item[attrExpires].(*types.AttributeValueMemberN)
+	if !ok || !ok2 || !ok3 {
+		return nil, fmt.Errorf("stored receipt: an attribute is missing")
+	}
+	expires, err := strconv.ParseInt(number.Value, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("stored receipt: %w", err)
+	}
+	record := instance.IdempotencyRecord{ID: id, Fingerprint: fingerprint.Value, DataGuid: element.Value, Expires: time.Unix(expires, 0)}
+	if record.Expires.Before(time.Now()) { // DynamoDB takes its time to delete what has expired
+		return nil, nil
+	}
+	return &instance.Replay{IdempotencyRecord: record, Instance: i}, nil
+}
+
+// idempotencyRecord returns the write of a receipt beside the instance whose document shared holds. It fails when one that is
+// still valid is there.
+func (t *Table) idempotencyRecord(shared map[string]types.AttributeValue, r *instance.IdempotencyRecord, now time.Time) *types.Put {
+	return &types.Put{
+		TableName: &t.name,
+		Item: map[string]types.AttributeValue{
+			attrPartition:   &types.AttributeValueMemberS{Value: idempotencyPrefix + r.ID},
+			attrSort:        &types.AttributeValueMemberS{Value: idempotencySort},
+			attrDocument:    shared[attrDocument],
+			attrVersion:     shared[attrVersion],
+			attrFingerprint: &types.AttributeValueMemberS{Value: r.Fingerprint},
+			attrElement:     &types.AttributeValueMemberS{Value: r.DataGuid},
+			attrExpires:     &types.AttributeValueMemberN{Value: strconv.FormatInt(r.Expires.Unix(), 10)},
+		},
+		ConditionExpression: aws.String("attribute_not_exists(" + attrPartition + ") OR " + attrExpires + " < :now"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":now": &types.AttributeValueMemberN{Value: strconv.FormatInt(now.Unix(), 10)},
+		},
+	}
+}
+
+// writeIdempotencyRecord stores the receipt of a request that found nothing to change, if it has one: asked again later, when there
+// is something, it must not change that.
+func (t *Table) writeIdempotencyRecord(ctx context.Context, i *instance.Instance) error {
+	if i.IdempotencyRecord == nil {
+		return nil
+	}
+	stored, err := itemsOf(i, i.Version)
+	if err != nil {
+		return err
+	}
+	for r := i.IdempotencyRecord; r != nil; r = r.Beside {
+		if _, err := t.put(ctx, t.idempotencyRecord(stored.own, r, time.Now())); errors.Is(err, errConflict) {
+			return instance.ErrAlreadyApplied
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isIdempotencyRecord(item map[string]types.AttributeValue) bool {
+	key, ok := item[attrPartition].(*types.AttributeValueMemberS)
+	return ok && strings.HasPrefix(key.Value, idempotencyPrefix)
+}

@@ -1,0 +1,43 @@
+package storage
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/uuid"
+
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+)
+
+// TestADamagedNoteIsPassed: it is told of, and keeps no other note from being looked at.
+func TestADamagedNoteIsPassed(t *testing.T) {
+	name := table(t, "Instances")
+	damaged := map[string]types.AttributeValue{
+		"PK": &types.AttributeValueMemberS{Value: "ORPHAN#0"}, "SK": &types.AttributeValueMemberS{Value: "1980-01-01T00:00:00.000000Z#damaged"},
+	}
+	if _, err := dynamo(t).PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(name), Item: damaged}); err != nil {
+		t.Fatal(err)
+	}
+	good := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", DataGuid: "d", Revision: "r", At: time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC)}
+	for good.InstanceID = uuid.NewString(); good.Shard() != 0; good.InstanceID = uuid.NewString() {
+	}
+	instances := instancetable.New(dynamo(t), name, "")
+	if err := instances.ScheduleOrphanChecks(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	notes, err := instances.OrphanChecks(t.Context(), 0, nil, good.At.Add(time.Second), 10)
+	if err == nil || len(notes) != 1 || notes[0] != good {
+		t.Errorf("%v, %v", notes, err)
+	}
+	// The tests that read all notes know nothing of these.
+	if _, err := dynamo(t).DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(name), Key: damaged}); err != nil {
+		t.Error(err)
+	}
+	if err := instances.DeleteOrphanChecks(t.Context(), good); err != nil {
+		t.Error(err)
+	}
+}
