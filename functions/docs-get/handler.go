@@ -16,36 +16,43 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 )
 
-// resources are the files of the site, by the path that they answer, with their types.
+// resources maps the path of each resource of the site to its file and its media type.
 var resources = map[string]struct{ file, contentType string }{
 	"/storage/docs":              {"index.html", "text/html; charset=utf-8"},
 	"/storage/docs/openapi.yaml": {"openapi.yaml", "application/yaml"}, // RFC 9512
 	"/storage/docs/redoc.js":     {"redoc.js", "text/javascript; charset=utf-8"},
 }
 
-// policy lets the page run its one script, read its one document, and do nothing else. Redoc writes style elements of its
-// own and starts a worker for its search from memory; no address but this one is asked for anything.
+// policy is the Content-Security-Policy of the site. It allows the page to run its script and to
+// fetch the OpenAPI document from this origin, and nothing else. Redoc needs inline style elements,
+// and it starts the worker of its search from a blob URL.
 const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; img-src data:; worker-src blob:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// caching lets a browser, and whatever is between, keep a file for an hour, and ask by its tag after that.
+// caching is the Cache-Control of the site. Browsers and shared caches use a file for an hour and
+// then revalidate it by its ETag.
 const caching = "public, max-age=3600"
 
-// A site is what is served, by path.
+// site maps each path to its resource.
 type site map[string]resource
 
+// resource is a file of the site with its plain and its compressed representation. Each is read
+// once, on first use.
 type resource struct {
 	contentType string
 	plain, gzip func() (representation, error)
 }
 
+// representation is a body with its strong ETag. The compressed body of a resource has its own
+// ETag.
 type representation struct {
 	body []byte
-	etag string // of these very bytes: compressed ones have another
+	etag string
 }
 
-// open returns the site of the files in dir, each with its compressed form. A file is read, and its tag computed, when it is first
-// asked for: the reader is a megabyte, which a start need not wait for.
+// open returns the site with the files in dir. It fails if a file or its compressed form is
+// missing. The first request of a file reads it and computes its ETag, because the script is one
+// megabyte and would slow down the cold start.
 func open(dir string) (site, error) {
 	s := site{}
 	for path, r := range resources {
@@ -64,6 +71,7 @@ func open(dir string) (site, error) {
 	return s, nil
 }
 
+// read returns the content of a file with its ETag, a truncated SHA-256 digest.
 func read(path string) (representation, error) {
 	body, err := os.ReadFile(path)
 	if err != nil {
@@ -73,10 +81,11 @@ func read(path string) (representation, error) {
 	return representation{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:15]) + `"`}, nil
 }
 
+// handler returns the handler for the resources of s. Any other path returns NotFound.
 func handler(s site) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		found, ok := s[r.URL.Path]
-		if !ok { // a route that the template has and resources has not
+		if !ok { // a route of the template that is missing in resources
 			return fault.NoSuchResource()
 		}
 		load, compressed := found.plain, acceptsGzip(r)
@@ -106,7 +115,8 @@ func handler(s site) http.Handler {
 	})
 }
 
-// acceptsGzip reports whether Accept-Encoding names gzip, or everything, and not with a weight of 0.
+// acceptsGzip reports whether Accept-Encoding has gzip or * with a weight above 0. The weight of
+// gzip takes precedence over that of *.
 func acceptsGzip(r *http.Request) bool {
 	weights := map[string]float64{}
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// written returns a site of small files, as pack.py leaves them.
-func written(t *testing.T) site {
+// newSite returns a site of small files in the layout of pack.py.
+func newSite(t *testing.T) site {
 	t.Helper()
 	dir := t.TempDir()
 	for _, r := range resources {
@@ -34,7 +34,8 @@ func written(t *testing.T) site {
 	return s
 }
 
-func ask(s site, method, path string, header map[string]string) *httptest.ResponseRecorder {
+// request returns the response of the handler to a request with the headers given.
+func request(s site, method, path string, header map[string]string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
 	for name, value := range header {
 		r.Header.Set(name, value)
@@ -45,9 +46,9 @@ func ask(s site, method, path string, header map[string]string) *httptest.Respon
 }
 
 func TestServesEachFile(t *testing.T) {
-	s := written(t)
+	s := newSite(t)
 	for path, r := range resources {
-		w := ask(s, http.MethodGet, path, nil)
+		w := request(s, http.MethodGet, path, nil)
 		if w.Code != http.StatusOK || w.Body.String() != "the "+r.file || w.Header().Get("Content-Type") != r.contentType || w.Header().Get("Content-Encoding") != "" {
 			t.Errorf("%s: %d %v %q", path, w.Code, w.Header(), w.Body)
 		}
@@ -57,20 +58,20 @@ func TestServesEachFile(t *testing.T) {
 			}
 		}
 	}
-	if w := ask(s, http.MethodGet, "/storage/docs/../main.go", nil); w.Code != http.StatusNotFound {
-		t.Errorf("another path is answered %d", w.Code)
+	if w := request(s, http.MethodGet, "/storage/docs/../main.go", nil); w.Code != http.StatusNotFound {
+		t.Errorf("an unknown path returned %d", w.Code)
 	}
 }
 
-func TestCompressesForWhoAcceptsIt(t *testing.T) {
-	s := written(t)
+func TestCompressesIfAccepted(t *testing.T) {
+	s := newSite(t)
 	for accepted, want := range map[string]bool{
 		"gzip": true, "GZIP": true, "deflate, gzip;q=0.5": true, "br, *": true, "*;q=0.1": true,
 		"": false, "br": false, "gzip;q=0": false, "*, gzip;q=0": false, "gzip;q=x": false, "xgzip": false, "identity": false,
 	} {
-		w := ask(s, http.MethodGet, "/storage/docs", map[string]string{"Accept-Encoding": accepted})
+		w := request(s, http.MethodGet, "/storage/docs", map[string]string{"Accept-Encoding": accepted})
 		if got := w.Header().Get("Content-Encoding") == "gzip"; got != want {
-			t.Errorf("%q: compressed is %v", accepted, got)
+			t.Errorf("%q: compressed: %v, want %v", accepted, got, want)
 			continue
 		}
 		body := io.Reader(w.Body)
@@ -84,30 +85,30 @@ func TestCompressesForWhoAcceptsIt(t *testing.T) {
 			t.Errorf("%q: %q, %v", accepted, text, err)
 		}
 		if w.Header().Get("Vary") != "Accept-Encoding" {
-			t.Errorf("%q: a cache may send it to others", accepted)
+			t.Errorf("%q: Vary is %q", accepted, w.Header().Get("Vary"))
 		}
 	}
 }
 
-func TestTagsAreOfTheVeryBytes(t *testing.T) {
-	s := written(t)
-	plain := ask(s, http.MethodGet, "/storage/docs", nil).Header().Get("ETag")
-	compressed := ask(s, http.MethodGet, "/storage/docs", map[string]string{"Accept-Encoding": "gzip"}).Header().Get("ETag")
+func TestETagDependsOnTheEncoding(t *testing.T) {
+	s := newSite(t)
+	plain := request(s, http.MethodGet, "/storage/docs", nil).Header().Get("ETag")
+	compressed := request(s, http.MethodGet, "/storage/docs", map[string]string{"Accept-Encoding": "gzip"}).Header().Get("ETag")
 	if plain == compressed {
-		t.Errorf("one strong tag, %s, for two bodies", plain)
+		t.Errorf("both representations have the strong ETag %s", plain)
 	}
-	w := ask(s, http.MethodGet, "/storage/docs", map[string]string{"If-None-Match": plain})
+	w := request(s, http.MethodGet, "/storage/docs", map[string]string{"If-None-Match": plain})
 	if w.Code != http.StatusNotModified || w.Body.Len() != 0 || w.Header().Get("ETag") != plain || w.Header().Get("Cache-Control") != caching {
-		t.Errorf("with its tag: %d %v %q", w.Code, w.Header(), w.Body)
+		t.Errorf("with the current ETag: %d %v %q", w.Code, w.Header(), w.Body)
 	}
-	if w := ask(s, http.MethodGet, "/storage/docs", map[string]string{"If-None-Match": compressed}); w.Code != http.StatusOK {
-		t.Errorf("with the tag of the other body: %d", w.Code)
+	if w := request(s, http.MethodGet, "/storage/docs", map[string]string{"If-None-Match": compressed}); w.Code != http.StatusOK {
+		t.Errorf("with the ETag of the other representation: %d", w.Code)
 	}
 }
 
-func TestDoesNotStartWithoutItsFiles(t *testing.T) {
+func TestRequiresTheFilesOfTheSite(t *testing.T) {
 	program := func() (string, error) { return filepath.Join(t.TempDir(), "bootstrap"), nil }
-	if _, err := openBeside(program); err == nil || !strings.Contains(err.Error(), filepath.Join("site", "")) {
+	if _, err := openSite(program); err == nil || !strings.Contains(err.Error(), filepath.Join("site", "")) {
 		t.Errorf("got %v", err)
 	}
 }

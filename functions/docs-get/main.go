@@ -1,5 +1,6 @@
-// Command docs-get answers GET /storage/docs: the API's documentation, for anybody, and what the page is made of, the
-// OpenAPI document and the script that shows it. It reads the files that pack.py has put beside it, and nothing else.
+// Command docs-get serves GET /storage/docs, the documentation page of the API, together with the
+// OpenAPI document and the script that the page loads. No access token is needed. The command
+// serves only the files that pack.py adds to its deployment package.
 package main
 
 import (
@@ -13,16 +14,17 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	site, err := openBeside(os.Executable)
-	if err != nil { // built without pack.py
+	site, err := openSite(os.Executable)
+	if err != nil { // the package was built without pack.py
 		slog.Error("cannot start", "error", err.Error())
 		os.Exit(1)
 	}
 	lambdahttp.Start(env, handler(site))
 }
 
-// openBeside opens the site beside the program.
-func openBeside(program func() (string, error)) (site, error) {
+// openSite opens the folder site in the folder of the program. It fails if a file of the site is
+// missing.
+func openSite(program func() (string, error)) (site, error) {
 	path, err := program()
 	if err != nil {
 		return nil, err

@@ -1,8 +1,10 @@
-"""Puts what docs-get serves beside its bootstrap: the page, the OpenAPI document, and Redoc to show it, each also compressed.
+"""Adds the site to the deployment package of docs-get: the page, the OpenAPI document, and the
+Redoc script that renders the document. Each file is also stored compressed.
 
-usage: pack.py FOLDER      FOLDER is dist/docs-get; the files go to FOLDER/site
+usage: pack.py FOLDER      writes the files to FOLDER/site; FOLDER is dist/docs-get
 
-Redoc is the pinned one that install.py has put into .local/redoc. A file that is there already as it should be is left alone.
+The Redoc version is the pinned one that install.py installs in .local/redoc. Files that are up to
+date are not rewritten.
 """
 
 import gzip
@@ -13,26 +15,28 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 REDOC = ROOT / ".local" / "redoc"
 
-# The one thing that Redoc would fetch from elsewhere. Where an image cannot be had it shows none.
+# The only resource that Redoc loads from another origin. Redoc shows no logo if the image is empty.
 LOGO = b'"https://cdn.redoc.ly/redoc/logo-mini.svg"'
 SOURCE_MAP = b"//# sourceMappingURL=redoc.standalone.js.map"
 
 
 def redoc():
-    """Redoc's script with its licences, and without what it would ask others for."""
+    """Returns the Redoc script with its licences and without its references to other origins."""
     bundle = REDOC / "bundles" / "redoc.standalone.js"
     if not bundle.exists():
-        sys.exit("pack: Redoc is not installed: run make install")
+        sys.exit("pack: Redoc is not installed. Run: make install")
     script = bundle.read_bytes()
-    for what, instead in ((LOGO, b'"data:,"'), (SOURCE_MAP, b"")):
-        if script.count(what) != 1:
-            sys.exit(f"pack: this Redoc has {what.decode()} {script.count(what)} times, not once; see {__file__}")
-        script = script.replace(what, instead)
+    for reference, replacement in ((LOGO, b'"data:,"'), (SOURCE_MAP, b"")):
+        if script.count(reference) != 1:
+            sys.exit(f"pack: expected {reference.decode()} once in the Redoc script, "
+                     f"found it {script.count(reference)} times. Update {__file__} for this version.")
+        script = script.replace(reference, replacement)
     licence = b"/*!\n" + (REDOC / "LICENSE").read_bytes() + b"*/\n"
     return licence + bundle.with_name(bundle.name + ".LICENSE.txt").read_bytes() + script
 
 
 def main(folder):
+    """Writes the site to folder and deletes files that do not belong to it."""
     site = pathlib.Path(folder) / "site"
     site.mkdir(parents=True, exist_ok=True)
     files = {

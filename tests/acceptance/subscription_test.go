@@ -118,7 +118,7 @@ func patternSamples(t *testing.T, org string) map[string]patternSample {
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(string(text), "${ORG}", org)), &samples); err != nil || len(samples) < 5 {
 		t.Fatalf("%d samples, %v", len(samples), err)
 	}
-	all := samples["everything of one's own"].Gets
+	all := samples["all events of the application owner"].Gets
 	for _, rule := range []struct {
 		file, name string
 		gets       []string

@@ -103,7 +103,7 @@ func search(t *testing.T, page *Page, shot string) {
 	if err := page.Call("Input.insertText", map[string]any{"text": "confirm"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := page.Until(`[...document.querySelectorAll('[data-role="search:results"] li')].some(li => li.innerText.includes('Confirm that a data element has arrived'))`); err != nil {
+	if err := page.Until(`[...document.querySelectorAll('[data-role="search:results"] li')].some(li => li.innerText.includes('Confirm the download of a data element'))`); err != nil {
 		t.Errorf("%v\n%s", err, strings.Join(page.Troubles, "\n"))
 	}
 	if err := page.Screenshot(shot); err != nil {
