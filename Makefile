@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 
 FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
-PACKAGES  := ./functions/... ./shared/... ./tests/...
+PACKAGES  := ./functions/... ./shared/... ./tests/... ./events/...
 GOOS      ?= linux
 ARCH      ?= arm64
 DIST      ?= dist
@@ -55,7 +55,7 @@ test: install test-unit test-store test-robustness test-cost test-authz test-mod
 test-unit: ## functions, shared packages, the structure of the project: no server
 	@echo "== unit tests"
 	@go vet $(PACKAGES)
-	@$(TEST) ./functions/... ./shared/... ./tests/structure/... ./tests/contract/... ./tests/token/... ./tests/owner
+	@$(TEST) ./functions/... ./shared/... ./tests/structure/... ./tests/contract/... ./tests/token/... ./events/owner/...
 
 test-store: install ## stores against DynamoDB Local, blobs against an S3 server
 	@echo "== stores and blobs against real servers"
@@ -85,7 +85,7 @@ bench-full: ## the same with 1,000,000 instances
 
 test-acceptance: install ## over HTTP against the deployed template (BASE_URL= for one that runs already)
 	@echo "== acceptance over HTTP"
-	@$(TEST) -p 1 ./tests/acceptance/... $(if $(BASE_URL),,./tests/crash/... ./tests/owner/acceptance)
+	@$(TEST) -p 1 ./tests/acceptance/... $(if $(BASE_URL),,./tests/crash/... ./tests/receiver)
 
 test-sam-local: install install-sam ## what holds under `sam local` too; needs a container engine, and is no part of make test
 	@echo "== sam local"
@@ -117,7 +117,7 @@ contract: ## note a new version of shared/httpapi/openapi.yaml, after info.versi
 
 # ST1003 would have instanceGUID in Go beside instanceGuid in every route and document: one name for one thing.
 lint: install install-sam install-contract ## gofmt, vet, staticcheck, the template, the OpenAPI document
-	@out=$$(gofmt -l functions shared tests); test -z "$$out" || { echo "gofmt: $$out"; exit 1; }
+	@out=$$(gofmt -l functions shared tests events); test -z "$$out" || { echo "gofmt: $$out"; exit 1; }
 	@go vet $(PACKAGES)
 	@.local/bin/staticcheck -checks all,-ST1003 $(PACKAGES)
 	@$(SAM) validate

@@ -13,7 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-const schemaFile = "../../events/workflow-state-change.schema.json"
+const schemaFile = "../../events/owner/workflow-state-change.schema.json"
 
 // schema returns the published schema of the document, with its formats asserted.
 func schema(t *testing.T) *jsonschema.Schema {
@@ -156,6 +156,9 @@ func TestSamplesFollowTheSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range paths {
+		if filepath.Base(filepath.Dir(path)) == "owner" { // the schema itself, and patterns
+			continue
+		}
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A patternSample is one of events/owner-patterns.json, or what a template for owners puts on the bus.
+// A patternSample is one of events/owner/patterns.json, or what a template for owners puts on the bus.
 type patternSample struct {
 	Pattern json.RawMessage `json:"pattern"`
 	Gets    []string        `json:"gets"` // "application step"
@@ -110,7 +110,7 @@ func patternSamples(t *testing.T, org string) map[string]patternSample {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "events", "owner-patterns.json"))
+	text, err := os.ReadFile(filepath.Join(root, "events", "owner", "patterns.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,11 +123,11 @@ func patternSamples(t *testing.T, org string) map[string]patternSample {
 		file, name string
 		gets       []string
 	}{
-		{"owner-subscription.yaml", "Live", all}, {"owner-subscription.yaml", "Replayed", nil},
-		{"owner-bus.yaml", "Submitted", []string{"melding Submit", "sak Submit"}},
+		{"subscription.yaml", "Live", all}, {"subscription.yaml", "Replayed", nil},
+		{"bus.yaml", "Submitted", []string{"melding Submit", "sak Submit"}},
 	} {
-		pattern := templatePattern(t, filepath.Join(root, "events", rule.file), rule.name, org)
-		if rule.file == "owner-bus.yaml" { // nobody else's events come to an owner's bus
+		pattern := templatePattern(t, filepath.Join(root, "events", "owner", rule.file), rule.name, org)
+		if rule.file == "bus.yaml" { // nobody else's events come to an owner's bus
 			pattern["source"] = []string{sourceOf(org)}
 		}
 		raw, err := json.Marshal(pattern)
@@ -209,7 +209,7 @@ func eventSchema(t *testing.T) *jsonschema.Schema {
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
-	schema, err := compiler.Compile(filepath.Join(root, "events", "workflow-state-change.schema.json"))
+	schema, err := compiler.Compile(filepath.Join(root, "events", "owner", "workflow-state-change.schema.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ this file.
     lint.py [TEMPLATE]            lint, exit 1 on any finding
     lint.py --prove [TEMPLATE]    the same, then make mistakes in a copy, and exit 1 for each that is not found
 
-The templates for owners, events/*.yaml, are plain CloudFormation and linted as they are, when they are there.
+The templates for owners, events/owner/*.yaml, are plain CloudFormation and linted as they are, when they are there.
 
 Runs in the virtual environment that aws-sam-cli is installed in, and needs no credentials and no network.
 """
@@ -170,7 +170,7 @@ def main(arguments):
         template = yaml_parse(file.read())
 
     found = [f"{paths[0]}: {line}" for line in findings(template)]
-    for path in sorted(glob.glob("events/*.yaml")):
+    for path in sorted(glob.glob("events/owner/*.yaml")):
         with open(path, encoding="utf-8") as file:
             found += [f"{path}: {line}" for line in matches(file.read())]
     for line in found:

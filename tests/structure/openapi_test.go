@@ -265,7 +265,7 @@ func TestContractHasTheCodesOfIssues(t *testing.T) {
 
 // The feed answers with the events that the bus delivers, whose schema owners have in events/.
 func TestContractOfEventsIsThatOfTheBus(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join(root, "events/workflow-state-change.schema.json"))
+	content, err := os.ReadFile(filepath.Join(root, "events/owner/workflow-state-change.schema.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

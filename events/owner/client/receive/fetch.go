@@ -8,8 +8,8 @@ import (
 	"io"
 	"slices"
 
-	"altinn.no/instanceapi/tests/owner/inbox"
-	"altinn.no/instanceapi/tests/owner/storage"
+	"altinn.no/instanceapi/events/owner/client/inbox"
+	"altinn.no/instanceapi/events/owner/client/storage"
 )
 
 // Bounds of what is tried with one instance before it is left for later.

@@ -2,7 +2,7 @@
 // unconfirmed, follows the feed, downloads, checks digests, keeps the files, and confirms them. It may be killed at any
 // moment and started again. It is meant to be read and copied: the standard library is all it needs.
 //
-//	TOKEN_COMMAND='make -s token ORG=nav' go run ./tests/owner -app nav/app2018 -dir inbox
+//	TOKEN_COMMAND='make -s token ORG=nav' go run ./events/owner/client -app nav/app2018 -dir inbox
 //
 // Environment: TOKEN_COMMAND, a shell command that prints a token, run at the start and whenever one has expired; or TOKEN,
 // a token. Neither is a flag, since other users of a machine see those.
@@ -31,9 +31,9 @@ import (
 	"syscall"
 	"time"
 
-	"altinn.no/instanceapi/tests/owner/inbox"
-	"altinn.no/instanceapi/tests/owner/receive"
-	"altinn.no/instanceapi/tests/owner/storage"
+	"altinn.no/instanceapi/events/owner/client/inbox"
+	"altinn.no/instanceapi/events/owner/client/receive"
+	"altinn.no/instanceapi/events/owner/client/storage"
 )
 
 // Exit statuses.

@@ -14,8 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"altinn.no/instanceapi/tests/owner/inbox"
-	"altinn.no/instanceapi/tests/owner/storage"
+	"altinn.no/instanceapi/events/owner/client/inbox"
+	"altinn.no/instanceapi/events/owner/client/storage"
 )
 
 // Receiver fetches what is submitted through one application.

@@ -1,6 +1,6 @@
 // Package acceptance runs the owner's command against the functions that ship, kills it before, during and after every
 // request that it makes, and checks what is on the disk and what is confirmed.
-package acceptance
+package receiver
 
 import (
 	"bytes"
@@ -31,8 +31,8 @@ func newOwner(t *testing.T) *owner {
 		t.Fatal(err)
 	}
 	t.Cleanup(system.Stop)
-	o := &owner{env: newSite(t, system), binary: filepath.Join(t.TempDir(), "owner"), dir: filepath.Join(t.TempDir(), "inbox")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", o.binary, "..")
+	o := &owner{env: newSite(t, system), binary: filepath.Join(t.TempDir(), "client"), dir: filepath.Join(t.TempDir(), "inbox")}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", o.binary, "altinn.no/instanceapi/events/owner/client")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -1,4 +1,4 @@
-package acceptance
+package receiver
 
 import (
 	"math/rand/v2"
