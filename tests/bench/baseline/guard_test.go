@@ -121,9 +121,10 @@ func (b *Bench) initHeap(t *testing.T, program string) (sum int) {
 	if err := e.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	e.Stop() // also waits until all output of the process has arrived in log
 	found := initTrace.FindAllStringSubmatch(log.String(), -1)
 	if len(found) == 0 {
-		t.Fatalf("%s tells of no initialiser", program)
+		t.Fatalf("%s reports no initialiser", program)
 	}
 	for _, line := range found {
 		n, err := strconv.Atoi(line[1])
