@@ -48,7 +48,7 @@ build: install-redoc ## every function's bootstrap into dist/ (ARCH=arm64 or x86
 
 build-bench:
 	@mkdir -p $(DIST)/.bench
-	@$(GOBUILD) -o $(DIST)/.bench/ ./tests/bench/hello ./tests/bench/bare
+	@$(GOBUILD) -o $(DIST)/.bench/ ./tests/bench/hello ./tests/bench/dynamoget
 
 test: install test-unit test-store test-robustness test-cost test-authz test-model test-acceptance test-contract ## everything, hermetic
 
@@ -59,11 +59,11 @@ test-unit: ## functions, shared packages, the structure of the project: no serve
 
 test-store: install ## stores against DynamoDB Local, blobs against an S3 server
 	@echo "== stores and blobs against real servers"
-	@$(TEST) -p 1 ./tests/store/... ./tests/faults/... ./tests/local/...
+	@$(TEST) -p 1 ./tests/storage/... ./tests/faults/... ./tests/local/...
 
 test-robustness: install ## what nobody should send, over HTTP to every route, and every limit
 	@echo "== hostile input and limits"
-	@go test -shuffle=on ./tests/hostile/...
+	@go test -shuffle=on ./tests/robustness/...
 
 test-cost: install ## what queries and operations cost, and starts and requests take: some three minutes
 	@echo "== cost of queries"
@@ -71,7 +71,7 @@ test-cost: install ## what queries and operations cost, and starts and requests 
 
 test-model: install ## random requests against a model, what leaks, what is granted (MODEL_REQUESTS=10000)
 	@echo "== the API against its model, its secrets and its permissions"
-	@go test -shuffle=on -count=1 -p 1 -timeout 60m ./tests/oracle ./tests/secrets ./tests/permissions
+	@go test -shuffle=on -count=1 -p 1 -timeout 60m ./tests/model ./tests/leaks ./tests/permissions
 
 test-authz: install ## every route, for every kind of caller, at every kind of object: under a minute
 	@echo "== doors"
@@ -110,7 +110,7 @@ test-contract: install install-contract ## requests that schemathesis makes of t
 
 test-docs: install ## the docs page in a browser (CHROMIUM=, by default the chromium on PATH)
 	@echo "== the docs page in a browser"
-	@go test -count=1 -v ./tests/browser/...
+	@go test -count=1 -v ./tests/docspage/...
 
 contract: ## note a new version of shared/httpapi/openapi.yaml, after info.version was raised
 	@go run ./tests/contract/lock
