@@ -102,8 +102,8 @@ func (b *Bench) build(ctx context.Context) error {
 
 // The programs that are no functions.
 const (
-	hello = "hello"
-	bare  = "bare"
+	hello     = "hello"
+	dynamoGet = "dynamoget"
 )
 
 // What the programs sign with. DynamoDB Local keeps a database for each key.
@@ -111,7 +111,7 @@ const accessKey, secretKey = "localaccess", "local-secret"
 
 // binary returns the path of a program as it ships.
 func (b *Bench) binary(program string) string {
-	if program == hello || program == bare {
+	if program == hello || program == dynamoGet {
 		return workspace.Local(b.root, "dist", ".bench", program)
 	}
 	return runtime.Binary(b.root, program)
@@ -119,7 +119,7 @@ func (b *Bench) binary(program string) string {
 
 // withSymbols returns the path of a program that callgrind can read.
 func (b *Bench) withSymbols(program string) string {
-	if program == hello || program == bare {
+	if program == hello || program == dynamoGet {
 		return workspace.Local(b.root, "dist-symbols", ".bench", program)
 	}
 	return workspace.Local(b.root, "dist-symbols", program, "bootstrap")
@@ -140,7 +140,7 @@ func (b *Bench) variables(program string) []string {
 		"AppsBaseUrl": "https://{org}.apps.altinn.no", "PlatformBaseUrl": "https://platform.altinn.no", "AwsEndpointUrl": "",
 		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": b.authenticator.KeySet(), "IdentityKey": strings.Repeat("k", 32), "Blobs": "blobs",
 	}
-	if program == hello || program == bare {
+	if program == hello || program == dynamoGet {
 		program = "instance-get"
 	}
 	env := []string{

@@ -102,7 +102,7 @@ func ThroughputTable(ctx context.Context, b *Bench) (*report.Table, error) {
 		var ratios []float64
 		for range rounds {
 			var rates [2]float64
-			for n, program := range []string{bare, "instance-get"} {
+			for n, program := range []string{dynamoGet, "instance-get"} {
 				if rates[n], err = b.rate(ctx, program, clients, event, []string{"AWS_ENDPOINT_URL=" + endpoint}, during); err != nil {
 					return nil, fmt.Errorf("%s: %w", program, err)
 				}

@@ -72,7 +72,7 @@ func WarmTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range append([]read{{bare, instanceRoute, "the same call to DynamoDB, and nothing else"}}, reads...) {
+	for _, r := range append([]read{{dynamoGet, instanceRoute, "the same call to DynamoDB, and nothing else"}}, reads...) {
 		event, err := b.reading(r.route)
 		if err != nil {
 			return nil, err

@@ -1,4 +1,4 @@
-// Command bare is the floor of throughput: it makes the call to DynamoDB that instance-get makes, by the same client,
+// Command dynamoget is the floor of throughput: it makes the call to DynamoDB that instance-get makes, by the same client,
 // and nothing else. It reads no token, decides nothing, and answers with what it has read, undecoded.
 package main
 

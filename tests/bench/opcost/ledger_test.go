@@ -41,7 +41,7 @@ func TestLedger(t *testing.T) {
 		}
 	}
 	if t.Failed() {
-		t.Log("If that is meant, and worth it: ACCEPT=1 go test ./tests/bench/ledger, and commit", file)
+		t.Log("If that is meant, and worth it: ACCEPT=1 go test ./tests/bench/opcost, and commit", file)
 	}
 }
 
