@@ -9,8 +9,9 @@ import (
 	"altinn.no/instanceapi/shared/application"
 )
 
-// Encoded is an event together with its JSON, which is what is stored and sent on: a function of an older version passes a
-// member that it does not know on untouched, so that the bus and the feed always say the same.
+// Encoded is an event together with its JSON. The system stores and sends the JSON, so that a
+// function of an older version passes unknown members on unchanged and the bus and the feed always
+// agree.
 type Encoded struct {
 	Event        Event
 	JSON         json.RawMessage // compact
@@ -18,7 +19,7 @@ type Encoded struct {
 	Number       int
 }
 
-// Encode returns the document of an event. It reports an error for an event that Decode would refuse.
+// Encode returns ev with its JSON. It fails for an event that Decode would reject.
 func Encode(ev Event) (Encoded, error) {
 	if ev.DataLinks == nil {
 		ev.DataLinks = []DataLink{}
@@ -30,8 +31,9 @@ func Encode(ev Event) (Encoded, error) {
 	return encode(ev, raw)
 }
 
-// Decode takes the JSON of an event apart. It reports an error for JSON that is not an event: the id, the application
-// or the time is not what Encode writes. The error repeats nothing of the content.
+// Decode reads the JSON of an event. It fails for JSON that is not an event: the id, the
+// application or the time does not have the form that Encode writes. The error repeats nothing of
+// the content.
 func Decode(raw []byte) (Encoded, error) {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, raw); err != nil {

@@ -1,7 +1,8 @@
-// Package event provides the event document: what owners read in the feed, and receive from EventBridge as the
-// detail of an entry. It is one shape for both, so that an owner can write one decoder.
+// Package event provides the event document. Application owners read it in the feed and receive it
+// from EventBridge as the detail of an entry. Both have the same shape, so that an owner writes one
+// decoder.
 //
-// The document carries links and codes only: never content, never an identity number.
+// The document carries links and codes only, never content and never an identity number.
 package event
 
 import (
@@ -11,12 +12,13 @@ import (
 	"time"
 )
 
-// WorkflowStateChange is the type of the event that tells of a workflow step entered, creation included. It is
-// the eventType of the document and the DetailType of the EventBridge entry.
+// WorkflowStateChange is the type of the event for a workflow step that an instance has entered,
+// creation included. It is the eventType of the document and the DetailType of the EventBridge
+// entry.
 const WorkflowStateChange = "WorkflowStateChange"
 
-// SchemaVersion is the version of the document's shape. Members may be added under the same version; a member that
-// goes or changes its meaning takes the next.
+// SchemaVersion is the version of the document's shape. A new member keeps the version. Removing a
+// member or changing its meaning requires the next version.
 const SchemaVersion = 1
 
 // Event is one workflow change of one instance.
@@ -38,18 +40,19 @@ type Event struct {
 	SchemaVersion   int    `json:"schemaVersion"`
 }
 
-// DataLink is one data element the instance had when the change was made.
+// DataLink refers to one data element that the instance had at the time of the change.
 type DataLink struct {
 	FormID   string `json:"formId"`
 	DataLink string `json:"dataLink"` // absolute URL on the storage API
 }
 
-// ID returns the id of the number-th event of an instance. The numbers of one instance are consecutive from 1.
+// ID returns the id of the number-th event of an instance. The numbers of one instance are
+// consecutive from 1.
 func ID(instanceGuid string, number int) string {
 	return instanceGuid + "." + strconv.Itoa(number)
 }
 
-// ParseID takes an id apart again. It reports an error for anything that ID did not make.
+// ParseID returns the parts of an id. It fails for anything that ID does not return.
 func ParseID(id string) (instanceGuid string, number int, err error) {
 	guid, digits, ok := strings.Cut(id, ".")
 	n, convErr := strconv.Atoi(digits)

@@ -30,7 +30,8 @@ func TestParseID(t *testing.T) {
 	}
 }
 
-// The members and their names are the contract with owners: the bus and the feed both carry this text.
+// The members and their names are the contract with owners: the bus and the feed both carry this
+// text.
 func TestDocumentText(t *testing.T) {
 	doc, err := Encode(sample())
 	if err != nil {

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Sort puts documents in the order in which they belong in a feed: the events of one instance by number, and otherwise by
-// time. The times come from many clocks, so an event counts as no earlier than the one before it in its instance.
+// Sort sorts documents into the order of a feed: the events of one instance by number, and
+// otherwise by time. The times come from many clocks, so Sort treats an event as no earlier than
+// its predecessor in the same instance.
 func Sort(docs []Encoded) {
 	slices.SortFunc(docs, compareInInstance)
 	type timed struct {

@@ -2,19 +2,19 @@ package event
 
 import "time"
 
-// Outcome is what became of an event that was to be appended.
+// Outcome is the result of appending one event to the feed.
 type Outcome int
 
 // The outcomes.
 const (
-	Failed     Outcome = iota // unknown: it may be in the feed or not; append it again
-	Recorded                  // it is in the feed now
-	Duplicate                 // it was in the feed already
-	OutOfOrder                // the event before it in its instance is not in the feed; append it again later
+	Failed     Outcome = iota // unknown: the feed may have the event or not; append it again
+	Recorded                  // this call appended the event
+	Duplicate                 // the feed had the event already
+	OutOfOrder                // the feed lacks its predecessor in the instance; append it again later
 )
 
 func (o Outcome) String() string {
-	return [...]string{"failed", "recorded", "duplicate", "early"}[o]
+	return [...]string{"failed", "recorded", "duplicate", "out of order"}[o]
 }
 
 // Result is the outcome for one event; Err is set exactly when it is Failed.
@@ -23,12 +23,12 @@ type Result struct {
 	Err     error
 }
 
-// Backlog is what was found waiting in the outbox.
+// Backlog is the result of a scan of the outbox.
 type Backlog struct {
 	Documents  []Encoded // in the order of Sort
 	Unreadable []string  // ids of events whose item is damaged
-	Oldest     time.Time // when the change was made whose event has waited longest; zero when none waits
+	Oldest     time.Time // time of the oldest change in the outbox; zero when the outbox is empty
 }
 
-// Len returns how many events were found, damaged ones included.
+// Len returns the number of events found, unreadable ones included.
 func (b Backlog) Len() int { return len(b.Documents) + len(b.Unreadable) }

@@ -36,7 +36,8 @@ func validate(t *testing.T, schema *jsonschema.Schema, raw []byte) error {
 	return schema.Validate(document)
 }
 
-// What is published is what the schema says: the document of an event, at its fullest and at its barest.
+// What is published is what the schema says: the document of an event, at its fullest and at its
+// barest.
 func TestDocumentsFollowTheSchema(t *testing.T) {
 	schema := schema(t)
 	full, bare := sample(), sample()
@@ -78,7 +79,8 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 	}
 }
 
-// The schema has the members of the document, all and no others, and requires those that are always there.
+// The schema has the members of the document, all and no others, and requires those that are always
+// there.
 func TestTheSchemaHasTheMembersOfTheDocument(t *testing.T) {
 	text, err := os.ReadFile(schemaFile)
 	if err != nil {

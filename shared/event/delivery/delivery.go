@@ -1,9 +1,11 @@
-// Package delivery provides the three steps that take an event from the outbox to the feed, each as the handler of what
-// Lambda invokes it with: Publisher (the outbox's stream to the bus), Recorder (the bus's queue to the feed) and Sweeper
-// (on a schedule, what the others have lost). Between them everything may arrive twice, late, in any order or not at all;
-// together they bring every event of the outbox into the feed once, those of an instance in order.
+// Package delivery provides the three steps that move an event from the outbox to the feed. Each is
+// a Lambda handler: Publisher (from the outbox's stream to the bus), Recorder (from the bus's queue
+// to the feed) and Sweeper (on a schedule, for events that the other two have lost). Between the
+// steps an event may arrive twice, late, out of order or never. Together they append every event of
+// the outbox to the feed exactly once, and the events of an instance in order.
 //
-// It never deletes from the outbox what is not in the feed, and never decides what an event says.
+// The package never deletes an event from the outbox before the feed has it, and never changes an
+// event.
 package delivery
 
 import (
@@ -13,32 +15,36 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// Bus takes events; an eventbus.Bus is one.
+// Bus publishes events; implemented by eventbus.Bus.
 type Bus interface {
-	// Publish returns one error for each event, nil for what is on the bus. An event with an error may be there too.
+	// Publish returns one error for each event, nil for a published one. The bus may have an event
+	// with an error too.
 	Publish(ctx context.Context, docs []event.Encoded) []error
 }
 
-// Feed takes events; an eventtable.Recorder is one.
+// Feed appends events; implemented by eventtable.Recorder.
 type Feed interface {
-	// Append puts events in the feed, takes them out of the outbox, and returns one result for each. It is safe to repeat.
+	// Append appends events to the feed, deletes them from the outbox, and returns one result for
+	// each event. Repeating it is safe.
 	Append(ctx context.Context, docs []event.Encoded) []event.Result
 }
 
-// Outbox is what waits; an outboxtable.Table is one.
+// Outbox finds events that are not in the feed yet; implemented by outboxtable.Table.
 type Outbox interface {
-	// Scan finds at most limit events of changes made before the time given, not always the same ones when more wait.
+	// Scan returns at most limit events of changes made before the given time. When there are more,
+	// the selection is arbitrary.
 	Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error)
 }
 
-// answerMargin is kept of the time that Lambda allows, for the answer: a batch that is cut off is delivered again whole.
-const answerMargin = time.Second
+// responseMargin is reserved for returning the response before Lambda's timeout. Lambda redelivers
+// the whole batch after a timeout.
+const responseMargin = time.Second
 
-// withMargin moves the deadline of ctx, if it has one, forward by answerMargin.
+// withMargin returns ctx with its deadline, if there is one, earlier by responseMargin.
 func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadline(ctx, deadline.Add(-answerMargin))
+	return context.WithDeadline(ctx, deadline.Add(-responseMargin))
 }

@@ -10,24 +10,25 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// Publisher puts what is inserted in the outbox on the bus.
+// Publisher publishes the events that are inserted into the outbox.
 type Publisher struct {
 	Bus Bus
 }
 
-// Handle publishes the events of a batch's insertions. Lambda keeps the order of a shard: it sends everything from the
-// lowest sequence number that is reported once more, and gives what it has sent too often to the failure destination. So
-// what follows a failure is published at once, and then again: the events of other instances do not wait for a record that
-// will never succeed, nothing but that record is lost to the destination, and the feed drops what it has.
+// Handle publishes the events of the insertions in a batch. Lambda keeps the order of a shard: it
+// redelivers all records from the lowest reported sequence number on, and sends a record that fails
+// too often to the failure destination. Handle therefore publishes the events after a failure
+// immediately, and again on redelivery. The events of other instances do not wait for a record that
+// never succeeds, only that record reaches the failure destination, and the feed drops duplicates.
 func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
-	// Never nil: null is not an answer.
+	// Never nil: Lambda does not accept null.
 	response := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
 	var docs []event.Encoded
-	var sequence []string // of docs, the sequence numbers
+	var sequence []string // sequence numbers of docs
 	failures := map[string]error{}
 	for _, record := range batch.Records {
 		if record.EventName != string(events.DynamoDBOperationTypeInsert) {
-			continue // event-record's deletions, if the filter of the mapping lets them through
+			continue // a deletion by event-record that passed the filter of the event source mapping
 		}
 		doc, err := ReadImage(record.Change.NewImage)
 		if err != nil {
@@ -66,8 +67,9 @@ func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (eve
 	return response, nil
 }
 
-// ReadImage takes the new image of a record of the outbox's stream apart. It is here, and not with the table, so that what
-// publishes does not link DynamoDB's client, which it has no use for.
+// ReadImage returns the event in the new image of a stream record of the outbox. It fails for an
+// image without a valid event. ReadImage is not in outboxtable, so that event-publish does not link
+// DynamoDB's client.
 func ReadImage(image map[string]events.DynamoDBAttributeValue) (event.Encoded, error) {
 	d, ok := image["d"]
 	if !ok || d.DataType() != events.DataTypeString {

@@ -15,25 +15,27 @@ import (
 	"altinn.no/instanceapi/shared/metric"
 )
 
-// Recorder puts what the bus has queued in the feed.
+// Recorder appends the events in the bus's queue to the feed.
 type Recorder struct {
 	Feed Feed
 
-	// RetryDelays are the waits before an event that came too early is tried again here. Its predecessor is usually in another
-	// batch at the same moment; going back to the queue costs the whole visibility timeout.
+	// RetryDelays are the waits before Handle retries an out-of-order event. Another batch usually
+	// has its predecessor at the same moment; a return to the queue costs the whole visibility
+	// timeout.
 	RetryDelays []time.Duration
 
-	Metrics metric.Namespace // of feedLagMs: how long each event took from the change to the feed
+	Metrics metric.Namespace // of feedLagMs, the time of each event from the change to the feed
 }
 
-// Handle records the events of the messages, each the envelope that EventBridge puts around an event. What is in the feed
-// already counts as done; what came too early, failed or cannot be read is reported, and the queue delivers it again, or
-// moves it to the dead letters after some tries. The outbox still has it then, and the sweep publishes it again.
+// Handle appends the events of the messages, each in an EventBridge envelope, to the feed. An event
+// that the feed has already succeeds. Handle reports messages that are out of order, failed or
+// unreadable; the queue redelivers them, and moves them to the dead letters after several attempts.
+// The outbox still has their events, and the sweep publishes them again.
 func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	ctx, cancel := withMargin(ctx)
 	defer cancel()
 	var docs []event.Encoded
-	var messages []string // of docs, the message ids
+	var messages []string // message ids of docs
 	failures := map[string]error{}
 	for _, message := range batch.Records {
 		doc, err := readEnvelope(message.Body)
@@ -61,13 +63,13 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 		}
 	}
 
-	// Never nil: null is not an answer.
+	// Never nil: Lambda does not accept null.
 	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	line := []slog.Attr{
 		slog.Int("messages", len(batch.Records)),
 		slog.Int("recorded", counts[event.Recorded]),
 		slog.Int("duplicates", counts[event.Duplicate]),
-		slog.Int("early", counts[event.OutOfOrder]),
+		slog.Int("outOfOrder", counts[event.OutOfOrder]),
 		slog.Int("unreadable", len(batch.Records)-len(docs)),
 		slog.Int("failed", counts[event.Failed]),
 	}
@@ -78,7 +80,7 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 			continue
 		}
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
-		if !errors.Is(err, errOutOfOrder) && level == slog.LevelInfo { // the first error stands for all
+		if !errors.Is(err, errOutOfOrder) && level == slog.LevelInfo { // log the first error only
 			level = slog.LevelError
 			line = append(line, slog.String("messageId", message.MessageId), slog.String("error", err.Error()))
 		}
@@ -91,36 +93,36 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 	return response, nil
 }
 
-var errOutOfOrder = errors.New("the event before it is not in the feed yet")
+var errOutOfOrder = errors.New("the feed does not have the preceding event yet")
 
-// record appends the events, and after a pause those once more that came too early.
+// record appends the events and retries out-of-order events after each delay.
 func (r *Recorder) record(ctx context.Context, docs []event.Encoded) []event.Result {
 	results := r.Feed.Append(ctx, docs)
-	for _, pause := range r.RetryDelays {
+	for _, delay := range r.RetryDelays {
 		var again []int
-		var early []event.Encoded
+		var retried []event.Encoded
 		for n, result := range results {
 			if result.Outcome == event.OutOfOrder {
 				again = append(again, n)
-				early = append(early, docs[n])
+				retried = append(retried, docs[n])
 			}
 		}
-		if len(early) == 0 {
+		if len(retried) == 0 {
 			break
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(delay):
 		case <-ctx.Done():
 			return results
 		}
-		for n, result := range r.Feed.Append(ctx, early) {
+		for n, result := range r.Feed.Append(ctx, retried) {
 			results[again[n]] = result
 		}
 	}
 	return results
 }
 
-// readEnvelope takes the event out of the envelope that EventBridge put around it.
+// readEnvelope returns the event in an EventBridge envelope.
 func readEnvelope(body string) (event.Encoded, error) {
 	var envelope struct {
 		Source     string          `json:"source"`
@@ -134,9 +136,10 @@ func readEnvelope(body string) (event.Encoded, error) {
 	if err != nil {
 		return event.Encoded{}, err
 	}
-	// The source is what the bus's policies speak of; an event must not be in another org's feed than its source says.
+	// The bus's policies are about the source: an event must not enter the feed of another
+	// organisation.
 	if !strings.HasSuffix(envelope.Source, "."+doc.Event.Org) || envelope.DetailType != doc.Event.EventType {
-		return event.Encoded{}, fmt.Errorf("the envelope is not that of the event %s", doc.Event.ID)
+		return event.Encoded{}, fmt.Errorf("the envelope does not match the event %s", doc.Event.ID)
 	}
 	return doc, nil
 }

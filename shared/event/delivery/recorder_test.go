@@ -27,7 +27,8 @@ func docs(guid string, first, last int) []event.Encoded {
 	return docs
 }
 
-// deliver hands the handler a batch, the messages' ids being m0, m1…, and returns the ids that it reports.
+// deliver hands the handler a batch, the messages' ids being m0, m1…, and returns the ids that it
+// reports.
 func deliver(t *testing.T, h *Recorder, bodies ...string) string {
 	t.Helper()
 	var batch events.SQSEvent

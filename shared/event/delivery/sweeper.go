@@ -10,20 +10,20 @@ import (
 	"altinn.no/instanceapi/shared/metric"
 )
 
-// Sweeper publishes again what has waited in the outbox for too long, whatever the reason.
+// Sweeper republishes the events that have been in the outbox for too long, for whatever reason.
 type Sweeper struct {
 	Outbox Outbox
 	Bus    Bus
 	Now    func() time.Time
 
-	MinAge    time.Duration // how long an event may be under way before it is taken for lost
-	MaxPerRun int           // the most events that one run publishes
+	MinAge    time.Duration // age at which the sweep considers an event lost
+	MaxPerRun int           // most events that one run publishes
 
-	Metrics metric.Namespace // of outboxAgeMs: how long the oldest event waits, 0 when none has for longer than Patience
+	Metrics metric.Namespace // of outboxAgeMs, the age of the oldest event; 0 when none is older than MinAge
 }
 
-// Handle is one run. Its error makes the function's error metric tell of what it could not do; the next run does it
-// anyway.
+// Handle performs one run. It returns an error for the events that it could not publish, so that the
+// function's error metric shows them; the next run retries them.
 func (s *Sweeper) Handle(ctx context.Context) error {
 	ctx, cancel := withMargin(ctx)
 	defer cancel()
@@ -50,11 +50,11 @@ func (s *Sweeper) Handle(ctx context.Context) error {
 		level = slog.LevelWarn
 	}
 	slog.LogAttrs(ctx, level, "swept",
-		slog.Int("waiting", backlog.Len()), // MaxPerRun means: so many or more
+		slog.Int("waiting", backlog.Len()), // at MaxPerRun there may be more
 		slog.Int("published", backlog.Len()-len(failures)),
 		slog.Int("failed", len(failures)),
 		slog.Int64("outboxAgeMs", age.Milliseconds()),
 		s.Metrics.Set(metric.Directive{Metrics: []metric.Metric{{Name: "outboxAgeMs", Unit: metric.Milliseconds}}}).Attr(now))
-	// One of each kind is enough, and keeps the error short.
+	// Three errors are enough and keep the message short.
 	return errors.Join(failures[:min(len(failures), 3)]...)
 }

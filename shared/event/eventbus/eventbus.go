@@ -25,7 +25,7 @@ const (
 	maxBytes   = 1_000_000
 )
 
-// historyAttempts is how often an entry is sent that the bus answers with an error. A call that fails as a whole is retried by
+// maxAttempts is how often an entry is sent that the bus answers with an error. A call that fails as a whole is retried by
 // the SDK, not here.
 const maxAttempts = 3
 
