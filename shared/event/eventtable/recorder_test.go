@@ -219,7 +219,7 @@ func TestVerdicts(t *testing.T) {
 		"contended for ever": {script{always: cancel(only("Update", "HEAD", "TransactionConflict"))}, "fffff", 12},
 		"one is early": {script{answers: []func([]item) (int, any){
 			cancel(only("ConditionCheck", one, "ConditionalCheckFailed")),
-		}, always: succeed}, "eeerr", 2},
+		}, always: succeed}, "ooorr", 2},
 		"one is a duplicate": {script{answers: []func([]item) (int, any){
 			cancel(only("Put", "INSTANCE#"+one+" 00000000000000000002", "ConditionalCheckFailed")),
 		}, always: succeed}, "drrrr", 2},
@@ -231,7 +231,7 @@ func TestVerdicts(t *testing.T) {
 		}, always: succeed, deletions: func() (int, any) { return refuse(400, "ResourceNotFoundException")(nil) }}, "frrrr", 2},
 		"one is refused": {script{answers: []func([]item) (int, any){
 			cancel(only("Put", "INSTANCE#"+one+" 00000000000000000003", "ValidationError")),
-		}, always: succeed}, "rferr", 2},
+		}, always: succeed}, "rforr", 2},
 		"a failure":                              {script{always: refuse(400, "AccessDeniedException")}, "fffff", 1},
 		"a position is taken though HEAD is not": {script{always: cancel(only("Put", "FEED", "ConditionalCheckFailed"))}, "fffff", 1},
 	}
