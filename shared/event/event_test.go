@@ -25,14 +25,13 @@ func TestParseID(t *testing.T) {
 	for _, id := range []string{"", "112453234523423344", guid, guid + ".", guid + ".0", guid + ".-1", guid + ".+1", guid + ".01",
 		guid + ".1x", "x." + guid, guid + "0.1", guid + ".99999999999999999999"} {
 		if _, _, err := ParseID(id); err == nil {
-			t.Errorf("%q is taken for an id", id)
+			t.Errorf("ParseID accepts %q", id)
 		}
 	}
 }
 
-// The members and their names are the contract with owners: the bus and the feed both carry this
-// text.
-func TestDocumentText(t *testing.T) {
+// The members and their names are the contract with owners: the bus and the feed carry this text.
+func TestEncode(t *testing.T) {
 	doc, err := Encode(sample())
 	if err != nil {
 		t.Fatal(err)
@@ -49,12 +48,12 @@ func TestDocumentText(t *testing.T) {
 	}
 }
 
-func TestReadDocument(t *testing.T) {
+func TestDecode(t *testing.T) {
 	doc, err := Encode(sample())
 	if err != nil {
 		t.Fatal(err)
 	}
-	// As a later version may write it, and a transport may space it.
+	// A later version may add members, and a transport may add white space.
 	later := strings.Replace(string(doc.JSON), `{"id"`, `{ "added": [1, {"x":  null}], "id"`, 1)
 	read, err := Decode([]byte(later))
 	if err != nil {
@@ -68,10 +67,10 @@ func TestReadDocument(t *testing.T) {
 	}
 }
 
-func TestDocumentsThatAreNone(t *testing.T) {
+func TestRejectsInvalidEvents(t *testing.T) {
 	for _, raw := range []string{"", "x", "[]", "null", "{}", `{"id": 3}`, `{"id":"` + guid + `.1"} {}`} {
 		if _, err := Decode([]byte(raw)); err == nil {
-			t.Errorf("%q is taken for an event", raw)
+			t.Errorf("Decode accepts %q", raw)
 		}
 	}
 	for name, damage := range map[string]func(*Event){
@@ -87,14 +86,14 @@ func TestDocumentsThatAreNone(t *testing.T) {
 		ev := sample()
 		damage(&ev)
 		if _, err := Encode(ev); err == nil {
-			t.Errorf("%s: a document was made", name)
+			t.Errorf("%s: Encode accepts it", name)
 		}
 		raw, err := json.Marshal(ev)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Decode(raw); err == nil {
-			t.Errorf("%s: a document was read", name)
+			t.Errorf("%s: Decode accepts it", name)
 		} else if strings.Contains(err.Error(), guid) {
 			t.Errorf("%s: the error repeats the content: %v", name, err)
 		}
@@ -112,7 +111,7 @@ func TestSort(t *testing.T) {
 	docs := []Encoded{
 		newDoc("a", 3, 9),
 		newDoc("b", 1, 1),
-		newDoc("a", 2, 0), // by a clock that is behind: still after a1
+		newDoc("a", 2, 0), // from a clock that is behind: still after a1
 		newDoc("a", 10, 9),
 		newDoc("c", 1, 6),
 		newDoc("a", 1, 5),

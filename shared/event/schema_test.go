@@ -15,7 +15,7 @@ import (
 
 const schemaFile = "../../events/owner/workflow-state-change.schema.json"
 
-// schema returns the published schema of the document, with its formats asserted.
+// schema returns the published schema of the event document and asserts its formats.
 func schema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	compiler := jsonschema.NewCompiler()
@@ -36,8 +36,7 @@ func validate(t *testing.T, schema *jsonschema.Schema, raw []byte) error {
 	return schema.Validate(document)
 }
 
-// What is published is what the schema says: the document of an event, at its fullest and at its
-// barest.
+// Events with all members and with the required members alone follow the published schema.
 func TestDocumentsFollowTheSchema(t *testing.T) {
 	schema := schema(t)
 	full, bare := sample(), sample()
@@ -52,7 +51,7 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 		if err := validate(t, schema, doc.JSON); err != nil {
 			t.Errorf("%s: %v", doc.JSON, err)
 		}
-		// A member that is added does not break a reader that holds documents against the schema.
+		// A new member does not break a reader that validates documents.
 		if err := validate(t, schema, bytes.Replace(doc.JSON, []byte(`{"id"`), []byte(`{"added":1,"id"`), 1)); err != nil {
 			t.Errorf("with a member added: %v", err)
 		}
@@ -74,14 +73,13 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 		}
 		change(document)
 		if err := schema.Validate(document); err == nil {
-			t.Errorf("%s follows the schema", name)
+			t.Errorf("the schema accepts %s", name)
 		}
 	}
 }
 
-// The schema has the members of the document, all and no others, and requires those that are always
-// there.
-func TestTheSchemaHasTheMembersOfTheDocument(t *testing.T) {
+// The schema has exactly the members of the document and requires those that are always present.
+func TestSchemaHasTheMembersOfTheDocument(t *testing.T) {
 	text, err := os.ReadFile(schemaFile)
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +103,7 @@ func TestTheSchemaHasTheMembersOfTheDocument(t *testing.T) {
 				t.Errorf("%s: the schema lacks %s", what, name)
 			}
 			if slices.Contains(published.Required, name) == (options == "omitempty") {
-				t.Errorf("%s: the schema is wrong about whether %s is always there", what, name)
+				t.Errorf("%s: the schema is wrong about whether %s is required", what, name)
 			}
 		}
 		if members := len(published.Properties); members != of.NumField() {
@@ -120,7 +118,7 @@ func TestTheSchemaHasTheMembersOfTheDocument(t *testing.T) {
 	}
 }
 
-// The samples for local invocations carry documents that follow the schema too.
+// The events in the samples for local invocations follow the schema.
 func TestSamplesFollowTheSchema(t *testing.T) {
 	schema := schema(t)
 	found := 0

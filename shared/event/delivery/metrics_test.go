@@ -14,7 +14,7 @@ import (
 	"altinn.no/instanceapi/shared/metric/metrictest"
 )
 
-// logged returns the metrics of the one line that a call logs, by name.
+// logged returns by name the metrics of the single line that a call logs.
 func logged(t *testing.T, call func()) map[string]metrictest.Metric {
 	t.Helper()
 	var out bytes.Buffer
@@ -32,7 +32,7 @@ func logged(t *testing.T, call func()) map[string]metrictest.Metric {
 	return found
 }
 
-func TestTheFeedsLagIsMeasuredOncePerEvent(t *testing.T) {
+func TestFeedLagIsMeasuredOncePerEvent(t *testing.T) {
 	guid := uuid.NewString()
 	var batch []string
 	for number, age := range []time.Duration{3 * time.Second, time.Minute} {
@@ -49,7 +49,7 @@ func TestTheFeedsLagIsMeasuredOncePerEvent(t *testing.T) {
 	}
 }
 
-func TestTheOutboxsAgeIsMeasuredAtEveryRun(t *testing.T) {
+func TestOutboxAgeIsMeasuredAtEveryRun(t *testing.T) {
 	memory := eventtest.NewMemory(func() time.Time { return now })
 	h, _ := newSweeper(memory)
 	h.Metrics = "a-stack"

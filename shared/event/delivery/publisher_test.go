@@ -16,25 +16,25 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
-// takingBus takes every event but those it is told to fail.
-type takingBus struct {
-	taken    []string // event ids
-	failing  map[string]error
-	deadline time.Time
+// fakeBus publishes every event except those in failing.
+type fakeBus struct {
+	published []string // event ids
+	failing   map[string]error
+	deadline  time.Time
 }
 
-func (b *takingBus) Publish(ctx context.Context, docs []event.Encoded) []error {
+func (b *fakeBus) Publish(ctx context.Context, docs []event.Encoded) []error {
 	b.deadline, _ = ctx.Deadline()
 	errs := make([]error, len(docs))
 	for n, doc := range docs {
 		if errs[n] = b.failing[doc.Event.ID]; errs[n] == nil {
-			b.taken = append(b.taken, doc.Event.ID)
+			b.published = append(b.published, doc.Event.ID)
 		}
 	}
 	return errs
 }
 
-// insertion is the record of an event put in the outbox.
+// insertion returns the stream record of an event inserted into the outbox.
 func insertion(sequence int, doc event.Encoded) events.DynamoDBEventRecord {
 	return events.DynamoDBEventRecord{
 		EventName: "INSERT", EventID: uuid.NewString(),
@@ -63,7 +63,7 @@ func TestPublisher(t *testing.T) {
 		records   []events.DynamoDBEventRecord
 		failing   []int // of docs
 		published int
-		answer    string
+		response  string
 	}{
 		"nothing":          {nil, nil, 0, `{"batchItemFailures":[]}`},
 		"a removal":        {[]events.DynamoDBEventRecord{removal}, nil, 0, `{"batchItemFailures":[]}`},
@@ -72,7 +72,7 @@ func TestPublisher(t *testing.T) {
 			[]events.DynamoDBEventRecord{insertion(101, docs[0]), insertion(102, docs[1]), insertion(103, docs[2]), insertion(104, docs[3])},
 			[]int{3, 1}, 2, `{"batchItemFailures":[{"itemIdentifier":"102"}]}`,
 		},
-		"a damaged record is reported, and does not stand in the way": {
+		"a damaged record is reported and does not block others": {
 			[]events.DynamoDBEventRecord{insertion(101, docs[0]), damaged, insertion(103, docs[2]), insertion(104, docs[3])},
 			[]int{3}, 2, `{"batchItemFailures":[{"itemIdentifier":"102"}]}`,
 		},
@@ -81,30 +81,30 @@ func TestPublisher(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bus := &takingBus{failing: map[string]error{}}
+			bus := &fakeBus{failing: map[string]error{}}
 			for _, n := range test.failing {
-				bus.failing[docs[n].Event.ID] = errors.New("the bus refused the entry")
+				bus.failing[docs[n].Event.ID] = errors.New("the bus rejected the entry")
 			}
 			response, err := (&Publisher{Bus: bus}).Handle(t.Context(), events.DynamoDBEvent{Records: test.records})
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer, err := json.Marshal(response)
-			if err != nil || string(answer) != test.answer {
-				t.Errorf("answer %s, %v; want %s", answer, err, test.answer)
+			got, err := json.Marshal(response)
+			if err != nil || string(got) != test.response {
+				t.Errorf("response %s, %v; want %s", got, err, test.response)
 			}
-			if len(bus.taken) != test.published {
-				t.Errorf("%d published, want %d", len(bus.taken), test.published)
+			if len(bus.published) != test.published {
+				t.Errorf("%d published, want %d", len(bus.published), test.published)
 			}
 		})
 	}
 }
 
-func TestPublisherKeepsTimeForTheAnswer(t *testing.T) {
+func TestPublisherReservesTimeForTheResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		bus := &takingBus{}
+		bus := &fakeBus{}
 		if _, err := (&Publisher{Bus: bus}).Handle(ctx, events.DynamoDBEvent{}); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestPublisherKeepsTimeForTheAnswer(t *testing.T) {
 	})
 }
 
-func TestImagesThatCannotBeRead(t *testing.T) {
+func TestReadImageRejectsInvalidImages(t *testing.T) {
 	for name, damaged := range map[string]map[string]events.DynamoDBAttributeValue{
 		"none":          nil,
 		"no document":   {"PK": events.NewStringAttribute(uuid.NewString())},

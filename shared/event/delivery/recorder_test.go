@@ -27,8 +27,8 @@ func docs(guid string, first, last int) []event.Encoded {
 	return docs
 }
 
-// deliver hands the handler a batch, the messages' ids being m0, m1…, and returns the ids that it
-// reports.
+// deliver passes a batch of messages with the ids m0, m1… to the handler and returns the reported
+// ids.
 func deliver(t *testing.T, h *Recorder, bodies ...string) string {
 	t.Helper()
 	var batch events.SQSEvent
@@ -40,7 +40,7 @@ func deliver(t *testing.T, h *Recorder, bodies ...string) string {
 		t.Fatal(err)
 	}
 	if response.BatchItemFailures == nil {
-		t.Error("the answer is null")
+		t.Error("the response is null")
 	}
 	var ids []string
 	for _, failure := range response.BatchItemFailures {
@@ -49,7 +49,7 @@ func deliver(t *testing.T, h *Recorder, bodies ...string) string {
 	return strings.Join(ids, " ")
 }
 
-// envelope is what EventBridge makes of an event.
+// envelope returns an event in an EventBridge envelope.
 func envelope(doc event.Encoded) string {
 	body, err := json.Marshal(map[string]any{
 		"version": "0", "id": uuid.NewString(), "detail-type": doc.Event.EventType, "source": "no.altinn.apps." + doc.Event.Org,
@@ -82,8 +82,8 @@ func TestDeliveries(t *testing.T) {
 	e := bodies(docs(uuid.NewString(), 1, 4))
 	for n, step := range []struct {
 		bodies []string
-		want   string // message ids to be delivered again
-		feed   int    // events in the feed then
+		want   string // reported message ids
+		feed   int    // events in the feed after the step
 	}{
 		{nil, "", 0},
 		{[]string{e[1]}, "m0", 0},
@@ -101,7 +101,7 @@ func TestDeliveries(t *testing.T) {
 	}
 }
 
-func TestMessagesThatAreNoEvents(t *testing.T) {
+func TestRecorderReportsInvalidMessages(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
 	doc := docs(uuid.NewString(), 1, 1)[0]
 	good := envelope(doc)
@@ -121,7 +121,7 @@ func TestMessagesThatAreNoEvents(t *testing.T) {
 			t.Errorf("%s: reported %q", name, got)
 		}
 	}
-	// They do not keep others from being recorded.
+	// Invalid messages do not block others.
 	if got := deliver(t, impatient(memory), "x", good, "{}"); got != "m0 m2" {
 		t.Errorf("reported %q", got)
 	}
@@ -130,7 +130,7 @@ func TestMessagesThatAreNoEvents(t *testing.T) {
 	}
 }
 
-func TestAFailureIsDeliveredAgain(t *testing.T) {
+func TestRecorderReportsFailures(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
 	memory.Fail(errors.New("down"))
 	e := bodies(docs(uuid.NewString(), 1, 2))
@@ -143,8 +143,8 @@ func TestAFailureIsDeliveredAgain(t *testing.T) {
 	}
 }
 
-// An event whose predecessor is just being recorded elsewhere need not go back to the queue.
-func TestEarlyEventsAreTriedAgainHere(t *testing.T) {
+// The recorder waits for a predecessor that another process is appending at the same time.
+func TestRecorderRetriesOutOfOrderEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := eventtest.NewMemory(time.Now)
 		all := docs(uuid.NewString(), 1, 3)
@@ -161,7 +161,7 @@ func TestEarlyEventsAreTriedAgainHere(t *testing.T) {
 	})
 }
 
-// counting counts the appends, and always says that the event is early.
+// counting counts the appends and reports every event as out of order.
 type counting struct {
 	n        int
 	deadline time.Time
@@ -177,7 +177,7 @@ func (c *counting) Append(ctx context.Context, docs []event.Encoded) []event.Res
 	return results
 }
 
-func TestRecorderKeepsTimeForTheAnswer(t *testing.T) {
+func TestRecorderReservesTimeForTheResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		recorder := &counting{}
 		ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond) // a tenth of a second, less the margin
@@ -189,7 +189,7 @@ func TestRecorderKeepsTimeForTheAnswer(t *testing.T) {
 			t.Errorf("%v, %v", response, err)
 		}
 		if took := time.Since(start); took > 100*time.Millisecond || recorder.n != 1 {
-			t.Errorf("%d tries in %v", recorder.n, took)
+			t.Errorf("%d attempts in %v", recorder.n, took)
 		}
 	})
 }

@@ -22,8 +22,8 @@ type Sweeper struct {
 	Metrics metric.Namespace // of outboxAgeMs, the age of the oldest event; 0 when none is older than MinAge
 }
 
-// Handle performs one run. It returns an error for the events that it could not publish, so that the
-// function's error metric shows them; the next run retries them.
+// Handle performs one run. It returns an error for the events that it could not publish, so that
+// the function's error metric shows them; the next run retries them.
 func (s *Sweeper) Handle(ctx context.Context) error {
 	ctx, cancel := withMargin(ctx)
 	defer cancel()

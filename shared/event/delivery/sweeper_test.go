@@ -16,19 +16,19 @@ import (
 
 var now = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
 
-type refusingBus struct {
-	taken   []string
-	failing map[string]bool // by event id
+type rejectingBus struct {
+	published []string
+	failing   map[string]bool // by event id
 }
 
-func (b *refusingBus) Publish(_ context.Context, docs []event.Encoded) []error {
+func (b *rejectingBus) Publish(_ context.Context, docs []event.Encoded) []error {
 	errs := make([]error, len(docs))
 	for n, doc := range docs {
 		if b.failing[doc.Event.ID] {
-			errs[n] = errors.New("the bus refused the entry")
+			errs[n] = errors.New("the bus rejected the entry")
 			continue
 		}
-		b.taken = append(b.taken, doc.Event.ID)
+		b.published = append(b.published, doc.Event.ID)
 	}
 	return errs
 }
@@ -38,8 +38,8 @@ const (
 	perRun   = 20
 )
 
-func newSweeper(outbox Outbox) (*Sweeper, *refusingBus) {
-	bus := &refusingBus{failing: map[string]bool{}}
+func newSweeper(outbox Outbox) (*Sweeper, *rejectingBus) {
+	bus := &rejectingBus{failing: map[string]bool{}}
 	return &Sweeper{Outbox: outbox, Bus: bus, Now: func() time.Time { return now }, MinAge: patience, MaxPerRun: perRun}, bus
 }
 
@@ -52,7 +52,7 @@ func put(t *testing.T, memory *eventtest.Memory, guid string, number int, age ti
 	return doc
 }
 
-func TestWhatIsUnderWayIsLeftAlone(t *testing.T) {
+func TestSweeperIgnoresRecentEvents(t *testing.T) {
 	memory := eventtest.NewMemory(func() time.Time { return now })
 	guid := uuid.NewString()
 	late := []event.Encoded{put(t, memory, guid, 1, time.Hour), put(t, memory, guid, 2, 3*time.Minute)}
@@ -61,28 +61,28 @@ func TestWhatIsUnderWayIsLeftAlone(t *testing.T) {
 	if err := h.Handle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{late[0].Event.ID, late[1].Event.ID}; !slices.Equal(bus.taken, want) {
-		t.Errorf("published %v, want %v", bus.taken, want)
+	if want := []string{late[0].Event.ID, late[1].Event.ID}; !slices.Equal(bus.published, want) {
+		t.Errorf("published %v, want %v", bus.published, want)
 	}
-	// Nothing is deleted: that is event-record's.
+	// The sweep deletes nothing; event-record does.
 	if backlog, err := memory.Scan(t.Context(), now.Add(time.Hour), 10); err != nil || backlog.Len() != 3 {
 		t.Errorf("%d left, %v", backlog.Len(), err)
 	}
 	memory.Append(t.Context(), late)
-	bus.taken = nil
-	if err := h.Handle(t.Context()); err != nil || len(bus.taken) != 0 {
-		t.Errorf("published %v, %v", bus.taken, err)
+	bus.published = nil
+	if err := h.Handle(t.Context()); err != nil || len(bus.published) != 0 {
+		t.Errorf("published %v, %v", bus.published, err)
 	}
 }
 
-func TestARunIsBounded(t *testing.T) {
+func TestSweepIsBounded(t *testing.T) {
 	memory := eventtest.NewMemory(func() time.Time { return now })
 	for range perRun + 10 {
 		put(t, memory, uuid.NewString(), 1, time.Hour)
 	}
 	h, bus := newSweeper(memory)
-	if err := h.Handle(t.Context()); err != nil || len(bus.taken) != perRun {
-		t.Errorf("published %d, %v; want %d", len(bus.taken), err, perRun)
+	if err := h.Handle(t.Context()); err != nil || len(bus.published) != perRun {
+		t.Errorf("published %d, %v; want %d", len(bus.published), err, perRun)
 	}
 }
 
@@ -93,12 +93,12 @@ func TestFailuresDoNotStopTheRest(t *testing.T) {
 		bus.failing[put(t, memory, uuid.NewString(), 1, time.Hour+time.Duration(n)*time.Minute).Event.ID] = n < 4
 	}
 	err := h.Handle(t.Context())
-	if err == nil || strings.Count(err.Error(), "refused") != 3 || len(bus.taken) != 1 {
-		t.Errorf("published %d, error %v", len(bus.taken), err)
+	if err == nil || strings.Count(err.Error(), "rejected") != 3 || len(bus.published) != 1 {
+		t.Errorf("published %d, error %v", len(bus.published), err)
 	}
 }
 
-// damaged is an outbox of which an item cannot be read.
+// damaged is an outbox with an unreadable item.
 type damaged struct{}
 
 func (damaged) Scan(context.Context, time.Time, int) (event.Backlog, error) {
@@ -108,14 +108,14 @@ func (damaged) Scan(context.Context, time.Time, int) (event.Backlog, error) {
 	}, nil
 }
 
-func TestADamagedItemIsTold(t *testing.T) {
+func TestSweeperReportsDamagedItems(t *testing.T) {
 	h, bus := newSweeper(damaged{})
-	if err := h.Handle(t.Context()); err == nil || !strings.Contains(err.Error(), "x.1") || len(bus.taken) != 1 {
-		t.Errorf("published %d, error %v", len(bus.taken), err)
+	if err := h.Handle(t.Context()); err == nil || !strings.Contains(err.Error(), "x.1") || len(bus.published) != 1 {
+		t.Errorf("published %d, error %v", len(bus.published), err)
 	}
 }
 
-func TestAScanThatFailsIsAnError(t *testing.T) {
+func TestSweeperReportsScanFailures(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
 	memory.Fail(errors.New("down"))
 	h, _ := newSweeper(memory)

@@ -1,6 +1,7 @@
-// Package eventbus provides the way onto the EventBridge bus. It sends what it is given, retries what the bus did not
-// take, and says which events did not get there in the end; it never drops one silently, and promises no order: a
-// retried event arrives after its neighbours, and one whose answer was lost arrives twice.
+// Package eventbus publishes events on the EventBridge bus. It retries entries that the bus
+// rejects and reports the events that did not reach the bus. It never drops an event silently. It
+// does not keep the order: a retried event arrives after its neighbours, and an event whose
+// response was lost arrives twice.
 package eventbus
 
 import (
@@ -18,26 +19,27 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// Limits of one call of PutEvents. A call may have 1 MB; the bound here leaves room for what the bus counts that
-// entrySize does not know of.
+// Limits of one PutEvents call. EventBridge allows 1 MB; maxBytes leaves a margin for bytes that
+// EventBridge counts and entrySize does not.
 const (
 	maxEntries = 10
 	maxBytes   = 1_000_000
 )
 
-// maxAttempts is how often an entry is sent that the bus answers with an error. A call that fails as a whole is retried by
-// the SDK, not here.
+// maxAttempts is the number of times that Publish sends an entry that the bus rejects. The SDK, not
+// Publish, retries a call that fails as a whole.
 const maxAttempts = 3
 
-// firstPause is the longest pause before the second try; it doubles for each further one.
-const firstPause = 100 * time.Millisecond
+// firstBackoff is the longest backoff before the second attempt; it doubles with each further
+// attempt.
+const firstBackoff = 100 * time.Millisecond
 
-// ErrTooLarge is the failure of an event that the bus can never take.
-var ErrTooLarge = errors.New("eventbus: the event is larger than the bus takes")
+// ErrTooLarge is the error of an event that exceeds the limit of the bus. Retrying does not help.
+var ErrTooLarge = errors.New("eventbus: the event exceeds the size limit of the bus")
 
-// Client is what Bus uses of the SDK's client.
+// Client is the part of the SDK's client that Bus uses.
 type Client interface {
-	// PutEvents answers entry by entry: the call succeeds although some, or all, of its entries failed.
+	// PutEvents reports a result for each entry: the call succeeds even if all of its entries fail.
 	PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, options ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
 }
 
@@ -48,8 +50,8 @@ type Bus struct {
 	sourcePrefix string
 }
 
-// Open returns the bus that EVENT_BUS names (a name or an ARN). EVENT_SOURCE_PREFIX, such as "no.altinn.apps", is what the
-// source of every event starts with; a dot and the org follow.
+// Open returns the bus that EVENT_BUS names (a name or an ARN). EVENT_SOURCE_PREFIX, such as
+// "no.altinn.apps", is the prefix of the source of every event; a dot and the org follow.
 func Open(env *coldstart.Env) *Bus {
 	client := env.Shared("eventbus", func() any { return eventbridge.NewFromConfig(env.AWS("EVENTBRIDGE")) }).(*eventbridge.Client)
 	return New(client, env.String("EVENT_BUS"), env.String("EVENT_SOURCE_PREFIX"))
@@ -60,12 +62,13 @@ func New(client Client, name, sourcePrefix string) *Bus {
 	return &Bus{client: client, name: name, sourcePrefix: sourcePrefix}
 }
 
-// Publish sends the events and returns one error for each, in the same order: nil for what is on the bus. Entries that
-// the bus refuses are sent again, and only those, up to three times with a random pause between, while ctx lasts. ErrTooLarge
-// is final; any other error may pass, and the event may even be on the bus if only the answer was lost.
+// Publish sends the events and returns one error for each, in the same order: nil for a published
+// event. It sends an entry that the bus rejects at most three times, with a random backoff, until
+// ctx ends. ErrTooLarge is final. Any other error may be temporary, and the bus may have the
+// event if only the response was lost.
 func (b *Bus) Publish(ctx context.Context, docs []event.Encoded) []error {
 	errs := make([]error, len(docs))
-	var batch []int // positions in docs
+	var batch []int // indexes into docs
 	bytes := 0
 	flush := func() {
 		if len(batch) > 0 {
@@ -88,17 +91,18 @@ func (b *Bus) Publish(ctx context.Context, docs []event.Encoded) []error {
 	return errs
 }
 
-// publishBatch sends the events at these positions in as many calls as it takes, and notes in errs what failed.
+// publishBatch sends the events at the given indexes, retries rejected entries, and records the
+// failures in errs.
 func (b *Bus) publishBatch(ctx context.Context, docs []event.Encoded, batch []int, errs []error) {
-	pause := firstPause
-	for try := 1; ; try++ {
+	backoff := firstBackoff
+	for attempt := 1; ; attempt++ {
 		entries := make([]types.PutEventsRequestEntry, len(batch))
 		for n, at := range batch {
 			entries[n] = b.entry(docs[at])
 		}
 		out, err := b.client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: entries})
 		if err == nil && len(out.Entries) != len(batch) {
-			err = fmt.Errorf("eventbus: %d answers to %d entries", len(out.Entries), len(batch))
+			err = fmt.Errorf("eventbus: %d results for %d entries", len(out.Entries), len(batch))
 		}
 		if err != nil {
 			for _, at := range batch {
@@ -106,29 +110,29 @@ func (b *Bus) publishBatch(ctx context.Context, docs []event.Encoded, batch []in
 			}
 			return
 		}
-		var refused []int
+		var rejected []int
 		for n, at := range batch {
 			errs[at] = nil
 			if code := aws.ToString(out.Entries[n].ErrorCode); code != "" {
 				// The message may repeat the entry; the code does not.
-				errs[at] = fmt.Errorf("eventbus: the bus refused the entry: %s", code)
-				refused = append(refused, at)
+				errs[at] = fmt.Errorf("eventbus: the bus rejected the entry: %s", code)
+				rejected = append(rejected, at)
 			}
 		}
-		if len(refused) == 0 || try == maxAttempts {
+		if len(rejected) == 0 || attempt == maxAttempts {
 			return
 		}
 		select {
-		case <-time.After(rand.N(pause)):
+		case <-time.After(rand.N(backoff)):
 		case <-ctx.Done():
 			return
 		}
-		batch, pause = refused, 2*pause
+		batch, backoff = rejected, 2*backoff
 	}
 }
 
-// entry returns what an event is on the bus. The org is in the source because the source is the one thing by which IAM
-// can tell one org's events from another's.
+// entry returns the bus entry of an event. The source contains the org, because IAM can
+// distinguish the events of organisations only by their source.
 func (b *Bus) entry(doc event.Encoded) types.PutEventsRequestEntry {
 	return types.PutEventsRequestEntry{
 		EventBusName: &b.name,
@@ -140,7 +144,8 @@ func (b *Bus) entry(doc event.Encoded) types.PutEventsRequestEntry {
 	}
 }
 
-// entrySize is the size of an entry as the bus counts it: 14 bytes for the time, and the rest as UTF-8.
+// entrySize returns the size in bytes of an entry as EventBridge counts it: 14 bytes for the
+// time, and the UTF-8 length of the other members.
 func entrySize(entry types.PutEventsRequestEntry) int {
 	size := 14 + len(*entry.Source) + len(*entry.DetailType) + len(*entry.Detail)
 	for _, resource := range entry.Resources {

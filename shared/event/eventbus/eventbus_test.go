@@ -18,14 +18,15 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
-// fakeBus takes entries as EventBridge does: a call over its limits fails whole, any other answers entry by entry.
+// fakeBus accepts entries like EventBridge: a call over the limits fails as a whole, any other call
+// reports a result for each entry.
 type fakeBus struct {
-	t     *testing.T
-	taken map[string]int // by event id, how often
-	calls int
+	t         *testing.T
+	published map[string]int // count by event id
+	calls     int
 
-	refuse func(call int, id string) bool // entries to answer with an error
-	fail   func(call int) error           // calls to answer with an error
+	reject func(call int, id string) bool // entries to reject
+	fail   func(call int) error           // calls to fail
 }
 
 func (f *fakeBus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
@@ -52,19 +53,19 @@ func (f *fakeBus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput,
 		if err != nil {
 			f.t.Error(err)
 		}
-		if f.refuse != nil && f.refuse(f.calls, doc.Event.ID) {
+		if f.reject != nil && f.reject(f.calls, doc.Event.ID) {
 			out.FailedEntryCount++
 			out.Entries = append(out.Entries, types.PutEventsResultEntry{ErrorCode: aws.String("ThrottlingException"), ErrorMessage: aws.String("slow down")})
 			continue
 		}
-		f.taken[doc.Event.ID]++
+		f.published[doc.Event.ID]++
 		out.Entries = append(out.Entries, types.PutEventsResultEntry{EventId: aws.String(uuid.NewString())})
 	}
 	return out, nil
 }
 
 func newBus(t *testing.T) (*fakeBus, *Bus) {
-	fake := &fakeBus{t: t, taken: map[string]int{}}
+	fake := &fakeBus{t: t, published: map[string]int{}}
 	return fake, New(fake, "bus", "no.altinn.apps")
 }
 
@@ -100,8 +101,8 @@ func TestPublish(t *testing.T) {
 	for count, calls := range map[int]int{0: 0, 1: 1, 10: 1, 11: 2, 25: 3} {
 		fake, bus := newBus(t)
 		errs := bus.Publish(t.Context(), documents(count))
-		if len(errs) != count || failed(errs) != 0 || len(fake.taken) != count || fake.calls != calls {
-			t.Errorf("%d events: %d errors of %d, %d taken in %d calls", count, failed(errs), len(errs), len(fake.taken), fake.calls)
+		if len(errs) != count || failed(errs) != 0 || len(fake.published) != count || fake.calls != calls {
+			t.Errorf("%d events: %d errors of %d, %d published in %d calls", count, failed(errs), len(errs), len(fake.published), fake.calls)
 		}
 	}
 }
@@ -117,19 +118,19 @@ func TestEntry(t *testing.T) {
 	}
 }
 
-func TestOnlyRefusedEntriesAreSentAgain(t *testing.T) {
+func TestPublishRetriesOnlyRejectedEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, bus := newBus(t)
 		docs := documents(12)
 		stubborn, slow := docs[3].Event.ID, docs[11].Event.ID
-		fake.refuse = func(call int, id string) bool { return id == stubborn || id == slow && call < 6 }
+		fake.reject = func(call int, id string) bool { return id == stubborn || id == slow && call < 6 }
 		errs := bus.Publish(t.Context(), docs)
 		for n, doc := range docs {
 			if want := doc.Event.ID == stubborn; (errs[n] != nil) != want {
 				t.Errorf("event %d: %v", n, errs[n])
 			}
-			if taken := fake.taken[doc.Event.ID]; taken > 1 || taken == 0 && doc.Event.ID != stubborn {
-				t.Errorf("event %d is on the bus %d times", n, taken)
+			if count := fake.published[doc.Event.ID]; count > 1 || count == 0 && doc.Event.ID != stubborn {
+				t.Errorf("event %d is on the bus %d times", n, count)
 			}
 		}
 		if fake.calls != 6 || !strings.Contains(errs[3].Error(), "ThrottlingException") {
@@ -138,7 +139,7 @@ func TestOnlyRefusedEntriesAreSentAgain(t *testing.T) {
 	})
 }
 
-func TestACallThatFailsIsThatOfItsEntries(t *testing.T) {
+func TestFailedCallFailsItsEntries(t *testing.T) {
 	fake, bus := newBus(t)
 	down := errors.New("down")
 	fake.fail = func(call int) error {
@@ -167,15 +168,15 @@ func TestSizes(t *testing.T) {
 			t.Errorf("event %d: %v", n, err)
 		}
 	}
-	if fake.calls != 2 || len(fake.taken) != 5 {
-		t.Errorf("%d taken in %d calls", len(fake.taken), fake.calls)
+	if fake.calls != 2 || len(fake.published) != 5 {
+		t.Errorf("%d published in %d calls", len(fake.published), fake.calls)
 	}
 }
 
 func TestPublishEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, bus := newBus(t)
-		fake.refuse = func(int, string) bool { return true }
+		fake.reject = func(int, string) bool { return true }
 		ctx, cancel := context.WithCancel(t.Context())
 		fake.fail = func(int) error { cancel(); return nil }
 		errs := bus.Publish(ctx, documents(15))

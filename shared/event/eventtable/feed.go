@@ -1,17 +1,19 @@
-// Package eventtable provides the feed: every event of an application under a dense sequence 1, 2, 3…, each event once, those of
-// one instance in order. Recorder appends, Feed reads. It never filters: a reader that is to miss nothing must know
-// which positions it has passed.
+// Package eventtable provides the feed: the events of each application in a dense sequence 1, 2,
+// 3…, each event once and those of one instance in order. Recorder appends and Feed reads. Feed
+// never filters, because a reader that must not miss an event needs to know the positions that it
+// passed.
 //
 // Table Events:
 //
-//	PK               SK                     other                read by
-//	FEED#nav/app2018 HEAD                   seq, lastAt          Recorder, Feed.Head
-//	FEED#nav/app2018 sequence, 20 digits    d, id, recordedAt    Feed.Read, Feed.PositionOfTime, Feed.History
-//	INSTANCE#guid    event number, 20 digits seq, appId          Recorder (is it there?), Feed.PositionOfID, Feed.History
+//	PK               SK                      other             read by
+//	FEED#nav/app2018 HEAD                    seq, lastAt       Recorder, Feed.Head
+//	FEED#nav/app2018 sequence, 20 digits     d, id, recordedAt Feed.Read, .History and others
+//	INSTANCE#guid    event number, 20 digits seq, appId        Recorder, Feed.History and others
 //
-// HEAD is raised in the transaction that puts the events, so a sequence number is never taken without its event. A
-// transaction becomes visible item by item, however, so a reader may see 7 while 6 is still to come; it stops there, and
-// finds both the next time. That is all it takes to skip nothing, at any pace and any lateness of delivery.
+// The transaction that puts the events also raises HEAD, so no sequence number exists without its
+// event. A transaction becomes visible item by item, however: a reader may see position 7 before
+// position 6. The reader then stops before 7 and finds both positions with its next read. That is
+// enough to skip no event, at any speed and any delay of delivery.
 package eventtable
 
 import (
@@ -29,18 +31,18 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// ClockSkew is how far apart the clocks may be of the functions that make events and of those that record them, for
-// PositionOfTime to pass nothing. Lambda's differ by milliseconds.
+// ClockSkew is the largest difference between the clocks of the functions that make and that record
+// events for which PositionOfTime passes no event. The clocks of Lambda differ by milliseconds.
 const ClockSkew = time.Minute
 
 // Record is an event in the feed.
 type Record struct {
 	Seq        int64     // the position, from 1
-	RecordedAt time.Time // when it came into the feed, UTC, microseconds; never before that of a lower position
+	RecordedAt time.Time // UTC, microseconds; never before the time of a lower position
 	Document   event.Encoded
 }
 
-// Head is where a feed ends.
+// Head is the end of a feed.
 type Head struct {
 	Seq    int64     // the highest position; 0 for an empty feed
 	LastAt time.Time // the RecordedAt of that position; zero for an empty feed
@@ -67,19 +69,19 @@ func New(client *dynamodb.Client, table string) *Feed {
 	return &Feed{client: client, table: table}
 }
 
-// Head returns where the feed of an application ends, as of all events recorded: one read unit.
+// Head returns the end of the feed of an application with a consistent read: one read unit.
 func (f *Feed) Head(ctx context.Context, appID string) (Head, error) {
 	return readHead(ctx, f.client, f.table, appID, true)
 }
 
-// HeadEventual is Head at half the price. It may be some milliseconds behind, and so tells that there is something new, never
-// that there is nothing.
+// HeadEventual is Head with an eventually consistent read: half a read unit. The result may be some
+// milliseconds old. It can prove that there are new events, not that there are none.
 func (f *Feed) HeadEventual(ctx context.Context, appID string) (Head, error) {
 	return readHead(ctx, f.client, f.table, appID, false)
 }
 
-// Read returns at most limit events after the position given, dense: after+1, after+2 and so on. Fewer than limit
-// means that there are no more to be seen now.
+// Read returns at most limit events after the given position, without a gap: after+1, after+2 and
+// so on. Fewer than limit means that no further event is visible yet.
 func (f *Feed) Read(ctx context.Context, appID string, after int64, limit int) ([]Record, error) {
 	records := []Record{}
 	var from map[string]types.AttributeValue
@@ -102,7 +104,7 @@ func (f *Feed) Read(ctx context.Context, appID string, after int64, limit int) (
 		for _, item := range out.Items {
 			next := after + int64(len(records)) + 1
 			if textOf(item, attrSort) != padded20(next) {
-				return records, nil // a gap: a transaction that is not wholly visible yet
+				return records, nil // a gap: a transaction is partly visible
 			}
 			record, err := readRecord(item, next)
 			if err != nil {
@@ -128,11 +130,12 @@ func readRecord(item map[string]types.AttributeValue, seq int64) (Record, error)
 	return Record{Seq: seq, RecordedAt: at, Document: doc}, nil
 }
 
-// PositionOfID returns the position of the event with that id in an application's feed, and whether it is there.
+// PositionOfID returns the position of the event with the given id in an application's feed, and
+// whether the feed has it.
 func (f *Feed) PositionOfID(ctx context.Context, appID, eventID string) (seq int64, found bool, err error) {
 	guid, n, err := event.ParseID(eventID)
 	if err != nil {
-		return 0, false, nil // nobody has that id
+		return 0, false, nil // no event has that id
 	}
 	item, err := f.item(ctx, instancePartition(guid), padded20(n), "")
 	if err != nil || item == nil || textOf(item, attrAppID) != appID {
@@ -142,22 +145,23 @@ func (f *Feed) PositionOfID(ctx context.Context, appID, eventID string) (seq int
 	return seq, err == nil, err
 }
 
-// PositionOfTime returns a position that no event of a change made after t is at or before. There may be earlier
-// events after it, at least those recorded in the last minute before t (ClockSkew) and those recorded late: the caller
-// leaves out what is not after t. It reads HEAD and about log2 of the feed's length of its items.
+// PositionOfTime returns a position such that every event of a change after t has a higher
+// position. Higher positions may also have earlier events: those recorded within ClockSkew before
+// t and those recorded late. The caller filters them. PositionOfTime reads HEAD and about
+// log2(feed length) items.
 func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error) {
 	head, err := f.Head(ctx, appID)
 	if err != nil || head.Seq == 0 {
 		return 0, err
 	}
-	// An event is recorded after its change was made. So what was recorded before t, by a clock that may be ahead by
-	// ClockSkew of the one that gave the change its time, is of a change made before t.
+	// An event is recorded after its change. An event that was recorded more than ClockSkew
+	// before t therefore belongs to a change before t.
 	t = t.Add(-ClockSkew)
 	if !head.LastAt.After(t) {
 		return head.Seq, nil
 	}
 	var readErr error
-	later := sort.Search(int(head.Seq), func(n int) bool { // of positions 1…Seq, n stands for n+1
+	later := sort.Search(int(head.Seq), func(n int) bool { // n is position n+1 of 1…Seq
 		if readErr != nil {
 			return true
 		}
@@ -166,7 +170,7 @@ func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (i
 			readErr = err
 			return true
 		}
-		if item == nil { // not visible yet: it counts as after t, which passes nothing
+		if item == nil { // not visible yet: treat it as after t, which skips no event
 			return true
 		}
 		at, err := timeOf(item, attrRecordedAt)
@@ -179,7 +183,8 @@ func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (i
 	return int64(later), nil
 }
 
-// item returns an item, only the attribute given if any, or nil when there is none.
+// item returns an item, or nil if it does not exist. If attribute is not empty, it returns only
+// that attribute.
 func (f *Feed) item(ctx context.Context, partition, sortKey, attribute string) (map[string]types.AttributeValue, error) {
 	in := &dynamodb.GetItemInput{TableName: &f.table, Key: key(partition, sortKey), ConsistentRead: aws.Bool(true)}
 	if attribute != "" {
@@ -202,7 +207,7 @@ func readHead(ctx context.Context, client *dynamodb.Client, table, appID string,
 	return headOf(out.Item)
 }
 
-// headOf reads the item HEAD; none is an empty feed.
+// headOf reads the item HEAD. A missing item is an empty feed.
 func headOf(item map[string]types.AttributeValue) (head Head, err error) {
 	if item == nil {
 		return Head{}, nil

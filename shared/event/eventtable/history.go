@@ -13,11 +13,12 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// maxBatch is how many items one BatchGetItem may ask for.
+// maxBatch is the number of items that DynamoDB allows in one BatchGetItem.
 const maxBatch = 100
 
-// History returns at most limit events of an instance after the one with the number given, in order and dense: after+1,
-// after+2 and so on. Fewer than limit means that there are no more to be seen now.
+// History returns at most limit events of an instance after the given event number, in order and
+// without a gap: after+1, after+2 and so on. Fewer than limit means that no further event is
+// visible yet.
 func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Encoded, error) {
 	positions, err := f.positions(ctx, instanceGuid, after, limit)
 	if err != nil {
@@ -33,7 +34,7 @@ func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit in
 		for _, position := range positions[:n] {
 			item := found[textOf(position, attrSort)]
 			if item == nil {
-				return docs, nil // a transaction that is not wholly visible yet
+				return docs, nil // a transaction is partly visible
 			}
 			doc, err := event.Decode([]byte(textOf(item, attrDocument)))
 			if err != nil {
@@ -46,7 +47,7 @@ func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit in
 	return docs, nil
 }
 
-// positions returns the keys in the feed of an instance's events, dense.
+// positions returns the feed keys of an instance's events, without a gap.
 func (f *Feed) positions(ctx context.Context, instanceGuid string, after, limit int) ([]map[string]types.AttributeValue, error) {
 	var keys []map[string]types.AttributeValue
 	var from map[string]types.AttributeValue
@@ -81,11 +82,11 @@ func (f *Feed) positions(ctx context.Context, instanceGuid string, after, limit 
 	}
 }
 
-// documents returns the items with these keys, all of one feed, by sort key. DynamoDB may leave some for later when it
-// is busy; they are asked for again while ctx lasts.
+// documents returns the items with the given keys of one feed, by sort key. It requests the keys
+// that DynamoDB leaves unprocessed again until ctx ends.
 func (f *Feed) documents(ctx context.Context, keys []map[string]types.AttributeValue) (map[string]map[string]types.AttributeValue, error) {
 	found := map[string]map[string]types.AttributeValue{}
-	pause := firstPause
+	backoff := firstBackoff
 	for len(keys) > 0 {
 		out, err := f.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
 			f.table: {Keys: keys, ConsistentRead: aws.Bool(true)},
@@ -100,8 +101,8 @@ func (f *Feed) documents(ctx context.Context, keys []map[string]types.AttributeV
 			break
 		}
 		select {
-		case <-time.After(rand.N(pause)):
-			pause = min(2*pause, longPause)
+		case <-time.After(rand.N(backoff)):
+			backoff = min(2*backoff, maxBackoff)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

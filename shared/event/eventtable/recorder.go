@@ -15,18 +15,19 @@ import (
 	"altinn.no/instanceapi/shared/event/outboxtable"
 )
 
-// A transaction has at most 100 items and 4 MB: one for HEAD and four for each event.
+// DynamoDB allows 100 items and 4 MB in a transaction. HEAD takes one item, and each event takes
+// four.
 const (
 	maxPerTransaction = 24
 	maxDocumentBytes  = 3_000_000
 )
 
-// Pauses between two tries are random, up to a bound that doubles. Several recorders may be at the same feed, and one
-// of them wins each round.
+// A backoff is random, up to a limit that doubles with each attempt. Several recorders may append
+// to the same feed, and one of them wins each round.
 const (
-	firstPause  = 20 * time.Millisecond
-	longPause   = 500 * time.Millisecond
-	maxAttempts = 12
+	firstBackoff = 20 * time.Millisecond
+	maxBackoff   = 500 * time.Millisecond
+	maxAttempts  = 12
 )
 
 // Recorder appends to the feeds of all applications.
@@ -37,8 +38,8 @@ type Recorder struct {
 	now    func() time.Time
 }
 
-// OpenRecorder returns the recorder for the table that EVENTS_TABLE names. What it records it takes out of the outbox
-// that OUTBOX_TABLE names.
+// OpenRecorder returns the recorder for the table in EVENTS_TABLE. The recorder deletes the
+// events that it appends from the outbox in OUTBOX_TABLE.
 func OpenRecorder(env *coldstart.Env) *Recorder {
 	recorder := NewRecorder(dynamo.Client(env), env.String("EVENTS_TABLE"), env.String("OUTBOX_TABLE"), time.Now)
 	env.OnInit("dynamodb", func(ctx context.Context) error {
@@ -48,18 +49,21 @@ func OpenRecorder(env *coldstart.Env) *Recorder {
 	return recorder
 }
 
-// NewRecorder returns the recorder for the tables of those names, with a clock.
+// NewRecorder returns the recorder for the given tables and clock.
 func NewRecorder(client *dynamodb.Client, table, outbox string, now func() time.Time) *Recorder {
 	return &Recorder{client: client, table: table, outbox: outbox, now: now}
 }
 
-// Append puts the events in the feeds of their applications, those of one instance in the order of their numbers, and
-// takes them out of the outbox; what is in the feed already is left as it is and taken out of the outbox as well. It
-// returns one result for each event, in the same order. It may be given anything in any order any number of times, from
-// several processes at once, and may be cut off anywhere: an event is never in the feed twice, and never before its
-// predecessor. Conflicts are retried while ctx lasts.
+// Append appends the events to the feeds of their applications, those of one instance in the
+// order of their numbers, and deletes them from the outbox. It skips events that the feed has
+// already and deletes them from the outbox too. It returns one result for each event, in the same
+// order.
+//
+// The caller may pass any events in any order any number of times, from several processes
+// concurrently, and may stop anywhere: no event enters the feed twice or before its predecessor.
+// Append retries conflicts until ctx ends.
 func (r *Recorder) Append(ctx context.Context, docs []event.Encoded) []event.Result {
-	// The same event may be there several times; it is appended once.
+	// docs may contain an event several times; append it once.
 	outcomes := map[string]event.Result{}
 	feeds := map[string][]event.Encoded{}
 	for _, doc := range docs {
@@ -83,7 +87,7 @@ func (r *Recorder) Append(ctx context.Context, docs []event.Encoded) []event.Res
 	return results
 }
 
-// batchLen returns how many events from the first on go into one transaction.
+// batchLen returns the number of leading events that fit into one transaction.
 func batchLen(batch []event.Encoded) int {
 	bytes := 0
 	for n, doc := range batch {
@@ -94,15 +98,16 @@ func batchLen(batch []event.Encoded) int {
 	return len(batch)
 }
 
-// appendTogether appends events of one application in one transaction, or fewer of them when some turn out to be
-// duplicates or early, and notes the outcome of each.
+// appendTogether appends events of one application in one transaction and stores the outcome of
+// each. It repeats the transaction without the events that are duplicates or out of order.
 //
-// The answer to a transaction may be lost after it has had its effect. The next try then finds that HEAD has moved and
-// that the events are there, and takes them for duplicates, which they are.
+// The response to a transaction may be lost after the transaction was applied. The next attempt
+// then finds a moved HEAD and the events in the feed, and reports them as duplicates, which they
+// are.
 func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []event.Encoded, outcomes map[string]event.Result) {
 	head, err := readHead(ctx, r.client, r.table, appID, true)
-	pause := firstPause
-	for try := 1; err == nil; try++ {
+	backoff := firstBackoff
+	for attempt := 1; err == nil; attempt++ {
 		transaction := r.transaction(appID, head, batch)
 		if _, err = r.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: transaction.items}); err == nil {
 			for _, doc := range batch {
@@ -119,12 +124,12 @@ func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []eve
 			return
 		}
 		if len(batch) < before && !v.headMoved && !v.contended {
-			continue // the next transaction is another, and nobody is in its way
+			continue // the next transaction differs and has no conflict
 		}
-		if try >= maxAttempts {
+		if attempt >= maxAttempts {
 			err = errors.New("eventtable: append: the feed is contended")
-		} else if err = wait(ctx, &pause); err == nil && v.headMoved {
-			if head = v.head; head.Seq == 0 { // not told
+		} else if err = wait(ctx, &backoff); err == nil && v.headMoved {
+			if head = v.head; head.Seq == 0 { // the cancellation did not include it
 				head, err = readHead(ctx, r.client, r.table, appID, true)
 			}
 		}
@@ -134,20 +139,20 @@ func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []eve
 	}
 }
 
-// resolve notes the outcome of the events that the verdict takes out of the batch, and returns the others.
+// resolve stores the outcome of the events that the result excludes, and returns the other events.
 func (r *Recorder) resolve(ctx context.Context, batch []event.Encoded, v result, outcomes map[string]event.Result) []event.Encoded {
 	var rest []event.Encoded
-	early := map[string]bool{} // instances of which an event is early: so are those after it
+	blocked := map[string]bool{} // instances with a missing predecessor: later events are out of order
 	for n, doc := range batch {
 		switch {
 		case v.duplicate[n]:
 			outcomes[doc.Event.ID] = r.acknowledge(ctx, doc)
-		case v.refused[n] != nil:
-			outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed, Err: v.refused[n]}
-			early[doc.InstanceGuid] = true
-		case v.outOfOrder[n] || early[doc.InstanceGuid]:
+		case v.rejected[n] != nil:
+			outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed, Err: v.rejected[n]}
+			blocked[doc.InstanceGuid] = true
+		case v.outOfOrder[n] || blocked[doc.InstanceGuid]:
 			outcomes[doc.Event.ID] = event.Result{Outcome: event.OutOfOrder}
-			early[doc.InstanceGuid] = true
+			blocked[doc.InstanceGuid] = true
 		default:
 			rest = append(rest, doc)
 		}
@@ -155,8 +160,9 @@ func (r *Recorder) resolve(ctx context.Context, batch []event.Encoded, v result,
 	return rest
 }
 
-// acknowledge takes an event that is in the feed out of the outbox. It is there only after one of the tables was
-// restored from a backup, but would then be published for ever.
+// acknowledge deletes an event that the feed has from the outbox. The outbox has such an event
+// only after one of the tables was restored from a backup; the sweep would otherwise publish it
+// forever.
 func (r *Recorder) acknowledge(ctx context.Context, doc event.Encoded) event.Result {
 	_, err := r.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: &r.outbox, Key: outboxtable.Key(doc.InstanceGuid, doc.Number),
@@ -167,11 +173,11 @@ func (r *Recorder) acknowledge(ctx context.Context, doc event.Encoded) event.Res
 	return event.Result{Outcome: event.Duplicate}
 }
 
-// wait pauses for a random time up to *pause, and doubles that.
-func wait(ctx context.Context, pause *time.Duration) error {
-	timer := time.NewTimer(rand.N(*pause))
+// wait waits for a random time up to *backoff and doubles *backoff. It fails when ctx ends.
+func wait(ctx context.Context, backoff *time.Duration) error {
+	timer := time.NewTimer(rand.N(*backoff))
 	defer timer.Stop()
-	*pause = min(2**pause, longPause)
+	*backoff = min(2**backoff, maxBackoff)
 	select {
 	case <-timer.C:
 		return nil

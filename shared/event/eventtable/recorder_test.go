@@ -22,24 +22,24 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
-// What a server that serialises everything never says — conflicts, throttling, a refused item — is said here by a script. The
-// behaviour with a real table is tested with the store's conformance suite.
+// DynamoDB Local serialises all calls, so it never reports conflicts, throttling or a rejected
+// item. A script reports them here. The conformance suite tests the recorder with a real table.
 
 const app = "nav/app2018"
 
 var now = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// script is DynamoDB on the wire, answering each transaction by the next line of a script.
+// script is a DynamoDB transport that responds to each transaction with the next line of a script.
 type script struct {
 	t            *testing.T
-	heads        []int64                       // what reads of HEAD find, in turn; the last for ever
-	answers      []func([]item) (int, any)     // to transactions, in turn
-	always       func(items []item) (int, any) // to those after the last
+	heads        []int64                       // results of reads of HEAD, in order; the last one repeats
+	responses    []func([]item) (int, any)     // to transactions, in order
+	always       func(items []item) (int, any) // to all later transactions
 	deletions    func() (int, any)             // to single deletions; success when nil
-	transactions [][]item                      // those that came
+	transactions [][]item                      // received
 }
 
-// item is one part of a transaction: what it does and to which key.
+// item is one item of a transaction.
 type item struct {
 	action string // Update, Put, ConditionCheck or Delete
 	key    string // "PK SK"
@@ -71,8 +71,8 @@ func (s *script) Do(r *http.Request) (*http.Response, error) {
 		items := parseTransaction(s.t, body)
 		s.transactions = append(s.transactions, items)
 		reply := s.always
-		if len(s.answers) > 0 {
-			reply, s.answers = s.answers[0], s.answers[1:]
+		if len(s.responses) > 0 {
+			reply, s.responses = s.responses[0], s.responses[1:]
 		}
 		status, answer = reply(items)
 	default:
@@ -119,7 +119,7 @@ func parseTransaction(t *testing.T, body []byte) []item {
 			}
 			i := item{action, key["PK"].S + " " + key["SK"].S + key["SK"].N, of.ExpressionAttributeValues[":old"].N}
 			if keys[i.key] || len(items) == 100 {
-				t.Errorf("item %d, %s: twice, or too many", len(items), i.key)
+				t.Errorf("item %d, %s: a duplicate, or too many items", len(items), i.key)
 			}
 			keys[i.key] = true
 			items = append(items, i)
@@ -130,7 +130,7 @@ func parseTransaction(t *testing.T, body []byte) []item {
 
 func succeed([]item) (int, any) { return 200, map[string]any{} }
 
-// cancel answers with a reason for each item, by what the item does and to which key; "" is none.
+// cancel returns a response with a cancellation reason for each item; "" is none.
 func cancel(reason func(item) string) func([]item) (int, any) {
 	return func(items []item) (int, any) {
 		var reasons []map[string]any
@@ -156,7 +156,7 @@ func cancel(reason func(item) string) func([]item) (int, any) {
 	}
 }
 
-// only gives a reason for items of that action whose key contains the text.
+// only returns a reason for items of the given action whose key contains the text.
 func only(action, key, reason string) func(item) string {
 	return func(i item) string {
 		if i.action == action && strings.Contains(i.key, key) {
@@ -166,13 +166,13 @@ func only(action, key, reason string) func(item) string {
 	}
 }
 
-func refuse(status int, code string) func([]item) (int, any) {
+func reject(status int, code string) func([]item) (int, any) {
 	return func([]item) (int, any) {
 		return status, map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#" + code, "message": "no"}
 	}
 }
 
-// newRecorder returns a recorder that talks to the script. It must be called within the synctest bubble.
+// newRecorder returns a recorder that calls the script. Call it within the synctest bubble.
 func newRecorder(t *testing.T, s *script) *eventtable.Recorder {
 	s.t = t
 	if s.heads == nil {
@@ -203,7 +203,7 @@ func outcomes(results []event.Result) string {
 	return letters.String()
 }
 
-func TestVerdicts(t *testing.T) {
+func TestOutcomes(t *testing.T) {
 	one, two := "11111111-0000-7000-8000-000000000000", "22222222-0000-7000-8000-000000000000"
 	batch := append(events(one, 2, 4), events(two, 1, 2)...)
 	tests := map[string]struct {
@@ -211,29 +211,29 @@ func TestVerdicts(t *testing.T) {
 		want         string
 		transactions int
 	}{
-		"at once":            {script{always: succeed}, "rrrrr", 1},
-		"a conflict":         {script{answers: []func([]item) (int, any){cancel(only("Update", "HEAD", "TransactionConflict"))}, always: succeed}, "rrrrr", 2},
-		"throttled":          {script{answers: []func([]item) (int, any){cancel(only("Put", "FEED", "ThrottlingError"))}, always: succeed}, "rrrrr", 2},
-		"in progress":        {script{answers: []func([]item) (int, any){refuse(400, "TransactionInProgressException")}, always: succeed}, "rrrrr", 2},
-		"no reason at all":   {script{answers: []func([]item) (int, any){cancel(func(item) string { return "" })}, always: succeed}, "rrrrr", 2},
-		"contended for ever": {script{always: cancel(only("Update", "HEAD", "TransactionConflict"))}, "fffff", 12},
-		"one is early": {script{answers: []func([]item) (int, any){
+		"success":              {script{always: succeed}, "rrrrr", 1},
+		"a conflict":           {script{responses: []func([]item) (int, any){cancel(only("Update", "HEAD", "TransactionConflict"))}, always: succeed}, "rrrrr", 2},
+		"throttled":            {script{responses: []func([]item) (int, any){cancel(only("Put", "FEED", "ThrottlingError"))}, always: succeed}, "rrrrr", 2},
+		"in progress":          {script{responses: []func([]item) (int, any){reject(400, "TransactionInProgressException")}, always: succeed}, "rrrrr", 2},
+		"no reason at all":     {script{responses: []func([]item) (int, any){cancel(func(item) string { return "" })}, always: succeed}, "rrrrr", 2},
+		"permanent contention": {script{always: cancel(only("Update", "HEAD", "TransactionConflict"))}, "fffff", 12},
+		"one is out of order": {script{responses: []func([]item) (int, any){
 			cancel(only("ConditionCheck", one, "ConditionalCheckFailed")),
 		}, always: succeed}, "ooorr", 2},
-		"one is a duplicate": {script{answers: []func([]item) (int, any){
+		"one is a duplicate": {script{responses: []func([]item) (int, any){
 			cancel(only("Put", "INSTANCE#"+one+" 00000000000000000002", "ConditionalCheckFailed")),
 		}, always: succeed}, "drrrr", 2},
-		"all are duplicates": {script{answers: []func([]item) (int, any){
+		"all are duplicates": {script{responses: []func([]item) (int, any){
 			cancel(only("Put", "INSTANCE#", "ConditionalCheckFailed")),
 		}}, "ddddd", 1},
-		"a duplicate that cannot be acknowledged": {script{answers: []func([]item) (int, any){
+		"a duplicate that cannot be acknowledged": {script{responses: []func([]item) (int, any){
 			cancel(only("Put", "INSTANCE#"+one+" 00000000000000000002", "ConditionalCheckFailed")),
-		}, always: succeed, deletions: func() (int, any) { return refuse(400, "ResourceNotFoundException")(nil) }}, "frrrr", 2},
-		"one is refused": {script{answers: []func([]item) (int, any){
+		}, always: succeed, deletions: func() (int, any) { return reject(400, "ResourceNotFoundException")(nil) }}, "frrrr", 2},
+		"one is rejected": {script{responses: []func([]item) (int, any){
 			cancel(only("Put", "INSTANCE#"+one+" 00000000000000000003", "ValidationError")),
 		}, always: succeed}, "rforr", 2},
-		"a failure":                              {script{always: refuse(400, "AccessDeniedException")}, "fffff", 1},
-		"a position is taken though HEAD is not": {script{always: cancel(only("Put", "FEED", "ConditionalCheckFailed"))}, "fffff", 1},
+		"a failure":                          {script{always: reject(400, "AccessDeniedException")}, "fffff", 1},
+		"a position after HEAD has an event": {script{always: cancel(only("Put", "FEED", "ConditionalCheckFailed"))}, "fffff", 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -253,8 +253,8 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// A successor in the same transaction needs no check of its predecessor; it needs one when the predecessor is found to be
-// there already, or is in the transaction before.
+// A successor in the same transaction needs no check of its predecessor. It needs one if the feed
+// has the predecessor already or the preceding transaction contains it.
 func TestChecksOfThePredecessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guid := uuid.NewString()
@@ -268,8 +268,8 @@ func TestChecksOfThePredecessor(t *testing.T) {
 			return keys
 		}
 		s := &script{
-			answers: []func([]item) (int, any){cancel(only("Put", "INSTANCE#"+guid+" 00000000000000000005", "ConditionalCheckFailed"))},
-			always:  succeed,
+			responses: []func([]item) (int, any){cancel(only("Put", "INSTANCE#"+guid+" 00000000000000000005", "ConditionalCheckFailed"))},
+			always:    succeed,
 		}
 		results := newRecorder(t, s).Append(t.Context(), events(guid, 5, 40))
 		if got, want := outcomes(results), "d"+strings.Repeat("r", 35); got != want {
@@ -287,22 +287,22 @@ func TestChecksOfThePredecessor(t *testing.T) {
 	})
 }
 
-func TestHeadHasMoved(t *testing.T) {
+func TestMovedHead(t *testing.T) {
 	for name, test := range map[string]struct {
-		reason string // with or without what HEAD is now
+		reason string // with or without the current HEAD
 		heads  []int64
 	}{
-		"and the answer tells where":   {"ConditionalCheckFailed 17", []int64{3}},
-		"and the answer does not tell": {"ConditionalCheckFailed", []int64{3, 17}},
+		"the response includes HEAD": {"ConditionalCheckFailed 17", []int64{3}},
+		"the response omits HEAD":    {"ConditionalCheckFailed", []int64{3, 17}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &script{heads: test.heads, always: succeed, answers: []func([]item) (int, any){cancel(func(i item) string {
+				s := &script{heads: test.heads, always: succeed, responses: []func([]item) (int, any){cancel(func(i item) string {
 					switch {
 					case i.action == "Update":
 						return test.reason
 					case strings.HasPrefix(i.key, "FEED"):
-						return "ConditionalCheckFailed" // taken, of course
+						return "ConditionalCheckFailed" // HEAD has moved past it
 					}
 					return ""
 				})}}
@@ -312,17 +312,18 @@ func TestHeadHasMoved(t *testing.T) {
 				}
 				second := s.transactions[1]
 				if second[0].old != "17" || second[1].key != "FEED#"+app+" 00000000000000000018" {
-					t.Errorf("second try %+v", second)
+					t.Errorf("second attempt %+v", second)
 				}
 			})
 		})
 	}
 }
 
-// The transaction was applied but its answer was lost: HEAD has moved, and the events are there.
-func TestALostAnswerIsADuplicate(t *testing.T) {
+// The transaction was applied but its response was lost: HEAD has moved, and the feed has the
+// events.
+func TestLostResponseIsADuplicate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{answers: []func([]item) (int, any){cancel(func(i item) string {
+		s := &script{responses: []func([]item) (int, any){cancel(func(i item) string {
 			switch i.action {
 			case "Update":
 				return "ConditionalCheckFailed 2"
@@ -338,7 +339,7 @@ func TestALostAnswerIsADuplicate(t *testing.T) {
 	})
 }
 
-func TestAppendEndsWithItsContext(t *testing.T) {
+func TestAppendStopsWhenTheContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{always: cancel(only("Update", "HEAD", "TransactionConflict"))}
 		recorder := newRecorder(t, s)

@@ -12,31 +12,32 @@ import (
 	"altinn.no/instanceapi/shared/event/outboxtable"
 )
 
-// transaction is one transaction, with what each of its items is about.
+// transaction is a DynamoDB transaction with the role of each of its items.
 type transaction struct {
 	items []types.TransactWriteItem
 	about []itemRole // of the same length
-	count int        // of events
+	count int        // number of events
 }
 
-// itemRole is the event, by its place in the batch, and the question that an item's condition asks.
+// itemRole is the event of an item, by its index in the batch, and the meaning of the item's
+// condition.
 type itemRole struct {
-	event int
-	asks  condition
+	event     int
+	condition condition
 }
 
 type condition int
 
 const (
-	noCondition       condition = iota // no condition
-	headUnchanged                      // is HEAD what was read?
-	positionFree                       // is the position free?
-	notDuplicate                       // is the event not in the feed?
-	predecessorExists                  // is the event before it in the feed?
+	noCondition       condition = iota
+	headUnchanged               // HEAD is the one that was read
+	positionFree                // the position has no event
+	notDuplicate                // the feed does not have the event
+	predecessorExists           // the feed has the preceding event
 )
 
-// transaction makes the one that appends the batch after head. An event whose predecessor is in the batch needs no
-// check of it.
+// transaction returns the transaction that appends the batch after head. An event needs no check
+// of its predecessor if the batch contains the predecessor.
 func (r *Recorder) transaction(appID string, head Head, batch []event.Encoded) *transaction {
 	a := &transaction{count: len(batch)}
 	recordedAt := r.now().UTC().Truncate(time.Microsecond)
@@ -44,8 +45,8 @@ func (r *Recorder) transaction(appID string, head Head, batch []event.Encoded) *
 		recordedAt = head.LastAt
 	}
 	at := text(recordedAt.Format(timeFormat))
-	a.add(itemRole{asks: headUnchanged}, raiseHead(r.table, appID, head, int64(len(batch)), at))
-	last := map[string]int{} // the highest number of each instance so far in the batch
+	a.add(itemRole{condition: headUnchanged}, raiseHead(r.table, appID, head, int64(len(batch)), at))
+	last := map[string]int{} // highest number of each instance in the batch so far
 	for n, doc := range batch {
 		seq := head.Seq + int64(n) + 1
 		entry := key(feedPartition(appID), padded20(seq))
@@ -97,19 +98,21 @@ func (a *transaction) add(about itemRole, item types.TransactWriteItem) {
 	a.items = append(a.items, item)
 }
 
-// result is what a cancelled transaction says of its events, by their place in the batch, and of the feed.
+// result is the meaning of a cancelled transaction for its events, by index in the batch, and the
+// feed.
 type result struct {
 	duplicate, outOfOrder []bool
-	refused               []error // an event that no transaction will ever take
+	rejected              []error // events that no transaction can append
 	headMoved             bool
-	head                  Head // where the feed ends now, when headMoved
-	contended             bool // somebody else was at the same items; the same again in a moment
+	head                  Head // current end of the feed, if headMoved
+	contended             bool // a concurrent write to the same items; retry after a backoff
 }
 
-// classify reads the reasons of a cancellation. It returns an error for one that is not of the kinds that a further try
-// can settle, and for a failure that is no cancellation: the SDK has retried that as often as it is worth.
+// classify reads the reasons of a cancellation. It returns an error for a reason that another
+// attempt cannot resolve and for an error other than a cancellation, which the SDK has retried
+// already.
 func (a *transaction) classify(err error) (result, error) {
-	v := result{duplicate: make([]bool, a.count), outOfOrder: make([]bool, a.count), refused: make([]error, a.count)}
+	v := result{duplicate: make([]bool, a.count), outOfOrder: make([]bool, a.count), rejected: make([]error, a.count)}
 	var busy *types.TransactionInProgressException
 	if errors.As(err, &busy) {
 		v.contended = true
@@ -119,13 +122,13 @@ func (a *transaction) classify(err error) (result, error) {
 	if !errors.As(err, &cancelled) || len(cancelled.CancellationReasons) != len(a.items) {
 		return v, fmt.Errorf("eventtable: append: %w", err)
 	}
-	seqTaken := false
+	positionTaken := false
 	for n, reason := range cancelled.CancellationReasons {
 		about := a.about[n]
 		switch code := aws.ToString(reason.Code); code {
 		case "None", "":
 		case "ConditionalCheckFailed":
-			switch about.asks {
+			switch about.condition {
 			case headUnchanged:
 				head, headErr := headOf(reason.Item)
 				if headErr != nil {
@@ -137,19 +140,19 @@ func (a *transaction) classify(err error) (result, error) {
 			case predecessorExists:
 				v.outOfOrder[about.event] = true
 			case positionFree:
-				seqTaken = true
+				positionTaken = true
 			}
 		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
 			v.contended = true
 		default:
-			if about.asks == headUnchanged {
+			if about.condition == headUnchanged {
 				return v, fmt.Errorf("eventtable: append: %w", err)
 			}
-			v.refused[about.event] = fmt.Errorf("eventtable: append: %s: %w", code, err)
+			v.rejected[about.event] = fmt.Errorf("eventtable: append: %s: %w", code, err)
 		}
 	}
-	if seqTaken && !v.headMoved {
-		return v, fmt.Errorf("eventtable: append: a position after HEAD is taken: %w", err)
+	if positionTaken && !v.headMoved {
+		return v, fmt.Errorf("eventtable: append: a position after HEAD has an event: %w", err)
 	}
 	return v, nil
 }

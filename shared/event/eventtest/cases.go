@@ -62,7 +62,7 @@ func testDuplicate(s *suite) {
 	s.append("d", docs[1])
 	s.append("dd", docs[1], docs[0])
 	s.expect(s.app, docs...)
-	// As after one of the tables was restored from a backup.
+	// One of the tables was restored from a backup.
 	if err := s.Put(s.Context(), docs[0]); err != nil {
 		s.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func testEarly(s *suite) {
 	if waiting := s.waiting(); !slices.Contains(waiting, docs[1].Event.ID) {
 		s.Fatal("an early event left the outbox")
 	}
-	s.append("or", docs[2], docs[0]) // 2 is missing
+	s.append("or", docs[2], docs[0]) // event 2 is missing
 	s.append("rrr", docs[3], docs[2], docs[1])
 	s.expect(s.app, docs...)
 }
@@ -121,7 +121,7 @@ func testMany(s *suite) {
 	checkOrder(s, records)
 }
 
-// testLarge has a feed that takes several pages of 1 MB to read.
+// testLarge reads a feed of several pages of 1 MB.
 func testLarge(s *suite) {
 	guid := uuid.NewString()
 	var docs []event.Encoded
@@ -162,7 +162,7 @@ func testClock(s *suite) {
 func testPositionOfTime(s *suite) {
 	for n := range 40 {
 		s.Move(time.Duration(n%7) * 11 * time.Second)
-		doc := Document(s.app, uuid.NewString(), 1, s.Now().Add(30*time.Second), "Submit") // by a clock that is ahead
+		doc := Document(s.app, uuid.NewString(), 1, s.Now().Add(30*time.Second), "Submit") // from a clock that is ahead
 		if n%5 == 0 {
 			doc = Document(s.app, uuid.NewString(), 1, s.Now().Add(-time.Hour), "Submit") // recorded late
 		}
@@ -185,7 +185,8 @@ func testPositionOfTime(s *suite) {
 	}
 }
 
-// testHistory has the events of two instances in one feed between each other, and one still in the outbox.
+// testHistory interleaves the events of two instances in one feed and leaves one event in the
+// outbox.
 func testHistory(s *suite) {
 	one, two := uuid.NewString(), uuid.NewString()
 	a, b := s.make(s.app, one, 1, 130), s.make(s.app, two, 1, 3)
@@ -215,13 +216,13 @@ func testHistory(s *suite) {
 		s.Errorf("of an unknown instance: %v, %v", docs, err)
 	}
 	head, err := s.Head(s.Context(), s.app)
-	if glance, glanceErr := s.HeadEventual(s.Context(), s.app); err != nil || glanceErr != nil || glance.Seq != 133 || glance.Seq != head.Seq {
-		s.Errorf("a glance shows %v, %v, and the head is %v, %v", glance, glanceErr, head, err)
+	if eventual, eventualErr := s.HeadEventual(s.Context(), s.app); err != nil || eventualErr != nil || eventual.Seq != 133 || eventual.Seq != head.Seq {
+		s.Errorf("the eventual head is %v, %v, and the head is %v, %v", eventual, eventualErr, head, err)
 	}
 }
 
-// testConcurrent has several recorders, each given everything in an order of its own and again what came too early,
-// while a reader follows the feed.
+// testConcurrent passes all events to several recorders, each in another order, and repeats the
+// out-of-order events, while a reader follows the feed.
 func testConcurrent(s *suite) {
 	var docs []event.Encoded
 	for range 8 {
@@ -273,7 +274,7 @@ func testConcurrent(s *suite) {
 }
 
 func testScan(s *suite) {
-	// In a time that no other test's events are of.
+	// No other test has events of this time.
 	old := time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
 	guids := []string{uuid.NewString(), uuid.NewString(), uuid.NewString()}
 	var docs []event.Encoded
@@ -307,8 +308,9 @@ func testScan(s *suite) {
 			s.Errorf("oldest %v", backlog.Oldest)
 		}
 	}
-	// Not always the same ones, that is, those of more than one instance. Not of each: where an instance stands in the table is
-	// chance, and it may stand so close behind another that a scan hardly ever begins between them.
+	// The scan must return events of more than one instance, but not of all: the place of an
+	// instance in the table is random, and two instances may be so close that a scan rarely
+	// starts between them.
 	met := map[string]bool{}
 	for maxAttempts := 0; len(met) < 4; maxAttempts++ {
 		if maxAttempts == 500 {
@@ -328,7 +330,8 @@ func testScan(s *suite) {
 	}
 }
 
-// checkOrder checks that no event is there twice and that those of one instance are in order from the first.
+// checkOrder checks that the feed has no duplicates and the events of each instance in order from
+// 1.
 func checkOrder(t interface {
 	Helper()
 	Fatalf(string, ...any)

@@ -16,7 +16,7 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtable"
 )
 
-// Store is what the suite tests: the two tables, with a way to put events in the outbox.
+// Store is the pair of tables under test and a way to put events into the outbox.
 type Store interface {
 	Put(ctx context.Context, doc event.Encoded) error
 	Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error)
@@ -30,11 +30,12 @@ type Store interface {
 	PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error)
 }
 
-// start is when the suite's clock starts.
+// start is the initial time of the suite's clock.
 var start = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// Conformance tests a store. open returns one whose clock is now; it may be on tables that hold other tests' events,
-// as each test uses applications and instances of its own, but not while another test is putting events in its outbox.
+// Conformance tests a store. open returns a store with the given clock. Its tables may have
+// events of other tests, because each test uses its own applications and instances. No other test
+// may write to the outbox during the suite.
 func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Store) {
 	for name, test := range map[string]func(*suite){
 		"an empty feed":                          testEmpty,
@@ -48,7 +49,7 @@ func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Sto
 		"time never runs backwards":              testClock,
 		"a position by time passes nothing":      testPositionOfTime,
 		"the history of an instance":             testHistory,
-		"many recorders and a reader at once":    testConcurrent,
+		"many recorders and a reader concurrently":    testConcurrent,
 		"the outbox is scanned":                  testScan,
 		"random deliveries, pollers of any pace": testRandom,
 	} {
@@ -61,20 +62,20 @@ func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Sto
 	}
 }
 
-// Clock is a clock that stands until it is moved. It is safe for concurrent use.
+// Clock is a clock that changes only when Move is called. It is safe for concurrent use.
 type Clock struct {
 	mu sync.Mutex
 	at time.Time
 }
 
-// Now returns the time it shows.
+// Now returns the current time of the clock.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.at
 }
 
-// Move moves the clock, back when d is negative.
+// Move advances the clock by d, which may be negative.
 func (c *Clock) Move(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,7 +90,7 @@ type suite struct {
 	app string
 }
 
-// make returns the events first to last of an instance, in the outbox.
+// make returns the events first to last of an instance and puts them into the outbox.
 func (s *suite) make(app, guid string, first, last int) []event.Encoded {
 	s.Helper()
 	var docs []event.Encoded
@@ -103,7 +104,8 @@ func (s *suite) make(app, guid string, first, last int) []event.Encoded {
 	return docs
 }
 
-// append appends and compares the outcomes, one letter for each event: recorded, duplicate, early, failed.
+// append appends the events and compares the outcomes, one letter for each event: r(ecorded),
+// d(uplicate), o(ut of order), f(ailed).
 func (s *suite) append(want string, docs ...event.Encoded) {
 	s.Helper()
 	var got strings.Builder
@@ -118,7 +120,7 @@ func (s *suite) append(want string, docs ...event.Encoded) {
 	}
 }
 
-// feed reads the whole feed of an application and checks that it is dense.
+// feed returns the complete feed of an application and checks that its positions are dense.
 func (s *suite) feed(app string) []eventtable.Record {
 	s.Helper()
 	records, err := s.Read(s.Context(), app, 0, 1000)
@@ -136,7 +138,8 @@ func (s *suite) feed(app string) []eventtable.Record {
 	return records
 }
 
-// expect compares the feed of an application with the events, and checks that none of them waits in the outbox.
+// expect compares the feed of an application with the events and checks that the outbox has none
+// of them.
 func (s *suite) expect(app string, docs ...event.Encoded) {
 	s.Helper()
 	var want, got []string

@@ -1,5 +1,5 @@
-// Package eventtest provides what tests need of the event chain: the feed and the outbox in memory, a conformance suite
-// that the memory and the tables in DynamoDB both pass, and events made up for tests. It is for tests only.
+// Package eventtest provides the event chain for tests: the feed and the outbox in memory, a
+// conformance suite for the memory and the tables in DynamoDB, and sample events.
 package eventtest
 
 import (
@@ -13,8 +13,8 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtable"
 )
 
-// Memory is the tables Events and Outbox in memory, with the contracts of eventtable.Feed, eventtable.Recorder and
-// outboxtable.Table. It is safe for concurrent use.
+// Memory implements the tables Events and Outbox in memory, with the contracts of eventtable.Feed,
+// eventtable.Recorder and outboxtable.Table. It is safe for concurrent use.
 type Memory struct {
 	now func() time.Time
 
@@ -22,7 +22,7 @@ type Memory struct {
 	feeds     map[string][]eventtable.Record // by application id; position n+1 at n
 	positions map[string]position            // by event id
 	outbox    map[string]event.Encoded       // by event id
-	hidden    map[string]int64               // the first position of a feed that readers do not see yet
+	hidden    map[string]int64               // first position of a feed that readers do not see yet
 	failure   error
 }
 
@@ -31,7 +31,7 @@ type position struct {
 	seq   int64
 }
 
-// NewMemory returns empty tables whose clock is now.
+// NewMemory returns empty tables with the given clock.
 func NewMemory(now func() time.Time) *Memory {
 	return &Memory{
 		now: now, feeds: map[string][]eventtable.Record{}, positions: map[string]position{},
@@ -39,7 +39,7 @@ func NewMemory(now func() time.Time) *Memory {
 	}
 }
 
-// Put puts an event in the outbox, as the transaction of its change does.
+// Put puts an event into the outbox, like the transaction of a change.
 func (m *Memory) Put(_ context.Context, doc event.Encoded) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -47,15 +47,15 @@ func (m *Memory) Put(_ context.Context, doc event.Encoded) error {
 	return nil
 }
 
-// HideFrom makes readers miss the position and see those after it, as while a transaction is becoming visible item by
-// item. 0 ends that.
+// HideFrom hides one position from readers, but not later positions, like a transaction that
+// becomes visible item by item. 0 hides none.
 func (m *Memory) HideFrom(appID string, seq int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.hidden[appID] = seq
 }
 
-// Fail makes every call fail with err, before it has any effect, until it is called with nil.
+// Fail makes every call fail with err before it has an effect. nil ends the failures.
 func (m *Memory) Fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +119,7 @@ func (m *Memory) Head(_ context.Context, appID string) (eventtable.Head, error) 
 	return eventtable.Head{Seq: int64(len(feed)), LastAt: feed[len(feed)-1].RecordedAt}, nil
 }
 
-// HeadEventual is eventtable.Feed.Glance.
+// HeadEventual is eventtable.Feed.HeadEventual.
 func (m *Memory) HeadEventual(ctx context.Context, appID string) (eventtable.Head, error) {
 	return m.Head(ctx, appID)
 }
@@ -139,7 +139,7 @@ func (m *Memory) History(_ context.Context, instanceGuid string, after, limit in
 	return docs, m.failure
 }
 
-// ForInstance is outboxtable.Table.Of.
+// ForInstance is outboxtable.Table.ForInstance.
 func (m *Memory) ForInstance(_ context.Context, instanceGuid string) ([]event.Encoded, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -203,7 +203,7 @@ func (m *Memory) Scan(_ context.Context, before time.Time, limit int) (event.Bac
 	if m.failure != nil {
 		return backlog, m.failure
 	}
-	for _, doc := range m.outbox { // in random order, as the table's scan starts anywhere
+	for _, doc := range m.outbox { // in random order, like the table's scan
 		if len(backlog.Documents) == limit {
 			break
 		}
@@ -218,7 +218,8 @@ func (m *Memory) Scan(_ context.Context, before time.Time, limit int) (event.Bac
 	return backlog, nil
 }
 
-// Document returns the document of an event made up for tests: the number-th of the instance, of a change made at the time given.
+// Document returns a sample event: the number-th event of an instance, for a change at the given
+// time.
 func Document(appID, instanceGuid string, number int, at time.Time, step string) event.Encoded {
 	org, app := splitID(appID)
 	base := "https://platform.altinn.no/storage/instances/50001/" + instanceGuid

@@ -10,15 +10,16 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtable"
 )
 
-// poller follows a feed from its beginning, at any pace.
+// poller follows a feed from its beginning at any speed.
 type poller struct {
 	at   int64
 	seen []eventtable.Record
 }
 
-// testRandom delivers the events of a few instances in random batches, as a queue may: early, late, twice, or not at all
-// until a sweep; while pollers read at random times and sizes. In the end each event must be in the feed once, those of
-// an instance in order, and every poller must have seen exactly the feed. A failure names the seed that repeats it.
+// testRandom delivers the events of a few instances in random batches, like a queue: out of
+// order, late, twice, or never before a sweep. Pollers read at random times and sizes. At the end
+// the feed must have each event once, those of an instance in order, and every poller must have
+// read exactly the feed. A failure reports the seed that reproduces it.
 func testRandom(s *suite) {
 	rapid.Check(s, func(t *rapid.T) {
 		app := "nav/app-" + uuid.NewString()[:13]
@@ -41,7 +42,7 @@ func testRandom(s *suite) {
 				}
 			}
 		}
-		// The sweeps, which find what was never delivered or came too early.
+		// The sweeps deliver the events that were lost or out of order.
 		for _, result := range s.Append(s.Context(), docs) {
 			if result.Outcome != event.Recorded && result.Outcome != event.Duplicate {
 				t.Fatalf("outcome of the last delivery: %v, %v", result.Outcome, result.Err)

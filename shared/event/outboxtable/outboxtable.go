@@ -1,13 +1,14 @@
-// Package outboxtable provides the outbox: the events that are committed together with the change they tell of, and not
-// yet known to be in the feed. An item is put in the transaction of the change and deleted in the transaction that
-// puts the event in the feed, so whatever is here has still to arrive. It never publishes anything.
+// Package outboxtable provides the outbox: events that are committed together with their change
+// and not yet known to be in the feed. The transaction of the change puts an item, and the
+// transaction that appends the event to the feed deletes it. So an event in the outbox has not
+// arrived yet. The package never publishes anything.
 //
 // Table Outbox, with a stream of new images:
 //
 //	PK  instance guid (S)
 //	SK  event number (N), consecutive from 1 within the instance
 //	d   the event's JSON (S)
-//	at  when the change was made (S), RFC 3339 UTC with exactly six decimals, so that text order is time order
+//	at  time of the change (S), RFC 3339, UTC, six decimals: text order is time order
 package outboxtable
 
 import (
@@ -29,15 +30,17 @@ const (
 	timeFormat = "2006-01-02T15:04:05.000000Z"
 )
 
-// TransactPut returns the part of a transaction that puts the number-th event of an instance into the table named. The
-// transaction is cancelled with ConditionalCheckFailed when the outbox has an event of that number.
+// TransactPut returns the transaction item that puts the number-th event of an instance into a
+// table. DynamoDB cancels the transaction with ConditionalCheckFailed if the outbox has an event
+// of that number. TransactPut fails for an event with another number or without the required
+// members.
 func TransactPut(table string, ev event.Event, number int) (types.TransactWriteItem, error) {
 	doc, err := event.Encode(ev)
 	if err != nil {
 		return types.TransactWriteItem{}, err
 	}
 	if doc.Number != number {
-		return types.TransactWriteItem{}, fmt.Errorf("outboxtable: the id of event %d says %d", number, doc.Number)
+		return types.TransactWriteItem{}, fmt.Errorf("outboxtable: event %d has number %d in its id", number, doc.Number)
 	}
 	item := Key(doc.InstanceGuid, doc.Number)
 	item[attrDocument] = &types.AttributeValueMemberS{Value: string(doc.JSON)}
@@ -48,7 +51,8 @@ func TransactPut(table string, ev event.Event, number int) (types.TransactWriteI
 	}}, nil
 }
 
-// TransactDelete returns the part of a transaction that deletes an event from the table named; it is no error when it is gone.
+// TransactDelete returns the transaction item that deletes an event from a table. It succeeds if
+// the event does not exist.
 func TransactDelete(table, instanceGuid string, number int) types.TransactWriteItem {
 	return types.TransactWriteItem{Delete: &types.Delete{TableName: &table, Key: Key(instanceGuid, number)}}
 }

@@ -20,7 +20,7 @@ func sample() event.Event {
 	}
 }
 
-// image is what the stream says of an item.
+// image returns an item in the form of the stream's records.
 func image(item map[string]types.AttributeValue) map[string]events.DynamoDBAttributeValue {
 	out := map[string]events.DynamoDBAttributeValue{}
 	for name, value := range item {
@@ -34,7 +34,7 @@ func image(item map[string]types.AttributeValue) map[string]events.DynamoDBAttri
 	return out
 }
 
-func TestPut(t *testing.T) {
+func TestTransactPut(t *testing.T) {
 	put, err := TransactPut("Outbox", sample(), 2)
 	if err != nil {
 		t.Fatal(err)
@@ -53,13 +53,13 @@ func TestPut(t *testing.T) {
 	}
 }
 
-func TestPutRefusesWhatIsNotAnEvent(t *testing.T) {
+func TestTransactPutRejectsInvalidEvents(t *testing.T) {
 	if _, err := TransactPut("Outbox", sample(), 3); err == nil {
-		t.Error("the number is not that of the id")
+		t.Error("accepted a number that differs from the id")
 	}
 	ev := sample()
 	ev.Org = "skd"
 	if _, err := TransactPut("Outbox", ev, 2); err == nil {
-		t.Error("the org is not that of the application")
+		t.Error("accepted an org that differs from the application")
 	}
 }

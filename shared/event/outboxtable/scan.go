@@ -15,7 +15,7 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// Table is the table Outbox, for reading what waits.
+// Table reads the table Outbox.
 type Table struct {
 	client *dynamodb.Client
 	name   string
@@ -31,9 +31,10 @@ func New(client *dynamodb.Client, name string) *Table {
 	return &Table{client: client, name: name}
 }
 
-// Scan finds at most limit events of changes made before the time given. It reads the table from a random place around to
-// that place again, so that when more than limit wait, those that nobody can deliver do not stand in the way of the
-// others for ever. The table is near empty as long as the chain works, and a scan then costs a read unit or two.
+// Scan returns at most limit events of changes made before the given time. It starts at a random
+// key and wraps around, so that undeliverable events cannot block the others when there are more
+// than limit. The table is almost empty while the event chain works; a scan then costs one or two
+// read units.
 func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error) {
 	var backlog event.Backlog
 	seen := map[string]bool{}
@@ -44,7 +45,7 @@ func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (event.Ba
 			ConsistentRead:            aws.Bool(true),
 			ExclusiveStartKey:         from,
 			FilterExpression:          aws.String("#at < :before"),
-			ExpressionAttributeNames:  map[string]string{"#at": attrAt}, // a word that DynamoDB reserves
+			ExpressionAttributeNames:  map[string]string{"#at": attrAt}, // a reserved word in DynamoDB
 			ExpressionAttributeValues: map[string]types.AttributeValue{":before": &types.AttributeValueMemberS{Value: before.UTC().Format(timeFormat)}},
 		})
 		if err != nil {
@@ -65,13 +66,13 @@ func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (event.Ba
 				event.Sort(backlog.Documents)
 				return backlog, nil
 			}
-			wrapped = true // and now from the beginning, to what was seen
+			wrapped = true // continue from the beginning to the first key
 		}
 	}
 }
 
-// ForInstance returns the events of one instance that wait, in order, as of all changes that have been answered. One whose item is
-// damaged is left out.
+// ForInstance returns the events of one instance in the outbox, in order. The read is consistent:
+// it includes the event of every change that has returned. ForInstance omits damaged items.
 func (t *Table) ForInstance(ctx context.Context, instanceGuid string) ([]event.Encoded, error) {
 	docs := []event.Encoded{}
 	var from map[string]types.AttributeValue
@@ -100,7 +101,7 @@ func (t *Table) ForInstance(ctx context.Context, instanceGuid string) ([]event.E
 func itemID(item map[string]types.AttributeValue) string {
 	guid, _ := item[attrGuid].(*types.AttributeValueMemberS)
 	number, _ := item[attrNumber].(*types.AttributeValueMemberN)
-	if guid == nil || number == nil { // not with the keys this table has
+	if guid == nil || number == nil { // an item with other keys
 		return ""
 	}
 	return guid.Value + "." + number.Value
@@ -120,7 +121,7 @@ func add(b *event.Backlog, id string, item map[string]types.AttributeValue) {
 	b.Unreadable = append(b.Unreadable, id)
 }
 
-// document returns the event in an item, unless it is not the one that the item's key says.
+// document returns the event in an item, and false if the item's key does not match the event.
 func document(id string, item map[string]types.AttributeValue) (event.Encoded, bool) {
 	text, ok := item[attrDocument].(*types.AttributeValueMemberS)
 	if !ok {
