@@ -46,7 +46,7 @@ func TestInvalidDataIsNotSubmitted(t *testing.T) {
 	for name, test := range map[string]struct{ content, code, field, description string }{
 		"against the schema": {invalid, "SchemaViolation", "/timer", "must be integer"},
 		"something missing":  {`<melding/>`, "SchemaViolation", "/timer", "is required"},
-		"no XML":             {`<melding>`, "DataNotWellFormed", "", "ends before its elements do"},
+		"no XML":             {`<melding>`, "DataNotWellFormed", "", "ends inside an element"},
 		"a DOCTYPE":          {`<!DOCTYPE a>` + valid, "DataNotWellFormed", "", "has a DOCTYPE"},
 	} {
 		t.Run(name, func(t *testing.T) {

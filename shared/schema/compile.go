@@ -16,42 +16,43 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// Limits of a schema, beside application.MaxSchemaBytes.
+// Limits of a schema, in addition to application.MaxSchemaBytes.
 const (
 	maxSubschemas          = 10_000 // JSON objects in the schema
-	maxEvaluationsPerValue = 10_000 // subschemas that look at one and the same value of the data
+	maxEvaluationsPerValue = 10_000 // subschemas that evaluate one value of the data
 	compileFor             = 5 * time.Second
 )
 
-// address is where the schema stands. Nothing is there: it is for references inside the schema to be resolved against.
+// address is the base URI of the schema. It does not exist; references inside the schema resolve
+// against it.
 const address = "https://schema.invalid/schema"
 
 // Codes of issues.
 const (
-	codeRegistration = "InvalidRegistration" // issues a schema: as for anything else of a registration
-	CodeNotFormed    = "DataNotWellFormed"   // the bytes are no JSON or XML, or no bounded one
-	CodeViolation    = "SchemaViolation"     // a value is not what the schema says
-	CodeTooCostly    = "ValidationTooCostly" // the data has so many parts under this schema that it was given up
+	codeRegistration = "InvalidRegistration" // of a schema, as for all other members of a registration
+	CodeNotFormed    = "DataNotWellFormed"   // the content is not well-formed JSON or XML, or over a limit
+	CodeViolation    = "SchemaViolation"     // a value is not valid under the schema
+	CodeTooCostly    = "ValidationTooCostly" // the validation stopped because the data needs too many steps
 )
 
 // Schema is a compiled schema. It is safe for concurrent use; one validation runs at a time.
 type Schema struct {
 	root     *js.Schema
 	nodes    map[*js.Schema]*node
-	rootName string // issues the XML document; "" for any
+	rootName string // of the root element; "" for any
 
 	mu      sync.Mutex
-	current *evaluation // the one under way
+	current *evaluation // the running validation; nil if there is none
 }
 
-// Compile returns the schema in text, or the issues that say where and why it cannot be used. Their fields are
-// pointers into the schema. The error is that of ctx, when it ended first.
+// Compile returns the schema in text, or the issues that prevent its use. The fields of the
+// issues are pointers into the schema. Compile fails with the error of ctx if ctx ends first.
 func Compile(ctx context.Context, text []byte) (*Schema, []fault.Issue, error) {
 	type result struct {
 		schema *Schema
 		issues []fault.Issue
 	}
-	done := make(chan result, 1) // room for a result that nobody waits for any more
+	done := make(chan result, 1) // buffered, so that the goroutine ends when ctx ends first
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
@@ -82,7 +83,7 @@ func compile(text []byte) (*Schema, []fault.Issue) {
 		return nil, []fault.Issue{registration("", "must be a JSON Schema object")}
 	}
 	if n := countObjects(doc); n > maxSubschemas {
-		return nil, []fault.Issue{registration("", "has %d parts, at most %d are taken", n, maxSubschemas)}
+		return nil, []fault.Issue{registration("", "has %d subschemas and objects; at most %d are allowed", n, maxSubschemas)}
 	}
 	s := &Schema{nodes: map[*js.Schema]*node{}}
 	engine := &patterns{owner: s, known: map[string]*pattern{}}
@@ -106,10 +107,13 @@ func compile(text []byte) (*Schema, []fault.Issue) {
 	return s, nil
 }
 
-// noLoader refuses every document but the schema itself. The library's own loader reads files.
+// noLoader rejects every document except the schema itself. The library's default loader reads
+// files.
 type noLoader struct{}
 
-func (noLoader) Load(string) (any, error) { return nil, errors.New("no other document is read") }
+func (noLoader) Load(string) (any, error) {
+	return nil, errors.New("a schema can refer only to itself")
+}
 
 func registration(field, message string, args ...any) fault.Issue {
 	return fault.Issue{Severity: fault.SeverityError, Code: codeRegistration, Field: field, Description: fmt.Sprintf(message, args...)}
@@ -143,15 +147,15 @@ func countObjects(v any) int {
 	return n
 }
 
-// The words for what several of the library's errors come down to.
+// Messages that several errors of the library share.
 const (
-	externalRef  = "points outside of the schema; only references within it, such as #/$defs/name, are followed"
-	danglingRef  = "points at nothing in the schema"
-	unknownDraft = "names no known draft; leave it out for https://json-schema.org/draft/2020-12/schema, or name that, 2019-09, draft-07, -06 or -04"
+	externalRef  = "refers to another document; only references within the schema, such as #/$defs/name, are allowed"
+	danglingRef  = "refers to a location that does not exist in the schema"
+	unknownDraft = "is not a known draft; omit it for https://json-schema.org/draft/2020-12/schema, or use 2020-12, 2019-09, draft-07, -06 or -04"
 	badPattern   = "is not a regular expression in RE2 syntax, which has no look-around and no back-references"
 )
 
-// compileIssues puts the library's errors into words, with a pointer to the place in the schema.
+// compileIssues returns an error of the library as issues with pointers into the schema.
 func compileIssues(doc any, err error) []fault.Issue {
 	var (
 		invalid   *js.SchemaValidationError
@@ -202,12 +206,12 @@ func compileIssues(doc any, err error) []fault.Issue {
 	case errors.As(err, &anchor):
 		return one(anchor.Ptr2, "has the same $anchor as another part of the schema")
 	case errors.As(err, &badID):
-		return one(place(badID.URL), "has an $id that is no address")
+		return one(place(badID.URL), "has an $id that is not a URI")
 	}
 	return one("", "cannot be compiled: a reference or an $id in it is malformed")
 }
 
-// place returns the JSON Pointer in an address of the library's: what is after the #, decoded.
+// place returns the JSON Pointer in a URI of the library: its decoded fragment.
 func place(location string) string {
 	_, fragment, _ := strings.Cut(location, "#")
 	decoded, err := url.PathUnescape(fragment)
@@ -217,7 +221,7 @@ func place(location string) string {
 	return decoded
 }
 
-// toFragment returns where the schema refers to an address, by its fragment.
+// toFragment returns the pointer to the reference in the schema that has the fragment of a URI.
 func toFragment(doc any, location string) string {
 	want := place(location)
 	field, _ := findReference(doc, func(text string) bool {
@@ -227,8 +231,8 @@ func toFragment(doc any, location string) string {
 	return field
 }
 
-// findReference returns where in the schema a reference is that meets the condition, and the member's name; "" when
-// none does.
+// findReference returns the pointer to the first reference that meets the condition, and the name
+// of its member. Both are "" if there is none.
 func findReference(doc any, meets func(text string) bool) (field, member string) {
 	switch v := doc.(type) {
 	case map[string]any:
@@ -238,29 +242,30 @@ func findReference(doc any, meets func(text string) bool) (field, member string)
 			}
 		}
 		for _, name := range sortedKeys(v) {
-			if childApplicators, found := findReference(v[name], meets); found != "" {
-				return "/" + escaper.Replace(name) + childApplicators, found
+			if rest, found := findReference(v[name], meets); found != "" {
+				return "/" + escaper.Replace(name) + rest, found
 			}
 		}
 	case []any:
 		for n, item := range v {
-			if childApplicators, found := findReference(item, meets); found != "" {
-				return fmt.Sprintf("/%d%s", n, childApplicators), found
+			if rest, found := findReference(item, meets); found != "" {
+				return fmt.Sprintf("/%d%s", n, rest), found
 			}
 		}
 	}
 	return "", ""
 }
 
-// Check returns what is wrong with the schema of a data type, for its registration: fields are pointers into the
-// registration, in which the schema is at the pointer given. One that takes too long to compile is wrong, too. The error
-// is that of ctx, when it ended first.
+// Check returns the issues of a data type's schema for its registration. Their fields are
+// pointers into the registration, where the schema is at the given pointer. A schema that takes
+// longer than compileFor to compile has an issue too. Check fails with the error of ctx if ctx
+// ends first.
 func Check(ctx context.Context, text json.RawMessage, at string) ([]fault.Issue, error) {
 	limited, cancel := context.WithTimeout(ctx, compileFor)
 	defer cancel()
 	_, issues, err := Compile(limited, text)
 	if err != nil && ctx.Err() == nil {
-		issues, err = []fault.Issue{registration("", "takes too long to compile; make it simpler")}, nil
+		issues, err = []fault.Issue{registration("", "takes too long to compile; simplify it")}, nil
 	}
 	issues = Limit(issues)
 	for n := range issues {

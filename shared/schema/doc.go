@@ -1,35 +1,55 @@
-// Package schema provides the validation of a data element's bytes: whether they are well-formed JSON or XML, and
-// whether they are what a JSON Schema says. It reads no file and no address: a schema is the one document that it is
-// given. It never repeats a value of the data in an issue.
+// Package schema validates the content of a data element: whether the content is well-formed JSON
+// or XML, and whether it is valid under a JSON Schema. The package reads no file and no URL: a
+// schema is one document. An issue never repeats a value of the data.
 //
 // # Schemas
 //
-// Drafts 4, 6, 7, 2019-09 and 2020-12, 2020-12 when "$schema" does not say. Formats are asserted; one that is not known
-// is ignored, as the specification asks. Patterns are RE2 syntax: no look-around, no back-references. $ref stays inside
-// the document; $dynamicRef and $recursiveRef are refused.
+// The package supports the drafts 4, 6, 7, 2019-09 and 2020-12. The default is 2020-12 for a
+// schema without "$schema". The package asserts formats and ignores unknown formats, as the
+// specification requires. Patterns use RE2 syntax, without look-around and back-references. A
+// $ref must refer to the same document; $dynamicRef and $recursiveRef are errors.
 //
-// What a schema costs is bounded when it is registered (Compile: its size, the number of its parts, the size of its
-// patterns, how many parts look at one value) and what data costs under it when it is validated (steps, see evaluation),
-// because a schema of a hundred bytes can multiply with every level of the data.
+// # Bounds
+//
+// A schema of a hundred bytes can multiply its work with every level of the data. Compile
+// therefore bounds the size of a schema, the number of its subschemas, the size of its patterns,
+// and the number of subschemas that evaluate one value. Validate bounds the work in steps; see
+// evaluation.
+//
+// The library has no hook that is called for every evaluation of a subschema. It does call the
+// function of a subschema's format, but only for a value that has passed type, const and enum.
+// Compile therefore moves type, const, enum and propertyNames from the library's schema into a
+// node, and installs node.check as the format of every subschema:
+//
+//	library: evaluate(subschema, value)
+//	   type, enum, const          removed by prepare, so they always pass
+//	   format.Validate(value) --> node.check: charge steps, then type, enum or const,
+//	                              the original format, and the names of members
+//	   all other keywords         unchanged, evaluated by the library
 //
 // # XML
 //
-// XML is validated as the JSON value that it stands for under the schema; element and attribute names are looked up
-// among the schema's properties. Names are local: a namespace prefix and its address say nothing.
+// Validate maps an XML document to a JSON value under the schema and validates that value. It
+// looks up element and attribute names among the properties of the schema. Names are local: the
+// mapping ignores namespace prefixes and namespaces.
 //
-//   - The root element is the value that the schema describes. Its name counts only when the schema has, at its top,
-//     "xml": {"name": "melding"}.
-//   - An attribute is the property "@name". Declarations of namespaces, and attributes of the namespace
-//     http://www.w3.org/2001/XMLSchema-instance, are none; xsi:nil="true" makes the element null.
-//   - An element that occurs once is a property with its value. It is an array of one where the schema allows nothing
-//     but an array. One that is repeated is an array, in the order of the document, wherever the schema allows one or
-//     not: if not, that is the violation. The order of elements with different names is not looked at.
-//   - An element with attributes or child elements is an object, and so is one where the schema allows no simple value.
-//     Its own text, when it has any but white space, is the property "#text"; of mixed content all text in one.
-//   - Any other element is its text, and becomes the first of boolean (true, false, and where no number is allowed 1,
-//     0), integer, number and string that the schema allows and the text can be; white space around anything but a
-//     string is ignored. Text that cannot be any of them stays a string, which is then the violation.
-//   - An element without text is "", and null where the schema allows null and no string.
+//   - The root element is the value that the schema describes. Its name matters only if the
+//     schema has "xml": {"name": "melding"} at the top level.
+//   - An attribute is the property "@name". Namespace declarations and attributes of the
+//     namespace http://www.w3.org/2001/XMLSchema-instance are not properties; xsi:nil="true"
+//     makes the element null.
+//   - An element that occurs once is a property with its value. It is an array with one item if
+//     the schema allows only an array. A repeated element is an array in document order, even if
+//     the schema does not allow an array; that is then the violation. The order of elements with
+//     different names is ignored.
+//   - An element with attributes or child elements is an object, and so is an element for which
+//     the schema allows no simple value. Its own text, unless it is white space, is the property
+//     "#text"; in mixed content "#text" is the concatenated text.
+//   - Any other element is its text. The text becomes the first of boolean (true, false, and 1
+//     and 0 if the schema allows no number), integer, number and string that the schema allows
+//     and that the text represents. White space around anything but a string is ignored. Text
+//     that represents none of them stays a string, which is then the violation.
+//   - An element without text is "", and null if the schema allows null and no string.
 //
-// A pointer in an issue leads into that value: /linjer/linje/3/@id.
+// A pointer in an issue refers to that value: /linjer/linje/3/@id.
 package schema

@@ -16,19 +16,19 @@ const (
 	maxDepth     = 64      // levels of nesting
 	maxTokens    = 500_000 // values of JSON, or tokens of XML
 	maxNumber    = 64      // characters of a number
-	maxExponent  = 400     // beyond any double; a number is turned into all its digits to be compared
+	maxExponent  = 400     // beyond any double; comparing a number expands all its digits
 	maxAttribute = 256     // attributes of one element
 )
 
-// syntaxError says why bytes are not a document. Its words never repeat the document.
+// syntaxError is the reason why content is not a document. Its message never repeats the content.
 type syntaxError struct {
-	path    []string // to the value it is about, the innermost first; nil when it is about the bytes
+	path    []string // path to the value, innermost name first; nil for an error of the whole content
 	message string
 }
 
 func (e *syntaxError) Error() string { return e.message }
 
-// within adds a level to the path of err.
+// within adds the name of the enclosing level to the path of err.
 func within(err error, token string) error {
 	var ill *syntaxError
 	if errors.As(err, &ill) && ill.path != nil {
@@ -37,8 +37,9 @@ func within(err error, token string) error {
 	return err
 }
 
-// parseJSON reads a document as package jsonschema wants it: maps, slices, strings, booleans, nil and json.Number. It
-// is stricter than encoding/json: UTF-8, no member twice, nothing after the end, and the limits above.
+// parseJSON returns a document in the form that package jsonschema requires: maps, slices,
+// strings, booleans, nil and json.Number. It is stricter than encoding/json: it rejects invalid
+// UTF-8, duplicate members, data after the end, and documents over the limits above.
 func parseJSON(body []byte) (any, error) {
 	if !utf8.Valid(body) {
 		return nil, &syntaxError{message: "is not UTF-8"}
@@ -123,7 +124,7 @@ func (p *parser) object(depth int) (any, error) {
 		}
 		name, _ := token.(string)
 		if _, twice := members[name]; twice {
-			return nil, &syntaxError{path: []string{name}, message: "is given twice"}
+			return nil, &syntaxError{path: []string{name}, message: "is a duplicate"}
 		}
 		member, err := p.value(depth + 1)
 		if err != nil {
@@ -135,7 +136,7 @@ func (p *parser) object(depth int) (any, error) {
 	return members, err
 }
 
-// bounded reports whether a JSON number can be compared without making much of it: 1e999999 has a million digits.
+// bounded reports whether comparing a JSON number is cheap: 1e999999 has a million digits.
 func bounded(number string) bool {
 	if len(number) > maxNumber {
 		return false

@@ -13,36 +13,36 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// maxSteps bounds what one data element may cost: about two steps for each time that a part of the schema looks at a
-// value. It is a few seconds of work.
+// maxSteps bounds the work for one data element: about two steps for each evaluation of a value
+// by a subschema. The maximum takes a few seconds.
 const maxSteps = 2_000_000
 
-// evaluation is one validation under way.
+// evaluation is the state of one running validation.
 type evaluation struct {
 	ctx   context.Context
-	steps int // that are left
-	asked int // steps since ctx was last asked
+	steps int // remaining
+	since int // steps since the last check of ctx
 }
 
-// An evaluation is given up from within the library's recursion by a panic with one of these.
+// aborted is the panic value that stops an evaluation inside the library's recursion.
 type aborted struct{ err error }
 
 var errTooCostly = errors.New("too many steps")
 
-// charge takes n steps, and gives the evaluation up when there are none left or nobody waits for it any more.
+// charge uses n steps. It aborts the evaluation if none are left or if ctx has ended.
 func (e *evaluation) charge(n int) {
 	if e.steps -= n; e.steps < 0 {
 		panic(aborted{errTooCostly})
 	}
-	if e.asked += n; e.asked > 2000 {
-		e.asked = 0
+	if e.since += n; e.since > 2000 {
+		e.since = 0
 		if err := e.ctx.Err(); err != nil {
 			panic(aborted{err})
 		}
 	}
 }
 
-// mismatch is a violation that node.check has found. Its words have nothing of the data.
+// mismatch is a violation that node.check has found. Its message repeats nothing of the data.
 type mismatch struct {
 	keyword string
 	message string
@@ -50,7 +50,7 @@ type mismatch struct {
 
 func (m *mismatch) Error() string { return m.message + " (" + m.keyword + ")" }
 
-// check looks at a value: its type, whether it is among the values listed, its format, its members' names.
+// check validates the type, the enumerated values, the format and the member names of a value.
 func (n *node) check(v any) error {
 	cost := n.weight + sizeOf(v)/16
 	switch v := v.(type) {
@@ -83,43 +83,44 @@ func (n *node) check(v any) error {
 
 func (n *node) wrongType(got kinds) *mismatch {
 	if n.mistyped[got] == nil {
-		n.mistyped[got] = &mismatch{"type", "must be " + n.types.String() + ", and is " + got.String()}
+		n.mistyped[got] = &mismatch{"type", "must be " + n.types.String() + ", but is " + got.String()}
 	}
 	return n.mistyped[got]
 }
 
-// listed names the values that are allowed, when that is short.
+// listed returns the allowed values as text if that is short.
 func listed(values []any) string {
 	const few = 12
 	var names []string
 	for _, v := range values {
 		names = append(names, fmt.Sprintf("%v", v))
 		if kindOf(v)&simple == 0 || len(names) > few {
-			return "one of the values that the schema lists"
+			return "one of the values in the schema"
 		}
 	}
 	all := strings.Join(names, ", ")
 	switch {
 	case len(all) > 200:
-		return "one of the values that the schema lists"
+		return "one of the values in the schema"
 	case len(names) == 1:
 		return all
 	}
 	return "one of " + all
 }
 
-// Format is how the bytes of a data element are written.
+// Format is the format of the content of a data element.
 type Format int
 
-// The formats that can be validated.
+// The formats that Validate supports.
 const (
 	JSON Format = iota
 	XML
 )
 
-// Validate returns what is wrong with a body in the format given: nothing, one issue that says why it is not
-// well-formed, or its violations of the schema in the order of their fields, none of which name the data element. A nil
-// schema asks for well-formedness alone. The error is that of ctx, when it ended first.
+// Validate returns the issues of a body: none, one issue for a body that is not well-formed, or
+// the violations of the schema in the order of their fields. The issues do not name the data
+// element. With a nil schema, Validate checks only that the body is well-formed. It fails with
+// the error of ctx if ctx ends first.
 func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issues []fault.Issue, err error) {
 	var doc any
 	var root *element
@@ -148,7 +149,7 @@ func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issu
 		case !ok:
 			panic(p)
 		case errors.Is(given.err, errTooCostly):
-			issues = []fault.Issue{violation(CodeTooCostly, "", "has too many parts to be validated against its schema; send less in one data element")}
+			issues = []fault.Issue{violation(CodeTooCostly, "", "needs too much work to validate against its schema; send less in one data element")}
 		default:
 			issues, err = nil, given.err
 		}
@@ -162,7 +163,7 @@ func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issu
 		issues = append(issues, m.issues...)
 	}
 	var violations *js.ValidationError
-	if failed := s.root.Validate(doc); errors.As(failed, &violations) {
+	if err := s.root.Validate(doc); errors.As(err, &violations) {
 		issues = append(issues, (&report{xml: format == XML}).collect(violations)...)
 	}
 	return sorted(issues), nil
@@ -172,7 +173,7 @@ func violation(code, field, message string) fault.Issue {
 	return fault.Issue{Severity: fault.SeverityError, Code: code, Field: field, Description: message}
 }
 
-// sorted orders issues by field, and takes out what is said twice.
+// sorted sorts issues by field and removes duplicates.
 func sorted(issues []fault.Issue) []fault.Issue {
 	slices.SortFunc(issues, func(a, b fault.Issue) int {
 		if c := comparePointers(a.Field, b.Field); c != 0 {

@@ -11,8 +11,8 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// Whatever is registered as a schema, and whatever is sent under it, ends soon, with issues that say where and repeat nothing
-// issues the data; asked again, the same ones.
+// FuzzSchema checks that any schema and any data end in bounded work, with well-formed issues
+// that repeat nothing of the data, and with the same issues the second time.
 func FuzzSchema(f *testing.F) {
 	for _, schema := range []string{
 		`{"type":"object","properties":{"timer":{"type":"integer","minimum":1}},"required":["timer"],"additionalProperties":false}`,
@@ -37,9 +37,9 @@ func FuzzSchema(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, refused, err := Compile(t.Context(), text)
-		if err != nil || (s == nil) != (len(refused) > 0) || (len(issues) > 0) != (len(refused) > 0) {
-			t.Fatalf("compiled %v, issues %v and %v, %v", s != nil, refused, issues, err)
+		s, rejected, err := Compile(t.Context(), text)
+		if err != nil || (s == nil) != (len(rejected) > 0) || (len(issues) > 0) != (len(rejected) > 0) {
+			t.Fatalf("compiled %v, issues %v and %v, %v", s != nil, rejected, issues, err)
 		}
 		wellFormed(t, issues)
 		for _, issue := range issues {
@@ -63,7 +63,7 @@ func FuzzSchema(f *testing.F) {
 	})
 }
 
-// wellFormed checks what holds of every issue.
+// wellFormed checks the rules for every issue.
 func wellFormed(t *testing.T, issues []fault.Issue) {
 	t.Helper()
 	for _, issue := range issues {
@@ -76,7 +76,7 @@ func wellFormed(t *testing.T, issues []fault.Issue) {
 	}
 }
 
-// XML and JSON that are refused are refused in words, whatever they are.
+// FuzzNotFormed checks that any rejected XML or JSON has a well-formed issue.
 func FuzzNotFormed(f *testing.F) {
 	for _, seed := range []string{`<a><b/></a>`, `{"a":[1,2]}`, "<?xml version=\"1.0\" encoding=\"latin1\"?><a/>", "\xef\xbb\xbf{}", "\xff\xfe<\x00a\x00", "<a xmlns:b='c' b:d='e'/>", "<!DOCTYPE a>", "&#0;", "<a>&x;</a>"} {
 		f.Add([]byte(seed))

@@ -14,7 +14,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What is taken as XML is XML to encoding/xml too, has none of what is refused, and stands for a value of JSON.
+// FuzzXML checks that encoding/xml accepts every document that parseXML accepts, that such a
+// document has no rejected construct, and that it maps to a JSON value.
 func FuzzXML(f *testing.F) {
 	for _, seed := range []string{
 		`<melding xmlns="urn:x"><timer>37</timer><linjer><linje id="A">1</linje><linje/></linjer></melding>`,
@@ -44,39 +45,40 @@ func FuzzXML(f *testing.F) {
 				break
 			}
 			if err != nil {
-				t.Fatalf("taken, and encoding/xml says %v", err)
+				t.Fatalf("accepted, but encoding/xml reports %v", err)
 			}
 			switch token := token.(type) {
 			case xml.Directive:
-				t.Fatal("a declaration is taken")
+				t.Fatal("a declaration is accepted")
 			case xml.CharData:
 				if depth == 0 && strings.TrimSpace(string(token)) != "" {
-					t.Fatal("text outside of the root is taken")
+					t.Fatal("text outside the root is accepted")
 				}
 			case xml.StartElement:
 				if depth == 0 {
 					roots++
 				}
 				if depth++; depth > maxDepth || len(token.Attr) > maxAttribute {
-					t.Fatal("what is over the limits is taken")
+					t.Fatal("a document over the limits is accepted")
 				}
 			case xml.EndElement:
 				depth--
 			}
 		}
 		if roots != 1 {
-			t.Fatalf("%d roots are taken", roots)
+			t.Fatalf("%d roots are accepted", roots)
 		}
 		s.current = &evaluation{ctx: t.Context(), steps: maxSteps}
 		defer func() { s.current = nil }()
 		value, err := json.Marshal((&mapper{schema: s}).document(root))
 		if err != nil || !json.Valid(value) {
-			t.Fatalf("it stands for %s (%v)", value, err)
+			t.Fatalf("it maps to %s (%v)", value, err)
 		}
 	})
 }
 
-// What is taken as JSON is JSON to encoding/json, and the same value.
+// FuzzJSON checks that encoding/json accepts every document that parseJSON accepts and reads the
+// same value.
 func FuzzJSON(f *testing.F) {
 	for _, seed := range []string{`{"a":[1,-0.5e3,"x\u00e6",true,null,{}]}`, `{"a":1,"a":2}`, `[1}`, `1 2`, "\"\xff\"", `1e999`, `"\ud800"`, ` [] `} {
 		f.Add([]byte(seed))
@@ -87,21 +89,21 @@ func FuzzJSON(f *testing.F) {
 			return
 		}
 		if !utf8.Valid(body) {
-			t.Fatal("taken, and is not UTF-8")
+			t.Fatal("accepted, but not UTF-8")
 		}
 		var want any
 		dec := json.NewDecoder(bytes.NewReader(body))
 		dec.UseNumber()
 		if err := dec.Decode(&want); err != nil {
-			t.Fatalf("taken, and encoding/json says %v", err)
+			t.Fatalf("accepted, but encoding/json reports %v", err)
 		}
 		if a, b := canonical(got), canonical(want); a != b {
-			t.Fatalf("it is read as %s, and by encoding/json as %s", a, b)
+			t.Fatalf("parseJSON reads %s, encoding/json reads %s", a, b)
 		}
 	})
 }
 
-// Whatever is written as XML is read as what it was.
+// TestRoundTrip checks that the mapping of generated XML is the original value.
 func TestRoundTrip(t *testing.T) {
 	names := rapid.StringMatching(`[a-zæøå][a-z0-9]{0,4}`)
 	texts := rapid.StringOf(rapid.SampledFrom([]rune("ab <>&\"'æ\u00a0\U0001F600]\t")))

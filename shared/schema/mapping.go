@@ -10,30 +10,30 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// mapper makes of an XML document the value that it stands for under a schema. The rules are in the package comment.
+// mapper maps an XML document to a JSON value under a schema. The package comment states the rules.
 type mapper struct {
 	schema *Schema
-	issues []fault.Issue // what cannot be expressed as a value
+	issues []fault.Issue // violations that a value cannot express
 	path   []string
 }
 
-// typeHints is all that a schema says about the values at one place of a document, by the parts that may look at them.
+// typeHints collects what a schema requires of the values at one location of a document.
 type typeHints struct {
-	subschemas   []*js.Schema // all, those beside each other included
+	subschemas   []*js.Schema // all subschemas that may evaluate the values
 	allowedTypes kinds        // types that the values may have
-	typed        bool         // allowedTypes comes of something that the schema says
+	typed        bool         // the schema restricts the types
 	children     map[string]*typeHints
-	inside       *typeHints // issues the items of an array, when they are alike
+	inside       *typeHints // of the items of an array, if all items have the same
 }
 
-// nothing is the shape of what the schema says nothing about.
+// nothing holds the hints for values that the schema does not restrict.
 var nothing = &typeHints{allowedTypes: anything}
 
 func (m *mapper) document(root *element) any {
 	return m.value(root, m.typeHintsOf([]*js.Schema{m.schema.root}))
 }
 
-// typeHintsOf returns the shape that parts make together; any of them may look at the value.
+// typeHintsOf returns the combined hints of subschemas, each of which may evaluate the value.
 func (m *mapper) typeHintsOf(subschemas []*js.Schema) *typeHints {
 	if len(subschemas) == 0 {
 		return nothing
@@ -62,7 +62,7 @@ func (m *mapper) typeHintsOf(subschemas []*js.Schema) *typeHints {
 	return s
 }
 
-// child returns the shape of the property with the name given.
+// child returns the hints of the property with the given name.
 func (m *mapper) child(s *typeHints, name string) *typeHints {
 	if known := s.children[name]; known != nil {
 		return known
@@ -99,7 +99,7 @@ func (m *mapper) child(s *typeHints, name string) *typeHints {
 	return s.children[name]
 }
 
-// item returns the shape of the item of an array at an index.
+// item returns the hints of the array item at an index.
 func (m *mapper) item(s *typeHints, index int) *typeHints {
 	if s.inside != nil {
 		return s.inside
@@ -130,7 +130,7 @@ func (m *mapper) item(s *typeHints, index int) *typeHints {
 	return made
 }
 
-// value returns what an element stands for where the shape is s.
+// value returns the value of an element under the hints s.
 func (m *mapper) value(e *element, s *typeHints) any {
 	switch {
 	case e.null:
@@ -180,7 +180,7 @@ func (m *mapper) object(e *element, s *typeHints) any {
 	return members
 }
 
-// list returns the array that elements of one name make.
+// list returns the array of elements of one name.
 func (m *mapper) list(all []*element, s *typeHints) []any {
 	items := make([]any, 0, len(all))
 	for n, e := range all {
@@ -193,7 +193,7 @@ func (m *mapper) list(all []*element, s *typeHints) []any {
 	return items
 }
 
-// scalar returns what text stands for where the shape is s.
+// scalar returns the value of a text under the hints s.
 func scalar(written string, s *typeHints) any {
 	if !s.typed {
 		return written
@@ -219,8 +219,8 @@ func scalar(written string, s *typeHints) any {
 	return written
 }
 
-// numeral returns the JSON number that a numeral of XML Schema stands for: a sign + and leading zeros are allowed there,
-// .5 and 5. too. Without fractional it has to be an integer.
+// numeral returns the JSON number for a number of XML Schema, which may have a sign +, leading
+// zeros, and the forms .5 and 5. If fractional is false, it must be an integer.
 func numeral(s string, fractional bool) (json.Number, bool) {
 	sign := ""
 	switch {

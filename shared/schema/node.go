@@ -9,41 +9,41 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// node is what is known of one part of a schema beside what the library knows. The checks in it are taken from the
-// library's part and made by node.check, which is also where the evaluation is charged: see prepare.
+// node holds the checks that prepare moves from a subschema of the library into node.check, which
+// also charges the evaluation. The package comment explains why.
 type node struct {
 	schema *Schema
-	types  kinds // issues the keyword "type"; 0: none
+	types  kinds // of the keyword "type"; 0 for none
 	values *valueSet
-	listed []any // issues enum or const
+	listed []any // of enum or const
 	format *js.Format
 	names  *js.Schema // propertyNames
 
-	weight       int                 // steps that looking at any value costs
-	perItem      int                 // steps that each item of an array costs
-	perSubschema int                 // steps that each member of an object costs
-	unlisted     *mismatch           // for a value that is not listed
-	mistyped     map[kinds]*mismatch // for a value of each other type, made when one comes
+	weight       int                 // steps for any value
+	perItem      int                 // steps for each item of an array
+	perSubschema int                 // steps for each member of an object
+	unlisted     *mismatch           // violation for a value outside enum or const
+	mistyped     map[kinds]*mismatch // violations by type, created when needed
 
-	evaluationsPerValue int   // subschemas that look at a value with this one, itself included; 0 while not known
-	allowedTypes        kinds // types that a value may have at all, as far as the schema says; 0 while not known
+	evaluationsPerValue int   // subschemas that evaluate a value together with this one, itself included; 0 before it is counted
+	allowedTypes        kinds // types that the schema allows; 0 before they are computed
 }
 
-// prepare visits every part of the compiled schema, refuses what cannot be bounded, and puts node.check into each part
-// in place of its format. The library has no hook for every evaluation, and calls a format's function for each value
-// that has passed type, const and enum: with those three made by node.check too, it is called for every one.
+// prepare visits every subschema of the compiled schema, rejects schemas whose work has no bound,
+// and installs node.check as the format of each subschema. The package comment explains why
+// node.check then runs for every evaluation.
 func (s *Schema) prepare() []fault.Issue {
 	var issues []fault.Issue
 	subschemas := s.visit()
 	for _, part := range subschemas {
 		if part.DynamicRef != nil || part.RecursiveRef != nil {
-			issues = append(issues, registration(place(part.Location), "uses $dynamicRef or $recursiveRef, which are not taken; use $ref"))
+			issues = append(issues, registration(place(part.Location), "uses $dynamicRef or $recursiveRef, which are not supported; use $ref"))
 		}
 		if len(part.Location) < len(address) || part.Location[:len(address)] != address {
 			issues = append(issues, registration("", externalRef))
 		}
 		if negative(part) {
-			issues = append(issues, registration(place(part.Location), "has a count that is too large a number"))
+			issues = append(issues, registration(place(part.Location), "has a count that is too large"))
 		}
 	}
 	if len(issues) > 0 {
@@ -53,9 +53,9 @@ func (s *Schema) prepare() []fault.Issue {
 		evaluationsPerValue, cyclic := s.countEvaluations(part)
 		switch {
 		case cyclic:
-			return []fault.Issue{registration(place(part.Location), "refers back to itself without going into the value, so it can never be decided")}
+			return []fault.Issue{registration(place(part.Location), "refers to itself for the same value, so its validation never ends")}
 		case evaluationsPerValue > maxEvaluationsPerValue:
-			return []fault.Issue{registration(place(part.Location), "would look at each value more than %d times; refer to the same part fewer times", maxEvaluationsPerValue)}
+			return []fault.Issue{registration(place(part.Location), "evaluates each value more than %d times; refer to the same subschema fewer times", maxEvaluationsPerValue)}
 		}
 	}
 	for _, part := range subschemas {
@@ -69,7 +69,8 @@ func (s *Schema) prepare() []fault.Issue {
 	return nil
 }
 
-// visit makes a node of every part of the schema and returns the parts, by their place.
+// visit creates a node for every subschema and returns the subschemas in the order of their
+// locations.
 func (s *Schema) visit() []*js.Schema {
 	queue := []*js.Schema{s.root}
 	for n := 0; n < len(queue); n++ {
@@ -103,7 +104,7 @@ func (s *Schema) newNode(part *js.Schema) *node {
 		n.unlisted = &mismatch{"enum", "must be " + listed(n.listed)}
 	}
 	if part.Enum != nil && part.Const != nil && !n.values.has(*part.Const) {
-		n.values = newValueSet(nil) // both at once: nothing is
+		n.values = newValueSet(nil) // const is not in enum: no value is valid
 	} else if part.Enum != nil && part.Const != nil {
 		n.values = newValueSet([]any{*part.Const})
 	}
@@ -127,14 +128,14 @@ func count(used bool) int {
 	return 0
 }
 
-// negative reports whether a count was so large that the library's integer has wrapped.
+// negative reports whether a count overflowed the library's integer.
 func negative(part *js.Schema) bool {
 	return slices.ContainsFunc([]*int{
 		part.MinLength, part.MaxLength, part.MinItems, part.MaxItems, part.MinProperties, part.MaxProperties, part.MinContains, part.MaxContains,
 	}, func(n *int) bool { return n != nil && (*n < 0 || *n > 1<<40) })
 }
 
-// inPlaceApplicators returns the parts that look at the same value as part does.
+// inPlaceApplicators returns the subschemas that evaluate the same value as part.
 func inPlaceApplicators(part *js.Schema) []*js.Schema {
 	all := []*js.Schema{part.Ref, part.Not, part.If, part.Then, part.Else}
 	all = append(append(append(all, part.AllOf...), part.AnyOf...), part.OneOf...)
@@ -149,7 +150,7 @@ func inPlaceApplicators(part *js.Schema) []*js.Schema {
 	return slices.DeleteFunc(all, func(s *js.Schema) bool { return s == nil })
 }
 
-// childApplicators returns the parts that look at the parts of the value that part looks at.
+// childApplicators returns the subschemas that evaluate items or members of the value of part.
 func childApplicators(part *js.Schema) []*js.Schema {
 	all := []*js.Schema{part.PropertyNames, part.Contains, part.Items2020, part.UnevaluatedProperties, part.UnevaluatedItems, part.ContentSchema}
 	all = append(all, part.PrefixItems...)
@@ -170,11 +171,11 @@ func childApplicators(part *js.Schema) []*js.Schema {
 	return slices.DeleteFunc(all, func(s *js.Schema) bool { return s == nil })
 }
 
-// underWay marks a node whose looks are being counted.
+// underWay marks a node whose evaluations are being counted.
 const underWay = -1
 
-// countEvaluations returns how many parts look at a value when part does, as far as maxEvaluationsPerValue+1, and whether part comes back
-// to itself on the way.
+// countEvaluations returns the number of subschemas that evaluate a value when part does, at most
+// maxEvaluationsPerValue+1, and whether part refers to itself for the same value.
 func (s *Schema) countEvaluations(part *js.Schema) (evaluationsPerValue int, cyclic bool) {
 	n := s.nodes[part]
 	if n.evaluationsPerValue != 0 {
@@ -193,8 +194,8 @@ func (s *Schema) countEvaluations(part *js.Schema) (evaluationsPerValue int, cyc
 	return sum, false
 }
 
-// allowedTypes returns the types that a value may have where part looks at it. Call it after countEvaluations, which has shown that
-// there is no way round.
+// allowedTypes returns the types that part allows. Call it after countEvaluations has shown that
+// there is no cycle.
 func (s *Schema) allowedTypes(part *js.Schema) kinds {
 	n := s.nodes[part]
 	if n.allowedTypes != 0 {
@@ -210,7 +211,7 @@ func (s *Schema) allowedTypes(part *js.Schema) kinds {
 			listed |= kindOf(v)
 		}
 		if listed&integer != 0 && set&number != 0 {
-			listed |= number // 1.0 is written for 1 as well
+			listed |= number // 1.0 equals 1
 		}
 		set &= listed
 	}
@@ -230,7 +231,7 @@ func (s *Schema) allowedTypes(part *js.Schema) kinds {
 		}
 	}
 	if set == 0 {
-		set = anything // a contradiction: it is the validation's to say so
+		set = anything // a contradiction: the validation reports it
 	}
 	n.allowedTypes = set
 	return set

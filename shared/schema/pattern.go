@@ -9,20 +9,20 @@ import (
 	js "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// maxProgram bounds the patterns of a schema, all together, in instructions of their compiled programs: [a-z]{1000}
-// is nine characters and a thousand instructions.
+// maxProgram bounds the patterns of a schema, in instructions of all compiled patterns:
+// [a-z]{1000} has nine characters and a thousand instructions.
 const maxProgram = 100_000
 
-var errPatternsTooLarge = fmt.Errorf("the patterns of the schema are too large together (more than %d instructions)", maxProgram)
+var errPatternsTooLarge = fmt.Errorf("the patterns of the schema have more than %d instructions in total", maxProgram)
 
 // patterns compiles the regular expressions of one schema.
 type patterns struct {
 	owner *Schema
 	known map[string]*pattern
-	size  int // instructions, of all
+	size  int // instructions of all patterns
 }
 
-// pattern is a compiled regular expression whose use is charged to the evaluation under way.
+// pattern is a compiled regular expression. Its use is charged to the running evaluation.
 type pattern struct {
 	*regexp.Regexp
 	size  int // instructions
@@ -49,7 +49,7 @@ func (p *patterns) compile(text string) (js.Regexp, error) {
 	return compiled, nil
 }
 
-// MatchString is regexp's, at a price: a hundred bytes times instructions are a step.
+// MatchString is regexp.MatchString and charges one step for 100 bytes × instructions.
 func (p *pattern) MatchString(s string) bool {
 	if p.owner.current != nil {
 		p.owner.current.charge(1 + len(s)*p.size/100)
@@ -70,7 +70,8 @@ func programSize(text string) (int, error) {
 	return len(program.Inst), nil
 }
 
-// checkRegex is the format "regex", of a string that is data. It is parsed and not compiled.
+// checkRegex validates the format "regex" of a string in the data. It parses the string and does
+// not compile it.
 func checkRegex(v any) error {
 	text, ok := v.(string)
 	if !ok {

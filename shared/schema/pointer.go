@@ -5,17 +5,18 @@ import (
 	"strings"
 )
 
-// maxName bounds the names that a pointer repeats, in bytes.
+// maxName is the maximum length in bytes of a name in a pointer.
 const maxName = 100
 
 var escaper = strings.NewReplacer("~", "~0", "/", "~1")
 
-// pointer returns the JSON Pointer (RFC 6901) to a place in a document. Names are data too when the document chooses
-// them, so the pointer ends above one that may be an identity number, or is too long to be a name.
+// pointer returns the JSON Pointer (RFC 6901) to a location in a document. The document may
+// choose names, so names are data too: the pointer ends before a name that may be an identity
+// number or is too long.
 func pointer(path []string) string {
 	var b strings.Builder
 	for _, name := range path {
-		if !shorten(name) {
+		if !isRepeatable(name) {
 			break
 		}
 		b.WriteByte('/')
@@ -24,8 +25,8 @@ func pointer(path []string) string {
 	return b.String()
 }
 
-// shorten reports whether a name may be repeated to the caller.
-func shorten(name string) bool {
+// isRepeatable reports whether an issue may repeat a name.
+func isRepeatable(name string) bool {
 	digits := 0
 	for _, c := range name {
 		if c >= '0' && c <= '9' {
@@ -35,7 +36,7 @@ func shorten(name string) bool {
 	return digits < 9 && len(name) <= maxName
 }
 
-// comparePointers orders pointers name by name, items of an array by their index.
+// comparePointers compares pointers name by name, and array items by index.
 func comparePointers(a, b string) int {
 	namesA, namesB := strings.Split(a, "/"), strings.Split(b, "/")
 	return slices.CompareFunc(namesA, namesB, func(a, b string) int {

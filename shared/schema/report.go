@@ -13,30 +13,31 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// report turns the library's tree of errors into a list of issues. The library's own words quote the data, so these
-// are others, made of what the schema says alone.
+// report converts the library's tree of errors into a list of issues. The library's messages
+// quote the data. The messages of report use only the schema.
 type report struct {
-	prefix string // issues every field
-	xml    bool   // the value stands for an XML document
+	prefix string // prefix of every field
+	xml    bool   // the value was mapped from an XML document
 	issues []fault.Issue
 }
 
-// MaxIssues is how many issues are listed.
+// MaxIssues is the maximum number of issues in a response.
 const MaxIssues = 100
 
-// maxFound is how many issues are made of one document: more than are listed, so that those can be the first ones.
+// maxFound is the maximum number of issues collected from one document. It is larger than
+// MaxIssues, so that the response can have the first issues in document order.
 const maxFound = 2000
 
-// Limit returns the first MaxIssues issues, and when there are more, one that says so.
+// Limit returns the first MaxIssues issues, and one more that reports the omission of others.
 func Limit(issues []fault.Issue) []fault.Issue {
 	if len(issues) <= MaxIssues {
 		return issues
 	}
-	more := fault.Issue{Severity: fault.SeverityError, Code: "MoreIssues", Description: "there are more issues; correct those that are listed first"}
+	more := fault.Issue{Severity: fault.SeverityError, Code: "MoreIssues", Description: "there are more issues; correct the listed issues first"}
 	return append(slices.Clip(issues[:MaxIssues]), more)
 }
 
-// collect returns the issues that an error comes down to, by field.
+// collect returns the issues of an error in the order of their fields.
 func (r *report) collect(err *js.ValidationError) []fault.Issue {
 	r.walk(err)
 	return sorted(r.issues)
@@ -56,37 +57,37 @@ func (r *report) walk(err *js.ValidationError) {
 		r.addAlternatives(err, "anyOf")
 	case *kind.OneOf:
 		if len(k.Subschemas) > 0 {
-			r.add(at, "oneOf", "matches more than one of the alternatives of which it may match one")
+			r.add(at, "oneOf", "matches more than one alternative, but must match exactly one")
 			return
 		}
 		r.addAlternatives(err, "oneOf")
 	case *kind.Required:
 		for _, name := range k.Missing {
-			r.add(append(slices.Clip(at), name), "required", "is required, and missing")
+			r.add(append(slices.Clip(at), name), "required", "is required but missing")
 		}
 	case *kind.DependentRequired:
 		for _, name := range k.Missing {
-			r.add(append(slices.Clip(at), name), "dependentRequired", "is required beside another property, and missing")
+			r.add(append(slices.Clip(at), name), "dependentRequired", "is required together with another property but missing")
 		}
 	case *kind.Dependency:
 		for _, name := range k.Missing {
-			r.add(append(slices.Clip(at), name), "dependencies", "is required beside another property, and missing")
+			r.add(append(slices.Clip(at), name), "dependencies", "is required together with another property but missing")
 		}
 	case *kind.AdditionalProperties:
 		for _, name := range k.Properties {
-			r.add(append(slices.Clip(at), name), "additionalProperties", "is not a property that the schema has here")
+			r.add(append(slices.Clip(at), name), "additionalProperties", "is not a property of the schema")
 		}
 	default:
 		keyword, message := describe(err.ErrorKind)
-		if r.xml && strings.HasSuffix(message, ", and is array") {
-			keyword, message = "maxItems", "occurs more than once, and may once"
+		if r.xml && strings.HasSuffix(message, ", but is array") {
+			keyword, message = "maxItems", "occurs more than once, but may occur only once"
 		}
 		r.add(at, keyword, message)
 	}
 }
 
-// addAlternatives reports that no alternative matches. When all but one have another type or value than this, the one was
-// meant, and what is wrong with it is said.
+// addAlternatives reports that no alternative matches. If all alternatives but one differ in type
+// or enumerated value, the sender meant that one, and addAlternatives reports its issues.
 func (r *report) addAlternatives(err *js.ValidationError, keyword string) {
 	var meant *js.ValidationError
 	n := 0
@@ -103,12 +104,12 @@ func (r *report) addAlternatives(err *js.ValidationError, keyword string) {
 	r.add(err.InstanceLocation, keyword, fmt.Sprintf("matches none of the %d alternatives", len(err.Causes)))
 }
 
-// differs reports whether an error is about the type or value of what is at the depth given, or of one of its direct
-// members' values as listed: that is how alternatives are told apart.
+// differs reports whether an error is about the type or the value at the given depth, or about
+// the enumerated value of one of its direct members. Alternatives usually differ in these.
 func differs(err *js.ValidationError, depth int) bool {
 	switch k := err.ErrorKind.(type) {
 	case *kind.Format:
-		m, ok := k.Err.(*mismatch) //nolint:errorlint // never wrapped: it is node.check's own
+		m, ok := k.Err.(*mismatch) //nolint:errorlint // node.check never wraps it
 		if !ok {
 			return false
 		}
@@ -128,11 +129,11 @@ func (r *report) add(at []string, keyword, message string) {
 	r.issues = append(r.issues, violation(CodeViolation, r.prefix+pointer(at), message))
 }
 
-// describe says what one error is about.
+// describe returns the keyword and the message of an error.
 func describe(k js.ErrorKind) (keyword, message string) {
 	switch k := k.(type) {
 	case *kind.Format:
-		if m, ok := k.Err.(*mismatch); ok { //nolint:errorlint // never wrapped: it is node.check's own
+		if m, ok := k.Err.(*mismatch); ok { //nolint:errorlint // node.check never wraps it
 			return m.keyword, m.message
 		}
 		if errors.Is(k.Err, errPatternsTooLarge) {
@@ -151,7 +152,7 @@ func describe(k js.ErrorKind) (keyword, message string) {
 	case *kind.FalseSchema:
 		return "", "is not allowed here"
 	case *kind.Not:
-		return "not", "is what the schema excludes"
+		return "not", "is excluded by the schema"
 	case *kind.Pattern:
 		return "pattern", "does not match the pattern " + truncate(k.Want)
 	case *kind.MinLength:
@@ -171,11 +172,11 @@ func describe(k js.ErrorKind) (keyword, message string) {
 	case *kind.UniqueItems:
 		return "uniqueItems", fmt.Sprintf("has the same item twice, at %d and %d", k.Duplicates[0], k.Duplicates[1])
 	case *kind.Contains:
-		return "contains", "has no item of the kind that is needed"
+		return "contains", "has no item that matches"
 	case *kind.MinContains:
-		return "minContains", fmt.Sprintf("has %d items of the kind of which at least %d are needed", len(k.Got), k.Want)
+		return "minContains", fmt.Sprintf("has %d matching items, at least %d are needed", len(k.Got), k.Want)
 	case *kind.MaxContains:
-		return "maxContains", fmt.Sprintf("has %d items of the kind of which at most %d are allowed", len(k.Got), k.Want)
+		return "maxContains", fmt.Sprintf("has %d matching items, at most %d are allowed", len(k.Got), k.Want)
 	case *kind.PropertyNames:
 		return "propertyNames", "has a member whose name is not allowed"
 	case *kind.Minimum:
@@ -189,10 +190,10 @@ func describe(k js.ErrorKind) (keyword, message string) {
 	case *kind.MultipleOf:
 		return "multipleOf", "must be a multiple of " + decimal(k.Want)
 	}
-	return "", "is not what the schema says"
+	return "", "is not valid under the schema"
 }
 
-// decimal writes a number of the schema shortly.
+// decimal returns a short text of a number in the schema.
 func decimal(r *big.Rat) string {
 	if r.IsInt() && len(r.RatString()) < 20 {
 		return r.RatString()
@@ -201,7 +202,7 @@ func decimal(r *big.Rat) string {
 	return fmt.Sprintf("%g", f)
 }
 
-// truncate bounds what an issue repeats of a schema.
+// truncate returns at most 200 characters of a text in the schema.
 func truncate(s string) string {
 	if runes := []rune(s); len(runes) > 200 {
 		return string(runes[:200]) + "…"

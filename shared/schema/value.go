@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// kinds is a set of JSON types. A set with number has integer too.
+// kinds is a set of JSON types. A set with number also has integer.
 type kinds uint8
 
 const (
@@ -76,7 +76,7 @@ func kindOf(v any) kinds {
 	return 0
 }
 
-// whole reports whether a number is an integer, as 1, 1.0 and 1e2 are.
+// whole reports whether a number is an integer, such as 1, 1.0 and 1e2.
 func whole(n json.Number) bool {
 	if strings.Trim(string(n), "-0123456789") == "" {
 		return true
@@ -85,7 +85,7 @@ func whole(n json.Number) bool {
 	return ok && r.IsInt()
 }
 
-// sizeOf returns the number of a value's direct parts.
+// sizeOf returns the number of items or members of a value.
 func sizeOf(v any) int {
 	switch v := v.(type) {
 	case []any:
@@ -96,30 +96,30 @@ func sizeOf(v any) int {
 	return 0
 }
 
-// valueSet is a set of JSON values, found by what they are and not by comparing each: a list of codes has thousands.
+// valueSet is a set of JSON values with constant-time lookup: a list of codes has thousands.
 type valueSet struct {
-	members    map[string]bool // by canonical text
-	subschemas bool            // some are arrays or objects
+	members   map[string]bool // by canonical text
+	composite bool            // some values are arrays or objects
 }
 
 func newValueSet(values []any) *valueSet {
 	set := &valueSet{members: map[string]bool{}}
 	for _, v := range values {
 		set.members[canonical(v)] = true
-		set.subschemas = set.subschemas || kindOf(v)&(array|object) != 0
+		set.composite = set.composite || kindOf(v)&(array|object) != 0
 	}
 	return set
 }
 
 // has reports whether v is in the set.
 func (s *valueSet) has(v any) bool {
-	if !s.subschemas && kindOf(v)&(array|object) != 0 {
+	if !s.composite && kindOf(v)&(array|object) != 0 {
 		return false
 	}
 	return s.members[canonical(v)]
 }
 
-// canonical returns a text that two values have in common exactly when they are equal.
+// canonical returns a text that is the same for two values if and only if they are equal.
 func canonical(v any) string {
 	if s, ok := v.(string); ok {
 		return "s" + s

@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// The address of the attributes that say something about XML Schema, xsi:nil among them.
+// xsi is the namespace of the attributes about XML Schema, such as xsi:nil.
 const xsi = "http://www.w3.org/2001/XMLSchema-instance"
 
-// element is an element of an XML document, without what says nothing about its value: namespaces, comments, processing
-// instructions.
+// element is an element of an XML document without namespaces, comments and processing
+// instructions, which do not affect its value.
 type element struct {
 	name       string // local
 	attributes []attribute
 	children   []*element
-	text       strings.Builder // all of its own
+	text       strings.Builder // own text
 	null       bool            // xsi:nil="true"
 }
 
@@ -27,9 +27,10 @@ type attribute struct {
 	value string
 }
 
-// parseXML reads a document. encoding/xml takes more than XML is, and more than can be afforded: here a DOCTYPE, a
-// second root, text outside of the root, an attribute given twice, a prefix that is not declared, a declaration that is
-// not at the start, and what is over the limits are refused.
+// parseXML returns the root element of a document. It rejects constructs that encoding/xml
+// accepts: a DOCTYPE, a second root element, text outside the root element, a duplicate
+// attribute, an undeclared prefix, an XML declaration that is not at the start, and documents
+// over the limits.
 func parseXML(body []byte) (*element, error) {
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	r := &reader{dec: xml.NewDecoder(bytes.NewReader(body))}
@@ -41,26 +42,27 @@ func parseXML(body []byte) (*element, error) {
 		if err != nil {
 			return nil, r.ill("%s", messageFor(err))
 		}
-		if err := r.take(token); err != nil {
+		if err := r.add(token); err != nil {
 			return nil, err
 		}
 	}
 	switch {
 	case len(r.open) > 0:
-		return nil, r.ill("ends before its elements do")
+		return nil, r.ill("ends inside an element")
 	case r.root == nil:
 		return nil, r.ill("has no element")
 	}
 	return r.root, nil
 }
 
-// messageFor puts an error of encoding/xml into words without the piece of the document that it quotes.
+// messageFor returns the message for an error of encoding/xml without the text that the error
+// quotes.
 func messageFor(err error) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, "entity"):
 		return "refers to an entity other than lt, gt, amp, apos and quot, or has an & that should be &amp;"
 	case strings.Contains(text, "encoding"):
-		return "is declared to be in another encoding than UTF-8"
+		return "declares another encoding than UTF-8"
 	case strings.Contains(text, "UTF-8"):
 		return "is not UTF-8"
 	case strings.Contains(text, "unexpected EOF"):
@@ -69,18 +71,18 @@ func messageFor(err error) string {
 	return "is not well-formed XML"
 }
 
-// reader takes the tokens of a document one by one.
+// reader builds the elements of a document from its tokens.
 type reader struct {
-	dec           *xml.Decoder
-	authenticator int
-	root          *element
-	open          []scope // the elements that have begun and not ended
+	dec    *xml.Decoder
+	tokens int
+	root   *element
+	open   []scope // the elements without their end tag so far
 }
 
 type scope struct {
 	element  *element
-	name     xml.Name          // as it is written
-	prefixes map[string]string // declared here: prefix to address; nil for none
+	name     xml.Name          // with its prefix
+	prefixes map[string]string // declarations of the element: prefix to namespace; nil for none
 }
 
 func (r *reader) ill(message string, args ...any) error {
@@ -88,28 +90,28 @@ func (r *reader) ill(message string, args ...any) error {
 	return &syntaxError{message: fmt.Sprintf(message, args...) + fmt.Sprintf(", at line %d", line)}
 }
 
-func (r *reader) take(token xml.Token) error {
-	if r.authenticator++; r.authenticator > maxTokens {
+func (r *reader) add(token xml.Token) error {
+	if r.tokens++; r.tokens > maxTokens {
 		return r.ill("has more than %d tokens", maxTokens)
 	}
 	switch t := token.(type) {
 	case xml.Directive:
-		return r.ill("has a DOCTYPE or another declaration, which are not taken")
+		return r.ill("has a DOCTYPE or another declaration, which are not allowed")
 	case xml.ProcInst:
-		if strings.EqualFold(t.Target, "xml") && r.authenticator > 1 {
+		if strings.EqualFold(t.Target, "xml") && r.tokens > 1 {
 			return r.ill("has an XML declaration that is not at the start")
 		}
 	case xml.CharData:
 		if len(r.open) > 0 {
 			_, _ = r.open[len(r.open)-1].element.text.Write(t) // a strings.Builder never fails
 		} else if len(bytes.TrimLeft(t, " \t\r\n")) > 0 {
-			return r.ill("has text outside of the root element")
+			return r.ill("has text outside the root element")
 		}
 	case xml.StartElement:
 		return r.start(t)
 	case xml.EndElement:
 		if len(r.open) == 0 || r.open[len(r.open)-1].name != t.Name {
-			return r.ill("has an end tag that ends no element, or another")
+			return r.ill("has an end tag that does not match the open element")
 		}
 		r.open = r.open[:len(r.open)-1]
 	}
@@ -140,7 +142,7 @@ func (r *reader) start(t xml.StartElement) error {
 	return r.attributes(e, t.Attr)
 }
 
-// attributes gives e its attributes.
+// attributes sets the attributes of e.
 func (r *reader) attributes(e *element, all []xml.Attr) error {
 	type name struct{ space, local string }
 	seen := make(map[name]bool, len(all))
@@ -149,7 +151,7 @@ func (r *reader) attributes(e *element, all []xml.Attr) error {
 		if !isDeclaration(a) && a.Name.Space != "" {
 			space, ok = r.resolve(a.Name.Space)
 		} else if !isDeclaration(a) {
-			space = "" // the default namespace is not for attributes
+			space = "" // attributes have no default namespace
 		}
 		if !ok {
 			return r.ill("has an attribute with a prefix that is not declared")
@@ -178,7 +180,7 @@ func isDeclaration(a xml.Attr) bool {
 	return a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns"
 }
 
-// declared returns the prefixes that attributes declare, "" for the default namespace.
+// declared returns the namespaces that attributes declare, by prefix; "" is the default namespace.
 func declared(all []xml.Attr) map[string]string {
 	var prefixes map[string]string
 	for _, a := range all {
@@ -197,7 +199,7 @@ func declared(all []xml.Attr) map[string]string {
 	return prefixes
 }
 
-// resolve returns the address that a prefix stands for, and whether it stands for any.
+// resolve returns the namespace of a prefix, and false if the prefix is not declared.
 func (r *reader) resolve(prefix string) (string, bool) {
 	if prefix == "xml" {
 		return "http://www.w3.org/XML/1998/namespace", true
