@@ -51,9 +51,9 @@ func (w *env) limits(self string) []limit {
 	letters := func(n int) string { return strings.Repeat("æ", n) }
 	plain := func(n int) string { return strings.Repeat("a", n) }
 	return []limit{
-		{"create, JSON or form", 4_400_000, 413, "body-too-large", func(n int) request { return padded(create(`{`+owner+`}`), n) }},
-		{"and of a data element", 4_400_000, 413, "body-too-large", func(n int) request { return data("any", "application/octet-stream", plain(n)) }},
-		{"body: of PATCH", 32_768, 413, "body-too-large", func(n int) request {
+		{"body of a create", 4_400_000, 413, "body-too-large", func(n int) request { return padded(create(`{`+owner+`}`), n) }},
+		{"or of a data element", 4_400_000, 413, "body-too-large", func(n int) request { return data("any", "application/octet-stream", plain(n)) }},
+		{"body of `PATCH`", 32_768, 413, "body-too-large", func(n int) request {
 			return padded(request{method: "PATCH", path: self, contentType: "application/json", body: `{}`}, n)
 		}},
 		{"`uploads`", 16_384, 413, "body-too-large", func(n int) request {

@@ -3,6 +3,7 @@ package structure
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -77,6 +78,65 @@ func TestReadmeNamesEveryParameter(t *testing.T) {
 		}
 		if !slices.ContainsFunc(rows, func(cells []string) bool { return strings.Contains(cells[0], "`"+name+"`") }) {
 			t.Errorf("README.md has no row for the parameter `%s`", name)
+		}
+	}
+}
+
+// Each README names only files and tests that exist.
+func TestReadmesNameWhatExists(t *testing.T) {
+	tests := map[string]bool{}
+	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	for _, path := range goFiles(t, ".") {
+		if !strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range declaration.FindAllStringSubmatch(string(content), -1) {
+			tests[found[1]] = true
+		}
+	}
+	link := regexp.MustCompile(`\]\(([^):#]+)\)`)
+	name := regexp.MustCompile(`\bTest[A-Z]\w+`)
+	for _, folder := range readmes {
+		path := filepath.Join(folder, "README.md")
+		content, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range link.FindAllStringSubmatch(string(content), -1) {
+			if _, err := os.Stat(filepath.Join(root, folder, found[1])); err != nil {
+				t.Errorf("%s links to %s: %v", path, found[1], err)
+			}
+		}
+		for _, test := range name.FindAllString(string(content), -1) {
+			if !tests[test] {
+				t.Errorf("%s names %s, which is no test", path, test)
+			}
+		}
+	}
+}
+
+// readmes are the folders with a README.
+var readmes = []string{".", "shared", "tests", "tests/bench"}
+
+// shared/README.md has a row for each package of shared/, tests/README.md for each folder of tests/.
+func TestReadmesNameEveryPackage(t *testing.T) {
+	for _, folder := range []string{"shared", "tests"} {
+		path := filepath.Join(folder, "README.md")
+		content, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		checked := map[string]bool{}
+		for _, file := range goFiles(t, folder) {
+			name := strings.TrimPrefix(filepath.Dir(file), filepath.Join(root, folder)+"/")
+			if !checked[name] && !strings.Contains(string(content), "["+"`"+name+"`"+"]("+name+")") {
+				t.Errorf("%s has no row for %s", path, name)
+			}
+			checked[name] = true
 		}
 	}
 }

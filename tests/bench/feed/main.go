@@ -118,7 +118,7 @@ func simulate(workers, batch int, seconds float64) float64 {
 // table returns the result in Markdown.
 func table() string {
 	var b strings.Builder
-	b.WriteString("| events a batch | one worker | two workers | write units allow |\n|---|---|---|---|\n")
+	b.WriteString("| events per batch | one worker | two workers | limit by write units |\n|---|---|---|---|\n")
 	for _, batch := range []int{1, 10, 24, 50} {
 		perTransaction := float64(min(batch, maxPerTransaction))
 		fmt.Fprintf(&b, "| %d | %.0f/s | %.0f/s | %.0f/s |\n", batch,

@@ -66,7 +66,7 @@ func Combinations() []Combination {
 		{Name: "app, two frequent labels", Query: app + label + "," + half, Caller: nav, Units: 21, Rounds: 3},
 		{Name: "app, frequent and rare label", Query: app + label + "," + rare, Caller: nav, Units: 23, Rounds: 4},
 		{Name: "app, rare and frequent label", Query: app + "&label=" + rare + "," + often, Caller: nav, Units: 23, Rounds: 4},
-		{Name: "app, a label that nobody has", Query: app + "&label=" + nobodys, Caller: nav, Units: 2.5, Rounds: 1},
+		{Name: "app, a label that no instance has", Query: app + "&label=" + nobodys, Caller: nav, Units: 2.5, Rounds: 1},
 		{Name: "app, step, downloadConfirmed=false", Query: app + form + unconfirmed, Caller: nav, Units: 9, Rounds: 1},
 		{Name: "app, downloadConfirmed=false", Query: app + unconfirmed, Caller: nav, Units: 15, Rounds: 2, From: 10_000},
 		{Name: "app, label, downloadConfirmed=false", Query: app + label + unconfirmed, Caller: nav, Units: 22, Rounds: 4, From: 10_000},
