@@ -4,8 +4,7 @@ import (
 	"context"
 	"net/http"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
@@ -66,7 +65,7 @@ func (a *adder) add(w http.ResponseWriter, r *http.Request) error {
 		if uploadID != "" {
 			return a.commit(w, r, access, formID, uploadID, receipt)
 		}
-		id := uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
+		id := uuid.NewV7().String()
 		if receipt != nil {
 			receipt.DataGuid = id
 		}

@@ -3,8 +3,7 @@ package blob
 import (
 	"fmt"
 	"strings"
-
-	"github.com/google/uuid"
+	"uuid"
 )
 
 // Key names the bytes of one revision of one data element. In S3 it is
@@ -25,7 +24,7 @@ func FirstKey(appID, instanceGUID, dataGUID string) Key {
 
 // NewKey returns a key with a fresh revision, a UUID version 7, for bytes that replace others.
 func NewKey(appID, instanceGUID, dataGUID string) Key {
-	return KeyOf(appID, instanceGUID, dataGUID, uuid.Must(uuid.NewV7()).String()) // fails only if the system has no randomness
+	return KeyOf(appID, instanceGUID, dataGUID, uuid.NewV7().String())
 }
 
 // KeyOf returns the key of a revision that was stored before.

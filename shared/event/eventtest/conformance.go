@@ -9,8 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
@@ -54,7 +53,7 @@ func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Sto
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := &Clock{at: start}
-			s := &suite{T: t, Clock: clock, app: "nav/app-" + uuid.NewString()[:8]}
+			s := &suite{T: t, Clock: clock, app: "nav/app-" + uuid.New().String()[:8]}
 			s.Store = open(t, clock.Now)
 			test(s)
 		})

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"uuid"
 
-	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
 	"altinn.no/instanceapi/shared/appendjson/appendjsontest"
