@@ -2,11 +2,14 @@ package lambdahttp
 
 import (
 	"encoding/json"
+	jsonv2 "encoding/json/v2"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -102,4 +105,62 @@ func FuzzEncodeResponse(f *testing.F) {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	})
+}
+
+// BenchmarkDecode compares byName with encoding/json and encoding/json/v2 on an event of the gateway.
+func BenchmarkDecode(b *testing.B) {
+	payload, err := os.ReadFile("testdata/post-data.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, read := range map[string]func(payload []byte) error{
+		"own": func(payload []byte) error {
+			if _, ok := byName(payload); !ok {
+				return errors.New("not read")
+			}
+			return nil
+		},
+		"encoding-json": func(payload []byte) error {
+			var event events.APIGatewayV2HTTPRequest
+			return json.Unmarshal(payload, &event)
+		},
+		"json-v2": func(payload []byte) error {
+			var event events.APIGatewayV2HTTPRequest
+			return jsonv2.Unmarshal(payload, &event)
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := read(payload); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkEncode compares encodeResponse with encoding/json and encoding/json/v2 on a body of 2 KB.
+func BenchmarkEncode(b *testing.B) {
+	response := events.APIGatewayV2HTTPResponse{
+		StatusCode: 200, Body: `{` + strings.Repeat(`"createdDateTime":"2026-11-23T20:11:01.123456Z",`, 40) + `"data":[]}`,
+		Headers: map[string]string{
+			"Content-Type": "application/json", "Content-Length": "2010", "Cache-Control": "no-store", "Etag": `"7"`,
+			"X-Content-Type-Options": "nosniff", "Strict-Transport-Security": "max-age=31536000",
+		},
+	}
+	for name, write := range map[string]func() ([]byte, error){
+		"own":           func() ([]byte, error) { return encodeResponse(response), nil },
+		"encoding-json": func() ([]byte, error) { return json.Marshal(&response) },
+		"json-v2":       func() ([]byte, error) { return jsonv2.Marshal(&response) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := write(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
