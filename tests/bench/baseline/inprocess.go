@@ -102,7 +102,6 @@ func CodecTable(ctx context.Context, b *Bench) (*report.Table, error) {
 		{"./shared/instance", "Encode", "write an instance of 2 KB for a response"},
 		{"./shared/instance/instancetable", "Encode", "write an instance to store"},
 		{"./shared/instance/instancetable", "Decode", "read a stored instance"},
-		{"./shared/lambdahttp", "Decode", "read an event of the gateway"},
 		{"./shared/lambdahttp", "Encode", "write a response of 2 KB to the gateway"},
 	} {
 		r, err := b.benchmarks(ctx, row.pkg, row.name)
