@@ -7,8 +7,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/application"
@@ -23,7 +22,7 @@ const content = "<melding>stor</melding>"
 // announce stores an upload to i of content, as upload-create would, and returns where it is committed.
 func announce(t *testing.T, s *apitest.API, i *instance.Instance, change func(*instance.Upload)) (u *instance.Upload, target string) {
 	t.Helper()
-	id := uuid.NewString()
+	id := uuid.New().String()
 	u = &instance.Upload{
 		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: id,
 		Content: instance.Content{
@@ -127,7 +126,7 @@ func TestCommitsThatAreRefused(t *testing.T) {
 		status  int
 		code    string
 	}{
-		"of another instance":    {upload: func(u *instance.Upload) { u.InstanceID = uuid.NewString() }, status: 404, code: "upload-unknown"},
+		"of another instance":    {upload: func(u *instance.Upload) { u.InstanceID = uuid.New().String() }, status: 404, code: "upload-unknown"},
 		"of another party":       {upload: func(u *instance.Upload) { u.InstanceOwnerID = apitest.OlaParty }, status: 404, code: "upload-unknown"},
 		"of another application": {upload: func(u *instance.Upload) { u.AppID = apitest.Other }, status: 404, code: "upload-unknown"},
 		"expired":                {upload: func(u *instance.Upload) { u.Expires = time.Now().Add(-time.Second) }, status: 404, code: "upload-unknown"},

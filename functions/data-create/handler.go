@@ -4,8 +4,7 @@ import (
 	"context"
 	"net/http"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
@@ -65,7 +64,7 @@ func (a *handler) add(w http.ResponseWriter, r *http.Request) error {
 		if uploadID != "" {
 			return a.commit(w, r, access, formID, uploadID, record)
 		}
-		id := uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
+		id := uuid.NewV7().String()
 		if record != nil {
 			record.DataGuid = id
 		}

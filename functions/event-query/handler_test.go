@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/application/applicationtest"
 	"altinn.no/instanceapi/shared/auth/authtest"
@@ -23,7 +23,7 @@ import (
 // Each sample is answered, as Lambda would be invoked with it but for the token, with the one event that it asks for.
 func TestSamples(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
-	guid := uuid.NewString()
+	guid := uuid.New().String()
 	for n, step := range []string{"FormFilling", "Submit", "Archived"} {
 		memory.Append(t.Context(), []event.Encoded{eventtest.Document("nav/app2018", guid, n+1, time.Now(), step)})
 	}

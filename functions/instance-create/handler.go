@@ -8,8 +8,7 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth"
@@ -300,7 +299,7 @@ func (c *handler) storeBlobs(ctx context.Context, draft instance.Draft, data []d
 	keys := make([]blob.Key, len(data))
 	notes := make([]instance.OrphanCheck, len(data))
 	for n := range data {
-		stored[n].id = uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
+		stored[n].id = uuid.NewV7().String()
 		keys[n] = blob.FirstKey(to.AppID, to.ID, stored[n].id)
 		notes[n] = to.OrphanCheck(stored[n].id, keys[n].Revision(), time.Now())
 	}

@@ -82,7 +82,7 @@ func replace[T []string | *rfc3339.Time | string](name string, patch json.RawMes
 	}
 	var v T
 	if err := json.Unmarshal(patch, &v); err != nil {
-		return fault.New(fault.Invalid, "body-invalid", "The body cannot be taken: member %q has the wrong form.", name)
+		return fault.New(fault.Invalid, "body-invalid", "The body is invalid: member %q has the wrong form.", "/"+name)
 	}
 	*value = v
 	return nil

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
@@ -31,7 +31,7 @@ func sweep(t *testing.T, ages ...time.Duration) int {
 	clock := func() time.Time { return now }
 	memory := eventtest.NewMemory(clock)
 	for _, age := range ages {
-		if err := memory.Put(t.Context(), eventtest.Document("nav/app2018", uuid.NewString(), 1, now.Add(-age), "Submit")); err != nil {
+		if err := memory.Put(t.Context(), eventtest.Document("nav/app2018", uuid.New().String(), 1, now.Add(-age), "Submit")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,8 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
@@ -148,7 +147,7 @@ func (a *handler) prepare(r *http.Request, access *instancehttp.Access, formID s
 			return nil, err
 		}
 	}
-	id := uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
+	id := uuid.NewV7().String()
 	now := time.Now()
 	upload := &instance.Upload{
 		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: id,

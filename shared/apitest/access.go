@@ -5,8 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/instance"
 )
@@ -63,7 +62,7 @@ func (s *API) CheckAccess(t *testing.T, i *instance.Instance, ownerOnly bool, me
 		"a guid in capitals":         strings.Replace(target, i.ID, strings.ToUpper(i.ID), 1),
 		"the owner's other app":      strings.Replace(target, App, Other, 1),
 		"another owner's app":        strings.Replace(target, App, SkdApp, 1),
-		"an unknown data element":    replaceElement(target, i, uuid.NewString()),
+		"an unknown data element":    replaceElement(target, i, uuid.New().String()),
 		"what is no element's guid":  replaceElement(target, i, "x"),
 		"the instance as an element": replaceElement(target, i, i.ID),
 	} {

@@ -9,8 +9,7 @@ import (
 	"net/http"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/application/applicationtest"
@@ -172,7 +171,7 @@ func (s *API) Add(t *testing.T, report InstanceSpec) *instance.Instance {
 		t.Fatal(err)
 	}
 	for _, form := range report.Forms {
-		id := uuid.NewString()
+		id := uuid.New().String()
 		if err := i.AddData(app, id, form, s.Upload(t, i, id, Content), "1001", report.At); err != nil {
 			t.Fatal(err)
 		}

@@ -3,8 +3,7 @@ package blob
 import (
 	"fmt"
 	"strings"
-
-	"github.com/google/uuid"
+	"uuid"
 )
 
 // Key names the bytes of one revision of one data element. In S3 it is
@@ -25,7 +24,7 @@ func FirstKey(appID, instanceGuid, dataGuid string) Key {
 
 // NewKey returns a key with a fresh revision, a UUID version 7, for bytes that replace others.
 func NewKey(appID, instanceGuid, dataGuid string) Key {
-	return KeyOf(appID, instanceGuid, dataGuid, uuid.Must(uuid.NewV7()).String()) // fails only if the system has no randomness
+	return KeyOf(appID, instanceGuid, dataGuid, uuid.NewV7().String()) // fails only if the system has no randomness
 }
 
 // KeyOf returns the key of a revision that was stored before.

@@ -24,7 +24,7 @@ type Part struct {
 }
 
 // String returns what an error may call the part: its number, counted from 1, and its name as far as it may be repeated.
-func (p Part) String() string { return fmt.Sprintf("part %d (%q)", p.number, clip(p.Name)) }
+func (p Part) String() string { return fmt.Sprintf("part %d (%q)", p.number, truncate(p.Name)) }
 
 // IsForm reports whether the body of r is said to be a form, multipart/form-data.
 func IsForm(r *http.Request) bool {

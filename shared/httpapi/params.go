@@ -35,10 +35,10 @@ func ParseQuery(r *http.Request, allowed ...string) (url.Values, error) {
 			continue
 		}
 		if len(allowed) == 0 {
-			return nil, fault.New(fault.Invalid, "parameter-unknown", "Parameter %q is unknown: this resource takes none.", clip(name))
+			return nil, fault.New(fault.Invalid, "parameter-unknown", "Parameter %q is unknown: this resource takes none.", truncate(name))
 		}
 		return nil, fault.New(fault.Invalid, "parameter-unknown",
-			"Parameter %q is unknown. Known here: %s.", clip(name), strings.Join(allowed, ", "))
+			"Parameter %q is unknown. Known here: %s.", truncate(name), strings.Join(allowed, ", "))
 	}
 	return values, nil
 }

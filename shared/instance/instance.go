@@ -10,8 +10,7 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/fault"
@@ -123,7 +122,7 @@ func New(draft Draft, by string, now time.Time) (*Instance, error) {
 	}
 	now = TruncateTime(now)
 	if draft.ID == "" {
-		draft.ID = uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
+		draft.ID = uuid.NewV7().String()
 	}
 	i := &Instance{
 		ID: draft.ID, AppID: draft.Application.ID, InstanceOwnerID: draft.InstanceOwnerID, Labels: labels,

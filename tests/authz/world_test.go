@@ -12,8 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/tests/local/runtime"
 )
@@ -251,7 +250,7 @@ func (w *env) fill(value, name, home string, own variables) string {
 		if name == "instanceOwnerId" {
 			return w.parties["nobody"].numberText()
 		}
-		return uuid.NewString()
+		return uuid.New().String()
 	}
 	return value
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,7 +22,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/smithy-go/middleware"
-	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth/authtest"
@@ -77,7 +77,7 @@ func newWorld(t *testing.T, plain *dynamodb.Client, in *faults.Injector, seed ui
 	rng := rand.New(rand.NewPCG(seed, 6))
 	w := &env{
 		t: t, rng: rng, in: in, plain: plain, clock: time.Now(), acked: map[string]string{}, party: strconv.Itoa(50001 + rand.IntN(1e12)),
-		app:    &application.Application{Org: "nav", ID: "nav/app-" + uuid.NewString()[:13]},
+		app:    &application.Application{Org: "nav", ID: "nav/app-" + uuid.New().String()[:13]},
 		stream: &stream{rng: rng, seen: map[string]bool{}}, queue: &queue{rng: rng},
 	}
 	w.app.SetDefaults()

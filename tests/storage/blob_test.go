@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobbucket"
@@ -18,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
-	"github.com/google/uuid"
 )
 
 const blobsBucket = "blobs"
@@ -97,7 +97,7 @@ func TestBlobs(t *testing.T) {
 	t.Run("LinkOfAnImpostor", func(t *testing.T) { linkOfAnImpostor(t, server, opened) })
 }
 
-func blobKey() blob.Key { return blob.NewKey("nav/app2018", uuid.NewString(), uuid.NewString()) }
+func blobKey() blob.Key { return blob.NewKey("nav/app2018", uuid.New().String(), uuid.New().String()) }
 
 func contentTypeIsStored(t *testing.T, store *blobbucket.Bucket, client *s3.Client) {
 	const contentType = `text/xml; Charset="utf-8"`

@@ -11,11 +11,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/auth/authtest"
 	"altinn.no/instanceapi/shared/event"
@@ -69,8 +69,8 @@ func TestEventTables(t *testing.T) {
 }
 
 func newEvent(number int) (app string, doc event.Encoded) {
-	app = "nav/app-" + uuid.NewString()[:13]
-	return app, eventtest.Document(app, uuid.NewString(), number, time.Now(), "FormFilling")
+	app = "nav/app-" + uuid.New().String()[:13]
+	return app, eventtest.Document(app, uuid.New().String(), number, time.Now(), "FormFilling")
 }
 
 func TestOutboxKeepsTheFirstOfANumber(t *testing.T) {
@@ -100,7 +100,7 @@ func clearOutbox(t *testing.T, store eventStore, docs ...event.Encoded) {
 func TestScanReportsWhatItCannotRead(t *testing.T) {
 	client := dynamo(t)
 	store := openEventStore(t, client, time.Now)
-	guid := uuid.NewString()
+	guid := uuid.New().String()
 	item := outboxtable.Key(guid, 3)
 	item["at"] = &types.AttributeValueMemberS{Value: "1998-01-01T00:00:00.000000Z"}
 	item["d"] = &types.AttributeValueMemberS{Value: `{"id":"` + guid + `.4"}`}

@@ -9,12 +9,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/application/applicationtable"
@@ -61,7 +61,7 @@ func losingClient(t *testing.T, operation string, answers int32) (*dynamodb.Clie
 
 func unstored(t *testing.T, app *application.Application, labels ...string) (*instance.Instance, event.Event) {
 	t.Helper()
-	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: "7" + uuid.NewString()[:8], Labels: labels}, "1001", instancetest.At)
+	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: "7" + uuid.New().String()[:8], Labels: labels}, "1001", instancetest.At)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestLostAnswers(t *testing.T) {
 		events    int
 	}{
 		"one item": {"PutItem", func(i *instance.Instance) (*event.Event, error) {
-			return nil, i.AddData(app, uuid.NewString(), "default", instance.Content{}, "1001", instancetest.At)
+			return nil, i.AddData(app, uuid.New().String(), "default", instance.Content{}, "1001", instancetest.At)
 		}, func(i *instance.Instance) bool { return len(i.Data) == 1 }, 1},
 		"a step and its event": {"TransactWriteItems", func(i *instance.Instance) (*event.Event, error) {
 			if _, err := i.Transition(app, "Submit", application.User, "1001", instancetest.At); err != nil {
@@ -157,7 +157,7 @@ func TestLostAnswerToCreate(t *testing.T) {
 func TestLostAnswerAndAnotherWrite(t *testing.T) {
 	app := instancetest.NewApplication(1)
 	good := instancetable.New(dynamo(t), table(t, "Instances"), table(t, "Outbox"))
-	id := uuid.NewString()
+	id := uuid.New().String()
 	for name, change := range map[string]func(*instance.Instance) (*event.Event, error){
 		"a step": func(i *instance.Instance) (*event.Event, error) {
 			if _, err := i.Transition(app, "Submit", application.User, "1001", instancetest.At); err != nil {

@@ -3,11 +3,11 @@ package storage
 import (
 	"testing"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetable"
@@ -23,7 +23,7 @@ func TestADamagedNoteIsPassed(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", DataGuid: "d", Revision: "r", At: time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC)}
-	for good.InstanceID = uuid.NewString(); good.Shard() != 0; good.InstanceID = uuid.NewString() {
+	for good.InstanceID = uuid.New().String(); good.Shard() != 0; good.InstanceID = uuid.New().String() {
 	}
 	instances := instancetable.New(dynamo(t), name, "")
 	if err := instances.ScheduleOrphanChecks(t.Context(), good); err != nil {

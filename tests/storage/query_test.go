@@ -4,8 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/instance/instancequery"
 	"altinn.no/instanceapi/shared/instance/instancetable"
@@ -33,7 +32,7 @@ func TestSpansAtTheEnds(t *testing.T) {
 			for _, kind := range []instancequery.Kind{instancequery.ByOwner, instancequery.ByStep, instancequery.ByUnconfirmed, instancequery.ByLabel} {
 				span := instancequery.KeyRange{Kind: kind, InstanceOwnerID: "7", AppID: app.ID, Step: "Submit", Label: "æ #1", From: ends[0], To: ends[1], Order: order}
 				if kind == instancequery.ByOwner && ends != [2]string{} {
-					span.From, span.To = uuid.Nil.String(), uuid.Max.String()
+					span.From, span.To = uuid.Nil().String(), uuid.Max().String()
 				}
 				if rows, more, err := instances.Read(t.Context(), span, 1); err != nil || more || len(rows) > 0 {
 					t.Errorf("%+v: %v, more %v, %v", span, rows, more, err)

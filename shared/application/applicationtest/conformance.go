@@ -8,8 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 )
@@ -32,7 +31,7 @@ func Conformance(t *testing.T, register Register) {
 }
 
 // newOrg returns an org that no other test has.
-func newOrg() string { return "o" + uuid.NewString()[:13] }
+func newOrg() string { return "o" + uuid.New().String()[:13] }
 
 func newApplication(org, name string) *application.Application {
 	app := &application.Application{ID: org + "/" + name, Org: org}

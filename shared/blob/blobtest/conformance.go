@@ -11,10 +11,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobbucket"
-	"github.com/google/uuid"
 )
 
 // Store is what the conformance suite tests.
@@ -51,7 +51,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Store) {
 }
 
 func newKey() blob.Key {
-	return blob.NewKey("nav/app2018", uuid.NewString(), uuid.NewString())
+	return blob.NewKey("nav/app2018", uuid.New().String(), uuid.New().String())
 }
 
 func mustPut(t *testing.T, s Store, key blob.Key, body []byte) blob.Info {
@@ -197,7 +197,7 @@ func oneWriterWins(t *testing.T, s Store) {
 }
 
 func remove(t *testing.T, s Store) {
-	dataGUID, instanceGUID := uuid.NewString(), uuid.NewString()
+	dataGUID, instanceGUID := uuid.New().String(), uuid.New().String()
 	gone, kept := blob.NewKey("nav/app2018", instanceGUID, dataGUID), blob.NewKey("nav/app2018", instanceGUID, dataGUID)
 	mustPut(t, s, gone, []byte("old"))
 	mustPut(t, s, kept, []byte("new"))

@@ -5,8 +5,7 @@ import (
 	"log/slog"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
@@ -33,7 +32,7 @@ func logged(t *testing.T, call func()) map[string]metrictest.Metric {
 }
 
 func TestFeedLagIsMeasuredOncePerEvent(t *testing.T) {
-	guid := uuid.NewString()
+	guid := uuid.New().String()
 	var batch []string
 	for number, age := range []time.Duration{3 * time.Second, time.Minute} {
 		batch = append(batch, envelope(eventtest.Document(app, guid, number+1, time.Now().Add(-age), "Submit")))
@@ -63,8 +62,8 @@ func TestOutboxAgeIsMeasuredAtEveryRun(t *testing.T) {
 	if got := age(); len(got) != 1 || got[0] != 0 {
 		t.Errorf("an empty outbox is %v old", got)
 	}
-	done := put(t, memory, uuid.NewString(), 1, time.Hour)
-	put(t, memory, uuid.NewString(), 1, 10*time.Minute)
+	done := put(t, memory, uuid.New().String(), 1, time.Hour)
+	put(t, memory, uuid.New().String(), 1, 10*time.Minute)
 	if got := age(); len(got) != 1 || got[0] != 3_600_000 {
 		t.Errorf("the oldest of an hour is %v old", got)
 	}

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
@@ -37,7 +37,7 @@ func (b *fakeBus) Publish(ctx context.Context, docs []event.Encoded) []error {
 // insertion returns the stream record of an event inserted into the outbox.
 func insertion(sequence int, doc event.Encoded) events.DynamoDBEventRecord {
 	return events.DynamoDBEventRecord{
-		EventName: "INSERT", EventID: uuid.NewString(),
+		EventName: "INSERT", EventID: uuid.New().String(),
 		Change: events.DynamoDBStreamRecord{
 			SequenceNumber: strconv.Itoa(sequence),
 			NewImage: map[string]events.DynamoDBAttributeValue{
@@ -52,7 +52,7 @@ func insertion(sequence int, doc event.Encoded) events.DynamoDBEventRecord {
 func TestPublisher(t *testing.T) {
 	var docs []event.Encoded
 	for range 4 {
-		docs = append(docs, eventtest.Document("nav/app2018", uuid.NewString(), 1, time.Now(), "FormFilling"))
+		docs = append(docs, eventtest.Document("nav/app2018", uuid.New().String(), 1, time.Now(), "FormFilling"))
 	}
 	damaged := insertion(102, docs[1])
 	damaged.Change.NewImage = map[string]events.DynamoDBAttributeValue{"d": events.NewStringAttribute("{}")}
@@ -117,7 +117,7 @@ func TestPublisherReservesTimeForTheResponse(t *testing.T) {
 func TestReadImageRejectsInvalidImages(t *testing.T) {
 	for name, damaged := range map[string]map[string]events.DynamoDBAttributeValue{
 		"none":          nil,
-		"no document":   {"PK": events.NewStringAttribute(uuid.NewString())},
+		"no document":   {"PK": events.NewStringAttribute(uuid.New().String())},
 		"another type":  {"d": events.NewNumberAttribute("1")},
 		"not an event":  {"d": events.NewStringAttribute("{}")},
 		"not even JSON": {"d": events.NewStringAttribute("{")},

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
@@ -52,7 +52,7 @@ func deliver(t *testing.T, h *Recorder, bodies ...string) string {
 // envelope returns an event in an EventBridge envelope.
 func envelope(doc event.Encoded) string {
 	body, err := json.Marshal(map[string]any{
-		"version": "0", "id": uuid.NewString(), "detail-type": doc.Event.EventType, "source": "no.altinn.apps." + doc.Event.Org,
+		"version": "0", "id": uuid.New().String(), "detail-type": doc.Event.EventType, "source": "no.altinn.apps." + doc.Event.Org,
 		"account": "123456789012", "time": doc.Event.At, "region": "eu-north-1", "resources": []string{doc.Event.InstanceLink},
 		"detail": doc.JSON,
 	})
@@ -79,7 +79,7 @@ func patient(f Feed) *Recorder {
 func TestDeliveries(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
 	h := impatient(memory)
-	e := bodies(docs(uuid.NewString(), 1, 4))
+	e := bodies(docs(uuid.New().String(), 1, 4))
 	for n, step := range []struct {
 		bodies []string
 		want   string // reported message ids
@@ -103,7 +103,7 @@ func TestDeliveries(t *testing.T) {
 
 func TestRecorderReportsInvalidMessages(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
-	doc := docs(uuid.NewString(), 1, 1)[0]
+	doc := docs(uuid.New().String(), 1, 1)[0]
 	good := envelope(doc)
 	for name, body := range map[string]string{
 		"empty":                "",
@@ -133,7 +133,7 @@ func TestRecorderReportsInvalidMessages(t *testing.T) {
 func TestRecorderReportsFailures(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
 	memory.Fail(errors.New("down"))
-	e := bodies(docs(uuid.NewString(), 1, 2))
+	e := bodies(docs(uuid.New().String(), 1, 2))
 	if got := deliver(t, impatient(memory), e...); got != "m0 m1" {
 		t.Errorf("reported %q", got)
 	}
@@ -147,7 +147,7 @@ func TestRecorderReportsFailures(t *testing.T) {
 func TestRecorderRetriesOutOfOrderEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := eventtest.NewMemory(time.Now)
-		all := docs(uuid.NewString(), 1, 3)
+		all := docs(uuid.New().String(), 1, 3)
 		go func() {
 			time.Sleep(300 * time.Millisecond)
 			memory.Append(context.Background(), all[:1])
@@ -182,7 +182,7 @@ func TestRecorderReservesTimeForTheResponse(t *testing.T) {
 		recorder := &counting{}
 		ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond) // a tenth of a second, less the margin
 		defer cancel()
-		batch := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m0", Body: envelope(docs(uuid.NewString(), 2, 2)[0])}}}
+		batch := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m0", Body: envelope(docs(uuid.New().String(), 2, 2)[0])}}}
 		start := time.Now()
 		response, err := patient(recorder).Handle(ctx, batch)
 		if err != nil || len(response.BatchItemFailures) != 1 {

@@ -7,8 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
@@ -54,7 +53,7 @@ func put(t *testing.T, memory *eventtest.Memory, guid string, number int, age ti
 
 func TestSweeperIgnoresRecentEvents(t *testing.T) {
 	memory := eventtest.NewMemory(func() time.Time { return now })
-	guid := uuid.NewString()
+	guid := uuid.New().String()
 	late := []event.Encoded{put(t, memory, guid, 1, time.Hour), put(t, memory, guid, 2, 3*time.Minute)}
 	put(t, memory, guid, 3, time.Minute)
 	h, bus := newSweeper(memory)
@@ -78,7 +77,7 @@ func TestSweeperIgnoresRecentEvents(t *testing.T) {
 func TestSweepIsBounded(t *testing.T) {
 	memory := eventtest.NewMemory(func() time.Time { return now })
 	for range perRun + 10 {
-		put(t, memory, uuid.NewString(), 1, time.Hour)
+		put(t, memory, uuid.New().String(), 1, time.Hour)
 	}
 	h, bus := newSweeper(memory)
 	if err := h.Handle(t.Context()); err != nil || len(bus.published) != perRun {
@@ -90,7 +89,7 @@ func TestFailuresDoNotStopTheRest(t *testing.T) {
 	memory := eventtest.NewMemory(func() time.Time { return now })
 	h, bus := newSweeper(memory)
 	for n := range 5 {
-		bus.failing[put(t, memory, uuid.NewString(), 1, time.Hour+time.Duration(n)*time.Minute).Event.ID] = n < 4
+		bus.failing[put(t, memory, uuid.New().String(), 1, time.Hour+time.Duration(n)*time.Minute).Event.ID] = n < 4
 	}
 	err := h.Handle(t.Context())
 	if err == nil || strings.Count(err.Error(), "rejected") != 3 || len(bus.published) != 1 {
@@ -103,7 +102,7 @@ type damaged struct{}
 
 func (damaged) Scan(context.Context, time.Time, int) (event.Backlog, error) {
 	return event.Backlog{
-		Documents:  []event.Encoded{eventtest.Document("nav/app2018", uuid.NewString(), 1, now.Add(-time.Hour), "Submit")},
+		Documents:  []event.Encoded{eventtest.Document("nav/app2018", uuid.New().String(), 1, now.Add(-time.Hour), "Submit")},
 		Unreadable: []string{"x.1"}, Oldest: now.Add(-time.Hour),
 	}, nil
 }

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
-	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
@@ -59,7 +59,7 @@ func (f *fakeBus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput,
 			continue
 		}
 		f.published[doc.Event.ID]++
-		out.Entries = append(out.Entries, types.PutEventsResultEntry{EventId: aws.String(uuid.NewString())})
+		out.Entries = append(out.Entries, types.PutEventsResultEntry{EventId: aws.String(uuid.New().String())})
 	}
 	return out, nil
 }
@@ -72,7 +72,7 @@ func newBus(t *testing.T) (*fakeBus, *Bus) {
 func documents(n int) []event.Encoded {
 	var docs []event.Encoded
 	for range n {
-		docs = append(docs, eventtest.Document("nav/app2018", uuid.NewString(), 1, time.Now(), "FormFilling"))
+		docs = append(docs, eventtest.Document("nav/app2018", uuid.New().String(), 1, time.Now(), "FormFilling"))
 	}
 	return docs
 }

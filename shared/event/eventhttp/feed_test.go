@@ -10,8 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth/authtest"
@@ -54,7 +53,7 @@ func (id requireApplication) Get(_ context.Context, appID string) (*application.
 
 // add records an event of a new instance, of a change made at the time given.
 func (s *site) add(at time.Time, step string) event.Encoded {
-	doc := eventtest.Document(app, uuid.NewString(), 1, at, step)
+	doc := eventtest.Document(app, uuid.New().String(), 1, at, step)
 	s.Append(context.Background(), []event.Encoded{doc})
 	return doc
 }
@@ -154,7 +153,7 @@ func TestWhoMayRead(t *testing.T) {
 func TestParameters(t *testing.T) {
 	s := newSite()
 	doc := s.add(s.clock, "Submit")
-	other := eventtest.Document("nav/other", uuid.NewString(), 1, s.clock, "Submit")
+	other := eventtest.Document("nav/other", uuid.New().String(), 1, s.clock, "Submit")
 	s.Append(t.Context(), []event.Encoded{other})
 	link := s.get("").next
 	damaged := link[:len(link)-1] + string(link[len(link)-1]^1)
@@ -171,7 +170,7 @@ func TestParameters(t *testing.T) {
 		"after=2019-03-30T12:00:00,5Z": "parameter-invalid", "after=2019-03-30T1:00:00Z": "parameter-invalid",
 		"after=2019-03-30T12:00:00%2B24:00": "parameter-invalid", "after=2019-03-30T12:00:00%2B00:60": "parameter-invalid",
 		"after=0": "parameter-invalid", "after=112453234523423344": "parameter-invalid",
-		"after=" + uuid.NewString() + ".1": "parameter-invalid", "after=" + other.Event.ID: "parameter-invalid",
+		"after=" + uuid.New().String() + ".1": "parameter-invalid", "after=" + other.Event.ID: "parameter-invalid",
 		"after=c": "parameter-invalid", damaged: "parameter-invalid", "after=" + foreign: "parameter-invalid", link + "A": "parameter-invalid",
 		"currentStep=Submit": "parameter-unknown", "After=2019-03-30": "parameter-unknown", "page=1": "parameter-unknown",
 		"after=%zz": "query-invalid",
@@ -278,7 +277,7 @@ func TestAFilteredReaderGetsSomewhere(t *testing.T) {
 	s := newSite()
 	var docs []event.Encoded
 	for range 2*maxExamined + 100 {
-		docs = append(docs, eventtest.Document(app, uuid.NewString(), 1, s.clock, "FormFilling"))
+		docs = append(docs, eventtest.Document(app, uuid.New().String(), 1, s.clock, "FormFilling"))
 	}
 	s.Append(t.Context(), docs)
 	rare := s.add(s.clock, "Submit")
@@ -299,7 +298,7 @@ func TestAPageFitsInAnAnswer(t *testing.T) {
 	s := newSite()
 	var docs []event.Encoded
 	for range 30 {
-		doc := eventtest.Document(app, uuid.NewString(), 1, s.clock, "Submit")
+		doc := eventtest.Document(app, uuid.New().String(), 1, s.clock, "Submit")
 		doc.Event.DataLinks = []event.DataLink{{DataLink: strings.Repeat("x", 300_000)}}
 		doc, err := event.Encode(doc.Event)
 		if err != nil {
@@ -325,7 +324,7 @@ func TestAPageFitsInAnAnswer(t *testing.T) {
 func TestAFeedThatFailsIsAnInternalError(t *testing.T) {
 	s := newSite()
 	s.Fail(errors.New("table down"))
-	for _, query := range []string{"", "after=2019-03-30", "after=" + uuid.NewString() + ".1"} {
+	for _, query := range []string{"", "after=2019-03-30", "after=" + uuid.New().String() + ".1"} {
 		if got := s.get(query); got.Code != 500 || strings.Contains(got.Body.String(), "table down") {
 			t.Errorf("%q: %d %s", query, got.Code, got.Body)
 		}

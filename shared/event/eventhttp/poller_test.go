@@ -6,8 +6,8 @@ import (
 	"net/url"
 	"testing"
 	"time"
+	"uuid"
 
-	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
 	"altinn.no/instanceapi/shared/event"
@@ -32,7 +32,7 @@ func TestPollersMissNothing(t *testing.T) {
 		base := s.clock
 		var waiting []event.Encoded
 		for n := range rapid.IntRange(1, 6).Draw(t, "instances") {
-			guid := uuid.NewString()
+			guid := uuid.New().String()
 			for number := range rapid.IntRange(1, len(steps)).Draw(t, fmt.Sprintf("events of %d", n)) {
 				at := base.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "made at, s")) * time.Second)
 				waiting = append(waiting, eventtest.Document(app, guid, number+1, at, steps[number]))

@@ -8,8 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/auth/authtest"
@@ -227,7 +226,7 @@ func TestACursorOfALostFeed(t *testing.T) {
 func TestAGapIsWaitedFor(t *testing.T) {
 	held(t, func(t *testing.T, s *site, _ *metered) {
 		for range 3 {
-			s.Append(t.Context(), []event.Encoded{eventtest.Document(app, uuid.NewString(), 1, time.Now(), "Submit")})
+			s.Append(t.Context(), []event.Encoded{eventtest.Document(app, uuid.New().String(), 1, time.Now(), "Submit")})
 		}
 		s.HideFrom(app, 1)
 		time.AfterFunc(2*time.Second, func() { s.HideFrom(app, 0) })

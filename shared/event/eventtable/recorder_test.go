@@ -12,10 +12,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
@@ -257,7 +257,7 @@ func TestOutcomes(t *testing.T) {
 // has the predecessor already or the preceding transaction contains it.
 func TestChecksOfThePredecessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		guid := uuid.NewString()
+		guid := uuid.New().String()
 		checks := func(items []item) []string {
 			var keys []string
 			for _, i := range items {
@@ -306,7 +306,7 @@ func TestMovedHead(t *testing.T) {
 					}
 					return ""
 				})}}
-				results := newRecorder(t, s).Append(t.Context(), events(uuid.NewString(), 1, 1))
+				results := newRecorder(t, s).Append(t.Context(), events(uuid.New().String(), 1, 1))
 				if outcomes(results) != "r" || len(s.transactions) != 2 {
 					t.Fatalf("%v after %d transactions", results, len(s.transactions))
 				}
@@ -332,7 +332,7 @@ func TestLostResponseIsADuplicate(t *testing.T) {
 			}
 			return ""
 		})}}
-		results := newRecorder(t, s).Append(t.Context(), events(uuid.NewString(), 1, 2))
+		results := newRecorder(t, s).Append(t.Context(), events(uuid.New().String(), 1, 2))
 		if outcomes(results) != "dd" || len(s.transactions) != 1 {
 			t.Errorf("%v after %d transactions", results, len(s.transactions))
 		}
@@ -346,7 +346,7 @@ func TestAppendStopsWhenTheContextEnds(t *testing.T) {
 		ctx, cancelCtx := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancelCtx()
 		start := time.Now()
-		results := recorder.Append(ctx, events(uuid.NewString(), 1, 30))
+		results := recorder.Append(ctx, events(uuid.New().String(), 1, 30))
 		if took := time.Since(start); took > 100*time.Millisecond {
 			t.Errorf("took %v", took)
 		}

@@ -6,8 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
@@ -24,7 +23,7 @@ func testEmpty(s *suite) {
 	if at, err := s.PositionOfTime(s.Context(), s.app, s.Now()); at != 0 || err != nil {
 		s.Errorf("position of time %d, %v", at, err)
 	}
-	for _, id := range []string{uuid.NewString() + ".1", "112453234523423344", ""} {
+	for _, id := range []string{uuid.New().String() + ".1", "112453234523423344", ""} {
 		if _, found, err := s.PositionOfID(s.Context(), s.app, id); found || err != nil {
 			s.Errorf("position of %q: %v, %v", id, found, err)
 		}
@@ -35,7 +34,7 @@ func testEmpty(s *suite) {
 }
 
 func testAppend(s *suite) {
-	docs := s.make(s.app, uuid.NewString(), 1, 3)
+	docs := s.make(s.app, uuid.New().String(), 1, 3)
 	s.append("r", docs[0])
 	s.append("rr", docs[1:]...)
 	s.expect(s.app, docs...)
@@ -57,7 +56,7 @@ func testAppend(s *suite) {
 }
 
 func testDuplicate(s *suite) {
-	docs := s.make(s.app, uuid.NewString(), 1, 2)
+	docs := s.make(s.app, uuid.New().String(), 1, 2)
 	s.append("rrrr", docs[0], docs[1], docs[0], docs[1])
 	s.append("d", docs[1])
 	s.append("dd", docs[1], docs[0])
@@ -71,7 +70,7 @@ func testDuplicate(s *suite) {
 }
 
 func testEarly(s *suite) {
-	docs := s.make(s.app, uuid.NewString(), 1, 4)
+	docs := s.make(s.app, uuid.New().String(), 1, 4)
 	s.append("o", docs[1])
 	s.append("ooo", docs[3], docs[1], docs[2])
 	s.expect(s.app)
@@ -84,7 +83,7 @@ func testEarly(s *suite) {
 }
 
 func testMixed(s *suite) {
-	one, two, three := uuid.NewString(), uuid.NewString(), uuid.NewString()
+	one, two, three := uuid.New().String(), uuid.New().String(), uuid.New().String()
 	a, b, c := s.make(s.app, one, 1, 4), s.make(s.app, two, 1, 3), s.make(s.app, three, 1, 1)
 	s.append("rr", a[0], a[1])
 	s.append("drooodrr", a[0], a[2], b[2], b[1], b[2], a[1], a[3], c[0])
@@ -97,8 +96,8 @@ func testMixed(s *suite) {
 
 func testApplications(s *suite) {
 	other := "skd/" + strings.TrimPrefix(s.app, "nav/")
-	guid := uuid.NewString()
-	ours, theirs := s.make(s.app, guid, 1, 2), s.make(other, uuid.NewString(), 1, 1)
+	guid := uuid.New().String()
+	ours, theirs := s.make(s.app, guid, 1, 2), s.make(other, uuid.New().String(), 1, 1)
 	s.append("rrr", ours[0], theirs[0], ours[1])
 	s.expect(s.app, ours...)
 	s.expect(other, theirs...)
@@ -110,7 +109,7 @@ func testApplications(s *suite) {
 func testMany(s *suite) {
 	var docs []event.Encoded
 	for range 9 {
-		docs = append(docs, s.make(s.app, uuid.NewString(), 1, 7)...)
+		docs = append(docs, s.make(s.app, uuid.New().String(), 1, 7)...)
 	}
 	s.append(strings.Repeat("r", 63), shuffled(docs)...)
 	s.append(strings.Repeat("d", 63), shuffled(docs)...)
@@ -123,7 +122,7 @@ func testMany(s *suite) {
 
 // testLarge reads a feed of several pages of 1 MB.
 func testLarge(s *suite) {
-	guid := uuid.NewString()
+	guid := uuid.New().String()
 	var docs []event.Encoded
 	for number := range 24 {
 		doc := Document(s.app, guid, number+1, s.Now(), "Submit")
@@ -146,7 +145,7 @@ func testLarge(s *suite) {
 }
 
 func testClock(s *suite) {
-	docs := s.make(s.app, uuid.NewString(), 1, 4)
+	docs := s.make(s.app, uuid.New().String(), 1, 4)
 	for n, move := range []time.Duration{0, -time.Hour, time.Second, 2 * time.Hour} {
 		s.Move(move)
 		s.append("r", docs[n])
@@ -162,9 +161,9 @@ func testClock(s *suite) {
 func testPositionOfTime(s *suite) {
 	for n := range 40 {
 		s.Move(time.Duration(n%7) * 11 * time.Second)
-		doc := Document(s.app, uuid.NewString(), 1, s.Now().Add(30*time.Second), "Submit") // from a clock that is ahead
+		doc := Document(s.app, uuid.New().String(), 1, s.Now().Add(30*time.Second), "Submit") // from a clock that is ahead
 		if n%5 == 0 {
-			doc = Document(s.app, uuid.NewString(), 1, s.Now().Add(-time.Hour), "Submit") // recorded late
+			doc = Document(s.app, uuid.New().String(), 1, s.Now().Add(-time.Hour), "Submit") // recorded late
 		}
 		s.append("r", doc)
 	}
@@ -188,7 +187,7 @@ func testPositionOfTime(s *suite) {
 // testHistory interleaves the events of two instances in one feed and leaves one event in the
 // outbox.
 func testHistory(s *suite) {
-	one, two := uuid.NewString(), uuid.NewString()
+	one, two := uuid.New().String(), uuid.New().String()
 	a, b := s.make(s.app, one, 1, 130), s.make(s.app, two, 1, 3)
 	s.append("rrr", a[0], b[0], b[1])
 	s.append(strings.Repeat("r", 128), shuffled(a[1:129])...)
@@ -205,14 +204,14 @@ func testHistory(s *suite) {
 			}
 		}
 	}
-	for guid, want := range map[string][]event.Encoded{one: a[129:], two: b[2:], uuid.NewString(): nil} {
+	for guid, want := range map[string][]event.Encoded{one: a[129:], two: b[2:], uuid.New().String(): nil} {
 		docs, err := s.ForInstance(s.Context(), guid)
 		if err != nil || docs == nil || len(docs) != len(want) || len(want) > 0 && docs[0].Event.ID != want[0].Event.ID {
 			s.Errorf("in the outbox: %v, %v; want %v", docs, err, want)
 		}
 	}
 	s.append("rr", a[129], b[2])
-	if docs, err := s.History(s.Context(), uuid.NewString(), 0, 10); err != nil || docs == nil || len(docs) != 0 {
+	if docs, err := s.History(s.Context(), uuid.New().String(), 0, 10); err != nil || docs == nil || len(docs) != 0 {
 		s.Errorf("of an unknown instance: %v, %v", docs, err)
 	}
 	head, err := s.Head(s.Context(), s.app)
@@ -226,7 +225,7 @@ func testHistory(s *suite) {
 func testConcurrent(s *suite) {
 	var docs []event.Encoded
 	for range 8 {
-		docs = append(docs, s.make(s.app, uuid.NewString(), 1, 5)...)
+		docs = append(docs, s.make(s.app, uuid.New().String(), 1, 5)...)
 	}
 	var recorded atomic.Int64
 	var recorders sync.WaitGroup
@@ -276,7 +275,7 @@ func testConcurrent(s *suite) {
 func testScan(s *suite) {
 	// No other test has events of this time.
 	old := time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
-	guids := []string{uuid.NewString(), uuid.NewString(), uuid.NewString()}
+	guids := []string{uuid.New().String(), uuid.New().String(), uuid.New().String()}
 	var docs []event.Encoded
 	for n, guid := range guids {
 		for number := 1; number <= 2; number++ {

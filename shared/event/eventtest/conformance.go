@@ -9,8 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
@@ -38,24 +37,24 @@ var start = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
 // may write to the outbox during the suite.
 func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Store) {
 	for name, test := range map[string]func(*suite){
-		"an empty feed":                          testEmpty,
-		"what is appended is read":               testAppend,
-		"a duplicate is dropped":                 testDuplicate,
-		"what is early waits":                    testEarly,
-		"a batch of everything":                  testMixed,
-		"each application has its own feed":      testApplications,
-		"more than a transaction holds":          testMany,
-		"more than a page holds":                 testLarge,
-		"time never runs backwards":              testClock,
-		"a position by time passes nothing":      testPositionOfTime,
-		"the history of an instance":             testHistory,
-		"many recorders and a reader concurrently":    testConcurrent,
-		"the outbox is scanned":                  testScan,
-		"random deliveries, pollers of any pace": testRandom,
+		"an empty feed":                            testEmpty,
+		"what is appended is read":                 testAppend,
+		"a duplicate is dropped":                   testDuplicate,
+		"what is early waits":                      testEarly,
+		"a batch of everything":                    testMixed,
+		"each application has its own feed":        testApplications,
+		"more than a transaction holds":            testMany,
+		"more than a page holds":                   testLarge,
+		"time never runs backwards":                testClock,
+		"a position by time passes nothing":        testPositionOfTime,
+		"the history of an instance":               testHistory,
+		"many recorders and a reader concurrently": testConcurrent,
+		"the outbox is scanned":                    testScan,
+		"random deliveries, pollers of any pace":   testRandom,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := &Clock{at: start}
-			s := &suite{T: t, Clock: clock, app: "nav/app-" + uuid.NewString()[:8]}
+			s := &suite{T: t, Clock: clock, app: "nav/app-" + uuid.New().String()[:8]}
 			s.Store = open(t, clock.Now)
 			test(s)
 		})

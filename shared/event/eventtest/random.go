@@ -2,8 +2,8 @@ package eventtest
 
 import (
 	"fmt"
+	"uuid"
 
-	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
 	"altinn.no/instanceapi/shared/event"
@@ -22,11 +22,11 @@ type poller struct {
 // read exactly the feed. A failure reports the seed that reproduces it.
 func testRandom(s *suite) {
 	rapid.Check(s, func(t *rapid.T) {
-		app := "nav/app-" + uuid.NewString()[:13]
+		app := "nav/app-" + uuid.New().String()[:13]
 		var docs []event.Encoded
 		for n := range rapid.IntRange(1, 4).Draw(t, "instances") {
 			events := rapid.IntRange(1, 5).Draw(t, fmt.Sprintf("events of %d", n))
-			docs = append(docs, s.make(app, uuid.NewString(), 1, events)...)
+			docs = append(docs, s.make(app, uuid.New().String(), 1, events)...)
 		}
 		pollers := make([]poller, 2)
 		for range rapid.IntRange(0, 25).Draw(t, "steps") {

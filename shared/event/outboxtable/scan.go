@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/google/uuid"
 
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
@@ -39,7 +39,7 @@ func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (event.Ba
 	var backlog event.Backlog
 	seen := map[string]bool{}
 	wrapped := false
-	for from := Key(uuid.NewString(), 1); ; {
+	for from := Key(uuid.New().String(), 1); ; {
 		out, err := t.client.Scan(ctx, &dynamodb.ScanInput{
 			TableName:                 &t.name,
 			ConsistentRead:            aws.Bool(true),

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"uuid"
 
-	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
 	"altinn.no/instanceapi/shared/application"
@@ -72,7 +72,7 @@ func change(t *rapid.T, p *instancetest.Population, store *instancetest.Memory, 
 	step := rapid.SampledFrom(app.Workflow.Steps).Draw(t, "step")
 	_, err := store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
 		if rapid.Bool().Draw(t, "data") {
-			return nil, i.AddData(app, uuid.NewString(), "default", instance.Content{}, "1001", now)
+			return nil, i.AddData(app, uuid.New().String(), "default", instance.Content{}, "1001", now)
 		}
 		_, err := i.Transition(app, step.Name, application.Owner, "nav", now)
 		return nil, err

@@ -7,8 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/fault"
@@ -221,9 +220,9 @@ func (q *Query) coarsen(key, from string) string {
 	if key == from || !q.hasForeignRows() {
 		return key
 	}
-	rest := uuid.Nil
+	rest := uuid.Nil()
 	if q.Filter.Order == merge.Descending {
-		rest = uuid.Max
+		rest = uuid.Max()
 	}
 	const milliseconds = len("01234567-89ab")
 	blurred := key[:milliseconds] + rest.String()[milliseconds:]
@@ -257,7 +256,7 @@ func (q *Query) resumeAt(at position, unsettled time.Time) string {
 // floor returns a key that sorts before those of all changes, or creations, at t or later.
 func (q *Query) floor(t time.Time) string {
 	if q.orderedByChange() {
-		return ChangedKey(t, uuid.Nil.String())
+		return ChangedKey(t, uuid.Nil().String())
 	}
 	return floorID(t)
 }

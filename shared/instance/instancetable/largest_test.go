@@ -5,8 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/instance"
 )
@@ -32,7 +31,7 @@ func TestTheLargestInstanceFits(t *testing.T) {
 	moment := func() time.Time { return time.UnixMicro(1_700_000_000_000_000 + random.Int64N(1e15)).UTC() }
 	due := moment()
 	i := &instance.Instance{
-		ID: uuid.NewString(), AppID: ascii(92), InstanceOwnerID: "123456789012345", CreatedBy: ascii(64), LastChangedBy: ascii(64),
+		ID: uuid.New().String(), AppID: ascii(92), InstanceOwnerID: "123456789012345", CreatedBy: ascii(64), LastChangedBy: ascii(64),
 		DueDateTime: &due, VisibleDateTime: &due, PresentationField: letters(instance.MaxPresentationField), Workflow: instance.Workflow{CurrentStep: ascii(64)},
 	}
 	for range instance.MaxLabels {
@@ -40,8 +39,8 @@ func TestTheLargestInstanceFits(t *testing.T) {
 	}
 	for range instance.MaxDataElements {
 		d := instance.DataElement{
-			ID: uuid.NewString(), FormID: ascii(64), ContentType: ascii(255), FileName: letters(37), CreatedBy: ascii(64), LastChangedBy: ascii(64), CreatedDateTime: moment(), LastChangedDateTime: moment(),
-			FileSize: 5 << 30, Revision: uuid.NewString(), SHA256: fmt.Sprintf("%016x%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64()),
+			ID: uuid.New().String(), FormID: ascii(64), ContentType: ascii(255), FileName: letters(37), CreatedBy: ascii(64), LastChangedBy: ascii(64), CreatedDateTime: moment(), LastChangedDateTime: moment(),
+			FileSize: 5 << 30, Revision: uuid.New().String(), SHA256: fmt.Sprintf("%016x%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64()),
 			ApplicationOwner: &instance.ApplicationOwner{DownloadConfirmed: []time.Time{moment()}},
 		}
 		for range 10 { // as many as RecordDownload leaves of each

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/event"
@@ -60,13 +60,13 @@ type suite struct {
 
 // NewApplication returns an application that no other test has, with the default workflow.
 func NewApplication(shards int) *application.Application {
-	app := &application.Application{ID: "nav/a" + uuid.NewString()[:13], Org: "nav", IndexShards: shards}
+	app := &application.Application{ID: "nav/a" + uuid.New().String()[:13], Org: "nav", IndexShards: shards}
 	app.SetDefaults()
 	return app
 }
 
 // newOwnerID returns an instanceOwnerId that no other test has.
-func newOwnerID() string { return fmt.Sprint(1 + uuid.New().ID()) }
+func newOwnerID() string { return fmt.Sprint(1 + uint64(rand.Uint32())) }
 
 // At is the time that instances of these tests are created at.
 var At = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -105,7 +105,7 @@ func testCreate(t *testing.T, s suite) {
 	if got := s.outbox(t, i.ID); !slices.Equal(got, []string{i.ID + ".1"}) {
 		t.Errorf("outbox: %v", got)
 	}
-	if _, err := s.store.Get(t.Context(), owner, uuid.NewString()); !fault.Is(err, fault.NotFound) {
+	if _, err := s.store.Get(t.Context(), owner, uuid.New().String()); !fault.Is(err, fault.NotFound) {
 		t.Errorf("an instance that is not there: %v, want NotFound", err)
 	}
 	if _, err := s.store.Get(t.Context(), newOwnerID(), i.ID); !fault.Is(err, fault.NotFound) {
@@ -127,8 +127,8 @@ func testRoundTrip(t *testing.T, s suite) {
 		t.Fatal(err)
 	}
 	for n := range 12 {
-		b := instance.Content{ContentType: "application/xml; charset=utf-8", FileName: "skjema æøå.xml", Size: 1 << 40, SHA256: "00ff", Revision: uuid.NewString()}
-		if err := i.AddData(app, uuid.NewString(), fmt.Sprint("form", n), b, "nav", At); err != nil {
+		b := instance.Content{ContentType: "application/xml; charset=utf-8", FileName: "skjema æøå.xml", Size: 1 << 40, SHA256: "00ff", Revision: uuid.New().String()}
+		if err := i.AddData(app, uuid.New().String(), fmt.Sprint("form", n), b, "nav", At); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -191,7 +191,7 @@ func testRefusals(t *testing.T, s suite) {
 			t.Errorf("unchanged: version %d, %v", got.Version, gotErr)
 		}
 	}
-	if _, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, uuid.NewString(), relabel()); !fault.Is(err, fault.NotFound) {
+	if _, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, uuid.New().String(), relabel()); !fault.Is(err, fault.NotFound) {
 		t.Errorf("an instance that is not there: %v", err)
 	}
 	if got := s.outbox(t, i.ID); len(got) != 1 {
@@ -416,7 +416,7 @@ func testSpans(t *testing.T, s suite) {
 func testIdempotencyRecords(t *testing.T, s suite) {
 	app := NewApplication(1)
 	newReceipt := func(expires time.Duration) *instance.IdempotencyRecord {
-		return &instance.IdempotencyRecord{ID: uuid.NewString(), Fingerprint: "asked", DataGuid: "d", Expires: time.Now().Add(expires).Truncate(time.Second)}
+		return &instance.IdempotencyRecord{ID: uuid.New().String(), Fingerprint: "asked", DataGuid: "d", Expires: time.Now().Add(expires).Truncate(time.Second)}
 	}
 	want := newReceipt(time.Hour)
 	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: newOwnerID(), Labels: []string{"gr"}}, "1001", At)
@@ -427,7 +427,7 @@ func testIdempotencyRecords(t *testing.T, s suite) {
 	if err := s.store.Create(t.Context(), i, EventOf(i)); err != nil {
 		t.Fatal(err)
 	}
-	if none, err := s.store.IdempotencyRecord(t.Context(), uuid.NewString()); none != nil || err != nil {
+	if none, err := s.store.IdempotencyRecord(t.Context(), uuid.New().String()); none != nil || err != nil {
 		t.Errorf("a receipt that is not there: %+v, %v", none, err)
 	}
 	mutate := func(record *instance.IdempotencyRecord) (*instance.Instance, error) {
@@ -482,7 +482,7 @@ func testOrphanChecks(t *testing.T, s suite) {
 	const many = 60                                   // more than two batches
 	noted := map[instance.OrphanCheck]bool{}
 	for n := range many {
-		l := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.NewString(), DataGuid: uuid.NewString(), Revision: uuid.NewString(), At: at.Add(time.Duration(n) * time.Microsecond)}
+		l := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), DataGuid: uuid.New().String(), Revision: uuid.New().String(), At: at.Add(time.Duration(n) * time.Microsecond)}
 		if n == 0 {
 			l.DataGuid, l.Revision = "", ""
 		}

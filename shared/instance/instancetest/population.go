@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"uuid"
 
-	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
 	"altinn.no/instanceapi/shared/application"

@@ -6,8 +6,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/instance"
 )
@@ -41,7 +40,7 @@ func (m *Memory) ReleaseCreation(_ context.Context, by string, now time.Time) er
 
 // testQuota: of many at once exactly as many are counted as the quota allows, for each caller and each hour anew.
 func testQuota(t *testing.T, s suite) {
-	by := uuid.NewString()
+	by := uuid.New().String()
 	count := func(by string, at time.Time) (counted int) {
 		t.Helper()
 		const asked, quota = 12, 5
@@ -85,7 +84,7 @@ func testQuota(t *testing.T, s suite) {
 	if got := count(by, At); got != 2 {
 		t.Errorf("after two are taken back %d are counted", got)
 	}
-	if err := s.store.ReleaseCreation(t.Context(), uuid.NewString(), At); err == nil {
+	if err := s.store.ReleaseCreation(t.Context(), uuid.New().String(), At); err == nil {
 		t.Error("what was never counted is taken back")
 	}
 }

@@ -6,8 +6,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/instance"
@@ -15,8 +14,8 @@ import (
 
 func newUpload(expires time.Duration) *instance.Upload {
 	return &instance.Upload{
-		ID: uuid.NewString(), Fingerprint: "asked", AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.NewString(), DataGuid: uuid.NewString(),
-		Content: instance.Content{ContentType: "application/pdf", FileName: "søknad.pdf", Size: 5 << 30, SHA256: "00ff", Revision: uuid.NewString()},
+		ID: uuid.New().String(), Fingerprint: "asked", AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), DataGuid: uuid.New().String(),
+		Content: instance.Content{ContentType: "application/pdf", FileName: "søknad.pdf", Size: 5 << 30, SHA256: "00ff", Revision: uuid.New().String()},
 		Expires: time.Now().Add(expires).UTC().Truncate(time.Second),
 	}
 }
@@ -57,7 +56,7 @@ func testCommit(t *testing.T, s suite) {
 	keys, errs := make([]string, commits), make([]error, commits)
 	var all sync.WaitGroup
 	for n := range commits {
-		keys[n] = uuid.NewString()
+		keys[n] = uuid.New().String()
 		all.Go(func() {
 			_, errs[n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
 				i.PresentationField += "+"

@@ -76,6 +76,7 @@ func (b *Bench) counted(ctx context.Context, pkg, name string) (float64, error) 
 			return 0, err
 		}
 		run := exec.CommandContext(ctx, command[0], command[1:]...)
+		run.Dir = filepath.Join(b.root, pkg) // as go test does
 		run.Env = append(os.Environ(), singleThread...)
 		if out, err := run.CombinedOutput(); err != nil {
 			return 0, fmt.Errorf("%s of %s: %w\n%s", name, pkg, err, out)
@@ -89,32 +90,41 @@ func (b *Bench) counted(ctx context.Context, pkg, name string) (float64, error) 
 	return float64(rounds[1]-rounds[0]) / 2000, nil
 }
 
-// CodecTable measures the writing of documents.
+// CodecTable measures the JSON that shared/appendjson reads and writes.
 func CodecTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	t := &report.Table{
-		Title:   "Writing an instance of 2 KB as JSON, as a ratio to encoding/json",
-		Columns: []string{"document", "instructions", "time", "allocations", "encoding/json's"},
+		Title: "JSON by shared/appendjson, as a ratio to encoding/json and to encoding/json/v2",
+		Columns: []string{
+			"document", "instructions / encoding/json", "/ json/v2", "time / encoding/json", "/ json/v2", "allocations", "encoding/json's", "json/v2's",
+		},
 	}
-	for _, kind := range []struct{ pkg, name, title string }{
-		{"./shared/instance", "Encode", "as it is answered"},
-		{"./shared/instance/instancetable", "Encode", "as it is stored, before it is deflated"},
+	for _, row := range []struct{ pkg, name, title string }{
+		{"./shared/instance", "Encode", "write an instance of 2 KB for a response"},
+		{"./shared/instance/instancetable", "Encode", "write an instance to store"},
+		{"./shared/instance/instancetable", "Decode", "read a stored instance"},
+		{"./shared/lambdahttp", "Encode", "write a response of 2 KB to the gateway"},
 	} {
-		r, err := b.benchmarks(ctx, kind.pkg, kind.name)
+		r, err := b.benchmarks(ctx, row.pkg, row.name)
 		if err != nil {
 			return nil, err
 		}
-		own, floor := r[kind.name+"/own"], r[kind.name+"/encoding-json"]
-		instructions := "–"
-		if ours, err := b.counted(ctx, kind.pkg, kind.name+"/own"); err == nil {
-			theirs, err := b.counted(ctx, kind.pkg, kind.name+"/encoding-json")
-			if err != nil {
+		own, v1, v2 := r[row.name+"/own"], r[row.name+"/encoding-json"], r[row.name+"/json-v2"]
+		counts := map[string]float64{}
+		for _, kind := range []string{"/own", "/encoding-json", "/json-v2"} {
+			counts[kind], err = b.counted(ctx, row.pkg, row.name+kind)
+			if err != nil && !errors.Is(err, errNoValgrind) {
 				return nil, err
 			}
-			instructions = report.Ratio(ours / theirs)
-		} else if !errors.Is(err, errNoValgrind) {
-			return nil, err
 		}
-		t.Add(kind.title, instructions, report.Ratio(own.nanoseconds/floor.nanoseconds), fmt.Sprint(own.allocations), fmt.Sprint(floor.allocations))
+		instructions := func(kind string) string {
+			if err != nil {
+				return "–"
+			}
+			return report.Ratio(counts["/own"] / counts[kind])
+		}
+		t.Add(row.title, instructions("/encoding-json"), instructions("/json-v2"),
+			report.Ratio(own.nanoseconds/v1.nanoseconds), report.Ratio(own.nanoseconds/v2.nanoseconds),
+			fmt.Sprint(own.allocations), fmt.Sprint(v1.allocations), fmt.Sprint(v2.allocations))
 	}
 	return t, nil
 }

@@ -2,13 +2,13 @@ package opcost
 
 import (
 	"context"
+	"crypto/sha1"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/instance"
 )
@@ -208,7 +208,7 @@ func (s *env) fill(ctx context.Context) ([]*instance.Instance, error) {
 	var all []*instance.Instance
 	for n := range 2 * pageSize {
 		at := begin.Add(time.Duration(n) * 61 * time.Second)
-		id := func(what string) string { return uuid.NewSHA1(uuid.Nil, []byte(fmt.Sprint(what, n))).String() }
+		id := func(what string) string { return nameUUID(fmt.Sprint(what, n)) }
 		all = append(all, &instance.Instance{
 			ID: id("instance"), AppID: app, InstanceOwnerID: fmt.Sprint(60000 + n), Labels: []string{"gr", "x2"}, PresentationField: "Arbeidsmelding 2026",
 			CreatedDateTime: at, CreatedBy: "1001", LastChangedDateTime: at.Add(time.Hour), LastChangedBy: "1001",
@@ -221,4 +221,13 @@ func (s *env) fill(ctx context.Context) ([]*instance.Instance, error) {
 		})
 	}
 	return all, s.stored.Import(ctx, all)
+}
+
+// nameUUID returns the UUID version 5 of name in the nil namespace (RFC 9562, section 5.5), which is
+// the same in every run.
+func nameUUID(name string) string {
+	sum := sha1.Sum(append(make([]byte, len(uuid.UUID{})), name...))
+	id := uuid.UUID(sum[:16])
+	id[6], id[8] = id[6]&0x0f|0x50, id[8]&0x3f|0x80 // version and variant
+	return id.String()
 }

@@ -14,8 +14,7 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
+	"uuid"
 )
 
 // Environment is one execution environment: a process of a function's binary, and the Runtime API that it talks to. It
@@ -127,7 +126,7 @@ func (e *Environment) Stop() {
 
 // Invoke gives the process an event and returns its answer. A *FunctionError is one of the function's own.
 func (e *Environment) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	in := invocation{id: uuid.NewString(), payload: payload, deadline: time.Now().Add(e.limit), answer: make(chan result, 1)}
+	in := invocation{id: uuid.New().String(), payload: payload, deadline: time.Now().Add(e.limit), answer: make(chan result, 1)}
 	ctx, cancel := context.WithDeadline(ctx, in.deadline)
 	defer cancel()
 	select {

@@ -14,9 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"uuid"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/google/uuid"
 )
 
 // Limits of an HTTP API.
@@ -161,7 +161,7 @@ func NewEvent(r *http.Request, body []byte, route Route, parameters map[string]s
 		Version: "2.0", RouteKey: key, RawPath: r.URL.Path, RawQueryString: r.URL.RawQuery,
 		Headers: map[string]string{"host": r.Host, "content-length": strconv.Itoa(len(body)), "x-forwarded-for": ip, "x-forwarded-proto": "https"},
 		RequestContext: events.APIGatewayV2HTTPRequestContext{
-			RouteKey: key, AccountID: "123456789012", Stage: "$default", RequestID: uuid.NewString(), APIID: strings.ToLower(route.API),
+			RouteKey: key, AccountID: "123456789012", Stage: "$default", RequestID: uuid.New().String(), APIID: strings.ToLower(route.API),
 			DomainName: strings.ToLower(route.API) + ".execute-api." + Region + ".amazonaws.com", DomainPrefix: strings.ToLower(route.API),
 			Time: now.UTC().Format("02/Jan/2006:15:04:05 -0700"), TimeEpoch: now.UnixMilli(),
 			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
