@@ -29,7 +29,7 @@ func TestOtherScopes(t *testing.T) {
 		}
 	}
 	if checksum("ab", []byte("c")) == checksum("a", []byte("bc")) {
-		t.Error("the checksum does not tell scope and payload apart")
+		t.Error("the checksum is the same for another border between scope and payload")
 	}
 }
 
