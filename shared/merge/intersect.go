@@ -6,199 +6,151 @@ import (
 	"sync"
 )
 
-// Intersect returns rows, in order and each key once, that all the rows standing in every one of the streams are
-// among. For those whose rows tell by themselves whether they stand in the others too: it reads the stream that has the
-// fewest rows where the reading is, and of the others only enough to know that. Where they have no rows at all it skips
-// ahead. in reports whether a row is one of those that are looked for; what it says of the rows so far, and want, about
-// how many of them will be taken, size the reads.
-func Intersect[T any](order Order, want int, in func(T) bool, streams ...Stream[T]) Stream[T] {
-	return &intersection[T]{order: order, want: want, in: in, streams: streams, switchAfter: 1}
-}
-
-type intersection[T any] struct {
+// Intersection returns, in key order and without duplicate keys, a superset of the rows that occur
+// in all of some unions: a zig-zag join.
+type Intersection[T any] struct {
 	order   Order
 	want    int
-	in      func(T) bool
-	streams []Stream[T]
+	matches func(T) bool
+	unions  []*Union[T]
 
-	started bool
-	reading int    // which of the streams
-	low     string // rows before it are not wanted
-	next    Row[T] // what Peek has returned
-	at      string // key of the row dropped last
-	rows    int    // rows dropped
-	found   int    // of these, those that were looked for
+	started  bool
+	current  int    // index of the union that is read
+	seek     string // rows before it are not wanted
+	peeked   Row[T] // the row that Peek returned
+	last     string // key of the last consumed row
+	consumed int    // number of rows that Next consumed
+	matched  int    // number of these rows that match
 
-	// The other streams are looked at again after patience reads of this one that have found little.
-	switchAfter, reads   int
-	rowsThen, foundThere int // rows and found as they were at the last read
+	// The intersection chooses again which union to read after switchAfter reads in which less than
+	// half of the rows matched.
+	switchAfter, poorReads    int
+	consumedThen, matchedThen int // consumed and matched at the last read
 }
 
-// source is what streams tell of the rows that they have read already. Those of Merged do.
-type source interface {
-	// needsRead reports whether the next row must be read.
-	needsRead() bool
-	// readUpTo returns the last key up to which all rows have been read; all, when there are no more to read.
-	readUpTo() (key string, all bool)
-	// buffered returns how many rows up to key are there; all of them, with all.
-	buffered(key string, all bool) int
-	// setWant says how many rows will still be taken.
-	setWant(rows int)
+// NewIntersection returns the intersection of unions, which must have the same order. matches
+// reports whether a row is one that the caller looks for. A row must show this by itself: the
+// intersection reads the union with the fewest rows, and the others only to choose between them or
+// to skip ahead. want is the approximate number of matching rows that will be consumed; reads are
+// sized by want and by the share of rows that have matched.
+func NewIntersection[T any](order Order, want int, matches func(T) bool, unions ...*Union[T]) *Intersection[T] {
+	return &Intersection[T]{order: order, want: want, matches: matches, unions: unions, switchAfter: 1}
 }
 
-func (s *intersection[T]) Peek(ctx context.Context) (row Row[T], ok bool, err error) {
+// Peek returns the first row without consuming it, or ok false at the end. After an error it may be
+// called again.
+func (s *Intersection[T]) Peek(ctx context.Context) (row Row[T], ok bool, err error) {
 	for {
 		if end, err := s.prepare(ctx); err != nil || end {
 			return row, false, err
 		}
-		row, ok, err = s.streams[s.reading].Peek(ctx)
-		if !ok || err != nil || s.at == "" || row.Key != s.at {
-			s.next = row
+		row, ok, err = s.unions[s.current].Peek(ctx)
+		if !ok || err != nil || s.last == "" || row.Key != s.last {
+			s.peeked = row
 			return row, ok, err
 		}
-		s.streams[s.reading].Next() // it was dropped already, in another stream or range
+		s.unions[s.current].Next() // a duplicate: consumed before from another union or range
 	}
 }
 
-func (s *intersection[T]) Next() {
-	s.streams[s.reading].Next()
-	s.at, s.low = s.next.Key, s.next.Key
-	s.rows++
-	if s.in(s.next.Value) {
-		s.found++
+// Next consumes the row that Peek returned.
+func (s *Intersection[T]) Next() {
+	s.unions[s.current].Next()
+	s.last, s.seek = s.peeked.Key, s.peeked.Key
+	s.consumed++
+	if s.matches(s.peeked.Value) {
+		s.matched++
 	}
 }
 
-func (s *intersection[T]) Seek(key string) {
-	s.low = key
-	for _, stream := range s.streams {
-		stream.Seek(key)
+// Seek skips the rows before key. The keys of successive calls must not go back.
+func (s *Intersection[T]) Seek(key string) {
+	s.seek = key
+	for _, union := range s.unions {
+		union.Seek(key)
 	}
 }
 
-// prepare is called before every row. It reports the end when one of the streams has no more rows.
-func (s *intersection[T]) prepare(ctx context.Context) (end bool, err error) {
+// prepare runs before each row: it chooses the union to read and sizes the next read. It reports
+// the end if one of the unions has no more rows.
+func (s *Intersection[T]) prepare(ctx context.Context) (end bool, err error) {
 	if !s.started {
-		if len(s.streams) > 1 {
+		if len(s.unions) > 1 {
 			end, err = s.choose(ctx)
 		}
 		s.started = err == nil
 		return end, err
 	}
-	stream, ok := s.streams[s.reading].(source)
-	if !ok || !stream.needsRead() {
+	union := s.unions[s.current]
+	if !union.needsRead() {
 		return false, nil
 	}
-	rows, found := s.rows-s.rowsThen, s.found-s.foundThere
-	if len(s.streams) > 1 && 2*found < rows {
-		s.reads++
+	consumed, matched := s.consumed-s.consumedThen, s.matched-s.matchedThen
+	if len(s.unions) > 1 && 2*matched < consumed {
+		s.poorReads++
 	}
-	if s.reads >= s.switchAfter {
-		before := s.reading
+	if s.poorReads >= s.switchAfter {
+		before := s.current
 		if end, err = s.choose(ctx); end || err != nil {
 			return end, err
 		}
-		s.reads, s.switchAfter = 0, 2*s.switchAfter
-		if s.reading != before {
+		s.poorReads, s.switchAfter = 0, 2*s.switchAfter
+		if s.current != before {
 			s.switchAfter = 1
 		}
 	}
-	s.rowsThen, s.foundThere = s.rows, s.found
-	if missing := s.want - s.found; missing > 0 && s.rows > 0 {
-		stream.setWant(min(missing*(s.rows+1)/(s.found+1), 4*s.rows, maxAhead))
+	s.consumedThen, s.matchedThen = s.consumed, s.matched
+	if missing := s.want - s.matched; missing > 0 && s.consumed > 0 {
+		union.setWant(min(missing*(s.consumed+1)/(s.matched+1), 4*s.consumed, maxAhead))
 	}
 	return false, nil
 }
 
-// choose finds where every stream is, skips to where the furthest begins, and chooses the one to read from there.
-func (s *intersection[T]) choose(ctx context.Context) (end bool, err error) {
-	rows := make([]Row[T], len(s.streams))
-	has := make([]bool, len(s.streams))
-	errs := make([]error, len(s.streams))
+// choose reads the first row of every union concurrently, seeks to the furthest of their keys, and
+// makes the union with the fewest rows there the current one. It reports the end if a union has no
+// more rows.
+func (s *Intersection[T]) choose(ctx context.Context) (end bool, err error) {
+	rows := make([]Row[T], len(s.unions))
+	has := make([]bool, len(s.unions))
+	errs := make([]error, len(s.unions))
 	var reads sync.WaitGroup
-	for n, stream := range s.streams {
-		if s.low != "" && n != s.reading {
-			stream.Seek(s.low)
+	for n, union := range s.unions {
+		if s.seek != "" && n != s.current {
+			union.Seek(s.seek)
 		}
-		reads.Go(func() { rows[n], has[n], errs[n] = stream.Peek(ctx) })
+		reads.Go(func() { rows[n], has[n], errs[n] = union.Peek(ctx) })
 	}
 	reads.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return false, err
 	}
-	for n := range s.streams {
+	for n := range s.unions {
 		if !has[n] {
 			return true, nil
 		}
-		if s.low == "" || s.order.before(s.low, rows[n].Key) {
-			s.low = rows[n].Key
+		if s.seek == "" || s.order.before(s.seek, rows[n].Key) {
+			s.seek = rows[n].Key
 		}
 	}
-	s.reading = s.fewest()
-	s.streams[s.reading].Seek(s.low)
+	s.current = s.sparsest()
+	s.unions[s.current].Seek(s.seek)
 	return false, nil
 }
 
-// fewest returns which stream has the fewest rows, as far as all of them have been read.
-func (s *intersection[T]) fewest() (which int) {
+// sparsest returns the index of the union with the fewest rows, counted up to the key to which all
+// unions have been read.
+func (s *Intersection[T]) sparsest() (index int) {
 	end, all := "", true
-	for _, stream := range s.streams {
-		b, ok := stream.(source)
-		if !ok {
-			continue
-		}
-		if key, whole := b.readUpTo(); !whole && (all || s.order.before(key, end)) {
+	for _, union := range s.unions {
+		if key, whole := union.readUpTo(); !whole && (all || s.order.before(key, end)) {
 			end, all = key, false
 		}
 	}
 	least := -1
-	for n, stream := range s.streams {
-		if b, ok := stream.(source); ok {
-			if count := b.buffered(end, all); least < 0 || count < least {
-				which, least = n, count
-			}
+	for n, union := range s.unions {
+		if count := union.buffered(end, all); least < 0 || count < least {
+			index, least = n, count
 		}
 	}
-	return which
+	return index
 }
-
-func (m *union[T]) cursors(each func(*cursor[T])) {
-	for _, c := range m.heads {
-		each(c)
-	}
-	for _, c := range m.unread {
-		each(c)
-	}
-}
-
-func (m *union[T]) needsRead() bool {
-	for _, c := range m.unread {
-		if len(c.rows) == 0 && !c.done {
-			return true
-		}
-	}
-	return false
-}
-
-func (m *union[T]) readUpTo() (key string, all bool) {
-	all = true
-	m.cursors(func(c *cursor[T]) {
-		if !c.done && (all || m.order.before(c.from, key)) {
-			key, all = c.from, false
-		}
-	})
-	return key, all
-}
-
-func (m *union[T]) buffered(key string, all bool) (rows int) {
-	m.cursors(func(c *cursor[T]) {
-		for _, row := range c.rows {
-			if all || !m.order.before(key, row.Key) {
-				rows++
-			}
-		}
-	})
-	return rows
-}
-
-func (m *union[T]) setWant(rows int) { m.want = m.taken + rows }

@@ -9,29 +9,30 @@ import (
 	"pgregory.net/rapid"
 )
 
-// common returns what stands in all the shelves, by the numbers of the keys.
-func common(shelves ...*shelf) func(int) bool {
+// common returns the function that reports whether a value is in all ranges.
+func common(ranges ...*fakeRange) func(int) bool {
 	times := map[int]int{}
-	for _, s := range shelves {
-		for _, row := range s.rows {
+	for _, r := range ranges {
+		for _, row := range r.rows {
 			times[row.Value]++
 		}
 	}
-	return func(n int) bool { return times[n] == len(shelves) }
+	return func(n int) bool { return times[n] == len(ranges) }
 }
 
-// sift takes rows until want of those that are looked for have come, and returns these and how many others came.
-func sift(t *testing.T, s Stream[int], in func(int) bool, want int) (found []int, others int) {
+// sift consumes rows until want of them match. It returns the matching values and the number of
+// other rows.
+func sift(t *testing.T, s stream, matches func(int) bool, want int) (found []int, others int) {
 	t.Helper()
 	for len(found) < want {
-		row, ok, err := Next(t.Context(), s)
+		row, ok, err := next(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !ok {
 			break
 		}
-		if in(row.Value) {
+		if matches(row.Value) {
 			found = append(found, row.Value)
 		} else {
 			others++
@@ -40,32 +41,33 @@ func sift(t *testing.T, s Stream[int], in func(int) bool, want int) (found []int
 	return found, others
 }
 
-// TestSparsestHasWhatStandsInAll compares random streams over ranges with whims, skipped at random, with a model.
-func TestSparsestHasWhatStandsInAll(t *testing.T) {
+// TestIntersectionHasAllCommonRows compares intersections of random unions, with random seeks, with
+// a model.
+func TestIntersectionHasAllCommonRows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		order := drawOrder(t)
-		var streams []Stream[int]
-		stands := map[string]int{}
-		count := rapid.IntRange(1, 4).Draw(t, "streams")
+		var unions []*Union[int]
+		occurrences := map[string]int{}
+		count := rapid.IntRange(1, 4).Draw(t, "unions")
 		for range count {
 			ranges, model := drawRanges(t, order, 0, 4)
-			streams = append(streams, Union(order, rapid.IntRange(0, 50).Draw(t, "want"), ranges...))
+			unions = append(unions, NewUnion(order, rapid.IntRange(0, 50).Draw(t, "want"), ranges...))
 			for _, k := range keysOf(model) {
-				stands[k]++
+				occurrences[k]++
 			}
 		}
 		var wanted []string
-		for k, n := range stands {
+		for k, n := range occurrences {
 			if n == count {
 				wanted = append(wanted, k)
 			}
 		}
-		in := func(value int) bool { return stands[key(value%1000)] == count }
-		s := Intersect(order, rapid.IntRange(0, 50).Draw(t, "want"), in, streams...)
+		matches := func(value int) bool { return occurrences[key(value%1000)] == count }
+		s := NewIntersection(order, rapid.IntRange(0, 50).Draw(t, "want"), matches, unions...)
 		var got []string
 		at := ""
 		for failures := 0; failures < 500; {
-			if rapid.IntRange(0, 8).Draw(t, "skip") == 0 {
+			if rapid.IntRange(0, 8).Draw(t, "seek") == 0 {
 				to := key(rapid.IntRange(0, 62).Draw(t, "to"))
 				if at == "" || order.before(at, to) {
 					s.Seek(to)
@@ -85,20 +87,20 @@ func TestSparsestHasWhatStandsInAll(t *testing.T) {
 				break
 			}
 			if at != "" && order.before(row.Key, at) || len(got) > 0 && !order.before(got[len(got)-1], row.Key) {
-				t.Fatalf("%s after %v, skipped to %s", row.Key, got, at)
+				t.Fatalf("%s after %v and a seek to %s", row.Key, got, at)
 			}
 			s.Next()
 			got, at = append(got, row.Key), row.Key
 		}
 		for _, k := range wanted {
 			if !slices.Contains(got, k) {
-				t.Fatalf("%s stands in all and is not among %v", k, got)
+				t.Fatalf("%s is in all unions and not in %v", k, got)
 			}
 		}
 	})
 }
 
-// keysOf returns the keys of rows, each once.
+// keysOf returns the distinct keys of rows, sorted.
 func keysOf(rows []Row[int]) (keys []string) {
 	for _, row := range rows {
 		keys = append(keys, row.Key)
@@ -107,9 +109,9 @@ func keysOf(rows []Row[int]) (keys []string) {
 	return slices.Compact(keys)
 }
 
-// TestSparsestCosts: what two streams have in common costs little more than reading the one with fewer rows where the
-// reading is, in whichever order they are named.
-func TestSparsestCosts(t *testing.T) {
+// TestIntersectionCost asserts that the intersection of two unions costs little more than reading
+// the sparser one, in either order of the unions.
+func TestIntersectionCost(t *testing.T) {
 	const rows, want = 100_000, 101
 	upper := func(step, from, end int) (keys []int) {
 		for _, k := range every(step, end-from) {
@@ -119,48 +121,48 @@ func TestSparsestCosts(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		a, b  []int
-		given int // rows of both at the most
-		reads int // of both
+		rows  int // maximum number of rows read of both
+		reads int // maximum number of reads of both
 	}{
 		"the same rows":          {every(1, rows), every(1, rows), 2 * want, 4},
 		"half of them":           {every(1, rows), every(2, rows), 2 * want, 4},
 		"rare among frequent":    {every(1, rows), every(700, rows), 3 * want, 5},
 		"one in five":            {every(2, rows), every(5, rows), 4 * want, 6},
-		"none":                   {every(1, rows), nil, want, 2},
+		"no common rows":         {every(1, rows), nil, want, 2},
 		"one, at the end":        {every(1, rows), []int{rows - 1}, 2 * want, 4},
 		"one after the other":    {every(1, rows/2), upper(1, rows/2, rows), 4 * want, 6},
 		"dense after a long gap": {every(1, rows), append([]int{3}, upper(1, rows-500, rows)...), 6 * want, 10},
 	} {
 		for _, order := range []Order{Ascending, Descending} {
-			for _, turned := range []bool{false, true} {
-				a, b := newShelf(order, test.a...), newShelf(order, test.b...)
-				in := common(a, b)
+			for _, reversed := range []bool{false, true} {
+				a, b := newFakeRange(order, test.a...), newFakeRange(order, test.b...)
+				matches := common(a, b)
 				all := 0
 				for _, row := range b.rows {
-					if in(row.Value) {
+					if matches(row.Value) {
 						all++
 					}
 				}
-				streams := []Stream[int]{Union(order, want/2, a.read), Union(order, want/2, b.read)}
-				if turned {
-					slices.Reverse(streams)
+				unions := []*Union[int]{NewUnion(order, want/2, a.read), NewUnion(order, want/2, b.read)}
+				if reversed {
+					slices.Reverse(unions)
 				}
-				found, others := sift(t, Intersect(order, want, in, streams...), in, want)
+				found, others := sift(t, NewIntersection(order, want, matches, unions...), matches, want)
 				if len(found) != min(all, want) {
 					t.Errorf("%s: %d found, want %d", name, len(found), min(all, want))
 				}
-				if a.given+b.given > test.given || a.reads+b.reads > test.reads {
-					t.Errorf("%s, descending %v, turned %v: %d and %d rows in %d and %d reads, want %d in %d; %d rows found and %d others",
-						name, order, turned, a.given, b.given, a.reads, b.reads, test.given, test.reads, len(found), others)
+				if a.returned+b.returned > test.rows || a.reads+b.reads > test.reads {
+					t.Errorf("%s, descending %v, reversed %v: %d and %d rows in %d and %d reads, want at most %d in %d; %d rows match and %d do not",
+						name, order, reversed, a.returned, b.returned, a.reads, b.reads, test.rows, test.reads, len(found), others)
 				}
 			}
 		}
 	}
 }
 
-// TestSparsestChangesOver: two streams that have few rows in common, where now one and now the other is the denser
-// one, cost a fraction of either.
-func TestSparsestChangesOver(t *testing.T) {
+// TestIntersectionSwitchesUnions has two ranges with few common rows that are dense and sparse in
+// turns. Reading their intersection must cost a fraction of reading either.
+func TestIntersectionSwitchesUnions(t *testing.T) {
 	const stretches, length = 20, 5000
 	var a, b []int
 	for n := range stretches {
@@ -174,24 +176,26 @@ func TestSparsestChangesOver(t *testing.T) {
 		}
 	}
 	for _, order := range []Order{Ascending, Descending} {
-		one, other := newShelf(order, a...), newShelf(order, b...)
-		in := common(one, other)
-		found, _ := sift(t, Intersect(order, 101, in, Union(order, 51, one.read), Union(order, 51, other.read)), in, stretches*length)
+		rangeA, rangeB := newFakeRange(order, a...), newFakeRange(order, b...)
+		matches := common(rangeA, rangeB)
+		intersection := NewIntersection(order, 101, matches, NewUnion(order, 51, rangeA.read), NewUnion(order, 51, rangeB.read))
+		found, _ := sift(t, intersection, matches, stretches*length)
 		if len(found) != stretches*10 {
 			t.Errorf("%d found, want %d", len(found), stretches*10)
 		}
-		if given := one.given + other.given; given > (len(a)+len(b))/3 {
-			t.Errorf("%d and %d rows read of %d and %d", one.given, other.given, len(a), len(b))
+		if rows := rangeA.returned + rangeB.returned; rows > (len(a)+len(b))/3 {
+			t.Errorf("%d and %d rows read of %d and %d", rangeA.returned, rangeB.returned, len(a), len(b))
 		}
 	}
 }
 
-// TestReadsAreSizedByWhatIsFound: who looks for one row in ten does not read page by page to the last of them.
-func TestReadsAreSizedByWhatIsFound(t *testing.T) {
-	s := newShelf(Ascending, every(1, 100_000)...)
-	in := func(n int) bool { return n%10 == 0 }
-	found, _ := sift(t, Intersect(Ascending, 101, in, Union(Ascending, 101, s.read)), in, 101)
-	if len(found) != 101 || s.reads > 4 || s.given > 1500 {
-		t.Errorf("%d found in %d reads of %d rows: limits %v", len(found), s.reads, s.given, s.asked)
+// TestReadsGrowWithTheShareOfMatches looks for one row in ten: the reads must grow accordingly
+// instead of continuing page by page.
+func TestReadsGrowWithTheShareOfMatches(t *testing.T) {
+	r := newFakeRange(Ascending, every(1, 100_000)...)
+	matches := func(n int) bool { return n%10 == 0 }
+	found, _ := sift(t, NewIntersection(Ascending, 101, matches, NewUnion(Ascending, 101, r.read)), matches, 101)
+	if len(found) != 101 || r.reads > 4 || r.returned > 1500 {
+		t.Errorf("%d found in %d reads of %d rows: limits %v", len(found), r.reads, r.returned, r.limits)
 	}
 }

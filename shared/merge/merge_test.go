@@ -13,74 +13,73 @@ import (
 	"pgregory.net/rapid"
 )
 
-// shelf is a range that behaves as badly as the contract of Range lets it: pages that are short or empty although
-// there is more, more where there is none, and reads that fail. It has its own randomness, because ranges are read
-// at the same time.
-type shelf struct {
+// fakeRange is a range that uses all freedom of the contract of Range: short and empty pages
+// although there are more rows, more although there are none, and failing reads. Each range has its
+// own source of randomness because ranges are read concurrently.
+type fakeRange struct {
 	order Order
 	rows  []Row[int] // in order
-	rand  *rand.Rand // nil: a range without whims
+	rand  *rand.Rand // nil: full pages and exact reports
 	fails bool       // some reads fail
-	reads int
-	given int   // rows that were returned
-	most  int   // rows of the largest page that was asked for
-	asked []int // the limits, one a read
+
+	reads    int
+	returned int   // number of rows of all reads
+	limits   []int // of each read
 }
 
-var errRead = errors.New("a read failed")
+var errRead = errors.New("read failed")
 
-func (s *shelf) read(ctx context.Context, from string, limit int) ([]Row[int], bool, error) {
+func (r *fakeRange) read(ctx context.Context, from string, limit int) ([]Row[int], bool, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
 	}
-	s.reads++
-	s.asked = append(s.asked, limit)
-	s.most = max(s.most, limit)
+	r.reads++
+	r.limits = append(r.limits, limit)
 	if limit < 1 {
-		return nil, false, fmt.Errorf("a limit of %d", limit)
+		return nil, false, fmt.Errorf("limit %d", limit)
 	}
-	if s.fails && s.rand.IntN(4) == 0 {
+	if r.fails && r.rand.IntN(4) == 0 {
 		return nil, false, errRead
 	}
 	first := 0
 	if from != "" {
-		first, _ = slices.BinarySearchFunc(s.rows, from, func(r Row[int], key string) int {
-			if s.order == Descending {
-				return strings.Compare(key, r.Key)
+		first, _ = slices.BinarySearchFunc(r.rows, from, func(row Row[int], key string) int {
+			if r.order == Descending {
+				return strings.Compare(key, row.Key)
 			}
-			return strings.Compare(r.Key, key)
+			return strings.Compare(row.Key, key)
 		})
 	}
-	rest := s.rows[first:]
+	rest := r.rows[first:]
 	n := min(limit, len(rest))
 	more := len(rest) > n
-	if s.rand != nil {
-		switch s.rand.IntN(4) {
+	if r.rand != nil {
+		switch r.rand.IntN(4) {
 		case 0:
-			n, more = s.rand.IntN(n+1), true
+			n, more = r.rand.IntN(n+1), true
 		case 1:
-			more = true // as DynamoDB says when the limit falls on the last row
+			more = true // as DynamoDB does if the limit ends with the last row
 		}
 	}
-	s.given += n
+	r.returned += n
 	return slices.Clone(rest[:n]), more, nil
 }
 
-// key returns keys whose order as text is that of n.
+// key returns a key for n; keys sort like their numbers.
 func key(n int) string { return fmt.Sprintf("%06d", n) }
 
-func newShelf(order Order, keys ...int) *shelf {
-	s := &shelf{order: order}
+func newFakeRange(order Order, keys ...int) *fakeRange {
+	r := &fakeRange{order: order}
 	for _, n := range keys {
-		s.rows = append(s.rows, Row[int]{key(n), n})
+		r.rows = append(r.rows, Row[int]{key(n), n})
 	}
-	s.sort()
-	return s
+	r.sort()
+	return r
 }
 
-func (s *shelf) sort() {
-	slices.SortFunc(s.rows, func(a, b Row[int]) int {
-		if s.order == Descending {
+func (r *fakeRange) sort() {
+	slices.SortFunc(r.rows, func(a, b Row[int]) int {
+		if r.order == Descending {
 			a, b = b, a
 		}
 		return strings.Compare(a.Key, b.Key)
@@ -89,24 +88,40 @@ func (s *shelf) sort() {
 
 func drawOrder(t *rapid.T) Order { return Order(rapid.Bool().Draw(t, "descending")) }
 
-// drawRanges returns ranges with keys from a small set, so that they overlap, and the model: all their rows in
-// order. Values tell rows with the same key apart.
+// drawRanges returns ranges with keys from a small set, so that they overlap, and the model: all
+// their rows in order. Rows with the same key differ in their values.
 func drawRanges(t *rapid.T, order Order, atLeast, atMost int) (ranges []Range[int], model []Row[int]) {
-	all := &shelf{order: order}
-	for r := range rapid.IntRange(atLeast, atMost).Draw(t, "ranges") {
-		s := &shelf{order: order, fails: rapid.Bool().Draw(t, "fails"), rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))}
+	all := &fakeRange{order: order}
+	for number := range rapid.IntRange(atLeast, atMost).Draw(t, "ranges") {
+		r := &fakeRange{order: order, fails: rapid.Bool().Draw(t, "fails"), rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))}
 		for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(0, 60), 0, 40, rapid.ID[int]).Draw(t, "keys") {
-			s.rows = append(s.rows, Row[int]{key(n), 1000*r + n})
+			r.rows = append(r.rows, Row[int]{key(n), 1000*number + n})
 		}
-		s.sort()
-		ranges, all.rows = append(ranges, s.read), append(all.rows, s.rows...)
+		r.sort()
+		ranges, all.rows = append(ranges, r.read), append(all.rows, r.rows...)
 	}
 	all.sort()
 	return ranges, all.rows
 }
 
-// walk reads a stream to its end by a random sequence of calls and compares it with the model at every one.
-func walk(t *rapid.T, order Order, s Stream[int], model []Row[int]) {
+// stream is a Union or an Intersection.
+type stream interface {
+	Peek(ctx context.Context) (row Row[int], ok bool, err error)
+	Next()
+	Seek(key string)
+}
+
+// next consumes the first row of a stream and returns it, or ok false at the end.
+func next(ctx context.Context, s stream) (row Row[int], ok bool, err error) {
+	row, ok, err = s.Peek(ctx)
+	if ok {
+		s.Next()
+	}
+	return row, ok, err
+}
+
+// walk reads a stream to its end with random calls and compares each result with the model.
+func walk(t *rapid.T, order Order, s stream, model []Row[int]) {
 	ctx := context.Background()
 	peek := func() (Row[int], bool) {
 		for failures := 0; ; failures++ {
@@ -118,17 +133,17 @@ func walk(t *rapid.T, order Order, s Stream[int], model []Row[int]) {
 				t.Fatalf("error: %v", err)
 			}
 			if ok {
-				t.Fatal("a row together with an error")
+				t.Fatal("a row and an error")
 			}
 			if failures > 500 {
-				t.Fatal("no progress although reads succeed at times")
+				t.Fatal("no progress although some reads succeed")
 			}
 		}
 	}
-	taken := map[Row[int]]bool{}
+	consumed := map[Row[int]]bool{}
 	for {
-		if rapid.IntRange(0, 5).Draw(t, "skip") == 0 {
-			// Somewhere ahead: a skip does not go back.
+		if rapid.IntRange(0, 5).Draw(t, "seek") == 0 {
+			// Seeks must not go back.
 			to := rapid.IntRange(0, 62).Draw(t, "to")
 			if len(model) > 0 && !order.before(key(to), model[0].Key) {
 				s.Seek(key(to))
@@ -139,19 +154,19 @@ func walk(t *rapid.T, order Order, s Stream[int], model []Row[int]) {
 		}
 		row, ok := peek()
 		if ok != (len(model) > 0) {
-			t.Fatalf("a row: %v (%v); the model has %d left", ok, row, len(model))
+			t.Fatalf("ok %v (row %v), but the model has %d rows left", ok, row, len(model))
 		}
 		if !ok {
 			break
 		}
-		if row.Key != model[0].Key || row.Key != key(row.Value%1000) || taken[row] {
-			t.Fatalf("got %v (taken before: %v), want the key %s", row, taken[row], model[0].Key)
+		if row.Key != model[0].Key || row.Key != key(row.Value%1000) || consumed[row] {
+			t.Fatalf("got %v (consumed before: %v), want the key %s", row, consumed[row], model[0].Key)
 		}
 		if again, ok := peek(); !ok || again != row {
-			t.Fatalf("a second Peek gives %v, the first %v", again, row)
+			t.Fatalf("the second Peek returns %v, the first %v", again, row)
 		}
 		s.Next()
-		taken[row] = true
+		consumed[row] = true
 		model = model[1:]
 	}
 	if _, ok := peek(); ok {
@@ -159,28 +174,28 @@ func walk(t *rapid.T, order Order, s Stream[int], model []Row[int]) {
 	}
 }
 
-func TestMergedIsTheSortedUnion(t *testing.T) {
+func TestUnionReturnsAllRowsInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		order := drawOrder(t)
 		ranges, model := drawRanges(t, order, 0, 6)
-		walk(t, order, Union(order, rapid.IntRange(0, 50).Draw(t, "want"), ranges...), model)
+		walk(t, order, NewUnion(order, rapid.IntRange(0, 50).Draw(t, "want"), ranges...), model)
 	})
 }
 
-// TestRowsThatComeAndGo has rows appear ahead of the reader and disappear anywhere between reads: what stays is
-// found once, in order.
-func TestRowsThatComeAndGo(t *testing.T) {
+// TestRowsThatChangeDuringTheRead adds rows ahead of the union and removes rows anywhere between
+// reads. The union must return every row that stays once, in order.
+func TestRowsThatChangeDuringTheRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		order := drawOrder(t)
-		s := newShelf(order, rapid.SliceOfNDistinct(rapid.IntRange(0, 60), 0, 40, rapid.ID[int]).Draw(t, "keys")...)
-		stays := map[string]bool{}
+		s := newFakeRange(order, rapid.SliceOfNDistinct(rapid.IntRange(0, 60), 0, 40, rapid.ID[int]).Draw(t, "keys")...)
+		remaining := map[string]bool{}
 		for _, r := range s.rows {
-			stays[r.Key] = true
+			remaining[r.Key] = true
 		}
-		stream := Union(order, rapid.IntRange(1, 5).Draw(t, "want"), s.read)
+		union := NewUnion(order, rapid.IntRange(1, 5).Draw(t, "want"), s.read)
 		var got []string
 		for {
-			row, ok, err := Next(context.Background(), stream)
+			row, ok, err := next(context.Background(), union)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -191,7 +206,7 @@ func TestRowsThatComeAndGo(t *testing.T) {
 			switch n := rapid.IntRange(0, 60).Draw(t, "row"); rapid.IntRange(0, 3).Draw(t, "change") {
 			case 0:
 				s.rows = slices.DeleteFunc(s.rows, func(r Row[int]) bool { return r.Key == key(n) })
-				delete(stays, key(n))
+				delete(remaining, key(n))
 			case 1:
 				if at := (Row[int]{key(n), n}); order.before(row.Key, at.Key) && !slices.Contains(s.rows, at) {
 					s.rows = append(s.rows, at)
@@ -201,29 +216,29 @@ func TestRowsThatComeAndGo(t *testing.T) {
 		}
 		for n := 1; n < len(got); n++ {
 			if !order.before(got[n-1], got[n]) {
-				t.Fatalf("out of order or twice: %v", got)
+				t.Fatalf("out of order or repeated: %v", got)
 			}
 		}
-		for k := range stays {
+		for k := range remaining {
 			if !slices.Contains(got, k) {
-				t.Fatalf("%s was there all the time and is not among %v", k, got)
+				t.Fatalf("%s existed all the time and is not in %v", k, got)
 			}
 		}
 	})
 }
 
-func TestErrorsSurface(t *testing.T) {
-	good, bad := newShelf(Ascending, 1, 2, 3), newShelf(Ascending, 2)
+func TestUnionReturnsErrorsAndContinues(t *testing.T) {
+	good, bad := newFakeRange(Ascending, 1, 2, 3), newFakeRange(Ascending, 2)
 	failing := true
-	s := Union(Ascending, 10, good.read, func(ctx context.Context, from string, limit int) ([]Row[int], bool, error) {
+	s := NewUnion(Ascending, 10, good.read, func(ctx context.Context, from string, limit int) ([]Row[int], bool, error) {
 		if failing {
 			return nil, false, errRead
 		}
 		return bad.read(ctx, from, limit)
 	})
 	for range 3 {
-		if _, ok, err := Next(t.Context(), s); ok || !errors.Is(err, errRead) {
-			t.Fatalf("a row: %v, %v; want the range's error", ok, err)
+		if _, ok, err := next(t.Context(), s); ok || !errors.Is(err, errRead) {
+			t.Fatalf("ok %v, error %v, want the error of the range", ok, err)
 		}
 	}
 	failing = false
@@ -231,34 +246,34 @@ func TestErrorsSurface(t *testing.T) {
 		t.Errorf("after the error: %v", got)
 	}
 	if good.reads != 1 {
-		t.Errorf("the range that had answered was read %d times", good.reads)
+		t.Errorf("the range without an error was read %d times, want 1", good.reads)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := Union(Ascending, 1, good.read).Peek(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("after the context's end: %v", err)
+	if _, _, err := NewUnion(Ascending, 1, good.read).Peek(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("after cancellation: %v", err)
 	}
 }
 
-func TestFirstReadsAreMadeAtOnce(t *testing.T) {
+func TestFirstReadsAreConcurrent(t *testing.T) {
 	const ranges = 20
 	var all sync.WaitGroup
 	all.Add(ranges)
-	together := func(context.Context, string, int) ([]Row[int], bool, error) {
+	concurrent := func(context.Context, string, int) ([]Row[int], bool, error) {
 		all.Done()
-		all.Wait() // for ever, if they came one after the other
+		all.Wait() // a deadlock if the reads are sequential
 		return nil, false, nil
 	}
-	if _, ok, err := Union(Ascending, 10, slices.Repeat([]Range[int]{together}, ranges)...).Peek(t.Context()); ok || err != nil {
+	if _, ok, err := NewUnion(Ascending, 10, slices.Repeat([]Range[int]{concurrent}, ranges)...).Peek(t.Context()); ok || err != nil {
 		t.Errorf("%v, %v", ok, err)
 	}
 }
 
-// take drops up to n rows and returns their values.
-func take(t *testing.T, s Stream[int], n int) (values []int) {
+// take consumes up to n rows and returns their values.
+func take(t *testing.T, s stream, n int) (values []int) {
 	t.Helper()
 	for range n {
-		row, ok, err := Next(t.Context(), s)
+		row, ok, err := next(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}

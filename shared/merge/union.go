@@ -8,151 +8,205 @@ import (
 )
 
 const (
-	// readAhead is how many rows are read on at least when more are taken than were wanted: whoever does so leaves out
-	// most of what it reads, which must not cost a long series of small reads.
+	// readAhead is the minimum number of further rows to plan for when the consumer takes more rows
+	// than it announced. Such a consumer drops most rows, and small reads would become a long
+	// series.
 	readAhead = 64
-	// maxAhead is how many it is at the most: what was read ahead may turn out not to be needed.
+	// maxAhead is the maximum number of further rows to plan for. They may not be needed.
 	maxAhead = 1000
 )
 
-// Union returns the stream of all rows of the ranges. A key that stands in several ranges comes once for each.
-// want is about how many rows will be taken: it sizes the reads. The first read of each range is made at once with
-// those of the others, and so are, as far as can be foreseen, the reads that follow.
-func Union[T any](order Order, want int, ranges ...Range[T]) Stream[T] {
+// Union is the stream of all rows of some ranges, in order: a k-way merge.
+type Union[T any] struct {
+	order    Order
+	want     int          // number of rows that will be consumed
+	consumed int          // number of rows that Next consumed
+	heads    []*reader[T] // heap by first row; each has one
+	pending  []*reader[T] // the other readers, except those at their end
+}
+
+// NewUnion returns the union of ranges. A key that occurs in several ranges occurs in the union
+// once for each. want is the approximate number of rows that will be consumed; reads are sized by
+// it. The union makes the first reads of all ranges concurrently, and later reads as far as it can
+// foresee them.
+func NewUnion[T any](order Order, want int, ranges ...Range[T]) *Union[T] {
 	share := want
 	if len(ranges) > 1 {
 		share = withMargin(want)/len(ranges) + 2
 	}
-	m := &union[T]{order: order, want: want}
-	for _, r := range ranges {
-		m.unread = append(m.unread, &cursor[T]{order: order, read: r, limit: max(share, 1), most: max(want, readAhead)})
+	u := &Union[T]{order: order, want: want}
+	for _, read := range ranges {
+		u.pending = append(u.pending, &reader[T]{order: order, read: read, limit: max(share, 1), maxLimit: max(want, readAhead)})
 	}
-	return m
+	return u
 }
 
-// withMargin is a number of rows and a fifth more, for a range that has more of the rows to come than was expected: it is
-// cheaper to read some in vain than to wait for a second read.
+// withMargin returns rows plus a fifth, for a range that has more of the next rows than expected.
+// To read some rows in vain is cheaper than to wait for a second read.
 func withMargin(rows int) int { return (rows*6 + 4) / 5 }
 
-// union is the stream over several: a heap of those whose first row is known.
-type union[T any] struct {
-	order  Order
-	want   int          // rows that will be taken
-	taken  int          // rows that were dropped
-	heads  []*cursor[T] // each has a row
-	unread []*cursor[T] // the others, but for those at their end
-}
-
-func (m *union[T]) Peek(ctx context.Context) (row Row[T], ok bool, err error) {
-	if err := m.settle(ctx); err != nil {
+// Peek returns the first row without consuming it, or ok false at the end. After an error it may be
+// called again.
+func (u *Union[T]) Peek(ctx context.Context) (row Row[T], ok bool, err error) {
+	if err := u.fillHeads(ctx); err != nil {
 		return row, false, err
 	}
-	if len(m.heads) == 0 {
+	if len(u.heads) == 0 {
 		return row, false, nil
 	}
-	return m.heads[0].rows[0], true, nil
+	return u.heads[0].rows[0], true, nil
 }
 
-func (m *union[T]) Next() {
-	m.taken++
-	first := m.heads[0]
+// Next consumes the row that Peek returned.
+func (u *Union[T]) Next() {
+	u.consumed++
+	first := u.heads[0]
 	first.Next()
 	if len(first.rows) > 0 {
-		heap.Fix(m, 0)
+		heap.Fix(u, 0)
 	} else {
-		heap.Pop(m)
-		m.unread = append(m.unread, first)
+		heap.Pop(u)
+		u.pending = append(u.pending, first)
 	}
 }
 
-func (m *union[T]) Seek(key string) {
-	m.unread, m.heads = append(m.unread, m.heads...), nil
-	for _, c := range m.unread {
-		c.Seek(key)
+// Seek skips the rows before key. The keys of successive calls must not go back.
+func (u *Union[T]) Seek(key string) {
+	u.pending, u.heads = append(u.pending, u.heads...), nil
+	for _, r := range u.pending {
+		r.Seek(key)
 	}
 }
 
-// settle finds the first row of every cursor. Those that must be read for it are read all at once, and with them
-// those that would have to be read soon.
-func (m *union[T]) settle(ctx context.Context) error {
-	if len(m.unread) == 0 {
+// fillHeads finds the first row of every pending reader. It makes the necessary reads concurrently,
+// together with those that would be necessary soon.
+func (u *Union[T]) fillHeads(ctx context.Context) error {
+	if len(u.pending) == 0 {
 		return nil
 	}
-	ahead := m.plan()
-	has := make([]bool, len(m.unread))
-	errs := make([]error, len(m.unread)+len(ahead))
+	ahead := u.planReads()
+	has := make([]bool, len(u.pending))
+	errs := make([]error, len(u.pending)+len(ahead))
 	var reads sync.WaitGroup
-	for n, c := range m.unread {
-		reads.Go(func() { _, has[n], errs[n] = c.Peek(ctx) })
+	for n, r := range u.pending {
+		reads.Go(func() { _, has[n], errs[n] = r.Peek(ctx) })
 	}
-	for n, c := range ahead {
-		reads.Go(func() { errs[len(m.unread)+n] = c.fill(ctx) })
+	for n, r := range ahead {
+		reads.Go(func() { errs[len(u.pending)+n] = r.readPage(ctx) })
 	}
 	reads.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	for n, c := range m.unread {
+	for n, r := range u.pending {
 		if has[n] {
-			heap.Push(m, c)
+			heap.Push(u, r)
 		}
 	}
-	m.unread = m.unread[:0]
+	u.pending = u.pending[:0]
 	return nil
 }
 
-// plan sizes the reads that come next, by how many of the rows so far each range had. It returns the heads that will
-// run out of rows before all that are wanted are taken, to be read along.
-func (m *union[T]) plan() (ahead []*cursor[T]) {
-	needsRead := false
-	for _, c := range m.unread {
-		needsRead = needsRead || len(c.rows) == 0 && !c.done
-		if c.seekedPast() {
-			return nil // what lies there is not known
+// planReads sets the limits of the next reads from each range's share of the consumed rows. It
+// returns the heads that will run out of rows before all wanted rows are consumed; they should be
+// read concurrently with the pending readers.
+func (u *Union[T]) planReads() (ahead []*reader[T]) {
+	for _, r := range u.pending {
+		if r.seekedPast() {
+			return nil // the shares are unknown there
 		}
 	}
-	if !needsRead || m.taken == 0 {
+	if !u.needsRead() || u.consumed == 0 {
 		return nil
 	}
-	if m.taken >= m.want {
-		m.want = m.taken + min(max(m.taken/2, readAhead), maxAhead)
+	if u.consumed >= u.want {
+		u.want = u.consumed + min(max(u.consumed/2, readAhead), maxAhead)
 	}
-	expected := func(c *cursor[T]) int {
-		rows := (m.want-m.taken)*c.taken/m.taken + 1
-		if c.taken < m.taken {
+	expected := func(r *reader[T]) int {
+		rows := (u.want-u.consumed)*r.consumed/u.consumed + 1
+		if r.consumed < u.consumed {
 			rows = withMargin(rows) + 1
 		}
 		return rows
 	}
-	for _, c := range m.unread {
-		c.limit = max(expected(c)-len(c.rows), 1)
+	for _, r := range u.pending {
+		r.limit = max(expected(r)-len(r.rows), 1)
 	}
-	for _, c := range m.heads {
-		if missing := expected(c) - len(c.rows); missing > 0 && !c.done {
-			c.limit = missing
-			ahead = append(ahead, c)
+	for _, r := range u.heads {
+		if missing := expected(r) - len(r.rows); missing > 0 && !r.done {
+			r.limit = missing
+			ahead = append(ahead, r)
 		}
 	}
 	return ahead
 }
 
-// Len is part of heap.Interface.
-func (m *union[T]) Len() int { return len(m.heads) }
-
-// Less is part of heap.Interface: the head with the first key is on top.
-func (m *union[T]) Less(a, b int) bool {
-	return m.order.before(m.heads[a].rows[0].Key, m.heads[b].rows[0].Key)
+// needsRead reports whether the union must read to return its next row.
+func (u *Union[T]) needsRead() bool {
+	for _, r := range u.pending {
+		if r.needsRead() {
+			return true
+		}
+	}
+	return false
 }
 
-// Swap is part of heap.Interface.
-func (m *union[T]) Swap(a, b int) { m.heads[a], m.heads[b] = m.heads[b], m.heads[a] }
+// readUpTo returns the key up to which every range has been read, or all true if every range has
+// been read to its end.
+func (u *Union[T]) readUpTo() (key string, all bool) {
+	all = true
+	for r := range u.readers {
+		if !r.done && (all || u.order.before(r.from, key)) {
+			key, all = r.from, false
+		}
+	}
+	return key, all
+}
 
-// Push is part of heap.Interface.
-func (m *union[T]) Push(x any) { m.heads = append(m.heads, x.(*cursor[T])) }
+// buffered returns how many rows up to key have been read and not consumed; all counts the rows
+// after key too.
+func (u *Union[T]) buffered(key string, all bool) (rows int) {
+	for r := range u.readers {
+		for _, row := range r.rows {
+			if all || !u.order.before(key, row.Key) {
+				rows++
+			}
+		}
+	}
+	return rows
+}
 
-// Pop is part of heap.Interface.
-func (m *union[T]) Pop() any {
-	last := m.heads[len(m.heads)-1]
-	m.heads = m.heads[:len(m.heads)-1]
+// setWant sets how many more rows will be consumed.
+func (u *Union[T]) setWant(rows int) { u.want = u.consumed + rows }
+
+// readers iterates over the readers that are not at their end.
+func (u *Union[T]) readers(yield func(*reader[T]) bool) {
+	for _, readers := range [][]*reader[T]{u.heads, u.pending} {
+		for _, r := range readers {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// Len implements heap.Interface.
+func (u *Union[T]) Len() int { return len(u.heads) }
+
+// Less implements heap.Interface: the head with the first key is on top.
+func (u *Union[T]) Less(a, b int) bool {
+	return u.order.before(u.heads[a].rows[0].Key, u.heads[b].rows[0].Key)
+}
+
+// Swap implements heap.Interface.
+func (u *Union[T]) Swap(a, b int) { u.heads[a], u.heads[b] = u.heads[b], u.heads[a] }
+
+// Push implements heap.Interface.
+func (u *Union[T]) Push(x any) { u.heads = append(u.heads, x.(*reader[T])) }
+
+// Pop implements heap.Interface.
+func (u *Union[T]) Pop() any {
+	last := u.heads[len(u.heads)-1]
+	u.heads = u.heads[:len(u.heads)-1]
 	return last
 }

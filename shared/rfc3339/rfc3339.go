@@ -1,5 +1,5 @@
-// Package rfc3339 provides the reading of date-times as RFC 3339 has them. Package time reads more: an hour of one digit, a comma
-// before the fraction, an offset of a day or of sixty minutes.
+// Package rfc3339 parses date-times strictly by RFC 3339. Package time accepts more: an hour of one
+// digit, a comma before the fraction, an offset of 24 hours or of 60 minutes.
 package rfc3339
 
 import (
@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Parse reads a date-time with its offset, such as 2019-03-30T12:00:00.5+01:00, and reports whether it is one. The time is in UTC.
+// Parse parses a date-time with an offset, such as 2019-03-30T12:00:00.5+01:00, and returns it in
+// UTC. It reports false if text is not such a date-time.
 func Parse(text string) (t time.Time, ok bool) {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil || text[len("2019-03-30T12")] != ':' || strings.Contains(text, ",") {
@@ -21,10 +22,10 @@ func Parse(text string) (t time.Time, ok bool) {
 	return t.UTC(), true
 }
 
-// Time is a time.Time that is read from JSON as Parse reads it.
+// Time is a time.Time that is unmarshalled from JSON by Parse.
 type Time time.Time
 
-// UnmarshalJSON reads a string.
+// UnmarshalJSON parses a JSON string. It fails if Parse does not accept the string.
 func (t *Time) UnmarshalJSON(text []byte) error {
 	var s string
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -32,7 +33,7 @@ func (t *Time) UnmarshalJSON(text []byte) error {
 	}
 	at, ok := Parse(s)
 	if !ok {
-		return errors.New("a date-time is like 2019-03-30T12:00:00Z or 2019-03-30T12:00:00+01:00, with its offset")
+		return errors.New("a date-time must have an offset, such as 2019-03-30T12:00:00Z or 2019-03-30T12:00:00+01:00")
 	}
 	*t = Time(at)
 	return nil

@@ -22,7 +22,7 @@ func TestParse(t *testing.T) {
 		"2019-03-30T11:00:60Z", "02019-03-30T11:00:00Z", "2019-03-30T11:00:00Z ", "2019-03-30T11:00:00.Z",
 	} {
 		if got, ok := Parse(text); ok {
-			t.Errorf("%q is taken for %v", text, got)
+			t.Errorf("%q is accepted as %v", text, got)
 		}
 	}
 }

@@ -15,6 +15,7 @@ var domain = []string{
 	"shared/appendjson",
 	"shared/application",
 	"shared/blob",
+	"shared/cursor",
 	"shared/event",
 	"shared/fault",
 	"shared/instance",

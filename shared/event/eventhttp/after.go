@@ -1,27 +1,26 @@
 package eventhttp
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"strings"
 	"time"
 
+	"altinn.no/instanceapi/shared/cursor"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
-// after is the parameter of that name: one of a cursor, an event id and a time. The zero value is the beginning of the
-// feed.
+// after is the value of the parameter after: a position, an event id or a time. The zero value is
+// the beginning of the feed.
 type after struct {
-	cursor cursor
-	id     string
-	time   time.Time
+	position position
+	id       string
+	time     time.Time
 }
 
-// beginsWithDate reports whether text begins in the form 2019-03-30.
-func beginsWithDate(text string) bool {
+// startsWithDate reports whether text starts with a date such as 2019-03-30.
+func startsWithDate(text string) bool {
 	const form = "0000-00-00"
 	for n := range form {
 		if n >= len(text) || form[n] == '-' && text[n] != '-' || form[n] == '0' && (text[n] < '0' || text[n] > '9') {
@@ -31,91 +30,85 @@ func beginsWithDate(text string) bool {
 	return true
 }
 
-// parseAfter reads the parameter. A date is its start in UTC. A + that was not percent-encoded arrives as a space, and
-// is taken for what was meant.
+// parseAfter parses the parameter. A date means its start in UTC. A "+" that the client did not
+// percent-encode arrives as a space; parseAfter reads the first space as "+". It returns an Invalid
+// fault if text has none of the forms, or is a cursor of another application's feed.
 func parseAfter(text, appID string) (after, error) {
 	switch {
 	case text == "":
 		return after{}, nil
-	case beginsWithDate(text) && len(text) == len(time.DateOnly):
+	case startsWithDate(text) && len(text) == len(time.DateOnly):
 		t, err := time.Parse(time.DateOnly, text)
 		if err != nil {
 			return after{}, invalidAfter("there is no such date")
 		}
 		return after{time: t}, nil
-	case beginsWithDate(text) && (text[len(time.DateOnly)] == 'T' || text[len(time.DateOnly)] == 't'):
+	case startsWithDate(text) && (text[len(time.DateOnly)] == 'T' || text[len(time.DateOnly)] == 't'):
 		t, ok := rfc3339.Parse(strings.ToUpper(strings.Replace(text, " ", "+", 1)))
 		if !ok {
-			return after{}, invalidAfter("a date-time is like 2019-03-30T12:00:00Z or 2019-03-30T12:00:00+01:00, with its offset")
+			return after{}, invalidAfter("use a date-time with an offset, such as 2019-03-30T12:00:00Z or 2019-03-30T12:00:00+01:00")
 		}
 		return after{time: t}, nil
 	}
 	if _, _, err := event.ParseID(text); err == nil {
 		return after{id: text}, nil
 	}
-	c, ok := decodeCursor(text, appID)
+	p, ok := decodePosition(text, appID)
 	if !ok {
-		return after{}, invalidAfter("a date (2019-03-30), a date-time with an offset (2019-03-30T12:00:00Z), the id of an event of this application, or the cursor from a Link header of this feed, unchanged")
+		return after{}, invalidAfter("use a date (2019-03-30), a date-time with an offset (2019-03-30T12:00:00Z), the id of an event of this application, or the unchanged cursor of a Link header of this feed")
 	}
-	return after{cursor: c}, nil
+	return after{position: p}, nil
 }
 
-func invalidAfter(what string) *fault.Error { return fault.InvalidParameter("after", "%s", what) }
+func invalidAfter(allowed string) *fault.Error {
+	return fault.InvalidParameter("after", "%s", allowed)
+}
 
-// cursor is a place in a feed: the last position examined and, when the reader started from a time, that time. It goes
-// along because an event of an earlier change may be recorded at any later moment, and was not asked for.
-type cursor struct {
+// position is a place in a feed: the last examined position and, if the reader started from a time,
+// that time. The cursor keeps the time because an event of an earlier change may be recorded later;
+// the reader did not request it.
+type position struct {
 	seq   int64
-	since time.Time // UTC; zero for none
+	since time.Time // UTC; zero if the reader did not start from a time
 }
 
-// A cursor is written as "c" and, in base64url, a check and the numbers. The check makes a damaged cursor and one of
-// another application's feed an error instead of a wrong place. It is no secret: an owner can read any place of its feeds.
-const (
-	cursorPrefix  = "c"
-	checksumBytes = 4
-)
+// cursorPrefix distinguishes cursors from event ids and dates.
+const cursorPrefix = "c"
 
-func (c cursor) encode(appID string) string {
-	var numbers []byte
-	numbers = binary.AppendUvarint(numbers, uint64(c.seq))
-	if !c.since.IsZero() {
-		numbers = binary.AppendVarint(numbers, c.since.Unix())
-		numbers = binary.AppendUvarint(numbers, uint64(c.since.Nanosecond()))
+// encode returns the cursor of a position in the feed of an application. Its payload is seq and, if
+// since is set, its seconds since 1970 and its nanoseconds, as varints.
+func (p position) encode(appID string) string {
+	payload := binary.AppendUvarint(nil, uint64(p.seq))
+	if !p.since.IsZero() {
+		payload = binary.AppendVarint(payload, p.since.Unix())
+		payload = binary.AppendUvarint(payload, uint64(p.since.Nanosecond()))
 	}
-	return cursorPrefix + base64.RawURLEncoding.EncodeToString(append(check(numbers, appID), numbers...))
+	return cursorPrefix + cursor.Encode(appID, payload)
 }
 
-func decodeCursor(text, appID string) (cursor, bool) {
-	encoded, isCursor := strings.CutPrefix(text, cursorPrefix)
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
-	if !isCursor || err != nil || len(raw) <= checksumBytes || len(text) > 64 {
-		return cursor{}, false
+// decodePosition returns the position of a cursor. It reports false for a text that encode does not
+// return for the same application.
+func decodePosition(text, appID string) (position, bool) {
+	encoded, hasPrefix := strings.CutPrefix(text, cursorPrefix)
+	payload, ok := cursor.Decode(appID, encoded)
+	if !hasPrefix || !ok {
+		return position{}, false
 	}
-	numbers := raw[checksumBytes:]
-	if string(check(numbers, appID)) != string(raw[:checksumBytes]) {
-		return cursor{}, false
-	}
-	seq, n := binary.Uvarint(numbers)
+	seq, n := binary.Uvarint(payload)
 	if n <= 0 || int64(seq) < 0 {
-		return cursor{}, false
+		return position{}, false
 	}
-	c := cursor{seq: int64(seq)}
-	if rest := numbers[n:]; len(rest) > 0 {
+	p := position{seq: int64(seq)}
+	if rest := payload[n:]; len(rest) > 0 {
 		seconds, n := binary.Varint(rest)
 		if n <= 0 {
-			return cursor{}, false
+			return position{}, false
 		}
 		nanoseconds, m := binary.Uvarint(rest[n:])
 		if m <= 0 || n+m != len(rest) || nanoseconds > 999_999_999 {
-			return cursor{}, false
+			return position{}, false
 		}
-		c.since = time.Unix(seconds, int64(nanoseconds)).UTC()
+		p.since = time.Unix(seconds, int64(nanoseconds)).UTC()
 	}
-	return c, c.encode(appID) == text // a number can be written in several ways, and we write one
-}
-
-func check(numbers []byte, appID string) []byte {
-	sum := sha256.Sum256(append([]byte(appID+"\n"), numbers...))
-	return sum[:checksumBytes]
+	return p, p.encode(appID) == text // rejects longer spellings of the same numbers
 }

@@ -16,60 +16,67 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// Bounds of one request. A page ends at whichever comes first, and the next goes on from there.
+// Limits of one request. A page ends at the first limit that it reaches, and the next page
+// continues there.
 const (
-	// maxExamined is how many positions a filtered request looks at. One that finds little has come this far at least,
-	// unless it has come to the end.
+	// maxExamined is the maximum number of positions that a filtered request examines. A request
+	// that finds few events examines this many, unless it reaches the end of the feed.
 	maxExamined = 5000
 
-	// maxPageBytes is how large a page may be, unless its first event alone is larger: Lambda's answer has room for 6 MB.
+	// maxPageBytes is the maximum size of a page, unless its first event alone is larger. A Lambda
+	// function can return 6 MB.
 	maxPageBytes = 4_000_000
 
-	// readBatch is how many positions are read at once: a quarter of a megabyte of usual events, and at most twelve of the
-	// largest.
+	// readBatch is the maximum number of positions in one read: 0.25 MB of usual events, and 12 MB
+	// of the largest ones.
 	readBatch = 250
 )
 
-// pollInterval is how often a held request looks whether something has come: half a read unit each time.
+// pollInterval is the interval at which a held request checks for new events. Each check costs half
+// a read unit.
 const pollInterval = 250 * time.Millisecond
 
-// Authenticator tells who sent a request; an auth.Verifier is one.
+// Authenticator authenticates requests; auth.Verifier implements it.
 type Authenticator interface {
 	Authenticate(r *http.Request) (auth.Caller, error)
 }
 
-// Feeds is the feeds of all applications; an eventtable.Feed is one.
+// Feeds reads the feeds of all applications; eventtable.Feed implements it.
 type Feeds interface {
-	// Head returns where a feed ends; one read unit.
+	// Head returns the end of a feed. It costs one read unit.
 	Head(ctx context.Context, appID string) (eventtable.Head, error)
-	// HeadEventual is Head, perhaps as of a moment ago; half a read unit.
+	// HeadEventual returns the end of a feed, which may be outdated by a moment. It costs half a
+	// read unit.
 	HeadEventual(ctx context.Context, appID string) (eventtable.Head, error)
-	// Read returns at most limit events after a position, dense; fewer than limit means that there are no more now.
+	// Read returns at most limit events after a position, without gaps. If it returns fewer, there
+	// are no more events yet.
 	Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error)
+	// PositionOfID returns the position of an event of the application.
 	PositionOfID(ctx context.Context, appID, eventID string) (seq int64, found bool, err error)
-	// PositionOfTime returns a position that no event of a change made after t is at or before.
+	// PositionOfTime returns a position before all events of changes after t.
 	PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error)
 }
 
-// ApplicationStore finds applications; an applicationtable.Table is one.
+// ApplicationStore reads applications; applicationtable.Table implements it.
 type ApplicationStore interface {
-	// Get returns the application, or nil when there is none with the id.
+	// Get returns the application with the id, or nil if there is none.
 	Get(ctx context.Context, id string) (*application.Application, error)
 }
 
-// FeedEndpoint answers with the events of an application after the position, or the time, that the parameter "after"
-// names.
+// FeedEndpoint serves the feed of an application, beginning after the position, event or time of
+// the parameter after.
 type FeedEndpoint struct {
 	Authenticator Authenticator
 	Applications  ApplicationStore
 	Feeds         Feeds
-	URLs          httpapi.BaseURLs // Platform alone is used
+	URLs          httpapi.BaseURLs // only Platform is used
 }
 
-// Serve answers one request. With Prefer: wait=N it holds one that would find nothing until there is something.
+// Serve responds with a page of events. With Prefer: wait=N it holds a request without new events
+// until an event arrives (long poll).
 //
-// A request that finds nothing new costs the one read of the feed's end, and half a read unit for each glance while it
-// is held.
+// A request without new events costs the read of the feed's end and, while it is held, half a read
+// unit per pollInterval.
 func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	appID, err := authorize(e.Authenticator, r)
 	if err != nil {
@@ -80,53 +87,53 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ctx := r.Context()
-	asked := time.Now()
+	started := time.Now()
 	head, err := e.Feeds.Head(ctx, appID)
 	if err != nil {
 		return err
 	}
 	if err := e.requireApplication(ctx, appID, head); err != nil {
-		return err // before anything is said in the header: one 404 is as any other
+		return err // before any header is set, so that all 404 responses are equal
 	}
-	until := holdDeadline(w, r, asked)
+	deadline := holdDeadline(w, r, started)
 	tag := func(end int64) string { return httpapi.PositionTag(r, appID, end) }
-	if httpapi.NotModified(r, tag(head.Seq)) { // the client has it all, to the end
+	if httpapi.NotModified(r, tag(head.Seq)) { // the client has all events up to the end
 		before := head.Seq
-		if head, err = e.waitForEvents(ctx, appID, head, until); err != nil {
+		if head, err = e.waitForEvents(ctx, appID, head, deadline); err != nil {
 			return err
 		}
 		if head.Seq == before {
-			e.link(w, r, q, cursor{seq: before, since: q.since()}, appID)
-			logPage(ctx, page{}, 0, asked)
+			e.setLink(w, r, q, position{seq: before, since: q.since()}, appID)
+			logPage(ctx, page{}, 0, started)
 			httpapi.WriteNotModified(w, tag(before))
 			return nil
 		}
 	}
-	at, err := q.start(ctx, e.Feeds, appID)
+	start, err := q.start(ctx, e.Feeds, appID)
 	if err != nil {
 		return err
 	}
-	if at.seq > head.Seq {
-		if at, err = e.checkPastEnd(ctx, appID, at); err != nil {
+	if start.seq > head.Seq {
+		if start, err = e.checkPastEnd(ctx, appID, start); err != nil {
 			return err
 		}
 	}
-	p := page{events: []json.RawMessage{}, end: at}
+	p := page{events: []json.RawMessage{}, end: start}
 	for {
 		if err := p.read(ctx, e.Feeds, appID, head.Seq, q); err != nil {
 			return err
 		}
-		if len(p.events) > 0 || p.examined >= maxExamined || !time.Now().Before(until) {
+		if len(p.events) > 0 || p.examined >= maxExamined || !time.Now().Before(deadline) {
 			break
 		}
-		if head, err = e.waitForEvents(ctx, appID, eventtable.Head{Seq: p.end.seq}, until); err != nil {
+		if head, err = e.waitForEvents(ctx, appID, eventtable.Head{Seq: p.end.seq}, deadline); err != nil {
 			return err
 		}
 	}
-	e.link(w, r, q, p.end, appID)
-	logPage(ctx, p, p.end.seq-at.seq, asked)
+	e.setLink(w, r, q, p.end, appID)
+	logPage(ctx, p, p.end.seq-start.seq, started)
 	etag := tag(p.end.seq)
-	if httpapi.NotModified(r, etag) { // a full page, which will always be the same
+	if httpapi.NotModified(r, etag) { // a full page never changes
 		httpapi.WriteNotModified(w, etag)
 		return nil
 	}
@@ -134,8 +141,9 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	return httpapi.WriteItems(w, r, p.events)
 }
 
-// requireApplication returns NotFound for a feed without events of an application that is not there: whoever polls under a
-// misspelt name would wait for ever. A feed with events has its application, so no other poll pays for the look.
+// requireApplication returns a NotFound fault if the application is not registered: a client with a
+// misspelt name would poll for ever. It looks the application up only if the feed is empty; other
+// polls need no extra read.
 func (e FeedEndpoint) requireApplication(ctx context.Context, appID string, head eventtable.Head) error {
 	if head.Seq > 0 {
 		return nil
@@ -147,10 +155,11 @@ func (e FeedEndpoint) requireApplication(ctx context.Context, appID string, head
 	return err
 }
 
-// waitForEvents returns the end of the feed as soon as it is after the one given, or at the latest at the time given, unchanged.
-func (e FeedEndpoint) waitForEvents(ctx context.Context, appID string, head eventtable.Head, until time.Time) (eventtable.Head, error) {
+// waitForEvents waits until the feed ends after head, and returns its end. At the deadline it
+// returns head.
+func (e FeedEndpoint) waitForEvents(ctx context.Context, appID string, head eventtable.Head, deadline time.Time) (eventtable.Head, error) {
 	for {
-		left := time.Until(until)
+		left := time.Until(deadline)
 		if left <= 0 {
 			return head, nil
 		}
@@ -166,29 +175,32 @@ func (e FeedEndpoint) waitForEvents(ctx context.Context, appID string, head even
 	}
 }
 
-// checkPastEnd settles a cursor that is after the feed's end as it was read a moment ago. If it still is, the feed has been
-// restored from a backup: other events will come at the positions that the cursor has passed.
-func (e FeedEndpoint) checkPastEnd(ctx context.Context, appID string, at cursor) (cursor, error) {
+// checkPastEnd reads the feed's end again, because the position is after the end that the request
+// read first. It returns a Gone fault if the position is after the new end too: the feed was then
+// restored from a backup, and other events will get the positions that the cursor has passed.
+func (e FeedEndpoint) checkPastEnd(ctx context.Context, appID string, at position) (position, error) {
 	head, err := e.Feeds.Head(ctx, appID)
 	if err == nil && at.seq > head.Seq {
 		err = fault.New(fault.Gone, "cursor-gone",
-			"The feed was restored from a backup and ends before this cursor. Go on from a date before the restoration, and drop the events whose id you have.")
+			"The feed was restored from a backup and ends before this cursor. Continue from a date before the restore, and ignore events whose id you already have.")
 	}
 	return at, err
 }
 
-func (e FeedEndpoint) link(w http.ResponseWriter, r *http.Request, q query, end cursor, appID string) {
+// setLink sets Vary and the link to the next page.
+func (e FeedEndpoint) setLink(w http.ResponseWriter, r *http.Request, q query, end position, appID string) {
 	w.Header().Set("Vary", "Accept, Prefer")
 	httpapi.SetNextLink(w, e.URLs.PlatformURL(r, q.next(end, appID)))
 }
 
-func logPage(ctx context.Context, p page, passed int64, asked time.Time) {
-	logging.Add(ctx, slog.Int("events", len(p.events)), slog.Int64("examined", passed),
-		slog.Float64("heldMs", float64(time.Since(asked).Microseconds())/1000))
+// logPage adds the numbers of events and of examined positions to the request's log line.
+func logPage(ctx context.Context, p page, examined int64, started time.Time) {
+	logging.Add(ctx, slog.Int("events", len(p.events)), slog.Int64("examined", examined),
+		slog.Float64("heldMs", float64(time.Since(started).Microseconds())/1000))
 }
 
-// authorize returns the id of the application in the path, if the caller owns it. Whether it is registered is not looked
-// at yet.
+// authorize returns the id of the application in the path. It returns a fault if the caller does
+// not own it. It does not check whether the application is registered.
 func authorize(authenticator Authenticator, r *http.Request) (appID string, err error) {
 	caller, err := authenticator.Authenticate(r)
 	if err != nil {
@@ -207,19 +219,19 @@ func authorize(authenticator Authenticator, r *http.Request) (appID string, err 
 	return org + "/" + app, nil
 }
 
-// page is what a request has found so far.
+// page is the result of a request so far.
 type page struct {
 	events   []json.RawMessage // never nil
 	bytes    int
-	end      cursor // the last position examined
+	end      position // the last examined position
 	examined int
 }
 
-// read collects the events between the page's end and the feed's that match, within the bounds.
+// read adds the matching events between the page's end and the feed's end, within the limits.
 func (p *page) read(ctx context.Context, feeds Feeds, appID string, head int64, q query) error {
-	ask := q.size
+	batch := q.size
 	for p.end.seq < head && p.examined < maxExamined && len(p.events) < q.size {
-		limit := min(ask, readBatch, maxExamined-p.examined)
+		limit := min(batch, readBatch, maxExamined-p.examined)
 		if !q.filters(p.end) {
 			limit = min(limit, q.size-len(p.events))
 		}
@@ -243,19 +255,20 @@ func (p *page) read(ctx context.Context, feeds Feeds, appID string, head int64, 
 		if len(records) < limit {
 			return nil
 		}
-		ask *= 2 // in case few match
+		batch *= 2 // few events may match
 	}
 	return nil
 }
 
-// query is the parameters of a request.
+// query holds the parameters of a request.
 type query struct {
 	values url.Values
 	after  after
-	step   string // workflow.currentStep, or "" for any
+	step   string // workflow.currentStep; "" for any step
 	size   int
 }
 
+// parseQuery returns the parameters, or an Invalid fault.
 func parseQuery(r *http.Request, appID string) (query, error) {
 	values, err := httpapi.ParseQuery(r, "after", "workflow.currentStep", "size")
 	if err != nil {
@@ -276,41 +289,43 @@ func parseQuery(r *http.Request, appID string) (query, error) {
 	return q, err
 }
 
-// start returns where to begin.
-func (q query) start(ctx context.Context, feeds Feeds, appID string) (cursor, error) {
+// start returns the position after which the page begins. It returns an Invalid fault if after is
+// the id of an event that is not in the feed.
+func (q query) start(ctx context.Context, feeds Feeds, appID string) (position, error) {
 	switch {
 	case q.after.id != "":
 		seq, found, err := feeds.PositionOfID(ctx, appID, q.after.id)
 		if err == nil && !found {
-			err = invalidAfter("no event of this application has this id, or it is not in the feed yet")
+			err = invalidAfter("the feed has no event with this id yet")
 		}
-		return cursor{seq: seq}, err
+		return position{seq: seq}, err
 	case !q.after.time.IsZero():
 		seq, err := feeds.PositionOfTime(ctx, appID, q.after.time)
-		return cursor{seq: seq, since: q.after.time}, err
+		return position{seq: seq, since: q.after.time}, err
 	default:
-		return q.after.cursor, nil
+		return q.after.position, nil
 	}
 }
 
-// since returns the time that events are to be after, or zero.
+// since returns the time after which the changes of all returned events are, or zero.
 func (q query) since() time.Time {
 	if !q.after.time.IsZero() {
 		return q.after.time
 	}
-	return q.after.cursor.since
+	return q.after.position.since
 }
 
-// filters reports whether some events may be left out.
-func (q query) filters(at cursor) bool { return q.step != "" || !at.since.IsZero() }
+// filters reports whether the query may drop events.
+func (q query) filters(at position) bool { return q.step != "" || !at.since.IsZero() }
 
-func (q query) matches(at cursor, record eventtable.Record) bool {
+// matches reports whether the query returns the event.
+func (q query) matches(at position, record eventtable.Record) bool {
 	ev := record.Document.Event
 	return (q.step == "" || ev.WorkflowStep == q.step) && (at.since.IsZero() || ev.At.After(at.since))
 }
 
-// next returns the query that goes on after the position, all else as it was asked.
-func (q query) next(end cursor, appID string) string {
+// next returns the query string of the next page: the other parameters stay the same.
+func (q query) next(end position, appID string) string {
 	values := url.Values{"after": {end.encode(appID)}}
 	for _, name := range []string{"workflow.currentStep", "size"} {
 		if values[name] = q.values[name]; values[name] == nil {

@@ -24,49 +24,49 @@ const (
 	path = "/storage/applications/nav/app2018/events"
 )
 
-// site is the endpoint on a feed in memory.
-type site struct {
+// env is an endpoint with a feed in memory.
+type env struct {
 	*eventtest.Memory
 	h     http.Handler
 	owner string // the Authorization header of the owner
 	clock time.Time
 }
 
-func newSite() *site {
-	s := &site{owner: authtest.Owner("nav"), clock: time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)}
-	s.Memory = eventtest.NewMemory(func() time.Time { return s.clock })
-	s.h = httpapi.HandlerFunc(FeedEndpoint{
-		Authenticator: authtest.Verifier(), Applications: requireApplication(app), Feeds: s.Memory, URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
+func newEnv() *env {
+	e := &env{owner: authtest.Owner("nav"), clock: time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)}
+	e.Memory = eventtest.NewMemory(func() time.Time { return e.clock })
+	e.h = httpapi.HandlerFunc(FeedEndpoint{
+		Authenticator: authtest.Verifier(), Applications: oneApplication(app), Feeds: e.Memory, URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
 	}.Serve)
-	return s
+	return e
 }
 
-// requireApplication is a register that has one application, by its id.
-type requireApplication string
+// oneApplication is an ApplicationStore with one application, whose id it is.
+type oneApplication string
 
-func (id requireApplication) Get(_ context.Context, appID string) (*application.Application, error) {
+func (id oneApplication) Get(_ context.Context, appID string) (*application.Application, error) {
 	if appID != string(id) {
 		return nil, nil
 	}
 	return &application.Application{ID: appID}, nil
 }
 
-// add records an event of a new instance, of a change made at the time given.
-func (s *site) add(at time.Time, step string) event.Encoded {
+// add records the event of a change at the given time, of a new instance.
+func (e *env) add(at time.Time, step string) event.Encoded {
 	doc := eventtest.Document(app, uuid.New().String(), 1, at, step)
-	s.Append(context.Background(), []event.Encoded{doc})
+	e.Append(context.Background(), []event.Encoded{doc})
 	return doc
 }
 
-// answer is a response, taken apart.
-type answer struct {
+// response is a response with its parsed parts.
+type response struct {
 	*httptest.ResponseRecorder
 	ids  []string // of the events
 	next string   // the query of the link
 	code string   // of the problem
 }
 
-func (s *site) request(method, path, query, authorization string) *http.Request {
+func (e *env) request(method, path, query, authorization string) *http.Request {
 	target := path
 	if query != "" {
 		target += "?" + query
@@ -81,35 +81,36 @@ func (s *site) request(method, path, query, authorization string) *http.Request 
 	return r
 }
 
-func (s *site) do(r *http.Request) answer {
-	a := answer{ResponseRecorder: httptest.NewRecorder()}
-	s.h.ServeHTTP(a, r)
-	body := a.Body.Bytes()
+func (e *env) do(r *http.Request) response {
+	res := response{ResponseRecorder: httptest.NewRecorder()}
+	e.h.ServeHTTP(res, r)
+	body := res.Body.Bytes()
 	var events []event.Event
 	var problem httpapi.Problem
 	switch {
-	case a.Code != 200:
+	case res.Code != 200:
 		_ = json.Unmarshal(body, &problem)
 	case json.Unmarshal(body, &events) != nil || events == nil:
-		problem.Code = "the body is no array: " + string(body)
+		problem.Code = "the body is not an array: " + string(body)
 	}
-	a.code = problem.Code
+	res.code = problem.Code
 	for _, ev := range events {
-		a.ids = append(a.ids, ev.ID)
+		res.ids = append(res.ids, ev.ID)
 	}
-	link, isNext := strings.CutSuffix(a.Header().Get("Link"), `>; rel="next"`)
+	link, isNext := strings.CutSuffix(res.Header().Get("Link"), `>; rel="next"`)
 	if u, err := url.Parse(strings.TrimPrefix(link, "<")); isNext && err == nil {
-		a.next = u.RawQuery
+		res.next = u.RawQuery
 	}
-	return a
+	return res
 }
 
-// get asks as the owner.
-func (s *site) get(query string) answer {
-	return s.do(s.request("GET", path, query, s.owner))
+// get sends a request of the owner.
+func (e *env) get(query string) response {
+	return e.do(e.request("GET", path, query, e.owner))
 }
 
-func same(got []string, want ...event.Encoded) bool {
+// sameIDs reports whether got has the ids of the events, in order.
+func sameIDs(got []string, want ...event.Encoded) bool {
 	if len(got) != len(want) {
 		return false
 	}
@@ -121,28 +122,28 @@ func same(got []string, want ...event.Encoded) bool {
 	return true
 }
 
-func TestWhoMayRead(t *testing.T) {
-	s := newSite()
-	s.add(s.clock, "Submit")
+func TestAuthorization(t *testing.T) {
+	e := newEnv()
+	e.add(e.clock, "Submit")
 	for name, test := range map[string]struct {
 		path, authorization string
 		status              int
 		code                string
 	}{
-		"the owner":                           {path, authtest.Owner("nav", "altinn:serviceowner/instances.read"), 200, ""},
-		"nobody":                              {path, "", 401, ""},
-		"a user":                              {path, authtest.User("50001"), 403, "owner-only"},
-		"a user, of another org's":            {"/storage/applications/skd/app2018/events", authtest.User("50001"), 403, "owner-only"},
-		"the owner without the scope":         {path, authtest.Owner("nav", "altinn:serviceowner/instances.write"), 403, "scope-missing"},
-		"another owner":                       {path, authtest.Owner("skd"), 404, "not-found"},
-		"another owner with a bad parameter":  {path + "?size=x", authtest.Owner("skd"), 404, "not-found"},
-		"an application that is not there":    {"/storage/applications/nav/unknown/events", authtest.Owner("nav"), 404, "not-found"},
-		"what cannot be an application":       {"/storage/applications/nav/A/events", authtest.Owner("nav"), 404, "not-found"},
-		"the owner's prefix of another's org": {"/storage/applications/na/app2018/events", authtest.Owner("nav"), 404, "not-found"},
+		"the owner":                          {path, authtest.Owner("nav", "altinn:serviceowner/instances.read"), 200, ""},
+		"no token":                           {path, "", 401, ""},
+		"a user":                             {path, authtest.User("50001"), 403, "owner-only"},
+		"a user, another org":                {"/storage/applications/skd/app2018/events", authtest.User("50001"), 403, "owner-only"},
+		"the owner without the scope":        {path, authtest.Owner("nav", "altinn:serviceowner/instances.write"), 403, "scope-missing"},
+		"another owner":                      {path, authtest.Owner("skd"), 404, "not-found"},
+		"another owner with a bad parameter": {path + "?size=x", authtest.Owner("skd"), 404, "not-found"},
+		"an unknown application":             {"/storage/applications/nav/unknown/events", authtest.Owner("nav"), 404, "not-found"},
+		"an invalid application id":          {"/storage/applications/nav/A/events", authtest.Owner("nav"), 404, "not-found"},
+		"an org that is a prefix of another": {"/storage/applications/na/app2018/events", authtest.Owner("nav"), 404, "not-found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, query, _ := strings.Cut(test.path, "?")
-			got := s.do(s.request("GET", p, query, test.authorization))
+			got := e.do(e.request("GET", p, query, test.authorization))
 			if got.Code != test.status || test.code != "" && got.code != test.code {
 				t.Errorf("%d %q, want %d %q", got.Code, got.code, test.status, test.code)
 			}
@@ -151,13 +152,13 @@ func TestWhoMayRead(t *testing.T) {
 }
 
 func TestParameters(t *testing.T) {
-	s := newSite()
-	doc := s.add(s.clock, "Submit")
-	other := eventtest.Document("nav/other", uuid.New().String(), 1, s.clock, "Submit")
-	s.Append(t.Context(), []event.Encoded{other})
-	link := s.get("").next
+	e := newEnv()
+	doc := e.add(e.clock, "Submit")
+	other := eventtest.Document("nav/other", uuid.New().String(), 1, e.clock, "Submit")
+	e.Append(t.Context(), []event.Encoded{other})
+	link := e.get("").next
 	damaged := link[:len(link)-1] + string(link[len(link)-1]^1)
-	foreign := cursor{seq: 1}.encode("nav/other")
+	foreign := position{seq: 1}.encode("nav/other")
 	for query, code := range map[string]string{
 		"": "", "size=1": "", "size=1000": "", "after=2019-03-30": "", "workflow.currentStep=Nowhere": "",
 		"after=2019-03-30T12:00:00Z": "", "after=2019-03-30T12:00:00%2B01:00": "", "after=2019-03-30T12:00:00+01:00": "",
@@ -175,7 +176,7 @@ func TestParameters(t *testing.T) {
 		"currentStep=Submit": "parameter-unknown", "After=2019-03-30": "parameter-unknown", "page=1": "parameter-unknown",
 		"after=%zz": "query-invalid",
 	} {
-		got := s.get(query)
+		got := e.get(query)
 		if want := map[bool]int{true: 200, false: 400}[code == ""]; got.Code != want || got.code != code {
 			t.Errorf("%q: %d %q, want %d %q", query, got.Code, got.code, want, code)
 		}
@@ -183,12 +184,12 @@ func TestParameters(t *testing.T) {
 }
 
 func TestAfter(t *testing.T) {
-	s := newSite()
+	e := newEnv()
 	midnight := time.Date(2019, 3, 30, 0, 0, 0, 0, time.UTC)
 	var docs []event.Encoded
 	for _, at := range []time.Time{midnight.Add(-time.Hour), midnight, midnight.Add(time.Microsecond), midnight.Add(time.Hour)} {
-		s.clock = at.Add(time.Second)
-		docs = append(docs, s.add(at, "Submit"))
+		e.clock = at.Add(time.Second)
+		docs = append(docs, e.add(at, "Submit"))
 	}
 	for query, want := range map[string][]event.Encoded{
 		"":                                      docs,
@@ -208,97 +209,98 @@ func TestAfter(t *testing.T) {
 		"after=2019-03-30&size=1":               docs[2:3],
 		"after=2019-03-30&workflow.currentStep": nil, // an empty value is an error
 	} {
-		if got := s.get(query); !same(got.ids, want...) {
+		if got := e.get(query); !sameIDs(got.ids, want...) {
 			t.Errorf("%q: %d events %v", query, len(got.ids), got.ids)
 		}
 	}
 }
 
-// An event recorded late is of a change before the time that the reader started from: it was not asked for, however far
-// the reader has come by then. One that is of a change after it is.
-func TestTheTimeGoesAlongInTheCursor(t *testing.T) {
-	s := newSite()
-	s.add(s.clock, "Submit")
-	from := s.clock.Add(time.Hour)
-	s.clock = from.Add(time.Hour)
-	first := s.add(s.clock.Add(-time.Minute), "Submit")
-	got := s.get("after=" + from.Format(time.RFC3339))
-	if !same(got.ids, first) {
+// TestCursorKeepsTheTime records events late, after the reader has passed. The reader gets only
+// those of changes after the time that it started from.
+func TestCursorKeepsTheTime(t *testing.T) {
+	e := newEnv()
+	e.add(e.clock, "Submit")
+	from := e.clock.Add(time.Hour)
+	e.clock = from.Add(time.Hour)
+	first := e.add(e.clock.Add(-time.Minute), "Submit")
+	got := e.get("after=" + from.Format(time.RFC3339))
+	if !sameIDs(got.ids, first) {
 		t.Fatalf("got %v", got.ids)
 	}
-	s.add(from.Add(-time.Minute), "Submit") // late
-	wanted := s.add(from.Add(time.Minute), "Submit")
-	if got = s.get(got.next); !same(got.ids, wanted) {
+	e.add(from.Add(-time.Minute), "Submit") // late
+	wanted := e.add(from.Add(time.Minute), "Submit")
+	if got = e.get(got.next); !sameIDs(got.ids, wanted) {
 		t.Errorf("got %v", got.ids)
 	}
-	if got = s.get(got.next); len(got.ids) != 0 {
+	if got = e.get(got.next); len(got.ids) != 0 {
 		t.Errorf("got %v", got.ids)
 	}
 }
 
 func TestLink(t *testing.T) {
-	s := newSite()
-	empty := s.get("")
+	e := newEnv()
+	empty := e.get("")
 	if empty.Body.String() != "[]" || !strings.HasPrefix(empty.Header().Get("Link"), "<https://platform.altinn.no/storage/applications/nav/app2018/events?after=c") {
 		t.Errorf("empty: %s, %s", empty.Body, empty.Header().Get("Link"))
 	}
-	if unknown := s.do(s.request("GET", "/storage/applications/nav/unknown/events", "", s.owner)); unknown.Code != 404 || unknown.code != "not-found" {
-		t.Errorf("of an application that is not there: %d %s", unknown.Code, unknown.Body)
+	if unknown := e.do(e.request("GET", "/storage/applications/nav/unknown/events", "", e.owner)); unknown.Code != 404 || unknown.code != "not-found" {
+		t.Errorf("an unknown application: %d %s", unknown.Code, unknown.Body)
 	}
-	s.add(s.clock, "Submit")
-	got := s.get("workflow.currentStep=Some+thing%26&size=7&after=2019-03-30")
+	e.add(e.clock, "Submit")
+	got := e.get("workflow.currentStep=Some+thing%26&size=7&after=2019-03-30")
 	next, err := url.ParseQuery(got.next)
 	if err != nil || next.Get("workflow.currentStep") != "Some thing&" || next.Get("size") != "7" || len(next) != 3 {
 		t.Errorf("link %s", got.Header().Get("Link"))
 	}
 	c := next.Get("after")
 	if c != url.QueryEscape(c) || len(c) > 32 {
-		t.Errorf("cursor %q is not short and plain", c)
+		t.Errorf("cursor %q is too long or needs percent-encoding", c)
 	}
-	if strings.Contains(s.get("").next, "size") {
-		t.Error("what was not asked for is in the link")
+	if strings.Contains(e.get("").next, "size") {
+		t.Error("the link has a parameter that the request did not have")
 	}
-	head := s.do(s.request("HEAD", path, "", authtest.Owner("nav")))
+	head := e.do(e.request("HEAD", path, "", authtest.Owner("nav")))
 	if head.Code != 200 || head.Header().Get("Link") == "" || head.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("HEAD: %d %v", head.Code, head.Header())
 	}
 }
 
-func TestTheDocumentIsTheOneThatWasRecorded(t *testing.T) {
-	s := newSite()
-	doc := s.add(s.clock, "Submit")
-	if got := s.get("").Body.String(); got != "["+string(doc.JSON)+"]" {
+func TestFeedReturnsTheRecordedDocument(t *testing.T) {
+	e := newEnv()
+	doc := e.add(e.clock, "Submit")
+	if got := e.get("").Body.String(); got != "["+string(doc.JSON)+"]" {
 		t.Errorf("got %s", got)
 	}
 }
 
-// A filter that finds little comes to what there is by following the link, some thousands of positions a request.
-func TestAFilteredReaderGetsSomewhere(t *testing.T) {
-	s := newSite()
+// TestRareMatch follows the link with a filter that matches one event. Each request examines
+// maxExamined positions.
+func TestRareMatch(t *testing.T) {
+	e := newEnv()
 	var docs []event.Encoded
 	for range 2*maxExamined + 100 {
-		docs = append(docs, eventtest.Document(app, uuid.New().String(), 1, s.clock, "FormFilling"))
+		docs = append(docs, eventtest.Document(app, uuid.New().String(), 1, e.clock, "FormFilling"))
 	}
-	s.Append(t.Context(), docs)
-	rare := s.add(s.clock, "Submit")
+	e.Append(t.Context(), docs)
+	rare := e.add(e.clock, "Submit")
 	query := "workflow.currentStep=Submit&size=1"
 	for n, want := range []int{0, 0, 1, 0} {
-		got := s.get(query)
+		got := e.get(query)
 		if len(got.ids) != want {
 			t.Fatalf("page %d has %d events, want %d", n, len(got.ids), want)
 		}
-		if want == 1 && !same(got.ids, rare) {
+		if want == 1 && !sameIDs(got.ids, rare) {
 			t.Errorf("page %d: %v", n, got.ids)
 		}
 		query = got.next
 	}
 }
 
-func TestAPageFitsInAnAnswer(t *testing.T) {
-	s := newSite()
+func TestPageFitsInAResponse(t *testing.T) {
+	e := newEnv()
 	var docs []event.Encoded
 	for range 30 {
-		doc := eventtest.Document(app, uuid.New().String(), 1, s.clock, "Submit")
+		doc := eventtest.Document(app, uuid.New().String(), 1, e.clock, "Submit")
 		doc.Event.DataLinks = []event.DataLink{{DataLink: strings.Repeat("x", 300_000)}}
 		doc, err := event.Encode(doc.Event)
 		if err != nil {
@@ -306,10 +308,10 @@ func TestAPageFitsInAnAnswer(t *testing.T) {
 		}
 		docs = append(docs, doc)
 	}
-	s.Append(t.Context(), docs)
+	e.Append(t.Context(), docs)
 	seen, pages := 0, 0
 	for query := ""; seen < len(docs) && pages < 10; pages++ {
-		got := s.get(query)
+		got := e.get(query)
 		if got.Body.Len() > 4_100_000 || len(got.ids) == 0 {
 			t.Fatalf("page of %d events and %d bytes", len(got.ids), got.Body.Len())
 		}
@@ -321,34 +323,34 @@ func TestAPageFitsInAnAnswer(t *testing.T) {
 	}
 }
 
-func TestAFeedThatFailsIsAnInternalError(t *testing.T) {
-	s := newSite()
-	s.Fail(errors.New("table down"))
+func TestFailingFeedIsAnInternalError(t *testing.T) {
+	e := newEnv()
+	e.Fail(errors.New("table down"))
 	for _, query := range []string{"", "after=2019-03-30", "after=" + uuid.New().String() + ".1"} {
-		if got := s.get(query); got.Code != 500 || strings.Contains(got.Body.String(), "table down") {
+		if got := e.get(query); got.Code != 500 || strings.Contains(got.Body.String(), "table down") {
 			t.Errorf("%q: %d %s", query, got.Code, got.Body)
 		}
 	}
 }
 
 func TestCursors(t *testing.T) {
-	for _, c := range []cursor{
+	for _, p := range []position{
 		{}, {seq: 1}, {seq: 1 << 62},
 		{seq: 7, since: time.Date(2019, 3, 30, 0, 0, 0, 0, time.UTC)},
 		{seq: 7, since: time.Date(2019, 3, 30, 0, 0, 0, 123456789, time.UTC)},
 		{since: time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC)},
 		{since: time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)},
 	} {
-		text := c.encode(app)
-		if got, ok := decodeCursor(text, app); !ok || got != c {
-			t.Errorf("%v: %v, %v", c, got, ok)
+		text := p.encode(app)
+		if got, ok := decodePosition(text, app); !ok || got != p {
+			t.Errorf("%v: %v, %v", p, got, ok)
 		}
-		if _, ok := decodeCursor(text, "nav/other"); ok {
-			t.Errorf("%v is taken for another application's", c)
+		if _, ok := decodePosition(text, "nav/other"); ok {
+			t.Errorf("%v is accepted for another application", p)
 		}
 		for n := range text {
-			if _, ok := decodeCursor(text[:n], app); ok {
-				t.Errorf("%v cut at %d is taken", c, n)
+			if _, ok := decodePosition(text[:n], app); ok {
+				t.Errorf("%v truncated to %d characters is accepted", p, n)
 			}
 		}
 	}

@@ -1,63 +1,63 @@
 package eventhttp
 
 import (
-	"encoding/base64"
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/shared/cursor"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 )
 
-// What "after" is taken for is one thing only, and a cursor is taken only as it was issued, for the feed it was issued for.
-// numbers are what a cursor holds, under a check that anybody can compute.
+// FuzzAfter parses any text, and any payload under its right checksum, which any client can
+// compute. An accepted value has one meaning only, and a cursor is accepted only in the spelling
+// and for the feed that it was written for.
 func FuzzAfter(f *testing.F) {
 	for _, seed := range []string{
 		"", "2019-03-30", "2019-03-30T12:00:00Z", "2019-03-30T12:00:00 01:00", "0000-00-00", "0192d3c4-0000-7000-8000-000000000000.1", "c", "cAAAAAAA", "9999-12-31T23:59:59-23:59",
-		cursor{seq: 7}.encode(app), cursor{seq: 7, since: time.Date(2019, 3, 30, 0, 0, 0, 1, time.UTC)}.encode(app), cursor{seq: 7}.encode("nav/other"),
+		position{seq: 7}.encode(app), position{seq: 7, since: time.Date(2019, 3, 30, 0, 0, 0, 1, time.UTC)}.encode(app), position{seq: 7}.encode("nav/other"),
 	} {
 		f.Add(seed, []byte{7})
 	}
-	f.Add("x", []byte{0x87, 0})                                                             // 7, in two bytes
+	f.Add("x", []byte{0x87, 0})                                                             // 7 in two bytes
 	f.Add("x", []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})                // the last position
-	f.Add("x", []byte{7, 0x80, 0x90, 0xc5, 0x93, 0xc9, 0x3, 0})                             // and a time
-	f.Add("x", []byte{7, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x01}) // and one that nobody lives to see
-	f.Fuzz(func(t *testing.T, text string, numbers []byte) {
-		checked := cursorPrefix + base64.RawURLEncoding.EncodeToString(append(check(numbers, app), numbers...))
-		for _, text := range []string{text, checked} {
+	f.Add("x", []byte{7, 0x80, 0x90, 0xc5, 0x93, 0xc9, 0x3, 0})                             // with a time
+	f.Add("x", []byte{7, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x01}) // with a time far in the future
+	f.Fuzz(func(t *testing.T, text string, payload []byte) {
+		for _, text := range []string{text, cursorPrefix + cursor.Encode(app, payload)} {
 			a, err := parseAfter(text, app)
 			if err != nil {
-				if refusal := (*fault.Error)(nil); !errors.As(err, &refusal) || refusal.Code != "parameter-invalid" || a != (after{}) {
+				if !fault.HasCode(err, "parameter-invalid") || a != (after{}) {
 					t.Fatalf("%q: %+v, %v", text, a, err)
 				}
 				continue
 			}
 			switch {
 			case a.id != "":
-				if guid, number, err := event.ParseID(a.id); err != nil || event.ID(guid, number) != text || a.cursor != (cursor{}) || !a.time.IsZero() {
-					t.Fatalf("%q is taken for %+v (%v)", text, a, err)
+				if guid, number, err := event.ParseID(a.id); err != nil || event.ID(guid, number) != text || a.position != (position{}) || !a.time.IsZero() {
+					t.Fatalf("%q is accepted as %+v (%v)", text, a, err)
 				}
-			case a.cursor != (cursor{}):
-				if a.cursor.seq < 0 || !a.time.IsZero() || a.cursor.encode(app) != text {
-					t.Fatalf("%q is taken for %+v, which is written as %q", text, a, a.cursor.encode(app))
+			case a.position != (position{}):
+				if a.position.seq < 0 || !a.time.IsZero() || a.position.encode(app) != text {
+					t.Fatalf("%q is accepted as %+v, which is written as %q", text, a, a.position.encode(app))
 				}
-				if _, ok := decodeCursor(text, "nav/other"); ok {
-					t.Fatalf("%q is taken for another feed", text)
+				if _, ok := decodePosition(text, "nav/other"); ok {
+					t.Fatalf("%q is accepted for another feed", text)
 				}
 			default: // a time, or the beginning
 				if a.time.Location() != time.UTC || a.time.Year() < 0 || a.time.Year() > 10_000 {
-					t.Fatalf("%q is taken for %v", text, a.time)
+					t.Fatalf("%q is accepted as %v", text, a.time)
 				}
 			}
 		}
 	})
 }
 
-// Whatever Accept and Prefer say, a request is held no longer than it may be, and has one of the two forms.
+// FuzzPreferences parses any Accept and Prefer: the hold must be within its limits, and NDJSON must
+// be requested.
 func FuzzPreferences(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"application/x-ndjson", "wait=20"}, {"application/json;q=0.5, application/x-ndjson;q=NaN", "WAIT = \"5\" ; a, wait=1"}, {"*/*", "wait=-1"},
@@ -69,10 +69,10 @@ func FuzzPreferences(f *testing.F) {
 		r := &http.Request{Header: http.Header{"Accept": {accept}, "Prefer": {prefer}}}
 		wait, preferred := preferredWait(r)
 		if wait < 0 || wait > maxWait || wait > 0 && !preferred || wait%time.Second != 0 {
-			t.Errorf("Prefer: %s is held for %v, %v", prefer, wait, preferred)
+			t.Errorf("Prefer: %s holds for %v, %v", prefer, wait, preferred)
 		}
 		if httpapi.AcceptsNDJSON(r) && !strings.Contains(strings.ToLower(accept), "application/x-ndjson") {
-			t.Errorf("Accept: %s is answered in lines", accept)
+			t.Errorf("Accept: %s returns NDJSON", accept)
 		}
 	})
 }

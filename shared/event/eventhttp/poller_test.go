@@ -14,22 +14,22 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
-// poller is an owner's program that follows Link from where it started.
+// poller is a client that follows Link.
 type poller struct {
 	step  string
-	since time.Time // zero: from the beginning
+	since time.Time // zero: start at the beginning
 	query string
 	seen  []string
 }
 
-// TestPollersMissNothing has events recorded in any order and lateness, sometimes becoming visible piece by piece, while
-// pollers with filters and without follow the feed at any pace. In the end each must have seen what matches, once and in
-// the order of the feed. A failure names the seed that repeats it.
+// TestPollersMissNothing records events in any order and with any delay, and shows some of them
+// only later, while pollers with and without filters follow the feed at any pace. At the end each
+// poller must have got all matching events, once and in the order of the feed.
 func TestPollersMissNothing(t *testing.T) {
 	steps := []string{"FormFilling", "Submit", "Archived"}
 	rapid.Check(t, func(t *rapid.T) {
-		s := newSite()
-		base := s.clock
+		e := newEnv()
+		base := e.clock
 		var waiting []event.Encoded
 		for n := range rapid.IntRange(1, 6).Draw(t, "instances") {
 			guid := uuid.New().String()
@@ -38,7 +38,7 @@ func TestPollersMissNothing(t *testing.T) {
 				waiting = append(waiting, eventtest.Document(app, guid, number+1, at, steps[number]))
 			}
 		}
-		s.clock = base.Add(10 * time.Minute) // nothing is recorded before it was made
+		e.clock = base.Add(10 * time.Minute) // no event is recorded before its change
 		pollers := make([]*poller, 3)
 		for n := range pollers {
 			p := &poller{}
@@ -55,7 +55,7 @@ func TestPollersMissNothing(t *testing.T) {
 			pollers[n] = p
 		}
 		poll := func(p *poller) {
-			got := s.get(p.query)
+			got := e.get(p.query)
 			if got.Code != 200 || got.code != "" {
 				t.Fatalf("%s: %d %s", p.query, got.Code, got.code)
 			}
@@ -65,20 +65,20 @@ func TestPollersMissNothing(t *testing.T) {
 		for range rapid.IntRange(0, 40).Draw(t, "actions") {
 			switch rapid.IntRange(0, 3).Draw(t, "action") {
 			case 0:
-				s.Append(context.Background(), rapid.SliceOfN(rapid.SampledFrom(waiting), 1, 5).Draw(t, "batch"))
-				s.clock = s.clock.Add(time.Duration(rapid.IntRange(-30, 90).Draw(t, "clock, s")) * time.Second)
+				e.Append(context.Background(), rapid.SliceOfN(rapid.SampledFrom(waiting), 1, 5).Draw(t, "batch"))
+				e.clock = e.clock.Add(time.Duration(rapid.IntRange(-30, 90).Draw(t, "clock, s")) * time.Second)
 			case 1:
-				head, _ := s.Head(context.Background(), app)
-				if s.HideFrom(app, 0); head.Seq > 0 && rapid.Bool().Draw(t, "hidden") {
-					s.HideFrom(app, hideable(t, pollers, head.Seq))
+				head, _ := e.Head(context.Background(), app)
+				if e.HideFrom(app, 0); head.Seq > 0 && rapid.Bool().Draw(t, "hidden") {
+					e.HideFrom(app, hideable(t, pollers, head.Seq))
 				}
 			default:
 				poll(pollers[rapid.IntRange(0, len(pollers)-1).Draw(t, "poller")])
 			}
 		}
-		s.HideFrom(app, 0)
-		s.Append(context.Background(), waiting)
-		records, _ := s.Read(context.Background(), app, 0, 1000)
+		e.HideFrom(app, 0)
+		e.Append(context.Background(), waiting)
+		records, _ := e.Read(context.Background(), app, 0, 1000)
 		for n, p := range pollers {
 			for range len(records) + 1 {
 				poll(p)
@@ -97,13 +97,13 @@ func TestPollersMissNothing(t *testing.T) {
 	})
 }
 
-// hideable draws a position that no poller can have passed: one behind them all.
+// hideable draws a position that no poller has passed, or returns 0 if there is none.
 func hideable(t *rapid.T, pollers []*poller, last int64) int64 {
 	var passed int64
 	for _, p := range pollers {
 		values, _ := url.ParseQuery(p.query)
-		if c, ok := decodeCursor(values.Get("after"), app); ok {
-			passed = max(passed, c.seq)
+		if p, ok := decodePosition(values.Get("after"), app); ok {
+			passed = max(passed, p.seq)
 		}
 	}
 	if passed >= last {

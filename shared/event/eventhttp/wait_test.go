@@ -18,65 +18,66 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 )
 
-// known is a caller whose token was verified before: tokens are of the real time.
-type known struct{ caller auth.Caller }
+// fixedCaller authenticates every request as one caller. Tokens cannot be verified in simulated
+// time.
+type fixedCaller struct{ caller auth.Caller }
 
-func (k known) Authenticate(*http.Request) (auth.Caller, error) { return k.caller, nil }
+func (f fixedCaller) Authenticate(*http.Request) (auth.Caller, error) { return f.caller, nil }
 
-// metered counts what a request reads.
-type metered struct {
+// meteredFeeds counts reads.
+type meteredFeeds struct {
 	Feeds
-	heads, glances, reads int
+	heads, eventualHeads, reads int
 }
 
-func (m *metered) Head(ctx context.Context, appID string) (eventtable.Head, error) {
+func (m *meteredFeeds) Head(ctx context.Context, appID string) (eventtable.Head, error) {
 	m.heads++
 	return m.Feeds.Head(ctx, appID)
 }
 
-func (m *metered) HeadEventual(ctx context.Context, appID string) (eventtable.Head, error) {
-	m.glances++
+func (m *meteredFeeds) HeadEventual(ctx context.Context, appID string) (eventtable.Head, error) {
+	m.eventualHeads++
 	return m.Feeds.HeadEventual(ctx, appID)
 }
 
-func (m *metered) Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error) {
+func (m *meteredFeeds) Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error) {
 	m.reads++
 	return m.Feeds.Read(ctx, appID, after, limit)
 }
 
-// held runs a test with a site whose time passes as soon as everybody waits.
-func held(t *testing.T, test func(t *testing.T, s *site, m *metered)) {
-	verifier, probe := authtest.Verifier(), newSite()
+// runHeld runs a test in simulated time, which advances when all goroutines wait.
+func runHeld(t *testing.T, test func(t *testing.T, e *env, m *meteredFeeds)) {
+	verifier, probe := authtest.Verifier(), newEnv()
 	caller, err := verifier.Authenticate(probe.request("GET", path, "", probe.owner))
 	if err != nil {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s := &site{clock: time.Now()}
-		s.Memory = eventtest.NewMemory(time.Now)
-		m := &metered{Feeds: s.Memory}
-		s.h = httpapi.HandlerFunc(FeedEndpoint{Authenticator: known{caller}, Applications: requireApplication(app), Feeds: m}.Serve)
-		test(t, s, m)
+		e := &env{clock: time.Now()}
+		e.Memory = eventtest.NewMemory(time.Now)
+		m := &meteredFeeds{Feeds: e.Memory}
+		e.h = httpapi.HandlerFunc(FeedEndpoint{Authenticator: fixedCaller{caller}, Applications: oneApplication(app), Feeds: m}.Serve)
+		test(t, e, m)
 	})
 }
 
-// ask sends a request with header fields, given as name, value, name, value…
-func (s *site) ask(ctx context.Context, query string, fields ...string) answer {
-	r := s.request("GET", path, query, "").WithContext(ctx)
+// send sends a request with header fields, given as name, value, name, value…
+func (e *env) send(ctx context.Context, query string, fields ...string) response {
+	r := e.request("GET", path, query, "").WithContext(ctx)
 	for n := 0; n < len(fields); n += 2 {
 		r.Header.Add(fields[n], fields[n+1])
 	}
-	return s.do(r)
+	return e.do(r)
 }
 
-func TestAHeldRequestIsAnsweredWhenAnEventComes(t *testing.T) {
+func TestHeldRequestReturnsTheNextEvent(t *testing.T) {
 	for name, query := range map[string]string{"": "", "filtered": "workflow.currentStep=Submit", "by time": "after=1999-01-01"} {
 		t.Run(name, func(t *testing.T) {
-			held(t, func(t *testing.T, s *site, m *metered) {
+			runHeld(t, func(t *testing.T, e *env, m *meteredFeeds) {
 				start := time.Now()
-				time.AfterFunc(3*time.Second, func() { s.add(time.Now(), "FormFilling") })
-				time.AfterFunc(7*time.Second, func() { s.add(time.Now(), "Submit") })
-				got := s.ask(t.Context(), query, "Prefer", "wait=20")
+				time.AfterFunc(3*time.Second, func() { e.add(time.Now(), "FormFilling") })
+				time.AfterFunc(7*time.Second, func() { e.add(time.Now(), "Submit") })
+				got := e.send(t.Context(), query, "Prefer", "wait=20")
 				took := time.Since(start)
 				due := 3 * time.Second
 				if name == "filtered" {
@@ -86,10 +87,10 @@ func TestAHeldRequestIsAnsweredWhenAnEventComes(t *testing.T) {
 					t.Errorf("%d events after %v, applied %q", len(got.ids), took, got.Header().Get("Preference-Applied"))
 				}
 				if m.heads != 1 || m.reads > 2 {
-					t.Errorf("%d heads, %d reads, %d glances", m.heads, m.reads, m.glances)
+					t.Errorf("%d heads, %d reads, %d eventual heads", m.heads, m.reads, m.eventualHeads)
 				}
-				// And on from there, without a gap.
-				if got = s.ask(t.Context(), got.next, "Prefer", "wait=20"); name != "filtered" && len(got.ids) != 1 {
+				// The next page continues without a gap.
+				if got = e.send(t.Context(), got.next, "Prefer", "wait=20"); name != "filtered" && len(got.ids) != 1 {
 					t.Errorf("then %d events", len(got.ids))
 				}
 			})
@@ -97,25 +98,25 @@ func TestAHeldRequestIsAnsweredWhenAnEventComes(t *testing.T) {
 	}
 }
 
-func TestHowLongARequestIsHeld(t *testing.T) {
+func TestHoldDuration(t *testing.T) {
 	for name, test := range map[string]struct {
 		prefer, applied string
 		limit           time.Duration // of the request; 0 for none
 		want            time.Duration
 	}{
-		"not at all":         {"", "", 0, 0},
-		"as preferred":       {"wait=5", "wait=5", 0, 5 * time.Second},
+		"no preference":      {"", "", 0, 0},
+		"preferred":          {"wait=5", "wait=5", 0, 5 * time.Second},
 		"at most 20 s":       {"wait=3600", "wait=20", 0, 20 * time.Second},
 		"zero":               {"wait=0", "wait=0", 0, 0},
 		"among others":       {`respond-async, Wait = "4" ; x=1, handling=lenient`, "wait=4", 0, 4 * time.Second},
-		"not understood":     {"wait=soon", "", 0, 0},
+		"not a number":       {"wait=soon", "", 0, 0},
 		"negative":           {"wait=-1", "", 0, 0},
-		"something else":     {"waiting=4", "", 0, 0},
-		"within the request": {"wait=20", "wait=20", 12 * time.Second, 10 * time.Second},
-		"no time at all":     {"wait=20", "wait=20", time.Second, 0},
+		"another preference": {"waiting=4", "", 0, 0},
+		"before the timeout": {"wait=20", "wait=20", 12 * time.Second, 10 * time.Second},
+		"timeout too near":   {"wait=20", "wait=20", time.Second, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			held(t, func(t *testing.T, s *site, m *metered) {
+			runHeld(t, func(t *testing.T, e *env, m *meteredFeeds) {
 				ctx := t.Context()
 				if test.limit > 0 {
 					var cancel context.CancelFunc
@@ -127,7 +128,7 @@ func TestHowLongARequestIsHeld(t *testing.T) {
 					fields = []string{"Prefer", test.prefer}
 				}
 				start := time.Now()
-				got := s.ask(ctx, "", fields...)
+				got := e.send(ctx, "", fields...)
 				took := time.Since(start)
 				if got.Code != 200 || got.Body.String() != "[]" || got.next == "" || got.Header().Get("Preference-Applied") != test.applied {
 					t.Errorf("%d %s, applied %q", got.Code, got.Body, got.Header().Get("Preference-Applied"))
@@ -135,112 +136,114 @@ func TestHowLongARequestIsHeld(t *testing.T) {
 				if took < test.want || took > test.want+pollInterval {
 					t.Errorf("held for %v, want %v", took, test.want)
 				}
-				if most := int(test.want/pollInterval) + 1; m.heads != 1 || m.reads != 0 || m.glances > most {
-					t.Errorf("%d heads, %d reads, %d glances", m.heads, m.reads, m.glances)
+				if limit := int(test.want/pollInterval) + 1; m.heads != 1 || m.reads != 0 || m.eventualHeads > limit {
+					t.Errorf("%d heads, %d reads, %d eventual heads", m.heads, m.reads, m.eventualHeads)
 				}
 			})
 		})
 	}
 }
 
-// What is there already is answered at once, however long the client would wait.
-func TestNothingIsHeldThatHasAnAnswer(t *testing.T) {
-	held(t, func(t *testing.T, s *site, m *metered) {
-		s.add(time.Now(), "Submit")
+// TestRequestWithEventsIsNotHeld requires an immediate response if the feed has events, whatever
+// the client prefers.
+func TestRequestWithEventsIsNotHeld(t *testing.T) {
+	runHeld(t, func(t *testing.T, e *env, m *meteredFeeds) {
+		e.add(time.Now(), "Submit")
 		start := time.Now()
-		if got := s.ask(t.Context(), "", "Prefer", "wait=20"); len(got.ids) != 1 || time.Since(start) > 0 || m.glances > 0 {
+		if got := e.send(t.Context(), "", "Prefer", "wait=20"); len(got.ids) != 1 || time.Since(start) > 0 || m.eventualHeads > 0 {
 			t.Errorf("%d events after %v", len(got.ids), time.Since(start))
 		}
 	})
 }
 
-func TestAHeldRequestThatFails(t *testing.T) {
-	held(t, func(t *testing.T, s *site, _ *metered) {
-		time.AfterFunc(time.Second, func() { s.Fail(errors.New("table down")) })
-		if got := s.ask(t.Context(), "", "Prefer", "wait=20"); got.Code != 500 {
+func TestFailingHeldRequest(t *testing.T) {
+	runHeld(t, func(t *testing.T, e *env, _ *meteredFeeds) {
+		time.AfterFunc(time.Second, func() { e.Fail(errors.New("table down")) })
+		if got := e.send(t.Context(), "", "Prefer", "wait=20"); got.Code != 500 {
 			t.Errorf("%d %s", got.Code, got.Body)
 		}
 	})
 }
 
-// An answer that is still the same costs one read, and can be waited for.
+// TestUnchanged checks that an unchanged feed costs one read, returns 304, and can be held.
 func TestUnchanged(t *testing.T) {
-	held(t, func(t *testing.T, s *site, m *metered) {
+	runHeld(t, func(t *testing.T, e *env, m *meteredFeeds) {
 		for range 3 {
-			s.add(time.Now(), "Submit")
+			e.add(time.Now(), "Submit")
 		}
 		for _, query := range []string{"", "size=3", "after=1999-01-01", "workflow.currentStep=Submit", "workflow.currentStep=Nowhere"} {
-			got := s.ask(t.Context(), query)
+			got := e.send(t.Context(), query)
 			etag := got.Header().Get("ETag")
-			*m = metered{Feeds: m.Feeds}
-			same := s.ask(t.Context(), query, "If-None-Match", etag)
+			*m = meteredFeeds{Feeds: m.Feeds}
+			same := e.send(t.Context(), query, "If-None-Match", etag)
 			if same.Code != 304 || same.Body.Len() > 0 || same.Header().Get("ETag") != etag || m.heads != 1 || m.reads != 0 {
 				t.Errorf("%q: %d, ETag %s and %s, %d heads, %d reads", query, same.Code, etag, same.Header().Get("ETag"), m.heads, m.reads)
 			}
-			if same.next == "" || s.ask(t.Context(), same.next).Body.String() != "[]" {
-				t.Errorf("%q: the 304 leads on to %s", query, same.next)
+			if same.next == "" || e.send(t.Context(), same.next).Body.String() != "[]" {
+				t.Errorf("%q: the link of the 304 is %s", query, same.next)
 			}
 			for what, other := range map[string]string{"query": strings.TrimPrefix(query, "size=3") + "&size=7", "tag": query} {
 				tag := map[string]string{"query": etag, "tag": `"x"`}[what]
-				if got := s.ask(t.Context(), other, "If-None-Match", tag); got.Code != 200 {
-					t.Errorf("%q: another %s is a %d", query, what, got.Code)
+				if got := e.send(t.Context(), other, "If-None-Match", tag); got.Code != 200 {
+					t.Errorf("%q: another %s returns %d", query, what, got.Code)
 				}
 			}
-			if got := s.ask(t.Context(), query, "If-None-Match", etag, "Accept", "application/x-ndjson"); got.Code != 200 {
-				t.Errorf("%q: another form is a %d", query, got.Code)
+			if got := e.send(t.Context(), query, "If-None-Match", etag, "Accept", "application/x-ndjson"); got.Code != 200 {
+				t.Errorf("%q: another content type returns %d", query, got.Code)
 			}
 		}
-		// A full page never changes, although the feed has gone on.
-		full := s.ask(t.Context(), "size=2")
-		if got := s.ask(t.Context(), "size=2", "If-None-Match", full.Header().Get("ETag")); got.Code != 304 {
+		// A full page never changes, even if the feed grows.
+		full := e.send(t.Context(), "size=2")
+		if got := e.send(t.Context(), "size=2", "If-None-Match", full.Header().Get("ETag")); got.Code != 304 {
 			t.Errorf("a full page: %d", got.Code)
 		}
-		// Held, it is a 304 in the end, or the whole page as soon as there is more.
-		all := s.ask(t.Context(), "")
+		// A held request returns 304 at the deadline, or the whole page when an event arrives.
+		all := e.send(t.Context(), "")
 		start := time.Now()
-		got := s.ask(t.Context(), "", "If-None-Match", all.Header().Get("ETag"), "Prefer", "wait=4")
+		got := e.send(t.Context(), "", "If-None-Match", all.Header().Get("ETag"), "Prefer", "wait=4")
 		if got.Code != 304 || time.Since(start) != 4*time.Second {
 			t.Errorf("%d after %v", got.Code, time.Since(start))
 		}
-		time.AfterFunc(time.Second, func() { s.add(time.Now(), "Submit") })
-		if got = s.ask(t.Context(), "", "If-None-Match", all.Header().Get("ETag"), "Prefer", "wait=4"); len(got.ids) != 4 {
+		time.AfterFunc(time.Second, func() { e.add(time.Now(), "Submit") })
+		if got = e.send(t.Context(), "", "If-None-Match", all.Header().Get("ETag"), "Prefer", "wait=4"); len(got.ids) != 4 {
 			t.Errorf("%d, %d events", got.Code, len(got.ids))
 		}
 	})
 }
 
-// A cursor that is after the feed's end can only come from before a restoration: the positions it has passed will be
-// given to other events.
-func TestACursorOfALostFeed(t *testing.T) {
-	s := newSite()
-	s.add(s.clock, "Submit")
+// TestCursorPastTheEnd sends cursors after the feed's end. They can only be older than a restore,
+// and the positions that they have passed will be given to other events.
+func TestCursorPastTheEnd(t *testing.T) {
+	e := newEnv()
+	e.add(e.clock, "Submit")
 	for seq, code := range map[int64]string{0: "", 1: "", 2: "cursor-gone", 1 << 40: "cursor-gone"} {
-		got := s.get("after=" + cursor{seq: seq}.encode(app))
+		got := e.get("after=" + position{seq: seq}.encode(app))
 		if got.code != code || code != "" && got.Code != http.StatusGone {
 			t.Errorf("position %d: %d %q, want %q", seq, got.Code, got.code, code)
 		}
 	}
 }
 
-// An event that becomes visible between the read of the end and that of the events is no reason for a gap.
-func TestAGapIsWaitedFor(t *testing.T) {
-	held(t, func(t *testing.T, s *site, _ *metered) {
+// TestHiddenEventIsNotSkipped hides events that the feed's end already includes. The request must
+// wait for them.
+func TestHiddenEventIsNotSkipped(t *testing.T) {
+	runHeld(t, func(t *testing.T, e *env, _ *meteredFeeds) {
 		for range 3 {
-			s.Append(t.Context(), []event.Encoded{eventtest.Document(app, uuid.New().String(), 1, time.Now(), "Submit")})
+			e.Append(t.Context(), []event.Encoded{eventtest.Document(app, uuid.New().String(), 1, time.Now(), "Submit")})
 		}
-		s.HideFrom(app, 1)
-		time.AfterFunc(2*time.Second, func() { s.HideFrom(app, 0) })
+		e.HideFrom(app, 1)
+		time.AfterFunc(2*time.Second, func() { e.HideFrom(app, 0) })
 		start := time.Now()
-		got := s.ask(t.Context(), "", "Prefer", "wait=10")
+		got := e.send(t.Context(), "", "Prefer", "wait=10")
 		if len(got.ids) != 3 || time.Since(start) > 2*time.Second+2*pollInterval {
 			t.Errorf("%d events after %v", len(got.ids), time.Since(start))
 		}
 	})
 }
 
-func TestForms(t *testing.T) {
-	s := newSite()
-	first, second := s.add(s.clock, "Submit"), s.add(s.clock, "Archived")
+func TestContentTypes(t *testing.T) {
+	e := newEnv()
+	first, second := e.add(e.clock, "Submit"), e.add(e.clock, "Archived")
 	array := "[" + string(first.JSON) + "," + string(second.JSON) + "]"
 	lines := string(first.JSON) + "\n" + string(second.JSON) + "\n"
 	for accept, want := range map[string]string{
@@ -250,19 +253,19 @@ func TestForms(t *testing.T) {
 		"application/x-ndjson, application/json": lines, "application/json, application/x-ndjson": array,
 		"application/x-ndjson;q=0": array,
 	} {
-		r := s.request("GET", path, "", s.owner)
+		r := e.request("GET", path, "", e.owner)
 		if accept != "" {
 			r.Header.Set("Accept", accept)
 		}
-		got := s.do(r)
-		kind := map[string]string{array: "application/json", lines: "application/x-ndjson"}[want]
-		if got.Body.String() != want || got.Header().Get("Content-Type") != kind {
+		got := e.do(r)
+		contentType := map[string]string{array: "application/json", lines: "application/x-ndjson"}[want]
+		if got.Body.String() != want || got.Header().Get("Content-Type") != contentType {
 			t.Errorf("%q: %s: %s", accept, got.Header().Get("Content-Type"), got.Body)
 		}
 	}
-	r := s.request("GET", path, "after="+second.Event.ID, s.owner)
+	r := e.request("GET", path, "after="+second.Event.ID, e.owner)
 	r.Header.Set("Accept", "application/x-ndjson")
-	if got := s.do(r); got.Code != 200 || got.Body.Len() != 0 || got.next == "" {
-		t.Errorf("no lines: %d %q", got.Code, got.Body)
+	if got := e.do(r); got.Code != 200 || got.Body.Len() != 0 || got.next == "" {
+		t.Errorf("no events: %d %q", got.Code, got.Body)
 	}
 }

@@ -22,8 +22,9 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// TestCrawlWhileInstancesChange follows next to the end in ascending order while instances are changed and created
-// between the pages: every one that was there at the start is returned at least once.
+// TestCrawlWhileInstancesChange follows next to the end in ascending order while instances change
+// and are created between the pages. The crawl must return every instance that existed at its
+// start.
 func TestCrawlWhileInstancesChange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		store := &instancetest.Memory{}
@@ -41,14 +42,14 @@ func TestCrawlWhileInstancesChange(t *testing.T) {
 		}
 		size, page := rapid.IntRange(1, 6).Draw(t, "size"), ""
 		for pages := 0; ; pages++ {
-			answer := p.Page(t, store, values, size, page)
-			for _, i := range answer.Instances {
+			result := p.Page(t, store, values, size, page)
+			for _, i := range result.Instances {
 				delete(unseen, i.ID)
 			}
-			if page = answer.Next; page == "" {
+			if page = result.Next; page == "" {
 				break
 			}
-			// Fewer than a page's instances change while it is read, or the crawl would go on for ever.
+			// Fewer instances than a page has change during each page, so the crawl ends.
 			for range rapid.IntRange(0, size-1).Draw(t, "changes") {
 				now = now.Add(time.Duration(rapid.IntRange(0, 2000).Draw(t, "milliseconds")) * time.Millisecond)
 				change(t, p, store, now)
@@ -60,7 +61,8 @@ func TestCrawlWhileInstancesChange(t *testing.T) {
 	})
 }
 
-// change makes one random change: a step's or a data element's, as the rules of instances make it, or a new one.
+// change makes one random change: a transition to another step, a new data element, or a new
+// instance.
 func change(t *rapid.T, p *instancetest.Population, store *instancetest.Memory, now time.Time) {
 	n := rapid.IntRange(0, len(p.Instances)).Draw(t, "instance")
 	if n == len(p.Instances) {
@@ -82,9 +84,9 @@ func change(t *rapid.T, p *instancetest.Population, store *instancetest.Memory, 
 	}
 }
 
-// lagging is an index that shows a write only some time after its stamp, and forgets the version before at another
-// time: an instance may be missing in between, or there twice.
-type lagging struct {
+// laggingIndex is an index that shows a new version some time after its timestamp and drops the
+// previous version at another time. In between an instance may be missing or occur twice.
+type laggingIndex struct {
 	now    time.Time
 	writes []write
 }
@@ -94,8 +96,8 @@ type write struct {
 	shown, gone time.Time // gone is zero for the latest version
 }
 
-// Read implements instancequery.Index for spans by step and by owner.
-func (l *lagging) Read(_ context.Context, span instancequery.KeyRange, limit int) (rows []merge.Row[instancequery.Row], more bool, err error) {
+// Read implements instancequery.Index for ByStep and ByOwner.
+func (l *laggingIndex) Read(_ context.Context, span instancequery.KeyRange, limit int) (rows []merge.Row[instancequery.Row], more bool, err error) {
 	for _, w := range l.writes {
 		i := w.instance
 		if l.now.Before(w.shown) || !w.gone.IsZero() && !l.now.Before(w.gone) {
@@ -119,9 +121,9 @@ func (l *lagging) Read(_ context.Context, span instancequery.KeyRange, limit int
 	return rows[:min(limit, len(rows))], len(rows) > limit, nil
 }
 
-// TestPollersMissNothing has pollers keep the cursor of resume between polls, at any pace, with any page size, while
-// instances change behind an index that lags by up to what it may: whenever all is quiet for a while, each of them
-// has seen every instance as it is.
+// TestPollersMissNothing runs pollers that keep the cursor of resume between polls, at any pace and
+// with any page size. Instances change behind an index that lags by up to the permitted time. After
+// some time without changes, each poller must have the current version of every instance.
 func TestPollersMissNothing(t *testing.T) {
 	const lag = 30 * time.Second
 	rapid.Check(t, func(t *rapid.T) {
@@ -129,18 +131,18 @@ func TestPollersMissNothing(t *testing.T) {
 			return time.Duration(rapid.Int64Range(0, int64(most/time.Millisecond)).Draw(t, name)) * time.Millisecond
 		}
 		app := instancetest.NewApplication(1)
-		index := &lagging{now: instancetest.At}
+		index := &laggingIndex{now: instancetest.At}
 		p := &instancetest.Population{Org: "nav", Apps: []*application.Application{app}}
 		latest := map[int]int{} // number of an instance -> its latest write
-		write1 := func() {
+		writeOnce := func() {
 			n := rapid.IntRange(0, 5).Draw(t, "instance")
 			i := &instance.Instance{ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", n), AppID: app.ID, Version: 1}
 			at := index.now
-			written := at.Add(draw("written after", lag/2)) // stamped first
+			written := at.Add(draw("written after", lag/2)) // the timestamp comes first
 			if before, ok := latest[n]; ok {
 				b := &index.writes[before]
 				if !b.gone.IsZero() || index.now.Before(b.shown) {
-					return // its writer would have lost the race
+					return // the writer would have lost the race
 				}
 				*i = *b.instance
 				i.Version++
@@ -159,33 +161,34 @@ func TestPollersMissNothing(t *testing.T) {
 			seen map[string]int64
 		}
 		pollers := []poller{{seen: map[string]int64{}}, {seen: map[string]int64{}}}
-		poll := func(p1 *poller) (atEnd bool) {
+		pollOnce := func(poller *poller) (atEnd bool) {
 			size := rapid.IntRange(1, 4).Draw(t, "size")
-			answer := p.PageAt(t, index, nil, size, p1.page, index.now)
-			for _, i := range answer.Instances {
-				p1.seen[i.ID] = max(p1.seen[i.ID], i.Version)
+			result := p.PageAt(t, index, nil, size, poller.page, index.now)
+			for _, i := range result.Instances {
+				poller.seen[i.ID] = max(poller.seen[i.ID], i.Version)
 			}
-			p1.page = cmp.Or(answer.Next, answer.Resume)
-			return answer.Next == ""
+			poller.page = cmp.Or(result.Next, result.Resume)
+			return result.Next == ""
 		}
 		for range rapid.IntRange(1, 3).Draw(t, "rounds") {
 			for range rapid.IntRange(1, 30).Draw(t, "steps") {
 				switch rapid.IntRange(0, 3).Draw(t, "step") {
 				case 0:
-					write1()
+					writeOnce()
 				case 1:
 					index.now = index.now.Add(draw("time passes", 20*time.Second))
 				default:
-					poll(&pollers[rapid.IntRange(0, 1).Draw(t, "poller")])
+					pollOnce(&pollers[rapid.IntRange(0, 1).Draw(t, "poller")])
 				}
 			}
 			index.now = index.now.Add(2 * lag)
 			for n := range pollers {
-				// A poll that had begun before comes to its end, and the next one, from resume, is the one that counts.
+				// Finish the current crawl, then poll once more from resume. Only this poll must be
+				// complete.
 				for range 2 {
-					for pages := 0; !poll(&pollers[n]); pages++ {
+					for pages := 0; !pollOnce(&pollers[n]); pages++ {
 						if pages > 100 {
-							t.Fatal("no end")
+							t.Fatal("the crawl does not end")
 						}
 					}
 				}
@@ -201,7 +204,7 @@ func TestPollersMissNothing(t *testing.T) {
 	})
 }
 
-func TestCursorOutlivesItsRow(t *testing.T) {
+func TestCursorOfMovedRow(t *testing.T) {
 	store := &instancetest.Memory{}
 	p := instancetest.NewPopulation(t, store, rand.Uint64(), 0)
 	for n := range 5 {
@@ -215,9 +218,9 @@ func TestCursorOutlivesItsRow(t *testing.T) {
 		}
 	}
 	first := p.Page(t, store, nil, 2, "")
-	gone := first.Instances[1]
-	_, err := store.Mutate(t.Context(), gone.InstanceOwnerID, gone.ID, func(i *instance.Instance) (*event.Event, error) {
-		i.LastChangedDateTime = instancetest.At.Add(time.Hour) // it moves to the end
+	moved := first.Instances[1]
+	_, err := store.Mutate(t.Context(), moved.InstanceOwnerID, moved.ID, func(i *instance.Instance) (*event.Event, error) {
+		i.LastChangedDateTime = instancetest.At.Add(time.Hour) // moves the row to the end
 		return nil, nil
 	})
 	if err != nil {
@@ -225,10 +228,10 @@ func TestCursorOutlivesItsRow(t *testing.T) {
 	}
 	second := p.Page(t, store, nil, 2, first.Next)
 	if want := []string{p.Instances[2].ID, p.Instances[3].ID}; strings.Join(instancetest.IDs(second), " ") != strings.Join(want, " ") {
-		t.Errorf("the page after a row that moved: %v, want %v", instancetest.IDs(second), want)
+		t.Errorf("the page after a moved row: %v, want %v", instancetest.IDs(second), want)
 	}
 	third := p.Page(t, store, nil, 2, second.Next)
-	if want := []string{p.Instances[4].ID, gone.ID}; strings.Join(instancetest.IDs(third), " ") != strings.Join(want, " ") || third.Next != "" {
+	if want := []string{p.Instances[4].ID, moved.ID}; strings.Join(instancetest.IDs(third), " ") != strings.Join(want, " ") || third.Next != "" {
 		t.Errorf("the last page: %v, want %v", instancetest.IDs(third), want)
 	}
 }

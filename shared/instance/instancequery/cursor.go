@@ -1,67 +1,53 @@
 package instancequery
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 	"uuid"
 
+	"altinn.no/instanceapi/shared/cursor"
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// A cursor is where a crawl is, bound to the filter it was made under and to the caller: 37 bytes, in 50 characters that need no
-// percent-encoding.
-const cursorBytes = 1 + 4 + 8 + 16 + 8 // format, seal, microseconds, id, microseconds
+// position is how far a crawl has come. A cursor carries one.
+type position struct {
+	key string // of the last row that the crawl examined; "" before the first one
 
-const cursorFormat = 1
+	// unsettledSince is zero if no row could appear any more before key when the crawl passed it.
+	// Otherwise rows changed at this time or later may have appeared behind the crawl, and a poller
+	// must resume from this time, however long the rest of the crawl takes.
+	unsettledSince time.Time
+}
 
-var cursorEncoding = base64.RawURLEncoding
+// payloadBytes is the size of an encoded position: time of change, id, time of unsettledSince.
+const payloadBytes = 8 + 16 + 8
 
-// scope returns what a cursor is bound to: who asks, and all parameters but those that say how much of the answer to
-// show.
-func scope(scope string, values url.Values) string {
+// scope returns what a cursor is valid for: the query's scope and all parameters except those that
+// select the page.
+func (q *Query) scope() string {
 	var names []string
-	for name := range values {
+	for name := range q.Values {
 		if name != ParamPage && name != ParamSize {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
-	var bound strings.Builder
-	bound.WriteString(scope + "\x00")
+	var scope strings.Builder
+	scope.WriteString(q.Scope + "\x00")
 	for _, name := range names {
-		for _, value := range values[name] {
-			bound.WriteString(name + "=" + value + "\x00")
+		for _, value := range q.Values[name] {
+			scope.WriteString(name + "=" + value + "\x00")
 		}
 	}
-	return bound.String()
+	return scope.String()
 }
 
-// checksum returns the hash of a cursor's position and what it is bound to. It finds damage and mistakes, and keeps nobody
-// out: what a cursor leads to is decided row by row.
-func checksum(bound string, place []byte) [4]byte {
-	sum := sha256.Sum256(append([]byte(bound), place...))
-	return [4]byte(sum[:])
-}
-
-// position is where a crawl is.
-type position struct {
-	key string // of the row last looked at; "": before the first
-	// unsettledSince is zero while every row before key was settled when the crawl passed it. Otherwise it is the time from which
-	// on something may have turned up behind the crawl: where a poller must resume, however long it took to the end.
-	unsettledSince time.Time
-}
-
-// encodeCursor returns the cursor for a position, bound as binding says.
-func encodeCursor(at position, bound string) (string, error) {
-	b := make([]byte, 5, cursorBytes)
-	b[0] = cursorFormat
-	changed := time.Time{}
-	id := at.key
+// encodeCursor returns the cursor of a position. It fails if the position's key is not the key of
+// an instance.
+func encodeCursor(scope string, at position) (string, error) {
+	changed, id := time.Time{}, at.key
 	if text, rest, orderedByChange := strings.Cut(at.key, "#"); orderedByChange {
 		var err error
 		if changed, err = time.Parse(time.RFC3339Nano, text); err != nil {
@@ -69,42 +55,39 @@ func encodeCursor(at position, bound string) (string, error) {
 		}
 		id = rest
 	}
-	b = appendMicros(b, changed)
 	guid, err := uuid.Parse(id)
 	if err != nil {
 		return "", err
 	}
-	b = append(b, guid[:]...)
-	b = appendMicros(b, at.unsettledSince)
-	hash := checksum(bound, b[5:])
-	copy(b[1:5], hash[:])
-	return cursorEncoding.EncodeToString(b), nil
+	payload := appendMicros(make([]byte, 0, payloadBytes), changed)
+	payload = append(payload, guid[:]...)
+	return cursor.Encode(scope, appendMicros(payload, at.unsettledSince)), nil
 }
 
-// decodeCursor returns the position that a cursor names, its key timed or not as the query's order has it. A cursor
-// that is damaged, or was made under another filter or for another caller, is an Invalid fault.
-func decodeCursor(cursor string, bound string, orderedByChange bool) (at position, err error) {
-	refused := fault.InvalidParameter(ParamPage, "follow _links.next as it is; a page belongs to the filter it was made under")
-	b, err := cursorEncoding.DecodeString(cursor)
-	if err != nil || len(b) != cursorBytes || b[0] != cursorFormat || cursorEncoding.EncodeToString(b) != cursor {
-		return at, refused
+// decodeCursor returns the position of a cursor, with a key of the query's order. It returns an
+// Invalid fault if the cursor is damaged or belongs to another scope or order.
+func decodeCursor(scope, text string, orderedByChange bool) (position, error) {
+	payload, ok := cursor.Decode(scope, text)
+	if !ok || len(payload) != payloadBytes {
+		return position{}, errCursor()
 	}
-	if [4]byte(b[1:5]) != checksum(bound, b[5:]) {
-		return at, refused
-	}
-	changed, ok1 := readMicros(b[5:13])
-	mark, ok2 := readMicros(b[29:])
+	changed, ok1 := readMicros(payload[:8])
+	unsettledSince, ok2 := readMicros(payload[24:])
 	if !ok1 || !ok2 || orderedByChange == changed.IsZero() {
-		return at, refused
+		return position{}, errCursor()
 	}
-	at = position{key: uuid.UUID(b[13:29]).String(), unsettledSince: mark}
+	key := uuid.UUID(payload[8:24]).String()
 	if orderedByChange {
-		at.key = ChangedKey(changed, at.key)
+		key = ChangedKey(changed, key)
 	}
-	return at, nil
+	return position{key: key, unsettledSince: unsettledSince}, nil
 }
 
-// appendMicros appends t as microseconds since 1970; 0 for the zero time.
+func errCursor() error {
+	return fault.InvalidParameter(ParamPage, "use the URL of _links.next unchanged; its cursor is valid only with its own filter")
+}
+
+// appendMicros appends t as big-endian microseconds since 1970, and 0 for the zero time.
 func appendMicros(b []byte, t time.Time) []byte {
 	if t.IsZero() {
 		return binary.BigEndian.AppendUint64(b, 0)
@@ -112,7 +95,8 @@ func appendMicros(b []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(t.UnixMicro()))
 }
 
-// readMicros returns the time that appendMicros wrote, or false for one that no instance has.
+// readMicros returns the time that appendMicros wrote. It reports false for a time that no instance
+// can have.
 func readMicros(b []byte) (time.Time, bool) {
 	micros := int64(binary.BigEndian.Uint64(b))
 	if micros == 0 {

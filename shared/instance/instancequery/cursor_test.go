@@ -13,30 +13,36 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
+// scopeOf returns the scope of the cursors of a query.
+func scopeOf(scope string, values url.Values) string {
+	q := Query{Scope: scope, Values: values}
+	return q.scope()
+}
+
 func TestCursorRoundTrip(t *testing.T) {
-	form := regexp.MustCompile(`^[A-Za-z0-9_-]{50}$`)
+	form := regexp.MustCompile(`^[A-Za-z0-9_-]{48}$`)
 	rapid.Check(t, func(t *rapid.T) {
 		moment := func(name string) time.Time {
 			return time.UnixMicro(rapid.Int64Range(1, latest.UnixMicro()).Draw(t, name)).UTC()
 		}
 		want := position{key: uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id")).String()}
-		orderedByChange := rapid.Bool().Draw(t, "timed")
+		orderedByChange := rapid.Bool().Draw(t, "ordered by change")
 		if orderedByChange {
 			want.key = ChangedKey(moment("changed"), want.key)
 		}
-		if rapid.Bool().Draw(t, "marked") {
-			want.unsettledSince = moment("mark")
+		if rapid.Bool().Draw(t, "unsettled") {
+			want.unsettledSince = moment("unsettled since")
 		}
 		values := url.Values{"label": {"gr", "x2"}}
-		cursor, err := encodeCursor(want, scope("", values))
+		cursor, err := encodeCursor(scopeOf("", values), want)
 		if err != nil || !form.MatchString(cursor) || url.QueryEscape(cursor) != cursor {
 			t.Fatalf("%q, %v", cursor, err)
 		}
-		got, err := decodeCursor(cursor, scope("", values), orderedByChange)
+		got, err := decodeCursor(scopeOf("", values), cursor, orderedByChange)
 		if err != nil || got.key != want.key || !got.unsettledSince.Equal(want.unsettledSince) {
 			t.Fatalf("got %v, %v, want %v", got, err, want)
 		}
-		if _, err := decodeCursor(cursor, scope("", values), !orderedByChange); !fault.Is(err, fault.Invalid) {
+		if _, err := decodeCursor(scopeOf("", values), cursor, !orderedByChange); !fault.Is(err, fault.Invalid) {
 			t.Fatalf("in the other order: %v", err)
 		}
 	})
@@ -45,14 +51,14 @@ func TestCursorRoundTrip(t *testing.T) {
 func newCursor(t *testing.T, values url.Values) string {
 	t.Helper()
 	key := ChangedKey(time.Date(2026, 11, 23, 12, 0, 0, 123_456_000, time.UTC), "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f0e")
-	cursor, err := encodeCursor(position{key: key}, scope("", values))
+	cursor, err := encodeCursor(scopeOf("", values), position{key: key})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return cursor
 }
 
-// TestChangedCursors changes a cursor at every place to every other byte: every change is refused.
+// TestChangedCursors replaces each character of a cursor by every other byte. All must be rejected.
 func TestChangedCursors(t *testing.T) {
 	values := url.Values{"appId": {"nav/app2018"}}
 	cursor := newCursor(t, values)
@@ -62,14 +68,14 @@ func TestChangedCursors(t *testing.T) {
 			if changed == cursor {
 				continue
 			}
-			_, err := decodeCursor(changed, scope("", values), true)
+			_, err := decodeCursor(scopeOf("", values), changed, true)
 			if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), `"page"`) || strings.Contains(err.Error(), changed) {
 				t.Errorf("%s: %v", changed, err)
 			}
 		}
 	}
-	if _, err := decodeCursor(cursor, scope("another", values), true); !fault.Is(err, fault.Invalid) {
-		t.Errorf("another caller's: %v, want Invalid", err)
+	if _, err := decodeCursor(scopeOf("another", values), cursor, true); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a cursor of another caller: %v, want Invalid", err)
 	}
 }
 
@@ -85,20 +91,20 @@ func TestDamagedCursors(t *testing.T) {
 		damaged = append(damaged, cursor[:n], cursor[n:])
 	}
 	for _, page := range damaged {
-		if _, err := decodeCursor(page, scope("", values), true); !fault.Is(err, fault.Invalid) {
+		if _, err := decodeCursor(scopeOf("", values), page, true); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: %v, want Invalid", page, err)
 		}
 	}
-	negative, err := encodeCursor(position{key: ChangedKey(time.Unix(-1, 0), uuid.New().String())}, scope("", values))
+	negative, err := encodeCursor(scopeOf("", values), position{key: ChangedKey(time.Unix(-1, 0), uuid.New().String())})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := decodeCursor(negative, scope("", values), true); err == nil {
-		t.Error("a position before 1970 is taken")
+	if _, err := decodeCursor(scopeOf("", values), negative, true); err == nil {
+		t.Error("a position before 1970 is accepted")
 	}
 }
 
-func TestCursorBelongsToItsFilter(t *testing.T) {
+func TestCursorIsBoundToItsFilter(t *testing.T) {
 	made := url.Values{"appId": {"nav/app2018"}, "label": {"gr", "x2"}, "order": {"desc"}, "size": {"10"}}
 	cursor := newCursor(t, made)
 	clone := func(change func(url.Values)) url.Values {
@@ -107,26 +113,26 @@ func TestCursorBelongsToItsFilter(t *testing.T) {
 		return values
 	}
 	for name, values := range map[string]url.Values{
-		"size changed":  clone(func(v url.Values) { v.Set("size", "500") }),
-		"size left out": clone(func(v url.Values) { v.Del("size") }),
+		"another size":  clone(func(v url.Values) { v.Set("size", "500") }),
+		"without size":  clone(func(v url.Values) { v.Del("size") }),
 		"with the page": clone(func(v url.Values) { v.Set("page", cursor) }),
 	} {
-		if _, err := decodeCursor(cursor, scope("", values), true); err != nil {
+		if _, err := decodeCursor(scopeOf("", values), cursor, true); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for name, values := range map[string]url.Values{
-		"nothing":         {},
+		"no parameters":   {},
 		"another app":     clone(func(v url.Values) { v.Set("appId", "nav/app2019") }),
-		"a label more":    clone(func(v url.Values) { v.Add("label", "gr") }),
-		"a label less":    clone(func(v url.Values) { v["label"] = v["label"][:1] }),
-		"labels joined":   clone(func(v url.Values) { v.Set("label", "gr,x2") }),
+		"one more label":  clone(func(v url.Values) { v.Add("label", "gr") }),
+		"one less label":  clone(func(v url.Values) { v["label"] = v["label"][:1] }),
+		"labels by comma": clone(func(v url.Values) { v.Set("label", "gr,x2") }),
 		"another order":   clone(func(v url.Values) { v.Set("order", "asc") }),
-		"order left out":  clone(func(v url.Values) { v.Del("order") }),
-		"a filter more":   clone(func(v url.Values) { v.Set("org", "nav") }),
-		"names exchanged": clone(func(v url.Values) { v["org"], v["appId"] = v["appId"], nil }),
+		"without order":   clone(func(v url.Values) { v.Del("order") }),
+		"one more filter": clone(func(v url.Values) { v.Set("org", "nav") }),
+		"names swapped":   clone(func(v url.Values) { v["org"], v["appId"] = v["appId"], nil }),
 	} {
-		if _, err := decodeCursor(cursor, scope("", values), true); !fault.Is(err, fault.Invalid) {
+		if _, err := decodeCursor(scopeOf("", values), cursor, true); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v, want Invalid", name, err)
 		}
 	}
@@ -148,19 +154,19 @@ func TestChangedKeysSortByTimeThenID(t *testing.T) {
 		if got := strings.Compare(ChangedKey(at1, id1), ChangedKey(at2, id2)); got != want {
 			t.Fatalf("%s and %s: %d, want %d", ChangedKey(at1, id1), ChangedKey(at2, id2), got, want)
 		}
-		if !(ChangedKey(at1, "") < ChangedKey(at1, id1) && ChangedKey(at1, id1) < ChangedKey(at1, lastKey)) {
-			t.Fatal("the ends of a microsecond do not include its instances")
+		if !(ChangedKey(at1, "") < ChangedKey(at1, id1) && ChangedKey(at1, id1) < ChangedKey(at1, afterIDs)) {
+			t.Fatal("the bounds of a microsecond do not include its instances")
 		}
 	})
 }
 
-func TestFloorOfCreation(t *testing.T) {
+func TestFirstIDAt(t *testing.T) {
 	before := time.Now()
 	id := uuid.NewV7().String()
-	if floor := floorID(before); floor > id {
-		t.Errorf("%s was made after %s and sorts before it", id, floor)
+	if first := firstIDAt(before); first > id {
+		t.Errorf("%s was created after %s and sorts before it", id, first)
 	}
-	if floor := floorID(before.Add(time.Second)); floor <= id {
-		t.Errorf("%s was made before %s", id, floor)
+	if first := firstIDAt(before.Add(time.Second)); first <= id {
+		t.Errorf("%s was created before %s and sorts after it", id, first)
 	}
 }

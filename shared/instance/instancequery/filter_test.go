@@ -33,7 +33,7 @@ func TestParseFilter(t *testing.T) {
 		"downloadConfirmed=false":                           {Unconfirmed: true},
 		"order=asc":                                         {},
 		"order=desc":                                        {Order: merge.Descending},
-		"size=7&page=x":                                     {}, // read elsewhere
+		"size=7&page=x":                                     {}, // not part of the filter
 	} {
 		values, err := url.ParseQuery(query)
 		if err != nil {
@@ -45,12 +45,12 @@ func TestParseFilter(t *testing.T) {
 	}
 }
 
-func TestRefusedFilters(t *testing.T) {
+func TestInvalidFilters(t *testing.T) {
 	many := make([]string, instance.MaxLabels+1)
 	for n := range many {
 		many[n] = fmt.Sprint("l", n)
 	}
-	for name, values := range map[string][]string{ // each one value of the parameter; | separates repetitions
+	for name, values := range map[string][]string{ // invalid values; | separates repetitions of the parameter
 		"appId": {"", "app2018", "nav/", "/app", "nav/app/x", "NAV/app", "nav/app2018,", "nav/app2018,,nav/b2", "storage/app", "nav app", "*", "nav/*",
 			"nav/app2018|", "nav/" + strings.Repeat("a", 61)},
 		"org":                  {"", "NAV", "n", "nav|nav", "nav|skd", "nav,skd", "storage", "12345678901"},
@@ -75,20 +75,20 @@ func TestRefusedFilters(t *testing.T) {
 				t.Errorf("%v: %v, want an Invalid fault that names the parameter", given, err)
 				continue
 			}
-			// A refused filter is refused in any company: it must never widen into the rest of the query.
+			// Other parameters must not make the filter valid: the query would return too much.
 			given["order"] = append(given["order"], "desc")
 			given["size"] = []string{"10"}
 			if _, err := ParseFilter(given); err == nil {
-				t.Errorf("%v is taken", given)
+				t.Errorf("%v is accepted", given)
 			}
 			if len(value) > 8 && !strings.HasPrefix(value, "2026") && strings.Contains(err.Error(), value) {
-				t.Errorf("%s: the refusal repeats the value: %v", name, err)
+				t.Errorf("%s: the error repeats the value: %v", name, err)
 			}
 		}
 	}
 }
 
-// TestEveryParameterExcludes proves of each filter that it leaves out an instance for which it does not hold.
+// TestEveryParameterExcludes checks that each filter excludes an instance that it does not match.
 func TestEveryParameterExcludes(t *testing.T) {
 	day := time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)
 	i := &instance.Instance{
@@ -96,8 +96,8 @@ func TestEveryParameterExcludes(t *testing.T) {
 		Workflow:            instance.Workflow{CurrentStep: "Submit"},
 		LastChangedDateTime: day, CreatedDateTime: day, DueDateTime: &day, VisibleDateTime: &day,
 	}
-	proven := []string{ParamPage, ParamSize, paramOrder}
-	for _, test := range []struct{ name, holds, fails string }{
+	tested := []string{ParamPage, ParamSize, paramOrder}
+	for _, test := range []struct{ name, matching, other string }{
 		{paramAppID, "skd/app,nav/app2018", "nav/app2019"},
 		{paramOrg, "nav", "skd"},
 		{ParamInstanceOwnerID, "50012", "50013"},
@@ -113,8 +113,8 @@ func TestEveryParameterExcludes(t *testing.T) {
 		{paramVisible, "between(2026-05-01,2026-05-03)", "between(2026-05-03,2026-05-04)"},
 		{paramDownloadConfirmed, "false", ""},
 	} {
-		proven = append(proven, test.name)
-		for value, want := range map[string]bool{test.holds: true, test.fails: false} {
+		tested = append(tested, test.name)
+		for value, want := range map[string]bool{test.matching: true, test.other: false} {
 			if value == "" {
 				continue
 			}
@@ -123,33 +123,33 @@ func TestEveryParameterExcludes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := f.Matches(i); got != want {
-				t.Errorf("%s=%s holds: %v, want %v", test.name, value, got, want)
+				t.Errorf("%s=%s matches: %v, want %v", test.name, value, got, want)
 			}
 		}
 	}
 	for _, name := range Parameters() {
-		if !slices.Contains(proven, name) {
-			t.Errorf("nothing shows that %s has an effect", name)
+		if !slices.Contains(tested, name) {
+			t.Errorf("no test shows that %s has an effect", name)
 		}
 	}
 
 	unconfirmed := Filter{Unconfirmed: true}
 	i.Data[0].ApplicationOwner = &instance.ApplicationOwner{DownloadConfirmed: []time.Time{day}}
 	if unconfirmed.Matches(i) {
-		t.Error("downloadConfirmed=false holds for an instance that is confirmed")
+		t.Error("downloadConfirmed=false matches a confirmed instance")
 	}
 	i.DueDateTime = nil
 	if due := (Filter{Due: TimeRange{To: day}}); due.Matches(i) {
-		t.Error("dueDateTime holds for an instance without one")
+		t.Error("dueDateTime matches an instance without one")
 	}
 	for name, status := range map[string]instance.Status{
 		"soft-deleted": {IsSoftDeleted: true}, "hard-deleted": {IsMarkedForHardDelete: true}, "both": {IsSoftDeleted: true, IsMarkedForHardDelete: true},
 	} {
 		i.Status = status
-		for _, asked := range []bool{false, true} {
-			f := Filter{IsSoftDeleted: asked}
-			if got, want := f.Matches(i), asked && name == "soft-deleted"; got != want {
-				t.Errorf("%s, status.isSoftDeleted=%v: %v", name, asked, got)
+		for _, softDeleted := range []bool{false, true} {
+			f := Filter{IsSoftDeleted: softDeleted}
+			if got, want := f.Matches(i), softDeleted && name == "soft-deleted"; got != want {
+				t.Errorf("%s, status.isSoftDeleted=%v: %v", name, softDeleted, got)
 			}
 		}
 	}

@@ -18,91 +18,96 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// The longest that a write and an index may take, together what a query's resume allows for.
+// The maximum durations of a write and of the lag of an index. A query's resume allows for their
+// sum.
 const (
 	longestWrite = 25 * time.Second
 	longestLag   = 5*time.Second - time.Millisecond
 )
 
-// town is an application whose instances change under the rules of package instance, and its indexes, in which every
-// single entry of every version comes, and the one before it goes, at a time of its own.
-type town struct {
+// simulation is an application whose instances change under the rules of package instance, and its
+// indexes. Each entry of each version appears and disappears at its own time.
+type simulation struct {
 	*rand.Rand
-	mu        sync.Mutex // ranges are read at the same time
+	mu        sync.Mutex // ranges are read concurrently
 	app       *application.Application
 	now       time.Time
-	instances []*resident
+	instances []*tracked
 	entries   []*entry
 }
 
-// resident is an instance and when its latest write is done: before, nobody else can change it.
-type resident struct {
+// tracked is an instance with the end of its latest write. No other write can begin before.
+type tracked struct {
 	*instance.Instance
 	written time.Time
 	current []*entry
 }
 
+// entry is an index entry of one version of an instance.
 type entry struct {
 	instance    *instance.Instance
 	key         string
 	kind        instancequery.Kind
 	label       string
-	shown, gone time.Time // gone is zero for those of the latest version
+	shown, gone time.Time // gone is zero for the latest version
 }
 
-func newTown(seed uint64) *town {
-	app := &application.Application{ID: "nav/town", Org: "nav", IndexShards: 2}
+func newSimulation(seed uint64) *simulation {
+	app := &application.Application{ID: "nav/simulated", Org: "nav", IndexShards: 2}
 	app.SetDefaults()
 	app.Workflow.Transitions = append(app.Workflow.Transitions, application.Transition{
 		From: "Archived", To: "FormFilling", By: []application.Role{application.Owner},
 	})
-	return &town{Rand: rand.New(rand.NewPCG(seed, 0)), app: app, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	return &simulation{Rand: rand.New(rand.NewPCG(seed, 0)), app: app, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 }
 
-func (w *town) within(most time.Duration) time.Duration { return time.Duration(w.Int64N(int64(most))) }
+func (sim *simulation) within(most time.Duration) time.Duration {
+	return time.Duration(sim.Int64N(int64(most)))
+}
 
-// build makes a new instance, with a label or two, and at times data.
-func (w *town) build(t *testing.T) {
-	labels := [][]string{{"gr"}, {"x2"}, {"gr", "x2"}, {"x2", "gr"}, {}}[w.IntN(5)]
-	i, err := instance.New(instance.Draft{Application: w.app, InstanceOwnerID: "50001", Labels: labels}, "1001", w.now)
+// create adds an instance with up to two labels.
+func (sim *simulation) create(t *testing.T) {
+	labels := [][]string{{"gr"}, {"x2"}, {"gr", "x2"}, {"x2", "gr"}, {}}[sim.IntN(5)]
+	i, err := instance.New(instance.Draft{Application: sim.app, InstanceOwnerID: "50001", Labels: labels}, "1001", sim.now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &resident{Instance: i}
-	w.instances = append(w.instances, r)
-	w.write(r)
+	r := &tracked{Instance: i}
+	sim.instances = append(sim.instances, r)
+	sim.write(r)
 }
 
-// alter changes some instance: it moves to another step, or gets data.
-func (w *town) alter(t *testing.T) {
-	r := w.instances[w.IntN(len(w.instances))]
-	if w.now.Before(r.written) {
+// change adds data to a random instance or moves it to another step.
+func (sim *simulation) change(t *testing.T) {
+	r := sim.instances[sim.IntN(len(sim.instances))]
+	if sim.now.Before(r.written) {
 		return
 	}
 	r.Instance = r.Clone()
 	err := error(nil)
-	if w.IntN(2) == 0 && r.CheckDataWritable(w.app) == nil {
-		err = r.AddData(w.app, fmt.Sprint(len(r.Data)), "default", instance.Content{}, "1001", w.now)
+	if sim.IntN(2) == 0 && r.CheckDataWritable(sim.app) == nil {
+		err = r.AddData(sim.app, fmt.Sprint(len(r.Data)), "default", instance.Content{}, "1001", sim.now)
 	} else {
-		to := w.app.Workflow.Reachable(r.Workflow.CurrentStep, application.Owner)
-		_, err = r.Transition(w.app, to[w.IntN(len(to))], application.Owner, "nav", w.now)
+		to := sim.app.Workflow.Reachable(r.Workflow.CurrentStep, application.Owner)
+		_, err = r.Transition(sim.app, to[sim.IntN(len(to))], application.Owner, "nav", sim.now)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.write(r)
+	sim.write(r)
 }
 
-func (w *town) write(r *resident) {
+// write stores the next version and schedules the changes of its index entries.
+func (sim *simulation) write(r *tracked) {
 	r.Version++
-	r.written = w.now.Add(w.within(longestWrite))
+	r.written = sim.now.Add(sim.within(longestWrite))
 	for _, e := range r.current {
-		e.gone = r.written.Add(w.within(longestLag))
+		e.gone = r.written.Add(sim.within(longestLag))
 	}
 	r.current = nil
 	add := func(kind instancequery.Kind, label string) {
 		key := instancequery.ChangedKey(r.LastChangedDateTime, r.ID)
-		r.current = append(r.current, &entry{instance: r.Instance, key: key, kind: kind, label: label, shown: r.written.Add(w.within(longestLag))})
+		r.current = append(r.current, &entry{instance: r.Instance, key: key, kind: kind, label: label, shown: r.written.Add(sim.within(longestLag))})
 	}
 	add(instancequery.ByStep, "")
 	if r.HasUnconfirmed() {
@@ -111,18 +116,18 @@ func (w *town) write(r *resident) {
 	for _, label := range r.Labels {
 		add(instancequery.ByLabel, label)
 	}
-	w.entries = append(w.entries, r.current...)
+	sim.entries = append(sim.entries, r.current...)
 }
 
-// Read implements instancequery.Index as of now.
-func (w *town) Read(_ context.Context, span instancequery.KeyRange, limit int) (rows []merge.Row[instancequery.Row], more bool, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.entries = slices.DeleteFunc(w.entries, func(e *entry) bool { return !e.gone.IsZero() && !w.now.Before(e.gone) })
-	for _, e := range w.entries {
+// Read implements instancequery.Index at the simulated time.
+func (sim *simulation) Read(_ context.Context, span instancequery.KeyRange, limit int) (rows []merge.Row[instancequery.Row], more bool, err error) {
+	sim.mu.Lock()
+	defer sim.mu.Unlock()
+	sim.entries = slices.DeleteFunc(sim.entries, func(e *entry) bool { return !e.gone.IsZero() && !sim.now.Before(e.gone) })
+	for _, e := range sim.entries {
 		i := e.instance
 		if e.kind == span.Kind && e.label == span.Label && i.Workflow.CurrentStep == span.Step && i.Shard == span.Shard && i.AppID == span.AppID &&
-			!w.now.Before(e.shown) && e.key >= span.From && (span.To == "" || e.key <= span.To) {
+			!sim.now.Before(e.shown) && e.key >= span.From && (span.To == "" || e.key <= span.To) {
 			rows = append(rows, merge.Row[instancequery.Row]{Key: e.key, Value: instancequery.Row{Instance: i}})
 		}
 	}
@@ -135,16 +140,16 @@ func (w *town) Read(_ context.Context, span instancequery.KeyRange, limit int) (
 	return rows[:min(limit, len(rows))], len(rows) > limit, nil
 }
 
-// reader crawls a town by one filter and keeps what it has seen.
+// reader crawls a simulation with one filter and records the instances that it gets.
 type reader struct {
 	values url.Values
 	filter instancequery.Filter
 	page   string
 	seen   map[string]int64 // the latest version of each instance
-	order  []string         // ids as they came
+	order  []string         // ids in the order of the pages
 }
 
-// newReader returns a reader with the filter that the query string says.
+// newReader returns a reader with the filter of the query string.
 func newReader(t *testing.T, query string) *reader {
 	r := &reader{seen: map[string]int64{}}
 	var err error
@@ -157,13 +162,13 @@ func newReader(t *testing.T, query string) *reader {
 	return r
 }
 
-// read reads a page, and reports whether it is the last one.
-func (r *reader) read(t *testing.T, w *town) (end bool) {
-	q := instancequery.Query{Filter: r.filter, Values: r.values, Apps: []*application.Application{w.app}, Size: 1 + w.IntN(6)}
+// read reads one page and reports whether it is the last one.
+func (r *reader) read(t *testing.T, sim *simulation) (end bool) {
+	q := instancequery.Query{Filter: r.filter, Values: r.values, Apps: []*application.Application{sim.app}, Size: 1 + sim.IntN(6)}
 	if err := q.SetPage(r.page); err != nil {
 		t.Fatal(err)
 	}
-	page, err := instancequery.Run(t.Context(), w, q, w.now)
+	page, err := instancequery.Run(t.Context(), sim, q, sim.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,107 +182,111 @@ func (r *reader) read(t *testing.T, w *town) (end bool) {
 
 var filters = []string{"", "label=gr", "label=x2,gr", "downloadConfirmed=false", "label=gr&downloadConfirmed=false", "workflow.currentStep=Submit"}
 
-// live lets time pass: moments, and at times days, in which instances are created and changed.
-func (w *town) live(t *testing.T) {
-	switch w.IntN(40) {
+// step advances the time, mostly by seconds and sometimes by days, and creates or changes an
+// instance.
+func (sim *simulation) step(t *testing.T) {
+	switch sim.IntN(40) {
 	case 0:
-		w.now = w.now.Add(w.within(72 * time.Hour))
+		sim.now = sim.now.Add(sim.within(72 * time.Hour))
 	case 1, 2, 3:
-		w.now = w.now.Add(w.within(40 * time.Second))
+		sim.now = sim.now.Add(sim.within(40 * time.Second))
 	default:
-		w.now = w.now.Add(w.within(2 * time.Second))
+		sim.now = sim.now.Add(sim.within(2 * time.Second))
 	}
-	if w.IntN(6) == 0 {
-		w.build(t)
+	if sim.IntN(6) == 0 {
+		sim.create(t)
 	} else {
-		w.alter(t)
+		sim.change(t)
 	}
 }
 
-// towns runs a test in many towns. A failure names the seed of its town.
-func towns(t *testing.T, test func(t *testing.T, w *town)) {
+// simulate runs a test in many simulations. A failure reports the seed.
+func simulate(t *testing.T, test func(t *testing.T, sim *simulation)) {
 	first := rand.Uint64()
 	for seed := first; seed < first+20; seed++ {
-		w := newTown(seed)
+		sim := newSimulation(seed)
 		for range 15 {
-			w.build(t)
+			sim.create(t)
 		}
-		w.now = w.now.Add(time.Hour)
-		test(t, w)
+		sim.now = sim.now.Add(time.Hour)
+		test(t, sim)
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
 }
 
-// TestLaggingIndexesHideNothingFromPollers has a poller for each filter keep its cursor between polls, from moments to
-// days: whatever an instance's last change, each poller whose filter holds for it has been given it.
-func TestLaggingIndexesHideNothingFromPollers(t *testing.T) {
-	towns(t, func(t *testing.T, w *town) {
+// TestPollersOfLaggingIndexes runs a poller for each filter that keeps its cursor between polls,
+// for seconds or days. Each poller must get the latest version of each instance that its filter
+// matches.
+func TestPollersOfLaggingIndexes(t *testing.T) {
+	simulate(t, func(t *testing.T, sim *simulation) {
 		var readers []*reader
 		for _, filter := range filters {
 			readers = append(readers, newReader(t, filter))
 		}
 		for range 250 {
-			w.live(t)
+			sim.step(t)
 			for _, r := range readers {
-				if w.IntN(3) == 0 {
-					r.read(t, w)
+				if sim.IntN(3) == 0 {
+					r.read(t, sim)
 				}
 			}
 		}
-		w.now = w.now.Add(longestWrite + longestLag)
+		sim.now = sim.now.Add(longestWrite + longestLag)
 		for n, r := range readers {
-			for range 2 { // the crawl that is under way, and the poll after it
-				for !r.read(t, w) {
+			for range 2 { // finish the current crawl, then poll once more
+				for !r.read(t, sim) {
 				}
 			}
-			for _, i := range w.instances {
+			for _, i := range sim.instances {
 				if r.filter.Matches(i.Instance) && r.seen[i.ID] != i.Version {
-					t.Errorf("%q was given version %d of %s, which is at %d", filters[n], r.seen[i.ID], i.ID, i.Version)
+					t.Errorf("%q got version %d of %s, whose latest version is %d", filters[n], r.seen[i.ID], i.ID, i.Version)
 				}
 			}
 		}
 	})
 }
 
-// TestCrawlOfLaggingIndexes: an ascending crawl under way while writers go on gives every instance that was there at
-// its start at least once; one whose entry was just moving when the crawl came to its end comes by resume.
+// TestCrawlOfLaggingIndexes crawls in ascending order while instances change. The crawl must return
+// every instance that existed at its start. If an entry was moving when the crawl ended, resume
+// must return its instance.
 func TestCrawlOfLaggingIndexes(t *testing.T) {
-	towns(t, func(t *testing.T, w *town) {
-		there := slices.Clone(w.instances)
+	simulate(t, func(t *testing.T, sim *simulation) {
+		existing := slices.Clone(sim.instances)
 		r := newReader(t, "")
-		for !r.read(t, w) {
-			w.live(t)
+		for !r.read(t, sim) {
+			sim.step(t)
 		}
-		w.now = w.now.Add(longestWrite + longestLag)
-		for !r.read(t, w) {
+		sim.now = sim.now.Add(longestWrite + longestLag)
+		for !r.read(t, sim) {
 		}
-		for _, i := range there {
+		for _, i := range existing {
 			if r.seen[i.ID] == 0 {
-				t.Errorf("%s was never given", i.ID)
+				t.Errorf("%s was never returned", i.ID)
 			}
 		}
 	})
 }
 
-// TestDescendingIsASnapshotOfWhatStays: what does not change during a descending crawl comes exactly once, in order.
-func TestDescendingIsASnapshotOfWhatStays(t *testing.T) {
-	towns(t, func(t *testing.T, w *town) {
+// TestDescendingCrawl crawls in descending order while instances change. The crawl must return each
+// instance that does not change exactly once, in order.
+func TestDescendingCrawl(t *testing.T) {
+	simulate(t, func(t *testing.T, sim *simulation) {
 		type state struct {
 			version int64
 			changed time.Time
 		}
 		before := map[string]state{}
-		for _, i := range w.instances {
+		for _, i := range sim.instances {
 			before[i.ID] = state{i.Version, i.LastChangedDateTime}
 		}
 		r := newReader(t, "order=desc")
-		for !r.read(t, w) {
-			w.live(t)
+		for !r.read(t, sim) {
+			sim.step(t)
 		}
 		var want, got []string
-		for _, i := range w.instances {
+		for _, i := range sim.instances {
 			if before[i.ID].version == i.Version {
 				want = append(want, i.ID)
 			}

@@ -26,21 +26,21 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-func TestQueriesAnswerWhatLookingAtEachInstanceGives(t *testing.T) {
+func TestQueriesReturnTheMatchingInstances(t *testing.T) {
 	for _, n := range []int{0, 1, 12, 80} {
 		instancetest.Queries(t, &instancetest.Memory{}, rand.Uint64(), n)
 	}
 }
 
-// row is what an index of the tests below holds, in order of their keys.
+// row is a row of the fake index.
 type row = merge.Row[instancequery.Row]
 
-// rows is an index whose only partition holds these, and which counts what is asked of it.
+// rows is an index with a single partition that counts reads and returned rows.
 type rows struct {
-	all   []row
-	mu    sync.Mutex // ranges are read at the same time
-	spans []instancequery.KeyRange
-	given int
+	all      []row      // sorted by key
+	mu       sync.Mutex // ranges are read concurrently
+	spans    []instancequery.KeyRange
+	returned int
 }
 
 func (r *rows) Read(_ context.Context, span instancequery.KeyRange, limit int) (page []row, more bool, err error) {
@@ -59,12 +59,12 @@ func (r *rows) Read(_ context.Context, span instancequery.KeyRange, limit int) (
 		slices.Reverse(page)
 	}
 	n := min(limit, len(page))
-	r.given += n
+	r.returned += n
 	return page[:n], len(page) > n, nil
 }
 
-// population returns an index of n instances in one step of one application, each changed by change, and the
-// application.
+// population returns an index of n instances in one step of one application, each modified by
+// change, and a population with the application.
 func population(n int, change func(n int, i *instance.Instance)) (*rows, *instancetest.Population) {
 	app := instancetest.NewApplication(1)
 	r := &rows{}
@@ -79,9 +79,9 @@ func population(n int, change func(n int, i *instance.Instance)) (*rows, *instan
 	return r, &instancetest.Population{Org: "nav", Apps: []*application.Application{app}}
 }
 
-// TestAPageIsOneRead: at any depth, a page from one partition costs one read of what it returns, one row to see
-// whether there is more, and the row that the page before ended with.
-func TestAPageIsOneRead(t *testing.T) {
+// TestPageOfOnePartitionIsOneRead checks the cost of a page at any depth: one read of its
+// instances, the row after them, and the last row of the previous page.
+func TestPageOfOnePartitionIsOneRead(t *testing.T) {
 	index, p := population(500, func(int, *instance.Instance) {})
 	for _, order := range []string{"asc", "desc"} {
 		for _, kind := range []map[string][]string{{}, {"label": {"gr"}}, {"downloadConfirmed": {"false"}}} {
@@ -92,39 +92,39 @@ func TestAPageIsOneRead(t *testing.T) {
 			kind["workflow.currentStep"], kind["order"] = []string{"Submit"}, []string{order}
 			page := ""
 			for pages := range 5 {
-				index.spans, index.given = nil, 0
-				answer := p.Page(t, index, kind, 100, page)
-				if len(answer.Instances) != 100 || len(index.spans) != 1 || index.given > 102 || answer.Examined != 100 {
+				index.spans, index.returned = nil, 0
+				result := p.Page(t, index, kind, 100, page)
+				if len(result.Instances) != 100 || len(index.spans) != 1 || index.returned > 102 || result.Examined != 100 {
 					t.Errorf("%v, page %d: %d instances of %d examined by %d reads of %d rows", kind, pages,
-						len(answer.Instances), answer.Examined, len(index.spans), index.given)
+						len(result.Instances), result.Examined, len(index.spans), index.returned)
 				}
-				page = answer.Next
+				page = result.Next
 			}
 			if page != "" {
-				t.Errorf("%v: more than there are", kind)
+				t.Errorf("%v: a cursor after the last page", kind)
 			}
 		}
 	}
 }
 
-// TestTheIndexIsTheOneThatFits looks at what is asked of the store.
-func TestTheIndexIsTheOneThatFits(t *testing.T) {
+// TestQueryReadsTheRightIndex checks the ranges that queries read.
+func TestQueryReadsTheRightIndex(t *testing.T) {
 	for name, test := range map[string]struct {
 		values map[string][]string
 		kind   instancequery.Kind
 		spans  int
 	}{
-		"everything":          {nil, instancequery.ByStep, 3},
-		"a step":              {map[string][]string{"workflow.currentStep": {"Submit"}}, instancequery.ByStep, 1},
-		"completed":           {map[string][]string{"workflow.isCompleted": {"true"}}, instancequery.ByStep, 1},
-		"not archived":        {map[string][]string{"status.isArchived": {"false"}}, instancequery.ByStep, 2},
-		"contradiction":       {map[string][]string{"status.isArchived": {"false"}, "workflow.isCompleted": {"true"}}, 0, 0},
-		"unknown step":        {map[string][]string{"workflow.currentStep": {"Elsewhere"}}, 0, 0},
-		"work queue":          {map[string][]string{"downloadConfirmed": {"false"}, "status.isArchived": {"true"}}, instancequery.ByUnconfirmed, 1},
-		"a label in a step":   {map[string][]string{"workflow.currentStep": {"Submit"}, "label": {"gr"}}, instancequery.ByLabel, 1},
-		"two labels in one":   {map[string][]string{"workflow.currentStep": {"Submit"}, "label": {"gr,x2"}}, instancequery.ByLabel, 2},
-		"one party":           {map[string][]string{"instanceOwnerId": {"50012"}, "label": {"gr"}}, instancequery.ByOwner, 1},
-		"an impossible range": {map[string][]string{"lastChangedDateTime": {"gt:2026-05-02", "lt:2026-05-01"}}, 0, 0},
+		"everything":        {nil, instancequery.ByStep, 3},
+		"a step":            {map[string][]string{"workflow.currentStep": {"Submit"}}, instancequery.ByStep, 1},
+		"completed":         {map[string][]string{"workflow.isCompleted": {"true"}}, instancequery.ByStep, 1},
+		"not archived":      {map[string][]string{"status.isArchived": {"false"}}, instancequery.ByStep, 2},
+		"contradiction":     {map[string][]string{"status.isArchived": {"false"}, "workflow.isCompleted": {"true"}}, 0, 0},
+		"unknown step":      {map[string][]string{"workflow.currentStep": {"Elsewhere"}}, 0, 0},
+		"work queue":        {map[string][]string{"downloadConfirmed": {"false"}, "status.isArchived": {"true"}}, instancequery.ByUnconfirmed, 1},
+		"a label in a step": {map[string][]string{"workflow.currentStep": {"Submit"}, "label": {"gr"}}, instancequery.ByLabel, 1},
+		"two labels":        {map[string][]string{"workflow.currentStep": {"Submit"}, "label": {"gr,x2"}}, instancequery.ByLabel, 2},
+		"one party":         {map[string][]string{"instanceOwnerId": {"50012"}, "label": {"gr"}}, instancequery.ByOwner, 1},
+		"an empty range":    {map[string][]string{"lastChangedDateTime": {"gt:2026-05-02", "lt:2026-05-01"}}, 0, 0},
 	} {
 		index, p := population(0, nil)
 		if got := p.Page(t, index, test.values, 10, ""); len(got.Instances) > 0 || got.Next != "" {
@@ -141,11 +141,12 @@ func TestTheIndexIsTheOneThatFits(t *testing.T) {
 	}
 }
 
-// TestDamagedRows: what cannot be read is left out and reported, and costs the page nothing.
-func TestDamagedRows(t *testing.T) {
+// TestUnreadableRows checks that a page omits and reports rows that cannot be decoded, and is full
+// nevertheless.
+func TestUnreadableRows(t *testing.T) {
 	index, p := population(10, func(int, *instance.Instance) {})
 	for _, n := range []int{0, 4, 5, 9} {
-		index.all[n].Value = instancequery.Row{Err: errors.New("torn")}
+		index.all[n].Value = instancequery.Row{Err: errors.New("unreadable")}
 	}
 	query := instancequery.Query{Apps: p.Apps, Size: 3}
 	query.Filter.Step = "Submit"
@@ -162,20 +163,21 @@ func TestDamagedRows(t *testing.T) {
 	}
 }
 
-// TestANeedleEnds: a filter that no index serves stops after a bound, and says where to go on, until all is seen.
-func TestANeedleEnds(t *testing.T) {
+// TestRareMatch queries by a filter without an index that matches one instance. Each page must end
+// after the limit of examined rows and return a cursor until all rows have been examined.
+func TestRareMatch(t *testing.T) {
 	const instances = 50_000
 	index, p := population(instances, func(n int, i *instance.Instance) { i.Status.IsSoftDeleted = n != instances-1 })
 	page, pages := "", 0
 	for {
-		answer := p.Page(t, index, nil, 1, page)
+		result := p.Page(t, index, nil, 1, page)
 		pages++
-		if answer.Examined > 20_000 {
-			t.Fatalf("%d rows examined for one page", answer.Examined)
+		if result.Examined > 20_000 {
+			t.Fatalf("%d rows examined for one page", result.Examined)
 		}
-		if page = answer.Next; page == "" {
-			if len(answer.Instances) != 1 {
-				t.Errorf("the needle is not found: %v", answer)
+		if page = result.Next; page == "" {
+			if len(result.Instances) != 1 {
+				t.Errorf("the match is not found: %v", result)
 			}
 			break
 		}
@@ -188,20 +190,21 @@ func TestANeedleEnds(t *testing.T) {
 	}
 }
 
-// TestCursorsNameNoInstanceOfOthers: a party's partition has the instances of all organisations. An owner that asks for the party
-// is not told by a cursor which the others are, and finds all of its own.
-func TestCursorsNameNoInstanceOfOthers(t *testing.T) {
-	const instances = 45_000 // of which one page looks at less than half
-	mine := []int{2, 3, 7, 30_000, 44_000}
+// TestCursorsNameNoForeignInstance queries the partition of a party, which has the instances of all
+// organisations. No cursor may name an instance of another organisation, and the owner must find
+// all instances of its own.
+func TestCursorsNameNoForeignInstance(t *testing.T) {
+	const instances = 45_000 // more than two pages examine
+	own := []int{2, 3, 7, 30_000, 44_000}
 	index := &rows{}
-	var all, others []string
+	var all, foreign []string
 	for n := range instances {
 		i := &instance.Instance{ID: fmt.Sprintf("%08x-%04x-7000-8000-%012d", n>>16, n&0xffff, n+1), InstanceOwnerID: "50012", AppID: "skd/app2018"}
-		if slices.Contains(mine, n) {
+		if slices.Contains(own, n) {
 			i.AppID = "nav/app2018"
 			all = append(all, i.ID)
 		} else {
-			others = append(others, i.ID[len("00000000-0000-"):])
+			foreign = append(foreign, i.ID[len("00000000-0000-"):])
 		}
 		index.all = append(index.all, row{Key: i.ID, Value: instancequery.Row{Instance: i}})
 	}
@@ -211,13 +214,13 @@ func TestCursorsNameNoInstanceOfOthers(t *testing.T) {
 			p := &instancetest.Population{Org: "nav"}
 			var found, cursors []string
 			for page, pages := "", 0; page != "" || pages == 0; pages++ {
-				answer := p.Page(t, index, values, size, page)
-				for _, i := range answer.Instances {
+				result := p.Page(t, index, values, size, page)
+				for _, i := range result.Instances {
 					found = append(found, i.ID)
 				}
-				cursors = append(cursors, answer.Next, answer.Resume)
-				if page = answer.Next; pages > 20 {
-					t.Fatal("no end")
+				cursors = append(cursors, result.Next, result.Resume)
+				if page = result.Next; pages > 20 {
+					t.Fatal("the crawl does not end")
 				}
 			}
 			if order == "desc" {
@@ -227,19 +230,19 @@ func TestCursorsNameNoInstanceOfOthers(t *testing.T) {
 				t.Errorf("%s, %d a page: found %v", order, size, found)
 			}
 			for _, cursor := range cursors {
-				if b, err := base64.RawURLEncoding.DecodeString(cursor); err != nil || cursor != "" && slices.Contains(others, uuid.UUID(b[13:29]).String()[len("00000000-0000-"):]) {
-					t.Errorf("%s, %d a page: a cursor names %v, %v", order, size, uuid.UUID(b[13:29]), err)
+				if b, err := base64.RawURLEncoding.DecodeString(cursor); err != nil || cursor != "" && slices.Contains(foreign, uuid.UUID(b[12:28]).String()[len("00000000-0000-"):]) {
+					t.Errorf("%s, %d a page: a cursor names %v, %v", order, size, uuid.UUID(b[12:28]), err)
 				}
 			}
 		}
 	}
 }
 
-// TestAPageFitsItsAnswer: an answer to an HTTP request has at most 6 MB, as a JSON string. Instances as large as the
-// rules allow are on shorter pages.
-func TestAPageFitsItsAnswer(t *testing.T) {
+// TestPageFitsInAResponse queries instances of the maximum size. Their pages must be shorter, so
+// that the body as a JSON string fits in the 6 MB of a Lambda response.
+func TestPageFitsInAResponse(t *testing.T) {
 	view := instancehttp.View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.tt02.altinn.no", Platform: "https://platform.tt02.altinn.no"}}
-	for name, elements := range map[string]int{"no data": 0, "ten elements": 10, "as many as may be": instance.MaxDataElements} {
+	for name, elements := range map[string]int{"no data": 0, "ten elements": 10, "the maximum": instance.MaxDataElements} {
 		instances := 1000 / max(1, elements/2)
 		index, p := population(instances, func(_ int, i *instance.Instance) {
 			i.AppID = "nav/" + strings.Repeat("a", 60)
@@ -257,36 +260,36 @@ func TestAPageFitsItsAnswer(t *testing.T) {
 			}
 		})
 		p.Apps[0].ID = "nav/" + strings.Repeat("a", 60)
-		answer := p.Page(t, index, nil, 1000, "")
-		if len(answer.Instances) == 0 || (len(answer.Instances) < instances) != (answer.Next != "") {
-			t.Errorf("%s: %d instances, next %q", name, len(answer.Instances), answer.Next)
+		result := p.Page(t, index, nil, 1000, "")
+		if len(result.Instances) == 0 || (len(result.Instances) < instances) != (result.Next != "") {
+			t.Errorf("%s: %d instances, next %q", name, len(result.Instances), result.Next)
 		}
-		for n, i := range answer.Instances {
-			answer.Instances[n] = view.Render(i)
+		for n, i := range result.Instances {
+			result.Instances[n] = view.Render(i)
 		}
-		body, err := json.Marshal(answer.Instances)
+		body, err := json.Marshal(result.Instances)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, err = json.Marshal(string(body)) // as the function's answer carries it
+		body, err = json.Marshal(string(body)) // the Lambda response carries the body as a string
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%s: %d instances in %d bytes", name, len(answer.Instances), len(body))
+		t.Logf("%s: %d instances in %d bytes", name, len(result.Instances), len(body))
 		if len(body) > 6_000_000 {
 			t.Errorf("%s: %d bytes", name, len(body))
 		}
 	}
 }
 
-// crowded is an index without rows that notes how many reads there are at a time.
-type crowded struct{ now, most, all atomic.Int64 }
+// countingIndex is an empty index that records the number of reads and of concurrent reads.
+type countingIndex struct{ concurrent, maxConcurrent, all atomic.Int64 }
 
-func (c *crowded) Read(context.Context, instancequery.KeyRange, int) ([]row, bool, error) {
-	defer c.now.Add(-1)
+func (c *countingIndex) Read(context.Context, instancequery.KeyRange, int) ([]row, bool, error) {
+	defer c.concurrent.Add(-1)
 	c.all.Add(1)
-	for now := c.now.Add(1); ; {
-		if most := c.most.Load(); now <= most || c.most.CompareAndSwap(most, now) {
+	for now := c.concurrent.Add(1); ; {
+		if limit := c.maxConcurrent.Load(); now <= limit || c.maxConcurrent.CompareAndSwap(limit, now) {
 			break
 		}
 	}
@@ -294,7 +297,8 @@ func (c *crowded) Read(context.Context, instancequery.KeyRange, int) ([]row, boo
 	return nil, false, nil
 }
 
-// A query that looks everywhere takes turns, and one that would have to look into thousands of partitions is refused.
+// TestWideQueries checks that a query limits its concurrent reads and that a query of too many
+// partitions returns an error.
 func TestWideQueries(t *testing.T) {
 	app := &application.Application{ID: "nav/wide", Org: "nav", IndexShards: application.MaxIndexShards}
 	for n := range application.MaxSteps {
@@ -303,20 +307,20 @@ func TestWideQueries(t *testing.T) {
 	for _, test := range []struct {
 		apps   int
 		filter instancequery.Filter
-		reads  int64 // 0: refused
+		reads  int64 // 0: query-too-wide
 	}{
 		{1, instancequery.Filter{}, 1280}, {3, instancequery.Filter{}, 3840}, {4, instancequery.Filter{}, 0}, {4, instancequery.Filter{Step: "s1"}, 256},
 		{1, instancequery.Filter{Labels: []string{"a", "b", "c"}}, 3840}, {1, instancequery.Filter{Labels: []string{"a", "b", "c"}, Unconfirmed: true}, 0},
 		{50, instancequery.Filter{InstanceOwnerID: "50001"}, 1},
 	} {
-		index := &crowded{}
+		index := &countingIndex{}
 		q := instancequery.Query{Filter: test.filter, Size: 100, Apps: slices.Repeat([]*application.Application{app}, test.apps)}
 		_, err := instancequery.Run(t.Context(), index, q, time.Now())
 		if (test.reads == 0) != fault.HasCode(err, "query-too-wide") || err != nil && test.reads > 0 {
 			t.Errorf("%d applications, %+v: %v", test.apps, test.filter, err)
 		}
-		if reads := index.all.Load(); reads > test.reads || test.reads > 0 && reads == 0 || index.most.Load() > 64 {
-			t.Errorf("%d applications, %+v: %d reads, %d at once", test.apps, test.filter, reads, index.most.Load())
+		if reads := index.all.Load(); reads > test.reads || test.reads > 0 && reads == 0 || index.maxConcurrent.Load() > 64 {
+			t.Errorf("%d applications, %+v: %d reads, %d concurrently", test.apps, test.filter, reads, index.maxConcurrent.Load())
 		}
 	}
 }
@@ -331,29 +335,30 @@ func TestPages(t *testing.T) {
 	for _, page := range []string{"-1", "+1", "01", "1001", "999999999", "-0"} {
 		q := instancequery.Query{Size: 10}
 		if err := q.SetPage(page); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "next") {
-			t.Errorf("page %q: %v, want an Invalid fault that says what to do instead", page, err)
+			t.Errorf("page %q: %v, want an Invalid fault that mentions next", page, err)
 		}
 	}
 }
 
-func TestErrorsOfTheIndexSurface(t *testing.T) {
+func TestRunReturnsIndexErrors(t *testing.T) {
 	_, p := population(0, nil)
-	trouble := errors.New("no connection")
+	errIndex := errors.New("no connection")
 	q := instancequery.Query{Apps: p.Apps, Size: 1}
-	_, err := instancequery.Run(t.Context(), failing{trouble}, q, instancetest.At)
-	if !errors.Is(err, trouble) {
+	_, err := instancequery.Run(t.Context(), failingIndex{errIndex}, q, instancetest.At)
+	if !errors.Is(err, errIndex) {
 		t.Errorf("%v", err)
 	}
 	if err := q.SetPage("damaged"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := instancequery.Run(t.Context(), failing{trouble}, q, instancetest.At); !fault.Is(err, fault.Invalid) {
-		t.Errorf("a damaged page: %v, want Invalid before anything is read", err)
+	if _, err := instancequery.Run(t.Context(), failingIndex{errIndex}, q, instancetest.At); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a damaged cursor: %v, want Invalid before any read", err)
 	}
 }
 
-type failing struct{ err error }
+// failingIndex is an index whose reads fail.
+type failingIndex struct{ err error }
 
-func (f failing) Read(context.Context, instancequery.KeyRange, int) ([]row, bool, error) {
+func (f failingIndex) Read(context.Context, instancequery.KeyRange, int) ([]row, bool, error) {
 	return nil, false, f.err
 }

@@ -9,46 +9,46 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-func TestPeriods(t *testing.T) {
-	const open = ""
-	for _, test := range []struct{ conditions, from, to string }{ // separated by |; the ends are RFC 3339, both included
-		{"after(2026-05-01)", "2026-05-01T00:00:00.000001Z", open},
-		{"before(2026-05-01)", open, "2026-04-30T23:59:59.999999Z"},
+func TestParseTimeRange(t *testing.T) {
+	const unbounded = ""
+	for _, test := range []struct{ conditions, from, to string }{ // conditions separated by |; inclusive ends in RFC 3339
+		{"after(2026-05-01)", "2026-05-01T00:00:00.000001Z", unbounded},
+		{"before(2026-05-01)", unbounded, "2026-04-30T23:59:59.999999Z"},
 		{"between(2026-05-01,2026-06-01)", "2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z"},
 		{"between(2026-05-01, 2026-06-01 )", "2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z"},
 		{"between(2026-05-01,2026-05-01)", "2026-05-01T00:00:00Z", "2026-05-01T00:00:00Z"},
-		{"gt:2026-05-01", "2026-05-01T00:00:00.000001Z", open},
-		{"gte:2026-05-01", "2026-05-01T00:00:00Z", open},
-		{"lt:2026-05-01", open, "2026-04-30T23:59:59.999999Z"},
-		{"lte:2026-05-01", open, "2026-05-01T00:00:00Z"},
+		{"gt:2026-05-01", "2026-05-01T00:00:00.000001Z", unbounded},
+		{"gte:2026-05-01", "2026-05-01T00:00:00Z", unbounded},
+		{"lt:2026-05-01", unbounded, "2026-04-30T23:59:59.999999Z"},
+		{"lte:2026-05-01", unbounded, "2026-05-01T00:00:00Z"},
 
-		{"after(2026-05-01T12:00:00Z)", "2026-05-01T12:00:00.000001Z", open},
-		{"gte:2026-05-01T12:00:00+02:00", "2026-05-01T10:00:00Z", open},
-		{"gte:2026-05-01T12:00:00 02:00", "2026-05-01T10:00:00Z", open}, // a + that was not encoded
-		{"gte:2026-05-01T12:00:00-03:30", "2026-05-01T15:30:00Z", open},
+		{"after(2026-05-01T12:00:00Z)", "2026-05-01T12:00:00.000001Z", unbounded},
+		{"gte:2026-05-01T12:00:00+02:00", "2026-05-01T10:00:00Z", unbounded},
+		{"gte:2026-05-01T12:00:00 02:00", "2026-05-01T10:00:00Z", unbounded}, // a "+" that was not percent-encoded
+		{"gte:2026-05-01T12:00:00-03:30", "2026-05-01T15:30:00Z", unbounded},
 		{"between(2026-05-01T02:00:00+02:00,2026-05-02)", "2026-05-01T00:00:00Z", "2026-05-02T00:00:00Z"},
-		{"gte:2026-05-01T12:00:00.5Z", "2026-05-01T12:00:00.5Z", open},
+		{"gte:2026-05-01T12:00:00.5Z", "2026-05-01T12:00:00.5Z", unbounded},
 
-		// Documents are kept to the microsecond: a finer end lies between two of them.
-		{"gt:2026-05-01T12:00:00.1234565Z", "2026-05-01T12:00:00.123457Z", open},
-		{"gte:2026-05-01T12:00:00.1234565Z", "2026-05-01T12:00:00.123457Z", open},
-		{"lt:2026-05-01T12:00:00.1234565Z", open, "2026-05-01T12:00:00.123456Z"},
-		{"lte:2026-05-01T12:00:00.1234565Z", open, "2026-05-01T12:00:00.123456Z"},
-		{"lte:2026-05-01T12:00:00.123456789123Z", open, "2026-05-01T12:00:00.123456Z"},
+		// Stored times are in microseconds. A finer end is between two of them.
+		{"gt:2026-05-01T12:00:00.1234565Z", "2026-05-01T12:00:00.123457Z", unbounded},
+		{"gte:2026-05-01T12:00:00.1234565Z", "2026-05-01T12:00:00.123457Z", unbounded},
+		{"lt:2026-05-01T12:00:00.1234565Z", unbounded, "2026-05-01T12:00:00.123456Z"},
+		{"lte:2026-05-01T12:00:00.1234565Z", unbounded, "2026-05-01T12:00:00.123456Z"},
+		{"lte:2026-05-01T12:00:00.123456789123Z", unbounded, "2026-05-01T12:00:00.123456Z"},
 
-		// Repeated: all hold.
+		// All repeated conditions must hold.
 		{"gte:2026-05-01|lt:2026-05-02", "2026-05-01T00:00:00Z", "2026-05-01T23:59:59.999999Z"},
 		{"lt:2026-05-02|gte:2026-05-01", "2026-05-01T00:00:00Z", "2026-05-01T23:59:59.999999Z"},
-		{"gte:2026-05-01|gte:2026-05-03|gte:2026-05-02", "2026-05-03T00:00:00Z", open},
-		{"lte:2026-05-01|lte:2026-05-03|lte:2026-05-02", open, "2026-05-01T00:00:00Z"},
+		{"gte:2026-05-01|gte:2026-05-03|gte:2026-05-02", "2026-05-03T00:00:00Z", unbounded},
+		{"lte:2026-05-01|lte:2026-05-03|lte:2026-05-02", unbounded, "2026-05-01T00:00:00Z"},
 		{"between(2026-05-01,2026-05-09)|after(2026-05-05)", "2026-05-05T00:00:00.000001Z", "2026-05-09T00:00:00Z"},
 
-		// The ends of the calendar, which programs send for "always" and "never", are ends all the same.
-		{"gte:0001-01-01", "0001-01-01T00:00:00.000001Z", open},
-		{"lte:0001-01-01T00:00:00Z", open, "0001-01-01T00:00:00.000001Z"},
-		{"before(0001-01-01T00:00:00.000001Z)", open, "0001-01-01T00:00:00.000001Z"},
-		{"after(9999-12-31T23:59:59.999999Z)", "9999-12-31T23:59:59.999999Z", open},
-		{"lt:9999-12-31T23:59:59.9999999Z", open, "9999-12-31T23:59:59.999999Z"},
+		// Clients send the first and the last date for "always" and "never". They are bounds too.
+		{"gte:0001-01-01", "0001-01-01T00:00:00.000001Z", unbounded},
+		{"lte:0001-01-01T00:00:00Z", unbounded, "0001-01-01T00:00:00.000001Z"},
+		{"before(0001-01-01T00:00:00.000001Z)", unbounded, "0001-01-01T00:00:00.000001Z"},
+		{"after(9999-12-31T23:59:59.999999Z)", "9999-12-31T23:59:59.999999Z", unbounded},
+		{"lt:9999-12-31T23:59:59.9999999Z", unbounded, "9999-12-31T23:59:59.999999Z"},
 	} {
 		got, err := parseTimeRange("x", strings.Split(test.conditions, "|"))
 		if err != nil {
@@ -57,7 +57,7 @@ func TestPeriods(t *testing.T) {
 		}
 		format := func(t time.Time) string {
 			if t.IsZero() {
-				return open
+				return unbounded
 			}
 			return t.Format(time.RFC3339Nano)
 		}
@@ -65,12 +65,12 @@ func TestPeriods(t *testing.T) {
 			t.Errorf("%s: %q to %q, want %q to %q", test.conditions, from, to, test.from, test.to)
 		}
 		if got.Contains(nil) {
-			t.Errorf("%s holds for an instance without the date", test.conditions)
+			t.Errorf("%s matches an instance without the date", test.conditions)
 		}
 	}
 }
 
-func TestPeriodContains(t *testing.T) {
+func TestTimeRangeContains(t *testing.T) {
 	at := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	for condition, want := range map[string][3]bool{ // a microsecond before at, at, a microsecond after
 		"gt:2026-05-01":                   {false, false, true},
@@ -85,19 +85,19 @@ func TestPeriodContains(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for n, moved := range []time.Duration{-time.Microsecond, 0, time.Microsecond} {
-			moment := at.Add(moved)
+		for n, offset := range []time.Duration{-time.Microsecond, 0, time.Microsecond} {
+			moment := at.Add(offset)
 			if got := timeRange.Contains(&moment); got != want[n] {
-				t.Errorf("%s holds for %v: %v", condition, moment, got)
+				t.Errorf("%s contains %v: %v", condition, moment, got)
 			}
 		}
 	}
 	if !(TimeRange{}).Contains(nil) || !(TimeRange{}).Contains(&at) {
-		t.Error("the period that is open at both ends does not hold")
+		t.Error("the unbounded range does not contain all times")
 	}
 }
 
-func TestBadPeriods(t *testing.T) {
+func TestInvalidTimeRanges(t *testing.T) {
 	for _, condition := range []string{
 		"", "2026-05-01", "2026-05-01T12:00:00Z", "eq:2026-05-01", "ne:2026-05-01", "GT:2026-05-01", "gt2026-05-01", "gt:", "gt: ",
 		"gt:after(2026-05-01)", "after", "after()", "after(2026-05-01", "after2026-05-01)", "after(2026-05-01))", "(2026-05-01)",
@@ -113,14 +113,14 @@ func TestBadPeriods(t *testing.T) {
 		for name, conditions := range map[string][]string{"alone": {condition}, "second": {"gte:2026-05-01", condition}} {
 			_, err := parseTimeRange("dueDateTime", conditions)
 			if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "dueDateTime") || !strings.Contains(err.Error(), "after(") {
-				t.Errorf("%q %s: %v, want an Invalid fault that names the parameter and what it takes", condition, name, err)
+				t.Errorf("%q %s: %v, want an Invalid fault that names the parameter and the valid forms", condition, name, err)
 			}
 		}
 	}
 }
 
-// TestPlusInAQuery has the offset's + arrive as callers send it: encoded, or not.
-func TestPlusInAQuery(t *testing.T) {
+// TestPlusInOffset sends the "+" of an offset with and without percent-encoding.
+func TestPlusInOffset(t *testing.T) {
 	for _, query := range []string{"dueDateTime=gte:2026-05-01T12:00:00%2B02:00", "dueDateTime=gte:2026-05-01T12:00:00+02:00"} {
 		values, err := url.ParseQuery(query)
 		if err != nil {

@@ -1,0 +1,150 @@
+package instancequery
+
+import (
+	"context"
+	"strings"
+	"time"
+	"uuid"
+
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/merge"
+)
+
+// Cursor privacy. The partition of a party holds the instances of all organisations, and an
+// application owner may query it by instanceOwnerId. The filter drops the instances of other
+// organisations, but a cursor names the row where the next page begins, and every client can decode
+// a cursor. If a cursor named a foreign row, it would reveal that the party has an instance at
+// another organisation, its id, and when it was created. Therefore a cursor names only rows that
+// mayReveal allows: those of the caller's organisation. The next page begins after the last such
+// row and reads the foreign rows between again. That could loop: a page ends when it has examined
+// maxExamined rows, and all of them may be foreign. Only then the cursor must name a later key, and
+// coarsen removes from it all but the millisecond of creation.
+
+// readPage reads the page. It returns the position where the next page begins, and whether there is
+// a next page. A client may see the returned position.
+func (q *Query) readPage(ctx context.Context, index Index) (page Page, resume position, more bool, err error) {
+	page = Page{Instances: []*instance.Instance{}}
+	var at position // of the last row examined
+	if q.cursor != "" {
+		if at, err = decodeCursor(q.scope(), q.cursor, q.orderedByChange()); err != nil {
+			return page, at, false, err
+		}
+	}
+	if q.countRanges() > maxRanges {
+		return page, at, false, fault.New(fault.Invalid, "query-too-wide",
+			"The query would read more than %d index partitions. Add appId or workflow.currentStep to read fewer.", maxRanges)
+	}
+	q.semaphore = make(chan struct{}, maxConcurrentReads)
+	stream := q.stream(index, at.key)
+	resume = at
+	size := 0
+	for {
+		row, ok, err := stream.Peek(ctx)
+		if err != nil || !ok {
+			return page, resume, false, err
+		}
+		if row.Key == at.key { // the last row of the previous page, or the same instance in a second range
+			stream.Next()
+			continue
+		}
+		found := q.matches(row.Value)
+		if found && (len(page.Instances) == q.Size || size > maxPageBytes) {
+			return page, resume, true, nil
+		}
+		if page.Examined == maxExamined { // the next page must begin after the examined rows, foreign ones too
+			resume.key = q.coarsen(at.key, resume.key)
+			return page, resume, true, nil
+		}
+		stream.Next()
+		at.key = row.Key
+		if q.mayReveal(row.Value) {
+			resume.key = row.Key
+		}
+		page.Examined++
+		switch {
+		case row.Value.Err != nil:
+			page.Unreadable = append(page.Unreadable, row.Value.Err)
+		case found && q.skip > 0:
+			q.skip--
+		case found:
+			page.Instances = append(page.Instances, row.Value.Instance)
+			size += responseSize(row.Value.Instance)
+		}
+	}
+}
+
+// matches reports whether the row has an instance that the filter matches.
+func (q *Query) matches(row Row) bool { return row.Err == nil && q.Filter.Matches(row.Instance) }
+
+// hasForeignRows reports whether the query reads rows of organisations whose instances the caller
+// may not see. Only the partition of a party has such rows; all other partitions belong to one of
+// the query's applications.
+func (q *Query) hasForeignRows() bool { return !q.orderedByChange() && q.Filter.Org != "" }
+
+// mayReveal reports whether a cursor may name the row.
+func (q *Query) mayReveal(row Row) bool {
+	return !q.hasForeignRows() || row.Err == nil && strings.HasPrefix(row.Instance.AppID, q.Filter.Org+"/")
+}
+
+// coarsen returns a key that a cursor may name instead of key: the first id of the same millisecond
+// in the query's order. It returns key itself if a cursor may name key, or if the coarse key is not
+// after from, because the next page must not begin where this one began.
+func (q *Query) coarsen(key, from string) string {
+	if key == from || !q.hasForeignRows() {
+		return key
+	}
+	random := uuid.Nil()
+	if q.Filter.Order == merge.Descending {
+		random = uuid.Max()
+	}
+	const milliseconds = len("01234567-89ab")
+	coarse := key[:milliseconds] + random.String()[milliseconds:]
+	advances := coarse > from
+	if q.Filter.Order == merge.Descending {
+		advances = from == "" || coarse < from
+	}
+	if !advances {
+		return key
+	}
+	return coarse
+}
+
+// indexLag is the maximum time between the timestamp of a change and its appearance in the index. A
+// function takes the timestamp and may write up to its timeout later, 25 seconds; the index follows
+// within seconds.
+const indexLag = 30 * time.Second
+
+// resumeKey returns the key that a poller must resume after, so that it gets all later changes: the
+// last row's key, or an earlier key before which the index may still gain rows, or could when the
+// crawl passed it.
+func (q *Query) resumeKey(at position, unsettledSince time.Time) string {
+	key := q.firstKeyAt(unsettledSince)
+	if at.key != "" {
+		key = min(key, at.key)
+	}
+	if !at.unsettledSince.IsZero() {
+		key = min(key, q.firstKeyAt(at.unsettledSince))
+	}
+	return key
+}
+
+// firstKeyAt returns a key that sorts before the keys of all instances changed (or created, in the
+// order by creation) at t or later.
+func (q *Query) firstKeyAt(t time.Time) string {
+	if q.orderedByChange() {
+		return ChangedKey(t, uuid.Nil().String())
+	}
+	return firstIDAt(t)
+}
+
+// firstIDAt returns an id that sorts before all ids created at t or later: a UUID version 7 begins
+// with the milliseconds since 1970.
+func firstIDAt(t time.Time) string {
+	var id uuid.UUID
+	milliseconds := t.UnixMilli()
+	for n := range 6 {
+		id[n] = byte(milliseconds >> (40 - 8*n))
+	}
+	return id.String()
+}

@@ -1,0 +1,44 @@
+package instancequery
+
+import "altinn.no/instanceapi/shared/instance"
+
+// maxPageBytes is the response size that ends a page, by the estimate of responseSize. A Lambda
+// function can return 6 MB, and the page is inside a JSON string, which escapes its quotes.
+const maxPageBytes = 3_500_000
+
+// documentBytes is more than the JSON of an instance or of a data element, without the strings and
+// lists that responseSize counts. It includes the links, with base URLs of usual length.
+const documentBytes = 1200
+
+// timeBytes is the size of a time in a list: "2026-05-01T12:00:00.123456Z", with its comma.
+const timeBytes = 30
+
+// responseSize returns an estimate of an instance's JSON in a response, in bytes, with its links.
+// The estimate is not less than the real size.
+func responseSize(i *instance.Instance) int {
+	size := documentBytes + stringSize(i.PresentationField)
+	for _, label := range i.Labels {
+		size += stringSize(label)
+	}
+	for n := range i.Data {
+		d := &i.Data[n]
+		size += documentBytes + stringSize(d.FileName) + stringSize(d.ContentType)
+		if owner := d.ApplicationOwner; owner != nil { // 100 times are more than the rest of the element
+			size += timeBytes * (len(owner.Downloaded) + len(owner.DownloadConfirmed))
+		}
+	}
+	return size
+}
+
+// stringSize returns the size of a JSON string with its comma, if it were written with HTML
+// escaping. JSON is usually written without HTML escaping, so the size is a little too large.
+func stringSize(s string) int {
+	size := len(s) + 3
+	for _, c := range []byte(s) {
+		switch c {
+		case '"', '\\', '<', '>', '&':
+			size += 5
+		}
+	}
+	return size
+}

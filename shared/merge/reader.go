@@ -1,0 +1,90 @@
+package merge
+
+import "context"
+
+// limitAfterSeek is the limit of the first read after a seek that skipped at least half of the last
+// page: often the next seek skips most of this one too. Reads without seeks double the limit again,
+// and so do seeks from each row to the next one.
+const limitAfterSeek = 8
+
+// reader reads one range in pages.
+type reader[T any] struct {
+	order    Order
+	read     Range[T]
+	limit    int      // of the next read
+	maxLimit int      // limit grows up to it by itself; a union may set a higher one
+	rows     []Row[T] // read and not consumed
+	from     string   // key where the next read begins
+	fromRead bool     // the row with the key from was read before
+	seek     string   // rows before it are skipped; "" for none
+	pageSize int      // number of rows of the last read
+	skipped  int      // number of these rows that a seek skipped, so they were read in vain
+	consumed int      // number of rows that Next consumed
+	done     bool     // the range has no rows after rows
+}
+
+// Peek returns the first row without consuming it, or ok false at the end.
+func (r *reader[T]) Peek(ctx context.Context) (row Row[T], ok bool, err error) {
+	for {
+		for passed := 0; len(r.rows) > 0 && r.order.before(r.rows[0].Key, r.seek) && r.seek != ""; passed++ {
+			r.rows = r.rows[1:]
+			if passed > 0 { // the first row is the stream's last position, so its read was useful
+				r.skipped++
+			}
+		}
+		if len(r.rows) > 0 {
+			return r.rows[0], true, nil
+		}
+		if r.done {
+			return row, false, nil
+		}
+		if err := r.readPage(ctx); err != nil {
+			return row, false, err
+		}
+	}
+}
+
+// Next consumes the row that Peek returned.
+func (r *reader[T]) Next() {
+	r.rows = r.rows[1:]
+	r.consumed++
+}
+
+// Seek skips the rows before key.
+func (r *reader[T]) Seek(key string) { r.seek = key }
+
+// seekedPast reports whether the last seek went beyond all rows that were read.
+func (r *reader[T]) seekedPast() bool {
+	return r.seek != "" && (r.from == "" || r.order.before(r.from, r.seek))
+}
+
+// needsRead reports whether the reader must read to return its next row.
+func (r *reader[T]) needsRead() bool { return len(r.rows) == 0 && !r.done }
+
+// readPage reads the next page, which begins at the end of the last one or at the key of a seek.
+func (r *reader[T]) readPage(ctx context.Context) error {
+	if r.seekedPast() {
+		r.from, r.fromRead, r.rows = r.seek, false, nil
+		if 2*r.skipped >= r.pageSize {
+			r.limit = limitAfterSeek
+		}
+	}
+	limit := r.limit
+	if r.fromRead {
+		limit++ // the row with the key from is read again
+	}
+	rows, more, err := r.read(ctx, r.from, limit)
+	if err != nil {
+		return err
+	}
+	if r.fromRead && len(rows) > 0 && rows[0].Key == r.from {
+		rows = rows[1:]
+	}
+	if len(rows) > 0 {
+		r.from, r.fromRead = rows[len(rows)-1].Key, true
+	}
+	r.rows, r.done = append(r.rows, rows...), !more
+	r.pageSize, r.skipped = len(rows), 0
+	r.limit = min(2*r.limit, r.maxLimit)
+	return nil
+}
