@@ -2,7 +2,7 @@ package auth
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,10 +29,13 @@ var methods = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES
 
 // Config says whose tokens are accepted.
 type Config struct {
-	Issuer   string      // the iss claim, exactly
-	Audience string      // the aud claim has to have it; "" when the issuer sets none
-	KeySet   string      // the issuer's JSON Web Key Set (RFC 7517): an https or http URL, or the path of a file
-	TLS      *tls.Config // of the client that fetches it; nil for Go's own
+	Issuer   string // the iss claim, exactly
+	Audience string // the aud claim has to have it; "" when the issuer sets none
+	KeySet   string // the issuer's JSON Web Key Set (RFC 7517): an https or http URL, or the path of a file
+
+	// Roots returns the root certificates to trust when KeySet is an https URL. If Roots or its result
+	// is nil, those are the system's. The verifier calls it before the first fetch.
+	Roots func() *x509.CertPool
 
 	// For tests: reads the key set in place of KeySet, and the clock in place of time.Now.
 	Read func(ctx context.Context) ([]byte, error)
@@ -57,7 +60,7 @@ func New(config Config) (*Verifier, error) {
 	}
 	if config.Read == nil {
 		var err error
-		if config.Read, err = openSource(config.KeySet, config.TLS); err != nil {
+		if config.Read, err = openSource(config.KeySet, config.Roots); err != nil {
 			return nil, err
 		}
 	}
@@ -88,7 +91,7 @@ func Open(env *coldstart.Env) *Verifier {
 			Issuer:   env.String("TOKEN_ISSUER"),
 			Audience: env.Optional("TOKEN_AUDIENCE", ""),
 			KeySet:   env.String("TOKEN_JWKS"),
-			TLS:      env.SystemTLS(),
+			Roots:    env.SystemRoots,
 		}
 		if config.Issuer == "" || config.KeySet == "" {
 			return &Verifier{} // never used: Ready ends the process
