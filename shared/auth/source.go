@@ -25,8 +25,8 @@ const (
 type source func(ctx context.Context) ([]byte, error)
 
 // openSource returns the source at an https or http URL or in a file. The client for a URL trusts
-// roots(), which it calls before the first fetch; nil, for roots or its result, means the system's. It
-// is not the client for AWS, which trusts only AWS.
+// roots(), which it calls before the first fetch; nil, for roots or its result, means the
+// system's. It is not the client for AWS, which trusts only AWS.
 func openSource(location string, roots func() *x509.CertPool) (source, error) {
 	if location == "" {
 		return nil, errors.New("a verifier needs a key set")

@@ -13,8 +13,8 @@ import (
 	"altinn.no/instanceapi/shared/auth"
 )
 
-// TestKeySetOverTLS fetches the keys from a server whose certificate is for example.com and 127.0.0.1,
-// among other names.
+// TestKeySetOverTLS fetches the keys from a server whose certificate is for example.com and
+// 127.0.0.1, among other names.
 func TestKeySetOverTLS(t *testing.T) {
 	i := newIssuer(t)
 	document, err := i.read(t.Context())
