@@ -20,9 +20,9 @@ func TestScopesMatchExactly(t *testing.T) {
 	user := map[string]any{"urn:altinn:org": nil, "urn:altinn:partyid": 50012}
 	for _, test := range []struct {
 		name        string
-		who         map[string]any
-		scope       any // claim scope
-		altinnScope any // claim urn:altinn:scope
+		kind        map[string]any // claims
+		scope       any            // claim scope
+		altinnScope any            // claim urn:altinn:scope
 		read, write bool
 	}{
 		{"owner reads", nil, "altinn:serviceowner/instances.read", nil, true, false},
@@ -41,22 +41,22 @@ func TestScopesMatchExactly(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			changes := map[string]any{"scope": test.scope, "urn:altinn:scope": test.altinnScope}
-			for name, value := range test.who {
+			for name, value := range test.kind {
 				changes[name] = value
 			}
 			c, err := call(v, i.tokenWith("ec", changes))
 			if err != nil {
 				t.Fatal(err)
 			}
-			for what, got := range map[string]struct {
+			for action, got := range map[string]struct {
 				err  error
 				want bool
 			}{"read": {c.MayRead(), test.read}, "write": {c.MayWrite(), test.write}} {
 				if (got.err == nil) != got.want {
-					t.Errorf("may %s: %v, want %v", what, got.err, got.want)
+					t.Errorf("may %s: %v, want %v", action, got.err, got.want)
 				}
-				if got.err != nil && (!fault.Is(got.err, fault.Forbidden) || codeOf(got.err) != "scope-missing" || !strings.Contains(got.err.Error(), "instances."+what)) {
-					t.Errorf("may %s: %v, want fault.Forbidden, scope-missing, naming the scope", what, got.err)
+				if got.err != nil && (!fault.Is(got.err, fault.Forbidden) || codeOf(got.err) != "scope-missing" || !strings.Contains(got.err.Error(), "instances."+action)) {
+					t.Errorf("may %s: %v, want fault.Forbidden, scope-missing, naming the scope", action, got.err)
 				}
 			}
 		})
@@ -72,52 +72,52 @@ func TestMustBeOwner(t *testing.T) {
 	}
 }
 
-// register has one party.
-type register struct{ err error }
+// finder is a party register with one party, knownIdentity. It fails with err unless that is nil.
+type finder struct{ err error }
 
-var known = party.Identity{Kind: party.SSN, Value: "12247918309"}
+var knownIdentity = party.Identity{Kind: party.SSN, Value: "12247918309"}
 
-func (r register) Find(_ context.Context, identity party.Identity) (string, bool, error) {
-	if identity == known && r.err == nil {
+func (f finder) Find(_ context.Context, identity party.Identity) (string, bool, error) {
+	if identity == knownIdentity && f.err == nil {
 		return "50012", true, nil
 	}
-	return "", false, r.err
+	return "", false, f.err
 }
 
-func TestPartyOf(t *testing.T) {
-	stranger := party.Identity{Kind: party.SSN, Value: "02013299997"}
+func TestResolveParty(t *testing.T) {
+	unknownIdentity := party.Identity{Kind: party.SSN, Value: "02013299997"}
 	for _, test := range []struct {
 		name   string
 		caller auth.Caller
 		want   string // "": none
 	}{
 		{"an owner", auth.Caller{Org: "nav"}, ""},
-		{"an owner that claims to be a party", auth.Caller{Org: "skd", PartyID: "50012", Identity: known}, ""},
-		{"a party by its number", auth.Caller{PartyID: "50012"}, "50012"},
-		{"a party that is looked up", auth.Caller{Identity: known}, "50012"},
-		{"another party by its number, the identity notwithstanding", auth.Caller{PartyID: "50013", Identity: known}, "50013"},
-		{"somebody unknown", auth.Caller{Identity: stranger}, ""},
-		{"nobody", auth.Caller{}, ""},
+		{"an owner with a party id and an identity", auth.Caller{Org: "skd", PartyID: "50012", Identity: knownIdentity}, ""},
+		{"a user with a party id", auth.Caller{PartyID: "50012"}, "50012"},
+		{"a user with a known identity", auth.Caller{Identity: knownIdentity}, "50012"},
+		{"a party id takes precedence over the identity", auth.Caller{PartyID: "50013", Identity: knownIdentity}, "50013"},
+		{"a user with an unknown identity", auth.Caller{Identity: unknownIdentity}, ""},
+		{"the zero Caller", auth.Caller{}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, found, err := auth.ResolveParty(t.Context(), test.caller, register{})
+			got, found, err := auth.ResolveParty(t.Context(), test.caller, finder{})
 			if got != test.want || found != (test.want != "") || err != nil {
-				t.Errorf("PartyOf = %q, %v, %v; want %q", got, found, err, test.want)
+				t.Errorf("ResolveParty = %q, %v, %v; want %q", got, found, err, test.want)
 			}
 		})
 	}
-	broken := errors.New("throttled")
-	if _, found, err := auth.ResolveParty(t.Context(), auth.Caller{Identity: known}, register{broken}); found || !errors.Is(err, broken) {
-		t.Errorf("PartyOf with a broken register = %v, %v; want false and the error", found, err)
+	throttled := errors.New("throttled")
+	if _, found, err := auth.ResolveParty(t.Context(), auth.Caller{Identity: knownIdentity}, finder{throttled}); found || !errors.Is(err, throttled) {
+		t.Errorf("ResolveParty with a failing register = %v, %v; want false and the error", found, err)
 	}
 }
 
-func TestACallerNeverShowsItsIdentityNumber(t *testing.T) {
+func TestCallerNeverPrintsItsIdentityNumber(t *testing.T) {
 	var log bytes.Buffer
-	c := auth.Caller{Identity: known}
+	c := auth.Caller{Identity: knownIdentity}
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "caller", c)
 	for _, text := range []string{log.String(), fmt.Sprint(c), fmt.Sprintf("%+v %#v", c, c), c.Name()} {
-		if strings.Contains(text, known.Value) {
+		if strings.Contains(text, knownIdentity.Value) {
 			t.Errorf("%q has the identity number", text)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// The claims that say who calls. The names are matched exactly.
+// The claims that name the caller. The names must match exactly.
 const (
 	orgClaim       = "urn:altinn:org"
 	userIDClaim    = "urn:altinn:userid"
@@ -20,13 +20,15 @@ const (
 	userNameClaim  = "urn:altinn:username"
 )
 
-// scopeClaims are both read: which one carries the scopes depends on how the token was exchanged.
+// scopeClaims are the claims with scopes. Which of them a token has depends on how it was
+// exchanged, so both are read.
 var scopeClaims = []string{"scope", "urn:altinn:scope"}
 
-// errNoIdentity says that the token names neither an owner nor a party.
-var errNoIdentity = errors.New("no claim says who the caller is")
+// errNoIdentity reports that the token names neither an owner nor a party.
+var errNoIdentity = errors.New("no claim names the caller")
 
-// callerOf reads the claims of a verified token. Its errors name claims and never their values.
+// callerOf returns the caller that the claims of a verified token name. Its errors name claims
+// but never their values.
 func callerOf(claims jwt.MapClaims) (Caller, error) {
 	if claims[orgClaim] != nil {
 		return ownerOf(claims)
@@ -37,7 +39,7 @@ func callerOf(claims jwt.MapClaims) (Caller, error) {
 func ownerOf(claims jwt.MapClaims) (Caller, error) {
 	org, ok := claims[orgClaim].(string)
 	if !ok || !isOrg(org) {
-		return Caller{}, fmt.Errorf("claim %s does not have the form of an org", orgClaim)
+		return Caller{}, fmt.Errorf("claim %s is not well-formed", orgClaim)
 	}
 	c := Caller{Org: org}
 	var err error
@@ -54,7 +56,8 @@ func userOf(claims jwt.MapClaims) (Caller, error) {
 	if c.PartyID, err = textOf(claims, partyIDClaim, isPartyID); err != nil {
 		return Caller{}, err
 	}
-	// The strongest identity counts: somebody who acts for an organisation is that organisation by its party id.
+	// The strongest identity counts. A user who acts for an organisation is identified by its
+	// party id.
 	for _, from := range []struct {
 		claim string
 		kind  party.Kind
@@ -78,8 +81,9 @@ func userOf(claims jwt.MapClaims) (Caller, error) {
 	return c, err
 }
 
-// textOf returns a claim that is text or a whole number, as issuers differ, or "" when it is absent.
-func textOf(claims jwt.MapClaims, name string, hasForm func(string) bool) (string, error) {
+// textOf returns a claim that is text or a whole number, because issuers differ, or "" if it is
+// absent. It fails if isValid is false for the value.
+func textOf(claims jwt.MapClaims, name string, isValid func(string) bool) (string, error) {
 	var text string
 	switch value := claims[name].(type) {
 	case nil:
@@ -89,13 +93,14 @@ func textOf(claims jwt.MapClaims, name string, hasForm func(string) bool) (strin
 	case json.Number:
 		text = value.String()
 	}
-	if !hasForm(text) {
-		return "", fmt.Errorf("claim %s does not have its form", name)
+	if !isValid(text) {
+		return "", fmt.Errorf("claim %s is not well-formed", name)
 	}
 	return text, nil
 }
 
-// scopesOf looks the two scopes up in the space-separated lists. A scope that merely contains one gives nothing.
+// scopesOf reports whether the space-separated lists contain the two scopes. A scope that only
+// contains the name of one does not count.
 func scopesOf(claims jwt.MapClaims, read, write string) (mayRead, mayWrite bool, err error) {
 	for _, name := range scopeClaims {
 		list, ok := claims[name].(string)
@@ -110,8 +115,8 @@ func scopesOf(claims jwt.MapClaims, read, write string) (mayRead, mayWrite bool,
 	return mayRead, mayWrite, nil
 }
 
-// The forms of what goes into keys, paths and documents. They are no regular expressions, since to compile those would
-// be a good part of a function's cold start.
+// The functions below check values that the code stores in keys and documents and uses in paths.
+// They use no regular expressions, because compiling those would be a large part of a cold start.
 
 // isOrg reports whether text matches [a-z][a-z0-9-]{1,30}.
 func isOrg(text string) bool {

@@ -28,7 +28,7 @@ const (
 	audience   = "https://api.test/"
 )
 
-// issuer is a token issuer with a clock: it publishes keys, rotates them and breaks down.
+// issuer is a token issuer with a clock. A test can publish and withdraw its keys and take it down.
 type issuer struct {
 	t         *testing.T
 	now       time.Time
@@ -87,7 +87,7 @@ func publicKey(kid string, key crypto.Signer) map[string]string {
 		return map[string]string{"kty": "EC", "kid": kid, "crv": public.Curve.Params().Name,
 			"x": text(point[1 : 1+half]), "y": text(point[1+half:])}
 	}
-	panic("no such key")
+	panic("neither an RSA nor an EC key")
 }
 
 func (i *issuer) verifier() *auth.Verifier {
@@ -101,7 +101,7 @@ func (i *issuer) verifier() *auth.Verifier {
 	return v
 }
 
-// claims returns an owner's claims, changed: a nil value takes the claim away.
+// claims returns an owner's claims with the changes. A nil value removes a claim.
 func (i *issuer) claims(changes map[string]any) map[string]any {
 	claims := map[string]any{
 		"iss": issuerName, "aud": audience, "exp": i.now.Add(time.Hour).Unix(),
@@ -112,7 +112,7 @@ func (i *issuer) claims(changes map[string]any) map[string]any {
 	return claims
 }
 
-// token returns an owner's token signed with the published key.
+// token returns an owner's token signed with the published key kid.
 func (i *issuer) token(kid string) string { return i.tokenWith(kid, nil) }
 
 func (i *issuer) tokenWith(kid string, changes map[string]any) string {
@@ -134,7 +134,7 @@ func sign(t *testing.T, method jwt.SigningMethod, header map[string]any, key any
 	return signed
 }
 
-// call presents the token to the verifier.
+// call has v authenticate a request with the token.
 func call(v *auth.Verifier, token string) (auth.Caller, error) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", "Bearer "+token)

@@ -18,47 +18,56 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// When the key set is read again. There is no background refresh: a Lambda stands still between requests.
+// Times after which a request reads the key set again. There is no background refresh, because
+// Lambda freezes the process between requests.
 const (
-	maxAge               = time.Hour       // then the next request reads it again: a key taken away is trusted no longer than this
-	maxStale             = 24 * time.Hour  // how long the last set serves while the issuer cannot be reached
-	minRefreshInterval   = time.Minute     // after a failed read, and between reads for key ids that are not in the set
-	initialRetryInterval = 2 * time.Second // between failed reads while there is no set at all
-	minRSABits           = 2048
+	// maxAge is the age at which a request reads the set again. A withdrawn key verifies tokens
+	// for no longer than this.
+	maxAge = time.Hour
+	// maxStale is how long the last set serves while the issuer is unavailable.
+	maxStale = 24 * time.Hour
+	// minRefreshInterval is the time between a failed read and the next one, and between reads for
+	// unknown key ids.
+	minRefreshInterval = time.Minute
+	// initialRetryInterval is the time between failed reads as long as there is no set.
+	initialRetryInterval = 2 * time.Second
 )
 
-// errUnknownKey says that a token's key is not in the issuer's set, as read a moment ago.
+const minRSABits = 2048
+
+// errUnknownKey reports that the key of a token is not in the issuer's set, which was read
+// recently.
 var errUnknownKey = errors.New("the key of the token is not in the key set")
 
-// keySet is one reading of the issuer's keys. It does not change, apart from what has been seen.
+// keySet holds the issuer's keys as of one read. Only its cache changes.
 type keySet struct {
 	keys     map[string]verificationKey // by kid
-	document []byte                     // as read, to tell whether anything has changed
+	document []byte                     // as read, for comparison with the next one
 	readAt   time.Time
-	cache    *tokenCache // verified with these keys; goes when they go
+	cache    *tokenCache // the tokens that these keys have verified
 }
 
-// verificationKey is one key and the only algorithms it verifies.
+// verificationKey is one key with the only algorithms that it verifies.
 type verificationKey struct {
 	public     any // *rsa.PublicKey or *ecdsa.PublicKey
 	algorithms []string
 }
 
-// keyCache keeps the issuer's keys as they are read over time.
+// keyCache reads the issuer's key set when necessary and keeps the last one.
 type keyCache struct {
 	source source
 	now    func() time.Time
 
 	set atomic.Pointer[keySet] // nil until the first successful read
 
-	reading    sync.Mutex // held while reading; guards the following
-	failedAt   time.Time  // the end of the last read, if it failed
-	failure    error
-	unknownAt  time.Time // the last read for the sake of an unknown key id
-	unknownErr error     // and how it ended
+	reading    sync.Mutex // held during a read; guards the following
+	failedAt   time.Time  // the end of the last read that failed
+	lastErr    error      // the error of the last read, or nil
+	unknownAt  time.Time  // the start of the last read for an unknown key id
+	unknownErr error      // the result of that read
 }
 
-// fresh returns the set if it needs no reading again.
+// fresh returns the set, or nil if a request must read it again.
 func (k *keyCache) fresh(now time.Time) *keySet {
 	if set := k.set.Load(); set != nil && now.Sub(set.readAt) < maxAge {
 		return set
@@ -66,8 +75,8 @@ func (k *keyCache) fresh(now time.Time) *keySet {
 	return nil
 }
 
-// current returns a set that may be used now, read again if it is time for that. An issuer that is down is no
-// trouble as long as the last set is usable.
+// current returns a usable set. It reads the set again after maxAge. If that fails, it returns
+// the last set as long as that is younger than maxStale, else a fault.Unavailable.
 func (k *keyCache) current(ctx context.Context) (*keySet, error) {
 	now := k.now()
 	if set := k.fresh(now); set != nil {
@@ -75,7 +84,7 @@ func (k *keyCache) current(ctx context.Context) (*keySet, error) {
 	}
 	k.reading.Lock()
 	defer k.reading.Unlock()
-	if set := k.fresh(now); set != nil { // somebody else read it meanwhile
+	if set := k.fresh(now); set != nil { // another request has read it in the meantime
 		return set, nil
 	}
 	set := k.set.Load()
@@ -84,7 +93,7 @@ func (k *keyCache) current(ctx context.Context) (*keySet, error) {
 	if usable {
 		wait = minRefreshInterval
 	}
-	err := k.failure
+	err := k.lastErr
 	if err == nil || now.Sub(k.failedAt) >= wait {
 		var read *keySet
 		if read, err = k.read(ctx, now); err == nil {
@@ -97,12 +106,13 @@ func (k *keyCache) current(ctx context.Context) (*keySet, error) {
 	return nil, unavailable(err)
 }
 
-// keyFor returns the public key that the token's header names, and the set it is in. A key id that is not in the set
-// has it read again, since issuers sign with new keys as soon as they have published them, but at most once a minute:
-// anybody can make up key ids.
+// keyFor returns the public key that the token's header names, and the set that contains the key.
+// If the set lacks the key id, keyFor reads the set again, because issuers sign with a new key as
+// soon as they have published it. It does so at most once a minute, because every caller can
+// invent key ids.
 func (k *keyCache) keyFor(ctx context.Context, token *jwt.Token) (any, *keySet, error) {
-	if _, there := token.Header["crit"]; there {
-		return nil, nil, errors.New("the token has header parameters that must be understood, and are not")
+	if _, ok := token.Header["crit"]; ok {
+		return nil, nil, errors.New("the token has critical header parameters (crit), none of which are supported")
 	}
 	kid, _ := token.Header["kid"].(string)
 	if kid == "" {
@@ -127,11 +137,12 @@ func (k *keyCache) keyFor(ctx context.Context, token *jwt.Token) (any, *keySet, 
 	return key.public, set, nil
 }
 
-// refreshForUnknownKey returns a set in place of one that lacked a key id.
-func (k *keyCache) refreshForUnknownKey(ctx context.Context, lacking *keySet) (*keySet, error) {
+// refreshForUnknownKey returns the current set after a key id was not found in previous. It fails
+// with a fault.Unavailable if the last read for an unknown key id failed.
+func (k *keyCache) refreshForUnknownKey(ctx context.Context, previous *keySet) (*keySet, error) {
 	k.reading.Lock()
 	defer k.reading.Unlock()
-	if set := k.set.Load(); set != lacking {
+	if set := k.set.Load(); set != previous {
 		return set, nil
 	}
 	now := k.now()
@@ -139,14 +150,14 @@ func (k *keyCache) refreshForUnknownKey(ctx context.Context, lacking *keySet) (*
 		k.unknownAt = now
 		_, k.unknownErr = k.read(ctx, now)
 	}
-	if k.unknownErr != nil { // it may well be a good token, whose key cannot be had
+	if k.unknownErr != nil { // the token may be valid, but its key is not available
 		return nil, unavailable(k.unknownErr)
 	}
 	return k.set.Load(), nil
 }
 
-// read reads the set and keeps it. A reading that fails, or has no key that could verify anything, leaves the last
-// one in place. The caller holds k.reading.
+// read reads the set and stores it. If the read fails, or the new set has no key that can verify a
+// token, the last set stays in place. The caller holds k.reading.
 func (k *keyCache) read(ctx context.Context, now time.Time) (*keySet, error) {
 	document, err := k.source(ctx)
 	if err == nil {
@@ -159,20 +170,24 @@ func (k *keyCache) read(ctx context.Context, now time.Time) (*keySet, error) {
 			next.keys, err = parseKeys(document)
 		}
 		if err == nil {
-			k.failure = nil
+			k.lastErr = nil
 			k.set.Store(next)
 			return next, nil
 		}
 	}
-	if ctx.Err() == nil { // otherwise it was the request, or the initialisation, that had no time left
-		k.failedAt, k.failure = k.now(), err // not when it began: one that hangs has taken longer than it is spared for
+	// If ctx has ended, the request or the initialisation ran out of time, and the issuer did not
+	// fail.
+	if ctx.Err() == nil {
+		// The time is now, not the start of the read: an issuer that hangs takes longer than the
+		// retry interval, and the next request would wait for it again.
+		k.failedAt, k.lastErr = k.now(), err
 	}
 	return nil, err
 }
 
-// parseKeys returns the keys of a JSON Web Key Set that can verify a token. Others in the set, of kinds to come or
-// for encryption, are nobody's fault and are left out (RFC 7517, section 5). What a key says of where to get it
-// elsewhere (x5u) is never followed.
+// parseKeys returns the keys of a JSON Web Key Set that can verify a token. It ignores other
+// keys, such as those of unknown kinds or for encryption (RFC 7517, section 5). It never follows
+// the URL of a key (x5u). It fails if no key can verify a token.
 func parseKeys(document []byte) (map[string]verificationKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -193,8 +208,8 @@ func parseKeys(document []byte) (map[string]verificationKey, error) {
 		}
 		forSignatures := (jwk.USE == "" || jwk.USE == jwkset.UseSig) &&
 			(len(jwk.KEYOPS) == 0 || slices.Contains(jwk.KEYOPS, jwkset.KeyOpsVerify))
-		_, twice := keys[jwk.KID]
-		if jwk.KID != "" && !twice && forSignatures && len(key.algorithms) > 0 {
+		_, duplicate := keys[jwk.KID]
+		if jwk.KID != "" && !duplicate && forSignatures && len(key.algorithms) > 0 {
 			keys[jwk.KID] = key
 		}
 	}
@@ -204,7 +219,8 @@ func parseKeys(document []byte) (map[string]verificationKey, error) {
 	return keys, nil
 }
 
-// algorithmsFor returns the algorithms that a key can verify, none for a key that is too weak or of another kind.
+// algorithmsFor returns the algorithms that a key can verify: none for a weak key or one of
+// another kind.
 func algorithmsFor(key any) []string {
 	switch key := key.(type) {
 	case *rsa.PublicKey:

@@ -23,16 +23,16 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// present calls with the token and checks the code of the error, "" for none, and how often the key set has been read
-// by then.
-func present(i *issuer, v *auth.Verifier, what, token, code string, reads int) {
+// present calls with the token and checks the code of the error ("": no error) and the number of
+// reads of the key set up to then.
+func present(i *issuer, v *auth.Verifier, step, token, code string, reads int) {
 	i.t.Helper()
 	_, err := call(v, token)
 	if codeOf(err) != code {
-		i.t.Errorf("%s: %v, want the code %q", what, err, code)
+		i.t.Errorf("%s: %v, want the code %q", step, err, code)
 	}
 	if i.reads != reads {
-		i.t.Errorf("%s: the key set has been read %d times, want %d", what, i.reads, reads)
+		i.t.Errorf("%s: %d reads of the key set, want %d", step, i.reads, reads)
 	}
 }
 
@@ -48,10 +48,10 @@ func TestKeysAreReadOnceAnHour(t *testing.T) {
 	present(i, v, "within the hour", i.token("rsa"), "", 1)
 	i.now = i.now.Add(time.Minute)
 	present(i, v, "after an hour", i.token("rsa"), "", 2)
-	present(i, v, "then", i.token("rsa"), "", 2)
+	present(i, v, "again", i.token("rsa"), "", 2)
 }
 
-func TestANewKeyIsFoundAtOnce(t *testing.T) {
+func TestNewKeyIsReadImmediately(t *testing.T) {
 	i := newIssuer(t)
 	v := i.verifier()
 	present(i, v, "the old key", i.token("ec"), "", 1)
@@ -59,24 +59,24 @@ func TestANewKeyIsFoundAtOnce(t *testing.T) {
 	i.published["new"] = ecKey(elliptic.P256())
 	present(i, v, "the new key", i.token("new"), "", 2)
 	i.published["newer"] = ecKey(elliptic.P256())
-	present(i, v, "one newer still, within the minute", i.token("newer"), "token-invalid", 2)
+	present(i, v, "a newer key, within the minute", i.token("newer"), "token-invalid", 2)
 	i.now = i.now.Add(time.Minute)
-	present(i, v, "the same after a minute", i.token("newer"), "", 3)
+	present(i, v, "the newer key, after a minute", i.token("newer"), "", 3)
 }
 
-func TestMadeUpKeyIDsCostOneReadAMinute(t *testing.T) {
+func TestUnknownKeyIDsCauseOneReadPerMinute(t *testing.T) {
 	i := newIssuer(t)
 	v := i.verifier()
-	present(i, v, "a good one", i.token("ec"), "", 1)
-	for n := range 180 { // three minutes of one a second
-		token := sign(t, jwt.SigningMethodES256, map[string]any{"kid": fmt.Sprint("made up ", n)}, i.published["ec"], i.claims(nil))
-		present(i, v, "made up", token, "token-invalid", 2+n/60)
+	present(i, v, "a valid token", i.token("ec"), "", 1)
+	for n := range 180 { // one per second for three minutes
+		token := sign(t, jwt.SigningMethodES256, map[string]any{"kid": fmt.Sprint("unknown ", n)}, i.published["ec"], i.claims(nil))
+		present(i, v, "an unknown key id", token, "token-invalid", 2+n/60)
 		i.now = i.now.Add(time.Second)
 	}
-	present(i, v, "a good one", i.token("ec"), "", 4)
+	present(i, v, "a valid token", i.token("ec"), "", 4)
 }
 
-func TestGarbageNeverHasTheKeysRead(t *testing.T) {
+func TestMalformedTokensCauseNoRead(t *testing.T) {
 	i := newIssuer(t)
 	v := i.verifier()
 	present(i, v, "no token", "x", "token-invalid", 0)
@@ -84,18 +84,18 @@ func TestGarbageNeverHasTheKeysRead(t *testing.T) {
 	present(i, v, "no kid", sign(t, jwt.SigningMethodES256, nil, i.published["ec"], i.claims(nil)), "token-invalid", 0)
 }
 
-func TestAKeyTakenAwayTakesItsTokensAlong(t *testing.T) {
+func TestWithdrawnKeyInvalidatesItsTokens(t *testing.T) {
 	i := newIssuer(t)
 	v := i.verifier()
 	token := i.tokenWith("ec", map[string]any{"exp": i.now.Add(10 * time.Hour).Unix()})
 	present(i, v, "published", token, "", 1)
-	present(i, v, "seen before", token, "", 1)
+	present(i, v, "cached", token, "", 1)
 	delete(i.published, "ec")
 	i.now = i.now.Add(time.Hour)
-	present(i, v, "no more", token, "token-invalid", 3) // read for the hour, and for the key id
+	present(i, v, "withdrawn", token, "token-invalid", 3) // one read after an hour, one for the key id
 }
 
-func TestASeenTokenStillExpires(t *testing.T) {
+func TestCachedTokenExpires(t *testing.T) {
 	i := newIssuer(t)
 	v := i.verifier()
 	token := i.tokenWith("ec", map[string]any{"exp": i.now.Add(time.Minute).Unix()})
@@ -106,7 +106,7 @@ func TestASeenTokenStillExpires(t *testing.T) {
 	present(i, v, "expired", token, "token-expired", 1)
 }
 
-func TestTokensBeyondWhatIsRememberedAreVerifiedAgain(t *testing.T) {
+func TestTokensBeyondTheCacheAreVerifiedAgain(t *testing.T) {
 	i := newIssuer(t)
 	v := i.verifier()
 	tokens := make([]string, 1200)
@@ -122,7 +122,7 @@ func TestTokensBeyondWhatIsRememberedAreVerifiedAgain(t *testing.T) {
 	}
 }
 
-func TestWhileTheIssuerIsDown(t *testing.T) {
+func TestIssuerDown(t *testing.T) {
 	i := newIssuer(t)
 	v := i.verifier()
 	long := map[string]any{"exp": i.now.Add(100 * time.Hour).Unix()}
@@ -132,22 +132,22 @@ func TestWhileTheIssuerIsDown(t *testing.T) {
 	i.down = true
 	i.now = i.now.Add(2 * time.Hour)
 	present(i, v, "down", token, "", 2)
-	present(i, v, "a token not seen before", i.tokenWith("rsa", long), "", 2)
+	present(i, v, "a token that is not cached", i.tokenWith("rsa", long), "", 2)
 	i.now = i.now.Add(time.Minute)
 	present(i, v, "a minute later", token, "", 3)
 	i.published["new"] = ecKey(elliptic.P256())
-	present(i, v, "a key published meanwhile", i.tokenWith("new", long), "keys-unavailable", 4)
+	present(i, v, "a key published after the last read", i.tokenWith("new", long), "keys-unavailable", 4)
 	present(i, v, "the same again", i.tokenWith("new", long), "keys-unavailable", 4)
 
 	i.now = i.now.Add(22 * time.Hour)
-	present(i, v, "a day after the last reading", token, "keys-unavailable", 5)
+	present(i, v, "a day after the last read", token, "keys-unavailable", 5)
 	i.down = false
 	i.now = i.now.Add(2 * time.Second)
 	present(i, v, "up again", token, "", 6)
 	present(i, v, "the new key", i.tokenWith("new", long), "", 6)
 }
 
-func TestAColdStartWhileTheIssuerIsDown(t *testing.T) {
+func TestColdStartWithIssuerDown(t *testing.T) {
 	i := newIssuer(t)
 	i.down = true
 	v := i.verifier()
@@ -155,14 +155,14 @@ func TestAColdStartWhileTheIssuerIsDown(t *testing.T) {
 	if !fault.Is(err, fault.Unavailable) || codeOf(err) != "keys-unavailable" {
 		t.Fatalf("%v, want fault.Unavailable, code keys-unavailable", err)
 	}
-	present(i, v, "at once again", i.token("ec"), "keys-unavailable", 1)
+	present(i, v, "immediately again", i.token("ec"), "keys-unavailable", 1)
 	i.down = false
 	i.now = i.now.Add(2 * time.Second)
 	present(i, v, "two seconds later", i.token("ec"), "", 2)
 }
 
-// An issuer that hangs is waited for once, and then not by those who come right after.
-func TestAColdStartWhileTheIssuerHangs(t *testing.T) {
+// While the issuer hangs, one request waits for it, and those right after that fail immediately.
+func TestColdStartWithHangingIssuer(t *testing.T) {
 	i := newIssuer(t)
 	hanging := func(ctx context.Context) ([]byte, error) {
 		i.now = i.now.Add(3 * time.Second)
@@ -180,8 +180,9 @@ func TestAColdStartWhileTheIssuerHangs(t *testing.T) {
 	present(i, v, "another second later", i.token("ec"), "keys-unavailable", 2)
 }
 
-// The initialisation gives a warm-up little time. Running out of it must not make the first request wait.
-func TestAWarmUpThatRanOutOfTimeIsNoFailureOfTheIssuer(t *testing.T) {
+// The initialisation bounds the warm-up. A warm-up that exceeds its time must not delay the read
+// of the first request.
+func TestWarmUpOutOfTimeIsNoFailureOfTheIssuer(t *testing.T) {
 	i := newIssuer(t)
 	slow := func(ctx context.Context) ([]byte, error) {
 		if ctx.Err() != nil {
@@ -201,9 +202,9 @@ func TestAWarmUpThatRanOutOfTimeIsNoFailureOfTheIssuer(t *testing.T) {
 	present(i, v, "the first request", i.token("ec"), "", 1)
 }
 
-func TestKeySetsFromAMixedWorld(t *testing.T) {
+func TestKeySetWithUnusableKeys(t *testing.T) {
 	i := newIssuer(t)
-	good := publicKey("good", i.published["ec"])
+	usable := publicKey("usable", i.published["ec"])
 	weakRSA, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
@@ -215,10 +216,10 @@ func TestKeySetsFromAMixedWorld(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name   string
-		key    map[string]string // beside the good one
+		key    map[string]string // in the set with the usable one
 		signer crypto.Signer
 	}{
-		{"of a kind to come", map[string]string{"kty": "AKP", "kid": "odd"}, i.published["ec"]},
+		{"of an unknown type", map[string]string{"kty": "AKP", "kid": "odd"}, i.published["ec"]},
 		{"for encryption", changed("use", "enc"), i.published["ec"]},
 		{"for another algorithm", changed("alg", "ECDH-ES"), i.published["ec"]},
 		{"without a kid", changed("kid", ""), i.published["ec"]},
@@ -228,7 +229,7 @@ func TestKeySetsFromAMixedWorld(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			set := func(context.Context) ([]byte, error) {
-				return json.Marshal(map[string]any{"keys": []any{test.key, good}})
+				return json.Marshal(map[string]any{"keys": []any{test.key, usable}})
 			}
 			v, err := auth.New(auth.Config{Issuer: issuerName, Read: set, Now: func() time.Time { return i.now }})
 			if err != nil {
@@ -239,10 +240,10 @@ func TestKeySetsFromAMixedWorld(t *testing.T) {
 				method = jwt.SigningMethodRS256
 			}
 			if _, err := call(v, sign(t, method, map[string]any{"kid": "odd"}, test.signer, i.claims(nil))); codeOf(err) != "token-invalid" {
-				t.Errorf("signed with it: %v, want token-invalid", err)
+				t.Errorf("signed with the unusable key: %v, want token-invalid", err)
 			}
-			if _, err := call(v, sign(t, jwt.SigningMethodES256, map[string]any{"kid": "good"}, i.published["ec"], i.claims(nil))); err != nil {
-				t.Errorf("signed with the good one: %v", err)
+			if _, err := call(v, sign(t, jwt.SigningMethodES256, map[string]any{"kid": "usable"}, i.published["ec"], i.claims(nil))); err != nil {
+				t.Errorf("signed with the usable key: %v", err)
 			}
 		})
 	}
@@ -293,14 +294,15 @@ func TestKeySetOverHTTPAndFromAFile(t *testing.T) {
 	}
 }
 
-// Made-up key ids, however many at once, share one reading; and while that hangs, a token whose key is known does not wait.
-func TestKnownKeysNeverWaitForMadeUpOnes(t *testing.T) {
+// Concurrent requests with unknown key ids share one read. While that read hangs, a token with a
+// known key does not wait.
+func TestKnownKeysDoNotWaitForUnknownOnes(t *testing.T) {
 	i := newIssuer(t)
-	release, begun := make(chan struct{}), make(chan struct{}, 100)
+	release, started := make(chan struct{}), make(chan struct{}, 100)
 	var reads atomic.Int32
 	hanging := func(ctx context.Context) ([]byte, error) {
 		if reads.Add(1) > 1 {
-			begun <- struct{}{}
+			started <- struct{}{}
 			<-release
 		}
 		return i.read(ctx)
@@ -310,48 +312,48 @@ func TestKnownKeysNeverWaitForMadeUpOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	present(i, v, "before", i.token("ec"), "", 1)
-	var attackers sync.WaitGroup
+	var requests sync.WaitGroup
 	for n := range 32 {
-		token := sign(t, jwt.SigningMethodES256, map[string]any{"kid": fmt.Sprint("made up ", n)}, i.published["ec"], i.claims(nil))
-		attackers.Go(func() {
+		token := sign(t, jwt.SigningMethodES256, map[string]any{"kid": fmt.Sprint("unknown ", n)}, i.published["ec"], i.claims(nil))
+		requests.Go(func() {
 			if _, err := call(v, token); codeOf(err) != "token-invalid" {
-				t.Errorf("made up: %v", err)
+				t.Errorf("unknown key: %v", err)
 			}
 		})
 	}
-	<-begun
+	<-started
 	for n := range 100 {
-		if _, err := call(v, i.tokenWith("rsa", map[string]any{"jti": n})); err != nil { // hangs for ever if it waits
-			t.Errorf("known: %v", err)
+		if _, err := call(v, i.tokenWith("rsa", map[string]any{"jti": n})); err != nil { // hangs if it waits
+			t.Errorf("known key: %v", err)
 		}
 	}
 	close(release)
-	attackers.Wait()
+	requests.Wait()
 	if n := reads.Load(); n != 2 {
-		t.Errorf("the key set was read %d times, want twice", n)
+		t.Errorf("%d reads of the key set, want 2", n)
 	}
 }
 
-// What comes instead of a key set changes nothing: not the keys, nor what was verified with them.
-func TestNonsenseInPlaceOfTheKeysLeavesTheOldOnes(t *testing.T) {
+// A document that is no key set changes neither the keys nor the cached tokens.
+func TestInvalidKeySetKeepsTheLastOne(t *testing.T) {
 	i := newIssuer(t)
-	answer := func(ctx context.Context) ([]byte, error) { return i.read(ctx) }
+	document := func(ctx context.Context) ([]byte, error) { return i.read(ctx) }
 	v, err := auth.New(auth.Config{Issuer: issuerName, Now: func() time.Time { return i.now },
-		Read: func(ctx context.Context) ([]byte, error) { return answer(ctx) }})
+		Read: func(ctx context.Context) ([]byte, error) { return document(ctx) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	token := i.tokenWith("ec", map[string]any{"exp": i.now.Add(100 * time.Hour).Unix()})
 	present(i, v, "before", token, "", 1)
-	for _, nonsense := range []string{"", "<html>", `{"keys":[]}`, `{"keys":null}`, `{"keys":[{"kty":"oct","kid":"ec","k":"c2VjcmV0"}]}`, `[]`, `{"keys":[`} {
-		answer = func(context.Context) ([]byte, error) { return []byte(nonsense), nil }
+	for _, invalid := range []string{"", "<html>", `{"keys":[]}`, `{"keys":null}`, `{"keys":[{"kty":"oct","kid":"ec","k":"c2VjcmV0"}]}`, `[]`, `{"keys":[`} {
+		document = func(context.Context) ([]byte, error) { return []byte(invalid), nil }
 		i.now = i.now.Add(time.Hour)
-		present(i, v, fmt.Sprintf("after %q", nonsense), token, "", 1)
-		present(i, v, fmt.Sprintf("another token after %q", nonsense), i.tokenWith("rsa", map[string]any{"jti": nonsense}), "", 1)
+		present(i, v, fmt.Sprintf("after %q", invalid), token, "", 1)
+		present(i, v, fmt.Sprintf("another token after %q", invalid), i.tokenWith("rsa", map[string]any{"jti": invalid}), "", 1)
 	}
 }
 
-func TestManyRequestsAtOnceReadTheKeysOnce(t *testing.T) {
+func TestConcurrentRequestsReadTheKeysOnce(t *testing.T) {
 	i := newIssuer(t)
 	v := i.verifier()
 	token := i.token("ec")
@@ -365,6 +367,6 @@ func TestManyRequestsAtOnceReadTheKeysOnce(t *testing.T) {
 	}
 	wg.Wait()
 	if i.reads != 1 {
-		t.Errorf("the key set was read %d times, want once", i.reads)
+		t.Errorf("%d reads of the key set, want 1", i.reads)
 	}
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -10,21 +11,23 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
 const (
 	maxKeySet    = 512 << 10       // bytes
-	fetchTimeout = 3 * time.Second // the whole exchange, so that one request in an hour is late by no more
+	fetchTimeout = 3 * time.Second // of the whole exchange; the one request per hour that reads waits no longer
 	maxRedirects = 3
 )
 
-// source reads the key set as it is now.
+// source reads the current key set.
 type source func(ctx context.Context) ([]byte, error)
 
-// openSource returns the source at a URL or in a file. A URL is fetched by a client of its own, which trusts the
-// system's certificates: that for AWS trusts Amazon's alone.
-func openSource(location string, config *tls.Config) (source, error) {
+// openSource returns the source at an https or http URL or in a file. The client for a URL trusts
+// roots(), which it calls before the first fetch; nil, for roots or its result, means the
+// system's. It is not the client for AWS, which trusts only AWS.
+func openSource(location string, roots func() *x509.CertPool) (source, error) {
 	if location == "" {
 		return nil, errors.New("a verifier needs a key set")
 	}
@@ -35,25 +38,34 @@ func openSource(location string, config *tls.Config) (source, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return nil, errors.New("the key set must be at an https or http URL or in a file")
 	}
-	client := &http.Client{
+	client := sync.OnceValue(func() *http.Client { return newClient(u, roots) })
+	return func(ctx context.Context) ([]byte, error) { return fetch(ctx, client(), location) }, nil
+}
+
+// newClient returns the client that fetches the key set at u. It loads no roots if u is not https.
+func newClient(u *url.URL, roots func() *x509.CertPool) *http.Client {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if u.Scheme == "https" && roots != nil {
+		config.RootCAs = roots()
+	}
+	return &http.Client{
 		Timeout: fetchTimeout,
 		Transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
-			DisableKeepAlives:   true, // nothing to keep: the next fetch is an hour away
+			DisableKeepAlives:   true, // the next fetch is an hour away
 			TLSHandshakeTimeout: fetchTimeout,
 			TLSClientConfig:     config,
 		},
-		CheckRedirect: func(next *http.Request, before []*http.Request) error {
-			if len(before) > maxRedirects {
+		CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if len(via) > maxRedirects {
 				return errors.New("too many redirects")
 			}
-			if u.Scheme == "https" && next.URL.Scheme != "https" {
+			if u.Scheme == "https" && r.URL.Scheme != "https" {
 				return errors.New("redirected away from https")
 			}
 			return nil
 		},
 	}
-	return func(ctx context.Context) ([]byte, error) { return fetch(ctx, client, location) }, nil
 }
 
 func fetch(ctx context.Context, client *http.Client, location string) ([]byte, error) {
@@ -68,7 +80,7 @@ func fetch(ctx context.Context, client *http.Client, location string) ([]byte, e
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("key set: %s answered %s", request.URL.Host, response.Status)
+		return nil, fmt.Errorf("key set: %s responded with %s", request.URL.Host, response.Status)
 	}
 	return readAtMost(response.Body)
 }

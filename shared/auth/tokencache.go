@@ -5,51 +5,54 @@ import (
 	"time"
 )
 
-// maxCachedTokens is how many verified tokens a generation holds. Two generations of tokens of a usual size are a megabyte,
-// and of the largest size eight.
+// maxCachedTokens is the number of tokens in a generation. Two generations of tokens of the usual
+// size take one megabyte, and of the largest size eight.
 const maxCachedTokens = 512
 
-// tokenCache remembers verified tokens until they expire, so that only a token's first sight costs a verification. It
-// keeps two generations and drops the elder when the younger is full, so a token in use stays. Only what verified gets
-// in: nobody can fill it with made-up ones.
+// tokenCache remembers verified tokens until they expire, so that only the first request with a
+// token verifies it. It keeps two generations and drops the previous one when the current one is
+// full; a get moves a token to the current one, so tokens in use stay. It contains only verified
+// tokens, so no caller can fill it with invented ones.
 type tokenCache struct {
 	mu                sync.Mutex
-	current, previous map[string]cachedToken // by the token as sent, compared whole
+	current, previous map[string]cachedToken // by the whole token as sent
 }
 
 type cachedToken struct {
-	caller Caller
-	until  time.Time
+	caller  Caller
+	expires time.Time
 }
 
-func (s *tokenCache) get(token string, now time.Time) (Caller, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	seen, ok := s.current[token]
+// get returns the caller of a token that is in the cache and has not expired.
+func (c *tokenCache) get(token string, now time.Time) (caller Caller, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry, ok := c.current[token]
 	if !ok {
-		if seen, ok = s.previous[token]; ok {
-			s.add(token, seen)
+		if entry, ok = c.previous[token]; ok {
+			c.add(token, entry)
 		}
 	}
-	if !ok || !now.Before(seen.until) {
+	if !ok || !now.Before(entry.expires) {
 		return Caller{}, false
 	}
-	return seen.caller, true
+	return entry.caller, true
 }
 
-func (s *tokenCache) put(token string, c Caller, until time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.add(token, cachedToken{c, until})
+// put adds a verified token.
+func (c *tokenCache) put(token string, caller Caller, expires time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add(token, cachedToken{caller, expires})
 }
 
-// add puts an entry among the younger. The caller holds s.mu.
-func (s *tokenCache) add(token string, seen cachedToken) {
-	if len(s.current) >= maxCachedTokens {
-		s.previous, s.current = s.current, nil
+// add adds an entry to the current generation. The caller holds c.mu.
+func (c *tokenCache) add(token string, entry cachedToken) {
+	if len(c.current) >= maxCachedTokens {
+		c.previous, c.current = c.current, nil
 	}
-	if s.current == nil {
-		s.current = make(map[string]cachedToken)
+	if c.current == nil {
+		c.current = make(map[string]cachedToken)
 	}
-	s.current[token] = seen
+	c.current[token] = entry
 }

@@ -2,7 +2,7 @@ package auth
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,35 +19,39 @@ import (
 )
 
 const (
-	maxToken = 8 << 10          // bytes; a longer one is refused unread
-	leeway   = 10 * time.Second // how far the issuer's clock and ours may be apart
+	maxToken = 8 << 10          // bytes; a longer token is rejected without parsing it
+	leeway   = 10 * time.Second // the accepted difference between the issuer's clock and ours
 )
 
-// methods are the signatures accepted: asymmetric ones only. "none" and the HMACs, for which a public key could be
-// passed off as the secret, are not among them.
+// methods are the accepted signature algorithms, all of them asymmetric. "none" is not accepted,
+// and neither are the HMACs, because an attacker could use a public key as the secret of an HMAC.
 var methods = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"}
 
-// Config says whose tokens are accepted.
+// Config defines which tokens a Verifier accepts.
 type Config struct {
-	Issuer   string      // the iss claim, exactly
-	Audience string      // the aud claim has to have it; "" when the issuer sets none
-	KeySet   string      // the issuer's JSON Web Key Set (RFC 7517): an https or http URL, or the path of a file
-	TLS      *tls.Config // of the client that fetches it; nil for Go's own
+	Issuer   string // the exact iss claim
+	Audience string // the aud claim must contain it; "": not checked
+	KeySet   string // the issuer's JSON Web Key Set (RFC 7517): an https or http URL, or the path of a file
 
-	// For tests: reads the key set in place of KeySet, and the clock in place of time.Now.
+	// Roots returns the root certificates to trust when KeySet is an https URL. If Roots or its
+	// result is nil, those are the system's. The verifier calls it before the first fetch.
+	Roots func() *x509.CertPool
+
+	// For tests: Read replaces KeySet, and Now replaces time.Now.
 	Read func(ctx context.Context) ([]byte, error)
 	Now  func() time.Time
 }
 
-// Verifier tells from a request's token who calls. It is safe for concurrent use. A process has one, because it keeps
-// the issuer's keys and the tokens already verified.
+// Verifier verifies the tokens of requests. It is safe for concurrent use. A process has one,
+// because it caches the issuer's keys and the verified tokens.
 type Verifier struct {
 	parser *jwt.Parser
 	keys   *keyCache
 	now    func() time.Time
 }
 
-// New returns a verifier. It reads no keys yet: the first token does, unless Warm did.
+// New returns a verifier. It does not read the keys: Warm does, else the first token. New fails if
+// Issuer is empty or KeySet is neither a URL nor a path.
 func New(config Config) (*Verifier, error) {
 	if config.Issuer == "" {
 		return nil, errors.New("a verifier needs an issuer")
@@ -57,7 +61,7 @@ func New(config Config) (*Verifier, error) {
 	}
 	if config.Read == nil {
 		var err error
-		if config.Read, err = openSource(config.KeySet, config.TLS); err != nil {
+		if config.Read, err = openSource(config.KeySet, config.Roots); err != nil {
 			return nil, err
 		}
 	}
@@ -67,7 +71,7 @@ func New(config Config) (*Verifier, error) {
 		jwt.WithExpirationRequired(),
 		jwt.WithLeeway(leeway),
 		jwt.WithStrictDecoding(),
-		jwt.WithJSONNumber(), // a party id is not a float
+		jwt.WithJSONNumber(), // a float64 cannot hold every party id
 		jwt.WithTimeFunc(config.Now),
 	}
 	if config.Audience != "" {
@@ -80,15 +84,16 @@ func New(config Config) (*Verifier, error) {
 	}, nil
 }
 
-// Open returns the verifier of the process, from TOKEN_ISSUER, TOKEN_AUDIENCE (empty: not checked) and TOKEN_JWKS, and
-// has the keys fetched during the initialisation. Keys that cannot be had then are no reason not to start.
+// Open returns the verifier of the process, from TOKEN_ISSUER, TOKEN_AUDIENCE (empty: not
+// checked) and TOKEN_JWKS. It registers a warm-up call that fetches the keys. The function starts
+// even if that fails.
 func Open(env *coldstart.Env) *Verifier {
 	return env.Shared("auth", func() any {
 		config := Config{
 			Issuer:   env.String("TOKEN_ISSUER"),
 			Audience: env.Optional("TOKEN_AUDIENCE", ""),
 			KeySet:   env.String("TOKEN_JWKS"),
-			TLS:      env.SystemTLS(),
+			Roots:    env.SystemRoots,
 		}
 		if config.Issuer == "" || config.KeySet == "" {
 			return &Verifier{} // never used: Ready ends the process
@@ -103,7 +108,8 @@ func Open(env *coldstart.Env) *Verifier {
 	}).(*Verifier)
 }
 
-// insecure reports whether whoever is on the way to the key set could replace it.
+// insecure reports whether keySet is an http URL of another machine, so that an attacker in the
+// network could replace the keys.
 func insecure(keySet string) bool {
 	u, err := url.Parse(keySet)
 	if err != nil || u.Scheme != "http" {
@@ -113,15 +119,16 @@ func insecure(keySet string) bool {
 	return u.Hostname() != "localhost" && !(ip != nil && ip.IsLoopback())
 }
 
-// Warm fetches the keys, if they are not there yet.
+// Warm fetches the keys unless the verifier has them. It fails with a fault.Unavailable.
 func (v *Verifier) Warm(ctx context.Context) error {
 	_, err := v.keys.current(ctx)
 	return err
 }
 
-// Authenticate verifies the bearer token of the request and returns who it says is calling, and puts that into the
-// request's log line. Its errors are faults: Unauthenticated with the code "token-missing", "token-expired" or
-// "token-invalid", and Unavailable, "keys-unavailable", when the issuer's keys cannot be had to verify anything by.
+// Authenticate verifies the bearer token of the request, returns the caller that the token names,
+// and adds the caller to the request's log line. It fails with a fault.Unauthenticated, code
+// "token-missing", "token-expired" or "token-invalid", or with a fault.Unavailable, code
+// "keys-unavailable", if it has no keys to verify the token.
 func (v *Verifier) Authenticate(r *http.Request) (Caller, error) {
 	token, err := bearer(r.Header)
 	if err != nil {
@@ -135,8 +142,8 @@ func (v *Verifier) Authenticate(r *http.Request) (Caller, error) {
 	return c, nil
 }
 
-// bearer returns the token of the one Authorization header (RFC 6750, section 2.1). API Gateway joins repeated
-// headers with a comma, which no token contains.
+// bearer returns the token of the one Authorization header (RFC 6750, section 2.1). API Gateway
+// joins repeated headers with a comma, which no token contains.
 func bearer(header http.Header) (string, error) {
 	values := header.Values("Authorization")
 	if len(values) > 1 || (len(values) == 1 && strings.Contains(values[0], ",")) {
@@ -153,6 +160,7 @@ func bearer(header http.Header) (string, error) {
 		"Send an access token in the header: Authorization: Bearer <token>.")
 }
 
+// verify returns the caller that a token names, from the cache if the token is in it.
 func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 	if len(token) > maxToken {
 		return Caller{}, fault.New(fault.Unauthenticated, "token-invalid",
@@ -185,8 +193,9 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 	return c, nil
 }
 
-// tokenError turns what is wrong with a token into what its sender can do about it. The cause goes to the log; those of
-// malformed tokens are left out, for they can quote from the token.
+// tokenError returns the fault for an invalid token, whose detail states what the sender must do.
+// The log gets the cause, except for a malformed token, because that cause can quote from the
+// token.
 func tokenError(err error) error {
 	var f *fault.Error
 	if errors.As(err, &f) {

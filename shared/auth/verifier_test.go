@@ -20,15 +20,15 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-func TestTokensThatAreRefused(t *testing.T) {
+func TestInvalidTokens(t *testing.T) {
 	i := newIssuer(t)
 	publicDER, err := x509.MarshalPKIXPublicKey(rsaKey().Public())
 	if err != nil {
 		t.Fatal(err)
 	}
 	publicPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: publicDER})
-	good := i.token("rsa")
-	parts := strings.Split(good, ".")
+	valid := i.token("rsa")
+	parts := strings.Split(valid, ".")
 	kid := map[string]any{"kid": "rsa"}
 	with := func(changes map[string]any) string { return i.tokenWith("rsa", changes) }
 	user := func(changes map[string]any) string {
@@ -42,21 +42,21 @@ func TestTokensThatAreRefused(t *testing.T) {
 		{"two parts", parts[0] + "." + parts[1], "token-invalid", "not a signed JSON Web Token"},
 		{"claims that are a number", parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte("12247918309")) + "." + parts[2],
 			"token-invalid", "not a signed JSON Web Token"},
-		{"over 8 KB", good + strings.Repeat("A", 8<<10), "token-invalid", "longer than 8192 bytes"},
+		{"over 8 KB", valid + strings.Repeat("A", 8<<10), "token-invalid", "longer than 8192 bytes"},
 		{"alg none", sign(t, jwt.SigningMethodNone, kid, jwt.UnsafeAllowNoneSignatureType, i.claims(nil)), "token-invalid", "signature"},
 		{"HMAC with the public key", sign(t, jwt.SigningMethodHS256, kid, publicPEM, i.claims(nil)), "token-invalid", "signature"},
 		{"HMAC with the modulus", sign(t, jwt.SigningMethodHS256, kid, rsaKey().N.Bytes(), i.claims(nil)), "token-invalid", "signature"},
 		{"no kid", sign(t, jwt.SigningMethodRS256, nil, rsaKey(), i.claims(nil)), "token-invalid", "signature"},
 		{"kid that is a number", sign(t, jwt.SigningMethodRS256, map[string]any{"kid": 1}, rsaKey(), i.claims(nil)), "token-invalid", "signature"},
-		{"header that must be understood", sign(t, jwt.SigningMethodRS256, map[string]any{"kid": "rsa", "crit": []string{"b64"}}, rsaKey(), i.claims(nil)),
+		{"critical header parameter", sign(t, jwt.SigningMethodRS256, map[string]any{"kid": "rsa", "crit": []string{"b64"}}, rsaKey(), i.claims(nil)),
 			"token-invalid", "signature"},
 		{"another's key under a known kid", sign(t, jwt.SigningMethodES256, map[string]any{"kid": "ec"}, ecKey(elliptic.P256()), i.claims(nil)),
 			"token-invalid", "signature"},
 		{"key of another type", sign(t, jwt.SigningMethodES256, kid, ecKey(elliptic.P256()), i.claims(nil)), "token-invalid", "signature"},
 		{"key in the header itself", sign(t, jwt.SigningMethodES256, map[string]any{"kid": "mine", "jku": "https://evil.test/", "jwk": publicKey("mine", ecKey(elliptic.P256()))},
 			ecKey(elliptic.P256()), i.claims(nil)), "token-invalid", "not signed with a key of the issuer"},
-		{"claims exchanged", parts[0] + "." + strings.Split(with(map[string]any{"urn:altinn:org": "skd"}), ".")[1] + "." + parts[2], "token-invalid", "signature"},
-		{"signature written another way", looser(good), "token-invalid", "not a signed JSON Web Token"},
+		{"claims of another token", parts[0] + "." + strings.Split(with(map[string]any{"urn:altinn:org": "skd"}), ".")[1] + "." + parts[2], "token-invalid", "signature"},
+		{"signature in another encoding", reencoded(valid), "token-invalid", "not a signed JSON Web Token"},
 		{"expired", with(map[string]any{"exp": i.now.Add(-11 * time.Second).Unix()}), "token-expired", "has expired"},
 		{"no expiry", with(map[string]any{"exp": nil}), "token-invalid", "Ask the issuer for a new one"},
 		{"expiry that is text", with(map[string]any{"exp": "tomorrow"}), "token-invalid", "Ask the issuer for a new one"},
@@ -72,7 +72,7 @@ func TestTokensThatAreRefused(t *testing.T) {
 		{"org of 32 letters", with(map[string]any{"urn:altinn:org": strings.Repeat("n", 32)}), "token-invalid", ""},
 		{"org that is empty", with(map[string]any{"urn:altinn:org": ""}), "token-invalid", ""},
 		{"org that is a list", with(map[string]any{"urn:altinn:org": []string{"nav"}}), "token-invalid", ""},
-		{"nobody", user(map[string]any{"urn:altinn:userid": "1001"}), "token-invalid", "does not say who you are"},
+		{"neither party nor identity", user(map[string]any{"urn:altinn:userid": "1001"}), "token-invalid", "does not say who you are"},
 		{"user id with a slash", user(map[string]any{"urn:altinn:userid": "1/2", "urn:altinn:partyid": 50012}), "token-invalid", ""},
 		{"user id of 65 characters", user(map[string]any{"urn:altinn:userid": strings.Repeat("1", 65), "urn:altinn:partyid": 50012}), "token-invalid", ""},
 		{"party id of 19 digits", user(map[string]any{"urn:altinn:partyid": strings.Repeat("1", 19)}), "token-invalid", ""},
@@ -101,14 +101,15 @@ func TestTokensThatAreRefused(t *testing.T) {
 	}
 }
 
-// looser returns the token with other bits in the last character of the signature, which stand for no byte.
-func looser(token string) string {
+// reencoded returns the token with other bits in the last character of the signature, which
+// belong to no byte.
+func reencoded(token string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := strings.IndexByte(alphabet, token[len(token)-1])
 	return token[:len(token)-1] + string(alphabet[last^1])
 }
 
-func TestTokensThatAreAccepted(t *testing.T) {
+func TestValidTokens(t *testing.T) {
 	i := newIssuer(t)
 	user := func(claims map[string]any) map[string]any {
 		claims["urn:altinn:org"] = nil
@@ -120,15 +121,15 @@ func TestTokensThatAreAccepted(t *testing.T) {
 		name    string
 		changes map[string]any
 		want    auth.Caller
-		called  string
+		caller  string // its name
 	}{
 		{"owner", nil, auth.Caller{Org: "nav"}, "nav"},
 		{"owner with its organisation number", map[string]any{"urn:altinn:orgNumber": 123456789}, auth.Caller{Org: "nav"}, "nav"},
-		{"owner who is a user as well", map[string]any{"urn:altinn:partyid": 50012}, auth.Caller{Org: "nav"}, "nav"},
+		{"owner with a party id", map[string]any{"urn:altinn:partyid": 50012}, auth.Caller{Org: "nav"}, "nav"},
 		{"expired within the leeway", map[string]any{"exp": i.now.Add(-9 * time.Second).Unix()}, auth.Caller{Org: "nav"}, "nav"},
 		{"one of several audiences", map[string]any{"aud": []string{"x", audience}}, auth.Caller{Org: "nav"}, "nav"},
 		{"user", user(map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": 50012}), auth.Caller{UserID: "1001", PartyID: "50012"}, "1001"},
-		{"user with the types exchanged", user(map[string]any{"urn:altinn:userid": 1001, "urn:altinn:partyid": "50012"}), auth.Caller{UserID: "1001", PartyID: "50012"}, "1001"},
+		{"user with the types swapped", user(map[string]any{"urn:altinn:userid": 1001, "urn:altinn:partyid": "50012"}), auth.Caller{UserID: "1001", PartyID: "50012"}, "1001"},
 		{"party alone", user(map[string]any{"urn:altinn:partyid": 999999999999999999}), auth.Caller{PartyID: "999999999999999999"}, "999999999999999999"},
 		{"identity number alone", user(map[string]any{"pid": "12247918309"}), auth.Caller{Identity: ssn}, ""},
 		{"organisation number as text", user(map[string]any{"urn:altinn:orgNumber": "123456789"}), auth.Caller{Identity: organisation}, ""},
@@ -146,14 +147,14 @@ func TestTokensThatAreAccepted(t *testing.T) {
 			if got != test.want {
 				t.Errorf("Caller = %+v, want %+v", got, test.want)
 			}
-			if got.Name() != test.called || got.IsOwner() != (test.want.Org != "") {
+			if got.Name() != test.caller || got.IsOwner() != (test.want.Org != "") {
 				t.Errorf("Name %q, IsOwner %v", got.Name(), got.IsOwner())
 			}
 		})
 	}
 }
 
-func TestEveryMethodInTheListVerifies(t *testing.T) {
+func TestEveryAcceptedAlgorithm(t *testing.T) {
 	i := newIssuer(t)
 	i.published["p384"], i.published["p521"] = ecKey(elliptic.P384()), ecKey(elliptic.P521())
 	v := i.verifier()
@@ -175,7 +176,7 @@ func TestAuthorizationHeader(t *testing.T) {
 		values []string
 		code   string
 	}{
-		{"as usual", []string{"Bearer " + token}, ""},
+		{"one token", []string{"Bearer " + token}, ""},
 		{"scheme in lower case", []string{"bearer " + token}, ""},
 		{"two spaces", []string{"BEARER  " + token}, ""},
 		{"none", nil, "token-missing"},
@@ -185,7 +186,7 @@ func TestAuthorizationHeader(t *testing.T) {
 		{"token only", []string{token}, "token-missing"},
 		{"twice", []string{"Bearer " + token, "Bearer " + token}, "token-invalid"},
 		{"twice, joined by the gateway", []string{"Bearer " + token + ",Bearer " + token}, "token-invalid"},
-		{"something after it", []string{"Bearer " + token + " x"}, "token-invalid"},
+		{"text after the token", []string{"Bearer " + token + " x"}, "token-invalid"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/?access_token="+token, nil)
@@ -203,7 +204,7 @@ func TestAuthorizationHeader(t *testing.T) {
 	}
 }
 
-func TestWithoutAnAudienceConfiguredAnyWillDo(t *testing.T) {
+func TestAnyAudienceIsAcceptedWithoutConfiguration(t *testing.T) {
 	i := newIssuer(t)
 	v, err := auth.New(auth.Config{Issuer: issuerName, Read: i.read, Now: func() time.Time { return i.now }})
 	if err != nil {
@@ -216,7 +217,7 @@ func TestWithoutAnAudienceConfiguredAnyWillDo(t *testing.T) {
 	}
 }
 
-func TestOpenNamesWhatIsWrongWithTheEnvironment(t *testing.T) {
+func TestOpenReportsInvalidVariables(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		env  map[string]string
@@ -225,10 +226,10 @@ func TestOpenNamesWhatIsWrongWithTheEnvironment(t *testing.T) {
 		{"all", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "https://issuer.test/jwks", "TOKEN_AUDIENCE": "y"}, ""},
 		{"file", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "/var/task/jwks.json"}, ""},
 		{"nothing", nil, "TOKEN_ISSUER, TOKEN_JWKS"},
-		{"no URL of a kind we fetch", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "ftp://issuer.test/jwks"}, "TOKEN_JWKS must be an https URL"},
-		{"keys in the clear", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://issuer.test/jwks"}, "TOKEN_JWKS must be an https URL"},
-		{"keys in the clear, locally", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://host.docker.internal/jwks", "AWS_ENDPOINT_URL": "http://localhost:4566"}, ""},
-		{"keys on this machine", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://127.0.0.1:1/jwks"}, ""},
+		{"a URL of an unsupported scheme", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "ftp://issuer.test/jwks"}, "TOKEN_JWKS must be an https URL"},
+		{"keys over http", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://issuer.test/jwks"}, "TOKEN_JWKS must be an https URL"},
+		{"keys over http with an emulator", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://host.docker.internal/jwks", "AWS_ENDPOINT_URL": "http://localhost:4566"}, ""},
+		{"keys over http on this machine", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://127.0.0.1:1/jwks"}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			env := coldstart.FromMap(test.env)
@@ -241,8 +242,8 @@ func TestOpenNamesWhatIsWrongWithTheEnvironment(t *testing.T) {
 	}
 }
 
-// The callers that other packages' tests pretend to be go the same way as real ones.
-func TestTestCallers(t *testing.T) {
+// The tokens of package authtest pass the real verification.
+func TestAuthtestTokens(t *testing.T) {
 	v := authtest.Verifier()
 	ola := party.Identity{Kind: party.UserName, Value: "ola"}
 	for header, want := range map[string]auth.Caller{
@@ -266,6 +267,6 @@ func TestTestCallers(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", authtest.Owner("nav", "altinn:serviceowner/instances.read"))
 	if c, err := v.Authenticate(r); err != nil || c.MayRead() != nil || c.MayWrite() == nil {
-		t.Errorf("Caller = %+v, %v; want one who may read only", c, err)
+		t.Errorf("Caller = %+v, %v; want one that may only read", c, err)
 	}
 }

@@ -16,22 +16,24 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// Bounds of one HTTP attempt. The SDK's own are 30 s to connect and none for an answer, more than a whole request
-// has here; a lost packet should cost a retry instead.
+// Bounds of one HTTP attempt. The SDK's defaults are 30 s to connect and no limit for the response,
+// which is more than a whole request may take here. A lost packet should cost a retry instead.
 const (
 	dialTimeout           = time.Second
 	tlsHandshakeTimeout   = 2 * time.Second
 	responseHeaderTimeout = 5 * time.Second // counted from the end of the upload
 )
 
-// localRegion is the region when AWS_REGION is not set and the endpoints are somebody else's.
+// localRegion is the region of an emulator if AWS_REGION is not set.
 const localRegion = "us-east-1"
 
+// amazonRoots are the root certificates of AWS's endpoints, in PEM.
+//
 //go:embed amazon-roots.pem
 var amazonRoots []byte
 
-// UsesEmulator reports whether any of AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_S3 and
-// AWS_ENDPOINT_URL_EVENTBRIDGE is set, that is, whether this runs on a stand-in for AWS.
+// UsesEmulator reports whether the process uses an emulator of AWS: whether AWS_ENDPOINT_URL,
+// AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL_EVENTBRIDGE is set.
 func (e *Env) UsesEmulator() bool {
 	for _, service := range []string{"", "_DYNAMODB", "_S3", "_EVENTBRIDGE"} {
 		if e.Optional("AWS_ENDPOINT_URL"+service, "") != "" {
@@ -41,21 +43,25 @@ func (e *Env) UsesEmulator() bool {
 	return false
 }
 
-// AWS returns the configuration for the clients of one service: DYNAMODB, S3 or EVENTBRIDGE, which is the suffix of
-// its endpoint variable. Region and credentials are what Lambda sets: AWS_REGION, AWS_ACCESS_KEY_ID,
-// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, required unless the service has an endpoint of its own
-// (AWS_ENDPOINT_URL_<service>, else AWS_ENDPOINT_URL), where constants take their place. Retries are the client's
-// own default, standard mode.
+// AWS returns the configuration for the clients of one service: DYNAMODB, S3 or EVENTBRIDGE,
+// which is the suffix of the service's endpoint variable. Retries use the SDK's default, standard
+// mode.
 //
-// All services share one HTTP client. It trusts only the roots of AWS itself: reading the system's bundle of some 140
-// would be most of the CPU time of a function's first call. With AWS_CA_BUNDLE (a file of PEM certificates) it trusts
-// those instead, and with an endpoint variable, lacking the bundle, the system's.
+// Region and credentials are those that Lambda sets: AWS_REGION, AWS_ACCESS_KEY_ID,
+// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. The first three are required unless the service
+// has an emulator, at AWS_ENDPOINT_URL_<service> or else AWS_ENDPOINT_URL; they default to
+// constants there.
+//
+// All services share one HTTP client. It trusts only the roots of AWS, because parsing the
+// system's bundle of some 140 roots would be most of the CPU time of a function's first call. If
+// AWS_CA_BUNDLE names a file of PEM certificates, the client trusts those instead. The client for
+// an emulator trusts AWS_CA_BUNDLE if set, else the system's roots.
 func (e *Env) AWS(service string) aws.Config {
 	endpoint := e.endpoint(service)
 	cfg := aws.Config{
 		HTTPClient: e.httpClient(endpoint != ""),
-		// What the SDK's config package sets by default, and an aws.Config made by hand does not: S3 is sent, and
-		// verifies, a checksum of every body.
+		// The SDK's config package sets both by default, an aws.Config literal does not. With
+		// them the client sends S3 a checksum of every body and verifies those that S3 returns.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}
@@ -69,7 +75,7 @@ func (e *Env) AWS(service string) aws.Config {
 	return cfg
 }
 
-// endpoint returns the URL that stands in for the service, or "" for AWS's own.
+// endpoint returns the URL of the service's emulator, or "" for AWS itself.
 func (e *Env) endpoint(service string) string {
 	for _, name := range []string{"AWS_ENDPOINT_URL_" + service, "AWS_ENDPOINT_URL"} {
 		v := e.Optional(name, "")
@@ -84,8 +90,8 @@ func (e *Env) endpoint(service string) string {
 	return ""
 }
 
-// credentials returns those of the process; without any, a stand-in is given made-up ones, since it wants a signature but
-// cannot check whose.
+// credentials returns the credentials of the process. For an emulator without credentials it
+// returns constants, because an emulator requires a signature but does not verify it.
 func (e *Env) credentials(emulator bool) aws.CredentialsProvider {
 	const id, secret = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 	c := aws.Credentials{Source: "environment"}
@@ -98,16 +104,16 @@ func (e *Env) credentials(emulator bool) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })
 }
 
-// httpClient returns the process's client for AWS, or the one for stand-ins.
+// httpClient returns the process's client for AWS, or the one for emulators.
 func (e *Env) httpClient(emulator bool) aws.HTTPClient {
 	key := "coldstart/http"
 	if emulator {
-		key = "coldstart/http/stand-in"
+		key = "coldstart/http/emulator"
 	}
 	return e.Shared(key, func() any {
 		client := e.newHTTPClient(emulator)
 		if emulator {
-			client = &recyclingClient{next: client}
+			client = &recyclingClient{client: client}
 		}
 		return client
 	}).(aws.HTTPClient)
@@ -115,7 +121,8 @@ func (e *Env) httpClient(emulator bool) aws.HTTPClient {
 
 func (e *Env) newHTTPClient(emulator bool) aws.HTTPClient {
 	roots := e.roots(emulator)
-	// Frozen, because each service client would otherwise make itself a copy with a connection pool of its own.
+	// Freeze, because otherwise each service client copies the client and with it the connection
+	// pool.
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
 		WithTransportOptions(func(t *http.Transport) { configure(t, roots) }).
@@ -129,7 +136,7 @@ func configure(t *http.Transport, roots *x509.CertPool) {
 	t.TLSClientConfig.RootCAs = roots
 }
 
-// roots returns the certificates to trust; nil means the system's.
+// roots returns the trusted root certificates; nil means the system's.
 func (e *Env) roots(emulator bool) *x509.CertPool {
 	pool := x509.NewCertPool()
 	if file := e.Optional("AWS_CA_BUNDLE", ""); file != "" {
@@ -146,21 +153,23 @@ func (e *Env) roots(emulator bool) *x509.CertPool {
 	return pool
 }
 
-// recyclingClient closes a connection now and then. Some stand-ins for AWS cut a connection off after a fixed number of
-// requests (1,000 in one of them) in the middle of an answer; the SDK's retry of a conditional write that was in
-// fact applied then reports a conflict that never was.
+// recyclingClient closes the connection of every 50th request. Some emulators of AWS close a
+// connection after a fixed number of requests (1,000 in one of them), in the middle of a response.
+// The SDK then retries a conditional write that was applied, and reports a conflict that never
+// happened.
 type recyclingClient struct {
-	next aws.HTTPClient
-	n    atomic.Uint64
+	client   aws.HTTPClient
+	requests atomic.Uint64
 }
 
-// requestsPerConnection is the mean, since the requests counted go to whichever connection is idle.
+// requestsPerConnection is a mean, because a request uses any of the idle connections.
 const requestsPerConnection = 50
 
-func (s *recyclingClient) Do(r *http.Request) (*http.Response, error) {
-	if s.n.Add(1)%requestsPerConnection == 0 {
-		r = r.WithContext(r.Context()) // a shallow copy: the caller's stays as it is
+// Do sends the request.
+func (c *recyclingClient) Do(r *http.Request) (*http.Response, error) {
+	if c.requests.Add(1)%requestsPerConnection == 0 {
+		r = r.WithContext(r.Context()) // a shallow copy, so that the caller's request does not change
 		r.Close = true
 	}
-	return s.next.Do(r)
+	return c.client.Do(r)
 }

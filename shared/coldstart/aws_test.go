@@ -29,17 +29,17 @@ func TestAWS(t *testing.T) {
 		env                           map[string]string
 		endpoint, region, id, session string
 		missing                       string
-		local                         bool
+		emulator                      bool
 	}{
 		{"lambda", lambda, "", "eu-north-1", "id", "t", "", false},
 		{"nothing set", nil, "", "", "", "", "AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY", false},
 		{"secret missing", map[string]string{"AWS_REGION": "r", "AWS_ACCESS_KEY_ID": "id"}, "", "r", "id", "", "AWS_SECRET_ACCESS_KEY", false},
-		{"empty endpoint is AWS itself", with(lambda, "AWS_ENDPOINT_URL", "", "AWS_ENDPOINT_URL_DYNAMODB", ""), "", "eu-north-1", "id", "t", "", false},
-		{"one endpoint for all", map[string]string{"AWS_ENDPOINT_URL": "http://localhost:4566"}, "http://localhost:4566", localRegion, "local", "", "", true},
-		{"the service's own comes first", map[string]string{"AWS_ENDPOINT_URL": "http://localhost:4566", "AWS_ENDPOINT_URL_DYNAMODB": "http://localhost:8000"},
+		{"an empty endpoint means AWS", with(lambda, "AWS_ENDPOINT_URL", "", "AWS_ENDPOINT_URL_DYNAMODB", ""), "", "eu-north-1", "id", "t", "", false},
+		{"one endpoint for all services", map[string]string{"AWS_ENDPOINT_URL": "http://localhost:4566"}, "http://localhost:4566", localRegion, "local", "", "", true},
+		{"the endpoint of the service takes precedence", map[string]string{"AWS_ENDPOINT_URL": "http://localhost:4566", "AWS_ENDPOINT_URL_DYNAMODB": "http://localhost:8000"},
 			"http://localhost:8000", localRegion, "local", "", "", true},
-		{"given credentials are used locally too", with(lambda, "AWS_ENDPOINT_URL", "http://localhost:1"), "http://localhost:1", "eu-north-1", "id", "t", "", true},
-		{"another service's endpoint makes this one's credentials no less needed", map[string]string{"AWS_ENDPOINT_URL_S3": "http://localhost:1"},
+		{"an emulator uses credentials that are set", with(lambda, "AWS_ENDPOINT_URL", "http://localhost:1"), "http://localhost:1", "eu-north-1", "id", "t", "", true},
+		{"another service has the emulator", map[string]string{"AWS_ENDPOINT_URL_S3": "http://localhost:1"},
 			"", "", "", "", "AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY", true},
 	}
 	for _, tt := range tests {
@@ -63,8 +63,8 @@ func TestAWS(t *testing.T) {
 			if got != tt.missing {
 				t.Errorf("missing %q, want %q", got, tt.missing)
 			}
-			if env.UsesEmulator() != tt.local {
-				t.Errorf("Local = %v", env.UsesEmulator())
+			if env.UsesEmulator() != tt.emulator {
+				t.Errorf("UsesEmulator = %v, want %v", env.UsesEmulator(), tt.emulator)
 			}
 		})
 	}
@@ -81,7 +81,7 @@ func with(m map[string]string, pairs ...string) map[string]string {
 	return out
 }
 
-func TestBadEndpointIsNamed(t *testing.T) {
+func TestErrNamesInvalidEndpoint(t *testing.T) {
 	for _, v := range []string{"localhost:4566", "ftp://x", "http://", "://"} {
 		env := FromMap(map[string]string{"AWS_ENDPOINT_URL_S3": v})
 		env.AWS("S3")
@@ -97,14 +97,14 @@ func TestOneHTTPClientForAllServices(t *testing.T) {
 		t.Error("two clients for AWS")
 	}
 	if env.AWS("DYNAMODB").HTTPClient == env.AWS("S3").HTTPClient {
-		t.Error("a stand-in shares the client that trusts only AWS")
+		t.Error("an emulator shares the client that trusts only AWS")
 	}
 }
 
 func TestTransport(t *testing.T) {
 	env := FromMap(nil)
 	if _, ok := env.newHTTPClient(false).(*http.Client); !ok {
-		t.Errorf("%T is not frozen: each service would copy it with a pool of its own", env.newHTTPClient(false))
+		t.Errorf("%T is not frozen: each service would copy the client and its pool", env.newHTTPClient(false))
 	}
 	tr := awshttp.NewBuildableClient().GetTransport()
 	configure(tr, env.roots(false))
@@ -116,7 +116,7 @@ func TestTransport(t *testing.T) {
 	}
 }
 
-// TestClientsTrust shows what each client accepts, by calling a server whose certificate nobody has signed.
+// TestClientsTrust calls, with each client, a server that has a self-signed certificate.
 func TestClientsTrust(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -133,10 +133,10 @@ func TestClientsTrust(t *testing.T) {
 		emulator bool
 		trusts   bool
 	}{
-		{"AWS: its roots only", nil, false, false},
-		{"stand-in: the system's roots", nil, true, false},
+		{"AWS", nil, false, false},
+		{"emulator", nil, true, false},
 		{"AWS with a bundle", map[string]string{"AWS_CA_BUNDLE": bundle}, false, true},
-		{"stand-in with a bundle", map[string]string{"AWS_CA_BUNDLE": bundle}, true, true},
+		{"emulator with a bundle", map[string]string{"AWS_CA_BUNDLE": bundle}, true, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
@@ -145,7 +145,7 @@ func TestClientsTrust(t *testing.T) {
 				resp.Body.Close()
 			}
 			if (err == nil) != tt.trusts {
-				t.Errorf("err = %v, want trust %v", err, tt.trusts)
+				t.Errorf("err = %v, want trust = %v", err, tt.trusts)
 			}
 		})
 	}
@@ -156,7 +156,7 @@ func TestClientsTrust(t *testing.T) {
 	}
 }
 
-func TestStandInConnectionsAreShortLived(t *testing.T) {
+func TestRecyclingClient(t *testing.T) {
 	var mu sync.Mutex
 	perConnection := map[string]int{}
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -174,18 +174,18 @@ func TestStandInConnectionsAreShortLived(t *testing.T) {
 		}
 		resp.Body.Close()
 		if req.Close {
-			t.Fatal("the caller's request was changed")
+			t.Fatal("the client changed the caller's request")
 		}
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	if len(perConnection) != 4 {
-		t.Errorf("requests a connection: %v", perConnection)
+		t.Errorf("requests per connection: %v, want 4 connections", perConnection)
 	}
 }
 
-// TestAmazonRoots holds the embedded certificates to the fingerprints that Amazon Trust Services publishes, and fails two years
-// before one of them expires.
+// TestAmazonRoots compares the embedded certificates with the fingerprints that Amazon Trust
+// Services publishes. It fails two years before one of them expires.
 func TestAmazonRoots(t *testing.T) {
 	want := []string{
 		"8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e", // Amazon Root CA 1

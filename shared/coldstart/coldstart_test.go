@@ -15,7 +15,7 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// capture sends slog's default logger to the returned buffer for the length of the test.
+// capture sends slog's default logger to the returned buffer for the duration of the test.
 func capture(t *testing.T) *lockedBuffer {
 	t.Helper()
 	out, before := &lockedBuffer{}, slog.Default()
@@ -41,12 +41,12 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-func TestReadyNamesEverythingMissingAtOnce(t *testing.T) {
+func TestReadyNamesAllMissingVariables(t *testing.T) {
 	out := capture(t)
 	env := FromMap(map[string]string{"SET": "x", "EMPTY": "", "IDENTITY_KEY": "short"})
 	code := -1
 	env.exit = func(c int) { code = c }
-	env.OnInit("never", func(context.Context) error { t.Error("warm-up without a complete environment"); return nil })
+	env.OnInit("never", func(context.Context) error { t.Error("Ready warmed up with variables missing"); return nil })
 
 	if got := env.String("SET"); got != "x" {
 		t.Errorf("SET = %q", got)
@@ -69,7 +69,7 @@ func TestReadyNamesEverythingMissingAtOnce(t *testing.T) {
 	}
 }
 
-func TestReadyWithNothingToDo(t *testing.T) {
+func TestReadyWithoutWarmUps(t *testing.T) {
 	env := FromMap(nil)
 	env.exit = func(int) { t.Error("exit") }
 	env.Ready()
@@ -87,7 +87,7 @@ func TestOptional(t *testing.T) {
 	}
 }
 
-func TestOnceBuildsOneValueForAll(t *testing.T) {
+func TestSharedBuildsOneValue(t *testing.T) {
 	env := FromMap(nil)
 	var built atomic.Int32
 	build := func() any {
@@ -110,7 +110,7 @@ func TestOnceBuildsOneValueForAll(t *testing.T) {
 	}
 }
 
-func TestWarmUps(t *testing.T) {
+func TestReadyWarmsUpInParallel(t *testing.T) {
 	out := capture(t)
 	synctest.Test(t, func(t *testing.T) {
 		env := FromMap(nil)
@@ -120,31 +120,31 @@ func TestWarmUps(t *testing.T) {
 		env.OnInit("dynamodb", slow)
 		env.OnInit("dynamodb", slow)
 		env.OnInit("s3", slow)
-		env.OnInit("denied", func(context.Context) error { return errors.New("no such luck") })
-		env.OnInit("broken", func(context.Context) error { panic("at the start") })
+		env.OnInit("denied", func(context.Context) error { return errors.New("access denied") })
+		env.OnInit("broken", func(context.Context) error { panic("in the warm-up") })
 		start := time.Now()
 		env.Ready()
 		if took := time.Since(start); took != time.Second {
-			t.Errorf("took %v, want the second of one call: all at once", took)
+			t.Errorf("took %v, want the second of one call, because the calls run in parallel", took)
 		}
 		if calls.Load() != 2 {
-			t.Errorf("%d calls, want one a name", calls.Load())
+			t.Errorf("%d calls, want one per name", calls.Load())
 		}
 	})
-	for _, want := range []string{"no such luck", "at the start"} {
+	for _, want := range []string{"access denied", "in the warm-up"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("log lacks %q: %s", want, out.String())
 		}
 	}
 }
 
-func TestWarmUpThatNeverEndsDoesNotHoldTheFunction(t *testing.T) {
+func TestReadyStopsWaitingForWarmUps(t *testing.T) {
 	out := capture(t)
 	synctest.Test(t, func(t *testing.T) {
 		env := FromMap(nil)
 		release := make(chan struct{})
-		env.OnInit("deaf", func(context.Context) error { <-release; return nil })
-		env.OnInit("bounded", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		env.OnInit("ignores its context", func(context.Context) error { <-release; return nil })
+		env.OnInit("heeds its context", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		start := time.Now()
 		env.Ready()
 		if took := time.Since(start); took != warmUpLimit {

@@ -1,7 +1,8 @@
-// Package fault provides the errors that a caller of the API is meant to read: what went wrong, under a stable
-// code, and what to do about it. It knows nothing of HTTP; package httpapi maps each Kind to a status.
+// Package fault provides the errors that the API returns to its callers. Each has a stable code,
+// and states what is wrong and what to do about it. The package is independent of HTTP: package
+// httpapi maps each Kind to a status.
 //
-// An error that is not a *fault.Error is the system's own trouble, and is never shown to a caller.
+// Every other error is internal. No caller sees its text.
 package fault
 
 import (
@@ -15,21 +16,21 @@ type Kind int
 
 // The kinds, each with the HTTP status that package httpapi gives it.
 const (
-	Internal             Kind = iota // 500: nothing the caller can do
+	Internal             Kind = iota // 500: an internal error, which the caller cannot fix
 	Invalid                          // 400: the request is malformed; correct it
 	Unauthenticated                  // 401: no valid token
 	Forbidden                        // 403: the token lacks a scope, or is of the wrong kind for the endpoint
-	NotFound                         // 404: not there, or not the caller's
-	MethodNotAllowed                 // 405: the path has no such method
-	Conflict                         // 409: the state of the object does not allow it
-	Gone                             // 410: it was there and is no longer kept
-	PreconditionFailed               // 412: If-Match names another version than the current one
+	NotFound                         // 404: the resource does not exist or the caller may not access it
+	MethodNotAllowed                 // 405: the path does not support the method
+	Conflict                         // 409: the state of the resource does not allow the request
+	Gone                             // 410: the content is no longer stored
+	PreconditionFailed               // 412: If-Match does not name the current version
 	TooLarge                         // 413: the body is over the limit
-	UnsupportedMediaType             // 415: the content type is not accepted here
-	RangeNotSatisfiable              // 416: no byte of the range exists
-	Unprocessable                    // 422: well-formed but contradicts what was sent before
-	TooManyRequests                  // 429: more than the caller may ask for; go on when RetryAfter has passed
-	Unavailable                      // 503: try again in a moment
+	UnsupportedMediaType             // 415: the content type is not accepted
+	RangeNotSatisfiable              // 416: the range has no byte of the content
+	Unprocessable                    // 422: well-formed, but contradicts an earlier request
+	TooManyRequests                  // 429: over the caller's limit; retry after RetryAfter
+	Unavailable                      // 503: retry soon
 )
 
 // Severities of an Issue.
@@ -43,35 +44,36 @@ type Issue struct {
 	Severity      string `json:"severity"` // SeverityError or SeverityWarning
 	Code          string `json:"code"`     // stable, upper camel case: "TooFewDataElementsOfType"
 	Description   string `json:"description"`
-	DataElementID string `json:"dataElementId,omitempty"` // the element it is about, when it is about one
+	DataElementID string `json:"dataElementId,omitempty"` // the element with the issue, if it is in one
 	Field         string `json:"field,omitempty"`         // JSON Pointer (RFC 6901) into the element or the request body
 }
 
-// Error is a refusal in words that are safe to send to the caller: no identity number, no token, nothing of the
-// inside. Err, the cause, goes to the log only.
+// Error is an error for the caller of the API. Its texts contain no identity number, no token and
+// no internal detail. Only the log gets Err, the cause.
 type Error struct {
 	Kind   Kind
 	Code   string // stable and documented: "data-locked"
-	Detail string // what is wrong and what to do about it, a sentence or two
+	Detail string // what is wrong and what to do about it, in one or two sentences
 	Issues []Issue
-	Scope  string // of a Forbidden: the scope that a token would need, if that is what is missing
+	Scope  string // of a Forbidden: the scope that the token lacks, or ""
 	Err    error
 
-	RetryAfter time.Duration // when to try again; 0: the kind's own
+	RetryAfter time.Duration // when to retry; 0: the default of the kind
 }
 
-// New returns a fault whose detail is formatted as by fmt.Sprintf.
+// New returns a fault, with the detail formatted by fmt.Sprintf.
 func New(kind Kind, code, detail string, args ...any) *Error {
 	return &Error{Kind: kind, Code: code, Detail: fmt.Sprintf(detail, args...)}
 }
 
-// InvalidParameter returns the fault for a query parameter with an impossible value; allowed says what may be sent. The
-// value itself is not repeated: it may hold what must not reach a log.
+// InvalidParameter returns the fault for a query parameter with an invalid value. allowed
+// describes the valid values. The detail omits the value, because it may contain a secret that
+// must not be in a log.
 func InvalidParameter(name, allowed string, args ...any) *Error {
-	return New(Invalid, "parameter-invalid", "Parameter %q cannot be taken: %s.", name, fmt.Sprintf(allowed, args...))
+	return New(Invalid, "parameter-invalid", "Parameter %q is invalid: %s.", name, fmt.Sprintf(allowed, args...))
 }
 
-// WithCause returns e with the cause err, for the log.
+// WithCause sets the cause, which only the log gets, and returns e.
 func (e *Error) WithCause(err error) *Error {
 	e.Err = err
 	return e

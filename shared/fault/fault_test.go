@@ -25,7 +25,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func TestInvalidParameterNamesItAndWhatIsAllowed(t *testing.T) {
+func TestInvalidParameterNamesParameterAndValidValues(t *testing.T) {
 	err := InvalidParameter("size", "a number from 1 to %d", 1000)
 	if err.Kind != Invalid || err.Code != "parameter-invalid" || !strings.Contains(err.Detail, `"size"`) || !strings.Contains(err.Detail, "1 to 1000") {
 		t.Errorf("%v", err)

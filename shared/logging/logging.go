@@ -1,3 +1,10 @@
+// Package logging provides the log of a function. New returns a logger that writes JSON lines
+// with the names that Lambda reads, and removes secrets from them with Redact.
+//
+// A request has one log line, which package lambdahttp writes at its end. NewContext starts a
+// Line in the request's context, and handlers add attributes to it with Add. No other code logs
+// during a request. WithTraceID and TraceID carry the id that identifies the request in the log
+// and in a problem.
 package logging
 
 import (
@@ -6,22 +13,20 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
-	"strings"
-	"sync"
 
 	"altinn.no/instanceapi/shared/metric"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// New returns a logger that writes JSON lines to w under the names that Lambda reads (timestamp, level,
-// message), each with the requestId of the Lambda invocation in its context, and every attribute passed through
-// ReplaceAttr. It stands in for lambdacontext.NewLogHandler, which takes neither a writer nor a ReplaceAttr.
+// New returns a logger that writes the lines of level or above to w, in JSON with the names that
+// Lambda reads (timestamp, level, message). Each line has the requestId of the Lambda invocation
+// in its context, and every attribute passes through ReplaceAttr. New replaces
+// lambdacontext.NewLogHandler, which accepts neither a writer nor a ReplaceAttr.
 func New(w io.Writer, level slog.Leveler) *slog.Logger {
 	return slog.New(lambdaHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: ReplaceAttr})})
 }
 
-// Level maps the values of AWS_LAMBDA_LOG_LEVEL to slog's; anything else is INFO.
+// Level returns slog's level for a value of AWS_LAMBDA_LOG_LEVEL, or INFO for any other value.
 func Level(name string) slog.Level {
 	switch name {
 	case "TRACE", "DEBUG":
@@ -34,7 +39,7 @@ func Level(name string) slog.Level {
 	return slog.LevelInfo
 }
 
-// lambdaHandler adds the id of the invocation to each line.
+// lambdaHandler adds the id of the Lambda invocation to each line.
 type lambdaHandler struct{ slog.Handler }
 
 func (h lambdaHandler) Handle(ctx context.Context, r slog.Record) error {
@@ -53,9 +58,10 @@ func (h lambdaHandler) WithGroup(name string) slog.Handler {
 	return lambdaHandler{h.Handler.WithGroup(name)}
 }
 
-// ReplaceAttr is for slog.HandlerOptions. It gives slog's own attributes the names that Lambda reads, and masks in
-// every attribute what Redact masks: the last line of defence, behind code that does not log such things.
-// Attributes of other than text are looked at in the form in which they would be printed.
+// ReplaceAttr is a ReplaceAttr of slog.HandlerOptions. It gives slog's attributes the names that
+// Lambda reads, and passes the text of every attribute through Redact. It checks an attribute
+// that is not text in its printed form. It is the last defence, because no code should log a
+// secret.
 func ReplaceAttr(groups []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindString:
@@ -71,96 +77,10 @@ func ReplaceAttr(groups []string, a slog.Attr) slog.Attr {
 			printed, err := json.Marshal(v)
 			if err != nil {
 				a.Value = slog.StringValue(Redact(fmt.Sprintf("%+v", v)))
-			} else if masked := Redact(string(printed)); masked != string(printed) {
-				a.Value = slog.StringValue(masked)
+			} else if text := Redact(string(printed)); text != string(printed) {
+				a.Value = slog.StringValue(text)
 			}
 		}
 	}
 	return lambdacontext.ReplaceAttr(groups, a)
 }
-
-const redacted = "[redacted]"
-
-// Compiled when first needed: most processes never log anything that looks like a secret.
-var (
-	bearerPattern = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)\b(bearer|basic)(\s+|%20)[A-Za-z0-9._~+/=-]{8,}`)
-	})
-	jwtPattern = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?`)
-	})
-	presignedPattern = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)(x-amz-(?:signature|credential|security-token))(=|%3d)[^&\s"'\\]*`)
-	})
-)
-
-// Redact masks in s what must never be in a log: identity numbers (11 digits, also as 6 + 5, or 9 digits, when not
-// part of a longer word or number), bearer tokens and JSON Web Tokens, and the secret parts of presigned URLs.
-// UUIDs, times, request and trace ids pass unchanged.
-func Redact(s string) string {
-	if strings.Contains(s, "eyJ") {
-		s = jwtPattern().ReplaceAllString(s, redacted)
-	}
-	lower := strings.ToLower(s)
-	if strings.Contains(lower, "bearer") || strings.Contains(lower, "basic") {
-		s = bearerPattern().ReplaceAllString(s, "${1}${2}"+redacted)
-	}
-	if strings.Contains(lower, "x-amz-") {
-		s = presignedPattern().ReplaceAllString(s, "${1}${2}"+redacted)
-	}
-	return redactNumbers(s)
-}
-
-// redactNumbers masks runs of 11 or 9 digits, and 6 digits, a space and 5, that stand alone.
-func redactNumbers(s string) string {
-	var out strings.Builder
-	kept := 0 // s[:kept] is in out, as soon as anything is
-	for i := 0; i < len(s); {
-		if !isDigit(s[i]) {
-			i++
-			continue
-		}
-		end := digitsEnd(s, i)
-		n := end - i
-		if n == 6 && end < len(s) && s[end] == ' ' && digitsEnd(s, end+1)-end-1 == 5 {
-			end += 6
-			n = 11
-		}
-		if (n == 11 || n == 9) && isIsolated(s, i, end) {
-			out.WriteString(s[kept:i])
-			out.WriteString(redacted)
-			kept = end
-		}
-		i = end
-	}
-	if kept == 0 {
-		return s
-	}
-	out.WriteString(s[kept:])
-	return out.String()
-}
-
-// isIsolated reports whether s[start:end] is no part of a word or an identifier, nor a fraction such as that of a
-// time in nanoseconds.
-func isIsolated(s string, start, end int) bool {
-	if start > 0 && isLetter(s[start-1]) && !escaped(s, start) || end < len(s) && isLetter(s[end]) {
-		return false
-	}
-	return start < 2 || s[start-1] != '.' || !isDigit(s[start-2])
-}
-
-// escaped reports whether the letter before start ends an escape such as \n or %3D rather than a word.
-func escaped(s string, start int) bool {
-	return start >= 2 && s[start-2] == '\\' || start >= 3 && s[start-3] == '%'
-}
-
-func digitsEnd(s string, i int) int {
-	for i < len(s) && isDigit(s[i]) {
-		i++
-	}
-	return i
-}
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

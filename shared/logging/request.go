@@ -1,5 +1,3 @@
-// Package logging provides the attributes of a request's one log line: collected in the context on the way
-// through the handlers, printed once by package lambdahttp at the end. Nothing else logs while a request is served.
 package logging
 
 import (
@@ -8,24 +6,25 @@ import (
 	"sync"
 )
 
-type key struct{}
+type lineKey struct{}
 
-// Line collects the attributes of one request. It is safe for concurrent use.
+// Line collects the attributes of a request's one log line. It is safe for concurrent use.
 type Line struct {
 	mu    sync.Mutex
 	attrs []slog.Attr
 }
 
-// NewContext returns a context that carries a fresh line, and the line.
+// NewContext returns a context that carries a new line, and the line.
 func NewContext(ctx context.Context) (context.Context, *Line) {
 	line := &Line{}
-	return context.WithValue(ctx, key{}, line), line
+	return context.WithValue(ctx, lineKey{}, line), line
 }
 
-// Add appends attributes to the line that ctx carries. Without one, as in a handler's unit test, they are dropped.
-// Never add an identity number, a token, a presigned query or a body.
+// Add appends attributes to the line that ctx carries. If ctx carries none, as in a handler's
+// unit test, Add does nothing. Never add an identity number, a token, a presigned query or a
+// body.
 func Add(ctx context.Context, attrs ...slog.Attr) {
-	line, ok := ctx.Value(key{}).(*Line)
+	line, ok := ctx.Value(lineKey{}).(*Line)
 	if !ok {
 		return
 	}
@@ -34,9 +33,22 @@ func Add(ctx context.Context, attrs ...slog.Attr) {
 	line.attrs = append(line.attrs, attrs...)
 }
 
-// Attrs returns a copy of what was added, in order.
+// Attrs returns a copy of the attributes, in the order in which they were added.
 func (l *Line) Attrs() []slog.Attr {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]slog.Attr(nil), l.attrs...)
+}
+
+type traceKey struct{}
+
+// WithTraceID returns a context that carries the id that identifies the request in the logs.
+func WithTraceID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, traceKey{}, id)
+}
+
+// TraceID returns the id that ctx carries, or "" if it carries none.
+func TraceID(ctx context.Context) string {
+	id, _ := ctx.Value(traceKey{}).(string)
+	return id
 }

@@ -20,10 +20,10 @@ func TestLine(t *testing.T) {
 	}
 	attrs[0] = slog.Int("changed", 1)
 	if line.Attrs()[0].Key != "n" {
-		t.Error("the attributes are shared")
+		t.Error("Attrs does not return a copy")
 	}
-	Add(t.Context(), slog.Int("dropped", 1)) // no line, no trouble
+	Add(t.Context(), slog.Int("dropped", 1)) // without a line
 	if TraceID(ctx) != "" || TraceID(WithTraceID(ctx, "t")) != "t" {
-		t.Error("trace id")
+		t.Error("the context does not carry the trace id")
 	}
 }

@@ -1,9 +1,10 @@
-// Package metric provides CloudWatch metrics as a member of log lines that are written anyway, in CloudWatch's embedded
-// metric format: the member "_aws" says which of a line's other members are metrics, and CloudWatch makes them of the
-// log, at no call and no wait of the function's.
+// Package metric publishes CloudWatch metrics in log lines, in CloudWatch's embedded metric
+// format. The member "_aws" names the other members of the line that are metrics, and CloudWatch
+// reads them from the log. The function makes no call and does not wait.
 //
-// It never holds a value: those are attributes of the line, under the names given here. Each distinct set of dimension
-// values is a metric that costs money, so dimensions are things of which there are few: routes, classes of status, codes.
+// The package holds no values: a value is an attribute of the line, under the name of the metric.
+// Each distinct set of dimension values is a metric that costs money, so dimensions have few
+// values: routes, classes of status, codes.
 package metric
 
 import (
@@ -14,13 +15,14 @@ import (
 	"altinn.no/instanceapi/shared/appendjson"
 )
 
-// Variable is the environment variable that a function takes its namespace from.
+// Variable is the environment variable with a function's namespace.
 const Variable = "METRIC_NAMESPACE"
 
-// Namespace is where CloudWatch keeps the metrics, one for each stack. The empty one means that there are none to keep.
+// Namespace is the CloudWatch namespace of the metrics, one per stack. The empty one means no
+// metrics.
 type Namespace string
 
-// Unit is a unit that CloudWatch knows.
+// Unit is a unit of CloudWatch.
 type Unit string
 
 // The units in use.
@@ -30,30 +32,32 @@ const (
 	Count        Unit = "Count"
 )
 
-// Metric is one figure: the name of an attribute of the line, whose value is a number or a list of at most 100 of them.
+// Metric is one metric. Name is the name of an attribute of the line, whose value is a number or
+// a list of at most 100 numbers.
 type Metric struct {
 	Name string
 	Unit Unit
 }
 
-// Directive makes metrics of a line, told apart by its dimensions: names of attributes of the line whose values are text.
+// Directive defines metrics of a line and their dimensions, which are names of attributes of the
+// line with text values.
 type Directive struct {
 	Dimensions []string
 	Metrics    []Metric
 }
 
-// Set is the metrics of one kind of line, encoded once.
+// Set is the encoded metrics of one kind of line.
 type Set struct {
-	head []byte // the member up to the time
+	prefix []byte // the member up to the time
 }
 
-// Set returns the metrics that the directives make of a line, nil for the empty namespace.
+// Set returns the metrics that the directives define, or nil for the empty namespace.
 func (n Namespace) Set(directives ...Directive) *Set {
 	if n == "" {
 		return nil
 	}
-	// By hand: what encoding/json would find out about these types first, at every start of a function, is a third of what
-	// the least function does until it is ready.
+	// encoding/json would inspect these types by reflection at every start of a function. That is
+	// a third of the initialisation of an empty function.
 	var w appendjson.Writer
 	w.Raw(`{"CloudWatchMetrics":[`)
 	for at, d := range directives {
@@ -70,25 +74,27 @@ func (n Namespace) Set(directives ...Directive) *Set {
 		w.Raw("]}")
 	}
 	w.Raw(`],"Timestamp":`)
-	return &Set{head: w.B}
+	return &Set{prefix: w.B}
 }
 
-// Attr returns the attribute that makes a line one of the set's; for a nil set one that slog leaves out.
+// Attr returns the attribute that adds the set's metrics to a line, at the time at. For a nil set
+// it returns the empty attribute, which slog omits.
 func (s *Set) Attr(at time.Time) slog.Attr {
 	if s == nil {
 		return slog.Attr{}
 	}
-	return slog.Any("_aws", Member{s.head, at.UnixMilli()})
+	return slog.Any("_aws", Member{s.prefix, at.UnixMilli()})
 }
 
-// Member is the value of an Attr. It holds names and a time, and nothing that would have to be masked.
+// Member is the value of an Attr. It contains names and a time, and nothing that the log must
+// redact.
 type Member struct {
-	head  []byte
-	milli int64
+	prefix []byte
+	milli  int64
 }
 
-// MarshalJSON completes the member.
+// MarshalJSON returns the whole member.
 func (m Member) MarshalJSON() ([]byte, error) {
-	out := make([]byte, 0, len(m.head)+16)
-	return append(strconv.AppendInt(append(out, m.head...), m.milli, 10), '}'), nil
+	out := make([]byte, 0, len(m.prefix)+16)
+	return append(strconv.AppendInt(append(out, m.prefix...), m.milli, 10), '}'), nil
 }

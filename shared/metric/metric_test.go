@@ -23,7 +23,7 @@ func line(t *testing.T, attrs ...slog.Attr) []byte {
 	return out.Bytes()
 }
 
-func TestALineIsItsMetrics(t *testing.T) {
+func TestLineHasItsMetrics(t *testing.T) {
 	set := metric.Namespace("instance-api").Set(
 		metric.Directive{Dimensions: []string{"route", "statusClass"}, Metrics: []metric.Metric{{Name: "durationMs", Unit: metric.Milliseconds}}},
 		metric.Directive{Metrics: []metric.Metric{{Name: "bytesOut", Unit: metric.Bytes}}})
@@ -43,7 +43,7 @@ func TestALineIsItsMetrics(t *testing.T) {
 	}
 }
 
-func TestWithoutANamespaceALineHasNone(t *testing.T) {
+func TestNoNamespaceNoMetrics(t *testing.T) {
 	set := metric.Namespace("").Set(metric.Directive{Metrics: []metric.Metric{{Name: "n", Unit: metric.Count}}})
 	if got := line(t, slog.Int("n", 1), set.Attr(now)); strings.Contains(string(got), "_aws") || metrictest.Read(t, got) != nil {
 		t.Errorf("%s", got)

@@ -2,30 +2,31 @@ package party
 
 import "time"
 
-// The weights of the check digits, from the left: of an identity number's two, the second counting the first, and
-// of an organisation number's one.
+// The weights of the check digits, from the left: of the two of an identity number, the second of
+// which covers the first, and of the one of an organisation number.
 var (
 	ssnFirstWeights  = []int{3, 7, 6, 1, 8, 9, 4, 5, 2}
 	ssnSecondWeights = []int{5, 4, 3, 2, 7, 6, 5, 4, 3, 2}
 	orgNumberWeights = []int{3, 2, 7, 6, 5, 4, 3, 2}
 )
 
-// ValidCheckDigits reports whether the identity is well-formed and its check digits are right, as an application may
-// ask for. That a number passes does not mean that anybody has it. User names have no check digits.
+// ValidCheckDigits reports whether the identity is well-formed and its check digits are correct.
+// An application can require this. A number with valid check digits need not belong to a person.
+// User names have no check digits.
 //
-// Identity numbers: those with a date of birth, D-numbers (day + 40) and synthetic numbers (month + 40, + 65 or + 80),
-// with the first check digit of either rule: the one in force, or that of numbers issued from 2032, which allows the
-// remainders 0 to 3. A number cannot tell by which rule it was issued, so both hold for all.
+// Valid identity numbers are those with a date of birth, D-numbers (day + 40) and synthetic
+// numbers (month + 40, + 65 or + 80). Their first check digit follows the current rule, or that
+// of numbers issued from 2032, which allows the remainders 0 to 3. A number does not show by
+// which rule it was issued, so ValidCheckDigits accepts both rules for all numbers.
 //
-// Organisation numbers: modulus 11. None begins with 0.
+// Organisation numbers use modulus 11. None begins with 0.
 func (i Identity) ValidCheckDigits() bool {
 	if !i.WellFormed() {
 		return false
 	}
 	switch i.Kind {
 	case SSN:
-		first := remainder(i.Value, ssnFirstWeights)
-		second := remainder(i.Value, ssnSecondWeights)
+		first, second := remainder(i.Value, ssnFirstWeights), remainder(i.Value, ssnSecondWeights)
 		return hasDate(i.Value) && first <= 3 && second == 0
 	case OrganizationNumber:
 		return i.Value[0] != '0' && remainder(i.Value, orgNumberWeights) == 0
@@ -34,8 +35,9 @@ func (i Identity) ValidCheckDigits() bool {
 	}
 }
 
-// remainder returns, modulo 11, the weighted sum of the leading digits plus the check digit that follows them. A right
-// check digit makes it 0. Where the rule would want the digit 10, which does not exist, no digit makes it 0.
+// remainder returns, modulo 11, the weighted sum of the leading digits plus the check digit after
+// them. The correct check digit makes it 0. If the rule requires the digit 10, which does not
+// exist, no digit makes it 0.
 func remainder(digits string, weights []int) int {
 	sum := digit(digits, len(weights))
 	for i, weight := range weights {
@@ -44,11 +46,12 @@ func remainder(digits string, weights []int) int {
 	return sum % 11
 }
 
-// hasDate reports whether the first six digits, without what D-numbers and synthetic numbers add, are a date. The
-// century cannot be told from the number any more, so the 29th of February of year 00 counts, being one in 2000.
+// hasDate reports whether the first six digits, without the offsets of D-numbers and synthetic
+// numbers, are a date. The number no longer shows the century, so the 29th of February of year 00
+// is valid, because it exists in 2000.
 func hasDate(digits string) bool {
-	two := func(at int) int { return 10*digit(digits, at) + digit(digits, at+1) }
-	day, month, year := two(0), two(2), 2000+two(4)
+	twoDigits := func(at int) int { return 10*digit(digits, at) + digit(digits, at+1) }
+	day, month, year := twoDigits(0), twoDigits(2), 2000+twoDigits(4)
 	if day > 40 {
 		day -= 40
 	}
@@ -61,7 +64,7 @@ func hasDate(digits string) bool {
 		month -= 40
 	}
 	date := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
-	return date.Day() == day && int(date.Month()) == month // otherwise it was normalised into another month
+	return date.Day() == day && int(date.Month()) == month // time.Date normalises an invalid date into another month
 }
 
 func digit(digits string, at int) int { return int(digits[at] - '0') }

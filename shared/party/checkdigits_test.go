@@ -6,7 +6,8 @@ import (
 	"altinn.no/instanceapi/shared/party"
 )
 
-// Every number here is from public test material or made for this test; none is known to belong to anybody.
+// Every number here is from public test material or invented for this test. None is known to
+// belong to a person.
 func TestValidCheckDigits(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -28,7 +29,7 @@ func TestValidCheckDigits(t *testing.T) {
 		{"synthetic D-number, month + 40", party.SSN, "55507608360", true},
 		{"leap day", party.SSN, "29020099966", true},
 		{"second check digit off by one", party.SSN, "01010150741", false},
-		{"first check digit beyond the four", party.SSN, "02013299970", false},
+		{"first check digit with remainder over 3", party.SSN, "02013299970", false},
 		{"no such day", party.SSN, "31020199965", false},
 		{"no leap day that year", party.SSN, "29020199987", false},
 		{"no such month", party.SSN, "12247918309", false},
@@ -37,9 +38,9 @@ func TestValidCheckDigits(t *testing.T) {
 		{"letters", party.SSN, "0101015074x", false},
 		{"organisation", party.OrganizationNumber, "974760673", true},
 		{"synthetic organisation", party.OrganizationNumber, "310000000", true},
-		{"organisation, check digit 5 wanted", party.OrganizationNumber, "123456789", false},
+		{"organisation, wrong check digit", party.OrganizationNumber, "123456789", false},
 		{"organisation, check digit 5", party.OrganizationNumber, "123456785", true},
-		{"organisation, no digit fits", party.OrganizationNumber, "800000050", false},
+		{"organisation without a valid check digit", party.OrganizationNumber, "800000050", false},
 		{"organisation, all zeros", party.OrganizationNumber, "000000000", false},
 		{"user name", party.UserName, "ola.nordmann", true},
 		{"user name with a space", party.UserName, "ola nordmann", false},
@@ -53,22 +54,23 @@ func TestValidCheckDigits(t *testing.T) {
 	}
 }
 
-// TestAnySingleWrongDigitIsFound is what the check digits are for. The four remainders of 2032 cost the first its
-// certainty, so only the second can be relied on: it finds every error in the digits that it counts.
-func TestAnySingleWrongDigitIsFound(t *testing.T) {
-	for _, right := range []party.Identity{
+// The purpose of check digits is to find every single wrong digit. Because of the four remainders
+// of 2032, the first check digit does not find all; the second finds every error in the digits
+// that it covers.
+func TestSingleWrongDigitIsFound(t *testing.T) {
+	for _, valid := range []party.Identity{
 		{Kind: party.SSN, Value: "01010150740"},
 		{Kind: party.OrganizationNumber, Value: "974760673"},
 	} {
-		for at := range right.Value {
+		for at := range valid.Value {
 			for digit := byte('0'); digit <= '9'; digit++ {
-				value := []byte(right.Value)
+				value := []byte(valid.Value)
 				if value[at] == digit {
 					continue
 				}
 				value[at] = digit
-				if (party.Identity{Kind: right.Kind, Value: string(value)}).ValidCheckDigits() {
-					t.Errorf("%s %s passes with position %d changed to %c", right.Kind, right.Value, at, digit)
+				if (party.Identity{Kind: valid.Kind, Value: string(value)}).ValidCheckDigits() {
+					t.Errorf("%s %s passes with position %d changed to %c", valid.Kind, valid.Value, at, digit)
 				}
 			}
 		}

@@ -1,5 +1,6 @@
-// Package party provides the identities that reporters are known by, and the keyed digest that stands for one
-// wherever it is stored. The official number itself is never stored, logged or put in an error.
+// Package party provides the official identities of reporters, and the keyed digest that the
+// system stores instead of an identity. The system never stores or logs the official number, and
+// never puts it in an error.
 package party
 
 import (
@@ -11,10 +12,10 @@ import (
 	"unicode/utf8"
 )
 
-// Kind is the register an identity is from.
+// Kind is the official register of an identity.
 type Kind string
 
-// The kinds of identity, named as the members of a reportee.
+// The kinds of identity, with the names of a reportee's members.
 const (
 	SSN                Kind = "ssn"
 	OrganizationNumber Kind = "organizationNumber"
@@ -27,8 +28,9 @@ type Identity struct {
 	Value string
 }
 
-// WellFormed reports whether the value has the form of its kind: 11 digits, 9 digits, or 1 to 64 letters of the
-// Norwegian alphabet, digits and ._@-. It does not check check digits: see ValidCheckDigits.
+// WellFormed reports whether the value has the form of its kind: 11 digits, 9 digits, or 1 to 64
+// letters of the Norwegian alphabet, digits and ._@-. It does not verify check digits: see
+// ValidCheckDigits.
 func (i Identity) WellFormed() bool {
 	switch i.Kind {
 	case SSN:
@@ -43,8 +45,9 @@ func (i Identity) WellFormed() bool {
 	}
 }
 
-// notInUserName is written out, like the other forms here, because compiling regular expressions would be a good part
-// of a function's cold start.
+// notInUserName reports whether no user name may contain r. Like the other checks of this
+// package, it uses no regular expression, because compiling one would be a large part of a cold
+// start.
 func notInUserName(r rune) bool {
 	switch {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
@@ -54,17 +57,19 @@ func notInUserName(r rune) bool {
 	}
 }
 
-// String hides the value: an identity number must not reach a log by way of a format verb.
+// String returns the kind without the value, so that no format verb writes an identity number to
+// a log.
 func (i Identity) String() string { return string(i.Kind) + ":…" }
 
-// GoString hides the value from %#v too.
+// GoString returns String, so that %#v does not write the value either.
 func (i Identity) GoString() string { return i.String() }
 
-// LogValue hides the value from structured logs, which would print the fields.
+// LogValue returns String, because a structured log would otherwise write the fields.
 func (i Identity) LogValue() slog.Value { return slog.StringValue(i.String()) }
 
-// Digest returns the HMAC-SHA256 of the identity under key, in lower-case hex: what the register keeps instead of
-// the identity. Whoever has the digests alone cannot try the eleven-digit numbers through.
+// Digest returns the HMAC-SHA256 of the identity with key, in lower-case hex. The register stores
+// it instead of the identity. Without the key, an attacker with the digests cannot find the
+// eleven-digit numbers by trying them all.
 func (i Identity) Digest(key []byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(i.Kind))

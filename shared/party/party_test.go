@@ -46,24 +46,24 @@ func TestWellFormed(t *testing.T) {
 }
 
 func TestDigest(t *testing.T) {
-	key, other := []byte("the key of the digests in this test"), []byte("another key of the digests in tests")
+	key, otherKey := []byte("the key of the digests in this test"), []byte("another key of the digests in tests")
 	ssn := party.Identity{Kind: party.SSN, Value: "12247918309"}
 	digest := ssn.Digest(key)
 	if len(digest) != 64 || digest != ssn.Digest(key) {
 		t.Errorf("Digest = %q, want the same 64 characters each time", digest)
 	}
-	for what, different := range map[string]string{
-		"another key":   ssn.Digest(other),
+	for change, other := range map[string]string{
+		"another key":   ssn.Digest(otherKey),
 		"another kind":  party.Identity{Kind: party.UserName, Value: ssn.Value}.Digest(key),
 		"another value": party.Identity{Kind: party.SSN, Value: "12247918317"}.Digest(key),
 	} {
-		if different == digest {
-			t.Errorf("%s gave the same digest", what)
+		if other == digest {
+			t.Errorf("%s has the same digest", change)
 		}
 	}
 }
 
-func TestAnIdentityIsNeverPrinted(t *testing.T) {
+func TestIdentityIsNeverPrinted(t *testing.T) {
 	ssn := party.Identity{Kind: party.SSN, Value: "12247918309"}
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "identity", ssn)

@@ -1,5 +1,5 @@
-// Package authtest provides a verifier and the tokens that it accepts, for the tests of what is behind package auth:
-// they go through the real verification. Nothing outside a test process accepts its tokens.
+// Package authtest provides a verifier and tokens that it accepts, for the tests of packages that
+// use package auth. The tokens pass the real verification. Only the test process accepts them.
 package authtest
 
 import (
@@ -32,7 +32,7 @@ var signingKey = sync.OnceValue(func() *ecdsa.PrivateKey {
 	return key
 })
 
-// Verifier returns a new verifier of the tokens below.
+// Verifier returns a new verifier that accepts the tokens of this package.
 func Verifier() *auth.Verifier {
 	v, err := auth.New(auth.Config{Issuer: issuer, Read: keySet})
 	if err != nil {
@@ -41,19 +41,20 @@ func Verifier() *auth.Verifier {
 	return v
 }
 
-// Owner returns the Authorization header of an application owner, with both scopes unless others are given.
+// Owner returns the Authorization header of an application owner. The default of scopes is both
+// of them.
 func Owner(org string, scopes ...string) string {
 	return header(map[string]any{"urn:altinn:org": org}, "altinn:serviceowner/instances.", scopes)
 }
 
-// User returns the Authorization header of the user "1001" for the party instanceOwnerID, with both scopes unless
-// others are given.
+// User returns the Authorization header of the user "1001" for the party instanceOwnerID. The
+// default of scopes is both of them.
 func User(instanceOwnerID string, scopes ...string) string {
 	return header(map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": json.Number(instanceOwnerID)}, "altinn:instances.", scopes)
 }
 
-// Person returns the Authorization header of a user whose party has to be looked up by its identity, with both scopes
-// unless others are given.
+// Person returns the Authorization header of a user whose token names only an identity, so that
+// the code must look the party up. The default of scopes is both of them.
 func Person(identity party.Identity, scopes ...string) string {
 	claim := map[party.Kind]string{
 		party.SSN: "pid", party.OrganizationNumber: "urn:altinn:orgNumber", party.UserName: "urn:altinn:username",

@@ -18,9 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-func TestOneClientAProcess(t *testing.T) {
+func TestClientIsTheSameForAllCalls(t *testing.T) {
 	env := coldstart.FromMap(map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
-	if first, second := dynamo.Client(env), dynamo.Client(env); first != second {
+	if a, b := dynamo.Client(env), dynamo.Client(env); a != b {
 		t.Error("two clients")
 	}
 	if err := env.Err(); err != nil {
@@ -28,9 +28,10 @@ func TestOneClientAProcess(t *testing.T) {
 	}
 }
 
-// TestCallThroughHandBuiltConfig sends calls over the wire: they must be signed for the region and go to the endpoint,
-// and a refusal with a wrong checksum, as DynamoDB Local sends it, must come back as the typed error.
-func TestCallThroughHandBuiltConfig(t *testing.T) {
+// TestClientCalls calls a server over HTTP. The client must sign the calls for the region, send
+// them to the endpoint, and return the typed error of an error response with a wrong checksum,
+// which DynamoDB Local sends.
+func TestClientCalls(t *testing.T) {
 	var mu sync.Mutex
 	connections := map[string]bool{}
 	var authorization string
@@ -62,8 +63,9 @@ func TestCallThroughHandBuiltConfig(t *testing.T) {
 	if !strings.Contains(authorization, "Credential=local/") || !strings.Contains(authorization, "/eu-north-1/dynamodb/") {
 		t.Errorf("Authorization = %q", authorization)
 	}
-	// A connection is given back a moment after its answer was read, so a call now and then opens another one.
+	// A connection returns to the pool a moment after the client has read the response, so some
+	// calls open another connection.
 	if len(connections) > calls/2 {
-		t.Errorf("%d connections for %d calls: none is used again", len(connections), calls)
+		t.Errorf("%d connections for %d calls: the client does not reuse them", len(connections), calls)
 	}
 }

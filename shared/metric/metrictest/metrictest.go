@@ -1,5 +1,6 @@
-// Package metrictest provides the rules of CloudWatch's embedded metric format, for tests of whatever writes it.
-// CloudWatch says nothing about a line that breaks one: there is no metric, and no error.
+// Package metrictest checks lines in CloudWatch's embedded metric format, for tests of the code
+// that writes them. CloudWatch reports no error for a line that violates a rule: it creates no
+// metric.
 package metrictest
 
 import (
@@ -11,7 +12,7 @@ import (
 	"time"
 )
 
-// Metric is one metric that CloudWatch would make of a line.
+// Metric is one metric that CloudWatch would read from a line.
 type Metric struct {
 	Namespace  string
 	Dimensions map[string]string
@@ -19,11 +20,11 @@ type Metric struct {
 	Values     []float64
 }
 
-// units are those that CloudWatch knows and this project has a use for.
+// units are the units of CloudWatch that this project uses.
 var units = []string{"Milliseconds", "Bytes", "Count", "None"}
 
-// Read returns the metrics of a line, and fails the test when the line breaks a rule. A line without the member "_aws"
-// has none.
+// Read returns the metrics of a line. It fails the test if the line violates a rule. A line
+// without the member "_aws" has no metrics.
 func Read(t testing.TB, line []byte) []Metric {
 	t.Helper()
 	metrics, err := read(line)
@@ -62,7 +63,8 @@ func read(line []byte) ([]Metric, error) {
 	if len(line) > 256<<10 {
 		return nil, fmt.Errorf("%d bytes, more than a line with metrics may have", len(line))
 	}
-	// CloudWatch takes figures from two weeks back to two hours ahead. Seconds or nanoseconds would be far outside.
+	// CloudWatch accepts times from two weeks ago to two hours ahead. Times in seconds or
+	// nanoseconds would be far outside.
 	if aws.Timestamp == nil || time.UnixMilli(*aws.Timestamp).Before(time.Date(2019, 1, 1, 0, 0, 0, 0, time.UTC)) ||
 		time.UnixMilli(*aws.Timestamp).After(time.Now().Add(time.Hour)) {
 		return nil, fmt.Errorf("the time is not in milliseconds")
@@ -95,7 +97,7 @@ func read(line []byte) ([]Metric, error) {
 	return found, nil
 }
 
-// readDimensions takes the values from the root, where alone they may be.
+// readDimensions returns the values of the dimensions, which must be members of the root.
 func readDimensions(root map[string]any, names []string) (map[string]string, error) {
 	if names == nil || len(names) > 30 {
 		return nil, fmt.Errorf("the dimensions are %v", names)

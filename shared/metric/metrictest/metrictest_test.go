@@ -5,17 +5,17 @@ import (
 	"testing"
 )
 
-// Each rule has a line that breaks it.
+// TestRules has one line for each rule, which violates it.
 func TestRules(t *testing.T) {
-	const good = `{"_aws":{"Timestamp":1795608000123,"CloudWatchMetrics":[{"Namespace":"n","Dimensions":[["d"]],"Metrics":[{"Name":"m","Unit":"Count"}]}]},"d":"x","m":[1,2]}`
-	if metrics, err := read([]byte(good)); err != nil || len(metrics) != 1 || len(metrics[0].Values) != 2 {
+	const valid = `{"_aws":{"Timestamp":1795608000123,"CloudWatchMetrics":[{"Namespace":"n","Dimensions":[["d"]],"Metrics":[{"Name":"m","Unit":"Count"}]}]},"d":"x","m":[1,2]}`
+	if metrics, err := read([]byte(valid)); err != nil || len(metrics) != 1 || len(metrics[0].Values) != 2 {
 		t.Fatalf("%v, %v", metrics, err)
 	}
 	for _, change := range [][2]string{
 		{"1795608000123", "1795608000"},            // seconds
 		{"1795608000123", `"1795608000123"`},       // text
 		{`"Timestamp":1795608000123,`, ""},         // none
-		{`"Namespace":"n"`, `"Namespace":"AWS/x"`}, // not ours
+		{`"Namespace":"n"`, `"Namespace":"AWS/x"`}, // reserved for AWS
 		{`[["d"]]`, `[]`},
 		{`[["d"]]`, `["d"]`},
 		{`[["d"]]`, `[["e"]]`}, // not in the line
@@ -30,12 +30,12 @@ func TestRules(t *testing.T) {
 		{`,"m":[1,2]`, ``},
 		{`[{"Name":"m","Unit":"Count"}]`, `[]`},
 	} {
-		broken := strings.Replace(good, change[0], change[1], 1)
-		if broken == good {
+		invalid := strings.Replace(valid, change[0], change[1], 1)
+		if invalid == valid {
 			t.Fatalf("%q is not in the line", change[0])
 		}
-		if metrics, err := read([]byte(broken)); err == nil {
-			t.Errorf("%q for %q: %v", change[1], change[0], metrics)
+		if metrics, err := read([]byte(invalid)); err == nil {
+			t.Errorf("%q instead of %q: %v, want an error", change[1], change[0], metrics)
 		}
 	}
 }

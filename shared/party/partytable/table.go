@@ -1,13 +1,14 @@
-// Package partytable provides the register of parties in DynamoDB: which number, the instanceOwnerId, an official
-// identity has. A number is assigned once and never changes. The identity itself is not stored, only its keyed digest.
+// Package partytable provides the register of parties in DynamoDB, which assigns a number, the
+// instanceOwnerId, to each official identity. A number never changes. The register stores only
+// the keyed digest of an identity.
 //
 // The table has these items, by PK:
 //
 //	ID#<digest>      the number of an identity: owner      Find
 //	OWNER#<number>   that a number is assigned: digest     Exists
-//	COUNTER          the last number taken: last
+//	COUNTER          the last assigned number: last
 //
-// The first two are written together or not at all.
+// One transaction writes the first two.
 package partytable
 
 import (
@@ -38,11 +39,11 @@ const (
 	ownerPrefix    = "OWNER#"
 	counter        = "COUNTER"
 
-	seed     = "50000"               // the number before the first
-	minKey   = 32                    // characters of the digest's key
-	attempts = 8                     // of one assignment, while others get in between
-	pause    = 20 * time.Millisecond // the mean between them
-	maxKnown = 4096                  // identities remembered in the process
+	seed        = "50000"               // the first number minus one
+	minKey      = 32                    // characters of the digest's key
+	maxAttempts = 8                     // of one assignment, when other assignments conflict with it
+	backoff     = 20 * time.Millisecond // the mean between attempts
+	maxCached   = 4096                  // identities
 )
 
 // Table is the table Parties. It is safe for concurrent use.
@@ -52,12 +53,13 @@ type Table struct {
 	key    []byte
 
 	mu    sync.Mutex
-	cache map[string]string // number by digest: assigned for good, so once read is enough
+	cache map[string]string // number by digest; entries never become stale, because a number never changes
 }
 
-// Open returns the table that PARTIES_TABLE names. IDENTITY_KEY is the key of the digests, 32 characters or more:
-// another key makes strangers of everybody. A reference that CloudFormation has not resolved is long enough for a key, and
-// cache to whoever knows the template.
+// Open returns the table that PARTIES_TABLE names. IDENTITY_KEY is the key of the digests, 32
+// characters or more. A different key makes every known identity look new. Open rejects a
+// reference that CloudFormation has not resolved: it is long enough for a key, but every reader
+// of the template knows it.
 func Open(env *coldstart.Env) *Table {
 	key := env.String("IDENTITY_KEY")
 	if key != "" && len(key) < minKey {
@@ -74,7 +76,8 @@ func Open(env *coldstart.Env) *Table {
 	return t
 }
 
-// New returns the table with the name given, whose digests are made with key.
+// New returns the table with this name, which computes digests with key. It fails if key has
+// fewer than 32 characters.
 func New(client *dynamodb.Client, name string, key []byte) (*Table, error) {
 	if len(key) < minKey {
 		return nil, fmt.Errorf("the key of the party register must have %d characters or more", minKey)
@@ -82,7 +85,8 @@ func New(client *dynamodb.Client, name string, key []byte) (*Table, error) {
 	return &Table{client: client, name: name, key: key}, nil
 }
 
-// Find returns the number of the identity, as of all answered assignments, and whether it has one.
+// Find returns the number of the identity, and whether it has one. It sees every assignment that
+// has returned.
 func (t *Table) Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error) {
 	if !identity.WellFormed() {
 		return "", false, nil
@@ -90,7 +94,8 @@ func (t *Table) Find(ctx context.Context, identity party.Identity) (instanceOwne
 	return t.find(ctx, identity.Digest(t.key))
 }
 
-// Exists reports whether the number is assigned to anybody. Anything else than a number is not.
+// Exists reports whether the number is assigned to a party. It returns false for a text that is
+// no number.
 func (t *Table) Exists(ctx context.Context, instanceOwnerID string) (bool, error) {
 	if !isNumber(instanceOwnerID) {
 		return false, nil
@@ -99,15 +104,15 @@ func (t *Table) Exists(ctx context.Context, instanceOwnerID string) (bool, error
 	return item != nil, err
 }
 
-// FindOrAssign returns the number of the identity, assigning the next one when it has none. Two calls at once return
-// the same number, and so does a call that is made again because the first one's outcome is not known. Numbers can be
-// skipped; none is ever given twice.
+// FindOrAssign returns the number of the identity, and assigns the next one if it has none.
+// Concurrent calls return the same number, and so does a retry of a call with an unknown outcome.
+// Numbers can be skipped, but none is assigned twice.
 func (t *Table) FindOrAssign(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error) {
 	if !identity.WellFormed() {
 		return "", errors.New("party register: the identity is not well-formed")
 	}
 	digest, number := identity.Digest(t.key), ""
-	for range attempts {
+	for range maxAttempts {
 		if found, ok, err := t.find(ctx, digest); ok || err != nil {
 			return found, err
 		}
@@ -124,18 +129,19 @@ func (t *Table) FindOrAssign(ctx context.Context, identity party.Identity) (inst
 			return number, nil
 		case !errors.As(err, &cancelled):
 			return "", fmt.Errorf("assign a party its number: %w", err)
-		case failed(cancelled, 0): // somebody was first: the next look finds their number
+		case conditionFailed(cancelled, 0): // another call has assigned a number: find it
 			continue
-		case failed(cancelled, 1): // only after the counter was restored from an older state
+		case conditionFailed(cancelled, 1): // only after the counter was restored from an older backup
 			number = ""
 		}
-		if err := sleep(ctx, rand.N(2*pause)); err != nil {
+		if err := sleep(ctx, rand.N(2*backoff)); err != nil {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("assign a party its number: given up after %d attempts: %w", attempts, err)
+	return "", fmt.Errorf("assign a party its number: gave up after %d attempts: %w", maxAttempts, err)
 }
 
+// find returns the number of a digest, from the cache or the table.
 func (t *Table) find(ctx context.Context, digest string) (number string, found bool, err error) {
 	t.mu.Lock()
 	number, found = t.cache[digest]
@@ -149,17 +155,17 @@ func (t *Table) find(ctx context.Context, digest string) (number string, found b
 	}
 	owner, ok := item[attrOwner].(*types.AttributeValueMemberS)
 	if !ok {
-		return "", false, errors.New("party register: an identity without its number")
+		return "", false, errors.New("party register: the item of an identity has no number")
 	}
 	t.remember(digest, owner.Value)
 	return owner.Value, true, nil
 }
 
-// remember keeps what can be read again at any time, so it forgets everything when it has become much.
+// remember adds to the cache. It empties a full cache, because find can read the entries again.
 func (t *Table) remember(digest, number string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.cache == nil || len(t.cache) >= maxKnown {
+	if t.cache == nil || len(t.cache) >= maxCached {
 		t.cache = make(map[string]string)
 	}
 	t.cache[digest] = number
@@ -175,7 +181,8 @@ func (t *Table) get(ctx context.Context, key string) (map[string]types.Attribute
 	return out.Item, nil
 }
 
-// nextNumber takes the next number. One whose answer was lost is skipped.
+// nextNumber increments the counter and returns it. If the response is lost, that number is
+// skipped.
 func (t *Table) nextNumber(ctx context.Context) (string, error) {
 	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: item(counter, "", ""),
@@ -188,17 +195,18 @@ func (t *Table) nextNumber(ctx context.Context) (string, error) {
 		ReturnValues: types.ReturnValueUpdatedNew,
 	})
 	if err != nil {
-		return "", fmt.Errorf("take a party number: %w", err)
+		return "", fmt.Errorf("increment the party counter: %w", err)
 	}
 	last, ok := out.Attributes[attrLast].(*types.AttributeValueMemberN)
 	if !ok || !isNumber(last.Value) {
-		return "", errors.New("take a party number: the counter is not a whole number")
+		return "", errors.New("increment the party counter: it is not a whole number")
 	}
 	return last.Value, nil
 }
 
-// assign writes both items, if neither is there. The SDK sends the same request token with every attempt, so that one
-// whose answer was lost does not fail on its own effect.
+// assign writes both items, provided neither exists. The SDK sends the same request token with
+// every retry, so that a retry after a lost response does not fail because of the first attempt's
+// effect.
 func (t *Table) assign(ctx context.Context, digest, number string) error {
 	absent := aws.String("attribute_not_exists(" + attrKey + ")")
 	_, err := t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
@@ -210,13 +218,13 @@ func (t *Table) assign(ctx context.Context, digest, number string) error {
 	return err
 }
 
-// failed reports whether the n-th condition of the transaction did not hold.
-func failed(cancelled *types.TransactionCanceledException, n int) bool {
+// conditionFailed reports whether the n-th condition of the transaction was false.
+func conditionFailed(cancelled *types.TransactionCanceledException, n int) bool {
 	return n < len(cancelled.CancellationReasons) &&
 		aws.ToString(cancelled.CancellationReasons[n].Code) == "ConditionalCheckFailed"
 }
 
-// item returns an item, or just its key when it has no further attribute.
+// item returns an item with one attribute besides its key, or only its key if attribute is "".
 func item(key, attribute, value string) map[string]types.AttributeValue {
 	attributes := map[string]types.AttributeValue{attrKey: &types.AttributeValueMemberS{Value: key}}
 	if attribute != "" {

@@ -8,8 +8,8 @@ import (
 	"altinn.no/instanceapi/shared/party/partytable"
 )
 
-// What the table does is tested against DynamoDB Local, in tests/storage.
-func TestOpenNamesWhatIsWrongWithTheEnvironment(t *testing.T) {
+// Package tests/storage tests the table's operations on DynamoDB Local.
+func TestOpenReportsInvalidVariables(t *testing.T) {
 	for _, test := range []struct {
 		name, table, key string
 		want             string // in the error; "" means none
@@ -29,7 +29,7 @@ func TestOpenNamesWhatIsWrongWithTheEnvironment(t *testing.T) {
 				t.Errorf("Err = %v, want %q in it", err, test.want)
 			}
 			if err != nil && test.key != "" && strings.Contains(err.Error(), test.key) {
-				t.Errorf("%q has the key", err)
+				t.Errorf("%q contains the key", err)
 			}
 		})
 	}

@@ -11,7 +11,7 @@ import (
 	"altinn.no/instanceapi/shared/party"
 )
 
-// Register is what the suite needs of a register.
+// Register is a party register.
 type Register interface {
 	Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error)
 	FindOrAssign(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error)
@@ -20,21 +20,21 @@ type Register interface {
 
 var numberForm = regexp.MustCompile(`^[1-9][0-9]{4,17}$`)
 
-// Conformance checks what every register keeps to. open returns an empty one at each call.
+// Conformance checks the contract of a register. open returns an empty register at each call.
 func Conformance(t *testing.T, open func(t *testing.T) Register) {
 	for name, check := range map[string]func(*testing.T, Register){
-		"nobody is there at first":             unknownAtFirst,
-		"an identity keeps its number":         keepsItsNumber,
-		"kinds are told apart":                 kindsDiffer,
-		"the same at once get one number":      sameAtOnce,
-		"different ones at once get their own": differentAtOnce,
-		"what is malformed has no number":      malformed,
+		"an empty register has no party":            unknownAtFirst,
+		"an identity keeps its number":              keepsItsNumber,
+		"kinds differ":                              kindsDiffer,
+		"concurrent calls for one identity":         sameConcurrently,
+		"concurrent calls for different identities": differentConcurrently,
+		"a malformed identity has no number":        malformed,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
 	}
 }
 
-// ssn returns the n-th of some made-up numbers.
+// ssn returns the n-th of a list of invented identity numbers.
 func ssn(n int) party.Identity {
 	return party.Identity{Kind: party.SSN, Value: fmt.Sprintf("122479%05d", n)}
 }
@@ -101,8 +101,8 @@ func kindsDiffer(t *testing.T, r Register) {
 	}
 }
 
-func sameAtOnce(t *testing.T, r Register) {
-	numbers := atOnce(t, r, func(int) party.Identity { return ssn(1) })
+func sameConcurrently(t *testing.T, r Register) {
+	numbers := assignConcurrently(t, r, func(int) party.Identity { return ssn(1) })
 	if len(numbers) != 1 {
 		t.Errorf("one identity got the numbers %v", numbers)
 	}
@@ -115,11 +115,10 @@ func sameAtOnce(t *testing.T, r Register) {
 	}
 }
 
-func differentAtOnce(t *testing.T, r Register) {
-	const each = 32
-	numbers := atOnce(t, r, ssn)
-	if len(numbers) != each {
-		t.Errorf("%d identities got %d numbers", each, len(numbers))
+func differentConcurrently(t *testing.T, r Register) {
+	numbers := assignConcurrently(t, r, ssn)
+	if len(numbers) != concurrency {
+		t.Errorf("%d identities got %d numbers", concurrency, len(numbers))
 	}
 	for number, n := range numbers {
 		wantFound(t, r, ssn(n), number)
@@ -127,14 +126,17 @@ func differentAtOnce(t *testing.T, r Register) {
 	}
 }
 
-// maxConcurrentReads assigns 32 identities at once and returns which numbers they got, each with one of those that got it.
-func atOnce(t *testing.T, r Register, identity func(n int) party.Identity) map[string]int {
+const concurrency = 32
+
+// assignConcurrently assigns numbers to the identities 0 to 31 concurrently. It returns the
+// numbers, each with the index of one of the identities that got it.
+func assignConcurrently(t *testing.T, r Register, identity func(n int) party.Identity) map[string]int {
 	var (
 		wg      sync.WaitGroup
 		mu      sync.Mutex
 		numbers = make(map[string]int)
 	)
-	for n := range 32 {
+	for n := range concurrency {
 		wg.Go(func() {
 			number, err := r.FindOrAssign(t.Context(), identity(n))
 			if err != nil {

@@ -1,5 +1,5 @@
-// Package partytest provides a party register in memory, for tests of what uses one, and the conformance suite that it
-// and the one in DynamoDB both pass.
+// Package partytest provides a party register in memory, for tests of code that uses a register,
+// and the conformance suite for both this register and the one in DynamoDB.
 package partytest
 
 import (
@@ -17,7 +17,8 @@ type Memory struct {
 	numbers map[party.Identity]string
 }
 
-const beforeFirst = 50000
+// seed is the first number minus one.
+const seed = 50000
 
 // Find returns the number of the identity, and whether it has one.
 func (m *Memory) Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error) {
@@ -27,7 +28,7 @@ func (m *Memory) Find(ctx context.Context, identity party.Identity) (instanceOwn
 	return instanceOwnerID, found, ctx.Err()
 }
 
-// FindOrAssign returns the number of the identity, the next one when it has none.
+// FindOrAssign returns the number of the identity, and assigns the next one if it has none.
 func (m *Memory) FindOrAssign(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error) {
 	if !identity.WellFormed() {
 		return "", errors.New("party register: the identity is not well-formed")
@@ -42,13 +43,13 @@ func (m *Memory) FindOrAssign(ctx context.Context, identity party.Identity) (ins
 		if m.numbers == nil {
 			m.numbers = make(map[party.Identity]string)
 		}
-		number = strconv.Itoa(beforeFirst + len(m.numbers) + 1)
+		number = strconv.Itoa(seed + len(m.numbers) + 1)
 		m.numbers[identity] = number
 	}
 	return number, nil
 }
 
-// Exists reports whether the number is assigned to anybody.
+// Exists reports whether the number is assigned to a party.
 func (m *Memory) Exists(ctx context.Context, instanceOwnerID string) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
