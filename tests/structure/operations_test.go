@@ -116,9 +116,9 @@ func indexesOf(table *resource) (names []string) {
 	return names
 }
 
-// The metrics of a table leave out the requests that one of its indexes throttles, except the metric
-// by operation. So the alarm of a table with indexes watches each operation that a function may do,
-// and transactions, which need no permission of their own. The dashboard shows each index.
+// The metrics of a table leave out the requests that one of its indexes throttles, except the
+// metric by operation. So the alarm of a table with indexes watches each operation that a function
+// may do, and transactions, which need no permission of their own. The dashboard shows each index.
 func TestIndexThrottlingIsMonitored(t *testing.T) {
 	tpl := readTemplate(t)
 	shown := map[string]bool{}
@@ -283,6 +283,72 @@ func TestAlarmsUseExistingMetrics(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Each function writes to a log group of its own, which keeps logs as long as LogRetentionDays
+// says.
+func TestLogGroups(t *testing.T) { report(t, checkLogGroups(readTemplate(t))) }
+
+func checkLogGroups(tpl *template) (found []string) {
+	var groups []string
+	for _, f := range tpl.functions() {
+		want := f.Name + "Logs"
+		groups = append(groups, want)
+		if name := reference(at(f.Properties, "LoggingConfig", "LogGroup")); name != want || tpl.resource(name) == nil {
+			found = append(found, fmt.Sprintf("%s logs to %q, want the log group %s", f.Name, name, want))
+		}
+	}
+	for _, group := range tpl.ofType("AWS::Logs::LogGroup") {
+		if !slices.Contains(groups, group.Name) {
+			found = append(found, group.Name+" is the log group of no function")
+		}
+		if retention := reference(group.Properties["RetentionInDays"]); retention != "LogRetentionDays" {
+			found = append(found, fmt.Sprintf("%s has the retention %q, want LogRetentionDays", group.Name, retention))
+		}
+	}
+	return found
+}
+
+// notTimed are the functions of the Storage API that StorageLatencyAlarm leaves out, with the
+// reason.
+var notTimed = map[string]string{
+	"EventQuery": "it holds a request for the time that the caller chooses (long poll)",
+	"DocsGet":    "it serves static files and calls no other service",
+}
+
+// StorageLatencyAlarm watches each function of the Storage API except those in notTimed.
+func TestStorageLatencyAlarm(t *testing.T) { report(t, checkStorageLatencyAlarm(readTemplate(t))) }
+
+func checkStorageLatencyAlarm(tpl *template) (found []string) {
+	var want, got []string
+	for _, f := range tpl.functions() {
+		if slices.ContainsFunc(f.Routes, func(r route) bool { return r.API == "StorageApi" }) && notTimed[f.Name] == "" {
+			want = append(want, f.Name)
+		}
+	}
+	for name := range notTimed {
+		if r := tpl.resource(name); r == nil {
+			found = append(found, "notTimed has "+name+", which does not exist")
+		}
+	}
+	for _, m := range list(tpl.resource("StorageLatencyAlarm").Properties["Metrics"]) {
+		stat := object(object(m)["MetricStat"])
+		if stat == nil {
+			continue // the expression over the others
+		}
+		metric, dimensions := stat["Metric"], list(at(stat, "Metric", "Dimensions"))
+		if at(metric, "Namespace") != "AWS/Lambda" || at(metric, "MetricName") != "Duration" || stat["Stat"] != "p99" || len(dimensions) != 1 {
+			found = append(found, fmt.Sprintf("StorageLatencyAlarm watches %v, want the p99 of AWS/Lambda Duration", stat))
+			continue
+		}
+		got = append(got, reference(at(dimensions[0], "Value")))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		found = append(found, fmt.Sprintf("StorageLatencyAlarm watches\n  %v, want\n  %v", got, want))
+	}
+	return found
 }
 
 // widget is a widget of the dashboard. A reference in its texts is the name of its target.
