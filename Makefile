@@ -1,10 +1,11 @@
-# Everything one does with this project. Needs Go, Python 3.10 and make.
+# Build, test, run and deploy. Run `make help` for the targets. Needs Go, Python 3.10 and make.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
 FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
-PACKAGES  := ./functions/... ./shared/... ./tests/... ./events/...
+PACKAGES  := ./...
+UNIT      := ./functions/... ./shared/... ./tests/structure/... ./tests/contract/... ./tests/token/... ./events/owner/...
 GOOS      ?= linux
 ARCH      ?= arm64
 DIST      ?= dist
@@ -14,31 +15,34 @@ LDFLAGS   ?= -s -w
 GOBUILD    = CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -tags lambda.norpc -trimpath -ldflags "$(LDFLAGS)"
 TEST      := go test -race -shuffle=on
 SAM       := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} .local/sam-venv/bin/sam
-# Any Go since 1.21 fetches the toolchain that go.mod names.
+# Go 1.21 and newer download the toolchain that go.mod names.
 export GOTOOLCHAIN := go$(shell sed -n 's/^go //p' go.mod)
 HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 
-.PHONY: help run sam-local build build-bench test test-unit test-store test-robustness test-cost test-authz test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token deploy clean install install-sam pins
+.PHONY: help run sam-local build build-bench check test test-unit test-store test-robustness test-cost test-authz \
+  test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token deploy clean install install-sam \
+  update-pins
 
-help: ## this list
+help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## the whole system on http://localhost:8080 (PORT=, AWS_PORT=); Ctrl-C stops it
-	@for tool in python3 go; do command -v $$tool >/dev/null || { echo "run: $$tool is not installed, or not on PATH: Go 1.21 or newer and Python 3 are needed" >&2; exit 1; }; done
+run: ## run the complete system on http://localhost:8080 (PORT=, AWS_PORT=); Ctrl-C stops it
+	@for tool in python3 go; do command -v $$tool >/dev/null || { echo "run: $$tool is not on PATH. Install Go 1.21 or newer and Python 3." >&2; exit 1; }; done
 	@python3 tests/local/install.py venv
-	@test -x .local/bin/local || echo "compiling what starts it all: a minute on a small machine"
-	@CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -o .local/bin/local ./tests/local # as the functions are, so that what they share is compiled once
+	@test -x .local/bin/local || echo "Compiling the launcher. This takes a minute on a small machine."
+	@# The flags of the functions, so that shared packages are compiled once.
+	@CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -o .local/bin/local ./tests/local
 	@exec .local/bin/local run
 
-sam-local: ## sam local start-api on http://localhost:3000 (Docker); needs `make run CONTAINERS=1` in another terminal
-	@test -e .local/sam-env.json || { echo "sam-local: start \`make run CONTAINERS=1\` in another terminal first, and wait until it is ready" >&2; exit 1; }
+sam-local: ## run `sam local start-api` on http://localhost:3000 (Docker), after `make run CONTAINERS=1` in another terminal
+	@test -e .local/sam-env.json || { echo "sam-local: first run \`make run CONTAINERS=1\` in another terminal and wait until it is ready" >&2; exit 1; }
 	@$(MAKE) install-sam
 	@$(MAKE) build ARCH=$(HOST_ARCH)
 	@.local/sam-venv/bin/python tests/local/image.py $(HOST_ARCH)
 	@env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test $(SAM) local start-api --invoke-image instance-api-lambda --skip-pull-image --parameter-overrides Arch=$(HOST_ARCH)
 
-# A function with a pack.py serves files, which that puts beside its bootstrap.
-build: install-redoc ## every function's bootstrap into dist/ (ARCH=arm64 or x86_64)
+# If a function has a pack.py, that script copies the files that the function serves next to its bootstrap.
+build: install-redoc ## build the functions into dist/ (ARCH=arm64 or x86_64)
 	@mkdir -p $(DIST)/.build
 	@$(GOBUILD) -o $(DIST)/.build/ ./functions/...
 	@cd $(DIST) && for f in $(FUNCTIONS); do mkdir -p $$f && cmp -s .build/$$f $$f/bootstrap || \
@@ -50,44 +54,53 @@ build-bench:
 	@mkdir -p $(DIST)/.bench
 	@$(GOBUILD) -o $(DIST)/.bench/ ./tests/bench/hello ./tests/bench/dynamoget
 
-test: install test-unit test-store test-robustness test-cost test-authz test-model test-acceptance test-contract ## everything, hermetic
+# Only options that let Go cache a test result: no -race, -shuffle or -count.
+check: gofmt ## run gofmt, vet and the unit tests without race detector; seconds if nothing changed
+	@go vet $(PACKAGES)
+	@go test $(UNIT)
 
-test-unit: ## functions, shared packages, the structure of the project: no server
+.PHONY: gofmt
+gofmt:
+	@out=$$(gofmt -l events functions shared tests); test -z "$$out" || { echo "gofmt: format these files: $$out"; exit 1; }
+
+test: install test-unit test-store test-robustness test-cost test-authz test-model test-acceptance test-contract ## run all tests; hermetic
+
+test-unit: ## run the unit tests with race detector, in random order; no server
 	@echo "== unit tests"
 	@go vet $(PACKAGES)
-	@$(TEST) ./functions/... ./shared/... ./tests/structure/... ./tests/contract/... ./tests/token/... ./events/owner/...
+	@$(TEST) $(UNIT)
 
-test-store: install ## stores against DynamoDB Local, blobs against an S3 server
-	@echo "== stores and blobs against real servers"
+test-store: install ## test stores with DynamoDB Local and blobs with an S3 server
+	@echo "== stores and blobs with real servers"
 	@$(TEST) -p 1 ./tests/storage/... ./tests/faults/... ./tests/local/...
 
-test-robustness: install ## what nobody should send, over HTTP to every route, and every limit
-	@echo "== hostile input and limits"
+test-robustness: install ## send malformed and oversized requests to every route
+	@echo "== malformed requests and limits"
 	@go test -shuffle=on ./tests/robustness/...
 
-test-cost: install ## what queries and operations cost, and starts and requests take: some three minutes
-	@echo "== cost of queries"
+test-cost: install ## test the cost of queries and operations and the time of starts and requests; three minutes
+	@echo "== costs and times"
 	@go test -shuffle=on ./tests/bench/...
 
-test-model: install ## random requests against a model, what leaks, what is granted (MODEL_REQUESTS=10000)
-	@echo "== the API against its model, its secrets and its permissions"
+test-model: install ## compare random requests with a model, test leaks and permissions (MODEL_REQUESTS=10000)
+	@echo "== model, leaks and permissions"
 	@go test -shuffle=on -count=1 -p 1 -timeout 60m ./tests/model ./tests/leaks ./tests/permissions
 
-test-authz: install ## every route, for every kind of caller, at every kind of object: under a minute
-	@echo "== doors"
+test-authz: install ## test every route with every kind of caller and object; under a minute
+	@echo "== authorization"
 	@go test -shuffle=on ./tests/authz
 
-bench: install ## what all this costs, against floors, as tables (WHAT="init warm ledger query", BENCH_INSTANCES=100000)
+bench: install ## print costs and times next to baselines (WHAT="init warm ledger query", BENCH_INSTANCES=100000)
 	@go run ./tests/bench $(WHAT)
 
-bench-full: ## the same with 1,000,000 instances
+bench-full: ## run bench with 1,000,000 instances
 	@BENCH_INSTANCES=1000000 $(MAKE) bench
 
-test-acceptance: install ## over HTTP against the deployed template (BASE_URL= for one that runs already)
+test-acceptance: install ## test the deployed template over HTTP (BASE_URL= for a system that runs already)
 	@echo "== acceptance over HTTP"
 	@$(TEST) -p 1 ./tests/acceptance/... $(if $(BASE_URL),,./tests/crash/... ./tests/receiver)
 
-test-sam-local: install install-sam ## what holds under `sam local` too; needs a container engine, and is no part of make test
+test-sam-local: install install-sam ## test with `sam local`; needs a container engine, not part of `make test`
 	@echo "== sam local"
 	@$(MAKE) build ARCH=$(HOST_ARCH)
 	@.local/sam-venv/bin/python tests/local/image.py $(HOST_ARCH)
@@ -95,29 +108,29 @@ test-sam-local: install install-sam ## what holds under `sam local` too; needs a
 
 FUZZTIME ?= 20s
 
-# Go's fuzzer fails now and then because its own time is up. What it has found fails again as a seed; that does not.
-fuzz: ## every fuzz target, one after the other (FUZZTIME=20s for each); what fails is kept as a seed under testdata/fuzz
+# Go's fuzzer sometimes fails only because its time is up. A real finding fails again as a seed, so the target then runs
+# with its seeds alone.
+fuzz: ## run every fuzz target in turn (FUZZTIME=20s each); failing inputs become seeds under testdata/fuzz
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' functions shared tests | xargs -n 1 dirname | sort -u); do \
 	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$p/*_test.go); do \
 	    echo "== $$p $$t" && go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s ./$$p || \
 	    go test -run "^$$t$$" ./$$p || exit; done; done
 
-.PHONY: test-contract test-docs contract install-redoc install-contract
+.PHONY: test-contract test-docs contract-lock install-redoc install-contract
 
-test-contract: install install-contract ## requests that schemathesis makes of the OpenAPI document
+test-contract: install install-contract ## test requests that schemathesis generates from the OpenAPI document
 	@echo "== generated requests"
 	@go test -count=1 -v ./tests/schemathesis/...
 
-test-docs: install ## the docs page in a browser (CHROMIUM=, by default the chromium on PATH)
+test-docs: install ## test the docs page in a browser (CHROMIUM=, default: chromium on PATH)
 	@echo "== the docs page in a browser"
 	@go test -count=1 -v ./tests/docspage/...
 
-contract: ## note a new version of shared/httpapi/openapi.yaml, after info.version was raised
+contract-lock: ## record a new version of shared/httpapi/openapi.yaml, after you raised info.version
 	@go run ./tests/contract/lock
 
-# ST1003 would have instanceGUID in Go beside instanceGuid in every route and document: one name for one thing.
-lint: install install-sam install-contract ## gofmt, vet, staticcheck, the template, the OpenAPI document
-	@out=$$(gofmt -l functions shared tests events); test -z "$$out" || { echo "gofmt: $$out"; exit 1; }
+# ST1003 is off because it requires instanceGUID in Go. Routes and documents have instanceGuid, and Go has the same name.
+lint: gofmt install install-sam install-contract ## run gofmt, vet, staticcheck and the checks of template and OpenAPI document
 	@go vet $(PACKAGES)
 	@.local/bin/staticcheck -checks all,-ST1003 $(PACKAGES)
 	@$(SAM) validate
@@ -126,22 +139,23 @@ lint: install install-sam install-contract ## gofmt, vet, staticcheck, the templ
 	@.local/contract-venv/bin/python -B tests/structure/openapi.py --prove
 	@$(SAM) build --build-dir .local/sam-build >/dev/null
 
-logs: ## the functions' logs of the running system, as they grow (FUNCTION=instance-create)
-	@test -x .local/venv/bin/python || { echo "logs: nothing has run here yet: start it with \`make run\`" >&2; exit 1; }
+logs: ## follow the function logs of the running system (FUNCTION=instance-create)
+	@test -x .local/venv/bin/python || { echo "logs: no system has run here yet; start one with \`make run\`" >&2; exit 1; }
 	@.local/venv/bin/python tests/local/logs.py $(FUNCTION)
 
-token: ## an access token: ORG=nav, or USERID=1001 PARTY=50012, or SSN=…; SCOPE=, EXPIRES= (use make -s)
+token: ## print an access token for ORG=nav, USERID=1001 PARTY=50012, or SSN=…; SCOPE=, EXPIRES= (use make -s)
 	@go run ./tests/token
 
-# Callers reach a function's alias, and SAM moves that for new code alone: so a change of parameters has to be new code.
-deploy: build install-sam ## to your AWS account, environment ENV of samconfig.toml (dev, prod)
+# Callers call a function's alias, and SAM moves an alias only to new code. The checksum of template and parameters in
+# each package makes their changes new code too.
+deploy: build install-sam ## deploy to your AWS account, environment ENV of samconfig.toml (dev, prod)
 	@for f in $(FUNCTIONS); do cat samconfig.toml template.yaml | cksum > $(DIST)/$$f/deployed-with; done
 	$(SAM) build && $(SAM) deploy --config-env $(ENV)
 
-clean: ## what was built; not .local/, which holds tools and keys
+clean: ## delete build output and logs; tools and keys in .local/ stay
 	rm -rf dist .local/dist .local/log .aws-sam
 
-install: ## the pinned tools into .local/; the targets that need them do it themselves
+install: ## install the pinned tools into .local/; targets that need them do this themselves
 	@python3 tests/local/install.py
 
 install-sam:
@@ -153,5 +167,5 @@ install-redoc:
 install-contract:
 	@python3 tests/local/install.py contract
 
-pins: install ## renew the pinned Python packages after a change of tests/local/*.in
-	@python3 tests/local/install.py pins
+update-pins: install ## resolve the pinned Python packages again after a change of tests/local/*.in
+	@python3 tests/local/install.py update-pins

@@ -1,8 +1,9 @@
-"""Run MiniStack, the local AWS: the server of its own command, on the port of GATEWAY_PORT.
+"""Run MiniStack, the local AWS, on the port in GATEWAY_PORT.
 
-One setting differs. The HTTP server under it closes a connection for good after 1,000 requests, and the request that
-meets the end is carried out but its answer cut short. A client then repeats it, and a conditional write that had
-succeeded reports a conflict that never was. Here a connection may live as long as its client wants.
+One setting differs from the `ministack` command. By default its HTTP server closes a connection after
+1,000 requests. It executes the request that meets this limit but truncates the response. The client
+then retries, and a conditional write that succeeded reports a conflict. Here the server never limits
+the requests of a connection.
 """
 
 import sys

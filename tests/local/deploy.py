@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Deploy template.yaml, as it is, to the local AWS through its CloudFormation API.
+"""Deploy template.yaml unchanged to the local AWS through its CloudFormation API.
 
 usage: deploy.py TEMPLATE DIST STACK < parameters.json > deployed.json
 
-DIST holds <name>/bootstrap, and what goes with it, for every function whose CodeUri ends in <name>. AWS_ENDPOINT_URL and AWS_REGION say where.
-Nothing is bent: what CloudFormation would make of the template is computed with SAM's own transform. Then only what
-the local AWS leaves out of a template is given to it in another form, each in a function below that says which:
-routes, CORS, archives, alarms over several metrics. Delete the function when the local AWS has closed the gap.
+DIST contains the package of each function whose CodeUri ends in <name>, in <name>/: bootstrap and the
+files that it serves. AWS_ENDPOINT_URL and AWS_REGION select the local AWS.
 
-On success standard output is {"outputs": {...}, "apis": {id: ApiId}, "functions": {id: {"name", "logGroup", "environment"}}};
-on failure standard error names the resources that failed and why, and the exit status is 1.
+The script applies SAM's transform to the template. It then rewrites only the resources that the local
+AWS does not support in a template: routes, CORS, archives and alarms with several metrics. Each such
+gap has a function below. Delete the function when the local AWS supports the resource.
+
+On success the script prints JSON to standard output: {"outputs": {...}, "apis": {id: ApiId},
+"functions": {id: {"name", "logGroup", "environment"}}}. On failure it prints the failed resources and
+the reasons to standard error and exits with status 1.
 """
 
 import concurrent.futures
@@ -34,13 +37,13 @@ OPERATION = re.compile(r"[^A-Za-z0-9]")
 
 
 def client(service):
-    """A client without kept-open connections to lose; endpoint and region come from the environment."""
+    """Return a client. Its endpoint and region come from the environment."""
     return boto3.client(service, aws_access_key_id="local", aws_secret_access_key="local",
                         config=Config(retries={"max_attempts": 3}, s3={"addressing_style": "path"}, max_pool_connections=8))
 
 
 def upload_code(template, dist):
-    """Zip every function's folder, uncompressed because nothing travels, and point its CodeUri at the upload."""
+    """Upload the folder of each function as an uncompressed zip and set its CodeUri."""
     s3 = client("s3")
     s3.create_bucket(Bucket=CODE_BUCKET)
 
@@ -48,7 +51,8 @@ def upload_code(template, dist):
         name = pathlib.PurePosixPath(function["Properties"]["CodeUri"]).name
         folder = dist / name
         if not (folder / "bootstrap").exists():
-            sys.exit(f"deploy: template.yaml names CodeUri {function['Properties']['CodeUri']}, but {folder}/bootstrap was not built")
+            sys.exit(f"deploy: {folder}/bootstrap does not exist, but template.yaml has CodeUri "
+                     f"{function['Properties']['CodeUri']}")
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as z:
             for file in sorted(f for f in folder.rglob("*") if f.is_file()):
@@ -64,7 +68,7 @@ def upload_code(template, dist):
 
 
 def expand(template, parameters):
-    """SAM's transform: the CloudFormation that AWS would deploy."""
+    """Apply SAM's transform: return the CloudFormation template that AWS would deploy."""
 
     class NoManagedPolicies:
         def load(self):
@@ -77,14 +81,17 @@ def expand(template, parameters):
 
 
 class Deferred:
-    """Values that only CloudFormation can compute, as outputs of the stack, for what is created after the stack."""
+    """Values that only CloudFormation can compute, for resources that are created after the stack.
+
+    Each value becomes an output of the stack.
+    """
 
     def __init__(self, template):
         self.outputs = template.setdefault("Outputs", {})
         self.names = {}  # by value
 
     def put(self, value):
-        """The value with each intrinsic function replaced by a reference for get."""
+        """Return value with each intrinsic function replaced by a placeholder for get."""
         if isinstance(value, dict):
             if len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref")):
                 name = self.names.setdefault(json.dumps(value), f"Deferred{len(self.names)}")
@@ -94,19 +101,21 @@ class Deferred:
         return [self.put(v) for v in value] if isinstance(value, list) else value
 
     def get(self, value, outputs):
+        """Return value with each placeholder of put replaced by the stack's output."""
         if isinstance(value, dict):
             return outputs[value["$"]] if list(value) == ["$"] else {k: self.get(v, outputs) for k, v in value.items()}
         return [self.get(v, outputs) for v in value] if isinstance(value, list) else value
 
 
 class Decider:
-    """What CloudFormation makes of conditions and parameters, for what it does not get to see: the Body of an API."""
+    """Evaluates conditions and parameters in an API's Body, which CloudFormation does not get."""
 
     def __init__(self, template, parameters):
         self.parameters = {n: p.get("Default", "") for n, p in template.get("Parameters", {}).items()} | parameters
         self.conditions = template.get("Conditions", {})
 
     def holds(self, condition):
+        """Report whether a condition is true."""
         (function, argument), = condition.items()
         if function == "Fn::Equals":
             return self.decide(argument[0]) == self.decide(argument[1])
@@ -117,7 +126,7 @@ class Decider:
         return self.holds(self.conditions[argument])  # Condition
 
     def decide(self, value):
-        """The value with its branches taken and its parameters in place; None for AWS::NoValue."""
+        """Return value with conditions evaluated and parameters replaced, None for AWS::NoValue."""
         if isinstance(value, list):
             return [self.decide(v) for v in value]
         if not isinstance(value, dict):
@@ -135,7 +144,10 @@ class Decider:
 
 
 def write_out_routes(resources, decider):
-    """Gap: an HttpApi's OpenAPI Body is ignored. Every operation becomes an integration and a route."""
+    """Gap: the local AWS ignores the OpenAPI Body of an HttpApi.
+
+    Create an integration and a route for each operation. Yield each API with its CORS configuration.
+    """
     for api, resource in list(resources.items()):
         if resource["Type"] != "AWS::ApiGatewayV2::Api" or "Body" not in resource["Properties"]:
             continue
@@ -148,7 +160,7 @@ def write_out_routes(resources, decider):
                 if integration is None:
                     continue
                 if operation.get("security"):
-                    sys.exit(f"deploy: {method} {path} has an authorizer (GatewayTokens), which this tool does not write out")
+                    sys.exit(f"deploy: {method} {path} has an authorizer (GatewayTokens), which this script does not support")
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
                 name = api + verb.title() + OPERATION.sub("", path.title())
                 resources[name + "Integration"] = {"Type": "AWS::ApiGatewayV2::Integration", "Properties": {
@@ -162,20 +174,22 @@ def write_out_routes(resources, decider):
 
 
 def set_cors(api_id, cors):
-    """Gap: CORS in the template is stored under keys that the gateway does not read."""
+    """Gap: the local gateway does not read the keys under which it stores the template's CORS."""
     client("apigatewayv2").update_api(ApiId=api_id, CorsConfiguration={k[0].upper() + k[1:]: v for k, v in cors.items()})
 
 
 def leave_out_metric_math(resources):
-    """Gap: an alarm over more than one metric is refused. There are no metrics here either, so nothing is lost by leaving
-    such alarms out, and the dashboard that shows them."""
+    """Gap: the local AWS rejects alarms with more than one metric.
+
+    Leave these alarms and the dashboard out. The local AWS has no metrics, so they would do nothing.
+    """
     for name in [n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Dashboard"
                  or r["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in r["Properties"]]:
         del resources[name]
 
 
 def take_archives(resources):
-    """Gap: AWS::Events::Archive is refused in a template. Returns their properties, by logical id."""
+    """Gap: the local AWS rejects archives in a template. Remove them, return their properties."""
     names = [n for n, r in resources.items() if r["Type"] == "AWS::Events::Archive"]
     return {name: resources.pop(name)["Properties"] for name in names}
 
@@ -192,7 +206,7 @@ def create_archive(name, properties):
 def create_stack(name, template, parameters):
     """Create the stack through a change set, as `sam deploy` does, and return its outputs."""
     cloudformation, s3 = client("cloudformation"), client("s3")
-    # A template in the request itself may have 51,200 bytes.
+    # The template exceeds the 51,200 bytes that are allowed in the request itself.
     s3.put_object(Bucket=CODE_BUCKET, Key="template.json", Body=json.dumps(template, default=str).encode())
     try:
         cloudformation.create_change_set(
@@ -204,7 +218,7 @@ def create_stack(name, template, parameters):
         cloudformation.execute_change_set(StackName=name, ChangeSetName="deploy")
         stack = wait(lambda: cloudformation.describe_stacks(StackName=name)["Stacks"][0], "StackStatus", "StackStatusReason")
     except (ClientError, Failed) as error:
-        print(f"deploy: the stack was not created: {error}", file=sys.stderr)
+        print(f"deploy: cannot create the stack: {error}", file=sys.stderr)
         for line in failures(cloudformation, name):
             print(f"  {line}", file=sys.stderr)
         sys.exit(1)
@@ -212,10 +226,11 @@ def create_stack(name, template, parameters):
 
 
 class Failed(Exception):
-    """A change set or stack that did not come to be."""
+    """The creation of a change set or stack failed."""
 
 
 def wait(describe, status, reason):
+    """Poll until the creation is complete. Raise Failed if it fails or takes two minutes."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         answer = describe()
@@ -224,11 +239,11 @@ def wait(describe, status, reason):
         if not answer[status].endswith("_IN_PROGRESS") and not answer[status].endswith("_PENDING"):
             raise Failed(f"{answer[status]} {answer.get(reason, '')}")
         time.sleep(0.1)
-    raise Failed("it took longer than two minutes")
+    raise Failed("not complete after two minutes")
 
 
 def failures(cloudformation, name):
-    """What failed in the stack, first cause first."""
+    """Return the failed resources of the stack in the order of failure."""
     try:
         events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     except ClientError:

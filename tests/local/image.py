@@ -1,10 +1,11 @@
-"""Make the container image that `sam local` runs the functions in, without pulling one.
+"""Build the container image in which `sam local` runs the functions, without pulling an image.
 
 usage: image.py ARCH     (x86_64 or arm64; with the Python of .local/sam-venv)
 
-SAM makes its image of AWS's base image and its own Runtime Interface Emulator. The functions are static binaries and need
-nothing of the base image but a folder for temporary files, certificates and a user, so this one holds the emulator and those:
-10 MB, no registry. It has a name of its own, and SAM is told it with --invoke-image; images of AWS are left alone.
+SAM builds its image from AWS's base image and the Runtime Interface Emulator of SAM CLI. The functions
+are static binaries: from the base image they need only a folder for temporary files, certificates and
+a user. So this image contains the emulator and those, 10 MB, without a registry. It has a separate
+name, which `make sam-local` passes with --invoke-image, and replaces no image of AWS.
 """
 
 import io
@@ -20,6 +21,7 @@ NAME = "instance-api-lambda"
 
 
 def entry(name, mode, content=None):
+    """Return a tar entry and its content. Without content it is a folder."""
     info = tarfile.TarInfo(name)
     info.mode = mode
     if content is None:
@@ -30,7 +32,7 @@ def entry(name, mode, content=None):
 
 
 def file_system(arch):
-    """A tar of the whole file system."""
+    """Return a tar of the whole file system of the image."""
     emulator = pathlib.Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{arch}"
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
@@ -48,8 +50,9 @@ def main(arch):
         engine = docker.from_env()
         engine.ping()
     except docker.errors.DockerException as error:
-        sys.exit(f"image: no container engine answers ({error}): start Docker, or set DOCKER_HOST")
-    # As SAM names what it makes of a base image called NAME: it takes it as it is, under --skip-pull-image.
+        sys.exit(f"image: cannot reach a container engine ({error}). Start Docker or set DOCKER_HOST.")
+    # The tag that SAM gives to its image of a base image NAME. With --skip-pull-image SAM uses the
+    # image unchanged.
     changes = ["WORKDIR /var/task", f"LABEL emulator={samcli.__version__}"]
     try:
         if engine.images.get(f"{NAME}:rapid-{arch}").labels.get("emulator") == samcli.__version__:
@@ -57,7 +60,7 @@ def main(arch):
     except docker.errors.ImageNotFound:
         pass
     engine.api.import_image_from_data(file_system(arch), repository=NAME, tag=f"rapid-{arch}", changes=changes)
-    print(f"image: {NAME}:rapid-{arch} made")
+    print(f"image: built {NAME}:rapid-{arch}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Install the pinned tools of this project into .local/, with nothing but Python 3 and Go.
+"""Install the pinned tools of this project into .local/. Needs only Python 3 and Go.
 
-usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck redoc (the default), and sam and contract
-       install.py pins           renew the requirement files here from the .in files
+usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck redoc (default), sam, contract
+       install.py update-pins    resolve the .in files here into the requirement files
 
-Every part is skipped when its stamp says that it was made from the same pins. Python packages and the files of
-DynamoDB Local are checked against the hashes in this folder, Go tools against Go's checksum database. A part that
-fails leaves no stamp, so the next run makes it again.
+The script skips a part if its stamp contains the same pins. It verifies Python packages and the files
+of DynamoDB Local with the hashes in this folder, Go verifies its tools with its checksum database. A
+part that fails leaves no stamp, so the next run installs it again.
 """
 
 import concurrent.futures
@@ -26,48 +26,48 @@ LOCAL = HERE.parents[1] / ".local"
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 STATICCHECK = "honnef.co/go/tools/cmd/staticcheck@v0.8.2"
 JARS_AT_A_TIME = 8
-RESOLVER = "uv==0.13.9"  # for pins alone
+RESOLVER = "uv==0.13.9"  # only for update-pins
 PINNED = {"requirements.in": "requirements.txt", "dynamodb-local.in": "dynamodb-local.txt", "sam.in": "sam.txt",
           "redoc.in": "redoc.txt", "contract.in": "contract.txt"}
-ALONE = ("redoc.in",)  # what it names without what that would need: its files are used, its code is not
+WITHOUT_DEPENDENCIES = ("redoc.in",)  # only the files of these packages are used, not their code
 
 
-class Missing(Exception):
-    """What the developer has to do before the part can be installed."""
+class InstallError(Exception):
+    """A part cannot be installed. The message says why and, if known, what to do."""
 
 
 def fingerprint(*pins):
-    """A hash of the pins (files or strings) and of what else decides whether an installation still fits."""
+    """Return a hash of the pins (files or strings) and of the Python version."""
     h = hashlib.sha256(sys.version.encode())
     for pin in pins:
         h.update(pin.read_bytes() if isinstance(pin, pathlib.Path) else pin.encode())
     return h.hexdigest()
 
 
-def once(name, stamp, want, make):
-    """Run make unless the stamp file holds want already."""
+def install(name, stamp, want, make):
+    """Run make and write want to the stamp file, unless the file contains want already."""
     if stamp.exists() and stamp.read_text() == want:
         return
-    print(f"install: {name} ...", flush=True)
+    print(f"Installing {name} …", flush=True)
     began = time.monotonic()
     stamp.unlink(missing_ok=True)
-    with still_at_it(name, began):
+    with progress(name, began):
         make()
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(want)
-    print(f"install: {name} done in {time.monotonic() - began:.0f} s", flush=True)
+    print(f"Installed {name.split(' (')[0]} in {time.monotonic() - began:.0f} s", flush=True)
 
 
 @contextlib.contextmanager
-def still_at_it(name, began):
-    """Say every ten seconds that something goes on: there is nothing else to see of a download."""
+def progress(name, began):
+    """Print the elapsed time every ten seconds, because downloads print nothing."""
     done = threading.Event()
 
-    def say():
+    def tick():
         while not done.wait(10):
-            print(f"install: {name.split(' (')[0]}: still at it, {time.monotonic() - began:.0f} s", flush=True)
+            print(f"Installing {name.split(' (')[0]} … {time.monotonic() - began:.0f} s", flush=True)
 
-    threading.Thread(target=say, daemon=True).start()
+    threading.Thread(target=tick, daemon=True).start()
     try:
         yield
     finally:
@@ -75,23 +75,24 @@ def still_at_it(name, began):
 
 
 def run(what, *argv, **options):
-    """Run a command; its output is shown only when it fails."""
+    """Run a command. Raise InstallError with its output if it fails."""
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
     if done.returncode != 0:
         full = "No space left" in done.stdout or "Errno 28" in done.stdout
-        said = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("WARNING: Retrying"))
-        raise Missing(f"{what} failed ({'the disk is full' if full else 'is the network there, and a proxy set that it may need?'}):\n{said[-3000:]}")
+        output = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("WARNING: Retrying"))
+        hint = "the disk is full" if full else "check the network and proxy settings"
+        raise InstallError(f"{what} failed ({hint}):\n{output[-3000:]}")
 
 
 def virtual_environment(path, *packages):
-    """Make a fresh virtual environment with the given packages."""
+    """Create a virtual environment with the given packages. Replace an existing one."""
     if sys.version_info < (3, 10):
-        raise Missing(f"Python 3.10 or later is needed; {sys.executable} is {sys.version.split()[0]}")
+        raise InstallError(f"Python 3.10 or newer is required, but {sys.executable} is {sys.version.split()[0]}")
     try:
-        import ensurepip  # noqa: F401  (Debian and Ubuntu leave it out of python3)
+        import ensurepip  # noqa: F401  (not in the python3 package of Debian and Ubuntu)
         import venv
     except ImportError:
-        raise Missing("Python's venv module is not installed: on Debian or Ubuntu `apt-get install python3-venv`") from None
+        raise InstallError("Python's venv module is missing. On Debian or Ubuntu run `apt-get install python3-venv`.") from None
     shutil.rmtree(path, ignore_errors=True)
     venv.create(path, with_pip=True)
     pip = [str(path / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:",
@@ -100,34 +101,33 @@ def virtual_environment(path, *packages):
 
 
 def by_hash(*files):
-    """Arguments for pip: exactly what the requirement files name, which is complete, each file of it checked."""
+    """Return pip's arguments to install the packages of the files and verify their hashes."""
     return ["--no-deps", "--require-hashes"] + [argument for file in files for argument in ("-r", str(file))]
 
 
 def python_venv():
     files = [HERE / "requirements.txt", HERE / "dynamodb-local.txt"]
     path = LOCAL / "venv"
-    once("Python packages (about 200 MB)", path / ".stamp", fingerprint(*files, str(path)),
-         lambda: virtual_environment(path, *by_hash(*files)))
+    install("Python packages (about 200 MB)", path / ".stamp", fingerprint(*files, str(path)),
+            lambda: virtual_environment(path, *by_hash(*files)))
 
 
 def sam():
     file = HERE / "sam.txt"
     path = LOCAL / "sam-venv"
-
-    once("SAM CLI and cfn-lint (about 235 MB)", path / ".stamp", fingerprint(file, str(path)),
-         lambda: virtual_environment(path, *by_hash(file)))
+    install("SAM CLI and cfn-lint (about 235 MB)", path / ".stamp", fingerprint(file, str(path)),
+            lambda: virtual_environment(path, *by_hash(file)))
 
 
 def contract():
     file = HERE / "contract.txt"
     path = LOCAL / "contract-venv"
-    once("schemathesis and the validator of OpenAPI documents (about 80 MB)", path / ".stamp", fingerprint(file, str(path)),
-         lambda: virtual_environment(path, *by_hash(file)))
+    install("schemathesis and the OpenAPI validator (about 80 MB)", path / ".stamp", fingerprint(file, str(path)),
+            lambda: virtual_environment(path, *by_hash(file)))
 
 
 def redoc():
-    """Redoc, out of a Python package that carries it: a machine that builds this has no other registry's client."""
+    """Extract Redoc from a Python package, so that a build needs no client of the npm registry."""
     file = HERE / "redoc.txt"
     path = LOCAL / "redoc"
 
@@ -139,34 +139,34 @@ def redoc():
         shutil.copytree(found, path)
         shutil.rmtree(venv)
 
-    once("Redoc (3 MB)", path / ".stamp", fingerprint(file), make)
+    install("Redoc (3 MB)", path / ".stamp", fingerprint(file), make)
 
 
-def pins():
-    """Resolve the .in files anew, for every system and Python at once."""
+def update_pins():
+    """Resolve the .in files again. The results fit every system and Python version."""
     path = LOCAL / "pins-venv"
-    once("the resolver", path / ".stamp", fingerprint(RESOLVER), lambda: virtual_environment(path, RESOLVER))
+    install("the resolver", path / ".stamp", fingerprint(RESOLVER), lambda: virtual_environment(path, RESOLVER))
     for source, target in PINNED.items():
-        run(f"resolving {source}", str(path / "bin" / "uv"), "pip", "compile", "--quiet", "--universal",
+        run(f"the resolution of {source}", str(path / "bin" / "uv"), "pip", "compile", "--quiet", "--universal",
             "--python-version", "3.10", "--generate-hashes", "--no-header", "--no-annotate", "--upgrade",
-            "--output-file", target, source, *(["--no-deps"] if source in ALONE else []), cwd=HERE)
+            "--output-file", target, source, *(["--no-deps"] if source in WITHOUT_DEPENDENCIES else []), cwd=HERE)
 
 
 def dynamodb():
-    """DynamoDB Local: the files of its lock, fetched by the Maven client that the virtual environment holds."""
+    """Download the files of dynamodb-local.lock with a Maven client for Python."""
     python_venv()
     lock = HERE / "dynamodb-local.lock"
     target = LOCAL / "dynamodb"
 
     def make():
         target.mkdir(parents=True, exist_ok=True)
-        run("fetching DynamoDB Local", str(LOCAL / "venv" / "bin" / "python"), __file__, "jars", str(lock), str(target))
+        run("the download of DynamoDB Local", str(LOCAL / "venv" / "bin" / "python"), __file__, "jars", str(lock), str(target))
 
-    once("DynamoDB Local (50 MB)", target / ".stamp", fingerprint(lock), make)
+    install("DynamoDB Local (50 MB)", target / ".stamp", fingerprint(lock), make)
 
 
 def fetch_jars(lock, target):
-    """Runs inside the virtual environment: fetch what is missing, verify everything."""
+    """Download missing files and verify all. Runs in the virtual environment."""
     from maven_artifact import Artifact, Downloader
 
     def fetch(line):
@@ -181,15 +181,15 @@ def fetch_jars(lock, target):
             part.unlink(missing_ok=True)
             try:
                 Downloader().download(artifact, str(part))
-            except Exception as error:  # the client's own exceptions are of many kinds; the next attempt decides
+            except Exception as error:  # the client raises many types; try again
                 print(f"{coordinate}: {error}", flush=True)
                 continue
             got = hashlib.sha256(part.read_bytes()).hexdigest()
             if got != want:
-                raise SystemExit(f"{coordinate}: sha256 is {got}, the lock says {want}")
+                raise SystemExit(f"{coordinate}: SHA-256 is {got}, want {want}")
             part.rename(file)
         if not file.exists():
-            raise SystemExit(f"{coordinate}: could not be fetched")
+            raise SystemExit(f"{coordinate}: download failed")
 
     lines = [line for line in lock.read_text().splitlines() if line.strip()]
     with concurrent.futures.ThreadPoolExecutor(JARS_AT_A_TIME) as pool:
@@ -197,10 +197,10 @@ def fetch_jars(lock, target):
 
 
 def go_tool(name, package):
-    """Build a Go command into .local/bin; its version is in the package path."""
+    """Build a Go command into .local/bin. The package path contains its version."""
     go = shutil.which("go")
     if go is None:
-        raise Missing("Go is not installed, or not on PATH: see https://go.dev/dl")
+        raise InstallError("Go is not on PATH. Install it from https://go.dev/dl.")
     env = dict(os.environ, GOBIN=str(LOCAL / "bin"), CGO_ENABLED="0")
     binary = LOCAL / "bin" / name
 
@@ -210,7 +210,7 @@ def go_tool(name, package):
     stamp = LOCAL / "bin" / f".{name}.stamp"
     if not binary.exists():
         stamp.unlink(missing_ok=True)
-    once(f"{name} (the first build takes minutes)", stamp, fingerprint(package), make)
+    install(f"{name} (the first build takes minutes)", stamp, fingerprint(package), make)
 
 
 PARTS = {
@@ -221,9 +221,9 @@ PARTS = {
     "redoc": redoc,
     "sam": sam,
     "contract": contract,
-    "pins": pins,
+    "update-pins": update_pins,
 }
-OPTIONAL = ("sam", "contract", "pins")
+OPTIONAL = ("sam", "contract", "update-pins")
 
 
 def main(arguments):
@@ -232,20 +232,20 @@ def main(arguments):
         return
     unknown = [a for a in arguments if a not in PARTS]
     if unknown:
-        sys.exit(f"install: no such part: {' '.join(unknown)}; there are {' '.join(PARTS)}")
+        sys.exit(f"install: unknown part {' '.join(unknown)}; the parts are {' '.join(PARTS)}")
     LOCAL.mkdir(exist_ok=True)
     with open(LOCAL / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # two makes at once: the second waits, then finds the stamps
-            print("install: waiting for another make that is installing", flush=True)
+        except BlockingIOError:  # another make installs; wait, then find its stamps
+            print("Waiting for another make that installs tools …", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         for part in arguments or [p for p in PARTS if p not in OPTIONAL]:
             try:
                 PARTS[part]()
-            except Missing as missing:
-                sys.exit(f"install: {missing}")
-            except OSError as error:  # a full disk, a folder that cannot be written
+            except InstallError as error:
+                sys.exit(f"install: {error}")
+            except OSError as error:  # a full disk or a read-only folder
                 sys.exit(f"install: {error}")
 
 
@@ -253,4 +253,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:
-        sys.exit("\ninstall: interrupted; the next run begins this part anew")
+        sys.exit("\ninstall: interrupted; the next run installs this part again")

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Print the functions' logs of the running local system, and go on as they grow. usage: logs.py [FUNCTION ...]
+"""Print the logs of the functions of the running local system and follow them.
 
-FUNCTION is a folder under functions/, such as instance-create; without any, all are followed. The environment's PORT
-says which system; without it, the one that was started last.
+usage: logs.py [FUNCTION ...]
+
+FUNCTION is a folder under functions/, such as instance-create. Without arguments the script follows all
+functions. The environment variable PORT selects the system, by default the one that started last.
 """
 
 import json
@@ -26,15 +28,15 @@ def folder(logical_id):
 def main(wanted):
     notes = sorted(NOTES.glob(f"{os.environ.get('PORT', '*')}.json"), key=lambda file: file.stat().st_mtime)
     if not notes:
-        sys.exit("logs: nothing is running here: start it with `make run`")
+        sys.exit("logs: no system is running here; start one with `make run`")
     note = json.loads(notes[-1].read_text())
     groups = {folder(name): group for name, group in note["logGroups"].items()}
     unknown = [name for name in wanted if name not in groups]
     if unknown:
-        sys.exit(f"logs: no function {', '.join(unknown)}; there are {', '.join(sorted(groups))}")
+        sys.exit(f"logs: unknown function {', '.join(unknown)}; the functions are {', '.join(sorted(groups))}")
     logs = boto3.client("logs", endpoint_url=note["awsEndpoint"], region_name=note["region"],
                         aws_access_key_id="local", aws_secret_access_key="local")
-    seen = {name: (0, set()) for name in wanted or groups}  # the latest timestamp, and what was printed of it
+    seen = {name: (0, set()) for name in wanted or groups}  # the latest timestamp, and the printed events with it
     while True:
         lines = []
         for name in seen:
@@ -58,4 +60,4 @@ if __name__ == "__main__":
     except (KeyboardInterrupt, BrokenPipeError):
         pass
     except EndpointConnectionError:
-        sys.exit("logs: the local system does not run any more: start it with `make run`")
+        sys.exit("logs: the local system has stopped; start it with `make run`")

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// settings is what each environment variable has to refer to. Two functions that read the same variable thus mean
-// the same thing by it.
+// settings is the resource or parameter that each environment variable must refer to, so that a
+// variable has the same meaning in every function.
 var settings = map[string]string{
 	"INSTANCES_TABLE":     "Instances",
 	"OUTBOX_TABLE":        "Outbox",
@@ -30,7 +30,7 @@ var settings = map[string]string{
 	"METRIC_NAMESPACE":    "AWS::StackName",
 }
 
-// usedBy is the resource that each package's calls to AWS are about. elsewhere are the calls that are about another.
+// usedBy is the resource that each package calls AWS for. elsewhere are the calls for another one.
 var (
 	usedBy = map[string]string{
 		"shared/instance/instancetable":       "Instances",
@@ -42,22 +42,25 @@ var (
 		"shared/blob/blobbucket":              "Blobs",
 	}
 	elsewhere = map[use]string{
-		{Package: "shared/event/eventtable", Action: "dynamodb:DeleteItem"}: "Outbox", // an acknowledgement
+		{Package: "shared/event/eventtable", Action: "dynamodb:DeleteItem"}: "Outbox", // acknowledges an event
 	}
 )
 
-// notNeeded are permissions that the code can use and a function has no use for, with the reason.
+// notNeeded are permissions that the code of a function can reach but never uses, with the reason.
 var notNeeded = map[string]func(f *function) bool{
-	// Any write of an instance deletes the items of the labels that it lost; these alone make one lose any.
+	// The code that writes an instance deletes the items of removed labels. Only these two
+	// functions remove labels.
 	"dynamodb:DeleteItem on Instances": func(f *function) bool { return f.Name != "InstanceUpdate" && f.Name != "InstanceDelete" },
-	// One warm-up warms the connection to all tables, and these have theirs by another table; they read by query alone.
+	// One warm-up call opens the connection for all tables. These functions warm up with another
+	// table and read this one only with Query.
 	"dynamodb:GetItem on Instances": func(f *function) bool { return f.Name == "InstanceQuery" || f.Name == "PartyInstances" },
 	"dynamodb:GetItem on Events":    func(f *function) bool { return f.Name == "InstanceHistory" },
-	// The warm-up asks for an object that is not there, and being refused warms as well: the sweep reads no bytes.
+	// The warm-up reads an object that does not exist. Access denied warms up the connection too,
+	// and the sweep reads no content.
 	"s3:GetObject on Blobs": func(f *function) bool { return f.Name == "BlobSweep" },
 }
 
-// reach returns what the code of each function can do, by the function's folder.
+// reach returns the uses that the code of each function can reach, by the function's folder.
 func reach(t *testing.T) map[string]map[use]bool {
 	t.Helper()
 	found, err := reachOnce()
@@ -85,10 +88,12 @@ var reachOnce = sync.OnceValues(func() (map[string]map[use]bool, error) {
 	return found, nil
 })
 
-// A function gets the environment variables that its code reads, those only, and none that means something else
-// elsewhere. AWS_ variables are coldstart's own, and Lambda's; SSL_CERT_FILE is crypto/x509's, and those that begin with GO
-// are Go's runtime's. What Globals gives to all, so that no new function goes without, some have no use for.
-func TestEnvironmentIsWhatTheCodeReads(t *testing.T) {
+// A function has all environment variables that its code reads. It has no others, except those of
+// Globals, which every function gets. A variable has the same meaning in every function.
+//
+// The test ignores variables that other code reads: AWS_ (coldstart and Lambda), SSL_CERT_FILE
+// (crypto/x509) and GO (Go's runtime).
+func TestEnvironmentMatchesCode(t *testing.T) {
 	reached := reach(t)
 	tpl := readTemplate(t)
 	for _, f := range tpl.functions() {
@@ -100,7 +105,7 @@ func TestEnvironmentIsWhatTheCodeReads(t *testing.T) {
 		}
 		for name := range read {
 			if _, ok := f.Environment[name]; !ok && name != "SSL_CERT_FILE" {
-				t.Errorf("%s reads %s, which the template does not give it", f.Name, name)
+				t.Errorf("%s reads the variable %s, which the template does not set", f.Name, name)
 			}
 		}
 		for name, value := range f.Environment {
@@ -117,21 +122,21 @@ func TestEnvironmentIsWhatTheCodeReads(t *testing.T) {
 	}
 }
 
-// What the heap may grow to is a share of the memory that the function has: with more, Lambda would end the process before
-// its garbage is collected, and with less it would be collected all the time.
-func TestMemoryLimitIsAShareOfTheMemory(t *testing.T) {
+// GOMEMLIMIT is between 3/4 and 7/8 of the function's memory. With a higher limit Lambda may kill
+// the process before a garbage collection, with a lower one collections are too frequent.
+func TestGoMemoryLimit(t *testing.T) {
 	tpl := readTemplate(t)
 	for _, f := range tpl.functions() {
 		memory, _ := tpl.numberOf(f, "MemorySize")
 		var limit int
 		if _, err := fmt.Sscanf(f.Environment["GOMEMLIMIT"], "%dMiB", &limit); err != nil || limit < memory*3/4 || limit > memory*7/8 {
-			t.Errorf("%s has %d MB, and a limit of %q", f.Name, memory, f.Environment["GOMEMLIMIT"])
+			t.Errorf("%s has %d MB and GOMEMLIMIT %q, want between 3/4 and 7/8 of the memory", f.Name, memory, f.Environment["GOMEMLIMIT"])
 		}
 	}
 }
 
-// A function's policy has what its code can do, and nothing more.
-func TestPoliciesAreWhatTheCodeDoes(t *testing.T) {
+// The policy of a function allows exactly the calls that its code can make.
+func TestPoliciesMatchCode(t *testing.T) {
 	reached := reach(t)
 	for _, f := range readTemplate(t).functions() {
 		known := slices.Collect(maps.Values(f.Environment))
@@ -145,10 +150,10 @@ func TestPoliciesAreWhatTheCodeDoes(t *testing.T) {
 				target = usedBy[u.Package]
 			}
 			if target == "" {
-				t.Errorf("%s: %s calls %s; say in usedBy on what", f.Name, u.Package, u.Action)
+				t.Errorf("%s: %s calls %s; add the resource to usedBy", f.Name, u.Package, u.Action)
 			}
-			// A table whose name the function does not know is one that it does not use: data-get can reach the
-			// code that writes the outbox, and is opened without one.
+			// A function does not use a table whose name it does not get. data-get, for example,
+			// can reach the code that writes the outbox, but opens its store without one.
 			if slices.Contains(known, target) {
 				needed[u.Action+" on "+target] = true
 			}
@@ -167,18 +172,19 @@ func TestPoliciesAreWhatTheCodeDoes(t *testing.T) {
 		}
 		for permission := range needed {
 			if skip := notNeeded[permission]; !granted[permission] && (skip == nil || !skip(f)) {
-				t.Errorf("%s can do %s, and may not", f.Name, permission)
+				t.Errorf("%s needs the permission %s, which its policy does not grant", f.Name, permission)
 			}
 		}
 		for permission := range granted {
 			if !needed[permission] {
-				t.Errorf("%s may do %s, and its code does not", f.Name, permission)
+				t.Errorf("%s is granted %s, which its code does not need", f.Name, permission)
 			}
 		}
 	}
 }
 
-// Statements name actions, tables and indexes. SAM's policy templates and managed policies are wider than that.
+// Statements name single actions, tables and indexes. SAM's policy templates and managed policies
+// would allow more.
 func TestPoliciesNameActionsAndResources(t *testing.T) {
 	tpl := readTemplate(t)
 	indexes := map[string]bool{}
@@ -190,25 +196,25 @@ func TestPoliciesNameActionsAndResources(t *testing.T) {
 	for _, f := range tpl.functions() {
 		policies := list(f.Properties["Policies"])
 		if len(policies) > 1 || len(policies) == 1 && (len(object(policies[0])) != 1 || len(f.Statements) == 0) || f.Properties["Role"] != nil {
-			t.Errorf("%s: want one policy block, of statements, or none", f.Name)
+			t.Errorf("%s: want either no policy or one policy with statements", f.Name)
 		}
 		for _, s := range f.Statements {
 			for _, action := range s.Actions {
 				if strings.Contains(action, "*") {
-					t.Errorf("%s may do %s", f.Name, action)
+					t.Errorf("%s is granted %s, want single actions", f.Name, action)
 				}
 			}
 			for _, target := range s.Resources {
-				objects := target == "Blobs.Arn/*" // those of the bucket have no other name
+				objects := target == "Blobs.Arn/*" // all objects of the bucket
 				if strings.Contains(target, "*") && !objects {
-					t.Errorf("%s may use %s", f.Name, target)
+					t.Errorf("%s is granted %s, want a single resource", f.Name, target)
 				}
 				if strings.Contains(target, "/index/") {
 					if _, ok := indexes[target]; !ok {
-						t.Errorf("%s may use %s, which is not there", f.Name, target)
+						t.Errorf("%s is granted %s, which does not exist", f.Name, target)
 					}
 					if !slices.Equal(s.Actions, []string{"dynamodb:Query"}) {
-						t.Errorf("%s may do %v on %s", f.Name, s.Actions, target)
+						t.Errorf("%s is granted %v on %s, want dynamodb:Query only", f.Name, s.Actions, target)
 					}
 					indexes[target] = true
 				}

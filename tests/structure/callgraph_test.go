@@ -14,21 +14,21 @@ import (
 	"strings"
 )
 
-// The SDK's packages whose calls are permissions.
+// Paths of packages: the SDK's services, whose calls need permissions, and coldstart.
 const (
 	sdk         = "github.com/aws/aws-sdk-go-v2/service/"
 	sdkDynamoDB = sdk + "dynamodb"
 	coldstart   = module + "/shared/coldstart"
 )
 
-// use is one thing that code does that the template has to provide for.
+// use is one call that the template must allow, or one variable that it must set.
 type use struct {
-	Package string // folder of the package that does it, "shared/blob/blobbucket"
-	Action  string // IAM action, "dynamodb:GetItem"; or
-	Env     string // name of an environment variable
+	Package string // folder of the package with the call, "shared/blob/blobbucket"
+	Action  string // IAM action, "dynamodb:GetItem", or ""
+	Env     string // name of an environment variable, or ""
 }
 
-// program is the code of all functions, type-checked.
+// program is the type-checked code of all functions.
 type program struct {
 	packages map[string]*goPackage // by import path
 	types    map[string]*types.Package
@@ -39,12 +39,12 @@ type program struct {
 
 // node is one function, method or package-level variable of the project.
 type node struct {
-	refs []types.Object // what its body mentions, called or not
+	refs []types.Object // functions and variables that its body mentions, called or not
 	uses []use
 }
 
-// loadProgram type-checks the project's packages among those given, which are in the order of goList. Of all others
-// it takes the types that the compiler has written down.
+// loadProgram type-checks the project's packages in list, which is in the order of goList. For all
+// other packages it reads the compiler's export data.
 func loadProgram(list []*goPackage) (*program, error) {
 	p := &program{packages: map[string]*goPackage{}, types: map[string]*types.Package{}, nodes: map[types.Object]*node{}}
 	others := []string{"-export"}
@@ -81,7 +81,8 @@ func loadProgram(list []*goPackage) (*program, error) {
 	return p, nil
 }
 
-// imports finds the project's own packages among those checked before, and all others by their export data.
+// imports is a types.Importer. It finds the project's packages among those already checked, and all
+// others by their export data.
 type imports struct {
 	own   map[string]*types.Package
 	other types.Importer
@@ -94,6 +95,8 @@ func (i imports) Import(path string) (*types.Package, error) {
 	return i.other.Import(path)
 }
 
+// check type-checks the package g and adds its declarations to the program. seen contains the SDK
+// packages whose client is known.
 func (p *program) check(g *goPackage, files *token.FileSet, compiled types.Importer, seen map[string]bool) error {
 	var syntax []*ast.File
 	for _, name := range g.GoFiles {
@@ -148,7 +151,7 @@ func (p *program) check(g *goPackage, files *token.FileSet, compiled types.Impor
 	return nil
 }
 
-// read returns what a declaration mentions and does.
+// read returns the node of a declaration: its references and uses.
 func (p *program) read(g *goPackage, info *types.Info, declaration ast.Node) *node {
 	n := &node{}
 	ast.Inspect(declaration, func(a ast.Node) bool {
@@ -182,7 +185,7 @@ func (p *program) read(g *goPackage, info *types.Info, declaration ast.Node) *no
 	return n
 }
 
-// reachable returns what the main package of a function, and all that it calls, can do.
+// reachable returns the uses in the main package of a function and in everything that it can call.
 func (p *program) reachable(main *goPackage) map[use]bool {
 	closure := map[string]bool{}
 	var visit func(path string)
@@ -229,8 +232,8 @@ func (p *program) reachable(main *goPackage) map[use]bool {
 	return found
 }
 
-// implementations returns the methods that a call of f can arrive at when f is a method of an interface: those of
-// the types in the packages that the function is made of.
+// implementations returns the methods that a call of the interface method f can reach: those of the
+// types in closure, the packages of the function. It returns nil if f is no interface method.
 func (p *program) implementations(f *types.Func, closure map[string]bool) []*types.Func {
 	declared := interfaceOf(f)
 	if declared == nil {
@@ -252,8 +255,8 @@ func (p *program) implementations(f *types.Func, closure map[string]bool) []*typ
 	return all
 }
 
-// throughInterface returns the actions of a call of f when f is a method of an interface that a client of the SDK
-// implements.
+// throughInterface returns the IAM actions of a call of f if f is a method of an interface that an
+// SDK client implements.
 func (p *program) throughInterface(f *types.Func) []string {
 	declared := interfaceOf(f)
 	if declared == nil {
@@ -270,6 +273,7 @@ func (p *program) throughInterface(f *types.Func) []string {
 	return nil
 }
 
+// interfaceOf returns the interface that declares the method f, or nil if f is no interface method.
 func interfaceOf(f *types.Func) *types.Interface {
 	receiver := f.Signature().Recv()
 	if receiver == nil {
@@ -279,9 +283,10 @@ func interfaceOf(f *types.Func) *types.Interface {
 	return i
 }
 
+// folderOf returns the folder of the package that declares f.
 func folderOf(f *types.Func) string { return strings.TrimPrefix(f.Pkg().Path(), module+"/") }
 
-// actionsOf returns the IAM actions that a call of f needs; none when f is no operation of the SDK.
+// actionsOf returns the IAM actions that a call of f needs, or nil if f is no operation of the SDK.
 func actionsOf(f *types.Func) []string {
 	if f.Pkg() == nil || !strings.HasPrefix(f.Pkg().Path(), sdk) {
 		return nil
@@ -295,7 +300,7 @@ func actionsOf(f *types.Func) []string {
 	case service + ":":
 		return nil
 	case "dynamodb:TransactWriteItems":
-		return nil // it needs those of the actions in it
+		return nil // needs the permissions of the actions in the transaction
 	case "dynamodb:TransactGetItems":
 		return []string{"dynamodb:GetItem"}
 	case "s3:HeadObject":
@@ -306,8 +311,9 @@ func actionsOf(f *types.Func) []string {
 	return []string{service + ":" + name}
 }
 
-// operation returns the name of the operation that f, of one of the SDK's packages, is about: GetItem for the client's
-// method, PutObject for PresignPutObject, Query for NewQueryPaginator. It is "" for everything else there.
+// operation returns the name of the operation that a function of an SDK package calls: GetItem for
+// the client's method, PutObject for PresignPutObject, Query for NewQueryPaginator. It returns ""
+// for all other functions.
 func operation(f *types.Func) string {
 	receiver := f.Signature().Recv()
 	if receiver == nil {
@@ -339,7 +345,8 @@ func transactionAction(field string) string {
 	return field + "Item"
 }
 
-// environmentUse returns what a call reads of the environment, when it is coldstart's String or Optional.
+// environmentUse returns the environment variable that a call reads. It returns false if the call
+// is not coldstart.String or coldstart.Optional.
 func environmentUse(info *types.Info, call *ast.CallExpr) (use, bool) {
 	selector, ok := call.Fun.(*ast.SelectorExpr)
 	if !ok || len(call.Args) == 0 {
@@ -356,6 +363,7 @@ func environmentUse(info *types.Info, call *ast.CallExpr) (use, bool) {
 	return use{Env: name}, true
 }
 
+// isNamed reports whether t is the named type pkg.name.
 func isNamed(t types.Type, pkg, name string) bool {
 	named, ok := t.(*types.Named)
 	return ok && named.Obj().Name() == name && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == pkg

@@ -1,4 +1,7 @@
-// Package structure holds the tests that keep the parts of the project together: the folders with template.yaml, the
-// policies with the code, the routes with the README, and the packages with the direction that imports have to take.
-// It has no code that runs in the system. lint.py beside it is the lint of template.yaml.
+// Package structure contains the tests that keep the parts of the project consistent: template.yaml
+// with the folders, policies with the code, routes with the README and the OpenAPI document, and
+// imports with the allowed direction. It contains no code that runs in the system.
+//
+// lint.py and deployments.py check template.yaml as SAM translates it, openapi.py checks the
+// OpenAPI document. They need their virtual environments and run in `make lint`.
 package structure

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// domain is the packages that know the rules and nothing of the world: no HTTP, no AWS, no environment.
+// domain are the packages with the rules of the domain. They use no HTTP, no AWS and no
+// environment.
 var domain = []string{
 	"shared/appendjson",
 	"shared/application",
@@ -25,8 +26,8 @@ var domain = []string{
 	"shared/rfc3339",
 }
 
-// Imports go one way: functions -> adapters -> domain -> the standard library. Whatever else is in shared/ is an
-// adapter.
+// Imports have one direction: functions -> adapters -> domain -> standard library. Every package in
+// shared/ that is not in domain is an adapter.
 func TestImportsGoOneWay(t *testing.T) {
 	for _, p := range goList(t, "./functions/...", "./shared/...") {
 		if !p.ours() {
@@ -42,39 +43,42 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
-// forbidden returns why a package must not import another, and "" when it may.
+// forbidden returns why a package must not import another, or "" if it may.
 func forbidden(from, to string) string {
 	ownPackage := strings.HasPrefix(to, "shared/") || strings.HasPrefix(to, "functions/") || strings.HasPrefix(to, "tests/")
 	standard := !ownPackage && !strings.Contains(strings.SplitN(to, "/", 2)[0], ".")
 	function := strings.HasPrefix(from, "functions/")
 	switch {
 	case strings.HasPrefix(to, "functions/") || strings.HasPrefix(to, "tests/"):
-		return "nothing that runs in the system may"
+		return "no package that runs in the system may import a function or a test"
 	case !isTestSupport(from) && isTestSupport(to):
-		return "it is for tests"
+		return "only tests may import it"
 	case strings.HasPrefix(to, "github.com/aws/aws-sdk-go-v2/config"):
-		return "its start doubles a function's initialisation; shared/coldstart builds the configuration"
+		return "it doubles the time of a cold start; use the configuration of shared/coldstart"
 	case function && strings.HasPrefix(to, "github.com/aws/aws-sdk-go-v2/"):
-		return "a function reaches AWS through the packages in shared/"
+		return "a function must call AWS through the packages in shared/"
 	case slices.Contains(domain, from) && (to == "net/http" || to == "os"):
-		return "a domain package knows nothing of the world"
+		return "a domain package must not use HTTP or the operating system"
 	case slices.Contains(domain, from) && !standard && !slices.Contains(domain, to):
-		return "a domain package imports the standard library and other domain packages"
+		return "a domain package may import only the standard library and other domain packages"
 	case isStore(from) && (isHTTP(to) || to == "shared/auth"):
-		return "a store knows nothing of who asks"
+		return "a store must not depend on the caller"
 	}
 	return ""
 }
 
-// isTestSupport reports whether a package is fakes and conformance suites for tests: instancetest, authtest.
+// isTestSupport reports whether a package contains fakes and conformance suites for tests, such as
+// instancetest and authtest.
 func isTestSupport(folder string) bool {
 	return strings.HasPrefix(folder, "shared/") && strings.HasSuffix(folder, "test")
 }
 
+// isStore reports whether a package implements a store on AWS.
 func isStore(folder string) bool {
 	return strings.HasPrefix(folder, "shared/") && (strings.HasSuffix(folder, "table") || folder == "shared/blob/blobbucket" || folder == "shared/event/eventbus")
 }
 
+// isHTTP reports whether a package handles HTTP.
 func isHTTP(folder string) bool {
 	return strings.HasPrefix(folder, "shared/") && (strings.HasSuffix(folder, "http") || folder == "shared/httpapi")
 }
@@ -108,8 +112,9 @@ func TestForbiddenImports(t *testing.T) {
 	}
 }
 
-// What a library does when a process starts, and the room that it takes, are paid at every cold start: by those functions alone that
-// use it. The one for JSON Schema compiles the schemas of schemas, the SDK's build tables of rules and shapes.
+// Only the functions that use a large library link it, because its initialisation and its size slow
+// down every cold start. The JSON Schema library compiles meta-schemas, the SDK's packages build
+// tables of endpoint rules and shapes.
 func TestFunctionsLinkOnlyWhatTheyUse(t *testing.T) {
 	users := map[string][]string{
 		"github.com/santhosh-tekuri/": {"application-put", "instance-validate", "workflow-change"},
@@ -124,17 +129,17 @@ func TestFunctionsLinkOnlyWhatTheyUse(t *testing.T) {
 			linking[p.ImportPath] = strings.HasPrefix(p.ImportPath, library) ||
 				slices.ContainsFunc(p.Imports, func(path string) bool { return linking[path] })
 			if name, ok := strings.CutPrefix(p.folder(), "functions/"); ok && p.ours() && linking[p.ImportPath] != slices.Contains(functions, name) {
-				t.Errorf("%s links %s: %v", name, library, linking[p.ImportPath])
+				t.Errorf("%s links %s: %v, want %v", name, library, linking[p.ImportPath], !linking[p.ImportPath])
 			}
 		}
 	}
 }
 
-// A package that is listed as domain but is gone would make the rule about it say nothing.
+// Each package in domain exists. A rule for a missing package would check nothing.
 func TestDomainPackagesExist(t *testing.T) {
 	for _, folder := range domain {
 		if len(goFiles(t, folder)) == 0 {
-			t.Errorf("%s has no Go files", folder)
+			t.Errorf("domain lists %s, which has no Go files", folder)
 		}
 	}
 }
@@ -157,7 +162,7 @@ func TestOnlyColdstartReadsTheEnvironment(t *testing.T) {
 					return true
 				}
 				if of, ok := selector.X.(*ast.Ident); ok && (of.Name == "os" || of.Name == "syscall") && slices.Contains(readers, selector.Sel.Name) {
-					t.Errorf("%s reads the environment with %s.%s", files.Position(n.Pos()), of.Name, selector.Sel.Name)
+					t.Errorf("%s calls %s.%s; only shared/coldstart may read the environment", files.Position(n.Pos()), of.Name, selector.Sel.Name)
 				}
 				return true
 			})

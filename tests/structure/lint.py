@@ -1,15 +1,16 @@
-"""Lints template.yaml as AWS will see it: SAM's transform first, offline, then cfn-lint on what comes out of it.
+"""Lint template.yaml as AWS deploys it: apply SAM's transform offline, then run cfn-lint.
 
-cfn-lint no longer translates SAM templates itself, and passes many mistakes in one (a runtime that does not exist, an
-event without a method). Every finding is fatal, warnings included. What cfn-lint cannot see is in the Go tests beside
-this file.
+cfn-lint no longer translates SAM templates. In an untranslated template it misses many mistakes, such
+as an unknown runtime or an event without a method. Every finding is fatal, warnings included. The Go
+tests beside this file check what cfn-lint cannot.
 
-    lint.py [TEMPLATE]            lint, exit 1 on any finding
-    lint.py --prove [TEMPLATE]    the same, then make mistakes in a copy, and exit 1 for each that is not found
+    lint.py [TEMPLATE]            exit 1 on any finding
+    lint.py --prove [TEMPLATE]    then make mistakes in a copy, exit 1 if lint.py misses one
 
-The templates for owners, events/owner/*.yaml, are plain CloudFormation and linted as they are, when they are there.
+The templates for application owners, events/owner/*.yaml, are plain CloudFormation. cfn-lint checks them
+without a transform, if there are any.
 
-Runs in the virtual environment that aws-sam-cli is installed in, and needs no credentials and no network.
+The script runs in the virtual environment of aws-sam-cli. It needs no credentials and no network.
 """
 
 import copy
@@ -20,7 +21,7 @@ import os
 import sys
 
 REGION = "eu-north-1"
-os.environ["AWS_DEFAULT_REGION"] = REGION  # the transform asks for one, whichever
+os.environ["AWS_DEFAULT_REGION"] = REGION  # the transform needs a region, any will do
 
 from cfnlint.api import lint  # noqa: E402
 from cfnlint.config import ManualArgs  # noqa: E402
@@ -29,33 +30,35 @@ from samtranslator.model.exceptions import InvalidDocumentException  # noqa: E40
 from samtranslator.parser.parser import Parser  # noqa: E402
 from samtranslator.translator.translator import Translator  # noqa: E402
 
-# The transform counts what it does, and complains that nobody asks.
+# Hides the transform's warnings about its usage metrics, which have no receiver here.
 logging.getLogger("samtranslator").setLevel(logging.ERROR)
 
-# What SAM gives the role of every function that has its own policies, and with Tracing the right to send to X-Ray, which
-# knows no resources. More than this would come of an event source or a setting of SAM's that brings a managed policy
-# along, and those are for all resources of an account.
+# The managed policies that SAM adds to the role of each function: to write logs and, with Tracing,
+# to send traces to X-Ray, which has no resources to restrict. Other managed policies come from
+# event sources or settings of SAM. They would allow all resources of the account.
 MANAGED_POLICIES = ("service-role/AWSLambdaBasicExecutionRole", "policy/AWSXrayWriteOnlyAccess")
-# CodeDeploy's own role, which no code of ours runs under. Which alarms it may look at cannot be said by resource.
+# The role of CodeDeploy, under which no code of this project runs. IAM cannot restrict the alarms
+# that it reads.
 CODE_DEPLOY = ("CodeDeployServiceRole", "service-role/AWSCodeDeployRoleForLambda")
 
-# Parameters that the transform itself reads. Nothing is left of them afterwards, which cfn-lint would call unused.
+# Parameters that the transform itself reads. The translated template does not use them, which
+# cfn-lint would report.
 CONSUMED = ("GradualDeployment",)
 
 
 def translate(template, given=None):
-    """The CloudFormation that AWS makes of a SAM template, with the parameters that are given."""
+    """Return the CloudFormation template of a SAM template with the given parameters."""
     template = copy.deepcopy(template)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            # As `sam deploy` leaves it: the transform takes no local folder.
+            # As in the template of `sam deploy`: the transform accepts no local folder.
             resource["Properties"]["CodeUri"] = {"Bucket": "artifacts", "Key": "code.zip"}
     parameters = {name: p.get("Default", "") for name, p in template.get("Parameters", {}).items()} | (given or {})
     return Translator({}, Parser()).translate(template, parameters)
 
 
 def findings(template, given=None):
-    """What is wrong with a SAM template, one line each."""
+    """Return the findings of SAM's transform, or else those of cfn-lint and too_wide."""
     try:
         stack = translate(template, given)
     except InvalidDocumentException as e:
@@ -66,7 +69,7 @@ def findings(template, given=None):
 
 
 def matches(text):
-    """What cfn-lint finds in the text of a CloudFormation template."""
+    """Return cfn-lint's findings in the text of a CloudFormation template."""
     found = []
     for match in lint(text, config=ManualArgs(regions=[REGION])):
         where = "/".join(str(step) for step in match.path or []) or f"line {match.linenumber}"
@@ -75,7 +78,7 @@ def matches(text):
 
 
 def too_wide(stack):
-    """Roles with more than their own statements and the right to write logs."""
+    """Return the roles with managed policies beyond MANAGED_POLICIES."""
     found = []
     for name, resource in stack["Resources"].items():
         if resource["Type"] != "AWS::IAM::Role":
@@ -94,7 +97,7 @@ def stream_event(template):
 
 
 def first(template):
-    """The properties of the first function."""
+    """Return the properties of the first function."""
     return next(r for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::Function")["Properties"]
 
 
@@ -102,8 +105,9 @@ def resource(template, name):
     return template["Resources"][name]
 
 
-# Mistakes, each with a piece of the finding that has to come of it. Those of one group are made in one copy of the
-# template: cfn-lint takes seconds. The transform ends at its first finding, so each of its own is a group.
+# Mistakes, each with a part of the finding that it must cause. One copy of the template has all
+# mistakes of a group, because cfn-lint takes seconds. The transform stops at its first finding, so
+# each mistake for the transform is a group.
 MISTAKES = [
     {
         "an event without a method": (
@@ -126,7 +130,7 @@ MISTAKES = [
             lambda t: first(t)["Policies"][0]["Statement"][0].update(Action=["dynamodb:GetItems"]),
             "getitems",
         ),
-        "a reference to nothing": (
+        "a reference to a missing resource": (
             lambda t: first(t)["Environment"]["Variables"].update(EXTRA={"Ref": "Nothing"}),
             "'Nothing' is not one of",
         ),
@@ -134,7 +138,7 @@ MISTAKES = [
             lambda t: t["Parameters"].update(Unused={"Type": "String"}),
             "Parameter Unused not used",
         ),
-        "a key that is no attribute": (
+        "a key without an attribute definition": (
             lambda t: resource(t, "Outbox")["Properties"]["KeySchema"][0].update(AttributeName="Pk"),
             "'Pk'",
         ),
@@ -142,17 +146,17 @@ MISTAKES = [
             lambda t: resource(t, "Outbox").update(DeletionPolicy="Retian"),
             "'Retian'",
         ),
-        "an answer type of a batch that does not exist": (
+        "a batch response type that does not exist": (
             lambda t: resource(t, "OutboxStream")["Properties"].update(FunctionResponseTypes=["ReportBatchFailures"]),
             "'ReportBatchFailures'",
         ),
-        "an event source that brings a managed policy": (stream_event, "AWSLambdaDynamoDBExecutionRole"),
+        "an event source that adds a managed policy": (stream_event, "AWSLambdaDynamoDBExecutionRole"),
     },
 ]
 
 
 def missed(template):
-    """The mistakes that findings does not find."""
+    """Return the names of the mistakes that cause no matching finding."""
     names = []
     for together in MISTAKES:
         broken = copy.deepcopy(template)
@@ -180,7 +184,7 @@ def main(arguments):
 
     unseen = missed(template)
     for what in unseen:
-        print(f"lint.py does not find {what}", file=sys.stderr)
+        print(f"lint.py misses {what}", file=sys.stderr)
     return 1 if unseen else 0
 
 

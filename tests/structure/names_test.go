@@ -33,8 +33,8 @@ func goFiles(t *testing.T, folder string) []string {
 	return found
 }
 
-// A package is named by what it provides. These names say only that somebody needed a place.
-func TestPackageNamesSayWhatThePackageProvides(t *testing.T) {
+// The name of a package says what the package provides. The names in empty do not.
+func TestPackageNamesAreSpecific(t *testing.T) {
 	empty := []string{"util", "utils", "common", "models", "helper", "helpers", "types", "misc", "base", "lib"}
 	for _, path := range goFiles(t, ".") {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly)
@@ -43,7 +43,7 @@ func TestPackageNamesSayWhatThePackageProvides(t *testing.T) {
 			continue
 		}
 		if slices.Contains(empty, strings.TrimSuffix(file.Name.Name, "_test")) {
-			t.Errorf("%s: package %s", path, file.Name.Name)
+			t.Errorf("%s: the package name %s does not say what the package provides", path, file.Name.Name)
 		}
 	}
 }
@@ -61,20 +61,20 @@ func TestEveryPackageHasAComment(t *testing.T) {
 	}
 	for folder, ok := range commented {
 		if !ok {
-			t.Errorf("%s: no comment says what the package provides", folder)
+			t.Errorf("%s: the package has no comment", folder)
 		}
 	}
 }
 
 func TestFilesAreShort(t *testing.T) {
-	const most = 600 // lines
+	const maxLines = 600
 	for _, path := range goFiles(t, ".") {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if lines := bytes.Count(content, []byte("\n")); lines > most {
-			t.Errorf("%s has %d lines, at most %d fit in a head", path, lines, most)
+		if lines := bytes.Count(content, []byte("\n")); lines > maxLines {
+			t.Errorf("%s has %d lines, at most %d are allowed", path, lines, maxLines)
 		}
 	}
 }

@@ -1,10 +1,12 @@
-"""Holds the OpenAPI document against the official schema of OpenAPI 3.1, and against what that schema cannot say:
-references that lead somewhere, path parameters, operationIds given once.
+"""Validate the OpenAPI document against the official schema of OpenAPI 3.1.
+
+The validator also checks what the schema cannot express: that references resolve, that path parameters
+are declared and that operationIds are unique.
 
     openapi.py [DOCUMENT]            exit 1 on any finding
-    openapi.py --prove [DOCUMENT]    the same, then make mistakes in a copy, and exit 1 for each that is not found
+    openapi.py --prove [DOCUMENT]    then make mistakes in a copy, exit 1 if the validator misses one
 
-Runs in the virtual environment of the contract tests, and needs no network.
+The script runs in the virtual environment of the contract tests. It needs no network.
 """
 
 import copy
@@ -18,12 +20,12 @@ OPERATION = ("paths", "/storage/instances", "get")
 
 
 def findings(document):
-    """What is wrong with a document, one line each."""
+    """Return the findings in a document, one line each."""
     try:
         return [f"{'/'.join(map(str, e.absolute_path))}: {e.message.splitlines()[0]}"
                 for e in OpenAPIV31SpecValidator(document).iter_errors()]
     except Unresolvable as error:
-        return [f"{error.ref} leads nowhere"]
+        return [f"{error.ref} does not resolve"]
 
 
 def at(document, path):
@@ -33,13 +35,13 @@ def at(document, path):
 
 
 MISTAKES = {
-    "a description that was cut in two": lambda d: at(d, OPERATION)["responses"]["200"].update({"or another": None}),
-    "an answer without a description": lambda d: d["components"]["responses"]["Instance"].pop("description"),
-    "a reference to nothing": lambda d: at(d, OPERATION)["responses"].update({"200": {"$ref": "#/components/responses/None"}}),
+    "an unknown member of a response": lambda d: at(d, OPERATION)["responses"]["200"].update({"or another": None}),
+    "a response without a description": lambda d: d["components"]["responses"]["Instance"].pop("description"),
+    "a reference that does not resolve": lambda d: at(d, OPERATION)["responses"].update({"200": {"$ref": "#/components/responses/None"}}),
     "a path parameter that is not declared": lambda d: at(d, ("paths", "/storage/instances/{instanceOwnerId}")).pop("parameters"),
-    "an operationId given twice": lambda d: at(d, OPERATION).update(operationId="getInstance"),
-    "a keyword of schemas with a wrong value": lambda d: d["components"]["schemas"]["Guid"].update(type="text"),
-    "a security scheme of no kind": lambda d: d["components"]["securitySchemes"]["user"].update(type="bearer"),
+    "a duplicate operationId": lambda d: at(d, OPERATION).update(operationId="getInstance"),
+    "a schema keyword with an invalid value": lambda d: d["components"]["schemas"]["Guid"].update(type="text"),
+    "a security scheme of an unknown type": lambda d: d["components"]["securitySchemes"]["user"].update(type="bearer"),
 }
 
 
@@ -59,7 +61,7 @@ def main(arguments):
         make(broken)
         if not findings(broken):
             unseen.append(what)
-            print(f"openapi.py does not find {what}", file=sys.stderr)
+            print(f"openapi.py misses {what}", file=sys.stderr)
     return 1 if unseen else 0
 
 

@@ -29,7 +29,8 @@ func readContract(t *testing.T) *contract.Document {
 	return d
 }
 
-func TestContractHasTheRoutesOfTheTemplate(t *testing.T) {
+// The OpenAPI document and the template have the same routes.
+func TestContractMatchesTemplateRoutes(t *testing.T) {
 	d := readContract(t)
 	var routes []string
 	for _, f := range readTemplate(t).functions() {
@@ -40,15 +41,16 @@ func TestContractHasTheRoutesOfTheTemplate(t *testing.T) {
 				t.Errorf("template.yaml has %s; add it to paths in %s", r, contract.File)
 				continue
 			}
-			// The two APIs have two addresses; the document's first server is the Storage API.
+			// The document's default server is the Storage API, so paths of the Application API
+			// name theirs.
 			if apps := d.At("paths", o.Path, "servers").Value != nil; apps != (r.API == "AppsApi") {
-				t.Errorf("%s: paths, %s: servers are for the paths of the Application API, and for no others", contract.File, o.Path)
+				t.Errorf("%s: paths, %s: only paths of the Application API must have servers", contract.File, o.Path)
 			}
 		}
 	}
 	for _, o := range d.Operations {
 		if !slices.Contains(routes, o.String()) {
-			t.Errorf("%s has %s, and template.yaml no such route", contract.File, o)
+			t.Errorf("%s has %s, which is no route of template.yaml", contract.File, o)
 		}
 		var declared []string
 		for _, p := range o.Parameters {
@@ -60,13 +62,14 @@ func TestContractHasTheRoutesOfTheTemplate(t *testing.T) {
 		slices.Sort(declared)
 		slices.Sort(inPath)
 		if !slices.Equal(declared, inPath) {
-			t.Errorf("%s: %s declares the path parameters %v", contract.File, o, declared)
+			t.Errorf("%s: %s declares the path parameters %v, want %v", contract.File, o, declared, inPath)
 		}
 	}
 }
 
-// A HEAD is answered like its GET, but for what is about the body.
-func TestContractOfHeadIsThatOfGet(t *testing.T) {
+// A HEAD operation has the statuses of its GET operation except those about the body, and no
+// content.
+func TestHeadOperationsMatchGet(t *testing.T) {
 	aboutBodies := []string{"206", "307", "416"}
 	d := readContract(t)
 	for _, get := range d.Operations {
@@ -75,21 +78,21 @@ func TestContractOfHeadIsThatOfGet(t *testing.T) {
 		}
 		head, _ := d.Find("HEAD", get.Path)
 		if head == nil {
-			continue // a test of its own
+			continue // TestEachGetRouteHasAHeadRoute reports it
 		}
 		want := slices.DeleteFunc(get.Statuses(), func(status string) bool { return slices.Contains(aboutBodies, status) })
 		if !slices.Equal(head.Statuses(), want) {
-			t.Errorf("%s: %s has the statuses %v, and %s %v", contract.File, head, head.Statuses(), get, want)
+			t.Errorf("%s: %s has the statuses %v, want %v as %s", contract.File, head, head.Statuses(), want, get)
 		}
 		for _, status := range head.Statuses() {
 			if number, _ := strconv.Atoi(status); head.Response(number).At("content").Value != nil {
-				t.Errorf("%s: %s, %s has content", contract.File, head, status)
+				t.Errorf("%s: %s, %s must have no content", contract.File, head, status)
 			}
 		}
 	}
 }
 
-// problemCodes returns the codes that the schema ProblemCode documents, with their statuses.
+// problemCodes returns the codes in the schema ProblemCode with their HTTP statuses.
 func problemCodes(t *testing.T, d *contract.Document) map[string]int {
 	t.Helper()
 	schema := d.At("components", "schemas", "ProblemCode")
@@ -98,17 +101,19 @@ func problemCodes(t *testing.T, d *contract.Document) map[string]int {
 		status, _, _ := strings.Cut(schema.At("x-enumDescriptions", item.Text()).Text(), ":")
 		number, err := strconv.Atoi(status)
 		if err != nil {
-			t.Errorf("%s: ProblemCode, x-enumDescriptions: say of %s which status it comes with, and when: '404: not there.'", contract.File, item.Text())
+			t.Errorf("%s: ProblemCode, x-enumDescriptions: the description of %s must start with its status, such as '404: …'", contract.File, item.Text())
 		}
 		codes[item.Text()] = number
 	}
 	if described := schema.At("x-enumDescriptions").Members(); len(described) != len(codes) {
-		t.Errorf("%s: ProblemCode has %d codes and describes %d", contract.File, len(codes), len(described))
+		t.Errorf("%s: ProblemCode has %d codes and %d descriptions", contract.File, len(codes), len(described))
 	}
 	return codes
 }
 
-func TestContractHasTheCodesOfTheFunctions(t *testing.T) {
+// ProblemCode lists the codes of the functions with their statuses, and operations name only codes
+// of their statuses.
+func TestContractListsProblemCodes(t *testing.T) {
 	d := readContract(t)
 	documented := problemCodes(t, d)
 	inSource := map[string]bool{}
@@ -117,18 +122,18 @@ func TestContractHasTheCodesOfTheFunctions(t *testing.T) {
 		status, ok := documented[code.name]
 		switch {
 		case !ok:
-			t.Errorf("%s: the code %q, %d; add it to ProblemCode in %s, to enum and to x-enumDescriptions, and to the description of %d at each operation that has it",
+			t.Errorf("%s: add the code %q (%d) to ProblemCode in %s, to enum and x-enumDescriptions, and to the description of %d of each operation that returns it",
 				code.at, code.name, code.status, contract.File, code.status)
 		case status != code.status:
-			t.Errorf("%s: the code %q comes with %d; ProblemCode in %s says %d", code.at, code.name, code.status, contract.File, status)
+			t.Errorf("%s: the code %q has the status %d, but ProblemCode in %s says %d", code.at, code.name, code.status, contract.File, status)
 		}
 	}
 	for code := range documented {
 		if !inSource[code] {
-			t.Errorf("%s: ProblemCode has %q, and no function answers with it", contract.File, code)
+			t.Errorf("%s: ProblemCode has %q, which no function returns", contract.File, code)
 		}
 	}
-	// What an operation says of a status is codes that come with it.
+	// The description of a status names codes with that status.
 	used := map[string]bool{}
 	for _, o := range d.Operations {
 		for _, status := range o.Statuses() {
@@ -138,7 +143,7 @@ func TestContractHasTheCodesOfTheFunctions(t *testing.T) {
 			}
 			for _, code := range contract.Codes(o.Response(number)) {
 				if documented[code] != number && code != "issues" {
-					t.Errorf("%s: %s, %s names `%s`, which comes with %d", contract.File, o, status, code, documented[code])
+					t.Errorf("%s: %s, %s names `%s`, which has the status %d", contract.File, o, status, code, documented[code])
 				}
 				used[code] = true
 			}
@@ -146,18 +151,19 @@ func TestContractHasTheCodesOfTheFunctions(t *testing.T) {
 	}
 	for code := range documented {
 		if !used[code] {
-			t.Errorf("%s: no operation says that it answers `%s`", contract.File, code)
+			t.Errorf("%s: no operation names the code `%s`", contract.File, code)
 		}
 	}
 }
 
+// sourceCode is a problem code in the source.
 type sourceCode struct {
 	name   string
 	status int
 	at     string // file and line
 }
 
-// faultCodes returns the codes of all faults that functions and shared packages make.
+// faultCodes returns the codes of all calls of fault.New in functions and shared packages.
 func faultCodes(t *testing.T) []sourceCode {
 	t.Helper()
 	statuses := faultStatuses(t)
@@ -178,11 +184,11 @@ func faultCodes(t *testing.T) []sourceCode {
 			}
 			status, known := statuses[fmt.Sprint(kind)]
 			if !known {
-				t.Errorf("%s: the kind of this fault cannot be told; name it as fault.Invalid is named, with its status beside it in package fault", at(call))
+				t.Errorf("%s: unknown kind of fault; use a constant such as fault.Invalid, which has its status in its comment", at(call))
 			}
 			codes := literals(file, call.Args[1])
 			if len(codes) == 0 {
-				t.Errorf("%s: the code of this fault cannot be told; write it as a literal", at(call))
+				t.Errorf("%s: unknown code of a fault; use a string literal", at(call))
 			}
 			for _, code := range codes {
 				found = append(found, sourceCode{code, status, at(call)})
@@ -191,12 +197,13 @@ func faultCodes(t *testing.T) []sourceCode {
 		})
 	})
 	if len(found) < 60 {
-		t.Errorf("only %d faults were found", len(found))
+		t.Errorf("found only %d faults", len(found))
 	}
 	return found
 }
 
-// faultStatuses returns the status of each kind, as package fault says beside it and package httpapi answers.
+// faultStatuses returns the status of each kind, from its comment in package fault. It fails the
+// test if package httpapi responds with another status.
 func faultStatuses(t *testing.T) map[string]int {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(root, "shared/fault/fault.go"))
@@ -210,14 +217,14 @@ func faultStatuses(t *testing.T) map[string]int {
 		answer := httptest.NewRecorder()
 		httpapi.WriteProblem(answer, httptest.NewRequest("GET", "/", nil), fault.New(fault.Kind(n), "x", "x"))
 		if answer.Code != status {
-			t.Errorf("fault.%s is %d according to its comment, and answered %d", match[1], status, answer.Code)
+			t.Errorf("fault.%s has the status %d in its comment, but httpapi responds with %d", match[1], status, answer.Code)
 		}
 	}
 	return statuses
 }
 
-// The issues of a validation have codes of their own.
-func TestContractHasTheCodesOfIssues(t *testing.T) {
+// IssueCode lists the codes of the issues that a validation returns.
+func TestContractListsIssueCodes(t *testing.T) {
 	schema := readContract(t).At("components", "schemas", "IssueCode")
 	var documented []string
 	for _, item := range schema.At("enum").Items() {
@@ -225,7 +232,7 @@ func TestContractHasTheCodesOfIssues(t *testing.T) {
 	}
 	slices.Sort(documented)
 	if described := schema.At("x-enumDescriptions").Members(); !slices.Equal(described, documented) {
-		t.Errorf("%s: IssueCode has %v and describes %v", contract.File, documented, described)
+		t.Errorf("%s: IssueCode has the codes %v and descriptions of %v", contract.File, documented, described)
 	}
 	var inSource []string
 	form := regexp.MustCompile(`^[A-Z][a-z]+([A-Z][a-z]+)+$`)
@@ -259,12 +266,13 @@ func TestContractHasTheCodesOfIssues(t *testing.T) {
 	})
 	slices.Sort(inSource)
 	if inSource = slices.Compact(inSource); !slices.Equal(inSource, documented) {
-		t.Errorf("the functions have issues with the codes\n%v; IssueCode in %s, enum and x-enumDescriptions, has\n%v", inSource, contract.File, documented)
+		t.Errorf("the functions return issues with the codes\n%v, but IssueCode in %s has\n%v", inSource, contract.File, documented)
 	}
 }
 
-// The feed answers with the events that the bus delivers, whose schema owners have in events/.
-func TestContractOfEventsIsThatOfTheBus(t *testing.T) {
+// The schema of the feed's events has the members of the schema in events/, which describes the
+// events on the bus.
+func TestEventSchemaMatchesBusSchema(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join(root, "events/owner/workflow-state-change.schema.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -284,7 +292,7 @@ func TestContractOfEventsIsThatOfTheBus(t *testing.T) {
 	slices.Sort(required)
 	slices.Sort(bus.Required)
 	if !slices.Equal(required, bus.Required) {
-		t.Errorf("an event of the feed must have %v, one of the bus %v", required, bus.Required)
+		t.Errorf("the feed's events require %v, those of the bus %v", required, bus.Required)
 	}
 	for _, name := range feed.At("properties").Members() {
 		delete(bus.Properties, name)
@@ -294,7 +302,8 @@ func TestContractOfEventsIsThatOfTheBus(t *testing.T) {
 	}
 }
 
-// eachSource calls see with every Go file of functions and shared packages that is no test; at says where a node is.
+// eachSource calls see with each Go file of functions and shared packages except tests. The
+// function at returns the file and line of a node.
 func eachSource(t *testing.T, see func(file *ast.File, at func(ast.Node) string)) {
 	t.Helper()
 	for _, path := range append(goFiles(t, "functions"), goFiles(t, "shared")...) {
@@ -313,7 +322,7 @@ func eachSource(t *testing.T, see func(file *ast.File, at func(ast.Node) string)
 	}
 }
 
-// callee returns the name of what is called, with its package: "fault.New".
+// callee returns the name of the called function with its package: "fault.New".
 func callee(call *ast.CallExpr) string {
 	switch f := call.Fun.(type) {
 	case *ast.Ident:
@@ -324,7 +333,8 @@ func callee(call *ast.CallExpr) string {
 	return ""
 }
 
-// literals returns the text that an expression is: a literal's, or each that the file assigns to a variable of the name.
+// literals returns the value of a string literal. For a variable it returns each literal that the
+// file assigns to a variable of that name.
 func literals(file *ast.File, e ast.Expr) []string {
 	if literal, ok := e.(*ast.BasicLit); ok && literal.Kind == token.STRING {
 		text, _ := strconv.Unquote(literal.Value)

@@ -27,65 +27,74 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// Whoever is woken by an alarm reads of it in the README, and the README tells of none that is not there.
-func TestReadmeTellsOfEveryAlarm(t *testing.T) {
-	var there, told []string
+// The README has a row for each alarm, and no row for an alarm that does not exist.
+func TestReadmeDocumentsEveryAlarm(t *testing.T) {
+	var alarms, documented []string
 	for _, alarm := range readTemplate(t).ofType("AWS::CloudWatch::Alarm") {
-		there = append(there, alarm.Name)
+		alarms = append(alarms, alarm.Name)
 		if text(alarm.Properties["AlarmDescription"]) == "" {
-			t.Errorf("%s says nothing", alarm.Name)
+			t.Errorf("%s has no description", alarm.Name)
 		}
 	}
 	name := regexp.MustCompile("`([A-Za-z]+Alarm)`")
 	for _, cells := range readmeRows(t) {
 		for _, found := range name.FindAllStringSubmatch(cells[0], -1) {
-			told = append(told, found[1])
+			documented = append(documented, found[1])
 			if len(cells) != 3 || strings.TrimSpace(cells[1]) == "" || strings.TrimSpace(cells[2]) == "" {
-				t.Errorf("README.md: the row of %s does not say what it means and what to do", found[1])
+				t.Errorf("README.md: the row of %s must have three cells: alarm, meaning, remedy", found[1])
 			}
 		}
 	}
-	slices.Sort(there)
-	slices.Sort(told)
-	if !slices.Equal(there, told) {
-		t.Errorf("alarms in template.yaml: %v\nin README.md: %v", there, told)
+	slices.Sort(alarms)
+	slices.Sort(documented)
+	if !slices.Equal(alarms, documented) {
+		t.Errorf("alarms in template.yaml: %v\nin README.md: %v", alarms, documented)
 	}
 }
 
-// amazons are the metrics of AWS's own that are looked at, with their dimensions. Nothing tells of a metric that does not
-// exist: its graph is empty, its alarm silent.
-var amazons = map[string][]string{
-	"AWS/ApiGateway Count": {"ApiId"}, "AWS/ApiGateway 4xx": {"ApiId"}, "AWS/ApiGateway 5xx": {"ApiId"}, "AWS/ApiGateway Latency": {"ApiId"},
-	"AWS/Lambda Errors": {"FunctionName"}, "AWS/Lambda IteratorAge": {"FunctionName"}, "AWS/Lambda Duration": {"FunctionName"},
+// awsMetrics are the metrics of AWS services that alarms and dashboard use, with their dimensions.
+// AWS reports no error for a metric that does not exist: its graph stays empty, its alarm silent.
+var awsMetrics = map[string][]string{
+	"AWS/ApiGateway Count": {"ApiId"}, "AWS/ApiGateway Latency": {"ApiId"},
+	"AWS/ApiGateway 4xx": {"ApiId"}, "AWS/ApiGateway 5xx": {"ApiId"},
+	"AWS/Lambda Errors": {"FunctionName"}, "AWS/Lambda IteratorAge": {"FunctionName"},
+	"AWS/Lambda Duration":  {"FunctionName"},
 	"AWS/Lambda Throttles": {}, "AWS/Lambda ConcurrentExecutions": {}, // of the account
-	"AWS/SQS ApproximateNumberOfMessagesVisible": {"QueueName"}, "AWS/SQS ApproximateAgeOfOldestMessage": {"QueueName"},
-	"AWS/Events Invocations": {"EventBusName", "RuleName"}, "AWS/Events FailedInvocations": {"EventBusName", "RuleName"},
-	"AWS/DynamoDB ConsumedReadCapacityUnits": {"TableName"}, "AWS/DynamoDB ConsumedWriteCapacityUnits": {"TableName"},
-	"AWS/DynamoDB ReadThrottleEvents": {"TableName"}, "AWS/DynamoDB WriteThrottleEvents": {"TableName"},
-	"AWS/DynamoDB ThrottledRequests": {"TableName", "Operation"},
+	"AWS/SQS ApproximateNumberOfMessagesVisible": {"QueueName"},
+	"AWS/SQS ApproximateAgeOfOldestMessage":      {"QueueName"},
+	"AWS/Events Invocations":                     {"EventBusName", "RuleName"},
+	"AWS/Events FailedInvocations":               {"EventBusName", "RuleName"},
+	"AWS/DynamoDB ConsumedReadCapacityUnits":     {"TableName"},
+	"AWS/DynamoDB ConsumedWriteCapacityUnits":    {"TableName"},
+	"AWS/DynamoDB ReadThrottleEvents":            {"TableName"},
+	"AWS/DynamoDB WriteThrottleEvents":           {"TableName"},
+	"AWS/DynamoDB ThrottledRequests":             {"TableName", "Operation"},
 }
 
-// kinds is the type of resource that a dimension's value has to be.
-var kinds = map[string]string{
-	"ApiId": "AWS::Serverless::HttpApi", "FunctionName": "AWS::Serverless::Function", "QueueName": "AWS::SQS::Queue",
-	"TableName": "AWS::DynamoDB::Table", "EventBusName": "AWS::Events::EventBus",
+// dimensionTypes is the type of resource that the value of a dimension must refer to.
+var dimensionTypes = map[string]string{
+	"ApiId": "AWS::Serverless::HttpApi", "FunctionName": "AWS::Serverless::Function",
+	"QueueName": "AWS::SQS::Queue", "TableName": "AWS::DynamoDB::Table",
+	"EventBusName": "AWS::Events::EventBus",
 }
 
-// checkMetric checks one metric that an alarm or the dashboard names; dimensions are names and what the values refer to.
-func checkMetric(tpl *template, ours map[string][]string, namespace, name string, dimensions [][2]string) error {
+// checkMetric returns an error if a metric of an alarm or of the dashboard does not exist. Each
+// dimension is a name and the target of its value. own are the metrics of the functions' log lines,
+// with their dimensions.
+func checkMetric(tpl *template, own map[string][]string, namespace, name string, dimensions [][2]string) error {
 	var names []string
 	for _, d := range dimensions {
 		names = append(names, d[0])
-		if kind := kinds[d[0]]; kind != "" {
+		if kind := dimensionTypes[d[0]]; kind != "" {
 			resource, _, _ := strings.Cut(d[1], ".")
 			if r := tpl.resource(resource); r == nil || r.Type != kind {
-				return fmt.Errorf("%s of %s %s is %s, which is no %s", d[0], namespace, name, d[1], kind)
+				return fmt.Errorf("%s %s: %s is %q, want a resource of type %s", namespace, name, d[0], d[1], kind)
 			}
 		}
 	}
-	want, known := amazons[namespace+" "+name]
+	want, known := awsMetrics[namespace+" "+name]
 	if namespace == settings["METRIC_NAMESPACE"] {
-		want, known = ours[name]
+		want, known = own[name]
 	}
 	if slices.Contains(names, "GlobalSecondaryIndexName") {
 		want = append(slices.Clone(want), "GlobalSecondaryIndexName")
@@ -107,12 +116,17 @@ func indexesOf(table *resource) (names []string) {
 	return names
 }
 
-// What an index refuses is in no figure of its table, but for the requests by operation. So the alarm of a table with indexes
-// looks at every operation that some function may do, and at transactions, which need no permission of their own; and the
-// dashboard has every index.
-func TestThrottlingOfAnIndexIsSeen(t *testing.T) {
+// The metrics of a table leave out the requests that one of its indexes throttles, except the
+// metric by operation. So the alarm of a table with indexes watches each operation that a function
+// may do, and transactions, which need no permission of their own. The dashboard shows each index.
+func TestIndexThrottlingIsMonitored(t *testing.T) {
 	tpl := readTemplate(t)
-	dashboard := text(list(at(tpl.resource("Dashboard").Properties, "DashboardBody", "Fn::Sub"))[0])
+	shown := map[string]bool{}
+	for _, w := range readDashboard(t, tpl) {
+		for _, m := range w.Properties.Metrics {
+			shown[fmt.Sprint(m[:len(m)-1])] = true
+		}
+	}
 	for _, table := range tpl.ofType("AWS::DynamoDB::Table") {
 		indexes := indexesOf(table)
 		if len(indexes) == 0 {
@@ -138,25 +152,25 @@ func TestThrottlingOfAnIndexIsSeen(t *testing.T) {
 		slices.Sort(want)
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
-			t.Errorf("%sThrottlesAlarm looks at %v, want %v", table.Name, got, want)
+			t.Errorf("%sThrottlesAlarm watches the operations %v, want %v", table.Name, got, want)
 		}
 		for _, index := range indexes {
-			for _, metric := range []string{"Read", "Write"} {
-				if !strings.Contains(dashboard, fmt.Sprintf(`"%sThrottleEvents", "TableName", "${%s}", "GlobalSecondaryIndexName", "%s"`, metric, table.Name, index)) {
-					t.Errorf("the dashboard has no %sThrottleEvents of the index %s", metric, index)
+			for _, metric := range []string{"ReadThrottleEvents", "WriteThrottleEvents"} {
+				if !shown[fmt.Sprint([]any{"AWS/DynamoDB", metric, "TableName", table.Name, "GlobalSecondaryIndexName", index})] {
+					t.Errorf("the dashboard does not show %s of the index %s", metric, index)
 				}
 			}
 		}
 	}
 }
 
-// Every output says what it is, and what a command of the README takes from one is there.
+// Each output has a description, and each output that a command of the README uses exists.
 func TestOutputs(t *testing.T) {
 	outputs := map[string]bool{}
 	word := regexp.MustCompile(`[A-Z][a-z]+`)
 	for name, output := range readTemplate(t).Outputs {
 		if text(object(output)["Description"]) == "" {
-			t.Errorf("the output %s does not say what it is", name)
+			t.Errorf("the output %s has no description", name)
 		}
 		outputs[strings.ToUpper(strings.Join(word.FindAllString(name, -1), "_"))] = true
 	}
@@ -170,12 +184,13 @@ func TestOutputs(t *testing.T) {
 	}
 	for _, variable := range found {
 		if !outputs[variable[1]] {
-			t.Errorf("README.md uses $%s, which no output has", variable[1])
+			t.Errorf("README.md uses $%s, which is no output of template.yaml", variable[1])
 		}
 	}
 }
 
-// metricsOfTheCode returns the metrics that log lines are, with their dimensions: every metric.Directive of the code.
+// metricsOfTheCode returns the metrics that the functions log, with their dimensions: every
+// metric.Directive of the code.
 func metricsOfTheCode(t *testing.T) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -211,11 +226,13 @@ func metricsOfTheCode(t *testing.T) map[string][]string {
 		return nil
 	})
 	if err != nil || len(found) == 0 {
-		t.Fatalf("%v, %v", found, err)
+		t.Fatalf("found the metrics %v: %v", found, err)
 	}
 	return found
 }
 
+// literalType returns the type of a composite literal, "metric.Directive", if it has a qualified
+// name.
 func literalType(literal *ast.CompositeLit, ok bool) (string, bool) {
 	if !ok {
 		return "", false
@@ -227,6 +244,7 @@ func literalType(literal *ast.CompositeLit, ok bool) (string, bool) {
 	return selector.X.(*ast.Ident).Name + "." + selector.Sel.Name, true
 }
 
+// stringsIn returns the values of all string literals in node.
 func stringsIn(node ast.Node) []string {
 	var all []string
 	ast.Inspect(node, func(n ast.Node) bool {
@@ -239,8 +257,9 @@ func stringsIn(node ast.Node) []string {
 	return all
 }
 
-func TestAlarmsAreAboutMetricsThatExist(t *testing.T) {
-	tpl, ours := readTemplate(t), metricsOfTheCode(t)
+func TestAlarmsUseExistingMetrics(t *testing.T) {
+	const maxMetrics = 10 // CloudWatch's limit for one alarm
+	tpl, own := readTemplate(t), metricsOfTheCode(t)
 	for _, alarm := range tpl.ofType("AWS::CloudWatch::Alarm") {
 		metrics := []any{alarm.Properties}
 		for _, m := range list(alarm.Properties["Metrics"]) {
@@ -250,8 +269,8 @@ func TestAlarmsAreAboutMetricsThatExist(t *testing.T) {
 		}
 		if len(metrics) > 1 {
 			metrics = metrics[1:]
-			if len(metrics) > 10 {
-				t.Errorf("%s looks at %d metrics, and may at ten", alarm.Name, len(metrics))
+			if len(metrics) > maxMetrics {
+				t.Errorf("%s watches %d metrics, at most %d are allowed", alarm.Name, len(metrics), maxMetrics)
 			}
 		}
 		for _, m := range metrics {
@@ -259,54 +278,145 @@ func TestAlarmsAreAboutMetricsThatExist(t *testing.T) {
 			for _, d := range list(object(m)["Dimensions"]) {
 				dimensions = append(dimensions, [2]string{text(object(d)["Name"]), reference(object(d)["Value"])})
 			}
-			if err := checkMetric(tpl, ours, reference(object(m)["Namespace"]), text(object(m)["MetricName"]), dimensions); err != nil {
+			if err := checkMetric(tpl, own, reference(object(m)["Namespace"]), text(object(m)["MetricName"]), dimensions); err != nil {
 				t.Errorf("%s: %v", alarm.Name, err)
 			}
 		}
 	}
 }
 
-func TestDashboard(t *testing.T) {
-	tpl, ours := readTemplate(t), metricsOfTheCode(t)
-	sub := list(at(tpl.resource("Dashboard").Properties, "DashboardBody", "Fn::Sub"))
-	own := object(sub[1])
-	body := regexp.MustCompile(`\$\{([^}]+)\}`).ReplaceAllStringFunc(text(sub[0]), func(s string) string {
-		name, _, _ := strings.Cut(s[2:len(s)-1], ".")
-		if _, ok := own[name]; !ok && tpl.resource(name) == nil && !strings.HasPrefix(name, "AWS::") {
-			t.Errorf("the dashboard refers to %s", s)
-		}
-		return s[2 : len(s)-1]
-	})
-	var dashboard struct {
-		Widgets []struct {
-			Type                string
-			X, Y, Width, Height int
-			Properties          struct {
-				Title, Region, View string
-				Stacked             bool
-				Period              int
-				Alarms              []string
-				Metrics             [][]any
-			}
+// Each function writes to a log group of its own, which keeps logs as long as LogRetentionDays
+// says.
+func TestLogGroups(t *testing.T) { report(t, checkLogGroups(readTemplate(t))) }
+
+func checkLogGroups(tpl *template) (found []string) {
+	var groups []string
+	for _, f := range tpl.functions() {
+		want := f.Name + "Logs"
+		groups = append(groups, want)
+		if name := reference(at(f.Properties, "LoggingConfig", "LogGroup")); name != want || tpl.resource(name) == nil {
+			found = append(found, fmt.Sprintf("%s logs to %q, want the log group %s", f.Name, name, want))
 		}
 	}
+	for _, group := range tpl.ofType("AWS::Logs::LogGroup") {
+		if !slices.Contains(groups, group.Name) {
+			found = append(found, group.Name+" is the log group of no function")
+		}
+		if retention := reference(group.Properties["RetentionInDays"]); retention != "LogRetentionDays" {
+			found = append(found, fmt.Sprintf("%s has the retention %q, want LogRetentionDays", group.Name, retention))
+		}
+	}
+	return found
+}
+
+// notTimed are the functions of the Storage API that StorageLatencyAlarm leaves out, with the
+// reason.
+var notTimed = map[string]string{
+	"EventQuery": "it holds a request for the time that the caller chooses (long poll)",
+	"DocsGet":    "it serves static files and calls no other service",
+}
+
+// StorageLatencyAlarm watches each function of the Storage API except those in notTimed.
+func TestStorageLatencyAlarm(t *testing.T) { report(t, checkStorageLatencyAlarm(readTemplate(t))) }
+
+func checkStorageLatencyAlarm(tpl *template) (found []string) {
+	var want, got []string
+	for _, f := range tpl.functions() {
+		if slices.ContainsFunc(f.Routes, func(r route) bool { return r.API == "StorageApi" }) && notTimed[f.Name] == "" {
+			want = append(want, f.Name)
+		}
+	}
+	for name := range notTimed {
+		if r := tpl.resource(name); r == nil {
+			found = append(found, "notTimed has "+name+", which does not exist")
+		}
+	}
+	for _, m := range list(tpl.resource("StorageLatencyAlarm").Properties["Metrics"]) {
+		stat := object(object(m)["MetricStat"])
+		if stat == nil {
+			continue // the expression over the others
+		}
+		metric, dimensions := stat["Metric"], list(at(stat, "Metric", "Dimensions"))
+		if at(metric, "Namespace") != "AWS/Lambda" || at(metric, "MetricName") != "Duration" || stat["Stat"] != "p99" || len(dimensions) != 1 {
+			found = append(found, fmt.Sprintf("StorageLatencyAlarm watches %v, want the p99 of AWS/Lambda Duration", stat))
+			continue
+		}
+		got = append(got, reference(at(dimensions[0], "Value")))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		found = append(found, fmt.Sprintf("StorageLatencyAlarm watches\n  %v, want\n  %v", got, want))
+	}
+	return found
+}
+
+// widget is a widget of the dashboard. A reference in its texts is the name of its target.
+type widget struct {
+	Type                string
+	X, Y, Width, Height int
+	Properties          struct {
+		Title, Region, View string
+		Stacked             bool
+		Period              int
+		Alarms              []string
+		Metrics             [][]any
+	}
+}
+
+// readDashboard returns the widgets of the dashboard. In their metrics, each "." is replaced by the
+// value that it repeats.
+func readDashboard(t *testing.T, tpl *template) []widget {
+	t.Helper()
+	sub := list(at(tpl.resource("Dashboard").Properties, "DashboardBody", "Fn::Sub"))
+	variables := object(sub[1])
+	body := regexp.MustCompile(`\$\{([^}]+)\}`).ReplaceAllStringFunc(text(sub[0]), func(s string) string {
+		target := s[2 : len(s)-1]
+		name, _, _ := strings.Cut(target, ".")
+		variable, ok := variables[name]
+		if !ok && tpl.resource(name) == nil && !strings.HasPrefix(name, "AWS::") {
+			t.Errorf("the dashboard refers to %s, which does not exist", s)
+		}
+		if value := reference(variable); value != "" {
+			return value
+		}
+		return target
+	})
+	var dashboard struct{ Widgets []widget }
 	decoder := json.NewDecoder(strings.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&dashboard); err != nil {
 		t.Fatal(err)
 	}
-	var shown []string
 	for _, w := range dashboard.Widgets {
-		if w.X+w.Width > 24 || w.Width < 1 || w.Height < 1 || w.Properties.Title == "" {
-			t.Errorf("%s is at %d, %d wide", w.Properties.Title, w.X, w.Width)
-		}
-		shown = append(shown, w.Properties.Alarms...)
-		if w.Type == "metric" && (w.Properties.Region != "AWS::Region" || w.Properties.Period%60 != 0 || len(w.Properties.Metrics) == 0) {
-			t.Errorf("%s: %+v", w.Properties.Title, w.Properties)
-		}
+		var before []any
 		for _, m := range w.Properties.Metrics {
-			if err := checkGraph(tpl, ours, m); err != nil {
-				t.Errorf("%s: %v", w.Properties.Title, err)
+			for n, value := range m {
+				if value == "." && n < len(before)-1 {
+					m[n] = before[n]
+				}
+			}
+			before = m
+		}
+	}
+	return dashboard.Widgets
+}
+
+func TestDashboard(t *testing.T) {
+	tpl, own := readTemplate(t), metricsOfTheCode(t)
+	var shown []string
+	for _, w := range readDashboard(t, tpl) {
+		p := w.Properties
+		if w.X+w.Width > 24 || w.Width < 1 || w.Height < 1 || p.Title == "" {
+			t.Errorf("widget %q: x %d, width %d and height %d do not fit 24 columns", p.Title, w.X, w.Width, w.Height)
+		}
+		shown = append(shown, p.Alarms...)
+		if w.Type == "metric" && (p.Region != "AWS::Region" || p.Period%60 != 0 || len(p.Metrics) == 0) {
+			t.Errorf("widget %q: want the region of the stack, a period of whole minutes and metrics, got %+v", p.Title, p)
+		}
+		for _, m := range p.Metrics {
+			if err := checkGraph(tpl, own, m); err != nil {
+				t.Errorf("widget %q: %v", p.Title, err)
 			}
 		}
 	}
@@ -317,42 +427,44 @@ func TestDashboard(t *testing.T) {
 	slices.Sort(alarms)
 	slices.Sort(shown)
 	if !slices.Equal(shown, alarms) {
-		t.Errorf("the dashboard shows the alarms %v", shown)
+		t.Errorf("the dashboard shows the alarms\n%v, want\n%v", shown, alarms)
 	}
 }
 
-// search is what the dashboard looks for: a namespace, in quotes as a stack's name may have hyphens, dimensions, and one metric.
+// search is a search expression of the dashboard: a namespace, dimensions and one metric. The
+// namespace is in quotes because the name of a stack may contain hyphens.
 var search = regexp.MustCompile(`^SEARCH\('\{"([^,]+)",([a-zA-Z,]+)\} MetricName="([a-zA-Z]+)"( statusClass="[1-5]xx")?', '(p99|Sum|SampleCount)', \d+\)$`)
 
-// checkGraph checks one line of a widget: namespace, name, names and values of dimensions in turns, and how to draw it.
-func checkGraph(tpl *template, ours map[string][]string, m []any) error {
+// checkGraph returns an error if a metric of a widget is malformed or does not exist. m is the
+// namespace, the name, pairs of a dimension's name and value, and the options of the graph.
+func checkGraph(tpl *template, own map[string][]string, m []any) error {
 	options, ok := m[len(m)-1].(map[string]any)
 	if !ok {
-		return fmt.Errorf("%v does not say how", m)
+		return fmt.Errorf("%v has no options", m)
 	}
 	if expression, ok := options["expression"].(string); ok {
 		found := search.FindStringSubmatch(expression)
 		if found == nil {
-			return fmt.Errorf("%s", expression)
+			return fmt.Errorf("the expression %s does not match %s", expression, search)
 		}
 		var dimensions [][2]string
 		for _, name := range strings.Split(found[2], ",") {
 			dimensions = append(dimensions, [2]string{name})
 		}
-		return checkMetric(tpl, ours, found[1], found[3], dimensions)
+		return checkMetric(tpl, own, found[1], found[3], dimensions)
 	}
 	if stat := text(options["stat"]); !slices.Contains([]string{"Sum", "Maximum", "p50", "p95", "p99"}, stat) {
-		return fmt.Errorf("%v by %q", m, stat)
+		return fmt.Errorf("%v has the unexpected statistic %q", m, stat)
 	}
 	var dimensions [][2]string
 	for n := 2; n+1 < len(m)-1; n += 2 {
 		dimensions = append(dimensions, [2]string{text(m[n]), text(m[n+1])})
 	}
-	return checkMetric(tpl, ours, text(m[0]), text(m[1]), dimensions)
+	return checkMetric(tpl, own, text(m[0]), text(m[1]), dimensions)
 }
 
-// The queries of the runbook are over members that log lines have.
-func TestReadmeQueriesMembersOfTheLogLine(t *testing.T) {
+// The log queries of the README use only members that log lines have.
+func TestReadmeQueriesUseLogMembers(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -360,7 +472,7 @@ func TestReadmeQueriesMembersOfTheLogLine(t *testing.T) {
 	_, rest, _ := strings.Cut(string(readme), "<!-- insights -->")
 	queries, _, found := strings.Cut(rest, "<!-- /insights -->")
 	if !found {
-		t.Fatal("README.md has no queries")
+		t.Fatal("README.md has no queries between <!-- insights --> and <!-- /insights -->")
 	}
 	var out bytes.Buffer
 	before := slog.Default()
@@ -381,7 +493,7 @@ func TestReadmeQueriesMembersOfTheLogLine(t *testing.T) {
 	quoted := regexp.MustCompile(`"[^"]*"`)
 	for _, word := range regexp.MustCompile(`[a-zA-Z]+`).FindAllString(quoted.ReplaceAllString(queries, ""), -1) {
 		if _, member := line[word]; !member && !slices.Contains(strings.Fields(words), word) {
-			t.Errorf("a query of README.md is about %q, which %s does not have", word, out.String())
+			t.Errorf("a query of README.md uses %q, which is no member of the log line %s", word, out.String())
 		}
 	}
 }

@@ -22,18 +22,19 @@ type goPackage struct {
 	Dir        string
 	GoFiles    []string // without tests
 	Imports    []string // without those of tests
-	Export     string   // file with the types that it exports, when asked for
+	Export     string   // file with the exported types, if the option -export is given
 	Module     *struct{ Path string }
 }
 
 // ours reports whether the package belongs to the project.
 func (p *goPackage) ours() bool { return p.Module != nil && p.Module.Path == module }
 
-// folder returns the package's folder from the root of the project: "shared/auth". It is the import path for others.
+// folder returns the package's folder in the project, "shared/auth". For packages of other modules
+// it returns the import path.
 func (p *goPackage) folder() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
 
-// goList returns the packages of the patterns and all that they need, each after what it imports, as they are built
-// for Lambda.
+// goList returns the packages of the patterns and their dependencies, as built for Lambda. Each
+// package comes after its imports.
 func goList(t *testing.T, patterns ...string) []*goPackage {
 	t.Helper()
 	all, err := listPackages(patterns)
@@ -43,9 +44,10 @@ func goList(t *testing.T, patterns ...string) []*goPackage {
 	return all
 }
 
-// listPackages is goList with options of `go list`: "-deps" is always among them.
+// listPackages runs `go list -deps` with further options and patterns and returns the packages,
+// each after its imports.
 func listPackages(arguments []string) ([]*goPackage, error) {
-	// The flags of the build, so that what it compiled is not compiled again.
+	// The same flags as the build, so that the compiler's cache serves both.
 	flags := []string{"list", "-deps", "-json=ImportPath,Dir,GoFiles,Imports,Export,Module", "-tags", "lambda.norpc", "-trimpath"}
 	command := exec.Command("go", append(flags, arguments...)...)
 	command.Dir = root

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// readmeRows returns the rows of all tables in the README, each as its cells.
+// readmeRows returns the cells of each row of all tables in the README.
 func readmeRows(t *testing.T) [][]string {
 	t.Helper()
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
@@ -25,8 +25,8 @@ func readmeRows(t *testing.T) [][]string {
 	return rows
 }
 
-// The README has a table of the endpoints, with a row for each route: the method and the path in one piece of code, the
-// function, and, in the last cell, the tables and the bucket that the function may use.
+// The README has a table with a row for each route: the method and the path in one code span, the
+// function and, in the last cell, the tables and the bucket that the function may use.
 func TestReadmeNamesEveryRoute(t *testing.T) {
 	tpl := readTemplate(t)
 	rows := readmeRows(t)
@@ -49,7 +49,7 @@ func TestReadmeNamesEveryRoute(t *testing.T) {
 			uses := f.stores()
 			for _, store := range append(tpl.ofType("AWS::DynamoDB::Table"), tpl.ofType("AWS::S3::Bucket")...) {
 				if strings.Contains(cells[len(cells)-1], store.Name) != slices.Contains(uses, store.Name) {
-					t.Errorf("README.md: the row of `%s` says %q, and %s may use %v", r, strings.TrimSpace(cells[len(cells)-1]), f.Folder, uses)
+					t.Errorf("README.md: the row of `%s` lists %q, but %s may use %v", r, strings.TrimSpace(cells[len(cells)-1]), f.Folder, uses)
 					break
 				}
 			}
@@ -57,7 +57,8 @@ func TestReadmeNamesEveryRoute(t *testing.T) {
 	}
 }
 
-// stores returns the tables and the bucket that the function's policy names.
+// stores returns the logical names of all resources in the function's policy, tables and bucket
+// among them.
 func (f *function) stores() []string {
 	var names []string
 	for _, s := range f.Statements {
@@ -69,7 +70,7 @@ func (f *function) stores() []string {
 	return names
 }
 
-// Whoever deploys reads of each parameter in the README, but for those that are for local use.
+// The README has a row for each parameter except those for local use.
 func TestReadmeNamesEveryParameter(t *testing.T) {
 	rows := readmeRows(t)
 	for name := range readTemplate(t).Parameters {

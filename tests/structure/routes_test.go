@@ -22,37 +22,37 @@ func TestEachGetRouteHasAHeadRoute(t *testing.T) {
 				continue
 			}
 			if !slices.Contains(f.Routes, other) {
-				t.Errorf("%s has %s, and not %s", f.Name, r, other)
+				t.Errorf("%s has the route %s but not %s", f.Name, r, other)
 			}
 		}
 	}
 }
 
-// The two APIs are under one address on a developer's machine, and may be anywhere: their routes have nothing in
-// common because nobody can be the org "storage".
-func TestTheAPIsShareNoRoute(t *testing.T) {
+// On a developer's machine both APIs have the same address. Their routes do not overlap, because no
+// organisation can have the name "storage".
+func TestAPIsShareNoRoute(t *testing.T) {
 	prefixes := map[string]string{"AppsApi": "/{org}/{app}/instances", "StorageApi": "/storage/"}
 	for _, f := range readTemplate(t).functions() {
 		for _, r := range f.Routes {
 			if prefix := prefixes[r.API]; prefix == "" || !strings.HasPrefix(r.Path, prefix) {
-				t.Errorf("%s: %s on %s, want a path that starts with %q", f.Name, r, r.API, prefix)
+				t.Errorf("%s: %s of %s must start with %q", f.Name, r, r.API, prefix)
 			}
 		}
 	}
 	if application.ValidOrg("storage") {
-		t.Error(`"storage" can be an org, whose application paths would be those of the Storage API`)
+		t.Error(`"storage" is a valid org, whose application paths would be paths of the Storage API`)
 	}
 }
 
-// Which of two routes API Gateway takes when both fit, one by a literal and one by a variable, is documented for
-// greedy variables only.
-func TestNoRequestFitsTwoRoutes(t *testing.T) {
+// No request matches two routes, one with a literal and one with a variable. AWS documents the
+// precedence only for greedy variables.
+func TestNoRequestMatchesTwoRoutes(t *testing.T) {
 	var all []route
 	for _, f := range readTemplate(t).functions() {
 		for _, r := range f.Routes {
 			for _, other := range all {
 				if r.API == other.API && r.Method == other.Method && overlap(r.Path, other.Path) {
-					t.Errorf("a request may fit both %s and %s", r, other)
+					t.Errorf("a request can match both %s and %s", r, other)
 				}
 			}
 			all = append(all, r)
@@ -60,7 +60,7 @@ func TestNoRequestFitsTwoRoutes(t *testing.T) {
 	}
 }
 
-// overlap reports whether a path fits both patterns.
+// overlap reports whether a path can match both patterns.
 func overlap(a, b string) bool {
 	left, right := strings.Split(a, "/"), strings.Split(b, "/")
 	if len(left) != len(right) {
@@ -91,13 +91,13 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
-// A function answers itself before API Gateway gives up, after 30 seconds.
-func TestFunctionsWithRoutesEndBeforeAPIGatewayDoes(t *testing.T) {
+// A function with routes ends before API Gateway gives up, after 30 seconds.
+func TestTimeoutsAreShorterThanAPIGateway(t *testing.T) {
 	tpl := readTemplate(t)
 	for _, f := range tpl.functions() {
 		timeout, ok := tpl.numberOf(f, "Timeout")
 		if len(f.Routes) > 0 && (!ok || timeout >= 30) {
-			t.Errorf("%s may take %d s", f.Name, timeout)
+			t.Errorf("%s has a timeout of %d s, want less than 30", f.Name, timeout)
 		}
 	}
 }

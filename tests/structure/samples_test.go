@@ -14,8 +14,8 @@ import (
 	"altinn.no/instanceapi/shared/event/delivery"
 )
 
-// The samples under events/ are what the functions are really invoked with, so that one can be given to
-// `sam local invoke`.
+// The samples under events/ have the format of the events that invoke the functions, so that
+// `sam local invoke` can use them.
 func TestSamples(t *testing.T) {
 	tpl := readTemplate(t)
 	readers := map[string]string{}
@@ -51,11 +51,12 @@ func TestSamples(t *testing.T) {
 			continue
 		}
 		if _, err := os.Stat(filepath.Join(root, "functions", folder)); err != nil && hasSamples(folder) {
-			t.Errorf("events/%s has samples for no function", folder)
+			t.Errorf("events/%s has samples, but there is no such function", folder)
 		}
 	}
 }
 
+// hasSamples reports whether a folder of events/ has sample events.
 func hasSamples(folder string) bool {
 	samples, _ := filepath.Glob(filepath.Join(root, "events", folder, "*.json"))
 	return len(samples) > 0
@@ -73,10 +74,10 @@ func checkRequest(t *testing.T, content []byte, routes []route) {
 	decode(t, content, &r)
 	at := slices.IndexFunc(routes, func(route route) bool { return route.String() == r.RouteKey })
 	if at < 0 {
-		t.Fatalf("route key %q is none of %v", r.RouteKey, routes)
+		t.Fatalf("the route key %q is not one of %v", r.RouteKey, routes)
 	}
 	if r.Version != "2.0" || r.RequestContext.RouteKey != r.RouteKey || r.RequestContext.HTTP.Method != routes[at].Method {
-		t.Errorf("version %q, context for %s %s", r.Version, r.RequestContext.HTTP.Method, r.RequestContext.RouteKey)
+		t.Errorf("version %q and the context of %s %s do not match %s", r.Version, r.RequestContext.HTTP.Method, r.RequestContext.RouteKey, r.RouteKey)
 	}
 	path := routes[at].Path
 	for name, value := range r.PathParameters {
@@ -87,10 +88,10 @@ func checkRequest(t *testing.T, content []byte, routes []route) {
 	}
 	for name, value := range r.Headers {
 		if name != strings.ToLower(name) {
-			t.Errorf("header %s: API Gateway sends lower case", name)
+			t.Errorf("header %s must be in lower case, as API Gateway sends it", name)
 		}
 		if name == "authorization" && value != "Bearer TOKEN" {
-			t.Error("a token is in the sample")
+			t.Error("the sample contains a token, want \"Bearer TOKEN\"")
 		}
 	}
 }
@@ -99,11 +100,11 @@ func checkStream(t *testing.T, content []byte) {
 	var batch events.DynamoDBEvent
 	decode(t, content, &batch)
 	if len(batch.Records) == 0 {
-		t.Error("no records")
+		t.Error("the sample has no records")
 	}
 	for _, record := range batch.Records {
 		if _, err := delivery.ReadImage(record.Change.NewImage); err != nil || record.EventName != "INSERT" {
-			t.Errorf("%s record: %v", record.EventName, err)
+			t.Errorf("want a readable INSERT record, got %s: %v", record.EventName, err)
 		}
 	}
 }
@@ -112,14 +113,14 @@ func checkQueue(t *testing.T, content []byte) {
 	var batch events.SQSEvent
 	decode(t, content, &batch)
 	if len(batch.Records) == 0 {
-		t.Error("no records")
+		t.Error("the sample has no records")
 	}
 	for _, message := range batch.Records {
 		var envelope events.CloudWatchEvent
 		decode(t, []byte(message.Body), &envelope)
 		doc, err := event.Decode(envelope.Detail)
 		if err != nil || envelope.DetailType != doc.Event.EventType || !strings.HasSuffix(envelope.Source, "."+doc.Event.Org) {
-			t.Errorf("%s of %s: %v", envelope.DetailType, envelope.Source, err)
+			t.Errorf("detail-type %s and source %s do not match the event: %v", envelope.DetailType, envelope.Source, err)
 		}
 	}
 }
@@ -128,6 +129,6 @@ func checkSchedule(t *testing.T, content []byte) {
 	var e events.CloudWatchEvent
 	decode(t, content, &e)
 	if e.Source != "aws.events" || e.DetailType != "Scheduled Event" {
-		t.Errorf("%s of %s", e.DetailType, e.Source)
+		t.Errorf("want a Scheduled Event of aws.events, got %s of %s", e.DetailType, e.Source)
 	}
 }

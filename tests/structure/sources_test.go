@@ -10,7 +10,8 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// mappings returns the function that reads each event source: "EventPublish" for "Outbox.StreamArn".
+// mappings returns the event source mapping of each event source, by "Outbox.StreamArn" for
+// example.
 func mappings(tpl *template) map[string]*resource {
 	found := map[string]*resource{}
 	for _, m := range tpl.ofType("AWS::Lambda::EventSourceMapping") {
@@ -19,15 +20,16 @@ func mappings(tpl *template) map[string]*resource {
 	return found
 }
 
-// mapped returns the logical name of the function that a mapping calls. It is the alias that is called, so that new code
-// gets its share of what comes from a stream or queue too.
+// mapped returns the logical name of the function that a mapping calls. The mapping calls the
+// function's alias, so that a gradual deployment applies to streams and queues too.
 func mapped(m *resource) string {
 	name, _ := strings.CutSuffix(reference(m.Properties["FunctionName"]), ".Alias")
 	return name
 }
 
-// What Lambda needs of a function's role to read for it. SAM's own event types would bring managed policies along that
-// are good for every table and queue of the account.
+// readerActions are the permissions that Lambda needs to read an event source for a function, by
+// the attribute of the source. SAM's event types would add managed policies that allow every table
+// and queue of the account.
 var readerActions = map[string][]string{
 	"StreamArn": {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"},
 	"Arn":       {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
@@ -54,13 +56,13 @@ func TestEventSources(t *testing.T) {
 				want = readerActions[kind]
 			}
 			if !slices.Equal(allowed, want) {
-				t.Errorf("%s may do %v on %s, want %v", f.Name, allowed, source, want)
+				t.Errorf("%s is granted %v on %s, want %v", f.Name, allowed, source, want)
 			}
 		}
 	}
 	for source, mapping := range sources {
 		if !slices.Equal(list(mapping.Properties["FunctionResponseTypes"]), []any{"ReportBatchItemFailures"}) {
-			t.Errorf("%s: one failed record would fail its batch", source)
+			t.Errorf("%s: FunctionResponseTypes must be ReportBatchItemFailures, or one failed record fails its batch", source)
 		}
 	}
 }
@@ -68,20 +70,20 @@ func TestEventSources(t *testing.T) {
 func TestOutboxStream(t *testing.T) {
 	tpl := readTemplate(t)
 	if got := at(tpl.resource("Outbox").Properties, "StreamSpecification", "StreamViewType"); got != "NEW_IMAGE" {
-		t.Errorf("the outbox's stream has %v", got)
+		t.Errorf("the outbox's stream contains %v, want NEW_IMAGE", got)
 	}
 	mapping := mappings(tpl)["Outbox.StreamArn"]
 	stream := mapping.Properties
 	filters := list(at(stream, "FilterCriteria", "Filters"))
 	if len(filters) != 1 {
-		t.Fatalf("%d filters", len(filters))
+		t.Fatalf("the stream has %d filters, want 1", len(filters))
 	}
 	var pattern map[string][]string
 	if err := json.Unmarshal([]byte(text(object(filters[0])["Pattern"])), &pattern); err != nil || !slices.Equal(pattern["eventName"], []string{"INSERT"}) {
-		t.Errorf("filter %v: %v", pattern, err)
+		t.Errorf("the stream's filter is %v (%v), want INSERT only", pattern, err)
 	}
 	if age, ok := stream["MaximumRecordAgeInSeconds"].(int); !ok || age < 60 || age >= 24*60*60 {
-		t.Errorf("a record that fails holds its shard for %v s", stream["MaximumRecordAgeInSeconds"])
+		t.Errorf("a failing record blocks its shard for %v s, want at least a minute and less than a day", stream["MaximumRecordAgeInSeconds"])
 	}
 	target := reference(at(stream, "DestinationConfig", "OnFailure", "Destination"))
 	publisher := mapped(mapping)
@@ -90,24 +92,24 @@ func TestOutboxStream(t *testing.T) {
 			return slices.Equal(s.Resources, []string{target}) && slices.Equal(s.Actions, []string{"sqs:SendMessage"})
 		})
 		if allowed != (f.Name == publisher) {
-			t.Errorf("%s may send to %s: %v", f.Name, target, allowed)
+			t.Errorf("%s may send to %s: %v, want only %s", f.Name, target, allowed, publisher)
 		}
 	}
 }
 
-// The archive holds what the rule passes on, and both take what event-publish sends.
+// The archive and the rule match the events that event-publish sends.
 func TestBusPatterns(t *testing.T) {
 	tpl := readTemplate(t)
 	for _, name := range []string{"BusArchive", "FeedRule"} {
 		pattern := object(tpl.resource(name).Properties["EventPattern"])
 		sources := list(pattern["source"])
 		if len(sources) != 1 || reference(object(sources[0])["prefix"]) != "EventSourcePrefix." {
-			t.Errorf("%s takes events from %v", name, pattern["source"])
+			t.Errorf("%s matches events of %v, want the prefix EventSourcePrefix", name, pattern["source"])
 		}
 	}
 	types := list(at(tpl.resource("FeedRule").Properties, "EventPattern", "detail-type"))
 	if !slices.Equal(types, []any{event.WorkflowStateChange}) {
-		t.Errorf("the feed takes events of type %v", types)
+		t.Errorf("FeedRule matches events of the types %v, want %s", types, event.WorkflowStateChange)
 	}
 }
 
@@ -115,27 +117,27 @@ func TestFeedQueue(t *testing.T) {
 	tpl := readTemplate(t)
 	queue := tpl.resource("FeedQueue").Properties
 	reader := tpl.resource(mapped(mappings(tpl)["FeedQueue.Arn"])).Properties
-	// AWS's own advice: time for the batches that were throttled.
+	// AWS recommends six times the timeout, so that Lambda can retry throttled batches.
 	visibility, _ := queue["VisibilityTimeout"].(int)
 	if timeout, ok := reader["Timeout"].(int); !ok || visibility < 6*timeout {
-		t.Errorf("messages are hidden for %d s, and may be worked on for %v s", visibility, reader["Timeout"])
+		t.Errorf("the visibility timeout is %d s, want six times the function's timeout of %v s", visibility, reader["Timeout"])
 	}
 	for _, source := range []any{at(queue, "RedrivePolicy", "deadLetterTargetArn"), at(list(tpl.resource("FeedRule").Properties["Targets"])[0], "DeadLetterConfig", "Arn")} {
 		if reference(source) != "FeedDeadLetters.Arn" {
-			t.Errorf("what fails goes to %v", source)
+			t.Errorf("failed messages are sent to %v, want FeedDeadLetters.Arn", source)
 		}
 	}
 	if times, _ := at(queue, "RedrivePolicy", "maxReceiveCount").(int); times < 5 {
-		t.Errorf("an event that is early has %d tries", times)
+		t.Errorf("an out-of-order event has %d attempts, want at least 5", times)
 	}
-	// EventBridge may write to both queues, and only for the rule.
+	// EventBridge may write to both queues, but only for the rule.
 	policy := tpl.resource("FeedQueuesPolicy").Properties
 	for _, s := range list(at(policy, "PolicyDocument", "Statement")) {
 		if condition := reference(at(s, "Condition", "ArnEquals", "aws:SourceArn")); condition != "FeedRule.Arn" || at(s, "Principal", "Service") != "events.amazonaws.com" {
-			t.Errorf("the queues take from %v with the condition %q", at(s, "Principal"), condition)
+			t.Errorf("the queues accept messages of %v with the condition %q, want EventBridge and FeedRule", at(s, "Principal"), condition)
 		}
 	}
 	if queues := list(policy["Queues"]); len(queues) != 2 {
-		t.Errorf("the policy is about %d queues", len(queues))
+		t.Errorf("FeedQueuesPolicy is for %d queues, want 2", len(queues))
 	}
 }

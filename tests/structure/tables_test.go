@@ -6,27 +6,28 @@ import (
 	"testing"
 )
 
-// An index is paid for on every write. Its comment names the query that needs it.
-func TestEachIndexSaysWhichQueryNeedsIt(t *testing.T) {
+// The comment of an index names the query that needs it, because an index costs money on each
+// write.
+func TestIndexCommentsNameTheirQuery(t *testing.T) {
 	for _, table := range readTemplate(t).ofType("AWS::DynamoDB::Table") {
 		indexes := child(child(table.node, "Properties"), "GlobalSecondaryIndexes")
 		if indexes == nil {
 			continue
 		}
 		for _, index := range indexes.Content {
-			// The parser leaves a comment with the entry or with its first key.
+			// The parser attaches a comment to the entry or to its first key.
 			comment := index.HeadComment
 			if len(index.Content) > 0 {
 				comment += index.Content[0].HeadComment
 			}
 			if !strings.Contains(comment, "GET /") {
-				t.Errorf("the comment of index %s of %s does not name a query: %q", text(object(plain(index))["IndexName"]), table.Name, comment)
+				t.Errorf("%s: the comment of index %s does not name a query (GET /…): %q", table.Name, text(object(plain(index))["IndexName"]), comment)
 			}
 		}
 	}
 }
 
-// A linter takes the keys in any order, DynamoDB does not.
+// DynamoDB requires the hash key before the range key, which cfn-lint does not check.
 func TestKeysAreHashThenRange(t *testing.T) {
 	for _, table := range readTemplate(t).ofType("AWS::DynamoDB::Table") {
 		schemas := map[string]any{table.Name: table.Properties["KeySchema"]}
@@ -39,17 +40,18 @@ func TestKeysAreHashThenRange(t *testing.T) {
 				kinds = append(kinds, text(object(key)["KeyType"]))
 			}
 			if !slices.Equal(kinds, []string{"HASH", "RANGE"}) && !slices.Equal(kinds, []string{"HASH"}) {
-				t.Errorf("keys of %s: %v", name, kinds)
+				t.Errorf("the keys of %s are %v, want HASH and then at most one RANGE", name, kinds)
 			}
 		}
 	}
 }
 
-func TestDataIsProtectedByOneParameter(t *testing.T) {
+// ProtectData protects each table, and no table or bucket is deleted with the stack.
+func TestProtectDataProtectsTables(t *testing.T) {
 	tpl := readTemplate(t)
 	kept := append(tpl.ofType("AWS::DynamoDB::Table"), tpl.ofType("AWS::S3::Bucket")...)
 	if len(kept) < 6 {
-		t.Fatalf("%d tables and buckets", len(kept))
+		t.Fatalf("found only %d tables and buckets", len(kept))
 	}
 	for _, r := range kept {
 		for _, policy := range []string{"DeletionPolicy", "UpdateReplacePolicy"} {
@@ -66,14 +68,14 @@ func TestDataIsProtectedByOneParameter(t *testing.T) {
 			}
 		}
 		if r.Properties["BillingMode"] != "PAY_PER_REQUEST" {
-			t.Errorf("%s is not on demand", r.Name)
+			t.Errorf("%s: BillingMode must be PAY_PER_REQUEST", r.Name)
 		}
 	}
 }
 
-// What SAM makes of a function or an API can be referred to as well, but by these names alone: those of its versions and
-// deployments change with what is in them.
-func TestReferencesAreToWhatTheTemplateNames(t *testing.T) {
+// References resolve to a parameter, a resource, or a resource that SAM creates under a stable
+// name. The names of versions and deployments that SAM creates change with their content.
+func TestReferencesResolve(t *testing.T) {
 	tpl := readTemplate(t)
 	made := map[string]bool{}
 	for _, r := range tpl.Resources {
@@ -94,15 +96,16 @@ func TestReferencesAreToWhatTheTemplateNames(t *testing.T) {
 	}
 }
 
-func TestSamLocalFindsTheBinaryHintFirst(t *testing.T) {
+// SamLocalBinaryHint is the first resource and is never created, see template.yaml.
+func TestSamLocalBinaryHintIsFirst(t *testing.T) {
 	tpl := readTemplate(t)
 	hint := tpl.Resources[0]
 	condition := text(at(plain(hint.node), "Condition"))
 	if hint.Type != "AWS::Serverless::Api" || !slices.Equal(list(hint.Properties["BinaryMediaTypes"]), []any{"*/*"}) || condition == "" {
-		t.Fatalf("the first resource is %s, %s", hint.Name, hint.Type)
+		t.Fatalf("the first resource is %s (%s), want an API with binary media types and a condition", hint.Name, hint.Type)
 	}
 	parameter := reference(list(at(tpl.Conditions, condition, "Fn::Equals"))[0])
 	if allowed := list(at(tpl.Parameters, parameter, "AllowedValues")); !slices.Equal(allowed, []any{"false"}) {
-		t.Errorf("%s can be created: %s may be any of %v", hint.Name, parameter, allowed)
+		t.Errorf("%s can be created: %s allows %v, want only \"false\"", hint.Name, parameter, allowed)
 	}
 }

@@ -11,10 +11,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// root is the folder of the project, from this one.
+// root is the path of the project from this folder.
 const root = "../.."
 
-// template is template.yaml. Intrinsic functions are in their long form: !Ref X is {"Ref": "X"}.
+// template is the parsed template.yaml. Intrinsic functions are in their long form: !Ref X is
+// {"Ref": "X"}.
 type template struct {
 	Parameters map[string]any
 	Conditions map[string]any
@@ -28,14 +29,14 @@ type resource struct {
 	Name       string
 	Type       string
 	Properties map[string]any
-	node       *yaml.Node // for what the values do not hold: comments
+	node       *yaml.Node // for comments and the order of entries
 }
 
 // function is a Lambda function of the template.
 type function struct {
 	*resource
-	Folder      string            // name of its folder under functions/, and of its samples under events/
-	Environment map[string]string // name of a variable to what it refers to: "Instances", "TokenIssuer"
+	Folder      string            // name of the folders under functions/ and events/
+	Environment map[string]string // by variable, the target of the reference: "Instances", "TokenIssuer"
 	Statements  []statement
 	Routes      []route
 }
@@ -55,7 +56,7 @@ type route struct {
 
 func (r route) String() string { return r.Method + " " + r.Path }
 
-// readTemplate reads template.yaml.
+// readTemplate reads template.yaml, or fails the test.
 func readTemplate(t *testing.T) *template {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(root, "template.yaml"))
@@ -69,6 +70,8 @@ func readTemplate(t *testing.T) *template {
 	return tpl
 }
 
+// parseTemplate parses the content of a template. It fails if content is no YAML or has no
+// resources.
 func parseTemplate(content []byte) (*template, error) {
 	var document yaml.Node
 	if err := yaml.NewDecoder(bytes.NewReader(content)).Decode(&document); err != nil {
@@ -94,7 +97,7 @@ func parseTemplate(content []byte) (*template, error) {
 	return tpl, nil
 }
 
-// ofType returns the resources of a type.
+// ofType returns the resources of a type in the order of the file.
 func (tpl *template) ofType(name string) []*resource {
 	var found []*resource
 	for _, r := range tpl.Resources {
@@ -105,7 +108,7 @@ func (tpl *template) ofType(name string) []*resource {
 	return found
 }
 
-// resource returns the resource with a name, and nil when there is none.
+// resource returns the resource with a logical name, or nil if there is none.
 func (tpl *template) resource(name string) *resource {
 	for _, r := range tpl.Resources {
 		if r.Name == name {
@@ -115,7 +118,8 @@ func (tpl *template) resource(name string) *resource {
 	return nil
 }
 
-// numberOf returns a property of a function, its own or else that of Globals, and whether there is one.
+// numberOf returns a property of a function, or else that of Globals. It returns false if neither
+// sets it.
 func (tpl *template) numberOf(f *function, property string) (n int, ok bool) {
 	if n, ok = f.Properties[property].(int); !ok {
 		n, ok = at(tpl.Globals, "Function", property).(int)

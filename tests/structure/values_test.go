@@ -1,8 +1,11 @@
 package structure
 
 import (
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -13,19 +16,48 @@ type pair struct {
 	value *yaml.Node
 }
 
-// pairs returns the entries of a mapping in order; none when node is nil or something else.
+// pairs returns the entries of a mapping in order, and nil if node is no mapping. Entries that a
+// merge key (<<) brings come first, unless the mapping has an entry with the same key.
 func pairs(node *yaml.Node) []pair {
+	node = anchored(node)
 	if node == nil || node.Kind != yaml.MappingNode {
 		return nil
 	}
-	var all []pair
+	var merged, own []pair
 	for i := 0; i < len(node.Content); i += 2 {
-		all = append(all, pair{node.Content[i].Value, node.Content[i+1]})
+		key, value := node.Content[i], anchored(node.Content[i+1])
+		switch {
+		case key.Tag != "!!merge":
+			own = append(own, pair{key.Value, value})
+		case value.Kind == yaml.SequenceNode:
+			for _, source := range value.Content {
+				merged = append(merged, pairs(source)...)
+			}
+		default:
+			merged = append(merged, pairs(value)...)
+		}
+	}
+	var all []pair
+	for _, p := range append(merged, own...) {
+		hides := func(other pair) bool { return other.key == p.key }
+		if n := slices.IndexFunc(all, hides); n < 0 {
+			all = append(all, p)
+		} else if slices.ContainsFunc(own, hides) { // of two merged entries the first one counts
+			all[n] = p
+		}
 	}
 	return all
 }
 
-// child returns the value of a key of a mapping, or nil.
+// anchored returns the node that an alias refers to, and every other node unchanged.
+func anchored(node *yaml.Node) *yaml.Node {
+	if node != nil && node.Kind == yaml.AliasNode {
+		return node.Alias
+	}
+	return node
+}
+
+// child returns the value of a key of a mapping, or nil if there is no such key.
 func child(node *yaml.Node, key string) *yaml.Node {
 	for _, p := range pairs(node) {
 		if p.key == key {
@@ -35,9 +67,11 @@ func child(node *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// plain returns the value of a node as encoding/json would have it, with CloudFormation's short forms made long:
-// !Ref X becomes {"Ref": "X"}, !GetAtt X.Arn becomes {"Fn::GetAtt": "X.Arn"}.
+// plain returns the value of a node in the types of encoding/json, but integers as int. Short forms
+// of CloudFormation's functions become long: !Ref X is {"Ref": "X"}, !GetAtt X.Arn is
+// {"Fn::GetAtt": "X.Arn"}.
 func plain(node *yaml.Node) any {
+	node = anchored(node)
 	if node == nil {
 		return nil
 	}
@@ -81,8 +115,8 @@ func scalar(node *yaml.Node) any {
 	return node.Value
 }
 
-// object, list and text return a value as what it should be, and nothing when it is something else. list takes a
-// single value for a list of one, as IAM does.
+// object, list and text return a value in the expected type, or the zero value if it has another
+// type. list returns a single value as a list of one, as IAM does.
 func object(value any) map[string]any {
 	m, _ := value.(map[string]any)
 	return m
@@ -104,7 +138,7 @@ func text(value any) string {
 	return s
 }
 
-// at returns what is at the end of a path of keys.
+// at returns the value at the end of a path of keys, or nil if a key is missing.
 func at(value any, path ...string) any {
 	for _, key := range path {
 		value = object(value)[key]
@@ -112,9 +146,9 @@ func at(value any, path ...string) any {
 	return value
 }
 
-// reference returns what a value refers to, in one notation: "Instances" for !Ref Instances, "Instances.Arn" for
-// !GetAtt Instances.Arn, "Instances.Arn/index/byStep" for !Sub ${Instances.Arn}/index/byStep. A value that refers to
-// nothing is returned as it is.
+// reference returns the target of a reference in one notation: "Instances" for !Ref Instances,
+// "Instances.Arn" for !GetAtt Instances.Arn, "Instances.Arn/index/byStep" for
+// !Sub ${Instances.Arn}/index/byStep. It returns any other text unchanged.
 func reference(value any) string {
 	m := object(value)
 	for _, function := range []string{"Ref", "Fn::GetAtt"} {
@@ -128,7 +162,8 @@ func reference(value any) string {
 	return text(value)
 }
 
-// references calls found with the logical name of everything that a value refers to, at any depth.
+// references calls found with the logical name of each target of a reference in a value, at any
+// depth.
 func references(value any, found func(name string)) {
 	switch v := value.(type) {
 	case []any:
@@ -158,5 +193,23 @@ func references(value any, found func(name string)) {
 				references(item, found)
 			}
 		}
+	}
+}
+
+func TestAnchorsAndMergeKeys(t *testing.T) {
+	var document yaml.Node
+	content := `{first: &A {x: 1, y: !Ref P}, second: {<<: *A, x: 2}, third: {<<: [*A, {x: 3, z: 4}]}, fourth: *A}`
+	if err := yaml.Unmarshal([]byte(content), &document); err != nil {
+		t.Fatal(err)
+	}
+	p := map[string]any{"Ref": "P"}
+	want := map[string]any{
+		"first":  map[string]any{"x": 1, "y": p},
+		"second": map[string]any{"x": 2, "y": p},
+		"third":  map[string]any{"x": 1, "y": p, "z": 4},
+		"fourth": map[string]any{"x": 1, "y": p},
+	}
+	if got := plain(document.Content[0]); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
