@@ -52,17 +52,17 @@ func (n Namespace) Set(directives ...Directive) *Set {
 	if n == "" {
 		return nil
 	}
-	// By hand: what encoding/json would find out about these types first, at every start of a function, is a third of what
-	// the least function does until it is ready.
+	// encoding/json/v2 would analyse these types at each cold start, which costs a quarter of the
+	// instructions that the simplest function needs to initialise.
 	var w appendjson.Writer
 	w.Raw(`{"CloudWatchMetrics":[`)
 	for at, d := range directives {
-		w.Raw(appendjson.Comma(at))
+		w.Raw(appendjson.Separator(at))
 		w.String(`{"Namespace":`, string(n))
 		w.Strings(`,"Dimensions":[`, d.Dimensions)
 		w.Raw(`],"Metrics":[`)
 		for at, m := range d.Metrics {
-			w.Raw(appendjson.Comma(at))
+			w.Raw(appendjson.Separator(at))
 			w.String(`{"Name":`, m.Name)
 			w.String(`,"Unit":`, string(m.Unit))
 			w.Raw("}")
@@ -70,7 +70,7 @@ func (n Namespace) Set(directives ...Directive) *Set {
 		w.Raw("]}")
 	}
 	w.Raw(`],"Timestamp":`)
-	return &Set{head: w.B}
+	return &Set{head: w.Buf}
 }
 
 // Attr returns the attribute that makes a line one of the set's; for a nil set one that slog leaves out.
