@@ -19,12 +19,12 @@ func readEvent(payload []byte) (events.APIGatewayV2HTTPRequest, error) {
 // encodeResponse returns a response as the gateway takes it. It escapes nothing for HTML: that would make a body larger that
 // was found small enough.
 func encodeResponse(response events.APIGatewayV2HTTPResponse) []byte {
-	w := appendjson.Writer{B: make([]byte, 0, 1024+len(response.Body)+len(response.Body)/8)}
+	w := appendjson.Writer{Buf: make([]byte, 0, 1024+len(response.Body)+len(response.Body)/8)}
 	w.Int(`{"statusCode":`, int64(response.StatusCode))
 	w.Raw(`,"headers":{`)
 	n := 0
 	for name, value := range response.Headers {
-		w.String(appendjson.Comma(n), name)
+		w.String(appendjson.Separator(n), name)
 		w.String(":", value)
 		n++
 	}
@@ -32,5 +32,5 @@ func encodeResponse(response events.APIGatewayV2HTTPResponse) []byte {
 	w.String(`,"body":`, response.Body)
 	w.Bool(`,"isBase64Encoded":`, response.IsBase64Encoded)
 	w.Raw("}")
-	return w.B
+	return w.Buf
 }
