@@ -12,15 +12,15 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// known is an event without what is not read by name.
-func known(e events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPRequest {
+// parsed returns e without the members that parseEvent omits.
+func parsed(e events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPRequest {
 	e.StageVariables, e.RequestContext.Authorizer = nil, nil
 	e.RequestContext.Authentication = events.APIGatewayV2HTTPRequestContextAuthentication{}
 	return e
 }
 
-// The gateway's events, and those of sam local, are read by name: all of the samples for a local invocation.
-func TestEventsAreReadByName(t *testing.T) {
+// parseEvent reads the events of the gateway and of sam local: all samples for a local invocation.
+func TestParseEventReadsAllSamples(t *testing.T) {
 	samples, err := filepath.Glob("../../events/*/*.json")
 	if err != nil || len(samples) == 0 {
 		t.Fatalf("no samples, %v", err)
@@ -36,19 +36,19 @@ func TestEventsAreReadByName(t *testing.T) {
 			t.Fatal(err)
 		}
 		if want.RequestContext.HTTP.Method == "" {
-			continue // of a queue, a stream or a schedule
+			continue // an event of a queue, a stream or a schedule
 		}
 		read++
-		if got, ok := parseEvent(payload); !ok || !reflect.DeepEqual(got, known(want)) {
+		if got, ok := parseEvent(payload); !ok || !reflect.DeepEqual(got, parsed(want)) {
 			t.Errorf("%s: %v\n%+v\n%+v", sample, ok, got, want)
 		}
 	}
 	if read < 20 {
-		t.Errorf("only %d samples are of an HTTP API", read)
+		t.Errorf("only %d samples are events of an HTTP API", read)
 	}
 }
 
-// eventSeeds are events of which some are not the gateway's.
+// eventSeeds are events, some of which the gateway would not send.
 var eventSeeds = []string{
 	`{}`, ` { "version" : "2.0" } `, `{"body":null,"cookies":null,"headers":null,"requestContext":null}`,
 	`{"rawQueryString":"a=1&b=<2>","headers":{"x":"\u00e6\ud834\udd1e\ud834","y":"æ"},"cookies":["a=b", "c=d"],"isBase64Encoded":true}`,
@@ -58,7 +58,7 @@ var eventSeeds = []string{
 	`{"cookies":["a",]}`, `{"cookies":[}`, `{"headers":{"a":null}}`, `{"isBase64Encoded":null}`, `{"body":"\"\\\\\""} x`, `{"body":"` + "\xff" + `"}`,
 }
 
-// FuzzReadEvent: what is read by name is what encoding/json reads.
+// FuzzReadEvent checks that parseEvent reads the same event as encoding/json.
 func FuzzReadEvent(f *testing.F) {
 	for _, seed := range eventSeeds {
 		f.Add([]byte(seed))
@@ -69,16 +69,16 @@ func FuzzReadEvent(f *testing.F) {
 			return
 		}
 		if !json.Valid(payload) {
-			t.Fatalf("read, and is no JSON: %s", payload)
+			t.Fatalf("parseEvent accepts invalid JSON: %s", payload)
 		}
 		var want events.APIGatewayV2HTTPRequest
-		if err := json.Unmarshal(payload, &want); err == nil && !reflect.DeepEqual(got, known(want)) {
+		if err := json.Unmarshal(payload, &want); err == nil && !reflect.DeepEqual(got, parsed(want)) {
 			t.Errorf("%s:\n%+v\n%+v", payload, got, want)
 		}
 	})
 }
 
-// FuzzEncodeResponse: what is written is what encoding/json writes.
+// FuzzEncodeResponse checks that encodeResponse writes the same response as encoding/json.
 func FuzzEncodeResponse(f *testing.F) {
 	f.Add(200, "Content-Type", "text/plain", `{"a":"b\n"}`, true)
 	f.Add(404, "", "\"\\\x00\x1f\x7f\b\f\r\t", "<&>\u2028\u2029æ𝄞", false)
