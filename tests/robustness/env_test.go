@@ -6,12 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net/http"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -25,18 +22,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/routes"
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// soon is how long any answer may take, on a machine that is busy with other things: far below the 25 seconds of a function.
-const soon = 10 * time.Second
+// maxResponseTime is the limit for every response on a busy machine, far below the timeout of a
+// function (25 s).
+const maxResponseTime = 10 * time.Second
 
-// env is the running system, with one application of nav's, and one instance in it with one data element.
+// env is the running system with one application of nav and one instance of it.
 type env struct {
 	*runtime.System
-	owner, user string // authenticator
-	variables   map[string]string
+	client      client.Client
+	owner, user string            // tokens
+	variables   map[string]string // of the routes; dataGuid is a text file
+	form        string            // id of the instance's JSON form
 }
 
 var system *env
@@ -56,152 +58,156 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer s.Stop()
-	w := &env{System: s, variables: map[string]string{"org": "nav", "app": "app2018"}}
-	if w.owner, err = s.Authenticator.Owner("nav", "", time.Hour); err != nil {
+	e := &env{System: s, client: client.Client{Base: s.BaseURL}}
+	if e.owner, err = s.Authenticator.Owner("nav", "", time.Hour); err != nil {
 		return 0, err
 	}
-	if w.user, err = s.Authenticator.User(issuer.User{ID: "1001", SSN: "12247918309"}, "", time.Hour); err != nil {
+	if e.user, err = s.Authenticator.User(issuer.User{ID: "1001", SSN: "12247918309"}, "", time.Hour); err != nil {
 		return 0, err
 	}
-	if err := w.furnish(); err != nil {
+	if err := e.populate(); err != nil {
 		return 0, err
 	}
-	system = w
+	system = e
 	code = m.Run()
-	return code, w.memory()
+	return code, e.checkMemory()
 }
 
 const registration = `{"dataTypes":[
 	{"formId":"form","allowedContentTypes":["application/xml","application/json"],"maxSize":4400000,"schema":{"type":"object","properties":{"a":{"type":"integer"}}}},
 	{"formId":"any"}]}`
 
-// furnish makes what the requests are about.
-func (w *env) furnish() error {
-	a, err := w.send(request{method: "PUT", path: "/storage/applications/nav/app2018", contentType: "application/json", body: registration})
-	if err != nil || a.status != 201 {
-		return fmt.Errorf("%d %s: %w", a.status, a.body, err)
+// populate registers the application and creates the instance. The owner has downloaded all its
+// data.
+func (e *env) populate() error {
+	var err error
+	send := func(status int, r request) client.Instance {
+		if err != nil {
+			return client.Instance{}
+		}
+		got, sendErr := e.send(r)
+		if err = sendErr; err == nil && got.Status != status {
+			err = fmt.Errorf("%s: %v, want %d", r, got, status)
+		}
+		if err != nil {
+			return client.Instance{}
+		}
+		return got.Instance()
 	}
-	a, err = w.send(request{method: "POST", path: "/nav/app2018/instances", contentType: "application/json", body: `{"reportee":{"ssn":"12247918309"},
-		"labels":["gr"],"data":[{"formId":"form","contentType":"application/json","content":"e30="},{"formId":"any","contentType":"text/plain","content":"aGVp"}]}`})
-	var made struct {
-		ID, InstanceOwnerID string
-		Data                []struct{ ID string }
+	send(201, put("/storage/applications/nav/app2018", registration))
+	made := send(201, post("/nav/app2018/instances", `{"reportee":{"ssn":"12247918309"},
+		"labels":["gr"],"data":[{"formId":"form","contentType":"application/json","content":"e30="},{"formId":"any","contentType":"text/plain","content":"aGVp"}]}`))
+	for _, d := range made.Data {
+		send(200, request{method: "GET", path: made.Storage() + "/data/" + d.ID})
 	}
-	if err := errors.Join(err, json.Unmarshal(a.body, &made)); err != nil || a.status != 201 {
-		return fmt.Errorf("%d %s: %w", a.status, a.body, err)
+	if err != nil {
+		return err
 	}
-	w.variables["instanceOwnerId"], w.variables["instanceGuid"], w.variables["dataGuid"] = made.InstanceOwnerID, made.ID, made.Data[0].ID
+	e.form = made.Data[0].ID
+	e.variables = map[string]string{
+		"org": "nav", "app": "app2018", "instanceOwnerId": made.InstanceOwnerID, "instanceGuid": made.ID, "dataGuid": made.Data[1].ID, "reportee": `{"ssn":"12247918309"}`,
+	}
 	return nil
 }
 
-// request is one request; the owner sends it, or who the route is for.
+// request is one request. The owner sends it by default.
 type request struct {
-	method, path, query string // path and query as they are sent
+	method, path, query string // path and query exactly as they are sent
 	token               string // "": the owner's; "-": none
 	contentType, body   string
 	header              map[string]string
 }
 
+func put(path, body string) request {
+	return request{method: "PUT", path: path, contentType: "application/json", body: body}
+}
+
+func post(path, body string) request {
+	return request{method: "POST", path: path, contentType: "application/json", body: body}
+}
+
 func (r request) String() string { return fmt.Sprintf("%s %.200s?%.200s", r.method, r.path, r.query) }
 
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	took   time.Duration
-}
-
-// client does not follow: a redirect is the answer. It asks for nothing compressed.
-var client = &http.Client{
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 4},
-	Timeout:       40 * time.Second,
-}
-
-func (w *env) send(r request) (answer, error) {
-	base, err := url.Parse(w.BaseURL)
-	if err != nil {
-		return answer{}, err
-	}
-	out := &http.Request{
-		Method: r.method, URL: &url.URL{Scheme: base.Scheme, Host: base.Host, Opaque: r.path, RawQuery: r.query}, Host: base.Host, Header: http.Header{},
-		ContentLength: int64(len(r.body)), Body: io.NopCloser(strings.NewReader(r.body)),
+func (e *env) send(r request) (*client.Response, error) {
+	out := client.Request{Method: r.method, Path: r.path, Type: r.contentType, Header: http.Header{}, Body: r.body}
+	if r.query != "" {
+		out.Path += "?" + r.query
 	}
 	for name, value := range r.header {
 		out.Header[name] = []string{value}
 	}
-	if r.contentType != "" {
-		out.Header.Set("Content-Type", r.contentType)
-	}
 	if r.token == "" {
-		r.token = w.owner
+		r.token = e.owner
 	}
 	if r.token != "-" && out.Header["Authorization"] == nil {
-		out.Header.Set("Authorization", "Bearer "+r.token)
+		out.Token = r.token
 	}
-	start := time.Now()
-	in, err := client.Do(out)
-	if err != nil {
-		return answer{}, err
-	}
-	defer in.Body.Close()
-	a := answer{status: in.StatusCode, header: in.Header}
-	a.body, err = io.ReadAll(in.Body)
-	a.took = time.Since(start)
-	return a, err
+	return e.client.Do(context.Background(), out)
 }
 
 var codeForm = regexp.MustCompile(`^[a-z]+(-[a-z0-9]+)*$`)
 
-// try sends a request and checks what holds for any answer. It reports whether the request was refused.
-func (w *env) try(t *testing.T, what string, r request) (a answer, refused bool) {
+// try sends a request and checks what holds for every response. It reports whether the request was
+// rejected.
+func (e *env) try(t *testing.T, what string, r request) (got *client.Response, rejected bool) {
 	t.Helper()
-	a, err := w.send(r)
+	got, err := e.send(r)
 	if err != nil {
 		t.Errorf("%s: %s: %v", what, r, err)
-		return a, true
+		return &client.Response{}, true
 	}
-	if a.took > soon {
-		t.Errorf("%s: %s: the answer took %v", what, r, a.took)
+	if took := got.Received.Sub(got.Sent); took > maxResponseTime {
+		t.Errorf("%s: %s: the response took %v", what, r, took)
 	}
-	if a.status >= 500 {
-		t.Errorf("%s: %s: %d %.300s (%s)", what, r, a.status, a.body, a.header.Get("X-Local-Cause"))
+	if got.Status >= 500 {
+		t.Errorf("%s: %s: %v", what, r, got)
 	}
-	if a.status < 400 {
-		return a, false
+	if got.Status < 400 {
+		return got, false
 	}
 	if r.method == http.MethodHead {
-		return a, true
+		return got, true
 	}
 	var problem struct {
 		Code, Detail, Type, Message string
 		Status                      int
 	}
-	err = json.Unmarshal(a.body, &problem)
-	own := a.header.Get("Content-Type") == "application/json" && slices.Contains([]int{404, 413, 431}, a.status) && problem.Message != "" // the gateway's
-	if !own && (err != nil || a.header.Get("Content-Type") != "application/problem+json" || !codeForm.MatchString(problem.Code) || problem.Detail == "" ||
-		problem.Status != a.status || problem.Type != "urn:altinn:problem:"+problem.Code || len(a.body) > 30_000) {
-		t.Errorf("%s: %s: no whole problem: %d %s %.500s", what, r, a.status, a.header.Get("Content-Type"), a.body)
+	err = json.Unmarshal(got.Body, &problem)
+	contentType := got.Header.Get("Content-Type")
+	ofGateway := contentType == "application/json" && slices.Contains([]int{404, 413, 431}, got.Status) && problem.Message != ""
+	if !ofGateway && (err != nil || contentType != "application/problem+json" || !codeForm.MatchString(problem.Code) || problem.Detail == "" ||
+		problem.Status != got.Status || problem.Type != "urn:altinn:problem:"+problem.Code || len(got.Body) > 30_000) {
+		t.Errorf("%s: %s: not a complete problem: %s %v", what, r, contentType, got)
 	}
-	return a, true
+	return got, true
 }
 
-// refuse is try for a request that must be refused.
-func (w *env) refuse(t *testing.T, what string, r request) answer {
+// reject sends a request that must be rejected.
+func (e *env) reject(t *testing.T, what string, r request) *client.Response {
 	t.Helper()
-	a, refused := w.try(t, what, r)
-	if !refused {
-		t.Errorf("%s: %s: taken with %d %.300s", what, r, a.status, a.body)
+	got, rejected := e.try(t, what, r)
+	if !rejected {
+		t.Errorf("%s: %s: accepted: %v", what, r, got)
 	}
-	return a
+	return got
 }
 
-// unchanged checks that what f does has no effect on anything that is stored, notes for the sweep aside.
-func (w *env) unchanged(t *testing.T, f func()) {
+// accept sends a request that must succeed, and ends the test if it is rejected.
+func (e *env) accept(t *testing.T, r request) *client.Response {
 	t.Helper()
-	before := w.state(t)
+	got, rejected := e.try(t, "setup", r)
+	if rejected {
+		t.Fatalf("%s: %v", r, got)
+	}
+	return got
+}
+
+// unchanged checks that f has no effect on anything that is stored, except for orphan checks.
+func (e *env) unchanged(t *testing.T, f func()) {
+	t.Helper()
+	before := e.state(t)
 	f()
-	if after := w.state(t); !slices.Equal(before, after) {
+	if after := e.state(t); !slices.Equal(before, after) {
 		for _, item := range after {
 			if !slices.Contains(before, item) {
 				t.Errorf("new or changed: %.400s", item)
@@ -211,12 +217,12 @@ func (w *env) unchanged(t *testing.T, f func()) {
 	}
 }
 
-// state returns every item of every table, and every key of the bucket.
-func (w *env) state(t *testing.T) []string {
+// state returns every item of every table and every key of the bucket.
+func (e *env) state(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	for _, table := range w.Template.Tables {
-		pages := dynamodb.NewScanPaginator(w.Dynamo, &dynamodb.ScanInput{TableName: aws.String(table), ConsistentRead: aws.Bool(true)})
+	for _, table := range e.Template.Tables {
+		pages := dynamodb.NewScanPaginator(e.Dynamo, &dynamodb.ScanInput{TableName: aws.String(table), ConsistentRead: aws.Bool(true)})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(t.Context())
 			if err != nil {
@@ -235,7 +241,7 @@ func (w *env) state(t *testing.T) []string {
 			}
 		}
 	}
-	objects := s3.NewListObjectsV2Paginator(w.S3, &s3.ListObjectsV2Input{Bucket: &w.Bucket})
+	objects := s3.NewListObjectsV2Paginator(e.S3, &s3.ListObjectsV2Input{Bucket: &e.Bucket})
 	for objects.HasMorePages() {
 		page, err := objects.NextPage(t.Context())
 		if err != nil {
@@ -247,4 +253,30 @@ func (w *env) state(t *testing.T) []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// routes returns every route of the template.
+func (e *env) routes(t *testing.T) []routes.Route { t.Helper(); return routes.Of(t, e.Template) }
+
+// withoutHead returns the routes without HEAD, whose requests the handlers of GET serve.
+func (e *env) withoutHead(t *testing.T) []routes.Route {
+	t.Helper()
+	return slices.DeleteFunc(e.routes(t), func(r routes.Route) bool { return r.Method == "HEAD" })
+}
+
+// to returns a request to a route that would succeed.
+func (e *env) to(r routes.Route) request {
+	out := request{
+		method: r.Method, path: routes.Fill(r.Path, e.variables, nil), query: r.Query,
+		contentType: r.Type, body: routes.Fill(r.Body, e.variables, nil),
+	}
+	if r.User {
+		out.token = e.user
+	}
+	return out
+}
+
+// self returns the instance's path on the Application API.
+func (e *env) self() string {
+	return "/nav/app2018/instances/" + e.variables["instanceOwnerId"] + "/" + e.variables["instanceGuid"]
 }
