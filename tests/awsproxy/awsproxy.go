@@ -38,18 +38,18 @@ type Handler func(c *Call, send Send) (*Response, error)
 type Proxy struct {
 	URL string
 
-	// CloseConnections makes the proxy open a connection for every call. The local AWS closes idle
-	// connections, which would fail a call now and then.
-	CloseConnections bool
-
 	endpoint  string
 	handler   Handler
 	transport *http.Transport
 	server    *http.Server
 }
 
-// Start starts a proxy before an endpoint.
-func Start(endpoint string, handler Handler) (*Proxy, error) {
+// CloseConnections is an option of Start. The proxy opens a connection for every call. The local AWS
+// closes idle connections, which would otherwise fail a call now and then.
+func CloseConnections(p *Proxy) { p.transport.DisableKeepAlives = true }
+
+// Start starts a proxy in front of an endpoint.
+func Start(endpoint string, handler Handler, options ...func(*Proxy)) (*Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -57,6 +57,9 @@ func Start(endpoint string, handler Handler) (*Proxy, error) {
 	p := &Proxy{
 		URL: "http://" + listener.Addr().String(), endpoint: endpoint, handler: handler,
 		transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64},
+	}
+	for _, option := range options {
+		option(p)
 	}
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
 	go func() { _ = p.server.Serve(listener) }() // returns an error when Close closes the server
@@ -96,7 +99,6 @@ func (p *Proxy) send(r *http.Request, body []byte) (*Response, error) {
 		return nil, err
 	}
 	out.Header, out.Host = r.Header.Clone(), r.Host // the signature of S3 covers the host
-	out.Close = p.CloseConnections
 	in, err := p.transport.RoundTrip(out)
 	if err != nil {
 		return nil, err

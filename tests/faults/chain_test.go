@@ -164,7 +164,7 @@ func TestDeadLetters(t *testing.T) {
 	for len(w.outbox()) > len(w.stream.seen) || len(w.stream.records) > 0 {
 		w.publish(w.rival)
 	}
-	in.Arm(func(int) faults.Mode { return faults.Refused })
+	in.Arm(func(int) faults.Mode { return faults.Rejected })
 	for len(w.queue.messages) > 0 {
 		w.record(w.ours)
 	}
@@ -201,7 +201,7 @@ func TestRedrive(t *testing.T) {
 	for len(w.outbox()) > len(w.stream.seen) || len(w.stream.records) > 0 {
 		w.publish(w.rival)
 	}
-	in.Arm(func(int) faults.Mode { return faults.Refused })
+	in.Arm(func(int) faults.Mode { return faults.Rejected })
 	for len(w.queue.messages) > 0 {
 		w.record(w.ours)
 	}

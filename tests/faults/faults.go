@@ -28,7 +28,7 @@ type Mode int
 // The modes.
 const (
 	None        Mode = iota
-	Refused          // it fails and has no effect
+	Rejected         // it fails and has no effect
 	Lost             // it has its effect, and fails
 	Resent           // it has its effect, its answer is lost on the wire, and the SDK sends it again
 	Doubled          // it arrives twice, and the answer is that to the second
@@ -40,10 +40,10 @@ const (
 )
 
 // Modes is all of them.
-var Modes = []Mode{Refused, Lost, Resent, Doubled, Late, SlowBefore, SlowAfter, CrashBefore, CrashAfter}
+var Modes = []Mode{Rejected, Lost, Resent, Doubled, Late, SlowBefore, SlowAfter, CrashBefore, CrashAfter}
 
 func (m Mode) String() string {
-	return [...]string{"none", "refused", "lost", "resent", "doubled", "late", "slow before", "slow after", "crash before", "crash after"}[m]
+	return [...]string{"none", "rejected", "lost", "resent", "doubled", "late", "slow before", "slow after", "crash before", "crash after"}[m]
 }
 
 // Error is what a call returns to which something happened.
@@ -167,6 +167,12 @@ func (in *Injector) next(operation string) Mode {
 	return mode
 }
 
+func (in *Injector) crash() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.crashed = true
+}
+
 func (in *Injector) meanwhile() {
 	if in.Meanwhile != nil {
 		in.Meanwhile()
@@ -184,7 +190,7 @@ func (m *whole) HandleInitialize(ctx context.Context, input middleware.Initializ
 	fault := &Error{mode, operation}
 	var none middleware.InitializeOutput
 	switch mode {
-	case Refused, CrashBefore:
+	case Rejected, CrashBefore:
 		return none, middleware.Metadata{}, fault
 	case Late:
 		later := context.WithoutCancel(ctx)
@@ -206,9 +212,7 @@ func (m *whole) HandleInitialize(ctx context.Context, input middleware.Initializ
 		discard(out.Result)
 		return none, metadata, fault
 	case CrashAfter:
-		m.in.mu.Lock()
-		m.in.crashed = true
-		m.in.mu.Unlock()
+		m.in.crash()
 		discard(out.Result)
 		return none, metadata, fault
 	case SlowAfter:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 
+	"altinn.no/instanceapi/tests/awsproxy"
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/faults"
 )
 
@@ -65,7 +68,7 @@ func TestModes(t *testing.T) {
 		crashed   bool
 	}{
 		faults.None:        {1, 1, false, nil, false},
-		faults.Refused:     {0, 0, true, nil, false},
+		faults.Rejected:    {0, 0, true, nil, false},
 		faults.Lost:        {1, 1, true, nil, false},
 		faults.Resent:      {2, 2, false, nil, false},
 		faults.Doubled:     {2, 2, false, nil, false},
@@ -152,6 +155,46 @@ func TestStreams(t *testing.T) {
 	in.ArmOne(1, faults.Lost)
 	if _, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("b"), Key: aws.String("k")}); err == nil {
 		t.Error("the answer was not lost")
+	}
+}
+
+// The proxy gives the same effects to calls that arrive over HTTP.
+func TestProxy(t *testing.T) {
+	for mode, want := range map[faults.Mode]struct {
+		effects int // calls that AWS gets, of three
+		fails   []bool
+	}{
+		faults.None:        {3, []bool{false, false, false}},
+		faults.Rejected:    {2, []bool{false, true, false}},
+		faults.Lost:        {3, []bool{false, true, false}},
+		faults.CrashBefore: {1, []bool{false, true, true}},
+		faults.CrashAfter:  {2, []bool{false, true, true}},
+	} {
+		effects := 0
+		aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { effects++; _, _ = io.Copy(w, r.Body) }))
+		in := faults.New()
+		proxy, err := awsproxy.Start(aws.URL, in.Proxy(func(c *awsproxy.Call) string { return c.Operation }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.ArmOne(2, mode)
+		call := func(operation string) error {
+			_, err := client.Client{Base: proxy.URL}.Do(t.Context(), client.Request{Method: "POST", Path: "/", Body: "x"}.With("X-Amz-Target", operation))
+			return err
+		}
+		for n, fails := range want.fails {
+			if err := call("DynamoDB_20120810.PutItem"); (err != nil) != fails {
+				t.Errorf("%v: call %d: %v", mode, n+1, err)
+			}
+		}
+		if effects != want.effects || in.Crashed() != (mode == faults.CrashBefore || mode == faults.CrashAfter) {
+			t.Errorf("%v: %d calls had an effect, crashed %v", mode, effects, in.Crashed())
+		}
+		if err := call(""); err != nil {
+			t.Errorf("%v: a call without a name: %v", mode, err)
+		}
+		proxy.Close()
+		aws.Close()
 	}
 }
 
