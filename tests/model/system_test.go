@@ -1,12 +1,10 @@
 package model
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -14,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
@@ -76,34 +75,16 @@ type got struct {
 
 // exchange sends a request with a token, "" for none.
 func exchange(ctx context.Context, token string, r request) (*got, error) {
-	url := r.path
-	if strings.HasPrefix(url, "/") {
-		url = system.BaseURL + url
-	}
-	req, err := http.NewRequestWithContext(ctx, r.method, url, bytes.NewReader(r.body))
-	if err != nil {
-		return nil, err
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	if r.contentType != "" {
-		req.Header.Set("Content-Type", r.contentType)
-	}
+	q := client.Request{Method: r.method, Path: r.path, Token: token, Type: r.contentType, Header: http.Header{}, Body: string(r.body)}
 	for name, value := range r.header {
-		req.Header.Set(name, value)
+		q.Header.Set(name, value)
 	}
-	g := &got{sent: time.Now().UTC().Truncate(time.Microsecond)}
-	resp, err := http.DefaultClient.Do(req)
+	response, err := client.Client{Base: system.BaseURL}.Do(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	if g.body, err = io.ReadAll(resp.Body); err != nil {
-		return nil, err
-	}
-	g.received, g.status, g.header = time.Now().UTC(), resp.StatusCode, resp.Header
-	_ = json.Unmarshal(g.body, &g.value) // bytes may be anything, and what should be JSON is compared
+	g := &got{status: response.Status, header: response.Header, body: response.Body, sent: response.Sent.UTC().Truncate(time.Microsecond), received: response.Received.UTC()}
+	_ = json.Unmarshal(g.body, &g.value) // content may be no JSON; documents are compared
 	if g.status >= 400 {
 		g.code, _ = g.object()["code"].(string)
 	}
