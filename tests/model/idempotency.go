@@ -1,40 +1,41 @@
 package model
 
-// idempotencyRecord is what a request under an Idempotency-Key was, and what it was answered.
+// idempotencyRecord is a request with an Idempotency-Key and its response.
 type idempotencyRecord struct {
 	fingerprint string
-	answer      Answer
+	response    Response
 }
 
-// Once gives a request that bears a key its first answer again, or answers it and keeps that. The key is the sender's own;
-// what the request says, its path included, is the fingerprint. A refusal leaves nothing: it may be granted the next time.
-func (w *World) Once(c Caller, kind who, key, fingerprint string, answer func() Answer) Answer {
+// Idempotent replays the first response to a request with a key, or runs respond and records its
+// response. Keys of different callers are independent. The fingerprint is the request with its
+// path. A rejected request is not recorded, so it may succeed later.
+func (m *Model) Idempotent(c Caller, kind who, key, fingerprint string, respond func() Response) Response {
 	if key == "" {
-		return answer()
+		return respond()
 	}
-	if r := door(c, kind, true); r != nil {
-		return Answer{Refusals: r}
+	if r := authorize(c, kind, true); r != nil {
+		return Response{Rejections: r}
 	}
-	if was := w.idempotencyRecords[w.sender(c)+key]; was != nil {
+	if was := m.idempotencyRecords[m.sender(c)+key]; was != nil {
 		if was.fingerprint != fingerprint {
-			return Answer{Refusals: Refusals{{422, "idempotency-key-reused"}, {404, "not-found"}, {400, "upload-invalid"}}}
+			return Response{Rejections: Rejections{{422, "idempotency-key-reused"}, {404, "not-found"}, {400, "upload-invalid"}}}
 		}
-		return Answer{Status: was.answer.Status, Again: &was.answer}
+		return Response{Status: was.response.Status, Again: &was.response}
 	}
-	a := answer()
-	if a.Refusals == nil {
-		w.idempotencyRecords[w.sender(c)+key] = &idempotencyRecord{fingerprint: fingerprint, answer: a}
+	a := respond()
+	if a.Rejections == nil {
+		m.idempotencyRecords[m.sender(c)+key] = &idempotencyRecord{fingerprint: fingerprint, response: a}
 	}
 	return a
 }
 
-// sender is who a key belongs to, however the token says it.
-func (w *World) sender(c Caller) string { return c.Org + " " + w.party(c) + " " + c.UserID + " " }
+// sender identifies the owner of a key, independent of the claims of the token.
+func (m *Model) sender(c Caller) string { return c.Org + " " + m.party(c) + " " + c.UserID + " " }
 
-// idempotencyRecord is what is kept under a sender's key, or nil.
-func (w *World) idempotencyRecord(c Caller, key string) *Answer {
-	if was := w.idempotencyRecords[w.sender(c)+key]; was != nil && key != "" {
-		return &was.answer
+// idempotencyRecord returns the response recorded for a sender's key, or nil.
+func (m *Model) idempotencyRecord(c Caller, key string) *Response {
+	if was := m.idempotencyRecords[m.sender(c)+key]; was != nil && key != "" {
+		return &was.response
 	}
 	return nil
 }

@@ -16,14 +16,15 @@ import (
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
-// system is what every world of a run is in; each world has organisations and identities of its own.
+// system serves all runs. Each run has its own organisations and identities.
 var (
 	system  *runtime.System
-	deliver sync.Mutex // one at a time takes the outbox to the feed
+	deliver sync.Mutex // serialises the delivery from the outbox to the feed
 )
 
 func TestMain(m *testing.M) {
-	// What a shorter sequence shows is looked for during this time, and no file is left: the seed that is printed is enough.
+	// rapid shrinks a failure for this long. It writes no file, because the printed seed is
+	// sufficient.
 	for name, value := range map[string]string{"rapid.shrinktime": "60s", "rapid.nofailfile": "true", "rapid.steps": "120", "rapid.checks": "5"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
@@ -44,9 +45,9 @@ func runAll(m *testing.M) int {
 	return m.Run()
 }
 
-// request is one that a caller sends.
+// request is a request of a caller.
 type request struct {
-	method, path string // with its query; or a whole URL
+	method, path string // with its query; or an absolute URL
 	contentType  string
 	header       map[string]string
 	body         []byte
@@ -63,12 +64,12 @@ func (r request) String() string {
 	return s
 }
 
-// got is an answer.
+// got is a response of the API.
 type got struct {
 	status         int
 	header         http.Header
 	body           []byte
-	value          any    // the body, when it is JSON
+	value          any    // the body, if it is JSON
 	code           string // of a problem
 	sent, received time.Time
 }
@@ -91,13 +92,13 @@ func exchange(ctx context.Context, token string, r request) (*got, error) {
 	return g, nil
 }
 
-// object is the body as a JSON object, empty when it is none.
+// object returns the body as a JSON object, nil if it is none.
 func (g *got) object() map[string]any {
 	o, _ := g.value.(map[string]any)
 	return o
 }
 
-// seen is what only this answer can tell.
+// seen returns what the model learns from this response.
 func (g *got) seen() Seen {
 	o := g.object()
 	s := Seen{}
