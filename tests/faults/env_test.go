@@ -39,8 +39,8 @@ import (
 	"altinn.no/instanceapi/tests/faults"
 )
 
-// process is the code that ships, on one set of clients: what creates and changes instances, what takes their events to
-// the feed, and what serves it.
+// process is the code that ships, on one set of clients: the store of instances, the delivery of
+// their events, and the feed.
 type process struct {
 	instances *instancetable.Table
 	publisher *delivery.Publisher
@@ -49,14 +49,14 @@ type process struct {
 	feed      http.Handler
 }
 
-// env is the chain with AWS around it. Everything in it is drawn from one seed.
+// env is the delivery chain with the AWS services around it. One seed determines everything in it.
 type env struct {
 	t     *testing.T
 	rng   *rand.Rand
 	in    *faults.Injector
-	plain *dynamodb.Client // without faults, to look at what is there
+	plain *dynamodb.Client // without faults, to read what is stored
 	app   *application.Application
-	party string // the instanceOwnerId of all its instances
+	party string // instanceOwnerId of all instances
 	clock time.Time
 
 	stream *stream
@@ -66,281 +66,283 @@ type env struct {
 	ours  process // its calls go through the injector
 	rival process // another process, without faults
 
-	known   []*instance.Instance // that a client has been told of
-	acked   map[string]string    // step by event id, of the changes that a client has been told of
+	known   []*instance.Instance // instances that a client has received
+	acked   map[string]string    // step by event id, of the changes that a client has seen succeed
 	pollers []*poller
-	held    bool // inside meanwhile: no further down
+	held    bool // inside runOthers, which must not nest
 	reading bool // inside publish: a shard has one reader at a time
 }
 
-func newWorld(t *testing.T, plain *dynamodb.Client, in *faults.Injector, seed uint64) *env {
+func newEnv(t *testing.T, plain *dynamodb.Client, in *faults.Injector, seed uint64) *env {
 	rng := rand.New(rand.NewPCG(seed, 6))
-	w := &env{
+	e := &env{
 		t: t, rng: rng, in: in, plain: plain, clock: time.Now(), acked: map[string]string{}, party: strconv.Itoa(50001 + rand.IntN(1e12)),
 		app:    &application.Application{Org: "nav", ID: "nav/app-" + uuid.NewString()[:13]},
 		stream: &stream{rng: rng, seen: map[string]bool{}}, queue: &queue{rng: rng},
 	}
-	w.app.SetDefaults()
-	if err := w.app.Validate(); err != nil {
+	e.app.SetDefaults()
+	if err := e.app.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	w.bus = &bus{rng: rng, queue: w.queue, lossy: true, puts: map[string]int{}}
-	w.ours = w.start(in.Install)
-	w.rival = w.start()
-	in.Meanwhile = w.meanwhile
+	e.bus = &bus{rng: rng, queue: e.queue, lossy: true, puts: map[string]int{}}
+	e.ours = e.start(in.Install)
+	e.rival = e.start()
+	in.During = e.runOthers
 	for n := range 3 {
-		w.pollers = append(w.pollers, newPoller(w, n))
+		e.pollers = append(e.pollers, newPoller(e, n))
 	}
-	if items := w.outbox(); len(items) != 0 {
-		t.Fatalf("%d events in the outbox from before", len(items))
+	if items := e.outbox(); len(items) != 0 {
+		t.Fatalf("the outbox has %d events of an earlier run", len(items))
 	}
-	return w
+	return e
 }
 
-// start returns a process whose calls all go through the middleware given.
-func (w *env) start(install ...func(*middleware.Stack) error) process {
-	db := dynamodb.New(w.plain.Options(), func(o *dynamodb.Options) { o.APIOptions = append(o.APIOptions, install...) })
+// start returns a process whose calls go through the middleware.
+func (e *env) start(install ...func(*middleware.Stack) error) process {
+	db := dynamodb.New(e.plain.Options(), func(o *dynamodb.Options) { o.APIOptions = append(o.APIOptions, install...) })
 	bridge := eventbridge.New(eventbridge.Options{
-		Region: "eu-north-1", Credentials: credentials("x"), Retryer: impatient(), HTTPClient: w.bus, APIOptions: install,
+		Region: "eu-north-1", Credentials: credentials("x"), Retryer: impatient(), HTTPClient: e.bus, APIOptions: install,
 	})
 	bus := eventbus.New(bridge, "bus", "no.altinn.apps")
 	return process{
 		instances: instancetable.New(db, "Instances", "Outbox"),
 		publisher: &delivery.Publisher{Bus: bus},
-		recorder:  &delivery.Recorder{Feed: eventtable.NewRecorder(db, "Events", "Outbox", w.now), RetryDelays: []time.Duration{time.Millisecond}},
-		sweeper:   &delivery.Sweeper{Outbox: outboxtable.New(db, "Outbox"), Bus: bus, Now: w.now, MinAge: 2 * time.Minute, MaxPerRun: 1000},
+		recorder:  &delivery.Recorder{Feed: eventtable.NewRecorder(db, "Events", "Outbox", e.now), RetryDelays: []time.Duration{time.Millisecond}},
+		sweeper:   &delivery.Sweeper{Outbox: outboxtable.New(db, "Outbox"), Bus: bus, Now: e.now, MinAge: 2 * time.Minute, MaxPerRun: 1000},
 		feed: httpapi.HandlerFunc(eventhttp.FeedEndpoint{
 			Authenticator: authtest.Verifier(), Applications: everything{}, Feeds: eventtable.New(db, "Events"), URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
 		}.Serve),
 	}
 }
 
-// everything is a register in which any application is.
+// everything is a store in which every application exists.
 type everything struct{}
 
 func (everything) Get(_ context.Context, id string) (*application.Application, error) {
 	return &application.Application{ID: id}, nil
 }
 
-func (w *env) now() time.Time { return w.clock }
+func (e *env) now() time.Time { return e.clock }
 
-// patience is how often a client tries. Of its calls one in six is disturbed, so that four tries in a row fail now and then;
-// this many do not.
-const patience = 25
+// clientRetries is the number of attempts of a client. One call in six is disturbed, so four
+// attempts can fail in a row, but not this many.
+const clientRetries = 25
 
-// create makes an instance as instance-create does, and tries again, with another one, when it is not told that it has.
-func (w *env) create(p process) {
-	for range patience {
-		w.in.Restart()
-		i, err := instance.New(instance.Draft{ID: w.guid(), Application: w.app, InstanceOwnerID: w.party}, "1001", w.clock)
+// create creates an instance as instance-create does. It retries with another instance until it
+// sees a success.
+func (e *env) create(p process) {
+	for range clientRetries {
+		e.in.Restart()
+		i, err := instance.New(instance.Draft{ID: e.guid(), Application: e.app, InstanceOwnerID: e.party}, "1001", e.clock)
 		if err != nil {
-			w.t.Fatal(err)
+			e.t.Fatal(err)
 		}
-		err = p.instances.Create(w.t.Context(), i, instancehttp.View{}.Event(i, "", "1001"))
-		if err == nil && !w.in.Crashed() {
-			w.known = append(w.known, i)
-			w.acked[event.ID(i.ID, 1)] = i.Workflow.CurrentStep
+		err = p.instances.Create(e.t.Context(), i, instancehttp.View{}.Event(i, "", "1001"))
+		if err == nil && !e.in.Crashed() {
+			e.known = append(e.known, i)
+			e.acked[event.ID(i.ID, 1)] = i.Workflow.CurrentStep
 			return
 		}
 	}
-	w.t.Fatalf("an instance could not be created in %d tries", patience)
+	e.t.Fatalf("could not create an instance in %d attempts", clientRetries)
 }
 
-// guid returns the id of a new instance: in its first half drawn from the seed, as the order of events hangs on it, in
-// its second new each time, as other runs are in the same tables.
-func (w *env) guid() string {
+// guid returns the id of a new instance. The first half comes from the seed, because it determines
+// the order of events. The second half is unique, because other runs use the same tables.
+func (e *env) guid() string {
 	id := uuid.New()
-	binary.BigEndian.PutUint64(id[:], w.rng.Uint64())
-	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80 // as version 7 has it
+	binary.BigEndian.PutUint64(id[:], e.rng.Uint64())
+	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80 // version 7
 	return id.String()
 }
 
-// change moves an instance to another step as workflow-change does, and tries again when it is not told that it is there.
-func (w *env) change(p process) {
-	if len(w.known) == 0 {
+// change moves an instance to another step as workflow-change does, and retries until it sees a
+// success.
+func (e *env) change(p process) {
+	if len(e.known) == 0 {
 		return
 	}
-	i := w.known[w.rng.IntN(len(w.known))]
-	reachable := w.app.Workflow.Reachable(i.Workflow.CurrentStep, application.Owner)
+	i := e.known[e.rng.IntN(len(e.known))]
+	reachable := e.app.Workflow.Reachable(i.Workflow.CurrentStep, application.Owner)
 	if len(reachable) == 0 {
 		return
 	}
-	step := reachable[w.rng.IntN(len(reachable))]
-	for range patience {
-		w.in.Restart()
-		w.clock = w.clock.Add(time.Millisecond)
-		after, err := p.instances.Mutate(w.t.Context(), w.party, i.ID, func(i *instance.Instance) (*event.Event, error) {
-			left, err := i.Transition(w.app, step, application.Owner, "nav", w.clock)
+	step := reachable[e.rng.IntN(len(reachable))]
+	for range clientRetries {
+		e.in.Restart()
+		e.clock = e.clock.Add(time.Millisecond)
+		after, err := p.instances.Mutate(e.t.Context(), e.party, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			left, err := i.Transition(e.app, step, application.Owner, "nav", e.clock)
 			if err != nil {
 				return nil, err
 			}
 			ev := instancehttp.View{}.Event(i, left, "nav")
 			return &ev, nil
 		})
-		if err == nil && !w.in.Crashed() {
+		if err == nil && !e.in.Crashed() {
 			*i = *after
-			w.acked[event.ID(i.ID, i.EventCount)] = step
+			e.acked[event.ID(i.ID, i.EventCount)] = step
 			return
 		}
-		if fault.Is(err, fault.Conflict) { // another has moved it on: the client looks again, another time
-			if after, err = w.rival.instances.Get(w.t.Context(), w.party, i.ID); err != nil {
-				w.t.Fatal(err)
+		if fault.Is(err, fault.Conflict) { // another client has moved it: read it again and give up
+			if after, err = e.rival.instances.Get(e.t.Context(), e.party, i.ID); err != nil {
+				e.t.Fatal(err)
 			}
 			*i = *after
 			return
 		}
 	}
-	w.t.Fatalf("a change could not be made in %d tries", patience)
+	e.t.Fatalf("could not change an instance in %d attempts", clientRetries)
 }
 
-// publish gives event-publish what the stream has for it next.
-func (w *env) publish(p process) {
-	w.stream.capture(w.outbox())
-	if len(w.stream.records) == 0 || w.reading {
+// publish runs event-publish with the next records of the stream.
+func (e *env) publish(p process) {
+	e.stream.capture(e.outbox())
+	if len(e.stream.records) == 0 || e.reading {
 		return
 	}
-	w.reading = true
-	defer func() { w.reading = false }()
-	w.in.Restart()
-	batch := w.stream.batch()
-	response, err := p.publisher.Handle(w.t.Context(), batch)
+	e.reading = true
+	defer func() { e.reading = false }()
+	e.in.Restart()
+	batch := e.stream.batch()
+	response, err := p.publisher.Handle(e.t.Context(), batch)
 	failed := ""
 	switch {
-	case err != nil || w.in.Crashed():
+	case err != nil || e.in.Crashed():
 		failed = batch.Records[0].Change.SequenceNumber
 	case len(response.BatchItemFailures) > 0:
 		failed = response.BatchItemFailures[0].ItemIdentifier
 	}
-	w.stream.answered(batch, failed)
+	e.stream.done(batch, failed)
 }
 
-// record gives event-record what the queue has for it next.
-func (w *env) record(p process) {
-	batch := w.queue.receive()
+// record runs event-record with the next messages of the queue.
+func (e *env) record(p process) {
+	batch := e.queue.receive()
 	if len(batch) == 0 {
 		return
 	}
-	w.in.Restart()
+	e.in.Restart()
 	var in events.SQSEvent
 	for _, m := range batch {
 		in.Records = append(in.Records, events.SQSMessage{MessageId: m.id, Body: m.body})
 	}
-	response, err := p.recorder.Handle(w.t.Context(), in)
+	response, err := p.recorder.Handle(e.t.Context(), in)
 	failed := map[string]bool{}
 	for _, m := range batch {
-		failed[m.id] = err != nil || w.in.Crashed()
+		failed[m.id] = err != nil || e.in.Crashed()
 	}
 	for _, failure := range response.BatchItemFailures {
 		failed[failure.ItemIdentifier] = true
 	}
-	w.queue.answered(batch, failed, !w.bus.lossy)
+	e.queue.done(batch, failed, !e.bus.lossy)
 }
 
-// sweep lets some time pass and runs outbox-sweep.
-func (w *env) sweep(p process) {
-	w.stream.capture(w.outbox())
-	w.clock = w.clock.Add(time.Duration(w.rng.IntN(4)) * time.Minute)
-	w.in.Restart()
-	_ = p.sweeper.Handle(w.t.Context()) // what it could not do, the next one does
+// sweep advances the clock and runs outbox-sweep.
+func (e *env) sweep(p process) {
+	e.stream.capture(e.outbox())
+	e.clock = e.clock.Add(time.Duration(e.rng.IntN(4)) * time.Minute)
+	e.in.Restart()
+	_ = p.sweeper.Handle(e.t.Context()) // the next sweep retries what has failed
 }
 
-// meanwhile is what others do while a call of ours is slow: everything there is to do.
-func (w *env) meanwhile() {
-	if w.held {
+// runOthers runs every operation of the other process while a call is slow.
+func (e *env) runOthers() {
+	if e.held {
 		return
 	}
-	w.held = true
-	defer func() { w.held = false }()
-	w.create(w.rival)
-	w.change(w.rival)
+	e.held = true
+	defer func() { e.held = false }()
+	e.create(e.rival)
+	e.change(e.rival)
 	for range 2 {
-		w.publish(w.rival)
-		w.record(w.rival)
+		e.publish(e.rival)
+		e.record(e.rival)
 	}
-	w.sweep(w.rival)
-	w.record(w.rival)
-	w.pollers[w.rng.IntN(len(w.pollers))].poll(w.rival)
+	e.sweep(e.rival)
+	e.record(e.rival)
+	e.pollers[e.rng.IntN(len(e.pollers))].poll(e.rival)
 }
 
-// act does one thing, drawn at random.
-func (w *env) act() {
-	switch w.rng.IntN(10) {
+// act runs one random operation.
+func (e *env) act() {
+	switch e.rng.IntN(10) {
 	case 0:
-		w.create(w.ours)
+		e.create(e.ours)
 	case 1, 2:
-		w.change(w.ours)
+		e.change(e.ours)
 	case 3, 4:
-		w.publish(w.ours)
+		e.publish(e.ours)
 	case 5, 6:
-		w.record(w.ours)
+		e.record(e.ours)
 	case 7:
-		w.sweep(w.ours)
+		e.sweep(e.ours)
 	default:
-		w.pollers[w.rng.IntN(len(w.pollers))].poll(w.ours)
+		e.pollers[e.rng.IntN(len(e.pollers))].poll(e.ours)
 	}
 }
 
-// settle ends the trouble and runs the chain until nothing is under way any more.
-func (w *env) settle() {
-	w.in.Disarm()
-	w.in.Restart()
-	w.in.Release()
-	w.bus.lossy, w.bus.down = false, false
-	w.queue.dead = nil // nobody redrives them: the sweep has to be enough
+// settle stops the faults and runs the chain until no event is in delivery.
+func (e *env) settle() {
+	e.in.Disarm()
+	e.in.Restart()
+	e.in.Release()
+	e.bus.lossy, e.bus.down = false, false
+	e.queue.dead = nil // without a redrive: the sweep must be sufficient
 	for range 30 {
-		w.stream.capture(w.outbox())
-		for len(w.stream.records) > 0 {
-			w.publish(w.ours)
+		e.stream.capture(e.outbox())
+		for len(e.stream.records) > 0 {
+			e.publish(e.ours)
 		}
-		for n := 0; len(w.queue.messages) > 0 && n < 200; n++ {
-			w.record(w.ours)
+		for n := 0; len(e.queue.messages) > 0 && n < 200; n++ {
+			e.record(e.ours)
 		}
-		if len(w.outbox()) == 0 {
+		if len(e.outbox()) == 0 {
 			return
 		}
-		w.clock = w.clock.Add(3 * time.Minute)
-		w.sweep(w.ours)
+		e.clock = e.clock.Add(3 * time.Minute)
+		e.sweep(e.ours)
 	}
-	w.t.Fatalf("%d events are still in the outbox after 30 sweeps", len(w.outbox()))
+	e.t.Fatalf("%d events are still in the outbox after 30 sweeps", len(e.outbox()))
 }
 
-// outbox returns the items of the outbox, as they are.
-func (w *env) outbox() []map[string]types.AttributeValue {
+// outbox returns the items of the outbox.
+func (e *env) outbox() []map[string]types.AttributeValue {
 	var items []map[string]types.AttributeValue
-	pages := dynamodb.NewScanPaginator(w.plain, &dynamodb.ScanInput{TableName: aws.String("Outbox"), ConsistentRead: aws.Bool(true)})
+	pages := dynamodb.NewScanPaginator(e.plain, &dynamodb.ScanInput{TableName: aws.String("Outbox"), ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(w.t.Context())
+		page, err := pages.NextPage(e.t.Context())
 		if err != nil {
-			w.t.Fatal(err)
+			e.t.Fatal(err)
 		}
 		items = append(items, page.Items...)
 	}
 	return items
 }
 
-// committed returns the events that the instances of the world say there were, by id: all, told of or not.
-func (w *env) committed() map[string]bool {
+// committed returns the ids of all events of the stored instances, seen by a client or not.
+func (e *env) committed() map[string]bool {
 	ids := map[string]bool{}
-	pages := dynamodb.NewQueryPaginator(w.plain, &dynamodb.QueryInput{
+	pages := dynamodb.NewQueryPaginator(e.plain, &dynamodb.QueryInput{
 		TableName: aws.String("Instances"), ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("PK = :p"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":p": &types.AttributeValueMemberS{Value: w.party}},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":p": &types.AttributeValueMemberS{Value: e.party}},
 	})
-	store := instancetable.New(w.plain, "Instances", "Outbox")
+	store := instancetable.New(e.plain, "Instances", "Outbox")
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(w.t.Context())
+		page, err := pages.NextPage(e.t.Context())
 		if err != nil {
-			w.t.Fatal(err)
+			e.t.Fatal(err)
 		}
 		for _, item := range page.Items {
 			guid, isInstance := strings.CutPrefix(item["SK"].(*types.AttributeValueMemberS).Value, "INSTANCE#")
 			if !isInstance {
 				continue
 			}
-			i, err := store.Get(w.t.Context(), w.party, guid)
+			i, err := store.Get(e.t.Context(), e.party, guid)
 			if err != nil {
-				w.t.Fatal(err)
+				e.t.Fatal(err)
 			}
-			for number := 1; i.AppID == w.app.ID && number <= i.EventCount; number++ {
+			for number := 1; i.AppID == e.app.ID && number <= i.EventCount; number++ {
 				ids[event.ID(guid, number)] = true
 			}
 		}
@@ -348,52 +350,52 @@ func (w *env) committed() map[string]bool {
 	return ids
 }
 
-// check is what must hold when all is settled: every committed change is in the feed once, in order within its instance,
-// with nothing else; what a client was told of is among them; the outbox is empty; and each poller has seen, once and in
-// order, what it asked for.
-func (w *env) check() {
-	w.t.Helper()
-	feed, err := eventtable.New(w.plain, "Events").Read(w.t.Context(), w.app.ID, 0, 10_000)
+// check checks what must hold after settle: the feed has every committed change once, in order
+// within its instance, and nothing else; it includes the changes that a client has seen succeed;
+// the outbox is empty; and each poller has seen, once and in order, what matches its filter.
+func (e *env) check() {
+	e.t.Helper()
+	feed, err := eventtable.New(e.plain, "Events").Read(e.t.Context(), e.app.ID, 0, 10_000)
 	if err != nil {
-		w.t.Fatal(err)
+		e.t.Fatal(err)
 	}
-	committed := w.committed()
+	committed := e.committed()
 	last, steps := map[string]int{}, map[string]string{}
 	for _, record := range feed {
 		doc := record.Document
 		if !committed[doc.Event.ID] {
-			w.t.Errorf("position %d has %s, which is of no committed change, or there twice", record.Seq, doc.Event.ID)
+			e.t.Errorf("position %d has %s, which is not committed, or is a duplicate", record.Seq, doc.Event.ID)
 		}
 		delete(committed, doc.Event.ID)
 		if doc.Number != last[doc.InstanceGuid]+1 {
-			w.t.Errorf("position %d is event %d of its instance, after event %d", record.Seq, doc.Number, last[doc.InstanceGuid])
+			e.t.Errorf("position %d is event %d of its instance, after event %d", record.Seq, doc.Number, last[doc.InstanceGuid])
 		}
 		last[doc.InstanceGuid] = doc.Number
 		steps[doc.Event.ID] = doc.Event.WorkflowStep
 	}
 	for id := range committed {
-		w.t.Errorf("%s was committed, and is not in the feed", id)
+		e.t.Errorf("%s was committed, but is not in the feed", id)
 	}
-	for id, step := range w.acked {
+	for id, step := range e.acked {
 		if steps[id] != step {
-			w.t.Errorf("a client was told that %s is %s, and the feed has %q", id, step, steps[id])
+			e.t.Errorf("a client saw that %s is %s, but the feed has %q", id, step, steps[id])
 		}
 	}
-	if items := w.outbox(); len(items) != 0 {
-		w.t.Errorf("%d events in the outbox", len(items))
+	if items := e.outbox(); len(items) != 0 {
+		e.t.Errorf("%d events in the outbox", len(items))
 	}
-	for n, p := range w.pollers {
-		for p.poll(w.ours) > 0 {
+	for n, p := range e.pollers {
+		for p.poll(e.ours) > 0 {
 		}
 		p.check(n, feed)
 	}
 }
 
-// poller is an owner's program that follows the feed from its beginning, with a filter or without, and a page size of its
-// own. When it is not answered, it asks the same again. Now and then it starts again from the id of the last event that
-// it has, as if it had lost its cursor.
+// poller is an owner's program that follows the feed from the start, with or without a filter, with
+// its own page size. It repeats a request without a response. Sometimes it continues from the id of
+// its last event, as if it had lost its cursor.
 type poller struct {
-	w     *env
+	e     *env
 	step  string
 	size  int
 	query string
@@ -401,10 +403,10 @@ type poller struct {
 	busy  bool
 }
 
-func newPoller(w *env, n int) *poller {
-	p := &poller{w: w, size: 1 + w.rng.IntN(5)}
+func newPoller(e *env, n int) *poller {
+	p := &poller{e: e, size: 1 + e.rng.IntN(5)}
 	if n > 0 {
-		p.step = []string{"FormFilling", "Submit", "Archived"}[w.rng.IntN(3)]
+		p.step = []string{"FormFilling", "Submit", "Archived"}[e.rng.IntN(3)]
 	}
 	p.query = p.values("").Encode()
 	return p
@@ -421,45 +423,45 @@ func (p *poller) values(after string) url.Values {
 	return values
 }
 
-// poll asks once and returns how many events came.
+// poll sends one request and returns the number of events.
 func (p *poller) poll(on process) int {
-	w := p.w
+	e := p.e
 	if p.busy {
 		return 0 // one request at a time
 	}
 	p.busy = true
 	defer func() { p.busy = false }()
-	w.in.Restart()
+	e.in.Restart()
 	query := p.query
-	if len(p.seen) > 0 && w.rng.IntN(6) == 0 {
+	if len(p.seen) > 0 && e.rng.IntN(6) == 0 {
 		query = p.values(p.seen[len(p.seen)-1]).Encode()
 	}
-	r := httptest.NewRequestWithContext(context.WithoutCancel(w.t.Context()), "GET", "/storage/applications/"+w.app.ID+"/events?"+query, nil)
+	r := httptest.NewRequestWithContext(context.WithoutCancel(e.t.Context()), "GET", "/storage/applications/"+e.app.ID+"/events?"+query, nil)
 	r.SetPathValue("org", "nav")
-	r.SetPathValue("app", strings.TrimPrefix(w.app.ID, "nav/"))
+	r.SetPathValue("app", strings.TrimPrefix(e.app.ID, "nav/"))
 	r.Header.Set("Authorization", authtest.Owner("nav"))
-	answer := httptest.NewRecorder()
-	on.feed.ServeHTTP(answer, r)
-	if w.in.Crashed() || answer.Code >= 500 {
+	response := httptest.NewRecorder()
+	on.feed.ServeHTTP(response, r)
+	if e.in.Crashed() || response.Code >= 500 {
 		return 0
 	}
 	var page []event.Event
-	if err := json.Unmarshal(answer.Body.Bytes(), &page); err != nil || answer.Code != http.StatusOK {
-		w.t.Fatalf("%s: %d %s", query, answer.Code, answer.Body)
+	if err := json.Unmarshal(response.Body.Bytes(), &page); err != nil || response.Code != http.StatusOK {
+		e.t.Fatalf("%s: %d %s", query, response.Code, response.Body)
 	}
 	for _, ev := range page {
 		p.seen = append(p.seen, ev.ID)
 	}
-	link, err := url.Parse(strings.TrimSuffix(strings.TrimPrefix(answer.Header().Get("Link"), "<"), `>; rel="next"`))
+	link, err := url.Parse(strings.TrimSuffix(strings.TrimPrefix(response.Header().Get("Link"), "<"), `>; rel="next"`))
 	if err != nil || link.RawQuery == "" {
-		w.t.Fatal(errors.Join(err, fmt.Errorf("no way on: %q", answer.Header().Get("Link"))))
+		e.t.Fatal(errors.Join(err, fmt.Errorf("no link to the next page: %q", response.Header().Get("Link"))))
 	}
 	p.query = link.RawQuery
 	return len(page)
 }
 
 func (p *poller) check(n int, feed []eventtable.Record) {
-	p.w.t.Helper()
+	p.e.t.Helper()
 	var want []string
 	for _, record := range feed {
 		if p.step == "" || record.Document.Event.WorkflowStep == p.step {
@@ -467,6 +469,6 @@ func (p *poller) check(n int, feed []eventtable.Record) {
 		}
 	}
 	if fmt.Sprint(p.seen) != fmt.Sprint(want) {
-		p.w.t.Errorf("poller %d (step %q, size %d) saw\n%v\nwant\n%v", n, p.step, p.size, p.seen, want)
+		p.e.t.Errorf("poller %d (step %q, size %d) saw\n%v\nwant\n%v", n, p.step, p.size, p.seen, want)
 	}
 }
