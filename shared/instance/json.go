@@ -2,8 +2,8 @@ package instance
 
 import "altinn.no/instanceapi/shared/appendjson"
 
-// AppendJSON appends the document to b, as httpapi.Marshal would write it: every answer is one document, or a hundred. The
-// error is that of a time without a form in RFC 3339.
+// AppendJSON appends the document to b, with the same output as httpapi.Marshal. Every response has
+// one document, or a page of a hundred. It fails if a time has no RFC 3339 form.
 func (i *Instance) AppendJSON(b []byte) ([]byte, error) {
 	w := appendjson.Writer{B: b}
 	w.Raw("{")
@@ -19,8 +19,8 @@ func (i *Instance) AppendJSON(b []byte) ([]byte, error) {
 	return w.B, w.Err
 }
 
-// AppendMembers appends the document's members, all but data and without braces, for a form of the document that has
-// members of its own.
+// AppendMembers appends the members of the document except data, without braces. The stored form
+// adds its own members to them.
 func (i *Instance) AppendMembers(w *appendjson.Writer) {
 	w.String(`"id":`, i.ID)
 	if links := i.SelfLinks; links != nil {
@@ -52,7 +52,7 @@ func (i *Instance) AppendMembers(w *appendjson.Writer) {
 	w.Raw("}")
 }
 
-// ReadMembers reads what AppendMembers wrote of a document without links.
+// ReadMembers reads the output of AppendMembers for a document without links.
 func (i *Instance) ReadMembers(r *appendjson.Reader) {
 	i.ID = r.String(`"id":`)
 	i.AppID = r.String(`,"appId":`)
@@ -85,7 +85,7 @@ func (i *Instance) ReadMembers(r *appendjson.Reader) {
 	r.Raw("}")
 }
 
-// AppendMembers appends the element's members, without braces.
+// AppendMembers appends the members of the data element, without braces.
 func (d *DataElement) AppendMembers(w *appendjson.Writer) {
 	w.String(`"id":`, d.ID)
 	w.String(`,"formId":`, d.FormID)
@@ -114,7 +114,7 @@ func (d *DataElement) AppendMembers(w *appendjson.Writer) {
 	}
 }
 
-// ReadMembers reads what AppendMembers wrote of an element without links.
+// ReadMembers reads the output of AppendMembers for a data element without links.
 func (d *DataElement) ReadMembers(r *appendjson.Reader) {
 	d.ID = r.String(`"id":`)
 	d.FormID = r.String(`,"formId":`)

@@ -73,7 +73,7 @@ func (t *Table) writeIdempotencyRecord(ctx context.Context, i *instance.Instance
 	if err != nil {
 		return err
 	}
-	for r := i.IdempotencyRecord; r != nil; r = r.Beside {
+	for r := i.IdempotencyRecord; r != nil; r = r.Next {
 		if _, err := t.put(ctx, t.idempotencyRecord(stored.own, r, time.Now())); errors.Is(err, errConflict) {
 			return instance.ErrAlreadyApplied
 		} else if err != nil {

@@ -154,7 +154,7 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 	if err != nil {
 		return err
 	}
-	for r := i.IdempotencyRecord; r != nil; r = r.Beside {
+	for r := i.IdempotencyRecord; r != nil; r = r.Next {
 		transactItems = append(transactItems, types.TransactWriteItem{Put: t.idempotencyRecord(stored.own, r, time.Now())})
 	}
 	var current map[string]types.AttributeValue
