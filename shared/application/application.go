@@ -1,5 +1,5 @@
-// Package application provides the registered application: its data types, its workflow, and the rules that a
-// registration must keep. It is pure: it stores nothing and calls nobody.
+// Package application provides the registered application: its data types, its workflow, and the
+// rules that a registration must keep. It has no I/O.
 package application
 
 import (
@@ -17,26 +17,26 @@ type Application struct {
 	ID                   string            `json:"id"`  // "nav/app2018"
 	Org                  string            `json:"org"` // "nav"
 	Title                map[string]string `json:"title,omitempty"`
-	DataTypes            []DataType        `json:"dataTypes"`            // never null; empty: any formId is taken, unchecked
-	Workflow             Workflow          `json:"workflow"`             // DefaultWorkflow when the owner named none
+	DataTypes            []DataType        `json:"dataTypes"`            // never null; empty: any formId is accepted, unchecked
+	Workflow             Workflow          `json:"workflow"`             // DefaultWorkflow if the owner defines none
 	CheckIdentityNumbers bool              `json:"checkIdentityNumbers"` // enforce check digits of ssn and organizationNumber
-	IndexShards          int               `json:"indexShards"`          // index partitions a step is spread over; at least 1
+	IndexShards          int               `json:"indexShards"`          // index partitions per step; at least 1
 
-	Version int64 `json:"-"` // counts the writes of this document, from 1
+	Version int64 `json:"-"` // number of writes of this document, from 1
 }
 
-// DataType says what a data element of one formId may be.
+// DataType holds the rules for data elements of one formId.
 type DataType struct {
 	FormID              string          `json:"formId"`
 	AllowedContentTypes []string        `json:"allowedContentTypes,omitempty"` // media types or ranges; empty: any
-	MaxSize             int64           `json:"maxSize,omitempty"`             // bytes; 0: no limit of its own
-	MinCount            int             `json:"minCount"`                      // elements an instance must have when its data is validated
+	MaxSize             int64           `json:"maxSize,omitempty"`             // bytes; 0: no limit
+	MinCount            int             `json:"minCount"`                      // elements that a valid instance must have
 	MaxCount            int             `json:"maxCount"`                      // elements an instance may have; 0: no limit
 	Schema              json.RawMessage `json:"schema,omitempty"`              // a JSON Schema object
-	SchemaID            string          `json:"-"`                             // in place of Schema, as a register's Get returns it
+	SchemaID            string          `json:"-"`                             // replaces Schema in what a store's Get returns
 }
 
-// ErrVersionMismatch is returned by a register's Put when the stored version is not the one named.
+// ErrVersionMismatch is returned by a store's Put if the stored version is not the expected one.
 var ErrVersionMismatch = errors.New("the application has another version")
 
 // Limits of a registration.
@@ -44,15 +44,15 @@ const (
 	MaxDataTypes   = 100
 	MaxIndexShards = 64
 	MaxSchemaBytes = 256 << 10
-	maxIssues      = 100 // require are told of; who gets as many has sent something else than a registration
+	maxIssues      = 100 // maximum number of issues reported; more means it is not a registration
 )
 
-// reservedOrgs are first path segments of the platform. As an org they would make an Application API path that
-// could be mistaken for one of the Storage API.
+// reservedOrgs are first path segments of the platform. An org with such a name would give
+// Application API paths that look like paths of the Storage API.
 var reservedOrgs = []string{"storage", "platform", "instances", "applications", "authentication", "register", "events", "api"}
 
-// ValidOrg reports whether org can be an application owner: 2 to 31 characters, lower-case letters, digits and
-// hyphens, a letter first, and not a reserved word.
+// ValidOrg reports whether org can be an application owner: 2 to 31 lower-case letters, digits and
+// hyphens, of which the first is a letter, and not a reserved word.
 func ValidOrg(org string) bool {
 	return isName(org, 2, 31, lower, "-") && !slices.Contains(reservedOrgs, org)
 }
@@ -60,20 +60,21 @@ func ValidOrg(org string) bool {
 // ValidID reports whether org/app can be an application.
 func ValidID(org, app string) bool { return ValidOrg(org) && isName(app, 2, 60, lower, "-") }
 
-// SplitID returns the org and the app of an application id, or false when it is not one.
+// SplitID returns the org and the app of an application id. ok is false if id is invalid.
 func SplitID(id string) (org, app string, ok bool) {
 	org, app, ok = strings.Cut(id, "/")
 	return org, app, ok && ValidID(org, app)
 }
 
-// The letters that names begin with.
+// The letters that a name may begin with.
 const (
 	lower = "abcdefghijklmnopqrstuvwxyz"
 	upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
-// isName reports whether s has min to max characters: a letter first, then letters, digits and those of others. It
-// is plain code because regular expressions are compiled at every cold start.
+// isName reports whether s has min to max characters: a letter first, then letters, digits and
+// characters of others. It uses no regular expression, because that would be compiled at every cold
+// start.
 func isName(s string, min, max int, letters, others string) bool {
 	if len(s) < min || len(s) > max || !strings.Contains(letters, s[:1]) {
 		return false
@@ -83,7 +84,8 @@ func isName(s string, min, max int, letters, others string) bool {
 
 func validFormID(id string) bool { return isName(id, 1, 64, lower+upper, "_.-") }
 
-// DataType returns the rules for a formId. An application that names no data types takes any formId without rules.
+// DataType returns the rules for a formId. An application without data types accepts every valid
+// formId, without rules.
 func (a *Application) DataType(formID string) (DataType, bool) {
 	if len(a.DataTypes) == 0 {
 		return DataType{FormID: formID}, validFormID(formID)
@@ -96,7 +98,7 @@ func (a *Application) DataType(formID string) (DataType, bool) {
 	return DataType{}, false
 }
 
-// formIDs lists the declared formIds, for an error that says what would have been right.
+// formIDs lists the declared formIds, for an error that names the allowed values.
 func (a *Application) formIDs() string {
 	names := make([]string, 0, len(a.DataTypes))
 	for _, t := range a.DataTypes {
@@ -105,8 +107,9 @@ func (a *Application) formIDs() string {
 	return strings.Join(names, ", ")
 }
 
-// CheckUpload returns the fault for bytes that the application does not take under formID: an undeclared formId is
-// Invalid, a content type that is not allowed UnsupportedMediaType, too many bytes TooLarge, none at all Invalid.
+// CheckUpload returns the fault for content that the application does not accept under formID. An
+// undeclared formId and empty content are Invalid. A content type that is not allowed is
+// UnsupportedMediaType. Content over maxSize is TooLarge.
 func (a *Application) CheckUpload(formID, contentType string, size int64) error {
 	t, declared := a.DataType(formID)
 	switch {
@@ -115,24 +118,24 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 	case !declared:
 		return fault.New(fault.Invalid, "form-id-unknown", "The application %s has no data type with this formId. It has: %s.", a.ID, a.formIDs())
 	case !ValidContentType(contentType):
-		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send a Content-Type that says what the data is, such as application/xml.")
-	case isForm(contentType): // as sent by mistake: the element would be a form with the bytes in it
-		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send the bytes of the data element as the body, under their own Content-Type; a form is taken where an instance is created.")
+		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send a Content-Type that names the format of the data, such as application/xml.")
+	case isForm(contentType): // sent by mistake: the form itself would be stored
+		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send the content of the data element as the body, with its own Content-Type. A form is only accepted when you create an instance.")
 	case len(t.AllowedContentTypes) > 0 && !AllowsContentType(t.AllowedContentTypes, contentType):
-		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "formId %q takes: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
-	case !AllowsContentType(nil, contentType): // a range, which says nothing of what the bytes are
-		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send a Content-Type that says what the data is, such as application/xml, and not a range.")
+		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "Data with formId %q must have one of these content types: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
+	case !AllowsContentType(nil, contentType): // a range does not name a format
+		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send a Content-Type that names the format of the data, such as application/xml, instead of a range.")
 	case t.HasSchema() && !IsStructured(contentType):
-		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "formId %q has a schema, so it takes JSON and XML.", formID)
+		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "Data with formId %q must be JSON or XML because it has a schema.", formID)
 	case t.MaxSize > 0 && size > t.MaxSize:
-		return fault.New(fault.TooLarge, "data-too-large", "formId %q takes at most %d bytes.", formID, t.MaxSize)
+		return fault.New(fault.TooLarge, "data-too-large", "Data with formId %q can be at most %d bytes.", formID, t.MaxSize)
 	case size == 0:
-		return fault.New(fault.Invalid, "data-empty", "The data element has no bytes; send its content as the body.")
+		return fault.New(fault.Invalid, "data-empty", "The data element is empty. Send its content as the body.")
 	}
 	return nil
 }
 
-// SetDefaults fills in what the owner may leave out: the default workflow, one shard, empty lists.
+// SetDefaults sets what the owner may omit: the default workflow, one shard, empty lists.
 func (a *Application) SetDefaults() {
 	if len(a.Workflow.Steps) == 0 && len(a.Workflow.Transitions) == 0 {
 		a.Workflow = DefaultWorkflow()
@@ -148,8 +151,8 @@ func (a *Application) SetDefaults() {
 	}
 }
 
-// Validate returns an Invalid fault, code "application-invalid", with one issue for each rule that the registration
-// breaks; nil when it keeps them all. Call Complete first.
+// Validate returns an Invalid fault, code "application-invalid", with one issue for each rule that
+// the registration breaks, or nil. Call SetDefaults first.
 func (a *Application) Validate() error {
 	var c checker
 	for language, text := range a.Title {
@@ -172,23 +175,23 @@ func (a *Application) Validate() error {
 		}
 		c.require(len(t.Schema) <= MaxSchemaBytes, at+"/schema", "at most %d bytes", MaxSchemaBytes)
 		c.require(len(t.Schema) == 0 || t.Schema[0] == '{', at+"/schema", "must be a JSON Schema object")
-		c.require(len(t.Schema) == 0 || matchesStructured(t.AllowedContentTypes), at+"/allowedContentTypes", "must allow a JSON or XML type, as there is a schema")
+		c.require(len(t.Schema) == 0 || matchesStructured(t.AllowedContentTypes), at+"/allowedContentTypes", "must allow a JSON or XML type because the data type has a schema")
 	}
 	a.Workflow.check(&c)
 	return c.fault()
 }
 
-// InvalidRegistration returns the fault for a registration that breaks the rules that the issues name.
+// InvalidRegistration returns the fault for a registration that breaks the rules named by issues.
 func InvalidRegistration(issues []fault.Issue) *fault.Error {
 	f := fault.New(fault.Invalid, "application-invalid", "The registration breaks %d rules; see issues.", len(issues))
 	f.Issues = issues
 	return f
 }
 
-// checker gathers the rules that do not hold.
+// checker collects the rules that the registration breaks.
 type checker struct{ issues []fault.Issue }
 
-// fault returns nil when all rules hold.
+// fault returns the fault for the collected issues, or nil if there are none.
 func (c *checker) fault() error {
 	if len(c.issues) == 0 {
 		return nil

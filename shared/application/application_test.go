@@ -13,7 +13,8 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// registration is the example of the design: an application that spells out what it would have by default.
+// registration is the example of the API's documentation: an application that spells out the
+// defaults.
 const registration = `{ "title": {"nb": "Melding"},
   "dataTypes": [ {"formId": "default", "allowedContentTypes": ["application/xml", "application/json"], "maxSize": 1000000,
                   "minCount": 1, "maxCount": 1, "schema": {"type": "object"}},
@@ -35,7 +36,7 @@ func example(t *testing.T) *Application {
 	return app
 }
 
-func TestTheExampleSpellsOutTheDefaults(t *testing.T) {
+func TestExampleEqualsDefaults(t *testing.T) {
 	app := example(t)
 	if !reflect.DeepEqual(app.Workflow, DefaultWorkflow()) {
 		t.Errorf("got  %+v\nwant %+v", DefaultWorkflow(), app.Workflow)
@@ -43,12 +44,12 @@ func TestTheExampleSpellsOutTheDefaults(t *testing.T) {
 	bare := &Application{ID: app.ID, Org: app.Org, Title: app.Title, DataTypes: app.DataTypes}
 	bare.SetDefaults()
 	if !reflect.DeepEqual(bare, app) {
-		t.Errorf("completed: %+v\nwant %+v", bare, app)
+		t.Errorf("SetDefaults: %+v\nwant %+v", bare, app)
 	}
 	if err := app.Validate(); err != nil {
 		t.Error(err)
 	}
-	// What is answered has no list that is null.
+	// The encoded application has no null list.
 	empty := &Application{ID: "nav/app2018", Org: "nav"}
 	empty.SetDefaults()
 	text, err := json.Marshal(empty)
@@ -78,25 +79,25 @@ func TestReachable(t *testing.T) {
 	}
 	twice := Workflow{Transitions: []Transition{{"A", "B", []Role{User}}, {"A", "B", []Role{User, Owner}}}}
 	if got := twice.Reachable("A", User); !slices.Equal(got, []string{"B"}) {
-		t.Errorf("named twice: %v", got)
+		t.Errorf("a transition declared twice: %v", got)
 	}
 	w := DefaultWorkflow()
 	w.Steps[0].Name = "changed"
 	if DefaultWorkflow().Start().Name != "FormFilling" {
-		t.Error("the default workflow is shared")
+		t.Error("two calls of DefaultWorkflow share their steps")
 	}
 }
 
 func TestValidIDs(t *testing.T) {
 	for _, org := range []string{"nav", "skd", "a1", "a-b", "org-2", "a" + strings.Repeat("b", 30), "storage2", "my-storage"} {
 		if !ValidOrg(org) {
-			t.Errorf("%q is refused", org)
+			t.Errorf("%q is rejected", org)
 		}
 	}
 	for _, org := range []string{"", "a", "1a", "-a", "NAV", "Nav", "næv", "n v", "nav/", "nav#", "nav.", "nav_1", "a" + strings.Repeat("b", 31), "nav\n",
 		"storage", "platform", "instances", "applications", "authentication", "register", "events", "api"} {
 		if ValidOrg(org) {
-			t.Errorf("%q is taken", org)
+			t.Errorf("%q is accepted", org)
 		}
 	}
 	for id, want := range map[string]bool{
@@ -110,8 +111,9 @@ func TestValidIDs(t *testing.T) {
 	}
 }
 
-// TestCheck breaks one rule of the example at a time. Each must be an issue that points at the member.
-func TestCheck(t *testing.T) {
+// TestValidate breaks one rule of the example at a time. Each must give an issue that names the
+// member.
+func TestValidate(t *testing.T) {
 	steps := func(n int) (w Workflow) {
 		for n := range n {
 			w.Steps = append(w.Steps, Step{Name: fmt.Sprint("S", n)})
@@ -120,7 +122,7 @@ func TestCheck(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		change func(*Application)
-		field  string // of the only issue; "": none
+		field  string // of the only issue; "": valid
 	}{
 		"nothing":                  {func(*Application) {}, ""},
 		"no title":                 {func(a *Application) { a.Title = nil }, ""},
@@ -155,11 +157,11 @@ func TestCheck(t *testing.T) {
 		"a step with a space":       {func(a *Application) { a.Workflow.Steps[2].Name = "A b" }, "/workflow/steps/2/name"},
 		"a step with no name":       {func(a *Application) { a.Workflow.Steps[2].Name = "" }, "/workflow/steps/2/name"},
 		"a start that archives":     {func(a *Application) { a.Workflow.Steps[0].Archives = true }, "/workflow/steps/0/archives"},
-		"from nowhere":              {func(a *Application) { a.Workflow.Transitions[0].From = "X" }, "/workflow/transitions/0/from"},
-		"to nowhere":                {func(a *Application) { a.Workflow.Transitions[1].To = "X" }, "/workflow/transitions/1/to"},
-		"to itself":                 {func(a *Application) { a.Workflow.Transitions[2].To = "Submit" }, "/workflow/transitions/2/to"},
-		"by nobody":                 {func(a *Application) { a.Workflow.Transitions[0].By = nil }, "/workflow/transitions/0/by"},
-		"by somebody else":          {func(a *Application) { a.Workflow.Transitions[0].By[1] = "admin" }, "/workflow/transitions/0/by/1"},
+		"from an unknown step":      {func(a *Application) { a.Workflow.Transitions[0].From = "X" }, "/workflow/transitions/0/from"},
+		"to an unknown step":        {func(a *Application) { a.Workflow.Transitions[1].To = "X" }, "/workflow/transitions/1/to"},
+		"to the same step":          {func(a *Application) { a.Workflow.Transitions[2].To = "Submit" }, "/workflow/transitions/2/to"},
+		"without roles":             {func(a *Application) { a.Workflow.Transitions[0].By = nil }, "/workflow/transitions/0/by"},
+		"with an unknown role":      {func(a *Application) { a.Workflow.Transitions[0].By[1] = "admin" }, "/workflow/transitions/0/by/1"},
 	} {
 		app := example(t)
 		test.change(app)
@@ -187,11 +189,11 @@ func TestCheck(t *testing.T) {
 	app.DataTypes[0].MaxSize, app.Workflow.Transitions[0].To, app.IndexShards = -1, "X", 99
 	var f *fault.Error
 	if err := app.Validate(); !errors.As(err, &f) || len(f.Issues) != 3 {
-		t.Errorf("three rules broken: %v", err)
+		t.Errorf("three broken rules: %v, want three issues", err)
 	}
 	app.DataTypes = slices.Repeat([]DataType{{FormID: "x"}}, MaxDataTypes+1)
 	if err := app.Validate(); err == nil {
-		t.Error("too many data types are taken")
+		t.Error("too many data types are accepted")
 	}
 }
 
@@ -234,7 +236,7 @@ func TestCheckUpload(t *testing.T) {
 			t.Errorf("%s, %q, %q, %d bytes: %v, want %q", test.app.ID, test.formID, test.contentType, test.size, err, test.code)
 		}
 		if err != nil && test.app == free && len(test.formID) > 8 && strings.Contains(err.Error(), test.formID) {
-			t.Errorf("the refusal repeats what was sent: %v", err)
+			t.Errorf("the error repeats the rejected formId: %v", err)
 		}
 	}
 }

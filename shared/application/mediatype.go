@@ -5,19 +5,21 @@ import (
 	"strings"
 )
 
-// maxContentType bounds a Content-Type, in bytes.
+// maxContentType is the maximum length of a Content-Type, in bytes.
 const maxContentType = 255
 
-// ValidContentType reports whether s is a well-formed media type, with or without parameters, or a range of them
-// (image/*, */*): in visible ASCII and spaces, at most 255 bytes. Such a value can be sent in a header as it is.
+// ValidContentType reports whether s is a well-formed media type, with or without parameters, or a
+// media range (image/*, */*): visible ASCII and spaces, at most 255 bytes. Such a value can be sent
+// in a header unchanged.
 func ValidContentType(s string) bool {
 	_, _, ok := mediaType(s)
 	return ok
 }
 
-// AllowsContentType reports whether a body of this content type may be uploaded where these types and ranges are
-// allowed; an empty list allows any. Type and subtype are compared without regard to case, parameters not at all. No type
-// stands for another: text/xml is not application/xml. What is malformed, or itself a range, is never allowed.
+// AllowsContentType reports whether contentType matches one of the allowed types and ranges; an
+// empty list allows any. Type and subtype are compared case-insensitively, parameters are ignored.
+// Equivalent types are distinct: text/xml does not match application/xml. A malformed type and a
+// range are never allowed.
 func AllowsContentType(allowed []string, contentType string) bool {
 	kind, sub, ok := mediaType(contentType)
 	if !ok || kind == "*" || sub == "*" {
@@ -45,19 +47,20 @@ func mediaType(s string) (kind, sub string, ok bool) {
 	return kind, sub, ok && (kind != "*" || sub == "*")
 }
 
-// isForm reports whether a content type is that of a form with files.
+// isForm reports whether contentType is multipart/form-data.
 func isForm(contentType string) bool {
 	kind, sub, _ := mediaType(contentType)
 	return kind == "multipart" && sub == "form-data"
 }
 
-// IsJSON reports whether a content type is one of JSON: application/json, text/json, or one that ends in +json.
+// IsJSON reports whether contentType is JSON: application/json, text/json, or a type ending in
+// +json.
 func IsJSON(contentType string) bool { return matchesMediaRange("json", contentType) }
 
-// IsXML reports whether a content type is one of XML: application/xml, text/xml, or one that ends in +xml.
+// IsXML reports whether contentType is XML: application/xml, text/xml, or a type ending in +xml.
 func IsXML(contentType string) bool { return matchesMediaRange("xml", contentType) }
 
-// IsStructured reports whether data of a content type can be held against a schema.
+// IsStructured reports whether data of this content type can be validated against a schema.
 func IsStructured(contentType string) bool { return IsJSON(contentType) || IsXML(contentType) }
 
 func matchesMediaRange(syntax, contentType string) bool {
@@ -65,11 +68,11 @@ func matchesMediaRange(syntax, contentType string) bool {
 	return ok && (sub == syntax && (kind == "application" || kind == "text") || strings.HasSuffix(sub, "+"+syntax))
 }
 
-// matchesStructured reports whether something can be uploaded, where these types and ranges are allowed, that can be held
-// against a schema.
+// matchesStructured reports whether the allowed types and ranges include a type that can be
+// validated against a schema.
 func matchesStructured(allowed []string) bool {
 	for _, a := range allowed {
-		if _, sub, ok := mediaType(a); !ok || sub == "*" || IsStructured(a) { // a malformed one is another issue
+		if _, sub, ok := mediaType(a); !ok || sub == "*" || IsStructured(a) { // a malformed type gets its own issue
 			return true
 		}
 	}

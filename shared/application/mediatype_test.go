@@ -46,7 +46,7 @@ func TestValidContentType(t *testing.T) {
 		`multipart/form-data; boundary="a b"`, "*/*", "image/*", "application/json;", "X-Mine/Y.z",
 	} {
 		if !ValidContentType(valid) {
-			t.Errorf("%q is refused", valid)
+			t.Errorf("%q is rejected", valid)
 		}
 	}
 	for _, invalid := range []string{
@@ -55,7 +55,7 @@ func TestValidContentType(t *testing.T) {
 		"application/" + strings.Repeat("x", 255),
 	} {
 		if ValidContentType(invalid) {
-			t.Errorf("%q is taken", invalid)
+			t.Errorf("%q is accepted", invalid)
 		}
 	}
 }

@@ -12,20 +12,21 @@ import (
 	"sync"
 )
 
-// A register keeps the texts of schemas apart, each under its SchemaID: they are most of a registration and are what
-// validation alone needs, while the rest is read by nearly every request.
+// A store keeps the texts of schemas separately, each under its SchemaID. The texts are most of a
+// registration and only validation needs them, while nearly every request reads the rest.
 
-// SchemaID names the text of a schema. Under one id is one text, for ever.
+// SchemaID returns the id of a schema's text: its SHA-256 in hex. The text of an id never changes.
 func SchemaID(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
 
-// HasSchema reports whether data elements are held against a schema, whether its text is here or only its id.
+// HasSchema reports whether data elements are validated against a schema. Either its text or its id
+// may be loaded.
 func (t DataType) HasSchema() bool { return len(t.Schema) > 0 || t.SchemaID != "" }
 
-// WithoutSchemas returns a copy of a with the ids of its schemas in place of their texts, and the texts, without white space, by
-// id.
+// WithoutSchemas returns a copy of a in which ids replace the texts of the schemas, and the
+// compacted texts by id. It fails if a schema is not JSON.
 func (a *Application) WithoutSchemas() (*Application, map[string]json.RawMessage, error) {
 	bare, texts := *a, map[string]json.RawMessage{}
 	bare.DataTypes = slices.Clone(a.DataTypes)
@@ -44,10 +45,11 @@ func (a *Application) WithoutSchemas() (*Application, map[string]json.RawMessage
 	return &bare, texts, nil
 }
 
-// SchemaReader returns the text of a schema by its id; an applicationtable.Table's Schema is one.
+// SchemaReader returns the text of a schema by its id. The method Schema of applicationtable.Table
+// is a SchemaReader.
 type SchemaReader func(ctx context.Context, id string) (json.RawMessage, error)
 
-// LoadSchemas puts the texts of a's schemas in the place of their ids.
+// LoadSchemas replaces the ids of a's schemas by their texts, which it reads concurrently.
 func (a *Application) LoadSchemas(ctx context.Context, read SchemaReader) error {
 	errs := make([]error, len(a.DataTypes))
 	var reads sync.WaitGroup

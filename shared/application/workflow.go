@@ -5,45 +5,47 @@ import (
 	"slices"
 )
 
-// Role is what a caller is to an instance, as far as a workflow cares.
+// Role is the role of a caller in a workflow.
 type Role string
 
-// The roles: the reporting party, or the organisation that owns the application.
+// The roles: the instance owner (the reporting party), and the organisation that owns the
+// application.
 const (
 	User  Role = "user"
 	Owner Role = "owner"
 )
 
-// Workflow is the steps of an instance's life, the first one being where it starts, and the ways between them.
+// Workflow is the steps of an instance and the transitions between them. A new instance is in the
+// first step.
 type Workflow struct {
 	Steps       []Step       `json:"steps"`
 	Transitions []Transition `json:"transitions"`
 }
 
-// Step is a place in a workflow.
+// Step is a state of a workflow.
 type Step struct {
 	Name           string `json:"name"`
-	ValidateOnExit bool   `json:"validateOnExit,omitempty"` // leaving it validates the data, and is refused when it is invalid
-	LocksData      bool   `json:"locksData,omitempty"`      // in it no data element can be added, replaced or deleted
-	Completes      bool   `json:"completes,omitempty"`      // in it workflow.isCompleted is true
-	Archives       bool   `json:"archives,omitempty"`       // in it status.isArchived is true: nothing but reading is left
+	ValidateOnExit bool   `json:"validateOnExit,omitempty"` // leaving the step validates the data, and fails if it is invalid
+	LocksData      bool   `json:"locksData,omitempty"`      // no data element can be added, replaced or deleted in this step
+	Completes      bool   `json:"completes,omitempty"`      // workflow.isCompleted is true in this step
+	Archives       bool   `json:"archives,omitempty"`       // instances in this step are archived (status.isArchived) and read-only
 }
 
-// Transition is a way from one step to another, for those it names.
+// Transition allows the roles in By to move an instance from one step to another.
 type Transition struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 	By   []Role `json:"by"`
 }
 
-// MaxSteps is the most steps a workflow may have: every step is a range that a query may have to read.
+// MaxSteps is the maximum number of steps. Every step is a key range that a query may need to read.
 const MaxSteps = 20
 
-// validStepName keeps # out of step names: index keys are joined with it.
+// validStepName rejects # in step names, because it separates the parts of index keys.
 func validStepName(name string) bool { return isName(name, 1, 64, lower+upper, "_-") }
 
-// DefaultWorkflow returns the workflow of an application that names none: FormFilling → Submit → Archived, where
-// the owner may send a submitted instance back.
+// DefaultWorkflow returns the workflow of an application that defines none: FormFilling → Submit →
+// Archived. The owner may send a submitted instance back.
 func DefaultWorkflow() Workflow {
 	return Workflow{
 		Steps: []Step{
@@ -59,10 +61,10 @@ func DefaultWorkflow() Workflow {
 	}
 }
 
-// Start returns the step that a new instance is in.
+// Start returns the first step, which a new instance is in.
 func (w Workflow) Start() Step { return w.Steps[0] }
 
-// Step returns the step with the name given.
+// Step returns the named step.
 func (w Workflow) Step(name string) (Step, bool) {
 	for _, step := range w.Steps {
 		if step.Name == name {
@@ -72,8 +74,8 @@ func (w Workflow) Step(name string) (Step, bool) {
 	return Step{}, false
 }
 
-// Reachable returns the names of the steps that role may move an instance to from the step given, in the order of
-// the transitions; never nil.
+// Reachable returns the names of the steps that role may move an instance to from the given step,
+// in the order of the transitions. The slice is never nil.
 func (w Workflow) Reachable(from string, role Role) []string {
 	reachable := []string{}
 	for _, t := range w.Transitions {
@@ -90,17 +92,17 @@ func (w Workflow) check(c *checker) {
 	for n, step := range w.Steps {
 		at := fmt.Sprintf("/workflow/steps/%d", n)
 		c.require(validStepName(step.Name), at+"/name", "must be a letter followed by up to 63 letters, digits, _ and -")
-		c.require(!seen[step.Name], at+"/name", "is named twice")
-		c.require(n > 0 || !step.Archives, at+"/archives", "the first step cannot archive: nothing could ever be filled in")
+		c.require(!seen[step.Name], at+"/name", "is declared twice")
+		c.require(n > 0 || !step.Archives, at+"/archives", "must be false for the first step, because archived instances are read-only")
 		seen[step.Name] = true
 	}
 	c.require(len(w.Transitions) <= MaxSteps*(MaxSteps-1), "/workflow/transitions", "at most %d transitions", MaxSteps*(MaxSteps-1))
 	for n, t := range w.Transitions {
 		at := fmt.Sprintf("/workflow/transitions/%d", n)
-		c.require(seen[t.From], at+"/from", "names no step")
-		c.require(seen[t.To], at+"/to", "names no step")
-		c.require(t.From != t.To, at+"/to", "must lead to another step")
-		c.require(len(t.By) > 0, at+"/by", "must name user, owner or both")
+		c.require(seen[t.From], at+"/from", "must be the name of a step")
+		c.require(seen[t.To], at+"/to", "must be the name of a step")
+		c.require(t.From != t.To, at+"/to", "must differ from the step in from")
+		c.require(len(t.By) > 0, at+"/by", "must contain user, owner or both")
 		for m, role := range t.By {
 			c.require(role == User || role == Owner, fmt.Sprintf("%s/by/%d", at, m), "must be user or owner")
 		}

@@ -1,5 +1,5 @@
-// Package blob provides what the bytes of data elements are known by: immutable keys, sizes and digests, and the requests
-// to S3 that are signed beforehand. Package blobbucket keeps the bytes.
+// Package blob provides the keys, sizes and digests of the content of data elements, and presigned
+// S3 requests. Package blobbucket stores the content.
 package blob
 
 import (
@@ -8,27 +8,28 @@ import (
 	"io"
 )
 
-// InlineLimit is the largest body, in bytes, that goes through a function. Lambda takes and returns at most 6 MB
-// (6,291,456 bytes) of JSON, in which a binary body is base64, a third longer: 4,400,000 bytes become 5,866,668, which leaves
-// some 400 kB for headers and context. 4.5 MiB would not fit.
+// InlineLimit is the largest body, in bytes, that a function receives or returns. Lambda accepts
+// and returns at most 6 MB (6,291,456 bytes) of JSON. A binary body is base64 there, which is a
+// third longer: 4,400,000 bytes become 5,866,668. That leaves about 400 kB for headers and context.
+// 4.5 MiB would not fit.
 const InlineLimit = 4_400_000
 
 var (
-	// ErrNotFound means that there is nothing at the key.
+	// ErrNotFound means that no blob has the key.
 	ErrNotFound = errors.New("no such blob")
-	// ErrExists means that other bytes are at the key already. They are as they were.
-	ErrExists = errors.New("other bytes are stored under this key")
-	// ErrRange means that the range begins at or after the end of the bytes.
+	// ErrExists means that the key already has other content, which is unchanged.
+	ErrExists = errors.New("other content is stored under this key")
+	// ErrRange means that the range begins at or after the end of the blob.
 	ErrRange = errors.New("range is outside the blob")
 )
 
-// Info is what was stored.
+// Info describes a stored blob.
 type Info struct {
 	Size   int64  // bytes
 	SHA256 string // lower-case hex
 }
 
-// Range is the bytes First to Last, both included, counted from 0. Last may lie beyond the end.
+// Range is the bytes First to Last, both included, counted from 0. Last may be past the end.
 type Range struct {
 	First, Last int64
 }
@@ -41,8 +42,8 @@ func (r Range) Check() error {
 	return nil
 }
 
-// Object is an open blob, or a range of one. The reader of Body must read it to its end, where a checksum that does
-// not hold is an error, and close it.
+// Object is an open blob, or a range of one. The caller must read Body to its end, where a wrong
+// checksum is an error, and close it.
 type Object struct {
 	Body io.ReadCloser
 	Size int64 // bytes in Body

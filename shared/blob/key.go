@@ -6,33 +6,35 @@ import (
 	"uuid"
 )
 
-// Key names the bytes of one revision of one data element. In S3 it is
+// Key identifies the content of one revision of one data element. In S3 it is
 //
 //	org/app/instanceGuid/data/dataGuid/revision
 //
-// so that one prefix is an instance, and a longer one an element. No two uploads share a revision, which makes a
-// key immutable: a reader of an older item gets the older bytes, or none.
+// so an instance is one prefix, and an element a longer one. No two uploads share a revision, so a
+// key is immutable: a reader with an older item gets the older content or ErrNotFound.
 type Key struct {
 	appID, instanceGuid, dataGuid, revision string
 }
 
-// FirstKey returns the key of a new data element's first revision, which is named as the element is: no other upload has that
-// name, and a document that says it twice hardly grows. appID is "org/app".
+// FirstKey returns the key of the first revision of a new data element. The revision equals
+// dataGuid: no other upload has that name, and compression makes the repetition in the document
+// nearly free. appID is "org/app".
 func FirstKey(appID, instanceGuid, dataGuid string) Key {
 	return KeyOf(appID, instanceGuid, dataGuid, dataGuid)
 }
 
-// NewKey returns a key with a fresh revision, a UUID version 7, for bytes that replace others.
+// NewKey returns a key with a new revision, a UUID version 7, for content that replaces older
+// content.
 func NewKey(appID, instanceGuid, dataGuid string) Key {
 	return KeyOf(appID, instanceGuid, dataGuid, uuid.NewV7().String()) // fails only if the system has no randomness
 }
 
-// KeyOf returns the key of a revision that was stored before.
+// KeyOf returns the key of a stored revision.
 func KeyOf(appID, instanceGuid, dataGuid, revision string) Key {
 	return Key{appID, instanceGuid, dataGuid, revision}
 }
 
-// Revision returns the last part of the key, which is also the entity tag of the bytes.
+// Revision returns the last part of the key, which is also the entity tag of the content.
 func (k Key) Revision() string { return k.revision }
 
 // String returns the name of the S3 object.
@@ -40,8 +42,8 @@ func (k Key) String() string {
 	return k.appID + "/" + k.instanceGuid + "/data/" + k.dataGuid + "/" + k.revision
 }
 
-// Check returns an error for a key that could name the bytes of something else, or nothing: one with a part that is
-// empty, "." or "..", or contains a slash.
+// Check returns an error for a key that could address other content: one with a part that is empty,
+// "." or "..", or that contains a slash.
 func (k Key) Check() error {
 	org, app, _ := strings.Cut(k.appID, "/")
 	for _, part := range []string{org, app, k.instanceGuid, k.dataGuid, k.revision} {

@@ -12,11 +12,11 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// ErrUnchanged is returned by a change that finds the document already as it should be: nothing is written, and
-// the caller is answered as if it had been.
+// ErrUnchanged is returned by a change if the document already has the requested state. Nothing is
+// written, and the caller gets the same response as after a change.
 var ErrUnchanged = errors.New("unchanged")
 
-// Content is what is known of a data element's content once it is stored.
+// Content describes the stored content of a data element.
 type Content struct {
 	ContentType string
 	FileName    string
@@ -25,34 +25,35 @@ type Content struct {
 	Revision    string
 }
 
-// extensions are those that a file name is given when its sender named none.
+// extensions are the file name extensions by content type, for uploads without a file name.
 var extensions = map[string]string{
 	"application/xml": ".xml", "text/xml": ".xml", "application/json": ".json", "application/pdf": ".pdf",
 	"application/zip": ".zip", "image/png": ".png", "image/jpeg": ".jpg", "text/plain": ".txt", "text/csv": ".csv",
 }
 
-// DefaultFileName returns the name of a file whose sender gave none: the formId, and the extension that is usual
-// for the content type.
+// DefaultFileName returns the file name of an upload without one: the formId and the usual
+// extension of the content type.
 func DefaultFileName(formID, contentType string) string {
 	mediaType, _, _ := strings.Cut(contentType, ";")
 	return formID + extensions[strings.ToLower(strings.TrimSpace(mediaType))]
 }
 
-// CheckDataWritable returns a Conflict that says why the instance takes no new or changed data, or nil.
+// CheckDataWritable returns a Conflict if the instance accepts no new or changed data, and nil
+// otherwise.
 func (i *Instance) CheckDataWritable(app *application.Application) error {
 	step, known := app.Workflow.Step(i.Workflow.CurrentStep)
 	switch {
 	case i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete:
-		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted; undelete it before you change its data.")
+		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Undelete it before you change its data.")
 	case i.Status.IsArchived:
-		return fault.New(fault.Conflict, "instance-archived", "The instance is archived; its data can no longer be changed.")
+		return fault.New(fault.Conflict, "instance-archived", "The instance is archived. Its data cannot be changed.")
 	case known && step.LocksData:
-		return fault.New(fault.Conflict, "data-locked", "Data is locked in the step %s; it can be changed after the instance is sent back.", step.Name)
+		return fault.New(fault.Conflict, "data-locked", "The step %s locks the data. The data can be changed after the instance is sent back.", step.Name)
 	}
 	return nil
 }
 
-// checkElementWritable is CheckDataWritable for a data element that is there.
+// checkElementWritable is CheckDataWritable for an existing data element, which may be locked.
 func (i *Instance) checkElementWritable(app *application.Application, element *DataElement) error {
 	if err := i.CheckDataWritable(app); err != nil {
 		return err
@@ -63,9 +64,9 @@ func (i *Instance) checkElementWritable(app *application.Application, element *D
 	return nil
 }
 
-// AddData adds a data element under a new id; ErrUnchanged when it is there already, as after a write whose answer was
-// lost. It refuses when data cannot be written (Conflict), or when there are as many elements of the formId as the
-// application allows (Conflict, code "data-count").
+// AddData adds a data element with a new id. It returns ErrUnchanged if an element with the id
+// exists, as after a write whose response was lost. It returns a Conflict if data cannot be
+// written, or if the application allows no more elements of the formId (code "data-count").
 func (i *Instance) AddData(app *application.Application, id, formID string, b Content, by string, now time.Time) error {
 	if id != "" && i.Element(id) != nil {
 		return ErrUnchanged
@@ -74,12 +75,12 @@ func (i *Instance) AddData(app *application.Application, id, formID string, b Co
 		return err
 	}
 	if len(i.Data) >= MaxDataElements {
-		return fault.New(fault.Conflict, "data-count", "An instance has at most %d data elements.", MaxDataElements)
+		return fault.New(fault.Conflict, "data-count", "An instance can have at most %d data elements.", MaxDataElements)
 	}
 	dataType, _ := app.DataType(formID)
 	if dataType.MaxCount > 0 && i.count(formID) >= dataType.MaxCount {
 		return fault.New(fault.Conflict, "data-count",
-			"The instance already has %d data elements with this formId, as many as the application allows; replace one instead.", dataType.MaxCount)
+			"The instance already has %d data elements with this formId, the maximum for the application. Replace one instead.", dataType.MaxCount)
 	}
 	i.touch(app, by, TruncateTime(now))
 	now = i.LastChangedDateTime
@@ -91,8 +92,8 @@ func (i *Instance) AddData(app *application.Application, id, formID string, b Co
 	return nil
 }
 
-// ReplaceData gives a data element new bytes. What the owner had downloaded and confirmed was the old ones, so both
-// start anew. An empty file name keeps the old one.
+// ReplaceData replaces the content of a data element. The owner's downloads and confirmation were
+// of the old content, so it deletes both. An empty file name keeps the old file name.
 func (i *Instance) ReplaceData(app *application.Application, id string, b Content, by string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
@@ -111,7 +112,7 @@ func (i *Instance) ReplaceData(app *application.Application, id string, b Conten
 	return nil
 }
 
-// Metadata is what an owner can change about an instance at any time.
+// Metadata is the part of an instance that its owner can change in every step.
 type Metadata struct {
 	Labels            []string
 	DueDateTime       *time.Time
@@ -119,16 +120,17 @@ type Metadata struct {
 	PresentationField string
 }
 
-// Metadata returns the instance's description.
+// Metadata returns the instance's metadata.
 func (i *Instance) Metadata() Metadata {
 	return Metadata{i.Labels, i.DueDateTime, i.VisibleDateTime, i.PresentationField}
 }
 
-// UpdateMetadata gives the instance another description. It does not count as a change of the instance: lastChanged stays.
-// It returns ErrUnchanged when it has that description, and a Conflict when the instance is deleted.
+// UpdateMetadata replaces the instance's metadata. It does not count as a change: lastChanged
+// stays. It returns ErrUnchanged if the metadata is equal, and a Conflict if the instance is
+// deleted.
 func (i *Instance) UpdateMetadata(d Metadata) error {
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
-		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted; undelete it before you change it.")
+		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Undelete it before you change it.")
 	}
 	labels, err := CheckLabels(d.Labels)
 	if err != nil {
@@ -139,28 +141,28 @@ func (i *Instance) UpdateMetadata(d Metadata) error {
 	}
 	before := i.Metadata()
 	i.Labels, i.PresentationField = labels, d.PresentationField
-	i.DueDateTime, i.VisibleDateTime = stampOf(d.DueDateTime), stampOf(d.VisibleDateTime)
+	i.DueDateTime, i.VisibleDateTime = truncated(d.DueDateTime), truncated(d.VisibleDateTime)
 	if reflect.DeepEqual(before, i.Metadata()) {
 		return ErrUnchanged
 	}
 	return nil
 }
 
-// Transition moves the instance to a step of its application's workflow, and returns the step it left. It returns
-// ErrUnchanged when it is there already, and a Conflict when the step cannot be reached from here by this role
-// (code "step-unreachable", naming those that can) or when the step to leave validates and the data is not valid
-// (code "data-invalid", with issues).
+// Transition moves the instance to a step of its application's workflow, and returns the step it
+// left. It returns ErrUnchanged if the instance is in that step already. It returns a Conflict if
+// this role cannot reach the step (code "step-unreachable", with the reachable steps), or if the
+// step to leave validates and the data is invalid (code "data-invalid", with issues).
 func (i *Instance) Transition(app *application.Application, name string, role application.Role, by string, now time.Time) (left string, err error) {
 	left = i.Workflow.CurrentStep
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
-		return left, fault.New(fault.Conflict, "instance-deleted", "The instance is deleted; undelete it before you move it.")
+		return left, fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Undelete it before you move it.")
 	}
 	if left == name {
 		return left, ErrUnchanged
 	}
 	step, known := app.Workflow.Step(name)
 	if !known {
-		return left, fault.New(fault.Invalid, "step-unknown", "The application's workflow has no such step. It has: %s.", strings.Join(stepNames(app), ", "))
+		return left, fault.New(fault.Invalid, "step-unknown", "The application's workflow has no such step. Its steps are: %s.", strings.Join(stepNames(app), ", "))
 	}
 	reachable := app.Workflow.Reachable(left, role)
 	if !slices.Contains(reachable, name) {
@@ -168,11 +170,11 @@ func (i *Instance) Transition(app *application.Application, name string, role ap
 		if len(reachable) > 0 {
 			possible = strings.Join(reachable, ", ")
 		}
-		return left, fault.New(fault.Conflict, "step-unreachable", "The step %s cannot be reached from %s by you. Reachable: %s.", name, left, possible)
+		return left, fault.New(fault.Conflict, "step-unreachable", "You cannot move the instance from %[2]s to %[1]s. You can move it to: %[3]s.", name, left, possible)
 	}
 	if from, ok := app.Workflow.Step(left); ok && from.ValidateOnExit {
 		if issues := i.Validate(app); len(issues) > 0 {
-			f := fault.New(fault.Conflict, "data-invalid", "The data is not valid, so the step %s cannot be left; see issues.", left)
+			f := fault.New(fault.Conflict, "data-invalid", "The instance cannot leave the step %s because its data is invalid. See issues.", left)
 			f.Issues = issues
 			return left, f
 		}
@@ -182,22 +184,24 @@ func (i *Instance) Transition(app *application.Application, name string, role ap
 	return left, nil
 }
 
-// Validate returns what is wrong with the instance's data as a whole; never nil.
+// Validate returns the issues of the instance's data elements as a set: too few or too many of a
+// formId. The slice is never nil.
 func (i *Instance) Validate(app *application.Application) []fault.Issue {
 	issues := []fault.Issue{}
 	for _, t := range app.DataTypes {
 		n := i.count(t.FormID)
 		switch {
 		case n < t.MinCount:
-			issues = append(issues, countIssue("TooFewDataElementsOfType", "%d data elements with formId %q, at least %d are needed.", n, t.FormID, t.MinCount))
+			issues = append(issues, countIssue("TooFewDataElementsOfType", "There are %d data elements with formId %q; at least %d are required.", n, t.FormID, t.MinCount))
 		case t.MaxCount > 0 && n > t.MaxCount:
-			issues = append(issues, countIssue("TooManyDataElementsOfType", "%d data elements with formId %q, at most %d are allowed.", n, t.FormID, t.MaxCount))
+			issues = append(issues, countIssue("TooManyDataElementsOfType", "There are %d data elements with formId %q; at most %d are allowed.", n, t.FormID, t.MaxCount))
 		}
 	}
 	return issues
 }
 
-// RemoveData takes a data element away. Its bytes are removed later, when nobody can still be fetching them.
+// RemoveData removes a data element. The sweep deletes its content later, after the grace period
+// for running downloads.
 func (i *Instance) RemoveData(app *application.Application, id, by string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
@@ -211,8 +215,8 @@ func (i *Instance) RemoveData(app *application.Application, id, by string, now t
 	return nil
 }
 
-// Delete marks the instance as deleted: it can still be read, is left out of queries, and can be undeleted. It returns
-// ErrUnchanged when it is already.
+// Delete marks the instance as deleted. It can still be read and undeleted, but queries omit it.
+// Delete returns ErrUnchanged if the instance is deleted already.
 func (i *Instance) Delete() error {
 	if i.Status.IsSoftDeleted {
 		return ErrUnchanged
@@ -221,14 +225,15 @@ func (i *Instance) Delete() error {
 	return nil
 }
 
-// HardDelete marks the instance for removal: from now on it is as if it were not there, and its labels, bytes and
-// document go. Its events stay in the feed.
+// HardDelete marks the instance for permanent deletion. Every request treats it as missing, and the
+// sweep deletes its content and document. HardDelete removes its labels. Its events stay in the
+// feed.
 func (i *Instance) HardDelete() {
 	i.Status.IsSoftDeleted, i.Status.IsMarkedForHardDelete = true, true
 	i.Labels = []string{}
 }
 
-// Undelete takes a Delete back. It returns ErrUnchanged when there is none.
+// Undelete restores a deleted instance. It returns ErrUnchanged if the instance is not deleted.
 func (i *Instance) Undelete() error {
 	if !i.Status.IsSoftDeleted {
 		return ErrUnchanged
@@ -237,9 +242,10 @@ func (i *Instance) Undelete() error {
 	return nil
 }
 
-// RecordDownload records that the owner has fetched the element's bytes: the first download and the latest 99 are
-// kept, or of an instance with more than 20 elements as many of each as make 2,000 together. It does not count as a change of
-// the instance. The same moment is recorded once, so that it can be repeated.
+// RecordDownload records that the owner has downloaded the current content of the element. It keeps
+// the first download and the latest 99. If the instance has more than 20 elements, it keeps fewer
+// per element, 2,000 in total. A download does not count as a change of the instance.
+// RecordDownload returns ErrUnchanged if the same time is recorded already, so a retry is safe.
 func (i *Instance) RecordDownload(id string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
@@ -252,25 +258,26 @@ func (i *Instance) RecordDownload(id string, now time.Time) error {
 		return ErrUnchanged
 	}
 	element.ApplicationOwner.Downloaded = append(element.ApplicationOwner.Downloaded, TruncateTime(now))
-	most := min(maxDownloads, maxAllDownloads/len(i.Data))
+	limit := min(maxDownloads, maxAllDownloads/len(i.Data))
 	for _, d := range i.Data {
-		if d.ApplicationOwner != nil && len(d.ApplicationOwner.Downloaded) > most {
+		if d.ApplicationOwner != nil && len(d.ApplicationOwner.Downloaded) > limit {
 			downloaded := d.ApplicationOwner.Downloaded
-			d.ApplicationOwner.Downloaded = slices.Delete(downloaded, 1, 1+len(downloaded)-most)
+			d.ApplicationOwner.Downloaded = slices.Delete(downloaded, 1, 1+len(downloaded)-limit)
 		}
 	}
 	return nil
 }
 
-// ConfirmDownload records that the owner has the element safely. Before a download it is a Conflict; a repeat
-// returns ErrUnchanged.
+// ConfirmDownload records that the owner has confirmed the element. It returns a Conflict if the
+// owner has not downloaded the current content, and ErrUnchanged if the element is confirmed
+// already.
 func (i *Instance) ConfirmDownload(id string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
 		return fault.NoSuchResource()
 	}
 	if element.ApplicationOwner == nil || len(element.ApplicationOwner.Downloaded) == 0 {
-		return fault.New(fault.Conflict, "not-downloaded", "A data element can be confirmed only after it was downloaded as it is now; download it first.")
+		return fault.New(fault.Conflict, "not-downloaded", "Download the current content before you confirm it.")
 	}
 	if element.Confirmed() {
 		return ErrUnchanged
@@ -279,8 +286,8 @@ func (i *Instance) ConfirmDownload(id string, now time.Time) error {
 	return nil
 }
 
-// ConfirmAll confirms every data element, all or none: one that was not downloaded makes it a Conflict. It returns
-// ErrUnchanged when there was nothing left to confirm.
+// ConfirmAll confirms all data elements or none. It returns a Conflict if the owner has not
+// downloaded all of them, and ErrUnchanged if all are confirmed already.
 func (i *Instance) ConfirmAll(now time.Time) error {
 	all := i.Clone()
 	changed := false
@@ -299,7 +306,7 @@ func (i *Instance) ConfirmAll(now time.Time) error {
 	return nil
 }
 
-// enter puts the instance into a step, and its locks and status where the step has them. Every step entered is an
+// enter moves the instance into a step and sets its locks and status. Every step entered is an
 // event.
 func (i *Instance) enter(app *application.Application, step application.Step, now time.Time) {
 	i.Workflow = Workflow{CurrentStep: step.Name, IsCompleted: step.Completes}
@@ -312,10 +319,11 @@ func (i *Instance) enter(app *application.Application, step application.Step, no
 	i.Shard = ShardOf(i.ID, app.IndexShards)
 }
 
-// touch notes a change of the instance. It also puts it into the shard that the application now has for it, so
-// that raising indexShards takes effect as instances change.
+// touch records a change of the instance. It also moves the instance into its current index shard
+// of the application, so a new value of indexShards takes effect as instances change.
 func (i *Instance) touch(app *application.Application, by string, now time.Time) {
-	// A clock that went back must not move the instance behind what a poller has already passed.
+	// If the clock went back, the instance must not move behind the position of a client that polls
+	// by time.
 	if i.Version > 0 && !now.After(i.LastChangedDateTime) {
 		now = i.LastChangedDateTime.Add(time.Microsecond)
 	}

@@ -44,7 +44,7 @@ func in(t *testing.T, app *application.Application, step string) *Instance {
 	return i
 }
 
-func TestMoveTo(t *testing.T) {
+func TestTransition(t *testing.T) {
 	app := newApplication()
 	for _, test := range []struct {
 		from, to string
@@ -76,7 +76,7 @@ func TestMoveTo(t *testing.T) {
 		}
 		if test.code != "" {
 			if !reflect.DeepEqual(i, before) {
-				t.Errorf("%s: refused, but it has changed\n%+v\n%+v", name, i, before)
+				t.Errorf("%s: the transition failed, but the instance changed\ngot  %+v\nwant %+v", name, i, before)
 			}
 			continue
 		}
@@ -90,12 +90,12 @@ func TestMoveTo(t *testing.T) {
 			t.Errorf("%s: %+v", name, i)
 		}
 		if !i.Data[0].LastChangedDateTime.Equal(before.Data[0].LastChangedDateTime) {
-			t.Errorf("%s has changed the data element", name)
+			t.Errorf("%s: the data element changed", name)
 		}
 	}
 }
 
-func TestWhatIsReachableIsSaid(t *testing.T) {
+func TestTransitionErrorNamesReachableSteps(t *testing.T) {
 	app := newApplication()
 	_, err := in(t, app, "Submit").Transition(app, "FormFilling", application.User, "1001", noon)
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "Archived") {
@@ -111,7 +111,7 @@ func TestWhatIsReachableIsSaid(t *testing.T) {
 	}
 }
 
-func TestMoveValidatesOnExit(t *testing.T) {
+func TestTransitionValidatesOnExit(t *testing.T) {
 	app := newApplication(application.DataType{FormID: "default", MinCount: 2, MaxCount: 2}, application.DataType{FormID: "attachment", MinCount: 1})
 	i := in(t, app, "FormFilling")
 	before := i.Clone()
@@ -134,19 +134,19 @@ func TestMoveValidatesOnExit(t *testing.T) {
 	if _, err := i.Transition(app, "Submit", application.User, "1001", noon); err != nil {
 		t.Error(err)
 	}
-	// The owner has lowered the limit since: what is too much is said too.
+	// The owner has lowered maxCount: an existing element too many is an issue.
 	app.DataTypes[0].MinCount, app.DataTypes[0].MaxCount = 0, 1
 	if issues := i.Validate(app); len(issues) != 1 || issues[0].Code != "TooManyDataElementsOfType" {
 		t.Errorf("issues %+v", issues)
 	}
-	// Submit does not validate when it is left.
+	// Leaving Submit does not validate.
 	if _, err := i.Transition(app, "Archived", application.User, "1001", noon); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestDataIsWritable has every write of data in every state: each is refused with the code that says why, and leaves
-// the document as it was.
+// TestDataIsWritable tries every write of data in every state. A rejected write has the code of the
+// state and leaves the document unchanged.
 func TestDataIsWritable(t *testing.T) {
 	app := newApplication()
 	softDeleted := func(i *Instance) { i.Status.IsSoftDeleted = true }
@@ -155,14 +155,14 @@ func TestDataIsWritable(t *testing.T) {
 		change func(*Instance)
 		code   string
 	}{
-		"active":       {"FormFilling", func(*Instance) {}, ""},
-		"locked":       {"Submit", func(*Instance) {}, "data-locked"},
-		"archived":     {"Archived", func(*Instance) {}, "instance-archived"},
-		"deleted":      {"FormFilling", softDeleted, "instance-deleted"},
-		"both":         {"Archived", softDeleted, "instance-deleted"},
-		"hard":         {"FormFilling", func(i *Instance) { i.Status.IsMarkedForHardDelete = true }, "instance-deleted"},
-		"a gone step":  {"FormFilling", func(i *Instance) { i.Workflow.CurrentStep = "WasRemoved" }, ""},
-		"element lock": {"FormFilling", func(i *Instance) { i.Data[0].IsLocked = true }, "data-locked"},
+		"active":               {"FormFilling", func(*Instance) {}, ""},
+		"locked":               {"Submit", func(*Instance) {}, "data-locked"},
+		"archived":             {"Archived", func(*Instance) {}, "instance-archived"},
+		"deleted":              {"FormFilling", softDeleted, "instance-deleted"},
+		"archived and deleted": {"Archived", softDeleted, "instance-deleted"},
+		"hard deleted":         {"FormFilling", func(i *Instance) { i.Status.IsMarkedForHardDelete = true }, "instance-deleted"},
+		"removed step":         {"FormFilling", func(i *Instance) { i.Workflow.CurrentStep = "WasRemoved" }, ""},
+		"element lock":         {"FormFilling", func(i *Instance) { i.Data[0].IsLocked = true }, "data-locked"},
 	} {
 		for write, do := range map[string]func(*Instance) error{
 			"add":     func(i *Instance) error { return i.AddData(app, "new", "default", Content{}, "1001", noon) },
@@ -204,7 +204,7 @@ func TestAddData(t *testing.T) {
 		t.Error(err)
 	}
 	if err := i.AddData(app, "d2", "default", b, "1002", noon); code(err) != "data-count" || !strings.Contains(err.Error(), "2") {
-		t.Errorf("a third of two: %v", err)
+		t.Errorf("a third element, of at most two: %v", err)
 	}
 	for n := len(i.Data); n < MaxDataElements; n++ {
 		if err := i.AddData(app, fmt.Sprint("a", n), "attachment", b, "1002", noon); err != nil {
@@ -212,15 +212,15 @@ func TestAddData(t *testing.T) {
 		}
 	}
 	if err := i.AddData(app, "more", "attachment", b, "1002", noon); code(err) != "data-count" || len(i.Data) != MaxDataElements {
-		t.Errorf("more than there may be: %v", err)
+		t.Errorf("more than MaxDataElements: %v", err)
 	}
 	if i.Element("a7") == nil || i.Element("a7").ID != "a7" || i.Element("none") != nil {
-		t.Error("elements are not found by their id")
+		t.Error("Element does not find elements by id")
 	}
 }
 
-// TestReplacedBytesStartAnew: what the owner had fetched and confirmed was another content.
-func TestReplacedBytesStartAnew(t *testing.T) {
+// TestReplaceDataResetsDownloads: the owner's downloads and confirmation were of the old content.
+func TestReplaceDataResetsDownloads(t *testing.T) {
 	app := newApplication()
 	i := in(t, app, "FormFilling")
 	if err := errors.Join(i.RecordDownload("d", noon), i.ConfirmDownload("d", noon)); err != nil || i.HasUnconfirmed() {
@@ -263,9 +263,9 @@ func TestRemoveData(t *testing.T) {
 	}
 }
 
-// TestAClockThatGoesBack never moves an instance behind what a poller has passed; and two changes in one microsecond
-// are two.
-func TestAClockThatGoesBack(t *testing.T) {
+// TestClockGoesBack: a change never moves an instance behind the position of a client that polls by
+// time, and two changes in one microsecond get different times.
+func TestClockGoesBack(t *testing.T) {
 	app := newApplication()
 	i := in(t, app, "FormFilling")
 	for n, change := range []func(now time.Time) error{
@@ -292,8 +292,9 @@ func TestAClockThatGoesBack(t *testing.T) {
 	}
 }
 
-// TestShardsAreTakenUpWithChanges: after indexShards is raised, an instance moves to its shard with its next change.
-func TestShardsAreTakenUpWithChanges(t *testing.T) {
+// TestChangeMovesToShard: after indexShards is raised, an instance moves to its new shard with its
+// next change.
+func TestChangeMovesToShard(t *testing.T) {
 	app := newApplication()
 	i := stored(t, app)
 	for ShardOf(i.ID, 8) == 0 {
@@ -301,7 +302,7 @@ func TestShardsAreTakenUpWithChanges(t *testing.T) {
 	}
 	app.IndexShards = 8
 	if i.Shard != 0 {
-		t.Fatal("not in the only shard")
+		t.Fatal("the instance is not in shard 0")
 	}
 	if err := i.AddData(app, "d", "default", Content{}, "1001", noon); err != nil || i.Shard != ShardOf(i.ID, 8) {
 		t.Errorf("shard %d, %v, want %d", i.Shard, err, ShardOf(i.ID, 8))

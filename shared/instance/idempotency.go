@@ -5,22 +5,23 @@ import (
 	"time"
 )
 
-// IdempotencyRecord is what is kept of a request that came with an Idempotency-Key: enough to answer it again. It is stored in
-// the same transaction as the request's effect, so there is never one without the other.
+// IdempotencyRecord is the record of a request with an Idempotency-Key, from which its response is
+// replayed. A store writes it in the same transaction as the effect of the request, so neither
+// exists without the other.
 type IdempotencyRecord struct {
-	ID          string             // hash of who asked, and the key; names the request
-	Fingerprint string             // hash of what was asked
-	DataGuid    string             // the data element that the request created, or ""
-	Expires     time.Time          // from then on the key may be used for something else
-	Beside      *IdempotencyRecord // another one to be stored with it; nil: none
+	ID          string             // hash of the caller and the key
+	Fingerprint string             // hash of the request
+	DataGuid    string             // the data element created by the request, or ""
+	Expires     time.Time          // after that the key may be used for another request
+	Next        *IdempotencyRecord // another record for the same transaction; nil: none
 }
 
-// Replay is a receipt together with the instance as it was when the request was answered.
+// Replay is an idempotency record with the instance of its response.
 type Replay struct {
 	IdempotencyRecord
 	Instance *Instance
 }
 
-// ErrAlreadyApplied is returned by a store when the receipt of a change is there already: the request has had its effect,
-// and this change was not made.
-var ErrAlreadyApplied = errors.New("the request was answered before")
+// ErrAlreadyApplied is returned by a store if the idempotency record of a change exists already:
+// the request has had its effect, and this change was not made.
+var ErrAlreadyApplied = errors.New("the request is already applied")

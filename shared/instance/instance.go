@@ -1,6 +1,6 @@
-// Package instance provides the instance document and the rules of changing it. It is pure: every rule is a
-// function of the document, the application it belongs to, who asks, and the time; storing is package
-// instancetable's work.
+// Package instance provides the instance document and the rules for changing it. It has no I/O:
+// every rule is a function of the document, its application, the caller and the time. Package
+// instancetable stores instances.
 package instance
 
 import (
@@ -19,7 +19,7 @@ import (
 // Instance is one report of a party through an application. The JSON names are the proposal's.
 type Instance struct {
 	ID                  string        `json:"id"`                  // UUID version 7: ids sort by creation
-	SelfLinks           *Links        `json:"selfLinks,omitempty"` // derived when it is answered, never stored
+	SelfLinks           *Links        `json:"selfLinks,omitempty"` // derived for each response, never stored
 	AppID               string        `json:"appId"`
 	Labels              []string      `json:"labels"` // never null
 	InstanceOwnerID     string        `json:"instanceOwnerId"`
@@ -34,20 +34,20 @@ type Instance struct {
 	Status              Status        `json:"status"`
 	Data                []DataElement `json:"data"` // never null
 
-	Version           int64              `json:"-"` // counts the writes, from 1; 0 before the first
-	EventCount        int                `json:"-"` // events so far: the number of the latest one
-	StepEntered       time.Time          `json:"-"` // since when it is in its step
-	Shard             int                `json:"-"` // which of the application's index shards it is in
-	IdempotencyRecord *IdempotencyRecord `json:"-"` // to be stored with this change of the document, and no part of it; nil: none
+	Version           int64              `json:"-"` // number of writes; 0 before the first
+	EventCount        int                `json:"-"` // number of the latest event
+	StepEntered       time.Time          `json:"-"` // when it entered its step
+	Shard             int                `json:"-"` // its index shard of the application
+	IdempotencyRecord *IdempotencyRecord `json:"-"` // stored with this change, not part of the document; nil: none
 }
 
-// Workflow says where in its workflow an instance is.
+// Workflow is the position of an instance in its application's workflow.
 type Workflow struct {
 	CurrentStep string `json:"currentStep"`
 	IsCompleted bool   `json:"isCompleted"`
 }
 
-// Status says whether an instance can still be worked on.
+// Status holds the archive and deletion flags of an instance.
 type Status struct {
 	IsArchived            bool `json:"isArchived"`
 	IsSoftDeleted         bool `json:"isSoftDeleted"`
@@ -65,8 +65,8 @@ type DataElement struct {
 	ID                  string            `json:"id"`
 	FormID              string            `json:"formId"`
 	ContentType         string            `json:"contentType"`
-	StorageURL          string            `json:"storageUrl,omitempty"` // derived when it is answered
-	DataLinks           *Links            `json:"dataLinks,omitempty"`  // derived when it is answered
+	StorageURL          string            `json:"storageUrl,omitempty"` // derived for each response
+	DataLinks           *Links            `json:"dataLinks,omitempty"`  // derived for each response
 	FileName            string            `json:"fileName"`
 	CreatedDateTime     time.Time         `json:"createdDateTime"`
 	CreatedBy           string            `json:"createdBy"`
@@ -74,15 +74,16 @@ type DataElement struct {
 	LastChangedBy       string            `json:"lastChangedBy"`
 	FileSize            int64             `json:"fileSize"` // bytes
 	IsLocked            bool              `json:"isLocked"`
-	ApplicationOwner    *ApplicationOwner `json:"applicationOwner,omitempty"` // absent until the owner has fetched it
+	ApplicationOwner    *ApplicationOwner `json:"applicationOwner,omitempty"` // absent until the owner has downloaded it
 
-	Revision string `json:"-"` // names the immutable blob that holds the bytes
-	SHA256   string `json:"-"` // of the bytes, lower-case hex
+	Revision string `json:"-"` // identifies the immutable blob with the content
+	SHA256   string `json:"-"` // of the content, lower-case hex
 }
 
-// ApplicationOwner is what the application's owner has done with a data element as it is now. New bytes start anew.
+// ApplicationOwner records the owner's downloads of the current content of a data element.
+// Replacing the content resets it.
 type ApplicationOwner struct {
-	Downloaded        []time.Time `json:"downloaded"` // the first download and the latest ones, see RecordDownload; never null
+	Downloaded        []time.Time `json:"downloaded"` // the first and the latest downloads, see RecordDownload; never null
 	DownloadConfirmed []time.Time `json:"downloadConfirmed,omitempty"`
 }
 
@@ -92,16 +93,16 @@ const (
 	MaxLabelLength       = 64  // characters
 	MaxDataElements      = 200 // keeps the stored document far below DynamoDB's 400 KB
 	MaxPresentationField = 200 // characters
-	maxDownloads         = 100 // entries of downloaded that are kept of an element
+	maxDownloads         = 100 // maximum number of recorded downloads per element
 
-	// maxAllDownloads is how many are kept of all elements. With twenty labels a document is stored 21 times in one
-	// transaction, which has 4 MB.
+	// maxAllDownloads is the maximum number of recorded downloads of all elements. With twenty
+	// labels a document is stored 21 times in one transaction, whose limit is 4 MB.
 	maxAllDownloads = 2000
 )
 
-// Draft is what the creator of an instance may choose.
+// Draft is the part of an instance that its creator chooses.
 type Draft struct {
-	ID                string // "": a fresh one
+	ID                string // "": New generates one
 	Application       *application.Application
 	InstanceOwnerID   string
 	Labels            []string
@@ -110,8 +111,8 @@ type Draft struct {
 	PresentationField string
 }
 
-// New returns a fresh instance in the first step of the application's workflow, without data elements, or an
-// Invalid fault. It is not stored: its Version is 0, its EventCount 1.
+// New returns a new instance in the first step of the application's workflow, without data
+// elements, or an Invalid fault. New does not store it: its Version is 0, its EventCount 1.
 func New(draft Draft, by string, now time.Time) (*Instance, error) {
 	labels, err := CheckLabels(draft.Labels)
 	if err != nil {
@@ -127,7 +128,7 @@ func New(draft Draft, by string, now time.Time) (*Instance, error) {
 	i := &Instance{
 		ID: draft.ID, AppID: draft.Application.ID, InstanceOwnerID: draft.InstanceOwnerID, Labels: labels,
 		CreatedDateTime: now, CreatedBy: by, LastChangedDateTime: now, LastChangedBy: by,
-		DueDateTime: stampOf(draft.DueDateTime), VisibleDateTime: stampOf(draft.VisibleDateTime),
+		DueDateTime: truncated(draft.DueDateTime), VisibleDateTime: truncated(draft.VisibleDateTime),
 		PresentationField: draft.PresentationField, Data: []DataElement{},
 	}
 	i.enter(draft.Application, draft.Application.Workflow.Start(), now)
@@ -139,26 +140,28 @@ func checkMetadata(due, visible *time.Time, presentation string) error {
 		if t == nil {
 			continue
 		}
-		// In UTC, as it is kept and checked again: an offset can move it into another year.
+		// Check the year in UTC, which is the stored form: an offset can move a time into
+		// another year.
 		if year := t.UTC().Year(); year < 1900 || year > 9998 {
-			return fault.New(fault.Invalid, "date-invalid", "%s must be between the years 1900 and 9998, in UTC.", name)
+			return fault.New(fault.Invalid, "date-invalid", "%s must be in the years 1900 to 9998, in UTC.", name)
 		}
 	}
 	return checkText("presentationField", presentation, MaxPresentationField)
 }
 
-// TruncateTime returns t as the documents hold times: UTC, microseconds, never the monotonic clock.
+// TruncateTime returns t in the form that documents store: UTC, microseconds, without the monotonic
+// clock.
 func TruncateTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-func stampOf(t *time.Time) *time.Time {
+func truncated(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
 	}
-	stamped := TruncateTime(*t)
-	return &stamped
+	stored := TruncateTime(*t)
+	return &stored
 }
 
-// ShardOf returns which of shards index partitions the instance id belongs to.
+// ShardOf returns the index shard of the instance id, from 0 to shards-1.
 func ShardOf(id string, shards int) int {
 	if shards <= 1 {
 		return 0
@@ -168,44 +171,45 @@ func ShardOf(id string, shards int) int {
 	return int(h.Sum32() % uint32(shards))
 }
 
-// CheckLabels returns the labels as they are kept, never nil, or an Invalid fault: at most MaxLabels, each 1 to
-// MaxLabelLength printable characters without a comma, none twice.
+// CheckLabels returns the labels in the form that documents store, never nil, or an Invalid fault.
+// At most MaxLabels are allowed, each with 1 to MaxLabelLength printable characters, without a
+// comma, and without duplicates.
 func CheckLabels(labels []string) ([]string, error) {
 	if len(labels) > MaxLabels {
-		return nil, fault.New(fault.Invalid, "labels-invalid", "An instance has at most %d labels.", MaxLabels)
+		return nil, fault.New(fault.Invalid, "labels-invalid", "An instance can have at most %d labels.", MaxLabels)
 	}
 	for n, label := range labels {
 		if label == "" {
 			return nil, fault.New(fault.Invalid, "labels-invalid", "A label cannot be empty.")
 		}
-		if err := checkText("a label", label, MaxLabelLength); err != nil {
+		if err := checkText("A label", label, MaxLabelLength); err != nil {
 			return nil, err
 		}
 		for _, c := range label {
-			if c == ',' { // label=a,b asks for two labels: one with a comma in it could never be found
-				return nil, fault.New(fault.Invalid, "labels-invalid", "A label cannot contain a comma: queries use it to separate labels.")
+			if c == ',' { // no query could find it: label=a,b means two labels
+				return nil, fault.New(fault.Invalid, "labels-invalid", "A label cannot contain a comma because queries separate labels with commas.")
 			}
 		}
 		if slices.Contains(labels[:n], label) {
-			return nil, fault.New(fault.Invalid, "labels-invalid", "A label is given twice.")
+			return nil, fault.New(fault.Invalid, "labels-invalid", "The labels must be distinct.")
 		}
 	}
 	return append([]string{}, labels...), nil
 }
 
-func checkText(name, text string, most int) error {
-	if utf8.RuneCountInString(text) > most {
-		return fault.New(fault.Invalid, "text-invalid", "%s has at most %d characters.", name, most)
+func checkText(name, text string, maxLength int) error {
+	if utf8.RuneCountInString(text) > maxLength {
+		return fault.New(fault.Invalid, "text-invalid", "%s can have at most %d characters.", name, maxLength)
 	}
 	for _, c := range text {
 		if !unicode.IsPrint(c) {
-			return fault.New(fault.Invalid, "text-invalid", "%s has only printable characters.", name)
+			return fault.New(fault.Invalid, "text-invalid", "%s can have only printable characters.", name)
 		}
 	}
 	return nil
 }
 
-// Element returns the data element with the id given, or nil.
+// Element returns the data element with the given id, or nil.
 func (i *Instance) Element(id string) *DataElement {
 	for n := range i.Data {
 		if i.Data[n].ID == id {
@@ -215,28 +219,29 @@ func (i *Instance) Element(id string) *DataElement {
 	return nil
 }
 
-// HasUnconfirmed reports whether a data element waits for its owner's confirmation.
+// HasUnconfirmed reports whether the owner has not confirmed all data elements.
 func (i *Instance) HasUnconfirmed() bool {
 	return slices.ContainsFunc(i.Data, func(d DataElement) bool { return !d.Confirmed() })
 }
 
-// Confirmed reports whether the owner has confirmed the download of the element as it is now.
+// Confirmed reports whether the owner has confirmed the download of the current content.
 func (d *DataElement) Confirmed() bool {
 	return d.ApplicationOwner != nil && len(d.ApplicationOwner.DownloadConfirmed) > 0
 }
 
-// ValidGuid reports whether id has the form of an instance's or data element's id: a lower-case UUID.
+// ValidGuid reports whether id is a valid id of an instance or a data element: a lower-case UUID.
 func ValidGuid(id string) bool {
 	parsed, err := uuid.Parse(id)
 	return err == nil && parsed.String() == id
 }
 
-// ValidOwnerID reports whether id has the form of an instanceOwnerId: a decimal number of at most 15 digits.
+// ValidOwnerID reports whether id is a valid instanceOwnerId: a decimal number of at most 15
+// digits.
 func ValidOwnerID(id string) bool {
 	return id != "" && len(id) <= 15 && id[0] != '0' && strings.Trim(id, "0123456789") == ""
 }
 
-// Clone returns a copy that shares nothing with i.
+// Clone returns a copy that shares no memory with i. The copy has no IdempotencyRecord.
 func (i *Instance) Clone() *Instance {
 	c := *i
 	c.IdempotencyRecord = nil

@@ -22,7 +22,7 @@ func newApplication(types ...application.DataType) *application.Application {
 	return app
 }
 
-// stored returns a new instance as it is once it is stored.
+// stored returns a new instance with the version of a stored one.
 func stored(t *testing.T, app *application.Application) *Instance {
 	t.Helper()
 	i, err := New(Draft{Application: app, InstanceOwnerID: "50012"}, "1001", noon)
@@ -54,9 +54,9 @@ func TestNew(t *testing.T) {
 	}
 	due, labels[0] = noon.Add(-time.Hour), "changed"
 	if i.Labels[0] != "gr" || !i.DueDateTime.Equal(stamp.Add(time.Hour)) {
-		t.Error("the instance shares something with its draft")
+		t.Error("the instance shares memory with its draft")
 	}
-	// Ids sort by creation, those of one millisecond too.
+	// Ids sort by creation, even within one millisecond.
 	ids := make([]string, 1000)
 	for n := range ids {
 		ids[n] = stored(t, newApplication()).ID
@@ -66,7 +66,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-func TestRefusedDrafts(t *testing.T) {
+func TestInvalidDrafts(t *testing.T) {
 	at := func(year int) *time.Time { t := time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC); return &t }
 	in := func(year int, month time.Month, day, offset int) *time.Time {
 		t := time.Date(year, month, day, 12, 0, 0, 0, time.FixedZone("", offset*60*60))
@@ -80,8 +80,8 @@ func TestRefusedDrafts(t *testing.T) {
 		"due too late":          {DueDateTime: at(9999)},
 		"visible in the year 1": {VisibleDateTime: at(1)},
 		"visible too late":      {VisibleDateTime: at(20000)},
-		"due before it in UTC":  {DueDateTime: in(1900, time.January, 1, 14)},
-		"due after it in UTC":   {DueDateTime: in(9998, time.December, 31, -14)},
+		"due too early in UTC":  {DueDateTime: in(1900, time.January, 1, 14)},
+		"due too late in UTC":   {DueDateTime: in(9998, time.December, 31, -14)},
 	} {
 		draft.Application = newApplication()
 		if _, err := New(draft, "1001", noon); !fault.Is(err, fault.Invalid) {
@@ -108,8 +108,8 @@ func TestCheckLabels(t *testing.T) {
 		return labels
 	}
 	for name, labels := range map[string][]string{
-		"none": nil, "one letter": {"g"}, "case counts": {"gr", "GR", "Gr"}, "20": numbered(MaxLabels), "64 letters": {strings.Repeat("æ", 64)},
-		"others": {"sak #1", "2024/05", "a=b&c", "😀", `"`, "%41"}, "spaces count": {"a", "a ", " a"},
+		"none": nil, "one letter": {"g"}, "case is significant": {"gr", "GR", "Gr"}, "20": numbered(MaxLabels), "64 letters": {strings.Repeat("æ", 64)},
+		"others": {"sak #1", "2024/05", "a=b&c", "😀", `"`, "%41"}, "spaces are significant": {"a", "a ", " a"},
 	} {
 		got, err := CheckLabels(labels)
 		if err != nil || got == nil || !slices.Equal(got, labels) {
@@ -131,7 +131,7 @@ func TestShardOf(t *testing.T) {
 	for range 8000 {
 		id := uuid.NewV7().String()
 		if ShardOf(id, 1) != 0 || ShardOf(id, 0) != 0 {
-			t.Fatal("one shard is not 0")
+			t.Fatal("the only shard is not 0")
 		}
 		for _, shards := range []int{2, 8, 64} {
 			if s := ShardOf(id, shards); s < 0 || s >= shards || s != ShardOf(id, shards) {
@@ -142,7 +142,7 @@ func TestShardOf(t *testing.T) {
 	}
 	for s := range 8 {
 		if count[s] < 800 || count[s] > 1200 {
-			t.Errorf("shard %d has %d of 8000", s, count[s])
+			t.Errorf("shard %d has %d of 8000 ids", s, count[s])
 		}
 	}
 }
@@ -167,19 +167,19 @@ func TestValidIDs(t *testing.T) {
 	}
 }
 
-// TestCloneSharesNothing fills every field that there is, now or later, and compares addresses.
+// TestCloneSharesNothing fills every field by reflection and compares addresses.
 func TestCloneSharesNothing(t *testing.T) {
 	i := &Instance{}
 	fill(t, reflect.ValueOf(i).Elem(), "Instance")
 	if i.Clone().IdempotencyRecord != nil {
-		t.Error("a receipt, which goes with one change, is copied with the document")
+		t.Error("Clone copies the IdempotencyRecord, which belongs to one change")
 	}
 	i.IdempotencyRecord = nil
 	c := i.Clone()
 	if !reflect.DeepEqual(i, c) {
 		t.Fatalf("got  %+v\nwant %+v", c, i)
 	}
-	apart(t, reflect.ValueOf(i).Elem(), reflect.ValueOf(c).Elem(), "Instance")
+	checkNotShared(t, reflect.ValueOf(i).Elem(), reflect.ValueOf(c).Elem(), "Instance")
 	if empty := (&Instance{}).Clone(); empty.Labels == nil || empty.Data == nil {
 		t.Error("a list of a clone is null")
 	}
@@ -190,7 +190,7 @@ func fill(t *testing.T, v reflect.Value, path string) {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		if v.Type() == reflect.TypeFor[*IdempotencyRecord]() {
-			return // no part of the document, and it can be followed by others without end
+			return // not part of the document, and recursive
 		}
 		fill(t, v.Elem(), path)
 	case reflect.Slice:
@@ -217,7 +217,7 @@ func fill(t *testing.T, v reflect.Value, path string) {
 	}
 }
 
-func apart(t *testing.T, a, b reflect.Value, path string) {
+func checkNotShared(t *testing.T, a, b reflect.Value, path string) {
 	switch a.Kind() {
 	case reflect.Pointer:
 		if a.IsNil() && b.IsNil() {
@@ -226,20 +226,20 @@ func apart(t *testing.T, a, b reflect.Value, path string) {
 		if a.Pointer() == b.Pointer() {
 			t.Errorf("%s is shared", path)
 		}
-		apart(t, a.Elem(), b.Elem(), path)
+		checkNotShared(t, a.Elem(), b.Elem(), path)
 	case reflect.Slice:
 		if a.Pointer() == b.Pointer() {
 			t.Errorf("%s is shared", path)
 		}
 		for n := range a.Len() {
-			apart(t, a.Index(n), b.Index(n), fmt.Sprint(path, "[", n, "]"))
+			checkNotShared(t, a.Index(n), b.Index(n), fmt.Sprint(path, "[", n, "]"))
 		}
 	case reflect.Struct:
 		if a.Type() == reflect.TypeFor[time.Time]() {
 			return
 		}
 		for n := range a.NumField() {
-			apart(t, a.Field(n), b.Field(n), path+"."+a.Type().Field(n).Name)
+			checkNotShared(t, a.Field(n), b.Field(n), path+"."+a.Type().Field(n).Name)
 		}
 	}
 }

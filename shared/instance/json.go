@@ -84,7 +84,7 @@ func (i *Instance) ReadMembers(r *appendjson.Reader) {
 	r.Expect("}")
 }
 
-// AppendMembers appends the element's members, without braces.
+// AppendMembers appends the members of the data element, without braces.
 func (d *DataElement) AppendMembers(w *appendjson.Writer) {
 	w.String(`"id":`, d.ID)
 	w.String(`,"formId":`, d.FormID)

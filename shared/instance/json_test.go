@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestAppendJSON: AppendJSON writes any document as encoding/json/v2 does.
+// TestAppendJSON: for any document, AppendJSON and encoding/json/v2 write the same.
 func TestAppendJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.OneOf(rapid.StringN(0, 20, -1), rapid.SampledFrom([]string{
@@ -78,7 +78,7 @@ func BenchmarkEncode(b *testing.B) {
 	i := sample()
 	b.Run("own", func(b *testing.B) {
 		b.ReportAllocs()
-		var text []byte // written into again and again, as answers are
+		var text []byte // reused, as responses do
 		var err error
 		for b.Loop() {
 			if text, err = i.AppendJSON(text[:0]); err != nil {

@@ -9,7 +9,7 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-func TestLogDownloadKeepsTheFirstAndTheLatest(t *testing.T) {
+func TestRecordDownload(t *testing.T) {
 	app := newApplication()
 	i := in(t, app, "Archived")
 	before := i.Clone()
@@ -30,20 +30,20 @@ func TestLogDownloadKeepsTheFirstAndTheLatest(t *testing.T) {
 	}
 	i.Data[0].ApplicationOwner = nil
 	if !reflect.DeepEqual(i, before) {
-		t.Error("a download has changed more than the log of downloads")
+		t.Error("RecordDownload changed more than the recorded downloads")
 	}
 	if err := i.RecordDownload("none", noon); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v", err)
 	}
 }
 
-// However many elements there are, and in whatever order they come and are fetched, the instance stays small enough to be
-// stored, and of each the first and the latest download are kept.
-func TestLogDownloadOfManyElements(t *testing.T) {
+// With any number of elements, added and downloaded in any order, the instance stays small enough
+// to store, and the first and the latest download of each are kept.
+func TestRecordDownloadOfManyElements(t *testing.T) {
 	i := in(t, newApplication(), "Archived")
 	i.Data = nil
 	moment, first, latest := noon, map[string]time.Time{}, map[string]time.Time{}
-	fetch := func(id string) {
+	download := func(id string) {
 		moment = moment.Add(time.Second)
 		if err := i.RecordDownload(id, moment); err != nil {
 			t.Fatal(err)
@@ -57,24 +57,24 @@ func TestLogDownloadOfManyElements(t *testing.T) {
 		i.Data = append(i.Data, DataElement{ID: fmt.Sprint(n)})
 		if n < 20 {
 			for range 101 {
-				fetch(fmt.Sprint(n))
+				download(fmt.Sprint(n))
 			}
 		}
 	}
 	for n := range MaxDataElements {
 		for range 12 {
-			fetch(fmt.Sprint(n))
+			download(fmt.Sprint(n))
 		}
 	}
 	total := 0
 	for _, d := range i.Data {
 		kept := d.ApplicationOwner.Downloaded
 		if total += len(kept); len(kept) != 10 || kept[0] != first[d.ID] || kept[9] != latest[d.ID] {
-			t.Errorf("of %s there are %d, %v to %v", d.ID, len(kept), kept[0], kept[len(kept)-1])
+			t.Errorf("%s: %d recorded downloads, from %v to %v", d.ID, len(kept), kept[0], kept[len(kept)-1])
 		}
 	}
 	if total > maxAllDownloads {
-		t.Errorf("%d in all", total)
+		t.Errorf("%d recorded downloads in total", total)
 	}
 }
 
@@ -98,9 +98,9 @@ func TestConfirmDownload(t *testing.T) {
 		t.Errorf("repeated: %v", err)
 	}
 	if !i.LastChangedDateTime.Equal(changed) {
-		t.Error("a confirmation has moved lastChanged")
+		t.Error("ConfirmDownload changed lastChanged")
 	}
-	// A download after the confirmation does not take it back.
+	// A download after the confirmation does not remove it.
 	if err := i.RecordDownload("d", noon.Add(time.Hour)); err != nil || i.HasUnconfirmed() {
 		t.Errorf("%v", err)
 	}
@@ -143,7 +143,7 @@ func TestConfirmAll(t *testing.T) {
 		}
 		for _, n := range test.confirmed {
 			if at := i.Data[n].ApplicationOwner.DownloadConfirmed; len(at) != 1 || !at[0].Equal(TruncateTime(noon)) {
-				t.Errorf("%s: the confirmation of before is now %v", name, at)
+				t.Errorf("%s: the earlier confirmation is now %v", name, at)
 			}
 		}
 	}
@@ -157,16 +157,16 @@ func TestDeleteAndUndelete(t *testing.T) {
 		i := in(t, newApplication(), step)
 		before := i.Clone()
 		if code(i.Undelete()) != "unchanged" || !reflect.DeepEqual(i, before) {
-			t.Errorf("%s: an undelete of what is not deleted", step)
+			t.Errorf("%s: Undelete of an instance that is not deleted is no ErrUnchanged", step)
 		}
 		if err := i.Delete(); err != nil || i.Status.IsMarkedForHardDelete || !i.Status.IsSoftDeleted || i.Status.IsArchived != before.Status.IsArchived {
 			t.Errorf("%s: %+v, %v", step, i.Status, err)
 		}
 		if code(i.Delete()) != "unchanged" {
-			t.Errorf("%s: deleted twice", step)
+			t.Errorf("%s: a second Delete is no ErrUnchanged", step)
 		}
 		if err := i.Undelete(); err != nil || !reflect.DeepEqual(i, before) {
-			t.Errorf("%s: not as before: %+v, %v", step, i, err)
+			t.Errorf("%s: Undelete does not restore the instance: %+v, %v", step, i, err)
 		}
 		i.HardDelete()
 		if !i.Status.IsMarkedForHardDelete || len(i.Labels) > 0 || i.Labels == nil {
@@ -175,7 +175,7 @@ func TestDeleteAndUndelete(t *testing.T) {
 	}
 }
 
-func TestDescribe(t *testing.T) {
+func TestUpdateMetadata(t *testing.T) {
 	due := noon.Add(time.Hour)
 	i := in(t, newApplication(), "Submit")
 	changed := i.LastChangedDateTime
@@ -184,10 +184,10 @@ func TestDescribe(t *testing.T) {
 		t.Errorf("%+v, %v", i, err)
 	}
 	if !i.LastChangedDateTime.Equal(changed) {
-		t.Error("a description has moved lastChanged")
+		t.Error("UpdateMetadata changed lastChanged")
 	}
 	if err := i.UpdateMetadata(d); code(err) != "unchanged" {
-		t.Errorf("the same again: %v", err)
+		t.Errorf("equal metadata: %v", err)
 	}
 	before := i.Clone()
 	for name, bad := range map[string]Metadata{
@@ -198,7 +198,7 @@ func TestDescribe(t *testing.T) {
 		}
 	}
 	if err := i.UpdateMetadata(Metadata{}); err != nil || i.Labels == nil || len(i.Labels) > 0 || i.DueDateTime != nil {
-		t.Errorf("emptied: %+v, %v", i, err)
+		t.Errorf("empty metadata: %+v, %v", i, err)
 	}
 	i.Status.IsSoftDeleted = true
 	if err := i.UpdateMetadata(d); code(err) != "instance-deleted" {

@@ -7,24 +7,25 @@ import (
 	"time"
 )
 
-// UploadLifetime is how long the bytes of an upload may take to arrive and be committed: time enough for 5 GB over a poor
-// line. What was not committed by then is litter.
+// UploadLifetime is the time within which an upload must arrive and be committed: enough for 5 GB
+// over a slow connection. Content that is not committed by then is an orphan.
 const UploadLifetime = 24 * time.Hour
 
-// Upload is bytes that are announced, and go to the blob store without passing through a function. What they will be is
-// settled beforehand, the data element's id and revision included: so committing an upload twice cannot make two
-// elements, and nothing that decides is taken from the client a second time.
+// Upload is an announced upload, whose content the client sends to the blob store without passing a
+// function. The announcement fixes everything, including the data element's id and revision. So
+// committing an upload twice cannot create two elements, and the commit trusts nothing new from the
+// client.
 type Upload struct {
 	ID          string `json:"id"`          // opaque to clients
-	Fingerprint string `json:"fingerprint"` // hash of what was asked, when it came with an Idempotency-Key; else ""
+	Fingerprint string `json:"fingerprint"` // hash of a request with an Idempotency-Key; otherwise ""
 
-	AppID           string  `json:"appId"` // the instance that it was announced for, and can be committed to
+	AppID           string  `json:"appId"` // the only instance that it can be committed to
 	InstanceOwnerID string  `json:"instanceOwnerId"`
 	InstanceID      string  `json:"instanceId"`
-	DataGuid        string  `json:"dataGuid"` // the data element that it becomes
+	DataGuid        string  `json:"dataGuid"` // the data element that a commit creates or replaces
 	Content         Content `json:"bytes"`
 
-	Expires time.Time `json:"expires"` // until when it can be committed
+	Expires time.Time `json:"expires"` // when it can no longer be committed
 }
 
 // BelongsTo reports whether the upload was announced for i.
@@ -32,10 +33,12 @@ func (u *Upload) BelongsTo(i *Instance) bool {
 	return u.AppID == i.AppID && u.InstanceOwnerID == i.InstanceOwnerID && u.InstanceID == i.ID
 }
 
-// maxTransferTime is the longest that bytes are on their way after the upload has expired: their request may have been begun just before.
+// maxTransferTime is the maximum duration of a transfer. A transfer that starts just before the
+// upload expires ends that long after it.
 const maxTransferTime = 12 * time.Hour
 
-// OrphanCheck returns the note that the upload's bytes may become litter: when it can be committed no longer, and no more of them arrive.
+// OrphanChecks returns the check of the upload's content, due when the upload has expired and no
+// transfer can be running.
 func (u *Upload) OrphanChecks() OrphanCheck {
 	return OrphanCheck{
 		AppID: u.AppID, InstanceOwnerID: u.InstanceOwnerID, InstanceID: u.InstanceID,
@@ -43,27 +46,28 @@ func (u *Upload) OrphanChecks() OrphanCheck {
 	}
 }
 
-// IdempotencyRecord returns the receipt of committing the upload as a data element with the formId given, which is stored with it,
-// beside that of the request, if there is one.
-func (u *Upload) IdempotencyRecord(formID string, beside *IdempotencyRecord, now time.Time) *IdempotencyRecord {
+// IdempotencyRecord returns the record of committing the upload as a data element with formID. It
+// is stored with the commit. next is the record of the request, which is stored in the same
+// transaction, or nil.
+func (u *Upload) IdempotencyRecord(formID string, next *IdempotencyRecord, now time.Time) *IdempotencyRecord {
 	return &IdempotencyRecord{
 		ID: u.IdempotencyRecordID(), Fingerprint: formID, DataGuid: u.DataGuid,
 		Expires: now.Add(UploadLifetime).Truncate(time.Second), // outlives the upload
-		Beside:  beside,
+		Next:    next,
 	}
 }
 
-// IdempotencyRecordID returns the id of the receipt of committing the upload.
+// IdempotencyRecordID returns the id of the idempotency record of committing the upload.
 func (u *Upload) IdempotencyRecordID() string { return "upload-" + u.ID }
 
-// NewUploadID returns an id that no upload has.
+// NewUploadID returns a new random upload id.
 func NewUploadID() string {
 	id := make([]byte, 32)
 	_, _ = rand.Read(id) // never fails
 	return hex.EncodeToString(id)
 }
 
-// ValidUploadID reports whether id has the form of an upload's: 64 lower-case hexadecimal digits.
+// ValidUploadID reports whether id is a valid upload id: 64 lower-case hexadecimal digits.
 func ValidUploadID(id string) bool {
 	return len(id) == 64 && strings.Trim(id, "0123456789abcdef") == ""
 }

@@ -1,5 +1,6 @@
-// Package applicationtable provides the register of applications in DynamoDB: one item an application, an org's
-// applications in one partition, and one item for each text of a schema, which is never changed or deleted.
+// Package applicationtable stores applications in DynamoDB: one item per application, with the
+// applications of an org in one partition, and one item per schema text. A schema item is never
+// changed or deleted.
 package applicationtable
 
 import (
@@ -21,22 +22,23 @@ import (
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
 )
 
-// The attributes: PK is the org, SK the app. No org begins as the partitions of schemas do.
+// The attributes: PK is the org, SK the app. No org starts with the prefix of the schema
+// partitions.
 const (
 	attrOrg      = "PK"
 	attrApp      = "SK"
 	attrDocument = "d" // the document as JSON
 	attrVersion  = "v"
 
-	schemaPrefix = "SCHEMA#" // PK, before the schema's id
+	schemaPrefix = "SCHEMA#" // prefix of PK, followed by the schema's id
 	schemaSort   = "SCHEMA"  // SK
 	attrText     = "z"       // the schema's text, deflated
 )
 
-// document is the stored form. One of an older version has the texts of its schemas in it.
+// document is the stored form. Documents of an older version contain the texts of their schemas.
 type document struct {
 	*application.Application
-	DataTypes []dataType `json:"dataTypes"` // stands in for Application.DataTypes
+	DataTypes []dataType `json:"dataTypes"` // overrides Application.DataTypes
 }
 
 type dataType struct {
@@ -53,13 +55,13 @@ func encode(app *application.Application) ([]byte, error) {
 	return json.Marshal(doc)
 }
 
-// Table is the table Applications.
+// Table is the DynamoDB table of applications.
 type Table struct {
 	client *dynamodb.Client
 	name   string
 }
 
-// Open returns the table that APPLICATIONS_TABLE names.
+// Open returns the table named by APPLICATIONS_TABLE.
 func Open(env *coldstart.Env) *Table {
 	t := New(dynamo.Client(env), env.String("APPLICATIONS_TABLE"))
 	env.OnInit("dynamodb", func(ctx context.Context) error {
@@ -69,11 +71,11 @@ func Open(env *coldstart.Env) *Table {
 	return t
 }
 
-// New returns the table with the name given.
+// New returns the named table.
 func New(client *dynamodb.Client, name string) *Table { return &Table{client: client, name: name} }
 
-// Get returns the application with the id given, as of all answered writes, or nil when none is registered. It has the ids of
-// its schemas, whose texts Schema returns.
+// Get returns the application with the given id, or nil if it is not registered. The read is
+// strongly consistent. The application has the ids of its schemas; Schema returns their texts.
 func (t *Table) Get(ctx context.Context, id string) (*application.Application, error) {
 	org, app, ok := application.SplitID(id)
 	if !ok {
@@ -92,7 +94,7 @@ func (t *Table) Get(ctx context.Context, id string) (*application.Application, e
 	return decode(out.Item)
 }
 
-// Schema returns the text of a schema by its id. An id that nothing was registered under is an error.
+// Schema returns the text of a schema by its id. An unknown id is an error.
 func (t *Table) Schema(ctx context.Context, id string) (json.RawMessage, error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, ConsistentRead: aws.Bool(true), Key: schemaKey(id)})
 	if err != nil {
@@ -100,11 +102,11 @@ func (t *Table) Schema(ctx context.Context, id string) (json.RawMessage, error) 
 	}
 	packed, ok := out.Item[attrText].(*types.AttributeValueMemberB)
 	if !ok {
-		return nil, fmt.Errorf("stored schema: nothing is under %s", id)
+		return nil, fmt.Errorf("stored schema: there is none with id %s", id)
 	}
 	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed.Value)), application.MaxSchemaBytes))
 	if err == nil && application.SchemaID(text) != id {
-		err = errors.New("another text is under its id")
+		err = errors.New("the text does not match its id")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("stored schema: %s: %w", id, err)
@@ -112,7 +114,7 @@ func (t *Table) Schema(ctx context.Context, id string) (json.RawMessage, error) 
 	return text, nil
 }
 
-// putSchema stores the text of a schema. It is there for good: to store it again changes nothing.
+// putSchema stores the text of a schema permanently. Storing a text again changes nothing.
 func (t *Table) putSchema(ctx context.Context, id string, text []byte) error {
 	var packed bytes.Buffer
 	w, err := flate.NewWriter(&packed, flate.BestCompression)
@@ -137,7 +139,7 @@ func schemaKey(id string) map[string]types.AttributeValue {
 	}
 }
 
-// List returns all applications of an org, by name, as Get does.
+// List returns all applications of an org, ordered by name, in the form that Get returns.
 func (t *Table) List(ctx context.Context, org string) ([]*application.Application, error) {
 	var apps []*application.Application
 	pages := dynamodb.NewQueryPaginator(t.client, &dynamodb.QueryInput{
@@ -161,13 +163,14 @@ func (t *Table) List(ctx context.Context, org string) ([]*application.Applicatio
 	return apps, nil
 }
 
-// Put stores app as the version after app.Version, and notes that in it. The stored version must still be
-// app.Version, with 0 for an application that is not there yet; otherwise it returns application.ErrVersionMismatch. The texts of its
-// schemas are stored first: whoever reads an id finds the text.
+// Put stores app as version app.Version+1 and increments app.Version. The stored version must still
+// be app.Version, with 0 for an application that is not registered; otherwise Put returns
+// application.ErrVersionMismatch. The texts of the schemas are stored first, so every stored id has
+// its text.
 func (t *Table) Put(ctx context.Context, app *application.Application) error {
 	org, name, ok := application.SplitID(app.ID)
 	if !ok {
-		return fmt.Errorf("applicationtable: not an application id")
+		return errors.New("applicationtable: invalid application id")
 	}
 	bare, texts, err := app.WithoutSchemas()
 	if err != nil {
@@ -200,12 +203,12 @@ func (t *Table) Put(ctx context.Context, app *application.Application) error {
 		}
 	}
 	_, err = t.client.PutItem(ctx, put)
-	var failed *types.ConditionalCheckFailedException
+	var conflict *types.ConditionalCheckFailedException
 	switch {
-	case errors.As(err, &failed):
-		// A request that is sent again because its answer was lost fails on its own effect: the same document under the
-		// next version is what was wanted.
-		stored, decodeErr := decode(failed.Item)
+	case errors.As(err, &conflict):
+		// The SDK retries when a response is lost, and the retry fails on its own effect. The same
+		// document as the next version means that the first attempt succeeded.
+		stored, decodeErr := decode(conflict.Item)
 		if decodeErr != nil || stored.Version != app.Version+1 || !sameDocument(stored, text) {
 			return application.ErrVersionMismatch
 		}

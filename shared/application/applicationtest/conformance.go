@@ -13,24 +13,25 @@ import (
 	"altinn.no/instanceapi/shared/application"
 )
 
-// Register is a register of applications: *applicationtable.Table, and *Memory.
-type Register interface {
+// Store is an application store: *applicationtable.Table or *Memory.
+type Store interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 	Schema(ctx context.Context, id string) (json.RawMessage, error)
 	List(ctx context.Context, org string) ([]*application.Application, error)
 	Put(ctx context.Context, app *application.Application) error
 }
 
-// Conformance tests that a register keeps the contract. Orgs are fresh, so that the register may be a shared one.
-func Conformance(t *testing.T, register Register) {
-	for name, test := range map[string]func(*testing.T, Register){
+// Conformance tests the contract of an application store. It uses new orgs, so the store may be
+// shared.
+func Conformance(t *testing.T, store Store) {
+	for name, test := range map[string]func(*testing.T, Store){
 		"RoundTrip": testRoundTrip, "Absent": testAbsent, "Versions": testVersions, "Races": testRaces, "List": testList, "Schemas": testSchemas,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, register) })
+		t.Run(name, func(t *testing.T) { test(t, store) })
 	}
 }
 
-// newOrg returns an org that no other test has.
+// newOrg returns an org that no other test uses.
 func newOrg() string { return "o" + uuid.New().String()[:13] }
 
 func newApplication(org, name string) *application.Application {
@@ -39,23 +40,23 @@ func newApplication(org, name string) *application.Application {
 	return app
 }
 
-func put(t *testing.T, r Register, app *application.Application) {
+func put(t *testing.T, s Store, app *application.Application) {
 	t.Helper()
-	if err := r.Put(t.Context(), app); err != nil {
+	if err := s.Put(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func get(t *testing.T, r Register, id string) *application.Application {
+func get(t *testing.T, s Store, id string) *application.Application {
 	t.Helper()
-	app, err := r.Get(t.Context(), id)
+	app, err := s.Get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return app
 }
 
-func testRoundTrip(t *testing.T, r Register) {
+func testRoundTrip(t *testing.T, s Store) {
 	org := newOrg()
 	full := newApplication(org, "full")
 	full.Title = map[string]string{"nb": "Melding «æøå»", "en": "<report> & more"}
@@ -70,68 +71,69 @@ func testRoundTrip(t *testing.T, r Register) {
 		Transitions: []application.Transition{{From: "A", To: "B", By: []application.Role{application.Owner}}},
 	}
 	for _, app := range []*application.Application{full, newApplication(org, "bare")} {
-		put(t, r, app)
+		put(t, s, app)
 		if app.Version != 1 {
 			t.Errorf("version after the first put: %d", app.Version)
 		}
-		got := get(t, r, app.ID)
-		if err := got.LoadSchemas(t.Context(), r.Schema); err != nil || !sameDocument(got, app) || got.Version != 1 {
+		got := get(t, s, app.ID)
+		if err := got.LoadSchemas(t.Context(), s.Schema); err != nil || !sameDocument(got, app) || got.Version != 1 {
 			t.Errorf("got  %+v\nwant %+v", got, app)
 		}
 	}
-	// What was read is the reader's: to change it is not to change what is registered.
-	mine := get(t, r, full.ID)
-	mine.IndexShards = 1
-	if got := get(t, r, full.ID); got.IndexShards != 8 {
-		t.Errorf("a change of what was read has reached the register: %+v", got)
+	// The caller owns what Get returns: changing it does not change the stored application.
+	read := get(t, s, full.ID)
+	read.IndexShards = 1
+	if got := get(t, s, full.ID); got.IndexShards != 8 {
+		t.Errorf("a change of a returned application changed the stored one: %+v", got)
 	}
 }
 
-// sameDocument compares as callers see it.
+// sameDocument compares the JSON of two applications.
 func sameDocument(a, b *application.Application) bool {
 	textA, errA := json.Marshal(a)
 	textB, errB := json.Marshal(b)
 	return errA == nil && errB == nil && slices.Equal(textA, textB)
 }
 
-func testAbsent(t *testing.T, r Register) {
+func testAbsent(t *testing.T, s Store) {
 	org := newOrg()
-	put(t, r, newApplication(org, "there"))
+	put(t, s, newApplication(org, "there"))
 	for _, id := range []string{org + "/absent", newOrg() + "/there", org, org + "/", "/there", "", org + "/there/x", org + "/THERE", "storage/there", "#/#"} {
-		if app := get(t, r, id); app != nil {
+		if app := get(t, s, id); app != nil {
 			t.Errorf("%q: %+v", id, app)
 		}
 	}
 }
 
-func testVersions(t *testing.T, r Register) {
+func testVersions(t *testing.T, s Store) {
 	id := newApplication(newOrg(), "app").ID
 	org, _, _ := application.SplitID(id)
 	write := func(version int64, shards int) error {
 		app := newApplication(org, "app")
 		app.Version, app.IndexShards = version, shards
-		err := r.Put(t.Context(), app)
+		err := s.Put(t.Context(), app)
 		if want := version; err != nil && app.Version != want {
-			t.Errorf("a refused put has left version %d, want %d", app.Version, want)
+			t.Errorf("a failed Put set version %d, want %d", app.Version, want)
 		}
 		return err
 	}
 	for n, step := range []struct {
 		version int64
-		stale   bool
+		wantErr bool
 	}{{1, true}, {0, false}, {0, true}, {2, true}, {1, false}, {1, true}, {3, true}, {0, true}, {2, false}} {
 		err := write(step.version, n+1)
-		if step.stale != errors.Is(err, application.ErrVersionMismatch) || !step.stale && err != nil {
-			t.Fatalf("put %d on version %d: %v, want stale %v", n, step.version, err, step.stale)
+		if step.wantErr != errors.Is(err, application.ErrVersionMismatch) || !step.wantErr && err != nil {
+			t.Fatalf("put %d on version %d: %v, want ErrVersionMismatch: %v", n, step.version, err, step.wantErr)
 		}
 	}
-	if got := get(t, r, id); got.Version != 3 || got.IndexShards != 9 {
-		t.Errorf("version %d with %d shards, want the last put that was taken", got.Version, got.IndexShards)
+	if got := get(t, s, id); got.Version != 3 || got.IndexShards != 9 {
+		t.Errorf("version %d with %d shards, want those of the last successful Put", got.Version, got.IndexShards)
 	}
 }
 
-// testRaces: of many puts on one version exactly one is taken, and it is the one that is read.
-func testRaces(t *testing.T, r Register) {
+// testRaces: of many concurrent Puts on one version, exactly one succeeds, and Get returns that
+// one.
+func testRaces(t *testing.T, s Store) {
 	org := newOrg()
 	for version := range int64(3) {
 		const writers = 16
@@ -141,31 +143,32 @@ func testRaces(t *testing.T, r Register) {
 			wg.Go(func() {
 				app := newApplication(org, "app")
 				app.Version, app.IndexShards = version, n+1
-				errs[n] = r.Put(t.Context(), app)
+				errs[n] = s.Put(t.Context(), app)
 			})
 		}
 		wg.Wait()
 		winner := slices.Index(errs, nil)
 		for n, err := range errs {
 			if n != winner && !errors.Is(err, application.ErrVersionMismatch) {
-				t.Errorf("writer %d: %v, want stale", n, err)
+				t.Errorf("writer %d: %v, want ErrVersionMismatch", n, err)
 			}
 		}
-		if got := get(t, r, org+"/app"); winner < 0 || got.Version != version+1 || got.IndexShards != winner+1 {
-			t.Fatalf("%+v is registered; writer %d won", got, winner)
+		if got := get(t, s, org+"/app"); winner < 0 || got.Version != version+1 || got.IndexShards != winner+1 {
+			t.Fatalf("stored: %+v, but writer %d succeeded", got, winner)
 		}
 	}
 }
 
-// testSchemas: an application is read with the ids of its schemas, an id has its text for ever, and what was read can be put back.
-func testSchemas(t *testing.T, r Register) {
+// testSchemas: Get and List return the ids of schemas, the text of an id never changes, and an
+// application that was read can be written again.
+func testSchemas(t *testing.T, s Store) {
 	const first, second = `{"type":"object","description":"<a> & æ"}`, `{"type":"array"}`
 	app := newApplication(newOrg(), "app")
 	app.DataTypes = []application.DataType{
 		{FormID: "a", Schema: json.RawMessage(first)}, {FormID: "none"}, {FormID: "b", Schema: json.RawMessage(" " + first)}, {FormID: "c", Schema: json.RawMessage(second)},
 	}
-	put(t, r, app)
-	got := get(t, r, app.ID)
+	put(t, s, app)
+	got := get(t, s, app.ID)
 	ids := []string{}
 	for _, dataType := range got.DataTypes {
 		if len(dataType.Schema) > 0 || dataType.HasSchema() != (dataType.SchemaID != "") {
@@ -176,48 +179,48 @@ func testSchemas(t *testing.T, r Register) {
 	if ids[0] == "" || ids[0] != ids[2] || ids[1] != "" || ids[3] == ids[0] {
 		t.Errorf("ids %q", ids)
 	}
-	listed, err := r.List(t.Context(), app.Org)
+	listed, err := s.List(t.Context(), app.Org)
 	if err != nil || len(listed) != 1 || !reflect.DeepEqual(listed[0], got) {
-		t.Errorf("listed %+v, %v", listed, err)
+		t.Errorf("List: %+v, %v", listed, err)
 	}
 	got.DataTypes = got.DataTypes[:1]
-	put(t, r, got)
-	app = get(t, r, app.ID)
-	if err := app.LoadSchemas(t.Context(), r.Schema); err != nil || len(app.DataTypes) != 1 || string(app.DataTypes[0].Schema) != first || app.DataTypes[0].SchemaID != "" {
-		t.Errorf("put back: %+v, %v", app.DataTypes, err)
+	put(t, s, got)
+	app = get(t, s, app.ID)
+	if err := app.LoadSchemas(t.Context(), s.Schema); err != nil || len(app.DataTypes) != 1 || string(app.DataTypes[0].Schema) != first || app.DataTypes[0].SchemaID != "" {
+		t.Errorf("written again: %+v, %v", app.DataTypes, err)
 	}
-	if text, err := r.Schema(t.Context(), ids[3]); err != nil || string(text) != second {
-		t.Errorf("what is no longer registered: %s, %v", text, err)
+	if text, err := s.Schema(t.Context(), ids[3]); err != nil || string(text) != second {
+		t.Errorf("the schema of a removed data type: %s, %v", text, err)
 	}
-	if text, err := r.Schema(t.Context(), application.SchemaID([]byte("never registered"))); err == nil {
-		t.Errorf("never registered: %s", text)
+	if text, err := s.Schema(t.Context(), application.SchemaID([]byte("never registered"))); err == nil {
+		t.Errorf("Schema of an unknown id: %s", text)
 	}
 }
 
-func testList(t *testing.T, r Register) {
+func testList(t *testing.T, s Store) {
 	org := newOrg()
 	list := func(org string) []string {
-		apps, err := r.List(t.Context(), org)
+		apps, err := s.List(t.Context(), org)
 		if err != nil {
 			t.Fatal(err)
 		}
 		ids := []string{}
 		for _, app := range apps {
 			if app.Version != 1 || app.Org != org || len(app.Workflow.Steps) == 0 {
-				t.Errorf("listed: %+v", app)
+				t.Errorf("List: %+v", app)
 			}
 			ids = append(ids, app.ID)
 		}
 		return ids
 	}
 	if got := list(org); len(got) > 0 {
-		t.Errorf("of an org without applications: %v", got)
+		t.Errorf("List of an org without applications: %v", got)
 	}
 	for _, name := range []string{"b2", "a-1", "a1", "zz"} {
-		put(t, r, newApplication(org, name))
+		put(t, s, newApplication(org, name))
 	}
-	put(t, r, newApplication(org+"-x", "other"))
-	put(t, r, newApplication(org[:8], "other"))
+	put(t, s, newApplication(org+"-x", "other"))
+	put(t, s, newApplication(org[:8], "other"))
 	if got, want := list(org), []string{org + "/a-1", org + "/a1", org + "/b2", org + "/zz"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -1,5 +1,5 @@
-// Package applicationtest provides a register of applications in memory, for the tests of what uses one, and the
-// suite that it and the real register both pass.
+// Package applicationtest provides an application store in memory, for tests, and the conformance
+// suite for it and for applicationtable.
 package applicationtest
 
 import (
@@ -14,14 +14,14 @@ import (
 	"altinn.no/instanceapi/shared/application"
 )
 
-// Memory keeps applications in memory. Its zero value is empty and ready.
+// Memory stores applications in memory. The zero value is empty and ready to use.
 type Memory struct {
 	mu      sync.Mutex
 	apps    map[string]application.Application // without the texts of their schemas
 	schemas map[string]json.RawMessage         // by id
 }
 
-// Get returns the application with the id given, or nil.
+// Get returns the application with the given id, or nil.
 func (m *Memory) Get(_ context.Context, id string) (*application.Application, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -43,7 +43,7 @@ func (m *Memory) Schema(_ context.Context, id string) (json.RawMessage, error) {
 	return nil, errors.New("applicationtest: no such schema")
 }
 
-// List returns all applications of an org, by name.
+// List returns all applications of an org, ordered by name.
 func (m *Memory) List(_ context.Context, org string) ([]*application.Application, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,7 +57,7 @@ func (m *Memory) List(_ context.Context, org string) ([]*application.Application
 	return apps, nil
 }
 
-// Put stores app if the stored version is app.Version, and counts it up.
+// Put stores app if the stored version is app.Version, and increments app.Version.
 func (m *Memory) Put(_ context.Context, app *application.Application) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,10 +1,12 @@
-// Package blobbucket provides the bytes of data elements, kept in S3 under immutable keys: written once, checked by S3
-// against their SHA-256, read whole or by range, and removed. What is too large to go through a function goes between
-// client and S3, by a request that is signed here. A Bucket is safe for concurrent use.
+// Package blobbucket stores the content of data elements in S3 under immutable keys. Content is
+// written once, verified by S3 against its SHA-256, read completely or by range, and deleted.
+// Clients transfer content over blob.InlineLimit directly from and to S3, with a presigned request.
+// A Bucket is safe for concurrent use.
 //
-// It never overwrites bytes, never lists the bucket, and knows nothing of instances: what a key's bytes are, and
-// whether anything still points at them, is for the caller. Bytes are put first and the item that points at them is
-// written afterwards, so a crash in between leaves bytes without an item, never an item without bytes.
+// A Bucket never overwrites content, never lists the bucket, and knows nothing of instances: the
+// caller knows what a key contains and whether a document refers to it. Content is stored before
+// the item that refers to it, so a crash in between leaves content without an item, never an item
+// without content.
 package blobbucket
 
 import (
@@ -27,18 +29,19 @@ import (
 	"altinn.no/instanceapi/shared/blob"
 )
 
-// Bucket keeps blobs in one S3 bucket.
+// Bucket stores blobs in one S3 bucket.
 type Bucket struct {
 	client *s3.Client
 	bucket string
 }
 
-// New returns the store in the S3 bucket named.
+// New returns the store in the named S3 bucket.
 func New(client *s3.Client, bucket string) *Bucket { return &Bucket{client, bucket} }
 
-// Put stores body under key, for good: when it returns without error, S3 has the bytes and has verified their
-// SHA-256. Putting the same bytes again succeeds, other bytes are ErrExists. After any other error the bytes may or
-// may not be there; the caller takes a new key or gives up. body is not changed and not copied.
+// Put stores body under key permanently. When it returns nil, S3 has stored the content and
+// verified its SHA-256. Putting the same content again succeeds; other content is ErrExists. After
+// any other error the content may or may not be stored, and the caller must use a new key or fail.
+// Put does not change or copy body.
 func (b *Bucket) Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error) {
 	if err := key.Check(); err != nil {
 		return blob.Info{}, err
@@ -63,20 +66,20 @@ func (b *Bucket) Put(ctx context.Context, key blob.Key, contentType string, body
 	return blob.Info{Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}, nil
 }
 
-// retryConflict makes the SDK repeat a conditional write that met another one still in progress. The other one is
-// our own first attempt, whose answer was given up waiting for.
+// retryConflict makes the SDK retry a conditional write that met another one in progress. The other
+// one is our first attempt, whose response did not arrive in time.
 func retryConflict(o *s3.Options) {
 	o.Retryer = retry.AddWithErrorCodes(o.Retryer, "ConditionalRequestConflict")
 }
 
-// compare returns nil when the stored object is the one that we meant to store. It was then we who stored it: the
-// first attempt had its effect, its answer was lost, and the SDK's repetition met the object.
+// compare returns nil if the stored object is the one that we wanted to store. Then our first
+// attempt succeeded, its response was lost, and the SDK's retry met the object.
 func (b *Bucket) compare(ctx context.Context, key blob.Key, size int64, checksum string) error {
 	head, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket: &b.bucket, Key: aws.String(key.String()), ChecksumMode: types.ChecksumModeEnabled,
 	})
 	if err != nil {
-		return fmt.Errorf("the key is taken, and cannot be compared: %w", err)
+		return fmt.Errorf("the key exists, and its content cannot be compared: %w", err)
 	}
 	if aws.ToInt64(head.ContentLength) != size || aws.ToString(head.ChecksumSHA256) != checksum {
 		return blob.ErrExists
@@ -84,11 +87,12 @@ func (b *Bucket) compare(ctx context.Context, key blob.Key, size int64, checksum
 	return nil
 }
 
-// Get opens the bytes at key, all of them or, with rng, the part of rng that exists. Nothing there is ErrNotFound, a
-// range past the end ErrRange. Of the whole bytes the checksum is verified at the end of Body.
+// Get opens the content at key: all of it or, if rng is not nil, the part of rng that exists. A
+// missing key is ErrNotFound, a range past the end ErrRange. If all content is read, the checksum
+// is verified at the end of Body.
 //
-// S3 tells "nothing there" only to a role that has s3:ListBucket on the bucket; others get an access error, which is not
-// ErrNotFound.
+// S3 reports a missing key only to a role with s3:ListBucket on the bucket. Other roles get an
+// access error, which is not ErrNotFound.
 func (b *Bucket) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
 	if err := key.Check(); err != nil {
 		return blob.Object{}, err
@@ -100,7 +104,7 @@ func (b *Bucket) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.O
 			return blob.Object{}, err
 		}
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", rng.First, rng.Last))
-		// The checksum of the whole says nothing about a part, and some servers send it all the same.
+		// The checksum of the object does not apply to a part, but some servers send it.
 		options = append(options, func(o *s3.Options) { o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired })
 	}
 	out, err := b.client.GetObject(ctx, in, options...)
@@ -117,7 +121,7 @@ func (b *Bucket) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.O
 	return blob.Object{Body: out.Body, Size: aws.ToInt64(out.ContentLength)}, nil
 }
 
-// Delete removes the bytes at key. Nothing there is success.
+// Delete deletes the content at key. A missing key is no error.
 func (b *Bucket) Delete(ctx context.Context, key blob.Key) error {
 	if err := key.Check(); err != nil {
 		return err
@@ -129,15 +133,15 @@ func (b *Bucket) Delete(ctx context.Context, key blob.Key) error {
 	return nil
 }
 
-// errorCode returns S3's code for err, or "" when err is nil or no answer of S3.
+// errorCode returns S3's code for err, or "" if err is nil or no response of S3.
 func errorCode(err error) string {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return ""
 	}
-	// An answer without a body has no code but the status.
-	var answered *awshttp.ResponseError
-	if errors.As(err, &answered) && answered.HTTPStatusCode() == http.StatusPreconditionFailed {
+	// A response without a body has only a status.
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) && response.HTTPStatusCode() == http.StatusPreconditionFailed {
 		return "PreconditionFailed"
 	}
 	return api.ErrorCode()

@@ -16,18 +16,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// sha256 of "hello", as S3 has it and in hex.
+// The SHA-256 of "hello", as S3 writes it and in hex.
 const (
 	helloChecksum = "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="
 	helloHex      = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 )
 
-// replies is an HTTP transport that gives one reply after the other, and keeps what it was asked.
+// replies is an HTTP transport that returns the responses in next, one per request, and records the
+// requests.
 type replies struct {
-	mu     sync.Mutex
-	next   []func() (*http.Response, error)
-	asked  []*http.Request
-	bodies []string
+	mu       sync.Mutex
+	next     []func() (*http.Response, error)
+	requests []*http.Request
+	bodies   []string
 }
 
 func (r *replies) Do(req *http.Request) (*http.Response, error) {
@@ -41,7 +42,7 @@ func (r *replies) Do(req *http.Request) (*http.Response, error) {
 		}
 		body = string(b)
 	}
-	r.asked, r.bodies = append(r.asked, req), append(r.bodies, body)
+	r.requests, r.bodies = append(r.requests, req), append(r.bodies, body)
 	if len(r.next) == 0 {
 		return nil, errors.New("one request too many: " + req.Method)
 	}
@@ -51,7 +52,7 @@ func (r *replies) Do(req *http.Request) (*http.Response, error) {
 }
 
 func (r *replies) methods() (methods []string) {
-	for _, req := range r.asked {
+	for _, req := range r.requests {
 		methods = append(methods, req.Method)
 	}
 	return methods
@@ -73,25 +74,25 @@ func s3Error(status int, code string) func() (*http.Response, error) {
 
 func lost() (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
 
-var someone = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+var testCredentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, nil
 })
 
 func storeOn(r *replies) *Bucket {
 	return New(s3.New(s3.Options{
-		Region: "eu-north-1", HTTPClient: r, Credentials: someone,
+		Region: "eu-north-1", HTTPClient: r, Credentials: testCredentials,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}), "blobs")
 }
 
-func TestPutSendsWhatS3MustCheck(t *testing.T) {
+func TestPutRequest(t *testing.T) {
 	r := &replies{next: []func() (*http.Response, error){reply(200, "")}}
 	key := blob.KeyOf("nav/app", "i", "d", "r")
 	info, err := storeOn(r).Put(t.Context(), key, "text/xml; charset=utf-8", []byte("hello"))
 	if err != nil || info != (blob.Info{Size: 5, SHA256: helloHex}) {
 		t.Fatalf("info %+v, error %v", info, err)
 	}
-	req := r.asked[0]
+	req := r.requests[0]
 	if got := req.Method + " " + req.URL.Scheme + "://" + req.URL.Host + req.URL.Path; got != "PUT https://blobs.s3.eu-north-1.amazonaws.com/nav/app/i/data/d/r" {
 		t.Error(got)
 	}
@@ -106,18 +107,18 @@ func TestPutSendsWhatS3MustCheck(t *testing.T) {
 		}
 	}
 	if req.ContentLength != 5 || r.bodies[0] != "hello" {
-		t.Errorf("%d bytes announced, %q sent", req.ContentLength, r.bodies[0])
+		t.Errorf("Content-Length %d, body %q", req.ContentLength, r.bodies[0])
 	}
 }
 
 var errAny = errors.New("any error but ErrExists")
 
-func TestPutWhenTheAnswerIsLost(t *testing.T) {
+func TestPutAfterLostResponse(t *testing.T) {
 	for _, test := range []struct {
-		name  string
-		next  []func() (*http.Response, error)
-		asked string
-		want  error // nil: success
+		name    string
+		next    []func() (*http.Response, error)
+		methods string
+		want    error // nil: success
 	}{
 		{"stored", []func() (*http.Response, error){lost, s3Error(412, "PreconditionFailed"),
 			reply(200, "", "Content-Length", "5", "X-Amz-Checksum-Sha256", helloChecksum)}, "PUT PUT HEAD", nil},
@@ -126,7 +127,7 @@ func TestPutWhenTheAnswerIsLost(t *testing.T) {
 			reply(200, "", "Content-Length", "5", "X-Amz-Checksum-Sha256", helloChecksum)}, "PUT PUT PUT HEAD", nil},
 		{"412 without a body", []func() (*http.Response, error){lost, reply(412, ""),
 			reply(200, "", "Content-Length", "5", "X-Amz-Checksum-Sha256", helloChecksum)}, "PUT PUT HEAD", nil},
-		{"somebody else's", []func() (*http.Response, error){s3Error(412, "PreconditionFailed"),
+		{"other content", []func() (*http.Response, error){s3Error(412, "PreconditionFailed"),
 			reply(200, "", "Content-Length", "5", "X-Amz-Checksum-Sha256", "AAAA")}, "PUT HEAD", blob.ErrExists},
 		{"no checksum to compare", []func() (*http.Response, error){s3Error(412, "PreconditionFailed"), reply(200, "", "Content-Length", "5")}, "PUT HEAD", blob.ErrExists},
 		{"not allowed to compare", []func() (*http.Response, error){s3Error(412, "PreconditionFailed"), reply(403, "")}, "PUT HEAD", errAny},
@@ -134,24 +135,24 @@ func TestPutWhenTheAnswerIsLost(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := &replies{next: test.next}
 			info, err := storeOn(r).Put(t.Context(), blob.NewKey("nav/app", "i", "d"), "text/plain", []byte("hello"))
-			right := errors.Is(err, test.want)
+			ok := errors.Is(err, test.want)
 			if test.want == errAny {
-				right = err != nil && !errors.Is(err, blob.ErrExists)
+				ok = err != nil && !errors.Is(err, blob.ErrExists)
 			}
-			if !right || err == nil && info.SHA256 != helloHex {
+			if !ok || err == nil && info.SHA256 != helloHex {
 				t.Errorf("info %+v, error %v, want %v", info, err, test.want)
 			}
-			if got := strings.Join(r.methods(), " "); got != test.asked {
-				t.Errorf("asked %s, want %s", got, test.asked)
+			if got := strings.Join(r.methods(), " "); got != test.methods {
+				t.Errorf("requests %s, want %s", got, test.methods)
 			}
-			if !slices.Equal(r.bodies[:1], []string{"hello"}) || r.asked[len(r.asked)-1].Method == "PUT" && r.bodies[len(r.bodies)-1] != "hello" {
+			if !slices.Equal(r.bodies[:1], []string{"hello"}) || r.requests[len(r.requests)-1].Method == "PUT" && r.bodies[len(r.bodies)-1] != "hello" {
 				t.Errorf("bodies %q", r.bodies)
 			}
 		})
 	}
 }
 
-func TestGetVerifiesTheChecksumOfTheWhole(t *testing.T) {
+func TestGetVerifiesChecksum(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		rng  *blob.Range
@@ -160,7 +161,7 @@ func TestGetVerifiesTheChecksumOfTheWhole(t *testing.T) {
 	}{
 		{"intact", nil, "hello", true},
 		{"corrupted", nil, "jello", false},
-		{"range, with the checksum of the whole", &blob.Range{First: 1, Last: 2}, "el", true},
+		{"range, with the checksum of the object", &blob.Range{First: 1, Last: 2}, "el", true},
 	} {
 		r := &replies{next: []func() (*http.Response, error){reply(200, test.body, "X-Amz-Checksum-Sha256", helloChecksum)}}
 		object, err := storeOn(r).Get(t.Context(), blob.NewKey("nav/app", "i", "d"), test.rng)
@@ -170,13 +171,13 @@ func TestGetVerifiesTheChecksumOfTheWhole(t *testing.T) {
 		if _, err := io.ReadAll(object.Body); (err == nil) != test.ok {
 			t.Errorf("%s: reading: error %v", test.name, err)
 		}
-		if test.rng != nil && r.asked[0].Header.Get("Range") != "bytes=1-2" {
-			t.Errorf("Range: %s", r.asked[0].Header.Get("Range"))
+		if test.rng != nil && r.requests[0].Header.Get("Range") != "bytes=1-2" {
+			t.Errorf("Range: %s", r.requests[0].Header.Get("Range"))
 		}
 	}
 }
 
-func TestErrorsTellWhatIsAbsentAndWhatIsNot(t *testing.T) {
+func TestMissingKeyAndOtherErrors(t *testing.T) {
 	for _, test := range []struct {
 		reply    func() (*http.Response, error)
 		notFound bool
@@ -196,7 +197,7 @@ func TestErrorsTellWhatIsAbsentAndWhatIsNot(t *testing.T) {
 	}
 }
 
-func TestOpenNamesWhatIsMissing(t *testing.T) {
+func TestOpenReportsMissingVariable(t *testing.T) {
 	env := coldstart.FromMap(map[string]string{"AWS_REGION": "eu-north-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"})
 	Open(env)
 	if err := env.Err(); err == nil || !strings.Contains(err.Error(), "BLOBS_BUCKET") {
@@ -204,7 +205,8 @@ func TestOpenNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// Whatever S3 answers, the connection is open; one that could not be opened is worth a line in the log.
+// Any response of S3 means that the connection is open. A failed connection is an error, for the
+// log.
 func TestWarmUp(t *testing.T) {
 	for _, test := range []struct {
 		reply func() (*http.Response, error)
@@ -214,8 +216,8 @@ func TestWarmUp(t *testing.T) {
 		if err := storeOn(r).warm(t.Context()); (err == nil) != test.ok {
 			t.Errorf("error %v, want none: %v", err, test.ok)
 		}
-		if len(r.asked) != 1 || r.asked[0].URL.Host != "blobs.s3.eu-north-1.amazonaws.com" {
-			t.Errorf("asked %d times, of %s", len(r.asked), r.asked[0].URL.Host)
+		if len(r.requests) != 1 || r.requests[0].URL.Host != "blobs.s3.eu-north-1.amazonaws.com" {
+			t.Errorf("%d requests, the first to %s", len(r.requests), r.requests[0].URL.Host)
 		}
 	}
 }
@@ -223,6 +225,6 @@ func TestWarmUp(t *testing.T) {
 func TestInlineLimitFitsLambda(t *testing.T) {
 	const lambda = 6 << 20
 	if encoded := (blob.InlineLimit + 2) / 3 * 4; encoded > lambda-256<<10 {
-		t.Errorf("%d bytes of base64 leave too little of %d for the rest", encoded, lambda)
+		t.Errorf("%d bytes of base64 leave too little of %d for headers and context", encoded, lambda)
 	}
 }

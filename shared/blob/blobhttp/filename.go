@@ -12,15 +12,17 @@ import (
 	"unicode/utf8"
 )
 
-// maxNameBytes bounds a file name, in bytes of UTF-8: what every file system takes, with room for " (1)".
+// maxNameBytes is the maximum length of a file name, in bytes of UTF-8: what every file system
+// accepts, with room for " (1)".
 const maxNameBytes = 150
 
-// FileName returns the file name in the Content-Disposition header of an upload, or "" when it has none. filename*
-// (RFC 8187, UTF-8) is preferred. A plain filename is percent-decoded where it is percent-encoded UTF-8 throughout, as many
-// clients send it, and is found in a header that is not well-formed too: unquoted with spaces, or without a type.
+// FileName returns the file name in the Content-Disposition header of an upload, or "" if it has
+// none. It prefers filename* (RFC 8187, UTF-8). It percent-decodes a plain filename if the result
+// is valid UTF-8, because many clients encode it. It also finds the name in a malformed header:
+// unquoted with spaces, or without a type.
 //
-// The name is safe to keep and to show: the path before it is gone, control and invisible formatting characters are,
-// and it has at most 150 bytes, its extension kept.
+// The name is safe to store and to display: it has no path, no control and invisible formatting
+// characters, and at most 150 bytes. Truncation keeps the extension.
 func FileName(header string) string {
 	header = repairLatin1(header)
 	_, params, err := mime.ParseMediaType(header)
@@ -32,14 +34,14 @@ func FileName(header string) string {
 	}
 	for _, form := range []func() *regexp.Regexp{extendedFileName, plainFileName} {
 		if found := form().FindStringSubmatch(header); found != nil {
-			return SafeName(percentDecode(strings.TrimSpace(found[1] + found[2]))) // one of them is empty
+			return SafeName(percentDecode(strings.TrimSpace(found[1] + found[2]))) // one of the two is empty
 		}
 	}
 	return ""
 }
 
-// The parameters in headers that package mime does not take, compiled by the first upload that has a name: most functions that
-// link this package see none.
+// The parameters in headers that package mime rejects. The first upload with such a header compiles
+// the expressions, because most functions that link this package never need them.
 var (
 	extendedFileName = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?i)(?:^|[;\s])filename\*\s*=\s*(?:"utf-8'[^'"]*'([^"]*)|utf-8'[^'";]*'([^";]*))`)
@@ -49,7 +51,7 @@ var (
 	})
 )
 
-// percentDecode returns name decoded, if all of it can be and the result is UTF-8; else as it is.
+// percentDecode returns name decoded if the result is valid UTF-8, and name unchanged otherwise.
 func percentDecode(name string) string {
 	if decoded, err := url.PathUnescape(name); err == nil && utf8.ValidString(decoded) {
 		return decoded
@@ -57,8 +59,9 @@ func percentDecode(name string) string {
 	return name
 }
 
-// repairLatin1 undoes what a front does that reads the octets of a header as Latin-1, a character each: when they are
-// UTF-8 in fact, that is what was meant. Any other string is returned as it is.
+// repairLatin1 undoes the error of a proxy that reads the bytes of a header as Latin-1, one
+// character per byte. If the bytes are valid UTF-8, it returns the UTF-8 string. It returns any
+// other string unchanged.
 func repairLatin1(s string) string {
 	octets := make([]byte, 0, len(s))
 	for _, c := range s {
@@ -73,8 +76,8 @@ func repairLatin1(s string) string {
 	return string(octets)
 }
 
-// SafeName returns the last element of a path of either kind of slash, without the characters that do not show or that
-// change the direction of what does, cut to maxNameBytes.
+// SafeName returns the last element of a path with slashes or backslashes, without invisible
+// characters and characters that change the text direction, truncated to maxNameBytes.
 func SafeName(name string) string {
 	name = strings.ToValidUTF8(name, "_")
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
@@ -95,11 +98,11 @@ func SafeName(name string) string {
 	return strings.TrimRightFunc(truncate(name, maxNameBytes-len(extension)), isTrimmed) + extension
 }
 
-// isTrimmed reports whether a name may not end with c: a file system would drop it, and "." and ".." are no names, with
-// whatever kind of space after them.
+// isTrimmed reports whether a name must not end with c. A file system would drop c, and "." and
+// "..", with any space after them, are not file names.
 func isTrimmed(c rune) bool { return c == '.' || unicode.IsSpace(c) }
 
-// truncate returns the longest prefix of whole characters that has at most limit bytes.
+// truncate returns the longest prefix of s that has whole characters and at most limit bytes.
 func truncate(s string, limit int) string {
 	for limit > 0 && !utf8.RuneStart(s[limit]) {
 		limit--
@@ -107,15 +110,16 @@ func truncate(s string, limit int) string {
 	return s[:limit]
 }
 
-// disposition returns the Content-Disposition of a download (RFC 6266): always an attachment, with the name in ASCII for
-// the oldest clients and in UTF-8 for all others.
+// disposition returns the Content-Disposition of a download (RFC 6266): always an attachment, with
+// the name in ASCII for the oldest clients and in UTF-8 for all others.
 func disposition(fileName string) string {
 	name := SafeName(fileName)
 	if name == "" {
 		return "attachment"
 	}
 	ascii := strings.Map(func(c rune) rune {
-		// A backslash or quote would end the string, and clients disagree about percent signs in it.
+		// A backslash or quote would end the string, and clients interpret percent signs
+		// differently.
 		if c < ' ' || c > '~' || strings.ContainsRune(`"\%`, c) {
 			return '_'
 		}
@@ -124,7 +128,7 @@ func disposition(fileName string) string {
 	return `attachment; filename="` + ascii + `"; filename*=UTF-8''` + percentEncode(name)
 }
 
-// percentEncode encodes all but the attr-char of RFC 8187.
+// percentEncode encodes all bytes except the attr-char of RFC 8187.
 func percentEncode(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {

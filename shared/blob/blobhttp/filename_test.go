@@ -59,7 +59,7 @@ func TestFileName(t *testing.T) {
 	}
 }
 
-// A name that was given as such is not decoded; no kind of space hides what it ends with.
+// SafeName does not percent-decode, and trims dots before any kind of space.
 func TestSafeName(t *testing.T) {
 	for name, want := range map[string]string{
 		"100%25.pdf": "100%25.pdf", "a%2Fb.pdf": "a%2Fb.pdf", `den "store".pdf`: `den "store".pdf`, "..\u00a0": "", "a.pdf.\u2003 .": "a.pdf",
@@ -92,7 +92,7 @@ func TestDisposition(t *testing.T) {
 	}
 }
 
-// Whatever a client calls a file, the header we send is one well-formed line, and names the file that we stored.
+// For any file name, the header of the download is one well-formed line and names the stored file.
 func FuzzFileName(f *testing.F) {
 	for _, seed := range []string{
 		`attachment; filename="a.pdf"`, `attachment; filename*=UTF-8''s%C3%B8knad.pdf`, `a; filename=" "`, "filename=\xff", `x; filename*0="a"; filename*1=b`,
@@ -111,7 +111,7 @@ func FuzzFileName(f *testing.F) {
 		}
 		kind, params, err := mime.ParseMediaType(sent)
 		if err != nil || kind != "attachment" || params["filename"] != name {
-			t.Fatalf("disposition(%q) = %q reads as %q, %v", name, sent, params["filename"], err)
+			t.Fatalf("disposition(%q) = %q is parsed as %q, %v", name, sent, params["filename"], err)
 		}
 		if again := FileName(sent); again != name {
 			t.Fatalf("FileName(%q) = %q, want %q", sent, again, name)

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// A range that is served is one of bytes that there are, however it is written; a part is never served where another
-// representation was named.
+// For any header, a returned range has only existing bytes, and there is no range if If-Range names
+// another representation.
 func FuzzRange(f *testing.F) {
 	for _, seed := range []string{
 		"bytes=0-0", "bytes=0-", "bytes=-1", "bytes=5-2", "bytes=10-", "bytes=-0", "Bytes = 1-2", "bytes=0-1,3-4", "bytes=99999999999999999999-", "bytes=-99999999999999999999",
@@ -38,7 +38,8 @@ func FuzzRange(f *testing.F) {
 	})
 }
 
-// Whatever a client calls a file, in JSON, the name that is kept shows as what it is, in one line, and is a file in one folder.
+// For any file name in JSON, the stored name is one line of visible characters, and a file in one
+// folder.
 func FuzzSafeName(f *testing.F) {
 	for _, seed := range []string{"a.pdf", "../../etc/passwd", `C:\x\y.doc`, "..", "..\u00a0", ".\u2003.", "a\u202efdp.exe", "\xff\xfe", "a\r\nb", "\x00", "\ufeff.x", strings.Repeat("ø", 200) + ".pdf",
 		"a." + strings.Repeat("x", 200), strings.Repeat(".", 300), " \u3000a\u3000. ", "%2e%2e%2f", "\U000E0041\ue000", "a\u0085.\u2028"} {
@@ -52,10 +53,10 @@ func FuzzSafeName(f *testing.F) {
 			strings.ContainsFunc(name, func(c rune) bool {
 				return unicode.In(c, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || c == '\u3164'
 			}):
-			t.Errorf("%q is kept as %q", given, name)
+			t.Errorf("SafeName(%q) = %q", given, name)
 		}
 		if header := disposition(given); strings.ContainsFunc(header, func(c rune) bool { return c < ' ' || c > '~' }) {
-			t.Errorf("%q is sent as %q", given, header)
+			t.Errorf("disposition(%q) = %q", given, header)
 		}
 	})
 }

@@ -8,18 +8,19 @@ import (
 	"altinn.no/instanceapi/shared/blob"
 )
 
-// requestedRange returns the part of a representation of size bytes that r asks for, cut at its end; nil means all
-// of it. ok is false when r asks for a range of which no byte exists.
+// requestedRange returns the range that r requests of a representation of size bytes, truncated at
+// its end; nil means the whole representation. ok is false if r requests a range of which no byte
+// exists.
 //
-// As RFC 9110 section 14.2 allows, or demands, the Range header is ignored when the method is not GET, when If-Range
-// names another representation, when the unit is not bytes, when it is malformed, and when it has more than one range:
-// the whole is a correct answer to all of these.
+// RFC 9110 section 14.2 allows or requires that Range is ignored if the method is not GET, If-Range
+// names another representation, the unit is not bytes, or the header is malformed or has several
+// ranges. The whole representation is a correct response to all of these.
 func requestedRange(r *http.Request, etag string, size int64) (rng *blob.Range, ok bool) {
 	header := r.Header.Get("Range")
 	if header == "" || r.Method != http.MethodGet {
 		return nil, true
 	}
-	// A date, or a weak tag, never names the representation: none of ours has either.
+	// A date or a weak tag never matches, because representations have neither.
 	if condition := r.Header.Get("If-Range"); condition != "" && condition != etag {
 		return nil, true
 	}
@@ -52,7 +53,7 @@ func requestedRange(r *http.Request, etag string, size int64) (rng *blob.Range, 
 	return &blob.Range{First: from, Last: to}, true
 }
 
-// suffix is the last n bytes.
+// suffix returns the range of the last n bytes.
 func suffix(n string, size int64) (rng *blob.Range, ok bool) {
 	length, valid := position(n)
 	switch {
@@ -60,13 +61,13 @@ func suffix(n string, size int64) (rng *blob.Range, ok bool) {
 		return nil, true
 	case length == 0:
 		return nil, false
-	case size == 0: // all of nothing, for which no Content-Range exists
+	case size == 0: // an empty representation has no Content-Range
 		return nil, true
 	}
 	return &blob.Range{First: max(0, size-length), Last: size - 1}, true
 }
 
-// position reads 1*DIGIT. What is beyond 63 bits is beyond the end of anything.
+// position parses 1*DIGIT. A number over 63 bits is past the end of any blob.
 func position(digits string) (int64, bool) {
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return 0, false

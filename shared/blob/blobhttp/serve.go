@@ -1,6 +1,6 @@
-// Package blobhttp provides the HTTP side of blobs: a download with its preconditions, range and protective headers,
-// and the file name in a Content-Disposition, read and written. It never decides who may download, and never guesses a
-// content type.
+// Package blobhttp provides the HTTP side of blobs: downloads with preconditions, ranges and
+// protective headers, and reading and writing file names in Content-Disposition. It makes no access
+// decisions and never guesses a content type.
 package blobhttp
 
 import (
@@ -20,36 +20,41 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// Content is what the data element says of its bytes.
+// Content describes the content of a data element.
 type Content struct {
 	Key         blob.Key // its revision is the entity tag
-	FileName    string   // as the user named it; may be empty
-	ContentType string   // as it was stored, parameters and all
-	SHA256      string   // of all bytes, hex
+	FileName    string   // as given by the user; may be empty
+	ContentType string   // as stored, with its parameters
+	SHA256      string   // of the whole content, hex
 	Size        int64    // bytes
 }
 
-// ContentETag returns the entity tag of the bytes: the revision in double quotes.
+// ETag returns the entity tag of the content: the revision in double quotes.
 func (c Content) ETag() string { return `"` + c.Key.Revision() + `"` }
 
-// Source is where the bytes are; *blobbucket.Bucket is one.
+// Source reads blobs; *blobbucket.Bucket implements it.
 type Source interface {
 	Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
 	PresignGet(ctx context.Context, key blob.Key, responseHeaders blob.ResponseHeaders) (blob.PresignedRequest, error)
 }
 
-// ServeContent answers a GET or HEAD of content (RFC 9110): 200, 206 for a single range, or 304. A GET of more than
-// blob.InlineLimit bytes, which no function can return, is answered 307 with a link to the bytes in the store, whether or
-// not it asks for a range: that is for the client to repeat there, as clients that follow do. Nothing has been written when
-// it returns an error, which is a Stale fault for If-Match, RangeNotSatisfiable for a range past the end, or wraps source's;
-// blob.ErrNotFound then means that the element was replaced after content was read, and reading the element again will
-// tell.
+// ServeContent responds to a GET or HEAD of content (RFC 9110) with 200, 206 for a single range, or
+// 304. A GET of more than blob.InlineLimit bytes gets 307 with a presigned URL, because a function
+// cannot return that much. It gets 307 with a Range header too: the client repeats the header when
+// it follows the redirect.
 //
-// beforeSending, when not nil, is called once a 200 or 206 has its bytes in hand, or a 307 its link, and before the first
-// of it is written; its error is returned and nothing is sent. It is where an owner's download is logged: it is not called
-// for HEAD, 304 or any failure. sent reports whether bytes, or the link, were written, an empty body counting as sent.
+// If ServeContent returns an error, it has written nothing. The error is a PreconditionFailed fault
+// for If-Match, RangeNotSatisfiable for a range past the end, or wraps an error of source.
+// blob.ErrNotFound means that the element was replaced or deleted after the caller read content;
+// the caller should read the element again.
 //
-// Bytes that are sent are read to their end first, so that a checksum that does not hold is an error and not a wrong 200.
+// beforeSending, if not nil, is called when the content for a 200 or 206, or the URL for a 307, is
+// available, before the first byte is written. If it fails, ServeContent returns its error and
+// sends nothing. The caller records an owner's download there. It is not called for HEAD, 304 or a
+// failure. sent reports whether the content, which may be empty, or the URL was written.
+//
+// ServeContent reads the content to its end before it writes, so that a wrong checksum is an error
+// and never a 200.
 func ServeContent(w http.ResponseWriter, r *http.Request, content Content, source Source, beforeSending func() error) (sent bool, err error) {
 	etag := content.ETag()
 	if err := httpapi.CheckIfMatch(r, etag); err != nil {
@@ -68,17 +73,17 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 	if !ok {
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", content.Size))
 		return false, fault.New(fault.RangeNotSatisfiable, "range-unsatisfiable",
-			"No byte of the range exists: the data element has %d bytes.", content.Size)
+			"The range starts after the end of the data element, which has %d bytes.", content.Size)
 	}
 	length := content.Size
 	if rng != nil {
 		length = rng.Last - rng.First + 1
 	}
 	var body []byte
-	var link blob.PresignedRequest
+	var request blob.PresignedRequest
 	if r.Method != http.MethodHead {
 		if content.Size > blob.InlineLimit {
-			link, err = source.PresignGet(r.Context(), content.Key, content.presignedHeaders())
+			request, err = source.PresignGet(r.Context(), content.Key, content.presignedHeaders())
 		} else {
 			body, err = read(r.Context(), content.Key, source, rng, length)
 		}
@@ -94,9 +99,9 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 
 	header := w.Header()
 	setCaching(header, etag)
-	header.Set("Repr-Digest", digest) // of the whole, for a range too: RFC 9530 section 3
-	if link.URL != "" {
-		header.Set("Location", link.URL)
+	header.Set("Repr-Digest", digest) // of the whole content, for a range too: RFC 9530 section 3
+	if request.URL != "" {
+		header.Set("Location", request.URL)
 		w.WriteHeader(http.StatusTemporaryRedirect)
 		return true, nil
 	}
@@ -116,28 +121,29 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 	if r.Method == http.MethodHead {
 		return false, nil
 	}
-	// A write that fails has lost its client. There is nobody left to answer, and the download was not one.
+	// A write fails if the client is gone. No client can read a response, and the download did not
+	// happen.
 	_, writeErr := w.Write(body)
 	return writeErr == nil, nil
 }
 
-// responseHeaders returns how the content presents itself.
+// responseHeaders returns the headers that describe the content.
 func (c Content) responseHeaders() blob.ResponseHeaders {
 	responseHeaders := blob.ResponseHeaders{ContentType: "application/octet-stream", ContentDisposition: disposition(c.FileName)}
-	if application.ValidContentType(c.ContentType) { // always, or it would not have been stored; but never a broken header
+	if application.ValidContentType(c.ContentType) { // checked when stored; checked again because it is sent as a header
 		responseHeaders.ContentType = c.ContentType
 	}
 	return responseHeaders
 }
 
-// presignedHeaders is shape as the store is asked for it, in an address that whatever is on the way may keep: an identity number
-// in the file's name is masked there.
+// presignedHeaders returns the headers for a presigned URL. Proxies may log the URL, so an identity
+// number in the file name is redacted.
 func (c Content) presignedHeaders() blob.ResponseHeaders {
 	c.FileName = logging.Redact(c.FileName)
 	return c.responseHeaders()
 }
 
-// setCaching sets what a 304 carries too. Nothing on the way may keep a copy of somebody's form.
+// setCaching sets the headers that a 304 has too. No cache may keep a copy of a form.
 func setCaching(header http.Header, etag string) {
 	header.Set("ETag", etag)
 	header.Set("Cache-Control", "no-store")
@@ -152,7 +158,7 @@ func reprDigest(sha256 string) (string, error) {
 	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum) + ":", nil
 }
 
-// read returns the length bytes at key, or of its range.
+// read returns the content at key, or the range rng of it. It fails if that is not length bytes.
 func read(ctx context.Context, key blob.Key, source Source, rng *blob.Range, length int64) (_ []byte, err error) {
 	object, err := source.Get(ctx, key, rng)
 	if err != nil {
@@ -162,7 +168,7 @@ func read(ctx context.Context, key blob.Key, source Source, rng *blob.Range, len
 	if object.Size != length {
 		return nil, fmt.Errorf("blobhttp: %s has %d bytes where %d were expected", key, object.Size, length)
 	}
-	// With room for the read that only meets the end, the buffer is not grown.
+	// The buffer has room for the last read, which only meets the end, so it never grows.
 	buffer := bytes.NewBuffer(make([]byte, 0, length+bytes.MinRead))
 	if _, err := buffer.ReadFrom(object.Body); err != nil {
 		return nil, fmt.Errorf("blobhttp: reading %s: %w", key, err)

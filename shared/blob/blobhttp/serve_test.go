@@ -21,7 +21,7 @@ import (
 
 const revision = "0191f3a0-0000-7000-8000-000000000001"
 
-// stored returns a store with body in it, and the content that describes it.
+// stored returns a store that contains body, and the content that describes it.
 func stored(t *testing.T, body string) (*blobtest.Memory, Content) {
 	t.Helper()
 	store := &blobtest.Memory{}
@@ -33,9 +33,9 @@ func stored(t *testing.T, body string) (*blobtest.Memory, Content) {
 	return store, Content{Key: key, FileName: "søknad.pdf", ContentType: "text/html; Charset=UTF-8", SHA256: info.SHA256, Size: info.Size}
 }
 
-// serve returns the answer to a request with these headers ("Name: value"), as a client of a handler would see it, how often bytes
-// were about to be sent, and what ServeContent reported.
-func serve(t *testing.T, method string, content Content, source Source, headers ...string) (resp *http.Response, logged int, sent bool) {
+// serve returns the response to a request with these headers ("Name: value"), how often
+// beforeSending was called, and the result of ServeContent.
+func serve(t *testing.T, method string, content Content, source Source, headers ...string) (resp *http.Response, recorded int, sent bool) {
 	t.Helper()
 	r := httptest.NewRequest(method, "/", nil)
 	for _, h := range headers {
@@ -44,10 +44,10 @@ func serve(t *testing.T, method string, content Content, source Source, headers 
 	}
 	w := httptest.NewRecorder()
 	httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) (err error) {
-		sent, err = ServeContent(w, r, content, source, func() error { logged++; return nil })
+		sent, err = ServeContent(w, r, content, source, func() error { recorded++; return nil })
 		return err
 	}).ServeHTTP(w, r)
-	return w.Result(), logged, sent
+	return w.Result(), recorded, sent
 }
 
 func TestServeContent(t *testing.T) {
@@ -58,7 +58,7 @@ func TestServeContent(t *testing.T) {
 		method  string
 		headers []string
 		status  int
-		body    string // "" also for an error, whose body is a problem
+		body    string // "" for a problem too
 		rng     string // Content-Range
 		sent    bool
 	}{
@@ -96,7 +96,7 @@ func TestServeContent(t *testing.T) {
 			store, content := stored(t, all)
 			gets := 0
 			store.Hook = func(c blobtest.Call) error { gets++; return nil }
-			resp, logged, sent := serve(t, test.method, content, store, test.headers...)
+			resp, recorded, sent := serve(t, test.method, content, store, test.headers...)
 			body, _ := io.ReadAll(resp.Body)
 			if resp.StatusCode != test.status {
 				t.Fatalf("status %d, want %d: %s", resp.StatusCode, test.status, body)
@@ -104,11 +104,11 @@ func TestServeContent(t *testing.T) {
 			if got := resp.Header.Get("Content-Range"); got != test.rng {
 				t.Errorf("Content-Range %q, want %q", got, test.rng)
 			}
-			if sent != test.sent || (logged == 1) != test.sent || logged > 1 {
-				t.Errorf("sent %v, logged %d times, want %v", sent, logged, test.sent)
+			if sent != test.sent || (recorded == 1) != test.sent || recorded > 1 {
+				t.Errorf("sent %v, recorded %d times, want %v", sent, recorded, test.sent)
 			}
 			if (gets > 0) != test.sent {
-				t.Errorf("the store was asked: %v, want %v", gets > 0, test.sent)
+				t.Errorf("the store was called: %v, want %v", gets > 0, test.sent)
 			}
 			if test.status >= 400 {
 				if got := resp.Header.Get("Content-Type"); got != "application/problem+json" || resp.Header.Get("ETag") != "" {
@@ -129,7 +129,7 @@ func TestServeContent(t *testing.T) {
 func TestServeContentHeaders(t *testing.T) {
 	sum := sha256.Sum256([]byte("<script>"))
 	want := map[string]string{
-		"Content-Type":            "text/html; Charset=UTF-8", // to the letter
+		"Content-Type":            "text/html; Charset=UTF-8", // exactly as stored
 		"Content-Length":          "8",
 		"Content-Disposition":     `attachment; filename="s_knad.pdf"; filename*=UTF-8''s%C3%B8knad.pdf`,
 		"X-Content-Type-Options":  "nosniff",
@@ -157,24 +157,24 @@ func TestServeContentHeaders(t *testing.T) {
 	}
 	content.ContentType = "text/html\r\nX-Evil: 1"
 	if resp, _, _ := serve(t, "GET", content, store); resp.Header.Get("Content-Type") != "application/octet-stream" {
-		t.Errorf("a broken content type became %q", resp.Header.Get("Content-Type"))
+		t.Errorf("an invalid content type is sent as %q", resp.Header.Get("Content-Type"))
 	}
 }
 
-func TestServeContentOfNoBytes(t *testing.T) {
+func TestServeEmptyContent(t *testing.T) {
 	store, content := stored(t, "")
 	for _, headers := range [][]string{nil, {"Range: bytes=-5"}} {
-		resp, logged, sent := serve(t, "GET", content, store, headers...)
-		if resp.StatusCode != 200 || logged != 1 || !sent || resp.Header.Get("Content-Length") != "0" {
-			t.Errorf("%v: status %d, logged %d, sent %v", headers, resp.StatusCode, logged, sent)
+		resp, recorded, sent := serve(t, "GET", content, store, headers...)
+		if resp.StatusCode != 200 || recorded != 1 || !sent || resp.Header.Get("Content-Length") != "0" {
+			t.Errorf("%v: status %d, recorded %d, sent %v", headers, resp.StatusCode, recorded, sent)
 		}
 	}
-	if resp, logged, _ := serve(t, "GET", content, store, "Range: bytes=0-"); resp.StatusCode != 416 || logged != 0 {
-		t.Errorf("status %d, logged %d, want 416 and 0", resp.StatusCode, logged)
+	if resp, recorded, _ := serve(t, "GET", content, store, "Range: bytes=0-"); resp.StatusCode != 416 || recorded != 0 {
+		t.Errorf("status %d, recorded %d, want 416 and 0", resp.StatusCode, recorded)
 	}
 }
 
-// oneObject is a source with the same object at every key.
+// oneObject is a source that returns the same object for every key.
 type oneObject blob.Object
 
 func (o oneObject) Get(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
@@ -182,10 +182,10 @@ func (o oneObject) Get(context.Context, blob.Key, *blob.Range) (blob.Object, err
 }
 
 func (o oneObject) PresignGet(context.Context, blob.Key, blob.ResponseHeaders) (blob.PresignedRequest, error) {
-	return blob.PresignedRequest{}, errors.New("no links")
+	return blob.PresignedRequest{}, errors.New("presigning fails")
 }
 
-// Nothing may have been written, and nobody has downloaded anything, when the bytes are not the ones described.
+// If the content differs from its description, ServeContent writes nothing and records no download.
 func TestServeContentFailures(t *testing.T) {
 	broken := errors.New("broken")
 	body := func(size int64, r io.Reader) Source {
@@ -194,14 +194,14 @@ func TestServeContentFailures(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		change func(*Content)
-		source Source // nil: a store that has the bytes
+		source Source // nil: a store with the content
 		want   error  // nil: any
 	}{
-		{"replaced meanwhile", func(c *Content) { c.Key = blob.NewKey("nav/app2018", "instance", "data") }, nil, blob.ErrNotFound},
+		{"replaced", func(c *Content) { c.Key = blob.NewKey("nav/app2018", "instance", "data") }, nil, blob.ErrNotFound},
 		{"another size", func(c *Content) { c.Size++ }, nil, nil},
 		{"no digest", func(c *Content) { c.SHA256 = "" }, nil, nil},
-		{"digest of another kind", func(c *Content) { c.SHA256 = hex.EncodeToString([]byte("short")) }, nil, nil},
-		{"breaks off", nil, body(10, iotest.TimeoutReader(strings.NewReader("01234"))), iotest.ErrTimeout},
+		{"digest of another length", func(c *Content) { c.SHA256 = hex.EncodeToString([]byte("short")) }, nil, nil},
+		{"connection lost", nil, body(10, iotest.TimeoutReader(strings.NewReader("01234"))), iotest.ErrTimeout},
 		{"short", nil, body(10, strings.NewReader("01234")), nil},
 		{"checksum at the end", nil, body(10, io.MultiReader(strings.NewReader("0123456789"), iotest.ErrReader(broken))), broken},
 	} {
@@ -215,7 +215,7 @@ func TestServeContentFailures(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, test.source, func() error {
-				t.Error("taken for a download")
+				t.Error("beforeSending was called")
 				return nil
 			})
 			if err == nil || sent || test.want != nil && !errors.Is(err, test.want) {
@@ -228,15 +228,15 @@ func TestServeContentFailures(t *testing.T) {
 	}
 }
 
-func TestServeContentSendsNothingThatIsNotLogged(t *testing.T) {
+func TestServeContentSendsNothingIfRecordingFails(t *testing.T) {
 	store, content := stored(t, "0123456789")
 	w := httptest.NewRecorder()
-	refusal := fault.New(fault.Unavailable, "busy", "Try again.")
-	sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, store, func() error { return refusal })
-	if !errors.Is(err, refusal) || sent || len(w.Header()) > 0 || w.Body.Len() > 0 {
+	errBusy := fault.New(fault.Unavailable, "busy", "Try again.")
+	sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, store, func() error { return errBusy })
+	if !errors.Is(err, errBusy) || sent || len(w.Header()) > 0 || w.Body.Len() > 0 {
 		t.Errorf("sent %v, error %v, written %v %q", sent, err, w.Header(), w.Body)
 	}
 	if sent, err := ServeContent(w, httptest.NewRequest("GET", "/", nil), content, store, nil); err != nil || !sent {
-		t.Errorf("without a log: sent %v, error %v", sent, err)
+		t.Errorf("without beforeSending: sent %v, error %v", sent, err)
 	}
 }

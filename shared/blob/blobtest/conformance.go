@@ -17,7 +17,7 @@ import (
 	"altinn.no/instanceapi/shared/blob/blobbucket"
 )
 
-// Store is what the conformance suite tests.
+// Store is the interface that the conformance suite tests.
 type Store interface {
 	Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error)
 	Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
@@ -32,19 +32,19 @@ var (
 	_ Store = (*Memory)(nil)
 )
 
-// Conformance checks that a store keeps its contract. open is called once for each subtest; the stores it returns may share what
-// they hold, since every subtest uses keys of its own.
+// Conformance tests the contract of a blob store. It calls open once per subtest. The returned
+// stores may share their content, because every subtest uses new keys.
 func Conformance(t *testing.T, open func(t *testing.T) Store) {
 	for name, check := range map[string]func(*testing.T, Store){
-		"RoundTrip":      roundTrip,
-		"Ranges":         ranges,
-		"Absent":         absent,
-		"Immutable":      immutable,
-		"OneWriterWins":  oneWriterWins,
-		"Delete":         remove,
-		"InvalidKey":     invalidKey,
-		"CallerKeepsOwn": doesNotRetainBuffer,
-		"Cancelled":      cancelled,
+		"RoundTrip":         roundTrip,
+		"Ranges":            ranges,
+		"Absent":            absent,
+		"Immutable":         immutable,
+		"OneWriterWins":     oneWriterWins,
+		"Delete":            remove,
+		"InvalidKey":        invalidKey,
+		"BufferNotRetained": doesNotRetainBuffer,
+		"Cancelled":         cancelled,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
 	}
@@ -107,7 +107,7 @@ func roundTrip(t *testing.T, s Store) {
 			t.Errorf("%s: Stat returned %+v, %v; want %+v", name, stat, err, info)
 		}
 		if got := mustRead(t, s, key); !bytes.Equal(got, body) {
-			t.Errorf("%s: got %d other bytes back than the %d put", name, len(got), len(body))
+			t.Errorf("%s: Get returned other content: %d bytes, want %d", name, len(got), len(body))
 		}
 	}
 }
@@ -136,7 +136,7 @@ func ranges(t *testing.T, s Store) {
 	}
 	for _, rng := range []blob.Range{{First: 5, Last: 4}, {First: -1, Last: 4}} {
 		if _, err := read(t, s, key, &rng); err == nil {
-			t.Errorf("range %+v was taken", rng)
+			t.Errorf("range %+v was accepted", rng)
 		}
 	}
 }
@@ -158,14 +158,14 @@ func immutable(t *testing.T, s Store) {
 	first := mustPut(t, s, key, []byte("first"))
 	for _, other := range []string{"other", "second, and longer", ""} {
 		if _, err := s.Put(t.Context(), key, "text/plain", []byte(other)); !errors.Is(err, blob.ErrExists) {
-			t.Errorf("Put of %q over other bytes: error %v, want ErrExists", other, err)
+			t.Errorf("Put of %q over other content: error %v, want ErrExists", other, err)
 		}
 	}
 	if again := mustPut(t, s, key, []byte("first")); again != first {
-		t.Errorf("Put of the same bytes again returned %+v, want %+v", again, first)
+		t.Errorf("Put of the same content again returned %+v, want %+v", again, first)
 	}
 	if got := mustRead(t, s, key); string(got) != "first" {
-		t.Errorf("the bytes changed to %q", got)
+		t.Errorf("the content changed to %q", got)
 	}
 }
 
@@ -192,25 +192,25 @@ func oneWriterWins(t *testing.T, s Store) {
 		}
 	}
 	if want := fmt.Sprintf("writer %2d", winner); winner < 0 || string(mustRead(t, s, key)) != want {
-		t.Errorf("the bytes are %q, want %q", mustRead(t, s, key), want)
+		t.Errorf("the content is %q, want %q", mustRead(t, s, key), want)
 	}
 }
 
 func remove(t *testing.T, s Store) {
-	dataGUID, instanceGUID := uuid.New().String(), uuid.New().String()
-	gone, kept := blob.NewKey("nav/app2018", instanceGUID, dataGUID), blob.NewKey("nav/app2018", instanceGUID, dataGUID)
-	mustPut(t, s, gone, []byte("old"))
+	dataGuid, instanceGuid := uuid.New().String(), uuid.New().String()
+	deleted, kept := blob.NewKey("nav/app2018", instanceGuid, dataGuid), blob.NewKey("nav/app2018", instanceGuid, dataGuid)
+	mustPut(t, s, deleted, []byte("old"))
 	mustPut(t, s, kept, []byte("new"))
-	for _, what := range []string{"Delete", "Delete again"} {
-		if err := s.Delete(t.Context(), gone); err != nil {
-			t.Errorf("%s: %v", what, err)
+	for _, call := range []string{"Delete", "Delete again"} {
+		if err := s.Delete(t.Context(), deleted); err != nil {
+			t.Errorf("%s: %v", call, err)
 		}
-		if _, err := read(t, s, gone, nil); !errors.Is(err, blob.ErrNotFound) {
-			t.Errorf("Get after %s: error %v, want ErrNotFound", what, err)
+		if _, err := read(t, s, deleted, nil); !errors.Is(err, blob.ErrNotFound) {
+			t.Errorf("Get after %s: error %v, want ErrNotFound", call, err)
 		}
 	}
 	if err := s.Delete(t.Context(), newKey()); err != nil {
-		t.Errorf("Delete of what never was: %v", err)
+		t.Errorf("Delete of a missing key: %v", err)
 	}
 	if got := mustRead(t, s, kept); string(got) != "new" {
 		t.Errorf("another revision of the element is now %q", got)
@@ -223,32 +223,32 @@ func invalidKey(t *testing.T, s Store) {
 		blob.KeyOf("nav/app", "..", "data", "1"), blob.KeyOf("nav/app", "guid", "", "1"), blob.KeyOf("nav/app", "guid", "data", "a/b"),
 	} {
 		if _, err := s.Put(t.Context(), key, "text/plain", []byte("x")); err == nil {
-			t.Errorf("Put took key %q", key)
+			t.Errorf("Put accepted key %q", key)
 		}
 		if _, err := read(t, s, key, nil); err == nil || errors.Is(err, blob.ErrNotFound) {
-			t.Errorf("Get of key %q: error %v, want another one", key, err)
+			t.Errorf("Get of key %q: error %v, want another error", key, err)
 		}
 		if _, err := s.Stat(t.Context(), key); err == nil || errors.Is(err, blob.ErrNotFound) {
-			t.Errorf("Stat of key %q: error %v, want another one", key, err)
+			t.Errorf("Stat of key %q: error %v, want another error", key, err)
 		}
 		if err := s.Delete(t.Context(), key); err == nil {
-			t.Errorf("Delete took key %q", key)
+			t.Errorf("Delete accepted key %q", key)
 		}
 		if _, err := s.PresignPut(t.Context(), key, "text/plain", blob.Info{Size: 1, SHA256: strings.Repeat("0", 64)}); err == nil {
-			t.Errorf("LinkPut took key %q", key)
+			t.Errorf("PresignPut accepted key %q", key)
 		}
 		if _, err := s.PresignGet(t.Context(), key, blob.ResponseHeaders{}); err == nil {
-			t.Errorf("LinkGet took key %q", key)
+			t.Errorf("PresignGet accepted key %q", key)
 		}
 	}
 }
 
 func doesNotRetainBuffer(t *testing.T, s Store) {
-	key, body := newKey(), []byte("as it was")
+	key, body := newKey(), []byte("unchanged")
 	mustPut(t, s, key, body)
 	copy(body, "XXXXXXXXX")
-	if got := mustRead(t, s, key); string(got) != "as it was" {
-		t.Errorf("the stored bytes follow the caller's slice: %q", got)
+	if got := mustRead(t, s, key); string(got) != "unchanged" {
+		t.Errorf("the stored content changed with the caller's slice: %q", got)
 	}
 }
 

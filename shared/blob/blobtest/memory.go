@@ -1,5 +1,5 @@
-// Package blobtest provides a store of blobs in memory that behaves as the one in S3 does, and the conformance suite
-// that both pass. It never touches the network, and is for tests only.
+// Package blobtest provides a blob store in memory that behaves like blobbucket, and the
+// conformance suite for both. It never uses the network, and only tests use it.
 package blobtest
 
 import (
@@ -19,7 +19,7 @@ import (
 	"altinn.no/instanceapi/shared/blob"
 )
 
-// Call is one call on a Memory, as its Hook sees it.
+// Call describes one method call of a Memory to its Hook.
 type Call struct {
 	N         int    // counts all calls, from 1
 	Operation string // the method: "Put", "Get", "Stat", "Delete", "PresignPut", "PresignGet"
@@ -27,10 +27,12 @@ type Call struct {
 	Done      bool // false before the effect, true after it
 }
 
-// Memory is a store in memory. Its zero value is empty and ready to use, by many goroutines at once.
+// Memory is a blob store in memory. The zero value is empty and ready to use. It is safe for
+// concurrent use.
 type Memory struct {
-	// Hook, when set, is called before the effect of every call and again after it. An error fails the call there and
-	// then: before, nothing has happened; after, it has, and the caller does not know. It may be called concurrently.
+	// Hook, if set, is called before the effect of every call and again after it. An error fails
+	// the call at that point: before the effect, nothing has changed; after it, the change is made
+	// and the caller does not know. Hook may be called concurrently.
 	Hook func(Call) error
 
 	mu      sync.Mutex
@@ -43,7 +45,7 @@ type stored struct {
 	body        []byte
 }
 
-// FailCall returns a hook that fails the n-th call, before or after its effect, and no other.
+// FailCall returns a hook that fails only the n-th call, before or after its effect.
 func FailCall(n int, afterEffect bool, err error) func(Call) error {
 	return func(c Call) error {
 		if c.N == n && c.Done == afterEffect {
@@ -53,7 +55,7 @@ func FailCall(n int, afterEffect bool, err error) func(Call) error {
 	}
 }
 
-// Keys returns the keys that hold bytes, in order.
+// Keys returns the existing keys in order.
 func (m *Memory) Keys() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -65,14 +67,14 @@ func (m *Memory) Keys() []string {
 	return names
 }
 
-// ContentType returns the type that was stored with the bytes at key, "" when there are none.
+// ContentType returns the content type stored at key, or "" if the key does not exist.
 func (m *Memory) ContentType(key blob.Key) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.objects[key].contentType
 }
 
-// Put is the counterpart of blobbucket.Bucket's.
+// Put is like blobbucket.Bucket.Put.
 func (m *Memory) Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error) {
 	err := m.call(ctx, "Put", key, func() error {
 		if old, ok := m.objects[key]; ok {
@@ -94,7 +96,7 @@ func (m *Memory) Put(ctx context.Context, key blob.Key, contentType string, body
 	return blob.Info{Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}, nil
 }
 
-// Get is the counterpart of blobbucket.Bucket's.
+// Get is like blobbucket.Bucket.Get.
 func (m *Memory) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
 	var body []byte
 	err := m.call(ctx, "Get", key, func() error {
@@ -122,7 +124,7 @@ func (m *Memory) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.O
 	return blob.Object{Body: io.NopCloser(bytes.NewReader(body)), Size: int64(len(body))}, nil
 }
 
-// Stat is the counterpart of blobbucket.Bucket's.
+// Stat is like blobbucket.Bucket.Stat.
 func (m *Memory) Stat(ctx context.Context, key blob.Key) (info blob.Info, err error) {
 	err = m.call(ctx, "Stat", key, func() error {
 		o, ok := m.objects[key]
@@ -136,19 +138,20 @@ func (m *Memory) Stat(ctx context.Context, key blob.Key) (info blob.Info, err er
 	return info, err
 }
 
-// PresignPut is the counterpart of blobbucket.Bucket's. Nobody answers at the link: a test that plays the client calls Put.
+// PresignPut is like blobbucket.Bucket.PresignPut. No server responds at the URL: a test that
+// simulates the client calls Put.
 func (m *Memory) PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error) {
 	header := map[string]string{"Content-Length": strconv.FormatInt(info.Size, 10), "Content-Type": contentType}
-	return m.link(ctx, "LinkPut", "PUT", key, url.Values{"sha256": {info.SHA256}}, header)
+	return m.presign(ctx, "PresignPut", "PUT", key, url.Values{"sha256": {info.SHA256}}, header)
 }
 
-// PresignGet is the counterpart of blobbucket.Bucket's. Nobody answers at the link.
-func (m *Memory) PresignGet(ctx context.Context, key blob.Key, shape blob.ResponseHeaders) (blob.PresignedRequest, error) {
-	query := url.Values{"content-type": {shape.ContentType}, "content-disposition": {shape.ContentDisposition}}
-	return m.link(ctx, "LinkGet", "GET", key, query, map[string]string{})
+// PresignGet is like blobbucket.Bucket.PresignGet. No server responds at the URL.
+func (m *Memory) PresignGet(ctx context.Context, key blob.Key, responseHeaders blob.ResponseHeaders) (blob.PresignedRequest, error) {
+	query := url.Values{"content-type": {responseHeaders.ContentType}, "content-disposition": {responseHeaders.ContentDisposition}}
+	return m.presign(ctx, "PresignGet", "GET", key, query, map[string]string{})
 }
 
-func (m *Memory) link(ctx context.Context, operation, method string, key blob.Key, query url.Values, header map[string]string) (blob.PresignedRequest, error) {
+func (m *Memory) presign(ctx context.Context, operation, method string, key blob.Key, query url.Values, header map[string]string) (blob.PresignedRequest, error) {
 	err := m.call(ctx, operation, key, func() error { return nil })
 	if err != nil {
 		return blob.PresignedRequest{}, err
@@ -160,7 +163,7 @@ func (m *Memory) link(ctx context.Context, operation, method string, key blob.Ke
 	}, nil
 }
 
-// Delete is the counterpart of blobbucket.Bucket's.
+// Delete is like blobbucket.Bucket.Delete.
 func (m *Memory) Delete(ctx context.Context, key blob.Key) error {
 	return m.call(ctx, "Delete", key, func() error {
 		delete(m.objects, key)
@@ -168,7 +171,7 @@ func (m *Memory) Delete(ctx context.Context, key blob.Key) error {
 	})
 }
 
-// call runs effect under the lock, between the two calls of the hook.
+// call runs effect under the lock, between the two calls of Hook.
 func (m *Memory) call(ctx context.Context, operation string, key blob.Key, effect func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -15,22 +15,26 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// dictionary1 is text that instance documents are likely to contain. An item packed with it can be read only with
-// these very bytes: to improve it, add a dictionary2 under the format byte 2 and keep this one.
+// dictionary1 is text that instance documents are likely to contain. An item packed with it can be
+// read only with exactly this text. To improve it, add a dictionary2 with the format byte 2 and
+// keep dictionary1.
 //
 //go:embed dictionary1.json
 var dictionary1 []byte
 
-// format1 is JSON, deflated with dictionary1. The first byte of every packed document names its format.
+// format1 is JSON, deflated with dictionary1. The first byte of every packed document is its
+// format.
 const format1 = 1
 
-// maxDocument bounds what unpacking one document may take: DynamoDB's 400 KB could inflate to far more.
+// maxDocument is the maximum size of an unpacked document, in bytes: DynamoDB's 400 KB could
+// inflate to far more.
 const maxDocument = 4 << 20
 
-// document is the stored form, as it is read: the instance without its derived links, and with what callers do not see.
+// document is the stored form for encoding/json: the instance without derived links, and with the
+// members that callers do not see.
 type document struct {
 	instance.Instance
-	Data        []element `json:"data"` // stands in for Instance.Data
+	Data        []element `json:"data"` // overrides Instance.Data
 	EventCount  int       `json:"eventCount"`
 	StepEntered time.Time `json:"stepEntered"`
 	Shard       int       `json:"shard,omitzero"`
@@ -42,13 +46,13 @@ type element struct {
 	SHA256   string `json:"sha256"`
 }
 
-// deflater is deflate's state, half a megabyte, and room for what it deflates.
+// deflater is the state of deflate, half a megabyte, and a buffer for its input.
 type deflater struct {
 	state *flate.Writer
 	text  []byte
 }
 
-// deflaters keeps them from one document to the next.
+// deflaters pools deflaters, which are expensive to allocate.
 var deflaters = sync.Pool{New: func() any {
 	w, err := flate.NewWriterDict(io.Discard, flate.BestCompression, dictionary1)
 	if err != nil { // the level is a valid constant
@@ -57,7 +61,8 @@ var deflaters = sync.Pool{New: func() any {
 	return &deflater{state: w}
 }}
 
-// pack returns the stored form of i. The version is not in it: it stands beside it, where conditions see it.
+// pack returns the stored form of i. It does not contain the version, which is an attribute of its
+// own for use in conditions.
 func pack(i *instance.Instance) ([]byte, error) {
 	def := deflaters.Get().(*deflater)
 	defer deflaters.Put(def)
@@ -103,16 +108,16 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 	return w.Buf, w.Err
 }
 
-// inflater is inflate's state, some forty kilobytes, and room for what it inflates.
+// inflater is the state of inflate, about forty kilobytes, and a buffer for its output.
 type inflater struct {
 	state io.ReadCloser
 	text  bytes.Buffer
 }
 
-// inflaters keeps them from one document to the next.
+// inflaters pools inflaters.
 var inflaters = sync.Pool{New: func() any { return &inflater{state: flate.NewReader(nil)} }}
 
-// unpack returns the instance that was packed, with the version given.
+// unpack returns the packed instance with the given version.
 func unpack(packed []byte, version int64) (*instance.Instance, error) {
 	if len(packed) == 0 || packed[0] != format1 {
 		return nil, errors.New("stored instance: unknown format")
@@ -137,7 +142,7 @@ func unpack(packed []byte, version int64) (*instance.Instance, error) {
 	return i, nil
 }
 
-// readDocument reads what appendDocument writes today. It returns nil for all else.
+// readDocument reads the current output of appendDocument. It returns nil for any other text.
 func readDocument(text string) *instance.Instance {
 	i, r := new(instance.Instance), appendjson.NewReader(text)
 	r.Expect("{")
@@ -164,8 +169,8 @@ func readDocument(text string) *instance.Instance {
 	return i
 }
 
-// decodeCompatible reads documents that an older version of this project has written, or will a later one: what is
-// missing is read as absent, what is not known is passed over.
+// decodeCompatible reads documents of older and later versions of this project: a missing member is
+// absent, an unknown member is ignored.
 func decodeCompatible(text []byte) (*instance.Instance, error) {
 	var doc document
 	if err := json.Unmarshal(text, &doc); err != nil {
@@ -173,7 +178,7 @@ func decodeCompatible(text []byte) (*instance.Instance, error) {
 	}
 	i := &doc.Instance
 	i.EventCount, i.StepEntered, i.Shard = doc.EventCount, doc.StepEntered, doc.Shard
-	// Lists are never null, whatever an older or a damaged item says.
+	// Lists are never null, even if an older or damaged item has null.
 	if i.Labels == nil {
 		i.Labels = []string{}
 	}

@@ -22,8 +22,8 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// golden is the document in testdata/format1.hex, which was packed when format 1 was new. Every later version of the
-// project must read it as this.
+// golden is the document in testdata/format1.hex, which was packed when format 1 was new. Every
+// later version of the project must read it as this instance.
 func golden() *instance.Instance {
 	at := func(seconds int) time.Time {
 		return time.Date(2026, 11, 23, 20, 11, seconds, 123_456_000, time.UTC)
@@ -47,7 +47,7 @@ func golden() *instance.Instance {
 	}
 }
 
-func TestFormat1IsReadForEver(t *testing.T) {
+func TestFormat1StaysReadable(t *testing.T) {
 	text, err := os.ReadFile("testdata/format1.hex")
 	if err != nil {
 		t.Fatal(err)
@@ -63,14 +63,14 @@ func TestFormat1IsReadForEver(t *testing.T) {
 	if want := golden(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	// One changed byte, and items are read as something else or not at all.
+	// If one byte of the dictionary changes, stored items are read wrongly or not at all.
 	const sum = "8efa0a9454f9fb1991001c7fa3232a39e70e9bbb6f2b0e7e17b2ebbc723ebcc9"
 	if got := fmt.Sprintf("%x", sha256.Sum256(dictionary1)); got != sum {
-		t.Errorf("dictionary1.json has changed (%s): what is stored cannot be read any more; add a dictionary2 instead", got)
+		t.Errorf("dictionary1.json has changed (%s): stored items can no longer be read; add a dictionary2 instead", got)
 	}
 }
 
-// TestOlderDocuments: a part that a document was stored without is read as absent.
+// TestOlderDocuments: a member that is missing in a stored document is read as absent.
 func TestOlderDocuments(t *testing.T) {
 	for text, check := range map[string]func(*instance.Instance) bool{
 		`{}`: func(i *instance.Instance) bool { return i.Labels != nil && i.Data != nil && len(i.Data) == 0 },
@@ -108,18 +108,18 @@ func TestDamagedDocuments(t *testing.T) {
 		t.Fatal(err)
 	}
 	damaged := map[string][]byte{
-		"nothing": nil, "no bytes": {}, "format 0": append([]byte{0}, good[1:]...), "format 2": append([]byte{2}, good[1:]...),
+		"nil": nil, "no bytes": {}, "format 0": append([]byte{0}, good[1:]...), "format 2": append([]byte{2}, good[1:]...),
 		"only the format": good[:1], "plain JSON": []byte(`{"id":"x"}`), "not an object": deflated(t, `[]`), "a string for a time": deflated(t, `{"createdDateTime":"x"}`),
-		"JSON cut short": deflated(t, `{"id":"x"`), "two documents": deflated(t, `{}{}`), "a bomb": deflated(t, `{"id":"`+strings.Repeat("x", 2*maxDocument)+`"}`),
+		"truncated JSON": deflated(t, `{"id":"x"`), "two documents": deflated(t, `{}{}`), "a bomb": deflated(t, `{"id":"`+strings.Repeat("x", 2*maxDocument)+`"}`),
 	}
 	for n := 1; n < len(good); n++ {
-		damaged[fmt.Sprintf("cut to %d bytes", n)] = good[:n]
+		damaged[fmt.Sprintf("truncated to %d bytes", n)] = good[:n]
 	}
 	for name, packed := range damaged {
 		if i, err := unpack(packed, 1); err == nil {
 			t.Errorf("%s: read as %+v", name, i)
 		} else if strings.Contains(err.Error(), "50012") {
-			t.Errorf("%s: the error tells of the content: %v", name, err)
+			t.Errorf("%s: the error contains part of the document: %v", name, err)
 		}
 	}
 }
@@ -144,7 +144,7 @@ func FuzzUnpack(f *testing.F) {
 		}
 		again, err := pack(i)
 		if err != nil {
-			return // a year that JSON does not take
+			return // JSON has no form for the year
 		}
 		if got, err := unpack(again, 1); err != nil || !reflect.DeepEqual(got, i) {
 			t.Errorf("read %+v, written and read again %+v, %v", i, got, err)
@@ -152,7 +152,7 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// FuzzReadDocument: the fast reader takes nothing for something else than encoding/json does.
+// FuzzReadDocument: the fast reader never returns another instance than encoding/json does.
 func FuzzReadDocument(f *testing.F) {
 	text, err := appendDocument(nil, golden())
 	if err != nil {
@@ -213,7 +213,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(stored, before) {
-			t.Fatal("packing has changed the document")
+			t.Fatal("pack changed the document")
 		}
 		got, err := unpack(packed, want.Version)
 		if err != nil || !reflect.DeepEqual(got, want) {
@@ -223,13 +223,14 @@ func TestRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fast := readDocument(string(written)); fast == nil {
-			t.Fatalf("what is written today is left to the slow reader: %s", written)
+		if readDocument(string(written)) == nil {
+			t.Fatalf("readDocument does not read the current form: %s", written)
 		}
 	})
 }
 
-// TestStoredFormIsThatOfDocument: what is written by hand is what the type that is read says.
+// TestStoredFormIsThatOfDocument: appendDocument writes the same as encoding/json for the type
+// document.
 func TestStoredFormIsThatOfDocument(t *testing.T) {
 	for _, shard := range []int{0, 5} {
 		i := golden()
@@ -249,7 +250,7 @@ func TestStoredFormIsThatOfDocument(t *testing.T) {
 	i := golden()
 	i.CreatedDateTime = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
 	if _, err := pack(i); err == nil {
-		t.Error("a time that JSON has no form for was packed")
+		t.Error("pack accepted a time without a JSON form")
 	}
 }
 
@@ -301,7 +302,7 @@ func BenchmarkEncode(b *testing.B) {
 	i, doc := typical()
 	b.Run("own", func(b *testing.B) {
 		b.ReportAllocs()
-		var text []byte // written into again and again, as by pack
+		var text []byte // reused, as in pack
 		var err error
 		for b.Loop() {
 			if text, err = appendDocument(text[:0], i); err != nil {
@@ -332,9 +333,10 @@ func BenchmarkEncode(b *testing.B) {
 	})
 }
 
-// TestTypicalSizes: writing an item costs a unit for each kilobyte begun, its keys included. An instance must be one unit, with nine
-// data elements too that it was created with, or seven that came one at a time, whose ids and times differ more. Of each, the hash and
-// most of the id, 50 bytes, cannot be deflated.
+// TestTypicalSizes: a write unit is one kilobyte of an item, including its keys. An instance must
+// be one unit with nine data elements that were created with it, and with seven that came one at a
+// time, whose ids and times differ more. The hash and most of the id of each element, 50 bytes,
+// cannot be deflated.
 func TestTypicalSizes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	guid := func(at time.Time) string { // a UUID version 7
@@ -358,7 +360,7 @@ func TestTypicalSizes(t *testing.T) {
 		for n := range test.elements {
 			d := golden().Data[0]
 			d.ID, d.ApplicationOwner = guid(at), nil
-			d.Revision = d.ID // as blob.FirstKey has it
+			d.Revision = d.ID // as in blob.FirstKey
 			sum := sha256.Sum256([]byte(d.ID))
 			d.SHA256, d.FileName, d.FileSize = hex.EncodeToString(sum[:]), fmt.Sprintf("vedlegg-%d.pdf", n), random.Int64N(5_000_000)
 			d.CreatedDateTime, d.LastChangedDateTime = at, at

@@ -14,8 +14,8 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// IdempotencyRecord returns the receipt with the id given and the instance as it was answered, or nil when there is none that
-// is still valid.
+// IdempotencyRecord returns the record with the given id and the instance of its response, or nil
+// if there is none or it has expired.
 func (t *Table) IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error) {
 	item, err := t.item(ctx, idempotencyPrefix+id, idempotencySort)
 	if err != nil || item == nil {
@@ -29,21 +29,21 @@ func (t *Table) IdempotencyRecord(ctx context.Context, id string) (*instance.Rep
 	element, ok2 := item[attrElement].(*types.AttributeValueMemberS)
 	number, ok3 := item[attrExpires].(*types.AttributeValueMemberN)
 	if !ok || !ok2 || !ok3 {
-		return nil, fmt.Errorf("stored receipt: an attribute is missing")
+		return nil, errors.New("stored idempotency record: an attribute is missing")
 	}
 	expires, err := strconv.ParseInt(number.Value, 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("stored receipt: %w", err)
+		return nil, fmt.Errorf("stored idempotency record: %w", err)
 	}
 	record := instance.IdempotencyRecord{ID: id, Fingerprint: fingerprint.Value, DataGuid: element.Value, Expires: time.Unix(expires, 0)}
-	if record.Expires.Before(time.Now()) { // DynamoDB takes its time to delete what has expired
+	if record.Expires.Before(time.Now()) { // DynamoDB deletes expired items with a delay
 		return nil, nil
 	}
 	return &instance.Replay{IdempotencyRecord: record, Instance: i}, nil
 }
 
-// idempotencyRecord returns the write of a receipt beside the instance whose document shared holds. It fails when one that is
-// still valid is there.
+// idempotencyRecord returns the write of a record with the document in shared. The write fails if a
+// record with the same id exists that has not expired.
 func (t *Table) idempotencyRecord(shared map[string]types.AttributeValue, r *instance.IdempotencyRecord, now time.Time) *types.Put {
 	return &types.Put{
 		TableName: &t.name,
@@ -63,8 +63,8 @@ func (t *Table) idempotencyRecord(shared map[string]types.AttributeValue, r *ins
 	}
 }
 
-// writeIdempotencyRecord stores the receipt of a request that found nothing to change, if it has one: asked again later, when there
-// is something, it must not change that.
+// writeIdempotencyRecord stores the records of a request that found nothing to change. A later
+// retry, when there is something to change, must not change it.
 func (t *Table) writeIdempotencyRecord(ctx context.Context, i *instance.Instance) error {
 	if i.IdempotencyRecord == nil {
 		return nil
@@ -73,7 +73,7 @@ func (t *Table) writeIdempotencyRecord(ctx context.Context, i *instance.Instance
 	if err != nil {
 		return err
 	}
-	for r := i.IdempotencyRecord; r != nil; r = r.Beside {
+	for r := i.IdempotencyRecord; r != nil; r = r.Next {
 		if _, err := t.put(ctx, t.idempotencyRecord(stored.own, r, time.Now())); errors.Is(err, errConflict) {
 			return instance.ErrAlreadyApplied
 		} else if err != nil {

@@ -12,21 +12,22 @@ import (
 )
 
 const (
-	batchItems = 25 // the most that one BatchWriteItem takes
-	loaders    = 8  // calls in flight
+	batchItems = 25 // maximum number of items of a BatchWriteItem
+	importers  = 8  // concurrent calls
 )
 
-// Import writes instances as they are, each with its label items and its Version (0 is stored as 1). It is for restoring
-// an export into a table that nobody else writes to, and for tests of volume: no write has a condition, so what is
-// there under the same id is overwritten, label items of labels that it no longer has stay, and no event is made. The
-// ids must differ. After an error part of the instances is stored; the same call again completes it.
+// Import writes instances unchanged, each with its label items and its Version (0 is stored as 1).
+// Use it to restore an export into a table without other writers, and for volume tests. No write
+// has a condition, so Import overwrites instances with the same id, keeps label items of labels
+// that they no longer have, and creates no events. The ids must differ. After an error some of the
+// instances are stored; repeat the call to complete it.
 func (t *Table) Import(ctx context.Context, instances []*instance.Instance) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	batches := make(chan []types.WriteRequest)
-	var working sync.WaitGroup
-	for range loaders {
-		working.Go(func() {
+	var workers sync.WaitGroup
+	for range importers {
+		workers.Go(func() {
 			for batch := range batches {
 				if err := t.writeBatch(ctx, batch); err != nil {
 					cancel(err)
@@ -36,14 +37,14 @@ func (t *Table) Import(ctx context.Context, instances []*instance.Instance) erro
 	}
 	err := batched(ctx, instances, batches)
 	close(batches)
-	working.Wait()
+	workers.Wait()
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	return err
 }
 
-// batched sends the items of all instances in batches, until ctx ends.
+// batched sends the items of all instances to batches, until ctx ends.
 func batched(ctx context.Context, instances []*instance.Instance, batches chan<- []types.WriteRequest) error {
 	var pending []types.WriteRequest
 	for n, i := range instances {
@@ -65,7 +66,7 @@ func batched(ctx context.Context, instances []*instance.Instance, batches chan<-
 	return nil
 }
 
-// putsOf returns the writes of the items that an instance consists of.
+// putsOf returns the writes of the items of an instance.
 func putsOf(i *instance.Instance) ([]types.WriteRequest, error) {
 	stored, err := itemsOf(i, max(i.Version, 1))
 	if err != nil {
@@ -78,7 +79,7 @@ func putsOf(i *instance.Instance) ([]types.WriteRequest, error) {
 	return puts, nil
 }
 
-// writeBatch writes a batch, and what DynamoDB leaves unprocessed again, until all of it is written or ctx ends.
+// writeBatch writes a batch. It retries the unprocessed items until all are written or ctx ends.
 func (t *Table) writeBatch(ctx context.Context, batch []types.WriteRequest) error {
 	for attempt := 0; ; attempt++ {
 		out, err := t.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{

@@ -17,19 +17,19 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// busy is a DynamoDB that takes at most seven items of a batch, and at times none.
+// busy is a DynamoDB that processes at most seven items of a batch, and sometimes none.
 type busy struct {
-	mu     sync.Mutex
-	stored map[string]int // times that each item was taken, by its sort key
-	calls  int
-	most   int  // items of the largest batch
-	broken bool // from the third call on
+	mu      sync.Mutex
+	stored  map[string]int // how often each item was written, by its sort key
+	calls   int
+	largest int  // items in the largest batch
+	broken  bool // fail from the third call on
 }
 
 func (b *busy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var in, left struct {
+	var in, out struct {
 		RequestItems map[string][]map[string]map[string]map[string]map[string]string
 	}
 	b.calls++
@@ -39,19 +39,19 @@ func (b *busy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	items := in.RequestItems["instances"]
-	b.most = max(b.most, len(items))
-	taken := min(7, len(items))
+	b.largest = max(b.largest, len(items))
+	processed := min(7, len(items))
 	if b.calls%3 == 0 {
-		taken = 0
+		processed = 0
 	}
-	for _, item := range items[:taken] {
+	for _, item := range items[:processed] {
 		b.stored[item["PutRequest"]["Item"][attrSort]["S"]]++
 	}
-	left.RequestItems = map[string][]map[string]map[string]map[string]map[string]string{}
-	if taken < len(items) {
-		left.RequestItems["instances"] = items[taken:]
+	out.RequestItems = map[string][]map[string]map[string]map[string]map[string]string{}
+	if processed < len(items) {
+		out.RequestItems["instances"] = items[processed:]
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"UnprocessedItems": left.RequestItems})
+	_ = json.NewEncoder(w).Encode(map[string]any{"UnprocessedItems": out.RequestItems})
 }
 
 func (b *busy) table(t *testing.T) *Table {
@@ -60,12 +60,12 @@ func (b *busy) table(t *testing.T) *Table {
 	return New(dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &server.URL, Region: "eu-north-1", DisableValidateResponseChecksum: true, RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "load", SecretAccessKey: "load"}, nil
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
 		}),
 	}), "instances", "")
 }
 
-func many(count int) (instances []*instance.Instance) {
+func newInstances(count int) (instances []*instance.Instance) {
 	for n := range count {
 		instances = append(instances, &instance.Instance{
 			ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", n), AppID: "nav/app2018", InstanceOwnerID: "50001",
@@ -76,10 +76,10 @@ func many(count int) (instances []*instance.Instance) {
 	return instances
 }
 
-func TestLoadWritesWhatIsLeftUnprocessedAgain(t *testing.T) {
+func TestImportRetriesUnprocessedItems(t *testing.T) {
 	for _, count := range []int{0, 1, 25, 26, 90} {
 		b := &busy{stored: map[string]int{}}
-		instances := many(count)
+		instances := newInstances(count)
 		if err := b.table(t).Import(t.Context(), instances); err != nil {
 			t.Fatal(err)
 		}
@@ -92,8 +92,8 @@ func TestLoadWritesWhatIsLeftUnprocessedAgain(t *testing.T) {
 				}
 			}
 		}
-		if len(b.stored) != items || b.most > batchItems {
-			t.Errorf("%d instances: %d items, want %d; a batch of %d", count, len(b.stored), items, b.most)
+		if len(b.stored) != items || b.largest > batchItems {
+			t.Errorf("%d instances: %d items, want %d; a batch of %d", count, len(b.stored), items, b.largest)
 		}
 	}
 }
@@ -105,19 +105,19 @@ func labelKeys(i *instance.Instance) (keys []string) {
 	return keys
 }
 
-func TestLoadStopsAtAnError(t *testing.T) {
+func TestImportStopsAtError(t *testing.T) {
 	b := &busy{stored: map[string]int{}, broken: true}
-	if err := b.table(t).Import(t.Context(), many(5000)); err == nil || !strings.Contains(err.Error(), "ValidationException") {
+	if err := b.table(t).Import(t.Context(), newInstances(5000)); err == nil || !strings.Contains(err.Error(), "ValidationException") {
 		t.Errorf("error: %v", err)
 	}
-	b.mu.Lock() // a call that was given up may still be served
+	b.mu.Lock() // a cancelled call may still be running
 	defer b.mu.Unlock()
-	if b.calls > 4*loaders {
-		t.Errorf("%d calls, most of them after the error", b.calls)
+	if b.calls > 4*importers {
+		t.Errorf("%d calls after an error, want at most %d", b.calls, 4*importers)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := (&busy{stored: map[string]int{}}).table(t).Import(ctx, many(1)); err == nil {
-		t.Error("loaded after the context's end")
+	if err := (&busy{stored: map[string]int{}}).table(t).Import(ctx, newInstances(1)); err == nil {
+		t.Error("Import succeeds with a cancelled context")
 	}
 }

@@ -11,14 +11,14 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancequery"
 )
 
-// items is what an instance is stored as.
+// items are the stored items of an instance.
 type items struct {
 	own     map[string]types.AttributeValue
-	labels  []map[string]types.AttributeValue // one for each label that is apart, in their order
-	writeID []byte                            // of the write, in all of them
+	labels  []map[string]types.AttributeValue // of the colliding labels, in their order
+	writeID []byte                            // in all items
 }
 
-// itemsOf returns the items of an instance as the version given.
+// itemsOf returns the items of an instance with the given version.
 func itemsOf(i *instance.Instance, version int64) (items, error) {
 	packed, err := pack(i)
 	if err != nil {
@@ -36,14 +36,14 @@ func itemsOf(i *instance.Instance, version int64) (items, error) {
 	step, unconfirmed, labels := IndexKeys(i)
 	it := items{own: with(shared, attrSort, InstanceKey(i.ID)), writeID: writeID}
 	for index, key := range map[string]string{attrStep: step, attrUnconfirmed: unconfirmed} {
-		if key != "" { // an item without an index's key is not in the index
+		if key != "" { // an index contains only items with its key
 			it.own[index] = &types.AttributeValueMemberS{Value: key}
 		}
 	}
-	further := collidingLabels(i.Labels)
+	colliding := collidingLabels(i.Labels)
 	for n, key := range labels {
 		label := i.Labels[n]
-		if index := LabelIndex(label); slices.Contains(further, label) {
+		if index := LabelIndex(label); slices.Contains(colliding, label) {
 			it.labels = append(it.labels, with(shared, attrSort, labelSortKey(i.ID, label), index, key))
 		} else {
 			it.own[index] = &types.AttributeValueMemberS{Value: key}

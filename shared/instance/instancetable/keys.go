@@ -8,38 +8,46 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// The access patterns, and the key that serves each:
+// The access patterns, and the key of each:
 //
-//	one instance                      PK = instanceOwnerId, SK = INSTANCE#guid
-//	all instances of a party          PK = instanceOwnerId, SK begins with INSTANCE# (in order of creation)
-//	an application's instances        byStep        = appId#step#shard       changed = lastChanged#guid
-//	those with a label                byLabel0…7    = appId#label#step#shard changed = lastChanged#guid
-//	those the owner must still fetch  byUnconfirmed = appId#step#shard       changed = lastChanged#guid
-//	an answered request               PK = IDEMPOTENCY#id, SK = IDEMPOTENCY
-//	announced bytes                   PK = UPLOAD#id, SK = UPLOAD
-//	creations in an hour              PK = QUOTA#caller#hour, SK = QUOTA
-//	bytes to be looked at             PK = ORPHAN#part, SK = when#key prefix (see orphan.go)
+//	an instance                   PK = instanceOwnerId, SK = INSTANCE#guid
+//	all instances of a party      PK = instanceOwnerId, SK begins with INSTANCE#
+//	instances of an application   byStep        = appId#step#shard,       changed = time#guid
+//	instances with a label        byLabel0…7    = appId#label#step#shard, changed = time#guid
+//	instances to be confirmed     byUnconfirmed = appId#step#shard,       changed = time#guid
+//	an idempotency record         PK = IDEMPOTENCY#id, SK = IDEMPOTENCY
+//	an announced upload           PK = UPLOAD#id, SK = UPLOAD
+//	creations in an hour          PK = QUOTA#caller#hour, SK = QUOTA
+//	scheduled orphan checks       PK = ORPHAN#shard, SK = time#key prefix (see orphan.go)
 //
-// Every attribute that is a key of an index is named as the index, so a row can be read with the template beside it.
+// Every key attribute of an index has the name of the index, as in template.yaml. The sort key
+// INSTANCE#guid orders a party's instances by creation.
 //
-// A label has its index by its hash. An instance's own item stands there for one of its labels; for another that has
-// the same index it has a further item, a copy under LABEL#guid#label. Most instances need none, and a change of one is one
-// conditional write, where an item for each label would be a transaction of them all.
+// The hash of a label selects one of the eight label indexes. The instance's own item is the index
+// entry of the first label in each index. Another label with the same index, a colliding label, has
+// a separate item with a copy of the document. For the labels gr, x2 and x3, where gr and x3 have
+// the same index:
+//
+//	SK              d          byLabel4                  byLabel7
+//	INSTANCE#guid   document   nav/app2018#gr#Submit#0   nav/app2018#x2#Submit#0
+//	LABEL#guid#x3   document   nav/app2018#x3#Submit#0
+//
+// A write of this instance is a transaction of both items. Without x3 it is one conditional put.
 const (
 	attrPartition   = "PK"
 	attrSort        = "SK"
 	attrDocument    = "d" // the packed document
 	attrVersion     = "v" // its version
-	attrWriteID     = "w" // random, new with every write: tells a lost answer from a lost race
+	attrWriteID     = "w" // random, new for every write: distinguishes a lost response from a lost race
 	attrChanged     = "changed"
 	attrStep        = "byStep"
 	attrUnconfirmed = "byUnconfirmed"
-	attrFingerprint = "f" // of an answered request
-	attrElement     = "e" // the data element that it created
+	attrFingerprint = "f" // of an idempotency record
+	attrElement     = "e" // the data element of an idempotency record
 	attrExpires     = "expires"
-	attrCount       = "n" // of creations in an hour
+	attrCount       = "n" // number of creations in an hour
 
-	labelIndexes = 8 // that labels are spread over; more or fewer would leave entries where nobody looks
+	labelIndexes = 8 // must not change: queries would no longer find existing entries
 
 	instancePrefix    = "INSTANCE#"
 	labelPrefix       = "LABEL#"
@@ -51,48 +59,48 @@ const (
 	quotaSort         = "QUOTA"
 )
 
-// StepKey returns the partition key of byStep and byUnconfirmed.
+// StepKey returns the partition key of the indexes byStep and byUnconfirmed.
 func StepKey(appID, step string, shard int) string {
 	return appID + "#" + step + "#" + strconv.Itoa(shard)
 }
 
-// LabelIndex returns the name of the index that a label's entries are in.
+// LabelIndex returns the name of the index that contains the entries of a label.
 func LabelIndex(label string) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(label)) // never fails
 	return "byLabel" + strconv.Itoa(int(h.Sum32()%labelIndexes))
 }
 
-// collidingLabels returns the labels that an instance has further items for, in their order: those whose index it stands in for
-// one before.
-func collidingLabels(labels []string) (further []string) {
-	taken := map[string]bool{}
+// collidingLabels returns the labels whose index an earlier label already uses, in their order.
+// Each needs its own item.
+func collidingLabels(labels []string) (colliding []string) {
+	used := map[string]bool{}
 	for _, label := range labels {
 		index := LabelIndex(label)
-		if taken[index] {
-			further = append(further, label)
+		if used[index] {
+			colliding = append(colliding, label)
 		}
-		taken[index] = true
+		used[index] = true
 	}
-	return further
+	return colliding
 }
 
-// LabelKey returns the partition key of a label's index. Neither an application id nor a step contains #, so it is
-// unambiguous whatever the label contains.
+// LabelKey returns the partition key of a label's index. Application ids and steps contain no #, so
+// the key is unambiguous for any label.
 func LabelKey(appID, label, step string, shard int) string {
 	return appID + "#" + label + "#" + step + "#" + strconv.Itoa(shard)
 }
 
-// InstanceKey returns the sort key of an instance in its party's partition.
+// InstanceKey returns the sort key of an instance in the partition of its party.
 func InstanceKey(id string) string { return instancePrefix + id }
 
 func labelSortKey(id, label string) string {
 	return strings.Join([]string{labelPrefix + id, label}, "#")
 }
 
-// IndexKeys returns the keys under which an instance stands in the indexes: its own item's byStep and, while
-// something is unconfirmed, byUnconfirmed (else ""), and that of each of its labels, in their order. One that is
-// marked for hard delete stands in none.
+// IndexKeys returns the index keys of an instance: byStep; byUnconfirmed if a data element is
+// unconfirmed, otherwise ""; and the key of each label, in their order. An instance marked for hard
+// delete is in no index.
 func IndexKeys(i *instance.Instance) (step, unconfirmed string, labels []string) {
 	if i.Status.IsMarkedForHardDelete {
 		return "", "", nil

@@ -10,7 +10,7 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-func TestEntries(t *testing.T) {
+func TestIndexKeys(t *testing.T) {
 	i := &instance.Instance{ID: "i", AppID: "nav/app2018", Labels: []string{"gr", "#x#2#"}, Workflow: instance.Workflow{CurrentStep: "Submit"}, Shard: 3}
 	step, unconfirmed, labels := IndexKeys(i)
 	if step != "nav/app2018#Submit#3" || unconfirmed != "" || !slices.Equal(labels, []string{"nav/app2018#gr#Submit#3", "nav/app2018##x#2##Submit#3"}) {
@@ -18,7 +18,7 @@ func TestEntries(t *testing.T) {
 	}
 	i.Data = []instance.DataElement{{ID: "d"}}
 	if _, unconfirmed, _ := IndexKeys(i); unconfirmed != step {
-		t.Errorf("with something unconfirmed: %q", unconfirmed)
+		t.Errorf("with an unconfirmed data element: %q", unconfirmed)
 	}
 	i.HardDelete()
 	if step, unconfirmed, labels := IndexKeys(i); step != "" || unconfirmed != "" || len(labels) > 0 {
@@ -26,37 +26,38 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-// What is stored is found only where it is looked for: another index for a label, and its instances are lost to queries.
-func TestLabelIndexIsForEver(t *testing.T) {
+// TestLabelIndexIsStable: if a label moved to another index, queries would no longer find its
+// instances.
+func TestLabelIndexIsStable(t *testing.T) {
 	for label, index := range map[string]string{"gr": "byLabel4", "x2": "byLabel7", "q4": "byLabel0", "dagpenger": "byLabel0", "æ #1": "byLabel4", "": "byLabel5"} {
 		if got := LabelIndex(label); got != index {
-			t.Errorf("%q is in %s, was in %s", label, got, index)
+			t.Errorf("%q is in %s, want %s", label, got, index)
 		}
 	}
 	for _, test := range [][2][]string{
 		{{}, nil}, {{"gr", "x2"}, nil}, {{"gr", "x3"}, {"x3"}}, {{"x3", "gr"}, {"gr"}}, {{"gr", "a", "x2", "x3"}, {"a", "x3"}},
 	} {
 		if got := collidingLabels(test[0]); !slices.Equal(got, test[1]) {
-			t.Errorf("of %q, %q are apart, want %q", test[0], got, test[1])
+			t.Errorf("collidingLabels(%q) = %q, want %q", test[0], got, test[1])
 		}
 	}
 }
 
-// TestLabelKeysAreUnambiguous: whatever labels contain, two of them never share a partition.
+// TestLabelKeysAreUnambiguous: two different labels never share a partition.
 func TestLabelKeysAreUnambiguous(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		type of struct {
+		type labelEntry struct {
 			app, label, step string
 			shard            int
 		}
-		draw := func(name string) of {
-			return of{
+		draw := func(name string) labelEntry {
+			return labelEntry{
 				rapid.SampledFrom([]string{"nav/a", "nav/a-1", "skd/a"}).Draw(t, name+" app"),
 				rapid.StringOfN(rapid.SampledFrom([]rune{'#', 'S', 'u', '1'}), 1, 8, -1).Draw(t, name+" label"),
 				rapid.SampledFrom([]string{"S", "u", "Su"}).Draw(t, name+" step"), rapid.IntRange(0, 11).Draw(t, name+" shard"),
 			}
 		}
-		key := func(o of) string { return LabelKey(o.app, o.label, o.step, o.shard) }
+		key := func(e labelEntry) string { return LabelKey(e.app, e.label, e.step, e.shard) }
 		if a, b := draw("a"), draw("b"); (key(a) == key(b)) != (a == b) {
 			t.Fatalf("%v and %v: %q and %q", a, b, key(a), key(b))
 		}

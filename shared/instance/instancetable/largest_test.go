@@ -10,9 +10,10 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// The largest instance there can be, of what deflates least, fits in an item, and in one transaction with the items of all its
-// labels, those that it had before, and two receipts.
-func TestTheLargestInstanceFits(t *testing.T) {
+// The largest possible instance, with content that deflates least, fits in an item. It fits in one
+// transaction with the items of all its labels, the deletions of all its former labels, and two
+// idempotency records.
+func TestLargestInstanceFits(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	letters := func(n int) string {
 		text := make([]rune, n)
@@ -43,7 +44,7 @@ func TestTheLargestInstanceFits(t *testing.T) {
 			FileSize: 5 << 30, Revision: uuid.New().String(), SHA256: fmt.Sprintf("%016x%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64()),
 			ApplicationOwner: &instance.ApplicationOwner{DownloadConfirmed: []time.Time{moment()}},
 		}
-		for range 10 { // as many as RecordDownload leaves of each
+		for range 10 { // the number that RecordDownload keeps per element
 			d.ApplicationOwner.Downloaded = append(d.ApplicationOwner.Downloaded, moment())
 		}
 		i.Data = append(i.Data, d)
@@ -58,6 +59,6 @@ func TestTheLargestInstanceFits(t *testing.T) {
 	}
 	const item, transaction, keys = 400 << 10, 4 << 20, 3000
 	if size := len(packed) + keys; size > item || (1+len(stored.labels)+2)*size+instance.MaxLabels*keys > transaction {
-		t.Errorf("the document has %d bytes", len(packed))
+		t.Errorf("the packed document has %d bytes, too many for an item or a transaction", len(packed))
 	}
 }

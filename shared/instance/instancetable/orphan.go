@@ -15,37 +15,39 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// Notes of litter are in as many partitions as they have parts, so that one's thousand writes a second is no limit on uploads. A
-// part is read in the order of time.
+// Orphan checks have one partition per shard, so the limit of a thousand writes per second and
+// partition does not limit uploads. A shard is read in order of time.
 const (
 	orphanCheckPrefix = "ORPHAN#"
 	attrOwner         = "o" // the instanceOwnerId
 )
 
+// orphanCheckTime is the format of the times in sort keys.
 const orphanCheckTime = "2006-01-02T15:04:05.000000Z"
 
-// ScheduleOrphanChecks notes what may become litter, all of it or, with an error, any part: call it before bytes are stored or
-// let go of. The same note again is the same note.
-func (t *Table) ScheduleOrphanChecks(ctx context.Context, notes ...instance.OrphanCheck) error {
-	return t.writeOrphanChecks(ctx, notes, func(l instance.OrphanCheck) types.WriteRequest {
-		item := orphanCheckKey(l)
-		item[attrOwner] = &types.AttributeValueMemberS{Value: l.InstanceOwnerID}
+// ScheduleOrphanChecks stores checks of revisions that may become orphans. Call it before a
+// revision is stored, or before a document stops referring to it. After an error some of the checks
+// may be stored. Storing a check again changes nothing.
+func (t *Table) ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error {
+	return t.writeOrphanChecks(ctx, checks, func(c instance.OrphanCheck) types.WriteRequest {
+		item := orphanCheckKey(c)
+		item[attrOwner] = &types.AttributeValueMemberS{Value: c.InstanceOwnerID}
 		return types.WriteRequest{PutRequest: &types.PutRequest{Item: item}}
 	})
 }
 
-// DeleteOrphanChecks deletes notes, all of them or, with an error, any part.
-func (t *Table) DeleteOrphanChecks(ctx context.Context, notes ...instance.OrphanCheck) error {
-	return t.writeOrphanChecks(ctx, notes, func(l instance.OrphanCheck) types.WriteRequest {
-		return types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: orphanCheckKey(l)}}
+// DeleteOrphanChecks deletes checks. After an error some of them may be deleted.
+func (t *Table) DeleteOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error {
+	return t.writeOrphanChecks(ctx, checks, func(c instance.OrphanCheck) types.WriteRequest {
+		return types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: orphanCheckKey(c)}}
 	})
 }
 
-func (t *Table) writeOrphanChecks(ctx context.Context, notes []instance.OrphanCheck, write func(instance.OrphanCheck) types.WriteRequest) error {
-	for some := range slices.Chunk(notes, batchItems) {
+func (t *Table) writeOrphanChecks(ctx context.Context, checks []instance.OrphanCheck, write func(instance.OrphanCheck) types.WriteRequest) error {
+	for chunk := range slices.Chunk(checks, batchItems) {
 		var batch []types.WriteRequest
-		for _, l := range some {
-			batch = append(batch, write(l))
+		for _, c := range chunk {
+			batch = append(batch, write(c))
 		}
 		if err := t.writeBatch(ctx, batch); err != nil {
 			return err
@@ -54,14 +56,15 @@ func (t *Table) writeOrphanChecks(ctx context.Context, notes []instance.OrphanCh
 	return nil
 }
 
-// OrphanCheck returns up to limit notes of a part that were made before the time given, the oldest first: those after the note given, or
-// from the first one on. With an error that is about single notes, which are damaged, it returns the others.
-func (t *Table) OrphanChecks(ctx context.Context, part int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error) {
+// OrphanChecks returns up to limit checks of a shard that are older than before, the oldest first,
+// starting after the check after, or at the oldest if after is nil. If single checks are
+// unreadable, it returns the others and an error.
+func (t *Table) OrphanChecks(ctx context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error) {
 	query := &dynamodb.QueryInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), Limit: aws.Int32(int32(limit)),
-		KeyConditionExpression: aws.String(attrPartition + " = :part AND " + attrSort + " < :before"),
+		KeyConditionExpression: aws.String(attrPartition + " = :shard AND " + attrSort + " < :before"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":part":   &types.AttributeValueMemberS{Value: orphanCheckPrefix + strconv.Itoa(part)},
+			":shard":  &types.AttributeValueMemberS{Value: orphanCheckPrefix + strconv.Itoa(shard)},
 			":before": &types.AttributeValueMemberS{Value: before.UTC().Format(orphanCheckTime)},
 		},
 	}
@@ -72,20 +75,21 @@ func (t *Table) OrphanChecks(ctx context.Context, part int, after *instance.Orph
 	if err != nil {
 		return nil, err
 	}
-	var notes []instance.OrphanCheck
-	var damaged []error
+	var checks []instance.OrphanCheck
+	var unreadable []error
 	for _, item := range out.Items {
-		l, err := decodeOrphanCheck(item)
+		c, err := decodeOrphanCheck(item)
 		if err != nil {
-			damaged = append(damaged, err)
+			unreadable = append(unreadable, err)
 			continue
 		}
-		notes = append(notes, l)
+		checks = append(checks, c)
 	}
-	return notes, errors.Join(damaged...)
+	return checks, errors.Join(unreadable...)
 }
 
-// Remove deletes the item of an instance that is marked for hard delete. Any other is left as it is.
+// Remove deletes the item of an instance that is marked for hard delete. It is an error for any
+// other instance.
 func (t *Table) Remove(ctx context.Context, i *instance.Instance) error {
 	if !i.Status.IsMarkedForHardDelete {
 		return errors.New("instancetable: the instance is not marked for hard delete")
@@ -96,7 +100,7 @@ func (t *Table) Remove(ctx context.Context, i *instance.Instance) error {
 			attrPartition: &types.AttributeValueMemberS{Value: i.InstanceOwnerID},
 			attrSort:      &types.AttributeValueMemberS{Value: InstanceKey(i.ID)},
 		},
-		// Nothing writes an instance that is marked; the condition keeps it true.
+		// No request writes a marked instance; the condition makes sure.
 		ConditionExpression: aws.String("attribute_not_exists(" + attrPartition + ") OR " + attrVersion + " = :read"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":read": &types.AttributeValueMemberN{Value: strconv.FormatInt(i.Version, 10)},
@@ -105,10 +109,10 @@ func (t *Table) Remove(ctx context.Context, i *instance.Instance) error {
 	return err
 }
 
-func orphanCheckKey(l instance.OrphanCheck) map[string]types.AttributeValue {
-	sort := strings.Join([]string{l.At.UTC().Format(orphanCheckTime), l.AppID, l.InstanceID, l.DataGuid, l.Revision}, "#")
+func orphanCheckKey(c instance.OrphanCheck) map[string]types.AttributeValue {
+	sort := strings.Join([]string{c.At.UTC().Format(orphanCheckTime), c.AppID, c.InstanceID, c.DataGuid, c.Revision}, "#")
 	return map[string]types.AttributeValue{
-		attrPartition: &types.AttributeValueMemberS{Value: orphanCheckPrefix + strconv.Itoa(l.Shard())},
+		attrPartition: &types.AttributeValueMemberS{Value: orphanCheckPrefix + strconv.Itoa(c.Shard())},
 		attrSort:      &types.AttributeValueMemberS{Value: sort},
 	}
 }
@@ -117,11 +121,11 @@ func decodeOrphanCheck(item map[string]types.AttributeValue) (instance.OrphanChe
 	sort, ok := item[attrSort].(*types.AttributeValueMemberS)
 	owner, ok2 := item[attrOwner].(*types.AttributeValueMemberS)
 	if !ok || !ok2 {
-		return instance.OrphanCheck{}, errors.New("stored note of litter: an attribute is missing")
+		return instance.OrphanCheck{}, errors.New("stored orphan check: an attribute is missing")
 	}
 	parts := strings.Split(sort.Value, "#")
 	if len(parts) != 5 {
-		return instance.OrphanCheck{}, errors.New("stored note of litter: its key is damaged")
+		return instance.OrphanCheck{}, errors.New("stored orphan check: invalid key")
 	}
 	at, err := time.Parse(orphanCheckTime, parts[0])
 	return instance.OrphanCheck{

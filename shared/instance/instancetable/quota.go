@@ -13,22 +13,23 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// counterLifetime is how long the count of an hour is kept after the hour has begun.
+// counterLifetime is how long the counter of an hour is kept after the hour begins.
 const counterLifetime = 2 * time.Hour
 
-// ReserveCreation counts one more creation by a caller in the hour of now, unless the quota is used up, and reports whether it
-// did. However many ask at once, no more are counted than the quota. The SDK asks again when an answer is lost, so one may
-// be counted twice, but never one too few.
+// ReserveCreation counts one more creation by a caller in the hour of now, and reports whether the
+// quota allows it. Concurrent calls never count more than the quota. The SDK retries when a
+// response is lost, so a creation may be counted twice, but never too few are counted.
 func (t *Table) ReserveCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error) {
 	err := t.addCreation(ctx, by, now, 1, "attribute_not_exists("+attrCount+") OR "+attrCount+" < :bound", int(quota))
-	var failed *types.ConditionalCheckFailedException
-	if errors.As(err, &failed) {
+	var conditionFailed *types.ConditionalCheckFailedException
+	if errors.As(err, &conditionFailed) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// ReleaseCreation takes back what ReserveCreation has counted at the same time, for a creation that has certainly not been made.
+// ReleaseCreation reverts a ReserveCreation with the same now, for a creation that has certainly
+// failed.
 func (t *Table) ReleaseCreation(ctx context.Context, by string, now time.Time) error {
 	return t.addCreation(ctx, by, now, -1, attrCount+" > :bound", 0)
 }

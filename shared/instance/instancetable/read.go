@@ -16,29 +16,31 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// Read returns at most limit rows of a span: one Query call. It implements instancequery.Index. A party's own
-// instances are read as of all answered writes; the indexes may lag behind by a moment.
-func (t *Table) Read(ctx context.Context, span instancequery.KeyRange, limit int) ([]merge.Row[instancequery.Row], bool, error) {
+// Read returns at most limit rows of a key range, with one Query call, and whether more may follow.
+// It implements instancequery.Index. The read of a party's instances is strongly consistent; the
+// indexes are eventually consistent.
+func (t *Table) Read(ctx context.Context, keyRange instancequery.KeyRange, limit int) ([]merge.Row[instancequery.Row], bool, error) {
 	partition, sort, prefix := attrPartition, attrSort, ""
 	var index *string
 	var hash string
-	switch span.Kind {
+	switch keyRange.Kind {
 	case instancequery.ByOwner:
-		hash, prefix = span.InstanceOwnerID, instancePrefix
+		hash, prefix = keyRange.InstanceOwnerID, instancePrefix
 	case instancequery.ByStep, instancequery.ByUnconfirmed:
-		partition, hash = attrStep, StepKey(span.AppID, span.Step, span.Shard)
-		if span.Kind == instancequery.ByUnconfirmed {
+		partition, hash = attrStep, StepKey(keyRange.AppID, keyRange.Step, keyRange.Shard)
+		if keyRange.Kind == instancequery.ByUnconfirmed {
 			partition = attrUnconfirmed
 		}
 		index, sort = &partition, attrChanged
 	case instancequery.ByLabel:
-		partition, hash = LabelIndex(span.Label), LabelKey(span.AppID, span.Label, span.Step, span.Shard)
+		partition, hash = LabelIndex(keyRange.Label), LabelKey(keyRange.AppID, keyRange.Label, keyRange.Step, keyRange.Shard)
 		index, sort = &partition, attrChanged
 	default:
-		return nil, false, fmt.Errorf("instancetable: no index of kind %d", span.Kind)
+		return nil, false, fmt.Errorf("instancetable: no index of kind %d", keyRange.Kind)
 	}
-	// An open end is what sorts before or after every key: they begin with a digit. A key cannot be empty.
-	from, to := cmp.Or(span.From, " "), cmp.Or(span.To, "~")
+	// An open end is replaced by a key before or after all keys, which start with a digit. A key
+	// cannot be empty.
+	from, to := cmp.Or(keyRange.From, " "), cmp.Or(keyRange.To, "~")
 	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
 		TableName: &t.name, IndexName: index,
 		KeyConditionExpression:   aws.String("#partition = :partition AND #sort BETWEEN :from AND :to"),
@@ -48,8 +50,8 @@ func (t *Table) Read(ctx context.Context, span instancequery.KeyRange, limit int
 			":from":      &types.AttributeValueMemberS{Value: prefix + from},
 			":to":        &types.AttributeValueMemberS{Value: prefix + to},
 		},
-		ScanIndexForward: aws.Bool(span.Order == merge.Ascending),
-		ConsistentRead:   aws.Bool(span.Kind == instancequery.ByOwner),
+		ScanIndexForward: aws.Bool(keyRange.Order == merge.Ascending),
+		ConsistentRead:   aws.Bool(keyRange.Kind == instancequery.ByOwner),
 		Limit:            aws.Int32(int32(limit)),
 	})
 	if err != nil {
@@ -58,8 +60,8 @@ func (t *Table) Read(ctx context.Context, span instancequery.KeyRange, limit int
 	rows := make([]merge.Row[instancequery.Row], len(out.Items))
 	for n, item := range out.Items {
 		key, ok := item[sort].(*types.AttributeValueMemberS)
-		if !ok { // DynamoDB has just found it by this attribute
-			return nil, false, fmt.Errorf("instancetable: an item of %s without %s", partition, sort)
+		if !ok { // DynamoDB has found the item by this attribute
+			return nil, false, fmt.Errorf("instancetable: an item of %s has no %s", partition, sort)
 		}
 		rows[n].Key = strings.TrimPrefix(key.Value, prefix)
 	}
@@ -73,14 +75,13 @@ func (t *Table) Read(ctx context.Context, span instancequery.KeyRange, limit int
 	return rows, len(out.LastEvaluatedKey) > 0, nil
 }
 
-// parallel calls do with each number below count, on all processors: the documents of a page take half as long to unpack as
-// DynamoDB takes to find them.
+// parallel calls do(0) … do(count-1), using all CPUs. See the package comment for the reason.
 func parallel(count int, do func(n int)) {
-	var working sync.WaitGroup
-	defer working.Wait()
+	var workers sync.WaitGroup
+	defer workers.Wait()
 	share := max(count/runtime.GOMAXPROCS(0)+1, 8)
 	for from := 0; from < count; from += share {
-		working.Go(func() {
+		workers.Go(func() {
 			for n := from; n < min(from+share, count); n++ {
 				do(n)
 			}

@@ -15,9 +15,9 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// AddUpload stores an upload that was announced. When one with its id is there that has not expired, nothing is stored
-// and the error is instance.ErrAlreadyApplied. An id that was made for one request only is never there, and after an answer that
-// was lost it is: that upload is the same.
+// AddUpload stores an announced upload. If another upload with its id exists that has not expired,
+// nothing is stored and the error is instance.ErrAlreadyApplied. If the stored upload is equal,
+// AddUpload succeeds, because the response of its first attempt was lost.
 func (t *Table) AddUpload(ctx context.Context, u *instance.Upload) error {
 	document, err := json.Marshal(u)
 	if err != nil {
@@ -37,14 +37,14 @@ func (t *Table) AddUpload(ctx context.Context, u *instance.Upload) error {
 			":same": &types.AttributeValueMemberS{Value: string(document)},
 		},
 	})
-	var failed *types.ConditionalCheckFailedException
-	if errors.As(err, &failed) {
+	var conditionFailed *types.ConditionalCheckFailedException
+	if errors.As(err, &conditionFailed) {
 		return instance.ErrAlreadyApplied
 	}
 	return err
 }
 
-// Upload returns the upload with the id given, or nil when there is none that has not expired.
+// Upload returns the upload with the given id, or nil if there is none or it has expired.
 func (t *Table) Upload(ctx context.Context, id string) (*instance.Upload, error) {
 	item, err := t.item(ctx, uploadPrefix+id, uploadSort)
 	if err != nil || item == nil {
@@ -58,7 +58,7 @@ func (t *Table) Upload(ctx context.Context, id string) (*instance.Upload, error)
 	if err := json.Unmarshal([]byte(document.Value), u); err != nil {
 		return nil, fmt.Errorf("stored upload: %w", err)
 	}
-	if u.Expires.Before(time.Now()) { // DynamoDB takes its time to delete what has expired
+	if u.Expires.Before(time.Now()) { // DynamoDB deletes expired items with a delay
 		return nil, nil
 	}
 	return u, nil

@@ -139,17 +139,17 @@ func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
 
 // keepIdempotencyRecords keeps a receipt, and those beside it, all or none.
 func (m *Memory) keepIdempotencyRecords(record *instance.IdempotencyRecord, answered *instance.Instance) error {
-	for r := record; r != nil; r = r.Beside {
+	for r := record; r != nil; r = r.Next {
 		if earlier, there := m.idempotencyRecords[r.ID]; there && !earlier.Expires.Before(time.Now()) {
 			return instance.ErrAlreadyApplied
 		}
 	}
-	for r := record; r != nil; r = r.Beside {
+	for r := record; r != nil; r = r.Next {
 		if m.idempotencyRecords == nil {
 			m.idempotencyRecords = map[string]instance.Replay{}
 		}
 		kept := *r
-		kept.Beside = nil
+		kept.Next = nil
 		m.idempotencyRecords[r.ID] = instance.Replay{IdempotencyRecord: kept, Instance: answered}
 	}
 	return nil

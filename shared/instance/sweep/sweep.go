@@ -1,6 +1,17 @@
-// Package sweep provides the cleaning up after uploads and deletions: bytes that no document points at go, and so does
-// what is deleted for good. It looks only at what was noted as possible litter, and can be run at any time, by
-// several at once, and again after any failure.
+// Package sweep deletes orphaned blob revisions and permanently deleted instances.
+//
+// # Orphan checks
+//
+// A crash between storing content and changing its document leaves an orphan in the bucket. Finding
+// orphans by listing the bucket and reading every document costs as much as all stored data.
+// Instead, a function schedules an orphan check before it stores or replaces content, and the sweep
+// reads only the checks that are older than the grace period. For each it deletes the revision,
+// unless the document refers to it. A check costs one write unit; this command prints the units of
+// every operation:
+//
+//	make bench WHAT=ledger
+//
+// Sweeps may run at any time and concurrently, and a failed sweep may be repeated.
 package sweep
 
 import (
@@ -15,54 +26,56 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// GracePeriod is how long a note waits before it is looked at. No request lives longer than 30 seconds, so by then it is
-// decided whether its bytes were pointed at. Bytes that were let go of are removed sooner when the note of their upload is due by then: who is
-// fetching them by a link gets a 404 from S3, and asks again.
+// GracePeriod is the minimum age of a check that the sweep runs. No request takes longer than 30
+// seconds, so by then a document refers to the revision or never will.
+//
+// A replaced revision may be deleted before its grace period if the check of its upload is due
+// first. A client that downloads it with a presigned URL then gets a 404 from S3 and retries.
 const GracePeriod = time.Hour
 
 const (
-	batch       = 100 // notes that are read at a time, of each part
-	workers     = 8   // that look at the notes of a part
-	maxReported = 10  // failures of a part that an error tells of: it is one log line
+	batchSize   = 100 // checks per read of a shard
+	workers     = 8   // concurrent workers per shard
+	maxReported = 10  // reported errors per shard: together they are one log line
 )
 
-// Store is the store of instances and of the notes; *instancetable.Table is one.
+// Store is the store of instances and orphan checks; *instancetable.Table implements it.
 type Store interface {
 	Get(ctx context.Context, instanceOwnerID, id string) (*instance.Instance, error)
 	Remove(ctx context.Context, i *instance.Instance) error
-	OrphanChecks(ctx context.Context, part int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
-	DeleteOrphanChecks(ctx context.Context, notes ...instance.OrphanCheck) error
+	OrphanChecks(ctx context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
+	DeleteOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
 }
 
-// Blobs is the blob store; *blobbucket.Bucket is one.
+// Blobs is the blob store; *blobbucket.Bucket implements it.
 type Blobs interface {
 	Delete(ctx context.Context, key blob.Key) error
 }
 
-// Report is what a sweep has done.
+// Report counts the results of a sweep.
 type Report struct {
-	Notes     int // looked at
-	Blobs     int // revisions removed
-	Instances int // removed for good
+	Checks    int // run
+	Blobs     int // revisions deleted
+	Instances int // deleted permanently
 }
 
 func (r *Report) add(other Report) {
-	r.Notes += other.Notes
+	r.Checks += other.Checks
 	r.Blobs += other.Blobs
 	r.Instances += other.Instances
 }
 
-// Run looks at every note that is due at now, until none is left or ctx ends. A note whose litter could not be
-// removed stays; what went wrong is part of the error, and does not keep the others from being looked at. The parts are looked at
-// side by side, so that none waits for another.
+// Run runs every check that is due at now, until none is left or ctx ends. A check that fails stays
+// scheduled; its error is part of the returned error, and Run continues with the other checks. The
+// shards run in parallel.
 func Run(ctx context.Context, store Store, blobs Blobs, now time.Time) (Report, error) {
 	var reports [instance.OrphanCheckShards]Report
 	var errs [instance.OrphanCheckShards]error
-	var parts sync.WaitGroup
-	for part := range instance.OrphanCheckShards {
-		parts.Go(func() { reports[part], errs[part] = run(ctx, store, blobs, part, now.Add(-GracePeriod)) })
+	var shards sync.WaitGroup
+	for shard := range instance.OrphanCheckShards {
+		shards.Go(func() { reports[shard], errs[shard] = run(ctx, store, blobs, shard, now.Add(-GracePeriod)) })
 	}
-	parts.Wait()
+	shards.Wait()
 	var all Report
 	for _, r := range reports {
 		all.add(r)
@@ -70,97 +83,97 @@ func Run(ctx context.Context, store Store, blobs Blobs, now time.Time) (Report, 
 	return all, errors.Join(errs[:]...)
 }
 
-// run looks at the notes of a part that were made before the time given.
-func run(ctx context.Context, store Store, blobs Blobs, part int, before time.Time) (Report, error) {
+// run runs the checks of a shard that are older than before.
+func run(ctx context.Context, store Store, blobs Blobs, shard int, before time.Time) (Report, error) {
 	var report Report
-	var failed failures
+	var errs errorList
 	var after *instance.OrphanCheck
 	for {
-		notes, err := store.OrphanChecks(ctx, part, after, before, batch)
-		failed.add(err)
-		if len(notes) == 0 {
-			return report, failed.err()
+		checks, err := store.OrphanChecks(ctx, shard, after, before, batchSize)
+		errs.add(err)
+		if len(checks) == 0 {
+			return report, errs.err()
 		}
-		done, some := cleanAll(ctx, store, blobs, notes, &failed)
-		report.add(some)
-		failed.add(store.DeleteOrphanChecks(ctx, done...))
+		done, batch := runAll(ctx, store, blobs, checks, &errs)
+		report.add(batch)
+		errs.add(store.DeleteOrphanChecks(ctx, done...))
 		if ctx.Err() != nil {
-			failed.add(ctx.Err())
-			return report, failed.err()
+			errs.add(ctx.Err())
+			return report, errs.err()
 		}
-		after = &notes[len(notes)-1]
+		after = &checks[len(checks)-1]
 	}
 }
 
-// failures are the first errors of many, and how many more there were.
-type failures struct {
+// errorList collects the first errors and the number of the others.
+type errorList struct {
 	mu    sync.Mutex
 	first []error
 	more  int
 }
 
-func (f *failures) add(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (l *errorList) add(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	switch {
 	case err == nil:
-	case len(f.first) < maxReported:
-		f.first = append(f.first, err)
+	case len(l.first) < maxReported:
+		l.first = append(l.first, err)
 	default:
-		f.more++
+		l.more++
 	}
 }
 
-func (f *failures) err() error {
-	if f.more > 0 {
-		return errors.Join(append(f.first, fmt.Errorf("and %d more", f.more))...)
+func (l *errorList) err() error {
+	if l.more > 0 {
+		return errors.Join(append(l.first, fmt.Errorf("and %d more", l.more))...)
 	}
-	return errors.Join(f.first...)
+	return errors.Join(l.first...)
 }
 
-// cleanAll removes what the notes are about, if it is litter, until ctx ends, and returns the notes that it is done with. The notes of
-// one instance are looked at one after the other.
-func cleanAll(ctx context.Context, store Store, blobs Blobs, notes []instance.OrphanCheck, failed *failures) (done []instance.OrphanCheck, all Report) {
+// runAll runs the checks until ctx ends, and returns the checks that succeeded. The checks of one
+// instance run one after the other.
+func runAll(ctx context.Context, store Store, blobs Blobs, checks []instance.OrphanCheck, errs *errorList) (done []instance.OrphanCheck, total Report) {
 	byInstance := map[string][]instance.OrphanCheck{}
-	for _, note := range notes {
-		byInstance[note.InstanceID] = append(byInstance[note.InstanceID], note)
+	for _, check := range checks {
+		byInstance[check.InstanceID] = append(byInstance[check.InstanceID], check)
 	}
 	work := make(chan []instance.OrphanCheck, len(byInstance))
-	for _, its := range byInstance {
-		work <- its
+	for _, group := range byInstance {
+		work <- group
 	}
 	close(work)
-	var mu sync.Mutex // guards what is returned
-	var working sync.WaitGroup
+	var mu sync.Mutex // guards done and total
+	var running sync.WaitGroup
 	for range min(workers, len(byInstance)) {
-		working.Go(func() {
-			for its := range work {
-				for _, note := range its {
+		running.Go(func() {
+			for group := range work {
+				for _, check := range group {
 					if ctx.Err() != nil {
 						return
 					}
-					one := Report{Notes: 1}
-					err := one.clean(ctx, store, blobs, note)
+					report := Report{Checks: 1}
+					err := report.run(ctx, store, blobs, check)
 					if err != nil {
-						failed.add(fmt.Errorf("instance %s: %w", note.InstanceID, err))
+						errs.add(fmt.Errorf("instance %s: %w", check.InstanceID, err))
 					}
 					mu.Lock()
-					all.add(one)
+					total.add(report)
 					if err == nil {
-						done = append(done, note)
+						done = append(done, check)
 					}
 					mu.Unlock()
 				}
 			}
 		})
 	}
-	working.Wait()
-	return done, all
+	running.Wait()
+	return done, total
 }
 
-// clean removes what a note is about, if it is litter.
-func (r *Report) clean(ctx context.Context, store Store, blobs Blobs, note instance.OrphanCheck) error {
-	i, err := store.Get(ctx, note.InstanceOwnerID, note.InstanceID)
+// run deletes the revision of a check if no document refers to it.
+func (r *Report) run(ctx context.Context, store Store, blobs Blobs, check instance.OrphanCheck) error {
+	i, err := store.Get(ctx, check.InstanceOwnerID, check.InstanceID)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		i = nil
@@ -168,24 +181,25 @@ func (r *Report) clean(ctx context.Context, store Store, blobs Blobs, note insta
 		return err
 	}
 	if i != nil && i.Status.IsMarkedForHardDelete {
-		return r.remove(ctx, store, blobs, i, note)
+		return r.remove(ctx, store, blobs, i, check)
 	}
-	if note.DataGuid == "" { // a hard delete that did not come to pass
+	if check.DataGuid == "" { // the hard delete failed
 		return nil
 	}
 	if i != nil {
-		if element := i.Element(note.DataGuid); element != nil && element.Revision == note.Revision {
+		if element := i.Element(check.DataGuid); element != nil && element.Revision == check.Revision {
 			return nil
 		}
 	}
-	return r.delete(ctx, blobs, note.AppID, note.InstanceID, note.DataGuid, note.Revision)
+	return r.delete(ctx, blobs, check.AppID, check.InstanceID, check.DataGuid, check.Revision)
 }
 
-// remove removes an instance that is deleted for good: its bytes first, so that what is left after a failure is still
-// found by the document. Revisions that it let go of earlier have notes of their own, as has the note's.
-func (r *Report) remove(ctx context.Context, store Store, blobs Blobs, i *instance.Instance, note instance.OrphanCheck) error {
-	if note.DataGuid != "" {
-		if err := r.delete(ctx, blobs, note.AppID, note.InstanceID, note.DataGuid, note.Revision); err != nil {
+// remove deletes an instance that is marked for hard delete. It deletes the content first, so that
+// the document still names the remaining content after a failure. Earlier revisions have checks of
+// their own, and so does the revision of this check.
+func (r *Report) remove(ctx context.Context, store Store, blobs Blobs, i *instance.Instance, check instance.OrphanCheck) error {
+	if check.DataGuid != "" {
+		if err := r.delete(ctx, blobs, check.AppID, check.InstanceID, check.DataGuid, check.Revision); err != nil {
 			return err
 		}
 	}

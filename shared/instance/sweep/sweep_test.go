@@ -20,8 +20,9 @@ import (
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// place is an instance with one element, as if its upload had been noted and committed at a time.
-type place struct {
+// fixture is an instance with one data element, whose upload was scheduled for a check and
+// committed.
+type fixture struct {
 	store   *instancetest.Memory
 	blobs   *blobtest.Memory
 	i       *instance.Instance
@@ -30,185 +31,185 @@ type place struct {
 
 const elementID = "019a0000-0000-7000-8000-000000000001"
 
-func newPlace(t *testing.T, at time.Time) *place {
+func newFixture(t *testing.T, at time.Time) *fixture {
 	t.Helper()
-	p := &place{store: &instancetest.Memory{}, blobs: &blobtest.Memory{}}
+	f := &fixture{store: &instancetest.Memory{}, blobs: &blobtest.Memory{}}
 	app := instancetest.NewApplication(1)
 	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: "50001"}, "nav", at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	revision := p.put(t, i, at)
+	revision := f.put(t, i, at)
 	if err := i.AddData(app, elementID, "default", instance.Content{Revision: revision}, "nav", at); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.store.Create(t.Context(), i, event.Event{}); err != nil {
+	if err := f.store.Create(t.Context(), i, event.Event{}); err != nil {
 		t.Fatal(err)
 	}
-	p.i, p.element = i, i.Element(elementID)
-	return p
+	f.i, f.element = i, i.Element(elementID)
+	return f
 }
 
-// put notes and stores bytes as a new revision of the element.
-func (p *place) put(t *testing.T, i *instance.Instance, at time.Time) (revision string) {
+// put schedules a check and stores content as a new revision of the element.
+func (f *fixture) put(t *testing.T, i *instance.Instance, at time.Time) (revision string) {
 	t.Helper()
 	key := blob.NewKey(i.AppID, i.ID, elementID)
-	p.note(t, i.OrphanCheck(elementID, key.Revision(), at))
-	if _, err := p.blobs.Put(t.Context(), key, "application/xml", []byte("<a/>")); err != nil {
+	f.schedule(t, i.OrphanCheck(elementID, key.Revision(), at))
+	if _, err := f.blobs.Put(t.Context(), key, "application/xml", []byte("<a/>")); err != nil {
 		t.Fatal(err)
 	}
 	return key.Revision()
 }
 
-func (p *place) note(t *testing.T, l instance.OrphanCheck) {
+func (f *fixture) schedule(t *testing.T, check instance.OrphanCheck) {
 	t.Helper()
-	if err := p.store.ScheduleOrphanChecks(t.Context(), l); err != nil {
+	if err := f.store.ScheduleOrphanChecks(t.Context(), check); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (p *place) change(t *testing.T, change func(i *instance.Instance)) {
+func (f *fixture) change(t *testing.T, change func(i *instance.Instance)) {
 	t.Helper()
-	i, err := p.store.Mutate(t.Context(), p.i.InstanceOwnerID, p.i.ID, func(i *instance.Instance) (*event.Event, error) {
+	i, err := f.store.Mutate(t.Context(), f.i.InstanceOwnerID, f.i.ID, func(i *instance.Instance) (*event.Event, error) {
 		change(i)
 		return nil, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.i = i
+	f.i = i
 }
 
-func (p *place) want(t *testing.T, report sweep.Report, blobs, notes int) {
+func (f *fixture) want(t *testing.T, report sweep.Report, blobs, checks int) {
 	t.Helper()
-	got, err := sweep.Run(t.Context(), p.store, p.blobs, now)
+	got, err := sweep.Run(t.Context(), f.store, f.blobs, now)
 	if err != nil || got != report {
 		t.Errorf("report %+v, %v, want %+v", got, err, report)
 	}
-	if n := len(p.blobs.Keys()); n != blobs {
+	if n := len(f.blobs.Keys()); n != blobs {
 		t.Errorf("%d revisions left, want %d", n, blobs)
 	}
-	if left, err := instancetest.OrphanCheck(t.Context(), p.store, now.Add(24*time.Hour)); err != nil || len(left) != notes {
-		t.Errorf("%d notes left (%v), want %d", len(left), err, notes)
+	if left, err := instancetest.OrphanCheck(t.Context(), f.store, now.Add(24*time.Hour)); err != nil || len(left) != checks {
+		t.Errorf("%d checks left (%v), want %d", len(left), err, checks)
 	}
 }
 
-// old is when it has long been decided what becomes of an upload.
+// old is the time of checks whose grace period is over.
 var old = now.Add(-sweep.GracePeriod - time.Second)
 
-func TestWhatIsPointedAtStays(t *testing.T) {
-	newPlace(t, old).want(t, sweep.Report{Notes: 1}, 1, 0)
+func TestReferencedRevisionStays(t *testing.T) {
+	newFixture(t, old).want(t, sweep.Report{Checks: 1}, 1, 0)
 }
 
-func TestAnUploadWithoutItsDocumentGoes(t *testing.T) {
-	p := newPlace(t, old)
-	p.put(t, p.i, old)
-	p.want(t, sweep.Report{Notes: 2, Blobs: 1}, 1, 0)
+func TestUncommittedRevisionIsDeleted(t *testing.T) {
+	f := newFixture(t, old)
+	f.put(t, f.i, old)
+	f.want(t, sweep.Report{Checks: 2, Blobs: 1}, 1, 0)
 }
 
-func TestAnInstanceThatWasNeverCreatedLeavesNothing(t *testing.T) {
-	p := newPlace(t, old)
-	other := p.i.Clone()
+func TestRevisionOfMissingInstanceIsDeleted(t *testing.T) {
+	f := newFixture(t, old)
+	other := f.i.Clone()
 	other.ID = "019a0000-0000-7000-8000-000000000009"
-	p.put(t, other, old)
-	p.want(t, sweep.Report{Notes: 2, Blobs: 1}, 1, 0)
+	f.put(t, other, old)
+	f.want(t, sweep.Report{Checks: 2, Blobs: 1}, 1, 0)
 }
 
-func TestWhatIsStillUndecidedStays(t *testing.T) {
-	p := newPlace(t, old)
-	p.put(t, p.i, now.Add(-sweep.GracePeriod+time.Second))
-	p.want(t, sweep.Report{Notes: 1}, 2, 1)
+func TestCheckWaitsForGracePeriod(t *testing.T) {
+	f := newFixture(t, old)
+	f.put(t, f.i, now.Add(-sweep.GracePeriod+time.Second))
+	f.want(t, sweep.Report{Checks: 1}, 2, 1)
 }
 
-func TestARevisionThatWasLetGoOfGoes(t *testing.T) {
-	p := newPlace(t, old)
-	before := p.element.Revision
-	after := p.put(t, p.i, old)
-	p.note(t, p.i.OrphanCheck(elementID, before, old.Add(-time.Second)))
-	p.change(t, func(i *instance.Instance) { i.Element(elementID).Revision = after })
-	p.want(t, sweep.Report{Notes: 3, Blobs: 2}, 1, 0) // the first revision has two notes
-	if keys := p.blobs.Keys(); len(keys) != 1 || keys[0] != blob.KeyOf(p.i.AppID, p.i.ID, elementID, after).String() {
-		t.Errorf("left are %v, want the revision %s", keys, after)
+func TestReplacedRevisionIsDeleted(t *testing.T) {
+	f := newFixture(t, old)
+	before := f.element.Revision
+	after := f.put(t, f.i, old)
+	f.schedule(t, f.i.OrphanCheck(elementID, before, old.Add(-time.Second)))
+	f.change(t, func(i *instance.Instance) { i.Element(elementID).Revision = after })
+	f.want(t, sweep.Report{Checks: 3, Blobs: 2}, 1, 0) // the first revision has two checks
+	if keys := f.blobs.Keys(); len(keys) != 1 || keys[0] != blob.KeyOf(f.i.AppID, f.i.ID, elementID, after).String() {
+		t.Errorf("remaining revisions %v, want only %s", keys, after)
 	}
 }
 
-func TestWhatIsDeletedForGoodGoesWhole(t *testing.T) {
-	p := newPlace(t, now.Add(-48*time.Hour))
-	p.want(t, sweep.Report{Notes: 1}, 1, 0) // its upload was looked at long ago
-	p.note(t, p.i.OrphanCheck("", "", old))
-	p.change(t, (*instance.Instance).HardDelete)
-	p.want(t, sweep.Report{Notes: 1, Blobs: 1, Instances: 1}, 0, 0)
-	if _, err := p.store.Get(t.Context(), p.i.InstanceOwnerID, p.i.ID); !fault.Is(err, fault.NotFound) {
-		t.Errorf("the document is there: %v", err)
+func TestHardDeleteDeletesEverything(t *testing.T) {
+	f := newFixture(t, now.Add(-48*time.Hour))
+	f.want(t, sweep.Report{Checks: 1}, 1, 0) // the check of its upload ran long ago
+	f.schedule(t, f.i.OrphanCheck("", "", old))
+	f.change(t, (*instance.Instance).HardDelete)
+	f.want(t, sweep.Report{Checks: 1, Blobs: 1, Instances: 1}, 0, 0)
+	if _, err := f.store.Get(t.Context(), f.i.InstanceOwnerID, f.i.ID); !fault.Is(err, fault.NotFound) {
+		t.Errorf("the document still exists: %v", err)
 	}
 }
 
-func TestWhatIsDeletedForGoodGoesOnce(t *testing.T) {
-	p := newPlace(t, old)
+func TestHardDeletedInstanceIsCountedOnce(t *testing.T) {
+	f := newFixture(t, old)
 	for range 20 {
-		p.put(t, p.i, old)
+		f.put(t, f.i, old)
 	}
-	p.note(t, p.i.OrphanCheck("", "", old))
-	p.change(t, (*instance.Instance).HardDelete)
-	if report, err := sweep.Run(t.Context(), p.store, p.blobs, now); err != nil || report.Instances != 1 || report.Notes != 22 || len(p.blobs.Keys()) != 0 {
-		t.Errorf("report %+v, %v, left are %v", report, err, p.blobs.Keys())
+	f.schedule(t, f.i.OrphanCheck("", "", old))
+	f.change(t, (*instance.Instance).HardDelete)
+	if report, err := sweep.Run(t.Context(), f.store, f.blobs, now); err != nil || report.Instances != 1 || report.Checks != 22 || len(f.blobs.Keys()) != 0 {
+		t.Errorf("report %+v, %v, remaining revisions %v", report, err, f.blobs.Keys())
 	}
 }
 
-func TestADeleteForGoodThatDidNotHappenDoesNothing(t *testing.T) {
-	p := newPlace(t, old)
-	p.note(t, p.i.OrphanCheck("", "", old))
-	p.want(t, sweep.Report{Notes: 2}, 1, 0)
+func TestFailedHardDeleteChangesNothing(t *testing.T) {
+	f := newFixture(t, old)
+	f.schedule(t, f.i.OrphanCheck("", "", old))
+	f.want(t, sweep.Report{Checks: 2}, 1, 0)
 }
 
-func TestAFailureKeepsItsNoteAndNoOther(t *testing.T) {
-	p := newPlace(t, old)
-	p.put(t, p.i, old)
-	p.put(t, p.i, old)
+func TestFailedCheckStaysScheduled(t *testing.T) {
+	f := newFixture(t, old)
+	f.put(t, f.i, old)
+	f.put(t, f.i, old)
 	var calls atomic.Int32
-	broken := errors.New("no answer")
-	report, err := sweep.Run(t.Context(), p.store, deleter(func(ctx context.Context, key blob.Key) error {
+	errDelete := errors.New("no response")
+	report, err := sweep.Run(t.Context(), f.store, deleter(func(ctx context.Context, key blob.Key) error {
 		if calls.Add(1) == 1 {
-			return broken
+			return errDelete
 		}
-		return p.blobs.Delete(ctx, key)
+		return f.blobs.Delete(ctx, key)
 	}), now)
-	if !errors.Is(err, broken) || report.Notes != 3 || report.Blobs != 1 {
+	if !errors.Is(err, errDelete) || report.Checks != 3 || report.Blobs != 1 {
 		t.Errorf("report %+v, %v", report, err)
 	}
-	p.want(t, sweep.Report{Notes: 1, Blobs: 1}, 1, 0)
+	f.want(t, sweep.Report{Checks: 1, Blobs: 1}, 1, 0)
 }
 
-func TestManyNotesAreReadInBatches(t *testing.T) {
-	p := newPlace(t, old)
+func TestChecksAreReadInBatches(t *testing.T) {
+	f := newFixture(t, old)
 	for range 250 {
-		p.put(t, p.i, old)
+		f.put(t, f.i, old)
 	}
-	p.want(t, sweep.Report{Notes: 251, Blobs: 250}, 1, 0)
+	f.want(t, sweep.Report{Checks: 251, Blobs: 250}, 1, 0)
 }
 
-// Notes that nothing can be done about, more than are read at a time, keep none of those after them waiting.
-func TestWhatCannotBeRemovedIsPassed(t *testing.T) {
-	p := newPlace(t, old)
-	broken := errors.New("no answer")
-	bad := map[string]bool{}
+// Failing checks, more than one batch, do not block the checks after them.
+func TestFailingChecksDoNotBlockOthers(t *testing.T) {
+	f := newFixture(t, old)
+	errDelete := errors.New("no response")
+	failing := map[string]bool{}
 	for range 250 {
-		bad[blob.KeyOf(p.i.AppID, p.i.ID, elementID, p.put(t, p.i, old.Add(-time.Minute))).String()] = true
+		failing[blob.KeyOf(f.i.AppID, f.i.ID, elementID, f.put(t, f.i, old.Add(-time.Minute))).String()] = true
 	}
-	p.put(t, p.i, old)
-	report, err := sweep.Run(t.Context(), p.store, deleter(func(ctx context.Context, key blob.Key) error {
-		if bad[key.String()] {
-			return broken
+	f.put(t, f.i, old)
+	report, err := sweep.Run(t.Context(), f.store, deleter(func(ctx context.Context, key blob.Key) error {
+		if failing[key.String()] {
+			return errDelete
 		}
-		return p.blobs.Delete(ctx, key)
+		return f.blobs.Delete(ctx, key)
 	}), now)
-	if want := (sweep.Report{Notes: 252, Blobs: 1}); !errors.Is(err, broken) || report != want {
-		t.Errorf("report %+v, want %+v, %v", report, want, errors.Is(err, broken))
+	if want := (sweep.Report{Checks: 252, Blobs: 1}); !errors.Is(err, errDelete) || report != want {
+		t.Errorf("report %+v, want %+v, %v", report, want, errors.Is(err, errDelete))
 	}
 	if text := fmt.Sprint(err); len(text) > 2000 || !strings.Contains(text, "and 240 more") {
-		t.Errorf("the error is one log line: %s", text)
+		t.Errorf("the error does not fit in one log line: %s", text)
 	}
-	p.want(t, sweep.Report{Notes: 250, Blobs: 250}, 1, 0)
+	f.want(t, sweep.Report{Checks: 250, Blobs: 250}, 1, 0)
 }
 
 type deleter func(ctx context.Context, key blob.Key) error

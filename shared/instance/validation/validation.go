@@ -1,5 +1,18 @@
-// Package validation provides the validation of an instance's data as it is stored: how many elements there are, what
-// they say they are, and, for JSON and XML, their bytes. It fetches bytes and changes nothing.
+// Package validation validates the stored data of an instance: the number of elements, their
+// content types and sizes and, for JSON and XML, their content. It reads content and changes
+// nothing.
+//
+// # Compiled schemas
+//
+// Reading and compiling a schema for every element would cost a call and CPU time, and a compiled
+// schema takes up to two hundred times the memory of its text. A Checker therefore caches compiled
+// schemas by the id of their text, which never changes. The number and the total text size of the
+// cached schemas are limited; when a schema would exceed a limit, the cache is cleared.
+//
+// A process thus reads and compiles each schema once, and a later validation makes no call for it.
+// This command prints the units and calls of every operation:
+//
+//	make bench WHAT=ledger
 package validation
 
 import (
@@ -17,67 +30,70 @@ import (
 	"altinn.no/instanceapi/shared/schema"
 )
 
-// MaxBytes is the largest data element, in bytes, whose bytes are validated: what a function takes inline. A larger
-// issue is refused where there is a schema, and taken as it is where there is none.
+// MaxBytes is the largest data element, in bytes, whose content is validated: the largest that a
+// function receives inline. A larger element is an error if there is a schema, and not validated
+// otherwise.
 const MaxBytes = blob.InlineLimit
 
-// Codes of issues, beside those of the packages instance and schema.
+// Codes of issues, in addition to those of the packages instance and schema.
 const (
 	codeNotAllowed = "ContentTypeNotAllowed"
 	codeTooLarge   = "DataElementTooLarge"
-	codeUnknown    = "DataTypeUnknown" // a warning: the data type was taken out of the registration
+	codeUnknown    = "DataTypeUnknown" // a warning: the data type is no longer registered
 	codeUnusable   = "SchemaUnusable"
 )
 
 const (
-	fetchers   = 4                // elements whose bytes are in memory at once
-	maxSchemas = 16               // that are kept compiled
-	maxTexts   = 512 << 10        // bytes that these have together: compiled they take up to two hundred times as much
-	timeBudget = 10 * time.Second // on the elements of one instance; fetching them is not counted
+	fetchers   = 4                // concurrent fetches; their content is in memory
+	maxSchemas = 16               // compiled schemas in the cache
+	maxTexts   = 512 << 10        // total bytes of their texts
+	timeBudget = 10 * time.Second // for the elements of one instance, without fetching them
 )
 
-// GetFunc opens a blob; (*blobbucket.Bucket).Get is one.
+// GetFunc opens a blob, as (*blobbucket.Bucket).Get does.
 type GetFunc func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
 
-// Checker validates data. It keeps compiled schemas, and is safe for concurrent use.
+// Checker validates data and caches compiled schemas. It is safe for concurrent use.
 type Checker struct {
 	get     GetFunc
 	schemas application.SchemaReader
 
-	validating sync.Mutex // held while a document is in pieces: they take some fifty times its size
+	validating sync.Mutex // held while a document is parsed, which takes about fifty times its size
 	timeBudget time.Duration
 
 	mu       sync.Mutex
-	compiled map[string]*schema.Schema // by id; nil for a text that is no schema
-	texts    int                       // bytes of these texts
+	compiled map[string]*schema.Schema // by id; nil for an invalid schema
+	texts    int                       // total bytes of their texts
 }
 
-// New returns a checker that fetches bytes with get, and texts of schemas with schemas.
+// New returns a checker that reads content with get, and texts of schemas with schemas.
 func New(get GetFunc, schemas application.SchemaReader) *Checker {
 	return &Checker{get: get, schemas: schemas, timeBudget: timeBudget, compiled: map[string]*schema.Schema{}}
 }
 
-// Findings is what validations of an instance's data elements have found, by element as it was then.
+// Findings are the issues of validated data elements, by the state of the element that was
+// validated.
 type Findings struct {
 	issues map[subject][]fault.Issue
 }
 
-// subject is what a validation of a data element is about. Bytes under a revision never change.
+// subject identifies the validated state of a data element. The content of a revision never
+// changes.
 type subject struct{ id, formID, contentType, revision string }
 
 func subjectOf(d instance.DataElement) subject {
 	return subject{d.ID, d.FormID, d.ContentType, d.Revision}
 }
 
-// Covers reports whether all data elements of i, as they are, were validated.
+// Covers reports whether all data elements of i were validated in their current state.
 func (f Findings) Covers(i *instance.Instance) bool {
 	return !slices.ContainsFunc(i.Data, func(d instance.DataElement) bool {
-		_, covered := f.issues[subjectOf(d)]
-		return !covered
+		_, validated := f.issues[subjectOf(d)]
+		return !validated
 	})
 }
 
-// For returns what was found about the data elements of i, in their order; never nil.
+// For returns the issues of the data elements of i, in the order of the elements; never nil.
 func (f Findings) For(i *instance.Instance) []fault.Issue {
 	all := []fault.Issue{}
 	for _, d := range i.Data {
@@ -91,17 +107,18 @@ func HasErrors(issues []fault.Issue) bool {
 	return slices.ContainsFunc(issues, func(i fault.Issue) bool { return i.Severity == fault.SeverityError })
 }
 
-// Elements validates the given data elements of i after the rules of app, several at once, and adds what it finds to
-// the findings of an earlier validation of the same instance under the same registration, whose elements are not
-// validated again. It returns blob.ErrNotFound when bytes are gone: i is then not as it is stored.
+// Elements validates the given data elements of i by the rules of app, several concurrently, and
+// returns their issues. earlier are the findings of an earlier validation of the same instance and
+// registration; Elements copies them instead of validating an unchanged element again. It returns
+// blob.ErrNotFound if content is missing: then i is out of date.
 func (c *Checker) Elements(ctx context.Context, app *application.Application, i *instance.Instance, elements []instance.DataElement, earlier Findings) (Findings, error) {
 	found := Findings{issues: map[subject][]fault.Issue{}}
-	left := c.timeBudget
+	budget := c.timeBudget
 	var mu sync.Mutex
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	free := make(chan struct{}, fetchers)
-	var working sync.WaitGroup
+	semaphore := make(chan struct{}, fetchers)
+	var running sync.WaitGroup
 	for _, d := range elements {
 		key := subjectOf(d)
 		if known, ok := earlier.issues[key]; ok {
@@ -111,15 +128,15 @@ func (c *Checker) Elements(ctx context.Context, app *application.Application, i 
 			continue
 		}
 		select {
-		case free <- struct{}{}:
+		case semaphore <- struct{}{}:
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
 			break
 		}
-		working.Go(func() {
-			defer func() { <-free }()
-			issues, err := c.element(ctx, app, i, d, &left)
+		running.Go(func() {
+			defer func() { <-semaphore }()
+			issues, err := c.element(ctx, app, i, d, &budget)
 			if err != nil {
 				cancel(err)
 				return
@@ -129,16 +146,16 @@ func (c *Checker) Elements(ctx context.Context, app *application.Application, i 
 			found.issues[key] = issues
 		})
 	}
-	working.Wait()
+	running.Wait()
 	if ctx.Err() != nil {
 		return Findings{}, context.Cause(ctx)
 	}
 	return found, nil
 }
 
-// element validates one data element, in the time that is left, which it shortens.
-func (c *Checker) element(ctx context.Context, app *application.Application, i *instance.Instance, d instance.DataElement, left *time.Duration) ([]fault.Issue, error) {
-	issues, err := c.validateElement(ctx, app, i, d, left)
+// element validates one data element within the time budget, from which it subtracts its time.
+func (c *Checker) element(ctx context.Context, app *application.Application, i *instance.Instance, d instance.DataElement, budget *time.Duration) ([]fault.Issue, error) {
+	issues, err := c.validateElement(ctx, app, i, d, budget)
 	issues = schema.Limit(issues)
 	for n := range issues {
 		issues[n].DataElementID = d.ID
@@ -146,36 +163,36 @@ func (c *Checker) element(ctx context.Context, app *application.Application, i *
 	return issues, err
 }
 
-func (c *Checker) validateElement(ctx context.Context, app *application.Application, i *instance.Instance, d instance.DataElement, left *time.Duration) ([]fault.Issue, error) {
+func (c *Checker) validateElement(ctx context.Context, app *application.Application, i *instance.Instance, d instance.DataElement, budget *time.Duration) ([]fault.Issue, error) {
 	t, declared := app.DataType(d.FormID)
 	if !declared {
-		return issue(fault.SeverityWarning, codeUnknown, "The application no longer has the formId %q; the data element is kept, and not validated.", d.FormID), nil
+		return issue(fault.SeverityWarning, codeUnknown, "The application no longer has the formId %q. The data element is kept without validation.", d.FormID), nil
 	}
 	if len(t.AllowedContentTypes) > 0 && !application.AllowsContentType(t.AllowedContentTypes, d.ContentType) {
-		return issue(fault.SeverityError, codeNotAllowed, "The content type is not, or no longer, allowed for the formId %q; replace the data element.", d.FormID), nil
+		return issue(fault.SeverityError, codeNotAllowed, "The content type is not allowed for formId %q. Replace the data element.", d.FormID), nil
 	}
 	if t.MaxSize > 0 && d.FileSize > t.MaxSize {
-		return issue(fault.SeverityError, codeTooLarge, "The data element has %d bytes, and the formId %q takes at most %d.", d.FileSize, d.FormID, t.MaxSize), nil
+		return issue(fault.SeverityError, codeTooLarge, "The data element is %d bytes; data with formId %q can be at most %d bytes.", d.FileSize, d.FormID, t.MaxSize), nil
 	}
 	format, readable := formatOf(d.ContentType, t.HasSchema())
 	switch {
 	case !readable && t.HasSchema():
-		return issue(fault.SeverityError, codeNotAllowed, "The formId %q has a schema, so its data has to be JSON or XML.", d.FormID), nil
+		return issue(fault.SeverityError, codeNotAllowed, "Data with formId %q must be JSON or XML because it has a schema.", d.FormID), nil
 	case !readable:
 		return nil, nil
 	case d.FileSize > MaxBytes && t.HasSchema():
-		return issue(fault.SeverityError, codeTooLarge, "The data element has %d bytes, and at most %d can be held against a schema.", d.FileSize, int64(MaxBytes)), nil
+		return issue(fault.SeverityError, codeTooLarge, "The data element is %d bytes; elements over %d bytes cannot be validated.", d.FileSize, int64(MaxBytes)), nil
 	case d.FileSize > MaxBytes:
 		return nil, nil
 	}
-	var against *schema.Schema
+	var compiled *schema.Schema
 	if t.HasSchema() {
 		var err error
-		if against, err = c.compile(ctx, t); err != nil {
+		if compiled, err = c.compile(ctx, t); err != nil {
 			return nil, err
 		}
-		if against == nil {
-			return issue(fault.SeverityError, codeUnusable, "The schema of the formId %q cannot be used; the application's owner has to register it again.", d.FormID), nil
+		if compiled == nil {
+			return issue(fault.SeverityError, codeUnusable, "The schema of formId %q is invalid. The application's owner must register a valid schema.", d.FormID), nil
 		}
 	}
 	body, err := c.fetch(ctx, blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision), d.FileSize)
@@ -184,17 +201,18 @@ func (c *Checker) validateElement(ctx context.Context, app *application.Applicat
 	}
 	c.validating.Lock()
 	defer c.validating.Unlock()
-	if *left <= 0 { // the next one would end in a 503, however often it is tried
-		return issue(fault.SeverityError, schema.CodeTooCostly, "The data elements of the instance together take too long to be validated; send less data, or simpler."), nil
+	if *budget <= 0 { // otherwise the request would time out with 503, in every retry
+		return issue(fault.SeverityError, schema.CodeTooCostly, "Validation of the data elements of the instance takes too long. Send less data, or data with a simpler structure."), nil
 	}
 	start := time.Now()
-	issues, err := against.Validate(ctx, format, body)
-	*left -= time.Since(start)
+	issues, err := compiled.Validate(ctx, format, body)
+	*budget -= time.Since(start)
 	return issues, err
 }
 
-// formatOf returns how data of a content type is to be read, and whether it is. Without a schema a type that only is
-// built on XML is not: an XHTML page is one by rules of its own.
+// formatOf returns the format of a content type, and whether content of that type can be parsed.
+// Without a schema, a type that is only based on XML is not parsed, because a format such as XHTML
+// has its own rules.
 func formatOf(contentType string, withSchema bool) (format schema.Format, readable bool) {
 	switch {
 	case application.IsJSON(contentType):
@@ -206,11 +224,11 @@ func formatOf(contentType string, withSchema bool) (format schema.Format, readab
 	return 0, false
 }
 
-func issue(severity, code, words string, args ...any) []fault.Issue {
-	return []fault.Issue{{Severity: severity, Code: code, Description: fmt.Sprintf(words, args...)}}
+func issue(severity, code, description string, args ...any) []fault.Issue {
+	return []fault.Issue{{Severity: severity, Code: code, Description: fmt.Sprintf(description, args...)}}
 }
 
-// compile returns the compiled schema of a data type, or nil when it is none.
+// compile returns the compiled schema of a data type, or nil if the schema is invalid.
 func (c *Checker) compile(ctx context.Context, t application.DataType) (*schema.Schema, error) {
 	text, id := []byte(t.Schema), t.SchemaID
 	if id == "" {
@@ -218,8 +236,8 @@ func (c *Checker) compile(ctx context.Context, t application.DataType) (*schema.
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known, ok := c.compiled[id]; ok {
-		return known, nil
+	if cached, ok := c.compiled[id]; ok {
+		return cached, nil
 	}
 	var err error
 	if t.SchemaID != "" {
@@ -240,7 +258,7 @@ func (c *Checker) compile(ctx context.Context, t application.DataType) (*schema.
 	return compiled, nil
 }
 
-// fetch returns the bytes of a blob, which are size many.
+// fetch returns the content of a blob. It fails if the content is not size bytes.
 func (c *Checker) fetch(ctx context.Context, key blob.Key, size int64) ([]byte, error) {
 	object, err := c.get(ctx, key, nil)
 	if err != nil {
@@ -251,7 +269,7 @@ func (c *Checker) fetch(ctx context.Context, key blob.Key, size int64) ([]byte, 
 		err = closeErr
 	}
 	if err == nil && int64(len(body)) != size {
-		err = fmt.Errorf("validation: %s has %d bytes, and %d are noted", key, len(body), size)
+		err = fmt.Errorf("validation: %s has %d bytes, want %d", key, len(body), size)
 	}
 	return body, err
 }

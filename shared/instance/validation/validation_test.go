@@ -13,8 +13,8 @@ import (
 	"altinn.no/instanceapi/shared/schema"
 )
 
-// Many elements, each as costly as may be, end in an answer and not in the end of time.
-func TestElementsTogetherAreBounded(t *testing.T) {
+// Many costly elements give an issue each, and never a request that times out.
+func TestTimeBudgetOfElements(t *testing.T) {
 	const body = `{"a":1}`
 	c := New(func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
 		return blob.Object{Size: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}, nil
@@ -38,40 +38,40 @@ func TestElementsTogetherAreBounded(t *testing.T) {
 		return n
 	}
 	if n := costly(); n != 0 {
-		t.Errorf("%d of 20 small elements are too costly", n)
+		t.Errorf("%d of 20 small elements are too costly, want none", n)
 	}
-	c.timeBudget = 1 // a nanosecond, which the first one takes
+	c.timeBudget = 1 // a nanosecond, which the first element uses
 	if n := costly(); n != 19 {
 		t.Errorf("%d elements are too costly, want all but one", n)
 	}
 	if n := costly(); n != 19 {
-		t.Errorf("a second time %d are", n)
+		t.Errorf("in a second validation %d elements are too costly, want all but one", n)
 	}
 }
 
-// Compiled schemas are kept as long as they are few and small, and are compiled again after that.
-func TestKeptSchemasAreBounded(t *testing.T) {
+// The number and total size of cached schemas are limited.
+func TestSchemaCacheIsLimited(t *testing.T) {
 	c := New(nil, nil)
-	keep := func(n, size int) {
+	compile := func(n, size int) {
 		t.Helper()
 		text := fmt.Sprintf(`{"title":"%d%s"}`, n, strings.Repeat("x", size))
 		if s, err := c.compile(t.Context(), application.DataType{Schema: []byte(text)}); err != nil || s == nil {
 			t.Fatal(err)
 		}
 		if len(c.compiled) > maxSchemas || c.texts > maxTexts {
-			t.Fatalf("%d schemas of %d bytes are kept", len(c.compiled), c.texts)
+			t.Fatalf("%d schemas of %d bytes are cached", len(c.compiled), c.texts)
 		}
 	}
 	for n := range maxSchemas {
-		keep(n, 10)
+		compile(n, 10)
 	}
-	if keep(0, 10); len(c.compiled) != maxSchemas {
-		t.Errorf("%d small schemas are kept", len(c.compiled))
+	if compile(0, 10); len(c.compiled) != maxSchemas {
+		t.Errorf("%d small schemas are cached, want all", len(c.compiled))
 	}
 	for n := range 6 {
-		keep(100+n, 200_000)
+		compile(100+n, 200_000)
 	}
 	if len(c.compiled) != 2 {
-		t.Errorf("%d large schemas are kept", len(c.compiled))
+		t.Errorf("%d large schemas are cached, want 2", len(c.compiled))
 	}
 }

@@ -15,13 +15,14 @@ import (
 	"altinn.no/instanceapi/shared/blob/blobtest"
 )
 
-// large is content that no function could return, in a store that fails the test when the bytes are asked for.
+// large returns content too large for a response of a function, and a store that fails the test if
+// its content is read.
 func large(t *testing.T) (*blobtest.Memory, Content) {
 	t.Helper()
-	store, content := stored(t, "what is stored does not matter: nobody reads it")
+	store, content := stored(t, "never read")
 	content.Size = 5 << 30
 	store.Hook = func(c blobtest.Call) error {
-		if c.Operation != "LinkGet" {
+		if c.Operation != "PresignGet" {
 			t.Errorf("%s of a large blob", c.Operation)
 		}
 		return nil
@@ -29,8 +30,8 @@ func large(t *testing.T) (*blobtest.Memory, Content) {
 	return store, content
 }
 
-// The address of the bytes is kept by whatever is on the way to them.
-func TestNoIdentityNumberInALink(t *testing.T) {
+// Proxies may log the URL of a redirect.
+func TestNoIdentityNumberInPresignedURL(t *testing.T) {
 	for name, want := range map[string]string{
 		"årsrapport.pdf":               "årsrapport.pdf",
 		"12247918309.pdf":              "[redacted].pdf",
@@ -42,12 +43,12 @@ func TestNoIdentityNumberInALink(t *testing.T) {
 		if at, err := url.QueryUnescape(resp.Header.Get("Location")); err != nil || !strings.Contains(at, url.PathEscape(want)) && !strings.Contains(at, want) {
 			t.Errorf("%s: %s, %v", name, at, err)
 		} else if name != want && strings.Contains(at, "18309") {
-			t.Errorf("%s: the number is in %s", name, at)
+			t.Errorf("%s: the identity number is in %s", name, at)
 		}
 	}
 }
 
-func TestLargeContentIsALink(t *testing.T) {
+func TestLargeContentIsRedirected(t *testing.T) {
 	etag := `"` + revision + `"`
 	for _, test := range []struct {
 		name    string
@@ -57,7 +58,7 @@ func TestLargeContentIsALink(t *testing.T) {
 		sent    bool
 	}{
 		{"whole", "GET", nil, 307, true},
-		{"a range is for the client to repeat", "GET", []string{"Range: bytes=0-3"}, 307, true},
+		{"range", "GET", []string{"Range: bytes=0-3"}, 307, true},
 		{"matches", "GET", []string{"If-Match: " + etag}, 307, true},
 		{"unsatisfiable", "GET", []string{"Range: bytes=5368709120-"}, 416, false},
 		{"not modified", "GET", []string{"If-None-Match: " + etag}, 304, false},
@@ -66,9 +67,9 @@ func TestLargeContentIsALink(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			store, content := large(t)
-			resp, logged, sent := serve(t, test.method, content, store, test.headers...)
-			if resp.StatusCode != test.status || sent != test.sent || (logged == 1) != test.sent || logged > 1 {
-				t.Errorf("status %d, sent %v, logged %d times; want %d, %v", resp.StatusCode, sent, logged, test.status, test.sent)
+			resp, recorded, sent := serve(t, test.method, content, store, test.headers...)
+			if resp.StatusCode != test.status || sent != test.sent || (recorded == 1) != test.sent || recorded > 1 {
+				t.Errorf("status %d, sent %v, recorded %d times; want %d, %v", resp.StatusCode, sent, recorded, test.status, test.sent)
 			}
 			if (resp.Header.Get("Location") != "") != (test.status == 307) {
 				t.Errorf("Location %q", resp.Header.Get("Location"))
@@ -80,7 +81,7 @@ func TestLargeContentIsALink(t *testing.T) {
 	}
 }
 
-func TestLinkHasTheShapeOfTheDownload(t *testing.T) {
+func TestPresignedURLHasContentHeaders(t *testing.T) {
 	store, content := large(t)
 	resp, _, _ := serve(t, "GET", content, store)
 	location, err := url.Parse(resp.Header.Get("Location"))
@@ -91,7 +92,7 @@ func TestLinkHasTheShapeOfTheDownload(t *testing.T) {
 		location.Query().Get("content-disposition") != `attachment; filename="s_knad.pdf"; filename*=UTF-8''s%C3%B8knad.pdf` {
 		t.Errorf("Location %s", location)
 	}
-	// What is about the answer itself is not: there is no body here, and nothing to be kept.
+	// The 307 itself has no content headers, because it has no body, and must not be cached.
 	for name, want := range map[string]string{
 		"Content-Type": "", "Content-Length": "", "Content-Disposition": "", "Accept-Ranges": "", "Cache-Control": "no-store",
 	} {
@@ -108,7 +109,7 @@ func TestLinkHasTheShapeOfTheDownload(t *testing.T) {
 	}
 }
 
-func TestTheLimitItselfIsNotALink(t *testing.T) {
+func TestInlineLimit(t *testing.T) {
 	for size, status := range map[int]int{blob.InlineLimit: 200, blob.InlineLimit + 1: 307} {
 		store, content := stored(t, strings.Repeat("a", size))
 		resp, _, _ := serve(t, "GET", content, store)
@@ -121,24 +122,24 @@ func TestTheLimitItselfIsNotALink(t *testing.T) {
 	}
 }
 
-func TestNoLinkWithoutItsLog(t *testing.T) {
+func TestNoRedirectIfRecordingFails(t *testing.T) {
 	store, content := large(t)
-	refused := errors.New("busy")
+	errBusy := errors.New("busy")
 	w := httptest.NewRecorder()
-	sent, err := ServeContent(w, httptest.NewRequest(http.MethodGet, "/", nil), content, store, func() error { return refused })
-	if !errors.Is(err, refused) || sent || len(w.Header()) > 0 {
+	sent, err := ServeContent(w, httptest.NewRequest(http.MethodGet, "/", nil), content, store, func() error { return errBusy })
+	if !errors.Is(err, errBusy) || sent || len(w.Header()) > 0 {
 		t.Errorf("sent %v, error %v, header %v", sent, err, w.Header())
 	}
 	sent, err = ServeContent(w, httptest.NewRequest(http.MethodGet, "/", nil), content, oneObject{}, func() error {
-		t.Error("taken for a download")
+		t.Error("beforeSending was called without a URL")
 		return nil
 	})
 	if err == nil || sent {
-		t.Errorf("without a link: sent %v, error %v", sent, err)
+		t.Errorf("without a URL: sent %v, error %v", sent, err)
 	}
 }
 
-// What a download costs the function does not depend on the size of the blob.
+// The memory that a download needs does not depend on the size of the blob.
 func TestMemoryOfALargeDownload(t *testing.T) {
 	small, content := stored(t, "small")
 	cost := func(source Source, content Content) uint64 {
@@ -153,8 +154,8 @@ func TestMemoryOfALargeDownload(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		return (after.TotalAlloc - before.TotalAlloc) / 100
 	}
-	store, gigabytes := large(t)
-	if few, many := cost(small, content), cost(store, gigabytes); many > few+16<<10 {
-		t.Errorf("5 GiB allocate %d bytes, 5 bytes allocate %d", many, few)
+	store, largeContent := large(t)
+	if smallCost, largeCost := cost(small, content), cost(store, largeContent); largeCost > smallCost+16<<10 {
+		t.Errorf("5 GiB allocate %d bytes, 5 bytes allocate %d", largeCost, smallCost)
 	}
 }

@@ -16,13 +16,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// PresignPut returns the request that stores at key exactly the bytes that info tells of, as contentType. S3 refuses it for
-// bytes of another length, type or SHA-256, and when there are bytes at key already. Nothing is sent: the
-// function's role must itself be allowed s3:PutObject for the link to be worth anything.
+// PresignPut returns the request that stores exactly the content described by info at key, as
+// contentType. S3 rejects content of another length, type or SHA-256, and a key that exists.
+// PresignPut sends nothing: the presigned request works only if the function's role is allowed
+// s3:PutObject.
 func (b *Bucket) PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error) {
 	sum, err := hex.DecodeString(info.SHA256)
 	if err = errors.Join(key.Check(), err); err != nil || len(sum) != 32 || info.Size < 1 || info.Size > blob.MaxUploadBytes {
-		return blob.PresignedRequest{}, fmt.Errorf("blob: link to put %s: impossible size, checksum or key: %w", key, err)
+		return blob.PresignedRequest{}, fmt.Errorf("blob: presign put %s: invalid size, checksum or key: %w", key, err)
 	}
 	expires := time.Now().Add(blob.PresignExpiry)
 	signed, err := s3.NewPresignClient(b.client).PresignPutObject(ctx, &s3.PutObjectInput{
@@ -34,14 +35,15 @@ func (b *Bucket) PresignPut(ctx context.Context, key blob.Key, contentType strin
 		IfNoneMatch:    aws.String("*"),
 	}, s3.WithPresignExpires(blob.PresignExpiry))
 	if err != nil {
-		return blob.PresignedRequest{}, fmt.Errorf("blob: link to put %s: %w", key, err)
+		return blob.PresignedRequest{}, fmt.Errorf("blob: presign put %s: %w", key, err)
 	}
 	return presignedRequest(signed.Method, signed.URL, signed.SignedHeader, expires), nil
 }
 
-// PresignGet returns the request that fetches the bytes at key, in the shape given. It may have a Range. Whether there are any
-// bytes is not looked at. The function's role must itself be allowed s3:GetObject.
-func (b *Bucket) PresignGet(ctx context.Context, key blob.Key, shape blob.ResponseHeaders) (blob.PresignedRequest, error) {
+// PresignGet returns the request that downloads the content at key with the given response headers.
+// The client may add a Range. PresignGet does not check that the key exists. The function's role
+// must be allowed s3:GetObject.
+func (b *Bucket) PresignGet(ctx context.Context, key blob.Key, responseHeaders blob.ResponseHeaders) (blob.PresignedRequest, error) {
 	if err := key.Check(); err != nil {
 		return blob.PresignedRequest{}, err
 	}
@@ -49,30 +51,30 @@ func (b *Bucket) PresignGet(ctx context.Context, key blob.Key, shape blob.Respon
 	signed, err := s3.NewPresignClient(b.client).PresignGetObject(ctx, &s3.GetObjectInput{
 		Bucket:                     &b.bucket,
 		Key:                        aws.String(key.String()),
-		ResponseContentType:        &shape.ContentType,
-		ResponseContentDisposition: &shape.ContentDisposition,
+		ResponseContentType:        &responseHeaders.ContentType,
+		ResponseContentDisposition: &responseHeaders.ContentDisposition,
 		ResponseCacheControl:       aws.String("no-store"),
 	}, s3.WithPresignExpires(blob.PresignExpiry))
 	if err != nil {
-		return blob.PresignedRequest{}, fmt.Errorf("blob: link to get %s: %w", key, err)
+		return blob.PresignedRequest{}, fmt.Errorf("blob: presign get %s: %w", key, err)
 	}
 	return presignedRequest(signed.Method, signed.URL, signed.SignedHeader, expires), nil
 }
 
 func presignedRequest(method, url string, signed http.Header, expires time.Time) blob.PresignedRequest {
-	link := blob.PresignedRequest{Method: method, URL: url, Header: map[string]string{}, Expires: expires.UTC().Truncate(time.Second)}
+	request := blob.PresignedRequest{Method: method, URL: url, Header: map[string]string{}, Expires: expires.UTC().Truncate(time.Second)}
 	for name := range signed {
 		if name != "Host" { // every client sends it
-			link.Header[name] = signed.Get(name)
+			request.Header[name] = signed.Get(name)
 		}
 	}
-	return link
+	return request
 }
 
-// Stat returns what is stored at key, as S3 has verified it; ErrNotFound when nothing is.
+// Stat returns the size and SHA-256 of the content at key, as verified by S3, or ErrNotFound.
 //
-// S3 does not tell "nothing there" from "not for you" to a role without s3:ListBucket, which no function has. So a refusal
-// is ErrNotFound too; what S3 said is in the error.
+// S3 returns 403 for a missing key if the role lacks s3:ListBucket, which no function has. So 403
+// is ErrNotFound too; the error wraps S3's error.
 func (b *Bucket) Stat(ctx context.Context, key blob.Key) (blob.Info, error) {
 	if err := key.Check(); err != nil {
 		return blob.Info{}, err
@@ -80,8 +82,8 @@ func (b *Bucket) Stat(ctx context.Context, key blob.Key) (blob.Info, error) {
 	head, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket: &b.bucket, Key: aws.String(key.String()), ChecksumMode: types.ChecksumModeEnabled,
 	})
-	var answered *awshttp.ResponseError
-	if errors.As(err, &answered) && (answered.HTTPStatusCode() == http.StatusNotFound || answered.HTTPStatusCode() == http.StatusForbidden) {
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) && (response.HTTPStatusCode() == http.StatusNotFound || response.HTTPStatusCode() == http.StatusForbidden) {
 		return blob.Info{}, fmt.Errorf("blob: stat %s: %w: %w", key, blob.ErrNotFound, err)
 	}
 	if err != nil {
@@ -89,7 +91,7 @@ func (b *Bucket) Stat(ctx context.Context, key blob.Key) (blob.Info, error) {
 	}
 	sum, err := base64.StdEncoding.DecodeString(aws.ToString(head.ChecksumSHA256))
 	if err != nil || len(sum) != 32 {
-		return blob.Info{}, fmt.Errorf("blob: stat %s: S3 has no SHA-256 of it", key)
+		return blob.Info{}, fmt.Errorf("blob: stat %s: S3 has no SHA-256", key)
 	}
 	return blob.Info{Size: aws.ToInt64(head.ContentLength), SHA256: hex.EncodeToString(sum)}, nil
 }
