@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// decodeStrictly decodes a body into the struct that into points at, as DecodeJSON describes.
+// decodeStrictly decodes body into the struct that into points at, with the checks of DecodeJSON.
 func decodeStrictly(body []byte, into any) error {
 	if !utf8.Valid(body) {
 		return invalidBody("the body is not UTF-8")
@@ -44,7 +44,7 @@ func checkText(body []byte) string {
 		case err != nil:
 			return describe(err)
 		case values == 0 && kind == jsontext.KindNull:
-			return "null is not a document"
+			return "the document is null"
 		case dec.StackDepth() > maxDepth:
 			return fmt.Sprintf("it nests deeper than %d levels", maxDepth)
 		case kind == jsontext.KindEndObject || kind == jsontext.KindEndArray:
@@ -75,7 +75,7 @@ func describe(err error) string {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "it ends in the middle of the JSON document"
 	case strings.HasPrefix(syntax.Err.Error(), "invalid surrogate pair"): // jsontext exports no error for it
-		return fmt.Sprintf(`%s has half of a surrogate pair, such as \ud83d alone, which is no character`, subject(syntax.JSONPointer))
+		return fmt.Sprintf(`%s has half of a surrogate pair, such as \ud83d alone, which is not a character`, subject(syntax.JSONPointer))
 	}
 	return fmt.Sprintf("it is not well-formed JSON at byte %d", syntax.ByteOffset)
 }
@@ -112,8 +112,8 @@ func jsonPath(p jsontext.Pointer) (path jsontext.Pointer) {
 	return path
 }
 
-// truncate limits the part of a caller's name that an error repeats to 60 characters. It returns "…"
-// for a name with nine digits or more, which may be an identity number.
+// truncate limits the part of a caller's name that an error repeats to 60 characters. It returns
+// "…" for a name with nine digits or more, which may be an identity number.
 func truncate(name string) string {
 	digits := 0
 	for _, c := range name {
