@@ -1,7 +1,25 @@
-// Package appendjson provides the writing of JSON by appending, for the few documents that are written so often that
-// what encoding/json finds out about a type at every call is most of the cost, and the reading of what was so written, or
-// is as well known. What is appended is what encoding/json writes when it is not to escape HTML, but that no character stands escaped
-// that need not be. It knows no types of its own.
+// Package appendjson provides a writer and a reader of JSON for the documents that are written and
+// read most often: instances.
+//
+// The problem: nearly every request writes or reads an instance, and a page of a query reads and
+// writes a hundred, at 0.29 of a CPU. encoding/json and encoding/json/v2 walk the Go type by
+// reflection for each of them.
+//
+// The idea: the code for a type appends its members, names as literals, with one method for each kind
+// of value. The reader expects exactly what the writer wrote, in the same order and without white
+// space. It reports false for any other text, which the caller then decodes with encoding/json.
+//
+// The figures, Go 1.27: writing an instance takes 0.27 of the instructions of json/v2 and of
+// encoding/json, and 0.2 of the time; reading one takes 0.40 of the instructions of json/v2 (0.32 of
+// encoding/json's) and 0.28 of the time. The command:
+//
+//	go run ./tests/bench codec
+//
+// The price: a type's code must name every member. The tests of the types fill every field by
+// reflection and fail if one is missing.
+//
+// The output equals json/v2's, with a replacement character for each invalid byte and null for a nil
+// list of times. The package knows no types of its own.
 package appendjson
 
 import (
@@ -11,25 +29,25 @@ import (
 	"unicode/utf8"
 )
 
-// Write appends to B. Each method takes what stands before its value, such as `,"name":`.
+// Writer appends JSON to Buf. Each method first appends its prefix, such as `,"name":`.
 type Writer struct {
-	B   []byte
-	Err error // the first one
+	Buf []byte
+	Err error // the first error
 }
 
-// Raw appends text as it is.
-func (w *Writer) Raw(text string) { w.B = append(w.B, text...) }
+// Raw appends text unchanged.
+func (w *Writer) Raw(text string) { w.Buf = append(w.Buf, text...) }
 
 // String appends a string.
-func (w *Writer) String(before, s string) {
-	w.Raw(before)
+func (w *Writer) String(prefix, s string) {
+	w.Raw(prefix)
 	w.Raw(`"`)
-	if ordinary(s) {
-		w.B = append(append(w.B, s...), '"')
+	if isPlainASCII(s) {
+		w.Buf = append(append(w.Buf, s...), '"')
 		return
 	}
 	if !utf8.ValidString(s) {
-		s = string([]rune(s)) // as encoding/json: a replacement character for each byte that is none
+		s = string([]rune(s)) // a replacement character for each invalid byte
 	}
 	from := 0
 	for n := range len(s) {
@@ -37,32 +55,34 @@ func (w *Writer) String(before, s string) {
 		if !mustEscape(c) {
 			continue
 		}
-		w.B = append(append(w.B, s[from:n]...), '\\')
+		w.Buf = append(append(w.Buf, s[from:n]...), '\\')
 		if short := strings.IndexByte("\b\f\n\r\t", c); short >= 0 {
 			c = "bfnrt"[short]
 		} else if c < ' ' {
-			w.B = append(w.B, "u00"...)
-			w.B = append(w.B, "0123456789abcdef"[c>>4])
+			w.Buf = append(w.Buf, "u00"...)
+			w.Buf = append(w.Buf, "0123456789abcdef"[c>>4])
 			c = "0123456789abcdef"[c&0xf]
 		}
-		w.B = append(w.B, c)
+		w.Buf = append(w.Buf, c)
 		from = n + 1
 	}
-	w.B = append(append(w.B, s[from:]...), '"')
+	w.Buf = append(append(w.Buf, s[from:]...), '"')
 }
 
-// mustEscape reports whether a byte cannot stand in a string as it is: a control character, or what ends a string or begins an escape.
+// mustEscape reports whether c must be escaped in a string: a control character, a quotation mark or a
+// backslash.
 func mustEscape(c byte) bool { return c < ' ' || c == '"' || c == '\\' }
 
-// A word of eight bytes that are all the same.
+// Words of eight equal bytes.
 const (
 	ones  = 0x0101010101010101
 	highs = 0x80 * ones
 )
 
-// ordinary reports whether s has a word's length and is ASCII that need not be escaped, as nearly every string is. To find that out is half
-// of the work, so eight bytes are looked at in a dozen instructions: what is tested leaves its byte's highest bit set.
-func ordinary(s string) bool {
+// isPlainASCII reports whether s has at least eight bytes and is ASCII without a byte that must be
+// escaped. Nearly every string is, and testing byte by byte would be half of the work of writing it.
+// It tests eight bytes at a time: each test sets the highest bit of a byte that fails.
+func isPlainASCII(s string) bool {
 	if len(s) < 8 {
 		return false
 	}
@@ -72,8 +92,8 @@ func ordinary(s string) bool {
 		b := s[n : n+8]
 		word := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 | uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 		found |= word                   // not ASCII
-		found |= word - 0x20*ones       // a control character: it borrows
-		found |= word ^ '"'*ones - ones // what is equal is 0, and borrows
+		found |= word - 0x20*ones       // a control character: the subtraction borrows
+		found |= word ^ '"'*ones - ones // an equal byte is 0, so the subtraction borrows
 		found |= word ^ '\\'*ones - ones
 		if n == len(s)-8 {
 			return found&highs == 0
@@ -82,92 +102,92 @@ func ordinary(s string) bool {
 }
 
 // Bool appends a boolean.
-func (w *Writer) Bool(before string, v bool) {
-	w.Raw(before)
-	w.B = strconv.AppendBool(w.B, v)
+func (w *Writer) Bool(prefix string, v bool) {
+	w.Raw(prefix)
+	w.Buf = strconv.AppendBool(w.Buf, v)
 }
 
 // Int appends an integer.
-func (w *Writer) Int(before string, v int64) {
-	w.Raw(before)
-	w.B = strconv.AppendInt(w.B, v, 10)
+func (w *Writer) Int(prefix string, v int64) {
+	w.Raw(prefix)
+	w.Buf = strconv.AppendInt(w.Buf, v, 10)
 }
 
-// Time appends a time. One that RFC 3339 has no form for is an error.
+// Time appends a time. A time that RFC 3339 cannot express sets Err.
 //
-// In UTC, as all documents have them, it does by hand what package time takes three times as long for.
-func (w *Writer) Time(before string, t time.Time) {
-	w.Raw(before)
+// For UTC, which all documents use, it formats the time itself: package time takes three times as long.
+func (w *Writer) Time(prefix string, t time.Time) {
+	w.Raw(prefix)
 	year, month, day := t.Date()
 	if t.Location() != time.UTC || year < 0 || year > 9999 {
-		b, err := t.AppendText(append(w.B, '"'))
-		w.failed(err)
-		w.B = append(b, '"')
+		b, err := t.AppendText(append(w.Buf, '"'))
+		w.setErr(err)
+		w.Buf = append(b, '"')
 		return
 	}
 	hour, minute, second := t.Clock()
 	text := [...]byte{0: '"', 5: '-', 8: '-', 11: 'T', 14: ':', 17: ':', 20: '.', 31: 0}
-	two(text[1:], year/100)
-	two(text[3:], year%100)
-	two(text[6:], int(month))
-	two(text[9:], day)
-	two(text[12:], hour)
-	two(text[15:], minute)
-	two(text[18:], second)
+	putTwoDigits(text[1:], year/100)
+	putTwoDigits(text[3:], year%100)
+	putTwoDigits(text[6:], int(month))
+	putTwoDigits(text[9:], day)
+	putTwoDigits(text[12:], hour)
+	putTwoDigits(text[15:], minute)
+	putTwoDigits(text[18:], second)
 	end := 20
 	if left := t.Nanosecond(); left > 0 {
-		two(text[21:], left/10_000_000)
-		two(text[23:], left/100_000%100)
-		two(text[25:], left/1000%100)
-		two(text[27:], left/10%100)
+		putTwoDigits(text[21:], left/10_000_000)
+		putTwoDigits(text[23:], left/100_000%100)
+		putTwoDigits(text[25:], left/1000%100)
+		putTwoDigits(text[27:], left/10%100)
 		text[29] = byte('0' + left%10)
 		for end = 30; text[end-1] == '0'; {
 			end--
 		}
 	}
 	text[end], text[end+1] = 'Z', '"'
-	w.B = append(w.B, text[:end+2]...)
+	w.Buf = append(w.Buf, text[:end+2]...)
 }
 
-// digits are the numbers of two digits.
+// digits holds the numbers 00 to 99.
 const digits = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
 
-// two writes a number of two digits.
-func two(b []byte, n int) { b[0], b[1] = digits[2*n], digits[2*n+1] }
+// putTwoDigits writes n, 0 to 99, to b[0] and b[1].
+func putTwoDigits(b []byte, n int) { b[0], b[1] = digits[2*n], digits[2*n+1] }
 
-// Times appends a list of times.
-func (w *Writer) Times(before string, all []time.Time) {
-	w.Raw(before)
+// Times appends a list of times, or null if all is nil.
+func (w *Writer) Times(prefix string, all []time.Time) {
+	w.Raw(prefix)
 	if all == nil {
 		w.Raw("null")
 		return
 	}
 	w.Raw("[")
 	for n, t := range all {
-		w.Time(Comma(n), t)
+		w.Time(Separator(n), t)
 	}
 	w.Raw("]")
 }
 
-// Strings appends a list of strings, [] for none.
-func (w *Writer) Strings(before string, all []string) {
-	w.Raw(before)
+// Strings appends a list of strings, or [] if all is nil.
+func (w *Writer) Strings(prefix string, all []string) {
+	w.Raw(prefix)
 	w.Raw("[")
 	for n, s := range all {
-		w.String(Comma(n), s)
+		w.String(Separator(n), s)
 	}
 	w.Raw("]")
 }
 
-// Comma is what stands before the item n of a list.
-func Comma(n int) string {
+// Separator returns the text before item n of a list: "" for the first, "," for the others.
+func Separator(n int) string {
 	if n == 0 {
 		return ""
 	}
 	return ","
 }
 
-func (w *Writer) failed(err error) {
+func (w *Writer) setErr(err error) {
 	if w.Err == nil {
 		w.Err = err
 	}

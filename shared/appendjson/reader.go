@@ -8,79 +8,80 @@ import (
 	"unicode/utf8"
 )
 
-// Read reads what a Writer has written: the members that it is asked for, in that order, without white space. What
-// others have written, it reads by Object. What is written otherwise is for encoding/json to read, at four times the cost:
-// nothing that was read counts unless Done says so in the end, and what then does is what encoding/json would have read.
+// Reader reads text that a Writer wrote: members in a fixed order, without white space. Each method
+// first expects its prefix, such as `,"name":`. The first mismatch makes the Reader fail: it returns
+// zero values from then on, and OK returns false. If OK returns true, the values are those that
+// encoding/json would have decoded.
 //
-// The strings it returns are parts of the text, and keep all of it alive.
+// The returned strings are parts of the text and keep all of it in memory.
 type Reader struct {
-	rest string
-	lost bool // something else stood there
+	rest   string
+	failed bool
 }
 
 // NewReader returns a Reader of text.
 func NewReader(text string) *Reader { return &Reader{rest: text} }
 
-// Done reports whether all that was asked for was there, and nothing is left.
-func (r *Reader) Done() bool { return !r.lost && r.rest == "" }
+// OK reports whether the Reader has read all of the text without a mismatch.
+func (r *Reader) OK() bool { return !r.failed && r.rest == "" }
 
-// Raw reads text.
-func (r *Reader) Raw(text string) {
-	if !r.Next(text) {
-		r.lost = true
+// Expect reads text. The Reader fails if text does not come next.
+func (r *Reader) Expect(text string) {
+	if !r.Accept(text) {
+		r.failed = true
 	}
 }
 
-// Next reads text if it is what comes next, and reports whether it was.
-func (r *Reader) Next(text string) bool {
-	if r.lost || !strings.HasPrefix(r.rest, text) {
+// Accept reads text if it comes next, and reports whether it did.
+func (r *Reader) Accept(text string) bool {
+	if r.failed || !strings.HasPrefix(r.rest, text) {
 		return false
 	}
 	r.rest = r.rest[len(text):]
 	return true
 }
 
-// Item reads what stands before the item n of a list, and reports whether there is one. If not, the list was closed.
-func (r *Reader) Item(n int) bool {
-	if r.lost || r.Next("]") {
+// More reports whether a list has an item n, and reads the separator before it, or the end of the list.
+func (r *Reader) More(n int) bool {
+	if r.failed || r.Accept("]") {
 		return false
 	}
-	r.Raw(Comma(n))
-	return !r.lost
+	r.Expect(Separator(n))
+	return !r.failed
 }
 
 // String reads a string.
-func (r *Reader) String(before string) string {
-	r.Raw(before)
-	r.Raw(`"`)
+func (r *Reader) String(prefix string) string {
+	r.Expect(prefix)
+	r.Expect(`"`)
 	end := strings.IndexByte(r.rest, '"')
-	if r.lost || end < 0 {
-		r.lost = true
+	if r.failed || end < 0 {
+		r.failed = true
 		return ""
 	}
-	if s := r.rest[:end]; literal(s) {
+	if s := r.rest[:end]; isUnescaped(s) {
 		r.rest = r.rest[end+1:]
 		return s
 	}
-	for escapes(r.rest[:end]) {
+	for endsInEscape(r.rest[:end]) {
 		next := strings.IndexByte(r.rest[end+1:], '"')
 		if next < 0 {
-			r.lost = true
+			r.failed = true
 			return ""
 		}
 		end += 1 + next
 	}
 	var s string
 	if err := json.Unmarshal([]byte(`"`+r.rest[:end+1]), &s); err != nil {
-		r.lost = true
+		r.failed = true
 	}
 	r.rest = r.rest[end+1:]
 	return s
 }
 
-// literal reports whether encoding/json reads s as it is.
-func literal(s string) bool {
-	if ordinary(s) {
+// isUnescaped reports whether encoding/json decodes the content of a string, s, to s itself.
+func isUnescaped(s string) bool {
+	if isPlainASCII(s) {
 		return true
 	}
 	for n := range len(s) {
@@ -91,24 +92,24 @@ func literal(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// escapes reports whether what follows s is escaped.
-func escapes(s string) bool {
+// endsInEscape reports whether s ends in a backslash that escapes the character after s.
+func endsInEscape(s string) bool {
 	return (len(s)-len(strings.TrimRight(s, `\`)))%2 == 1
 }
 
 // Bool reads a boolean.
-func (r *Reader) Bool(before string) bool {
-	r.Raw(before)
-	if r.Next("true") {
+func (r *Reader) Bool(prefix string) bool {
+	r.Expect(prefix)
+	if r.Accept("true") {
 		return true
 	}
-	r.Raw("false")
+	r.Expect("false")
 	return false
 }
 
 // Int reads an integer.
-func (r *Reader) Int(before string) int64 {
-	r.Raw(before)
+func (r *Reader) Int(prefix string) int64 {
+	r.Expect(prefix)
 	end := 0
 	for end < len(r.rest) && (r.rest[end] == '-' || '0' <= r.rest[end] && r.rest[end] <= '9') {
 		end++
@@ -116,30 +117,30 @@ func (r *Reader) Int(before string) int64 {
 	digits := r.rest[:end]
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || strings.HasPrefix(strings.TrimPrefix(digits, "-"), "0") && digits != "0" {
-		r.lost = true
+		r.failed = true
 	}
 	r.rest = r.rest[end:]
 	return n
 }
 
 // Time reads a time.
-func (r *Reader) Time(before string) time.Time {
+func (r *Reader) Time(prefix string) time.Time {
 	var t time.Time
-	if text := r.String(before); !r.lost && t.UnmarshalText([]byte(text)) != nil {
-		r.lost = true
+	if text := r.String(prefix); !r.failed && t.UnmarshalText([]byte(text)) != nil {
+		r.failed = true
 	}
 	return t
 }
 
-// Times reads a list of times.
-func (r *Reader) Times(before string) []time.Time {
-	r.Raw(before)
-	if r.Next("null") {
+// Times reads a list of times, or null as nil.
+func (r *Reader) Times(prefix string) []time.Time {
+	r.Expect(prefix)
+	if r.Accept("null") {
 		return nil
 	}
-	r.Raw("[")
+	r.Expect("[")
 	all := []time.Time{}
-	for r.Item(len(all)) {
+	for r.More(len(all)) {
 		all = append(all, r.Time(""))
 	}
 	return all

@@ -2,25 +2,24 @@ package instance
 
 import "altinn.no/instanceapi/shared/appendjson"
 
-// AppendJSON appends the document to b, as httpapi.Marshal would write it: every answer is one document, or a hundred. The
-// error is that of a time without a form in RFC 3339.
+// AppendJSON appends the document to b, as encoding/json/v2 would write it. It fails for a time that
+// RFC 3339 cannot express.
 func (i *Instance) AppendJSON(b []byte) ([]byte, error) {
-	w := appendjson.Writer{B: b}
+	w := appendjson.Writer{Buf: b}
 	w.Raw("{")
 	i.AppendMembers(&w)
 	w.Raw(`,"data":[`)
 	for n := range i.Data {
-		w.Raw(appendjson.Comma(n))
+		w.Raw(appendjson.Separator(n))
 		w.Raw("{")
 		i.Data[n].AppendMembers(&w)
 		w.Raw("}")
 	}
 	w.Raw("]}")
-	return w.B, w.Err
+	return w.Buf, w.Err
 }
 
-// AppendMembers appends the document's members, all but data and without braces, for a form of the document that has
-// members of its own.
+// AppendMembers appends all members except data, without braces, so that the caller can add members.
 func (i *Instance) AppendMembers(w *appendjson.Writer) {
 	w.String(`"id":`, i.ID)
 	if links := i.SelfLinks; links != nil {
@@ -52,13 +51,13 @@ func (i *Instance) AppendMembers(w *appendjson.Writer) {
 	w.Raw("}")
 }
 
-// ReadMembers reads what AppendMembers wrote of a document without links.
+// ReadMembers reads the members that AppendMembers writes for a document without links.
 func (i *Instance) ReadMembers(r *appendjson.Reader) {
 	i.ID = r.String(`"id":`)
 	i.AppID = r.String(`,"appId":`)
-	r.Raw(`,"labels":[`)
+	r.Expect(`,"labels":[`)
 	i.Labels = []string{}
-	for r.Item(len(i.Labels)) {
+	for r.More(len(i.Labels)) {
 		i.Labels = append(i.Labels, r.String(""))
 	}
 	i.InstanceOwnerID = r.String(`,"instanceOwnerId":`)
@@ -66,15 +65,15 @@ func (i *Instance) ReadMembers(r *appendjson.Reader) {
 	i.CreatedBy = r.String(`,"createdBy":`)
 	i.LastChangedDateTime = r.Time(`,"lastChangedDateTime":`)
 	i.LastChangedBy = r.String(`,"lastChangedBy":`)
-	if r.Next(`,"dueDateTime":`) {
+	if r.Accept(`,"dueDateTime":`) {
 		due := r.Time("")
 		i.DueDateTime = &due
 	}
-	if r.Next(`,"visibleDateTime":`) {
+	if r.Accept(`,"visibleDateTime":`) {
 		visible := r.Time("")
 		i.VisibleDateTime = &visible
 	}
-	if r.Next(`,"presentationField":`) {
+	if r.Accept(`,"presentationField":`) {
 		i.PresentationField = r.String("")
 	}
 	i.Workflow.CurrentStep = r.String(`,"workflow":{"currentStep":`)
@@ -82,7 +81,7 @@ func (i *Instance) ReadMembers(r *appendjson.Reader) {
 	i.Status.IsArchived = r.Bool(`},"status":{"isArchived":`)
 	i.Status.IsSoftDeleted = r.Bool(`,"isSoftDeleted":`)
 	i.Status.IsMarkedForHardDelete = r.Bool(`,"isMarkedForHardDelete":`)
-	r.Raw("}")
+	r.Expect("}")
 }
 
 // AppendMembers appends the element's members, without braces.
@@ -114,7 +113,7 @@ func (d *DataElement) AppendMembers(w *appendjson.Writer) {
 	}
 }
 
-// ReadMembers reads what AppendMembers wrote of an element without links.
+// ReadMembers reads the members that AppendMembers writes for an element without links.
 func (d *DataElement) ReadMembers(r *appendjson.Reader) {
 	d.ID = r.String(`"id":`)
 	d.FormID = r.String(`,"formId":`)
@@ -126,11 +125,11 @@ func (d *DataElement) ReadMembers(r *appendjson.Reader) {
 	d.LastChangedBy = r.String(`,"lastChangedBy":`)
 	d.FileSize = r.Int(`,"fileSize":`)
 	d.IsLocked = r.Bool(`,"isLocked":`)
-	if r.Next(`,"applicationOwner":{"downloaded":`) {
+	if r.Accept(`,"applicationOwner":{"downloaded":`) {
 		d.ApplicationOwner = &ApplicationOwner{Downloaded: r.Times("")}
-		if r.Next(`,"downloadConfirmed":`) {
+		if r.Accept(`,"downloadConfirmed":`) {
 			d.ApplicationOwner.DownloadConfirmed = r.Times("")
 		}
-		r.Raw("}")
+		r.Expect("}")
 	}
 }

@@ -16,14 +16,14 @@ import (
 )
 
 func TestDeadline(t *testing.T) {
-	t.Run("a handler that overruns is answered for", func(t *testing.T) {
+	t.Run("a handler that ignores its context gets a 503 at the deadline", func(t *testing.T) {
 		lines := captureLog(t)
 		synctest.Test(t, func(t *testing.T) {
 			late := make(chan error, 1)
 			a := New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("X-Early", "1")
 				io.WriteString(w, "early")
-				time.Sleep(30 * time.Second) // deaf to its context
+				time.Sleep(30 * time.Second) // ignores its context
 				for range 1000 {
 					w.Header().Set("X-Late", "1")
 				}
@@ -36,8 +36,8 @@ func TestDeadline(t *testing.T) {
 			defer cancel()
 			start := time.Now()
 			response := a.Handle(ctx, event("nav", "app"))
-			if took := time.Since(start); took != 25*time.Second-answerMargin {
-				t.Errorf("answered after %v", took)
+			if took := time.Since(start); took != 25*time.Second-responseMargin {
+				t.Errorf("responded after %v", took)
 			}
 			wantProblem(t, response, 503, "timeout")
 			if response.Headers["Retry-After"] == "" || response.Headers["X-Early"] != "" {
@@ -52,7 +52,7 @@ func TestDeadline(t *testing.T) {
 		}
 	})
 
-	t.Run("a handler that heeds its context answers for itself or is answered for, with a 503 either way", func(t *testing.T) {
+	t.Run("a handler that ends with its context gets a 503", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := New(httpapi.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 				<-r.Context().Done()
@@ -66,7 +66,7 @@ func TestDeadline(t *testing.T) {
 		})
 	})
 
-	t.Run("a panic that comes too late harms nobody", func(t *testing.T) {
+	t.Run("a panic after the deadline has no effect", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := New(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 				time.Sleep(time.Minute)
@@ -81,7 +81,7 @@ func TestDeadline(t *testing.T) {
 		})
 	})
 
-	t.Run("an answer in time is sent as it is", func(t *testing.T) {
+	t.Run("a response in time is sent unchanged", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := New(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				time.Sleep(4 * time.Second)
@@ -100,14 +100,14 @@ func TestDeadline(t *testing.T) {
 		for _, tt := range []struct{ lambda, handler time.Duration }{
 			{25 * time.Second, 24500 * time.Millisecond},
 			{time.Second, 500 * time.Millisecond},
-			{400 * time.Millisecond, 200 * time.Millisecond}, // little time is shared, not all kept back
+			{400 * time.Millisecond, 200 * time.Millisecond}, // half of a short time
 			{0, 0},
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), tt.lambda)
 				defer cancel()
-				got, cancelGot := withMargin(ctx)
-				defer cancelGot()
+				got, stop := withMargin(ctx)
+				defer stop()
 				deadline, ok := got.Deadline()
 				if left := time.Until(deadline); !ok || left != tt.handler {
 					t.Errorf("of %v the handler gets %v, want %v", tt.lambda, left, tt.handler)
@@ -117,7 +117,7 @@ func TestDeadline(t *testing.T) {
 		got, cancel := withMargin(t.Context())
 		defer cancel()
 		if _, ok := got.Deadline(); ok {
-			t.Error("a deadline out of nothing")
+			t.Error("withMargin added a deadline")
 		}
 	})
 
@@ -127,5 +127,5 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
-// goexit is what t.FailNow does inside a handler.
+// goexit ends the goroutine, as t.FailNow does in a handler.
 func goexit() { runtime.Goexit() }

@@ -19,28 +19,28 @@ import (
 	"github.com/awslabs/aws-lambda-go-api-proxy/core"
 )
 
-// TestEdges has one subtest for each defect known of the conversion this package is built on.
+// TestEdges has one subtest for each known defect of package core's conversion.
 func TestEdges(t *testing.T) {
-	t.Run("path variables survive although rawPath is decoded", testPathVariables)
-	t.Run("a stage or mapping prefix in rawPath is no part of the path", testPrefix)
+	t.Run("path variables are intact although rawPath is decoded", testPathVariables)
+	t.Run("the path omits a stage or mapping prefix of rawPath", testPrefix)
 	t.Run("without a route key the path is rawPath", testNoRouteKey)
 	t.Run("a conversion error is a 400", testConversionError)
 	t.Run("header fields are whole", testHeaderWhole)
-	t.Run("context headers cannot be forged", testForgedContext)
-	t.Run("nothing written is a 200", testEmptyReply)
+	t.Run("clients cannot forge context headers", testForgedContext)
+	t.Run("no write is a 200", testEmptyResponse)
 	t.Run("the first WriteHeader counts", testWriteHeaderOnce)
-	t.Run("header fields are frozen", testHeaderFrozen)
+	t.Run("header fields do not change after WriteHeader", testHeaderFrozen)
 	t.Run("there is no Flusher", testNoFlusher)
 	t.Run("HEAD has a length and no body", testHead)
 	t.Run("binary both ways", testBinary)
-	t.Run("an answer too large for Lambda is a problem", testTooLarge)
-	t.Run("a body that broke off is no answer", testBrokenOff)
-	t.Run("the remote address can be split", testRemoteAddr)
+	t.Run("a response too large for Lambda is a problem", testTooLarge)
+	t.Run("a truncated body is a problem", testTruncated)
+	t.Run("the remote address has a host and a port", testRemoteAddr)
 	t.Run("the host is the client's", testHost)
-	t.Run("the query is untouched", testQuery)
+	t.Run("the query is unchanged", testQuery)
 	t.Run("cookies", testCookies)
-	t.Run("text that was not UTF-8 is refused", testAlteredText)
-	t.Run("every answer has the default header fields", testDefaultHeader)
+	t.Run("text that is not UTF-8 is rejected", testAlteredText)
+	t.Run("every response has the default header fields", testDefaultHeader)
 }
 
 func testPathVariables(t *testing.T) {
@@ -108,7 +108,7 @@ func testNoRouteKey(t *testing.T) {
 		{"$default", "", "*", "/%2A"},
 		{"GET /{missing}", "", "/nav/app", "/nav/app"},
 		{"GET", "", "/nav/app", "/nav/app"},
-		{"", "GET /{org}/{app}", "/x", "/nav/a"}, // an emulator that gives it in the context only
+		{"", "GET /{org}/{app}", "/x", "/nav/a"}, // an emulator that sends the key only in the context
 	} {
 		e := event("nav", "a")
 		e.RouteKey, e.RequestContext.RouteKey, e.RawPath, e.RequestContext.HTTP.Path = tt.key, tt.contextKey, tt.raw, "/from/context"
@@ -123,19 +123,19 @@ func testNoRouteKey(t *testing.T) {
 }
 
 func testConversionError(t *testing.T) {
-	for name, spoil := range map[string]func(*events.APIGatewayV2HTTPRequest){
-		"bad base64":       func(e *events.APIGatewayV2HTTPRequest) { e.Body, e.IsBase64Encoded = "!", true },
-		"no method":        func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.HTTP.Method = "" },
-		"method of words":  func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.HTTP.Method = "GET /" },
-		"domain of words":  func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.DomainName = "a b" },
-		"domain with path": func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.DomainName = "a/b" },
+	for name, corrupt := range map[string]func(*events.APIGatewayV2HTTPRequest){
+		"bad base64":         func(e *events.APIGatewayV2HTTPRequest) { e.Body, e.IsBase64Encoded = "!", true },
+		"no method":          func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.HTTP.Method = "" },
+		"method with spaces": func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.HTTP.Method = "GET /" },
+		"domain with spaces": func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.DomainName = "a b" },
+		"domain with path":   func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.DomainName = "a/b" },
 		"no HTTP event": func(e *events.APIGatewayV2HTTPRequest) {
 			*e = events.APIGatewayV2HTTPRequest{RequestContext: events.APIGatewayV2HTTPRequestContext{RequestID: "x"}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := event("nav", "app")
-			spoil(&e)
+			corrupt(&e)
 			response := handle(t, e, func(http.ResponseWriter, *http.Request) { t.Error("the handler was called") })
 			wantProblem(t, response, 400, "request-malformed")
 		})
@@ -171,7 +171,7 @@ func testHeaderWhole(t *testing.T) {
 			t.Fatalf("two spellings: %q", got)
 		}
 		if r.Header.Get("Transfer-Encoding") != "" {
-			t.Error("Transfer-Encoding passed")
+			t.Error("the handler got Transfer-Encoding")
 		}
 	}
 }
@@ -196,7 +196,7 @@ func testForgedContext(t *testing.T) {
 	}
 }
 
-func testEmptyReply(t *testing.T) {
+func testEmptyResponse(t *testing.T) {
 	response := handle(t, event("nav", "app"), func(http.ResponseWriter, *http.Request) {})
 	if response.StatusCode != 200 || response.Body != "" || response.IsBase64Encoded || response.Headers["Content-Type"] != "" {
 		t.Errorf("response = %+v", response)
@@ -276,7 +276,7 @@ func testHeaderFrozen(t *testing.T) {
 func testNoFlusher(t *testing.T) {
 	handle(t, event("nav", "app"), func(w http.ResponseWriter, _ *http.Request) {
 		if err := http.NewResponseController(w).Flush(); err == nil {
-			t.Error("Flush promises what cannot be kept")
+			t.Error("Flush succeeded, although the response stays in memory")
 		}
 	})
 }
@@ -286,13 +286,13 @@ func testHead(t *testing.T) {
 		name, want string
 		h          http.HandlerFunc
 	}{
-		{"counted", "5", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "12345") }},
-		{"declared", "7", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "7") }},
-		{"of a file", "9000000", func(w http.ResponseWriter, r *http.Request) {
+		{"length of the body", "5", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "12345") }},
+		{"declared length", "7", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "7") }},
+		{"length of a file", "9000000", func(w http.ResponseWriter, r *http.Request) {
 			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(make([]byte, 9_000_000)))
 		}},
-		{"larger than could be sent", "9000000", func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 9_000_000)) }},
-		{"nothing known", "", func(http.ResponseWriter, *http.Request) {}},
+		{"larger than the limit", "9000000", func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 9_000_000)) }},
+		{"unknown length", "", func(http.ResponseWriter, *http.Request) {}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := event("nav", "app")
@@ -306,28 +306,28 @@ func testHead(t *testing.T) {
 }
 
 func testBinary(t *testing.T) {
-	every := make([]byte, 256)
-	for i := range every {
-		every[i] = byte(i)
+	allBytes := make([]byte, 256)
+	for i := range allBytes {
+		allBytes[i] = byte(i)
 	}
 	for _, tt := range []struct {
 		name, contentType string
 		body              []byte
 		base64            bool
 	}{
-		{"every byte", "application/octet-stream", every, true},
+		{"every byte", "application/octet-stream", allBytes, true},
 		{"a PDF that is ASCII", "application/pdf", []byte("%PDF-1.7"), true},
 		{"JSON", "application/json; charset=utf-8", []byte(`{"a":"æ\u2028` + "\u2028" + `"}`), false},
 		{"problem", "application/problem+json", []byte(`{}`), false},
 		{"XML with a byte order mark", "application/xml", []byte("\uFEFF<a/>"), false},
-		{"Latin-1 that says so", "text/xml; charset=iso-8859-1", []byte("<a>\xe6</a>"), true},
+		{"declared Latin-1", "text/xml; charset=iso-8859-1", []byte("<a>\xe6</a>"), true},
 		{"half a character", "text/plain", []byte("\xc3"), true},
 		{"a surrogate", "text/plain", []byte("\xed\xa0\x80"), true},
-		{"a character that looks like a replacement", "text/plain", []byte("\uFFFD"), false},
-		{"zeros that would be six times the size", "text/plain", make([]byte, short+1), true},
+		{"a replacement character", "text/plain", []byte("\uFFFD"), false},
+		{"zeros over the limit for text", "text/plain", make([]byte, short+1), true},
 		{"a few zeros", "text/plain", make([]byte, short), false},
-		{"unlabelled", "", []byte("<script>"), true},
-		{"nonsense label", ";;", []byte("x"), true},
+		{"no content type", "", []byte("<script>"), true},
+		{"invalid content type", ";;", []byte("x"), true},
 		{"empty", "application/pdf", nil, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -387,7 +387,7 @@ func testTooLarge(t *testing.T) {
 		contentType string
 		ok          bool
 	}{
-		{4_400_000, "application/pdf", true}, // what an inline body may have
+		{4_400_000, "application/pdf", true}, // the limit of an inline body
 		{4_800_000, "application/pdf", false},
 		{6_200_000, "text/plain", true},
 		{6_290_000, "text/plain", false},
@@ -410,7 +410,7 @@ func testTooLarge(t *testing.T) {
 	}
 }
 
-func testBrokenOff(t *testing.T) {
+func testTruncated(t *testing.T) {
 	for _, declared := range []string{"4", "2", "x"} {
 		response := handle(t, event("nav", "app"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", declared)
@@ -455,7 +455,7 @@ func testQuery(t *testing.T) {
 	} {
 		e := event("nav", "app")
 		e.RawQueryString = q
-		e.QueryStringParameters = map[string]string{"label": "a,b"} // decoded and joined: not to be used
+		e.QueryStringParameters = map[string]string{"label": "a,b"} // decoded and joined, so not usable
 		if q == "" {
 			e.QueryStringParameters = nil
 		}
@@ -469,10 +469,10 @@ func testQuery(t *testing.T) {
 	if got := received(t, e).URL.Query(); got.Get("label") != "a&b" || len(got) != 2 {
 		t.Errorf("from the map: %v", got)
 	}
-	// What is wrong with a query can be told only from the whole of it.
+	// Only the whole query shows that it is invalid.
 	e.RawQueryString = "a=%zz&b=1"
 	if _, err := url.ParseQuery(received(t, e).URL.RawQuery); err == nil {
-		t.Error("a bad escape went unseen")
+		t.Error("the invalid escape is missing")
 	}
 }
 
@@ -484,9 +484,9 @@ func testCookies(t *testing.T) {
 		if got := r.Cookies(); len(got) != 2 || got[0].String() != "a=1" || got[1].String() != "b=2" {
 			t.Errorf("cookies = %v", got)
 		}
-		e.Headers["Cookie"] = "a=1; b=2" // once more, as an emulator does
+		e.Headers["Cookie"] = "a=1; b=2" // an emulator sends the cookies twice
 	}
-	e.Cookies = nil // only there, as another does
+	e.Cookies = nil // another emulator sends only the header field
 	if got := received(t, e).Cookies(); len(got) != 2 {
 		t.Errorf("cookies = %v", got)
 	}
@@ -495,14 +495,14 @@ func testCookies(t *testing.T) {
 func testAlteredText(t *testing.T) {
 	e := event("nav", "app")
 	e.RequestContext.HTTP.Method = "PUT"
-	e.Body = "<a>\uFFFD</a>" // was Latin-1, eight bytes
+	e.Body = "<a>\uFFFD</a>" // Latin-1 of eight bytes
 	e.Headers["content-length"] = "8"
 	response := handle(t, e, func(http.ResponseWriter, *http.Request) { t.Error("the handler was called") })
 	wantProblem(t, response, 400, "body-not-utf8")
 
-	e.Headers["content-length"] = "10" // the client's own replacement character
+	e.Headers["content-length"] = "10" // the client sent the replacement character
 	received(t, e)
-	delete(e.Headers, "content-length") // sent in chunks: there is no telling
+	delete(e.Headers, "content-length") // sent in chunks, so its length is unknown
 	wantProblem(t, handle(t, e, func(http.ResponseWriter, *http.Request) { t.Error("the handler was called") }), 400, "body-not-utf8")
 	e.Body = "<a>æ</a>"
 	received(t, e)
@@ -528,7 +528,7 @@ func testDefaultHeader(t *testing.T) {
 	}
 	response := handle(t, event("nav", "app"), func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
-		w.Header()["Strict-Transport-Security"] = nil // said and meant: none
+		w.Header()["Strict-Transport-Security"] = nil // the handler wants no such field
 	})
 	if h := response.Headers; h["Cache-Control"] != "max-age=60" || h["Strict-Transport-Security"] != "" {
 		t.Errorf("headers = %v", h)

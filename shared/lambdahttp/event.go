@@ -8,23 +8,23 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// readEvent decodes an HTTP API event. Duplicate names and invalid UTF-8 are no errors here: if a client
-// can make the gateway send them, the client must still get an HTTP response.
+// readEvent decodes an HTTP API event. Duplicate names and invalid UTF-8 are no errors here: if a
+// client can make the gateway send them, the client must still get an HTTP response.
 func readEvent(payload []byte) (events.APIGatewayV2HTTPRequest, error) {
 	var event events.APIGatewayV2HTTPRequest
 	err := json.Unmarshal(payload, &event, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	return event, err
 }
 
-// encodeResponse returns a response as the gateway takes it. It escapes nothing for HTML: that would make a body larger that
-// was found small enough.
+// encodeResponse returns a response in the form that the gateway accepts. It does not escape for
+// HTML: that would make a body larger that was checked to fit.
 func encodeResponse(response events.APIGatewayV2HTTPResponse) []byte {
-	w := appendjson.Writer{B: make([]byte, 0, 1024+len(response.Body)+len(response.Body)/8)}
+	w := appendjson.Writer{Buf: make([]byte, 0, 1024+len(response.Body)+len(response.Body)/8)}
 	w.Int(`{"statusCode":`, int64(response.StatusCode))
 	w.Raw(`,"headers":{`)
 	n := 0
 	for name, value := range response.Headers {
-		w.String(appendjson.Comma(n), name)
+		w.String(appendjson.Separator(n), name)
 		w.String(":", value)
 		n++
 	}
@@ -32,5 +32,5 @@ func encodeResponse(response events.APIGatewayV2HTTPResponse) []byte {
 	w.String(`,"body":`, response.Body)
 	w.Bool(`,"isBase64Encoded":`, response.IsBase64Encoded)
 	w.Raw("}")
-	return w.B
+	return w.Buf
 }

@@ -32,7 +32,7 @@ func TestReadEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 		if want.RequestContext.HTTP.Method == "" {
-			continue // of a queue, a stream or a schedule
+			continue // an event of a queue, a stream or a schedule
 		}
 		read++
 		if got, err := readEvent(payload); err != nil || !reflect.DeepEqual(got, want) {
@@ -40,7 +40,7 @@ func TestReadEvent(t *testing.T) {
 		}
 	}
 	if read < 20 {
-		t.Errorf("only %d samples are of an HTTP API", read)
+		t.Errorf("only %d samples are events of an HTTP API", read)
 	}
 }
 
@@ -68,7 +68,7 @@ func TestReadUnusualEvents(t *testing.T) {
 	}
 }
 
-// FuzzEncodeResponse: what is written is what encoding/json writes.
+// FuzzEncodeResponse checks that encodeResponse writes the same response as encoding/json.
 func FuzzEncodeResponse(f *testing.F) {
 	f.Add(200, "Content-Type", "text/plain", `{"a":"b\n"}`, true)
 	f.Add(404, "", "\"\\\x00\x1f\x7f\b\f\r\t", "<&>\u2028\u2029æ𝄞", false)
@@ -94,7 +94,8 @@ func FuzzEncodeResponse(f *testing.F) {
 	})
 }
 
-// BenchmarkEncode compares encodeResponse with encoding/json and encoding/json/v2 on a body of 2 KB.
+// BenchmarkEncode compares encodeResponse with encoding/json and encoding/json/v2 on a body of 2
+// KB.
 func BenchmarkEncode(b *testing.B) {
 	response := events.APIGatewayV2HTTPResponse{
 		StatusCode: 200, Body: `{` + strings.Repeat(`"createdDateTime":"2026-11-23T20:11:01.123456Z",`, 40) + `"data":[]}`,

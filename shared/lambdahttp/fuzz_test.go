@@ -13,17 +13,18 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// FuzzHandle sends an echoing handler whatever a gateway or an emulator might make of a client's request, through
-// Lambda's own JSON. Whatever comes in, an HTTP answer comes out, and what the handler sees is what was sent.
+// FuzzHandle sends events that a gateway or an emulator might send, in Lambda's JSON, to a
+// handler that echoes the body. The response must always be an HTTP response, and the handler
+// must get the request that the client sent.
 func FuzzHandle(f *testing.F) {
 	f.Add("GET", "GET /{org}/{app}", "/nav/app", "nav", "app", "a=b", "accept", "*/*", "192.0.2.1", "x.no", []byte("body"), false)
 	f.Add("HEAD", "$default", "/a?b#c%zz", "a?b", "c#d", "a=%zz;b", "x-golambdaproxy-apigw-context", "{}", "", "", []byte{0xff, 0}, true)
 	f.Add("PUT", "ANY /x/{org+}", "//y", "a/b/../c", "%2F", "#", "if-match", `"a,b"`, "::1", "x.no:80", []byte("\uFFFD"), false)
-	f.Add("", "GET /{nobody}", "", "", "\n", "\x00", "Content-Length", "1", "1.2.3.4:5", "a b", []byte(nil), true)
+	f.Add("", "GET /{missing}", "", "", "\n", "\x00", "Content-Length", "1", "1.2.3.4:5", "a b", []byte(nil), true)
 	f.Fuzz(func(t *testing.T, method, key, raw, org, app, query, name, value, ip, domain string, body []byte, isBase64 bool) {
 		for _, s := range []string{method, key, raw, org, app, query, name, value, ip, domain} {
 			if !utf8.ValidString(s) {
-				t.Skip("no JSON document holds this")
+				t.Skip("JSON cannot contain this text")
 			}
 		}
 		e := event(org, app)
@@ -33,7 +34,7 @@ func FuzzHandle(f *testing.F) {
 		want := body
 		if !isBase64 {
 			if !utf8.Valid(body) {
-				t.Skip("no JSON document holds this")
+				t.Skip("JSON cannot contain this text")
 			}
 		} else if decoded, err := base64.StdEncoding.DecodeString(string(body)); err == nil {
 			want = decoded
@@ -86,15 +87,16 @@ func FuzzHandle(f *testing.F) {
 	})
 }
 
-// FuzzEvent sends an event that no gateway would make, field by field or not JSON at all. An event is answered, whatever is in
-// it, and what the handler gets is a request that net/http's own server could have made.
+// FuzzEvent sends events that no gateway would send, and payloads that are not JSON. Every event
+// must get a response, and the handler must get a request that net/http's server could have
+// created.
 func FuzzEvent(f *testing.F) {
-	whole, err := json.Marshal(event("nav", "app"))
+	valid, err := json.Marshal(event("nav", "app"))
 	if err != nil {
 		f.Fatal(err)
 	}
 	for _, seed := range []string{
-		string(whole), `{}`, `null`, `[]`, `{"version":"1.0","httpMethod":"GET","path":"/"}`, `{"requestContext":{"http":{"method":"GET"}}}`,
+		string(valid), `{}`, `null`, `[]`, `{"version":"1.0","httpMethod":"GET","path":"/"}`, `{"requestContext":{"http":{"method":"GET"}}}`,
 		`{"routeKey":"GET /{a}/{b+}","pathParameters":{"a":"..","b":"../%2e/\u0000"},"requestContext":{"domainName":"x","http":{"method":"GET"}}}`,
 		`{"routeKey":"$default","rawPath":"//evil.example/..","rawQueryString":"a=%","requestContext":{"domainName":"x","http":{"method":"TRACE","sourceIp":"::ffff:1.2.3.4"}}}`,
 		`{"headers":{"Host":"a","host":"b","HOST":"","\u0000":"\n","content-length":"-1"},"cookies":["a=b","c"],"body":"=","isBase64Encoded":true,"requestContext":{"domainName":"x","http":{"method":"POST"}}}`,
@@ -105,18 +107,18 @@ func FuzzEvent(f *testing.F) {
 	}
 	h := New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL == nil || len(r.URL.Path) == 0 || r.URL.Path[0] != '/' || r.URL.Host != "" || r.Method == "" || r.Header == nil || r.RequestURI == "" {
-			panic("no request of a server's")
+			panic("not a request of net/http's server")
 		}
 		w.Header().Set("Content-Type", "text/plain")
-		_, _ = io.Copy(w, r.Body) // a reply in memory
+		_, _ = io.Copy(w, r.Body) // both are in memory
 	}))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		var valid events.APIGatewayV2HTTPRequest
-		isEvent := json.Unmarshal(payload, &valid) == nil
+		var want events.APIGatewayV2HTTPRequest
+		isEvent := json.Unmarshal(payload, &want) == nil
 		out, err := h.Invoke(t.Context(), payload)
 		if err != nil {
 			if isEvent {
-				t.Fatalf("an event ends in %v", err)
+				t.Fatalf("Invoke fails for an event: %v", err)
 			}
 			return
 		}
@@ -125,7 +127,7 @@ func FuzzEvent(f *testing.F) {
 			t.Fatalf("%d %s (%v)", response.StatusCode, out, err)
 		}
 		if response.StatusCode == 400 && !bytes.Contains([]byte(response.Body), []byte(`"code":"request-malformed"`)) && !bytes.Contains([]byte(response.Body), []byte(`"code":"body-not-utf8"`)) {
-			t.Errorf("refused with %s", response.Body)
+			t.Errorf("400 with another code: %s", response.Body)
 		}
 	})
 }

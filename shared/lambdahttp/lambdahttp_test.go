@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// event returns a GET of /{org}/{app} with these variables.
+// event returns a GET of /{org}/{app} with these path variables.
 func event(org, app string) events.APIGatewayV2HTTPRequest {
 	return events.APIGatewayV2HTTPRequest{
 		Version: "2.0", RouteKey: "GET /{org}/{app}", RawPath: "/" + org + "/" + app,
@@ -33,7 +33,7 @@ func event(org, app string) events.APIGatewayV2HTTPRequest {
 	}
 }
 
-// handle serves e with h and returns the answer.
+// handle serves e with h and returns the response.
 func handle(t testing.TB, e events.APIGatewayV2HTTPRequest, h http.HandlerFunc) events.APIGatewayV2HTTPResponse {
 	t.Helper()
 	return New(h).Handle(t.Context(), e)
@@ -50,7 +50,7 @@ func received(t testing.TB, e events.APIGatewayV2HTTPRequest) *http.Request {
 	return got
 }
 
-// bytesOf returns the body as the client would get it.
+// bytesOf returns the body that the client gets.
 func bytesOf(t testing.TB, r events.APIGatewayV2HTTPResponse) []byte {
 	t.Helper()
 	if !r.IsBase64Encoded {
@@ -78,7 +78,7 @@ func wantProblem(t testing.TB, r events.APIGatewayV2HTTPResponse, status int, co
 	return p
 }
 
-// captureLog returns a function that gives the lines logged since.
+// captureLog returns a function that returns the lines logged since its last call.
 func captureLog(t testing.TB) func() []map[string]any {
 	t.Helper()
 	out, before := &lockedBuffer{}, slog.Default()
@@ -116,21 +116,21 @@ func TestMain(m *testing.M) {
 		child()
 		return
 	}
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // tests that read the log capture it
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // tests of the log call captureLog
 	os.Exit(m.Run())
 }
 
-// TestWire sends an event as API Gateway writes it through Lambda's own decoding and encoding.
-func TestWire(t *testing.T) {
+// TestInvoke sends an event in the JSON that API Gateway writes.
+func TestInvoke(t *testing.T) {
 	payload, err := os.ReadFile("testdata/post-data.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	responseWriter := []byte("{\"html\":\"<&>\",\"ls\":\"\u2028\",\"tab\":\"\t\"}")
+	body := []byte("{\"html\":\"<&>\",\"ls\":\"\u2028\",\"tab\":\"\t\"}")
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil || string(body) != "%PDF-\xff\x00\x80\n" || r.ContentLength != 9 {
-			t.Errorf("body = %q, length %d, %v", body, r.ContentLength, err)
+		got, err := io.ReadAll(r.Body)
+		if err != nil || string(got) != "%PDF-\xff\x00\x80\n" || r.ContentLength != 9 {
+			t.Errorf("body = %q, length %d, %v", got, r.ContentLength, err)
 		}
 		if r.Method != "POST" || r.PathValue("app") != "app2018" || r.URL.Query().Get("note") != "a b c" || r.Host != "nav.apps.altinn.no" {
 			t.Errorf("%s %s %q %s", r.Method, r.URL, r.PathValue("app"), r.Host)
@@ -144,7 +144,7 @@ func TestWire(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("ETag", `"7"`)
 		w.WriteHeader(http.StatusCreated)
-		w.Write(responseWriter)
+		w.Write(body)
 	})
 	out, err := New(h).Invoke(t.Context(), payload)
 	if err != nil {
@@ -154,7 +154,7 @@ func TestWire(t *testing.T) {
 	if err := json.Unmarshal(out, &response); err != nil {
 		t.Fatal(err)
 	}
-	if response.StatusCode != 201 || response.Headers["Etag"] != `"7"` || !bytes.Equal(bytesOf(t, response), responseWriter) {
+	if response.StatusCode != 201 || response.Headers["Etag"] != `"7"` || !bytes.Equal(bytesOf(t, response), body) {
 		t.Errorf("response = %+v", response)
 	}
 }
@@ -167,7 +167,7 @@ func TestPanic(t *testing.T) {
 			return
 		}
 		w.WriteHeader(http.StatusOK)
-		io.WriteString(w, "half an ans")
+		io.WriteString(w, "half of the resp")
 		panic("at ssn 12247918309")
 	}))
 	response := a.Handle(t.Context(), event("nav", "broken"))
@@ -227,9 +227,9 @@ func TestLogLine(t *testing.T) {
 	}
 }
 
-// withTrace returns a context with an X-Ray header, as package lambda makes it.
+// withTrace returns the context that package lambda creates for an X-Ray header.
 func withTrace(ctx context.Context, header string) context.Context {
-	//lint:ignore SA1029 Lambda's own key is a string
+	//lint:ignore SA1029 Lambda's key is a string
 	return context.WithValue(ctx, "x-amzn-trace-id", header)
 }
 
@@ -245,8 +245,8 @@ func TestTraceID(t *testing.T) {
 		{"gateway's", "", false, "gateway-1"},
 		{"invocation's", "", true, "lambda-1"},
 		{"X-Ray's", "Sampled=0;Root=1-67891233-abcdef012345678912345678", true, "1-67891233-abcdef012345678912345678"},
-		{"a client's invention is not taken", "Root=1-67891233-12247918309 <script>1234;", true, "lambda-1"},
-		{"nor a short one", "Root=1-;", true, "lambda-1"},
+		{"not an invalid one of a client", "Root=1-67891233-12247918309 <script>1234;", true, "lambda-1"},
+		{"not a short one", "Root=1-;", true, "lambda-1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx := withTrace(t.Context(), tt.header)
@@ -254,7 +254,7 @@ func TestTraceID(t *testing.T) {
 				ctx = withID(ctx)
 			}
 			e := event("nav", "app")
-			e.RequestContext.HTTP.Method = "" // any problem will do
+			e.RequestContext.HTTP.Method = "" // makes the response a problem
 			response := New(http.NotFoundHandler()).Handle(ctx, e)
 			if p := wantProblem(t, response, 400, "request-malformed"); p.TraceID != tt.want {
 				t.Errorf("traceId = %q, want %q", p.TraceID, tt.want)
@@ -263,7 +263,7 @@ func TestTraceID(t *testing.T) {
 	}
 }
 
-// BenchmarkHandle is the whole cost of the wrapper, an answer of 2 KB.
+// BenchmarkHandle measures the whole cost of the adapter for a response of 2 KB.
 func BenchmarkHandle(b *testing.B) {
 	body := bytes.Repeat([]byte(`{"a": "b"},`), 200)
 	a := New(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -12,12 +12,13 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// metrics are those that a log line makes. API Gateway and Lambda have their own of requests, latency and failures, by API
-// and by function; these have what they cannot know, the route, the class of status and the code of a problem. How many
-// requests there were is the number of samples of durationMs, and no metric of its own.
+// metrics are the metrics of the request's log line. API Gateway and Lambda publish requests,
+// latency and failures by API and by function. These metrics add the dimensions that only this
+// package knows: the route, the class of the status and the code of a problem. There is no count
+// of requests, because it is the number of samples of durationMs.
 type metrics struct {
-	answer  *metric.Set
-	problem *metric.Set // of an answer that has a code
+	response *metric.Set // of a response without a code
+	problem  *metric.Set // of a response with a code
 }
 
 func newMetrics(namespace metric.Namespace) metrics {
@@ -27,14 +28,14 @@ func newMetrics(namespace metric.Namespace) metrics {
 	}
 	all := metric.Directive{Metrics: []metric.Metric{{Name: "bytesOut", Unit: metric.Bytes}}}
 	byCode := metric.Directive{Dimensions: []string{"code"}, Metrics: []metric.Metric{{Name: "errors", Unit: metric.Count}}}
-	return metrics{answer: namespace.Set(byRoute, all), problem: namespace.Set(byRoute, all, byCode)}
+	return metrics{response: namespace.Set(byRoute, all), problem: namespace.Set(byRoute, all, byCode)}
 }
 
-// statusClasses are the classes by the first digit of a status.
+// statusClasses are the classes of statuses, by their first digit.
 var statusClasses = [...]string{"", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
-// logRequest writes the request's one log line. The route key stands for the path, since the path's variables are
-// whatever the caller wrote there.
+// logRequest writes the request's one log line. It contains the route key instead of the path,
+// because the caller can write anything in the path variables.
 func (a *Adapter) logRequest(ctx context.Context, line *logging.Line, event events.APIGatewayV2HTTPRequest, status, size int, start time.Time) {
 	now := time.Now()
 	level := slog.LevelInfo
@@ -56,7 +57,7 @@ func (a *Adapter) logRequest(ctx context.Context, line *logging.Line, event even
 	if slices.ContainsFunc(added, func(attr slog.Attr) bool { return attr.Key == "code" }) {
 		attrs = append(attrs, slog.Int("errors", 1), a.metrics.problem.Attr(now))
 	} else {
-		attrs = append(attrs, a.metrics.answer.Attr(now))
+		attrs = append(attrs, a.metrics.response.Attr(now))
 	}
 	slog.LogAttrs(ctx, level, "request", attrs...)
 }

@@ -14,14 +14,14 @@ import (
 	"altinn.no/instanceapi/shared/metric/metrictest"
 )
 
-func TestTheLogLineIsMetrics(t *testing.T) {
+func TestLogLineHasMetrics(t *testing.T) {
 	for name, test := range map[string]struct {
 		handler http.Handler
 		class   string
-		code    string // of the error that is counted; "" when none is
+		code    string // the dimension of the counted error; "": none
 	}{
-		"an answer": {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "twelve bytes") }), "2xx", ""},
-		"an answer without a body": {
+		"a response": {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "twelve bytes") }), "2xx", ""},
+		"a response without a body": {
 			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotModified) }), "3xx", ""},
 		"a problem": {
 			httpapi.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
@@ -57,8 +57,8 @@ func TestTheLogLineIsMetrics(t *testing.T) {
 	}
 }
 
-// What the metrics add to a line: go test -bench Line -benchmem ./shared/lambdahttp
-func BenchmarkLine(b *testing.B) {
+// BenchmarkLogRequest measures the log line without metrics ("bare") and with them.
+func BenchmarkLogRequest(b *testing.B) {
 	before := slog.Default()
 	slog.SetDefault(logging.New(io.Discard, slog.LevelInfo))
 	b.Cleanup(func() { slog.SetDefault(before) })

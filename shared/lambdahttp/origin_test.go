@@ -6,9 +6,10 @@ import (
 	"testing"
 )
 
-// Which pages may read an answer is API Gateway's to say, by the parameter AllowedOrigins, and by default none may. A
-// function that named an origin itself would be believed there.
-func TestNoAnswerNamesAnOrigin(t *testing.T) {
+// API Gateway decides which pages may read a response, by the template's parameter
+// AllowedOrigins. By default none may. A function must not allow an origin itself, because the
+// gateway would pass it on.
+func TestNoResponseAllowsAnOrigin(t *testing.T) {
 	for _, method := range []string{http.MethodGet, http.MethodOptions} {
 		e := event("nav", "app2018")
 		e.RequestContext.HTTP.Method = method
@@ -16,7 +17,7 @@ func TestNoAnswerNamesAnOrigin(t *testing.T) {
 		response := handle(t, e, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
 		for name := range response.Headers {
 			if strings.HasPrefix(strings.ToLower(name), "access-control-") {
-				t.Errorf("%s is answered %s", method, name)
+				t.Errorf("the response to %s has %s", method, name)
 			}
 		}
 	}

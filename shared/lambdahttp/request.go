@@ -16,37 +16,40 @@ import (
 	"github.com/awslabs/aws-lambda-go-api-proxy/core"
 )
 
-// contextHeaderPrefix begins the header fields in which package core's older half passes the gateway's word on
-// who calls, in the spelling that http.Header has them. A client may send them too, so none reaches a handler; the
-// context carries the same, unforgeable.
+// contextHeaderPrefix is the prefix, in http.Header's spelling, of the header fields in which the
+// older half of package core passes the gateway's data about the caller. A client can send them
+// too, so none reaches a handler. The request's context carries the same data, which no client
+// can forge.
 const contextHeaderPrefix = "X-Golambdaproxy-"
 
-// newRequest converts an event. The errors are *fault.Error of kind Invalid.
+// newRequest converts an event. Its errors are *fault.Error of kind Invalid.
 //
-// The body and the gateway's request context are taken over by package core. All else it would read wrongly is kept
-// from it and set here:
-//   - the path, because an HTTP API has decoded rawPath: a "?" or "#" in a path variable would end the path there, a
-//     "%" be no URL at all. It is put together again from the route key and the variables.
-//   - the query, which must reach the handler unchanged, for the handler to refuse what is wrong with it.
-//   - header fields, which core splits at every comma: an entity tag or a date is then in pieces.
-//   - the remote address, which core leaves without a port.
+// Package core converts the body and the gateway's request context. newRequest sets the rest
+// itself, because core would misread it:
+//   - the path: an HTTP API decodes rawPath, so a "?" or "#" in a path variable would end the
+//     path, and a "%" would be an invalid URL. newRequest builds the path from the route key and
+//     the variables.
+//   - the query: it must reach the handler unchanged, so that the handler can reject an invalid
+//     one.
+//   - header fields: core splits them at every comma, and with it an entity tag or a date.
+//   - the remote address: core omits the port.
 func newRequest(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*http.Request, error) {
 	if !isToken(event.RequestContext.HTTP.Method) || !isHost(event.RequestContext.DomainName) {
-		return nil, malformed(errors.New("no HTTP API event: method or domain name"))
+		return nil, malformed(errors.New("no HTTP API event: invalid method or domain name"))
 	}
 	if bodyAltered(event) {
 		return nil, fault.New(fault.Invalid, "body-not-utf8",
-			"The body was sent as text but is not UTF-8, and would not be kept as you sent it. Send it in UTF-8, with its Content-Length.")
+			"The body was sent as text but is not UTF-8, so the gateway changed it. Send it in UTF-8, with its Content-Length.")
 	}
-	bare := event
-	bare.RawPath = escapedPath(event)
-	bare.RawQueryString, bare.QueryStringParameters, bare.Headers, bare.Cookies = "", nil, nil, nil
-	r, err := new(core.RequestAccessorV2).EventToRequestWithContext(ctx, bare)
+	reduced := event
+	reduced.RawPath = escapedPath(event)
+	reduced.RawQueryString, reduced.QueryStringParameters, reduced.Headers, reduced.Cookies = "", nil, nil, nil
+	r, err := new(core.RequestAccessorV2).EventToRequestWithContext(ctx, reduced)
 	if err != nil {
 		return nil, malformed(err)
 	}
 
-	r.URL.Scheme, r.URL.Host = "", "" // as in any request that a server gets
+	r.URL.Scheme, r.URL.Host = "", "" // as in a request of net/http's server
 	r.URL.RawQuery = rawQuery(event)
 	r.RequestURI = r.URL.RequestURI()
 	setHeader(r, event)
@@ -71,9 +74,9 @@ func routeKey(event events.APIGatewayV2HTTPRequest) string {
 	return event.RequestContext.RouteKey
 }
 
-// escapedPath returns the path as a valid client would have written it: the route's own, with the variables escaped
-// into it. Where the event has no such route (the key $default, or none at all in some emulators), it is rawPath,
-// taken as decoded.
+// escapedPath returns the path in the escaped form that a valid client sends: the path of the
+// route with the escaped variables. If the event has no such route (the key is $default, or
+// missing in some emulators), it returns rawPath, which it assumes to be decoded, with escapes.
 func escapedPath(event events.APIGatewayV2HTTPRequest) string {
 	if _, template, ok := strings.Cut(routeKey(event), " "); ok && strings.HasPrefix(template, "/") {
 		if path, ok := expand(template, event.PathParameters); ok {
@@ -90,7 +93,8 @@ func escapedPath(event events.APIGatewayV2HTTPRequest) string {
 	return (&url.URL{Path: path}).EscapedPath()
 }
 
-// expand puts values into a route's path, "/{org}/{app}/files/{rest+}". It reports false when a value is missing.
+// expand replaces the variables of a route's path, such as "/{org}/{app}/files/{rest+}", by their
+// escaped values. It returns false if a value is missing.
 func expand(template string, values map[string]string) (string, bool) {
 	segments := strings.Split(template, "/")
 	for i, s := range segments {
@@ -105,14 +109,15 @@ func expand(template string, values map[string]string) (string, bool) {
 			return "", false
 		}
 		segments[i] = url.PathEscape(value)
-		if greedy { // its slashes are slashes
+		if greedy { // a greedy variable spans segments
 			segments[i] = strings.ReplaceAll(segments[i], "%2F", "/")
 		}
 	}
 	return strings.Join(segments, "/"), true
 }
 
-// rawQuery returns the query as sent. The decoded map stands in where an emulator gives no other.
+// rawQuery returns the query that the client sent. If an emulator omits it, rawQuery encodes the
+// decoded parameters.
 func rawQuery(event events.APIGatewayV2HTTPRequest) string {
 	if event.RawQueryString != "" || len(event.QueryStringParameters) == 0 {
 		return event.RawQueryString
@@ -124,10 +129,11 @@ func rawQuery(event events.APIGatewayV2HTTPRequest) string {
 	return values.Encode()
 }
 
-// setHeader sets the fields as sent, one line each, and as net/http does takes Host out of them.
+// setHeader sets the header fields that the client sent, one line each. Like net/http, it moves
+// Host to r.Host.
 func setHeader(r *http.Request, event events.APIGatewayV2HTTPRequest) {
 	r.Header = make(http.Header, len(event.Headers)+1)
-	lines := make([]string, len(event.Headers)) // of all fields, in one piece
+	lines := make([]string, len(event.Headers)) // one allocation for all fields
 	n := 0
 	for name, value := range event.Headers {
 		key := http.CanonicalHeaderKey(name)
@@ -142,7 +148,7 @@ func setHeader(r *http.Request, event events.APIGatewayV2HTTPRequest) {
 		r.Header[key] = lines[n : n+1 : n+1]
 		n++
 	}
-	if len(event.Cookies) > 0 { // some emulators give them in both places
+	if len(event.Cookies) > 0 { // some emulators also send them as a header field
 		r.Header.Set("Cookie", strings.Join(event.Cookies, "; "))
 	}
 	r.Host = r.Header.Get("Host")
@@ -153,7 +159,8 @@ func setHeader(r *http.Request, event events.APIGatewayV2HTTPRequest) {
 	r.Header.Del("Transfer-Encoding")
 }
 
-// headerVariants returns the lines of a field that is there in several spellings, "a" and "A", by spelling: not by chance.
+// headerVariants returns the lines of a field that the event has in several spellings, such as
+// "a" and "A". It sorts them by spelling, so that the order is always the same.
 func headerVariants(fields map[string]string, key string) (lines []string) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if http.CanonicalHeaderKey(name) == key {
@@ -163,7 +170,8 @@ func headerVariants(fields map[string]string, key string) (lines []string) {
 	return lines
 }
 
-// remoteAddr returns the client's address in the form that net.SplitHostPort takes; the port is not known.
+// remoteAddr returns the client's address in the form that net.SplitHostPort accepts. The port is
+// 0 unless sourceIP has one, and the address is 0.0.0.0 if sourceIP is invalid.
 func remoteAddr(sourceIP string) string {
 	if _, err := netip.ParseAddrPort(sourceIP); err == nil {
 		return sourceIP
@@ -174,9 +182,10 @@ func remoteAddr(sourceIP string) string {
 	return "0.0.0.0:0"
 }
 
-// bodyAltered reports whether the gateway took a body for UTF-8 text that was not, which leaves replacement
-// characters where bytes were, and another length than the client's. A body that came in chunks has no length to compare, and is
-// taken for altered. What is stored must be what was sent.
+// bodyAltered reports whether the gateway decoded a body as UTF-8 that was not. The gateway then
+// replaces bytes by replacement characters, which changes the length. A chunked body has no
+// length to compare, so with a replacement character it counts as altered. The stored content
+// must be the content that the client sent.
 func bodyAltered(event events.APIGatewayV2HTTPRequest) bool {
 	if event.IsBase64Encoded || !strings.Contains(event.Body, "\uFFFD") {
 		return false
@@ -190,12 +199,13 @@ func bodyAltered(event events.APIGatewayV2HTTPRequest) bool {
 	return true
 }
 
-// isToken reports whether s can be a method (RFC 9110, section 5.6.2; letters are all that the gateway's are made of).
+// isToken reports whether s can be a method (RFC 9110, section 5.6.2). It accepts only letters
+// and "-", because the gateway's methods have no other characters.
 func isToken(s string) bool {
 	return s != "" && strings.Trim(strings.ToUpper(s), "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") == ""
 }
 
-// isHost reports whether s can stand between "https://" and the path.
+// isHost reports whether s is valid as the host of an https URL.
 func isHost(s string) bool {
 	_, err := url.Parse("https://" + s + "/")
 	return err == nil && !strings.ContainsAny(s, "/?#@%")

@@ -17,17 +17,19 @@ import (
 )
 
 const (
-	// maxPayload is the largest answer in bytes that Lambda takes, as the JSON document that it is sent as.
+	// maxPayload is the largest response that Lambda accepts, in bytes of its JSON document.
 	maxPayload = 6_291_556
-	// headerReserve is kept free of it for status and header fields; the gateway takes 10,240 bytes of these.
+	// headerReserve is the part of maxPayload that is reserved for the status and the header
+	// fields. The gateway accepts 10,240 bytes of header fields.
 	headerReserve = 16_384
 )
 
-var errTooLarge = errors.New("the answer is larger than Lambda can send")
+var errTooLarge = errors.New("the response is larger than Lambda accepts")
 
-// defaultHeader holds the fields that every answer has unless the handler has set them: nobody keeps, guesses at, frames,
-// runs or embeds what is answered, and the address that was asked, which names an instance, is told to nobody: not to the
-// store that a download is sent on to either.
+// defaultHeader holds the fields that every response has unless the handler sets them. With them,
+// no cache stores a response, and no browser guesses its type, frames it, runs it or embeds it.
+// Browsers send the URL of a request, which names an instance, to no other server, such as the
+// store of a redirected download.
 var defaultHeader = map[string]string{
 	"Cache-Control":                "no-store",
 	"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'",
@@ -37,20 +39,21 @@ var defaultHeader = map[string]string{
 	"X-Content-Type-Options":       "nosniff",
 }
 
-// responseWriter is the http.ResponseWriter of one request. It keeps net/http's rules: the first WriteHeader counts, header
-// fields set after it do not, informational statuses are no answer, nothing written at all is a 200, and
-// 204, 304 and HEAD have no body.
+// responseWriter is the http.ResponseWriter of one request. It follows net/http's rules: only the
+// first WriteHeader counts, and header fields set after it have no effect. Informational statuses
+// are ignored. The status is 200 if the handler writes nothing. Responses with 204 or 304, and to
+// HEAD, have no body.
 type responseWriter struct {
 	head        bool
-	header      http.Header // the handler's; not read here before the handler is done, except by itself
-	superfluous int         // the last status that came too late, 0 when none did
+	header      http.Header // written by the handler; read only by its calls until it has ended
+	superfluous int         // the last status after the first one, or 0
 
 	mu        sync.Mutex
 	abandoned bool
 	status    int         // 0 until WriteHeader
-	sent      http.Header // what header was at that time
+	sent      http.Header // a copy of header at the time of WriteHeader
 	body      []byte
-	size      int // bytes written, whether kept or not
+	size      int // bytes written, including those that body does not contain
 }
 
 func newResponseWriter(method string) *responseWriter {
@@ -59,7 +62,7 @@ func newResponseWriter(method string) *responseWriter {
 
 func (w *responseWriter) Header() http.Header { return w.header }
 
-// WriteHeader panics when status cannot be one, as net/http's does.
+// WriteHeader panics if the status is invalid, like net/http's.
 func (w *responseWriter) WriteHeader(status int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,22 +99,23 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if w.size > maxPayload {
-		w.body = nil // of no more use
+		w.body = nil // the response cannot be sent
 		return 0, errTooLarge
 	}
 	w.body = append(w.body, p...)
 	return len(p), nil
 }
 
-// abandon makes whatever the handler still writes go nowhere.
+// abandon makes the writer discard everything that the handler writes from now on.
 func (w *responseWriter) abandon() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.abandoned = true
 }
 
-// response returns the answer as the gateway takes it, and the size of its body before encoding, once the handler is done.
-// The error says why the answer cannot be sent.
+// response returns the response in the gateway's form, and the size of its body before encoding.
+// The handler must have ended. response fails if the response is too large or its body does not
+// have the declared length.
 func (w *responseWriter) response() (events.APIGatewayV2HTTPResponse, int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -126,7 +130,7 @@ func (w *responseWriter) response() (events.APIGatewayV2HTTPResponse, int, error
 		return none, 0, err
 	}
 	if w.size > 0 && w.sent.Get("Content-Type") == "" {
-		w.sent.Set("Content-Type", "application/octet-stream") // never guessed: a guess may be HTML
+		w.sent.Set("Content-Type", "application/octet-stream") // no guess, which could be HTML
 	}
 	for name, value := range defaultHeader {
 		if _, ok := w.sent[name]; !ok {
@@ -143,17 +147,18 @@ func (w *responseWriter) response() (events.APIGatewayV2HTTPResponse, int, error
 		return none, 0, tooLarge(wire)
 	}
 
-	out := core.NewProxyResponseWriterV2() // joins header lines, sets cookies apart
-	maps.Copy(out.Header(), w.sent)
-	out.WriteHeader(w.status)
-	response, err := out.GetProxyResponse()
+	proxy := core.NewProxyResponseWriterV2() // joins header lines and separates cookies
+	maps.Copy(proxy.Header(), w.sent)
+	proxy.WriteHeader(w.status)
+	response, err := proxy.GetProxyResponse()
 	response.Body, response.IsBase64Encoded = body, isBase64
 	return response, len(w.body), err
 }
 
-// checkContentLength checks the body against the Content-Length that the handler has declared: a body that broke off half-way
-// must not pass for a whole one. The field itself is the gateway's to set, except in the answer to HEAD, where nothing
-// but the field tells the length.
+// checkContentLength fails if the body does not have the Content-Length that the handler
+// declared, so that a truncated body is not sent as a whole one. It deletes the field, because
+// the gateway sets it. Only the response to HEAD keeps it, because nothing else states the
+// length.
 func (w *responseWriter) checkContentLength() error {
 	declared := w.sent.Get("Content-Length")
 	if !bodyAllowed(w.status) {
@@ -179,9 +184,10 @@ func bodyAllowed(status int) bool {
 	return status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// encode returns the body as the JSON string of the answer, and whether that is base64. Either way the client gets
-// the very same bytes. Text goes as it is, since that is smaller and can be read in a log of the gateway; but only when
-// it is UTF-8, which alone survives a JSON string.
+// encode returns the body for the JSON string of the response, whether it is base64, and its size
+// in the JSON document. The client gets the same bytes in both forms. Text stays text, because
+// that is smaller and readable in a log of the gateway. It must be UTF-8, because a JSON string
+// changes other bytes.
 func encode(body []byte, contentType string) (text string, isBase64 bool, wire int) {
 	if len(body) == 0 {
 		return "", false, 0
@@ -200,9 +206,9 @@ func encode(body []byte, contentType string) (text string, isBase64 bool, wire i
 }
 
 const (
-	// short is the length in bytes up to which text goes as text, however many of its characters have to be escaped.
+	// short is the length in bytes up to which text stays text, whatever its escapes add.
 	short = 4 << 10
-	// longestEscape is the most bytes that one byte of a string takes: \u001f.
+	// longestEscape is the number of bytes in the longest escape of one byte: \u001f.
 	longestEscape = 6
 )
 
@@ -218,11 +224,11 @@ func isText(contentType string) bool {
 	return strings.HasPrefix(t, "text/") || strings.HasSuffix(t, "+json") || strings.HasSuffix(t, "+xml")
 }
 
-// wireSize returns how many bytes s takes as a JSON string without its quotes.
+// wireSize returns the number of bytes of s as a JSON string without its quotes.
 func wireSize(s string) int {
 	n := len(s)
 	for i := range len(s) {
-		n += int(escape[s[i]])
+		n += int(escapeSize[s[i]])
 	}
 	for _, separator := range []string{"\u2028", "\u2029"} { // three bytes become six
 		n += 3 * strings.Count(s, separator)
@@ -230,14 +236,14 @@ func wireSize(s string) int {
 	return n
 }
 
-// escape is how many bytes each byte of a string takes beside itself when it is written as JSON.
-var escape = func() (more [256]uint8) {
+// escapeSize is the number of bytes that JSON adds to each byte of a string.
+var escapeSize = func() (added [256]uint8) {
 	for c := range 0x20 {
-		more[c] = 5
+		added[c] = 5
 	}
-	more[0x7f] = 5
+	added[0x7f] = 5
 	for _, c := range "\"\\\n\r\t\b\f" {
-		more[c] = 1
+		added[c] = 1
 	}
-	return more
+	return added
 }()

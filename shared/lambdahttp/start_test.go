@@ -19,22 +19,23 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// childVariable makes the test binary a function, for TestStart to run.
+// childVariable makes the test binary run as a function, for TestStart.
 const childVariable = "LAMBDAHTTP_TEST_CHILD"
 
-// child is what a function's main looks like.
+// child is a function's main.
 func child() {
 	env := coldstart.Load()
 	greeting := env.String("GREETING")
-	env.OnInit("nothing", func(context.Context) error { return errors.New("not there") })
+	env.OnInit("unavailable", func(context.Context) error { return errors.New("not there") })
 	Start(env, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		_, _ = io.WriteString(w, greeting+" "+r.PathValue("app"))
 	}))
 }
 
-// runtimeAPI plays Lambda: it hands out one event and passes on the answer.
-func runtimeAPI(t *testing.T, event any) (address string, answers <-chan []byte) {
+// runtimeAPI serves Lambda's runtime API: it delivers one event and sends the response on
+// responses.
+func runtimeAPI(t *testing.T, event any) (address string, responses <-chan []byte) {
 	payload, err := json.Marshal(event)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +64,7 @@ func runtimeAPI(t *testing.T, event any) (address string, answers <-chan []byte)
 
 func TestStart(t *testing.T) {
 	t.Run("serves", func(t *testing.T) {
-		address, answers := runtimeAPI(t, event("nav", "app2018"))
+		address, responses := runtimeAPI(t, event("nav", "app2018"))
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		var stdout bytes.Buffer
@@ -75,15 +76,15 @@ func TestStart(t *testing.T) {
 		}
 		var response events.APIGatewayV2HTTPResponse
 		select {
-		case body := <-answers:
+		case body := <-responses:
 			if err := json.Unmarshal(body, &response); err != nil {
 				t.Fatal(err)
 			}
 		case <-ctx.Done():
-			t.Error("no answer")
+			t.Error("no response")
 		}
 		cancel()
-		cmd.Wait() // killed: its error says nothing
+		cmd.Wait() // its error is only that it was killed
 		if response.StatusCode != 200 || response.Body != "hei app2018" {
 			t.Errorf("response = %+v", response)
 		}
@@ -92,7 +93,7 @@ func TestStart(t *testing.T) {
 			t.Errorf("log:\n%s", stdout.String())
 		}
 	})
-	t.Run("refuses an incomplete environment", func(t *testing.T) {
+	t.Run("exits if a variable is missing", func(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = []string{childVariable + "=1"}
 		out, err := cmd.Output()

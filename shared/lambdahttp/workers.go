@@ -2,60 +2,61 @@ package lambdahttp
 
 import "errors"
 
-// workerPool runs handlers, each on a goroutine of its own while it runs, and uses the goroutines again. A call to AWS goes
-// through some fifty functions of the SDK: a fresh goroutine's stack grows four times on the way down, which is a tenth
-// of all the work of a request that reads one item.
+// workerPool runs handlers, each on its own goroutine, and uses the goroutines again. The package
+// comment explains the gain.
 type workerPool struct {
 	idle chan *worker
 }
 
-// worker is a goroutine that runs what it is given.
+// worker is a goroutine that runs the functions that it receives.
 type worker struct {
 	work chan func() error
-	done chan error // has room for one, so that no hand waits for a reader
+	done chan error // has room for one, so that the worker never waits for a reader
 }
 
-// maxIdle is how many idle goroutines are kept. Lambda asks for one thing at a time.
+// maxIdle is the number of idle workers that the pool keeps. Lambda sends one event at a time.
 const maxIdle = 4
 
 func newWorkerPool() *workerPool { return &workerPool{idle: make(chan *worker, maxIdle)} }
 
 var errGoexit = errors.New("the handler ended its goroutine")
 
-// start runs f. The hand returned tells on done how it ended; give it back with rest then.
-func (c *workerPool) start(f func() error) *worker {
-	var h *worker
+// start runs f on a worker, which sends f's error on done. The caller must then call put.
+func (p *workerPool) start(f func() error) *worker {
+	var w *worker
 	select {
-	case h = <-c.idle:
+	case w = <-p.idle:
 	default:
-		h = &worker{work: make(chan func() error), done: make(chan error, 1)}
-		go h.run()
+		w = &worker{work: make(chan func() error), done: make(chan error, 1)}
+		go w.run()
 	}
-	h.work <- f
-	return h
+	w.work <- f
+	return w
 }
 
-// put takes back a hand that has ended its work with err.
-func (c *workerPool) put(h *worker, err error) {
+// put returns a worker to the pool after it has sent err on done. If the pool is full, the worker
+// ends.
+func (p *workerPool) put(w *worker, err error) {
 	if errors.Is(err, errGoexit) {
-		return // it is gone
+		return // its goroutine has ended
 	}
 	select {
-	case c.idle <- h:
+	case p.idle <- w:
 	default:
-		close(h.work)
+		close(w.work)
 	}
 }
 
-func (h *worker) run() {
-	for f := range h.work {
-		h.one(f)
+func (w *worker) run() {
+	for f := range w.work {
+		w.runOne(f)
 	}
 }
 
-// one runs f and tells how it ended, whatever happens, or the caller would wait for the deadline.
-func (h *worker) one(f func() error) {
+// runOne runs f and sends its error. If f ends the goroutine, runOne sends errGoexit; otherwise
+// the caller would wait until the deadline.
+func (w *worker) runOne(f func() error) {
 	err := errGoexit
-	defer func() { h.done <- err }()
+	defer func() { w.done <- err }()
 	err = f()
 }

@@ -7,40 +7,40 @@ import (
 	"testing"
 )
 
-// dismiss ends the goroutines that are idle.
-func (c *workerPool) dismiss() {
+// dismiss ends the idle workers.
+func (p *workerPool) dismiss() {
 	for {
 		select {
-		case h := <-c.idle:
-			close(h.work)
+		case w := <-p.idle:
+			close(w.work)
 		default:
 			return
 		}
 	}
 }
 
-func TestCrew(t *testing.T) {
-	c := newWorkerPool()
-	defer c.dismiss()
+func TestWorkerPool(t *testing.T) {
+	p := newWorkerPool()
+	defer p.dismiss()
 	do := func(f func() error) (*worker, error) {
-		h := c.start(f)
-		err := <-h.done
-		c.put(h, err)
-		return h, err
+		w := p.start(f)
+		err := <-w.done
+		p.put(w, err)
+		return w, err
 	}
 	first, err := do(func() error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	failure := errors.New("failed")
-	if h, err := do(func() error { return failure }); h != first || !errors.Is(err, failure) {
-		t.Errorf("a hand that is idle was not used again, or its error was lost: %v", err)
+	if w, err := do(func() error { return failure }); w != first || !errors.Is(err, failure) {
+		t.Errorf("the pool did not use the idle worker, or lost its error: %v", err)
 	}
 	if _, err := do(func() error { runtime.Goexit(); return nil }); !errors.Is(err, errGoexit) {
 		t.Errorf("Goexit: %v", err)
 	}
-	if h, err := do(func() error { return nil }); h == first || err != nil {
-		t.Errorf("a hand that has ended was used again: %v", err)
+	if w, err := do(func() error { return nil }); w == first || err != nil {
+		t.Errorf("the pool used a worker that has ended: %v", err)
 	}
 
 	var all sync.WaitGroup
@@ -52,7 +52,7 @@ func TestCrew(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := len(c.idle); n < 1 || n > maxIdle {
-		t.Errorf("%d hands are idle", n)
+	if n := len(p.idle); n < 1 || n > maxIdle {
+		t.Errorf("%d idle workers, want 1 to %d", n, maxIdle)
 	}
 }

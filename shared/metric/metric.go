@@ -56,17 +56,17 @@ func (n Namespace) Set(directives ...Directive) *Set {
 	if n == "" {
 		return nil
 	}
-	// encoding/json would inspect these types by reflection at every start of a function. That is
-	// a third of the initialisation of an empty function.
+	// encoding/json/v2 would analyse these types at each cold start, which costs a quarter of the
+	// instructions that the simplest function needs to initialise.
 	var w appendjson.Writer
 	w.Raw(`{"CloudWatchMetrics":[`)
 	for at, d := range directives {
-		w.Raw(appendjson.Comma(at))
+		w.Raw(appendjson.Separator(at))
 		w.String(`{"Namespace":`, string(n))
 		w.Strings(`,"Dimensions":[`, d.Dimensions)
 		w.Raw(`],"Metrics":[`)
 		for at, m := range d.Metrics {
-			w.Raw(appendjson.Comma(at))
+			w.Raw(appendjson.Separator(at))
 			w.String(`{"Name":`, m.Name)
 			w.String(`,"Unit":`, string(m.Unit))
 			w.Raw("}")
@@ -74,7 +74,7 @@ func (n Namespace) Set(directives ...Directive) *Set {
 		w.Raw("]}")
 	}
 	w.Raw(`],"Timestamp":`)
-	return &Set{prefix: w.B}
+	return &Set{prefix: w.Buf}
 }
 
 // Attr returns the attribute that adds the set's metrics to a line, at the time at. For a nil set

@@ -23,13 +23,13 @@ import (
 	"altinn.no/instanceapi/tests/local/stack"
 )
 
-// TestRuleDeliversToOwnersQueue does what an owner does to be told instead of asking: it puts a rule for its own
-// source on the bus, with a queue as its target. What arrives is the document that the feed has.
+// TestRuleDeliversToOwnersQueue subscribes as an owner does: it puts a rule for the owner's source
+// on the bus, with a queue as its target. The queue gets the same documents as the feed.
 func TestRuleDeliversToOwnersQueue(t *testing.T) {
 	sut := system(t)
 	if sut.awsEndpoint == "" {
-		t.Fatal("set AWS_ENDPOINT to where EventBridge and SQS of the system at BASE_URL answer (make run prints it), " +
-			"or leave this test out with -skip TestRuleDeliversToOwnersQueue")
+		t.Fatal("set AWS_ENDPOINT to the address of EventBridge and SQS of the system at BASE_URL (make run prints it), " +
+			"or skip this test with -skip TestRuleDeliversToOwnersQueue")
 	}
 	org := freshOrg()
 	owner := sut.mustToken(t, map[string]string{"ORG": org})
@@ -49,7 +49,8 @@ func TestRuleDeliversToOwnersQueue(t *testing.T) {
 		want[e.ID] = decoded(t, e.document)
 	}
 
-	// The bus delivers at least once and in any order: every delivery is held against the feed, until both are there.
+	// The bus delivers at least once and in any order. Compare every delivery with the feed until
+	// both events have arrived.
 	got := map[string]bool{}
 	for deadline := time.Now().Add(time.Minute); len(got) < len(want); {
 		if time.Now().After(deadline) {
@@ -62,10 +63,10 @@ func TestRuleDeliversToOwnersQueue(t *testing.T) {
 				Detail     json.RawMessage `json:"detail"`
 			}
 			if err := json.Unmarshal([]byte(message), &entry); err != nil {
-				t.Fatalf("the queue got something else than an EventBridge entry: %v", err)
+				t.Fatalf("the message is no EventBridge entry: %v", err)
 			}
 			if entry.Source != sourceOf(org) || entry.DetailType != "WorkflowStateChange" {
-				t.Errorf("the entry has source %q and detail-type %q", entry.Source, entry.DetailType)
+				t.Errorf("source %q and detail-type %q", entry.Source, entry.DetailType)
 			}
 			var e feedEvent
 			if err := json.Unmarshal(entry.Detail, &e); err != nil {
@@ -79,7 +80,8 @@ func TestRuleDeliversToOwnersQueue(t *testing.T) {
 	}
 }
 
-// sourceOf is the Source of an org's entries: the field that its rules, and what it may subscribe to, hang on.
+// sourceOf returns the Source of an org's entries. Rules and subscription policies match this
+// field.
 func sourceOf(org string) string { return "no.altinn.apps." + org }
 
 func decoded(t *testing.T, document []byte) any {
@@ -93,7 +95,7 @@ func decoded(t *testing.T, document []byte) any {
 	return v
 }
 
-// awsCredentials are the environment's, or the ones that the local AWS takes.
+// awsCredentials returns the credentials of the environment, or ones that the local AWS accepts.
 func awsCredentials(context.Context) (aws.Credentials, error) {
 	credentials := aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}
 	if id := os.Getenv("AWS_ACCESS_KEY_ID"); id != "" {
@@ -113,8 +115,7 @@ func awsRegion() string {
 	return stack.Region
 }
 
-// putRule puts a rule with this pattern on the bus, under a name made of the one given, and takes it off again at the
-// end of the test.
+// putRule puts a rule with this pattern on the bus, and deletes it at the end of the test.
 func putRule(t *testing.T, sut *systemUnderTest, name, pattern, queueARN string) {
 	t.Helper()
 	events := eventbridge.New(eventbridge.Options{
@@ -142,11 +143,11 @@ func putRule(t *testing.T, sut *systemUnderTest, name, pattern, queueARN string)
 		Rule: rule, EventBusName: bus, Targets: []types.Target{{Id: aws.String("queue"), Arn: aws.String(queueARN)}},
 	})
 	if err != nil || targets.FailedEntryCount > 0 {
-		t.Fatalf("giving the rule its target: %v, %d failed", err, targets.FailedEntryCount)
+		t.Fatalf("adding the target to the rule: %v, %d failed", err, targets.FailedEntryCount)
 	}
 }
 
-// findBus returns the one bus that is not the account's default.
+// findBus returns the only bus that is not the account's default bus.
 func findBus(t *testing.T, events *eventbridge.Client) string {
 	t.Helper()
 	list, err := events.ListEventBuses(t.Context(), &eventbridge.ListEventBusesInput{})
@@ -165,10 +166,11 @@ func findBus(t *testing.T, events *eventbridge.Client) string {
 	return own[0]
 }
 
-// A queue is an owner's SQS queue, spoken to in SQS's JSON protocol: three actions are not worth an SDK client.
+// A queue is an owner's SQS queue. It uses SQS's JSON protocol, because three actions do not
+// justify an SDK client.
 type queue struct{ endpoint, url, arn string }
 
-// newQueue makes a queue that EventBridge may send to, and deletes it at the end of the test.
+// newQueue creates a queue that EventBridge may send to, and deletes it at the end of the test.
 func newQueue(t *testing.T, endpoint, org string) *queue {
 	t.Helper()
 	policy := `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
@@ -217,19 +219,19 @@ func (q *queue) act(t *testing.T, ctx context.Context, action string, input, out
 	if err := v4.NewSigner().SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), "sqs", awsRegion(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	res, err := client.Do(req)
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatalf("SQS %s: %v", action, err)
 	}
 	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
+	content, err := io.ReadAll(res.Body)
 	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("SQS %s: status %d, %v: %s", action, res.StatusCode, err, answer)
+		t.Fatalf("SQS %s: status %d, %v: %s", action, res.StatusCode, err, content)
 	}
-	if len(answer) == 0 {
-		return // DeleteQueue answers nothing
+	if len(content) == 0 {
+		return // of DeleteQueue
 	}
-	if err := json.Unmarshal(answer, output); err != nil {
+	if err := json.Unmarshal(content, output); err != nil {
 		t.Fatalf("SQS %s: %v", action, err)
 	}
 }

@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// A script's surroundings, as far as a check needs them. testscript provides them; the tests of the checks do too.
-type surroundings interface {
+// files are a script's variables and files, as far as a check needs them.
+type files interface {
 	Setenv(name, value string)
 	readFile(name string) ([]byte, error)
 	writeFile(name string, data []byte) error
 }
 
-// checks holds the verbs that look at an answer. Each returns what does not hold.
-var checks = map[string]func(s surroundings, x *exchange, args []string) error{
+// checks are the verbs that check a response. Each returns an error if the check fails.
+var checks = map[string]func(s files, x *exchange, args []string) error{
 	"status":  checkStatus,
 	"problem": checkProblem,
 	"header":  checkHeader,
@@ -30,7 +30,7 @@ var checks = map[string]func(s surroundings, x *exchange, args []string) error{
 }
 
 // checkAll runs checks joined by the word "and".
-func checkAll(s surroundings, x *exchange, words []string) error {
+func checkAll(s files, x *exchange, words []string) error {
 	if len(words) == 0 {
 		return fmt.Errorf("no check given")
 	}
@@ -54,7 +54,7 @@ func checkAll(s surroundings, x *exchange, words []string) error {
 	return nil
 }
 
-func checkStatus(_ surroundings, x *exchange, args []string) error {
+func checkStatus(_ files, x *exchange, args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("usage: status CODE")
 	}
@@ -64,8 +64,8 @@ func checkStatus(_ surroundings, x *exchange, args []string) error {
 	return nil
 }
 
-// checkProblem holds an answer against the one shape of all errors.
-func checkProblem(_ surroundings, x *exchange, args []string) error {
+// checkProblem checks that a response is a complete problem.
+func checkProblem(_ files, x *exchange, args []string) error {
 	if len(args) < 1 || len(args) > 2 {
 		return fmt.Errorf("usage: problem STATUS [CODE]")
 	}
@@ -92,7 +92,7 @@ func checkProblem(_ surroundings, x *exchange, args []string) error {
 	return nil
 }
 
-func checkHeader(s surroundings, x *exchange, args []string) error {
+func checkHeader(s files, x *exchange, args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("usage: header NAME RULE")
 	}
@@ -103,7 +103,7 @@ func checkHeader(s surroundings, x *exchange, args []string) error {
 	return v.rule(s, args[1:])
 }
 
-func checkJSON(s surroundings, x *exchange, args []string) error {
+func checkJSON(s files, x *exchange, args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("usage: json PATH RULE")
 	}
@@ -114,7 +114,7 @@ func checkJSON(s surroundings, x *exchange, args []string) error {
 	return v.rule(s, args[1:])
 }
 
-func checkCount(_ surroundings, x *exchange, args []string) error {
+func checkCount(_ files, x *exchange, args []string) error {
 	if len(args) != 2 {
 		return fmt.Errorf("usage: count PATH N")
 	}
@@ -132,7 +132,7 @@ func checkCount(_ surroundings, x *exchange, args []string) error {
 	return nil
 }
 
-func checkMembers(_ surroundings, x *exchange, args []string) error {
+func checkMembers(_ files, x *exchange, args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("usage: members PATH NAME…")
 	}
@@ -141,7 +141,7 @@ func checkMembers(_ surroundings, x *exchange, args []string) error {
 		return err
 	}
 	if len(v.found) != 1 {
-		return fmt.Errorf("there is nothing")
+		return fmt.Errorf("it is absent")
 	}
 	object, ok := v.found[0].(map[string]any)
 	if !ok {
@@ -165,7 +165,7 @@ func checkMembers(_ surroundings, x *exchange, args []string) error {
 	return nil
 }
 
-func checkBody(s surroundings, x *exchange, args []string) error {
+func checkBody(s files, x *exchange, args []string) error {
 	if len(args) == 2 {
 		switch args[0] {
 		case "==":
@@ -196,13 +196,13 @@ func firstDifference(a, b []byte) int {
 	return n
 }
 
-// A value is what a path leads to: nothing, one JSON value, or, by [*], one for each item.
+// A value is the result of a path: nothing, one JSON value, or with [*] a value for each item.
 type value struct {
 	found []any
 	many  bool
 }
 
-// value finds a path in the JSON body.
+// value returns the value at a path of the JSON body.
 func (x *exchange) value(path string) (value, error) {
 	dec := json.NewDecoder(bytes.NewReader(x.body))
 	dec.UseNumber()
@@ -251,7 +251,7 @@ func lookup(root any, path string) (value, error) {
 
 func (v value) present() bool { return v.many || len(v.found) > 0 }
 
-// list returns the items, when the value is a list or was taken from one.
+// list returns the items, if the value is a list or the result of [*].
 func (v value) list() ([]any, bool) {
 	if v.many {
 		return v.found, true
@@ -290,8 +290,8 @@ func textOf(v any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// rule holds the value against a rule.
-func (v value) rule(s surroundings, words []string) error {
+// rule checks the value against a rule.
+func (v value) rule(s files, words []string) error {
 	if len(words) == 1 {
 		switch words[0] {
 		case "exists", "absent":
@@ -306,7 +306,7 @@ func (v value) rule(s surroundings, words []string) error {
 	}
 	operator, operand := words[0], words[1]
 	if !v.present() {
-		return fmt.Errorf("there is nothing")
+		return fmt.Errorf("it is absent")
 	}
 	text, holds := v.text(), false
 	switch operator {

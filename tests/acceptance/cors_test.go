@@ -6,27 +6,28 @@ import (
 	"testing"
 )
 
-// The fields of this API that a page has to be allowed to send and to read; neither is among those that always are.
+// Header fields of this API that browsers let a page send and read only if CORS allows it.
 var (
-	fieldsToSend = []string{"Authorization", "Content-Type", "Content-Disposition", "Idempotency-Key", "If-Match", "If-None-Match", "If-Range", "Prefer", "Range"}
-	fieldsToRead = []string{"Content-Disposition", "ETag", "Link", "Location", "Repr-Digest", "Retry-After"}
+	requestFields  = []string{"Authorization", "Content-Type", "Content-Disposition", "Idempotency-Key", "If-Match", "If-None-Match", "If-Range", "Prefer", "Range"}
+	responseFields = []string{"Content-Disposition", "ETag", "Link", "Location", "Repr-Digest", "Retry-After"}
 )
 
-// TestPagesOfOtherOrigins: a browser asks before it sends a request of a page's, and hides the answer from the page unless
-// the answer names the page's origin. Without AllowedOrigins no origin is named, whoever asks. (What the bucket answers is AWS's
-// own; the local one answers everybody.)
+// A browser sends a preflight request before a page's request, and hides the response from the page
+// unless the response names the page's origin. Without AllowedOrigins no response names an origin.
+// The test does not cover the bucket: AWS implements its CORS rules, and the local server allows
+// every origin.
 func TestPagesOfOtherOrigins(t *testing.T) {
 	sut := system(t)
 	token := sut.mustToken(t, map[string]string{"ORG": freshOrg()})
 	for _, target := range []string{"/nav/app2018/instances/50001/x/data/y", "/storage/instances"} {
 		for _, origin := range []string{sut.allowedOrigin, "https://example.org", sut.allowedOrigin + ".example.org"} {
 			if !strings.HasPrefix(origin, "https://") {
-				continue // nobody is allowed, so there is no such origin
+				continue // no origin is allowed
 			}
 			method := map[bool]string{true: http.MethodGet, false: http.MethodPut}[strings.HasPrefix(target, "/storage")]
 			preflight, err := sut.do(t.Context(), request{method: http.MethodOptions, target: target, header: http.Header{
 				"Origin": {origin}, "Access-Control-Request-Method": {method},
-				"Access-Control-Request-Headers": {strings.ToLower(strings.Join(fieldsToSend, ","))},
+				"Access-Control-Request-Headers": {strings.ToLower(strings.Join(requestFields, ","))},
 			}}, "")
 			if err != nil {
 				t.Fatal(err)
@@ -43,10 +44,10 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 				}
 				continue
 			}
-			if preflight.status/100 != 2 || !lists(preflight, "Access-Control-Allow-Methods", method) || !lists(preflight, "Access-Control-Allow-Headers", fieldsToSend...) {
+			if preflight.status/100 != 2 || !lists(preflight, "Access-Control-Allow-Methods", method) || !lists(preflight, "Access-Control-Allow-Headers", requestFields...) {
 				t.Errorf("the preflight of %s: %v", target, preflight)
 			}
-			if !lists(actual, "Access-Control-Expose-Headers", fieldsToRead...) {
+			if !lists(actual, "Access-Control-Expose-Headers", responseFields...) {
 				t.Errorf("%s: %v", target, actual)
 			}
 			for _, x := range []*exchange{preflight, actual} {
@@ -58,7 +59,7 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 	}
 }
 
-// lists reports whether a field of an answer names them all, in whatever case.
+// lists reports whether a header field of a response contains all names, in any case.
 func lists(x *exchange, field string, names ...string) bool {
 	there := map[string]bool{}
 	for _, name := range strings.Split(x.header.Get(field), ",") {

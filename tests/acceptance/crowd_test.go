@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestCrowd lets many clients create and submit at the same time, and then reads the feed: nothing is lost, nothing
-// is told twice, and the events of one instance are in order although the bus between keeps none.
+// TestCrowd has many clients create and submit concurrently, and then reads the feed: it has every
+// event once, and the events of one instance are in order although the bus keeps no order.
 func TestCrowd(t *testing.T) {
 	const instances, clients = 200, 16
 	sut := system(t)
@@ -83,7 +83,7 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// feedEvent is what the Go tests read of an event.
+// feedEvent is the part of an event that the Go tests read.
 type feedEvent struct {
 	ID           string `json:"id"`
 	InstanceLink string `json:"instanceLink"`
@@ -94,7 +94,7 @@ type feedEvent struct {
 
 func jsonHeader() http.Header { return http.Header{"Content-Type": {"application/json"}} }
 
-// createAndSubmit makes an instance for a party of its own and moves it to Submit.
+// createAndSubmit creates an instance for a new party and moves it to Submit.
 func createAndSubmit(ctx context.Context, target api, owner, org string) (id string, err error) {
 	create := request{
 		method: http.MethodPost, target: "/" + org + "/melding/instances", header: jsonHeader(),
@@ -124,7 +124,7 @@ func createAndSubmit(ctx context.Context, target api, owner, org string) (id str
 	return made.ID, nil
 }
 
-// feedOf reads the whole feed again and again until it has at least want events.
+// feedOf reads the whole feed repeatedly until it has at least want events.
 func feedOf(t *testing.T, target api, owner, org string, want int, within time.Duration) []feedEvent {
 	t.Helper()
 	req := request{method: http.MethodGet, target: "/storage/applications/" + org + "/melding/events?size=1000"}

@@ -6,7 +6,7 @@ import (
 	"altinn.no/instanceapi/tests/contract"
 )
 
-// TestDocsWalk does what the documentation's page tells its reader to try.
+// TestDocsWalk runs the commands of the documentation page.
 func TestDocsWalk(t *testing.T) {
 	root, err := repositoryRoot()
 	if err != nil {

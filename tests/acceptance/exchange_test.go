@@ -5,18 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/contract"
 )
 
-// A request is what a line of a script says to send.
+// A request is the request of a script line.
 type request struct {
 	method string
 	target string // a path, or an absolute link
@@ -25,7 +24,7 @@ type request struct {
 	body   []byte
 }
 
-// An exchange is a request with its answer.
+// An exchange is a request with its response.
 type exchange struct {
 	request request
 	url     string
@@ -39,19 +38,12 @@ type api struct {
 	base     string // the Storage API, without a trailing slash
 	appsBase string // the Application API; may hold {org}
 
-	contract *contract.Document // what every answer is held against; nil: nothing
+	contract *contract.Document // checks every exchange; nil checks nothing
 }
 
-// client follows no redirect: where an answer points is part of what is tested.
-var client = &http.Client{
-	Timeout:       40 * time.Second, // API Gateway gives up after 30
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	Transport:     &http.Transport{MaxIdleConnsPerHost: 32, DisableCompression: true},
-}
-
-// resolve returns the address of a target. A path under /storage is the Storage API's, any other the Application
-// API's. Of an absolute link only path and query count, so that the suite runs where the configured hosts do not
-// resolve; that links name the configured hosts is a check of its own.
+// resolve returns the address of a target. A path under /storage belongs to the Storage API, any
+// other path to the Application API. Of an absolute link only path and query are used, so that the
+// suite runs where the configured hosts do not resolve. Separate checks compare the hosts of links.
 func (a api) resolve(target string) (string, error) {
 	if !strings.HasPrefix(target, "/") {
 		link, err := url.Parse(target)
@@ -67,50 +59,32 @@ func (a api) resolve(target string) (string, error) {
 	return strings.ReplaceAll(a.appsBase, "{org}", org) + target, nil
 }
 
-// do sends a request with the token given, if any, and reads the whole answer.
+// do sends a request, with a token unless it is "", and checks the response against the contract.
 func (a api) do(ctx context.Context, req request, token string) (*exchange, error) {
 	address, err := a.resolve(req.target)
 	if err != nil {
 		return nil, err
 	}
-	out, err := http.NewRequestWithContext(ctx, req.method, address, bytes.NewReader(req.body))
+	response, err := client.Client{}.Do(ctx, client.Request{Method: req.method, Path: address, Token: token, Header: req.header, Body: string(req.body)})
 	if err != nil {
 		return nil, err
 	}
-	if req.header != nil {
-		out.Header = req.header.Clone()
-	}
-	if token != "" {
-		out.Header.Set("Authorization", "Bearer "+token)
-	}
-	res, err := client.Do(out)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: reading the answer: %w", req.method, address, err)
-	}
-	x := &exchange{request: req, url: address, status: res.StatusCode, header: res.Header, body: body}
+	x := &exchange{request: req, url: address, status: response.Status, header: response.Header, body: response.Body}
 	if a.contract != nil {
-		if err := a.check(x, out); err != nil {
-			return nil, fmt.Errorf("not what %s says:\n%w\n%v", contract.File, err, x)
+		sent := response.Request // with the header fields that the client adds
+		if err := a.contract.Check(contract.Exchange{
+			Method: sent.Method, Target: sent.URL.RequestURI(), RequestHeader: sent.Header, RequestBody: req.body,
+			Status: x.status, Header: x.header, Body: x.body,
+		}); err != nil {
+			return nil, fmt.Errorf("%s does not allow this exchange:\n%w\n%v", contract.File, err, x)
 		}
 	}
 	return x, nil
 }
 
-// check holds an exchange against the contract. The request is taken as it was sent, with what the client has added.
-func (a api) check(x *exchange, sent *http.Request) error {
-	return a.contract.Check(contract.Exchange{
-		Method: sent.Method, Target: sent.URL.RequestURI(), RequestHeader: sent.Header, RequestBody: x.request.body,
-		Status: x.status, Header: x.header, Body: x.body,
-	})
-}
-
-// next returns the target of the next page of a list: _links.next of a HAL document, or Link rel="next" beside a
-// bare array; "" when there is none. A feed's Link is there on its last page too, which is an empty one.
+// next returns the target of the next page of a list: _links.next of a HAL document, or Link
+// rel="next" with a bare array; "" if there is none. The last page of a feed, which is empty, has a
+// Link too.
 func (x *exchange) next() string {
 	var page struct {
 		Links struct {
@@ -148,12 +122,13 @@ func (x *exchange) items() ([]json.RawMessage, error) {
 	return page.Embedded.Instances, nil
 }
 
-// maxPages bounds a crawl: a list whose next never ends is a failure, not a hang.
+// maxPages bounds a crawl, so that an endless list fails the test instead of blocking it.
 const maxPages = 500
 
-// crawl reads a list to its end. It returns the last exchange with all the items as its body, and the number of
-// pages that had any. A HAL list ends where there is no next. A feed always has a next: it ends where an empty page
-// leads to a cursor that was already read, because a filter may leave a page empty before the end.
+// crawl reads a list to its end. It returns the last exchange with all items as its body, and the
+// number of pages that had items. A HAL list ends at a page without next. A feed always has next:
+// it ends at an empty page whose next was already read, because a filter may leave a page empty
+// before the end.
 func (a api) crawl(ctx context.Context, req request, token string) (*exchange, int, error) {
 	all := []json.RawMessage{}
 	seen := map[string]bool{}
@@ -191,11 +166,11 @@ func (a api) crawl(ctx context.Context, req request, token string) (*exchange, i
 		}
 		req.target = target
 	}
-	return nil, 0, fmt.Errorf("the list has no end after %d pages", maxPages)
+	return nil, 0, fmt.Errorf("the list does not end within %d pages", maxPages)
 }
 
-// String renders an exchange for a failure: no token, no bytes that a terminal cannot show, and no more of a body
-// than one can read.
+// String renders an exchange for a failure, without tokens, with binary bodies left out and long
+// ones shortened.
 func (x *exchange) String() string {
 	if x == nil {
 		return "(no exchange yet)"
@@ -211,7 +186,7 @@ func (x *exchange) String() string {
 	return b.String()
 }
 
-// secretHeaders never reach a log, whoever set them.
+// secretHeaders are never printed.
 var secretHeaders = []string{"Authorization", "Cookie", "Set-Cookie"}
 
 func writeMessage(b *strings.Builder, prefix string, header http.Header, body []byte) {

@@ -14,12 +14,12 @@ import (
 	"testing"
 )
 
-// TestHarness runs the verbs against a small server that does just what each of them looks at, so that a script that
-// fails says something of the system, and one that passes does too.
+// TestHarness tests the verbs against a small server that provides what each of them checks.
 func TestHarness(t *testing.T) {
-	server := httptest.NewServer(mimic())
+	server := httptest.NewServer(fakeServer())
 	t.Cleanup(server.Close)
-	// Scripts run in parallel after this function has returned: the group makes them end before the server does.
+	// Scripts run in parallel after this function has returned. The group ends them before the
+	// server is closed.
 	t.Run("verbs", func(t *testing.T) {
 		runScripts(t, "testdata/harness", api{base: server.URL, appsBase: server.URL}, fakeToken, false)
 	})
@@ -29,8 +29,8 @@ func fakeToken(_ context.Context, vars map[string]string) (string, error) {
 	return "token-of-" + vars["ORG"], nil
 }
 
-// mimic answers what testdata/harness asks for.
-func mimic() http.Handler {
+// fakeServer serves the requests of testdata/harness.
+func fakeServer() http.Handler {
 	var polled atomic.Int32
 	mux := http.NewServeMux()
 	mux.HandleFunc("/echo/{rest...}", func(w http.ResponseWriter, r *http.Request) {
@@ -41,7 +41,7 @@ func mimic() http.Handler {
 		w.WriteHeader(http.StatusCreated)
 		_, _ = w.Write(body)
 	})
-	mux.HandleFunc("/storage/refused", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/storage/rejected", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusConflict)
 		_, _ = io.WriteString(w, `{"type":"urn:x","title":"Conflict","status":409,"detail":"d","instance":"urn:y","code":"data-locked","traceId":"t"}`)
@@ -61,7 +61,7 @@ func mimic() http.Handler {
 		after, _ := strconv.Atoi(r.FormValue("after"))
 		next := min(after+1, 3)
 		w.Header().Set("Link", fmt.Sprintf(`</ignored>; rel="prev", <https://elsewhere.example/storage/feed?after=%d>; rel="next"`, next))
-		if after == 1 || after == 3 { // a page that the filter left empty, and the end
+		if after == 1 || after == 3 { // a page that the filter left empty, and the last page
 			_, _ = io.WriteString(w, `[]`)
 			return
 		}
@@ -70,8 +70,9 @@ func mimic() http.Handler {
 	return mux
 }
 
-// TestChecksRefuse walks what must not hold: a check that passes whatever it is given proves nothing.
-func TestChecksRefuse(t *testing.T) {
+// TestChecksFail runs every check with values for which it must hold, and with values for which it
+// must not.
+func TestChecksFail(t *testing.T) {
 	x := &exchange{
 		status: 404,
 		header: http.Header{"Etag": {`"1"`}, "Content-Type": {"application/json"}},
@@ -104,7 +105,7 @@ func TestChecksRefuse(t *testing.T) {
 	}
 }
 
-// TestProblemIsComplete takes one member after the other away from a problem.
+// TestProblemIsComplete removes each member of a problem in turn.
 func TestProblemIsComplete(t *testing.T) {
 	whole := map[string]any{"type": "urn:x", "title": "t", "status": 401, "detail": "d", "instance": "i", "code": "c", "traceId": "r"}
 	for without := range whole {
@@ -141,25 +142,25 @@ func problemOf(t *testing.T, members map[string]any) *exchange {
 	return &exchange{status: http.StatusUnauthorized, header: header, body: body}
 }
 
-// TestExchangeHidesTokens prints an exchange whose request has a token, in both ways a script can set one.
+// TestExchangeHidesTokens prints an exchange whose request has a token, set by -as and by -H.
 func TestExchangeHidesTokens(t *testing.T) {
-	server := httptest.NewServer(mimic())
+	server := httptest.NewServer(fakeServer())
 	t.Cleanup(server.Close)
 	target := api{base: server.URL, appsBase: server.URL}
-	req := request{method: "POST", target: "/echo/x", as: "owner", header: http.Header{"Authorization": {"Bearer by-hand"}}}
+	req := request{method: "POST", target: "/echo/x", as: "owner", header: http.Header{"Authorization": {"Bearer by-header"}}}
 	for _, token := range []string{"", "by-name"} {
 		x, err := target.do(t.Context(), req, token)
 		if err != nil {
 			t.Fatal(err)
 		}
-		x.header.Del("X-Authorization") // the mimic's own doing
+		x.header.Del("X-Authorization") // the fake server repeats the token in it
 		if text := x.String(); strings.Contains(text, "by-") {
 			t.Errorf("the token is printed:\n%s", text)
 		}
 	}
 }
 
-// discard is surroundings that keep nothing.
+// discard implements files and keeps nothing.
 type discard struct{}
 
 func (discard) Setenv(string, string)                {}

@@ -19,17 +19,18 @@ import (
 	"time"
 )
 
-// largeSize is the size of the file that goes there and back: more than twenty times what a function can take.
+// largeSize is the size of the file that is sent and fetched: over twenty times what a function can
+// accept.
 const largeSize = 100 << 20
 
-// largeApplication takes attachments of any type and size.
+// largeApplication accepts attachments of any type and size.
 const largeApplication = `{"dataTypes": [{"formId": "default", "allowedContentTypes": ["application/xml"], "maxSize": 1000, "maxCount": 1},
 	{"formId": "attachment", "allowedContentTypes": ["*/*"], "minCount": 0, "maxCount": 0}]}`
 
 // reporter is a person with an instance, and the owner of its application.
 type reporter struct {
 	api
-	owner, person string // authenticator
+	owner, person string // tokens
 	path, stored  string // of the instance, on the Application and on the Storage API
 }
 
@@ -42,8 +43,8 @@ func newReporter(t *testing.T) *reporter {
 	}
 	r.send(t, r.owner, "PUT", "/storage/applications/"+org+"/large", largeApplication, 201)
 	made := r.send(t, r.person, "POST", "/"+org+"/large/instances", `{"reportee": {"ssn": "`+ssn+`"}}`, 201)
-	place := "/instances/" + member(t, made, "instanceOwnerId") + "/" + member(t, made, "id")
-	r.path, r.stored = "/"+org+"/large"+place, "/storage"+place
+	instance := "/instances/" + member(t, made, "instanceOwnerId") + "/" + member(t, made, "id")
+	r.path, r.stored = "/"+org+"/large"+instance, "/storage"+instance
 	return r
 }
 
@@ -76,7 +77,7 @@ func member(t *testing.T, x *exchange, name string) string {
 	return fmt.Sprint(document[name])
 }
 
-// signed is the answer to an announcement.
+// signed is the response that starts an upload.
 type signed struct {
 	ID, URL, Method string
 	Headers         map[string]string
@@ -92,12 +93,12 @@ func (r *reporter) announce(t *testing.T, fileName string, size int64, sum []byt
 		t.Fatal(err)
 	}
 	if left := time.Until(link.Expires); link.Method != "PUT" || left <= 0 || left > 5*time.Minute+time.Second {
-		t.Errorf("%s, good for %s", link.Method, left)
+		t.Errorf("%s, valid for %s", link.Method, left)
 	}
 	return link
 }
 
-// content returns size bytes that are the same each time.
+// content returns size bytes, the same on every call.
 func content(size int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{'l', 'a', 'r', 'g', 'e'}), size)
 }
@@ -112,14 +113,14 @@ func sumOf(t *testing.T, body io.Reader) (int64, []byte) {
 	return n, h.Sum(nil)
 }
 
-// put sends bytes with a link, as it says.
+// put sends content with a link.
 func (l signed) put(ctx context.Context, body io.Reader, size int64, change func(*http.Request)) (int, error) {
 	req, err := http.NewRequestWithContext(ctx, l.Method, l.URL, body)
 	if err != nil {
 		return 0, err
 	}
 	for name, value := range l.Headers {
-		if name != "Content-Length" { // Go takes it from the field
+		if name != "Content-Length" { // net/http uses ContentLength
 			req.Header.Set(name, value)
 		}
 	}
@@ -139,7 +140,7 @@ func (l signed) put(ctx context.Context, body io.Reader, size int64, change func
 // transfers follows redirects, as a client of large files does.
 var transfers = &http.Client{Timeout: 2 * time.Minute}
 
-// TestLargeFile sends 100 MB there and back. Neither way does a byte pass through a function.
+// TestLargeFile uploads and downloads 100 MB. The content passes through no function.
 func TestLargeFile(t *testing.T) {
 	t.Parallel()
 	r := newReporter(t)
@@ -149,13 +150,13 @@ func TestLargeFile(t *testing.T) {
 
 	missing := r.send(t, r.person, "POST", commit, "", 409)
 	if code := member(t, missing, "code"); code != "upload-missing" {
-		t.Errorf("before the bytes are there: %s", code)
+		t.Errorf("before the upload: %s", code)
 	}
 	if status, err := link.put(t.Context(), content(largeSize), largeSize, nil); err != nil || status != 200 {
 		t.Fatalf("PUT: status %d, %v", status, err)
 	}
 	if status, err := link.put(t.Context(), strings.NewReader("again"), 5, nil); err != nil || status < 400 {
-		t.Errorf("PUT of other bytes afterwards: status %d, %v", status, err)
+		t.Errorf("PUT of different content afterwards: status %d, %v", status, err)
 	}
 	committed := r.send(t, r.person, "POST", commit, "", 201)
 	again := r.send(t, r.person, "POST", commit, "", 200)
@@ -178,11 +179,11 @@ func TestLargeFile(t *testing.T) {
 	r.fetch(t, r.path+"/data/"+element.ID, r.person, sum)
 	r.fetch(t, r.stored+"/data/"+element.ID, r.owner, sum)
 
-	// What was fetched by the owner can be confirmed.
+	// The owner can confirm what it has downloaded.
 	r.send(t, r.owner, "POST", r.stored+"/data/"+element.ID+"/confirmDownload", "", 200)
 }
 
-// fetch checks a download: what the API says of the bytes, and what the link gives.
+// fetch checks a download: the API's response and the content behind the link.
 func (r *reporter) fetch(t *testing.T, target, token string, sum []byte) {
 	t.Helper()
 	digest := "sha-256=:" + base64.StdEncoding.EncodeToString(sum) + ":"
@@ -237,8 +238,8 @@ func download(t *testing.T, link, rng string) *http.Response {
 	return res
 }
 
-// TestLinkIsForTheAnnouncedBytes tries to send something else with a link.
-func TestLinkIsForTheAnnouncedBytes(t *testing.T) {
+// TestLinkIsForTheAnnouncedContent tries to send different content with a link.
+func TestLinkIsForTheAnnouncedContent(t *testing.T) {
 	t.Parallel()
 	r := newReporter(t)
 	const body = "the announced bytes"
@@ -269,16 +270,16 @@ func TestLinkIsForTheAnnouncedBytes(t *testing.T) {
 	}
 	r.send(t, r.person, "POST", r.path+"/data?formId=attachment&upload="+link.ID, "", 409)
 	if status, err := link.put(t.Context(), strings.NewReader(body), int64(len(body)), nil); err != nil || status != 200 {
-		t.Errorf("the bytes themselves: status %d, %v", status, err)
+		t.Errorf("the announced content: status %d, %v", status, err)
 	}
 	made := r.send(t, r.person, "POST", r.path+"/data?formId=attachment&upload="+link.ID, "", 201)
-	// What is small comes inline, however it was sent.
+	// A small file is returned inline, even if it was uploaded to the store.
 	if x := r.send(t, r.owner, "GET", made.header.Get("Location"), "", 200); string(x.body) != body {
 		t.Errorf("got %q", x.body)
 	}
 }
 
-// TestReadmeLargeFiles does what the README says of large files.
+// TestReadmeLargeFiles runs the README's commands for large files.
 func TestReadmeLargeFiles(t *testing.T) {
 	t.Parallel()
 	root, err := repositoryRoot()
@@ -295,7 +296,7 @@ func TestReadmeLargeFiles(t *testing.T) {
 	}
 	const get = `get() { python3 -c 'import json,sys; d=json.load(sys.stdin); print(eval("d" + sys.argv[1]))' "$1"; }` + "\n"
 	if !strings.Contains(string(markdown), get) {
-		t.Error("the README defines get in another way")
+		t.Error("the README has no such definition of get")
 	}
 	r := newReporter(t)
 	address, err := r.resolve(r.path)

@@ -42,8 +42,8 @@ func encodeForm(t *testing.T, fields []field) (contentType string, body []byte) 
 	return w.FormDataContentType(), b.Bytes()
 }
 
-// TestMultipart creates instances by multipart/form-data, as Altinn's clients do: bytes that are not text arrive as they
-// were sent, and the rules are those of a JSON body.
+// TestMultipart creates instances with multipart/form-data, as Altinn's clients do: binary content
+// arrives unchanged, and the rules of a JSON body apply.
 func TestMultipart(t *testing.T) {
 	t.Parallel()
 	r := newReporter(t)
@@ -87,12 +87,12 @@ func TestMultipart(t *testing.T) {
 	if made.Data[0].FileName != "Søknad 1.pdf" {
 		t.Errorf("file name %s", made.Data[0].FileName)
 	}
-	// The same again is the same, under whatever boundary.
+	// A repeated request with a different boundary is the same request.
 	if again := post("first", attachment, document, form); again.status != 201 || !bytes.Equal(again.body, x.body) {
 		t.Errorf("again: %v", again)
 	}
 	if other := post("first", document, form); other.status != 422 {
-		t.Errorf("another under the same key: %v", other)
+		t.Errorf("a different request with the same key: %v", other)
 	}
 	for name, test := range map[string]struct {
 		fields []field
@@ -106,9 +106,9 @@ func TestMultipart(t *testing.T) {
 		"a form too many":      {[]field{document, form, form}, 409, ""},
 		"no parts":             {nil, 400, ""},
 	} {
-		refused := post(name, test.fields...)
-		if refused.status != test.status || !strings.Contains(member(t, refused, "detail"), test.says) {
-			t.Errorf("%s: %v", name, refused)
+		rejected := post(name, test.fields...)
+		if rejected.status != test.status || !strings.Contains(member(t, rejected, "detail"), test.says) {
+			t.Errorf("%s: %v", name, rejected)
 		}
 	}
 }

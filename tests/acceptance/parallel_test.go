@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// TestParallelChanges has 32 clients at one instance at once: all of their uploads succeed and are there, and of 32
-// moves to one step exactly one is an event. 32 creates under one Idempotency-Key are one instance.
+// TestParallelChanges has 32 clients change one instance concurrently: all their uploads succeed
+// and are stored, and 32 moves to one step make exactly one event. 32 creates with one
+// Idempotency-Key make one instance.
 func TestParallelChanges(t *testing.T) {
 	const clients = 32
 	sut := system(t)
@@ -21,24 +22,24 @@ func TestParallelChanges(t *testing.T) {
 	if x, err := sut.do(t.Context(), put, owner); err != nil || x.status != http.StatusCreated {
 		t.Fatalf("registering: %v\n%v", err, x)
 	}
-	atOnce := func(status int, ask func(n int) request) []*exchange {
+	concurrently := func(status int, build func(n int) request) []*exchange {
 		t.Helper()
-		answers := make([]*exchange, clients)
+		exchanges := make([]*exchange, clients)
 		var wg sync.WaitGroup
 		for n := range clients {
 			wg.Go(func() {
-				x, err := sut.do(t.Context(), ask(n), owner)
+				x, err := sut.do(t.Context(), build(n), owner)
 				if err != nil || x.status != status {
 					t.Errorf("client %d: %v\n%v", n, err, x)
 				}
-				answers[n] = x
+				exchanges[n] = x
 			})
 		}
 		wg.Wait()
 		if t.Failed() {
 			t.FailNow()
 		}
-		return answers
+		return exchanges
 	}
 
 	header := jsonHeader()
@@ -56,7 +57,7 @@ func TestParallelChanges(t *testing.T) {
 		} `json:"data"`
 	}
 	var made document
-	for n, x := range atOnce(http.StatusCreated, func(int) request { return create }) {
+	for n, x := range concurrently(http.StatusCreated, func(int) request { return create }) {
 		var this document
 		if err := json.Unmarshal(x.body, &this); err != nil {
 			t.Fatal(err)
@@ -65,12 +66,12 @@ func TestParallelChanges(t *testing.T) {
 			made = this
 		}
 		if this.ID != made.ID {
-			t.Errorf("one key made the instances %s and %s", made.ID, this.ID)
+			t.Errorf("one key created the instances %s and %s", made.ID, this.ID)
 		}
 	}
 
 	path := fmt.Sprintf("/%s/melding/instances/%s/%s", org, made.InstanceOwnerID, made.ID)
-	atOnce(http.StatusCreated, func(n int) request {
+	concurrently(http.StatusCreated, func(n int) request {
 		return request{
 			method: http.MethodPost, target: path + "/data?formId=b", body: fmt.Appendf(nil, "upload %d", n),
 			header: http.Header{"Content-Type": {"text/plain"}, "Content-Disposition": {fmt.Sprintf(`attachment; filename="%d.txt"`, n)}},
@@ -92,14 +93,14 @@ func TestParallelChanges(t *testing.T) {
 		}
 		got, err := sut.do(t.Context(), request{method: http.MethodGet, target: path + "/data/" + d.ID}, owner)
 		if want := "upload " + strings.TrimSuffix(d.FileName, ".txt"); err != nil || string(got.body) != want {
-			t.Errorf("%s has the bytes %q (%v), want %q", d.FileName, got.body, err, want)
+			t.Errorf("%s has the content %q (%v), want %q", d.FileName, got.body, err, want)
 		}
 	}
 	if len(names) != clients+1 || len(now.Data) != clients+1 {
 		t.Errorf("%d data elements with %d names, want %d of both", len(now.Data), len(names), clients+1)
 	}
 
-	atOnce(http.StatusOK, func(int) request {
+	concurrently(http.StatusOK, func(int) request {
 		return request{method: http.MethodPut, target: path + "/workflow", header: jsonHeader(), body: []byte(`{"currentStep":"Submit"}`)}
 	})
 	events := feedOf(t, sut.api, owner, org, 2, time.Minute)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestReadmeWalk does what the README tells a new user to type, in its order and in one shell, and holds what comes
-// out against what the README says will.
+// TestReadmeWalk runs the README's commands in order and in one shell, and compares the output with
+// the README's.
 func TestReadmeWalk(t *testing.T) {
 	root, err := repositoryRoot()
 	if err != nil {
@@ -39,8 +39,8 @@ func TestReadmeWalk(t *testing.T) {
 	}
 }
 
-// A walk is the sh blocks between <!-- walk --> and <!-- /walk -->, cut into steps: commands, and the claims about
-// their output that follow them, one a line, each a fragment of it:
+// A walk is the sh blocks between <!-- walk --> and <!-- /walk -->, split into steps: commands,
+// followed by claims about their output. A claim is one line with a fragment of the output:
 //
 //	curl -s "$BASE/storage/instances"
 //	# => "currentStep":"Submit"
@@ -49,10 +49,10 @@ type step struct {
 	claims   []string
 }
 
-const claimMark = "# => "
+const claimPrefix = "# => "
 
-// readWalk takes the walk out of a Markdown document. A walk without commands, or without claims, is an error: it
-// would pass whatever the system does.
+// readWalk reads the walk of a Markdown document. A walk without commands or claims is an error,
+// because it could not fail.
 func readWalk(markdown string) ([]step, error) {
 	var (
 		steps  []step
@@ -74,11 +74,11 @@ func readWalk(markdown string) ([]step, error) {
 			inCode = text == "```sh"
 		case text == "```":
 			inCode = false
-		case strings.HasPrefix(text, claimMark):
+		case strings.HasPrefix(text, claimPrefix):
 			if now.commands == "" {
-				return nil, fmt.Errorf("line %d claims something of no command", number+1)
+				return nil, fmt.Errorf("line %d has a claim without a command", number+1)
 			}
-			now.claims = append(now.claims, strings.TrimSpace(strings.TrimPrefix(text, claimMark)))
+			now.claims = append(now.claims, strings.TrimSpace(strings.TrimPrefix(text, claimPrefix)))
 		default:
 			if now.claims != nil {
 				steps, now = append(steps, now), step{}
@@ -95,13 +95,13 @@ func readWalk(markdown string) ([]step, error) {
 		steps = append(steps, now)
 	}
 	if !slices.ContainsFunc(steps, func(s step) bool { return len(s.claims) > 0 }) {
-		return nil, fmt.Errorf("the walk claims nothing: add lines that start with %q", claimMark)
+		return nil, fmt.Errorf("the walk claims nothing: add lines that start with %q", claimPrefix)
 	}
 	return steps, nil
 }
 
-// runWalk runs the steps in one sh -eu, so that a variable set in one is there in the next, and returns the first
-// step that failed or printed something else than claimed.
+// runWalk runs the steps in one sh -eu, so that they share variables. It returns an error for the
+// first step that fails or whose output lacks a claim.
 func runWalk(ctx context.Context, dir string, steps []step, env []string) error {
 	const fence = "-- end of a step of the walk --"
 	var script strings.Builder
@@ -122,7 +122,7 @@ func runWalk(ctx context.Context, dir string, steps []step, env []string) error 
 	runErr := cmd.Run()
 	outputs := strings.Split(stdout.String(), "\n"+fence+"\n")
 	for n, s := range steps {
-		if n >= len(outputs)-1 { // the last part is what came after the last fence
+		if n >= len(outputs)-1 { // the last part comes after the last fence
 			return fmt.Errorf("the walk ended (%v) in the step\n%s\nwhich printed\n%s\n%s", runErr, s.commands, outputs[len(outputs)-1], stderr.String())
 		}
 		for _, claim := range s.claims {
@@ -134,9 +134,9 @@ func runWalk(ctx context.Context, dir string, steps []step, env []string) error 
 	return runErr
 }
 
-// TestWalkReader runs a sample walk, right and wrong, against the mimic.
+// TestWalkReader runs a sample walk, valid and invalid, against the fake server.
 func TestWalkReader(t *testing.T) {
-	server := httptest.NewServer(mimic())
+	server := httptest.NewServer(fakeServer())
 	t.Cleanup(server.Close)
 	sample, err := os.ReadFile(filepath.Join("testdata", "walk.md"))
 	if err != nil {

@@ -81,13 +81,13 @@ func runScripts(t *testing.T, dir string, target api, token func(ctx context.Con
 			env.Setenv("APPS", strings.ReplaceAll(target.appsBase, "{org}", org))
 			env.Setenv("SHARED", shared)
 			env.Setenv("CONTRACT", filepath.Join(root, contract.File))
-			env.Values[runKey{}] = &scriptRun{ctx: t.Context(), api: target, fetch: token, authenticator: map[string]string{}}
+			env.Values[runKey{}] = &scriptRun{ctx: t.Context(), api: target, fetch: token, tokens: map[string]string{}}
 			return nil
 		},
 	})
 }
 
-// freshOrg returns an org that no run before this one had.
+// freshOrg returns a new org.
 func freshOrg() string {
 	var random [5]byte
 	_, _ = rand.Read(random[:]) // never fails: crypto/rand
@@ -99,14 +99,14 @@ type runKey struct{}
 
 // A scriptRun is the state of one script.
 type scriptRun struct {
-	ctx           context.Context
-	api           api
-	fetch         func(ctx context.Context, vars map[string]string) (string, error)
-	authenticator map[string]string
-	last          *exchange // nil before the first call
+	ctx    context.Context
+	api    api
+	fetch  func(ctx context.Context, vars map[string]string) (string, error)
+	tokens map[string]string
+	last   *exchange // nil before the first call
 }
 
-// script is what checks see of a testscript.
+// script implements files for a testscript.
 type script struct{ *testscript.TestScript }
 
 func (s script) readFile(name string) ([]byte, error) { return os.ReadFile(s.MkAbs(name)) }
@@ -115,7 +115,7 @@ func (s script) writeFile(name string, data []byte) error {
 	return os.WriteFile(s.MkAbs(name), data, 0o600)
 }
 
-// verbs holds the verbs that do something. They return what went wrong; the last exchange is printed with it.
+// verbs are the verbs that send requests or set variables. A failure prints the last exchange.
 var verbs = map[string]func(run *scriptRun, s script, args []string) error{
 	"token":  (*scriptRun).token,
 	"random": (*scriptRun).random,
@@ -141,7 +141,7 @@ func (run *scriptRun) token(_ script, args []string) error {
 	if err != nil {
 		return fmt.Errorf("token %s: %w", args[0], err)
 	}
-	run.authenticator[args[0]] = token
+	run.tokens[args[0]] = token
 	return nil
 }
 
@@ -192,7 +192,7 @@ func (run *scriptRun) send(s script, req request) error {
 }
 
 func (run *scriptRun) tokenOf(req request) (string, error) {
-	token, known := run.authenticator[req.as]
+	token, known := run.tokens[req.as]
 	if req.as != "" && !known {
 		return "", fmt.Errorf("there is no token %q; fetch it with the verb token", req.as)
 	}
@@ -245,7 +245,7 @@ func parseCall(s script, args []string) (request, error) {
 	return req, nil
 }
 
-// expandBraces replaces ${NAME}, and nothing else that a dollar may mean in JSON.
+// expandBraces replaces ${NAME} and leaves any other dollar unchanged.
 func expandBraces(text string, get func(string) string) string {
 	var b strings.Builder
 	for {
@@ -295,7 +295,7 @@ func (run *scriptRun) crawl(s script, args []string) error {
 	return err
 }
 
-// each runs the calls listed in a file, each against the same check. All that fail are reported.
+// each sends the calls of a file and applies the same check to each. It reports all failures.
 func (run *scriptRun) each(s script, args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("usage: each FILE [-as NAME] CHECK")
@@ -324,7 +324,7 @@ func (run *scriptRun) each(s script, args []string) error {
 			failures = append(failures, fmt.Sprintf("%s\n%v\n%v", line, err, run.last))
 		}
 	}
-	run.last = nil // which of them it was is said below
+	run.last = nil // the error names the calls that failed
 	if sent == 0 {
 		return fmt.Errorf("each: %s lists no calls", args[0])
 	}
@@ -334,7 +334,7 @@ func (run *scriptRun) each(s script, args []string) error {
 	return nil
 }
 
-// pollEvery is how long poll waits between two calls.
+// pollEvery is the interval between two calls of poll.
 const pollEvery = 150 * time.Millisecond
 
 func (run *scriptRun) poll(s script, args []string) error {

@@ -20,19 +20,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A patternSample is one of events/owner/patterns.json, or what a template for owners puts on the bus.
+// A patternSample is a pattern of events/owner/patterns.json or of a template for owners.
 type patternSample struct {
 	Pattern json.RawMessage `json:"pattern"`
 	Gets    []string        `json:"gets"` // "application step"
 }
 
-// TestPatternsForOwners puts every pattern that owners are shown on the bus, those of the templates included, and lets
-// things happen in two applications of the owner's and in one of somebody else's: each pattern gets what it says, and every
-// document follows the published schema.
+// TestPatternsForOwners puts every documented pattern on the bus, including those of the templates,
+// and makes events in two applications of the owner and in one of another owner. Each pattern must
+// get the events that its sample lists, and every document must follow the published schema.
 func TestPatternsForOwners(t *testing.T) {
 	sut := system(t)
 	if sut.awsEndpoint == "" {
-		t.Fatal("set AWS_ENDPOINT, as for TestRuleDeliversToOwnersQueue, or leave this test out with -skip TestPatternsForOwners")
+		t.Fatal("set AWS_ENDPOINT, as for TestRuleDeliversToOwnersQueue, or skip this test with -skip TestPatternsForOwners")
 	}
 	org, other := freshOrg(), freshOrg()
 	samples := patternSamples(t, org)
@@ -46,7 +46,7 @@ func TestPatternsForOwners(t *testing.T) {
 		org, app string
 		steps    []string
 	}{{org, "melding", []string{"Submit", "Archived"}}, {org, "sak", []string{"Submit"}}, {other, "melding", []string{"Submit"}}} {
-		tell(t, sut, story.org, story.app, story.steps)
+		makeEvents(t, sut, story.org, story.app, story.steps)
 	}
 
 	schema := eventSchema(t)
@@ -67,7 +67,7 @@ func TestPatternsForOwners(t *testing.T) {
 				t.Errorf("%s: %v", entry.Detail, err)
 			}
 			if ev.Org != org {
-				t.Errorf("%q gets an event of another owner", name)
+				t.Errorf("the pattern %q gets an event of another owner", name)
 			}
 			got[name][ev.App+" "+ev.WorkflowStep] = true
 		}
@@ -79,22 +79,22 @@ func TestPatternsForOwners(t *testing.T) {
 			receive(name)
 		}
 	}
-	for name, sample := range samples { // by now, what should not come would have
+	for name, sample := range samples { // unexpected events have arrived by now
 		if len(sample.Gets) < 5 {
 			receive(name)
 		}
 		for _, what := range sample.Gets {
 			if !got[name][what] {
-				t.Errorf("%q does not get %q", name, what)
+				t.Errorf("the pattern %q does not get %q", name, what)
 			}
 			delete(got[name], what)
 		}
 		for what := range got[name] {
-			t.Errorf("%q gets %q", name, what)
+			t.Errorf("the pattern %q gets %q", name, what)
 		}
 	}
 
-	// The feed has documents of the same kind.
+	// The documents of the feed follow the same schema.
 	owner := sut.mustToken(t, map[string]string{"ORG": org})
 	for _, e := range feedOf(t, sut.api, owner, org, 3, time.Minute) {
 		if err := followsSchema(schema, e.document); err != nil {
@@ -103,7 +103,7 @@ func TestPatternsForOwners(t *testing.T) {
 	}
 }
 
-// patternSamples returns the patterns for an org by what they are called.
+// patternSamples returns the patterns for an org by name.
 func patternSamples(t *testing.T, org string) map[string]patternSample {
 	t.Helper()
 	root, err := repositoryRoot()
@@ -127,7 +127,7 @@ func patternSamples(t *testing.T, org string) map[string]patternSample {
 		{"bus.yaml", "Submitted", []string{"melding Submit", "sak Submit"}},
 	} {
 		pattern := templatePattern(t, filepath.Join(root, "events", "owner", rule.file), rule.name, org)
-		if rule.file == "bus.yaml" { // nobody else's events come to an owner's bus
+		if rule.file == "bus.yaml" { // an owner's bus gets no events of other owners
 			pattern["source"] = []string{sourceOf(org)}
 		}
 		raw, err := json.Marshal(pattern)
@@ -164,8 +164,9 @@ func templatePattern(t *testing.T, path, rule, org string) map[string]any {
 	return pattern
 }
 
-// tell registers an application, creates an instance and moves it through the steps, all as the owner.
-func tell(t *testing.T, sut *systemUnderTest, org, app string, steps []string) {
+// makeEvents registers an application, creates an instance and moves it through the steps, as the
+// owner.
+func makeEvents(t *testing.T, sut *systemUnderTest, org, app string, steps []string) {
 	t.Helper()
 	register(t, sut, org, app)
 	goThrough(t, sut, org, app, steps)
@@ -177,7 +178,7 @@ func register(t *testing.T, sut *systemUnderTest, org, app string) {
 	mustDo(t, sut, org, http.MethodPut, "/storage/applications/"+org+"/"+app, "{}", http.StatusCreated)
 }
 
-// mustDo sends a request as the owner and returns its answer, which has to have the status.
+// mustDo sends a request as the owner and fails the test if the response has another status.
 func mustDo(t *testing.T, sut *systemUnderTest, org, method, target, body string, status int) *exchange {
 	t.Helper()
 	owner := sut.mustToken(t, map[string]string{"ORG": org})
@@ -224,8 +225,9 @@ func followsSchema(schema *jsonschema.Schema, document []byte) error {
 	return schema.Validate(value)
 }
 
-// TestAHeldRequestHearsOfAnEvent asks the feed before anything has happened, and is answered by what happens then.
-func TestAHeldRequestHearsOfAnEvent(t *testing.T) {
+// TestHeldRequestReturnsTheNextEvent polls an empty feed with Prefer: wait. The response comes with
+// the next event.
+func TestHeldRequestReturnsTheNextEvent(t *testing.T) {
 	sut := system(t)
 	org := freshOrg()
 	owner := sut.mustToken(t, map[string]string{"ORG": org})
@@ -235,21 +237,21 @@ func TestAHeldRequestHearsOfAnEvent(t *testing.T) {
 		err  error
 		took time.Duration
 	}
-	answered := make(chan result, 1)
+	results := make(chan result, 1)
 	began := time.Now()
 	go func() {
 		header := http.Header{"Prefer": {"wait=20"}}
 		x, err := sut.do(t.Context(), request{method: http.MethodGet, target: "/storage/applications/" + org + "/melding/events", header: header}, owner)
-		answered <- result{x, err, time.Since(began)}
+		results <- result{x, err, time.Since(began)}
 	}()
 	time.Sleep(2 * time.Second)
 	select {
-	case r := <-answered:
-		t.Fatalf("answered at once: %v\n%v", r.err, r.x)
+	case r := <-results:
+		t.Fatalf("the response came immediately: %v\n%v", r.err, r.x)
 	default:
 	}
 	goThrough(t, sut, org, "melding", nil)
-	r := <-answered
+	r := <-results
 	if r.err != nil || r.x.status != http.StatusOK {
 		t.Fatalf("%v\n%v", r.err, r.x)
 	}
@@ -259,8 +261,8 @@ func TestAHeldRequestHearsOfAnEvent(t *testing.T) {
 	}
 }
 
-// TestReadmeFollow runs the loop that the README shows for following a feed, as it is but for the application, and lets
-// things happen: every event comes out once, in the order of the feed, while the loop goes on.
+// TestReadmeFollow runs the README's loop for following a feed, with another application, and makes
+// events. The loop must print every event once, in the order of the feed.
 func TestReadmeFollow(t *testing.T) {
 	root, err := repositoryRoot()
 	if err != nil {
@@ -280,10 +282,10 @@ func TestReadmeFollow(t *testing.T) {
 	owner := sut.mustToken(t, map[string]string{"ORG": org})
 	own := strings.ReplaceAll(loop, "/applications/nav/walk2026/", "/applications/"+org+"/melding/")
 	if own == loop {
-		t.Fatal("the loop is of another application than the README's walk")
+		t.Fatal("the loop does not use the application of the README's walk")
 	}
 
-	// Where there is no jq: it is there to be piped to, not to be tested.
+	// Replace jq, which may not be installed and is not under test.
 	bin := t.TempDir()
 	if err := os.WriteFile(filepath.Join(bin, "jq"), []byte("#!/bin/sh\nexec cat\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -303,7 +305,7 @@ func TestReadmeFollow(t *testing.T) {
 	}
 	defer func() { cancel(); _ = cmd.Wait() }()
 
-	tell(t, sut, org, "melding", []string{"Submit"})
+	makeEvents(t, sut, org, "melding", []string{"Submit"})
 	waitFor(t, out, 2)
 	if _, err := createAndSubmit(t.Context(), sut.api, owner, org); err != nil {
 		t.Fatal(err)
@@ -327,7 +329,7 @@ func waitFor(t *testing.T, out *lines, n int) {
 	}
 }
 
-// lines is what a command prints.
+// lines is the output of a command.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -339,7 +341,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// whole returns the lines that have come to their end.
+// whole returns the complete lines.
 func (l *lines) whole() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

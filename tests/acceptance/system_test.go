@@ -17,29 +17,29 @@ import (
 	"altinn.no/instanceapi/tests/local/stack"
 )
 
-// A systemUnderTest is what the tests of this package run against, found once a run.
+// A systemUnderTest is the system that the tests of this package use, set up once in a run.
 type systemUnderTest struct {
 	api
 	own          bool   // started by the tests
-	awsEndpoint  string // where EventBridge and SQS answer; "" when nobody said
-	bus          string // name of the event bus; "" when nobody said
+	awsEndpoint  string // address of EventBridge and SQS; "" if unknown
+	bus          string // name of the event bus; "" if unknown
 	tokenCommand string // of a shell
 
-	allowedOrigin string // one of AllowedOrigins; "" when there are none, as by default
+	allowedOrigin string // one of AllowedOrigins; "" if there are none, as by default
 
-	mu            sync.Mutex
-	authenticator map[string]string
+	mu     sync.Mutex
+	tokens map[string]string
 }
 
-// cleanups undo what finding the system did, the latest first.
+// cleanups run at the end, the last first.
 var cleanups []func()
 
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if found, err := findSystem(); code == 0 && err == nil && found.own && wholeRun() {
-		// The contract is held against what the tests send: of what they do not, it proves nothing.
+		// The exchanges of the tests prove the contract only for operations that have succeeded.
 		for _, o := range found.contract.Untried() {
-			fmt.Fprintf(os.Stderr, "no script or test of this package has %s succeed\n", o)
+			fmt.Fprintf(os.Stderr, "%s has succeeded in no script or test of this package\n", o)
 			code = 1
 		}
 	}
@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// wholeRun reports whether every test was to be run.
+// wholeRun reports whether the run includes every test.
 func wholeRun() bool {
 	for _, name := range []string{"test.run", "test.skip", "test.list"} {
 		if f := flag.Lookup(name); f != nil && f.Value.String() != "" {
@@ -60,7 +60,7 @@ func wholeRun() bool {
 }
 
 var findSystem = sync.OnceValues(func() (*systemUnderTest, error) {
-	found := &systemUnderTest{tokenCommand: os.Getenv("TOKEN_COMMAND"), authenticator: map[string]string{}}
+	found := &systemUnderTest{tokenCommand: os.Getenv("TOKEN_COMMAND"), tokens: map[string]string{}}
 	root, err := repositoryRoot()
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ var findSystem = sync.OnceValues(func() (*systemUnderTest, error) {
 	return found, nil
 })
 
-// start starts the whole stack. It lives as long as the test process, however that ends.
+// start starts the stack. It does not outlive the test process.
 func (s *systemUnderTest) start() error {
 	s.allowedOrigin = "https://skjema.example.no"
 	started, err := stack.Start(context.Background(), stack.Options{
@@ -105,17 +105,17 @@ func (s *systemUnderTest) start() error {
 	return nil
 }
 
-// system returns the system under test; the first call starts it when BASE_URL names none.
+// system returns the system under test. The first call starts it if BASE_URL is not set.
 func system(t *testing.T) *systemUnderTest {
 	t.Helper()
 	found, err := findSystem()
 	if err != nil {
-		t.Fatalf("there is no system to test: %v", err)
+		t.Fatalf("no system to test: %v", err)
 	}
 	return found
 }
 
-// buildToken builds the command behind make token, and returns the shell command that runs it.
+// buildToken builds the program behind make token, and returns the shell command that runs it.
 func buildToken() (string, error) {
 	root, err := repositoryRoot()
 	if err != nil {
@@ -137,11 +137,12 @@ func buildToken() (string, error) {
 // tokenKeys are the variables of make token.
 var tokenKeys = []string{"ORG", "USERID", "PARTY", "SSN", "ORGNR", "USER_NAME", "SCOPE", "EXPIRES"}
 
-// token runs the token command with vars in its environment. The same vars give the same token within a run.
+// token runs the token command with vars in its environment. The same vars give the same token
+// within a run.
 func (s *systemUnderTest) token(ctx context.Context, vars map[string]string) (string, error) {
 	env := slices.DeleteFunc(os.Environ(), func(pair string) bool {
 		name, _, _ := strings.Cut(pair, "=")
-		// What this run was started with is not meant for the command: not its variables, not the flags of a make above it.
+		// The command must not get the token variables of this run or the flags of a calling make.
 		return slices.Contains(tokenKeys, name) || slices.Contains([]string{"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}, name)
 	})
 	var key []string
@@ -150,7 +151,7 @@ func (s *systemUnderTest) token(ctx context.Context, vars map[string]string) (st
 	}
 	slices.Sort(key)
 	s.mu.Lock()
-	cached, known := s.authenticator[strings.Join(key, "\n")]
+	cached, known := s.tokens[strings.Join(key, "\n")]
 	s.mu.Unlock()
 	if known {
 		return cached, nil
@@ -168,10 +169,10 @@ func (s *systemUnderTest) token(ctx context.Context, vars map[string]string) (st
 	}
 	token := strings.TrimSpace(stdout.String())
 	if strings.Count(token, ".") != 2 || strings.ContainsAny(token, " \n") {
-		return "", fmt.Errorf("%s printed something else than a token (%d bytes)", s.tokenCommand, stdout.Len())
+		return "", fmt.Errorf("%s did not print a token (%d bytes)", s.tokenCommand, stdout.Len())
 	}
 	s.mu.Lock()
-	s.authenticator[strings.Join(key, "\n")] = token
+	s.tokens[strings.Join(key, "\n")] = token
 	s.mu.Unlock()
 	return token, nil
 }
@@ -186,7 +187,7 @@ func (s *systemUnderTest) mustToken(t *testing.T, vars map[string]string) string
 	return token
 }
 
-// repositoryRoot is the folder of go.mod.
+// repositoryRoot returns the folder of go.mod.
 func repositoryRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -197,7 +198,7 @@ func repositoryRoot() (string, error) {
 			return dir, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no go.mod above the tests")
+			return "", fmt.Errorf("no go.mod in a folder above the tests")
 		}
 	}
 }

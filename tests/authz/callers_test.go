@@ -14,48 +14,49 @@ import (
 // caller is one kind of caller.
 type caller struct {
 	name    string
-	headers []string // the Authorization fields that it sends
+	headers []string // its Authorization header fields
 
-	refused string // the code of the 401 that it gets; "" when its token is good
+	code string // of the 401 that it gets; "" if its token is valid
 
-	org         string // an application owner's; "" for a user
-	party       string // the party that a user is, by its name in world.parties; "" for an owner, and for somebody without a number
-	read, write bool   // which of the scopes of its kind it has
+	org         string // of an application owner; "" for a user
+	party       string // name of the user's party in env.parties; "" for an owner or a user without a party
+	read, write bool   // scopes of its kind
 }
 
-// The scopes, as design.md has them.
+// The scopes.
 const (
 	ownerRead, ownerWrite = "altinn:serviceowner/instances.read", "altinn:serviceowner/instances.write"
 	userRead, userWrite   = "altinn:instances.read", "altinn:instances.write"
 )
 
-// callers returns every kind of caller there is.
-func callers(i *issuer, w *env) []caller {
-	return append(strangers(i, w), append(owners(i, w), users(i, w)...)...)
+// callers returns every kind of caller.
+func callers(i *issuer, e *env) []caller {
+	return append(strangers(i, e), append(owners(i, e), users(i, e)...)...)
 }
 
-// owners returns those whose token is an application owner's: it names an org, whatever else it says.
-func owners(i *issuer, w *env) []caller {
+// owners returns the callers with the token of an application owner: it has an org claim, among
+// other claims.
+func owners(i *issuer, e *env) []caller {
 	var all []caller
 	add := func(name, org string, read, write bool, c claims) {
 		all = append(all, caller{name: name, headers: bearer(i.token(rsaKid, claims{"urn:altinn:org": org}.with(c))), org: org, read: read, write: write})
 	}
 	both := ownerRead + " " + ownerWrite
-	kari := w.parties["kari"].number
+	kari := e.parties["kari"].number
 	add("owner", "nav", true, true, claims{"scope": both})
 	add("owner with read", "nav", true, false, claims{"scope": ownerRead})
 	add("owner with write", "nav", false, true, claims{"scope": ownerWrite})
 	add("owner, scopes in urn:altinn:scope", "nav", true, true, claims{"urn:altinn:scope": both})
 	add("owner, a scope in each claim", "nav", true, true, claims{"scope": ownerRead, "urn:altinn:scope": ownerWrite})
 	add("owner, scopes among others", "nav", true, true, claims{"scope": "openid " + ownerWrite + " profile " + ownerRead})
-	add("owner who is the party as well", "nav", true, true, claims{"scope": both, "urn:altinn:partyid": kari, "urn:altinn:userid": "1001"})
+	add("owner who is also the party", "nav", true, true, claims{"scope": both, "urn:altinn:partyid": kari, "urn:altinn:userid": "1001"})
 	add("owner with all scopes of owners and users", "nav", true, true, claims{"scope": both + " " + userRead + " " + userWrite})
 
 	add("another owner", "skd", true, true, claims{"scope": both})
 	add("another owner with read", "skd", true, false, claims{"scope": ownerRead})
 	add("another owner with write", "skd", false, true, claims{"scope": ownerWrite})
-	add("another owner who is the party as well", "skd", true, true, claims{"scope": both + " " + userRead + " " + userWrite, "urn:altinn:partyid": kari})
-	add("another owner who has the party's identity", "skd", true, true, claims{"scope": both, "pid": w.parties["kari"].identity})
+	add("another owner who is also the party", "skd", true, true, claims{"scope": both + " " + userRead + " " + userWrite, "urn:altinn:partyid": kari})
+	add("another owner who has the party's identity", "skd", true, true, claims{"scope": both, "pid": e.parties["kari"].identity})
 	add("an owner without applications", "dibk", true, true, claims{"scope": both})
 
 	for _, near := range nearMisses(ownerRead, ownerWrite) {
@@ -65,14 +66,14 @@ func owners(i *issuer, w *env) []caller {
 	return all
 }
 
-// users returns those whose token is a user's.
-func users(i *issuer, w *env) []caller {
+// users returns the callers with the token of a user.
+func users(i *issuer, e *env) []caller {
 	var all []caller
 	add := func(name, party string, read, write bool, c claims) {
 		all = append(all, caller{name: name, headers: bearer(i.token(ecKid, c)), party: party, read: read, write: write})
 	}
 	both := claims{"scope": userRead + " " + userWrite}
-	kari, ola := w.parties["kari"], w.parties["ola"]
+	kari, ola := e.parties["kari"], e.parties["ola"]
 	add("user", "kari", true, true, both.with(claims{"urn:altinn:partyid": kari.number}))
 	add("user with read", "kari", true, false, claims{"scope": userRead, "urn:altinn:partyid": kari.number})
 	add("user with write", "kari", false, true, claims{"scope": userWrite, "urn:altinn:partyid": kari.number})
@@ -80,17 +81,17 @@ func users(i *issuer, w *env) []caller {
 	add("user with an id", "kari", true, true, both.with(claims{"urn:altinn:partyid": kari.number, "urn:altinn:userid": "1001"}))
 	add("user, the party as text", "kari", true, true, both.with(claims{"urn:altinn:partyid": kari.numberText()}))
 	add("user by pid", "kari", true, true, both.with(claims{"pid": kari.identity}))
-	add("user by orgNumber", "firm", true, true, both.with(claims{"urn:altinn:orgNumber": w.parties["firm"].identity}))
-	add("user by username", "named", true, true, both.with(claims{"urn:altinn:username": w.parties["named"].identity}))
+	add("user by orgNumber", "firm", true, true, both.with(claims{"urn:altinn:orgNumber": e.parties["firm"].identity}))
+	add("user by username", "named", true, true, both.with(claims{"urn:altinn:username": e.parties["named"].identity}))
 	add("user who acts for the party", "kari", true, true, both.with(claims{"urn:altinn:partyid": kari.number, "pid": ola.identity}))
 
 	add("another user", "ola", true, true, both.with(claims{"urn:altinn:partyid": ola.number}))
 	add("another user with an id", "ola", true, true, both.with(claims{"urn:altinn:partyid": ola.number, "urn:altinn:userid": "1001"}))
 	add("another user by pid", "ola", true, true, both.with(claims{"pid": ola.identity}))
 	add("another user with the party's pid", "ola", true, true, both.with(claims{"urn:altinn:partyid": ola.number, "pid": kari.identity}))
-	add("a user nobody has reported", "", true, true, both.with(claims{"pid": "02013299997"}))
-	add("a user with a number nobody has", "", true, true, both.with(claims{"urn:altinn:partyid": 599999}))
-	add("a user whose number begins like the party's", "", true, true, both.with(claims{"urn:altinn:partyid": kari.number * 10}))
+	add("a user without a party", "", true, true, both.with(claims{"pid": "02013299997"}))
+	add("a user with an unassigned number", "", true, true, both.with(claims{"urn:altinn:partyid": 599999}))
+	add("a user whose number starts with the party's", "", true, true, both.with(claims{"urn:altinn:partyid": kari.number * 10}))
 
 	for _, near := range nearMisses(userRead, userWrite) {
 		add("user, "+near.name, "kari", false, false, claims{"scope": near.scope, "urn:altinn:partyid": kari.number})
@@ -107,20 +108,20 @@ func nearMisses(read, write string) []nearMiss {
 		{"no scope", "openid"},
 		{"an empty scope", ""},
 		{"longer scopes", read + "all " + write + "s"},
-		{"scopes with something before", "x" + read + " x" + write},
-		{"the beginning of a scope", prefix + " " + prefix + "."},
+		{"scopes with a prefix", "x" + read + " x" + write},
+		{"the start of a scope", prefix + " " + prefix + "."},
 		{"scopes in capitals", strings.ToUpper(read + " " + write)},
 		{"scopes with commas", read + "," + write},
 		{"scopes with a tab", read + "\t" + write},
 		{"scopes in quotes", `"` + read + `" "` + write + `"`},
-		{"any scope by a pattern", prefix + ".* *"},
+		{"a pattern for every scope", prefix + ".* *"},
 	}
 }
 
-// strangers returns those whom no token, or none that is good, says anything of.
-func strangers(i *issuer, w *env) []caller {
+// strangers returns the callers without a valid token.
+func strangers(i *issuer, e *env) []caller {
 	good := claims{"urn:altinn:org": "nav", "scope": ownerRead + " " + ownerWrite}
-	user := claims{"urn:altinn:partyid": w.parties["kari"].number, "scope": userRead + " " + userWrite}
+	user := claims{"urn:altinn:partyid": e.parties["kari"].number, "scope": userRead + " " + userWrite}
 	private, _ := i.key(rsaKid).(*rsa.PrivateKey)
 	token := i.token(rsaKid, good)
 	parts := strings.Split(token, ".")
@@ -135,11 +136,11 @@ func strangers(i *issuer, w *env) []caller {
 	if err != nil {
 		panic(err)
 	}
-	mine := newEC()
+	own := newEC()
 
 	var all []caller
 	add := func(name, code string, headers ...string) {
-		all = append(all, caller{name: name, headers: headers, refused: code})
+		all = append(all, caller{name: name, headers: headers, code: code})
 	}
 	invalid := func(name, token string) { add(name, "token-invalid", "Bearer "+token) }
 	signed := func(name string, c claims) { invalid(name, i.token(rsaKid, good.with(c))) }
@@ -151,15 +152,15 @@ func strangers(i *issuer, w *env) []caller {
 	add("a token without a scheme", "token-missing", token)
 	add("two tokens", "token-invalid", "Bearer "+token, "Bearer "+token)
 
-	invalid("no token at all", "hello")
+	invalid("a word", "hello")
 	invalid("two parts", parts[0]+"."+parts[1])
 	invalid("a signature cut off", parts[0]+"."+parts[1]+".")
 	invalid("a signature changed", parts[0]+"."+parts[1]+"."+"AAAA"+parts[2][4:])
-	invalid("something behind the token", token+"A")
+	invalid("a suffix after the token", token+"A")
 	invalid("more than 8 KB", i.token(rsaKid, good.with(claims{"x": strings.Repeat("x", 5700)})))
 
 	add("expired", "token-expired", "Bearer "+i.token(rsaKid, good.with(claims{"exp": time.Now().Add(-time.Minute).Unix()})))
-	signed("without an end", claims{"exp": nil})
+	signed("without an expiry", claims{"exp": nil})
 	signed("not yet valid", claims{"nbf": time.Now().Add(time.Hour).Unix()})
 	signed("of another issuer", claims{"iss": "https://issuer.test.evil/"})
 	signed("of no issuer", claims{"iss": nil})
@@ -167,36 +168,36 @@ func strangers(i *issuer, w *env) []caller {
 	signed("for no service", claims{"aud": nil})
 
 	invalid("signed with another key under a known kid", sign(jwt.SigningMethodRS256, kid, newRSA(2048), good))
-	invalid("signed with a key of another type under a known kid", sign(jwt.SigningMethodES256, kid, mine, good))
-	invalid("unknown kid", sign(jwt.SigningMethodES256, claims{"kid": "mine"}, mine, good))
-	invalid("unknown kid, with its key in the token", sign(jwt.SigningMethodES256, claims{"kid": "mine", "jwk": publicKey("mine", mine)}, mine, good))
-	invalid("unknown kid, with where its key is", sign(jwt.SigningMethodES256, claims{"kid": "mine", "jku": "http://127.0.0.1:1/"}, mine, good))
+	invalid("signed with a key of another type under a known kid", sign(jwt.SigningMethodES256, kid, own, good))
+	invalid("unknown kid", sign(jwt.SigningMethodES256, claims{"kid": "mine"}, own, good))
+	invalid("unknown kid, with its key in the token", sign(jwt.SigningMethodES256, claims{"kid": "mine", "jwk": publicKey("mine", own)}, own, good))
+	invalid("unknown kid, with the address of its key", sign(jwt.SigningMethodES256, claims{"kid": "mine", "jku": "http://127.0.0.1:1/"}, own, good))
 	invalid("no kid", sign(jwt.SigningMethodRS256, nil, private, good))
 	invalid("kid that is a path", sign(jwt.SigningMethodRS256, claims{"kid": "../../" + rsaKid}, private, good))
-	invalid("an extension that must be understood", sign(jwt.SigningMethodRS256, claims{"kid": rsaKid, "crit": []string{"b64"}, "b64": false}, private, good))
+	invalid("an unknown critical extension", sign(jwt.SigningMethodRS256, claims{"kid": rsaKid, "crit": []string{"b64"}, "b64": false}, private, good))
 	invalid("alg none", sign(jwt.SigningMethodNone, kid, jwt.UnsafeAllowNoneSignatureType, good))
 	invalid("alg none, with a signature", sign(jwt.SigningMethodNone, kid, jwt.UnsafeAllowNoneSignatureType, good)+parts[2])
-	invalid("alg None", text([]byte(`{"alg":"None","kid":"`+rsaKid+`"}`))+"."+parts[1]+".")
+	invalid("alg None", base64url([]byte(`{"alg":"None","kid":"`+rsaKid+`"}`))+"."+parts[1]+".")
 	invalid("HS256 with the public key as PEM", sign(hs256, kid, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), good))
 	invalid("HS256 with the public key as DER", sign(hs256, kid, der, good))
 	invalid("HS256 with the public key as JWK", sign(hs256, kid, jwk, good))
 	invalid("HS256 with the modulus", sign(hs256, kid, private.N.Bytes(), good))
-	invalid("HS256 with nothing", sign(hs256, kid, []byte{}, good))
-	invalid("the claims exchanged", parts[0]+"."+strings.Split(i.token(rsaKid, good.with(claims{"urn:altinn:org": "skd"})), ".")[1]+"."+parts[2])
-	invalid("the header exchanged", text([]byte(`{"alg":"PS256","kid":"`+rsaKid+`","typ":"JWT"}`))+"."+parts[1]+"."+parts[2])
+	invalid("HS256 with an empty key", sign(hs256, kid, []byte{}, good))
+	invalid("the claims replaced", parts[0]+"."+strings.Split(i.token(rsaKid, good.with(claims{"urn:altinn:org": "skd"})), ".")[1]+"."+parts[2])
+	invalid("the header replaced", base64url([]byte(`{"alg":"PS256","kid":"`+rsaKid+`","typ":"JWT"}`))+"."+parts[1]+"."+parts[2])
 
-	signed("nobody", claims{"urn:altinn:org": nil})
+	signed("no identity", claims{"urn:altinn:org": nil})
 	signed("a user id alone", claims{"urn:altinn:org": nil, "urn:altinn:userid": "1001"})
 	signed("org in capitals", claims{"urn:altinn:org": "NAV"})
 	signed("org with a space", claims{"urn:altinn:org": "nav "})
 	signed("org with a path", claims{"urn:altinn:org": "nav/app2018"})
-	signed("org that is empty", claims{"urn:altinn:org": ""})
+	signed("empty org", claims{"urn:altinn:org": ""})
 	signed("several orgs", claims{"urn:altinn:org": []string{"nav", "skd"}})
 	signed("scopes in a list", claims{"scope": []string{ownerRead, ownerWrite}})
-	invalid("party padded", i.token(ecKid, user.with(claims{"urn:altinn:partyid": "0" + w.parties["kari"].numberText()})))
-	invalid("party with a fraction", i.token(ecKid, user.with(claims{"urn:altinn:partyid": float64(w.parties["kari"].number) + 0.5})))
-	invalid("several parties", i.token(ecKid, user.with(claims{"urn:altinn:partyid": []int64{w.parties["kari"].number, w.parties["ola"].number}})))
-	invalid("an identity number cut short", i.token(ecKid, user.with(claims{"urn:altinn:partyid": nil, "pid": "1224791830"})))
+	invalid("party padded", i.token(ecKid, user.with(claims{"urn:altinn:partyid": "0" + e.parties["kari"].numberText()})))
+	invalid("party with a fraction", i.token(ecKid, user.with(claims{"urn:altinn:partyid": float64(e.parties["kari"].number) + 0.5})))
+	invalid("several parties", i.token(ecKid, user.with(claims{"urn:altinn:partyid": []int64{e.parties["kari"].number, e.parties["ola"].number}})))
+	invalid("a truncated identity number", i.token(ecKid, user.with(claims{"urn:altinn:partyid": nil, "pid": "1224791830"})))
 	return all
 }
 

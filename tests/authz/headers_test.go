@@ -3,44 +3,47 @@ package authz
 import (
 	"fmt"
 	"strings"
+
+	"altinn.no/instanceapi/tests/client"
 )
 
-// always is what every answer says, whatever it is.
+// always are the header fields of every response.
 var always = map[string]string{
-	"Cache-Control":                "no-store", // an application's too: it is behind a token, and a copy would outlive a change
+	"Cache-Control":                "no-store", // an application needs a token, and a cached copy would outlive a change
 	"Cross-Origin-Resource-Policy": "same-origin",
 	"Referrer-Policy":              "no-referrer",
 	"Strict-Transport-Security":    "max-age=31536000",
 	"X-Content-Type-Options":       "nosniff",
 }
 
-// never is what no answer says: what it was made by, and what is the gateway's to decide.
+// never are header fields that no response has: they reveal the software, or are set by the
+// gateway.
 var never = []string{
 	"Server", "X-Powered-By", "Via", "Set-Cookie", "X-Local-Cause",
 	"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Expose-Headers",
 }
 
-// downloads are the routes that answer with bytes as somebody has sent them.
+// downloads reports whether the endpoint returns content as a client has sent it.
 func (e endpoint) downloads() bool {
 	return strings.HasSuffix(e.route, "/data/{dataGuid}") && (e.method() == "GET" || e.method() == "HEAD")
 }
 
-// checkHeader returns what is wrong with the header of an answer, given that its status is right.
-func checkHeader(c cell, got answer) error {
-	is := got.header.Get
+// checkHeader returns what is wrong with the header of a response whose status is right.
+func checkHeader(c cell, got *client.Response) error {
+	is := got.Header.Get
 	for name, value := range always {
-		if is(name) != value || len(got.header[name]) != 1 {
-			return fmt.Errorf("%s: %q, want %q", name, got.header[name], value)
+		if is(name) != value || len(got.Header[name]) != 1 {
+			return fmt.Errorf("%s: %q, want %q", name, got.Header[name], value)
 		}
 	}
 	for _, name := range never {
-		if got.header[name] != nil {
-			return fmt.Errorf("it says %s: %q", name, got.header[name])
+		if got.Header[name] != nil {
+			return fmt.Errorf("it has the header %s: %q", name, got.Header[name])
 		}
 	}
 	exactly := map[string]string{"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "WWW-Authenticate": "", "Retry-After": "", "Location": "", "Vary": ""}
 	switch {
-	case got.status >= 400:
+	case got.Status >= 400:
 		exactly["Content-Type"] = "application/problem+json"
 		exactly["ETag"] = ""
 	case c.downloads():
@@ -54,15 +57,15 @@ func checkHeader(c cell, got answer) error {
 	switch {
 	case c.want.code == "token-missing":
 		exactly["WWW-Authenticate"] = `Bearer realm="altinn"`
-	case got.status == 401:
+	case got.Status == 401:
 		exactly["WWW-Authenticate"] = `Bearer realm="altinn", error="invalid_token"`
 	case c.want.scope != "":
 		exactly["WWW-Authenticate"] = `Bearer realm="altinn", error="insufficient_scope", scope="` + c.want.scope + `"`
 	}
-	if got.status == 201 {
-		delete(exactly, "Location") // of what was created; an upload has none
+	if got.Status == 201 {
+		delete(exactly, "Location") // a created resource has one, an upload does not
 	}
-	if got.status < 300 {
+	if got.Status < 300 {
 		switch {
 		case c.does == "finds", c.does == "lists a party", strings.HasSuffix(c.path(), "{instanceGuid}/events"):
 			exactly["Vary"] = "Accept"
@@ -75,7 +78,7 @@ func checkHeader(c cell, got answer) error {
 			return fmt.Errorf("%s: %q, want %q", name, is(name), value)
 		}
 	}
-	if whole := fmt.Sprint(got.header) + got.body; strings.Contains(whole, host) {
+	if whole := fmt.Sprint(got.Header) + string(got.Body); strings.Contains(whole, host) {
 		return fmt.Errorf("it repeats the Host header: %.500s", whole)
 	}
 	return nil

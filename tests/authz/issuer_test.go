@@ -23,17 +23,18 @@ const (
 	audience   = "https://api.test/"
 )
 
-// issuer is an issuer of tokens: it publishes its keys over HTTP, as it is told to.
+// issuer is an issuer of tokens that publishes its keys over HTTP. Tests change its keys and
+// responses.
 type issuer struct {
 	server *httptest.Server
 
 	mu        sync.Mutex
 	published map[string]crypto.Signer // by kid
-	answer    http.HandlerFunc         // in place of the keys; nil for the keys
+	handler   http.HandlerFunc         // responds in place of the key set; nil: the key set
 	reads     int
 }
 
-// The keys that the issuer begins with.
+// The keys that the issuer has at first.
 const (
 	rsaKid = "rsa-1"
 	ecKid  = "ec-1"
@@ -65,14 +66,14 @@ func newEC() *ecdsa.PrivateKey {
 func (i *issuer) serve(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	i.reads++
-	answer := i.answer
+	handler := i.handler
 	set := map[string][]map[string]string{"keys": {}}
 	for kid, key := range i.published {
 		set["keys"] = append(set["keys"], publicKey(kid, key))
 	}
 	i.mu.Unlock()
-	if answer != nil {
-		answer(w, r)
+	if handler != nil {
+		handler(w, r)
 		return
 	}
 	_ = json.NewEncoder(w).Encode(set)
@@ -85,11 +86,11 @@ func (i *issuer) publish(change func(keys map[string]crypto.Signer)) {
 	change(i.published)
 }
 
-// answers makes the issuer answer with h; nil for the keys again.
-func (i *issuer) answers(h http.HandlerFunc) {
+// serveWith makes the issuer respond with h; nil restores the key set.
+func (i *issuer) serveWith(h http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.answer = h
+	i.handler = h
 }
 
 // count returns how often the keys have been read.
@@ -105,40 +106,40 @@ func (i *issuer) key(kid string) crypto.Signer {
 	return i.published[kid]
 }
 
-var text = base64.RawURLEncoding.EncodeToString
+var base64url = base64.RawURLEncoding.EncodeToString
 
-// publicKey returns the public half of a key as RFC 7517 writes it.
+// publicKey returns the public half of a key as a JWK (RFC 7517).
 func publicKey(kid string, key crypto.Signer) map[string]string {
 	switch public := key.Public().(type) {
 	case *rsa.PublicKey:
-		return map[string]string{"kty": "RSA", "use": "sig", "kid": kid, "n": text(public.N.Bytes()), "e": text(big.NewInt(int64(public.E)).Bytes())}
+		return map[string]string{"kty": "RSA", "use": "sig", "kid": kid, "n": base64url(public.N.Bytes()), "e": base64url(big.NewInt(int64(public.E)).Bytes())}
 	case *ecdsa.PublicKey:
 		point, err := public.Bytes() // 4, x, y
 		if err != nil {
 			panic(err)
 		}
-		return map[string]string{"kty": "EC", "use": "sig", "kid": kid, "crv": "P-256", "x": text(point[1:33]), "y": text(point[33:])}
+		return map[string]string{"kty": "EC", "use": "sig", "kid": kid, "crv": "P-256", "x": base64url(point[1:33]), "y": base64url(point[33:])}
 	}
 	panic("no such key")
 }
 
-// claims is what a token says; nil is for what it does not say.
+// claims are the claims of a token. A nil value removes a claim.
 type claims map[string]any
 
-// with returns claims that are changed.
+// with returns the claims with changes.
 func (c claims) with(changes claims) claims {
 	changed := maps.Clone(c)
 	maps.Copy(changed, changes)
 	return changed
 }
 
-// said returns the claims that there are.
-func (c claims) said() claims {
+// present removes the claims whose value is nil.
+func (c claims) present() claims {
 	maps.DeleteFunc(c, func(_ string, value any) bool { return value == nil })
 	return c
 }
 
-// valid returns what every good token says of itself.
+// valid returns the claims of every valid token.
 func valid() claims {
 	now := time.Now()
 	return claims{"iss": issuerName, "aud": audience, "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix()}
@@ -153,10 +154,10 @@ func (i *issuer) token(kid string, c claims) string {
 	return sign(method, claims{"kid": kid}, i.key(kid), c)
 }
 
-// sign returns a token of any kind.
+// sign returns a token signed by any method with any key.
 func sign(method jwt.SigningMethod, header claims, key any, c claims) string {
-	token := jwt.NewWithClaims(method, jwt.MapClaims(valid().with(c).said()))
-	token.Header = claims(token.Header).with(header).said()
+	token := jwt.NewWithClaims(method, jwt.MapClaims(valid().with(c).present()))
+	token.Header = claims(token.Header).with(header).present()
 	signed, err := token.SignedString(key)
 	if err != nil {
 		panic(err)

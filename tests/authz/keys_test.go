@@ -16,213 +16,215 @@ import (
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
-// The function of these tests is one that asks DynamoDB once: what it takes beyond that is the token's.
-const tried = "application-get"
+// The function of these tests calls DynamoDB once: any other time it takes is spent on the token.
+const functionUnderTest = "application-get"
 
-// afresh ends the processes of the function, and gives the issuer back what it had when the test is over.
-func afresh(t *testing.T) (*env, *runtime.Function) {
+// restarted restarts the function, and restores the issuer's keys at the end of the test.
+func restarted(t *testing.T) (*env, *runtime.Function) {
 	t.Helper()
-	w := enter(t)
-	f := w.system.Function(tried)
+	e := newEnv(t)
+	f := e.system.Function(functionUnderTest)
 	var before map[string]crypto.Signer
-	w.issuer.publish(func(keys map[string]crypto.Signer) { before = maps.Clone(keys) })
+	e.issuer.publish(func(keys map[string]crypto.Signer) { before = maps.Clone(keys) })
 	t.Cleanup(func() {
-		w.issuer.answers(nil)
-		w.issuer.publish(func(keys map[string]crypto.Signer) { clear(keys); maps.Copy(keys, before) })
+		e.issuer.serveWith(nil)
+		e.issuer.publish(func(keys map[string]crypto.Signer) { clear(keys); maps.Copy(keys, before) })
 		f.Restart()
 	})
 	f.Restart()
-	return w, f
+	return e, f
 }
 
 var serial int
 
-// fresh returns claims that make a token that nobody has seen.
+// fresh returns claims that make a token no request has used before.
 func fresh() claims {
 	serial++
 	return claims{"urn:altinn:org": "nav", "scope": ownerRead, "jti": serial}
 }
 
-// present asks with a token, checks the code of the answer, "" for a success, and returns how long it took.
-func present(t *testing.T, w *env, what, token, code string) time.Duration {
+// present sends a request with a token, checks the code of the response ("" for a success), and
+// returns how long it took.
+func present(t *testing.T, e *env, what, token, code string) time.Duration {
 	t.Helper()
 	start := time.Now()
-	a, err := w.ask(bearer(token), "GET", "/storage/applications/nav/app2018", "", "")
+	got, err := e.send(bearer(token), "GET", "/storage/applications/nav/app2018", "", "")
 	took := time.Since(start)
 	if err != nil {
-		t.Errorf("%s: %v", what, err) // not Fatal: it may be one of many at once
+		t.Errorf("%s: %v", what, err) // not Fatal: the request may run in another goroutine
 		return took
 	}
-	if a.code() != code || (code == "") != (a.status == 200) {
-		t.Errorf("%s: %d %s, want %q: %s %s", what, a.status, a.code(), code, a.body, a.header.Get("X-Local-Cause"))
+	if got.Code() != code || (code == "") != (got.Status == 200) {
+		t.Errorf("%s: %v, want %q", what, got, code)
 	}
-	if code == "keys-unavailable" && (a.status != 503 || a.header.Get("Retry-After") == "") {
-		t.Errorf("%s: %d with Retry-After %q", what, a.status, a.header.Get("Retry-After"))
+	if code == "keys-unavailable" && (got.Status != 503 || got.Header.Get("Retry-After") == "") {
+		t.Errorf("%s: %d with Retry-After %q", what, got.Status, got.Header.Get("Retry-After"))
 	}
 	return took
 }
 
-func (w *env) unknown() string {
+// unknownKey returns a token with a key id that the issuer does not have.
+func (e *env) unknownKey() string {
 	serial++
 	return sign(jwt.SigningMethodES256, claims{"kid": fmt.Sprint("made up ", serial)}, newEC(), fresh())
 }
 
-func TestKeysAreReadWhenAProcessStartsAndNotForRequests(t *testing.T) {
-	w, f := afresh(t)
-	before := w.issuer.count()
+func TestKeysAreReadAtTheColdStartOnly(t *testing.T) {
+	e, f := restarted(t)
+	before := e.issuer.count()
 	for range 20 {
-		present(t, w, "one key", w.issuer.token(rsaKid, fresh()), "")
-		present(t, w, "the other", w.issuer.token(ecKid, fresh()), "")
+		present(t, e, "one key", e.issuer.token(rsaKid, fresh()), "")
+		present(t, e, "the other", e.issuer.token(ecKid, fresh()), "")
 	}
-	if n := w.issuer.count() - before; n != 1 || len(f.Environments()) != 1 {
-		t.Errorf("40 requests to %d process read the keys %d times, want once", len(f.Environments()), n)
+	if n := e.issuer.count() - before; n != 1 || len(f.Environments()) != 1 {
+		t.Errorf("40 requests to %d processes read the keys %d times, want once", len(f.Environments()), n)
 	}
 }
 
-func TestANewKeyIsTakenWithoutARestart(t *testing.T) {
-	w, f := afresh(t)
-	present(t, w, "the old key", w.issuer.token(ecKid, fresh()), "")
+func TestNewKeyNeedsNoRestart(t *testing.T) {
+	e, f := restarted(t)
+	present(t, e, "the old key", e.issuer.token(ecKid, fresh()), "")
 	process := f.Environments()[0].Process().Pid
-	before := w.issuer.count()
-	w.issuer.publish(func(keys map[string]crypto.Signer) { keys["ec-2"] = newEC() })
-	present(t, w, "the new key", w.issuer.token("ec-2", fresh()), "")
-	present(t, w, "the old key, still", w.issuer.token(ecKid, fresh()), "")
-	if n := w.issuer.count() - before; n != 1 {
+	before := e.issuer.count()
+	e.issuer.publish(func(keys map[string]crypto.Signer) { keys["ec-2"] = newEC() })
+	present(t, e, "the new key", e.issuer.token("ec-2", fresh()), "")
+	present(t, e, "the old key, still", e.issuer.token(ecKid, fresh()), "")
+	if n := e.issuer.count() - before; n != 1 {
 		t.Errorf("the keys were read %d times for the new one, want once", n)
 	}
-	w.issuer.publish(func(keys map[string]crypto.Signer) { keys["ec-3"] = newEC() })
-	present(t, w, "another one within the minute", w.issuer.token("ec-3", fresh()), "token-invalid")
-	if n := w.issuer.count() - before; n != 1 {
+	e.issuer.publish(func(keys map[string]crypto.Signer) { keys["ec-3"] = newEC() })
+	present(t, e, "another one within the minute", e.issuer.token("ec-3", fresh()), "token-invalid")
+	if n := e.issuer.count() - before; n != 1 {
 		t.Errorf("the keys were read %d times within a minute, want once", n)
 	}
 	if now := f.Environments(); len(now) != 1 || now[0].Process().Pid != process {
-		t.Error("it took another process")
+		t.Error("the function was restarted")
 	}
 }
 
-func TestMadeUpKeyIDsReadTheKeysOnceAMinute(t *testing.T) {
-	w, f := afresh(t)
-	before := w.issuer.count()
+func TestUnknownKeyIDsReadTheKeysOnceAMinute(t *testing.T) {
+	e, f := restarted(t)
+	before := e.issuer.count()
 	for range 30 {
-		present(t, w, "made up", w.unknown(), "token-invalid")
-		present(t, w, "good", w.issuer.token(ecKid, fresh()), "")
+		present(t, e, "unknown", e.unknownKey(), "token-invalid")
+		present(t, e, "good", e.issuer.token(ecKid, fresh()), "")
 	}
-	if n := w.issuer.count() - before; n != 2 { // one when the process started
-		t.Errorf("30 made-up key ids had the keys read %d times, want twice", n)
+	if n := e.issuer.count() - before; n != 2 { // one read is the cold start's
+		t.Errorf("30 unknown key ids read the keys %d times, want twice", n)
 	}
 	tokens := make([]string, 48)
 	for n := range tokens {
-		tokens[n] = w.unknown()
+		tokens[n] = e.unknownKey()
 	}
 	var all sync.WaitGroup
 	for n := range 8 {
 		all.Go(func() {
 			for _, token := range tokens[6*n : 6*n+6] {
-				present(t, w, "made up, many at once", token, "token-invalid")
+				present(t, e, "unknown keys, concurrently", token, "token-invalid")
 			}
 		})
 	}
 	all.Wait()
-	if n, most := w.issuer.count()-before, 2*len(f.Environments()); n > most {
-		t.Errorf("%d processes read the keys %d times, want %d at most", len(f.Environments()), n, most)
+	if n, most := e.issuer.count()-before, 2*len(f.Environments()); n > most {
+		t.Errorf("%d processes read the keys %d times, want at most %d", len(f.Environments()), n, most)
 	}
 }
 
-// Somebody who makes key ids up while the issuer hangs waits for it. Nobody else does.
-func TestAnIssuerThatHangsIsWaitedForByFewAndNotForLong(t *testing.T) {
-	w, f := afresh(t)
+// Only requests with unknown key ids wait for an issuer that hangs.
+func TestHangingIssuer(t *testing.T) {
+	e, f := restarted(t)
 	for len(f.Environments()) < 2 {
 		var all sync.WaitGroup
 		for range 4 {
-			token := w.issuer.token(ecKid, fresh())
-			all.Go(func() { present(t, w, "good", token, "") })
+			token := e.issuer.token(ecKid, fresh())
+			all.Go(func() { present(t, e, "good", token, "") })
 		}
 		all.Wait()
 	}
 	release := make(chan struct{})
 	defer close(release)
-	w.issuer.answers(func(_ http.ResponseWriter, r *http.Request) {
+	e.issuer.serveWith(func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-release:
 		case <-r.Context().Done():
 		}
 	})
-	before := w.issuer.count()
+	before := e.issuer.count()
 	waited := make(chan time.Duration)
-	attack := w.unknown()
-	go func() { waited <- present(t, w, "made up while the issuer hangs", attack, "keys-unavailable") }()
-	for w.issuer.count() == before {
+	attack := e.unknownKey()
+	go func() { waited <- present(t, e, "an unknown key while the issuer hangs", attack, "keys-unavailable") }()
+	for e.issuer.count() == before {
 		time.Sleep(5 * time.Millisecond)
 	}
 	for range 10 {
-		if took := present(t, w, "good, meanwhile", w.issuer.token(ecKid, fresh()), ""); took > time.Second {
+		if took := present(t, e, "a known key while the issuer hangs", e.issuer.token(ecKid, fresh()), ""); took > time.Second {
 			t.Errorf("a known key waited %v", took)
 		}
 	}
 	if took := <-waited; took < 2*time.Second || took > 6*time.Second {
-		t.Errorf("the made-up one was answered after %v, want some 3 s", took)
+		t.Errorf("the request with an unknown key took %v, want about 3 s", took)
 	}
 
 	f.Restart()
-	if took := present(t, w, "a start while the issuer hangs", w.issuer.token(ecKid, fresh()), "keys-unavailable"); took > 8*time.Second {
-		t.Errorf("a start took %v", took)
+	if took := present(t, e, "a cold start while the issuer hangs", e.issuer.token(ecKid, fresh()), "keys-unavailable"); took > 8*time.Second {
+		t.Errorf("a cold start took %v", took)
 	}
-	if took := present(t, w, "the next one", w.issuer.token(ecKid, fresh()), "keys-unavailable"); took > time.Second {
-		t.Errorf("the next one waited %v as well", took)
+	if took := present(t, e, "the next request", e.issuer.token(ecKid, fresh()), "keys-unavailable"); took > time.Second {
+		t.Errorf("the next request also waited: %v", took)
 	}
 }
 
-// Whatever the issuer answers in place of its keys, the known ones serve; and a process that has none says so, and has
-// them soon after the issuer has.
-func TestAnIssuerThatTalksNonsense(t *testing.T) {
-	w, f := afresh(t)
-	whole := func(w http.ResponseWriter, set any) { _ = json.NewEncoder(w).Encode(set) }
-	for name, nonsense := range map[string]http.HandlerFunc{
+// When the issuer returns no valid key set, a process continues with the keys that it has. A
+// process without keys responds with 503, and has the keys soon after the issuer has recovered.
+func TestIssuerWithInvalidKeySets(t *testing.T) {
+	e, f := restarted(t)
+	encode := func(w http.ResponseWriter, set any) { _ = json.NewEncoder(w).Encode(set) }
+	for name, invalid := range map[string]http.HandlerFunc{
 		"502":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
 		"a page":  func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>maintenance</html>") },
 		"nothing": func(http.ResponseWriter, *http.Request) {},
 		"no keys": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[]}`) },
 		"null":    func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":null}`) },
-		"half of it": func(w http.ResponseWriter, _ *http.Request) {
+		"half a document": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "900")
 			fmt.Fprint(w, `{"keys":[`)
 		},
 		"too much": func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, `{"keys":[],"x":%q}`, strings.Repeat("x", 1<<20))
 		},
-		"an end": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"a closed connection": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"a redirect to a file": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "file:///etc/passwd")
 			w.WriteHeader(http.StatusFound)
 		},
 		"only a weak key": func(w http.ResponseWriter, _ *http.Request) {
-			whole(w, map[string]any{"keys": []any{publicKey(rsaKid, newRSA(1024))}})
+			encode(w, map[string]any{"keys": []any{publicKey(rsaKid, newRSA(1024))}})
 		},
 	} {
-		w.issuer.answers(nil)
+		e.issuer.serveWith(nil)
 		f.Restart()
-		present(t, w, "before "+name, w.issuer.token(ecKid, fresh()), "")
-		w.issuer.answers(nonsense)
-		present(t, w, "made up, during "+name, w.unknown(), "keys-unavailable")
-		present(t, w, "known, during "+name, w.issuer.token(ecKid, fresh()), "")
+		present(t, e, "before "+name, e.issuer.token(ecKid, fresh()), "")
+		e.issuer.serveWith(invalid)
+		present(t, e, "unknown, during "+name, e.unknownKey(), "keys-unavailable")
+		present(t, e, "known, during "+name, e.issuer.token(ecKid, fresh()), "")
 		f.Restart()
-		present(t, w, "a start, during "+name, w.issuer.token(ecKid, fresh()), "keys-unavailable")
+		present(t, e, "a cold start, during "+name, e.issuer.token(ecKid, fresh()), "keys-unavailable")
 	}
-	w.issuer.answers(nil)
+	e.issuer.serveWith(nil)
 	time.Sleep(2100 * time.Millisecond)
-	present(t, w, "when it is back", w.issuer.token(ecKid, fresh()), "")
+	present(t, e, "after the issuer has recovered", e.issuer.token(ecKid, fresh()), "")
 }
 
-// What a key is for, the issuer says; and what is too weak is no key whatever it says.
-func TestKeysVerifyWhatTheyAreFor(t *testing.T) {
-	w, _ := afresh(t)
+// A key verifies only the algorithm and use that the issuer states. Weak keys are ignored.
+func TestKeysVerifyTheirAlgorithmOnly(t *testing.T) {
+	e, _ := restarted(t)
 	weak, ec, strong := newRSA(1024), newEC(), newRSA(2048)
 	odd := func(kid string, key crypto.Signer, member, value string) map[string]string {
 		jwk := publicKey(kid, key)
 		jwk[member] = value
 		return jwk
 	}
-	w.issuer.answers(func(w http.ResponseWriter, _ *http.Request) {
+	e.issuer.serveWith(func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{
 			publicKey("weak", weak), odd("enc", ec, "use", "enc"), odd("other", strong, "alg", "RS512"), odd("good", ec, "alg", "ES256"),
 			map[string]string{"kty": "oct", "kid": "oct", "k": "c2VjcmV0"},
@@ -241,6 +243,6 @@ func TestKeysVerifyWhatTheyAreFor(t *testing.T) {
 		{"enc", jwt.SigningMethodES256, ec, "token-invalid"},
 		{"oct", jwt.SigningMethodHS256, []byte("secret"), "token-invalid"},
 	} {
-		present(t, w, test.kid+" with "+test.method.Alg(), sign(test.method, claims{"kid": test.kid}, test.key, fresh()), test.code)
+		present(t, e, test.kid+" with "+test.method.Alg(), sign(test.method, claims{"kid": test.kid}, test.key, fresh()), test.code)
 	}
 }

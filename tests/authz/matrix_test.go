@@ -9,9 +9,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"altinn.no/instanceapi/tests/client"
+	"altinn.no/instanceapi/tests/routes"
 )
 
-// cell is one request, and what it has to be answered.
+// cell is one request and the response that it must get.
 type cell struct {
 	endpoint
 	caller caller
@@ -23,116 +26,111 @@ func (c cell) String() string {
 	return c.route + c.query + " by " + c.caller.name + " at " + c.object.name
 }
 
-// A route that nobody has thought of is as bad as a thought for a route that there is not.
+// Every route of the template must have a rule, and every rule a route.
 func TestEveryRouteHasItsRules(t *testing.T) {
-	w := enter(t)
-	there := map[string]bool{}
-	for _, f := range w.system.Template.Functions {
-		for _, r := range f.Routes {
-			if !isOpen(r.Path) {
-				there[r.Method+" "+r.Path] = true
-			}
+	e := newEnv(t)
+	inTemplate := map[string]bool{}
+	for _, r := range routes.Of(t, e.system.Template) {
+		if !r.Open() {
+			inTemplate[r.String()] = true
 		}
 	}
 	known := map[string]bool{}
-	for _, e := range endpoints {
-		known[e.route] = true
+	for _, endpoint := range endpoints {
+		known[endpoint.route] = true
 	}
-	for route := range there {
-		if as := strings.Replace(route, "HEAD ", "GET ", 1); !known[as] {
-			t.Errorf("nothing says who may %s", route)
+	for route := range inTemplate {
+		if get := strings.Replace(route, "HEAD ", "GET ", 1); !known[get] {
+			t.Errorf("no rule says which callers may %s", route)
 		}
 	}
 	for route := range known {
-		if !there[route] {
-			t.Errorf("the rules have a route that template.yaml has not: %s", route)
+		if !inTemplate[route] {
+			t.Errorf("the rules have a route that template.yaml does not have: %s", route)
 		}
 	}
 }
 
-// isOpen reports whether a route belongs to the documentation.
-func isOpen(path string) bool { return path == open || strings.HasPrefix(path, open+"/") }
-
-// Whoever comes without a token, or with one that is not good, gets the documentation and nothing else.
+// A caller without a valid token gets the documentation and nothing else.
 func TestOnlyTheDocumentationIsOpen(t *testing.T) {
-	w := enter(t)
-	for _, f := range w.system.Template.Functions {
-		for _, r := range f.Routes {
-			path := fillIn(r.Path, w.instances["nav kari"], url.PathEscape)
-			for _, headers := range [][]string{nil, bearer("x")} {
-				a, err := w.ask(headers, r.Method, path, "application/json", "")
-				if err != nil {
-					t.Fatal(err)
-				}
-				status := 401
-				if isOpen(r.Path) {
-					status = 200
-				}
-				if a.status != status {
-					t.Errorf("%s %s with %v: %d, want %d", r.Method, r.Path, headers, a.status, status)
-				}
-				if isOpen(r.Path) && (a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Content-Security-Policy") == "" || a.header.Get("Referrer-Policy") == "") {
-					t.Errorf("%s %s: %v", r.Method, r.Path, a.header)
-				}
+	e := newEnv(t)
+	for _, r := range routes.Of(t, e.system.Template) {
+		path := routes.Fill(r.Path, e.instances["nav kari"], url.PathEscape)
+		for _, headers := range [][]string{nil, bearer("x")} {
+			got, err := e.send(headers, r.Method, path, "application/json", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			status := 401
+			if r.Open() {
+				status = 200
+			}
+			if got.Status != status {
+				t.Errorf("%s with %v: %d, want %d", r, headers, got.Status, status)
+			}
+			if r.Open() && (got.Header.Get("X-Content-Type-Options") != "nosniff" || got.Header.Get("Content-Security-Policy") == "" || got.Header.Get("Referrer-Policy") == "") {
+				t.Errorf("%s: %v", r, got.Header)
 			}
 		}
 	}
-	for method, path := range map[string]string{"GET": open + "/main.go", "POST": open} {
-		if a, err := w.ask(nil, method, path, "application/json", ""); err != nil || a.status != 404 {
-			t.Errorf("%s %s: %d (%v), want 404", method, path, a.status, err)
+	for method, path := range map[string]string{"GET": routes.Docs + "/main.go", "POST": routes.Docs} {
+		if got, err := e.send(nil, method, path, "application/json", ""); err != nil || got.Status != 404 {
+			t.Errorf("%s %s: %v (%v), want 404", method, path, got, err)
 		}
 	}
 }
 
-// TestDoors asks every route, for every caller, at every object. First come all requests that have to be refused, and nothing may
-// have changed by them: no item of any table, no object of the bucket. Then come those that are let in.
-func TestDoors(t *testing.T) {
-	w := enter(t)
-	var refused, allowed []cell
-	everybody := callers(w.issuer, w)
-	for _, e := range withHead() {
-		for _, c := range everybody {
+// TestAuthorization sends a request to every route, by every caller, for every object. First come
+// all requests that must be rejected. They may change no item of any table and no object of the
+// bucket. Then come the requests that must succeed.
+func TestAuthorization(t *testing.T) {
+	e := newEnv(t)
+	var rejected, allowed []cell
+	everyCaller := callers(e.issuer, e)
+	for _, endpoint := range withHead() {
+		for _, c := range everyCaller {
 			for _, o := range objects {
-				if !asks(e, c, o) {
+				if !tries(endpoint, c, o) {
 					continue
 				}
 				all := &allowed
-				each := cell{e, c, o, want(e, c, o)}
-				if each.want.status >= 400 {
-					all = &refused
+				next := cell{endpoint, c, o, want(endpoint, c, o)}
+				if next.want.status >= 400 {
+					all = &rejected
 				}
-				*all = append(*all, each)
+				*all = append(*all, next)
 			}
 		}
 	}
 	start := time.Now()
-	before := w.state(t)
-	w.run(t, refused)
-	for _, change := range differences(before, w.state(t)) {
-		t.Errorf("a refused request has %.500s", change)
+	before := e.state(t)
+	e.run(t, rejected)
+	for _, change := range differences(before, e.state(t)) {
+		t.Errorf("a rejected request %.500s", change)
 	}
-	refusing := time.Since(start)
-	w.run(t, allowed)
-	t.Logf("doors: %d requests, of which %d refused in %v and %d let in in %v", len(refused)+len(allowed), len(refused), refusing.Round(time.Second/10),
-		len(allowed), (time.Since(start) - refusing).Round(time.Second/10))
+	rejecting := time.Since(start)
+	e.run(t, allowed)
+	t.Logf("%d requests: %d rejected in %v, %d allowed in %v", len(rejected)+len(allowed), len(rejected), rejecting.Round(time.Second/10),
+		len(allowed), (time.Since(start) - rejecting).Round(time.Second/10))
 }
 
-// asks reports whether a cell is asked: all are, but that HEAD, which has the code of GET, and those whose token alone has them
-// refused come to fewer objects.
-func asks(e endpoint, c caller, o object) bool {
-	refusedAnyway := c.refused != "" || !c.read && !c.write
+// tries reports whether the test sends the request of a cell. It sends all, except that HEAD
+// requests, which run the code of GET, and callers that are rejected for their token alone try
+// fewer objects.
+func tries(e endpoint, c caller, o object) bool {
+	rejectedAnyway := c.code != "" || !c.read && !c.write
 	switch head := e.method() == "HEAD"; {
 	case !o.fits(e):
 		return false
-	case head && refusedAnyway:
+	case head && rejectedAnyway:
 		return o.name == "own"
-	case head || refusedAnyway:
+	case head || rejectedAnyway:
 		return o.common
 	}
 	return true
 }
 
-// withHead returns the endpoints, and for each GET the HEAD.
+// withHead returns the endpoints and a HEAD endpoint for each GET.
 func withHead() []endpoint {
 	var all []endpoint
 	for _, e := range endpoints {
@@ -145,8 +143,8 @@ func withHead() []endpoint {
 	return all
 }
 
-// run sends the requests, those of a route one after the other.
-func (w *env) run(t *testing.T, cells []cell) {
+// run sends the requests: of one route sequentially, of different routes concurrently.
+func (e *env) run(t *testing.T, cells []cell) {
 	byRoute := map[string][]cell{}
 	for _, c := range cells {
 		byRoute[c.route] = append(byRoute[c.route], c)
@@ -162,10 +160,10 @@ func (w *env) run(t *testing.T, cells []cell) {
 			for cells := range work {
 				wrong := 0
 				for _, c := range cells {
-					if err := w.try(c); err != nil {
+					if err := e.try(c); err != nil {
 						t.Errorf("%s: %v", c, err)
 						if wrong++; wrong == 10 {
-							t.Errorf("%s: and so on", c.route)
+							t.Errorf("%s: 10 errors, the rest is skipped", c.route)
 							break
 						}
 					}
@@ -176,8 +174,8 @@ func (w *env) run(t *testing.T, cells []cell) {
 	all.Wait()
 }
 
-// try sends the request of a cell and returns what is wrong with the answer.
-func (w *env) try(c cell) error {
+// try sends the request of a cell and returns what is wrong with the response.
+func (e *env) try(c cell) error {
 	home := c.caller.home()
 	party := home
 	if c.object.party != "" {
@@ -187,98 +185,88 @@ func (w *env) try(c cell) error {
 	if c.object.owner() == "skd" {
 		org = "skd"
 	}
-	own := w.instances[strings.TrimSpace(org+" "+party+" "+c.object.state)]
+	own := e.instances[strings.TrimSpace(org+" "+party+" "+c.object.state)]
 	if c.want.status < 300 && c.method() != "GET" && c.method() != "HEAD" && c.has("instanceGuid") {
 		var err error
 		if c.has("dataGuid") || c.does == "confirms" {
-			own, err = w.make(org, party, c.object.state)
+			own, err = e.create(org, party, c.object.state)
 		} else {
-			own, err = w.makeWith("[]", org, party, c.object.state)
+			own, err = e.createWith("[]", org, party, c.object.state)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	named := w.nameOf(c.object, home, own)
-	got, err := w.ask(c.caller.headers, c.method(), fillIn(c.path(), named, url.PathEscape)+fillIn(c.query, named, url.QueryEscape),
-		c.media, fillIn(c.body, named, func(s string) string { return s }))
+	values := e.valuesFor(c.object, home, own)
+	got, err := e.send(c.caller.headers, c.method(), c.target(values), c.media, routes.Fill(c.body, values, nil))
 	if err != nil {
 		return err
 	}
 	if c.want.gateway {
-		if got.status != c.want.status || got.code() != "" {
-			return fmt.Errorf("%d %.200s, want the gateway's %d", got.status, got.body, c.want.status)
+		if got.Status != c.want.status || got.Code() != "" {
+			return fmt.Errorf("%v, want the gateway's %d", got, c.want.status)
 		}
 		return nil
 	}
-	if got.status != c.want.status || c.method() != "HEAD" && got.code() != c.want.code {
-		return fmt.Errorf("%d %s, want %d %s: %.200s", got.status, got.code(), c.want.status, c.want.code, got.body)
+	if got.Status != c.want.status || c.method() != "HEAD" && got.Code() != c.want.code {
+		return fmt.Errorf("%v, want %d %s", got, c.want.status, c.want.code)
 	}
 	if err := checkHeader(c, got); err != nil {
 		return err
 	}
-	if got.status == 404 {
-		if err := w.checkNotFound(c, got); err != nil {
+	if got.Status == 404 {
+		if err := checkNotFound(c, got); err != nil {
 			return err
 		}
 	}
 	if c.want.status == 200 && c.method() == "GET" && (c.does == "finds" || c.does == "lists a party") {
-		if found := strings.Contains(got.body, own["instanceGuid"]); found == c.want.nothing {
-			return fmt.Errorf("finds it: %v, want %v: %.300s", found, !c.want.nothing, got.body)
+		body := string(got.Body)
+		if found := strings.Contains(body, own["instanceGuid"]); found == c.want.nothing {
+			return fmt.Errorf("finds the instance: %v, want %v: %v", found, !c.want.nothing, got)
 		}
-		if others := want(c.endpoint, c.caller, object{org: c.object.org, party: c.object.party}); others.nothing && !strings.Contains(got.body, `"instances":[]`) {
-			return fmt.Errorf("finds something of others: %.300s", got.body)
+		if others := want(c.endpoint, c.caller, object{org: c.object.org, party: c.object.party}); others.nothing && !strings.Contains(body, `"instances":[]`) {
+			return fmt.Errorf("finds instances of other callers: %v", got)
 		}
 	}
 	return nil
 }
 
-// fillIn puts the values of variables into a text.
-func fillIn(text string, v variables, escape func(string) string) string {
-	for name, value := range v {
-		if strings.Contains(text, "{"+name+"}") {
-			text = strings.ReplaceAll(text, "{"+name+"}", escape(value))
-		}
-	}
-	return text
-}
-
-var theNotFound = struct {
+var firstNotFound = struct {
 	sync.Mutex
 	get, head string
 }{}
 
-// checkNotFound checks that what is not there and what is not the caller's are the same to the last byte, whoever asks for
-// whatever, but for the ids of the request.
-func (w *env) checkNotFound(c cell, got answer) error {
+// checkNotFound checks that every 404 is identical, apart from the ids of the request: a caller
+// cannot distinguish a missing object from an object of another caller.
+func checkNotFound(c cell, got *client.Response) error {
 	ids := struct{ TraceID string }{}
 	if c.method() != "HEAD" {
-		if err := json.Unmarshal([]byte(got.body), &ids); err != nil || ids.TraceID == "" {
-			return fmt.Errorf("no problem with a traceId (%v): %.200s", err, got.body)
+		if err := json.Unmarshal(got.Body, &ids); err != nil || ids.TraceID == "" {
+			return fmt.Errorf("no problem with a traceId (%v): %v", err, got)
 		}
 	}
 	var lines []string
-	for name, values := range got.header {
+	for name, values := range got.Header {
 		if name != "Date" {
 			lines = append(lines, name+": "+strings.Join(values, ", "))
 		}
 	}
 	slices.Sort(lines)
-	answer := strings.Join(lines, "\n") + "\n\n" + got.body
+	text := strings.Join(lines, "\n") + "\n\n" + string(got.Body)
 	if ids.TraceID != "" {
-		answer = strings.ReplaceAll(answer, ids.TraceID, "")
+		text = strings.ReplaceAll(text, ids.TraceID, "")
 	}
-	theNotFound.Lock()
-	defer theNotFound.Unlock()
-	first := &theNotFound.get
+	firstNotFound.Lock()
+	defer firstNotFound.Unlock()
+	first := &firstNotFound.get
 	if c.method() == "HEAD" {
-		first = &theNotFound.head
+		first = &firstNotFound.head
 	}
 	if *first == "" {
-		*first = answer
+		*first = text
 	}
-	if answer != *first {
-		return fmt.Errorf("a 404 like no other:\n%s\nand others are\n%s", answer, *first)
+	if text != *first {
+		return fmt.Errorf("the 404\n%s\ndiffers from others:\n%s", text, *first)
 	}
 	return nil
 }

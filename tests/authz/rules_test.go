@@ -1,19 +1,24 @@
 package authz
 
 import (
+	"cmp"
 	"strings"
+
+	"altinn.no/instanceapi/tests/routes"
 )
 
-// The rules, in the order in which they are asked of a request:
+// The rules, in the order in which they apply to a request:
 //
-//  1. No token, or none that is good: 401, whatever is asked for.
-//  2. A token of the wrong kind for the endpoint: 403 owner-only or user-only, whatever the object.
-//  3. A token without the scope: 403 scope-missing, whatever the object.
-//  4. Not there, or not the caller's: 404 not-found, both the same. A query finds nothing.
+//  1. No token, or an invalid token: 401, for every path.
+//  2. A token of the wrong kind for the endpoint: 403 owner-only or user-only, for every object.
+//  3. A token without the scope: 403 scope-missing, for every object.
+//  4. The object is missing or belongs to another caller: 404 not-found for both. A query finds
+//     nothing.
 //  5. The state of the object: see the objects below.
 //
-// The columns say what a caller with the scope gets. An owner is "its owner" when the application is of its org, whatever
-// party the instance belongs to; a user is "its party" when the instance belongs to that party, whatever the application.
+// The columns state the result for a caller with the scope. An owner is "its owner" if the
+// application is of its org, for the instances of every party. A user is "its party" if the
+// instance belongs to that party, in every application.
 const rules = `
 what the endpoint does    | scope | its owner | another owner | its party  | another user
 reads                     | read  | yes       | no            | yes        | no
@@ -21,7 +26,7 @@ changes data              | write | yes       | no            | yes        | no
 moves                     | write | yes       | no            | yes        | no
 deletes                   | write | yes       | no            | yes        | no
 undeletes                 | write | yes       | no            | yes        | no
-describes                 | write | yes       | no            | owner-only | owner-only
+updates metadata          | write | yes       | no            | owner-only | owner-only
 confirms                  | write | yes       | no            | owner-only | owner-only
 creates                   | write | yes       | no            | yes        | no
 finds                     | read  | yes       | nothing       | yes        | nothing
@@ -31,155 +36,164 @@ reads an application      | read  | yes       | yes           | yes        | yes
 registers an application  | write | yes       | no            | owner-only | owner-only
 `
 
-// endpoint is a route, in the words of template.yaml. A route of HEAD has the rules of the GET.
+// endpoint is a route in the notation of template.yaml, with a request that succeeds. A HEAD route
+// has the rules of the GET route.
 type endpoint struct {
 	route string
 	does  string // a row of the rules
 	query string
-	body  string // sent as the type given
-	media string
-	yes   int // the status of a success
+	body  string
+	media string // Content-Type of the body
+	yes   int    // status of a success
 }
-
-// Braces are filled in from the object, as in a route.
-var endpoints = []endpoint{
-	{route: "POST /{org}/{app}/instances", does: "creates", body: `{"instanceOwnerId":"{instanceOwnerId}"}`, media: "application/json", yes: 201},
-	{route: "POST /{org}/{app}/instances", does: "creates", body: `{"reportee":{reportee}}`, media: "application/json", yes: 201},
-	{route: "GET " + appsInstance, does: "reads", yes: 200},
-	{route: "PATCH " + appsInstance, does: "describes", body: `{"labels":["new"]}`, media: "application/merge-patch+json", yes: 200},
-	{route: "DELETE " + appsInstance, does: "deletes", yes: 200},
-	{route: "DELETE " + appsInstance, does: "deletes", query: "?hard=true", yes: 200},
-	{route: "POST " + appsInstance + "/undelete", does: "undeletes", yes: 200},
-	{route: "POST " + appsInstance + "/data", does: "changes data", query: "?formId=more", body: "more", media: "text/plain", yes: 201},
-	{route: "POST " + appsInstance + "/uploads", does: "changes data", body: announcement, media: "application/json", yes: 201},
-	{route: "GET " + appsInstance + "/data/{dataGuid}", does: "reads", yes: 200},
-	{route: "PUT " + appsInstance + "/data/{dataGuid}", does: "changes data", body: "other", media: "text/plain", yes: 200},
-	{route: "DELETE " + appsInstance + "/data/{dataGuid}", does: "changes data", yes: 200},
-	{route: "GET " + appsInstance + "/validate", does: "reads", yes: 200},
-	{route: "GET " + appsInstance + "/data/{dataGuid}/validate", does: "reads", yes: 200},
-	{route: "GET " + appsInstance + "/workflow", does: "reads", yes: 200},
-	{route: "PUT " + appsInstance + "/workflow", does: "moves", body: `{"currentStep":"Submit"}`, media: "application/json", yes: 200},
-
-	{route: "GET /storage/instances", does: "finds", query: "?appId={org}/{app}&instanceOwnerId={instanceOwnerId}", yes: 200},
-	{route: "GET /storage/instances/{instanceOwnerId}", does: "lists a party", yes: 200},
-	{route: "GET " + storedInstance, does: "reads", yes: 200},
-	{route: "GET " + storedInstance + "/events", does: "reads", yes: 200},
-	{route: "GET " + storedInstance + "/data/{dataGuid}", does: "reads", yes: 200},
-	{route: "POST " + storedInstance + "/data/{dataGuid}/confirmDownload", does: "confirms", yes: 200},
-	{route: "POST " + storedInstance + "/confirmDownload", does: "confirms", yes: 200},
-	{route: "GET /storage/applications/{org}/{app}", does: "reads an application", yes: 200},
-	{route: "PUT /storage/applications/{org}/{app}", does: "registers an application", body: "{}", media: "application/json", yes: 200},
-	{route: "GET /storage/applications/{org}/{app}/events", does: "follows events", yes: 200},
-}
-
-// open is where the documentation is: the only routes that are for anybody, without a token.
-const open = "/storage/docs"
 
 const (
 	appsInstance   = "/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}"
 	storedInstance = "/storage/instances/{instanceOwnerId}/{instanceGuid}"
-	announcement   = `{"contentType":"text/plain","size":4,"sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`
 )
+
+// endpoints are the routes that need a token. The requests come from package routes; what a line
+// sets here replaces a part of the request.
+var endpoints = complete([]endpoint{
+	{route: "POST /{org}/{app}/instances", does: "creates"},
+	{route: "POST /{org}/{app}/instances", does: "creates", body: `{"instanceOwnerId":"{instanceOwnerId}"}`},
+	{route: "GET " + appsInstance, does: "reads"},
+	{route: "PATCH " + appsInstance, does: "updates metadata"},
+	{route: "DELETE " + appsInstance, does: "deletes"},
+	{route: "DELETE " + appsInstance, does: "deletes", query: "hard=true"},
+	{route: "POST " + appsInstance + "/undelete", does: "undeletes"},
+	{route: "POST " + appsInstance + "/data", does: "changes data"},
+	{route: "POST " + appsInstance + "/uploads", does: "changes data"},
+	{route: "GET " + appsInstance + "/data/{dataGuid}", does: "reads"},
+	{route: "PUT " + appsInstance + "/data/{dataGuid}", does: "changes data"},
+	{route: "DELETE " + appsInstance + "/data/{dataGuid}", does: "changes data"},
+	{route: "GET " + appsInstance + "/validate", does: "reads"},
+	{route: "GET " + appsInstance + "/data/{dataGuid}/validate", does: "reads"},
+	{route: "GET " + appsInstance + "/workflow", does: "reads"},
+	{route: "PUT " + appsInstance + "/workflow", does: "moves"},
+
+	{route: "GET /storage/instances", does: "finds", query: "appId={org}/{app}&instanceOwnerId={instanceOwnerId}"},
+	{route: "GET /storage/instances/{instanceOwnerId}", does: "lists a party"},
+	{route: "GET " + storedInstance, does: "reads"},
+	{route: "GET " + storedInstance + "/events", does: "reads"},
+	{route: "GET " + storedInstance + "/data/{dataGuid}", does: "reads"},
+	{route: "POST " + storedInstance + "/data/{dataGuid}/confirmDownload", does: "confirms"},
+	{route: "POST " + storedInstance + "/confirmDownload", does: "confirms"},
+	{route: "GET /storage/applications/{org}/{app}", does: "reads an application"},
+	// The application exists, and its registration must not change while other routes use it.
+	{route: "PUT /storage/applications/{org}/{app}", does: "registers an application", body: "{}", yes: 200},
+	{route: "GET /storage/applications/{org}/{app}/events", does: "follows events"},
+})
+
+func complete(all []endpoint) []endpoint {
+	for n := range all {
+		e := &all[n]
+		r := routes.Get(e.method(), e.path())
+		e.query, e.body, e.yes, e.media = cmp.Or(e.query, r.Query), cmp.Or(e.body, r.Body), cmp.Or(e.yes, r.Status), r.Type
+	}
+	return all
+}
 
 func (e endpoint) method() string { method, _, _ := strings.Cut(e.route, " "); return method }
 func (e endpoint) path() string   { _, path, _ := strings.Cut(e.route, " "); return path }
 
-// object is what a request names: an instance of nav/app2018 that belongs to the caller's party (to Kari's, if the caller is
-// none), in the words of a route's variables, unless it says otherwise.
+// object is what a request names. By default it is an instance of nav/app2018 that belongs to the
+// caller's party, or to Kari's party if the caller has none.
 type object struct {
-	name  string
-	names string // the variables that a request has to have for this object to make a difference: see has
-	lacks string // those that it must not have
+	name     string
+	requires string // the object applies only to requests with these variables: see has
+	excludes string // and without this variable
 
-	org   string            // the owner of the application, when it is not nav
-	party string            // whose it is, when it is not the caller's own
-	state string            // "deleted", "gone"
-	says  map[string]string // what the request has in place of the variables; from functions of the value: see fill
-	none  bool              // there is no such thing, for anybody
+	org     string            // owner of the application, if it is not nav
+	party   string            // party of the instance, if it is not the caller's
+	state   string            // "deleted", "gone"
+	values  map[string]string // of variables that the request changes; may be placeholders
+	missing bool              // the object does not exist, for any caller
 
-	common bool // asked for by those too who get nothing whatever they ask for: see asks
+	common bool // callers without any access try this object too: see tries
 
-	answers map[string]string // by what the endpoint does: what whoever is let in gets, when that is not a yes
+	results map[string]string // by what the endpoint does: the result for an authorized caller, if it is not a success
 }
 
-// What in object.says stands for something of the world.
+// Placeholders in object.values. See resolve.
 const (
-	upper   = "UPPER"   // the variable's own value, in capitals
-	bare    = "BARE"    // without its hyphens
-	braces  = "BRACES"  // in braces
-	urn     = "URN"     // as urn:uuid:
-	padded  = "PADDED"  // with a zero before
-	wide    = "WIDE"    // in full-width digits, which are digits to Unicode
-	ofOla   = "OLA"     // the variable of Ola's instance
-	ofOther = "SECOND"  // of another instance of the same party
-	unused  = "UNUSED"  // a name that was not used before
-	itself  = "ITSELF"  // the guid of the instance
-	nobodys = "NOBODYS" // well-formed, and nobody has it
+	upper      = "UPPER"      // the variable's own value, in capitals
+	bare       = "BARE"       // without its hyphens
+	braces     = "BRACES"     // in braces
+	urn        = "URN"        // as urn:uuid:
+	padded     = "PADDED"     // with a leading zero
+	wide       = "WIDE"       // in full-width digits, which are digits to Unicode
+	ofOla      = "OLA"        // the variable of Ola's instance
+	ofOther    = "SECOND"     // of another instance of the same party
+	unused     = "UNUSED"     // a name that no request has used before
+	itself     = "ITSELF"     // the guid of the instance
+	unassigned = "UNASSIGNED" // well-formed, but assigned to no object
 )
 
 var deleted = map[string]string{
-	"changes data": "409 instance-deleted", "moves": "409 instance-deleted", "describes": "409 instance-deleted", "finds": "nothing", "lists a party": "nothing",
+	"changes data": "409 instance-deleted", "moves": "409 instance-deleted", "updates metadata": "409 instance-deleted", "finds": "nothing", "lists a party": "nothing",
 }
 
-// badNumber is what an instanceOwnerId gets that cannot be one: a filter that is impossible is said to be so.
+// badNumber are the results for an instanceOwnerId that cannot exist: a filter reports it.
 var badNumber = map[string]string{"finds": "400 parameter-invalid"}
 
 var objects = []object{
 	{name: "own", common: true},
-	{name: "another party's", common: true, names: "party", party: "ola"},
-	{name: "another owner's", common: true, names: "org", org: "skd"},
-	{name: "another owner's", common: true, names: "instanceGuid", lacks: "org", org: "skd"},
-	{name: "soft-deleted", common: true, names: "instance", state: "deleted", answers: deleted},
-	{name: "hard-deleted", common: true, names: "instance", state: "gone", none: true},
-	{name: "not there", common: true, names: "instanceGuid", says: map[string]string{"instanceGuid": nobodys}, none: true},
+	{name: "another party's", common: true, requires: "party", party: "ola"},
+	{name: "another owner's", common: true, requires: "org", org: "skd"},
+	{name: "another owner's", common: true, requires: "instanceGuid", excludes: "org", org: "skd"},
+	{name: "soft-deleted", common: true, requires: "instance", state: "deleted", results: deleted},
+	{name: "hard-deleted", common: true, requires: "instance", state: "gone", missing: true},
+	{name: "missing", common: true, requires: "instanceGuid", values: map[string]string{"instanceGuid": unassigned}, missing: true},
 
-	{name: "another party's guid under one's own number", names: "instanceGuid", says: map[string]string{"instanceGuid": ofOla}, none: true},
-	{name: "one's own guid under another party's number", names: "instanceGuid", says: map[string]string{"instanceOwnerId": ofOla}, none: true},
-	{name: "one's own guid under nobody's number", names: "instanceGuid", says: map[string]string{"instanceOwnerId": nobodys}, none: true},
-	{name: "a number nobody has", names: "instanceOwnerId", lacks: "instanceGuid", says: map[string]string{"instanceOwnerId": nobodys}, none: true},
-	{name: "a guid in capitals", names: "instanceGuid", says: map[string]string{"instanceGuid": upper}, none: true},
-	{name: "a guid without hyphens", names: "instanceGuid", says: map[string]string{"instanceGuid": bare}, none: true},
-	{name: "a guid in braces", names: "instanceGuid", says: map[string]string{"instanceGuid": braces}, none: true},
-	{name: "a guid as a urn", names: "instanceGuid", says: map[string]string{"instanceGuid": urn}, none: true},
-	{name: "no guid", common: true, names: "instanceGuid", says: map[string]string{"instanceGuid": "x"}, none: true},
-	{name: "a slash in the guid", names: "instanceGuid", says: map[string]string{"instanceGuid": "a/../b?c#d%"}, none: true},
-	{name: "NUL in the guid", names: "instanceGuid", says: map[string]string{"instanceGuid": "\x00"}, none: true},
-	{name: "a very long guid", names: "instanceGuid", says: map[string]string{"instanceGuid": strings.Repeat("0", 1500)}, none: true},
+	{name: "another party's guid under one's own number", requires: "instanceGuid", values: map[string]string{"instanceGuid": ofOla}, missing: true},
+	{name: "one's own guid under another party's number", requires: "instanceGuid", values: map[string]string{"instanceOwnerId": ofOla}, missing: true},
+	{name: "one's own guid under an unassigned number", requires: "instanceGuid", values: map[string]string{"instanceOwnerId": unassigned}, missing: true},
+	{name: "an unassigned number", requires: "instanceOwnerId", excludes: "instanceGuid", values: map[string]string{"instanceOwnerId": unassigned}, missing: true},
+	{name: "a guid in capitals", requires: "instanceGuid", values: map[string]string{"instanceGuid": upper}, missing: true},
+	{name: "a guid without hyphens", requires: "instanceGuid", values: map[string]string{"instanceGuid": bare}, missing: true},
+	{name: "a guid in braces", requires: "instanceGuid", values: map[string]string{"instanceGuid": braces}, missing: true},
+	{name: "a guid as a urn", requires: "instanceGuid", values: map[string]string{"instanceGuid": urn}, missing: true},
+	{name: "not a guid", common: true, requires: "instanceGuid", values: map[string]string{"instanceGuid": "x"}, missing: true},
+	{name: "a slash in the guid", requires: "instanceGuid", values: map[string]string{"instanceGuid": "a/../b?c#d%"}, missing: true},
+	{name: "NUL in the guid", requires: "instanceGuid", values: map[string]string{"instanceGuid": "\x00"}, missing: true},
+	{name: "a very long guid", requires: "instanceGuid", values: map[string]string{"instanceGuid": strings.Repeat("0", 1500)}, missing: true},
 
-	{name: "a number with a zero before", names: "instanceOwnerId", says: map[string]string{"instanceOwnerId": padded}, none: true, answers: badNumber},
-	{name: "a number in full-width digits", names: "instanceOwnerId", says: map[string]string{"instanceOwnerId": wide}, none: true, answers: badNumber},
-	{name: "a number below zero", names: "instanceOwnerId", says: map[string]string{"instanceOwnerId": "-1"}, none: true, answers: badNumber},
-	{name: "no number", common: true, names: "instanceOwnerId", says: map[string]string{"instanceOwnerId": "me"}, none: true, answers: badNumber},
-	{name: "a very long number", names: "instanceOwnerId", says: map[string]string{"instanceOwnerId": strings.Repeat("9", 1500)}, none: true, answers: badNumber},
+	{name: "a number with a leading zero", requires: "instanceOwnerId", values: map[string]string{"instanceOwnerId": padded}, missing: true, results: badNumber},
+	{name: "a number in full-width digits", requires: "instanceOwnerId", values: map[string]string{"instanceOwnerId": wide}, missing: true, results: badNumber},
+	{name: "a number below zero", requires: "instanceOwnerId", values: map[string]string{"instanceOwnerId": "-1"}, missing: true, results: badNumber},
+	{name: "not a number", common: true, requires: "instanceOwnerId", values: map[string]string{"instanceOwnerId": "me"}, missing: true, results: badNumber},
+	{name: "a very long number", requires: "instanceOwnerId", values: map[string]string{"instanceOwnerId": strings.Repeat("9", 1500)}, missing: true, results: badNumber},
 
-	{name: "the owner's other application", names: "app instanceGuid", says: map[string]string{"app": "other"}, none: true},
-	{name: "another owner's application in the path", names: "app instanceGuid", says: map[string]string{"org": "skd", "app": "app"}, none: true},
-	{name: "an application nobody has registered", names: "app instanceGuid", says: map[string]string{"app": unused}, none: true},
-	{name: "an application nobody has registered", names: "app", lacks: "instanceGuid", says: map[string]string{"app": unused},
-		answers: map[string]string{"creates": "404 not-found", "reads an application": "404 not-found", "registers an application": "201", "finds": "nothing",
+	{name: "the owner's other application", requires: "app instanceGuid", values: map[string]string{"app": "other"}, missing: true},
+	{name: "another owner's application in the path", requires: "app instanceGuid", values: map[string]string{"org": "skd", "app": "app"}, missing: true},
+	{name: "an unregistered application", requires: "app instanceGuid", values: map[string]string{"app": unused}, missing: true},
+	{name: "an unregistered application", requires: "app", excludes: "instanceGuid", values: map[string]string{"app": unused},
+		results: map[string]string{"creates": "404 not-found", "reads an application": "404 not-found", "registers an application": "201", "finds": "nothing",
 			"follows events": "404 not-found"}},
-	{name: "no name of an application", common: true, names: "app instanceGuid", says: map[string]string{"app": "App_2018"}, none: true},
-	{name: "no name of an application", common: true, names: "app", lacks: "instanceGuid", says: map[string]string{"app": "App_2018"},
-		answers: map[string]string{"creates": "404 not-found", "reads an application": "404 not-found", "registers an application": "400 application-id-invalid",
+	{name: "an invalid application name", common: true, requires: "app instanceGuid", values: map[string]string{"app": "App_2018"}, missing: true},
+	{name: "an invalid application name", common: true, requires: "app", excludes: "instanceGuid", values: map[string]string{"app": "App_2018"},
+		results: map[string]string{"creates": "404 not-found", "reads an application": "404 not-found", "registers an application": "400 application-id-invalid",
 			"follows events": "404 not-found", "finds": "400 parameter-invalid"}},
-	{name: "a slash in the application", names: "app", says: map[string]string{"app": "app2018/instances"}, none: true,
-		answers: map[string]string{"registers an application": "400 application-id-invalid", "finds": "400 parameter-invalid"}},
-	{name: "a very long application", names: "app", says: map[string]string{"app": strings.Repeat("a", 1500)}, none: true,
-		answers: map[string]string{"registers an application": "400 application-id-invalid", "finds": "400 parameter-invalid"}},
-	{name: "org in capitals", names: "org", org: "NAV", says: map[string]string{"org": "NAV"}, none: true, answers: map[string]string{"finds": "400 parameter-invalid"}},
-	{name: "a reserved word as the org", names: "org", org: "platform", says: map[string]string{"org": "platform"}, none: true, answers: map[string]string{"finds": "400 parameter-invalid"}},
-	{name: "storage as the org", names: "org", org: "storage", says: map[string]string{"org": "storage"}, none: true, answers: map[string]string{"finds": "400 parameter-invalid"}},
+	{name: "a slash in the application", requires: "app", values: map[string]string{"app": "app2018/instances"}, missing: true,
+		results: map[string]string{"registers an application": "400 application-id-invalid", "finds": "400 parameter-invalid"}},
+	{name: "a very long application", requires: "app", values: map[string]string{"app": strings.Repeat("a", 1500)}, missing: true,
+		results: map[string]string{"registers an application": "400 application-id-invalid", "finds": "400 parameter-invalid"}},
+	{name: "org in capitals", requires: "org", org: "NAV", values: map[string]string{"org": "NAV"}, missing: true, results: map[string]string{"finds": "400 parameter-invalid"}},
+	{name: "a reserved word as the org", requires: "org", org: "platform", values: map[string]string{"org": "platform"}, missing: true, results: map[string]string{"finds": "400 parameter-invalid"}},
+	{name: "storage as the org", requires: "org", org: "storage", values: map[string]string{"org": "storage"}, missing: true, results: map[string]string{"finds": "400 parameter-invalid"}},
 
-	{name: "an element of another instance", names: "dataGuid", says: map[string]string{"dataGuid": ofOther}, none: true},
-	{name: "an element of another party", names: "dataGuid", says: map[string]string{"dataGuid": ofOla}, none: true},
-	{name: "an element that is not there", common: true, names: "dataGuid", says: map[string]string{"dataGuid": nobodys}, none: true},
-	{name: "the instance as an element", names: "dataGuid", says: map[string]string{"dataGuid": itself}, none: true},
-	{name: "an element's guid in capitals", names: "dataGuid", says: map[string]string{"dataGuid": upper}, none: true},
-	{name: "no guid of an element", names: "dataGuid", says: map[string]string{"dataGuid": "x"}, none: true},
+	{name: "an element of another instance", requires: "dataGuid", values: map[string]string{"dataGuid": ofOther}, missing: true},
+	{name: "an element of another party", requires: "dataGuid", values: map[string]string{"dataGuid": ofOla}, missing: true},
+	{name: "a missing element", common: true, requires: "dataGuid", values: map[string]string{"dataGuid": unassigned}, missing: true},
+	{name: "the instance as an element", requires: "dataGuid", values: map[string]string{"dataGuid": itself}, missing: true},
+	{name: "an element's guid in capitals", requires: "dataGuid", values: map[string]string{"dataGuid": upper}, missing: true},
+	{name: "not a guid of an element", requires: "dataGuid", values: map[string]string{"dataGuid": "x"}, missing: true},
 }
 
-// has reports whether a variable makes a difference to an endpoint: one of its route, query or body; "party" for what
-// names one in any way; "instance" for what is about some.
+// has reports whether an endpoint's route, query or body contains a variable. "party" is any
+// variable that names a party. "instance" is true for every endpoint whose result depends on an
+// instance.
 func (e endpoint) has(variable string) bool {
 	whole := e.path() + e.query + e.body
 	switch variable {
@@ -191,26 +205,26 @@ func (e endpoint) has(variable string) bool {
 	return strings.Contains(whole, "{"+variable+"}")
 }
 
-// fits reports whether the object makes a difference to the endpoint.
+// fits reports whether the object applies to the endpoint.
 func (o object) fits(e endpoint) bool {
-	for _, name := range strings.Fields(o.names) {
+	for _, name := range strings.Fields(o.requires) {
 		if !e.has(name) {
 			return false
 		}
 	}
-	return o.lacks == "" || !e.has(o.lacks)
+	return o.excludes == "" || !e.has(o.excludes)
 }
 
-// wanted is the answer that a request has to get.
+// wanted is the response that a request must get.
 type wanted struct {
 	status  int
 	code    string // of the problem
-	scope   string // what a 403 says is missing
-	nothing bool   // a query finds nothing of the object
-	gateway bool   // the gateway's own answer: the request fits no route
+	scope   string // that a 403 reports as missing
+	nothing bool   // the query does not find the object
+	gateway bool   // the gateway responds, because the request matches no route
 }
 
-// want returns the answer, by the rules above.
+// want returns the response by the rules above.
 func want(e endpoint, c caller, o object) wanted {
 	rule := ruleOf(e.does)
 	party := o.party
@@ -219,24 +233,24 @@ func want(e endpoint, c caller, o object) wanted {
 	}
 	var cell string
 	switch {
-	case c.org != "" && c.org == o.owner() && !o.none:
+	case c.org != "" && c.org == o.owner() && !o.missing:
 		cell = rule.itsOwner
 	case c.org != "":
 		cell = rule.anotherOwner
-	case c.party == party && !o.none:
+	case c.party == party && !o.missing:
 		cell = rule.itsParty
 	default:
 		cell = rule.anotherUser
 	}
-	// An owner registers under its own name, whether there is anything yet or not.
-	if o.none && e.does == "registers an application" && c.org != "" && c.org == o.owner() {
+	// An owner may register a new application under its own org.
+	if o.missing && e.does == "registers an application" && c.org != "" && c.org == o.owner() {
 		cell = rule.itsOwner
 	}
 	switch {
 	case o.org == "storage" && strings.HasPrefix(e.path(), "/{org}"):
 		return wanted{status: 404, gateway: true}
-	case c.refused != "":
-		return wanted{status: 401, code: c.refused}
+	case c.code != "":
+		return wanted{status: 401, code: c.code}
 	case cell == "owner-only" || cell == "user-only":
 		return wanted{status: 403, code: cell}
 	case rule.scope == "read" && !c.read || rule.scope == "write" && !c.write:
@@ -248,22 +262,22 @@ func want(e endpoint, c caller, o object) wanted {
 	case cell == "no":
 		return wanted{status: 404, code: "not-found"}
 	}
-	if answer, ok := o.answers[e.does]; ok && answer != "nothing" {
-		status, code, _ := strings.Cut(answer, " ")
+	if result, ok := o.results[e.does]; ok && result != "nothing" {
+		status, code, _ := strings.Cut(result, " ")
 		return wanted{status: number(status), code: code}
 	} else if ok || cell == "nothing" {
 		return wanted{status: e.yes, nothing: true}
 	}
-	if o.none {
+	if o.missing {
 		return wanted{status: 404, code: "not-found"}
 	}
 	return wanted{status: e.yes}
 }
 
-// rule is one line of the rules.
+// rule is one row of the rules.
 type rule struct{ scope, itsOwner, anotherOwner, itsParty, anotherUser string }
 
-// ruleOf panics when the rules have no line for what an endpoint does.
+// ruleOf returns the row of the rules for what an endpoint does. It panics if there is none.
 func ruleOf(does string) rule {
 	for line := range strings.Lines(rules) {
 		cells := strings.Split(line, "|")
@@ -285,7 +299,7 @@ func (o object) owner() string {
 	return "nav"
 }
 
-// home returns the party whose instances the caller's requests are about.
+// home returns the party whose instances the caller requests.
 func (c caller) home() string {
 	if c.party == "firm" || c.party == "named" {
 		return c.party

@@ -3,11 +3,6 @@ package authz
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,19 +11,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// state returns all that is stored: every item of every table and every object of the bucket, by a name.
-func (w *env) state(t *testing.T) map[string]string {
+// state returns every item of every table and every object of the bucket, by name.
+func (e *env) state(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for _, table := range w.system.Template.Tables {
-		pages := dynamodb.NewScanPaginator(w.system.Dynamo, &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)})
+	for _, table := range e.system.Template.Tables {
+		pages := dynamodb.NewScanPaginator(e.system.Dynamo, &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, item := range page.Items {
-				content, err := json.Marshal(item) // attributes in the order of their names
+				content, err := json.Marshal(item) // sorts the attributes by name
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -36,7 +31,7 @@ func (w *env) state(t *testing.T) map[string]string {
 			}
 		}
 	}
-	pages := s3.NewListObjectsV2Paginator(w.system.S3, &s3.ListObjectsV2Input{Bucket: &w.system.Bucket})
+	pages := s3.NewListObjectsV2Paginator(e.system.S3, &s3.ListObjectsV2Input{Bucket: &e.system.Bucket})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -59,41 +54,20 @@ func scalar(v types.AttributeValue) string {
 	return ""
 }
 
-// differences returns what has become of a state.
+// differences describes what changed between two states.
 func differences(before, after map[string]string) []string {
 	var all []string
 	for name, content := range before {
-		if now, there := after[name]; !there {
+		if now, exists := after[name]; !exists {
 			all = append(all, "removed "+name)
 		} else if now != content {
 			all = append(all, fmt.Sprintf("changed %s from\n%s\nto\n%s", name, content, now))
 		}
 	}
 	for name, content := range after {
-		if _, there := before[name]; !there {
+		if _, existed := before[name]; !existed {
 			all = append(all, "added "+name+": "+content)
 		}
 	}
 	return all
-}
-
-// meter counts the calls that the functions make to DynamoDB.
-type meter struct{ calls atomic.Int64 }
-
-// between is an Options.Between.
-func (m *meter) between(service, endpoint string) string {
-	if service != "dynamodb" {
-		return endpoint
-	}
-	to, err := url.Parse(endpoint)
-	if err != nil {
-		panic(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(to)
-	proxy.Transport = &http.Transport{MaxIdleConnsPerHost: 64}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m.calls.Add(1)
-		proxy.ServeHTTP(w, r)
-	}))
-	return server.URL
 }

@@ -22,32 +22,32 @@ import (
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
 
-// long is after every note is due, those of uploads included, which may be committed for a day.
-const long = 48 * time.Hour
+// allDue is the time after which every orphan check is due. Uploads can be committed for a day.
+const allDue = 48 * time.Hour
 
-// sweepAndCheck lets the sweep run as if days had passed, and then looks at everything that is stored.
-func (s *env) sweepAndCheck() {
-	s.t.Helper()
-	tableName, bucket := s.stack.Outputs["InstancesTable"], s.stack.Outputs["BlobsBucket"]
+// sweepAndCheck runs the sweep as if days had passed, and checks everything that is stored.
+func (e *env) sweepAndCheck() {
+	e.t.Helper()
+	tableName, bucket := e.stack.Outputs["InstancesTable"], e.stack.Outputs["BlobsBucket"]
 	if tableName == "" || bucket == "" {
-		s.t.Fatalf("the stack does not say what its table and bucket are called: %v", s.stack.Outputs)
+		e.t.Fatalf("the outputs of the stack name no table or no bucket: %v", e.stack.Outputs)
 	}
-	table := instancetable.New(s.db, tableName, "")
-	report, err := sweep.Run(s.t.Context(), table, blobbucket.New(s.s3, bucket), time.Now().Add(long))
+	table := instancetable.New(e.db, tableName, "")
+	report, err := sweep.Run(e.t.Context(), table, blobbucket.New(e.s3, bucket), time.Now().Add(allDue))
 	if err != nil {
-		s.t.Fatal(err)
+		e.t.Fatal(err)
 	}
-	s.t.Logf("swept: %+v", report)
+	e.t.Logf("swept: %+v", report)
 	if report.Blobs == 0 || report.Instances == 0 {
-		s.t.Error("the sweep found nothing to do: this shows nothing")
+		e.t.Error("the sweep found nothing to do, so the test proves nothing")
 	}
 
-	instances, labels := s.stored(table, tableName)
+	instances, labels := e.stored(table, tableName)
 	wanted := map[string]string{} // SHA-256 by object
 	wantedLabels := map[entry]int64{}
 	for _, i := range instances {
 		if i.Status.IsMarkedForHardDelete {
-			s.t.Errorf("instance %s is deleted for good and still there", i.ID)
+			e.t.Errorf("instance %s is permanently deleted, but stored", i.ID)
 		}
 		for _, d := range i.Data {
 			wanted[blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision).String()] = d.SHA256
@@ -58,39 +58,40 @@ func (s *env) sweepAndCheck() {
 		}
 	}
 	if !maps.Equal(labels, wantedLabels) {
-		s.t.Errorf("labels stand in the indexes (with versions) as\n%v\nwant\n%v", labels, wantedLabels)
+		e.t.Errorf("the indexes contain the labels (with versions)\n%v\nwant\n%v", labels, wantedLabels)
 	}
-	objects := s.objects(bucket)
+	objects := e.objects(bucket)
 	for key, sum := range wanted {
 		if objects[key] != sum {
-			s.t.Errorf("a data element has the bytes %q at %s, want %q", objects[key], key, sum)
+			e.t.Errorf("the object of a data element has the SHA-256 %q at %s, want %q", objects[key], key, sum)
 		}
 	}
 	for key := range objects {
 		if _, ok := wanted[key]; !ok {
-			s.t.Errorf("nothing points at the bytes at %s", key)
+			e.t.Errorf("no data element refers to the object %s", key)
 		}
 	}
 	if len(instances) < 20 || len(wanted) < 20 {
-		s.t.Errorf("%d instances with %d data elements: this shows little", len(instances), len(wanted))
+		e.t.Errorf("only %d instances with %d data elements", len(instances), len(wanted))
 	}
-	if notes, err := instancetest.OrphanCheck(s.t.Context(), table, time.Now().Add(long)); err != nil || len(notes) != 0 {
-		s.t.Errorf("notes left: %v, %v", notes, err)
+	if checks, err := instancetest.OrphanCheck(e.t.Context(), table, time.Now().Add(allDue)); err != nil || len(checks) != 0 {
+		e.t.Errorf("orphan checks remain: %v, %v", checks, err)
 	}
 }
 
-// entry is a place of an instance in a label's index.
+// entry is an entry of an instance in a label index.
 type entry struct{ guid, index, key string }
 
-// stored returns every instance, and the version of the item that stands in each place of the labels' indexes.
-func (s *env) stored(table *instancetable.Table, name string) (instances []*instance.Instance, labels map[entry]int64) {
-	s.t.Helper()
+// stored returns every instance, and the version of the item behind each entry of the label
+// indexes.
+func (e *env) stored(table *instancetable.Table, name string) (instances []*instance.Instance, labels map[entry]int64) {
+	e.t.Helper()
 	labels = map[entry]int64{}
-	pages := dynamodb.NewScanPaginator(s.db, &dynamodb.ScanInput{TableName: &name, ConsistentRead: aws.Bool(true)})
+	pages := dynamodb.NewScanPaginator(e.db, &dynamodb.ScanInput{TableName: &name, ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(s.t.Context())
+		page, err := pages.NextPage(e.t.Context())
 		if err != nil {
-			s.t.Fatal(err)
+			e.t.Fatal(err)
 		}
 		for _, item := range page.Items {
 			owner, key := text(item["PK"]), text(item["SK"])
@@ -100,9 +101,9 @@ func (s *env) stored(table *instancetable.Table, name string) (instances []*inst
 				}
 			}
 			if id, ok := strings.CutPrefix(key, "INSTANCE#"); ok {
-				i, err := table.Get(s.t.Context(), owner, id)
+				i, err := table.Get(e.t.Context(), owner, id)
 				if err != nil {
-					s.t.Fatal(err)
+					e.t.Fatal(err)
 				}
 				instances = append(instances, i)
 			}
@@ -111,24 +112,24 @@ func (s *env) stored(table *instancetable.Table, name string) (instances []*inst
 	return instances, labels
 }
 
-// objects returns the SHA-256 of every object's bytes.
-func (s *env) objects(bucket string) map[string]string {
-	s.t.Helper()
+// objects returns the SHA-256 of every object's content.
+func (e *env) objects(bucket string) map[string]string {
+	e.t.Helper()
 	sums := map[string]string{}
-	pages := s3.NewListObjectsV2Paginator(s.s3, &s3.ListObjectsV2Input{Bucket: &bucket})
+	pages := s3.NewListObjectsV2Paginator(e.s3, &s3.ListObjectsV2Input{Bucket: &bucket})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(s.t.Context())
+		page, err := pages.NextPage(e.t.Context())
 		if err != nil {
-			s.t.Fatal(err)
+			e.t.Fatal(err)
 		}
 		for _, object := range page.Contents {
-			out, err := s.s3.GetObject(s.t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: object.Key})
+			out, err := e.s3.GetObject(e.t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: object.Key})
 			if err != nil {
-				s.t.Fatal(err)
+				e.t.Fatal(err)
 			}
 			body, err := io.ReadAll(out.Body)
 			if err != nil {
-				s.t.Fatal(err)
+				e.t.Fatal(err)
 			}
 			sum := sha256.Sum256(body)
 			sums[aws.ToString(object.Key)] = hex.EncodeToString(sum[:])

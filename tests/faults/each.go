@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// Each runs a scenario again and again, each time with one fault: every mode at the first call, at the second, and so on, to
-// the last call that the scenario makes. It returns how many calls the longest run made and how many runs there were. The
-// scenario has to make its calls in the same order each time until the fault comes, and to end by itself whatever happens;
-// at its end it disarms the injector and checks what must hold.
+// Each runs a scenario repeatedly, each time with one fault: every mode at the first call, at the
+// second, and so on, to the last call of the scenario. It returns the number of calls of the
+// longest run and the number of runs. The scenario must make its calls in the same order every time
+// until the fault. It must end whatever happens, disarm the injector and check what must hold.
 func Each(t *testing.T, in *Injector, modes []Mode, scenario func(t *testing.T)) (calls, runs int) {
 	t.Helper()
 	for _, mode := range modes {
@@ -18,7 +18,7 @@ func Each(t *testing.T, in *Injector, modes []Mode, scenario func(t *testing.T))
 			ok := t.Run(fmt.Sprintf("%v/call %d", mode, call), func(t *testing.T) {
 				defer func() {
 					if t.Failed() {
-						t.Logf("what happened: %q", in.Fired())
+						t.Logf("faults: %q", in.Fired())
 					}
 				}()
 				scenario(t)

@@ -1,9 +1,11 @@
-// Package faults provides trouble with AWS for tests: a middleware for the SDK's clients that fails, delays, duplicates or
-// cuts off the n-th call, before or after it has had its effect, and a driver that does this to every call of a scenario in
-// every way. It works for any service, as it knows nothing of what a call says.
+// Package faults injects AWS faults into tests: a middleware for the SDK's clients that fails,
+// delays, duplicates or cuts off the n-th call, before or after its effect, and a driver that
+// applies every mode to every call of a scenario. It works for every service, because it does not
+// depend on the content of a call. Proxy does the same to deployed binaries.
 //
 //	in := faults.New()
-//	client := dynamodb.New(dynamodb.Options{APIOptions: []func(*middleware.Stack) error{in.Install}, …})
+//	options.APIOptions = append(options.APIOptions, in.Install)
+//	client := dynamodb.New(options)
 //	faults.Each(t, in, faults.Modes, func(t *testing.T) { … })
 //
 // It is for tests only.
@@ -22,31 +24,31 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Mode is what happens to a call.
+// Mode is the fault of a call.
 type Mode int
 
 // The modes.
 const (
 	None        Mode = iota
-	Refused          // it fails and has no effect
-	Lost             // it has its effect, and fails
-	Resent           // it has its effect, its answer is lost on the wire, and the SDK sends it again
-	Doubled          // it arrives twice, and the answer is that to the second
-	Late             // it fails, and has its effect later, at Release
-	SlowBefore       // others go on (Meanwhile) before it has its effect
-	SlowAfter        // others go on (Meanwhile) after its effect and before its answer
+	Rejected         // the call fails and has no effect
+	Lost             // the call has its effect, and fails
+	Resent           // the call has its effect, its response is lost on the wire, and the SDK sends it again
+	Doubled          // the call arrives twice, and the response is that of the second
+	Late             // the call fails, and has its effect later, at Release
+	SlowBefore       // During runs before the effect
+	SlowAfter        // During runs after the effect and before the response
 	CrashBefore      // the process ends before the effect
-	CrashAfter       // the process ends after the effect and before the answer
+	CrashAfter       // the process ends after the effect and before the response
 )
 
-// Modes is all of them.
-var Modes = []Mode{Refused, Lost, Resent, Doubled, Late, SlowBefore, SlowAfter, CrashBefore, CrashAfter}
+// Modes are all modes.
+var Modes = []Mode{Rejected, Lost, Resent, Doubled, Late, SlowBefore, SlowAfter, CrashBefore, CrashAfter}
 
 func (m Mode) String() string {
-	return [...]string{"none", "refused", "lost", "resent", "doubled", "late", "slow before", "slow after", "crash before", "crash after"}[m]
+	return [...]string{"none", "rejected", "lost", "resent", "doubled", "late", "slow before", "slow after", "crash before", "crash after"}[m]
 }
 
-// Error is what a call returns to which something happened.
+// Error is the error of a call with a fault.
 type Error struct {
 	Mode      Mode
 	Operation string
@@ -54,14 +56,14 @@ type Error struct {
 
 func (e *Error) Error() string { return "fault: " + e.Operation + " " + e.Mode.String() }
 
-// RetryableError tells the SDK's retryer whether to send the call again.
+// RetryableError reports to the SDK's retryer whether to send the call again.
 func (e *Error) RetryableError() bool { return e.Mode == Resent }
 
-// Injector is what the calls of one process go through. Its zero value is not ready; use New. It is safe for concurrent
-// use.
+// Injector injects faults into the calls of one process. Use New to create one. It is safe for
+// concurrent use.
 type Injector struct {
-	// Meanwhile is what others do while a call is slow; nil for nothing. It must not use clients of this injector.
-	Meanwhile func()
+	// During runs while a call is slow; it may be nil. It must not use clients of this injector.
+	During func()
 
 	mu      sync.Mutex
 	choose  func(call int) Mode
@@ -76,23 +78,24 @@ func New() *Injector { return &Injector{choose: never} }
 
 func never(int) Mode { return None }
 
-// Install puts the injector into the calls of a client; it is for the client's APIOptions.
+// Install adds the injector to a client, as one of its APIOptions.
 func (in *Injector) Install(stack *middleware.Stack) error {
-	// Innermost of this step: the call has its name and its idempotency token, and has not been sent.
+	// The innermost handler of this step: the call has its name and its idempotency token, and is
+	// not sent yet.
 	if err := stack.Initialize.Add(&whole{in}, middleware.After); err != nil {
 		return err
 	}
 	return stack.Finalize.Insert(attempt{}, "Retry", middleware.After)
 }
 
-// Arm counts calls from 1 anew and does to each what choose says.
+// Arm restarts the count of calls at 1 and applies the mode that choose returns to each call.
 func (in *Injector) Arm(choose func(call int) Mode) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.choose, in.calls, in.fired, in.crashed = choose, nil, nil, false
 }
 
-// ArmOne is Arm for one call alone.
+// ArmOne applies a mode to one call only.
 func (in *Injector) ArmOne(call int, mode Mode) {
 	in.Arm(func(n int) Mode {
 		if n == call {
@@ -102,7 +105,7 @@ func (in *Injector) ArmOne(call int, mode Mode) {
 	})
 }
 
-// Disarm lets all calls through from now on.
+// Disarm stops the faults.
 func (in *Injector) Disarm() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -116,29 +119,29 @@ func (in *Injector) Calls() []string {
 	return slices.Clone(in.calls)
 }
 
-// Fired returns what has happened to calls since the last Arm, such as "3 PutItem lost".
+// Fired returns the faults since the last Arm, such as "3 PutItem lost".
 func (in *Injector) Fired() []string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return slices.Clone(in.fired)
 }
 
-// Crashed reports whether the process has ended. Whatever its code still does or returns happens no more: the test must
-// ignore it. Calls have no effect until Restart.
+// Crashed reports whether the process has ended. The test must ignore everything that its code
+// still does or returns. Calls have no effect until Restart.
 func (in *Injector) Crashed() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.crashed
 }
 
-// Restart starts the process again, if it has ended.
+// Restart starts the process again if it has ended.
 func (in *Injector) Restart() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.crashed = false
 }
 
-// Release lets the late calls have their effect, in the order in which they were made.
+// Release gives the late calls their effect, in the order in which they were made.
 func (in *Injector) Release() {
 	in.mu.Lock()
 	late := in.late
@@ -149,7 +152,7 @@ func (in *Injector) Release() {
 	}
 }
 
-// next notes a call and returns what is to happen to it.
+// next records a call and returns its mode.
 func (in *Injector) next(operation string) Mode {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -167,13 +170,19 @@ func (in *Injector) next(operation string) Mode {
 	return mode
 }
 
-func (in *Injector) meanwhile() {
-	if in.Meanwhile != nil {
-		in.Meanwhile()
+func (in *Injector) crash() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.crashed = true
+}
+
+func (in *Injector) during() {
+	if in.During != nil {
+		in.During()
 	}
 }
 
-// whole is around a call with all its tries: what the caller sees.
+// whole wraps a call with all its attempts.
 type whole struct{ in *Injector }
 
 func (*whole) ID() string { return "FaultsWhole" }
@@ -184,19 +193,19 @@ func (m *whole) HandleInitialize(ctx context.Context, input middleware.Initializ
 	fault := &Error{mode, operation}
 	var none middleware.InitializeOutput
 	switch mode {
-	case Refused, CrashBefore:
+	case Rejected, CrashBefore:
 		return none, middleware.Metadata{}, fault
 	case Late:
 		later := context.WithoutCancel(ctx)
 		m.in.mu.Lock()
 		m.in.late = append(m.in.late, func() {
-			out, _, _ := next.HandleInitialize(later, input) // nobody is there to hear of it
+			out, _, _ := next.HandleInitialize(later, input) // the caller has already got the error
 			discard(out.Result)
 		})
 		m.in.mu.Unlock()
 		return none, middleware.Metadata{}, fault
 	case SlowBefore:
-		m.in.meanwhile()
+		m.in.during()
 	case Resent, Doubled:
 		ctx = middleware.WithStackValue(ctx, onWire{}, &wireFault{fault: fault})
 	}
@@ -206,27 +215,25 @@ func (m *whole) HandleInitialize(ctx context.Context, input middleware.Initializ
 		discard(out.Result)
 		return none, metadata, fault
 	case CrashAfter:
-		m.in.mu.Lock()
-		m.in.crashed = true
-		m.in.mu.Unlock()
+		m.in.crash()
 		discard(out.Result)
 		return none, metadata, fault
 	case SlowAfter:
-		m.in.meanwhile()
+		m.in.during()
 	}
 	return out, metadata, err
 }
 
-// onWire is the key in a call's context of the wireFault that it has, if it has one.
+// onWire is the context key of a call's wireFault.
 type onWire struct{}
 
-// wireFault is what is to happen to the first of a call's attempts.
+// wireFault is the fault of a call's first attempt.
 type wireFault struct {
 	fault *Error
-	done  bool // attempts are one after the other
+	done  bool // attempts are sequential
 }
 
-// attempt is around each time that the SDK sends a call.
+// attempt wraps each attempt of the SDK to send a call.
 type attempt struct{}
 
 func (attempt) ID() string { return "FaultsAttempt" }
@@ -258,7 +265,7 @@ func (attempt) HandleFinalize(ctx context.Context, input middleware.FinalizeInpu
 	return next.HandleFinalize(ctx, input)
 }
 
-// discard closes the stream of a result that nobody will read.
+// discard closes the stream of an unused result.
 func discard(result any) {
 	v := reflect.ValueOf(result)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -17,12 +18,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 
+	"altinn.no/instanceapi/tests/awsproxy"
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/faults"
 )
 
-// wire answers every request with the same, and keeps the requests' bodies.
+// wire returns the same response to every request, and keeps the requests' bodies.
 type wire struct {
-	answer string
+	body   string
 	bodies []string
 	header []http.Header
 }
@@ -37,12 +40,12 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	}
 	w.bodies, w.header = append(w.bodies, string(body)), append(w.header, r.Header.Clone())
 	return &http.Response{
-		StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(w.answer)),
-		ContentLength: int64(len(w.answer)), Request: r,
+		StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(w.body)),
+		ContentLength: int64(len(w.body)), Request: r,
 	}, nil
 }
 
-// impatient is the SDK's retryer, less its pauses.
+// impatient returns the SDK's retryer without backoff.
 func impatient() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = 3
@@ -58,14 +61,14 @@ func credentials(key string) aws.CredentialsProvider {
 
 func TestModes(t *testing.T) {
 	for mode, want := range map[faults.Mode]struct {
-		sent      int // requests when the call returns
-		released  int // and after Release
-		fails     bool
-		meanwhile []int // requests sent when others went on
-		crashed   bool
+		sent     int // requests when the call returns
+		released int // and after Release
+		fails    bool
+		during   []int // requests sent when During ran
+		crashed  bool
 	}{
 		faults.None:        {1, 1, false, nil, false},
-		faults.Refused:     {0, 0, true, nil, false},
+		faults.Rejected:    {0, 0, true, nil, false},
 		faults.Lost:        {1, 1, true, nil, false},
 		faults.Resent:      {2, 2, false, nil, false},
 		faults.Doubled:     {2, 2, false, nil, false},
@@ -76,9 +79,9 @@ func TestModes(t *testing.T) {
 		faults.CrashAfter:  {1, 1, true, nil, true},
 	} {
 		t.Run(mode.String(), func(t *testing.T) {
-			in, wire := faults.New(), &wire{answer: "{}"}
-			var meanwhile []int
-			in.Meanwhile = func() { meanwhile = append(meanwhile, len(wire.bodies)) }
+			in, wire := faults.New(), &wire{body: "{}"}
+			var during []int
+			in.During = func() { during = append(during, len(wire.bodies)) }
 			client := dynamodb.New(dynamodb.Options{
 				Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: impatient(),
 				DisableValidateResponseChecksum: true, APIOptions: []func(*middleware.Stack) error{in.Install},
@@ -99,19 +102,19 @@ func TestModes(t *testing.T) {
 			if errors.As(err, &fault) != want.fails || err != nil != want.fails {
 				t.Errorf("the call returns %v", err)
 			}
-			if len(wire.bodies) != want.sent || !slices.Equal(meanwhile, want.meanwhile) || in.Crashed() != want.crashed {
-				t.Errorf("%d requests, meanwhile %v, crashed %v", len(wire.bodies), meanwhile, in.Crashed())
+			if len(wire.bodies) != want.sent || !slices.Equal(during, want.during) || in.Crashed() != want.crashed {
+				t.Errorf("%d requests, during %v, crashed %v", len(wire.bodies), during, in.Crashed())
 			}
 			for _, body := range wire.bodies {
 				if body != wire.bodies[0] || !strings.Contains(body, "ClientRequestToken") {
-					t.Errorf("sent again with another body: %s", body)
+					t.Errorf("the retry has another body: %s", body)
 				}
 			}
 			in.Release()
 			if len(wire.bodies) != want.released {
 				t.Errorf("%d requests after the release", len(wire.bodies))
 			}
-			// The call after that is as usual, unless there is no process to make it.
+			// The next call succeeds, unless the process has ended.
 			if err := call(); (err != nil) != want.crashed {
 				t.Errorf("the call after it: %v", err)
 			}
@@ -126,9 +129,9 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// A stream that is sent twice is sent whole both times, signed both times; one that is not read is closed.
+// A stream that is sent twice is complete and signed both times. An unused stream is closed.
 func TestStreams(t *testing.T) {
-	in, wire := faults.New(), &wire{answer: ""}
+	in, wire := faults.New(), &wire{body: ""}
 	client := s3.New(s3.Options{
 		Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: impatient(), UsePathStyle: true,
 		APIOptions: []func(*middleware.Stack) error{in.Install},
@@ -151,12 +154,52 @@ func TestStreams(t *testing.T) {
 	}
 	in.ArmOne(1, faults.Lost)
 	if _, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("b"), Key: aws.String("k")}); err == nil {
-		t.Error("the answer was not lost")
+		t.Error("the response was not lost")
+	}
+}
+
+// The proxy has the same effects on calls over HTTP.
+func TestProxy(t *testing.T) {
+	for mode, want := range map[faults.Mode]struct {
+		effects int // calls that AWS gets, of three
+		fails   []bool
+	}{
+		faults.None:        {3, []bool{false, false, false}},
+		faults.Rejected:    {2, []bool{false, true, false}},
+		faults.Lost:        {3, []bool{false, true, false}},
+		faults.CrashBefore: {1, []bool{false, true, true}},
+		faults.CrashAfter:  {2, []bool{false, true, true}},
+	} {
+		effects := 0
+		aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { effects++; _, _ = io.Copy(w, r.Body) }))
+		in := faults.New()
+		proxy, err := awsproxy.Start(aws.URL, in.Proxy(func(c *awsproxy.Call) string { return c.Operation }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.ArmOne(2, mode)
+		call := func(operation string) error {
+			_, err := client.Client{Base: proxy.URL}.Do(t.Context(), client.Request{Method: "POST", Path: "/", Body: "x"}.With("X-Amz-Target", operation))
+			return err
+		}
+		for n, fails := range want.fails {
+			if err := call("DynamoDB_20120810.PutItem"); (err != nil) != fails {
+				t.Errorf("%v: call %d: %v", mode, n+1, err)
+			}
+		}
+		if effects != want.effects || in.Crashed() != (mode == faults.CrashBefore || mode == faults.CrashAfter) {
+			t.Errorf("%v: %d calls had an effect, crashed %v", mode, effects, in.Crashed())
+		}
+		if err := call(""); err != nil {
+			t.Errorf("%v: a call without a name: %v", mode, err)
+		}
+		proxy.Close()
+		aws.Close()
 	}
 }
 
 func TestEachTouchesEveryCallInEveryMode(t *testing.T) {
-	in, wire := faults.New(), &wire{answer: "{}"}
+	in, wire := faults.New(), &wire{body: "{}"}
 	client := dynamodb.New(dynamodb.Options{
 		Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: impatient(),
 		DisableValidateResponseChecksum: true, APIOptions: []func(*middleware.Stack) error{in.Install},

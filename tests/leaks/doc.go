@@ -1,9 +1,9 @@
-// Package leaks sends marked identity numbers, tokens and presigned queries through every endpoint, in every place of a
-// request that can hold text, and then looks for each mark where it must not be: in log lines, events, items of tables, keys of
-// objects, addresses that are handed out, and whatever refuses a request.
+// Package leaks sends unique identity numbers, tokens and presigned queries to every endpoint, in
+// every location of a request that can contain text. It then searches for each of these markers
+// where it must not be: log lines, events, items of tables, keys of objects, addresses in
+// responses, and problems.
 //
-// A mark is sent once, so what is found says which request leaked it, and where in it the mark was. Some places are the
-// client's own text, such as a label or a file name: those are stored and shown as they are, and are held to everything else.
-//
-// It has no production code.
+// Each marker is sent once, so a finding names the request that leaked it and the location of the
+// marker in it. The text of some locations is the client's own, such as a label or a file name: the
+// API stores and returns it unchanged, and it must not be anywhere else.
 package leaks

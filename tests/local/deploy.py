@@ -233,11 +233,11 @@ def wait(describe, status, reason):
     """Poll until the creation is complete. Raise Failed if it fails or takes two minutes."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        answer = describe()
-        if answer[status] == "CREATE_COMPLETE":
-            return answer
-        if not answer[status].endswith("_IN_PROGRESS") and not answer[status].endswith("_PENDING"):
-            raise Failed(f"{answer[status]} {answer.get(reason, '')}")
+        description = describe()
+        if description[status] == "CREATE_COMPLETE":
+            return description
+        if not description[status].endswith("_IN_PROGRESS") and not description[status].endswith("_PENDING"):
+            raise Failed(f"{description[status]} {description.get(reason, '')}")
         time.sleep(0.1)
     raise Failed("not complete after two minutes")
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Application is what an owner has registered.
+// Application is a registration.
 type Application struct {
 	ID   string `json:"-"`
 	Org  string `json:"-"`
@@ -19,7 +19,7 @@ type Application struct {
 	IndexShards   int               `json:"indexShards,omitempty"`
 }
 
-// DataType is a kind of data element.
+// DataType is a data type of an application.
 type DataType struct {
 	FormID   string         `json:"formId"`
 	Allowed  []string       `json:"allowedContentTypes,omitempty"`
@@ -29,13 +29,13 @@ type DataType struct {
 	Schema   map[string]any `json:"schema,omitempty"`
 }
 
-// Workflow is the steps, the first of which is where an instance starts, and who may go from where to where.
+// Workflow is the steps, the first of which is the initial step, and the transitions between them.
 type Workflow struct {
 	Steps       []Step       `json:"steps"`
 	Transitions []Transition `json:"transitions"`
 }
 
-// Step is one step and what being in it means.
+// Step is one step and its effects.
 type Step struct {
 	Name      string `json:"name"`
 	Validates bool   `json:"validateOnExit,omitempty"`
@@ -44,14 +44,14 @@ type Step struct {
 	Archives  bool   `json:"archives,omitempty"`
 }
 
-// Transition is a way from one step to another.
+// Transition is a move from one step to another that a kind of caller may make.
 type Transition struct {
 	From string   `json:"from"`
 	To   string   `json:"to"`
 	By   []string `json:"by"`
 }
 
-// Default is the workflow of an application that names none.
+// Default returns the workflow of an application that defines none.
 func Default() *Workflow {
 	return &Workflow{
 		Steps: []Step{{Name: "FormFilling", Validates: true}, {Name: "Submit", Locks: true}, {Name: "Archived", Completes: true, Archives: true}},
@@ -70,7 +70,7 @@ func (w *Workflow) step(name string) *Step {
 	return nil
 }
 
-// reachable are the steps that a caller may name next.
+// reachable returns the steps that a caller may move to.
 func (w *Workflow) reachable(from string, c Caller) []string {
 	kind, steps := "user", []string{}
 	if c.Org != "" {
@@ -84,21 +84,22 @@ func (w *Workflow) reachable(from string, c Caller) []string {
 	return steps
 }
 
-// PutApplication registers an application or replaces its registration. ifMatch is "" when the request names no version.
-func (w *World) PutApplication(c Caller, id string, next Application, ifMatch string) Answer {
-	if r := door(c, owners, true); r != nil {
-		return Answer{Refusals: r}
+// PutApplication registers an application or replaces its registration. ifMatch is "" if the
+// request has no If-Match.
+func (m *Model) PutApplication(c Caller, id string, next Application, ifMatch string) Response {
+	if r := authorize(c, owners, true); r != nil {
+		return Response{Rejections: r}
 	}
 	org, _, _ := strings.Cut(id, "/")
 	if org != c.Org {
-		return refused(404, "not-found")
+		return rejected(404, "not-found")
 	}
 	if next.Workflow == nil {
 		next.Workflow = Default()
 	}
 	next.IndexShards = max(next.IndexShards, 1)
-	was := w.Applications[id]
-	var r Refusals
+	was := m.Applications[id]
+	var r Rejections
 	for _, d := range next.DataTypes {
 		r.add(d.MaxCount > 0 && d.MinCount > d.MaxCount, 400, "application-invalid")
 	}
@@ -112,31 +113,32 @@ func (w *World) PutApplication(c Caller, id string, next Application, ifMatch st
 		}
 	}
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	next.ID, next.Org = id, org
 	if was == nil {
-		w.Applications[id] = &next
-		return Answer{Status: 201, Changed: true, Location: w.Platform + "/storage/applications/" + id}
+		m.Applications[id] = &next
+		return Response{Status: 201, Changed: true, Location: m.Platform + "/storage/applications/" + id}
 	}
 	next.ETag = was.ETag
 	changed := !reflect.DeepEqual(*was, next)
 	*was = next
-	return Answer{Status: 200, Changed: changed}
+	return Response{Status: 200, Changed: changed}
 }
 
-// GetApplication returns a registration to anybody who may read something.
-func (w *World) GetApplication(c Caller, id string) (*Application, Answer) {
-	if r := door(c, both, false); r != nil {
-		return nil, Answer{Refusals: r}
+// GetApplication returns a registration to every caller with a read scope.
+func (m *Model) GetApplication(c Caller, id string) (*Application, Response) {
+	if r := authorize(c, both, false); r != nil {
+		return nil, Response{Rejections: r}
 	}
-	if w.Applications[id] == nil {
-		return nil, refused(404, "not-found")
+	if m.Applications[id] == nil {
+		return nil, rejected(404, "not-found")
 	}
-	return w.Applications[id], Answer{Status: 200}
+	return m.Applications[id], Response{Status: 200}
 }
 
-// dataType returns the kind with this formId. An application that names no kinds takes all, unchecked.
+// dataType returns the data type with this formId. An application without data types accepts every
+// formId, unchecked.
 func (a *Application) dataType(formID string) (DataType, bool) {
 	for _, d := range a.DataTypes {
 		if d.FormID == formID {
@@ -146,18 +148,19 @@ func (a *Application) dataType(formID string) (DataType, bool) {
 	return DataType{FormID: formID}, len(a.DataTypes) == 0
 }
 
-// takes reports whether bytes of a type can be of this kind. A schema is for JSON and XML, and nothing else gets around it.
-func (d DataType) takes(contentType string) bool {
+// accepts reports whether content of a type can be of this data type. Data with a schema must be
+// JSON or XML.
+func (d DataType) accepts(contentType string) bool {
 	kind, _, _ := strings.Cut(contentType, "/")
 	allowed := len(d.Allowed) == 0 || slices.Contains(d.Allowed, contentType) || slices.Contains(d.Allowed, kind+"/*") || slices.Contains(d.Allowed, "*/*")
 	return allowed && (d.Schema == nil || contentType == "application/json" || contentType == "application/xml")
 }
 
-// refuses says what is wrong with bytes, whatever the instance.
-func (a *Application) refuses(formID, contentType string, size int) (r Refusals) {
+// reject returns what is wrong with content, independent of the instance.
+func (a *Application) reject(formID, contentType string, size int) (r Rejections) {
 	d, known := a.dataType(formID)
 	r.add(!known, 400, "form-id-unknown")
-	r.add(known && !d.takes(contentType), 415, "content-type-not-allowed")
+	r.add(known && !d.accepts(contentType), 415, "content-type-not-allowed")
 	r.add(d.MaxSize > 0 && size > d.MaxSize, 413, "data-too-large")
 	r.add(size == 0, 400, "data-empty")
 	return r

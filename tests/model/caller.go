@@ -1,37 +1,37 @@
 package model
 
-// Authenticate is who sends a request, as the token says.
+// Caller is the sender of a request, as its token states.
 type Caller struct {
 	Name     string // for the log
 	NoToken  bool
 	Expired  bool
 	Org      string   // of an application owner
 	Identity Identity // of a user
-	Party    string   // of a user whose token says the number
+	Party    string   // of a user whose token contains the number
 	UserID   string
-	Read     bool // has the scope of its kind
+	Read     bool // scopes of its kind
 	Write    bool
 }
 
-// Identity is an official identity. Kind is the member of a reportee that names it.
+// Identity is an official identity. Kind is the member of a reportee that contains it.
 type Identity struct{ Kind, Value string }
 
-// who says which callers a route is for.
+// who is the kind of callers that a route accepts.
 type who int
 
 const (
 	owners who = iota
 	users
-	both // anybody with a token that may do it
+	both // every caller with a scope of its kind
 )
 
-// door says why a caller does not come in, whatever the object.
-func door(c Caller, kind who, write bool) (r Refusals) {
+// authorize returns why the token does not give access, independent of the object.
+func authorize(c Caller, kind who, write bool) (r Rejections) {
 	switch {
 	case c.NoToken:
-		return Refusals{{401, "token-missing"}}
+		return Rejections{{401, "token-missing"}}
 	case c.Expired:
-		return Refusals{{401, "token-expired"}}
+		return Rejections{{401, "token-expired"}}
 	}
 	r.add(kind == owners && c.Org == "", 403, "owner-only")
 	r.add(kind == users && c.Org != "", 403, "user-only")
@@ -39,49 +39,50 @@ func door(c Caller, kind who, write bool) (r Refusals) {
 	return r
 }
 
-// party returns the number of a user's party, "" when it has none yet.
-func (w *World) party(c Caller) string {
+// party returns the number of a user's party, "" if it has none yet.
+func (m *Model) party(c Caller) string {
 	if c.Party != "" || c.Org != "" {
 		return c.Party
 	}
-	return w.Parties[c.Identity]
+	return m.Parties[c.Identity]
 }
 
-// nameOf is what documents call a caller.
-func (w *World) nameOf(c Caller) string {
+// nameOf returns the name of a caller in documents.
+func (m *Model) nameOf(c Caller) string {
 	switch {
 	case c.Org != "":
 		return c.Org
 	case c.UserID != "":
 		return c.UserID
 	}
-	return w.party(c)
+	return m.party(c)
 }
 
-// mine reports whether an instance is the caller's: of its application, or its party's own.
-func (w *World) mine(c Caller, i *Instance) bool {
+// owns reports whether an instance belongs to the caller: to its application, or to its party.
+func (m *Model) owns(c Caller, i *Instance) bool {
 	if c.Org != "" {
 		return i.app.Org == c.Org
 	}
-	return i.Owner != "" && i.Owner == w.party(c)
+	return i.Owner != "" && i.Owner == m.party(c)
 }
 
-// open lets a caller in to one instance, or says why not. app is "" on the Storage API.
-func (w *World) open(c Caller, kind who, write bool, at Path) (*Instance, Refusals) {
-	if r := door(c, kind, write); r != nil {
+// open returns the instance at a path, or why the caller has no access. at.App is "" on the Storage
+// API.
+func (m *Model) open(c Caller, kind who, write bool, at Path) (*Instance, Rejections) {
+	if r := authorize(c, kind, write); r != nil {
 		return nil, r
 	}
-	for _, i := range w.Instances {
-		if i.ID == at.ID && i.Owner == at.Owner && !i.Gone && (at.App == "" || at.App == i.app.ID) && w.mine(c, i) {
+	for _, i := range m.Instances {
+		if i.ID == at.ID && i.Owner == at.Owner && !i.Gone && (at.App == "" || at.App == i.app.ID) && m.owns(c, i) {
 			return i, nil
 		}
 	}
-	return nil, Refusals{{404, "not-found"}}
+	return nil, Rejections{{404, "not-found"}}
 }
 
-// openElement is open for one data element.
-func (w *World) openElement(c Caller, kind who, write bool, at Path) (*Instance, *Element, Refusals) {
-	i, r := w.open(c, kind, write, at)
+// openElement does the same for one data element.
+func (m *Model) openElement(c Caller, kind who, write bool, at Path) (*Instance, *Element, Rejections) {
+	i, r := m.open(c, kind, write, at)
 	if r != nil {
 		return nil, nil, r
 	}
@@ -90,5 +91,5 @@ func (w *World) openElement(c Caller, kind who, write bool, at Path) (*Instance,
 			return i, e, nil
 		}
 	}
-	return nil, nil, Refusals{{404, "not-found"}}
+	return nil, nil, Rejections{{404, "not-found"}}
 }

@@ -4,16 +4,16 @@ import (
 	"time"
 )
 
-// locked says why the data of an instance cannot be written.
-func (i *Instance) locked() (r Refusals) {
+// locked returns why the data of an instance cannot be changed.
+func (i *Instance) locked() (r Rejections) {
 	r.add(i.Deleted, 409, "instance-deleted")
 	r.add(i.Archived, 409, "instance-archived")
 	r.add(i.app.Workflow.step(i.Step).Locks, 409, "data-locked")
 	return r
 }
 
-// full says that no more of a kind can be added.
-func (i *Instance) full(formID string) (r Refusals) {
+// full returns whether the maximum number of elements of a data type is reached.
+func (i *Instance) full(formID string) (r Rejections) {
 	kind, _ := i.app.dataType(formID)
 	count := 0
 	for _, e := range i.Data {
@@ -34,71 +34,71 @@ func (b Blob) name() string {
 	return b.FormID + extensions[b.ContentType]
 }
 
-func (i *Instance) add(w *World, c Caller, id string, b Blob, at time.Time) *Element {
+func (i *Instance) add(m *Model, c Caller, id string, b Blob, at time.Time) *Element {
 	e := &Element{
 		ID: id, FormID: b.FormID, ContentType: b.ContentType, FileName: b.name(), Bytes: b.Bytes,
-		Created: at, CreatedBy: w.nameOf(c), Changed: at, ChangedBy: w.nameOf(c),
+		Created: at, CreatedBy: m.nameOf(c), Changed: at, ChangedBy: m.nameOf(c),
 	}
 	i.Data = append(i.Data, e)
 	return e
 }
 
 // CreateData adds a data element.
-func (w *World) CreateData(c Caller, at Path, b Blob, ifMatch string, seen Seen) Answer {
-	i, r := w.open(c, both, true, at)
+func (m *Model) CreateData(c Caller, at Path, b Blob, ifMatch string, seen Seen) Response {
+	i, r := m.open(c, both, true, at)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	r = append(i.locked(), i.stale(ifMatch)...)
-	r = append(r, i.app.refuses(b.FormID, b.ContentType, len(b.Bytes))...)
+	r = append(r, i.app.reject(b.FormID, b.ContentType, len(b.Bytes))...)
 	r = append(r, i.full(b.FormID)...)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
-	return w.added(c, i, b, seen)
+	return m.added(c, i, b, seen)
 }
 
-func (w *World) added(c Caller, i *Instance, b Blob, seen Seen) Answer {
-	e := i.add(w, c, seen.added(0, 1), b, seen.At)
-	i.move(w, c, seen.At)
+func (m *Model) added(c Caller, i *Instance, b Blob, seen Seen) Response {
+	e := i.add(m, c, seen.added(0, 1), b, seen.At)
+	i.move(m, c, seen.At)
 	i.Version++
-	return Answer{Status: 201, Instance: i, Changed: true, Moved: true, Location: w.appsURL(i, "/data/"+e.ID)}
+	return Response{Status: 201, Instance: i, Changed: true, Moved: true, Location: m.appsURL(i, "/data/"+e.ID)}
 }
 
-// ReplaceData puts other bytes in the place of an element's. What the owner had fetched is not there any more.
-// tag is the element's present ContentETag.
-func (w *World) ReplaceData(c Caller, at Path, b Blob, ifMatch, tag string, seen Seen) Answer {
-	i, e, r := w.openElement(c, both, true, at)
+// ReplaceData replaces the content of an element, which resets its downloads and confirmation.
+// tag is the element's current ETag.
+func (m *Model) ReplaceData(c Caller, at Path, b Blob, ifMatch, tag string, seen Seen) Response {
+	i, e, r := m.openElement(c, both, true, at)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	r = i.locked()
 	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
-	r = append(r, i.app.refuses(e.FormID, b.ContentType, len(b.Bytes))...)
+	r = append(r, i.app.reject(e.FormID, b.ContentType, len(b.Bytes))...)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	b.FormID = e.FormID
 	if b.FileName != "" {
 		e.FileName = b.FileName
 	}
-	e.ContentType, e.Bytes, e.Changed, e.ChangedBy = b.ContentType, b.Bytes, seen.At, w.nameOf(c)
+	e.ContentType, e.Bytes, e.Changed, e.ChangedBy = b.ContentType, b.Bytes, seen.At, m.nameOf(c)
 	e.Downloaded, e.Confirmed = nil, nil
-	i.move(w, c, seen.At)
+	i.move(m, c, seen.At)
 	i.Version++
-	return Answer{Status: 200, Instance: i, Changed: true, Moved: true}
+	return Response{Status: 200, Instance: i, Changed: true, Moved: true}
 }
 
-// DeleteData takes an element away.
-func (w *World) DeleteData(c Caller, at Path, ifMatch, tag string, seen Seen) Answer {
-	i, e, r := w.openElement(c, both, true, at)
+// DeleteData deletes an element.
+func (m *Model) DeleteData(c Caller, at Path, ifMatch, tag string, seen Seen) Response {
+	i, e, r := m.openElement(c, both, true, at)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	r = i.locked()
 	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	for n := range i.Data {
 		if i.Data[n] == e {
@@ -106,37 +106,37 @@ func (w *World) DeleteData(c Caller, at Path, ifMatch, tag string, seen Seen) An
 			break
 		}
 	}
-	i.move(w, c, seen.At)
+	i.move(m, c, seen.At)
 	i.Version++
-	return Answer{Status: 200, Instance: i, Changed: true, Moved: true}
+	return Response{Status: 200, Instance: i, Changed: true, Moved: true}
 }
 
-// Fetch is how the bytes of an element are asked for.
+// Fetch is a request for the content of an element.
 type Fetch struct {
 	Head        bool
-	NotModified bool // If-None-Match names the element's present ContentETag
-	From, To    int  // a range of bytes, both included, when To > 0
+	NotModified bool // If-None-Match contains the element's current ETag
+	From, To    int  // a range of bytes, both included, if To > 0
 }
 
-// GetData returns the bytes of an element. On the Storage API they are a download, when the application's owner gets any.
-func (w *World) GetData(c Caller, at Path, f Fetch) Answer {
-	i, e, r := w.openElement(c, both, false, at)
+// GetData returns the content of an element. On the Storage API the owner's request is a download.
+func (m *Model) GetData(c Caller, at Path, f Fetch) Response {
+	i, e, r := m.openElement(c, both, false, at)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
-	a := Answer{Status: 200, Bytes: e}
+	a := Response{Status: 200, Bytes: e}
 	switch {
 	case f.NotModified:
-		return Answer{Status: 304}
-	case f.Head: // a range is for GET alone
+		return Response{Status: 304}
+	case f.Head: // a range applies to GET only
 		return a
 	case f.To > 0 && f.From >= len(e.Bytes):
-		return refused(416, "range-unsatisfiable")
+		return rejected(416, "range-unsatisfiable")
 	case f.To > 0:
 		a.Status = 206
 	}
 	if at.App == "" && c.Org == i.app.Org {
-		if len(e.Downloaded) == 100 { // the first, and the latest 99
+		if len(e.Downloaded) == 100 { // the first and the latest 99 are kept
 			e.Downloaded = append(e.Downloaded[:1:1], e.Downloaded[2:]...)
 		}
 		e.Downloaded = append(e.Downloaded, time.Time{})
@@ -145,17 +145,17 @@ func (w *World) GetData(c Caller, at Path, f Fetch) Answer {
 	return a
 }
 
-// Confirm says that the owner has an element safe, or all of them when the path names none.
-func (w *World) Confirm(c Caller, at Path, ifMatch string) Answer {
-	i, r := w.open(c, owners, true, at)
+// Confirm confirms that the owner has received an element, or all elements if the path names none.
+func (m *Model) Confirm(c Caller, at Path, ifMatch string) Response {
+	i, r := m.open(c, owners, true, at)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	elements := i.Data
 	if at.Data != "" {
-		_, e, r := w.openElement(c, owners, true, at)
+		_, e, r := m.openElement(c, owners, true, at)
 		if r != nil {
-			return Answer{Refusals: r}
+			return Response{Rejections: r}
 		}
 		elements = []*Element{e}
 	}
@@ -164,7 +164,7 @@ func (w *World) Confirm(c Caller, at Path, ifMatch string) Answer {
 		r.add(len(e.Downloaded) == 0, 409, "not-downloaded")
 	}
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	change := false
 	for _, e := range elements {
@@ -175,40 +175,40 @@ func (w *World) Confirm(c Caller, at Path, ifMatch string) Answer {
 	return i.changed(change)
 }
 
-// Upload is an announced one.
+// Upload is a large upload.
 type Upload struct {
-	ID      string
-	Blob    Blob // without a FormID until it is committed
-	Sent    bool
-	Element *Element // once it is committed
-	Answer  Answer   // to that
+	ID       string
+	Blob     Blob // without a FormID until it is committed
+	Sent     bool
+	Element  *Element // once it is committed
+	Response Response // to the commit
 }
 
-// Announce says what bytes will be sent past the functions. formID is "" when it is not told yet.
-func (w *World) Announce(c Caller, at Path, b Blob, ifMatch string, seen Seen) Answer {
-	i, r := w.open(c, both, true, at)
+// Announce starts a large upload. formID is "" if the request has none.
+func (m *Model) Announce(c Caller, at Path, b Blob, ifMatch string, seen Seen) Response {
+	i, r := m.open(c, both, true, at)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	r = append(i.locked(), i.stale(ifMatch)...)
 	r.add(len(b.Bytes) == 0, 400, "upload-invalid")
 	if b.FormID != "" {
-		r = append(r, i.app.refuses(b.FormID, b.ContentType, len(b.Bytes))...)
+		r = append(r, i.app.reject(b.FormID, b.ContentType, len(b.Bytes))...)
 		r = append(r, i.full(b.FormID)...)
 	}
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	u := &Upload{ID: seen.ID, Blob: b}
 	i.Uploads = append(i.Uploads, u)
-	return Answer{Status: 201, Upload: u}
+	return Response{Status: 201, Upload: u}
 }
 
-// Commit makes a data element of an upload. Once more, it is the same one, and what it was answered then.
-func (w *World) Commit(c Caller, at Path, upload, formID string, seen Seen) Answer {
-	i, r := w.open(c, both, true, at)
+// Commit makes a data element of an upload. A repeated commit returns the first response.
+func (m *Model) Commit(c Caller, at Path, upload, formID string, seen Seen) Response {
+	i, r := m.open(c, both, true, at)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	var u *Upload
 	for _, each := range i.Uploads {
@@ -217,26 +217,26 @@ func (w *World) Commit(c Caller, at Path, upload, formID string, seen Seen) Answ
 		}
 	}
 	if u == nil {
-		return refused(404, "upload-unknown")
+		return rejected(404, "upload-unknown")
 	}
 	if u.Element != nil {
 		for _, e := range i.Data {
 			if e == u.Element && e.FormID == formID {
-				return Answer{Status: 200, Again: &u.Answer}
+				return Response{Status: 200, Again: &u.Response}
 			}
 		}
-		return Answer{Refusals: Refusals{{409, "upload-committed"}, {409, "upload-deleted"}}} // under another formId; or gone since
+		return Response{Rejections: Rejections{{409, "upload-committed"}, {409, "upload-deleted"}}} // another formId, or deleted since
 	}
 	r = i.locked()
-	r = append(r, i.app.refuses(formID, u.Blob.ContentType, len(u.Blob.Bytes))...)
+	r = append(r, i.app.reject(formID, u.Blob.ContentType, len(u.Blob.Bytes))...)
 	r = append(r, i.full(formID)...)
 	r.add(!u.Sent, 409, "upload-missing")
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	b := u.Blob
 	b.FormID = formID
-	a := w.added(c, i, b, seen)
-	u.Element, u.Answer = i.Data[len(i.Data)-1], a
+	a := m.added(c, i, b, seen)
+	u.Element, u.Response = i.Data[len(i.Data)-1], a
 	return a
 }

@@ -24,13 +24,13 @@ func (r *run) createData() {
 	i := r.instance()
 	c, p, b := r.caller(i), r.path(i), r.blob()
 	q := request{"POST", p.String() + "/data?formId=" + b.FormID, b.ContentType, header("Content-Disposition", disposition(b.FileName)), b.Bytes}
-	if ifMatch := r.match(i.ETag()); ifMatch != "" { // not under a key: again it would be stale
+	if ifMatch := r.match(i.ETag()); ifMatch != "" { // without a key, because a repeated request would have a stale If-Match
 		q.header["If-Match"] = ifMatch
 		g := r.send("create data", c, q)
-		r.check(g, r.world.CreateData(c, p, b, ifMatch, g.seen()))
+		r.check(g, r.model.CreateData(c, p, b, ifMatch, g.seen()))
 		return
 	}
-	r.once("create data", c, both, q, fmt.Sprint(b), func(seen Seen) Answer { return r.world.CreateData(c, p, b, "", seen) })
+	r.once("create data", c, both, q, fmt.Sprint(b), func(seen Seen) Response { return r.model.CreateData(c, p, b, "", seen) })
 }
 
 func (r *run) replaceData() {
@@ -42,9 +42,9 @@ func (r *run) replaceData() {
 	}
 	ifMatch := r.match(tag)
 	g := r.send("replace data", c, request{"PUT", p.String(), b.ContentType, header("If-Match", ifMatch, "Content-Disposition", disposition(b.FileName)), b.Bytes})
-	want := r.world.ReplaceData(c, p, b, ifMatch, tag, g.seen())
+	want := r.model.ReplaceData(c, p, b, ifMatch, tag, g.seen())
 	r.check(g, want)
-	if want.Refusals == nil && tag != "" {
+	if want.Rejections == nil && tag != "" {
 		r.old = append(r.old, tag)
 		delete(r.tags, e)
 	}
@@ -56,12 +56,12 @@ func (r *run) deleteData() {
 	c, tag := r.caller(i), r.tags[e]
 	ifMatch := r.match(tag)
 	g := r.send("delete data", c, request{method: "DELETE", path: p.String(), header: header("If-Match", ifMatch)})
-	r.check(g, r.world.DeleteData(c, p, ifMatch, tag, g.seen()))
+	r.check(g, r.model.DeleteData(c, p, ifMatch, tag, g.seen()))
 }
 
 func (r *run) getData() { r.fetch(r.instance(), draw(r, "on the Application API", false, true)) }
 
-// fetch gets the bytes of an element, or a part of them.
+// fetch gets the content of an element, or a range of it.
 func (r *run) fetch(i *Instance, onApps bool) {
 	p, e := r.element(i, r.path(i))
 	c := r.caller(i)
@@ -87,28 +87,28 @@ func (r *run) fetch(i *Instance, onApps bool) {
 		q.header["If-None-Match"] = `"other"`
 	}
 	g := r.send("get data", c, q)
-	want := r.world.GetData(c, p, f)
+	want := r.model.GetData(c, p, f)
 	r.check(g, want)
-	if want.Refusals != nil {
+	if want.Rejections != nil {
 		return
 	}
 	is := g.header.Get("ETag")
 	if is == "" || tag != "" && is != tag {
-		r.Errorf("the bytes have the ETag %q, want %q", is, tag)
+		r.Errorf("the content has the ETag %q, want %q", is, tag)
 	}
 	r.tags[e] = is
 	if want.Bytes == nil {
 		return
 	}
 	if kind := g.header.Get("Content-Type"); kind != e.ContentType {
-		r.Errorf("the bytes are %s, want %s", kind, e.ContentType)
+		r.Errorf("the content type is %s, want %s", kind, e.ContentType)
 	}
 	sum := sha256.Sum256(e.Bytes)
 	if digest := g.header.Get("Repr-Digest"); digest != "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":" {
 		r.Errorf("the digest is %s", digest)
 	}
 	if named := g.header.Get("Content-Disposition"); !strings.HasPrefix(named, "attachment") || !strings.Contains(named, url.PathEscape(e.FileName)) && !strings.Contains(named, e.FileName) {
-		r.Errorf("the bytes are named %s, want %s", named, e.FileName)
+		r.Errorf("the file name is %s, want %s", named, e.FileName)
 	}
 	content := e.Bytes
 	if want.Status == http.StatusPartialContent {
@@ -119,14 +119,14 @@ func (r *run) fetch(i *Instance, onApps bool) {
 		content = content[f.From : to+1]
 	}
 	if !f.Head && !bytes.Equal(g.body, content) {
-		r.Errorf("the bytes are %q, want %q", g.body, content)
+		r.Errorf("the content is %q, want %q", g.body, content)
 	}
 }
 
-// download is fetch by the application's owner, of what has data.
+// download is a fetch by the application's owner from an instance with data.
 func (r *run) download() {
 	var with []*Instance
-	for _, i := range r.world.Instances {
+	for _, i := range r.model.Instances {
 		if !i.Gone && len(i.Data) > 0 {
 			with = append(with, i)
 		}
@@ -144,7 +144,7 @@ func (r *run) confirm() {
 		p, _ = r.element(i, p)
 	}
 	p.App = ""
-	r.once("confirm", c, owners, request{method: "POST", path: p.String() + "/confirmDownload"}, "", func(Seen) Answer { return r.world.Confirm(c, p, "") })
+	r.once("confirm", c, owners, request{method: "POST", path: p.String() + "/confirmDownload"}, "", func(Seen) Response { return r.model.Confirm(c, p, "") })
 }
 
 func (r *run) announce() {
@@ -154,11 +154,11 @@ func (r *run) announce() {
 		b.FormID = ""
 	}
 	sum := sha256.Sum256(b.Bytes)
-	said := map[string]any{"contentType": b.ContentType, "size": len(b.Bytes), "sha256": hex.EncodeToString(sum[:])}
+	announcement := map[string]any{"contentType": b.ContentType, "size": len(b.Bytes), "sha256": hex.EncodeToString(sum[:])}
 	if b.FileName != "" {
-		said["fileName"] = b.FileName
+		announcement["fileName"] = b.FileName
 	}
-	body, err := json.Marshal(said)
+	body, err := json.Marshal(announcement)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func (r *run) announce() {
 	if b.FormID != "" {
 		q.path += "?formId=" + b.FormID
 	}
-	g := r.once("announce upload", c, both, q, string(body), func(seen Seen) Answer { return r.world.Announce(c, p, b, "", seen) })
+	g := r.once("announce upload", c, both, q, string(body), func(seen Seen) Response { return r.model.Announce(c, p, b, "", seen) })
 	if g.status != http.StatusCreated || r.chance(20, "never sent") {
 		return
 	}
@@ -177,13 +177,13 @@ func (r *run) announce() {
 	}
 }
 
-// put sends the bytes of an upload where the answer says, if they are not there yet.
-func (r *run) put(said map[string]any, u *Upload) {
-	if expires, err := time.Parse(time.RFC3339Nano, fmt.Sprint(said["expires"])); err != nil || time.Until(expires) < time.Minute || time.Until(expires) > time.Hour {
-		r.Errorf("the address is good until %v", said["expires"])
+// put sends the content of an upload as the response states. A second put must fail.
+func (r *run) put(upload map[string]any, u *Upload) {
+	if expires, err := time.Parse(time.RFC3339Nano, fmt.Sprint(upload["expires"])); err != nil || time.Until(expires) < time.Minute || time.Until(expires) > time.Hour {
+		r.Errorf("the address expires at %v", upload["expires"])
 	}
-	q := request{method: fmt.Sprint(said["method"]), path: fmt.Sprint(said["url"]), header: map[string]string{}, body: u.Blob.Bytes}
-	headers, _ := said["headers"].(map[string]any)
+	q := request{method: fmt.Sprint(upload["method"]), path: fmt.Sprint(upload["url"]), header: map[string]string{}, body: u.Blob.Bytes}
+	headers, _ := upload["headers"].(map[string]any)
 	for name, value := range headers {
 		q.header[name] = fmt.Sprint(value)
 	}
@@ -191,16 +191,16 @@ func (r *run) put(said map[string]any, u *Upload) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.lines = append(r.lines, fmt.Sprintf("PUT the bytes of %s → %d", u.ID, g.status))
+	r.lines = append(r.lines, fmt.Sprintf("PUT the content of %s → %d", u.ID, g.status))
 	if want := map[bool]int{false: 200, true: 412}[u.Sent]; g.status != want {
-		r.Fatalf("the bytes are answered %d, want %d: %s", g.status, want, g.body)
+		r.Fatalf("the store responds %d, want %d: %s", g.status, want, g.body)
 	}
 	u.Sent = true
 }
 
 func (r *run) commit() {
 	var with []*Instance
-	for _, i := range r.world.Instances {
+	for _, i := range r.model.Instances {
 		if !i.Gone && len(i.Uploads) > 0 {
 			with = append(with, i)
 		}
@@ -215,15 +215,15 @@ func (r *run) commit() {
 		formID = draw(r, "formId", "attachment", "default", "other")
 	}
 	if r.chance(5, "of another instance") {
-		p = draw(r, "elsewhere", r.world.Instances...).At()
+		p = draw(r, "elsewhere", r.model.Instances...).At()
 	}
 	q := request{method: "POST", path: p.String() + "/data?formId=" + formID + "&upload=" + u.ID}
 	g := r.send("commit upload", c, q)
-	want := r.world.Commit(c, p, u.ID, formID, g.seen())
+	want := r.model.Commit(c, p, u.ID, formID, g.seen())
 	r.check(g, want)
 	if want.Again != nil {
 		r.again(g, r.first[want.Again])
-	} else if want.Refusals == nil {
-		r.first[&u.Answer] = g
+	} else if want.Rejections == nil {
+		r.first[&u.Response] = g
 	}
 }

@@ -1,10 +1,12 @@
-// Package model is the API as a plain program: what each request should be answered, told from the contract alone. It keeps
-// everything in memory, has no HTTP, no AWS and nothing of the product's code, and is meant to be read beside the README.
+// Package model is the API as a plain program: the expected response to each request, derived from
+// the contract alone. It keeps everything in memory, uses neither HTTP, AWS nor the code of the
+// API, and can be read alongside the README.
 //
-// Its tests send random requests of many callers to the real binaries, ask the model the same, and compare: status, code,
-// every document whole, versions, links, pages, the feed.
+// Its tests send random requests of many callers to the real binaries, apply them to the model, and
+// compare: status, code, complete documents, versions, links, pages and the feed.
 //
-// What the model cannot know, an id or the time of a change, it takes from the answer (Seen), and holds every later
-// answer to it. Where a request is wrong in more than one way the contract does not say which one is told, so a refusal is a set:
-// only the token comes first, then what it lacks, then whether the object is there.
+// The model cannot know an id or the time of a change. It learns them from the response (Seen) and
+// compares every later response with them. If a request is wrong in several ways, the contract does
+// not state which of them the response reports, so the model returns a set of rejections. The order
+// is fixed only for the token, then its scopes, then the existence of the object.
 package model

@@ -9,17 +9,17 @@ import (
 	"pgregory.net/rapid"
 )
 
-// draw returns one of some values; earlier ones are what a failure shrinks to.
+// draw returns one of the values. Failures shrink to the first values.
 func draw[T any](r *run, name string, of ...T) T {
 	return rapid.SampledFrom(of).Draw(r.T, name)
 }
 
-// chance is true in about so many of a hundred cases.
+// chance is true in about percent of 100 cases.
 func (r *run) chance(percent int, name string) bool {
 	return rapid.IntRange(0, 99).Draw(r.T, name) >= 100-percent
 }
 
-// caller draws one who may be anybody, and mostly is one who may act on i (which may be nil).
+// caller draws a caller, mostly one that has access to i, which may be nil.
 func (r *run) caller(i *Instance) Caller {
 	if r.chance(15, "anybody") {
 		return rapid.SampledFrom(r.callers).Draw(r.T, "caller")
@@ -28,7 +28,7 @@ func (r *run) caller(i *Instance) Caller {
 	if i != nil {
 		able = nil
 		for _, c := range r.callers[:7] {
-			if r.world.mine(c, i) {
+			if r.model.owns(c, i) {
 				able = append(able, c)
 			}
 		}
@@ -39,7 +39,7 @@ func (r *run) caller(i *Instance) Caller {
 	return rapid.SampledFrom(able).Draw(r.T, "caller")
 }
 
-// owner draws an owner of an application, and now and then anybody.
+// owner draws the owner of an application, and rarely any caller.
 func (r *run) owner(app string) Caller {
 	if r.chance(15, "anybody") {
 		return rapid.SampledFrom(r.callers).Draw(r.T, "caller")
@@ -50,10 +50,10 @@ func (r *run) owner(app string) Caller {
 	return r.callers[5]
 }
 
-// instance draws one that is there, or for skip none.
+// instance draws an existing instance, or skips the operation if there is none.
 func (r *run) instance() *Instance {
 	var there []*Instance
-	for _, i := range r.world.Instances {
+	for _, i := range r.model.Instances {
 		if !i.Gone {
 			there = append(there, i)
 		}
@@ -67,7 +67,7 @@ func (r *run) instance() *Instance {
 	return rapid.SampledFrom(there).Draw(r.T, "instance")
 }
 
-// path draws the way to an instance, and now and then a way to where it is not.
+// path draws the path of an instance, and rarely a wrong path.
 func (r *run) path(i *Instance) Path {
 	p := i.At()
 	if r.chance(6, "astray") {
@@ -79,7 +79,7 @@ func (r *run) path(i *Instance) Path {
 		case "application":
 			p.App = draw(r, "application", r.apps...)
 		case "gone":
-			for _, other := range r.world.Instances {
+			for _, other := range r.model.Instances {
 				if other.Gone {
 					p = other.At()
 				}
@@ -89,7 +89,7 @@ func (r *run) path(i *Instance) Path {
 	return p
 }
 
-// element draws the way to a data element of an instance. The element is nil where there is none.
+// element draws the path of a data element of an instance. The element is nil if the path is wrong.
 func (r *run) element(i *Instance, p Path) (Path, *Element) {
 	if len(i.Data) == 0 || r.chance(4, "no element") {
 		p.Data = "01923e5a-0000-7000-8000-00000000000d"
@@ -100,7 +100,7 @@ func (r *run) element(i *Instance, p Path) (Path, *Element) {
 	return p, e
 }
 
-// match draws an If-Match: mostly none, else the present ContentETag, any, or one that is stale.
+// match draws an If-Match: mostly none, else the current ETag, *, or a stale ETag.
 func (r *run) match(present string) string {
 	if r.chance(75, "unconditional") {
 		return ""
@@ -147,7 +147,7 @@ func (r *run) date(name string) *time.Time {
 	return &t
 }
 
-// blob draws bytes and what is said of them; formID is "" where the endpoint takes none.
+// blob draws content and its metadata. formID is "" if the endpoint has none.
 func (r *run) blob() Blob {
 	b := Blob{
 		FormID:      draw(r, "formId", "default", "attachment", "default", "other"),
@@ -162,14 +162,14 @@ func (r *run) blob() Blob {
 		content = draw(r, "content", `<m><navn>x</navn></m>`, `<m><b>1</b></m>`, `nei`)
 	case "application/pdf":
 		content = draw(r, "content", "%PDF", "\x00\xff\r\n", "")
-	default: // what is sent as text has to be UTF-8
+	default: // text content must be UTF-8
 		content = draw(r, "content", "tekst", "\x00\r\n", "", "over førti tegn, som er mer enn noen tar imot")
 	}
 	b.Bytes = []byte(content)
 	return b
 }
 
-// application draws a registration. One that takes the place of another mostly keeps its steps and shards, which it has to.
+// application draws a registration. A replacement mostly keeps the steps and shards, as it must.
 func (r *run) application(was *Application) Application {
 	a := Application{
 		Title:       map[string]string{"nb": draw(r, "title", "Melding", "Sak")},
@@ -197,11 +197,11 @@ func (r *run) application(was *Application) Application {
 		a.Workflow = Default()
 	case "short":
 		a.Workflow = &Workflow{[]Step{{Name: "Utfylling"}, {Name: "Ferdig", Completes: true}}, []Transition{{"Utfylling", "Ferdig", []string{"owner"}}}}
-	case "long": // the default's steps, more of them, and other ways
+	case "long": // the default steps, with more steps and transitions
 		a.Workflow = Default()
 		a.Workflow.Steps = append(a.Workflow.Steps, Step{Name: "Signering", Locks: true, Validates: true})
 		a.Workflow.Transitions = append(a.Workflow.Transitions, Transition{"FormFilling", "Signering", []string{"user"}}, Transition{"Signering", "Archived", []string{"user"}})
-	case "stricter": // Submit locks no more, which instances in it cannot know
+	case "stricter": // Submit no longer locks, which is a conflict with existing instances
 		a.Workflow = Default()
 		a.Workflow.Steps[1].Locks = false
 	}
@@ -216,7 +216,7 @@ func pretty(v any) string {
 	return string(text)
 }
 
-// differences are the places in which two JSON values differ, a line each.
+// differences lists where two JSON values differ, one per line.
 func differences(at string, is, want any) (text string) {
 	switch w := want.(type) {
 	case map[string]any:

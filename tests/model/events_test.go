@@ -23,16 +23,16 @@ func (r *run) history() {
 		size = draw(r, "size", 1, 2, 1000)
 		v.Set("size", strconv.Itoa(size))
 	}
-	events, refusals := r.world.History(c, p, after)
-	r.follow(c, p.String()+"/events?"+v.Encode(), size, events, refusals)
+	events, rejections := r.model.History(c, p, after)
+	r.follow(c, p.String()+"/events?"+v.Encode(), size, events, rejections)
 }
 
 // follow reads events page by page to the end.
-func (r *run) follow(c Caller, target string, size int, events []*Event, refusals Refusals) {
+func (r *run) follow(c Caller, target string, size int, events []*Event, rejections Rejections) {
 	for empty := 0; ; {
 		g := r.send("events", c, request{method: "GET", path: target})
-		r.check(g, Answer{Refusals: refusals, Status: 200})
-		if refusals != nil {
+		r.check(g, Response{Rejections: rejections, Status: 200})
+		if rejections != nil {
 			return
 		}
 		page, _ := g.value.([]any)
@@ -40,14 +40,14 @@ func (r *run) follow(c Caller, target string, size int, events []*Event, refusal
 			r.Fatalf("a page of %d events, at most %d of %d: %s", len(page), size, len(events), g.body)
 		}
 		for n, each := range page {
-			if want := events[n].Document(r.world); !equal(each, want) {
-				r.Fatalf("the event %v is not what it should be:%s", want["id"], differences("", each, want))
+			if want := events[n].Document(r.model); !equal(each, want) {
+				r.Fatalf("the event %v differs from the model:%s", want["id"], differences("", each, want))
 			}
 		}
 		events = events[len(page):]
 		next, rel, _ := strings.Cut(strings.TrimPrefix(g.header.Get("Link"), "<"), ">")
 		if rel != `; rel="next"` || !strings.HasPrefix(next, system.BaseURL) {
-			r.Fatalf("the way on is %q", g.header.Get("Link"))
+			r.Fatalf("the link to the next page is %q", g.header.Get("Link"))
 		}
 		target = next
 		if len(page) > 0 {
@@ -56,8 +56,8 @@ func (r *run) follow(c Caller, target string, size int, events []*Event, refusal
 		if len(events) == 0 {
 			return
 		}
-		if empty++; empty > 200 { // a filter leaves pages empty, but not for ever
-			r.Fatalf("%d events do not come", len(events))
+		if empty++; empty > 200 { // a filter leaves some pages empty, but not all
+			r.Fatalf("%d events are missing", len(events))
 		}
 	}
 }
@@ -72,10 +72,10 @@ func (r *run) feed() {
 	if err != nil {
 		r.Fatal(err)
 	}
-	events, refusals := r.world.Feed(c, app)
+	events, rejections := r.model.Feed(c, app)
 	path := "/storage/applications/" + app + "/events"
-	if refusals != nil {
-		r.follow(c, path, 100, nil, refusals)
+	if rejections != nil {
+		r.follow(c, path, 100, nil, rejections)
 		return
 	}
 	events = r.inOrder(c, app, path, events)
@@ -111,8 +111,9 @@ func (r *run) feed() {
 	r.follow(c, path+"?"+v.Encode(), size, events, nil)
 }
 
-// inOrder reads a feed to learn the order that its recorder has given to events of different instances. What was there
-// stays where it was, nothing is left out, nothing comes twice, and the events of an instance are in order.
+// inOrder reads a feed and returns the events in its order, which the recorder chooses for
+// different instances. The order of earlier reads must not change. Every event occurs once, and the
+// events of an instance are in order.
 func (r *run) inOrder(c Caller, app, path string, events []*Event) []*Event {
 	byID := map[string]*Event{}
 	for _, e := range events {
@@ -130,17 +131,17 @@ func (r *run) inOrder(c Caller, app, path string, events []*Event) []*Event {
 		id, _ := each.(map[string]any)["id"].(string)
 		e := byID[id]
 		if e == nil {
-			r.Fatalf("the feed has the event %s, which never was or has been before", id)
+			r.Fatalf("the feed has the unknown or repeated event %s", id)
 		}
 		delete(byID, id)
 		if known := r.feeds[app]; n < len(known) && known[n] != id {
-			r.Fatalf("the feed has %s at %d, where %s was", id, n, known[n])
+			r.Fatalf("the feed has %s at %d, where it had %s before", id, n, known[n])
 		}
 		if numbers[e.instance]++; e.Number != numbers[e.instance] {
-			r.Fatalf("event %s comes as number %d of its instance", id, numbers[e.instance])
+			r.Fatalf("event %s has position %d in its instance", id, numbers[e.instance])
 		}
-		if want := e.Document(r.world); !equal(each, want) {
-			r.Fatalf("the event %v is not what it should be:%s", want["id"], differences("", each, want))
+		if want := e.Document(r.model); !equal(each, want) {
+			r.Fatalf("the event %v differs from the model:%s", want["id"], differences("", each, want))
 		}
 		ordered, ids = append(ordered, e), append(ids, id)
 	}

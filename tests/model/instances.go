@@ -8,43 +8,43 @@ import (
 	"unicode/utf8"
 )
 
-// Draft is what a creator of an instance says.
+// Draft is the content of a create request.
 type Draft struct {
-	Reportee     []Identity // one, if it is to be accepted
-	Owner        string     // instanceOwnerId, instead
+	Reportee     []Identity // a valid request has one
+	Owner        string     // instanceOwnerId, as an alternative
 	Labels       []string
 	Due, Visible *time.Time
 	Presentation string
 	Data         []Blob
 }
 
-// Blob is bytes and what is said of them.
+// Blob is content and its metadata.
 type Blob struct {
 	FormID, ContentType, FileName string
 	Bytes                         []byte
 }
 
-// Create makes an instance.
-func (w *World) Create(c Caller, app string, d Draft, seen Seen) Answer {
-	if r := door(c, both, true); r != nil {
-		return Answer{Refusals: r}
+// Create creates an instance.
+func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
+	if r := authorize(c, both, true); r != nil {
+		return Response{Rejections: r}
 	}
-	a := w.Applications[app]
+	a := m.Applications[app]
 	if a == nil || c.Org != "" && c.Org != a.Org {
-		return refused(404, "not-found")
+		return rejected(404, "not-found")
 	}
-	var r Refusals
+	var r Rejections
 	owner := d.Owner
 	if named := len(d.Reportee); d.Owner != "" {
 		r.add(named > 0, 400, "reportee-invalid")
-		r.add(!w.known(d.Owner), 404, "not-found")
-		r.add(c.Org == "" && w.party(c) != d.Owner, 404, "not-found")
+		r.add(!m.known(d.Owner), 404, "not-found")
+		r.add(c.Org == "" && m.party(c) != d.Owner, 404, "not-found")
 	} else {
 		r.add(named != 1, 400, "reportee-invalid")
 		for _, id := range d.Reportee {
 			r.add(a.CheckIdentity && !checkDigits(id), 400, "reportee-invalid")
-			r.add(c.Org == "" && c.Identity != id && (c.Party == "" || w.Parties[id] != c.Party), 404, "not-found")
-			if owner = w.Parties[id]; owner == "" {
+			r.add(c.Org == "" && c.Identity != id && (c.Party == "" || m.Parties[id] != c.Party), 404, "not-found")
+			if owner = m.Parties[id]; owner == "" {
 				owner = seen.Owner
 			}
 		}
@@ -53,33 +53,33 @@ func (w *World) Create(c Caller, app string, d Draft, seen Seen) Answer {
 	r.add(utf8.RuneCountInString(d.Presentation) > 200, 400, "text-invalid")
 	count := map[string]int{}
 	for _, b := range d.Data {
-		r = append(r, a.refuses(b.FormID, b.ContentType, len(b.Bytes))...)
+		r = append(r, a.reject(b.FormID, b.ContentType, len(b.Bytes))...)
 		count[b.FormID]++
 		kind, _ := a.dataType(b.FormID)
 		r.add(kind.MaxCount > 0 && count[b.FormID] > kind.MaxCount, 409, "data-count")
 	}
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	for _, id := range d.Reportee {
-		w.Parties[id] = owner
+		m.Parties[id] = owner
 	}
 	i := &Instance{
-		ID: seen.ID, Owner: owner, app: a, Version: 1, Labels: d.Labels, Created: seen.At, CreatedBy: w.nameOf(c),
+		ID: seen.ID, Owner: owner, app: a, Version: 1, Labels: d.Labels, Created: seen.At, CreatedBy: m.nameOf(c),
 		Due: d.Due, Visible: d.Visible, Presentation: d.Presentation,
 	}
-	i.move(w, c, seen.At)
+	i.move(m, c, seen.At)
 	for n, b := range d.Data {
-		i.add(w, c, seen.added(n, len(d.Data)), b, seen.At)
+		i.add(m, c, seen.added(n, len(d.Data)), b, seen.At)
 	}
-	i.enter(w, c, a.Workflow.Steps[0], seen.At)
-	w.Instances = append(w.Instances, i)
-	return Answer{Status: 201, Instance: i, Changed: true, Moved: true, Location: w.appsURL(i, "")}
+	i.enter(m, c, a.Workflow.Steps[0], seen.At)
+	m.Instances = append(m.Instances, i)
+	return Response{Status: 201, Instance: i, Changed: true, Moved: true, Location: m.appsURL(i, "")}
 }
 
 // known reports whether a party has this number.
-func (w *World) known(number string) bool {
-	for _, n := range w.Parties {
+func (m *Model) known(number string) bool {
+	for _, n := range m.Parties {
 		if n == number {
 			return true
 		}
@@ -87,7 +87,7 @@ func (w *World) known(number string) bool {
 	return false
 }
 
-func labelsWrong(labels []string) (r Refusals) {
+func labelsWrong(labels []string) (r Rejections) {
 	r.add(len(labels) > 20, 400, "labels-invalid")
 	for n, l := range labels {
 		r.add(l == "" || strings.Contains(l, ",") || slices.Contains(labels[:n], l), 400, "labels-invalid")
@@ -96,25 +96,25 @@ func labelsWrong(labels []string) (r Refusals) {
 	return r
 }
 
-// Get is one instance, for the caller that it belongs to.
-func (w *World) Get(c Caller, at Path) Answer {
-	i, r := w.open(c, both, false, at)
-	return Answer{Refusals: r, Status: 200, Instance: i}
+// Get returns one instance to a caller that owns it.
+func (m *Model) Get(c Caller, at Path) Response {
+	i, r := m.open(c, both, false, at)
+	return Response{Rejections: r, Status: 200, Instance: i}
 }
 
-// Patch is a merge patch: a nil field is not named, and what Null names is taken away.
+// Patch is a merge patch. A nil field is absent from the patch; Null lists the members to remove.
 type Patch struct {
 	Labels       *[]string
 	Due, Visible *time.Time
 	Presentation *string
-	Null         []string // members that the patch says null for
+	Null         []string // members that are null in the patch
 }
 
-// Update changes what describes an instance. That is no change of what was reported.
-func (w *World) Update(c Caller, at Path, p Patch, ifMatch string) Answer {
-	i, r := w.open(c, owners, true, at)
+// Update updates the metadata of an instance, which does not change its lastChangedDateTime.
+func (m *Model) Update(c Caller, at Path, p Patch, ifMatch string) Response {
+	i, r := m.open(c, owners, true, at)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	r = i.stale(ifMatch)
 	r.add(i.Deleted, 409, "instance-deleted")
@@ -123,9 +123,9 @@ func (w *World) Update(c Caller, at Path, p Patch, ifMatch string) Answer {
 	}
 	r.add(p.Presentation != nil && utf8.RuneCountInString(*p.Presentation) > 200, 400, "text-invalid")
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
-	before := fmt.Sprint(w.Document(i))
+	before := fmt.Sprint(m.Document(i))
 	for _, name := range p.Null {
 		switch name {
 		case "labels":
@@ -150,51 +150,53 @@ func (w *World) Update(c Caller, at Path, p Patch, ifMatch string) Answer {
 	if p.Presentation != nil {
 		i.Presentation = *p.Presentation
 	}
-	return i.changed(fmt.Sprint(w.Document(i)) != before)
+	return i.changed(fmt.Sprint(m.Document(i)) != before)
 }
 
-// changed is the answer to a request that has, or has not, changed the instance and nothing of what was reported.
-func (i *Instance) changed(yes bool) Answer {
+// changed returns the response to a request that keeps lastChangedDateTime, with a new version if
+// yes.
+func (i *Instance) changed(yes bool) Response {
 	if yes {
 		i.Version++
 	}
-	return Answer{Status: 200, Instance: i, Changed: yes}
+	return Response{Status: 200, Instance: i, Changed: yes}
 }
 
-func (i *Instance) stale(ifMatch string) (r Refusals) {
+func (i *Instance) stale(ifMatch string) (r Rejections) {
 	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != i.ETag(), 412, "version-stale")
 	return r
 }
 
-// Delete takes an instance out of sight, or with hard for good.
-func (w *World) Delete(c Caller, at Path, hard bool, ifMatch string) Answer {
-	i, r := w.open(c, both, true, at)
+// Delete soft-deletes an instance, or deletes it permanently if hard.
+func (m *Model) Delete(c Caller, at Path, hard bool, ifMatch string) Response {
+	i, r := m.open(c, both, true, at)
 	if r == nil {
 		r = i.stale(ifMatch)
 	}
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	change := hard || !i.Deleted
 	i.Deleted, i.Gone = true, hard
 	return i.changed(change)
 }
 
-// Undelete takes a deletion back.
-func (w *World) Undelete(c Caller, at Path, ifMatch string) Answer {
-	i, r := w.open(c, both, true, at)
+// Undelete restores a soft-deleted instance.
+func (m *Model) Undelete(c Caller, at Path, ifMatch string) Response {
+	i, r := m.open(c, both, true, at)
 	if r == nil {
 		r = i.stale(ifMatch)
 	}
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	change := i.Deleted
 	i.Deleted = false
 	return i.changed(change)
 }
 
-// checkDigits reports whether an identity number that begins with a date can be one; a user name always can.
+// checkDigits reports whether the check digits of an identity number are right. User names have
+// none.
 func checkDigits(id Identity) bool {
 	sum := func(weights ...int) int {
 		total := 0
@@ -205,7 +207,8 @@ func checkDigits(id Identity) bool {
 	}
 	switch id.Kind {
 	case "ssn":
-		// From 2032 on the first of the two may leave up to 3, and no number tells by which rule it was given.
+		// Numbers assigned from 2032 on may leave a rest of up to 3 at the first digit, and do not
+		// show their rule.
 		return sum(3, 7, 6, 1, 8, 9, 4, 5, 2, 1) <= 3 && sum(5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1) == 0
 	case "organizationNumber":
 		return sum(3, 2, 7, 6, 5, 4, 3, 2, 1) == 0

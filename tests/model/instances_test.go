@@ -13,31 +13,31 @@ import (
 
 func (r *run) putApplication() {
 	id := draw(r, "application", r.apps...)
-	c, a := r.owner(id), r.application(r.world.Applications[id])
+	c, a := r.owner(id), r.application(r.model.Applications[id])
 	present := ""
-	if was := r.world.Applications[id]; was != nil {
+	if was := r.model.Applications[id]; was != nil {
 		present = was.ETag
 	}
 	r.register(c, id, a, present, r.match(present))
 }
 
-// register registers an application, whose present ContentETag is "" when it is not there.
+// register registers an application. present is its current ETag, "" if it is not registered.
 func (r *run) register(c Caller, id string, a Application, present, ifMatch string) {
 	body, err := json.Marshal(a)
 	if err != nil {
 		r.Fatal(err)
 	}
 	g := r.send("put application", c, request{"PUT", "/storage/applications/" + id, "application/json", header("If-Match", ifMatch), body})
-	want := r.world.PutApplication(c, id, a, ifMatch)
+	want := r.model.PutApplication(c, id, a, ifMatch)
 	r.check(g, want)
-	if want.Refusals == nil {
+	if want.Rejections == nil {
 		tag := g.header.Get("ETag")
 		if tag == "" || (tag != present) != want.Changed {
 			r.Errorf("the ETag is %q after %q", tag, present)
 		}
-		r.world.Applications[id].ETag = tag
+		r.model.Applications[id].ETag = tag
 		r.old = append(r.old, present)
-		r.sameApplication(g, r.world.Applications[id])
+		r.sameApplication(g, r.model.Applications[id])
 	}
 }
 
@@ -45,14 +45,15 @@ func (r *run) getApplication() {
 	id := draw(r, "application", r.apps...)
 	c := draw(r, "caller", r.callers...)
 	g := r.send("get application", c, request{method: draw(r, "method", "GET", "HEAD"), path: "/storage/applications/" + id})
-	a, want := r.world.GetApplication(c, id)
+	a, want := r.model.GetApplication(c, id)
 	r.check(g, want)
 	if a != nil {
 		r.sameApplication(g, a)
 	}
 }
 
-// sameApplication compares a registration with the model's: what was sent, with the defaults filled in.
+// sameApplication compares a registration with the model's: the request with the defaults filled
+// in.
 func (r *run) sameApplication(g *got, a *Application) {
 	if tag := g.header.Get("ETag"); tag != a.ETag {
 		r.Errorf("ETag %s, want %s", tag, a.ETag)
@@ -74,7 +75,7 @@ func (r *run) sameApplication(g *got, a *Application) {
 	}
 }
 
-// dense is a JSON value without members that say nothing: false, 0, "", [] and {}.
+// dense removes the members of a JSON value that are false, 0, "", [] or {}.
 func dense(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -113,7 +114,7 @@ func (r *run) draft(c Caller) Draft {
 	case "reportee":
 		d.Reportee = []Identity{own}
 	case "number":
-		d.Owner = r.world.Parties[own]
+		d.Owner = r.model.Parties[own]
 		if d.Owner == "" {
 			d.Owner = "999999999"
 		}
@@ -137,7 +138,7 @@ func (r *run) draft(c Caller) Draft {
 	return d
 }
 
-// encode writes a draft as JSON, with its data or without.
+// encode returns a draft as JSON, with or without its data.
 func (d Draft) encode(inline bool) []byte {
 	body := map[string]any{}
 	if len(d.Reportee) > 0 {
@@ -180,7 +181,7 @@ func (d Draft) encode(inline bool) []byte {
 	return text
 }
 
-// form writes a draft as multipart/form-data.
+// form returns a draft as multipart/form-data.
 func (d Draft) form() (contentType string, body []byte) {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
@@ -209,9 +210,9 @@ func (d Draft) form() (contentType string, body []byte) {
 
 func (r *run) create() {
 	app := draw(r, "application", r.apps...)
-	if r.world.Applications[app] == nil && !r.chance(10, "unregistered") {
+	if r.model.Applications[app] == nil && !r.chance(10, "unregistered") {
 		for _, each := range r.apps {
-			if r.world.Applications[each] != nil {
+			if r.model.Applications[each] != nil {
 				app = each
 			}
 		}
@@ -226,11 +227,11 @@ func (r *run) create() {
 	if inForm {
 		q.contentType, q.body = d.form()
 	}
-	r.once("create", c, both, q, fmt.Sprint(inForm, string(d.encode(true))), func(seen Seen) Answer { return r.world.Create(c, app, d, seen) })
+	r.once("create", c, both, q, fmt.Sprint(inForm, string(d.encode(true))), func(seen Seen) Response { return r.model.Create(c, app, d, seen) })
 }
 
-// once sends a POST, under an Idempotency-Key or not, and compares with what answer says.
-func (r *run) once(op string, c Caller, kind who, q request, fingerprint string, answer func(Seen) Answer) *got {
+// once sends a POST, with or without an Idempotency-Key, and compares the response with respond's.
+func (r *run) once(op string, c Caller, kind who, q request, fingerprint string, respond func(Seen) Response) *got {
 	key := ""
 	if r.chance(40, "under a key") {
 		key = draw(r, "key", "k1", "k2", "k3", q.path)
@@ -239,36 +240,36 @@ func (r *run) once(op string, c Caller, kind who, q request, fingerprint string,
 		}
 		q.header["Idempotency-Key"] = key
 		fingerprint += " " + q.path
-		if op == "announce upload" { // their keys are apart
+		if op == "announce upload" { // the keys of uploads are separate
 			key = "upload " + key
 		}
 	}
 	g := r.send(op, c, q)
-	want := r.world.Once(c, kind, key, fingerprint, func() Answer { return answer(g.seen()) })
+	want := r.model.Idempotent(c, kind, key, fingerprint, func() Response { return respond(g.seen()) })
 	r.check(g, want)
 	if want.Again != nil {
 		first := r.first[want.Again]
 		if want.Again.Upload != nil {
-			if g.object()["id"] != want.Again.Upload.ID { // signed afresh, but the same
-				r.Errorf("announced again it is the upload %v, want %s", g.object()["id"], want.Again.Upload.ID)
+			if g.object()["id"] != want.Again.Upload.ID { // the same upload, signed again
+				r.Errorf("the repeated request gets the upload %v, want %s", g.object()["id"], want.Again.Upload.ID)
 			}
 		} else {
 			r.again(g, first)
 			if g.header.Get("Location") != first.header.Get("Location") {
-				r.Errorf("again its Location is %q, at first %q", g.header.Get("Location"), first.header.Get("Location"))
+				r.Errorf("the repeated request gets the Location %q, the first one got %q", g.header.Get("Location"), first.header.Get("Location"))
 			}
 		}
-	} else if was := r.world.idempotencyRecord(c, key); was != nil && want.Refusals == nil {
+	} else if was := r.model.idempotencyRecord(c, key); was != nil && want.Rejections == nil {
 		r.first[was] = g
 	}
 	return g
 }
 
-// again checks that an answer is the first one again.
+// again checks that a response repeats the first one.
 func (r *run) again(g, first *got) {
 	r.Helper()
 	if !bytes.Equal(g.body, first.body) || g.header.Get("ETag") != first.header.Get("ETag") {
-		r.Errorf("again it is answered\n%s, at first\n%s", g.body, first.body)
+		r.Errorf("the repeated request gets\n%s, the first one got\n%s", g.body, first.body)
 	}
 }
 
@@ -280,14 +281,14 @@ func (r *run) get() {
 	}
 	method, tag := draw(r, "method", "GET", "GET", "HEAD"), draw(r, "If-None-Match", "", "", `"other"`, i.ETag())
 	g := r.send("get", c, request{method: method, path: p.String(), header: header("If-None-Match", tag)})
-	want := r.world.Get(c, p)
-	if want.Refusals == nil && tag == want.Instance.ETag() {
-		want = Answer{Status: 304}
-	} else if method == "HEAD" && want.Refusals == nil {
+	want := r.model.Get(c, p)
+	if want.Rejections == nil && tag == want.Instance.ETag() {
+		want = Response{Status: 304}
+	} else if method == "HEAD" && want.Rejections == nil {
 		if g.header.Get("ETag") != want.Instance.ETag() {
 			r.Errorf("HEAD has the ETag %s", g.header.Get("ETag"))
 		}
-		want = Answer{Status: 200}
+		want = Response{Status: 200}
 	}
 	r.check(g, want)
 }
@@ -330,35 +331,35 @@ func (r *run) update() {
 	}
 	ifMatch := r.match(i.ETag())
 	q := request{"PATCH", at.String(), draw(r, "type", "application/merge-patch+json", "application/json"), header("If-Match", ifMatch), text}
-	r.check(r.send("update", c, q), r.world.Update(c, at, p, ifMatch))
+	r.check(r.send("update", c, q), r.model.Update(c, at, p, ifMatch))
 }
 
 func (r *run) remove() {
 	i := r.instance()
-	c, p, ifMatch, hard := r.caller(i), r.path(i), r.match(i.ETag()), r.chance(15, "for good")
+	c, p, ifMatch, hard := r.caller(i), r.path(i), r.match(i.ETag()), r.chance(15, "permanently")
 	q := request{method: "DELETE", path: p.String(), header: header("If-Match", ifMatch)}
 	if hard {
 		q.path += "?hard=true"
 	}
-	r.check(r.send("delete", c, q), r.world.Delete(c, p, hard, ifMatch))
+	r.check(r.send("delete", c, q), r.model.Delete(c, p, hard, ifMatch))
 }
 
 func (r *run) undelete() {
 	i := r.instance()
-	for _, each := range r.world.Instances {
+	for _, each := range r.model.Instances {
 		if each.Deleted && !each.Gone {
 			i = each
 		}
 	}
 	c, p := r.caller(i), r.path(i)
-	r.once("undelete", c, both, request{method: "POST", path: p.String() + "/undelete"}, "", func(Seen) Answer { return r.world.Undelete(c, p, "") })
+	r.once("undelete", c, both, request{method: "POST", path: p.String() + "/undelete"}, "", func(Seen) Response { return r.model.Undelete(c, p, "") })
 }
 
 func (r *run) getWorkflow() {
 	i := r.instance()
 	c, p := r.caller(i), r.path(i)
 	g := r.send("get workflow", c, request{method: "GET", path: p.String() + "/workflow"})
-	want := r.world.GetWorkflow(c, p)
+	want := r.model.GetWorkflow(c, p)
 	r.check(g, want)
 	if want.Steps == nil {
 		return
@@ -385,7 +386,7 @@ func (r *run) change() {
 	}
 	q := request{"PUT", p.String() + "/workflow", "application/json", header("If-Match", ifMatch), []byte(fmt.Sprintf(`{"currentStep":%q}`, to))}
 	g := r.send("change workflow", c, q)
-	r.check(g, r.world.Change(c, p, to, ifMatch, g.seen()))
+	r.check(g, r.model.Change(c, p, to, ifMatch, g.seen()))
 }
 
 func (r *run) validate() {
@@ -395,9 +396,9 @@ func (r *run) validate() {
 		p, _ = r.element(i, p)
 	}
 	g := r.send("validate", c, request{method: "GET", path: p.String() + "/validate"})
-	want := r.world.Validate(c, p)
+	want := r.model.Validate(c, p)
 	r.check(g, want)
-	if want.Refusals == nil {
+	if want.Rejections == nil {
 		r.sameIssues(g, want.Issues)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// operations are what the callers do, with weights. Draws lean towards the first, so what makes a world worth looking at comes
-// first.
+// operations are the requests, with weights. Draws prefer the first ones, so operations that create
+// something are first.
 var operations = []struct {
 	name   string
 	weight int
@@ -44,8 +44,9 @@ var operations = []struct {
 	{"wrong query", 2, (*run).wrongQuery},
 }
 
-// TestModel sends random sequences until MODEL_REQUESTS requests (10,000 when it is not set) have been answered as the model
-// says. A failure prints the seed (-rapid.seed), and the shortest sequence found that shows it, a line a request.
+// TestModel sends random sequences until MODEL_REQUESTS requests (default 10,000) have got the
+// model's responses. A failure prints the seed (-rapid.seed) and the shortest failing sequence that
+// was found, one request per line.
 func TestModel(t *testing.T) {
 	target := 10_000
 	if text := os.Getenv("MODEL_REQUESTS"); text != "" {
@@ -60,17 +61,17 @@ func TestModel(t *testing.T) {
 			weighted = append(weighted, n)
 		}
 	}
-	t.Run("worlds", func(t *testing.T) {
-		for lane := range 2 { // side by side, as one waits for the other's answers
+	t.Run("runs", func(t *testing.T) {
+		for lane := range 2 { // in parallel, because each waits for responses
 			t.Run(fmt.Sprint(lane), func(t *testing.T) {
 				t.Parallel()
-				var latest *run // when one has failed, the shortest that does
+				var latest *run // after a failure, the shortest failing run
 				defer func() {
 					if t.Failed() && latest != nil {
-						t.Logf("the requests that lead there:\n%s", strings.Join(latest.lines, "\n"))
+						t.Logf("the requests of the failure:\n%s", strings.Join(latest.lines, "\n"))
 					}
 				}()
-				for !t.Failed() && answered() < target {
+				for !t.Failed() && requests() < target {
 					rapid.Check(t, func(t *rapid.T) {
 						r := newRun(t)
 						latest = r
@@ -87,7 +88,7 @@ func TestModel(t *testing.T) {
 	})
 	tally.Lock()
 	defer tally.Unlock()
-	t.Logf("%d requests in %d worlds", tally.total, worlds.Load())
+	t.Logf("%d requests in %d runs", tally.total, runs.Load())
 	for _, o := range slices.Sorted(maps.Keys(tally.by)) {
 		t.Logf("%-16s %v", o, tally.by[o])
 	}
@@ -96,34 +97,35 @@ func TestModel(t *testing.T) {
 	}
 	for o, by := range tally.by {
 		if by[200]+by[201] == 0 && o != "wrong query" {
-			t.Errorf("%s has never been granted: this shows nothing of it", o)
+			t.Errorf("%s has never succeeded, so the test proves nothing about it", o)
 		}
 	}
 }
 
-func answered() int {
+func requests() int {
 	tally.Lock()
 	defer tally.Unlock()
 	return tally.total
 }
 
-// TestDownloadsKept downloads one element more often than is kept, which no random sequence does.
+// TestDownloadsKept downloads one element more often than the API records, which no random sequence
+// does.
 func TestDownloadsKept(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRun(t)
 		owner, id := r.callers[0], r.apps[0]
-		r.check(r.send("put application", owner, request{"PUT", "/storage/applications/" + id, "application/json", nil, []byte(`{}`)}), r.world.PutApplication(owner, id, Application{}, ""))
+		r.check(r.send("put application", owner, request{"PUT", "/storage/applications/" + id, "application/json", nil, []byte(`{}`)}), r.model.PutApplication(owner, id, Application{}, ""))
 		d := Draft{Reportee: r.people[:1], Data: []Blob{{FormID: "default", ContentType: "text/plain", Bytes: []byte("tekst")}}}
 		g := r.send("create", owner, request{"POST", "/" + id + "/instances", "application/json", nil, d.encode(true)})
-		r.check(g, r.world.Create(owner, id, d, g.seen()))
-		p := r.world.Instances[0].At()
+		r.check(g, r.model.Create(owner, id, d, g.seen()))
+		p := r.model.Instances[0].At()
 		p.App = ""
 		whole := p
-		p.Data = r.world.Instances[0].Data[0].ID
+		p.Data = r.model.Instances[0].Data[0].ID
 		for n := range 105 {
-			r.check(r.send("get data", owner, request{method: "GET", path: p.String()}), r.world.GetData(owner, p, Fetch{}))
+			r.check(r.send("get data", owner, request{method: "GET", path: p.String()}), r.model.GetData(owner, p, Fetch{}))
 			if n == 0 || n >= 98 {
-				r.check(r.send("get", owner, request{method: "GET", path: whole.String()}), r.world.Get(owner, whole))
+				r.check(r.send("get", owner, request{method: "GET", path: whole.String()}), r.model.Get(owner, whole))
 			}
 		}
 	})

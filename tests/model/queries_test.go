@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// query draws a query and follows it through its pages.
+// query draws a query and follows its pages.
 func (r *run) query() {
 	c := r.callers[0]
 	if r.chance(50, "another caller") {
@@ -62,18 +62,18 @@ func (r *run) query() {
 		v.Add(p.Of, value)
 	}
 	size := r.page(v, &q)
-	rows, refusals := r.world.Find(c, q)
-	r.walk(c, "/storage/instances", v, size, rows, refusals, !q.Desc)
+	rows, rejections := r.model.Find(c, q)
+	r.walk(c, "/storage/instances", v, size, rows, rejections, !q.Desc)
 }
 
 func (r *run) latest() *Instance {
-	if n := len(r.world.Instances); n > 0 {
-		return r.world.Instances[n-1]
+	if n := len(r.model.Instances); n > 0 {
+		return r.model.Instances[n-1]
 	}
 	return nil
 }
 
-// page draws order and size. It returns the size.
+// page draws order and size, and returns the size.
 func (r *run) page(v url.Values, q *Query) int {
 	if order := draw(r, "order", "", "asc", "desc"); order != "" {
 		v.Set("order", order)
@@ -86,7 +86,7 @@ func (r *run) page(v url.Values, q *Query) int {
 	return size
 }
 
-// period draws a condition on a time, often on one that an instance has.
+// period draws a condition on a time, often on a time of an instance.
 func (r *run) period() (Period, string) {
 	p := Period{
 		Of:   draw(r, "time", "lastChangedDateTime", "createdDateTime", "dueDateTime", "visibleDateTime"),
@@ -94,8 +94,8 @@ func (r *run) period() (Period, string) {
 	}
 	moment := func() time.Time {
 		t := time.Date(2027, 6, 2, 12, 0, 0, 0, time.UTC)
-		if n := len(r.world.Instances); n > 0 && r.chance(70, "of an instance") {
-			i := rapid.SampledFrom(r.world.Instances).Draw(r.T, "instance")
+		if n := len(r.model.Instances); n > 0 && r.chance(70, "of an instance") {
+			i := rapid.SampledFrom(r.model.Instances).Draw(r.T, "instance")
 			switch {
 			case p.Of == "createdDateTime":
 				t = i.Created
@@ -141,7 +141,7 @@ func (r *run) ownInstances() {
 		c = rapid.SampledFrom(r.callers).Draw(r.T, "caller")
 	}
 	owner := "999999999"
-	if number := r.world.Parties[c.Identity]; number != "" {
+	if number := r.model.Parties[c.Identity]; number != "" {
 		owner = number
 	}
 	if i := r.latest(); i != nil && r.chance(20, "another's") {
@@ -150,20 +150,20 @@ func (r *run) ownInstances() {
 	var q Query
 	v := url.Values{}
 	size := r.page(v, &q)
-	rows, refusals := r.world.OwnInstances(c, owner, q)
-	r.walk(c, "/storage/instances/"+owner, v, size, rows, refusals, !q.Desc)
+	rows, rejections := r.model.OwnInstances(c, owner, q)
+	r.walk(c, "/storage/instances/"+owner, v, size, rows, rejections, !q.Desc)
 }
 
-// walk asks for a page and follows its links: next through all that there is, last to the other end, and resume. Or
-// it asks for a page by its number.
-func (r *run) walk(c Caller, path string, v url.Values, size int, rows []*Instance, refusals Refusals, ascending bool) {
-	ask := func(target string) (rows []any, links map[string]any) {
+// walk requests a page and follows its links: next to the end, last to the other end, and resume.
+// Or it requests a page by its number.
+func (r *run) walk(c Caller, path string, v url.Values, size int, rows []*Instance, rejections Rejections, ascending bool) {
+	fetch := func(target string) (rows []any, links map[string]any) {
 		g := r.send("query", c, request{method: "GET", path: target, header: header("Accept", draw(r, "Accept", "", "application/hal+json"))})
-		r.check(g, Answer{Refusals: refusals, Status: 200})
+		r.check(g, Response{Rejections: rejections, Status: 200})
 		links, _ = g.object()["_links"].(map[string]any)
 		embedded, _ := g.object()["_embedded"].(map[string]any)
 		rows, ok := embedded["instances"].([]any)
-		if !ok && refusals == nil {
+		if !ok && rejections == nil {
 			r.Fatalf("no list: %s", g.body)
 		}
 		return rows, links
@@ -192,8 +192,8 @@ func (r *run) walk(c Caller, path string, v url.Values, size int, rows []*Instan
 		target += "?" + v.Encode()
 	}
 	at := min(number*size, len(rows))
-	page, links := ask(target)
-	if refusals != nil {
+	page, links := fetch(target)
+	if rejections != nil {
 		return
 	}
 	last := link(links, "last")
@@ -201,7 +201,7 @@ func (r *run) walk(c Caller, path string, v url.Values, size int, rows []*Instan
 		end := min(at+size, len(rows))
 		same(page, rows[at:end])
 		if self := link(links, "self"); !strings.HasPrefix(self, system.BaseURL+path) {
-			r.Errorf("the page calls itself %q", self)
+			r.Errorf("the self link of the page is %q", self)
 		}
 		next := link(links, "next")
 		if (next != "") != (end < len(rows)) {
@@ -211,29 +211,29 @@ func (r *run) walk(c Caller, path string, v url.Values, size int, rows []*Instan
 			break
 		}
 		at = end
-		page, links = ask(next)
+		page, links = fetch(next)
 	}
 	if last != "" && r.chance(50, "last") {
-		page, links := ask(last)
+		page, links := fetch(last)
 		same(page, rows[max(0, len(rows)-size):])
 		if next := link(links, "next"); next != "" {
-			r.Errorf("after the last page comes %s", next)
+			r.Errorf("the last page has the next link %s", next)
 		}
 	} else if last == "" && len(rows) > size {
-		r.Errorf("%d instances in pages of %d, and no last", len(rows), size)
+		r.Errorf("%d instances in pages of %d, without a last link", len(rows), size)
 	}
 	resume := link(links, "resume")
 	if (resume != "") != ascending {
-		r.Errorf("resume is %q at the end of a query that is ascending: %v", resume, ascending)
+		r.Errorf("resume is %q at the end of a query with ascending=%v", resume, ascending)
 	}
 	if resume != "" && r.chance(30, "resume") {
-		r.resume(func() ([]any, map[string]any) { return ask(resume) }, rows)
+		r.resume(func() ([]any, map[string]any) { return fetch(resume) }, rows)
 	}
 }
 
-// resume follows a link to resume by: what it finds has been there before, in the same order and to the end.
-func (r *run) resume(ask func() ([]any, map[string]any), rows []*Instance) {
-	page, _ := ask()
+// resume follows a resume link. It finds a suffix of the earlier result, in the same order.
+func (r *run) resume(fetch func() ([]any, map[string]any), rows []*Instance) {
+	page, _ := fetch()
 	if len(page) == 0 {
 		return
 	}
@@ -241,17 +241,17 @@ func (r *run) resume(ask func() ([]any, map[string]any), rows []*Instance) {
 		if page[0].(map[string]any)["id"] == rows[n].ID {
 			for k, each := range page {
 				if n+k >= len(rows) {
-					r.Fatalf("resumed, it finds more than there is: %v", pretty(page))
+					r.Fatalf("the resume link finds too many instances: %v", pretty(page))
 				}
 				r.sameInstance(each, rows[n+k])
 			}
 			return
 		}
 	}
-	r.Fatalf("resumed, it finds what was not there: %v", pretty(page))
+	r.Fatalf("the resume link finds an unknown instance: %v", pretty(page))
 }
 
-// wrongQueries are refused by name, whoever asks, if they come in at all.
+// wrongQueries get a problem that names the parameter, for every authorized caller.
 var wrongQueries = map[string]string{
 	"labels=gr": "parameter-unknown", "size=0": "parameter-invalid", "size=1001": "parameter-invalid", "size=10&size=20": "parameter-invalid",
 	"lastChangedDateTime=2019-05-01": "parameter-invalid", "dueDateTime=after(2019-02-30)": "parameter-invalid", "createdDateTime=gt:2019-05-01T12:00:00": "parameter-invalid",
@@ -268,14 +268,14 @@ func (r *run) wrongQuery() {
 	text := rapid.SampledFrom(sorted(all)).Draw(r.T, "query")
 	c := draw(r, "caller", r.callers...)
 	g := r.send("wrong query", c, request{method: "GET", path: "/storage/instances?" + text})
-	refusals := door(c, both, false)
-	if refusals == nil {
-		refusals = Refusals{{400, wrongQueries[text]}}
+	rejections := authorize(c, both, false)
+	if rejections == nil {
+		rejections = Rejections{{400, wrongQueries[text]}}
 	}
-	r.check(g, Answer{Refusals: refusals})
+	r.check(g, Response{Rejections: rejections})
 	name, _, _ := strings.Cut(text, "=")
 	if detail := fmt.Sprint(g.object()["detail"]); g.status == 400 && !strings.Contains(detail, name) && !strings.Contains(text, "page=") {
-		r.Errorf("the answer does not name %s: %s", name, detail)
+		r.Errorf("the response does not name %s: %s", name, detail)
 	}
 }
 

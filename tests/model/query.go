@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Query is what a caller looks for. Every filter that is set has to hold.
+// Query is a query. All filters that are set must match.
 type Query struct {
 	AppID, Org, Owner, Step      string
 	Completed, Archived, Deleted *bool
@@ -42,14 +42,14 @@ func (p Period) holds(t *time.Time) bool {
 	return order >= 0 && t.Compare(p.B) <= 0
 }
 
-// Find returns what a query finds, all pages of it in their order.
-func (w *World) Find(c Caller, q Query) ([]*Instance, Refusals) {
-	if r := door(c, both, false); r != nil {
+// Find returns the result of a query: all its pages, in order.
+func (m *Model) Find(c Caller, q Query) ([]*Instance, Rejections) {
+	if r := authorize(c, both, false); r != nil {
 		return nil, r
 	}
 	var found []*Instance
-	for _, i := range w.Instances {
-		if !i.Gone && w.mine(c, i) && q.holds(i) {
+	for _, i := range m.Instances {
+		if !i.Gone && m.owns(c, i) && q.holds(i) {
 			found = append(found, i)
 		}
 	}
@@ -68,13 +68,13 @@ func (w *World) Find(c Caller, q Query) ([]*Instance, Refusals) {
 	return found, nil
 }
 
-// OwnInstances is what a user's own party has: the same rows as by query.
-func (w *World) OwnInstances(c Caller, owner string, q Query) ([]*Instance, Refusals) {
-	if r := door(c, users, false); r != nil {
+// OwnInstances returns the instances of the user's own party: the same rows as a query.
+func (m *Model) OwnInstances(c Caller, owner string, q Query) ([]*Instance, Rejections) {
+	if r := authorize(c, users, false); r != nil {
 		return nil, r
 	}
 	q.Owner = owner
-	return w.Find(c, q)
+	return m.Find(c, q)
 }
 
 func (q Query) holds(i *Instance) bool {
@@ -106,31 +106,32 @@ func (q Query) holds(i *Instance) bool {
 	return true
 }
 
-// History is the events of one instance, after the one with the number given.
-func (w *World) History(c Caller, at Path, after int) ([]*Event, Refusals) {
-	i, r := w.open(c, both, false, at)
+// History returns the events of one instance after the event with this number.
+func (m *Model) History(c Caller, at Path, after int) ([]*Event, Rejections) {
+	i, r := m.open(c, both, false, at)
 	if r != nil {
 		return nil, r
 	}
 	return i.Events[min(after, len(i.Events)):], nil
 }
 
-// Feed is every event of an application, those of an instance in order. The order across instances is the recorder's.
-func (w *World) Feed(c Caller, app string) ([]*Event, Refusals) {
-	if r := door(c, owners, false); r != nil {
+// Feed returns every event of an application. The events of an instance are in order; the recorder
+// chooses the order across instances.
+func (m *Model) Feed(c Caller, app string) ([]*Event, Rejections) {
+	if r := authorize(c, owners, false); r != nil {
 		return nil, r
 	}
 	if org, _, _ := strings.Cut(app, "/"); org != c.Org {
-		return nil, Refusals{{404, "not-found"}}
+		return nil, Rejections{{404, "not-found"}}
 	}
 	var events []*Event
-	for _, i := range w.Instances {
+	for _, i := range m.Instances {
 		if i.app.ID == app {
 			events = append(events, i.Events...)
 		}
 	}
-	if events == nil && w.Applications[app] == nil {
-		return nil, Refusals{{404, "not-found"}}
+	if events == nil && m.Applications[app] == nil {
+		return nil, Rejections{{404, "not-found"}}
 	}
 	return events, nil
 }

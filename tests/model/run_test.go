@@ -15,33 +15,34 @@ import (
 	"pgregory.net/rapid"
 )
 
-// run is one random world, and what its callers know of it.
+// run is one random sequence of requests, and what its callers know.
 type run struct {
 	*rapid.T
-	world         *World
-	callers       []Caller
-	authenticator map[string]string
-	apps          []string
-	people        []Identity
+	model   *Model
+	callers []Caller
+	tokens  map[string]string
+	apps    []string
+	people  []Identity
 
-	tags  map[*Element]string // present ETags of bytes, of those that were fetched
-	old   []string            // ETags that were right once
-	first map[*Answer]*got    // answers under an Idempotency-Key
+	tags  map[*Element]string // current ETags of content that was fetched
+	old   []string            // ETags that were valid once
+	first map[*Response]*got  // responses with an Idempotency-Key
 	feeds map[string][]string // ids in the order of the feed, as far as it was read
-	lines []string            // the requests and answers so far
+	lines []string            // the requests and responses so far
 }
 
-var worlds atomic.Int64
+var runs atomic.Int64
 
 func newRun(t *rapid.T) *run {
-	n := worlds.Add(1)
+	n := runs.Add(1)
 	r := &run{
-		T: t, world: NewWorld(system.BaseURL, system.BaseURL), authenticator: map[string]string{},
-		tags: map[*Element]string{}, first: map[*Answer]*got{}, feeds: map[string][]string{},
+		T: t, model: New(system.BaseURL, system.BaseURL), tokens: map[string]string{},
+		tags: map[*Element]string{}, first: map[*Response]*got{}, feeds: map[string][]string{},
 	}
 	one, two := fmt.Sprintf("nav%d", n), fmt.Sprintf("skd%d", n)
 	r.apps = []string{one + "/app2018", one + "/melding", two + "/app2018"}
-	// Whether the check digits are right has to be the same in every world, or a failure could not be repeated in another.
+	// The validity of check digits must not depend on the run, or a failure could not be repeated
+	// in another run.
 	wrong := func(id Identity) Identity {
 		id.Value = id.Value[:10] + string('0'+(id.Value[10]-'0'+1)%10)
 		return id
@@ -68,21 +69,21 @@ func newRun(t *rapid.T) *run {
 	return r
 }
 
-// Fatalf ends the sequence. The arguments go to its log and not into the failure: what shrinks a sequence takes two failures for the
-// same only if they say the same, and no two worlds have the same ids.
+// Fatalf ends the sequence. It logs the arguments and keeps them out of the failure, because rapid
+// shrinks a sequence only while the failure stays the same, and no two runs have the same ids.
 func (r *run) Fatalf(format string, args ...any) {
 	r.Helper()
 	r.lines = append(r.lines, "!!! "+fmt.Sprintf(format, args...))
 	r.T.Fatalf("%s", format)
 }
 
-// Errorf is Fatalf: after one difference the model is of another world.
+// Errorf is Fatalf, because the model is wrong after the first difference.
 func (r *run) Errorf(format string, args ...any) {
 	r.Helper()
 	r.Fatalf(format, args...)
 }
 
-// ssn returns the n-th of many identity numbers whose check digits are right.
+// ssn returns the n-th of a series of identity numbers with valid check digits.
 func ssn(n int64) Identity {
 	for rest := n / (28 * 12 * 100); ; rest += 7 {
 		date := fmt.Sprintf("%02d%02d%02d", n%28+1, n/28%12+1, n/(28*12)%100)
@@ -94,7 +95,7 @@ func ssn(n int64) Identity {
 	}
 }
 
-// organisation returns the n-th of many numbers of organisations.
+// organisation returns the n-th of a series of organisation numbers.
 func organisation(n int64) Identity {
 	for c := n * 37; ; c++ {
 		if id := (Identity{"organizationNumber", fmt.Sprintf("%09d", 900_000_000+c)}); checkDigits(id) {
@@ -105,7 +106,7 @@ func organisation(n int64) Identity {
 
 // token returns a caller's token.
 func (r *run) token(c Caller) string {
-	if t, ok := r.authenticator[c.Name]; ok || c.NoToken {
+	if t, ok := r.tokens[c.Name]; ok || c.NoToken {
 		return t
 	}
 	prefix, ttl := "altinn:instances.", time.Hour
@@ -142,18 +143,18 @@ func (r *run) token(c Caller) string {
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.authenticator[c.Name] = token
+	r.tokens[c.Name] = token
 	return token
 }
 
-// tally counts the answers by operation and status, of all runs.
+// tally counts the responses of all runs by operation and status.
 var tally = struct {
 	sync.Mutex
 	total int
 	by    map[string]map[int]int
 }{by: map[string]map[int]int{}}
 
-// send sends a request, and logs it in a line.
+// send sends a request and logs it as one line.
 func (r *run) send(op string, c Caller, q request) *got {
 	g, err := exchange(r.Context(), r.token(c), q)
 	if err != nil {
@@ -170,18 +171,18 @@ func (r *run) send(op string, c Caller, q request) *got {
 	return g
 }
 
-// check compares an answer with the model's.
-func (r *run) check(g *got, want Answer) {
+// check compares a response with the model's.
+func (r *run) check(g *got, want Response) {
 	r.Helper()
-	if want.Refusals != nil {
-		r.refused(g, want.Refusals)
+	if want.Rejections != nil {
+		r.rejected(g, want.Rejections)
 		if g.code == "data-invalid" {
 			r.sameIssues(g, want.Issues)
 		}
 		return
 	}
 	if g.status != want.Status {
-		r.Fatalf("answered %d %s, want %d\n%s", g.status, g.code, want.Status, g.body)
+		r.Fatalf("status %d %s, want %d\n%s", g.status, g.code, want.Status, g.body)
 	}
 	if want.Location != "" && g.header.Get("Location") != want.Location {
 		r.Errorf("Location %q, want %q", g.header.Get("Location"), want.Location)
@@ -190,7 +191,7 @@ func (r *run) check(g *got, want Answer) {
 		return
 	}
 	if want.Moved && (want.Instance.Changed.Before(g.sent) || want.Instance.Changed.After(g.received)) {
-		r.Errorf("changed at %v, in a request from %v to %v", want.Instance.Changed, g.sent, g.received)
+		r.Errorf("lastChangedDateTime %v, in a request from %v to %v", want.Instance.Changed, g.sent, g.received)
 	}
 	if tag := g.header.Get("ETag"); tag != want.Instance.ETag() {
 		r.Errorf("ETag %s, want %s", tag, want.Instance.ETag())
@@ -201,14 +202,14 @@ func (r *run) check(g *got, want Answer) {
 	}
 }
 
-// refused checks that an answer is one of the refusals, in full.
-func (r *run) refused(g *got, want Refusals) {
+// rejected checks that a response is one of the rejections, and a complete problem.
+func (r *run) rejected(g *got, want Rejections) {
 	r.Helper()
-	if g.value == nil && slices.ContainsFunc(want, func(w Refusal) bool { return w.Status == g.status }) {
+	if g.value == nil && slices.ContainsFunc(want, func(w Rejection) bool { return w.Status == g.status }) {
 		return // of a HEAD
 	}
 	if !want.Allow(g.status, g.code) {
-		r.Fatalf("answered %d %s, want one of %v\n%.2000s", g.status, g.code, want, g.body)
+		r.Fatalf("status %d %s, want one of %v\n%.2000s", g.status, g.code, want, g.body)
 	}
 	for _, member := range []string{"type", "title", "detail", "instance", "traceId"} {
 		if text, _ := g.object()[member].(string); text == "" {
@@ -216,14 +217,15 @@ func (r *run) refused(g *got, want Refusals) {
 		}
 	}
 	if g.object()["status"] != float64(g.status) || g.header.Get("Content-Type") != "application/problem+json" {
-		r.Errorf("the problem is of another status or type: %s", g.body)
+		r.Errorf("the problem has another status or type: %s", g.body)
 	}
 	if g.status == http.StatusUnauthorized && g.header.Get("WWW-Authenticate") == "" {
 		r.Error("a 401 without WWW-Authenticate")
 	}
 }
 
-// sameInstance compares a document with the model's. Times of downloads and confirmations are learnt where they are first seen.
+// sameInstance compares a document with the model's. The model learns the times of downloads and
+// confirmations where they occur first.
 func (r *run) sameInstance(value any, want *Instance) {
 	r.Helper()
 	document, _ := value.(map[string]any)
@@ -235,27 +237,27 @@ func (r *run) sameInstance(value any, want *Instance) {
 			r.learn(e.Confirmed, owner["downloadConfirmed"])
 		}
 	}
-	if wanted := r.world.Document(want); !reflect.DeepEqual(document, wanted) {
-		r.Fatalf("the instance %s is not what it should be:%s", want.ID, differences("", document, wanted))
+	if wanted := r.model.Document(want); !reflect.DeepEqual(document, wanted) {
+		r.Fatalf("the instance %s differs from the model:%s", want.ID, differences("", document, wanted))
 	}
 }
 
-func (r *run) learn(known []time.Time, told any) {
+func (r *run) learn(known []time.Time, value any) {
 	r.Helper()
-	list, _ := told.([]any)
+	list, _ := value.([]any)
 	for n := range known {
 		if !known[n].IsZero() || n >= len(list) {
 			continue
 		}
 		at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(list[n]))
 		if err != nil || time.Since(at) > time.Hour || time.Since(at) < 0 || n > 0 && at.Before(known[n-1]) {
-			r.Errorf("%v is no time of a download after %v", list[n], known[:n])
+			r.Errorf("%v is not a valid time of a download after %v", list[n], known[:n])
 		}
 		known[n] = at
 	}
 }
 
-// sameIssues compares what a validation finds, in whatever order.
+// sameIssues compares the issues of a validation, in any order.
 func (r *run) sameIssues(g *got, want []Issue) {
 	r.Helper()
 	found := []Issue{}

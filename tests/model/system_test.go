@@ -1,12 +1,10 @@
 package model
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -14,17 +12,19 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
-// system is what every world of a run is in; each world has organisations and identities of its own.
+// system serves all runs. Each run has its own organisations and identities.
 var (
 	system  *runtime.System
-	deliver sync.Mutex // one at a time takes the outbox to the feed
+	deliver sync.Mutex // serialises the delivery from the outbox to the feed
 )
 
 func TestMain(m *testing.M) {
-	// What a shorter sequence shows is looked for during this time, and no file is left: the seed that is printed is enough.
+	// rapid shrinks a failure for this long. It writes no file, because the printed seed is
+	// sufficient.
 	for name, value := range map[string]string{"rapid.shrinktime": "60s", "rapid.nofailfile": "true", "rapid.steps": "120", "rapid.checks": "5"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
@@ -45,9 +45,9 @@ func runAll(m *testing.M) int {
 	return m.Run()
 }
 
-// request is one that a caller sends.
+// request is a request of a caller.
 type request struct {
-	method, path string // with its query; or a whole URL
+	method, path string // with its query; or an absolute URL
 	contentType  string
 	header       map[string]string
 	body         []byte
@@ -64,59 +64,41 @@ func (r request) String() string {
 	return s
 }
 
-// got is an answer.
+// got is a response of the API.
 type got struct {
 	status         int
 	header         http.Header
 	body           []byte
-	value          any    // the body, when it is JSON
+	value          any    // the body, if it is JSON
 	code           string // of a problem
 	sent, received time.Time
 }
 
 // exchange sends a request with a token, "" for none.
 func exchange(ctx context.Context, token string, r request) (*got, error) {
-	url := r.path
-	if strings.HasPrefix(url, "/") {
-		url = system.BaseURL + url
-	}
-	req, err := http.NewRequestWithContext(ctx, r.method, url, bytes.NewReader(r.body))
-	if err != nil {
-		return nil, err
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	if r.contentType != "" {
-		req.Header.Set("Content-Type", r.contentType)
-	}
+	q := client.Request{Method: r.method, Path: r.path, Token: token, Type: r.contentType, Header: http.Header{}, Body: string(r.body)}
 	for name, value := range r.header {
-		req.Header.Set(name, value)
+		q.Header.Set(name, value)
 	}
-	g := &got{sent: time.Now().UTC().Truncate(time.Microsecond)}
-	resp, err := http.DefaultClient.Do(req)
+	response, err := client.Client{Base: system.BaseURL}.Do(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	if g.body, err = io.ReadAll(resp.Body); err != nil {
-		return nil, err
-	}
-	g.received, g.status, g.header = time.Now().UTC(), resp.StatusCode, resp.Header
-	_ = json.Unmarshal(g.body, &g.value) // bytes may be anything, and what should be JSON is compared
+	g := &got{status: response.Status, header: response.Header, body: response.Body, sent: response.Sent.UTC().Truncate(time.Microsecond), received: response.Received.UTC()}
+	_ = json.Unmarshal(g.body, &g.value) // content may be no JSON; documents are compared
 	if g.status >= 400 {
 		g.code, _ = g.object()["code"].(string)
 	}
 	return g, nil
 }
 
-// object is the body as a JSON object, empty when it is none.
+// object returns the body as a JSON object, nil if it is none.
 func (g *got) object() map[string]any {
 	o, _ := g.value.(map[string]any)
 	return o
 }
 
-// seen is what only this answer can tell.
+// seen returns what the model learns from this response.
 func (g *got) seen() Seen {
 	o := g.object()
 	s := Seen{}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Event is that an instance has entered a step.
+// Event is the entry of an instance into a step.
 type Event struct {
 	Number            int // of the instance, from 1
 	At                time.Time
@@ -19,9 +19,9 @@ type Event struct {
 	instance          *Instance
 }
 
-// enter puts an instance in a step, and notes the event. The version is that of the change.
-func (i *Instance) enter(w *World, c Caller, s Step, at time.Time) {
-	e := &Event{Number: len(i.Events) + 1, At: at, Step: s.Name, Previous: i.Step, By: w.nameOf(c), Version: i.Version, instance: i}
+// enter moves an instance to a step and records the event, with the version of the change.
+func (i *Instance) enter(m *Model, c Caller, s Step, at time.Time) {
+	e := &Event{Number: len(i.Events) + 1, At: at, Step: s.Name, Previous: i.Step, By: m.nameOf(c), Version: i.Version, instance: i}
 	for _, d := range i.Data {
 		d.Locked = s.Locks || s.Archives
 		e.DataIDs, e.DataForm = append(e.DataIDs, d.ID), append(e.DataForm, d.FormID)
@@ -30,10 +30,10 @@ func (i *Instance) enter(w *World, c Caller, s Step, at time.Time) {
 	i.Step, i.Since, i.Completed, i.Archived = s.Name, at, s.Completes, s.Archives
 }
 
-// Document is the event as the feed, the history and the bus show it.
-func (e *Event) Document(w *World) map[string]any {
+// Document returns the event as the feed, the history and the bus contain it.
+func (e *Event) Document(m *Model) map[string]any {
 	org, app, _ := strings.Cut(e.instance.app.ID, "/")
-	link := w.links(e.instance, "")["platform"].(string)
+	link := m.links(e.instance, "")["platform"].(string)
 	data := []any{}
 	for n, id := range e.DataIDs {
 		data = append(data, map[string]any{"formId": e.DataForm[n], "dataLink": link + "/data/" + id})
@@ -49,10 +49,10 @@ func (e *Event) Document(w *World) map[string]any {
 	return d
 }
 
-// ID is what the feed and the bus call the event.
+// ID returns the id of the event in the feed and on the bus.
 func (e *Event) ID() string { return fmt.Sprintf("%s.%d", e.instance.ID, e.Number) }
 
-// Steps is where an instance is in its workflow.
+// Steps is the position of an instance in its workflow.
 type Steps struct {
 	Current   string
 	Completed bool
@@ -60,29 +60,30 @@ type Steps struct {
 	Reachable []string
 }
 
-// GetWorkflow says where an instance is, and where this caller may take it.
-func (w *World) GetWorkflow(c Caller, at Path) Answer {
-	i, r := w.open(c, both, false, at)
+// GetWorkflow returns the current step and the steps that this caller can move to.
+func (m *Model) GetWorkflow(c Caller, at Path) Response {
+	i, r := m.open(c, both, false, at)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
-	return Answer{Status: 200, Steps: &Steps{i.Step, i.Completed, i.Since, i.app.Workflow.reachable(i.Step, c)}}
+	return Response{Status: 200, Steps: &Steps{i.Step, i.Completed, i.Since, i.app.Workflow.reachable(i.Step, c)}}
 }
 
-// Change takes an instance to a step. Being there is no change. What is deleted is nowhere to be moved from, nor in.
-func (w *World) Change(c Caller, at Path, to, ifMatch string, seen Seen) Answer {
-	i, r := w.open(c, both, true, at)
+// Change moves an instance to a step. A move to the current step changes nothing. A deleted
+// instance cannot be moved.
+func (m *Model) Change(c Caller, at Path, to, ifMatch string, seen Seen) Response {
+	i, r := m.open(c, both, true, at)
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
 	flow := i.app.Workflow
 	r = i.stale(ifMatch)
 	r.add(i.Deleted, 409, "instance-deleted")
 	if i.Step == to {
 		if r != nil {
-			return Answer{Refusals: r}
+			return Response{Rejections: r}
 		}
-		return Answer{Status: 200, Instance: i}
+		return Response{Status: 200, Instance: i}
 	}
 	r.add(flow.step(to) == nil, 400, "step-unknown")
 	r.add(flow.step(to) != nil && !slices.Contains(flow.reachable(i.Step, c), to), 409, "step-unreachable")
@@ -90,27 +91,27 @@ func (w *World) Change(c Caller, at Path, to, ifMatch string, seen Seen) Answer 
 	invalid := flow.step(i.Step).Validates && slices.ContainsFunc(issues, func(s Issue) bool { return s.Severity == "error" })
 	r.add(invalid, 409, "data-invalid")
 	if r != nil {
-		return Answer{Refusals: r, Issues: issues}
+		return Response{Rejections: r, Issues: issues}
 	}
 	i.Version++
-	i.move(w, c, seen.At)
-	i.enter(w, c, *flow.step(to), seen.At)
-	return Answer{Status: 200, Instance: i, Changed: true, Moved: true}
+	i.move(m, c, seen.At)
+	i.enter(m, c, *flow.step(to), seen.At)
+	return Response{Status: 200, Instance: i, Changed: true, Moved: true}
 }
 
-// Issue is one finding of a validation; what it says in words is not the model's.
+// Issue is one issue of a validation, without its text, which the model does not know.
 type Issue struct{ Severity, Code, Element, Field string }
 
-// Validate finds what is wrong with the data of an instance, or with one element of it.
-func (w *World) Validate(c Caller, at Path) Answer {
-	i, r := w.open(c, both, false, at)
+// Validate returns the issues of the data of an instance, or of one element.
+func (m *Model) Validate(c Caller, at Path) Response {
+	i, r := m.open(c, both, false, at)
 	if r == nil && at.Data != "" {
-		_, _, r = w.openElement(c, both, false, at)
+		_, _, r = m.openElement(c, both, false, at)
 	}
 	if r != nil {
-		return Answer{Refusals: r}
+		return Response{Rejections: r}
 	}
-	return Answer{Status: 200, Issues: i.issues(at.Data)}
+	return Response{Status: 200, Issues: i.issues(at.Data)}
 }
 
 func (i *Instance) issues(only string) []Issue {
@@ -133,8 +134,8 @@ func (i *Instance) issues(only string) []Issue {
 	return issues
 }
 
-// check holds an element against the registration as it is now. A schema is one of those that Schemas makes: an object
-// with members that it has to have.
+// check validates an element against the current registration. The only schemas are those of
+// run.application: an object with required members.
 func (a *Application) check(e *Element) (issues []Issue) {
 	found := func(severity, code, field string) { issues = append(issues, Issue{severity, code, e.ID, field}) }
 	d, known := a.dataType(e.FormID)
@@ -142,8 +143,8 @@ func (a *Application) check(e *Element) (issues []Issue) {
 		found("warning", "DataTypeUnknown", "")
 		return issues
 	}
-	if len(d.Allowed) > 0 && !(DataType{Allowed: d.Allowed}).takes(e.ContentType) || d.Schema != nil && !d.takes(e.ContentType) {
-		found("error", "ContentTypeNotAllowed", "") // and what it holds is not looked at
+	if len(d.Allowed) > 0 && !(DataType{Allowed: d.Allowed}).accepts(e.ContentType) || d.Schema != nil && !d.accepts(e.ContentType) {
+		found("error", "ContentTypeNotAllowed", "") // its content is not validated
 		return issues
 	}
 	if d.MaxSize > 0 && len(e.Bytes) > d.MaxSize {

@@ -1,7 +1,8 @@
-// Package permissions holds what the functions are granted in template.yaml against what they call. Its test runs the real
-// binaries with a proxy between each of them and its AWS, sends requests that make them do all that they can do, lost answers
-// and lost races included, and compares: a permission that is never used fails, and so does a call that AWS would refuse.
+// Package permissions compares what template.yaml grants to each function with the calls that the
+// function makes. Its test runs the real binaries, each behind a proxy that records its calls to
+// AWS. It sends requests that reach everything the functions can do, including lost responses and
+// lost races. An unused permission fails the test, and so does a call that AWS would reject.
 //
-// It has no production code. That the template's statements name what the code can reach, read without running it, is
-// package structure's.
+// Package structure compares the template with the calls that the code can reach, without running
+// it.
 package permissions

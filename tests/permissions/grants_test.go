@@ -13,11 +13,11 @@ import (
 // use is a function and a permission: {"data-create", "s3:PutObject on Blobs"}.
 type use struct{ function, permission string }
 
-// lambdaReads are resources that Lambda uses in the function's name, and no call of its code shows: the sources of its
-// events, and where those go that failed. Package structure checks them.
-var lambdaReads = map[string]bool{"Outbox.StreamArn": true, "FeedQueue": true, "PublishDeadLetters": true}
+// usedByLambda are resources that Lambda uses on behalf of a function, without a call by its code:
+// event sources and failure destinations. Package structure checks them.
+var usedByLambda = map[string]bool{"Outbox.StreamArn": true, "FeedQueue": true, "PublishDeadLetters": true}
 
-// granted reads the permissions in template.yaml, each with the line that grants it.
+// granted reads the permissions in template.yaml, with the line that grants each of them.
 func granted(t *testing.T, root string) map[use]int {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
@@ -35,7 +35,7 @@ func granted(t *testing.T, root string) map[use]int {
 			} `yaml:"Properties"`
 		} `yaml:"Resources"`
 	}
-	// Properties of other types may have other shapes, which are nothing to look at here.
+	// Properties of other resource types may not decode, which does not matter here.
 	if err := yaml.Unmarshal(text, &file); err != nil && !strings.Contains(err.Error(), "cannot unmarshal") {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func granted(t *testing.T, root string) map[use]int {
 				for _, target := range targets {
 					name := resource(target.Value)
 					for _, action := range statement.Action {
-						if !lambdaReads[name] {
+						if !usedByLambda[name] {
 							grants[use{strings.TrimPrefix(r.Properties.CodeURI, "dist/"), action + " on " + name}] = target.Line
 						}
 					}
@@ -69,14 +69,15 @@ func granted(t *testing.T, root string) map[use]int {
 		}
 	}
 	if len(grants) < 50 {
-		t.Fatalf("only %d permissions could be read of template.yaml", len(grants))
+		t.Fatalf("read only %d permissions from template.yaml", len(grants))
 	}
 	return grants
 }
 
 var arn = regexp.MustCompile(`^(?:\$\{)?(\w+)\.Arn\}?(/index/\w+)?(?:/\*)?$`)
 
-// resource is what a statement's resource is called here: "Instances", "Instances/index/byStep", "Blobs".
+// resource returns a short name for a statement's resource: "Instances", "Instances/index/byStep",
+// "Blobs".
 func resource(written string) string {
 	if parts := arn.FindStringSubmatch(written); parts != nil {
 		return parts[1] + parts[2]

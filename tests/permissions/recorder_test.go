@@ -4,78 +4,66 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
+
+	"altinn.no/instanceapi/tests/awsproxy"
 )
 
-// recorder is what stands between each function and its AWS, and writes down what it calls.
+// recorder records the calls of each function to AWS.
 type recorder struct {
 	t *testing.T
 
-	mu    sync.Mutex
-	calls map[use]int
-	warm  map[use]bool // what warm-ups need
+	mu      sync.Mutex
+	calls   map[use]int
+	warmUps map[use]bool // permissions that warm-ups need
 
-	// When a function makes a call that is to be disturbed, before is done before it, once; with lost, the call has its effect and
-	// its answer does not arrive.
+	// The next call that matches at is disturbed: before runs before the call, and with lost the
+	// call has its effect but its response is lost.
 	at     use
 	before func()
 	lost   bool
 }
 
-// between returns the address of a proxy for one function and one service.
+// between is an Options.BetweenEach. It starts a proxy for one function and one service.
 func (r *recorder) between(function, service, endpoint string) string {
-	target, err := url.Parse(endpoint)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	aws := httputil.NewSingleHostReverseProxy(target)
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		body, err := io.ReadAll(q.Body)
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		q.Body = io.NopCloser(bytes.NewReader(body))
-		permissions, err := permissionsOf(service, q, body)
+	proxy, err := awsproxy.Start(endpoint, func(c *awsproxy.Call, send awsproxy.Send) (*awsproxy.Response, error) {
+		permissions, err := permissionsOf(service, c)
 		if err != nil {
 			r.t.Errorf("%s: %v", function, err)
 		}
-		warming := bytes.Contains(body, []byte("warm-up")) || strings.Contains(q.URL.Path, "warm-up")
-		before, lost := r.note(function, permissions, warming)
+		before, lost := r.record(function, permissions, c.WarmUp)
 		if before != nil {
 			before()
 		}
+		response, err := send(c.Body)
 		if lost {
-			aws.ServeHTTP(httptest.NewRecorder(), q)
-			panic(http.ErrAbortHandler) // closes the connection without an answer
+			return nil, err
 		}
-		aws.ServeHTTP(w, q)
-	}))
-	proxy.Config.ErrorLog = nil
+		return response, err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	r.t.Cleanup(proxy.Close)
 	return proxy.URL
 }
 
-// disturb arranges for what is to happen at the next call of this kind.
+// disturb sets what happens at the next call of this kind.
 func (r *recorder) disturb(function, permission string, before func(), lost bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at, r.before, r.lost = use{function, permission}, before, lost
 }
 
-func (r *recorder) note(function string, permissions []string, warming bool) (before func(), lost bool) {
+func (r *recorder) record(function string, permissions []string, warmUp bool) (before func(), lost bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, p := range permissions {
 		u := use{function, p}
-		if warming {
-			r.warm[u] = true
+		if warmUp {
+			r.warmUps[u] = true
 			continue
 		}
 		r.calls[u]++
@@ -87,29 +75,29 @@ func (r *recorder) note(function string, permissions []string, warming bool) (be
 	return before, lost
 }
 
-// permissionsOf returns what a role needs for a call.
-func permissionsOf(service string, q *http.Request, body []byte) ([]string, error) {
-	_, operation, _ := strings.Cut(q.Header.Get("X-Amz-Target"), ".")
+// permissionsOf returns the permissions that a role needs for a call.
+func permissionsOf(service string, c *awsproxy.Call) ([]string, error) {
 	switch service {
 	case "eventbridge":
-		if operation != "PutEvents" {
-			return nil, fmt.Errorf("%s is not known here", operation)
+		if c.Operation != "PutEvents" {
+			return nil, fmt.Errorf("the recorder does not know %s", c.Operation)
 		}
-		if !bytes.Contains(body, []byte(`"Detail"`)) { // entries of nothing: the warm-up
+		if !bytes.Contains(c.Body, []byte(`"Detail"`)) { // the warm-up sends an empty entry
 			return nil, nil
 		}
 		return []string{"events:PutEvents on Bus"}, nil
 	case "s3":
-		action := map[string]string{"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}[q.Method]
-		if _, key, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/"); action == "" || key == "" {
-			return nil, fmt.Errorf("%s %s is not known here", q.Method, q.URL.Path)
+		action := map[string]string{"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}[c.Request.Method]
+		if _, key, _ := strings.Cut(strings.TrimPrefix(c.Request.URL.Path, "/"), "/"); action == "" || key == "" {
+			return nil, fmt.Errorf("the recorder does not know %s %s", c.Request.Method, c.Request.URL.Path)
 		}
 		return []string{action + " on Blobs"}, nil
 	}
-	return ofDynamo(operation, body)
+	return ofDynamo(c.Operation, c.Body)
 }
 
-// ofDynamo returns the permissions for a call of DynamoDB. A transaction needs those of what it is made of.
+// ofDynamo returns the permissions for a call to DynamoDB. A transaction needs the permissions of
+// all its parts.
 func ofDynamo(operation string, body []byte) (permissions []string, err error) {
 	type part struct{ TableName string }
 	var in struct {
@@ -139,7 +127,7 @@ func ofDynamo(operation string, body []byte) (permissions []string, err error) {
 		}
 		need(operation, in.TableName)
 	default:
-		return nil, fmt.Errorf("%s is not known here", operation)
+		return nil, fmt.Errorf("the recorder does not know %s", operation)
 	}
 	return permissions, nil
 }

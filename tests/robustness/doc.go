@@ -1,4 +1,5 @@
-// Package robustness sends what nobody should send, over HTTP, to every route of the functions as they ship: bodies, forms,
-// documents, queries, paths and header fields. Whatever it is, the answer comes soon, is the caller's to mend, 4xx with a code,
-// and changes nothing, or the input was fine after all; and no function has needed more memory than it has.
+// Package robustness sends malformed, oversized and hostile requests over HTTP to every route of
+// the deployed binaries: bodies, forms, documents, queries, paths and header fields. Every response
+// must come soon. It must be a 4xx with a code and no effect, unless the input was valid. No
+// function may use more memory than it has in Lambda.
 package robustness

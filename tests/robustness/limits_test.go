@@ -1,7 +1,6 @@
 package robustness
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,24 +12,20 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// limit is one that the README states in the row that has its words.
+// limit is a limit of the README's table.
 type limit struct {
-	words  string // of the row: what is limited
-	most   int
-	status int // for one more
-	code   string
-	ask    func(n int) request // for something of n
+	row     string // text that only this row of the table contains
+	most    int
+	status  int // of a request over the limit
+	code    string
+	request func(n int) request // for something of size n
 }
 
-// limits returns those that can be asked for; self is the path of an instance that is filled in.
-func (w *env) limits(self string) []limit {
-	owner := `"instanceOwnerId":"` + w.variables["instanceOwnerId"] + `"`
-	create := func(body string) request {
-		return request{method: "POST", path: "/nav/app2018/instances", contentType: "application/json", body: body}
-	}
-	register := func(name, body string) request {
-		return request{method: "PUT", path: "/storage/applications/nav/" + name, contentType: "application/json", body: body}
-	}
+// limits returns the limits that a request can reach. self is the path of an instance without data.
+func (e *env) limits(self string) []limit {
+	owner := `"instanceOwnerId":"` + e.variables["instanceOwnerId"] + `"`
+	create := func(body string) request { return post("/nav/app2018/instances", body) }
+	register := func(name, body string) request { return put("/storage/applications/nav/"+name, body) }
 	query := func(format string, args ...any) request {
 		return request{method: "GET", path: "/storage/instances", query: fmt.Sprintf(format, args...)}
 	}
@@ -57,12 +52,12 @@ func (w *env) limits(self string) []limit {
 			return padded(request{method: "PATCH", path: self, contentType: "application/json", body: `{}`}, n)
 		}},
 		{"`uploads`", 16_384, 413, "body-too-large", func(n int) request {
-			return padded(request{method: "POST", path: self + "/uploads", contentType: "application/json", body: `{"contentType":"a/b","size":1,"sha256":"` + strings.Repeat("0", 64) + `"}`}, n)
+			return padded(post(self+"/uploads", `{"contentType":"a/b","size":1,"sha256":"`+strings.Repeat("0", 64)+`"}`), n)
 		}},
 		{"`workflow`", 4_096, 413, "body-too-large", func(n int) request {
-			return padded(request{method: "PUT", path: self + "/workflow", contentType: "application/json", body: `{"currentStep":"FormFilling"}`}, n)
+			return padded(put(self+"/workflow", `{"currentStep":"FormFilling"}`), n)
 		}},
-		{"JSON body", 64, 400, "body-invalid", func(n int) request { // four of the levels are the registration's
+		{"JSON body", 64, 400, "body-invalid", func(n int) request { // the registration has four levels around the schema
 			return register("limits-depth", `{"dataTypes":[{"formId":"a","schema":`+strings.Repeat(`{"not":`, n-3)+"{}"+strings.Repeat("}", n-3)+`}]}`)
 		}},
 		{"| form |", 200, 400, "body-invalid", func(n int) request {
@@ -71,15 +66,14 @@ func (w *env) limits(self string) []limit {
 			return request{method: "POST", path: "/nav/app2018/instances", contentType: "multipart/form-data; boundary=b", body: document + strings.Repeat(part, n) + "--b--\r\n"}
 		}},
 		{"[large file]", 5_368_709_120, 413, "data-too-large", func(n int) request {
-			return request{method: "POST", path: self + "/uploads", contentType: "application/json", body: fmt.Sprintf(`{"contentType":"a/b","size":%d,"sha256":"%064d"}`, n, 0)}
+			return post(self+"/uploads", fmt.Sprintf(`{"contentType":"a/b","size":%d,"sha256":"%064d"}`, n, 0))
 		}},
 		{"data elements of an instance", 200, 409, "data-count", func(n int) request {
 			return create(`{` + owner + `,"data":[` + list(n, ",", `{"formId":"any","contentType":"text/plain","content":"aGVp"}`) + `]}`)
 		}},
 		{"content type of a data element", 255, 415, "content-type-invalid", func(n int) request { return data("any", "a/"+plain(n-2), "x") }},
 		{"`formId`", 64, 400, "form-id-invalid", func(n int) request {
-			return request{method: "POST", path: "/nav/limits-any/instances", contentType: "application/json",
-				body: `{` + owner + `,"data":[{"formId":"` + plain(n) + `","contentType":"text/plain","content":"aGVp"}]}`}
+			return post("/nav/limits-any/instances", `{`+owner+`,"data":[{"formId":"`+plain(n)+`","contentType":"text/plain","content":"aGVp"}]}`)
 		}},
 		{"| labels", 20, 400, "labels-invalid", func(n int) request { return create(`{` + owner + `,"labels":[` + list(n, ",", `"#"`) + `]}`) }},
 		{"| label |", 64, 400, "text-invalid", func(n int) request { return create(`{` + owner + `,"labels":["` + letters(n) + `"]}`) }},
@@ -113,45 +107,36 @@ func (w *env) limits(self string) []limit {
 	}
 }
 
-// Each limit of the README takes exactly as much as it says, and of one more it answers what it says, with no effect.
+// A request at each limit of the README succeeds. A request over it gets the README's status and
+// code, and has no effect.
 func TestLimits(t *testing.T) {
-	w := system
+	e := system
 	rows := limitRows(t)
-	if a, refused := w.try(t, "an application", request{method: "PUT", path: "/storage/applications/nav/limits-any", contentType: "application/json", body: `{}`}); refused {
-		t.Fatalf("%d %s", a.status, a.body)
-	}
-	a, _ := w.try(t, "an instance", request{method: "POST", path: "/nav/app2018/instances", contentType: "application/json", body: `{"instanceOwnerId":"` + w.variables["instanceOwnerId"] + `"}`})
-	var made struct{ ID, InstanceOwnerID string }
-	if err := json.Unmarshal(a.body, &made); err != nil {
-		t.Fatalf("%s: %v", a.body, err)
-	}
-	for _, limit := range w.limits("/nav/app2018/instances/" + made.InstanceOwnerID + "/" + made.ID) {
-		t.Run(strings.Trim(limit.words, "`| ·"), func(t *testing.T) {
+	e.accept(t, put("/storage/applications/nav/limits-any", `{}`))
+	for _, limit := range e.limits(e.newInstance(t)) {
+		t.Run(strings.Trim(limit.row, "`| ·"), func(t *testing.T) {
 			row := ""
 			for _, r := range rows {
-				if strings.Contains(r, limit.words) {
+				if strings.Contains(r, limit.row) {
 					row = r
 					break
 				}
 			}
 			if want := grouped(limit.most); !strings.Contains(row, want) && !strings.Contains(row, fmt.Sprint(limit.most)) ||
 				!strings.Contains(row, fmt.Sprint(limit.status, " `", limit.code, "`")) {
-				t.Errorf("the README says\n%s\nwant %s, and %d `%s`", row, want, limit.status, limit.code)
+				t.Errorf("the README has the row\n%s\nwant %s, and %d `%s`", row, want, limit.status, limit.code)
 			}
-			w.unchanged(t, func() {
-				r := limit.ask(limit.most + 1)
-				if a := w.refuse(t, "one more", r); a.status != limit.status || !strings.Contains(string(a.body), `"code":"`+limit.code+`"`) {
-					t.Errorf("one more: %d %.500s", a.status, a.body)
+			e.unchanged(t, func() {
+				if got := e.reject(t, "over the limit", limit.request(limit.most+1)); got.Status != limit.status || got.Code() != limit.code {
+					t.Errorf("over the limit: %v", got)
 				}
 			})
-			if a, refused := w.try(t, "exactly as much", limit.ask(limit.most)); refused {
-				t.Errorf("exactly as much: %d %.500s", a.status, a.body)
-			}
+			e.accept(t, limit.request(limit.most))
 		})
 	}
 }
 
-// limitRows returns the rows of the README's table, each what is limited first.
+// limitRows returns the rows of the README's table of limits.
 func limitRows(t *testing.T) []string {
 	t.Helper()
 	root, err := workspace.Root()
@@ -173,7 +158,13 @@ func limitRows(t *testing.T) []string {
 	return rows
 }
 
-// grouped returns a number with a comma before every three digits.
+// newInstance creates an instance without data and returns its path on the Application API.
+func (e *env) newInstance(t *testing.T) string {
+	t.Helper()
+	return e.accept(t, post("/nav/app2018/instances", `{"instanceOwnerId":"`+e.variables["instanceOwnerId"]+`"}`)).Instance().Apps()
+}
+
+// grouped returns a number with a comma as the thousands separator.
 func grouped(n int) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -182,13 +173,13 @@ func grouped(n int) string {
 	return text
 }
 
-// A token as long as may be is read, and one that is longer is not.
+// A token of the maximum length is accepted, a longer one is rejected.
 func TestTokenLimit(t *testing.T) {
-	w := system
+	e := system
 	token := func(padding int) string {
 		t.Helper()
 		now := time.Now().Unix()
-		signed, err := w.Authenticator.Sign(map[string]any{"iss": issuer.Issuer, "aud": issuer.Audience, "iat": now, "nbf": now, "exp": now + 600,
+		signed, err := e.Authenticator.Sign(map[string]any{"iss": issuer.Issuer, "aud": issuer.Audience, "iat": now, "nbf": now, "exp": now + 600,
 			"urn:altinn:org": "nav", "scope": issuer.OwnerScope, "x": strings.Repeat("x", padding)})
 		if err != nil {
 			t.Fatal(err)
@@ -202,8 +193,8 @@ func TestTokenLimit(t *testing.T) {
 	}
 	for n, want := range map[int]int{padding: 200, padding + 3: 401} {
 		signed := token(n)
-		if a, _ := w.try(t, "a long token", request{method: "GET", path: "/storage/instances", query: "size=1", token: signed}); a.status != want {
-			t.Errorf("a token of %d bytes: %d %s", len(signed), a.status, a.body)
+		if got, _ := e.try(t, "a long token", request{method: "GET", path: "/storage/instances", query: "size=1", token: signed}); got.Status != want {
+			t.Errorf("a token of %d bytes: %v", len(signed), got)
 		}
 	}
 }

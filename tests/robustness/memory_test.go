@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// memory returns an error when a function has needed more memory than it has in Lambda, less what Lambda's own takes. Where the
-// system does not tell (it is Linux that does), there is nothing to say.
-func (w *env) memory() error {
-	const most = 420 << 10 // kB of 512 MB
-	for _, f := range w.Template.Functions {
-		for _, e := range w.Function(f.Folder).Environments() {
-			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", e.Process().Pid))
+// checkMemory returns an error if a function has used more memory than Lambda leaves to it. It
+// checks nothing on systems that do not report memory as Linux does.
+func (e *env) checkMemory() error {
+	const limit = 420 << 10 // kB, of 512 MB
+	for _, f := range e.Template.Functions {
+		for _, process := range e.Function(f.Folder).Environments() {
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", process.Process().Pid))
 			if err != nil {
 				return nil
 			}
@@ -21,8 +21,8 @@ func (w *env) memory() error {
 			if _, err := fmt.Sscan(after, &kilobytes); err != nil {
 				return fmt.Errorf("%s: %w in %s", f.Folder, err, status)
 			}
-			if kilobytes > most {
-				return fmt.Errorf("%s has needed %d MB", f.Folder, kilobytes>>10)
+			if kilobytes > limit {
+				return fmt.Errorf("%s has used %d MB", f.Folder, kilobytes>>10)
 			}
 		}
 	}

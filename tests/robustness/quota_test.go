@@ -6,47 +6,49 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"altinn.no/instanceapi/tests/client"
 )
 
-// perHour is the quota of the system: more than the other tests create as nav.
+// perHour is the quota of the system, above what the other tests create for nav.
 const perHour = 60
 
-// However many ask at once, exactly as many instances are created in an hour as the quota allows, and who is over it is told when
-// to go on. Another organisation's quota is its own.
+// Concurrent requests create exactly as many instances in an hour as the quota allows. A request
+// over the quota gets a Retry-After. Every organisation has its own quota.
 func TestQuota(t *testing.T) {
-	w := system
-	for _, org := range []string{"skd", "svv"} { // the second only when the hour strikes during the first
+	e := system
+	for _, org := range []string{"skd", "svv"} { // the second only if an hour starts during the first
 		hour := time.Now().Truncate(time.Hour)
-		token, err := w.Authenticator.Owner(org, "", time.Hour)
+		token, err := e.Authenticator.Owner(org, "", time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}
-		register := request{method: "PUT", path: "/storage/applications/" + org + "/app", token: token, contentType: "application/json", body: `{}`}
-		if a, refused := w.try(t, "an application", register); refused {
-			t.Fatalf("%d %s", a.status, a.body)
-		}
-		create := func(key string) answer {
-			r := request{method: "POST", path: "/" + org + "/app/instances", token: token, contentType: "application/json", body: `{"reportee":{"userName":"quota"}}`}
+		register := put("/storage/applications/"+org+"/app", `{}`)
+		register.token = token
+		e.accept(t, register)
+		create := func(key string) *client.Response {
+			r := post("/"+org+"/app/instances", `{"reportee":{"userName":"quota"}}`)
+			r.token = token
 			if key != "" {
 				r.header = map[string]string{"Idempotency-Key": key}
 			}
-			a, _ := w.try(t, "quota", r)
-			return a
+			got, _ := e.try(t, "quota", r)
+			return got
 		}
-		create("") // the party has its number
+		create("") // assigns the party's number
 		var all sync.WaitGroup
 		var created atomic.Int64
 		created.Add(1)
 		for worker := range 6 {
 			all.Go(func() {
 				for n := range perHour/6 + 3 {
-					a := create(strconv.Itoa(worker) + "-" + strconv.Itoa(n))
-					seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
+					got := create(strconv.Itoa(worker) + "-" + strconv.Itoa(n))
+					seconds, err := strconv.Atoi(got.Header.Get("Retry-After"))
 					switch {
-					case a.status == 201:
+					case got.Status == 201:
 						created.Add(1)
-					case a.status != 429 || err != nil || seconds < 1 || seconds > 3600:
-						t.Errorf("%d, Retry-After %q: %s", a.status, a.header.Get("Retry-After"), a.body)
+					case got.Status != 429 || err != nil || seconds < 1 || seconds > 3600:
+						t.Errorf("Retry-After %q: %v", got.Header.Get("Retry-After"), got)
 					}
 				}
 			})
@@ -56,12 +58,12 @@ func TestQuota(t *testing.T) {
 		if time.Now().Truncate(time.Hour) != hour {
 			continue
 		}
-		if created.Load() != perHour || replayed.status != 201 {
-			t.Errorf("%d instances are created, want %d; a replay is answered %d", created.Load(), perHour, replayed.status)
+		if created.Load() != perHour || replayed.Status != 201 {
+			t.Errorf("%d instances are created, want %d; the status of a replay is %d", created.Load(), perHour, replayed.Status)
 		}
-		w.unchanged(t, func() {
-			if a := create("another"); a.status != 429 {
-				t.Errorf("one more: %d %s", a.status, a.body)
+		e.unchanged(t, func() {
+			if got := create("another"); got.Status != 429 {
+				t.Errorf("one more: %v", got)
 			}
 		})
 		return

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/containers"
 )
 
@@ -73,37 +73,23 @@ func (s *env) payloads(t *testing.T) {
 // withInstance makes an instance, and the payload one about it.
 func (s *env) withInstance(t *testing.T, token, payload string) string {
 	t.Helper()
-	var made struct {
-		ID, InstanceOwnerID string
-		Data                []struct{ ID string }
-	}
-	answer := s.ask(t, token, http.MethodPost, "/"+payloadApp+"/instances", `{"reportee": {"ssn": "12247918309"}, "labels": ["gr", "x2"],
+	response := s.ask(t, token, http.MethodPost, "/"+payloadApp+"/instances", `{"reportee": {"ssn": "12247918309"}, "labels": ["gr", "x2"],
 		"data": [{"formId": "default", "contentType": "application/xml", "content": "PG1lbGRpbmcvPg=="}]}`)
-	if err := json.Unmarshal(answer, &made); err != nil || len(made.Data) != 1 {
-		t.Fatalf("%v in %s", err, answer)
+	made := response.Instance()
+	if len(made.Data) != 1 {
+		t.Fatalf("no instance with one data element: %v", response)
 	}
 	return strings.NewReplacer(payloadGuid, made.ID, payloadElement, made.Data[0].ID, payloadToGo, made.Data[0].ID, payloadOwner, made.InstanceOwnerID).Replace(payload)
 }
 
-// ask sends a request to the local AWS's own functions.
-func (s *env) ask(t *testing.T, token, method, path, body string) []byte {
+// ask sends a request to the functions of the local AWS.
+func (s *env) ask(t *testing.T, token, method, path, body string) *client.Response {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, s.stack.BaseURL+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
+	response, err := client.Client{Base: s.stack.BaseURL}.Do(t.Context(), client.JSON(method, path, token, body))
+	if err != nil || response.Status > 299 {
+		t.Fatalf("%s %s: %v (%v)", method, path, response, err)
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode > 299 {
-		t.Fatalf("%s %s: %s %s (%v)", method, path, resp.Status, answer, err)
-	}
-	return answer
+	return response
 }
 
 // logicalName is a folder's name as that of a resource: DataCreate for data-create.

@@ -3,7 +3,6 @@ package samlocal
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/containers"
 	"altinn.no/instanceapi/tests/local/process"
 	"altinn.no/instanceapi/tests/local/stack"
@@ -126,21 +126,12 @@ func (s *env) differences(t *testing.T, base string) {
 		{"a slash at the end", "/storage/instances/?appId=nav/app2018", token, 200, "_embedded"},
 		{"no authorizer, and still no way in without a token", "/storage/instances?appId=nav/app2018", "", 401, "urn:altinn:problem:"},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+test.path, nil)
+		response, err := client.Client{Base: base}.Do(t.Context(), client.Request{Method: http.MethodGet, Path: test.path, Token: test.token})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if test.token != "" {
-			req.Header.Set("Authorization", "Bearer "+test.token)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if err != nil || resp.StatusCode != test.status || !strings.Contains(string(body), test.body) {
-			t.Errorf("%s: %d %s (%v), want %d", test.name, resp.StatusCode, body, err, test.status)
+		if response.Status != test.status || !strings.Contains(string(response.Body), test.body) {
+			t.Errorf("%s: %v, want %d", test.name, response, test.status)
 		}
 	}
 }

@@ -6,11 +6,7 @@
 package schemathesis
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/contract"
 	"altinn.no/instanceapi/tests/local/runtime"
 	"altinn.no/instanceapi/tests/local/workspace"
@@ -61,8 +58,8 @@ func TestEveryAnswerIsInTheDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &client{t, system.BaseURL, owner}
-	client.send(http.MethodPut, "/storage/applications/nav/app2018", application)
+	api := &api{client.Client{Base: system.BaseURL}, t, owner}
+	api.send(http.MethodPut, "/storage/applications/nav/app2018", application)
 	for _, run := range []struct {
 		name, config, token, examples string
 	}{
@@ -71,7 +68,7 @@ func TestEveryAnswerIsInTheDocument(t *testing.T) {
 		{"anything", "anything.toml", owner, "10"},
 	} {
 		t.Run(run.name, func(t *testing.T) {
-			env := append(client.instances(), "TOKEN="+run.token)
+			env := append(api.instances(), "TOKEN="+run.token)
 			summary, err := generate(t.Context(), root, t.TempDir(), run.config, system.BaseURL, run.examples, env)
 			if err != nil {
 				t.Fatalf("%v; what the functions say is in %s\n%s", err, log.Name(), strings.ReplaceAll(summary, run.token, "(token)"))
@@ -109,28 +106,19 @@ const application = `{
 		{"formId": "default", "allowedContentTypes": ["application/json", "application/xml"], "minCount": 1, "maxCount": 1, "schema": {"type": "object"}},
 		{"formId": "attachment", "minCount": 0, "maxCount": 0}]}`
 
-type client struct {
-	t       *testing.T
-	baseURL string
-	token   string
+type api struct {
+	client.Client
+	t     *testing.T
+	token string
 }
 
-// instances makes what a run is about, and returns its ids as the configurations name them.
-func (c *client) instances() []string {
+// instances creates the instances of a run and returns their ids as the configurations name them.
+func (a *api) instances() []string {
 	env := []string{}
 	for n, name := range []string{"INSTANCE", "TO_SUBMIT", "TO_DELETE"} {
-		var made struct {
-			ID              string `json:"id"`
-			InstanceOwnerID string `json:"instanceOwnerId"`
-			Data            []struct {
-				ID string `json:"id"`
-			} `json:"data"`
-		}
-		if err := json.Unmarshal(c.send(http.MethodPost, "/nav/app2018/instances", `{"reportee": {"ssn": "`+person+`"}, "labels": ["gr"], "data": [
+		made := a.send(http.MethodPost, "/nav/app2018/instances", `{"reportee": {"ssn": "`+person+`"}, "labels": ["gr"], "data": [
 			{"formId": "default", "contentType": "application/json", "content": "e30="},
-			{"formId": "attachment", "contentType": "text/plain", "content": "aGVsbG8="}]}`), &made); err != nil {
-			c.t.Fatal(err)
-		}
+			{"formId": "attachment", "contentType": "text/plain", "content": "aGVsbG8="}]}`).Instance()
 		env = append(env, name+"="+made.ID)
 		switch n {
 		case 0:
@@ -142,22 +130,7 @@ func (c *client) instances() []string {
 	return env
 }
 
-func (c *client) send(method, path, body string) []byte {
-	c.t.Helper()
-	req, err := http.NewRequestWithContext(c.t.Context(), method, c.baseURL+path, bytes.NewReader([]byte(body)))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusCreated {
-		c.t.Fatal(fmt.Errorf("%s %s: %s %s (%w)", method, path, res.Status, answer, err))
-	}
-	return answer
+func (a *api) send(method, path, body string) *client.Response {
+	a.t.Helper()
+	return a.Must(a.t, http.StatusCreated, client.JSON(method, path, a.token, body))
 }

@@ -3,7 +3,7 @@
 The script applies SAM's transform and then CloudFormation's conditions, offline, for each
 combination of the parameters that the conditions depend on. The result is what AWS would create,
 and each check below tests one property of it. lint.py checks the form of the template. The Go tests
-beside this file check what needs no transform, such as the KMS key and the token check of API
+in this folder check what needs no transform, such as the KMS key and the token check of API
 Gateway.
 
     deployments.py [TEMPLATE]            exit 1 on any finding

@@ -40,7 +40,6 @@ var layers = []layer{
 		"shared/party/partytable",
 	}},
 	{name: "fakes", packages: []string{ // fakes and conformance tests of the packages above
-		"shared/appendjson/appendjsontest",
 		"shared/application/applicationtest",
 		"shared/auth/authtest",
 		"shared/blob/blobtest",

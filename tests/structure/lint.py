@@ -2,7 +2,7 @@
 
 cfn-lint no longer translates SAM templates. In an untranslated template it misses many mistakes, such
 as an unknown runtime or an event without a method. Every finding is fatal, warnings included. The Go
-tests beside this file check what cfn-lint cannot.
+tests in this folder check what cfn-lint cannot.
 
     lint.py [TEMPLATE]            exit 1 on any finding
     lint.py --prove [TEMPLATE]    then make mistakes in a copy, exit 1 if lint.py misses one

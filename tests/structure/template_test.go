@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -162,4 +163,18 @@ func (tpl *template) functions() []*function {
 		all = append(all, f)
 	}
 	return all
+}
+
+// No line of template.yaml is longer than 120 characters.
+func TestTemplateLinesAreShort(t *testing.T) {
+	const maxLength = 120
+	content, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, line := range strings.Split(string(content), "\n") {
+		if length := utf8.RuneCountInString(line); length > maxLength {
+			t.Errorf("template.yaml:%d has %d characters, at most %d are allowed", n+1, length, maxLength)
+		}
+	}
 }

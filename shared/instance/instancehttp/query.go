@@ -49,7 +49,7 @@ func (a queryPage) AppendJSON(b []byte) ([]byte, error) {
 	b = append(append(append(b, `{"_links":`...), links...), `,"_embedded":{"instances":[`...)
 	for n, i := range a.Embedded.Instances {
 		before := len(b)
-		if b, err = i.AppendJSON(append(b, appendjson.Comma(n)...)); err != nil {
+		if b, err = i.AppendJSON(append(b, appendjson.Separator(n)...)); err != nil {
 			return nil, err
 		}
 		if n == 0 { // the others are about as long

@@ -33,7 +33,7 @@ type document struct {
 	Data        []element `json:"data"` // stands in for Instance.Data
 	EventCount  int       `json:"eventCount"`
 	StepEntered time.Time `json:"stepEntered"`
-	Shard       int       `json:"shard,omitempty"`
+	Shard       int       `json:"shard,omitzero"`
 }
 
 type element struct {
@@ -77,9 +77,9 @@ func pack(i *instance.Instance) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// appendDocument appends the stored form of i: what encoding/json would make of it as a document.
+// appendDocument appends the stored form of i, as encoding/json/v2 would write a document.
 func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
-	w := appendjson.Writer{B: b}
+	w := appendjson.Writer{Buf: b}
 	bare := *i
 	bare.SelfLinks = nil
 	w.Raw("{")
@@ -87,7 +87,7 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 	w.Raw(`,"data":[`)
 	for n, d := range i.Data {
 		d.DataLinks, d.StorageURL = nil, ""
-		w.Raw(appendjson.Comma(n))
+		w.Raw(appendjson.Separator(n))
 		w.Raw("{")
 		d.AppendMembers(&w)
 		w.String(`,"revision":`, d.Revision)
@@ -100,7 +100,7 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 		w.Int(`,"shard":`, int64(i.Shard))
 	}
 	w.Raw("}")
-	return w.B, w.Err
+	return w.Buf, w.Err
 }
 
 // inflater is inflate's state, some forty kilobytes, and room for what it inflates.
@@ -140,25 +140,25 @@ func unpack(packed []byte, version int64) (*instance.Instance, error) {
 // readDocument reads what appendDocument writes today. It returns nil for all else.
 func readDocument(text string) *instance.Instance {
 	i, r := new(instance.Instance), appendjson.NewReader(text)
-	r.Raw("{")
+	r.Expect("{")
 	i.ReadMembers(r)
-	r.Raw(`,"data":[`)
+	r.Expect(`,"data":[`)
 	i.Data = []instance.DataElement{}
-	for r.Item(len(i.Data)) {
-		r.Raw("{")
+	for r.More(len(i.Data)) {
+		r.Expect("{")
 		var d instance.DataElement
 		d.ReadMembers(r)
 		d.Revision = r.String(`,"revision":`)
 		d.SHA256 = r.String(`,"sha256":`)
-		r.Raw("}")
+		r.Expect("}")
 		i.Data = append(i.Data, d)
 	}
 	i.EventCount = int(r.Int(`,"eventCount":`))
 	i.StepEntered = r.Time(`,"stepEntered":`)
-	if r.Next(`,"shard":`) {
+	if r.Accept(`,"shard":`) {
 		i.Shard = int(r.Int(""))
 	}
-	if r.Raw("}"); !r.Done() {
+	if r.Expect("}"); !r.OK() {
 		return nil
 	}
 	return i

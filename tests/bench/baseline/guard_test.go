@@ -100,7 +100,7 @@ func warm(t *testing.T, b *Bench) {
 		}
 		cost[program] = float64(n)
 	}
-	for program, most := range map[string]float64{"instance-get": 2.15, "data-get": 3.35} {
+	for program, most := range map[string]float64{"instance-get": 2.95, "data-get": 4.7} {
 		if got := cost[program] / cost[hello]; got > most {
 			t.Errorf("%s: instructions of a warm request / hello's %.2f, at most %.2f", program, got, most)
 		}

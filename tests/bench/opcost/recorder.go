@@ -8,8 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -17,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"altinn.no/instanceapi/tests/awsproxy"
 	"altinn.no/instanceapi/tests/bench/capacity"
 )
 
@@ -41,34 +40,33 @@ type ItemWrite struct {
 	Refused       bool
 }
 
-// Recorder stands between the functions and the servers. One request at a time is served through it, so what is in a table
-// before and after a call is what the call has changed.
+// Recorder records the calls between the functions and the servers. One request at a time is served
+// through it, so the difference of a table before and after a call is the effect of the call.
 type Recorder struct {
 	tables map[string]capacity.Table
-	direct *dynamodb.Client // past the recorder; set before the first call
+	direct *dynamodb.Client // not through the recorder; set before the first call
 
 	mu     sync.Mutex
 	calls  []Call
 	broken []error // what contradicts the rules
 
-	stops []func()
+	proxies []*awsproxy.Proxy
 }
 
-// Between is for lambdas.Options: it starts a recorder before one of the servers.
+// Between is for runtime.Options: it starts a recording proxy before one of the servers.
 func (r *Recorder) Between(service, endpoint string) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	proxy, err := awsproxy.Start(endpoint, func(c *awsproxy.Call, send awsproxy.Send) (*awsproxy.Response, error) {
+		response, err := r.handle(service, c, send)
+		if err != nil {
+			r.note(err)
+		}
+		return response, err
+	})
 	if err != nil {
 		panic(err) // no port of this machine is free
 	}
-	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		if err := r.pass(w, request, service, endpoint); err != nil {
-			r.note(err)
-			panic(http.ErrAbortHandler)
-		}
-	})}
-	r.stops = append(r.stops, func() { _ = server.Close() })
-	go func() { _ = server.Serve(listener) }() // ends with an error of its own making
-	return "http://" + listener.Addr().String()
+	r.proxies = append(r.proxies, proxy)
+	return proxy.URL
 }
 
 // Take returns the calls since the last time, in the order of their ends. It fails when DynamoDB has reported anything else
@@ -90,85 +88,54 @@ func (r *Recorder) note(err error) {
 	r.broken = append(r.broken, err)
 }
 
-// pass sends a request on, answers it, and notes what it was.
-func (r *Recorder) pass(w http.ResponseWriter, request *http.Request, service, endpoint string) error {
+// handle sends a call and records it.
+func (r *Recorder) handle(service string, c *awsproxy.Call, send awsproxy.Send) (*awsproxy.Response, error) {
+	if c.WarmUp { // made once, at a cold start
+		return send(c.Body)
+	}
 	began := time.Now()
-	body, err := io.ReadAll(request.Body)
-	if err != nil {
-		return err
+	time.Sleep(gather)
+	if service == "s3" {
+		response, err := send(c.Body)
+		r.add(Call{Name: c.Request.Method + " object", began: began})
+		return response, err
 	}
-	send := func(body []byte) (*http.Response, []byte, error) {
-		out, err := http.NewRequestWithContext(request.Context(), request.Method, endpoint+request.URL.RequestURI(), bytes.NewReader(body))
-		if err != nil {
-			return nil, nil, err
-		}
-		out.Header, out.Host = request.Header.Clone(), request.Host // S3's signature has the host in it
-		answer, err := http.DefaultTransport.RoundTrip(out)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer answer.Body.Close()
-		content, err := io.ReadAll(answer.Body)
-		return answer, content, err
-	}
-	var answer *http.Response
-	var content []byte
-	switch {
-	case strings.Contains(strings.ToLower(request.URL.Path+string(body)), "warm-up"): // made once, at a cold start
-		answer, content, err = send(body)
-	case service == "s3":
-		time.Sleep(gather)
-		answer, content, err = send(body)
-		r.add(Call{Name: request.Method + " object", began: began})
-	default:
-		time.Sleep(gather)
-		answer, content, err = r.metered(request, body, began, send)
-	}
-	if err != nil {
-		return err
-	}
-	for name, values := range answer.Header {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(answer.StatusCode)
-	_, err = w.Write(content)
-	return err
+	return r.metered(c, began, send)
 }
 
-// metered sends a call to DynamoDB and notes what it costs.
-func (r *Recorder) metered(request *http.Request, body []byte, began time.Time, send func([]byte) (*http.Response, []byte, error)) (*http.Response, []byte, error) {
-	_, operation, _ := strings.Cut(request.Header.Get("X-Amz-Target"), ".")
-	c, asking, err := readCall(operation, body)
+// metered sends a call to DynamoDB and records its cost.
+func (r *Recorder) metered(made *awsproxy.Call, began time.Time, send awsproxy.Send) (*awsproxy.Response, error) {
+	c, asking, err := readCall(made.Operation, made.Body)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	ctx := request.Context()
+	ctx := made.Request.Context()
 	for n := range c.writes {
 		if c.writes[n].Before, err = r.item(ctx, c.writes[n].Table, c.keys[n]); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	answer, content, err := send(asking)
+	response, err := send(asking)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for n := range c.writes {
 		if c.writes[n].After, err = r.item(ctx, c.writes[n].Table, c.keys[n]); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		c.writes[n].Refused = answer.StatusCode != http.StatusOK
+		c.writes[n].Refused = response.Status != http.StatusOK
 	}
-	call := Call{Name: operation + " " + c.table, Writes: c.writes, began: began}
-	if answer.StatusCode == http.StatusOK {
-		if call.Reads, err = c.reads(content); err != nil {
-			return nil, nil, err
+	call := Call{Name: made.Operation + " " + c.table, Writes: c.writes, began: began}
+	if response.Status == http.StatusOK {
+		if call.Reads, err = c.reads(response.Body); err != nil {
+			return nil, err
 		}
-		if err := r.check(call, content); err != nil {
-			return nil, nil, err
+		if err := r.check(call, response.Body); err != nil {
+			return nil, err
 		}
 	}
 	r.add(call)
-	return answer, content, nil
+	return response, nil
 }
 
 func (r *Recorder) add(c Call) {

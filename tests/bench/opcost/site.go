@@ -1,12 +1,8 @@
 package opcost
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"time"
 
@@ -15,6 +11,7 @@ import (
 
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/tests/bench/capacity"
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/runtime"
 	"altinn.no/instanceapi/tests/token/issuer"
 )
@@ -100,8 +97,8 @@ func (s *env) close() {
 	if s.System != nil {
 		s.Stop()
 	}
-	for _, stop := range s.recorder.stops {
-		stop()
+	for _, proxy := range s.recorder.proxies {
+		proxy.Close()
 	}
 }
 
@@ -113,33 +110,21 @@ type request struct {
 	want              int
 }
 
-func (s *env) ask(ctx context.Context, q request) (answer map[string]any, err error) {
-	r, err := http.NewRequestWithContext(ctx, q.method, s.BaseURL+strings.TrimPrefix(q.path, s.BaseURL), bytes.NewReader([]byte(q.body)))
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Authorization", "Bearer "+q.as)
+// ask sends a request and returns the response, if it is a JSON object.
+func (s *env) ask(ctx context.Context, q request) (map[string]any, error) {
+	out := client.Request{Method: q.method, Path: strings.TrimPrefix(q.path, s.BaseURL), Token: q.as, Type: q.contentType, Body: q.body}
 	if q.contentType == "" && q.body != "" {
-		q.contentType = "application/json"
-	}
-	if q.contentType != "" {
-		r.Header.Set("Content-Type", q.contentType)
+		out.Type = "application/json"
 	}
 	if q.header[0] != "" {
-		r.Header.Set(q.header[0], q.header[1])
+		out = out.With(q.header[0], q.header[1])
 	}
-	out, err := http.DefaultClient.Do(r)
+	response, err := client.Client{Base: s.BaseURL}.Do(ctx, out)
 	if err != nil {
 		return nil, err
 	}
-	defer out.Body.Close()
-	content, err := io.ReadAll(out.Body)
-	if err != nil {
-		return nil, err
+	if response.Status != q.want {
+		return nil, fmt.Errorf("opcost: %s: %v, want %d", out, response, q.want)
 	}
-	if out.StatusCode != q.want {
-		return nil, fmt.Errorf("ledger: %s %s: %d %s (%s)", q.method, q.path, out.StatusCode, content, out.Header.Get("X-Local-Cause"))
-	}
-	_ = json.Unmarshal(content, &answer) // bytes and lists are not looked at
-	return answer, nil
+	return response.Object(), nil
 }

@@ -14,8 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// stream is DynamoDB's stream of the outbox and Lambda's reading of it: every insertion once, in an order that says nothing
-// across items; a batch is sent again from the lowest record that is reported, and given up after historyAttempts.
+// stream is DynamoDB's stream of the outbox and Lambda's poller: every insertion once, in random
+// order across items. A batch is retried from the lowest failed record, and given up after
+// maxAttempts.
 type stream struct {
 	rng      *rand.Rand
 	seen     map[string]bool // keys of the items captured
@@ -27,7 +28,7 @@ type stream struct {
 
 const maxAttempts = 3
 
-// capture puts the insertions that items show, and that were not captured before, in the stream.
+// capture adds the items that are new since the last call to the stream.
 func (s *stream) capture(items []map[string]types.AttributeValue) {
 	var fresh []map[string]types.AttributeValue
 	for _, item := range items {
@@ -64,8 +65,9 @@ func (s *stream) batch() events.DynamoDBEvent {
 	return events.DynamoDBEvent{Records: s.records[:min(len(s.records), 1+s.rng.IntN(4))]}
 }
 
-// answered moves on after a batch: failed is the sequence number from which it is sent again, "" for none of it.
-func (s *stream) answered(batch events.DynamoDBEvent, failed string) {
+// done advances the stream after a batch. failed is the sequence number to retry from, "" if all
+// records succeeded.
+func (s *stream) done(batch events.DynamoDBEvent, failed string) {
 	done := len(batch.Records)
 	for n, record := range batch.Records {
 		if record.Change.SequenceNumber == failed {
@@ -76,7 +78,7 @@ func (s *stream) answered(batch events.DynamoDBEvent, failed string) {
 		s.attempts = 0
 	}
 	if done < len(batch.Records) {
-		if s.attempts++; s.attempts >= maxAttempts { // what is left of the batch is given up
+		if s.attempts++; s.attempts >= maxAttempts { // the rest of the batch is given up
 			s.dead += len(batch.Records) - done
 			s.attempts, done = 0, len(batch.Records)
 		}
@@ -84,14 +86,14 @@ func (s *stream) answered(batch events.DynamoDBEvent, failed string) {
 	s.records = s.records[done:]
 }
 
-// message is one in the queue.
+// message is a message of the queue.
 type message struct {
 	id       string
 	body     string
 	received int
 }
 
-// queue is SQS: at least once, in no order, and to the dead letters what was received too often.
+// queue is SQS: at least once, in any order; messages received too often become dead letters.
 type queue struct {
 	rng      *rand.Rand
 	messages []*message
@@ -99,14 +101,15 @@ type queue struct {
 	sent     int
 }
 
-const maxReceives = 10 // as in the template
+const maxReceives = 10 // as in template.yaml
 
 func (q *queue) send(body string) {
 	q.sent++
 	q.messages = append(q.messages, &message{id: fmt.Sprint("m", q.sent), body: body})
 }
 
-// receive returns some messages, which stay where they are: whoever is slow may see them delivered to another.
+// receive returns some messages, which stay in the queue, so that a slow consumer may see them
+// delivered twice.
 func (q *queue) receive() []*message {
 	q.rng.Shuffle(len(q.messages), func(a, b int) { q.messages[a], q.messages[b] = q.messages[b], q.messages[a] })
 	n := min(len(q.messages), 1+q.rng.IntN(10))
@@ -117,8 +120,8 @@ func (q *queue) receive() []*message {
 	return batch
 }
 
-// answered deletes what a batch has done; a deletion is now and then lost.
-func (q *queue) answered(batch []*message, failed map[string]bool, lossless bool) {
+// done deletes the successful messages of a batch. Some deletions are lost.
+func (q *queue) done(batch []*message, failed map[string]bool, lossless bool) {
 	done := map[string]bool{}
 	for _, m := range batch {
 		done[m.id] = !failed[m.id] && (lossless || q.rng.IntN(10) > 0)
@@ -145,9 +148,9 @@ func (q *queue) redrive() {
 	q.dead = nil
 }
 
-// bus is EventBridge behind its HTTP interface, with the rule to the queue: it refuses some entries, delivers others twice,
-// and, while it is lossy, loses some that it has accepted. AWS does not promise that little, which makes it a
-// test of the sweep.
+// bus is EventBridge behind its HTTP interface, with the rule to the queue. While it is lossy, it
+// rejects some entries, delivers some twice, and loses some that it has accepted. AWS promises more
+// than that; losing entries tests the sweep.
 type bus struct {
 	rng   *rand.Rand
 	queue *queue
@@ -213,12 +216,12 @@ func (b *bus) Do(r *http.Request) (*http.Response, error) {
 			b.queue.send(string(envelope))
 		}
 	}
-	answer, err := json.Marshal(out)
+	content, err := json.Marshal(out)
 	if err != nil {
 		return nil, err
 	}
 	return &http.Response{
-		StatusCode: 200, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, ContentLength: int64(len(answer)),
-		Body: io.NopCloser(strings.NewReader(string(answer))), Request: r,
+		StatusCode: 200, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, ContentLength: int64(len(content)),
+		Body: io.NopCloser(strings.NewReader(string(content))), Request: r,
 	}, nil
 }

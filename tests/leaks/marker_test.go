@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// mark is a secret that is sent in one place of one request, and nowhere else.
-type mark struct {
-	place string // "PATCH /{org}/{app}/…: a header, If-Match, an identity number"
-	text  string // as it is sent
-	own   bool   // the client's own text, which may be stored and shown as content
+// marker is a secret that is sent in one location of one request, and nowhere else.
+type marker struct {
+	sentIn     string // "PATCH /{org}/{app}/…: an identity number in header If-Match"
+	text       string // that is sent
+	clientText bool   // the text is the client's own, which may be stored and returned as content
 }
 
-// kinds are the kinds of secrets; each makes the n-th of its kind.
+// kinds are the kinds of secrets. make returns the n-th secret of a kind.
 var kinds = []struct {
 	name string
 	make func(n int) string
 }{
 	{"an identity number", func(n int) string { return fmt.Sprintf("%011d", 41_000_000_000+n) }},
 	{"an identity number with a space", func(n int) string { return fmt.Sprintf("%06d %05d", 520_000+n/100_000, n%100_000) }},
-	{"an organisation's number", func(n int) string { return fmt.Sprintf("%09d", 910_000_000+n) }},
+	{"an organisation number", func(n int) string { return fmt.Sprintf("%09d", 910_000_000+n) }},
 	{"a token", func(n int) string {
 		return fmt.Sprintf("eyJhbGciOiJSUzI1NiJ9.eyJwaWQiOiJ4In0.%sc2lnbmF0dXJl%08dc2ln", strings.Repeat("c2lnbmF0dXJl", 20), n)
 	}},
@@ -29,8 +29,8 @@ var kinds = []struct {
 	}},
 }
 
-// needles are what to look for when a mark is looked for: the part that is secret, however it is written.
-func (m mark) needles() []string {
+// needles returns the texts to search for: the secret part of the marker in every encoding.
+func (m marker) needles() []string {
 	text := m.text
 	if n := strings.LastIndex(text, "."); strings.HasPrefix(text, "eyJ") {
 		text = text[n+1:] // the signature
@@ -45,8 +45,8 @@ func (m mark) needles() []string {
 	return all
 }
 
-// in reports whether a text holds the mark.
-func (m mark) in(text string) bool {
+// in reports whether a text contains the marker.
+func (m marker) in(text string) bool {
 	for _, needle := range m.needles() {
 		if strings.Contains(text, needle) {
 			return true

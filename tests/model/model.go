@@ -6,28 +6,28 @@ import (
 	"time"
 )
 
-// World is all that there is. Not safe for concurrent use.
-type World struct {
+// Model is the state of the API. It is not safe for concurrent use.
+type Model struct {
 	Apps, Platform string // the two base URLs
 
 	Applications       map[string]*Application // by id
 	Parties            map[Identity]string     // their numbers
-	Instances          []*Instance             // in the order of creation; those deleted for good stay, and are Gone
+	Instances          []*Instance             // in the order of creation; permanently deleted instances stay, with Gone set
 	idempotencyRecords map[string]*idempotencyRecord
 }
 
-// NewWorld returns a world in which nothing is.
-func NewWorld(appsBaseURL, platformBaseURL string) *World {
-	return &World{
+// New returns an empty model.
+func New(appsBaseURL, platformBaseURL string) *Model {
+	return &Model{
 		Apps: appsBaseURL, Platform: platformBaseURL,
 		Applications: map[string]*Application{}, Parties: map[Identity]string{}, idempotencyRecords: map[string]*idempotencyRecord{},
 	}
 }
 
-// Path names an instance, or a data element of one, in a request's path.
+// Path is the path of an instance or a data element in a request.
 type Path struct{ App, Owner, ID, Data string }
 
-// String is the path on the Application API, or without an App on the Storage API.
+// String returns the path on the Application API, or on the Storage API if App is "".
 func (p Path) String() string {
 	s := "/storage/instances/" + p.Owner + "/" + p.ID
 	if p.App != "" {
@@ -39,7 +39,7 @@ func (p Path) String() string {
 	return s
 }
 
-// Instance is one report.
+// Instance is one instance.
 type Instance struct {
 	ID, Owner    string
 	app          *Application
@@ -71,38 +71,38 @@ type Element struct {
 	ChangedBy                         string
 	Bytes                             []byte
 	Locked                            bool
-	Downloaded, Confirmed             []time.Time // a zero time is one that no answer has told yet
+	Downloaded, Confirmed             []time.Time // zero for a time that no response has contained yet
 }
 
-// App is the id of its application.
+// App returns the id of the instance's application.
 func (i *Instance) App() string { return i.app.ID }
 
-// At is the way to the instance on the Application API.
+// At returns the path on the Application API.
 func (i *Instance) At() Path { return Path{App: i.app.ID, Owner: i.Owner, ID: i.ID} }
 
-// ContentETag is that of the present version.
+// ETag returns the ETag of the current version.
 func (i *Instance) ETag() string { return fmt.Sprintf(`"%d"`, i.Version) }
 
-func (i *Instance) move(w *World, c Caller, at time.Time) {
-	i.Changed, i.ChangedBy = at, w.nameOf(c)
+func (i *Instance) move(m *Model, c Caller, at time.Time) {
+	i.Changed, i.ChangedBy = at, m.nameOf(c)
 }
 
-// links are the two addresses of a thing under an instance, in the documents' form.
-func (w *World) links(i *Instance, rest string) map[string]any {
+// links returns the two links of an instance or a part of it.
+func (m *Model) links(i *Instance, rest string) map[string]any {
 	return map[string]any{
-		"apps":     w.appsURL(i, rest),
-		"platform": w.Platform + "/storage/instances/" + i.Owner + "/" + i.ID + rest,
+		"apps":     m.appsURL(i, rest),
+		"platform": m.Platform + "/storage/instances/" + i.Owner + "/" + i.ID + rest,
 	}
 }
 
-func (w *World) appsURL(i *Instance, rest string) string {
-	return strings.ReplaceAll(w.Apps, "{org}", i.app.Org) + "/" + i.app.ID + "/instances/" + i.Owner + "/" + i.ID + rest
+func (m *Model) appsURL(i *Instance, rest string) string {
+	return strings.ReplaceAll(m.Apps, "{org}", i.app.Org) + "/" + i.app.ID + "/instances/" + i.Owner + "/" + i.ID + rest
 }
 
-// Document is the instance as every endpoint shows it.
-func (w *World) Document(i *Instance) map[string]any {
+// Document returns the instance as every endpoint returns it.
+func (m *Model) Document(i *Instance) map[string]any {
 	d := map[string]any{
-		"id": i.ID, "appId": i.app.ID, "instanceOwnerId": i.Owner, "labels": list(i.Labels), "selfLinks": w.links(i, ""),
+		"id": i.ID, "appId": i.app.ID, "instanceOwnerId": i.Owner, "labels": list(i.Labels), "selfLinks": m.links(i, ""),
 		"createdDateTime": stamp(i.Created), "createdBy": i.CreatedBy, "lastChangedDateTime": stamp(i.Changed), "lastChangedBy": i.ChangedBy,
 		"workflow": map[string]any{"currentStep": i.Step, "isCompleted": i.Completed},
 		"status":   map[string]any{"isArchived": i.Archived, "isSoftDeleted": i.Deleted, "isMarkedForHardDelete": i.Gone},
@@ -118,16 +118,16 @@ func (w *World) Document(i *Instance) map[string]any {
 	}
 	data := []any{}
 	for _, e := range i.Data {
-		data = append(data, w.elementDocument(i, e))
+		data = append(data, m.elementDocument(i, e))
 	}
 	d["data"] = data
 	return d
 }
 
-func (w *World) elementDocument(i *Instance, e *Element) map[string]any {
+func (m *Model) elementDocument(i *Instance, e *Element) map[string]any {
 	d := map[string]any{
 		"id": e.ID, "formId": e.FormID, "contentType": e.ContentType, "fileName": e.FileName, "fileSize": float64(len(e.Bytes)),
-		"storageUrl": i.app.ID + "/" + i.ID + "/data/" + e.ID, "dataLinks": w.links(i, "/data/"+e.ID), "isLocked": e.Locked,
+		"storageUrl": i.app.ID + "/" + i.ID + "/data/" + e.ID, "dataLinks": m.links(i, "/data/"+e.ID), "isLocked": e.Locked,
 		"createdDateTime": stamp(e.Created), "createdBy": e.CreatedBy, "lastChangedDateTime": stamp(e.Changed), "lastChangedBy": e.ChangedBy,
 	}
 	if len(e.Downloaded) > 0 {
@@ -156,7 +156,7 @@ func stamps(times []time.Time) []any {
 	return all
 }
 
-// stamp writes a time as documents do, or "" when it is not known.
+// stamp formats a time as documents do, "" for an unknown time.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -10,53 +10,54 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"altinn.no/instanceapi/tests/client"
+	"altinn.no/instanceapi/tests/routes"
 )
 
-// request is one of a route that would be granted, before something is put in it.
+// request is a request to a route before the marker is put into it.
 type request struct {
-	method, route string
-	vars          map[string]string
-	query         string
-	header        http.Header
-	body          []byte
+	method, path string // path with variables
+	values       map[string]string
+	query        string
+	header       http.Header
+	body         string
 }
 
-// target is path and query as they are sent.
-func (r *request) target() string {
-	path := r.route
-	for name, value := range r.vars {
-		path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(value))
-	}
+// build returns the request to send.
+func (r *request) build() client.Request {
+	out := client.Request{Method: r.method, Path: routes.Fill(r.path, r.values, url.PathEscape), Header: r.header, Body: r.body}
 	if r.query != "" {
-		path += "?" + r.query
+		out.Path += "?" + r.query
 	}
-	return path
+	return out
 }
 
-// location is a place in the requests of a route where text can stand.
+// location is a location in the requests of a route that can contain text.
 type location struct {
-	name string
-	own  bool // for the client's own text
-	put  func(r *request, text string)
+	name       string
+	clientText bool // see marker
+	put        func(r *request, text string)
 }
 
-// places are all places of a route.
-func places(route string, r row) (all []location) {
+// locations returns all locations in the requests of a route. body is the route's body, with its
+// variables filled in.
+func locations(route routes.Route, body string) (all []location) {
 	add := func(name string, put func(r *request, text string)) {
-		all = append(all, location{name, slices.Contains(r.own, name), put})
+		all = append(all, location{name, slices.Contains(clientText[route.String()], name), put})
 	}
-	for _, segment := range strings.Split(route, "/") {
+	for _, segment := range strings.Split(route.Path, "/") {
 		if name, ok := strings.CutPrefix(segment, "{"); ok {
 			name = strings.TrimSuffix(name, "}")
-			add("path "+name, func(r *request, text string) { r.vars[name] = text })
+			add("path "+name, func(r *request, text string) { r.values[name] = text })
 		}
 	}
 	query := func(r *request, text string) { r.query = strings.Trim(r.query+"&"+text, "&") }
-	for _, name := range append(r.params, "access_token", "ssn") {
+	for _, name := range append(slices.Clone(route.Parameters), "access_token", "ssn") {
 		add("query "+name, func(r *request, text string) { query(r, name+"="+url.QueryEscape(text)) })
 	}
 	add("name of a query parameter", func(r *request, text string) { query(r, url.QueryEscape(text)+"=1") })
-	add("query that cannot be read", func(r *request, text string) { query(r, "%zz="+url.QueryEscape(text)) })
+	add("invalid query", func(r *request, text string) { query(r, "%zz="+url.QueryEscape(text)) })
 	for _, name := range headers {
 		add("header "+name, func(r *request, text string) { r.header.Set(name, text) })
 	}
@@ -65,10 +66,10 @@ func places(route string, r row) (all []location) {
 	add("parameter of Content-Type", func(r *request, text string) {
 		r.header.Set("Content-Type", r.header.Get("Content-Type")+"; x="+fmt.Sprintf("%q", text))
 	})
-	if r.body == nil || r.kind == "text/plain" {
-		add("body that should be none, or is data", func(r *request, text string) { r.body = []byte(text) })
+	if body == "" || route.Type == "text/plain" {
+		add("content, or unexpected body", func(r *request, text string) { r.body = text })
 	}
-	if r.kind == "text/plain" {
+	if route.Type == "text/plain" {
 		add("file name", func(r *request, text string) {
 			r.header.Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(text))
 		})
@@ -76,16 +77,16 @@ func places(route string, r row) (all []location) {
 			r.header.Set("Content-Disposition", fmt.Sprintf("form-data; name=%q", text))
 		})
 	}
-	if _, ok := r.body.(map[string]any); ok {
-		all = append(all, inJSON(r)...)
+	if strings.HasPrefix(body, "{") {
+		all = append(all, inJSON(body, clientText[route.String()])...)
 	}
-	if route == app {
-		all = append(all, inForm(r)...)
+	if route.Path == appsInstances {
+		all = append(all, inForm()...)
 	}
 	return all
 }
 
-// tokenRune keeps what a header's name may have.
+// tokenRune replaces characters that a header name cannot contain.
 func tokenRune(r rune) rune {
 	if r == ' ' || r == '=' || r == '&' {
 		return '-'
@@ -93,14 +94,12 @@ func tokenRune(r rune) rune {
 	return r
 }
 
-// inJSON are the places in a JSON body: every value, every name, one that is not known, and where it stops being JSON.
-func inJSON(r row) (all []location) {
+// inJSON returns the locations in a JSON body: every value, every name, an unknown member of every
+// object, and syntax errors.
+func inJSON(document string, clientText []string) (all []location) {
 	add := func(name string, change func(body map[string]any, text string)) {
-		all = append(all, location{name, slices.Contains(r.own, name), func(q *request, text string) {
-			var body map[string]any
-			if err := json.Unmarshal(q.body, &body); err != nil {
-				panic(err)
-			}
+		all = append(all, location{name, slices.Contains(clientText, name), func(q *request, text string) {
+			body := decode(q.body)
 			change(body, text)
 			q.body = encode(body)
 		}})
@@ -128,19 +127,19 @@ func inJSON(r row) (all []location) {
 			add("a list in "+at, func(body map[string]any, text string) { set(body, []any{[]any{text}}) })
 		}
 	}
-	walk("", r.body, nil)
+	walk("", decode(document), nil)
 	broken := func(name, before, after string) {
-		all = append(all, location{name, false, func(q *request, text string) { q.body = []byte(before + text + after) }})
+		all = append(all, location{name, false, func(q *request, text string) { q.body = before + text + after }})
 	}
-	broken("JSON that ends", `{"labels":["`, "")
-	broken("what is no JSON", "", "")
-	broken("JSON twice", `{}{"a":"`, `"}`)
+	broken("truncated JSON", `{"labels":["`, "")
+	broken("no JSON", "", "")
+	broken("two documents", `{}{"a":"`, `"}`)
 	broken("a member twice", `{"labels":[],"labels":["`, `"]}`)
 	broken("a number", `{"labels":`, `}`)
 	return all
 }
 
-// find returns what a JSON Pointer names.
+// find returns the value at a JSON Pointer.
 func find(value any, pointer string) any {
 	for _, name := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
 		switch v := value.(type) {
@@ -159,16 +158,23 @@ func find(value any, pointer string) any {
 	return value
 }
 
-func encode(body any) []byte {
+func encode(body any) string {
 	text, err := json.Marshal(body)
 	if err != nil {
 		panic(err)
 	}
-	return text
+	return string(text)
 }
 
-// inForm are the places in a multipart body.
-func inForm(r row) (all []location) {
+func decode(text string) (body map[string]any) {
+	if err := json.Unmarshal([]byte(text), &body); err != nil {
+		panic(err)
+	}
+	return body
+}
+
+// inForm returns the locations in a multipart body.
+func inForm() (all []location) {
 	form := func(q *request, parts ...[3]string) { // disposition, type, content
 		var b bytes.Buffer
 		w := multipart.NewWriter(&b)
@@ -182,12 +188,12 @@ func inForm(r row) (all []location) {
 			}
 		}
 		_ = w.Close()
-		q.body = b.Bytes()
+		q.body = b.String()
 		q.header.Set("Content-Type", w.FormDataContentType())
 	}
 	document := [3]string{`form-data; name="instance"`, jsonType, `{"reportee":{"ssn":"` + person + `"}}`}
-	add := func(name string, own bool, put func(q *request, text string)) {
-		all = append(all, location{"form: " + name, own, put})
+	add := func(name string, clientText bool, put func(q *request, text string)) {
+		all = append(all, location{"form: " + name, clientText, put})
 	}
 	add("name of a part", false, func(q *request, text string) {
 		form(q, document, [3]string{fmt.Sprintf("form-data; name=%q", text), "text/plain", "a"})
@@ -205,7 +211,7 @@ func inForm(r row) (all []location) {
 	})
 	add("boundary", false, func(q *request, text string) {
 		q.header.Set("Content-Type", `multipart/form-data; boundary="`+text+`"`)
-		q.body = []byte("--" + text + "\r\n\r\n--" + text + "--")
+		q.body = "--" + text + "\r\n\r\n--" + text + "--"
 	})
 	return all
 }

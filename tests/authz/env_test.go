@@ -1,0 +1,236 @@
+package authz
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"uuid"
+
+	"altinn.no/instanceapi/tests/awsproxy"
+	"altinn.no/instanceapi/tests/client"
+	"altinn.no/instanceapi/tests/local/runtime"
+)
+
+// env is a running system with an issuer, applications, parties and instances.
+type env struct {
+	client.Client
+	system      *runtime.System
+	issuer      *issuer
+	dynamoCalls atomic.Int64 // calls that the functions have made to DynamoDB
+
+	parties   map[string]party
+	instances map[string]variables // by "nav kari", "nav kari deleted"
+	registrar map[string]string    // an owner's token, by org
+
+	unused atomic.Int64
+}
+
+// party is an instance owner.
+type party struct {
+	number   int64
+	identity string
+	reportee string // JSON, as the body of a create contains it
+}
+
+func (p party) numberText() string { return strconv.FormatInt(p.number, 10) }
+
+// variables are the values of a route's variables, and of "reportee", by name.
+type variables map[string]string
+
+// host is the Host header of every request. The caller chooses it, so no response may contain it.
+const host = "evil.example"
+
+var stop = func() {}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stop()
+	os.Exit(code)
+}
+
+// sharedEnv starts the one env of all tests of the package.
+var sharedEnv = sync.OnceValues(func() (*env, error) {
+	e := &env{issuer: newIssuer(), parties: map[string]party{}, instances: map[string]variables{}, registrar: map[string]string{}}
+	system, err := runtime.Start(context.Background(), runtime.Options{
+		Between:    e.countCalls,
+		Parameters: map[string]string{"TokenIssuer": issuerName, "TokenAudience": audience, "TokenJwks": e.issuer.server.URL},
+	})
+	if err != nil {
+		return nil, err
+	}
+	stop = func() { system.Stop(); e.issuer.server.Close() }
+	e.system, e.Client = system, client.Client{Base: system.BaseURL, Host: host}
+	return e, e.populate()
+})
+
+func newEnv(t *testing.T) *env {
+	t.Helper()
+	e, err := sharedEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// countCalls is an Options.Between.
+func (e *env) countCalls(service, endpoint string) string {
+	if service != "dynamodb" {
+		return endpoint
+	}
+	proxy, err := awsproxy.Start(endpoint, func(c *awsproxy.Call, send awsproxy.Send) (*awsproxy.Response, error) {
+		e.dynamoCalls.Add(1)
+		return send(c.Body)
+	})
+	if err != nil {
+		panic(err) // no free port
+	}
+	return proxy.URL
+}
+
+func (e *env) populate() error {
+	for _, org := range []string{"nav", "skd"} {
+		e.registrar[org] = e.issuer.token(rsaKid, claims{"urn:altinn:org": org, "scope": ownerRead + " " + ownerWrite})
+	}
+	for _, id := range []string{"nav/app2018", "nav/other", "skd/app"} {
+		org, _, _ := strings.Cut(id, "/")
+		if _, err := e.succeed(org, "PUT", "/storage/applications/"+id, "{}"); err != nil {
+			return err
+		}
+	}
+	for name, p := range map[string]party{
+		"kari":  {identity: "12247918309", reportee: `{"ssn":"12247918309"}`},
+		"ola":   {identity: "01017012345", reportee: `{"ssn":"01017012345"}`},
+		"firm":  {identity: "910010018", reportee: `{"organizationNumber":"910010018"}`},
+		"named": {identity: "per.hansen", reportee: `{"userName":"per.hansen"}`},
+	} {
+		e.parties[name] = p
+		for _, org := range []string{"nav", "skd"} {
+			for _, state := range []string{"", "deleted", "gone", "second"} {
+				made, err := e.create(org, name, state)
+				if err != nil {
+					return err
+				}
+				p.number, _ = strconv.ParseInt(made["instanceOwnerId"], 10, 64)
+				e.parties[name] = p
+				e.instances[strings.TrimSpace(org+" "+name+" "+state)] = made
+			}
+		}
+	}
+	e.parties["unassigned"] = party{number: 599998}
+	_, err := e.system.Deliver(context.Background())
+	return err
+}
+
+// create creates an instance in a state, with a data element that the application owner has
+// downloaded.
+func (e *env) create(org, party, state string) (variables, error) {
+	v, err := e.createWith(`[{"formId":"first","contentType":"text/plain","content":"Zmlyc3Q="}]`, org, party, state)
+	if err == nil && state != "gone" {
+		_, err = e.succeed(org, "GET", "/storage/instances/"+v["instanceOwnerId"]+"/"+v["instanceGuid"]+"/data/"+v["dataGuid"], "")
+	}
+	return v, err
+}
+
+func (e *env) createWith(data, org, party, state string) (variables, error) {
+	app := map[string]string{"nav": "app2018", "skd": "app"}[org]
+	made, err := e.succeed(org, "POST", "/"+org+"/"+app+"/instances", `{"reportee":`+e.parties[party].reportee+`,"data":`+data+`}`)
+	if err != nil {
+		return nil, err
+	}
+	v := variables{"org": org, "app": app, "instanceOwnerId": made.InstanceOwnerID, "instanceGuid": made.ID, "reportee": e.parties[party].reportee}
+	for _, d := range made.Data {
+		v["dataGuid"] = d.ID
+	}
+	switch state {
+	case "deleted":
+		_, err = e.succeed(org, "DELETE", made.Apps(), "")
+	case "gone":
+		_, err = e.succeed(org, "DELETE", made.Apps()+"?hard=true", "")
+	}
+	return v, err
+}
+
+// succeed sends a request of an owner and fails if it is rejected.
+func (e *env) succeed(org, method, path, body string) (client.Instance, error) {
+	r := client.Request{Method: method, Path: path, Token: e.registrar[org], Body: body}
+	if body != "" {
+		r.Type = "application/json"
+	}
+	response, err := e.Do(context.Background(), r)
+	if err == nil && response.Status >= 300 {
+		err = fmt.Errorf("%s: %v", r, response)
+	}
+	if err != nil {
+		return client.Instance{}, err
+	}
+	return response.Instance(), nil
+}
+
+// send sends a request with these Authorization headers. The path is sent as given.
+func (e *env) send(authorization []string, method, path, media, body string) (*client.Response, error) {
+	header := http.Header{}
+	if len(authorization) > 0 {
+		header["Authorization"] = authorization
+	}
+	return e.Do(context.Background(), client.Request{Method: method, Path: path, Header: header, Type: media, Body: body})
+}
+
+// valuesFor returns the variables of a request for an object: those of an instance, with the
+// object's changes.
+func (e *env) valuesFor(o object, home string, own variables) variables {
+	v := variables{}
+	for name, value := range own {
+		v[name] = value
+	}
+	for name, value := range o.values {
+		v[name] = e.resolve(value, name, home, own)
+	}
+	return v
+}
+
+// resolve replaces a placeholder by its value for one variable.
+func (e *env) resolve(value, name, home string, own variables) string {
+	current := own[name]
+	switch value {
+	case upper:
+		return strings.ToUpper(current)
+	case bare:
+		return strings.ReplaceAll(current, "-", "")
+	case braces:
+		return "{" + current + "}"
+	case urn:
+		return "urn:uuid:" + current
+	case padded:
+		return "0" + current
+	case wide:
+		return strings.Map(func(r rune) rune { return r - '0' + '０' }, current)
+	case ofOla:
+		return e.instances[own["org"]+" ola"][name]
+	case ofOther:
+		return e.instances[own["org"]+" "+home+" second"][name]
+	case unused:
+		return "unused-" + strconv.FormatInt(e.unused.Add(1), 10)
+	case itself:
+		return own["instanceGuid"]
+	case unassigned:
+		if name == "instanceOwnerId" {
+			return e.parties["unassigned"].numberText()
+		}
+		return uuid.New().String()
+	}
+	return value
+}
+
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}

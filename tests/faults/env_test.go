@@ -1,0 +1,474 @@
+package faults_test
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"uuid"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/smithy-go/middleware"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/auth/authtest"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/delivery"
+	"altinn.no/instanceapi/shared/event/eventbus"
+	"altinn.no/instanceapi/shared/event/eventhttp"
+	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event/outboxtable"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/tests/faults"
+)
+
+// process is the code that ships, on one set of clients: the store of instances, the delivery of
+// their events, and the feed.
+type process struct {
+	instances *instancetable.Table
+	publisher *delivery.Publisher
+	recorder  *delivery.Recorder
+	sweeper   *delivery.Sweeper
+	feed      http.Handler
+}
+
+// env is the delivery chain with the AWS services around it. One seed determines everything in it.
+type env struct {
+	t     *testing.T
+	rng   *rand.Rand
+	in    *faults.Injector
+	plain *dynamodb.Client // without faults, to read what is stored
+	app   *application.Application
+	party string // instanceOwnerId of all instances
+	clock time.Time
+
+	stream *stream
+	queue  *queue
+	bus    *bus
+
+	ours  process // its calls go through the injector
+	rival process // another process, without faults
+
+	known   []*instance.Instance // instances that a client has received
+	acked   map[string]string    // step by event id, of the changes that a client has seen succeed
+	pollers []*poller
+	held    bool // inside runOthers, which must not nest
+	reading bool // inside publish: a shard has one reader at a time
+}
+
+func newEnv(t *testing.T, plain *dynamodb.Client, in *faults.Injector, seed uint64) *env {
+	rng := rand.New(rand.NewPCG(seed, 6))
+	e := &env{
+		t: t, rng: rng, in: in, plain: plain, clock: time.Now(), acked: map[string]string{}, party: strconv.Itoa(50001 + rand.IntN(1e12)),
+		app:    &application.Application{Org: "nav", ID: "nav/app-" + uuid.New().String()[:13]},
+		stream: &stream{rng: rng, seen: map[string]bool{}}, queue: &queue{rng: rng},
+	}
+	e.app.SetDefaults()
+	if err := e.app.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	e.bus = &bus{rng: rng, queue: e.queue, lossy: true, puts: map[string]int{}}
+	e.ours = e.start(in.Install)
+	e.rival = e.start()
+	in.During = e.runOthers
+	for n := range 3 {
+		e.pollers = append(e.pollers, newPoller(e, n))
+	}
+	if items := e.outbox(); len(items) != 0 {
+		t.Fatalf("the outbox has %d events of an earlier run", len(items))
+	}
+	return e
+}
+
+// start returns a process whose calls go through the middleware.
+func (e *env) start(install ...func(*middleware.Stack) error) process {
+	db := dynamodb.New(e.plain.Options(), func(o *dynamodb.Options) { o.APIOptions = append(o.APIOptions, install...) })
+	bridge := eventbridge.New(eventbridge.Options{
+		Region: "eu-north-1", Credentials: credentials("x"), Retryer: impatient(), HTTPClient: e.bus, APIOptions: install,
+	})
+	bus := eventbus.New(bridge, "bus", "no.altinn.apps")
+	return process{
+		instances: instancetable.New(db, "Instances", "Outbox"),
+		publisher: &delivery.Publisher{Bus: bus},
+		recorder:  &delivery.Recorder{Feed: eventtable.NewRecorder(db, "Events", "Outbox", e.now), RetryDelays: []time.Duration{time.Millisecond}},
+		sweeper:   &delivery.Sweeper{Outbox: outboxtable.New(db, "Outbox"), Bus: bus, Now: e.now, MinAge: 2 * time.Minute, MaxPerRun: 1000},
+		feed: httpapi.HandlerFunc(eventhttp.FeedEndpoint{
+			Authenticator: authtest.Verifier(), Applications: everything{}, Feeds: eventtable.New(db, "Events"), URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
+		}.Serve),
+	}
+}
+
+// everything is a store in which every application exists.
+type everything struct{}
+
+func (everything) Get(_ context.Context, id string) (*application.Application, error) {
+	return &application.Application{ID: id}, nil
+}
+
+func (e *env) now() time.Time { return e.clock }
+
+// clientRetries is the number of attempts of a client. One call in six is disturbed, so four
+// attempts can fail in a row, but not this many.
+const clientRetries = 25
+
+// create creates an instance as instance-create does. It retries with another instance until it
+// sees a success.
+func (e *env) create(p process) {
+	for range clientRetries {
+		e.in.Restart()
+		i, err := instance.New(instance.Draft{ID: e.guid(), Application: e.app, InstanceOwnerID: e.party}, "1001", e.clock)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		err = p.instances.Create(e.t.Context(), i, instancehttp.View{}.Event(i, "", "1001"))
+		if err == nil && !e.in.Crashed() {
+			e.known = append(e.known, i)
+			e.acked[event.ID(i.ID, 1)] = i.Workflow.CurrentStep
+			return
+		}
+	}
+	e.t.Fatalf("could not create an instance in %d attempts", clientRetries)
+}
+
+// guid returns the id of a new instance. The first half comes from the seed, because it determines
+// the order of events. The second half is unique, because other runs use the same tables.
+func (e *env) guid() string {
+	id := uuid.New()
+	binary.BigEndian.PutUint64(id[:], e.rng.Uint64())
+	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80 // version 7
+	return id.String()
+}
+
+// change moves an instance to another step as workflow-change does, and retries until it sees a
+// success.
+func (e *env) change(p process) {
+	if len(e.known) == 0 {
+		return
+	}
+	i := e.known[e.rng.IntN(len(e.known))]
+	reachable := e.app.Workflow.Reachable(i.Workflow.CurrentStep, application.Owner)
+	if len(reachable) == 0 {
+		return
+	}
+	step := reachable[e.rng.IntN(len(reachable))]
+	for range clientRetries {
+		e.in.Restart()
+		e.clock = e.clock.Add(time.Millisecond)
+		after, err := p.instances.Mutate(e.t.Context(), e.party, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			left, err := i.Transition(e.app, step, application.Owner, "nav", e.clock)
+			if err != nil {
+				return nil, err
+			}
+			ev := instancehttp.View{}.Event(i, left, "nav")
+			return &ev, nil
+		})
+		if err == nil && !e.in.Crashed() {
+			*i = *after
+			e.acked[event.ID(i.ID, i.EventCount)] = step
+			return
+		}
+		if fault.Is(err, fault.Conflict) { // another client has moved it: read it again and give up
+			if after, err = e.rival.instances.Get(e.t.Context(), e.party, i.ID); err != nil {
+				e.t.Fatal(err)
+			}
+			*i = *after
+			return
+		}
+	}
+	e.t.Fatalf("could not change an instance in %d attempts", clientRetries)
+}
+
+// publish runs event-publish with the next records of the stream.
+func (e *env) publish(p process) {
+	e.stream.capture(e.outbox())
+	if len(e.stream.records) == 0 || e.reading {
+		return
+	}
+	e.reading = true
+	defer func() { e.reading = false }()
+	e.in.Restart()
+	batch := e.stream.batch()
+	response, err := p.publisher.Handle(e.t.Context(), batch)
+	failed := ""
+	switch {
+	case err != nil || e.in.Crashed():
+		failed = batch.Records[0].Change.SequenceNumber
+	case len(response.BatchItemFailures) > 0:
+		failed = response.BatchItemFailures[0].ItemIdentifier
+	}
+	e.stream.done(batch, failed)
+}
+
+// record runs event-record with the next messages of the queue.
+func (e *env) record(p process) {
+	batch := e.queue.receive()
+	if len(batch) == 0 {
+		return
+	}
+	e.in.Restart()
+	var in events.SQSEvent
+	for _, m := range batch {
+		in.Records = append(in.Records, events.SQSMessage{MessageId: m.id, Body: m.body})
+	}
+	response, err := p.recorder.Handle(e.t.Context(), in)
+	failed := map[string]bool{}
+	for _, m := range batch {
+		failed[m.id] = err != nil || e.in.Crashed()
+	}
+	for _, failure := range response.BatchItemFailures {
+		failed[failure.ItemIdentifier] = true
+	}
+	e.queue.done(batch, failed, !e.bus.lossy)
+}
+
+// sweep advances the clock and runs outbox-sweep.
+func (e *env) sweep(p process) {
+	e.stream.capture(e.outbox())
+	e.clock = e.clock.Add(time.Duration(e.rng.IntN(4)) * time.Minute)
+	e.in.Restart()
+	_ = p.sweeper.Handle(e.t.Context()) // the next sweep retries what has failed
+}
+
+// runOthers runs every operation of the other process while a call is slow.
+func (e *env) runOthers() {
+	if e.held {
+		return
+	}
+	e.held = true
+	defer func() { e.held = false }()
+	e.create(e.rival)
+	e.change(e.rival)
+	for range 2 {
+		e.publish(e.rival)
+		e.record(e.rival)
+	}
+	e.sweep(e.rival)
+	e.record(e.rival)
+	e.pollers[e.rng.IntN(len(e.pollers))].poll(e.rival)
+}
+
+// act runs one random operation.
+func (e *env) act() {
+	switch e.rng.IntN(10) {
+	case 0:
+		e.create(e.ours)
+	case 1, 2:
+		e.change(e.ours)
+	case 3, 4:
+		e.publish(e.ours)
+	case 5, 6:
+		e.record(e.ours)
+	case 7:
+		e.sweep(e.ours)
+	default:
+		e.pollers[e.rng.IntN(len(e.pollers))].poll(e.ours)
+	}
+}
+
+// settle stops the faults and runs the chain until no event is in delivery.
+func (e *env) settle() {
+	e.in.Disarm()
+	e.in.Restart()
+	e.in.Release()
+	e.bus.lossy, e.bus.down = false, false
+	e.queue.dead = nil // without a redrive: the sweep must be sufficient
+	for range 30 {
+		e.stream.capture(e.outbox())
+		for len(e.stream.records) > 0 {
+			e.publish(e.ours)
+		}
+		for n := 0; len(e.queue.messages) > 0 && n < 200; n++ {
+			e.record(e.ours)
+		}
+		if len(e.outbox()) == 0 {
+			return
+		}
+		e.clock = e.clock.Add(3 * time.Minute)
+		e.sweep(e.ours)
+	}
+	e.t.Fatalf("%d events are still in the outbox after 30 sweeps", len(e.outbox()))
+}
+
+// outbox returns the items of the outbox.
+func (e *env) outbox() []map[string]types.AttributeValue {
+	var items []map[string]types.AttributeValue
+	pages := dynamodb.NewScanPaginator(e.plain, &dynamodb.ScanInput{TableName: aws.String("Outbox"), ConsistentRead: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(e.t.Context())
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		items = append(items, page.Items...)
+	}
+	return items
+}
+
+// committed returns the ids of all events of the stored instances, seen by a client or not.
+func (e *env) committed() map[string]bool {
+	ids := map[string]bool{}
+	pages := dynamodb.NewQueryPaginator(e.plain, &dynamodb.QueryInput{
+		TableName: aws.String("Instances"), ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("PK = :p"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":p": &types.AttributeValueMemberS{Value: e.party}},
+	})
+	store := instancetable.New(e.plain, "Instances", "Outbox")
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(e.t.Context())
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		for _, item := range page.Items {
+			guid, isInstance := strings.CutPrefix(item["SK"].(*types.AttributeValueMemberS).Value, "INSTANCE#")
+			if !isInstance {
+				continue
+			}
+			i, err := store.Get(e.t.Context(), e.party, guid)
+			if err != nil {
+				e.t.Fatal(err)
+			}
+			for number := 1; i.AppID == e.app.ID && number <= i.EventCount; number++ {
+				ids[event.ID(guid, number)] = true
+			}
+		}
+	}
+	return ids
+}
+
+// check checks what must hold after settle: the feed has every committed change once, in order
+// within its instance, and nothing else; it includes the changes that a client has seen succeed;
+// the outbox is empty; and each poller has seen, once and in order, what matches its filter.
+func (e *env) check() {
+	e.t.Helper()
+	feed, err := eventtable.New(e.plain, "Events").Read(e.t.Context(), e.app.ID, 0, 10_000)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	committed := e.committed()
+	last, steps := map[string]int{}, map[string]string{}
+	for _, record := range feed {
+		doc := record.Document
+		if !committed[doc.Event.ID] {
+			e.t.Errorf("position %d has %s, which is not committed, or is a duplicate", record.Seq, doc.Event.ID)
+		}
+		delete(committed, doc.Event.ID)
+		if doc.Number != last[doc.InstanceGuid]+1 {
+			e.t.Errorf("position %d is event %d of its instance, after event %d", record.Seq, doc.Number, last[doc.InstanceGuid])
+		}
+		last[doc.InstanceGuid] = doc.Number
+		steps[doc.Event.ID] = doc.Event.WorkflowStep
+	}
+	for id := range committed {
+		e.t.Errorf("%s was committed, but is not in the feed", id)
+	}
+	for id, step := range e.acked {
+		if steps[id] != step {
+			e.t.Errorf("a client saw that %s is %s, but the feed has %q", id, step, steps[id])
+		}
+	}
+	if items := e.outbox(); len(items) != 0 {
+		e.t.Errorf("%d events in the outbox", len(items))
+	}
+	for n, p := range e.pollers {
+		for p.poll(e.ours) > 0 {
+		}
+		p.check(n, feed)
+	}
+}
+
+// poller is an owner's program that follows the feed from the start, with or without a filter, with
+// its own page size. It repeats a request without a response. Sometimes it continues from the id of
+// its last event, as if it had lost its cursor.
+type poller struct {
+	e     *env
+	step  string
+	size  int
+	query string
+	seen  []string
+	busy  bool
+}
+
+func newPoller(e *env, n int) *poller {
+	p := &poller{e: e, size: 1 + e.rng.IntN(5)}
+	if n > 0 {
+		p.step = []string{"FormFilling", "Submit", "Archived"}[e.rng.IntN(3)]
+	}
+	p.query = p.values("").Encode()
+	return p
+}
+
+func (p *poller) values(after string) url.Values {
+	values := url.Values{"size": {fmt.Sprint(p.size)}}
+	if p.step != "" {
+		values.Set("workflow.currentStep", p.step)
+	}
+	if after != "" {
+		values.Set("after", after)
+	}
+	return values
+}
+
+// poll sends one request and returns the number of events.
+func (p *poller) poll(on process) int {
+	e := p.e
+	if p.busy {
+		return 0 // one request at a time
+	}
+	p.busy = true
+	defer func() { p.busy = false }()
+	e.in.Restart()
+	query := p.query
+	if len(p.seen) > 0 && e.rng.IntN(6) == 0 {
+		query = p.values(p.seen[len(p.seen)-1]).Encode()
+	}
+	r := httptest.NewRequestWithContext(context.WithoutCancel(e.t.Context()), "GET", "/storage/applications/"+e.app.ID+"/events?"+query, nil)
+	r.SetPathValue("org", "nav")
+	r.SetPathValue("app", strings.TrimPrefix(e.app.ID, "nav/"))
+	r.Header.Set("Authorization", authtest.Owner("nav"))
+	response := httptest.NewRecorder()
+	on.feed.ServeHTTP(response, r)
+	if e.in.Crashed() || response.Code >= 500 {
+		return 0
+	}
+	var page []event.Event
+	if err := json.Unmarshal(response.Body.Bytes(), &page); err != nil || response.Code != http.StatusOK {
+		e.t.Fatalf("%s: %d %s", query, response.Code, response.Body)
+	}
+	for _, ev := range page {
+		p.seen = append(p.seen, ev.ID)
+	}
+	link, err := url.Parse(strings.TrimSuffix(strings.TrimPrefix(response.Header().Get("Link"), "<"), `>; rel="next"`))
+	if err != nil || link.RawQuery == "" {
+		e.t.Fatal(errors.Join(err, fmt.Errorf("no link to the next page: %q", response.Header().Get("Link"))))
+	}
+	p.query = link.RawQuery
+	return len(page)
+}
+
+func (p *poller) check(n int, feed []eventtable.Record) {
+	p.e.t.Helper()
+	var want []string
+	for _, record := range feed {
+		if p.step == "" || record.Document.Event.WorkflowStep == p.step {
+			want = append(want, record.Document.Event.ID)
+		}
+	}
+	if fmt.Sprint(p.seen) != fmt.Sprint(want) {
+		p.e.t.Errorf("poller %d (step %q, size %d) saw\n%v\nwant\n%v", n, p.step, p.size, p.seen, want)
+	}
+}

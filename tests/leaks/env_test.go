@@ -1,0 +1,91 @@
+package leaks
+
+import (
+	"bytes"
+	"sync"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/tests/awsproxy"
+	"altinn.no/instanceapi/tests/client"
+	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/token/issuer"
+)
+
+// person is the user's identity number, which the user's token and every create contain.
+const person = "12247918309"
+
+// env is a running system, its callers, and what its functions have logged and published.
+type env struct {
+	t *testing.T
+	client.Client
+	*runtime.System
+	owner, user string // tokens
+	log, bus    buffer
+}
+
+// buffer is text that several processes write.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func newEnv(t *testing.T) *env {
+	t.Helper()
+	e := &env{t: t}
+	var err error
+	if e.System, err = runtime.Start(t.Context(), runtime.Options{Log: &e.log, BetweenEach: e.recordBus}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Stop)
+	e.Base = e.BaseURL
+	if e.owner, err = e.Authenticator.Owner("nav", "", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if e.user, err = e.Authenticator.User(issuer.User{SSN: person}, "", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// recordBus is an Options.BetweenEach. It records what the functions put on the bus.
+func (e *env) recordBus(_, service, endpoint string) string {
+	if service != "eventbridge" {
+		return endpoint
+	}
+	proxy, err := awsproxy.Start(endpoint, func(c *awsproxy.Call, send awsproxy.Send) (*awsproxy.Response, error) {
+		_, _ = e.bus.Write(c.Body) // never fails
+		return send(c.Body)
+	})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.t.Cleanup(proxy.Close)
+	return proxy.URL
+}
+
+// create creates an instance with a data element and returns the variables of the routes to it.
+// With downloaded, the owner has downloaded the data element.
+func (e *env) create(downloaded bool) map[string]string {
+	e.t.Helper()
+	i := e.Must(e.t, 201, client.JSON("POST", "/nav/app2018/instances", e.user,
+		`{"reportee":{"ssn":"`+person+`"},"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="}]}`)).Instance()
+	if downloaded {
+		e.Must(e.t, 200, client.Request{Method: "GET", Path: i.Storage() + "/data/" + i.Data[0].ID, Token: e.owner})
+	}
+	return map[string]string{
+		"org": "nav", "app": "app2018", "instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID, "dataGuid": i.Data[0].ID, "reportee": `{"ssn":"` + person + `"}`,
+	}
+}

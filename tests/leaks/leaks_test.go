@@ -1,0 +1,287 @@
+package leaks
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/tests/client"
+	"altinn.no/instanceapi/tests/routes"
+)
+
+func TestNothingLeaks(t *testing.T) {
+	e := newEnv(t)
+	e.Must(t, 201, client.JSON("PUT", "/storage/applications/nav/app2018", e.owner, `{}`))
+	common := e.create(false)
+
+	var all []marker
+	seen := map[string]bool{}
+	statuses := map[int]int{}
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, 4)
+	for _, r := range routes.Of(t, e.Template) {
+		seen[strings.Replace(r.Method, "HEAD", "GET", 1)+" "+r.Path] = true
+		body := routes.Fill(r.Body, common, nil)
+		for n, l := range locations(r, body) {
+			if r.Method == "HEAD" && !strings.HasPrefix(l.name, "path ") {
+				continue // the handler of GET serves it
+			}
+			// Identity numbers go into every location except headers. The other kinds alternate.
+			chosen := []int{0, 1 + n%(len(kinds)-1)}
+			if strings.HasPrefix(l.name, "header ") {
+				chosen = []int{(n + len(seen)) % len(kinds)}
+			}
+			for _, k := range chosen {
+				kind := kinds[k]
+				m := marker{sentIn: fmt.Sprintf("%s: %s in %s", r, kind.name, l.name), text: kind.make(len(all)), clientText: l.clientText}
+				all = append(all, m)
+				values := common
+				if !r.Reads() && r.Has("instanceGuid") {
+					values = e.create(r.Downloaded) // neither locked nor deleted
+				}
+				slots <- struct{}{}
+				wait.Go(func() {
+					defer func() { <-slots }()
+					status := e.send(r, body, l, m, values)
+					mu.Lock()
+					statuses[status]++
+					mu.Unlock()
+				})
+			}
+		}
+	}
+	wait.Wait()
+	t.Logf("%d markers, responses by status: %v", len(all), statuses)
+
+	// The secrets of the requests that succeed.
+	all = append(all, marker{sentIn: "every request: the user's identity number", text: person},
+		marker{sentIn: "every request: the user's token", text: e.user}, marker{sentIn: "every request: the owner's token", text: e.owner})
+	all = append(all, e.identities()...)
+	all = append(all, e.presigned()...)
+	e.search(all)
+}
+
+// send sends a request with a marker, searches the response for it and returns the status.
+func (e *env) send(route routes.Route, body string, l location, m marker, values map[string]string) int {
+	r := &request{method: route.Method, path: route.Path, values: maps.Clone(values), query: route.Query, header: http.Header{}, body: body}
+	token := e.owner
+	if route.User {
+		token = e.user
+	}
+	r.header.Set("Authorization", "Bearer "+token)
+	if route.Type != "" {
+		r.header.Set("Content-Type", route.Type)
+	}
+	if route.Method == "PUT" && route.Path == "/storage/applications/{org}/{app}" {
+		r.values["app"] = "registered" // app2018 must not change
+	}
+	l.put(r, m.text)
+	got, err := e.Do(e.t.Context(), r.build())
+	if err != nil {
+		e.t.Errorf("%s: %v", m.sentIn, err)
+		return 0
+	}
+	e.check(l, m, got)
+	return got.Status
+}
+
+// check searches a response for a marker. A problem, a header or an address must not contain it.
+// Content may contain it only if it is the client's own text.
+func (e *env) check(l location, m marker, got *client.Response) {
+	if got.Status >= 500 {
+		e.t.Errorf("%s: %v", m.sentIn, got)
+	}
+	for name, values := range got.Header {
+		named := name == "Content-Disposition" // a file name is the client's own text
+		if inOwnLinks(l) && name == "Link" {
+			continue
+		}
+		if m.in(strings.Join(values, " ")) && !(named && m.clientText) {
+			e.t.Errorf("%s: it is in the header %s: %s", m.sentIn, name, values)
+		}
+	}
+	if !m.in(string(got.Body)) {
+		return
+	}
+	var value any
+	if got.Status >= 300 || json.Unmarshal(got.Body, &value) != nil {
+		e.t.Errorf("%s: it is in the response %v", m.sentIn, got)
+		return
+	}
+	e.checkContent(l, m, "", value)
+}
+
+// inOwnLinks reports whether the links of a page contain the text of a location. The links repeat
+// the path and the filters of the request, so the caller has put the secret into an address before.
+func inOwnLinks(l location) bool {
+	return strings.HasPrefix(l.name, "query ") || l.name == "path instanceOwnerId"
+}
+
+func (e *env) checkContent(l location, m marker, at string, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, each := range v {
+			if m.in(name) && !m.clientText {
+				e.t.Errorf("%s: it is the name of %s", m.sentIn, at)
+			}
+			e.checkContent(l, m, at+"."+name, each)
+		}
+	case []any:
+		for _, each := range v {
+			e.checkContent(l, m, at, each)
+		}
+	case string:
+		address := strings.Contains(v, "://")
+		if inOwnLinks(l) && strings.HasPrefix(at, "._links.") {
+			return
+		}
+		if m.in(v) && (address || !m.clientText) {
+			e.t.Errorf("%s: it is in %s: %.300s", m.sentIn, at, v)
+		}
+	}
+}
+
+// identities creates instances for unknown parties, by every kind of identity.
+func (e *env) identities() (sent []marker) {
+	for n, reportee := range []map[string]string{{"ssn": "41999999901"}, {"organizationNumber": "919999901"}, {"userName": "hemmelig.navn.1"}} {
+		for kind, value := range reportee {
+			sent = append(sent, marker{sentIn: "POST " + appsInstances + ": a reportee's " + kind, text: value})
+			i := e.Must(e.t, 201, client.JSON("POST", "/nav/app2018/instances", e.owner,
+				fmt.Sprintf(`{"reportee":{%q:%q},"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="}]}`, kind, value))).Instance()
+			e.Must(e.t, 200, client.JSON("PUT", i.Apps()+"/workflow", e.owner, `{"currentStep":"Submit"}`))
+			e.Must(e.t, 200, client.Request{Method: "GET", Path: fmt.Sprintf("/storage/instances?instanceOwnerId=%s&size=%d", i.InstanceOwnerID, n+1), Token: e.owner})
+		}
+	}
+	return sent
+}
+
+// presigned sends and downloads a large file. Only the caller may see the signature of an address.
+func (e *env) presigned() (sent []marker) {
+	i, content := e.create(false), strings.Repeat("a", 4_400_001)
+	self := routes.Fill("/nav/app2018/instances/{instanceOwnerId}/{instanceGuid}", i, nil)
+	signed := func(request, address string) {
+		_, signature, ok := strings.Cut(address, "X-Amz-Signature=")
+		if !ok {
+			e.t.Fatalf("%s: the address is not signed: %s", request, address)
+		}
+		sent = append(sent, marker{sentIn: request + ": the signature in its response", text: signature})
+	}
+	upload := e.Must(e.t, 201, client.JSON("POST", self+"/uploads", e.user, client.Announcement(content))).Upload()
+	signed("POST "+appsInstance+"/uploads", upload.URL)
+	e.Must(e.t, 200, upload.Put(content))
+	made := e.Must(e.t, 201, client.Request{Method: "POST", Path: self + "/data?formId=a&upload=" + upload.ID, Token: e.user})
+	data, _ := made.Object()["data"].([]any)
+	for _, link := range data[1].(map[string]any)["dataLinks"].(map[string]any) {
+		got := e.Must(e.t, 307, client.Request{Method: "GET", Path: fmt.Sprint(link), Token: e.owner})
+		signed("GET of a large file", got.Header.Get("Location"))
+	}
+	return sent
+}
+
+// search searches everything that outlives a request for the markers.
+func (e *env) search(all []marker) {
+	e.searchTexts("the outbox", all, e.items("Outbox"), false)
+	if _, err := e.Deliver(e.t.Context()); err != nil {
+		e.t.Fatal(err)
+	}
+	var feeds []string
+	for _, app := range []string{"app2018", "registered"} {
+		got, err := e.Do(e.t.Context(), client.Request{Method: "GET", Path: "/storage/applications/nav/" + app + "/events?size=1000", Token: e.owner})
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		feeds = append(feeds, string(got.Body))
+	}
+	e.searchTexts("the feed", all, feeds, false)
+	e.searchTexts("the bus", all, []string{e.bus.String()}, false)
+	log := strings.Split(e.log.String(), "\n")
+	if len(log) < len(all) {
+		e.t.Errorf("%d lines of log for more than %d requests", len(log), len(all))
+	}
+	e.searchTexts("the log", all, log, false)
+	for _, table := range e.Template.Tables {
+		if table != "Outbox" {
+			e.searchTexts("the table "+table, all, e.items(table), true)
+		}
+	}
+	e.searchTexts("the names of objects", all, e.objects(), false)
+}
+
+// searchTexts searches texts for the markers. With content, the texts may contain the client's own
+// text.
+func (e *env) searchTexts(where string, all []marker, texts []string, content bool) {
+	if len(texts) == 0 || texts[0] == "" && len(texts) == 1 {
+		e.t.Errorf("%s is empty, so the search proves nothing", where)
+	}
+	whole := strings.Join(texts, "\n")
+	for _, m := range all {
+		if m.clientText && content || !m.in(whole) {
+			continue
+		}
+		for _, text := range texts {
+			if m.in(text) {
+				e.t.Errorf("%s: it is in %s: %.600s", m.sentIn, where, text)
+				break
+			}
+		}
+	}
+}
+
+// items returns the items of a table as text, with their documents decompressed.
+func (e *env) items(table string) (texts []string) {
+	instances := instancetable.New(e.Dynamo, "Instances", "Outbox")
+	pages := dynamodb.NewScanPaginator(e.Dynamo, &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(e.t.Context())
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		for _, item := range page.Items {
+			var b strings.Builder
+			for _, name := range slices.Sorted(maps.Keys(item)) {
+				switch v := item[name].(type) {
+				case *types.AttributeValueMemberS:
+					b.WriteString(" " + name + "=" + v.Value)
+				case *types.AttributeValueMemberB:
+					b.WriteString(" " + name + "=" + string(v.Value))
+				}
+			}
+			key, _ := item["SK"].(*types.AttributeValueMemberS)
+			if key != nil && strings.HasPrefix(key.Value, "INSTANCE#") {
+				i, err := instances.Get(e.t.Context(), item["PK"].(*types.AttributeValueMemberS).Value, strings.TrimPrefix(key.Value, "INSTANCE#"))
+				if err != nil {
+					e.t.Fatal(err)
+				}
+				b.WriteString(" " + encode(i))
+			}
+			texts = append(texts, b.String())
+		}
+	}
+	return texts
+}
+
+func (e *env) objects() (keys []string) {
+	pages := s3.NewListObjectsV2Paginator(e.S3, &s3.ListObjectsV2Input{Bucket: &e.Bucket})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(e.t.Context())
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		for _, o := range page.Contents {
+			keys = append(keys, aws.ToString(o.Key))
+		}
+	}
+	return keys
+}

@@ -1,0 +1,41 @@
+package model
+
+// idempotencyRecord is a request with an Idempotency-Key and its response.
+type idempotencyRecord struct {
+	fingerprint string
+	response    Response
+}
+
+// Idempotent replays the first response to a request with a key, or runs respond and records its
+// response. Keys of different callers are independent. The fingerprint is the request with its
+// path. A rejected request is not recorded, so it may succeed later.
+func (m *Model) Idempotent(c Caller, kind who, key, fingerprint string, respond func() Response) Response {
+	if key == "" {
+		return respond()
+	}
+	if r := authorize(c, kind, true); r != nil {
+		return Response{Rejections: r}
+	}
+	if was := m.idempotencyRecords[m.sender(c)+key]; was != nil {
+		if was.fingerprint != fingerprint {
+			return Response{Rejections: Rejections{{422, "idempotency-key-reused"}, {404, "not-found"}, {400, "upload-invalid"}}}
+		}
+		return Response{Status: was.response.Status, Again: &was.response}
+	}
+	a := respond()
+	if a.Rejections == nil {
+		m.idempotencyRecords[m.sender(c)+key] = &idempotencyRecord{fingerprint: fingerprint, response: a}
+	}
+	return a
+}
+
+// sender identifies the owner of a key, independent of the claims of the token.
+func (m *Model) sender(c Caller) string { return c.Org + " " + m.party(c) + " " + c.UserID + " " }
+
+// idempotencyRecord returns the response recorded for a sender's key, or nil.
+func (m *Model) idempotencyRecord(c Caller, key string) *Response {
+	if was := m.idempotencyRecords[m.sender(c)+key]; was != nil && key != "" {
+		return &was.response
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+// Package routes is one table with a request for every route of template.yaml: who sends it, what
+// it contains and the status that it gets. The suites that try something at every route start from
+// it.
+package routes
+
+import (
+	"strings"
+	"testing"
+
+	"altinn.no/instanceapi/tests/local/runtime"
+)
+
+// Route is a route and one request to it that succeeds. Path, Query and Body contain variables in
+// braces: those of the path, and {reportee}, a JSON object.
+type Route struct {
+	Method, Path string
+	Status       int      // of the response
+	User         bool     // a user sends the request; otherwise the owner of the application
+	Parameters   []string // query parameters that the endpoint accepts
+	Query        string   // parameters that the endpoint requires
+	Type, Body   string
+
+	// Downloaded is set if the owner must have downloaded the data elements before.
+	Downloaded bool
+}
+
+const (
+	json = "application/json"
+	text = "text/plain"
+
+	apps         = "/{org}/{app}/instances"
+	one          = apps + "/{instanceOwnerId}/{instanceGuid}"
+	stored       = "/storage/instances/{instanceOwnerId}/{instanceGuid}"
+	data         = "/data/{dataGuid}"
+	registration = "/storage/applications/{org}/{app}"
+)
+
+var queryParameters = []string{
+	"appId", "org", "instanceOwnerId", "workflow.currentStep", "workflow.isCompleted", "status.isArchived", "status.isSoftDeleted", "label",
+	"lastChangedDateTime", "createdDateTime", "dueDateTime", "visibleDateTime", "downloadConfirmed", "order", "size", "page",
+}
+
+// All is every route. A HEAD route has no entry: it accepts what its GET route accepts. The bodies
+// have every member that the endpoint accepts, as far as the members can be combined.
+var All = []Route{
+	{Method: "POST", Path: apps, Status: 201, User: true, Type: json, Body: `{"reportee":{reportee},"labels":["gr"],"presentationField":"Melding",
+		"dueDateTime":"2027-06-01T12:00:00Z","visibleDateTime":"2027-05-01T12:00:00Z",
+		"data":[{"formId":"any","contentType":"text/plain","fileName":"a.txt","content":"YQ=="}]}`},
+	{Method: "GET", Path: one, Status: 200, User: true},
+	{Method: "PATCH", Path: one, Status: 200, Type: "application/merge-patch+json",
+		Body: `{"labels":["gr"],"presentationField":"Melding","dueDateTime":null,"visibleDateTime":"2027-05-01T12:00:00Z"}`},
+	{Method: "DELETE", Path: one, Status: 200, User: true, Parameters: []string{"hard"}},
+	{Method: "POST", Path: one + "/undelete", Status: 200, User: true},
+	{Method: "POST", Path: one + "/data", Status: 201, User: true, Parameters: []string{"formId", "upload"}, Query: "formId=any", Type: text, Body: "a"},
+	{Method: "POST", Path: one + "/uploads", Status: 201, User: true, Parameters: []string{"formId"}, Type: json,
+		Body: `{"fileName":"a.txt","contentType":"text/plain","size":1,"sha256":"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"}`},
+	{Method: "GET", Path: one + data, Status: 200, User: true},
+	{Method: "PUT", Path: one + data, Status: 200, User: true, Type: text, Body: "b"},
+	{Method: "DELETE", Path: one + data, Status: 200, User: true},
+	{Method: "GET", Path: one + "/validate", Status: 200, User: true},
+	{Method: "GET", Path: one + data + "/validate", Status: 200, User: true},
+	{Method: "GET", Path: one + "/workflow", Status: 200, User: true},
+	{Method: "PUT", Path: one + "/workflow", Status: 200, User: true, Type: json, Body: `{"currentStep":"Submit"}`},
+
+	{Method: "GET", Path: "/storage/instances", Status: 200, Parameters: queryParameters},
+	{Method: "GET", Path: "/storage/instances/{instanceOwnerId}", Status: 200, User: true, Parameters: queryParameters},
+	{Method: "GET", Path: stored, Status: 200},
+	{Method: "GET", Path: stored + "/events", Status: 200, Parameters: []string{"after", "size"}},
+	{Method: "GET", Path: stored + data, Status: 200},
+	{Method: "POST", Path: stored + data + "/confirmDownload", Status: 200, Downloaded: true},
+	{Method: "POST", Path: stored + "/confirmDownload", Status: 200, Downloaded: true},
+	{Method: "GET", Path: registration, Status: 200},
+	{Method: "PUT", Path: registration, Status: 201, Type: json, Body: `{"title":{"nb":"Melding"},
+		"dataTypes":[{"formId":"any","allowedContentTypes":["text/plain"],"schema":null}],
+		"workflow":{"steps":[{"name":"FormFilling"},{"name":"Submit"}],"transitions":[{"from":"FormFilling","to":"Submit","by":["user"]}]}}`},
+	{Method: "GET", Path: registration + "/events", Status: 200, Parameters: []string{"after", "workflow.currentStep", "size"}},
+
+	{Method: "GET", Path: Docs, Status: 200},
+	{Method: "GET", Path: Docs + "/openapi.yaml", Status: 200},
+	{Method: "GET", Path: Docs + "/redoc.js", Status: 200},
+}
+
+// Docs is the path of the documentation. Only the routes that start with it accept requests without
+// a token.
+const Docs = "/storage/docs"
+
+// String returns "GET /{org}/{app}/…", as template.yaml has it.
+func (r Route) String() string { return r.Method + " " + r.Path }
+
+// Open reports whether the route needs no token.
+func (r Route) Open() bool { return r.Path == Docs || strings.HasPrefix(r.Path, Docs+"/") }
+
+// Reads reports whether the route changes nothing.
+func (r Route) Reads() bool { return r.Method == "GET" || r.Method == "HEAD" }
+
+// Has reports whether the path has a variable.
+func (r Route) Has(variable string) bool { return strings.Contains(r.Path, "{"+variable+"}") }
+
+// Of returns the entry of every route of the template, in the template's order, with an entry for
+// each HEAD route. It fails the test for a route without an entry.
+func Of(t testing.TB, template *runtime.Template) []Route {
+	t.Helper()
+	var all []Route
+	for _, f := range template.Functions {
+		for _, r := range f.Routes {
+			entry, found := find(strings.Replace(r.Method, "HEAD", "GET", 1), r.Path)
+			if !found {
+				t.Errorf("tests/routes has no entry for %s %s: add a request that succeeds", r.Method, r.Path)
+				continue
+			}
+			entry.Method = r.Method
+			all = append(all, entry)
+		}
+	}
+	return all
+}
+
+// Get returns the entry of a route and panics if there is none.
+func Get(method, path string) Route {
+	entry, found := find(method, path)
+	if !found {
+		panic("tests/routes has no entry for " + method + " " + path)
+	}
+	return entry
+}
+
+func find(method, path string) (Route, bool) {
+	for _, r := range All {
+		if r.Method == method && r.Path == path {
+			return r, true
+		}
+	}
+	return Route{}, false
+}
+
+// Fill replaces the variables in a text by their values. escape may be nil.
+func Fill(text string, values map[string]string, escape func(string) string) string {
+	for name, value := range values {
+		if variable := "{" + name + "}"; strings.Contains(text, variable) {
+			if escape != nil {
+				value = escape(value)
+			}
+			text = strings.ReplaceAll(text, variable, value)
+		}
+	}
+	return text
+}
