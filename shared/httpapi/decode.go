@@ -58,7 +58,7 @@ func DecodeMergePatch(r *http.Request, limit int64, into any) error {
 }
 
 func decode(r *http.Request, limit int64, into any, mediaTypes ...string) error {
-	if err := checkType(r.Header.Get("Content-Type"), mediaTypes...); err != nil {
+	if err := checkContentType(r.Header.Get("Content-Type"), mediaTypes...); err != nil {
 		return err
 	}
 	body, err := ReadBody(r, limit)
@@ -68,7 +68,7 @@ func decode(r *http.Request, limit int64, into any, mediaTypes ...string) error 
 	return decodeStrictly(body, into)
 }
 
-func checkType(contentType string, mediaTypes ...string) error {
+func checkContentType(contentType string, mediaTypes ...string) error {
 	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || !slices.Contains(mediaTypes, mediaType) {
 		return fault.New(fault.UnsupportedMediaType, "body-not-json", "Send the body as JSON, with Content-Type: %s.", mediaTypes[0])
 	}

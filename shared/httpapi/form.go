@@ -85,7 +85,7 @@ func ReadForm(r *http.Request, limit int64, maxParts int) ([]Part, error) {
 // DecodeJSON decodes the body of p into the struct that into points at, with the checks of the
 // function DecodeJSON.
 func (p Part) DecodeJSON(into any) error {
-	if err := checkType(p.ContentType, "application/json"); err != nil {
+	if err := checkContentType(p.ContentType, "application/json"); err != nil {
 		return err
 	}
 	return decodeStrictly(p.Body, into)
