@@ -23,15 +23,15 @@ var resources = map[string]struct{ file, contentType string }{
 	"/storage/docs/redoc.js":     {"redoc.js", "text/javascript; charset=utf-8"},
 }
 
-// policy is the Content-Security-Policy of the site. It allows the page to run its script and to
-// fetch the OpenAPI document from this origin, and nothing else. Redoc needs inline style elements,
-// and it starts the worker of its search from a blob URL.
-const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; img-src data:; worker-src blob:; " +
+// contentSecurityPolicy is the header of that name for the site. It allows the page to run its
+// script and to fetch the OpenAPI document from this origin, and nothing else. Redoc needs inline
+// style elements, and it starts the worker of its search from a blob URL.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; img-src data:; worker-src blob:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// caching is the Cache-Control of the site. Browsers and shared caches use a file for an hour and
-// then revalidate it by its ETag.
-const caching = "public, max-age=3600"
+// cacheControl is the header Cache-Control of the site. Browsers and shared caches use a file for
+// an hour and then revalidate it by its ETag.
+const cacheControl = "public, max-age=3600"
 
 // site maps each path to its resource.
 type site map[string]resource
@@ -92,7 +92,7 @@ func handler(s site) http.Handler {
 		if compressed {
 			load = found.gzip
 		}
-		shown, err := load()
+		rep, err := load()
 		if err != nil {
 			return err
 		}
@@ -100,17 +100,17 @@ func handler(s site) http.Handler {
 		if compressed {
 			header.Set("Content-Encoding", "gzip")
 		}
-		header.Set("ETag", shown.etag)
-		header.Set("Cache-Control", caching)
-		header.Set("Content-Security-Policy", policy)
+		header.Set("ETag", rep.etag)
+		header.Set("Cache-Control", cacheControl)
+		header.Set("Content-Security-Policy", contentSecurityPolicy)
 		header.Set("Vary", "Accept-Encoding")
-		if httpapi.NotModified(r, shown.etag) {
+		if httpapi.NotModified(r, rep.etag) {
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}
 		header.Set("Content-Type", found.contentType)
-		header.Set("Content-Length", strconv.Itoa(len(shown.body)))
-		_, err = w.Write(shown.body)
+		header.Set("Content-Length", strconv.Itoa(len(rep.body)))
+		_, err = w.Write(rep.body)
 		return err
 	})
 }

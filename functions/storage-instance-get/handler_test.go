@@ -86,7 +86,7 @@ func TestTheStoreIsNotTrusted(t *testing.T) {
 	kind(mixedUp{i}).Do(t, apitest.Kari, "GET", asked).Want(404, "not-found")
 	kind(mixedUp{i}).Do(t, apitest.Nav, "GET", asked).Want(404, "not-found")
 	broken := kind(down{}).Do(t, apitest.Kari, "GET", asked).Want(500, "internal")
-	if p := broken.Problem(); p.Detail != "Something went wrong on our side. Repeat the request; if it goes on, report the traceId." {
+	if p := broken.Problem(); p.Detail != "Internal server error. Retry the request; if it fails again, report the traceId." {
 		t.Errorf("detail %q", p.Detail)
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"altinn.no/instanceapi/shared/coldstart"
 )
 
-// BaseURLs are the public addresses of the two APIs. Links are made of these, never of a request's Host header,
-// which the caller chooses.
+// BaseURLs contains the public base URLs of the two APIs, without a trailing slash. Links are built
+// from these, never from a request's Host header, which the caller chooses.
 type BaseURLs struct {
-	Apps     string // of the Application API; "{org}" in it stands for the org: https://{org}.apps.altinn.no
-	Platform string // of the Storage API: https://platform.altinn.no
+	Apps     string // Application API, with "{org}" as a placeholder: https://{org}.apps.altinn.no
+	Platform string // Storage API: https://platform.altinn.no
 }
 
-// OpenBaseURLs reads APPS_BASE_URL and PLATFORM_BASE_URL.
+// OpenBaseURLs returns the base URLs from the variables APPS_BASE_URL and PLATFORM_BASE_URL.
 func OpenBaseURLs(env *coldstart.Env) BaseURLs {
 	return BaseURLs{
 		Apps:     strings.TrimSuffix(env.String("APPS_BASE_URL"), "/"),
@@ -22,11 +22,11 @@ func OpenBaseURLs(env *coldstart.Env) BaseURLs {
 	}
 }
 
-// AppsFor returns the address of the Application API for an org.
+// AppsFor returns the base URL of the Application API for an org.
 func (b BaseURLs) AppsFor(org string) string { return strings.ReplaceAll(b.Apps, "{org}", org) }
 
-// PlatformURL returns the absolute URL under which the request's own resource, a path of the Storage API, is
-// public, with the query given.
+// PlatformURL returns the public URL of the resource that r requests from the Storage API, with
+// the given query, or without a query if it is "".
 func (b BaseURLs) PlatformURL(r *http.Request, query string) string {
 	address := b.Platform + r.URL.EscapedPath()
 	if query != "" {

@@ -13,28 +13,29 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// bodyLimit is the largest body that any endpoint takes.
+// bodyLimit is the size of the largest body that any endpoint accepts, in bytes.
 const bodyLimit = 4_400_000
 
-// Bounds of one body: a function has 512 MB and 25 s. What is allocated is more than what is in use at a time.
+// Bounds for reading one body. A function has 512 MB and 25 s. The allocated memory is an upper
+// bound of the memory in use.
 const (
-	mayTake     = 5 * time.Second // a hundred times what it takes on a machine that is not busy
-	mayAllocate = 100 << 20
+	maxTime      = 5 * time.Second // a hundred times the usual time on an idle machine
+	maxAllocated = 100 << 20
 )
 
-// bounded runs f, which reads what it is told of, within the bounds.
-func bounded(t *testing.T, what string, f func()) {
+// bounded runs f, which reads one request, and fails the test if f exceeds the bounds.
+func bounded(t *testing.T, name string, f func()) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := time.Now()
 	f()
-	took := time.Since(start)
+	elapsed := time.Since(start)
 	runtime.ReadMemStats(&after)
 	allocated := after.TotalAlloc - before.TotalAlloc
-	t.Logf("%s: %v, %d MB", what, took.Round(time.Millisecond), allocated>>20)
-	if took > mayTake || allocated > mayAllocate {
-		t.Errorf("%s takes %v and %d MB", what, took, allocated>>20)
+	t.Logf("%s: %v, %d MB", name, elapsed.Round(time.Millisecond), allocated>>20)
+	if elapsed > maxTime || allocated > maxAllocated {
+		t.Errorf("%s: reading needs %v and allocates %d MB", name, elapsed, allocated>>20)
 	}
 }
 
@@ -52,13 +53,14 @@ func members(n int) string {
 	return b.String()
 }
 
-// However large and strange a JSON body is, it is refused soon and at a cost in proportion to its size.
+// TestJSONIsBounded verifies that DecodeJSON rejects every hostile body quickly and at a cost
+// proportional to its size.
 func TestJSONIsBounded(t *testing.T) {
-	name := strings.Repeat("n", bodyLimit/2)
-	for what, body := range map[string]string{
-		"a long name with many members under it": `{"any":{"` + name + `":{"a":1` + members(150_000) + `}},"x":1}`,
-		"a long name with many items under it":   fill(`{"any":{"`+name[:1_000_000]+`":[1`, `,1`, `]},"x":1}`),
-		"long names in long names":               `{"any":` + strings.Repeat(`{"`+name[:60_000]+`":`, 60) + `[1]` + strings.Repeat("}", 60) + `,"x":1}`,
+	longName := strings.Repeat("n", bodyLimit/2)
+	for name, body := range map[string]string{
+		"a long name with many members under it": `{"any":{"` + longName + `":{"a":1` + members(150_000) + `}},"x":1}`,
+		"a long name with many items under it":   fill(`{"any":{"`+longName[:1_000_000]+`":[1`, `,1`, `]},"x":1}`),
+		"long names in long names":               `{"any":` + strings.Repeat(`{"`+longName[:60_000]+`":`, 60) + `[1]` + strings.Repeat("}", 60) + `,"x":1}`,
 		"many members":                           `{"any":{"a":1` + members(350_000) + `},"x":1}`,
 		"many unknown members":                   `{"x":1` + members(350_000) + `}`,
 		"many items":                             fill(`{"any":[`, `[],`, `[]],"x":1}`),
@@ -66,63 +68,63 @@ func TestJSONIsBounded(t *testing.T) {
 		"one member many times":                  fill(`{`, `"name":"x",`, `"name":"x"}`),
 		"nesting that never ends":                fill(`{"any":`, `[`, ``),
 		"objects that never end":                 fill(``, `{"any":`, ``),
-		"nesting in what is not looked at":       fill(`{"one":{"schema":`, `[`, ``),
+		"nesting in a raw JSON member":           fill(`{"one":{"schema":`, `[`, ``),
 		"a number of megabytes":                  fill(`{"count":`, `9`, `}`),
-		"a number of megabytes where any may be": fill(`{"any":`, `9`, `,"x":1}`),
+		"a number of megabytes in an any member": fill(`{"any":`, `9`, `,"x":1}`),
 		"an exponent of megabytes":               fill(`{"count":1e`, `9`, `}`),
 		"a string that never ends":               fill(`{"name":"`, `a`, ``),
 		"escapes":                                fill(`{"name":"`, `\u0000`, `","x":1}`),
-		"backslashes, and half a pair":           fill(`{"name":"`, `\\`, `\ud800"}`),
-		"pairs, and half of one":                 fill(`{"name":"`, `\ud83d\ude00`, `\ud83d"}`),
+		"backslashes and half a surrogate pair":  fill(`{"name":"`, `\\`, `\ud800"}`),
+		"surrogate pairs and half a pair":        fill(`{"name":"`, `\ud83d\ude00`, `\ud83d"}`),
 		"white space":                            fill(``, ` `, ``),
-		"white space, and no document":           fill(`{`, "\n", `]`),
+		"white space and no document":            fill(`{`, "\n", `]`),
 		"data after the document":                fill(`{}`, ` {}`, ``),
-		"what is not UTF-8 at its end":           fill(`{"name":"`, `a`, "\xff\"}"),
+		"invalid UTF-8 at the end":               fill(`{"name":"`, `a`, "\xff\"}"),
 	} {
-		bounded(t, what, func() {
+		bounded(t, name, func() {
 			var into outer
 			if err := DecodeJSON(post("application/json", body), bodyLimit, &into); !fault.HasCode(err, "body-invalid") || len(err.Error()) > 500 {
-				t.Errorf("%s: %.600v", what, err)
+				t.Errorf("%s: %.600v", name, err)
 			}
 		})
 	}
-	// What is taken is bounded too.
-	for what, body := range map[string]string{
+	// Accepted bodies are bounded too.
+	for name, body := range map[string]string{
 		"many members":   `{"any":{"a":1` + members(maxValues-3) + `}}`,
 		"many items":     `{"any":[[]` + strings.Repeat(",[]", maxValues-3) + `]}`,
 		"a long string":  fill(`{"name":"`, `a`, `"}`),
 		"many documents": `{"inners":[{}` + strings.Repeat(",{}", maxValues-3) + `]}`,
 	} {
-		bounded(t, what+", taken", func() {
+		bounded(t, name+", accepted", func() {
 			var into outer
 			if err := DecodeJSON(post("application/json", body), bodyLimit, &into); err != nil {
-				t.Errorf("%s: %v", what, err)
+				t.Errorf("%s: %v", name, err)
 			}
 		})
 	}
 }
 
-// A form costs in proportion to its size, whatever is in its headers and between its boundaries.
+// TestFormsAreBounded verifies that the cost of a form is proportional to its size.
 func TestFormsAreBounded(t *testing.T) {
 	const head, end = "--b\r\nContent-Disposition: form-data; name=\"a\"", "\r\n\r\nx\r\n--b--\r\n"
-	for what, body := range map[string]string{
-		"thousands of parts":             fill("", head+"\r\n\r\nx\r\n", "--b--\r\n"),
-		"thousands of boundaries":        fill("", "--b\r\n", "--b--\r\n"),
-		"nearly boundaries":              fill(head+"\r\n\r\n", "\r\n--", end),
-		"boundaries that go on":          fill(head+"\r\n\r\n", "\r\n--bb", end),
-		"a part that never ends":         fill(head+"\r\n\r\n", "x", ""),
-		"a header that never ends":       fill(head+"\r\n", "X: y\r\n", ""),
-		"a header line of megabytes":     fill(head+"\r\nX: ", "y", end),
-		"a folded header":                fill(head+"\r\nX: y", "\r\n ", end),
-		"thousands of parameters":        fill(head, `; p="x"`, end),
-		"a parameter of megabytes":       fill(head+`; filename="`, `\"`, `"`+end),
-		"a parameter in thousands":       head + continuations(100_000) + end,
-		"a parameter that is not closed": fill(head+`; filename="`, `\\`, end),
-		"percent signs":                  fill(head+`; filename*=UTF-8''`, `%41`, end),
+	for name, body := range map[string]string{
+		"thousands of parts":               fill("", head+"\r\n\r\nx\r\n", "--b--\r\n"),
+		"thousands of boundaries":          fill("", "--b\r\n", "--b--\r\n"),
+		"nearly boundaries":                fill(head+"\r\n\r\n", "\r\n--", end),
+		"boundaries followed by more text": fill(head+"\r\n\r\n", "\r\n--bb", end),
+		"a part that never ends":           fill(head+"\r\n\r\n", "x", ""),
+		"a header that never ends":         fill(head+"\r\n", "X: y\r\n", ""),
+		"a header line of megabytes":       fill(head+"\r\nX: ", "y", end),
+		"a folded header":                  fill(head+"\r\nX: y", "\r\n ", end),
+		"thousands of parameters":          fill(head, `; p="x"`, end),
+		"a parameter of megabytes":         fill(head+`; filename="`, `\"`, `"`+end),
+		"a parameter in 100,000 pieces":    head + continuations(100_000) + end,
+		"a parameter that is not closed":   fill(head+`; filename="`, `\\`, end),
+		"percent signs":                    fill(head+`; filename*=UTF-8''`, `%41`, end),
 	} {
-		bounded(t, what, func() {
+		bounded(t, name, func() {
 			if parts, err := ReadForm(formRequest("multipart/form-data; boundary=b", body), bodyLimit, 201); err != nil && !fault.HasCode(err, "body-invalid") {
-				t.Errorf("%s: %d parts, %.300v", what, len(parts), err)
+				t.Errorf("%s: %d parts, %.300v", name, len(parts), err)
 			}
 		})
 	}
@@ -147,7 +149,7 @@ func continuations(n int) string {
 	return b.String()
 }
 
-// Header fields and queries are as long as API Gateway lets through, 10,240 bytes together.
+// TestHeadersAreBounded uses headers and queries of 10,240 bytes, the limit of API Gateway.
 func TestHeadersAreBounded(t *testing.T) {
 	for _, piece := range []string{",", `"`, `"",`, "W/", "*,", ";", "=", `a/b;q="`, "a/b;q=1,", "%", "&", "a=b&", "a[]=&", "\\\"", " ", "é"} {
 		value := strings.Repeat(piece, 10_240/len(piece))
@@ -163,7 +165,7 @@ func TestHeadersAreBounded(t *testing.T) {
 			_, keyErr := IdempotencyKey(r)
 			_, queryErr := ParseQuery(r, "a")
 			for _, err := range []error{keyErr, queryErr, DecodeJSON(r, 10, &outer{})} {
-				if err != nil && !isRefusal(err) {
+				if err != nil && !isCallerError(err) {
 					t.Error(err)
 				}
 			}
@@ -172,7 +174,7 @@ func TestHeadersAreBounded(t *testing.T) {
 	}
 }
 
-// A problem is small, whatever the request that it answers is.
+// TestProblemsAreSmall verifies that the size of a problem does not depend on the request.
 func TestProblemsAreSmall(t *testing.T) {
 	for _, body := range []string{`{"` + strings.Repeat("n", 100_000) + `":1}`, `{"any":` + strings.Repeat(`{"`+strings.Repeat("<", 1000)+`":`, 60) + `{"a":1,"a":1}` + strings.Repeat("}", 61)} {
 		err := DecodeJSON(post("application/json", body), bodyLimit, &outer{})

@@ -10,24 +10,27 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// Limits of a JSON body, far above what any document here needs. A body of the largest size has room
-// for a million and a half {}, each of which takes some hundred bytes in memory.
+// Limits of a JSON body, far above the needs of any document of this API. They bound memory: a
+// body of the largest size has room for 1.5 million {}, and each uses about a hundred bytes when
+// decoded.
 const (
 	maxDepth  = 64
 	maxValues = 100_000
 )
 
-// ReadBody reads a whole body of at most limit bytes. More is TooLarge, code "body-too-large"; one that is compressed
-// UnsupportedMediaType, code "body-encoded": to unpack it, a megabyte may take a gigabyte, and packed it is not what it says it is.
+// ReadBody reads the whole body of r. It returns TooLarge, code "body-too-large", if the body has
+// more than limit bytes, and Invalid, code "body-unreadable", if reading fails. A body with a
+// Content-Encoding is UnsupportedMediaType, code "body-encoded": a compressed megabyte may expand
+// to a gigabyte, and without decompression the body is not of its Content-Type.
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	switch encoding := strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ",")); strings.ToLower(encoding) {
 	case "", "identity":
 	default:
-		return nil, fault.New(fault.UnsupportedMediaType, "body-encoded", "Send the body as it is, without Content-Encoding.")
+		return nil, fault.New(fault.UnsupportedMediaType, "body-encoded", "Send the body uncompressed, without Content-Encoding.")
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "body-unreadable", "The body could not be read to its end; send it again.").WithCause(err)
+		return nil, fault.New(fault.Invalid, "body-unreadable", "The body could not be read to its end. Send the request again.").WithCause(err)
 	}
 	if int64(len(body)) > limit {
 		return nil, fault.New(fault.TooLarge, "body-too-large", "The body is over the limit of %d bytes.", limit)
@@ -35,25 +38,27 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	return body, nil
 }
 
-// DecodeJSON decodes a JSON body of at most limit bytes into the struct that into points at. Another
-// Content-Type is UnsupportedMediaType, code "body-not-json". It is stricter than RFC 8259, so that a
-// misspelt member is an error and not ignored. These are Invalid, code "body-invalid": unknown members
-// (names are compared exactly), members given twice, null as the document, data after the document,
-// invalid UTF-8, half a surrogate pair, nesting beyond 64 levels, and more than 100,000 values. The
-// error names the member by a JSON Pointer.
+// DecodeJSON decodes a JSON body of at most limit bytes into the struct that into points at. It
+// returns UnsupportedMediaType, code "body-not-json", if the Content-Type is not application/json.
+//
+// DecodeJSON is stricter than RFC 8259, so that a misspelt member is an error. It returns
+// Invalid, code "body-invalid", for unknown members (names are compared exactly), duplicate
+// members, null as the document, data after the document, invalid UTF-8, half a surrogate pair,
+// more than 64 levels of nesting, and more than 100,000 values. The error identifies the member
+// by its JSON Pointer.
 func DecodeJSON(r *http.Request, limit int64, into any) error {
 	return decode(r, limit, into, "application/json")
 }
 
-// DecodeMergePatch is DecodeJSON for the body of a PATCH (RFC 7396), application/merge-patch+json or
-// plain JSON. A member of type json.RawMessage distinguishes null, which removes the member, from an
-// absent one.
+// DecodeMergePatch decodes the body of a PATCH (RFC 7396) like DecodeJSON. The Content-Type is
+// application/merge-patch+json or application/json. A field of type json.RawMessage distinguishes
+// null, which removes the member, from an absent member.
 func DecodeMergePatch(r *http.Request, limit int64, into any) error {
 	return decode(r, limit, into, "application/merge-patch+json", "application/json")
 }
 
 func decode(r *http.Request, limit int64, into any, mediaTypes ...string) error {
-	if err := checkType(r.Header.Get("Content-Type"), mediaTypes...); err != nil {
+	if err := checkContentType(r.Header.Get("Content-Type"), mediaTypes...); err != nil {
 		return err
 	}
 	body, err := ReadBody(r, limit)
@@ -63,7 +68,7 @@ func decode(r *http.Request, limit int64, into any, mediaTypes ...string) error 
 	return decodeStrictly(body, into)
 }
 
-func checkType(contentType string, mediaTypes ...string) error {
+func checkContentType(contentType string, mediaTypes ...string) error {
 	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || !slices.Contains(mediaTypes, mediaType) {
 		return fault.New(fault.UnsupportedMediaType, "body-not-json", "Send the body as JSON, with Content-Type: %s.", mediaTypes[0])
 	}

@@ -8,31 +8,34 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// VersionTag returns the entity tag of a document's version: "7" in double quotes.
+// VersionTag returns the entity tag of version 7 of a document as "7", with the double quotes.
 func VersionTag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
-// HasIfMatch reports whether the request has an If-Match. One without a value counts: its sender meant to name a version, and
-// must not overwrite one that it has not seen.
+// HasIfMatch reports whether the request has an If-Match header. An empty header counts: its sender
+// intended a conditional request, and must not overwrite a version that it has not read.
 func HasIfMatch(r *http.Request) bool { return len(r.Header.Values("If-Match")) > 0 }
 
-// CheckIfMatch returns a Stale fault when the request has an If-Match that does not name etag. Call it where the
-// write decides, on the version that the write is conditional on.
+// CheckIfMatch returns PreconditionFailed, code "version-stale", if the request has an If-Match
+// that does not name etag. Call it with the entity tag of the version that the write is conditional
+// on, so that no other write can occur between the check and the write.
 func CheckIfMatch(r *http.Request, etag string) error {
 	if !HasIfMatch(r) || matches(r.Header.Get("If-Match"), etag, false) {
 		return nil
 	}
 	return fault.New(fault.PreconditionFailed, "version-stale",
-		"If-Match does not name the current version. Read the object again, and repeat the change on what it is now.")
+		"If-Match does not name the current version. Read the resource again and apply the change to its current version.")
 }
 
-// NotModified reports whether the request has an If-None-Match that names etag; the answer to a GET is then 304.
+// NotModified reports whether the request has an If-None-Match that names etag. The response to a
+// GET is then 304.
 func NotModified(r *http.Request, etag string) bool {
 	header := r.Header.Get("If-None-Match")
 	return header != "" && matches(header, etag, true)
 }
 
-// matches reports whether a list of entity tags, or "*", includes etag. Weak tags count only when weak is set, as
-// RFC 9110 section 13.1 has it for If-None-Match. No tag of ours contains a comma.
+// matches reports whether header, a list of entity tags or "*", includes etag. Weak tags count only
+// if weak is true, as RFC 9110 section 13.1 specifies for If-None-Match. No entity tag of this API
+// contains a comma.
 func matches(header, etag string, weak bool) bool {
 	for part := range strings.SplitSeq(header, ",") {
 		tag := strings.TrimSpace(part)

@@ -70,28 +70,28 @@ func TestReadForm(t *testing.T) {
 		t.Errorf("a member twice: %v", err)
 	}
 	if _, err := ReadForm(formRequest(w.FormDataContentType(), b.String()), int64(b.Len()), 2); !fault.HasCode(err, "body-invalid") {
-		t.Errorf("a part too many: %v", err)
+		t.Errorf("one part over the limit: %v", err)
 	}
 	if _, err := ReadForm(formRequest(w.FormDataContentType(), b.String()), int64(b.Len())-1, 3); !fault.HasCode(err, "body-too-large") {
-		t.Errorf("a byte too many: %v", err)
+		t.Errorf("one byte over the limit: %v", err)
 	}
 }
 
-func TestReadFormRefuses(t *testing.T) {
+func TestReadFormRejects(t *testing.T) {
 	const part = "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx"
 	for name, test := range map[string]struct{ contentType, body string }{
-		"no boundary":                {"multipart/form-data", part + "\r\n--b--\r\n"},
-		"an empty boundary":          {`multipart/form-data; boundary=""`, part + "\r\n--b--\r\n"},
-		"a boundary that is none":    {"multipart/form-data; boundary=c", part + "\r\n--b--\r\n"},
-		"nothing":                    {"multipart/form-data; boundary=b", ""},
-		"no end":                     {"multipart/form-data; boundary=b", part},
-		"no end after a boundary":    {"multipart/form-data; boundary=b", part + "\r\n--b\r\n"},
-		"an end within the header":   {"multipart/form-data; boundary=b", part[:20]},
-		"no Content-Disposition":     {"multipart/form-data; boundary=b", "--b\r\n\r\nx\r\n--b--\r\n"},
-		"an attachment":              {"multipart/form-data; boundary=b", strings.Replace(part, "form-data", "attachment", 1) + "\r\n--b--\r\n"},
-		"an empty name":              {"multipart/form-data; boundary=b", strings.Replace(part, `"a"`, `""`, 1) + "\r\n--b--\r\n"},
-		"an encoded part":            {"multipart/form-data; boundary=b", strings.Replace(part, "Content-", "Content-Transfer-Encoding: base64\r\nContent-", 1) + "\r\n--b--\r\n"},
-		"a header line that is none": {"multipart/form-data; boundary=b", strings.Replace(part, "Content-", "x\r\nContent-", 1) + "\r\n--b--\r\n"},
+		"no boundary":             {"multipart/form-data", part + "\r\n--b--\r\n"},
+		"an empty boundary":       {`multipart/form-data; boundary=""`, part + "\r\n--b--\r\n"},
+		"an unknown boundary":     {"multipart/form-data; boundary=c", part + "\r\n--b--\r\n"},
+		"an empty body":           {"multipart/form-data; boundary=b", ""},
+		"no end":                  {"multipart/form-data; boundary=b", part},
+		"no end after a boundary": {"multipart/form-data; boundary=b", part + "\r\n--b\r\n"},
+		"truncated in a header":   {"multipart/form-data; boundary=b", part[:20]},
+		"no Content-Disposition":  {"multipart/form-data; boundary=b", "--b\r\n\r\nx\r\n--b--\r\n"},
+		"an attachment":           {"multipart/form-data; boundary=b", strings.Replace(part, "form-data", "attachment", 1) + "\r\n--b--\r\n"},
+		"an empty name":           {"multipart/form-data; boundary=b", strings.Replace(part, `"a"`, `""`, 1) + "\r\n--b--\r\n"},
+		"an encoded part":         {"multipart/form-data; boundary=b", strings.Replace(part, "Content-", "Content-Transfer-Encoding: base64\r\nContent-", 1) + "\r\n--b--\r\n"},
+		"a malformed header line": {"multipart/form-data; boundary=b", strings.Replace(part, "Content-", "x\r\nContent-", 1) + "\r\n--b--\r\n"},
 	} {
 		if parts, err := ReadForm(formRequest(test.contentType, test.body), 1000, 10); !fault.HasCode(err, "body-invalid") {
 			t.Errorf("%s: %v, %v", name, parts, err)
@@ -103,7 +103,7 @@ func TestReadFormRefuses(t *testing.T) {
 	}
 }
 
-// An error may repeat a name, but not all of any name.
+// TestPartString verifies that an error does not contain an identity number from a part name.
 func TestPartString(t *testing.T) {
 	for name, want := range map[string]string{
 		"default": `part 2 ("default")`, "12247918309": `part 2 ("…")`, "a\r\nb": `part 2 ("a\r\nb")`,
@@ -122,7 +122,7 @@ func TestFingerprintOfAForm(t *testing.T) {
 			t.Fatal(err)
 		}
 		if again, _ := io.ReadAll(r.Body); string(again) != body {
-			t.Errorf("afterwards the body is %q", again)
+			t.Errorf("the body after Fingerprint is %q", again)
 		}
 		return f
 	}
@@ -130,15 +130,15 @@ func TestFingerprintOfAForm(t *testing.T) {
 		return fingerprint("multipart/form-data; boundary="+boundary, "--"+boundary+"\r\nContent-Disposition: form-data; name=a\r\n\r\n"+content+"\r\n--"+boundary+"--\r\n")
 	}
 	if form("one", "x") != form("two", "x") {
-		t.Error("another boundary is another request")
+		t.Error("the boundary changes the fingerprint")
 	}
 	if form("one", "x") == form("one", "y") || form("one", "x") == fingerprint("application/json", "x") {
-		t.Error("another form is the same request")
+		t.Error("different forms have the same fingerprint")
 	}
 	if form("one", "x--oney") == form("one", "x--y") {
-		t.Error("a boundary within a line makes no difference")
+		t.Error("a boundary within a line does not change the fingerprint")
 	}
 	if fingerprint("text/plain; boundary=one", "--one") == fingerprint("text/plain; boundary=two", "--two") {
-		t.Error("what is no form is compared as one")
+		t.Error("the boundary parameter of text/plain does not change the fingerprint")
 	}
 }

@@ -11,14 +11,15 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// isRefusal reports whether err is one that a caller can do something about.
-func isRefusal(err error) bool {
+// isCallerError reports whether err is an error that the caller can correct.
+func isCallerError(err error) bool {
 	var f *fault.Error
 	return errors.As(err, &f) && f.Kind != fault.Internal && f.Kind != fault.Unavailable && f.Code != "" && f.Detail != ""
 }
 
-// The parts of a form that is taken are in its body, in their order, byte for byte, and no more of them than may be. A form is
-// the same thing under another boundary.
+// FuzzReadForm verifies that the parts of an accepted form occur in the body in order and
+// unchanged, that their number is within the limit, and that another boundary does not change the
+// fingerprint.
 func FuzzReadForm(f *testing.F) {
 	const part = "--b\r\nContent-Disposition: form-data; name=\"a\"; filename=\"x.pdf\"\r\nContent-Type: text/plain\r\n\r\nhei\r\n"
 	for _, body := range []string{
@@ -32,15 +33,15 @@ func FuzzReadForm(f *testing.F) {
 	f.Add("multipart/form-data; boundary=--", []byte("------"))
 	f.Add("multipart/mixed; boundary*0=a; boundary*1=b", []byte("--ab--"))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
-		const most = 3
-		parts, err := ReadForm(formRequest(contentType, string(body)), 1000, most)
+		const maxParts = 3
+		parts, err := ReadForm(formRequest(contentType, string(body)), 1000, maxParts)
 		if err != nil {
-			if !isRefusal(err) || parts != nil {
+			if !isCallerError(err) || parts != nil {
 				t.Fatalf("%d parts, %v", len(parts), err)
 			}
 			return
 		}
-		if len(parts) > most || len(body) > 1000 {
+		if len(parts) > maxParts || len(body) > 1000 {
 			t.Fatalf("%d parts of %d bytes", len(parts), len(body))
 		}
 		rest := body
@@ -51,29 +52,30 @@ func FuzzReadForm(f *testing.F) {
 			}
 			rest = after
 			if strings.ContainsAny(part.String(), "\r\n") {
-				t.Fatalf("an error would call it %s", part)
+				t.Fatalf("the text %q of a part has a line break", part)
 			}
 		}
-		// What is sent again under a fresh boundary asks for the same.
+		// The same form with a new boundary has the same fingerprint.
 		_, parameters, err := mime.ParseMediaType(contentType)
 		if err != nil {
-			t.Fatalf("%q is taken: %v", contentType, err)
+			t.Fatalf("Content-Type %q is accepted: %v", contentType, err)
 		}
-		const fresh = "0123456789-that-is-nowhere"
-		if !IsForm(formRequest(contentType, "")) || bytes.Contains(body, []byte(fresh)) {
+		const newBoundary = "0123456789-that-is-nowhere"
+		if !IsForm(formRequest(contentType, "")) || bytes.Contains(body, []byte(newBoundary)) {
 			return
 		}
 		old := []byte("--" + parameters["boundary"])
-		again := formRequest("multipart/form-data; boundary="+fresh, string(bytes.ReplaceAll(body, old, []byte("--"+fresh))))
-		one, err1 := Fingerprint(formRequest(contentType, string(body)), 100_000)
-		two, err2 := Fingerprint(again, 100_000)
-		if one != two || err1 != nil || err2 != nil {
-			t.Fatalf("%s and %s (%v, %v)", one, two, err1, err2)
+		again := formRequest("multipart/form-data; boundary="+newBoundary, string(bytes.ReplaceAll(body, old, []byte("--"+newBoundary))))
+		first, firstErr := Fingerprint(formRequest(contentType, string(body)), 100_000)
+		second, secondErr := Fingerprint(again, 100_000)
+		if first != second || firstErr != nil || secondErr != nil {
+			t.Fatalf("%s and %s (%v, %v)", first, second, firstErr, secondErr)
 		}
 	})
 }
 
-// Header fields are the caller's to write: what is taken of them means what the standard says it means, or less.
+// FuzzHeaders verifies that arbitrary header values match nothing that they do not contain, and
+// that errors about headers are errors that the caller can correct.
 func FuzzHeaders(f *testing.F) {
 	for _, seed := range []string{``, `"7"`, `W/"7"`, `*`, `"6", "7"`, `"7`, `7`, `,,"7",`, ` * `, `"a,"7",b"`, `W/W/"7"`, "8e03978e-40d5", `"k"`, `""`, `"""`, "a\tb", "æ", strings.Repeat("x", 256),
 		"application/hal+json;q=0.5", "application/hal+json; q=NaN", "text/html, */*;q=0"} {
@@ -86,25 +88,25 @@ func FuzzHeaders(f *testing.F) {
 			r.Header[name] = []string{value}
 		}
 		if err := CheckIfMatch(r, etag); err != nil {
-			if !fault.Is(err, fault.PreconditionFailed) || !isRefusal(err) {
+			if !fault.Is(err, fault.PreconditionFailed) || !isCallerError(err) {
 				t.Fatalf("If-Match: %s: %v", value, err)
 			}
 		} else if !strings.Contains(value, etag) && !strings.Contains(value, "*") || !NotModified(r, etag) {
-			t.Fatalf("If-Match: %s is taken for %s", value, etag)
+			t.Fatalf("If-Match: %s matches %s", value, etag)
 		}
 		if NotModified(r, etag) && !strings.Contains(value, etag) && !strings.Contains(value, "*") {
-			t.Fatalf("If-None-Match: %s is taken for %s", value, etag)
+			t.Fatalf("If-None-Match: %s matches %s", value, etag)
 		}
 		key, err := IdempotencyKey(r)
 		if err != nil {
-			if !isRefusal(err) || key != "" {
+			if !isCallerError(err) || key != "" {
 				t.Fatalf("Idempotency-Key: %s: %q, %v", value, key, err)
 			}
 		} else if len(key) < 1 || len(key) > 255 || !strings.Contains(value, key) || strings.Trim(key, printable) != "" {
-			t.Fatalf("Idempotency-Key: %s is taken for %q", value, key)
+			t.Fatalf("Idempotency-Key: %s is read as %q", value, key)
 		}
 		if Accepts(r, "application/hal+json") && !strings.Contains(strings.ToLower(value), "application/hal+json") {
-			t.Fatalf("Accept: %s asks for HAL", value)
+			t.Fatalf("Accept: %s accepts HAL", value)
 		}
 	})
 }

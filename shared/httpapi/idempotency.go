@@ -11,14 +11,16 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// maxIdempotencyKey is the longest Idempotency-Key, in bytes.
+// maxIdempotencyKey is the maximum length of an Idempotency-Key, in bytes.
 const maxIdempotencyKey = 255
 
-// IdempotencyKey returns the request's Idempotency-Key, or "" when it has none. It is taken as it is or, as the
-// expired Internet-Draft had it, in double quotes. Too long, empty or unprintable is Invalid.
+// IdempotencyKey returns the request's Idempotency-Key, or "" if it has none. It removes double
+// quotes around the key, which the expired Internet-Draft requires. It returns Invalid, code
+// "idempotency-key-invalid", if the key is empty, has more than 255 bytes or is not printable
+// ASCII.
 func IdempotencyKey(r *http.Request) (string, error) {
-	given, there := r.Header["Idempotency-Key"]
-	if !there {
+	given, present := r.Header["Idempotency-Key"]
+	if !present {
 		return "", nil
 	}
 	key := strings.TrimSpace(strings.Join(given, ","))
@@ -28,13 +30,14 @@ func IdempotencyKey(r *http.Request) (string, error) {
 	unprintable := strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' })
 	if key == "" || len(key) > maxIdempotencyKey || unprintable {
 		return "", fault.New(fault.Invalid, "idempotency-key-invalid",
-			"Idempotency-Key is 1 to %d printable ASCII characters; use a fresh UUID for each thing you want done.", maxIdempotencyKey)
+			"Idempotency-Key must be 1 to %d printable ASCII characters. Use a new UUID for each operation.", maxIdempotencyKey)
 	}
 	return key, nil
 }
 
-// Fingerprint returns a hash of what the request asks for: method, path, query, content type, file name and body. The
-// boundary of a form makes no difference. The body, of at most limit bytes, can be read again afterwards.
+// Fingerprint returns a hash, in hexadecimal, of the request's method, path, query, Content-Type,
+// Content-Disposition and body. The boundary of a form does not change the hash. Fingerprint reads
+// the body with ReadBody, whose errors it returns, and then makes it readable again.
 func Fingerprint(r *http.Request, limit int64) (string, error) {
 	body, err := ReadBody(r, limit)
 	if err != nil {

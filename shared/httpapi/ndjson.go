@@ -11,17 +11,18 @@ import (
 	"strings"
 )
 
-// ndjsonType is the media type of an answer with one event a line, for piping.
+// ndjsonType is the media type of a list of events with one event per line.
 const ndjsonType = "application/x-ndjson"
 
-// WriteItems answers with the events: an array, or lines when the request prefers them.
-func WriteItems(w http.ResponseWriter, r *http.Request, events []json.RawMessage) error {
+// WriteItems writes a 200 response with the items, each an encoded JSON value. It writes one item
+// per line if the request accepts NDJSON, and a JSON array otherwise.
+func WriteItems(w http.ResponseWriter, r *http.Request, items []json.RawMessage) error {
 	if !AcceptsNDJSON(r) {
-		return WriteJSON(w, http.StatusOK, events)
+		return WriteJSON(w, http.StatusOK, items)
 	}
 	var body bytes.Buffer
-	for _, ev := range events {
-		body.Write(ev)
+	for _, item := range items {
+		body.Write(item)
 		body.WriteByte('\n')
 	}
 	w.Header().Set("Content-Type", ndjsonType)
@@ -31,11 +32,12 @@ func WriteItems(w http.ResponseWriter, r *http.Request, events []json.RawMessage
 	return err
 }
 
-// AcceptsNDJSON reports whether Accept names application/x-ndjson and puts nothing that would be an array before it.
+// AcceptsNDJSON reports whether Accept names application/x-ndjson and prefers it to
+// application/json. If both have the same weight, the type that is named first is preferred.
 func AcceptsNDJSON(r *http.Request) bool {
-	lines, array := 0.0, 0.0
+	var ndjsonWeight, jsonWeight float64
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		kind, parameters, err := mime.ParseMediaType(part)
+		mediaType, parameters, err := mime.ParseMediaType(part)
 		if err != nil {
 			continue
 		}
@@ -43,40 +45,42 @@ func AcceptsNDJSON(r *http.Request) bool {
 		if q, err := strconv.ParseFloat(parameters["q"], 64); err == nil {
 			weight = q
 		}
-		switch kind {
+		switch mediaType {
 		case ndjsonType:
-			lines = max(lines, weight)
+			ndjsonWeight = max(ndjsonWeight, weight)
 		case "application/json":
-			array = max(array, weight)
+			jsonWeight = max(jsonWeight, weight)
 		}
 	}
-	return lines > array || lines > 0 && lines == array && prefersNDJSON(r)
+	return ndjsonWeight > jsonWeight || ndjsonWeight > 0 && ndjsonWeight == jsonWeight && namesNDJSONFirst(r)
 }
 
-// prefersNDJSON settles a tie: what is named first.
-func prefersNDJSON(r *http.Request) bool {
+// namesNDJSONFirst reports whether Accept names application/x-ndjson before application/json.
+func namesNDJSONFirst(r *http.Request) bool {
 	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
-	at := strings.Index(accept, "application/json")
-	return at < 0 || strings.Index(accept, ndjsonType) < at
+	jsonIndex := strings.Index(accept, "application/json")
+	return jsonIndex < 0 || strings.Index(accept, ndjsonType) < jsonIndex
 }
 
-// SetNextLink says where to go on, as it does on an empty page too.
-func SetNextLink(w http.ResponseWriter, address string) {
-	w.Header().Set("Link", "<"+address+`>; rel="next"`)
+// SetNextLink sets the Link header to the URL of the next page, as RFC 8288 specifies. An empty
+// page has a next link too, because later events appear there.
+func SetNextLink(w http.ResponseWriter, url string) {
+	w.Header().Set("Link", "<"+url+`>; rel="next"`)
 }
 
-// PositionTag is that of the answer to a query that ends at a position: what is before a position never changes. The query
-// and the form of the answer are in it, so that a tag from elsewhere matches nothing.
+// PositionTag returns the entity tag of a page that ends at the position end, because the items
+// up to a position never change. The tag includes a hash of subject, of the query and of the
+// response's format, so that the tag of another page does not match.
 func PositionTag(r *http.Request, subject string, end int64) string {
-	form := "array"
+	format := "array"
 	if AcceptsNDJSON(r) {
-		form = "lines"
+		format = "lines"
 	}
-	sum := sha256.Sum256([]byte(subject + "\n" + r.URL.RawQuery + "\n" + form))
+	sum := sha256.Sum256([]byte(subject + "\n" + r.URL.RawQuery + "\n" + format))
 	return `"` + strconv.FormatInt(end, 36) + "-" + base64.RawURLEncoding.EncodeToString(sum[:6]) + `"`
 }
 
-// WriteNotModified answers 304.
+// WriteNotModified writes a 304 response with the entity tag.
 func WriteNotModified(w http.ResponseWriter, tag string) {
 	w.Header().Set("ETag", tag)
 	w.WriteHeader(http.StatusNotModified)

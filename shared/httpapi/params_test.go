@@ -36,18 +36,18 @@ func TestParseQuery(t *testing.T) {
 			t.Errorf("%s: %v, want %s", query, err, code)
 		}
 		if code == "parameter-unknown" && !strings.Contains(err.Error(), "a, b") {
-			t.Errorf("%s: the refusal does not say what is known: %v", query, err)
+			t.Errorf("%s: the error does not list the known parameters: %v", query, err)
 		}
 	}
 	if _, err := ParseQuery(get("/?" + strings.Repeat("x", 5000) + "=1")); err == nil || len(err.Error()) > 300 {
 		t.Errorf("a long name: %v", err)
 	}
-	if _, err := ParseQuery(get("/?x=1")); err == nil || !strings.Contains(err.Error(), "takes none") {
-		t.Errorf("where none is taken: %v", err)
+	if _, err := ParseQuery(get("/?x=1")); err == nil || !strings.Contains(err.Error(), "has no parameters") {
+		t.Errorf("a resource without parameters: %v", err)
 	}
 }
 
-func TestSingleAndSize(t *testing.T) {
+func TestSingleValueAndPageSize(t *testing.T) {
 	for query, want := range map[string]string{"": "", "a=x": "x", "a=%20": " "} {
 		if got, err := SingleValue(get("/?"+query).URL.Query(), "a"); err != nil || got != want {
 			t.Errorf("%s: %q, %v", query, got, err)
@@ -78,7 +78,7 @@ func TestEntityTags(t *testing.T) {
 	if r := get("/", "Accept", "*/*"); CheckIfMatch(r, `"7"`) != nil || NotModified(r, `"7"`) {
 		t.Error("a request without conditions")
 	}
-	for header, want := range map[string]struct{ match, none bool }{ // against "7": If-Match lets pass, If-None-Match names it
+	for header, want := range map[string]struct{ match, none bool }{ // whether If-Match and If-None-Match match "7"
 		"":                     {false, false},
 		`"7"`:                  {true, true},
 		`W/"7"`:                {false, true},
@@ -137,7 +137,7 @@ func TestLinks(t *testing.T) {
 
 func TestIdempotencyKey(t *testing.T) {
 	if key, err := IdempotencyKey(get("/")); err != nil || key != "" {
-		t.Errorf("without: %q, %v", key, err)
+		t.Errorf("without a header: %q, %v", key, err)
 	}
 	for header, want := range map[string]string{
 		"k": "k", ` "8e03978e-40d5" `: "8e03978e-40d5", `"`: `"`, `a"b`: `a"b`, "a b": "a b", strings.Repeat("x", 255): strings.Repeat("x", 255),
@@ -153,25 +153,26 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-// TestFingerprints: what a request asks for is told apart; the body can still be read.
-func TestFingerprints(t *testing.T) {
+// TestFingerprint verifies that each part of a request changes the fingerprint, and that the body
+// can be read afterwards.
+func TestFingerprint(t *testing.T) {
 	request := func(method, target, contentType, body string) *http.Request {
 		r := httptest.NewRequest(method, target, strings.NewReader(body))
 		r.Header.Set("Content-Type", contentType)
 		return r
 	}
-	seen := map[string]string{}
+	nameOf := map[string]string{}
 	for name, r := range map[string]*http.Request{
 		"one": request("POST", "/a?x=1", "text/plain", "b"), "method": request("PUT", "/a?x=1", "text/plain", "b"), "path": request("POST", "/b?x=1", "text/plain", "b"),
 		"query": request("POST", "/a?x=2", "text/plain", "b"), "type": request("POST", "/a?x=1", "text/html", "b"), "body": request("POST", "/a?x=1", "text/plain", "c"),
 		"no body": request("POST", "/a?x=1", "text/plain", ""), "shifted": request("POST", "/a?x=1", "text/plai", "nb"),
 	} {
-		print, err := Fingerprint(r, 10)
-		if err != nil || len(print) != 64 || seen[print] != "" {
-			t.Errorf("%s: %q as %q, %v", name, print, seen[print], err)
+		fingerprint, err := Fingerprint(r, 10)
+		if err != nil || len(fingerprint) != 64 || nameOf[fingerprint] != "" {
+			t.Errorf("%s: fingerprint %q, already that of %q, %v", name, fingerprint, nameOf[fingerprint], err)
 		}
-		seen[print] = name
-		if again, err := Fingerprint(r, 10); err != nil || again != print {
+		nameOf[fingerprint] = name
+		if again, err := Fingerprint(r, 10); err != nil || again != fingerprint {
 			t.Errorf("%s: a second time %q, %v", name, again, err)
 		}
 		if _, err := io.ReadAll(r.Body); err != nil {

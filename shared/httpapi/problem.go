@@ -1,6 +1,7 @@
-// Package httpapi provides what the HTTP endpoints share: handlers that return an error, the one mapping from a
-// fault to an RFC 9457 problem, strict reading of bodies and queries, entity tags, and links built from
-// configuration. It never decides who may do what, and never logs: causes go to the request's log line.
+// Package httpapi contains the HTTP code that all endpoints share: handlers that return an error,
+// the mapping from errors to problems (RFC 9457), strict decoding of bodies and queries, entity
+// tags, NDJSON, and links built from configuration. The package makes no authorization decisions
+// and writes no log lines: it adds the causes of errors to the request's log line.
 package httpapi
 
 import (
@@ -19,29 +20,30 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// HandlerFunc is a handler that returns what went wrong instead of writing it.
+// HandlerFunc is an HTTP handler that returns an error instead of writing an error response.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
-// ServeHTTP calls f and answers its error as a problem. f must not have written anything when it returns one.
+// ServeHTTP calls f and writes the error that f returns as a problem. If f returns an error, it
+// must not have written to w.
 func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := f(w, r); err != nil {
 		WriteProblem(w, r, err)
 	}
 }
 
-// Problem is the body of every error answer: application/problem+json, RFC 9457.
+// Problem is the body of every error response: application/problem+json (RFC 9457).
 type Problem struct {
 	Type     string        `json:"type"`             // urn:altinn:problem:<code>
-	Title    string        `json:"title"`            // the status in words
+	Title    string        `json:"title"`            // the text of the status
 	Status   int           `json:"status"`           // the HTTP status
-	Detail   string        `json:"detail"`           // what to do about it
-	Instance string        `json:"instance"`         // urn:altinn:request:<trace id>: this occurrence
-	Code     string        `json:"code"`             // stable, for machines
-	Issues   []fault.Issue `json:"issues,omitempty"` // what a validation found
-	TraceID  string        `json:"traceId"`          // what to quote when asking about it
+	Detail   string        `json:"detail"`           // what is wrong and how to correct it
+	Instance string        `json:"instance"`         // urn:altinn:request:<trace id>
+	Code     string        `json:"code"`             // stable and machine-readable
+	Issues   []fault.Issue `json:"issues,omitempty"` // issues of a validation
+	TraceID  string        `json:"traceId"`          // id of the request in the log
 }
 
-// statusOf is the one place where a kind of fault becomes an HTTP status.
+// statusOf maps each kind of fault to its HTTP status.
 var statusOf = map[fault.Kind]int{
 	fault.Internal:             http.StatusInternalServerError,
 	fault.Invalid:              http.StatusBadRequest,
@@ -60,21 +62,22 @@ var statusOf = map[fault.Kind]int{
 	fault.Unavailable:          http.StatusServiceUnavailable,
 }
 
-// retryAfter is what a caller is told to wait who is not told another time.
-const retryAfter = 2 * time.Second
+// defaultRetryAfter is the Retry-After of a fault that has none.
+const defaultRetryAfter = 2 * time.Second
 
-// WriteProblem answers err. A *fault.Error is answered in its own words; anything else is a 500 (or, when the
-// request's time ran out, a 503) that tells nothing of the inside. The cause goes to the log line.
+// WriteProblem writes the error response for err. A *fault.Error determines the status and the
+// detail. Any other error is a 500, or a 503 if the request was cancelled or its deadline passed,
+// and its text is not in the response. WriteProblem adds the cause to the request's log line.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	var f *fault.Error
 	switch {
 	case errors.As(err, &f):
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		f = fault.New(fault.Unavailable, "timeout",
-			"The request took too long and may or may not have had its effect. Read the object before you repeat the request.").WithCause(err)
+			"The request took too long and may or may not have had an effect. Read the resource before you retry.").WithCause(err)
 	default:
 		f = fault.New(fault.Internal, "internal",
-			"Something went wrong on our side. Repeat the request; if it goes on, report the traceId.").WithCause(err)
+			"Internal server error. Retry the request; if it fails again, report the traceId.").WithCause(err)
 	}
 	status := statusOf[f.Kind]
 	logging.Add(r.Context(), slog.String("code", f.Code))
@@ -96,15 +99,16 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 		header.Set("WWW-Authenticate", c)
 	}
 	if f.Kind == fault.Unavailable || f.Kind == fault.TooManyRequests {
-		wait := cmp.Or(f.RetryAfter, retryAfter)
+		wait := cmp.Or(f.RetryAfter, defaultRetryAfter)
 		header.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the answer is lost either way
+	_, _ = w.Write(body) // if this fails, the caller has no connection for another response
 }
 
-// challenge returns what a refusal says to a client that gets its tokens by itself (RFC 6750, section 3), or "". A request
-// without a token has done nothing wrong yet, so it is told of no error.
+// challenge returns the WWW-Authenticate header for f, or "" if no other token would help (RFC
+// 6750, section 3). The header lets a client request a suitable token without a user. The
+// challenge for a request without a token has no error, as section 3.1 requires.
 func challenge(f *fault.Error) string {
 	const bearer = `Bearer realm="altinn"`
 	switch {
@@ -118,13 +122,14 @@ func challenge(f *fault.Error) string {
 	return ""
 }
 
-// An appender knows how to write itself as Marshal would, at less cost.
+// appender is a value that appends the JSON that Marshal would return, at a lower cost.
 type appender interface {
 	AppendJSON(b []byte) ([]byte, error)
 }
 
-// Marshal returns v as JSON in which & < > stand as they are: addresses are copied from terminals, and no browser takes what
-// is answered for HTML, as its type and nosniff say.
+// Marshal returns v as JSON without HTML escaping of & < >, so that URLs can be copied from a
+// terminal. This is safe: no browser interprets a response as HTML, because of its Content-Type and
+// nosniff.
 func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -133,18 +138,21 @@ func Marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// buffers keeps what documents are written into from one answer to the next. At first there is room for one of a usual size.
+// buffers contains the buffers of WriteJSON for reuse. A new buffer has room for a typical
+// document.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
-// WriteJSON answers v as application/json, unless the handler has set another Content-Type. Lists in v must not be
-// nil: null is never a list here.
+// WriteJSON writes a response with the status and with v as JSON. The Content-Type is
+// application/json unless the handler has set another. Slices in v must not be nil, because this
+// API never uses null for an empty list. If v cannot be encoded, WriteJSON returns the error and
+// writes nothing.
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	var body []byte
 	var err error
 	if a, ok := v.(appender); ok {
 		buffer := buffers.Get().(*[]byte)
 		body, err = a.AppendJSON((*buffer)[:0])
-		defer func() { // written, and what it is written to keeps none of it
+		defer func() { // w does not retain the body after Write returns
 			*buffer = body
 			buffers.Put(buffer)
 		}()

@@ -15,7 +15,7 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// kinds returns all kinds of fault: they are counted up from Internal, and the last one is Unavailable.
+// kinds returns all kinds of fault, from Internal to Unavailable.
 func kinds() (all []fault.Kind) {
 	for kind := fault.Internal; kind <= fault.Unavailable; kind++ {
 		all = append(all, kind)
@@ -23,7 +23,8 @@ func kinds() (all []fault.Kind) {
 	return all
 }
 
-func answer(t *testing.T, err error) (*httptest.ResponseRecorder, Problem, *logging.Line) {
+// writeError returns the response, the problem and the log line that err causes.
+func writeError(t *testing.T, err error) (*httptest.ResponseRecorder, Problem, *logging.Line) {
 	t.Helper()
 	ctx, line := logging.NewContext(logging.WithTraceID(t.Context(), "trace-1"))
 	w := httptest.NewRecorder()
@@ -43,18 +44,18 @@ func TestEveryKindHasAStatus(t *testing.T) {
 		fault.MethodNotAllowed: 405, fault.Conflict: 409, fault.Gone: 410, fault.PreconditionFailed: 412, fault.TooLarge: 413, fault.UnsupportedMediaType: 415,
 		fault.RangeNotSatisfiable: 416, fault.Unprocessable: 422, fault.TooManyRequests: 429, fault.Unavailable: 503}
 	if len(statusOf) != len(want) || len(kinds()) != len(want) {
-		t.Errorf("%d statuses and %d kinds, this test knows %d", len(statusOf), len(kinds()), len(want))
+		t.Errorf("%d statuses and %d kinds, want %d", len(statusOf), len(kinds()), len(want))
 	}
 	seen := map[int]fault.Kind{}
 	for _, kind := range kinds() {
 		if other, twice := seen[statusOf[kind]]; twice {
-			t.Errorf("kinds %d and %d are both %d", kind, other, statusOf[kind])
+			t.Errorf("kinds %d and %d both have status %d", kind, other, statusOf[kind])
 		}
 		seen[statusOf[kind]] = kind
 		issues := []fault.Issue{{Severity: fault.SeverityError, Code: "X", Description: "d", Field: "/a"}}
-		f := fault.New(kind, "some-code", "do %s", "this").WithCause(errors.New("inside 12247918309"))
+		f := fault.New(kind, "some-code", "do %s", "this").WithCause(errors.New("cause 12247918309"))
 		f.Issues = issues
-		w, p, line := answer(t, fmt.Errorf("wrapped: %w", f))
+		w, p, line := writeError(t, fmt.Errorf("wrapped: %w", f))
 		if w.Code != want[kind] || p.Status != want[kind] || p.Title != http.StatusText(want[kind]) || p.Title == "" {
 			t.Errorf("kind %d: status %d, %+v", kind, w.Code, p)
 		}
@@ -69,27 +70,27 @@ func TestEveryKindHasAStatus(t *testing.T) {
 		if (header.Get("WWW-Authenticate") != "") != (kind == fault.Unauthenticated) || (header.Get("Retry-After") != "") != (kind == fault.Unavailable || kind == fault.TooManyRequests) {
 			t.Errorf("kind %d: %v", kind, header)
 		}
-		if logged := fmt.Sprint(line.Attrs()); !strings.Contains(logged, "some-code") || !strings.Contains(logged, "inside") {
+		if logged := fmt.Sprint(line.Attrs()); !strings.Contains(logged, "some-code") || !strings.Contains(logged, "cause 1224") {
 			t.Errorf("kind %d: logged %s", kind, logged)
 		}
 	}
 }
 
-// Retry-After is whole seconds, never too few.
+// TestRetryAfter verifies that Retry-After is in whole seconds, rounded up.
 func TestRetryAfter(t *testing.T) {
 	for wait, want := range map[time.Duration]string{0: "2", time.Millisecond: "1", time.Second: "1", 90*time.Second + 1: "91", time.Hour: "3600"} {
 		f := fault.New(fault.TooManyRequests, "quota-exceeded", "Wait.")
 		f.RetryAfter = wait
-		if w, _, _ := answer(t, f); w.Header().Get("Retry-After") != want {
+		if w, _, _ := writeError(t, f); w.Header().Get("Retry-After") != want {
 			t.Errorf("%v: Retry-After %q, want %q", wait, w.Header().Get("Retry-After"), want)
 		}
 	}
 }
 
-// What RFC 6750, section 3, has a client told that gets its tokens by itself.
+// TestChallenges verifies the WWW-Authenticate header (RFC 6750, section 3).
 func TestChallenges(t *testing.T) {
-	lacking := fault.New(fault.Forbidden, "scope-missing", "x")
-	lacking.Scope = "altinn:instances.read"
+	scopeMissing := fault.New(fault.Forbidden, "scope-missing", "x")
+	scopeMissing.Scope = "altinn:instances.read"
 	for _, test := range []struct {
 		f    *fault.Error
 		want string
@@ -97,37 +98,37 @@ func TestChallenges(t *testing.T) {
 		{fault.New(fault.Unauthenticated, "token-missing", "x"), `Bearer realm="altinn"`},
 		{fault.New(fault.Unauthenticated, "token-invalid", "x"), `Bearer realm="altinn", error="invalid_token"`},
 		{fault.New(fault.Unauthenticated, "token-expired", "x"), `Bearer realm="altinn", error="invalid_token"`},
-		{lacking, `Bearer realm="altinn", error="insufficient_scope", scope="altinn:instances.read"`},
-		{fault.New(fault.Forbidden, "owner-only", "x"), ""}, // no other scope would help
+		{scopeMissing, `Bearer realm="altinn", error="insufficient_scope", scope="altinn:instances.read"`},
+		{fault.New(fault.Forbidden, "owner-only", "x"), ""}, // another scope would not help
 		{fault.New(fault.NotFound, "not-found", "x"), ""},
 	} {
-		if w, _, _ := answer(t, test.f); w.Header().Get("WWW-Authenticate") != test.want {
+		if w, _, _ := writeError(t, test.f); w.Header().Get("WWW-Authenticate") != test.want {
 			t.Errorf("%s: %q, want %q", test.f.Code, w.Header().Get("WWW-Authenticate"), test.want)
 		}
 	}
 }
 
-// TestTheInsideStaysInside: an error that is not a fault is trouble of the system's own. The log has it, the caller
-// does not.
-func TestTheInsideStaysInside(t *testing.T) {
+// TestInternalErrorsAreNotDisclosed verifies that the log has the text of an error that is not a
+// fault, and that the response does not.
+func TestInternalErrorsAreNotDisclosed(t *testing.T) {
 	for name, test := range map[string]struct {
 		err    error
 		status int
 		code   string
 	}{
-		"any":          {errors.New("dial tcp 10.0.0.1: secret"), 500, "internal"},
-		"wrapped":      {fmt.Errorf("get secret: %w", errors.New("table Instances")), 500, "internal"},
-		"out of time":  {fmt.Errorf("secret: %w", context.DeadlineExceeded), 503, "timeout"},
-		"caller gone":  {fmt.Errorf("secret: %w", context.Canceled), 503, "timeout"},
-		"fault inside": {fmt.Errorf("secret: %w", fault.New(fault.Conflict, "data-locked", "It is locked.").WithCause(context.Canceled)), 409, "data-locked"},
+		"internal error": {errors.New("dial tcp 10.0.0.1: secret"), 500, "internal"},
+		"wrapped error":  {fmt.Errorf("get secret: %w", errors.New("table Instances")), 500, "internal"},
+		"deadline":       {fmt.Errorf("secret: %w", context.DeadlineExceeded), 503, "timeout"},
+		"cancelled":      {fmt.Errorf("secret: %w", context.Canceled), 503, "timeout"},
+		"wrapped fault":  {fmt.Errorf("secret: %w", fault.New(fault.Conflict, "data-locked", "It is locked.").WithCause(context.Canceled)), 409, "data-locked"},
 	} {
-		w, p, line := answer(t, test.err)
+		w, p, line := writeError(t, test.err)
 		body, _ := json.Marshal(p)
 		if w.Code != test.status || p.Code != test.code || p.Detail == "" || strings.Contains(string(body), "secret") || strings.Contains(string(body), "Instances") {
 			t.Errorf("%s: %d %s", name, w.Code, body)
 		}
 		if test.status >= 500 && !strings.Contains(fmt.Sprint(line.Attrs()), "secret") {
-			t.Errorf("%s: the log has %v", name, line.Attrs())
+			t.Errorf("%s: the log line has %v", name, line.Attrs())
 		}
 	}
 	w := httptest.NewRecorder()
@@ -150,7 +151,7 @@ func TestHandlerWithoutError(t *testing.T) {
 	if err := WriteJSON(w, http.StatusOK, []int{}); err != nil || w.Body.String() != "[]" || w.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("%v %s, %v", w.Header(), w.Body, err)
 	}
-	// What cannot be written is an error before anything is.
+	// If a value cannot be encoded, WriteJSON returns an error and writes nothing.
 	w = httptest.NewRecorder()
 	if err := WriteJSON(w, http.StatusOK, func() {}); err == nil || w.Body.Len() > 0 || len(w.Header()) > 0 {
 		t.Errorf("%v %v", w.Header(), err)

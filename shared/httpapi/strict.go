@@ -12,12 +12,12 @@ import (
 	"unicode/utf8"
 )
 
-// decodeStrictly decodes a body into the struct that into points at, as DecodeJSON describes.
+// decodeStrictly decodes body into the struct that into points at, with the checks of DecodeJSON.
 func decodeStrictly(body []byte, into any) error {
 	if !utf8.Valid(body) {
 		return invalidBody("the body is not UTF-8")
 	}
-	if problem := checkText(body); problem != "" {
+	if problem := checkJSON(body); problem != "" {
 		return invalidBody(problem)
 	}
 	if err := json.Unmarshal(body, into, json.RejectUnknownMembers(true)); err != nil {
@@ -26,9 +26,9 @@ func decodeStrictly(body []byte, into any) error {
 	return nil
 }
 
-// checkText returns what is wrong with body, or "" if body is one JSON document within the limits.
+// checkJSON returns what is wrong with body, or "" if body is one JSON document within the limits.
 // It runs before the body is decoded because values in memory take many times their size as text.
-func checkText(body []byte) string {
+func checkJSON(body []byte) string {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
 	for values := 0; ; {
 		complete := values > 0 && dec.StackDepth() == 0
@@ -44,7 +44,7 @@ func checkText(body []byte) string {
 		case err != nil:
 			return describe(err)
 		case values == 0 && kind == jsontext.KindNull:
-			return "null is not a document"
+			return "the document is null"
 		case dec.StackDepth() > maxDepth:
 			return fmt.Sprintf("it nests deeper than %d levels", maxDepth)
 		case kind == jsontext.KindEndObject || kind == jsontext.KindEndArray:
@@ -71,11 +71,11 @@ func describe(err error) string {
 	case !ok:
 		return "it cannot be decoded"
 	case syntax.Err == jsontext.ErrDuplicateName:
-		return fmt.Sprintf("member %q is given twice", jsonPath(syntax.JSONPointer))
+		return fmt.Sprintf("member %q is given twice", truncatePointer(syntax.JSONPointer))
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "it ends in the middle of the JSON document"
 	case strings.HasPrefix(syntax.Err.Error(), "invalid surrogate pair"): // jsontext exports no error for it
-		return fmt.Sprintf(`%s has half of a surrogate pair, such as \ud83d alone, which is no character`, subject(syntax.JSONPointer))
+		return fmt.Sprintf(`%s has half of a surrogate pair, such as \ud83d alone, which is not a character`, subject(syntax.JSONPointer))
 	}
 	return fmt.Sprintf("it is not well-formed JSON at byte %d", syntax.ByteOffset)
 }
@@ -84,7 +84,7 @@ func describe(err error) string {
 func describeMismatch(err *json.SemanticError) string {
 	switch {
 	case err.Err == json.ErrUnknownName:
-		return fmt.Sprintf("member %q is unknown", jsonPath(err.JSONPointer))
+		return fmt.Sprintf("member %q is unknown", truncatePointer(err.JSONPointer))
 	case err.GoType != nil && reflect.PointerTo(err.GoType).Implements(reflect.TypeFor[json.Unmarshaler]()):
 		return subject(err.JSONPointer) + " has the wrong form (times are RFC 3339 with an offset; content is standard base64, padded)"
 	}
@@ -101,19 +101,19 @@ func subject(p jsontext.Pointer) string {
 	if p == "" {
 		return "the document"
 	}
-	return fmt.Sprintf("member %q", jsonPath(p))
+	return fmt.Sprintf("member %q", truncatePointer(p))
 }
 
-// jsonPath returns p, a JSON Pointer (RFC 6901), with its member names truncated.
-func jsonPath(p jsontext.Pointer) (path jsontext.Pointer) {
+// truncatePointer returns p, a JSON Pointer (RFC 6901), with its member names truncated.
+func truncatePointer(p jsontext.Pointer) (truncated jsontext.Pointer) {
 	for name := range p.Tokens() {
-		path = path.AppendToken(truncate(name))
+		truncated = truncated.AppendToken(truncate(name))
 	}
-	return path
+	return truncated
 }
 
-// truncate limits the part of a caller's name that an error repeats to 60 characters. It returns "…"
-// for a name with nine digits or more, which may be an identity number.
+// truncate limits the part of a caller's name that an error repeats to 60 characters. It returns
+// "…" for a name with nine digits or more, which may be an identity number.
 func truncate(name string) string {
 	digits := 0
 	for _, c := range name {

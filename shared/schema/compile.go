@@ -56,7 +56,7 @@ func Compile(ctx context.Context, text []byte) (*Schema, []fault.Issue, error) {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				done <- result{nil, []fault.Issue{registration("", "cannot be compiled")}}
+				done <- result{nil, []fault.Issue{schemaIssue("", "cannot be compiled")}}
 			}
 		}()
 		schema, issues := compile(text)
@@ -72,18 +72,18 @@ func Compile(ctx context.Context, text []byte) (*Schema, []fault.Issue, error) {
 
 func compile(text []byte) (*Schema, []fault.Issue) {
 	if len(text) > application.MaxSchemaBytes {
-		return nil, []fault.Issue{registration("", "has at most %d bytes", application.MaxSchemaBytes)}
+		return nil, []fault.Issue{schemaIssue("", "has at most %d bytes", application.MaxSchemaBytes)}
 	}
 	doc, err := parseJSON(text)
 	if err != nil {
-		return nil, []fault.Issue{registration(pathOf(err), "%s", err)}
+		return nil, []fault.Issue{schemaIssue(pathOf(err), "%s", err)}
 	}
 	members, ok := doc.(map[string]any)
 	if !ok {
-		return nil, []fault.Issue{registration("", "must be a JSON Schema object")}
+		return nil, []fault.Issue{schemaIssue("", "must be a JSON Schema object")}
 	}
 	if n := countObjects(doc); n > maxSubschemas {
-		return nil, []fault.Issue{registration("", "has %d subschemas and objects; at most %d are allowed", n, maxSubschemas)}
+		return nil, []fault.Issue{schemaIssue("", "has %d subschemas and objects; at most %d are allowed", n, maxSubschemas)}
 	}
 	s := &Schema{nodes: map[*js.Schema]*node{}}
 	engine := &patterns{owner: s, known: map[string]*pattern{}}
@@ -93,7 +93,7 @@ func compile(text []byte) (*Schema, []fault.Issue) {
 	compiler.UseLoader(noLoader{})
 	compiler.UseRegexpEngine(engine.compile)
 	if err := compiler.AddResource(address, doc); err != nil {
-		return nil, []fault.Issue{registration("", "cannot be compiled")}
+		return nil, []fault.Issue{schemaIssue("", "cannot be compiled")}
 	}
 	if s.root, err = compiler.Compile(address); err != nil {
 		return nil, compileIssues(doc, err)
@@ -115,7 +115,7 @@ func (noLoader) Load(string) (any, error) {
 	return nil, errors.New("a schema can refer only to itself")
 }
 
-func registration(field, message string, args ...any) fault.Issue {
+func schemaIssue(field, message string, args ...any) fault.Issue {
 	return fault.Issue{Severity: fault.SeverityError, Code: codeRegistration, Field: field, Description: fmt.Sprintf(message, args...)}
 }
 
@@ -169,23 +169,23 @@ func compileIssues(doc any, err error) []fault.Issue {
 		anchor    *js.DuplicateAnchorError
 		badID     *js.ParseIDError
 	)
-	one := func(field, message string) []fault.Issue { return []fault.Issue{registration(field, "%s", message)} }
+	one := func(field, message string) []fault.Issue { return []fault.Issue{schemaIssue(field, "%s", message)} }
 	switch {
 	case errors.As(err, &invalid):
 		var violation *js.ValidationError
 		if !errors.As(invalid.Err, &violation) {
-			return one(place(invalid.URL), "is not a JSON Schema")
+			return one(fragmentOf(invalid.URL), "is not a JSON Schema")
 		}
-		list := (&report{prefix: place(invalid.URL)}).collect(violation)
+		list := (&report{prefix: fragmentOf(invalid.URL)}).collect(violation)
 		for n := range list {
 			list[n].Code = codeRegistration
 			list[n].Description = "is not JSON Schema: " + list[n].Description
 		}
 		return list
 	case errors.As(err, &regex) && errors.Is(regex.Err, errPatternsTooLarge):
-		return one(place(regex.URL), errPatternsTooLarge.Error())
+		return one(fragmentOf(regex.URL), errPatternsTooLarge.Error())
 	case errors.As(err, &regex):
-		return one(place(regex.URL), badPattern)
+		return one(fragmentOf(regex.URL), badPattern)
 	case errors.As(err, &load):
 		field, member := findReference(doc, func(text string) bool {
 			without, _, _ := strings.Cut(text, "#")
@@ -198,21 +198,21 @@ func compileIssues(doc any, err error) []fault.Issue {
 	case errors.As(err, &draft), errors.As(err, &cycle):
 		return one("/$schema", unknownDraft)
 	case errors.As(err, &noPointer):
-		return one(toFragment(doc, noPointer.URL), danglingRef)
+		return one(referenceWithFragment(doc, noPointer.URL), danglingRef)
 	case errors.As(err, &noAnchor):
-		return one(toFragment(doc, noAnchor.Reference), danglingRef)
+		return one(referenceWithFragment(doc, noAnchor.Reference), danglingRef)
 	case errors.As(err, &sameID):
 		return one(sameID.Ptr2, "has the same $id as another part of the schema")
 	case errors.As(err, &anchor):
 		return one(anchor.Ptr2, "has the same $anchor as another part of the schema")
 	case errors.As(err, &badID):
-		return one(place(badID.URL), "has an $id that is not a URI")
+		return one(fragmentOf(badID.URL), "has an $id that is not a URI")
 	}
 	return one("", "cannot be compiled: a reference or an $id in it is malformed")
 }
 
-// place returns the JSON Pointer in a URI of the library: its decoded fragment.
-func place(location string) string {
+// fragmentOf returns the JSON Pointer in a URI of the library: its decoded fragment.
+func fragmentOf(location string) string {
 	_, fragment, _ := strings.Cut(location, "#")
 	decoded, err := url.PathUnescape(fragment)
 	if err != nil {
@@ -221,12 +221,13 @@ func place(location string) string {
 	return decoded
 }
 
-// toFragment returns the pointer to the reference in the schema that has the fragment of a URI.
-func toFragment(doc any, location string) string {
-	want := place(location)
+// referenceWithFragment returns the pointer to the reference in the schema that has the fragment
+// of a URI.
+func referenceWithFragment(doc any, location string) string {
+	want := fragmentOf(location)
 	field, _ := findReference(doc, func(text string) bool {
 		_, fragment, found := strings.Cut(text, "#")
-		return found && place("#"+fragment) == want
+		return found && fragmentOf("#"+fragment) == want
 	})
 	return field
 }
@@ -265,7 +266,7 @@ func Check(ctx context.Context, text json.RawMessage, at string) ([]fault.Issue,
 	defer cancel()
 	_, issues, err := Compile(limited, text)
 	if err != nil && ctx.Err() == nil {
-		issues, err = []fault.Issue{registration("", "takes too long to compile; simplify it")}, nil
+		issues, err = []fault.Issue{schemaIssue("", "takes too long to compile; simplify it")}, nil
 	}
 	issues = Limit(issues)
 	for n := range issues {

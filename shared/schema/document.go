@@ -28,8 +28,8 @@ type syntaxError struct {
 
 func (e *syntaxError) Error() string { return e.message }
 
-// within adds the name of the enclosing level to the path of err.
-func within(err error, token string) error {
+// addToPath adds the name of the enclosing level to the path of err.
+func addToPath(err error, token string) error {
 	var ill *syntaxError
 	if errors.As(err, &ill) && ill.path != nil {
 		ill.path = append(ill.path, token)
@@ -95,7 +95,7 @@ func (p *parser) value(depth int) (any, error) {
 		}
 		return p.object(depth)
 	case json.Number:
-		if !bounded(string(t)) {
+		if !isCheapToCompare(string(t)) {
 			return nil, &syntaxError{path: []string{}, message: fmt.Sprintf("is a number of more than %d characters or with an exponent over %d", maxNumber, maxExponent)}
 		}
 	}
@@ -107,7 +107,7 @@ func (p *parser) array(depth int) (any, error) {
 	for p.dec.More() {
 		item, err := p.value(depth + 1)
 		if err != nil {
-			return nil, within(err, strconv.Itoa(len(items)))
+			return nil, addToPath(err, strconv.Itoa(len(items)))
 		}
 		items = append(items, item)
 	}
@@ -128,7 +128,7 @@ func (p *parser) object(depth int) (any, error) {
 		}
 		member, err := p.value(depth + 1)
 		if err != nil {
-			return nil, within(err, name)
+			return nil, addToPath(err, name)
 		}
 		members[name] = member
 	}
@@ -136,8 +136,8 @@ func (p *parser) object(depth int) (any, error) {
 	return members, err
 }
 
-// bounded reports whether comparing a JSON number is cheap: 1e999999 has a million digits.
-func bounded(number string) bool {
+// isCheapToCompare reports whether comparing a JSON number is cheap: 1e999999 has a million digits.
+func isCheapToCompare(number string) bool {
 	if len(number) > maxNumber {
 		return false
 	}

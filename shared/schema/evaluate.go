@@ -88,8 +88,8 @@ func (n *node) wrongType(got kinds) *mismatch {
 	return n.mistyped[got]
 }
 
-// listed returns the allowed values as text if that is short.
-func listed(values []any) string {
+// formatValues returns the allowed values as text if that is short.
+func formatValues(values []any) string {
 	const few = 12
 	var names []string
 	for _, v := range values {

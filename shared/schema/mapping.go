@@ -26,8 +26,8 @@ type typeHints struct {
 	inside       *typeHints // of the items of an array, if all items have the same
 }
 
-// nothing holds the hints for values that the schema does not restrict.
-var nothing = &typeHints{allowedTypes: anything}
+// noHints holds the hints for values that the schema does not restrict.
+var noHints = &typeHints{allowedTypes: anything}
 
 func (m *mapper) document(root *element) any {
 	return m.value(root, m.typeHintsOf([]*js.Schema{m.schema.root}))
@@ -36,7 +36,7 @@ func (m *mapper) document(root *element) any {
 // typeHintsOf returns the combined hints of subschemas, each of which may evaluate the value.
 func (m *mapper) typeHintsOf(subschemas []*js.Schema) *typeHints {
 	if len(subschemas) == 0 {
-		return nothing
+		return noHints
 	}
 	s := &typeHints{allowedTypes: anything}
 	for _, part := range subschemas {
@@ -90,7 +90,7 @@ func (m *mapper) child(s *typeHints, name string) *typeHints {
 		}
 	}
 	if found == nil {
-		return nothing
+		return noHints
 	}
 	if s.children == nil {
 		s.children = map[string]*typeHints{}
@@ -185,7 +185,7 @@ func (m *mapper) list(all []*element, s *typeHints) []any {
 	items := make([]any, 0, len(all))
 	for n, e := range all {
 		of := s
-		if s.allowedTypes&array != 0 && s != nothing {
+		if s.allowedTypes&array != 0 && s != noHints {
 			of = m.item(s, n)
 		}
 		items = append(items, m.value(e, of))
@@ -249,7 +249,7 @@ func numeral(s string, fractional bool) (json.Number, bool) {
 		whole += "." + fraction
 	}
 	n := sign + whole + exponent
-	return json.Number(n), bounded(n)
+	return json.Number(n), isCheapToCompare(n)
 }
 
 func digitsOnly(s string) bool { return strings.Trim(s, "0123456789") == "" }

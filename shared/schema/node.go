@@ -37,13 +37,13 @@ func (s *Schema) prepare() []fault.Issue {
 	subschemas := s.visit()
 	for _, part := range subschemas {
 		if part.DynamicRef != nil || part.RecursiveRef != nil {
-			issues = append(issues, registration(place(part.Location), "uses $dynamicRef or $recursiveRef, which are not supported; use $ref"))
+			issues = append(issues, schemaIssue(fragmentOf(part.Location), "uses $dynamicRef or $recursiveRef, which are not supported; use $ref"))
 		}
 		if len(part.Location) < len(address) || part.Location[:len(address)] != address {
-			issues = append(issues, registration("", externalRef))
+			issues = append(issues, schemaIssue("", externalRef))
 		}
 		if negative(part) {
-			issues = append(issues, registration(place(part.Location), "has a count that is too large"))
+			issues = append(issues, schemaIssue(fragmentOf(part.Location), "has a count that is too large"))
 		}
 	}
 	if len(issues) > 0 {
@@ -53,9 +53,9 @@ func (s *Schema) prepare() []fault.Issue {
 		evaluationsPerValue, cyclic := s.countEvaluations(part)
 		switch {
 		case cyclic:
-			return []fault.Issue{registration(place(part.Location), "refers to itself for the same value, so its validation never ends")}
+			return []fault.Issue{schemaIssue(fragmentOf(part.Location), "refers to itself for the same value, so its validation never ends")}
 		case evaluationsPerValue > maxEvaluationsPerValue:
-			return []fault.Issue{registration(place(part.Location), "evaluates each value more than %d times; refer to the same subschema fewer times", maxEvaluationsPerValue)}
+			return []fault.Issue{schemaIssue(fragmentOf(part.Location), "evaluates each value more than %d times; refer to the same subschema fewer times", maxEvaluationsPerValue)}
 		}
 	}
 	for _, part := range subschemas {
@@ -101,7 +101,7 @@ func (s *Schema) newNode(part *js.Schema) *node {
 	}
 	if n.listed != nil {
 		n.values = newValueSet(n.listed)
-		n.unlisted = &mismatch{"enum", "must be " + listed(n.listed)}
+		n.unlisted = &mismatch{"enum", "must be " + formatValues(n.listed)}
 	}
 	if part.Enum != nil && part.Const != nil && !n.values.has(*part.Const) {
 		n.values = newValueSet(nil) // const is not in enum: no value is valid
@@ -171,17 +171,17 @@ func childApplicators(part *js.Schema) []*js.Schema {
 	return slices.DeleteFunc(all, func(s *js.Schema) bool { return s == nil })
 }
 
-// underWay marks a node whose evaluations are being counted.
-const underWay = -1
+// inProgress marks a node whose evaluations are being counted.
+const inProgress = -1
 
 // countEvaluations returns the number of subschemas that evaluate a value when part does, at most
 // maxEvaluationsPerValue+1, and whether part refers to itself for the same value.
 func (s *Schema) countEvaluations(part *js.Schema) (evaluationsPerValue int, cyclic bool) {
 	n := s.nodes[part]
 	if n.evaluationsPerValue != 0 {
-		return n.evaluationsPerValue, n.evaluationsPerValue == underWay
+		return n.evaluationsPerValue, n.evaluationsPerValue == inProgress
 	}
-	n.evaluationsPerValue = underWay
+	n.evaluationsPerValue = inProgress
 	sum := 1
 	for _, other := range inPlaceApplicators(part) {
 		more, cyclic := s.countEvaluations(other)

@@ -146,9 +146,9 @@ func describe(k js.ErrorKind) (keyword, message string) {
 	case *kind.Type:
 		return "type", "must be " + strings.Join(k.Want, " or ")
 	case *kind.Enum:
-		return "enum", "must be " + listed(k.Want)
+		return "enum", "must be " + formatValues(k.Want)
 	case *kind.Const:
-		return "const", "must be " + listed([]any{k.Want})
+		return "const", "must be " + formatValues([]any{k.Want})
 	case *kind.FalseSchema:
 		return "", "is not allowed here"
 	case *kind.Not:

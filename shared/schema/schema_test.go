@@ -11,8 +11,8 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// must compiles a valid schema.
-func must(t testing.TB, text string) *Schema {
+// mustCompile compiles a valid schema.
+func mustCompile(t testing.TB, text string) *Schema {
 	t.Helper()
 	s, issues, err := Compile(t.Context(), []byte(text))
 	if err != nil || len(issues) > 0 {
@@ -21,8 +21,8 @@ func must(t testing.TB, text string) *Schema {
 	return s
 }
 
-// said returns issues as text: "field: description", one per line.
-func said(issues []fault.Issue) string {
+// issueText returns issues as text: "field: description", one per line.
+func issueText(issues []fault.Issue) string {
 	var lines []string
 	for _, i := range issues {
 		lines = append(lines, i.Field+": "+i.Description)
@@ -91,8 +91,8 @@ func TestViolations(t *testing.T) {
 		"names of the data": {`{"additionalProperties":false}`, `{"` + strings.Repeat("n", 101) + `":1}`, ": is not a property of the schema (additionalProperties)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			issues := validate(t, must(t, test.schema), JSON, test.body)
-			if got := said(issues); got != test.want {
+			issues := validate(t, mustCompile(t, test.schema), JSON, test.body)
+			if got := issueText(issues); got != test.want {
 				t.Errorf("got\n%s\nwant\n%s", got, test.want)
 			}
 			for _, i := range issues {
@@ -143,8 +143,8 @@ func TestCompileRejects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			s, issues, err := Compile(t.Context(), []byte(test.schema))
-			if err != nil || s != nil || len(issues) == 0 || !strings.Contains(said(issues), test.want) {
-				t.Errorf("got %v and %q, want %q", s != nil, said(issues), test.want)
+			if err != nil || s != nil || len(issues) == 0 || !strings.Contains(issueText(issues), test.want) {
+				t.Errorf("got %v and %q, want %q", s != nil, issueText(issues), test.want)
 			}
 			for _, i := range issues {
 				if i.Code != "InvalidRegistration" || i.Severity != fault.SeverityError {
@@ -168,13 +168,15 @@ func TestCheckReturnsPointersIntoTheRegistration(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Check(ended, []byte(manyParts(9000)), "/x"); !errors.Is(err, context.Canceled) {
+	if _, err := Check(ended, []byte(manySubschemas(9000)), "/x"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// manyParts returns a schema of n subschemas.
-func manyParts(n int) string { return `{"allOf":[` + strings.Repeat(`{"minLength":1},`, n) + `{}]}` }
+// manySubschemas returns a schema of n subschemas.
+func manySubschemas(n int) string {
+	return `{"allOf":[` + strings.Repeat(`{"minLength":1},`, n) + `{}]}`
+}
 
 // bigPatterns returns n schemas with a pattern of a thousand instructions each.
 func bigPatterns(n int) string {
@@ -216,7 +218,7 @@ func TestJSONNotWellFormed(t *testing.T) {
 		"XML":               {`<a/>`, "is not well-formed JSON at byte 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			schemas := []*Schema{nil, must(t, `{}`)}
+			schemas := []*Schema{nil, mustCompile(t, `{}`)}
 			if len(test.body) > 100_000 {
 				schemas = schemas[:1] // slow, with the same result
 			}
@@ -228,7 +230,7 @@ func TestJSONNotWellFormed(t *testing.T) {
 			}
 		})
 	}
-	if got := said(validate(t, nil, JSON, `{"a":{"b":1,"b":2}}`)); got != "/a/b: is a duplicate" {
+	if got := issueText(validate(t, nil, JSON, `{"a":{"b":1,"b":2}}`)); got != "/a/b: is a duplicate" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -236,7 +238,7 @@ func TestJSONNotWellFormed(t *testing.T) {
 // An issue never repeats a value of the data.
 func TestNoValueIsRepeated(t *testing.T) {
 	const secret = "12247918309"
-	s := must(t, `{"properties":{"a":{"type":"integer"},"b":{"pattern":"^x"},"c":{"enum":["y"]},"d":{"format":"email"},"e":{"maximum":5},
+	s := mustCompile(t, `{"properties":{"a":{"type":"integer"},"b":{"pattern":"^x"},"c":{"enum":["y"]},"d":{"format":"email"},"e":{"maximum":5},
 		"f":{"maxLength":3},"g":{"anyOf":[{"const":1},{"const":2}]},"h":{"propertyNames":{"pattern":"^a"}},"i":{"uniqueItems":true}},
 		"additionalProperties":false}`)
 	var members []string
@@ -245,13 +247,13 @@ func TestNoValueIsRepeated(t *testing.T) {
 	}
 	members = append(members, `"e":`+secret, `"h":{"`+secret+`":1}`, `"i":["`+secret+`","`+secret+`"]`, `"`+secret+`":1`)
 	issues := validate(t, s, JSON, "{"+strings.Join(members, ",")+"}")
-	if len(issues) != 10 || strings.Contains(said(issues), secret) {
-		t.Errorf("%d issues:\n%s", len(issues), said(issues))
+	if len(issues) != 10 || strings.Contains(issueText(issues), secret) {
+		t.Errorf("%d issues:\n%s", len(issues), issueText(issues))
 	}
 	for _, body := range []string{`<a>` + secret, `<a>&` + secret + `;</a>`, `<a b="` + secret, `<a></` + secret + `>`, `{"` + secret + `":1,"` + secret + `":2}`} {
 		for _, format := range []Format{JSON, XML} {
-			if issues := validate(t, s, format, body); len(issues) == 0 || strings.Contains(said(issues), secret) {
-				t.Errorf("%s: %s", body, said(issues))
+			if issues := validate(t, s, format, body); len(issues) == 0 || strings.Contains(issueText(issues), secret) {
+				t.Errorf("%s: %s", body, issueText(issues))
 			}
 		}
 	}
@@ -283,7 +285,7 @@ func TestCostIsBounded(t *testing.T) {
 		"everything wrong, thrice": {`{"items":{"type":"integer","minimum":2,"multipleOf":3,"maximum":0}}`, many(`1`, 60_000), CodeViolation},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := must(t, test.schema)
+			s := mustCompile(t, test.schema)
 			start := time.Now()
 			issues := validate(t, s, JSON, test.body)
 			took := time.Since(start)
@@ -294,7 +296,7 @@ func TestCostIsBounded(t *testing.T) {
 			if took > 30*time.Second {
 				t.Errorf("it took %s", took)
 			}
-			if again := validate(t, must(t, `{"type":"string"}`), JSON, `"a"`); len(again) != 0 {
+			if again := validate(t, mustCompile(t, `{"type":"string"}`), JSON, `"a"`); len(again) != 0 {
 				t.Errorf("another validation has %v", again)
 			}
 		})
@@ -302,7 +304,7 @@ func TestCostIsBounded(t *testing.T) {
 }
 
 func TestDeadline(t *testing.T) {
-	s := must(t, `{"items":{"type":"integer"}}`)
+	s := mustCompile(t, `{"items":{"type":"integer"}}`)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	issues, err := s.Validate(ctx, JSON, []byte(`[`+strings.Repeat("1,", 100_000)+`1]`))

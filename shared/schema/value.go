@@ -68,7 +68,7 @@ func kindOf(v any) kinds {
 	case map[string]any:
 		return object
 	case json.Number:
-		if whole(v) {
+		if isInteger(v) {
 			return integer
 		}
 		return number
@@ -76,8 +76,8 @@ func kindOf(v any) kinds {
 	return 0
 }
 
-// whole reports whether a number is an integer, such as 1, 1.0 and 1e2.
-func whole(n json.Number) bool {
+// isInteger reports whether a number is an integer, such as 1, 1.0 and 1e2.
+func isInteger(n json.Number) bool {
 	if strings.Trim(string(n), "-0123456789") == "" {
 		return true
 	}

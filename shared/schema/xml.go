@@ -40,7 +40,7 @@ func parseXML(body []byte) (*element, error) {
 			break
 		}
 		if err != nil {
-			return nil, r.ill("%s", messageFor(err))
+			return nil, r.errorf("%s", messageFor(err))
 		}
 		if err := r.add(token); err != nil {
 			return nil, err
@@ -48,9 +48,9 @@ func parseXML(body []byte) (*element, error) {
 	}
 	switch {
 	case len(r.open) > 0:
-		return nil, r.ill("ends inside an element")
+		return nil, r.errorf("ends inside an element")
 	case r.root == nil:
-		return nil, r.ill("has no element")
+		return nil, r.errorf("has no element")
 	}
 	return r.root, nil
 }
@@ -85,33 +85,33 @@ type scope struct {
 	prefixes map[string]string // declarations of the element: prefix to namespace; nil for none
 }
 
-func (r *reader) ill(message string, args ...any) error {
+func (r *reader) errorf(message string, args ...any) error {
 	line, _ := r.dec.InputPos()
 	return &syntaxError{message: fmt.Sprintf(message, args...) + fmt.Sprintf(", at line %d", line)}
 }
 
 func (r *reader) add(token xml.Token) error {
 	if r.tokens++; r.tokens > maxTokens {
-		return r.ill("has more than %d tokens", maxTokens)
+		return r.errorf("has more than %d tokens", maxTokens)
 	}
 	switch t := token.(type) {
 	case xml.Directive:
-		return r.ill("has a DOCTYPE or another declaration, which are not allowed")
+		return r.errorf("has a DOCTYPE or another declaration, which are not allowed")
 	case xml.ProcInst:
 		if strings.EqualFold(t.Target, "xml") && r.tokens > 1 {
-			return r.ill("has an XML declaration that is not at the start")
+			return r.errorf("has an XML declaration that is not at the start")
 		}
 	case xml.CharData:
 		if len(r.open) > 0 {
 			_, _ = r.open[len(r.open)-1].element.text.Write(t) // a strings.Builder never fails
 		} else if len(bytes.TrimLeft(t, " \t\r\n")) > 0 {
-			return r.ill("has text outside the root element")
+			return r.errorf("has text outside the root element")
 		}
 	case xml.StartElement:
 		return r.start(t)
 	case xml.EndElement:
 		if len(r.open) == 0 || r.open[len(r.open)-1].name != t.Name {
-			return r.ill("has an end tag that does not match the open element")
+			return r.errorf("has an end tag that does not match the open element")
 		}
 		r.open = r.open[:len(r.open)-1]
 	}
@@ -121,14 +121,14 @@ func (r *reader) add(token xml.Token) error {
 func (r *reader) start(t xml.StartElement) error {
 	switch {
 	case len(r.open) == 0 && r.root != nil:
-		return r.ill("has a second root element")
+		return r.errorf("has a second root element")
 	case len(r.open) >= maxDepth:
-		return r.ill("nests deeper than %d levels", maxDepth)
+		return r.errorf("nests deeper than %d levels", maxDepth)
 	case len(t.Attr) > maxAttribute:
-		return r.ill("has an element with more than %d attributes", maxAttribute)
+		return r.errorf("has an element with more than %d attributes", maxAttribute)
 	}
 	e := &element{name: t.Name.Local}
-	opened := scope{element: e, name: t.Name, prefixes: declared(t.Attr)}
+	opened := scope{element: e, name: t.Name, prefixes: declaredNamespaces(t.Attr)}
 	if len(r.open) == 0 {
 		r.root = e
 	} else {
@@ -137,7 +137,7 @@ func (r *reader) start(t xml.StartElement) error {
 	}
 	r.open = append(r.open, opened)
 	if _, ok := r.resolve(t.Name.Space); !ok {
-		return r.ill("has an element with a prefix that is not declared")
+		return r.errorf("has an element with a prefix that is not declared")
 	}
 	return r.attributes(e, t.Attr)
 }
@@ -154,14 +154,14 @@ func (r *reader) attributes(e *element, all []xml.Attr) error {
 			space = "" // attributes have no default namespace
 		}
 		if !ok {
-			return r.ill("has an attribute with a prefix that is not declared")
+			return r.errorf("has an attribute with a prefix that is not declared")
 		}
 		key := name{space, a.Name.Local}
 		if isDeclaration(a) {
 			key.local = a.Name.Space + ":" + a.Name.Local
 		}
 		if seen[key] {
-			return r.ill("has an element with the same attribute twice")
+			return r.errorf("has an element with the same attribute twice")
 		}
 		seen[key] = true
 		switch {
@@ -180,8 +180,9 @@ func isDeclaration(a xml.Attr) bool {
 	return a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns"
 }
 
-// declared returns the namespaces that attributes declare, by prefix; "" is the default namespace.
-func declared(all []xml.Attr) map[string]string {
+// declaredNamespaces returns the namespaces that attributes declare, by prefix; "" is the default
+// namespace.
+func declaredNamespaces(all []xml.Attr) map[string]string {
 	var prefixes map[string]string
 	for _, a := range all {
 		if !isDeclaration(a) {

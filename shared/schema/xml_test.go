@@ -45,7 +45,7 @@ func TestXMLNotWellFormed(t *testing.T) {
 		"JSON":                           {`{"a":1}`, "has text outside"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, s := range []*Schema{nil, must(t, `{}`)} {
+			for _, s := range []*Schema{nil, mustCompile(t, `{}`)} {
 				issues := validate(t, s, XML, test.body)
 				if len(issues) != 1 || issues[0].Code != CodeNotFormed || !strings.HasPrefix(issues[0].Description, test.want) || !strings.Contains(issues[0].Description, "line") {
 					t.Errorf("got %v", issues)
@@ -142,15 +142,15 @@ func TestMapping(t *testing.T) {
 		"recursive":                     {`{"type":"object","properties":{"a":{"$ref":"#"},"n":{"type":"integer"}}}`, `<a><a><a/><n>1</n></a></a>`, `{"a":{"a":{},"n":1}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := mapped(t, must(t, test.schema), test.body); got != test.want {
+			if got := mapXML(t, mustCompile(t, test.schema), test.body); got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
 	}
 }
 
-// mapped returns the value of a document as JSON.
-func mapped(t *testing.T, s *Schema, body string) string {
+// mapXML returns the value of a document as JSON.
+func mapXML(t *testing.T, s *Schema, body string) string {
 	t.Helper()
 	root, err := parseXML([]byte(body))
 	if err != nil {
@@ -188,7 +188,7 @@ func TestXMLViolations(t *testing.T) {
 			"/linjer/linje/@id: has the name of another attribute of the same element, in another namespace (xml)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := said(validate(t, must(t, melding), XML, test.body)); got != test.want {
+			if got := issueText(validate(t, mustCompile(t, melding), XML, test.body)); got != test.want {
 				t.Errorf("got\n%s\nwant\n%s", got, test.want)
 			}
 		})

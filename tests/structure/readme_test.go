@@ -123,7 +123,8 @@ func TestReadmesNameWhatExists(t *testing.T) {
 // readmes are the folders with a README.
 var readmes = []string{".", "shared", "tests", "tests/bench"}
 
-// shared/README.md has a row for each package of shared/, tests/README.md for each folder of tests/.
+// shared/README.md has a row for each package of shared/, tests/README.md for each folder of
+// tests/.
 func TestReadmesNameEveryPackage(t *testing.T) {
 	for _, folder := range []string{"shared", "tests"} {
 		path := filepath.Join(folder, "README.md")

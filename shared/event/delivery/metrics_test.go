@@ -13,8 +13,8 @@ import (
 	"altinn.no/instanceapi/shared/metric/metrictest"
 )
 
-// logged returns by name the metrics of the single line that a call logs.
-func logged(t *testing.T, call func()) map[string]metrictest.Metric {
+// metricsOf returns the metrics in the single line that a call logs, by name.
+func metricsOf(t *testing.T, call func()) map[string]metrictest.Metric {
 	t.Helper()
 	var out bytes.Buffer
 	before := slog.Default()
@@ -37,14 +37,14 @@ func TestFeedLagIsMeasuredOncePerEvent(t *testing.T) {
 	for number, age := range []time.Duration{3 * time.Second, time.Minute} {
 		batch = append(batch, envelope(eventtest.Document(app, guid, number+1, time.Now().Add(-age), "Submit")))
 	}
-	h := impatient(eventtest.NewMemory(time.Now))
+	h := withoutRetries(eventtest.NewMemory(time.Now))
 	h.Metrics = "a-stack"
-	lag := logged(t, func() { deliver(t, h, batch...) })["feedLagMs"].Values
+	lag := metricsOf(t, func() { deliver(t, h, batch...) })["feedLagMs"].Values
 	if len(lag) != 2 || lag[0] < 3000 || lag[0] > 20_000 || lag[1] < 60_000 || lag[1] > 80_000 {
 		t.Errorf("lags %v", lag)
 	}
-	if again := logged(t, func() { deliver(t, h, batch...) }); len(again) != 0 {
-		t.Errorf("duplicates have %v", again)
+	if again := metricsOf(t, func() { deliver(t, h, batch...) }); len(again) != 0 {
+		t.Errorf("metrics of duplicates: %v", again)
 	}
 }
 
@@ -53,22 +53,22 @@ func TestOutboxAgeIsMeasuredAtEveryRun(t *testing.T) {
 	h, _ := newSweeper(memory)
 	h.Metrics = "a-stack"
 	age := func() []float64 {
-		return logged(t, func() {
+		return metricsOf(t, func() {
 			if err := h.Handle(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})["outboxAgeMs"].Values
 	}
 	if got := age(); len(got) != 1 || got[0] != 0 {
-		t.Errorf("an empty outbox is %v old", got)
+		t.Errorf("age of an empty outbox: %v", got)
 	}
 	done := put(t, memory, uuid.New().String(), 1, time.Hour)
 	put(t, memory, uuid.New().String(), 1, 10*time.Minute)
 	if got := age(); len(got) != 1 || got[0] != 3_600_000 {
-		t.Errorf("the oldest of an hour is %v old", got)
+		t.Errorf("age with an oldest event of an hour: %v", got)
 	}
 	memory.Append(t.Context(), []event.Encoded{done})
 	if got := age(); len(got) != 1 || got[0] != 600_000 {
-		t.Errorf("the oldest of ten minutes is %v old", got)
+		t.Errorf("age with an oldest event of ten minutes: %v", got)
 	}
 }

@@ -65,10 +65,10 @@ func TestPublisher(t *testing.T) {
 		published int
 		response  string
 	}{
-		"nothing":          {nil, nil, 0, `{"batchItemFailures":[]}`},
-		"a removal":        {[]events.DynamoDBEventRecord{removal}, nil, 0, `{"batchItemFailures":[]}`},
-		"all is published": {[]events.DynamoDBEventRecord{insertion(101, docs[0]), insertion(102, docs[1])}, nil, 2, `{"batchItemFailures":[]}`},
-		"the lowest failure is reported, and the rest is published": {
+		"nothing":           {nil, nil, 0, `{"batchItemFailures":[]}`},
+		"a removal":         {[]events.DynamoDBEventRecord{removal}, nil, 0, `{"batchItemFailures":[]}`},
+		"all are published": {[]events.DynamoDBEventRecord{insertion(101, docs[0]), insertion(102, docs[1])}, nil, 2, `{"batchItemFailures":[]}`},
+		"the lowest failure is reported and the others are published": {
 			[]events.DynamoDBEventRecord{insertion(101, docs[0]), insertion(102, docs[1]), insertion(103, docs[2]), insertion(104, docs[3])},
 			[]int{3, 1}, 2, `{"batchItemFailures":[{"itemIdentifier":"102"}]}`,
 		},
@@ -116,11 +116,11 @@ func TestPublisherReservesTimeForTheResponse(t *testing.T) {
 
 func TestReadImageRejectsInvalidImages(t *testing.T) {
 	for name, damaged := range map[string]map[string]events.DynamoDBAttributeValue{
-		"none":          nil,
-		"no document":   {"PK": events.NewStringAttribute(uuid.New().String())},
-		"another type":  {"d": events.NewNumberAttribute("1")},
-		"not an event":  {"d": events.NewStringAttribute("{}")},
-		"not even JSON": {"d": events.NewStringAttribute("{")},
+		"none":         nil,
+		"no document":  {"PK": events.NewStringAttribute(uuid.New().String())},
+		"another type": {"d": events.NewNumberAttribute("1")},
+		"not an event": {"d": events.NewStringAttribute("{}")},
+		"not JSON":     {"d": events.NewStringAttribute("{")},
 	} {
 		if _, err := ReadImage(damaged); err == nil {
 			t.Errorf("%s: no error", name)

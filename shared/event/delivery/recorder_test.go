@@ -70,15 +70,15 @@ func bodies(docs []event.Encoded) []string {
 	return bodies
 }
 
-func impatient(f Feed) *Recorder { return &Recorder{Feed: f} }
+func withoutRetries(f Feed) *Recorder { return &Recorder{Feed: f} }
 
-func patient(f Feed) *Recorder {
+func withRetries(f Feed) *Recorder {
 	return &Recorder{Feed: f, RetryDelays: []time.Duration{150 * time.Millisecond, 600 * time.Millisecond}}
 }
 
 func TestDeliveries(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
-	h := impatient(memory)
+	h := withoutRetries(memory)
 	e := bodies(docs(uuid.New().String(), 1, 4))
 	for n, step := range []struct {
 		bodies []string
@@ -115,14 +115,14 @@ func TestRecorderReportsInvalidMessages(t *testing.T) {
 		"another type":         strings.Replace(good, `"detail-type":"WorkflowStateChange"`, `"detail-type":"Other"`, 1),
 	} {
 		if body == good {
-			t.Fatalf("%s: the message is whole", name)
+			t.Fatalf("%s: the message is unchanged", name)
 		}
-		if got := deliver(t, impatient(memory), body); got != "m0" {
+		if got := deliver(t, withoutRetries(memory), body); got != "m0" {
 			t.Errorf("%s: reported %q", name, got)
 		}
 	}
 	// Invalid messages do not block others.
-	if got := deliver(t, impatient(memory), "x", good, "{}"); got != "m0 m2" {
+	if got := deliver(t, withoutRetries(memory), "x", good, "{}"); got != "m0 m2" {
 		t.Errorf("reported %q", got)
 	}
 	if feed, err := memory.Read(t.Context(), app, 0, 10); err != nil || len(feed) != 1 {
@@ -134,11 +134,11 @@ func TestRecorderReportsFailures(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
 	memory.Fail(errors.New("down"))
 	e := bodies(docs(uuid.New().String(), 1, 2))
-	if got := deliver(t, impatient(memory), e...); got != "m0 m1" {
+	if got := deliver(t, withoutRetries(memory), e...); got != "m0 m1" {
 		t.Errorf("reported %q", got)
 	}
 	memory.Fail(nil)
-	if got := deliver(t, impatient(memory), e...); got != "" {
+	if got := deliver(t, withoutRetries(memory), e...); got != "" {
 		t.Errorf("reported %q", got)
 	}
 }
@@ -152,7 +152,7 @@ func TestRecorderRetriesOutOfOrderEvents(t *testing.T) {
 			time.Sleep(300 * time.Millisecond)
 			memory.Append(context.Background(), all[:1])
 		}()
-		if got := deliver(t, patient(memory), bodies(all[1:])...); got != "" {
+		if got := deliver(t, withRetries(memory), bodies(all[1:])...); got != "" {
 			t.Errorf("reported %q", got)
 		}
 		if feed, err := memory.Read(t.Context(), app, 0, 10); err != nil || len(feed) != 3 {
@@ -184,7 +184,7 @@ func TestRecorderReservesTimeForTheResponse(t *testing.T) {
 		defer cancel()
 		batch := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m0", Body: envelope(docs(uuid.New().String(), 2, 2)[0])}}}
 		start := time.Now()
-		response, err := patient(recorder).Handle(ctx, batch)
+		response, err := withRetries(recorder).Handle(ctx, batch)
 		if err != nil || len(response.BatchItemFailures) != 1 {
 			t.Errorf("%v, %v", response, err)
 		}

@@ -97,10 +97,10 @@ func TestFailuresDoNotStopTheRest(t *testing.T) {
 	}
 }
 
-// damaged is an outbox with an unreadable item.
-type damaged struct{}
+// damagedOutbox is an outbox with an unreadable item.
+type damagedOutbox struct{}
 
-func (damaged) Scan(context.Context, time.Time, int) (event.Backlog, error) {
+func (damagedOutbox) Scan(context.Context, time.Time, int) (event.Backlog, error) {
 	return event.Backlog{
 		Documents:  []event.Encoded{eventtest.Document("nav/app2018", uuid.New().String(), 1, now.Add(-time.Hour), "Submit")},
 		Unreadable: []string{"x.1"}, Oldest: now.Add(-time.Hour),
@@ -108,7 +108,7 @@ func (damaged) Scan(context.Context, time.Time, int) (event.Backlog, error) {
 }
 
 func TestSweeperReportsDamagedItems(t *testing.T) {
-	h, bus := newSweeper(damaged{})
+	h, bus := newSweeper(damagedOutbox{})
 	if err := h.Handle(t.Context()); err == nil || !strings.Contains(err.Error(), "x.1") || len(bus.published) != 1 {
 		t.Errorf("published %d, error %v", len(bus.published), err)
 	}

@@ -77,8 +77,8 @@ func documents(n int) []event.Encoded {
 	return docs
 }
 
-// sized returns a document of about that many bytes.
-func sized(t *testing.T, bytes int) event.Encoded {
+// documentOfSize returns an event with JSON of about the given size in bytes.
+func documentOfSize(t *testing.T, bytes int) event.Encoded {
 	ev := documents(1)[0].Event
 	ev.DataLinks = []event.DataLink{{DataLink: strings.Repeat("x", bytes)}}
 	doc, err := event.Encode(ev)
@@ -88,7 +88,7 @@ func sized(t *testing.T, bytes int) event.Encoded {
 	return doc
 }
 
-func failed(errs []error) (n int) {
+func countErrors(errs []error) (n int) {
 	for _, err := range errs {
 		if err != nil {
 			n++
@@ -101,8 +101,8 @@ func TestPublish(t *testing.T) {
 	for count, calls := range map[int]int{0: 0, 1: 1, 10: 1, 11: 2, 25: 3} {
 		fake, bus := newBus(t)
 		errs := bus.Publish(t.Context(), documents(count))
-		if len(errs) != count || failed(errs) != 0 || len(fake.published) != count || fake.calls != calls {
-			t.Errorf("%d events: %d errors of %d, %d published in %d calls", count, failed(errs), len(errs), len(fake.published), fake.calls)
+		if len(errs) != count || countErrors(errs) != 0 || len(fake.published) != count || fake.calls != calls {
+			t.Errorf("%d events: %d errors of %d, %d published in %d calls", count, countErrors(errs), len(errs), len(fake.published), fake.calls)
 		}
 	}
 }
@@ -161,7 +161,7 @@ func TestFailedCallFailsItsEntries(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	fake, bus := newBus(t)
-	docs := []event.Encoded{documents(1)[0], sized(t, 1_000_000), sized(t, 600_000), sized(t, 600_000), sized(t, 300_000), documents(1)[0]}
+	docs := []event.Encoded{documents(1)[0], documentOfSize(t, 1_000_000), documentOfSize(t, 600_000), documentOfSize(t, 600_000), documentOfSize(t, 300_000), documents(1)[0]}
 	errs := bus.Publish(t.Context(), docs)
 	for n, err := range errs {
 		if errors.Is(err, ErrTooLarge) != (n == 1) {
@@ -180,8 +180,8 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		fake.fail = func(int) error { cancel(); return nil }
 		errs := bus.Publish(ctx, documents(15))
-		if failed(errs) != 15 || fake.calls != 2 {
-			t.Errorf("%d failed in %d calls, want 15 in 2", failed(errs), fake.calls)
+		if countErrors(errs) != 15 || fake.calls != 2 {
+			t.Errorf("%d failed in %d calls, want 15 in 2", countErrors(errs), fake.calls)
 		}
 	})
 }

@@ -115,21 +115,21 @@ func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []eve
 			}
 			return
 		}
-		var v result
-		if v, err = transaction.classify(err); err != nil {
+		var res result
+		if res, err = transaction.classify(err); err != nil {
 			break
 		}
 		before := len(batch)
-		if batch = r.resolve(ctx, batch, v, outcomes); len(batch) == 0 {
+		if batch = r.resolve(ctx, batch, res, outcomes); len(batch) == 0 {
 			return
 		}
-		if len(batch) < before && !v.headMoved && !v.contended {
+		if len(batch) < before && !res.headMoved && !res.contended {
 			continue // the next transaction differs and has no conflict
 		}
 		if attempt >= maxAttempts {
 			err = errors.New("eventtable: append: the feed is contended")
-		} else if err = wait(ctx, &backoff); err == nil && v.headMoved {
-			if head = v.head; head.Seq == 0 { // the cancellation did not include it
+		} else if err = wait(ctx, &backoff); err == nil && res.headMoved {
+			if head = res.head; head.Seq == 0 { // the cancellation did not include it
 				head, err = readHead(ctx, r.client, r.table, appID, true)
 			}
 		}
@@ -140,17 +140,17 @@ func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []eve
 }
 
 // resolve stores the outcome of the events that the result excludes, and returns the other events.
-func (r *Recorder) resolve(ctx context.Context, batch []event.Encoded, v result, outcomes map[string]event.Result) []event.Encoded {
+func (r *Recorder) resolve(ctx context.Context, batch []event.Encoded, res result, outcomes map[string]event.Result) []event.Encoded {
 	var rest []event.Encoded
 	blocked := map[string]bool{} // instances with a missing predecessor: later events are out of order
 	for n, doc := range batch {
 		switch {
-		case v.duplicate[n]:
+		case res.duplicate[n]:
 			outcomes[doc.Event.ID] = r.acknowledge(ctx, doc)
-		case v.rejected[n] != nil:
-			outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed, Err: v.rejected[n]}
+		case res.rejected[n] != nil:
+			outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed, Err: res.rejected[n]}
 			blocked[doc.InstanceGuid] = true
-		case v.outOfOrder[n] || blocked[doc.InstanceGuid]:
+		case res.outOfOrder[n] || blocked[doc.InstanceGuid]:
 			outcomes[doc.Event.ID] = event.Result{Outcome: event.OutOfOrder}
 			blocked[doc.InstanceGuid] = true
 		default:

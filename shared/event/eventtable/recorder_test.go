@@ -215,7 +215,7 @@ func TestOutcomes(t *testing.T) {
 		"a conflict":           {script{responses: []func([]item) (int, any){cancel(only("Update", "HEAD", "TransactionConflict"))}, always: succeed}, "rrrrr", 2},
 		"throttled":            {script{responses: []func([]item) (int, any){cancel(only("Put", "FEED", "ThrottlingError"))}, always: succeed}, "rrrrr", 2},
 		"in progress":          {script{responses: []func([]item) (int, any){reject(400, "TransactionInProgressException")}, always: succeed}, "rrrrr", 2},
-		"no reason at all":     {script{responses: []func([]item) (int, any){cancel(func(item) string { return "" })}, always: succeed}, "rrrrr", 2},
+		"without reasons":      {script{responses: []func([]item) (int, any){cancel(func(item) string { return "" })}, always: succeed}, "rrrrr", 2},
 		"permanent contention": {script{always: cancel(only("Update", "HEAD", "TransactionConflict"))}, "fffff", 12},
 		"one is out of order": {script{responses: []func([]item) (int, any){
 			cancel(only("ConditionCheck", one, "ConditionalCheckFailed")),

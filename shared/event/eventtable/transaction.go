@@ -39,13 +39,13 @@ const (
 // transaction returns the transaction that appends the batch after head. An event needs no check
 // of its predecessor if the batch contains the predecessor.
 func (r *Recorder) transaction(appID string, head Head, batch []event.Encoded) *transaction {
-	a := &transaction{count: len(batch)}
+	t := &transaction{count: len(batch)}
 	recordedAt := r.now().UTC().Truncate(time.Microsecond)
 	if recordedAt.Before(head.LastAt) {
 		recordedAt = head.LastAt
 	}
 	at := text(recordedAt.Format(timeFormat))
-	a.add(itemRole{condition: headUnchanged}, raiseHead(r.table, appID, head, int64(len(batch)), at))
+	t.add(itemRole{condition: headUnchanged}, raiseHead(r.table, appID, head, int64(len(batch)), at))
 	last := map[string]int{} // highest number of each instance in the batch so far
 	for n, doc := range batch {
 		seq := head.Seq + int64(n) + 1
@@ -53,23 +53,23 @@ func (r *Recorder) transaction(appID string, head Head, batch []event.Encoded) *
 		entry[attrDocument] = text(string(doc.JSON))
 		entry[attrID] = text(doc.Event.ID)
 		entry[attrRecordedAt] = at
-		a.add(itemRole{n, positionFree}, r.putNew(entry))
+		t.add(itemRole{n, positionFree}, r.putNew(entry))
 
 		position := key(instancePartition(doc.InstanceGuid), padded20(doc.Number))
 		position[attrSeq] = number(seq)
 		position[attrAppID] = text(appID)
-		a.add(itemRole{n, notDuplicate}, r.putNew(position))
+		t.add(itemRole{n, notDuplicate}, r.putNew(position))
 
 		if doc.Number > 1 && last[doc.InstanceGuid] != doc.Number-1 {
-			a.add(itemRole{n, predecessorExists}, types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
+			t.add(itemRole{n, predecessorExists}, types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
 				TableName: &r.table, Key: key(instancePartition(doc.InstanceGuid), padded20(doc.Number-1)),
 				ConditionExpression: aws.String("attribute_exists(PK)"),
 			}})
 		}
 		last[doc.InstanceGuid] = doc.Number
-		a.add(itemRole{n, noCondition}, outboxtable.TransactDelete(r.outbox, doc.InstanceGuid, doc.Number))
+		t.add(itemRole{n, noCondition}, outboxtable.TransactDelete(r.outbox, doc.InstanceGuid, doc.Number))
 	}
-	return a
+	return t
 }
 
 func raiseHead(table, appID string, head Head, by int64, at types.AttributeValue) types.TransactWriteItem {
@@ -93,9 +93,9 @@ func (r *Recorder) putNew(item map[string]types.AttributeValue) types.TransactWr
 	}}
 }
 
-func (a *transaction) add(about itemRole, item types.TransactWriteItem) {
-	a.about = append(a.about, about)
-	a.items = append(a.items, item)
+func (t *transaction) add(about itemRole, item types.TransactWriteItem) {
+	t.about = append(t.about, about)
+	t.items = append(t.items, item)
 }
 
 // result is the meaning of a cancelled transaction for its events, by index in the batch, and the
@@ -111,20 +111,20 @@ type result struct {
 // classify reads the reasons of a cancellation. It returns an error for a reason that another
 // attempt cannot resolve and for an error other than a cancellation, which the SDK has retried
 // already.
-func (a *transaction) classify(err error) (result, error) {
-	v := result{duplicate: make([]bool, a.count), outOfOrder: make([]bool, a.count), rejected: make([]error, a.count)}
+func (t *transaction) classify(err error) (result, error) {
+	res := result{duplicate: make([]bool, t.count), outOfOrder: make([]bool, t.count), rejected: make([]error, t.count)}
 	var busy *types.TransactionInProgressException
 	if errors.As(err, &busy) {
-		v.contended = true
-		return v, nil
+		res.contended = true
+		return res, nil
 	}
 	var cancelled *types.TransactionCanceledException
-	if !errors.As(err, &cancelled) || len(cancelled.CancellationReasons) != len(a.items) {
-		return v, fmt.Errorf("eventtable: append: %w", err)
+	if !errors.As(err, &cancelled) || len(cancelled.CancellationReasons) != len(t.items) {
+		return res, fmt.Errorf("eventtable: append: %w", err)
 	}
 	positionTaken := false
 	for n, reason := range cancelled.CancellationReasons {
-		about := a.about[n]
+		about := t.about[n]
 		switch code := aws.ToString(reason.Code); code {
 		case "None", "":
 		case "ConditionalCheckFailed":
@@ -132,27 +132,27 @@ func (a *transaction) classify(err error) (result, error) {
 			case headUnchanged:
 				head, headErr := headOf(reason.Item)
 				if headErr != nil {
-					return v, headErr
+					return res, headErr
 				}
-				v.headMoved, v.head = true, head
+				res.headMoved, res.head = true, head
 			case notDuplicate:
-				v.duplicate[about.event] = true
+				res.duplicate[about.event] = true
 			case predecessorExists:
-				v.outOfOrder[about.event] = true
+				res.outOfOrder[about.event] = true
 			case positionFree:
 				positionTaken = true
 			}
 		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
-			v.contended = true
+			res.contended = true
 		default:
 			if about.condition == headUnchanged {
-				return v, fmt.Errorf("eventtable: append: %w", err)
+				return res, fmt.Errorf("eventtable: append: %w", err)
 			}
-			v.rejected[about.event] = fmt.Errorf("eventtable: append: %s: %w", code, err)
+			res.rejected[about.event] = fmt.Errorf("eventtable: append: %s: %w", code, err)
 		}
 	}
-	if positionTaken && !v.headMoved {
-		return v, fmt.Errorf("eventtable: append: a position after HEAD has an event: %w", err)
+	if positionTaken && !res.headMoved {
+		return res, fmt.Errorf("eventtable: append: a position after HEAD has an event: %w", err)
 	}
-	return v, nil
+	return res, nil
 }

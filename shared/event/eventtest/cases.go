@@ -34,7 +34,7 @@ func testEmpty(s *suite) {
 }
 
 func testAppend(s *suite) {
-	docs := s.make(s.app, uuid.New().String(), 1, 3)
+	docs := s.insert(s.app, uuid.New().String(), 1, 3)
 	s.append("r", docs[0])
 	s.append("rr", docs[1:]...)
 	s.expect(s.app, docs...)
@@ -56,7 +56,7 @@ func testAppend(s *suite) {
 }
 
 func testDuplicate(s *suite) {
-	docs := s.make(s.app, uuid.New().String(), 1, 2)
+	docs := s.insert(s.app, uuid.New().String(), 1, 2)
 	s.append("rrrr", docs[0], docs[1], docs[0], docs[1])
 	s.append("d", docs[1])
 	s.append("dd", docs[1], docs[0])
@@ -69,8 +69,8 @@ func testDuplicate(s *suite) {
 	s.expect(s.app, docs...)
 }
 
-func testEarly(s *suite) {
-	docs := s.make(s.app, uuid.New().String(), 1, 4)
+func testOutOfOrder(s *suite) {
+	docs := s.insert(s.app, uuid.New().String(), 1, 4)
 	s.append("o", docs[1])
 	s.append("ooo", docs[3], docs[1], docs[2])
 	s.expect(s.app)
@@ -84,7 +84,7 @@ func testEarly(s *suite) {
 
 func testMixed(s *suite) {
 	one, two, three := uuid.New().String(), uuid.New().String(), uuid.New().String()
-	a, b, c := s.make(s.app, one, 1, 4), s.make(s.app, two, 1, 3), s.make(s.app, three, 1, 1)
+	a, b, c := s.insert(s.app, one, 1, 4), s.insert(s.app, two, 1, 3), s.insert(s.app, three, 1, 1)
 	s.append("rr", a[0], a[1])
 	s.append("drooodrr", a[0], a[2], b[2], b[1], b[2], a[1], a[3], c[0])
 	s.append("rdrr", b[1], a[3], b[0], b[2])
@@ -97,7 +97,7 @@ func testMixed(s *suite) {
 func testApplications(s *suite) {
 	other := "skd/" + strings.TrimPrefix(s.app, "nav/")
 	guid := uuid.New().String()
-	ours, theirs := s.make(s.app, guid, 1, 2), s.make(other, uuid.New().String(), 1, 1)
+	ours, theirs := s.insert(s.app, guid, 1, 2), s.insert(other, uuid.New().String(), 1, 1)
 	s.append("rrr", ours[0], theirs[0], ours[1])
 	s.expect(s.app, ours...)
 	s.expect(other, theirs...)
@@ -109,7 +109,7 @@ func testApplications(s *suite) {
 func testMany(s *suite) {
 	var docs []event.Encoded
 	for range 9 {
-		docs = append(docs, s.make(s.app, uuid.New().String(), 1, 7)...)
+		docs = append(docs, s.insert(s.app, uuid.New().String(), 1, 7)...)
 	}
 	s.append(strings.Repeat("r", 63), shuffled(docs)...)
 	s.append(strings.Repeat("d", 63), shuffled(docs)...)
@@ -145,7 +145,7 @@ func testLarge(s *suite) {
 }
 
 func testClock(s *suite) {
-	docs := s.make(s.app, uuid.New().String(), 1, 4)
+	docs := s.insert(s.app, uuid.New().String(), 1, 4)
 	for n, move := range []time.Duration{0, -time.Hour, time.Second, 2 * time.Hour} {
 		s.Move(move)
 		s.append("r", docs[n])
@@ -188,7 +188,7 @@ func testPositionOfTime(s *suite) {
 // outbox.
 func testHistory(s *suite) {
 	one, two := uuid.New().String(), uuid.New().String()
-	a, b := s.make(s.app, one, 1, 130), s.make(s.app, two, 1, 3)
+	a, b := s.insert(s.app, one, 1, 130), s.insert(s.app, two, 1, 3)
 	s.append("rrr", a[0], b[0], b[1])
 	s.append(strings.Repeat("r", 128), shuffled(a[1:129])...)
 	for _, test := range []struct{ after, limit, want int }{
@@ -225,7 +225,7 @@ func testHistory(s *suite) {
 func testConcurrent(s *suite) {
 	var docs []event.Encoded
 	for range 8 {
-		docs = append(docs, s.make(s.app, uuid.New().String(), 1, 5)...)
+		docs = append(docs, s.insert(s.app, uuid.New().String(), 1, 5)...)
 	}
 	var recorded atomic.Int64
 	var recorders sync.WaitGroup

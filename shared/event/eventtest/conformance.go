@@ -38,19 +38,19 @@ var start = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
 func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Store) {
 	for name, test := range map[string]func(*suite){
 		"an empty feed":                            testEmpty,
-		"what is appended is read":                 testAppend,
+		"appended events are read":                 testAppend,
 		"a duplicate is dropped":                   testDuplicate,
-		"what is early waits":                      testEarly,
-		"a batch of everything":                    testMixed,
+		"an out-of-order event waits":              testOutOfOrder,
+		"a batch with all outcomes":                testMixed,
 		"each application has its own feed":        testApplications,
-		"more than a transaction holds":            testMany,
-		"more than a page holds":                   testLarge,
-		"time never runs backwards":                testClock,
-		"a position by time passes nothing":        testPositionOfTime,
+		"more than one transaction":                testMany,
+		"more than one page":                       testLarge,
+		"record times never decrease":              testClock,
+		"a position by time skips no event":        testPositionOfTime,
 		"the history of an instance":               testHistory,
 		"many recorders and a reader concurrently": testConcurrent,
 		"the outbox is scanned":                    testScan,
-		"random deliveries, pollers of any pace":   testRandom,
+		"random deliveries and pollers":            testRandom,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := &Clock{at: start}
@@ -89,8 +89,8 @@ type suite struct {
 	app string
 }
 
-// make returns the events first to last of an instance and puts them into the outbox.
-func (s *suite) make(app, guid string, first, last int) []event.Encoded {
+// insert puts the events first to last of an instance into the outbox and returns them.
+func (s *suite) insert(app, guid string, first, last int) []event.Encoded {
 	s.Helper()
 	var docs []event.Encoded
 	for number := first; number <= last; number++ {

@@ -26,7 +26,7 @@ func testRandom(s *suite) {
 		var docs []event.Encoded
 		for n := range rapid.IntRange(1, 4).Draw(t, "instances") {
 			events := rapid.IntRange(1, 5).Draw(t, fmt.Sprintf("events of %d", n))
-			docs = append(docs, s.make(app, uuid.New().String(), 1, events)...)
+			docs = append(docs, s.insert(app, uuid.New().String(), 1, events)...)
 		}
 		pollers := make([]poller, 2)
 		for range rapid.IntRange(0, 25).Draw(t, "steps") {

@@ -61,8 +61,8 @@ func newSimulation(seed uint64) *simulation {
 	return &simulation{Rand: rand.New(rand.NewPCG(seed, 0)), app: app, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 }
 
-func (sim *simulation) within(most time.Duration) time.Duration {
-	return time.Duration(sim.Int64N(int64(most)))
+func (sim *simulation) randomDuration(limit time.Duration) time.Duration {
+	return time.Duration(sim.Int64N(int64(limit)))
 }
 
 // create adds an instance with up to two labels.
@@ -100,14 +100,14 @@ func (sim *simulation) change(t *testing.T) {
 // write stores the next version and schedules the changes of its index entries.
 func (sim *simulation) write(r *tracked) {
 	r.Version++
-	r.written = sim.now.Add(sim.within(longestWrite))
+	r.written = sim.now.Add(sim.randomDuration(longestWrite))
 	for _, e := range r.current {
-		e.gone = r.written.Add(sim.within(longestLag))
+		e.gone = r.written.Add(sim.randomDuration(longestLag))
 	}
 	r.current = nil
 	add := func(kind instancequery.Kind, label string) {
 		key := instancequery.ChangedKey(r.LastChangedDateTime, r.ID)
-		r.current = append(r.current, &entry{instance: r.Instance, key: key, kind: kind, label: label, shown: r.written.Add(sim.within(longestLag))})
+		r.current = append(r.current, &entry{instance: r.Instance, key: key, kind: kind, label: label, shown: r.written.Add(sim.randomDuration(longestLag))})
 	}
 	add(instancequery.ByStep, "")
 	if r.HasUnconfirmed() {
@@ -187,11 +187,11 @@ var filters = []string{"", "label=gr", "label=x2,gr", "downloadConfirmed=false",
 func (sim *simulation) step(t *testing.T) {
 	switch sim.IntN(40) {
 	case 0:
-		sim.now = sim.now.Add(sim.within(72 * time.Hour))
+		sim.now = sim.now.Add(sim.randomDuration(72 * time.Hour))
 	case 1, 2, 3:
-		sim.now = sim.now.Add(sim.within(40 * time.Second))
+		sim.now = sim.now.Add(sim.randomDuration(40 * time.Second))
 	default:
-		sim.now = sim.now.Add(sim.within(2 * time.Second))
+		sim.now = sim.now.Add(sim.randomDuration(2 * time.Second))
 	}
 	if sim.IntN(6) == 0 {
 		sim.create(t)
