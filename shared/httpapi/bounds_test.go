@@ -10,31 +10,41 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/shared/cputest"
 	"altinn.no/instanceapi/shared/fault"
 )
 
 // bodyLimit is the largest body that any endpoint takes.
 const bodyLimit = 4_400_000
 
-// Bounds of one body: a function has 512 MB and 25 s. What is allocated is more than what is in use at a time.
+// Limits of one body, as a function has 512 MB and 25 s. The CPU time is relative to that of a plain body
+// of the same size. Allocated bytes are more than the bytes in use at a time.
 const (
-	mayTake     = 5 * time.Second // a hundred times what it takes on a machine that is not busy
-	mayAllocate = 100 << 20
+	maxTimes     = 50 // the slowest takes 7 times as long; quadratic cost, thousands
+	maxAllocated = 100 << 20
 )
 
-// bounded runs f, which reads what it is told of, within the bounds.
-func bounded(t *testing.T, what string, f func()) {
+// plain returns the CPU time of a JSON body of the largest size that is one string.
+func plain(t *testing.T) time.Duration {
+	body := fill(`{"name":"`, `a`, `"}`)
+	return cputest.Baseline(t, func() {
+		if err := DecodeJSON(post("application/json", body), bodyLimit, &outer{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// bounded runs f and fails if it exceeds the limits relative to the baseline.
+func bounded(t *testing.T, baseline time.Duration, what string, f func()) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start := time.Now()
-	f()
-	took := time.Since(start)
+	took := cputest.Time(t, f)
 	runtime.ReadMemStats(&after)
 	allocated := after.TotalAlloc - before.TotalAlloc
-	t.Logf("%s: %v, %d MB", what, took.Round(time.Millisecond), allocated>>20)
-	if took > mayTake || allocated > mayAllocate {
-		t.Errorf("%s takes %v and %d MB", what, took, allocated>>20)
+	t.Logf("%s: %.1f times the baseline, %d MB", what, float64(took)/float64(baseline), allocated>>20)
+	if took > maxTimes*baseline || allocated > maxAllocated {
+		t.Errorf("%s takes %v, the baseline %v, and %d MB", what, took, baseline, allocated>>20)
 	}
 }
 
@@ -54,6 +64,7 @@ func members(n int) string {
 
 // However large and strange a JSON body is, it is refused soon and at a cost in proportion to its size.
 func TestJSONIsBounded(t *testing.T) {
+	baseline := plain(t)
 	name := strings.Repeat("n", bodyLimit/2)
 	for what, body := range map[string]string{
 		"a long name with many members under it": `{"any":{"` + name + `":{"a":1` + members(150_000) + `}},"x":1}`,
@@ -79,7 +90,7 @@ func TestJSONIsBounded(t *testing.T) {
 		"data after the document":                fill(`{}`, ` {}`, ``),
 		"what is not UTF-8 at its end":           fill(`{"name":"`, `a`, "\xff\"}"),
 	} {
-		bounded(t, what, func() {
+		bounded(t, baseline, what, func() {
 			var into outer
 			if err := DecodeJSON(post("application/json", body), bodyLimit, &into); !fault.HasCode(err, "body-invalid") || len(err.Error()) > 500 {
 				t.Errorf("%s: %.600v", what, err)
@@ -93,7 +104,7 @@ func TestJSONIsBounded(t *testing.T) {
 		"a long string":  fill(`{"name":"`, `a`, `"}`),
 		"many documents": `{"inners":[{}` + strings.Repeat(",{}", maxValues-3) + `]}`,
 	} {
-		bounded(t, what+", taken", func() {
+		bounded(t, baseline, what+", taken", func() {
 			var into outer
 			if err := DecodeJSON(post("application/json", body), bodyLimit, &into); err != nil {
 				t.Errorf("%s: %v", what, err)
@@ -104,6 +115,7 @@ func TestJSONIsBounded(t *testing.T) {
 
 // A form costs in proportion to its size, whatever is in its headers and between its boundaries.
 func TestFormsAreBounded(t *testing.T) {
+	baseline := plain(t)
 	const head, end = "--b\r\nContent-Disposition: form-data; name=\"a\"", "\r\n\r\nx\r\n--b--\r\n"
 	for what, body := range map[string]string{
 		"thousands of parts":             fill("", head+"\r\n\r\nx\r\n", "--b--\r\n"),
@@ -120,14 +132,14 @@ func TestFormsAreBounded(t *testing.T) {
 		"a parameter that is not closed": fill(head+`; filename="`, `\\`, end),
 		"percent signs":                  fill(head+`; filename*=UTF-8''`, `%41`, end),
 	} {
-		bounded(t, what, func() {
+		bounded(t, baseline, what, func() {
 			if parts, err := ReadForm(formRequest("multipart/form-data; boundary=b", body), bodyLimit, 201); err != nil && !fault.HasCode(err, "body-invalid") {
 				t.Errorf("%s: %d parts, %.300v", what, len(parts), err)
 			}
 		})
 	}
 	long := strings.Repeat("-", 9_000)
-	bounded(t, "a boundary of dashes in dashes", func() {
+	bounded(t, baseline, "a boundary of dashes in dashes", func() {
 		body := strings.Repeat("-", bodyLimit-3)
 		if _, err := ReadForm(formRequest("multipart/form-data; boundary="+long, body), bodyLimit, 201); err != nil && !fault.HasCode(err, "body-invalid") {
 			t.Error(err)
@@ -149,9 +161,10 @@ func continuations(n int) string {
 
 // Header fields and queries are as long as API Gateway lets through, 10,240 bytes together.
 func TestHeadersAreBounded(t *testing.T) {
+	baseline := plain(t)
 	for _, piece := range []string{",", `"`, `"",`, "W/", "*,", ";", "=", `a/b;q="`, "a/b;q=1,", "%", "&", "a=b&", "a[]=&", "\\\"", " ", "é"} {
 		value := strings.Repeat(piece, 10_240/len(piece))
-		bounded(t, fmt.Sprintf("%q", piece), func() {
+		bounded(t, baseline, fmt.Sprintf("%q", piece), func() {
 			r := httptest.NewRequest("POST", "/", bytes.NewReader(nil))
 			for _, name := range []string{"If-Match", "If-None-Match", "Accept", "Idempotency-Key", "Content-Type", "Content-Disposition"} {
 				r.Header.Set(name, value)
