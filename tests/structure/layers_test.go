@@ -45,6 +45,7 @@ var layers = []layer{
 		"shared/blob/blobtest",
 		"shared/event/eventtest",
 		"shared/instance/instancetest",
+		"shared/cputest",
 		"shared/metric/metrictest",
 		"shared/party/partytest",
 	}},
