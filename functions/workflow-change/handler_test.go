@@ -85,9 +85,9 @@ func TestRefusals(t *testing.T) {
 		code    string
 		detail  string // a part of it
 	}{
-		"past a step":              {filling, apitest.Nav, []apitest.Option{to("Archived")}, 409, "step-unreachable", "Reachable: Submit."},
-		"back, by the user":        {submitted, apitest.Kari, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "Reachable: Archived."},
-		"out of the archive":       {archived, apitest.Nav, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "Reachable: none."},
+		"past a step":              {filling, apitest.Nav, []apitest.Option{to("Archived")}, 409, "step-unreachable", "You can move it to: Submit."},
+		"back, by the user":        {submitted, apitest.Kari, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "You can move it to: Archived."},
+		"out of the archive":       {archived, apitest.Nav, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "You can move it to: none."},
 		"no such step":             {filling, apitest.Kari, []apitest.Option{to("Send")}, 400, "step-unknown", "FormFilling, Submit, Archived"},
 		"a step in small letters":  {filling, apitest.Kari, []apitest.Option{to("submit")}, 400, "step-unknown", ""},
 		"no step":                  {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{}`)}, 400, "body-invalid", ""},
