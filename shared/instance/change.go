@@ -67,7 +67,7 @@ func (i *Instance) checkElementWritable(app *application.Application, element *D
 // AddData adds a data element with a new id. It returns ErrUnchanged if an element with the id
 // exists, as after a write whose response was lost. It returns a Conflict if data cannot be
 // written, or if the application allows no more elements of the formId (code "data-count").
-func (i *Instance) AddData(app *application.Application, id, formID string, b Content, by string, now time.Time) error {
+func (i *Instance) AddData(app *application.Application, id, formID string, content Content, by string, now time.Time) error {
 	if id != "" && i.Element(id) != nil {
 		return ErrUnchanged
 	}
@@ -85,8 +85,8 @@ func (i *Instance) AddData(app *application.Application, id, formID string, b Co
 	i.touch(app, by, TruncateTime(now))
 	now = i.LastChangedDateTime
 	i.Data = append(i.Data, DataElement{
-		ID: id, FormID: formID, ContentType: b.ContentType, FileName: b.FileName, FileSize: b.Size,
-		SHA256: b.SHA256, Revision: b.Revision,
+		ID: id, FormID: formID, ContentType: content.ContentType, FileName: content.FileName, FileSize: content.Size,
+		SHA256: content.SHA256, Revision: content.Revision,
 		CreatedDateTime: now, CreatedBy: by, LastChangedDateTime: now, LastChangedBy: by,
 	})
 	return nil
@@ -94,7 +94,7 @@ func (i *Instance) AddData(app *application.Application, id, formID string, b Co
 
 // ReplaceData replaces the content of a data element. The owner's downloads and confirmation were
 // of the old content, so it deletes both. An empty file name keeps the old file name.
-func (i *Instance) ReplaceData(app *application.Application, id string, b Content, by string, now time.Time) error {
+func (i *Instance) ReplaceData(app *application.Application, id string, content Content, by string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
 		return fault.NoSuchResource()
@@ -103,9 +103,9 @@ func (i *Instance) ReplaceData(app *application.Application, id string, b Conten
 		return err
 	}
 	i.touch(app, by, TruncateTime(now))
-	element.ContentType, element.FileSize, element.SHA256, element.Revision = b.ContentType, b.Size, b.SHA256, b.Revision
-	if b.FileName != "" {
-		element.FileName = b.FileName
+	element.ContentType, element.FileSize, element.SHA256, element.Revision = content.ContentType, content.Size, content.SHA256, content.Revision
+	if content.FileName != "" {
+		element.FileName = content.FileName
 	}
 	element.ApplicationOwner = nil
 	element.LastChangedDateTime, element.LastChangedBy = i.LastChangedDateTime, by
@@ -128,20 +128,20 @@ func (i *Instance) Metadata() Metadata {
 // UpdateMetadata replaces the instance's metadata. It does not count as a change: lastChanged
 // stays. It returns ErrUnchanged if the metadata is equal, and a Conflict if the instance is
 // deleted.
-func (i *Instance) UpdateMetadata(d Metadata) error {
+func (i *Instance) UpdateMetadata(m Metadata) error {
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
 		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Undelete it before you change it.")
 	}
-	labels, err := CheckLabels(d.Labels)
+	labels, err := CheckLabels(m.Labels)
 	if err != nil {
 		return err
 	}
-	if err := checkMetadata(d.DueDateTime, d.VisibleDateTime, d.PresentationField); err != nil {
+	if err := checkMetadata(m.DueDateTime, m.VisibleDateTime, m.PresentationField); err != nil {
 		return err
 	}
 	before := i.Metadata()
-	i.Labels, i.PresentationField = labels, d.PresentationField
-	i.DueDateTime, i.VisibleDateTime = truncated(d.DueDateTime), truncated(d.VisibleDateTime)
+	i.Labels, i.PresentationField = labels, m.PresentationField
+	i.DueDateTime, i.VisibleDateTime = truncated(m.DueDateTime), truncated(m.VisibleDateTime)
 	if reflect.DeepEqual(before, i.Metadata()) {
 		return ErrUnchanged
 	}
@@ -192,9 +192,9 @@ func (i *Instance) Validate(app *application.Application) []fault.Issue {
 		n := i.count(t.FormID)
 		switch {
 		case n < t.MinCount:
-			issues = append(issues, countIssue("TooFewDataElementsOfType", "There are %d data elements with formId %q; at least %d are required.", n, t.FormID, t.MinCount))
+			issues = append(issues, countIssue("TooFewDataElementsOfType", "%d data elements with formId %q, at least %d are needed.", n, t.FormID, t.MinCount))
 		case t.MaxCount > 0 && n > t.MaxCount:
-			issues = append(issues, countIssue("TooManyDataElementsOfType", "There are %d data elements with formId %q; at most %d are allowed.", n, t.FormID, t.MaxCount))
+			issues = append(issues, countIssue("TooManyDataElementsOfType", "%d data elements with formId %q, at most %d are allowed.", n, t.FormID, t.MaxCount))
 		}
 	}
 	return issues

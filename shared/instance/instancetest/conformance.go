@@ -21,7 +21,7 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// Store is a store of instances: *instancetable.Table, and *Memory.
+// Store is an instance store: *instancetable.Table or *Memory.
 type Store interface {
 	instancequery.Index
 	Get(ctx context.Context, instanceOwnerID, id string) (*instance.Instance, error)
@@ -32,20 +32,21 @@ type Store interface {
 	Upload(ctx context.Context, id string) (*instance.Upload, error)
 	ReserveCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error)
 	ReleaseCreation(ctx context.Context, by string, now time.Time) error
-	ScheduleOrphanChecks(ctx context.Context, notes ...instance.OrphanCheck) error
-	OrphanChecks(ctx context.Context, part int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
-	DeleteOrphanChecks(ctx context.Context, notes ...instance.OrphanCheck) error
+	ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
+	OrphanChecks(ctx context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
+	DeleteOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
 	Remove(ctx context.Context, i *instance.Instance) error
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
-// Conformance tests that a store keeps the contract. outbox returns the ids of the events that the store holds for
-// an instance, in order of their numbers. Applications and parties are fresh, so that the store may be a shared one.
+// Conformance tests the contract of an instance store. outbox returns the ids of the stored events
+// of an instance, ordered by their numbers. Applications and parties are new, so the store may be
+// shared.
 func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID string) []string) {
 	s := suite{store, outbox}
 	for name, test := range map[string]func(*testing.T, suite){
-		"Create": testCreate, "RoundTrip": testRoundTrip, "Mutate": testMutate, "Refusals": testRefusals,
-		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Labels": testLabels, "Spans": testSpans,
+		"Create": testCreate, "RoundTrip": testRoundTrip, "Mutate": testMutate, "FailedChanges": testFailedChanges,
+		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Labels": testLabels, "KeyRanges": testKeyRanges,
 		"IdempotencyRecords": testIdempotencyRecords, "OrphanChecks": testOrphanChecks, "HardDelete": testHardDelete,
 		"Uploads": testUploads, "Quota": testQuota,
 	} {
@@ -58,17 +59,17 @@ type suite struct {
 	outbox func(t *testing.T, instanceID string) []string
 }
 
-// NewApplication returns an application that no other test has, with the default workflow.
+// NewApplication returns an application that no other test uses, with the default workflow.
 func NewApplication(shards int) *application.Application {
 	app := &application.Application{ID: "nav/a" + uuid.New().String()[:13], Org: "nav", IndexShards: shards}
 	app.SetDefaults()
 	return app
 }
 
-// newOwnerID returns an instanceOwnerId that no other test has.
-func newOwnerID() string { return fmt.Sprint(1 + uint64(rand.Uint32())) }
+// newInstanceOwnerID returns an instanceOwnerId that no other test uses.
+func newInstanceOwnerID() string { return fmt.Sprint(1 + uint64(rand.Uint32())) }
 
-// At is the time that instances of these tests are created at.
+// At is the creation time of the instances in these tests.
 var At = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func (s suite) create(t *testing.T, app *application.Application, owner string, at time.Time, labels ...string) *instance.Instance {
@@ -93,7 +94,7 @@ func EventOf(i *instance.Instance) event.Event {
 }
 
 func testCreate(t *testing.T, s suite) {
-	app, owner := NewApplication(1), newOwnerID()
+	app, owner := NewApplication(1), newInstanceOwnerID()
 	i := s.create(t, app, owner, At, "gr", "x2")
 	if i.Version != 1 {
 		t.Errorf("version after create: %d, want 1", i.Version)
@@ -106,22 +107,22 @@ func testCreate(t *testing.T, s suite) {
 		t.Errorf("outbox: %v", got)
 	}
 	if _, err := s.store.Get(t.Context(), owner, uuid.New().String()); !fault.Is(err, fault.NotFound) {
-		t.Errorf("an instance that is not there: %v, want NotFound", err)
+		t.Errorf("a missing instance: %v, want NotFound", err)
 	}
-	if _, err := s.store.Get(t.Context(), newOwnerID(), i.ID); !fault.Is(err, fault.NotFound) {
-		t.Errorf("under another owner: %v, want NotFound", err)
+	if _, err := s.store.Get(t.Context(), newInstanceOwnerID(), i.ID); !fault.Is(err, fault.NotFound) {
+		t.Errorf("with another instanceOwnerId: %v, want NotFound", err)
 	}
 	again := i.Clone()
 	again.Version = 0
 	if err := s.store.Create(t.Context(), again, EventOf(again)); err == nil {
-		t.Error("an id was created twice")
+		t.Error("a second Create with the same id succeeds")
 	}
 }
 
 func testRoundTrip(t *testing.T, s suite) {
 	app := NewApplication(4)
 	due, visible := At.Add(time.Hour+time.Microsecond), At.Add(-time.Hour)
-	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: newOwnerID(), Labels: []string{"æ #1", "x2"},
+	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: newInstanceOwnerID(), Labels: []string{"æ #1", "x2"},
 		DueDateTime: &due, VisibleDateTime: &visible, PresentationField: "Arbeidsmelding «ø»"}, "nav", At)
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +158,7 @@ func relabel(labels ...string) func(*instance.Instance) (*event.Event, error) {
 }
 
 func testMutate(t *testing.T, s suite) {
-	i := s.create(t, NewApplication(1), newOwnerID(), At, "old", "kept")
+	i := s.create(t, NewApplication(1), newInstanceOwnerID(), At, "old", "kept")
 	got, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, relabel("kept", "new"))
 	if err != nil || got.Version != 2 {
 		t.Fatalf("version %d, %v; want 2", got.Version, err)
@@ -166,42 +167,42 @@ func testMutate(t *testing.T, s suite) {
 	if err != nil || !reflect.DeepEqual(stored, got) || !slices.Equal(stored.Labels, []string{"kept", "new"}) {
 		t.Errorf("stored %+v, %v", stored, err)
 	}
-	// From a document that is out of date, the change is made on what is there by now.
+	// MutateFrom an old document applies the change to the current one.
 	got, err = s.store.MutateFrom(t.Context(), i, func(i *instance.Instance) (*event.Event, error) {
 		i.PresentationField = fmt.Sprint(i.Labels)
 		return nil, nil
 	})
 	if err != nil || got.Version != 3 || got.PresentationField != "[kept new]" {
-		t.Errorf("from a stale document: %+v, %v", got, err)
+		t.Errorf("from an old document: %+v, %v", got, err)
 	}
 }
 
-func testRefusals(t *testing.T, s suite) {
-	i := s.create(t, NewApplication(1), newOwnerID(), At)
-	refusal := errors.New("no")
-	for _, err := range []error{refusal, instance.ErrUnchanged} {
+func testFailedChanges(t *testing.T, s suite) {
+	i := s.create(t, NewApplication(1), newInstanceOwnerID(), At)
+	errChange := errors.New("no")
+	for _, err := range []error{errChange, instance.ErrUnchanged} {
 		got, gotErr := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
 			ev := EventOf(i)
 			return &ev, err
 		})
-		if err == refusal && gotErr != refusal {
-			t.Errorf("a change's own error: %v", gotErr)
+		if err == errChange && gotErr != errChange {
+			t.Errorf("the error of the change: %v", gotErr)
 		}
 		if err == instance.ErrUnchanged && (gotErr != nil || got.Version != 1) {
 			t.Errorf("unchanged: version %d, %v", got.Version, gotErr)
 		}
 	}
 	if _, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, uuid.New().String(), relabel()); !fault.Is(err, fault.NotFound) {
-		t.Errorf("an instance that is not there: %v", err)
+		t.Errorf("a missing instance: %v", err)
 	}
 	if got := s.outbox(t, i.ID); len(got) != 1 {
-		t.Errorf("outbox after refusals: %v", got)
+		t.Errorf("outbox after failed changes: %v", got)
 	}
 }
 
 func testEvents(t *testing.T, s suite) {
 	app := NewApplication(1)
-	i := s.create(t, app, newOwnerID(), At, "gr")
+	i := s.create(t, app, newInstanceOwnerID(), At, "gr")
 	for n, step := range []string{"Submit", "FormFilling", "Submit", "Submit"} {
 		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
 			if _, err := i.Transition(app, step, application.Owner, "nav", At.Add(time.Duration(n)*time.Second)); err != nil {
@@ -220,11 +221,11 @@ func testEvents(t *testing.T, s suite) {
 	}
 }
 
-// testRaces has 32 writers change one instance at once: none of the changes may be lost, and of 32 moves to one
-// step exactly one is made.
+// testRaces lets 32 writers change one instance concurrently. No change may be lost, and of 32
+// transitions to one step exactly one is applied.
 func testRaces(t *testing.T, s suite) {
 	app := NewApplication(1)
-	i := s.create(t, app, newOwnerID(), At, "gr")
+	i := s.create(t, app, newInstanceOwnerID(), At, "gr")
 	const writers = 32
 	errs := make([]error, 2*writers)
 	var wg sync.WaitGroup
@@ -261,9 +262,9 @@ func testRaces(t *testing.T, s suite) {
 	}
 }
 
-func (s suite) ids(t *testing.T, span instancequery.KeyRange) []string {
+func (s suite) ids(t *testing.T, keyRange instancequery.KeyRange) []string {
 	t.Helper()
-	rows, more, err := s.store.Read(t.Context(), span, 1000)
+	rows, more, err := s.store.Read(t.Context(), keyRange, 1000)
 	if err != nil || more {
 		t.Fatalf("read: more %v, %v", more, err)
 	}
@@ -277,10 +278,10 @@ func (s suite) ids(t *testing.T, span instancequery.KeyRange) []string {
 	return ids
 }
 
-// testIndexes follows one instance through the indexes.
+// testIndexes checks the indexes after each change of one instance.
 func testIndexes(t *testing.T, s suite) {
 	app := NewApplication(8)
-	i := s.create(t, app, newOwnerID(), At, "gr", "x2")
+	i := s.create(t, app, newInstanceOwnerID(), At, "gr", "x2")
 	shard := instance.ShardOf(i.ID, 8)
 	step := func(name string) instancequery.KeyRange {
 		return instancequery.KeyRange{Kind: instancequery.ByStep, AppID: app.ID, Step: name, Shard: shard}
@@ -291,10 +292,10 @@ func testIndexes(t *testing.T, s suite) {
 	unconfirmed := func(name string) instancequery.KeyRange {
 		return instancequery.KeyRange{Kind: instancequery.ByUnconfirmed, AppID: app.ID, Step: name, Shard: shard}
 	}
-	check := func(when string, span instancequery.KeyRange, there bool) {
+	check := func(when string, keyRange instancequery.KeyRange, want bool) {
 		t.Helper()
-		if got := s.ids(t, span); slices.Contains(got, i.ID) != there || len(got) > 1 {
-			t.Errorf("%s: %+v holds %v, want it there: %v", when, span, got, there)
+		if got := s.ids(t, keyRange); slices.Contains(got, i.ID) != want || len(got) > 1 {
+			t.Errorf("%s: %+v has %v, want the instance: %v", when, keyRange, got, want)
 		}
 	}
 	change := func(f func(i *instance.Instance) error) {
@@ -332,15 +333,16 @@ func testIndexes(t *testing.T, s suite) {
 	check("label removed", label("gr", "Submit"), true)
 }
 
-// testLabels follows an instance with more labels than a store may have places for, in changing order: each finds it once, as
-// it is, and what is no label of it does not.
+// testLabels changes the labels and their order of an instance with more labels than label indexes.
+// A query for a current label finds the current version once, and a query for any other label finds
+// nothing.
 func testLabels(t *testing.T, s suite) {
 	app := NewApplication(1)
 	var all []string
 	for n := range instance.MaxLabels {
 		all = append(all, fmt.Sprint("label ", n))
 	}
-	i := s.create(t, app, newOwnerID(), At, all...)
+	i := s.create(t, app, newInstanceOwnerID(), At, all...)
 	reversed := slices.Clone(all)
 	slices.Reverse(reversed)
 	for _, labels := range [][]string{all, reversed, all[5:9], all[7:18], nil, reversed[3:], all} {
@@ -364,17 +366,17 @@ func testLabels(t *testing.T, s suite) {
 	}
 }
 
-func testSpans(t *testing.T, s suite) {
-	app, owner := NewApplication(1), newOwnerID()
+func testKeyRanges(t *testing.T, s suite) {
+	app, owner := NewApplication(1), newInstanceOwnerID()
 	var keys []string
 	for n := range 6 {
-		i := s.create(t, app, owner, At.Add(time.Duration(n/2)*time.Minute)) // two at a time have the same time
+		i := s.create(t, app, owner, At.Add(time.Duration(n/2)*time.Minute)) // pairs with equal times
 		keys = append(keys, instancequery.ChangedKey(i.LastChangedDateTime, i.ID))
 	}
 	slices.Sort(keys)
-	span := instancequery.KeyRange{Kind: instancequery.ByStep, AppID: app.ID, Step: "FormFilling"}
-	read := func(span instancequery.KeyRange, limit int) (got []string, more bool) {
-		rows, more, err := s.store.Read(t.Context(), span, limit)
+	keyRange := instancequery.KeyRange{Kind: instancequery.ByStep, AppID: app.ID, Step: "FormFilling"}
+	read := func(keyRange instancequery.KeyRange, limit int) (got []string, more bool) {
+		rows, more, err := s.store.Read(t.Context(), keyRange, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -396,13 +398,13 @@ func testSpans(t *testing.T, s suite) {
 		"time":       {instancequery.ChangedKey(At.Add(time.Minute), ""), instancequery.ChangedKey(At.Add(time.Minute), "~"), merge.Ascending, keys[2:4]},
 		"none":       {instancequery.ChangedKey(At.Add(time.Hour), ""), "", merge.Ascending, nil},
 	} {
-		span.From, span.To, span.Order = test.from, test.to, test.order
-		if got, more := read(span, 100); !slices.Equal(got, test.want) || more {
+		keyRange.From, keyRange.To, keyRange.Order = test.from, test.to, test.order
+		if got, more := read(keyRange, 100); !slices.Equal(got, test.want) || more {
 			t.Errorf("%s: %v, more %v, want %v", name, got, more, test.want)
 		}
 	}
-	span.From, span.To, span.Order = "", "", merge.Ascending
-	if got, more := read(span, 2); !slices.Equal(got, keys[:2]) || !more {
+	keyRange.From, keyRange.To, keyRange.Order = "", "", merge.Ascending
+	if got, more := read(keyRange, 2); !slices.Equal(got, keys[:2]) || !more {
 		t.Errorf("limit 2: %v, more %v", got, more)
 	}
 	byOwner := s.ids(t, instancequery.KeyRange{Kind: instancequery.ByOwner, InstanceOwnerID: owner})
@@ -411,15 +413,15 @@ func testSpans(t *testing.T, s suite) {
 	}
 }
 
-// testIdempotencyRecords answers requests again: a receipt is stored with its change or not at all, and keeps a second change
-// out until it expires.
+// testIdempotencyRecords: a record is stored with its change or not at all, and prevents a second
+// change until it expires.
 func testIdempotencyRecords(t *testing.T, s suite) {
 	app := NewApplication(1)
-	newReceipt := func(expires time.Duration) *instance.IdempotencyRecord {
-		return &instance.IdempotencyRecord{ID: uuid.New().String(), Fingerprint: "asked", DataGuid: "d", Expires: time.Now().Add(expires).Truncate(time.Second)}
+	newRecord := func(expires time.Duration) *instance.IdempotencyRecord {
+		return &instance.IdempotencyRecord{ID: uuid.New().String(), Fingerprint: "request", DataGuid: "d", Expires: time.Now().Add(expires).Truncate(time.Second)}
 	}
-	want := newReceipt(time.Hour)
-	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: newOwnerID(), Labels: []string{"gr"}}, "1001", At)
+	want := newRecord(time.Hour)
+	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: newInstanceOwnerID(), Labels: []string{"gr"}}, "1001", At)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,7 +430,7 @@ func testIdempotencyRecords(t *testing.T, s suite) {
 		t.Fatal(err)
 	}
 	if none, err := s.store.IdempotencyRecord(t.Context(), uuid.New().String()); none != nil || err != nil {
-		t.Errorf("a receipt that is not there: %+v, %v", none, err)
+		t.Errorf("a missing record: %+v, %v", none, err)
 	}
 	mutate := func(record *instance.IdempotencyRecord) (*instance.Instance, error) {
 		return s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
@@ -437,40 +439,40 @@ func testIdempotencyRecords(t *testing.T, s suite) {
 		})
 	}
 	if _, err := mutate(want); !errors.Is(err, instance.ErrAlreadyApplied) {
-		t.Errorf("a change under a receipt that is there: %v, want ErrAnswered", err)
+		t.Errorf("a change with an existing record: %v, want ErrAlreadyApplied", err)
 	}
 	if _, err := mutate(nil); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.store.IdempotencyRecord(t.Context(), want.ID)
 	if err != nil || got == nil || got.Fingerprint != want.Fingerprint || got.DataGuid != want.DataGuid || !got.Expires.Equal(want.Expires) {
-		t.Fatalf("receipt: %+v, %v, want %+v", got, err, want)
+		t.Fatalf("record: %+v, %v, want %+v", got, err, want)
 	}
 	if got.Instance.Version != 1 || got.Instance.PresentationField != "" || got.Instance.ID != i.ID {
-		t.Errorf("the instance as it was answered: %+v", got.Instance)
+		t.Errorf("the instance of the record: %+v, want the first version", got.Instance)
 	}
-	nothing := newReceipt(time.Hour)
-	for n := range 2 { // what finds nothing to change is answered once too
+	unchanged := newRecord(time.Hour)
+	for n := range 2 { // a request without a change has a record too
 		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-			i.IdempotencyRecord = nothing
+			i.IdempotencyRecord = unchanged
 			return nil, instance.ErrUnchanged
 		})
 		if n == 0 && err != nil || n == 1 && !errors.Is(err, instance.ErrAlreadyApplied) {
-			t.Errorf("unchanged under a receipt, time %d: %v", n, err)
+			t.Errorf("ErrUnchanged with a record, attempt %d: %v", n, err)
 		}
 	}
-	if got, err := s.store.IdempotencyRecord(t.Context(), nothing.ID); err != nil || got == nil || got.Instance.Version != 2 {
-		t.Errorf("the receipt of no change: %+v, %v", got, err)
+	if got, err := s.store.IdempotencyRecord(t.Context(), unchanged.ID); err != nil || got == nil || got.Instance.Version != 2 {
+		t.Errorf("the record of a request without a change: %+v, %v", got, err)
 	}
-	expired := newReceipt(-time.Hour)
+	expired := newRecord(-time.Hour)
 	if _, err := mutate(expired); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.store.IdempotencyRecord(t.Context(), expired.ID); got != nil || err != nil {
-		t.Errorf("an expired receipt: %+v, %v", got, err)
+		t.Errorf("an expired record: %+v, %v", got, err)
 	}
 	if _, err := mutate(expired); err != nil {
-		t.Errorf("under a receipt that has expired: %v", err)
+		t.Errorf("a change with an expired record: %v", err)
 	}
 	if stored, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || stored.PresentationField != "+++" {
 		t.Errorf("%q, %v: want three changes", stored.PresentationField, err)
@@ -478,38 +480,38 @@ func testIdempotencyRecords(t *testing.T, s suite) {
 }
 
 func testOrphanChecks(t *testing.T, s suite) {
-	at := time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC) // before any note of another test
-	const many = 60                                   // more than two batches
-	noted := map[instance.OrphanCheck]bool{}
-	for n := range many {
-		l := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), DataGuid: uuid.New().String(), Revision: uuid.New().String(), At: at.Add(time.Duration(n) * time.Microsecond)}
+	at := time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC) // before the checks of all other tests
+	const count = 60                                  // more than two batches
+	scheduled := map[instance.OrphanCheck]bool{}
+	for n := range count {
+		check := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), DataGuid: uuid.New().String(), Revision: uuid.New().String(), At: at.Add(time.Duration(n) * time.Microsecond)}
 		if n == 0 {
-			l.DataGuid, l.Revision = "", ""
+			check.DataGuid, check.Revision = "", ""
 		}
-		if err := s.store.ScheduleOrphanChecks(t.Context(), l); err != nil {
+		if err := s.store.ScheduleOrphanChecks(t.Context(), check); err != nil {
 			t.Fatal(err)
 		}
-		noted[l] = true
+		scheduled[check] = true
 	}
-	if err := s.store.ScheduleOrphanChecks(t.Context(), slices.Collect(maps.Keys(noted))...); err != nil { // again, and all at once
+	if err := s.store.ScheduleOrphanChecks(t.Context(), slices.Collect(maps.Keys(scheduled))...); err != nil { // again, in one call
 		t.Fatal(err)
 	}
 	read := func(before time.Time, pageSize int) (got []instance.OrphanCheck) {
-		for part := range instance.OrphanCheckShards {
+		for shard := range instance.OrphanCheckShards {
 			var after *instance.OrphanCheck
 			for {
-				page, err := s.store.OrphanChecks(t.Context(), part, after, before, pageSize)
+				page, err := s.store.OrphanChecks(t.Context(), shard, after, before, pageSize)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if len(page) == 0 {
 					break
 				}
-				for n, l := range page {
-					if !noted[l] || l.Shard() != part || n >= pageSize || after != nil && !after.At.Before(l.At) {
-						t.Errorf("part %d, after %v: %+v", part, after, l)
+				for n, check := range page {
+					if !scheduled[check] || check.Shard() != shard || n >= pageSize || after != nil && !after.At.Before(check.At) {
+						t.Errorf("shard %d, after %v: %+v", shard, after, check)
 					}
-					after = &l
+					after = &check
 				}
 				got = append(got, page...)
 			}
@@ -520,36 +522,36 @@ func testOrphanChecks(t *testing.T, s suite) {
 		t.Errorf("before the first: %v", got)
 	}
 	if got := read(at.Add(10*time.Microsecond), 100); len(got) != 10 {
-		t.Errorf("before the eleventh: %d notes, want 10", len(got))
+		t.Errorf("before the eleventh: %d checks, want 10", len(got))
 	}
-	if got := read(at.Add(time.Hour), 2); len(got) != many {
-		t.Errorf("two by two: %d, want %d", len(got), many)
+	if got := read(at.Add(time.Hour), 2); len(got) != count {
+		t.Errorf("in pages of two: %d checks, want %d", len(got), count)
 	}
 	all := read(at.Add(time.Hour), 100)
-	if len(all) != many {
-		t.Errorf("all: %d, want %d", len(all), many)
+	if len(all) != count {
+		t.Errorf("all: %d checks, want %d", len(all), count)
 	}
 	if err := s.store.DeleteOrphanChecks(t.Context(), all[0]); err != nil {
 		t.Fatal(err)
 	}
-	if got := read(at.Add(time.Hour), 100); len(got) != many-1 || slices.Contains(got, all[0]) {
-		t.Errorf("after one was forgotten: %d", len(got))
+	if got := read(at.Add(time.Hour), 100); len(got) != count-1 || slices.Contains(got, all[0]) {
+		t.Errorf("after deleting one: %d checks", len(got))
 	}
-	for range 2 { // what is forgotten already may be forgotten again
+	for range 2 { // deleting deleted checks succeeds
 		if err := s.store.DeleteOrphanChecks(t.Context(), all...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got := read(at.Add(time.Hour), 100); len(got) != 0 {
-		t.Errorf("after they were forgotten: %v", got)
+		t.Errorf("after deleting all: %v", got)
 	}
 }
 
 func testHardDelete(t *testing.T, s suite) {
 	app := NewApplication(1)
-	i := s.create(t, app, newOwnerID(), At, "gr")
+	i := s.create(t, app, newInstanceOwnerID(), At, "gr")
 	if err := s.store.Remove(t.Context(), i); err == nil {
-		t.Error("an instance that is not marked was removed")
+		t.Error("Remove succeeds for an instance that is not marked for hard delete")
 	}
 	i, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
 		i.HardDelete()
@@ -558,12 +560,12 @@ func testHardDelete(t *testing.T, s suite) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, span := range []instancequery.KeyRange{
+	for _, keyRange := range []instancequery.KeyRange{
 		{Kind: instancequery.ByStep, AppID: app.ID, Step: "FormFilling"},
 		{Kind: instancequery.ByLabel, AppID: app.ID, Step: "FormFilling", Label: "gr"},
 	} {
-		if got := s.ids(t, span); len(got) != 0 {
-			t.Errorf("%+v holds %v", span, got)
+		if got := s.ids(t, keyRange); len(got) != 0 {
+			t.Errorf("%+v has %v, want nothing", keyRange, got)
 		}
 	}
 	for range 2 {

@@ -1,5 +1,5 @@
-// Package instancetest provides a store of instances in memory, for the tests of what uses one, and the suite that
-// it and the real store both pass, so that the two cannot drift apart.
+// Package instancetest provides an instance store in memory, for tests, and the conformance suite
+// for it and for instancetable.
 package instancetest
 
 import (
@@ -18,25 +18,27 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// Memory keeps instances and the events of their changes in memory. Its zero value is empty and ready.
+// Memory stores instances and the events of their changes in memory. The zero value is empty and
+// ready to use.
 type Memory struct {
 	mu                 sync.Mutex
-	instances          map[string]*instance.Instance // by owner/id
+	instances          map[string]*instance.Instance // by instanceOwnerId/id
 	outbox             []event.Event
 	idempotencyRecords map[string]instance.Replay
 	orphanChecks       []instance.OrphanCheck
 	uploads            map[string]instance.Upload
 	creations          map[string]int // by caller and hour
 
-	// Fail, when set, is called before every write is applied and its error returned instead.
+	// Fail, if set, is called before every write. If it returns an error, the write fails with it
+	// and changes nothing.
 	Fail func() error
 }
 
 // Get returns the instance, or fault.NoSuchResource.
-func (m *Memory) Get(_ context.Context, ownerID, id string) (*instance.Instance, error) {
+func (m *Memory) Get(_ context.Context, instanceOwnerID, id string) (*instance.Instance, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	i, ok := m.instances[ownerID+"/"+id]
+	i, ok := m.instances[instanceOwnerID+"/"+id]
 	if !ok {
 		return nil, fault.NoSuchResource()
 	}
@@ -57,17 +59,17 @@ func (m *Memory) Create(_ context.Context, i *instance.Instance, ev event.Event)
 	return nil
 }
 
-// Mutate changes an instance as instancetable.Table.Mutate does: change sees a fresh document each time it is
-// called, and is called again when another write came between.
-func (m *Memory) Mutate(ctx context.Context, ownerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
-	i, err := m.Get(ctx, ownerID, id)
+// Mutate changes an instance like instancetable.Table.Mutate: it calls change with a new copy of
+// the document, and again if another write came between.
+func (m *Memory) Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
+	i, err := m.Get(ctx, instanceOwnerID, id)
 	if err != nil {
 		return nil, err
 	}
 	return m.MutateFrom(ctx, i, change)
 }
 
-// MutateFrom is Mutate for an instance that has just been read.
+// MutateFrom is Mutate for an instance that the caller has just read.
 func (m *Memory) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
 	for {
 		ev, err := change(i)
@@ -86,14 +88,14 @@ func (m *Memory) MutateFrom(ctx context.Context, i *instance.Instance, change fu
 	}
 }
 
-// Overtaken is a store whose changes are applied without an answer, and overtaken by another write before they are sent again:
-// nothing in the store tells of them then but what they have changed. So they are made anew.
+// Overtaken is a store that loses the response of every change, and applies another write before
+// the retry. Only the changed document shows that the change was applied, so it is applied again.
 type Overtaken struct {
 	*Memory
-	Meanwhile func()
+	Meanwhile func() // the other write
 }
 
-// MutateFrom makes the change, has the other write come, and makes the change anew.
+// MutateFrom applies the change, then the other write, then the change again.
 func (o Overtaken) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
 	if _, err := o.Memory.MutateFrom(ctx, i.Clone(), change); err != nil {
 		return nil, err
@@ -102,7 +104,7 @@ func (o Overtaken) MutateFrom(ctx context.Context, i *instance.Instance, change 
 	return o.Mutate(ctx, i.InstanceOwnerID, i.ID, change)
 }
 
-// replace stores i if the stored version is still the one that i was read as.
+// replace stores i if the stored version is still i.Version.
 func (m *Memory) replace(i *instance.Instance, ev *event.Event) (done bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -124,7 +126,7 @@ func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
 	}
 	stored := i.Clone()
 	stored.Version++
-	if err := m.keepIdempotencyRecords(i.IdempotencyRecord, stored); err != nil {
+	if err := m.putIdempotencyRecords(i.IdempotencyRecord, stored); err != nil {
 		return err
 	}
 	if m.instances == nil {
@@ -137,10 +139,10 @@ func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
 	return nil
 }
 
-// keepIdempotencyRecords keeps a receipt, and those beside it, all or none.
-func (m *Memory) keepIdempotencyRecords(record *instance.IdempotencyRecord, answered *instance.Instance) error {
+// putIdempotencyRecords stores a record and the records that follow it, all or none.
+func (m *Memory) putIdempotencyRecords(record *instance.IdempotencyRecord, i *instance.Instance) error {
 	for r := record; r != nil; r = r.Next {
-		if earlier, there := m.idempotencyRecords[r.ID]; there && !earlier.Expires.Before(time.Now()) {
+		if earlier, ok := m.idempotencyRecords[r.ID]; ok && !earlier.Expires.Before(time.Now()) {
 			return instance.ErrAlreadyApplied
 		}
 	}
@@ -148,33 +150,33 @@ func (m *Memory) keepIdempotencyRecords(record *instance.IdempotencyRecord, answ
 		if m.idempotencyRecords == nil {
 			m.idempotencyRecords = map[string]instance.Replay{}
 		}
-		kept := *r
-		kept.Next = nil
-		m.idempotencyRecords[r.ID] = instance.Replay{IdempotencyRecord: kept, Instance: answered}
+		copied := *r
+		copied.Next = nil
+		m.idempotencyRecords[r.ID] = instance.Replay{IdempotencyRecord: copied, Instance: i}
 	}
 	return nil
 }
 
-// unchanged keeps the receipt of a request that found nothing to change.
+// unchanged stores the idempotency records of a request that found nothing to change.
 func (m *Memory) unchanged(i *instance.Instance) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.keepIdempotencyRecords(i.IdempotencyRecord, i.Clone())
+	return m.putIdempotencyRecords(i.IdempotencyRecord, i.Clone())
 }
 
-// IdempotencyRecord returns the receipt with the id given and the instance as it was answered, or nil.
+// IdempotencyRecord returns the record with the given id and the instance of its response, or nil.
 func (m *Memory) IdempotencyRecord(_ context.Context, id string) (*instance.Replay, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	answered, there := m.idempotencyRecords[id]
-	if !there || answered.Expires.Before(time.Now()) {
+	replay, ok := m.idempotencyRecords[id]
+	if !ok || replay.Expires.Before(time.Now()) {
 		return nil, nil
 	}
-	answered.Instance = answered.Instance.Clone()
-	return &answered, nil
+	replay.Instance = replay.Instance.Clone()
+	return &replay, nil
 }
 
-// AddUpload stores an upload that was announced.
+// AddUpload stores an announced upload.
 func (m *Memory) AddUpload(_ context.Context, u *instance.Upload) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -183,7 +185,7 @@ func (m *Memory) AddUpload(_ context.Context, u *instance.Upload) error {
 			return err
 		}
 	}
-	if earlier, there := m.uploads[u.ID]; there && !earlier.Expires.Before(time.Now()) {
+	if earlier, ok := m.uploads[u.ID]; ok && !earlier.Expires.Before(time.Now()) {
 		return instance.ErrAlreadyApplied
 	}
 	if m.uploads == nil {
@@ -193,40 +195,40 @@ func (m *Memory) AddUpload(_ context.Context, u *instance.Upload) error {
 	return nil
 }
 
-// Upload returns the upload with the id given, or nil.
+// Upload returns the upload with the given id, or nil.
 func (m *Memory) Upload(_ context.Context, id string) (*instance.Upload, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	u, there := m.uploads[id]
-	if !there || u.Expires.Before(time.Now()) {
+	u, ok := m.uploads[id]
+	if !ok || u.Expires.Before(time.Now()) {
 		return nil, nil
 	}
 	return &u, nil
 }
 
-// Outbox returns the events of all changes so far, in order.
+// Outbox returns the events of all changes, in order.
 func (m *Memory) Outbox() []event.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.outbox)
 }
 
-// Read implements instancequery.Index by looking at every instance.
-func (m *Memory) Read(_ context.Context, span instancequery.KeyRange, limit int) ([]merge.Row[instancequery.Row], bool, error) {
+// Read implements instancequery.Index by checking every instance.
+func (m *Memory) Read(_ context.Context, keyRange instancequery.KeyRange, limit int) ([]merge.Row[instancequery.Row], bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var rows []merge.Row[instancequery.Row]
 	for _, i := range m.instances {
 		key := i.ID
-		if span.Kind != instancequery.ByOwner {
+		if keyRange.Kind != instancequery.ByOwner {
 			key = instancequery.ChangedKey(i.LastChangedDateTime, i.ID)
 		}
-		if inSpan(i, span) && key >= span.From && (span.To == "" || key <= span.To) {
+		if inKeyRange(i, keyRange) && key >= keyRange.From && (keyRange.To == "" || key <= keyRange.To) {
 			rows = append(rows, merge.Row[instancequery.Row]{Key: key, Value: instancequery.Row{Instance: i.Clone()}})
 		}
 	}
 	slices.SortFunc(rows, func(a, b merge.Row[instancequery.Row]) int {
-		if span.Order == merge.Descending {
+		if keyRange.Order == merge.Descending {
 			a, b = b, a
 		}
 		return strings.Compare(a.Key, b.Key)
@@ -237,39 +239,40 @@ func (m *Memory) Read(_ context.Context, span instancequery.KeyRange, limit int)
 	return rows, false, nil
 }
 
-func inSpan(i *instance.Instance, span instancequery.KeyRange) bool {
-	if span.Kind == instancequery.ByOwner {
-		return i.InstanceOwnerID == span.InstanceOwnerID
+func inKeyRange(i *instance.Instance, keyRange instancequery.KeyRange) bool {
+	if keyRange.Kind == instancequery.ByOwner {
+		return i.InstanceOwnerID == keyRange.InstanceOwnerID
 	}
-	return !i.Status.IsMarkedForHardDelete && i.AppID == span.AppID && i.Workflow.CurrentStep == span.Step && i.Shard == span.Shard &&
-		(span.Kind != instancequery.ByUnconfirmed || i.HasUnconfirmed()) &&
-		(span.Kind != instancequery.ByLabel || slices.Contains(i.Labels, span.Label))
+	return !i.Status.IsMarkedForHardDelete && i.AppID == keyRange.AppID && i.Workflow.CurrentStep == keyRange.Step && i.Shard == keyRange.Shard &&
+		(keyRange.Kind != instancequery.ByUnconfirmed || i.HasUnconfirmed()) &&
+		(keyRange.Kind != instancequery.ByLabel || slices.Contains(i.Labels, keyRange.Label))
 }
 
-// ScheduleOrphanChecks notes what may become litter.
-func (m *Memory) ScheduleOrphanChecks(_ context.Context, notes ...instance.OrphanCheck) error {
+// ScheduleOrphanChecks stores checks of revisions that may become orphans.
+func (m *Memory) ScheduleOrphanChecks(_ context.Context, checks ...instance.OrphanCheck) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, l := range notes {
-		if !slices.Contains(m.orphanChecks, l) {
-			m.orphanChecks = append(m.orphanChecks, l)
+	for _, c := range checks {
+		if !slices.Contains(m.orphanChecks, c) {
+			m.orphanChecks = append(m.orphanChecks, c)
 		}
 	}
 	return nil
 }
 
-// OrphanCheck returns up to limit notes of a part, of before, after the one given.
-func (m *Memory) OrphanChecks(_ context.Context, part int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error) {
+// OrphanChecks returns up to limit checks of a shard that are older than before, starting after the
+// given one.
+func (m *Memory) OrphanChecks(_ context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	slices.SortFunc(m.orphanChecks, compareOrphanChecks)
-	var notes []instance.OrphanCheck
-	for _, l := range m.orphanChecks {
-		if l.Shard() == part && l.At.Before(before) && (after == nil || compareOrphanChecks(l, *after) > 0) && len(notes) < limit {
-			notes = append(notes, l)
+	var checks []instance.OrphanCheck
+	for _, c := range m.orphanChecks {
+		if c.Shard() == shard && c.At.Before(before) && (after == nil || compareOrphanChecks(c, *after) > 0) && len(checks) < limit {
+			checks = append(checks, c)
 		}
 	}
-	return notes, nil
+	return checks, nil
 }
 
 func compareOrphanChecks(a, b instance.OrphanCheck) int {
@@ -277,11 +280,11 @@ func compareOrphanChecks(a, b instance.OrphanCheck) int {
 		strings.Compare(a.DataGuid, b.DataGuid), strings.Compare(a.Revision, b.Revision))
 }
 
-// DeleteOrphanChecks deletes notes.
-func (m *Memory) DeleteOrphanChecks(_ context.Context, notes ...instance.OrphanCheck) error {
+// DeleteOrphanChecks deletes checks.
+func (m *Memory) DeleteOrphanChecks(_ context.Context, checks ...instance.OrphanCheck) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.orphanChecks = slices.DeleteFunc(m.orphanChecks, func(noted instance.OrphanCheck) bool { return slices.Contains(notes, noted) })
+	m.orphanChecks = slices.DeleteFunc(m.orphanChecks, func(c instance.OrphanCheck) bool { return slices.Contains(checks, c) })
 	return nil
 }
 

@@ -7,16 +7,16 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// OrphanCheck returns the notes of all parts that were made before the time given, as many as a test has.
+// OrphanCheck returns the checks of all shards that are older than before, at most 1,000 per shard.
 func OrphanCheck(ctx context.Context, store interface {
-	OrphanChecks(ctx context.Context, part int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
-}, before time.Time) (notes []instance.OrphanCheck, err error) {
-	for part := range instance.OrphanCheckShards {
-		some, err := store.OrphanChecks(ctx, part, nil, before, 1000)
+	OrphanChecks(ctx context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
+}, before time.Time) (checks []instance.OrphanCheck, err error) {
+	for shard := range instance.OrphanCheckShards {
+		page, err := store.OrphanChecks(ctx, shard, nil, before, 1000)
 		if err != nil {
 			return nil, err
 		}
-		notes = append(notes, some...)
+		checks = append(checks, page...)
 	}
-	return notes, nil
+	return checks, nil
 }

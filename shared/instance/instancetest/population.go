@@ -16,8 +16,8 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// Population is a set of instances that differ in all that can be asked for, and are alike in time: the material of
-// property tests. Applications and parties are fresh, so that the store may be a shared one.
+// Population is a set of random instances for property tests. They differ in every queried member
+// and have few different times. Its applications and parties are new, so the store may be shared.
 type Population struct {
 	Org       string
 	Apps      []*application.Application
@@ -27,10 +27,11 @@ type Population struct {
 	rand *rand.Rand
 }
 
-// Labels are those that instances of a population may have; few have many of them. The last one none has.
+// Labels are the labels in a population. The first is on every instance, later ones on ever fewer,
+// and the last on none.
 var Labels = []string{"gr", "x2", "æ #1", "2024/05", "none"}
 
-// TB is a test, or one case of a property.
+// TB is a test, or one case of a property test.
 type TB interface {
 	rapid.TB
 	Context() context.Context
@@ -43,7 +44,7 @@ func NewPopulation(t TB, store Store, seed uint64, n int) *Population {
 		p.Apps = append(p.Apps, NewApplication(shards))
 	}
 	for range 3 {
-		p.Owners = append(p.Owners, newOwnerID())
+		p.Owners = append(p.Owners, newInstanceOwnerID())
 	}
 	for range n {
 		p.Add(t, store, p.time())
@@ -51,7 +52,7 @@ func NewPopulation(t TB, store Store, seed uint64, n int) *Population {
 	return p
 }
 
-// Add stores one more random instance, changed at the time given.
+// Add stores another random instance, last changed at the given time.
 func (p *Population) Add(t TB, store Store, changed time.Time) *instance.Instance {
 	t.Helper()
 	i := p.random(changed)
@@ -62,12 +63,13 @@ func (p *Population) Add(t TB, store Store, changed time.Time) *instance.Instanc
 	return i
 }
 
-// time returns one of a few times, of which some are a microsecond apart.
+// time returns one of a few times, some of which are a microsecond apart.
 func (p *Population) time() time.Time {
 	return At.Add(time.Duration(p.rand.IntN(3))*time.Hour + time.Duration(p.rand.IntN(3))*time.Microsecond)
 }
 
-// age returns how long before a change an instance was created: often it has not been changed since.
+// age returns the time between the creation and the last change of an instance, which is often
+// zero.
 func (p *Population) age() time.Duration {
 	return time.Duration(p.rand.IntN(2))*time.Hour + time.Duration(p.rand.IntN(2))*time.Microsecond
 }
@@ -83,7 +85,7 @@ func (p *Population) random(changed time.Time) *instance.Instance {
 		CreatedDateTime: changed.Add(-p.age()), LastChangedDateTime: changed, StepEntered: changed, EventCount: 1,
 		Workflow: instance.Workflow{CurrentStep: step.Name, IsCompleted: step.Completes},
 		Status:   instance.Status{IsArchived: step.Archives, IsSoftDeleted: p.chance(5)},
-		Shard:    p.rand.IntN(app.IndexShards), // whichever it was in before shards were added
+		Shard:    p.rand.IntN(app.IndexShards), // may be from before shards were added
 	}
 	for n, label := range Labels[:len(Labels)-1] {
 		if p.chance(n + 1) {
@@ -117,22 +119,22 @@ func (p *Population) id() string {
 	return id.String()
 }
 
-// question is a query as a caller puts it, and what its answer is by looking at every instance.
-type question struct {
+// query is a random query, and a filter that selects its result from all instances.
+type query struct {
 	values map[string][]string
 	holds  []func(*instance.Instance) bool
-	asked  []string // the appId parameter's values
+	appIDs []string // values of the appId parameter
 	owner  bool     // restricted to one party
 	desc   bool
 }
 
-func (q *question) ask(name, value string, holds func(*instance.Instance) bool) {
+func (q *query) add(name, value string, holds func(*instance.Instance) bool) {
 	q.values[name] = append(q.values[name], value)
 	q.holds = append(q.holds, holds)
 }
 
-// answer returns the ids of all instances that the question is about, in order.
-func (q *question) answer(p *Population) []string {
+// expected returns the ids of all matching instances, in order.
+func (q *query) expected(p *Population) []string {
 	found := slices.DeleteFunc(slices.Clone(p.Instances), func(i *instance.Instance) bool {
 		return slices.ContainsFunc(q.holds, func(holds func(*instance.Instance) bool) bool { return !holds(i) })
 	})
@@ -152,32 +154,32 @@ func (q *question) answer(p *Population) []string {
 	return ids
 }
 
-// drawQuestion draws a combination of parameters.
-func (p *Population) drawQuestion(t *rapid.T) *question {
-	q := &question{values: map[string][]string{}}
+// drawQuery draws a combination of parameters.
+func (p *Population) drawQuery(t *rapid.T) *query {
+	q := &query{values: map[string][]string{}}
 	sometimes := func(name string) bool { return rapid.IntRange(0, 3).Draw(t, "with "+name) == 0 }
 	one := func(from ...string) string { return rapid.SampledFrom(from).Draw(t, "value") }
 	if rapid.IntRange(0, 2).Draw(t, "with appId") == 0 {
 		all := []string{p.Apps[0].ID, p.Apps[1].ID, p.Apps[2].ID, "nav/not-registered"}
-		q.asked = rapid.SliceOfNDistinct(rapid.SampledFrom(all), 1, 3, rapid.ID[string]).Draw(t, "appId")
-		q.ask("appId", strings.Join(q.asked, ","), func(i *instance.Instance) bool { return slices.Contains(q.asked, i.AppID) })
+		q.appIDs = rapid.SliceOfNDistinct(rapid.SampledFrom(all), 1, 3, rapid.ID[string]).Draw(t, "appId")
+		q.add("appId", strings.Join(q.appIDs, ","), func(i *instance.Instance) bool { return slices.Contains(q.appIDs, i.AppID) })
 	}
 	if q.owner = sometimes("instanceOwnerId"); q.owner {
 		owner := one(append([]string{"7"}, p.Owners...)...)
-		q.ask("instanceOwnerId", owner, func(i *instance.Instance) bool { return i.InstanceOwnerID == owner })
+		q.add("instanceOwnerId", owner, func(i *instance.Instance) bool { return i.InstanceOwnerID == owner })
 	}
 	if sometimes("step") {
 		step := one("FormFilling", "Submit", "Archived", "Elsewhere")
-		q.ask("workflow.currentStep", step, func(i *instance.Instance) bool { return i.Workflow.CurrentStep == step })
+		q.add("workflow.currentStep", step, func(i *instance.Instance) bool { return i.Workflow.CurrentStep == step })
 	}
 	deleted := false
 	if sometimes("isCompleted") {
 		want := rapid.Bool().Draw(t, "value")
-		q.ask("workflow.isCompleted", strconv.FormatBool(want), func(i *instance.Instance) bool { return i.Workflow.IsCompleted == want })
+		q.add("workflow.isCompleted", strconv.FormatBool(want), func(i *instance.Instance) bool { return i.Workflow.IsCompleted == want })
 	}
 	if sometimes("isArchived") {
 		want := rapid.Bool().Draw(t, "value")
-		q.ask("status.isArchived", strconv.FormatBool(want), func(i *instance.Instance) bool { return i.Status.IsArchived == want })
+		q.add("status.isArchived", strconv.FormatBool(want), func(i *instance.Instance) bool { return i.Status.IsArchived == want })
 	}
 	if sometimes("isSoftDeleted") {
 		deleted = rapid.Bool().Draw(t, "value")
@@ -188,23 +190,23 @@ func (p *Population) drawQuestion(t *rapid.T) *question {
 	})
 	for range rapid.IntRange(0, 2).Draw(t, "labels") {
 		labels := rapid.SliceOfN(rapid.SampledFrom(Labels), 1, 2).Draw(t, "label")
-		q.ask("label", strings.Join(labels, ","), func(i *instance.Instance) bool {
+		q.add("label", strings.Join(labels, ","), func(i *instance.Instance) bool {
 			return !slices.ContainsFunc(labels, func(label string) bool { return !slices.Contains(i.Labels, label) })
 		})
 	}
 	if sometimes("downloadConfirmed") {
-		q.ask("downloadConfirmed", "false", func(i *instance.Instance) bool {
+		q.add("downloadConfirmed", "false", func(i *instance.Instance) bool {
 			return slices.ContainsFunc(i.Data, func(d instance.DataElement) bool { return d.ApplicationOwner == nil })
 		})
 	}
-	p.drawPeriods(t, q)
+	p.drawTimeRanges(t, q)
 	if order := one("", "asc", "desc"); order != "" {
 		q.values["order"], q.desc = []string{order}, order == "desc"
 	}
 	return q
 }
 
-func (p *Population) drawPeriods(t *rapid.T, q *question) {
+func (p *Population) drawTimeRanges(t *rapid.T, q *query) {
 	for _, date := range []struct {
 		name string
 		of   func(*instance.Instance) *time.Time
@@ -216,12 +218,13 @@ func (p *Population) drawPeriods(t *rapid.T, q *question) {
 	} {
 		for range max(0, rapid.IntRange(-4, 2).Draw(t, "conditions of "+date.name)) {
 			text, holds := drawCondition(t)
-			q.ask(date.name, text, func(i *instance.Instance) bool { return date.of(i) != nil && holds(*date.of(i)) })
+			q.add(date.name, text, func(i *instance.Instance) bool { return date.of(i) != nil && holds(*date.of(i)) })
 		}
 	}
 }
 
-// drawCondition draws a condition on a time near those of the population, down to half a microsecond.
+// drawCondition draws a condition on a time near the times of the population, with half
+// microseconds.
 func drawCondition(t *rapid.T) (text string, holds func(time.Time) bool) {
 	draw := func() (time.Time, string) {
 		at := At.Add(time.Duration(rapid.IntRange(0, 2).Draw(t, "hour"))*time.Hour + time.Duration(rapid.IntRange(-1, 5).Draw(t, "half microseconds"))*500)

@@ -13,21 +13,21 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancequery"
 )
 
-// Queries asks a store random questions about a population of n random instances, and compares every page of every
-// answer with what looking at each instance gives. A failure names the seed and the question.
+// Queries runs random queries over a population of n random instances, and compares every page with
+// a filter over all instances. A failure shows the seed and the query.
 func Queries(t *testing.T, store Store, seed uint64, n int) {
 	p := NewPopulation(t, store, seed, n)
-	t.Logf("the population of seed %d", seed)
+	t.Logf("population with seed %d", seed)
 	rapid.Check(t, func(t *rapid.T) { p.check(t, store) })
 }
 
 var cursorForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`)
 
 func (p *Population) check(t *rapid.T, index instancequery.Index) {
-	q := p.drawQuestion(t)
-	want := q.answer(p)
-	t.Logf("asked %v", q.values)
-	// A page that holds everything, or all but one, or one more, is where paging goes wrong.
+	q := p.drawQuery(t)
+	want := q.expected(p)
+	t.Logf("query %v", q.values)
+	// Paging errors are likely if a page holds all rows, one fewer or one more.
 	size := max(1, rapid.OneOf(rapid.IntRange(1, 7), rapid.Just(1000), rapid.SampledFrom([]int{len(want) - 1, len(want), len(want) + 1})).Draw(t, "size"))
 
 	got := []string{}
@@ -37,7 +37,7 @@ func (p *Population) check(t *rapid.T, index instancequery.Index) {
 		ids := IDs(page)
 		got = append(got, ids...)
 		if full := len(got) == pages*size; page.Next != "" && (!full || len(got) >= len(want)) {
-			t.Fatalf("page %d of size %d has %d instances and a next; in all there are %d", pages, size, len(ids), len(want))
+			t.Fatalf("page %d of size %d has %d instances and a next page; the total is %d", pages, size, len(ids), len(want))
 		}
 		if atEnd := page.Next == ""; (page.Resume != "") != (atEnd && !q.desc) {
 			t.Fatalf("resume %q on a page with next %q, descending %v", page.Resume, page.Next, q.desc)
@@ -64,13 +64,13 @@ func (p *Population) check(t *rapid.T, index instancequery.Index) {
 	}
 }
 
-// Page asks for one page, as an owner whose applications are the population's.
+// Page queries one page, as an owner of the population's applications.
 func (p *Population) Page(t TB, index instancequery.Index, values url.Values, size int, page string) instancequery.Page {
 	t.Helper()
 	return p.PageAt(t, index, values, size, page, At.Add(24*time.Hour))
 }
 
-// PageAt is Page at the time given.
+// PageAt is Page at the given time.
 func (p *Population) PageAt(t TB, index instancequery.Index, values url.Values, size int, page string, now time.Time) instancequery.Page {
 	t.Helper()
 	filter, err := instancequery.ParseFilter(values)
@@ -87,14 +87,14 @@ func (p *Population) PageAt(t TB, index instancequery.Index, values url.Values, 
 	if err := query.SetPage(page); err != nil {
 		t.Fatalf("page %q: %v", page, err)
 	}
-	answer, err := instancequery.Run(t.Context(), index, query, now)
+	result, err := instancequery.Run(t.Context(), index, query, now)
 	if err != nil {
 		t.Fatalf("%v, page %q: %v", values, page, err)
 	}
-	if answer.Instances == nil || len(answer.Unreadable) > 0 {
-		t.Fatalf("instances %v, damaged %v", answer.Instances, answer.Unreadable)
+	if result.Instances == nil || len(result.Unreadable) > 0 {
+		t.Fatalf("instances %v, unreadable %v", result.Instances, result.Unreadable)
 	}
-	return answer
+	return result
 }
 
 // IDs returns the ids of the instances on a page.

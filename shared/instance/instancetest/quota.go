@@ -11,7 +11,8 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// ReserveCreation counts one more creation by a caller in the hour of now, unless the quota is used up.
+// ReserveCreation counts one more creation by a caller in the hour of now, and reports whether the
+// quota allows it.
 func (m *Memory) ReserveCreation(_ context.Context, by string, now time.Time, quota instance.Quota) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -26,42 +27,43 @@ func (m *Memory) ReserveCreation(_ context.Context, by string, now time.Time, qu
 	return true, nil
 }
 
-// ReleaseCreation takes back what ReserveCreation has counted at the same time.
+// ReleaseCreation reverts a ReserveCreation with the same now.
 func (m *Memory) ReleaseCreation(_ context.Context, by string, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := by + "#" + instance.HourOf(now).String()
 	if m.creations[key] == 0 {
-		return errors.New("instancetest: nothing is counted")
+		return errors.New("instancetest: no creation is reserved")
 	}
 	m.creations[key]--
 	return nil
 }
 
-// testQuota: of many at once exactly as many are counted as the quota allows, for each caller and each hour anew.
+// testQuota: of many concurrent reservations exactly the quota succeeds, separately for each caller
+// and hour.
 func testQuota(t *testing.T, s suite) {
 	by := uuid.New().String()
-	count := func(by string, at time.Time) (counted int) {
+	reserve := func(by string, at time.Time) (reserved int) {
 		t.Helper()
-		const asked, quota = 12, 5
-		answers, errs := make([]bool, asked), make([]error, asked)
-		var all sync.WaitGroup
-		for n := range asked {
-			all.Go(func() { answers[n], errs[n] = s.store.ReserveCreation(t.Context(), by, at, quota) })
+		const calls, quota = 12, 5
+		ok, errs := make([]bool, calls), make([]error, calls)
+		var calling sync.WaitGroup
+		for n := range calls {
+			calling.Go(func() { ok[n], errs[n] = s.store.ReserveCreation(t.Context(), by, at, quota) })
 		}
-		all.Wait()
-		for n, yes := range answers {
+		calling.Wait()
+		for n := range calls {
 			if errs[n] != nil {
 				t.Error(errs[n])
 			}
-			if yes {
-				counted++
+			if ok[n] {
+				reserved++
 			}
 		}
-		return counted
+		return reserved
 	}
 	for _, test := range []struct {
-		what string
+		name string
 		by   string
 		at   time.Time
 		want int
@@ -72,8 +74,8 @@ func testQuota(t *testing.T, s suite) {
 		{"another caller", by + "x", At, 5},
 		{"the next hour", by, At.Add(time.Hour), 5},
 	} {
-		if got := count(test.by, test.at); got != test.want {
-			t.Errorf("%s: %d are counted, want %d", test.what, got, test.want)
+		if got := reserve(test.by, test.at); got != test.want {
+			t.Errorf("%s: %d reservations, want %d", test.name, got, test.want)
 		}
 	}
 	for range 2 {
@@ -81,10 +83,10 @@ func testQuota(t *testing.T, s suite) {
 			t.Fatal(err)
 		}
 	}
-	if got := count(by, At); got != 2 {
-		t.Errorf("after two are taken back %d are counted", got)
+	if got := reserve(by, At); got != 2 {
+		t.Errorf("after two releases: %d reservations, want 2", got)
 	}
 	if err := s.store.ReleaseCreation(t.Context(), uuid.New().String(), At); err == nil {
-		t.Error("what was never counted is taken back")
+		t.Error("ReleaseCreation succeeds without a reservation")
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 func newUpload(expires time.Duration) *instance.Upload {
 	return &instance.Upload{
-		ID: uuid.New().String(), Fingerprint: "asked", AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), DataGuid: uuid.New().String(),
+		ID: uuid.New().String(), Fingerprint: "request", AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), DataGuid: uuid.New().String(),
 		Content: instance.Content{ContentType: "application/pdf", FileName: "søknad.pdf", Size: 5 << 30, SHA256: "00ff", Revision: uuid.New().String()},
 		Expires: time.Now().Add(expires).UTC().Truncate(time.Second),
 	}
@@ -23,7 +23,7 @@ func newUpload(expires time.Duration) *instance.Upload {
 func testUploads(t *testing.T, s suite) {
 	want := newUpload(time.Hour)
 	if none, err := s.store.Upload(t.Context(), want.ID); none != nil || err != nil {
-		t.Errorf("an upload that is not there: %+v, %v", none, err)
+		t.Errorf("a missing upload: %+v, %v", none, err)
 	}
 	if err := s.store.AddUpload(t.Context(), want); err != nil {
 		t.Fatal(err)
@@ -31,13 +31,13 @@ func testUploads(t *testing.T, s suite) {
 	other := newUpload(time.Hour)
 	other.ID = want.ID
 	if err := s.store.AddUpload(t.Context(), other); !errors.Is(err, instance.ErrAlreadyApplied) {
-		t.Errorf("another under the same id: %v, want ErrAnswered", err)
+		t.Errorf("another upload with the same id: %v, want ErrAlreadyApplied", err)
 	}
 	if got, err := s.store.Upload(t.Context(), want.ID); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
 	expired := newUpload(-time.Hour)
-	for range 2 { // what has expired is not in the way
+	for range 2 { // an expired upload is replaced
 		if err := s.store.AddUpload(t.Context(), expired); err != nil {
 			t.Fatal(err)
 		}
@@ -48,41 +48,42 @@ func testUploads(t *testing.T, s suite) {
 	testCommit(t, s)
 }
 
-// testCommit has many commit one upload at once, each in a request with a key of its own: it is one change.
+// testCommit commits one upload many times concurrently, each in a request with its own key.
+// Exactly one is applied.
 func testCommit(t *testing.T, s suite) {
-	i := s.create(t, NewApplication(1), newOwnerID(), At)
+	i := s.create(t, NewApplication(1), newInstanceOwnerID(), At)
 	upload := newUpload(time.Hour)
 	const commits = 8
 	keys, errs := make([]string, commits), make([]error, commits)
-	var all sync.WaitGroup
+	var committing sync.WaitGroup
 	for n := range commits {
 		keys[n] = uuid.New().String()
-		all.Go(func() {
+		committing.Go(func() {
 			_, errs[n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
 				i.PresentationField += "+"
-				i.IdempotencyRecord = upload.IdempotencyRecord("default", &instance.IdempotencyRecord{ID: keys[n], Fingerprint: "asked", Expires: time.Now().Add(time.Hour)}, time.Now())
+				i.IdempotencyRecord = upload.IdempotencyRecord("default", &instance.IdempotencyRecord{ID: keys[n], Fingerprint: "request", Expires: time.Now().Add(time.Hour)}, time.Now())
 				return nil, nil
 			})
 		})
 	}
-	all.Wait()
+	committing.Wait()
 	done := 0
 	for n, err := range errs {
 		record, readErr := s.store.IdempotencyRecord(t.Context(), keys[n])
 		if readErr != nil || (record != nil) != (err == nil) {
-			t.Errorf("%v, and the receipt of its request is %+v (%v)", err, record, readErr)
+			t.Errorf("%v, but the idempotency record of its request is %+v (%v)", err, record, readErr)
 		}
 		if err == nil {
 			done++
 		} else if !errors.Is(err, instance.ErrAlreadyApplied) {
-			t.Errorf("%v, want ErrAnswered", err)
+			t.Errorf("%v, want ErrAlreadyApplied", err)
 		}
 	}
 	committed, err := s.store.IdempotencyRecord(t.Context(), upload.IdempotencyRecordID())
 	if err != nil || committed == nil || committed.Fingerprint != "default" || committed.DataGuid != upload.DataGuid || committed.Instance.PresentationField != "+" {
-		t.Errorf("the receipt of the upload is %+v (%v)", committed, err)
+		t.Errorf("the idempotency record of the upload is %+v (%v)", committed, err)
 	}
 	if got, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || done != 1 || got.PresentationField != "+" {
-		t.Errorf("%d commits done, %q (%v)", done, got.PresentationField, err)
+		t.Errorf("%d commits succeeded, presentationField %q (%v)", done, got.PresentationField, err)
 	}
 }
