@@ -100,9 +100,9 @@ func checkWarm(t *testing.T, b *Bench) {
 		}
 		cost[program] = float64(n)
 	}
-	for program, bound := range map[string]float64{"instance-get": 2.15, "data-get": 3.35} {
-		if got := cost[program] / cost[hello]; got > bound {
-			t.Errorf("%s: instructions of a warm request / hello's %.2f, want at most %.2f", program, got, bound)
+	for program, most := range map[string]float64{"instance-get": 2.15, "data-get": 3.35} {
+		if got := cost[program] / cost[hello]; got > most {
+			t.Errorf("%s: instructions of a warm request / hello's %.2f, at most %.2f", program, got, most)
 		}
 	}
 }

@@ -60,9 +60,9 @@ func (b *Bench) benchmarks(ctx context.Context, pkg, name string) (map[string]re
 	return results, nil
 }
 
-// instructionsPerRound returns the instructions of one round of a Go benchmark: those of 3,000
+// counted returns the instructions of one round of a Go benchmark: those of 3,000
 // rounds less those of 1,000.
-func (b *Bench) instructionsPerRound(ctx context.Context, pkg, name string) (float64, error) {
+func (b *Bench) counted(ctx context.Context, pkg, name string) (float64, error) {
 	binary := filepath.Join(b.scratch, filepath.Base(pkg)+".test")
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, pkg)
 	build.Dir = b.root
@@ -90,24 +90,24 @@ func (b *Bench) instructionsPerRound(ctx context.Context, pkg, name string) (flo
 	return float64(rounds[1]-rounds[0]) / 2000, nil
 }
 
-// CodecTable measures the encoding of documents.
+// CodecTable measures the writing of documents.
 func CodecTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	t := &report.Table{
 		Title:   "Writing an instance of 2 KB as JSON, as a ratio to encoding/json",
 		Columns: []string{"document", "instructions", "time", "allocations", "encoding/json's"},
 	}
 	for _, kind := range []struct{ pkg, name, title string }{
-		{"./shared/instance", "Encode", "as sent in a response"},
-		{"./shared/instance/instancetable", "Encode", "as stored, before compression"},
+		{"./shared/instance", "Encode", "as it is answered"},
+		{"./shared/instance/instancetable", "Encode", "as it is stored, before it is deflated"},
 	} {
 		r, err := b.benchmarks(ctx, kind.pkg, kind.name)
 		if err != nil {
 			return nil, err
 		}
-		own, standard := r[kind.name+"/own"], r[kind.name+"/encoding-json"]
+		own, floor := r[kind.name+"/own"], r[kind.name+"/encoding-json"]
 		instructions := "–"
-		if ours, err := b.instructionsPerRound(ctx, kind.pkg, kind.name+"/own"); err == nil {
-			theirs, err := b.instructionsPerRound(ctx, kind.pkg, kind.name+"/encoding-json")
+		if ours, err := b.counted(ctx, kind.pkg, kind.name+"/own"); err == nil {
+			theirs, err := b.counted(ctx, kind.pkg, kind.name+"/encoding-json")
 			if err != nil {
 				return nil, err
 			}
@@ -115,7 +115,7 @@ func CodecTable(ctx context.Context, b *Bench) (*report.Table, error) {
 		} else if !errors.Is(err, errNoValgrind) {
 			return nil, err
 		}
-		t.Add(kind.title, instructions, report.Ratio(own.nanoseconds/standard.nanoseconds), fmt.Sprint(own.allocations), fmt.Sprint(standard.allocations))
+		t.Add(kind.title, instructions, report.Ratio(own.nanoseconds/floor.nanoseconds), fmt.Sprint(own.allocations), fmt.Sprint(floor.allocations))
 	}
 	return t, nil
 }
