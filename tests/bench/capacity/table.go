@@ -50,8 +50,8 @@ func (t Table) Write(before, after Item, transaction bool) Write {
 	return w
 }
 
-// Refused returns the write units of a write whose condition failed: those of the current item.
-func (t Table) Refused(current Item, transaction bool) Write {
+// Rejected returns the write units of a write whose condition failed: those of the current item.
+func (t Table) Rejected(current Item, transaction bool) Write {
 	return Table{}.Write(current, current, transaction)
 }
 

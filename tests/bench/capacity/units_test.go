@@ -92,10 +92,10 @@ func TestWrite(t *testing.T) {
 			}
 		}
 	}
-	if w := table.Refused(item("a", "k", "1", 1500), true); w.Total() != 4 {
+	if w := table.Rejected(item("a", "k", "1", 1500), true); w.Total() != 4 {
 		t.Errorf("a rejected write: %+v", w)
 	}
-	if w := table.Refused(nil, false); w.Total() != 1 {
+	if w := table.Rejected(nil, false); w.Total() != 1 {
 		t.Errorf("a rejected write without an item: %+v", w)
 	}
 }

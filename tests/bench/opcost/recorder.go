@@ -254,7 +254,7 @@ func (r *Recorder) check(call Call, content []byte) error {
 // cost returns the write units of a write.
 func (r *Recorder) cost(w ItemWrite) capacity.Write {
 	if w.Refused {
-		return r.tables[w.Table].Refused(w.Before, w.Transaction)
+		return r.tables[w.Table].Rejected(w.Before, w.Transaction)
 	}
 	return r.tables[w.Table].Write(w.Before, w.After, w.Transaction)
 }
