@@ -81,9 +81,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.count++
 	selected, m := p.at > 0 && p.count == p.at, p.mode
-	gone := p.at > 0 && p.count > p.at && m != later
+	killed := p.at > 0 && p.count > p.at && m != later
 	p.mu.Unlock()
-	if gone { // in flight when the process was killed
+	if killed { // in flight when the process was killed
 		panic(http.ErrAbortHandler)
 	}
 	if selected && m == before {

@@ -67,7 +67,7 @@ var appPattern = regexp.MustCompile(`^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$`)
 
 func readOptions(args []string, getenv func(string) string, stderr io.Writer) (options, error) {
 	o := options{token: getenv("TOKEN"), tokenCommand: getenv("TOKEN_COMMAND"), longPoll: 20 * time.Second}
-	flags := flag.NewFlagSet("owner", flag.ContinueOnError)
+	flags := flag.NewFlagSet("client", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.base, "base", "http://localhost:8080", "address of the Storage API, without a path")
 	flags.StringVar(&o.app, "app", "", "the application, for example nav/app2018")
@@ -109,7 +109,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case err != nil:
-		fmt.Fprintln(stderr, "owner:", err)
+		fmt.Fprintln(stderr, "client:", err)
 		return exitUsage
 	}
 	box, err := inbox.Open(o.dir, o.app)

@@ -20,9 +20,9 @@ import (
 )
 
 // TestRequestAllocations bounds the allocations that every request makes, which are the same in
-// every run and need no tool. It covers what the instruction test covers, where valgrind is not
-// installed: the conversion of event, response and log line, the check of a token that has been
-// seen, and the encoding of a document.
+// every run and need no tool. It replaces the instruction test where valgrind is not installed. It
+// covers the conversion of event, response and log line, the check of a token that has been seen,
+// and the encoding of a document.
 func TestRequestAllocations(t *testing.T) {
 	b, err := New(t.Context(), true)
 	if err != nil {

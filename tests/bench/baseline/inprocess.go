@@ -60,8 +60,8 @@ func (b *Bench) benchmarks(ctx context.Context, pkg, name string) (map[string]re
 	return results, nil
 }
 
-// counted returns the instructions of one round of a Go benchmark: those of 3,000
-// rounds less those of 1,000.
+// counted returns the instructions of one round of a Go benchmark: those of 3,000 rounds less
+// those of 1,000.
 func (b *Bench) counted(ctx context.Context, pkg, name string) (float64, error) {
 	binary := filepath.Join(b.scratch, filepath.Base(pkg)+".test")
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, pkg)

@@ -44,8 +44,8 @@ func (b *Inbox) Folder(guid string) (*Folder, error) {
 // Path returns the path of the folder.
 func (f *Folder) Path() string { return f.path }
 
-// Has returns the description of a data element's file, hashed from the disk. It returns false
-// for ok when existing is no file.
+// Has returns the description of a data element's file, hashed from the disk. ok is false if
+// there is no file.
 func (f *Folder) Has(element, fileName string) (file File, ok bool, err error) {
 	name := fileNameOf(element, fileName)
 	file, err = f.hash(element, name, name)

@@ -113,8 +113,8 @@ func (r *Receiver) download(ctx context.Context, i storage.Instance, folder *inb
 	return files, after, err
 }
 
-// checkSizes compares the checkSizes of the files with the document. Their digests have already
-// been verified.
+// checkSizes compares the sizes of the files with the document. Their digests have already been
+// verified.
 func checkSizes(i storage.Instance, files []inbox.File) error {
 	for n, e := range i.Data {
 		if files[n].Size != e.FileSize {
