@@ -189,7 +189,7 @@ func TestStepsStay(t *testing.T) {
 		ac      = `{"from":"A","to":"C","by":["user"]}`
 	)
 	s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{"dataTypes":[{"formId":"a"}],"workflow":{"steps":[`+a+","+b+","+c+`],"transitions":[`+ab+","+bc+`]}}`)).Want(201, "")
-	if detail := put(a+","+c, ac).Want(409, "step-removed").Problem().Detail; !strings.Contains(detail, "the step B,") {
+	if detail := put(a+","+c, ac).Want(409, "step-removed").Problem().Detail; !strings.Contains(detail, "The step B ") {
 		t.Errorf("detail %q does not name the step", detail)
 	}
 	s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(409, "step-removed")

@@ -1,12 +1,13 @@
-// Command bench measures what this project costs, as ratios to floors that are measured in the same run, and prints
-// tables in Markdown.
+// Command bench measures the cost of this project, as ratios to baselines that are measured in
+// the same run, and prints tables in Markdown.
 //
 //	go run ./tests/bench [-quick] [name…]
 //
-// Without names it does all there is; -quick repeats less. The names are those of measurements, below.
+// Without names it runs all measurements; -quick repeats less. The names are those of the
+// variable measurements.
 //
-// That of queries loads a DynamoDB Local of its own: with 1,000 instances, 10,000, and as many as BENCH_INSTANCES says (a
-// multiple of 1,000; default 100,000).
+// The measurement query loads its own DynamoDB Local with 1,000 instances, 10,000, and
+// BENCH_INSTANCES (a multiple of 1,000; default 100,000).
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 	"altinn.no/instanceapi/tests/bench/report"
 )
 
-// measurements are what there is to measure, in the order in which it is printed.
+// measurements are all measurements, in the order of output.
 var measurements = []struct {
 	name string
 	run  func(ctx context.Context, quick bool, print func(*report.Table)) error

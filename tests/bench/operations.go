@@ -9,8 +9,9 @@ import (
 	"altinn.no/instanceapi/tests/bench/report"
 )
 
-// operations prints what every operation of the API consumes, what a million requests cost, and what a burst on one step
-// does to its index: computed, by DynamoDB's published rules, from what the real binaries send in this run.
+// operations prints the consumption of every operation of the API, the price of a million
+// requests, and the effect of a burst on the index of one step. Opcost computes them by
+// DynamoDB's published rules from the calls of the real binaries.
 func operations(ctx context.Context, _ bool, _ func(*report.Table)) error {
 	l, err := opcost.Measure(ctx)
 	if err != nil {

@@ -12,38 +12,38 @@ import (
 	"altinn.no/instanceapi/tests/local/servers"
 )
 
-// queries measures what a page of a query costs, for every combination of parameters that the indexes serve: the read
-// units of a page at every size, and all else at the largest.
+// queries measures the cost of a page of a query, for every combination of parameters that the
+// indexes serve: the read units at every table size, and everything else at the largest.
 func queries(ctx context.Context, quick bool, print func(*report.Table)) error {
-	large := 100_000
+	largest := 100_000
 	if text := os.Getenv("BENCH_INSTANCES"); text != "" {
 		var err error
-		if large, err = strconv.Atoi(text); err != nil {
+		if largest, err = strconv.Atoi(text); err != nil {
 			return fmt.Errorf("BENCH_INSTANCES: %w", err)
 		}
 	}
-	sizes := []int{1000, 10_000, large}
+	sizes := []int{1000, 10_000, largest}
 	if quick {
 		sizes = sizes[:2]
 	}
-	endpoint, end, err := servers.StartDynamoDB()
+	endpoint, stop, err := servers.StartDynamoDB()
 	if err != nil {
 		return err
 	}
-	defer end()
-	t := &report.Table{Title: "What a page of a query costs", Columns: []string{"query", "instances"}}
+	defer stop()
+	t := &report.Table{Title: "Cost of a page of a query", Columns: []string{"query", "instances"}}
 	var benches []*querycost.Bench
 	for _, size := range sizes {
-		begin := time.Now()
+		start := time.Now()
 		b, err := querycost.New(ctx, endpoint, size)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(os.Stderr, "%d instances loaded in %s\n", size, time.Since(begin).Round(time.Second/10))
+		fmt.Fprintf(os.Stderr, "%d instances loaded in %s\n", size, time.Since(start).Round(time.Second/10))
 		benches = append(benches, b)
 		t.Columns = append(t.Columns, fmt.Sprintf("read units of %d", size))
 	}
-	t.Columns = append(t.Columns, "read units an instance", "rows read", "calls", "in series")
+	t.Columns = append(t.Columns, "read units per instance", "rows read", "calls", "in series")
 	for _, c := range querycost.Combinations() {
 		row := []string{c.Name, ""}
 		var page querycost.Page
@@ -66,9 +66,9 @@ func queries(ctx context.Context, quick bool, print func(*report.Table)) error {
 		rounds = 31
 	}
 	w := &report.Table{
-		Title:   "How long a page takes",
-		Note:    "Of an application's step, a hundred instances; the calls alone read the same rows. Medians of rounds that took turns.",
-		Columns: []string{"instances", "page to its Query alone", "page to its Query and the GetItem of the registration, at once"},
+		Title:   "Duration of a page",
+		Note:    "A page of a hundred instances of an application's step; the calls alone read the same rows. Medians of alternated rounds.",
+		Columns: []string{"instances", "page / its Query alone", "page / its Query and the GetItem of the registration, in parallel"},
 	}
 	for n, b := range benches {
 		wall, err := b.Wall(ctx, rounds)

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// An Exchange is a request with its answer.
+// An Exchange is a request with its response.
 type Exchange struct {
 	Method        string
 	Target        string // path and query, as sent
@@ -23,9 +23,10 @@ type Exchange struct {
 	Body   []byte
 }
 
-// Check returns what of the exchange the document does not say: an operation, status, code, header, media type or body that
-// it does not have, and of a request that succeeded, parameters and a body that it does not allow. What no operation
-// answers has to be a 404 or 405 of the gateway, or its answer to a page that asks what it may send (CORS).
+// Check returns an error for everything in the exchange that the document does not contain: an
+// operation, status, code, header, media type or body. For a successful request it also checks
+// the parameters and the request body. A request without an operation must get a 404 or 405 from
+// the gateway, or be a CORS preflight.
 func (d *Document) Check(x Exchange) error {
 	path, query, _ := strings.Cut(x.Target, "?")
 	o, values := d.Find(x.Method, path)
@@ -34,9 +35,9 @@ func (d *Document) Check(x Exchange) error {
 		if preflight || x.Status == http.StatusNotFound || x.Status == http.StatusMethodNotAllowed {
 			return nil
 		}
-		return fmt.Errorf("%s: no path answers %s %s, and the status is %d: add it", File, x.Method, path, x.Status)
+		return fmt.Errorf("%s: no operation matches %s %s, but the status is %d: add it", File, x.Method, path, x.Status)
 	}
-	errs := []error{o.checkAnswer(x)}
+	errs := []error{o.checkResponse(x)}
 	if x.Status >= 200 && x.Status < 300 {
 		o.succeeded.Store(true)
 		errs = append(errs, o.checkRequest(x, values, query))
@@ -44,10 +45,10 @@ func (d *Document) Check(x Exchange) error {
 	return errors.Join(errs...)
 }
 
-func (o *Operation) checkAnswer(x Exchange) error {
+func (o *Operation) checkResponse(x Exchange) error {
 	response := o.Response(x.Status)
 	if response.Value == nil {
-		return fmt.Errorf("%s, responses: add '%d', which was answered%s", o.where(), x.Status, withCode(x))
+		return fmt.Errorf("%s, responses: add '%d', which was returned%s", o.where(), x.Status, withCode(x))
 	}
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -55,32 +56,32 @@ func (o *Operation) checkAnswer(x Exchange) error {
 	headers := response.At("headers")
 	for _, name := range headers.Members() {
 		header := headers.At(name)
-		given := x.Header.Values(name)
-		if required, _ := header.At("required").Value.(bool); len(given) == 0 && required {
-			add("%s answered %d without the header %s, which %s requires", o, x.Status, name, response)
+		values := x.Header.Values(name)
+		if required, _ := header.At("required").Value.(bool); len(values) == 0 && required {
+			add("%s returned %d without the header %s, which %s requires", o, x.Status, name, response)
 		}
-		if len(given) > 0 {
-			if err := header.At("schema").Validate(strings.Join(given, ", ")); err != nil {
-				add("%s answered %d with a header %s that is not what %s says: %w", o, x.Status, name, header, err)
+		if len(values) > 0 {
+			if err := header.At("schema").Validate(strings.Join(values, ", ")); err != nil {
+				add("%s returned %d with a header %s that does not match %s: %w", o, x.Status, name, header, err)
 			}
 		}
 	}
 
 	if x.Method == http.MethodHead || x.Status == http.StatusNotModified || x.Status == http.StatusNoContent {
 		if len(x.Body) > 0 {
-			add("%s answered %d with a body", o, x.Status)
+			add("%s returned %d with a body", o, x.Status)
 		}
 		return errors.Join(errs...)
 	}
 	content := response.At("content")
 	mediaType := mediaTypeOf(x.Header)
-	switch name := fitting(content.Members(), mediaType); {
+	switch name := matchingType(content.Members(), mediaType); {
 	case len(content.Members()) == 0 && len(x.Body) == 0:
 	case name == "":
-		add("%s answered %d as %q; %s has %v", o, x.Status, mediaType, response, content.Members())
+		add("%s returned %d as %q; %s has %v", o, x.Status, mediaType, response, content.Members())
 	default:
 		if err := checkBody(content.At(name), mediaType, x.Body); err != nil {
-			add("%s answered %d with a body that is not what %s says: %w", o, x.Status, response, err)
+			add("%s returned %d with a body that does not match %s: %w", o, x.Status, response, err)
 		}
 	}
 	if code := codeOf(x); code != "" && !slices.Contains(Codes(response), code) {
@@ -89,7 +90,8 @@ func (o *Operation) checkAnswer(x Exchange) error {
 	return errors.Join(errs...)
 }
 
-// checkBody holds a body against a media type's schema, if it has one and the body is JSON, or JSON a line.
+// checkBody validates a JSON body against a media type's schema, if it has one, and each line of
+// an NDJSON body.
 func checkBody(media Node, mediaType string, body []byte) error {
 	if lines := media.At("x-line-schema"); lines.Value != nil {
 		for line := range bytes.Lines(body) {
@@ -108,7 +110,8 @@ func checkBody(media Node, mediaType string, body []byte) error {
 
 var quoted = regexp.MustCompile("`([a-z][a-z0-9]*(?:-[a-z0-9]+)*)`")
 
-// Codes returns what a response's descriptions name as codes: its own, and the one beside the reference to it.
+// Codes returns the codes that a response's descriptions name: its own description, and the one
+// next to the reference to it.
 func Codes(response Node) []string {
 	var codes []string
 	for _, match := range quoted.FindAllStringSubmatch(response.Described+" "+response.At("description").Text(), -1) {
@@ -117,7 +120,7 @@ func Codes(response Node) []string {
 	return codes
 }
 
-// codeOf returns the code of a problem, "" for any other answer.
+// codeOf returns the code of a problem, and "" for any other response.
 func codeOf(x Exchange) string {
 	if mediaTypeOf(x.Header) != "application/problem+json" {
 		return ""
@@ -145,8 +148,9 @@ func isJSON(mediaType string) bool {
 	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")
 }
 
-// fitting returns the name of the media type, or range, that takes mediaType, "" when none does.
-func fitting(names []string, mediaType string) string {
+// matchingType returns the name of the media type or range that matches mediaType, and "" if none
+// does.
+func matchingType(names []string, mediaType string) string {
 	kind, _, _ := strings.Cut(mediaType, "/")
 	for _, name := range []string{mediaType, kind + "/*", "*/*"} {
 		if name != "" && slices.Contains(names, name) {

@@ -54,7 +54,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if untried := d.Untried(); len(untried) != 3 {
-		t.Errorf("untried before all: %v", untried)
+		t.Errorf("untried before the exchanges: %v", untried)
 	}
 	header := func(pairs ...string) http.Header {
 		h := http.Header{}
@@ -72,51 +72,51 @@ func TestCheck(t *testing.T) {
 		return Exchange{Method: "PUT", Target: "/storage/things/1", RequestHeader: header("Content-Type", contentType), RequestBody: []byte(body), Status: 204}
 	}
 	for name, test := range map[string]struct {
-		x    Exchange
-		says string // "" when it is in the document
+		x       Exchange
+		wantErr string // "" if the document allows the exchange
 	}{
-		"right":                          {get("/storage/things/1?size=10&deleted=true&label=a&label=b", 200, json, `{"n":1}`), ""},
+		"valid":                          {get("/storage/things/1?size=10&deleted=true&label=a&label=b", 200, json, `{"n":1}`), ""},
 		"lines":                          {get("/storage/things/1", 200, header("Content-Type", "application/x-ndjson", "ETag", `"1"`), "{\"n\":1}\n{\"n\":2}\n"), ""},
-		"one line wrong":                 {get("/storage/things/1", 200, header("Content-Type", "application/x-ndjson", "ETag", `"1"`), "{\"n\":1}\n{}\n"), "missing property 'n'"},
-		"no route, and the gateway's":    {get("/storage/nothing", 404, json, ""), ""},
-		"no route, and yet answered":     {get("/storage/nothing", 200, json, ""), "no path answers GET /storage/nothing"},
-		"a page's question":              {Exchange{Method: "OPTIONS", Target: "/storage/things/1", RequestHeader: header("Access-Control-Request-Method", "PUT"), Status: 204}, ""},
-		"OPTIONS without a question":     {Exchange{Method: "OPTIONS", Target: "/storage/things/1", Status: 204}, "no path answers OPTIONS"},
-		"an undocumented status":         {get("/storage/things/1", 409, problem, `{"code":"data-locked"}`), "paths, /storage/things/{id}, get, responses: add '409', which was answered with the code `data-locked`"},
-		"a member too many":              {get("/storage/things/1", 200, json, `{"n":1,"m":1}`), "additional properties 'm'"},
-		"a member too few":               {get("/storage/things/1", 200, json, `{}`), "missing property 'n'"},
-		"no JSON":                        {get("/storage/things/1", 200, json, `<n/>`), "not JSON"},
+		"an invalid line":                {get("/storage/things/1", 200, header("Content-Type", "application/x-ndjson", "ETag", `"1"`), "{\"n\":1}\n{}\n"), "missing property 'n'"},
+		"no route, 404":                  {get("/storage/nothing", 404, json, ""), ""},
+		"no route, 200":                  {get("/storage/nothing", 200, json, ""), "no operation matches GET /storage/nothing"},
+		"a CORS preflight":               {Exchange{Method: "OPTIONS", Target: "/storage/things/1", RequestHeader: header("Access-Control-Request-Method", "PUT"), Status: 204}, ""},
+		"OPTIONS without a preflight":    {Exchange{Method: "OPTIONS", Target: "/storage/things/1", Status: 204}, "no operation matches OPTIONS"},
+		"an undocumented status":         {get("/storage/things/1", 409, problem, `{"code":"data-locked"}`), "paths, /storage/things/{id}, get, responses: add '409', which was returned with the code `data-locked`"},
+		"an additional member":           {get("/storage/things/1", 200, json, `{"n":1,"m":1}`), "additional properties 'm'"},
+		"a missing member":               {get("/storage/things/1", 200, json, `{}`), "missing property 'n'"},
+		"invalid JSON":                   {get("/storage/things/1", 200, json, `<n/>`), "not JSON"},
 		"no body":                        {get("/storage/things/1", 200, json, ``), "not JSON"},
-		"another type":                   {get("/storage/things/1", 200, header("Content-Type", "text/html", "ETag", `"1"`), `{"n":1}`), `as "text/html"`},
-		"no type":                        {get("/storage/things/1", 200, header("ETag", `"1"`), `{"n":1}`), `as ""`},
-		"a header missing":               {get("/storage/things/1", 200, header("Content-Type", "application/json"), `{"n":1}`), "without the header ETag"},
-		"a header wrong":                 {get("/storage/things/1", 200, header("Content-Type", "application/json", "ETag", "1"), `{"n":1}`), "with a header ETag"},
+		"another media type":             {get("/storage/things/1", 200, header("Content-Type", "text/html", "ETag", `"1"`), `{"n":1}`), `as "text/html"`},
+		"no media type":                  {get("/storage/things/1", 200, header("ETag", `"1"`), `{"n":1}`), `as ""`},
+		"a missing header":               {get("/storage/things/1", 200, header("Content-Type", "application/json"), `{"n":1}`), "without the header ETag"},
+		"an invalid header":              {get("/storage/things/1", 200, header("Content-Type", "application/json", "ETag", "1"), `{"n":1}`), "with a header ETag"},
 		"a 304":                          {get("/storage/things/1", 304, header(), ``), ""},
 		"a 304 with a body":              {get("/storage/things/1", 304, header(), `x`), "with a body"},
 		"the operation's code":           {get("/storage/things/1", 404, problem, `{"code":"not-there"}`), ""},
-		"the shared answer's code":       {get("/storage/things/1", 404, problem, `{"code":"gone-away"}`), ""},
+		"the shared response's code":     {get("/storage/things/1", 404, problem, `{"code":"gone-away"}`), ""},
 		"another code":                   {get("/storage/things/1", 404, problem, `{"code":"other"}`), "get, responses, '404': add `other` to the description"},
-		"a parameter that is not there":  {get("/storage/things/1?sise=1", 200, json, `{"n":1}`), "add the query parameter sise, which was taken"},
+		"an unknown parameter":           {get("/storage/things/1?sise=1", 200, json, `{"n":1}`), "add the query parameter sise, which was accepted"},
 		"a parameter out of bounds":      {get("/storage/things/1?size=11", 200, json, `{"n":1}`), "parameter size"},
-		"a number that is none":          {get("/storage/things/1?size=x", 200, json, `{"n":1}`), "parameter size"},
-		"a boolean that is none":         {get("/storage/things/1?deleted=yes", 200, json, `{"n":1}`), "parameter deleted"},
-		"a value twice":                  {get("/storage/things/1?size=1&size=2", 200, json, `{"n":1}`), "parameter size"},
-		"an item of a list wrong":        {get("/storage/things/1?label=a&label=bbbb", 200, json, `{"n":1}`), "parameter label"},
-		"a path out of bounds":           {get("/storage/things/x", 200, json, `{"n":1}`), "path parameter id"},
-		"what was refused anyway":        {get("/storage/things/x?sise=1", 404, problem, `{"code":"not-there"}`), ""},
+		"an invalid number":              {get("/storage/things/1?size=x", 200, json, `{"n":1}`), "parameter size"},
+		"an invalid boolean":             {get("/storage/things/1?deleted=yes", 200, json, `{"n":1}`), "parameter deleted"},
+		"a repeated value":               {get("/storage/things/1?size=1&size=2", 200, json, `{"n":1}`), "parameter size"},
+		"an invalid list item":           {get("/storage/things/1?label=a&label=bbbb", 200, json, `{"n":1}`), "parameter label"},
+		"an invalid path parameter":      {get("/storage/things/x", 200, json, `{"n":1}`), "path parameter id"},
+		"an invalid request that failed": {get("/storage/things/x?sise=1", 404, problem, `{"code":"not-there"}`), ""},
 		"a HEAD":                         {Exchange{Method: "HEAD", Target: "/storage/things/1", Status: 200, Header: json}, ""},
 		"a HEAD with a body":             {Exchange{Method: "HEAD", Target: "/storage/things/1", Status: 200, Header: json, Body: []byte("x")}, "with a body"},
-		"a request's body":               {put("application/json", `{"n":1}`), ""},
-		"a request's body wrong":         {put("application/json", `{"n":"1"}`), "succeeded with a body"},
-		"a request's body of a type":     {put("image/png", "x"), ""},
-		"a request's body of none":       {put("text/plain", "x"), `its type is "text/plain"`},
-		"a request without its body":     {put("application/json", ""), "there is none"},
+		"a request body":                 {put("application/json", `{"n":1}`), ""},
+		"an invalid request body":        {put("application/json", `{"n":"1"}`), "succeeded with a body"},
+		"a request body of a type range": {put("image/png", "x"), ""},
+		"a request body of another type": {put("text/plain", "x"), `the media type is "text/plain"`},
+		"a missing request body":         {put("application/json", ""), "the body is missing"},
 		"a form":                         {put("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=thing\r\n\r\n{\"n\":1}\r\n--b--"), ""},
-		"a form with a part that is not": {put("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=thing\r\n\r\n{}\r\n--b--"), "part thing"},
+		"a form with an invalid part":    {put("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=thing\r\n\r\n{}\r\n--b--"), "part thing"},
 	} {
 		err := d.Check(test.x)
-		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
-			t.Errorf("%s: %v, want what says %q", name, err, test.says)
+		if test.wantErr == "" && err != nil || test.wantErr != "" && (err == nil || !strings.Contains(err.Error(), test.wantErr)) {
+			t.Errorf("%s: %v, want an error with %q", name, err, test.wantErr)
 		}
 	}
 	if untried := d.Untried(); len(untried) != 0 {
@@ -125,6 +125,6 @@ func TestCheck(t *testing.T) {
 	x := get("/storage/things/1", 200, json, `{"n":1}`)
 	x.RequestHeader = header("If-None-Match", "1")
 	if err := d.Check(x); err == nil {
-		t.Error("a header out of form passes")
+		t.Error("an invalid request header was accepted")
 	}
 }

@@ -1,5 +1,5 @@
-// Package contract provides the API's OpenAPI document to tests, and holds requests and answers against it. Its errors
-// say what to add to the document, and where, for the case that the document is what is wrong.
+// Package contract reads the API's OpenAPI document for tests, and validates requests and
+// responses against it. Its errors name the place in the document, in case the document is wrong.
 package contract
 
 import (
@@ -16,25 +16,25 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// File is the document, from the root of the project.
+// File is the path of the document, from the root of the project.
 const File = "shared/httpapi/openapi.yaml"
 
-// location is the document's address as the schemas in it are named; nothing is fetched from there.
+// location is the base URL of the schemas in the document; nothing is fetched from it.
 const location = "file:///openapi.json"
 
-// A Document is the contract. It is safe for concurrent use.
+// A Document is the OpenAPI document. It is safe for concurrent use.
 type Document struct {
 	Version    string
 	Operations []*Operation
 
-	root any // as jsonschema takes it: numbers are json.Number
+	root any // in jsonschema's form: numbers are json.Number
 
 	mu       sync.Mutex
 	compiler *jsonschema.Compiler
 	compiled map[string]*jsonschema.Schema // by JSON Pointer
 }
 
-// Read reads the document of the project whose root is given.
+// Read reads the document of the project at root.
 func Read(root string) (*Document, error) {
 	content, err := os.ReadFile(filepath.Join(root, File))
 	if err != nil {
@@ -43,7 +43,7 @@ func Read(root string) (*Document, error) {
 	return Parse(content)
 }
 
-// Parse reads a document.
+// Parse parses a document.
 func Parse(content []byte) (*Document, error) {
 	var tree any
 	if err := yaml.Unmarshal(content, &tree); err != nil {
@@ -66,23 +66,24 @@ func Parse(content []byte) (*Document, error) {
 	return d, d.readOperations()
 }
 
-// A Node is a value of the document, with where it stands.
+// A Node is a value of the document with its path.
 type Node struct {
-	Path  []string // from the root, references followed
+	Path  []string // from the root, with references followed
 	Value any
-	// Described is the description beside the references that led here, "" without: it goes before the value's own.
+	// Described is the description next to the reference that led here, or ""; it precedes the
+	// value's own description.
 	Described string
 
 	document *Document
 }
 
-// At returns what is at a path, references followed; its Value is nil when there is nothing.
+// At returns the value at a path, with references followed; its Value is nil if there is none.
 func (d *Document) At(path ...string) Node {
 	n := Node{Value: d.root, document: d}
 	return n.At(path...)
 }
 
-// At returns what is at a path below n, references followed.
+// At returns the value at a path below n, with references followed.
 func (n Node) At(path ...string) Node {
 	for _, name := range path {
 		switch value := n.Value.(type) {
@@ -103,7 +104,8 @@ func (n Node) At(path ...string) Node {
 	return n
 }
 
-// follow returns what n refers to, if it does. A schema is left as it is: its $ref is jsonschema's to follow.
+// follow returns the target of n, if n is a reference. It does not follow the $ref of a schema,
+// which jsonschema follows.
 func (n Node) follow() Node {
 	object, _ := n.Value.(map[string]any)
 	ref, _ := object["$ref"].(string)
@@ -116,10 +118,10 @@ func (n Node) follow() Node {
 	return target
 }
 
-// String is where n stands, for people: components.responses.Conflict.
+// String returns the path of n for messages: components.responses.Conflict.
 func (n Node) String() string { return strings.Join(n.Path, ".") }
 
-// Members returns the names of the members of an object, in order.
+// Members returns the sorted names of the members of an object.
 func (n Node) Members() []string {
 	object, _ := n.Value.(map[string]any)
 	names := make([]string, 0, len(object))
@@ -130,7 +132,7 @@ func (n Node) Members() []string {
 	return names
 }
 
-// Items returns the items of a list, references followed.
+// Items returns the items of a list, with references followed.
 func (n Node) Items() []Node {
 	list, _ := n.Value.([]any)
 	items := make([]Node, len(list))
@@ -140,7 +142,7 @@ func (n Node) Items() []Node {
 	return items
 }
 
-// Text returns a string, "" for anything else.
+// Text returns the value if it is a string, and "" otherwise.
 func (n Node) Text() string { return asText(n.Value) }
 
 func asText(value any) string {
@@ -148,7 +150,7 @@ func asText(value any) string {
 	return text
 }
 
-// schema returns n compiled.
+// schema returns the compiled schema at n.
 func (n Node) schema() (*jsonschema.Schema, error) {
 	escaped := make([]string, len(n.Path))
 	for i, name := range n.Path {
@@ -169,7 +171,7 @@ func (n Node) schema() (*jsonschema.Schema, error) {
 	return s, nil
 }
 
-// Validate holds a JSON value, with its numbers as json.Number, against the schema at n.
+// Validate validates a JSON value, with numbers as json.Number, against the schema at n.
 func (n Node) Validate(value any) error {
 	s, err := n.schema()
 	if err != nil {
@@ -178,7 +180,7 @@ func (n Node) Validate(value any) error {
 	return s.Validate(value)
 }
 
-// ValidateJSON holds a JSON text against the schema at n.
+// ValidateJSON validates a JSON text against the schema at n.
 func (n Node) ValidateJSON(text []byte) error {
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {

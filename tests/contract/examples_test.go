@@ -17,8 +17,8 @@ func document(t *testing.T) *Document {
 	return d
 }
 
-// Every example is what the schema beside it says, and every schema compiles.
-func TestExamplesAreWhatTheirSchemasSay(t *testing.T) {
+// Every example matches its schema, and every schema compiles.
+func TestExamplesMatchTheirSchemas(t *testing.T) {
 	examples := 0
 	var walk func(n Node)
 	walk = func(n Node) {
@@ -54,7 +54,7 @@ func TestExamplesAreWhatTheirSchemasSay(t *testing.T) {
 	d := document(t)
 	walk(d.At())
 	if examples < 20 {
-		t.Errorf("%d examples were found", examples)
+		t.Errorf("found only %d examples", examples)
 	}
 	for _, name := range d.At("components", "schemas").Members() {
 		schema := d.At("components", "schemas", name)
@@ -66,7 +66,7 @@ func TestExamplesAreWhatTheirSchemasSay(t *testing.T) {
 	}
 }
 
-// inSchema reports whether n is part of a schema, where "schema" is but a property's name.
+// inSchema reports whether n is part of a schema, in which "schema" is just the name of a property.
 func inSchema(n Node) bool { return strings.Contains(n.String(), "components.schemas") }
 
 func stringOf(i int) string {

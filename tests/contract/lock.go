@@ -12,12 +12,12 @@ import (
 	"strings"
 )
 
-// LockFile has a line for each version that the document has had: the version, and the hash of what it said.
+// LockFile has one line for each version of the document: the version and the hash.
 const LockFile = "shared/httpapi/openapi.lock"
 
-// Hash returns the hash of what the document says. How it is laid out, and comments, make no difference.
+// Hash returns the hash of the document's content. Layout and comments do not change it.
 func (d *Document) Hash() string {
-	text, _ := json.Marshal(d.root) // members in order; it was JSON before
+	text, _ := json.Marshal(d.root) // members are sorted; the root was JSON before
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
@@ -34,8 +34,8 @@ func (d *Document) CheckLock(lock string) error {
 	return fmt.Errorf("%s is %s, and %s ends with %s: run make contract-lock", File, d.Version, LockFile, version)
 }
 
-// Renew returns the lock with a line for the document as it is, unless it has that line. It is an error when the
-// document has changed and its version has not been raised.
+// Renew returns the lock with a line for the current document, unless it has that line. It fails
+// if the document has changed but its version has not been raised.
 func (d *Document) Renew(lock string) (string, error) {
 	if d.CheckLock(lock) == nil {
 		return lock, nil
@@ -51,7 +51,7 @@ func (d *Document) Renew(lock string) (string, error) {
 	return lock + d.Version + " " + d.Hash() + "\n", nil
 }
 
-// RenewFile renews the lock of the project whose root is given.
+// RenewFile renews the lock of the project at root.
 func RenewFile(root string) error {
 	d, err := Read(root)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A contract that has changed has another version.
-func TestVersionIsNoted(t *testing.T) {
+// A changed document must have a new version.
+func TestLockIsCurrent(t *testing.T) {
 	lock, err := os.ReadFile(filepath.Join(root, LockFile))
 	if err != nil {
 		t.Fatal(err)
@@ -35,31 +35,31 @@ func TestLock(t *testing.T) {
 	for name, test := range map[string]struct {
 		version, description string
 		holds, renews        bool
-		says                 string
+		wantErr              string
 	}{
-		"the same":                  {"1.0.0", "a", true, true, ""},
-		"changed":                   {"1.0.0", "b", false, false, "raise info.version"},
-		"changed, and raised":       {"1.0.1", "b", false, true, "make contract"},
-		"changed, and raised far":   {"1.10.0", "b", false, true, "make contract"},
-		"changed, and lowered":      {"0.9.9", "b", false, false, "make contract"},
-		"raised alone":              {"1.1.0", "a", false, true, "make contract"},
-		"changed, to no version":    {"next", "b", false, false, "make contract"},
-		"changed, to half a number": {"'1.1'", "b", false, false, "make contract"},
+		"the same":                      {"1.0.0", "a", true, true, ""},
+		"changed":                       {"1.0.0", "b", false, false, "raise info.version"},
+		"changed, version raised":       {"1.0.1", "b", false, true, "make contract"},
+		"changed, minor version raised": {"1.10.0", "b", false, true, "make contract"},
+		"changed, version lowered":      {"0.9.9", "b", false, false, "make contract"},
+		"version raised only":           {"1.1.0", "a", false, true, "make contract"},
+		"changed, invalid version":      {"next", "b", false, false, "make contract"},
+		"changed, incomplete version":   {"'1.1'", "b", false, false, "make contract"},
 	} {
 		d := versioned(t, test.version, test.description)
 		err := d.CheckLock(lock)
-		if (err == nil) != test.holds || err != nil && !strings.Contains(err.Error(), test.says) {
+		if (err == nil) != test.holds || err != nil && !strings.Contains(err.Error(), test.wantErr) {
 			t.Errorf("%s: %v", name, err)
 		}
 		renewed, err := d.Renew(lock)
 		if (err == nil) != test.renews {
-			t.Errorf("%s: renewing it: %v", name, err)
+			t.Errorf("%s: Renew: %v", name, err)
 		}
 		if err == nil && (d.CheckLock(renewed) != nil || !strings.HasPrefix(renewed, lock)) {
-			t.Errorf("%s: renewed, it is\n%s", name, renewed)
+			t.Errorf("%s: the renewed lock is\n%s", name, renewed)
 		}
 	}
 	if versioned(t, "1.0.0", "a").Hash() != versioned(t, "1.0.0", "'a' # a comment").Hash() {
-		t.Error("a comment makes another contract")
+		t.Error("a comment changes the hash")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// methods are the HTTP methods that a path of an OpenAPI document can have.
+// methods are the HTTP methods of a path in an OpenAPI document.
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 // An Operation is one method of one path.
@@ -18,7 +18,7 @@ type Operation struct {
 	Node       Node
 	Parameters []Parameter
 
-	succeeded atomic.Bool // in an exchange that was checked
+	succeeded atomic.Bool // in a checked exchange
 }
 
 // A Parameter is a parameter of an operation, or of its path.
@@ -30,15 +30,15 @@ type Parameter struct {
 
 func (o *Operation) String() string { return o.Method + " " + o.Path }
 
-// where names the operation in the document.
+// where returns the place of the operation in the document.
 func (o *Operation) where() string {
 	return fmt.Sprintf("%s: paths, %s, %s", File, o.Path, strings.ToLower(o.Method))
 }
 
-// Response returns the response for a status; its Value is nil when there is none.
+// Response returns the response for a status; its Value is nil if there is none.
 func (o *Operation) Response(status int) Node { return o.Node.At("responses", fmt.Sprint(status)) }
 
-// Statuses returns the documented statuses, in order.
+// Statuses returns the documented statuses, sorted.
 func (o *Operation) Statuses() []string { return o.Node.At("responses").Members() }
 
 func (d *Document) readOperations() error {
@@ -66,8 +66,9 @@ func (d *Document) readOperations() error {
 	return nil
 }
 
-// Find returns the operation that answers a request, with the values of the path's variables; nil when none does. Of two
-// paths that fit, the one with more literal segments does. A path below /storage is the Storage API's alone.
+// Find returns the operation that matches a request, with the values of the path's variables, or
+// nil if none matches. Of several matching paths, it chooses the one with most literal segments.
+// Only the Storage API has paths below /storage.
 func (d *Document) Find(method, path string) (*Operation, map[string]string) {
 	var found *Operation
 	var values map[string]string
@@ -76,14 +77,14 @@ func (d *Document) Find(method, path string) (*Operation, map[string]string) {
 		if o.Method != method || strings.HasPrefix(path, "/storage/") != strings.HasPrefix(o.Path, "/storage/") {
 			continue
 		}
-		if v, ok := fits(o.Path, path); ok && (found == nil || literal(o) > literal(found)) {
+		if v, ok := matchPath(o.Path, path); ok && (found == nil || literal(o) > literal(found)) {
 			found, values = o, v
 		}
 	}
 	return found, values
 }
 
-func fits(template, path string) (map[string]string, bool) {
+func matchPath(template, path string) (map[string]string, bool) {
 	want, got := strings.Split(template, "/"), strings.Split(path, "/")
 	if len(want) != len(got) {
 		return nil, false
@@ -103,16 +104,16 @@ func fits(template, path string) (map[string]string, bool) {
 	return values, true
 }
 
-// Untried returns the operations of which no exchange that succeeded was checked.
+// Untried returns the operations without a successful checked exchange.
 func (d *Document) Untried() []*Operation {
 	return slices.DeleteFunc(slices.Clone(d.Operations), func(o *Operation) bool { return o.succeeded.Load() })
 }
 
-// parameter returns the operation's parameter with a name, in a place.
+// parameter returns the operation's parameter with a name and a location (in).
 func (o *Operation) parameter(name, in string) (Parameter, bool) {
-	at := slices.IndexFunc(o.Parameters, func(p Parameter) bool { return p.Name == name && p.In == in })
-	if at < 0 {
+	index := slices.IndexFunc(o.Parameters, func(p Parameter) bool { return p.Name == name && p.In == in })
+	if index < 0 {
 		return Parameter{}, false
 	}
-	return o.Parameters[at], true
+	return o.Parameters[index], true
 }

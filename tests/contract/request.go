@@ -12,7 +12,8 @@ import (
 	"slices"
 )
 
-// checkRequest returns what of a request that succeeded the document does not allow.
+// checkRequest returns an error for everything in a successful request that the document does not
+// allow.
 func (o *Operation) checkRequest(x Exchange, values map[string]string, rawQuery string) error {
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
@@ -21,7 +22,7 @@ func (o *Operation) checkRequest(x Exchange, values map[string]string, rawQuery 
 	var errs []error
 	for _, name := range sorted(query) {
 		if _, known := o.parameter(name, "query"); !known {
-			errs = append(errs, fmt.Errorf("%s, parameters: add the query parameter %s, which was taken", o.where(), name))
+			errs = append(errs, fmt.Errorf("%s, parameters: add the query parameter %s, which was accepted", o.where(), name))
 		}
 	}
 	for _, p := range o.Parameters {
@@ -48,20 +49,20 @@ func (o *Operation) checkRequestBody(x Exchange) error {
 	body := o.Node.At("requestBody")
 	if len(x.RequestBody) == 0 {
 		if required, _ := body.At("required").Value.(bool); required {
-			return errors.New("there is none")
+			return errors.New("the body is missing")
 		}
 		return nil
 	}
 	content := body.At("content")
-	if len(content.Members()) == 0 { // one that is not read
+	if len(content.Members()) == 0 { // the operation ignores the body
 		return nil
 	}
 	mediaType, params, _ := mime.ParseMediaType(x.RequestHeader.Get("Content-Type"))
-	name := fitting(content.Members(), mediaType)
+	name := matchingType(content.Members(), mediaType)
 	schema := content.At(name, "schema")
 	switch {
 	case name == "":
-		return fmt.Errorf("its type is %q, not one of %v", mediaType, content.Members())
+		return fmt.Errorf("the media type is %q, not one of %v", mediaType, content.Members())
 	case isJSON(mediaType) && name != "*/*":
 		return schema.ValidateJSON(x.RequestBody)
 	case mediaType == "multipart/form-data":
@@ -70,7 +71,7 @@ func (o *Operation) checkRequestBody(x Exchange) error {
 	return nil
 }
 
-// checkForm holds the JSON parts of a form that the schema names against it; all others are bytes.
+// checkForm validates the JSON parts of a form that the schema names; other parts are content.
 func checkForm(schema Node, form *multipart.Reader) error {
 	for {
 		part, err := form.NextRawPart()
@@ -92,11 +93,11 @@ func checkForm(schema Node, form *multipart.Reader) error {
 	}
 }
 
-// check holds the values given against the parameter's schema, each as what the schema says that it is.
+// check validates the given values against the parameter's schema, converted to the schema's type.
 func (p Parameter) check(given []string) error {
 	if len(given) == 0 {
 		if p.Required {
-			return errors.New("it is required")
+			return errors.New("the parameter is required")
 		}
 		return nil
 	}
@@ -108,21 +109,21 @@ func (p Parameter) check(given []string) error {
 		return p.Schema.Validate(list)
 	}
 	if len(given) > 1 {
-		return fmt.Errorf("it is given %d times", len(given))
+		return fmt.Errorf("the parameter has %d values", len(given))
 	}
 	switch p.kind() {
 	case "integer":
 		return p.Schema.Validate(json.Number(given[0]))
 	case "boolean":
 		if given[0] != "true" && given[0] != "false" {
-			return errors.New("it is neither true nor false")
+			return errors.New("the value is neither true nor false")
 		}
 		return p.Schema.Validate(given[0] == "true")
 	}
 	return p.Schema.Validate(given[0])
 }
 
-// kind returns the schema's type, that of what it refers to included.
+// kind returns the schema's type, after following references.
 func (p Parameter) kind() string {
 	schema := p.Schema
 	for range 5 {

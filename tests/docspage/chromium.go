@@ -1,6 +1,6 @@
-// Package docspage provides a page in headless Chromium, over the pipe of its DevTools protocol, and the tests that look at the
-// documentation in it. They need a Chromium, which no package registry of the Makefile's has: `make test-docs` alone runs
-// them.
+// Package docspage drives a page in headless Chromium, over the pipe of its DevTools protocol,
+// and tests the documentation page with it. The tests need Chromium, which no package registry of
+// the Makefile provides: only `make test-docs` runs them.
 package docspage
 
 import (
@@ -17,11 +17,12 @@ import (
 	"time"
 )
 
-// flags keep Chromium from asking anybody anything by itself. It runs as whoever runs the tests, which in a container is root.
+// flags keep Chromium from making requests of its own. It runs as the user of the tests, which in
+// a container is root.
 var flags = []string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 	"--disable-component-update", "--disable-sync", "--disable-extensions", "--hide-scrollbars", "--remote-debugging-pipe"}
 
-// find returns the Chromium to run.
+// find returns the path of Chromium.
 func find() (string, error) {
 	if path := os.Getenv("CHROMIUM"); path != "" {
 		return path, nil
@@ -31,10 +32,10 @@ func find() (string, error) {
 			return path, nil
 		}
 	}
-	return "", errors.New("there is no Chromium here: install it (Debian and Ubuntu: apt-get install chromium), or say where it is with CHROMIUM=")
+	return "", errors.New("Chromium is not installed: install it (Debian and Ubuntu: apt-get install chromium), or set CHROMIUM to its path")
 }
 
-// A Page is a tab. It notes what is wrong with what it shows.
+// A Page is a tab. It records the problems of the pages that it shows.
 type Page struct {
 	session string
 	cmd     *exec.Cmd
@@ -44,8 +45,8 @@ type Page struct {
 	mu       sync.Mutex
 	next     int
 	waiting  map[int]chan message
-	Requests []string // addresses that were asked for
-	Troubles []string // errors and warnings of the console, exceptions, and requests that failed
+	Requests []string // requested URLs
+	Problems []string // console errors and warnings, exceptions, and failed requests
 }
 
 type message struct {
@@ -59,7 +60,7 @@ type message struct {
 	SessionID string `json:"sessionId,omitempty"`
 }
 
-// Open starts Chromium with an empty page of the size given, in pixels.
+// Open starts Chromium with an empty page of the given size in pixels.
 func Open(ctx context.Context, width, height int) (_ *Page, err error) {
 	path, err := find()
 	if err != nil {
@@ -73,17 +74,17 @@ func Open(ctx context.Context, width, height int) (_ *Page, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fromBrowser, answers, err := os.Pipe()
+	fromBrowser, responses, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	p.out = toBrowser
 	p.cmd = exec.CommandContext(ctx, path, append(flags, "--user-data-dir="+p.profile, fmt.Sprintf("--window-size=%d,%d", width, height))...)
-	p.cmd.ExtraFiles = []*os.File{commands, answers} // its descriptors 3 and 4
+	p.cmd.ExtraFiles = []*os.File{commands, responses} // its descriptors 3 and 4
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	_, _ = commands.Close(), answers.Close()
+	_, _ = commands.Close(), responses.Close()
 	go p.listen(fromBrowser)
 
 	var target struct {
@@ -111,7 +112,7 @@ func Open(ctx context.Context, width, height int) (_ *Page, err error) {
 	return p, p.Call("Emulation.setDeviceMetricsOverride", size, nil)
 }
 
-// Close ends the browser and removes what it has stored.
+// Close kills the browser and removes its profile.
 func (p *Page) Close() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
@@ -119,13 +120,13 @@ func (p *Page) Close() {
 	_ = os.RemoveAll(p.profile)
 }
 
-// Call sends a command and reads its result, when result is not nil.
+// Call sends a command and decodes its result into result, if result is not nil.
 func (p *Page) Call(method string, params, result any) error {
-	answer := make(chan message, 1)
+	response := make(chan message, 1)
 	p.mu.Lock()
 	p.next++
 	id := p.next
-	p.waiting[id] = answer
+	p.waiting[id] = response
 	p.mu.Unlock()
 	fields := map[string]any{"id": id, "method": method}
 	if params != nil {
@@ -142,7 +143,7 @@ func (p *Page) Call(method string, params, result any) error {
 		return err
 	}
 	select {
-	case m := <-answer:
+	case m := <-response:
 		if m.Error != nil {
 			return fmt.Errorf("%s: %s", method, m.Error.Message)
 		}
@@ -151,11 +152,11 @@ func (p *Page) Call(method string, params, result any) error {
 		}
 		return json.Unmarshal(m.Result, result)
 	case <-time.After(20 * time.Second):
-		return fmt.Errorf("%s: the browser does not answer", method)
+		return fmt.Errorf("%s: the browser does not respond", method)
 	}
 }
 
-// listen reads what the browser says until it ends.
+// listen reads the browser's messages until the browser ends.
 func (p *Page) listen(from io.ReadCloser) {
 	defer from.Close()
 	for reader := bufio.NewReader(from); ; {
@@ -168,18 +169,18 @@ func (p *Page) listen(from io.ReadCloser) {
 			continue
 		}
 		p.mu.Lock()
-		if answer := p.waiting[m.ID]; answer != nil {
+		if response := p.waiting[m.ID]; response != nil {
 			delete(p.waiting, m.ID)
-			answer <- m
+			response <- m
 		} else {
-			p.note(m)
+			p.record(m)
 		}
 		p.mu.Unlock()
 	}
 }
 
-// note keeps what an event says of requests and troubles.
-func (p *Page) note(m message) {
+// record records the requests and problems of an event.
+func (p *Page) record(m message) {
 	var event struct {
 		Type    string `json:"type"`
 		Request struct {
@@ -197,16 +198,16 @@ func (p *Page) note(m message) {
 	case "Network.requestWillBeSent":
 		p.Requests = append(p.Requests, event.Request.URL)
 	case "Network.loadingFailed":
-		p.Troubles = append(p.Troubles, "a request failed: "+event.ErrorText)
+		p.Problems = append(p.Problems, "a request failed: "+event.ErrorText)
 	case "Runtime.exceptionThrown":
-		p.Troubles = append(p.Troubles, "an exception: "+string(m.Params))
+		p.Problems = append(p.Problems, "an exception: "+string(m.Params))
 	case "Runtime.consoleAPICalled":
 		if event.Type == "error" || event.Type == "warning" || event.Type == "assert" {
-			p.Troubles = append(p.Troubles, "console."+event.Type+": "+string(m.Params))
+			p.Problems = append(p.Problems, "console."+event.Type+": "+string(m.Params))
 		}
 	case "Log.entryAdded":
 		if event.Entry.Level == "error" || event.Entry.Level == "warning" {
-			p.Troubles = append(p.Troubles, "the log: "+event.Entry.Text+" "+event.Entry.URL)
+			p.Problems = append(p.Problems, "the log: "+event.Entry.Text+" "+event.Entry.URL)
 		}
 	}
 }
@@ -219,7 +220,7 @@ func (p *Page) Evaluate(expression string, value any) error {
 		} `json:"result"`
 		ExceptionDetails json.RawMessage `json:"exceptionDetails"`
 	}
-	// By the protocol, which the page's Content-Security-Policy does not bind.
+	// The page's Content-Security-Policy does not apply to the protocol.
 	if err := p.Call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &result); err != nil {
 		return err
 	}
@@ -229,23 +230,23 @@ func (p *Page) Evaluate(expression string, value any) error {
 	return json.Unmarshal(result.Result.Value, value)
 }
 
-// Until waits until a JavaScript condition holds.
+// Until waits until a JavaScript condition is true.
 func (p *Page) Until(condition string) error {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		var holds bool
-		if err := p.Evaluate("!!("+condition+")", &holds); err != nil {
+		var met bool
+		if err := p.Evaluate("!!("+condition+")", &met); err != nil {
 			return err
 		}
-		if holds {
+		if met {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("not in 20 s: %s", condition)
+			return fmt.Errorf("not true within 20 s: %s", condition)
 		}
 	}
 }
 
-// Screenshot writes what is visible to a PNG file.
+// Screenshot writes the visible part of the page to a PNG file.
 func (p *Page) Screenshot(path string) error {
 	var shot struct {
 		Data string `json:"data"`
@@ -253,9 +254,9 @@ func (p *Page) Screenshot(path string) error {
 	if err := p.Call("Page.captureScreenshot", map[string]any{"format": "png"}, &shot); err != nil {
 		return err
 	}
-	image, err := base64.StdEncoding.DecodeString(shot.Data)
+	png, err := base64.StdEncoding.DecodeString(shot.Data)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, image, 0o644)
+	return os.WriteFile(path, png, 0o644)
 }

@@ -13,8 +13,8 @@ import (
 	"altinn.no/instanceapi/tests/local/workspace"
 )
 
-// TestDocsPage opens the documentation as a person would, on a desk and on a phone. What it looks like is left in .local/log for
-// whoever wants to see.
+// TestDocsPage opens the documentation on a wide and on a narrow screen. It writes screenshots to
+// .local/log.
 func TestDocsPage(t *testing.T) {
 	root, err := workspace.Root()
 	if err != nil {
@@ -49,7 +49,7 @@ func TestDocsPage(t *testing.T) {
 			must := func(err error) {
 				t.Helper()
 				if err != nil {
-					t.Fatalf("%v\n%s", err, strings.Join(page.Troubles, "\n"))
+					t.Fatalf("%v\n%s", err, strings.Join(page.Problems, "\n"))
 				}
 			}
 			must(page.Call("Page.navigate", map[string]any{"url": system.BaseURL + "/storage/docs"}, nil))
@@ -60,7 +60,7 @@ func TestDocsPage(t *testing.T) {
 			if title != document.At("info", "title").Text() {
 				t.Errorf("the title is %q", title)
 			}
-			// The reader renders operations while one looks; in the end they are all there.
+			// The reader renders operations one after another; wait for all of them.
 			must(page.Until(`document.querySelectorAll('[data-section-id*="/operation/"]').length >= ` + fmt.Sprint(len(document.Operations))))
 			shot := workspace.Local(root, "log", "docs-"+screen.name+".png")
 			must(page.Screenshot(shot))
@@ -80,20 +80,21 @@ func TestDocsPage(t *testing.T) {
 
 			for _, request := range page.Requests {
 				if !strings.HasPrefix(request, system.BaseURL+"/storage/docs") && !strings.HasPrefix(request, "data:") && !strings.HasPrefix(request, "blob:") {
-					t.Errorf("the page asked for %s", request)
+					t.Errorf("unexpected request for %s", request)
 				}
 			}
 			if !slices.Contains(page.Requests, system.BaseURL+"/storage/docs/openapi.yaml") {
-				t.Errorf("the page did not ask for the document: %v", page.Requests)
+				t.Errorf("the page did not request the document: %v", page.Requests)
 			}
-			if len(page.Troubles) > 0 {
-				t.Errorf("in the console:\n%s", strings.Join(page.Troubles, "\n"))
+			if len(page.Problems) > 0 {
+				t.Errorf("problems in the console:\n%s", strings.Join(page.Problems, "\n"))
 			}
 		})
 	}
 }
 
-// search looks for an operation by its summary. The reader does that in a worker, which the page's policy has to let it have.
+// search searches for an operation by its summary. The reader searches in a worker, which the
+// page's policy must allow.
 func search(t *testing.T, page *Page, shot string) {
 	t.Helper()
 	var focused bool
@@ -104,7 +105,7 @@ func search(t *testing.T, page *Page, shot string) {
 		t.Fatal(err)
 	}
 	if err := page.Until(`[...document.querySelectorAll('[data-role="search:results"] li')].some(li => li.innerText.includes('Confirm the download of a data element'))`); err != nil {
-		t.Errorf("%v\n%s", err, strings.Join(page.Troubles, "\n"))
+		t.Errorf("%v\n%s", err, strings.Join(page.Problems, "\n"))
 	}
 	if err := page.Screenshot(shot); err != nil {
 		t.Error(err)

@@ -16,20 +16,20 @@ import (
 	"altinn.no/instanceapi/tests/local/stack"
 )
 
-// demoID is the application that a developer finds registered.
+// demoID is the application that make run registers.
 const (
 	demoID  = "nav/app2018"
 	demoOrg = "nav"
 )
 
-// demoApplication names every member that an application can have, so that it also shows how to write one. Its
-// workflow is the default one.
+// demoApplication sets every member of an application, as an example. Its workflow is the default
+// one.
 //
 //go:embed demo.json
 var demoApplication []byte
 
-// registerDemo registers the demo application as its owner would, over HTTP. It also proves that the APIs, the
-// functions and the tables behind them work.
+// registerDemo registers the demo application as its owner, over HTTP. This also proves that the
+// APIs, functions and tables work.
 func registerDemo(ctx context.Context, s *stack.Stack) error {
 	token, err := s.Authenticator.Owner(demoOrg, "", 5*time.Minute)
 	if err != nil {
@@ -51,12 +51,12 @@ func registerDemo(ctx context.Context, s *stack.Stack) error {
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusCreated {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, 2000))
-		return fmt.Errorf("%s could not be registered: PUT %s answered %s: %s (the functions' logs: make logs)", demoID, url, resp.Status, body)
+		return fmt.Errorf("registering %s: PUT %s returned %s: %s (function logs: make logs)", demoID, url, resp.Status, body)
 	}
 	return nil
 }
 
-// writeNote leaves the addresses for `make logs`, as long as the system runs.
+// writeNote writes the addresses for `make logs`. The file exists while the system runs.
 func writeNote(path string, s *stack.Stack) error {
 	note, err := json.MarshalIndent(map[string]any{
 		"baseURL": s.BaseURL, "awsEndpoint": s.AWSEndpoint, "region": stack.Region,
@@ -78,7 +78,7 @@ ready in {{.Seconds}} s
   Storage API       {{.BaseURL}}/storage
   Documentation     {{.BaseURL}}/storage/docs
   AWS endpoint      {{.AWSEndpoint}}   region {{.Region}}, any credentials, event bus {{.Bus}}
-  registered        {{.Demo}}
+  application       {{.Demo}}
 
 Try in another terminal:
 
@@ -93,7 +93,7 @@ Try in another terminal:
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION={{.Region}} AWS_DEFAULT_REGION={{.Region}} AWS_ENDPOINT_URL={{.AWSEndpoint}}
   aws events put-rule --event-bus-name {{.Bus}} --name mine --event-pattern '{"source": ["no.altinn.apps.nav"]}'
 
-The functions' logs: make logs. Ctrl-C stops everything; nothing is kept but keys.
+Function logs: make logs. Ctrl-C stops everything and deletes all data except keys.
 `))
 
 func printReady(w io.Writer, s *stack.Stack, took time.Duration) {

@@ -1,11 +1,12 @@
-// Command local runs the whole system on a developer's machine: the local AWS with template.yaml deployed to it, and
-// both APIs on http://localhost:8080. It is what `make run` starts.
+// Command local runs the whole system on a developer's machine: the local AWS with template.yaml
+// deployed to it, and both APIs on http://localhost:8080. It is what `make run` starts.
 //
-//	local run     start everything, register the demo application, print "ready", and stop with Ctrl-C
+//	local run     start everything, register the demo application, run until Ctrl-C
 //
-// Environment: PORT, the APIs' port, 8080 when not given; AWS_PORT, that of the local AWS, 4566 when not given and
-// free; CONTAINERS, 1 or an address, opens the local AWS for functions in containers (package containers). Everything it
-// starts ends with it, also when it is killed.
+// Environment: PORT, the port of the APIs, by default 8080; AWS_PORT, the port of the local AWS,
+// by default 4566 if it is free; CONTAINERS, 1 or an address, opens the local AWS for functions
+// in containers (package containers). Every process that it starts ends with it, even if it is
+// killed.
 package main
 
 import (
@@ -24,7 +25,7 @@ import (
 	"altinn.no/instanceapi/tests/local/workspace"
 )
 
-// usualAWSPort is the one that tools for local AWS expect.
+// usualAWSPort is the port that tools for local AWS expect.
 const usualAWSPort = "4566"
 
 func main() {
@@ -69,12 +70,12 @@ func run(ctx context.Context) error {
 	defer os.Remove(note)
 	printReady(os.Stdout, s, time.Since(began))
 	if address := os.Getenv("CONTAINERS"); address != "" {
-		doors, err := containers.Open(root, s, address, containers.SamURL)
+		forwarder, err := containers.Open(root, s, address, containers.SamURL)
 		if err != nil {
 			return err
 		}
-		defer doors.Close()
-		fmt.Printf("\nFor functions in containers: %s, and their environment in .local/sam-env.json. Next: make sam-local\n", doors.AWSEndpoint)
+		defer forwarder.Close()
+		fmt.Printf("\nFor functions in containers: %s, and their environment in .local/sam-env.json. Next: make sam-local\n", forwarder.AWSEndpoint)
 	}
 
 	select {
@@ -82,11 +83,11 @@ func run(ctx context.Context) error {
 		fmt.Println("\nstopping")
 		return nil
 	case <-s.Exited():
-		return fmt.Errorf("the local AWS ended by itself; its log is %s", filepath.Join(s.LogDir, "aws-*.log"))
+		return fmt.Errorf("the local AWS exited; its log is %s", filepath.Join(s.LogDir, "aws-*.log"))
 	}
 }
 
-// interrupted returns nil for an error that only says that Ctrl-C was pressed during the start.
+// interrupted returns nil if Ctrl-C was pressed during the start, and err otherwise.
 func interrupted(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil

@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// mode is when a process is killed.
+// mode is the moment at which a process is killed.
 type mode int
 
 const (
 	before mode = iota // the request has no effect
-	half               // half of the answer's body has been sent
-	after              // the request has its effect and no answer
-	later              // some milliseconds after the answer: while it works on its files
+	half               // half of the response body has been sent
+	after              // the request takes effect, but no response is sent
+	later              // some milliseconds after the response, while the command writes its files
 )
 
-// proxy stands between the command and the system, the store of the bytes included, and kills the command at a chosen
-// request.
+// proxy forwards requests from the command to the system and to the object store, and kills the
+// command at a chosen request.
 type proxy struct {
 	*httptest.Server
-	api, store *url.URL // of the store: learnt from redirections
+	api, store *url.URL // store: taken from the redirects
 	confirming func(guid string)
 
 	mu      sync.Mutex
@@ -49,21 +49,21 @@ func newProxy(t *testing.T, api string, confirming func(guid string)) *proxy {
 	return p
 }
 
-// arm counts requests from 1 anew, to kill at the one given; 0 kills at none.
+// arm restarts the count of requests and selects the request at which to kill; 0 selects none.
 func (p *proxy) arm(at int, m mode) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.at, p.mode, p.count, p.process = at, m, 0, nil
 }
 
-// victim names the process.
-func (p *proxy) victim(process *os.Process) {
+// setVictim sets the process to kill.
+func (p *proxy) setVictim(process *os.Process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.process = process
 }
 
-// kill ends the process, as soon as it is known.
+// kill kills the process, as soon as setVictim has set it.
 func (p *proxy) kill() {
 	for {
 		p.mu.Lock()
@@ -80,38 +80,38 @@ func (p *proxy) kill() {
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.count++
-	chosen, m := p.at > 0 && p.count == p.at, p.mode
-	gone := p.at > 0 && p.count > p.at && m != later
+	selected, m := p.at > 0 && p.count == p.at, p.mode
+	killed := p.at > 0 && p.count > p.at && m != later
 	p.mu.Unlock()
-	if gone { // what was on its way when it was killed
+	if killed { // in flight when the process was killed
 		panic(http.ErrAbortHandler)
 	}
-	if chosen && m == before {
+	if selected && m == before {
 		p.kill()
 		panic(http.ErrAbortHandler)
 	}
 	if parts := strings.Split(r.URL.Path, "/"); strings.HasSuffix(r.URL.Path, "/confirmDownload") {
 		p.confirming(parts[len(parts)-2])
 	}
-	if !chosen {
+	if !selected {
 		p.forward(w, r)
 		return
 	}
-	answer := httptest.NewRecorder()
-	p.forward(answer, r)
+	recorder := httptest.NewRecorder()
+	p.forward(recorder, r)
 	if m == after {
 		p.kill()
 		panic(http.ErrAbortHandler)
 	}
-	body := answer.Body.Bytes()
-	for name, values := range answer.Header() {
+	body := recorder.Body.Bytes()
+	for name, values := range recorder.Header() {
 		w.Header()[name] = values
 	}
-	w.WriteHeader(answer.Code)
+	w.WriteHeader(recorder.Code)
 	if m == half {
 		_, _ = w.Write(body[:len(body)/2])
 		_ = http.NewResponseController(w).Flush()
-		time.Sleep(2 * time.Millisecond) // to be written to its file
+		time.Sleep(2 * time.Millisecond) // lets the command write the half to its file
 		p.kill()
 		panic(http.ErrAbortHandler)
 	}
@@ -119,8 +119,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	time.AfterFunc(rand.N(4*time.Millisecond), p.kill)
 }
 
-// forward sends a request on, to the system or to the store. Redirections to the store come back through the proxy; what
-// is signed for the store's name is sent to it under that name.
+// forward sends a request on, to the system or to the store. Redirects to the store lead back
+// through the proxy; a URL that is signed for the store's host is sent to the store under that
+// host.
 func (p *proxy) forward(w http.ResponseWriter, r *http.Request) {
 	target := p.api
 	if !strings.HasPrefix(r.URL.Path, "/storage/") {

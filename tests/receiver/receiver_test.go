@@ -1,5 +1,6 @@
-// Package acceptance runs the owner's command against the functions that ship, kills it before, during and after every
-// request that it makes, and checks what is on the disk and what is confirmed.
+// Package receiver runs the reference receiver of application owners against the deployed
+// binaries of the functions. It kills the command before, during and after every request, and
+// checks the files on the disk and the confirmations.
 package receiver
 
 import (
@@ -16,7 +17,7 @@ import (
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
-// owner is the command, built, with the proxy between it and the system.
+// owner is the built command and the proxy between the command and the system.
 type owner struct {
 	*env
 	proxy  *proxy
@@ -31,7 +32,7 @@ func newOwner(t *testing.T) *owner {
 		t.Fatal(err)
 	}
 	t.Cleanup(system.Stop)
-	o := &owner{env: newSite(t, system), binary: filepath.Join(t.TempDir(), "client"), dir: filepath.Join(t.TempDir(), "inbox")}
+	o := &owner{env: newEnv(t, system), binary: filepath.Join(t.TempDir(), "client"), dir: filepath.Join(t.TempDir(), "inbox")}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", o.binary, "altinn.no/instanceapi/events/owner/client")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -40,31 +41,32 @@ func newOwner(t *testing.T) *owner {
 	return o
 }
 
-// run runs the command until it has fetched what there is, or the proxy kills it.
+// run runs the command until it has fetched everything or the proxy kills it.
 func (o *owner) run() (killed bool) {
 	o.t.Helper()
 	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, o.binary, "-base", o.proxy.URL, "-app", o.app, "-dir", o.dir, "-once", "-workers", "2")
 	cmd.Env = append(os.Environ(), "TOKEN="+o.token)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		o.t.Fatal(err)
 	}
-	o.proxy.victim(cmd.Process)
+	o.proxy.setVictim(cmd.Process)
 	err := cmd.Wait()
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL && ctx.Err() == nil {
 		return true
 	}
 	if err != nil {
-		o.t.Fatalf("%v\n%s", err, said.String())
+		o.t.Fatalf("%v\n%s", err, output.String())
 	}
 	return false
 }
 
-// TestKilledAtEveryRequest submits something, kills the command at its first request, submits something, kills it at its
-// second and so on, each in four ways, and lets it come to its end now and then.
+// TestKilledAtEveryRequest submits an instance and kills the command at its first request,
+// submits another and kills it at its second request, and so on, in four modes. After each mode
+// it lets the command finish.
 func TestKilledAtEveryRequest(t *testing.T) {
 	o := newOwner(t)
 	kills := 0
@@ -77,21 +79,21 @@ func TestKilledAtEveryRequest(t *testing.T) {
 			}
 			o.proxy.arm(0, before)
 			if t.Failed() {
-				t.Fatalf("when it is killed %s request %d", mode, at)
+				t.Fatalf("after a kill %s request %d", mode, at)
 			}
 		}
 		if o.run() {
-			t.Fatal("it is killed, by whom?")
+			t.Fatal("the command was killed, but not by the proxy")
 		}
 		o.checkAll()
 	}
 	t.Logf("%d kills, %d instances", kills, len(o.submitted))
 	if kills < 40 {
-		t.Error("this shows little")
+		t.Error("too few kills: want at least 40")
 	}
 }
 
-// checkAll holds the disk, and what the API says is confirmed, against what was submitted.
+// checkAll compares the disk and the confirmations with the submissions.
 func (o *owner) checkAll() {
 	o.t.Helper()
 	folders, err := filepath.Glob(filepath.Join(o.dir, "*-*"))
@@ -117,8 +119,8 @@ func (o *owner) checkAll() {
 	}
 }
 
-// checkFolder checks that the folder of an instance has every element once, with its bytes, and a description, and
-// nothing else.
+// checkFolder checks that the folder of an instance has every element once, with its content, and
+// instance.json, and nothing else.
 func (o *owner) checkFolder(guid string) {
 	o.t.Helper()
 	entries, err := os.ReadDir(filepath.Join(o.dir, guid))
@@ -151,5 +153,5 @@ func (o *owner) checkFolder(guid string) {
 }
 
 func (m mode) String() string {
-	return [...]string{"before", "in the middle of the answer to", "after the effect of", "soon after"}[m]
+	return [...]string{"before", "in the middle of the response to", "after the effect of", "soon after"}[m]
 }

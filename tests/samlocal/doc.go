@@ -1,6 +1,7 @@
-// Package samlocal runs the functions under `sam local`, in containers, against the local AWS: the acceptance scripts that
-// hold there, and every payload under events/. What does not hold there is in leftout_test.go, each with its reason.
+// Package samlocal runs the functions under `sam local`, in containers, against the local AWS:
+// the acceptance scripts that hold there, and every payload under events/. File leftout_test.go
+// lists what does not hold there, with reasons.
 //
-// It is started by `make test-sam-local`, which builds the functions and the image first, and fails where no container
-// engine answers.
+// `make test-sam-local` runs it. That target builds the functions and the image first, and fails
+// if no container engine responds.
 package samlocal

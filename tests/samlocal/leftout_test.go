@@ -1,7 +1,7 @@
 package samlocal
 
-// leftOut is the tests of tests/acceptance that are not run under `sam local`, and why: "TestScripts/walk" would be a script. The
-// run prints them. Of those that look at the system, all hold.
+// leftOut has the tests of tests/acceptance that do not run under `sam local`, with the reason; a
+// script would be "TestScripts/walk". The run prints them. All tests that use the system run.
 var leftOut = map[string]string{
 	"TestChecksFail":          ownBusiness,
 	"TestExchangeHidesTokens": ownBusiness,
@@ -10,4 +10,4 @@ var leftOut = map[string]string{
 	"TestWalkReader":          ownBusiness,
 }
 
-const ownBusiness = "it looks at the tests themselves, and asks nothing of the system"
+const ownBusiness = "it tests the test harness and sends no request to the system"

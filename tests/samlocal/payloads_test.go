@@ -16,28 +16,28 @@ import (
 	"altinn.no/instanceapi/tests/local/containers"
 )
 
-// What the payloads under events/ are about. Each is given an instance of its own under the same ids.
+// The ids of the payloads under events/. Each payload gets its own instance instead.
 const (
 	payloadApp     = "nav/app2018"
 	payloadOwner   = "50012"
 	payloadGuid    = "0192d3c4-5a6b-7c8d-9e0f-1a2b3c4d5e6f"
 	payloadElement = "0192d3c4-5b01-7000-8a3e-6f2d1c0b9a88"
-	payloadToGo    = "0192d3c4-5a6b-7c8d-9e0f-1a2b3c4d5e70" // of an element that is to be deleted
+	payloadToGo    = "0192d3c4-5a6b-7c8d-9e0f-1a2b3c4d5e70" // of an element that the payload deletes
 )
 
-// refused is the payloads that are rightly refused, and why.
-var refused = map[string]struct {
+// rejected has the payloads whose expected response is an error, with the reason.
+var rejected = map[string]struct {
 	status int
 	why    string
 }{
-	"data-create/upload.json":            {404, "nobody has announced its upload"},
-	"data-replace/xml.json":              {412, "its If-Match names other bytes"},
-	"download-confirm/all-elements.json": {409, "nothing was downloaded"},
-	"download-confirm/one-element.json":  {409, "it was not downloaded"},
-	"party-instances/in-progress.json":   {403, "it is for users, and the token an owner's"},
+	"data-create/upload.json":            {404, "its upload was not started"},
+	"data-replace/xml.json":              {412, "its If-Match names other content"},
+	"download-confirm/all-elements.json": {409, "no element was downloaded"},
+	"download-confirm/one-element.json":  {409, "the element was not downloaded"},
+	"party-instances/in-progress.json":   {403, "the route is for users, and the token is an owner's"},
 }
 
-// payloads gives every payload under events/ to `sam local invoke`.
+// payloads passes every payload under events/ to `sam local invoke`.
 func (s *env) payloads(t *testing.T) {
 	token, err := s.stack.Authenticator.Owner("nav", "", time.Hour)
 	if err != nil {
@@ -65,12 +65,12 @@ func (s *env) payloads(t *testing.T) {
 			if request {
 				payload = s.withInstance(t, token, payload)
 			}
-			checkAnswer(t, name, request, s.invoke(t, logicalName(folder), payload))
+			checkResponse(t, name, request, s.invoke(t, logicalName(folder), payload))
 		})
 	}
 }
 
-// withInstance makes an instance, and the payload one about it.
+// withInstance creates an instance and returns the payload with the instance's ids.
 func (s *env) withInstance(t *testing.T, token, payload string) string {
 	t.Helper()
 	response := s.ask(t, token, http.MethodPost, "/"+payloadApp+"/instances", `{"reportee": {"ssn": "12247918309"}, "labels": ["gr", "x2"],
@@ -92,7 +92,7 @@ func (s *env) ask(t *testing.T, token, method, path, body string) *client.Respon
 	return response
 }
 
-// logicalName is a folder's name as that of a resource: DataCreate for data-create.
+// logicalName returns the logical id of a folder's function: DataCreate for data-create.
 func logicalName(folder string) string {
 	var name strings.Builder
 	for _, word := range strings.Split(folder, "-") {
@@ -101,7 +101,7 @@ func logicalName(folder string) string {
 	return name.String()
 }
 
-// invoke returns what the function answers.
+// invoke invokes the function and returns its response.
 func (s *env) invoke(t *testing.T, function string, payload string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -109,16 +109,17 @@ func (s *env) invoke(t *testing.T, function string, payload string) []byte {
 	argv := append(s.command("invoke", function, "--event", "-"), "--env-vars", containers.EnvFile(s.root))
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdin = s.root, s.env, strings.NewReader(payload)
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s%s", err, out.Bytes(), said.Bytes())
+		t.Fatalf("%v\n%s%s", err, out.Bytes(), errOut.Bytes())
 	}
 	return bytes.TrimSpace(out.Bytes())
 }
 
-// checkAnswer: a request has its effect, or is refused as is said above; anything else is taken without an error.
-func checkAnswer(t *testing.T, name string, request bool, answer []byte) {
+// checkResponse checks that a request succeeds, or fails as listed in rejected, and that any
+// other payload causes no error.
+func checkResponse(t *testing.T, name string, request bool, response []byte) {
 	t.Helper()
 	var got struct {
 		StatusCode        int
@@ -126,18 +127,18 @@ func checkAnswer(t *testing.T, name string, request bool, answer []byte) {
 		ErrorType         string
 		BatchItemFailures []any
 	}
-	if err := json.Unmarshal(answer, &got); err != nil && len(answer) > 0 {
-		t.Fatalf("%v in %s", err, answer)
+	if err := json.Unmarshal(response, &got); err != nil && len(response) > 0 {
+		t.Fatalf("%v in %s", err, response)
 	}
-	expected := refused[name].status
+	expected := rejected[name].status
 	switch {
 	case got.ErrorType != "":
-		t.Errorf("the function failed: %s", answer)
+		t.Errorf("the function failed: %s", response)
 	case !request && len(got.BatchItemFailures) > 0:
-		t.Errorf("not all of the batch was taken: %s", answer)
+		t.Errorf("the function reported failed items: %s", response)
 	case request && expected != 0 && got.StatusCode != expected:
-		t.Errorf("%s, want %d", answer, expected)
+		t.Errorf("%s, want %d", response, expected)
 	case request && expected == 0 && got.StatusCode != 304 && (got.StatusCode < 200 || got.StatusCode > 299):
-		t.Errorf("%s, want a success", answer)
+		t.Errorf("%s, want a success", response)
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"altinn.no/instanceapi/tests/local/workspace"
 )
 
-// sam is the command with what all its subcommands here are given.
+// sam is the command `sam` with the options of all subcommands.
 type sam struct {
 	root    string
 	options []string
@@ -30,12 +30,12 @@ type sam struct {
 // env is the local AWS, open to containers.
 type env struct {
 	sam
-	stack *stack.Stack
-	doors *containers.Forwarder
-	port  string // where start-api is to listen
+	stack     *stack.Stack
+	forwarder *containers.Forwarder
+	port      string // of start-api
 }
 
-func newSite(t *testing.T) *env {
+func newEnv(t *testing.T) *env {
 	t.Helper()
 	root, err := workspace.Root()
 	if err != nil {
@@ -64,10 +64,10 @@ func newSite(t *testing.T) *env {
 	if address == "" {
 		address = "1"
 	}
-	if s.doors, err = containers.Open(root, s.stack, address, "http://127.0.0.1:"+s.port); err != nil {
+	if s.forwarder, err = containers.Open(root, s.stack, address, "http://127.0.0.1:"+s.port); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.doors.Close)
+	t.Cleanup(s.forwarder.Close)
 	return s
 }
 
@@ -75,14 +75,14 @@ func (s *sam) command(subcommand ...string) []string {
 	return append(append([]string{workspace.Local(s.root, "sam-venv", "bin", "sam"), "local"}, subcommand...), s.options...)
 }
 
-// startAPI starts `sam local start-api` and waits until it answers.
+// startAPI starts `sam local start-api` and waits until it responds.
 func (s *env) startAPI(t *testing.T) (base string) {
 	t.Helper()
 	temp, err := os.MkdirTemp("", "instance-api-sam-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The child has a folder of its own, which is not the project's: sam finds its configuration beside the template.
+	// The process has its own folder. sam looks for its configuration next to the template.
 	argv := append(s.command("start-api", "--port", s.port, "--template", filepath.Join(s.root, "template.yaml"),
 		"--config-file", filepath.Join(s.root, "samconfig.toml")), "--env-vars", containers.EnvFile(s.root))
 	process, err := process.Start("sam local", temp, s.env, workspace.Local(s.root, "log", "sam-local.log"), argv...)
@@ -104,14 +104,15 @@ func (s *env) startAPI(t *testing.T) (base string) {
 }
 
 func TestSamLocal(t *testing.T) {
-	s := newSite(t)
+	s := newEnv(t)
 	base := s.startAPI(t)
 	t.Run("differences", func(t *testing.T) { s.differences(t, base) })
 	t.Run("acceptance", func(t *testing.T) { s.acceptance(t, base) })
 	t.Run("payloads", s.payloads)
 }
 
-// differences checks what the README says of how this differs from AWS, as far as it shows in an answer.
+// differences checks the differences from AWS that the README lists, as far as a response shows
+// them.
 func (s *env) differences(t *testing.T, base string) {
 	token, err := s.stack.Authenticator.Owner("nav", "", time.Hour)
 	if err != nil {
@@ -122,9 +123,9 @@ func (s *env) differences(t *testing.T, base string) {
 		status            int
 		body              string
 	}{
-		{"a path that no route has", "/storage/nothing/here/at/all", token, 403, "Missing Authentication Token"},
-		{"a slash at the end", "/storage/instances/?appId=nav/app2018", token, 200, "_embedded"},
-		{"no authorizer, and still no way in without a token", "/storage/instances?appId=nav/app2018", "", 401, "urn:altinn:problem:"},
+		{"a path without a route", "/storage/nothing/here/at/all", token, 403, "Missing Authentication Token"},
+		{"a trailing slash", "/storage/instances/?appId=nav/app2018", token, 200, "_embedded"},
+		{"no authorizer, but no access without a token", "/storage/instances?appId=nav/app2018", "", 401, "urn:altinn:problem:"},
 	} {
 		response, err := client.Client{Base: base}.Do(t.Context(), client.Request{Method: http.MethodGet, Path: test.path, Token: test.token})
 		if err != nil {
@@ -136,11 +137,11 @@ func (s *env) differences(t *testing.T, base string) {
 	}
 }
 
-// acceptance runs the acceptance tests against start-api, scripts and others, all but those that are left out.
+// acceptance runs the acceptance tests and scripts against start-api, except those in leftOut.
 func (s *env) acceptance(t *testing.T, base string) {
 	var skip []string
 	for _, name := range slices.Sorted(maps.Keys(leftOut)) {
-		fmt.Printf("left out: %s: %s\n", name, leftOut[name])
+		fmt.Printf("skipped: %s: %s\n", name, leftOut[name])
 		skip = append(skip, "^"+strings.ReplaceAll(name, "/", "$/^")+"$")
 	}
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout", "20m", "-v", "-parallel", "2",
@@ -154,5 +155,5 @@ func (s *env) acceptance(t *testing.T, base string) {
 	if err != nil || scripts+tests == 0 {
 		t.Errorf("%v\n%s", err, out.String())
 	}
-	t.Logf("%d scripts and %d tests hold, %d are left out", scripts, tests, len(leftOut))
+	t.Logf("%d scripts and %d tests passed, %d were skipped", scripts, tests, len(leftOut))
 }

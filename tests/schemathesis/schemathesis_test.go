@@ -1,8 +1,9 @@
-// Package schemathesis provides the test in which schemathesis makes requests out of the OpenAPI document, thousands of them,
-// and holds the answers of the running system against it: valid requests, examples, every bound of every parameter, and
-// requests that break a rule. A failure prints the curl command that shows it.
+// Package schemathesis tests the running system with thousands of requests that schemathesis
+// generates from the OpenAPI document, and checks the responses against the document: valid
+// requests, examples, every bound of every parameter, and requests that break a rule. A failure
+// prints the curl command that reproduces it.
 //
-//	OPERATION    the operationId of the one operation to look at; left out, all of them
+//	OPERATION    the operationId of the only operation to test; default: all
 package schemathesis
 
 import (
@@ -22,17 +23,17 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// What is checked of every answer: no 5xx, no status, type, header or body that the document does not have, nothing
-// without a token, and nothing invalid that succeeds.
+// The checks of every response: no 5xx; no status, type, header or body that is not in the
+// document; no success without a token or for an invalid request.
 const checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance," +
 	"response_schema_conformance,ignored_auth,negative_data_rejection"
 
-// seed is fixed: a run that fails, fails again.
+// seed is fixed, so that a failure is reproducible.
 const seed = "20261125"
 
 const person = "12247918309"
 
-func TestEveryAnswerIsInTheDocument(t *testing.T) {
+func TestEveryResponseMatchesTheDocument(t *testing.T) {
 	root, err := workspace.Root()
 	if err != nil {
 		t.Fatal(err)
@@ -71,24 +72,24 @@ func TestEveryAnswerIsInTheDocument(t *testing.T) {
 			env := append(api.instances(), "TOKEN="+run.token)
 			summary, err := generate(t.Context(), root, t.TempDir(), run.config, system.BaseURL, run.examples, env)
 			if err != nil {
-				t.Fatalf("%v; what the functions say is in %s\n%s", err, log.Name(), strings.ReplaceAll(summary, run.token, "(token)"))
+				t.Fatalf("%v; the functions' log is %s\n%s", err, log.Name(), strings.ReplaceAll(summary, run.token, "(token)"))
 			}
 			lines := strings.Split(strings.TrimSpace(summary), "\n")
 			t.Log(strings.Join(lines[max(0, len(lines)-12):], "\n"))
 		})
 	}
 	if _, err := system.Deliver(t.Context()); err != nil {
-		t.Errorf("the events of all this: %v", err)
+		t.Errorf("delivering the events: %v", err)
 	}
 }
 
-// generate runs schemathesis in a folder of its own and returns what it prints.
+// generate runs schemathesis in the folder dir and returns its output.
 func generate(ctx context.Context, root, dir, config, baseURL, examples string, env []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	arguments := []string{"--config-file", filepath.Join(root, "tests", "schemathesis", config), "run", filepath.Join(root, contract.File),
 		"--url", baseURL, "--checks", checks, "--phases", "examples,coverage,fuzzing", "--max-examples", examples, "--seed", seed,
-		"--generation-deterministic", "--continue-on-failure", "--no-color", "--workers", "1"} // two workers are one too many for the parser of Python 3.11
+		"--generation-deterministic", "--continue-on-failure", "--no-color", "--workers", "1"} // Python 3.11's parser fails with two workers
 	if operation := os.Getenv("OPERATION"); operation != "" {
 		arguments = append(arguments, "--include-operation-id", operation)
 	}
@@ -99,7 +100,7 @@ func generate(ctx context.Context, root, dir, config, baseURL, examples string, 
 	return string(output), err
 }
 
-// application is what the generated requests are about.
+// application is the application of the generated requests.
 const application = `{
 	"title": {"nb": "Melding"},
 	"dataTypes": [

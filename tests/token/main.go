@@ -1,14 +1,14 @@
-// Command token prints an access token for a developer's machine, and nothing else, on standard output.
+// Command token prints only an access token, for a developer's machine, on standard output.
 //
-// It reads the environment, as make hands it over:
+// It reads these variables of the environment, which make sets:
 //
 //	ORG=nav                      an application owner's token, or
 //	USERID=1001 PARTY=50012      a user's: USERID and any of PARTY, SSN, ORGNR and USER_NAME
-//	SCOPE="altinn:…"             scopes other than all those of its kind
-//	EXPIRES=60                   seconds from now, 3600 when not given; negative for an expired token
+//	SCOPE="altinn:…"             scopes instead of all scopes of the kind of token
+//	EXPIRES=60                   lifetime in seconds, default 3600; negative: an expired token
 //
-// The key is kept in .local/ at the root of the checkout, made when it is not there. What cannot be understood is
-// explained on standard error, with exit status 2.
+// The key is in .local/ at the root of the checkout; the first run creates it. Invalid input is
+// reported on standard error, with exit status 2.
 package main
 
 import (
@@ -26,7 +26,7 @@ import (
 const usage = `usage: make -s token ORG=nav                    an application owner's token
        make -s token USERID=1001 PARTY=50012    a user's token (PARTY is the instanceOwnerId)
        make -s token SSN=12247918309            a user's token; also ORGNR= or USER_NAME=
-options: SCOPE="scope scope"  EXPIRES=seconds from now, may be negative
+options: SCOPE="scope scope"  EXPIRES=lifetime in seconds, negative for an expired token
 `
 
 func main() {
@@ -34,12 +34,12 @@ func main() {
 }
 
 func run(getenv func(string) string, stdout, stderr io.Writer) int {
-	order, err := readOrder(getenv)
+	options, err := readOptions(getenv)
 	if err != nil {
 		fmt.Fprintf(stderr, "token: %v\n%s", err, usage)
 		return 2
 	}
-	token, err := order.fill()
+	token, err := options.token()
 	if err != nil {
 		fmt.Fprintf(stderr, "token: %v\n", err)
 		return 1
@@ -48,16 +48,16 @@ func run(getenv func(string) string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// order is a token that somebody asked for.
-type order struct {
+// options describes the requested token.
+type options struct {
 	org   string // an owner's token when not empty
 	user  issuer.User
 	scope string
 	ttl   time.Duration
 }
 
-func readOrder(getenv func(string) string) (order, error) {
-	o := order{
+func readOptions(getenv func(string) string) (options, error) {
+	o := options{
 		org: getenv("ORG"),
 		user: issuer.User{
 			ID:        getenv("USERID"),
@@ -82,17 +82,17 @@ func readOrder(getenv func(string) string) (order, error) {
 		}
 	}
 	asUser := o.user
-	asUser.ID = "" // alone it names no party, so nothing could be seen with the token
+	asUser.ID = "" // without a party the token gives access to nothing
 	switch {
 	case o.org != "" && o.user != (issuer.User{}):
-		return o, errors.New("ORG is for an owner's token, the others for a user's: not both")
+		return o, errors.New("ORG selects an owner's token, the other variables a user's: set only one kind")
 	case o.org == "" && asUser == (issuer.User{}):
-		return o, errors.New("say whose token: ORG, or one of PARTY, SSN, ORGNR and USER_NAME")
+		return o, errors.New("no identity: set ORG, or one of PARTY, SSN, ORGNR and USER_NAME")
 	}
 	return o, nil
 }
 
-func (o order) fill() (string, error) {
+func (o options) token() (string, error) {
 	root, err := workspace.Root()
 	if err != nil {
 		return "", err

@@ -37,19 +37,19 @@ func TestToken(t *testing.T) {
 				}
 			}
 			if left := claims["exp"].(float64) - float64(time.Now().Unix()); left < 3500 || left > 3600 {
-				t.Errorf("it expires in %v s, want an hour", left)
+				t.Errorf("the token expires in %v s, want an hour", left)
 			}
 		})
 	}
 	expired := printed(t, map[string]string{"ORG": "nav", "EXPIRES": "-60"})
 	if exp := expired["exp"].(float64); exp > float64(time.Now().Unix()-59) || expired["iat"].(float64) >= exp {
-		t.Errorf("EXPIRES=-60 gave %v, want one that was valid and expired a minute ago", expired)
+		t.Errorf("EXPIRES=-60 gave %v, want a token that expired a minute ago", expired)
 	}
 }
 
-func TestWhatCannotBeUnderstoodIsAUsageError(t *testing.T) {
+func TestUsageErrors(t *testing.T) {
 	for name, env := range map[string]map[string]string{
-		"nobody":               {},
+		"no identity":          {},
 		"owner and user":       {"ORG": "nav", "PARTY": "50012"},
 		"user without a party": {"USERID": "1001"},
 		"party":                {"USERID": "1001", "PARTY": "abc"},
@@ -65,7 +65,7 @@ func TestWhatCannotBeUnderstoodIsAUsageError(t *testing.T) {
 	}
 }
 
-// printed runs the command in a checkout of its own and returns the claims of the token it printed.
+// printed runs the command in a temporary checkout and returns the claims of the token it printed.
 func printed(t *testing.T, env map[string]string) map[string]any {
 	t.Helper()
 	root := t.TempDir()

@@ -16,42 +16,43 @@ import (
 	"time"
 )
 
-// fake is a Storage API in memory that answers what the real one would, unless a test wants trouble. The acceptance test
-// runs the command against the real one.
+// fake is an in-memory Storage API that responds like the real one, unless a test intercepts
+// requests. The test in tests/receiver runs the command against the real API.
 type fake struct {
 	*httptest.Server
 	t *testing.T
 
 	mu        sync.Mutex
-	instances []*report
-	events    []*report // the instance of each, in its order
+	instances []*instance
+	events    []*instance // the instance of each event, in order
 	clock     time.Time
-	seen      []string // "GET /storage/… Range: bytes=3-"
+	requests  []string // "GET /storage/… Range: bytes=3-"
 
-	// Trouble, when not nil, is asked before a request is answered; true: it has answered. It is called with mu held.
-	trouble func(w http.ResponseWriter, r *http.Request) bool
+	// intercept, when not nil, is called with mu held before a request is handled. It returns
+	// true if it has responded.
+	intercept func(w http.ResponseWriter, r *http.Request) bool
 	// confirming, when not nil, is called with mu held before a confirmation takes effect.
-	confirming func(i *report)
+	confirming func(i *instance)
 }
 
-// report is an instance.
-type report struct {
+// instance is an instance of the fake.
+type instance struct {
 	guid    string
 	step    string
 	version int
-	gone    bool
+	deleted bool
 	files   []*attachment
 }
 
 type attachment struct {
 	guid, name            string
-	bytes                 []byte
+	content               []byte
 	revision              int
 	changed               time.Time
 	downloaded, confirmed []time.Time
 }
 
-// inlineLimit is how much the fake sends itself.
+// inlineLimit is the largest content that the fake sends without a redirect, in bytes.
 const inlineLimit = 1000
 
 const goodToken = "token-of-nav"
@@ -64,12 +65,12 @@ func newFake(t *testing.T) *fake {
 	mux.HandleFunc("GET /storage/instances/{owner}/{guid}/data/{data}", f.data)
 	mux.HandleFunc("POST /storage/instances/{owner}/{guid}/confirmDownload", f.confirm)
 	mux.HandleFunc("GET /storage/applications/nav/test/events", f.feed)
-	mux.HandleFunc("GET /bytes/{guid}/{data}", f.bytes)
+	mux.HandleFunc("GET /bytes/{guid}/{data}", f.content)
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.seen = append(f.seen, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+r.Header.Get("Range")))
-		if f.trouble != nil && f.trouble(w, r) {
+		f.requests = append(f.requests, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+r.Header.Get("Range")))
+		if f.intercept != nil && f.intercept(w, r) {
 			return
 		}
 		if !strings.HasPrefix(r.URL.Path, "/bytes/") && r.Header.Get("Authorization") != "Bearer "+goodToken {
@@ -95,29 +96,29 @@ func (f *fake) now() time.Time {
 	return f.clock
 }
 
-// submit makes a submitted instance, with a file for each name and content.
-func (f *fake) submit(files ...string) *report {
+// submit adds a submitted instance with a file for each pair of name and content.
+func (f *fake) submit(files ...string) *instance {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i := &report{guid: guid(len(f.instances) + 1), step: "Submit", version: 1}
+	i := &instance{guid: guid(len(f.instances) + 1), step: "Submit", version: 1}
 	for n := 0; n < len(files); n += 2 {
 		i.files = append(i.files, &attachment{
-			guid: guid(1000*len(f.instances) + n + 1000), name: files[n], bytes: []byte(files[n+1]), revision: 1, changed: f.now(),
+			guid: guid(1000*len(f.instances) + n + 1000), name: files[n], content: []byte(files[n+1]), revision: 1, changed: f.now(),
 		})
 	}
 	f.instances, f.events = append(f.instances, i), append(f.events, i)
 	return i
 }
 
-// replace gives a file other bytes, as a client may after an instance was sent back.
-func (f *fake) replace(i *report, n int, content string) {
+// replace replaces the content of a file, as a client may after an instance was sent back.
+func (f *fake) replace(i *instance, n int, content string) {
 	a := i.files[n]
-	a.bytes, a.changed, a.downloaded, a.confirmed = []byte(content), f.now(), nil, nil
+	a.content, a.changed, a.downloaded, a.confirmed = []byte(content), f.now(), nil, nil
 	a.revision++
 	i.version++
 }
 
-func (i *report) unconfirmed() bool {
+func (i *instance) unconfirmed() bool {
 	for _, a := range i.files {
 		if len(a.confirmed) == 0 {
 			return true
@@ -126,11 +127,11 @@ func (i *report) unconfirmed() bool {
 	return false
 }
 
-func (f *fake) document(i *report) map[string]any {
+func (f *fake) document(i *instance) map[string]any {
 	data := []any{}
 	for _, a := range i.files {
 		element := map[string]any{
-			"id": a.guid, "formId": "attachment", "fileName": a.name, "fileSize": len(a.bytes), "lastChangedDateTime": a.changed,
+			"id": a.guid, "formId": "attachment", "fileName": a.name, "fileSize": len(a.content), "lastChangedDateTime": a.changed,
 		}
 		if len(a.downloaded) > 0 {
 			element["applicationOwner"] = map[string]any{"downloaded": a.downloaded, "downloadConfirmed": a.confirmed}
@@ -140,9 +141,9 @@ func (f *fake) document(i *report) map[string]any {
 	return map[string]any{"id": i.guid, "instanceOwnerId": "50012", "workflow": map[string]any{"currentStep": i.step}, "data": data}
 }
 
-func (f *fake) find(w http.ResponseWriter, r *http.Request) *report {
+func (f *fake) find(w http.ResponseWriter, r *http.Request) *instance {
 	for _, i := range f.instances {
-		if i.guid == r.PathValue("guid") && !i.gone {
+		if i.guid == r.PathValue("guid") && !i.deleted {
 			return i
 		}
 	}
@@ -150,15 +151,15 @@ func (f *fake) find(w http.ResponseWriter, r *http.Request) *report {
 	return nil
 }
 
-// query answers with a page of one instance, to be followed.
+// query responds with a page of one instance and a link to the next page.
 func (f *fake) query(w http.ResponseWriter, r *http.Request) {
 	q, links, found := r.URL.Query(), map[string]any{}, []any{}
 	if q.Get("appId") != "nav/test" || q.Get("downloadConfirmed") != "false" || q.Get("workflow.currentStep") == "" {
-		f.t.Errorf("the query is %s", r.URL.RawQuery)
+		f.t.Errorf("unexpected query %s", r.URL.RawQuery)
 	}
 	from, _ := strconv.Atoi(q.Get("page"))
 	for n, i := range f.instances {
-		if n < from || i.gone || i.step != q.Get("workflow.currentStep") || !i.unconfirmed() {
+		if n < from || i.deleted || i.step != q.Get("workflow.currentStep") || !i.unconfirmed() {
 			continue
 		}
 		if len(found) == 1 {
@@ -174,7 +175,7 @@ func (f *fake) query(w http.ResponseWriter, r *http.Request) {
 func (f *fake) feed(w http.ResponseWriter, r *http.Request) {
 	after := r.URL.Query().Get("after")
 	from, err := strconv.Atoi(strings.TrimPrefix(after, "c"))
-	if err != nil { // a time: the test's instances are all of now
+	if err != nil { // a time: all instances of the test are recent
 		from = 0
 	}
 	to := min(from+2, len(f.events))
@@ -200,7 +201,7 @@ func (f *fake) instance(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (i *report) file(guid string) *attachment {
+func (i *instance) file(guid string) *attachment {
 	for _, a := range i.files {
 		if a.guid == guid {
 			return a
@@ -217,7 +218,7 @@ func (f *fake) data(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := i.file(r.PathValue("data"))
-	sum := sha256.Sum256(a.bytes)
+	sum := sha256.Sum256(a.content)
 	w.Header().Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
 	w.Header().Set("ETag", a.etag())
 	if r.Method == http.MethodHead {
@@ -225,23 +226,23 @@ func (f *fake) data(w http.ResponseWriter, r *http.Request) {
 	}
 	a.downloaded = append(a.downloaded, f.now())
 	i.version++
-	if len(a.bytes) > inlineLimit {
+	if len(a.content) > inlineLimit {
 		w.Header().Set("Location", f.URL+"/bytes/"+i.guid+"/"+a.guid)
 		w.WriteHeader(http.StatusTemporaryRedirect)
 		return
 	}
-	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(a.bytes)))
+	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(a.content)))
 }
 
-// bytes is the store behind the redirection, which takes neither a token nor a condition.
-func (f *fake) bytes(w http.ResponseWriter, r *http.Request) {
+// content serves the object store behind the redirect, which accepts neither a token nor a condition.
+func (f *fake) content(w http.ResponseWriter, r *http.Request) {
 	for _, name := range []string{"Authorization", "If-Match", "If-Range"} {
 		if r.Header.Get(name) != "" {
-			f.t.Errorf("%s goes to the store of the bytes", name)
+			f.t.Errorf("%s was sent to the object store", name)
 		}
 	}
 	if i := f.find(w, r); i != nil {
-		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(i.file(r.PathValue("data")).bytes)))
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(i.file(r.PathValue("data")).content)))
 	}
 }
 
@@ -272,24 +273,25 @@ func (f *fake) confirm(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(f.document(i))
 }
 
-// expect returns what has to be on the disk for an instance: its files by their name, as README.md says they are called.
-func (i *report) expect() map[string]string {
+// expect returns the content that must be on the disk for an instance, by element id.
+func (i *instance) expect() map[string]string {
 	files := map[string]string{}
 	for _, a := range i.files {
-		files[a.guid] = string(a.bytes)
+		files[a.guid] = string(a.content)
 	}
 	return files
 }
 
-// checkFolder holds the folder of an instance against what was submitted: each element once, whole, and described.
-func checkFolder(t *testing.T, dir string, i *report) {
+// checkFolder compares the folder of an instance with the submission: each element once,
+// complete, and described.
+func checkFolder(t *testing.T, dir string, i *instance) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(dir, i.guid))
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	want, described := i.expect(), 0
+	want, descriptions := i.expect(), 0
 	for _, entry := range entries {
 		content, err := os.ReadFile(filepath.Join(dir, i.guid, entry.Name()))
 		if err != nil {
@@ -297,43 +299,44 @@ func checkFolder(t *testing.T, dir string, i *report) {
 			continue
 		}
 		if entry.Name() == "instance.json" {
-			var about struct {
+			var description struct {
 				Instance struct{ ID string }
 				Files    []struct{ DataElementID, File, SHA256 string }
 			}
-			if err := json.Unmarshal(content, &about); err != nil || about.Instance.ID != i.guid || len(about.Files) != len(i.files) {
+			if err := json.Unmarshal(content, &description); err != nil || description.Instance.ID != i.guid || len(description.Files) != len(i.files) {
 				t.Errorf("%s/instance.json: %s (%v)", i.guid, content, err)
 			}
-			for _, file := range about.Files {
+			for _, file := range description.Files {
 				if sum := sha256.Sum256([]byte(i.expect()[file.DataElementID])); fmt.Sprintf("%x", sum) != file.SHA256 {
-					t.Errorf("instance.json says that %s has the SHA-256 %s", file.File, file.SHA256)
+					t.Errorf("instance.json states the wrong SHA-256 for %s: %s", file.File, file.SHA256)
 				}
 				if _, err := os.Stat(filepath.Join(dir, i.guid, file.File)); err != nil {
 					t.Error(err)
 				}
 			}
-			described++
+			descriptions++
 			continue
 		}
 		element := entry.Name()[:min(36, len(entry.Name()))]
-		if bytes, ok := want[element]; !ok || bytes != string(content) {
-			t.Errorf("%s/%s: %d bytes, which nobody submitted, or not once", i.guid, entry.Name(), len(content))
+		if content, ok := want[element]; !ok || content != string(content) {
+			t.Errorf("%s/%s: %d bytes that were not submitted, or a duplicate", i.guid, entry.Name(), len(content))
 		}
 		delete(want, element)
 	}
-	if len(want) > 0 || described != 1 {
-		t.Errorf("%s: %d files are missing, %d descriptions", i.guid, len(want), described)
+	if len(want) > 0 || descriptions != 1 {
+		t.Errorf("%s: %d files are missing, %d files named instance.json, want 1", i.guid, len(want), descriptions)
 	}
 }
 
-// checkAll holds everything against what was submitted, and that it is confirmed, once.
+// checkAll compares all folders with the submissions, and checks that each element was confirmed
+// once.
 func (f *fake) checkAll(dir string) {
 	f.t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	folders := 0
 	for _, i := range f.instances {
-		if i.gone || i.step != "Submit" {
+		if i.deleted || i.step != "Submit" {
 			continue
 		}
 		folders++

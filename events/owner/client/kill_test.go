@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// killAt makes the test's own binary the command, which ends without a word at this step.
+// killAt is the variable that makes the test binary run the command and kill itself at a step.
 const killAt = "OWNER_TEST_KILL_AT"
 
 func TestMain(m *testing.M) {
@@ -25,13 +25,13 @@ func TestMain(m *testing.M) {
 				select {}
 			}
 		}
-		os.Exit(run(context.Background(), os.Args[1:], os.Getenv, io.Discard, os.Stderr, seams{step: step, sleep: briefly}))
+		os.Exit(run(context.Background(), os.Args[1:], os.Getenv, io.Discard, os.Stderr, hooks{step: step, sleep: briefly}))
 	}
 	os.Exit(m.Run())
 }
 
-// killed runs the command in a process that is killed at a step. It reports false when the command ended before it came
-// to that step.
+// killed runs the command in a process that is killed at a step. It returns false if the command
+// ended before that step.
 func (f *fake) killed(inboxDir string, at int) bool {
 	f.t.Helper()
 	self, err := os.Executable()
@@ -40,77 +40,78 @@ func (f *fake) killed(inboxDir string, at int) bool {
 	}
 	cmd := exec.CommandContext(f.t.Context(), self, "-base", f.URL, "-app", "nav/test", "-dir", inboxDir, "-once", "-workers", "1")
 	cmd.Env = append(os.Environ(), killAt+"="+strconv.Itoa(at), "TOKEN_COMMAND=echo "+goodToken)
-	said, err := cmd.CombinedOutput()
+	output, err := cmd.CombinedOutput()
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return true
 	}
 	if err != nil {
-		f.t.Fatalf("%v\n%s", err, said)
+		f.t.Fatalf("%v\n%s", err, output)
 	}
 	return false
 }
 
-// TestKilledAtEveryStep kills the command before everything that it does, and after every answer that it gets, and
-// some runs again in the middle of the next one. Nothing is confirmed that is not there, and in the end all is there, once.
+// TestKilledAtEveryStep kills the command before every step and after every response, and some
+// runs again during the next one. No confirmation precedes its content, and in the end everything
+// is stored and confirmed once.
 func TestKilledAtEveryStep(t *testing.T) {
 	kills := 0
 	for at := 1; ; at++ {
 		f, dir := newFake(t), t.TempDir()
 		inboxDir := filepath.Join(dir, "inbox")
-		f.confirming = func(i *report) { checkFolder(t, inboxDir, i) }
-		f.submit("skjema.xml", "the form", "vedlegg.pdf", long[:100_000])
+		f.confirming = func(i *instance) { checkFolder(t, inboxDir, i) }
+		f.submit("skjema.xml", "the form", "vedlegg.pdf", largeContent[:100_000])
 		f.submit("a.xml", "another form")
 		if !f.killed(inboxDir, at) {
 			break
 		}
 		kills++
 		if at%3 == 0 {
-			f.mu.Lock() // while it is down
-			f.replace(f.instances[0], 1, long[:50_000]+strings.Repeat("x", at))
+			f.mu.Lock() // while the command is down
+			f.replace(f.instances[0], 1, largeContent[:50_000]+strings.Repeat("x", at))
 			f.mu.Unlock()
 		}
 		if at%4 == 0 {
 			f.killed(inboxDir, at/2)
 		}
-		if status, _, said := f.drain(dir); status != exitOK {
-			t.Fatalf("killed at step %d, it then ends with %d\n%s", at, status, said)
+		if status, _, output := f.drain(dir); status != exitOK {
+			t.Fatalf("after a kill at step %d the next run exits with %d\n%s", at, status, output)
 		}
 		f.checkAll(inboxDir)
 		if t.Failed() {
-			t.Fatalf("after it was killed at step %d", at)
+			t.Fatalf("after a kill at step %d", at)
 		}
 	}
 	t.Logf("killed at each of %d steps", kills)
 	if kills < 40 {
-		t.Error("this shows little")
+		t.Error("too few kills: want at least 40")
 	}
 }
 
-// What a kill cannot show, since the system goes on: that files and names are on the disk, and not on their way to it. So
-// the order of the steps is looked at.
+// A kill cannot show that files and names are synced, because the operating system survives it.
+// So this test checks the order of the steps.
 func TestOrderOfSteps(t *testing.T) {
 	f, dir := newFake(t), t.TempDir()
-	i := f.submit("skjema.xml", "the form", "vedlegg.pdf", long)
+	i := f.submit("skjema.xml", "the form", "vedlegg.pdf", largeContent)
 	var steps []string
 	args := []string{"-base", f.URL, "-app", "nav/test", "-dir", filepath.Join(dir, "inbox"), "-once", "-workers", "1"}
 	var stderr bytes.Buffer
-	status := run(t.Context(), args, environment(dir), io.Discard, &stderr, seams{step: func(what string) { steps = append(steps, what) }})
+	status := run(t.Context(), args, environment(dir), io.Discard, &stderr, hooks{step: func(step string) { steps = append(steps, step) }})
 	if status != exitOK {
 		t.Fatal(stderr.String())
 	}
-	at := func(what string) int {
+	stepOf := func(prefix string) int {
 		for n, step := range steps {
-			if strings.HasPrefix(step, what) {
+			if strings.HasPrefix(step, prefix) {
 				return n
 			}
 		}
-		t.Fatalf("there is no step %q in\n%s", what, strings.Join(steps, "\n"))
+		t.Fatalf("no step starts with %q in\n%s", prefix, strings.Join(steps, "\n"))
 		return 0
 	}
-	confirm := at("send POST /storage/instances/50012/" + i.guid + "/confirmDownload")
+	confirm := stepOf("send POST /storage/instances/50012/" + i.guid + "/confirmDownload")
 	for _, name := range []string{i.files[0].guid, i.files[1].guid, "instance.json"} {
-		if sync, rename := at("sync "+name), at("rename "+name); sync > rename || rename > confirm {
-			t.Errorf("%s is synced at step %d, gets its name at %d, is confirmed at %d", name, sync, rename, confirm)
+		if sync, rename := stepOf("sync "+name), stepOf("rename "+name); sync > rename || rename > confirm {
+			t.Errorf("%s is synced at step %d, renamed at %d, confirmed at %d", name, sync, rename, confirm)
 		}
 	}
 	last := 0
@@ -119,7 +120,7 @@ func TestOrderOfSteps(t *testing.T) {
 			last = n
 		}
 	}
-	if last < at("rename instance.json") || at("sync folder inbox") > confirm {
-		t.Errorf("the names are not on the disk at the confirmation:\n%s", strings.Join(steps, "\n"))
+	if last < stepOf("rename instance.json") || stepOf("sync folder inbox") > confirm {
+		t.Errorf("the names are not synced before the confirmation:\n%s", strings.Join(steps, "\n"))
 	}
 }

@@ -1,16 +1,19 @@
-// Command owner receives what is submitted through one application, as its owner's own system would: it fetches what is
-// unconfirmed, follows the feed, downloads, checks digests, keeps the files, and confirms them. It may be killed at any
-// moment and started again. It is meant to be read and copied: the standard library is all it needs.
+// Command client is a reference receiver for application owners. It fetches everything that was
+// submitted through one application: it queries unconfirmed instances, follows the feed,
+// downloads the content, verifies digests, stores the files and confirms them. It may be killed
+// at any moment and restarted. Copy it freely: it uses only the standard library.
 //
 //	TOKEN_COMMAND='make -s token ORG=nav' go run ./events/owner/client -app nav/app2018 -dir inbox
 //
-// Environment: TOKEN_COMMAND, a shell command that prints a token, run at the start and whenever one has expired; or TOKEN,
-// a token. Neither is a flag, since other users of a machine see those.
+// Environment: TOKEN_COMMAND, a shell command that prints a token, run at the start and whenever
+// the token has expired; or TOKEN, a token. Neither is a flag because other users of a machine
+// can see flags.
 //
-// Standard output gets the folder of an instance when it is complete and confirmed, a line each; package inbox says what is
-// in it. Everything else is told on standard error. Exit status: 0 when all was fetched (-once) or it was told to stop
-// by Ctrl-C or TERM; 1 when something is left, or wrong with this machine; 2 for flags that make no sense; 3 when the API
-// does not let the owner in.
+// Standard output gets one line per instance: its folder, once the instance is complete and
+// confirmed. Package inbox documents the folder. Everything else is logged to standard error.
+// Exit status: 0 when everything was fetched (-once) or Ctrl-C or TERM stopped the command; 1
+// when an instance is left or this machine has an error; 2 for invalid flags; 3 when the API
+// denies the owner access.
 package main
 
 import (
@@ -41,16 +44,16 @@ const (
 	exitOK = iota
 	exitFailed
 	exitUsage
-	exitRefused
+	exitDenied
 )
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr, seams{}))
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr, hooks{}))
 }
 
-// options is what the flags and the environment say.
+// options holds the values of the flags and of the environment.
 type options struct {
 	base, app, dir      string
 	steps               []string
@@ -60,19 +63,19 @@ type options struct {
 	reconcile, longPoll time.Duration
 }
 
-var appForm = regexp.MustCompile(`^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$`)
+var appPattern = regexp.MustCompile(`^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$`)
 
 func readOptions(args []string, getenv func(string) string, stderr io.Writer) (options, error) {
 	o := options{token: getenv("TOKEN"), tokenCommand: getenv("TOKEN_COMMAND"), longPoll: 20 * time.Second}
-	flags := flag.NewFlagSet("owner", flag.ContinueOnError)
+	flags := flag.NewFlagSet("client", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.base, "base", "http://localhost:8080", "address of the Storage API, without a path")
-	flags.StringVar(&o.app, "app", "", "the application, as nav/app2018")
-	flags.StringVar(&o.dir, "dir", "inbox", "folder for the files")
-	flags.BoolVar(&o.once, "once", false, "fetch what there is, and stop")
-	flags.IntVar(&o.workers, "workers", 4, "how many instances are fetched at once")
-	flags.DurationVar(&o.reconcile, "reconcile", 10*time.Minute, "how often to ask what is unconfirmed, beside following the feed")
-	steps := flags.String("steps", "Submit,Archived", "the steps of the workflow in which an instance is submitted")
+	flags.StringVar(&o.app, "app", "", "the application, for example nav/app2018")
+	flags.StringVar(&o.dir, "dir", "inbox", "folder in which the files are stored")
+	flags.BoolVar(&o.once, "once", false, "fetch everything that is unconfirmed, then exit")
+	flags.IntVar(&o.workers, "workers", 4, "number of instances to fetch in parallel")
+	flags.DurationVar(&o.reconcile, "reconcile", 10*time.Minute, "how often to query unconfirmed instances while following the feed")
+	steps := flags.String("steps", "Submit,Archived", "the workflow steps in which an instance is submitted")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -80,38 +83,38 @@ func readOptions(args []string, getenv func(string) string, stderr io.Writer) (o
 	base, err := url.Parse(o.base)
 	switch {
 	case flags.NArg() > 0:
-		return o, fmt.Errorf("%q is no flag", flags.Arg(0))
+		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case err != nil || base.Host == "" || base.Path != "" || base.User != nil:
-		return o, errors.New("-base is an address as https://platform.altinn.no, without a path")
-	case !appForm.MatchString(o.app):
-		return o, errors.New("-app names the application, as nav/app2018")
+		return o, errors.New("-base must be an address without a path, for example https://platform.altinn.no")
+	case !appPattern.MatchString(o.app):
+		return o, errors.New("-app must name the application, for example nav/app2018")
 	case slices.Contains(o.steps, ""):
-		return o, errors.New("-steps names steps of the workflow, as Submit,Archived")
+		return o, errors.New("-steps must list workflow steps, for example Submit,Archived")
 	case o.token == "" && o.tokenCommand == "":
-		return o, errors.New("set TOKEN_COMMAND to a command that prints a token of the owner, or TOKEN to one")
+		return o, errors.New("set TOKEN_COMMAND to a command that prints a token of the owner, or TOKEN to a token")
 	}
 	return o, nil
 }
 
-// seams are where a test takes hold of the command.
-type seams struct {
-	step  func(what string)                          // told what is done next, or has just been answered
-	sleep func(ctx context.Context, d time.Duration) // instead of waiting
+// hooks let a test observe the command and replace its waits.
+type hooks struct {
+	step  func(what string)                          // called before each step and after each response
+	sleep func(ctx context.Context, d time.Duration) // replaces real waiting
 }
 
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer, test seams) int {
-	say := log.New(stderr, "", log.Ldate|log.Ltime|log.Lmsgprefix).Printf
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer, test hooks) int {
+	logf := log.New(stderr, "", log.Ldate|log.Ltime|log.Lmsgprefix).Printf
 	o, err := readOptions(args, getenv, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case err != nil:
-		fmt.Fprintln(stderr, "owner:", err)
+		fmt.Fprintln(stderr, "client:", err)
 		return exitUsage
 	}
 	box, err := inbox.Open(o.dir, o.app)
 	if err != nil {
-		say("%v", err)
+		logf("%v", err)
 		return exitFailed
 	}
 	defer box.Close()
@@ -119,9 +122,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	var printing sync.Mutex
 	receiver := &receive.Receiver{
 		API: &storage.Client{
-			Base: o.base, Token: storage.TokenFrom(o.tokenCommand, o.token), HTTP: transport(test.step), Say: say, Sleep: test.sleep,
+			Base: o.base, Token: storage.TokenFrom(o.tokenCommand, o.token), HTTP: transport(test.step), Logf: logf, Sleep: test.sleep,
 		},
-		Inbox: box, App: o.app, Steps: o.steps, Workers: o.workers, Say: say, Reconcile: o.reconcile, Wait: o.longPoll,
+		Inbox: box, App: o.app, Steps: o.steps, Workers: o.workers, Logf: logf, Reconcile: o.reconcile, Wait: o.longPoll,
 		Done: func(folder string) {
 			printing.Lock()
 			defer printing.Unlock()
@@ -131,32 +134,32 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if o.once {
 		err = receiver.Drain(ctx)
 	} else {
-		say("following %s; Ctrl-C stops", o.app)
+		logf("following %s; Ctrl-C stops", o.app)
 		err = receiver.Follow(ctx)
 	}
 	switch {
 	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil && !o.once:
 		return exitOK
 	case storage.IsStatus(err, 401, 403), errors.Is(err, storage.ErrToken):
-		say("not let in: %v", err)
-		return exitRefused
+		logf("access denied: %v", err)
+		return exitDenied
 	}
-	say("%v", err)
+	logf("%v", err)
 	return exitFailed
 }
 
-// transport is that of the standard library, without a proxy's or a server's compression: digests are of the bytes as they
-// are sent.
+// transport returns the standard library's transport without compression: digests are computed
+// over the content as sent.
 func transport(step func(what string)) http.RoundTripper {
-	plain := http.DefaultTransport.(*http.Transport).Clone()
-	plain.DisableCompression = true
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true
 	if step == nil {
-		return plain
+		return transport
 	}
-	return stepped{plain, step}
+	return stepped{transport, step}
 }
 
-// stepped tells a test of every request, before it is sent and after its answer has begun.
+// stepped reports every request to a test, before it is sent and after its response has begun.
 type stepped struct {
 	next http.RoundTripper
 	step func(what string)

@@ -19,10 +19,11 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// TestAllocationsOfARequest asserts how often what every request goes through allocates, which is the same in every run and
-// needs no tool. It stands in where there is no valgrind: the event to a request and back with the log line, the check of a token that has been seen, and the
-// writing of a document.
-func TestAllocationsOfARequest(t *testing.T) {
+// TestRequestAllocations bounds the allocations that every request makes, which are the same in
+// every run and need no tool. It replaces the instruction test where valgrind is not installed. It
+// covers the conversion of event, response and log line, the check of a token that has been seen,
+// and the encoding of a document.
+func TestRequestAllocations(t *testing.T) {
 	b, err := New(t.Context(), true)
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +32,7 @@ func TestAllocationsOfARequest(t *testing.T) {
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(logging.New(io.Discard, slog.LevelInfo))
 
-	payload, err := b.reading(instanceRoute)
+	payload, err := b.readEvent(instanceRoute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,11 +57,11 @@ func TestAllocationsOfARequest(t *testing.T) {
 		return httpapi.WriteJSON(w, http.StatusOK, document)
 	}))
 	for _, tt := range []struct {
-		name string
-		most float64
-		f    func() error
+		name  string
+		limit float64
+		f     func() error
 	}{
-		{"an event answered with a document", 84, func() error {
+		{"an event, with a document as the response", 84, func() error {
 			_, err := adapter.Invoke(t.Context(), payload)
 			return err
 		}},
@@ -79,8 +80,8 @@ func TestAllocationsOfARequest(t *testing.T) {
 			}
 		})
 		t.Logf("%s: %.0f allocations", tt.name, got)
-		if got > tt.most {
-			t.Errorf("%s: %.0f allocations, at most %.0f", tt.name, got, tt.most)
+		if got > tt.limit {
+			t.Errorf("%s: %.0f allocations, want at most %.0f", tt.name, got, tt.limit)
 		}
 	}
 }

@@ -1,9 +1,11 @@
-// Package baseline measures what the functions cost as ratios to the least that a Lambda function can cost: command hello,
-// built with the same flags and run in the same minute. It runs the real binaries behind the Runtime API of package
-// lambdas, on a stand-in for AWS that costs next to nothing.
+// Package baseline measures the cost of the functions as ratios to the baseline, the least that a
+// Lambda function can cost: command hello, built with the same flags and run in the same minute.
+// It runs the deployed binaries behind the Runtime API of package runtime, against an AWS
+// emulator whose own cost is negligible.
 //
-// Instructions are counted by callgrind where there is a valgrind, and are the figures to trust; CPU time is the
-// kernel's, a median of alternated runs. No figure is a wall time but that of throughput, and that is a ratio too.
+// Callgrind counts instructions if valgrind is installed; instructions are the figures to trust.
+// CPU time comes from the kernel, as a median of alternated runs. Only throughput is measured in
+// wall time, and as a ratio too.
 package baseline
 
 import (
@@ -23,10 +25,10 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// limit is how long an invocation may take; under valgrind everything takes fifty times as long.
+// limit is the time limit of an invocation. Valgrind slows everything down about fifty times.
 const limit = 5 * time.Minute
 
-// Bench is the programs to measure and what they run on.
+// Bench holds the programs to measure and their environment.
 type Bench struct {
 	root          string
 	scratch       string
@@ -37,7 +39,7 @@ type Bench struct {
 	quick         bool
 }
 
-// New builds the programs and starts the stand-in. A quick bench repeats less.
+// New builds the programs and starts the emulator. A quick bench repeats less.
 func New(ctx context.Context, quick bool) (_ *Bench, err error) {
 	b := &Bench{quick: quick}
 	if b.root, err = workspace.Root(); err != nil {
@@ -49,8 +51,8 @@ func New(ctx context.Context, quick bool) (_ *Bench, err error) {
 	if b.authenticator, err = issuer.Open(workspace.Local(b.root)); err != nil {
 		return nil, err
 	}
-	if building.Do(func() { notBuilt = b.build(ctx) }); notBuilt != nil {
-		return nil, notBuilt
+	if buildOnce.Do(func() { buildErr = b.build(ctx) }); buildErr != nil {
+		return nil, buildErr
 	}
 	if b.scratch, err = os.MkdirTemp("", "instance-api-bench-"); err != nil {
 		return nil, err
@@ -62,7 +64,7 @@ func New(ctx context.Context, quick bool) (_ *Bench, err error) {
 	return b, err
 }
 
-// Stop ends the stand-in and removes what was written.
+// Stop stops the emulator and removes the scratch folder.
 func (b *Bench) Stop() {
 	if b.cloud != nil {
 		b.cloud.stop()
@@ -70,14 +72,14 @@ func (b *Bench) Stop() {
 	_ = os.RemoveAll(b.scratch)
 }
 
-// The programs are built once in a process.
+// A process builds the programs once.
 var (
-	building sync.Once
-	notBuilt error
+	buildOnce sync.Once
+	buildErr  error
 )
 
-// build makes every program twice, by the Makefile: as it ships, and with its symbols, which change no instruction but
-// let callgrind tell functions apart.
+// build builds every program twice with the Makefile: as deployed, and with symbols. Symbols
+// change no instruction, and callgrind needs them to attribute instructions to functions.
 func (b *Bench) build(ctx context.Context) error {
 	if err := runtime.Build(ctx, b.root); err != nil {
 		return err
@@ -100,16 +102,16 @@ func (b *Bench) build(ctx context.Context) error {
 	return nil
 }
 
-// The programs that are no functions.
+// The programs that are not functions.
 const (
 	hello     = "hello"
 	dynamoGet = "dynamoget"
 )
 
-// What the programs sign with. DynamoDB Local keeps a database for each key.
+// The credentials with which the programs sign. DynamoDB Local keeps one database per access key.
 const accessKey, secretKey = "localaccess", "local-secret"
 
-// binary returns the path of a program as it ships.
+// binary returns the path of a program as deployed.
 func (b *Bench) binary(program string) string {
 	if program == hello || program == dynamoGet {
 		return workspace.Local(b.root, "dist", ".bench", program)
@@ -117,7 +119,7 @@ func (b *Bench) binary(program string) string {
 	return runtime.Binary(b.root, program)
 }
 
-// withSymbols returns the path of a program that callgrind can read.
+// withSymbols returns the path of a program with symbols, for callgrind.
 func (b *Bench) withSymbols(program string) string {
 	if program == hello || program == dynamoGet {
 		return workspace.Local(b.root, "dist-symbols", ".bench", program)
@@ -133,8 +135,8 @@ func (b *Bench) functions() (names []string) {
 	return names
 }
 
-// variables returns what template.yaml sets for a program, and what Lambda does. The two that are no functions get what
-// instance-get gets.
+// variables returns the variables that template.yaml sets for a program, and those that Lambda
+// sets. The two programs that are not functions get the variables of instance-get.
 func (b *Bench) variables(program string) []string {
 	known := map[string]string{
 		"AppsBaseUrl": "https://{org}.apps.altinn.no", "PlatformBaseUrl": "https://platform.altinn.no", "AwsEndpointUrl": "",
@@ -166,22 +168,22 @@ func (b *Bench) variables(program string) []string {
 	return env
 }
 
-// plain returns the variables with which a function talks to the stand-in over http.
+// plain returns the variables with which a function calls the emulator over http.
 func (b *Bench) plain() []string { return []string{"AWS_ENDPOINT_URL=" + b.cloud.plain} }
 
-// encrypted returns the variables with which a function runs as it does in AWS: over TLS, trusting Amazon's roots and
-// the stand-in's in their place, on a system whose own store is that of Amazon Linux.
+// encrypted returns the variables with which a function runs as in AWS: over TLS, with Amazon's
+// roots and the emulator's root in the bundle, on a system with the root store of Amazon Linux.
 func (b *Bench) encrypted() ([]string, error) {
 	bundle := filepath.Join(b.scratch, "bundle.pem")
 	amazon, err := os.ReadFile(filepath.Join(b.root, "shared", "coldstart", "amazon-roots.pem"))
 	if err != nil {
 		return nil, err
 	}
-	ours, err := os.ReadFile(b.roots.last)
+	emulatorRoot, err := os.ReadFile(b.roots.last)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(bundle, append(amazon, ours...), 0o644); err != nil {
+	if err := os.WriteFile(bundle, append(amazon, emulatorRoot...), 0o644); err != nil {
 		return nil, err
 	}
 	return []string{
@@ -190,13 +192,14 @@ func (b *Bench) encrypted() ([]string, error) {
 	}, nil
 }
 
-// start starts a program with further variables, behind the command line before, which may be empty.
-func (b *Bench) start(ctx context.Context, program string, more []string, before ...string) (*runtime.Environment, error) {
+// start starts a program with additional variables. The command line before precedes the program;
+// it may be empty.
+func (b *Bench) start(ctx context.Context, program string, additional []string, before ...string) (*runtime.Environment, error) {
 	binary := b.binary(program)
 	if len(before) > 0 {
 		binary = b.withSymbols(program)
 	}
-	e, err := runtime.StartEnvironment(program, limit, append(b.variables(program), more...), nil, append(before, binary)...)
+	e, err := runtime.StartEnvironment(program, limit, append(b.variables(program), additional...), nil, append(before, binary)...)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +210,7 @@ func (b *Bench) start(ctx context.Context, program string, more []string, before
 	return e, nil
 }
 
-// Measure returns the measurement that makes one table, for command bench.
+// Measure returns a measurement of command bench that prints one table.
 func Measure(table func(context.Context, *Bench) (*report.Table, error)) func(ctx context.Context, quick bool, print func(*report.Table)) error {
 	return func(ctx context.Context, quick bool, print func(*report.Table)) error {
 		b, err := New(ctx, quick)

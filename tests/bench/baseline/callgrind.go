@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// errNoValgrind says that instructions cannot be counted here.
-var errNoValgrind = errors.New("there is no valgrind here")
+// errNoValgrind reports that instructions cannot be counted on this system.
+var errNoValgrind = errors.New("valgrind is not installed")
 
-// callgrind is the command line that counts instructions. Go needs asyncpreemptoff under it, and one thread at a time
-// makes its figures the same from run to run.
+// callgrind returns the command line that counts instructions. Go programs need asyncpreemptoff
+// under valgrind, and GOMAXPROCS=1 makes the counts reproducible.
 func callgrind(out string, more ...string) ([]string, error) {
 	valgrind, err := exec.LookPath("valgrind")
 	if err != nil {
@@ -27,15 +27,15 @@ func callgrind(out string, more ...string) ([]string, error) {
 
 var singleThread = []string{"GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=1"}
 
-// part is what callgrind has counted up to a point.
+// part is a section of callgrind's counts.
 type part struct {
-	until        string // the function before which it ends, or the end of the program
+	until        string // the function before which the part ends, or the end of the program
 	instructions int64
 }
 
 var partNumber = regexp.MustCompile(`\.(\d+)$`)
 
-// parts reads callgrind's files, in order: those numbered, then the one that is not.
+// parts reads callgrind's files, in order: the numbered ones, then the one without a number.
 func parts(out string) ([]part, error) {
 	files, err := filepath.Glob(out + "*")
 	if err != nil {
@@ -58,7 +58,7 @@ func parts(out string) ([]part, error) {
 		all = append(all, p)
 	}
 	if len(all) == 0 {
-		return nil, errors.New("callgrind has written nothing")
+		return nil, errors.New("callgrind wrote no file")
 	}
 	return all, nil
 }

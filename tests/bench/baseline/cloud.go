@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// cloud stands in for AWS, and for the issuer of tokens. It keeps the items that are put and knows no conditions,
-// keeps blobs, and swallows events. What costs is then the caller's doing.
+// cloud emulates AWS and the token issuer. It stores items and ignores conditions, stores blobs,
+// and discards events. Its own cost is negligible, so measurements show the caller's cost.
 //
-// It answers at two addresses. Over plain http it is what AWS_ENDPOINT_URL names. As the proxy that HTTPS_PROXY names it
-// answers in the place of every https address, with a certificate for it, so that a function runs as it does in AWS: no
-// endpoint variable, AWS's own host names, TLS.
+// It serves two addresses. AWS_ENDPOINT_URL names the plain http one. HTTPS_PROXY names the
+// proxy, which serves every https address with a certificate for the host. A function then runs
+// as in AWS: no endpoint variable, AWS's own host names, TLS.
 type cloud struct {
 	plain, proxy string // addresses
 	listeners    []net.Listener
@@ -53,13 +53,13 @@ func startCloud(roots *rootStore, keySetFile string) (_ *cloud, err error) {
 		handler http.Handler
 	}{{plain, c}, {tunnels, c}, {proxy, tunnels}} {
 		s := &http.Server{Handler: server.handler, ReadHeaderTimeout: time.Minute}
-		go func() { _ = s.Serve(server.at) }() // ends with an error of its own making
+		go func() { _ = s.Serve(server.at) }() // always returns an error, also after Close
 	}
 	return c, nil
 }
 
-// keep stores a blob under the last part of its key.
-func (c *cloud) keep(key string, body []byte) {
+// putBlob stores a blob under the last part of its key.
+func (c *cloud) putBlob(key string, body []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.blobs[key] = body
@@ -71,7 +71,8 @@ func (c *cloud) stop() {
 	}
 }
 
-// ServeHTTP answers for DynamoDB and EventBridge, which name the operation in a header, for the issuer, and for S3.
+// ServeHTTP serves DynamoDB and EventBridge, which name the operation in a header, the issuer,
+// and S3.
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -79,10 +80,10 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		_, operation, _ := strings.Cut(target, ".")
-		answer := c.call(operation, body)
+		response := c.call(operation, body)
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(answer)), 10))
-		_, _ = w.Write(answer)
+		w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(response)), 10))
+		_, _ = w.Write(response)
 		return
 	}
 	if strings.HasSuffix(r.URL.Path, "/jwks.json") {
@@ -128,10 +129,10 @@ func (c *cloud) call(operation string, body []byte) []byte {
 	return []byte(`{}`)
 }
 
-// keyOf returns the text of an item's key.
+// keyOf returns the key of an item as text.
 func keyOf(item json.RawMessage) string {
 	var key struct{ PK, SK struct{ S string } }
-	_ = json.Unmarshal(item, &key) // what is no item has an empty key
+	_ = json.Unmarshal(item, &key) // an invalid item has an empty key
 	return " " + key.PK.S + " " + key.SK.S
 }
 

@@ -12,25 +12,25 @@ import (
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
-// errNoCPU says that CPU time cannot be read to the nanosecond here.
-var errNoCPU = errors.New("this system does not tell the CPU time of threads (Linux's /proc/…/schedstat)")
+// errNoCPU reports that this system does not provide CPU time with nanosecond resolution.
+var errNoCPU = errors.New("this system does not report the CPU time of threads (Linux's /proc/…/schedstat)")
 
-// cpu returns the CPU time that a process has used, kernel's share included, once it has come to rest: nobody waits for
-// what a runtime does after an answer, but it is paid for.
+// cpu returns the CPU time of a process, kernel time included, once the process is idle: no
+// caller waits for the work that a runtime does after a response, but it is billed.
 func cpu(e *runtime.Environment) (time.Duration, error) {
-	last := time.Duration(-1)
+	previous := time.Duration(-1)
 	for range 1000 {
 		now, err := cpuNow(e.Process().Pid)
 		if err != nil {
 			return 0, err
 		}
-		if now == last {
+		if now == previous {
 			return now, nil
 		}
-		last = now
+		previous = now
 		time.Sleep(3 * time.Millisecond)
 	}
-	return 0, errors.New("the process does not come to rest")
+	return 0, errors.New("the process does not become idle")
 }
 
 func cpuNow(pid int) (time.Duration, error) {
@@ -54,13 +54,13 @@ func cpuNow(pid int) (time.Duration, error) {
 	return time.Duration(sum), nil
 }
 
-// resident returns the most memory, in bytes, that a process has had.
+// resident returns the peak resident memory of a process, in bytes.
 func resident(pid int) (int64, error) {
 	return status(pid, "VmHWM")
 }
 
-// fileBytes returns how many bytes of files, its own binary above all, a process has in memory: what a cold start has
-// to read.
+// fileBytes returns the bytes of mapped files, mainly its own binary, that a process has in
+// memory: a cold start must read them.
 func fileBytes(pid int) (int64, error) {
 	return status(pid, "RssFile")
 }

@@ -10,10 +10,11 @@ import (
 	"altinn.no/instanceapi/tests/bench/report"
 )
 
-// startCost is the CPU time of one process: its initialisation, its first request, and each of those after.
+// startCost is the CPU time of one process, in nanoseconds: its initialisation, its first
+// request, and each later request.
 type startCost struct{ init, first, warm float64 }
 
-// measureStart starts a program once and asks it.
+// measureStart starts a program once and sends it requests.
 func (b *Bench) measureStart(ctx context.Context, program string, event []byte, environment []string) (cost startCost, err error) {
 	e, err := b.start(ctx, program, environment)
 	if err != nil {
@@ -23,7 +24,7 @@ func (b *Bench) measureStart(ctx context.Context, program string, event []byte, 
 	at := make([]time.Duration, 0, 3)
 	for _, requests := range []int{0, 1, 20} {
 		for range requests {
-			if err := ask(ctx, e, event); err != nil {
+			if err := invoke(ctx, e, event); err != nil {
 				return cost, fmt.Errorf("%s: %w", program, err)
 			}
 		}
@@ -44,7 +45,7 @@ func FirstTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	}
 	t := &report.Table{
 		Title: "CPU time of a cold start",
-		Note: fmt.Sprintf("Over TLS with an RSA-2048 chain, on a system with the root store of Amazon Linux 2023; the issuer's keys come over https where nothing else is said. Medians of %d alternated runs. "+
+		Note: fmt.Sprintf("Over TLS with an RSA-2048 chain, on a system with the root store of Amazon Linux 2023; the issuer's keys are fetched over https unless stated otherwise. Medians of %d alternated runs. "+
 			"The first request is a ratio to the same one warm, the others are to hello.", runs),
 		Columns: []string{"request", "initialisation / hello's", "first request / the same warm", "initialisation + first / hello's", "warm / hello's"},
 	}
@@ -60,17 +61,17 @@ func FirstTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	costs := make([][]startCost, len(all))
 	for range runs {
 		for n, r := range all {
-			event, err := b.reading(r.route)
+			event, err := b.readEvent(r.route)
 			if err != nil {
 				return nil, err
 			}
 			environment := encrypted
-			if n == len(all)-1 { // of two settings of a variable the last counts
+			if n == len(all)-1 { // the last value of a variable takes effect
 				environment = append(slices.Clone(encrypted), "TOKEN_JWKS="+b.authenticator.KeySet())
 			}
 			cost, err := b.measureStart(ctx, r.program, event, environment)
 			if errors.Is(err, errNoCPU) {
-				t.Note += " Left out: " + err.Error() + "."
+				t.Note += " Not measured: " + err.Error() + "."
 				return t, nil
 			}
 			if err != nil {
@@ -79,19 +80,19 @@ func FirstTable(ctx context.Context, b *Bench) (*report.Table, error) {
 			costs[n] = append(costs[n], cost)
 		}
 	}
-	floor := middle(costs[0])
+	base := medians(costs[0])
 	for n, r := range all {
 		if n == 0 {
 			continue
 		}
-		c := middle(costs[n])
-		t.Add(r.name, report.Ratio(c.init/floor.init), report.Ratio(c.first/c.warm), report.Ratio((c.init+c.first)/(floor.init+floor.first)), report.Ratio(c.warm/floor.warm))
+		c := medians(costs[n])
+		t.Add(r.name, report.Ratio(c.init/base.init), report.Ratio(c.first/c.warm), report.Ratio((c.init+c.first)/(base.init+base.first)), report.Ratio(c.warm/base.warm))
 	}
 	return t, nil
 }
 
-// middle returns the medians of costs.
-func middle(costs []startCost) startCost {
+// medians returns the median of each part of the costs.
+func medians(costs []startCost) startCost {
 	var inits, firsts, warms []float64
 	for _, c := range costs {
 		inits, firsts, warms = append(inits, c.init), append(firsts, c.first), append(warms, c.warm)

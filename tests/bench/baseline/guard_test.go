@@ -11,8 +11,8 @@ import (
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
-// bounds are what must not grow unnoticed: what was measured when they were set, and a tenth. Whoever has a good reason
-// to exceed one raises it in the same commit.
+// bounds are limits against unnoticed growth: the measured values when they were set, plus a
+// tenth. Raise a bound in the commit that exceeds it, and state the reason there.
 type bounds struct {
 	instructions float64 // of the initialisation without warm-up calls, as a ratio to hello
 	heap         float64 // kilobytes that package initialisers allocate
@@ -20,11 +20,11 @@ type bounds struct {
 }
 
 var (
-	usual   = bounds{instructions: 3.5, heap: 850, zip: 1.5}
-	withS3  = bounds{instructions: 4.25, heap: 990, zip: 1.69}
-	onBus   = bounds{instructions: 3.05, heap: 700, zip: 1.35}
-	withBus = bounds{instructions: 4.9, heap: 1320, zip: 1.5}
-	// The library for JSON Schema compiles the schemas of schemas when a process starts.
+	standard   = bounds{instructions: 3.5, heap: 850, zip: 1.5}
+	withS3     = bounds{instructions: 4.25, heap: 990, zip: 1.69}
+	publishing = bounds{instructions: 3.05, heap: 700, zip: 1.35}
+	sweeping   = bounds{instructions: 4.9, heap: 1320, zip: 1.5}
+	// The JSON Schema library compiles the metaschemas when a process starts.
 	validating = bounds{instructions: 27, heap: 2850, zip: 1.8}
 )
 
@@ -32,21 +32,21 @@ var boundsOf = map[string]bounds{
 	"application-put": validating, "instance-validate": validating, "workflow-change": validating,
 	"blob-sweep": withS3, "data-create": withS3, "data-download": withS3, "data-get": withS3, "data-replace": withS3,
 	"instance-create": withS3, "upload-create": withS3,
-	"event-publish": onBus, "outbox-sweep": withBus,
+	"event-publish": publishing, "outbox-sweep": sweeping,
 }
 
-// TestFunctionsStayNearTheFloor asserts what is the same in every run: no time, which is not. Instructions need
-// valgrind; where there is none, the heap of the initialisation and the size stand in for them.
-func TestFunctionsStayNearTheFloor(t *testing.T) {
+// TestFunctionsStayNearBaseline checks figures that are the same in every run, so no times.
+// Instructions need valgrind; without it, the heap of the initialisation and the size remain.
+func TestFunctionsStayNearBaseline(t *testing.T) {
 	b, err := New(t.Context(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Stop()
-	floor, err := b.Init(t.Context(), hello)
-	counted := !errors.Is(err, errNoValgrind)
-	if !counted {
-		t.Log("LEFT OUT: instructions, as there is no valgrind here. Asserted: heap of the initialisation, size of the zip.")
+	base, err := b.Init(t.Context(), hello)
+	hasValgrind := !errors.Is(err, errNoValgrind)
+	if !hasValgrind {
+		t.Log("SKIPPED: instructions, because valgrind is not installed. Checked: heap of the initialisation, size of the zip.")
 	} else if err != nil {
 		t.Fatal(err)
 	}
@@ -55,42 +55,42 @@ func TestFunctionsStayNearTheFloor(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range b.functions() {
-		most, ok := boundsOf[f]
+		bound, ok := boundsOf[f]
 		if !ok {
-			most = usual
+			bound = standard
 		}
-		check := func(what string, got, most float64) {
-			if got > most {
-				t.Errorf("%s: %s %.2f, at most %.2f", f, what, got, most)
+		check := func(what string, got, bound float64) {
+			if got > bound {
+				t.Errorf("%s: %s %.2f, want at most %.2f", f, what, got, bound)
 			}
 		}
-		if counted {
+		if hasValgrind {
 			cost, err := b.Init(t.Context(), f)
 			if err != nil {
 				t.Fatal(err)
 			}
-			check("instructions of the initialisation / hello's", float64(cost.Own)/float64(floor.Own), most.instructions)
+			check("instructions of the initialisation / hello's", float64(cost.Own)/float64(base.Own), bound.instructions)
 		}
-		check("kilobytes allocated by package initialisers", float64(b.initHeap(t, f))/1000, most.heap)
+		check("kilobytes allocated by package initialisers", float64(b.initHeap(t, f))/1000, bound.heap)
 		zip, err := zipped(b.binary(f))
 		if err != nil {
 			t.Fatal(err)
 		}
-		check("zip / hello's", float64(zip)/float64(helloZip), most.zip)
+		check("zip / hello's", float64(zip)/float64(helloZip), bound.zip)
 	}
-	if counted {
-		t.Run("warm", func(t *testing.T) { warm(t, b) })
+	if hasValgrind {
+		t.Run("warm", func(t *testing.T) { checkWarm(t, b) })
 	}
 }
 
-// warm asserts what a request takes whose process and token have been seen before.
-func warm(t *testing.T, b *Bench) {
+// checkWarm bounds the instructions of a request to a warm process with a known token.
+func checkWarm(t *testing.T, b *Bench) {
 	if err := b.store(t.Context(), b.cloud.plain); err != nil {
 		t.Fatal(err)
 	}
 	cost := map[string]float64{}
 	for program, route := range map[string]string{hello: instanceRoute, "instance-get": instanceRoute, "data-get": dataRoute} {
-		event, err := b.reading(route)
+		event, err := b.readEvent(route)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func warm(t *testing.T, b *Bench) {
 
 var initTrace = regexp.MustCompile(`(?m)^init \S+ @.* (\d+) bytes, \d+ allocs$`)
 
-// initHeap returns how many bytes the initialisers of a program's packages allocate.
+// initHeap returns the number of bytes that the package initialisers of a program allocate.
 func (b *Bench) initHeap(t *testing.T, program string) (sum int) {
 	t.Helper()
 	var log lockedBuffer
@@ -121,12 +121,12 @@ func (b *Bench) initHeap(t *testing.T, program string) (sum int) {
 	if err := e.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	e.Stop() // also waits until all output of the process has arrived in log
-	found := initTrace.FindAllStringSubmatch(log.String(), -1)
-	if len(found) == 0 {
+	e.Stop() // also waits until log has all output of the process
+	matches := initTrace.FindAllStringSubmatch(log.String(), -1)
+	if len(matches) == 0 {
 		t.Fatalf("%s reports no initialiser", program)
 	}
-	for _, line := range found {
+	for _, line := range matches {
 		n, err := strconv.Atoi(line[1])
 		if err != nil {
 			t.Fatal(err)

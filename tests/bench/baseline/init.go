@@ -10,13 +10,15 @@ import (
 	"altinn.no/instanceapi/tests/bench/report"
 )
 
-// InitCost is what a program does from its start to its first question for work, in instructions.
+// InitCost is the work of a program from its start to its first request for an event, in
+// instructions.
 type InitCost struct {
-	Own    int64 // all but the warm-up calls
-	WarmUp int64 // of these; the answer comes at once, over http
+	Own    int64 // without the warm-up calls
+	WarmUp int64 // the warm-up calls; the emulator responds immediately, over http
 }
 
-// Init counts what the initialisation of a program takes: the least of three, since whatever else goes on only adds to it.
+// Init counts the instructions of a program's initialisation: the minimum of three runs, because
+// unrelated work only adds to it.
 func (b *Bench) Init(ctx context.Context, program string) (least InitCost, err error) {
 	rounds := 3
 	if b.quick {
@@ -37,7 +39,7 @@ func (b *Bench) Init(ctx context.Context, program string) (least InitCost, err e
 func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) {
 	out := filepath.Join(b.scratch, "init-"+program)
 	command, err := callgrind(out, "--dump-before=altinn.no/instanceapi/shared/coldstart.(*Env).Ready", "--dump-before=github.com/aws/aws-lambda-go/lambda.StartWithOptions",
-		"--dump-before=log.Fatalf") // with what the process says, in the function's own form, when there is no more work
+		"--dump-before=log.Fatalf") // with which the process reports that there are no more events
 	if err != nil {
 		return InitCost{}, err
 	}
@@ -52,7 +54,8 @@ func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) 
 	if err != nil {
 		return InitCost{}, err
 	}
-	// A goroutine that goes on inside Ready looks to callgrind like another call of it, so there may be several parts.
+	// To callgrind, a goroutine that resumes inside Ready looks like another call of Ready, so there
+	// may be several parts.
 	var cost InitCost
 	warming := false
 	for n, p := range counted {
@@ -73,16 +76,16 @@ func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) 
 	return cost, nil
 }
 
-// InitTable measures every function.
+// InitTable measures the initialisation of every function.
 func InitTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	t := &report.Table{
 		Title:   "Instructions of the initialisation, as a ratio to hello",
-		Note:    "From the start of the process to its first question for work. The warm-up calls are answered at once, over http.",
-		Columns: []string{"function", "without warm-up calls", "with them"},
+		Note:    "From the start of the process to its first request for an event. The emulator responds to the warm-up calls immediately, over http.",
+		Columns: []string{"function", "without warm-up calls", "with warm-up calls"},
 	}
-	floor, err := b.Init(ctx, hello)
+	base, err := b.Init(ctx, hello)
 	if errors.Is(err, errNoValgrind) {
-		t.Note += " Left out: " + err.Error() + "."
+		t.Note += " Not measured: " + err.Error() + "."
 		return t, nil
 	}
 	if err != nil {
@@ -93,8 +96,8 @@ func InitTable(ctx context.Context, b *Bench) (*report.Table, error) {
 		if err != nil {
 			return nil, err
 		}
-		one := float64(floor.Own)
-		t.Add(f, report.Ratio(float64(cost.Own)/one), report.Ratio(float64(cost.Own+cost.WarmUp)/one))
+		baseOwn := float64(base.Own)
+		t.Add(f, report.Ratio(float64(cost.Own)/baseOwn), report.Ratio(float64(cost.Own+cost.WarmUp)/baseOwn))
 	}
 	return t, nil
 }

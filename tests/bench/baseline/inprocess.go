@@ -16,18 +16,18 @@ import (
 	"altinn.no/instanceapi/tests/bench/report"
 )
 
-// result is what one Go benchmark has measured: the shortest time of its repetitions, which is the one that the least else
-// has disturbed, and what is the same in each.
+// result is the result of one Go benchmark: the shortest time of its repetitions, which is the
+// least disturbed one, and its allocations.
 type result struct{ nanoseconds, allocations float64 }
 
-// benchmarks runs the Go benchmarks of a package whose name fits and returns the results by name. The package has them
-// where they can see what they measure.
+// benchmarks runs the Go benchmarks of a package whose names match and returns the results by
+// name. The benchmarks live in that package because they need its unexported names.
 func (b *Bench) benchmarks(ctx context.Context, pkg, name string) (map[string]result, error) {
-	count, during := "7", "200ms"
+	count, duration := "7", "200ms"
 	if b.quick {
-		count, during = "3", "50ms"
+		count, duration = "3", "50ms"
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench="+name, "-benchmem", "-cpu=1", "-count="+count, "-benchtime="+during, pkg)
+	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench="+name, "-benchmem", "-cpu=1", "-count="+count, "-benchtime="+duration, pkg)
 	cmd.Dir = b.root
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -60,7 +60,8 @@ func (b *Bench) benchmarks(ctx context.Context, pkg, name string) (map[string]re
 	return results, nil
 }
 
-// counted returns the instructions of one round of a Go benchmark: those of 3,000 rounds, less those of 1,000.
+// counted returns the instructions of one round of a Go benchmark: those of 3,000 rounds less
+// those of 1,000.
 func (b *Bench) counted(ctx context.Context, pkg, name string) (float64, error) {
 	binary := filepath.Join(b.scratch, filepath.Base(pkg)+".test")
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, pkg)
@@ -129,18 +130,18 @@ func CodecTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	return t, nil
 }
 
-// TokenTable measures the check of a token.
+// TokenTable measures the verification of a token.
 func TokenTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	r, err := b.benchmarks(ctx, "./shared/auth", "Token")
 	if err != nil {
 		return nil, err
 	}
 	t := &report.Table{
-		Title:   "Check of a token (RS256, 2048 bits)",
-		Note:    "The keys are read during the initialisation: no request waits for them.",
+		Title:   "Verification of a token (RS256, 2048 bits)",
+		Note:    "The initialisation reads the keys, so no request waits for them.",
 		Columns: []string{"", "ratio"},
 	}
-	t.Add("first sight / the bare signature check", report.Ratio(r["Token/first"].nanoseconds/r["Token/raw"].nanoseconds))
-	t.Add("seen before / first sight", fmt.Sprintf("%.4f", r["Token/again"].nanoseconds/r["Token/first"].nanoseconds))
+	t.Add("new token / signature check alone", report.Ratio(r["Token/first"].nanoseconds/r["Token/raw"].nanoseconds))
+	t.Add("known token / new token", fmt.Sprintf("%.4f", r["Token/again"].nanoseconds/r["Token/first"].nanoseconds))
 	return t, nil
 }

@@ -7,7 +7,7 @@ import (
 	"altinn.no/instanceapi/tests/bench/report"
 )
 
-// peak returns the most memory that a program has had when it has answered an event a few times.
+// peak returns the peak memory of a program after it has handled an event a few times, in bytes.
 func (b *Bench) peak(ctx context.Context, program string, event []byte) (int64, error) {
 	e, err := b.start(ctx, program, b.plain())
 	if err != nil {
@@ -15,18 +15,18 @@ func (b *Bench) peak(ctx context.Context, program string, event []byte) (int64, 
 	}
 	defer e.Stop()
 	for range 5 {
-		if err := ask(ctx, e, event); err != nil {
+		if err := invoke(ctx, e, event); err != nil {
 			return 0, err
 		}
 	}
 	return resident(e.Process().Pid)
 }
 
-// MemoryTable measures what memory a large transfer takes.
+// MemoryTable measures the peak memory of large transfers.
 func MemoryTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	t := &report.Table{
 		Title:   "Peak memory of a transfer, as a ratio to one of 1 KB",
-		Note:    "Resident memory of the function. What is over 4,400,000 bytes goes between the client and S3 by a signed request.",
+		Note:    "Resident memory of the function. The client exchanges content over 4,400,000 bytes with S3 directly, by a presigned request.",
 		Columns: []string{"transfer", "peak"},
 	}
 	if err := b.store(ctx, b.cloud.plain); err != nil {
@@ -37,8 +37,8 @@ func MemoryTable(ctx context.Context, b *Bench) (*report.Table, error) {
 		event         func(size) ([]byte, error)
 		sizes         []size
 	}{
-		{"data-get", "download", b.downloading, []size{inline, large}},
-		{"upload-create", "upload", b.announcing, []size{large}},
+		{"data-get", "download", b.downloadEvent, []size{inline, large}},
+		{"upload-create", "upload", b.uploadEvent, []size{large}},
 	} {
 		medians := map[size]float64{}
 		for _, s := range append(kind.sizes, small) {

@@ -23,28 +23,30 @@ import (
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
-// The addresses of what is asked for.
+// The routes of the measured requests.
 const (
 	instanceRoute = "/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}"
 	dataRoute     = instanceRoute + "/data/{dataGuid}"
 )
 
-// content is the bytes of the sample's data element: 1 KB.
+// content is the content of the sample's data element: 1 KB.
 var content = []byte(strings.Repeat("<melding/>", 100))
 
-// size is what the bytes of a data element are: the sample has one of 1 KB, and largeSample further ones.
+// size is the size of a data element in bytes: the sample has one of 1 KB, largeSample has one of
+// each size.
 type size int64
 
 const (
 	small  size = 1000
-	inline size = 4_400_000 // the most that goes through a function
+	inline size = 4_400_000 // the largest that a function sends itself
 	large  size = 100_000_000
 )
 
 // sizes are the sizes of largeSample's data elements, in order.
 var sizes = []size{small, inline, large}
 
-// Sample returns an instance of a common size: 2 KB as its owner sees it, with labels and one data element.
+// Sample returns an instance of a common size: 2 KB as its owner receives it, with labels and one
+// data element.
 func Sample() *instance.Instance {
 	at := time.Date(2026, 11, 23, 20, 11, 1, 123_456_000, time.UTC)
 	return &instance.Instance{
@@ -59,14 +61,14 @@ func Sample() *instance.Instance {
 	}
 }
 
-// largeSample returns another instance of the same party, with large data elements.
+// largeSample returns another instance of the same party, with a data element of each size.
 func largeSample() *instance.Instance {
 	i := Sample()
 	i.ID = "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f20"
 	for n, bytes := range sizes {
 		d := i.Data[0]
 		d.ID = fmt.Sprintf("0193511e-4a4c-7d5f-8a55-3f2f5a1f6f3%d", n)
-		d.Revision = d.ID // as blob.FirstKey has it
+		d.Revision = d.ID // like blob.FirstKey
 		d.FileSize = int64(bytes)
 		i.Data = append(i.Data, d)
 	}
@@ -74,7 +76,8 @@ func largeSample() *instance.Instance {
 	return i
 }
 
-// store puts an application and the samples into the tables at an endpoint, and the bytes into the stand-in.
+// store stores an application and the samples in the tables at an endpoint, and the content in
+// the emulator.
 func (b *Bench) store(ctx context.Context, endpoint string) error {
 	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, nil
@@ -85,7 +88,7 @@ func (b *Bench) store(ctx context.Context, endpoint string) error {
 	if err := applicationtable.New(client, "Applications").Put(ctx, app); err != nil {
 		return err
 	}
-	b.cloud.keep(Sample().Data[0].Revision, content)
+	b.cloud.putBlob(Sample().Data[0].Revision, content)
 	for _, i := range []*instance.Instance{Sample(), largeSample()} {
 		err := instancetable.New(client, "Instances", "Outbox").Create(ctx, i, event.Event{
 			ID: event.ID(i.ID, 1), At: i.StepEntered, AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, Org: "nav", App: "app2018",
@@ -96,33 +99,33 @@ func (b *Bench) store(ctx context.Context, endpoint string) error {
 		}
 		for _, d := range i.Data {
 			if d.FileSize <= int64(inline) {
-				b.cloud.keep(d.Revision, bytes.Repeat(content, int(d.FileSize)/len(content)))
+				b.cloud.putBlob(d.Revision, bytes.Repeat(content, int(d.FileSize)/len(content)))
 			}
 		}
 	}
 	return nil
 }
 
-// reading returns the event of a GET of the sample, or of its data element.
-func (b *Bench) reading(route string) ([]byte, error) {
+// readEvent returns the event of a GET of the sample, or of its data element.
+func (b *Bench) readEvent(route string) ([]byte, error) {
 	i := Sample()
 	return b.event(http.MethodGet, route, i, i.Data[0].ID, "")
 }
 
-// downloading returns the event of a GET of a data element of the size given.
-func (b *Bench) downloading(s size) ([]byte, error) {
+// downloadEvent returns the event of a GET of a data element of size s.
+func (b *Bench) downloadEvent(s size) ([]byte, error) {
 	i := largeSample()
 	return b.event(http.MethodGet, dataRoute, i, i.Data[slices.Index(sizes, s)].ID, "")
 }
 
-// announcing returns the event of a POST that announces an upload of the size given.
-func (b *Bench) announcing(s size) ([]byte, error) {
+// uploadEvent returns the event of a POST that starts an upload of size s.
+func (b *Bench) uploadEvent(s size) ([]byte, error) {
 	return b.event(http.MethodPost, instanceRoute+"/uploads?formId=default", Sample(), "",
 		fmt.Sprintf(`{"contentType":"application/pdf","size":%d,"sha256":"%x"}`, s, sha256.Sum256(content)))
 }
 
-// event returns the event of a request of the owner nav on an instance, as API Gateway makes it.
-func (b *Bench) event(method, route string, i *instance.Instance, dataGUID, body string) ([]byte, error) {
+// event returns the event that API Gateway makes of a request of the owner nav for an instance.
+func (b *Bench) event(method, route string, i *instance.Instance, dataGuid, body string) ([]byte, error) {
 	token, err := b.authenticator.Owner("nav", "", time.Hour)
 	if err != nil {
 		return nil, err
@@ -131,7 +134,7 @@ func (b *Bench) event(method, route string, i *instance.Instance, dataGUID, body
 	path := route
 	values := map[string]string{}
 	for name, value := range map[string]string{
-		"org": "nav", "app": "app2018", "instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID, "dataGuid": dataGUID,
+		"org": "nav", "app": "app2018", "instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID, "dataGuid": dataGuid,
 	} {
 		if variable := "{" + name + "}"; strings.Contains(route, variable) {
 			values[name] = value
@@ -149,9 +152,9 @@ func (b *Bench) event(method, route string, i *instance.Instance, dataGUID, body
 	return json.Marshal(runtime.NewEvent(r, []byte(body), runtime.Route{API: "AppsApi", Method: method, Path: route}, values))
 }
 
-// ask invokes a program with an event; an HTTP answer that is an error is one.
-func ask(ctx context.Context, e *runtime.Environment, event []byte) error {
-	answer, err := e.Invoke(ctx, event)
+// invoke invokes a program with an event. It returns an error for an HTTP error response.
+func invoke(ctx context.Context, e *runtime.Environment, event []byte) error {
+	response, err := e.Invoke(ctx, event)
 	if err != nil {
 		return err
 	}
@@ -159,11 +162,11 @@ func ask(ctx context.Context, e *runtime.Environment, event []byte) error {
 		StatusCode int    `json:"statusCode"`
 		Body       string `json:"body"`
 	}
-	if err := json.Unmarshal(answer, &out); err != nil {
+	if err := json.Unmarshal(response, &out); err != nil {
 		return err
 	}
 	if out.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("answered %d: %s", out.StatusCode, out.Body)
+		return fmt.Errorf("status %d: %s", out.StatusCode, out.Body)
 	}
 	return nil
 }

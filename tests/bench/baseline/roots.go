@@ -19,11 +19,12 @@ import (
 	"time"
 )
 
-// storeSize is how many roots a Linux distribution trusts.
+// storeSize is the number of roots that a Linux distribution trusts.
 const storeSize = 144
 
-// rootStore is a store of root certificates laid out as that of Amazon Linux 2023: all in one bundle, and each in a
-// file of its own beside it, which Go reads both. Its last root has signed what the stand-in shows.
+// rootStore is a store of root certificates with the layout of Amazon Linux 2023: one bundle with
+// all of them, and a file for each; Go reads both. Its last root has signed the emulator's
+// certificates.
 type rootStore struct {
 	bundle, folder, last string // paths
 
@@ -35,8 +36,9 @@ type rootStore struct {
 	leaves map[string]*tls.Certificate
 }
 
-// newRootStore makes a store. Its keys are of the kinds that real roots have, but few: making 144 would take a minute,
-// and to read a certificate costs the same whoever has its key.
+// newRootStore creates a store. Its roots have keys of realistic kinds but share a few of them:
+// generating 144 keys would take a minute, and a shared key does not change the cost of parsing a
+// certificate.
 func newRootStore(dir string) (*rootStore, error) {
 	s := &rootStore{folder: filepath.Join(dir, "certs"), leaves: map[string]*tls.Certificate{}}
 	s.bundle, s.last = filepath.Join(s.folder, "ca-bundle.crt"), filepath.Join(dir, "last.pem")
@@ -55,7 +57,7 @@ func newRootStore(dir string) (*rootStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	kinds := []crypto.Signer{large, curve, large, small} // so the last is RSA-2048, as Amazon's own
+	kinds := []crypto.Signer{large, curve, large, small} // the last root uses RSA-2048, like Amazon's
 	var bundle bytes.Buffer
 	var root *x509.Certificate
 	for n := range storeSize {
@@ -91,7 +93,7 @@ func newRootStore(dir string) (*rootStore, error) {
 	return s, err
 }
 
-// leafFor returns the certificate of a host. It is a tls.Config's GetCertificate.
+// leafFor returns the certificate of a host, for tls.Config.GetCertificate.
 func (s *rootStore) leafFor(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +125,8 @@ func authority(name string, serial int64) *x509.Certificate {
 	return c
 }
 
-// sign returns the certificate of key, signed by parent's key; without a parent by itself.
+// sign returns the certificate of key, signed by the issuer's key by; without a parent it is
+// self-signed.
 func sign(template, parent *x509.Certificate, key, by crypto.Signer) ([]byte, error) {
 	if parent == nil {
 		parent = template

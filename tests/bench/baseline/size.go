@@ -9,7 +9,7 @@ import (
 	"altinn.no/instanceapi/tests/bench/report"
 )
 
-// zipped returns the size of a program as it is uploaded.
+// zipped returns the size of a program's deployment package in bytes.
 func zipped(path string) (int64, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -29,7 +29,7 @@ func zipped(path string) (int64, error) {
 	return int64(size), err
 }
 
-// counter counts what is written to it.
+// counter counts the bytes written to it.
 type counter int64
 
 func (c *counter) Write(p []byte) (int, error) {
@@ -37,7 +37,8 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// touched returns how many bytes of its own file a program has read, by page faults, when its initialisation is over.
+// touched returns how many bytes of its own file a program has mapped when its initialisation
+// ends, counted by page faults.
 func (b *Bench) touched(ctx context.Context, program string) (int64, error) {
 	e, err := b.start(ctx, program, b.plain())
 	if err != nil {
@@ -47,20 +48,21 @@ func (b *Bench) touched(ctx context.Context, program string) (int64, error) {
 	return fileBytes(e.Process().Pid)
 }
 
-// SizeTable measures what is uploaded, and what of it a cold start reads.
+// SizeTable measures the size of the deployment package, and how much of the binary a cold start
+// reads.
 func SizeTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	t := &report.Table{
 		Title:   "Size, as a ratio to hello",
-		Note:    "The zip, and the pages of the binary that the kernel has mapped in when the initialisation, warm-up calls included, is over.",
+		Note:    "The zip, and the pages of the binary that the kernel has mapped at the end of the initialisation, warm-up calls included.",
 		Columns: []string{"function", "zip", "pages touched"},
 	}
-	zipFloor, err := zipped(b.binary(hello))
+	helloZip, err := zipped(b.binary(hello))
 	if err != nil {
 		return nil, err
 	}
-	pageFloor, err := b.touched(ctx, hello)
+	helloPages, err := b.touched(ctx, hello)
 	if err != nil {
-		t.Note += " Pages left out: " + err.Error() + "."
+		t.Note += " Pages not measured: " + err.Error() + "."
 	}
 	for _, f := range b.functions() {
 		size, err := zipped(b.binary(f))
@@ -68,14 +70,14 @@ func SizeTable(ctx context.Context, b *Bench) (*report.Table, error) {
 			return nil, err
 		}
 		pages := "–"
-		if pageFloor > 0 {
+		if helloPages > 0 {
 			n, err := b.touched(ctx, f)
 			if err != nil {
 				return nil, err
 			}
-			pages = report.Ratio(float64(n) / float64(pageFloor))
+			pages = report.Ratio(float64(n) / float64(helloPages))
 		}
-		t.Add(f, report.Ratio(float64(size)/float64(zipFloor)), pages)
+		t.Add(f, report.Ratio(float64(size)/float64(helloZip)), pages)
 	}
 	return t, nil
 }

@@ -16,9 +16,9 @@ import (
 	"altinn.no/instanceapi/tests/local/tables"
 )
 
-// rate returns how many requests a second a program answers to a number of clients, each with an environment of its own, as
-// Lambda would have it.
-func (b *Bench) rate(ctx context.Context, program string, clients int, event []byte, environment []string, during time.Duration) (float64, error) {
+// rate returns the requests per second that a program serves to a number of parallel clients,
+// each with its own environment, as in Lambda.
+func (b *Bench) rate(ctx context.Context, program string, clients int, event []byte, environment []string, duration time.Duration) (float64, error) {
 	environments := make([]*runtime.Environment, clients)
 	for n := range environments {
 		e, err := b.start(ctx, program, environment)
@@ -26,31 +26,31 @@ func (b *Bench) rate(ctx context.Context, program string, clients int, event []b
 			return 0, err
 		}
 		defer e.Stop()
-		if err := ask(ctx, e, event); err != nil {
+		if err := invoke(ctx, e, event); err != nil {
 			return 0, err
 		}
 		environments[n] = e
 	}
 	var served atomic.Int64
-	var failed atomic.Value
-	var all sync.WaitGroup
-	begin := time.Now()
+	var firstErr atomic.Value
+	var wg sync.WaitGroup
+	start := time.Now()
 	for _, e := range environments {
-		all.Go(func() {
-			for time.Since(begin) < during {
-				if err := ask(ctx, e, event); err != nil {
-					failed.Store(err)
+		wg.Go(func() {
+			for time.Since(start) < duration {
+				if err := invoke(ctx, e, event); err != nil {
+					firstErr.Store(err)
 					return
 				}
 				served.Add(1)
 			}
 		})
 	}
-	all.Wait()
-	if err, ok := failed.Load().(error); ok {
+	wg.Wait()
+	if err, ok := firstErr.Load().(error); ok {
 		return 0, err
 	}
-	return float64(served.Load()) / time.Since(begin).Seconds(), nil
+	return float64(served.Load()) / time.Since(start).Seconds(), nil
 }
 
 // database starts a DynamoDB Local with the template's tables and the samples.
@@ -77,15 +77,15 @@ func (b *Bench) database(ctx context.Context) (endpoint string, stop func(), err
 	return endpoint, stop, err
 }
 
-// ThroughputTable compares instance-get to a handler that makes the same call and nothing else.
+// ThroughputTable compares instance-get with a handler that makes only the same DynamoDB call.
 func ThroughputTable(ctx context.Context, b *Bench) (*report.Table, error) {
-	rounds, during := 9, 2*time.Second
+	rounds, duration := 9, 2*time.Second
 	if b.quick {
-		rounds, during = 3, time.Second/2
+		rounds, duration = 3, time.Second/2
 	}
 	t := &report.Table{
-		Title:   "Throughput: requests per second, as a ratio to the same call to DynamoDB and nothing else",
-		Note:    fmt.Sprintf("Through the Runtime API and DynamoDB Local, on all cores of this machine; medians of %d alternated rounds.", rounds),
+		Title:   "Throughput: requests per second, as a ratio to the same DynamoDB call alone",
+		Note:    fmt.Sprintf("Through the Runtime API and DynamoDB Local, on all cores; medians of %d alternated rounds.", rounds),
 		Columns: []string{"request", "1 client", "16 clients"},
 	}
 	endpoint, stop, err := b.database(ctx)
@@ -93,7 +93,7 @@ func ThroughputTable(ctx context.Context, b *Bench) (*report.Table, error) {
 		return nil, err
 	}
 	defer stop()
-	event, err := b.reading(instanceRoute)
+	event, err := b.readEvent(instanceRoute)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func ThroughputTable(ctx context.Context, b *Bench) (*report.Table, error) {
 		for range rounds {
 			var rates [2]float64
 			for n, program := range []string{dynamoGet, "instance-get"} {
-				if rates[n], err = b.rate(ctx, program, clients, event, []string{"AWS_ENDPOINT_URL=" + endpoint}, during); err != nil {
+				if rates[n], err = b.rate(ctx, program, clients, event, []string{"AWS_ENDPOINT_URL=" + endpoint}, duration); err != nil {
 					return nil, fmt.Errorf("%s: %w", program, err)
 				}
 			}

@@ -8,10 +8,11 @@ import (
 	"altinn.no/instanceapi/tests/bench/report"
 )
 
-// warmRequests is how many requests a warm one is the mean of.
+// warmRequests is the number of requests over which a warm request is averaged.
 const warmRequests = 120
 
-// Warm counts the instructions of one warm request: a program that has served 121, less one that has served one.
+// Warm counts the instructions of one warm request: a run with 121 requests less a run with one,
+// divided by 120.
 func (b *Bench) Warm(ctx context.Context, program string, event []byte) (int64, error) {
 	var counted [2]int64
 	for n, requests := range []int{1, 1 + warmRequests} {
@@ -26,23 +27,23 @@ func (b *Bench) Warm(ctx context.Context, program string, event []byte) (int64, 
 		}
 		defer e.Stop()
 		for range requests {
-			if err := ask(ctx, e, event); err != nil {
+			if err := invoke(ctx, e, event); err != nil {
 				return 0, err
 			}
 		}
 		if err := e.Retire(ctx); err != nil {
 			return 0, err
 		}
-		all, err := parts(out)
+		counts, err := parts(out)
 		if err != nil {
 			return 0, err
 		}
-		counted[n] = all[len(all)-1].instructions
+		counted[n] = counts[len(counts)-1].instructions
 	}
 	return (counted[1] - counted[0]) / warmRequests, nil
 }
 
-// read is a request that is measured.
+// read is a measured request.
 type read struct{ program, route, name string }
 
 var reads = []read{
@@ -50,30 +51,30 @@ var reads = []read{
 	{"data-get", dataRoute, "a data element of 1 KB, from S3"},
 }
 
-// WarmTable measures what a warm request costs.
+// WarmTable measures the cost of a warm request.
 func WarmTable(ctx context.Context, b *Bench) (*report.Table, error) {
 	t := &report.Table{
 		Title:   "Instructions of a warm request, as a ratio to hello",
-		Note:    "The token has been seen before; DynamoDB and S3 answer at once, over http.",
+		Note:    "The token is cached; DynamoDB and S3 respond immediately, over http.",
 		Columns: []string{"request", "instructions"},
 	}
 	if err := b.store(ctx, b.cloud.plain); err != nil {
 		return nil, err
 	}
-	greeting, err := b.reading(instanceRoute)
+	event, err := b.readEvent(instanceRoute)
 	if err != nil {
 		return nil, err
 	}
-	floor, err := b.Warm(ctx, hello, greeting)
+	base, err := b.Warm(ctx, hello, event)
 	if errors.Is(err, errNoValgrind) {
-		t.Note += " Left out: " + err.Error() + "."
+		t.Note += " Not measured: " + err.Error() + "."
 		return t, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range append([]read{{dynamoGet, instanceRoute, "the same call to DynamoDB, and nothing else"}}, reads...) {
-		event, err := b.reading(r.route)
+	for _, r := range append([]read{{dynamoGet, instanceRoute, "the same DynamoDB call alone"}}, reads...) {
+		event, err := b.readEvent(r.route)
 		if err != nil {
 			return nil, err
 		}
@@ -81,7 +82,7 @@ func WarmTable(ctx context.Context, b *Bench) (*report.Table, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Add(r.name, report.Ratio(float64(cost)/float64(floor)))
+		t.Add(r.name, report.Ratio(float64(cost)/float64(base)))
 	}
 	return t, nil
 }

@@ -1,5 +1,6 @@
-// Package capacity provides what DynamoDB charges for reads and writes, by its published rules: the sizes of items, what a write
-// costs in a table and in each of its indexes, what a read costs. It asks no server.
+// Package capacity computes what DynamoDB charges for reads and writes, by its published rules:
+// the sizes of items, the cost of a write in a table and in each of its indexes, and the cost of
+// a read. It calls no server.
 package capacity
 
 import (
@@ -9,10 +10,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Item is an item, or the projection of one into an index.
+// Item is an item, or its projection into an index.
 type Item = map[string]types.AttributeValue
 
-// Size returns the size of an item in bytes: its names and its values. No item has none.
+// Size returns the size of an item in bytes: its attribute names and values. The size of a nil
+// item is 0.
 func Size(item Item) int {
 	size := 0
 	for name, value := range item {
@@ -44,11 +46,11 @@ func valueSize(value types.AttributeValue) int {
 		}
 		return size
 	}
-	panic(fmt.Sprintf("units: no rule for the size of a %T", value))
+	panic(fmt.Sprintf("capacity: no rule for the size of a %T", value))
 }
 
-// numberSize is a byte for two significant digits, one more for the number, and one for a sign. Zeros at either end are
-// not significant.
+// numberSize returns one byte for two significant digits, one for the number, and one for a minus
+// sign. Zeros at either end are not significant.
 func numberSize(text string) int {
 	digits := strings.Trim(strings.ReplaceAll(strings.TrimPrefix(text, "-"), ".", ""), "0")
 	size := (len(digits)+1)/2 + 1
@@ -58,17 +60,18 @@ func numberSize(text string) int {
 	return size
 }
 
-// perWrite and perRead are how many bytes a unit takes.
+// perWrite and perRead are the bytes per unit.
 const (
 	perWrite = 1 << 10
 	perRead  = 4 << 10
 )
 
-// each returns how many units of so many bytes a size takes, one at least.
+// each returns the number of units for size bytes, at least one.
 func each(size, bytes int) int { return max((size+bytes-1)/bytes, 1) }
 
-// Read returns the read units of reading so many bytes at once: of one item, or of all that a Query has examined.
-// Consistent reads are a unit for each 4 KB begun, others half of that.
+// Read returns the read units of one operation that reads size bytes: one item, or everything
+// that a Query examines. A consistent read costs a unit for each 4 KB begun, an eventually
+// consistent one half of that.
 func Read(size int, consistent bool) float64 {
 	n := float64(each(size, perRead))
 	if consistent {

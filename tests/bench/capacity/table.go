@@ -5,26 +5,26 @@ import (
 	"slices"
 )
 
-// Table is what a write's cost depends on: which attributes identify an item, and the indexes.
+// Table is the part of a table's schema that determines the cost of a write.
 type Table struct {
 	Keys    []string
 	Indexes []Index
 }
 
-// Index is a global secondary index. An item that lacks one of its keys is not in it.
+// Index is a global secondary index. It omits items that lack one of its keys.
 type Index struct {
 	Name     string
 	Keys     []string
-	KeysOnly bool // else it projects all attributes
+	KeysOnly bool // otherwise it projects all attributes
 }
 
-// Write is what one write costs: of the item itself, and of its entries in the indexes.
+// Write is the cost of one write: of the item, and of its entries in the indexes.
 type Write struct {
 	Base    int
-	Indexes map[string]int // by name; those that cost nothing are left out
+	Indexes map[string]int // by index name; without indexes that cost nothing
 }
 
-// Total returns the write units of all together.
+// Total returns the sum of all write units.
 func (w Write) Total() int {
 	total := w.Base
 	for _, units := range w.Indexes {
@@ -33,9 +33,10 @@ func (w Write) Total() int {
 	return total
 }
 
-// Write returns the write units of turning an item into another; nil is none. In the table it is the larger of the two,
-// twice that in a transaction. An index pays for what changes in it: an entry that is new, gone or has other attributes
-// is one write, one whose key has changed is two, the old entry's removal and the new one.
+// Write returns the write units of replacing the item before by after; nil means no item. The
+// table charges for the larger of the two, and twice in a transaction. An index charges for
+// changes of its entry: one write for an entry that is new, removed or has other attributes, and
+// two writes for an entry whose key changes, one for the removal and one for the new entry.
 func (t Table) Write(before, after Item, transaction bool) Write {
 	w := Write{Base: each(max(Size(before), Size(after)), perWrite), Indexes: map[string]int{}}
 	if transaction {
@@ -49,8 +50,8 @@ func (t Table) Write(before, after Item, transaction bool) Write {
 	return w
 }
 
-// Refused returns the write units of a write whose condition did not hold: those of the item as it is.
-func (t Table) Refused(current Item, transaction bool) Write {
+// Rejected returns the write units of a write whose condition failed: those of the current item.
+func (t Table) Rejected(current Item, transaction bool) Write {
 	return Table{}.Write(current, current, transaction)
 }
 
@@ -74,7 +75,7 @@ func (i Index) write(before, after Item) int {
 	return each(max(Size(before), Size(after)), perWrite)
 }
 
-// project returns the entry of an item in an index, or nil when it has none.
+// project returns the entry of an item in an index, or nil if the index omits the item.
 func (t Table) project(index Index, item Item) Item {
 	for _, key := range index.Keys {
 		if item[key] == nil {

@@ -35,7 +35,7 @@ func TestSize(t *testing.T) {
 		}
 	}
 	if Size(nil) != 0 {
-		t.Error("no item has a size")
+		t.Error("a nil item has a size")
 	}
 }
 
@@ -75,11 +75,11 @@ func TestWrite(t *testing.T) {
 		"gone from one":            {item("a", "k", "1", 100), item("", "k", "1", 100), 1, 1, 0},
 		"into one":                 {item("", "k", "1", 100), item("a", "k", "1", 100), 1, 1, 0},
 		"another attribute":        {item("a", "k", "1", 100), item("a", "k", "1", 200), 1, 1, 0},
-		"nothing":                  {item("a", "k", "1", 100), item("a", "k", "1", 100), 1, 0, 0},
+		"no change":                {item("a", "k", "1", 100), item("a", "k", "1", 100), 1, 0, 0},
 		"another key":              {item("a", "k", "1", 100), item("b", "k", "1", 100), 1, 2, 0},
-		"another place":            {item("a", "k", "1", 100), item("a", "k", "2", 100), 1, 2, 2},
-		"larger, in another place": {item("a", "k", "1", 100), item("a", "k", "2", 1100), 2, 3, 2},
-		"nothing there at all":     {nil, nil, 1, 0, 0},
+		"another sort key":         {item("a", "k", "1", 100), item("a", "k", "2", 100), 1, 2, 2},
+		"larger, another sort key": {item("a", "k", "1", 100), item("a", "k", "2", 1100), 2, 3, 2},
+		"no item":                  {nil, nil, 1, 0, 0},
 	} {
 		for _, transaction := range []bool{false, true} {
 			base := test.base
@@ -92,10 +92,10 @@ func TestWrite(t *testing.T) {
 			}
 		}
 	}
-	if w := table.Refused(item("a", "k", "1", 1500), true); w.Total() != 4 {
-		t.Errorf("a refused write: %+v", w)
+	if w := table.Rejected(item("a", "k", "1", 1500), true); w.Total() != 4 {
+		t.Errorf("a rejected write: %+v", w)
 	}
-	if w := table.Refused(nil, false); w.Total() != 1 {
-		t.Errorf("a refused write of nothing: %+v", w)
+	if w := table.Rejected(nil, false); w.Total() != 1 {
+		t.Errorf("a rejected write without an item: %+v", w)
 	}
 }

@@ -1,5 +1,6 @@
-// Command dynamoget is the floor of throughput: it makes the call to DynamoDB that instance-get makes, by the same client,
-// and nothing else. It reads no token, decides nothing, and answers with what it has read, undecoded.
+// Command dynamoget is the baseline of throughput: it makes only the DynamoDB call of
+// instance-get, with the same client. It reads no token, decides nothing, and responds with the
+// undecoded item.
 package main
 
 import (

@@ -1,7 +1,8 @@
-// Command feed computes how many events a second one application's feed takes, by a simulation of event-record at a full
-// queue: its workers read the end of the feed, append a batch in one transaction, and meet each other there. It is
-// deterministic. It touches no server: the service times are published measurements of DynamoDB from inside a Lambda
-// function, since a local server has others.
+// Command feed computes how many events per second one application's feed accepts. It simulates
+// event-record at a full queue: workers read the end of the feed, append a batch in one
+// transaction, and contend with each other. It is deterministic and calls no server. The service
+// times are published measurements of DynamoDB from a Lambda function, because those of a local
+// server differ.
 //
 //	go run ./tests/bench/feed
 package main
@@ -15,20 +16,22 @@ import (
 	"time"
 )
 
-// Service times in milliseconds. TransactWriteItems: https://github.com/alexdebrie/dynamodb-performance-testing (400 calls
-// each from Lambda; a transaction that fails takes as long). GetItem is taken to be as fast as the PutItem there.
+// Service times in milliseconds. TransactWriteItems:
+// https://github.com/alexdebrie/dynamodb-performance-testing (400 calls each from Lambda; a
+// failing transaction takes as long). GetItem is assumed to be as fast as PutItem in that
+// measurement.
 var (
 	transaction5  = quantiles{19.4, 25.3, 30.7, 92.5, 218}
 	transaction25 = quantiles{23.5, 32.1, 40.5, 97.5, 258}
 	single        = quantiles{5.47, 7.55, 11.3, 16.2, 29}
 )
 
-// quantiles is the least, the 50th, 90th and 99th percentile, and the most.
+// quantiles are the minimum, the 50th, 90th and 99th percentile, and the maximum.
 type quantiles [5]float64
 
 var ranks = [5]float64{0, 0.5, 0.9, 0.99, 1}
 
-// at returns the quantile of a rank, by straight lines between those known.
+// at returns the quantile of a rank, by linear interpolation.
 func (q quantiles) at(rank float64) float64 {
 	for n := 1; n < len(ranks); n++ {
 		if rank <= ranks[n] {
@@ -38,31 +41,31 @@ func (q quantiles) at(rank float64) float64 {
 	return q[4]
 }
 
-// What the code and the template say.
+// Constants of the code and the template.
 const (
 	maxPerTransaction = 24  // shared/event/eventtable
-	itemsPerEvent     = 4   // and one for the end of the feed
-	firstPause        = 20. // ms, shared/event/eventtable
-	longPause         = 500.
-	betweenBatches    = 5. // ms that a worker is idle between two batches of a full queue
+	itemsPerEvent     = 4   // plus one item for the end of the feed
+	initialBackoff    = 20. // ms, shared/event/eventtable
+	maxBackoff        = 500.
+	betweenBatches    = 5. // ms between two batches of a worker at a full queue
 )
 
-// A partition key takes 1,000 write units a second; a transaction costs two for each item of up to a kilobyte. Under the
-// feed's key are the events and its end.
+// writeUnits is the limit of a partition key in write units per second. A transaction costs two
+// units for each item of up to a kilobyte. The events of a feed and its end have the same key.
 const writeUnits = 1000.
 
-// worker is one of event-record's invocations after another.
+// worker is a sequence of invocations of event-record.
 type worker struct {
-	at    float64 // ms, when it does its next step
-	left  int     // events of its batch that are not recorded
-	chunk int     // events of the transaction under way; 0 for none
-	began float64
-	saw   int // the feed's version that the transaction is conditional on
-	lost  bool
-	pause float64
+	at       float64 // ms, the time of its next step
+	left     int     // events of its batch that are not recorded yet
+	chunk    int     // events of the transaction in progress; 0 for none
+	began    float64
+	expected int // version of the feed in the condition of the transaction
+	rejected bool
+	backoff  float64
 }
 
-// simulate returns how many events a second come into the feed.
+// simulate returns how many events per second are appended to the feed.
 func simulate(workers, batch int, seconds float64) float64 {
 	rng := rand.New(rand.NewPCG(uint64(workers), uint64(batch)))
 	draw := func(items int) float64 {
@@ -72,7 +75,7 @@ func simulate(workers, batch int, seconds float64) float64 {
 	}
 	all := make([]*worker, workers)
 	for n := range all {
-		all[n] = &worker{at: float64(n), left: batch, pause: firstPause}
+		all[n] = &worker{at: float64(n), left: batch, backoff: initialBackoff}
 	}
 	version, recorded := 0, 0
 	for {
@@ -86,27 +89,27 @@ func simulate(workers, batch int, seconds float64) float64 {
 			return float64(recorded) / seconds
 		}
 		begin := func() {
-			w.began, w.lost = w.at, false
-			for _, other := range all { // DynamoDB refuses the transaction that meets another one under way
-				w.lost = w.lost || other != w && other.chunk > 0 && !other.lost && other.began <= w.at
+			w.began, w.rejected = w.at, false
+			for _, other := range all { // DynamoDB rejects a transaction that conflicts with one in progress
+				w.rejected = w.rejected || other != w && other.chunk > 0 && !other.rejected && other.began <= w.at
 			}
 			w.at += draw(1 + itemsPerEvent*w.chunk)
 		}
 		switch {
-		case w.chunk == 0: // a new transaction: read the end of the feed, and go
+		case w.chunk == 0: // a new transaction: read the end of the feed, then start
 			w.at += single.at(rng.Float64())
-			w.chunk, w.saw = min(w.left, maxPerTransaction), version
+			w.chunk, w.expected = min(w.left, maxPerTransaction), version
 			begin()
-		case w.lost || w.saw != version: // refused: it is told where the feed ends, waits a moment and tries again
-			w.at += rng.Float64() * w.pause
-			w.pause = min(2*w.pause, longPause)
-			w.saw = version
+		case w.rejected || w.expected != version: // rejected: the error returns the end of the feed; retry after a backoff
+			w.at += rng.Float64() * w.backoff
+			w.backoff = min(2*w.backoff, maxBackoff)
+			w.expected = version
 			begin()
 		default:
 			version++
 			recorded += w.chunk
 			w.left -= w.chunk
-			w.chunk, w.pause = 0, firstPause
+			w.chunk, w.backoff = 0, initialBackoff
 			if w.left == 0 {
 				w.left = batch
 				w.at += betweenBatches
@@ -135,5 +138,5 @@ func main() {
 		times = append(times, fmt.Sprintf("%s: p50 %.1f ms, p99 %.1f ms", name, q[1], q[3]))
 	}
 	sort.Strings(times)
-	fmt.Fprintf(os.Stderr, "ten minutes each, in %v; transactions of %s\n", time.Since(began).Round(time.Millisecond), strings.Join(times, "; of "))
+	fmt.Fprintf(os.Stderr, "simulated ten minutes per cell in %v; transactions of %s\n", time.Since(began).Round(time.Millisecond), strings.Join(times, "; of "))
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // The README has the table that the command prints.
-func TestTheReadmeHasTheTable(t *testing.T) {
+func TestReadmeHasTable(t *testing.T) {
 	root, err := workspace.Root()
 	if err != nil {
 		t.Fatal(err)
@@ -24,8 +24,8 @@ func TestTheReadmeHasTheTable(t *testing.T) {
 	}
 }
 
-// One worker without anybody in its way does what its service times come to.
-func TestOneWorkerIsAsFastAsItsCalls(t *testing.T) {
+// A single worker reaches the rate that its service times allow.
+func TestSingleWorkerRate(t *testing.T) {
 	mean := func(q quantiles) (sum float64) {
 		for n := range 10_000 {
 			sum += q.at((float64(n)+0.5)/10_000) / 10_000
@@ -34,22 +34,22 @@ func TestOneWorkerIsAsFastAsItsCalls(t *testing.T) {
 	}
 	want := 1000 / (mean(single) + mean(transaction5) + betweenBatches)
 	if got := simulate(1, 1, 3600); got < want*0.98 || got > want*1.02 {
-		t.Errorf("%.2f events a second, want about %.2f", got, want)
+		t.Errorf("%.2f events per second, want about %.2f", got, want)
 	}
 }
 
-func TestBatchesAreWorthIt(t *testing.T) {
+func TestBatchesRaiseThroughput(t *testing.T) {
 	for workers := 1; workers <= 5; workers++ {
 		one, ten := simulate(workers, 1, 600), simulate(workers, 10, 600)
 		if ten < 5*one || ten > 10*one {
-			t.Errorf("%d workers: %.0f events a second one by one, %.0f in batches of ten", workers, one, ten)
+			t.Errorf("%d workers: %.0f events per second in batches of one, %.0f in batches of ten", workers, one, ten)
 		}
 		if again := simulate(workers, 10, 600); again != ten {
 			t.Errorf("%d workers: %.3f and then %.3f", workers, ten, again)
 		}
 	}
 	if five, two := simulate(5, 10, 600), simulate(2, 10, 600); five > 1.2*two {
-		t.Errorf("five workers at one feed record %.0f/s, two %.0f/s: contention has no price", five, two)
+		t.Errorf("five workers at one feed record %.0f/s, two %.0f/s: contention has no cost", five, two)
 	}
 }
 

@@ -1,5 +1,6 @@
-// Command hello is the floor that every figure of make bench is a ratio to: the least that a Lambda function behind an
-// HTTP API can be, built with the flags of the functions. It greets, and calls nothing.
+// Command hello is the baseline of every ratio of make bench: the least that a Lambda function
+// behind an HTTP API can be, built with the flags of the functions. It responds with a constant
+// and calls nothing.
 package main
 
 import (

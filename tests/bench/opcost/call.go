@@ -13,7 +13,7 @@ import (
 	"altinn.no/instanceapi/tests/bench/capacity"
 )
 
-// dynamoCall is a request to DynamoDB, as far as its cost depends on it.
+// dynamoCall is the part of a request to DynamoDB that determines its cost.
 type dynamoCall struct {
 	table      string
 	consistent bool
@@ -21,11 +21,12 @@ type dynamoCall struct {
 	keys       []capacity.Item // of the writes
 }
 
-// keyNames are the attributes that identify an item, in every table that has them.
+// keyNames are the key attributes of every table.
 var keyNames = []string{"PK", "SK"}
 
-// readCall reads a request and returns it, and the same request asking what it consumes. What it has no rule for is an error.
-func readCall(operation string, body []byte) (c dynamoCall, asking []byte, err error) {
+// readCall decodes a request, and returns it and a copy that requests the consumed capacity. It
+// fails for a request without a rule.
+func readCall(operation string, body []byte) (c dynamoCall, withCapacity []byte, err error) {
 	var in struct {
 		TableName            string
 		ConsistentRead       bool
@@ -57,7 +58,7 @@ func readCall(operation string, body []byte) (c dynamoCall, asking []byte, err e
 	}
 	switch {
 	case in.FilterExpression != "" || in.ProjectionExpression != "":
-		return c, nil, errors.New("ledger: the units of a filtered read cannot be told from its answer")
+		return c, nil, errors.New("opcost: the units of a filtered read cannot be computed from its response")
 	case operation == "PutItem":
 		write(in.TableName, in.Item, false)
 	case operation == "UpdateItem", operation == "DeleteItem":
@@ -74,22 +75,22 @@ func readCall(operation string, body []byte) (c dynamoCall, asking []byte, err e
 		}
 	case operation == "TransactWriteItems":
 		for _, part := range in.TransactItems {
-			for _, what := range part {
-				write(what.TableName, coalesce(what.Item, what.Key), true)
+			for _, request := range part {
+				write(request.TableName, coalesce(request.Item, request.Key), true)
 			}
 		}
 		c.table = "(" + fmt.Sprint(len(in.TransactItems)) + " items)"
 	case operation == "GetItem", operation == "Query", operation == "Scan":
 	default:
-		return c, nil, fmt.Errorf("ledger: no rule for %s", operation)
+		return c, nil, fmt.Errorf("opcost: no rule for %s", operation)
 	}
 	var raw map[string]any
 	if err := json.Unmarshal(body, &raw); err != nil {
 		return c, nil, err
 	}
 	raw["ReturnConsumedCapacity"] = "INDEXES"
-	asking, err = json.Marshal(raw)
-	return c, asking, err
+	withCapacity, err = json.Marshal(raw)
+	return c, withCapacity, err
 }
 
 func coalesce(item, key jsonItem) jsonItem {
@@ -99,8 +100,8 @@ func coalesce(item, key jsonItem) jsonItem {
 	return key
 }
 
-// reads returns the read units of a call, from its answer.
-func (c *dynamoCall) reads(answer []byte) (float64, error) {
+// reads returns the read units of a call, computed from its response.
+func (c *dynamoCall) reads(response []byte) (float64, error) {
 	if len(c.writes) > 0 {
 		return 0, nil
 	}
@@ -108,7 +109,7 @@ func (c *dynamoCall) reads(answer []byte) (float64, error) {
 		Item  jsonItem
 		Items []jsonItem
 	}
-	if err := json.Unmarshal(answer, &out); err != nil {
+	if err := json.Unmarshal(response, &out); err != nil {
 		return 0, err
 	}
 	size := capacity.Size(out.Item.item())
@@ -118,7 +119,7 @@ func (c *dynamoCall) reads(answer []byte) (float64, error) {
 	return capacity.Read(size, c.consistent), nil
 }
 
-// jsonItem is an item as DynamoDB's protocol has it.
+// jsonItem is an item in the JSON of DynamoDB's protocol.
 type jsonItem map[string]jsonValue
 
 func (j jsonItem) item() capacity.Item {
@@ -131,7 +132,7 @@ func (j jsonItem) item() capacity.Item {
 
 type jsonValue struct{ types.AttributeValue }
 
-// UnmarshalJSON reads {"S": "text"} and the other types that the project stores.
+// UnmarshalJSON decodes {"S": "text"} and the other types that the project stores.
 func (v *jsonValue) UnmarshalJSON(text []byte) error {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(text, &raw); err != nil {
@@ -140,7 +141,7 @@ func (v *jsonValue) UnmarshalJSON(text []byte) error {
 	var s string
 	for kind, value := range raw {
 		if err := json.Unmarshal(value, &s); err != nil {
-			return fmt.Errorf("ledger: an attribute of type %s: %w", kind, err)
+			return fmt.Errorf("opcost: an attribute of type %s: %w", kind, err)
 		}
 		switch kind {
 		case "S":
@@ -154,7 +155,7 @@ func (v *jsonValue) UnmarshalJSON(text []byte) error {
 			}
 			v.AttributeValue = &types.AttributeValueMemberB{Value: content}
 		default:
-			return fmt.Errorf("ledger: no attribute of the project has type %s", kind)
+			return fmt.Errorf("opcost: no attribute of the project has type %s", kind)
 		}
 	}
 	return nil

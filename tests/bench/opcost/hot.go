@@ -10,19 +10,20 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetable"
 )
 
-// Hot is what a burst on one step of one application does to the index: how evenly it is spread over the keys, and how
-// many changes a second they take together when one key takes a thousand write units.
+// Hot is the effect of a burst on one step of one application: how evenly the index keys share
+// it, and how many changes per second they accept together when one key accepts a thousand write
+// units.
 type Hot struct {
 	Shards  int
-	Evenly  float64 // the largest share of a key, times the number of keys: 1 is perfect
-	Changes float64 // a second, of instances that stay in the step: two writes of the key each
-	Arrives float64 // a second, of instances that come into it: one each
+	Evenly  float64 // largest share of a key times the number of keys: 1 is perfect
+	Changes float64 // per second, of instances that stay in the step: two writes to the key each
+	Arrives float64 // per second, of instances that enter the step: one write each
 }
 
-// perKey is how many write units a second a partition key takes.
+// perKey is the limit of a partition key in write units per second.
 const perKey = 1000
 
-// HotStep spreads a burst of instances as they are created.
+// HotStep distributes a burst of new instances over the index keys.
 func HotStep(shards, instances int) (Hot, error) {
 	app := &application.Application{ID: app, Org: "nav", IndexShards: shards}
 	app.SetDefaults()
@@ -43,9 +44,9 @@ func HotStep(shards, instances int) (Hot, error) {
 	return Hot{Shards: shards, Evenly: share * float64(shards), Changes: perKey / 2 / share, Arrives: perKey / share}, nil
 }
 
-// PrintHot writes what bursts do as a table in Markdown.
+// PrintHot writes the effect of bursts as a Markdown table.
 func PrintHot(out io.Writer) error {
-	fmt.Fprintln(out, "| indexShards | largest share of a key × shards | changes a second within the step | arrivals a second |")
+	fmt.Fprintln(out, "| indexShards | largest share of a key × shards | changes per second within the step | arrivals per second |")
 	fmt.Fprintln(out, "|--:|--:|--:|--:|")
 	for _, shards := range []int{1, 4, 20} {
 		hot, err := HotStep(shards, 100_000)

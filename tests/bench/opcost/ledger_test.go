@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestLedger holds what every operation consumes against testdata/ledger.md. All of it is exact: a difference is a change of the
-// project, not of the day.
+// TestLedger compares the consumption of every operation with testdata/ledger.md. The figures are
+// exact: a difference is caused by a change of the project.
 func TestLedger(t *testing.T) {
 	l, err := Measure(t.Context())
 	if err != nil {
@@ -37,11 +37,11 @@ func TestLedger(t *testing.T) {
 			now = is[n]
 		}
 		if old != now {
-			t.Errorf("was  %s\nnow  %s", old, now)
+			t.Errorf("want %s\ngot  %s", old, now)
 		}
 	}
 	if t.Failed() {
-		t.Log("If that is meant, and worth it: ACCEPT=1 go test ./tests/bench/opcost, and commit", file)
+		t.Log("To accept the new figures run ACCEPT=1 go test ./tests/bench/opcost and commit", file)
 	}
 }
 

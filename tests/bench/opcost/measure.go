@@ -9,35 +9,36 @@ import (
 	"altinn.no/instanceapi/tests/bench/capacity"
 )
 
-// Row is what an operation consumes.
+// Row is the consumption of an operation.
 type Row struct {
-	Name      string
-	Floor     *Floor
-	Reads     float64
-	Writes    int
-	Calls     int  // of DynamoDB and S3
-	Series    int  // the longest chain of calls that waited for each other
-	Puts      int  // of S3, and other requests of it that cost as much
-	Gets      int  // of S3
-	Events    int  // that it makes
-	Notes     int  // of litter, which are read and deleted later
-	Plain     Cost // in the plain design
-	OnPaper   Cost // in the plain design on paper
-	CallNames []string
+	Name         string
+	Baseline     *Baseline
+	Reads        float64
+	Writes       int
+	Calls        int  // to DynamoDB and S3
+	Series       int  // longest chain of sequential calls
+	Puts         int  // PUT requests to S3, and others with the same price
+	Gets         int  // GET and HEAD requests to S3
+	Events       int  // created events
+	OrphanChecks int  // orphan checks, which are read and deleted later
+	Plain        Cost // in the plain design
+	OnPaper      Cost // in the plain design without guarantees
+	CallNames    []string
 }
 
-// Cost is units.
+// Cost is read and write units.
 type Cost struct{ Reads, Writes float64 }
 
-// Ledger is what all operations consume, in the same run.
+// Ledger is the consumption of all operations in one run.
 type Ledger struct {
 	Rows []Row // on an instance with one data element and two labels
 	Ten  []Row // the same with ten data elements
-	// Event is what happens after an operation that makes an event, until it is in the feed.
+	// Event is the work after an operation that creates an event, until the event is in the feed.
 	Event Row
 }
 
-// Measure runs every operation and returns the ledger. It fails when DynamoDB Local contradicts it.
+// Measure runs every operation and returns the ledger. It fails if DynamoDB Local contradicts the
+// rules.
 func Measure(ctx context.Context) (*Ledger, error) {
 	s, err := open(ctx)
 	if err != nil {
@@ -49,7 +50,8 @@ func Measure(ctx context.Context) (*Ledger, error) {
 		return nil, err
 	}
 	var l Ledger
-	// The first round starts the functions, and fills what they remember: only the second is one of many.
+	// The first round starts the functions and fills their caches: only the second round is
+	// typical.
 	for round := range 2 {
 		one, ten := &walk{env: s, round: round, elements: 1}, &walk{env: s, round: round, elements: 10}
 		if l.Rows, err = one.all(ctx, append(walkOf(1), queries()...)); err != nil {
@@ -58,7 +60,7 @@ func Measure(ctx context.Context) (*Ledger, error) {
 		if l.Ten, err = ten.all(ctx, walkOf(10)); err != nil {
 			return nil, err
 		}
-		if _, err := s.Deliver(ctx); err != nil { // all but the one that is measured
+		if _, err := s.Deliver(ctx); err != nil { // all events except the measured one
 			return nil, err
 		}
 		if err := one.create(ctx, "", 0, [2]string{}); err != nil {
@@ -79,7 +81,7 @@ func Measure(ctx context.Context) (*Ledger, error) {
 		l.Event.Name, l.Event.Events = "event, from the outbox to the feed", events
 	}
 	for n := range l.Rows {
-		if row := &l.Rows[n]; row.Floor == &floorPage {
+		if row := &l.Rows[n]; row.Baseline == &baselinePage {
 			page := plainPage(stored[:pageSize])
 			row.Plain, row.OnPaper = Cost{Reads: page + registrationReads}, Cost{Reads: page}
 		}
@@ -87,7 +89,7 @@ func Measure(ctx context.Context) (*Ledger, error) {
 	return &l, nil
 }
 
-// all does the operations, one after the other, and returns what each has consumed.
+// all runs the operations in order and returns the consumption of each.
 func (w *walk) all(ctx context.Context, operations []operation) (rows []Row, err error) {
 	if _, err := w.recorder.Take(); err != nil {
 		return nil, err
@@ -95,12 +97,12 @@ func (w *walk) all(ctx context.Context, operations []operation) (rows []Row, err
 	for _, o := range operations {
 		before := w.i
 		err := o.do(ctx, w)
-		calls, contradiction := w.recorder.Take()
-		if err := errors.Join(err, contradiction); err != nil {
+		calls, checkErr := w.recorder.Take()
+		if err := errors.Join(err, checkErr); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.name, err)
 		}
 		row := w.row(calls)
-		row.Name, row.Floor = o.name, o.floor
+		row.Name, row.Baseline = o.name, o.baseline
 		if before != nil && before.ID != w.i.ID {
 			before = nil
 		}
@@ -110,9 +112,9 @@ func (w *walk) all(ctx context.Context, operations []operation) (rows []Row, err
 	return rows, nil
 }
 
-// row adds up calls.
+// row returns the sum of calls.
 func (s *env) row(calls []Call) (row Row) {
-	depth := make([]int, len(calls)) // calls stand in the order of their ends
+	depth := make([]int, len(calls)) // calls are in the order of their ends
 	for n, c := range calls {
 		row.Calls++
 		row.Reads += c.Reads
@@ -128,8 +130,8 @@ func (s *env) row(calls []Call) (row Row) {
 			switch {
 			case w.Table == "Outbox" && w.Before == nil:
 				row.Events++
-			case isNote(w):
-				row.Notes++
+			case isOrphanCheck(w):
+				row.OrphanChecks++
 			}
 		}
 		depth[n] = 1
@@ -143,10 +145,11 @@ func (s *env) row(calls []Call) (row Row) {
 	return row
 }
 
-// registrationReads is what reading the registration of the application costs a page, in either design.
+// registrationReads is the cost for a page of reading the application's registration, in either
+// design.
 const registrationReads = 1
 
-// plain returns what the same operation would consume in the plain design.
+// plain returns the consumption of the same operation in the plain design.
 func (s *env) plain(before, after *instance.Instance, calls []Call) (plain, onPaper Cost) {
 	old, now := plainItems(before), plainItems(after)
 	changed := 0

@@ -18,50 +18,53 @@ const (
 	pageSize = 100
 )
 
-// registration has a schema of the size that those of forms have.
+// registration has a schema of a realistic size.
 var registration = `{"title":{"nb":"Arbeidsmelding"},"dataTypes":[
 	{"formId":"default","allowedContentTypes":["application/xml"],"maxSize":1000000,"minCount":1,"maxCount":1,"schema":{"$comment":"` + strings.Repeat("x", 60_000) + `"}},
 	{"formId":"attachment","allowedContentTypes":["application/pdf"],"maxSize":1000000,"minCount":0,"maxCount":0}]}`
 
-// Floor is the least that an operation could consume, by the arithmetic of its kind: the index entries of a step and one item.
-type Floor struct {
+// Baseline is the least that an operation could consume, by the arithmetic of its kind: one item
+// and the index entry of a step.
+type Baseline struct {
 	Writes, Reads float64
-	Series        int // calls that must wait for each other
+	Series        int // sequential calls
 }
 
-// The floors: one item of less than a kilobyte with an entry in one index, read eventually consistently.
+// The baselines: one item of less than a kilobyte with an entry in one index, read eventually
+// consistently.
 var (
-	floorCreate   = Floor{Writes: 2, Series: 2}
-	floorChange   = Floor{Writes: 3, Reads: 0.5, Series: 2}
-	floorRead     = Floor{Reads: 0.5, Series: 1}
-	floorDownload = Floor{Writes: 1, Reads: 0.5, Series: 1}
-	floorPage     = Floor{Reads: 7, Series: 1}
+	baselineCreate   = Baseline{Writes: 2, Series: 2}
+	baselineChange   = Baseline{Writes: 3, Reads: 0.5, Series: 2}
+	baselineRead     = Baseline{Reads: 0.5, Series: 1}
+	baselineDownload = Baseline{Writes: 1, Reads: 0.5, Series: 1}
+	baselinePage     = Baseline{Reads: 7, Series: 1}
 )
 
-// operation is a request that is measured.
+// operation is a measured request.
 type operation struct {
-	name  string
-	floor *Floor // nil: it has none
-	do    func(ctx context.Context, w *walk) error
+	name     string
+	baseline *Baseline // nil: none
+	do       func(ctx context.Context, w *walk) error
 }
 
-// walk is a way through all operations, with the instances that it has created so far.
+// walk runs through all operations and keeps the instance that it has created.
 type walk struct {
 	*env
-	i        *instance.Instance // the one that the operations are about
+	i        *instance.Instance // the instance of the operations
 	upload   string
 	round    int
-	elements int // that are created with it
+	elements int // number of data elements that create adds
 }
 
-// walkOf returns the operations on an instance with so many data elements, in an order in which all are allowed.
+// walkOf returns the operations on an instance with a number of data elements, in an order in
+// which all are allowed.
 func walkOf(elements int) []operation {
 	ops := []operation{
-		{"create", &floorCreate, func(ctx context.Context, w *walk) error {
+		{"create", &baselineCreate, func(ctx context.Context, w *walk) error {
 			return w.create(ctx, `"labels":["gr","x2"],`, w.elements, [2]string{})
 		}},
-		{"read", &floorRead, func(ctx context.Context, w *walk) error { return w.get(ctx, w.user, w.self()) }},
-		{"replace a data element", &floorChange, func(ctx context.Context, w *walk) error {
+		{"read", &baselineRead, func(ctx context.Context, w *walk) error { return w.get(ctx, w.user, w.self()) }},
+		{"replace a data element", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.user, method: "PUT", path: w.element(0), contentType: "application/xml", body: "<melding>2</melding>", want: 200})
 		}},
 	}
@@ -69,10 +72,10 @@ func walkOf(elements int) []operation {
 		ops = append(ops, onData()...)
 	}
 	ops = append(ops,
-		operation{"move to the next step", &floorChange, func(ctx context.Context, w *walk) error {
+		operation{"move to the next step", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.user, method: "PUT", path: w.self() + "/workflow", body: `{"currentStep":"Submit"}`, want: 200})
 		}},
-		operation{"download, by the owner", &floorDownload, func(ctx context.Context, w *walk) error { return w.download(ctx) }},
+		operation{"download, by the owner", &baselineDownload, func(ctx context.Context, w *walk) error { return w.download(ctx) }},
 	)
 	if elements == 1 {
 		ops = append(ops, afterSubmit()...)
@@ -80,57 +83,59 @@ func walkOf(elements int) []operation {
 	return ops
 }
 
-// onData are the operations on data elements before the instance is submitted. They leave it with the elements it had.
+// onData returns the operations on data elements before the submission. They leave the instance
+// with its original elements.
 func onData() []operation {
 	attachment := func(w *walk, query string, want int, contentType, body string) request {
 		return request{as: w.user, method: "POST", path: w.self() + "/data?formId=attachment" + query, contentType: contentType, body: body, want: want}
 	}
 	return []operation{
-		{"read a data element, by the user", &floorRead, func(ctx context.Context, w *walk) error { return w.get(ctx, w.user, w.element(0)) }},
-		{"add a data element", &floorChange, func(ctx context.Context, w *walk) error {
+		{"read a data element, by the user", &baselineRead, func(ctx context.Context, w *walk) error { return w.get(ctx, w.user, w.element(0)) }},
+		{"add a data element", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, attachment(w, "", 201, "application/pdf", "%PDF-1.4"))
 		}},
-		{"delete a data element", &floorChange, func(ctx context.Context, w *walk) error {
+		{"delete a data element", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.user, method: "DELETE", path: w.element(1), want: 200})
 		}},
-		{"announce an upload", nil, func(ctx context.Context, w *walk) error {
-			answer, err := w.ask(ctx, request{as: w.user, method: "POST", path: w.self() + "/uploads", want: 201, body: `{"fileName":"a.pdf","contentType":"application/pdf",` +
+		{"start an upload", nil, func(ctx context.Context, w *walk) error {
+			response, err := w.ask(ctx, request{as: w.user, method: "POST", path: w.self() + "/uploads", want: 201, body: `{"fileName":"a.pdf","contentType":"application/pdf",` +
 				`"size":8,"sha256":"e7a8c3a5a4f0f8bb7c3ec4e5bd9d7b7e2cf0d5b7b8f5a0b4b7e1f8a2f8d6f3a1"}`})
-			w.upload, _ = answer["id"].(string)
+			w.upload, _ = response["id"].(string)
 			return err
 		}},
 		{"validate", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.user, w.self()+"/validate") }},
-		{"look at the workflow", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.user, w.self()+"/workflow") }},
+		{"read the workflow", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.user, w.self()+"/workflow") }},
 	}
 }
 
-// afterSubmit are the operations of the owner, and the last ones.
+// afterSubmit returns the operations of the owner, and the final ones.
 func afterSubmit() []operation {
 	return []operation{
-		{"download again", &floorDownload, func(ctx context.Context, w *walk) error { return w.download(ctx) }},
-		{"confirm a download", &floorChange, func(ctx context.Context, w *walk) error {
+		{"download again", &baselineDownload, func(ctx context.Context, w *walk) error { return w.download(ctx) }},
+		{"confirm a download", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.owner, method: "POST", path: w.platform(w.element(0)) + "/confirmDownload", want: 200})
 		}},
-		{"change a label", &floorChange, func(ctx context.Context, w *walk) error {
+		{"change a label", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.owner, method: "PATCH", path: w.self(), contentType: "application/merge-patch+json", body: `{"labels":["gr","q4"]}`, want: 200})
 		}},
-		{"delete, until undeleted", &floorChange, func(ctx context.Context, w *walk) error {
+		{"delete, until restored", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.user, method: "DELETE", path: w.self(), want: 200})
 		}},
-		{"undelete", &floorChange, func(ctx context.Context, w *walk) error {
+		{"restore", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.user, method: "POST", path: w.self() + "/undelete", want: 200})
 		}},
 		{"history", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.user, w.platform(w.self())+"/events") }},
-		{"create, nothing in it", &floorCreate, func(ctx context.Context, w *walk) error { return w.create(ctx, "", 0, [2]string{}) }},
-		{"create, Idempotency-Key", &floorCreate, func(ctx context.Context, w *walk) error { return w.create(ctx, "", 0, w.key()) }},
-		{"the same again", nil, func(ctx context.Context, w *walk) error { return w.create(ctx, "", 0, w.key()) }},
-		{"delete for good", &floorChange, func(ctx context.Context, w *walk) error {
+		{"create, empty", &baselineCreate, func(ctx context.Context, w *walk) error { return w.create(ctx, "", 0, [2]string{}) }},
+		{"create, Idempotency-Key", &baselineCreate, func(ctx context.Context, w *walk) error { return w.create(ctx, "", 0, w.key()) }},
+		{"the same request again", nil, func(ctx context.Context, w *walk) error { return w.create(ctx, "", 0, w.key()) }},
+		{"delete permanently", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.user, method: "DELETE", path: w.self() + "?hard=true", want: 200})
 		}},
 	}
 }
 
-// queries are the operations that read many, over an application with more than a page.
+// queries returns the operations that read many instances, over an application with more than one
+// page of them.
 func queries() []operation {
 	page := func(query string) func(ctx context.Context, w *walk) error {
 		return func(ctx context.Context, w *walk) error {
@@ -138,12 +143,12 @@ func queries() []operation {
 		}
 	}
 	return []operation{
-		{"page of 100, by step", &floorPage, page("workflow.currentStep=Archived")},
-		{"page of 100, by step and label", &floorPage, page("workflow.currentStep=Archived&label=gr")},
-		{"feed without an event yet", nil, func(ctx context.Context, w *walk) error {
+		{"page of 100, by step", &baselinePage, page("workflow.currentStep=Archived")},
+		{"page of 100, by step and label", &baselinePage, page("workflow.currentStep=Archived&label=gr")},
+		{"feed without new events", nil, func(ctx context.Context, w *walk) error {
 			return w.get(ctx, w.owner, "/storage/applications/"+app+"/events?after=2099-01-01")
 		}},
-		{"look at an application", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.owner, "/storage/applications/"+app) }},
+		{"read an application", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.owner, "/storage/applications/"+app) }},
 	}
 }
 
@@ -153,14 +158,14 @@ func (w *walk) self() string {
 
 func (w *walk) element(n int) string { return w.self() + "/data/" + w.i.Data[n].ID }
 
-// platform returns the address on the Storage API of what has one on the Application API.
+// platform returns the Storage API path of an Application API path.
 func (w *walk) platform(path string) string {
 	return strings.Replace(path, "/"+w.i.AppID, "/storage", 1)
 }
 
 func (w *walk) key() [2]string { return [2]string{"Idempotency-Key", fmt.Sprint("ledger ", w.round)} }
 
-// create creates the instance that the operations which follow are about.
+// create creates the instance for the operations that follow.
 func (w *walk) create(ctx context.Context, members string, elements int, header [2]string) error {
 	var data []string
 	for n := range elements {
@@ -170,20 +175,20 @@ func (w *walk) create(ctx context.Context, members string, elements int, header 
 		}
 		data = append(data, fmt.Sprintf(`{"formId":%q,"contentType":%q,"content":%q}`, formID, contentType, base64.StdEncoding.EncodeToString([]byte(fmt.Sprint("<melding>", n, "</melding>")))))
 	}
-	answer, err := w.ask(ctx, request{as: w.user, method: "POST", path: "/" + app + "/instances", header: header, want: 201,
+	response, err := w.ask(ctx, request{as: w.user, method: "POST", path: "/" + app + "/instances", header: header, want: 201,
 		body: `{"instanceOwnerId":"` + party + `",` + members + `"presentationField":"Arbeidsmelding 2026","data":[` + strings.Join(data, ",") + `]}`})
 	if err != nil {
 		return err
 	}
-	id, ok := answer["id"].(string)
+	id, ok := response["id"].(string)
 	if !ok {
-		return errors.New("ledger: an answer without an instance")
+		return errors.New("opcost: the response has no instance id")
 	}
 	w.i, err = w.stored.Get(ctx, party, id)
 	return err
 }
 
-// change changes the instance.
+// change sends a request that changes the instance, and reads the new instance.
 func (w *walk) change(ctx context.Context, q request) error {
 	if _, err := w.ask(ctx, q); err != nil {
 		return err
@@ -202,7 +207,8 @@ func (w *walk) get(ctx context.Context, as, path string) error {
 	return err
 }
 
-// fill stores what the pages are about, past the recorder: instances with two labels and one data element.
+// fill stores the instances of the pages, not through the recorder: with two labels and one data
+// element.
 func (s *env) fill(ctx context.Context) ([]*instance.Instance, error) {
 	begin := time.Date(2026, 1, 5, 8, 0, 0, 123456000, time.UTC)
 	var all []*instance.Instance

@@ -14,10 +14,12 @@ import (
 	"altinn.no/instanceapi/tests/bench/capacity"
 )
 
-// The plain design stores an instance as a map of attributes and each of its labels as a small item; its indexes have the
-// keys alone, and a page is what BatchGetItem returns for them. It is what one would write first, with the same guarantees:
-// what changes more than one item is a transaction, an event is stored with its change, bytes are noted, the owner's work queue is an
-// index. On paper, it has none of that: no transaction, no event, no note, no queue, and reads that may be stale.
+// The plain design stores an instance as a map of attributes and each of its labels as a small
+// item. Its indexes have only the keys, and a page uses BatchGetItem. It is the obvious first
+// design, with the same guarantees: a change of several items is a transaction, an event is
+// stored with its change, orphan checks precede content, and the owner's work queue is an index.
+// On paper, it has none of these guarantees: no transactions, events, orphan checks or queue, and
+// eventually consistent reads.
 var (
 	plainTable = capacity.Table{Keys: keyNames, Indexes: []capacity.Index{keysOnly("byStep"), keysOnly("byLabel"), keysOnly("byUnconfirmed")}}
 	paperTable = capacity.Table{Keys: keyNames, Indexes: []capacity.Index{keysOnly("byStep"), keysOnly("byLabel")}}
@@ -27,7 +29,8 @@ func keysOnly(name string) capacity.Index {
 	return capacity.Index{Name: name, Keys: []string{name, "changed"}, KeysOnly: true}
 }
 
-// plainItems returns the items of an instance in the plain design, by sort key; nil has none.
+// plainItems returns the items of an instance in the plain design, by sort key. A nil instance
+// has none.
 func plainItems(i *instance.Instance) map[string]capacity.Item {
 	items := map[string]capacity.Item{}
 	if i == nil {
@@ -41,11 +44,12 @@ func plainItems(i *instance.Instance) map[string]capacity.Item {
 	return items
 }
 
-// plainOwn returns the item of the instance itself: its document, without the derived links, as attributes.
+// plainOwn returns the item of the instance itself: its document, without the derived links, as
+// attributes.
 func plainOwn(i *instance.Instance) capacity.Item {
 	text, err := json.Marshal(i)
 	if err != nil {
-		panic(err) // an instance has nothing that JSON cannot have
+		panic(err) // an instance can always be encoded as JSON
 	}
 	var document map[string]any
 	decoder := json.NewDecoder(strings.NewReader(string(text)))
@@ -76,7 +80,7 @@ func keyed(item capacity.Item, i *instance.Instance, sort, index, key string) ca
 	return item
 }
 
-// attribute returns a JSON value as the SDK's marshaler would store it.
+// attribute returns a JSON value as the SDK's marshaler stores it.
 func attribute(value any) types.AttributeValue {
 	switch v := value.(type) {
 	case string:
@@ -98,11 +102,11 @@ func attribute(value any) types.AttributeValue {
 		}
 		return m
 	}
-	panic(fmt.Sprintf("ledger: an instance has a %T", value))
+	panic(fmt.Sprintf("opcost: an instance has a %T", value))
 }
 
-// plainPage returns what a page of the instances costs in the plain design: a Query of the keys, and BatchGetItem, which rounds
-// each item up.
+// plainPage returns the cost of a page of instances in the plain design: a Query of the keys, and
+// BatchGetItem, which rounds the size of each item up.
 func plainPage(page []*instance.Instance) (batch float64) {
 	keys := 0
 	for _, i := range page {
@@ -131,13 +135,14 @@ func union(before, after map[string]capacity.Item) map[string]change {
 
 func same(a, b capacity.Item) bool { return reflect.DeepEqual(a, b) }
 
-// isInstance reports whether a write is of an instance's items, which the plain design has others for.
+// isInstance reports whether a write concerns the items of an instance, for which the plain
+// design has other items.
 func isInstance(w ItemWrite) bool {
 	return w.Table == "Instances" && (strings.HasPrefix(sortKey(w), "INSTANCE#") || strings.HasPrefix(sortKey(w), "LABEL#"))
 }
 
-// isNote reports whether a write is a note of litter.
-func isNote(w ItemWrite) bool {
+// isOrphanCheck reports whether a write stores an orphan check.
+func isOrphanCheck(w ItemWrite) bool {
 	key, _ := w.After["PK"].(*types.AttributeValueMemberS)
 	return w.Table == "Instances" && key != nil && strings.HasPrefix(key.Value, "ORPHAN#")
 }

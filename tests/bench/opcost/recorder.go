@@ -1,6 +1,8 @@
-// Package opcost provides what every operation of the API consumes: read and write units, calls, and calls that wait for
-// each other. It runs the real binaries with a recorder between them and DynamoDB and S3, and computes the units from what was sent and
-// what it changed, by DynamoDB's published rules (package units). What DynamoDB Local reports is held against it.
+// Package opcost measures the consumption of every operation of the API: read and write units,
+// calls, and sequential calls. It runs the real binaries with a recorder between them and
+// DynamoDB and S3. It computes the units from the calls and the changes that they make, by
+// DynamoDB's published rules (package capacity), and compares them with the report of DynamoDB
+// Local.
 package opcost
 
 import (
@@ -19,11 +21,11 @@ import (
 	"altinn.no/instanceapi/tests/bench/capacity"
 )
 
-// gather is how long every call waits before it is sent on: long enough for all those that are made at once to have come
-// before the first of them ends. One that comes after another has ended did wait for it.
+// gather is the delay of every call: long enough that all parallel calls arrive before the first
+// of them ends. A call that arrives after another has ended did wait for it.
 const gather = 40 * time.Millisecond
 
-// Call is a call of a function to DynamoDB or S3, and what it costs.
+// Call is a call of a function to DynamoDB or S3, and its cost.
 type Call struct {
 	Name   string // "PutItem Instances", "PUT object"
 	Reads  float64
@@ -32,7 +34,7 @@ type Call struct {
 	began, ended time.Time
 }
 
-// ItemWrite is a write of one item, in a call of its own or as a part of one.
+// ItemWrite is a write of one item, as a call or as a part of one.
 type ItemWrite struct {
 	Table         string
 	Before, After capacity.Item
@@ -48,7 +50,7 @@ type Recorder struct {
 
 	mu     sync.Mutex
 	calls  []Call
-	broken []error // what contradicts the rules
+	broken []error // contradictions of the rules
 
 	proxies []*awsproxy.Proxy
 }
@@ -69,8 +71,8 @@ func (r *Recorder) Between(service, endpoint string) string {
 	return proxy.URL
 }
 
-// Take returns the calls since the last time, in the order of their ends. It fails when DynamoDB has reported anything else
-// than the rules say.
+// Take returns the calls since the previous Take, in the order of their ends. It fails if
+// DynamoDB's report contradicts the rules.
 func (r *Recorder) Take() ([]Call, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -149,14 +151,16 @@ func (r *Recorder) item(ctx context.Context, table string, key capacity.Item) (c
 	consistent := true
 	out, err := r.direct.GetItem(ctx, &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: &consistent})
 	if err != nil {
-		return nil, fmt.Errorf("ledger: %s: %w", table, err)
+		return nil, fmt.Errorf("opcost: %s: %w", table, err)
 	}
 	return out.Item, nil
 }
 
-// check holds the units that DynamoDB Local reports against the rules. It is right about reads and about writes outside of
-// transactions. In one it doubles what indexes cost, which DynamoDB's documentation does not say of them, and forgets items
-// where a table has more than two. A query that finds nothing is nothing to it, and the least there is to DynamoDB.
+// check compares the units that DynamoDB Local reports with the rules. Its report is correct for
+// reads and for writes outside transactions. For a transaction it doubles the cost of the
+// indexes, which DynamoDB's documentation does not state, and omits items of a table that has
+// more than two. It reports nothing for a query without results, for which DynamoDB charges the
+// minimum.
 func (r *Recorder) check(call Call, content []byte) error {
 	var reported struct{ ConsumedCapacity json.RawMessage }
 	if err := json.Unmarshal(content, &reported); err != nil {
@@ -175,7 +179,7 @@ func (r *Recorder) check(call Call, content []byte) error {
 			return err
 		}
 	} else if err := json.Unmarshal(reported.ConsumedCapacity, &all); err != nil {
-		return fmt.Errorf("ledger: %s: an answer without its consumed capacity: %w", call.Name, err)
+		return fmt.Errorf("opcost: %s: the response has no consumed capacity: %w", call.Name, err)
 	}
 	want, got, items := map[string]float64{}, map[string]float64{}, map[string]int{}
 	if call.Reads > 0 && !bytes.Contains(content, []byte(`"Items":[]`)) {
@@ -208,7 +212,7 @@ func (r *Recorder) check(call Call, content []byte) error {
 	}
 	for _, name := range sortedKeys(want, got) {
 		if table, _, _ := strings.Cut(name, " "); want[name] != got[name] && items[table] <= 2 {
-			return fmt.Errorf("ledger: %s: by the rules it takes %v of %s, DynamoDB Local reports %v; %s", call.Name, want[name], name, got[name], reported.ConsumedCapacity)
+			return fmt.Errorf("opcost: %s: by the rules it consumes %v of %s, DynamoDB Local reports %v; %s", call.Name, want[name], name, got[name], reported.ConsumedCapacity)
 		}
 	}
 	return nil
@@ -217,7 +221,7 @@ func (r *Recorder) check(call Call, content []byte) error {
 // cost returns the write units of a write.
 func (r *Recorder) cost(w ItemWrite) capacity.Write {
 	if w.Refused {
-		return r.tables[w.Table].Refused(w.Before, w.Transaction)
+		return r.tables[w.Table].Rejected(w.Before, w.Transaction)
 	}
 	return r.tables[w.Table].Write(w.Before, w.After, w.Transaction)
 }

@@ -16,22 +16,21 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// env is a running system whose calls are recorded, and those who ask it.
+// env is a running system whose calls are recorded, and its callers.
 type env struct {
 	*runtime.System
 	recorder *Recorder
-	stored   *instancetable.Table // past the recorder
+	stored   *instancetable.Table // not through the recorder
 
-	user, owner string // authenticator
+	user, owner string // tokens
 }
 
-// party is the user of all that is measured.
+// party is the user of all measured operations.
 const party = "50012"
 
 func open(ctx context.Context) (*env, error) {
 	s := &env{recorder: &Recorder{tables: map[string]capacity.Table{}}}
 	var err error
-	// Who creates how many is not what is measured.
 	if s.System, err = runtime.Start(ctx, runtime.Options{Between: s.recorder.Between}); err != nil {
 		s.close()
 		return nil, err
@@ -57,7 +56,7 @@ func open(ctx context.Context) (*env, error) {
 	return s, nil
 }
 
-// describe returns what a table's cost depends on.
+// describe returns the part of a table's schema that determines its cost.
 func describe(ctx context.Context, client *dynamodb.Client, name string) (capacity.Table, error) {
 	out, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &name})
 	if err != nil {
@@ -80,7 +79,7 @@ func describe(ctx context.Context, client *dynamodb.Client, name string) (capaci
 
 // register registers the party and the applications.
 func (s *env) register(ctx context.Context) error {
-	// A number is assigned to whoever is reported first; the user is given one by hand.
+	// The user gets a fixed party number instead of the next free one.
 	_, err := s.Dynamo.PutItem(ctx, &dynamodb.PutItemInput{TableName: name("Parties"), Item: map[string]types.AttributeValue{
 		"PK": &types.AttributeValueMemberS{Value: "OWNER#" + party}, "digest": &types.AttributeValueMemberS{Value: "ledger"},
 	}})
@@ -102,7 +101,7 @@ func (s *env) close() {
 	}
 }
 
-// request is a request, and the status that it must be answered with.
+// request is a request, and the expected status of its response.
 type request struct {
 	as, method, path  string
 	contentType, body string // JSON when the type is empty

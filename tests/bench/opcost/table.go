@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Print writes the ledger as a table in Markdown.
+// Print writes the ledger as a Markdown table.
 func (l *Ledger) Print(out io.Writer) {
-	fmt.Fprintln(out, "| operation | write units | read units | to the floor | S3 | calls | in series |")
+	fmt.Fprintln(out, "| operation | write units | read units | units / baseline | S3 | calls | in series |")
 	fmt.Fprintln(out, "|---|--:|--:|--:|--:|--:|--:|")
 	for _, row := range append(l.Rows, l.Event) {
 		row.print(out, "")
@@ -26,10 +26,10 @@ func (r *Row) print(out io.Writer, suffix string) {
 	fmt.Fprintf(out, "| %s%s | %d | %g | %s | %s | %d | %d |\n", r.Name, suffix, r.Writes, r.Reads, r.ratio(), s3, r.Calls, r.Series)
 }
 
-// ratio returns the operation's units as a multiple of the floor's.
+// ratio returns the operation's units divided by those of the baseline.
 func (r *Row) ratio() string {
-	if r.Floor == nil {
+	if r.Baseline == nil {
 		return ""
 	}
-	return fmt.Sprintf("%.1f", (float64(r.Writes)+r.Reads)/(r.Floor.Writes+r.Floor.Reads))
+	return fmt.Sprintf("%.1f", (float64(r.Writes)+r.Reads)/(r.Baseline.Writes+r.Baseline.Reads))
 }

@@ -6,9 +6,10 @@ import (
 	"altinn.no/instanceapi/tests/local/servers"
 )
 
-// TestQueryCost asks DynamoDB what a page of each combination of a query's parameters consumes: little more than
-// what it returns, in few calls that wait for each other, and no more in a table a hundred times as large. Most of its time is loading;
-// the race detector would triple it and find nothing that the unit tests do not.
+// TestQueryCost measures the capacity that a page of each combination of query parameters
+// consumes: little more than its content, in few sequential calls, and independent of the table
+// size. Loading takes most of the time; the race detector would triple it and find nothing that
+// the unit tests do not find.
 func TestQueryCost(t *testing.T) {
 	endpoint, stop, err := servers.StartDynamoDB()
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// gather is how long every metered call waits before it is sent: long enough for all those that are made at once to
-// have begun before the first of them ends. One that begins after another has ended did wait for it.
+// gather is the delay of every metered call: long enough that all parallel calls begin before the
+// first of them ends. A call that begins after another has ended did wait for it.
 const gather = 25 * time.Millisecond
 
-// Meter counts what reads of DynamoDB cost, by what DynamoDB says that they consumed.
+// Meter adds up the cost of DynamoDB reads, as DynamoDB reports it.
 type Meter struct {
 	mu    sync.Mutex
 	calls []call
@@ -27,15 +27,16 @@ type call struct {
 	rows         int32
 }
 
-// Cost is what the calls of one request cost.
+// Cost is the cost of the calls of one request.
 type Cost struct {
 	Units  float64 // read units
 	Calls  int
-	Rounds int // the longest chain of calls that waited for each other
-	Rows   int // that the calls returned
+	Rounds int // longest chain of sequential calls
+	Rows   int // returned by the calls
 }
 
-// Attach makes a client's reads ask what they consume and counts them. Give it in the client's options.
+// Attach makes a client request the consumed capacity of its reads and counts it. Pass it in the
+// client's options.
 func (m *Meter) Attach(o *dynamodb.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("Meter", m.measure), middleware.Before)
@@ -65,7 +66,7 @@ func (m *Meter) measure(ctx context.Context, in middleware.InitializeInput, next
 		consumed, c.rows = output.ConsumedCapacity, 1
 	}
 	if consumed == nil || consumed.CapacityUnits == nil {
-		return out, meta, fmt.Errorf("querycost: an answer without its consumed capacity")
+		return out, meta, fmt.Errorf("querycost: the response has no consumed capacity")
 	}
 	c.units = *consumed.CapacityUnits
 	c.ended = time.Now()
@@ -75,12 +76,12 @@ func (m *Meter) measure(ctx context.Context, in middleware.InitializeInput, next
 	return out, meta, nil
 }
 
-// Take returns what was counted since the last time.
+// Take returns the cost since the previous Take.
 func (m *Meter) Take() Cost {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var cost Cost
-	depth := make([]int, len(m.calls)) // calls stand in the order of their ends
+	depth := make([]int, len(m.calls)) // calls are in the order of their ends
 	for n, c := range m.calls {
 		cost.Calls++
 		cost.Units += c.units

@@ -1,6 +1,6 @@
-// Package querycost provides what a query of instances costs, as DynamoDB itself says: read units, calls, and calls
-// that wait for each other, for every combination of parameters that the indexes serve. It measures requests as they
-// come to the endpoint, over tables of any size whose contents differ in nothing but their number.
+// Package querycost measures the cost of queries of instances as DynamoDB reports it: read units,
+// calls, and sequential calls, for every combination of parameters that the indexes serve. It
+// measures requests to the endpoint, over tables whose contents differ only in size.
 package querycost
 
 import (
@@ -25,26 +25,27 @@ import (
 	"altinn.no/instanceapi/tests/local/tables"
 )
 
-// PageSize is how many instances the measured pages have.
+// PageSize is the number of instances in a measured page.
 const PageSize = 100
 
-// Combination is parameters that go together, and the most that a page of them may cost.
+// Combination is a combination of parameters, and the bounds of the cost of a page.
 type Combination struct {
 	Name   string
-	Query  string // as in the address
+	Query  string // query string of the URL
 	Caller string // Authorization header
 	Own    bool   // GET /storage/instances/{instanceOwnerId}
-	Second bool   // the page that next leads to is measured
+	Second bool   // measure the second page
 
-	Units  float64 // read units, those for the applications included
-	Rounds int     // calls in series; that for the applications is made beside the others, as they were asked about before
-	From   int     // size of the smallest table in which what is read for the page does not come to the end of a range
+	Units  float64 // read units, including those for the applications
+	Rounds int     // sequential calls; the one for cached applications runs in parallel
+	From   int     // size of the smallest table in which the page's reads do not reach the end of a range
 }
 
-// Combinations returns all that are measured. The rows of a page of a hundred are about 60 KB, seven units. What a
-// combination may cost beyond that is half a unit for each range that it merges and what lies ready in them when the
-// page is full; the rows that the other labels or the filter leave out; and half a unit and one call for the
-// application. A party's own partition is read consistently, at twice the units.
+// Combinations returns all measured combinations. The rows of a page of a hundred are about 60
+// KB, which is seven units. A combination may cost more: half a unit for each range that it
+// merges, plus the buffered rows that remain when the page is full; the rows that other labels or
+// the filter exclude; and half a unit and one call for the application. A party's own partition
+// is read consistently, at twice the units.
 func Combinations() []Combination {
 	nav, skd, user := authtest.Owner("nav"), authtest.Owner("skd"), authtest.User(bigParty)
 	app, form, label := "appId="+alpha, "&workflow.currentStep=FormFilling", "&label="+often
@@ -84,7 +85,7 @@ func Combinations() []Combination {
 	}
 }
 
-// Found returns how many instances a page of the combination has.
+// Found returns the number of instances in a page of the combination.
 func (c Combination) Found() int {
 	if strings.Contains(c.Query, "label="+nobodys) {
 		return 0
@@ -92,18 +93,18 @@ func (c Combination) Found() int {
 	return PageSize
 }
 
-// Bench is a loaded table and the endpoint before it.
+// Bench is a loaded table and its endpoint.
 type Bench struct {
 	meter   Meter
-	metered http.Handler // the endpoint over a client that meters, which takes time
-	plain   http.Handler // the same, over one that does not
+	metered http.Handler // the endpoint over a metering client, which is slower
+	plain   http.Handler // the endpoint over a client without a meter
 
 	client                  *dynamodb.Client
 	instances, applications string // the tables
 }
 
-// New creates the tables for a volume of size instances on a server, loads it, and returns the endpoint over it. size
-// is a multiple of 1000.
+// New creates the tables for a volume of size instances on a server, loads the volume, and
+// returns the endpoint over it. size must be a multiple of 1000.
 func New(ctx context.Context, endpoint string, size int) (*Bench, error) {
 	v, err := newVolume(size)
 	if err != nil {
@@ -122,9 +123,9 @@ func New(ctx context.Context, endpoint string, size int) (*Bench, error) {
 			return nil, err
 		}
 	}
-	register := applicationtable.New(plain, applications)
+	applicationTable := applicationtable.New(plain, applications)
 	for _, app := range Apps() {
-		if err := register.Put(ctx, app); err != nil {
+		if err := applicationTable.Put(ctx, app); err != nil {
 			return nil, err
 		}
 	}
@@ -137,12 +138,12 @@ func New(ctx context.Context, endpoint string, size int) (*Bench, error) {
 	return b, b.prime(ctx)
 }
 
-// prime asks about every application and org once: the first query waits for what is registered of them, and those after it do
-// not.
+// prime queries every application and org once: the first query waits for the registrations,
+// later ones do not.
 func (b *Bench) prime(ctx context.Context) error {
 	for _, app := range Apps() {
-		for _, of := range []string{"appId=" + app.ID, "org=" + app.Org} {
-			if _, _, err := b.get(ctx, "/storage/instances?size=1&"+of, authtest.Owner(app.Org)); err != nil {
+		for _, filter := range []string{"appId=" + app.ID, "org=" + app.Org} {
+			if _, _, err := b.get(ctx, "/storage/instances?size=1&"+filter, authtest.Owner(app.Org)); err != nil {
 				return err
 			}
 		}
@@ -162,14 +163,14 @@ func (b *Bench) endpoint(client *dynamodb.Client) http.Handler {
 	return routes
 }
 
-// Page is what a page has and has cost.
+// Page is the content and the cost of a page.
 type Page struct {
 	Cost
-	Found int  // instances
-	More  bool // it has a next page
+	Found int  // number of instances
+	More  bool // there is a next page
 }
 
-// Measure asks for a page of a combination.
+// Measure requests a page of a combination.
 func (b *Bench) Measure(ctx context.Context, c Combination) (Page, error) {
 	address := "/storage/instances"
 	if c.Own {
@@ -193,7 +194,7 @@ func (b *Bench) get(ctx context.Context, address, caller string) (page Page, nex
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	r.Header.Set("Authorization", caller)
 	b.metered.ServeHTTP(w, r)
-	var answer struct {
+	var response struct {
 		Links struct {
 			Next struct {
 				Href string `json:"href"`
@@ -206,9 +207,9 @@ func (b *Bench) get(ctx context.Context, address, caller string) (page Page, nex
 	if w.Code != http.StatusOK {
 		return page, "", fmt.Errorf("%s: %d %s", address, w.Code, w.Body)
 	}
-	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+	if err := json.Unmarshal(w.Body.Bytes(), &response); err != nil {
 		return page, "", err
 	}
-	next = answer.Links.Next.Href
-	return Page{Cost: b.meter.Take(), Found: len(answer.Embedded.Instances), More: next != ""}, next, nil
+	next = response.Links.Next.Href
+	return Page{Cost: b.meter.Take(), Found: len(response.Embedded.Instances), More: next != ""}, next, nil
 }

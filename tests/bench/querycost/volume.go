@@ -14,33 +14,34 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetable"
 )
 
-// The applications of a volume, and the share of its instances that each has.
+// The applications of a volume, and each one's share of the instances.
 const (
 	alpha = "nav/alpha" // half
 	beta  = "nav/beta"  // a fifth
-	wide  = "skd/wide"  // the rest, over eight index shards
+	wide  = "skd/wide"  // the rest, on eight index shards
 )
 
-// The labels of a volume. Rare is on the same number of instances in every volume, evenly spread: the larger the
-// volume, the rarer it is.
+// The labels of a volume. The label rare has the same number of instances in every volume, evenly
+// distributed: the larger the volume, the rarer the label.
 const (
 	often    = "gr"   // three fifths of the instances
 	half     = "x2"   // half
 	seldom   = "q4"   // a tenth
-	rare     = "rare" // as many as rareRows
+	rare     = "rare" // on rareRows instances
 	rareRows = 400
-	filler   = "fill" // on those that have rare in a volume where it is less rare: no row is larger for the volume it is in
+	filler   = "fill" // on those that have rare in a smaller volume, so that the size of a row does not depend on the volume
 	nobodys  = "none" // on none
 )
 
-// bigParty is one party that has as many instances as bigRows in every volume; the others have four each.
+// bigParty has bigRows instances in every volume; every other party has four.
 const (
 	bigParty = "500001"
 	bigRows  = 300
 )
 
-// period is how many instances it takes until the volume's pattern of applications, steps and labels repeats. Two
-// volumes differ in how often it does and in nothing else, so that a query's cost differs only if it grows.
+// period is the number of instances after which the volume's pattern of applications, steps and
+// labels repeats. Volumes differ only in the number of periods, so a query's cost differs only if
+// it grows with the size.
 const period = 1000
 
 const wideShards = 8
@@ -56,15 +57,17 @@ func Apps() []*application.Application {
 	return apps
 }
 
-// begin is when the first instance of a volume was created; the others follow, two every two seconds.
+// begin is the creation time of the first instance of a volume; the others follow, two every two
+// seconds.
 var begin = time.Date(2026, 1, 5, 8, 0, 0, 123456000, time.UTC)
 
 func createdAt(n int) time.Time { return begin.Add(time.Duration(n/2*2) * time.Second) }
 
-// changeAfter is how long after its creation an instance was last changed.
+// changeAfter is the time from an instance's creation to its last change.
 const changeAfter = 26*time.Hour + 17*time.Millisecond
 
-// volume makes the instances of a volume of size instances, a multiple of period. It makes the same ones every time.
+// volume generates the instances of a volume of size instances, a multiple of period. It is
+// deterministic.
 type volume struct {
 	size int
 	apps map[string]*application.Application
@@ -72,7 +75,7 @@ type volume struct {
 
 func newVolume(size int) (*volume, error) {
 	if size < period || size%period != 0 {
-		return nil, fmt.Errorf("querycost: a volume of %d instances; it must be a multiple of %d", size, period)
+		return nil, fmt.Errorf("querycost: the size %d of the volume must be a multiple of %d", size, period)
 	}
 	v := &volume{size: size, apps: map[string]*application.Application{}}
 	for _, app := range Apps() {
@@ -83,7 +86,7 @@ func newVolume(size int) (*volume, error) {
 
 // load writes the whole volume into a table.
 func (v *volume) load(ctx context.Context, table *instancetable.Table) error {
-	const chunk = 5000 // bounds the memory that a volume takes on its way
+	const chunk = 5000 // bounds the memory
 	for from := 0; from < v.size; from += chunk {
 		var instances []*instance.Instance
 		for n := from; n < min(from+chunk, v.size); n++ {
@@ -96,16 +99,17 @@ func (v *volume) load(ctx context.Context, table *instancetable.Table) error {
 	return nil
 }
 
-// among reports whether instance n is one of count that are spread over the volume, and whether it falls on one of the
-// places in the period that those have in every volume: first, first+step, first+2·step…
-func (v *volume) among(n, count, first, step int) (is, place bool) {
+// among reports whether instance n is one of count instances distributed over the volume, and
+// whether its position in the period is one of theirs: first, first+step, first+2·step…
+func (v *volume) among(n, count, first, step int) (is, position bool) {
 	j := (n%period - first) / step
-	place = j >= 0 && j < count && first+j*step == n%period
-	return place && j*(v.size/period)/count == n/period, place
+	position = j >= 0 && j < count && first+j*step == n%period
+	return position && j*(v.size/period)/count == n/period, position
 }
 
-// instance returns instance n of the volume, as it is after a while of use. It takes as many bytes as the one at its
-// location in the first period: units are counted by the 4 KB begun, so a few bytes more could make a page look dearer.
+// instance returns instance n of the volume, after some use. It has the same size as the instance
+// at the same position in the first period: units count each 4 KB begun, so a few additional
+// bytes could make a page appear more expensive.
 func (v *volume) instance(n int) *instance.Instance {
 	pattern := rand.New(rand.NewPCG(7, uint64(n%period)))
 	own := rand.New(rand.NewPCG(8, uint64(n)))
@@ -132,9 +136,9 @@ func (v *volume) instance(n int) *instance.Instance {
 	}
 	confirmed := pattern.IntN(100) < 60
 	elements := []int{1, 2, 2, 2, 3}[pattern.IntN(5)]
-	if is, place := v.among(n, rareRows, 0, 2); is {
+	if is, position := v.among(n, rareRows, 0, 2); is {
 		i.Labels = append(i.Labels, rare)
-	} else if place {
+	} else if position {
 		i.Labels = append(i.Labels, filler)
 	}
 	if is, _ := v.among(n, bigRows, 1, 3); is {
@@ -147,7 +151,7 @@ func (v *volume) instance(n int) *instance.Instance {
 	return i
 }
 
-// element returns data element e of an instance: its form, and what is attached to it.
+// element returns data element e of an instance: its form, or an attachment.
 func element(e int, i *instance.Instance, step application.Step, confirmed bool, own *rand.Rand) instance.DataElement {
 	at := i.CreatedDateTime.Add(time.Duration(e) * time.Minute)
 	hash := make([]byte, 32)
@@ -159,7 +163,7 @@ func element(e int, i *instance.Instance, step application.Step, confirmed bool,
 		CreatedDateTime: at, CreatedBy: i.CreatedBy, LastChangedDateTime: at, LastChangedBy: i.CreatedBy,
 		IsLocked: step.LocksData || step.Archives, SHA256: hex.EncodeToString(hash),
 	}
-	d.Revision = d.ID // as blob.FirstKey has it
+	d.Revision = d.ID // like blob.FirstKey
 	if e > 0 {
 		d.FormID, d.ContentType, d.FileName = "attachment", "application/pdf", fmt.Sprintf("vedlegg %d.pdf", e)
 	}
@@ -171,7 +175,7 @@ func element(e int, i *instance.Instance, step application.Step, confirmed bool,
 	return d
 }
 
-// weighted returns one of the names, each followed by the percentage of the cases that it has.
+// weighted returns one of the names. A percentage follows each name.
 func weighted(r *rand.Rand, choices ...any) string {
 	at := r.IntN(100)
 	for n := 0; ; n += 2 {
@@ -181,7 +185,7 @@ func weighted(r *rand.Rand, choices ...any) string {
 	}
 }
 
-// newID returns a UUID version 7 of the time given.
+// newID returns a UUID version 7 with the time at.
 func newID(at time.Time, own *rand.Rand) string {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:], uint64(at.UnixMilli())<<16|own.Uint64()&0xffff)

@@ -19,14 +19,14 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetable"
 )
 
-// Wall is how long things took, each the median of rounds that took turns.
+// Wall holds durations, each the median of alternated rounds.
 type Wall struct {
-	Page  time.Duration // of an application's step, by the endpoint
-	Query time.Duration // the call of DynamoDB for the same rows, alone
-	Both  time.Duration // that call, and beside it one for the application's registration, which the endpoint has to read
+	Page  time.Duration // a page of an application's step, from the endpoint
+	Query time.Duration // the DynamoDB call for the same rows alone
+	Both  time.Duration // that call, in parallel with the read of the application's registration that the endpoint needs
 }
 
-// Wall measures the page of an application's step, and the calls without which there is none.
+// Wall measures the page of an application's step, and the DynamoDB calls that it needs.
 func (b *Bench) Wall(ctx context.Context, rounds int) (Wall, error) {
 	const address = "/storage/instances?appId=" + alpha + "&workflow.currentStep=FormFilling&size=100"
 	page, _, err := b.get(ctx, address, authtest.Owner("nav"))
@@ -36,7 +36,7 @@ func (b *Bench) Wall(ctx context.Context, rounds int) (Wall, error) {
 	raw := &dynamodb.QueryInput{
 		TableName: &b.instances, IndexName: aws.String("byStep"), KeyConditionExpression: aws.String("byStep = :k"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":k": &types.AttributeValueMemberS{Value: instancetable.StepKey(alpha, "FormFilling", 0)}},
-		Limit:                     aws.Int32(int32(page.Rows) - 1), // the registration is one of its rows
+		Limit:                     aws.Int32(int32(page.Rows) - 1), // one of the rows is the registration
 	}
 	registration := &dynamodb.GetItemInput{TableName: &b.applications, Key: map[string]types.AttributeValue{
 		"PK": &types.AttributeValueMemberS{Value: "nav"}, "SK": &types.AttributeValueMemberS{Value: "alpha"},
@@ -44,14 +44,14 @@ func (b *Bench) Wall(ctx context.Context, rounds int) (Wall, error) {
 	query := func() error {
 		out, err := b.client.Query(ctx, raw)
 		if err == nil && out.Count != *raw.Limit {
-			err = fmt.Errorf("the call alone found %d rows, the page read %d", out.Count, *raw.Limit)
+			err = fmt.Errorf("the Query alone found %d rows, the page read %d", out.Count, *raw.Limit)
 		}
 		return err
 	}
-	// As template.yaml has it for the functions.
+	// The functions run with this setting of template.yaml.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	token := authtest.Owner("nav") // the same again, as a client's
-	things := []func() error{
+	token := authtest.Owner("nav") // the same token in every request, as a client sends it
+	operations := []func() error{
 		func() error {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -63,24 +63,24 @@ func (b *Bench) Wall(ctx context.Context, rounds int) (Wall, error) {
 		},
 		query,
 		func() error {
-			var read error
-			var reading sync.WaitGroup
-			reading.Go(func() {
+			var readErr error
+			var wg sync.WaitGroup
+			wg.Go(func() {
 				out, err := b.client.GetItem(ctx, registration)
-				if read = err; err == nil && out.Item == nil {
-					read = errors.New("the registration is not where it was looked for")
+				if readErr = err; err == nil && out.Item == nil {
+					readErr = errors.New("the registration was not found")
 				}
 			})
 			err := query()
-			reading.Wait()
-			return errors.Join(err, read)
+			wg.Wait()
+			return errors.Join(err, readErr)
 		},
 	}
-	took := make([][]time.Duration, len(things))
+	took := make([][]time.Duration, len(operations))
 	for range rounds {
-		for n, thing := range things {
+		for n, operation := range operations {
 			began := time.Now()
-			if err := thing(); err != nil {
+			if err := operation(); err != nil {
 				return Wall{}, err
 			}
 			took[n] = append(took[n], time.Since(began))

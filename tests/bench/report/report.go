@@ -1,5 +1,5 @@
-// Package report provides the tables in which measurements are printed, as Markdown: what is in the README is what make
-// bench prints.
+// Package report prints measurements as Markdown tables, in the form in which the README shows
+// them.
 package report
 
 import (
@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Table is what one measurement has found. Its first column is text, the others are numbers.
+// Table is the result of one measurement. Its first column is text, the others are numbers.
 type Table struct {
 	Title   string
-	Note    string // how it was measured, and what was left out and why
+	Note    string // the method, and what was not measured and why
 	Columns []string
 	Rows    [][]string
 }
@@ -32,10 +32,10 @@ func (t *Table) Print(w io.Writer) {
 	}
 }
 
-// Ratio returns a ratio as it is printed.
+// Ratio formats a ratio for a table.
 func Ratio(x float64) string { return fmt.Sprintf("%.2f", x) }
 
-// Median returns the middle of values, of which there must be some.
+// Median returns the median of values, which must not be empty.
 func Median[T int64 | float64](values []T) T {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[len(sorted)/2]

@@ -1,5 +1,5 @@
-// Package build provides the functions' binaries, built for this machine. It imports nothing of theirs, so that what
-// starts the system is compiled in a moment.
+// Package build builds the functions' binaries for this machine. It imports none of their
+// packages, so that a command that starts the system compiles quickly.
 package build
 
 import (
@@ -15,8 +15,9 @@ import (
 	"altinn.no/instanceapi/tests/local/workspace"
 )
 
-// Build makes a bootstrap of every function for this machine under .local/dist/<function>/. The flags are the Makefile's
-// alone. Two at once take turns, as they write the same files.
+// Build builds a bootstrap of every function for this machine under .local/dist/<function>/, with
+// the flags of the Makefile. Concurrent builds wait for each other because they write the same
+// files.
 func Build(ctx context.Context, root string) error {
 	if err := os.MkdirAll(workspace.Local(root), 0o755); err != nil {
 		return err
@@ -32,26 +33,28 @@ func Build(ctx context.Context, root string) error {
 	cmd := exec.CommandContext(ctx, "make", "-s", "build", "GOOS="+runtime.GOOS, "ARCH="+Arch(), "DIST=.local/dist")
 	cmd.Dir = root
 	for _, v := range os.Environ() {
-		// A make above this one has its own ideas of jobs, flags and variables.
+		// Do not inherit jobs, flags and variables from a make that runs this process.
 		if !strings.HasPrefix(v, "MAKE") && !strings.HasPrefix(v, "MFLAGS=") {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	// What make has started ends with it, too. Ctrl-C in a terminal reaches this process alone, which then ends the group.
+	// Children of make must end with make. Ctrl-C in a terminal reaches only this process, which
+	// then terminates the group.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("the functions could not be built: %w\n%s", err, out)
+		return fmt.Errorf("building the functions failed: %w\n%s", err, out)
 	}
 	return nil
 }
 
-// Binary returns the path of the bootstrap that Build has made of a function, named by its folder.
+// Binary returns the path of a function's bootstrap that Build has written, by the function's
+// folder.
 func Binary(root, function string) string {
 	return filepath.Join(workspace.Local(root, "dist"), function, "bootstrap")
 }
 
-// Arch is this machine's architecture as Lambda calls it.
+// Arch returns this machine's architecture by Lambda's name.
 func Arch() string {
 	if runtime.GOARCH == "amd64" {
 		return "x86_64"

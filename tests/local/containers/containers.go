@@ -1,8 +1,9 @@
-// Package containers provides what functions in containers on this machine need of a running stack, for `sam local`: the
-// local AWS at an address that containers reach, the keys of its tokens, and the variables of every function in a file.
+// Package containers gives functions in containers on this machine access to a running stack, for
+// `sam local`: the local AWS at an address that containers reach, the token keys, and a file with
+// the variables of every function.
 //
-// The local AWS itself listens on the loopback interface alone. What is opened here is opened on one address, that of
-// the bridge between this machine and its containers, and only when it is asked for.
+// The local AWS itself listens only on the loopback interface. This package opens ports on one
+// address, that of the bridge between this machine and its containers, and only on request.
 package containers
 
 import (
@@ -22,36 +23,37 @@ import (
 	"altinn.no/instanceapi/tests/local/workspace"
 )
 
-// SamURL is where `sam local start-api` serves both APIs: what links say.
+// SamURL is the address at which `sam local start-api` serves both APIs, and the base of links.
 const SamURL = "http://localhost:3000"
 
-// desktopHost is this machine for containers where the engine runs in a virtual machine. What listens on the loopback
-// interface is reached under it.
+// desktopHost is the name of this machine in containers if the engine runs in a virtual machine.
+// It reaches servers on the loopback interface.
 const desktopHost = "host.docker.internal"
 
-// bridge is the interface that Docker makes on Linux.
+// bridge is the interface that Docker creates on Linux.
 const bridge = "docker0"
 
-// Forwarder are what was opened. Close closes them.
+// Forwarder holds the open ports.
 type Forwarder struct {
-	AWSEndpoint string // of the local AWS, in containers and on this machine
+	AWSEndpoint string // address of the local AWS, in containers and on this machine
 
 	envFile   string
 	listeners []net.Listener
 }
 
-// Open opens doors into the stack for containers, on the address given or, for "1", on that of Docker's bridge. The variables
-// of all functions are written to EnvFile until Close; links in their answers begin with baseURL.
+// Open opens ports into the stack for containers, on the given address or, for "1", on that of
+// Docker's bridge. It writes the variables of all functions to EnvFile until Close; links in
+// responses begin with baseURL.
 func Open(root string, s *stack.Stack, address, baseURL string) (_ *Forwarder, err error) {
 	if address == "1" {
 		if address, err = bridgeAddress(runtime.GOOS); err != nil {
 			return nil, err
 		}
 	}
-	d := &Forwarder{AWSEndpoint: s.AWSEndpoint, envFile: EnvFile(root)}
+	f := &Forwarder{AWSEndpoint: s.AWSEndpoint, envFile: EnvFile(root)}
 	defer func() {
 		if err != nil {
-			d.Close()
+			f.Close()
 		}
 	}()
 	aws, err := url.Parse(s.AWSEndpoint)
@@ -61,39 +63,40 @@ func Open(root string, s *stack.Stack, address, baseURL string) (_ *Forwarder, e
 	host := address
 	if address == desktopHost {
 		address = "127.0.0.1"
-		d.AWSEndpoint = "http://" + net.JoinHostPort(host, aws.Port())
+		f.AWSEndpoint = "http://" + net.JoinHostPort(host, aws.Port())
 	} else {
-		authorizer, err := d.listen(address, aws.Port())
+		listener, err := f.listen(address, aws.Port())
 		if err != nil {
 			return nil, err
 		}
-		d.AWSEndpoint = "http://" + authorizer.Addr().String()
-		go forward(authorizer, aws.Host)
+		f.AWSEndpoint = "http://" + listener.Addr().String()
+		go forward(listener, aws.Host)
 	}
-	keys, err := d.listen(address, "0")
+	keys, err := f.listen(address, "0")
 	if err != nil {
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(keys.Addr().String())
 	go serveFile(keys, s.Authenticator.KeySet())
-	return d, d.writeEnvironment(s.Environment, map[string]string{
-		"AWS_ENDPOINT_URL": d.AWSEndpoint, "TOKEN_JWKS": "http://" + net.JoinHostPort(host, port) + "/jwks.json",
+	return f, f.writeEnvironment(s.Environment, map[string]string{
+		"AWS_ENDPOINT_URL": f.AWSEndpoint, "TOKEN_JWKS": "http://" + net.JoinHostPort(host, port) + "/jwks.json",
 		"APPS_BASE_URL": baseURL, "PLATFORM_BASE_URL": baseURL,
 	})
 }
 
-// Close closes the doors and removes the file.
-func (d *Forwarder) Close() {
-	for _, l := range d.listeners {
+// Close closes the ports and removes the file.
+func (f *Forwarder) Close() {
+	for _, l := range f.listeners {
 		_ = l.Close()
 	}
-	_ = os.Remove(d.envFile)
+	_ = os.Remove(f.envFile)
 }
 
-// EnvFile is the file that samconfig.toml names. It is there as long as doors are open.
+// EnvFile returns the path of the file that samconfig.toml names. The file exists while the ports
+// are open.
 func EnvFile(root string) string { return workspace.Local(root, "sam-env.json") }
 
-// bridgeAddress returns this machine's address on the way to its containers.
+// bridgeAddress returns this machine's address for its containers.
 func bridgeAddress(system string) (string, error) {
 	if system != "linux" {
 		return desktopHost, nil
@@ -107,22 +110,22 @@ func bridgeAddress(system string) (string, error) {
 					return n.IP.String(), nil
 				}
 			}
-			err = errors.New("it has no address")
+			err = errors.New("the interface has no address")
 		}
 	}
-	return "", fmt.Errorf("CONTAINERS=1 looks for Docker's interface %s (%w): start Docker, or give the address under which containers reach this machine, as CONTAINERS=172.17.0.1", bridge, err)
+	return "", fmt.Errorf("CONTAINERS=1 needs Docker's interface %s (%w): start Docker, or set the address at which containers reach this machine, for example CONTAINERS=172.17.0.1", bridge, err)
 }
 
-func (d *Forwarder) listen(address, port string) (net.Listener, error) {
+func (f *Forwarder) listen(address, port string) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(address, port))
 	if err != nil {
 		return nil, fmt.Errorf("opening the local AWS for containers: %w", err)
 	}
-	d.listeners = append(d.listeners, l)
+	f.listeners = append(f.listeners, l)
 	return l, nil
 }
 
-// forward passes every connection on to the address, as it is.
+// forward forwards every connection to the address, unchanged.
 func forward(from net.Listener, to string) {
 	for {
 		in, err := from.Accept()
@@ -138,14 +141,14 @@ func forward(from net.Listener, to string) {
 			defer out.Close()
 			go func() {
 				_, _ = io.Copy(out, in)
-				_ = out.(*net.TCPConn).CloseWrite() // what is on its way back still comes
+				_ = out.(*net.TCPConn).CloseWrite() // data in the other direction still arrives
 			}()
 			_, _ = io.Copy(in, out)
 		}()
 	}
 }
 
-// serveFile answers every request with one public file.
+// serveFile responds to every request with one public file.
 func serveFile(on net.Listener, path string) {
 	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, path)
@@ -153,15 +156,16 @@ func serveFile(on net.Listener, path string) {
 	_ = server.Serve(on) // ends when the listener is closed
 }
 
-// writeEnvironment writes the file that --env-vars takes: the variables by function. SAM passes on those alone that the template
-// declares, and without it a reference to a table is the table's logical id.
-func (d *Forwarder) writeEnvironment(functions map[string]map[string]string, instead map[string]string) error {
+// writeEnvironment writes the file for --env-vars: the variables by function. SAM passes on only
+// the variables that the template declares. Without this file, a reference to a table is the
+// table's logical id.
+func (f *Forwarder) writeEnvironment(functions map[string]map[string]string, replacements map[string]string) error {
 	all := map[string]map[string]string{}
 	for id, variables := range functions {
 		all[id] = map[string]string{}
 		for name, value := range variables {
-			if other, ok := instead[name]; ok {
-				value = other
+			if replacement, ok := replacements[name]; ok {
+				value = replacement
 			}
 			all[id][name] = value
 		}
@@ -170,8 +174,8 @@ func (d *Forwarder) writeEnvironment(functions map[string]map[string]string, ins
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(d.envFile), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(f.envFile), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(d.envFile, append(content, '\n'), 0o600) // it holds the identity key
+	return os.WriteFile(f.envFile, append(content, '\n'), 0o600) // it holds the identity key
 }

@@ -14,7 +14,7 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// TestOpen opens doors on another loopback address, as a bridge's stand-in.
+// TestOpen opens ports on another loopback address, which replaces a bridge.
 func TestOpen(t *testing.T) {
 	const address = "127.0.0.2"
 	if runtime.GOOS != "linux" {
@@ -33,18 +33,18 @@ func TestOpen(t *testing.T) {
 	running := &stack.Stack{AWSEndpoint: aws.URL, Authenticator: tokens, Environment: map[string]map[string]string{
 		"DataGet": {"INSTANCES_TABLE": "instance-api-Instances-1", "AWS_ENDPOINT_URL": aws.URL, "TOKEN_JWKS": "/a/file"},
 	}}
-	doors, err := Open(root, running, address, SamURL)
+	forwarder, err := Open(root, running, address, SamURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Post(doors.AWSEndpoint, "", strings.NewReader(strings.Repeat("x", 100_000)))
+	resp, err := http.Post(forwarder.AWSEndpoint, "", strings.NewReader(strings.Repeat("x", 100_000)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, _ := io.ReadAll(resp.Body)
+	response, _ := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
-	if host := strings.TrimPrefix(doors.AWSEndpoint, "http://"); !strings.HasPrefix(string(answer), host+" xxx") || len(answer) != len(host)+1+100_000 {
-		t.Errorf("through the door: %.80q, %d bytes", answer, len(answer))
+	if host := strings.TrimPrefix(forwarder.AWSEndpoint, "http://"); !strings.HasPrefix(string(response), host+" xxx") || len(response) != len(host)+1+100_000 {
+		t.Errorf("through the forwarder: %.80q, %d bytes", response, len(response))
 	}
 
 	content, err := os.ReadFile(EnvFile(root))
@@ -56,7 +56,7 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := variables["DataGet"]
-	if got["INSTANCES_TABLE"] != "instance-api-Instances-1" || got["AWS_ENDPOINT_URL"] != doors.AWSEndpoint || len(got) != 3 {
+	if got["INSTANCES_TABLE"] != "instance-api-Instances-1" || got["AWS_ENDPOINT_URL"] != forwarder.AWSEndpoint || len(got) != 3 {
 		t.Errorf("the variables are %v", got)
 	}
 	keys, err := http.Get(got["TOKEN_JWKS"])
@@ -69,13 +69,13 @@ func TestOpen(t *testing.T) {
 		t.Errorf("the keys are %s", set)
 	}
 
-	doors.Close()
+	forwarder.Close()
 	http.DefaultClient.CloseIdleConnections()
 	if _, err := os.Stat(EnvFile(root)); !os.IsNotExist(err) {
-		t.Error("the file is left")
+		t.Error("the file was not removed")
 	}
-	if _, err := http.Get(doors.AWSEndpoint); err == nil {
-		t.Error("the door is open")
+	if _, err := http.Get(forwarder.AWSEndpoint); err == nil {
+		t.Error("the port is still open")
 	}
 }
 

@@ -1,9 +1,10 @@
-// Package process provides server processes that never outlive the process that started them: not after Stop, not
-// after a panic or a time-out of the test, and not after the starter is killed outright.
+// Package process starts server processes that never outlive the process that started them: not
+// after Stop, not after a panic or a timeout of the test, and not after the starter is killed.
 //
-// Each child leads a process group of its own, so the terminal's Ctrl-C reaches the starter alone, and whatever the
-// child starts itself is stopped with it. A watcher in the group waits for the end of a pipe that only the starter
-// holds open; the kernel closes it however the starter ends. It needs a POSIX shell and nothing of one system.
+// Each child leads its own process group, so the terminal's Ctrl-C reaches only the starter, and
+// everything that the child starts is stopped with it. A watcher in the group waits for the end
+// of a pipe that only the starter holds open; the kernel closes the pipe however the starter
+// ends. The package needs a POSIX shell and no feature of a particular system.
 package process
 
 import (
@@ -21,13 +22,14 @@ import (
 	"time"
 )
 
-// watch runs in the shell that becomes the command: the watcher is a subshell of it. When the pipe ends the whole
-// group gets TERM and, what is left of it three seconds later, KILL.
+// watch runs in the shell that becomes the command: the watcher is a subshell. When the pipe
+// ends, the watcher sends TERM to the whole group and, three seconds later, KILL to the remaining
+// processes.
 const watch = `dir=$1; shift; exec 3<&0
 (read -r _ <&3; trap '' TERM; kill -TERM 0; sleep 3; rm -rf "$dir"; kill -KILL 0) >/dev/null 2>&1 &
 exec 3<&- "$@" </dev/null`
 
-// grace is how long a group has between TERM and KILL.
+// grace is the time of a group between TERM and KILL.
 const grace = 3 * time.Second
 
 // Process is a running child.
@@ -38,12 +40,13 @@ type Process struct {
 	pipe    io.Closer
 	logPath string
 	stop    sync.Once
-	exited  chan struct{} // closed once the command itself has ended
-	err     error         // how it ended; valid after exited
+	exited  chan struct{} // closed when the command has ended
+	err     error         // result of the command; valid after exited
 }
 
-// Start runs argv with the environment env in the folder dir, which is the child's own: it is removed with the child.
-// Its output goes to the file logPath, which is created anew together with its folder.
+// Start runs argv with the environment env in the folder dir. The folder belongs to the child and
+// is removed with it. The output is written to the file logPath, which is created together with its
+// folder.
 func Start(name, dir string, env []string, logPath string, argv ...string) (*Process, error) {
 	if err := os.MkdirAll(filepath.Dir(logPath), 0o755); err != nil {
 		return nil, err
@@ -71,11 +74,11 @@ func Start(name, dir string, env []string, logPath string, argv ...string) (*Pro
 	return p, nil
 }
 
-// Exited is closed when the command has ended, by Stop or by itself.
+// Exited returns a channel that is closed when the command has ended, by Stop or by itself.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Ready polls check until it returns nil. It fails when the command ends first, or after timeout; the error then
-// carries the end of the command's output.
+// Ready polls check until it returns nil. It fails if the command ends first, or after timeout;
+// the error contains the end of the command's output.
 func (p *Process) Ready(timeout time.Duration, check func() error) error {
 	deadline := time.Now().Add(timeout)
 	for {
@@ -94,7 +97,8 @@ func (p *Process) Ready(timeout time.Duration, check func() error) error {
 	}
 }
 
-// Stop ends the command and everything it started, by TERM, and what that does not end by KILL. It may be called twice.
+// Stop terminates the command and everything it started, with TERM, and the remaining processes
+// with KILL. It may be called twice.
 func (p *Process) Stop() {
 	p.stop.Do(func() {
 		group := -p.cmd.Process.Pid
@@ -111,8 +115,8 @@ func (p *Process) Stop() {
 	})
 }
 
-// empty waits until the group has no process, at most for the given time: an orphan that has ended is counted until
-// the system's first process collects it, so this cannot be waited for without end.
+// empty waits until the group has no process, for at most the given time: an orphan that has
+// ended counts until the system's first process reaps it, so the wait must be limited.
 func (p *Process) empty(atMost time.Duration) {
 	for end := time.Now().Add(atMost); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if errors.Is(syscall.Kill(-p.cmd.Process.Pid, 0), syscall.ESRCH) {
@@ -121,7 +125,7 @@ func (p *Process) empty(atMost time.Duration) {
 	}
 }
 
-// tail returns the last lines of the output, for an error.
+// tail returns the end of the output, for an error.
 func (p *Process) tail() string {
 	const limit = 2000
 	out, err := os.ReadFile(p.logPath)
@@ -131,10 +135,10 @@ func (p *Process) tail() string {
 	if len(out) > limit {
 		out = out[len(out)-limit:]
 	}
-	return strings.TrimSpace(string(out)) + "\n(all of it: " + p.logPath + ")"
+	return strings.TrimSpace(string(out)) + "\n(full log: " + p.logPath + ")"
 }
 
-// FreePort returns a port of the loopback interface that nothing listens on at this moment.
+// FreePort returns a port of the loopback interface that is currently free.
 func FreePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

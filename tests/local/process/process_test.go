@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary play the starter that is killed: with STARTER set it starts a child that has a
-// child of its own, prints both process ids and hangs.
+// TestMain runs the test binary as the starter to kill if STARTER is set: it starts a child that
+// has a child, waits until both process ids are written, and hangs.
 func TestMain(m *testing.M) {
 	dir := os.Getenv("STARTER")
 	if dir == "" {
@@ -60,7 +60,7 @@ func pids(t *testing.T, dir string) []int {
 	return ids
 }
 
-// wantEnded checks that the processes end within the time, and that their folder goes.
+// wantEnded checks that the processes end within the time, and that their folder is removed.
 func wantEnded(t *testing.T, within time.Duration, dir string, ids []int) {
 	t.Helper()
 	deadline := time.Now().Add(within)
@@ -73,11 +73,11 @@ func wantEnded(t *testing.T, within time.Duration, dir string, ids []int) {
 		}
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%s is still there (%v)", dir, err)
+		t.Errorf("%s still exists (%v)", dir, err)
 	}
 }
 
-// folder returns a folder for a child, and a path for its log beside it.
+// folder returns a folder for a child, and the path of its log.
 func folder(t *testing.T) (dir, log string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "own")
@@ -99,10 +99,10 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 	}
 	ids := pids(t, dir)
 	p.Stop()
-	wantEnded(t, 5*time.Second, dir, ids) // an orphan counts until the system's first process has collected it
+	wantEnded(t, 5*time.Second, dir, ids) // an orphan counts until the system's first process reaps it
 }
 
-func TestAKilledStarterLeavesNothing(t *testing.T) {
+func TestKilledStarterLeavesNoProcess(t *testing.T) {
 	dir, _ := folder(t)
 	starter := exec.Command(os.Args[0])
 	starter.Env = append(os.Environ(), "STARTER="+dir)
@@ -116,8 +116,8 @@ func TestAKilledStarterLeavesNothing(t *testing.T) {
 	for deadline := time.Now().Add(10 * time.Second); written(dir) != nil; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			_ = starter.Process.Kill()
-			said, _ := io.ReadAll(out)
-			t.Fatalf("the starter started nothing: %s", said)
+			output, _ := io.ReadAll(out)
+			t.Fatalf("the starter started nothing: %s", output)
 		}
 	}
 	ids := pids(t, dir)
@@ -128,14 +128,14 @@ func TestAKilledStarterLeavesNothing(t *testing.T) {
 	wantEnded(t, grace+5*time.Second, dir, ids)
 }
 
-func TestReadyTellsWhyACommandEnded(t *testing.T) {
+func TestReadyReportsOutput(t *testing.T) {
 	dir, log := folder(t)
 	p, err := Start("broken", dir, os.Environ(), log, "/bin/sh", "-c", "echo no such option; exit 3")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Stop()
-	err = p.Ready(5*time.Second, func() error { return errors.New("nothing answers") })
+	err = p.Ready(5*time.Second, func() error { return errors.New("no response") })
 	if err == nil || !strings.Contains(err.Error(), "no such option") || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("got %v, want the output and the exit status", err)
 	}

@@ -18,9 +18,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Deliver takes every event from the outbox to the feed: what is in the table goes to event-publish as the stream would
-// give it, and what that puts on the bus goes to event-record as the rule and the queue would. When it returns without an
-// error, all that was in the outbox is in the feed. It returns how many events that were.
+// Deliver moves every event from the outbox to the feed. It passes the items of the table to
+// event-publish as the stream would, and the entries that event-publish puts on the bus to
+// event-record as the rule and the queue would. When it returns without an error, every event of
+// the outbox is in the feed. It returns the number of events.
 func (s *System) Deliver(ctx context.Context) (delivered int, err error) {
 	for {
 		out, err := s.Dynamo.Scan(ctx, &dynamodb.ScanInput{TableName: aws.String("Outbox"), ConsistentRead: aws.Bool(true), Limit: aws.Int32(100)})
@@ -30,18 +31,18 @@ func (s *System) Deliver(ctx context.Context) (delivered int, err error) {
 		if err := s.publish(ctx, out.Items); err != nil {
 			return delivered, err
 		}
-		taken := s.bus.take()
-		if len(taken) == 0 {
-			return delivered, errors.New("lambdas: event-publish has put nothing on the bus")
+		entries := s.bus.take()
+		if len(entries) == 0 {
+			return delivered, errors.New("runtime: event-publish put nothing on the bus")
 		}
-		if err := s.record(ctx, taken); err != nil {
+		if err := s.record(ctx, entries); err != nil {
 			return delivered, err
 		}
 		delivered += len(out.Items)
 	}
 }
 
-// publish gives items of the outbox to event-publish, those of an instance in order.
+// publish passes items of the outbox to event-publish, those of an instance in order.
 func (s *System) publish(ctx context.Context, items []map[string]types.AttributeValue) error {
 	var in struct {
 		Records []map[string]any `json:"Records"`
@@ -55,7 +56,7 @@ func (s *System) publish(ctx context.Context, items []map[string]types.Attribute
 			case *types.AttributeValueMemberN:
 				image[name] = map[string]string{"N": v.Value}
 			default:
-				return fmt.Errorf("lambdas: the outbox has the attribute %s as a %T", name, value)
+				return fmt.Errorf("runtime: attribute %s of the outbox has type %T", name, value)
 			}
 		}
 		in.Records = append(in.Records, map[string]any{
@@ -69,7 +70,8 @@ func (s *System) publish(ctx context.Context, items []map[string]types.Attribute
 	return s.batch(ctx, "event-publish", in)
 }
 
-// record gives entries of the bus to event-record, again and again while it gives back what came too early.
+// record passes entries of the bus to event-record, and retries while event-record returns events
+// that are out of order.
 func (s *System) record(ctx context.Context, entries []busEntry) error {
 	var in events.SQSEvent
 	for n, entry := range entries {
@@ -100,29 +102,29 @@ func (s *System) record(ctx context.Context, entries []busEntry) error {
 	return nil
 }
 
-// batch invokes a function with a batch. What it gives back as failed is an error.
+// batch invokes a function with a batch. It returns an error if the function reports failed items.
 func (s *System) batch(ctx context.Context, function string, in any) error {
 	payload, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	answer, err := s.Function(function).Invoke(ctx, payload)
+	response, err := s.Function(function).Invoke(ctx, payload)
 	if err != nil {
 		return err
 	}
 	var out struct {
 		Failures []json.RawMessage `json:"batchItemFailures"`
 	}
-	if err := json.Unmarshal(answer, &out); err != nil {
-		return fmt.Errorf("lambdas: %s answers %s: %w", function, answer, err)
+	if err := json.Unmarshal(response, &out); err != nil {
+		return fmt.Errorf("runtime: invalid response of %s: %s: %w", function, response, err)
 	}
 	if len(out.Failures) > 0 {
-		return fmt.Errorf("lambdas: %s gives back %s", function, answer)
+		return fmt.Errorf("runtime: %s reports failed items: %s", function, response)
 	}
 	return nil
 }
 
-// bus is an EventBridge endpoint that keeps what is put on it.
+// bus is an EventBridge endpoint that stores its entries.
 type bus struct {
 	mu      sync.Mutex
 	entries []busEntry
@@ -141,7 +143,7 @@ func (s *System) startBus() (endpoint string, err error) {
 	s.bus = &bus{}
 	server := &http.Server{Handler: s.bus, ReadHeaderTimeout: 10 * time.Second}
 	s.stops = append(s.stops, func() { _ = server.Close() })
-	go func() { _ = server.Serve(listener) }() // ends with an error of its own making
+	go func() { _ = server.Serve(listener) }() // always returns an error, also after Close
 	return "http://" + listener.Addr().String(), nil
 }
 
@@ -165,7 +167,7 @@ func (b *bus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (b *bus) take() []busEntry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	taken := b.entries
+	entries := b.entries
 	b.entries = nil
-	return taken
+	return entries
 }

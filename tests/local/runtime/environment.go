@@ -17,30 +17,31 @@ import (
 	"uuid"
 )
 
-// Environment is one execution environment: a process of a function's binary, and the Runtime API that it talks to. It
-// serves one invocation at a time, as Lambda's do. It does not outlive this process: a runtime whose API is gone ends.
+// Environment is one execution environment: a process of a function's binary, and its Runtime
+// API. It serves one invocation at a time, as in Lambda. Its process does not outlive this one: a
+// runtime without its API exits.
 type Environment struct {
 	cmd    *exec.Cmd
 	server *http.Server
 	limit  time.Duration
 
-	next    chan invocation // taken by the process as it asks for work
-	started chan struct{}   // closed when it first does
+	next    chan invocation // received when the process requests its next invocation
+	started chan struct{}   // closed at the first such request
 	ended   chan struct{}   // closed when the process has ended
-	retired chan struct{}   // closed when there is no more work
+	retired chan struct{}   // closed when there are no more invocations
 	log     *tail
 
 	once, retire sync.Once
 	mu           sync.Mutex
-	at           *invocation // what the process works on
+	current      *invocation // being processed
 }
 
-// invocation is one event and where its answer goes.
+// invocation is one event and the channel of its response.
 type invocation struct {
 	id       string
 	payload  []byte
 	deadline time.Time
-	answer   chan result
+	response chan result
 }
 
 type result struct {
@@ -48,14 +49,16 @@ type result struct {
 	err     error
 }
 
-// FunctionError is what a function answers when it fails: an error of its handler, or the end of its process.
+// FunctionError is the result of a failed invocation: an error of the handler, or the end of the
+// process.
 type FunctionError struct{ Payload string }
 
 func (e *FunctionError) Error() string { return "function error: " + e.Payload }
 
-// StartEnvironment starts the program argv, a Lambda bootstrap or what runs one, with the variables env and nothing else
-// but what the Runtime API adds. limit is the function's timeout. When it returns, the process is running; what it
-// prints goes to log as well, which may be nil. It returns before the initialisation is over: see Ready.
+// StartEnvironment starts the program argv, a Lambda bootstrap or a command that runs one. The
+// program gets only the variables env and those of the Runtime API. limit is the function's
+// timeout. The program's output is also written to log, which may be nil. StartEnvironment
+// returns before the initialisation ends: see Ready.
 func StartEnvironment(name string, limit time.Duration, env []string, log io.Writer, argv ...string) (*Environment, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -66,12 +69,12 @@ func StartEnvironment(name string, limit time.Duration, env []string, log io.Wri
 		retired: make(chan struct{}), log: &tail{to: log},
 	}
 	e.server = &http.Server{Handler: e.runtimeAPI(), ReadHeaderTimeout: time.Minute}
-	go func() { _ = e.server.Serve(listener) }() // ends with an error of its own making
+	go func() { _ = e.server.Serve(listener) }() // always returns an error, also after Close
 	e.cmd = exec.Command(argv[0], argv[1:]...)
 	e.cmd.Env = append(env, "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String(), "AWS_LAMBDA_FUNCTION_NAME="+name,
 		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512", "_HANDLER=bootstrap", "AWS_EXECUTION_ENV=AWS_Lambda_provided.al2023")
 	e.cmd.Stdout, e.cmd.Stderr = e.log, e.log
-	e.cmd.WaitDelay = time.Second // for what the process has started, and holds its output open
+	e.cmd.WaitDelay = time.Second // for children of the process that keep its output open
 	if err := e.cmd.Start(); err != nil {
 		_ = e.server.Close()
 		return nil, err
@@ -79,12 +82,12 @@ func StartEnvironment(name string, limit time.Duration, env []string, log io.Wri
 	go func() {
 		_ = e.cmd.Wait()
 		close(e.ended)
-		e.settle(result{err: &FunctionError{"the process ended: " + e.cmd.ProcessState.String() + "\n" + e.log.String()}})
+		e.respond(result{err: &FunctionError{"the process ended: " + e.cmd.ProcessState.String() + "\n" + e.log.String()}})
 	}()
 	return e, nil
 }
 
-// Ready waits until the process has asked for its first invocation, that is, until its initialisation is over.
+// Ready waits until the process requests its first invocation, which ends its initialisation.
 func (e *Environment) Ready(ctx context.Context) error {
 	select {
 	case <-e.started:
@@ -96,14 +99,15 @@ func (e *Environment) Ready(ctx context.Context) error {
 	}
 }
 
-// Process is the running process.
+// Process returns the running process.
 func (e *Environment) Process() *os.Process { return e.cmd.Process }
 
-// Ended is closed when the process has ended.
+// Ended returns a channel that is closed when the process has ended.
 func (e *Environment) Ended() <-chan struct{} { return e.ended }
 
-// Retire has the process end by itself, by answering its next question for work with an error, and waits until it has.
-// What watches the process, as a profiler does, can then write down what it saw, which Stop would not let it.
+// Retire makes the process exit by itself, by responding to its next request for an invocation
+// with an error, and waits for its end. A profiler that watches the process can then write its
+// results, which Stop would prevent.
 func (e *Environment) Retire(ctx context.Context) error {
 	e.retire.Do(func() { close(e.retired) })
 	defer e.Stop()
@@ -115,7 +119,7 @@ func (e *Environment) Retire(ctx context.Context) error {
 	}
 }
 
-// Stop kills the process, as Lambda does with an environment that it needs no more. It may be called twice.
+// Stop kills the process, as Lambda does with an unused environment. It may be called twice.
 func (e *Environment) Stop() {
 	e.once.Do(func() {
 		_ = e.cmd.Process.Kill()
@@ -124,9 +128,10 @@ func (e *Environment) Stop() {
 	})
 }
 
-// Invoke gives the process an event and returns its answer. A *FunctionError is one of the function's own.
+// Invoke invokes the process with an event and returns its response. It returns a *FunctionError
+// if the function failed.
 func (e *Environment) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	in := invocation{id: uuid.New().String(), payload: payload, deadline: time.Now().Add(e.limit), answer: make(chan result, 1)}
+	in := invocation{id: uuid.New().String(), payload: payload, deadline: time.Now().Add(e.limit), response: make(chan result, 1)}
 	ctx, cancel := context.WithDeadline(ctx, in.deadline)
 	defer cancel()
 	select {
@@ -137,24 +142,25 @@ func (e *Environment) Invoke(ctx context.Context, payload []byte) ([]byte, error
 		return nil, ctx.Err()
 	}
 	select {
-	case r := <-in.answer:
+	case r := <-in.response:
 		return r.payload, r.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// settle gives the invocation at work its answer.
-func (e *Environment) settle(r result) {
+// respond sends the result to the current invocation.
+func (e *Environment) respond(r result) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.at != nil {
-		e.at.answer <- r
-		e.at = nil
+	if e.current != nil {
+		e.current.response <- r
+		e.current = nil
 	}
 }
 
-// runtimeAPI is the API of https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html, for one process.
+// runtimeAPI returns the handler of
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html for one process.
 func (e *Environment) runtimeAPI() http.Handler {
 	mux := http.NewServeMux()
 	var first sync.Once
@@ -163,7 +169,7 @@ func (e *Environment) runtimeAPI() http.Handler {
 		select {
 		case in := <-e.next:
 			e.mu.Lock()
-			e.at = &in
+			e.current = &in
 			e.mu.Unlock()
 			h := w.Header()
 			h.Set("Content-Type", "application/json")
@@ -177,7 +183,7 @@ func (e *Environment) runtimeAPI() http.Handler {
 		case <-r.Context().Done():
 		}
 	})
-	answer := func(failed bool) http.HandlerFunc {
+	responseHandler := func(failed bool) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
@@ -186,43 +192,43 @@ func (e *Environment) runtimeAPI() http.Handler {
 			out := result{payload: body}
 			if failed {
 				out = result{err: &FunctionError{string(body)}}
-			} else if len(body) > maxAnswer {
+			} else if len(body) > maxResponse {
 				out = result{err: &FunctionError{fmt.Sprintf("Function.ResponseSizeTooLarge: %d bytes", len(body))}}
 			}
-			e.settle(out)
+			e.respond(out)
 			w.WriteHeader(http.StatusAccepted)
 		}
 	}
-	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", answer(false))
-	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", answer(true))
-	mux.HandleFunc("POST /2018-06-01/runtime/init/error", answer(true))
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", responseHandler(false))
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", responseHandler(true))
+	mux.HandleFunc("POST /2018-06-01/runtime/init/error", responseHandler(true))
 	return mux
 }
 
-// maxAnswer is the largest answer in bytes that Lambda takes.
-const maxAnswer = 6_291_556
+// maxResponse is the largest response that Lambda accepts, in bytes.
+const maxResponse = 6_291_556
 
-// traceID makes an X-Ray header of an invocation's id, so that it can be told from others.
+// traceID derives an X-Ray header from an invocation's id, so that it is unique.
 func traceID(id string) string {
 	digits := strings.ReplaceAll(id, "-", "")
 	return "Root=1-" + digits[:8] + "-" + digits[8:32] + ";Parent=53995c3f42cd8ad8;Sampled=0"
 }
 
-// tail passes on what a process prints, and keeps the last of it for an error.
+// tail forwards the output of a process, and keeps its end for error messages.
 type tail struct {
 	to io.Writer
 
-	mu   sync.Mutex
-	kept bytes.Buffer
+	mu  sync.Mutex
+	end bytes.Buffer
 }
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.kept.Len() > 8192 {
-		t.kept.Reset()
+	if t.end.Len() > 8192 {
+		t.end.Reset()
 	}
-	t.kept.Write(p)
+	t.end.Write(p)
 	if t.to != nil {
 		return t.to.Write(p)
 	}
@@ -232,8 +238,8 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.TrimSpace(t.kept.String())
+	return strings.TrimSpace(t.end.String())
 }
 
-// errStopped is the answer to an invocation of a system that is no more.
-var errStopped = errors.New("lambdas: stopped")
+// errStopped is the error of an invocation of a stopped system.
+var errStopped = errors.New("runtime: stopped")

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Function is a function and its execution environments. Each invocation gets one that is idle, or a new one, as in
-// Lambda: two at the same time never share a process.
+// Function is a function and its execution environments. Each invocation gets an idle environment
+// or a new one, as in Lambda: two concurrent invocations never share a process.
 type Function struct {
-	Name string // of its folder, "instance-create"
+	Name string // folder of the function, for example instance-create
 
 	binary string
 	env    []string
@@ -24,16 +24,16 @@ type Function struct {
 	stopped bool
 }
 
-// Invoke invokes the function with an event and returns its answer. A *FunctionError is one of the function's own; the
-// environment of one that did not answer in time is ended.
+// Invoke invokes the function with an event and returns its response. It returns a *FunctionError
+// if the function failed. It stops the environment of an invocation that exceeds the timeout.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	e, err := f.take()
 	if err != nil {
 		return nil, err
 	}
-	answer, err := e.Invoke(ctx, payload)
-	var failed *FunctionError
-	if err != nil && !errors.As(err, &failed) {
+	response, err := e.Invoke(ctx, payload)
+	var functionErr *FunctionError
+	if err != nil && !errors.As(err, &functionErr) {
 		f.drop(e)
 		return nil, err
 	}
@@ -45,10 +45,10 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		f.idle = append(f.idle, e)
 		f.mu.Unlock()
 	}
-	return answer, err
+	return response, err
 }
 
-// Restart ends every environment, so that the next invocation is a cold start.
+// Restart stops every environment, so that the next invocation is a cold start.
 func (f *Function) Restart() {
 	f.mu.Lock()
 	all := f.all
@@ -59,7 +59,7 @@ func (f *Function) Restart() {
 	}
 }
 
-// Environments returns the processes that there are now.
+// Environments returns the current environments.
 func (f *Function) Environments() []*Environment {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -77,7 +77,7 @@ func (f *Function) stop() {
 	f.Restart()
 }
 
-// take returns an idle environment, the one that was used last, or a new one.
+// take returns the idle environment that was used last, or a new one.
 func (f *Function) take() (*Environment, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -25,10 +25,11 @@ const (
 	maxHeader  = 10_240   // bytes of the request line and all header fields together
 )
 
-// Gateway is the two HTTP APIs under one address: paths below /storage are the Storage API's, all others the
-// Application API's. It does what API Gateway does to a request, the surprising included: it decodes the path, joins header
-// fields of one name, takes cookies out, sends what is not declared as text in base64, and answers by itself what no route is
-// for. It has no throttling and no authorizers.
+// Gateway serves the two HTTP APIs at one address: paths below /storage belong to the Storage
+// API, all others to the Application API. It treats a request like API Gateway, including the
+// surprising parts: it decodes the path, joins header fields of one name, removes cookies,
+// encodes bodies of non-text types in base64, and responds itself to requests that match no
+// route. It has no throttling and no authorizers.
 type Gateway struct {
 	routes []gatewayRoute
 }
@@ -39,7 +40,7 @@ type gatewayRoute struct {
 	invoke   func(ctx context.Context, payload []byte) ([]byte, error)
 }
 
-// NewGateway returns a gateway with the routes of the template, each to its function.
+// NewGateway returns a gateway with the routes of the template. Each route invokes its function.
 func NewGateway(t *Template, function func(folder string) *Function) *Gateway {
 	g := &Gateway{}
 	for _, f := range t.Functions {
@@ -71,12 +72,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		message(w, http.StatusInternalServerError, "Internal Server Error")
 		return
 	}
-	answer, err := route.invoke(r.Context(), payload)
+	response, err := route.invoke(r.Context(), payload)
 	if err == nil {
-		err = writeAnswer(w, r.Method, answer)
+		err = writeResponse(w, r.Method, response)
 	}
 	if err != nil {
-		// API Gateway says no more than this either; the cause is for whoever reads a failed test.
+		// API Gateway sends no more details either; the cause is for messages of failed tests.
 		w.Header().Set("X-Local-Cause", strings.Map(printable, fmt.Sprintf("%.500s", err)))
 		message(w, http.StatusInternalServerError, "Internal Server Error")
 	}
@@ -89,7 +90,7 @@ func printable(r rune) rune {
 	return r
 }
 
-// message is an answer of the gateway's own.
+// message sends a response of the gateway itself.
 func message(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -106,7 +107,8 @@ func headerSize(r *http.Request) int {
 	return size
 }
 
-// match returns the route for a request and the decoded values of its variables. A literal segment comes before a variable.
+// match returns the route for a request and the decoded values of its variables. A literal
+// segment has priority over a variable.
 func (g *Gateway) match(r *http.Request) (*gatewayRoute, map[string]string) {
 	api := "AppsApi"
 	if r.URL.Path == "/storage" || strings.HasPrefix(r.URL.Path, "/storage/") {
@@ -120,14 +122,14 @@ func (g *Gateway) match(r *http.Request) (*gatewayRoute, map[string]string) {
 		if route.API != api || route.Method != r.Method {
 			continue
 		}
-		if got, ok := route.fits(path); ok && (best == nil || len(got) < len(values)) {
+		if got, ok := route.matches(path); ok && (best == nil || len(got) < len(values)) {
 			best, values = route, got
 		}
 	}
 	return best, values
 }
 
-func (r *gatewayRoute) fits(path []string) (map[string]string, bool) {
+func (r *gatewayRoute) matches(path []string) (map[string]string, bool) {
 	if len(path) != len(r.segments) {
 		return nil, false
 	}
@@ -149,7 +151,7 @@ func (r *gatewayRoute) fits(path []string) (map[string]string, bool) {
 	return values, true
 }
 
-// NewEvent returns the event, in payload format 2.0, that API Gateway makes of a request.
+// NewEvent returns the event, in payload format 2.0, that API Gateway creates from a request.
 func NewEvent(r *http.Request, body []byte, route Route, parameters map[string]string) events.APIGatewayV2HTTPRequest {
 	now := time.Now()
 	key := route.Method + " " + route.Path
@@ -206,38 +208,38 @@ func isText(contentType string) bool {
 	return strings.HasPrefix(kind, "text/")
 }
 
-// writeAnswer sends what a function has answered to the client.
-func writeAnswer(w http.ResponseWriter, method string, payload []byte) error {
-	var answer events.APIGatewayV2HTTPResponse
-	if err := json.Unmarshal(payload, &answer); err != nil {
-		return fmt.Errorf("the answer is no HTTP response: %w", err)
+// writeResponse sends a function's response to the client.
+func writeResponse(w http.ResponseWriter, method string, payload []byte) error {
+	var response events.APIGatewayV2HTTPResponse
+	if err := json.Unmarshal(payload, &response); err != nil {
+		return fmt.Errorf("the function's response is not an HTTP response: %w", err)
 	}
-	if answer.StatusCode < 100 || answer.StatusCode > 599 {
-		return fmt.Errorf("the answer has the status %d", answer.StatusCode)
+	if response.StatusCode < 100 || response.StatusCode > 599 {
+		return fmt.Errorf("the function's response has status %d", response.StatusCode)
 	}
-	body := []byte(answer.Body)
-	if answer.IsBase64Encoded {
-		decoded, err := base64.StdEncoding.DecodeString(answer.Body)
+	body := []byte(response.Body)
+	if response.IsBase64Encoded {
+		decoded, err := base64.StdEncoding.DecodeString(response.Body)
 		if err != nil {
-			return fmt.Errorf("the answer's body is no base64: %w", err)
+			return fmt.Errorf("the body of the function's response is not base64: %w", err)
 		}
 		body = decoded
 	}
-	for name, value := range answer.Headers {
+	for name, value := range response.Headers {
 		w.Header().Set(name, value)
 	}
-	for name, values := range answer.MultiValueHeaders {
+	for name, values := range response.MultiValueHeaders {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
-	for _, cookie := range answer.Cookies {
+	for _, cookie := range response.Cookies {
 		w.Header().Add("Set-Cookie", cookie)
 	}
-	if method == http.MethodHead || answer.StatusCode == http.StatusNoContent || answer.StatusCode == http.StatusNotModified {
-		w.WriteHeader(answer.StatusCode)
+	if method == http.MethodHead || response.StatusCode == http.StatusNoContent || response.StatusCode == http.StatusNotModified {
+		w.WriteHeader(response.StatusCode)
 		return nil
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(answer.StatusCode)
+	w.WriteHeader(response.StatusCode)
 	_, _ = w.Write(body)
 	return nil
 }

@@ -17,7 +17,8 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// TestSystem walks an instance from its creation to the feed and its bytes back, and the edges that are the gateway's.
+// TestSystem follows an instance from its creation to the feed and its content back, and tests
+// the gateway's own responses.
 func TestSystem(t *testing.T) {
 	s, err := Start(t.Context(), Options{})
 	if err != nil {
@@ -32,7 +33,7 @@ func TestSystem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(token, method, path, contentType, body string) (int, http.Header, string) {
+	send := func(token, method, path, contentType, body string) (int, http.Header, string) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), method, s.BaseURL+path, strings.NewReader(body))
 		if err != nil {
@@ -42,44 +43,44 @@ func TestSystem(t *testing.T) {
 		if contentType != "" {
 			r.Header.Set("Content-Type", contentType)
 		}
-		answer, err := http.DefaultClient.Do(r)
+		response, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer answer.Body.Close()
-		got, err := io.ReadAll(answer.Body)
+		defer response.Body.Close()
+		got, err := io.ReadAll(response.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return answer.StatusCode, answer.Header, string(got)
+		return response.StatusCode, response.Header, string(got)
 	}
 	want := func(status int, token, method, path, contentType, body string) string {
 		t.Helper()
-		got, header, answer := ask(token, method, path, contentType, body)
+		got, header, response := send(token, method, path, contentType, body)
 		if got != status {
-			t.Fatalf("%s %s: %d, want %d: %s (%s)", method, path, got, status, answer, header.Get("X-Local-Cause"))
+			t.Fatalf("%s %s: %d, want %d: %s (%s)", method, path, got, status, response, header.Get("X-Local-Cause"))
 		}
-		return answer
+		return response
 	}
 	want(201, owner, "PUT", "/storage/applications/nav/app2018", "application/json", `{}`)
 	var instance struct {
 		ID, InstanceOwnerID string
 		Data                []struct{ ID string }
 	}
-	decode := func(answer string) {
+	decode := func(response string) {
 		t.Helper()
-		if err := json.Unmarshal([]byte(answer), &instance); err != nil {
+		if err := json.Unmarshal([]byte(response), &instance); err != nil {
 			t.Fatal(err)
 		}
 	}
 	decode(want(201, user, "POST", "/nav/app2018/instances", "application/json", `{"reportee":{"ssn":"12247918309"},"labels":["gr"]}`))
-	self := "/nav/app2018/instances/" + instance.InstanceOwnerID + "/" + instance.ID
+	path := "/nav/app2018/instances/" + instance.InstanceOwnerID + "/" + instance.ID
 	binary := string([]byte{0, 255, '\r', '\n', 200})
-	decode(want(201, user, "POST", self+"/data?formId=a", "application/octet-stream", binary))
-	if got := want(200, owner, "GET", strings.Replace(self, "/nav/app2018", "/storage", 1)+"/data/"+instance.Data[0].ID, "", ""); got != binary {
-		t.Errorf("the bytes come back as %q", got)
+	decode(want(201, user, "POST", path+"/data?formId=a", "application/octet-stream", binary))
+	if got := want(200, owner, "GET", strings.Replace(path, "/nav/app2018", "/storage", 1)+"/data/"+instance.Data[0].ID, "", ""); got != binary {
+		t.Errorf("the downloaded content is %q", got)
 	}
-	want(200, user, "PUT", self+"/workflow", "application/json", `{"currentStep":"Submit"}`)
+	want(200, user, "PUT", path+"/workflow", "application/json", `{"currentStep":"Submit"}`)
 	if n, err := s.Deliver(t.Context()); err != nil || n != 2 {
 		t.Fatalf("%d events delivered (%v), want 2", n, err)
 	}
@@ -90,33 +91,34 @@ func TestSystem(t *testing.T) {
 		t.Errorf("the query finds %s", found)
 	}
 
-	if got := want(404, user, "GET", self+"/", "", ""); strings.TrimSpace(got) != `{"message":"Not Found"}` {
-		t.Errorf("a path that no route has: %s", got)
+	if got := want(404, user, "GET", path+"/", "", ""); strings.TrimSpace(got) != `{"message":"Not Found"}` {
+		t.Errorf("a path without a route: %s", got)
 	}
-	if _, header, body := ask(user, "HEAD", self, "", ""); header.Get("ETag") == "" || body != "" {
+	if _, header, body := send(user, "HEAD", path, "", ""); header.Get("ETag") == "" || body != "" {
 		t.Errorf("HEAD has the ETag %q and the body %q", header.Get("ETag"), body)
 	}
 	want(400, user, "GET", "/storage/instances?%zz", "", "")
 	want(404, user, "GET", "/storage/instances/50001/a%2Fb%3Fc%23", "", "")
 
-	// As many at once as one likes: each has an environment of its own.
+	// Concurrent requests get separate environments.
 	s.Function("instance-get").Restart()
-	var all sync.WaitGroup
+	var wg sync.WaitGroup
 	for range 8 {
-		all.Go(func() { want(200, user, "GET", self, "", "") })
+		wg.Go(func() { want(200, user, "GET", path, "", "") })
 	}
-	all.Wait()
+	wg.Wait()
 	if n := len(s.Function("instance-get").Environments()); n < 1 || n > 8 {
 		t.Errorf("%d environments after 8 requests", n)
 	}
 	s.Stop()
 	if _, err := s.Function("instance-get").Invoke(t.Context(), []byte("{}")); err == nil {
-		t.Error("a stopped function answers")
+		t.Error("a stopped function responded")
 	}
 }
 
-// An environment is told from its program's own failures: what ends before it is ready, during an invocation, or never answers.
-func TestEnvironmentsThatFail(t *testing.T) {
+// Failures of a program are reported: one that exits before it is ready, and one that never
+// requests an invocation.
+func TestFailingEnvironments(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "bootstrap")
 	start := func(body string) *Environment {
 		t.Helper()
@@ -131,17 +133,17 @@ func TestEnvironmentsThatFail(t *testing.T) {
 		t.Cleanup(e.Stop)
 		return e
 	}
-	var failed *FunctionError
-	if err := start("echo no variable; exit 1").Ready(t.Context()); !errors.As(err, &failed) || !strings.Contains(failed.Payload, "no variable") {
-		t.Errorf("a process that ends: %v", err)
+	var functionErr *FunctionError
+	if err := start("echo no variable; exit 1").Ready(t.Context()); !errors.As(err, &functionErr) || !strings.Contains(functionErr.Payload, "no variable") {
+		t.Errorf("a process that exits: %v", err)
 	}
 	e := start("sleep 60")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := e.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a process that asks for nothing: %v", err)
+		t.Errorf("a process that requests no invocation: %v", err)
 	}
 	if _, err := e.Invoke(t.Context(), nil); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("an invocation that nobody takes: %v", err)
+		t.Errorf("an invocation that no process receives: %v", err)
 	}
 }

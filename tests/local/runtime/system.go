@@ -20,21 +20,22 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// Region is the region of all that is local.
+// Region is the region of the local servers.
 const Region = "us-east-1"
 
 // limit is the timeout of every function.
 const limit = 25 * time.Second
 
-// Options say what Start may not choose by itself. The zero value is what most tests want.
+// Options configures Start. The zero value suits most tests.
 type Options struct {
-	Log io.Writer // gets what the functions print; nil gets none
+	Log io.Writer // receives the output of the functions; nil discards it
 
-	// Between, when set, is told the address of DynamoDB or S3 ("dynamodb", "s3") and returns the one that the functions get
-	// instead: of a proxy that counts, records or fails.
+	// Between, when set, is called with the address of DynamoDB or S3 ("dynamodb", "s3"). It
+	// returns the address that the functions use instead, for example of a proxy that counts,
+	// records or fails.
 	Between func(service, endpoint string) string
 
-	// BetweenEach is the same for one who has to know who calls: it is asked for each function, and for EventBridge
+	// BetweenEach is like Between, but is called for each function, and for EventBridge
 	// ("eventbridge") too.
 	BetweenEach func(function, service, endpoint string) string
 
@@ -46,7 +47,7 @@ type Options struct {
 type System struct {
 	BaseURL       string // address of both APIs
 	Template      *Template
-	Authenticator *issuer.Minter // signs what the functions accept
+	Authenticator *issuer.Minter // issues tokens that the functions accept
 	Dynamo        *dynamodb.Client
 	S3            *s3.Client
 	Bucket        string
@@ -57,8 +58,9 @@ type System struct {
 	stops     []func()
 }
 
-// Start builds the functions, starts the servers and returns a system whose tables are empty. Functions start when
-// they are first asked. The tools must be installed already; an error says how when they are not.
+// Start builds the functions, starts the servers and returns a system with empty tables. A
+// function starts at its first invocation. The tools must be installed; otherwise the error names
+// the command that installs them.
 func Start(ctx context.Context, options Options) (_ *System, err error) {
 	root, err := workspace.Root()
 	if err != nil {
@@ -102,13 +104,13 @@ func Start(ctx context.Context, options Options) (_ *System, err error) {
 		}
 	}
 	s.Gateway = NewGateway(s.Template, s.Function)
-	front := &http.Server{Handler: s.Gateway, ReadHeaderTimeout: 10 * time.Second}
-	s.stops = append(s.stops, func() { _ = front.Close() })
-	go func() { _ = front.Serve(listener) }() // ends with an error of its own making
+	server := &http.Server{Handler: s.Gateway, ReadHeaderTimeout: 10 * time.Second}
+	s.stops = append(s.stops, func() { _ = server.Close() })
+	go func() { _ = server.Serve(listener) }() // always returns an error, also after Close
 	return s, nil
 }
 
-// Function returns a function by the name of its folder. One that template.yaml has not is a panic.
+// Function returns a function by its folder. It panics if template.yaml has no such function.
 func (s *System) Function(folder string) *Function {
 	f := s.functions[folder]
 	if f == nil {
@@ -117,7 +119,7 @@ func (s *System) Function(folder string) *Function {
 	return f
 }
 
-// Stop ends everything that Start started. It may be called twice.
+// Stop stops everything that Start started. It may be called twice.
 func (s *System) Stop() {
 	for _, f := range s.functions {
 		f.stop()
@@ -127,39 +129,39 @@ func (s *System) Stop() {
 	}
 }
 
-// backends are where DynamoDB and S3 answer, and with which credentials: both take the same.
+// backends holds the endpoints of DynamoDB and S3 and their common credentials.
 type backends struct{ dynamo, s3, accessKey, secretKey string }
 
-// startServers starts the servers with the template's tables and a bucket.
-func (s *System) startServers(ctx context.Context) (at backends, err error) {
+// startServers starts the servers and creates the template's tables and a bucket.
+func (s *System) startServers(ctx context.Context) (b backends, err error) {
 	endpoint, stop, err := servers.StartDynamoDB()
 	if err != nil {
-		return at, err
+		return b, err
 	}
-	at.dynamo = endpoint
+	b.dynamo = endpoint
 	s.stops = append(s.stops, stop)
-	if at.s3, at.accessKey, at.secretKey, stop, err = servers.StartS3(); err != nil {
-		return at, err
+	if b.s3, b.accessKey, b.secretKey, stop, err = servers.StartS3(); err != nil {
+		return b, err
 	}
 	s.stops = append(s.stops, stop)
 	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: at.accessKey, SecretAccessKey: at.secretKey}, nil
+		return aws.Credentials{AccessKeyID: b.accessKey, SecretAccessKey: b.secretKey}, nil
 	})
 	s.Dynamo = dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &at.dynamo, Region: Region, Credentials: credentials, DisableValidateResponseChecksum: true,
+		BaseEndpoint: &b.dynamo, Region: Region, Credentials: credentials, DisableValidateResponseChecksum: true,
 	})
-	s.S3 = s3.New(s3.Options{BaseEndpoint: &at.s3, Region: Region, Credentials: credentials, UsePathStyle: true})
+	s.S3 = s3.New(s3.Options{BaseEndpoint: &b.s3, Region: Region, Credentials: credentials, UsePathStyle: true})
 	for _, table := range s.Template.Tables {
 		if err := tables.Create(ctx, s.Dynamo, table, table); err != nil {
-			return at, fmt.Errorf("table %s: %w", table, err)
+			return b, fmt.Errorf("table %s: %w", table, err)
 		}
 	}
 	_, err = s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &s.Bucket})
-	return at, err
+	return b, err
 }
 
-// environment returns the variables that Lambda, and a local AWS in it, gives to a function.
-func (at backends) environment(options Options, function, bus string) []string {
+// environment returns the variables that Lambda and a local AWS set for a function.
+func (b backends) environment(options Options, function, bus string) []string {
 	between := func(service, endpoint string) string {
 		switch {
 		case options.BetweenEach != nil:
@@ -170,11 +172,11 @@ func (at backends) environment(options Options, function, bus string) []string {
 		return endpoint
 	}
 	return workspace.Environment("AWS_REGION="+Region, "AWS_DEFAULT_REGION="+Region,
-		"AWS_ACCESS_KEY_ID="+at.accessKey, "AWS_SECRET_ACCESS_KEY="+at.secretKey,
-		"AWS_ENDPOINT_URL_DYNAMODB="+between("dynamodb", at.dynamo), "AWS_ENDPOINT_URL_S3="+between("s3", at.s3), "AWS_ENDPOINT_URL_EVENTBRIDGE="+between("eventbridge", bus))
+		"AWS_ACCESS_KEY_ID="+b.accessKey, "AWS_SECRET_ACCESS_KEY="+b.secretKey,
+		"AWS_ENDPOINT_URL_DYNAMODB="+between("dynamodb", b.dynamo), "AWS_ENDPOINT_URL_S3="+between("s3", b.s3), "AWS_ENDPOINT_URL_EVENTBRIDGE="+between("eventbridge", bus))
 }
 
-// environment returns the variables that template.yaml gives to a function.
+// environment returns the variables that template.yaml sets for a function.
 func (s *System) environment(f TemplateFunction, overrides map[string]string) (variables []string, err error) {
 	parameters := map[string]string{
 		"AppsBaseUrl": s.BaseURL, "PlatformBaseUrl": s.BaseURL, "AwsEndpointUrl": "",
@@ -196,10 +198,10 @@ func (s *System) environment(f TemplateFunction, overrides map[string]string) (v
 			case ref == "Blobs":
 				value = s.Bucket
 			default:
-				value = ref // a table, or the bus: named by its logical id
+				value = ref // a table or the bus, named by its logical id
 			}
 		} else if strings.HasPrefix(value, "!") {
-			err = errors.Join(err, fmt.Errorf("template.yaml: %s has %s: %s, which cannot be told here", f.ID, name, value))
+			err = errors.Join(err, fmt.Errorf("template.yaml: %s has %s: %s, which cannot be resolved locally", f.ID, name, value))
 		}
 		variables = append(variables, name+"="+value)
 	}

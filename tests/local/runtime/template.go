@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Template is what a system needs to know of template.yaml.
+// Template is the part of template.yaml that a system needs.
 type Template struct {
 	Functions []TemplateFunction // in the order of the file
 	Tables    []string           // logical ids
@@ -25,7 +25,8 @@ type TemplateFunction struct {
 	Routes      []Route
 }
 
-// Route is a route of one of the two APIs. GET routes do not answer HEAD unless there is a route that says so.
+// Route is a route of one of the two APIs. A GET route serves HEAD only if a separate HEAD route
+// exists.
 type Route struct {
 	API    string // logical id: AppsApi, StorageApi
 	Method string
@@ -114,7 +115,8 @@ func readFunction(id string, properties *yaml.Node, globals environment) (Templa
 	return f, nil
 }
 
-// written returns a scalar as it stands in the file, its tag included when it is one of CloudFormation's.
+// written returns a scalar as written in the file, with its tag if the tag is one of
+// CloudFormation's.
 func written(n *yaml.Node) string {
 	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
 		return n.Tag + " " + n.Value

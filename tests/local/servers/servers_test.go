@@ -38,7 +38,7 @@ func TestDynamoDBStartsEmptyAndStops(t *testing.T) {
 	wantGone(t, endpoint, stop)
 }
 
-func TestS3VerifiesWhatItIsSentAndStops(t *testing.T) {
+func TestS3VerifiesUploadsAndStops(t *testing.T) {
 	endpoint, key, secret, stop, err := StartS3()
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestS3VerifiesWhatItIsSentAndStops(t *testing.T) {
 		t.Error("a wrong checksum was accepted")
 	}
 	if err := put(client(secret), right); err != nil {
-		t.Errorf("a right one was refused: %v", err)
+		t.Errorf("a correct upload was rejected: %v", err)
 	}
 	if err := put(client(secret), right); err == nil {
 		t.Error("If-None-Match: * was not honoured")
@@ -83,7 +83,7 @@ func TestS3VerifiesWhatItIsSentAndStops(t *testing.T) {
 	wantGone(t, endpoint, stop)
 }
 
-// wantGone stops a server, twice, and checks that nothing answers there afterwards.
+// wantGone stops a server twice and checks that it no longer responds.
 func wantGone(t *testing.T, endpoint string, stop func()) {
 	t.Helper()
 	stop()
@@ -91,6 +91,6 @@ func wantGone(t *testing.T, endpoint string, stop func()) {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	if resp, err := client.Get(endpoint); err == nil {
 		resp.Body.Close()
-		t.Error(fmt.Errorf("%s still answers after stop", endpoint))
+		t.Error(fmt.Errorf("%s still responds after stop", endpoint))
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// newFront returns the server that joins the two APIs at one address. It sends paths below /storage to
-// the Storage API and all others to the Application API; their routes never overlap. The local AWS
-// distinguishes APIs by the Host header.
+// newFront returns the server that joins the two APIs at one address. It sends paths below
+// /storage to the Storage API and all others to the Application API; their routes never overlap.
+// The local AWS distinguishes APIs by the Host header.
 func newFront(awsEndpoint, appsAPI, storageAPI string) (*http.Server, error) {
 	target, err := url.Parse(awsEndpoint)
 	if err != nil {
@@ -28,13 +28,14 @@ func newFront(awsEndpoint, appsAPI, storageAPI string) (*http.Server, error) {
 			r.SetURL(target)
 			r.Out.URL.RawQuery = r.In.URL.RawQuery // unchanged: the API rejects a malformed query
 			r.Out.Host = api + ".execute-api.localhost"
-			// API Gateway ignores an upgrade, for example to h2c by Java's client. The local AWS would
-			// switch protocols and lose the connection's next request.
+			// API Gateway ignores an upgrade, for example to h2c by Java's client. The local AWS
+			// would switch protocols and lose the connection's next request.
 			r.Out.Header.Del("Upgrade")
 			r.Out.Header.Del("Connection")
 			r.Out.Header.Del("HTTP2-Settings")
 		},
-		// Each request uses its own connection: a kept connection may be closed just when it is reused.
+		// Each request uses its own connection: a kept connection may be closed just when it is
+		// reused.
 		Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if body, ok := r.Context().Value(bodyKey{}).(*requestBody); ok && body.malformed() {

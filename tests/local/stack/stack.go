@@ -1,9 +1,10 @@
-// Package stack provides the whole system on this machine: a local AWS with template.yaml deployed to it, and both
-// APIs joined under one address. What answers are the binaries, routes, policies, queues and rules that ship.
+// Package stack runs the whole system on this machine: a local AWS with template.yaml deployed to
+// it, and both APIs joined at one address. The binaries, routes, policies, queues and rules are
+// the deployed ones.
 //
-// It holds no logic of the API. Where the local AWS falls short of the real one, tests/local/deploy.py bridges the
-// gap; neither the template nor a function is bent to it. Servers for tests of one adapter alone are in package
-// service.
+// It holds no logic of the API. Where the local AWS differs from AWS, tests/local/deploy.py
+// bridges the gap; neither the template nor a function adapts to it. Package servers starts
+// servers for tests of one adapter.
 package stack
 
 import (
@@ -32,22 +33,22 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// Region is the AWS region of the local AWS. Any credentials will do there.
+// Region is the region of the local AWS, which accepts any credentials.
 const Region = "us-east-1"
 
-// name is the stack's name in CloudFormation, and with it the start of every resource's.
+// name is the stack's name in CloudFormation, and the prefix of every resource name.
 const name = "instance-api"
 
-// Options say what Start may not choose by itself. The zero value is what tests want.
+// Options configures Start. The zero value suits tests.
 type Options struct {
-	Port     string    // of the APIs; "" takes a free one
-	AWSPort  string    // of the local AWS; "" takes a free one
-	Progress io.Writer // gets a line a step; nil gets none
+	Port     string    // of the APIs; "" chooses a free one
+	AWSPort  string    // of the local AWS; "" chooses a free one
+	Progress io.Writer // receives one line per step; nil discards them
 
-	Parameters map[string]string // of template.yaml, beside those that Start gives it itself
+	Parameters map[string]string // of template.yaml, in addition to those that Start sets
 
-	// Between, when set, is told the local AWS's address and returns the one that the functions get instead: of a proxy
-	// that a test has put between.
+	// Between, when set, is called with the local AWS's address. It returns the address that the
+	// functions use instead, for example of a proxy.
 	Between func(awsEndpoint string) (endpoint string)
 }
 
@@ -58,8 +59,8 @@ type Stack struct {
 	Outputs       map[string]string            // outputs of template.yaml: table names, queue URLs, the bus
 	LogGroups     map[string]string            // log group by logical id of the function
 	Environment   map[string]map[string]string // variables of each function, by logical id
-	Authenticator *issuer.Minter               // signs what the functions accept
-	LogDir        string                       // folder of the servers' own logs
+	Authenticator *issuer.Minter               // issues tokens that the functions accept
+	LogDir        string                       // folder of the servers' logs
 
 	functionsAWS string // the address of AWS that the functions get
 
@@ -68,8 +69,9 @@ type Stack struct {
 	stop  sync.Once
 }
 
-// Start builds the functions for this machine, starts the local AWS, deploys to it and joins the APIs. When it
-// returns without an error, the APIs answer. The tools must be installed already; an error says how when they are not.
+// Start builds the functions for this machine, starts the local AWS, deploys to it and joins the
+// APIs. When it returns without an error, the APIs are ready. The tools must be installed;
+// otherwise the error names the command that installs them.
 func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 	root, err := workspace.Root()
 	if err != nil {
@@ -78,9 +80,9 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 	if err := workspace.Installed(workspace.Local(root, "venv", ".stamp"), "the local AWS", "install"); err != nil {
 		return nil, err
 	}
-	say := func(string, ...any) {}
+	logf := func(string, ...any) {}
 	if options.Progress != nil {
-		say = func(format string, args ...any) { fmt.Fprintf(options.Progress, format+"\n", args...) }
+		logf = func(format string, args ...any) { fmt.Fprintf(options.Progress, format+"\n", args...) }
 	}
 	listener, err := listen(options.Port)
 	if err != nil {
@@ -97,18 +99,18 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 		return nil, err
 	}
 
-	say("building the functions")
-	built := stillAtIt(say)
+	logf("building the functions")
+	stopProgress := reportProgress(logf)
 	err = build.Build(ctx, root)
-	built()
+	stopProgress()
 	if err != nil {
 		return nil, err
 	}
-	say("starting the local AWS")
+	logf("starting the local AWS")
 	if err := s.startAWS(root, options); err != nil {
 		return nil, err
 	}
-	say("deploying template.yaml")
+	logf("deploying template.yaml")
 	apis, err := s.deploy(ctx, root, options.Parameters)
 	if err != nil {
 		return nil, err
@@ -116,13 +118,13 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 	if s.front, err = newFront(s.AWSEndpoint, apis.Apps, apis.Storage); err != nil {
 		return nil, err
 	}
-	go func() { _ = s.front.Serve(listener) }() // ends with an error of its own making when Stop closes it
+	go func() { _ = s.front.Serve(listener) }() // always returns an error, also after Stop
 	return s, nil
 }
 
-// stillAtIt says every ten seconds that something goes on, until the function that it returns is called: a first build
-// compiles everything, and takes minutes on a small machine.
-func stillAtIt(say func(string, ...any)) (done func()) {
+// reportProgress prints a message every ten seconds until the returned function is called: a
+// first build compiles everything, which takes minutes on a small machine.
+func reportProgress(logf func(string, ...any)) (done func()) {
 	stop := make(chan struct{})
 	go func() {
 		for began, tick := time.Now(), time.Tick(10*time.Second); ; {
@@ -130,17 +132,18 @@ func stillAtIt(say func(string, ...any)) (done func()) {
 			case <-stop:
 				return
 			case <-tick:
-				say("  … still building, %.0f s; the first time everything is compiled", time.Since(began).Seconds())
+				logf("  … still building, %.0f s; the first build compiles everything", time.Since(began).Seconds())
 			}
 		}
 	}()
 	return func() { close(stop) }
 }
 
-// Exited is closed when the local AWS has ended, by Stop or by itself.
+// Exited returns a channel that is closed when the local AWS has ended, by Stop or by itself.
 func (s *Stack) Exited() <-chan struct{} { return s.aws.Exited() }
 
-// Stop ends everything that Start started: the front, the local AWS, the functions it runs. It may be called twice.
+// Stop stops everything that Start started: the front, the local AWS and its functions. It may be
+// called twice.
 func (s *Stack) Stop() {
 	s.stop.Do(func() {
 		if s.front != nil {
@@ -152,27 +155,27 @@ func (s *Stack) Stop() {
 	})
 }
 
-// listen opens the front's port, "" for a free one. A port on which anything answers already counts as taken, also
-// where the system would allow a second listener on another address of it.
+// listen opens the front's port, "" for a free one. A port that accepts connections counts as in
+// use, even if the system would allow a second listener on another address.
 func listen(port string) (net.Listener, error) {
 	if port == "" {
 		port = "0"
 	} else if conn, err := net.DialTimeout("tcp", net.JoinHostPort("localhost", port), time.Second); err == nil {
 		_ = conn.Close()
-		return nil, taken(port)
+		return nil, errPortInUse(port)
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
 	if err != nil && strings.Contains(err.Error(), "in use") {
-		return nil, taken(port)
+		return nil, errPortInUse(port)
 	}
 	return l, err
 }
 
-func taken(port string) error {
-	return fmt.Errorf("port %s is in use: stop what uses it, or choose another one with PORT=", port)
+func errPortInUse(port string) error {
+	return fmt.Errorf("port %s is in use: stop the process that uses it, or choose another port with PORT=", port)
 }
 
-// startAWS starts the local AWS on the loopback interface and waits until it answers.
+// startAWS starts the local AWS on the loopback interface and waits until it responds.
 func (s *Stack) startAWS(root string, options Options) error {
 	port := options.AWSPort
 	if port == "" {
@@ -182,9 +185,11 @@ func (s *Stack) startAWS(root string, options Options) error {
 		}
 	} else if conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second); err == nil {
 		_ = conn.Close()
-		return fmt.Errorf("port %s is in use: stop what uses it, or choose another one with AWS_PORT=", port)
+		return fmt.Errorf("port %s is in use: stop the process that uses it, or choose another port with AWS_PORT=", port)
 	}
-	// The functions get the server's own AWS_ENDPOINT_URL, whatever the template says. It unpacks every function into the temporary folder; one of its own is removed as a whole.
+	// The functions get the server's AWS_ENDPOINT_URL, whatever the template sets. The server
+	// unpacks every function into its temporary folder; a separate folder can be removed
+	// completely.
 	temp, err := os.MkdirTemp("", "instance-api-aws-")
 	if err != nil {
 		return err
@@ -212,19 +217,19 @@ func (s *Stack) startAWS(root string, options Options) error {
 	})
 }
 
-// apiIDs are the ids of the two APIs, under their names in template.yaml.
+// apiIDs are the ids of the two APIs, by their names in template.yaml.
 type apiIDs struct {
 	Apps    string `json:"AppsApi"`
 	Storage string `json:"StorageApi"`
 }
 
 // deploy creates the stack of template.yaml.
-func (s *Stack) deploy(ctx context.Context, root string, further map[string]string) (apiIDs, error) {
+func (s *Stack) deploy(ctx context.Context, root string, overrides map[string]string) (apiIDs, error) {
 	identityKey, err := identityKey(workspace.Local(root, "identity.key"))
 	if err != nil {
 		return apiIDs{}, err
 	}
-	given := map[string]string{
+	parameters := map[string]string{
 		"Arch":            build.Arch(),
 		"AppsBaseUrl":     s.BaseURL,
 		"PlatformBaseUrl": s.BaseURL,
@@ -235,19 +240,19 @@ func (s *Stack) deploy(ctx context.Context, root string, further map[string]stri
 		"ProtectData":     "false",
 		"AwsEndpointUrl":  s.functionsAWS,
 	}
-	maps.Copy(given, further)
-	parameters, err := json.Marshal(given)
+	maps.Copy(parameters, overrides)
+	body, err := json.Marshal(parameters)
 	if err != nil {
 		return apiIDs{}, err
 	}
 	cmd := exec.CommandContext(ctx, workspace.Local(root, "venv", "bin", "python"), filepath.Join("tests", "local", "deploy.py"),
 		"template.yaml", workspace.Local(root, "dist"), name)
-	cmd.Dir, cmd.Stdin = root, bytes.NewReader(parameters)
+	cmd.Dir, cmd.Stdin = root, bytes.NewReader(body)
 	cmd.Env = workspace.Environment("AWS_ENDPOINT_URL="+s.AWSEndpoint, "AWS_DEFAULT_REGION="+Region)
-	var out, trouble bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &trouble
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil {
-		return apiIDs{}, fmt.Errorf("template.yaml was not deployed (%w)\n%s", err, strings.TrimSpace(trouble.String()))
+		return apiIDs{}, fmt.Errorf("deploying template.yaml failed (%w)\n%s", err, strings.TrimSpace(errOut.String()))
 	}
 	var deployed struct {
 		Outputs   map[string]string `json:"outputs"`
@@ -258,7 +263,7 @@ func (s *Stack) deploy(ctx context.Context, root string, further map[string]stri
 		} `json:"functions"`
 	}
 	if err := json.Unmarshal(out.Bytes(), &deployed); err != nil {
-		return apiIDs{}, fmt.Errorf("deploy.py printed something else than its result: %w", err)
+		return apiIDs{}, fmt.Errorf("the output of deploy.py is not the expected JSON: %w", err)
 	}
 	if deployed.APIs.Apps == "" || deployed.APIs.Storage == "" {
 		return apiIDs{}, errors.New("template.yaml has no AppsApi or no StorageApi")
@@ -270,7 +275,7 @@ func (s *Stack) deploy(ctx context.Context, root string, further map[string]stri
 	return deployed.APIs, nil
 }
 
-// identityKey returns the key of the local party register, made at the first run.
+// identityKey returns the key of the local party table. The first run creates the key.
 func identityKey(path string) (string, error) {
 	key, err := os.ReadFile(path)
 	if err == nil {
@@ -281,14 +286,14 @@ func identityKey(path string) (string, error) {
 	}
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // never fails
-	made := hex.EncodeToString(random)
-	// Two first runs at once: the link of one comes first, and both use that one.
+	created := hex.EncodeToString(random)
+	// If two first runs race, the first link wins, and both use its key.
 	temp, err := os.CreateTemp(filepath.Dir(path), "identity-")
 	if err != nil {
 		return "", err
 	}
 	defer os.Remove(temp.Name())
-	_, err = temp.WriteString(made + "\n")
+	_, err = temp.WriteString(created + "\n")
 	if err := errors.Join(err, temp.Close()); err != nil {
 		return "", err
 	}
@@ -297,5 +302,5 @@ func identityKey(path string) (string, error) {
 	} else if err != nil {
 		return "", err
 	}
-	return made, nil
+	return created, nil
 }

@@ -12,17 +12,17 @@ import (
 	"testing"
 )
 
-// seen is what the local AWS is sent for a request to the front.
-type seen struct {
+// received is the request that the front sends to the local AWS.
+type received struct {
 	host, uri, authorization, body string
 	close                          bool
 }
 
-func TestFrontChoosesTheAPIAndChangesNothingElse(t *testing.T) {
-	var got seen
+func TestFrontForwardsUnchanged(t *testing.T) {
+	var got received
 	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		got = seen{r.Host, r.RequestURI, r.Header.Get("Authorization"), string(body), r.Close}
+		got = received{r.Host, r.RequestURI, r.Header.Get("Authorization"), string(body), r.Close}
 		w.Header().Set("ETag", `"7"`)
 		w.WriteHeader(http.StatusTeapot)
 	}))
@@ -56,30 +56,30 @@ func TestFrontChoosesTheAPIAndChangesNothingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
-		if want := (seen{test.host, test.uri, "Bearer x", "\x00\xff body", true}); got != want {
+		if want := (received{test.host, test.uri, "Bearer x", "\x00\xff body", true}); got != want {
 			t.Errorf("%s: the API got %+v, want %+v", test.uri, got, want)
 		}
 		if resp.StatusCode != http.StatusTeapot || resp.Header.Get("ETag") != `"7"` {
-			t.Errorf("%s: the answer is %s %v, not the API's", test.uri, resp.Status, resp.Header)
+			t.Errorf("%s: the response is %s %v, not the API's", test.uri, resp.Status, resp.Header)
 		}
 	}
 }
 
-func TestFrontTellsThatTheLocalAWSIsGone(t *testing.T) {
+func TestFrontReportsMissingAWS(t *testing.T) {
 	aws := httptest.NewServer(http.NotFoundHandler())
 	front, err := newFront(aws.URL, "apps", "storage")
 	if err != nil {
 		t.Fatal(err)
 	}
 	aws.Close()
-	answer := httptest.NewRecorder()
-	front.Handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/storage/instances", nil))
-	if answer.Code != http.StatusBadGateway || !strings.Contains(answer.Body.String(), "local AWS") {
-		t.Errorf("got %d %q", answer.Code, answer.Body)
+	recorder := httptest.NewRecorder()
+	front.Handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/storage/instances", nil))
+	if recorder.Code != http.StatusBadGateway || !strings.Contains(recorder.Body.String(), "local AWS") {
+		t.Errorf("got %d %q", recorder.Code, recorder.Body)
 	}
 }
 
-func TestATakenPortIsAClearError(t *testing.T) {
+func TestPortInUse(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", ":0"} {
 		other, err := net.Listen("tcp", address)
 		if err != nil {
@@ -94,12 +94,12 @@ func TestATakenPortIsAClearError(t *testing.T) {
 	}
 }
 
-func TestIdentityKeyIsMadeOnceAndForItsOwnerOnly(t *testing.T) {
+func TestIdentityKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "identity.key")
 	keys := make([]string, 8)
-	var all sync.WaitGroup
+	var wg sync.WaitGroup
 	for i := range keys {
-		all.Go(func() {
+		wg.Go(func() {
 			key, err := identityKey(path)
 			if err != nil {
 				t.Error(err)
@@ -107,10 +107,10 @@ func TestIdentityKeyIsMadeOnceAndForItsOwnerOnly(t *testing.T) {
 			keys[i] = key
 		})
 	}
-	all.Wait()
+	wg.Wait()
 	for _, key := range keys {
 		if key != keys[0] || len(key) < 32 {
-			t.Errorf("keys made at once: %q and %q, want one of at least 32 characters", keys[0], key)
+			t.Errorf("concurrently created keys: %q and %q, want one of at least 32 characters", keys[0], key)
 		}
 	}
 	info, err := os.Stat(path)
@@ -120,8 +120,8 @@ func TestIdentityKeyIsMadeOnceAndForItsOwnerOnly(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, want 0600", info.Mode())
 	}
-	left, err := os.ReadDir(filepath.Dir(path))
-	if err != nil || len(left) != 1 {
-		t.Errorf("%v files are left, want the key alone (%v)", left, err)
+	remaining, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(remaining) != 1 {
+		t.Errorf("files %v remain, want only the key (%v)", remaining, err)
 	}
 }

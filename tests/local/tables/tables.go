@@ -1,5 +1,6 @@
-// Package tables provides the tables of template.yaml on another server than AWS: with the keys and indexes that they
-// have there, and without streams, which would make a local server slow. It never touches a table that exists.
+// Package tables creates the tables of template.yaml on a server other than AWS, with their keys
+// and indexes, and without streams, which would slow a local server down. It never changes an
+// existing table.
 package tables
 
 import (
@@ -34,7 +35,7 @@ type table struct {
 	} `yaml:"GlobalSecondaryIndexes"`
 }
 
-// Create creates the table that template.yaml has under logicalID, under the name given.
+// Create creates the table logicalID of template.yaml with the given name.
 func Create(ctx context.Context, client *dynamodb.Client, logicalID, name string) error {
 	wanted, err := read(logicalID)
 	if err != nil {

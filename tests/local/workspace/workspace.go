@@ -1,5 +1,5 @@
-// Package workspace provides where things are in a checkout of this project, and the environment that local
-// servers are started with. It starts nothing, and reads no configuration of AWS.
+// Package workspace provides paths in a checkout of this project, and the environment of local
+// servers. It starts nothing and reads no AWS configuration.
 package workspace
 
 import (
@@ -10,8 +10,9 @@ import (
 	"path/filepath"
 )
 
-// Root returns the absolute path of the checkout: the nearest folder, from the working directory upwards, that
-// holds a go.mod. Tests run in their package's folder, commands at the root; both find it so.
+// Root returns the absolute path of the checkout: the nearest folder with a go.mod, from the
+// working directory upwards. Tests run in their package's folder, commands at the root; both find
+// the checkout.
 func Root() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {
@@ -27,12 +28,12 @@ func Root() (string, error) {
 	}
 }
 
-// Local returns the path of elem under .local, the ignored folder that holds tools, keys and logs.
+// Local returns the path of elem under .local, the ignored folder of tools, keys and logs.
 func Local(root string, elem ...string) string {
 	return filepath.Join(append([]string{root, ".local"}, elem...)...)
 }
 
-// Installed reports, as an error that names the command to run, that path is not there.
+// Installed returns an error that names the command to run if path does not exist.
 func Installed(path, what, target string) error {
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -41,12 +42,13 @@ func Installed(path, what, target string) error {
 	return err
 }
 
-// inherited are the variables that a server needs of its starter's environment.
+// inherited are the variables that a server inherits.
 var inherited = []string{"PATH", "HOME", "USER", "TMPDIR", "LANG", "LC_ALL", "TZ"}
 
-// Environment returns a small environment for a server: what any program needs, and extra ("NAME=value"). It has
-// none of the developer's AWS_ variables, so that nothing started locally reaches a real account by accident, and
-// nothing else that would stand in for a variable the template forgot to give to a function.
+// Environment returns a small environment for a server: the inherited variables, and extra
+// ("NAME=value"). It contains none of the developer's AWS_ variables, so that local programs
+// never reach a real account. It contains nothing else that could hide a variable that the
+// template does not set for a function.
 func Environment(extra ...string) []string {
 	var env []string
 	for _, name := range inherited {

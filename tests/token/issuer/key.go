@@ -17,7 +17,7 @@ import (
 	"path/filepath"
 )
 
-// jwk is one public RSA key as RFC 7517 and RFC 7518 section 6.3 write it.
+// jwk is a public RSA key in the form of RFC 7517 and RFC 7518 section 6.3.
 type jwk struct {
 	Kty string `json:"kty"`
 	Use string `json:"use"`
@@ -27,18 +27,19 @@ type jwk struct {
 	E   string `json:"e"`
 }
 
-// loadOrMakeKey makes the key under another name and links it into place, which fails when another process was
-// first: then that one's key is loaded. So no reader ever sees half a key, and there is never a second one.
+// loadOrMakeKey writes a new key under a temporary name and links it into place. The link fails
+// if another process was first; the key of that process is then loaded. So no reader sees an
+// incomplete key, and all processes use the same key.
 func loadOrMakeKey(path string) (*rsa.PrivateKey, error) {
 	key, err := loadKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	made, err := rsa.GenerateKey(rand.Reader, 2048)
+	created, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(made)
+	der, err := x509.MarshalPKCS8PrivateKey(created)
 	if err != nil {
 		return nil, err
 	}
@@ -60,20 +61,20 @@ func loadKey(path string) (*rsa.PrivateKey, error) {
 	}
 	block, _ := pem.Decode(content)
 	if block == nil {
-		return nil, fmt.Errorf("%s is not PEM: remove it to have a new one made", path)
+		return nil, fmt.Errorf("%s is not PEM: remove it to create a new one", path)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: remove it to have a new one made", path, err)
+		return nil, fmt.Errorf("%s: %w: remove it to create a new one", path, err)
 	}
 	key, ok := parsed.(*rsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%s is not an RSA key: remove it to have a new one made", path)
+		return nil, fmt.Errorf("%s is not an RSA key: remove it to create a new one", path)
 	}
 	return key, nil
 }
 
-// writeKeySet writes jwks.json whole or not at all, and leaves it alone when it is right already.
+// writeKeySet writes jwks.json atomically, unless its content is already correct.
 func (m *Minter) writeKeySet() error {
 	n, e := numbers(&m.key.PublicKey)
 	content, err := json.MarshalIndent(map[string][]jwk{"keys": {
@@ -83,7 +84,7 @@ func (m *Minter) writeKeySet() error {
 		return err
 	}
 	content = append(content, '\n')
-	if there, err := os.ReadFile(m.KeySet()); err == nil && bytes.Equal(there, content) {
+	if existing, err := os.ReadFile(m.KeySet()); err == nil && bytes.Equal(existing, content) {
 		return nil
 	}
 	temporary, err := writeTemporary(m.KeySet(), content)
@@ -91,13 +92,13 @@ func (m *Minter) writeKeySet() error {
 		return err
 	}
 	defer os.Remove(temporary)
-	if err := os.Chmod(temporary, 0o644); err != nil { // public: a function in a container reads it as another user
+	if err := os.Chmod(temporary, 0o644); err != nil { // public: a function in a container reads the file as another user
 		return err
 	}
 	return os.Rename(temporary, m.KeySet())
 }
 
-// writeTemporary writes a new file, readable by its owner only, beside path, and returns its name.
+// writeTemporary writes a new file next to path, readable only by its owner, and returns its name.
 func writeTemporary(path string, content []byte) (name string, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
@@ -114,7 +115,8 @@ func writeTemporary(path string, content []byte) (name string, err error) {
 	return file.Name(), nil
 }
 
-// thumbprint returns the RFC 7638 thumbprint of the key: the members that make the key, in lexical order.
+// thumbprint returns the RFC 7638 thumbprint of the key, computed from its required members in
+// lexical order.
 func thumbprint(key *rsa.PublicKey) string {
 	n, e := numbers(key)
 	sum := sha256.Sum256([]byte(`{"e":"` + e + `","kty":"RSA","n":"` + n + `"}`))

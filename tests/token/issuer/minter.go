@@ -1,5 +1,6 @@
-// Package issuer provides access tokens for a developer's machine and for tests: signed by a key that is made at the
-// first run and never leaves the folder it lies in. It is no part of what is deployed, and nothing in AWS trusts it.
+// Package issuer issues access tokens for a developer's machine and for tests. The first run
+// creates the signing key, which never leaves its folder. The package is not deployed, and
+// nothing in AWS trusts its tokens.
 package issuer
 
 import (
@@ -12,13 +13,13 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// What the tokens say of where they are from and for: the values of TOKEN_ISSUER and TOKEN_AUDIENCE.
+// The issuer and the audience of the tokens: the values of TOKEN_ISSUER and TOKEN_AUDIENCE.
 const (
 	Issuer   = "https://tokens.instanceapi.localhost/"
 	Audience = "https://instanceapi.localhost/"
 )
 
-// The scopes a token has when none are asked for: all that its kind of caller can use here.
+// The default scopes of a token: all that its kind of caller can use here.
 const (
 	OwnerScope = "altinn:serviceowner/instances.read altinn:serviceowner/instances.write"
 	UserScope  = "altinn:instances.read altinn:instances.write"
@@ -31,7 +32,7 @@ type Minter struct {
 	kid string
 }
 
-// User is who a user's token is about. Empty fields give no claim.
+// User is the subject of a user's token. Empty fields give no claim.
 type User struct {
 	ID        string // urn:altinn:userid
 	Party     string // urn:altinn:partyid, a decimal number: the instanceOwnerId
@@ -40,8 +41,8 @@ type User struct {
 	Name      string // urn:altinn:username
 }
 
-// Open loads the key in dir/token.key, or makes it, and makes sure that dir/jwks.json has its public half. Several
-// processes may open the same dir at the same time: they all get the same key.
+// Open loads the key in dir/token.key, or creates it, and makes sure that dir/jwks.json has its
+// public key. Several processes may open the same dir concurrently: they get the same key.
 func Open(dir string) (*Minter, error) {
 	key, err := loadOrMakeKey(filepath.Join(dir, "token.key"))
 	if err != nil {
@@ -54,10 +55,12 @@ func Open(dir string) (*Minter, error) {
 	return m, nil
 }
 
-// KeySet returns the path of the JSON Web Key Set that verifies the tokens: the value of TOKEN_JWKS.
+// KeySet returns the path of the JSON Web Key Set that verifies the tokens: the value of
+// TOKEN_JWKS.
 func (m *Minter) KeySet() string { return filepath.Join(m.dir, "jwks.json") }
 
-// Owner returns an application owner's token. An empty scope means OwnerScope; a negative ttl an expired token.
+// Owner returns an application owner's token. An empty scope means OwnerScope; a negative ttl
+// means an expired token.
 func (m *Minter) Owner(org, scope string, ttl time.Duration) (string, error) {
 	if scope == "" {
 		scope = OwnerScope
@@ -70,7 +73,8 @@ func (m *Minter) Owner(org, scope string, ttl time.Duration) (string, error) {
 	return m.Sign(claims)
 }
 
-// User returns a user's token. An empty scope means UserScope; a negative ttl an expired token.
+// User returns a user's token. An empty scope means UserScope; a negative ttl means an expired
+// token.
 func (m *Minter) User(user User, scope string, ttl time.Duration) (string, error) {
 	if scope == "" {
 		scope = UserScope
@@ -98,14 +102,15 @@ func (m *Minter) User(user User, scope string, ttl time.Duration) (string, error
 	return m.Sign(claims)
 }
 
-// Sign returns a token with exactly these claims: whatever a test needs, right or wrong.
+// Sign returns a token with exactly these claims, valid or not.
 func (m *Minter) Sign(claims map[string]any) (string, error) {
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims(claims))
 	token.Header["kid"] = m.kid
 	return token.SignedString(m.key)
 }
 
-// lifetime returns the claims that every token has, for a token issued now. An expired one was valid for a minute.
+// lifetime returns the claims of every token, for a token issued now. An expired token was valid
+// for a minute.
 func lifetime(ttl time.Duration) map[string]any {
 	issued := time.Now()
 	expires := issued.Add(ttl)

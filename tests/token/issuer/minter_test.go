@@ -13,7 +13,7 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-func TestTheKeyIsMadeOnceAndForTheOwnerOfTheFolderOnly(t *testing.T) {
+func TestKeyIsCreatedOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), ".local")
 	var wg sync.WaitGroup
 	kids := make([]string, 4)
@@ -30,7 +30,7 @@ func TestTheKeyIsMadeOnceAndForTheOwnerOfTheFolderOnly(t *testing.T) {
 	wg.Wait()
 	for _, other := range kids[1:] {
 		if other != kids[0] {
-			t.Errorf("four at once got the keys %v, want one", kids)
+			t.Errorf("four concurrent calls got the keys %v, want one", kids)
 		}
 	}
 	stat, err := os.Stat(filepath.Join(dir, "token.key"))
@@ -45,11 +45,11 @@ func TestTheKeyIsMadeOnceAndForTheOwnerOfTheFolderOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(entries) != 2 {
-		t.Errorf("the folder has %v, want token.key and jwks.json only", entries)
+		t.Errorf("the folder has %v, want only token.key and jwks.json", entries)
 	}
 }
 
-func TestTheKeySetNamesTheKeyOfTheTokensAndNothingPrivate(t *testing.T) {
+func TestKeySetHasOnlyThePublicKey(t *testing.T) {
 	m, err := issuer.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -63,23 +63,23 @@ func TestTheKeySetNamesTheKeyOfTheTokensAndNothingPrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(set.Keys) != 1 || set.Keys[0]["kid"] != kid(t, m) {
-		t.Errorf("the set is %s, want one key named %s", content, kid(t, m))
+		t.Errorf("the key set is %s, want one key with kid %s", content, kid(t, m))
 	}
 	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi"} {
-		if _, there := set.Keys[0][private]; there {
-			t.Errorf("the set has the private member %q", private)
+		if _, present := set.Keys[0][private]; present {
+			t.Errorf("the key set has the private member %q", private)
 		}
 	}
 }
 
-func TestAKeyThatCannotBeReadIsNeverReplaced(t *testing.T) {
+func TestInvalidKeyIsNotReplaced(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "token.key")
 	if err := os.WriteFile(path, []byte("half a k"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := issuer.Open(dir); err == nil || !strings.Contains(err.Error(), "remove it") {
-		t.Errorf("Open = %v, want an error that says to remove the file", err)
+		t.Errorf("Open = %v, want an error that suggests to remove the file", err)
 	}
 }
 

@@ -20,7 +20,7 @@ type Folder struct {
 	path  string
 }
 
-// File says what a file of the folder is.
+// File describes a file of the folder.
 type File struct {
 	Element string `json:"dataElementId"`
 	Name    string `json:"file"`
@@ -28,7 +28,7 @@ type File struct {
 	SHA256  string `json:"sha256"` // hex
 }
 
-// Folder returns the folder of an instance, and makes it if it is not there.
+// Folder returns the folder of an instance and creates it if necessary.
 func (b *Inbox) Folder(guid string) (*Folder, error) {
 	f := &Folder{b, filepath.Join(b.dir, guid)}
 	b.step("make folder")
@@ -41,12 +41,13 @@ func (b *Inbox) Folder(guid string) (*Folder, error) {
 	return f, err
 }
 
-// Path is where the folder is.
+// Path returns the path of the folder.
 func (f *Folder) Path() string { return f.path }
 
-// Has returns what the file of a data element is, hashed as it is on the disk; ok is false when there is none.
+// Has returns the description of a data element's file, hashed from the disk. ok is false if
+// there is no file.
 func (f *Folder) Has(element, fileName string) (file File, ok bool, err error) {
-	name := nameOf(element, fileName)
+	name := fileNameOf(element, fileName)
 	file, err = f.hash(element, name, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return File{}, false, nil
@@ -65,11 +66,11 @@ func (f *Folder) hash(element, name, found string) (File, error) {
 	return File{Element: element, Name: name, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
 }
 
-// instanceFile is what a folder says of itself.
+// instanceFile is the name of the description that Complete writes.
 const instanceFile = "instance.json"
 
-// Complete writes down that the folder holds an instance with these files, and removes what is left of bytes that it had
-// before. When it returns, all of this is on the disk.
+// Complete records that the folder holds an instance with these files, and removes files of
+// earlier content. When it returns, all changes are synced to the disk.
 func (f *Folder) Complete(document json.RawMessage, files []File) error {
 	if files == nil {
 		files = []File{}
@@ -80,7 +81,7 @@ func (f *Folder) Complete(document json.RawMessage, files []File) error {
 	}
 	content = append(content, '\n')
 	path := filepath.Join(f.path, instanceFile)
-	if there, err := os.ReadFile(path); err != nil || !bytes.Equal(there, content) {
+	if existing, err := os.ReadFile(path); err != nil || !bytes.Equal(existing, content) {
 		if err := f.inbox.write(path, content); err != nil {
 			return err
 		}
@@ -88,26 +89,27 @@ func (f *Folder) Complete(document json.RawMessage, files []File) error {
 	if err := f.sweep(files); err != nil {
 		return err
 	}
-	// Also for files that a process put here which was killed before it could do this.
+	// The sync also covers files that a killed process renamed but did not sync.
 	return f.inbox.syncFolder(f.path)
 }
 
-// IsComplete reports whether Complete was called for the folder of an instance, ever.
+// IsComplete reports whether Complete has ever succeeded for the folder of an instance.
 func (b *Inbox) IsComplete(guid string) bool {
 	_, err := os.Stat(filepath.Join(b.dir, guid, instanceFile))
 	return err == nil
 }
 
-// Abandon removes the folder of an instance that is no more, unless all of it had been here once.
-func (b *Inbox) Abandon(guid string) error {
+// RemoveIncomplete removes the folder of a deleted instance, unless Complete has succeeded for it.
+func (b *Inbox) RemoveIncomplete(guid string) error {
 	if b.IsComplete(guid) {
 		return nil
 	}
-	b.step("abandon folder")
+	b.step("remove folder")
 	return os.RemoveAll(filepath.Join(b.dir, guid))
 }
 
-// sweep removes what an earlier version of the instance has left, and only what this package gave its name.
+// sweep removes files of earlier content of the instance. It removes only files that this package
+// named.
 func (f *Folder) sweep(files []File) error {
 	keep := map[string]bool{instanceFile: true}
 	for _, file := range files {
@@ -118,7 +120,7 @@ func (f *Folder) sweep(files []File) error {
 		return err
 	}
 	for _, entry := range entries {
-		if name := entry.Name(); !keep[name] && ours(name) {
+		if name := entry.Name(); !keep[name] && isOwnName(name) {
 			f.inbox.step("remove " + name)
 			if err := os.Remove(filepath.Join(f.path, name)); err != nil {
 				return err
@@ -128,11 +130,11 @@ func (f *Folder) sweep(files []File) error {
 	return nil
 }
 
-func ours(name string) bool {
-	return strings.HasSuffix(name, ".part") || dataFile.MatchString(name)
+func isOwnName(name string) bool {
+	return strings.HasSuffix(name, ".part") || dataFilePattern.MatchString(name)
 }
 
-// Part is the file of a download under way.
+// Part is the file of an unfinished download.
 type Part struct {
 	folder        *Folder
 	element, name string
@@ -140,19 +142,19 @@ type Part struct {
 	file          *os.File
 }
 
-// Part returns how far the download of a data element had come: of the bytes with which entity tag, and how many; "" and 0
-// when there is none.
+// Part returns the state of an unfinished download of a data element: the entity tag of its
+// content and the number of bytes received. It returns "" and 0 when there is none.
 func (f *Folder) Part(element string) (etag string, size int64, err error) {
 	found, err := filepath.Glob(filepath.Join(f.path, "."+element+"-*.part"))
 	if err != nil || len(found) == 0 {
 		return "", 0, err
 	}
-	if len(found) > 1 { // of different bytes: begin anew
-		return "", 0, f.dropParts(found)
+	if len(found) > 1 { // of different content: restart
+		return "", 0, f.removeParts(found)
 	}
 	etag, ok := etagOf(filepath.Base(found[0]))
 	if !ok {
-		return "", 0, f.dropParts(found)
+		return "", 0, f.removeParts(found)
 	}
 	info, err := os.Stat(found[0])
 	if err != nil {
@@ -161,9 +163,9 @@ func (f *Folder) Part(element string) (etag string, size int64, err error) {
 	return etag, info.Size(), nil
 }
 
-func (f *Folder) dropParts(paths []string) error {
+func (f *Folder) removeParts(paths []string) error {
 	for _, path := range paths {
-		f.inbox.step("drop " + filepath.Base(path))
+		f.inbox.step("remove " + filepath.Base(path))
 		if err := os.Remove(path); err != nil {
 			return err
 		}
@@ -171,13 +173,14 @@ func (f *Folder) dropParts(paths []string) error {
 	return nil
 }
 
-// Begin opens the file for a download of the bytes with this entity tag, of which the first are there already.
+// Begin opens the file for a download of the content with this entity tag, whose first from bytes
+// are already present.
 func (f *Folder) Begin(element, fileName, etag string, from int64) (*Part, error) {
-	p := &Part{folder: f, element: element, name: nameOf(element, fileName), path: filepath.Join(f.path, partName(element, etag))}
+	p := &Part{folder: f, element: element, name: fileNameOf(element, fileName), path: filepath.Join(f.path, partName(element, etag))}
 	if from == 0 {
 		old, err := filepath.Glob(filepath.Join(f.path, "."+element+"-*.part"))
 		if err == nil {
-			err = f.dropParts(old)
+			err = f.removeParts(old)
 		}
 		if err != nil {
 			return nil, err
@@ -197,28 +200,29 @@ func (f *Folder) Begin(element, fileName, etag string, from int64) (*Part, error
 	return p, nil
 }
 
-// Write adds bytes.
+// Write appends b.
 func (p *Part) Write(b []byte) (int, error) {
 	p.folder.inbox.step("write part")
 	return p.file.Write(b)
 }
 
-// Close ends the download for now; what has come stays for the next one.
+// Close pauses the download; the next one resumes with the bytes received.
 func (p *Part) Close() error { return p.file.Close() }
 
-// ErrDamaged says that bytes are not those that were announced. They are gone.
-var ErrDamaged = errors.New("the bytes do not have the announced digest")
+// ErrDamaged reports that the content does not match the announced digest. The file has been
+// removed.
+var ErrDamaged = errors.New("the content does not match the announced digest")
 
-// Finish checks the bytes as they are on the disk, and gives them their name. It closes the file.
+// Finish verifies the content on the disk, renames the file to its final name and closes it.
 func (p *Part) Finish(sha256 string) (File, error) {
 	file, err := p.folder.hash(p.element, p.name, filepath.Base(p.path))
 	if err == nil && file.SHA256 != sha256 {
-		p.folder.inbox.step("drop damaged")
+		p.folder.inbox.step("remove damaged")
 		err = fmt.Errorf("%w: %d bytes with the SHA-256 %s, want %s", ErrDamaged, file.Size, file.SHA256, sha256)
 		err = errors.Join(err, os.Remove(p.path))
 	}
 	if err != nil {
 		return File{}, errors.Join(err, p.file.Close())
 	}
-	return file, p.folder.inbox.settle(p.file, filepath.Join(p.folder.path, p.name))
+	return file, p.folder.inbox.syncAndRename(p.file, filepath.Join(p.folder.path, p.name))
 }

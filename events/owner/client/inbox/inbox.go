@@ -1,12 +1,13 @@
-// Package inbox provides what an application owner keeps on disk: a folder an instance with its files, and the place in the
-// feed. Whatever a process is killed in the middle of, each file is whole or not there, under the same name every time.
+// Package inbox stores what an application owner keeps on disk: one folder per instance with its
+// files, and the position in the feed. Wherever a process is killed, each file is either complete
+// or absent, and always has the same name.
 //
-//	DIR/state.json                         the application, and where to go on in its feed
-//	DIR/<instanceGuid>/instance.json       the instance as it was when all of it was here, and what its files are
-//	DIR/<instanceGuid>/<dataGuid>-<name>   the bytes of a data element, as they are confirmed
-//	DIR/<instanceGuid>/.<dataGuid>-….part  the first of the bytes of one that is being downloaded
+//	DIR/state.json                         the application, and the position in its feed
+//	DIR/<instanceGuid>/instance.json       the instance when it was complete, and its files
+//	DIR/<instanceGuid>/<dataGuid>-<name>   the content of a data element, as confirmed
+//	DIR/<instanceGuid>/.<dataGuid>-….part  the first bytes of an unfinished download
 //
-// A name that the API gives is never believed to be safe.
+// The package sanitises every name from the API before it uses the name as a file name.
 package inbox
 
 import (
@@ -19,22 +20,24 @@ import (
 	"syscall"
 )
 
-// Inbox is an open folder, which no other process has.
+// Inbox is an open folder, locked against other processes.
 type Inbox struct {
 	dir   string
 	lock  *os.File
 	state state
 
-	// Step, when set, is called before everything that a crash could come before or after. A test ends the process there.
+	// Step, when set, is called before every operation that a crash could precede. A test ends
+	// the process there.
 	Step func(what string)
 }
 
 type state struct {
-	App   string `json:"app"`
-	Place string `json:"place,omitempty"` // in the feed
+	App      string `json:"app"`
+	Position string `json:"position,omitempty"` // in the feed
 }
 
-// Open opens the folder of an application, and makes it if it is not there.
+// Open opens and locks the folder of an application, and creates it if necessary. It fails when
+// another process uses the folder or the folder belongs to another application.
 func Open(dir, app string) (*Inbox, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -55,35 +58,36 @@ func Open(dir, app string) (*Inbox, error) {
 		return nil, errors.Join(err, b.Close())
 	default:
 		if err := json.Unmarshal(content, &b.state); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s is damaged: %w; remove it to begin with what is unconfirmed", b.statePath(), err), b.Close())
+			return nil, errors.Join(fmt.Errorf("%s is damaged: %w; remove it to start with the unconfirmed instances", b.statePath(), err), b.Close())
 		}
 	}
 	if err := b.syncFolder(filepath.Dir(filepath.Clean(dir))); err != nil { // dir itself may be new
 		return nil, errors.Join(err, b.Close())
 	}
 	if b.state.App != app {
-		return nil, errors.Join(fmt.Errorf("%s holds what came through %s: take another folder for %s", dir, b.state.App, app), b.Close())
+		return nil, errors.Join(fmt.Errorf("%s holds instances of %s: use another folder for %s", dir, b.state.App, app), b.Close())
 	}
 	return b, nil
 }
 
-// Close lets other processes have the folder.
+// Close unlocks the folder.
 func (b *Inbox) Close() error {
-	// In words, since a process that is being started has the file open for a moment, and the lock is the file's.
+	// Unlock explicitly: a process that is being started shares the open file for a moment, and
+	// with it the lock.
 	return errors.Join(syscall.Flock(int(b.lock.Fd()), syscall.LOCK_UN), b.lock.Close())
 }
 
 func (b *Inbox) statePath() string { return filepath.Join(b.dir, "state.json") }
 
-// Place is where to go on in the feed; "" at first.
-func (b *Inbox) Place() string { return b.state.Place }
+// Position returns the position in the feed; "" at first.
+func (b *Inbox) Position() string { return b.state.Position }
 
-// KeepPlace writes down where to go on in the feed.
-func (b *Inbox) KeepPlace(place string) error {
-	if place == b.state.Place {
+// SetPosition stores the position in the feed.
+func (b *Inbox) SetPosition(position string) error {
+	if position == b.state.Position {
 		return nil
 	}
-	b.state.Place = place
+	b.state.Position = position
 	content, err := json.Marshal(b.state)
 	if err != nil {
 		return err
@@ -97,7 +101,7 @@ func (b *Inbox) step(what string) {
 	}
 }
 
-// write replaces a file by one with other content, whole and on the disk when it returns.
+// write replaces the content of a file atomically and syncs it to the disk.
 func (b *Inbox) write(path string, content []byte) error {
 	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	b.step("write " + filepath.Base(path))
@@ -108,11 +112,11 @@ func (b *Inbox) write(path string, content []byte) error {
 	if _, err := file.Write(content); err != nil {
 		return errors.Join(err, file.Close())
 	}
-	return b.settle(file, path)
+	return b.syncAndRename(file, path)
 }
 
-// settle puts an open file in its place under its own name, on the disk, and so its name.
-func (b *Inbox) settle(file *os.File, path string) error {
+// syncAndRename syncs an open file, closes it, renames it to path and syncs the folder.
+func (b *Inbox) syncAndRename(file *os.File, path string) error {
 	b.step("sync " + filepath.Base(path))
 	if err := errors.Join(file.Sync(), file.Close()); err != nil {
 		return err
@@ -124,7 +128,7 @@ func (b *Inbox) settle(file *os.File, path string) error {
 	return b.syncFolder(filepath.Dir(path))
 }
 
-// syncFolder makes the names in a folder last.
+// syncFolder syncs the names in a folder to the disk.
 func (b *Inbox) syncFolder(path string) error {
 	b.step("sync folder " + filepath.Base(path))
 	folder, err := os.Open(path)

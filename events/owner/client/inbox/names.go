@@ -8,19 +8,20 @@ import (
 	"unicode/utf8"
 )
 
-// longestName bounds what a name takes of the 255 bytes that a file system allows, the id before it not counted.
-const longestName = 150
+// maxNameBytes bounds the file name's share of the 255 bytes that a file system allows; the id
+// before it is not counted.
+const maxNameBytes = 150
 
-// dataFile is the form of nameOf.
-var dataFile = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}-.`)
+// dataFilePattern matches the names that fileNameOf returns.
+var dataFilePattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}-.`)
 
-// nameOf returns the name of a data element's file: the id, which makes it unique and begins it with something harmless,
-// and the file name as far as any file system takes it.
-func nameOf(element, fileName string) string {
-	return element + "-" + safe(fileName)
+// fileNameOf returns the name of a data element's file: the id, which makes the name unique and
+// starts it with harmless characters, and the sanitised file name.
+func fileNameOf(element, fileName string) string {
+	return element + "-" + sanitize(fileName)
 }
 
-func safe(name string) string {
+func sanitize(name string) string {
 	name = strings.Map(func(c rune) rune {
 		switch {
 		case c == utf8.RuneError || !unicode.IsPrint(c):
@@ -30,8 +31,8 @@ func safe(name string) string {
 		}
 		return c
 	}, strings.ToValidUTF8(name, ""))
-	if len(name) > longestName { // the end is kept: it says what kind of file it is
-		name = name[len(name)-longestName:]
+	if len(name) > maxNameBytes { // keep the end, which has the extension
+		name = name[len(name)-maxNameBytes:]
 		for !utf8.RuneStart(name[0]) {
 			name = name[1:]
 		}
@@ -42,8 +43,8 @@ func safe(name string) string {
 	return name
 }
 
-// partName returns the name of an unfinished file, from which etagOf reads the entity tag of its bytes. One that is too
-// long for a name is left out: such a download begins anew.
+// partName returns the name of an unfinished file, from which etagOf reads the entity tag of its
+// content. It omits an entity tag that is too long for a file name: such a download restarts.
 func partName(element, etag string) string {
 	if len(etag) > 80 {
 		etag = ""
@@ -51,13 +52,13 @@ func partName(element, etag string) string {
 	return "." + element + "-" + hex.EncodeToString([]byte(etag)) + ".part"
 }
 
-var partForm = regexp.MustCompile(`^\.[0-9a-f-]{36}-([0-9a-f]*)\.part$`)
+var partPattern = regexp.MustCompile(`^\.[0-9a-f-]{36}-([0-9a-f]*)\.part$`)
 
 func etagOf(name string) (etag string, ok bool) {
-	found := partForm.FindStringSubmatch(name)
-	if found == nil {
+	match := partPattern.FindStringSubmatch(name)
+	if match == nil {
 		return "", false
 	}
-	decoded, err := hex.DecodeString(found[1])
+	decoded, err := hex.DecodeString(match[1])
 	return string(decoded), err == nil && len(decoded) > 0
 }

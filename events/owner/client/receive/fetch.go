@@ -12,18 +12,18 @@ import (
 	"altinn.no/instanceapi/events/owner/client/storage"
 )
 
-// Bounds of what is tried with one instance before it is left for later.
+// Limits on the attempts for one instance before it is left for a later run.
 const (
-	maxRounds = 5 // how often it may change while it is fetched
-	maxStalls = 5 // how often a download may break without a byte more
+	maxRounds = 5 // how often the instance may change during its fetch
+	maxStalls = 5 // how often in a row a download may fail without receiving a byte
 )
 
-// diskError is what went wrong on this machine.
+// diskError is an error of this machine.
 type diskError struct{ error }
 
 func (e *diskError) Unwrap() error { return e.error }
 
-func onDisk(err error) error {
+func asDiskError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -32,73 +32,78 @@ func onDisk(err error) error {
 
 // fetch downloads an instance and confirms it.
 //
-// The document is read before the bytes and again after. When no element has changed in between, the bytes are those of
-// the second document, and the confirmation holds only for that one: If-Match makes it fail if there is a newer one.
+// fetch reads the document before and after the content. When no element changed in between, the
+// content is that of the second document. The confirmation holds only for that document: If-Match
+// makes it fail if a newer one exists.
 func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
 	var folder *inbox.Folder
-	var here storage.Instance // as it was when all of it was here, and its confirmation was sent
+	var confirming storage.Instance // the document for which a confirmation was sent
 	for range maxRounds {
 		before, err := r.API.Instance(ctx, ref)
 		switch {
-		case storage.IsStatus(err, 404): // deleted for good
-			return onDisk(r.Inbox.Abandon(ref.ID))
+		case storage.IsStatus(err, 404): // permanently deleted
+			return asDiskError(r.Inbox.RemoveIncomplete(ref.ID))
 		case err != nil:
 			return err
 		case !slices.Contains(r.Steps, before.Workflow.CurrentStep): // sent back
 			return nil
 		case before.Confirmed() && (len(before.Data) > 0 || r.Inbox.IsComplete(ref.ID)):
-			if here.ID != "" && before.SameBytes(here) { // the confirmation had its effect, and its answer was lost
+			if confirming.ID != "" && before.SameContent(confirming) { // the confirmation took effect, its response was lost
 				r.done(before, folder)
 			}
 			return nil
 		}
 		if folder, err = r.Inbox.Folder(ref.ID); err != nil {
-			return onDisk(err)
+			return asDiskError(err)
 		}
 		files, after, err := r.download(ctx, before, folder)
-		if storage.IsStatus(err, 404) { // the element is gone, or the instance
+		if storage.IsStatus(err, 404) { // the element or the instance was deleted
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if !after.SameBytes(before) {
+		if !after.SameContent(before) {
 			continue
 		}
-		if err := sizes(after, files); err != nil {
+		if err := checkSizes(after, files); err != nil {
 			return err
 		}
 		if err := folder.Complete(after.Document, files); err != nil {
-			return onDisk(err)
+			return asDiskError(err)
 		}
 		if after.Confirmed() { // there is nothing to confirm
 			r.Done(folder.Path())
 			return nil
 		}
-		here = after
+		confirming = after
 		err = r.API.Confirm(ctx, after)
 		switch {
 		case err == nil:
 			r.done(after, folder)
 			return nil
-		case !storage.IsStatus(err, 404, 409, 412): // a 412 may be the repetition of a confirmation whose answer was lost
+		case !storage.IsStatus(err, 404, 409, 412): // 412: also when a confirmation is repeated after its response was lost
 			return err
 		}
 	}
-	return errors.New("it changes all the time")
+	return errors.New("the instance changed during every attempt")
 }
 
-// done tells of an instance that is here and confirmed.
+// done reports an instance that is stored and confirmed.
 func (r *Receiver) done(i storage.Instance, folder *inbox.Folder) {
-	r.Say("%s: %d files, confirmed", i.ID, len(i.Data))
+	files := "files"
+	if len(i.Data) == 1 {
+		files = "file"
+	}
+	r.Logf("%s: %d %s confirmed", i.ID, len(i.Data), files)
 	r.Done(folder.Path())
 }
 
-// download makes sure that all data elements of an instance are on the disk, and reads the instance again.
+// download stores all data elements of an instance on the disk and reads the instance again.
 func (r *Receiver) download(ctx context.Context, i storage.Instance, folder *inbox.Folder) ([]inbox.File, storage.Instance, error) {
 	files := []inbox.File{}
 	for _, element := range i.Data {
-		file, err := r.element(ctx, i.Ref(), element, folder)
+		file, err := r.fetchElement(ctx, i.Ref(), element, folder)
 		if err != nil {
 			return nil, i, fmt.Errorf("data element %s: %w", element.ID, err)
 		}
@@ -108,21 +113,22 @@ func (r *Receiver) download(ctx context.Context, i storage.Instance, folder *inb
 	return files, after, err
 }
 
-// sizes holds the sizes of the files against the document. Their digests have been checked already.
-func sizes(i storage.Instance, files []inbox.File) error {
+// checkSizes compares the sizes of the files with the document. Their digests have already been
+// verified.
+func checkSizes(i storage.Instance, files []inbox.File) error {
 	for n, e := range i.Data {
 		if files[n].Size != e.FileSize {
-			return fmt.Errorf("data element %s has %d bytes, and the instance says %d", e.ID, files[n].Size, e.FileSize)
+			return fmt.Errorf("data element %s has %d bytes, but the instance states %d", e.ID, files[n].Size, e.FileSize)
 		}
 	}
 	return nil
 }
 
-// element makes sure that a data element is on the disk, as it is now.
-func (r *Receiver) element(ctx context.Context, ref storage.Ref, e storage.Element, folder *inbox.Folder) (inbox.File, error) {
+// fetchElement makes sure that the current content of a data element is on the disk.
+func (r *Receiver) fetchElement(ctx context.Context, ref storage.Ref, e storage.Element, folder *inbox.Folder) (inbox.File, error) {
 	file, ok, err := folder.Has(e.ID, e.FileName)
 	if err != nil {
-		return file, onDisk(err)
+		return file, asDiskError(err)
 	}
 	if ok && e.Downloaded() {
 		digest, err := r.API.DigestOf(ctx, ref, e.ID)
@@ -134,57 +140,57 @@ func (r *Receiver) element(ctx context.Context, ref storage.Ref, e storage.Eleme
 		}
 	}
 	for failures := 0; ; {
-		_, had, err := folder.Part(e.ID)
+		_, sizeBefore, err := folder.Part(e.ID)
 		if err != nil {
-			return file, onDisk(err)
+			return file, asDiskError(err)
 		}
-		file, err = r.once(ctx, ref, e, folder)
+		file, err = r.downloadOnce(ctx, ref, e, folder)
 		if err == nil {
 			return file, nil
 		}
 		var disk *diskError
-		if ctx.Err() != nil || errors.As(err, &disk) || !storage.Temporary(err) {
+		if ctx.Err() != nil || errors.As(err, &disk) || !storage.IsRetryable(err) {
 			return file, err
 		}
-		if _, has, _ := folder.Part(e.ID); has > had {
+		if _, sizeAfter, _ := folder.Part(e.ID); sizeAfter > sizeBefore {
 			failures = 0
 		}
 		if failures++; failures > maxStalls {
 			return file, err
 		}
-		r.API.Wait(ctx, failures, "data element "+e.ID, err)
+		r.API.Backoff(ctx, failures, "data element "+e.ID, err)
 	}
 }
 
-// once downloads the bytes, from where an earlier download has come.
-func (r *Receiver) once(ctx context.Context, ref storage.Ref, e storage.Element, folder *inbox.Folder) (inbox.File, error) {
+// downloadOnce downloads the content and resumes an unfinished download.
+func (r *Receiver) downloadOnce(ctx context.Context, ref storage.Ref, e storage.Element, folder *inbox.Folder) (inbox.File, error) {
 	etag, from, err := folder.Part(e.ID)
 	if err != nil {
-		return inbox.File{}, onDisk(err)
+		return inbox.File{}, asDiskError(err)
 	}
-	if from >= e.FileSize { // no byte would be left to ask for
+	if from >= e.FileSize { // no byte would be left to request
 		from = 0
 	}
-	got, err := r.API.Download(ctx, ref, e.ID, etag, from)
+	content, err := r.API.Download(ctx, ref, e.ID, etag, from)
 	if err != nil {
 		return inbox.File{}, err
 	}
-	defer got.Body.Close()
-	part, err := folder.Begin(e.ID, e.FileName, got.ETag, got.From)
+	defer content.Body.Close()
+	part, err := folder.Begin(e.ID, e.FileName, content.ETag, content.From)
 	if err != nil {
-		return inbox.File{}, onDisk(err)
+		return inbox.File{}, asDiskError(err)
 	}
-	into := &counted{part: part, say: r.Say, name: e.ID, done: got.From, size: e.FileSize}
-	_, err = io.Copy(into, got.Body)
-	if into.disk != nil {
-		return inbox.File{}, onDisk(errors.Join(into.disk, part.Close()))
+	out := &progressWriter{part: part, logf: r.Logf, name: e.ID, done: content.From, size: e.FileSize}
+	_, err = io.Copy(out, content.Body)
+	if out.disk != nil {
+		return inbox.File{}, asDiskError(errors.Join(out.disk, part.Close()))
 	}
 	if err != nil {
 		return inbox.File{}, errors.Join(err, part.Close())
 	}
-	file, err := part.Finish(hex.EncodeToString(got.Digest[:]))
+	file, err := part.Finish(hex.EncodeToString(content.Digest[:]))
 	if err != nil && !errors.Is(err, inbox.ErrDamaged) {
-		err = onDisk(err)
+		err = asDiskError(err)
 	}
 	return file, err
 }

@@ -1,9 +1,11 @@
-// Package receive provides what an application owner does with what is submitted: fetch it, keep it, confirm it.
+// Package receive fetches, stores and confirms the instances that are submitted to an application
+// owner.
 //
-// Two ways lead to an instance. The feed tells soon that it was submitted; the query for what is unconfirmed tells surely.
-// So the feed's place may be written down although an instance that it told of could not be fetched: the query has it still,
-// until it is confirmed. And it is confirmed only when it is on the disk, as what it was when it was fetched. Nothing
-// else has to be remembered, and a process may end anywhere.
+// An instance is found in two ways. The feed has low latency; the query for unconfirmed instances
+// is complete. The receiver may therefore store its position in the feed even if an instance of
+// the feed could not be fetched: the query returns that instance until it is confirmed. The
+// receiver confirms an instance only when its fetched content is on the disk. It stores nothing
+// else, so a process may end at any point.
 package receive
 
 import (
@@ -18,121 +20,126 @@ import (
 	"altinn.no/instanceapi/events/owner/client/storage"
 )
 
-// Receiver fetches what is submitted through one application.
+// Receiver fetches the instances that are submitted through one application.
 type Receiver struct {
 	API     *storage.Client
 	Inbox   *inbox.Inbox
-	App     string                           // nav/app2018
-	Steps   []string                         // those in which an instance is submitted
-	Workers int                              // how many instances are fetched at once
-	Say     func(format string, args ...any) // progress, and what went wrong
-	Done    func(folder string)              // an instance is here and confirmed
+	App     string                           // for example nav/app2018
+	Steps   []string                         // the workflow steps in which an instance is submitted
+	Workers int                              // number of instances to fetch in parallel
+	Logf    func(format string, args ...any) // logs progress and errors
+	Done    func(folder string)              // called for an instance that is stored and confirmed
 
-	// Reconcile is how often the query is asked while the feed is followed, and Wait how long a request to the feed waits.
+	// Reconcile is the interval of the query while the feed is followed. Wait is how long a
+	// request to the feed waits for events.
 	Reconcile, Wait time.Duration
 
 	mu     sync.Mutex
-	failed map[string]error // by instance: what could not be fetched, last time
+	failed map[string]error // the latest error by instance, of instances that could not be fetched
 }
 
-// overlap is how much of the feed before the first query is read too: for an index, and clocks, that are a little behind.
+// overlap is how far before the first query the feed is read, to allow for index lag and clock
+// skew.
 const overlap = 5 * time.Minute
 
-// Drain fetches what there is, and returns. An error says what is left.
+// Drain fetches everything that is unconfirmed and returns. It returns an error if an instance
+// could not be fetched.
 func (r *Receiver) Drain(ctx context.Context) error {
-	place := r.place()
+	position := r.startPosition()
 	if err := r.reconcile(ctx); err != nil {
 		return err
 	}
 	for {
-		events, next, err := r.API.Events(ctx, place, 0)
+		events, next, err := r.API.Events(ctx, position, 0)
 		if err != nil {
-			if place, err = r.recover(err); err != nil {
-				return fmt.Errorf("asking the feed of %s: %w", r.App, err)
+			if position, err = r.recover(err); err != nil {
+				return fmt.Errorf("reading the feed of %s: %w", r.App, err)
 			}
 			continue
 		}
-		if err := r.told(ctx, events); err != nil {
+		if err := r.fetchEvents(ctx, events); err != nil {
 			return err
 		}
-		if err := r.Inbox.KeepPlace(next); err != nil {
+		if err := r.Inbox.SetPosition(next); err != nil {
 			return err
 		}
-		if len(events) == 0 && next == place {
+		if len(events) == 0 && next == position {
 			break
 		}
-		place = next
+		position = next
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.failed) > 0 {
-		return fmt.Errorf("%d instances could not be fetched; they are unconfirmed, and the next run tries again", len(r.failed))
+		return fmt.Errorf("%d instances could not be fetched; they stay unconfirmed, and the next run retries", len(r.failed))
 	}
 	return nil
 }
 
-// Follow fetches what there is and what comes, until ctx ends or something is wrong that will not pass by itself.
+// Follow fetches existing and new instances until ctx ends or a permanent error occurs.
 func (r *Receiver) Follow(ctx context.Context) error {
-	place, reconcileAt, failures := r.place(), time.Now(), 0
+	position, reconcileAt, failures := r.startPosition(), time.Now(), 0
 	for ctx.Err() == nil {
-		next, err := place, error(nil)
+		next, err := position, error(nil)
 		if !time.Now().Before(reconcileAt) {
 			if err = r.reconcile(ctx); err == nil {
 				reconcileAt = time.Now().Add(r.Reconcile)
 			}
 		}
 		if err == nil {
-			next, err = r.followOnce(ctx, place)
+			next, err = r.followOnce(ctx, position)
 		}
 		switch {
 		case ctx.Err() != nil:
 		case err == nil:
-			place, failures = next, 0
-		case !r.passing(err):
+			position, failures = next, 0
+		case !r.isTransient(err):
 			return err
 		default:
 			failures++
-			r.API.Wait(ctx, failures, r.App, err)
+			r.API.Backoff(ctx, failures, r.App, err)
 		}
 	}
 	return ctx.Err()
 }
 
-// followOnce asks the feed once, fetches what it tells of, and returns where to go on.
-func (r *Receiver) followOnce(ctx context.Context, place string) (next string, err error) {
-	events, next, err := r.API.Events(ctx, place, r.Wait)
+// followOnce reads the feed once, fetches the instances of its events, and returns the next
+// position.
+func (r *Receiver) followOnce(ctx context.Context, position string) (next string, err error) {
+	events, next, err := r.API.Events(ctx, position, r.Wait)
 	if err != nil {
 		return r.recover(err)
 	}
-	if err := r.told(ctx, events); err != nil {
+	if err := r.fetchEvents(ctx, events); err != nil {
 		return "", err
 	}
-	if err := r.Inbox.KeepPlace(next); err != nil {
-		return "", onDisk(err)
+	if err := r.Inbox.SetPosition(next); err != nil {
+		return "", asDiskError(err)
 	}
 	return next, nil
 }
 
-// location returns where to read the feed. At first that is now: what is older, the query knows.
-func (r *Receiver) place() string {
-	if place := r.Inbox.Place(); place != "" {
-		return place
+// startPosition returns the position from which to read the feed. Without a stored position it is
+// the current time: the query returns everything older.
+func (r *Receiver) startPosition() string {
+	if position := r.Inbox.Position(); position != "" {
+		return position
 	}
 	return storage.FeedSince(r.App, time.Now().Add(-overlap))
 }
 
-// recover returns where to go on when the place in the feed is no more, because the feed was restored from a backup. Of any
-// other error it returns that error.
+// recover returns a new position when the position in the feed no longer exists because the feed
+// was restored from a backup. It returns any other error unchanged.
 func (r *Receiver) recover(err error) (string, error) {
 	if !storage.IsStatus(err, 410) {
 		return "", err
 	}
-	r.Say("the feed: %v", err)
+	r.Logf("the feed: %v", err)
 	return storage.FeedSince(r.App, time.Now().Add(-24*time.Hour)), nil
 }
 
-// told fetches the instances of a page of the feed that were submitted.
-func (r *Receiver) told(ctx context.Context, events []storage.Event) error {
+// fetchEvents fetches the submitted instances of a page of the feed.
+func (r *Receiver) fetchEvents(ctx context.Context, events []storage.Event) error {
 	var refs []storage.Ref
 	for _, e := range events {
 		if slices.Contains(r.Steps, e.Step) && !slices.Contains(refs, e.Instance) {
@@ -142,13 +149,13 @@ func (r *Receiver) told(ctx context.Context, events []storage.Event) error {
 	return r.fetchAll(ctx, refs)
 }
 
-// reconcile fetches everything that is submitted and unconfirmed.
+// reconcile fetches all submitted instances that are unconfirmed.
 func (r *Receiver) reconcile(ctx context.Context) error {
 	for _, step := range r.Steps {
 		for page := ""; ; {
 			refs, next, err := r.API.Unconfirmed(ctx, r.App, step, page)
 			if err != nil {
-				return fmt.Errorf("asking what is unconfirmed: %w", err)
+				return fmt.Errorf("listing unconfirmed instances: %w", err)
 			}
 			if err := r.fetchAll(ctx, refs); err != nil {
 				return err
@@ -161,25 +168,25 @@ func (r *Receiver) reconcile(ctx context.Context) error {
 	return nil
 }
 
-// fetchAll fetches instances, some at once. It returns an error when it makes no sense to go on; an instance that
-// cannot be fetched does not keep the others waiting.
+// fetchAll fetches instances in parallel. It returns an error if continuing is pointless; an
+// instance that cannot be fetched does not delay the others.
 func (r *Receiver) fetchAll(ctx context.Context, refs []storage.Ref) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var all sync.WaitGroup
-	free := make(chan struct{}, max(1, r.Workers))
+	var wg sync.WaitGroup
+	semaphore := make(chan struct{}, max(1, r.Workers))
 	for _, ref := range refs {
-		free <- struct{}{}
+		semaphore <- struct{}{}
 		if ctx.Err() != nil {
 			break
 		}
-		all.Go(func() {
-			defer func() { <-free }()
+		wg.Go(func() {
+			defer func() { <-semaphore }()
 			err := r.fetch(ctx, ref)
 			if ctx.Err() != nil {
 				return
 			}
-			if err != nil && !r.passing(err) {
+			if err != nil && !r.isTransient(err) {
 				cancel(err)
 				return
 			}
@@ -191,21 +198,22 @@ func (r *Receiver) fetchAll(ctx context.Context, refs []storage.Ref) error {
 					r.failed = map[string]error{}
 				}
 				r.failed[ref.ID] = err
-				r.Say("%s: left for later: %v", ref.ID, err)
+				r.Logf("%s: left for later: %v", ref.ID, err)
 			}
 		})
 	}
-	all.Wait()
+	wg.Wait()
 	return context.Cause(ctx)
 }
 
-// refused reports whether the API does not let this owner in, which trying again does not change.
-func refused(err error) bool {
+// accessDenied reports whether the API denies this owner access, which a retry does not change.
+func accessDenied(err error) bool {
 	return storage.IsStatus(err, 401, 403) || errors.Is(err, storage.ErrToken)
 }
 
-// passing reports whether an error is about one instance, or a moment. Any other is about this machine.
-func (r *Receiver) passing(err error) bool {
+// isTransient reports whether an error concerns one instance or may pass. Any other error
+// concerns this machine.
+func (r *Receiver) isTransient(err error) bool {
 	var disk *diskError
-	return !refused(err) && !errors.As(err, &disk)
+	return !accessDenied(err) && !errors.As(err, &disk)
 }

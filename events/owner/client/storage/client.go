@@ -1,7 +1,9 @@
-// Package storage provides the Storage API as an application owner uses it: the feed, the query for what is unconfirmed,
-// instances, the bytes of their data elements, and the confirmation. It tries again what is worth trying again.
+// Package storage is a client of the Storage API for application owners: the feed, the query for
+// unconfirmed instances, instances, the content of their data elements, and the confirmation. It
+// retries requests that may succeed later.
 //
-// The token goes to the configured address alone, wherever a link points, and never into an error.
+// The client sends the token only to the configured address, wherever a link points, and never
+// includes it in an error.
 package storage
 
 import (
@@ -16,27 +18,28 @@ import (
 	"time"
 )
 
-// Client talks to one Storage API. Base and Token are needed; it may be used by any number of goroutines.
+// Client calls one Storage API. Base and Token are required. It is safe for concurrent use.
 type Client struct {
-	Base  string                                     // address, as https://platform.altinn.no
-	Token func(ctx context.Context) (string, error)  // fetches a fresh token; called for the first request and after a 401
-	HTTP  http.RoundTripper                          // nil: http.DefaultTransport
-	Say   func(format string, args ...any)           // told of every wait; nil: nobody is
-	Tries int                                        // how often a request is sent at most; 0: 6
-	Sleep func(ctx context.Context, d time.Duration) // nil: real time
+	Base        string                                     // address, for example https://platform.altinn.no
+	Token       func(ctx context.Context) (string, error)  // fetches a new token; called for the first request and after a 401
+	HTTP        http.RoundTripper                          // nil: http.DefaultTransport
+	Logf        func(format string, args ...any)           // logs every backoff; nil: no logging
+	MaxAttempts int                                        // maximum number of attempts of a request; 0: 6
+	Sleep       func(ctx context.Context, d time.Duration) // nil: waits in real time
 
 	mu    sync.Mutex
 	token string
 }
 
-// Problem is an answer that is not a success: what the API says of it (RFC 9457), or its status alone.
+// Problem is an error response: the members of its problem document (RFC 9457), or its status
+// alone.
 type Problem struct {
 	Status  int    `json:"status"`
 	Code    string `json:"code"`
 	Detail  string `json:"detail"`
 	TraceID string `json:"traceId"`
 
-	after time.Duration // Retry-After
+	retryAfter time.Duration // Retry-After
 }
 
 func (p *Problem) Error() string {
@@ -60,43 +63,45 @@ func IsStatus(err error, statuses ...int) bool {
 	return false
 }
 
-// ErrToken wraps what went wrong with getting a token.
+// ErrToken wraps an error of the token source.
 var ErrToken = errors.New("no token")
 
-// quiet is how long a request may take whose answer is small.
-const quiet = 40 * time.Second
+// requestTimeout limits a request with a small response, and the wait for the headers of a large
+// one.
+const requestTimeout = 40 * time.Second
 
-// read sends a request with the token and decodes the JSON of the answer, if into is not nil.
-func (c *Client) read(ctx context.Context, method, path string, header http.Header, into any) (http.Header, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute) // all tries together
+// call sends a request with the token and decodes the JSON of the response into into, if into is
+// not nil. It retries retryable errors.
+func (c *Client) call(ctx context.Context, method, path string, header http.Header, into any) (http.Header, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute) // all attempts together
 	defer cancel()
-	var answer http.Header
-	err := c.again(ctx, method+" "+withoutQuery(path), func() error {
-		ctx, cancel := context.WithTimeout(ctx, quiet)
+	var responseHeader http.Header
+	err := c.retry(ctx, method+" "+withoutQuery(path), func() error {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		resp, err := c.authorized(ctx, method, path, header)
 		if err != nil {
 			return err
 		}
 		defer resp.Body.Close()
-		answer = resp.Header
+		responseHeader = resp.Header
 		if into == nil {
 			_, err := io.Copy(io.Discard, resp.Body)
 			return err
 		}
 		if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-			return fmt.Errorf("the answer ended early or is not JSON: %w", err)
+			return fmt.Errorf("the response is truncated or is not JSON: %w", err)
 		}
 		return nil
 	})
-	return answer, err
+	return responseHeader, err
 }
 
-// authorized sends a request once, with the token; a 401 is asked again with a fresh one. An answer that is neither a success
-// nor a redirection is a Problem.
+// authorized sends a request once with the token, and after a 401 again with a new token. It
+// returns an error response as a Problem.
 func (c *Client) authorized(ctx context.Context, method, path string, header http.Header) (*http.Response, error) {
-	for fresh := false; ; fresh = true {
-		token, err := c.currentToken(ctx, fresh)
+	for refresh := false; ; refresh = true {
+		token, err := c.currentToken(ctx, refresh)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrToken, err)
 		}
@@ -109,13 +114,14 @@ func (c *Client) authorized(ctx context.Context, method, path string, header htt
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
 		resp, err := c.send(req)
-		if err == nil || fresh || !IsStatus(err, http.StatusUnauthorized) {
+		if err == nil || refresh || !IsStatus(err, http.StatusUnauthorized) {
 			return resp, err
 		}
 	}
 }
 
-// send sends a request once, as it is, and follows no redirection: where the bytes are, no token may go.
+// send sends a request once, unchanged. It follows no redirect: the token must not reach the
+// object store.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
 	transport := c.HTTP
 	if transport == nil {
@@ -129,16 +135,16 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	problem := &Problem{after: retryAfter(resp.Header, time.Now())}
-	_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(problem) // what is no problem+json has its status alone
+	problem := &Problem{retryAfter: retryAfter(resp.Header, time.Now())}
+	_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(problem) // for a body that is no problem+json, only the status is set
 	problem.Status = resp.StatusCode
 	return nil, problem
 }
 
-func (c *Client) currentToken(ctx context.Context, fresh bool) (string, error) {
+func (c *Client) currentToken(ctx context.Context, refresh bool) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.token == "" || fresh {
+	if c.token == "" || refresh {
 		token, err := c.Token(ctx)
 		if err != nil {
 			return "", err
@@ -148,16 +154,17 @@ func (c *Client) currentToken(ctx context.Context, fresh bool) (string, error) {
 	return c.token, nil
 }
 
-// Local returns the path and query of a link out of an answer, which are then asked at the client's own address.
-func Local(link string) (string, error) {
+// LocalPath returns the path and query of a link in a response. The client requests them at its
+// own address.
+func LocalPath(link string) (string, error) {
 	u, err := url.Parse(link)
 	if err != nil || u.Path == "" || u.Path[0] != '/' {
-		return "", errors.New("a link in the answer is no URL")
+		return "", errors.New("a link in the response is not a URL")
 	}
 	return u.RequestURI(), nil
 }
 
-// withoutQuery is how a path is spoken of.
+// withoutQuery returns the path of a link for log messages.
 func withoutQuery(path string) string {
 	u, err := url.Parse(path)
 	if err != nil {

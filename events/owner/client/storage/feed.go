@@ -10,27 +10,28 @@ import (
 	"time"
 )
 
-// Event is what an owner needs to know of a workflow change: which instance, and which step it entered.
+// Event is the part of a workflow change that an owner needs: the instance, and the step it
+// entered.
 type Event struct {
 	Instance Ref
 	Step     string
 }
 
-// FeedSince returns where to begin in an application's feed to see what happens after t. Keep what Events returns, and go on
-// from there.
+// FeedSince returns the position in an application's feed from which Events returns the events
+// after t. Store the position that Events returns, and continue from there.
 func FeedSince(app string, t time.Time) string {
 	return "/storage/applications/" + app + "/events?" + url.Values{"after": {t.UTC().Format(time.RFC3339)}}.Encode()
 }
 
-// Events returns what is in the feed from a place on, and where to go on. When there is nothing yet, it waits for something
-// as long as is said.
-func (c *Client) Events(ctx context.Context, place string, wait time.Duration) (events []Event, next string, err error) {
+// Events returns the events of the feed from a position, and the next position. When there are no
+// events yet, it waits for one up to wait.
+func (c *Client) Events(ctx context.Context, position string, wait time.Duration) (events []Event, next string, err error) {
 	header := http.Header{}
 	if wait > 0 {
 		header.Set("Prefer", fmt.Sprintf("wait=%d", int(wait.Seconds())))
 	}
 	var page []struct{ InstanceLink, WorkflowStep string }
-	answer, err := c.read(ctx, http.MethodGet, place, header, &page)
+	responseHeader, err := c.call(ctx, http.MethodGet, position, header, &page)
 	if err != nil {
 		return nil, "", err
 	}
@@ -41,12 +42,12 @@ func (c *Client) Events(ctx context.Context, place string, wait time.Duration) (
 		}
 		events = append(events, Event{ref, e.WorkflowStep})
 	}
-	for _, link := range strings.Split(strings.Join(answer.Values("Link"), ","), ",") {
+	for _, link := range strings.Split(strings.Join(responseHeader.Values("Link"), ","), ",") {
 		target, rel, ok := strings.Cut(strings.TrimSpace(link), ">")
 		if ok && strings.HasPrefix(target, "<") && strings.Contains(rel, `rel="next"`) {
-			next, err := Local(target[1:])
+			next, err := LocalPath(target[1:])
 			return events, next, err
 		}
 	}
-	return nil, "", errors.New("the feed does not say where to go on")
+	return nil, "", errors.New("the feed has no link to the next page")
 }

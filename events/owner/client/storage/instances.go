@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Instance is what an owner needs to know of an instance. Document is all of it.
+// Instance is the part of an instance that an owner needs. Document is the complete JSON.
 type Instance struct {
 	ID              string    `json:"id"`
 	InstanceOwnerID string    `json:"instanceOwnerId"`
@@ -22,12 +22,12 @@ type Instance struct {
 	Document json.RawMessage `json:"-"`
 }
 
-// Workflow is where an instance is.
+// Workflow is the workflow state of an instance.
 type Workflow struct {
 	CurrentStep string `json:"currentStep"`
 }
 
-// Element is what an owner needs to know of a data element.
+// Element is the part of a data element that an owner needs.
 type Element struct {
 	ID                  string    `json:"id"`
 	FormID              string    `json:"formId"`
@@ -40,13 +40,13 @@ type Element struct {
 	} `json:"applicationOwner"`
 }
 
-// Downloaded reports whether the API has seen the owner download the bytes as they are now.
+// Downloaded reports whether the API has recorded a download of the current content by the owner.
 func (e Element) Downloaded() bool { return len(e.ApplicationOwner.Downloaded) > 0 }
 
-// Confirmed reports whether the bytes as they are now are confirmed.
+// Confirmed reports whether the current content is confirmed.
 func (e Element) Confirmed() bool { return len(e.ApplicationOwner.DownloadConfirmed) > 0 }
 
-// Confirmed reports whether there is nothing left to confirm.
+// Confirmed reports whether all data elements are confirmed.
 func (i Instance) Confirmed() bool {
 	for _, e := range i.Data {
 		if !e.Confirmed() {
@@ -56,9 +56,9 @@ func (i Instance) Confirmed() bool {
 	return true
 }
 
-// SameBytes reports whether both have the same data elements with the same bytes: every change of the bytes moves the
-// element's lastChangedDateTime.
-func (i Instance) SameBytes(other Instance) bool {
+// SameContent reports whether both instances have the same data elements with the same content:
+// every change of the content changes the element's lastChangedDateTime.
+func (i Instance) SameContent(other Instance) bool {
 	if len(i.Data) != len(other.Data) {
 		return false
 	}
@@ -71,44 +71,44 @@ func (i Instance) SameBytes(other Instance) bool {
 	return true
 }
 
-// Ref names an instance. Both parts become parts of paths, so nothing else than what ids look like is taken.
+// Ref identifies an instance. Both parts become parts of paths, so check accepts only valid ids.
 type Ref struct{ InstanceOwnerID, ID string }
 
 var (
-	ownerForm = regexp.MustCompile(`^[0-9]{1,18}$`)
-	guidForm  = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	ownerPattern = regexp.MustCompile(`^[0-9]{1,18}$`)
+	guidPattern  = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 )
 
-var errIDs = errors.New("an id in the answer does not look like one")
+var errInvalidID = errors.New("an id in the response is invalid")
 
 func (r Ref) path() string { return "/storage/instances/" + r.InstanceOwnerID + "/" + r.ID }
 
 func (r Ref) check() error {
-	if !ownerForm.MatchString(r.InstanceOwnerID) || !guidForm.MatchString(r.ID) {
-		return errIDs
+	if !ownerPattern.MatchString(r.InstanceOwnerID) || !guidPattern.MatchString(r.ID) {
+		return errInvalidID
 	}
 	return nil
 }
 
-// Ref returns the instance's name.
+// Ref returns the reference to the instance.
 func (i Instance) Ref() Ref { return Ref{i.InstanceOwnerID, i.ID} }
 
 func (i Instance) check() error {
 	for _, e := range i.Data {
-		if !guidForm.MatchString(e.ID) {
-			return errIDs
+		if !guidPattern.MatchString(e.ID) {
+			return errInvalidID
 		}
 	}
 	return i.Ref().check()
 }
 
-// Instance fetches an instance as it is now.
+// Instance fetches the current state of an instance.
 func (c *Client) Instance(ctx context.Context, ref Ref) (Instance, error) {
 	if err := ref.check(); err != nil {
 		return Instance{}, err
 	}
 	var document json.RawMessage
-	header, err := c.read(ctx, http.MethodGet, ref.path(), nil, &document)
+	header, err := c.call(ctx, http.MethodGet, ref.path(), nil, &document)
 	if err != nil {
 		return Instance{}, err
 	}
@@ -117,56 +117,56 @@ func (c *Client) Instance(ctx context.Context, ref Ref) (Instance, error) {
 		return Instance{}, err
 	}
 	if i.Version == "" {
-		return Instance{}, errors.New("the answer has no ETag")
+		return Instance{}, errors.New("the response has no ETag")
 	}
 	return i, i.check()
 }
 
-// Unconfirmed returns a page of the application's instances in a step that have something unconfirmed. Begin with page "";
-// the next one is "" at the end.
+// Unconfirmed returns a page of the application's instances in a step that have unconfirmed
+// content. Start with page ""; next is "" after the last page.
 func (c *Client) Unconfirmed(ctx context.Context, app, step, page string) (refs []Ref, next string, err error) {
 	if page == "" {
 		page = "/storage/instances?" + url.Values{
 			"appId": {app}, "workflow.currentStep": {step}, "downloadConfirmed": {"false"}, "size": {"100"},
 		}.Encode()
 	}
-	var answer struct {
+	var result struct {
 		Links struct {
 			Next struct{ Href string } `json:"next"`
 		} `json:"_links"`
 		Embedded struct{ Instances []Instance } `json:"_embedded"`
 	}
-	if _, err := c.read(ctx, http.MethodGet, page, nil, &answer); err != nil {
+	if _, err := c.call(ctx, http.MethodGet, page, nil, &result); err != nil {
 		return nil, "", err
 	}
-	for _, i := range answer.Embedded.Instances {
+	for _, i := range result.Embedded.Instances {
 		if err := i.check(); err != nil {
 			return nil, "", err
 		}
 		refs = append(refs, i.Ref())
 	}
-	if answer.Links.Next.Href != "" {
-		next, err = Local(answer.Links.Next.Href)
+	if result.Links.Next.Href != "" {
+		next, err = LocalPath(result.Links.Next.Href)
 	}
 	return refs, next, err
 }
 
-// Confirm tells that all bytes of the instance are here, as it was when it was fetched. When it has changed since, the
-// answer is a Problem 412, and nothing is confirmed.
+// Confirm confirms the receipt of all content of the instance, in the fetched version. If the
+// instance has changed since, it returns a Problem with status 412 and confirms nothing.
 func (c *Client) Confirm(ctx context.Context, i Instance) error {
-	_, err := c.read(ctx, http.MethodPost, i.Ref().path()+"/confirmDownload", http.Header{"If-Match": {i.Version}}, nil)
+	_, err := c.call(ctx, http.MethodPost, i.Ref().path()+"/confirmDownload", http.Header{"If-Match": {i.Version}}, nil)
 	return err
 }
 
-// refOf returns the instance that a link of an event points at.
+// refOf returns the instance to which a link of an event points.
 func refOf(link string) (Ref, error) {
-	path, err := Local(link)
+	path, err := LocalPath(link)
 	if err != nil {
 		return Ref{}, err
 	}
 	parts := strings.Split(withoutQuery(path), "/")
 	if len(parts) < 2 {
-		return Ref{}, errIDs
+		return Ref{}, errInvalidID
 	}
 	ref := Ref{parts[len(parts)-2], parts[len(parts)-1]}
 	return ref, ref.check()

@@ -9,39 +9,40 @@ import (
 	"time"
 )
 
-// Bounds of the wait before a request is sent again. It doubles each time, and half of it is drawn, so that many clients
-// that were refused at once do not come back at once.
+// Backoff parameters. The backoff doubles with each attempt, and half of it is random, so that
+// many clients that failed together do not retry together.
 const (
-	firstWait   = 500 * time.Millisecond
-	longestWait = 30 * time.Second
-	manyTries   = 6
+	initialBackoff  = 500 * time.Millisecond
+	maxBackoff      = 30 * time.Second
+	defaultAttempts = 6
 )
 
-// again calls try until it succeeds, fails for good, or has been called often enough.
-func (c *Client) again(ctx context.Context, what string, try func() error) error {
-	tries := c.Tries
-	if tries == 0 {
-		tries = manyTries
+// retry calls try until it succeeds, fails permanently, or has used all attempts.
+func (c *Client) retry(ctx context.Context, what string, try func() error) error {
+	maxAttempts := c.MaxAttempts
+	if maxAttempts == 0 {
+		maxAttempts = defaultAttempts
 	}
 	for n := 1; ; n++ {
 		err := try()
-		if err == nil || n == tries || !worthAgain(err) || ctx.Err() != nil {
+		if err == nil || n == maxAttempts || !IsRetryable(err) || ctx.Err() != nil {
 			return err
 		}
-		c.Wait(ctx, n, what, err)
+		c.Backoff(ctx, n, what, err)
 	}
 }
 
-// Wait waits as long as one should after the n-th failure in a row, as err says or else by itself.
-func (c *Client) Wait(ctx context.Context, n int, what string, err error) {
-	wait := min(firstWait<<min(n-1, 10), longestWait)
+// Backoff waits after the n-th failure in a row, for the time that Retry-After names or else
+// exponentially longer.
+func (c *Client) Backoff(ctx context.Context, n int, what string, err error) {
+	wait := min(initialBackoff<<min(n-1, 10), maxBackoff)
 	wait = wait/2 + rand.N(wait/2)
 	var problem *Problem
-	if errors.As(err, &problem) && problem.after > 0 {
-		wait = problem.after + rand.N(firstWait)
+	if errors.As(err, &problem) && problem.retryAfter > 0 {
+		wait = problem.retryAfter + rand.N(initialBackoff)
 	}
-	if c.Say != nil {
-		c.Say("%s: %v; again in %s", what, err, wait.Round(100*time.Millisecond))
+	if c.Logf != nil {
+		c.Logf("%s: %v; retrying in %s", what, err, wait.Round(100*time.Millisecond))
 	}
 	if c.Sleep != nil {
 		c.Sleep(ctx, wait)
@@ -53,9 +54,9 @@ func (c *Client) Wait(ctx context.Context, n int, what string, err error) {
 	}
 }
 
-// worthAgain reports whether the same request may succeed later: after an answer that says so, and after none. All
-// requests here may be sent twice.
-func worthAgain(err error) bool {
+// IsRetryable reports whether the same request may succeed later: after a response with a
+// retryable status, and after no response. Every request of this package may be sent twice.
+func IsRetryable(err error) bool {
 	var problem *Problem
 	switch {
 	case errors.Is(err, ErrToken):
@@ -67,15 +68,16 @@ func worthAgain(err error) bool {
 	return true
 }
 
-// retryAfter returns what Retry-After says, seconds or a date, but not more than a client will be held by a mistake.
+// retryAfter returns the value of Retry-After, in seconds or as a date, but at most five minutes,
+// so that a mistake cannot block a client.
 func retryAfter(header http.Header, now time.Time) time.Duration {
-	const most = 5 * time.Minute
+	const maximum = 5 * time.Minute
 	text := header.Get("Retry-After")
 	if seconds, err := strconv.Atoi(text); err == nil {
-		return min(max(0, time.Duration(seconds)*time.Second), most)
+		return min(max(0, time.Duration(seconds)*time.Second), maximum)
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return min(max(0, at.Sub(now)), most)
+		return min(max(0, at.Sub(now)), maximum)
 	}
 	return 0
 }

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TokenFrom returns a source of tokens: what the shell command prints, or always the one given when there is no command.
+// TokenFrom returns a token source: it runs the shell command and returns its output, or returns
+// token when command is empty.
 func TokenFrom(command, token string) func(ctx context.Context) (string, error) {
 	if command == "" {
 		return func(context.Context) (string, error) { return token, nil }
@@ -19,15 +20,15 @@ func TokenFrom(command, token string) func(ctx context.Context) (string, error) 
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, "sh", "-c", command)
-		var out, trouble bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &trouble
+		var out, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &stderr
 		if err := cmd.Run(); err != nil {
-			return "", fmt.Errorf("the token command failed (%w): %s", err, strings.TrimSpace(trouble.String()))
+			return "", fmt.Errorf("the token command failed (%w): %s", err, strings.TrimSpace(stderr.String()))
 		}
-		fresh := strings.TrimSpace(out.String())
-		if fresh == "" || strings.ContainsAny(fresh, " \r\n") {
-			return "", errors.New("the token command printed something else than one token")
+		printed := strings.TrimSpace(out.String())
+		if printed == "" || strings.ContainsAny(printed, " \r\n") {
+			return "", errors.New("the token command must print exactly one token")
 		}
-		return fresh, nil
+		return printed, nil
 	}
 }

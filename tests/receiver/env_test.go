@@ -1,0 +1,145 @@
+package receiver
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/token/issuer"
+)
+
+// env is the system with an application, and the instances submitted through the application.
+type env struct {
+	t           *testing.T
+	system      *runtime.System
+	app         string
+	token, user string
+	submitted   map[string]submission // by the instance's guid
+}
+
+type submission struct {
+	path  string            // in the Storage API
+	files map[string][]byte // by the element's guid
+}
+
+func newEnv(t *testing.T, system *runtime.System) *env {
+	t.Helper()
+	e := &env{t: t, system: system, app: "nav/owner", submitted: map[string]submission{}}
+	var err error
+	if e.token, err = system.Authenticator.Owner("nav", "", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if e.user, err = system.Authenticator.User(issuer.User{SSN: "12247918309"}, "", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	e.send(201, e.token, "PUT", "/storage/applications/"+e.app, "application/json", []byte("{}"))
+	return e
+}
+
+// send sends a request directly to the system and returns the response body.
+func (e *env) send(status int, token, method, path, contentType string, body []byte, headers ...string) []byte {
+	e.t.Helper()
+	req, err := http.NewRequestWithContext(e.t.Context(), method, e.system.BaseURL+path, bytes.NewReader(body))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	for n := 0; n < len(headers); n += 2 {
+		req.Header.Set(headers[n], headers[n+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	responseBody, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != status {
+		e.t.Fatalf("%s %s: %d, want %d (%v): %s", method, path, resp.StatusCode, status, err, responseBody)
+	}
+	return responseBody
+}
+
+// largeSize exceeds what a function can send inline.
+const largeSize = 4_500_000
+
+// submit creates an instance with two files of the same name, submits it and delivers its events
+// to the feed.
+func (e *env) submit(withLarge bool) {
+	e.t.Helper()
+	var i struct {
+		ID, InstanceOwnerID string
+		Data                []struct{ ID string }
+	}
+	decode := func(response []byte) {
+		e.t.Helper()
+		if err := json.Unmarshal(response, &i); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+	decode(e.send(201, e.user, "POST", "/"+e.app+"/instances", "application/json", []byte(`{"reportee": {"ssn": "12247918309"}}`)))
+	path := "/" + e.app + "/instances/" + i.InstanceOwnerID + "/" + i.ID
+	files := map[string][]byte{}
+	for range 2 {
+		content := randomBytes(3000)
+		decode(e.send(201, e.user, "POST", path+"/data?formId=a", "application/pdf", content, "Content-Disposition", `attachment; filename="vedlegg.pdf"`))
+		files[i.Data[len(i.Data)-1].ID] = content
+	}
+	if withLarge {
+		content := randomBytes(largeSize)
+		decode(e.upload(path, content))
+		files[i.Data[len(i.Data)-1].ID] = content
+	}
+	e.submitted[i.ID] = submission{"/storage/instances/" + i.InstanceOwnerID + "/" + i.ID, files}
+	e.send(200, e.user, "PUT", path+"/workflow", "application/json", []byte(`{"currentStep": "Submit"}`))
+	if _, err := e.system.Deliver(e.t.Context()); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// upload uploads a large file as the README describes and returns the instance.
+func (e *env) upload(path string, content []byte) []byte {
+	e.t.Helper()
+	request := fmt.Sprintf(`{"fileName": "stor.pdf", "contentType": "application/pdf", "size": %d, "sha256": "%x"}`, len(content), sha256.Sum256(content))
+	var upload struct {
+		ID, URL, Method string
+		Headers         map[string]string
+	}
+	if err := json.Unmarshal(e.send(201, e.user, "POST", path+"/uploads", "application/json", []byte(request)), &upload); err != nil {
+		e.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(e.t.Context(), upload.Method, upload.URL, bytes.NewReader(content))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	for name, value := range upload.Headers {
+		if !strings.EqualFold(name, "Content-Length") {
+			req.Header.Set(name, value)
+		}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		e.t.Fatalf("sending the content: %s", resp.Status)
+	}
+	return e.send(201, e.user, "POST", path+"/data?formId=a&upload="+upload.ID, "", nil)
+}
+
+func randomBytes(size int) []byte {
+	content := make([]byte, size)
+	_, _ = rand.Read(content) // never fails
+	return content
+}
