@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
@@ -225,17 +226,19 @@ func TestBytesThatAreGone(t *testing.T) {
 
 // When the time is up the answer says so; it does not say that the data is wrong, or right.
 func TestDeadline(t *testing.T) {
-	s := apitest.New(t)
-	slow := func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
-		<-ctx.Done()
-		return blob.Object{}, ctx.Err()
-	}
-	h := handler(s.Authorizer, s.Applications, s.Instances, validation.New(slow, s.Applications.Schema))
-	i := s.Add(t, apitest.InstanceSpec{Forms: slices.Repeat([]string{"attachment"}, 20)})
-	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 20*time.Millisecond)
-		defer cancel()
-		h.ServeHTTP(w, r.WithContext(ctx))
-	}))
-	s.Do(t, apitest.Kari, "GET", whole(i)).Want(503, "timeout")
+	synctest.Test(t, func(t *testing.T) {
+		s := apitest.New(t)
+		slow := func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
+			<-ctx.Done()
+			return blob.Object{}, ctx.Err()
+		}
+		h := handler(s.Authorizer, s.Applications, s.Instances, validation.New(slow, s.Applications.Schema))
+		i := s.Add(t, apitest.InstanceSpec{Forms: slices.Repeat([]string{"attachment"}, 20)})
+		s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
+			defer cancel()
+			h.ServeHTTP(w, r.WithContext(ctx))
+		}))
+		s.Do(t, apitest.Kari, "GET", whole(i)).Want(503, "timeout")
+	})
 }

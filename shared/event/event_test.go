@@ -2,9 +2,12 @@ package event
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"altinn.no/instanceapi/shared/filltest"
 )
 
 const guid = "41e57962-dfb7-4502-a4dd-8da28b0885fc"
@@ -64,6 +67,20 @@ func TestDecode(t *testing.T) {
 	}
 	if read.Event.ID != doc.Event.ID || !read.Event.At.Equal(doc.Event.At) || read.Number != 2 {
 		t.Errorf("got %+v", read.Event)
+	}
+}
+
+// TestDocumentKeepsEveryField fails if the JSON of an event lacks a field.
+func TestDocumentKeepsEveryField(t *testing.T) {
+	var want Event
+	filltest.Fill(t, &want)
+	want.ID, want.AppID, want.Org, want.App = ID(guid, 2), "nav/app2018", "nav", "app2018"
+	doc, err := Encode(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Decode(doc.JSON); err != nil || !reflect.DeepEqual(got.Event, want) {
+		t.Errorf("got  %+v, %v\nwant %+v", got.Event, err, want)
 	}
 }
 

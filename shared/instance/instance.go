@@ -17,6 +17,15 @@ import (
 )
 
 // Instance is one report of a party through an application. The JSON names are the proposal's.
+//
+// A new field is also needed in these places. Tests fail if one of the first three is forgotten:
+//   - AppendMembers and ReadMembers in json.go, in the same order
+//   - Clone, if the field is a pointer or a list
+//   - package instancetable: document, appendDocument, readDocument and readOtherDocument in codec.go, if
+//     its JSON name is "-"; dictionary1.json must stay
+//   - the bodies of instance-create and instance-update, and change.go, if callers may set it
+//   - answerSize in instancequery/query.go, if its size varies
+//   - shared/httpapi/openapi.yaml, with its version, and tests/model/world.go
 type Instance struct {
 	ID                  string        `json:"id"`                  // UUID version 7: ids sort by creation
 	SelfLinks           *Links        `json:"selfLinks,omitempty"` // derived for each response, never stored
@@ -61,6 +70,9 @@ type Links struct {
 }
 
 // DataElement is one document of an instance. Its bytes are in the blob store under the revision.
+//
+// A new field is also needed in the places that Instance names; in codec.go, a field with the JSON name
+// "-" belongs to the type element.
 type DataElement struct {
 	ID                  string            `json:"id"`
 	FormID              string            `json:"formId"`

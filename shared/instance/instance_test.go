@@ -2,7 +2,6 @@ package instance
 
 import (
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/filltest"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 123_456_789, time.FixedZone("CET", 3600))
@@ -167,10 +167,10 @@ func TestValidIDs(t *testing.T) {
 	}
 }
 
-// TestCloneSharesNothing fills every field by reflection and compares addresses.
+// TestCloneSharesNothing: a clone has every field, and shares no memory with the original.
 func TestCloneSharesNothing(t *testing.T) {
 	i := &Instance{}
-	fill(t, reflect.ValueOf(i).Elem(), "Instance")
+	filltest.Fill(t, i)
 	if i.Clone().IdempotencyRecord != nil {
 		t.Error("Clone copies the IdempotencyRecord, which belongs to one change")
 	}
@@ -182,38 +182,6 @@ func TestCloneSharesNothing(t *testing.T) {
 	checkNotShared(t, reflect.ValueOf(i).Elem(), reflect.ValueOf(c).Elem(), "Instance")
 	if empty := (&Instance{}).Clone(); empty.Labels == nil || empty.Data == nil {
 		t.Error("a list of a clone is null")
-	}
-}
-
-func fill(t *testing.T, v reflect.Value, path string) {
-	switch v.Kind() {
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		if v.Type() == reflect.TypeFor[*IdempotencyRecord]() {
-			return // not part of the document, and recursive
-		}
-		fill(t, v.Elem(), path)
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 2, 5))
-		for n := range v.Len() {
-			fill(t, v.Index(n), fmt.Sprint(path, "[", n, "]"))
-		}
-	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() {
-			v.Set(reflect.ValueOf(noon.UTC()))
-			return
-		}
-		for n := range v.NumField() {
-			fill(t, v.Field(n), path+"."+v.Type().Field(n).Name)
-		}
-	case reflect.String:
-		v.SetString(path)
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Int, reflect.Int64:
-		v.SetInt(math.MaxInt32)
-	default:
-		t.Fatalf("%s: this test knows no %v", path, v.Kind())
 	}
 }
 

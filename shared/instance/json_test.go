@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"altinn.no/instanceapi/shared/filltest"
 )
 
 // TestAppendJSON: for any document, AppendJSON and encoding/json/v2 write the same.
@@ -52,6 +54,19 @@ func TestAppendJSON(t *testing.T) {
 			t.Fatalf("got  %s\nwant %s", got, want)
 		}
 	})
+}
+
+// TestAppendJSONWritesEveryField fails if AppendMembers lacks a field of the document.
+func TestAppendJSONWritesEveryField(t *testing.T) {
+	i := &Instance{}
+	filltest.Fill(t, i)
+	want, err := jsonv2.Marshal(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := i.AppendJSON(nil); err != nil || string(got) != string(want) {
+		t.Errorf("%v, got\n%s\nwant\n%s", err, got, want)
+	}
 }
 
 func sample() *Instance {

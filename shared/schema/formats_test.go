@@ -9,7 +9,7 @@ import (
 
 // No format takes longer for a string than in proportion to its length.
 func TestFormatsAreBounded(t *testing.T) {
-	const length, maxTimes = 200_000, 100 // the slowest takes 8 times as long; quadratic cost, thousands
+	const length, maxFormatTimes = 200_000, 100 // the slowest takes 8 times as long; quadratic cost, thousands
 	s := mustCompile(t, `{"type":"string"}`)
 	baseline := cputest.Baseline(t, func() { validate(t, s, JSON, `"`+strings.Repeat("a", length)+`"`) })
 	for _, format := range []string{"date", "time", "date-time", "duration", "period", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6", "uri", "uri-reference", "iri", "iri-reference",
@@ -22,7 +22,7 @@ func TestFormatsAreBounded(t *testing.T) {
 			for _, body := range []string{`"` + strings.Repeat(piece, length/len(piece)) + `"`, `"http://a/` + strings.Repeat(piece, length/len(piece)) + `"`} {
 				var err error
 				took := cputest.Time(t, func() { _, err = s.Validate(t.Context(), JSON, []byte(body)) })
-				if err != nil || took > maxTimes*baseline {
+				if err != nil || took > maxFormatTimes*baseline {
 					t.Errorf("%s of %q: %v, the baseline %v, %v", format, piece, took, baseline, err)
 				}
 			}

@@ -46,6 +46,7 @@ var layers = []layer{
 		"shared/event/eventtest",
 		"shared/instance/instancetest",
 		"shared/cputest",
+		"shared/filltest",
 		"shared/metric/metrictest",
 		"shared/party/partytest",
 	}},

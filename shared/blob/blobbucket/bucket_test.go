@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/coldstart"
@@ -133,21 +134,23 @@ func TestPutAfterLostResponse(t *testing.T) {
 		{"not allowed to compare", []func() (*http.Response, error){s3Error(412, "PreconditionFailed"), reply(403, "")}, "PUT HEAD", errAny},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := &replies{next: test.next}
-			info, err := storeOn(r).Put(t.Context(), blob.NewKey("nav/app", "i", "d"), "text/plain", []byte("hello"))
-			ok := errors.Is(err, test.want)
-			if test.want == errAny {
-				ok = err != nil && !errors.Is(err, blob.ErrExists)
-			}
-			if !ok || err == nil && info.SHA256 != helloHex {
-				t.Errorf("info %+v, error %v, want %v", info, err, test.want)
-			}
-			if got := strings.Join(r.methods(), " "); got != test.methods {
-				t.Errorf("requests %s, want %s", got, test.methods)
-			}
-			if !slices.Equal(r.bodies[:1], []string{"hello"}) || r.requests[len(r.requests)-1].Method == "PUT" && r.bodies[len(r.bodies)-1] != "hello" {
-				t.Errorf("bodies %q", r.bodies)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				r := &replies{next: test.next}
+				info, err := storeOn(r).Put(t.Context(), blob.NewKey("nav/app", "i", "d"), "text/plain", []byte("hello"))
+				right := errors.Is(err, test.want)
+				if test.want == errAny {
+					right = err != nil && !errors.Is(err, blob.ErrExists)
+				}
+				if !right || err == nil && info.SHA256 != helloHex {
+					t.Errorf("info %+v, error %v, want %v", info, err, test.want)
+				}
+				if got := strings.Join(r.methods(), " "); got != test.methods {
+					t.Errorf("requests %s, want %s", got, test.methods)
+				}
+				if !slices.Equal(r.bodies[:1], []string{"hello"}) || r.requests[len(r.requests)-1].Method == "PUT" && r.bodies[len(r.bodies)-1] != "hello" {
+					t.Errorf("bodies %q", r.bodies)
+				}
+			})
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -54,11 +55,19 @@ func (b *busy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"UnprocessedItems": out.RequestItems})
 }
 
-func (b *busy) table(t *testing.T) *Table {
-	server := httptest.NewServer(b)
-	t.Cleanup(server.Close)
+// Do serves a request in memory: a bubble of synctest has no network.
+func (b *busy) Do(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	b.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+func (b *busy) table() *Table {
 	return New(dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &server.URL, Region: "eu-north-1", DisableValidateResponseChecksum: true, RetryMaxAttempts: 1,
+		HTTPClient: b, Region: "eu-north-1", DisableValidateResponseChecksum: true, RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
 		}),
@@ -77,25 +86,27 @@ func newInstances(count int) (instances []*instance.Instance) {
 }
 
 func TestImportRetriesUnprocessedItems(t *testing.T) {
-	for _, count := range []int{0, 1, 25, 26, 90} {
-		b := &busy{stored: map[string]int{}}
-		instances := newInstances(count)
-		if err := b.table(t).Import(t.Context(), instances); err != nil {
-			t.Fatal(err)
-		}
-		items := 0
-		for _, i := range instances {
-			items += 1 + len(collidingLabels(i.Labels))
-			for _, key := range append([]string{InstanceKey(i.ID)}, labelKeys(i)...) {
-				if b.stored[key] != 1 {
-					t.Errorf("%d instances: %s was written %d times", count, key, b.stored[key])
+	synctest.Test(t, func(t *testing.T) {
+		for _, count := range []int{0, 1, 25, 26, 90} {
+			b := &busy{stored: map[string]int{}}
+			instances := newInstances(count)
+			if err := b.table().Import(t.Context(), instances); err != nil {
+				t.Fatal(err)
+			}
+			items := 0
+			for _, i := range instances {
+				items += 1 + len(collidingLabels(i.Labels))
+				for _, key := range append([]string{InstanceKey(i.ID)}, labelKeys(i)...) {
+					if b.stored[key] != 1 {
+						t.Errorf("%d instances: %s was written %d times", count, key, b.stored[key])
+					}
 				}
 			}
+			if len(b.stored) != items || b.largest > batchItems {
+				t.Errorf("%d instances: %d items, want %d; a batch of %d", count, len(b.stored), items, b.largest)
+			}
 		}
-		if len(b.stored) != items || b.largest > batchItems {
-			t.Errorf("%d instances: %d items, want %d; a batch of %d", count, len(b.stored), items, b.largest)
-		}
-	}
+	})
 }
 
 func labelKeys(i *instance.Instance) (keys []string) {
@@ -106,18 +117,20 @@ func labelKeys(i *instance.Instance) (keys []string) {
 }
 
 func TestImportStopsAtError(t *testing.T) {
-	b := &busy{stored: map[string]int{}, broken: true}
-	if err := b.table(t).Import(t.Context(), newInstances(5000)); err == nil || !strings.Contains(err.Error(), "ValidationException") {
-		t.Errorf("error: %v", err)
-	}
-	b.mu.Lock() // a cancelled call may still be running
-	defer b.mu.Unlock()
-	if b.calls > 4*importers {
-		t.Errorf("%d calls after an error, want at most %d", b.calls, 4*importers)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := (&busy{stored: map[string]int{}}).table(t).Import(ctx, newInstances(1)); err == nil {
-		t.Error("Import succeeds with a cancelled context")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b := &busy{stored: map[string]int{}, broken: true}
+		if err := b.table().Import(t.Context(), newInstances(5000)); err == nil || !strings.Contains(err.Error(), "ValidationException") {
+			t.Errorf("error: %v", err)
+		}
+		b.mu.Lock() // a cancelled call may still be running
+		defer b.mu.Unlock()
+		if b.calls > 4*importers {
+			t.Errorf("%d calls after an error, want at most %d", b.calls, 4*importers)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := (&busy{stored: map[string]int{}}).table().Import(ctx, newInstances(1)); err == nil {
+			t.Error("Import succeeds with a cancelled context")
+		}
+	})
 }

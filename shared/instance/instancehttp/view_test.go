@@ -1,0 +1,31 @@
+package instancehttp
+
+import (
+	"testing"
+
+	"altinn.no/instanceapi/shared/filltest"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+)
+
+// TestEventHasEveryField fails if View.Event lacks a field of the event.
+func TestEventHasEveryField(t *testing.T) {
+	i := &instance.Instance{}
+	filltest.Fill(t, i)
+	i.AppID = "nav/app2018"
+	view := View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.altinn.no", Platform: "https://platform.altinn.no"}}
+	if missing := filltest.Zero(view.Event(i, "FormFilling", "1001")); len(missing) > 0 {
+		t.Errorf("the event lacks %q", missing)
+	}
+}
+
+// TestRenderKeepsEveryField fails if a rendered instance lacks a field.
+func TestRenderKeepsEveryField(t *testing.T) {
+	i := &instance.Instance{}
+	filltest.Fill(t, i)
+	i.AppID = "nav/app2018"
+	missing := filltest.Zero(*View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.altinn.no", Platform: "https://platform.altinn.no"}}.Render(i))
+	if len(missing) != 1 || missing[0] != "Instance.IdempotencyRecord" { // belongs to one change, not to the document
+		t.Errorf("the instance lacks %q", missing)
+	}
+}
