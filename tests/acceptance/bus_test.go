@@ -33,10 +33,7 @@ func TestRuleDeliversToOwnersQueue(t *testing.T) {
 	}
 	org := freshOrg()
 	owner := sut.mustToken(t, map[string]string{"ORG": org})
-	put := request{method: http.MethodPut, target: "/storage/applications/" + org + "/melding", body: []byte("{}"), header: jsonHeader()}
-	if x, err := sut.do(t.Context(), put, owner); err != nil || x.status != http.StatusCreated {
-		t.Fatalf("registering: %v\n%v", err, x)
-	}
+	register(t, sut, org, "melding")
 	queue := newQueue(t, sut.awsEndpoint, org)
 	putRule(t, sut, org, fmt.Sprintf(`{"source": [%q], "detail-type": ["WorkflowStateChange"]}`, sourceOf(org)), queue.arn)
 
@@ -56,7 +53,7 @@ func TestRuleDeliversToOwnersQueue(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d events reached the queue within a minute", len(got), len(want))
 		}
-		for _, message := range queue.receive(t) {
+		for _, message := range queue.receive(t, 2) {
 			var entry struct {
 				Source     string          `json:"source"`
 				DetailType string          `json:"detail-type"`
@@ -190,11 +187,11 @@ func newQueue(t *testing.T, endpoint, org string) *queue {
 	return q
 }
 
-// receive waits at most two seconds for messages, and returns their bodies.
-func (q *queue) receive(t *testing.T) []string {
+// receive waits at most some seconds for messages, and returns their bodies.
+func (q *queue) receive(t *testing.T, seconds int) []string {
 	t.Helper()
 	var received struct{ Messages []struct{ Body string } }
-	q.act(t, t.Context(), "ReceiveMessage", map[string]any{"QueueUrl": q.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 2}, &received)
+	q.act(t, t.Context(), "ReceiveMessage", map[string]any{"QueueUrl": q.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": seconds}, &received)
 	bodies := make([]string, len(received.Messages))
 	for n, message := range received.Messages {
 		bodies[n] = message.Body

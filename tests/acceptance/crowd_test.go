@@ -17,10 +17,7 @@ func TestCrowd(t *testing.T) {
 	sut := system(t)
 	org := freshOrg()
 	owner := sut.mustToken(t, map[string]string{"ORG": org})
-	put := request{method: http.MethodPut, target: "/storage/applications/" + org + "/melding", body: []byte("{}"), header: jsonHeader()}
-	if x, err := sut.do(t.Context(), put, owner); err != nil || x.status != http.StatusCreated {
-		t.Fatalf("registering: %v\n%v", err, x)
-	}
+	register(t, sut, org, "melding")
 
 	var (
 		mu      sync.Mutex

@@ -3,44 +3,14 @@ package acceptance
 import (
 	"bytes"
 	"encoding/json"
-	"mime/multipart"
 	"net/http"
-	"net/textproto"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"altinn.no/instanceapi/tests/client"
 )
-
-// field is one part of a form.
-type field struct {
-	disposition string // after "form-data; "
-	contentType string
-	body        []byte
-}
-
-func encodeForm(t *testing.T, fields []field) (contentType string, body []byte) {
-	t.Helper()
-	var b bytes.Buffer
-	w := multipart.NewWriter(&b)
-	for _, f := range fields {
-		header := textproto.MIMEHeader{"Content-Disposition": {"form-data; " + f.disposition}}
-		if f.contentType != "" {
-			header.Set("Content-Type", f.contentType)
-		}
-		part, err := w.CreatePart(header)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := part.Write(f.body); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return w.FormDataContentType(), b.Bytes()
-}
 
 // TestMultipart creates instances with multipart/form-data, as Altinn's clients do: binary content
 // arrives unchanged, and the rules of a JSON body apply.
@@ -53,18 +23,21 @@ func TestMultipart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	post := func(key string, fields ...field) *exchange {
+	post := func(key string, fields ...client.Part) *exchange {
 		t.Helper()
-		contentType, body := encodeForm(t, fields)
+		contentType, body := client.Form(fields...)
 		x, err := r.do(t.Context(), request{method: "POST", target: instances, header: http.Header{"Content-Type": {contentType}, "Idempotency-Key": {key}}, body: body}, r.person)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return x
 	}
-	document := field{`name="instance"`, "application/json; charset=utf-8", []byte(`{"instanceOwnerId": "` + owner + `", "labels": ["skjema"]}`)}
-	form := field{`name="default"; filename="skjema.xml"`, "application/xml", []byte("<melding/>")}
-	attachment := field{`name="attachment"; filename="Søknad 1.pdf"; filename*=utf-8''S%C3%B8knad%201.pdf`, "application/pdf", pdf}
+	part := func(disposition, contentType string, body []byte) client.Part {
+		return client.Part{Disposition: disposition, Type: contentType, Body: body}
+	}
+	document := part(`name="instance"`, "application/json; charset=utf-8", []byte(`{"instanceOwnerId": "`+owner+`", "labels": ["skjema"]}`))
+	form := part(`name="default"; filename="skjema.xml"`, "application/xml", []byte("<melding/>"))
+	attachment := part(`name="attachment"; filename="Søknad 1.pdf"; filename*=utf-8''S%C3%B8knad%201.pdf`, "application/pdf", pdf)
 
 	x := post("first", attachment, document, form)
 	var made struct {
@@ -78,9 +51,9 @@ func TestMultipart(t *testing.T) {
 	if err := json.Unmarshal(x.body, &made); err != nil || x.status != 201 || len(made.Data) != 2 || len(made.Labels) != 1 {
 		t.Fatalf("%v\n%v", err, x)
 	}
-	for n, want := range []field{attachment, form} {
+	for n, want := range []client.Part{attachment, form} {
 		got := r.send(t, r.person, "GET", made.Data[n].DataLinks.Apps, "", 200)
-		if !bytes.Equal(got.body, want.body) || got.header.Get("Content-Type") != want.contentType || !strings.HasPrefix(want.disposition, `name="`+made.Data[n].FormID) {
+		if !bytes.Equal(got.body, want.Body) || got.header.Get("Content-Type") != want.Type || !strings.HasPrefix(want.Disposition, `name="`+made.Data[n].FormID) {
 			t.Errorf("%s, %d bytes, %s", made.Data[n].FormID, len(got.body), got.header.Get("Content-Type"))
 		}
 	}
@@ -95,19 +68,19 @@ func TestMultipart(t *testing.T) {
 		t.Errorf("a different request with the same key: %v", other)
 	}
 	for name, test := range map[string]struct {
-		fields []field
+		fields []client.Part
 		status int
-		says   string
+		detail string
 	}{
-		"no document":          {[]field{form}, 400, `"instance"`},
-		"an undeclared formId": {[]field{document, {`name="skjema"`, "application/xml", []byte("<a/>")}}, 400, "skjema"},
-		"a type not allowed":   {[]field{document, {`name="default"`, "text/plain", []byte("a")}}, 415, "default"},
-		"too much":             {[]field{document, {`name="default"`, "application/xml", bytes.Repeat([]byte("a"), 1001)}}, 413, "1000 bytes"},
-		"a form too many":      {[]field{document, form, form}, 409, ""},
+		"no document":          {[]client.Part{form}, 400, `"instance"`},
+		"an undeclared formId": {[]client.Part{document, part(`name="skjema"`, "application/xml", []byte("<a/>"))}, 400, "skjema"},
+		"a type not allowed":   {[]client.Part{document, part(`name="default"`, "text/plain", []byte("a"))}, 415, "default"},
+		"too much":             {[]client.Part{document, part(`name="default"`, "application/xml", bytes.Repeat([]byte("a"), 1001))}, 413, "1000 bytes"},
+		"a form too many":      {[]client.Part{document, form, form}, 409, ""},
 		"no parts":             {nil, 400, ""},
 	} {
 		rejected := post(name, test.fields...)
-		if rejected.status != test.status || !strings.Contains(member(t, rejected, "detail"), test.says) {
+		if rejected.status != test.status || !strings.Contains(member(t, rejected, "detail"), test.detail) {
 			t.Errorf("%s: %v", name, rejected)
 		}
 	}

@@ -51,8 +51,8 @@ func TestPatternsForOwners(t *testing.T) {
 
 	schema := eventSchema(t)
 	got := map[string]map[string]bool{}
-	receive := func(name string) {
-		for _, message := range queues[name].receive(t) {
+	receive := func(name string, seconds int) {
+		for _, message := range queues[name].receive(t, seconds) {
 			var entry struct {
 				Detail json.RawMessage `json:"detail"`
 			}
@@ -76,12 +76,12 @@ func TestPatternsForOwners(t *testing.T) {
 	for name, sample := range samples {
 		got[name] = map[string]bool{}
 		for len(got[name]) < len(sample.Gets) && time.Now().Before(deadline) {
-			receive(name)
+			receive(name, 2)
 		}
 	}
 	for name, sample := range samples { // unexpected events have arrived by now
 		if len(sample.Gets) < 5 {
-			receive(name)
+			receive(name, 0)
 		}
 		for _, what := range sample.Gets {
 			if !got[name][what] {
@@ -244,7 +244,7 @@ func TestHeldRequestReturnsTheNextEvent(t *testing.T) {
 		x, err := sut.do(t.Context(), request{method: http.MethodGet, target: "/storage/applications/" + org + "/melding/events", header: header}, owner)
 		results <- result{x, err, time.Since(began)}
 	}()
-	time.Sleep(2 * time.Second)
+	time.Sleep(time.Second)
 	select {
 	case r := <-results:
 		t.Fatalf("the response came immediately: %v\n%v", r.err, r.x)

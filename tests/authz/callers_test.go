@@ -154,6 +154,12 @@ func strangers(i *issuer, e *env) []caller {
 
 	invalid("a word", "hello")
 	invalid("two parts", parts[0]+"."+parts[1])
+	invalid("empty parts", "..")
+	invalid("thousands of parts", strings.Repeat("a.", 3000))
+	invalid("bytes that are not UTF-8", "\xff.\xff.\xff")
+	invalid("two tokens with a comma", token+","+token)
+	invalid("no JSON in the claims", parts[0]+"."+strings.Repeat("W", 5000)+"."+parts[2])
+	invalid("empty claims", parts[0]+".e30."+parts[2])
 	invalid("a signature cut off", parts[0]+"."+parts[1]+".")
 	invalid("a signature changed", parts[0]+"."+parts[1]+"."+"AAAA"+parts[2][4:])
 	invalid("a suffix after the token", token+"A")

@@ -12,6 +12,7 @@ import (
 
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/routes"
+	"altinn.no/instanceapi/tests/stored"
 )
 
 // cell is one request and the response that it must get.
@@ -41,7 +42,7 @@ func TestEveryRouteHasItsRules(t *testing.T) {
 	}
 	for route := range inTemplate {
 		if get := strings.Replace(route, "HEAD ", "GET ", 1); !known[get] {
-			t.Errorf("no rule says which callers may %s", route)
+			t.Errorf("the rules do not state which callers may %s", route)
 		}
 	}
 	for route := range known {
@@ -103,15 +104,24 @@ func TestAuthorization(t *testing.T) {
 		}
 	}
 	start := time.Now()
-	before := e.state(t)
+	before := state(t, e)
 	e.run(t, rejected)
-	for _, change := range differences(before, e.state(t)) {
+	for _, change := range before.Differences(state(t, e)) {
 		t.Errorf("a rejected request %.500s", change)
 	}
 	rejecting := time.Since(start)
 	e.run(t, allowed)
 	t.Logf("%d requests: %d rejected in %v, %d allowed in %v", len(rejected)+len(allowed), len(rejected), rejecting.Round(time.Second/10),
 		len(allowed), (time.Since(start) - rejecting).Round(time.Second/10))
+}
+
+func state(t *testing.T, e *env) stored.State {
+	t.Helper()
+	state, err := stored.StateOf(t.Context(), e.system, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state
 }
 
 // tries reports whether the test sends the request of a cell. It sends all, except that HEAD

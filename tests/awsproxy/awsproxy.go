@@ -44,8 +44,8 @@ type Proxy struct {
 	server    *http.Server
 }
 
-// CloseConnections is an option of Start. The proxy opens a connection for every call. The local AWS
-// closes idle connections, which would otherwise fail a call now and then.
+// CloseConnections is an option of Start. The proxy opens a connection for every call. The local
+// AWS closes idle connections, which would otherwise fail a call now and then.
 func CloseConnections(p *Proxy) { p.transport.DisableKeepAlives = true }
 
 // Start starts a proxy in front of an endpoint.

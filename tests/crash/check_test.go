@@ -9,9 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"altinn.no/instanceapi/shared/blob"
@@ -20,6 +17,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/shared/instance/instancetest"
 	"altinn.no/instanceapi/shared/instance/sweep"
+	"altinn.no/instanceapi/tests/stored"
 )
 
 // allDue is the time after which every orphan check is due. Uploads can be committed for a day.
@@ -87,26 +85,27 @@ type entry struct{ guid, index, key string }
 func (e *env) stored(table *instancetable.Table, name string) (instances []*instance.Instance, labels map[entry]int64) {
 	e.t.Helper()
 	labels = map[entry]int64{}
-	pages := dynamodb.NewScanPaginator(e.db, &dynamodb.ScanInput{TableName: &name, ConsistentRead: aws.Bool(true)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(e.t.Context())
-		if err != nil {
-			e.t.Fatal(err)
-		}
-		for _, item := range page.Items {
-			owner, key := text(item["PK"]), text(item["SK"])
-			for index, value := range item {
-				if strings.HasPrefix(index, "byLabel") {
-					labels[entry{strings.Split(key, "#")[1], index, text(value)}] = number(item["v"])
-				}
-			}
-			if id, ok := strings.CutPrefix(key, "INSTANCE#"); ok {
-				i, err := table.Get(e.t.Context(), owner, id)
+	items, err := stored.Items(e.t.Context(), e.db, name)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	for _, item := range items {
+		owner, key := item.Text("PK"), item.Text("SK")
+		for index := range item {
+			if strings.HasPrefix(index, "byLabel") {
+				version, err := strconv.ParseInt(item.Text("v"), 10, 64)
 				if err != nil {
 					e.t.Fatal(err)
 				}
-				instances = append(instances, i)
+				labels[entry{strings.Split(key, "#")[1], index, item.Text(index)}] = version
 			}
+		}
+		if id, ok := strings.CutPrefix(key, "INSTANCE#"); ok {
+			i, err := table.Get(e.t.Context(), owner, id)
+			if err != nil {
+				e.t.Fatal(err)
+			}
+			instances = append(instances, i)
 		}
 	}
 	return instances, labels
@@ -116,41 +115,21 @@ func (e *env) stored(table *instancetable.Table, name string) (instances []*inst
 func (e *env) objects(bucket string) map[string]string {
 	e.t.Helper()
 	sums := map[string]string{}
-	pages := s3.NewListObjectsV2Paginator(e.s3, &s3.ListObjectsV2Input{Bucket: &bucket})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(e.t.Context())
+	objects, err := stored.Objects(e.t.Context(), e.s3, bucket)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	for key := range objects {
+		out, err := e.s3.GetObject(e.t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 		if err != nil {
 			e.t.Fatal(err)
 		}
-		for _, object := range page.Contents {
-			out, err := e.s3.GetObject(e.t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: object.Key})
-			if err != nil {
-				e.t.Fatal(err)
-			}
-			body, err := io.ReadAll(out.Body)
-			if err != nil {
-				e.t.Fatal(err)
-			}
-			sum := sha256.Sum256(body)
-			sums[aws.ToString(object.Key)] = hex.EncodeToString(sum[:])
+		body, err := io.ReadAll(out.Body)
+		if err != nil {
+			e.t.Fatal(err)
 		}
+		sum := sha256.Sum256(body)
+		sums[key] = hex.EncodeToString(sum[:])
 	}
 	return sums
-}
-
-func text(v types.AttributeValue) string {
-	s, _ := v.(*types.AttributeValueMemberS)
-	if s == nil {
-		return ""
-	}
-	return s.Value
-}
-
-func number(v types.AttributeValue) int64 {
-	n, _ := v.(*types.AttributeValueMemberN)
-	if n == nil {
-		return 0
-	}
-	value, _ := strconv.ParseInt(n.Value, 10, 64)
-	return value
 }

@@ -25,6 +25,7 @@ import (
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/faults"
 	"altinn.no/instanceapi/tests/local/stack"
+	"altinn.no/instanceapi/tests/routes"
 )
 
 // env is the running system, with a proxy between its functions and AWS.
@@ -127,8 +128,8 @@ func (e *env) creation() request {
 		"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="},{"formId":"b","contentType":"text/plain","content":"Yg=="}]}`}
 }
 
-// operation is a writing endpoint: the preparation, the request, and the statuses of a retry after
-// a crash.
+// operation is a request that writes, with its preparation and the statuses of a retry after a
+// crash.
 type operation struct {
 	name    string
 	prepare func(e *env, i client.Instance) // may be nil
@@ -139,50 +140,70 @@ type operation struct {
 // large is the content that is uploaded to the store directly.
 const large = "a large file"
 
-func uploadOf(i client.Instance) request {
-	return request{"POST", i.Apps() + "/uploads", "application/json", client.Announcement(large)}
+// operations returns the request of every writing route, and further requests that make other
+// calls.
+func operations() []operation {
+	all := []operation{
+		{"commit of an upload", func(e *env, i client.Instance) {
+			upload := e.must(201, request{"POST", i.Apps() + "/uploads", "application/json", client.Announcement(large)}).Upload()
+			e.Must(e.t, 200, upload.Put(large))
+			e.upload = upload.ID
+		}, func(e *env, i client.Instance) request {
+			return request{"POST", i.Apps() + "/data?formId=any&upload=" + e.upload, "", ""}
+		}, []int{200, 201}},
+		{"download", nil, func(_ *env, i client.Instance) request { return download(i, 0) }, []int{200}},
+		{"permanent delete", nil, func(_ *env, i client.Instance) request {
+			return request{"DELETE", i.Apps() + "?hard=true", "", ""}
+		}, []int{200, 404}},
+	}
+	for _, r := range routes.All {
+		if r.Reads() {
+			continue
+		}
+		op := operation{r.String(), nil, func(e *env, i client.Instance) request { return e.to(r, i) }, []int{r.Status}}
+		switch {
+		case r.Method == "DELETE" && r.Has("dataGuid"):
+			op.retry = append(op.retry, 404) // the first attempt has deleted it
+		case r.Method == "PUT" && !r.Has("instanceGuid"):
+			op.retry = append(op.retry, 200) // the first attempt has registered it
+		}
+		if r.Deleted {
+			op.prepare = func(e *env, i client.Instance) { e.must(200, request{"DELETE", i.Apps(), "", ""}) }
+		}
+		if r.Downloaded {
+			op.prepare = func(e *env, i client.Instance) {
+				for n := range i.Data {
+					e.must(200, download(i, n))
+				}
+			}
+		}
+		all = append(all, op)
+	}
+	return all
 }
 
-var operations = []operation{
-	{"instance-create", nil, func(e *env, _ client.Instance) request { return e.creation() }, []int{201}},
-	{"data-create", nil, func(_ *env, i client.Instance) request {
-		return request{"POST", i.Apps() + "/data?formId=c", "text/plain", "c"}
-	}, []int{201}},
-	{"upload-create", nil, func(_ *env, i client.Instance) request { return uploadOf(i) }, []int{201}},
-	{"data-create of an upload", func(e *env, i client.Instance) {
-		upload := e.must(201, uploadOf(i)).Upload()
-		e.Must(e.t, 200, upload.Put(large))
-		e.upload = upload.ID
-	}, func(e *env, i client.Instance) request {
-		return request{"POST", i.Apps() + "/data?formId=c&upload=" + e.upload, "", ""}
-	}, []int{200, 201}},
-	{"data-replace", nil, func(_ *env, i client.Instance) request {
-		return request{"PUT", i.Apps() + "/data/" + i.Data[0].ID, "text/plain", "new"}
-	}, []int{200}},
-	{"data-delete", nil, func(_ *env, i client.Instance) request {
-		return request{"DELETE", i.Apps() + "/data/" + i.Data[1].ID, "", ""}
-	}, []int{200, 404}},
-	{"instance-update", nil, func(_ *env, i client.Instance) request {
-		return request{"PATCH", i.Apps(), "application/merge-patch+json", `{"labels":["x2","x3"]}`}
-	}, []int{200}},
-	{"workflow-change", nil, func(_ *env, i client.Instance) request {
-		return request{"PUT", i.Apps() + "/workflow", "application/json", `{"currentStep":"Submit"}`}
-	}, []int{200}},
-	{"data-download", nil, func(_ *env, i client.Instance) request { return download(i) }, []int{200}},
-	{"download-confirm", func(e *env, i client.Instance) { e.must(200, download(i)) }, func(_ *env, i client.Instance) request {
-		return request{"POST", i.Storage() + "/data/" + i.Data[0].ID + "/confirmDownload", "", ""}
-	}, []int{200}},
-	{"instance-delete", nil, func(_ *env, i client.Instance) request { return request{"DELETE", i.Apps(), "", ""} }, []int{200}},
-	{"instance-undelete", func(e *env, i client.Instance) {
-		e.must(200, request{"DELETE", i.Apps(), "", ""})
-	}, func(_ *env, i client.Instance) request { return request{"POST", i.Apps() + "/undelete", "", ""} }, []int{200}},
-	{"instance-delete, permanently", nil, func(_ *env, i client.Instance) request {
-		return request{"DELETE", i.Apps() + "?hard=true", "", ""}
-	}, []int{200, 404}},
+// to returns the request to a route, about an instance.
+func (e *env) to(r routes.Route, i client.Instance) request {
+	values := map[string]string{
+		"org": e.org, "app": "melding", "instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID, "dataGuid": i.Data[0].ID, "reportee": `{"userName":"crash"}`,
+	}
+	out := request{r.Method, "", r.Type, routes.Fill(r.Body, values, nil)}
+	switch {
+	case r.Method == "POST" && !r.Has("instanceGuid"):
+		return e.creation() // with labels that share an index
+	case r.Method == "PATCH":
+		out.body = `{"labels":["x2","x3"]}`
+	case r.Method == "PUT" && !r.Has("instanceGuid"):
+		values["app"] = "registered" // melding must not change
+	}
+	if out.path = routes.Fill(r.Path, values, nil); r.Query != "" {
+		out.path += "?" + r.Query
+	}
+	return out
 }
 
-func download(i client.Instance) request {
-	return request{"GET", i.Storage() + "/data/" + i.Data[0].ID, "", ""}
+func download(i client.Instance, element int) request {
+	return request{"GET", i.Storage() + "/data/" + i.Data[element].ID, "", ""}
 }
 
 // TestCrashAtEveryCall runs each operation with a crash at its first call, at its second and so on,
@@ -190,7 +211,7 @@ func download(i client.Instance) request {
 func TestCrashAtEveryCall(t *testing.T) {
 	e := newEnv(t)
 	crashes := 0
-	for _, op := range operations {
+	for _, op := range operations() {
 		t.Run(op.name, func(t *testing.T) {
 			e := *e
 			e.t = t

@@ -12,6 +12,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/tests/stored"
 )
 
 // stream is DynamoDB's stream of the outbox and Lambda's poller: every insertion once, in random
@@ -29,10 +31,10 @@ type stream struct {
 const maxAttempts = 3
 
 // capture adds the items that are new since the last call to the stream.
-func (s *stream) capture(items []map[string]types.AttributeValue) {
-	var fresh []map[string]types.AttributeValue
+func (s *stream) capture(items []stored.Item) {
+	var fresh []stored.Item
 	for _, item := range items {
-		if key := keyOf(item); !s.seen[key] {
+		if key := item.Text("PK") + "." + item.Text("SK"); !s.seen[key] {
 			s.seen[key] = true
 			fresh = append(fresh, item)
 		}
@@ -54,10 +56,6 @@ func (s *stream) capture(items []map[string]types.AttributeValue) {
 			Change: events.DynamoDBStreamRecord{SequenceNumber: fmt.Sprintf("%021d", s.sequence), NewImage: image},
 		})
 	}
-}
-
-func keyOf(item map[string]types.AttributeValue) string {
-	return item["PK"].(*types.AttributeValueMemberS).Value + "." + item["SK"].(*types.AttributeValueMemberN).Value
 }
 
 // batch returns the records that Lambda sends next.

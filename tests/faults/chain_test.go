@@ -22,6 +22,7 @@ import (
 	"altinn.no/instanceapi/tests/faults"
 	"altinn.no/instanceapi/tests/local/servers"
 	"altinn.no/instanceapi/tests/local/tables"
+	"altinn.no/instanceapi/tests/stored"
 )
 
 // SEED repeats a run of TestRandomFaults.
@@ -291,7 +292,7 @@ func TestTooLarge(t *testing.T) {
 		}
 		// DynamoDB would not store such an event. It can only result from a wrong limit of an
 		// instance.
-		e.stream.capture([]map[string]types.AttributeValue{{
+		e.stream.capture([]stored.Item{{
 			"PK": &types.AttributeValueMemberS{Value: doc.InstanceGuid}, "SK": &types.AttributeValueMemberN{Value: "1"},
 			"d": &types.AttributeValueMemberS{Value: string(doc.JSON)},
 		}})

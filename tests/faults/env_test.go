@@ -37,6 +37,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/tests/faults"
+	"altinn.no/instanceapi/tests/stored"
 )
 
 // process is the code that ships, on one set of clients: the store of instances, the delivery of
@@ -307,15 +308,10 @@ func (e *env) settle() {
 }
 
 // outbox returns the items of the outbox.
-func (e *env) outbox() []map[string]types.AttributeValue {
-	var items []map[string]types.AttributeValue
-	pages := dynamodb.NewScanPaginator(e.plain, &dynamodb.ScanInput{TableName: aws.String("Outbox"), ConsistentRead: aws.Bool(true)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(e.t.Context())
-		if err != nil {
-			e.t.Fatal(err)
-		}
-		items = append(items, page.Items...)
+func (e *env) outbox() []stored.Item {
+	items, err := stored.Items(e.t.Context(), e.plain, "Outbox")
+	if err != nil {
+		e.t.Fatal(err)
 	}
 	return items
 }

@@ -9,6 +9,7 @@ import (
 	"altinn.no/instanceapi/tests/awsproxy"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/routes"
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
@@ -76,14 +77,17 @@ func (e *env) recordBus(_, service, endpoint string) string {
 	return proxy.URL
 }
 
-// create creates an instance with a data element and returns the variables of the routes to it.
-// With downloaded, the owner has downloaded the data element.
-func (e *env) create(downloaded bool) map[string]string {
+// create creates an instance with a data element, as a request to the route needs it, and returns
+// the variables of the routes to it.
+func (e *env) create(r routes.Route) map[string]string {
 	e.t.Helper()
 	i := e.Must(e.t, 201, client.JSON("POST", "/nav/app2018/instances", e.user,
 		`{"reportee":{"ssn":"`+person+`"},"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="}]}`)).Instance()
-	if downloaded {
+	if r.Downloaded {
 		e.Must(e.t, 200, client.Request{Method: "GET", Path: i.Storage() + "/data/" + i.Data[0].ID, Token: e.owner})
+	}
+	if r.Deleted {
+		e.Must(e.t, 200, client.Request{Method: "DELETE", Path: i.Apps(), Token: e.owner})
 	}
 	return map[string]string{
 		"org": "nav", "app": "app2018", "instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID, "dataGuid": i.Data[0].ID, "reportee": `{"ssn":"` + person + `"}`,

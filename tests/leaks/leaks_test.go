@@ -10,20 +10,18 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/routes"
+	"altinn.no/instanceapi/tests/stored"
 )
 
 func TestNothingLeaks(t *testing.T) {
 	e := newEnv(t)
 	e.Must(t, 201, client.JSON("PUT", "/storage/applications/nav/app2018", e.owner, `{}`))
-	common := e.create(false)
+	common := e.create(routes.Route{})
 
 	var all []marker
 	seen := map[string]bool{}
@@ -49,7 +47,7 @@ func TestNothingLeaks(t *testing.T) {
 				all = append(all, m)
 				values := common
 				if !r.Reads() && r.Has("instanceGuid") {
-					values = e.create(r.Downloaded) // neither locked nor deleted
+					values = e.create(r) // without the effects of other requests
 				}
 				slots <- struct{}{}
 				wait.Go(func() {
@@ -169,7 +167,7 @@ func (e *env) identities() (sent []marker) {
 
 // presigned sends and downloads a large file. Only the caller may see the signature of an address.
 func (e *env) presigned() (sent []marker) {
-	i, content := e.create(false), strings.Repeat("a", 4_400_001)
+	i, content := e.create(routes.Route{}), strings.Repeat("a", 4_400_001)
 	self := routes.Fill("/nav/app2018/instances/{instanceOwnerId}/{instanceGuid}", i, nil)
 	signed := func(request, address string) {
 		_, signature, ok := strings.Cut(address, "X-Amz-Signature=")
@@ -242,46 +240,36 @@ func (e *env) searchTexts(where string, all []marker, texts []string, content bo
 // items returns the items of a table as text, with their documents decompressed.
 func (e *env) items(table string) (texts []string) {
 	instances := instancetable.New(e.Dynamo, "Instances", "Outbox")
-	pages := dynamodb.NewScanPaginator(e.Dynamo, &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(e.t.Context())
-		if err != nil {
-			e.t.Fatal(err)
-		}
-		for _, item := range page.Items {
-			var b strings.Builder
-			for _, name := range slices.Sorted(maps.Keys(item)) {
-				switch v := item[name].(type) {
-				case *types.AttributeValueMemberS:
-					b.WriteString(" " + name + "=" + v.Value)
-				case *types.AttributeValueMemberB:
-					b.WriteString(" " + name + "=" + string(v.Value))
-				}
+	items, err := stored.Items(e.t.Context(), e.Dynamo, table)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	for _, item := range items {
+		var b strings.Builder
+		for _, name := range slices.Sorted(maps.Keys(item)) {
+			switch v := item[name].(type) {
+			case *types.AttributeValueMemberS:
+				b.WriteString(" " + name + "=" + v.Value)
+			case *types.AttributeValueMemberB:
+				b.WriteString(" " + name + "=" + string(v.Value))
 			}
-			key, _ := item["SK"].(*types.AttributeValueMemberS)
-			if key != nil && strings.HasPrefix(key.Value, "INSTANCE#") {
-				i, err := instances.Get(e.t.Context(), item["PK"].(*types.AttributeValueMemberS).Value, strings.TrimPrefix(key.Value, "INSTANCE#"))
-				if err != nil {
-					e.t.Fatal(err)
-				}
-				b.WriteString(" " + encode(i))
-			}
-			texts = append(texts, b.String())
 		}
+		if id, isInstance := strings.CutPrefix(item.Text("SK"), "INSTANCE#"); isInstance {
+			i, err := instances.Get(e.t.Context(), item.Text("PK"), id)
+			if err != nil {
+				e.t.Fatal(err)
+			}
+			b.WriteString(" " + encode(i))
+		}
+		texts = append(texts, b.String())
 	}
 	return texts
 }
 
-func (e *env) objects() (keys []string) {
-	pages := s3.NewListObjectsV2Paginator(e.S3, &s3.ListObjectsV2Input{Bucket: &e.Bucket})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(e.t.Context())
-		if err != nil {
-			e.t.Fatal(err)
-		}
-		for _, o := range page.Contents {
-			keys = append(keys, aws.ToString(o.Key))
-		}
+func (e *env) objects() []string {
+	objects, err := stored.Objects(e.t.Context(), e.S3, e.Bucket)
+	if err != nil {
+		e.t.Fatal(err)
 	}
-	return keys
+	return slices.Collect(maps.Keys(objects))
 }

@@ -1,12 +1,9 @@
 package leaks
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"mime/multipart"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -175,39 +172,32 @@ func decode(text string) (body map[string]any) {
 
 // inForm returns the locations in a multipart body.
 func inForm() (all []location) {
-	form := func(q *request, parts ...[3]string) { // disposition, type, content
-		var b bytes.Buffer
-		w := multipart.NewWriter(&b)
-		for _, p := range parts {
-			part, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {p[0]}, "Content-Type": {p[1]}})
-			if err == nil {
-				_, err = part.Write([]byte(p[2]))
-			}
-			if err != nil {
-				panic(err)
-			}
-		}
-		_ = w.Close()
-		q.body = b.String()
-		q.header.Set("Content-Type", w.FormDataContentType())
+	form := func(q *request, parts ...client.Part) {
+		contentType, body := client.Form(parts...)
+		q.body = string(body)
+		q.header.Set("Content-Type", contentType)
 	}
-	document := [3]string{`form-data; name="instance"`, jsonType, `{"reportee":{"ssn":"` + person + `"}}`}
+	part := func(disposition, contentType, body string) client.Part {
+		return client.Part{Disposition: disposition, Type: contentType, Body: []byte(body)}
+	}
+	instance := func(body string) client.Part { return part(`name="instance"`, jsonType, body) }
+	document := instance(`{"reportee":{"ssn":"` + person + `"}}`)
 	add := func(name string, clientText bool, put func(q *request, text string)) {
 		all = append(all, location{"form: " + name, clientText, put})
 	}
 	add("name of a part", false, func(q *request, text string) {
-		form(q, document, [3]string{fmt.Sprintf("form-data; name=%q", text), "text/plain", "a"})
+		form(q, document, part(fmt.Sprintf("name=%q", text), "text/plain", "a"))
 	})
 	add("file name", true, func(q *request, text string) {
-		form(q, document, [3]string{fmt.Sprintf(`form-data; name="a"; filename=%q`, text), "text/plain", "a"})
+		form(q, document, part(fmt.Sprintf(`name="a"; filename=%q`, text), "text/plain", "a"))
 	})
-	add("type of a part", false, func(q *request, text string) { form(q, document, [3]string{`form-data; name="a"`, text, "a"}) })
-	add("content of a part", false, func(q *request, text string) { form(q, document, [3]string{`form-data; name="a"`, "text/plain", text}) })
+	add("type of a part", false, func(q *request, text string) { form(q, document, part(`name="a"`, text, "a")) })
+	add("content of a part", false, func(q *request, text string) { form(q, document, part(`name="a"`, "text/plain", text)) })
 	add("document", false, func(q *request, text string) {
-		form(q, [3]string{document[0], jsonType, `{"reportee":{"ssn":"` + text})
+		form(q, instance(`{"reportee":{"ssn":"`+text))
 	})
 	add("reportee", false, func(q *request, text string) {
-		form(q, [3]string{document[0], jsonType, `{"reportee":{"ssn":"` + text + `"}}`})
+		form(q, instance(`{"reportee":{"ssn":"`+text+`"}}`))
 	})
 	add("boundary", false, func(q *request, text string) {
 		q.header.Set("Content-Type", `multipart/form-data; boundary="`+text+`"`)

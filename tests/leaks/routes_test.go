@@ -17,7 +17,8 @@ var clientText = map[string][]string{
 	"PUT " + appsInstance + "/data/{dataGuid}": {"file name", "parameter of Content-Type"},
 	// Every caller with a token can read a registration.
 	"PUT /storage/applications/{org}/{app}": {
-		"/title/nb", "/dataTypes/0/formId", "/dataTypes/0/allowedContentTypes/0", "/workflow/steps/0/name", "/workflow/steps/1/name", "name of /title/nb",
+		"/title/nb", "/dataTypes/0/formId", "/dataTypes/0/allowedContentTypes/0", "/workflow/steps/0/name", "/workflow/steps/1/name", "name of /title/nb", "unknown member of /title",
+		"unknown member of /dataTypes/0/schema", "name of /dataTypes/0/schema/type",
 	},
 }
 

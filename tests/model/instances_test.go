@@ -5,10 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"mime/multipart"
-	"net/textproto"
 	"reflect"
 	"slices"
+
+	"altinn.no/instanceapi/tests/client"
 )
 
 func (r *run) putApplication() {
@@ -183,29 +183,15 @@ func (d Draft) encode(inline bool) []byte {
 
 // form returns a draft as multipart/form-data.
 func (d Draft) form() (contentType string, body []byte) {
-	var b bytes.Buffer
-	w := multipart.NewWriter(&b)
-	part := func(disposition, contentType string, body []byte) {
-		p, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {"form-data; " + disposition}, "Content-Type": {contentType}})
-		if err == nil {
-			_, err = p.Write(body)
-		}
-		if err != nil {
-			panic(err)
-		}
-	}
-	part(`name="instance"`, "application/json", d.encode(false))
+	parts := []client.Part{{Disposition: `name="instance"`, Type: "application/json", Body: d.encode(false)}}
 	for _, each := range d.Data {
 		disposition := fmt.Sprintf("name=%q", each.FormID)
 		if each.FileName != "" {
 			disposition += fmt.Sprintf("; filename=%q", each.FileName)
 		}
-		part(disposition, each.ContentType, each.Bytes)
+		parts = append(parts, client.Part{Disposition: disposition, Type: each.ContentType, Body: each.Bytes})
 	}
-	if err := w.Close(); err != nil {
-		panic(err)
-	}
-	return w.FormDataContentType(), b.Bytes()
+	return client.Form(parts...)
 }
 
 func (r *run) create() {

@@ -57,7 +57,8 @@ func (e *env) create(labels string) client.Instance {
 }
 
 func creation(labels string) string {
-	return fmt.Sprintf(`{"reportee":{"ssn":%q},"labels":[%s],"data":[{"formId":"a","contentType":"application/json","content":"e30="}]}`, ssn, labels)
+	return fmt.Sprintf(`{"reportee":{"ssn":%q},"labels":[%s],"data":[
+		{"formId":"a","contentType":"application/json","content":"e30="},{"formId":"any","contentType":"text/plain","content":"YQ=="}]}`, ssn, labels)
 }
 
 // upload starts an upload and sends its content.

@@ -14,6 +14,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/workspace"
+	"altinn.no/instanceapi/tests/routes"
 )
 
 // deniedWarmUps are warm-ups (calls at the cold start that open connections) without a permission.
@@ -28,6 +29,7 @@ func TestGrantsMatchCalls(t *testing.T) {
 	grants := granted(t, root)
 	e := newEnv(t)
 	e.applications()
+	e.everyRoute()
 	e.reports()
 	e.races()
 	e.lostResponses()
@@ -59,17 +61,56 @@ func TestGrantsMatchCalls(t *testing.T) {
 	t.Logf("%d permissions granted, %d used", len(grants), len(e.calls))
 }
 
-// applications registers an application, reads it and reads a feed.
+// applications registers an application, and reads the feed of an unregistered one.
 func (e *env) applications() {
 	for _, status := range []int{201, 200} {
 		e.send(status, e.owner, "PUT", "/storage/applications/nav/app2018", "application/json",
-			`{"dataTypes":[{"formId":"a","minCount":0,"maxCount":0,"schema":{"type":"object"}},{"formId":"c"}]}`)
+			`{"dataTypes":[{"formId":"a","minCount":0,"maxCount":0,"schema":{"type":"object"}},{"formId":"any","minCount":0,"maxCount":0}]}`)
 	}
-	e.send(200, e.owner, "GET", "/storage/applications/nav/app2018", "", "")
 	e.send(404, e.owner, "GET", "/storage/applications/nav/unregistered/events", "", "")
 }
 
-// reports makes every request about instances.
+// everyRoute sends a valid request to every route.
+func (e *env) everyRoute() {
+	for _, r := range routes.Of(e.t, e.Template) {
+		i := e.create("")
+		values := map[string]string{
+			"org": "nav", "app": "app2018", "instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID, "dataGuid": i.Data[1].ID, "reportee": `{"ssn":"` + ssn + `"}`,
+		}
+		if r.Method == "PUT" && !r.Has("instanceGuid") {
+			values["app"] = "registered" // app2018 must not change
+		}
+		if r.Downloaded {
+			e.download(i)
+		}
+		if r.Deleted {
+			e.send(200, e.user, "DELETE", i.Apps(), "", "")
+		}
+		tokens := []string{e.owner}
+		switch {
+		case r.Reads() && r.Has("instanceGuid"): // for a user the function reads the party as well
+			tokens = []string{e.owner, e.user}
+		case r.User:
+			tokens = []string{e.user}
+		}
+		path := routes.Fill(r.Path, values, nil)
+		if r.Query != "" {
+			path += "?" + r.Query
+		}
+		for _, token := range tokens {
+			e.send(r.Status, token, r.Method, path, r.Type, routes.Fill(r.Body, values, nil))
+		}
+	}
+}
+
+// download downloads every data element as the owner.
+func (e *env) download(i client.Instance) {
+	for _, d := range i.Data {
+		e.send(200, e.owner, "GET", i.Storage()+"/data/"+d.ID, "", "")
+	}
+}
+
+// reports makes further requests about one instance.
 func (e *env) reports() {
 	t := e.t
 	i := e.create(`"gr","x2","` + likeIn("x2") + `"`) // two labels share an index, so one has a separate item
@@ -77,24 +118,13 @@ func (e *env) reports() {
 		t.Fatal(err)
 	}
 	e.send(201, e.owner, "POST", "/nav/app2018/instances", "application/json", `{"instanceOwnerId":"`+i.InstanceOwnerID+`"}`, "Idempotency-Key: k")
-	for _, token := range []string{e.user, e.owner} {
-		for _, path := range []string{i.Apps(), i.Storage(), i.Apps() + "/workflow", i.Apps() + "/validate", i.Apps() + "/data/" + i.Data[0].ID + "/validate", i.Storage() + "/events"} {
-			e.send(200, token, "GET", path, "", "")
-		}
-	}
-	e.send(200, e.user, "GET", i.Apps()+"/data/"+i.Data[0].ID, "", "")
-	e.send(200, e.user, "GET", i.Storage()+"/data/"+i.Data[0].ID, "", "")
-	e.send(201, e.user, "POST", i.Apps()+"/data?formId=c", "text/plain", "c", "Idempotency-Key: c")
-	e.send(200, e.user, "PUT", i.Apps()+"/data/"+i.Data[0].ID, "application/json", `{"a":1}`)
+	e.send(200, e.user, "GET", i.Apps()+"/data/"+i.Data[0].ID+"/validate", "", "") // has a schema
+	e.send(201, e.user, "POST", i.Apps()+"/data?formId=any", "text/plain", "c", "Idempotency-Key: c")
 	u := e.upload(i, "sent to the store directly")
-	i = e.send(201, e.user, "POST", i.Apps()+"/data?formId=c&upload="+u.ID, "", "").Instance()
-	e.send(200, e.user, "DELETE", i.Apps()+"/data/"+i.Data[1].ID, "", "")
+	i = e.send(201, e.user, "POST", i.Apps()+"/data?formId=any&upload="+u.ID, "", "").Instance()
 	e.send(200, e.owner, "PATCH", i.Apps(), "application/merge-patch+json", `{"labels":["x2","x3","`+likeIn("x3")+`"]}`)
 	e.send(200, e.user, "PUT", i.Apps()+"/workflow", "application/json", `{"currentStep":"Submit"}`)
-	for _, d := range []int{0, 2} {
-		e.send(200, e.owner, "GET", i.Storage()+"/data/"+i.Data[d].ID, "", "")
-	}
-	e.send(200, e.owner, "POST", i.Storage()+"/data/"+i.Data[0].ID+"/confirmDownload", "", "")
+	e.download(i)
 	e.send(200, e.owner, "POST", i.Storage()+"/confirmDownload", "", "", "Idempotency-Key: all")
 	e.queries(i)
 
@@ -152,7 +182,7 @@ func (e *env) races() {
 	gone := func() { e.send(200, e.owner, "DELETE", i.Apps(), "", "") }
 	back := func() { e.send(200, e.owner, "POST", i.Apps()+"/undelete", "", "") }
 	e.disturb("data-create", "s3:PutObject on Blobs", gone, false)
-	e.send(409, e.user, "POST", i.Apps()+"/data?formId=c", "text/plain", "too late")
+	e.send(409, e.user, "POST", i.Apps()+"/data?formId=any", "text/plain", "too late")
 	back()
 	e.disturb("data-replace", "s3:PutObject on Blobs", gone, false)
 	e.send(409, e.user, "PUT", i.Apps()+"/data/"+i.Data[0].ID, "application/json", `{"too":"late"}`)
@@ -172,7 +202,7 @@ func (e *env) lostResponses() {
 	i := e.create("")
 	for function, send := range map[string]func(){
 		"instance-create": func() { e.create("") },
-		"data-create":     func() { e.send(201, e.user, "POST", i.Apps()+"/data?formId=c", "text/plain", "stored once") },
+		"data-create":     func() { e.send(201, e.user, "POST", i.Apps()+"/data?formId=any", "text/plain", "stored once") },
 		"data-replace": func() {
 			e.send(200, e.user, "PUT", i.Apps()+"/data/"+i.Data[0].ID, "application/json", `{"stored":"once"}`)
 		},

@@ -1,10 +1,7 @@
 package robustness
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log"
@@ -13,18 +10,13 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/runtime"
 	"altinn.no/instanceapi/tests/routes"
+	"altinn.no/instanceapi/tests/stored"
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
@@ -205,54 +197,18 @@ func (e *env) accept(t *testing.T, r request) *client.Response {
 // unchanged checks that f has no effect on anything that is stored, except for orphan checks.
 func (e *env) unchanged(t *testing.T, f func()) {
 	t.Helper()
-	before := e.state(t)
-	f()
-	if after := e.state(t); !slices.Equal(before, after) {
-		for _, item := range after {
-			if !slices.Contains(before, item) {
-				t.Errorf("new or changed: %.400s", item)
-			}
-		}
-		t.Errorf("%d items before, %d after", len(before), len(after))
-	}
-}
-
-// state returns every item of every table and every key of the bucket.
-func (e *env) state(t *testing.T) []string {
-	t.Helper()
-	var all []string
-	for _, table := range e.Template.Tables {
-		pages := dynamodb.NewScanPaginator(e.Dynamo, &dynamodb.ScanInput{TableName: aws.String(table), ConsistentRead: aws.Bool(true)})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, item := range page.Items {
-				if key, ok := item["PK"].(*types.AttributeValueMemberS); ok && strings.HasPrefix(key.Value, "ORPHAN#") {
-					continue
-				}
-				text, err := json.Marshal(item)
-				if err != nil {
-					t.Fatal(err)
-				}
-				sum := sha256.Sum256(text)
-				all = append(all, fmt.Sprintf("%s %s %.200s", table, hex.EncodeToString(sum[:8]), bytes.ReplaceAll(text, []byte(`{"Value":`), nil)))
-			}
-		}
-	}
-	objects := s3.NewListObjectsV2Paginator(e.S3, &s3.ListObjectsV2Input{Bucket: &e.Bucket})
-	for objects.HasMorePages() {
-		page, err := objects.NextPage(t.Context())
+	state := func() stored.State {
+		state, err := stored.StateOf(t.Context(), e.System, stored.Item.IsOrphanCheck)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, object := range page.Contents {
-			all = append(all, aws.ToString(object.Key)+" "+aws.ToString(object.ETag))
-		}
+		return state
 	}
-	slices.Sort(all)
-	return all
+	before := state()
+	f()
+	for _, change := range before.Differences(state()) {
+		t.Errorf("%.500s", change)
+	}
 }
 
 // routes returns every route of the template.

@@ -20,8 +20,9 @@ type Route struct {
 	Query        string   // parameters that the endpoint requires
 	Type, Body   string
 
-	// Downloaded is set if the owner must have downloaded the data elements before.
-	Downloaded bool
+	// The request has its usual effect only after these requests.
+	Downloaded bool // the owner must have downloaded the data elements
+	Deleted    bool // the instance must be soft-deleted
 }
 
 const (
@@ -50,7 +51,7 @@ var All = []Route{
 	{Method: "PATCH", Path: one, Status: 200, Type: "application/merge-patch+json",
 		Body: `{"labels":["gr"],"presentationField":"Melding","dueDateTime":null,"visibleDateTime":"2027-05-01T12:00:00Z"}`},
 	{Method: "DELETE", Path: one, Status: 200, User: true, Parameters: []string{"hard"}},
-	{Method: "POST", Path: one + "/undelete", Status: 200, User: true},
+	{Method: "POST", Path: one + "/undelete", Status: 200, User: true, Deleted: true},
 	{Method: "POST", Path: one + "/data", Status: 201, User: true, Parameters: []string{"formId", "upload"}, Query: "formId=any", Type: text, Body: "a"},
 	{Method: "POST", Path: one + "/uploads", Status: 201, User: true, Parameters: []string{"formId"}, Type: json,
 		Body: `{"fileName":"a.txt","contentType":"text/plain","size":1,"sha256":"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"}`},
@@ -71,8 +72,8 @@ var All = []Route{
 	{Method: "POST", Path: stored + "/confirmDownload", Status: 200, Downloaded: true},
 	{Method: "GET", Path: registration, Status: 200},
 	{Method: "PUT", Path: registration, Status: 201, Type: json, Body: `{"title":{"nb":"Melding"},
-		"dataTypes":[{"formId":"any","allowedContentTypes":["text/plain"],"schema":null}],
-		"workflow":{"steps":[{"name":"FormFilling"},{"name":"Submit"}],"transitions":[{"from":"FormFilling","to":"Submit","by":["user"]}]}}`},
+		"dataTypes":[{"formId":"any","allowedContentTypes":["application/json"],"schema":{"type":"object"}}],
+		"workflow":{"steps":[{"name":"FormFilling"},{"name":"Submit","completes":true}],"transitions":[{"from":"FormFilling","to":"Submit","by":["user"]}]}}`},
 	{Method: "GET", Path: registration + "/events", Status: 200, Parameters: []string{"after", "workflow.currentStep", "size"}},
 
 	{Method: "GET", Path: Docs, Status: 200},

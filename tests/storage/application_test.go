@@ -18,7 +18,7 @@ func TestApplications(t *testing.T) {
 	applicationtest.Conformance(t, applicationtable.New(dynamo(t), table(t, "Applications")))
 }
 
-// TestManyLargeApplications: an org's registrations are more than one page of DynamoDB, a megabyte.
+// An org can have more registrations than fit into one page of DynamoDB (1 MB).
 func TestManyLargeApplications(t *testing.T) {
 	register := applicationtable.New(dynamo(t), table(t, "Applications"))
 	for n := range 12 {
@@ -35,7 +35,7 @@ func TestManyLargeApplications(t *testing.T) {
 	}
 }
 
-// TestStoredApplications: registrations of older versions lack parts, and damaged ones are errors, never empty
+// Registrations of older versions get defaults. Damaged registrations are errors, never empty
 // registrations.
 func TestStoredApplications(t *testing.T) {
 	client, name := dynamo(t), table(t, "Applications")
@@ -53,7 +53,7 @@ func TestStoredApplications(t *testing.T) {
 	if err != nil || app.Version != 4 || app.IndexShards != 1 || len(app.Workflow.Steps) != 3 || app.DataTypes == nil {
 		t.Errorf("%+v, %v", app, err)
 	}
-	// Once, the text of a schema stood in the document.
+	// An older version stored the text of a schema in the document.
 	store("inline", map[string]types.AttributeValue{"d": document(`{"id":"stored/inline","org":"stored","dataTypes":[{"formId":"a","schema":{"type":"object"}}]}`), "v": version})
 	app, err = register.Get(t.Context(), "stored/inline")
 	if err != nil || len(app.DataTypes) != 1 || !app.DataTypes[0].HasSchema() || string(app.DataTypes[0].Schema) != `{"type":"object"}` {

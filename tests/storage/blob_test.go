@@ -40,11 +40,11 @@ func (s s3Server) client(secretKey string, transport aws.HTTPClient) *s3.Client 
 	})
 }
 
-// altered is a transport that changes something on the way.
+// altered is a transport that changes requests or responses.
 type altered struct {
-	request func(*http.Request)                       // before it is sent, may be nil
-	answer  func(*http.Response) (lost error)         // before it is returned, may be nil
-	body    func(io.ReadCloser) (other io.ReadCloser) // of a request, may be nil
+	request  func(*http.Request)                       // runs before the request is sent; may be nil
+	response func(*http.Response) (lost error)         // runs before the response is returned; may be nil
+	body     func(io.ReadCloser) (other io.ReadCloser) // replaces the body of a request; may be nil
 }
 
 func (a altered) Do(r *http.Request) (*http.Response, error) {
@@ -55,17 +55,17 @@ func (a altered) Do(r *http.Request) (*http.Response, error) {
 		r.Body = a.body(r.Body)
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil || a.answer == nil {
+	if err != nil || a.response == nil {
 		return resp, err
 	}
-	if lost := a.answer(resp); lost != nil {
+	if lost := a.response(resp); lost != nil {
 		return nil, errors.Join(lost, resp.Body.Close())
 	}
 	return resp, nil
 }
 
-// TestBlobs runs the store of blobs against a real S3 server: the suite that the memory fake passes too, and what
-// only a server can show.
+// TestBlobs tests the blob store against a real S3 server: the conformance suite of the in-memory
+// fake, and what only a server can show.
 func TestBlobs(t *testing.T) {
 	endpoint, accessKey, secretKey, stop, err := servers.StartS3()
 	if err != nil {
@@ -89,12 +89,12 @@ func TestBlobs(t *testing.T) {
 	t.Run("ContentTypeIsStored", func(t *testing.T) { contentTypeIsStored(t, opened, client) })
 	t.Run("WrongChecksum", func(t *testing.T) { wrongChecksum(t, client) })
 	t.Run("DamagedOnTheWay", func(t *testing.T) { damagedOnTheWay(t, server, opened) })
-	t.Run("LostAnswer", func(t *testing.T) { lostAnswer(t, server, opened) })
+	t.Run("LostResponse", func(t *testing.T) { lostResponse(t, server, opened) })
 	t.Run("WrongSecret", func(t *testing.T) { wrongSecret(t, server, opened) })
 	t.Run("Unsigned", func(t *testing.T) { unsigned(t, server, opened) })
 	t.Run("LinkPut", func(t *testing.T) { linkPut(t, opened) })
 	t.Run("LinkGet", func(t *testing.T) { linkGet(t, opened) })
-	t.Run("LinkOfAnImpostor", func(t *testing.T) { linkOfAnImpostor(t, server, opened) })
+	t.Run("LinkWithWrongSecret", func(t *testing.T) { linkWithWrongSecret(t, server, opened) })
 }
 
 func blobKey() blob.Key { return blob.NewKey("nav/app2018", uuid.New().String(), uuid.New().String()) }
@@ -115,15 +115,15 @@ func contentTypeIsStored(t *testing.T, store *blobbucket.Bucket, client *s3.Clie
 	}
 }
 
-// The server refuses bytes that are not those of the checksum: what Put relies on.
+// The server rejects content that does not match its checksum. Put relies on this.
 func wrongChecksum(t *testing.T, client *s3.Client) {
 	sum := sha256.Sum256([]byte("other bytes"))
 	_, err := client.PutObject(t.Context(), &s3.PutObjectInput{
 		Bucket: aws.String(blobsBucket), Key: aws.String(blobKey().String()), Body: bytes.NewReader([]byte("the bytes")),
 		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
 	})
-	var refusal smithy.APIError
-	if !errors.As(err, &refusal) || refusal.ErrorCode() != "BadDigest" {
+	var apiErr smithy.APIError
+	if !errors.As(err, &apiErr) || apiErr.ErrorCode() != "BadDigest" {
 		t.Errorf("error %v, want BadDigest", err)
 	}
 }
@@ -146,10 +146,10 @@ func damagedOnTheWay(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 	}
 }
 
-// The first attempt is stored and its answer lost; the SDK's second attempt meets the object.
-func lostAnswer(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
+// The first attempt succeeds, but its response is lost. The SDK's second attempt finds the object.
+func lostResponse(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 	puts := 0
-	losing := altered{answer: func(resp *http.Response) error {
+	losing := altered{response: func(resp *http.Response) error {
 		if resp.Request.Method == http.MethodPut {
 			if puts++; puts == 1 {
 				return io.ErrUnexpectedEOF
@@ -184,7 +184,7 @@ func wrongSecret(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 		t.Fatal(err)
 	}
 	if _, err := impostor.Get(t.Context(), key, nil); err == nil || errors.Is(err, blob.ErrNotFound) {
-		t.Errorf("Get with a wrong secret: error %v, want a refusal", err)
+		t.Errorf("Get with a wrong secret: error %v, want a rejection", err)
 	}
 	if err := impostor.Delete(t.Context(), key); err == nil {
 		t.Error("Delete with a wrong secret succeeded")
@@ -198,6 +198,6 @@ func unsigned(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 	}
 	anonymous := blobbucket.New(server.client(server.secretKey, altered{request: func(r *http.Request) { r.Header.Del("Authorization") }}), blobsBucket)
 	if _, err := anonymous.Get(t.Context(), key, nil); err == nil || errors.Is(err, blob.ErrNotFound) {
-		t.Errorf("Get without a signature: error %v, want a refusal", err)
+		t.Errorf("Get without a signature: error %v, want a rejection", err)
 	}
 }

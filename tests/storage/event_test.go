@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 	"uuid"
@@ -27,7 +25,7 @@ import (
 	"altinn.no/instanceapi/tests/bench/querycost"
 )
 
-// eventStore is the tables in DynamoDB as the conformance suite sees them.
+// eventStore implements the store of the conformance suite with tables in DynamoDB.
 type eventStore struct {
 	*eventtable.Feed
 	*eventtable.Recorder
@@ -56,7 +54,7 @@ func (s eventStore) Put(ctx context.Context, doc event.Encoded) error {
 
 func TestEventTables(t *testing.T) {
 	client := dynamo(t)
-	// Each check is some thirty transactions; the memory passes the usual hundred.
+	// Each check makes about 30 transactions. The in-memory store passes the usual 100 checks.
 	checks := flag.Lookup("rapid.checks")
 	usual := checks.Value.String()
 	if err := checks.Value.Set("15"); err != nil {
@@ -87,7 +85,7 @@ func TestOutboxKeepsTheFirstOfANumber(t *testing.T) {
 	clearOutbox(t, store, doc)
 }
 
-// clearOutbox takes the events out of the outbox, as other tests scan the whole of it.
+// clearOutbox removes the events from the outbox, because other tests scan all of it.
 func clearOutbox(t *testing.T, store eventStore, docs ...event.Encoded) {
 	t.Helper()
 	for _, result := range store.Append(t.Context(), docs) {
@@ -118,7 +116,8 @@ func TestScanReportsWhatItCannotRead(t *testing.T) {
 	}
 }
 
-// A reader may see a position before the one below it: a transaction becomes visible item by item.
+// A reader may see a position before the previous one, because a transaction becomes visible item
+// by item.
 func TestFeedStopsAtAGap(t *testing.T) {
 	client := dynamo(t)
 	store := openEventStore(t, client, time.Now)
@@ -143,7 +142,7 @@ func TestFeedStopsAtAGap(t *testing.T) {
 			t.Errorf("after %d: %d records, %v; want %d", after, len(records), err, want)
 		}
 	}
-	// All five are recorded before this time, and the search would have to look at the third to tell.
+	// All five are recorded before this time. The search would need the third, which is missing.
 	if at, err := store.PositionOfTime(t.Context(), app, docs[4].Event.At.Add(-time.Hour)); at != 0 || err != nil {
 		t.Errorf("position of time %d, %v", at, err)
 	}
@@ -155,7 +154,7 @@ func TestFeedStopsAtAGap(t *testing.T) {
 	}
 }
 
-// What a request to the feed reads, in read units, as DynamoDB counts them.
+// The read units of a request to the feed, as DynamoDB reports them.
 func TestFeedCost(t *testing.T) {
 	var meter querycost.Meter
 	store := openEventStore(t, dynamo(t), time.Now)
@@ -167,7 +166,7 @@ func TestFeedCost(t *testing.T) {
 	clearOutbox(t, store, docs...)
 	metered := dynamodb.New(store.client.Options(), meter.Attach)
 	feed := httpapi.HandlerFunc(eventhttp.FeedEndpoint{Authenticator: authtest.Verifier(), Feeds: eventtable.New(metered, store.events)}.Serve)
-	ask := func(query string, fields ...string) *httptest.ResponseRecorder {
+	get := func(query string, fields ...string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/storage/applications/"+app+"/events?"+query, nil)
 		r.SetPathValue("org", "nav")
 		r.SetPathValue("app", strings.TrimPrefix(app, "nav/"))
@@ -175,18 +174,18 @@ func TestFeedCost(t *testing.T) {
 		for n := 0; n < len(fields); n += 2 {
 			r.Header.Set(fields[n], fields[n+1])
 		}
-		answer := httptest.NewRecorder()
-		feed.ServeHTTP(answer, r)
-		return answer
+		response := httptest.NewRecorder()
+		feed.ServeHTTP(response, r)
+		return response
 	}
-	next := func(answer *httptest.ResponseRecorder) string {
-		_, query, _ := strings.Cut(strings.TrimSuffix(answer.Header().Get("Link"), `>; rel="next"`), "?")
+	next := func(response *httptest.ResponseRecorder) string {
+		_, query, _ := strings.Cut(strings.TrimSuffix(response.Header().Get("Link"), `>; rel="next"`), "?")
 		return query
 	}
-	whole := ask("size=1000")
+	whole := get("size=1000")
 	atEnd := next(whole)
-	filteredEnd := next(ask("workflow.currentStep=Submit"))
-	empty := next(ask(atEnd))
+	filteredEnd := next(get("workflow.currentStep=Submit"))
+	empty := next(get(atEnd))
 	for _, test := range []struct {
 		what   string
 		query  string
@@ -195,59 +194,41 @@ func TestFeedCost(t *testing.T) {
 		most   float64
 	}{
 		{"a poll that finds nothing", atEnd, nil, 200, 1},
-		{"the one after it", empty, nil, 200, 1},
+		{"the next poll", empty, nil, 200, 1},
 		{"a filtered poll that finds nothing", filteredEnd, nil, 200, 1},
-		{"a poll of what has not changed", "size=1000", []string{"If-None-Match", whole.Header().Get("ETag")}, 304, 1},
+		{"a poll of an unchanged page", "size=1000", []string{"If-None-Match", whole.Header().Get("ETag")}, 304, 1},
 		{"a poll that is held for a second", atEnd, []string{"Prefer", "wait=1"}, 200, 1 + 5*0.5},
 		{"sixty events of half a kilobyte", "size=60", nil, 200, 1 + 60*0.75/4},
 		{"ten of them, by id", "size=10&after=" + docs[9].Event.ID, nil, 200, 1 + 1 + 10*0.7/4 + 1},
 		{"a time", "size=1&after=" + time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05Z"), nil, 200, 2},
 	} {
 		meter.Take()
-		answer := ask(test.query, test.fields...)
+		response := get(test.query, test.fields...)
 		cost := meter.Take()
 		t.Logf("%-36s %4.1f read units in %d calls", test.what, cost.Units, cost.Calls)
-		if answer.Code != test.status || cost.Units > test.most || cost.Units == 0 {
-			t.Errorf("%s: %d, %.1f read units, want at most %.1f", test.what, answer.Code, cost.Units, test.most)
+		if response.Code != test.status || cost.Units > test.most || cost.Units == 0 {
+			t.Errorf("%s: %d, %.1f read units, want at most %.1f", test.what, response.Code, cost.Units, test.most)
 		}
 	}
 }
 
-// lossy is an HTTP client that loses the answers to some calls after they have had their effect.
-type lossy struct {
-	next   aws.HTTPClient
-	target string // of the calls, such as TransactWriteItems
-	losses atomic.Int64
-}
-
-func (l *lossy) Do(r *http.Request) (*http.Response, error) {
-	response, err := l.next.Do(r)
-	if err != nil || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+l.target) || l.losses.Add(-1) < 0 {
-		return response, err
-	}
-	_ = response.Body.Close()
-	return nil, io.ErrUnexpectedEOF
-}
-
-func TestAppendWithoutAnAnswer(t *testing.T) {
+func TestAppendAfterALostResponse(t *testing.T) {
 	for name, test := range map[string]struct {
-		losses        int64
+		losses        int32
 		first, second event.Outcome
 	}{
-		"the SDK tries again":    {1, event.Recorded, event.Duplicate},
-		"the SDK gives up":       {100, event.Failed, event.Duplicate},
-		"no answer is ever lost": {0, event.Recorded, event.Duplicate},
+		"the SDK retries":     {1, event.Recorded, event.Duplicate},
+		"the SDK gives up":    {100, event.Failed, event.Duplicate},
+		"no response is lost": {0, event.Recorded, event.Duplicate},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := dynamo(t)
-			wire := &lossy{next: client.Options().HTTPClient, target: "TransactWriteItems"}
-			wire.losses.Store(test.losses)
-			store := openEventStore(t, dynamodb.New(client.Options(), func(o *dynamodb.Options) { o.HTTPClient = wire }), time.Now)
+			client, transport := losingClient(t, "TransactWriteItems", test.losses)
+			store := openEventStore(t, client, time.Now)
 			app, doc := newEvent(1)
 			if got := store.Append(t.Context(), []event.Encoded{doc})[0]; got.Outcome != test.first {
 				t.Errorf("first: %v, %v; want %v", got.Outcome, got.Err, test.first)
 			}
-			wire.losses.Store(0)
+			transport.lose.Store(0)
 			if got := store.Append(t.Context(), []event.Encoded{doc})[0]; got.Outcome != test.second {
 				t.Errorf("second: %v, %v; want %v", got.Outcome, got.Err, test.second)
 			}

@@ -16,7 +16,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetest"
 )
 
-// operation is a read of an instance, or a change that is conditional on a version as with If-Match.
+// operation is a read of an instance, or a change conditional on a version, as with If-Match.
 type operation struct {
 	key     int
 	write   bool
@@ -24,14 +24,15 @@ type operation struct {
 	value   string
 }
 
-// outcome is what the operation was answered: the version and value it saw or made, or that it was stale.
+// outcome is the result of an operation: the version and value that it read or wrote, or that it
+// was stale.
 type outcome struct {
 	stale   bool
 	version int64
 	value   string
 }
 
-// versioned is one register with compare-and-set by version, for each key.
+// versioned is the specification: a register per key with compare-and-set by version.
 var versioned = porcupine.Model{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 		byKey := map[int][]porcupine.Operation{}
@@ -47,21 +48,21 @@ var versioned = porcupine.Model{
 	},
 	Init: func() any { return outcome{version: 1} },
 	Step: func(state, input, output any) (bool, any) {
-		now, asked, got := state.(outcome), input.(operation), output.(outcome)
+		now, op, got := state.(outcome), input.(operation), output.(outcome)
 		switch {
-		case !asked.write:
+		case !op.write:
 			return got == now, now
-		case asked.ifMatch != now.version:
+		case op.ifMatch != now.version:
 			return got.stale, now
 		}
-		next := outcome{version: now.version + 1, value: asked.value}
+		next := outcome{version: now.version + 1, value: op.value}
 		return got == next, next
 	},
 	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v -> %+v", input, output) },
 }
 
-// TestChangesAreLinearizable has clients read and conditionally change the same few instances at once, and checks that
-// what they were answered could have happened one at a time in an order that respects real time.
+// Clients read and conditionally change a few instances concurrently. Their results must be
+// possible in some sequential order that respects real time.
 func TestChangesAreLinearizable(t *testing.T) {
 	const clients, operations, instances = 10, 40, 3
 	seed := rand.Uint64()
@@ -119,7 +120,7 @@ func TestChangesAreLinearizable(t *testing.T) {
 		}
 	}
 	if stale == 0 {
-		t.Error("no two changes met: this shows nothing")
+		t.Error("no two changes conflicted, so the test proves nothing")
 	}
 	if result := porcupine.CheckOperationsTimeout(versioned, history, time.Minute); result != porcupine.Ok {
 		t.Errorf("the history of %d operations is %s", len(history), result)

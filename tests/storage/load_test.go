@@ -20,7 +20,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetest"
 )
 
-// TestLoadedIsLikeCreated: an instance that is loaded has the very items that one has which was created.
+// An imported instance has the same items as a created instance.
 func TestLoadedIsLikeCreated(t *testing.T) {
 	client, name := dynamo(t), table(t, "Instances")
 	store := instancetable.New(client, name, table(t, "Outbox"))
@@ -67,9 +67,9 @@ func loadable(t *testing.T, app *application.Application, owner string, at time.
 	return i
 }
 
-// TestRaisingIndexShards raises indexShards of an application with instances from 1 to 8: a crawl before, one across
-// the change and one after it return each instance that stays as it is once, and each that is changed meanwhile at
-// least once; and what is written from then on is spread over the shards.
+// TestRaisingIndexShards raises the indexShards of an application with instances from 1 to 8. A
+// crawl before, one across and one after the change return each unchanged instance once, and each
+// changed instance at least once. New writes are spread over the shards.
 func TestRaisingIndexShards(t *testing.T) {
 	const count, size = 120, 7
 	store := instancetable.New(dynamo(t), table(t, "Instances"), table(t, "Outbox"))
@@ -118,7 +118,7 @@ func TestRaisingIndexShards(t *testing.T) {
 			app.IndexShards = 8
 		}
 		if at := page * size; page > 3 && page < 12 {
-			alter(all[at%count])           // ahead of the crawl, or just behind it
+			alter(all[at%count])           // near the crawl's position, ahead or behind
 			alter(all[count-1-at/3%count]) // far ahead
 		}
 	})
@@ -136,7 +136,7 @@ func TestRaisingIndexShards(t *testing.T) {
 		fresh = append(fresh, i)
 	}
 	all = append(all, fresh...)
-	check("with new ones", crawl(t, store, app, size, nil, func(int) {}))
+	check("with new instances", crawl(t, store, app, size, nil, func(int) {}))
 	for shard := range 8 {
 		rows, _, err := store.Read(t.Context(), instancequery.KeyRange{
 			Kind: instancequery.ByStep, AppID: app.ID, Step: "FormFilling", Shard: shard, From: instancequery.ChangedKey(now, ""),
@@ -150,8 +150,8 @@ func TestRaisingIndexShards(t *testing.T) {
 	}
 }
 
-// crawl follows next from the first page to the last, and returns how often each instance came. between is called
-// before each page with its number.
+// crawl follows next from the first page to the last, and returns how often each instance occurred.
+// between runs before each page with its number.
 func crawl(t *testing.T, index instancequery.Index, app *application.Application, size int, labels []string, between func(page int)) map[string]int {
 	t.Helper()
 	seen := map[string]int{}

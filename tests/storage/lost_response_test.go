@@ -24,13 +24,13 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetest"
 )
 
-// losing is a transport that has DynamoDB carry out a request and then loses the answer: of the first so many
-// requests of one kind.
+// losing is a transport that loses the response to the first requests of an operation, after
+// DynamoDB has served them.
 type losing struct {
 	operation string // PutItem
 	lose      atomic.Int32
 	lost      atomic.Int32
-	meanwhile func() // called when an answer is lost, before the sender knows
+	between   func() // runs when a response is lost, before the retry
 }
 
 func (l *losing) Do(r *http.Request) (*http.Response, error) {
@@ -40,17 +40,17 @@ func (l *losing) Do(r *http.Request) (*http.Response, error) {
 	}
 	_ = resp.Body.Close()
 	l.lost.Add(1)
-	if l.meanwhile != nil {
-		l.meanwhile()
+	if l.between != nil {
+		l.between()
 	}
 	return nil, errors.New("connection reset by peer")
 }
 
-// losingClient returns a client of DynamoDB Local that loses the first answers to an operation.
-func losingClient(t *testing.T, operation string, answers int32) (*dynamodb.Client, *losing) {
+// losingClient returns a client of DynamoDB Local that loses the first responses to an operation.
+func losingClient(t *testing.T, operation string, responses int32) (*dynamodb.Client, *losing) {
 	t.Helper()
 	transport := &losing{operation: operation}
-	transport.lose.Store(answers)
+	transport.lose.Store(responses)
 	options := dynamo(t).Options()
 	options.HTTPClient = transport
 	options.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
@@ -86,9 +86,9 @@ func eventCount(t *testing.T, instanceID string) int {
 	return len(out.Items)
 }
 
-// TestLostAnswers: a write whose answer is lost is sent again, and fails on its own effect. The caller is told of the
-// effect, which was had once.
-func TestLostAnswers(t *testing.T) {
+// The SDK retries a write whose response is lost, and the retry fails on the effect of the first
+// attempt. The caller must see a success, and the effect must exist once.
+func TestLostResponses(t *testing.T) {
 	app := instancetest.NewApplication(1)
 	good := instancetable.New(dynamo(t), table(t, "Instances"), table(t, "Outbox"))
 	for name, test := range map[string]struct {
@@ -116,12 +116,12 @@ func TestLostAnswers(t *testing.T) {
 			return nil, nil
 		}, func(i *instance.Instance) bool { return len(i.Labels) == 2 }, 1},
 	} {
-		for _, answers := range []int32{1, 2} {
+		for _, responses := range []int32{1, 2} {
 			i, ev := unstored(t, app)
 			if err := good.Create(t.Context(), i, ev); err != nil {
 				t.Fatal(err)
 			}
-			client, transport := losingClient(t, test.operation, answers)
+			client, transport := losingClient(t, test.operation, responses)
 			instances := instancetable.New(client, table(t, "Instances"), table(t, "Outbox"))
 			got, err := instances.Mutate(t.Context(), i.InstanceOwnerID, i.ID, test.change)
 			if err != nil {
@@ -130,21 +130,21 @@ func TestLostAnswers(t *testing.T) {
 			}
 			stored, err := good.Get(t.Context(), i.InstanceOwnerID, i.ID)
 			if err != nil || stored.Version != 2 || !reflect.DeepEqual(stored, got) || !test.check(stored) {
-				t.Errorf("%s: stored %+v, %v\nanswered %+v", name, stored, err, got)
+				t.Errorf("%s: stored %+v, %v\nreturned %+v", name, stored, err, got)
 			}
-			if n := eventCount(t, i.ID); n != test.events || transport.lost.Load() != answers {
-				t.Errorf("%s: %d events, want %d; %d answers lost", name, n, test.events, transport.lost.Load())
+			if n := eventCount(t, i.ID); n != test.events || transport.lost.Load() != responses {
+				t.Errorf("%s: %d events, want %d; %d responses lost", name, n, test.events, transport.lost.Load())
 			}
 		}
 	}
 }
 
-func TestLostAnswerToCreate(t *testing.T) {
+func TestLostResponseToCreate(t *testing.T) {
 	client, transport := losingClient(t, "TransactWriteItems", 2)
 	instances := instancetable.New(client, table(t, "Instances"), table(t, "Outbox"))
 	i, ev := unstored(t, instancetest.NewApplication(1), "gr", "x2")
 	if err := instances.Create(t.Context(), i, ev); err != nil || i.Version != 1 || transport.lost.Load() != 2 {
-		t.Fatalf("version %d, %v, %d answers lost", i.Version, err, transport.lost.Load())
+		t.Fatalf("version %d, %v, %d responses lost", i.Version, err, transport.lost.Load())
 	}
 	stored, err := instances.Get(t.Context(), i.InstanceOwnerID, i.ID)
 	if err != nil || !reflect.DeepEqual(stored, i) || eventCount(t, i.ID) != 1 {
@@ -152,9 +152,9 @@ func TestLostAnswerToCreate(t *testing.T) {
 	}
 }
 
-// TestLostAnswerAndAnotherWrite: when another write follows before the request is sent again, the mark that told of
-// the effect is gone. The change is made anew on what is there by now, and finds itself done.
-func TestLostAnswerAndAnotherWrite(t *testing.T) {
+// If another write comes between a lost response and the retry, the write id of the first attempt
+// is gone. The change then runs again on the new version, which has the change already.
+func TestLostResponseAndAnotherWrite(t *testing.T) {
 	app := instancetest.NewApplication(1)
 	good := instancetable.New(dynamo(t), table(t, "Instances"), table(t, "Outbox"))
 	id := uuid.New().String()
@@ -179,9 +179,9 @@ func TestLostAnswerAndAnotherWrite(t *testing.T) {
 			operation, events = "TransactWriteItems", 2
 		}
 		client, transport := losingClient(t, operation, 1)
-		transport.meanwhile = func() {
+		transport.between = func() {
 			_, err := good.Mutate(context.Background(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-				i.PresentationField = "changed meanwhile"
+				i.PresentationField = "changed by another write"
 				return nil, nil
 			})
 			if err != nil {
@@ -199,7 +199,7 @@ func TestLostAnswerAndAnotherWrite(t *testing.T) {
 	}
 }
 
-func TestLostAnswerToARegistration(t *testing.T) {
+func TestLostResponseToRegistration(t *testing.T) {
 	client, _ := losingClient(t, "PutItem", 1)
 	register := applicationtable.New(client, table(t, "Applications"))
 	app := instancetest.NewApplication(1)

@@ -13,8 +13,8 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetable"
 )
 
-// TestADamagedNoteIsPassed: it is told of, and keeps no other note from being looked at.
-func TestADamagedNoteIsPassed(t *testing.T) {
+// A damaged orphan check is reported and does not block the others.
+func TestDamagedOrphanCheckIsSkipped(t *testing.T) {
 	name := table(t, "Instances")
 	damaged := map[string]types.AttributeValue{
 		"PK": &types.AttributeValueMemberS{Value: "ORPHAN#0"}, "SK": &types.AttributeValueMemberS{Value: "1980-01-01T00:00:00.000000Z#damaged"},
@@ -29,11 +29,11 @@ func TestADamagedNoteIsPassed(t *testing.T) {
 	if err := instances.ScheduleOrphanChecks(t.Context(), good); err != nil {
 		t.Fatal(err)
 	}
-	notes, err := instances.OrphanChecks(t.Context(), 0, nil, good.At.Add(time.Second), 10)
-	if err == nil || len(notes) != 1 || notes[0] != good {
-		t.Errorf("%v, %v", notes, err)
+	checks, err := instances.OrphanChecks(t.Context(), 0, nil, good.At.Add(time.Second), 10)
+	if err == nil || len(checks) != 1 || checks[0] != good {
+		t.Errorf("%v, %v", checks, err)
 	}
-	// The tests that read all notes know nothing of these.
+	// Other tests read all orphan checks and do not expect these.
 	if _, err := dynamo(t).DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(name), Key: damaged}); err != nil {
 		t.Error(err)
 	}

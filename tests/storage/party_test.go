@@ -1,13 +1,10 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,16 +12,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go/middleware"
 
 	"altinn.no/instanceapi/shared/party"
 	"altinn.no/instanceapi/shared/party/partytable"
 	"altinn.no/instanceapi/shared/party/partytest"
+	"altinn.no/instanceapi/tests/faults"
 )
 
 var (
 	identityKey = []byte("the key of the digests in these tests")
-	someone     = party.Identity{Kind: party.SSN, Value: "12247918309"}
+	person      = party.Identity{Kind: party.SSN, Value: "12247918309"}
 
 	partyTables atomic.Int32
 )
@@ -44,7 +41,7 @@ func partyTable(t *testing.T) (*dynamodb.Client, string) {
 	return client, name
 }
 
-// openParties returns a register in the table. Each has a memory of its own, as each process has.
+// openParties returns a store of the table. Each store has its own cache, as each process has.
 func openParties(t *testing.T, client *dynamodb.Client, name string) *partytable.Table {
 	t.Helper()
 	table, err := partytable.New(client, name, identityKey)
@@ -54,7 +51,7 @@ func openParties(t *testing.T, client *dynamodb.Client, name string) *partytable
 	return table
 }
 
-// processes spreads the calls of a test over several processes' registers of the same table.
+// processes spreads the calls of a test over the stores of several processes on the same table.
 type processes struct {
 	tables []*partytable.Table
 	calls  atomic.Uint32
@@ -93,7 +90,7 @@ func TestParties(t *testing.T) {
 
 func TestPartiesStoreNoIdentity(t *testing.T) {
 	client, name := partyTable(t)
-	if _, err := openParties(t, client, name).FindOrAssign(t.Context(), someone); err != nil {
+	if _, err := openParties(t, client, name).FindOrAssign(t.Context(), person); err != nil {
 		t.Fatal(err)
 	}
 	stored, err := client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &name})
@@ -104,40 +101,43 @@ func TestPartiesStoreNoIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(text), someone.Value) || len(stored.Items) != 3 {
+	if strings.Contains(string(text), person.Value) || len(stored.Items) != 3 {
 		t.Errorf("stored %d items, want 3 without the identity: %s", len(stored.Items), text)
 	}
 	other, err := partytable.New(client, name, []byte("another key, as long as is required"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if number, found, err := other.Find(t.Context(), someone); found || err != nil {
+	if number, found, err := other.Find(t.Context(), person); found || err != nil {
 		t.Errorf("found with another key: %s, %v", number, err)
 	}
 	if _, err := partytable.New(client, name, []byte("thirty-one characters, no more.")); err == nil {
-		t.Error("a key of 31 characters was taken")
+		t.Error("a key of 31 characters was accepted")
 	}
 }
 
-// The whole call is lost after it took effect, as when the function is killed: the next one has to find what it did.
+// The response to the whole call is lost, as when the function is killed. The next call must find
+// the effect.
 func TestPartiesAfterAnUnknownOutcome(t *testing.T) {
-	for _, operation := range []string{"UpdateItem", "TransactWriteItems"} {
+	for operation, call := range map[string]int{"UpdateItem": 2, "TransactWriteItems": 3} {
 		t.Run(operation, func(t *testing.T) {
 			client, name := partyTable(t)
-			var lost atomic.Bool
-			forgetful := dynamodb.New(client.Options(), func(o *dynamodb.Options) {
-				o.APIOptions = append(o.APIOptions, loseOnce(operation, &lost))
-			})
-			if number, err := openParties(t, forgetful, name).FindOrAssign(t.Context(), someone); !errors.Is(err, errLost) {
-				t.Fatalf("FindOrAssign = %q, %v; want the lost answer", number, err)
+			in := faults.New()
+			in.ArmOne(call, faults.Lost)
+			losing := dynamodb.New(client.Options(), func(o *dynamodb.Options) { o.APIOptions = append(o.APIOptions, in.Install) })
+			if number, err := openParties(t, losing, name).FindOrAssign(t.Context(), person); !errors.As(err, new(*faults.Error)) {
+				t.Fatalf("FindOrAssign = %q, %v; want a lost response", number, err)
 			}
-			number, err := openParties(t, client, name).FindOrAssign(t.Context(), someone)
+			if fired := in.Fired(); len(fired) != 1 || !strings.Contains(fired[0], operation) {
+				t.Fatalf("faults %q, want one of %s", fired, operation)
+			}
+			number, err := openParties(t, client, name).FindOrAssign(t.Context(), person)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := map[string]string{"UpdateItem": "50002", "TransactWriteItems": "50001"}[operation]
 			if number != want {
-				t.Errorf("made again, FindOrAssign = %s, want %s", number, want)
+				t.Errorf("the next FindOrAssign = %s, want %s", number, want)
 			}
 			if exists, err := openParties(t, client, name).Exists(t.Context(), number); !exists || err != nil {
 				t.Errorf("Exists(%s) = %v, %v", number, exists, err)
@@ -146,32 +146,16 @@ func TestPartiesAfterAnUnknownOutcome(t *testing.T) {
 	}
 }
 
-var errLost = errors.New("the answer was lost")
-
-// loseOnce lets the first call of the operation take effect and loses its answer for good, retries included.
-func loseOnce(operation string, lost *atomic.Bool) func(*middleware.Stack) error {
-	return func(stack *middleware.Stack) error {
-		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("loseOnce",
-			func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-				out, metadata, err := next.HandleInitialize(ctx, in)
-				if middleware.GetOperationName(ctx) == operation && lost.CompareAndSwap(false, true) {
-					return middleware.InitializeOutput{}, metadata, errors.Join(errLost, err)
-				}
-				return out, metadata, err
-			}), middleware.Before)
-	}
-}
-
-// An answer lost on the way is sent for again by the SDK, which must not fail on its own effect.
-func TestPartiesWhenTheNetworkLosesAnAnswer(t *testing.T) {
+// If a response is lost, the SDK retries the call, which must not fail on the effect of the first
+// attempt.
+func TestPartiesAfterALostResponse(t *testing.T) {
 	client, name := partyTable(t)
 	for n, operation := range []string{"GetItem", "UpdateItem", "TransactWriteItems"} {
-		flaky := &flakyNetwork{operation: operation, next: client.Options().HTTPClient}
-		through := dynamodb.New(client.Options(), func(o *dynamodb.Options) { o.HTTPClient = flaky })
+		losing, transport := losingClient(t, operation, 1)
 		identity := party.Identity{Kind: party.SSN, Value: fmt.Sprintf("1224790000%d", n)}
-		number, err := openParties(t, through, name).FindOrAssign(t.Context(), identity)
-		if err != nil || !flaky.lost.Load() {
-			t.Fatalf("%s: %v, answer lost: %v", operation, err, flaky.lost.Load())
+		number, err := openParties(t, losing, name).FindOrAssign(t.Context(), identity)
+		if err != nil || transport.lost.Load() != 1 {
+			t.Fatalf("%s: %v, %d responses lost", operation, err, transport.lost.Load())
 		}
 		if again, err := openParties(t, client, name).FindOrAssign(t.Context(), identity); again != number || err != nil {
 			t.Errorf("%s: FindOrAssign = %s, then %s, %v", operation, number, again, err)
@@ -179,29 +163,11 @@ func TestPartiesWhenTheNetworkLosesAnAnswer(t *testing.T) {
 	}
 }
 
-// flakyNetwork delivers requests, and loses the answer to the first one of an operation.
-type flakyNetwork struct {
-	operation string
-	next      dynamodb.HTTPClient
-	lost      atomic.Bool
-}
-
-func (f *flakyNetwork) Do(r *http.Request) (*http.Response, error) {
-	response, err := f.next.Do(r)
-	if err != nil || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+f.operation) || !f.lost.CompareAndSwap(false, true) {
-		return response, err
-	}
-	_, _ = io.Copy(io.Discard, response.Body)
-	response.Body.Close()
-	response.Body = io.NopCloser(bytes.NewReader(nil))
-	return nil, io.ErrUnexpectedEOF
-}
-
-// After a restore the counter can be behind the numbers given out since. None of them is given again.
-func TestPartiesWithACounterThatIsBehind(t *testing.T) {
+// After a restore the counter can be behind the assigned numbers. No number may be assigned twice.
+func TestPartiesWithACounterBehind(t *testing.T) {
 	client, name := partyTable(t)
 	table := openParties(t, client, name)
-	first, err := table.FindOrAssign(t.Context(), someone)
+	first, err := table.FindOrAssign(t.Context(), person)
 	if err != nil {
 		t.Fatal(err)
 	}

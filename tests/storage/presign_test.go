@@ -15,7 +15,7 @@ import (
 	"altinn.no/instanceapi/shared/blob/blobbucket"
 )
 
-// sendLink sends the request that a link is, changed in some way, and returns the answer with its body.
+// sendLink sends a presigned request with changes, and returns the response with its body.
 func sendLink(t *testing.T, link blob.PresignedRequest, body string, change func(*http.Request)) (*http.Response, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), link.Method, link.URL, strings.NewReader(body))
@@ -23,7 +23,7 @@ func sendLink(t *testing.T, link blob.PresignedRequest, body string, change func
 		t.Fatal(err)
 	}
 	for name, value := range link.Header {
-		if name != "Content-Length" { // Go takes it from the body
+		if name != "Content-Length" { // net/http uses the length of the body
 			r.Header.Set(name, value)
 		}
 	}
@@ -34,11 +34,11 @@ func sendLink(t *testing.T, link blob.PresignedRequest, body string, change func
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := io.ReadAll(resp.Body)
+	content, err := io.ReadAll(resp.Body)
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return resp, answer
+	return resp, content
 }
 
 func infoOf(body string) blob.Info {
@@ -46,7 +46,7 @@ func infoOf(body string) blob.Info {
 	return blob.Info{Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}
 }
 
-// linkPut checks that a link stores the bytes that it is for, once, and nothing else.
+// linkPut checks that a link stores the announced content, once, and nothing else.
 func linkPut(t *testing.T, store *blobbucket.Bucket) {
 	const body, contentType = "the announced bytes", `text/xml; charset="utf-8"`
 	key := blobKey()
@@ -92,28 +92,28 @@ func linkPut(t *testing.T, store *blobbucket.Bucket) {
 		"without a signature":      {body, func(r *http.Request) { r.URL.RawQuery = "" }},
 		"with a signature made up": {body, func(r *http.Request) { r.URL.RawQuery = r.URL.RawQuery[:len(r.URL.RawQuery)-8] + "00000000" }},
 	} {
-		if resp, answer := sendLink(t, link, try.body, try.change); resp.StatusCode < 400 || resp.StatusCode >= 500 {
-			t.Errorf("%s: %s %s", name, resp.Status, answer)
+		if resp, content := sendLink(t, link, try.body, try.change); resp.StatusCode < 400 || resp.StatusCode >= 500 {
+			t.Errorf("%s: %s %s", name, resp.Status, content)
 		}
 		if _, err := store.Stat(t.Context(), key); !errors.Is(err, blob.ErrNotFound) {
-			t.Fatalf("%s: there is something now (%v)", name, err)
+			t.Fatalf("%s: an object exists (%v)", name, err)
 		}
 	}
-	if resp, answer := sendLink(t, link, body, nil); resp.StatusCode != 200 {
-		t.Fatalf("%s %s", resp.Status, answer)
+	if resp, content := sendLink(t, link, body, nil); resp.StatusCode != 200 {
+		t.Fatalf("%s %s", resp.Status, content)
 	}
 	if info, err := store.Stat(t.Context(), key); err != nil || info != infoOf(body) {
 		t.Errorf("stored is %+v, %v; want %+v", info, err, infoOf(body))
 	}
-	if resp, answer := sendLink(t, link, body, nil); resp.StatusCode != http.StatusPreconditionFailed {
-		t.Errorf("a second time: %s %s", resp.Status, answer)
+	if resp, content := sendLink(t, link, body, nil); resp.StatusCode != http.StatusPreconditionFailed {
+		t.Errorf("a second time: %s %s", resp.Status, content)
 	}
 	other, err := store.PresignPut(t.Context(), key, "text/plain", infoOf("other"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp, answer := sendLink(t, other, "other", nil); resp.StatusCode != http.StatusPreconditionFailed {
-		t.Errorf("over what is there: %s %s", resp.Status, answer)
+	if resp, content := sendLink(t, other, "other", nil); resp.StatusCode != http.StatusPreconditionFailed {
+		t.Errorf("over an existing object: %s %s", resp.Status, content)
 	}
 }
 
@@ -133,9 +133,9 @@ func linkGet(t *testing.T, store *blobbucket.Bucket) {
 	if len(link.Header) > 0 {
 		t.Errorf("a client that follows a redirect sends none of %v", link.Header)
 	}
-	resp, answer := sendLink(t, link, "", nil)
-	if resp.StatusCode != 200 || !bytes.Equal(answer, body) {
-		t.Fatalf("%s, %d bytes", resp.Status, len(answer))
+	resp, content := sendLink(t, link, "", nil)
+	if resp.StatusCode != 200 || !bytes.Equal(content, body) {
+		t.Fatalf("%s, %d bytes", resp.Status, len(content))
 	}
 	for name, want := range map[string]string{
 		"Content-Type": shape.ContentType, "Content-Disposition": shape.ContentDisposition, "Cache-Control": "no-store",
@@ -144,9 +144,9 @@ func linkGet(t *testing.T, store *blobbucket.Bucket) {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
-	resp, answer = sendLink(t, link, "", func(r *http.Request) { r.Header.Set("Range", "bytes=5-14") })
-	if resp.StatusCode != 206 || string(answer) != "5678901234" || resp.Header.Get("Content-Range") != "bytes 5-14/10000" || resp.Header.Get("Content-Type") != shape.ContentType {
-		t.Errorf("range: %s, %q, %v", resp.Status, answer, resp.Header)
+	resp, content = sendLink(t, link, "", func(r *http.Request) { r.Header.Set("Range", "bytes=5-14") })
+	if resp.StatusCode != 206 || string(content) != "5678901234" || resp.Header.Get("Content-Range") != "bytes 5-14/10000" || resp.Header.Get("Content-Type") != shape.ContentType {
+		t.Errorf("range: %s, %q, %v", resp.Status, content, resp.Header)
 	}
 	for name, change := range map[string]func(*http.Request){
 		"another key":   func(r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "/data/", "/date/", 1) },
@@ -160,8 +160,8 @@ func linkGet(t *testing.T, store *blobbucket.Bucket) {
 	}
 }
 
-// A link of somebody without the permission, here without the secret, is worth nothing.
-func linkOfAnImpostor(t *testing.T, server s3Server, store *blobbucket.Bucket) {
+// A link signed with a wrong secret is rejected.
+func linkWithWrongSecret(t *testing.T, server s3Server, store *blobbucket.Bucket) {
 	key, impostor := blobKey(), blobbucket.New(server.client("another-secret", nil), blobsBucket)
 	link, err := impostor.PresignPut(t.Context(), key, "text/plain", infoOf("x"))
 	if err != nil {
@@ -179,7 +179,7 @@ func linkOfAnImpostor(t *testing.T, server s3Server, store *blobbucket.Bucket) {
 	if resp, _ := sendLink(t, link, "", nil); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("get: %s", resp.Status)
 	}
-	// Refused and not there are one thing to whoever asks what is stored.
+	// A caller without permission cannot distinguish a forbidden key from a missing one.
 	if _, err := impostor.Stat(t.Context(), key); !errors.Is(err, blob.ErrNotFound) {
 		t.Errorf("stat: %v", err)
 	}

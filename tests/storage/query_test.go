@@ -12,15 +12,15 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// TestQueries asks DynamoDB what the tests of package instancequery ask the fake.
+// TestQueries runs the query tests of package instancequery on DynamoDB instead of the fake.
 func TestQueries(t *testing.T) {
 	instances := instancetable.New(dynamo(t), table(t, "Instances"), table(t, "Outbox"))
 	instancetest.Queries(t, instances, rand.Uint64(), 60)
 }
 
-// TestSpansAtTheEnds has keys that no instance has, as a filter or a cursor may ask for: DynamoDB refuses a range
-// that ends before it begins, and an empty key.
-func TestSpansAtTheEnds(t *testing.T) {
+// A filter or a cursor can make key ranges that no instance has. DynamoDB rejects an empty key and
+// a range that ends before it starts.
+func TestKeyRangesAtTheEnds(t *testing.T) {
 	instances := instancetable.New(dynamo(t), table(t, "Instances"), "")
 	app := instancetest.NewApplication(1)
 	far := time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
@@ -30,17 +30,17 @@ func TestSpansAtTheEnds(t *testing.T) {
 	} {
 		for _, order := range []merge.Order{merge.Ascending, merge.Descending} {
 			for _, kind := range []instancequery.Kind{instancequery.ByOwner, instancequery.ByStep, instancequery.ByUnconfirmed, instancequery.ByLabel} {
-				span := instancequery.KeyRange{Kind: kind, InstanceOwnerID: "7", AppID: app.ID, Step: "Submit", Label: "æ #1", From: ends[0], To: ends[1], Order: order}
+				keys := instancequery.KeyRange{Kind: kind, InstanceOwnerID: "7", AppID: app.ID, Step: "Submit", Label: "æ #1", From: ends[0], To: ends[1], Order: order}
 				if kind == instancequery.ByOwner && ends != [2]string{} {
-					span.From, span.To = uuid.Nil().String(), uuid.Max().String()
+					keys.From, keys.To = uuid.Nil().String(), uuid.Max().String()
 				}
-				if rows, more, err := instances.Read(t.Context(), span, 1); err != nil || more || len(rows) > 0 {
-					t.Errorf("%+v: %v, more %v, %v", span, rows, more, err)
+				if rows, more, err := instances.Read(t.Context(), keys, 1); err != nil || more || len(rows) > 0 {
+					t.Errorf("%+v: %v, more %v, %v", keys, rows, more, err)
 				}
 			}
 		}
 	}
 	if _, _, err := instances.Read(t.Context(), instancequery.KeyRange{Kind: 99}, 1); err == nil {
-		t.Error("an index that there is not")
+		t.Error("an unknown index is accepted")
 	}
 }

@@ -1,5 +1,6 @@
-// Package storage tests the tables and the blob store against servers that keep AWS's semantics: the conformance
-// suites that the in-memory fakes pass too, and what only a real server can show.
+// Package storage tests the tables and the blob store against servers with the semantics of AWS:
+// the conformance suites that the in-memory fakes pass too, and behaviour that only a real server
+// has.
 package storage
 
 import (
@@ -15,7 +16,7 @@ import (
 	"altinn.no/instanceapi/tests/local/tables"
 )
 
-// stop ends DynamoDB Local, if a test has started it.
+// stop ends DynamoDB Local if a test has started it.
 var stop = func() {}
 
 func TestMain(m *testing.M) {
@@ -32,7 +33,8 @@ var startDynamo = sync.OnceValues(func() (string, error) {
 	return endpoint, err
 })
 
-// dynamo returns a client of DynamoDB Local: one server, and one database, for all tests of the package.
+// dynamo returns a client of DynamoDB Local: one server and one database for all tests of the
+// package.
 func dynamo(t *testing.T) *dynamodb.Client {
 	t.Helper()
 	endpoint, err := startDynamo()
@@ -49,8 +51,9 @@ func dynamo(t *testing.T) *dynamodb.Client {
 
 var created sync.Map // logical id -> func() error
 
-// table makes sure that a table of template.yaml is there, with the keys and indexes it has there, and returns its
-// name. Tests share it and keep to partitions of their own. It has no stream: nothing here reads one.
+// table creates a table of template.yaml with its keys and indexes, if no test has done so, and
+// returns its name. Tests share it and use separate partitions. It has no stream, because no test
+// reads one.
 func table(t *testing.T, logicalID string) string {
 	t.Helper()
 	client := dynamo(t)
