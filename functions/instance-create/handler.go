@@ -189,7 +189,7 @@ func (c *handler) buildInstance(r *http.Request, caller auth.Caller, sender call
 		return nil, err
 	}
 	i.IdempotencyRecord = record
-	if err := c.instances.Create(ctx, i, c.view.Event(i, "", by)); err != nil {
+	if err := c.instances.Create(ctx, i, i.StepEvent("", by, c.view.Links(i))); err != nil {
 		if instancehttp.NotApplied(err) {
 			release()
 		}

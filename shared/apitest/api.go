@@ -177,7 +177,7 @@ func (s *API) Add(t *testing.T, report InstanceSpec) *instance.Instance {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Instances.Create(ctx, i, s.View.Event(i, "", "1001")); err != nil {
+	if err := s.Instances.Create(ctx, i, i.StepEvent("", "1001", s.View.Links(i))); err != nil {
 		t.Fatal(err)
 	}
 	for n, step := range report.Path {
