@@ -41,20 +41,21 @@ type Access struct {
 }
 
 // Read returns the access for a request that reads. Its errors are, in this order: Unauthenticated
-// without a valid token, Forbidden without the scope, and NotFound if the path is malformed or names
-// an org or a party other than the caller's.
+// without a valid token, Forbidden without the scope, and NotFound if the path is malformed or
+// names an org or a party other than the caller's.
 func (g Authorizer) Read(r *http.Request) (*Access, error) {
 	return g.access(r, auth.Caller.MayRead)
 }
 
-// Write returns the access for a request that writes, with the same errors as Read. Query parameters
-// other than the given ones are Invalid: a delete with ?Hard=true must not become a soft delete.
+// Write returns the access for a request that writes, with the same errors as Read. Query
+// parameters other than the given ones are Invalid: a delete with ?Hard=true must not become a soft
+// delete.
 func (g Authorizer) Write(r *http.Request, parameters ...string) (*Access, error) {
 	return g.write(r, auth.Caller.MayWrite, parameters)
 }
 
-// WriteAsOwner is Write for operations of application owners. For a user it returns Forbidden, whether
-// or not the instance exists.
+// WriteAsOwner is Write for operations of application owners. For a user it returns Forbidden,
+// whether or not the instance exists.
 func (g Authorizer) WriteAsOwner(r *http.Request, parameters ...string) (*Access, error) {
 	return g.write(r, func(caller auth.Caller) error {
 		if err := caller.MustBeOwner(); err != nil {
@@ -108,8 +109,8 @@ func (g Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Acces
 // AppID returns the id of the application that a path on the Application API names.
 func (a *Access) AppID() string { return a.Org + "/" + a.App }
 
-// check returns NotFound unless i is the instance that the path names and the caller has access to it.
-// It must run on every instance that was read, independent of the key that it was read with.
+// check returns NotFound unless i is the instance that the path names and the caller has access to
+// it. It must run on every instance that was read, independent of the key that it was read with.
 func (a *Access) check(i *instance.Instance) error {
 	org, _, _ := application.SplitID(i.AppID)
 	switch {
@@ -139,8 +140,8 @@ func (a *Access) Role() application.Role {
 	return application.User
 }
 
-// ActorName returns the name that the caller's changes are recorded with: an org or a user id. For a
-// token with neither it is the instanceOwnerId. It is never an identity number.
+// ActorName returns the name that the caller's changes are recorded with: an org or a user id. For
+// a token with neither it is the instanceOwnerId. It is never an identity number.
 func (a *Access) ActorName() string {
 	if name := a.Caller.Name(); name != "" {
 		return name

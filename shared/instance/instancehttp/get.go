@@ -30,8 +30,8 @@ type Applications interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 }
 
-// LoadWithApplication is Load, and also returns the instance's application. A path on the Application
-// API names the application, so the two reads run in parallel.
+// LoadWithApplication is Load, and also returns the instance's application. A path on the
+// Application API names the application, so the two reads run in parallel.
 func (a *Access) LoadWithApplication(ctx context.Context, instances Reader, applications Applications) (*instance.Instance, *application.Application, error) {
 	var app *application.Application
 	var appErr error

@@ -19,8 +19,8 @@ const keyLifetime = 24 * time.Hour
 
 // IdempotencyRecords finds the records of earlier requests; *instancetable.Table is one.
 type IdempotencyRecords interface {
-	// IdempotencyRecord returns the record with an id, together with the instance after the request,
-	// or nil.
+	// IdempotencyRecord returns the record with an id, together with the instance after the
+	// request, or nil.
 	IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error)
 }
 
@@ -77,9 +77,9 @@ func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller,
 		if doErr != nil && (attempt > 2 || !errors.Is(doErr, instance.ErrAlreadyApplied)) {
 			break
 		}
-		// The same request may run concurrently, and only the first to store its record succeeds. The
-		// other one sees the effect of the first as an error: a stale version, or one data element or
-		// instance too many. Read the record again before returning such an error.
+		// The same request may run concurrently, and only the first to store its record succeeds.
+		// The other one sees the effect of the first as an error: a stale version, or one data
+		// element or instance too many. Read the record again before returning such an error.
 		doErr = do(record)
 		if !errors.Is(doErr, instance.ErrAlreadyApplied) && !fault.Is(doErr, fault.Conflict) && !fault.Is(doErr, fault.PreconditionFailed) && !fault.Is(doErr, fault.TooManyRequests) {
 			return doErr

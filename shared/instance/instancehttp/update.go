@@ -9,14 +9,15 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// Store reads and changes instances; *instancetable.Table is one. Handlers change instances only with
-// the Update methods of Access, which authorize the caller on the version that they replace.
+// Store reads and changes instances; *instancetable.Table is one. Handlers change instances only
+// with the Update methods of Access, which authorize the caller on the version that they replace.
 type Store interface {
 	Reader
 	// Mutate reads an instance, calls change and writes the result. It repeats all three if another
 	// write came first.
 	Mutate(ctx context.Context, instanceOwnerID, id string, change EventChange) (*instance.Instance, error)
-	// MutateFrom is Mutate for an instance that was just read. It reads again only after a conflict.
+	// MutateFrom is Mutate for an instance that was just read. It reads again only after a
+	// conflict.
 	MutateFrom(ctx context.Context, i *instance.Instance, change EventChange) (*instance.Instance, error)
 }
 
@@ -28,9 +29,9 @@ type (
 	EventChange   = func(*instance.Instance) (*event.Event, error) // stores the event with the change
 )
 
-// Update changes the instance that the path names and returns the changed instance. On every version
-// that it tries to replace it checks, in this order: the caller's access (NotFound), If-Match against
-// the entity tag of the instance (PreconditionFailed), and the rules of change.
+// Update changes the instance that the path names and returns the changed instance. On every
+// version that it tries to replace it checks, in this order: the caller's access (NotFound),
+// If-Match against the entity tag of the instance (PreconditionFailed), and the rules of change.
 func (a *Access) Update(r *http.Request, instances Store, change Change) (*instance.Instance, error) {
 	return instances.Mutate(r.Context(), a.InstanceOwnerID, a.Guid,
 		a.authorized(r, nil, func(i *instance.Instance) (*event.Event, error) { return nil, change(i) }))
