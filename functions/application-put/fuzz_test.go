@@ -24,14 +24,14 @@ func FuzzRegistration(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s := newSite(t)
-		answer := s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(string(body)))
-		stored, err := s.Applications.Get(t.Context(), "nav/app2019")
+		api := newAPI(t)
+		answer := api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(string(body)))
+		stored, err := api.Applications.Get(t.Context(), "nav/app2019")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if stored != nil {
-			if err := stored.LoadSchemas(t.Context(), s.Applications.Schema); err != nil {
+			if err := stored.LoadSchemas(t.Context(), api.Applications.Schema); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -53,6 +53,6 @@ func FuzzRegistration(f *testing.F) {
 		if same, err := json.Marshal(again); err != nil || !bytes.Equal(same, text) {
 			t.Fatalf("stored as %s, read as %s (%v)", text, same, err)
 		}
-		s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(answer.Body.String())).Want(200, "") // what was answered can be sent back
+		api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(answer.Body.String())).Want(200, "") // what was answered can be sent back
 	})
 }

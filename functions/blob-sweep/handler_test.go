@@ -14,48 +14,48 @@ import (
 )
 
 // noteOld notes a revision that nothing points at, as of longer ago than the sweep waits.
-func noteOld(t *testing.T, s *apitest.API) {
+func noteOld(t *testing.T, api *apitest.API) {
 	t.Helper()
-	i := s.Add(t, apitest.InstanceSpec{})
-	bytes := s.Upload(t, i, "019a0000-0000-7000-8000-000000000001", "<a/>")
+	i := api.Add(t, apitest.InstanceSpec{})
+	bytes := api.Upload(t, i, "019a0000-0000-7000-8000-000000000001", "<a/>")
 	note := i.OrphanCheck("019a0000-0000-7000-8000-000000000001", bytes.Revision, time.Now().Add(-sweep.GracePeriod-time.Minute))
-	if err := s.Instances.ScheduleOrphanChecks(t.Context(), note); err != nil {
+	if err := api.Instances.ScheduleOrphanChecks(t.Context(), note); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestSweepRemovesWhatNothingPointsAt(t *testing.T) {
-	s := apitest.New(t)
-	noteOld(t, s)
-	if err := handler(s.Instances, s.Blobs)(t.Context()); err != nil {
+	api := apitest.New(t)
+	noteOld(t, api)
+	if err := handler(api.Instances, api.Blobs)(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if keys := s.Blobs.Keys(); len(keys) != 0 {
+	if keys := api.Blobs.Keys(); len(keys) != 0 {
 		t.Errorf("left are %v", keys)
 	}
 }
 
 func TestAFailedSweepIsAnError(t *testing.T) {
-	s := apitest.New(t)
-	noteOld(t, s)
+	api := apitest.New(t)
+	noteOld(t, api)
 	broken := errors.New("no answer")
-	err := handler(s.Instances, failing{broken})(t.Context())
+	err := handler(api.Instances, failing{broken})(t.Context())
 	if !errors.Is(err, broken) {
 		t.Errorf("the sweep ends with %v: the error metric would not show it", err)
 	}
-	if left, err := instancetest.OrphanCheck(t.Context(), s.Instances, time.Now()); err != nil || len(left) != 1 {
+	if left, err := instancetest.OrphanCheck(t.Context(), api.Instances, time.Now()); err != nil || len(left) != 1 {
 		t.Errorf("%d notes left (%v), want the one that could not be acted on", len(left), err)
 	}
 }
 
 func TestSweepStopsBeforeItsTimeIsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := apitest.New(t)
-		noteOld(t, s)
+		api := apitest.New(t)
+		noteOld(t, api)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		began := time.Now()
-		if err := handler(s.Instances, stuck{})(ctx); err == nil {
+		if err := handler(api.Instances, stuck{})(ctx); err == nil {
 			t.Error("a sweep that came to no end reports success")
 		}
 		if took := time.Since(began); took != 10*time.Second-margin {

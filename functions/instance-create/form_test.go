@@ -46,14 +46,14 @@ func form(t *testing.T, parts ...part) apitest.Option {
 
 func TestForm(t *testing.T) {
 	const pdf = "%PDF-1.4\r\n\x00\xff--\r\n"
-	s := newSite(t)
-	i := s.Do(t, apitest.Kari, "POST", path, form(t,
+	api := newAPI(t)
+	i := api.Do(t, apitest.Kari, "POST", path, form(t,
 		part{`name="attachment"; filename="C:\\skann\\Søknad.pdf"`, "application/pdf", pdf},
 		document(`{`+kari+`,"labels":["gr"],"presentationField":"Årsmelding",`+
 			`"data":[{"formId":"attachment","contentType":"text/plain","content":"aGVp"}]}`),
 		xmlPart("default"),
 		part{`name=attachment; filename*=utf-8''%C3%A6.csv`, "text/csv; charset=utf-8", "a;b"},
-	)).Instance(s, 201)
+	)).Instance(api, 201)
 	if i.InstanceOwnerID != apitest.KariParty || i.PresentationField != "Årsmelding" || len(i.Labels) != 1 || len(i.Data) != 4 {
 		t.Fatalf("got %+v", i)
 	}
@@ -67,7 +67,7 @@ func TestForm(t *testing.T) {
 		if d.FormID != want.formID || d.ContentType != want.contentType || d.FileName != want.fileName || d.CreatedBy != "1001" {
 			t.Errorf("element %d: %+v", n, d)
 		}
-		object, err := s.Blobs.Get(t.Context(), blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision), nil)
+		object, err := api.Blobs.Get(t.Context(), blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,10 +76,10 @@ func TestForm(t *testing.T) {
 			t.Errorf("element %d has the bytes %q (%v)", n, content, err)
 		}
 	}
-	if len(s.Instances.Outbox()) != 1 || len(s.Blobs.Keys()) != 4 {
-		t.Errorf("%d events, blobs %v", len(s.Instances.Outbox()), s.Blobs.Keys())
+	if len(api.Instances.Outbox()) != 1 || len(api.Blobs.Keys()) != 4 {
+		t.Errorf("%d events, blobs %v", len(api.Instances.Outbox()), api.Blobs.Keys())
 	}
-	if i := s.Do(t, apitest.Nav, "POST", path, form(t, document(`{`+kari+`}`))).Instance(s, 201); len(i.Data) != 0 {
+	if i := api.Do(t, apitest.Nav, "POST", path, form(t, document(`{`+kari+`}`))).Instance(api, 201); len(i.Data) != 0 {
 		t.Errorf("got %+v", i)
 	}
 }
@@ -116,9 +116,9 @@ func TestFormRefusals(t *testing.T) {
 		"another kind of parts":  {apitest.Bytes("multipart/mixed; boundary=b", "--b--"), 415, "body-not-json", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			s.AssertUnchanged(t, nil, func() {
-				answer := s.Do(t, apitest.Kari, "POST", path, test.body).Want(test.status, test.code)
+			api := newAPI(t)
+			api.AssertUnchanged(t, nil, func() {
+				answer := api.Do(t, apitest.Kari, "POST", path, test.body).Want(test.status, test.code)
 				if !strings.Contains(answer.Problem().Detail, test.says) {
 					t.Errorf("%q says nothing of %s", answer.Problem().Detail, test.says)
 				}
@@ -128,12 +128,12 @@ func TestFormRefusals(t *testing.T) {
 }
 
 func TestTheSameFormAgain(t *testing.T) {
-	s := newSite(t)
-	send := func(content string) apitest.Answer { // each time with another boundary
-		return s.Do(t, apitest.Kari, "POST", path, form(t, document(`{`+kari+`}`), part{`name="default"`, "application/xml", content}), key("a"))
+	api := newAPI(t)
+	send := func(content string) apitest.Response { // each time with another boundary
+		return api.Do(t, apitest.Kari, "POST", path, form(t, document(`{`+kari+`}`), part{`name="default"`, "application/xml", content}), key("a"))
 	}
 	first := send("<a/>")
-	s.AssertUnchanged(t, first.Instance(s, 201), func() {
+	api.AssertUnchanged(t, first.Instance(api, 201), func() {
 		if again := send("<a/>").Want(201, ""); again.Body.String() != first.Body.String() {
 			t.Errorf("the repeat is %s", again.Body)
 		}

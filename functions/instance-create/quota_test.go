@@ -12,20 +12,20 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-func newSiteWithQuota(t *testing.T, perHour instance.Quota) *apitest.API {
-	s := apitest.New(t)
-	s.Serve(route, newHandler(&handler{
-		authenticator: s.Authorizer.Authenticator, applications: s.Applications, parties: s.Parties, instances: s.Instances, blobs: s.Blobs, view: s.View, quota: perHour,
+func newAPIWithQuota(t *testing.T, perHour instance.Quota) *apitest.API {
+	api := apitest.New(t)
+	api.Serve(route, newHandler(&handler{
+		authenticator: api.Authorizer.Authenticator, applications: api.Applications, parties: api.Parties, instances: api.Instances, blobs: api.Blobs, view: api.View, quota: perHour,
 	}))
-	return s
+	return api
 }
 
 // Each caller has a quota of its own. Replays and requests that are refused are no part of it, and what is over it has no
 // effect.
 func TestQuota(t *testing.T) {
-	s := newSiteWithQuota(t, 2)
-	create := func(caller, body string, options ...apitest.Option) apitest.Answer {
-		return s.Do(t, caller, "POST", path, append(options, apitest.JSON(body))...)
+	api := newAPIWithQuota(t, 2)
+	create := func(caller, body string, options ...apitest.Option) apitest.Response {
+		return api.Do(t, caller, "POST", path, append(options, apitest.JSON(body))...)
 	}
 	first := create(apitest.Nav, `{`+kari+`}`, key("a")).Want(201, "")
 	for range 3 {
@@ -35,7 +35,7 @@ func TestQuota(t *testing.T) {
 		create(apitest.Nav, `{`+kari+`,"labels":["x"]}`, key("a")).Want(422, "idempotency-key-reused")
 	}
 	create(apitest.Nav, `{`+kari+`,`+oneForm+`}`).Want(201, "")
-	s.AssertUnchanged(t, nil, func() {
+	api.AssertUnchanged(t, nil, func() {
 		for _, body := range []string{`{` + kari + `}`, `{` + kari + `,` + oneForm + `}`} {
 			over := create(apitest.Nav, body, key("b")).Want(429, "quota-exceeded")
 			if seconds, err := strconv.Atoi(over.Header().Get("Retry-After")); err != nil || seconds < 1 || seconds > 3600 {
@@ -54,16 +54,16 @@ func TestQuota(t *testing.T) {
 }
 
 func TestQuotaAtOnce(t *testing.T) {
-	s := newSiteWithQuota(t, 3)
+	api := newAPIWithQuota(t, 3)
 	var codes [12]int
 	var all sync.WaitGroup
 	for n := range codes {
 		all.Go(func() {
-			codes[n] = s.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`}`), key(strconv.Itoa(n/2))).Code // each twice
+			codes[n] = api.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`}`), key(strconv.Itoa(n/2))).Code // each twice
 		})
 	}
 	all.Wait()
-	if created := len(s.Instances.Outbox()); created > 3 || created < 1 {
+	if created := len(api.Instances.Outbox()); created > 3 || created < 1 {
 		t.Errorf("%d instances, answers %v", created, codes)
 	}
 	for _, code := range codes {
@@ -75,17 +75,17 @@ func TestQuotaAtOnce(t *testing.T) {
 
 // What fails before anything can have been created is not counted; what may have been created is.
 func TestQuotaOfWhatFails(t *testing.T) {
-	s := newSiteWithQuota(t, 1)
+	api := newAPIWithQuota(t, 1)
 	body := apitest.JSON(`{` + kari + `,` + oneForm + `}`)
-	s.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
+	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
 	for range 2 {
-		s.Do(t, apitest.Kari, "POST", path, body).Want(500, "internal")
+		api.Do(t, apitest.Kari, "POST", path, body).Want(500, "internal")
 	}
-	s.Blobs.Hook = nil
-	s.Instances.Fail = func() error { return errors.New("table down") }
-	s.Do(t, apitest.Kari, "POST", path, body).Want(500, "internal")
-	s.Instances.Fail = nil
-	s.Do(t, apitest.Kari, "POST", path, body).Want(429, "quota-exceeded")
+	api.Blobs.Hook = nil
+	api.Instances.Fail = func() error { return errors.New("table down") }
+	api.Do(t, apitest.Kari, "POST", path, body).Want(500, "internal")
+	api.Instances.Fail = nil
+	api.Do(t, apitest.Kari, "POST", path, body).Want(429, "quota-exceeded")
 }
 
 func TestOpenQuota(t *testing.T) {

@@ -7,23 +7,23 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/undelete", handler(s.Authorizer, s.Instances, s.View))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/undelete", handler(api.Authorizer, api.Instances, api.View))
+	return api
 }
 
 func TestADeleteIsTakenBackOnce(t *testing.T) {
 	for _, key := range []string{"", "k"} {
-		s := newSite(t)
-		i := s.Add(t, apitest.InstanceSpec{})
-		i = s.Change(t, i, (*instance.Instance).Delete)
+		api := newAPI(t)
+		i := api.Add(t, apitest.InstanceSpec{})
+		i = api.Change(t, i, (*instance.Instance).Delete)
 		options := []apitest.Option{}
 		if key != "" {
 			options = append(options, apitest.Header("Idempotency-Key", key))
 		}
 		for range 2 {
-			got := s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/undelete"), options...).Instance(s, 200)
+			got := api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/undelete"), options...).Instance(api, 200)
 			if got.Status.IsSoftDeleted || got.Version != 3 {
 				t.Errorf("got %+v at version %d, want it undeleted once", got.Status, got.Version)
 			}
@@ -32,18 +32,18 @@ func TestADeleteIsTakenBackOnce(t *testing.T) {
 }
 
 func TestWhatIsNotDeletedStaysAsItIs(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Nav, "POST", apitest.InApp(i, "/undelete")).Instance(s, 200) })
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", apitest.InApp(i, "/undelete")).Instance(api, 200) })
 }
 
 func TestRefusals(t *testing.T) {
-	s := newSite(t)
-	i := s.Change(t, s.Add(t, apitest.InstanceSpec{}), (*instance.Instance).Delete)
-	s.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/undelete"))
-	s.AssertUnchanged(t, i, func() {
-		s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/undelete"), apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
+	api := newAPI(t)
+	i := api.Change(t, api.Add(t, apitest.InstanceSpec{}), (*instance.Instance).Delete)
+	api.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/undelete"))
+	api.AssertUnchanged(t, i, func() {
+		api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/undelete"), apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
 	})
-	gone := s.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
-	s.Do(t, apitest.Kari, "POST", apitest.InApp(gone, "/undelete")).Want(404, "not-found")
+	gone := api.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(gone, "/undelete")).Want(404, "not-found")
 }

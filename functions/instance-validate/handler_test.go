@@ -19,18 +19,18 @@ import (
 	"altinn.no/instanceapi/shared/instance/validation"
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	h := handler(s.Authorizer, s.Applications, s.Instances, validation.New(s.Blobs.Get, s.Applications.Schema))
-	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", h)
-	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/validate", h)
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	h := handler(api.Authorizer, api.Applications, api.Instances, validation.New(api.Blobs.Get, api.Applications.Schema))
+	api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", h)
+	api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/validate", h)
+	return api
 }
 
 // reregister gives apitest's application another registration.
-func reregister(t *testing.T, s *apitest.API, document string) {
+func reregister(t *testing.T, api *apitest.API, document string) {
 	t.Helper()
-	old, err := s.Applications.Get(t.Context(), apitest.App)
+	old, err := api.Applications.Get(t.Context(), apitest.App)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func reregister(t *testing.T, s *apitest.API, document string) {
 		t.Fatal(err)
 	}
 	app.SetDefaults()
-	if err := s.Applications.Put(t.Context(), app); err != nil {
+	if err := api.Applications.Put(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -51,7 +51,7 @@ func elementOf(i *instance.Instance, n int) string {
 }
 
 // issues returns what the answer lists.
-func issues(t *testing.T, a apitest.Answer) []fault.Issue {
+func issues(t *testing.T, a apitest.Response) []fault.Issue {
 	t.Helper()
 	var body struct{ Issues []fault.Issue }
 	a.Want(200, "").JSON(&body)
@@ -70,18 +70,18 @@ func codes(list []fault.Issue) string {
 }
 
 func TestWhoMayAsk(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	for _, target := range []string{whole(i), elementOf(i, 0)} {
 		for _, caller := range []string{apitest.NavReader, apitest.KariReader, apitest.KariBySSN} {
-			s.AssertUnchanged(t, i, func() {
-				if a := s.Do(t, caller, "GET", target).Want(200, ""); a.Body.String() != `{"issues":[]}` {
+			api.AssertUnchanged(t, i, func() {
+				if a := api.Do(t, caller, "GET", target).Want(200, ""); a.Body.String() != `{"issues":[]}` {
 					t.Errorf("got %s", a.Body)
 				}
 			})
 		}
-		s.CheckAccess(t, i, false, "GET", target)
-		if head := s.Do(t, apitest.Kari, "HEAD", target).Want(200, ""); head.Header().Get("Content-Type") != "application/json" {
+		api.CheckAccess(t, i, false, "GET", target)
+		if head := api.Do(t, apitest.Kari, "HEAD", target).Want(200, ""); head.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("HEAD has %v", head.Header())
 		}
 	}
@@ -118,12 +118,12 @@ func TestWhatIsWrong(t *testing.T) {
 		"a schema that is none":    {app(`{"formId":"default","schema":{"type":"strng"}}`), "application/json", `{}`, "SchemaUnusable", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-			i = s.Replace(t, i, i.Data[0].ID, test.content)
-			i = s.Change(t, i, func(i *instance.Instance) error { i.Data[0].ContentType = test.contentType; return nil })
-			reregister(t, s, test.app)
-			list := issues(t, s.Do(t, apitest.Kari, "GET", whole(i)))
+			api := newAPI(t)
+			i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+			i = api.Replace(t, i, i.Data[0].ID, test.content)
+			i = api.Change(t, i, func(i *instance.Instance) error { i.Data[0].ContentType = test.contentType; return nil })
+			reregister(t, api, test.app)
+			list := issues(t, api.Do(t, apitest.Kari, "GET", whole(i)))
 			if codes(list) != test.codes {
 				t.Fatalf("got %+v, want %s", list, test.codes)
 			}
@@ -132,7 +132,7 @@ func TestWhatIsWrong(t *testing.T) {
 				(list[0].Severity == fault.SeverityWarning) != (test.codes == "DataTypeUnknown")) {
 				t.Errorf("got %+v", list[0])
 			}
-			ofElement := issues(t, s.Do(t, apitest.Kari, "GET", elementOf(i, 0)))
+			ofElement := issues(t, api.Do(t, apitest.Kari, "GET", elementOf(i, 0)))
 			if counted {
 				list = []fault.Issue{}
 			}
@@ -145,36 +145,36 @@ func TestWhatIsWrong(t *testing.T) {
 
 // Of several elements each has its own issues, in their order; of one alone there are that one's.
 func TestSeveralElements(t *testing.T) {
-	s := newSite(t)
+	api := newAPI(t)
 	forms := slices.Repeat([]string{"attachment"}, 9)
-	i := s.Add(t, apitest.InstanceSpec{Forms: append(forms, "default")})
+	i := api.Add(t, apitest.InstanceSpec{Forms: append(forms, "default")})
 	for _, n := range []int{2, 5, 7} {
-		i = s.Replace(t, i, i.Data[n].ID, `<a>`)
+		i = api.Replace(t, i, i.Data[n].ID, `<a>`)
 	}
-	list := issues(t, s.Do(t, apitest.Nav, "GET", whole(i)))
+	list := issues(t, api.Do(t, apitest.Nav, "GET", whole(i)))
 	if len(list) != 3 || list[0].DataElementID != i.Data[2].ID || list[1].DataElementID != i.Data[5].ID || list[2].DataElementID != i.Data[7].ID {
 		t.Errorf("got %+v", list)
 	}
-	if list := issues(t, s.Do(t, apitest.Nav, "GET", elementOf(i, 5))); len(list) != 1 || list[0].DataElementID != i.Data[5].ID {
+	if list := issues(t, api.Do(t, apitest.Nav, "GET", elementOf(i, 5))); len(list) != 1 || list[0].DataElementID != i.Data[5].ID {
 		t.Errorf("got %+v", list)
 	}
-	if list := issues(t, s.Do(t, apitest.Nav, "GET", elementOf(i, 4))); len(list) != 0 {
+	if list := issues(t, api.Do(t, apitest.Nav, "GET", elementOf(i, 4))); len(list) != 0 {
 		t.Errorf("got %+v", list)
 	}
 }
 
 func TestIssuesAreBounded(t *testing.T) {
-	s := newSite(t)
-	reregister(t, s, `{"dataTypes":[{"formId":"default","schema":{"properties":{"a":{"items":{"type":"string"}}}}}]}`)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default", "default"}})
+	api := newAPI(t)
+	reregister(t, api, `{"dataTypes":[{"formId":"default","schema":{"properties":{"a":{"items":{"type":"string"}}}}}]}`)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "default"}})
 	for n := range i.Data {
-		i = s.Replace(t, i, i.Data[n].ID, `{"a":[`+strings.Repeat("1,", 5000)+`1]}`)
+		i = api.Replace(t, i, i.Data[n].ID, `{"a":[`+strings.Repeat("1,", 5000)+`1]}`)
 	}
-	i = s.Change(t, i, func(i *instance.Instance) error {
+	i = api.Change(t, i, func(i *instance.Instance) error {
 		i.Data[0].ContentType, i.Data[1].ContentType = "application/json", "application/json"
 		return nil
 	})
-	list := issues(t, s.Do(t, apitest.Kari, "GET", whole(i)))
+	list := issues(t, api.Do(t, apitest.Kari, "GET", whole(i)))
 	if len(list) != 101 || list[100].Code != "MoreIssues" || list[100].Severity != fault.SeverityError {
 		t.Fatalf("%d issues, the last %+v", len(list), list[len(list)-1])
 	}
@@ -187,55 +187,55 @@ func TestIssuesAreBounded(t *testing.T) {
 
 // Whatever became of the instance, it can be validated as long as it can be read.
 func TestStates(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}})
-	s.Do(t, apitest.Kari, "GET", whole(i)).Want(200, "")
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.Do(t, apitest.Kari, "GET", whole(i)).Want(200, "")
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	s.Do(t, apitest.Kari, "GET", whole(i)).Want(404, "not-found")
-	s.Do(t, apitest.Nav, "GET", elementOf(i, 0)).Want(404, "not-found")
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}})
+	api.Do(t, apitest.Kari, "GET", whole(i)).Want(200, "")
+	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
+	api.Do(t, apitest.Kari, "GET", whole(i)).Want(200, "")
+	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
+	api.Do(t, apitest.Kari, "GET", whole(i)).Want(404, "not-found")
+	api.Do(t, apitest.Nav, "GET", elementOf(i, 0)).Want(404, "not-found")
 }
 
 // Bytes that were replaced and removed after the instance was read: the new ones are validated.
 func TestReplacedWhileItIsValidated(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	s.Blobs.Hook = func(c blobtest.Call) error {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	api.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation != "Get" || c.Done {
 			return nil
 		}
-		s.Blobs.Hook = nil
-		s.Replace(t, i, i.Data[0].ID, `<a>`)
-		return s.Blobs.Delete(t.Context(), c.Key)
+		api.Blobs.Hook = nil
+		api.Replace(t, i, i.Data[0].ID, `<a>`)
+		return api.Blobs.Delete(t.Context(), c.Key)
 	}
-	if list := issues(t, s.Do(t, apitest.Kari, "GET", whole(i))); codes(list) != "DataNotWellFormed" {
+	if list := issues(t, api.Do(t, apitest.Kari, "GET", whole(i))); codes(list) != "DataNotWellFormed" {
 		t.Errorf("got %+v", list)
 	}
 }
 
 func TestBytesThatAreGone(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	if err := s.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)); err != nil {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)); err != nil {
 		t.Fatal(err)
 	}
-	s.Do(t, apitest.Kari, "GET", whole(i)).Want(500, "internal")
+	api.Do(t, apitest.Kari, "GET", whole(i)).Want(500, "internal")
 }
 
 // When the time is up the answer says so; it does not say that the data is wrong, or right.
 func TestDeadline(t *testing.T) {
-	s := apitest.New(t)
+	api := apitest.New(t)
 	slow := func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
 		<-ctx.Done()
 		return blob.Object{}, ctx.Err()
 	}
-	h := handler(s.Authorizer, s.Applications, s.Instances, validation.New(slow, s.Applications.Schema))
-	i := s.Add(t, apitest.InstanceSpec{Forms: slices.Repeat([]string{"attachment"}, 20)})
-	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := handler(api.Authorizer, api.Applications, api.Instances, validation.New(slow, api.Applications.Schema))
+	i := api.Add(t, apitest.InstanceSpec{Forms: slices.Repeat([]string{"attachment"}, 20)})
+	api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 20*time.Millisecond)
 		defer cancel()
 		h.ServeHTTP(w, r.WithContext(ctx))
 	}))
-	s.Do(t, apitest.Kari, "GET", whole(i)).Want(503, "timeout")
+	api.Do(t, apitest.Kari, "GET", whole(i)).Want(503, "timeout")
 }

@@ -12,53 +12,53 @@ import (
 
 const route = "GET /storage/instances/{instanceOwnerId}/{instanceGuid}"
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve(route, handler(s.Authorizer, s.Instances, s.View))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve(route, handler(api.Authorizer, api.Instances, api.View))
+	return api
 }
 
 func TestWhoMayRead(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}, Labels: []string{"gr", "x2"}})
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}, Labels: []string{"gr", "x2"}})
 	for name, caller := range map[string]string{
 		"owner": apitest.NavReader, "user": apitest.KariReader, "user known by SSN": apitest.KariBySSN,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.AssertUnchanged(t, i, func() { s.Do(t, caller, "GET", apitest.InStorage(i, "")).Instance(s, 200) })
+			api.AssertUnchanged(t, i, func() { api.Do(t, caller, "GET", apitest.InStorage(i, "")).Instance(api, 200) })
 		})
 	}
-	s.CheckAccess(t, i, false, "GET", apitest.InStorage(i, ""))
-	s.CheckConditionalGet(t, apitest.Nav, apitest.InStorage(i, ""))
+	api.CheckAccess(t, i, false, "GET", apitest.InStorage(i, ""))
+	api.CheckConditionalGet(t, apitest.Nav, apitest.InStorage(i, ""))
 }
 
 // This path does not name the application, so what is stored alone tells whose it is.
 func TestAnotherOwnersInstanceOfTheSameParty(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{App: apitest.SkdApp})
-	s.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
-	s.Do(t, apitest.Skd, "GET", apitest.InStorage(i, "")).Instance(s, 200)
-	s.Do(t, apitest.Kari, "GET", apitest.InStorage(i, "")).Instance(s, 200)
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{App: apitest.SkdApp})
+	api.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
+	api.Do(t, apitest.Skd, "GET", apitest.InStorage(i, "")).Instance(api, 200)
+	api.Do(t, apitest.Kari, "GET", apitest.InStorage(i, "")).Instance(api, 200)
 }
 
 // What is not there and what is not the caller's are answered alike to the byte, but for the trace.
 func TestNotThereAndNotYoursAreTheSame(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	notYours := s.Do(t, apitest.Skd, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
-	notThere := s.Do(t, apitest.Skd, "GET", "/storage/instances/50009/"+i.ID).Want(404, "not-found")
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	notYours := api.Do(t, apitest.Skd, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
+	notThere := api.Do(t, apitest.Skd, "GET", "/storage/instances/50009/"+i.ID).Want(404, "not-found")
 	if notYours.Body.String() != notThere.Body.String() {
 		t.Errorf("%s\n%s", notYours.Body, notThere.Body)
 	}
 }
 
 func TestDeleted(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "")).Instance(s, 200)
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	s.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
+	api.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "")).Instance(api, 200)
+	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
+	api.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
 }
 
 // mixedUp is a store that returns one instance under every key.
@@ -77,9 +77,9 @@ func (down) Get(context.Context, string, string) (*instance.Instance, error) {
 
 func TestTheStoreIsNotTrusted(t *testing.T) {
 	kind := func(store instancehttp.Reader) *apitest.API {
-		s := apitest.New(t)
-		s.Serve(route, handler(s.Authorizer, store, s.View))
-		return s
+		api := apitest.New(t)
+		api.Serve(route, handler(api.Authorizer, store, api.View))
+		return api
 	}
 	i := apitest.New(t).Add(t, apitest.InstanceSpec{Party: apitest.OlaParty})
 	asked := "/storage/instances/50001/" + i.ID

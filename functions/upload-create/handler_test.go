@@ -21,13 +21,13 @@ const (
 	pdf    = `{"fileName":"søknad.pdf","contentType":"application/pdf","size":104857600,"sha256":"` + sha256 + `"}`
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads", newHandler(s.Authorizer, s.Applications, s.Instances, s.Blobs))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads", newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs))
+	return api
 }
 
-func ticket(t *testing.T, a apitest.Answer) answer {
+func ticket(t *testing.T, a apitest.Response) answer {
 	t.Helper()
 	var got answer
 	a.Want(201, "").JSON(&got)
@@ -35,13 +35,13 @@ func ticket(t *testing.T, a apitest.Answer) answer {
 }
 
 func TestAnnounce(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
 	before := time.Now()
-	var a apitest.Answer
-	s.AssertUnchanged(t, i, func() { a = s.Do(t, apitest.KariWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)) })
+	var a apitest.Response
+	api.AssertUnchanged(t, i, func() { a = api.Do(t, apitest.KariWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)) })
 	got := ticket(t, a)
-	u, err := s.Instances.Upload(t.Context(), got.ID)
+	u, err := api.Instances.Upload(t.Context(), got.ID)
 	if err != nil || u == nil {
 		t.Fatalf("upload %+v, %v", u, err)
 	}
@@ -63,19 +63,19 @@ func TestAnnounce(t *testing.T) {
 	if err := json.Unmarshal(a.Body.Bytes(), &members); err != nil || len(members) != 5 || a.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("the answer is %s (%v), %v", a.Body, err, a.Header())
 	}
-	notes, err := instancetest.OrphanCheck(t.Context(), s.Instances, u.OrphanChecks().At.Add(time.Second))
+	notes, err := instancetest.OrphanCheck(t.Context(), api.Instances, u.OrphanChecks().At.Add(time.Second))
 	if err != nil || len(notes) != 1 || notes[0] != u.OrphanChecks() {
 		t.Errorf("notes %+v, %v", notes, err)
 	}
-	if other := ticket(t, s.Do(t, apitest.NavWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))); other.ID == got.ID || other.URL == got.URL {
+	if other := ticket(t, api.Do(t, apitest.NavWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))); other.ID == got.ID || other.URL == got.URL {
 		t.Errorf("the next one is %+v", other)
 	}
 }
 
 func TestWhoMayAnnounce(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))
 }
 
 func TestRefusals(t *testing.T) {
@@ -83,7 +83,7 @@ func TestRefusals(t *testing.T) {
 		return []apitest.Option{apitest.JSON(strings.Replace(pdf, old, new, 1))}
 	}
 	for name, test := range map[string]struct {
-		report  apitest.InstanceSpec
+		spec    apitest.InstanceSpec
 		query   string
 		options []apitest.Option
 		status  int
@@ -109,21 +109,21 @@ func TestRefusals(t *testing.T) {
 		"more than the form has": {query: "?formId=default", options: body("application/pdf", "application/xml"), status: 413, code: "data-too-large"},
 		"another version":        {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
 		"an invalid key":         {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("Idempotency-Key", "")}, status: 400, code: "idempotency-key-invalid"},
-		"a submitted instance":   {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
-		"an archived instance":   {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, status: 409, code: "instance-archived"},
-		"one form too many": {report: apitest.InstanceSpec{Forms: []string{"default"}}, query: "?formId=default",
+		"a submitted instance":   {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
+		"an archived instance":   {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, status: 409, code: "instance-archived"},
+		"one form too many": {spec: apitest.InstanceSpec{Forms: []string{"default"}}, query: "?formId=default",
 			options: []apitest.Option{apitest.JSON(`{"contentType":"application/xml","size":1,"sha256":"` + sha256 + `"}`)}, status: 409, code: "data-count"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			i := s.Add(t, test.report)
+			api := newAPI(t)
+			i := api.Add(t, test.spec)
 			if test.options == nil {
 				test.options = []apitest.Option{apitest.JSON(pdf)}
 			}
-			s.AssertUnchanged(t, i, func() {
-				s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"+test.query), test.options...).Want(test.status, test.code)
+			api.AssertUnchanged(t, i, func() {
+				api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"+test.query), test.options...).Want(test.status, test.code)
 			})
-			if notes, _ := instancetest.OrphanCheck(t.Context(), s.Instances, time.Now().Add(100*time.Hour)); len(notes) > 0 {
+			if notes, _ := instancetest.OrphanCheck(t.Context(), api.Instances, time.Now().Add(100*time.Hour)); len(notes) > 0 {
 				t.Errorf("notes %+v", notes)
 			}
 		})
@@ -131,14 +131,14 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
 	for _, body := range []string{
 		`{"contentType":"video/mp4","size":5368709120,"sha256":"` + strings.ToUpper(sha256) + `"}`,
 		`{"contentType":"application/xml; charset=utf-8","size":1,"sha256":"` + sha256 + `"}`,
 	} {
-		got := ticket(t, s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body)))
-		if u, err := s.Instances.Upload(t.Context(), got.ID); err != nil || u.Content.SHA256 != sha256 || u.Content.FileName != "" {
+		got := ticket(t, api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body)))
+		if u, err := api.Instances.Upload(t.Context(), got.ID); err != nil || u.Content.SHA256 != sha256 || u.Content.FileName != "" {
 			t.Errorf("stored is %+v, %v", u, err)
 		}
 	}
@@ -146,10 +146,10 @@ func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
 
 // The same key is the same upload, with a link that is good from now on.
 func TestIdempotencyKey(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	send := func(caller, body string) apitest.Answer {
-		return s.Do(t, caller, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body), apitest.Header("Idempotency-Key", "a"))
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	send := func(caller, body string) apitest.Response {
+		return api.Do(t, caller, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body), apitest.Header("Idempotency-Key", "a"))
 	}
 	var ids [8]string
 	var all sync.WaitGroup
@@ -157,7 +157,7 @@ func TestIdempotencyKey(t *testing.T) {
 		all.Go(func() { ids[n] = ticket(t, send(apitest.Kari, pdf)).ID })
 	}
 	all.Wait()
-	first, err := s.Instances.Upload(t.Context(), ids[0])
+	first, err := api.Instances.Upload(t.Context(), ids[0])
 	if err != nil || first == nil {
 		t.Fatalf("upload %+v, %v", first, err)
 	}
@@ -175,16 +175,16 @@ func TestIdempotencyKey(t *testing.T) {
 		t.Error("another's key is the same upload")
 	}
 	// One that is answered again is still only for who may see the instance.
-	s.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
+	api.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
 	send(apitest.Kari, pdf).Want(404, "not-found")
 }
 
 func TestAStoreThatFails(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.Instances.Fail = func() error { return errors.New("table down") }
-	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)).Want(500, "internal")
-	s.Instances.Fail = nil
-	s.Blobs.Hook = func(blobtest.Call) error { return errors.New("no credentials") }
-	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)).Want(500, "internal")
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.Instances.Fail = func() error { return errors.New("table down") }
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)).Want(500, "internal")
+	api.Instances.Fail = nil
+	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("no credentials") }
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)).Want(500, "internal")
 }

@@ -18,9 +18,9 @@ var strict = strings.Replace(apitest.Registration, `{"type": "object"}`, `{"type
 const valid, invalid = `<melding><timer>7</timer></melding>`, `<melding><timer>sju</timer></melding>`
 
 // reregister gives apitest's application another registration.
-func reregister(t *testing.T, s *apitest.API, document string) {
+func reregister(t *testing.T, api *apitest.API, document string) {
 	t.Helper()
-	old, err := s.Applications.Get(t.Context(), apitest.App)
+	old, err := api.Applications.Get(t.Context(), apitest.App)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,17 +29,17 @@ func reregister(t *testing.T, s *apitest.API, document string) {
 		t.Fatal(err)
 	}
 	app.SetDefaults()
-	if err := s.Applications.Put(t.Context(), app); err != nil {
+	if err := api.Applications.Put(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // filled returns a site with the strict application, and an instance whose only element has the content given.
 func filled(t *testing.T, content string) (*apitest.API, *instance.Instance) {
-	s := newSite(t)
-	reregister(t, s, strict)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	return s, s.Replace(t, i, i.Data[0].ID, content)
+	api := newAPI(t)
+	reregister(t, api, strict)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	return api, api.Replace(t, i, i.Data[0].ID, content)
 }
 
 func TestInvalidDataIsNotSubmitted(t *testing.T) {
@@ -50,29 +50,29 @@ func TestInvalidDataIsNotSubmitted(t *testing.T) {
 		"a DOCTYPE":          {`<!DOCTYPE a>` + valid, "DataNotWellFormed", "", "has a DOCTYPE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, i := filled(t, test.content)
-			s.AssertUnchanged(t, i, func() {
-				issues := s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(409, "data-invalid").Problem().Issues
+			api, i := filled(t, test.content)
+			api.AssertUnchanged(t, i, func() {
+				issues := api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(409, "data-invalid").Problem().Issues
 				if len(issues) != 1 || issues[0].Code != test.code || issues[0].Field != test.field || issues[0].DataElementID != i.Data[0].ID ||
 					issues[0].Severity != "error" || !strings.HasPrefix(issues[0].Description, test.description) {
 					t.Errorf("issues %+v", issues)
 				}
 			})
-			s.Replace(t, i, i.Data[0].ID, valid)
-			s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Instance(s, 200)
+			api.Replace(t, i, i.Data[0].ID, valid)
+			api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Instance(api, 200)
 		})
 	}
 }
 
 // What is wrong with the elements and with their number is said together.
 func TestAllThatIsWrongIsSaid(t *testing.T) {
-	s := newSite(t)
-	reregister(t, s, strings.Replace(strict, `"minCount": 0`, `"minCount": 2`, 1))
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
-	s.Replace(t, i, i.Data[0].ID, invalid)
-	s.Replace(t, i, i.Data[1].ID, `no XML`)
+	api := newAPI(t)
+	reregister(t, api, strings.Replace(strict, `"minCount": 0`, `"minCount": 2`, 1))
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
+	api.Replace(t, i, i.Data[0].ID, invalid)
+	api.Replace(t, i, i.Data[1].ID, `no XML`)
 	var codes []string
-	for _, issue := range s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(409, "data-invalid").Problem().Issues {
+	for _, issue := range api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(409, "data-invalid").Problem().Issues {
 		codes = append(codes, issue.Code)
 	}
 	if got := strings.Join(codes, " "); got != "TooFewDataElementsOfType SchemaViolation DataNotWellFormed" {
@@ -82,16 +82,16 @@ func TestAllThatIsWrongIsSaid(t *testing.T) {
 
 // A warning stops nobody: the data type of an element is gone from the registration, which its user cannot help.
 func TestAWarningIsNoRefusal(t *testing.T) {
-	s, i := filled(t, invalid)
-	reregister(t, s, `{"dataTypes":[{"formId":"other"}]}`)
-	s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Instance(s, 200)
+	api, i := filled(t, invalid)
+	reregister(t, api, `{"dataTypes":[{"formId":"other"}]}`)
+	api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Instance(api, 200)
 }
 
 // Only leaving a step that asks for it fetches bytes, and a request that is refused anyway does not.
 func TestOnlyWhatIsNeededIsFetched(t *testing.T) {
-	s, i := filled(t, valid)
+	api, i := filled(t, valid)
 	fetched := 0
-	s.Blobs.Hook = func(c blobtest.Call) error {
+	api.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation == "Get" && c.Done {
 			fetched++
 		}
@@ -100,7 +100,7 @@ func TestOnlyWhatIsNeededIsFetched(t *testing.T) {
 	step := func(caller, name string, status, want int, options ...apitest.Option) {
 		t.Helper()
 		fetched = 0
-		if s.Do(t, caller, "PUT", target(i), append(options, to(name))...); fetched != want {
+		if api.Do(t, caller, "PUT", target(i), append(options, to(name))...); fetched != want {
 			t.Errorf("to %s: %d elements fetched, want %d", name, fetched, want)
 		}
 	}
@@ -127,21 +127,21 @@ func TestChangedWhileItIsValidated(t *testing.T) {
 		"by something valid, and gone":   {invalid, valid, true, 200, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, i := filled(t, test.first)
+			api, i := filled(t, test.first)
 			first := blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)
-			s.Blobs.Hook = func(c blobtest.Call) error {
+			api.Blobs.Hook = func(c blobtest.Call) error {
 				if c.Operation != "Get" || c.Done == test.gone {
 					return nil
 				}
-				s.Blobs.Hook = nil
-				s.Replace(t, i, i.Data[0].ID, test.second)
+				api.Blobs.Hook = nil
+				api.Replace(t, i, i.Data[0].ID, test.second)
 				if test.gone {
-					return s.Blobs.Delete(t.Context(), first)
+					return api.Blobs.Delete(t.Context(), first)
 				}
 				return nil
 			}
-			s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(test.status, test.code)
-			if now := s.Stored(t, i); (now.Workflow.CurrentStep == "Submit") != (test.status == 200) {
+			api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(test.status, test.code)
+			if now := api.Stored(t, i); (now.Workflow.CurrentStep == "Submit") != (test.status == 200) {
 				t.Errorf("it is in %s", now.Workflow.CurrentStep)
 			}
 		})
@@ -149,12 +149,12 @@ func TestChangedWhileItIsValidated(t *testing.T) {
 }
 
 func TestBytesThatCannotBeFetched(t *testing.T) {
-	s, i := filled(t, valid)
-	if err := s.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)); err != nil {
+	api, i := filled(t, valid)
+	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)); err != nil {
 		t.Fatal(err)
 	}
-	s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(500, "internal")
-	if now := s.Stored(t, i); now.Workflow.CurrentStep != "FormFilling" {
+	api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(500, "internal")
+	if now := api.Stored(t, i); now.Workflow.CurrentStep != "FormFilling" {
 		t.Errorf("it is in %s", now.Workflow.CurrentStep)
 	}
 }
