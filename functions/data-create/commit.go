@@ -65,8 +65,8 @@ func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *i
 	}
 }
 
-// requireElement returns a Conflict if the data element of a committed upload no longer exists. i may
-// be older than the commit; if it lacks the element, requireElement reads the instance again.
+// requireElement returns a Conflict if the data element of a committed upload no longer exists. i
+// may be older than the commit; if it lacks the element, requireElement reads the instance again.
 func (h *handler) requireElement(ctx context.Context, access *instancehttp.Access, i *instance.Instance, u *instance.Upload) error {
 	if i.Element(u.DataGuid) != nil {
 		return nil
@@ -90,7 +90,8 @@ func (h *handler) findUpload(ctx context.Context, i *instance.Instance, id strin
 }
 
 // addElement adds the data element of an upload to i, if the complete content is stored. After an
-// error the content stays in the blob store: until the upload expires, the client can commit it again.
+// error the content stays in the blob store: until the upload expires, the client can commit it
+// again.
 func (h *handler) addElement(r *http.Request, access *instancehttp.Access, i *instance.Instance, u *instance.Upload, formID string, record *instance.IdempotencyRecord) (*instance.Instance, error) {
 	ctx := r.Context()
 	app, err := h.applications.Get(ctx, i.AppID)

@@ -20,7 +20,8 @@ import (
 
 const content = "<melding>stor</melding>"
 
-// announce stores an upload to i of content, as upload-create would, and returns where it is committed.
+// announce stores an upload to i of content, as upload-create would, and returns where it is
+// committed.
 func announce(t *testing.T, api *apitest.API, i *instance.Instance, change func(*instance.Upload)) (u *instance.Upload, target string) {
 	t.Helper()
 	id := uuid.NewString()
@@ -215,8 +216,8 @@ func TestCommitWithAnIdempotencyKey(t *testing.T) {
 	})
 }
 
-// The same request twice at once is one element and one answer, also where there is no room for another, and the version is
-// no longer the one that both name.
+// The same request twice at once is one element and one answer, also where there is no room for
+// another, and the version is no longer the one that both name.
 func TestOneFormAtOnceUnderOneKey(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -240,7 +241,8 @@ func TestOneFormAtOnceUnderOneKey(t *testing.T) {
 	}
 }
 
-// An upload that is never committed is litter some time after it has expired, and not before; a committed one never is.
+// An upload that is never committed is litter some time after it has expired, and not before; a
+// committed one never is.
 func TestSweptWhenItIsNotCommitted(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})

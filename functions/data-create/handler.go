@@ -98,8 +98,8 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 	if err != nil {
 		return nil, err
 	}
-	// An earlier attempt of this request succeeded, with its idempotency record, but its response was
-	// lost: do nothing.
+	// An earlier attempt of this request succeeded, with its idempotency record, but its response
+	// was lost: do nothing.
 	applied := func(i *instance.Instance) error {
 		if i.Element(id) != nil {
 			return instance.ErrUnchanged
@@ -116,7 +116,8 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 	return i, err
 }
 
-// parseParameters returns the formId and the id of an upload, which is "" if the body is the content.
+// parseParameters returns the formId and the id of an upload, which is "" if the body is the
+// content.
 func parseParameters(r *http.Request) (formID, upload string, err error) {
 	values, err := httpapi.ParseQuery(r, "formId", "upload")
 	if err != nil {

@@ -138,7 +138,8 @@ func TestADeletedInstance(t *testing.T) {
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(404, "not-found") })
 }
 
-// What was true when the upload began may not be when it ends: the bytes of a change that is refused then are removed.
+// What was true when the upload began may not be when it ends: the bytes of a change that is
+// refused then are removed.
 func TestChangedDuringTheUpload(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -161,7 +162,8 @@ func TestChangedDuringTheUpload(t *testing.T) {
 	}
 }
 
-// Parallel writes to different elements all succeed; of those that would be one too many, none does.
+// Parallel writes to different elements all succeed; of those that would be one too many, none
+// does.
 func TestAtOnce(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -224,8 +226,9 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-// An element that was added, of which nobody has heard, and that another write has followed, is not refused for the version
-// that there was before: its bytes would be removed, and the document points at them.
+// An element that was added, of which nobody has heard, and that another write has followed, is not
+// refused for the version that there was before: its bytes would be removed, and the document
+// points at them.
 func TestOvertaken(t *testing.T) {
 	for name, option := range map[string]apitest.Option{
 		"If-Match": apitest.Header("If-Match", `"1"`), "Idempotency-Key": apitest.Header("Idempotency-Key", "a"),

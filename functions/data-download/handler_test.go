@@ -113,7 +113,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// What is noted is what was sent: when the element is replaced between the two, the owner gets the new bytes.
+// What is noted is what was sent: when the element is replaced between the two, the owner gets the
+// new bytes.
 func TestReplacedWhileItIsSent(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})

@@ -172,8 +172,9 @@ func TestSubmittedDuringTheUpload(t *testing.T) {
 	}
 }
 
-// A replacement that was made, of which nobody has heard, and that another write has followed, is not refused for what was
-// true before it or is true by now: its bytes would be removed, and the element points at them.
+// A replacement that was made, of which nobody has heard, and that another write has followed, is
+// not refused for what was true before it or is true by now: its bytes would be removed, and the
+// element points at them.
 func TestOvertaken(t *testing.T) {
 	for name, submit := range map[string]bool{"submitted": true, "labelled": false} {
 		t.Run(name, func(t *testing.T) {

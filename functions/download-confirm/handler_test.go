@@ -87,7 +87,8 @@ func TestBeforeTheDownload(t *testing.T) {
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", all(i)).Want(409, "not-downloaded") })
 }
 
-// A confirmation is of the bytes as they were downloaded, not of those that have come in their place.
+// A confirmation is of the bytes as they were downloaded, not of those that have come in their
+// place.
 func TestReplacedData(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})

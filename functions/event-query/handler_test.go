@@ -20,7 +20,8 @@ import (
 	"altinn.no/instanceapi/shared/lambdahttp"
 )
 
-// Each sample is answered, as Lambda would be invoked with it but for the token, with the one event that it asks for.
+// Each sample is answered, as Lambda would be invoked with it but for the token, with the one event
+// that it asks for.
 func TestSamples(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
 	guid := uuid.NewString()

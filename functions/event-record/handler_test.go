@@ -12,8 +12,8 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
-// The samples for a local invocation are what the queue really delivers; each of their events comes into the feed, and a
-// second delivery changes nothing.
+// The samples for a local invocation are what the queue really delivers; each of their events comes
+// into the feed, and a second delivery changes nothing.
 func TestSamples(t *testing.T) {
 	samples, err := filepath.Glob("../../events/event-record/*.json")
 	if err != nil || len(samples) == 0 {
@@ -41,7 +41,8 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// The waits for a predecessor must leave the function time to answer, or the whole batch comes again.
+// The waits for a predecessor must leave the function time to answer, or the whole batch comes
+// again.
 func TestPausesFitInTheTimeout(t *testing.T) {
 	var whole time.Duration
 	for _, pause := range retryDelays {

@@ -119,7 +119,8 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever is refused leaves nothing behind: no instance, no event, no bytes, and no number for the party.
+// Whatever is refused leaves nothing behind: no instance, no event, no bytes, and no number for the
+// party.
 func TestRefusals(t *testing.T) {
 	newcomer := `"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}`
 	labels := `"` + strings.Join(strings.Split("abcdefghijklmnopqrstu", ""), `","`) + `"`
@@ -197,7 +198,8 @@ func TestRefusals(t *testing.T) {
 	api.Do(t, apitest.Nav, "POST", path, apitest.Bytes("text/plain", `{`+kari+`}`)).Want(415, "body-not-json")
 }
 
-// A table that does not answer may have stored the instance, so the bytes stay; the caller is told nothing of the inside.
+// A table that does not answer may have stored the instance, so the bytes stay; the caller is told
+// nothing of the inside.
 func TestAStoreThatFails(t *testing.T) {
 	api := newAPI(t)
 	api.Instances.Fail = func() error { return errors.New("table down") }
@@ -212,7 +214,8 @@ func TestAStoreThatFails(t *testing.T) {
 	})
 }
 
-// Who has no number yet is no less one caller: the number that the first request brings must not make it another.
+// Who has no number yet is no less one caller: the number that the first request brings must not
+// make it another.
 func TestANewcomersIdempotencyKey(t *testing.T) {
 	api := newAPI(t)
 	body := apitest.JSON(`{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`)
@@ -224,7 +227,8 @@ func TestANewcomersIdempotencyKey(t *testing.T) {
 	})
 }
 
-// A key is its sender's own: who sends the same, body and all, is not answered with another's instance.
+// A key is its sender's own: who sends the same, body and all, is not answered with another's
+// instance.
 func TestAnothersIdempotencyKey(t *testing.T) {
 	api := newAPI(t)
 	stranger := authtest.Person(party.Identity{Kind: party.UserName, Value: "stranger"})

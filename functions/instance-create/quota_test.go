@@ -20,8 +20,8 @@ func newAPIWithQuota(t *testing.T, perHour instance.Quota) *apitest.API {
 	return api
 }
 
-// Each caller has a quota of its own. Replays and requests that are refused are no part of it, and what is over it has no
-// effect.
+// Each caller has a quota of its own. Replays and requests that are refused are no part of it, and
+// what is over it has no effect.
 func TestQuota(t *testing.T) {
 	api := newAPIWithQuota(t, 2)
 	create := func(caller, body string, options ...apitest.Option) apitest.Response {

@@ -36,7 +36,8 @@ func (api testAPI) handler() http.Handler {
 	return handler(instancehttp.HistoryEndpoint{Authorizer: api.Authorizer, Instances: api.Instances, Outbox: api.events, Feeds: api.events, URLs: api.View.Base})
 }
 
-// report adds an instance with that many events, of which the first ones are in the feed and the others in the outbox.
+// report adds an instance with that many events, of which the first ones are in the feed and the
+// others in the outbox.
 func (api testAPI) addEvents(t *testing.T, all, recorded int) (*instance.Instance, []event.Encoded) {
 	t.Helper()
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -136,7 +137,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// The sample is answered, as Lambda would be invoked with it but for the token and the instance, with the whole history.
+// The sample is answered, as Lambda would be invoked with it but for the token and the instance,
+// with the whole history.
 func TestSample(t *testing.T) {
 	api := newAPI(t)
 	i, docs := api.addEvents(t, 3, 2)

@@ -82,7 +82,8 @@ func (p page) next() string {
 
 var may = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 
-// known are the instances of most tests here, in the order of their last change and of their creation.
+// known are the instances of most tests here, in the order of their last change and of their
+// creation.
 type known struct {
 	filling, submitted, archived, other, olas, skds *instance.Instance
 }

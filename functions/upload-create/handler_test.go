@@ -27,10 +27,10 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
-func ticket(t *testing.T, a apitest.Response) answer {
+func parseResponse(t *testing.T, r apitest.Response) response {
 	t.Helper()
-	var got answer
-	a.Want(201, "").JSON(&got)
+	var got response
+	r.Want(201, "").JSON(&got)
 	return got
 }
 
@@ -40,7 +40,7 @@ func TestAnnounce(t *testing.T) {
 	before := time.Now()
 	var a apitest.Response
 	api.AssertUnchanged(t, i, func() { a = api.Do(t, apitest.KariWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)) })
-	got := ticket(t, a)
+	got := parseResponse(t, a)
 	u, err := api.Instances.Upload(t.Context(), got.ID)
 	if err != nil || u == nil {
 		t.Fatalf("upload %+v, %v", u, err)
@@ -67,7 +67,7 @@ func TestAnnounce(t *testing.T) {
 	if err != nil || len(notes) != 1 || notes[0] != u.OrphanChecks() {
 		t.Errorf("notes %+v, %v", notes, err)
 	}
-	if other := ticket(t, api.Do(t, apitest.NavWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))); other.ID == got.ID || other.URL == got.URL {
+	if other := parseResponse(t, api.Do(t, apitest.NavWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))); other.ID == got.ID || other.URL == got.URL {
 		t.Errorf("the next one is %+v", other)
 	}
 }
@@ -92,7 +92,7 @@ func TestRefusals(t *testing.T) {
 		"no body":                {options: []apitest.Option{apitest.JSON("")}, status: 400, code: "body-invalid"},
 		"no JSON":                {options: []apitest.Option{apitest.Bytes("text/plain", pdf)}, status: 415, code: "body-not-json"},
 		"an unknown member":      {options: body("fileName", "filename"), status: 400, code: "body-invalid"},
-		"a large body":           {options: body("søknad", strings.Repeat("a", bodyLimit)), status: 413, code: "body-too-large"},
+		"a large body":           {options: body("søknad", strings.Repeat("a", maxBody)), status: 413, code: "body-too-large"},
 		"no type":                {options: body("application/pdf", ""), status: 415, code: "content-type-invalid"},
 		"a range of types":       {options: body("application/pdf", "image/*"), status: 415, code: "content-type-invalid"},
 		"a type of two lines":    {options: body("application/pdf", `application/pdf\r\nx-amz-acl: public-read`), status: 415, code: "content-type-invalid"},
@@ -137,7 +137,7 @@ func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
 		`{"contentType":"video/mp4","size":5368709120,"sha256":"` + strings.ToUpper(sha256) + `"}`,
 		`{"contentType":"application/xml; charset=utf-8","size":1,"sha256":"` + sha256 + `"}`,
 	} {
-		got := ticket(t, api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body)))
+		got := parseResponse(t, api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body)))
 		if u, err := api.Instances.Upload(t.Context(), got.ID); err != nil || u.Content.SHA256 != sha256 || u.Content.FileName != "" {
 			t.Errorf("stored is %+v, %v", u, err)
 		}
@@ -154,7 +154,7 @@ func TestIdempotencyKey(t *testing.T) {
 	var ids [8]string
 	var all sync.WaitGroup
 	for n := range ids {
-		all.Go(func() { ids[n] = ticket(t, send(apitest.Kari, pdf)).ID })
+		all.Go(func() { ids[n] = parseResponse(t, send(apitest.Kari, pdf)).ID })
 	}
 	all.Wait()
 	first, err := api.Instances.Upload(t.Context(), ids[0])
@@ -166,12 +166,12 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("uploads %v", ids)
 		}
 	}
-	again := ticket(t, send(apitest.Kari, pdf))
+	again := parseResponse(t, send(apitest.Kari, pdf))
 	if !strings.Contains(again.URL, first.Content.Revision) {
 		t.Errorf("the link of the same upload is %s", again.URL)
 	}
 	send(apitest.Kari, strings.Replace(pdf, "104857600", "1", 1)).Want(422, "idempotency-key-reused")
-	if other := ticket(t, send(apitest.Nav, pdf)); other.ID == first.ID {
+	if other := parseResponse(t, send(apitest.Nav, pdf)); other.ID == first.ID {
 		t.Error("another's key is the same upload")
 	}
 	// One that is answered again is still only for who may see the instance.

@@ -23,7 +23,8 @@ func target(i *instance.Instance) string { return apitest.InApp(i, "/workflow") 
 
 func to(step string) apitest.Option { return apitest.JSON(`{"currentStep":"` + step + `"}`) }
 
-// A whole life: submitted by the user, sent back by the owner, submitted again, archived. Every step is one event.
+// A whole life: submitted by the user, sent back by the owner, submitted again, archived. Every
+// step is one event.
 func TestSteps(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})

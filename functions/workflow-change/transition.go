@@ -36,9 +36,9 @@ type transition struct {
 
 // apply moves the instance i, which was just read, and returns the changed instance.
 //
-// If the step that i leaves requires valid data, apply validates the data before the update, because
-// the validation fetches content. The update then applies to exactly the validated data. If another
-// request adds or replaces data concurrently, apply validates that as well, until ctx ends.
+// If the step that i leaves requires valid data, apply validates the data before the update,
+// because the validation fetches content. The update then applies to exactly the validated data. If
+// another request adds or replaces data concurrently, apply validates that as well, until ctx ends.
 func (t *transition) apply(i *instance.Instance, instances instancehttp.Store) (*instance.Instance, error) {
 	ctx := t.r.Context()
 	var found validation.Findings
@@ -71,8 +71,8 @@ func (t *transition) apply(i *instance.Instance, instances instancehttp.Store) (
 	}
 }
 
-// mustValidate reports whether the transition leaves a step that requires valid data. It is false if
-// the transition fails for another reason.
+// mustValidate reports whether the transition leaves a step that requires valid data. It is false
+// if the transition fails for another reason.
 func (t *transition) mustValidate(i *instance.Instance) bool {
 	step, known := t.app.Workflow.Step(i.Workflow.CurrentStep)
 	return known && step.ValidateOnExit && !i.Status.IsSoftDeleted &&
@@ -80,8 +80,8 @@ func (t *transition) mustValidate(i *instance.Instance) bool {
 		httpapi.CheckIfMatch(t.r, httpapi.VersionTag(i.Version)) == nil
 }
 
-// change applies the transition to the document and returns its event. found are the findings of the
-// validation; if they do not cover the data of i, change returns errDataChanged.
+// change applies the transition to the document and returns its event. found are the findings of
+// the validation; if they do not cover the data of i, change returns errDataChanged.
 func (t *transition) change(i *instance.Instance, found validation.Findings) (*event.Event, error) {
 	validates := t.mustValidate(i)
 	if validates && !found.Covers(i) {

@@ -34,7 +34,8 @@ func reregister(t *testing.T, api *apitest.API, document string) {
 	}
 }
 
-// filled returns a site with the strict application, and an instance whose only element has the content given.
+// filled returns a site with the strict application, and an instance whose only element has the
+// content given.
 func filled(t *testing.T, content string) (*apitest.API, *instance.Instance) {
 	api := newAPI(t)
 	reregister(t, api, strict)
@@ -80,14 +81,16 @@ func TestAllThatIsWrongIsSaid(t *testing.T) {
 	}
 }
 
-// A warning stops nobody: the data type of an element is gone from the registration, which its user cannot help.
+// A warning stops nobody: the data type of an element is gone from the registration, which its user
+// cannot help.
 func TestAWarningIsNoRefusal(t *testing.T) {
 	api, i := filled(t, invalid)
 	reregister(t, api, `{"dataTypes":[{"formId":"other"}]}`)
 	api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Instance(api, 200)
 }
 
-// Only leaving a step that asks for it fetches bytes, and a request that is refused anyway does not.
+// Only leaving a step that asks for it fetches bytes, and a request that is refused anyway does
+// not.
 func TestOnlyWhatIsNeededIsFetched(t *testing.T) {
 	api, i := filled(t, valid)
 	fetched := 0
