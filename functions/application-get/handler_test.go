@@ -17,7 +17,7 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
-// Any caller with a token to read may: an application is no secret.
+// Every caller with a read scope may read: an application is no secret.
 func TestWhoMayRead(t *testing.T) {
 	api := newAPI(t)
 	for _, test := range []struct {
@@ -44,7 +44,7 @@ func TestWhoMayRead(t *testing.T) {
 	}
 }
 
-// The answer is what the owner registered, with its id, its org and an ContentETag.
+// The response is the registration, with its id, its org and an ETag.
 func TestDocument(t *testing.T) {
 	api := newAPI(t)
 	var got, want map[string]any
@@ -63,7 +63,7 @@ func TestDocument(t *testing.T) {
 	api.CheckConditionalGet(t, apitest.Kari, path)
 }
 
-// What the owner left out is shown as it holds; lists are never null.
+// The response contains the defaults of absent members, and no null lists.
 func TestDefaults(t *testing.T) {
 	api := newAPI(t)
 	var got struct {
@@ -77,8 +77,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// The ContentETag tells of a replaced registration.
-func TestReplaced(t *testing.T) {
+// Replacing a registration changes the ETag.
+func TestETagOfReplacedRegistration(t *testing.T) {
 	api := newAPI(t)
 	etag := api.Do(t, apitest.Kari, "GET", path).Want(200, "").ETag()
 	app, err := api.Applications.Get(t.Context(), apitest.App)

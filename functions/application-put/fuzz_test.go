@@ -11,8 +11,8 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 )
 
-// Whatever is sent as a registration is refused with nothing registered, or is registered as an
-// application that keeps the rules, fits in an item, and is read as what it was written as.
+// Any body is either rejected without effect, or registered as an application that is valid, fits
+// in an item, and is read as it was written.
 func FuzzRegistration(f *testing.F) {
 	for _, seed := range []string{
 		apitest.Registration, `{}`, `{"id":"nav/app2019","org":"nav","title":{"nb":"x","nn":"<&>"},"dataTypes":[{"formId":"a","schema":{"type":"object","x":"\u2028"}}]}`,

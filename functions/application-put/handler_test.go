@@ -63,7 +63,7 @@ func TestRegisterAndReplace(t *testing.T) {
 	}
 }
 
-// An application that names no workflow gets the default one.
+// An application without a workflow gets the default one.
 func TestDefaults(t *testing.T) {
 	api := newAPI(t)
 	got := api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(201, "").Body.String()
@@ -100,7 +100,7 @@ func TestWhoMayRegister(t *testing.T) {
 	}
 }
 
-func TestRefusedRegistrations(t *testing.T) {
+func TestRejectedRegistrations(t *testing.T) {
 	api := newAPI(t)
 	for name, test := range map[string]struct {
 		body   apitest.Option
@@ -177,7 +177,8 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// A step that instances may be in stays; what leads to it may go, and so may data types.
+// A replacement must keep every step that instances may be in. It may remove transitions and data
+// types.
 func TestStepsStay(t *testing.T) {
 	api := newAPI(t)
 	put := func(steps, transitions string) apitest.Response {
@@ -213,8 +214,8 @@ func TestShardsAreOnlyRaised(t *testing.T) {
 	put(4).Want(200, "")
 }
 
-// Of many at once each is put on what the one before made of it; no version is lost.
-func TestAtOnce(t *testing.T) {
+// Concurrent replacements apply one after the other, and no version is lost.
+func TestConcurrentReplacements(t *testing.T) {
 	api := newAPI(t)
 	const many = 8
 	codes := make([]int, many)

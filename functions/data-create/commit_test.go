@@ -20,8 +20,8 @@ import (
 
 const content = "<melding>stor</melding>"
 
-// announce stores an upload to i of content, as upload-create would, and returns where it is
-// committed.
+// announce stores an upload of content to i, like upload-create, and returns the path that commits
+// it.
 func announce(t *testing.T, api *apitest.API, i *instance.Instance, change func(*instance.Upload)) (u *instance.Upload, target string) {
 	t.Helper()
 	id := uuid.NewString()
@@ -54,7 +54,7 @@ func sumOf(t *testing.T, body string) string {
 	return info.SHA256
 }
 
-// send stores bytes where the upload's belong, as the client would with the link.
+// send stores the content of an upload, like a client with the presigned request.
 func send(t *testing.T, api *apitest.API, u *instance.Upload, body string) {
 	t.Helper()
 	key := blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Content.Revision)
@@ -118,7 +118,7 @@ func TestWhoMayCommit(t *testing.T) {
 	api.CheckAccess(t, i, false, "POST", target)
 }
 
-func TestCommitsThatAreRefused(t *testing.T) {
+func TestRejectedCommits(t *testing.T) {
 	for name, test := range map[string]struct {
 		spec    apitest.InstanceSpec
 		upload  func(*instance.Upload)
@@ -173,8 +173,8 @@ func TestCommitNamesTheFile(t *testing.T) {
 	}
 }
 
-// However many commit it at once, each with a key of its own or none, it becomes one element.
-func TestCommittedAtOnce(t *testing.T) {
+// Concurrent commits, with different keys or none, create one element.
+func TestConcurrentCommits(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	u, target := announce(t, api, i, nil)
@@ -216,9 +216,9 @@ func TestCommitWithAnIdempotencyKey(t *testing.T) {
 	})
 }
 
-// The same request twice at once is one element and one answer, also where there is no room for
-// another, and the version is no longer the one that both name.
-func TestOneFormAtOnceUnderOneKey(t *testing.T) {
+// Two concurrent requests with the same key create one element and get the same response, even
+// though the second sees the maximum number of elements and a stale version.
+func TestConcurrentRequestsWithOneKey(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	send := func() string {
@@ -241,9 +241,9 @@ func TestOneFormAtOnceUnderOneKey(t *testing.T) {
 	}
 }
 
-// An upload that is never committed is litter some time after it has expired, and not before; a
-// committed one never is.
-func TestSweptWhenItIsNotCommitted(t *testing.T) {
+// The content of an upload without a commit is an orphan some time after the upload expires, and
+// not before. The content of a committed upload is no orphan.
+func TestSweepOfUploads(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	committed, target := announce(t, api, i, nil)
@@ -266,7 +266,7 @@ func TestSweptWhenItIsNotCommitted(t *testing.T) {
 	}
 }
 
-// What fails on the way leaves the bytes and the upload, and the next attempt succeeds.
+// A failed commit keeps the content and the upload, and the next attempt succeeds.
 func TestCommitAfterAFailure(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})

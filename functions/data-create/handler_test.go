@@ -68,7 +68,7 @@ func TestAdd(t *testing.T) {
 				t.Errorf("stored are %v, want %s", keys, key)
 			}
 			if len(api.Instances.Outbox()) != 1 {
-				t.Error("adding data has made an event")
+				t.Error("adding data created an event")
 			}
 		})
 	}
@@ -80,7 +80,7 @@ func TestWhoMayAdd(t *testing.T) {
 	api.CheckAccess(t, i, false, "POST", apitest.InApp(i, asForm), xml)
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejects(t *testing.T) {
 	for name, test := range map[string]struct {
 		spec    apitest.InstanceSpec
 		target  string
@@ -120,7 +120,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
+func TestAcceptsTheLimits(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), apitest.Bytes("application/xml", strings.Repeat("a", 1_000_000)),
@@ -129,7 +129,7 @@ func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
 		apitest.Header("If-Match", `*`)).Instance(api, 201)
 }
 
-func TestADeletedInstance(t *testing.T) {
+func TestDeletedInstance(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
@@ -138,8 +138,7 @@ func TestADeletedInstance(t *testing.T) {
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(404, "not-found") })
 }
 
-// What was true when the upload began may not be when it ends: the bytes of a change that is
-// refused then are removed.
+// A concurrent change during the upload can make the request fail. Its content is then deleted.
 func TestChangedDuringTheUpload(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -162,9 +161,8 @@ func TestChangedDuringTheUpload(t *testing.T) {
 	}
 }
 
-// Parallel writes to different elements all succeed; of those that would be one too many, none
-// does.
-func TestAtOnce(t *testing.T) {
+// Concurrent requests all succeed, except those that exceed the maximum number of elements.
+func TestConcurrentRequests(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	const many = 8
@@ -188,8 +186,8 @@ func TestAtOnce(t *testing.T) {
 	}
 }
 
-// A table that does not answer may have made the change, so the bytes stay.
-func TestAStoreThatFails(t *testing.T) {
+// A table that fails may have applied the change, so the content stays.
+func TestFailingStore(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	api.Instances.Fail = func() error { return errors.New("table down") }
@@ -199,7 +197,7 @@ func TestAStoreThatFails(t *testing.T) {
 	}
 }
 
-// The same key is the same element, however often and however many at once it is sent.
+// Repeated and concurrent requests with the same key create one element.
 func TestIdempotencyKey(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -220,16 +218,15 @@ func TestIdempotencyKey(t *testing.T) {
 	api.AssertUnchanged(t, i, func() { send(apitest.Kari, asForm, "a").Want(422, "idempotency-key-reused") })
 	api.AssertUnchanged(t, i, func() { send(apitest.Ola, asAttachment, "a").Want(404, "not-found") })
 	send(apitest.Kari, asAttachment, "b").Instance(api, 201)
-	send(apitest.Nav, asAttachment, "a").Instance(api, 201) // another's key is another key
+	send(apitest.Nav, asAttachment, "a").Instance(api, 201) // keys of different callers are different
 	if stored := api.Stored(t, i); len(stored.Data) != 3 {
 		t.Errorf("%d elements", len(stored.Data))
 	}
 }
 
-// An element that was added, of which nobody has heard, and that another write has followed, is not
-// refused for the version that there was before: its bytes would be removed, and the document
-// points at them.
-func TestOvertaken(t *testing.T) {
+// The first attempt succeeds, its response is lost, and another write follows. The retry must not
+// fail on the stale version: that would delete content that the document refers to.
+func TestLostResponse(t *testing.T) {
 	for name, option := range map[string]apitest.Option{
 		"If-Match": apitest.Header("If-Match", `"1"`), "Idempotency-Key": apitest.Header("Idempotency-Key", "a"),
 	} {

@@ -14,7 +14,7 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
-func TestElementGoesAndItsBytesFollow(t *testing.T) {
+func TestDeleteAndSweep(t *testing.T) {
 	for name, caller := range map[string]string{"user": apitest.Kari, "owner": apitest.Nav} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)
@@ -26,7 +26,7 @@ func TestElementGoesAndItsBytesFollow(t *testing.T) {
 			}
 			api.Do(t, caller, "DELETE", target).Want(404, "not-found")
 			if n := len(api.Blobs.Keys()); n != 2 {
-				t.Errorf("%d revisions right after, want 2: somebody may be fetching the bytes", n)
+				t.Errorf("%d revisions after the deletion, want 2: a client may be fetching the content", n)
 			}
 			if _, err := sweep.Run(t.Context(), api.Instances, api.Blobs, time.Now().Add(2*sweep.GracePeriod)); err != nil {
 				t.Fatal(err)
@@ -38,7 +38,7 @@ func TestElementGoesAndItsBytesFollow(t *testing.T) {
 	}
 }
 
-func TestDataThatMayNotBeDeleted(t *testing.T) {
+func TestRejects(t *testing.T) {
 	api := newAPI(t)
 	submitted := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}})
 	archived := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}})

@@ -20,7 +20,7 @@ func newAPI(t *testing.T) *apitest.API {
 
 func target(i *instance.Instance) string { return apitest.InStorage(i, "/data/"+i.Data[0].ID) }
 
-// downloads returns how many downloads are noted on the first element.
+// downloads returns the number of recorded downloads of the first element.
 func downloads(i *instance.Instance) int {
 	if i.Data[0].ApplicationOwner == nil {
 		return 0
@@ -28,7 +28,7 @@ func downloads(i *instance.Instance) int {
 	return len(i.Data[0].ApplicationOwner.Downloaded)
 }
 
-func TestTheOwnersDownloadIsNoted(t *testing.T) {
+func TestDownloadIsRecorded(t *testing.T) {
 	api := newAPI(t)
 	before := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}, Path: []string{"Submit", "Archived"}})
 	for n := 1; n <= 2; n++ {
@@ -43,7 +43,7 @@ func TestTheOwnersDownloadIsNoted(t *testing.T) {
 		if at := i.Data[0].ApplicationOwner.Downloaded[n-1]; at.Before(i.CreatedDateTime) || !at.Equal(instance.TruncateTime(at)) {
 			t.Errorf("downloaded at %s", at)
 		}
-		// It is no change of the instance or of the element.
+		// A download changes neither the instance nor the element.
 		if !i.LastChangedDateTime.Equal(before.LastChangedDateTime) || i.LastChangedBy != before.LastChangedBy ||
 			!i.Data[0].LastChangedDateTime.Equal(before.Data[0].LastChangedDateTime) || len(api.Instances.Outbox()) != 1 {
 			t.Errorf("the download changed %+v", i)
@@ -51,8 +51,8 @@ func TestTheOwnersDownloadIsNoted(t *testing.T) {
 	}
 }
 
-// Only bytes that were sent to the application's owner count.
-func TestWhatIsNoted(t *testing.T) {
+// Only content that was sent to the application's owner counts as a download.
+func TestRecordedDownloads(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	etag := instancehttp.ContentETag(&i.Data[0])
@@ -60,24 +60,24 @@ func TestWhatIsNoted(t *testing.T) {
 		what, caller, method, name, value string
 		status                            int
 		code                              string
-		noted                             int
+		recorded                          int
 	}{
-		{"a user's", apitest.Kari, "GET", "", "", 200, "", 0},
-		{"a user's, known by SSN", apitest.KariBySSN, "GET", "", "", 200, "", 0},
+		{"a user", apitest.Kari, "GET", "", "", 200, "", 0},
+		{"a user, known by SSN", apitest.KariBySSN, "GET", "", "", 200, "", 0},
 		{"a HEAD", apitest.Nav, "HEAD", "", "", 200, "", 0},
-		{"what the owner has", apitest.Nav, "GET", "If-None-Match", etag, 304, "", 0},
-		{"no byte of it", apitest.Nav, "GET", "Range", "bytes=22-", 416, "range-unsatisfiable", 0},
-		{"what it is no more", apitest.Nav, "GET", "If-Match", `"1"`, 412, "version-stale", 0},
-		{"another owner's", apitest.Skd, "GET", "", "", 404, "not-found", 0},
-		{"a part", apitest.Nav, "GET", "Range", "bytes=0-3", 206, "", 1},
+		{"unchanged content", apitest.Nav, "GET", "If-None-Match", etag, 304, "", 0},
+		{"a range past the end", apitest.Nav, "GET", "Range", "bytes=22-", 416, "range-unsatisfiable", 0},
+		{"a stale entity tag", apitest.Nav, "GET", "If-Match", `"1"`, 412, "version-stale", 0},
+		{"another owner", apitest.Skd, "GET", "", "", 404, "not-found", 0},
+		{"a range", apitest.Nav, "GET", "Range", "bytes=0-3", 206, "", 1},
 		{"a HEAD with a range", apitest.Nav, "HEAD", "Range", "bytes=0-3", 200, "", 0},
-		{"all", apitest.Nav, "GET", "If-None-Match", `"1"`, 200, "", 1},
+		{"the complete content", apitest.Nav, "GET", "If-None-Match", `"1"`, 200, "", 1},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			before := downloads(api.Stored(t, i))
 			api.Do(t, test.caller, test.method, target(i), apitest.Header(test.name, test.value)).Want(test.status, test.code)
-			if got := downloads(api.Stored(t, i)) - before; got != test.noted {
-				t.Errorf("%d downloads were noted, want %d", got, test.noted)
+			if got := downloads(api.Stored(t, i)) - before; got != test.recorded {
+				t.Errorf("%d downloads were recorded, want %d", got, test.recorded)
 			}
 		})
 	}
@@ -91,7 +91,7 @@ func TestWhoMayDownload(t *testing.T) {
 	api.CheckConditionalGet(t, apitest.Nav, target(i))
 }
 
-// An owner must not get bytes whose download cannot be noted, nor have noted what it did not get.
+// An owner must not get content whose download cannot be recorded, nor the reverse.
 func TestFailures(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -109,13 +109,13 @@ func TestFailures(t *testing.T) {
 	}
 	api.Do(t, apitest.Nav, "GET", target(i)).Want(500, "internal")
 	if got := downloads(api.Stored(t, i)); got != 0 {
-		t.Errorf("%d downloads were noted", got)
+		t.Errorf("%d downloads were recorded", got)
 	}
 }
 
-// What is noted is what was sent: when the element is replaced between the two, the owner gets the
-// new bytes.
-func TestReplacedWhileItIsSent(t *testing.T) {
+// The recorded download is that of the sent content. If another request replaces the content in
+// between, the owner gets the new content.
+func TestReplacedConcurrently(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	const content = "<melding>ny</melding>"
@@ -129,11 +129,11 @@ func TestReplacedWhileItIsSent(t *testing.T) {
 	got := api.Do(t, apitest.Nav, "GET", target(i)).Want(200, "")
 	now := api.Stored(t, i)
 	if got.Body.String() != content || got.ETag() != instancehttp.ContentETag(&now.Data[0]) || downloads(now) != 1 {
-		t.Errorf("got %q with %s; noted %+v", got.Body, got.ETag(), now.Data[0].ApplicationOwner)
+		t.Errorf("got %q with %s; recorded %+v", got.Body, got.ETag(), now.Data[0].ApplicationOwner)
 	}
 }
 
-func TestAtOnce(t *testing.T) {
+func TestConcurrentDownloads(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	const many = 10
@@ -143,6 +143,6 @@ func TestAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	if got := downloads(api.Stored(t, i)); got != many {
-		t.Errorf("%d downloads are noted of %d", got, many)
+		t.Errorf("%d of %d downloads are recorded", got, many)
 	}
 }

@@ -20,7 +20,7 @@ func newAPI(t *testing.T) *apitest.API {
 
 func target(i *instance.Instance) string { return apitest.InApp(i, "/data/"+i.Data[0].ID) }
 
-// Whoever reads here, the owner too, nothing is noted: that is for the Storage API.
+// The Application API records no downloads, not even by the owner.
 func TestWhoMayRead(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
@@ -80,7 +80,7 @@ func TestRangesAndConditions(t *testing.T) {
 		{"Range", "bytes=22-", 416, "range-unsatisfiable", "", "bytes */22"},
 		{"Range", "lines=1-2", 200, "", apitest.Content, ""},
 		{"If-Match", etag, 200, "", apitest.Content, ""},
-		{"If-Match", `"1"`, 412, "version-stale", "", ""}, // the instance's, not the element's
+		{"If-Match", `"1"`, 412, "version-stale", "", ""}, // the tag of the instance
 		{"If-None-Match", `"1"`, 200, "", apitest.Content, ""},
 	} {
 		t.Run(test.name+" "+test.value, func(t *testing.T) {
@@ -101,8 +101,9 @@ func TestDeleted(t *testing.T) {
 	api.Do(t, apitest.Kari, "GET", target(i)).Want(404, "not-found")
 }
 
-// A replace that removes the old bytes after the element was read: the reader gets the new ones.
-func TestReplacedWhileItIsRead(t *testing.T) {
+// Another request replaces the content, and the sweep deletes the old revision, after the handler
+// has read the instance. The reader gets the new content.
+func TestReplacedConcurrently(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	const content = "<melding>ny</melding>"
@@ -120,7 +121,7 @@ func TestReplacedWhileItIsRead(t *testing.T) {
 	}
 }
 
-func TestBytesThatAreGone(t *testing.T) {
+func TestMissingContent(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)); err != nil {

@@ -53,7 +53,7 @@ func TestReplace(t *testing.T) {
 				t.Errorf("nothing at %s: %v", key, api.Blobs.Keys())
 			}
 			if len(api.Instances.Outbox()) != 1 {
-				t.Error("replacing data has made an event")
+				t.Error("replacing data created an event")
 			}
 		})
 	}
@@ -65,7 +65,7 @@ func TestWhoMayReplace(t *testing.T) {
 	api.CheckAccess(t, i, false, "PUT", target(i), xml)
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejects(t *testing.T) {
 	form := apitest.InstanceSpec{Forms: []string{"default"}}
 	locked := apitest.InstanceSpec{Forms: form.Forms, Path: []string{"Submit"}}
 	archived := apitest.InstanceSpec{Forms: form.Forms, Path: []string{"Submit", "Archived"}}
@@ -93,15 +93,15 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A single element can be locked in a step that does not lock.
-func TestALockedElement(t *testing.T) {
+// An element can be locked in a step that does not lock data.
+func TestLockedElement(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	api.Change(t, i, func(i *instance.Instance) error { i.Data[0].IsLocked = true; return nil })
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "PUT", target(i), xml).Want(409, "data-locked") })
 }
 
-func TestIfMatchIsTheElements(t *testing.T) {
+func TestIfMatchNamesTheContent(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	first := apitest.Header("If-Match", instancehttp.ContentETag(&i.Data[0]))
@@ -111,8 +111,8 @@ func TestIfMatchIsTheElements(t *testing.T) {
 	api.Do(t, apitest.Kari, "PUT", target(i), xml, apitest.Header("If-Match", "*")).Instance(api, 200)
 }
 
-// What the owner had downloaded and confirmed was the old bytes.
-func TestTheOwnersDownloadsStartAnew(t *testing.T) {
+// The recorded downloads and confirmations are those of the old content.
+func TestReplaceResetsDownloads(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	id := i.Data[0].ID
@@ -125,8 +125,9 @@ func TestTheOwnersDownloadsStartAnew(t *testing.T) {
 	}
 }
 
-// Of two who replace what both have read, one is told so; the bytes of the other are removed.
-func TestAtOnce(t *testing.T) {
+// If concurrent requests replace the same revision, one succeeds. The content of the others is
+// deleted.
+func TestConcurrentReplacements(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	match := apitest.Header("If-Match", instancehttp.ContentETag(&i.Data[0]))
@@ -172,10 +173,10 @@ func TestSubmittedDuringTheUpload(t *testing.T) {
 	}
 }
 
-// A replacement that was made, of which nobody has heard, and that another write has followed, is
-// not refused for what was true before it or is true by now: its bytes would be removed, and the
-// element points at them.
-func TestOvertaken(t *testing.T) {
+// The first attempt succeeds, its response is lost, and another write follows. The retry must not
+// fail on the stale entity tag or on the new state: that would delete content that the element
+// refers to.
+func TestLostResponse(t *testing.T) {
 	for name, submit := range map[string]bool{"submitted": true, "labelled": false} {
 		t.Run(name, func(t *testing.T) {
 			api := apitest.New(t)

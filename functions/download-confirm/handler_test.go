@@ -12,7 +12,7 @@ import (
 
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
-	h := handler(instancehttp.Authorizer{Authenticator: api.Authorizer.Authenticator}, api.Instances, api.View) // no register of parties: users have no business here
+	h := handler(instancehttp.Authorizer{Authenticator: api.Authorizer.Authenticator}, api.Instances, api.View) // no parties: users get 403
 	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/confirmDownload", h)
 	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/confirmDownload", h)
 	return api
@@ -24,7 +24,7 @@ func one(i *instance.Instance, n int) string {
 
 func all(i *instance.Instance) string { return apitest.InStorage(i, "/confirmDownload") }
 
-// add adds an instance with two elements, of which those with the indexes given are downloaded.
+// add adds an instance with two elements, and records a download of those with the given indexes.
 func add(t *testing.T, api *apitest.API, downloaded ...int) *instance.Instance {
 	t.Helper()
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}, Path: []string{"Submit", "Archived"}})
@@ -48,7 +48,7 @@ func TestConfirmOne(t *testing.T) {
 		t.Errorf("got %+v", i.Data)
 	}
 	if !i.LastChangedDateTime.Equal(before.LastChangedDateTime) || i.LastChangedBy != before.LastChangedBy || len(api.Instances.Outbox()) != 1 {
-		t.Error("the confirmation counts as a change")
+		t.Error("the confirmation changed the instance or created an event")
 	}
 	api.AssertUnchanged(t, i, func() {
 		repeat := api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(200, "")
@@ -69,7 +69,7 @@ func TestConfirmAll(t *testing.T) {
 	empty := api.Add(t, apitest.InstanceSpec{})
 	api.AssertUnchanged(t, empty, func() { api.Do(t, apitest.Nav, "POST", all(empty)).Instance(api, 200) })
 
-	// One that is confirmed already is no hindrance, and keeps its time.
+	// A confirmed element keeps its time.
 	i = add(t, api, 0, 1)
 	first := api.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(api, 200).Data[0].ApplicationOwner.DownloadConfirmed[0]
 	i = api.Do(t, apitest.Nav, "POST", all(i)).Instance(api, 200)
@@ -78,7 +78,7 @@ func TestConfirmAll(t *testing.T) {
 	}
 }
 
-func TestBeforeTheDownload(t *testing.T) {
+func TestRejectsBeforeTheDownload(t *testing.T) {
 	api := newAPI(t)
 	i := add(t, api)
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(409, "not-downloaded") })
@@ -87,8 +87,7 @@ func TestBeforeTheDownload(t *testing.T) {
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", all(i)).Want(409, "not-downloaded") })
 }
 
-// A confirmation is of the bytes as they were downloaded, not of those that have come in their
-// place.
+// A confirmation applies to the downloaded content, not to content that replaced it.
 func TestReplacedData(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -133,7 +132,7 @@ func TestDeleted(t *testing.T) {
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(404, "not-found") })
 }
 
-func TestAtOnce(t *testing.T) {
+func TestConcurrentConfirmations(t *testing.T) {
 	api := newAPI(t)
 	i := add(t, api, 0, 1)
 	var both sync.WaitGroup
@@ -149,11 +148,11 @@ func TestAtOnce(t *testing.T) {
 		}
 	}
 	if now.Version != i.Version+2 {
-		t.Errorf("version %d after %d: more than one write an element", now.Version, i.Version)
+		t.Errorf("version %d after %d, want one write per element", now.Version, i.Version)
 	}
 }
 
-// With a key the first answer comes again, whatever has become of the instance.
+// A request with the same key gets the first response, even if the instance has changed.
 func TestIdempotencyKey(t *testing.T) {
 	api := newAPI(t)
 	i := add(t, api, 0, 1)

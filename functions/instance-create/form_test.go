@@ -13,14 +13,14 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// part is a part of a form: the parameters of its Content-Disposition, its type and its bytes.
+// part is a part of a form: the parameters of its Content-Disposition, its type and its content.
 type part struct{ disposition, contentType, body string }
 
 func document(body string) part { return part{`name="instance"`, "application/json", body} }
 
 func xmlPart(name string) part { return part{`name="` + name + `"`, "application/xml", "<melding/>"} }
 
-// form returns a body made of parts, under a fresh boundary.
+// form returns a body with the parts and a random boundary.
 func form(t *testing.T, parts ...part) apitest.Option {
 	t.Helper()
 	var b bytes.Buffer
@@ -73,7 +73,7 @@ func TestForm(t *testing.T) {
 		}
 		content := make([]byte, object.Size)
 		if _, err := object.Body.Read(content); err != nil || string(content) != want.content || d.FileSize != object.Size {
-			t.Errorf("element %d has the bytes %q (%v)", n, content, err)
+			t.Errorf("the content of element %d is %q (%v)", n, content, err)
 		}
 	}
 	if len(api.Instances.Outbox()) != 1 || len(api.Blobs.Keys()) != 4 {
@@ -84,8 +84,9 @@ func TestForm(t *testing.T) {
 	}
 }
 
-// The rules are those of JSON, and nothing is left behind; the answer says which part it is about.
-func TestFormRefusals(t *testing.T) {
+// A form obeys the same rules as JSON. A rejected form changes nothing, and the error names the
+// part.
+func TestRejectedForms(t *testing.T) {
 	doc := document(`{` + kari + `}`)
 	many := []part{doc}
 	for range instance.MaxDataElements + 1 {
@@ -95,7 +96,7 @@ func TestFormRefusals(t *testing.T) {
 		body   apitest.Option
 		status int
 		code   string
-		says   string
+		detail string
 	}{
 		"no document":            {form(t, xmlPart("default")), 400, "instance-part-missing", "none"},
 		"two documents":          {form(t, doc, xmlPart("default"), doc), 400, "instance-part-missing", "two"},
@@ -119,15 +120,15 @@ func TestFormRefusals(t *testing.T) {
 			api := newAPI(t)
 			api.AssertUnchanged(t, nil, func() {
 				answer := api.Do(t, apitest.Kari, "POST", path, test.body).Want(test.status, test.code)
-				if !strings.Contains(answer.Problem().Detail, test.says) {
-					t.Errorf("%q says nothing of %s", answer.Problem().Detail, test.says)
+				if !strings.Contains(answer.Problem().Detail, test.detail) {
+					t.Errorf("%q does not contain %s", answer.Problem().Detail, test.detail)
 				}
 			})
 		})
 	}
 }
 
-func TestTheSameFormAgain(t *testing.T) {
+func TestRepeatedForm(t *testing.T) {
 	api := newAPI(t)
 	send := func(content string) apitest.Response { // each time with another boundary
 		return api.Do(t, apitest.Kari, "POST", path, form(t, document(`{`+kari+`}`), part{`name="default"`, "application/xml", content}), key("a"))

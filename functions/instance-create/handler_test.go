@@ -34,7 +34,7 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
-func TestWhoItIsFor(t *testing.T) {
+func TestInstanceOwner(t *testing.T) {
 	for _, test := range []struct {
 		name, caller, body, instanceOwnerID, createdBy string
 	}{
@@ -73,7 +73,7 @@ func TestWhoItIsFor(t *testing.T) {
 	}
 }
 
-func TestEverythingAtOnce(t *testing.T) {
+func TestAllMembers(t *testing.T) {
 	api := newAPI(t)
 	image := base64.StdEncoding.EncodeToString([]byte("\x89PNG\r\n\x00\xff"))
 	i := api.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`,"labels":["gr","x2"],"presentationField":"Årsmelding",
@@ -119,9 +119,8 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever is refused leaves nothing behind: no instance, no event, no bytes, and no number for the
-// party.
-func TestRefusals(t *testing.T) {
+// A rejected request stores no instance, event or content, and assigns no party number.
+func TestRejects(t *testing.T) {
 	newcomer := `"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}`
 	labels := `"` + strings.Join(strings.Split("abcdefghijklmnopqrstu", ""), `","`) + `"`
 	large := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("a", 1_000_001)))
@@ -198,9 +197,9 @@ func TestRefusals(t *testing.T) {
 	api.Do(t, apitest.Nav, "POST", path, apitest.Bytes("text/plain", `{`+kari+`}`)).Want(415, "body-not-json")
 }
 
-// A table that does not answer may have stored the instance, so the bytes stay; the caller is told
-// nothing of the inside.
-func TestAStoreThatFails(t *testing.T) {
+// A table that fails may have stored the instance, so the content stays. The response hides the
+// cause.
+func TestFailingStore(t *testing.T) {
 	api := newAPI(t)
 	api.Instances.Fail = func() error { return errors.New("table down") }
 	answer := api.Do(t, apitest.Nav, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`)).Want(500, "internal")
@@ -214,9 +213,8 @@ func TestAStoreThatFails(t *testing.T) {
 	})
 }
 
-// Who has no number yet is no less one caller: the number that the first request brings must not
-// make it another.
-func TestANewcomersIdempotencyKey(t *testing.T) {
+// A caller without a party number stays the same caller after the first request assigns one.
+func TestIdempotencyKeyOfNewcomer(t *testing.T) {
 	api := newAPI(t)
 	body := apitest.JSON(`{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`)
 	first := api.Do(t, apitest.Newcomer, "POST", path, body, key("a"))
@@ -227,9 +225,8 @@ func TestANewcomersIdempotencyKey(t *testing.T) {
 	})
 }
 
-// A key is its sender's own: who sends the same, body and all, is not answered with another's
-// instance.
-func TestAnothersIdempotencyKey(t *testing.T) {
+// Keys of different callers are different: the same key and body creates another instance.
+func TestIdempotencyKeyOfAnotherCaller(t *testing.T) {
 	api := newAPI(t)
 	stranger := authtest.Person(party.Identity{Kind: party.UserName, Value: "stranger"})
 	body := apitest.JSON(`{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`)
@@ -239,7 +236,7 @@ func TestAnothersIdempotencyKey(t *testing.T) {
 	api.Do(t, apitest.Nav, "POST", path, body, key("a")).Instance(api, 201)
 }
 
-func TestOneIdempotencyKeyAtOnce(t *testing.T) {
+func TestConcurrentRequestsWithOneKey(t *testing.T) {
 	api := newAPI(t)
 	var locations [8]string
 	var all sync.WaitGroup

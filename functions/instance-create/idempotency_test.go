@@ -37,7 +37,7 @@ func TestSameKeyCreatesOnce(t *testing.T) {
 	}
 }
 
-func TestKeysThatAreRefused(t *testing.T) {
+func TestRejectedKeys(t *testing.T) {
 	api := newAPI(t)
 	for _, k := range []string{"", `""`, strings.Repeat("x", 256), "nøkkel"} {
 		api.AssertUnchanged(t, nil, func() {
@@ -47,7 +47,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 	api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"50001"}`), key(strings.Repeat("x", 255))).Instance(api, 201)
 }
 
-func TestARefusedRequestLeavesItsKeyFree(t *testing.T) {
+func TestRejectedRequestReleasesItsKey(t *testing.T) {
 	api := newAPI(t)
 	api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"50001","labels":[""]}`), key("k")).Want(400, "labels-invalid")
 	api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"50001"}`), key("k")).Instance(api, 201)

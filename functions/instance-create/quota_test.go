@@ -20,8 +20,8 @@ func newAPIWithQuota(t *testing.T, perHour instance.Quota) *apitest.API {
 	return api
 }
 
-// Each caller has a quota of its own. Replays and requests that are refused are no part of it, and
-// what is over it has no effect.
+// The quota is separate for each caller. Replays and rejected requests do not count, and a request
+// over the quota changes nothing.
 func TestQuota(t *testing.T) {
 	api := newAPIWithQuota(t, 2)
 	create := func(caller, body string, options ...apitest.Option) apitest.Response {
@@ -53,7 +53,7 @@ func TestQuota(t *testing.T) {
 	create(apitest.Newcomer, `{"reportee":{"ssn":"`+apitest.NewcomerSSN+`"}}`).Want(201, "")
 }
 
-func TestQuotaAtOnce(t *testing.T) {
+func TestConcurrentQuota(t *testing.T) {
 	api := newAPIWithQuota(t, 3)
 	var codes [12]int
 	var all sync.WaitGroup
@@ -64,17 +64,17 @@ func TestQuotaAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	if created := len(api.Instances.Outbox()); created > 3 || created < 1 {
-		t.Errorf("%d instances, answers %v", created, codes)
+		t.Errorf("%d instances, statuses %v", created, codes)
 	}
 	for _, code := range codes {
 		if code != 201 && code != 429 {
-			t.Errorf("answers %v", codes)
+			t.Errorf("statuses %v", codes)
 		}
 	}
 }
 
-// What fails before anything can have been created is not counted; what may have been created is.
-func TestQuotaOfWhatFails(t *testing.T) {
+// A request counts if it may have created an instance. It does not count if it failed before.
+func TestQuotaOfFailedRequests(t *testing.T) {
 	api := newAPIWithQuota(t, 1)
 	body := apitest.JSON(`{` + kari + `,` + oneForm + `}`)
 	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
@@ -98,7 +98,7 @@ func TestOpenQuota(t *testing.T) {
 	for _, value := range []string{"-1", "many", "1.5", "1e3"} {
 		env := coldstart.FromMap(map[string]string{"CREATES_PER_HOUR": value})
 		if openQuota(env); env.Err() == nil {
-			t.Errorf("%q is taken", value)
+			t.Errorf("%q is accepted", value)
 		}
 	}
 }

@@ -16,7 +16,7 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
-func TestDeletedIsStillThere(t *testing.T) {
+func TestSoftDelete(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Labels: []string{"gr"}})
 	for _, target := range []string{apitest.InApp(i, ""), apitest.InApp(i, "?hard=false"), apitest.InApp(i, "")} {
@@ -33,7 +33,7 @@ func TestDeletedIsStillThere(t *testing.T) {
 	}
 }
 
-func TestDeletedForGoodIsGone(t *testing.T) {
+func TestHardDelete(t *testing.T) {
 	for _, first := range []string{"", "soft"} {
 		api := newAPI(t)
 		i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}, Labels: []string{"gr"}, Path: []string{"Submit"}})
@@ -70,7 +70,7 @@ func TestDeletedForGoodIsGone(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejects(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	api.AssertUnchanged(t, i, func() {

@@ -28,7 +28,7 @@ func TestWhoMayRead(t *testing.T) {
 	api.CheckConditionalGet(t, apitest.Kari, apitest.InApp(i, ""))
 }
 
-// The whole document, once in full: the names and forms that clients rely on.
+// The complete document: the names and formats that clients rely on.
 func TestDocument(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Labels: []string{"gr"}, Path: []string{"Submit"}})

@@ -20,7 +20,7 @@ import (
 
 const route = "GET /storage/instances/{instanceOwnerId}/{instanceGuid}/events"
 
-// site is a door to instances whose events are in tables in memory.
+// testAPI is an API with the events of its instances.
 type testAPI struct {
 	*apitest.API
 	events *eventtest.Memory
@@ -36,8 +36,8 @@ func (api testAPI) handler() http.Handler {
 	return handler(instancehttp.HistoryEndpoint{Authorizer: api.Authorizer, Instances: api.Instances, Outbox: api.events, Feeds: api.events, URLs: api.View.Base})
 }
 
-// report adds an instance with that many events, of which the first ones are in the feed and the
-// others in the outbox.
+// addEvents adds an instance with the given number of events. The first ones are recorded in the
+// feed, the others are in the outbox.
 func (api testAPI) addEvents(t *testing.T, all, recorded int) (*instance.Instance, []event.Encoded) {
 	t.Helper()
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -75,8 +75,8 @@ func TestWhoMayRead(t *testing.T) {
 	api.CheckConditionalGet(t, apitest.Nav, target)
 }
 
-// Whatever part of them has come into the feed, the events are all there, each once and in order.
-func TestNoEventIsMissingOnItsWay(t *testing.T) {
+// The response contains all events, once and in order, wherever they are recorded.
+func TestPendingEvents(t *testing.T) {
 	api := newAPI(t)
 	for recorded := range 6 {
 		i, docs := api.addEvents(t, 5, recorded)
@@ -86,8 +86,8 @@ func TestNoEventIsMissingOnItsWay(t *testing.T) {
 	}
 }
 
-// A transaction becomes visible item by item: for a moment an event may be in neither table.
-func TestAnEventInNeitherTableIsLookedForAgain(t *testing.T) {
+// A transaction becomes visible item by item: for a moment neither table may contain an event.
+func TestEventInNeitherTable(t *testing.T) {
 	api := newAPI(t)
 	i, docs := api.addEvents(t, 3, 3)
 	api.events.HideFrom(i.AppID, 2)
@@ -95,7 +95,7 @@ func TestAnEventInNeitherTableIsLookedForAgain(t *testing.T) {
 	if got := api.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "/events")).Want(200, ""); got.Body.String() != array(docs) {
 		t.Errorf("got %s", got.Body)
 	}
-	api.events.HideFrom(i.AppID, 2) // for good: what can be seen is answered, up to the gap
+	api.events.HideFrom(i.AppID, 2) // permanently: the response ends before the gap
 	if got := api.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "/events")).Want(200, ""); got.Body.String() != array(docs[:1]) {
 		t.Errorf("got %s", got.Body)
 	}
@@ -128,7 +128,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-func TestLines(t *testing.T) {
+func TestNDJSON(t *testing.T) {
 	api := newAPI(t)
 	i, docs := api.addEvents(t, 2, 1)
 	got := api.Do(t, apitest.Kari, "GET", apitest.InStorage(i, "/events"), apitest.Header("Accept", "application/x-ndjson")).Want(http.StatusOK, "")
@@ -137,8 +137,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// The sample is answered, as Lambda would be invoked with it but for the token and the instance,
-// with the whole history.
+// The response to the sample, sent with a valid token and an existing instance, is the complete
+// history.
 func TestSample(t *testing.T) {
 	api := newAPI(t)
 	i, docs := api.addEvents(t, 3, 2)
@@ -150,9 +150,9 @@ func TestSample(t *testing.T) {
 	if err := json.Unmarshal(text, &request); err != nil {
 		t.Fatal(err)
 	}
-	was := request.PathParameters["instanceOwnerId"] + "/" + request.PathParameters["instanceGuid"]
+	old := request.PathParameters["instanceOwnerId"] + "/" + request.PathParameters["instanceGuid"]
 	request.PathParameters = map[string]string{"instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID}
-	request.RawPath = strings.Replace(request.RawPath, was, i.InstanceOwnerID+"/"+i.ID, 1)
+	request.RawPath = strings.Replace(request.RawPath, old, i.InstanceOwnerID+"/"+i.ID, 1)
 	request.Headers["authorization"] = apitest.Nav
 	response := lambdahttp.New(api.handler()).Handle(t.Context(), request)
 	if response.StatusCode != http.StatusOK || response.Body != array(docs) {

@@ -31,7 +31,7 @@ type page struct {
 
 func (p page) ids() []string { return apitest.IDs(p.Embedded.Instances...) }
 
-// query asks, and checks the links: absolute, of this resource, and with everything that was asked.
+// query runs a query and checks that the links are absolute and repeat its parameters.
 func query(t *testing.T, api *apitest.API, caller, filter string) page {
 	t.Helper()
 	target := path
@@ -74,7 +74,7 @@ func query(t *testing.T, api *apitest.API, caller, filter string) page {
 	return p
 }
 
-// next returns the filter of the link to the next page, "" when there is none.
+// next returns the filter in the link to the next page, or "" on the last page.
 func (p page) next() string {
 	_, filter, _ := strings.Cut(p.Links.Next.Href, "?")
 	return filter
@@ -82,8 +82,7 @@ func (p page) next() string {
 
 var may = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 
-// known are the instances of most tests here, in the order of their last change and of their
-// creation.
+// known are the instances of most tests, in the order of their last change and of their creation.
 type known struct {
 	filling, submitted, archived, other, olas, skds *instance.Instance
 }
@@ -102,7 +101,7 @@ func add(t *testing.T, api *apitest.API) known {
 	}
 }
 
-func TestWhatIsFound(t *testing.T) {
+func TestFilters(t *testing.T) {
 	api := newAPI(t)
 	x := add(t, api)
 	deleted := api.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
@@ -210,7 +209,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// A poller that resumes gets what has changed since, and nothing that it has long seen.
+// The link resume returns the instances that changed since, and no others.
 func TestResume(t *testing.T) {
 	api := newAPI(t)
 	add(t, api)
@@ -224,7 +223,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-func TestRefusedParameters(t *testing.T) {
+func TestRejectedParameters(t *testing.T) {
 	api := newAPI(t)
 	add(t, api)
 	const invalid, unknown = "parameter-invalid", "parameter-unknown"
@@ -264,7 +263,7 @@ func TestRefusedParameters(t *testing.T) {
 	api.Do(t, apitest.Kari, "GET", path+"?"+navs).Want(400, invalid)
 }
 
-func TestWhoMayAsk(t *testing.T) {
+func TestWhoMayQuery(t *testing.T) {
 	api := newAPI(t)
 	for caller, code := range map[string]string{apitest.Nobody: "token-missing", apitest.Forged: "token-invalid"} {
 		api.Do(t, caller, "GET", path+"?size=x").Want(401, code)
@@ -274,7 +273,7 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 }
 
-func TestForms(t *testing.T) {
+func TestMediaTypes(t *testing.T) {
 	api := newAPI(t)
 	x := add(t, api)
 	for accept, want := range map[string]string{

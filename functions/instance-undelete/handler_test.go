@@ -13,7 +13,7 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
-func TestADeleteIsTakenBackOnce(t *testing.T) {
+func TestUndelete(t *testing.T) {
 	for _, key := range []string{"", "k"} {
 		api := newAPI(t)
 		i := api.Add(t, apitest.InstanceSpec{})
@@ -31,13 +31,13 @@ func TestADeleteIsTakenBackOnce(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotDeletedStaysAsItIs(t *testing.T) {
+func TestUndeleteOfExistingInstance(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", apitest.InApp(i, "/undelete")).Instance(api, 200) })
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejects(t *testing.T) {
 	api := newAPI(t)
 	i := api.Change(t, api.Add(t, apitest.InstanceSpec{}), (*instance.Instance).Delete)
 	api.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/undelete"))

@@ -18,7 +18,7 @@ func newAPI(t *testing.T) *apitest.API {
 
 func patch(body string) apitest.Option { return apitest.Bytes("application/merge-patch+json", body) }
 
-func TestOnlyWhatThePatchNamesIsChanged(t *testing.T) {
+func TestPatch(t *testing.T) {
 	due := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
 		patch string
@@ -54,7 +54,7 @@ func TestOnlyWhatThePatchNamesIsChanged(t *testing.T) {
 	}
 }
 
-func TestPatchesThatAreRefused(t *testing.T) {
+func TestRejectedPatches(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Labels: []string{"gr"}})
 	target := apitest.InApp(i, "")
@@ -83,7 +83,7 @@ func TestPatchesThatAreRefused(t *testing.T) {
 	api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["x"]}`)).Want(409, "instance-deleted")
 }
 
-func TestOnlyTheOwnerMayPatch(t *testing.T) {
+func TestWhoMayPatch(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	api.CheckAccess(t, i, true, "PATCH", apitest.InApp(i, ""), patch(`{"labels":["x"]}`))

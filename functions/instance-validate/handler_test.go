@@ -27,7 +27,7 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
-// reregister gives apitest's application another registration.
+// reregister replaces the registration of apitest.App.
 func reregister(t *testing.T, api *apitest.API, document string) {
 	t.Helper()
 	old, err := api.Applications.Get(t.Context(), apitest.App)
@@ -50,7 +50,7 @@ func elementOf(i *instance.Instance, n int) string {
 	return apitest.InApp(i, "/data/"+i.Data[n].ID+"/validate")
 }
 
-// issues returns what the answer lists.
+// issues returns the issues in the response.
 func issues(t *testing.T, a apitest.Response) []fault.Issue {
 	t.Helper()
 	var body struct{ Issues []fault.Issue }
@@ -69,7 +69,7 @@ func codes(list []fault.Issue) string {
 	return strings.Join(all, " ")
 }
 
-func TestWhoMayAsk(t *testing.T) {
+func TestWhoMayValidate(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	for _, target := range []string{whole(i), elementOf(i, 0)} {
@@ -87,7 +87,7 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrong(t *testing.T) {
+func TestIssues(t *testing.T) {
 	const schema = `{"type":"object","required":["timer"],"properties":{"timer":{"type":"integer","maximum":100}}}`
 	app := func(types string) string { return `{"dataTypes":[` + types + `]}` }
 	form := func(rest string) string { return app(`{"formId":"default","schema":` + schema + rest + `}`) }
@@ -143,7 +143,7 @@ func TestWhatIsWrong(t *testing.T) {
 	}
 }
 
-// Of several elements each has its own issues, in their order; of one alone there are that one's.
+// The issues of an instance are those of its elements, in order. Those of an element are its own.
 func TestSeveralElements(t *testing.T) {
 	api := newAPI(t)
 	forms := slices.Repeat([]string{"attachment"}, 9)
@@ -185,7 +185,7 @@ func TestIssuesAreBounded(t *testing.T) {
 	}
 }
 
-// Whatever became of the instance, it can be validated as long as it can be read.
+// An instance in any state can be validated if it can be read.
 func TestStates(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}})
@@ -197,8 +197,9 @@ func TestStates(t *testing.T) {
 	api.Do(t, apitest.Nav, "GET", elementOf(i, 0)).Want(404, "not-found")
 }
 
-// Bytes that were replaced and removed after the instance was read: the new ones are validated.
-func TestReplacedWhileItIsValidated(t *testing.T) {
+// Another request replaces the content, and the sweep deletes the old revision, after the handler
+// has read the instance. The handler validates the new content.
+func TestReplacedConcurrently(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	api.Blobs.Hook = func(c blobtest.Call) error {
@@ -214,7 +215,7 @@ func TestReplacedWhileItIsValidated(t *testing.T) {
 	}
 }
 
-func TestBytesThatAreGone(t *testing.T) {
+func TestMissingContent(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)); err != nil {
@@ -223,7 +224,7 @@ func TestBytesThatAreGone(t *testing.T) {
 	api.Do(t, apitest.Kari, "GET", whole(i)).Want(500, "internal")
 }
 
-// When the time is up the answer says so; it does not say that the data is wrong, or right.
+// If the time runs out, the response says so and contains no verdict on the data.
 func TestDeadline(t *testing.T) {
 	api := apitest.New(t)
 	slow := func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {

@@ -32,7 +32,7 @@ func get(t *testing.T, api *apitest.API, caller, target string) page {
 
 const own = "/storage/instances/" + apitest.KariParty
 
-func TestAPartySeesItsOwnInOrderOfCreation(t *testing.T) {
+func TestInstancesInOrderOfCreation(t *testing.T) {
 	api := newAPI(t)
 	first := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Labels: []string{"gr"}, Path: []string{"Submit"}})
 	second := api.Add(t, apitest.InstanceSpec{App: apitest.SkdApp})
@@ -53,7 +53,7 @@ func TestAPartySeesItsOwnInOrderOfCreation(t *testing.T) {
 	}
 }
 
-func TestItsPagesFollowEachOther(t *testing.T) {
+func TestPages(t *testing.T) {
 	api := newAPI(t)
 	for range 5 {
 		api.Add(t, apitest.InstanceSpec{})
@@ -79,7 +79,7 @@ func TestItsPagesFollowEachOther(t *testing.T) {
 	}
 }
 
-func TestWhatIsAnothersIsEmpty(t *testing.T) {
+func TestAnotherPartyIsEmpty(t *testing.T) {
 	api := newAPI(t)
 	api.Add(t, apitest.InstanceSpec{})
 	for _, caller := range []string{apitest.Ola, apitest.OlaBySSN, apitest.Newcomer} {
@@ -92,7 +92,7 @@ func TestWhatIsAnothersIsEmpty(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejects(t *testing.T) {
 	api := newAPI(t)
 	api.Do(t, apitest.Nobody, "GET", own).Want(401, "token-missing")
 	api.Do(t, apitest.KariWriter, "GET", own).Want(403, "scope-missing")

@@ -32,8 +32,8 @@ func TestWhoMayRead(t *testing.T) {
 	api.CheckConditionalGet(t, apitest.Nav, apitest.InStorage(i, ""))
 }
 
-// This path does not name the application, so what is stored alone tells whose it is.
-func TestAnotherOwnersInstanceOfTheSameParty(t *testing.T) {
+// The path does not name the application: only the stored instance shows which owner has access.
+func TestInstanceOfAnotherOwner(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{App: apitest.SkdApp})
 	api.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
@@ -41,8 +41,8 @@ func TestAnotherOwnersInstanceOfTheSameParty(t *testing.T) {
 	api.Do(t, apitest.Kari, "GET", apitest.InStorage(i, "")).Instance(api, 200)
 }
 
-// What is not there and what is not the caller's are answered alike to the byte, but for the trace.
-func TestNotThereAndNotYoursAreTheSame(t *testing.T) {
+// The responses for a missing and for a foreign instance are identical, except for the traceId.
+func TestMissingAndForeignAreIdentical(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	notYours := api.Do(t, apitest.Skd, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
@@ -61,21 +61,21 @@ func TestDeleted(t *testing.T) {
 	api.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
 }
 
-// mixedUp is a store that returns one instance under every key.
+// mixedUp is a store that returns the same instance for every key.
 type mixedUp struct{ i *instance.Instance }
 
 func (m mixedUp) Get(context.Context, string, string) (*instance.Instance, error) {
 	return m.i.Clone(), nil
 }
 
-// down is a store that is out of order.
+// down is a store whose reads fail.
 type down struct{}
 
 func (down) Get(context.Context, string, string) (*instance.Instance, error) {
 	return nil, errors.New("table Instances-1 is on fire")
 }
 
-func TestTheStoreIsNotTrusted(t *testing.T) {
+func TestChecksWhatTheStoreReturns(t *testing.T) {
 	kind := func(store instancehttp.Reader) *apitest.API {
 		api := apitest.New(t)
 		api.Serve(route, handler(api.Authorizer, store, api.View))

@@ -78,7 +78,7 @@ func TestWhoMayAnnounce(t *testing.T) {
 	api.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejects(t *testing.T) {
 	body := func(old, new string) []apitest.Option {
 		return []apitest.Option{apitest.JSON(strings.Replace(pdf, old, new, 1))}
 	}
@@ -130,7 +130,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
+func TestAcceptsTheLimits(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	for _, body := range []string{
@@ -144,7 +144,7 @@ func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
 	}
 }
 
-// The same key is the same upload, with a link that is good from now on.
+// The same key returns the same upload, with a new presigned request.
 func TestIdempotencyKey(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -179,7 +179,7 @@ func TestIdempotencyKey(t *testing.T) {
 	send(apitest.Kari, pdf).Want(404, "not-found")
 }
 
-func TestAStoreThatFails(t *testing.T) {
+func TestFailingStore(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	api.Instances.Fail = func() error { return errors.New("table down") }

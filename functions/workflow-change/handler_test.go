@@ -23,8 +23,8 @@ func target(i *instance.Instance) string { return apitest.InApp(i, "/workflow") 
 
 func to(step string) apitest.Option { return apitest.JSON(`{"currentStep":"` + step + `"}`) }
 
-// A whole life: submitted by the user, sent back by the owner, submitted again, archived. Every
-// step is one event.
+// The complete workflow: the user submits, the owner sends back, the user submits again, the owner
+// archives. Each step creates one event.
 func TestSteps(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
@@ -68,13 +68,13 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-func TestWhoMayMove(t *testing.T) {
+func TestWhoMayChange(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	api.CheckAccess(t, i, false, "PUT", target(i), to("Submit"))
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejects(t *testing.T) {
 	filling := apitest.InstanceSpec{Forms: []string{"default"}}
 	submitted := apitest.InstanceSpec{Forms: filling.Forms, Path: []string{"Submit"}}
 	archived := apitest.InstanceSpec{Forms: filling.Forms, Path: []string{"Submit", "Archived"}}
@@ -107,7 +107,7 @@ func TestRefusals(t *testing.T) {
 			api.AssertUnchanged(t, i, func() {
 				problem := api.Do(t, test.caller, "PUT", target(i), test.options...).Want(test.status, test.code).Problem()
 				if !strings.Contains(problem.Detail, test.detail) {
-					t.Errorf("detail %q does not say %q", problem.Detail, test.detail)
+					t.Errorf("detail %q does not contain %q", problem.Detail, test.detail)
 				}
 				if test.code == "data-invalid" && (len(problem.Issues) != 1 || problem.Issues[0].Code != "TooFewDataElementsOfType" ||
 					problem.Issues[0].Severity != "error" || !strings.Contains(problem.Issues[0].Description, `"default"`)) {
@@ -125,15 +125,15 @@ func TestIfMatch(t *testing.T) {
 	api.Do(t, apitest.Nav, "PUT", target(i), to("FormFilling"), apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
 }
 
-func TestADeletedInstance(t *testing.T) {
+func TestDeletedInstance(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(409, "instance-deleted") })
 }
 
-// However many ask at once, there is one change and one event.
-func TestAtOnce(t *testing.T) {
+// Concurrent requests for the same step make one change and one event.
+func TestConcurrentTransitions(t *testing.T) {
 	api := newAPI(t)
 	for range 10 {
 		i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -147,7 +147,7 @@ func TestAtOnce(t *testing.T) {
 			t.Fatalf("events %+v", events)
 		}
 
-		// Two ways out of Submit, neither of which can be reached from the other's end.
+		// Two transitions from Submit that exclude each other.
 		var archived, back int
 		all.Go(func() { archived = api.Do(t, apitest.Nav, "PUT", target(i), to("Archived")).Code })
 		all.Go(func() { back = api.Do(t, apitest.Nav, "PUT", target(i), to("FormFilling")).Code })
@@ -173,13 +173,13 @@ func TestAtOnce(t *testing.T) {
 			}
 		}
 		if won != 1 {
-			t.Fatalf("%d of those with If-Match were first", won)
+			t.Fatalf("%d requests with If-Match succeeded, want 1", won)
 		}
 	}
 }
 
-// The change and its event are one write: without the one there is not the other.
-func TestAStoreThatFails(t *testing.T) {
+// The change and its event are one write: either both are stored or neither is.
+func TestFailingStore(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	api.Instances.Fail = func() error { return errors.New("table down") }

@@ -12,12 +12,12 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// strict is apitest's application with a schema that takes <melding><timer>7</timer></melding>.
+// strict is apitest.Registration with a schema for <melding><timer>7</timer></melding>.
 var strict = strings.Replace(apitest.Registration, `{"type": "object"}`, `{"type": "object", "required": ["timer"], "properties": {"timer": {"type": "integer"}}}`, 1)
 
 const valid, invalid = `<melding><timer>7</timer></melding>`, `<melding><timer>sju</timer></melding>`
 
-// reregister gives apitest's application another registration.
+// reregister replaces the registration of apitest.App.
 func reregister(t *testing.T, api *apitest.API, document string) {
 	t.Helper()
 	old, err := api.Applications.Get(t.Context(), apitest.App)
@@ -34,16 +34,16 @@ func reregister(t *testing.T, api *apitest.API, document string) {
 	}
 }
 
-// filled returns a site with the strict application, and an instance whose only element has the
-// content given.
-func filled(t *testing.T, content string) (*apitest.API, *instance.Instance) {
+// newStrictAPI returns an API with the strict registration, and an instance with one element that
+// has the given content.
+func newStrictAPI(t *testing.T, content string) (*apitest.API, *instance.Instance) {
 	api := newAPI(t)
 	reregister(t, api, strict)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	return api, api.Replace(t, i, i.Data[0].ID, content)
 }
 
-func TestInvalidDataIsNotSubmitted(t *testing.T) {
+func TestRejectsInvalidData(t *testing.T) {
 	for name, test := range map[string]struct{ content, code, field, description string }{
 		"against the schema": {invalid, "SchemaViolation", "/timer", "must be integer"},
 		"something missing":  {`<melding/>`, "SchemaViolation", "/timer", "is required"},
@@ -51,7 +51,7 @@ func TestInvalidDataIsNotSubmitted(t *testing.T) {
 		"a DOCTYPE":          {`<!DOCTYPE a>` + valid, "DataNotWellFormed", "", "has a DOCTYPE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api, i := filled(t, test.content)
+			api, i := newStrictAPI(t, test.content)
 			api.AssertUnchanged(t, i, func() {
 				issues := api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(409, "data-invalid").Problem().Issues
 				if len(issues) != 1 || issues[0].Code != test.code || issues[0].Field != test.field || issues[0].DataElementID != i.Data[0].ID ||
@@ -65,8 +65,8 @@ func TestInvalidDataIsNotSubmitted(t *testing.T) {
 	}
 }
 
-// What is wrong with the elements and with their number is said together.
-func TestAllThatIsWrongIsSaid(t *testing.T) {
+// The issues of the elements and of their number are reported together.
+func TestReportsAllIssues(t *testing.T) {
 	api := newAPI(t)
 	reregister(t, api, strings.Replace(strict, `"minCount": 0`, `"minCount": 2`, 1))
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
@@ -81,18 +81,17 @@ func TestAllThatIsWrongIsSaid(t *testing.T) {
 	}
 }
 
-// A warning stops nobody: the data type of an element is gone from the registration, which its user
-// cannot help.
-func TestAWarningIsNoRefusal(t *testing.T) {
-	api, i := filled(t, invalid)
+// A warning is no error. Here the registration no longer contains the element's data type, which
+// the user cannot change.
+func TestAcceptsWarnings(t *testing.T) {
+	api, i := newStrictAPI(t, invalid)
 	reregister(t, api, `{"dataTypes":[{"formId":"other"}]}`)
 	api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Instance(api, 200)
 }
 
-// Only leaving a step that asks for it fetches bytes, and a request that is refused anyway does
-// not.
-func TestOnlyWhatIsNeededIsFetched(t *testing.T) {
-	api, i := filled(t, valid)
+// Content is fetched only to leave a step that validates, and not if the request fails anyway.
+func TestFetchesContentOnlyToValidate(t *testing.T) {
+	api, i := newStrictAPI(t, valid)
 	fetched := 0
 	api.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation == "Get" && c.Done {
@@ -115,49 +114,49 @@ func TestOnlyWhatIsNeededIsFetched(t *testing.T) {
 	step(apitest.Nav, "FormFilling", 200, 0)
 }
 
-// What is submitted is what was validated, whatever happens meanwhile.
-func TestChangedWhileItIsValidated(t *testing.T) {
+// The submitted data is the validated data, even if other requests change it concurrently.
+func TestChangedDuringValidation(t *testing.T) {
 	for name, test := range map[string]struct {
 		first, second string
-		gone          bool // the first bytes are removed before they are read
+		deleted       bool // the first content is deleted before the fetch
 		status        int
 		code          string
 	}{
-		"valid by something invalid":     {valid, invalid, false, 409, "data-invalid"},
-		"invalid by something valid":     {invalid, valid, false, 409, "data-invalid"}, // it was invalid when it was asked
-		"valid by something valid":       {valid, strings.Replace(valid, "7", "8", 1), false, 200, ""},
-		"by something invalid, and gone": {valid, invalid, true, 409, "data-invalid"},
-		"by something valid, and gone":   {invalid, valid, true, 200, ""},
+		"valid by something invalid":        {valid, invalid, false, 409, "data-invalid"},
+		"invalid by something valid":        {invalid, valid, false, 409, "data-invalid"}, // it was invalid at the time of the request
+		"valid by something valid":          {valid, strings.Replace(valid, "7", "8", 1), false, 200, ""},
+		"by something invalid, and deleted": {valid, invalid, true, 409, "data-invalid"},
+		"by something valid, and deleted":   {invalid, valid, true, 200, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api, i := filled(t, test.first)
+			api, i := newStrictAPI(t, test.first)
 			first := blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)
 			api.Blobs.Hook = func(c blobtest.Call) error {
-				if c.Operation != "Get" || c.Done == test.gone {
+				if c.Operation != "Get" || c.Done == test.deleted {
 					return nil
 				}
 				api.Blobs.Hook = nil
 				api.Replace(t, i, i.Data[0].ID, test.second)
-				if test.gone {
+				if test.deleted {
 					return api.Blobs.Delete(t.Context(), first)
 				}
 				return nil
 			}
 			api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(test.status, test.code)
 			if now := api.Stored(t, i); (now.Workflow.CurrentStep == "Submit") != (test.status == 200) {
-				t.Errorf("it is in %s", now.Workflow.CurrentStep)
+				t.Errorf("the step is %s", now.Workflow.CurrentStep)
 			}
 		})
 	}
 }
 
-func TestBytesThatCannotBeFetched(t *testing.T) {
-	api, i := filled(t, valid)
+func TestMissingContent(t *testing.T) {
+	api, i := newStrictAPI(t, valid)
 	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)); err != nil {
 		t.Fatal(err)
 	}
 	api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(500, "internal")
 	if now := api.Stored(t, i); now.Workflow.CurrentStep != "FormFilling" {
-		t.Errorf("it is in %s", now.Workflow.CurrentStep)
+		t.Errorf("the step is %s", now.Workflow.CurrentStep)
 	}
 }

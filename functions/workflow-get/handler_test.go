@@ -14,7 +14,7 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
-func TestWhereAnInstanceIsAndMayGo(t *testing.T) {
+func TestState(t *testing.T) {
 	api := newAPI(t)
 	const since = "2026-05-01T12:00:0%d.123456Z"
 	at := time.Date(2026, 5, 1, 12, 0, 0, 123456789, time.UTC)
