@@ -28,14 +28,14 @@ func TestWhoMayRead(t *testing.T) {
 		{"its owner", apitest.NavReader, path, 200, ""},
 		{"another owner", apitest.Skd, path, 200, ""},
 		{"a user", apitest.KariReader, path, 200, ""},
-		{"a user nobody has reported", apitest.Newcomer, path, 200, ""},
-		{"nobody", apitest.Nobody, path, 401, "token-missing"},
-		{"a forger", apitest.Forged, path, 401, "token-invalid"},
+		{"a user without a party number", apitest.Newcomer, path, 200, ""},
+		{"no token", apitest.Nobody, path, 401, "token-missing"},
+		{"a forged token", apitest.Forged, path, 401, "token-invalid"},
 		{"an owner without the scope", apitest.NavWriter, path, 403, "scope-missing"},
 		{"a user without the scope", apitest.KariWriter, path, 403, "scope-missing"},
-		{"a user without the scope, of what is not there", apitest.KariWriter, path + "x", 403, "scope-missing"},
-		{"its owner, of what is not there", apitest.Nav, path + "x", 404, "not-found"},
-		{"its owner, of what cannot be", apitest.Nav, "/storage/applications/nav/A", 404, "not-found"},
+		{"a user without the scope, for an unknown application", apitest.KariWriter, path + "x", 403, "scope-missing"},
+		{"its owner, for an unknown application", apitest.Nav, path + "x", 404, "not-found"},
+		{"its owner, for a malformed id", apitest.Nav, "/storage/applications/nav/A", 404, "not-found"},
 		{"its owner, under another org", apitest.Nav, "/storage/applications/skd/other", 404, "not-found"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -48,8 +48,8 @@ func TestWhoMayRead(t *testing.T) {
 func TestDocument(t *testing.T) {
 	api := newAPI(t)
 	var got, want map[string]any
-	answer := api.Do(t, apitest.Kari, "GET", path).Want(200, "")
-	answer.JSON(&got)
+	response := api.Do(t, apitest.Kari, "GET", path).Want(200, "")
+	response.JSON(&got)
 	if err := json.Unmarshal([]byte(apitest.Registration), &want); err != nil {
 		t.Fatal(err)
 	}
@@ -57,8 +57,8 @@ func TestDocument(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%v\nwant\n%v", got, want)
 	}
-	if answer.ETag() != `"1"` {
-		t.Errorf("ETag %s", answer.ETag())
+	if response.ETag() != `"1"` {
+		t.Errorf("ETag %s", response.ETag())
 	}
 	api.CheckConditionalGet(t, apitest.Kari, path)
 }

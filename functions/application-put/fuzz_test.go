@@ -25,7 +25,7 @@ func FuzzRegistration(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		api := newAPI(t)
-		answer := api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(string(body)))
+		response := api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(string(body)))
 		stored, err := api.Applications.Get(t.Context(), "nav/app2019")
 		if err != nil {
 			t.Fatal(err)
@@ -35,16 +35,16 @@ func FuzzRegistration(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		if answer.Code != 201 {
-			if answer.Code < 400 || answer.Code >= 500 || stored != nil {
-				t.Fatalf("%d %s, stored %+v", answer.Code, answer.Body, stored)
+		if response.Code != 201 {
+			if response.Code < 400 || response.Code >= 500 || stored != nil {
+				t.Fatalf("%d %s, stored %+v", response.Code, response.Body, stored)
 			}
 			return
 		}
 		text, err := json.Marshal(stored)
 		shown, showErr := httpapi.Marshal(stored)
-		if err != nil || showErr != nil || len(text) > maxBody || !bytes.Equal(shown, answer.Body.Bytes()) || stored.Validate() != nil {
-			t.Fatalf("stored as %s (%v), answered as %s; %v", text, err, answer.Body, stored.Validate())
+		if err != nil || showErr != nil || len(text) > maxBody || !bytes.Equal(shown, response.Body.Bytes()) || stored.Validate() != nil {
+			t.Fatalf("stored as %s (%v), response %s; %v", text, err, response.Body, stored.Validate())
 		}
 		var again application.Application
 		if err := json.Unmarshal(text, &again); err != nil {
@@ -53,6 +53,6 @@ func FuzzRegistration(f *testing.F) {
 		if same, err := json.Marshal(again); err != nil || !bytes.Equal(same, text) {
 			t.Fatalf("stored as %s, read as %s (%v)", text, same, err)
 		}
-		api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(answer.Body.String())).Want(200, "") // what was answered can be sent back
+		api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(response.Body.String())).Want(200, "") // a response is a valid request
 	})
 }

@@ -49,7 +49,7 @@ func TestRegisterAndReplace(t *testing.T) {
 	if app.ID != "nav/app2019" || app.Org != "nav" || len(app.DataTypes) != 2 || app.Title["nb"] != "Melding" {
 		t.Errorf("got %s", first.Body)
 	}
-	for _, again := range []string{apitest.Registration, first.Body.String()} { // as it was sent, and as it was answered
+	for _, again := range []string{apitest.Registration, first.Body.String()} { // the request, and the response
 		if repeat := put(again).Want(200, ""); repeat.ETag() != `"1"` || repeat.Body.String() != first.Body.String() {
 			t.Errorf("the repeat is %s %s", repeat.ETag(), repeat.Body)
 		}
@@ -81,12 +81,12 @@ func TestWhoMayRegister(t *testing.T) {
 		status             int
 		code               string
 	}{
-		{"nobody", apitest.Nobody, path, 401, "token-missing"},
-		{"a forger", apitest.Forged, path, 401, "token-invalid"},
+		{"no token", apitest.Nobody, path, 401, "token-missing"},
+		{"a forged token", apitest.Forged, path, 401, "token-invalid"},
 		{"a user", apitest.Kari, path, 403, "owner-only"},
 		{"the owner without the scope", apitest.NavReader, path, 403, "scope-missing"},
 		{"another owner", apitest.Skd, path, 404, "not-found"},
-		{"another owner, of what is registered", apitest.Skd, "/storage/applications/nav/app2018", 404, "not-found"},
+		{"another owner, of a registered application", apitest.Skd, "/storage/applications/nav/app2018", 404, "not-found"},
 		{"the owner, with an impossible name", apitest.Nav, "/storage/applications/nav/App", 400, "application-id-invalid"},
 		{"the owner, with too short a name", apitest.Nav, "/storage/applications/nav/a", 400, "application-id-invalid"},
 		{"the owner, with too long a name", apitest.Nav, "/storage/applications/nav/" + strings.Repeat("a", 61), 400, "application-id-invalid"},
@@ -94,7 +94,7 @@ func TestWhoMayRegister(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			api.Do(t, test.caller, "PUT", test.path, apitest.JSON(apitest.Registration)).Want(test.status, test.code)
 			if version(t, api, "nav/app2019") != 0 || version(t, api, apitest.App) != 1 {
-				t.Error("something was registered")
+				t.Error("an application was registered")
 			}
 		})
 	}
@@ -116,28 +116,28 @@ func TestRejectedRegistrations(t *testing.T) {
 		"an unknown member deep": {apitest.JSON(`{"dataTypes":[{"formid":"a"}]}`), 400, "body-invalid", ""},
 		"a member twice":         {apitest.JSON(`{"title":{},"title":{}}`), 400, "body-invalid", ""},
 		"too large":              {apitest.JSON(`{"title":{"nb":"` + strings.Repeat("a", maxBody) + `"}}`), 413, "body-too-large", ""},
-		"too large as stored":    {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"description":"` + strings.Repeat("<", maxBody/6) + `"}}]}`), 413, "body-too-large", ""},
+		"too large in storage":   {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"description":"` + strings.Repeat("<", maxBody/6) + `"}}]}`), 413, "body-too-large", ""},
 		"many mistakes": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[` + strings.Repeat("{},", 50_000) + `{}]}}`),
 			400, "application-invalid", "/workflow/transitions"},
-		"another's id":           {apitest.JSON(`{"id":"nav/app2018"}`), 400, "application-id-mismatch", ""},
-		"another's org":          {apitest.JSON(`{"org":"skd"}`), 400, "application-id-mismatch", ""},
-		"a formId twice":         {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"a"}]}`), 400, "application-invalid", "/dataTypes/1/formId"},
-		"a negative size":        {apitest.JSON(`{"dataTypes":[{"formId":"a","maxSize":-1}]}`), 400, "application-invalid", "/dataTypes/0/maxSize"},
-		"more needed than taken": {apitest.JSON(`{"dataTypes":[{"formId":"a","minCount":2,"maxCount":1}]}`), 400, "application-invalid", "/dataTypes/0/minCount"},
-		"no content type of one": {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["xml"]}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes/0"},
-		"a schema that is none":  {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":true}]}`), 400, "application-invalid", "/dataTypes/0/schema"},
-		"a way to nowhere": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+		"another's id":             {apitest.JSON(`{"id":"nav/app2018"}`), 400, "application-id-mismatch", ""},
+		"another's org":            {apitest.JSON(`{"org":"skd"}`), 400, "application-id-mismatch", ""},
+		"a formId twice":           {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"a"}]}`), 400, "application-invalid", "/dataTypes/1/formId"},
+		"a negative size":          {apitest.JSON(`{"dataTypes":[{"formId":"a","maxSize":-1}]}`), 400, "application-invalid", "/dataTypes/0/maxSize"},
+		"minCount over maxCount":   {apitest.JSON(`{"dataTypes":[{"formId":"a","minCount":2,"maxCount":1}]}`), 400, "application-invalid", "/dataTypes/0/minCount"},
+		"a malformed content type": {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["xml"]}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes/0"},
+		"a malformed schema":       {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":true}]}`), 400, "application-invalid", "/dataTypes/0/schema"},
+		"a transition to an unknown step": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
 			400, "application-invalid", "/workflow/transitions/0/to"},
-		"a way for nobody": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["admin"]}]}}`),
+		"a transition for an unknown role": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["admin"]}]}}`),
 			400, "application-invalid", "/workflow/transitions/0/by/0"},
 		"a schema with a mistake":  {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"b","schema":{"properties":{"x":{"type":"strng"}}}}]}`), 400, "application-invalid", "/dataTypes/1/schema/properties/x/type"},
 		"a schema of another file": {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"$ref":"file:///etc/passwd"}}]}`), 400, "application-invalid", "/dataTypes/0/schema/$ref"},
 		"a schema for a picture":   {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["image/png"],"schema":{}}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes"},
-		"a step nobody gets to": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true},{"name":"C","completes":true}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+		"an unreachable step": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true},{"name":"C","completes":true}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
 			400, "application-invalid", "/workflow/steps/2/name"},
-		"a step with no way out": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+		"a step without a way out": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
 			400, "application-invalid", "/workflow/steps/1/completes"},
-		"a way out of the archive": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true,"archives":true}],
+		"a transition out of the archive": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true,"archives":true}],
 			"transitions":[{"from":"A","to":"B","by":["user"]},{"from":"B","to":"A","by":["owner"]}]}}`), 400, "application-invalid", "/workflow/transitions/1/from"},
 		"too many shards": {apitest.JSON(`{"indexShards":65}`), 400, "application-invalid", "/indexShards"},
 	} {
@@ -145,10 +145,10 @@ func TestRejectedRegistrations(t *testing.T) {
 			api.Do(t, apitest.Nav, "PUT", path+"?dryRun=true", test.body).Want(400, "parameter-unknown")
 			problem := api.Do(t, apitest.Nav, "PUT", path, test.body).Want(test.status, test.code).Problem()
 			if test.field != "" && (len(problem.Issues) == 0 || problem.Issues[0].Field != test.field) {
-				t.Errorf("issues %+v, want one about %s", problem.Issues, test.field)
+				t.Errorf("issues %+v, want one for %s", problem.Issues, test.field)
 			}
 			if version(t, api, "nav/app2019") != 0 {
-				t.Error("something was registered")
+				t.Error("an application was registered")
 			}
 		})
 	}
@@ -163,7 +163,7 @@ func TestConditions(t *testing.T) {
 		body := apitest.JSON(fmt.Sprintf(`{"title":{"nb":"%d"}}`, change))
 		api.Do(t, apitest.Nav, "PUT", path, body, apitest.Header(name, condition)).Want(status, code)
 	}
-	put("If-Match", `"1"`, 412, "version-stale") // there is none
+	put("If-Match", `"1"`, 412, "version-stale") // not registered yet
 	put("If-Match", `*`, 412, "version-stale")
 	put("If-None-Match", `*`, 201, "")
 	put("If-None-Match", `*`, 412, "application-exists")
@@ -194,9 +194,9 @@ func TestStepsStay(t *testing.T) {
 		t.Errorf("detail %q does not name the step", detail)
 	}
 	api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(409, "step-removed")
-	put(a+","+b+","+c, ac).Want(400, "application-invalid") // who is in B could not get out
+	put(a+","+b+","+c, ac).Want(400, "application-invalid") // no way out of B
 	put(a+","+b+","+c, ac+","+bc).Want(200, "")
-	put(a+","+b+","+c+`,{"name":"D","completes":true}`, ac+","+bc).Want(400, "application-invalid") // nobody would get into D
+	put(a+","+b+","+c+`,{"name":"D","completes":true}`, ac+","+bc).Want(400, "application-invalid") // no way into D
 	if got := version(t, api, "nav/app2019"); got != 2 {
 		t.Errorf("version %d", got)
 	}
@@ -235,6 +235,6 @@ func TestConcurrentReplacements(t *testing.T) {
 		}
 	}
 	if got := version(t, api, "nav/app2019"); created != 1 || got != many {
-		t.Errorf("%d created it, and it has version %d", created, got)
+		t.Errorf("%d requests created it, and its version is %d", created, got)
 	}
 }

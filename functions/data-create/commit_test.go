@@ -76,8 +76,8 @@ func TestCommit(t *testing.T) {
 		}
 		return nil
 	}
-	answer := api.Do(t, apitest.Kari, "POST", target)
-	i := answer.Instance(api, 201)
+	response := api.Do(t, apitest.Kari, "POST", target)
+	i := response.Instance(api, 201)
 	if len(i.Data) != 1 {
 		t.Fatalf("%d data elements", len(i.Data))
 	}
@@ -86,26 +86,26 @@ func TestCommit(t *testing.T) {
 		d.FileSize != int64(len(content)) || d.SHA256 != u.Content.SHA256 || d.CreatedBy != "1001" {
 		t.Errorf("got %+v", d)
 	}
-	if want := api.View.Render(i).Data[0].DataLinks.Apps; answer.Header().Get("Location") != want {
-		t.Errorf("Location %s, want %s", answer.Header().Get("Location"), want)
+	if want := api.View.Render(i).Data[0].DataLinks.Apps; response.Header().Get("Location") != want {
+		t.Errorf("Location %s, want %s", response.Header().Get("Location"), want)
 	}
 	if gets > 0 {
-		t.Errorf("the bytes went through the function %d times", gets)
+		t.Errorf("the function transferred the content %d times", gets)
 	}
 	if i.Version != 2 || !i.LastChangedDateTime.After(before.LastChangedDateTime) || len(api.Instances.Outbox()) != 1 {
 		t.Errorf("version %d, changed %s, %d events", i.Version, i.LastChangedDateTime, len(api.Instances.Outbox()))
 	}
 
-	// Again, by whoever may write: the same element, as it was answered.
+	// A repeated commit by any authorized caller returns the same response.
 	api.AssertUnchanged(t, i, func() {
 		for _, caller := range []string{apitest.Kari, apitest.NavWriter} {
-			if again := api.Do(t, caller, "POST", target).Want(200, ""); again.Body.String() != answer.Body.String() || again.ETag() != answer.ETag() {
-				t.Errorf("again: %s", again.Body)
+			if again := api.Do(t, caller, "POST", target).Want(200, ""); again.Body.String() != response.Body.String() || again.ETag() != response.ETag() {
+				t.Errorf("the repeat is %s", again.Body)
 			}
 		}
 		api.Do(t, apitest.Kari, "POST", strings.Replace(target, "formId=default", "formId=attachment", 1)).Want(409, "upload-committed")
 	})
-	// Nor does an upload come back that was committed, and its element then taken away.
+	// A repeated commit does not restore a deleted element.
 	i = api.Change(t, i, func(i *instance.Instance) error { i.Data = i.Data[:0]; return nil })
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", target).Want(409, "upload-deleted") })
 }
@@ -122,30 +122,30 @@ func TestRejectedCommits(t *testing.T) {
 	for name, test := range map[string]struct {
 		spec    apitest.InstanceSpec
 		upload  func(*instance.Upload)
-		sent    string // content, when it is ""
+		sent    string // content if ""
 		target  func(string) string
 		options []apitest.Option
 		status  int
 		code    string
 	}{
-		"of another instance":    {upload: func(u *instance.Upload) { u.InstanceID = uuid.NewString() }, status: 404, code: "upload-unknown"},
-		"of another party":       {upload: func(u *instance.Upload) { u.InstanceOwnerID = apitest.OlaParty }, status: 404, code: "upload-unknown"},
-		"of another application": {upload: func(u *instance.Upload) { u.AppID = apitest.Other }, status: 404, code: "upload-unknown"},
-		"expired":                {upload: func(u *instance.Upload) { u.Expires = time.Now().Add(-time.Second) }, status: 404, code: "upload-unknown"},
-		"unknown":                {target: func(s string) string { return s[:len(s)-1] + "x" }, status: 404, code: "upload-unknown"},
-		"too long to be one":     {target: func(s string) string { return s + strings.Repeat("0", 5000) }, status: 404, code: "upload-unknown"},
-		"empty":                  {target: func(s string) string { return s[:strings.LastIndex(s, "=")+1] }, status: 400, code: "parameter-invalid"},
-		"twice":                  {target: func(s string) string { return s + "&upload=x" }, status: 400, code: "parameter-invalid"},
-		"without a formId":       {target: func(s string) string { return strings.Replace(s, "formId=default&", "", 1) }, status: 400, code: "parameter-invalid"},
-		"an unknown formId":      {target: func(s string) string { return strings.Replace(s, "default", "skjema", 1) }, status: 400, code: "form-id-unknown"},
-		"a type not allowed":     {upload: func(u *instance.Upload) { u.Content.ContentType = "text/xml" }, status: 415, code: "content-type-not-allowed"},
-		"more than the form has": {upload: func(u *instance.Upload) { u.Content.Size = 1_000_001 }, status: 413, code: "data-too-large"},
-		"with a body":            {options: []apitest.Option{xml}, status: 400, code: "upload-with-body"},
-		"with a large body":      {options: []apitest.Option{apitest.Bytes("", strings.Repeat("a", blob.InlineLimit+1))}, status: 400, code: "upload-with-body"},
-		"other bytes":            {sent: "<melding>stør</melding>", status: 409, code: "upload-differs"},
-		"another version":        {options: []apitest.Option{apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
-		"one form too many":      {spec: apitest.InstanceSpec{Forms: []string{"default"}}, status: 409, code: "data-count"},
-		"a submitted instance":   {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
+		"of another instance":        {upload: func(u *instance.Upload) { u.InstanceID = uuid.NewString() }, status: 404, code: "upload-unknown"},
+		"of another party":           {upload: func(u *instance.Upload) { u.InstanceOwnerID = apitest.OlaParty }, status: 404, code: "upload-unknown"},
+		"of another application":     {upload: func(u *instance.Upload) { u.AppID = apitest.Other }, status: 404, code: "upload-unknown"},
+		"expired":                    {upload: func(u *instance.Upload) { u.Expires = time.Now().Add(-time.Second) }, status: 404, code: "upload-unknown"},
+		"unknown":                    {target: func(s string) string { return s[:len(s)-1] + "x" }, status: 404, code: "upload-unknown"},
+		"too long":                   {target: func(s string) string { return s + strings.Repeat("0", 5000) }, status: 404, code: "upload-unknown"},
+		"empty":                      {target: func(s string) string { return s[:strings.LastIndex(s, "=")+1] }, status: 400, code: "parameter-invalid"},
+		"twice":                      {target: func(s string) string { return s + "&upload=x" }, status: 400, code: "parameter-invalid"},
+		"without a formId":           {target: func(s string) string { return strings.Replace(s, "formId=default&", "", 1) }, status: 400, code: "parameter-invalid"},
+		"an unknown formId":          {target: func(s string) string { return strings.Replace(s, "default", "skjema", 1) }, status: 400, code: "form-id-unknown"},
+		"a type not allowed":         {upload: func(u *instance.Upload) { u.Content.ContentType = "text/xml" }, status: 415, code: "content-type-not-allowed"},
+		"over the limit of the form": {upload: func(u *instance.Upload) { u.Content.Size = 1_000_001 }, status: 413, code: "data-too-large"},
+		"with a body":                {options: []apitest.Option{xml}, status: 400, code: "upload-with-body"},
+		"with a large body":          {options: []apitest.Option{apitest.Bytes("", strings.Repeat("a", blob.InlineLimit+1))}, status: 400, code: "upload-with-body"},
+		"other content":              {sent: "<melding>stør</melding>", status: 409, code: "upload-differs"},
+		"another version":            {options: []apitest.Option{apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
+		"over maxCount":              {spec: apitest.InstanceSpec{Forms: []string{"default"}}, status: 409, code: "data-count"},
+		"a submitted instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)
@@ -193,7 +193,7 @@ func TestConcurrentCommits(t *testing.T) {
 	all.Wait()
 	slices.Sort(codes[:])
 	if stored := api.Stored(t, i); len(stored.Data) != 1 || stored.Version != 2 || codes[0] != 200 || codes[7] != 200 || codes[8] != 201 {
-		t.Errorf("%d elements, version %d, answers %v", len(stored.Data), stored.Version, codes)
+		t.Errorf("%d elements, version %d, statuses %v", len(stored.Data), stored.Version, codes)
 	}
 }
 
@@ -202,14 +202,14 @@ func TestCommitWithAnIdempotencyKey(t *testing.T) {
 	i := api.Add(t, apitest.InstanceSpec{})
 	u, target := announce(t, api, i, nil)
 	key := apitest.Header("Idempotency-Key", "a")
-	api.Do(t, apitest.Kari, "POST", target, key).Want(409, "upload-missing") // which leaves the key free
+	api.Do(t, apitest.Kari, "POST", target, key).Want(409, "upload-missing") // releases the key
 	send(t, api, u, content)
 	first := api.Do(t, apitest.Kari, "POST", target, key)
 	i = first.Instance(api, 201)
 	api.AssertUnchanged(t, i, func() {
 		again := api.Do(t, apitest.Kari, "POST", target, key).Want(201, "")
 		if again.Body.String() != first.Body.String() || again.Header().Get("Location") != first.Header().Get("Location") {
-			t.Errorf("again: %s", again.Body)
+			t.Errorf("the repeat is %s", again.Body)
 		}
 		_, other := announce(t, api, i, nil)
 		api.Do(t, apitest.Kari, "POST", other, key).Want(422, "idempotency-key-reused")
@@ -261,7 +261,7 @@ func TestSweepOfUploads(t *testing.T) {
 			t.Fatal(err)
 		}
 		if keys := api.Blobs.Keys(); len(keys) != test.blobs || !strings.Contains(strings.Join(keys, " "), committed.Content.Revision) {
-			t.Errorf("at %s there are %v", test.at, keys)
+			t.Errorf("at %s the blobs are %v", test.at, keys)
 		}
 	}
 }
@@ -283,7 +283,7 @@ func TestCommitAfterAFailure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api.Blobs.Hook = func(c blobtest.Call) error { // submitted between the look at the bytes and the write
+	api.Blobs.Hook = func(c blobtest.Call) error { // submit between the check of the content and the write
 		if c.Operation == "Stat" && c.Done {
 			api.Blobs.Hook = nil
 			api.Change(t, i, func(i *instance.Instance) error {

@@ -46,9 +46,9 @@ func TestAdd(t *testing.T) {
 			api := newAPI(t)
 			before := api.Add(t, apitest.InstanceSpec{})
 			const content = "\x00\xff<melding/>\r\n"
-			answer := api.Do(t, test.caller, "POST", apitest.InApp(before, test.target), apitest.Bytes(test.contentType, content),
+			response := api.Do(t, test.caller, "POST", apitest.InApp(before, test.target), apitest.Bytes(test.contentType, content),
 				apitest.Header("Content-Disposition", test.disposition))
-			i := answer.Instance(api, 201)
+			i := response.Instance(api, 201)
 			if len(i.Data) != 1 {
 				t.Fatalf("%d data elements", len(i.Data))
 			}
@@ -57,8 +57,8 @@ func TestAdd(t *testing.T) {
 				d.LastChangedBy != test.wantsBy || d.FileSize != int64(len(content)) || d.IsLocked || d.ApplicationOwner != nil {
 				t.Errorf("got %+v", d)
 			}
-			if want := api.View.Render(i).Data[0].DataLinks.Apps; answer.Header().Get("Location") != want {
-				t.Errorf("Location %s, want %s", answer.Header().Get("Location"), want)
+			if want := api.View.Render(i).Data[0].DataLinks.Apps; response.Header().Get("Location") != want {
+				t.Errorf("Location %s, want %s", response.Header().Get("Location"), want)
 			}
 			if !i.LastChangedDateTime.After(before.LastChangedDateTime) || i.LastChangedBy != test.wantsBy || i.Version != 2 {
 				t.Errorf("changed %s by %s, version %d", i.LastChangedDateTime, i.LastChangedBy, i.Version)
@@ -88,24 +88,24 @@ func TestRejects(t *testing.T) {
 		status  int
 		code    string
 	}{
-		"no formId":               {target: "/data", status: 400, code: "parameter-invalid"},
-		"an empty formId":         {target: "/data?formId=", status: 400, code: "parameter-invalid"},
-		"two formIds":             {target: "/data?formId=default&formId=attachment", status: 400, code: "parameter-invalid"},
-		"an unknown parameter":    {target: "/data?formid=default", status: 400, code: "parameter-unknown"},
-		"an unknown formId":       {target: "/data?formId=skjema", status: 400, code: "form-id-unknown"},
-		"no type":                 {target: asForm, options: []apitest.Option{apitest.Bytes("", "<a/>")}, status: 415, code: "content-type-invalid"},
-		"a type that is none":     {target: asAttachment, options: []apitest.Option{apitest.Bytes("xml", "<a/>")}, status: 415, code: "content-type-invalid"},
-		"a range of types":        {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/*", "<a/>")}, status: 415, code: "content-type-not-allowed"},
-		"a type not allowed":      {target: asForm, options: []apitest.Option{apitest.Bytes("text/xml", "<a/>")}, status: 415, code: "content-type-not-allowed"},
-		"no bytes":                {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", "")}, status: 400, code: "data-empty"},
-		"more than the form has":  {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", 1_000_001))}, status: 413, code: "data-too-large"},
-		"more than goes inline":   {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit+1))}, status: 413, code: "body-too-large"},
-		"one form too many":       {spec: apitest.InstanceSpec{Forms: []string{"default"}}, target: asForm, status: 409, code: "data-count"},
-		"a submitted instance":    {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, target: asAttachment, status: 409, code: "data-locked"},
-		"an archived instance":    {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, target: asAttachment, status: 409, code: "instance-archived"},
-		"another version":         {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
-		"a weak tag":              {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `W/"1"`)}, status: 412, code: "version-stale"},
-		"a version without quote": {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `1`)}, status: 412, code: "version-stale"},
+		"no formId":                  {target: "/data", status: 400, code: "parameter-invalid"},
+		"an empty formId":            {target: "/data?formId=", status: 400, code: "parameter-invalid"},
+		"two formIds":                {target: "/data?formId=default&formId=attachment", status: 400, code: "parameter-invalid"},
+		"an unknown parameter":       {target: "/data?formid=default", status: 400, code: "parameter-unknown"},
+		"an unknown formId":          {target: "/data?formId=skjema", status: 400, code: "form-id-unknown"},
+		"no type":                    {target: asForm, options: []apitest.Option{apitest.Bytes("", "<a/>")}, status: 415, code: "content-type-invalid"},
+		"a malformed type":           {target: asAttachment, options: []apitest.Option{apitest.Bytes("xml", "<a/>")}, status: 415, code: "content-type-invalid"},
+		"a range of types":           {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/*", "<a/>")}, status: 415, code: "content-type-not-allowed"},
+		"a type not allowed":         {target: asForm, options: []apitest.Option{apitest.Bytes("text/xml", "<a/>")}, status: 415, code: "content-type-not-allowed"},
+		"no content":                 {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", "")}, status: 400, code: "data-empty"},
+		"over the limit of the form": {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", 1_000_001))}, status: 413, code: "data-too-large"},
+		"over the inline limit":      {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit+1))}, status: 413, code: "body-too-large"},
+		"over maxCount":              {spec: apitest.InstanceSpec{Forms: []string{"default"}}, target: asForm, status: 409, code: "data-count"},
+		"a submitted instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, target: asAttachment, status: 409, code: "data-locked"},
+		"an archived instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, target: asAttachment, status: 409, code: "instance-archived"},
+		"another version":            {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
+		"a weak tag":                 {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `W/"1"`)}, status: 412, code: "version-stale"},
+		"a version without quote":    {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `1`)}, status: 412, code: "version-stale"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)
@@ -191,9 +191,9 @@ func TestFailingStore(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	api.Instances.Fail = func() error { return errors.New("table down") }
-	answer := api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(500, "internal")
-	if len(api.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(answer.Body), "table down") {
-		t.Errorf("blobs %v, answer %s", api.Blobs.Keys(), answer.Body)
+	response := api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(500, "internal")
+	if len(api.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(response.Body), "table down") {
+		t.Errorf("blobs %v, response %s", api.Blobs.Keys(), response.Body)
 	}
 }
 

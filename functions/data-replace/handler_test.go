@@ -75,15 +75,15 @@ func TestRejects(t *testing.T) {
 		status  int
 		code    string
 	}{
-		"no type":                {form, []apitest.Option{apitest.Bytes("", "<a/>")}, 415, "content-type-invalid"},
-		"a type not allowed":     {form, []apitest.Option{apitest.Bytes("text/plain", "a")}, 415, "content-type-not-allowed"},
-		"no bytes":               {form, []apitest.Option{apitest.Bytes("application/xml", "")}, 400, "data-empty"},
-		"more than the form":     {form, []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", 1_000_001))}, 413, "data-too-large"},
-		"more than inline":       {form, []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", blob.InlineLimit+1))}, 413, "body-too-large"},
-		"submitted":              {locked, []apitest.Option{xml}, 409, "data-locked"},
-		"archived":               {archived, []apitest.Option{xml}, 409, "instance-archived"},
-		"an old revision":        {form, []apitest.Option{xml, apitest.Header("If-Match", `"019a0000-0000-7000-8000-000000000000"`)}, 412, "version-stale"},
-		"the instance's own tag": {form, []apitest.Option{xml, apitest.Header("If-Match", `"1"`)}, 412, "version-stale"},
+		"no type":                    {form, []apitest.Option{apitest.Bytes("", "<a/>")}, 415, "content-type-invalid"},
+		"a type not allowed":         {form, []apitest.Option{apitest.Bytes("text/plain", "a")}, 415, "content-type-not-allowed"},
+		"no content":                 {form, []apitest.Option{apitest.Bytes("application/xml", "")}, 400, "data-empty"},
+		"over the limit of the form": {form, []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", 1_000_001))}, 413, "data-too-large"},
+		"over the inline limit":      {form, []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", blob.InlineLimit+1))}, 413, "body-too-large"},
+		"submitted":                  {locked, []apitest.Option{xml}, 409, "data-locked"},
+		"archived":                   {archived, []apitest.Option{xml}, 409, "instance-archived"},
+		"an old revision":            {form, []apitest.Option{xml, apitest.Header("If-Match", `"019a0000-0000-7000-8000-000000000000"`)}, 412, "version-stale"},
+		"the instance's own tag":     {form, []apitest.Option{xml, apitest.Header("If-Match", `"1"`)}, 412, "version-stale"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)

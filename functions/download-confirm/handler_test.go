@@ -41,8 +41,8 @@ func add(t *testing.T, api *apitest.API, downloaded ...int) *instance.Instance {
 func TestConfirmOne(t *testing.T) {
 	api := newAPI(t)
 	before := add(t, api, 0)
-	answer := api.Do(t, apitest.NavWriter, "POST", one(before, 0))
-	i := answer.Instance(api, 200)
+	response := api.Do(t, apitest.NavWriter, "POST", one(before, 0))
+	i := response.Instance(api, 200)
 	if !i.Data[0].Confirmed() || i.Data[1].ApplicationOwner != nil || len(i.Data[0].ApplicationOwner.DownloadConfirmed) != 1 ||
 		len(i.Data[0].ApplicationOwner.Downloaded) != 1 || !i.HasUnconfirmed() {
 		t.Errorf("got %+v", i.Data)
@@ -52,7 +52,7 @@ func TestConfirmOne(t *testing.T) {
 	}
 	api.AssertUnchanged(t, i, func() {
 		repeat := api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(200, "")
-		if repeat.Body.String() != answer.Body.String() || repeat.ETag() != answer.ETag() {
+		if repeat.Body.String() != response.Body.String() || repeat.ETag() != response.ETag() {
 			t.Errorf("the repeat is %s %s", repeat.ETag(), repeat.Body)
 		}
 	})
@@ -83,7 +83,7 @@ func TestRejectsBeforeTheDownload(t *testing.T) {
 	i := add(t, api)
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(409, "not-downloaded") })
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", all(i)).Want(409, "not-downloaded") })
-	i = add(t, api, 0) // all means all or none
+	i = add(t, api, 0) // confirms all or none
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", all(i)).Want(409, "not-downloaded") })
 }
 

@@ -98,30 +98,30 @@ func TestRejectedForms(t *testing.T) {
 		code   string
 		detail string
 	}{
-		"no document":            {form(t, xmlPart("default")), 400, "instance-part-missing", "none"},
-		"two documents":          {form(t, doc, xmlPart("default"), doc), 400, "instance-part-missing", "two"},
-		"a document of text":     {form(t, part{`name="instance"`, "", `{` + kari + `}`}), 415, "body-not-json", `part 1 ("instance")`},
-		"an unknown member":      {form(t, document(`{`+kari+`,"due":1}`)), 400, "body-invalid", `member "due"`},
-		"another's instance":     {form(t, document(`{"instanceOwnerId":"50002"}`)), 404, "not-found", ""},
-		"an undeclared formId":   {form(t, doc, xmlPart("skjema")), 400, "form-id-unknown", `part 2 ("skjema")`},
-		"an identity as formId":  {form(t, doc, xmlPart(apitest.OlaSSN)), 400, "form-id-unknown", `part 2 ("…")`},
-		"a type not allowed":     {form(t, xmlPart("attachment"), part{`name="default"`, "text/plain", "x"}, doc), 415, "content-type-not-allowed", `part 2 ("default")`},
-		"no type":                {form(t, doc, part{`name="default"`, "", "x"}), 415, "content-type-invalid", `part 2`},
-		"no bytes":               {form(t, doc, part{`name="default"`, "application/xml", ""}), 400, "data-empty", `part 2`},
-		"more than the form has": {form(t, doc, part{`name="default"`, "application/xml", strings.Repeat("a", 1_000_001)}), 413, "data-too-large", `part 2`},
-		"one form too many":      {form(t, doc, xmlPart("default"), xmlPart("default")), 409, "data-count", ""},
-		"too many parts":         {form(t, many...), 400, "body-invalid", fmt.Sprint(instance.MaxDataElements+1, " parts")},
-		"more than goes inline":  {form(t, doc, part{`name="attachment"`, "image/png", strings.Repeat("a", blob.InlineLimit)}), 413, "body-too-large", ""},
-		"a part without a name":  {form(t, doc, part{`filename="a.xml"`, "application/xml", "x"}), 400, "body-invalid", "part 2"},
-		"no end":                 {apitest.Bytes("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx"), 400, "body-invalid", ""},
-		"another kind of parts":  {apitest.Bytes("multipart/mixed; boundary=b", "--b--"), 415, "body-not-json", ""},
+		"no document":                {form(t, xmlPart("default")), 400, "instance-part-missing", "none"},
+		"two documents":              {form(t, doc, xmlPart("default"), doc), 400, "instance-part-missing", "two"},
+		"a document of text":         {form(t, part{`name="instance"`, "", `{` + kari + `}`}), 415, "body-not-json", `part 1 ("instance")`},
+		"an unknown member":          {form(t, document(`{`+kari+`,"due":1}`)), 400, "body-invalid", `member "due"`},
+		"another's instance":         {form(t, document(`{"instanceOwnerId":"50002"}`)), 404, "not-found", ""},
+		"an undeclared formId":       {form(t, doc, xmlPart("skjema")), 400, "form-id-unknown", `part 2 ("skjema")`},
+		"an identity as formId":      {form(t, doc, xmlPart(apitest.OlaSSN)), 400, "form-id-unknown", `part 2 ("…")`},
+		"a type not allowed":         {form(t, xmlPart("attachment"), part{`name="default"`, "text/plain", "x"}, doc), 415, "content-type-not-allowed", `part 2 ("default")`},
+		"no type":                    {form(t, doc, part{`name="default"`, "", "x"}), 415, "content-type-invalid", `part 2`},
+		"no content":                 {form(t, doc, part{`name="default"`, "application/xml", ""}), 400, "data-empty", `part 2`},
+		"over the limit of the form": {form(t, doc, part{`name="default"`, "application/xml", strings.Repeat("a", 1_000_001)}), 413, "data-too-large", `part 2`},
+		"over maxCount":              {form(t, doc, xmlPart("default"), xmlPart("default")), 409, "data-count", ""},
+		"too many parts":             {form(t, many...), 400, "body-invalid", fmt.Sprint(instance.MaxDataElements+1, " parts")},
+		"over the inline limit":      {form(t, doc, part{`name="attachment"`, "image/png", strings.Repeat("a", blob.InlineLimit)}), 413, "body-too-large", ""},
+		"a part without a name":      {form(t, doc, part{`filename="a.xml"`, "application/xml", "x"}), 400, "body-invalid", "part 2"},
+		"no end":                     {apitest.Bytes("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx"), 400, "body-invalid", ""},
+		"another kind of parts":      {apitest.Bytes("multipart/mixed; boundary=b", "--b--"), 415, "body-not-json", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)
 			api.AssertUnchanged(t, nil, func() {
-				answer := api.Do(t, apitest.Kari, "POST", path, test.body).Want(test.status, test.code)
-				if !strings.Contains(answer.Problem().Detail, test.detail) {
-					t.Errorf("%q does not contain %s", answer.Problem().Detail, test.detail)
+				response := api.Do(t, apitest.Kari, "POST", path, test.body).Want(test.status, test.code)
+				if !strings.Contains(response.Problem().Detail, test.detail) {
+					t.Errorf("%q does not contain %s", response.Problem().Detail, test.detail)
 				}
 			})
 		})
@@ -130,7 +130,7 @@ func TestRejectedForms(t *testing.T) {
 
 func TestRepeatedForm(t *testing.T) {
 	api := newAPI(t)
-	send := func(content string) apitest.Response { // each time with another boundary
+	send := func(content string) apitest.Response { // each with another boundary
 		return api.Do(t, apitest.Kari, "POST", path, form(t, document(`{`+kari+`}`), part{`name="default"`, "application/xml", content}), key("a"))
 	}
 	first := send("<a/>")

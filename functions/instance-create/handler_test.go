@@ -52,17 +52,17 @@ func TestInstanceOwner(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			api := newAPI(t)
-			for number := 1; number <= 2; number++ { // the same party has the same number again
-				answer := api.Do(t, test.caller, "POST", path, apitest.JSON(test.body))
-				i := answer.Instance(api, 201)
+			for number := 1; number <= 2; number++ { // the party keeps its number
+				response := api.Do(t, test.caller, "POST", path, apitest.JSON(test.body))
+				i := response.Instance(api, 201)
 				if i.InstanceOwnerID != test.instanceOwnerID || i.CreatedBy != test.createdBy || i.LastChangedBy != test.createdBy {
 					t.Errorf("for %s, created by %s, changed by %s", i.InstanceOwnerID, i.CreatedBy, i.LastChangedBy)
 				}
 				if i.AppID != apitest.App || i.Workflow.CurrentStep != "FormFilling" || i.Workflow.IsCompleted || len(i.Data) != 0 {
-					t.Errorf("got %s", answer.Body)
+					t.Errorf("got %s", response.Body)
 				}
-				if want := api.View.Render(i).SelfLinks.Apps; answer.Header().Get("Location") != want || answer.ETag() != `"1"` {
-					t.Errorf("Location %s, want %s; ETag %s", answer.Header().Get("Location"), want, answer.ETag())
+				if want := api.View.Render(i).SelfLinks.Apps; response.Header().Get("Location") != want || response.ETag() != `"1"` {
+					t.Errorf("Location %s, want %s; ETag %s", response.Header().Get("Location"), want, response.ETag())
 				}
 				events := api.Instances.Outbox()
 				if len(events) != number || events[number-1].UserID != test.createdBy {
@@ -104,7 +104,7 @@ func TestAllMembers(t *testing.T) {
 		}
 		content := make([]byte, object.Size)
 		if _, err := object.Body.Read(content); err != nil || string(content) != want.content || api.Blobs.ContentType(key) != want.contentType {
-			t.Errorf("element %d has the bytes %q as %s (%v)", n, content, api.Blobs.ContentType(key), err)
+			t.Errorf("the content of element %d is %q as %s (%v)", n, content, api.Blobs.ContentType(key), err)
 		}
 	}
 	if slices.Sort(keys); !slices.Equal(api.Blobs.Keys(), keys) {
@@ -202,9 +202,9 @@ func TestRejects(t *testing.T) {
 func TestFailingStore(t *testing.T) {
 	api := newAPI(t)
 	api.Instances.Fail = func() error { return errors.New("table down") }
-	answer := api.Do(t, apitest.Nav, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`)).Want(500, "internal")
-	if len(api.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(answer.Body), "table down") {
-		t.Errorf("blobs %v, answer %s", api.Blobs.Keys(), answer.Body)
+	response := api.Do(t, apitest.Nav, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`)).Want(500, "internal")
+	if len(api.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(response.Body), "table down") {
+		t.Errorf("blobs %v, response %s", api.Blobs.Keys(), response.Body)
 	}
 	api = newAPI(t)
 	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }

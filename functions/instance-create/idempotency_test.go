@@ -26,14 +26,14 @@ func TestSameKeyCreatesOnce(t *testing.T) {
 		api.Do(t, apitest.Kari, "POST", target, other, key("a key")).Want(422, "idempotency-key-reused")
 		api.Do(t, apitest.Kari, "POST", "/"+apitest.Other+"/instances", body, key("a key")).Want(422, "idempotency-key-reused")
 	})
-	// The first answer is what comes again, whatever has become of the instance.
+	// The replay is the first response, even if the instance has changed.
 	api.Replace(t, created, created.Data[0].ID, "<b/>")
 	if again := api.Do(t, apitest.Kari, "POST", target, body, key("a key")).Want(201, ""); again.Body.String() != first.Body.String() {
 		t.Errorf("after a change: %s, want %s", again.Body, first.Body)
 	}
-	// Another caller's key is another key.
+	// Keys of different callers are different.
 	if byOwner := api.Do(t, apitest.Nav, "POST", target, body, key("a key")).Instance(api, 201); byOwner.ID == created.ID {
-		t.Error("another caller was given the user's instance")
+		t.Error("another caller got the user's instance")
 	}
 }
 

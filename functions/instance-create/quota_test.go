@@ -59,7 +59,7 @@ func TestConcurrentQuota(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range codes {
 		all.Go(func() {
-			codes[n] = api.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`}`), key(strconv.Itoa(n/2))).Code // each twice
+			codes[n] = api.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`}`), key(strconv.Itoa(n/2))).Code // each key twice
 		})
 	}
 	all.Wait()

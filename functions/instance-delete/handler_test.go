@@ -25,7 +25,7 @@ func TestSoftDelete(t *testing.T) {
 			t.Errorf("got %+v at version %d, want it deleted once", got.Status, got.Version)
 		}
 		if !got.LastChangedDateTime.Equal(i.LastChangedDateTime) {
-			t.Error("deleting counts as a change")
+			t.Error("a deletion changes lastChangedDateTime")
 		}
 	}
 	if _, err := sweep.Run(t.Context(), api.Instances, api.Blobs, time.Now().Add(2*sweep.GracePeriod)); err != nil || len(api.Blobs.Keys()) != 1 {
@@ -42,13 +42,13 @@ func TestHardDelete(t *testing.T) {
 		if first == "soft" {
 			api.Do(t, apitest.Kari, "DELETE", apitest.InApp(i, "")).Instance(api, 200)
 		}
-		var got instance.Instance // the answer is the instance whole, which no read will be
+		var got instance.Instance // the complete instance, which no later read returns
 		api.Do(t, apitest.Nav, "DELETE", apitest.InApp(i, "?hard=true")).Want(200, "").JSON(&got)
 		if !got.Status.IsMarkedForHardDelete || len(got.Labels) != 1 || len(got.Data) != 2 {
 			t.Errorf("got %+v with the labels %v and %d data elements", got.Status, got.Labels, len(got.Data))
 		}
 		if stored, err := api.Instances.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || len(stored.Labels) != 0 {
-			t.Errorf("stored are the labels %v (%v)", stored.Labels, err)
+			t.Errorf("the stored labels are %v (%v)", stored.Labels, err)
 		}
 		api.Do(t, apitest.Nav, "DELETE", apitest.InApp(i, "?hard=true")).Want(404, "not-found")
 		api.Do(t, apitest.Kari, "DELETE", apitest.InApp(i, "")).Want(404, "not-found")
@@ -58,14 +58,14 @@ func TestHardDelete(t *testing.T) {
 			}
 		}
 		if _, err := api.Instances.Get(t.Context(), i.InstanceOwnerID, i.ID); !fault.Is(err, fault.NotFound) {
-			t.Errorf("after the sweep the document is there: %v", err)
+			t.Errorf("the document still exists after the sweep: %v", err)
 		}
 		if n := len(api.Blobs.Keys()); n != 1 {
 			t.Errorf("after the sweep %d revisions, want the other instance's", n)
 		}
 		api.Stored(t, other)
 		if n := len(api.Instances.Outbox()); n != events {
-			t.Errorf("%d events, want the %d there were", n, events)
+			t.Errorf("%d events, want %d", n, events)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func TestDeleted(t *testing.T) {
 	i := api.Add(t, apitest.InstanceSpec{})
 	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
 	if got := api.Do(t, apitest.Kari, "GET", apitest.InApp(i, "")).Instance(api, 200); !got.Status.IsSoftDeleted {
-		t.Error("what is softly deleted does not say so")
+		t.Error("isSoftDeleted is not set")
 	}
 	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
 	for _, caller := range []string{apitest.Kari, apitest.Nav} {

@@ -38,14 +38,14 @@ func query(t *testing.T, api *apitest.API, caller, filter string) page {
 	if filter != "" {
 		target += "?" + filter
 	}
-	answer := api.Do(t, caller, "GET", target).Want(200, "")
+	response := api.Do(t, caller, "GET", target).Want(200, "")
 	var p page
-	answer.JSON(&p)
-	if p.Embedded.Instances == nil || answer.Header().Get("Vary") != "Accept" {
-		t.Errorf("%s: %v %s", filter, answer.Header(), answer.Body)
+	response.JSON(&p)
+	if p.Embedded.Instances == nil || response.Header().Get("Vary") != "Accept" {
+		t.Errorf("%s: %v %s", filter, response.Header(), response.Body)
 	}
-	if !strings.Contains(answer.Body.String(), `"`+p.Links.Self.Href+`"`) { // a link can be copied as it stands there
-		t.Errorf("%s: the link %s is written otherwise in %s", filter, p.Links.Self.Href, answer.Body)
+	if !strings.Contains(response.Body.String(), `"`+p.Links.Self.Href+`"`) { // the JSON does not escape the link
+		t.Errorf("%s: the link %s is escaped in %s", filter, p.Links.Self.Href, response.Body)
 	}
 	asked, _ := url.ParseQuery(filter)
 	for name, href := range map[string]string{"self": p.Links.Self.Href, "next": p.Links.Next.Href, "last": p.Links.Last.Href, "resume": p.Links.Resume.Href} {
@@ -116,7 +116,7 @@ func TestFilters(t *testing.T) {
 		who, caller, filter string
 		want                found
 	}{
-		// An owner sees its own applications only, whatever it asks for; a user its own party.
+		// An owner gets only its own applications, and a user only its own party, with any filter.
 		{"nav", apitest.NavReader, "", found{x.filling, x.submitted, x.archived, x.other, x.olas}},
 		{"skd", apitest.Skd, "", found{x.skds}},
 		{"kari", apitest.KariReader, "", found{x.filling, x.submitted, x.archived, x.other, x.skds}},
@@ -176,7 +176,7 @@ func TestPages(t *testing.T) {
 	x := add(t, api)
 	want := apitest.IDs(x.filling, x.submitted, x.archived, x.other, x.olas)
 	for filter, sizes := range map[string][]int{
-		"": {5}, "size=1000": {5}, "size=5": {5}, "size=4": {4, 1}, "size=2": {2, 2, 1}, "size=1": {1, 1, 1, 1, 1}, // next if and only if there is more
+		"": {5}, "size=1000": {5}, "size=5": {5}, "size=4": {4, 1}, "size=2": {2, 2, 1}, "size=1": {1, 1, 1, 1, 1}, // next only if there are more
 		"size=2&createdDateTime=after(2026-04-01)&label=gr,x2": {2}, "size=2&label=gr&order=asc": {2, 2},
 		"size=1&dueDateTime=lte:2026-06-01": {1}, "size=2&page=1": {2, 1}, "size=5&page=1": {0},
 	} {
@@ -251,7 +251,7 @@ func TestRejectedParameters(t *testing.T) {
 		"dueDateTime=between(2019-05-01)": {"dueDateTime", invalid}, "visibleDateTime=gt:2019-05-01T12:00:00": {"visibleDateTime", invalid},
 		"downloadConfirmed=true": {"downloadConfirmed", invalid}, "order=ASC": {"order", invalid},
 		"page=x": {"page", invalid}, "page=": {"page", invalid}, "page=-1": {"page", invalid}, "page=101": {"page", invalid}, "page=11&size=1000": {"page", invalid},
-		navs + "&page=0": {"page", invalid}, navs + "A": {"page", invalid}, navs + "&label=gr": {"page", invalid}, // of another filter
+		navs + "&page=0": {"page", invalid}, navs + "A": {"page", invalid}, navs + "&label=gr": {"page", invalid}, // a cursor for another filter
 		navs + "&order=desc": {"page", invalid}, karis: {"page", invalid}, navs + "&instanceOwnerId=50001": {"page", invalid},
 		"label=%zz": {"", "query-invalid"}, "a;b": {"", "query-invalid"},
 	} {
@@ -287,7 +287,7 @@ func TestMediaTypes(t *testing.T) {
 			}
 		}
 	}
-	one, err := json.Marshal(api.View.Render(api.Stored(t, x.other))) // each is the whole instance, with its links
+	one, err := json.Marshal(api.View.Render(api.Stored(t, x.other))) // the complete instance, with its links
 	body := api.Do(t, apitest.Nav, "GET", path+"?appId=nav/other").Want(200, "").Body.String()
 	if err != nil || !strings.Contains(body, `"_embedded":{"instances":[`+string(one)+`]}`) {
 		t.Errorf("%s (%v)", body, err)

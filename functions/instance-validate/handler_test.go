@@ -94,7 +94,7 @@ func TestIssues(t *testing.T) {
 	for name, test := range map[string]struct {
 		app, contentType, content string
 		codes                     string
-		field                     string // of the first
+		field                     string // of the first issue
 	}{
 		"nothing, in XML":          {form(``), "application/xml", `<melding><timer>7</timer></melding>`, "", ""},
 		"nothing, in JSON":         {form(``), "application/json; charset=utf-8", `{"timer":7}`, "", ""},

@@ -88,7 +88,7 @@ func TestAnotherPartyIsEmpty(t *testing.T) {
 		}
 	}
 	if got := get(t, api, apitest.Kari, "/storage/instances/59999").Embedded.Instances; len(got) != 0 {
-		t.Errorf("under a number nobody has: %d", len(got))
+		t.Errorf("an unknown party has %d instances", len(got))
 	}
 }
 

@@ -61,7 +61,7 @@ func TestAnnounce(t *testing.T) {
 	}
 	var members map[string]any
 	if err := json.Unmarshal(a.Body.Bytes(), &members); err != nil || len(members) != 5 || a.Header().Get("Cache-Control") != "no-store" {
-		t.Errorf("the answer is %s (%v), %v", a.Body, err, a.Header())
+		t.Errorf("the response is %s (%v), %v", a.Body, err, a.Header())
 	}
 	notes, err := instancetest.OrphanCheck(t.Context(), api.Instances, u.OrphanChecks().At.Add(time.Second))
 	if err != nil || len(notes) != 1 || notes[0] != u.OrphanChecks() {
@@ -174,7 +174,7 @@ func TestIdempotencyKey(t *testing.T) {
 	if other := parseResponse(t, send(apitest.Nav, pdf)); other.ID == first.ID {
 		t.Error("another's key is the same upload")
 	}
-	// One that is answered again is still only for who may see the instance.
+	// A replay also requires access to the instance.
 	api.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
 	send(apitest.Kari, pdf).Want(404, "not-found")
 }

@@ -60,7 +60,7 @@ func TestSteps(t *testing.T) {
 		if text, err := json.Marshal(ev); err != nil || strings.Contains(string(text), apitest.KariSSN) {
 			t.Errorf("event %s (%v)", text, err)
 		}
-		api.AssertUnchanged(t, i, func() { // there already
+		api.AssertUnchanged(t, i, func() { // no transition
 			if again := api.Do(t, step.caller, "PUT", target(i), to(step.to)).Instance(api, 200); again.Version != i.Version {
 				t.Errorf("version %d", again.Version)
 			}
@@ -84,7 +84,7 @@ func TestRejects(t *testing.T) {
 		options []apitest.Option
 		status  int
 		code    string
-		detail  string // a part of it
+		detail  string // must be contained
 	}{
 		"past a step":              {filling, apitest.Nav, []apitest.Option{to("Archived")}, 409, "step-unreachable", "Reachable: Submit."},
 		"back, by the user":        {submitted, apitest.Kari, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "Reachable: Archived."},
