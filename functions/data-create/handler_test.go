@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"altinn.no/instanceapi/shared/apitest"
-	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
@@ -132,9 +131,9 @@ func TestAcceptsTheLimits(t *testing.T) {
 func TestDeletedInstance(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
+	api.SoftDelete(t, i)
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(409, "instance-deleted") })
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
+	api.HardDelete(t, i)
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(404, "not-found") })
 }
 
@@ -142,16 +141,9 @@ func TestDeletedInstance(t *testing.T) {
 func TestChangedDuringTheUpload(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	app, err := api.Applications.Get(t.Context(), i.AppID)
-	if err != nil {
-		t.Fatal(err)
-	}
 	api.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation == "Put" && c.Done {
-			api.Change(t, i, func(i *instance.Instance) error {
-				_, err := i.Transition(app, "Submit", application.User, "1001", i.CreatedDateTime)
-				return err
-			})
+			api.Transition(t, i, "Submit")
 		}
 		return nil
 	}

@@ -24,19 +24,11 @@ func target(i *instance.Instance) string { return apitest.InApp(i, "/data/"+i.Da
 func TestWhoMayRead(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
-	for name, caller := range map[string]string{
-		"owner": apitest.NavReader, "user": apitest.KariReader, "user known by SSN": apitest.KariBySSN,
-	} {
-		t.Run(name, func(t *testing.T) {
-			api.AssertUnchanged(t, i, func() {
-				if got := api.Do(t, caller, "GET", target(i)).Want(200, ""); got.Body.String() != apitest.Content {
-					t.Errorf("got %q", got.Body)
-				}
-			})
-		})
-	}
-	api.CheckAccess(t, i, false, "GET", target(i))
-	api.CheckConditionalGet(t, apitest.Kari, target(i))
+	api.CheckRead(t, i, target(i), func(t *testing.T, r apitest.Response) {
+		if r.Body.String() != apitest.Content {
+			t.Errorf("got %q", r.Body)
+		}
+	})
 }
 
 func TestHeader(t *testing.T) {
@@ -95,10 +87,7 @@ func TestRangesAndConditions(t *testing.T) {
 func TestDeleted(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	api.Do(t, apitest.Kari, "GET", target(i)).Want(200, "")
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	api.Do(t, apitest.Kari, "GET", target(i)).Want(404, "not-found")
+	api.CheckReadOfDeleted(t, i, target(i))
 }
 
 // Another request replaces the content, and the sweep deletes the old revision, after the handler

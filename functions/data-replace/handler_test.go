@@ -154,16 +154,9 @@ func TestConcurrentReplacements(t *testing.T) {
 func TestSubmittedDuringTheUpload(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	app, err := api.Applications.Get(t.Context(), i.AppID)
-	if err != nil {
-		t.Fatal(err)
-	}
 	api.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation == "Put" && c.Done {
-			api.Change(t, i, func(i *instance.Instance) error {
-				_, err := i.Transition(app, "Submit", application.User, "1001", time.Now())
-				return err
-			})
+			api.Transition(t, i, "Submit")
 		}
 		return nil
 	}

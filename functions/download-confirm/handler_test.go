@@ -128,7 +128,7 @@ func TestIfMatch(t *testing.T) {
 func TestDeleted(t *testing.T) {
 	api := newAPI(t)
 	i := add(t, api, 0)
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
+	api.HardDelete(t, i)
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(404, "not-found") })
 }
 

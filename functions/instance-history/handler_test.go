@@ -66,13 +66,11 @@ func TestWhoMayRead(t *testing.T) {
 	api := newAPI(t)
 	i, docs := api.addEvents(t, 3, 3)
 	target := apitest.InStorage(i, "/events")
-	for _, caller := range []string{apitest.NavReader, apitest.KariReader, apitest.KariBySSN} {
-		if got := api.Do(t, caller, "GET", target).Want(200, ""); got.Body.String() != array(docs) {
-			t.Errorf("got %s", got.Body)
+	api.CheckRead(t, i, target, func(t *testing.T, r apitest.Response) {
+		if r.Body.String() != array(docs) {
+			t.Errorf("got %s", r.Body)
 		}
-	}
-	api.CheckAccess(t, i, false, "GET", target)
-	api.CheckConditionalGet(t, apitest.Nav, target)
+	})
 }
 
 // The response contains all events, once and in order, wherever they are recorded.
@@ -163,8 +161,5 @@ func TestSample(t *testing.T) {
 func TestDeleted(t *testing.T) {
 	api := newAPI(t)
 	i, _ := api.addEvents(t, 1, 1)
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	api.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "/events")).Want(200, "")
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	api.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "/events")).Want(404, "not-found")
+	api.CheckReadOfDeleted(t, i, apitest.InStorage(i, "/events"))
 }

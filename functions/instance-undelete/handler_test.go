@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"altinn.no/instanceapi/shared/apitest"
-	"altinn.no/instanceapi/shared/instance"
 )
 
 func newAPI(t *testing.T) *apitest.API {
@@ -17,7 +16,7 @@ func TestUndelete(t *testing.T) {
 	for _, key := range []string{"", "k"} {
 		api := newAPI(t)
 		i := api.Add(t, apitest.InstanceSpec{})
-		i = api.Change(t, i, (*instance.Instance).Delete)
+		i = api.SoftDelete(t, i)
 		options := []apitest.Option{}
 		if key != "" {
 			options = append(options, apitest.Header("Idempotency-Key", key))
@@ -39,11 +38,11 @@ func TestUndeleteOfExistingInstance(t *testing.T) {
 
 func TestRejects(t *testing.T) {
 	api := newAPI(t)
-	i := api.Change(t, api.Add(t, apitest.InstanceSpec{}), (*instance.Instance).Delete)
+	i := api.SoftDelete(t, api.Add(t, apitest.InstanceSpec{}))
 	api.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/undelete"))
 	api.AssertUnchanged(t, i, func() {
 		api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/undelete"), apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
 	})
-	gone := api.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
+	gone := api.HardDelete(t, i)
 	api.Do(t, apitest.Kari, "POST", apitest.InApp(gone, "/undelete")).Want(404, "not-found")
 }

@@ -79,7 +79,7 @@ func TestRejectedPatches(t *testing.T) {
 		api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"7"`)).Want(412, "version-stale")
 	})
 	api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"1"`)).Instance(api, 200)
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
+	api.SoftDelete(t, i)
 	api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["x"]}`)).Want(409, "instance-deleted")
 }
 

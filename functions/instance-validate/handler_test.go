@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
-	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/fault"
@@ -27,23 +25,6 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
-// reregister replaces the registration of apitest.App.
-func reregister(t *testing.T, api *apitest.API, document string) {
-	t.Helper()
-	old, err := api.Applications.Get(t.Context(), apitest.App)
-	if err != nil {
-		t.Fatal(err)
-	}
-	app := &application.Application{ID: old.ID, Org: old.Org, Version: old.Version}
-	if err := json.Unmarshal([]byte(document), app); err != nil {
-		t.Fatal(err)
-	}
-	app.SetDefaults()
-	if err := api.Applications.Put(t.Context(), app); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func whole(i *instance.Instance) string { return apitest.InApp(i, "/validate") }
 
 func elementOf(i *instance.Instance, n int) string {
@@ -51,12 +32,12 @@ func elementOf(i *instance.Instance, n int) string {
 }
 
 // issues returns the issues in the response.
-func issues(t *testing.T, a apitest.Response) []fault.Issue {
+func issues(t *testing.T, r apitest.Response) []fault.Issue {
 	t.Helper()
 	var body struct{ Issues []fault.Issue }
-	a.Want(200, "").JSON(&body)
+	r.Want(200, "").JSON(&body)
 	if body.Issues == nil {
-		t.Errorf("the list is null: %s", a.Body)
+		t.Errorf("the list is null: %s", r.Body)
 	}
 	return body.Issues
 }
@@ -75,8 +56,8 @@ func TestWhoMayValidate(t *testing.T) {
 	for _, target := range []string{whole(i), elementOf(i, 0)} {
 		for _, caller := range []string{apitest.NavReader, apitest.KariReader, apitest.KariBySSN} {
 			api.AssertUnchanged(t, i, func() {
-				if a := api.Do(t, caller, "GET", target).Want(200, ""); a.Body.String() != `{"issues":[]}` {
-					t.Errorf("got %s", a.Body)
+				if r := api.Do(t, caller, "GET", target).Want(200, ""); r.Body.String() != `{"issues":[]}` {
+					t.Errorf("got %s", r.Body)
 				}
 			})
 		}
@@ -96,33 +77,33 @@ func TestIssues(t *testing.T) {
 		codes                     string
 		field                     string // of the first issue
 	}{
-		"nothing, in XML":          {form(``), "application/xml", `<melding><timer>7</timer></melding>`, "", ""},
-		"nothing, in JSON":         {form(``), "application/json; charset=utf-8", `{"timer":7}`, "", ""},
-		"nothing, in JSON of JSON": {form(``), "application/vnd.nav.melding+json", `{"timer":7}`, "", ""},
-		"nothing, in XML of XML":   {form(``), "application/vnd.nav.melding+xml", `<a><timer>7</timer></a>`, "", ""},
-		"a value, in XML":          {form(``), "text/xml", `<melding><timer>101</timer></melding>`, "SchemaViolation", "/timer"},
-		"a value, in JSON":         {form(``), "application/json", `{"timer":"7"}`, "SchemaViolation", "/timer"},
-		"a brace":                  {form(``), "application/json", `{"timer":7`, "DataNotWellFormed", ""},
-		"XML under JSON's name":    {form(``), "application/json", `<a/>`, "DataNotWellFormed", ""},
-		"a PDF":                    {form(``), "application/pdf", `%PDF`, "ContentTypeNotAllowed", ""},
-		"a type allowed no more":   {form(`,"allowedContentTypes":["application/json"]`), "application/xml", `<a/>`, "ContentTypeNotAllowed", ""},
-		"a size allowed no more":   {form(`,"maxSize":10`), "application/json", `{"timer":7 }`, "DataElementTooLarge", ""},
-		"too few":                  {form(`,"minCount":2`), "application/json", `{"timer":7}`, "TooFewDataElementsOfType", ""},
-		"another too few":          {app(`{"formId":"default"},{"formId":"other","minCount":1}`), "application/json", `{}`, "TooFewDataElementsOfType", ""},
-		"a formId no more":         {app(`{"formId":"other"}`), "application/json", `{`, "DataTypeUnknown", ""},
-		"no data types, and none":  {`{}`, "application/octet-stream", `{`, "", ""},
-		"no data types, and JSON":  {`{}`, "application/json", `{`, "DataNotWellFormed", ""},
-		"no schema, and XML":       {app(`{"formId":"default"}`), "application/xml", `<a>`, "DataNotWellFormed", ""},
-		"no schema, and a page":    {app(`{"formId":"default"}`), "application/xhtml+xml", `<!DOCTYPE html><html/>`, "", ""},
-		"no schema, and a picture": {app(`{"formId":"default"}`), "image/png", `<a>`, "", ""},
-		"a schema that is none":    {app(`{"formId":"default","schema":{"type":"strng"}}`), "application/json", `{}`, "SchemaUnusable", ""},
+		"nothing, in XML":               {form(``), "application/xml", `<melding><timer>7</timer></melding>`, "", ""},
+		"nothing, in JSON":              {form(``), "application/json; charset=utf-8", `{"timer":7}`, "", ""},
+		"nothing, in JSON of JSON":      {form(``), "application/vnd.nav.melding+json", `{"timer":7}`, "", ""},
+		"nothing, in XML of XML":        {form(``), "application/vnd.nav.melding+xml", `<a><timer>7</timer></a>`, "", ""},
+		"a value, in XML":               {form(``), "text/xml", `<melding><timer>101</timer></melding>`, "SchemaViolation", "/timer"},
+		"a value, in JSON":              {form(``), "application/json", `{"timer":"7"}`, "SchemaViolation", "/timer"},
+		"a brace":                       {form(``), "application/json", `{"timer":7`, "DataNotWellFormed", ""},
+		"XML under JSON's name":         {form(``), "application/json", `<a/>`, "DataNotWellFormed", ""},
+		"a PDF":                         {form(``), "application/pdf", `%PDF`, "ContentTypeNotAllowed", ""},
+		"a type no longer allowed":      {form(`,"allowedContentTypes":["application/json"]`), "application/xml", `<a/>`, "ContentTypeNotAllowed", ""},
+		"a size no longer allowed":      {form(`,"maxSize":10`), "application/json", `{"timer":7 }`, "DataElementTooLarge", ""},
+		"too few":                       {form(`,"minCount":2`), "application/json", `{"timer":7}`, "TooFewDataElementsOfType", ""},
+		"another too few":               {app(`{"formId":"default"},{"formId":"other","minCount":1}`), "application/json", `{}`, "TooFewDataElementsOfType", ""},
+		"a formId no longer registered": {app(`{"formId":"other"}`), "application/json", `{`, "DataTypeUnknown", ""},
+		"no data types, and none":       {`{}`, "application/octet-stream", `{`, "", ""},
+		"no data types, and JSON":       {`{}`, "application/json", `{`, "DataNotWellFormed", ""},
+		"no schema, and XML":            {app(`{"formId":"default"}`), "application/xml", `<a>`, "DataNotWellFormed", ""},
+		"no schema, and a page":         {app(`{"formId":"default"}`), "application/xhtml+xml", `<!DOCTYPE html><html/>`, "", ""},
+		"no schema, and a picture":      {app(`{"formId":"default"}`), "image/png", `<a>`, "", ""},
+		"a malformed schema":            {app(`{"formId":"default","schema":{"type":"strng"}}`), "application/json", `{}`, "SchemaUnusable", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)
 			i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 			i = api.Replace(t, i, i.Data[0].ID, test.content)
 			i = api.Change(t, i, func(i *instance.Instance) error { i.Data[0].ContentType = test.contentType; return nil })
-			reregister(t, api, test.app)
+			api.Register(t, apitest.App, test.app)
 			list := issues(t, api.Do(t, apitest.Kari, "GET", whole(i)))
 			if codes(list) != test.codes {
 				t.Fatalf("got %+v, want %s", list, test.codes)
@@ -137,7 +118,7 @@ func TestIssues(t *testing.T) {
 				list = []fault.Issue{}
 			}
 			if !slices.Equal(ofElement, list) {
-				t.Errorf("of the element alone: %+v", ofElement)
+				t.Errorf("the element: %+v", ofElement)
 			}
 		})
 	}
@@ -165,7 +146,7 @@ func TestSeveralElements(t *testing.T) {
 
 func TestIssuesAreBounded(t *testing.T) {
 	api := newAPI(t)
-	reregister(t, api, `{"dataTypes":[{"formId":"default","schema":{"properties":{"a":{"items":{"type":"string"}}}}}]}`)
+	api.Register(t, apitest.App, `{"dataTypes":[{"formId":"default","schema":{"properties":{"a":{"items":{"type":"string"}}}}}]}`)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "default"}})
 	for n := range i.Data {
 		i = api.Replace(t, i, i.Data[n].ID, `{"a":[`+strings.Repeat("1,", 5000)+`1]}`)
@@ -180,7 +161,7 @@ func TestIssuesAreBounded(t *testing.T) {
 	}
 	for n, issue := range list[:100] {
 		if want := fmt.Sprintf("/a/%d", n); issue.Field != want || issue.DataElementID != i.Data[0].ID {
-			t.Errorf("issue %d is about %s, want %s", n, issue.Field, want)
+			t.Errorf("issue %d has the field %s, want %s", n, issue.Field, want)
 		}
 	}
 }
@@ -190,10 +171,7 @@ func TestStates(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}})
 	api.Do(t, apitest.Kari, "GET", whole(i)).Want(200, "")
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	api.Do(t, apitest.Kari, "GET", whole(i)).Want(200, "")
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	api.Do(t, apitest.Kari, "GET", whole(i)).Want(404, "not-found")
+	api.CheckReadOfDeleted(t, i, whole(i))
 	api.Do(t, apitest.Nav, "GET", elementOf(i, 0)).Want(404, "not-found")
 }
 

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 
 	"altinn.no/instanceapi/shared/apitest"
+	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
@@ -21,15 +23,7 @@ func newAPI(t *testing.T) *apitest.API {
 func TestWhoMayRead(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}, Labels: []string{"gr", "x2"}})
-	for name, caller := range map[string]string{
-		"owner": apitest.NavReader, "user": apitest.KariReader, "user known by SSN": apitest.KariBySSN,
-	} {
-		t.Run(name, func(t *testing.T) {
-			api.AssertUnchanged(t, i, func() { api.Do(t, caller, "GET", apitest.InStorage(i, "")).Instance(api, 200) })
-		})
-	}
-	api.CheckAccess(t, i, false, "GET", apitest.InStorage(i, ""))
-	api.CheckConditionalGet(t, apitest.Nav, apitest.InStorage(i, ""))
+	api.CheckRead(t, i, apitest.InStorage(i, ""), func(_ *testing.T, r apitest.Response) { r.Instance(api, 200) })
 }
 
 // The path does not name the application: only the stored instance shows which owner has access.
@@ -45,20 +39,18 @@ func TestInstanceOfAnotherOwner(t *testing.T) {
 func TestMissingAndForeignAreIdentical(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
-	notYours := api.Do(t, apitest.Skd, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
-	notThere := api.Do(t, apitest.Skd, "GET", "/storage/instances/50009/"+i.ID).Want(404, "not-found")
-	if notYours.Body.String() != notThere.Body.String() {
-		t.Errorf("%s\n%s", notYours.Body, notThere.Body)
+	foreign := api.Do(t, apitest.Skd, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
+	missing := api.Do(t, apitest.Skd, "GET", "/storage/instances/50009/"+i.ID).Want(404, "not-found")
+	if foreign.Body.String() != missing.Body.String() {
+		t.Errorf("%s\n%s", foreign.Body, missing.Body)
 	}
 }
 
 func TestDeleted(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	api.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "")).Instance(api, 200)
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	api.Do(t, apitest.Nav, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
+	api.Do(t, apitest.Nav, "GET", apitest.InStorage(api.SoftDelete(t, api.Add(t, apitest.InstanceSpec{})), "")).Instance(api, 200)
+	api.CheckReadOfDeleted(t, i, apitest.InStorage(i, ""))
 }
 
 // mixedUp is a store that returns the same instance for every key.
@@ -76,17 +68,19 @@ func (down) Get(context.Context, string, string) (*instance.Instance, error) {
 }
 
 func TestChecksWhatTheStoreReturns(t *testing.T) {
-	kind := func(store instancehttp.Reader) *apitest.API {
+	serve := func(store instancehttp.Reader) *apitest.API {
 		api := apitest.New(t)
 		api.Serve(route, handler(api.Authorizer, store, api.View))
 		return api
 	}
 	i := apitest.New(t).Add(t, apitest.InstanceSpec{Party: apitest.OlaParty})
-	asked := "/storage/instances/50001/" + i.ID
-	kind(mixedUp{i}).Do(t, apitest.Kari, "GET", asked).Want(404, "not-found")
-	kind(mixedUp{i}).Do(t, apitest.Nav, "GET", asked).Want(404, "not-found")
-	broken := kind(down{}).Do(t, apitest.Kari, "GET", asked).Want(500, "internal")
-	if p := broken.Problem(); p.Detail != "Something went wrong on our side. Repeat the request; if it goes on, report the traceId." {
-		t.Errorf("detail %q", p.Detail)
+	target := "/storage/instances/50001/" + i.ID
+	serve(mixedUp{i}).Do(t, apitest.Kari, "GET", target).Want(404, "not-found")
+	serve(mixedUp{i}).Do(t, apitest.Nav, "GET", target).Want(404, "not-found")
+	failed := serve(down{}).Do(t, apitest.Kari, "GET", target).Want(500, "internal")
+	other := apitest.New(t)
+	other.Serve(route, httpapi.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return errors.New("another cause") }))
+	if want := other.Do(t, apitest.Kari, "GET", target).Want(500, "internal").Problem().Detail; failed.Problem().Detail != want {
+		t.Errorf("the detail depends on the cause: %q, want %q", failed.Problem().Detail, want)
 	}
 }

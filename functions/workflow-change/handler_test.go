@@ -128,7 +128,7 @@ func TestIfMatch(t *testing.T) {
 func TestDeletedInstance(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	api.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
+	api.SoftDelete(t, i)
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(409, "instance-deleted") })
 }
 

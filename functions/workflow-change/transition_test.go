@@ -1,12 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
 	"altinn.no/instanceapi/shared/apitest"
-	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
@@ -17,28 +15,11 @@ var strict = strings.Replace(apitest.Registration, `{"type": "object"}`, `{"type
 
 const valid, invalid = `<melding><timer>7</timer></melding>`, `<melding><timer>sju</timer></melding>`
 
-// reregister replaces the registration of apitest.App.
-func reregister(t *testing.T, api *apitest.API, document string) {
-	t.Helper()
-	old, err := api.Applications.Get(t.Context(), apitest.App)
-	if err != nil {
-		t.Fatal(err)
-	}
-	app := &application.Application{ID: old.ID, Org: old.Org, Version: old.Version}
-	if err := json.Unmarshal([]byte(document), app); err != nil {
-		t.Fatal(err)
-	}
-	app.SetDefaults()
-	if err := api.Applications.Put(t.Context(), app); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // newStrictAPI returns an API with the strict registration, and an instance with one element that
 // has the given content.
 func newStrictAPI(t *testing.T, content string) (*apitest.API, *instance.Instance) {
 	api := newAPI(t)
-	reregister(t, api, strict)
+	api.Register(t, apitest.App, strict)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	return api, api.Replace(t, i, i.Data[0].ID, content)
 }
@@ -68,7 +49,7 @@ func TestRejectsInvalidData(t *testing.T) {
 // The issues of the elements and of their number are reported together.
 func TestReportsAllIssues(t *testing.T) {
 	api := newAPI(t)
-	reregister(t, api, strings.Replace(strict, `"minCount": 0`, `"minCount": 2`, 1))
+	api.Register(t, apitest.App, strings.Replace(strict, `"minCount": 0`, `"minCount": 2`, 1))
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
 	api.Replace(t, i, i.Data[0].ID, invalid)
 	api.Replace(t, i, i.Data[1].ID, `no XML`)
@@ -85,7 +66,7 @@ func TestReportsAllIssues(t *testing.T) {
 // the user cannot change.
 func TestAcceptsWarnings(t *testing.T) {
 	api, i := newStrictAPI(t, invalid)
-	reregister(t, api, `{"dataTypes":[{"formId":"other"}]}`)
+	api.Register(t, apitest.App, `{"dataTypes":[{"formId":"other"}]}`)
 	api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Instance(api, 200)
 }
 

@@ -81,6 +81,37 @@ func replaceElement(target string, i *instance.Instance, by string) string {
 	return target
 }
 
+// CheckRead checks a GET on an instance of Kari in App: its readers get 200 and a response that
+// check accepts, the GET changes nothing, and all other callers are rejected. It also runs
+// CheckConditionalGet.
+func (api *API) CheckRead(t *testing.T, i *instance.Instance, target string, check func(*testing.T, Response)) {
+	t.Helper()
+	for name, caller := range map[string]string{"owner": NavReader, "user": KariReader, "user known by SSN": KariBySSN} {
+		t.Run(name, func(t *testing.T) {
+			t.Helper()
+			api.AssertUnchanged(t, i, func() { check(t, api.Do(t, caller, http.MethodGet, target).Want(200, "")) })
+		})
+	}
+	api.CheckAccess(t, i, false, http.MethodGet, target)
+	for _, caller := range []string{Nav, Kari} {
+		api.CheckConditionalGet(t, caller, target)
+	}
+}
+
+// CheckReadOfDeleted checks that a GET on an instance of Kari in App succeeds after a soft delete,
+// and returns 404 after a hard delete.
+func (api *API) CheckReadOfDeleted(t *testing.T, i *instance.Instance, target string) {
+	t.Helper()
+	api.SoftDelete(t, i)
+	for _, caller := range []string{Kari, Nav} {
+		api.Do(t, caller, http.MethodGet, target).Want(200, "")
+	}
+	api.HardDelete(t, i)
+	for _, caller := range []string{Kari, Nav} {
+		api.Do(t, caller, http.MethodGet, target).Want(404, "not-found")
+	}
+}
+
 // AssertUnchanged checks that a request changes no instance, content or event. i may be nil.
 func (api *API) AssertUnchanged(t *testing.T, i *instance.Instance, request func()) {
 	t.Helper()

@@ -120,7 +120,7 @@ func (api *API) assign(t *testing.T, ssn, want string) {
 	}
 }
 
-// Register registers an application with the given document.
+// Register registers an application with the given document, or replaces its registration.
 func (api *API) Register(t *testing.T, id, document string) {
 	t.Helper()
 	app := &application.Application{}
@@ -133,9 +133,26 @@ func (api *API) Register(t *testing.T, id, document string) {
 	if err := app.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	stored, err := api.Applications.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stored != nil {
+		app.Version = stored.Version
+	}
 	if err := api.Applications.Put(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// application returns the registration of an application.
+func (api *API) application(t *testing.T, id string) *application.Application {
+	t.Helper()
+	app, err := api.Applications.Get(t.Context(), id)
+	if err != nil || app == nil {
+		t.Fatalf("no application %s: %v", id, err)
+	}
+	return app
 }
 
 // Serve adds a route, such as "GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}". As in
@@ -166,10 +183,7 @@ func (api *API) Add(t *testing.T, spec InstanceSpec) *instance.Instance {
 	if spec.At.IsZero() {
 		spec.At = time.Now()
 	}
-	app, err := api.Applications.Get(ctx, spec.App)
-	if err != nil || app == nil {
-		t.Fatalf("no application %s: %v", spec.App, err)
-	}
+	app := api.application(t, spec.App)
 	draft := instance.Draft{Application: app, InstanceOwnerID: spec.Party, Labels: spec.Labels, DueDateTime: spec.Due}
 	i, err := instance.New(draft, "1001", spec.At)
 	if err != nil {
@@ -185,10 +199,7 @@ func (api *API) Add(t *testing.T, spec InstanceSpec) *instance.Instance {
 		t.Fatal(err)
 	}
 	for n, step := range spec.Path {
-		i = api.Change(t, i, func(i *instance.Instance) error {
-			_, err := i.Transition(app, step, application.Owner, app.Org, spec.At.Add(time.Duration(n+1)*time.Second))
-			return err
-		})
+		i = api.transition(t, i, step, spec.At.Add(time.Duration(n+1)*time.Second))
 	}
 	return i
 }
@@ -216,13 +227,38 @@ func (api *API) Change(t *testing.T, i *instance.Instance, change func(*instance
 	return changed
 }
 
+// Transition moves a stored instance to a step, like another request by the owner, but without an
+// event.
+func (api *API) Transition(t *testing.T, i *instance.Instance, step string) *instance.Instance {
+	t.Helper()
+	return api.transition(t, i, step, time.Now())
+}
+
+func (api *API) transition(t *testing.T, i *instance.Instance, step string, now time.Time) *instance.Instance {
+	t.Helper()
+	app := api.application(t, i.AppID)
+	return api.Change(t, i, func(i *instance.Instance) error {
+		_, err := i.Transition(app, step, application.Owner, app.Org, now)
+		return err
+	})
+}
+
+// SoftDelete deletes a stored instance, like another request.
+func (api *API) SoftDelete(t *testing.T, i *instance.Instance) *instance.Instance {
+	t.Helper()
+	return api.Change(t, i, (*instance.Instance).Delete)
+}
+
+// HardDelete deletes a stored instance permanently, like another request before the sweep.
+func (api *API) HardDelete(t *testing.T, i *instance.Instance) *instance.Instance {
+	t.Helper()
+	return api.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
+}
+
 // Replace replaces the content of a data element of a stored instance, like another request.
 func (api *API) Replace(t *testing.T, i *instance.Instance, elementID, content string) *instance.Instance {
 	t.Helper()
-	app, err := api.Applications.Get(t.Context(), i.AppID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := api.application(t, i.AppID)
 	uploaded := api.Upload(t, i, elementID, content)
 	return api.Change(t, i, func(i *instance.Instance) error {
 		return i.ReplaceData(app, elementID, uploaded, "1001", time.Now())
