@@ -94,7 +94,7 @@ func (t *transition) change(i *instance.Instance, found validation.Findings) (*e
 	if validates {
 		issues := append(i.Validate(t.app), found.For(i)...)
 		if validation.HasErrors(issues) {
-			f := fault.New(fault.Conflict, "data-invalid", "The data is invalid, so the instance cannot leave the step %s. See issues.", left)
+			f := fault.New(fault.Conflict, "data-invalid", "The instance cannot leave the step %s because its data is invalid. See issues.", left)
 			f.Issues = schema.Limit(issues)
 			return nil, f
 		}
