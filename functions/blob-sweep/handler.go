@@ -23,7 +23,7 @@ func handler(store sweep.Store, blobs sweep.Blobs) func(context.Context) error {
 		if err != nil {
 			level, cause = slog.LevelError, err.Error()
 		}
-		slog.LogAttrs(ctx, level, "swept", slog.Int("notes", report.Notes), slog.Int("blobs", report.Blobs),
+		slog.LogAttrs(ctx, level, "swept", slog.Int("checks", report.Notes), slog.Int("blobs", report.Blobs),
 			slog.Int("instances", report.Instances), slog.String("cause", cause))
 		return err
 	}

@@ -47,7 +47,7 @@ func query(t *testing.T, api *apitest.API, caller, filter string) page {
 	if !strings.Contains(response.Body.String(), `"`+p.Links.Self.Href+`"`) { // the JSON does not escape the link
 		t.Errorf("%s: the link %s is escaped in %s", filter, p.Links.Self.Href, response.Body)
 	}
-	asked, _ := url.ParseQuery(filter)
+	parameters, _ := url.ParseQuery(filter)
 	for name, href := range map[string]string{"self": p.Links.Self.Href, "next": p.Links.Next.Href, "last": p.Links.Last.Href, "resume": p.Links.Resume.Href} {
 		if href == "" && name != "self" {
 			continue
@@ -62,12 +62,12 @@ func query(t *testing.T, api *apitest.API, caller, filter string) page {
 			if to := kept.Get("page"); to == "" || len(to) > 64 || url.QueryEscape(to) != to {
 				t.Errorf("%s: %s has the page %q", filter, name, to)
 			}
-			kept.Set("page", asked.Get("page"))
-			if !asked.Has("page") {
+			kept.Set("page", parameters.Get("page"))
+			if !parameters.Has("page") {
 				kept.Del("page")
 			}
 		}
-		if kept.Encode() != asked.Encode() {
+		if kept.Encode() != parameters.Encode() {
 			t.Errorf("%s: %s keeps %s", filter, name, kept.Encode())
 		}
 	}
@@ -106,8 +106,8 @@ func TestFilters(t *testing.T) {
 	x := add(t, api)
 	deleted := api.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
 	api.Change(t, deleted, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	gone := api.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
-	api.Change(t, gone, func(i *instance.Instance) error {
+	hardDeleted := api.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
+	api.Change(t, hardDeleted, func(i *instance.Instance) error {
 		i.Status.IsSoftDeleted, i.Status.IsMarkedForHardDelete = true, true
 		return nil
 	})

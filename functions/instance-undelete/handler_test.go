@@ -43,6 +43,6 @@ func TestRejects(t *testing.T) {
 	api.AssertUnchanged(t, i, func() {
 		api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/undelete"), apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
 	})
-	gone := api.HardDelete(t, i)
-	api.Do(t, apitest.Kari, "POST", apitest.InApp(gone, "/undelete")).Want(404, "not-found")
+	hardDeleted := api.HardDelete(t, i)
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(hardDeleted, "/undelete")).Want(404, "not-found")
 }

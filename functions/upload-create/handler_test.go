@@ -38,9 +38,9 @@ func TestAnnounce(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	before := time.Now()
-	var a apitest.Response
-	api.AssertUnchanged(t, i, func() { a = api.Do(t, apitest.KariWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)) })
-	got := parseResponse(t, a)
+	var r apitest.Response
+	api.AssertUnchanged(t, i, func() { r = api.Do(t, apitest.KariWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)) })
+	got := parseResponse(t, r)
 	u, err := api.Instances.Upload(t.Context(), got.ID)
 	if err != nil || u == nil {
 		t.Fatalf("upload %+v, %v", u, err)
@@ -51,24 +51,24 @@ func TestAnnounce(t *testing.T) {
 	}
 	link, err := url.Parse(got.URL)
 	if err != nil || link.Path != "/"+blob.KeyOf(i.AppID, i.ID, u.DataGuid, u.Content.Revision).String() || link.Query().Get("sha256") != sha256 {
-		t.Errorf("the link is %s (%v)", link, err)
+		t.Errorf("the URL is %s (%v)", link, err)
 	}
 	if got.Method != "PUT" || got.Headers["Content-Length"] != "104857600" || got.Headers["Content-Type"] != "application/pdf" {
 		t.Errorf("got %+v", got)
 	}
 	if got.Expires.Sub(before) > 5*time.Minute || got.Expires.Sub(before) < 4*time.Minute || u.Expires.Sub(before) > instance.UploadLifetime {
-		t.Errorf("the link expires %s, the upload %s", got.Expires, u.Expires)
+		t.Errorf("the URL expires %s, the upload %s", got.Expires, u.Expires)
 	}
 	var members map[string]any
-	if err := json.Unmarshal(a.Body.Bytes(), &members); err != nil || len(members) != 5 || a.Header().Get("Cache-Control") != "no-store" {
-		t.Errorf("the response is %s (%v), %v", a.Body, err, a.Header())
+	if err := json.Unmarshal(r.Body.Bytes(), &members); err != nil || len(members) != 5 || r.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("the response is %s (%v), %v", r.Body, err, r.Header())
 	}
-	notes, err := instancetest.OrphanCheck(t.Context(), api.Instances, u.OrphanChecks().At.Add(time.Second))
-	if err != nil || len(notes) != 1 || notes[0] != u.OrphanChecks() {
-		t.Errorf("notes %+v, %v", notes, err)
+	checks, err := instancetest.OrphanCheck(t.Context(), api.Instances, u.OrphanChecks().At.Add(time.Second))
+	if err != nil || len(checks) != 1 || checks[0] != u.OrphanChecks() {
+		t.Errorf("checks %+v, %v", checks, err)
 	}
 	if other := parseResponse(t, api.Do(t, apitest.NavWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))); other.ID == got.ID || other.URL == got.URL {
-		t.Errorf("the next one is %+v", other)
+		t.Errorf("the next upload is %+v", other)
 	}
 }
 
@@ -89,29 +89,29 @@ func TestRejects(t *testing.T) {
 		status  int
 		code    string
 	}{
-		"no body":                {options: []apitest.Option{apitest.JSON("")}, status: 400, code: "body-invalid"},
-		"no JSON":                {options: []apitest.Option{apitest.Bytes("text/plain", pdf)}, status: 415, code: "body-not-json"},
-		"an unknown member":      {options: body("fileName", "filename"), status: 400, code: "body-invalid"},
-		"a large body":           {options: body("søknad", strings.Repeat("a", maxBody)), status: 413, code: "body-too-large"},
-		"no type":                {options: body("application/pdf", ""), status: 415, code: "content-type-invalid"},
-		"a range of types":       {options: body("application/pdf", "image/*"), status: 415, code: "content-type-invalid"},
-		"a type of two lines":    {options: body("application/pdf", `application/pdf\r\nx-amz-acl: public-read`), status: 415, code: "content-type-invalid"},
-		"no bytes":               {options: body("104857600", "0"), status: 400, code: "upload-invalid"},
-		"less than no bytes":     {options: body("104857600", "-1"), status: 400, code: "upload-invalid"},
-		"half a byte":            {options: body("104857600", "0.5"), status: 400, code: "body-invalid"},
-		"more than S3 takes":     {options: body("104857600", "5368709121"), status: 413, code: "data-too-large"},
-		"no checksum":            {options: body(sha256, ""), status: 400, code: "upload-invalid"},
-		"a short checksum":       {options: body(sha256, sha256[2:]), status: 400, code: "upload-invalid"},
-		"a checksum in base64":   {options: body(sha256, "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="), status: 400, code: "upload-invalid"},
-		"an unknown parameter":   {query: "?upload=x", status: 400, code: "parameter-unknown"},
-		"an unknown formId":      {query: "?formId=skjema", status: 400, code: "form-id-unknown"},
-		"a type not allowed":     {query: "?formId=default", status: 415, code: "content-type-not-allowed"},
-		"more than the form has": {query: "?formId=default", options: body("application/pdf", "application/xml"), status: 413, code: "data-too-large"},
-		"another version":        {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
-		"an invalid key":         {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("Idempotency-Key", "")}, status: 400, code: "idempotency-key-invalid"},
-		"a submitted instance":   {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
-		"an archived instance":   {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, status: 409, code: "instance-archived"},
-		"one form too many": {spec: apitest.InstanceSpec{Forms: []string{"default"}}, query: "?formId=default",
+		"no body":                    {options: []apitest.Option{apitest.JSON("")}, status: 400, code: "body-invalid"},
+		"no JSON":                    {options: []apitest.Option{apitest.Bytes("text/plain", pdf)}, status: 415, code: "body-not-json"},
+		"an unknown member":          {options: body("fileName", "filename"), status: 400, code: "body-invalid"},
+		"a large body":               {options: body("søknad", strings.Repeat("a", maxBody)), status: 413, code: "body-too-large"},
+		"no type":                    {options: body("application/pdf", ""), status: 415, code: "content-type-invalid"},
+		"a range of types":           {options: body("application/pdf", "image/*"), status: 415, code: "content-type-invalid"},
+		"a type of two lines":        {options: body("application/pdf", `application/pdf\r\nx-amz-acl: public-read`), status: 415, code: "content-type-invalid"},
+		"an empty upload":            {options: body("104857600", "0"), status: 400, code: "upload-invalid"},
+		"a negative size":            {options: body("104857600", "-1"), status: 400, code: "upload-invalid"},
+		"half a byte":                {options: body("104857600", "0.5"), status: 400, code: "body-invalid"},
+		"over the limit of S3":       {options: body("104857600", "5368709121"), status: 413, code: "data-too-large"},
+		"no checksum":                {options: body(sha256, ""), status: 400, code: "upload-invalid"},
+		"a short checksum":           {options: body(sha256, sha256[2:]), status: 400, code: "upload-invalid"},
+		"a checksum in base64":       {options: body(sha256, "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="), status: 400, code: "upload-invalid"},
+		"an unknown parameter":       {query: "?upload=x", status: 400, code: "parameter-unknown"},
+		"an unknown formId":          {query: "?formId=skjema", status: 400, code: "form-id-unknown"},
+		"a type not allowed":         {query: "?formId=default", status: 415, code: "content-type-not-allowed"},
+		"over the limit of the form": {query: "?formId=default", options: body("application/pdf", "application/xml"), status: 413, code: "data-too-large"},
+		"another version":            {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
+		"an invalid key":             {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("Idempotency-Key", "")}, status: 400, code: "idempotency-key-invalid"},
+		"a submitted instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
+		"an archived instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, status: 409, code: "instance-archived"},
+		"over maxCount": {spec: apitest.InstanceSpec{Forms: []string{"default"}}, query: "?formId=default",
 			options: []apitest.Option{apitest.JSON(`{"contentType":"application/xml","size":1,"sha256":"` + sha256 + `"}`)}, status: 409, code: "data-count"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,8 +123,8 @@ func TestRejects(t *testing.T) {
 			api.AssertUnchanged(t, i, func() {
 				api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"+test.query), test.options...).Want(test.status, test.code)
 			})
-			if notes, _ := instancetest.OrphanCheck(t.Context(), api.Instances, time.Now().Add(100*time.Hour)); len(notes) > 0 {
-				t.Errorf("notes %+v", notes)
+			if checks, _ := instancetest.OrphanCheck(t.Context(), api.Instances, time.Now().Add(100*time.Hour)); len(checks) > 0 {
+				t.Errorf("checks %+v", checks)
 			}
 		})
 	}
@@ -168,11 +168,11 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	again := parseResponse(t, send(apitest.Kari, pdf))
 	if !strings.Contains(again.URL, first.Content.Revision) {
-		t.Errorf("the link of the same upload is %s", again.URL)
+		t.Errorf("the URL of the same upload is %s", again.URL)
 	}
 	send(apitest.Kari, strings.Replace(pdf, "104857600", "1", 1)).Want(422, "idempotency-key-reused")
 	if other := parseResponse(t, send(apitest.Nav, pdf)); other.ID == first.ID {
-		t.Error("another's key is the same upload")
+		t.Error("another caller's key returns the same upload")
 	}
 	// A replay also requires access to the instance.
 	api.HardDelete(t, i)
