@@ -136,7 +136,7 @@ func (w *env) create(p process) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		err = p.instances.Create(w.t.Context(), i, instancehttp.View{}.Event(i, "", "1001"))
+		err = p.instances.Create(w.t.Context(), i, i.StepEvent("", "1001", instancehttp.View{}.Links(i)))
 		if err == nil && !w.in.Crashed() {
 			w.known = append(w.known, i)
 			w.acked[event.ID(i.ID, 1)] = i.Workflow.CurrentStep
@@ -174,7 +174,7 @@ func (w *env) change(p process) {
 			if err != nil {
 				return nil, err
 			}
-			ev := instancehttp.View{}.Event(i, left, "nav")
+			ev := i.StepEvent(left, "nav", instancehttp.View{}.Links(i))
 			return &ev, nil
 		})
 		if err == nil && !w.in.Crashed() {
