@@ -11,15 +11,15 @@ import (
 
 const path = "/storage/applications/nav/app2018"
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("GET /storage/applications/{org}/{app}", handler(s.Authorizer.Authenticator, s.Applications))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("GET /storage/applications/{org}/{app}", handler(api.Authorizer.Authenticator, api.Applications))
+	return api
 }
 
-// Any caller with a token to read may: an application is no secret.
+// Every caller with a read scope may read: an application is no secret.
 func TestWhoMayRead(t *testing.T) {
-	s := newSite(t)
+	api := newAPI(t)
 	for _, test := range []struct {
 		name, caller, path string
 		status             int
@@ -28,28 +28,28 @@ func TestWhoMayRead(t *testing.T) {
 		{"its owner", apitest.NavReader, path, 200, ""},
 		{"another owner", apitest.Skd, path, 200, ""},
 		{"a user", apitest.KariReader, path, 200, ""},
-		{"a user nobody has reported", apitest.Newcomer, path, 200, ""},
-		{"nobody", apitest.Nobody, path, 401, "token-missing"},
-		{"a forger", apitest.Forged, path, 401, "token-invalid"},
+		{"a user without a party number", apitest.Newcomer, path, 200, ""},
+		{"no token", apitest.Nobody, path, 401, "token-missing"},
+		{"a forged token", apitest.Forged, path, 401, "token-invalid"},
 		{"an owner without the scope", apitest.NavWriter, path, 403, "scope-missing"},
 		{"a user without the scope", apitest.KariWriter, path, 403, "scope-missing"},
-		{"a user without the scope, of what is not there", apitest.KariWriter, path + "x", 403, "scope-missing"},
-		{"its owner, of what is not there", apitest.Nav, path + "x", 404, "not-found"},
-		{"its owner, of what cannot be", apitest.Nav, "/storage/applications/nav/A", 404, "not-found"},
+		{"a user without the scope, for an unknown application", apitest.KariWriter, path + "x", 403, "scope-missing"},
+		{"its owner, for an unknown application", apitest.Nav, path + "x", 404, "not-found"},
+		{"its owner, for a malformed id", apitest.Nav, "/storage/applications/nav/A", 404, "not-found"},
 		{"its owner, under another org", apitest.Nav, "/storage/applications/skd/other", 404, "not-found"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s.Do(t, test.caller, "GET", test.path).Want(test.status, test.code)
+			api.Do(t, test.caller, "GET", test.path).Want(test.status, test.code)
 		})
 	}
 }
 
-// The answer is what the owner registered, with its id, its org and an ContentETag.
+// The response is the registration, with its id, its org and an ETag.
 func TestDocument(t *testing.T) {
-	s := newSite(t)
+	api := newAPI(t)
 	var got, want map[string]any
-	answer := s.Do(t, apitest.Kari, "GET", path).Want(200, "")
-	answer.JSON(&got)
+	response := api.Do(t, apitest.Kari, "GET", path).Want(200, "")
+	response.JSON(&got)
 	if err := json.Unmarshal([]byte(apitest.Registration), &want); err != nil {
 		t.Fatal(err)
 	}
@@ -57,39 +57,39 @@ func TestDocument(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%v\nwant\n%v", got, want)
 	}
-	if answer.ETag() != `"1"` {
-		t.Errorf("ETag %s", answer.ETag())
+	if response.ETag() != `"1"` {
+		t.Errorf("ETag %s", response.ETag())
 	}
-	s.CheckConditionalGet(t, apitest.Kari, path)
+	api.CheckConditionalGet(t, apitest.Kari, path)
 }
 
-// What the owner left out is shown as it holds; lists are never null.
+// The response contains the defaults of absent members, and no null lists.
 func TestDefaults(t *testing.T) {
-	s := newSite(t)
+	api := newAPI(t)
 	var got struct {
 		DataTypes   []application.DataType
 		Workflow    application.Workflow
 		IndexShards int
 	}
-	s.Do(t, apitest.Kari, "GET", "/storage/applications/nav/other").Want(200, "").JSON(&got)
+	api.Do(t, apitest.Kari, "GET", "/storage/applications/nav/other").Want(200, "").JSON(&got)
 	if got.DataTypes == nil || len(got.DataTypes) != 0 || got.IndexShards != 1 || !reflect.DeepEqual(got.Workflow, application.DefaultWorkflow()) {
 		t.Errorf("got %+v", got)
 	}
 }
 
-// The ContentETag tells of a replaced registration.
-func TestReplaced(t *testing.T) {
-	s := newSite(t)
-	etag := s.Do(t, apitest.Kari, "GET", path).Want(200, "").ETag()
-	app, err := s.Applications.Get(t.Context(), apitest.App)
+// Replacing a registration changes the ETag.
+func TestETagOfReplacedRegistration(t *testing.T) {
+	api := newAPI(t)
+	etag := api.Do(t, apitest.Kari, "GET", path).Want(200, "").ETag()
+	app, err := api.Applications.Get(t.Context(), apitest.App)
 	if err != nil {
 		t.Fatal(err)
 	}
 	app.Title = map[string]string{"nb": "Ny melding"}
-	if err := s.Applications.Put(t.Context(), app); err != nil {
+	if err := api.Applications.Put(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
-	got := s.Do(t, apitest.Kari, "GET", path, apitest.Header("If-None-Match", etag)).Want(200, "")
+	got := api.Do(t, apitest.Kari, "GET", path, apitest.Header("If-None-Match", etag)).Want(200, "")
 	if got.ETag() != `"2"` {
 		t.Errorf("ETag %s after %s", got.ETag(), etag)
 	}

@@ -1,5 +1,5 @@
-// Command application-get answers GET /storage/applications/{org}/{app}: the registration of an application, for
-// anybody with a token. It reads the table Applications.
+// Command application-get serves GET /storage/applications/{org}/{app}: the registration of an
+// application, for every caller with a token. It reads the table Applications.
 package main
 
 import (

@@ -11,8 +11,8 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 )
 
-// Whatever is sent as a registration is refused with nothing registered, or is registered as an application that keeps the
-// rules, fits in an item, and is read as what it was written as.
+// Any body is either rejected without effect, or registered as an application that is valid, fits
+// in an item, and is read as it was written.
 func FuzzRegistration(f *testing.F) {
 	for _, seed := range []string{
 		apitest.Registration, `{}`, `{"id":"nav/app2019","org":"nav","title":{"nb":"x","nn":"<&>"},"dataTypes":[{"formId":"a","schema":{"type":"object","x":"\u2028"}}]}`,
@@ -24,27 +24,27 @@ func FuzzRegistration(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s := newSite(t)
-		answer := s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(string(body)))
-		stored, err := s.Applications.Get(t.Context(), "nav/app2019")
+		api := newAPI(t)
+		response := api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(string(body)))
+		stored, err := api.Applications.Get(t.Context(), "nav/app2019")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if stored != nil {
-			if err := stored.LoadSchemas(t.Context(), s.Applications.Schema); err != nil {
+			if err := stored.LoadSchemas(t.Context(), api.Applications.Schema); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if answer.Code != 201 {
-			if answer.Code < 400 || answer.Code >= 500 || stored != nil {
-				t.Fatalf("%d %s, stored %+v", answer.Code, answer.Body, stored)
+		if response.Code != 201 {
+			if response.Code < 400 || response.Code >= 500 || stored != nil {
+				t.Fatalf("%d %s, stored %+v", response.Code, response.Body, stored)
 			}
 			return
 		}
 		text, err := json.Marshal(stored)
 		shown, showErr := httpapi.Marshal(stored)
-		if err != nil || showErr != nil || len(text) > maxBody || !bytes.Equal(shown, answer.Body.Bytes()) || stored.Validate() != nil {
-			t.Fatalf("stored as %s (%v), answered as %s; %v", text, err, answer.Body, stored.Validate())
+		if err != nil || showErr != nil || len(text) > maxBody || !bytes.Equal(shown, response.Body.Bytes()) || stored.Validate() != nil {
+			t.Fatalf("stored as %s (%v), response %s; %v", text, err, response.Body, stored.Validate())
 		}
 		var again application.Application
 		if err := json.Unmarshal(text, &again); err != nil {
@@ -53,6 +53,6 @@ func FuzzRegistration(f *testing.F) {
 		if same, err := json.Marshal(again); err != nil || !bytes.Equal(same, text) {
 			t.Fatalf("stored as %s, read as %s (%v)", text, same, err)
 		}
-		s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(answer.Body.String())).Want(200, "") // what was answered can be sent back
+		api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(response.Body.String())).Want(200, "") // a response is a valid request
 	})
 }

@@ -15,8 +15,8 @@ import (
 	"altinn.no/instanceapi/shared/schema"
 )
 
-// maxBody is the largest registration, in bytes, as it is sent and as it is stored: what one DynamoDB item holds, less
-// its keys.
+// maxBody is the maximum size of a registration, in bytes, both in the request and in storage: the
+// limit of a DynamoDB item, minus the keys.
 const maxBody = 380_000
 
 type applicationStore interface {
@@ -43,7 +43,7 @@ func handler(tokens instancehttp.Authenticator, applications applicationStore, b
 		}
 		if !application.ValidID(org, name) {
 			return fault.New(fault.Invalid, "application-id-invalid",
-				"An org is 2 to 31 and an application 2 to 60 lower-case letters, digits and hyphens, a letter first; some orgs are reserved.")
+				"The org must have 2 to 31 characters, and the application 2 to 60: lower-case letters, digits and hyphens, starting with a letter. Some orgs are reserved.")
 		}
 		if _, err := httpapi.ParseQuery(r); err != nil {
 			return err
@@ -64,8 +64,8 @@ func handler(tokens instancehttp.Authenticator, applications applicationStore, b
 	})
 }
 
-// readRegistration returns the registration in the body. Its id and org, which an owner has from the answer to a GET, may be
-// left out; otherwise they are what the path says.
+// readRegistration returns the registration in the body. Its id and org are optional, because a
+// response to GET contains them; if present, they must match the path.
 func readRegistration(r *http.Request, org, name string) (*application.Application, error) {
 	app := &application.Application{}
 	if err := httpapi.DecodeJSON(r, maxBody, app); err != nil {
@@ -73,7 +73,7 @@ func readRegistration(r *http.Request, org, name string) (*application.Applicati
 	}
 	id := org + "/" + name
 	if app.ID != "" && app.ID != id || app.Org != "" && app.Org != org {
-		return nil, fault.New(fault.Invalid, "application-id-mismatch", "id and org are what the path says, or left out.")
+		return nil, fault.New(fault.Invalid, "application-id-mismatch", "id and org must match the path, or be absent.")
 	}
 	app.ID, app.Org = id, org
 	app.SetDefaults()
@@ -82,26 +82,26 @@ func readRegistration(r *http.Request, org, name string) (*application.Applicati
 	}
 	if text, err := json.Marshal(app); err != nil || len(text) > maxBody {
 		return nil, fault.New(fault.TooLarge, "body-too-large",
-			"The registration is over the limit of %d bytes as it is stored, where each of < > & takes six.", maxBody).WithCause(err)
+			"The stored registration exceeds the limit of %d bytes. Each of < > & is stored as six bytes.", maxBody).WithCause(err)
 	}
 	return app, nil
 }
 
-// checkSchemas returns the fault for a registration that breaks rules, those of its schemas included.
+// checkSchemas returns an Invalid fault if the registration or one of its schemas breaks a rule.
 func checkSchemas(ctx context.Context, app *application.Application) error {
 	var issues []fault.Issue
-	if broken := (*fault.Error)(nil); errors.As(app.Validate(), &broken) {
-		issues = broken.Issues
+	if invalid := (*fault.Error)(nil); errors.As(app.Validate(), &invalid) {
+		issues = invalid.Issues
 	}
 	for n, t := range app.DataTypes {
-		if len(t.Schema) == 0 || t.Schema[0] != '{' || len(t.Schema) > application.MaxSchemaBytes { // the last two are issues by now
+		if len(t.Schema) == 0 || t.Schema[0] != '{' || len(t.Schema) > application.MaxSchemaBytes { // Validate has reported the last two
 			continue
 		}
-		broken, err := schema.Check(ctx, t.Schema, fmt.Sprintf("/dataTypes/%d/schema", n))
+		schemaIssues, err := schema.Check(ctx, t.Schema, fmt.Sprintf("/dataTypes/%d/schema", n))
 		if err != nil {
 			return err
 		}
-		issues = append(issues, broken...)
+		issues = append(issues, schemaIssues...)
 	}
 	if len(issues) == 0 {
 		return nil
@@ -109,8 +109,8 @@ func checkSchemas(ctx context.Context, app *application.Application) error {
 	return application.InvalidRegistration(schema.Limit(issues))
 }
 
-// storeApplication puts the registration in place of the one that is there. The same registration again is answered like the
-// first time and changes nothing.
+// storeApplication creates or replaces the registration, and returns 201 or 200. Storing the same
+// registration again changes nothing.
 func storeApplication(r *http.Request, applications applicationStore, app *application.Application) (status int, err error) {
 	for {
 		stored, err := applications.Get(r.Context(), app.ID)
@@ -123,26 +123,26 @@ func storeApplication(r *http.Request, applications applicationStore, app *appli
 			status, app.Version = http.StatusOK, stored.Version
 			etag = httpapi.VersionTag(stored.Version)
 		}
-		if stored == nil && httpapi.HasIfMatch(r) { // "*" included: it asks that there be something
-			return 0, fault.New(fault.PreconditionFailed, "version-stale", "The application is not registered yet, and If-Match asks that it be.")
+		if stored == nil && httpapi.HasIfMatch(r) { // including "*", which requires a registration
+			return 0, fault.New(fault.PreconditionFailed, "version-stale", "The application is not registered yet (If-Match).")
 		}
 		if err := httpapi.CheckIfMatch(r, etag); err != nil {
 			return 0, err
 		}
-		if stored != nil && httpapi.NotModified(r, etag) { // a write may not happen when If-None-Match names what is there
-			return 0, fault.New(fault.PreconditionFailed, "application-exists", "The application is registered already, and If-None-Match asks that it not be.")
+		if stored != nil && httpapi.NotModified(r, etag) { // RFC 9110: If-None-Match that matches forbids the write
+			return 0, fault.New(fault.PreconditionFailed, "application-exists", "The application is already registered (If-None-Match).")
 		}
 		if stored != nil {
 			if err := stored.LoadSchemas(r.Context(), applications.Schema); err != nil {
 				return 0, err
 			}
-			if same(stored, app) {
+			if sameRegistration(stored, app) {
 				return status, nil
 			}
 		}
 		if stored != nil && app.IndexShards < stored.IndexShards {
 			return 0, fault.New(fault.Conflict, "index-shards-lowered",
-				"indexShards is %d and can only be raised: instances in the shards above would no longer be found.", stored.IndexShards)
+				"indexShards is %d and cannot be lowered: queries would miss the instances in the shards above the new value.", stored.IndexShards)
 		}
 		if err := app.ValidateReplacement(stored); err != nil {
 			return 0, err
@@ -153,9 +153,9 @@ func storeApplication(r *http.Request, applications applicationStore, app *appli
 	}
 }
 
-// same reports whether two registrations say the same. They are compared as they are stored and answered: white space
-// in a schema, or an empty list for one left out, is no difference.
-func same(a, b *application.Application) bool {
+// sameRegistration reports whether two registrations are equal as stored: white space in a schema
+// is no difference, nor is an empty instead of an absent list.
+func sameRegistration(a, b *application.Application) bool {
 	textA, errA := json.Marshal(a)
 	textB, errB := json.Marshal(b)
 	return errA == nil && errB == nil && bytes.Equal(textA, textB)

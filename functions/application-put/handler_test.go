@@ -16,15 +16,15 @@ const (
 	path  = "/storage/applications/nav/app2019"
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve(route, handler(s.Authorizer.Authenticator, s.Applications, s.View.Base))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve(route, handler(api.Authorizer.Authenticator, api.Applications, api.View.Base))
+	return api
 }
 
-func version(t *testing.T, s *apitest.API, id string) int64 {
+func version(t *testing.T, api *apitest.API, id string) int64 {
 	t.Helper()
-	app, err := s.Applications.Get(t.Context(), id)
+	app, err := api.Applications.Get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,10 +35,10 @@ func version(t *testing.T, s *apitest.API, id string) int64 {
 }
 
 func TestRegisterAndReplace(t *testing.T) {
-	s := newSite(t)
-	put := func(body string) apitest.Answer {
+	api := newAPI(t)
+	put := func(body string) apitest.Response {
 		t.Helper()
-		return s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(body))
+		return api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(body))
 	}
 	first := put(apitest.Registration).Want(201, "")
 	if first.ETag() != `"1"` || first.Header().Get("Location") != "https://platform.altinn.no"+path {
@@ -49,7 +49,7 @@ func TestRegisterAndReplace(t *testing.T) {
 	if app.ID != "nav/app2019" || app.Org != "nav" || len(app.DataTypes) != 2 || app.Title["nb"] != "Melding" {
 		t.Errorf("got %s", first.Body)
 	}
-	for _, again := range []string{apitest.Registration, first.Body.String()} { // as it was sent, and as it was answered
+	for _, again := range []string{apitest.Registration, first.Body.String()} { // the request, and the response
 		if repeat := put(again).Want(200, ""); repeat.ETag() != `"1"` || repeat.Body.String() != first.Body.String() {
 			t.Errorf("the repeat is %s %s", repeat.ETag(), repeat.Body)
 		}
@@ -58,15 +58,15 @@ func TestRegisterAndReplace(t *testing.T) {
 	if changed.ETag() != `"2"` || changed.Header().Get("Location") != "" || !strings.Contains(changed.Body.String(), "Ny melding") {
 		t.Errorf("got %v %s", changed.Header(), changed.Body)
 	}
-	if stored, err := s.Applications.Get(t.Context(), "nav/app2019"); err != nil || stored.Title["nb"] != "Ny melding" {
+	if stored, err := api.Applications.Get(t.Context(), "nav/app2019"); err != nil || stored.Title["nb"] != "Ny melding" {
 		t.Errorf("stored is %+v, %v", stored, err)
 	}
 }
 
-// An application that names no workflow gets the default one.
+// An application without a workflow gets the default one.
 func TestDefaults(t *testing.T) {
-	s := newSite(t)
-	got := s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(201, "").Body.String()
+	api := newAPI(t)
+	got := api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(201, "").Body.String()
 	workflow, _ := json.Marshal(application.DefaultWorkflow())
 	want := `{"id":"nav/app2019","org":"nav","dataTypes":[],"workflow":` + string(workflow) + `,"checkIdentityNumbers":false,"indexShards":1}`
 	if got != want {
@@ -75,33 +75,33 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestWhoMayRegister(t *testing.T) {
-	s := newSite(t)
+	api := newAPI(t)
 	for _, test := range []struct {
 		name, caller, path string
 		status             int
 		code               string
 	}{
-		{"nobody", apitest.Nobody, path, 401, "token-missing"},
-		{"a forger", apitest.Forged, path, 401, "token-invalid"},
+		{"no token", apitest.Nobody, path, 401, "token-missing"},
+		{"a forged token", apitest.Forged, path, 401, "token-invalid"},
 		{"a user", apitest.Kari, path, 403, "owner-only"},
 		{"the owner without the scope", apitest.NavReader, path, 403, "scope-missing"},
 		{"another owner", apitest.Skd, path, 404, "not-found"},
-		{"another owner, of what is registered", apitest.Skd, "/storage/applications/nav/app2018", 404, "not-found"},
+		{"another owner, of a registered application", apitest.Skd, "/storage/applications/nav/app2018", 404, "not-found"},
 		{"the owner, with an impossible name", apitest.Nav, "/storage/applications/nav/App", 400, "application-id-invalid"},
 		{"the owner, with too short a name", apitest.Nav, "/storage/applications/nav/a", 400, "application-id-invalid"},
 		{"the owner, with too long a name", apitest.Nav, "/storage/applications/nav/" + strings.Repeat("a", 61), 400, "application-id-invalid"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s.Do(t, test.caller, "PUT", test.path, apitest.JSON(apitest.Registration)).Want(test.status, test.code)
-			if version(t, s, "nav/app2019") != 0 || version(t, s, apitest.App) != 1 {
-				t.Error("something was registered")
+			api.Do(t, test.caller, "PUT", test.path, apitest.JSON(apitest.Registration)).Want(test.status, test.code)
+			if version(t, api, "nav/app2019") != 0 || version(t, api, apitest.App) != 1 {
+				t.Error("an application was registered")
 			}
 		})
 	}
 }
 
-func TestRefusedRegistrations(t *testing.T) {
-	s := newSite(t)
+func TestRejectedRegistrations(t *testing.T) {
+	api := newAPI(t)
 	for name, test := range map[string]struct {
 		body   apitest.Option
 		status int
@@ -116,54 +116,54 @@ func TestRefusedRegistrations(t *testing.T) {
 		"an unknown member deep": {apitest.JSON(`{"dataTypes":[{"formid":"a"}]}`), 400, "body-invalid", ""},
 		"a member twice":         {apitest.JSON(`{"title":{},"title":{}}`), 400, "body-invalid", ""},
 		"too large":              {apitest.JSON(`{"title":{"nb":"` + strings.Repeat("a", maxBody) + `"}}`), 413, "body-too-large", ""},
-		"too large as stored":    {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"description":"` + strings.Repeat("<", maxBody/6) + `"}}]}`), 413, "body-too-large", ""},
+		"too large in storage":   {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"description":"` + strings.Repeat("<", maxBody/6) + `"}}]}`), 413, "body-too-large", ""},
 		"many mistakes": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[` + strings.Repeat("{},", 50_000) + `{}]}}`),
 			400, "application-invalid", "/workflow/transitions"},
-		"another's id":           {apitest.JSON(`{"id":"nav/app2018"}`), 400, "application-id-mismatch", ""},
-		"another's org":          {apitest.JSON(`{"org":"skd"}`), 400, "application-id-mismatch", ""},
-		"a formId twice":         {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"a"}]}`), 400, "application-invalid", "/dataTypes/1/formId"},
-		"a negative size":        {apitest.JSON(`{"dataTypes":[{"formId":"a","maxSize":-1}]}`), 400, "application-invalid", "/dataTypes/0/maxSize"},
-		"more needed than taken": {apitest.JSON(`{"dataTypes":[{"formId":"a","minCount":2,"maxCount":1}]}`), 400, "application-invalid", "/dataTypes/0/minCount"},
-		"no content type of one": {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["xml"]}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes/0"},
-		"a schema that is none":  {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":true}]}`), 400, "application-invalid", "/dataTypes/0/schema"},
-		"a way to nowhere": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+		"another's id":             {apitest.JSON(`{"id":"nav/app2018"}`), 400, "application-id-mismatch", ""},
+		"another's org":            {apitest.JSON(`{"org":"skd"}`), 400, "application-id-mismatch", ""},
+		"a formId twice":           {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"a"}]}`), 400, "application-invalid", "/dataTypes/1/formId"},
+		"a negative size":          {apitest.JSON(`{"dataTypes":[{"formId":"a","maxSize":-1}]}`), 400, "application-invalid", "/dataTypes/0/maxSize"},
+		"minCount over maxCount":   {apitest.JSON(`{"dataTypes":[{"formId":"a","minCount":2,"maxCount":1}]}`), 400, "application-invalid", "/dataTypes/0/minCount"},
+		"a malformed content type": {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["xml"]}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes/0"},
+		"a malformed schema":       {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":true}]}`), 400, "application-invalid", "/dataTypes/0/schema"},
+		"a transition to an unknown step": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
 			400, "application-invalid", "/workflow/transitions/0/to"},
-		"a way for nobody": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["admin"]}]}}`),
+		"a transition for an unknown role": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["admin"]}]}}`),
 			400, "application-invalid", "/workflow/transitions/0/by/0"},
 		"a schema with a mistake":  {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"b","schema":{"properties":{"x":{"type":"strng"}}}}]}`), 400, "application-invalid", "/dataTypes/1/schema/properties/x/type"},
 		"a schema of another file": {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"$ref":"file:///etc/passwd"}}]}`), 400, "application-invalid", "/dataTypes/0/schema/$ref"},
 		"a schema for a picture":   {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["image/png"],"schema":{}}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes"},
-		"a step nobody gets to": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true},{"name":"C","completes":true}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+		"an unreachable step": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true},{"name":"C","completes":true}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
 			400, "application-invalid", "/workflow/steps/2/name"},
-		"a step with no way out": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
+		"a step without a way out": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
 			400, "application-invalid", "/workflow/steps/1/completes"},
-		"a way out of the archive": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true,"archives":true}],
+		"a transition out of the archive": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true,"archives":true}],
 			"transitions":[{"from":"A","to":"B","by":["user"]},{"from":"B","to":"A","by":["owner"]}]}}`), 400, "application-invalid", "/workflow/transitions/1/from"},
 		"too many shards": {apitest.JSON(`{"indexShards":65}`), 400, "application-invalid", "/indexShards"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Do(t, apitest.Nav, "PUT", path+"?dryRun=true", test.body).Want(400, "parameter-unknown")
-			problem := s.Do(t, apitest.Nav, "PUT", path, test.body).Want(test.status, test.code).Problem()
+			api.Do(t, apitest.Nav, "PUT", path+"?dryRun=true", test.body).Want(400, "parameter-unknown")
+			problem := api.Do(t, apitest.Nav, "PUT", path, test.body).Want(test.status, test.code).Problem()
 			if test.field != "" && (len(problem.Issues) == 0 || problem.Issues[0].Field != test.field) {
-				t.Errorf("issues %+v, want one about %s", problem.Issues, test.field)
+				t.Errorf("issues %+v, want one for %s", problem.Issues, test.field)
 			}
-			if version(t, s, "nav/app2019") != 0 {
-				t.Error("something was registered")
+			if version(t, api, "nav/app2019") != 0 {
+				t.Error("an application was registered")
 			}
 		})
 	}
 }
 
 func TestConditions(t *testing.T) {
-	s := newSite(t)
+	api := newAPI(t)
 	change := 0
 	put := func(name, condition string, status int, code string) {
 		t.Helper()
 		change++
 		body := apitest.JSON(fmt.Sprintf(`{"title":{"nb":"%d"}}`, change))
-		s.Do(t, apitest.Nav, "PUT", path, body, apitest.Header(name, condition)).Want(status, code)
+		api.Do(t, apitest.Nav, "PUT", path, body, apitest.Header(name, condition)).Want(status, code)
 	}
-	put("If-Match", `"1"`, 412, "version-stale") // there is none
+	put("If-Match", `"1"`, 412, "version-stale") // not registered yet
 	put("If-Match", `*`, 412, "version-stale")
 	put("If-None-Match", `*`, 201, "")
 	put("If-None-Match", `*`, 412, "application-exists")
@@ -172,56 +172,57 @@ func TestConditions(t *testing.T) {
 	put("If-Match", `"1"`, 200, "")
 	put("If-Match", `"1"`, 412, "version-stale")
 	put("If-Match", `"9", "2"`, 200, "")
-	if got := version(t, s, "nav/app2019"); got != 3 {
+	if got := version(t, api, "nav/app2019"); got != 3 {
 		t.Errorf("version %d", got)
 	}
 }
 
-// A step that instances may be in stays; what leads to it may go, and so may data types.
+// A replacement must keep every step that instances may be in. It may remove transitions and data
+// types.
 func TestStepsStay(t *testing.T) {
-	s := newSite(t)
-	put := func(steps, transitions string) apitest.Answer {
-		return s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{"workflow":{"steps":[`+steps+`],"transitions":[`+transitions+`]}}`))
+	api := newAPI(t)
+	put := func(steps, transitions string) apitest.Response {
+		return api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{"workflow":{"steps":[`+steps+`],"transitions":[`+transitions+`]}}`))
 	}
 	const (
 		a, b, c = `{"name":"A"}`, `{"name":"B"}`, `{"name":"C","completes":true}`
 		ab, bc  = `{"from":"A","to":"B","by":["user"]}`, `{"from":"B","to":"C","by":["user"]}`
 		ac      = `{"from":"A","to":"C","by":["user"]}`
 	)
-	s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{"dataTypes":[{"formId":"a"}],"workflow":{"steps":[`+a+","+b+","+c+`],"transitions":[`+ab+","+bc+`]}}`)).Want(201, "")
+	api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{"dataTypes":[{"formId":"a"}],"workflow":{"steps":[`+a+","+b+","+c+`],"transitions":[`+ab+","+bc+`]}}`)).Want(201, "")
 	if detail := put(a+","+c, ac).Want(409, "step-removed").Problem().Detail; !strings.Contains(detail, "The step B ") {
 		t.Errorf("detail %q does not name the step", detail)
 	}
-	s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(409, "step-removed")
-	put(a+","+b+","+c, ac).Want(400, "application-invalid") // who is in B could not get out
+	api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(409, "step-removed")
+	put(a+","+b+","+c, ac).Want(400, "application-invalid") // no way out of B
 	put(a+","+b+","+c, ac+","+bc).Want(200, "")
-	put(a+","+b+","+c+`,{"name":"D","completes":true}`, ac+","+bc).Want(400, "application-invalid") // nobody would get into D
-	if got := version(t, s, "nav/app2019"); got != 2 {
+	put(a+","+b+","+c+`,{"name":"D","completes":true}`, ac+","+bc).Want(400, "application-invalid") // no way into D
+	if got := version(t, api, "nav/app2019"); got != 2 {
 		t.Errorf("version %d", got)
 	}
 }
 
 func TestShardsAreOnlyRaised(t *testing.T) {
-	s := newSite(t)
-	put := func(shards int) apitest.Answer {
-		return s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(fmt.Sprintf(`{"indexShards":%d}`, shards)))
+	api := newAPI(t)
+	put := func(shards int) apitest.Response {
+		return api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(fmt.Sprintf(`{"indexShards":%d}`, shards)))
 	}
 	put(2).Want(201, "")
 	put(4).Want(200, "")
 	put(3).Want(409, "index-shards-lowered")
-	s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(409, "index-shards-lowered")
+	api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(409, "index-shards-lowered")
 	put(4).Want(200, "")
 }
 
-// Of many at once each is put on what the one before made of it; no version is lost.
-func TestAtOnce(t *testing.T) {
-	s := newSite(t)
+// Concurrent replacements apply one after the other, and no version is lost.
+func TestConcurrentReplacements(t *testing.T) {
+	api := newAPI(t)
 	const many = 8
 	codes := make([]int, many)
 	var all sync.WaitGroup
 	for n := range many {
 		all.Go(func() {
-			codes[n] = s.Do(t, apitest.Nav, "PUT", path, apitest.JSON(fmt.Sprintf(`{"title":{"nb":"%d"}}`, n))).Code
+			codes[n] = api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(fmt.Sprintf(`{"title":{"nb":"%d"}}`, n))).Code
 		})
 	}
 	all.Wait()
@@ -233,7 +234,7 @@ func TestAtOnce(t *testing.T) {
 			t.Errorf("status %d", code)
 		}
 	}
-	if got := version(t, s, "nav/app2019"); created != 1 || got != many {
-		t.Errorf("%d created it, and it has version %d", created, got)
+	if got := version(t, api, "nav/app2019"); created != 1 || got != many {
+		t.Errorf("%d requests created it, and its version is %d", created, got)
 	}
 }

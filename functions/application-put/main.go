@@ -1,5 +1,6 @@
-// Command application-put answers PUT /storage/applications/{org}/{app}: it registers an application, or replaces
-// its registration, for the org that owns it. It reads and writes the table Applications.
+// Command application-put serves PUT /storage/applications/{org}/{app}: it registers an
+// application, or replaces its registration, for the org that owns it. It reads and writes the
+// table Applications.
 package main
 
 import (

@@ -8,7 +8,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
 
-// margin is left of the invocation's time for the log line and the answer.
+// margin is the part of the invocation's time that remains for the log line and the response.
 const margin = 2 * time.Second
 
 func handler(store sweep.Store, blobs sweep.Blobs) func(context.Context) error {
@@ -23,7 +23,7 @@ func handler(store sweep.Store, blobs sweep.Blobs) func(context.Context) error {
 		if err != nil {
 			level, cause = slog.LevelError, err.Error()
 		}
-		slog.LogAttrs(ctx, level, "swept", slog.Int("notes", report.Checks), slog.Int("blobs", report.Blobs),
+		slog.LogAttrs(ctx, level, "swept", slog.Int("checks", report.Checks), slog.Int("blobs", report.Blobs),
 			slog.Int("instances", report.Instances), slog.String("cause", cause))
 		return err
 	}

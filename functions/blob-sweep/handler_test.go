@@ -13,63 +13,63 @@ import (
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
 
-// noteOld notes a revision that nothing points at, as of longer ago than the sweep waits.
-func noteOld(t *testing.T, s *apitest.API) {
+// addOrphan stores an orphan, with an orphan check that is older than the grace period.
+func addOrphan(t *testing.T, api *apitest.API) {
 	t.Helper()
-	i := s.Add(t, apitest.InstanceSpec{})
-	bytes := s.Upload(t, i, "019a0000-0000-7000-8000-000000000001", "<a/>")
-	note := i.OrphanCheck("019a0000-0000-7000-8000-000000000001", bytes.Revision, time.Now().Add(-sweep.GracePeriod-time.Minute))
-	if err := s.Instances.ScheduleOrphanChecks(t.Context(), note); err != nil {
+	i := api.Add(t, apitest.InstanceSpec{})
+	content := api.Upload(t, i, "019a0000-0000-7000-8000-000000000001", "<a/>")
+	check := i.OrphanCheck("019a0000-0000-7000-8000-000000000001", content.Revision, time.Now().Add(-sweep.GracePeriod-time.Minute))
+	if err := api.Instances.ScheduleOrphanChecks(t.Context(), check); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestSweepRemovesWhatNothingPointsAt(t *testing.T) {
-	s := apitest.New(t)
-	noteOld(t, s)
-	if err := handler(s.Instances, s.Blobs)(t.Context()); err != nil {
+func TestSweepDeletesOrphans(t *testing.T) {
+	api := apitest.New(t)
+	addOrphan(t, api)
+	if err := handler(api.Instances, api.Blobs)(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if keys := s.Blobs.Keys(); len(keys) != 0 {
-		t.Errorf("left are %v", keys)
+	if keys := api.Blobs.Keys(); len(keys) != 0 {
+		t.Errorf("the remaining blobs are %v", keys)
 	}
 }
 
-func TestAFailedSweepIsAnError(t *testing.T) {
-	s := apitest.New(t)
-	noteOld(t, s)
-	broken := errors.New("no answer")
-	err := handler(s.Instances, failing{broken})(t.Context())
+func TestFailedSweepIsAnError(t *testing.T) {
+	api := apitest.New(t)
+	addOrphan(t, api)
+	broken := errors.New("no response")
+	err := handler(api.Instances, failing{broken})(t.Context())
 	if !errors.Is(err, broken) {
-		t.Errorf("the sweep ends with %v: the error metric would not show it", err)
+		t.Errorf("the sweep returned %v, so the error metric would not show the failure", err)
 	}
-	if left, err := instancetest.OrphanCheck(t.Context(), s.Instances, time.Now()); err != nil || len(left) != 1 {
-		t.Errorf("%d notes left (%v), want the one that could not be acted on", len(left), err)
+	if left, err := instancetest.OrphanCheck(t.Context(), api.Instances, time.Now()); err != nil || len(left) != 1 {
+		t.Errorf("%d orphan checks remain (%v), want the one whose deletion failed", len(left), err)
 	}
 }
 
-func TestSweepStopsBeforeItsTimeIsOut(t *testing.T) {
+func TestSweepEndsBeforeTheTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := apitest.New(t)
-		noteOld(t, s)
+		api := apitest.New(t)
+		addOrphan(t, api)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		began := time.Now()
-		if err := handler(s.Instances, stuck{})(ctx); err == nil {
-			t.Error("a sweep that came to no end reports success")
+		start := time.Now()
+		if err := handler(api.Instances, stuck{})(ctx); err == nil {
+			t.Error("an incomplete sweep reports success")
 		}
-		if took := time.Since(began); took != 10*time.Second-margin {
-			t.Errorf("it ended after %v of 10s", took)
+		if duration := time.Since(start); duration != 10*time.Second-margin {
+			t.Errorf("the sweep ended after %v of 10s", duration)
 		}
 	})
 }
 
-// failing is a blob store that deletes nothing.
+// failing is a blob store whose deletions fail.
 type failing struct{ err error }
 
 func (f failing) Delete(context.Context, blob.Key) error { return f.err }
 
-// stuck is a blob store that does not answer.
+// stuck is a blob store that does not respond.
 type stuck struct{}
 
 func (stuck) Delete(ctx context.Context, _ blob.Key) error {

@@ -1,5 +1,6 @@
-// Command blob-sweep runs every five minutes: it removes bytes that no document points at, and instances that
-// are deleted for good. It reads and writes Instances, and deletes from the bucket.
+// Command blob-sweep runs every five minutes. It deletes orphans, which are revisions of content
+// that no document refers to, and permanently deleted instances. It reads and writes Instances, and
+// deletes from the bucket.
 package main
 
 import (

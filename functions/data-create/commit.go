@@ -14,24 +14,26 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-// uploads finds what was announced; *instancetable.Table is one.
+// uploads finds announced uploads; *instancetable.Table is one.
 type uploads interface {
 	Upload(ctx context.Context, id string) (*instance.Upload, error)
 }
 
-// commit answers with the instance that has the data element of an upload. The upload's own receipt is stored with the
-// element, so that it is committed once, however often that is asked for: 201 the first time, and after that 200 with the
-// instance as it was then, as long as the element is there.
-func (a *handler) commit(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, formID, id string, record *instance.IdempotencyRecord) error {
+// commitUpload turns an upload into a data element and responds with the instance.
+//
+// The update stores the upload's own idempotency record together with the element, so the upload is
+// committed once. The first request returns 201. Later ones return 200 with the instance after the
+// first one, as long as the element exists.
+func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, formID, id string, record *instance.IdempotencyRecord) error {
 	ctx := r.Context()
 	if body, err := httpapi.ReadBody(r, blob.InlineLimit); err != nil || len(body) > 0 {
-		return fault.New(fault.Invalid, "upload-with-body", "An upload is committed with an empty body: its bytes are in place already.").WithCause(err)
+		return fault.New(fault.Invalid, "upload-with-body", "Commit an upload with an empty body: its content is already stored.").WithCause(err)
 	}
-	i, err := access.Load(ctx, a.instances)
+	i, err := access.Load(ctx, h.instances)
 	if err != nil {
 		return err
 	}
-	u, err := a.find(ctx, i, id)
+	u, err := h.findUpload(ctx, i, id)
 	if err != nil {
 		return err
 	}
@@ -39,23 +41,23 @@ func (a *handler) commit(w http.ResponseWriter, r *http.Request, access *instanc
 		record.DataGuid = u.DataGuid
 	}
 	for attempt := 1; ; attempt++ {
-		before, err := a.instances.IdempotencyRecord(ctx, u.IdempotencyRecordID())
+		earlier, err := h.instances.IdempotencyRecord(ctx, u.IdempotencyRecordID())
 		switch {
 		case err != nil:
 			return err
-		case before != nil && before.Fingerprint != formID:
-			return fault.New(fault.Conflict, "upload-committed", "The upload was committed under another formId, %q.", before.Fingerprint)
-		case before != nil:
-			if err := a.requireElement(ctx, access, i, u); err != nil {
+		case earlier != nil && earlier.Fingerprint != formID:
+			return fault.New(fault.Conflict, "upload-committed", "The upload is already committed with the formId %q.", earlier.Fingerprint)
+		case earlier != nil:
+			if err := h.requireElement(ctx, access, i, u); err != nil {
 				return err
 			}
-			return a.view.Write(w, r, http.StatusOK, before.Instance)
-		case attempt > 1: // it is the request's own receipt that was there
+			return h.view.Write(w, r, http.StatusOK, earlier.Instance)
+		case attempt > 1: // the existing record is that of the request's Idempotency-Key
 			return instance.ErrAlreadyApplied
 		}
-		changed, err := a.attach(r, access, i, u, formID, record)
+		changed, err := h.addElement(r, access, i, u, formID, record)
 		if err == nil {
-			return a.writeCreated(w, r, changed, u.DataGuid)
+			return h.writeCreated(w, r, changed, u.DataGuid)
 		}
 		if !errors.Is(err, instance.ErrAlreadyApplied) {
 			return err
@@ -63,35 +65,36 @@ func (a *handler) commit(w http.ResponseWriter, r *http.Request, access *instanc
 	}
 }
 
-// requireElement returns a Conflict when the data element of an upload that was committed has been deleted since. An instance
-// that lacks it may have been read before it was committed, and is read again.
-func (a *handler) requireElement(ctx context.Context, access *instancehttp.Access, i *instance.Instance, u *instance.Upload) error {
+// requireElement returns a Conflict if the data element of a committed upload no longer exists. i
+// may be older than the commit; if it lacks the element, requireElement reads the instance again.
+func (h *handler) requireElement(ctx context.Context, access *instancehttp.Access, i *instance.Instance, u *instance.Upload) error {
 	if i.Element(u.DataGuid) != nil {
 		return nil
 	}
-	i, err := access.Load(ctx, a.instances)
+	i, err := access.Load(ctx, h.instances)
 	if err == nil && i.Element(u.DataGuid) == nil {
 		err = fault.New(fault.Conflict, "upload-deleted",
-			"The upload was committed, and its data element has been deleted since. To have it again, announce it again with POST …/uploads.")
+			"The upload was committed, and its data element was deleted later. To store the content again, start a new upload with POST …/uploads.")
 	}
 	return err
 }
 
-// find returns the upload with the id given, if it was announced for i.
-func (a *handler) find(ctx context.Context, i *instance.Instance, id string) (*instance.Upload, error) {
+// findUpload returns the upload with the given id, or NotFound if i has no such upload.
+func (h *handler) findUpload(ctx context.Context, i *instance.Instance, id string) (*instance.Upload, error) {
 	if instance.ValidUploadID(id) {
-		if u, err := a.instances.Upload(ctx, id); err != nil || u != nil && u.BelongsTo(i) {
+		if u, err := h.instances.Upload(ctx, id); err != nil || u != nil && u.BelongsTo(i) {
 			return u, err
 		}
 	}
-	return nil, fault.New(fault.NotFound, "upload-unknown", "The instance has no such upload, or it has expired. Announce it again with POST …/uploads.")
+	return nil, fault.New(fault.NotFound, "upload-unknown", "The instance has no such upload, or the upload has expired. Start a new one with POST …/uploads.")
 }
 
-// attach adds the data element that the upload becomes, if its bytes are all there. Refused, it leaves them there: it may
-// be allowed later, and until the upload expires it can be asked for again.
-func (a *handler) attach(r *http.Request, access *instancehttp.Access, i *instance.Instance, u *instance.Upload, formID string, record *instance.IdempotencyRecord) (*instance.Instance, error) {
+// addElement adds the data element of an upload to i, if the complete content is stored. After an
+// error the content stays in the blob store: until the upload expires, the client can commit it
+// again.
+func (h *handler) addElement(r *http.Request, access *instancehttp.Access, i *instance.Instance, u *instance.Upload, formID string, record *instance.IdempotencyRecord) (*instance.Instance, error) {
 	ctx := r.Context()
-	app, err := a.applications.Get(ctx, i.AppID)
+	app, err := h.applications.Get(ctx, i.AppID)
 	if err != nil {
 		return nil, err
 	}
@@ -101,39 +104,39 @@ func (a *handler) attach(r *http.Request, access *instancehttp.Access, i *instan
 	if err := app.CheckUpload(formID, u.Content.ContentType, u.Content.Size); err != nil {
 		return nil, err
 	}
-	if err := a.verify(ctx, u); err != nil {
+	if err := h.verifyContent(ctx, u); err != nil {
 		return nil, err
 	}
-	bytes := u.Content
-	if bytes.FileName == "" {
-		bytes.FileName = instance.DefaultFileName(formID, bytes.ContentType)
+	content := u.Content
+	if content.FileName == "" {
+		content.FileName = instance.DefaultFileName(formID, content.ContentType)
 	}
-	return a.instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
-		if err := access.Check(i); err != nil {
-			return nil, err
+	// A concurrent request, or an earlier attempt of this one, has committed the upload.
+	applied := func(i *instance.Instance) error {
+		if i.Element(u.DataGuid) != nil {
+			return instance.ErrAlreadyApplied
 		}
-		if i.Element(u.DataGuid) != nil { // another request was faster
-			return nil, instance.ErrAlreadyApplied
-		}
-		if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
-			return nil, err
-		}
+		return nil
+	}
+	return access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) (*event.Event, error) {
 		now := time.Now()
 		i.IdempotencyRecord = u.IdempotencyRecord(formID, record, now)
-		return nil, i.AddData(app, u.DataGuid, formID, bytes, access.ActorName(), now)
+		return nil, i.AddData(app, u.DataGuid, formID, content, access.ActorName(), now)
 	})
 }
 
-// verify returns a Conflict unless the bytes in the store are those that were announced.
-func (a *handler) verify(ctx context.Context, u *instance.Upload) error {
-	info, err := a.blobs.Stat(ctx, blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Content.Revision))
+// verifyContent returns a Conflict unless the stored content has the announced size and SHA-256.
+func (h *handler) verifyContent(ctx context.Context, u *instance.Upload) error {
+	info, err := h.blobs.Stat(ctx, blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Content.Revision))
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
-		return fault.New(fault.Conflict, "upload-missing", "The bytes have not arrived. Send them with the request that announcing the upload returned, then commit it.").WithCause(err)
+		return fault.New(fault.Conflict, "upload-missing",
+			"The content is not stored yet. Send it with the request that POST …/uploads returned, then commit the upload.").WithCause(err)
 	case err != nil:
 		return err
-	case info != blob.Info{Size: u.Content.Size, SHA256: u.Content.SHA256}: // the store has refused all others
-		return fault.New(fault.Conflict, "upload-differs", "Other bytes have arrived than were announced. Announce them again with POST …/uploads.")
+	case info != blob.Info{Size: u.Content.Size, SHA256: u.Content.SHA256}: // the store rejects other content already
+		return fault.New(fault.Conflict, "upload-differs",
+			"The uploaded content does not match the announced size or SHA-256. Start a new upload with POST …/uploads.")
 	}
 	return nil
 }

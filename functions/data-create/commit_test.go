@@ -10,7 +10,6 @@ import (
 	"uuid"
 
 	"altinn.no/instanceapi/shared/apitest"
-	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
@@ -19,8 +18,9 @@ import (
 
 const content = "<melding>stor</melding>"
 
-// announce stores an upload to i of content, as upload-create would, and returns where it is committed.
-func announce(t *testing.T, s *apitest.API, i *instance.Instance, change func(*instance.Upload)) (u *instance.Upload, target string) {
+// announce stores an upload of content to i, like upload-create, and returns the path that commits
+// it.
+func announce(t *testing.T, api *apitest.API, i *instance.Instance, change func(*instance.Upload)) (u *instance.Upload, target string) {
 	t.Helper()
 	id := uuid.New().String()
 	u = &instance.Upload{
@@ -34,10 +34,10 @@ func announce(t *testing.T, s *apitest.API, i *instance.Instance, change func(*i
 	if change != nil {
 		change(u)
 	}
-	if err := s.Instances.ScheduleOrphanChecks(t.Context(), u.OrphanChecks()); err != nil {
+	if err := api.Instances.ScheduleOrphanChecks(t.Context(), u.OrphanChecks()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Instances.AddUpload(t.Context(), u); err != nil {
+	if err := api.Instances.AddUpload(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
 	return u, apitest.InApp(i, "/data?formId=default&upload="+u.ID)
@@ -52,30 +52,30 @@ func sumOf(t *testing.T, body string) string {
 	return info.SHA256
 }
 
-// send stores bytes where the upload's belong, as the client would with the link.
-func send(t *testing.T, s *apitest.API, u *instance.Upload, body string) {
+// send stores the content of an upload, like a client with the presigned request.
+func send(t *testing.T, api *apitest.API, u *instance.Upload, body string) {
 	t.Helper()
 	key := blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Content.Revision)
-	if _, err := s.Blobs.Put(t.Context(), key, u.Content.ContentType, []byte(body)); err != nil {
+	if _, err := api.Blobs.Put(t.Context(), key, u.Content.ContentType, []byte(body)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestCommit(t *testing.T) {
-	s := newSite(t)
-	before := s.Add(t, apitest.InstanceSpec{})
-	u, target := announce(t, s, before, nil)
-	s.AssertUnchanged(t, before, func() { s.Do(t, apitest.Kari, "POST", target).Want(409, "upload-missing") })
-	send(t, s, u, content)
+	api := newAPI(t)
+	before := api.Add(t, apitest.InstanceSpec{})
+	u, target := announce(t, api, before, nil)
+	api.AssertUnchanged(t, before, func() { api.Do(t, apitest.Kari, "POST", target).Want(409, "upload-missing") })
+	send(t, api, u, content)
 	gets := 0
-	s.Blobs.Hook = func(c blobtest.Call) error {
+	api.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation == "Get" || c.Operation == "Put" {
 			gets++
 		}
 		return nil
 	}
-	answer := s.Do(t, apitest.Kari, "POST", target)
-	i := answer.Instance(s, 201)
+	response := api.Do(t, apitest.Kari, "POST", target)
+	i := response.Instance(api, 201)
 	if len(i.Data) != 1 {
 		t.Fatalf("%d data elements", len(i.Data))
 	}
@@ -84,99 +84,99 @@ func TestCommit(t *testing.T) {
 		d.FileSize != int64(len(content)) || d.SHA256 != u.Content.SHA256 || d.CreatedBy != "1001" {
 		t.Errorf("got %+v", d)
 	}
-	if want := s.View.Render(i).Data[0].DataLinks.Apps; answer.Header().Get("Location") != want {
-		t.Errorf("Location %s, want %s", answer.Header().Get("Location"), want)
+	if want := api.View.Render(i).Data[0].DataLinks.Apps; response.Header().Get("Location") != want {
+		t.Errorf("Location %s, want %s", response.Header().Get("Location"), want)
 	}
 	if gets > 0 {
-		t.Errorf("the bytes went through the function %d times", gets)
+		t.Errorf("the function transferred the content %d times", gets)
 	}
-	if i.Version != 2 || !i.LastChangedDateTime.After(before.LastChangedDateTime) || len(s.Instances.Outbox()) != 1 {
-		t.Errorf("version %d, changed %s, %d events", i.Version, i.LastChangedDateTime, len(s.Instances.Outbox()))
+	if i.Version != 2 || !i.LastChangedDateTime.After(before.LastChangedDateTime) || len(api.Instances.Outbox()) != 1 {
+		t.Errorf("version %d, changed %s, %d events", i.Version, i.LastChangedDateTime, len(api.Instances.Outbox()))
 	}
 
-	// Again, by whoever may write: the same element, as it was answered.
-	s.AssertUnchanged(t, i, func() {
+	// A repeated commit by any authorized caller returns the same response.
+	api.AssertUnchanged(t, i, func() {
 		for _, caller := range []string{apitest.Kari, apitest.NavWriter} {
-			if again := s.Do(t, caller, "POST", target).Want(200, ""); again.Body.String() != answer.Body.String() || again.ETag() != answer.ETag() {
-				t.Errorf("again: %s", again.Body)
+			if again := api.Do(t, caller, "POST", target).Want(200, ""); again.Body.String() != response.Body.String() || again.ETag() != response.ETag() {
+				t.Errorf("the repeat is %s", again.Body)
 			}
 		}
-		s.Do(t, apitest.Kari, "POST", strings.Replace(target, "formId=default", "formId=attachment", 1)).Want(409, "upload-committed")
+		api.Do(t, apitest.Kari, "POST", strings.Replace(target, "formId=default", "formId=attachment", 1)).Want(409, "upload-committed")
 	})
-	// Nor does an upload come back that was committed, and its element then taken away.
-	i = s.Change(t, i, func(i *instance.Instance) error { i.Data = i.Data[:0]; return nil })
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "POST", target).Want(409, "upload-deleted") })
+	// A repeated commit does not restore a deleted element.
+	i = api.Change(t, i, func(i *instance.Instance) error { i.Data = i.Data[:0]; return nil })
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", target).Want(409, "upload-deleted") })
 }
 
 func TestWhoMayCommit(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	u, target := announce(t, s, i, nil)
-	send(t, s, u, content)
-	s.CheckAccess(t, i, false, "POST", target)
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	u, target := announce(t, api, i, nil)
+	send(t, api, u, content)
+	api.CheckAccess(t, i, false, "POST", target)
 }
 
-func TestCommitsThatAreRefused(t *testing.T) {
+func TestRejectedCommits(t *testing.T) {
 	for name, test := range map[string]struct {
-		report  apitest.InstanceSpec
+		spec    apitest.InstanceSpec
 		upload  func(*instance.Upload)
-		sent    string // content, when it is ""
+		sent    string // content if ""
 		target  func(string) string
 		options []apitest.Option
 		status  int
 		code    string
 	}{
-		"of another instance":    {upload: func(u *instance.Upload) { u.InstanceID = uuid.New().String() }, status: 404, code: "upload-unknown"},
-		"of another party":       {upload: func(u *instance.Upload) { u.InstanceOwnerID = apitest.OlaParty }, status: 404, code: "upload-unknown"},
-		"of another application": {upload: func(u *instance.Upload) { u.AppID = apitest.Other }, status: 404, code: "upload-unknown"},
-		"expired":                {upload: func(u *instance.Upload) { u.Expires = time.Now().Add(-time.Second) }, status: 404, code: "upload-unknown"},
-		"unknown":                {target: func(s string) string { return s[:len(s)-1] + "x" }, status: 404, code: "upload-unknown"},
-		"too long to be one":     {target: func(s string) string { return s + strings.Repeat("0", 5000) }, status: 404, code: "upload-unknown"},
-		"empty":                  {target: func(s string) string { return s[:strings.LastIndex(s, "=")+1] }, status: 400, code: "parameter-invalid"},
-		"twice":                  {target: func(s string) string { return s + "&upload=x" }, status: 400, code: "parameter-invalid"},
-		"without a formId":       {target: func(s string) string { return strings.Replace(s, "formId=default&", "", 1) }, status: 400, code: "parameter-invalid"},
-		"an unknown formId":      {target: func(s string) string { return strings.Replace(s, "default", "skjema", 1) }, status: 400, code: "form-id-unknown"},
-		"a type not allowed":     {upload: func(u *instance.Upload) { u.Content.ContentType = "text/xml" }, status: 415, code: "content-type-not-allowed"},
-		"more than the form has": {upload: func(u *instance.Upload) { u.Content.Size = 1_000_001 }, status: 413, code: "data-too-large"},
-		"with a body":            {options: []apitest.Option{xml}, status: 400, code: "upload-with-body"},
-		"with a large body":      {options: []apitest.Option{apitest.Bytes("", strings.Repeat("a", blob.InlineLimit+1))}, status: 400, code: "upload-with-body"},
-		"other bytes":            {sent: "<melding>stør</melding>", status: 409, code: "upload-differs"},
-		"another version":        {options: []apitest.Option{apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
-		"one form too many":      {report: apitest.InstanceSpec{Forms: []string{"default"}}, status: 409, code: "data-count"},
-		"a submitted instance":   {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
+		"of another instance":        {upload: func(u *instance.Upload) { u.InstanceID = uuid.New().String() }, status: 404, code: "upload-unknown"},
+		"of another party":           {upload: func(u *instance.Upload) { u.InstanceOwnerID = apitest.OlaParty }, status: 404, code: "upload-unknown"},
+		"of another application":     {upload: func(u *instance.Upload) { u.AppID = apitest.Other }, status: 404, code: "upload-unknown"},
+		"expired":                    {upload: func(u *instance.Upload) { u.Expires = time.Now().Add(-time.Second) }, status: 404, code: "upload-unknown"},
+		"unknown":                    {target: func(s string) string { return s[:len(s)-1] + "x" }, status: 404, code: "upload-unknown"},
+		"too long":                   {target: func(s string) string { return s + strings.Repeat("0", 5000) }, status: 404, code: "upload-unknown"},
+		"empty":                      {target: func(s string) string { return s[:strings.LastIndex(s, "=")+1] }, status: 400, code: "parameter-invalid"},
+		"twice":                      {target: func(s string) string { return s + "&upload=x" }, status: 400, code: "parameter-invalid"},
+		"without a formId":           {target: func(s string) string { return strings.Replace(s, "formId=default&", "", 1) }, status: 400, code: "parameter-invalid"},
+		"an unknown formId":          {target: func(s string) string { return strings.Replace(s, "default", "skjema", 1) }, status: 400, code: "form-id-unknown"},
+		"a type not allowed":         {upload: func(u *instance.Upload) { u.Content.ContentType = "text/xml" }, status: 415, code: "content-type-not-allowed"},
+		"over the limit of the form": {upload: func(u *instance.Upload) { u.Content.Size = 1_000_001 }, status: 413, code: "data-too-large"},
+		"with a body":                {options: []apitest.Option{xml}, status: 400, code: "upload-with-body"},
+		"with a large body":          {options: []apitest.Option{apitest.Bytes("", strings.Repeat("a", blob.InlineLimit+1))}, status: 400, code: "upload-with-body"},
+		"other content":              {sent: "<melding>stør</melding>", status: 409, code: "upload-differs"},
+		"another version":            {options: []apitest.Option{apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
+		"over maxCount":              {spec: apitest.InstanceSpec{Forms: []string{"default"}}, status: 409, code: "data-count"},
+		"a submitted instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			i := s.Add(t, test.report)
-			u, target := announce(t, s, i, test.upload)
+			api := newAPI(t)
+			i := api.Add(t, test.spec)
+			u, target := announce(t, api, i, test.upload)
 			if test.sent == "" {
 				test.sent = content
 			}
-			send(t, s, u, test.sent)
+			send(t, api, u, test.sent)
 			if test.target != nil {
 				target = test.target(target)
 			}
-			s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "POST", target, test.options...).Want(test.status, test.code) })
+			api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", target, test.options...).Want(test.status, test.code) })
 		})
 	}
 }
 
 func TestCommitNamesTheFile(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	u, target := announce(t, s, i, func(u *instance.Upload) { u.Content.FileName = "" })
-	send(t, s, u, content)
-	if i := s.Do(t, apitest.Kari, "POST", target).Instance(s, 201); i.Data[0].FileName != "default.xml" {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	u, target := announce(t, api, i, func(u *instance.Upload) { u.Content.FileName = "" })
+	send(t, api, u, content)
+	if i := api.Do(t, apitest.Kari, "POST", target).Instance(api, 201); i.Data[0].FileName != "default.xml" {
 		t.Errorf("file name %s", i.Data[0].FileName)
 	}
 }
 
-// However many commit it at once, each with a key of its own or none, it becomes one element.
-func TestCommittedAtOnce(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	u, target := announce(t, s, i, nil)
-	send(t, s, u, content)
+// Concurrent commits, with different keys or none, create one element.
+func TestConcurrentCommits(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	u, target := announce(t, api, i, nil)
+	send(t, api, u, content)
 	var codes [9]int
 	var all sync.WaitGroup
 	for n := range codes {
@@ -185,48 +185,48 @@ func TestCommittedAtOnce(t *testing.T) {
 			if n%3 > 0 {
 				options = append(options, apitest.Header("Idempotency-Key", strings.Repeat("k", n)))
 			}
-			codes[n] = s.Do(t, apitest.Kari, "POST", target, options...).Code
+			codes[n] = api.Do(t, apitest.Kari, "POST", target, options...).Code
 		})
 	}
 	all.Wait()
 	slices.Sort(codes[:])
-	if stored := s.Stored(t, i); len(stored.Data) != 1 || stored.Version != 2 || codes[0] != 200 || codes[7] != 200 || codes[8] != 201 {
-		t.Errorf("%d elements, version %d, answers %v", len(stored.Data), stored.Version, codes)
+	if stored := api.Stored(t, i); len(stored.Data) != 1 || stored.Version != 2 || codes[0] != 200 || codes[7] != 200 || codes[8] != 201 {
+		t.Errorf("%d elements, version %d, statuses %v", len(stored.Data), stored.Version, codes)
 	}
 }
 
 func TestCommitWithAnIdempotencyKey(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	u, target := announce(t, s, i, nil)
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	u, target := announce(t, api, i, nil)
 	key := apitest.Header("Idempotency-Key", "a")
-	s.Do(t, apitest.Kari, "POST", target, key).Want(409, "upload-missing") // which leaves the key free
-	send(t, s, u, content)
-	first := s.Do(t, apitest.Kari, "POST", target, key)
-	i = first.Instance(s, 201)
-	s.AssertUnchanged(t, i, func() {
-		again := s.Do(t, apitest.Kari, "POST", target, key).Want(201, "")
+	api.Do(t, apitest.Kari, "POST", target, key).Want(409, "upload-missing") // releases the key
+	send(t, api, u, content)
+	first := api.Do(t, apitest.Kari, "POST", target, key)
+	i = first.Instance(api, 201)
+	api.AssertUnchanged(t, i, func() {
+		again := api.Do(t, apitest.Kari, "POST", target, key).Want(201, "")
 		if again.Body.String() != first.Body.String() || again.Header().Get("Location") != first.Header().Get("Location") {
-			t.Errorf("again: %s", again.Body)
+			t.Errorf("the repeat is %s", again.Body)
 		}
-		_, other := announce(t, s, i, nil)
-		s.Do(t, apitest.Kari, "POST", other, key).Want(422, "idempotency-key-reused")
+		_, other := announce(t, api, i, nil)
+		api.Do(t, apitest.Kari, "POST", other, key).Want(422, "idempotency-key-reused")
 	})
 }
 
-// The same request twice at once is one element and one answer, also where there is no room for another, and the version is
-// no longer the one that both name.
-func TestOneFormAtOnceUnderOneKey(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
+// Two concurrent requests with the same key create one element and get the same response, even
+// though the second sees the maximum number of elements and a stale version.
+func TestConcurrentRequestsWithOneKey(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
 	send := func() string {
-		return s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml, apitest.Header("Idempotency-Key", "a"),
+		return api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml, apitest.Header("Idempotency-Key", "a"),
 			apitest.Header("If-Match", `"1"`)).Want(201, "").Header().Get("Location")
 	}
 	var inner string
-	s.Blobs.Hook = func(c blobtest.Call) error {
+	api.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation == "Put" {
-			s.Blobs.Hook = nil
+			api.Blobs.Hook = nil
 			inner = send()
 		}
 		return nil
@@ -234,66 +234,57 @@ func TestOneFormAtOnceUnderOneKey(t *testing.T) {
 	if outer := send(); outer != inner || outer == "" {
 		t.Errorf("%s and %s", outer, inner)
 	}
-	if stored := s.Stored(t, i); len(stored.Data) != 1 || len(s.Blobs.Keys()) != 1 {
-		t.Errorf("%d elements, blobs %v", len(stored.Data), s.Blobs.Keys())
+	if stored := api.Stored(t, i); len(stored.Data) != 1 || len(api.Blobs.Keys()) != 1 {
+		t.Errorf("%d elements, blobs %v", len(stored.Data), api.Blobs.Keys())
 	}
 }
 
-// An upload that is never committed is litter some time after it has expired, and not before; a committed one never is.
-func TestSweptWhenItIsNotCommitted(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	committed, target := announce(t, s, i, nil)
-	send(t, s, committed, content)
-	s.Do(t, apitest.Kari, "POST", target).Instance(s, 201)
-	left, _ := announce(t, s, i, nil)
-	send(t, s, left, content)
+// The content of an upload without a commit is an orphan some time after the upload expires, and
+// not before. The content of a committed upload is no orphan.
+func TestSweepOfUploads(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	committed, target := announce(t, api, i, nil)
+	send(t, api, committed, content)
+	api.Do(t, apitest.Kari, "POST", target).Instance(api, 201)
+	left, _ := announce(t, api, i, nil)
+	send(t, api, left, content)
 	for _, test := range []struct {
 		at    time.Time
 		blobs int
 	}{
 		{left.OrphanChecks().At.Add(sweep.GracePeriod - time.Second), 2}, {left.OrphanChecks().At.Add(sweep.GracePeriod + time.Second), 1},
 	} {
-		if _, err := sweep.Run(t.Context(), s.Instances, s.Blobs, test.at); err != nil {
+		if _, err := sweep.Run(t.Context(), api.Instances, api.Blobs, test.at); err != nil {
 			t.Fatal(err)
 		}
-		if keys := s.Blobs.Keys(); len(keys) != test.blobs || !strings.Contains(strings.Join(keys, " "), committed.Content.Revision) {
-			t.Errorf("at %s there are %v", test.at, keys)
+		if keys := api.Blobs.Keys(); len(keys) != test.blobs || !strings.Contains(strings.Join(keys, " "), committed.Content.Revision) {
+			t.Errorf("at %s the blobs are %v", test.at, keys)
 		}
 	}
 }
 
-// What fails on the way leaves the bytes and the upload, and the next attempt succeeds.
+// A failed commit keeps the content and the upload, and the next attempt succeeds.
 func TestCommitAfterAFailure(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	u, target := announce(t, s, i, nil)
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	u, target := announce(t, api, i, nil)
 	target = strings.Replace(target, "default", "attachment", 1)
-	send(t, s, u, content)
-	s.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
-	s.Do(t, apitest.Kari, "POST", target).Want(500, "internal")
-	s.Blobs.Hook = nil
-	s.Instances.Fail = func() error { return errors.New("table down") }
-	s.Do(t, apitest.Kari, "POST", target).Want(500, "internal")
-	s.Instances.Fail = nil
-	app, err := s.Applications.Get(t.Context(), i.AppID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Blobs.Hook = func(c blobtest.Call) error { // submitted between the look at the bytes and the write
+	send(t, api, u, content)
+	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
+	api.Do(t, apitest.Kari, "POST", target).Want(500, "internal")
+	api.Blobs.Hook = nil
+	api.Instances.Fail = func() error { return errors.New("table down") }
+	api.Do(t, apitest.Kari, "POST", target).Want(500, "internal")
+	api.Instances.Fail = nil
+	api.Blobs.Hook = func(c blobtest.Call) error { // submit between the check of the content and the write
 		if c.Operation == "Stat" && c.Done {
-			s.Blobs.Hook = nil
-			s.Change(t, i, func(i *instance.Instance) error {
-				_, err := i.Transition(app, "Submit", application.User, "1001", i.CreatedDateTime)
-				return err
-			})
+			api.Blobs.Hook = nil
+			api.Transition(t, i, "Submit")
 		}
 		return nil
 	}
-	s.Do(t, apitest.Kari, "POST", target).Want(409, "data-locked")
-	s.Change(t, i, func(i *instance.Instance) error {
-		_, err := i.Transition(app, "FormFilling", application.Owner, "nav", i.CreatedDateTime)
-		return err
-	})
-	s.Do(t, apitest.Kari, "POST", target).Instance(s, 201)
+	api.Do(t, apitest.Kari, "POST", target).Want(409, "data-locked")
+	api.Transition(t, i, "FormFilling")
+	api.Do(t, apitest.Kari, "POST", target).Instance(api, 201)
 }

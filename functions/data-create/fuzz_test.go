@@ -20,8 +20,8 @@ func FuzzAdd(f *testing.F) {
 		seeds = append(seeds, apitest.Seed{Query: "formId=attachment", ContentType: contentType, Body: "{}"})
 	}
 	apitest.Fuzz(f, apitest.Kari, "POST", func(t *testing.T) (*apitest.API, *instance.Instance, string) {
-		s := newSite(t)
-		i := s.Add(t, apitest.InstanceSpec{})
-		return s, i, apitest.InApp(i, "/data")
+		api := newAPI(t)
+		i := api.Add(t, apitest.InstanceSpec{})
+		return api, i, apitest.InApp(i, "/data")
 	}, seeds...)
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"altinn.no/instanceapi/shared/apitest"
-	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
@@ -23,10 +22,10 @@ const (
 
 var xml = apitest.Bytes("application/xml", "<melding/>")
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(s.Authorizer, s.Applications, s.Instances, s.Blobs, s.View))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, api.View))
+	return api
 }
 
 func TestAdd(t *testing.T) {
@@ -43,12 +42,12 @@ func TestAdd(t *testing.T) {
 		{"any type", apitest.Kari, asAttachment, "application/vnd.altinn+x", "", "attachment", "attachment", "1001"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newSite(t)
-			before := s.Add(t, apitest.InstanceSpec{})
+			api := newAPI(t)
+			before := api.Add(t, apitest.InstanceSpec{})
 			const content = "\x00\xff<melding/>\r\n"
-			answer := s.Do(t, test.caller, "POST", apitest.InApp(before, test.target), apitest.Bytes(test.contentType, content),
+			response := api.Do(t, test.caller, "POST", apitest.InApp(before, test.target), apitest.Bytes(test.contentType, content),
 				apitest.Header("Content-Disposition", test.disposition))
-			i := answer.Instance(s, 201)
+			i := response.Instance(api, 201)
 			if len(i.Data) != 1 {
 				t.Fatalf("%d data elements", len(i.Data))
 			}
@@ -57,120 +56,113 @@ func TestAdd(t *testing.T) {
 				d.LastChangedBy != test.wantsBy || d.FileSize != int64(len(content)) || d.IsLocked || d.ApplicationOwner != nil {
 				t.Errorf("got %+v", d)
 			}
-			if want := s.View.Render(i).Data[0].DataLinks.Apps; answer.Header().Get("Location") != want {
-				t.Errorf("Location %s, want %s", answer.Header().Get("Location"), want)
+			if want := api.View.Render(i).Data[0].DataLinks.Apps; response.Header().Get("Location") != want {
+				t.Errorf("Location %s, want %s", response.Header().Get("Location"), want)
 			}
 			if !i.LastChangedDateTime.After(before.LastChangedDateTime) || i.LastChangedBy != test.wantsBy || i.Version != 2 {
 				t.Errorf("changed %s by %s, version %d", i.LastChangedDateTime, i.LastChangedBy, i.Version)
 			}
 			key := blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)
-			if keys := s.Blobs.Keys(); len(keys) != 1 || keys[0] != key.String() || s.Blobs.ContentType(key) != test.contentType {
+			if keys := api.Blobs.Keys(); len(keys) != 1 || keys[0] != key.String() || api.Blobs.ContentType(key) != test.contentType {
 				t.Errorf("stored are %v, want %s", keys, key)
 			}
-			if len(s.Instances.Outbox()) != 1 {
-				t.Error("adding data has made an event")
+			if len(api.Instances.Outbox()) != 1 {
+				t.Error("adding data created an event")
 			}
 		})
 	}
 }
 
 func TestWhoMayAdd(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.CheckAccess(t, i, false, "POST", apitest.InApp(i, asForm), xml)
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.CheckAccess(t, i, false, "POST", apitest.InApp(i, asForm), xml)
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejects(t *testing.T) {
 	for name, test := range map[string]struct {
-		report  apitest.InstanceSpec
+		spec    apitest.InstanceSpec
 		target  string
 		options []apitest.Option
 		status  int
 		code    string
 	}{
-		"no formId":               {target: "/data", status: 400, code: "parameter-invalid"},
-		"an empty formId":         {target: "/data?formId=", status: 400, code: "parameter-invalid"},
-		"two formIds":             {target: "/data?formId=default&formId=attachment", status: 400, code: "parameter-invalid"},
-		"an unknown parameter":    {target: "/data?formid=default", status: 400, code: "parameter-unknown"},
-		"an unknown formId":       {target: "/data?formId=skjema", status: 400, code: "form-id-unknown"},
-		"no type":                 {target: asForm, options: []apitest.Option{apitest.Bytes("", "<a/>")}, status: 415, code: "content-type-invalid"},
-		"a type that is none":     {target: asAttachment, options: []apitest.Option{apitest.Bytes("xml", "<a/>")}, status: 415, code: "content-type-invalid"},
-		"a range of types":        {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/*", "<a/>")}, status: 415, code: "content-type-not-allowed"},
-		"a type not allowed":      {target: asForm, options: []apitest.Option{apitest.Bytes("text/xml", "<a/>")}, status: 415, code: "content-type-not-allowed"},
-		"no bytes":                {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", "")}, status: 400, code: "data-empty"},
-		"more than the form has":  {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", 1_000_001))}, status: 413, code: "data-too-large"},
-		"more than goes inline":   {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit+1))}, status: 413, code: "body-too-large"},
-		"one form too many":       {report: apitest.InstanceSpec{Forms: []string{"default"}}, target: asForm, status: 409, code: "data-count"},
-		"a submitted instance":    {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, target: asAttachment, status: 409, code: "data-locked"},
-		"an archived instance":    {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, target: asAttachment, status: 409, code: "instance-archived"},
-		"another version":         {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
-		"a weak tag":              {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `W/"1"`)}, status: 412, code: "version-stale"},
-		"a version without quote": {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `1`)}, status: 412, code: "version-stale"},
+		"no formId":                  {target: "/data", status: 400, code: "parameter-invalid"},
+		"an empty formId":            {target: "/data?formId=", status: 400, code: "parameter-invalid"},
+		"two formIds":                {target: "/data?formId=default&formId=attachment", status: 400, code: "parameter-invalid"},
+		"an unknown parameter":       {target: "/data?formid=default", status: 400, code: "parameter-unknown"},
+		"an unknown formId":          {target: "/data?formId=skjema", status: 400, code: "form-id-unknown"},
+		"no type":                    {target: asForm, options: []apitest.Option{apitest.Bytes("", "<a/>")}, status: 415, code: "content-type-invalid"},
+		"a malformed type":           {target: asAttachment, options: []apitest.Option{apitest.Bytes("xml", "<a/>")}, status: 415, code: "content-type-invalid"},
+		"a range of types":           {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/*", "<a/>")}, status: 415, code: "content-type-not-allowed"},
+		"a type not allowed":         {target: asForm, options: []apitest.Option{apitest.Bytes("text/xml", "<a/>")}, status: 415, code: "content-type-not-allowed"},
+		"no content":                 {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", "")}, status: 400, code: "data-empty"},
+		"over the limit of the form": {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", 1_000_001))}, status: 413, code: "data-too-large"},
+		"over the inline limit":      {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit+1))}, status: 413, code: "body-too-large"},
+		"over maxCount":              {spec: apitest.InstanceSpec{Forms: []string{"default"}}, target: asForm, status: 409, code: "data-count"},
+		"a submitted instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, target: asAttachment, status: 409, code: "data-locked"},
+		"an archived instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, target: asAttachment, status: 409, code: "instance-archived"},
+		"another version":            {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
+		"a weak tag":                 {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `W/"1"`)}, status: 412, code: "version-stale"},
+		"a version without quote":    {target: asForm, options: []apitest.Option{xml, apitest.Header("If-Match", `1`)}, status: 412, code: "version-stale"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			i := s.Add(t, test.report)
+			api := newAPI(t)
+			i := api.Add(t, test.spec)
 			if test.options == nil {
 				test.options = []apitest.Option{xml}
 			}
-			s.AssertUnchanged(t, i, func() {
-				s.Do(t, apitest.Kari, "POST", apitest.InApp(i, test.target), test.options...).Want(test.status, test.code)
+			api.AssertUnchanged(t, i, func() {
+				api.Do(t, apitest.Kari, "POST", apitest.InApp(i, test.target), test.options...).Want(test.status, test.code)
 			})
 		})
 	}
 }
 
-func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), apitest.Bytes("application/xml", strings.Repeat("a", 1_000_000)),
-		apitest.Header("If-Match", `"7", "1"`)).Instance(s, 201)
-	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asAttachment), apitest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit)),
-		apitest.Header("If-Match", `*`)).Instance(s, 201)
+func TestAcceptsTheLimits(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), apitest.Bytes("application/xml", strings.Repeat("a", 1_000_000)),
+		apitest.Header("If-Match", `"7", "1"`)).Instance(api, 201)
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asAttachment), apitest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit)),
+		apitest.Header("If-Match", `*`)).Instance(api, 201)
 }
 
-func TestADeletedInstance(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(409, "instance-deleted") })
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(404, "not-found") })
+func TestDeletedInstance(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.SoftDelete(t, i)
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(409, "instance-deleted") })
+	api.HardDelete(t, i)
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(404, "not-found") })
 }
 
-// What was true when the upload began may not be when it ends: the bytes of a change that is refused then are removed.
+// A concurrent change during the upload can make the request fail. Its content is then deleted.
 func TestChangedDuringTheUpload(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	app, err := s.Applications.Get(t.Context(), i.AppID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Blobs.Hook = func(c blobtest.Call) error {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	api.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation == "Put" && c.Done {
-			s.Change(t, i, func(i *instance.Instance) error {
-				_, err := i.Transition(app, "Submit", application.User, "1001", i.CreatedDateTime)
-				return err
-			})
+			api.Transition(t, i, "Submit")
 		}
 		return nil
 	}
-	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asAttachment), xml).Want(409, "data-locked")
-	if stored := s.Stored(t, i); len(stored.Data) != 1 || len(s.Blobs.Keys()) != 1 {
-		t.Errorf("%d elements, blobs %v", len(stored.Data), s.Blobs.Keys())
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asAttachment), xml).Want(409, "data-locked")
+	if stored := api.Stored(t, i); len(stored.Data) != 1 || len(api.Blobs.Keys()) != 1 {
+		t.Errorf("%d elements, blobs %v", len(stored.Data), api.Blobs.Keys())
 	}
 }
 
-// Parallel writes to different elements all succeed; of those that would be one too many, none does.
-func TestAtOnce(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
+// Concurrent requests all succeed, except those that exceed the maximum number of elements.
+func TestConcurrentRequests(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
 	const many = 8
 	var forms [many]int
 	var all sync.WaitGroup
 	for n := range many {
-		all.Go(func() { s.Do(t, apitest.Nav, "POST", apitest.InApp(i, asAttachment), xml).Want(201, "") })
-		all.Go(func() { forms[n] = s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Code })
+		all.Go(func() { api.Do(t, apitest.Nav, "POST", apitest.InApp(i, asAttachment), xml).Want(201, "") })
+		all.Go(func() { forms[n] = api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Code })
 	}
 	all.Wait()
 	created := 0
@@ -181,28 +173,28 @@ func TestAtOnce(t *testing.T) {
 			t.Errorf("status %d", code)
 		}
 	}
-	if stored := s.Stored(t, i); created != 1 || len(stored.Data) != many+1 || len(s.Blobs.Keys()) != many+1 || stored.Version != many+2 {
-		t.Errorf("%d forms of %d elements, %d blobs, version %d", created, len(stored.Data), len(s.Blobs.Keys()), stored.Version)
+	if stored := api.Stored(t, i); created != 1 || len(stored.Data) != many+1 || len(api.Blobs.Keys()) != many+1 || stored.Version != many+2 {
+		t.Errorf("%d forms of %d elements, %d blobs, version %d", created, len(stored.Data), len(api.Blobs.Keys()), stored.Version)
 	}
 }
 
-// A table that does not answer may have made the change, so the bytes stay.
-func TestAStoreThatFails(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.Instances.Fail = func() error { return errors.New("table down") }
-	answer := s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(500, "internal")
-	if len(s.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(answer.Body), "table down") {
-		t.Errorf("blobs %v, answer %s", s.Blobs.Keys(), answer.Body)
+// A table that fails may have applied the change, so the content stays.
+func TestFailingStore(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.Instances.Fail = func() error { return errors.New("table down") }
+	response := api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(500, "internal")
+	if len(api.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(response.Body), "table down") {
+		t.Errorf("blobs %v, response %s", api.Blobs.Keys(), response.Body)
 	}
 }
 
-// The same key is the same element, however often and however many at once it is sent.
+// Repeated and concurrent requests with the same key create one element.
 func TestIdempotencyKey(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	send := func(caller, target, key string) apitest.Answer {
-		return s.Do(t, caller, "POST", apitest.InApp(i, target), xml, apitest.Header("Idempotency-Key", key))
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	send := func(caller, target, key string) apitest.Response {
+		return api.Do(t, caller, "POST", apitest.InApp(i, target), xml, apitest.Header("Idempotency-Key", key))
 	}
 	var locations [8]string
 	var all sync.WaitGroup
@@ -212,37 +204,37 @@ func TestIdempotencyKey(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if stored := s.Stored(t, i); len(slices.Compact(locations[:])) != 1 || len(stored.Data) != 1 || len(s.Blobs.Keys()) != 1 {
-		t.Errorf("%v, %d elements, blobs %v", locations, len(stored.Data), s.Blobs.Keys())
+	if stored := api.Stored(t, i); len(slices.Compact(locations[:])) != 1 || len(stored.Data) != 1 || len(api.Blobs.Keys()) != 1 {
+		t.Errorf("%v, %d elements, blobs %v", locations, len(stored.Data), api.Blobs.Keys())
 	}
-	s.AssertUnchanged(t, i, func() { send(apitest.Kari, asForm, "a").Want(422, "idempotency-key-reused") })
-	s.AssertUnchanged(t, i, func() { send(apitest.Ola, asAttachment, "a").Want(404, "not-found") })
-	send(apitest.Kari, asAttachment, "b").Instance(s, 201)
-	send(apitest.Nav, asAttachment, "a").Instance(s, 201) // another's key is another key
-	if stored := s.Stored(t, i); len(stored.Data) != 3 {
+	api.AssertUnchanged(t, i, func() { send(apitest.Kari, asForm, "a").Want(422, "idempotency-key-reused") })
+	api.AssertUnchanged(t, i, func() { send(apitest.Ola, asAttachment, "a").Want(404, "not-found") })
+	send(apitest.Kari, asAttachment, "b").Instance(api, 201)
+	send(apitest.Nav, asAttachment, "a").Instance(api, 201) // keys of different callers are different
+	if stored := api.Stored(t, i); len(stored.Data) != 3 {
 		t.Errorf("%d elements", len(stored.Data))
 	}
 }
 
-// An element that was added, of which nobody has heard, and that another write has followed, is not refused for the version
-// that there was before: its bytes would be removed, and the document points at them.
-func TestOvertaken(t *testing.T) {
+// The first attempt succeeds, its response is lost, and another write follows. The retry must not
+// fail on the stale version: that would delete content that the document refers to.
+func TestLostResponse(t *testing.T) {
 	for name, option := range map[string]apitest.Option{
 		"If-Match": apitest.Header("If-Match", `"1"`), "Idempotency-Key": apitest.Header("Idempotency-Key", "a"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := apitest.New(t)
-			i := s.Add(t, apitest.InstanceSpec{})
-			store := instancetest.Overtaken{Memory: s.Instances, Meanwhile: func() {
-				s.Change(t, i, func(i *instance.Instance) error { return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}}) })
+			api := apitest.New(t)
+			i := api.Add(t, apitest.InstanceSpec{})
+			store := instancetest.Overtaken{Memory: api.Instances, Meanwhile: func() {
+				api.Change(t, i, func(i *instance.Instance) error { return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}}) })
 			}}
-			s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(s.Authorizer, s.Applications, store, s.Blobs, s.View))
-			got := s.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml, option).Instance(s, 201)
+			api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View))
+			got := api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml, option).Instance(api, 201)
 			if len(got.Data) != 1 || got.Version != 3 {
 				t.Fatalf("got %+v", got)
 			}
-			d := s.Stored(t, i).Data[0]
-			if _, err := s.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)); err != nil {
+			d := api.Stored(t, i).Data[0]
+			if _, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -1,6 +1,7 @@
-// Command data-create answers POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data?formId=…: it adds a
-// data element, the body being its bytes; with upload=… and no body its bytes are those of an upload. It reads Applications and Parties, stores bytes in the bucket, and reads
-// and writes Instances.
+// Command data-create serves POST
+// /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data?formId=…: it adds a data element.
+// The content is the body or, with upload=… and an empty body, that of an upload. It reads
+// Applications and Parties, stores content in the bucket, and reads and writes Instances.
 package main
 
 import (

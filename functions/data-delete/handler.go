@@ -1,28 +1,20 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"time"
 
-	"altinn.no/instanceapi/shared/application"
-	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-type applicationStore interface {
-	Get(ctx context.Context, id string) (*application.Application, error)
-}
-
 type store interface {
-	instancehttp.Reader
+	instancehttp.Store
 	instancehttp.OrphanChecks
-	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
-func handler(authorizer instancehttp.Authorizer, applications applicationStore, instances store, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		ctx := r.Context()
 		access, err := authorizer.Write(r)
@@ -37,29 +29,19 @@ func handler(authorizer instancehttp.Authorizer, applications applicationStore, 
 		if err != nil {
 			return err
 		}
-		// Both are checked again when it is written; here they spare the note.
+		// Check early to avoid a useless orphan check; the update checks again.
 		if err := httpapi.CheckIfMatch(r, instancehttp.ContentETag(element)); err != nil {
 			return err
 		}
 		if err := i.CheckDataWritable(app); err != nil {
 			return err
 		}
-		// A revision that comes in its place meanwhile has the note of its upload.
+		// A concurrent replacement schedules its own orphan check.
 		if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(element.ID, element.Revision, time.Now())); err != nil {
 			return err
 		}
-		i, err = instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
-			if err := access.Check(i); err != nil {
-				return nil, err
-			}
-			element, err := access.Element(i)
-			if err != nil {
-				return nil, err
-			}
-			if err := httpapi.CheckIfMatch(r, instancehttp.ContentETag(element)); err != nil {
-				return nil, err
-			}
-			return nil, i.RemoveData(app, element.ID, access.ActorName(), time.Now())
+		i, err = access.UpdateElement(r, instances, i, nil, func(i *instance.Instance, element *instance.DataElement) error {
+			return i.RemoveData(app, element.ID, access.ActorName(), time.Now())
 		})
 		if err != nil {
 			return err

@@ -1,5 +1,6 @@
-// Command data-delete answers DELETE /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: it takes a
-// data element away. It reads Applications and Parties, and reads and writes Instances.
+// Command data-delete serves
+// DELETE /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: it deletes a data
+// element. It reads Applications and Parties, and reads and writes Instances.
 package main
 
 import (

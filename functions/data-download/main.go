@@ -1,6 +1,7 @@
-// Command data-download answers GET /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: the bytes of
-// a data element, on the Storage API. When the application's owner fetches them, that is noted on the element. It
-// reads Instances, Parties and the bucket, and writes Instances.
+// Command data-download serves GET
+// /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: the content of a data
+// element, on the Storage API. It records downloads by the application's owner on the data element.
+// It reads Instances, Parties and the bucket, and writes Instances.
 package main
 
 import (

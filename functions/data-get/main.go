@@ -1,5 +1,7 @@
-// Command data-get answers GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: the bytes of
-// a data element, on the Application API. It reads Instances, Parties and the bucket.
+// Command data-get serves GET
+// /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: the content of a data
+// element, on the Application API. Unlike data-download, it records no download. It reads
+// Instances, Parties and the bucket.
 package main
 
 import (

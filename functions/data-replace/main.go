@@ -1,6 +1,7 @@
-// Command data-replace answers PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: it gives
-// a data element new bytes, the body. It reads Applications and Parties, stores bytes in the bucket, and reads
-// and writes Instances.
+// Command data-replace serves PUT
+// /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: it replaces the content
+// of a data element with the body. It reads Applications and Parties, stores content in the bucket,
+// and reads and writes Instances.
 package main
 
 import (

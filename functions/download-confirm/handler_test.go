@@ -10,12 +10,12 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	h := handler(instancehttp.Authorizer{Authenticator: s.Authorizer.Authenticator}, s.Instances, s.View) // no register of parties: users have no business here
-	s.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/confirmDownload", h)
-	s.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/confirmDownload", h)
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	h := handler(instancehttp.Authorizer{Authenticator: api.Authorizer.Authenticator}, api.Instances, api.View) // no parties: users get 403
+	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/confirmDownload", h)
+	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/confirmDownload", h)
+	return api
 }
 
 func one(i *instance.Instance, n int) string {
@@ -24,11 +24,11 @@ func one(i *instance.Instance, n int) string {
 
 func all(i *instance.Instance) string { return apitest.InStorage(i, "/confirmDownload") }
 
-// add adds an instance with two elements, of which those with the indexes given are downloaded.
-func add(t *testing.T, s *apitest.API, downloaded ...int) *instance.Instance {
+// add adds an instance with two elements, and records a download of those with the given indexes.
+func add(t *testing.T, api *apitest.API, downloaded ...int) *instance.Instance {
 	t.Helper()
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}, Path: []string{"Submit", "Archived"}})
-	return s.Change(t, i, func(i *instance.Instance) error {
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}, Path: []string{"Submit", "Archived"}})
+	return api.Change(t, i, func(i *instance.Instance) error {
 		for _, n := range downloaded {
 			if err := i.RecordDownload(i.Data[n].ID, time.Now()); err != nil {
 				return err
@@ -39,132 +39,132 @@ func add(t *testing.T, s *apitest.API, downloaded ...int) *instance.Instance {
 }
 
 func TestConfirmOne(t *testing.T) {
-	s := newSite(t)
-	before := add(t, s, 0)
-	answer := s.Do(t, apitest.NavWriter, "POST", one(before, 0))
-	i := answer.Instance(s, 200)
+	api := newAPI(t)
+	before := add(t, api, 0)
+	response := api.Do(t, apitest.NavWriter, "POST", one(before, 0))
+	i := response.Instance(api, 200)
 	if !i.Data[0].Confirmed() || i.Data[1].ApplicationOwner != nil || len(i.Data[0].ApplicationOwner.DownloadConfirmed) != 1 ||
 		len(i.Data[0].ApplicationOwner.Downloaded) != 1 || !i.HasUnconfirmed() {
 		t.Errorf("got %+v", i.Data)
 	}
-	if !i.LastChangedDateTime.Equal(before.LastChangedDateTime) || i.LastChangedBy != before.LastChangedBy || len(s.Instances.Outbox()) != 1 {
-		t.Error("the confirmation counts as a change")
+	if !i.LastChangedDateTime.Equal(before.LastChangedDateTime) || i.LastChangedBy != before.LastChangedBy || len(api.Instances.Outbox()) != 1 {
+		t.Error("the confirmation changed the instance or created an event")
 	}
-	s.AssertUnchanged(t, i, func() {
-		repeat := s.Do(t, apitest.Nav, "POST", one(i, 0)).Want(200, "")
-		if repeat.Body.String() != answer.Body.String() || repeat.ETag() != answer.ETag() {
+	api.AssertUnchanged(t, i, func() {
+		repeat := api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(200, "")
+		if repeat.Body.String() != response.Body.String() || repeat.ETag() != response.ETag() {
 			t.Errorf("the repeat is %s %s", repeat.ETag(), repeat.Body)
 		}
 	})
 }
 
 func TestConfirmAll(t *testing.T) {
-	s := newSite(t)
-	i := s.Do(t, apitest.Nav, "POST", all(add(t, s, 0, 1))).Instance(s, 200)
+	api := newAPI(t)
+	i := api.Do(t, apitest.Nav, "POST", all(add(t, api, 0, 1))).Instance(api, 200)
 	if i.HasUnconfirmed() {
 		t.Errorf("got %+v", i.Data)
 	}
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Nav, "POST", all(i)).Instance(s, 200) })
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", all(i)).Instance(api, 200) })
 
-	empty := s.Add(t, apitest.InstanceSpec{})
-	s.AssertUnchanged(t, empty, func() { s.Do(t, apitest.Nav, "POST", all(empty)).Instance(s, 200) })
+	empty := api.Add(t, apitest.InstanceSpec{})
+	api.AssertUnchanged(t, empty, func() { api.Do(t, apitest.Nav, "POST", all(empty)).Instance(api, 200) })
 
-	// One that is confirmed already is no hindrance, and keeps its time.
-	i = add(t, s, 0, 1)
-	first := s.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(s, 200).Data[0].ApplicationOwner.DownloadConfirmed[0]
-	i = s.Do(t, apitest.Nav, "POST", all(i)).Instance(s, 200)
+	// A confirmed element keeps its time.
+	i = add(t, api, 0, 1)
+	first := api.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(api, 200).Data[0].ApplicationOwner.DownloadConfirmed[0]
+	i = api.Do(t, apitest.Nav, "POST", all(i)).Instance(api, 200)
 	if confirmed := i.Data[0].ApplicationOwner.DownloadConfirmed; i.HasUnconfirmed() || len(confirmed) != 1 || !confirmed[0].Equal(first) {
 		t.Errorf("got %+v", i.Data)
 	}
 }
 
-func TestBeforeTheDownload(t *testing.T) {
-	s := newSite(t)
-	i := add(t, s)
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Nav, "POST", one(i, 0)).Want(409, "not-downloaded") })
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Nav, "POST", all(i)).Want(409, "not-downloaded") })
-	i = add(t, s, 0) // all means all or none
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Nav, "POST", all(i)).Want(409, "not-downloaded") })
+func TestRejectsBeforeTheDownload(t *testing.T) {
+	api := newAPI(t)
+	i := add(t, api)
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(409, "not-downloaded") })
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", all(i)).Want(409, "not-downloaded") })
+	i = add(t, api, 0) // confirms all or none
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", all(i)).Want(409, "not-downloaded") })
 }
 
-// A confirmation is of the bytes as they were downloaded, not of those that have come in their place.
+// A confirmation applies to the downloaded content, not to content that replaced it.
 func TestReplacedData(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	id := i.Data[0].ID
 	download := func(i *instance.Instance) error { return i.RecordDownload(id, time.Now()) }
-	s.Change(t, i, download)
-	s.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(s, 200)
-	s.Replace(t, i, id, "<melding>ny</melding>")
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Nav, "POST", one(i, 0)).Want(409, "not-downloaded") })
-	s.Change(t, i, download)
-	if i = s.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(s, 200); i.HasUnconfirmed() {
+	api.Change(t, i, download)
+	api.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(api, 200)
+	api.Replace(t, i, id, "<melding>ny</melding>")
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(409, "not-downloaded") })
+	api.Change(t, i, download)
+	if i = api.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(api, 200); i.HasUnconfirmed() {
 		t.Errorf("got %+v", i.Data)
 	}
 }
 
 func TestWhoMayConfirm(t *testing.T) {
-	s := newSite(t)
-	i := add(t, s, 0, 1)
-	t.Run("one", func(t *testing.T) { s.CheckAccess(t, i, true, "POST", one(i, 0)) })
-	t.Run("all", func(t *testing.T) { s.CheckAccess(t, i, true, "POST", all(i)) })
-	foreign := s.Add(t, apitest.InstanceSpec{App: apitest.SkdApp, Forms: []string{"default"}})
-	s.Do(t, apitest.Nav, "POST", one(foreign, 0)).Want(404, "not-found")
-	s.Do(t, apitest.Nav, "POST", all(foreign)).Want(404, "not-found")
+	api := newAPI(t)
+	i := add(t, api, 0, 1)
+	t.Run("one", func(t *testing.T) { api.CheckAccess(t, i, true, "POST", one(i, 0)) })
+	t.Run("all", func(t *testing.T) { api.CheckAccess(t, i, true, "POST", all(i)) })
+	foreign := api.Add(t, apitest.InstanceSpec{App: apitest.SkdApp, Forms: []string{"default"}})
+	api.Do(t, apitest.Nav, "POST", one(foreign, 0)).Want(404, "not-found")
+	api.Do(t, apitest.Nav, "POST", all(foreign)).Want(404, "not-found")
 }
 
 func TestIfMatch(t *testing.T) {
-	s := newSite(t)
-	i := add(t, s, 0, 1)
+	api := newAPI(t)
+	i := add(t, api, 0, 1)
 	for _, target := range []string{one(i, 0), all(i)} {
-		s.AssertUnchanged(t, i, func() {
-			s.Do(t, apitest.Nav, "POST", target, apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
+		api.AssertUnchanged(t, i, func() {
+			api.Do(t, apitest.Nav, "POST", target, apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
 		})
 	}
-	etag := s.Do(t, apitest.Nav, "POST", one(i, 0), apitest.Header("If-Match", `"4"`)).Want(200, "").ETag()
-	s.Do(t, apitest.Nav, "POST", all(i), apitest.Header("If-Match", etag)).Instance(s, 200)
+	etag := api.Do(t, apitest.Nav, "POST", one(i, 0), apitest.Header("If-Match", `"4"`)).Want(200, "").ETag()
+	api.Do(t, apitest.Nav, "POST", all(i), apitest.Header("If-Match", etag)).Instance(api, 200)
 }
 
 func TestDeleted(t *testing.T) {
-	s := newSite(t)
-	i := add(t, s, 0)
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Nav, "POST", one(i, 0)).Want(404, "not-found") })
+	api := newAPI(t)
+	i := add(t, api, 0)
+	api.HardDelete(t, i)
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(404, "not-found") })
 }
 
-func TestAtOnce(t *testing.T) {
-	s := newSite(t)
-	i := add(t, s, 0, 1)
+func TestConcurrentConfirmations(t *testing.T) {
+	api := newAPI(t)
+	i := add(t, api, 0, 1)
 	var both sync.WaitGroup
 	for range 4 {
-		both.Go(func() { s.Do(t, apitest.Nav, "POST", one(i, 0)).Want(200, "") })
-		both.Go(func() { s.Do(t, apitest.Nav, "POST", one(i, 1)).Want(200, "") })
+		both.Go(func() { api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(200, "") })
+		both.Go(func() { api.Do(t, apitest.Nav, "POST", one(i, 1)).Want(200, "") })
 	}
 	both.Wait()
-	now := s.Stored(t, i)
+	now := api.Stored(t, i)
 	for n, d := range now.Data {
 		if len(d.ApplicationOwner.DownloadConfirmed) != 1 {
 			t.Errorf("element %d: %+v", n, d.ApplicationOwner)
 		}
 	}
 	if now.Version != i.Version+2 {
-		t.Errorf("version %d after %d: more than one write an element", now.Version, i.Version)
+		t.Errorf("version %d after %d, want one write per element", now.Version, i.Version)
 	}
 }
 
-// With a key the first answer comes again, whatever has become of the instance.
+// A request with the same key gets the first response, even if the instance has changed.
 func TestIdempotencyKey(t *testing.T) {
-	s := newSite(t)
-	i := add(t, s, 0, 1)
+	api := newAPI(t)
+	i := add(t, api, 0, 1)
 	key := apitest.Header("Idempotency-Key", "a")
-	first := s.Do(t, apitest.Nav, "POST", one(i, 0), key)
-	first.Instance(s, 200)
-	i = s.Do(t, apitest.Nav, "POST", one(i, 1)).Instance(s, 200)
-	s.AssertUnchanged(t, i, func() {
-		again := s.Do(t, apitest.Nav, "POST", one(i, 0), key).Want(200, "")
+	first := api.Do(t, apitest.Nav, "POST", one(i, 0), key)
+	first.Instance(api, 200)
+	i = api.Do(t, apitest.Nav, "POST", one(i, 1)).Instance(api, 200)
+	api.AssertUnchanged(t, i, func() {
+		again := api.Do(t, apitest.Nav, "POST", one(i, 0), key).Want(200, "")
 		if again.Body.String() != first.Body.String() || again.ETag() != first.ETag() {
 			t.Errorf("the repeat is %s %s", again.ETag(), again.Body)
 		}
-		s.Do(t, apitest.Nav, "POST", all(i), key).Want(422, "idempotency-key-reused")
+		api.Do(t, apitest.Nav, "POST", all(i), key).Want(422, "idempotency-key-reused")
 	})
 }

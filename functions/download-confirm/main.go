@@ -1,5 +1,6 @@
-// Command download-confirm answers POST …/confirmDownload under /storage/instances/{instanceOwnerId}/{instanceGuid},
-// for one data element or, without /data/{dataGuid}, for all: the owner has them safely. It reads and writes
+// Command download-confirm serves POST …/confirmDownload under
+// /storage/instances/{instanceOwnerId}/{instanceGuid}: the application's owner confirms that it has
+// received one data element or, without /data/{dataGuid}, all of them. It reads and writes
 // Instances.
 package main
 

@@ -8,7 +8,7 @@ import (
 	"altinn.no/instanceapi/shared/event/delivery"
 )
 
-// handler answers a batch of the stream with the lowest sequence number that is to be sent again, or with none.
+// handler returns the lowest sequence number of a batch that the stream must send again, or none.
 type handler = func(context.Context, events.DynamoDBEvent) (events.DynamoDBEventResponse, error)
 
 func newHandler(bus delivery.Bus) handler {

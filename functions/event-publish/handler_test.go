@@ -12,17 +12,17 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// takingBus takes every event.
-type takingBus struct{ taken []string }
+// acceptingBus accepts every event.
+type acceptingBus struct{ published []string }
 
-func (b *takingBus) Publish(_ context.Context, docs []event.Encoded) []error {
+func (b *acceptingBus) Publish(_ context.Context, docs []event.Encoded) []error {
 	for _, doc := range docs {
-		b.taken = append(b.taken, doc.Event.ID)
+		b.published = append(b.published, doc.Event.ID)
 	}
 	return make([]error, len(docs))
 }
 
-// The samples for a local invocation are what the stream really sends, and all of it is published.
+// The sample events are batches of the stream. All of their events are published.
 func TestSamples(t *testing.T) {
 	samples, err := filepath.Glob("../../events/event-publish/*.json")
 	if err != nil || len(samples) == 0 {
@@ -37,13 +37,13 @@ func TestSamples(t *testing.T) {
 		if err := json.Unmarshal(text, &batch); err != nil {
 			t.Fatal(err)
 		}
-		bus := &takingBus{}
+		bus := &acceptingBus{}
 		response, err := newHandler(bus)(t.Context(), batch)
-		if err != nil || len(response.BatchItemFailures) != 0 || len(bus.taken) != len(batch.Records) {
-			t.Errorf("%s: %d published of %d, %v, %v", sample, len(bus.taken), len(batch.Records), response, err)
+		if err != nil || len(response.BatchItemFailures) != 0 || len(bus.published) != len(batch.Records) {
+			t.Errorf("%s: %d of %d published, %v, %v", sample, len(bus.published), len(batch.Records), response, err)
 		}
-		if answer, err := json.Marshal(response); err != nil || string(answer) != `{"batchItemFailures":[]}` {
-			t.Errorf("%s: the answer is %s, %v", sample, answer, err)
+		if text, err := json.Marshal(response); err != nil || string(text) != `{"batchItemFailures":[]}` {
+			t.Errorf("%s: the response is %s, %v", sample, text, err)
 		}
 	}
 }

@@ -1,8 +1,9 @@
-// Command event-publish puts what is committed to the outbox on the EventBridge bus.
+// Command event-publish publishes the events in the outbox on the EventBridge bus.
 //
-// Trigger: the stream of the table Outbox, new images, insertions only. Output: the sequence number from which Lambda has to
-// send the batch again, or none. Effects: entries on the bus that EVENT_BUS names, under the source
-// EVENT_SOURCE_PREFIX.<org>. It deletes nothing: event-record does, when the event has arrived.
+// Trigger: the stream of the table Outbox, new images, only insertions. Output: the sequence number
+// from which Lambda must send the batch again, or none. Effects: entries on the bus that EVENT_BUS
+// names, with the source EVENT_SOURCE_PREFIX.<org>. It deletes nothing: event-record deletes an
+// event from the outbox when it has recorded it.
 package main
 
 import (

@@ -7,7 +7,7 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 )
 
-// handler answers with the events after the position, or the time, that the parameter "after" names.
+// handler responds with the events after the position or time in the parameter "after".
 func handler(tokens eventhttp.Authenticator, applications eventhttp.ApplicationStore, feeds eventhttp.Feeds, urls httpapi.BaseURLs) http.Handler {
 	return httpapi.HandlerFunc(eventhttp.FeedEndpoint{Authenticator: tokens, Applications: applications, Feeds: feeds, URLs: urls}.Serve)
 }

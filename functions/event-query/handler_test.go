@@ -20,7 +20,7 @@ import (
 	"altinn.no/instanceapi/shared/lambdahttp"
 )
 
-// Each sample is answered, as Lambda would be invoked with it but for the token, with the one event that it asks for.
+// The response to each sample, sent with a valid token, contains the one event that it selects.
 func TestSamples(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
 	guid := uuid.New().String()

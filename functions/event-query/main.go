@@ -1,9 +1,10 @@
 // Command event-query serves the feed of an application's events to its owner.
 //
-// Trigger: GET /storage/applications/{org}/{app}/events on the Storage API, with after, workflow.currentStep and size. Output: a
-// JSON array of events, or a line an event, and the address to go on from in Link; with Prefer: wait=N as soon as there is
-// one. Effects: none; it reads the tables that EVENTS_TABLE and, for a feed without events,
-// APPLICATIONS_TABLE name.
+// Trigger: GET /storage/applications/{org}/{app}/events on the Storage API, with after,
+// workflow.currentStep and size. Output: a JSON array of events, or one event per line (NDJSON),
+// and the URL of the next page in Link. With Prefer: wait=N it is a long poll. Effects: none. It
+// reads the table that EVENTS_TABLE names and, if the feed is empty, the one that
+// APPLICATIONS_TABLE names.
 package main
 
 import (

@@ -10,10 +10,11 @@ import (
 	"altinn.no/instanceapi/shared/metric"
 )
 
-// retryDelays are the two short waits for an event's predecessor, well within the function's ten seconds.
+// retryDelays are the delays before the retries of an event whose predecessor is not recorded yet.
+// They are well within the function's timeout of ten seconds.
 var retryDelays = []time.Duration{150 * time.Millisecond, 600 * time.Millisecond}
 
-// handler answers a batch of the queue with the messages that are to be delivered again.
+// handler returns the messages of a batch that the queue must deliver again.
 type handler = func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 
 func newHandler(feed delivery.Feed, metrics metric.Namespace) handler {

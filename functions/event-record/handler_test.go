@@ -12,8 +12,8 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
-// The samples for a local invocation are what the queue really delivers; each of their events comes into the feed, and a
-// second delivery changes nothing.
+// The sample events are batches of the queue. All of their events are recorded, and a second
+// delivery changes nothing.
 func TestSamples(t *testing.T) {
 	samples, err := filepath.Glob("../../events/event-record/*.json")
 	if err != nil || len(samples) == 0 {
@@ -35,19 +35,19 @@ func TestSamples(t *testing.T) {
 				t.Errorf("%s: %v, %v", sample, response, err)
 			}
 			if feed, err := memory.Read(t.Context(), "nav/app2018", 0, 10); err != nil || len(feed) != len(batch.Records) {
-				t.Errorf("%s: %d events in the feed of %d, %v", sample, len(feed), len(batch.Records), err)
+				t.Errorf("%s: %d of %d events in the feed, %v", sample, len(feed), len(batch.Records), err)
 			}
 		}
 	}
 }
 
-// The waits for a predecessor must leave the function time to answer, or the whole batch comes again.
-func TestPausesFitInTheTimeout(t *testing.T) {
-	var whole time.Duration
-	for _, pause := range retryDelays {
-		whole += pause
+// The delays must leave the function time to respond; otherwise the queue delivers the batch again.
+func TestDelaysFitInTheTimeout(t *testing.T) {
+	var total time.Duration
+	for _, delay := range retryDelays {
+		total += delay
 	}
-	if whole <= 0 || whole > 2*time.Second {
-		t.Errorf("the pauses are %v together", whole)
+	if total <= 0 || total > 2*time.Second {
+		t.Errorf("the delays are %v in total", total)
 	}
 }

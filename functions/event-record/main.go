@@ -1,9 +1,10 @@
-// Command event-record stores events in the feed, each once and those of one instance in order, and takes them out of the
-// outbox: the acknowledgement that ends an event's way.
+// Command event-record records events in the feed, each once and those of one instance in order,
+// and deletes them from the outbox. This acknowledgement ends the delivery of an event.
 //
-// Trigger: the queue that the bus's rule fills; a message is the EventBridge envelope. Output: the ids of the messages that the
-// queue is to deliver again. Effects: items in the table that EVENTS_TABLE names, deletions in the one that
-// OUTBOX_TABLE names, in one transaction. Its log line is the metric feedLagMs, when METRIC_NAMESPACE is set.
+// Trigger: the queue that the bus's rule fills; a message is the EventBridge envelope. Output: the
+// ids of the messages that the queue must deliver again. Effects: items in the table that
+// EVENTS_TABLE names, deletions in the one that OUTBOX_TABLE names, in one transaction. Its log
+// line is the metric feedLagMs if METRIC_NAMESPACE is set.
 package main
 
 import (

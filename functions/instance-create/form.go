@@ -12,12 +12,13 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// instancePart is the part of a form that is the JSON document. The others are data elements.
+// instancePart is the name of the form part with the JSON document. The other parts are data
+// elements.
 const instancePart = "instance"
 
-// decode returns what the request asks for: a JSON document, or a form with the document as one part, wherever it
-// stands, and data elements as the others, each with its formId as name.
-func decode(r *http.Request) (b body, err error) {
+// decodeBody returns the request body, which is a JSON document or a form. One part of the form, at
+// any position, is the document. Each other part is a data element, and its name is the formId.
+func decodeBody(r *http.Request) (b body, err error) {
 	if !httpapi.IsForm(r) {
 		err = httpapi.DecodeJSON(r, blob.InlineLimit, &b)
 		return b, err
@@ -35,12 +36,12 @@ func decode(r *http.Request) (b body, err error) {
 			break
 		}
 		if err := part.DecodeJSON(&b); err != nil {
-			return b, about(part.String(), err)
+			return b, withSource(part.String(), err)
 		}
 	}
 	if documents != 1 {
 		return b, fault.New(fault.Invalid, "instance-part-missing",
-			"A form has one part named %q: the JSON document that says who the instance is for. This one has %s.", instancePart, [...]string{"none", "", "two"}[documents])
+			"The form must have one part named %q with the JSON document. It has %s.", instancePart, [...]string{"none", "", "two"}[documents])
 	}
 	for _, part := range parts {
 		if part.Name != instancePart {
@@ -53,7 +54,7 @@ func decode(r *http.Request) (b body, err error) {
 	return b, nil
 }
 
-// nameOf returns what an error may call the n-th data element of a request.
+// nameOf returns the name of the n-th data element of a request for error messages.
 func (d *dataElement) nameOf(n int) string {
 	if d.name != "" {
 		return d.name
@@ -61,13 +62,14 @@ func (d *dataElement) nameOf(n int) string {
 	return fmt.Sprintf("data[%d]", n)
 }
 
-// about returns err, if it is a fault, as one that says which part of the request it is about.
-func about(what string, err error) error {
+// withSource returns err with the part of the request that caused it in front of the detail. An
+// error that is not a fault stays unchanged.
+func withSource(source string, err error) error {
 	var f *fault.Error
 	if !errors.As(err, &f) {
 		return err
 	}
 	named := *f
-	named.Detail = what + ": " + f.Detail
+	named.Detail = source + ": " + f.Detail
 	return &named
 }

@@ -23,5 +23,5 @@ func FuzzCreate(f *testing.F) {
 		seeds = append(seeds, apitest.Seed{ContentType: "multipart/form-data; boundary=b", Body: form})
 	}
 	seeds = append(seeds, apitest.Seed{Query: "x=1", ContentType: "application/json", Body: `{` + owner + `}`}, apitest.Seed{ContentType: "text/plain", Body: "x"})
-	apitest.Fuzz(f, apitest.Nav, "POST", func(t *testing.T) (*apitest.API, *instance.Instance, string) { return newSite(t), nil, path }, seeds...)
+	apitest.Fuzz(f, apitest.Nav, "POST", func(t *testing.T) (*apitest.API, *instance.Instance, string) { return newAPI(t), nil, path }, seeds...)
 }

@@ -24,10 +24,10 @@ import (
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
-// body is the request: who the instance is for, and what it starts with.
+// body is the request body: the instance owner and the initial content of the instance.
 type body struct {
 	Reportee          *reportee     `json:"reportee"`
-	InstanceOwnerID   string        `json:"instanceOwnerId"` // instead of reportee, when it is known
+	InstanceOwnerID   string        `json:"instanceOwnerId"` // instead of reportee
 	Labels            []string      `json:"labels"`
 	DueDateTime       *rfc3339.Time `json:"dueDateTime"`
 	VisibleDateTime   *rfc3339.Time `json:"visibleDateTime"`
@@ -35,7 +35,7 @@ type body struct {
 	Data              []dataElement `json:"data"`
 }
 
-// reportee names a party by exactly one of its identities.
+// reportee is a party, named by exactly one of its identities.
 type reportee struct {
 	SSN                string `json:"ssn"`
 	OrganizationNumber string `json:"organizationNumber"`
@@ -49,10 +49,11 @@ type dataElement struct {
 	FileName    string     `json:"fileName"`
 	Content     base64Text `json:"content"`
 
-	name string // what an error may call it; "" for its place in data
+	name string // for error messages; "" for its position in data
 }
 
-// base64Text is bytes in standard base64. A JSON array, which encoding/json would take for bytes, is an error.
+// base64Text is content in standard base64. It rejects a JSON array of numbers, which encoding/json
+// would accept.
 type base64Text []byte
 
 // UnmarshalJSON decodes a JSON string.
@@ -63,13 +64,11 @@ func (b *base64Text) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]byte)(b))
 }
 
-// handler is what creating an instance needs.
+// handler holds the dependencies of POST …/instances.
 type handler struct {
 	authenticator instancehttp.Authenticator
-	applications  interface {
-		Get(ctx context.Context, id string) (*application.Application, error)
-	}
-	parties interface {
+	applications  instancehttp.Applications
+	parties       interface {
 		auth.PartyFinder
 		FindOrAssign(ctx context.Context, id party.Identity) (instanceOwnerID string, err error)
 		Exists(ctx context.Context, instanceOwnerID string) (bool, error)
@@ -85,13 +84,13 @@ type handler struct {
 	quota instance.Quota
 }
 
-func newHandler(c *handler) http.Handler {
-	return httpapi.HandlerFunc(c.create)
+func newHandler(h *handler) http.Handler {
+	return httpapi.HandlerFunc(h.createInstance)
 }
 
-func (c *handler) create(w http.ResponseWriter, r *http.Request) error {
+func (h *handler) createInstance(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	caller, err := c.authenticator.Authenticate(r)
+	caller, err := h.authenticator.Authenticate(r)
 	if err != nil {
 		return err
 	}
@@ -105,74 +104,76 @@ func (c *handler) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var app *application.Application
-	var unread error
+	var appErr error
 	var reading sync.WaitGroup
-	reading.Go(func() { app, unread = c.applications.Get(ctx, r.PathValue("org")+"/"+r.PathValue("app")) })
-	sender, err := c.resolveCaller(ctx, caller)
+	reading.Go(func() { app, appErr = h.applications.Get(ctx, r.PathValue("org")+"/"+r.PathValue("app")) })
+	sender, err := h.resolveCaller(ctx, caller)
 	reading.Wait()
 	switch {
-	case unread != nil:
-		return unread
+	case appErr != nil:
+		return appErr
 	case app == nil:
 		return fault.NoSuchResource()
 	case err == nil && sender.id == "" && !caller.IsOwner() && r.Header["Idempotency-Key"] != nil:
-		// A key is its sender's own, so who sends one must be told from others before the first number is assigned.
-		sender.id, err = c.parties.FindOrAssign(ctx, caller.Identity)
+		// Idempotency-Keys are separate for each party, so this caller needs a party number first.
+		sender.id, err = h.parties.FindOrAssign(ctx, caller.Identity)
 		sender.registered = err == nil
 	}
 	if err != nil {
 		return err
 	}
 	replay := func(earlier *instance.Replay) error {
-		return c.view.Write(w, r, http.StatusCreated, earlier.Instance)
+		return h.view.Write(w, r, http.StatusCreated, earlier.Instance)
 	}
-	return instancehttp.Idempotent(r, c.instances, caller, sender.id, blob.InlineLimit, replay, func(record *instance.IdempotencyRecord) error {
-		i, err := c.buildInstance(r, caller, sender, app, record)
+	return instancehttp.Idempotent(r, h.instances, caller, sender.id, blob.InlineLimit, replay, func(record *instance.IdempotencyRecord) error {
+		i, err := h.storeInstance(r, caller, sender, app, record)
 		if err != nil {
 			return err
 		}
-		return c.view.Write(w, r, http.StatusCreated, i)
+		return h.view.Write(w, r, http.StatusCreated, i)
 	})
 }
 
-// callerParty is the party that a user is. It is empty for an owner, and for a user to whom no number is assigned yet.
+// callerParty is the party of a user. It is empty for an application owner, and for a user without
+// a party number.
 type callerParty struct {
 	id         string // instanceOwnerId
-	registered bool   // and not only named by the token
+	registered bool   // false for a party that only the token names
 }
 
-func (c *handler) resolveCaller(ctx context.Context, caller auth.Caller) (callerParty, error) {
-	id, known, err := auth.ResolveParty(ctx, caller, c.parties)
+// resolveCaller returns the caller's party.
+func (h *handler) resolveCaller(ctx context.Context, caller auth.Caller) (callerParty, error) {
+	id, known, err := auth.ResolveParty(ctx, caller, h.parties)
 	if known && err == nil && caller.PartyID != "" {
-		known, err = c.parties.Exists(ctx, id)
+		known, err = h.parties.Exists(ctx, id)
 	}
 	return callerParty{id, known}, err
 }
 
-// buildInstance creates the instance that the request's body asks for.
-func (c *handler) buildInstance(r *http.Request, caller auth.Caller, sender callerParty, app *application.Application, record *instance.IdempotencyRecord) (*instance.Instance, error) {
+// storeInstance creates and stores the instance in the request's body.
+func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender callerParty, app *application.Application, record *instance.IdempotencyRecord) (*instance.Instance, error) {
 	ctx := r.Context()
-	b, err := decode(r)
+	b, err := decodeBody(r)
 	if err != nil {
 		return nil, err
 	}
-	// Everything that can be refused is, before a number is assigned or a byte stored.
+	// Validate everything before assigning a party number or storing content.
 	draft := instance.Draft{
 		Application: app, Labels: b.Labels, DueDateTime: (*time.Time)(b.DueDateTime), VisibleDateTime: (*time.Time)(b.VisibleDateTime),
 		PresentationField: b.PresentationField,
 	}
-	if draft.ID, err = check(draft, b.Data); err != nil {
+	if draft.ID, err = validateDraft(draft, b.Data); err != nil {
 		return nil, err
 	}
-	if draft.InstanceOwnerID, err = c.owner(ctx, caller, sender, app, &b); err != nil {
+	if draft.InstanceOwnerID, err = h.resolveOwner(ctx, caller, sender, app, &b); err != nil {
 		return nil, err
 	}
-	release, err := c.reserve(ctx, caller, draft.InstanceOwnerID)
+	release, err := h.reserve(ctx, caller, draft.InstanceOwnerID)
 	if err != nil {
 		return nil, err
 	}
 	logging.Add(ctx, slog.String("app", app.ID), slog.String("instance", draft.ID))
-	stored, err := c.storeBlobs(ctx, draft, b.Data)
+	stored, err := h.storeBlobs(ctx, draft, b.Data)
 	if err != nil {
 		release()
 		return nil, err
@@ -181,28 +182,29 @@ func (c *handler) buildInstance(r *http.Request, caller auth.Caller, sender call
 	if by == "" {
 		by = draft.InstanceOwnerID
 	}
-	// The clock is read last: a poller trusts that what it does not see yet was changed a short while ago.
-	i, err := build(draft, b.Data, stored, by, time.Now())
+	// Read the clock last: a poller relies on a short time between lastChanged and the write.
+	i, err := buildInstance(draft, b.Data, stored, by, time.Now())
 	if err != nil {
 		release()
 		return nil, err
 	}
 	i.IdempotencyRecord = record
-	if err := c.instances.Create(ctx, i, c.view.Event(i, "", by)); err != nil {
+	if err := h.instances.Create(ctx, i, i.StepEvent("", by, h.view.Links(i))); err != nil {
 		if instancehttp.NotApplied(err) {
 			release()
 		}
 		for _, e := range stored {
-			instancehttp.DiscardContent(ctx, c.blobs, blob.KeyOf(app.ID, i.ID, e.id, e.bytes.Revision), err)
+			instancehttp.DiscardContent(ctx, h.blobs, blob.KeyOf(app.ID, i.ID, e.id, e.content.Revision), err)
 		}
 		return nil, err
 	}
 	return i, nil
 }
 
-// owner returns the instanceOwnerId that the body names, assigning one to an identity that has none yet. A user can create
-// for itself only; another's is NotFound, whether it exists or not.
-func (c *handler) owner(ctx context.Context, caller auth.Caller, sender callerParty, app *application.Application, b *body) (string, error) {
+// resolveOwner returns the instanceOwnerId in the body, and assigns one to an identity without. A
+// user can create instances only for its own party; any other party is NotFound, whether it exists
+// or not.
+func (h *handler) resolveOwner(ctx context.Context, caller auth.Caller, sender callerParty, app *application.Application, b *body) (string, error) {
 	if b.InstanceOwnerID != "" {
 		switch {
 		case b.Reportee != nil:
@@ -212,7 +214,7 @@ func (c *handler) owner(ctx context.Context, caller auth.Caller, sender callerPa
 		case !caller.IsOwner():
 			return sender.id, nil
 		}
-		exists, err := c.parties.Exists(ctx, b.InstanceOwnerID)
+		exists, err := h.parties.Exists(ctx, b.InstanceOwnerID)
 		if err == nil && !exists {
 			err = fault.NoSuchResource()
 		}
@@ -223,20 +225,23 @@ func (c *handler) owner(ctx context.Context, caller auth.Caller, sender callerPa
 		return "", err
 	}
 	if caller.IsOwner() || sender.id == "" && caller.Identity == identity {
-		return c.parties.FindOrAssign(ctx, identity)
+		return h.parties.FindOrAssign(ctx, identity)
 	}
-	id, found, err := c.parties.Find(ctx, identity)
+	id, found, err := h.parties.Find(ctx, identity)
 	if err == nil && (!found || id != sender.id) {
 		err = fault.NoSuchResource()
 	}
 	return id, err
 }
 
+// errOneOwner returns the fault for a body that names no instance owner, or more than one.
 func errOneOwner() error {
 	return fault.New(fault.Invalid, "reportee-invalid",
-		"Name the instance owner once: by reportee with exactly one of ssn, organizationNumber and userName, or by instanceOwnerId.")
+		"Name the instance owner once: with instanceOwnerId, or with reportee and exactly one of ssn, organizationNumber and userName.")
 }
 
+// identity returns the one identity of the reportee, or Invalid. checkDigits also verifies its
+// check digits.
 func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
 	if r == nil {
 		return party.Identity{}, errOneOwner()
@@ -255,7 +260,7 @@ func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
 	identity := identities[0]
 	if !identity.WellFormed() {
 		return identity, fault.New(fault.Invalid, "reportee-invalid",
-			"The %s is not of the right form: an ssn has 11 digits, an organizationNumber 9, a userName 1 to 64 letters, digits and . _ @ -", identity.Kind)
+			"The %s is malformed. An ssn has 11 digits, an organizationNumber 9, a userName 1 to 64 letters, digits and . _ @ -", identity.Kind)
 	}
 	if checkDigits && !identity.ValidCheckDigits() {
 		return identity, fault.New(fault.Invalid, "reportee-invalid", "The check digits of the %s are wrong.", identity.Kind)
@@ -263,59 +268,59 @@ func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
 	return identity, nil
 }
 
-// check returns the id of an instance that can be made of the draft and the data elements, or why none can.
-func check(draft instance.Draft, data []dataElement) (id string, err error) {
+// validateDraft returns the id of the new instance, or the fault of the draft or its data elements.
+func validateDraft(draft instance.Draft, data []dataElement) (id string, err error) {
 	for n, d := range data {
 		if err := draft.Application.CheckUpload(d.FormID, d.ContentType, int64(len(d.Content))); err != nil {
-			return "", about(d.nameOf(n), err)
+			return "", withSource(d.nameOf(n), err)
 		}
 	}
-	trial, err := build(draft, data, make([]element, len(data)), "", time.Now())
+	trial, err := buildInstance(draft, data, make([]element, len(data)), "", time.Now())
 	if err != nil {
 		return "", err
 	}
 	return trial.ID, nil
 }
 
-// element is an inline data element whose bytes are stored.
+// element is an inline data element whose content is stored.
 type element struct {
-	id    string
-	bytes instance.Content
+	id      string
+	content instance.Content
 }
 
-// build returns the new instance with its data elements.
-func build(draft instance.Draft, data []dataElement, stored []element, by string, now time.Time) (*instance.Instance, error) {
+// buildInstance returns the new instance with its data elements.
+func buildInstance(draft instance.Draft, data []dataElement, stored []element, by string, now time.Time) (*instance.Instance, error) {
 	i, err := instance.New(draft, by, now)
 	for n := 0; n < len(data) && err == nil; n++ {
-		err = i.AddData(draft.Application, stored[n].id, data[n].FormID, stored[n].bytes, by, now)
+		err = i.AddData(draft.Application, stored[n].id, data[n].FormID, stored[n].content, by, now)
 	}
 	return i, err
 }
 
-// storeBlobs puts the bytes of the inline data elements into the blob store, all at once.
-func (c *handler) storeBlobs(ctx context.Context, draft instance.Draft, data []dataElement) ([]element, error) {
-	to := &instance.Instance{ID: draft.ID, AppID: draft.Application.ID, InstanceOwnerID: draft.InstanceOwnerID}
+// storeBlobs stores the content of the inline data elements in parallel.
+func (h *handler) storeBlobs(ctx context.Context, draft instance.Draft, data []dataElement) ([]element, error) {
+	owner := &instance.Instance{ID: draft.ID, AppID: draft.Application.ID, InstanceOwnerID: draft.InstanceOwnerID}
 	stored := make([]element, len(data))
 	keys := make([]blob.Key, len(data))
-	notes := make([]instance.OrphanCheck, len(data))
+	checks := make([]instance.OrphanCheck, len(data))
 	for n := range data {
-		stored[n].id = uuid.NewV7().String()
-		keys[n] = blob.FirstKey(to.AppID, to.ID, stored[n].id)
-		notes[n] = to.OrphanCheck(stored[n].id, keys[n].Revision(), time.Now())
+		stored[n].id = uuid.NewV7().String() // fails only without a source of randomness
+		keys[n] = blob.FirstKey(owner.AppID, owner.ID, stored[n].id)
+		checks[n] = owner.OrphanCheck(stored[n].id, keys[n].Revision(), time.Now())
 	}
-	// Noted first: whatever happens next, bytes that nothing points at are found again.
-	if err := c.instances.ScheduleOrphanChecks(ctx, notes...); err != nil {
+	// Before the uploads, so that the sweep always finds content that no document refers to.
+	if err := h.instances.ScheduleOrphanChecks(ctx, checks...); err != nil {
 		return nil, err
 	}
 	errs := make([]error, len(data))
 	var puts sync.WaitGroup
 	for n, d := range data {
 		puts.Go(func() {
-			upload := instancehttp.Payload{Body: d.Content, ContentType: d.ContentType, FileName: blobhttp.SafeName(d.FileName)}
-			if upload.FileName == "" {
-				upload.FileName = instance.DefaultFileName(d.FormID, d.ContentType)
+			payload := instancehttp.Payload{Body: d.Content, ContentType: d.ContentType, FileName: blobhttp.SafeName(d.FileName)}
+			if payload.FileName == "" {
+				payload.FileName = instance.DefaultFileName(d.FormID, d.ContentType)
 			}
-			stored[n].bytes, errs[n] = upload.Put(ctx, c.blobs, keys[n])
+			stored[n].content, errs[n] = payload.Put(ctx, h.blobs, keys[n])
 		})
 	}
 	puts.Wait()

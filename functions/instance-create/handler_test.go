@@ -26,15 +26,15 @@ const (
 	oneForm = `"data":[{"formId":"default",` + xml + `}]`
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve(route, newHandler(&handler{
-		authenticator: s.Authorizer.Authenticator, applications: s.Applications, parties: s.Parties, instances: s.Instances, blobs: s.Blobs, view: s.View,
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve(route, newHandler(&handler{
+		authenticator: api.Authorizer.Authenticator, applications: api.Applications, parties: api.Parties, instances: api.Instances, blobs: api.Blobs, view: api.View,
 	}))
-	return s
+	return api
 }
 
-func TestWhoItIsFor(t *testing.T) {
+func TestInstanceOwner(t *testing.T) {
 	for _, test := range []struct {
 		name, caller, body, instanceOwnerID, createdBy string
 	}{
@@ -51,20 +51,20 @@ func TestWhoItIsFor(t *testing.T) {
 		{"a user not seen before", apitest.Newcomer, `{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`, "50003", "50003"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newSite(t)
-			for number := 1; number <= 2; number++ { // the same party has the same number again
-				answer := s.Do(t, test.caller, "POST", path, apitest.JSON(test.body))
-				i := answer.Instance(s, 201)
+			api := newAPI(t)
+			for number := 1; number <= 2; number++ { // the party keeps its number
+				response := api.Do(t, test.caller, "POST", path, apitest.JSON(test.body))
+				i := response.Instance(api, 201)
 				if i.InstanceOwnerID != test.instanceOwnerID || i.CreatedBy != test.createdBy || i.LastChangedBy != test.createdBy {
 					t.Errorf("for %s, created by %s, changed by %s", i.InstanceOwnerID, i.CreatedBy, i.LastChangedBy)
 				}
 				if i.AppID != apitest.App || i.Workflow.CurrentStep != "FormFilling" || i.Workflow.IsCompleted || len(i.Data) != 0 {
-					t.Errorf("got %s", answer.Body)
+					t.Errorf("got %s", response.Body)
 				}
-				if want := s.View.Render(i).SelfLinks.Apps; answer.Header().Get("Location") != want || answer.ETag() != `"1"` {
-					t.Errorf("Location %s, want %s; ETag %s", answer.Header().Get("Location"), want, answer.ETag())
+				if want := api.View.Render(i).SelfLinks.Apps; response.Header().Get("Location") != want || response.ETag() != `"1"` {
+					t.Errorf("Location %s, want %s; ETag %s", response.Header().Get("Location"), want, response.ETag())
 				}
-				events := s.Instances.Outbox()
+				events := api.Instances.Outbox()
 				if len(events) != number || events[number-1].UserID != test.createdBy {
 					t.Errorf("events %+v", events)
 				}
@@ -73,13 +73,13 @@ func TestWhoItIsFor(t *testing.T) {
 	}
 }
 
-func TestEverythingAtOnce(t *testing.T) {
-	s := newSite(t)
+func TestAllMembers(t *testing.T) {
+	api := newAPI(t)
 	image := base64.StdEncoding.EncodeToString([]byte("\x89PNG\r\n\x00\xff"))
-	i := s.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`,"labels":["gr","x2"],"presentationField":"Årsmelding",
+	i := api.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`,"labels":["gr","x2"],"presentationField":"Årsmelding",
 		"dueDateTime":"2026-06-01T12:00:00+02:00","visibleDateTime":"2026-05-20T00:00:00.1234567Z",
 		"data":[{"formId":"default",`+xml+`},
-		        {"formId":"attachment","contentType":"image/png; a=b","fileName":"C:\\bilder\\100%25 hus.png","content":"`+image+`"}]}`)).Instance(s, 201)
+		        {"formId":"attachment","contentType":"image/png; a=b","fileName":"C:\\bilder\\100%25 hus.png","content":"`+image+`"}]}`)).Instance(api, 201)
 	if !slices.Equal(i.Labels, []string{"gr", "x2"}) || i.PresentationField != "Årsmelding" ||
 		i.DueDateTime.Format(time.RFC3339) != "2026-06-01T10:00:00Z" || i.VisibleDateTime.Format(time.RFC3339Nano) != "2026-05-20T00:00:00.123456Z" {
 		t.Errorf("got %+v", i)
@@ -98,19 +98,19 @@ func TestEverythingAtOnce(t *testing.T) {
 		}
 		key := blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)
 		keys = append(keys, key.String())
-		object, err := s.Blobs.Get(t.Context(), key, nil)
+		object, err := api.Blobs.Get(t.Context(), key, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		content := make([]byte, object.Size)
-		if _, err := object.Body.Read(content); err != nil || string(content) != want.content || s.Blobs.ContentType(key) != want.contentType {
-			t.Errorf("element %d has the bytes %q as %s (%v)", n, content, s.Blobs.ContentType(key), err)
+		if _, err := object.Body.Read(content); err != nil || string(content) != want.content || api.Blobs.ContentType(key) != want.contentType {
+			t.Errorf("the content of element %d is %q as %s (%v)", n, content, api.Blobs.ContentType(key), err)
 		}
 	}
-	if slices.Sort(keys); !slices.Equal(s.Blobs.Keys(), keys) {
-		t.Errorf("stored are %v, want %v", s.Blobs.Keys(), keys)
+	if slices.Sort(keys); !slices.Equal(api.Blobs.Keys(), keys) {
+		t.Errorf("stored are %v, want %v", api.Blobs.Keys(), keys)
 	}
-	ev := s.Instances.Outbox()[0]
+	ev := api.Instances.Outbox()[0]
 	if ev.ID != i.ID+".1" || ev.WorkflowStep != "FormFilling" || ev.PreviousStep != "" || ev.InstanceVersion != 1 || len(ev.DataLinks) != 2 || ev.InstanceOwnerID != "50001" {
 		t.Errorf("event %+v", ev)
 	}
@@ -119,8 +119,8 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever is refused leaves nothing behind: no instance, no event, no bytes, and no number for the party.
-func TestRefusals(t *testing.T) {
+// A rejected request stores no instance, event or content, and assigns no party number.
+func TestRejects(t *testing.T) {
 	newcomer := `"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}`
 	labels := `"` + strings.Join(strings.Split("abcdefghijklmnopqrstu", ""), `","`) + `"`
 	large := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("a", 1_000_001)))
@@ -183,67 +183,70 @@ func TestRefusals(t *testing.T) {
 		"the second of two is invalid": {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default",` + xml + `},{"formId":"skjema",` + xml + `}]}`, 400, "form-id-unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			s.Register(t, "nav/strict", `{"checkIdentityNumbers":true}`)
-			s.AssertUnchanged(t, nil, func() { s.Do(t, test.caller, "POST", test.path, apitest.JSON(test.body)).Want(test.status, test.code) })
-			if number, found, _ := s.Parties.Find(t.Context(), party.Identity{Kind: party.SSN, Value: apitest.NewcomerSSN}); found {
+			api := newAPI(t)
+			api.Register(t, "nav/strict", `{"checkIdentityNumbers":true}`)
+			api.AssertUnchanged(t, nil, func() {
+				api.Do(t, test.caller, "POST", test.path, apitest.JSON(test.body)).Want(test.status, test.code)
+			})
+			if number, found, _ := api.Parties.Find(t.Context(), party.Identity{Kind: party.SSN, Value: apitest.NewcomerSSN}); found {
 				t.Errorf("the newcomer has the number %s", number)
 			}
 		})
 	}
-	s := newSite(t)
-	s.Do(t, apitest.Nav, "POST", path, apitest.Bytes("text/plain", `{`+kari+`}`)).Want(415, "body-not-json")
+	api := newAPI(t)
+	api.Do(t, apitest.Nav, "POST", path, apitest.Bytes("text/plain", `{`+kari+`}`)).Want(415, "body-not-json")
 }
 
-// A table that does not answer may have stored the instance, so the bytes stay; the caller is told nothing of the inside.
-func TestAStoreThatFails(t *testing.T) {
-	s := newSite(t)
-	s.Instances.Fail = func() error { return errors.New("table down") }
-	answer := s.Do(t, apitest.Nav, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`)).Want(500, "internal")
-	if len(s.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(answer.Body), "table down") {
-		t.Errorf("blobs %v, answer %s", s.Blobs.Keys(), answer.Body)
+// A table that fails may have stored the instance, so the content stays. The response hides the
+// cause.
+func TestFailingStore(t *testing.T) {
+	api := newAPI(t)
+	api.Instances.Fail = func() error { return errors.New("table down") }
+	response := api.Do(t, apitest.Nav, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`)).Want(500, "internal")
+	if len(api.Blobs.Keys()) != 1 || strings.Contains(fmt.Sprint(response.Body), "table down") {
+		t.Errorf("blobs %v, response %s", api.Blobs.Keys(), response.Body)
 	}
-	s = newSite(t)
-	s.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
-	s.AssertUnchanged(t, nil, func() {
-		s.Do(t, apitest.Nav, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`)).Want(500, "internal")
+	api = newAPI(t)
+	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
+	api.AssertUnchanged(t, nil, func() {
+		api.Do(t, apitest.Nav, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`)).Want(500, "internal")
 	})
 }
 
-// Who has no number yet is no less one caller: the number that the first request brings must not make it another.
-func TestANewcomersIdempotencyKey(t *testing.T) {
-	s := newSite(t)
+// A caller without a party number stays the same caller after the first request assigns one.
+func TestIdempotencyKeyOfNewcomer(t *testing.T) {
+	api := newAPI(t)
 	body := apitest.JSON(`{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`)
-	first := s.Do(t, apitest.Newcomer, "POST", path, body, key("a"))
-	s.AssertUnchanged(t, first.Instance(s, 201), func() {
-		if again := s.Do(t, apitest.Newcomer, "POST", path, body, key("a")).Want(201, ""); again.Body.String() != first.Body.String() {
+	first := api.Do(t, apitest.Newcomer, "POST", path, body, key("a"))
+	api.AssertUnchanged(t, first.Instance(api, 201), func() {
+		if again := api.Do(t, apitest.Newcomer, "POST", path, body, key("a")).Want(201, ""); again.Body.String() != first.Body.String() {
 			t.Errorf("the repeat is %s", again.Body)
 		}
 	})
 }
 
-// A key is its sender's own: who sends the same, body and all, is not answered with another's instance.
-func TestAnothersIdempotencyKey(t *testing.T) {
-	s := newSite(t)
+// Keys of different callers are different: the same key and body creates another instance.
+func TestIdempotencyKeyOfAnotherCaller(t *testing.T) {
+	api := newAPI(t)
 	stranger := authtest.Person(party.Identity{Kind: party.UserName, Value: "stranger"})
 	body := apitest.JSON(`{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`)
-	s.Do(t, apitest.Newcomer, "POST", path, body, key("a")).Instance(s, 201)
-	s.Do(t, stranger, "POST", path, body, key("a")).Want(404, "not-found")
-	s.Do(t, apitest.Skd, "POST", path, body, key("a")).Want(404, "not-found")
-	s.Do(t, apitest.Nav, "POST", path, body, key("a")).Instance(s, 201)
+	api.Do(t, apitest.Newcomer, "POST", path, body, key("a")).Instance(api, 201)
+	api.Do(t, stranger, "POST", path, body, key("a")).Want(404, "not-found")
+	api.Do(t, apitest.Skd, "POST", path, body, key("a")).Want(404, "not-found")
+	api.Do(t, apitest.Nav, "POST", path, body, key("a")).Instance(api, 201)
 }
 
-func TestOneIdempotencyKeyAtOnce(t *testing.T) {
-	s := newSite(t)
+func TestConcurrentRequestsWithOneKey(t *testing.T) {
+	api := newAPI(t)
 	var locations [8]string
 	var all sync.WaitGroup
 	for n := range locations {
 		all.Go(func() {
-			locations[n] = s.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`), key("a")).Want(201, "").Header().Get("Location")
+			locations[n] = api.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`), key("a")).Want(201, "").Header().Get("Location")
 		})
 	}
 	all.Wait()
-	if len(slices.Compact(locations[:])) != 1 || len(s.Instances.Outbox()) != 1 || len(s.Blobs.Keys()) != 1 {
-		t.Errorf("%v, %d events, blobs %v", locations, len(s.Instances.Outbox()), s.Blobs.Keys())
+	if len(slices.Compact(locations[:])) != 1 || len(api.Instances.Outbox()) != 1 || len(api.Blobs.Keys()) != 1 {
+		t.Errorf("%v, %d events, blobs %v", locations, len(api.Instances.Outbox()), api.Blobs.Keys())
 	}
 }

@@ -1,6 +1,7 @@
-// Command instance-create answers POST /{org}/{app}/instances: it creates an instance in the first step of its
-// application's workflow, with labels and data elements, from a JSON document or a multipart form. It reads
-// Applications, reads and writes Parties, stores bytes in the bucket, and writes Instances and Outbox in one transaction.
+// Command instance-create serves POST /{org}/{app}/instances: it creates an instance in the first
+// step of its application's workflow, with labels and data elements, from a JSON document or a
+// multipart form. It reads Applications, reads and writes Parties, stores content in the bucket,
+// and writes Instances and Outbox in one transaction.
 package main
 
 import (

@@ -12,20 +12,20 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-func newSiteWithQuota(t *testing.T, perHour instance.Quota) *apitest.API {
-	s := apitest.New(t)
-	s.Serve(route, newHandler(&handler{
-		authenticator: s.Authorizer.Authenticator, applications: s.Applications, parties: s.Parties, instances: s.Instances, blobs: s.Blobs, view: s.View, quota: perHour,
+func newAPIWithQuota(t *testing.T, perHour instance.Quota) *apitest.API {
+	api := apitest.New(t)
+	api.Serve(route, newHandler(&handler{
+		authenticator: api.Authorizer.Authenticator, applications: api.Applications, parties: api.Parties, instances: api.Instances, blobs: api.Blobs, view: api.View, quota: perHour,
 	}))
-	return s
+	return api
 }
 
-// Each caller has a quota of its own. Replays and requests that are refused are no part of it, and what is over it has no
-// effect.
+// The quota is separate for each caller. Replays and rejected requests do not count, and a request
+// over the quota changes nothing.
 func TestQuota(t *testing.T) {
-	s := newSiteWithQuota(t, 2)
-	create := func(caller, body string, options ...apitest.Option) apitest.Answer {
-		return s.Do(t, caller, "POST", path, append(options, apitest.JSON(body))...)
+	api := newAPIWithQuota(t, 2)
+	create := func(caller, body string, options ...apitest.Option) apitest.Response {
+		return api.Do(t, caller, "POST", path, append(options, apitest.JSON(body))...)
 	}
 	first := create(apitest.Nav, `{`+kari+`}`, key("a")).Want(201, "")
 	for range 3 {
@@ -35,7 +35,7 @@ func TestQuota(t *testing.T) {
 		create(apitest.Nav, `{`+kari+`,"labels":["x"]}`, key("a")).Want(422, "idempotency-key-reused")
 	}
 	create(apitest.Nav, `{`+kari+`,`+oneForm+`}`).Want(201, "")
-	s.AssertUnchanged(t, nil, func() {
+	api.AssertUnchanged(t, nil, func() {
 		for _, body := range []string{`{` + kari + `}`, `{` + kari + `,` + oneForm + `}`} {
 			over := create(apitest.Nav, body, key("b")).Want(429, "quota-exceeded")
 			if seconds, err := strconv.Atoi(over.Header().Get("Retry-After")); err != nil || seconds < 1 || seconds > 3600 {
@@ -53,39 +53,39 @@ func TestQuota(t *testing.T) {
 	create(apitest.Newcomer, `{"reportee":{"ssn":"`+apitest.NewcomerSSN+`"}}`).Want(201, "")
 }
 
-func TestQuotaAtOnce(t *testing.T) {
-	s := newSiteWithQuota(t, 3)
+func TestConcurrentQuota(t *testing.T) {
+	api := newAPIWithQuota(t, 3)
 	var codes [12]int
 	var all sync.WaitGroup
 	for n := range codes {
 		all.Go(func() {
-			codes[n] = s.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`}`), key(strconv.Itoa(n/2))).Code // each twice
+			codes[n] = api.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`}`), key(strconv.Itoa(n/2))).Code // each key twice
 		})
 	}
 	all.Wait()
-	if created := len(s.Instances.Outbox()); created > 3 || created < 1 {
-		t.Errorf("%d instances, answers %v", created, codes)
+	if created := len(api.Instances.Outbox()); created > 3 || created < 1 {
+		t.Errorf("%d instances, statuses %v", created, codes)
 	}
 	for _, code := range codes {
 		if code != 201 && code != 429 {
-			t.Errorf("answers %v", codes)
+			t.Errorf("statuses %v", codes)
 		}
 	}
 }
 
-// What fails before anything can have been created is not counted; what may have been created is.
-func TestQuotaOfWhatFails(t *testing.T) {
-	s := newSiteWithQuota(t, 1)
+// A request counts if it may have created an instance. It does not count if it failed before.
+func TestQuotaOfFailedRequests(t *testing.T) {
+	api := newAPIWithQuota(t, 1)
 	body := apitest.JSON(`{` + kari + `,` + oneForm + `}`)
-	s.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
+	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
 	for range 2 {
-		s.Do(t, apitest.Kari, "POST", path, body).Want(500, "internal")
+		api.Do(t, apitest.Kari, "POST", path, body).Want(500, "internal")
 	}
-	s.Blobs.Hook = nil
-	s.Instances.Fail = func() error { return errors.New("table down") }
-	s.Do(t, apitest.Kari, "POST", path, body).Want(500, "internal")
-	s.Instances.Fail = nil
-	s.Do(t, apitest.Kari, "POST", path, body).Want(429, "quota-exceeded")
+	api.Blobs.Hook = nil
+	api.Instances.Fail = func() error { return errors.New("table down") }
+	api.Do(t, apitest.Kari, "POST", path, body).Want(500, "internal")
+	api.Instances.Fail = nil
+	api.Do(t, apitest.Kari, "POST", path, body).Want(429, "quota-exceeded")
 }
 
 func TestOpenQuota(t *testing.T) {
@@ -98,7 +98,7 @@ func TestOpenQuota(t *testing.T) {
 	for _, value := range []string{"-1", "many", "1.5", "1e3"} {
 		env := coldstart.FromMap(map[string]string{"CREATES_PER_HOUR": value})
 		if openQuota(env); env.Err() == nil {
-			t.Errorf("%q is taken", value)
+			t.Errorf("%q is accepted", value)
 		}
 	}
 }

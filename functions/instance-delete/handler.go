@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -13,9 +12,8 @@ import (
 )
 
 type store interface {
-	instancehttp.Reader
+	instancehttp.Store
 	instancehttp.OrphanChecks
-	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
 
 func handler(authorizer instancehttp.Authorizer, instances store, view instancehttp.View) http.Handler {
@@ -25,7 +23,7 @@ func handler(authorizer instancehttp.Authorizer, instances store, view instanceh
 		if err != nil {
 			return err
 		}
-		hard, err := hard(r)
+		hard, err := parseHard(r)
 		if err != nil {
 			return err
 		}
@@ -33,19 +31,13 @@ func handler(authorizer instancehttp.Authorizer, instances store, view instanceh
 		if err != nil {
 			return err
 		}
-		if hard { // noted before it is done, so that what is deleted is found and removed
+		if hard { // before the deletion, so that the sweep always finds a deleted instance
 			if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck("", "", time.Now())); err != nil {
 				return err
 			}
 		}
-		var labels []string // the answer is the whole instance, with those that deleting for good takes away
-		i, err = instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
-			if err := access.Check(i); err != nil {
-				return nil, err
-			}
-			if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
-				return nil, err
-			}
+		var labels []string // HardDelete removes the labels, but the response contains them
+		i, err = access.UpdateFrom(r, instances, i, nil, func(i *instance.Instance) (*event.Event, error) {
 			if hard {
 				labels = i.Labels
 				i.HardDelete()
@@ -63,14 +55,15 @@ func handler(authorizer instancehttp.Authorizer, instances store, view instanceh
 	})
 }
 
-func hard(r *http.Request) (bool, error) {
+// parseHard returns the query parameter hard; the default is false.
+func parseHard(r *http.Request) (bool, error) {
 	values, err := httpapi.ParseQuery(r, "hard")
 	if err != nil {
 		return false, err
 	}
 	value, err := httpapi.SingleValue(values, "hard")
 	if err == nil && value != "" && value != "true" && value != "false" {
-		err = fault.InvalidParameter("hard", "true, to delete for good, or false")
+		err = fault.InvalidParameter("hard", "true, to delete permanently, or false")
 	}
 	return value == "true", err
 }

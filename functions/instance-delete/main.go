@@ -1,6 +1,6 @@
-// Command instance-delete answers DELETE /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}: it deletes an
-// instance so that it can be undeleted or, with ?hard=true, for good. It reads Parties, and reads and writes
-// Instances.
+// Command instance-delete serves DELETE /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}: it
+// deletes an instance so that it can be undeleted or, with ?hard=true, permanently. It reads
+// Parties, and reads and writes Instances.
 package main
 
 import (

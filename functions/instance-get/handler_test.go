@@ -5,33 +5,24 @@ import (
 	"testing"
 
 	"altinn.no/instanceapi/shared/apitest"
-	"altinn.no/instanceapi/shared/instance"
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(s.Authorizer, s.Instances, s.View))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(api.Authorizer, api.Instances, api.View))
+	return api
 }
 
 func TestWhoMayRead(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	for name, caller := range map[string]string{
-		"owner": apitest.NavReader, "user": apitest.KariReader, "user known by SSN": apitest.KariBySSN,
-	} {
-		t.Run(name, func(t *testing.T) {
-			s.AssertUnchanged(t, i, func() { s.Do(t, caller, "GET", apitest.InApp(i, "")).Instance(s, 200) })
-		})
-	}
-	s.CheckAccess(t, i, false, "GET", apitest.InApp(i, ""))
-	s.CheckConditionalGet(t, apitest.Kari, apitest.InApp(i, ""))
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	api.CheckRead(t, i, apitest.InApp(i, ""), func(_ *testing.T, r apitest.Response) { r.Instance(api, 200) })
 }
 
-// The whole document, once in full: the names and forms that clients rely on.
+// The complete document: the names and formats that clients rely on.
 func TestDocument(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Labels: []string{"gr"}, Path: []string{"Submit"}})
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Labels: []string{"gr"}, Path: []string{"Submit"}})
 	element := i.Data[0]
 	stamp := func(name string, text []byte) string { return `"` + name + `":` + string(text) }
 	created, _ := i.CreatedDateTime.MarshalJSON()
@@ -49,29 +40,26 @@ func TestDocument(t *testing.T) {
 		`"fileName":"skjema.xml",` +
 		stamp("createdDateTime", created) + `,"createdBy":"1001",` + stamp("lastChangedDateTime", created) + `,"lastChangedBy":"1001",` +
 		`"fileSize":22,"isLocked":true}]}`
-	if got := s.Do(t, apitest.Kari, "GET", apitest.InApp(i, "")).Want(200, ""); got.Body.String() != want {
+	if got := api.Do(t, apitest.Kari, "GET", apitest.InApp(i, "")).Want(200, ""); got.Body.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", got.Body, want)
 	}
 }
 
 func TestListsAreNeverNull(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{App: apitest.Other})
-	body := s.Do(t, apitest.Kari, "GET", apitest.InApp(i, "")).Want(200, "").Body.String()
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{App: apitest.Other})
+	body := api.Do(t, apitest.Kari, "GET", apitest.InApp(i, "")).Want(200, "").Body.String()
 	if !strings.Contains(body, `"labels":[]`) || !strings.Contains(body, `"data":[]`) {
 		t.Errorf("got %s", body)
 	}
 }
 
 func TestDeleted(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	if got := s.Do(t, apitest.Kari, "GET", apitest.InApp(i, "")).Instance(s, 200); !got.Status.IsSoftDeleted {
-		t.Error("what is softly deleted does not say so")
-	}
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	for _, caller := range []string{apitest.Kari, apitest.Nav} {
-		s.Do(t, caller, "GET", apitest.InApp(i, "")).Want(404, "not-found")
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.CheckReadOfDeleted(t, i, apitest.InApp(i, ""))
+	i = api.SoftDelete(t, api.Add(t, apitest.InstanceSpec{}))
+	if got := api.Do(t, apitest.Kari, "GET", apitest.InApp(i, "")).Instance(api, 200); !got.Status.IsSoftDeleted {
+		t.Error("isSoftDeleted is not set")
 	}
 }

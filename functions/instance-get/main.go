@@ -1,5 +1,5 @@
-// Command instance-get answers GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}: one instance, on the
-// Application API. It reads the tables Instances and Parties.
+// Command instance-get serves GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}: one
+// instance, on the Application API. It reads the tables Instances and Parties.
 package main
 
 import (

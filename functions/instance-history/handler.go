@@ -7,7 +7,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-// handler answers with the events of the instance that the path names.
+// handler responds with the events of the instance that the path names.
 func handler(e instancehttp.HistoryEndpoint) http.Handler {
 	return httpapi.HandlerFunc(e.Serve)
 }

@@ -1,8 +1,9 @@
-// Command instance-history answers GET /storage/instances/{instanceOwnerId}/{instanceGuid}/events on the Storage API: what
-// has happened to one instance, and who did it, as the documents that the feed has.
+// Command instance-history serves GET /storage/instances/{instanceOwnerId}/{instanceGuid}/events on
+// the Storage API: the events of one instance, with the user or org that caused each, as in the
+// feed.
 //
-// Output: a JSON array of events, or a line an event, in order. It reads the tables Instances, Parties, Outbox and
-// Events, and changes nothing.
+// Output: a JSON array of events, or one event per line (NDJSON), in order. It reads the tables
+// Instances, Parties, Outbox and Events, and changes nothing.
 package main
 
 import (

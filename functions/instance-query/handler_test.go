@@ -14,10 +14,10 @@ import (
 
 const path = "/storage/instances"
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("GET /storage/instances", handler(s.Authorizer, s.Applications, s.Instances, s.View))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("GET /storage/instances", handler(api.Authorizer, api.Applications, api.Instances, api.View))
+	return api
 }
 
 type page struct {
@@ -31,23 +31,23 @@ type page struct {
 
 func (p page) ids() []string { return apitest.IDs(p.Embedded.Instances...) }
 
-// query asks, and checks the links: absolute, of this resource, and with everything that was asked.
-func query(t *testing.T, s *apitest.API, caller, filter string) page {
+// query runs a query and checks that the links are absolute and repeat its parameters.
+func query(t *testing.T, api *apitest.API, caller, filter string) page {
 	t.Helper()
 	target := path
 	if filter != "" {
 		target += "?" + filter
 	}
-	answer := s.Do(t, caller, "GET", target).Want(200, "")
+	response := api.Do(t, caller, "GET", target).Want(200, "")
 	var p page
-	answer.JSON(&p)
-	if p.Embedded.Instances == nil || answer.Header().Get("Vary") != "Accept" {
-		t.Errorf("%s: %v %s", filter, answer.Header(), answer.Body)
+	response.JSON(&p)
+	if p.Embedded.Instances == nil || response.Header().Get("Vary") != "Accept" {
+		t.Errorf("%s: %v %s", filter, response.Header(), response.Body)
 	}
-	if !strings.Contains(answer.Body.String(), `"`+p.Links.Self.Href+`"`) { // a link can be copied as it stands there
-		t.Errorf("%s: the link %s is written otherwise in %s", filter, p.Links.Self.Href, answer.Body)
+	if !strings.Contains(response.Body.String(), `"`+p.Links.Self.Href+`"`) { // the JSON does not escape the link
+		t.Errorf("%s: the link %s is escaped in %s", filter, p.Links.Self.Href, response.Body)
 	}
-	asked, _ := url.ParseQuery(filter)
+	parameters, _ := url.ParseQuery(filter)
 	for name, href := range map[string]string{"self": p.Links.Self.Href, "next": p.Links.Next.Href, "last": p.Links.Last.Href, "resume": p.Links.Resume.Href} {
 		if href == "" && name != "self" {
 			continue
@@ -62,19 +62,19 @@ func query(t *testing.T, s *apitest.API, caller, filter string) page {
 			if to := kept.Get("page"); to == "" || len(to) > 64 || url.QueryEscape(to) != to {
 				t.Errorf("%s: %s has the page %q", filter, name, to)
 			}
-			kept.Set("page", asked.Get("page"))
-			if !asked.Has("page") {
+			kept.Set("page", parameters.Get("page"))
+			if !parameters.Has("page") {
 				kept.Del("page")
 			}
 		}
-		if kept.Encode() != asked.Encode() {
+		if kept.Encode() != parameters.Encode() {
 			t.Errorf("%s: %s keeps %s", filter, name, kept.Encode())
 		}
 	}
 	return p
 }
 
-// next returns the filter of the link to the next page, "" when there is none.
+// next returns the filter in the link to the next page, or "" on the last page.
 func (p page) next() string {
 	_, filter, _ := strings.Cut(p.Links.Next.Href, "?")
 	return filter
@@ -82,32 +82,32 @@ func (p page) next() string {
 
 var may = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 
-// known are the instances of most tests here, in the order of their last change and of their creation.
+// known are the instances of most tests, in the order of their last change and of their creation.
 type known struct {
 	filling, submitted, archived, other, olas, skds *instance.Instance
 }
 
-func add(t *testing.T, s *apitest.API) known {
+func add(t *testing.T, api *apitest.API) known {
 	form := []string{"default"}
 	due := may.AddDate(0, 1, 0)
 	day := func(n int) time.Time { return may.AddDate(0, 0, n) }
 	return known{
-		filling:   s.Add(t, apitest.InstanceSpec{At: day(0), Labels: []string{"gr", "x2"}, Due: &due}),
-		submitted: s.Add(t, apitest.InstanceSpec{At: day(1), Labels: []string{"gr"}, Forms: form, Path: []string{"Submit"}}),
-		archived:  s.Add(t, apitest.InstanceSpec{At: day(2), Labels: []string{"x2"}, Forms: form, Path: []string{"Submit", "Archived"}}),
-		other:     s.Add(t, apitest.InstanceSpec{At: day(3), App: apitest.Other, Labels: []string{"gr", "x2", "ø æ"}}),
-		olas:      s.Add(t, apitest.InstanceSpec{At: day(4), Party: apitest.OlaParty, Labels: []string{"gr"}}),
-		skds:      s.Add(t, apitest.InstanceSpec{At: day(5), App: apitest.SkdApp, Labels: []string{"gr", "x2"}}),
+		filling:   api.Add(t, apitest.InstanceSpec{At: day(0), Labels: []string{"gr", "x2"}, Due: &due}),
+		submitted: api.Add(t, apitest.InstanceSpec{At: day(1), Labels: []string{"gr"}, Forms: form, Path: []string{"Submit"}}),
+		archived:  api.Add(t, apitest.InstanceSpec{At: day(2), Labels: []string{"x2"}, Forms: form, Path: []string{"Submit", "Archived"}}),
+		other:     api.Add(t, apitest.InstanceSpec{At: day(3), App: apitest.Other, Labels: []string{"gr", "x2", "ø æ"}}),
+		olas:      api.Add(t, apitest.InstanceSpec{At: day(4), Party: apitest.OlaParty, Labels: []string{"gr"}}),
+		skds:      api.Add(t, apitest.InstanceSpec{At: day(5), App: apitest.SkdApp, Labels: []string{"gr", "x2"}}),
 	}
 }
 
-func TestWhatIsFound(t *testing.T) {
-	s := newSite(t)
-	x := add(t, s)
-	deleted := s.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
-	s.Change(t, deleted, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	gone := s.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
-	s.Change(t, gone, func(i *instance.Instance) error {
+func TestFilters(t *testing.T) {
+	api := newAPI(t)
+	x := add(t, api)
+	deleted := api.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
+	api.Change(t, deleted, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
+	hardDeleted := api.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
+	api.Change(t, hardDeleted, func(i *instance.Instance) error {
 		i.Status.IsSoftDeleted, i.Status.IsMarkedForHardDelete = true, true
 		return nil
 	})
@@ -116,7 +116,7 @@ func TestWhatIsFound(t *testing.T) {
 		who, caller, filter string
 		want                found
 	}{
-		// An owner sees its own applications only, whatever it asks for; a user its own party.
+		// An owner gets only its own applications, and a user only its own party, with any filter.
 		{"nav", apitest.NavReader, "", found{x.filling, x.submitted, x.archived, x.other, x.olas}},
 		{"skd", apitest.Skd, "", found{x.skds}},
 		{"kari", apitest.KariReader, "", found{x.filling, x.submitted, x.archived, x.other, x.skds}},
@@ -164,7 +164,7 @@ func TestWhatIsFound(t *testing.T) {
 		{"nav", apitest.Nav, "visibleDateTime=after(2000-01-01)", nil},
 	} {
 		t.Run(test.who+" "+test.filter, func(t *testing.T) {
-			if got := query(t, s, test.caller, test.filter).ids(); !slices.Equal(got, apitest.IDs(test.want...)) {
+			if got := query(t, api, test.caller, test.filter).ids(); !slices.Equal(got, apitest.IDs(test.want...)) {
 				t.Errorf("got %v, want %v", got, apitest.IDs(test.want...))
 			}
 		})
@@ -172,17 +172,17 @@ func TestWhatIsFound(t *testing.T) {
 }
 
 func TestPages(t *testing.T) {
-	s := newSite(t)
-	x := add(t, s)
+	api := newAPI(t)
+	x := add(t, api)
 	want := apitest.IDs(x.filling, x.submitted, x.archived, x.other, x.olas)
 	for filter, sizes := range map[string][]int{
-		"": {5}, "size=1000": {5}, "size=5": {5}, "size=4": {4, 1}, "size=2": {2, 2, 1}, "size=1": {1, 1, 1, 1, 1}, // next if and only if there is more
+		"": {5}, "size=1000": {5}, "size=5": {5}, "size=4": {4, 1}, "size=2": {2, 2, 1}, "size=1": {1, 1, 1, 1, 1}, // next only if there are more
 		"size=2&createdDateTime=after(2026-04-01)&label=gr,x2": {2}, "size=2&label=gr&order=asc": {2, 2},
 		"size=1&dueDateTime=lte:2026-06-01": {1}, "size=2&page=1": {2, 1}, "size=5&page=1": {0},
 	} {
 		seen, got := []string{}, []int{}
 		for at := filter; at != "" || len(got) == 0; {
-			p := query(t, s, apitest.Nav, at)
+			p := query(t, api, apitest.Nav, at)
 			seen, got = append(seen, p.ids()...), append(got, len(p.ids()))
 			if (p.Links.Resume.Href == "") != (p.next() != "") {
 				t.Errorf("%q: next %q, resume %q", filter, p.Links.Next.Href, p.Links.Resume.Href)
@@ -199,36 +199,36 @@ func TestPages(t *testing.T) {
 		}
 	}
 	for at := "order=desc&size=3"; at != ""; {
-		p := query(t, s, apitest.Nav, at)
+		p := query(t, api, apitest.Nav, at)
 		if at = p.next(); p.Links.Resume.Href != "" {
 			t.Error("a descending query has a link to resume")
 		}
 	}
-	if got := query(t, s, apitest.Nav, "size=2&page=last").ids(); !slices.Equal(got, want[3:]) {
+	if got := query(t, api, apitest.Nav, "size=2&page=last").ids(); !slices.Equal(got, want[3:]) {
 		t.Errorf("the last page is %v, want %v", got, want[3:])
 	}
 }
 
-// A poller that resumes gets what has changed since, and nothing that it has long seen.
+// The link resume returns the instances that changed since, and no others.
 func TestResume(t *testing.T) {
-	s := newSite(t)
-	add(t, s)
-	_, resume, _ := strings.Cut(query(t, s, apitest.Nav, "label=gr").Links.Resume.Href, "?")
-	if got := query(t, s, apitest.Nav, resume); len(got.ids()) != 0 || got.Links.Resume.Href == "" {
+	api := newAPI(t)
+	add(t, api)
+	_, resume, _ := strings.Cut(query(t, api, apitest.Nav, "label=gr").Links.Resume.Href, "?")
+	if got := query(t, api, apitest.Nav, resume); len(got.ids()) != 0 || got.Links.Resume.Href == "" {
 		t.Errorf("got %v, resume %s", got.ids(), got.Links.Resume.Href)
 	}
-	late := s.Add(t, apitest.InstanceSpec{Labels: []string{"gr"}})
-	if got := query(t, s, apitest.Nav, resume).ids(); !slices.Equal(got, apitest.IDs(late)) {
+	late := api.Add(t, apitest.InstanceSpec{Labels: []string{"gr"}})
+	if got := query(t, api, apitest.Nav, resume).ids(); !slices.Equal(got, apitest.IDs(late)) {
 		t.Errorf("got %v, want %s", got, late.ID)
 	}
 }
 
-func TestRefusedParameters(t *testing.T) {
-	s := newSite(t)
-	add(t, s)
+func TestRejectedParameters(t *testing.T) {
+	api := newAPI(t)
+	add(t, api)
 	const invalid, unknown = "parameter-invalid", "parameter-unknown"
 	cursor := func(caller, filter string) string {
-		next, err := url.ParseQuery(query(t, s, caller, filter).next())
+		next, err := url.ParseQuery(query(t, api, caller, filter).next())
 		if err != nil || next.Get("page") == "" {
 			t.Fatalf("%s has no next page", filter)
 		}
@@ -251,48 +251,48 @@ func TestRefusedParameters(t *testing.T) {
 		"dueDateTime=between(2019-05-01)": {"dueDateTime", invalid}, "visibleDateTime=gt:2019-05-01T12:00:00": {"visibleDateTime", invalid},
 		"downloadConfirmed=true": {"downloadConfirmed", invalid}, "order=ASC": {"order", invalid},
 		"page=x": {"page", invalid}, "page=": {"page", invalid}, "page=-1": {"page", invalid}, "page=101": {"page", invalid}, "page=11&size=1000": {"page", invalid},
-		navs + "&page=0": {"page", invalid}, navs + "A": {"page", invalid}, navs + "&label=gr": {"page", invalid}, // of another filter
+		navs + "&page=0": {"page", invalid}, navs + "A": {"page", invalid}, navs + "&label=gr": {"page", invalid}, // a cursor for another filter
 		navs + "&order=desc": {"page", invalid}, karis: {"page", invalid}, navs + "&instanceOwnerId=50001": {"page", invalid},
 		"label=%zz": {"", "query-invalid"}, "a;b": {"", "query-invalid"},
 	} {
-		problem := s.Do(t, apitest.Nav, "GET", path+"?"+filter).Want(400, test.code).Problem()
+		problem := api.Do(t, apitest.Nav, "GET", path+"?"+filter).Want(400, test.code).Problem()
 		if test.name != "" && !strings.Contains(problem.Detail, `"`+test.name+`"`) {
 			t.Errorf("%q: the detail does not name %s: %s", filter, test.name, problem.Detail)
 		}
 	}
-	s.Do(t, apitest.Kari, "GET", path+"?"+navs).Want(400, invalid)
+	api.Do(t, apitest.Kari, "GET", path+"?"+navs).Want(400, invalid)
 }
 
-func TestWhoMayAsk(t *testing.T) {
-	s := newSite(t)
+func TestWhoMayQuery(t *testing.T) {
+	api := newAPI(t)
 	for caller, code := range map[string]string{apitest.Nobody: "token-missing", apitest.Forged: "token-invalid"} {
-		s.Do(t, caller, "GET", path+"?size=x").Want(401, code)
+		api.Do(t, caller, "GET", path+"?size=x").Want(401, code)
 	}
 	for _, caller := range []string{apitest.NavWriter, apitest.KariWriter} {
-		s.Do(t, caller, "GET", path+"?size=x").Want(403, "scope-missing")
+		api.Do(t, caller, "GET", path+"?size=x").Want(403, "scope-missing")
 	}
 }
 
-func TestForms(t *testing.T) {
-	s := newSite(t)
-	x := add(t, s)
+func TestMediaTypes(t *testing.T) {
+	api := newAPI(t)
+	x := add(t, api)
 	for accept, want := range map[string]string{
 		"": "application/json", "*/*": "application/json", "application/json": "application/json",
 		"application/hal+json": "application/hal+json", "text/html, application/hal+json;q=0.9": "application/hal+json",
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
-			got := s.Do(t, apitest.Nav, method, path+"?appId=nav/other", apitest.Header("Accept", accept)).Want(200, "")
+			got := api.Do(t, apitest.Nav, method, path+"?appId=nav/other", apitest.Header("Accept", accept)).Want(200, "")
 			if got.Header().Get("Content-Type") != want || got.Header().Get("Vary") != "Accept" {
 				t.Errorf("%s Accept %q: %v", method, accept, got.Header())
 			}
 		}
 	}
-	one, err := json.Marshal(s.View.Render(s.Stored(t, x.other))) // each is the whole instance, with its links
-	body := s.Do(t, apitest.Nav, "GET", path+"?appId=nav/other").Want(200, "").Body.String()
+	one, err := json.Marshal(api.View.Render(api.Stored(t, x.other))) // the complete instance, with its links
+	body := api.Do(t, apitest.Nav, "GET", path+"?appId=nav/other").Want(200, "").Body.String()
 	if err != nil || !strings.Contains(body, `"_embedded":{"instances":[`+string(one)+`]}`) {
 		t.Errorf("%s (%v)", body, err)
 	}
-	empty := s.Do(t, apitest.Newcomer, "GET", path).Want(200, "").Body.String()
+	empty := api.Do(t, apitest.Newcomer, "GET", path).Want(200, "").Body.String()
 	if !strings.Contains(empty, `"_embedded":{"instances":[]}`) {
 		t.Errorf("nothing is %s", empty)
 	}

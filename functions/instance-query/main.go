@@ -1,6 +1,6 @@
-// Command instance-query answers GET /storage/instances: the instances that a filter holds for, a page at a time. An
-// owner sees those of its own applications, a user those of its own party. It reads Instances by its indexes,
-// Applications and Parties.
+// Command instance-query serves GET /storage/instances: the instances that match a filter, in
+// pages. An application owner gets instances of its own applications, a user those of its own
+// party. It reads the indexes of Instances, Applications and Parties.
 package main
 
 import (

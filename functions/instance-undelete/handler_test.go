@@ -4,26 +4,25 @@ import (
 	"testing"
 
 	"altinn.no/instanceapi/shared/apitest"
-	"altinn.no/instanceapi/shared/instance"
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/undelete", handler(s.Authorizer, s.Instances, s.View))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/undelete", handler(api.Authorizer, api.Instances, api.View))
+	return api
 }
 
-func TestADeleteIsTakenBackOnce(t *testing.T) {
+func TestUndelete(t *testing.T) {
 	for _, key := range []string{"", "k"} {
-		s := newSite(t)
-		i := s.Add(t, apitest.InstanceSpec{})
-		i = s.Change(t, i, (*instance.Instance).Delete)
+		api := newAPI(t)
+		i := api.Add(t, apitest.InstanceSpec{})
+		i = api.SoftDelete(t, i)
 		options := []apitest.Option{}
 		if key != "" {
 			options = append(options, apitest.Header("Idempotency-Key", key))
 		}
 		for range 2 {
-			got := s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/undelete"), options...).Instance(s, 200)
+			got := api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/undelete"), options...).Instance(api, 200)
 			if got.Status.IsSoftDeleted || got.Version != 3 {
 				t.Errorf("got %+v at version %d, want it undeleted once", got.Status, got.Version)
 			}
@@ -31,19 +30,19 @@ func TestADeleteIsTakenBackOnce(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotDeletedStaysAsItIs(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Nav, "POST", apitest.InApp(i, "/undelete")).Instance(s, 200) })
+func TestUndeleteOfExistingInstance(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", apitest.InApp(i, "/undelete")).Instance(api, 200) })
 }
 
-func TestRefusals(t *testing.T) {
-	s := newSite(t)
-	i := s.Change(t, s.Add(t, apitest.InstanceSpec{}), (*instance.Instance).Delete)
-	s.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/undelete"))
-	s.AssertUnchanged(t, i, func() {
-		s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/undelete"), apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
+func TestRejects(t *testing.T) {
+	api := newAPI(t)
+	i := api.SoftDelete(t, api.Add(t, apitest.InstanceSpec{}))
+	api.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/undelete"))
+	api.AssertUnchanged(t, i, func() {
+		api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/undelete"), apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
 	})
-	gone := s.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
-	s.Do(t, apitest.Kari, "POST", apitest.InApp(gone, "/undelete")).Want(404, "not-found")
+	hardDeleted := api.HardDelete(t, i)
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(hardDeleted, "/undelete")).Want(404, "not-found")
 }

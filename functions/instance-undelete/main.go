@@ -1,6 +1,6 @@
-// Command instance-undelete answers POST …/undelete under /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}: it takes
-// a delete back. It reads Parties, and reads and writes
-// Instances.
+// Command instance-undelete serves POST …/undelete under
+// /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}: it restores a deleted instance. It reads
+// Parties, and reads and writes Instances.
 package main
 
 import (

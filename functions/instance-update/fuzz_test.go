@@ -18,8 +18,8 @@ func FuzzUpdate(f *testing.F) {
 		seeds = append(seeds, apitest.Seed{ContentType: "application/merge-patch+json", Body: body})
 	}
 	apitest.Fuzz(f, apitest.Nav, "PATCH", func(t *testing.T) (*apitest.API, *instance.Instance, string) {
-		s := newSite(t)
-		i := s.Add(t, apitest.InstanceSpec{Labels: []string{"gr"}, Forms: []string{"default"}})
-		return s, i, apitest.InApp(i, "")
+		api := newAPI(t)
+		i := api.Add(t, apitest.InstanceSpec{Labels: []string{"gr"}, Forms: []string{"default"}})
+		return api, i, apitest.InApp(i, "")
 	}, seeds...)
 }

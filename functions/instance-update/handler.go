@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"time"
 
-	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
@@ -14,7 +12,7 @@ import (
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
-// body is a JSON merge patch: a member that is absent is left as it is, one that is null is removed.
+// body is a JSON merge patch (RFC 7396): an absent member stays unchanged, null removes a member.
 type body struct {
 	Labels            json.RawMessage `json:"labels"`
 	DueDateTime       json.RawMessage `json:"dueDateTime"`
@@ -22,14 +20,10 @@ type body struct {
 	PresentationField json.RawMessage `json:"presentationField"`
 }
 
-// maxBody is the largest patch, in bytes.
+// maxBody is the maximum size of the patch, in bytes.
 const maxBody = 32 << 10
 
-type store interface {
-	Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
-}
-
-func handler(authorizer instancehttp.Authorizer, instances store, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, instances instancehttp.Store, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		access, err := authorizer.WriteAsOwner(r)
 		if err != nil {
@@ -39,18 +33,12 @@ func handler(authorizer instancehttp.Authorizer, instances store, view instanceh
 		if err := httpapi.DecodeMergePatch(r, maxBody, &b); err != nil {
 			return err
 		}
-		i, err := instances.Mutate(r.Context(), access.InstanceOwnerID, access.Guid, func(i *instance.Instance) (*event.Event, error) {
-			if err := access.Check(i); err != nil {
-				return nil, err
-			}
-			if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
-				return nil, err
-			}
-			description, err := b.applyTo(i.Metadata())
+		i, err := access.Update(r, instances, func(i *instance.Instance) error {
+			metadata, err := b.applyTo(i.Metadata())
 			if err != nil {
-				return nil, err
+				return err
 			}
-			return nil, i.UpdateMetadata(description)
+			return i.UpdateMetadata(metadata)
 		})
 		if err != nil {
 			return err
@@ -59,6 +47,7 @@ func handler(authorizer instancehttp.Authorizer, instances store, view instanceh
 	})
 }
 
+// applyTo returns the metadata with the patch applied.
 func (b *body) applyTo(d instance.Metadata) (instance.Metadata, error) {
 	due, visible := (*rfc3339.Time)(d.DueDateTime), (*rfc3339.Time)(d.VisibleDateTime)
 	for _, err := range []error{
@@ -75,7 +64,8 @@ func (b *body) applyTo(d instance.Metadata) (instance.Metadata, error) {
 	return d, nil
 }
 
-// replace puts what the patch says of a member in place of its value; null makes it empty.
+// replace sets value to the patch of a member. An absent patch changes nothing; null sets the empty
+// value.
 func replace[T []string | *rfc3339.Time | string](name string, patch json.RawMessage, value *T) error {
 	if patch == nil {
 		return nil

@@ -10,15 +10,15 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(s.Authorizer, s.Instances, s.View))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(api.Authorizer, api.Instances, api.View))
+	return api
 }
 
 func patch(body string) apitest.Option { return apitest.Bytes("application/merge-patch+json", body) }
 
-func TestOnlyWhatThePatchNamesIsChanged(t *testing.T) {
+func TestPatch(t *testing.T) {
 	due := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
 		patch string
@@ -33,12 +33,12 @@ func TestOnlyWhatThePatchNamesIsChanged(t *testing.T) {
 		"what it is again": {`{"labels":["gr","x2"]}`, func(*instance.Instance) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
+			api := newAPI(t)
 			before := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
-			i := s.Add(t, apitest.InstanceSpec{Labels: []string{"gr", "x2"}, Due: &before})
+			i := api.Add(t, apitest.InstanceSpec{Labels: []string{"gr", "x2"}, Due: &before})
 			want := i.Clone()
 			test.want(want)
-			got := s.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(test.patch)).Instance(s, 200)
+			got := api.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(test.patch)).Instance(api, 200)
 			if !slices.Equal(got.Labels, want.Labels) || fmt.Sprint(got.DueDateTime) != fmt.Sprint(want.DueDateTime) ||
 				fmt.Sprint(got.VisibleDateTime) != fmt.Sprint(want.VisibleDateTime) || got.PresentationField != want.PresentationField {
 				t.Errorf("got %+v, want %+v", got.Metadata(), want.Metadata())
@@ -46,7 +46,7 @@ func TestOnlyWhatThePatchNamesIsChanged(t *testing.T) {
 			if !got.LastChangedDateTime.Equal(i.LastChangedDateTime) || got.LastChangedBy != i.LastChangedBy {
 				t.Error("it counts as a change of the instance")
 			}
-			again := s.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(test.patch)).Instance(s, 200)
+			again := api.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(test.patch)).Instance(api, 200)
 			if again.Version != got.Version {
 				t.Errorf("the same patch again makes version %d of %d", again.Version, got.Version)
 			}
@@ -54,9 +54,9 @@ func TestOnlyWhatThePatchNamesIsChanged(t *testing.T) {
 	}
 }
 
-func TestPatchesThatAreRefused(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Labels: []string{"gr"}})
+func TestRejectedPatches(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Labels: []string{"gr"}})
 	target := apitest.InApp(i, "")
 	for body, code := range map[string]string{
 		`{"workflow":{"currentStep":"Submit"}}`:            "body-invalid",
@@ -72,19 +72,19 @@ func TestPatchesThatAreRefused(t *testing.T) {
 		`[]`: "body-invalid",
 		``:   "body-invalid",
 	} {
-		s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Nav, "PATCH", target, patch(body)).Want(400, code) })
+		api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "PATCH", target, patch(body)).Want(400, code) })
 	}
-	s.AssertUnchanged(t, i, func() {
-		s.Do(t, apitest.Nav, "PATCH", target, apitest.Bytes("text/plain", `{}`)).Want(415, "body-not-json")
-		s.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"7"`)).Want(412, "version-stale")
+	api.AssertUnchanged(t, i, func() {
+		api.Do(t, apitest.Nav, "PATCH", target, apitest.Bytes("text/plain", `{}`)).Want(415, "body-not-json")
+		api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"7"`)).Want(412, "version-stale")
 	})
-	s.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"1"`)).Instance(s, 200)
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["x"]}`)).Want(409, "instance-deleted")
+	api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"1"`)).Instance(api, 200)
+	api.SoftDelete(t, i)
+	api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["x"]}`)).Want(409, "instance-deleted")
 }
 
-func TestOnlyTheOwnerMayPatch(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.CheckAccess(t, i, true, "PATCH", apitest.InApp(i, ""), patch(`{"labels":["x"]}`))
+func TestWhoMayPatch(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.CheckAccess(t, i, true, "PATCH", apitest.InApp(i, ""), patch(`{"labels":["x"]}`))
 }

@@ -1,6 +1,6 @@
-// Command instance-update answers PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}: the owner changes what
-// describes an instance. The body is a JSON merge patch of labels, dueDateTime, visibleDateTime and
-// presentationField. It reads and writes Instances.
+// Command instance-update serves PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}: the
+// application's owner updates the metadata of an instance. The body is a JSON merge patch of
+// labels, dueDateTime, visibleDateTime and presentationField. It reads and writes Instances.
 package main
 
 import (

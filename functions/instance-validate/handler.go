@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 
-	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -15,19 +14,16 @@ import (
 	"altinn.no/instanceapi/shared/schema"
 )
 
-// maxReloads is how often an instance is read again because bytes of it were replaced while they were fetched.
-const maxReplaced = 3
+// maxReads is how often the handler reads an instance whose content is replaced during the
+// validation.
+const maxReads = 3
 
-type applicationStore interface {
-	Get(ctx context.Context, id string) (*application.Application, error)
-}
-
-// answer is the body.
-type answer struct {
+// response is the response body.
+type response struct {
 	Issues []fault.Issue `json:"issues"` // never null
 }
 
-func handler(authorizer instancehttp.Authorizer, applications applicationStore, instances instancehttp.Reader, data *validation.Checker) http.Handler {
+func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances instancehttp.Reader, data *validation.Checker) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		access, err := authorizer.Read(r)
 		if err != nil {
@@ -35,20 +31,20 @@ func handler(authorizer instancehttp.Authorizer, applications applicationStore, 
 		}
 		for attempt := 1; ; attempt++ {
 			issues, err := validate(r.Context(), access, applications, instances, data)
-			if attempt < maxReplaced && errors.Is(err, blob.ErrNotFound) {
+			if attempt < maxReads && errors.Is(err, blob.ErrNotFound) {
 				continue
 			}
 			if err != nil {
 				return err
 			}
-			return httpapi.WriteJSON(w, http.StatusOK, answer{schema.Limit(issues)})
+			return httpapi.WriteJSON(w, http.StatusOK, response{schema.Limit(issues)})
 		}
 	})
 }
 
-// validate returns what is wrong with the data of the instance, or with the data element, that the path names; never
+// validate returns the validation issues of the instance or data element that the path names, never
 // nil.
-func validate(ctx context.Context, access *instancehttp.Access, applications applicationStore, instances instancehttp.Reader, data *validation.Checker) ([]fault.Issue, error) {
+func validate(ctx context.Context, access *instancehttp.Access, applications instancehttp.Applications, instances instancehttp.Reader, data *validation.Checker) ([]fault.Issue, error) {
 	i, app, err := access.LoadWithApplication(ctx, instances, applications)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
-	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/fault"
@@ -20,29 +18,12 @@ import (
 	"altinn.no/instanceapi/shared/instance/validation"
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	h := handler(s.Authorizer, s.Applications, s.Instances, validation.New(s.Blobs.Get, s.Applications.Schema))
-	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", h)
-	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/validate", h)
-	return s
-}
-
-// reregister gives apitest's application another registration.
-func reregister(t *testing.T, s *apitest.API, document string) {
-	t.Helper()
-	old, err := s.Applications.Get(t.Context(), apitest.App)
-	if err != nil {
-		t.Fatal(err)
-	}
-	app := &application.Application{ID: old.ID, Org: old.Org, Version: old.Version}
-	if err := json.Unmarshal([]byte(document), app); err != nil {
-		t.Fatal(err)
-	}
-	app.SetDefaults()
-	if err := s.Applications.Put(t.Context(), app); err != nil {
-		t.Fatal(err)
-	}
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	h := handler(api.Authorizer, api.Applications, api.Instances, validation.New(api.Blobs.Get, api.Applications.Schema))
+	api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", h)
+	api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/validate", h)
+	return api
 }
 
 func whole(i *instance.Instance) string { return apitest.InApp(i, "/validate") }
@@ -51,13 +32,13 @@ func elementOf(i *instance.Instance, n int) string {
 	return apitest.InApp(i, "/data/"+i.Data[n].ID+"/validate")
 }
 
-// issues returns what the answer lists.
-func issues(t *testing.T, a apitest.Answer) []fault.Issue {
+// issues returns the issues in the response.
+func issues(t *testing.T, r apitest.Response) []fault.Issue {
 	t.Helper()
 	var body struct{ Issues []fault.Issue }
-	a.Want(200, "").JSON(&body)
+	r.Want(200, "").JSON(&body)
 	if body.Issues == nil {
-		t.Errorf("the list is null: %s", a.Body)
+		t.Errorf("the list is null: %s", r.Body)
 	}
 	return body.Issues
 }
@@ -70,61 +51,61 @@ func codes(list []fault.Issue) string {
 	return strings.Join(all, " ")
 }
 
-func TestWhoMayAsk(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+func TestWhoMayValidate(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	for _, target := range []string{whole(i), elementOf(i, 0)} {
 		for _, caller := range []string{apitest.NavReader, apitest.KariReader, apitest.KariBySSN} {
-			s.AssertUnchanged(t, i, func() {
-				if a := s.Do(t, caller, "GET", target).Want(200, ""); a.Body.String() != `{"issues":[]}` {
-					t.Errorf("got %s", a.Body)
+			api.AssertUnchanged(t, i, func() {
+				if r := api.Do(t, caller, "GET", target).Want(200, ""); r.Body.String() != `{"issues":[]}` {
+					t.Errorf("got %s", r.Body)
 				}
 			})
 		}
-		s.CheckAccess(t, i, false, "GET", target)
-		if head := s.Do(t, apitest.Kari, "HEAD", target).Want(200, ""); head.Header().Get("Content-Type") != "application/json" {
+		api.CheckAccess(t, i, false, "GET", target)
+		if head := api.Do(t, apitest.Kari, "HEAD", target).Want(200, ""); head.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("HEAD has %v", head.Header())
 		}
 	}
 }
 
-func TestWhatIsWrong(t *testing.T) {
+func TestIssues(t *testing.T) {
 	const schema = `{"type":"object","required":["timer"],"properties":{"timer":{"type":"integer","maximum":100}}}`
 	app := func(types string) string { return `{"dataTypes":[` + types + `]}` }
 	form := func(rest string) string { return app(`{"formId":"default","schema":` + schema + rest + `}`) }
 	for name, test := range map[string]struct {
 		app, contentType, content string
 		codes                     string
-		field                     string // of the first
+		field                     string // of the first issue
 	}{
-		"nothing, in XML":          {form(``), "application/xml", `<melding><timer>7</timer></melding>`, "", ""},
-		"nothing, in JSON":         {form(``), "application/json; charset=utf-8", `{"timer":7}`, "", ""},
-		"nothing, in JSON of JSON": {form(``), "application/vnd.nav.melding+json", `{"timer":7}`, "", ""},
-		"nothing, in XML of XML":   {form(``), "application/vnd.nav.melding+xml", `<a><timer>7</timer></a>`, "", ""},
-		"a value, in XML":          {form(``), "text/xml", `<melding><timer>101</timer></melding>`, "SchemaViolation", "/timer"},
-		"a value, in JSON":         {form(``), "application/json", `{"timer":"7"}`, "SchemaViolation", "/timer"},
-		"a brace":                  {form(``), "application/json", `{"timer":7`, "DataNotWellFormed", ""},
-		"XML under JSON's name":    {form(``), "application/json", `<a/>`, "DataNotWellFormed", ""},
-		"a PDF":                    {form(``), "application/pdf", `%PDF`, "ContentTypeNotAllowed", ""},
-		"a type allowed no more":   {form(`,"allowedContentTypes":["application/json"]`), "application/xml", `<a/>`, "ContentTypeNotAllowed", ""},
-		"a size allowed no more":   {form(`,"maxSize":10`), "application/json", `{"timer":7 }`, "DataElementTooLarge", ""},
-		"too few":                  {form(`,"minCount":2`), "application/json", `{"timer":7}`, "TooFewDataElementsOfType", ""},
-		"another too few":          {app(`{"formId":"default"},{"formId":"other","minCount":1}`), "application/json", `{}`, "TooFewDataElementsOfType", ""},
-		"a formId no more":         {app(`{"formId":"other"}`), "application/json", `{`, "DataTypeUnknown", ""},
-		"no data types, and none":  {`{}`, "application/octet-stream", `{`, "", ""},
-		"no data types, and JSON":  {`{}`, "application/json", `{`, "DataNotWellFormed", ""},
-		"no schema, and XML":       {app(`{"formId":"default"}`), "application/xml", `<a>`, "DataNotWellFormed", ""},
-		"no schema, and a page":    {app(`{"formId":"default"}`), "application/xhtml+xml", `<!DOCTYPE html><html/>`, "", ""},
-		"no schema, and a picture": {app(`{"formId":"default"}`), "image/png", `<a>`, "", ""},
-		"a schema that is none":    {app(`{"formId":"default","schema":{"type":"strng"}}`), "application/json", `{}`, "SchemaUnusable", ""},
+		"nothing, in XML":               {form(``), "application/xml", `<melding><timer>7</timer></melding>`, "", ""},
+		"nothing, in JSON":              {form(``), "application/json; charset=utf-8", `{"timer":7}`, "", ""},
+		"nothing, in JSON of JSON":      {form(``), "application/vnd.nav.melding+json", `{"timer":7}`, "", ""},
+		"nothing, in XML of XML":        {form(``), "application/vnd.nav.melding+xml", `<a><timer>7</timer></a>`, "", ""},
+		"a value, in XML":               {form(``), "text/xml", `<melding><timer>101</timer></melding>`, "SchemaViolation", "/timer"},
+		"a value, in JSON":              {form(``), "application/json", `{"timer":"7"}`, "SchemaViolation", "/timer"},
+		"a brace":                       {form(``), "application/json", `{"timer":7`, "DataNotWellFormed", ""},
+		"XML under JSON's name":         {form(``), "application/json", `<a/>`, "DataNotWellFormed", ""},
+		"a PDF":                         {form(``), "application/pdf", `%PDF`, "ContentTypeNotAllowed", ""},
+		"a type no longer allowed":      {form(`,"allowedContentTypes":["application/json"]`), "application/xml", `<a/>`, "ContentTypeNotAllowed", ""},
+		"a size no longer allowed":      {form(`,"maxSize":10`), "application/json", `{"timer":7 }`, "DataElementTooLarge", ""},
+		"too few":                       {form(`,"minCount":2`), "application/json", `{"timer":7}`, "TooFewDataElementsOfType", ""},
+		"another too few":               {app(`{"formId":"default"},{"formId":"other","minCount":1}`), "application/json", `{}`, "TooFewDataElementsOfType", ""},
+		"a formId no longer registered": {app(`{"formId":"other"}`), "application/json", `{`, "DataTypeUnknown", ""},
+		"no data types, and none":       {`{}`, "application/octet-stream", `{`, "", ""},
+		"no data types, and JSON":       {`{}`, "application/json", `{`, "DataNotWellFormed", ""},
+		"no schema, and XML":            {app(`{"formId":"default"}`), "application/xml", `<a>`, "DataNotWellFormed", ""},
+		"no schema, and a page":         {app(`{"formId":"default"}`), "application/xhtml+xml", `<!DOCTYPE html><html/>`, "", ""},
+		"no schema, and a picture":      {app(`{"formId":"default"}`), "image/png", `<a>`, "", ""},
+		"a malformed schema":            {app(`{"formId":"default","schema":{"type":"strng"}}`), "application/json", `{}`, "SchemaUnusable", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-			i = s.Replace(t, i, i.Data[0].ID, test.content)
-			i = s.Change(t, i, func(i *instance.Instance) error { i.Data[0].ContentType = test.contentType; return nil })
-			reregister(t, s, test.app)
-			list := issues(t, s.Do(t, apitest.Kari, "GET", whole(i)))
+			api := newAPI(t)
+			i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+			i = api.Replace(t, i, i.Data[0].ID, test.content)
+			i = api.Change(t, i, func(i *instance.Instance) error { i.Data[0].ContentType = test.contentType; return nil })
+			api.Register(t, apitest.App, test.app)
+			list := issues(t, api.Do(t, apitest.Kari, "GET", whole(i)))
 			if codes(list) != test.codes {
 				t.Fatalf("got %+v, want %s", list, test.codes)
 			}
@@ -133,112 +114,110 @@ func TestWhatIsWrong(t *testing.T) {
 				(list[0].Severity == fault.SeverityWarning) != (test.codes == "DataTypeUnknown")) {
 				t.Errorf("got %+v", list[0])
 			}
-			ofElement := issues(t, s.Do(t, apitest.Kari, "GET", elementOf(i, 0)))
+			ofElement := issues(t, api.Do(t, apitest.Kari, "GET", elementOf(i, 0)))
 			if counted {
 				list = []fault.Issue{}
 			}
 			if !slices.Equal(ofElement, list) {
-				t.Errorf("of the element alone: %+v", ofElement)
+				t.Errorf("the element: %+v", ofElement)
 			}
 		})
 	}
 }
 
-// Of several elements each has its own issues, in their order; of one alone there are that one's.
+// The issues of an instance are those of its elements, in order. Those of an element are its own.
 func TestSeveralElements(t *testing.T) {
-	s := newSite(t)
+	api := newAPI(t)
 	forms := slices.Repeat([]string{"attachment"}, 9)
-	i := s.Add(t, apitest.InstanceSpec{Forms: append(forms, "default")})
+	i := api.Add(t, apitest.InstanceSpec{Forms: append(forms, "default")})
 	for _, n := range []int{2, 5, 7} {
-		i = s.Replace(t, i, i.Data[n].ID, `<a>`)
+		i = api.Replace(t, i, i.Data[n].ID, `<a>`)
 	}
-	list := issues(t, s.Do(t, apitest.Nav, "GET", whole(i)))
+	list := issues(t, api.Do(t, apitest.Nav, "GET", whole(i)))
 	if len(list) != 3 || list[0].DataElementID != i.Data[2].ID || list[1].DataElementID != i.Data[5].ID || list[2].DataElementID != i.Data[7].ID {
 		t.Errorf("got %+v", list)
 	}
-	if list := issues(t, s.Do(t, apitest.Nav, "GET", elementOf(i, 5))); len(list) != 1 || list[0].DataElementID != i.Data[5].ID {
+	if list := issues(t, api.Do(t, apitest.Nav, "GET", elementOf(i, 5))); len(list) != 1 || list[0].DataElementID != i.Data[5].ID {
 		t.Errorf("got %+v", list)
 	}
-	if list := issues(t, s.Do(t, apitest.Nav, "GET", elementOf(i, 4))); len(list) != 0 {
+	if list := issues(t, api.Do(t, apitest.Nav, "GET", elementOf(i, 4))); len(list) != 0 {
 		t.Errorf("got %+v", list)
 	}
 }
 
 func TestIssuesAreBounded(t *testing.T) {
-	s := newSite(t)
-	reregister(t, s, `{"dataTypes":[{"formId":"default","schema":{"properties":{"a":{"items":{"type":"string"}}}}}]}`)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default", "default"}})
+	api := newAPI(t)
+	api.Register(t, apitest.App, `{"dataTypes":[{"formId":"default","schema":{"properties":{"a":{"items":{"type":"string"}}}}}]}`)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "default"}})
 	for n := range i.Data {
-		i = s.Replace(t, i, i.Data[n].ID, `{"a":[`+strings.Repeat("1,", 5000)+`1]}`)
+		i = api.Replace(t, i, i.Data[n].ID, `{"a":[`+strings.Repeat("1,", 5000)+`1]}`)
 	}
-	i = s.Change(t, i, func(i *instance.Instance) error {
+	i = api.Change(t, i, func(i *instance.Instance) error {
 		i.Data[0].ContentType, i.Data[1].ContentType = "application/json", "application/json"
 		return nil
 	})
-	list := issues(t, s.Do(t, apitest.Kari, "GET", whole(i)))
+	list := issues(t, api.Do(t, apitest.Kari, "GET", whole(i)))
 	if len(list) != 101 || list[100].Code != "MoreIssues" || list[100].Severity != fault.SeverityError {
 		t.Fatalf("%d issues, the last %+v", len(list), list[len(list)-1])
 	}
 	for n, issue := range list[:100] {
 		if want := fmt.Sprintf("/a/%d", n); issue.Field != want || issue.DataElementID != i.Data[0].ID {
-			t.Errorf("issue %d is about %s, want %s", n, issue.Field, want)
+			t.Errorf("issue %d has the field %s, want %s", n, issue.Field, want)
 		}
 	}
 }
 
-// Whatever became of the instance, it can be validated as long as it can be read.
+// An instance in any state can be validated if it can be read.
 func TestStates(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}})
-	s.Do(t, apitest.Kari, "GET", whole(i)).Want(200, "")
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.Do(t, apitest.Kari, "GET", whole(i)).Want(200, "")
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsMarkedForHardDelete = true; return nil })
-	s.Do(t, apitest.Kari, "GET", whole(i)).Want(404, "not-found")
-	s.Do(t, apitest.Nav, "GET", elementOf(i, 0)).Want(404, "not-found")
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}})
+	api.Do(t, apitest.Kari, "GET", whole(i)).Want(200, "")
+	api.CheckReadOfDeleted(t, i, whole(i))
+	api.Do(t, apitest.Nav, "GET", elementOf(i, 0)).Want(404, "not-found")
 }
 
-// Bytes that were replaced and removed after the instance was read: the new ones are validated.
-func TestReplacedWhileItIsValidated(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	s.Blobs.Hook = func(c blobtest.Call) error {
+// Another request replaces the content, and the sweep deletes the old revision, after the handler
+// has read the instance. The handler validates the new content.
+func TestReplacedConcurrently(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	api.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation != "Get" || c.Done {
 			return nil
 		}
-		s.Blobs.Hook = nil
-		s.Replace(t, i, i.Data[0].ID, `<a>`)
-		return s.Blobs.Delete(t.Context(), c.Key)
+		api.Blobs.Hook = nil
+		api.Replace(t, i, i.Data[0].ID, `<a>`)
+		return api.Blobs.Delete(t.Context(), c.Key)
 	}
-	if list := issues(t, s.Do(t, apitest.Kari, "GET", whole(i))); codes(list) != "DataNotWellFormed" {
+	if list := issues(t, api.Do(t, apitest.Kari, "GET", whole(i))); codes(list) != "DataNotWellFormed" {
 		t.Errorf("got %+v", list)
 	}
 }
 
-func TestBytesThatAreGone(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	if err := s.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)); err != nil {
+func TestMissingContent(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].ID, i.Data[0].Revision)); err != nil {
 		t.Fatal(err)
 	}
-	s.Do(t, apitest.Kari, "GET", whole(i)).Want(500, "internal")
+	api.Do(t, apitest.Kari, "GET", whole(i)).Want(500, "internal")
 }
 
-// When the time is up the answer says so; it does not say that the data is wrong, or right.
+// If the time runs out, the response says so and contains no verdict on the data.
 func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := apitest.New(t)
+		api := apitest.New(t)
 		slow := func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
 			<-ctx.Done()
 			return blob.Object{}, ctx.Err()
 		}
-		h := handler(s.Authorizer, s.Applications, s.Instances, validation.New(slow, s.Applications.Schema))
-		i := s.Add(t, apitest.InstanceSpec{Forms: slices.Repeat([]string{"attachment"}, 20)})
-		s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := handler(api.Authorizer, api.Applications, api.Instances, validation.New(slow, api.Applications.Schema))
+		i := api.Add(t, apitest.InstanceSpec{Forms: slices.Repeat([]string{"attachment"}, 20)})
+		api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
 			defer cancel()
 			h.ServeHTTP(w, r.WithContext(ctx))
 		}))
-		s.Do(t, apitest.Kari, "GET", whole(i)).Want(503, "timeout")
+		api.Do(t, apitest.Kari, "GET", whole(i)).Want(503, "timeout")
 	})
 }

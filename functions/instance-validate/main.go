@@ -1,6 +1,7 @@
-// Command instance-validate answers GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate and
-// …/data/{dataGuid}/validate: what is wrong with the data of an instance, or with one data element. It reads
-// Applications, Instances, Parties and the bucket.
+// Command instance-validate serves GET
+// /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate and …/data/{dataGuid}/validate:
+// the validation issues of an instance, or of one data element. It reads Applications, Instances,
+// Parties and the bucket.
 package main
 
 import (

@@ -9,11 +9,13 @@ import (
 )
 
 const (
-	// minAge is how long an event may be under way before it is taken for lost. It usually takes a second.
+	// minAge is the age of a pending event that is considered lost. Delivery usually takes a
+	// second.
 	minAge = 2 * time.Minute
 
-	// maxPerRun bounds what one run publishes. When event-record is down, all that waits is published every minute; this is the
-	// most it adds to the queue.
+	// maxPerRun is the maximum number of events that one run publishes. While event-record fails,
+	// every run publishes the same pending events again; maxPerRun bounds what that adds to the
+	// queue.
 	maxPerRun = 1000
 )
 

@@ -17,7 +17,7 @@ import (
 
 var now = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// countingBus takes every event.
+// countingBus accepts and counts events.
 type countingBus int
 
 func (b *countingBus) Publish(_ context.Context, docs []event.Encoded) []error {
@@ -25,7 +25,7 @@ func (b *countingBus) Publish(_ context.Context, docs []event.Encoded) []error {
 	return make([]error, len(docs))
 }
 
-// sweep puts one event of each age in an outbox and returns how many a run publishes.
+// sweep runs with one pending event of each age and returns how many it publishes.
 func sweep(t *testing.T, ages ...time.Duration) int {
 	t.Helper()
 	clock := func() time.Time { return now }
@@ -42,13 +42,13 @@ func sweep(t *testing.T, ages ...time.Duration) int {
 	return int(bus)
 }
 
-func TestOnlyWhatIsOlderThanTwoMinutes(t *testing.T) {
+func TestPublishesEventsOlderThanTwoMinutes(t *testing.T) {
 	if n := sweep(t, time.Second, 2*time.Minute, 2*time.Minute+time.Second, 48*time.Hour); n != 2 {
 		t.Errorf("%d published, want 2", n)
 	}
 }
 
-func TestARunIsBounded(t *testing.T) {
+func TestRunIsBounded(t *testing.T) {
 	ages := make([]time.Duration, maxPerRun+10)
 	for n := range ages {
 		ages[n] = time.Hour
@@ -58,7 +58,7 @@ func TestARunIsBounded(t *testing.T) {
 	}
 }
 
-// The handler takes no payload: whatever the schedule sends will do. The sample is what it sends.
+// The handler ignores the payload. The sample is that of the schedule.
 func TestSample(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "events", "outbox-sweep", "every-minute.json"))
 	if err != nil {

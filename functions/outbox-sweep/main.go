@@ -1,10 +1,11 @@
-// Command outbox-sweep publishes again what has waited in the outbox for more than two minutes: what the stream, the
-// bus or the queue lost on the way.
+// Command outbox-sweep publishes events again that have been in the outbox for more than two
+// minutes: those that the stream, the bus or the queue has lost.
 //
-// Trigger: a schedule, every minute. Output: none; an error when anything could not be published. Effects: entries on the
-// bus that EVENT_BUS names, as event-publish makes them. It deletes nothing: event-record does, when the event has
-// arrived. Its log line is the one place that tells how much waits, and for how long: the metric outboxAgeMs, when
-// METRIC_NAMESPACE is set.
+// Trigger: a schedule, every minute. Output: none; an error if it cannot publish an event. Effects:
+// entries on the bus that EVENT_BUS names, like those of event-publish. It deletes nothing:
+// event-record deletes an event from the outbox when it has recorded it. Only its log line shows
+// how many events are pending, and for how long: the metric outboxAgeMs, if METRIC_NAMESPACE is
+// set.
 package main
 
 import (

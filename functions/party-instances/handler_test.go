@@ -7,10 +7,10 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("GET /storage/instances/{instanceOwnerId}", handler(s.Authorizer, s.Instances, s.View))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("GET /storage/instances/{instanceOwnerId}", handler(api.Authorizer, api.Instances, api.View))
+	return api
 }
 
 type page struct {
@@ -23,22 +23,22 @@ type page struct {
 	} `json:"_embedded"`
 }
 
-func get(t *testing.T, s *apitest.API, caller, target string) page {
+func get(t *testing.T, api *apitest.API, caller, target string) page {
 	t.Helper()
 	var p page
-	s.Do(t, caller, "GET", target).Want(200, "").JSON(&p)
+	api.Do(t, caller, "GET", target).Want(200, "").JSON(&p)
 	return p
 }
 
 const own = "/storage/instances/" + apitest.KariParty
 
-func TestAPartySeesItsOwnInOrderOfCreation(t *testing.T) {
-	s := newSite(t)
-	first := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Labels: []string{"gr"}, Path: []string{"Submit"}})
-	second := s.Add(t, apitest.InstanceSpec{App: apitest.SkdApp})
-	s.Add(t, apitest.InstanceSpec{Party: apitest.OlaParty})
+func TestInstancesInOrderOfCreation(t *testing.T) {
+	api := newAPI(t)
+	first := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Labels: []string{"gr"}, Path: []string{"Submit"}})
+	second := api.Add(t, apitest.InstanceSpec{App: apitest.SkdApp})
+	api.Add(t, apitest.InstanceSpec{Party: apitest.OlaParty})
 	for _, caller := range []string{apitest.Kari, apitest.KariBySSN, apitest.KariReader} {
-		got := get(t, s, caller, own).Embedded.Instances
+		got := get(t, api, caller, own).Embedded.Instances
 		if len(got) != 2 || got[0].ID != first.ID || got[1].ID != second.ID {
 			t.Errorf("got %+v, want the first and the second", got)
 		}
@@ -47,21 +47,21 @@ func TestAPartySeesItsOwnInOrderOfCreation(t *testing.T) {
 		"?label=gr": 1, "?label=zz": 0, "?workflow.currentStep=FormFilling": 1, "?appId=" + apitest.SkdApp: 1, "?org=nav&label=gr": 1,
 		"?order=desc": 2, "?page=last": 2, "?page=0": 2, "?page=1": 0, "?size=1": 1,
 	} {
-		if got := get(t, s, apitest.Kari, own+query).Embedded.Instances; len(got) != want {
+		if got := get(t, api, apitest.Kari, own+query).Embedded.Instances; len(got) != want {
 			t.Errorf("%s: %d instances, want %d", query, len(got), want)
 		}
 	}
 }
 
-func TestItsPagesFollowEachOther(t *testing.T) {
-	s := newSite(t)
+func TestPages(t *testing.T) {
+	api := newAPI(t)
 	for range 5 {
-		s.Add(t, apitest.InstanceSpec{})
+		api.Add(t, apitest.InstanceSpec{})
 	}
 	seen := map[string]bool{}
 	target, pages := "https://platform.altinn.no"+own+"?size=2", 0
 	for {
-		p := get(t, s, apitest.Kari, target)
+		p := get(t, api, apitest.Kari, target)
 		pages++
 		for _, i := range p.Embedded.Instances {
 			seen[i.ID] = true
@@ -79,26 +79,26 @@ func TestItsPagesFollowEachOther(t *testing.T) {
 	}
 }
 
-func TestWhatIsAnothersIsEmpty(t *testing.T) {
-	s := newSite(t)
-	s.Add(t, apitest.InstanceSpec{})
+func TestAnotherPartyIsEmpty(t *testing.T) {
+	api := newAPI(t)
+	api.Add(t, apitest.InstanceSpec{})
 	for _, caller := range []string{apitest.Ola, apitest.OlaBySSN, apitest.Newcomer} {
-		if got := get(t, s, caller, own).Embedded.Instances; len(got) != 0 {
+		if got := get(t, api, caller, own).Embedded.Instances; len(got) != 0 {
 			t.Errorf("another party sees %d", len(got))
 		}
 	}
-	if got := get(t, s, apitest.Kari, "/storage/instances/59999").Embedded.Instances; len(got) != 0 {
-		t.Errorf("under a number nobody has: %d", len(got))
+	if got := get(t, api, apitest.Kari, "/storage/instances/59999").Embedded.Instances; len(got) != 0 {
+		t.Errorf("an unknown party has %d instances", len(got))
 	}
 }
 
-func TestRefusals(t *testing.T) {
-	s := newSite(t)
-	s.Do(t, apitest.Nobody, "GET", own).Want(401, "token-missing")
-	s.Do(t, apitest.KariWriter, "GET", own).Want(403, "scope-missing")
-	s.Do(t, apitest.Nav, "GET", own).Want(403, "user-only")
+func TestRejects(t *testing.T) {
+	api := newAPI(t)
+	api.Do(t, apitest.Nobody, "GET", own).Want(401, "token-missing")
+	api.Do(t, apitest.KariWriter, "GET", own).Want(403, "scope-missing")
+	api.Do(t, apitest.Nav, "GET", own).Want(403, "user-only")
 	for _, query := range []string{"?instanceOwnerId=50001", "?label=", "?size=0", "?page=-1", "?page=x", "?page=101"} {
-		p := s.Do(t, apitest.Kari, "GET", own+query)
+		p := api.Do(t, apitest.Kari, "GET", own+query)
 		if p.Code != 400 {
 			t.Errorf("%s: %d, want 400", query, p.Code)
 		}

@@ -1,5 +1,5 @@
-// Command party-instances answers GET /storage/instances/{instanceOwnerId}: the instances of a party that a filter
-// holds for, a page at a time, for the users of that party. It reads Instances and Parties.
+// Command party-instances serves GET /storage/instances/{instanceOwnerId}: the instances of a party
+// that match a filter, in pages, for the users of that party. It reads Instances and Parties.
 package main
 
 import (

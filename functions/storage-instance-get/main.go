@@ -1,5 +1,5 @@
-// Command storage-instance-get answers GET /storage/instances/{instanceOwnerId}/{instanceGuid}: one instance, on the
-// Storage API. It reads the tables Instances and Parties.
+// Command storage-instance-get serves GET /storage/instances/{instanceOwnerId}/{instanceGuid}: one
+// instance, on the Storage API. It reads the tables Instances and Parties.
 package main
 
 import (

@@ -19,8 +19,8 @@ func FuzzAnnounce(f *testing.F) {
 		seeds[n].ContentType = "application/json"
 	}
 	apitest.Fuzz(f, apitest.Kari, "POST", func(t *testing.T) (*apitest.API, *instance.Instance, string) {
-		s := newSite(t)
-		i := s.Add(t, apitest.InstanceSpec{})
-		return s, i, apitest.InApp(i, "/uploads")
+		api := newAPI(t)
+		i := api.Add(t, apitest.InstanceSpec{})
+		return api, i, apitest.InApp(i, "/uploads")
 	}, seeds...)
 }

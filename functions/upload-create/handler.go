@@ -19,28 +19,24 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// bodyLimit is the size of a request's body, in bytes.
-const bodyLimit = 16 << 10
+// maxBody is the maximum body size, in bytes.
+const maxBody = 16 << 10
 
-// body is the request: what the bytes will be.
+// body is the request body: the announced content.
 type body struct {
-	FileName    string `json:"fileName"` // may be left out
+	FileName    string `json:"fileName"` // optional
 	ContentType string `json:"contentType"`
 	Size        int64  `json:"size"`   // bytes
 	SHA256      string `json:"sha256"` // hex
 }
 
-// answer is the request that stores the bytes.
-type answer struct {
-	ID      string            `json:"id"` // names the upload when it is committed
+// response is the presigned request that stores the content.
+type response struct {
+	ID      string            `json:"id"` // of the upload, for its commit
 	URL     string            `json:"url"`
 	Method  string            `json:"method"`
 	Headers map[string]string `json:"headers"`
-	Expires time.Time         `json:"expires"` // until when the request can be begun
-}
-
-type applicationStore interface {
-	Get(ctx context.Context, id string) (*application.Application, error)
+	Expires time.Time         `json:"expires"` // when the request must have started
 }
 
 type uploads interface {
@@ -54,25 +50,25 @@ type store interface {
 	uploads
 }
 
-type signer interface {
+type presigner interface {
 	PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error)
 }
 
-// handler is what announcing an upload needs.
+// handler holds the dependencies of POST …/uploads.
 type handler struct {
 	authorizer   instancehttp.Authorizer
-	applications applicationStore
+	applications instancehttp.Applications
 	instances    store
-	blobs        signer
+	blobs        presigner
 }
 
-func newHandler(authorizer instancehttp.Authorizer, applications applicationStore, instances store, blobs signer) http.Handler {
-	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs}).announce)
+func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs presigner) http.Handler {
+	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs}).createUpload)
 }
 
-func (a *handler) announce(w http.ResponseWriter, r *http.Request) error {
+func (h *handler) createUpload(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	access, err := a.authorizer.Write(r, "formId")
+	access, err := h.authorizer.Write(r, "formId")
 	if err != nil {
 		return err
 	}
@@ -84,51 +80,53 @@ func (a *handler) announce(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	before := &announced{uploads: a.instances}
+	earlier := &uploadRecords{uploads: h.instances}
 	replay := func(*instance.Replay) error {
-		if _, err := access.Load(ctx, a.instances); err != nil {
+		if _, err := access.Load(ctx, h.instances); err != nil {
 			return err
 		}
-		return a.answer(w, r, before.upload)
+		return h.writeUpload(w, r, earlier.upload)
 	}
-	return instancehttp.Idempotent(r, before, access.Caller, access.PartyID, bodyLimit, replay, func(record *instance.IdempotencyRecord) error {
-		upload, err := a.prepare(r, access, formID)
+	return instancehttp.Idempotent(r, earlier, access.Caller, access.PartyID, maxBody, replay, func(record *instance.IdempotencyRecord) error {
+		upload, err := h.buildUpload(r, access, formID)
 		if err != nil {
 			return err
 		}
 		if record != nil {
 			upload.ID, upload.Fingerprint = record.ID, record.Fingerprint
 		}
-		// Noted first: whatever happens next, bytes that nothing points at are found again.
-		if err := a.instances.ScheduleOrphanChecks(ctx, upload.OrphanChecks()); err != nil {
+		// Before the upload, so that the sweep always finds content that no document refers to.
+		if err := h.instances.ScheduleOrphanChecks(ctx, upload.OrphanChecks()); err != nil {
 			return err
 		}
-		if err := a.instances.AddUpload(ctx, upload); err != nil {
+		if err := h.instances.AddUpload(ctx, upload); err != nil {
 			return err
 		}
-		return a.answer(w, r, upload)
+		return h.writeUpload(w, r, upload)
 	})
 }
 
-// announced finds the upload that was announced with an Idempotency-Key, whose id is that of the receipt.
-type announced struct {
+// uploadRecords finds uploads by Idempotency-Key: the id of such an upload is that of the
+// idempotency record, so no other record is stored.
+type uploadRecords struct {
 	uploads uploads
-	upload  *instance.Upload // the latest found
+	upload  *instance.Upload // the last one found
 }
 
-func (a *announced) IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error) {
+// IdempotencyRecord returns the record of an upload, without an instance, or nil.
+func (u *uploadRecords) IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error) {
 	var err error
-	if a.upload, err = a.uploads.Upload(ctx, id); err != nil || a.upload == nil {
+	if u.upload, err = u.uploads.Upload(ctx, id); err != nil || u.upload == nil {
 		return nil, err
 	}
-	return &instance.Replay{IdempotencyRecord: instance.IdempotencyRecord{ID: id, Fingerprint: a.upload.Fingerprint, Expires: a.upload.Expires}}, nil
+	return &instance.Replay{IdempotencyRecord: instance.IdempotencyRecord{ID: id, Fingerprint: u.upload.Fingerprint, Expires: u.upload.Expires}}, nil
 }
 
-// prepare returns the upload that the request asks for, if it could be committed as things are now. That is checked again
-// then; here it spares the transfer.
-func (a *handler) prepare(r *http.Request, access *instancehttp.Access, formID string) (*instance.Upload, error) {
+// buildUpload returns the upload in the request, if the instance could commit it now. It checks
+// early to avoid a useless transfer; the commit checks again.
+func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, formID string) (*instance.Upload, error) {
 	ctx := r.Context()
-	i, app, err := access.LoadWithApplication(ctx, a.instances, a.applications)
+	i, app, err := access.LoadWithApplication(ctx, h.instances, h.applications)
 	if err != nil {
 		return nil, err
 	}
@@ -136,10 +134,10 @@ func (a *handler) prepare(r *http.Request, access *instancehttp.Access, formID s
 		return nil, err
 	}
 	var b body
-	if err := httpapi.DecodeJSON(r, bodyLimit, &b); err != nil {
+	if err := httpapi.DecodeJSON(r, maxBody, &b); err != nil {
 		return nil, err
 	}
-	if err := b.check(); err != nil {
+	if err := b.validate(); err != nil {
 		return nil, err
 	}
 	if formID != "" {
@@ -147,7 +145,7 @@ func (a *handler) prepare(r *http.Request, access *instancehttp.Access, formID s
 			return nil, err
 		}
 	}
-	id := uuid.NewV7().String()
+	id := uuid.NewV7().String() // fails only without a source of randomness
 	now := time.Now()
 	upload := &instance.Upload{
 		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: id,
@@ -161,29 +159,30 @@ func (a *handler) prepare(r *http.Request, access *instancehttp.Access, formID s
 	return upload, i.Clone().AddData(app, id, formID, upload.Content, access.ActorName(), now)
 }
 
-// check returns the fault for bytes that no data element can have.
-func (b *body) check() error {
+// validate returns a fault if a data element cannot have the announced content.
+func (b *body) validate() error {
 	sum, err := hex.DecodeString(b.SHA256)
 	switch {
 	case !application.AllowsContentType(nil, b.ContentType):
-		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "contentType says what the data is, such as application/pdf.")
+		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "contentType must be a media type, for example application/pdf.")
 	case b.Size < 1:
-		return fault.New(fault.Invalid, "upload-invalid", "size is the number of bytes that you will send, at least 1.")
+		return fault.New(fault.Invalid, "upload-invalid", "size must be the number of bytes that you will send, at least 1.")
 	case b.Size > blob.MaxUploadBytes:
-		return fault.New(fault.TooLarge, "data-too-large", "A data element has at most %d bytes.", int64(blob.MaxUploadBytes))
+		return fault.New(fault.TooLarge, "data-too-large", "A data element can have at most %d bytes.", int64(blob.MaxUploadBytes))
 	case err != nil || len(sum) != 32:
-		return fault.New(fault.Invalid, "upload-invalid", "sha256 is the SHA-256 of the bytes, 64 hexadecimal digits.")
+		return fault.New(fault.Invalid, "upload-invalid", "sha256 must be the SHA-256 of the content, as 64 hexadecimal digits.")
 	}
 	return nil
 }
 
-// answer answers with a fresh link: the one of an earlier answer may have run out.
-func (a *handler) answer(w http.ResponseWriter, r *http.Request, u *instance.Upload) error {
+// writeUpload responds with a new presigned request, because that of an earlier response may have
+// expired.
+func (h *handler) writeUpload(w http.ResponseWriter, r *http.Request, u *instance.Upload) error {
 	key := blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Content.Revision)
-	link, err := a.blobs.PresignPut(r.Context(), key, u.Content.ContentType, blob.Info{Size: u.Content.Size, SHA256: u.Content.SHA256})
+	request, err := h.blobs.PresignPut(r.Context(), key, u.Content.ContentType, blob.Info{Size: u.Content.Size, SHA256: u.Content.SHA256})
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", "no-store") // it lets anybody who has it send the bytes
-	return httpapi.WriteJSON(w, http.StatusCreated, answer{u.ID, link.URL, link.Method, link.Header, link.Expires})
+	w.Header().Set("Cache-Control", "no-store") // the URL permits the upload without a token
+	return httpapi.WriteJSON(w, http.StatusCreated, response{u.ID, request.URL, request.Method, request.Header, request.Expires})
 }

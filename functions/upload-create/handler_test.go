@@ -21,27 +21,27 @@ const (
 	pdf    = `{"fileName":"søknad.pdf","contentType":"application/pdf","size":104857600,"sha256":"` + sha256 + `"}`
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads", newHandler(s.Authorizer, s.Applications, s.Instances, s.Blobs))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads", newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs))
+	return api
 }
 
-func ticket(t *testing.T, a apitest.Answer) answer {
+func parseResponse(t *testing.T, r apitest.Response) response {
 	t.Helper()
-	var got answer
-	a.Want(201, "").JSON(&got)
+	var got response
+	r.Want(201, "").JSON(&got)
 	return got
 }
 
 func TestAnnounce(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
 	before := time.Now()
-	var a apitest.Answer
-	s.AssertUnchanged(t, i, func() { a = s.Do(t, apitest.KariWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)) })
-	got := ticket(t, a)
-	u, err := s.Instances.Upload(t.Context(), got.ID)
+	var r apitest.Response
+	api.AssertUnchanged(t, i, func() { r = api.Do(t, apitest.KariWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)) })
+	got := parseResponse(t, r)
+	u, err := api.Instances.Upload(t.Context(), got.ID)
 	if err != nil || u == nil {
 		t.Fatalf("upload %+v, %v", u, err)
 	}
@@ -51,113 +51,113 @@ func TestAnnounce(t *testing.T) {
 	}
 	link, err := url.Parse(got.URL)
 	if err != nil || link.Path != "/"+blob.KeyOf(i.AppID, i.ID, u.DataGuid, u.Content.Revision).String() || link.Query().Get("sha256") != sha256 {
-		t.Errorf("the link is %s (%v)", link, err)
+		t.Errorf("the URL is %s (%v)", link, err)
 	}
 	if got.Method != "PUT" || got.Headers["Content-Length"] != "104857600" || got.Headers["Content-Type"] != "application/pdf" {
 		t.Errorf("got %+v", got)
 	}
 	if got.Expires.Sub(before) > 5*time.Minute || got.Expires.Sub(before) < 4*time.Minute || u.Expires.Sub(before) > instance.UploadLifetime {
-		t.Errorf("the link expires %s, the upload %s", got.Expires, u.Expires)
+		t.Errorf("the URL expires %s, the upload %s", got.Expires, u.Expires)
 	}
 	var members map[string]any
-	if err := json.Unmarshal(a.Body.Bytes(), &members); err != nil || len(members) != 5 || a.Header().Get("Cache-Control") != "no-store" {
-		t.Errorf("the answer is %s (%v), %v", a.Body, err, a.Header())
+	if err := json.Unmarshal(r.Body.Bytes(), &members); err != nil || len(members) != 5 || r.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("the response is %s (%v), %v", r.Body, err, r.Header())
 	}
-	notes, err := instancetest.OrphanCheck(t.Context(), s.Instances, u.OrphanChecks().At.Add(time.Second))
-	if err != nil || len(notes) != 1 || notes[0] != u.OrphanChecks() {
-		t.Errorf("notes %+v, %v", notes, err)
+	checks, err := instancetest.OrphanCheck(t.Context(), api.Instances, u.OrphanChecks().At.Add(time.Second))
+	if err != nil || len(checks) != 1 || checks[0] != u.OrphanChecks() {
+		t.Errorf("checks %+v, %v", checks, err)
 	}
-	if other := ticket(t, s.Do(t, apitest.NavWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))); other.ID == got.ID || other.URL == got.URL {
-		t.Errorf("the next one is %+v", other)
+	if other := parseResponse(t, api.Do(t, apitest.NavWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))); other.ID == got.ID || other.URL == got.URL {
+		t.Errorf("the next upload is %+v", other)
 	}
 }
 
 func TestWhoMayAnnounce(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.CheckAccess(t, i, false, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejects(t *testing.T) {
 	body := func(old, new string) []apitest.Option {
 		return []apitest.Option{apitest.JSON(strings.Replace(pdf, old, new, 1))}
 	}
 	for name, test := range map[string]struct {
-		report  apitest.InstanceSpec
+		spec    apitest.InstanceSpec
 		query   string
 		options []apitest.Option
 		status  int
 		code    string
 	}{
-		"no body":                {options: []apitest.Option{apitest.JSON("")}, status: 400, code: "body-invalid"},
-		"no JSON":                {options: []apitest.Option{apitest.Bytes("text/plain", pdf)}, status: 415, code: "body-not-json"},
-		"an unknown member":      {options: body("fileName", "filename"), status: 400, code: "body-invalid"},
-		"a large body":           {options: body("søknad", strings.Repeat("a", bodyLimit)), status: 413, code: "body-too-large"},
-		"no type":                {options: body("application/pdf", ""), status: 415, code: "content-type-invalid"},
-		"a range of types":       {options: body("application/pdf", "image/*"), status: 415, code: "content-type-invalid"},
-		"a type of two lines":    {options: body("application/pdf", `application/pdf\r\nx-amz-acl: public-read`), status: 415, code: "content-type-invalid"},
-		"no bytes":               {options: body("104857600", "0"), status: 400, code: "upload-invalid"},
-		"less than no bytes":     {options: body("104857600", "-1"), status: 400, code: "upload-invalid"},
-		"half a byte":            {options: body("104857600", "0.5"), status: 400, code: "body-invalid"},
-		"more than S3 takes":     {options: body("104857600", "5368709121"), status: 413, code: "data-too-large"},
-		"no checksum":            {options: body(sha256, ""), status: 400, code: "upload-invalid"},
-		"a short checksum":       {options: body(sha256, sha256[2:]), status: 400, code: "upload-invalid"},
-		"a checksum in base64":   {options: body(sha256, "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="), status: 400, code: "upload-invalid"},
-		"an unknown parameter":   {query: "?upload=x", status: 400, code: "parameter-unknown"},
-		"an unknown formId":      {query: "?formId=skjema", status: 400, code: "form-id-unknown"},
-		"a type not allowed":     {query: "?formId=default", status: 415, code: "content-type-not-allowed"},
-		"more than the form has": {query: "?formId=default", options: body("application/pdf", "application/xml"), status: 413, code: "data-too-large"},
-		"another version":        {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
-		"an invalid key":         {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("Idempotency-Key", "")}, status: 400, code: "idempotency-key-invalid"},
-		"a submitted instance":   {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
-		"an archived instance":   {report: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, status: 409, code: "instance-archived"},
-		"one form too many": {report: apitest.InstanceSpec{Forms: []string{"default"}}, query: "?formId=default",
+		"no body":                    {options: []apitest.Option{apitest.JSON("")}, status: 400, code: "body-invalid"},
+		"no JSON":                    {options: []apitest.Option{apitest.Bytes("text/plain", pdf)}, status: 415, code: "body-not-json"},
+		"an unknown member":          {options: body("fileName", "filename"), status: 400, code: "body-invalid"},
+		"a large body":               {options: body("søknad", strings.Repeat("a", maxBody)), status: 413, code: "body-too-large"},
+		"no type":                    {options: body("application/pdf", ""), status: 415, code: "content-type-invalid"},
+		"a range of types":           {options: body("application/pdf", "image/*"), status: 415, code: "content-type-invalid"},
+		"a type of two lines":        {options: body("application/pdf", `application/pdf\r\nx-amz-acl: public-read`), status: 415, code: "content-type-invalid"},
+		"an empty upload":            {options: body("104857600", "0"), status: 400, code: "upload-invalid"},
+		"a negative size":            {options: body("104857600", "-1"), status: 400, code: "upload-invalid"},
+		"half a byte":                {options: body("104857600", "0.5"), status: 400, code: "body-invalid"},
+		"over the limit of S3":       {options: body("104857600", "5368709121"), status: 413, code: "data-too-large"},
+		"no checksum":                {options: body(sha256, ""), status: 400, code: "upload-invalid"},
+		"a short checksum":           {options: body(sha256, sha256[2:]), status: 400, code: "upload-invalid"},
+		"a checksum in base64":       {options: body(sha256, "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="), status: 400, code: "upload-invalid"},
+		"an unknown parameter":       {query: "?upload=x", status: 400, code: "parameter-unknown"},
+		"an unknown formId":          {query: "?formId=skjema", status: 400, code: "form-id-unknown"},
+		"a type not allowed":         {query: "?formId=default", status: 415, code: "content-type-not-allowed"},
+		"over the limit of the form": {query: "?formId=default", options: body("application/pdf", "application/xml"), status: 413, code: "data-too-large"},
+		"another version":            {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
+		"an invalid key":             {options: []apitest.Option{apitest.JSON(pdf), apitest.Header("Idempotency-Key", "")}, status: 400, code: "idempotency-key-invalid"},
+		"a submitted instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, status: 409, code: "data-locked"},
+		"an archived instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, status: 409, code: "instance-archived"},
+		"over maxCount": {spec: apitest.InstanceSpec{Forms: []string{"default"}}, query: "?formId=default",
 			options: []apitest.Option{apitest.JSON(`{"contentType":"application/xml","size":1,"sha256":"` + sha256 + `"}`)}, status: 409, code: "data-count"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			i := s.Add(t, test.report)
+			api := newAPI(t)
+			i := api.Add(t, test.spec)
 			if test.options == nil {
 				test.options = []apitest.Option{apitest.JSON(pdf)}
 			}
-			s.AssertUnchanged(t, i, func() {
-				s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"+test.query), test.options...).Want(test.status, test.code)
+			api.AssertUnchanged(t, i, func() {
+				api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"+test.query), test.options...).Want(test.status, test.code)
 			})
-			if notes, _ := instancetest.OrphanCheck(t.Context(), s.Instances, time.Now().Add(100*time.Hour)); len(notes) > 0 {
-				t.Errorf("notes %+v", notes)
+			if checks, _ := instancetest.OrphanCheck(t.Context(), api.Instances, time.Now().Add(100*time.Hour)); len(checks) > 0 {
+				t.Errorf("checks %+v", checks)
 			}
 		})
 	}
 }
 
-func TestTheLimitsThemselvesAreAllowed(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
+func TestAcceptsTheLimits(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
 	for _, body := range []string{
 		`{"contentType":"video/mp4","size":5368709120,"sha256":"` + strings.ToUpper(sha256) + `"}`,
 		`{"contentType":"application/xml; charset=utf-8","size":1,"sha256":"` + sha256 + `"}`,
 	} {
-		got := ticket(t, s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body)))
-		if u, err := s.Instances.Upload(t.Context(), got.ID); err != nil || u.Content.SHA256 != sha256 || u.Content.FileName != "" {
+		got := parseResponse(t, api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body)))
+		if u, err := api.Instances.Upload(t.Context(), got.ID); err != nil || u.Content.SHA256 != sha256 || u.Content.FileName != "" {
 			t.Errorf("stored is %+v, %v", u, err)
 		}
 	}
 }
 
-// The same key is the same upload, with a link that is good from now on.
+// The same key returns the same upload, with a new presigned request.
 func TestIdempotencyKey(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	send := func(caller, body string) apitest.Answer {
-		return s.Do(t, caller, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body), apitest.Header("Idempotency-Key", "a"))
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	send := func(caller, body string) apitest.Response {
+		return api.Do(t, caller, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(body), apitest.Header("Idempotency-Key", "a"))
 	}
 	var ids [8]string
 	var all sync.WaitGroup
 	for n := range ids {
-		all.Go(func() { ids[n] = ticket(t, send(apitest.Kari, pdf)).ID })
+		all.Go(func() { ids[n] = parseResponse(t, send(apitest.Kari, pdf)).ID })
 	}
 	all.Wait()
-	first, err := s.Instances.Upload(t.Context(), ids[0])
+	first, err := api.Instances.Upload(t.Context(), ids[0])
 	if err != nil || first == nil {
 		t.Fatalf("upload %+v, %v", first, err)
 	}
@@ -166,25 +166,25 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("uploads %v", ids)
 		}
 	}
-	again := ticket(t, send(apitest.Kari, pdf))
+	again := parseResponse(t, send(apitest.Kari, pdf))
 	if !strings.Contains(again.URL, first.Content.Revision) {
-		t.Errorf("the link of the same upload is %s", again.URL)
+		t.Errorf("the URL of the same upload is %s", again.URL)
 	}
 	send(apitest.Kari, strings.Replace(pdf, "104857600", "1", 1)).Want(422, "idempotency-key-reused")
-	if other := ticket(t, send(apitest.Nav, pdf)); other.ID == first.ID {
-		t.Error("another's key is the same upload")
+	if other := parseResponse(t, send(apitest.Nav, pdf)); other.ID == first.ID {
+		t.Error("another caller's key returns the same upload")
 	}
-	// One that is answered again is still only for who may see the instance.
-	s.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
+	// A replay also requires access to the instance.
+	api.HardDelete(t, i)
 	send(apitest.Kari, pdf).Want(404, "not-found")
 }
 
-func TestAStoreThatFails(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{})
-	s.Instances.Fail = func() error { return errors.New("table down") }
-	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)).Want(500, "internal")
-	s.Instances.Fail = nil
-	s.Blobs.Hook = func(blobtest.Call) error { return errors.New("no credentials") }
-	s.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)).Want(500, "internal")
+func TestFailingStore(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.Instances.Fail = func() error { return errors.New("table down") }
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)).Want(500, "internal")
+	api.Instances.Fail = nil
+	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("no credentials") }
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf)).Want(500, "internal")
 }

@@ -1,7 +1,8 @@
-// Command upload-create answers POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads: it announces the
-// bytes of a data element that is too large to go through a function, and returns the one request that stores them in
-// the bucket; data-create makes a data element of them. It reads Applications and Parties, reads and writes Instances, and
-// signs for the bucket without talking to it.
+// Command upload-create serves POST
+// /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads: it announces the content of a
+// data element that is too large for a function, and returns the presigned request that stores the
+// content in the bucket. data-create then creates the data element. It reads Applications and
+// Parties, reads and writes Instances, and signs for the bucket without calling it.
 package main
 
 import (

@@ -16,8 +16,8 @@ func FuzzChange(f *testing.F) {
 		seeds = append(seeds, apitest.Seed{ContentType: "application/json", Body: body})
 	}
 	apitest.Fuzz(f, apitest.Kari, "PUT", func(t *testing.T) (*apitest.API, *instance.Instance, string) {
-		s := newSite(t)
-		i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-		return s, i, target(i)
+		api := newAPI(t)
+		i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+		return api, i, target(i)
 	}, seeds...)
 }

@@ -1,36 +1,23 @@
 package main
 
 import (
-	"context"
 	"net/http"
 
-	"altinn.no/instanceapi/shared/application"
-	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
-	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/instance/validation"
 )
 
-// body names the step to be in.
+// body names the step to move the instance to.
 type body struct {
 	CurrentStep string `json:"currentStep"`
 }
 
-// maxBody is the largest request, in bytes.
+// maxBody is the maximum body size, in bytes.
 const maxBody = 4 << 10
 
-type applicationStore interface {
-	Get(ctx context.Context, id string) (*application.Application, error)
-}
-
-type store interface {
-	instancehttp.Reader
-	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
-}
-
-func handler(authorizer instancehttp.Authorizer, applications applicationStore, instances store, data *validation.Checker, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances instancehttp.Store, data *validation.Checker, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		ctx := r.Context()
 		access, err := authorizer.Write(r)
@@ -46,10 +33,10 @@ func handler(authorizer instancehttp.Authorizer, applications applicationStore, 
 			return err
 		}
 		if b.CurrentStep == "" {
-			return fault.New(fault.Invalid, "body-invalid", `Name the step to be in, as in {"currentStep": "Submit"}.`)
+			return fault.New(fault.Invalid, "body-invalid", `Name the step to move the instance to, for example {"currentStep": "Submit"}.`)
 		}
-		move := &transition{r, access, app, b.CurrentStep, data, view}
-		i, err = move.do(i, instances)
+		change := &transition{r, access, app, b.CurrentStep, data, view}
+		i, err = change.apply(i, instances)
 		if err != nil {
 			return err
 		}

@@ -13,20 +13,21 @@ import (
 	"altinn.no/instanceapi/shared/instance/validation"
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(s.Authorizer, s.Applications, s.Instances, validation.New(s.Blobs.Get, s.Applications.Schema), s.View))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(api.Authorizer, api.Applications, api.Instances, validation.New(api.Blobs.Get, api.Applications.Schema), api.View))
+	return api
 }
 
 func target(i *instance.Instance) string { return apitest.InApp(i, "/workflow") }
 
 func to(step string) apitest.Option { return apitest.JSON(`{"currentStep":"` + step + `"}`) }
 
-// A whole life: submitted by the user, sent back by the owner, submitted again, archived. Every step is one event.
+// The complete workflow: the user submits, the owner sends back, the user submits again, the owner
+// archives. Each step creates one event.
 func TestSteps(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
 	for n, step := range []struct {
 		caller, to, by              string
 		locked, completed, archived bool
@@ -37,7 +38,7 @@ func TestSteps(t *testing.T) {
 		{apitest.Kari, "Archived", "1001", true, true, true},
 	} {
 		before := i
-		i = s.Do(t, step.caller, "PUT", target(i), to(step.to)).Instance(s, 200)
+		i = api.Do(t, step.caller, "PUT", target(i), to(step.to)).Instance(api, 200)
 		if i.Workflow != (instance.Workflow{CurrentStep: step.to, IsCompleted: step.completed}) || i.Status.IsArchived != step.archived ||
 			i.Data[0].IsLocked != step.locked || i.Data[1].IsLocked != step.locked {
 			t.Errorf("in %s: %+v", step.to, i)
@@ -46,44 +47,44 @@ func TestSteps(t *testing.T) {
 			!i.Data[0].LastChangedDateTime.Equal(before.Data[0].LastChangedDateTime) {
 			t.Errorf("changed by %s at %s, version %d", i.LastChangedBy, i.LastChangedDateTime, i.Version)
 		}
-		events := s.Instances.Outbox()
+		events := api.Instances.Outbox()
 		if len(events) != n+2 { // the first is the creation
 			t.Fatalf("%d events after %d changes", len(events), n+1)
 		}
 		ev := events[n+1]
 		if ev.ID != fmt.Sprintf("%s.%d", i.ID, n+2) || ev.WorkflowStep != step.to || ev.PreviousStep != before.Workflow.CurrentStep || ev.UserID != step.by ||
 			!ev.At.Equal(i.LastChangedDateTime) || ev.InstanceVersion != i.Version || ev.AppID != i.AppID || ev.InstanceOwnerID != i.InstanceOwnerID ||
-			ev.InstanceLink != s.View.Render(i).SelfLinks.Platform || len(ev.DataLinks) != 2 || ev.DataLinks[1].DataLink != s.View.Render(i).Data[1].DataLinks.Platform {
+			ev.InstanceLink != api.View.Render(i).SelfLinks.Platform || len(ev.DataLinks) != 2 || ev.DataLinks[1].DataLink != api.View.Render(i).Data[1].DataLinks.Platform {
 			t.Errorf("event %+v", ev)
 		}
 		if text, err := json.Marshal(ev); err != nil || strings.Contains(string(text), apitest.KariSSN) {
 			t.Errorf("event %s (%v)", text, err)
 		}
-		s.AssertUnchanged(t, i, func() { // there already
-			if again := s.Do(t, step.caller, "PUT", target(i), to(step.to)).Instance(s, 200); again.Version != i.Version {
+		api.AssertUnchanged(t, i, func() { // no transition
+			if again := api.Do(t, step.caller, "PUT", target(i), to(step.to)).Instance(api, 200); again.Version != i.Version {
 				t.Errorf("version %d", again.Version)
 			}
 		})
 	}
 }
 
-func TestWhoMayMove(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	s.CheckAccess(t, i, false, "PUT", target(i), to("Submit"))
+func TestWhoMayChange(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	api.CheckAccess(t, i, false, "PUT", target(i), to("Submit"))
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejects(t *testing.T) {
 	filling := apitest.InstanceSpec{Forms: []string{"default"}}
 	submitted := apitest.InstanceSpec{Forms: filling.Forms, Path: []string{"Submit"}}
 	archived := apitest.InstanceSpec{Forms: filling.Forms, Path: []string{"Submit", "Archived"}}
 	for name, test := range map[string]struct {
-		report  apitest.InstanceSpec
+		spec    apitest.InstanceSpec
 		caller  string
 		options []apitest.Option
 		status  int
 		code    string
-		detail  string // a part of it
+		detail  string // must be contained
 	}{
 		"past a step":              {filling, apitest.Nav, []apitest.Option{to("Archived")}, 409, "step-unreachable", "You can move it to: Submit."},
 		"back, by the user":        {submitted, apitest.Kari, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "You can move it to: Archived."},
@@ -101,12 +102,12 @@ func TestRefusals(t *testing.T) {
 		"an element too few":       {apitest.InstanceSpec{Forms: []string{"attachment"}}, apitest.Kari, []apitest.Option{to("Submit")}, 409, "data-invalid", "issues"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			i := s.Add(t, test.report)
-			s.AssertUnchanged(t, i, func() {
-				problem := s.Do(t, test.caller, "PUT", target(i), test.options...).Want(test.status, test.code).Problem()
+			api := newAPI(t)
+			i := api.Add(t, test.spec)
+			api.AssertUnchanged(t, i, func() {
+				problem := api.Do(t, test.caller, "PUT", target(i), test.options...).Want(test.status, test.code).Problem()
 				if !strings.Contains(problem.Detail, test.detail) {
-					t.Errorf("detail %q does not say %q", problem.Detail, test.detail)
+					t.Errorf("detail %q does not contain %q", problem.Detail, test.detail)
 				}
 				if test.code == "data-invalid" && (len(problem.Issues) != 1 || problem.Issues[0].Code != "TooFewDataElementsOfType" ||
 					problem.Issues[0].Severity != "error" || !strings.Contains(problem.Issues[0].Description, `"default"`)) {
@@ -118,48 +119,48 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestIfMatch(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	s.Do(t, apitest.Kari, "PUT", target(i), to("Submit"), apitest.Header("If-Match", `"1"`)).Instance(s, 200)
-	s.Do(t, apitest.Nav, "PUT", target(i), to("FormFilling"), apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	api.Do(t, apitest.Kari, "PUT", target(i), to("Submit"), apitest.Header("If-Match", `"1"`)).Instance(api, 200)
+	api.Do(t, apitest.Nav, "PUT", target(i), to("FormFilling"), apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
 }
 
-func TestADeletedInstance(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	s.Change(t, i, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(409, "instance-deleted") })
+func TestDeletedInstance(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	api.SoftDelete(t, i)
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(409, "instance-deleted") })
 }
 
-// However many ask at once, there is one change and one event.
-func TestAtOnce(t *testing.T) {
-	s := newSite(t)
+// Concurrent requests for the same step make one change and one event.
+func TestConcurrentTransitions(t *testing.T) {
+	api := newAPI(t)
 	for range 10 {
-		i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-		before := len(s.Instances.Outbox())
+		i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+		before := len(api.Instances.Outbox())
 		var all sync.WaitGroup
 		for range 4 {
-			all.Go(func() { s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(200, "") })
+			all.Go(func() { api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(200, "") })
 		}
 		all.Wait()
-		if events := s.Instances.Outbox()[before:]; len(events) != 1 || s.Stored(t, i).Version != 2 {
+		if events := api.Instances.Outbox()[before:]; len(events) != 1 || api.Stored(t, i).Version != 2 {
 			t.Fatalf("events %+v", events)
 		}
 
-		// Two ways out of Submit, neither of which can be reached from the other's end.
+		// Two transitions from Submit that exclude each other.
 		var archived, back int
-		all.Go(func() { archived = s.Do(t, apitest.Nav, "PUT", target(i), to("Archived")).Code })
-		all.Go(func() { back = s.Do(t, apitest.Nav, "PUT", target(i), to("FormFilling")).Code })
+		all.Go(func() { archived = api.Do(t, apitest.Nav, "PUT", target(i), to("Archived")).Code })
+		all.Go(func() { back = api.Do(t, apitest.Nav, "PUT", target(i), to("FormFilling")).Code })
 		all.Wait()
-		if archived+back != 200+409 || len(s.Instances.Outbox()) != before+2 {
-			t.Fatalf("%d and %d, %d events", archived, back, len(s.Instances.Outbox())-before)
+		if archived+back != 200+409 || len(api.Instances.Outbox()) != before+2 {
+			t.Fatalf("%d and %d, %d events", archived, back, len(api.Instances.Outbox())-before)
 		}
 
 		var with [4]int
-		j := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+		j := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 		for n := range with {
 			all.Go(func() {
-				with[n] = s.Do(t, apitest.Kari, "PUT", target(j), to("Submit"), apitest.Header("If-Match", `"1"`)).Code
+				with[n] = api.Do(t, apitest.Kari, "PUT", target(j), to("Submit"), apitest.Header("If-Match", `"1"`)).Code
 			})
 		}
 		all.Wait()
@@ -172,15 +173,15 @@ func TestAtOnce(t *testing.T) {
 			}
 		}
 		if won != 1 {
-			t.Fatalf("%d of those with If-Match were first", won)
+			t.Fatalf("%d requests with If-Match succeeded, want 1", won)
 		}
 	}
 }
 
-// The change and its event are one write: without the one there is not the other.
-func TestAStoreThatFails(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	s.Instances.Fail = func() error { return errors.New("table down") }
-	s.AssertUnchanged(t, i, func() { s.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(500, "internal") })
+// The change and its event are one write: either both are stored or neither is.
+func TestFailingStore(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	api.Instances.Fail = func() error { return errors.New("table down") }
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(500, "internal") })
 }

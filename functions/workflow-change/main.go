@@ -1,6 +1,8 @@
-// Command workflow-change answers PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow: it moves an
-// instance to the step that the body names, if the data is valid where the workflow asks for that. It reads Applications,
-// Parties and the bucket, and writes Instances and Outbox in one transaction.
+// Command workflow-change serves PUT
+// /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow: it moves an instance to the
+// step that the body names. If the current step requires valid data, it validates the data first.
+// It reads Applications, Parties and the bucket, and writes Instances and Outbox in one
+// transaction.
 package main
 
 import (

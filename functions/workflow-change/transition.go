@@ -17,13 +17,14 @@ import (
 	"altinn.no/instanceapi/shared/schema"
 )
 
-// maxMissing is how often the instance is read again because bytes of it were replaced while they were fetched.
+// maxMissing is how often apply reads the instance again because its content was replaced while the
+// validation fetched it.
 const maxMissing = 3
 
-// errOthersData stops a change of an instance whose data elements are not those that were validated.
-var errOthersData = errors.New("the data was changed while it was validated")
+// errDataChanged is returned if the instance's data elements are not the validated ones.
+var errDataChanged = errors.New("the data was changed during its validation")
 
-// transition is one request to be in another step.
+// transition is one request to move an instance to another step.
 type transition struct {
 	r      *http.Request
 	access *instancehttp.Access
@@ -33,69 +34,67 @@ type transition struct {
 	view   instancehttp.View
 }
 
-// do moves the instance, which has just been read. When the step that it leaves asks for valid data, that is validated
-// before the change, since bytes have to be fetched for it, and the change is made only of the very data that was
-// validated: if some is added or replaced meanwhile, that is validated as well, until ctx ends.
-func (m *transition) do(i *instance.Instance, instances store) (*instance.Instance, error) {
-	ctx := m.r.Context()
+// apply moves the instance i, which was just read, and returns the changed instance.
+//
+// If the step that i leaves requires valid data, apply validates the data before the update,
+// because the validation fetches content. The update then applies to exactly the validated data. If
+// another request adds or replaces data concurrently, apply validates that as well, until ctx ends.
+func (t *transition) apply(i *instance.Instance, instances instancehttp.Store) (*instance.Instance, error) {
+	ctx := t.r.Context()
 	var found validation.Findings
 	for missing := 0; ; {
 		var err error
-		if m.validates(i) {
-			found, err = m.data.Elements(ctx, m.app, i, i.Data, found)
+		if t.mustValidate(i) {
+			found, err = t.data.Elements(ctx, t.app, i, i.Data, found)
 		}
 		if err == nil {
 			var moved *instance.Instance
-			moved, err = instances.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
-				return m.change(i, found)
+			moved, err = t.access.UpdateFrom(t.r, instances, i, nil, func(i *instance.Instance) (*event.Event, error) {
+				return t.change(i, found)
 			})
 			if err == nil {
 				return moved, nil
 			}
 		} else if errors.Is(err, blob.ErrNotFound) && missing < maxMissing {
 			missing++
-			err = errOthersData
+			err = errDataChanged
 		}
-		if !errors.Is(err, errOthersData) {
+		if !errors.Is(err, errDataChanged) {
 			return nil, err
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if i, err = m.access.Load(ctx, instances); err != nil {
+		if i, err = t.access.Load(ctx, instances); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// validates reports whether the move leaves a step that asks for valid data; not if it is refused anyway.
-func (m *transition) validates(i *instance.Instance) bool {
-	step, known := m.app.Workflow.Step(i.Workflow.CurrentStep)
+// mustValidate reports whether the transition leaves a step that requires valid data. It is false
+// if the transition fails for another reason.
+func (t *transition) mustValidate(i *instance.Instance) bool {
+	step, known := t.app.Workflow.Step(i.Workflow.CurrentStep)
 	return known && step.ValidateOnExit && !i.Status.IsSoftDeleted &&
-		slices.Contains(m.app.Workflow.Reachable(step.Name, m.access.Role()), m.to) &&
-		httpapi.CheckIfMatch(m.r, httpapi.VersionTag(i.Version)) == nil
+		slices.Contains(t.app.Workflow.Reachable(step.Name, t.access.Role()), t.to) &&
+		httpapi.CheckIfMatch(t.r, httpapi.VersionTag(i.Version)) == nil
 }
 
-// change makes the move on the document.
-func (m *transition) change(i *instance.Instance, found validation.Findings) (*event.Event, error) {
-	if err := m.access.Check(i); err != nil {
-		return nil, err
-	}
-	if err := httpapi.CheckIfMatch(m.r, httpapi.VersionTag(i.Version)); err != nil {
-		return nil, err
-	}
-	validates := m.validates(i)
+// change applies the transition to the document and returns its event. found are the findings of
+// the validation; if they do not cover the data of i, change returns errDataChanged.
+func (t *transition) change(i *instance.Instance, found validation.Findings) (*event.Event, error) {
+	validates := t.mustValidate(i)
 	if validates && !found.Covers(i) {
-		return nil, errOthersData
+		return nil, errDataChanged
 	}
-	left, err := i.Transition(m.app, m.to, m.access.Role(), m.access.ActorName(), time.Now())
+	left, err := i.Transition(t.app, t.to, t.access.Role(), t.access.ActorName(), time.Now())
 	if err != nil && !fault.HasCode(err, "data-invalid") {
 		return nil, err
 	}
 	if validates {
-		issues := append(i.Validate(m.app), found.For(i)...)
+		issues := append(i.Validate(t.app), found.For(i)...)
 		if validation.HasErrors(issues) {
-			f := fault.New(fault.Conflict, "data-invalid", "The data is not valid, so the step %s cannot be left; see issues.", left)
+			f := fault.New(fault.Conflict, "data-invalid", "The instance cannot leave the step %s because its data is invalid. See issues.", left)
 			f.Issues = schema.Limit(issues)
 			return nil, f
 		}
@@ -103,6 +102,6 @@ func (m *transition) change(i *instance.Instance, found validation.Findings) (*e
 	if err != nil {
 		return nil, err
 	}
-	ev := m.view.Event(i, left, m.access.ActorName())
+	ev := i.StepEvent(left, t.access.ActorName(), t.view.Links(i))
 	return &ev, nil
 }

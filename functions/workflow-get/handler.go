@@ -1,28 +1,22 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"time"
 
-	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-// answer is where an instance is in its workflow.
-type answer struct {
+// response is the workflow state of an instance.
+type response struct {
 	CurrentStep string    `json:"currentStep"`
 	IsCompleted bool      `json:"isCompleted"`
-	Since       time.Time `json:"since"`     // when the step was entered
-	Reachable   []string  `json:"reachable"` // the steps that the caller may name next; never null
+	Since       time.Time `json:"since"`     // when the instance entered the step
+	Reachable   []string  `json:"reachable"` // the steps that the caller can move the instance to; never null
 }
 
-type applicationStore interface {
-	Get(ctx context.Context, id string) (*application.Application, error)
-}
-
-func handler(authorizer instancehttp.Authorizer, applications applicationStore, instances instancehttp.Reader) http.Handler {
+func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances instancehttp.Reader) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		access, err := authorizer.Read(r)
 		if err != nil {
@@ -42,7 +36,7 @@ func handler(authorizer instancehttp.Authorizer, applications applicationStore, 
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}
-		return httpapi.WriteJSON(w, http.StatusOK, answer{
+		return httpapi.WriteJSON(w, http.StatusOK, response{
 			CurrentStep: i.Workflow.CurrentStep, IsCompleted: i.Workflow.IsCompleted, Since: i.StepEntered,
 			Reachable: app.Workflow.Reachable(i.Workflow.CurrentStep, access.Role()),
 		})

@@ -8,14 +8,14 @@ import (
 	"altinn.no/instanceapi/shared/apitest"
 )
 
-func newSite(t *testing.T) *apitest.API {
-	s := apitest.New(t)
-	s.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(s.Authorizer, s.Applications, s.Instances))
-	return s
+func newAPI(t *testing.T) *apitest.API {
+	api := apitest.New(t)
+	api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(api.Authorizer, api.Applications, api.Instances))
+	return api
 }
 
-func TestWhereAnInstanceIsAndMayGo(t *testing.T) {
-	s := newSite(t)
+func TestState(t *testing.T) {
+	api := newAPI(t)
 	const since = "2026-05-01T12:00:0%d.123456Z"
 	at := time.Date(2026, 5, 1, 12, 0, 0, 123456789, time.UTC)
 	for _, test := range []struct {
@@ -30,14 +30,14 @@ func TestWhereAnInstanceIsAndMayGo(t *testing.T) {
 		{[]string{"Submit", "Archived"}, "Archived", true, `[]`, `[]`},
 	} {
 		t.Run(fmt.Sprint(test.path), func(t *testing.T) {
-			i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: test.path, At: at})
+			i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: test.path, At: at})
 			for caller, reachable := range map[string]string{
 				apitest.KariReader: test.user, apitest.KariBySSN: test.user, apitest.NavReader: test.owner,
 			} {
-				s.AssertUnchanged(t, i, func() {
+				api.AssertUnchanged(t, i, func() {
 					want := fmt.Sprintf(`{"currentStep":%q,"isCompleted":%t,"since":"`+since+`","reachable":%s}`,
 						test.step, test.completed, len(test.path), reachable)
-					got := s.Do(t, caller, "GET", apitest.InApp(i, "/workflow")).Want(200, "")
+					got := api.Do(t, caller, "GET", apitest.InApp(i, "/workflow")).Want(200, "")
 					if got.Body.String() != want || got.Header().Get("Content-Type") != "application/json" {
 						t.Errorf("got  %s\nwant %s", got.Body, want)
 					}
@@ -51,8 +51,8 @@ func TestWhereAnInstanceIsAndMayGo(t *testing.T) {
 }
 
 func TestWhoMayRead(t *testing.T) {
-	s := newSite(t)
-	i := s.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}})
-	s.CheckAccess(t, i, false, "GET", apitest.InApp(i, "/workflow"))
-	s.CheckConditionalGet(t, apitest.Kari, apitest.InApp(i, "/workflow"))
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}})
+	api.CheckAccess(t, i, false, "GET", apitest.InApp(i, "/workflow"))
+	api.CheckConditionalGet(t, apitest.Kari, apitest.InApp(i, "/workflow"))
 }

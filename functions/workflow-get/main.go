@@ -1,5 +1,6 @@
-// Command workflow-get answers GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow: the step an
-// instance is in, since when, and where the caller can move it. It reads Instances, Applications and Parties.
+// Command workflow-get serves GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow:
+// the current step of an instance, when the instance entered it, and the steps that the caller can
+// move the instance to. It reads Instances, Applications and Parties.
 package main
 
 import (

@@ -10,68 +10,69 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// unknown is a guid that nothing has.
+// unknown is a guid that no instance has.
 const unknown = "019a0000-0000-7000-8000-000000000000"
 
-// CheckAccess checks who is let in to an endpoint on an instance of Kari's in App, and that nothing is changed by those who
-// are not. target is the path of a request that succeeds for nav, and, unless ownerOnly, for Kari; a GET reads, any
-// other method writes.
-func (s *API) CheckAccess(t *testing.T, i *instance.Instance, ownerOnly bool, method, target string, options ...Option) {
+// CheckAccess checks which callers have access to an endpoint on an instance of Kari in App, and
+// that the requests of all others change nothing. The request succeeds for nav and, unless
+// ownerOnly, for Kari. A GET reads; any other method writes.
+func (api *API) CheckAccess(t *testing.T, i *instance.Instance, ownerOnly bool, method, target string, options ...Option) {
 	t.Helper()
-	refuse := func(what, caller, target string, status int, code string) {
-		t.Run("refuses "+what, func(t *testing.T) {
+	rejects := func(what, caller, target string, status int, code string) {
+		t.Run("rejects "+what, func(t *testing.T) {
 			t.Helper()
-			s.AssertUnchanged(t, i, func() { s.Do(t, caller, method, target, options...).Want(status, code) })
+			api.AssertUnchanged(t, i, func() { api.Do(t, caller, method, target, options...).Want(status, code) })
 		})
 	}
 	navWithout, kariWithout := NavReader, KariReader
 	if method == http.MethodGet {
 		navWithout, kariWithout = NavWriter, KariWriter
 	}
-	refuse("a request without a token", Nobody, target, 401, "token-missing")
-	refuse("a forged token", Forged, target, 401, "token-invalid")
-	refuse("the owner without the scope", navWithout, target, 403, "scope-missing")
-	refuse("another owner", Skd, target, 404, "not-found")
+	rejects("a request without a token", Nobody, target, 401, "token-missing")
+	rejects("a forged token", Forged, target, 401, "token-invalid")
+	rejects("the owner without the scope", navWithout, target, 403, "scope-missing")
+	rejects("another owner", Skd, target, 404, "not-found")
 	if ownerOnly {
-		refuse("the user", Kari, target, 403, "owner-only")
-		refuse("another user", Ola, target, 403, "owner-only")
-		refuse("a user, of what is not there", Kari, strings.Replace(target, i.ID, unknown, 1), 403, "owner-only")
+		rejects("the user", Kari, target, 403, "owner-only")
+		rejects("another user", Ola, target, 403, "owner-only")
+		rejects("a user, for an unknown instance", Kari, strings.Replace(target, i.ID, unknown, 1), 403, "owner-only")
 	} else {
-		refuse("the user without the scope", kariWithout, target, 403, "scope-missing")
-		refuse("another user", Ola, target, 404, "not-found")
-		refuse("another user, known by SSN", OlaBySSN, target, 404, "not-found")
-		refuse("a user nobody has reported", Newcomer, target, 404, "not-found")
-		refuse("the user under another's number", Kari, strings.Replace(target, KariParty, OlaParty, 1), 404, "not-found")
-		refuse("another user under their own number", Ola, strings.Replace(target, KariParty, OlaParty, 1), 404, "not-found")
+		rejects("the user without the scope", kariWithout, target, 403, "scope-missing")
+		rejects("another user", Ola, target, 404, "not-found")
+		rejects("another user, known by SSN", OlaBySSN, target, 404, "not-found")
+		rejects("a user without a party number", Newcomer, target, 404, "not-found")
+		rejects("the user, under another party", Kari, strings.Replace(target, KariParty, OlaParty, 1), 404, "not-found")
+		rejects("another user, under their own party", Ola, strings.Replace(target, KariParty, OlaParty, 1), 404, "not-found")
 	}
 	if method != http.MethodGet {
-		s.AssertUnchanged(t, i, func() {
+		api.AssertUnchanged(t, i, func() {
 			separator := "?"
 			if strings.Contains(target, "?") {
 				separator = "&"
 			}
-			s.Do(t, Nav, method, target+separator+"Hard=true", options...).Want(400, "parameter-unknown")
+			api.Do(t, Nav, method, target+separator+"Hard=true", options...).Want(400, "parameter-unknown")
 		})
 	}
 	for what, other := range map[string]string{
-		"another party's number":     strings.Replace(target, KariParty, OlaParty, 1),
-		"a number nobody has":        strings.Replace(target, KariParty, "59999", 1),
-		"what is no number":          strings.Replace(target, KariParty, "0x1", 1),
-		"an unknown instance":        strings.Replace(target, i.ID, unknown, 1),
-		"what is no guid":            strings.Replace(target, i.ID, "x", 1),
-		"a guid in capitals":         strings.Replace(target, i.ID, strings.ToUpper(i.ID), 1),
-		"the owner's other app":      strings.Replace(target, App, Other, 1),
-		"another owner's app":        strings.Replace(target, App, SkdApp, 1),
-		"an unknown data element":    replaceElement(target, i, uuid.New().String()),
-		"what is no element's guid":  replaceElement(target, i, "x"),
-		"the instance as an element": replaceElement(target, i, i.ID),
+		"another party's path":        strings.Replace(target, KariParty, OlaParty, 1),
+		"a party that does not exist": strings.Replace(target, KariParty, "59999", 1),
+		"a malformed party":           strings.Replace(target, KariParty, "0x1", 1),
+		"an unknown instance":         strings.Replace(target, i.ID, unknown, 1),
+		"a malformed guid":            strings.Replace(target, i.ID, "x", 1),
+		"a guid in capitals":          strings.Replace(target, i.ID, strings.ToUpper(i.ID), 1),
+		"the owner's other app":       strings.Replace(target, App, Other, 1),
+		"another owner's app":         strings.Replace(target, App, SkdApp, 1),
+		"an unknown data element":     replaceElement(target, i, uuid.New().String()),
+		"a malformed element guid":    replaceElement(target, i, "x"),
+		"the instance as an element":  replaceElement(target, i, i.ID),
 	} {
 		if other != target {
-			refuse("the owner at "+what, Nav, other, 404, "not-found")
+			rejects("the owner, with "+what, Nav, other, 404, "not-found")
 		}
 	}
 }
 
+// replaceElement replaces the id of the data element in a path.
 func replaceElement(target string, i *instance.Instance, by string) string {
 	for _, element := range i.Data {
 		target = strings.Replace(target, element.ID, by, 1)
@@ -79,26 +80,58 @@ func replaceElement(target string, i *instance.Instance, by string) string {
 	return target
 }
 
-// AssertUnchanged checks that a request changes nothing: not the instance, no bytes, no event. i may be nil, for none.
-func (s *API) AssertUnchanged(t *testing.T, i *instance.Instance, request func()) {
+// CheckRead checks a GET on an instance of Kari in App: its readers get 200 and a response that
+// check accepts, the GET changes nothing, and all other callers are rejected. It also runs
+// CheckConditionalGet.
+func (api *API) CheckRead(t *testing.T, i *instance.Instance, target string, check func(*testing.T, Response)) {
 	t.Helper()
-	before := s.state(t, i)
-	request()
-	if after := s.state(t, i); after != before {
-		t.Errorf("the request has changed\n%s\nto\n%s", before, after)
+	for name, caller := range map[string]string{"owner": NavReader, "user": KariReader, "user known by SSN": KariBySSN} {
+		t.Run(name, func(t *testing.T) {
+			t.Helper()
+			api.AssertUnchanged(t, i, func() { check(t, api.Do(t, caller, http.MethodGet, target).Want(200, "")) })
+		})
+	}
+	api.CheckAccess(t, i, false, http.MethodGet, target)
+	for _, caller := range []string{Nav, Kari} {
+		api.CheckConditionalGet(t, caller, target)
 	}
 }
 
-func (s *API) state(t *testing.T, i *instance.Instance) string {
+// CheckReadOfDeleted checks that a GET on an instance of Kari in App succeeds after a soft delete,
+// and returns 404 after a hard delete.
+func (api *API) CheckReadOfDeleted(t *testing.T, i *instance.Instance, target string) {
+	t.Helper()
+	api.SoftDelete(t, i)
+	for _, caller := range []string{Kari, Nav} {
+		api.Do(t, caller, http.MethodGet, target).Want(200, "")
+	}
+	api.HardDelete(t, i)
+	for _, caller := range []string{Kari, Nav} {
+		api.Do(t, caller, http.MethodGet, target).Want(404, "not-found")
+	}
+}
+
+// AssertUnchanged checks that a request changes no instance, content or event. i may be nil.
+func (api *API) AssertUnchanged(t *testing.T, i *instance.Instance, request func()) {
+	t.Helper()
+	before := api.state(t, i)
+	request()
+	if after := api.state(t, i); after != before {
+		t.Errorf("the request changed\n%s\nto\n%s", before, after)
+	}
+}
+
+// state returns the state that AssertUnchanged compares. i may be nil.
+func (api *API) state(t *testing.T, i *instance.Instance) string {
 	t.Helper()
 	var stored *instance.Instance
 	version := int64(0)
 	if i != nil {
-		stored = s.Stored(t, i)
+		stored = api.Stored(t, i)
 		version = stored.Version
 	}
 	state, err := json.Marshal(map[string]any{
-		"instance": stored, "version": version, "blobs": s.Blobs.Keys(), "events": s.Instances.Outbox(),
+		"instance": stored, "version": version, "blobs": api.Blobs.Keys(), "events": api.Instances.Outbox(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -106,11 +139,12 @@ func (s *API) state(t *testing.T, i *instance.Instance) string {
 	return string(state)
 }
 
-// CheckConditionalGet checks what every GET does: its ContentETag in If-None-Match is a 304 with that ContentETag and no body, another is not;
-// HEAD has the status and the header of GET. The GET must succeed for the caller.
-func (s *API) CheckConditionalGet(t *testing.T, caller, target string) {
+// CheckConditionalGet checks that If-None-Match with the ETag of a GET returns 304 with that ETag
+// and no body, that another tag returns 200, and that HEAD has the status and header of GET. The
+// GET must succeed for the caller.
+func (api *API) CheckConditionalGet(t *testing.T, caller, target string) {
 	t.Helper()
-	got := s.Do(t, caller, "GET", target).Want(200, "")
+	got := api.Do(t, caller, "GET", target).Want(200, "")
 	etag := got.ETag()
 	if len(etag) < 3 || etag[0] != '"' || etag[len(etag)-1] != '"' {
 		t.Errorf("GET %s: ETag %s", target, etag)
@@ -119,16 +153,16 @@ func (s *API) CheckConditionalGet(t *testing.T, caller, target string) {
 		etag: 304, "W/" + etag: 304, `"x", ` + etag: 304, "*": 304, `"x"`: 200, strings.Trim(etag, `"`): 200,
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
-			a := s.Do(t, caller, method, target, Header("If-None-Match", condition)).Want(status, "")
-			if a.ETag() != etag || status == 304 && a.Body.Len() > 0 {
-				t.Errorf("%s with If-None-Match %s: ETag %s, body %.100s", a.what, condition, a.ETag(), a.Body)
+			response := api.Do(t, caller, method, target, Header("If-None-Match", condition)).Want(status, "")
+			if response.ETag() != etag || status == 304 && response.Body.Len() > 0 {
+				t.Errorf("%s with If-None-Match %s: ETag %s, body %.100s", response.request, condition, response.ETag(), response.Body)
 			}
 		}
 	}
-	head := s.Do(t, caller, "HEAD", target).Want(200, "")
+	head := api.Do(t, caller, "HEAD", target).Want(200, "")
 	for name, want := range got.Header() {
 		if have := head.Header()[name]; len(have) != 1 || have[0] != want[0] {
-			t.Errorf("HEAD %s: %s %q, and with GET %q", target, name, have, want)
+			t.Errorf("HEAD %s: %s %q, but with GET %q", target, name, have, want)
 		}
 	}
 }

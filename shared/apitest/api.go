@@ -1,7 +1,7 @@
-// Package apitest provides, for the tests of the functions, all that is behind and before their handlers: a site in
-// memory with two owners' applications, the callers who come to its door, and checks that hold for every endpoint. It
-// decides nothing itself: tokens go through the real verification, and the stores are the fakes that pass the real
-// ones' conformance suites.
+// Package apitest provides a complete API in memory for the tests of handlers: stores with the
+// applications of two owners, callers with tokens, and checks that hold for every endpoint. Tokens
+// pass the real verification. The stores are the fakes that pass the conformance suites of the real
+// stores.
 package apitest
 
 import (
@@ -25,7 +25,7 @@ import (
 	"altinn.no/instanceapi/shared/party/partytest"
 )
 
-// The parties that a new site knows: Kari and Ola have reported before, the newcomer never has.
+// The parties of a new API. Kari and Ola have party numbers, the newcomer has none yet.
 const (
 	KariSSN     = "12247918309"
 	OlaSSN      = "20116012345"
@@ -35,8 +35,9 @@ const (
 	OlaParty  = "50002"
 )
 
-// The callers, each as an Authorization header; Nobody sends none. Kari and Ola are users with the user id 1001 and
-// the party that their tokens name; the others after them are known by their SSN alone.
+// The callers, each as an Authorization header; an empty one is not sent. Kari and Ola are users
+// with the user id 1001 and a party in their tokens. The tokens of the last three contain only an
+// SSN.
 var (
 	Nobody = ""
 	Forged = "Bearer eyJhbGciOiJub25lIn0.eyJ1cm46YWx0aW5uOm9yZyI6Im5hdiJ9."
@@ -56,14 +57,15 @@ var (
 	Newcomer  = authtest.Person(party.Identity{Kind: party.SSN, Value: NewcomerSSN})
 )
 
-// The applications that a new site has. App is registered with Registration, the others with it and no data types.
+// The applications of a new API. App is registered with Registration, the others with all defaults.
 const (
 	App    = "nav/app2018"
 	Other  = "nav/other"
 	SkdApp = "skd/app2018"
 )
 
-// Registration is the body of a PUT of App: one form, as XML or JSON, and any number of attachments of any type.
+// Registration is the registration of App: one form, as XML or JSON, and any number of attachments
+// of any content type.
 const Registration = `{ "title": {"nb": "Melding"},
   "dataTypes": [ {"formId": "default", "allowedContentTypes": ["application/xml", "application/json"], "maxSize": 1000000,
                   "minCount": 1, "maxCount": 1, "schema": {"type": "object"}},
@@ -76,10 +78,10 @@ const Registration = `{ "title": {"nb": "Melding"},
                                  {"from": "Submit", "to": "FormFilling", "by": ["owner"]} ] },
   "checkIdentityNumbers": false, "indexShards": 1 }`
 
-// Content is the bytes of every data element that Add makes; their type is application/xml.
+// Content is the content of every data element that Add creates, with the type application/xml.
 const Content = "<melding>hei</melding>"
 
-// API is the stores that handlers work on, and the routes to the handlers.
+// API is the stores that handlers use, and the routes to the handlers.
 type API struct {
 	Authorizer   instancehttp.Authorizer
 	View         instancehttp.View
@@ -91,33 +93,34 @@ type API struct {
 	routes *http.ServeMux
 }
 
-// New returns a site with the parties and applications above, and no instances or routes.
+// New returns an API with the parties and applications above, and no instances or routes.
 func New(t *testing.T) *API {
 	t.Helper()
-	s := &API{
+	api := &API{
 		View:         instancehttp.View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.altinn.no", Platform: "https://platform.altinn.no"}},
 		Applications: &applicationtest.Memory{}, Parties: &partytest.Memory{}, Instances: &instancetest.Memory{}, Blobs: &blobtest.Memory{},
 		routes: http.NewServeMux(),
 	}
-	s.Authorizer = instancehttp.Authorizer{Authenticator: authtest.Verifier(), Parties: s.Parties}
-	s.assign(t, KariSSN, KariParty)
-	s.assign(t, OlaSSN, OlaParty)
-	s.Register(t, App, Registration)
-	s.Register(t, Other, `{}`)
-	s.Register(t, SkdApp, `{}`)
-	return s
+	api.Authorizer = instancehttp.Authorizer{Authenticator: authtest.Verifier(), Parties: api.Parties}
+	api.assign(t, KariSSN, KariParty)
+	api.assign(t, OlaSSN, OlaParty)
+	api.Register(t, App, Registration)
+	api.Register(t, Other, `{}`)
+	api.Register(t, SkdApp, `{}`)
+	return api
 }
 
-func (s *API) assign(t *testing.T, ssn, want string) {
+// assign assigns a party number to an SSN and checks it.
+func (api *API) assign(t *testing.T, ssn, want string) {
 	t.Helper()
-	got, err := s.Parties.FindOrAssign(t.Context(), party.Identity{Kind: party.SSN, Value: ssn})
+	got, err := api.Parties.FindOrAssign(t.Context(), party.Identity{Kind: party.SSN, Value: ssn})
 	if err != nil || got != want {
-		t.Fatalf("the party has the number %s (%v), want %s", got, err, want)
+		t.Fatalf("the party number is %s (%v), want %s", got, err, want)
 	}
 }
 
-// Register registers an application with the document given.
-func (s *API) Register(t *testing.T, id, document string) {
+// Register registers an application with the given document, or replaces its registration.
+func (api *API) Register(t *testing.T, id, document string) {
 	t.Helper()
 	app := &application.Application{}
 	if err := json.Unmarshal([]byte(document), app); err != nil {
@@ -129,80 +132,92 @@ func (s *API) Register(t *testing.T, id, document string) {
 	if err := app.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Applications.Put(t.Context(), app); err != nil {
+	stored, err := api.Applications.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stored != nil {
+		app.Version = stored.Version
+	}
+	if err := api.Applications.Put(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Serve adds a route, such as "GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}"; as in the template, GET
-// is HEAD too.
-func (s *API) Serve(route string, h http.Handler) { s.routes.Handle(route, h) }
+// application returns the registration of an application.
+func (api *API) application(t *testing.T, id string) *application.Application {
+	t.Helper()
+	app, err := api.Applications.Get(t.Context(), id)
+	if err != nil || app == nil {
+		t.Fatalf("no application %s: %v", id, err)
+	}
+	return app
+}
 
-// InstanceSpec is an instance to be added. Its zero value is one of Kari's in App, in FormFilling, without data.
+// Serve adds a route, such as "GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}". As in
+// the template, a GET route also serves HEAD.
+func (api *API) Serve(route string, h http.Handler) { api.routes.Handle(route, h) }
+
+// InstanceSpec describes an instance for Add. The zero value is an instance of Kari in App, in the
+// step FormFilling, without data.
 type InstanceSpec struct {
 	App, Party string
-	Forms      []string // a data element of each formId
+	Forms      []string // one data element per formId
 	Labels     []string
-	Path       []string // the steps that it is moved through from FormFilling, by the owner
+	Path       []string // the steps after FormFilling; the owner makes the transitions
 	At         time.Time
 	Due        *time.Time
 }
 
-// Add stores the instance, and the bytes of its data elements.
-func (s *API) Add(t *testing.T, report InstanceSpec) *instance.Instance {
+// Add stores an instance and the content of its data elements.
+func (api *API) Add(t *testing.T, spec InstanceSpec) *instance.Instance {
 	t.Helper()
 	ctx := t.Context()
-	if report.App == "" {
-		report.App = App
+	if spec.App == "" {
+		spec.App = App
 	}
-	if report.Party == "" {
-		report.Party = KariParty
+	if spec.Party == "" {
+		spec.Party = KariParty
 	}
-	if report.At.IsZero() {
-		report.At = time.Now()
+	if spec.At.IsZero() {
+		spec.At = time.Now()
 	}
-	app, err := s.Applications.Get(ctx, report.App)
-	if err != nil || app == nil {
-		t.Fatalf("no application %s: %v", report.App, err)
-	}
-	draft := instance.Draft{Application: app, InstanceOwnerID: report.Party, Labels: report.Labels, DueDateTime: report.Due}
-	i, err := instance.New(draft, "1001", report.At)
+	app := api.application(t, spec.App)
+	draft := instance.Draft{Application: app, InstanceOwnerID: spec.Party, Labels: spec.Labels, DueDateTime: spec.Due}
+	i, err := instance.New(draft, "1001", spec.At)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, form := range report.Forms {
+	for _, form := range spec.Forms {
 		id := uuid.New().String()
-		if err := i.AddData(app, id, form, s.Upload(t, i, id, Content), "1001", report.At); err != nil {
+		if err := i.AddData(app, id, form, api.Upload(t, i, id, Content), "1001", spec.At); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Instances.Create(ctx, i, s.View.Event(i, "", "1001")); err != nil {
+	if err := api.Instances.Create(ctx, i, i.StepEvent("", "1001", api.View.Links(i))); err != nil {
 		t.Fatal(err)
 	}
-	for n, step := range report.Path {
-		i = s.Change(t, i, func(i *instance.Instance) error {
-			_, err := i.Transition(app, step, application.Owner, app.Org, report.At.Add(time.Duration(n+1)*time.Second))
-			return err
-		})
+	for n, step := range spec.Path {
+		i = api.transition(t, i, step, spec.At.Add(time.Duration(n+1)*time.Second))
 	}
 	return i
 }
 
-// Upload stores bytes as a new revision of a data element that is, or will be, in i.
-func (s *API) Upload(t *testing.T, i *instance.Instance, elementID, content string) instance.Content {
+// Upload stores content as a new revision of an existing or future data element of i.
+func (api *API) Upload(t *testing.T, i *instance.Instance, elementID, content string) instance.Content {
 	t.Helper()
 	key := blob.NewKey(i.AppID, i.ID, elementID)
-	info, err := s.Blobs.Put(t.Context(), key, "application/xml", []byte(content))
+	info, err := api.Blobs.Put(t.Context(), key, "application/xml", []byte(content))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return instance.Content{ContentType: "application/xml", FileName: "skjema.xml", Size: info.Size, SHA256: info.SHA256, Revision: key.Revision()}
 }
 
-// Change changes a stored instance without its event, as another request would.
-func (s *API) Change(t *testing.T, i *instance.Instance, change func(*instance.Instance) error) *instance.Instance {
+// Change changes a stored instance like another request, but without an event.
+func (api *API) Change(t *testing.T, i *instance.Instance, change func(*instance.Instance) error) *instance.Instance {
 	t.Helper()
-	changed, err := s.Instances.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+	changed, err := api.Instances.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
 		return nil, change(i)
 	})
 	if err != nil {
@@ -211,40 +226,65 @@ func (s *API) Change(t *testing.T, i *instance.Instance, change func(*instance.I
 	return changed
 }
 
-// Replace gives a data element of a stored instance new bytes, as another request would.
-func (s *API) Replace(t *testing.T, i *instance.Instance, elementID, content string) *instance.Instance {
+// Transition moves a stored instance to a step, like another request by the owner, but without an
+// event.
+func (api *API) Transition(t *testing.T, i *instance.Instance, step string) *instance.Instance {
 	t.Helper()
-	app, err := s.Applications.Get(t.Context(), i.AppID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bytes := s.Upload(t, i, elementID, content)
-	return s.Change(t, i, func(i *instance.Instance) error {
-		return i.ReplaceData(app, elementID, bytes, "1001", time.Now())
+	return api.transition(t, i, step, time.Now())
+}
+
+func (api *API) transition(t *testing.T, i *instance.Instance, step string, now time.Time) *instance.Instance {
+	t.Helper()
+	app := api.application(t, i.AppID)
+	return api.Change(t, i, func(i *instance.Instance) error {
+		_, err := i.Transition(app, step, application.Owner, app.Org, now)
+		return err
 	})
 }
 
-// Stored returns an instance as it is now.
-func (s *API) Stored(t *testing.T, i *instance.Instance) *instance.Instance {
+// SoftDelete deletes a stored instance, like another request.
+func (api *API) SoftDelete(t *testing.T, i *instance.Instance) *instance.Instance {
 	t.Helper()
-	stored, err := s.Instances.Get(t.Context(), i.InstanceOwnerID, i.ID)
+	return api.Change(t, i, (*instance.Instance).Delete)
+}
+
+// HardDelete deletes a stored instance permanently, like another request before the sweep.
+func (api *API) HardDelete(t *testing.T, i *instance.Instance) *instance.Instance {
+	t.Helper()
+	return api.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
+}
+
+// Replace replaces the content of a data element of a stored instance, like another request.
+func (api *API) Replace(t *testing.T, i *instance.Instance, elementID, content string) *instance.Instance {
+	t.Helper()
+	app := api.application(t, i.AppID)
+	uploaded := api.Upload(t, i, elementID, content)
+	return api.Change(t, i, func(i *instance.Instance) error {
+		return i.ReplaceData(app, elementID, uploaded, "1001", time.Now())
+	})
+}
+
+// Stored returns the stored version of an instance.
+func (api *API) Stored(t *testing.T, i *instance.Instance) *instance.Instance {
+	t.Helper()
+	stored, err := api.Instances.Get(t.Context(), i.InstanceOwnerID, i.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return stored
 }
 
-// InApp returns the path of an instance on the Application API, with what follows it.
+// InApp returns the path of an instance on the Application API, followed by rest.
 func InApp(i *instance.Instance, rest string) string {
 	return "/" + i.AppID + "/instances/" + i.InstanceOwnerID + "/" + i.ID + rest
 }
 
-// InStorage returns the path of an instance on the Storage API, with what follows it.
+// InStorage returns the path of an instance on the Storage API, followed by rest.
 func InStorage(i *instance.Instance, rest string) string {
 	return "/storage/instances/" + i.InstanceOwnerID + "/" + i.ID + rest
 }
 
-// IDs returns the ids of instances, in their order.
+// IDs returns the ids of instances, in order.
 func IDs(instances ...*instance.Instance) []string {
 	ids := make([]string, 0, len(instances))
 	for _, i := range instances {

@@ -12,7 +12,7 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// host is what every request names in its Host header, which is the caller's to choose: no answer may repeat it.
+// host is the Host header of every request. Callers can choose it, so no response may repeat it.
 const host = "evil.example"
 
 // Option is a part of a request.
@@ -27,10 +27,10 @@ type request struct {
 // Header sets a header field.
 func Header(name, value string) Option { return func(r *request) { r.header.Set(name, value) } }
 
-// Query sets the query as it is, which may be no valid one.
+// Query sets the raw query, which may be invalid.
 func Query(raw string) Option { return func(r *request) { r.query = &raw } }
 
-// Bytes sets the body, and its Content-Type unless that is "".
+// Bytes sets the body, and the Content-Type unless it is "".
 func Bytes(contentType, body string) Option {
 	return func(r *request) {
 		r.body = body
@@ -43,9 +43,10 @@ func Bytes(contentType, body string) Option {
 // JSON sets a JSON body.
 func JSON(body string) Option { return Bytes("application/json", body) }
 
-// Do sends a request to the route that serves it, and checks of the answer what holds for any: it has no identity
-// number of the site's parties and nothing of the Host header, and what is not a success is a problem.
-func (s *API) Do(t *testing.T, caller, method, target string, options ...Option) Answer {
+// Do sends a request to the route that serves it and returns the response. It checks what holds for
+// every response: it contains no identity number of the API's parties and not the Host header, and
+// an error is a problem document.
+func (api *API) Do(t *testing.T, caller, method, target string, options ...Option) Response {
 	t.Helper()
 	parts := request{header: http.Header{}}
 	for _, set := range options {
@@ -59,91 +60,92 @@ func (s *API) Do(t *testing.T, caller, method, target string, options ...Option)
 	if caller != "" {
 		r.Header.Set("Authorization", caller)
 	}
-	a := Answer{ResponseRecorder: httptest.NewRecorder(), t: t, what: method + " " + target}
-	s.routes.ServeHTTP(a, r)
-	whole := fmt.Sprint(a.Header(), a.Body)
+	response := Response{ResponseRecorder: httptest.NewRecorder(), t: t, request: method + " " + target}
+	api.routes.ServeHTTP(response, r)
+	text := fmt.Sprint(response.Header(), response.Body)
 	for _, secret := range []string{KariSSN, OlaSSN, NewcomerSSN, host} {
-		if strings.Contains(whole, secret) {
-			t.Errorf("%s: the answer contains %s: %s", a.what, secret, whole)
+		if strings.Contains(text, secret) {
+			t.Errorf("%s: the response contains %s: %s", response.request, secret, text)
 		}
 	}
-	if a.Code >= 400 {
-		a.checkProblem()
+	if response.Code >= 400 {
+		response.checkProblem()
 	}
-	return a
+	return response
 }
 
-// Answer is a response. Its checks fail the test that asked.
-type Answer struct {
+// Response is a response. Its checks fail the test that sent the request.
+type Response struct {
 	*httptest.ResponseRecorder
-	t    *testing.T
-	what string // the request, for messages
+	t       *testing.T
+	request string // method and target, for messages
 }
 
-// ContentETag returns the entity tag.
-func (a Answer) ETag() string { return a.Header().Get("ETag") }
+// ETag returns the entity tag.
+func (r Response) ETag() string { return r.Header().Get("ETag") }
 
-// Problem returns the problem of an answer that is one.
-func (a Answer) Problem() httpapi.Problem {
+// Problem returns the problem document of an error, and the zero value for a success.
+func (r Response) Problem() httpapi.Problem {
 	var p httpapi.Problem
-	if a.Code >= 400 {
-		_ = json.Unmarshal(a.Body.Bytes(), &p) // checked by checkProblem
+	if r.Code >= 400 {
+		_ = json.Unmarshal(r.Body.Bytes(), &p) // checked by checkProblem
 	}
 	return p
 }
 
-func (a Answer) checkProblem() {
-	a.t.Helper()
+// checkProblem checks that an error is a complete problem document with the right headers.
+func (r Response) checkProblem() {
+	r.t.Helper()
 	var p httpapi.Problem
-	err := json.Unmarshal(a.Body.Bytes(), &p)
-	if err != nil || a.Header().Get("Content-Type") != "application/problem+json" || p.Status != a.Code ||
-		p.Type != "urn:altinn:problem:"+p.Code || p.Code == "" || p.Title != http.StatusText(a.Code) || p.Detail == "" {
-		a.t.Errorf("%s: not a whole problem (%v): %d %s", a.what, err, a.Code, a.Body)
+	err := json.Unmarshal(r.Body.Bytes(), &p)
+	if err != nil || r.Header().Get("Content-Type") != "application/problem+json" || p.Status != r.Code ||
+		p.Type != "urn:altinn:problem:"+p.Code || p.Code == "" || p.Title != http.StatusText(r.Code) || p.Detail == "" {
+		r.t.Errorf("%s: incomplete problem document (%v): %d %s", r.request, err, r.Code, r.Body)
 	}
-	if (a.Code == http.StatusUnauthorized || p.Code == "scope-missing") != (a.Header().Get("WWW-Authenticate") != "") {
-		a.t.Errorf("%s: %d with WWW-Authenticate %q", a.what, a.Code, a.Header().Get("WWW-Authenticate"))
+	if (r.Code == http.StatusUnauthorized || p.Code == "scope-missing") != (r.Header().Get("WWW-Authenticate") != "") {
+		r.t.Errorf("%s: %d with WWW-Authenticate %q", r.request, r.Code, r.Header().Get("WWW-Authenticate"))
 	}
-	if location := a.Header().Get("Location"); location != "" {
-		a.t.Errorf("%s: %d with the Location %s", a.what, a.Code, location)
-	}
-}
-
-// Want checks the status, and the code of the problem: "" for a success.
-func (a Answer) Want(status int, code string) Answer {
-	a.t.Helper()
-	if got := a.Problem().Code; a.Code != status || got != code {
-		a.t.Errorf("%s: %d %q, want %d %q; body %.300s", a.what, a.Code, got, status, code, a.Body)
-	}
-	return a
-}
-
-// JSON decodes the body of a success.
-func (a Answer) JSON(into any) {
-	a.t.Helper()
-	if kind := a.Header().Get("Content-Type"); kind != "application/json" {
-		a.t.Errorf("%s: Content-Type %q, want application/json", a.what, kind)
-	}
-	if err := json.Unmarshal(a.Body.Bytes(), into); err != nil {
-		a.t.Fatalf("%s: %v in %.300s", a.what, err, a.Body)
+	if location := r.Header().Get("Location"); location != "" {
+		r.t.Errorf("%s: %d with the Location %s", r.request, r.Code, location)
 	}
 }
 
-// Instance checks that the answer has the status given and is an instance as it is stored now: all of it, with its
-// entity tag and its links. It returns what is stored.
-func (a Answer) Instance(s *API, status int) *instance.Instance {
-	a.t.Helper()
-	a.Want(status, "")
+// Want checks the status, and the code of the problem, which is "" for a success.
+func (r Response) Want(status int, code string) Response {
+	r.t.Helper()
+	if got := r.Problem().Code; r.Code != status || got != code {
+		r.t.Errorf("%s: %d %q, want %d %q; body %.300s", r.request, r.Code, got, status, code, r.Body)
+	}
+	return r
+}
+
+// JSON decodes the body of a success into a value.
+func (r Response) JSON(into any) {
+	r.t.Helper()
+	if kind := r.Header().Get("Content-Type"); kind != "application/json" {
+		r.t.Errorf("%s: Content-Type %q, want application/json", r.request, kind)
+	}
+	if err := json.Unmarshal(r.Body.Bytes(), into); err != nil {
+		r.t.Fatalf("%s: %v in %.300s", r.request, err, r.Body)
+	}
+}
+
+// Instance checks that the response has the given status and contains exactly the instance that is
+// now stored, with its entity tag and its links. It returns the stored instance.
+func (r Response) Instance(api *API, status int) *instance.Instance {
+	r.t.Helper()
+	r.Want(status, "")
 	var shown instance.Instance
-	a.JSON(&shown)
-	stored, err := s.Instances.Get(a.t.Context(), shown.InstanceOwnerID, shown.ID)
+	r.JSON(&shown)
+	stored, err := api.Instances.Get(r.t.Context(), shown.InstanceOwnerID, shown.ID)
 	if err != nil {
-		a.t.Fatalf("%s: the instance of the answer is not stored: %v", a.what, err)
+		r.t.Fatalf("%s: the instance in the response is not stored: %v", r.request, err)
 	}
-	if want := httpapi.VersionTag(stored.Version); a.ETag() != want {
-		a.t.Errorf("%s: ETag %s, want %s", a.what, a.ETag(), want)
+	if want := httpapi.VersionTag(stored.Version); r.ETag() != want {
+		r.t.Errorf("%s: ETag %s, want %s", r.request, r.ETag(), want)
 	}
-	if want, err := json.Marshal(s.View.Render(stored)); err != nil || a.Body.String() != string(want) {
-		a.t.Errorf("%s: the answer is\n%s\nand stored is (%v)\n%s", a.what, a.Body, err, want)
+	if want, err := json.Marshal(api.View.Render(stored)); err != nil || r.Body.String() != string(want) {
+		r.t.Errorf("%s: the response is\n%s\nbut the stored instance is (%v)\n%s", r.request, r.Body, err, want)
 	}
 	return stored
 }

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// Reader reads text that a Writer wrote: members in a fixed order, without white space. Each method
-// first expects its prefix, such as `,"name":`. The first mismatch makes the Reader fail: it returns
-// zero values from then on, and OK returns false. If OK returns true, the values are those that
-// encoding/json would have decoded.
+// Reader reads text that a Writer wrote: members in a fixed order, without white space. Each
+// method first expects its prefix, such as `,"name":`. The first mismatch makes the Reader fail:
+// it returns zero values from then on, and OK returns false. If OK returns true, the values are
+// those that encoding/json would have decoded.
 //
 // The returned strings are parts of the text and keep all of it in memory.
 type Reader struct {
@@ -41,7 +41,8 @@ func (r *Reader) Accept(text string) bool {
 	return true
 }
 
-// More reports whether a list has an item n, and reads the separator before it, or the end of the list.
+// More reports whether a list has an item n, and reads the separator before it, or the end of the
+// list.
 func (r *Reader) More(n int) bool {
 	if r.failed || r.Accept("]") {
 		return false

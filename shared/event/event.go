@@ -24,7 +24,7 @@ const SchemaVersion = 1
 // Event is one workflow change of one instance.
 //
 // A new field is also needed in these places. Tests fail if one of the first two is forgotten:
-//   - View.Event in shared/instance/instancehttp, which fills it
+//   - StepEvent in shared/instance, which fills it
 //   - events/workflow-state-change.schema.json, the schema for owners
 //   - Event in shared/httpapi/openapi.yaml, with its version, the samples in events/, and
 //     tests/model/workflow.go

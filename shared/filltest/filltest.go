@@ -1,5 +1,5 @@
-// Package filltest fills every field of a value by reflection, for the tests of code that names each
-// field: if a new field is forgotten there, the test fails.
+// Package filltest fills every field of a value by reflection, for the tests of code that names
+// each field: if a new field is forgotten there, the test fails.
 package filltest
 
 import (
@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// Fill sets every field of the struct that into points at, in depth, to a value that no other field has.
-// Booleans are true, lists get two items, times are UTC with microseconds. A pointer to a type that is
-// being filled already stays nil. Fill fails the test for an unexported field or an unknown kind.
+// Fill sets every field of the struct that into points at, in depth, to a value that no other
+// field has. Booleans are true, lists get two items, times are UTC with microseconds. A pointer
+// to a type that is being filled already stays nil. Fill fails the test for an unexported field
+// or an unknown kind.
 func Fill(t testing.TB, into any) {
 	t.Helper()
 	v := reflect.ValueOf(into).Elem()

@@ -17,8 +17,8 @@ import (
 // bodyLimit is the size of the largest body that any endpoint accepts, in bytes.
 const bodyLimit = 4_400_000
 
-// Limits of one body, as a function has 512 MB and 25 s. The CPU time is relative to that of a plain body
-// of the same size. Allocated bytes are more than the bytes in use at a time.
+// Limits of one body, as a function has 512 MB and 25 s. The CPU time is relative to that of a
+// plain body of the same size. Allocated bytes are more than the bytes in use at a time.
 const (
 	maxTimes     = 50 // the slowest takes 7 times as long; quadratic cost, thousands
 	maxAllocated = 100 << 20

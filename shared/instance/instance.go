@@ -71,8 +71,8 @@ type Links struct {
 
 // DataElement is one document of an instance. Its bytes are in the blob store under the revision.
 //
-// A new field is also needed in the places that Instance names; in codec.go, a field with the JSON name
-// "-" belongs to the type element.
+// A new field is also needed in the places that Instance names; in codec.go, a field with the
+// JSON name "-" belongs to the type element.
 type DataElement struct {
 	ID                  string            `json:"id"`
 	FormID              string            `json:"formId"`

@@ -2,8 +2,8 @@ package instance
 
 import "altinn.no/instanceapi/shared/appendjson"
 
-// AppendJSON appends the document to b, as encoding/json/v2 would write it. It fails for a time that
-// RFC 3339 cannot express.
+// AppendJSON appends the document to b, as encoding/json/v2 would write it. It fails for a time
+// that RFC 3339 cannot express.
 func (i *Instance) AppendJSON(b []byte) ([]byte, error) {
 	w := appendjson.Writer{Buf: b}
 	w.Raw("{")
@@ -19,7 +19,8 @@ func (i *Instance) AppendJSON(b []byte) ([]byte, error) {
 	return w.Buf, w.Err
 }
 
-// AppendMembers appends all members except data, without braces, so that the caller can add members.
+// AppendMembers appends all members except data, without braces, so that the caller can add
+// members.
 func (i *Instance) AppendMembers(w *appendjson.Writer) {
 	w.String(`"id":`, i.ID)
 	if links := i.SelfLinks; links != nil {

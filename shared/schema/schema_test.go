@@ -177,8 +177,8 @@ func TestCheckReturnsPointersIntoTheRegistration(t *testing.T) {
 	}
 }
 
-// maxTimes is how many times the CPU time of its baseline a worst case may take. The worst takes 3 times
-// as long; without a limit it would take minutes.
+// maxTimes is how many times the CPU time of its baseline a worst case may take. The worst takes
+// 3 times as long; without a limit it would take minutes.
 const maxTimes = 20
 
 // compiling returns the CPU time of compiling a schema of a thousand parts.

@@ -138,7 +138,7 @@ func (e *env) create(p process) {
 		if err != nil {
 			e.t.Fatal(err)
 		}
-		err = p.instances.Create(e.t.Context(), i, instancehttp.View{}.Event(i, "", "1001"))
+		err = p.instances.Create(e.t.Context(), i, i.StepEvent("", "1001", instancehttp.View{}.Links(i)))
 		if err == nil && !e.in.Crashed() {
 			e.known = append(e.known, i)
 			e.acked[event.ID(i.ID, 1)] = i.Workflow.CurrentStep
@@ -177,7 +177,7 @@ func (e *env) change(p process) {
 			if err != nil {
 				return nil, err
 			}
-			ev := instancehttp.View{}.Event(i, left, "nav")
+			ev := i.StepEvent(left, "nav", instancehttp.View{}.Links(i))
 			return &ev, nil
 		})
 		if err == nil && !e.in.Crashed() {

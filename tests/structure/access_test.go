@@ -71,16 +71,12 @@ func reach(t *testing.T) map[string]map[use]bool {
 }
 
 var reachOnce = sync.OnceValues(func() (map[string]map[use]bool, error) {
-	all, err := listPackages([]string{"./functions/..."})
-	if err != nil {
-		return nil, err
-	}
-	program, err := loadProgram(all)
+	program, err := loadFunctions()
 	if err != nil {
 		return nil, err
 	}
 	found := map[string]map[use]bool{}
-	for _, p := range all {
+	for _, p := range program.packages {
 		if folder, ok := strings.CutPrefix(p.folder(), "functions/"); ok && p.ours() {
 			found[folder] = program.reachable(p)
 		}

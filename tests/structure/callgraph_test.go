@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Paths of packages: the SDK's services, whose calls need permissions, and coldstart.
@@ -81,8 +82,17 @@ func loadProgram(list []*goPackage) (*program, error) {
 	return p, nil
 }
 
-// imports is a types.Importer. It finds the project's packages among those already checked, and all
-// others by their export data.
+// loadFunctions returns the code of all functions, which it loads once.
+var loadFunctions = sync.OnceValues(func() (*program, error) {
+	list, err := listPackages([]string{"./functions/..."})
+	if err != nil {
+		return nil, err
+	}
+	return loadProgram(list)
+})
+
+// imports finds the project's own packages among those checked before, and all others by their
+// export data.
 type imports struct {
 	own   map[string]*types.Package
 	other types.Importer
@@ -187,6 +197,25 @@ func (p *program) read(g *goPackage, info *types.Info, declaration ast.Node) *no
 
 // reachable returns the uses in the main package of a function and in everything that it can call.
 func (p *program) reachable(main *goPackage) map[use]bool {
+	found := map[use]bool{}
+	for o := range p.walk(main, nil) {
+		if n := p.nodes[o]; n != nil {
+			for _, u := range n.uses {
+				found[u] = true
+			}
+		}
+		if f, ok := o.(*types.Func); ok {
+			for _, action := range p.throughInterface(f) {
+				found[use{Package: folderOf(f), Action: action}] = true
+			}
+		}
+	}
+	return found
+}
+
+// walk returns the functions, methods and variables that the main function of a package reaches
+// without passing through those in without.
+func (p *program) walk(main *goPackage, without map[types.Object]bool) map[types.Object]bool {
 	closure := map[string]bool{}
 	var visit func(path string)
 	visit = func(path string) {
@@ -199,26 +228,19 @@ func (p *program) reachable(main *goPackage) map[use]bool {
 	}
 	visit(main.ImportPath)
 
-	found := map[use]bool{}
 	seen := map[types.Object]bool{}
 	var walk func(o types.Object)
 	walk = func(o types.Object) {
-		if seen[o] {
+		if seen[o] || without[o] {
 			return
 		}
 		seen[o] = true
 		if n := p.nodes[o]; n != nil {
-			for _, u := range n.uses {
-				found[u] = true
-			}
 			for _, ref := range n.refs {
 				walk(ref)
 			}
 		}
 		if f, ok := o.(*types.Func); ok {
-			for _, action := range p.throughInterface(f) {
-				found[use{Package: folderOf(f), Action: action}] = true
-			}
 			for _, implementation := range p.implementations(f, closure) {
 				walk(implementation)
 			}
@@ -229,7 +251,7 @@ func (p *program) reachable(main *goPackage) map[use]bool {
 			walk(o)
 		}
 	}
-	return found
+	return seen
 }
 
 // implementations returns the methods that a call of the interface method f can reach: those of the

@@ -234,7 +234,8 @@ func (f *fake) data(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(a.content)))
 }
 
-// content serves the object store behind the redirect, which accepts neither a token nor a condition.
+// content serves the object store behind the redirect, which accepts neither a token nor a
+// condition.
 func (f *fake) content(w http.ResponseWriter, r *http.Request) {
 	for _, name := range []string{"Authorization", "If-Match", "If-Range"} {
 		if r.Header.Get(name) != "" {

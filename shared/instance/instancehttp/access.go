@@ -1,5 +1,6 @@
-// Package instancehttp provides what every endpoint on an instance shares: who is at the door and which instance
-// the path names, and the instance as callers see it, with its links and its entity tag.
+// Package instancehttp provides the HTTP side of instances, which the functions share: the caller's
+// access, reads and changes of one instance, idempotent requests, queries, the history, the content
+// of data elements, and the JSON document with its links and its entity tag.
 package instancehttp
 
 import (
@@ -14,41 +15,47 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// Authenticator tells who sent a request. *auth.Verifier is one.
+// Authenticator identifies the sender of a request. *auth.Verifier is one.
 type Authenticator interface {
 	Authenticate(r *http.Request) (auth.Caller, error)
 }
 
-// Authorizer lets callers in to instances.
+// Authorizer authenticates callers and checks their scopes and the path.
 type Authorizer struct {
 	Authenticator Authenticator
 	Parties       auth.PartyFinder // *partytable.Table is one
 }
 
-// Access is a caller at the address that the request's path names.
+// Access is a caller, together with the instance or data element that the request's path names. Its
+// methods return only instances that the caller has access to.
 type Access struct {
-	Caller  auth.Caller
-	PartyID string // the instanceOwnerId that a user is; "" for an owner, and for a user nobody has reported as yet
+	Caller auth.Caller
+	// PartyID is the instanceOwnerId of a user. It is "" for an application owner, and for a user
+	// without a party number.
+	PartyID string
 
-	Org, App        string // of the path; empty on the Storage API
+	Org, App        string // from the path; empty on the Storage API
 	InstanceOwnerID string
 	Guid            string
 	DataGuid        string // "" when the path names no data element
 }
 
-// Read returns the access of a request that reads. It refuses, in this order: no valid token (Unauthenticated), a
-// token without the scope (Forbidden), and a path or a party that cannot be the caller's (NotFound).
+// Read returns the access for a request that reads. Its errors are, in this order: Unauthenticated
+// without a valid token, Forbidden without the scope, and NotFound if the path is malformed or
+// names an org or a party other than the caller's.
 func (g Authorizer) Read(r *http.Request) (*Access, error) {
 	return g.access(r, auth.Caller.MayRead)
 }
 
-// Write returns the access of a request that writes, and refuses as Reader does. Query parameters other than those named
-// are Invalid: a delete with ?Hard=true must not be taken for a soft one.
+// Write returns the access for a request that writes, with the same errors as Read. Query
+// parameters other than the given ones are Invalid: a delete with ?Hard=true must not become a soft
+// delete.
 func (g Authorizer) Write(r *http.Request, parameters ...string) (*Access, error) {
 	return g.write(r, auth.Caller.MayWrite, parameters)
 }
 
-// WriteAsOwner is Writer for what only application owners do: a user is Forbidden, whatever the object.
+// WriteAsOwner is Write for operations of application owners. For a user it returns Forbidden,
+// whether or not the instance exists.
 func (g Authorizer) WriteAsOwner(r *http.Request, parameters ...string) (*Access, error) {
 	return g.write(r, func(caller auth.Caller) error {
 		if err := caller.MustBeOwner(); err != nil {
@@ -99,12 +106,12 @@ func (g Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Acces
 	return a, nil
 }
 
-// AppID returns the id of the application that a path of the Application API names.
+// AppID returns the id of the application that a path on the Application API names.
 func (a *Access) AppID() string { return a.Org + "/" + a.App }
 
-// Check returns NotFound unless the caller may see i and i is what the path names. It is called on every instance
-// that was read, whatever the key it was read under.
-func (a *Access) Check(i *instance.Instance) error {
+// check returns NotFound unless i is the instance that the path names and the caller has access to
+// it. It must run on every instance that was read, independent of the key that it was read with.
+func (a *Access) check(i *instance.Instance) error {
 	org, _, _ := application.SplitID(i.AppID)
 	switch {
 	case i.Status.IsMarkedForHardDelete,
@@ -125,7 +132,7 @@ func (a *Access) Element(i *instance.Instance) (*instance.DataElement, error) {
 	return nil, fault.NoSuchResource()
 }
 
-// Role returns what the caller is to the instance's workflow.
+// Role returns the caller's role in the instance's workflow.
 func (a *Access) Role() application.Role {
 	if a.Caller.IsOwner() {
 		return application.Owner
@@ -133,8 +140,8 @@ func (a *Access) Role() application.Role {
 	return application.User
 }
 
-// ActorName returns the name under which the caller's changes are recorded: an org, a user id, or for a token that has
-// neither, the instanceOwnerId. Never an identity number.
+// ActorName returns the name that the caller's changes are recorded with: an org or a user id. For
+// a token with neither it is the instanceOwnerId. It is never an identity number.
 func (a *Access) ActorName() string {
 	if name := a.Caller.Name(); name != "" {
 		return name

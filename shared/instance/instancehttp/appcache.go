@@ -12,87 +12,89 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancequery"
 )
 
-// appSelector names the applications that a query is about: those of an org, or those with the ids. The zero lookup names none.
+// appSelector selects the applications that a query covers: those of an org, or those with the ids.
+// The zero value selects none.
 type appSelector struct {
 	org string
 	ids []string
 }
 
-func (l appSelector) key() string { return l.org + " " + strings.Join(l.ids, " ") }
+// key returns a key for the cache.
+func (s appSelector) key() string { return s.org + " " + strings.Join(s.ids, " ") }
 
-// read returns the applications as they are registered, those that are not left out.
-func (l appSelector) read(ctx context.Context, register ApplicationStore) ([]*application.Application, error) {
-	if l.org != "" {
-		return register.List(ctx, l.org)
+// read returns the current registrations and omits unknown ids.
+func (s appSelector) read(ctx context.Context, applications ApplicationStore) ([]*application.Application, error) {
+	if s.org != "" {
+		return applications.List(ctx, s.org)
 	}
-	apps := make([]*application.Application, len(l.ids))
-	errs := make([]error, len(l.ids))
+	apps := make([]*application.Application, len(s.ids))
+	errs := make([]error, len(s.ids))
 	var reads sync.WaitGroup
-	for n, id := range l.ids {
-		reads.Go(func() { apps[n], errs[n] = register.Get(ctx, id) })
+	for n, id := range s.ids {
+		reads.Go(func() { apps[n], errs[n] = applications.Get(ctx, id) })
 	}
 	reads.Wait()
 	return slices.DeleteFunc(apps, func(app *application.Application) bool { return app == nil }), errors.Join(errs...)
 }
 
-// query answers a query over the applications as they are registered at this moment. Which those are decides what has to be read:
-// steps and shards. They hardly ever change, so a query is answered by what the process has last seen of them beside the
-// reading of the register, and once more only if that says something else.
-func (e *QueryEndpoint) query(ctx context.Context, q instancequery.Query, register appSelector) (instancequery.Page, error) {
+// query runs q over the current registrations of the selected applications, which determine the
+// steps and shards to read. Registrations rarely change. query therefore runs q with the cached
+// ones, in parallel with reading the current ones, and repeats it only if they differ.
+func (e *QueryEndpoint) query(ctx context.Context, q instancequery.Query, selector appSelector) (instancequery.Page, error) {
 	now := time.Now()
-	if register.org == "" && len(register.ids) == 0 {
+	if selector.org == "" && len(selector.ids) == 0 {
 		return instancequery.Run(ctx, e.Index, q, now)
 	}
 	var apps []*application.Application
-	var unread error
+	var appErr error
 	var reading sync.WaitGroup
-	reading.Go(func() { apps, unread = register.read(ctx, e.Applications) })
+	reading.Go(func() { apps, appErr = selector.read(ctx, e.Applications) })
 	var page instancequery.Page
 	var err error
-	seen := e.appCache.of(register)
-	if seen != nil {
-		q.Apps = seen
+	cached := e.appCache.get(selector)
+	if cached != nil {
+		q.Apps = cached
 		page, err = instancequery.Run(ctx, e.Index, q, now)
 	}
-	if reading.Wait(); unread != nil {
-		return instancequery.Page{}, unread
+	if reading.Wait(); appErr != nil {
+		return instancequery.Page{}, appErr
 	}
-	if seen != nil && slices.EqualFunc(apps, seen, sameVersion) {
+	if cached != nil && slices.EqualFunc(apps, cached, sameVersion) {
 		return page, err
 	}
-	q.Apps = e.appCache.keep(register, apps)
+	q.Apps = e.appCache.put(selector, apps)
 	return instancequery.Run(ctx, e.Index, q, now)
 }
 
 func sameVersion(a, b *application.Application) bool { return a.ID == b.ID && a.Version == b.Version }
 
-// appCache are the applications that queries were about, as they were last seen.
+// appCache caches the applications of earlier queries, by selector.
 type appCache struct {
 	mu   sync.Mutex
-	seen map[string][]*application.Application
+	apps map[string][]*application.Application
 }
 
-// maxCachedQueries is how many are kept; then all are forgotten.
-const maxCachedQueries = 100
+// maxCachedSelectors bounds the cache, which is emptied when it is full.
+const maxCachedSelectors = 100
 
-// of returns what was seen, or nil.
-func (p *appCache) of(l appSelector) []*application.Application {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.seen[l.key()]
+// get returns the cached applications, or nil.
+func (c *appCache) get(s appSelector) []*application.Application {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.apps[s.key()]
 }
 
-// keep keeps what a query needs of applications, and returns that.
-func (p *appCache) keep(l appSelector, apps []*application.Application) []*application.Application {
+// put caches the members of the applications that a query needs, and returns them.
+func (c *appCache) put(s appSelector, apps []*application.Application) []*application.Application {
 	needed := make([]*application.Application, len(apps))
 	for n, app := range apps {
 		needed[n] = &application.Application{ID: app.ID, Version: app.Version, Workflow: app.Workflow, IndexShards: app.IndexShards}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.seen == nil || len(p.seen) >= maxCachedQueries {
-		p.seen = map[string][]*application.Application{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.apps == nil || len(c.apps) >= maxCachedSelectors {
+		c.apps = map[string][]*application.Application{}
 	}
-	p.seen[l.key()] = needed
+	c.apps[s.key()] = needed
 	return needed
 }

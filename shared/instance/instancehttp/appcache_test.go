@@ -16,33 +16,33 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// slowRegister and slowIndex answer after a second.
-type slowRegister struct {
+// slowApplications and slowIndex take a second for each read.
+type slowApplications struct {
 	applicationtest.Memory
-	fails error
+	err error
 }
 
-func (r *slowRegister) Get(ctx context.Context, id string) (*application.Application, error) {
+func (a *slowApplications) Get(ctx context.Context, id string) (*application.Application, error) {
 	time.Sleep(time.Second)
-	if r.fails != nil {
-		return nil, r.fails
+	if a.err != nil {
+		return nil, a.err
 	}
-	return r.Memory.Get(ctx, id)
+	return a.Memory.Get(ctx, id)
 }
 
-func (r *slowRegister) List(ctx context.Context, org string) ([]*application.Application, error) {
+func (a *slowApplications) List(ctx context.Context, org string) ([]*application.Application, error) {
 	time.Sleep(time.Second)
-	if r.fails != nil {
-		return nil, r.fails
+	if a.err != nil {
+		return nil, a.err
 	}
-	return r.Memory.List(ctx, org)
+	return a.Memory.List(ctx, org)
 }
 
-// slowIndex has no rows, and notes which partitions were read.
+// slowIndex has no rows, and records the partitions that were read.
 type slowIndex struct {
-	mu    sync.Mutex
-	read  []string
-	fails error
+	mu   sync.Mutex
+	read []string
+	err  error
 }
 
 func (x *slowIndex) Read(_ context.Context, span instancequery.KeyRange, _ int) ([]merge.Row[instancequery.Row], bool, error) {
@@ -50,23 +50,24 @@ func (x *slowIndex) Read(_ context.Context, span instancequery.KeyRange, _ int) 
 	x.read = append(x.read, fmt.Sprint(span.AppID, " ", span.Step, " ", span.Shard))
 	x.mu.Unlock()
 	time.Sleep(time.Second)
-	return nil, false, x.fails
+	return nil, false, x.err
 }
 
-// asked runs a query for the step Submit, and returns what was read and how long it took.
-func asked(t *testing.T, e *QueryEndpoint, of appSelector) (read []string, took time.Duration, err error) {
+// runQuery runs a query of the step Submit, and returns the partitions that it read and its
+// duration.
+func runQuery(t *testing.T, e *QueryEndpoint, selector appSelector) (read []string, took time.Duration, err error) {
 	t.Helper()
 	index := e.Index.(*slowIndex)
 	index.read = nil
-	began := time.Now()
-	_, err = e.query(t.Context(), instancequery.Query{Filter: instancequery.Filter{Org: "nav", Step: "Submit"}, Size: 10}, of)
+	start := time.Now()
+	_, err = e.query(t.Context(), instancequery.Query{Filter: instancequery.Filter{Org: "nav", Step: "Submit"}, Size: 10}, selector)
 	slices.Sort(index.read)
-	return index.read, time.Since(began), err
+	return index.read, time.Since(start), err
 }
 
-func register(t *testing.T, r *slowRegister, id string, shards int) {
+func register(t *testing.T, a *slowApplications, id string, shards int) {
 	t.Helper()
-	app, err := r.Memory.Get(t.Context(), id)
+	app, err := a.Memory.Get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,19 +76,20 @@ func register(t *testing.T, r *slowRegister, id string, shards int) {
 		app.SetDefaults()
 	}
 	app.IndexShards = shards
-	if err := r.Put(t.Context(), app); err != nil {
+	if err := a.Put(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// The register is read beside the query as soon as the applications are known, and what it says counts.
-func TestRunFollowsTheRegister(t *testing.T) {
-	for name, of := range map[string]appSelector{"by id": {ids: []string{"nav/one", "nav/two", "nav/none"}}, "of the org": {org: "nav"}} {
+// A query with cached applications runs in parallel with reading them. It repeats if they have
+// changed.
+func TestQueryUsesCurrentApplications(t *testing.T) {
+	for name, selector := range map[string]appSelector{"by id": {ids: []string{"nav/one", "nav/two", "nav/none"}}, "of the org": {org: "nav"}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := &slowRegister{}
-				register(t, r, "nav/one", 1)
-				e := &QueryEndpoint{Applications: r, Index: &slowIndex{}}
+				applications := &slowApplications{}
+				register(t, applications, "nav/one", 1)
+				e := &QueryEndpoint{Applications: applications, Index: &slowIndex{}}
 				one, both := []string{"nav/one Submit 0"}, []string{"nav/one Submit 0", "nav/one Submit 1", "nav/two Submit 0"}
 				for _, step := range []struct {
 					what   string
@@ -97,11 +99,11 @@ func TestRunFollowsTheRegister(t *testing.T) {
 				}{
 					{"first", func() {}, one, 2 * time.Second},
 					{"again", func() {}, one, time.Second},
-					{"after a change", func() { register(t, r, "nav/one", 2); register(t, r, "nav/two", 1) }, slices.Concat(one, both), 2 * time.Second},
+					{"after a change", func() { register(t, applications, "nav/one", 2); register(t, applications, "nav/two", 1) }, slices.Concat(one, both), 2 * time.Second},
 					{"and again", func() {}, both, time.Second},
 				} {
 					step.before()
-					read, took, err := asked(t, e, of)
+					read, took, err := runQuery(t, e, selector)
 					want := slices.Sorted(slices.Values(step.read))
 					if err != nil || !slices.Equal(read, want) || took != step.took {
 						t.Errorf("%s: %v in %v, %v; want %v in %v", step.what, read, took, err, want, step.took)
@@ -112,39 +114,39 @@ func TestRunFollowsTheRegister(t *testing.T) {
 	}
 }
 
-func TestRunFails(t *testing.T) {
+func TestQueryFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, x := &slowRegister{}, &slowIndex{}
-		register(t, r, "nav/one", 1)
-		e := &QueryEndpoint{Applications: r, Index: x}
-		of := appSelector{ids: []string{"nav/one"}}
-		if _, _, err := asked(t, e, of); err != nil {
+		applications, index := &slowApplications{}, &slowIndex{}
+		register(t, applications, "nav/one", 1)
+		e := &QueryEndpoint{Applications: applications, Index: index}
+		selector := appSelector{ids: []string{"nav/one"}}
+		if _, _, err := runQuery(t, e, selector); err != nil {
 			t.Fatal(err)
 		}
 		down := errors.New("down")
-		r.fails = down
-		if _, _, err := asked(t, e, of); !errors.Is(err, down) {
-			t.Errorf("the register is down: %v", err)
+		applications.err = down
+		if _, _, err := runQuery(t, e, selector); !errors.Is(err, down) {
+			t.Errorf("applications fail: %v", err)
 		}
-		r.fails, x.fails = nil, down
-		if _, took, err := asked(t, e, of); !errors.Is(err, down) || took != time.Second {
-			t.Errorf("the index is down: %v in %v", err, took)
+		applications.err, index.err = nil, down
+		if _, took, err := runQuery(t, e, selector); !errors.Is(err, down) || took != time.Second {
+			t.Errorf("the index fails: %v in %v", err, took)
 		}
 	})
 }
 
-func TestPlansAreBounded(t *testing.T) {
-	var p appCache
-	for n := range 3 * maxCachedQueries {
-		p.keep(appSelector{org: fmt.Sprint("org", n)}, nil)
+func TestAppCacheIsBounded(t *testing.T) {
+	var c appCache
+	for n := range 3 * maxCachedSelectors {
+		c.put(appSelector{org: fmt.Sprint("org", n)}, nil)
 	}
-	if len(p.seen) > maxCachedQueries {
-		t.Errorf("%d are kept", len(p.seen))
+	if len(c.apps) > maxCachedSelectors {
+		t.Errorf("the cache has %d entries", len(c.apps))
 	}
-	if got := p.of(appSelector{org: "never seen"}); got != nil {
-		t.Errorf("%v", got)
+	if got := c.get(appSelector{org: "not cached"}); got != nil {
+		t.Errorf("got %v, want nothing", got)
 	}
-	if p.keep(appSelector{org: "empty"}, nil); p.of(appSelector{org: "empty"}) == nil {
-		t.Error("an org without applications is as good as not seen")
+	if c.put(appSelector{org: "empty"}, nil); c.get(appSelector{org: "empty"}) == nil {
+		t.Error("an org without applications is not cached")
 	}
 }

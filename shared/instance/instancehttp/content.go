@@ -16,15 +16,19 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// ErrContentReplaced is returned by what Send calls before sending when the element has other bytes by now.
-var ErrContentReplaced = errors.New("the data element was replaced meanwhile")
+// ErrContentReplaced is the error for ServeContent's beforeSending if the element's content was
+// replaced after ServeContent read the instance.
+var ErrContentReplaced = errors.New("the content of the data element was replaced concurrently")
 
-// maxReloads is how often Send follows an element that is replaced while it is being fetched.
-const maxReloads = 3
+// maxReads is how often ServeContent reads an instance whose element is replaced during the fetch.
+const maxReads = 3
 
-// ServeContent answers a GET or HEAD with the bytes of the data element that the path names, or with a link to them when they are
-// more than a function returns. beforeSending, when not nil, is
-// called with the instance and the element when either is at hand and before it is sent.
+// ServeContent responds to a GET or HEAD with the content of the data element that the path names.
+// It redirects to a presigned URL if the content is larger than a function can return. It verifies
+// the caller's access to the instance, and that the instance has the element (NotFound).
+//
+// beforeSending, if not nil, is called with the instance and the element when the response is
+// ready, before the first byte is sent. Its error replaces the response.
 func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instances Reader, source blobhttp.Source,
 	beforeSending func(*instance.Instance, *instance.DataElement) error,
 ) error {
@@ -47,7 +51,7 @@ func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instan
 			}
 			return beforeSending(i, element)
 		})
-		if attempt < maxReloads && (errors.Is(err, blob.ErrNotFound) || errors.Is(err, ErrContentReplaced)) {
+		if attempt < maxReads && (errors.Is(err, blob.ErrNotFound) || errors.Is(err, ErrContentReplaced)) {
 			continue
 		}
 		logging.Add(r.Context(), slog.Group("audit", slog.String("action", "read-data"), slog.Bool("sent", sent),
@@ -56,20 +60,21 @@ func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instan
 	}
 }
 
-// BlobStore stores bytes; *blobbucket.Bucket is one.
+// BlobStore stores the content of data elements; *blobbucket.Bucket is one.
 type BlobStore interface {
 	Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error)
 	Delete(ctx context.Context, key blob.Key) error
 }
 
-// Payload is the bytes that a request sends as its body.
+// Payload is the content of a data element, sent as a request body.
 type Payload struct {
 	Body        []byte
 	ContentType string
-	FileName    string // "" when the sender named none
+	FileName    string // "" if the sender gave none
 }
 
-// ReadPayload reads the body of a request that sends a data element. More than blob.InlineLimit bytes are TooLarge.
+// ReadPayload reads the body of a request that sends a data element. A body of more than
+// blob.InlineLimit bytes is TooLarge.
 func ReadPayload(r *http.Request) (Payload, error) {
 	body, err := httpapi.ReadBody(r, blob.InlineLimit)
 	return Payload{
@@ -77,16 +82,20 @@ func ReadPayload(r *http.Request) (Payload, error) {
 	}, err
 }
 
-// OrphanChecks keeps what may become litter; *instancetable.Table is one.
+// OrphanChecks schedules orphan checks; *instancetable.Table is one.
 type OrphanChecks interface {
-	ScheduleOrphanChecks(ctx context.Context, notes ...instance.OrphanCheck) error
+	ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
 }
 
-// Store puts the upload into the blob store as a revision of the data element, after the application's rules, and
-// returns what the instance must know of it, and the key. element needs an ID and a FormID; a Revision that it has is
-// let go of. Both are noted first: whatever happens next, bytes that nothing points at are found again.
-func (u Payload) Store(ctx context.Context, notes OrphanChecks, blobs BlobStore, app *application.Application, i *instance.Instance, element *instance.DataElement) (instance.Content, blob.Key, error) {
-	if err := app.CheckUpload(element.FormID, u.ContentType, int64(len(u.Body))); err != nil {
+// Store stores the payload as a new revision of a data element, if the application's rules allow
+// it. It returns the content's metadata for the instance, and the key. element needs an ID and a
+// FormID.
+//
+// Store first schedules orphan checks of the new revision and, if element has one, of the revision
+// that it replaces. The sweep then finds a revision that no document refers to, whatever fails
+// later.
+func (p Payload) Store(ctx context.Context, orphans OrphanChecks, blobs BlobStore, app *application.Application, i *instance.Instance, element *instance.DataElement) (instance.Content, blob.Key, error) {
+	if err := app.CheckUpload(element.FormID, p.ContentType, int64(len(p.Body))); err != nil {
 		return instance.Content{}, blob.Key{}, err
 	}
 	key := blob.FirstKey(app.ID, i.ID, element.ID)
@@ -96,25 +105,27 @@ func (u Payload) Store(ctx context.Context, notes OrphanChecks, blobs BlobStore,
 		key = blob.NewKey(app.ID, i.ID, element.ID)
 		checks = append(checks, i.OrphanCheck(element.ID, element.Revision, now))
 	}
-	if err := notes.ScheduleOrphanChecks(ctx, append(checks, i.OrphanCheck(element.ID, key.Revision(), now))...); err != nil {
+	if err := orphans.ScheduleOrphanChecks(ctx, append(checks, i.OrphanCheck(element.ID, key.Revision(), now))...); err != nil {
 		return instance.Content{}, blob.Key{}, err
 	}
-	bytes, err := u.Put(ctx, blobs, key)
-	return bytes, key, err
+	content, err := p.Put(ctx, blobs, key)
+	return content, key, err
 }
 
-// Put puts the upload into the blob store under a key that is noted, and returns what the instance must know of it.
-func (u Payload) Put(ctx context.Context, blobs BlobStore, key blob.Key) (instance.Content, error) {
-	info, err := blobs.Put(ctx, key, u.ContentType, u.Body)
+// Put stores the payload and returns the content's metadata for the instance. The caller must have
+// scheduled an orphan check of the key's revision.
+func (p Payload) Put(ctx context.Context, blobs BlobStore, key blob.Key) (instance.Content, error) {
+	info, err := blobs.Put(ctx, key, p.ContentType, p.Body)
 	return instance.Content{
-		ContentType: u.ContentType, FileName: u.FileName, Size: info.Size, SHA256: info.SHA256, Revision: key.Revision(),
+		ContentType: p.ContentType, FileName: p.FileName, Size: info.Size, SHA256: info.SHA256, Revision: key.Revision(),
 	}, err
 }
 
-// DiscardContent removes bytes that were stored for a change that was then refused: sooner than the sweep would, which does
-// it when this fails. After any other error the change may have been made, so the bytes stay.
-func DiscardContent(ctx context.Context, blobs BlobStore, key blob.Key, refusal error) {
-	if !NotApplied(refusal) {
+// DiscardContent deletes the content that was stored for a change, if err shows that the change was
+// not applied. After any other error the document may refer to the content. If the deletion fails,
+// the sweep deletes the content later.
+func DiscardContent(ctx context.Context, blobs BlobStore, key blob.Key, err error) {
+	if !NotApplied(err) {
 		return
 	}
 	if err := blobs.Delete(ctx, key); err != nil {
@@ -122,11 +133,11 @@ func DiscardContent(ctx context.Context, blobs BlobStore, key blob.Key, refusal 
 	}
 }
 
-// NotApplied reports whether a change that ended with err has certainly not been made.
+// NotApplied reports whether a change that failed with err was certainly not applied.
 func NotApplied(err error) bool {
 	var f *fault.Error
 	return errors.As(err, &f) || errors.Is(err, instance.ErrAlreadyApplied)
 }
 
-// ContentETag returns the entity tag of a data element's bytes, the same that Send answers with.
+// ContentETag returns the entity tag of a data element's content, which ServeContent sends as ETag.
 func ContentETag(element *instance.DataElement) string { return `"` + element.Revision + `"` }

@@ -13,9 +13,9 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancequery"
 )
 
-// Of any query: what is refused is told by a code, and what is taken holds for an instance if and only if each of its
-// parameters does. So none is ignored because of another, none widens what another leaves, and a link with the same
-// parameters asks for the same.
+// For any query: an error has a code, and an accepted query matches an instance if and only if each
+// of its parameters does. So no parameter disables another one or widens its result. A link with
+// the same parameters is the same query.
 func FuzzQuery(f *testing.F) {
 	for _, seed := range []string{
 		"", "appId=nav/app2018&workflow.currentStep=Submit&lastChangedDateTime=after(2019-05-01)&label=gr&order=desc",
@@ -33,8 +33,8 @@ func FuzzQuery(f *testing.F) {
 		r := &http.Request{URL: &url.URL{RawQuery: query}}
 		q, err := parseQuery(r, instancequery.Parameters())
 		if err != nil {
-			var refusal *fault.Error
-			if !errors.As(err, &refusal) || refusal.Kind != fault.Invalid || refusal.Code == "" || refusal.Detail == "" || len(refusal.Detail) > 700 {
+			var appErr *fault.Error
+			if !errors.As(err, &appErr) || appErr.Kind != fault.Invalid || appErr.Code == "" || appErr.Detail == "" || len(appErr.Detail) > 700 {
 				t.Fatalf("%q: %v", query, err)
 			}
 			return
@@ -44,17 +44,17 @@ func FuzzQuery(f *testing.F) {
 		}
 		again, err := parseQuery(&http.Request{URL: &url.URL{RawQuery: q.Values.Encode()}}, instancequery.Parameters())
 		if err != nil || !reflect.DeepEqual(again, q) {
-			t.Fatalf("%q is %+v, and as a link %+v (%v)", query, q, again, err)
+			t.Fatalf("%q is %+v, but its link is %+v (%v)", query, q, again, err)
 		}
 		for n, i := range samples {
 			if got, want := q.Filter.Matches(i), eachMatches(t, q.Values, i); got != want {
-				t.Errorf("%q holds for instance %d: %v, and each of its parameters: %v", query, n, got, want)
+				t.Errorf("%q matches instance %d: %v, but each of its parameters: %v", query, n, got, want)
 			}
 		}
 	})
 }
 
-// eachMatches reports whether each value of each parameter, alone in a query, holds for i.
+// eachMatches reports whether each value of each parameter, as the only one of a query, matches i.
 func eachMatches(t *testing.T, values url.Values, i *instance.Instance) bool {
 	const deleted = "status.isSoftDeleted"
 	for name, given := range values {
@@ -63,12 +63,12 @@ func eachMatches(t *testing.T, values url.Values, i *instance.Instance) bool {
 			if name != deleted && values.Has(deleted) {
 				alone[deleted] = values[deleted]
 			}
-			if name == "appId" { // any of them
+			if name == "appId" { // values combine with OR
 				alone[name] = given
 			}
 			filter, err := instancequery.ParseFilter(alone)
 			if err != nil {
-				t.Fatalf("%v is taken, and %v is not: %v", values, alone, err)
+				t.Fatalf("%v is valid, but %v is not: %v", values, alone, err)
 			}
 			if !filter.Matches(i) {
 				return false
@@ -78,7 +78,7 @@ func eachMatches(t *testing.T, values url.Values, i *instance.Instance) bool {
 	return !i.Status.IsMarkedForHardDelete && (values.Has(deleted) || !i.Status.IsSoftDeleted)
 }
 
-// instances returns some of every kind that a filter tells apart.
+// instances returns instances of every kind that a filter distinguishes.
 func instances() []*instance.Instance {
 	var all []*instance.Instance
 	for n, at := range []time.Time{

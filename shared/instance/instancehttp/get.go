@@ -10,19 +10,19 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// Read reads one instance; *instancetable.Table is one.
+// Reader reads one instance; *instancetable.Table is one.
 type Reader interface {
-	// Get returns the instance, as of all answered writes, or fault.NoSuchResource.
+	// Get returns the instance, including every completed write, or fault.NoSuchResource.
 	Get(ctx context.Context, instanceOwnerID, id string) (*instance.Instance, error)
 }
 
-// Import returns the instance that the path names, if the caller may see it; otherwise NotFound.
+// Load returns the instance that the path names, or NotFound if the caller has no access to it.
 func (a *Access) Load(ctx context.Context, instances Reader) (*instance.Instance, error) {
 	i, err := instances.Get(ctx, a.InstanceOwnerID, a.Guid)
 	if err != nil {
 		return nil, err
 	}
-	return i, a.Check(i)
+	return i, a.check(i)
 }
 
 // Applications finds applications; *applicationtable.Table is one.
@@ -30,22 +30,22 @@ type Applications interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
 }
 
-// LoadWithApplication is Load, and returns the application of the instance as well: a path of the Application API names
-// it, so neither read waits for the other.
+// LoadWithApplication is Load, and also returns the instance's application. A path on the
+// Application API names the application, so the two reads run in parallel.
 func (a *Access) LoadWithApplication(ctx context.Context, instances Reader, applications Applications) (*instance.Instance, *application.Application, error) {
 	var app *application.Application
-	var failed error
+	var appErr error
 	var read sync.WaitGroup
-	read.Go(func() { app, failed = applications.Get(ctx, a.AppID()) })
+	read.Go(func() { app, appErr = applications.Get(ctx, a.AppID()) })
 	i, err := a.Load(ctx, instances)
 	read.Wait()
 	if err != nil {
 		return nil, nil, err
 	}
-	return i, app, failed
+	return i, app, appErr
 }
 
-// GetHandler returns the handler that answers a GET with the instance. Both APIs have it.
+// GetHandler returns the handler for GET instance, which both APIs use.
 func GetHandler(authorizer Authorizer, instances Reader, view View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		access, err := authorizer.Read(r)

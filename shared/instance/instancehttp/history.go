@@ -15,30 +15,31 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// Histories is the events in the feeds by instance; an eventtable.Feed is one.
+// Histories reads the recorded events of an instance; an eventtable.Feed is one.
 type Histories interface {
-	// History returns at most limit events of an instance after the one with the number given, dense and in order.
+	// History returns at most limit events of an instance after the given number, in order and
+	// without gaps.
 	History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Encoded, error)
 }
 
-// Pending is the events that are not in the feed yet; an outboxtable.Table is one.
+// Pending reads the events that are not in the feed yet; an outboxtable.Table is one.
 type Pending interface {
-	// ForInstance returns those of one instance, in order.
+	// ForInstance returns the pending events of one instance, in order.
 	ForInstance(ctx context.Context, instanceGuid string) ([]event.Encoded, error)
 }
 
-// HistoryEndpoint answers with the events of one instance, from the first on or after the one whose id the parameter
-// "after" names. They are all there as soon as the change has been answered: those still on their way to the feed are
-// taken from the outbox.
+// HistoryEndpoint serves the events of one instance, from the first, or after the event that the
+// parameter "after" names. The history contains an event as soon as its change is complete: events
+// that are not in the feed yet come from the outbox.
 type HistoryEndpoint struct {
 	Authorizer Authorizer
 	Instances  Reader
 	Outbox     Pending
 	Feeds      Histories
-	URLs       httpapi.BaseURLs // Platform alone is used
+	URLs       httpapi.BaseURLs // only Platform is used
 }
 
-// Serve answers one request.
+// Serve responds to one request with a page of events, and with the URL of the next page in Link.
 func (e HistoryEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	access, err := e.Authorizer.Read(r)
 	if err != nil {
@@ -87,7 +88,7 @@ func (e HistoryEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	return httpapi.WriteItems(w, r, events)
 }
 
-// afterEvent returns the number of the event that the parameter "after" names; 0 when there is none.
+// afterEvent returns the number of the event that the parameter "after" names, or 0 without one.
 func afterEvent(values url.Values, i *instance.Instance) (int, error) {
 	text, err := httpapi.SingleValue(values, "after")
 	if err != nil || text == "" {
@@ -100,19 +101,20 @@ func afterEvent(values url.Values, i *instance.Instance) (int, error) {
 	return number, nil
 }
 
-// A transaction becomes visible item by item, so an event may for a moment be neither in the outbox nor in the feed.
+// The items of a transaction become visible one by one, so for a moment neither the outbox nor the
+// feed may contain an event.
 const (
 	historyAttempts   = 4
-	historyRetryDelay = 20 * time.Millisecond // before the second look; it doubles
+	historyRetryDelay = 20 * time.Millisecond // before the second attempt; doubles with each attempt
 )
 
-// read returns the events after a number. Each is looked for in the outbox first: what leaves it in between is in the
-// feed by then.
+// read returns at most size events after the given number. It reads the outbox before the feed: an
+// event that leaves the outbox in between is in the feed by then.
 func (e HistoryEndpoint) read(ctx context.Context, i *instance.Instance, after, size int) ([]event.Encoded, error) {
 	want := min(i.EventCount-after, size)
-	pause := historyRetryDelay
-	for look := 1; ; look++ {
-		waiting, err := e.Outbox.ForInstance(ctx, i.ID)
+	delay := historyRetryDelay
+	for attempt := 1; ; attempt++ {
+		pending, err := e.Outbox.ForInstance(ctx, i.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -120,17 +122,17 @@ func (e HistoryEndpoint) read(ctx context.Context, i *instance.Instance, after, 
 		if err != nil {
 			return nil, err
 		}
-		for _, doc := range waiting {
+		for _, doc := range pending {
 			if doc.Number == after+len(docs)+1 && len(docs) < size {
 				docs = append(docs, doc)
 			}
 		}
-		if len(docs) >= want || look == historyAttempts {
+		if len(docs) >= want || attempt == historyAttempts {
 			return docs, nil
 		}
 		select {
-		case <-time.After(pause):
-			pause *= 2
+		case <-time.After(delay):
+			delay *= 2
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

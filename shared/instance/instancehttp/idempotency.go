@@ -14,28 +14,35 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// keyLifetime is how long an Idempotency-Key stands for its request.
+// keyLifetime is how long an Idempotency-Key identifies its request.
 const keyLifetime = 24 * time.Hour
 
-// IdempotencyRecords finds what was answered before; *instancetable.Table is one.
+// IdempotencyRecords finds the records of earlier requests; *instancetable.Table is one.
 type IdempotencyRecords interface {
+	// IdempotencyRecord returns the record with an id, together with the instance after the
+	// request, or nil.
 	IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error)
 }
 
-// Idempotent is the function Once for a POST on the instance that is answered with the instance and status 200.
-func (a *Access) Idempotent(w http.ResponseWriter, r *http.Request, records IdempotencyRecords, view View, limit int64, do func(*instance.IdempotencyRecord) error) error {
+// Idempotent is the function Idempotent for a POST on the instance. It checks the access to the
+// recorded instance before it calls replay.
+func (a *Access) Idempotent(r *http.Request, records IdempotencyRecords, limit int64,
+	replay func(*instance.Replay) error, do func(*instance.IdempotencyRecord) error,
+) error {
 	return Idempotent(r, records, a.Caller, a.PartyID, limit, func(earlier *instance.Replay) error {
-		if err := a.Check(earlier.Instance); err != nil {
+		if err := a.check(earlier.Instance); err != nil {
 			return err
 		}
-		return view.Write(w, r, http.StatusOK, earlier.Instance)
+		return replay(earlier)
 	}, do)
 }
 
-// Idempotent lets a POST with an Idempotency-Key have its effect once. Without a key do is simply called, with nil.
-// Otherwise a request that was answered before is answered the same again, with replay; for one that asks for
-// something else under the same key Once returns an Unprocessable fault; and else do is called with the receipt that it has to
-// store with its change. party is the instanceOwnerId of a user, and part of who asks. The body may have limit bytes.
+// Idempotent runs do once per Idempotency-Key and replays its response for later requests with the
+// same key and content. do must store the record that it gets in the same write as its change.
+// Without a key Idempotent calls do with nil.
+//
+// party is the instanceOwnerId of a user; keys of different callers are different keys. A body over
+// limit bytes is TooLarge. A key that was used for another request is Unprocessable.
 func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller, party string, limit int64,
 	replay func(*instance.Replay) error, do func(*instance.IdempotencyRecord) error,
 ) error {
@@ -50,11 +57,11 @@ func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller,
 	if err != nil {
 		return err
 	}
-	asked := sha256.Sum256([]byte(caller.Org + "\x00" + party + "\x00" + caller.UserID + "\x00" + key))
-	var refusal error
+	id := sha256.Sum256([]byte(caller.Org + "\x00" + party + "\x00" + caller.UserID + "\x00" + key))
 	record := &instance.IdempotencyRecord{
-		ID: hex.EncodeToString(asked[:]), Fingerprint: fingerprint, Expires: time.Now().Add(keyLifetime).Truncate(time.Second),
+		ID: hex.EncodeToString(id[:]), Fingerprint: fingerprint, Expires: time.Now().Add(keyLifetime).Truncate(time.Second),
 	}
+	var doErr error // of the previous attempt
 	for attempt := 1; ; attempt++ {
 		earlier, err := records.IdempotencyRecord(r.Context(), record.ID)
 		if err != nil {
@@ -63,22 +70,24 @@ func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller,
 		if earlier != nil {
 			if earlier.Fingerprint != fingerprint {
 				return fault.New(fault.Unprocessable, "idempotency-key-reused",
-					"This Idempotency-Key was used for another request. Use a fresh one for each thing you want done.")
+					"This Idempotency-Key was used for another request. Use a new key for each operation.")
 			}
 			return replay(earlier)
 		}
-		if refusal != nil && (attempt > 2 || !errors.Is(refusal, instance.ErrAlreadyApplied)) {
+		if doErr != nil && (attempt > 2 || !errors.Is(doErr, instance.ErrAlreadyApplied)) {
 			break
 		}
-		// The same request may be under way beside this one. The first to store its receipt wins. To the other, what the first
-		// has done may look like a refusal (the version is stale, there is one element or one instance too many), so it looks again.
-		refusal = do(record)
-		if !errors.Is(refusal, instance.ErrAlreadyApplied) && !fault.Is(refusal, fault.Conflict) && !fault.Is(refusal, fault.PreconditionFailed) && !fault.Is(refusal, fault.TooManyRequests) {
-			return refusal
+		// The same request may run concurrently, and only the first to store its record succeeds.
+		// The other one sees the effect of the first as an error: a stale version, or one data
+		// element or instance too many. Read the record again before returning such an error.
+		doErr = do(record)
+		if !errors.Is(doErr, instance.ErrAlreadyApplied) && !fault.Is(doErr, fault.Conflict) && !fault.Is(doErr, fault.PreconditionFailed) && !fault.Is(doErr, fault.TooManyRequests) {
+			return doErr
 		}
 	}
-	if !errors.Is(refusal, instance.ErrAlreadyApplied) {
-		return refusal
+	if !errors.Is(doErr, instance.ErrAlreadyApplied) {
+		return doErr
 	}
-	return fault.New(fault.Conflict, "idempotency-key-busy", "A request with this Idempotency-Key is being answered; repeat it in a moment.")
+	return fault.New(fault.Conflict, "idempotency-key-busy",
+		"Another request with this Idempotency-Key is in progress. Retry in a moment.")
 }

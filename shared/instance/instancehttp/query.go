@@ -19,7 +19,7 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// render is a page in the form of HAL, as the proposal has it.
+// queryPage is a page of instances as a HAL document.
 type queryPage struct {
 	Links    pageLinks     `json:"_links"`
 	Embedded pageInstances `json:"_embedded"`
@@ -27,9 +27,9 @@ type queryPage struct {
 
 type pageLinks struct {
 	Self   pageLink  `json:"self"`
-	Next   *pageLink `json:"next,omitempty"`   // if and only if there is more
-	Last   *pageLink `json:"last"`             // the last page, read from the other end
-	Resume *pageLink `json:"resume,omitempty"` // on the last page in ascending order: what changes from now on
+	Next   *pageLink `json:"next,omitempty"`   // absent on the last page
+	Last   *pageLink `json:"last"`             // the last page, read from the end
+	Resume *pageLink `json:"resume,omitempty"` // later changes; only on the last page in ascending order
 }
 
 type pageLink struct {
@@ -41,19 +41,19 @@ type pageInstances struct {
 }
 
 // AppendJSON appends the page as httpapi.Marshal would write it.
-func (a queryPage) AppendJSON(b []byte) ([]byte, error) {
-	links, err := httpapi.Marshal(a.Links)
+func (p queryPage) AppendJSON(b []byte) ([]byte, error) {
+	links, err := httpapi.Marshal(p.Links)
 	if err != nil {
 		return nil, err
 	}
 	b = append(append(append(b, `{"_links":`...), links...), `,"_embedded":{"instances":[`...)
-	for n, i := range a.Embedded.Instances {
+	for n, i := range p.Embedded.Instances {
 		before := len(b)
 		if b, err = i.AppendJSON(append(b, appendjson.Separator(n)...)); err != nil {
 			return nil, err
 		}
-		if n == 0 { // the others are about as long
-			b = slices.Grow(b, (len(b)-before)*len(a.Embedded.Instances)*5/4)
+		if n == 0 { // the others have a similar length
+			b = slices.Grow(b, (len(b)-before)*len(p.Embedded.Instances)*5/4)
 		}
 	}
 	return append(b, "]}}"...), nil
@@ -65,17 +65,18 @@ type ApplicationStore interface {
 	List(ctx context.Context, org string) ([]*application.Application, error)
 }
 
-// QueryEndpoint is what a query needs.
+// QueryEndpoint serves queries of instances.
 type QueryEndpoint struct {
 	Authorizer   Authorizer
-	Applications ApplicationStore // nil where only a party's own instances are asked for
+	Applications ApplicationStore // nil if only QueryOwn is used
 	Index        instancequery.Index
 	View         View
 
 	appCache appCache
 }
 
-// Query answers a request with the instances of the caller's that the filter holds for.
+// Query responds with a page of the instances that match the filter and that the caller has access
+// to.
 func (e *QueryEndpoint) Query(w http.ResponseWriter, r *http.Request) error {
 	caller, err := e.Authorizer.Authenticator.Authenticate(r)
 	if err != nil {
@@ -84,8 +85,9 @@ func (e *QueryEndpoint) Query(w http.ResponseWriter, r *http.Request) error {
 	return e.serve(w, r, caller, instancequery.Parameters(), "")
 }
 
-// QueryOwn answers a request that names a party in its path, for the users of that party. For others the answer is
-// empty, as any query for what is another's.
+// QueryOwn responds with a page of the instances of the party that the path names, for users of
+// that party. Other users get an empty page, as for any query of another party. Application owners
+// get Forbidden.
 func (e *QueryEndpoint) QueryOwn(w http.ResponseWriter, r *http.Request) error {
 	caller, err := e.Authorizer.Authenticator.Authenticate(r)
 	if err != nil {
@@ -93,7 +95,7 @@ func (e *QueryEndpoint) QueryOwn(w http.ResponseWriter, r *http.Request) error {
 	}
 	if caller.IsOwner() {
 		return fault.New(fault.Forbidden, "user-only",
-			"Only users can list a party here. As an application owner, ask for /storage/instances?instanceOwnerId=… instead.")
+			"Only users can list the instances of a party here. As an application owner, use /storage/instances?instanceOwnerId=… instead.")
 	}
 	parameters := slices.DeleteFunc(instancequery.Parameters(), func(name string) bool {
 		return name == instancequery.ParamInstanceOwnerID
@@ -101,7 +103,8 @@ func (e *QueryEndpoint) QueryOwn(w http.ResponseWriter, r *http.Request) error {
 	return e.serve(w, r, caller, parameters, r.PathValue("instanceOwnerId"))
 }
 
-// serve answers a query with the parameters named; party is the one that the path names, or "".
+// serve responds to a query that may have the given parameters. party is the one in the path, or
+// "".
 func (e *QueryEndpoint) serve(w http.ResponseWriter, r *http.Request, caller auth.Caller, parameters []string, party string) error {
 	if err := caller.MayRead(); err != nil {
 		return err
@@ -120,6 +123,8 @@ func (e *QueryEndpoint) serve(w http.ResponseWriter, r *http.Request, caller aut
 	return e.render(w, r, query, apps)
 }
 
+// parseQuery returns the query that the request's parameters describe. Parameters other than the
+// given ones are Invalid.
 func parseQuery(r *http.Request, parameters []string) (instancequery.Query, error) {
 	var q instancequery.Query
 	var err error
@@ -139,11 +144,12 @@ func parseQuery(r *http.Request, parameters []string) (instancequery.Query, erro
 	return q, q.SetPage(page)
 }
 
-// noParty is an instanceOwnerId that is never assigned.
+// noParty is an instanceOwnerId that no party has.
 const noParty = "0"
 
-// restrictToCaller narrows the query to what the caller may see, and returns where in the register its applications are. A filter for what
-// is another's finds nothing, and is no error.
+// restrictToCaller restricts the query to the instances that the caller has access to, and returns
+// the applications that it covers. A filter for another caller's instances matches nothing; it is
+// no error.
 func (e *QueryEndpoint) restrictToCaller(ctx context.Context, caller auth.Caller, q *instancequery.Query) (appSelector, error) {
 	f := &q.Filter
 	if !caller.IsOwner() {
@@ -159,11 +165,11 @@ func (e *QueryEndpoint) restrictToCaller(ctx context.Context, caller auth.Caller
 	}
 	if f.Org != "" && f.Org != caller.Org {
 		f.InstanceOwnerID, f.AppIDs = "", nil
-		return appSelector{}, nil // no applications to look at
+		return appSelector{}, nil // no application, so no instance
 	}
 	f.Org = caller.Org
 	if f.InstanceOwnerID != "" {
-		return appSelector{}, nil // that party's partition is read, and what is not the org's left out
+		return appSelector{}, nil // reads that party's partition and filters by org
 	}
 	if len(f.AppIDs) == 0 {
 		return appSelector{org: caller.Org}, nil
@@ -172,8 +178,9 @@ func (e *QueryEndpoint) restrictToCaller(ctx context.Context, caller auth.Caller
 	return appSelector{ids: own}, nil
 }
 
+// render runs the query over the applications and responds with the page.
 func (e *QueryEndpoint) render(w http.ResponseWriter, r *http.Request, q instancequery.Query, apps appSelector) error {
-	// Narrowed, the filter says who the caller is: an org, or a party.
+	// The restricted filter contains the caller: an org or a party.
 	q.Scope = r.URL.Path + " " + q.Filter.Org + " " + q.Filter.InstanceOwnerID
 	page, err := e.query(r.Context(), q, apps)
 	if err != nil {
@@ -181,16 +188,16 @@ func (e *QueryEndpoint) render(w http.ResponseWriter, r *http.Request, q instanc
 	}
 	logging.Add(r.Context(), slog.Int("found", len(page.Instances)), slog.Int("examined", page.Examined))
 	if len(page.Unreadable) > 0 {
-		logging.Add(r.Context(), slog.String("damaged", errors.Join(page.Unreadable...).Error()))
+		logging.Add(r.Context(), slog.String("unreadable", errors.Join(page.Unreadable...).Error()))
 	}
-	a := queryPage{
+	response := queryPage{
 		Links:    pageLinks{Self: pageLink{e.View.Base.PlatformURL(r, q.Values.Encode())}},
 		Embedded: pageInstances{Instances: page.Instances},
 	}
 	for _, i := range page.Instances {
 		e.View.AddLinks(i)
 	}
-	to := func(page string) *pageLink {
+	linkTo := func(page string) *pageLink {
 		if page == "" {
 			return nil
 		}
@@ -198,10 +205,10 @@ func (e *QueryEndpoint) render(w http.ResponseWriter, r *http.Request, q instanc
 		values.Set(instancequery.ParamPage, page)
 		return &pageLink{e.View.Base.PlatformURL(r, values.Encode())}
 	}
-	a.Links.Next, a.Links.Resume, a.Links.Last = to(page.Next), to(page.Resume), to(instancequery.LastPage)
+	response.Links.Next, response.Links.Resume, response.Links.Last = linkTo(page.Next), linkTo(page.Resume), linkTo(instancequery.LastPage)
 	w.Header().Set("Vary", "Accept")
 	if httpapi.Accepts(r, "application/hal+json") {
 		w.Header().Set("Content-Type", "application/hal+json")
 	}
-	return httpapi.WriteJSON(w, http.StatusOK, a)
+	return httpapi.WriteJSON(w, http.StatusOK, response)
 }

@@ -4,12 +4,11 @@ import (
 	"net/http"
 
 	"altinn.no/instanceapi/shared/application"
-	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// View shows instances to callers, with the links that the configured addresses make.
+// View renders instances as JSON documents, with links to the configured base URLs.
 type View struct {
 	Base httpapi.BaseURLs
 }
@@ -21,24 +20,28 @@ func (v View) Render(i *instance.Instance) *instance.Instance {
 	return shown
 }
 
-// AddLinks gives i, which is to be shown and nothing else, its links.
+// AddLinks sets the links of i. Use it only on documents that are rendered next, never stored.
 func (v View) AddLinks(i *instance.Instance) {
-	i.SelfLinks = v.links(i)
+	links := v.Links(i)
+	i.SelfLinks = &links
 	for n := range i.Data {
 		d := &i.Data[n]
-		d.DataLinks = &instance.Links{Apps: i.SelfLinks.Apps + "/data/" + d.ID, Platform: i.SelfLinks.Platform + "/data/" + d.ID}
+		dataLinks := links.Data(d.ID)
+		d.DataLinks = &dataLinks
 		d.StorageURL = i.AppID + "/" + i.ID + "/data/" + d.ID
 	}
 }
 
-func (v View) links(i *instance.Instance) *instance.Links {
+// Links returns the links of an instance.
+func (v View) Links(i *instance.Instance) instance.Links {
 	org, _, _ := application.SplitID(i.AppID)
 	path := "/instances/" + i.InstanceOwnerID + "/" + i.ID
-	return &instance.Links{Apps: v.Base.AppsFor(org) + "/" + i.AppID + path, Platform: v.Base.Platform + "/storage" + path}
+	return instance.Links{Apps: v.Base.AppsFor(org) + "/" + i.AppID + path, Platform: v.Base.Platform + "/storage" + path}
 }
 
-// Write answers a request with the instance and its entity tag: 304 when a GET names that tag in If-None-Match,
-// otherwise status. 201 carries the address of the instance as Location.
+// Write responds with the instance and its entity tag. The status is 304 if a GET names that tag in
+// If-None-Match, otherwise status. For 201 it sets Location to the URL of the instance, unless the
+// caller has set another.
 func (v View) Write(w http.ResponseWriter, r *http.Request, status int, i *instance.Instance) error {
 	etag := httpapi.VersionTag(i.Version)
 	w.Header().Set("ETag", etag)
@@ -51,21 +54,4 @@ func (v View) Write(w http.ResponseWriter, r *http.Request, status int, i *insta
 		w.Header().Set("Location", shown.SelfLinks.Apps)
 	}
 	return httpapi.WriteJSON(w, status, shown)
-}
-
-// Event returns the event of a change that has put i into its current step. It is called on the changed document
-// before it is written: the event tells of the version that the write will make.
-func (v View) Event(i *instance.Instance, left, by string) event.Event {
-	org, app, _ := application.SplitID(i.AppID)
-	links := v.links(i)
-	ev := event.Event{
-		ID: event.ID(i.ID, i.EventCount), At: i.StepEntered, AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID,
-		InstanceLink: links.Platform, DataLinks: make([]event.DataLink, 0, len(i.Data)),
-		EventType: event.WorkflowStateChange, WorkflowStep: i.Workflow.CurrentStep, UserID: by,
-		Org: org, App: app, PreviousStep: left, InstanceVersion: i.Version + 1, SchemaVersion: event.SchemaVersion,
-	}
-	for _, d := range i.Data {
-		ev.DataLinks = append(ev.DataLinks, event.DataLink{FormID: d.FormID, DataLink: links.Platform + "/data/" + d.ID})
-	}
-	return ev
 }

@@ -8,17 +8,6 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// TestEventHasEveryField fails if View.Event lacks a field of the event.
-func TestEventHasEveryField(t *testing.T) {
-	i := &instance.Instance{}
-	filltest.Fill(t, i)
-	i.AppID = "nav/app2018"
-	view := View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.altinn.no", Platform: "https://platform.altinn.no"}}
-	if missing := filltest.Zero(view.Event(i, "FormFilling", "1001")); len(missing) > 0 {
-		t.Errorf("the event lacks %q", missing)
-	}
-}
-
 // TestRenderKeepsEveryField fails if a rendered instance lacks a field.
 func TestRenderKeepsEveryField(t *testing.T) {
 	i := &instance.Instance{}

@@ -230,8 +230,9 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// TestRoundTripKeepsEveryField fails if the stored form, or one of its two readers, lacks a field. The
-// derived links are not stored, and neither are the version and the idempotency record, which are attributes of items.
+// TestRoundTripKeepsEveryField fails if the stored form, or one of its two readers, lacks a
+// field. The derived links are not stored, and neither are the version and the idempotency
+// record, which are attributes of items.
 func TestRoundTripKeepsEveryField(t *testing.T) {
 	want := &instance.Instance{}
 	filltest.Fill(t, want)
@@ -286,7 +287,8 @@ func TestStoredFormIsThatOfDocument(t *testing.T) {
 	}
 }
 
-// typical returns an instance as most are, and its stored form as encoding/json writes and reads it.
+// typical returns an instance as most are, and its stored form as encoding/json writes and reads
+// it.
 func typical() (*instance.Instance, *document) {
 	i := golden()
 	i.PresentationField, i.Labels, i.Data[1].FileName = "Arbeidsmelding", []string{"gr", "x2"}, "vedlegg.pdf"

@@ -54,8 +54,8 @@ func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) 
 	if err != nil {
 		return InitCost{}, err
 	}
-	// To callgrind, a goroutine that resumes inside Ready looks like another call of Ready, so there
-	// may be several parts.
+	// To callgrind, a goroutine that resumes inside Ready looks like another call of Ready, so
+	// there may be several parts.
 	var cost InitCost
 	warming := false
 	for n, p := range counted {

@@ -229,8 +229,8 @@ func (s *env) fill(ctx context.Context) ([]*instance.Instance, error) {
 	return all, s.stored.Import(ctx, all)
 }
 
-// nameUUID returns the UUID version 5 of name in the nil namespace (RFC 9562, section 5.5), which is
-// the same in every run.
+// nameUUID returns the UUID version 5 of name in the nil namespace (RFC 9562, section 5.5), which
+// is the same in every run.
 func nameUUID(name string) string {
 	sum := sha1.Sum(append(make([]byte, len(uuid.UUID{})), name...))
 	id := uuid.UUID(sum[:16])

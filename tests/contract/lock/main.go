@@ -1,5 +1,6 @@
 // Command lock notes the version of the OpenAPI document in shared/httpapi/openapi.lock. It
-// refuses when the document has changed and its version has not. It is what `make contract-lock` runs.
+// refuses when the document has changed and its version has not. It is what `make contract-lock`
+// runs.
 package main
 
 import (

@@ -1,0 +1,72 @@
+package structure
+
+import (
+	"go/types"
+	"strings"
+	"testing"
+)
+
+// A handler reads and writes one instance only through the methods of instancehttp.Access, which
+// authorize the caller: on the instance that they return, and on each version that they replace.
+func TestInstancesAreReadAndWrittenAuthorized(t *testing.T) {
+	program, err := loadFunctions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const table, access = "shared/instance/instancetable", "shared/instance/instancehttp"
+	update := []types.Object{
+		program.method(t, access, "Access", "Update"),
+		program.method(t, access, "Access", "UpdateFrom"),
+		program.method(t, access, "Access", "UpdateElement"),
+	}
+	for _, test := range []struct {
+		method     types.Object
+		authorized []types.Object // the only ways to it
+		exempt     string         // a function without a caller
+	}{
+		// A new instance replaces no version.
+		{program.method(t, table, "Table", "write"), append(update, program.method(t, table, "Table", "Create")), ""},
+		{program.method(t, table, "Table", "Get"), append(update, program.method(t, access, "Access", "Load")), "blob-sweep"},
+	} {
+		without := map[types.Object]bool{}
+		for _, o := range test.authorized {
+			without[o] = true
+		}
+		reached := map[types.Object]bool{}
+		for _, p := range program.packages {
+			folder, ok := strings.CutPrefix(p.folder(), "functions/")
+			if !ok || !p.ours() {
+				continue
+			}
+			if program.walk(p, without)[test.method] && folder != test.exempt {
+				t.Errorf("%s reaches Table.%s without the methods of instancehttp.Access", folder, test.method.Name())
+			}
+			for o := range program.walk(p, nil) {
+				reached[o] = true
+			}
+		}
+		for _, o := range append(test.authorized, test.method) {
+			if !reached[o] {
+				t.Errorf("no function reaches %v: a test of it proves nothing", o)
+			}
+		}
+	}
+}
+
+// method returns a method of a type of the project.
+func (p *program) method(t *testing.T, folder, typeName, name string) types.Object {
+	t.Helper()
+	pkg := p.types[module+"/"+folder]
+	if pkg == nil {
+		t.Fatalf("no function links %s", folder)
+	}
+	named := pkg.Scope().Lookup(typeName)
+	if named == nil {
+		t.Fatalf("%s has no %s", folder, typeName)
+	}
+	method, _, _ := types.LookupFieldOrMethod(types.NewPointer(named.Type()), true, pkg, name)
+	if method == nil {
+		t.Fatalf("%s.%s has no method %s", folder, typeName, name)
+	}
+	return method
+}
