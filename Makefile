@@ -41,7 +41,8 @@ sam-local: ## run `sam local start-api` on http://localhost:3000 (Docker), after
 	@.local/sam-venv/bin/python tests/local/image.py $(HOST_ARCH)
 	@env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test $(SAM) local start-api --invoke-image instance-api-lambda --skip-pull-image --parameter-overrides Arch=$(HOST_ARCH)
 
-# If a function has a pack.py, that script copies the files that the function serves next to its bootstrap.
+# If a function has a pack.py, that script copies the files that the function serves next to its
+# bootstrap.
 build: install-redoc ## build the functions into dist/ (ARCH=arm64 or x86_64)
 	@mkdir -p $(DIST)/.build
 	@$(GOBUILD) -o $(DIST)/.build/ ./functions/...
@@ -108,8 +109,8 @@ test-sam-local: install install-sam ## test with `sam local`; needs a container 
 
 FUZZTIME ?= 20s
 
-# Go's fuzzer sometimes fails only because its time is up. A real finding fails again as a seed, so the target then runs
-# with its seeds alone.
+# Go's fuzzer sometimes fails only because its time is up. A real finding fails again as a seed, so
+# the target then runs with its seeds alone.
 fuzz: ## run every fuzz target in turn (FUZZTIME=20s each); failing inputs become seeds under testdata/fuzz
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' functions shared tests | xargs -n 1 dirname | sort -u); do \
 	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$p/*_test.go); do \
@@ -129,7 +130,8 @@ test-docs: install ## test the docs page in a browser (CHROMIUM=, default: chrom
 contract-lock: ## record a new version of shared/httpapi/openapi.yaml, after you raised info.version
 	@go run ./tests/contract/lock
 
-# ST1003 is off because it requires instanceGUID in Go. Routes and documents have instanceGuid, and Go has the same name.
+# ST1003 is off because it requires instanceGUID in Go. Routes and documents have instanceGuid, and
+# Go has the same name.
 lint: gofmt install install-sam install-contract ## run gofmt, vet, staticcheck and the checks of template and OpenAPI document
 	@go vet $(PACKAGES)
 	@.local/bin/staticcheck -checks all,-ST1003 $(PACKAGES)
@@ -146,8 +148,8 @@ logs: ## follow the function logs of the running system (FUNCTION=instance-creat
 token: ## print an access token for ORG=nav, USERID=1001 PARTY=50012, or SSN=…; SCOPE=, EXPIRES= (use make -s)
 	@go run ./tests/token
 
-# Callers call a function's alias, and SAM moves an alias only to new code. The checksum of template and parameters in
-# each package makes their changes new code too.
+# Callers call a function's alias, and SAM moves an alias only to new code. The checksum of
+# template and parameters in each package makes their changes new code too.
 deploy: build install-sam ## deploy to your AWS account, environment ENV of samconfig.toml (dev, prod)
 	@for f in $(FUNCTIONS); do cat samconfig.toml template.yaml | cksum > $(DIST)/$$f/deployed-with; done
 	$(SAM) build && $(SAM) deploy --config-env $(ENV)

@@ -21,11 +21,11 @@ import (
 // A new field is also needed in these places. Tests fail if one of the first three is forgotten:
 //   - AppendMembers and ReadMembers in json.go, in the same order
 //   - Clone, if the field is a pointer or a list
-//   - package instancetable: document, appendDocument, readDocument and readOtherDocument in codec.go, if
-//     its JSON name is "-"; dictionary1.json must stay
+//   - package instancetable: document, appendDocument, readDocument and decodeCompatible in
+//     codec.go, if its JSON name is "-"; dictionary1.json must stay
 //   - the bodies of instance-create and instance-update, and change.go, if callers may set it
-//   - answerSize in instancequery/query.go, if its size varies
-//   - shared/httpapi/openapi.yaml, with its version, and tests/model/world.go
+//   - responseSize in instancequery/size.go, if its size varies
+//   - shared/httpapi/openapi.yaml, with its version, and tests/model/env.go
 type Instance struct {
 	ID                  string        `json:"id"`                  // UUID version 7: ids sort by creation
 	SelfLinks           *Links        `json:"selfLinks,omitempty"` // derived for each response, never stored

@@ -29,9 +29,9 @@ func (d *Document) CheckLock(lock string) error {
 	case hash == d.Hash() && version == d.Version:
 		return nil
 	case version == d.Version:
-		return fmt.Errorf("%s says something else than when %s was noted, and is still %s: raise info.version (clients read it), then run: make contract-lock", File, version, version)
+		return fmt.Errorf("%s has changed since version %s but is still %s: raise info.version (clients read it), then run make contract-lock", File, version, version)
 	}
-	return fmt.Errorf("%s is %s, and %s ends with %s: run make contract-lock", File, d.Version, LockFile, version)
+	return fmt.Errorf("%s is %s, but the last line of %s is %s: run make contract-lock", File, d.Version, LockFile, version)
 }
 
 // Renew returns the lock with a line for the current document, unless it has that line. It fails

@@ -1,6 +1,5 @@
-// Command lock notes the version of the OpenAPI document in shared/httpapi/openapi.lock. It
-// refuses when the document has changed and its version has not. It is what `make contract-lock`
-// runs.
+// Command lock records the version of the OpenAPI document in shared/httpapi/openapi.lock. It fails if
+// the document has changed but its version has not. `make contract-lock` runs it.
 package main
 
 import (
