@@ -11,12 +11,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-type store interface {
-	instancehttp.Store
-	instancehttp.OrphanChecks
-}
-
-func handler(authorizer instancehttp.Authorizer, instances store, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, instances instancehttp.ContentStore, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		ctx := r.Context()
 		access, err := authorizer.Write(r, "hard")

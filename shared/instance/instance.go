@@ -25,7 +25,7 @@ import (
 //     codec.go, if its JSON name is "-"; dictionary1.json must stay
 //   - the bodies of instance-create and instance-update, and change.go, if callers may set it
 //   - responseSize in instancequery/size.go, if its size varies
-//   - shared/httpapi/openapi.yaml, with its version, and tests/model/env.go
+//   - shared/httpapi/openapi.yaml, with its version, and tests/model/model.go
 type Instance struct {
 	ID                  string        `json:"id"`                  // UUID version 7: ids sort by creation
 	SelfLinks           *Links        `json:"selfLinks,omitempty"` // derived for each response, never stored

@@ -87,6 +87,12 @@ type OrphanChecks interface {
 	ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
 }
 
+// ContentStore is a Store for changes that can orphan content; *instancetable.Table is one.
+type ContentStore interface {
+	Store
+	OrphanChecks
+}
+
 // Store stores the payload as a new revision of a data element, if the application's rules allow
 // it. It returns the content's metadata for the instance, and the key. element needs an ID and a
 // FormID.
