@@ -141,9 +141,15 @@ func TestDecodeJSONRejects(t *testing.T) {
 	if err := DecodeJSON(post("application/json", `{"name":"\ud83d\uDE00 \\ud83d \ufffd \u005cud83d"}`), 1000, &whole); err != nil || whole.Name != "😀 \\ud83d \ufffd \\ud83d" {
 		t.Errorf("a surrogate pair and escaped backslashes: %q, %v", whole.Name, err)
 	}
-	for levels, ok := range map[int]bool{maxDepth: true, maxDepth + 1: false} {
-		if err := DecodeJSON(post("application/json", `{"any":`+nested("[", "]", levels-1)+`}`), 1000, &outer{}); (err == nil) != ok {
-			t.Errorf("%d levels: %v", levels, err)
+	for levels, ok := range map[int]bool{maxDepth: true, maxDepth + 1: false} { // under the document
+		for _, body := range []string{
+			`{"any":` + nested("[", "]", levels) + `}`,
+			`{"any":` + strings.Repeat("[", levels-1) + "1" + strings.Repeat("]", levels-1) + `}`,
+			`{"any":` + strings.Repeat(`{"a":`, levels-1) + "{}" + strings.Repeat("}", levels-1) + `}`,
+		} {
+			if err := DecodeJSON(post("application/json", body), 1000, &outer{}); (err == nil) != ok {
+				t.Errorf("%d levels: %v", levels, err)
+			}
 		}
 	}
 }

@@ -31,7 +31,7 @@ func decodeStrictly(body []byte, into any) error {
 func checkJSON(body []byte) string {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
 	for values := 0; ; {
-		complete := values > 0 && dec.StackDepth() == 0
+		depth := dec.StackDepth()
 		token, err := dec.ReadToken()
 		kind := token.Kind()
 		switch {
@@ -39,16 +39,16 @@ func checkJSON(body []byte) string {
 			return "the body is empty"
 		case err == io.EOF:
 			return ""
-		case complete:
+		case values > 0 && depth == 0:
 			return "there is data after the document"
 		case err != nil:
 			return describe(err)
 		case values == 0 && kind == jsontext.KindNull:
 			return "the document is null"
-		case dec.StackDepth() > maxDepth:
-			return fmt.Sprintf("it nests deeper than %d levels", maxDepth)
 		case kind == jsontext.KindEndObject || kind == jsontext.KindEndArray:
 			continue
+		case depth > maxDepth:
+			return fmt.Sprintf("it nests deeper than %d levels", maxDepth)
 		}
 		in, length := dec.StackIndex(dec.StackDepth())
 		if isName := in == jsontext.KindBeginObject && length%2 == 1; isName {

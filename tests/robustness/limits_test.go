@@ -58,7 +58,7 @@ func (e *env) limits(self string) []limit {
 			return padded(put(self+"/workflow", `{"currentStep":"FormFilling"}`), n)
 		}},
 		{"JSON body", 64, 400, "body-invalid", func(n int) request { // the registration has four levels around the schema
-			return register("limits-depth", `{"dataTypes":[{"formId":"a","schema":`+strings.Repeat(`{"not":`, n-4)+"{}"+strings.Repeat("}", n-4)+`}]}`)
+			return register("limits-depth", `{"dataTypes":[{"formId":"a","schema":`+strings.Repeat(`{"not":`, n-3)+"{}"+strings.Repeat("}", n-3)+`}]}`)
 		}},
 		{"| form |", 200, 400, "body-invalid", func(n int) request {
 			part := "--b\r\nContent-Disposition: form-data; name=\"any\"\r\nContent-Type: text/plain\r\n\r\nx\r\n"

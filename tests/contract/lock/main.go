@@ -1,5 +1,5 @@
-// Command lock records the version of the OpenAPI document in shared/httpapi/openapi.lock. It fails if
-// the document has changed but its version has not. `make contract-lock` runs it.
+// Command lock records the version of the OpenAPI document in shared/httpapi/openapi.lock. It
+// fails if the document has changed but its version has not. `make contract-lock` runs it.
 package main
 
 import (
