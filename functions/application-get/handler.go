@@ -16,9 +16,9 @@ type applicationStore interface {
 	Schema(ctx context.Context, id string) (json.RawMessage, error)
 }
 
-func handler(tokens instancehttp.Authenticator, applications applicationStore) http.Handler {
+func handler(authenticator instancehttp.Authenticator, applications applicationStore) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		caller, err := tokens.Authenticate(r)
+		caller, err := authenticator.Authenticate(r)
 		if err != nil {
 			return err
 		}

@@ -25,9 +25,9 @@ type applicationStore interface {
 	Put(ctx context.Context, app *application.Application) error
 }
 
-func handler(tokens instancehttp.Authenticator, applications applicationStore, base httpapi.BaseURLs) http.Handler {
+func handler(authenticator instancehttp.Authenticator, applications applicationStore, base httpapi.BaseURLs) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		caller, err := tokens.Authenticate(r)
+		caller, err := authenticator.Authenticate(r)
 		if err != nil {
 			return err
 		}

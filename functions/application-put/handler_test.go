@@ -108,8 +108,8 @@ func TestRejectedRegistrations(t *testing.T) {
 		code   string
 		field  string // of the first issue
 	}{
-		"another content type":   {apitest.Bytes("application/xml", `{}`), 415, "body-not-json", ""},
-		"no content type":        {apitest.Bytes("", `{}`), 415, "body-not-json", ""},
+		"another content type":   {apitest.Body("application/xml", `{}`), 415, "body-not-json", ""},
+		"no content type":        {apitest.Body("", `{}`), 415, "body-not-json", ""},
 		"no body":                {apitest.JSON(``), 400, "body-invalid", ""},
 		"null":                   {apitest.JSON(`null`), 400, "body-invalid", ""},
 		"an unknown member":      {apitest.JSON(`{"titel":{}}`), 400, "body-invalid", ""},

@@ -43,7 +43,7 @@ func TestFailedSweepIsAnError(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("the sweep returned %v, so the error metric would not show the failure", err)
 	}
-	if left, err := instancetest.OrphanCheck(t.Context(), api.Instances, time.Now()); err != nil || len(left) != 1 {
+	if left, err := instancetest.AllOrphanChecks(t.Context(), api.Instances, time.Now()); err != nil || len(left) != 1 {
 		t.Errorf("%d orphan checks remain (%v), want the one whose deletion failed", len(left), err)
 	}
 }

@@ -34,7 +34,7 @@ func announce(t *testing.T, api *apitest.API, i *instance.Instance, change func(
 	if change != nil {
 		change(u)
 	}
-	if err := api.Instances.ScheduleOrphanChecks(t.Context(), u.OrphanChecks()); err != nil {
+	if err := api.Instances.ScheduleOrphanChecks(t.Context(), u.OrphanCheck()); err != nil {
 		t.Fatal(err)
 	}
 	if err := api.Instances.AddUpload(t.Context(), u); err != nil {
@@ -139,7 +139,7 @@ func TestRejectedCommits(t *testing.T) {
 		"a type not allowed":         {upload: func(u *instance.Upload) { u.Content.ContentType = "text/xml" }, status: 415, code: "content-type-not-allowed"},
 		"over the limit of the form": {upload: func(u *instance.Upload) { u.Content.Size = 1_000_001 }, status: 413, code: "data-too-large"},
 		"with a body":                {options: []apitest.Option{xml}, status: 400, code: "upload-with-body"},
-		"with a large body":          {options: []apitest.Option{apitest.Bytes("", strings.Repeat("a", blob.InlineLimit+1))}, status: 400, code: "upload-with-body"},
+		"with a large body":          {options: []apitest.Option{apitest.Body("", strings.Repeat("a", blob.InlineLimit+1))}, status: 400, code: "upload-with-body"},
 		"other content":              {sent: "<melding>stør</melding>", status: 409, code: "upload-differs"},
 		"another version":            {options: []apitest.Option{apitest.Header("If-Match", `"2"`)}, status: 412, code: "version-stale"},
 		"over maxCount":              {spec: apitest.InstanceSpec{Forms: []string{"default"}}, status: 409, code: "data-count"},
@@ -253,7 +253,7 @@ func TestSweepOfUploads(t *testing.T) {
 		at    time.Time
 		blobs int
 	}{
-		{left.OrphanChecks().At.Add(sweep.GracePeriod - time.Second), 2}, {left.OrphanChecks().At.Add(sweep.GracePeriod + time.Second), 1},
+		{left.OrphanCheck().At.Add(sweep.GracePeriod - time.Second), 2}, {left.OrphanCheck().At.Add(sweep.GracePeriod + time.Second), 1},
 	} {
 		if _, err := sweep.Run(t.Context(), api.Instances, api.Blobs, test.at); err != nil {
 			t.Fatal(err)

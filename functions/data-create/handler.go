@@ -16,7 +16,7 @@ import (
 
 type store interface {
 	instancehttp.IdempotentStore
-	instancehttp.OrphanChecks
+	instancehttp.OrphanCheckScheduler
 	uploads
 }
 
@@ -124,7 +124,7 @@ func parseParameters(r *http.Request) (formID, upload string, err error) {
 	}
 	formID, err = httpapi.SingleValue(values, "formId")
 	if err == nil && formID == "" {
-		err = fault.InvalidParameter("formId", "the formId of a data type of the application, for example ?formId=default")
+		err = fault.InvalidParameter("formId", "it must be the formId of a data type of the application, for example ?formId=default")
 	}
 	if err != nil {
 		return "", "", err

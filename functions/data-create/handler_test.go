@@ -20,7 +20,7 @@ const (
 	asAttachment = "/data?formId=attachment"
 )
 
-var xml = apitest.Bytes("application/xml", "<melding/>")
+var xml = apitest.Body("application/xml", "<melding/>")
 
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
@@ -45,7 +45,7 @@ func TestAdd(t *testing.T) {
 			api := newAPI(t)
 			before := api.Add(t, apitest.InstanceSpec{})
 			const content = "\x00\xff<melding/>\r\n"
-			response := api.Do(t, test.caller, "POST", apitest.InApp(before, test.target), apitest.Bytes(test.contentType, content),
+			response := api.Do(t, test.caller, "POST", apitest.InApp(before, test.target), apitest.Body(test.contentType, content),
 				apitest.Header("Content-Disposition", test.disposition))
 			i := response.Instance(api, 201)
 			if len(i.Data) != 1 {
@@ -92,13 +92,13 @@ func TestRejects(t *testing.T) {
 		"two formIds":                {target: "/data?formId=default&formId=attachment", status: 400, code: "parameter-invalid"},
 		"an unknown parameter":       {target: "/data?formid=default", status: 400, code: "parameter-unknown"},
 		"an unknown formId":          {target: "/data?formId=skjema", status: 400, code: "form-id-unknown"},
-		"no type":                    {target: asForm, options: []apitest.Option{apitest.Bytes("", "<a/>")}, status: 415, code: "content-type-invalid"},
-		"a malformed type":           {target: asAttachment, options: []apitest.Option{apitest.Bytes("xml", "<a/>")}, status: 415, code: "content-type-invalid"},
-		"a range of types":           {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/*", "<a/>")}, status: 415, code: "content-type-not-allowed"},
-		"a type not allowed":         {target: asForm, options: []apitest.Option{apitest.Bytes("text/xml", "<a/>")}, status: 415, code: "content-type-not-allowed"},
-		"no content":                 {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", "")}, status: 400, code: "data-empty"},
-		"over the limit of the form": {target: asForm, options: []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", 1_000_001))}, status: 413, code: "data-too-large"},
-		"over the inline limit":      {target: asAttachment, options: []apitest.Option{apitest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit+1))}, status: 413, code: "body-too-large"},
+		"no type":                    {target: asForm, options: []apitest.Option{apitest.Body("", "<a/>")}, status: 415, code: "content-type-invalid"},
+		"a malformed type":           {target: asAttachment, options: []apitest.Option{apitest.Body("xml", "<a/>")}, status: 415, code: "content-type-invalid"},
+		"a range of types":           {target: asAttachment, options: []apitest.Option{apitest.Body("image/*", "<a/>")}, status: 415, code: "content-type-not-allowed"},
+		"a type not allowed":         {target: asForm, options: []apitest.Option{apitest.Body("text/xml", "<a/>")}, status: 415, code: "content-type-not-allowed"},
+		"no content":                 {target: asForm, options: []apitest.Option{apitest.Body("application/xml", "")}, status: 400, code: "data-empty"},
+		"over the limit of the form": {target: asForm, options: []apitest.Option{apitest.Body("application/xml", strings.Repeat("a", 1_000_001))}, status: 413, code: "data-too-large"},
+		"over the inline limit":      {target: asAttachment, options: []apitest.Option{apitest.Body("image/png", strings.Repeat("a", blob.InlineLimit+1))}, status: 413, code: "body-too-large"},
 		"over maxCount":              {spec: apitest.InstanceSpec{Forms: []string{"default"}}, target: asForm, status: 409, code: "data-count"},
 		"a submitted instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}}, target: asAttachment, status: 409, code: "data-locked"},
 		"an archived instance":       {spec: apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}}, target: asAttachment, status: 409, code: "instance-archived"},
@@ -122,9 +122,9 @@ func TestRejects(t *testing.T) {
 func TestAcceptsTheLimits(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
-	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), apitest.Bytes("application/xml", strings.Repeat("a", 1_000_000)),
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), apitest.Body("application/xml", strings.Repeat("a", 1_000_000)),
 		apitest.Header("If-Match", `"7", "1"`)).Instance(api, 201)
-	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asAttachment), apitest.Bytes("image/png", strings.Repeat("a", blob.InlineLimit)),
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asAttachment), apitest.Body("image/png", strings.Repeat("a", blob.InlineLimit)),
 		apitest.Header("If-Match", `*`)).Instance(api, 201)
 }
 
@@ -225,7 +225,7 @@ func TestLostResponse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			api := apitest.New(t)
 			i := api.Add(t, apitest.InstanceSpec{})
-			store := instancetest.Overtaken{Memory: api.Instances, Meanwhile: func() {
+			store := instancetest.Overtaken{Memory: api.Instances, OtherWrite: func() {
 				api.Change(t, i, func(i *instance.Instance) error { return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}}) })
 			}}
 			api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View))

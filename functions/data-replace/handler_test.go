@@ -15,7 +15,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetest"
 )
 
-var xml = apitest.Bytes("application/xml", "<melding>ny</melding>")
+var xml = apitest.Body("application/xml", "<melding>ny</melding>")
 
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
@@ -75,11 +75,11 @@ func TestRejects(t *testing.T) {
 		status  int
 		code    string
 	}{
-		"no type":                    {form, []apitest.Option{apitest.Bytes("", "<a/>")}, 415, "content-type-invalid"},
-		"a type not allowed":         {form, []apitest.Option{apitest.Bytes("text/plain", "a")}, 415, "content-type-not-allowed"},
-		"no content":                 {form, []apitest.Option{apitest.Bytes("application/xml", "")}, 400, "data-empty"},
-		"over the limit of the form": {form, []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", 1_000_001))}, 413, "data-too-large"},
-		"over the inline limit":      {form, []apitest.Option{apitest.Bytes("application/xml", strings.Repeat("a", blob.InlineLimit+1))}, 413, "body-too-large"},
+		"no type":                    {form, []apitest.Option{apitest.Body("", "<a/>")}, 415, "content-type-invalid"},
+		"a type not allowed":         {form, []apitest.Option{apitest.Body("text/plain", "a")}, 415, "content-type-not-allowed"},
+		"no content":                 {form, []apitest.Option{apitest.Body("application/xml", "")}, 400, "data-empty"},
+		"over the limit of the form": {form, []apitest.Option{apitest.Body("application/xml", strings.Repeat("a", 1_000_001))}, 413, "data-too-large"},
+		"over the inline limit":      {form, []apitest.Option{apitest.Body("application/xml", strings.Repeat("a", blob.InlineLimit+1))}, 413, "body-too-large"},
 		"submitted":                  {locked, []apitest.Option{xml}, 409, "data-locked"},
 		"archived":                   {archived, []apitest.Option{xml}, 409, "instance-archived"},
 		"an old revision":            {form, []apitest.Option{xml, apitest.Header("If-Match", `"019a0000-0000-7000-8000-000000000000"`)}, 412, "version-stale"},
@@ -178,7 +178,7 @@ func TestLostResponse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			store := instancetest.Overtaken{Memory: api.Instances, Meanwhile: func() {
+			store := instancetest.Overtaken{Memory: api.Instances, OtherWrite: func() {
 				api.Change(t, i, func(i *instance.Instance) error {
 					if submit {
 						_, err := i.Transition(app, "Submit", application.User, "1001", time.Now())

@@ -41,7 +41,7 @@ func form(t *testing.T, parts ...part) apitest.Option {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return apitest.Bytes(w.FormDataContentType(), b.String())
+	return apitest.Body(w.FormDataContentType(), b.String())
 }
 
 func TestForm(t *testing.T) {
@@ -113,8 +113,8 @@ func TestRejectedForms(t *testing.T) {
 		"too many parts":             {form(t, many...), 400, "body-invalid", fmt.Sprint(instance.MaxDataElements+1, " parts")},
 		"over the inline limit":      {form(t, doc, part{`name="attachment"`, "image/png", strings.Repeat("a", blob.InlineLimit)}), 413, "body-too-large", ""},
 		"a part without a name":      {form(t, doc, part{`filename="a.xml"`, "application/xml", "x"}), 400, "body-invalid", "part 2"},
-		"no end":                     {apitest.Bytes("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx"), 400, "body-invalid", ""},
-		"another kind of parts":      {apitest.Bytes("multipart/mixed; boundary=b", "--b--"), 415, "body-not-json", ""},
+		"no end":                     {apitest.Body("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx"), 400, "body-invalid", ""},
+		"another kind of parts":      {apitest.Body("multipart/mixed; boundary=b", "--b--"), 415, "body-not-json", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)

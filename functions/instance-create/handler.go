@@ -75,7 +75,7 @@ type handler struct {
 	}
 	instances interface {
 		instancehttp.IdempotencyRecords
-		instancehttp.OrphanChecks
+		instancehttp.OrphanCheckScheduler
 		counter
 		Create(ctx context.Context, i *instance.Instance, ev event.Event) error
 	}
@@ -209,7 +209,7 @@ func (h *handler) resolveOwner(ctx context.Context, caller auth.Caller, sender c
 		switch {
 		case b.Reportee != nil:
 			return "", errOneOwner()
-		case !instance.ValidOwnerID(b.InstanceOwnerID), !caller.IsOwner() && (b.InstanceOwnerID != sender.id || !sender.registered):
+		case !instance.ValidInstanceOwnerID(b.InstanceOwnerID), !caller.IsOwner() && (b.InstanceOwnerID != sender.id || !sender.registered):
 			return "", fault.NoSuchResource()
 		case !caller.IsOwner():
 			return sender.id, nil

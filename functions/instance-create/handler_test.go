@@ -194,7 +194,7 @@ func TestRejects(t *testing.T) {
 		})
 	}
 	api := newAPI(t)
-	api.Do(t, apitest.Nav, "POST", path, apitest.Bytes("text/plain", `{`+kari+`}`)).Want(415, "body-not-json")
+	api.Do(t, apitest.Nav, "POST", path, apitest.Body("text/plain", `{`+kari+`}`)).Want(415, "body-not-json")
 }
 
 // A table that fails may have stored the instance, so the content stays. The response hides the

@@ -58,7 +58,7 @@ func parseHard(r *http.Request) (bool, error) {
 	}
 	value, err := httpapi.SingleValue(values, "hard")
 	if err == nil && value != "" && value != "true" && value != "false" {
-		err = fault.InvalidParameter("hard", "true, to delete permanently, or false")
+		err = fault.InvalidParameter("hard", "use true to delete permanently, or false")
 	}
 	return value == "true", err
 }

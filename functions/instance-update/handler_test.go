@@ -16,7 +16,7 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
-func patch(body string) apitest.Option { return apitest.Bytes("application/merge-patch+json", body) }
+func patch(body string) apitest.Option { return apitest.Body("application/merge-patch+json", body) }
 
 func TestPatch(t *testing.T) {
 	due := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -75,7 +75,7 @@ func TestRejectedPatches(t *testing.T) {
 		api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "PATCH", target, patch(body)).Want(400, code) })
 	}
 	api.AssertUnchanged(t, i, func() {
-		api.Do(t, apitest.Nav, "PATCH", target, apitest.Bytes("text/plain", `{}`)).Want(415, "body-not-json")
+		api.Do(t, apitest.Nav, "PATCH", target, apitest.Body("text/plain", `{}`)).Want(415, "body-not-json")
 		api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"7"`)).Want(412, "version-stale")
 	})
 	api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"1"`)).Instance(api, 200)

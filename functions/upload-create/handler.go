@@ -46,7 +46,7 @@ type uploads interface {
 
 type store interface {
 	instancehttp.Reader
-	instancehttp.OrphanChecks
+	instancehttp.OrphanCheckScheduler
 	uploads
 }
 
@@ -96,7 +96,7 @@ func (h *handler) createUpload(w http.ResponseWriter, r *http.Request) error {
 			upload.ID, upload.Fingerprint = record.ID, record.Fingerprint
 		}
 		// Before the upload, so that the sweep always finds content that no document refers to.
-		if err := h.instances.ScheduleOrphanChecks(ctx, upload.OrphanChecks()); err != nil {
+		if err := h.instances.ScheduleOrphanChecks(ctx, upload.OrphanCheck()); err != nil {
 			return err
 		}
 		if err := h.instances.AddUpload(ctx, upload); err != nil {

@@ -63,8 +63,8 @@ func TestAnnounce(t *testing.T) {
 	if err := json.Unmarshal(r.Body.Bytes(), &members); err != nil || len(members) != 5 || r.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("the response is %s (%v), %v", r.Body, err, r.Header())
 	}
-	checks, err := instancetest.OrphanCheck(t.Context(), api.Instances, u.OrphanChecks().At.Add(time.Second))
-	if err != nil || len(checks) != 1 || checks[0] != u.OrphanChecks() {
+	checks, err := instancetest.AllOrphanChecks(t.Context(), api.Instances, u.OrphanCheck().At.Add(time.Second))
+	if err != nil || len(checks) != 1 || checks[0] != u.OrphanCheck() {
 		t.Errorf("checks %+v, %v", checks, err)
 	}
 	if other := parseResponse(t, api.Do(t, apitest.NavWriter, "POST", apitest.InApp(i, "/uploads"), apitest.JSON(pdf))); other.ID == got.ID || other.URL == got.URL {
@@ -90,7 +90,7 @@ func TestRejects(t *testing.T) {
 		code    string
 	}{
 		"no body":                    {options: []apitest.Option{apitest.JSON("")}, status: 400, code: "body-invalid"},
-		"no JSON":                    {options: []apitest.Option{apitest.Bytes("text/plain", pdf)}, status: 415, code: "body-not-json"},
+		"no JSON":                    {options: []apitest.Option{apitest.Body("text/plain", pdf)}, status: 415, code: "body-not-json"},
 		"an unknown member":          {options: body("fileName", "filename"), status: 400, code: "body-invalid"},
 		"a large body":               {options: body("søknad", strings.Repeat("a", maxBody)), status: 413, code: "body-too-large"},
 		"no type":                    {options: body("application/pdf", ""), status: 415, code: "content-type-invalid"},
@@ -123,7 +123,7 @@ func TestRejects(t *testing.T) {
 			api.AssertUnchanged(t, i, func() {
 				api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/uploads"+test.query), test.options...).Want(test.status, test.code)
 			})
-			if checks, _ := instancetest.OrphanCheck(t.Context(), api.Instances, time.Now().Add(100*time.Hour)); len(checks) > 0 {
+			if checks, _ := instancetest.AllOrphanChecks(t.Context(), api.Instances, time.Now().Add(100*time.Hour)); len(checks) > 0 {
 				t.Errorf("checks %+v", checks)
 			}
 		})

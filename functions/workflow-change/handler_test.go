@@ -93,7 +93,7 @@ func TestRejects(t *testing.T) {
 		"a step in small letters":  {filling, apitest.Kari, []apitest.Option{to("submit")}, 400, "step-unknown", ""},
 		"no step":                  {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{}`)}, 400, "body-invalid", ""},
 		"no body":                  {filling, apitest.Kari, nil, 415, "body-not-json", ""},
-		"another content type":     {filling, apitest.Kari, []apitest.Option{apitest.Bytes("text/plain", `{"currentStep":"Submit"}`)}, 415, "body-not-json", ""},
+		"another content type":     {filling, apitest.Kari, []apitest.Option{apitest.Body("text/plain", `{"currentStep":"Submit"}`)}, 415, "body-not-json", ""},
 		"an unknown member":        {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":"Submit","isCompleted":true}`)}, 400, "body-invalid", "isCompleted"},
 		"a step that is no text":   {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":1}`)}, 400, "body-invalid", "currentStep"},
 		"a body too large":         {filling, apitest.Kari, []apitest.Option{to(strings.Repeat("S", maxBody))}, 413, "body-too-large", ""},

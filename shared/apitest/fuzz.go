@@ -24,7 +24,7 @@ func Fuzz(f *testing.F, caller, method string, open func(t *testing.T) (api *API
 	}
 	f.Fuzz(func(t *testing.T, query, contentType, ifMatch, key, disposition string, body []byte) {
 		api, i, target := open(t)
-		options := []Option{Bytes(contentType, string(body)), Query(query)}
+		options := []Option{Body(contentType, string(body)), Query(query)}
 		for name, value := range map[string]string{"If-Match": ifMatch, "Idempotency-Key": key, "Content-Disposition": disposition} {
 			if value != "" {
 				options = append(options, Header(name, value))

@@ -30,8 +30,8 @@ func Header(name, value string) Option { return func(r *request) { r.header.Set(
 // Query sets the raw query, which may be invalid.
 func Query(raw string) Option { return func(r *request) { r.query = &raw } }
 
-// Bytes sets the body, and the Content-Type unless it is "".
-func Bytes(contentType, body string) Option {
+// Body sets the body, and the Content-Type unless it is "".
+func Body(contentType, body string) Option {
 	return func(r *request) {
 		r.body = body
 		if contentType != "" {
@@ -41,7 +41,7 @@ func Bytes(contentType, body string) Option {
 }
 
 // JSON sets a JSON body.
-func JSON(body string) Option { return Bytes("application/json", body) }
+func JSON(body string) Option { return Body("application/json", body) }
 
 // Do sends a request to the route that serves it and returns the response. It checks what holds for
 // every response: it contains no identity number of the API's parties and not the Host header, and

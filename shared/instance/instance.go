@@ -247,9 +247,9 @@ func ValidGuid(id string) bool {
 	return err == nil && parsed.String() == id
 }
 
-// ValidOwnerID reports whether id is a valid instanceOwnerId: a decimal number of at most 15
-// digits.
-func ValidOwnerID(id string) bool {
+// ValidInstanceOwnerID reports whether id is a valid instanceOwnerId: a decimal number of at most
+// 15 digits.
+func ValidInstanceOwnerID(id string) bool {
 	return id != "" && len(id) <= 15 && id[0] != '0' && strings.Trim(id, "0123456789") == ""
 }
 

@@ -161,7 +161,7 @@ func TestValidIDs(t *testing.T) {
 		"1": true, "50012": true, "999999999999999": true, "": false, "0": false, "050012": false, "-1": false, "+1": false, "1.0": false,
 		"1000000000000000": false, "5001x": false, " 5": false, "٥": false, "1e3": false,
 	} {
-		if ValidOwnerID(id) != want {
+		if ValidInstanceOwnerID(id) != want {
 			t.Errorf("ValidOwnerID(%q) is %v", id, !want)
 		}
 	}

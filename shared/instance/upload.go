@@ -37,9 +37,9 @@ func (u *Upload) BelongsTo(i *Instance) bool {
 // upload expires ends that long after it.
 const maxTransferTime = 12 * time.Hour
 
-// OrphanChecks returns the check of the upload's content, due when the upload has expired and no
+// OrphanCheck returns the check of the upload's content, due when the upload has expired and no
 // transfer can be running.
-func (u *Upload) OrphanChecks() OrphanCheck {
+func (u *Upload) OrphanCheck() OrphanCheck {
 	return OrphanCheck{
 		AppID: u.AppID, InstanceOwnerID: u.InstanceOwnerID, InstanceID: u.InstanceID,
 		DataGuid: u.DataGuid, Revision: u.Content.Revision, At: TruncateTime(u.Expires.Add(maxTransferTime)),

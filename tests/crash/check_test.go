@@ -72,7 +72,7 @@ func (e *env) sweepAndCheck() {
 	if len(instances) < 20 || len(wanted) < 20 {
 		e.t.Errorf("only %d instances with %d data elements", len(instances), len(wanted))
 	}
-	if checks, err := instancetest.OrphanCheck(e.t.Context(), table, time.Now().Add(allDue)); err != nil || len(checks) != 0 {
+	if checks, err := instancetest.AllOrphanChecks(e.t.Context(), table, time.Now().Add(allDue)); err != nil || len(checks) != 0 {
 		e.t.Errorf("orphan checks remain: %v, %v", checks, err)
 	}
 }

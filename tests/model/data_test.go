@@ -30,7 +30,7 @@ func (r *run) createData() {
 		r.check(g, r.model.CreateData(c, p, b, ifMatch, g.seen()))
 		return
 	}
-	r.once("create data", c, both, q, fmt.Sprint(b), func(seen Seen) Response { return r.model.CreateData(c, p, b, "", seen) })
+	r.sendIdempotent("create data", c, both, q, fmt.Sprint(b), func(seen Seen) Response { return r.model.CreateData(c, p, b, "", seen) })
 }
 
 func (r *run) replaceData() {
@@ -144,7 +144,7 @@ func (r *run) confirm() {
 		p, _ = r.element(i, p)
 	}
 	p.App = ""
-	r.once("confirm", c, owners, request{method: "POST", path: p.String() + "/confirmDownload"}, "", func(Seen) Response { return r.model.Confirm(c, p, "") })
+	r.sendIdempotent("confirm", c, owners, request{method: "POST", path: p.String() + "/confirmDownload"}, "", func(Seen) Response { return r.model.Confirm(c, p, "") })
 }
 
 func (r *run) announce() {
@@ -166,7 +166,7 @@ func (r *run) announce() {
 	if b.FormID != "" {
 		q.path += "?formId=" + b.FormID
 	}
-	g := r.once("announce upload", c, both, q, string(body), func(seen Seen) Response { return r.model.Announce(c, p, b, "", seen) })
+	g := r.sendIdempotent("announce upload", c, both, q, string(body), func(seen Seen) Response { return r.model.Announce(c, p, b, "", seen) })
 	if g.status != http.StatusCreated || r.chance(20, "never sent") {
 		return
 	}

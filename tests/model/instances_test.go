@@ -213,11 +213,12 @@ func (r *run) create() {
 	if inForm {
 		q.contentType, q.body = d.form()
 	}
-	r.once("create", c, both, q, fmt.Sprint(inForm, string(d.encode(true))), func(seen Seen) Response { return r.model.Create(c, app, d, seen) })
+	r.sendIdempotent("create", c, both, q, fmt.Sprint(inForm, string(d.encode(true))), func(seen Seen) Response { return r.model.Create(c, app, d, seen) })
 }
 
-// once sends a POST, with or without an Idempotency-Key, and compares the response with respond's.
-func (r *run) once(op string, c Caller, kind who, q request, fingerprint string, respond func(Seen) Response) *got {
+// sendIdempotent sends a POST, with or without an Idempotency-Key, and compares the response with
+// respond's.
+func (r *run) sendIdempotent(op string, c Caller, kind who, q request, fingerprint string, respond func(Seen) Response) *got {
 	key := ""
 	if r.chance(40, "under a key") {
 		key = draw(r, "key", "k1", "k2", "k3", q.path)
@@ -338,7 +339,7 @@ func (r *run) undelete() {
 		}
 	}
 	c, p := r.caller(i), r.path(i)
-	r.once("undelete", c, both, request{method: "POST", path: p.String() + "/undelete"}, "", func(Seen) Response { return r.model.Undelete(c, p, "") })
+	r.sendIdempotent("undelete", c, both, request{method: "POST", path: p.String() + "/undelete"}, "", func(Seen) Response { return r.model.Undelete(c, p, "") })
 }
 
 func (r *run) getWorkflow() {

@@ -38,17 +38,17 @@ var rejected = map[string]struct {
 }
 
 // payloads passes every payload under events/ to `sam local invoke`.
-func (s *env) payloads(t *testing.T) {
-	token, err := s.stack.Authenticator.Owner("nav", "", time.Hour)
+func (e *env) payloads(t *testing.T) {
+	token, err := e.stack.Authenticator.Owner("nav", "", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	demo, err := os.ReadFile(filepath.Join(s.root, "tests", "local", "demo.json"))
+	demo, err := os.ReadFile(filepath.Join(e.root, "tests", "local", "demo.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.ask(t, token, http.MethodPut, "/storage/applications/"+payloadApp, string(demo))
-	payloads, err := filepath.Glob(filepath.Join(s.root, "events", "*", "*.json"))
+	e.send(t, token, http.MethodPut, "/storage/applications/"+payloadApp, string(demo))
+	payloads, err := filepath.Glob(filepath.Join(e.root, "events", "*", "*.json"))
 	if err != nil || len(payloads) < 30 {
 		t.Fatalf("%d payloads (%v)", len(payloads), err)
 	}
@@ -63,17 +63,17 @@ func (s *env) payloads(t *testing.T) {
 			payload := strings.ReplaceAll(string(content), "Bearer TOKEN", "Bearer "+token)
 			request := strings.Contains(payload, `"routeKey"`)
 			if request {
-				payload = s.withInstance(t, token, payload)
+				payload = e.withInstance(t, token, payload)
 			}
-			checkResponse(t, name, request, s.invoke(t, logicalName(folder), payload))
+			checkResponse(t, name, request, e.invoke(t, logicalName(folder), payload))
 		})
 	}
 }
 
 // withInstance creates an instance and returns the payload with the instance's ids.
-func (s *env) withInstance(t *testing.T, token, payload string) string {
+func (e *env) withInstance(t *testing.T, token, payload string) string {
 	t.Helper()
-	response := s.ask(t, token, http.MethodPost, "/"+payloadApp+"/instances", `{"reportee": {"ssn": "12247918309"}, "labels": ["gr", "x2"],
+	response := e.send(t, token, http.MethodPost, "/"+payloadApp+"/instances", `{"reportee": {"ssn": "12247918309"}, "labels": ["gr", "x2"],
 		"data": [{"formId": "default", "contentType": "application/xml", "content": "PG1lbGRpbmcvPg=="}]}`)
 	made := response.Instance()
 	if len(made.Data) != 1 {
@@ -83,9 +83,9 @@ func (s *env) withInstance(t *testing.T, token, payload string) string {
 }
 
 // ask sends a request to the functions of the local AWS.
-func (s *env) ask(t *testing.T, token, method, path, body string) *client.Response {
+func (e *env) send(t *testing.T, token, method, path, body string) *client.Response {
 	t.Helper()
-	response, err := client.Client{Base: s.stack.BaseURL}.Do(t.Context(), client.JSON(method, path, token, body))
+	response, err := client.Client{Base: e.stack.BaseURL}.Do(t.Context(), client.JSON(method, path, token, body))
 	if err != nil || response.Status > 299 {
 		t.Fatalf("%s %s: %v (%v)", method, path, response, err)
 	}
@@ -102,13 +102,13 @@ func logicalName(folder string) string {
 }
 
 // invoke invokes the function and returns its response.
-func (s *env) invoke(t *testing.T, function string, payload string) []byte {
+func (e *env) invoke(t *testing.T, function string, payload string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	argv := append(s.command("invoke", function, "--event", "-"), "--env-vars", containers.EnvFile(s.root))
+	argv := append(e.command("invoke", function, "--event", "-"), "--env-vars", containers.EnvFile(e.root))
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir, cmd.Env, cmd.Stdin = s.root, s.env, strings.NewReader(payload)
+	cmd.Dir, cmd.Env, cmd.Stdin = e.root, e.env, strings.NewReader(payload)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil {

@@ -76,21 +76,21 @@ func (s *sam) command(subcommand ...string) []string {
 }
 
 // startAPI starts `sam local start-api` and waits until it responds.
-func (s *env) startAPI(t *testing.T) (base string) {
+func (e *env) startAPI(t *testing.T) (base string) {
 	t.Helper()
 	temp, err := os.MkdirTemp("", "instance-api-sam-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The process has its own folder. sam looks for its configuration next to the template.
-	argv := append(s.command("start-api", "--port", s.port, "--template", filepath.Join(s.root, "template.yaml"),
-		"--config-file", filepath.Join(s.root, "samconfig.toml")), "--env-vars", containers.EnvFile(s.root))
-	process, err := process.Start("sam local", temp, s.env, workspace.Local(s.root, "log", "sam-local.log"), argv...)
+	argv := append(e.command("start-api", "--port", e.port, "--template", filepath.Join(e.root, "template.yaml"),
+		"--config-file", filepath.Join(e.root, "samconfig.toml")), "--env-vars", containers.EnvFile(e.root))
+	process, err := process.Start("sam local", temp, e.env, workspace.Local(e.root, "log", "sam-local.log"), argv...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(process.Stop)
-	base = "http://127.0.0.1:" + s.port
+	base = "http://127.0.0.1:" + e.port
 	if err := process.Ready(time.Minute, func() error {
 		resp, err := http.Get(base + "/")
 		if err == nil {
@@ -113,8 +113,8 @@ func TestSamLocal(t *testing.T) {
 
 // differences checks the differences from AWS that the README lists, as far as a response shows
 // them.
-func (s *env) differences(t *testing.T, base string) {
-	token, err := s.stack.Authenticator.Owner("nav", "", time.Hour)
+func (e *env) differences(t *testing.T, base string) {
+	token, err := e.stack.Authenticator.Owner("nav", "", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func (s *env) differences(t *testing.T, base string) {
 }
 
 // acceptance runs the acceptance tests and scripts against start-api, except those in leftOut.
-func (s *env) acceptance(t *testing.T, base string) {
+func (e *env) acceptance(t *testing.T, base string) {
 	var skip []string
 	for _, name := range slices.Sorted(maps.Keys(leftOut)) {
 		fmt.Printf("skipped: %s: %s\n", name, leftOut[name])
@@ -146,8 +146,8 @@ func (s *env) acceptance(t *testing.T, base string) {
 	}
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout", "20m", "-v", "-parallel", "2",
 		"-run", os.Getenv("RUN"), "-skip", strings.Join(skip, "|"), "./tests/acceptance")
-	cmd.Dir = s.root
-	cmd.Env = append(os.Environ(), "BASE_URL="+base, "AWS_ENDPOINT="+s.stack.AWSEndpoint, "EVENT_BUS="+s.stack.Outputs["EventBusName"])
+	cmd.Dir = e.root
+	cmd.Env = append(os.Environ(), "BASE_URL="+base, "AWS_ENDPOINT="+e.stack.AWSEndpoint, "EVENT_BUS="+e.stack.Outputs["EventBusName"])
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()

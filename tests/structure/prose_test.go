@@ -142,8 +142,8 @@ func proseProblems(name string, source []byte) []string {
 	return problems
 }
 
-// textsOf returns the texts of a file: of Go source its comments and the strings with a space in them, of
-// anything else its lines, without fenced code of Markdown.
+// textsOf returns the texts of a file: of Go source its comments and the strings with a space in
+// them, of anything else its lines, without fenced code of Markdown.
 func textsOf(name string, source []byte) []proseText {
 	if strings.HasSuffix(name, ".go") {
 		return goTexts(name, source)

@@ -43,8 +43,8 @@ type Access struct {
 // Read returns the access for a request that reads. Its errors are, in this order: Unauthenticated
 // without a valid token, Forbidden without the scope, and NotFound if the path is malformed or
 // names an org or a party other than the caller's.
-func (g Authorizer) Read(r *http.Request) (*Access, error) {
-	return g.access(r, auth.Caller.MayRead)
+func (a Authorizer) Read(r *http.Request) (*Access, error) {
+	return a.access(r, auth.Caller.MayRead)
 }
 
 // Write returns the access for a request that writes, with the same errors as Read. Query
@@ -86,7 +86,7 @@ func (g Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Acces
 		Caller: caller, Org: r.PathValue("org"), App: r.PathValue("app"),
 		InstanceOwnerID: r.PathValue("instanceOwnerId"), Guid: r.PathValue("instanceGuid"), DataGuid: r.PathValue("dataGuid"),
 	}
-	if !instance.ValidOwnerID(a.InstanceOwnerID) || !instance.ValidGuid(a.Guid) || a.DataGuid != "" && !instance.ValidGuid(a.DataGuid) {
+	if !instance.ValidInstanceOwnerID(a.InstanceOwnerID) || !instance.ValidGuid(a.Guid) || a.DataGuid != "" && !instance.ValidGuid(a.DataGuid) {
 		return nil, fault.NoSuchResource()
 	}
 	logging.Add(r.Context(), slog.String("instance", a.Guid))

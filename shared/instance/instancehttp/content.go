@@ -82,15 +82,15 @@ func ReadPayload(r *http.Request) (Payload, error) {
 	}, err
 }
 
-// OrphanChecks schedules orphan checks; *instancetable.Table is one.
-type OrphanChecks interface {
+// OrphanCheckScheduler schedules orphan checks; *instancetable.Table is one.
+type OrphanCheckScheduler interface {
 	ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
 }
 
 // ContentStore is a Store for changes that can orphan content; *instancetable.Table is one.
 type ContentStore interface {
 	Store
-	OrphanChecks
+	OrphanCheckScheduler
 }
 
 // Store stores the payload as a new revision of a data element, if the application's rules allow
@@ -100,7 +100,7 @@ type ContentStore interface {
 // Store first schedules orphan checks of the new revision and, if element has one, of the revision
 // that it replaces. The sweep then finds a revision that no document refers to, whatever fails
 // later.
-func (p Payload) Store(ctx context.Context, orphans OrphanChecks, blobs BlobStore, app *application.Application, i *instance.Instance, element *instance.DataElement) (instance.Content, blob.Key, error) {
+func (p Payload) Store(ctx context.Context, orphans OrphanCheckScheduler, blobs BlobStore, app *application.Application, i *instance.Instance, element *instance.DataElement) (instance.Content, blob.Key, error) {
 	if err := app.CheckUpload(element.FormID, p.ContentType, int64(len(p.Body))); err != nil {
 		return instance.Content{}, blob.Key{}, err
 	}

@@ -96,7 +96,7 @@ func afterEvent(values url.Values, i *instance.Instance) (int, error) {
 	}
 	guid, number, err := event.ParseID(text)
 	if err != nil || guid != i.ID || number > i.EventCount {
-		return 0, fault.InvalidParameter("after", "the id of an event of this instance")
+		return 0, fault.InvalidParameter("after", "it must be the id of an event of this instance")
 	}
 	return number, nil
 }

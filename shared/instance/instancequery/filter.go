@@ -76,7 +76,7 @@ func ParseFilter(values url.Values) (Filter, error) {
 		p.reject(paramAppID, "use at most "+strconv.Itoa(maxApps)+" applications, or none to query all applications of the org")
 	}
 	f.Org = p.single(paramOrg, "use the name of one organisation", application.ValidOrg)
-	f.InstanceOwnerID = p.single(ParamInstanceOwnerID, "use one instanceOwnerId, a decimal number", instance.ValidOwnerID)
+	f.InstanceOwnerID = p.single(ParamInstanceOwnerID, "use one instanceOwnerId, a decimal number", instance.ValidInstanceOwnerID)
 	f.Step = p.single(paramCurrentStep, "use the name of one step", func(s string) bool { return s != "" })
 	f.Labels = p.list(paramLabel, "use at most "+strconv.Itoa(instance.MaxLabels)+" labels of 1 to "+
 		strconv.Itoa(instance.MaxLabelLength)+" characters; repeat the parameter or separate labels by commas", func(s string) bool {

@@ -92,7 +92,7 @@ func (m *Memory) MutateFrom(ctx context.Context, i *instance.Instance, change fu
 // the retry. Only the changed document shows that the change was applied, so it is applied again.
 type Overtaken struct {
 	*Memory
-	Meanwhile func() // the other write
+	OtherWrite func() // the other write
 }
 
 // MutateFrom applies the change, then the other write, then the change again.
@@ -100,7 +100,7 @@ func (o Overtaken) MutateFrom(ctx context.Context, i *instance.Instance, change 
 	if _, err := o.Memory.MutateFrom(ctx, i.Clone(), change); err != nil {
 		return nil, err
 	}
-	o.Meanwhile()
+	o.OtherWrite()
 	return o.Mutate(ctx, i.InstanceOwnerID, i.ID, change)
 }
 

@@ -7,8 +7,9 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// OrphanCheck returns the checks of all shards that are older than before, at most 1,000 per shard.
-func OrphanCheck(ctx context.Context, store interface {
+// AllOrphanChecks returns the checks of all shards that are older than before, at most 1,000 per
+// shard.
+func AllOrphanChecks(ctx context.Context, store interface {
 	OrphanChecks(ctx context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
 }, before time.Time) (checks []instance.OrphanCheck, err error) {
 	for shard := range instance.OrphanCheckShards {

@@ -89,7 +89,7 @@ func (f *fixture) want(t *testing.T, report sweep.Report, blobs, checks int) {
 	if n := len(f.blobs.Keys()); n != blobs {
 		t.Errorf("%d revisions left, want %d", n, blobs)
 	}
-	if left, err := instancetest.OrphanCheck(t.Context(), f.store, now.Add(24*time.Hour)); err != nil || len(left) != checks {
+	if left, err := instancetest.AllOrphanChecks(t.Context(), f.store, now.Add(24*time.Hour)); err != nil || len(left) != checks {
 		t.Errorf("%d checks left (%v), want %d", len(left), err, checks)
 	}
 }

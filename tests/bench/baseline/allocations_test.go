@@ -40,7 +40,7 @@ func TestRequestAllocations(t *testing.T) {
 	if err := json.Unmarshal(payload, &event); err != nil {
 		t.Fatal(err)
 	}
-	keySet, err := os.ReadFile(b.authenticator.KeySet())
+	keySet, err := os.ReadFile(b.issuer.KeySet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,13 +30,13 @@ const limit = 5 * time.Minute
 
 // Bench holds the programs to measure and their environment.
 type Bench struct {
-	root          string
-	scratch       string
-	template      *runtime.Template
-	authenticator *issuer.Minter
-	cloud         *cloud
-	roots         *rootStore
-	quick         bool
+	root     string
+	scratch  string
+	template *runtime.Template
+	issuer   *issuer.Signer
+	cloud    *cloud
+	roots    *rootStore
+	quick    bool
 }
 
 // New builds the programs and starts the emulator. A quick bench repeats less.
@@ -48,7 +48,7 @@ func New(ctx context.Context, quick bool) (_ *Bench, err error) {
 	if b.template, err = runtime.ReadTemplate(b.root); err != nil {
 		return nil, err
 	}
-	if b.authenticator, err = issuer.Open(workspace.Local(b.root)); err != nil {
+	if b.issuer, err = issuer.Open(workspace.Local(b.root)); err != nil {
 		return nil, err
 	}
 	if buildOnce.Do(func() { buildErr = b.build(ctx) }); buildErr != nil {
@@ -60,7 +60,7 @@ func New(ctx context.Context, quick bool) (_ *Bench, err error) {
 	if b.roots, err = newRootStore(filepath.Join(b.scratch, "roots")); err != nil {
 		return nil, err
 	}
-	b.cloud, err = startCloud(b.roots, b.authenticator.KeySet())
+	b.cloud, err = startCloud(b.roots, b.issuer.KeySet())
 	return b, err
 }
 
@@ -140,7 +140,7 @@ func (b *Bench) functions() (names []string) {
 func (b *Bench) variables(program string) []string {
 	known := map[string]string{
 		"AppsBaseUrl": "https://{org}.apps.altinn.no", "PlatformBaseUrl": "https://platform.altinn.no", "AwsEndpointUrl": "",
-		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": b.authenticator.KeySet(), "IdentityKey": strings.Repeat("k", 32), "Blobs": "blobs",
+		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": b.issuer.KeySet(), "IdentityKey": strings.Repeat("k", 32), "Blobs": "blobs",
 	}
 	if program == hello || program == dynamoGet {
 		program = "instance-get"

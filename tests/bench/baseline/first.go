@@ -67,7 +67,7 @@ func FirstTable(ctx context.Context, b *Bench) (*report.Table, error) {
 			}
 			environment := encrypted
 			if n == len(all)-1 { // the last value of a variable takes effect
-				environment = append(slices.Clone(encrypted), "TOKEN_JWKS="+b.authenticator.KeySet())
+				environment = append(slices.Clone(encrypted), "TOKEN_JWKS="+b.issuer.KeySet())
 			}
 			cost, err := b.measureStart(ctx, r.program, event, environment)
 			if errors.Is(err, errNoCPU) {

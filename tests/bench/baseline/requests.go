@@ -126,7 +126,7 @@ func (b *Bench) uploadEvent(s size) ([]byte, error) {
 
 // event returns the event that API Gateway makes of a request of the owner nav for an instance.
 func (b *Bench) event(method, route string, i *instance.Instance, dataGuid, body string) ([]byte, error) {
-	token, err := b.authenticator.Owner("nav", "", time.Hour)
+	token, err := b.issuer.Owner("nav", "", time.Hour)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ type Options struct {
 type System struct {
 	BaseURL       string // address of both APIs
 	Template      *Template
-	Authenticator *issuer.Minter // issues tokens that the functions accept
+	Authenticator *issuer.Signer // issues tokens that the functions accept
 	Dynamo        *dynamodb.Client
 	S3            *s3.Client
 	Bucket        string

@@ -59,7 +59,7 @@ type Stack struct {
 	Outputs       map[string]string            // outputs of template.yaml: table names, queue URLs, the bus
 	LogGroups     map[string]string            // log group by logical id of the function
 	Environment   map[string]map[string]string // variables of each function, by logical id
-	Authenticator *issuer.Minter               // issues tokens that the functions accept
+	Authenticator *issuer.Signer               // issues tokens that the functions accept
 	LogDir        string                       // folder of the servers' logs
 
 	functionsAWS string // the address of AWS that the functions get

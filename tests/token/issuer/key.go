@@ -75,7 +75,7 @@ func loadKey(path string) (*rsa.PrivateKey, error) {
 }
 
 // writeKeySet writes jwks.json atomically, unless its content is already correct.
-func (m *Minter) writeKeySet() error {
+func (m *Signer) writeKeySet() error {
 	n, e := numbers(&m.key.PublicKey)
 	content, err := json.MarshalIndent(map[string][]jwk{"keys": {
 		{Kty: "RSA", Use: "sig", Alg: "RS256", Kid: m.kid, N: n, E: e},

@@ -18,7 +18,7 @@ type Instance struct {
 	Workflow        Workflow  `json:"workflow"`
 	Data            []Element `json:"data"`
 
-	Version  string          `json:"-"` // the ContentETag; "" in the result of a query
+	Version  string          `json:"-"` // the ETag; "" in the result of a query
 	Document json.RawMessage `json:"-"`
 }
 

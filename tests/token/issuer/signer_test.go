@@ -83,7 +83,7 @@ func TestInvalidKeyIsNotReplaced(t *testing.T) {
 	}
 }
 
-func kid(t *testing.T, m *issuer.Minter) string {
+func kid(t *testing.T, m *issuer.Signer) string {
 	t.Helper()
 	token, err := m.Owner("nav", "", time.Hour)
 	if err != nil {

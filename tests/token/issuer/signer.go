@@ -25,8 +25,8 @@ const (
 	UserScope  = "altinn:instances.read altinn:instances.write"
 )
 
-// Minter signs tokens. It is safe for concurrent use.
-type Minter struct {
+// Signer signs tokens. It is safe for concurrent use.
+type Signer struct {
 	dir string
 	key *rsa.PrivateKey
 	kid string
@@ -43,12 +43,12 @@ type User struct {
 
 // Open loads the key in dir/token.key, or creates it, and makes sure that dir/jwks.json has its
 // public key. Several processes may open the same dir concurrently: they get the same key.
-func Open(dir string) (*Minter, error) {
+func Open(dir string) (*Signer, error) {
 	key, err := loadOrMakeKey(filepath.Join(dir, "token.key"))
 	if err != nil {
 		return nil, fmt.Errorf("token key: %w", err)
 	}
-	m := &Minter{dir: dir, key: key, kid: thumbprint(&key.PublicKey)}
+	m := &Signer{dir: dir, key: key, kid: thumbprint(&key.PublicKey)}
 	if err := m.writeKeySet(); err != nil {
 		return nil, fmt.Errorf("key set: %w", err)
 	}
@@ -57,11 +57,11 @@ func Open(dir string) (*Minter, error) {
 
 // KeySet returns the path of the JSON Web Key Set that verifies the tokens: the value of
 // TOKEN_JWKS.
-func (m *Minter) KeySet() string { return filepath.Join(m.dir, "jwks.json") }
+func (m *Signer) KeySet() string { return filepath.Join(m.dir, "jwks.json") }
 
 // Owner returns an application owner's token. An empty scope means OwnerScope; a negative ttl
 // means an expired token.
-func (m *Minter) Owner(org, scope string, ttl time.Duration) (string, error) {
+func (m *Signer) Owner(org, scope string, ttl time.Duration) (string, error) {
 	if scope == "" {
 		scope = OwnerScope
 	}
@@ -75,7 +75,7 @@ func (m *Minter) Owner(org, scope string, ttl time.Duration) (string, error) {
 
 // User returns a user's token. An empty scope means UserScope; a negative ttl means an expired
 // token.
-func (m *Minter) User(user User, scope string, ttl time.Duration) (string, error) {
+func (m *Signer) User(user User, scope string, ttl time.Duration) (string, error) {
 	if scope == "" {
 		scope = UserScope
 	}
@@ -103,7 +103,7 @@ func (m *Minter) User(user User, scope string, ttl time.Duration) (string, error
 }
 
 // Sign returns a token with exactly these claims, valid or not.
-func (m *Minter) Sign(claims map[string]any) (string, error) {
+func (m *Signer) Sign(claims map[string]any) (string, error) {
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims(claims))
 	token.Header["kid"] = m.kid
 	return token.SignedString(m.key)
