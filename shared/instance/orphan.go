@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// An AllOrphanChecks makes the sweep delete a blob revision if no document refers to it. A revision
+// An OrphanCheck makes the sweep delete a blob revision if no document refers to it. A revision
 // becomes an orphan if its upload is not followed by a change of the document, or if a change of
 // the document replaces or removes it.
 //
@@ -24,7 +24,7 @@ type OrphanCheck struct {
 	At              time.Time // when it was scheduled; for an upload, some time after it expires; UTC, microseconds
 }
 
-// AllOrphanChecks returns the check of a data element's revision, which may be or become an orphan.
+// OrphanCheck returns the check of a data element's revision, which may be or become an orphan.
 func (i *Instance) OrphanCheck(dataGuid, revision string, now time.Time) OrphanCheck {
 	return OrphanCheck{AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: dataGuid, Revision: revision, At: TruncateTime(now)}
 }

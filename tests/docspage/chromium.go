@@ -32,7 +32,7 @@ func find() (string, error) {
 			return path, nil
 		}
 	}
-	return "", errors.New("Chromium is not installed: install it (Debian and Ubuntu: apt-get install chromium), or set CHROMIUM to its path")
+	return "", errors.New("chromium is not installed: install it (Debian and Ubuntu: apt-get install chromium), or set CHROMIUM to its path")
 }
 
 // A Page is a tab. It records the problems of the pages that it shows.

@@ -43,21 +43,21 @@ type Access struct {
 // Read returns the access for a request that reads. Its errors are, in this order: Unauthenticated
 // without a valid token, Forbidden without the scope, and NotFound if the path is malformed or
 // names an org or a party other than the caller's.
-func (a Authorizer) Read(r *http.Request) (*Access, error) {
-	return a.access(r, auth.Caller.MayRead)
+func (z Authorizer) Read(r *http.Request) (*Access, error) {
+	return z.access(r, auth.Caller.MayRead)
 }
 
 // Write returns the access for a request that writes, with the same errors as Read. Query
 // parameters other than the given ones are Invalid: a delete with ?Hard=true must not become a soft
 // delete.
-func (g Authorizer) Write(r *http.Request, parameters ...string) (*Access, error) {
-	return g.write(r, auth.Caller.MayWrite, parameters)
+func (z Authorizer) Write(r *http.Request, parameters ...string) (*Access, error) {
+	return z.write(r, auth.Caller.MayWrite, parameters)
 }
 
 // WriteAsOwner is Write for operations of application owners. For a user it returns Forbidden,
 // whether or not the instance exists.
-func (g Authorizer) WriteAsOwner(r *http.Request, parameters ...string) (*Access, error) {
-	return g.write(r, func(caller auth.Caller) error {
+func (z Authorizer) WriteAsOwner(r *http.Request, parameters ...string) (*Access, error) {
+	return z.write(r, func(caller auth.Caller) error {
 		if err := caller.MustBeOwner(); err != nil {
 			return err
 		}
@@ -65,8 +65,8 @@ func (g Authorizer) WriteAsOwner(r *http.Request, parameters ...string) (*Access
 	}, parameters)
 }
 
-func (g Authorizer) write(r *http.Request, may func(auth.Caller) error, parameters []string) (*Access, error) {
-	a, err := g.access(r, may)
+func (z Authorizer) write(r *http.Request, may func(auth.Caller) error, parameters []string) (*Access, error) {
+	a, err := z.access(r, may)
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +74,8 @@ func (g Authorizer) write(r *http.Request, may func(auth.Caller) error, paramete
 	return a, err
 }
 
-func (g Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Access, error) {
-	caller, err := g.Authenticator.Authenticate(r)
+func (z Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Access, error) {
+	caller, err := z.Authenticator.Authenticate(r)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (g Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Acces
 		}
 		return a, nil
 	}
-	if a.PartyID, _, err = auth.ResolveParty(r.Context(), caller, g.Parties); err != nil {
+	if a.PartyID, _, err = auth.ResolveParty(r.Context(), caller, z.Parties); err != nil {
 		return nil, err
 	}
 	logging.Add(r.Context(), slog.String("party", a.PartyID))
