@@ -64,7 +64,7 @@ func Combinations() []Combination {
 		{Name: "app", Query: app, Caller: nav, Units: 15, Rounds: 2},
 		{Name: "app, workflow.isCompleted=false", Query: app + "&workflow.isCompleted=false", Caller: nav, Units: 15, Rounds: 2},
 		{Name: "app, label", Query: app + label, Caller: nav, Units: 15, Rounds: 2, From: 10_000},
-		{Name: "app, two frequent labels", Query: app + label + "," + half, Caller: nav, Units: 21, Rounds: 3},
+		{Name: "app, two frequent labels", Query: app + label + "," + half, Caller: nav, Units: 21, Rounds: 3, From: 10_000},
 		{Name: "app, frequent and rare label", Query: app + label + "," + rare, Caller: nav, Units: 23, Rounds: 4},
 		{Name: "app, rare and frequent label", Query: app + "&label=" + rare + "," + often, Caller: nav, Units: 23, Rounds: 4},
 		{Name: "app, a label that no instance has", Query: app + "&label=" + nobodys, Caller: nav, Units: 2.5, Rounds: 1},
