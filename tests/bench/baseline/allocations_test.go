@@ -60,7 +60,7 @@ func TestAllocationsOfARequest(t *testing.T) {
 		most float64
 		f    func() error
 	}{
-		{"an event answered with a document", 84, func() error {
+		{"an event answered with a document", 95, func() error {
 			_, err := adapter.Invoke(t.Context(), payload)
 			return err
 		}},
