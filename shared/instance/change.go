@@ -151,9 +151,9 @@ func (i *Instance) UpdateMetadata(m Metadata) error {
 
 // Transition moves the instance to a step of its application's workflow, and returns the step it
 // left. It returns ErrUnchanged if the instance is in that step already, and Invalid if the
-// workflow has no such step. It returns a Conflict if the instance is deleted, if the role cannot
-// reach the step (code "step-unreachable"), or if the step to leave validates on exit and finds
-// issues (code "data-invalid").
+// workflow has no such step. It returns a Conflict if the instance is deleted or the role cannot
+// reach the step (code "step-unreachable"). If the step to leave validates on exit, invalid data is
+// a Conflict too (code "data-invalid", with issues).
 func (i *Instance) Transition(app *application.Application, name string, role application.Role, by string, now time.Time) (left string, err error) {
 	left = i.Workflow.CurrentStep
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
@@ -273,8 +273,8 @@ func (i *Instance) RecordDownload(id string, now time.Time) error {
 }
 
 // ConfirmDownload records that the owner has confirmed the element. It returns NotFound if the
-// element does not exist, a Conflict if the owner has not downloaded the current content, and
-// ErrUnchanged if the element is confirmed already.
+// element does not exist, and a Conflict if the owner has not downloaded the current content. It
+// returns ErrUnchanged if the element is confirmed already.
 func (i *Instance) ConfirmDownload(id string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
