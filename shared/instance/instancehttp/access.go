@@ -1,6 +1,6 @@
-// Package instancehttp provides the HTTP side of instances, which the functions share: the caller's
-// access, reads and changes of one instance, idempotent requests, queries, the history, the content
-// of data elements, and the JSON document with its links and its entity tag.
+// Package instancehttp provides the HTTP side of instances, which the functions share: access
+// checks, reads and changes of one instance, idempotent requests, queries, the history, data
+// content, and the JSON document with its links and entity tag.
 package instancehttp
 
 import (
@@ -40,9 +40,9 @@ type Access struct {
 	DataGuid        string // "" when the path names no data element
 }
 
-// Read authorizes a request that reads. It checks in this order, and returns Unauthenticated
-// without a valid token, Forbidden without the scope, and NotFound if the path is malformed or
-// names another org or party.
+// Read authorizes a request that reads. It returns Unauthenticated without a valid token, and
+// Forbidden without the scope. Then it returns NotFound if the path is malformed or names another
+// org or party.
 func (z Authorizer) Read(r *http.Request) (*Access, error) {
 	return z.access(r, auth.Caller.MayRead)
 }

@@ -42,8 +42,8 @@ func (a *Access) Idempotent(r *http.Request, records IdempotencyRecords, limit i
 // Without a key, Idempotent calls do with nil.
 //
 // party is the instanceOwnerId of a user. Different callers may use the same key. Idempotent
-// returns TooLarge for a body over limit bytes, Unprocessable if the key was used for another
-// request, and a Conflict if a request with the key is in progress.
+// returns TooLarge for a body over limit bytes. It returns Unprocessable if the key was used for
+// another request, and a Conflict if a request with the key is in progress.
 func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller, party string, limit int64,
 	replay func(*instance.Replay) error, do func(*instance.IdempotencyRecord) error,
 ) error {

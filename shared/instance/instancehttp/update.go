@@ -30,8 +30,8 @@ type (
 )
 
 // Update changes the instance that the path names and returns the changed instance. On every
-// version that it tries to replace, it first checks the caller's access (NotFound), then If-Match
-// against the entity tag of the instance (PreconditionFailed), and then calls change.
+// version that it tries to replace, it first checks the caller's access (NotFound). Then it checks
+// If-Match against the entity tag of the instance (PreconditionFailed), and calls change.
 func (a *Access) Update(r *http.Request, instances Store, change Change) (*instance.Instance, error) {
 	return instances.Mutate(r.Context(), a.InstanceOwnerID, a.Guid,
 		a.authorized(r, nil, func(i *instance.Instance) (*event.Event, error) { return nil, change(i) }))
