@@ -89,8 +89,8 @@ func (q *Query) mayReveal(row Row) bool {
 }
 
 // coarsen returns a key that a cursor may name instead of key: the first id of the same millisecond
-// in the query's order. It returns key itself if a cursor may name key, or if the coarse key is not
-// after from, because the next page must not begin where this one began.
+// in the query's order. It returns key itself if a cursor may name key. It also returns key if the
+// coarse key is not after from, because each page must begin after the previous one.
 func (q *Query) coarsen(key, from string) string {
 	if key == from || !q.hasForeignRows() {
 		return key
