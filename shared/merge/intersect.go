@@ -106,9 +106,9 @@ func (s *Intersection[T]) prepare(ctx context.Context) (end bool, err error) {
 	return false, nil
 }
 
-// choose reads the first row of every union concurrently, seeks to the furthest of their keys, and
-// makes the union with the fewest rows there the current one. It reports the end if a union has no
-// more rows.
+// choose reads the first row of every union concurrently and seeks to the furthest of their keys.
+// It makes the union with the fewest rows from there the current one. It reports the end if a union
+// has no more rows.
 func (s *Intersection[T]) choose(ctx context.Context) (end bool, err error) {
 	rows := make([]Row[T], len(s.unions))
 	has := make([]bool, len(s.unions))

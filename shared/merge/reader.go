@@ -3,8 +3,8 @@ package merge
 import "context"
 
 // limitAfterSeek is the limit of the first read after seeks that skipped at least half of the last
-// page, because the next seek often skips most of the next page too. The limit then doubles with
-// each read. Seeks that only go from each row to the next one do not count.
+// page. Often the next seek skips most of the next page too. The limit then doubles with each read.
+// Seeks that only go from each row to the next one do not count.
 const limitAfterSeek = 8
 
 // reader reads one range in pages.
