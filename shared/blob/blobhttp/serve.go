@@ -48,10 +48,10 @@ type Source interface {
 // that of source. blob.ErrNotFound means that the element was replaced or deleted after the caller
 // read content; the caller should read the element again.
 //
-// ServeContent calls beforeSending, if not nil, when the content for a 200 or 206, or the URL for a
-// 307, is available, before it writes the first byte. If beforeSending fails, ServeContent returns
-// its error and sends nothing. The caller can use beforeSending to record a download. ServeContent
-// does not call it for HEAD, 304 or a failure. sent reports whether ServeContent wrote the content,
+// ServeContent calls beforeSending, if not nil, when it has the content for a 200 or 206, or the
+// URL for a 307. It has not written any byte then. If beforeSending fails, ServeContent returns its
+// error and sends nothing. The caller can use beforeSending to record a download. ServeContent does
+// not call it for HEAD, 304 or a failure. sent reports whether ServeContent wrote the content,
 // which may be empty, or the URL.
 //
 // ServeContent reads the content to its end before it writes, so that a wrong checksum is an error
