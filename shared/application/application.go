@@ -33,7 +33,7 @@ type DataType struct {
 	MinCount            int             `json:"minCount"`                      // elements that a valid instance must have
 	MaxCount            int             `json:"maxCount"`                      // elements an instance may have; 0: no limit
 	Schema              json.RawMessage `json:"schema,omitempty"`              // a JSON Schema object
-	SchemaID            string          `json:"-"`                             // replaces Schema in what a store's Get returns
+	SchemaID            string          `json:"-"`                             // set instead of Schema in applications that a store returns
 }
 
 // ErrVersionMismatch is returned by a store's Put if the stored version is not the expected one.
@@ -44,20 +44,20 @@ const (
 	MaxDataTypes   = 100
 	MaxIndexShards = 64
 	MaxSchemaBytes = 256 << 10
-	maxIssues      = 100 // maximum number of issues reported; more means it is not a registration
+	maxIssues      = 100 // maximum number of reported issues
 )
 
-// reservedOrgs are first path segments of the platform. An org with such a name would give
-// Application API paths that look like paths of the Storage API.
+// reservedOrgs are first path segments of the platform. The Application API paths of an org with
+// such a name would look like paths of another API.
 var reservedOrgs = []string{"storage", "platform", "instances", "applications", "authentication", "register", "events", "api"}
 
-// ValidOrg reports whether org can be an application owner: 2 to 31 lower-case letters, digits and
-// hyphens, of which the first is a letter, and not a reserved word.
+// ValidOrg reports whether org can be an application owner: a lower-case letter followed by 1 to 30
+// lower-case letters, digits and hyphens, and not a reserved word.
 func ValidOrg(org string) bool {
 	return isName(org, 2, 31, lower, "-") && !slices.Contains(reservedOrgs, org)
 }
 
-// ValidID reports whether org/app can be an application.
+// ValidID reports whether org/app can be the id of an application.
 func ValidID(org, app string) bool { return ValidOrg(org) && isName(app, 2, 60, lower, "-") }
 
 // SplitID returns the org and the app of an application id. ok is false if id is invalid.
@@ -72,9 +72,9 @@ const (
 	upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
-// isName reports whether s has min to max characters: a letter first, then letters, digits and
-// characters of others. It uses no regular expression, because that would be compiled at every cold
-// start.
+// isName reports whether s has min to max characters: first one of letters, then only letters,
+// digits and others. It uses no regular expression, because every cold start would compile the
+// expression.
 func isName(s string, min, max int, letters, others string) bool {
 	if len(s) < min || len(s) > max || !strings.Contains(letters, s[:1]) {
 		return false
@@ -107,9 +107,9 @@ func (a *Application) formIDs() string {
 	return strings.Join(names, ", ")
 }
 
-// CheckUpload returns the fault for content that the application does not accept under formID. An
-// undeclared formId and empty content are Invalid. A content type that is not allowed is
-// UnsupportedMediaType. Content over maxSize is TooLarge.
+// CheckUpload returns nil if the application accepts content of this type and size under formID. It
+// returns Invalid for an undeclared formId or empty content, UnsupportedMediaType for a content
+// type that is not allowed, and TooLarge for content over maxSize.
 func (a *Application) CheckUpload(formID, contentType string, size int64) error {
 	t, declared := a.DataType(formID)
 	switch {
@@ -119,7 +119,7 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 		return fault.New(fault.Invalid, "form-id-unknown", "The application %s has no data type with this formId. It has: %s.", a.ID, a.formIDs())
 	case !ValidContentType(contentType):
 		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send a Content-Type that names the format of the data, such as application/xml.")
-	case isForm(contentType): // sent by mistake: the form itself would be stored
+	case isForm(contentType): // a mistake of the client: the form itself would be stored
 		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send the content of the data element as the body, with its own Content-Type. A form is only accepted when you create an instance.")
 	case len(t.AllowedContentTypes) > 0 && !AllowsContentType(t.AllowedContentTypes, contentType):
 		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "Data with formId %q must have one of these content types: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
@@ -135,7 +135,8 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 	return nil
 }
 
-// SetDefaults sets what the owner may omit: the default workflow, one shard, empty lists.
+// SetDefaults sets the members that the owner has omitted: the default workflow, one shard, empty
+// lists.
 func (a *Application) SetDefaults() {
 	if len(a.Workflow.Steps) == 0 && len(a.Workflow.Transitions) == 0 {
 		a.Workflow = DefaultWorkflow()
@@ -188,7 +189,7 @@ func InvalidRegistration(issues []fault.Issue) *fault.Error {
 	return f
 }
 
-// checker collects the rules that the registration breaks.
+// checker collects an issue for each rule that the registration breaks.
 type checker struct{ issues []fault.Issue }
 
 // fault returns the fault for the collected issues, or nil if there are none.

@@ -13,8 +13,8 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// registration is the example of the API's documentation: an application that spells out the
-// defaults.
+// registration is the example of the API's documentation: an application that states the defaults
+// explicitly.
 const registration = `{ "title": {"nb": "Melding"},
   "dataTypes": [ {"formId": "default", "allowedContentTypes": ["application/xml", "application/json"], "maxSize": 1000000,
                   "minCount": 1, "maxCount": 1, "schema": {"type": "object"}},

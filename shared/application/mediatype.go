@@ -9,17 +9,17 @@ import (
 const maxContentType = 255
 
 // ValidContentType reports whether s is a well-formed media type, with or without parameters, or a
-// media range (image/*, */*): visible ASCII and spaces, at most 255 bytes. Such a value can be sent
-// in a header unchanged.
+// media range (image/*, */*). It must have only visible ASCII and spaces, and at most 255 bytes, so
+// that it is safe to send in a header.
 func ValidContentType(s string) bool {
 	_, _, ok := mediaType(s)
 	return ok
 }
 
 // AllowsContentType reports whether contentType matches one of the allowed types and ranges; an
-// empty list allows any. Type and subtype are compared case-insensitively, parameters are ignored.
-// Equivalent types are distinct: text/xml does not match application/xml. A malformed type and a
-// range are never allowed.
+// empty list allows any. It compares type and subtype case-insensitively and ignores parameters.
+// Equivalent types are distinct: text/xml does not match application/xml. A malformed type or a
+// range is never allowed.
 func AllowsContentType(allowed []string, contentType string) bool {
 	kind, sub, ok := mediaType(contentType)
 	if !ok || kind == "*" || sub == "*" {
@@ -34,7 +34,7 @@ func AllowsContentType(allowed []string, contentType string) bool {
 	return len(allowed) == 0
 }
 
-// mediaType returns the type and subtype of s in lower case.
+// mediaType returns the type and subtype of s in lower case. ok is false if s is not valid.
 func mediaType(s string) (kind, sub string, ok bool) {
 	if len(s) > maxContentType || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c > '~' }) {
 		return "", "", false
@@ -68,7 +68,7 @@ func matchesMediaRange(syntax, contentType string) bool {
 	return ok && (sub == syntax && (kind == "application" || kind == "text") || strings.HasSuffix(sub, "+"+syntax))
 }
 
-// matchesStructured reports whether the allowed types and ranges include a type that can be
+// matchesStructured reports whether the allowed types and ranges include a type whose data can be
 // validated against a schema.
 func matchesStructured(allowed []string) bool {
 	for _, a := range allowed {

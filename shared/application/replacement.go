@@ -6,15 +6,17 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// ValidateReplacement returns the fault for replacing old by this registration; old is nil for a
-// first registration. Existing instances continue under the new registration, so every step stays:
-// instances may be in it, and a query without a step filter reads the registered steps. A missing
-// step is a Conflict, code "step-removed". A step keeps locksData, completes and archives, because
-// the instances in it are marked with them; a change is a Conflict, code "step-changed".
+// ValidateReplacement returns nil if a may replace old, which is nil for a first registration.
+// Existing instances continue under the new registration, so it must keep every step. Instances may
+// be in the step, and a query without a step filter reads only the registered steps. A missing step
+// is a Conflict, code "step-removed". A step must keep locksData, completes and archives, because
+// the instances in it store flags with these values. A change is a Conflict, code "step-changed".
 //
-// No step may be a dead end, and a new step must be reachable; otherwise the fault is Invalid, code
-// "application-invalid", with issues. To retire a step, the owner keeps its name and its outgoing
-// transitions, and removes the transitions that lead to it. Call Validate first.
+// A step without a transition out of it must complete the instance. A step that archives must also
+// complete it, and have no transition out of it. A new step must be reachable. Otherwise
+// ValidateReplacement returns Invalid, code "application-invalid", with issues. To retire a step,
+// the owner keeps its name and its outgoing transitions, and removes the transitions that lead to
+// it. Call Validate first.
 func (a *Application) ValidateReplacement(old *Application) error {
 	if old == nil {
 		old = &Application{}

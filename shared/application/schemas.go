@@ -12,8 +12,8 @@ import (
 	"sync"
 )
 
-// A store keeps the texts of schemas separately, each under its SchemaID. The texts are most of a
-// registration and only validation needs them, while nearly every request reads the rest.
+// A store keeps the texts of schemas separately, each under its SchemaID. The texts are the largest
+// part of a registration, and only validation needs them. Nearly every request reads the rest.
 
 // SchemaID returns the id of a schema's text: its SHA-256 in hex. The text of an id never changes.
 func SchemaID(text []byte) string {
@@ -21,8 +21,7 @@ func SchemaID(text []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// HasSchema reports whether data elements are validated against a schema. Either its text or its id
-// may be loaded.
+// HasSchema reports whether the data type has a schema, as a text or as an id.
 func (t DataType) HasSchema() bool { return len(t.Schema) > 0 || t.SchemaID != "" }
 
 // WithoutSchemas returns a copy of a in which ids replace the texts of the schemas, and the
@@ -49,7 +48,8 @@ func (a *Application) WithoutSchemas() (*Application, map[string]json.RawMessage
 // is a SchemaReader.
 type SchemaReader func(ctx context.Context, id string) (json.RawMessage, error)
 
-// LoadSchemas replaces the ids of a's schemas by their texts, which it reads concurrently.
+// LoadSchemas replaces the ids of a's schemas by their texts, which it reads concurrently. If some
+// reads fail, it keeps those ids and returns the errors.
 func (a *Application) LoadSchemas(ctx context.Context, read SchemaReader) error {
 	errs := make([]error, len(a.DataTypes))
 	var reads sync.WaitGroup

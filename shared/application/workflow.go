@@ -25,7 +25,7 @@ type Workflow struct {
 // Step is a state of a workflow.
 type Step struct {
 	Name           string `json:"name"`
-	ValidateOnExit bool   `json:"validateOnExit,omitempty"` // leaving the step validates the data, and fails if it is invalid
+	ValidateOnExit bool   `json:"validateOnExit,omitempty"` // leaving the step fails if the data is invalid
 	LocksData      bool   `json:"locksData,omitempty"`      // no data element can be added, replaced or deleted in this step
 	Completes      bool   `json:"completes,omitempty"`      // workflow.isCompleted is true in this step
 	Archives       bool   `json:"archives,omitempty"`       // instances in this step are archived (status.isArchived) and read-only
@@ -41,7 +41,8 @@ type Transition struct {
 // MaxSteps is the maximum number of steps. Every step is a key range that a query may need to read.
 const MaxSteps = 20
 
-// validStepName rejects # in step names, because it separates the parts of index keys.
+// validStepName reports whether name is a valid step name. A name has no #, because # separates the
+// parts of index keys.
 func validStepName(name string) bool { return isName(name, 1, 64, lower+upper, "_-") }
 
 // DefaultWorkflow returns the workflow of an application that defines none: FormFilling → Submit →
@@ -61,10 +62,10 @@ func DefaultWorkflow() Workflow {
 	}
 }
 
-// Start returns the first step, which a new instance is in.
+// Start returns the first step, in which a new instance starts.
 func (w Workflow) Start() Step { return w.Steps[0] }
 
-// Step returns the named step.
+// Step returns the named step, or false if the workflow has no such step.
 func (w Workflow) Step(name string) (Step, bool) {
 	for _, step := range w.Steps {
 		if step.Name == name {

@@ -9,7 +9,7 @@ import (
 )
 
 // InlineLimit is the largest body, in bytes, that a function receives or returns. Lambda accepts
-// and returns at most 6 MB (6,291,456 bytes) of JSON. A binary body is base64 there, which is a
+// and returns at most 6 MB (6,291,456 bytes) of JSON. In JSON, a binary body is base64, which is a
 // third longer: 4,400,000 bytes become 5,866,668. That leaves about 400 kB for headers and context.
 // 4.5 MiB would not fit.
 const InlineLimit = 4_400_000

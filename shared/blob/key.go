@@ -10,14 +10,15 @@ import (
 //
 //	org/app/instanceGuid/data/dataGuid/revision
 //
-// so an instance is one prefix, and an element a longer one. No two uploads share a revision, so a
-// key is immutable: a reader with an older item gets the older content or ErrNotFound.
+// so the content of an instance has one prefix, and that of an element a longer one. No two uploads
+// share a revision, so the content of a key never changes: a reader with an older item gets the
+// older content or ErrNotFound.
 type Key struct {
 	appID, instanceGuid, dataGuid, revision string
 }
 
 // FirstKey returns the key of the first revision of a new data element. The revision equals
-// dataGuid: no other upload has that name, and compression makes the repetition in the document
+// dataGuid: no other upload has this revision, and compression makes the repetition in the document
 // nearly free. appID is "org/app".
 func FirstKey(appID, instanceGuid, dataGuid string) Key {
 	return KeyOf(appID, instanceGuid, dataGuid, dataGuid)
@@ -42,8 +43,8 @@ func (k Key) String() string {
 	return k.appID + "/" + k.instanceGuid + "/data/" + k.dataGuid + "/" + k.revision
 }
 
-// Check returns an error for a key that could address other content: one with a part that is empty,
-// "." or "..", or that contains a slash.
+// Check returns an error if the key could address other content: if a part is empty, "." or "..",
+// or contains a slash.
 func (k Key) Check() error {
 	org, app, _ := strings.Cut(k.appID, "/")
 	for _, part := range []string{org, app, k.instanceGuid, k.dataGuid, k.revision} {

@@ -2,15 +2,16 @@ package blob
 
 import "time"
 
-// PresignExpiry is how long a presigned request can start a transfer; the transfer may take longer.
-// A presigned request also expires with the session of the role that signed it.
+// PresignExpiry is the time within which the transfer of a presigned request must start; the
+// transfer may take longer. A presigned request also expires with the session of the role that
+// signed it.
 const PresignExpiry = 5 * time.Minute
 
 // MaxUploadBytes is the largest blob, in bytes, that S3 accepts in one request: 5 GiB.
 const MaxUploadBytes = 5 << 30
 
-// PresignedRequest is one request to S3, signed in advance. Any client that has it can send it, and
-// no other request. Its URL is a secret.
+// PresignedRequest is one request to S3, signed in advance. Any client that has the URL can send
+// this request, and no other. So the URL is a secret.
 type PresignedRequest struct {
 	Method  string
 	URL     string
@@ -18,7 +19,7 @@ type PresignedRequest struct {
 	Expires time.Time         // UTC, whole seconds
 }
 
-// String omits the secret.
+// String returns the method and the expiry time. It omits the URL, which is a secret.
 func (r PresignedRequest) String() string {
 	return r.Method + " request, valid until " + r.Expires.Format(time.RFC3339)
 }

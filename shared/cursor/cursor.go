@@ -1,12 +1,12 @@
 // Package cursor encodes page cursors: opaque texts that lead a client from one page to the next.
 //
 // A cursor carries a payload, which the caller encodes, and a checksum of the payload and its
-// scope. The scope is what the cursor belongs to, such as a filter and a caller. Damaged cursors
-// and cursors of another scope therefore fail to decode and never lead to a wrong page.
+// scope. The scope identifies where the cursor is valid, such as a filter and a caller. Damaged
+// cursors and cursors of another scope therefore fail to decode and never lead to a wrong page.
 //
-// The checksum is no signature: a client can read a payload and can compute the checksum of
-// another one. So the server must authorize what it reads from a cursor's position, as for any
-// other parameter, and a payload must not hold anything that the client may not see.
+// The checksum is not a signature: a client can read a payload and can compute the checksum of
+// another one. So the server must authorize every read from a cursor's position, as for any other
+// parameter. A payload must not contain anything that the client may not see.
 package cursor
 
 import (
@@ -25,7 +25,7 @@ func Encode(scope string, payload []byte) string {
 }
 
 // Decode returns the payload of a cursor that Encode returned for the same scope. It reports false
-// for every other text, also for other base64 spellings of the same bytes.
+// for every other text, including other base64 encodings of the same bytes.
 func Decode(scope, text string) (payload []byte, ok bool) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(raw) < checksumBytes {
@@ -35,8 +35,8 @@ func Decode(scope, text string) (payload []byte, ok bool) {
 	return payload, Encode(scope, payload) == text
 }
 
-// checksum returns the first bytes of the SHA-256 of scope and payload. The length of the scope
-// keeps the two apart.
+// checksum returns the first bytes of the SHA-256 of scope and payload. The hash includes the
+// length of the scope, to mark where the payload begins.
 func checksum(scope string, payload []byte) [checksumBytes]byte {
 	text := binary.AppendUvarint(nil, uint64(len(scope)))
 	text = append(append(text, scope...), payload...)

@@ -20,7 +20,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestOtherScopes moves the border between scope and payload as well.
+// TestOtherScopes also moves the boundary between scope and payload.
 func TestOtherScopes(t *testing.T) {
 	text := Encode("scope", []byte("payload"))
 	for _, scope := range []string{"", "scop", "scopep", "Scope", "scope\x00"} {
@@ -29,7 +29,7 @@ func TestOtherScopes(t *testing.T) {
 		}
 	}
 	if checksum("ab", []byte("c")) == checksum("a", []byte("bc")) {
-		t.Error("the checksum is the same for another border between scope and payload")
+		t.Error("the checksum does not depend on the boundary between scope and payload")
 	}
 }
 
@@ -54,8 +54,8 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// FuzzDecode decodes any text, and any payload under its right checksum: an accepted text is the
-// one that Encode writes.
+// FuzzDecode decodes any text, and any payload with its correct checksum. Encode must write every
+// accepted text.
 func FuzzDecode(f *testing.F) {
 	f.Add("scope", Encode("scope", []byte("payload")))
 	f.Add("", "AAAAAA")

@@ -65,8 +65,8 @@ func (i *Instance) checkElementWritable(app *application.Application, element *D
 }
 
 // AddData adds a data element with a new id. It returns ErrUnchanged if an element with the id
-// exists, as after a write whose response was lost. It returns a Conflict if data cannot be
-// written, or if the application allows no more elements of the formId (code "data-count").
+// exists, as after a write whose response was lost. It returns a Conflict if CheckDataWritable
+// does, or if the instance or the formId has its maximum number of elements (code "data-count").
 func (i *Instance) AddData(app *application.Application, id, formID string, content Content, by string, now time.Time) error {
 	if id != "" && i.Element(id) != nil {
 		return ErrUnchanged
@@ -92,8 +92,9 @@ func (i *Instance) AddData(app *application.Application, id, formID string, cont
 	return nil
 }
 
-// ReplaceData replaces the content of a data element. The owner's downloads and confirmation were
-// of the old content, so it deletes both. An empty file name keeps the old file name.
+// ReplaceData replaces the content of a data element. It deletes the owner's recorded downloads and
+// confirmation, which refer to the old content. An empty file name keeps the old one. ReplaceData
+// returns NotFound if the element does not exist, and a Conflict if it is not writable.
 func (i *Instance) ReplaceData(app *application.Application, id string, content Content, by string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
@@ -112,7 +113,7 @@ func (i *Instance) ReplaceData(app *application.Application, id string, content 
 	return nil
 }
 
-// Metadata is the part of an instance that its owner can change in every step.
+// Metadata is the part of an instance that the application's owner can change in every step.
 type Metadata struct {
 	Labels            []string
 	DueDateTime       *time.Time
@@ -125,9 +126,9 @@ func (i *Instance) Metadata() Metadata {
 	return Metadata{i.Labels, i.DueDateTime, i.VisibleDateTime, i.PresentationField}
 }
 
-// UpdateMetadata replaces the instance's metadata. It does not count as a change: lastChanged
-// stays. It returns ErrUnchanged if the metadata is equal, and a Conflict if the instance is
-// deleted.
+// UpdateMetadata replaces the instance's metadata. It does not update LastChangedDateTime and
+// LastChangedBy. It returns ErrUnchanged if the metadata is equal, Invalid if it breaks a limit,
+// and a Conflict if the instance is deleted.
 func (i *Instance) UpdateMetadata(m Metadata) error {
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
 		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Undelete it before you change it.")
@@ -149,9 +150,10 @@ func (i *Instance) UpdateMetadata(m Metadata) error {
 }
 
 // Transition moves the instance to a step of its application's workflow, and returns the step it
-// left. It returns ErrUnchanged if the instance is in that step already. It returns a Conflict if
-// this role cannot reach the step (code "step-unreachable", with the reachable steps), or if the
-// step to leave validates and the data is invalid (code "data-invalid", with issues).
+// left. It returns ErrUnchanged if the instance is in that step already, and Invalid if the
+// workflow has no such step. It returns a Conflict if the instance is deleted or the role cannot
+// reach the step (code "step-unreachable"). If the step to leave validates on exit, invalid data is
+// a Conflict too (code "data-invalid", with issues).
 func (i *Instance) Transition(app *application.Application, name string, role application.Role, by string, now time.Time) (left string, err error) {
 	left = i.Workflow.CurrentStep
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
@@ -184,8 +186,8 @@ func (i *Instance) Transition(app *application.Application, name string, role ap
 	return left, nil
 }
 
-// Validate returns the issues of the instance's data elements as a set: too few or too many of a
-// formId. The slice is never nil.
+// Validate returns an issue for each formId with too few or too many data elements. The slice is
+// never nil.
 func (i *Instance) Validate(app *application.Application) []fault.Issue {
 	issues := []fault.Issue{}
 	for _, t := range app.DataTypes {
@@ -200,8 +202,9 @@ func (i *Instance) Validate(app *application.Application) []fault.Issue {
 	return issues
 }
 
-// RemoveData removes a data element. The sweep deletes its content later, after the grace period
-// for running downloads.
+// RemoveData removes a data element. It returns NotFound if the element does not exist, and a
+// Conflict if it is not writable. The sweep deletes the content later, after the grace period for
+// running downloads.
 func (i *Instance) RemoveData(app *application.Application, id, by string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
@@ -225,9 +228,9 @@ func (i *Instance) Delete() error {
 	return nil
 }
 
-// HardDelete marks the instance for permanent deletion. Every request treats it as missing, and the
-// sweep deletes its content and document. HardDelete removes its labels. Its events stay in the
-// feed.
+// HardDelete marks the instance for permanent deletion and removes its labels. From then on,
+// requests treat the instance as missing, and the sweep deletes its content and document. Its
+// events stay in the feed.
 func (i *Instance) HardDelete() {
 	i.Status.IsSoftDeleted, i.Status.IsMarkedForHardDelete = true, true
 	i.Labels = []string{}
@@ -245,7 +248,8 @@ func (i *Instance) Undelete() error {
 // RecordDownload records that the owner has downloaded the current content of the element. It keeps
 // the first download and the latest 99. If the instance has more than 20 elements, it keeps fewer
 // per element, 2,000 in total. A download does not count as a change of the instance.
-// RecordDownload returns ErrUnchanged if the same time is recorded already, so a retry is safe.
+// RecordDownload returns ErrUnchanged if the same time is recorded already, so a retry is safe, and
+// NotFound if the element does not exist.
 func (i *Instance) RecordDownload(id string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
@@ -268,9 +272,9 @@ func (i *Instance) RecordDownload(id string, now time.Time) error {
 	return nil
 }
 
-// ConfirmDownload records that the owner has confirmed the element. It returns a Conflict if the
-// owner has not downloaded the current content, and ErrUnchanged if the element is confirmed
-// already.
+// ConfirmDownload records that the owner has confirmed the element. It returns NotFound if the
+// element does not exist, and a Conflict if the owner has not downloaded the current content. It
+// returns ErrUnchanged if the element is confirmed already.
 func (i *Instance) ConfirmDownload(id string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
@@ -306,8 +310,8 @@ func (i *Instance) ConfirmAll(now time.Time) error {
 	return nil
 }
 
-// enter moves the instance into a step and sets its locks and status. Every step entered is an
-// event.
+// enter moves the instance into a step and sets its locks and status. It increments EventCount,
+// because entering a step creates an event.
 func (i *Instance) enter(app *application.Application, step application.Step, now time.Time) {
 	i.Workflow = Workflow{CurrentStep: step.Name, IsCompleted: step.Completes}
 	i.Status.IsArchived = step.Archives

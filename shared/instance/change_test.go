@@ -134,7 +134,7 @@ func TestTransitionValidatesOnExit(t *testing.T) {
 	if _, err := i.Transition(app, "Submit", application.User, "1001", noon); err != nil {
 		t.Error(err)
 	}
-	// The owner has lowered maxCount: an existing element too many is an issue.
+	// After the owner lowers maxCount, a surplus element is an issue.
 	app.DataTypes[0].MinCount, app.DataTypes[0].MaxCount = 0, 1
 	if issues := i.Validate(app); len(issues) != 1 || issues[0].Code != "TooManyDataElementsOfType" {
 		t.Errorf("issues %+v", issues)
@@ -204,7 +204,7 @@ func TestAddData(t *testing.T) {
 		t.Error(err)
 	}
 	if err := i.AddData(app, "d2", "default", b, "1002", noon); code(err) != "data-count" || !strings.Contains(err.Error(), "2") {
-		t.Errorf("a third element, of at most two: %v", err)
+		t.Errorf("AddData of a third element, with MaxCount 2: %v", err)
 	}
 	for n := len(i.Data); n < MaxDataElements; n++ {
 		if err := i.AddData(app, fmt.Sprint("a", n), "attachment", b, "1002", noon); err != nil {
@@ -259,7 +259,7 @@ func TestRemoveData(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if err := i.RemoveData(app, "e", "1002", noon); err != nil || i.Data == nil {
-		t.Errorf("the list is null: %v", err)
+		t.Errorf("removing the last element fails or leaves Data nil: %v", err)
 	}
 }
 

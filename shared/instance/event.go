@@ -5,10 +5,9 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// StepEvent returns the event of a change, by the given actor, that has moved i from previousStep
-// to its current step. previousStep is "" for a new instance; links are those of the instance.
-// Call it on the changed document before the write: the event names the version that the write
-// creates.
+// StepEvent returns the event of the transition of i from previousStep, or "" for a new instance,
+// to its current step. by is the actor, and links are the links of i. Call StepEvent after the
+// change and before the write: the event names the version that the write creates.
 func (i *Instance) StepEvent(previousStep, by string, links Links) event.Event {
 	org, app, _ := application.SplitID(i.AppID)
 	ev := event.Event{

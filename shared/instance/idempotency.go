@@ -12,7 +12,7 @@ type IdempotencyRecord struct {
 	ID          string             // hash of the caller and the key
 	Fingerprint string             // hash of the request
 	DataGuid    string             // the data element created by the request, or ""
-	Expires     time.Time          // after that the key may be used for another request
+	Expires     time.Time          // then the key may be used for another request
 	Next        *IdempotencyRecord // another record for the same transaction; nil: none
 }
 

@@ -16,9 +16,10 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// Instance is one report of a party through an application. The JSON names are the proposal's.
+// Instance is one report of a party through an application. The JSON names are those of the public
+// API proposal.
 //
-// A new field is also needed in these places. Tests fail if one of the first three is forgotten:
+// Add a new field in these places too. Tests fail if one of the first three lacks it:
 //   - AppendMembers and ReadMembers in json.go, in the same order
 //   - Clone, if the field is a pointer or a list
 //   - package instancetable: document, appendDocument, readDocument and decodeCompatible in
@@ -45,8 +46,8 @@ type Instance struct {
 
 	Version           int64              `json:"-"` // number of writes; 0 before the first
 	EventCount        int                `json:"-"` // number of the latest event
-	StepEntered       time.Time          `json:"-"` // when it entered its step
-	Shard             int                `json:"-"` // its index shard of the application
+	StepEntered       time.Time          `json:"-"` // time of entering the current step
+	Shard             int                `json:"-"` // its shard of the application's indexes
 	IdempotencyRecord *IdempotencyRecord `json:"-"` // stored with this change, not part of the document; nil: none
 }
 
@@ -69,10 +70,10 @@ type Links struct {
 	Platform string `json:"platform"`
 }
 
-// DataElement is one document of an instance. Its bytes are in the blob store under the revision.
+// DataElement is one document of an instance. Its content is in the blob store under the revision.
 //
-// A new field is also needed in the places that Instance names; in codec.go, a field with the
-// JSON name "-" belongs to the type element.
+// Add a new field in the places that Instance lists too. In codec.go, a field with the JSON name
+// "-" belongs to the type element.
 type DataElement struct {
 	ID                  string            `json:"id"`
 	FormID              string            `json:"formId"`
@@ -86,7 +87,7 @@ type DataElement struct {
 	LastChangedBy       string            `json:"lastChangedBy"`
 	FileSize            int64             `json:"fileSize"` // bytes
 	IsLocked            bool              `json:"isLocked"`
-	ApplicationOwner    *ApplicationOwner `json:"applicationOwner,omitempty"` // absent until the owner has downloaded it
+	ApplicationOwner    *ApplicationOwner `json:"applicationOwner,omitempty"` // absent until the owner downloads the content
 
 	Revision string `json:"-"` // identifies the immutable blob with the content
 	SHA256   string `json:"-"` // of the content, lower-case hex
@@ -161,8 +162,8 @@ func checkMetadata(due, visible *time.Time, presentation string) error {
 	return checkText("presentationField", presentation, MaxPresentationField)
 }
 
-// TruncateTime returns t in the form that documents store: UTC, microseconds, without the monotonic
-// clock.
+// TruncateTime returns t in the form that documents store: in UTC, in microseconds, without a
+// monotonic clock reading.
 func TruncateTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 func truncated(t *time.Time) *time.Time {
@@ -183,9 +184,9 @@ func ShardOf(id string, shards int) int {
 	return int(h.Sum32() % uint32(shards))
 }
 
-// CheckLabels returns the labels in the form that documents store, never nil, or an Invalid fault.
-// At most MaxLabels are allowed, each with 1 to MaxLabelLength printable characters, without a
-// comma, and without duplicates.
+// CheckLabels returns a copy of the labels, never nil. It returns Invalid if there are more than
+// MaxLabels or duplicates, or if a label has a comma, an unprintable character, or not 1 to
+// MaxLabelLength characters.
 func CheckLabels(labels []string) ([]string, error) {
 	if len(labels) > MaxLabels {
 		return nil, fault.New(fault.Invalid, "labels-invalid", "An instance can have at most %d labels.", MaxLabels)
@@ -248,7 +249,7 @@ func ValidGuid(id string) bool {
 }
 
 // ValidInstanceOwnerID reports whether id is a valid instanceOwnerId: a decimal number of at most
-// 15 digits.
+// 15 digits, without a leading zero.
 func ValidInstanceOwnerID(id string) bool {
 	return id != "" && len(id) <= 15 && id[0] != '0' && strings.Trim(id, "0123456789") == ""
 }

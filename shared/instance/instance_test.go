@@ -118,7 +118,7 @@ func TestCheckLabels(t *testing.T) {
 	}
 	for name, labels := range map[string][]string{
 		"empty": {""}, "21": numbered(MaxLabels + 1), "65 letters": {strings.Repeat("x", 65)}, "twice": {"gr", "x2", "gr"},
-		"a comma": {"a,b"}, "a line": {"a\nb"}, "a null": {"a\x00"}, "a tab": {"a\tb"}, "a mark of direction": {"a\u202eb"}, "a non-breaking space": {"a\u00a0b"},
+		"a comma": {"a,b"}, "a line break": {"a\nb"}, "a NUL": {"a\x00"}, "a tab": {"a\tb"}, "a direction mark": {"a\u202eb"}, "a non-breaking space": {"a\u00a0b"},
 	} {
 		if got, err := CheckLabels(labels); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v, %v, want Invalid", name, got, err)
@@ -131,7 +131,7 @@ func TestShardOf(t *testing.T) {
 	for range 8000 {
 		id := uuid.NewV7().String()
 		if ShardOf(id, 1) != 0 || ShardOf(id, 0) != 0 {
-			t.Fatal("the only shard is not 0")
+			t.Fatal("ShardOf with at most one shard is not 0")
 		}
 		for _, shards := range []int{2, 8, 64} {
 			if s := ShardOf(id, shards); s < 0 || s >= shards || s != ShardOf(id, shards) {
@@ -162,7 +162,7 @@ func TestValidIDs(t *testing.T) {
 		"1000000000000000": false, "5001x": false, " 5": false, "٥": false, "1e3": false,
 	} {
 		if ValidInstanceOwnerID(id) != want {
-			t.Errorf("ValidOwnerID(%q) is %v", id, !want)
+			t.Errorf("ValidInstanceOwnerID(%q) is %v", id, !want)
 		}
 	}
 }
@@ -181,7 +181,7 @@ func TestCloneSharesNothing(t *testing.T) {
 	}
 	checkNotShared(t, reflect.ValueOf(i).Elem(), reflect.ValueOf(c).Elem(), "Instance")
 	if empty := (&Instance{}).Clone(); empty.Labels == nil || empty.Data == nil {
-		t.Error("a list of a clone is null")
+		t.Error("a list of the clone is nil")
 	}
 }
 

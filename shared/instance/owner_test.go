@@ -38,7 +38,7 @@ func TestRecordDownload(t *testing.T) {
 }
 
 // With any number of elements, added and downloaded in any order, the instance stays small enough
-// to store, and the first and the latest download of each are kept.
+// to store. RecordDownload keeps the first and the latest download of each element.
 func TestRecordDownloadOfManyElements(t *testing.T) {
 	i := in(t, newApplication(), "Archived")
 	i.Data = nil
@@ -157,13 +157,13 @@ func TestDeleteAndUndelete(t *testing.T) {
 		i := in(t, newApplication(), step)
 		before := i.Clone()
 		if code(i.Undelete()) != "unchanged" || !reflect.DeepEqual(i, before) {
-			t.Errorf("%s: Undelete of an instance that is not deleted is no ErrUnchanged", step)
+			t.Errorf("%s: Undelete of an instance that is not deleted does not return ErrUnchanged", step)
 		}
 		if err := i.Delete(); err != nil || i.Status.IsMarkedForHardDelete || !i.Status.IsSoftDeleted || i.Status.IsArchived != before.Status.IsArchived {
 			t.Errorf("%s: %+v, %v", step, i.Status, err)
 		}
 		if code(i.Delete()) != "unchanged" {
-			t.Errorf("%s: a second Delete is no ErrUnchanged", step)
+			t.Errorf("%s: a second Delete does not return ErrUnchanged", step)
 		}
 		if err := i.Undelete(); err != nil || !reflect.DeepEqual(i, before) {
 			t.Errorf("%s: Undelete does not restore the instance: %+v, %v", step, i, err)

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// UploadLifetime is the time within which an upload must arrive and be committed: enough for 5 GB
-// over a slow connection. Content that is not committed by then is an orphan.
+// UploadLifetime is the time within which the content of an upload must arrive and be committed:
+// enough for 5 GB over a slow connection. Content that is not committed by then is an orphan.
 const UploadLifetime = 24 * time.Hour
 
-// Upload is an announced upload, whose content the client sends to the blob store without passing a
-// function. The announcement fixes everything, including the data element's id and revision. So
-// committing an upload twice cannot create two elements, and the commit trusts nothing new from the
-// client.
+// Upload is an announced upload. The client sends its content directly to the blob store, not
+// through a function. The announcement fixes everything, including the data element's id and
+// revision. So committing an upload twice cannot create two elements, and the commit accepts no new
+// data from the client.
 type Upload struct {
 	ID          string `json:"id"`          // opaque to clients
 	Fingerprint string `json:"fingerprint"` // hash of a request with an Idempotency-Key; otherwise ""
 
-	AppID           string  `json:"appId"` // the only instance that it can be committed to
+	AppID           string  `json:"appId"` // with the next two, identifies the instance of the upload
 	InstanceOwnerID string  `json:"instanceOwnerId"`
 	InstanceID      string  `json:"instanceId"`
 	DataGuid        string  `json:"dataGuid"` // the data element that a commit creates or replaces
@@ -33,8 +33,8 @@ func (u *Upload) BelongsTo(i *Instance) bool {
 	return u.AppID == i.AppID && u.InstanceOwnerID == i.InstanceOwnerID && u.InstanceID == i.ID
 }
 
-// maxTransferTime is the maximum duration of a transfer. A transfer that starts just before the
-// upload expires ends that long after it.
+// maxTransferTime is the maximum duration of a transfer. A transfer can start just before the
+// upload expires, so it can end that long after it.
 const maxTransferTime = 12 * time.Hour
 
 // OrphanCheck returns the check of the upload's content, due when the upload has expired and no
@@ -46,8 +46,8 @@ func (u *Upload) OrphanCheck() OrphanCheck {
 	}
 }
 
-// IdempotencyRecord returns the record of committing the upload as a data element with formID. It
-// is stored with the commit. next is the record of the request, which is stored in the same
+// IdempotencyRecord returns the record of committing the upload as a data element with formID.
+// Store it in the same transaction as the commit. next is the record of the request for the same
 // transaction, or nil.
 func (u *Upload) IdempotencyRecord(formID string, next *IdempotencyRecord, now time.Time) *IdempotencyRecord {
 	return &IdempotencyRecord{

@@ -10,8 +10,8 @@ func every(step, end int) (keys []int) {
 	return keys
 }
 
-// TestOnePageOfOneRangeIsOneRead reads a page and peeks at the row after it, with ranges of every
-// length around that of the page.
+// TestOnePageOfOneRangeIsOneRead reads a page and peeks at the row after it, with ranges shorter
+// than, as long as, and longer than the page.
 func TestOnePageOfOneRangeIsOneRead(t *testing.T) {
 	const size = 10
 	for _, order := range []Order{Ascending, Descending} {
@@ -33,8 +33,8 @@ func TestOnePageOfOneRangeIsOneRead(t *testing.T) {
 	}
 }
 
-// TestReadingBeyondWant consumes more rows than want, as a filter does that drops most rows. The
-// reads must grow, and each may read only its first row again.
+// TestReadingBeyondWant consumes more rows than want, like a filter that drops most rows. The reads
+// must grow, and each may read again only its first row.
 func TestReadingBeyondWant(t *testing.T) {
 	const rows = 2000
 	r := newFakeRange(Ascending, every(1, rows)...)
@@ -49,8 +49,9 @@ func TestReadingBeyondWant(t *testing.T) {
 	}
 }
 
-// TestOneFullRangeOfMany has all rows in one range, as most instances of an organisation are in one
-// step of one application. The other ranges must not turn the page into a series of tiny reads.
+// TestOneFullRangeOfMany has all rows in one range, because most instances of an organisation are
+// in one step of one application. The other ranges must not turn the page into a series of tiny
+// reads.
 func TestOneFullRangeOfMany(t *testing.T) {
 	const size, others = 100, 40
 	full := newFakeRange(Ascending, every(1, 10_000)...)

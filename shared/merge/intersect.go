@@ -16,8 +16,8 @@ type Intersection[T any] struct {
 
 	started  bool
 	current  int    // index of the union that is read
-	seek     string // rows before it are not wanted
-	peeked   Row[T] // the row that Peek returned
+	seek     string // Peek skips rows before this key
+	peeked   Row[T] // the row that the last Peek returned
 	last     string // key of the last consumed row
 	consumed int    // number of rows that Next consumed
 	matched  int    // number of these rows that match
@@ -29,16 +29,16 @@ type Intersection[T any] struct {
 }
 
 // NewIntersection returns the intersection of unions, which must have the same order. matches
-// reports whether a row is one that the caller looks for. A row must show this by itself: the
-// intersection reads the union with the fewest rows, and the others only to choose between them or
-// to skip ahead. want is the approximate number of matching rows that will be consumed; reads are
-// sized by want and by the share of rows that have matched.
+// reports from the value alone whether the caller wants a row: the intersection reads the union
+// with the fewest rows, and the others only to choose between them or to skip ahead. want is the
+// approximate number of matching rows that will be consumed. want and the share of rows that
+// matched determine the size of reads.
 func NewIntersection[T any](order Order, want int, matches func(T) bool, unions ...*Union[T]) *Intersection[T] {
 	return &Intersection[T]{order: order, want: want, matches: matches, unions: unions, switchAfter: 1}
 }
 
-// Peek returns the first row without consuming it, or ok false at the end. After an error it may be
-// called again.
+// Peek returns the first row without consuming it, or ok false at the end. It may be called again
+// after an error.
 func (s *Intersection[T]) Peek(ctx context.Context) (row Row[T], ok bool, err error) {
 	for {
 		if end, err := s.prepare(ctx); err != nil || end {
@@ -49,7 +49,7 @@ func (s *Intersection[T]) Peek(ctx context.Context) (row Row[T], ok bool, err er
 			s.peeked = row
 			return row, ok, err
 		}
-		s.unions[s.current].Next() // a duplicate: consumed before from another union or range
+		s.unions[s.current].Next() // a duplicate that was consumed from another union or range
 	}
 }
 
@@ -63,7 +63,7 @@ func (s *Intersection[T]) Next() {
 	}
 }
 
-// Seek skips the rows before key. The keys of successive calls must not go back.
+// Seek skips the rows before key. No key may be before that of an earlier call.
 func (s *Intersection[T]) Seek(key string) {
 	s.seek = key
 	for _, union := range s.unions {
@@ -106,9 +106,9 @@ func (s *Intersection[T]) prepare(ctx context.Context) (end bool, err error) {
 	return false, nil
 }
 
-// choose reads the first row of every union concurrently, seeks to the furthest of their keys, and
-// makes the union with the fewest rows there the current one. It reports the end if a union has no
-// more rows.
+// choose reads the first row of every union concurrently and seeks to the furthest of their keys.
+// It makes the union with the fewest rows from there the current one. It reports the end if a union
+// has no more rows.
 func (s *Intersection[T]) choose(ctx context.Context) (end bool, err error) {
 	rows := make([]Row[T], len(s.unions))
 	has := make([]bool, len(s.unions))

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// common returns the function that reports whether a value is in all ranges.
+// common returns a function that reports whether a value is in all ranges.
 func common(ranges ...*fakeRange) func(int) bool {
 	times := map[int]int{}
 	for _, r := range ranges {
@@ -160,8 +160,8 @@ func TestIntersectionCost(t *testing.T) {
 	}
 }
 
-// TestIntersectionSwitchesUnions has two ranges with few common rows that are dense and sparse in
-// turns. Reading their intersection must cost a fraction of reading either.
+// TestIntersectionSwitchesUnions has two ranges with few common rows. Where one is dense, the other
+// is sparse. Reading their intersection must cost a fraction of reading either.
 func TestIntersectionSwitchesUnions(t *testing.T) {
 	const stretches, length = 20, 5000
 	var a, b []int
@@ -189,8 +189,8 @@ func TestIntersectionSwitchesUnions(t *testing.T) {
 	}
 }
 
-// TestReadsGrowWithTheShareOfMatches looks for one row in ten: the reads must grow accordingly
-// instead of continuing page by page.
+// TestReadsGrowWithTheShareOfMatches wants one row in ten: the reads must grow accordingly instead
+// of continuing page by page.
 func TestReadsGrowWithTheShareOfMatches(t *testing.T) {
 	r := newFakeRange(Ascending, every(1, 100_000)...)
 	matches := func(n int) bool { return n%10 == 0 }

@@ -1,14 +1,14 @@
 // Package merge reads rows from many ordered ranges as one ordered stream.
 //
-// A query that filters by label reads one range for each label, application, step and shard. Its
-// page of a hundred rows may come from a single range or from all of them, and a row may be in the
-// range of one label only. Reading all ranges completely would cost as much as the store is large.
+// A query that filters by label reads one range for each label, application, step and shard. The
+// hundred rows of its page may come from a single range or from all. A row may be in the range of
+// one label only. The cost of reading all ranges completely would grow with the store.
 //
-// A Union is a k-way merge: a heap of ranges, each read lazily in pages, whose sizes follow from
-// the share of the rows that the range has had so far. An Intersection is a zig-zag join of unions:
-// it seeks to the furthest of their first keys, because no earlier key is in all of them, and reads
-// only the union that has the fewest rows there. A row itself shows whether it is in the other
-// unions too, so they are read again only if the chosen one has many rows that are not in them.
+// A Union is a k-way merge: a heap of ranges, each read lazily in pages. The page size of a range
+// follows its share of the rows so far. An Intersection is a zig-zag join of unions: it seeks to
+// the furthest of their first keys, because no earlier key is in all of them. From there it reads
+// only the union with the fewest rows. A row itself shows whether it is in the other unions, so the
+// Intersection reads them again only if too few rows are.
 //
 // For example, label A is frequent and label B is rare:
 //
@@ -17,21 +17,21 @@
 //	label B                x               x
 //
 // The Intersection reads the first rows of both unions concurrently: 10 to 40 of A, 40 and 80 of B.
-// No key before 40 is in both. Up to 40, the last key read of both, A has four rows and B has one,
-// so the Intersection returns the rows of B from 40 on: 40, 80 and so on. Each row carries all
-// labels of its instance, so the caller drops those without label A. Only if these are more than
-// half, the Intersection reads A again, and changes to A if A has become the rarer one.
+// No key before 40 is in both. Up to 40, the last key read of both, A has four rows and B has one.
+// So the Intersection returns the rows of B from 40 on: 40, 80 and so on. Each row carries all
+// labels of its instance, so the caller drops those without label A. If more than half of the rows
+// lack label A, the Intersection reads A again, and switches to A if A is now the rarer label.
 //
-// A page of 100 instances with two frequent labels costs 21 read units, for 247 rows, with 10,000
-// stored instances and with 1,000,000. `make bench WHAT=query` measures it.
+// A page of 100 instances with two frequent labels costs 21 read units for 247 rows. The cost is
+// the same with 10,000 stored instances and with 1,000,000. `make bench WHAT=query` measures it.
 //
-// The package does not know what the rows are. A Range is any function that returns the rows from a
-// key on.
+// The package is independent of the values of the rows. A Range is any function that returns the
+// rows from a key on.
 package merge
 
 import "context"
 
-// Row is a value under its key. Within one range keys are unique.
+// Row is a value with its key. Keys are unique within a range.
 type Row[T any] struct {
 	Key   string
 	Value T

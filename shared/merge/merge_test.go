@@ -13,9 +13,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// fakeRange is a range that uses all freedom of the contract of Range: short and empty pages
-// although there are more rows, more although there are none, and failing reads. Each range has its
-// own source of randomness because ranges are read concurrently.
+// fakeRange uses all the freedom that the contract of Range allows: short and empty pages before
+// the end, more at the end, and failing reads. Each range has its own source of randomness because
+// ranges are read concurrently.
 type fakeRange struct {
 	order Order
 	rows  []Row[int] // in order
@@ -58,7 +58,7 @@ func (r *fakeRange) read(ctx context.Context, from string, limit int) ([]Row[int
 		case 0:
 			n, more = r.rand.IntN(n+1), true
 		case 1:
-			more = true // as DynamoDB does if the limit ends with the last row
+			more = true // as DynamoDB does if the last row reaches the limit
 		}
 	}
 	r.returned += n
@@ -143,7 +143,7 @@ func walk(t *rapid.T, order Order, s stream, model []Row[int]) {
 	consumed := map[Row[int]]bool{}
 	for {
 		if rapid.IntRange(0, 5).Draw(t, "seek") == 0 {
-			// Seeks must not go back.
+			// A seek must not be to an earlier key.
 			to := rapid.IntRange(0, 62).Draw(t, "to")
 			if len(model) > 0 && !order.before(key(to), model[0].Key) {
 				s.Seek(key(to))
@@ -221,7 +221,7 @@ func TestRowsThatChangeDuringTheRead(t *testing.T) {
 		}
 		for k := range remaining {
 			if !slices.Contains(got, k) {
-				t.Fatalf("%s existed all the time and is not in %v", k, got)
+				t.Fatalf("%s existed throughout and is not in %v", k, got)
 			}
 		}
 	})

@@ -2,9 +2,9 @@ package merge
 
 import "context"
 
-// limitAfterSeek is the limit of the first read after a seek that skipped at least half of the last
-// page: often the next seek skips most of this one too. Reads without seeks double the limit again,
-// and so do seeks from each row to the next one.
+// limitAfterSeek is the limit of the first read after seeks that skipped at least half of the last
+// page. Often the next seek skips most of the next page too. The limit then doubles with each read.
+// Seeks that only go from each row to the next one do not count.
 const limitAfterSeek = 8
 
 // reader reads one range in pages.
@@ -12,13 +12,13 @@ type reader[T any] struct {
 	order    Order
 	read     Range[T]
 	limit    int      // of the next read
-	maxLimit int      // limit grows up to it by itself; a union may set a higher one
+	maxLimit int      // limit doubles up to maxLimit; a union may set a higher limit
 	rows     []Row[T] // read and not consumed
 	from     string   // key where the next read begins
 	fromRead bool     // the row with the key from was read before
 	seek     string   // rows before it are skipped; "" for none
 	pageSize int      // number of rows of the last read
-	skipped  int      // number of these rows that a seek skipped, so they were read in vain
+	skipped  int      // number of these rows that a seek skipped, which were read for nothing
 	consumed int      // number of rows that Next consumed
 	done     bool     // the range has no rows after rows
 }
@@ -53,7 +53,7 @@ func (r *reader[T]) Next() {
 // Seek skips the rows before key.
 func (r *reader[T]) Seek(key string) { r.seek = key }
 
-// seekedPast reports whether the last seek went beyond all rows that were read.
+// seekedPast reports whether the last seek was to a key after all rows that were read.
 func (r *reader[T]) seekedPast() bool {
 	return r.seek != "" && (r.from == "" || r.order.before(r.from, r.seek))
 }
@@ -61,7 +61,7 @@ func (r *reader[T]) seekedPast() bool {
 // needsRead reports whether the reader must read to return its next row.
 func (r *reader[T]) needsRead() bool { return len(r.rows) == 0 && !r.done }
 
-// readPage reads the next page, which begins at the end of the last one or at the key of a seek.
+// readPage reads the next page, which begins at the last row read or at the key of a later seek.
 func (r *reader[T]) readPage(ctx context.Context) error {
 	if r.seekedPast() {
 		r.from, r.fromRead, r.rows = r.seek, false, nil

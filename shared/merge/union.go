@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// readAhead is the minimum number of further rows to plan for when the consumer takes more rows
-	// than it announced. Such a consumer drops most rows, and small reads would become a long
+	// readAhead is the minimum number of further rows to plan for when the consumer consumes more
+	// rows than it announced. Such a consumer drops most rows, and small reads would become a long
 	// series.
 	readAhead = 64
 	// maxAhead is the maximum number of further rows to plan for. They may not be needed.
@@ -21,14 +21,14 @@ type Union[T any] struct {
 	order    Order
 	want     int          // number of rows that will be consumed
 	consumed int          // number of rows that Next consumed
-	heads    []*reader[T] // heap by first row; each has one
+	heads    []*reader[T] // heap by first row; each has at least one row
 	pending  []*reader[T] // the other readers, except those at their end
 }
 
 // NewUnion returns the union of ranges. A key that occurs in several ranges occurs in the union
-// once for each. want is the approximate number of rows that will be consumed; reads are sized by
-// it. The union makes the first reads of all ranges concurrently, and later reads as far as it can
-// foresee them.
+// once for each. want is the approximate number of rows that will be consumed; it determines the
+// size of reads. The union makes the first reads of all ranges concurrently, and also the later
+// reads that it can foresee.
 func NewUnion[T any](order Order, want int, ranges ...Range[T]) *Union[T] {
 	share := want
 	if len(ranges) > 1 {
@@ -41,12 +41,12 @@ func NewUnion[T any](order Order, want int, ranges ...Range[T]) *Union[T] {
 	return u
 }
 
-// withMargin returns rows plus a fifth, for a range that has more of the next rows than expected.
-// To read some rows in vain is cheaper than to wait for a second read.
+// withMargin returns rows plus a fifth, in case a range has more of the next rows than expected.
+// Reading a few unneeded rows is cheaper than waiting for a second read.
 func withMargin(rows int) int { return (rows*6 + 4) / 5 }
 
-// Peek returns the first row without consuming it, or ok false at the end. After an error it may be
-// called again.
+// Peek returns the first row without consuming it, or ok false at the end. It may be called again
+// after an error.
 func (u *Union[T]) Peek(ctx context.Context) (row Row[T], ok bool, err error) {
 	if err := u.fillHeads(ctx); err != nil {
 		return row, false, err
@@ -70,7 +70,7 @@ func (u *Union[T]) Next() {
 	}
 }
 
-// Seek skips the rows before key. The keys of successive calls must not go back.
+// Seek skips the rows before key. No key may be before that of an earlier call.
 func (u *Union[T]) Seek(key string) {
 	u.pending, u.heads = append(u.pending, u.heads...), nil
 	for _, r := range u.pending {
@@ -113,7 +113,7 @@ func (u *Union[T]) fillHeads(ctx context.Context) error {
 func (u *Union[T]) planReads() (ahead []*reader[T]) {
 	for _, r := range u.pending {
 		if r.seekedPast() {
-			return nil // the shares are unknown there
+			return nil // the shares after the seek are unknown
 		}
 	}
 	if !u.needsRead() || u.consumed == 0 {
@@ -163,8 +163,8 @@ func (u *Union[T]) readUpTo() (key string, all bool) {
 	return key, all
 }
 
-// buffered returns how many rows up to key have been read and not consumed; all counts the rows
-// after key too.
+// buffered returns the number of rows up to key that have been read and not consumed. If all is
+// true, it counts the rows after key too.
 func (u *Union[T]) buffered(key string, all bool) (rows int) {
 	for r := range u.readers {
 		for _, row := range r.rows {
@@ -176,7 +176,7 @@ func (u *Union[T]) buffered(key string, all bool) (rows int) {
 	return rows
 }
 
-// setWant sets how many more rows will be consumed.
+// setWant sets the number of further rows that will be consumed.
 func (u *Union[T]) setWant(rows int) { u.want = u.consumed + rows }
 
 // readers iterates over the readers that are not at their end.

@@ -1,6 +1,6 @@
 // Package applicationtable stores applications in DynamoDB: one item per application, with the
-// applications of an org in one partition, and one item per schema text. A schema item is never
-// changed or deleted.
+// applications of an org in one partition, and one item per schema text. It never changes or
+// deletes a schema item.
 package applicationtable
 
 import (
@@ -35,7 +35,8 @@ const (
 	attrText     = "z"       // the schema's text, deflated
 )
 
-// document is the stored form. Documents of an older version contain the texts of their schemas.
+// document is the stored form of an application. Documents that older versions of this project
+// stored contain the schema texts.
 type document struct {
 	*application.Application
 	DataTypes []dataType `json:"dataTypes"` // overrides Application.DataTypes
@@ -75,7 +76,7 @@ func Open(env *coldstart.Env) *Table {
 func New(client *dynamodb.Client, name string) *Table { return &Table{client: client, name: name} }
 
 // Get returns the application with the given id, or nil if it is not registered. The read is
-// strongly consistent. The application has the ids of its schemas; Schema returns their texts.
+// strongly consistent. The application has the ids of its schemas, and Schema returns their texts.
 func (t *Table) Get(ctx context.Context, id string) (*application.Application, error) {
 	org, app, ok := application.SplitID(id)
 	if !ok {
@@ -94,7 +95,7 @@ func (t *Table) Get(ctx context.Context, id string) (*application.Application, e
 	return decode(out.Item)
 }
 
-// Schema returns the text of a schema by its id. An unknown id is an error.
+// Schema returns the text of a schema by its id. It fails if the id is unknown.
 func (t *Table) Schema(ctx context.Context, id string) (json.RawMessage, error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, ConsistentRead: aws.Bool(true), Key: schemaKey(id)})
 	if err != nil {
@@ -114,7 +115,7 @@ func (t *Table) Schema(ctx context.Context, id string) (json.RawMessage, error) 
 	return text, nil
 }
 
-// putSchema stores the text of a schema permanently. Storing a text again changes nothing.
+// putSchema stores the text of a schema. Storing the same text again changes nothing.
 func (t *Table) putSchema(ctx context.Context, id string, text []byte) error {
 	var packed bytes.Buffer
 	w, err := flate.NewWriter(&packed, flate.BestCompression)
@@ -163,9 +164,9 @@ func (t *Table) List(ctx context.Context, org string) ([]*application.Applicatio
 	return apps, nil
 }
 
-// Put stores app as version app.Version+1 and increments app.Version. The stored version must still
-// be app.Version, with 0 for an application that is not registered; otherwise Put returns
-// application.ErrVersionMismatch. The texts of the schemas are stored first, so every stored id has
+// Put stores app as version app.Version+1 and increments app.Version. It returns
+// application.ErrVersionMismatch if the stored version is not app.Version; 0 means that the
+// application is not registered. Put stores the texts of the schemas first, so every stored id has
 // its text.
 func (t *Table) Put(ctx context.Context, app *application.Application) error {
 	org, name, ok := application.SplitID(app.ID)
@@ -206,8 +207,8 @@ func (t *Table) Put(ctx context.Context, app *application.Application) error {
 	var conflict *types.ConditionalCheckFailedException
 	switch {
 	case errors.As(err, &conflict):
-		// The SDK retries when a response is lost, and the retry fails on its own effect. The same
-		// document as the next version means that the first attempt succeeded.
+		// The SDK retries when a response is lost. If the first attempt succeeded, the condition of
+		// the retry fails, but the stored item has the next version and the same document.
 		stored, decodeErr := decode(conflict.Item)
 		if decodeErr != nil || stored.Version != app.Version+1 || !sameDocument(stored, text) {
 			return application.ErrVersionMismatch

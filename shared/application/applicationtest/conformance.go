@@ -80,7 +80,7 @@ func testRoundTrip(t *testing.T, s Store) {
 			t.Errorf("got  %+v\nwant %+v", got, app)
 		}
 	}
-	// The caller owns what Get returns: changing it does not change the stored application.
+	// The caller owns the application that Get returns: changing it does not change the stored one.
 	read := get(t, s, full.ID)
 	read.IndexShards = 1
 	if got := get(t, s, full.ID); got.IndexShards != 8 {
@@ -131,8 +131,8 @@ func testVersions(t *testing.T, s Store) {
 	}
 }
 
-// testRaces: of many concurrent Puts on one version, exactly one succeeds, and Get returns that
-// one.
+// testRaces: of many concurrent Puts on one version, exactly one succeeds, and Get returns its
+// application.
 func testRaces(t *testing.T, s Store) {
 	org := newOrg()
 	for version := range int64(3) {

@@ -21,7 +21,7 @@ type Memory struct {
 	schemas map[string]json.RawMessage         // by id
 }
 
-// Get returns the application with the given id, or nil.
+// Get returns the application with the given id, or nil if it is not registered.
 func (m *Memory) Get(_ context.Context, id string) (*application.Application, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -33,7 +33,7 @@ func (m *Memory) Get(_ context.Context, id string) (*application.Application, er
 	return &app, nil
 }
 
-// Schema returns the text of a schema.
+// Schema returns the text of a schema by its id. It fails if the id is unknown.
 func (m *Memory) Schema(_ context.Context, id string) (json.RawMessage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,7 +57,8 @@ func (m *Memory) List(_ context.Context, org string) ([]*application.Application
 	return apps, nil
 }
 
-// Put stores app if the stored version is app.Version, and increments app.Version.
+// Put stores app and increments app.Version. It returns application.ErrVersionMismatch if the
+// stored version is not app.Version.
 func (m *Memory) Put(_ context.Context, app *application.Application) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

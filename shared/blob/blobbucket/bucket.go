@@ -3,10 +3,9 @@
 // Clients transfer content over blob.InlineLimit directly from and to S3, with a presigned request.
 // A Bucket is safe for concurrent use.
 //
-// A Bucket never overwrites content, never lists the bucket, and knows nothing of instances: the
-// caller knows what a key contains and whether a document refers to it. Content is stored before
-// the item that refers to it, so a crash in between leaves content without an item, never an item
-// without content.
+// A Bucket never overwrites content and never lists the bucket. It does not know which document
+// refers to a key. Callers store content before the item that refers to it. So a crash in between
+// leaves content without an item, never an item without content.
 package blobbucket
 
 import (
@@ -39,9 +38,9 @@ type Bucket struct {
 func New(client *s3.Client, bucket string) *Bucket { return &Bucket{client, bucket} }
 
 // Put stores body under key permanently. When it returns nil, S3 has stored the content and
-// verified its SHA-256. Putting the same content again succeeds; other content is ErrExists. After
-// any other error the content may or may not be stored, and the caller must use a new key or fail.
-// Put does not change or copy body.
+// verified its SHA-256. Putting the same content again succeeds. Put returns ErrExists if the key
+// has other content. After any other error the content may or may not be stored, and the caller
+// must use a new key or fail. Put does not change or copy body.
 func (b *Bucket) Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error) {
 	if err := key.Check(); err != nil {
 		return blob.Info{}, err
@@ -66,14 +65,14 @@ func (b *Bucket) Put(ctx context.Context, key blob.Key, contentType string, body
 	return blob.Info{Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}, nil
 }
 
-// retryConflict makes the SDK retry a conditional write that met another one in progress. The other
-// one is our first attempt, whose response did not arrive in time.
+// retryConflict makes the SDK retry a conditional write that conflicts with another write in
+// progress. The other write is our first attempt, whose response did not arrive in time.
 func retryConflict(o *s3.Options) {
 	o.Retryer = retry.AddWithErrorCodes(o.Retryer, "ConditionalRequestConflict")
 }
 
-// compare returns nil if the stored object is the one that we wanted to store. Then our first
-// attempt succeeded, its response was lost, and the SDK's retry met the object.
+// compare returns nil if the stored object has the given size and checksum, and ErrExists if it has
+// others. Equal content means that our first attempt succeeded and its response was lost.
 func (b *Bucket) compare(ctx context.Context, key blob.Key, size int64, checksum string) error {
 	head, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket: &b.bucket, Key: aws.String(key.String()), ChecksumMode: types.ChecksumModeEnabled,
@@ -87,9 +86,9 @@ func (b *Bucket) compare(ctx context.Context, key blob.Key, size int64, checksum
 	return nil
 }
 
-// Get opens the content at key: all of it or, if rng is not nil, the part of rng that exists. A
-// missing key is ErrNotFound, a range past the end ErrRange. If all content is read, the checksum
-// is verified at the end of Body.
+// Get opens the content at key: all of it or, if rng is not nil, the part of rng that exists. Get
+// returns ErrNotFound for a missing key, and ErrRange for a range that begins at or after the end.
+// A read of all content verifies the checksum at the end of Body.
 //
 // S3 reports a missing key only to a role with s3:ListBucket on the bucket. Other roles get an
 // access error, which is not ErrNotFound.
@@ -121,7 +120,7 @@ func (b *Bucket) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.O
 	return blob.Object{Body: out.Body, Size: aws.ToInt64(out.ContentLength)}, nil
 }
 
-// Delete deletes the content at key. A missing key is no error.
+// Delete deletes the content at key. A missing key is not an error.
 func (b *Bucket) Delete(ctx context.Context, key blob.Key) error {
 	if err := key.Check(); err != nil {
 		return err
@@ -133,7 +132,7 @@ func (b *Bucket) Delete(ctx context.Context, key blob.Key) error {
 	return nil
 }
 
-// errorCode returns S3's code for err, or "" if err is nil or no response of S3.
+// errorCode returns S3's code for err, or "" if err is nil or not a response of S3.
 func errorCode(err error) string {
 	var api smithy.APIError
 	if !errors.As(err, &api) {

@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// Open returns the store in the bucket named by BLOBS_BUCKET, and registers a warm-up for it. The
-// function's role needs s3:GetObject for Get, and for Put, which compares the stored object after a
-// lost response. It needs s3:PutObject for Put and s3:DeleteObject for Delete.
+// Open returns the store in the bucket named by BLOBS_BUCKET, and registers its warm-up. The
+// function's role needs s3:GetObject for Get, s3:PutObject for Put and s3:DeleteObject for Delete.
+// Put also needs s3:GetObject, because it compares the stored object after a lost response.
 func Open(env *coldstart.Env) *Bucket {
 	store := New(client(env), env.String("BLOBS_BUCKET"))
 	env.OnInit("s3", store.warm)
@@ -32,9 +32,9 @@ func client(env *coldstart.Env) *s3.Client {
 	}).(*s3.Client)
 }
 
-// warm opens the connection to the bucket's own host, which no call to another bucket or to the
-// service would open. The object does not exist and no role may read it: any response of S3 means
-// that the connection is open.
+// warm opens the connection to the bucket's own host, because a call to another bucket or to the
+// service would not open it. The object does not exist: any response of S3 means that the
+// connection is open.
 func (b *Bucket) warm(ctx context.Context) error {
 	_, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.bucket, Key: aws.String("warm-up")},
 		func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })

@@ -18,8 +18,8 @@ import (
 
 // PresignPut returns the request that stores exactly the content described by info at key, as
 // contentType. S3 rejects content of another length, type or SHA-256, and a key that exists.
-// PresignPut sends nothing: the presigned request works only if the function's role is allowed
-// s3:PutObject.
+// PresignPut sends nothing. The presigned request works only if the function's role is allowed
+// s3:PutObject. PresignPut fails if info or key is invalid.
 func (b *Bucket) PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error) {
 	sum, err := hex.DecodeString(info.SHA256)
 	if err = errors.Join(key.Check(), err); err != nil || len(sum) != 32 || info.Size < 1 || info.Size > blob.MaxUploadBytes {
@@ -73,8 +73,8 @@ func presignedRequest(method, url string, signed http.Header, expires time.Time)
 
 // Stat returns the size and SHA-256 of the content at key, as verified by S3, or ErrNotFound.
 //
-// S3 returns 403 for a missing key if the role lacks s3:ListBucket, which no function has. So 403
-// is ErrNotFound too; the error wraps S3's error.
+// S3 returns 403 for a missing key if the role lacks s3:ListBucket, which no function has. So Stat
+// returns ErrNotFound for a 403 too; the error also wraps S3's error.
 func (b *Bucket) Stat(ctx context.Context, key blob.Key) (blob.Info, error) {
 	if err := key.Check(); err != nil {
 		return blob.Info{}, err

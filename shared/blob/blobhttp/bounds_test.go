@@ -11,7 +11,7 @@ import (
 // A part of a form can have a Content-Disposition as long as the form. The cost of FileName must be
 // linear in its length.
 func TestFileNamesAreBounded(t *testing.T) {
-	const length, maxTimes = 100_000, 50 // the slowest takes 3 times as long; a cost that grows with the square, thousands
+	const length, maxTimes = 100_000, 50 // the slowest takes 3 times as long; a quadratic cost would take thousands
 	baseline := cputest.Baseline(t, func() { FileName(`attachment; filename="` + strings.Repeat("a", length) + `"`) })
 	for _, piece := range []string{"a", "%41", "%", `\"`, `\`, "../", "; filename=x", "; filename*=UTF-8''x", `; filename="`, "=", " ", ".", "ø", "\u00c3\u00b8", "\u202e", "\xff", "utf-8'"} {
 		for _, header := range []string{`attachment; filename="#"`, `attachment; filename=#`, `attachment; filename*=UTF-8''#`, `attachment; filename="#`, `#`} {

@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxNameBytes is the maximum length of a file name, in bytes of UTF-8: what every file system
-// accepts, with room for " (1)".
+// maxNameBytes is the maximum length of a file name, in bytes of UTF-8. Every file system accepts
+// it, even with " (1)" added.
 const maxNameBytes = 150
 
 // FileName returns the file name in the Content-Disposition header of an upload, or "" if it has
@@ -21,7 +21,7 @@ const maxNameBytes = 150
 // is valid UTF-8, because many clients encode it. It also finds the name in a malformed header:
 // unquoted with spaces, or without a type.
 //
-// The name is safe to store and to display: it has no path, no control and invisible formatting
+// The name is safe to store and to display: it has no path, no control or invisible formatting
 // characters, and at most 150 bytes. Truncation keeps the extension.
 func FileName(header string) string {
 	header = repairLatin1(header)
@@ -40,8 +40,8 @@ func FileName(header string) string {
 	return ""
 }
 
-// The parameters in headers that package mime rejects. The first upload with such a header compiles
-// the expressions, because most functions that link this package never need them.
+// Expressions for the parameters in headers that package mime rejects. The first upload with such a
+// header compiles the expressions, because most functions that link this package never need them.
 var (
 	extendedFileName = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?i)(?:^|[;\s])filename\*\s*=\s*(?:"utf-8'[^'"]*'([^"]*)|utf-8'[^'";]*'([^";]*))`)
@@ -76,8 +76,8 @@ func repairLatin1(s string) string {
 	return string(octets)
 }
 
-// SafeName returns the last element of a path with slashes or backslashes, without invisible
-// characters and characters that change the text direction, truncated to maxNameBytes.
+// SafeName returns the last element of a path with slashes or backslashes, truncated to
+// maxNameBytes. It removes invisible characters and characters that change the text direction.
 func SafeName(name string) string {
 	name = strings.ToValidUTF8(name, "_")
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
@@ -98,8 +98,8 @@ func SafeName(name string) string {
 	return strings.TrimRightFunc(truncate(name, maxNameBytes-len(extension)), isTrimmed) + extension
 }
 
-// isTrimmed reports whether a name must not end with c. A file system would drop c, and "." and
-// "..", with any space after them, are not file names.
+// isTrimmed reports whether SafeName removes c from the end of a name. Some file systems drop such
+// a c, and "." and ".." are not file names.
 func isTrimmed(c rune) bool { return c == '.' || unicode.IsSpace(c) }
 
 // truncate returns the longest prefix of s that has whole characters and at most limit bytes.

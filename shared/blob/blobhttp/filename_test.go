@@ -59,7 +59,7 @@ func TestFileName(t *testing.T) {
 	}
 }
 
-// SafeName does not percent-decode, and trims dots before any kind of space.
+// SafeName does not percent-decode. It removes dots and any kind of space from the end.
 func TestSafeName(t *testing.T) {
 	for name, want := range map[string]string{
 		"100%25.pdf": "100%25.pdf", "a%2Fb.pdf": "a%2Fb.pdf", `den "store".pdf`: `den "store".pdf`, "..\u00a0": "", "a.pdf.\u2003 .": "a.pdf",
@@ -92,7 +92,8 @@ func TestDisposition(t *testing.T) {
 	}
 }
 
-// For any file name, the header of the download is one well-formed line and names the stored file.
+// For any file name, the Content-Disposition of the download is one well-formed line and names the
+// stored file.
 func FuzzFileName(f *testing.F) {
 	for _, seed := range []string{
 		`attachment; filename="a.pdf"`, `attachment; filename*=UTF-8''s%C3%B8knad.pdf`, `a; filename=" "`, "filename=\xff", `x; filename*0="a"; filename*1=b`,

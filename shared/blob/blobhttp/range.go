@@ -8,13 +8,13 @@ import (
 	"altinn.no/instanceapi/shared/blob"
 )
 
-// requestedRange returns the range that r requests of a representation of size bytes, truncated at
-// its end; nil means the whole representation. ok is false if r requests a range of which no byte
+// requestedRange returns the range that r requests of a representation of size bytes, truncated to
+// its end, or nil for the whole representation. ok is false if no byte of the requested range
 // exists.
 //
-// RFC 9110 section 14.2 allows or requires that Range is ignored if the method is not GET, If-Range
-// names another representation, the unit is not bytes, or the header is malformed or has several
-// ranges. The whole representation is a correct response to all of these.
+// RFC 9110 section 14.2 allows or requires the server to ignore Range in these cases: the method is
+// not GET, If-Range names another representation, the unit is not bytes, or the header is malformed
+// or has several ranges. requestedRange then returns nil and true.
 func requestedRange(r *http.Request, etag string, size int64) (rng *blob.Range, ok bool) {
 	header := r.Header.Get("Range")
 	if header == "" || r.Method != http.MethodGet {
@@ -53,7 +53,7 @@ func requestedRange(r *http.Request, etag string, size int64) (rng *blob.Range, 
 	return &blob.Range{First: from, Last: to}, true
 }
 
-// suffix returns the range of the last n bytes.
+// suffix returns the range of the last n bytes, with the results of requestedRange.
 func suffix(n string, size int64) (rng *blob.Range, ok bool) {
 	length, valid := position(n)
 	switch {
@@ -67,7 +67,8 @@ func suffix(n string, size int64) (rng *blob.Range, ok bool) {
 	return &blob.Range{First: max(0, size-length), Last: size - 1}, true
 }
 
-// position parses 1*DIGIT. A number over 63 bits is past the end of any blob.
+// position parses 1*DIGIT, and returns the largest int64 for a larger number. It reports false for
+// any other text.
 func position(digits string) (int64, bool) {
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return 0, false

@@ -39,19 +39,20 @@ type Source interface {
 }
 
 // ServeContent responds to a GET or HEAD of content (RFC 9110) with 200, 206 for a single range, or
-// 304. A GET of more than blob.InlineLimit bytes gets 307 with a presigned URL, because a function
-// cannot return that much. It gets 307 with a Range header too: the client repeats the header when
-// it follows the redirect.
+// 304. A GET of content over blob.InlineLimit bytes gets 307 with a presigned URL, because a
+// function cannot return that much. This also applies to a GET with a Range header: the client
+// repeats the header when it follows the redirect.
 //
-// If ServeContent returns an error, it has written nothing. The error is a PreconditionFailed fault
-// for If-Match, RangeNotSatisfiable for a range past the end, or wraps an error of source.
-// blob.ErrNotFound means that the element was replaced or deleted after the caller read content;
-// the caller should read the element again.
+// If ServeContent returns an error, it has written no response. It returns PreconditionFailed if
+// If-Match does not match, RangeNotSatisfiable for a range past the end, or an error that wraps
+// that of source. blob.ErrNotFound means that the element was replaced or deleted after the caller
+// read content; the caller should read the element again.
 //
-// beforeSending, if not nil, is called when the content for a 200 or 206, or the URL for a 307, is
-// available, before the first byte is written. If it fails, ServeContent returns its error and
-// sends nothing. The caller records an owner's download there. It is not called for HEAD, 304 or a
-// failure. sent reports whether the content, which may be empty, or the URL was written.
+// ServeContent calls beforeSending, if not nil, when it has the content for a 200 or 206, or the
+// URL for a 307. It has not written any byte then. If beforeSending fails, ServeContent returns its
+// error and sends nothing. The caller can use beforeSending to record a download. ServeContent does
+// not call it for HEAD, 304 or a failure. sent reports whether ServeContent wrote the content,
+// which may be empty, or the URL.
 //
 // ServeContent reads the content to its end before it writes, so that a wrong checksum is an error
 // and never a 200.
@@ -121,8 +122,8 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 	if r.Method == http.MethodHead {
 		return false, nil
 	}
-	// A write fails if the client is gone. No client can read a response, and the download did not
-	// happen.
+	// A write fails if the client has disconnected. No error response can reach the client, and the
+	// download did not happen.
 	_, writeErr := w.Write(body)
 	return writeErr == nil, nil
 }
@@ -143,7 +144,7 @@ func (c Content) presignedHeaders() blob.ResponseHeaders {
 	return c.responseHeaders()
 }
 
-// setCaching sets the headers that a 304 has too. No cache may keep a copy of a form.
+// setCaching sets the headers that a 304 also has. No cache may store the content.
 func setCaching(header http.Header, etag string) {
 	header.Set("ETag", etag)
 	header.Set("Cache-Control", "no-store")
@@ -158,7 +159,7 @@ func reprDigest(sha256 string) (string, error) {
 	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum) + ":", nil
 }
 
-// read returns the content at key, or the range rng of it. It fails if that is not length bytes.
+// read returns the content at key, or its range rng. It fails if the result is not length bytes.
 func read(ctx context.Context, key blob.Key, source Source, rng *blob.Range, length int64) (_ []byte, err error) {
 	object, err := source.Get(ctx, key, rng)
 	if err != nil {
@@ -168,7 +169,7 @@ func read(ctx context.Context, key blob.Key, source Source, rng *blob.Range, len
 	if object.Size != length {
 		return nil, fmt.Errorf("blobhttp: %s has %d bytes where %d were expected", key, object.Size, length)
 	}
-	// The buffer has room for the last read, which only meets the end, so it never grows.
+	// The buffer has room for the last read, which returns only io.EOF, so it never grows.
 	buffer := bytes.NewBuffer(make([]byte, 0, length+bytes.MinRead))
 	if _, err := buffer.ReadFrom(object.Body); err != nil {
 		return nil, fmt.Errorf("blobhttp: reading %s: %w", key, err)

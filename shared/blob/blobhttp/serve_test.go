@@ -33,8 +33,8 @@ func stored(t *testing.T, body string) (*blobtest.Memory, Content) {
 	return store, Content{Key: key, FileName: "søknad.pdf", ContentType: "text/html; Charset=UTF-8", SHA256: info.SHA256, Size: info.Size}
 }
 
-// serve returns the response to a request with these headers ("Name: value"), how often
-// beforeSending was called, and the result of ServeContent.
+// serve returns the response to a request with the given headers ("Name: value"), the number of
+// calls of beforeSending, and the result of ServeContent.
 func serve(t *testing.T, method string, content Content, source Source, headers ...string) (resp *http.Response, recorded int, sent bool) {
 	t.Helper()
 	r := httptest.NewRequest(method, "/", nil)
@@ -58,7 +58,7 @@ func TestServeContent(t *testing.T) {
 		method  string
 		headers []string
 		status  int
-		body    string // "" for a problem too
+		body    string // also "" for a problem
 		rng     string // Content-Range
 		sent    bool
 	}{

@@ -31,8 +31,8 @@ type Call struct {
 // concurrent use.
 type Memory struct {
 	// Hook, if set, is called before the effect of every call and again after it. An error fails
-	// the call at that point: before the effect, nothing has changed; after it, the change is made
-	// and the caller does not know. Hook may be called concurrently.
+	// the call at that point. If Hook fails before the effect, nothing changes. If it fails after
+	// the effect, the change stays although the call fails. Hook may be called concurrently.
 	Hook func(Call) error
 
 	mu      sync.Mutex
@@ -139,7 +139,7 @@ func (m *Memory) Stat(ctx context.Context, key blob.Key) (info blob.Info, err er
 }
 
 // PresignPut is like blobbucket.Bucket.PresignPut. No server responds at the URL: a test that
-// simulates the client calls Put.
+// simulates the client must call Put.
 func (m *Memory) PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error) {
 	header := map[string]string{"Content-Length": strconv.FormatInt(info.Size, 10), "Content-Type": contentType}
 	return m.presign(ctx, "PresignPut", "PUT", key, url.Values{"sha256": {info.SHA256}}, header)

@@ -27,7 +27,7 @@ func TestMemoryFailsBeforeOrAfterTheEffect(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := m.Put(t.Context(), second, "text/plain", []byte("2")); !errors.Is(err, broken) {
-			t.Errorf("afterEffect %v: error %v, want the hook's", test.afterEffect, err)
+			t.Errorf("afterEffect %v: error %v, want the error of the hook", test.afterEffect, err)
 		}
 		if got := m.Keys(); !slices.Equal(got, test.want) {
 			t.Errorf("afterEffect %v: keys %v, want %v", test.afterEffect, got, test.want)

@@ -1,6 +1,6 @@
-// Package instancehttp provides the HTTP side of instances, which the functions share: the caller's
-// access, reads and changes of one instance, idempotent requests, queries, the history, the content
-// of data elements, and the JSON document with its links and its entity tag.
+// Package instancehttp provides the HTTP side of instances, which the functions share: access
+// checks, reads and changes of one instance, idempotent requests, queries, the history, data
+// content, and the JSON document with its links and entity tag.
 package instancehttp
 
 import (
@@ -40,15 +40,15 @@ type Access struct {
 	DataGuid        string // "" when the path names no data element
 }
 
-// Read returns the access for a request that reads. Its errors are, in this order: Unauthenticated
-// without a valid token, Forbidden without the scope, and NotFound if the path is malformed or
-// names an org or a party other than the caller's.
+// Read authorizes a request that reads. It returns Unauthenticated without a valid token, and
+// Forbidden without the scope. Then it returns NotFound if the path is malformed or names another
+// org or party.
 func (z Authorizer) Read(r *http.Request) (*Access, error) {
 	return z.access(r, auth.Caller.MayRead)
 }
 
-// Write returns the access for a request that writes, with the same errors as Read. Query
-// parameters other than the given ones are Invalid: a delete with ?Hard=true must not become a soft
+// Write authorizes a request that writes, with the same errors as Read. It returns Invalid for
+// query parameters other than the given ones: a delete with ?Hard=true must not become a soft
 // delete.
 func (z Authorizer) Write(r *http.Request, parameters ...string) (*Access, error) {
 	return z.write(r, auth.Caller.MayWrite, parameters)
@@ -109,8 +109,8 @@ func (z Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Acces
 // AppID returns the id of the application that a path on the Application API names.
 func (a *Access) AppID() string { return a.Org + "/" + a.App }
 
-// check returns NotFound unless i is the instance that the path names and the caller has access to
-// it. It must run on every instance that was read, independent of the key that it was read with.
+// check returns NotFound unless the path names i and the caller has access to it. Call check on
+// every instance that was read, whatever its key was.
 func (a *Access) check(i *instance.Instance) error {
 	org, _, _ := application.SplitID(i.AppID)
 	switch {
@@ -140,8 +140,8 @@ func (a *Access) Role() application.Role {
 	return application.User
 }
 
-// ActorName returns the name that the caller's changes are recorded with: an org or a user id. For
-// a token with neither it is the instanceOwnerId. It is never an identity number.
+// ActorName returns the name that changes record for the caller: the org or the user id. For a
+// token with neither, it returns the instanceOwnerId, and never an identity number.
 func (a *Access) ActorName() string {
 	if name := a.Caller.Name(); name != "" {
 		return name

@@ -39,7 +39,7 @@ func (s appSelector) read(ctx context.Context, applications ApplicationStore) ([
 
 // query runs q over the current registrations of the selected applications, which determine the
 // steps and shards to read. Registrations rarely change. query therefore runs q with the cached
-// ones, in parallel with reading the current ones, and repeats it only if they differ.
+// registrations while it reads the current ones, and runs q again only if they differ.
 func (e *QueryEndpoint) query(ctx context.Context, q instancequery.Query, selector appSelector) (instancequery.Page, error) {
 	now := time.Now()
 	if selector.org == "" && len(selector.ids) == 0 {
@@ -74,7 +74,7 @@ type appCache struct {
 	apps map[string][]*application.Application
 }
 
-// maxCachedSelectors bounds the cache, which is emptied when it is full.
+// maxCachedSelectors bounds the cache. A put into a full cache clears it first.
 const maxCachedSelectors = 100
 
 // get returns the cached applications, or nil.

@@ -16,19 +16,21 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// ErrContentReplaced is the error for ServeContent's beforeSending if the element's content was
-// replaced after ServeContent read the instance.
+// ErrContentReplaced is the error that beforeSending returns to ServeContent if the element's
+// content was replaced after ServeContent read the instance. ServeContent then reads the instance
+// again.
 var ErrContentReplaced = errors.New("the content of the data element was replaced concurrently")
 
-// maxReads is how often ServeContent reads an instance whose element is replaced during the fetch.
+// maxReads is how often ServeContent reads an instance whose element is replaced concurrently.
 const maxReads = 3
 
 // ServeContent responds to a GET or HEAD with the content of the data element that the path names.
-// It redirects to a presigned URL if the content is larger than a function can return. It verifies
-// the caller's access to the instance, and that the instance has the element (NotFound).
+// It redirects to a presigned URL if the content is larger than a function can return. It returns
+// NotFound if the caller has no access to the instance or the instance has no such element.
 //
-// beforeSending, if not nil, is called with the instance and the element when the response is
-// ready, before the first byte is sent. Its error replaces the response.
+// ServeContent calls beforeSending, if not nil, with the instance and the element when the response
+// is ready, before it sends the first byte. If beforeSending fails, ServeContent returns its error
+// and sends nothing.
 func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instances Reader, source blobhttp.Source,
 	beforeSending func(*instance.Instance, *instance.DataElement) error,
 ) error {
@@ -66,15 +68,15 @@ type BlobStore interface {
 	Delete(ctx context.Context, key blob.Key) error
 }
 
-// Payload is the content of a data element, sent as a request body.
+// Payload is the content of a data element in a request body.
 type Payload struct {
 	Body        []byte
 	ContentType string
 	FileName    string // "" if the sender gave none
 }
 
-// ReadPayload reads the body of a request that sends a data element. A body of more than
-// blob.InlineLimit bytes is TooLarge.
+// ReadPayload reads the body of a request that sends a data element. It returns TooLarge for a body
+// of more than blob.InlineLimit bytes.
 func ReadPayload(r *http.Request) (Payload, error) {
 	body, err := httpapi.ReadBody(r, blob.InlineLimit)
 	return Payload{
@@ -93,9 +95,8 @@ type ContentStore interface {
 	OrphanCheckScheduler
 }
 
-// Store stores the payload as a new revision of a data element, if the application's rules allow
-// it. It returns the content's metadata for the instance, and the key. element needs an ID and a
-// FormID.
+// Store stores the payload as a new revision of a data element. It returns the content's metadata
+// for the instance, and the key, or the error of CheckUpload. element needs an ID and a FormID.
 //
 // Store first schedules orphan checks of the new revision and, if element has one, of the revision
 // that it replaces. The sweep then finds a revision that no document refers to, whatever fails
@@ -127,7 +128,7 @@ func (p Payload) Put(ctx context.Context, blobs BlobStore, key blob.Key) (instan
 	}, err
 }
 
-// DiscardContent deletes the content that was stored for a change, if err shows that the change was
+// DiscardContent deletes the content that was stored for a change if err proves that the change was
 // not applied. After any other error the document may refer to the content. If the deletion fails,
 // the sweep deletes the content later.
 func DiscardContent(ctx context.Context, blobs BlobStore, key blob.Key, err error) {

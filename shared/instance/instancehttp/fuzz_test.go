@@ -14,8 +14,8 @@ import (
 )
 
 // For any query: an error has a code, and an accepted query matches an instance if and only if each
-// of its parameters does. So no parameter disables another one or widens its result. A link with
-// the same parameters is the same query.
+// of its parameters does. So no parameter disables or widens another. A link with the same
+// parameters is the same query.
 func FuzzQuery(f *testing.F) {
 	for _, seed := range []string{
 		"", "appId=nav/app2018&workflow.currentStep=Submit&lastChangedDateTime=after(2019-05-01)&label=gr&order=desc",
@@ -54,7 +54,7 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// eachMatches reports whether each value of each parameter, as the only one of a query, matches i.
+// eachMatches reports whether i matches every query that has only one of the values.
 func eachMatches(t *testing.T, values url.Values, i *instance.Instance) bool {
 	const deleted = "status.isSoftDeleted"
 	for name, given := range values {

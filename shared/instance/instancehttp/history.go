@@ -28,8 +28,8 @@ type Pending interface {
 	ForInstance(ctx context.Context, instanceGuid string) ([]event.Encoded, error)
 }
 
-// HistoryEndpoint serves the events of one instance, from the first, or after the event that the
-// parameter "after" names. The history contains an event as soon as its change is complete: events
+// HistoryEndpoint serves the events of one instance, from the first event, or from the one after
+// the parameter "after". The history contains an event as soon as its change is complete: events
 // that are not in the feed yet come from the outbox.
 type HistoryEndpoint struct {
 	Authorizer Authorizer

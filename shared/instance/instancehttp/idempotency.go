@@ -24,8 +24,8 @@ type IdempotencyRecords interface {
 	IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error)
 }
 
-// Idempotent is the function Idempotent for a POST on the instance. It checks the access to the
-// recorded instance before it calls replay.
+// Idempotent calls the function Idempotent for the caller of a. It checks the caller's access to
+// the recorded instance before it calls replay.
 func (a *Access) Idempotent(r *http.Request, records IdempotencyRecords, limit int64,
 	replay func(*instance.Replay) error, do func(*instance.IdempotencyRecord) error,
 ) error {
@@ -37,12 +37,13 @@ func (a *Access) Idempotent(r *http.Request, records IdempotencyRecords, limit i
 	}, do)
 }
 
-// Idempotent runs do once per Idempotency-Key and replays its response for later requests with the
-// same key and content. do must store the record that it gets in the same write as its change.
-// Without a key Idempotent calls do with nil.
+// Idempotent runs do once per Idempotency-Key, and calls replay for later requests with the same
+// key and content. do must store the record that it receives in the same write as its change.
+// Without a key, Idempotent calls do with nil.
 //
-// party is the instanceOwnerId of a user; keys of different callers are different keys. A body over
-// limit bytes is TooLarge. A key that was used for another request is Unprocessable.
+// party is the instanceOwnerId of a user. Different callers may use the same key. Idempotent
+// returns TooLarge for a body over limit bytes. It returns Unprocessable if the key was used for
+// another request, and a Conflict if a request with the key is in progress.
 func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller, party string, limit int64,
 	replay func(*instance.Replay) error, do func(*instance.IdempotencyRecord) error,
 ) error {
@@ -78,8 +79,8 @@ func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller,
 			break
 		}
 		// The same request may run concurrently, and only the first to store its record succeeds.
-		// The other one sees the effect of the first as an error: a stale version, or one data
-		// element or instance too many. Read the record again before returning such an error.
+		// The other request sees the effect of the first as an error: a stale version, or one data
+		// element or instance too many. So read the record again before returning such an error.
 		doErr = do(record)
 		if !errors.Is(doErr, instance.ErrAlreadyApplied) && !fault.Is(doErr, fault.Conflict) && !fault.Is(doErr, fault.PreconditionFailed) && !fault.Is(doErr, fault.TooManyRequests) {
 			return doErr

@@ -40,7 +40,7 @@ type pageInstances struct {
 	Instances []*instance.Instance `json:"instances"` // never null
 }
 
-// AppendJSON appends the page as httpapi.Marshal would write it.
+// AppendJSON appends the page as httpapi.Marshal would encode it.
 func (p queryPage) AppendJSON(b []byte) ([]byte, error) {
 	links, err := httpapi.Marshal(p.Links)
 	if err != nil {
@@ -103,7 +103,7 @@ func (e *QueryEndpoint) QueryOwn(w http.ResponseWriter, r *http.Request) error {
 	return e.serve(w, r, caller, parameters, r.PathValue("instanceOwnerId"))
 }
 
-// serve responds to a query that may have the given parameters. party is the one in the path, or
+// serve responds to a query that may have the given parameters. party is the party in the path, or
 // "".
 func (e *QueryEndpoint) serve(w http.ResponseWriter, r *http.Request, caller auth.Caller, parameters []string, party string) error {
 	if err := caller.MayRead(); err != nil {
@@ -148,8 +148,8 @@ func parseQuery(r *http.Request, parameters []string) (instancequery.Query, erro
 const noParty = "0"
 
 // restrictToCaller restricts the query to the instances that the caller has access to, and returns
-// the applications that it covers. A filter for another caller's instances matches nothing; it is
-// no error.
+// the applications that it covers. A filter for another caller's instances matches nothing and is
+// not an error.
 func (e *QueryEndpoint) restrictToCaller(ctx context.Context, caller auth.Caller, q *instancequery.Query) (appSelector, error) {
 	f := &q.Filter
 	if !caller.IsOwner() {
@@ -180,7 +180,7 @@ func (e *QueryEndpoint) restrictToCaller(ctx context.Context, caller auth.Caller
 
 // render runs the query over the applications and responds with the page.
 func (e *QueryEndpoint) render(w http.ResponseWriter, r *http.Request, q instancequery.Query, apps appSelector) error {
-	// The restricted filter contains the caller: an org or a party.
+	// The restricted filter identifies the caller by an org or a party.
 	q.Scope = r.URL.Path + " " + q.Filter.Org + " " + q.Filter.InstanceOwnerID
 	page, err := e.query(r.Context(), q, apps)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 // with the Update methods of Access, which authorize the caller on the version that they replace.
 type Store interface {
 	Reader
-	// Mutate reads an instance, calls change and writes the result. It repeats all three if another
-	// write came first.
+	// Mutate reads an instance, calls change and writes the result. It repeats all three steps if
+	// another write came first.
 	Mutate(ctx context.Context, instanceOwnerID, id string, change EventChange) (*instance.Instance, error)
 	// MutateFrom is Mutate for an instance that was just read. It reads again only after a
 	// conflict.
@@ -30,18 +30,20 @@ type (
 )
 
 // Update changes the instance that the path names and returns the changed instance. On every
-// version that it tries to replace it checks, in this order: the caller's access (NotFound),
-// If-Match against the entity tag of the instance (PreconditionFailed), and the rules of change.
+// version that it tries to replace, it first checks the caller's access (NotFound). Then it checks
+// If-Match against the entity tag of the instance (PreconditionFailed), and calls change.
 func (a *Access) Update(r *http.Request, instances Store, change Change) (*instance.Instance, error) {
 	return instances.Mutate(r.Context(), a.InstanceOwnerID, a.Guid,
 		a.authorized(r, nil, func(i *instance.Instance) (*event.Event, error) { return nil, change(i) }))
 }
 
-// UpdateFrom is Update for an instance that Load has just returned, and for changes with an event.
+// UpdateFrom is Update for an instance that Load has just returned and a change that may create an
+// event.
 //
 // A store repeats a write whose response was lost. By then another request may have changed the
-// instance again. applied, if not nil, returns an error if i already contains this change. It runs
-// before the If-Match check, because If-Match names the version before the first attempt.
+// instance again. applied, if not nil, returns instance.ErrUnchanged or another error if i already
+// contains this change. It runs before the If-Match check, because If-Match names the version
+// before the first attempt.
 func (a *Access) UpdateFrom(r *http.Request, instances Store, i *instance.Instance, applied Change, change EventChange) (*instance.Instance, error) {
 	return instances.MutateFrom(r.Context(), i, a.authorized(r, applied, change))
 }

@@ -20,7 +20,8 @@ func (v View) Render(i *instance.Instance) *instance.Instance {
 	return shown
 }
 
-// AddLinks sets the links of i. Use it only on documents that are rendered next, never stored.
+// AddLinks sets the links of i. Use it only on a document for a response, because the links are
+// never stored.
 func (v View) AddLinks(i *instance.Instance) {
 	links := v.Links(i)
 	i.SelfLinks = &links
@@ -39,9 +40,9 @@ func (v View) Links(i *instance.Instance) instance.Links {
 	return instance.Links{Apps: v.Base.AppsFor(org) + "/" + i.AppID + path, Platform: v.Base.Platform + "/storage" + path}
 }
 
-// Write responds with the instance and its entity tag. The status is 304 if a GET names that tag in
-// If-None-Match, otherwise status. For 201 it sets Location to the URL of the instance, unless the
-// caller has set another.
+// Write responds with the instance and its entity tag. The status is 304 if If-None-Match of a GET
+// or HEAD has that tag, otherwise status. For 201, Write sets Location to the URL of the instance,
+// unless the caller has set another.
 func (v View) Write(w http.ResponseWriter, r *http.Request, status int, i *instance.Instance) error {
 	etag := httpapi.VersionTag(i.Version)
 	w.Header().Set("ETag", etag)

@@ -22,7 +22,7 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// TestCrawlWhileInstancesChange follows next to the end in ascending order while instances change
+// TestCrawlWhileInstancesChange follows Next to the end in ascending order while instances change
 // and are created between the pages. The crawl must return every instance that existed at its
 // start.
 func TestCrawlWhileInstancesChange(t *testing.T) {
@@ -121,9 +121,9 @@ func (l *laggingIndex) Read(_ context.Context, span instancequery.KeyRange, limi
 	return rows[:min(limit, len(rows))], len(rows) > limit, nil
 }
 
-// TestPollersMissNothing runs pollers that keep the cursor of resume between polls, at any pace and
+// TestPollersMissNothing runs pollers that keep the Resume cursor between polls, at any pace and
 // with any page size. Instances change behind an index that lags by up to the permitted time. After
-// some time without changes, each poller must have the current version of every instance.
+// a time without changes, each poller must have the current version of every instance.
 func TestPollersMissNothing(t *testing.T) {
 	const lag = 30 * time.Second
 	rapid.Check(t, func(t *rapid.T) {

@@ -11,21 +11,21 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// position is how far a crawl has come. A cursor carries one.
+// position is the progress of a crawl. A cursor carries one position.
 type position struct {
 	key string // of the last row that the crawl examined; "" before the first one
 
-	// unsettledSince is zero if no row could appear any more before key when the crawl passed it.
-	// Otherwise rows changed at this time or later may have appeared behind the crawl, and a poller
-	// must resume from this time, however long the rest of the crawl takes.
+	// unsettledSince is zero if no more rows could appear before key when the crawl passed it.
+	// Otherwise rows changed at this time or later may have appeared behind the crawl. A poller
+	// must then resume from this time, however long the rest of the crawl takes.
 	unsettledSince time.Time
 }
 
-// payloadBytes is the size of an encoded position: time of change, id, time of unsettledSince.
+// payloadBytes is the size of an encoded position: the time and the id of the key, and
+// unsettledSince.
 const payloadBytes = 8 + 16 + 8
 
-// scope returns what a cursor is valid for: the query's scope and all parameters except those that
-// select the page.
+// scope returns the scope of the query's cursors: q.Scope and all parameters except page and size.
 func (q *Query) scope() string {
 	var names []string
 	for name := range q.Values {
@@ -64,7 +64,7 @@ func encodeCursor(scope string, at position) (string, error) {
 	return cursor.Encode(scope, appendMicros(payload, at.unsettledSince)), nil
 }
 
-// decodeCursor returns the position of a cursor, with a key of the query's order. It returns an
+// decodeCursor returns the position of a cursor, with a key in the query's order. It returns an
 // Invalid fault if the cursor is damaged or belongs to another scope or order.
 func decodeCursor(scope, text string, orderedByChange bool) (position, error) {
 	payload, ok := cursor.Decode(scope, text)
@@ -95,8 +95,7 @@ func appendMicros(b []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(t.UnixMicro()))
 }
 
-// readMicros returns the time that appendMicros wrote. It reports false for a time that no instance
-// can have.
+// readMicros returns the time that appendMicros wrote, or false if no instance can have that time.
 func readMicros(b []byte) (time.Time, bool) {
 	micros := int64(binary.BigEndian.Uint64(b))
 	if micros == 0 {

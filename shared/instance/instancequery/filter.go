@@ -46,8 +46,8 @@ func Parameters() []string {
 // maxApps is the maximum number of applications in a filter. Each costs a read of its registration.
 const maxApps = 20
 
-// Filter is the condition for an instance to be in the result. All of its fields must hold. The
-// zero value matches every instance that is not deleted.
+// Filter selects the instances of the result. An instance must match all fields. The zero value
+// matches every instance that is not deleted.
 type Filter struct {
 	AppIDs          []string // one of these; empty: any
 	Org             string   // "": any
@@ -57,7 +57,7 @@ type Filter struct {
 	IsCompleted     *bool    // nil: both
 	IsArchived      *bool    // nil: both
 	IsSoftDeleted   bool
-	Unconfirmed     bool // only instances with a download that the owner has not confirmed
+	Unconfirmed     bool // only instances with a data element that the owner has not confirmed
 
 	LastChanged, Created, Due, Visible TimeRange
 	Order                              merge.Order
@@ -101,7 +101,8 @@ func ParseFilter(values url.Values) (Filter, error) {
 	return f, p.err
 }
 
-// Matches reports whether the filter matches an instance. It never matches a hard-deleted one.
+// Matches reports whether the filter matches an instance. It never matches an instance that is
+// marked for hard delete.
 func (f *Filter) Matches(i *instance.Instance) bool {
 	org, _, _ := strings.Cut(i.AppID, "/")
 	equals := func(want *bool, value bool) bool { return want == nil || *want == value }
@@ -143,7 +144,7 @@ func (p *parser) single(name, allowed string, valid func(string) bool) string {
 }
 
 // list returns the values of a parameter that may be repeated and whose values may be separated by
-// commas. It drops repeated values.
+// commas. It removes duplicate values.
 func (p *parser) list(name, allowed string, valid func(string) bool) []string {
 	var all []string
 	for _, given := range p.values[name] {

@@ -8,8 +8,8 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// FuzzCursor decodes any text, and any payload under its right checksum, which any client can
-// compute. An accepted cursor must be one that encodeCursor writes, and no other scope may accept
+// FuzzCursor decodes any text, and any payload with its correct checksum, which any client can
+// compute. encodeCursor must be able to write each accepted cursor, and no other scope may accept
 // it.
 func FuzzCursor(f *testing.F) {
 	values := url.Values{"appId": {"nav/app2018"}}

@@ -18,15 +18,15 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// The maximum durations of a write and of the lag of an index. A query's resume allows for their
-// sum.
+// The maximum durations of a write and of an index lag. The Resume cursor of a query allows for
+// their sum.
 const (
 	longestWrite = 25 * time.Second
 	longestLag   = 5*time.Second - time.Millisecond
 )
 
-// simulation is an application whose instances change under the rules of package instance, and its
-// indexes. Each entry of each version appears and disappears at its own time.
+// simulation is an application with indexes, whose instances change under the rules of package
+// instance. Each index entry appears and disappears at a random time.
 type simulation struct {
 	*rand.Rand
 	mu        sync.Mutex // ranges are read concurrently
@@ -36,7 +36,7 @@ type simulation struct {
 	entries   []*entry
 }
 
-// tracked is an instance with the end of its latest write. No other write can begin before.
+// tracked is an instance with the end of its latest write, before which no other write can begin.
 type tracked struct {
 	*instance.Instance
 	written time.Time
@@ -140,7 +140,7 @@ func (sim *simulation) Read(_ context.Context, span instancequery.KeyRange, limi
 	return rows[:min(limit, len(rows))], len(rows) > limit, nil
 }
 
-// reader crawls a simulation with one filter and records the instances that it gets.
+// reader crawls a simulation with one filter and records the returned instances.
 type reader struct {
 	values url.Values
 	filter instancequery.Filter
@@ -249,8 +249,8 @@ func TestPollersOfLaggingIndexes(t *testing.T) {
 }
 
 // TestCrawlOfLaggingIndexes crawls in ascending order while instances change. The crawl must return
-// every instance that existed at its start. If an entry was moving when the crawl ended, resume
-// must return its instance.
+// every instance that existed at its start. If an entry was moving when the crawl ended, the crawl
+// from Resume must return its instance.
 func TestCrawlOfLaggingIndexes(t *testing.T) {
 	simulate(t, func(t *testing.T, sim *simulation) {
 		existing := slices.Clone(sim.instances)

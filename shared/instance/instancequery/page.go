@@ -11,18 +11,19 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// Cursor privacy. The partition of a party holds the instances of all organisations, and an
+// Cursor privacy. The partition of a party has the instances of all organisations, and an
 // application owner may query it by instanceOwnerId. The filter drops the instances of other
 // organisations, but a cursor names the row where the next page begins, and every client can decode
-// a cursor. If a cursor named a foreign row, it would reveal that the party has an instance at
-// another organisation, its id, and when it was created. Therefore a cursor names only rows that
+// a cursor. A cursor that named a foreign row would reveal that the party has an instance at
+// another organisation, with its id and creation time. Therefore a cursor names only rows that
 // mayReveal allows: those of the caller's organisation. The next page begins after the last such
-// row and reads the foreign rows between again. That could loop: a page ends when it has examined
-// maxExamined rows, and all of them may be foreign. Only then the cursor must name a later key, and
-// coarsen removes from it all but the millisecond of creation.
+// row and reads the foreign rows after it again. That could loop: a page ends when it has examined
+// maxExamined rows, and all of them may be foreign. Only then must the cursor name a later key, and
+// coarsen reduces this key to its millisecond of creation.
 
-// readPage reads the page. It returns the position where the next page begins, and whether there is
-// a next page. A client may see the returned position.
+// readPage reads the page. It returns the position after which the next page begins, and whether a
+// next page exists. A client may see the returned position. readPage returns Invalid if the cursor
+// is not valid for the query or the query has more than maxRanges ranges.
 func (q *Query) readPage(ctx context.Context, index Index) (page Page, resume position, more bool, err error) {
 	page = Page{Instances: []*instance.Instance{}}
 	var at position // of the last row examined
@@ -77,9 +78,9 @@ func (q *Query) readPage(ctx context.Context, index Index) (page Page, resume po
 // matches reports whether the row has an instance that the filter matches.
 func (q *Query) matches(row Row) bool { return row.Err == nil && q.Filter.Matches(row.Instance) }
 
-// hasForeignRows reports whether the query reads rows of organisations whose instances the caller
-// may not see. Only the partition of a party has such rows; all other partitions belong to one of
-// the query's applications.
+// hasForeignRows reports whether the query may read rows of organisations whose instances the
+// caller may not see. Only the partition of a party has such rows; all other partitions belong to
+// one of the query's applications.
 func (q *Query) hasForeignRows() bool { return !q.orderedByChange() && q.Filter.Org != "" }
 
 // mayReveal reports whether a cursor may name the row.
@@ -88,8 +89,8 @@ func (q *Query) mayReveal(row Row) bool {
 }
 
 // coarsen returns a key that a cursor may name instead of key: the first id of the same millisecond
-// in the query's order. It returns key itself if a cursor may name key, or if the coarse key is not
-// after from, because the next page must not begin where this one began.
+// in the query's order. It returns key itself if a cursor may name key. It also returns key if the
+// coarse key is not after from, because each page must begin after the previous one.
 func (q *Query) coarsen(key, from string) string {
 	if key == from || !q.hasForeignRows() {
 		return key
@@ -115,9 +116,9 @@ func (q *Query) coarsen(key, from string) string {
 // within seconds.
 const indexLag = 30 * time.Second
 
-// resumeKey returns the key that a poller must resume after, so that it gets all later changes: the
-// last row's key, or an earlier key before which the index may still gain rows, or could when the
-// crawl passed it.
+// resumeKey returns the key from which a poller must resume to receive all later changes. It is the
+// key of the last row, or an earlier key if rows may still appear before the last row, or could
+// appear behind the crawl.
 func (q *Query) resumeKey(at position, unsettledSince time.Time) string {
 	key := q.firstKeyAt(unsettledSince)
 	if at.key != "" {

@@ -2,12 +2,12 @@
 // the store's indexes as possible, and returns a page with its cursors.
 //
 // The package reads through the Index that its caller passes, and stores nothing. The caller
-// restricts the filter to the instances that its client may see; the filter is checked on every
+// restricts the filter to the instances that its client may see, and Run checks the filter on every
 // row.
 //
-//	filter.go, timerange.go  parameters, and the filter that they make
+//	filter.go, timerange.go  the parameters and the filter
 //	ranges.go                which index partitions a query reads
-//	page.go                  one page of the result, and where the next one begins
+//	page.go                  one page of the result, and the position of the next page
 //	cursor.go                cursors
 //	size.go                  the size of a response
 package instancequery
@@ -25,14 +25,14 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// Limits of one query. They allow every page whose filter has an index, and stop filters that match
-// almost nothing.
+// Limits of one query. A page whose filter has an index stays below them. They stop filters that
+// match almost nothing.
 const (
 	// maxExamined is the maximum number of rows that one page examines.
 	maxExamined = 20_000
 
-	// maxRanges is the maximum number of index partitions that a query reads. Each costs a read
-	// even if it has no rows.
+	// maxRanges is the maximum number of index partitions that a query reads. Each partition costs
+	// a read even if it has no rows.
 	maxRanges = 5_000
 
 	// maxConcurrentReads is the maximum number of concurrent reads. Each needs a connection, and

@@ -108,7 +108,7 @@ func TestPageOfOnePartitionIsOneRead(t *testing.T) {
 	}
 }
 
-// TestQueryReadsTheRightIndex checks the ranges that queries read.
+// TestQueryReadsTheRightIndex checks the index and the number of ranges that queries read.
 func TestQueryReadsTheRightIndex(t *testing.T) {
 	for name, test := range map[string]struct {
 		values map[string][]string
@@ -164,8 +164,8 @@ func TestUnreadableRows(t *testing.T) {
 	}
 }
 
-// TestRareMatch queries by a filter without an index that matches one instance. Each page must end
-// after the limit of examined rows and return a cursor until all rows have been examined.
+// TestRareMatch uses a filter without an index that matches one instance. Each page must end after
+// the limit of examined rows and return a cursor, until the query has examined all rows.
 func TestRareMatch(t *testing.T) {
 	const instances = 50_000
 	index, p := population(instances, func(n int, i *instance.Instance) { i.Status.IsSoftDeleted = n != instances-1 })
@@ -193,7 +193,7 @@ func TestRareMatch(t *testing.T) {
 
 // TestCursorsNameNoForeignInstance queries the partition of a party, which has the instances of all
 // organisations. No cursor may name an instance of another organisation, and the owner must find
-// all instances of its own.
+// all of its own instances.
 func TestCursorsNameNoForeignInstance(t *testing.T) {
 	const instances = 45_000 // more than two pages examine
 	own := []int{2, 3, 7, 30_000, 44_000}
@@ -228,11 +228,11 @@ func TestCursorsNameNoForeignInstance(t *testing.T) {
 				slices.Reverse(found)
 			}
 			if !slices.Equal(found, all) {
-				t.Errorf("%s, %d a page: found %v", order, size, found)
+				t.Errorf("%s, page size %d: found %v", order, size, found)
 			}
 			for _, cursor := range cursors {
 				if b, err := base64.RawURLEncoding.DecodeString(cursor); err != nil || cursor != "" && slices.Contains(foreign, uuid.UUID(b[12:28]).String()[len("00000000-0000-"):]) {
-					t.Errorf("%s, %d a page: a cursor names %v, %v", order, size, uuid.UUID(b[12:28]), err)
+					t.Errorf("%s, page size %d: a cursor names %v, %v", order, size, uuid.UUID(b[12:28]), err)
 				}
 			}
 		}

@@ -19,7 +19,7 @@ type Kind int
 const (
 	ByOwner       Kind = iota // the instances of one party
 	ByStep                    // the instances of one application in one step
-	ByUnconfirmed             // like ByStep, without instances whose owner has confirmed all downloads
+	ByUnconfirmed             // like ByStep, only instances with an unconfirmed data element
 	ByLabel                   // like ByStep, with one label
 )
 
@@ -40,7 +40,7 @@ type Row struct {
 	Err      error
 }
 
-// Index is what a query needs of the store.
+// Index reads rows from the indexes of the store.
 type Index interface {
 	// Read returns at most limit rows of a range in its order, and whether there may be more.
 	Read(ctx context.Context, span KeyRange, limit int) (rows []merge.Row[Row], more bool, err error)
@@ -84,9 +84,8 @@ func (q *Query) stream(index Index, after string) *merge.Intersection[Row] {
 	return merge.NewIntersection(q.Filter.Order, want, q.matches, streams...)
 }
 
-// indexes returns the indexes that the query reads, as key ranges without a partition. Each of them
-// has all rows that the filter matches. Which has the fewest other rows becomes known while they
-// are read.
+// indexes returns the indexes that the query reads, as key ranges without a partition. Each has all
+// rows that the filter matches. Only reading shows which index has the fewest other rows.
 func (q *Query) indexes() (indexes []KeyRange) {
 	f := &q.Filter
 	if f.InstanceOwnerID != "" {
@@ -120,7 +119,7 @@ func (q *Query) indexes() (indexes []KeyRange) {
 }
 
 // ranges returns the ranges of one index, from the key after on: one for each shard of each step,
-// or a single one for a party.
+// or a single range for a party.
 func (q *Query) ranges(index Index, span KeyRange, after string) (ranges []merge.Range[Row]) {
 	if span.Kind == ByOwner {
 		return []merge.Range[Row]{q.reader(index, span, after)}
@@ -134,7 +133,7 @@ func (q *Query) ranges(index Index, span KeyRange, after string) (ranges []merge
 	return ranges
 }
 
-// countRanges returns how many ranges the query reads in all its indexes.
+// countRanges returns the number of ranges that the query reads in all its indexes.
 func (q *Query) countRanges() (n int) {
 	if q.Filter.InstanceOwnerID != "" {
 		return 1

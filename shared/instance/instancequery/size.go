@@ -2,12 +2,13 @@ package instancequery
 
 import "altinn.no/instanceapi/shared/instance"
 
-// maxPageBytes is the response size that ends a page, by the estimate of responseSize. A Lambda
+// maxPageBytes is the response size, as estimated by responseSize, that ends a page. A Lambda
 // function can return 6 MB, and the page is inside a JSON string, which escapes its quotes.
 const maxPageBytes = 3_500_000
 
-// documentBytes is more than the JSON of an instance or of a data element, without the strings and
-// lists that responseSize counts. It includes the links, with base URLs of usual length.
+// documentBytes is an upper bound for the JSON of an instance or a data element, without the
+// strings and lists that responseSize counts. It includes the links, with base URLs of usual
+// length.
 const documentBytes = 1200
 
 // timeBytes is the size of a time in a list: "2026-05-01T12:00:00.123456Z", with its comma.
@@ -23,7 +24,7 @@ func responseSize(i *instance.Instance) int {
 	for n := range i.Data {
 		d := &i.Data[n]
 		size += documentBytes + stringSize(d.FileName) + stringSize(d.ContentType)
-		if owner := d.ApplicationOwner; owner != nil { // 100 times are more than the rest of the element
+		if owner := d.ApplicationOwner; owner != nil { // 100 recorded times are longer than the rest of the element
 			size += timeBytes * (len(owner.Downloaded) + len(owner.DownloadConfirmed))
 		}
 	}

@@ -26,8 +26,8 @@ var dictionary1 []byte
 // format.
 const format1 = 1
 
-// maxDocument is the maximum size of an unpacked document, in bytes: DynamoDB's 400 KB could
-// inflate to far more.
+// maxDocument is the maximum size of an unpacked document, in bytes. An item of DynamoDB's maximum
+// of 400 KB could inflate to far more.
 const maxDocument = 4 << 20
 
 // document is the stored form for encoding/json: the instance without derived links, and with the
@@ -61,8 +61,8 @@ var deflaters = sync.Pool{New: func() any {
 	return &deflater{state: w}
 }}
 
-// pack returns the stored form of i. It does not contain the version, which is an attribute of its
-// own for use in conditions.
+// pack returns the stored form of i. The version is not in it, but in a separate attribute that
+// conditions can use.
 func pack(i *instance.Instance) ([]byte, error) {
 	def := deflaters.Get().(*deflater)
 	defer deflaters.Put(def)
@@ -82,7 +82,7 @@ func pack(i *instance.Instance) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// appendDocument appends the stored form of i, as encoding/json/v2 would write a document.
+// appendDocument appends the stored form of i, as encoding/json/v2 would write the type document.
 func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 	w := appendjson.Writer{Buf: b}
 	bare := *i
@@ -117,7 +117,8 @@ type inflater struct {
 // inflaters pools inflaters.
 var inflaters = sync.Pool{New: func() any { return &inflater{state: flate.NewReader(nil)} }}
 
-// unpack returns the packed instance with the given version.
+// unpack returns the packed instance with the given version. It fails if the format is unknown or
+// the document is damaged.
 func unpack(packed []byte, version int64) (*instance.Instance, error) {
 	if len(packed) == 0 || packed[0] != format1 {
 		return nil, errors.New("stored instance: unknown format")
@@ -169,8 +170,8 @@ func readDocument(text string) *instance.Instance {
 	return i
 }
 
-// decodeCompatible reads documents of older and later versions of this project: a missing member is
-// absent, an unknown member is ignored.
+// decodeCompatible reads documents of older and later versions of this project. It leaves missing
+// members empty and ignores unknown ones.
 func decodeCompatible(text []byte) (*instance.Instance, error) {
 	var doc document
 	if err := json.Unmarshal(text, &doc); err != nil {

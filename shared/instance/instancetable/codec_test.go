@@ -23,8 +23,8 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// golden is the document in testdata/format1.hex, which was packed when format 1 was new. Every
-// later version of the project must read it as this instance.
+// golden returns the instance in testdata/format1.hex, which was packed when format 1 was new.
+// Every later version of the project must read the file as this instance.
 func golden() *instance.Instance {
 	at := func(seconds int) time.Time {
 		return time.Date(2026, 11, 23, 20, 11, seconds, 123_456_000, time.UTC)
@@ -153,7 +153,7 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// FuzzReadDocument: the fast reader never returns another instance than encoding/json does.
+// FuzzReadDocument: readDocument never returns a different instance than encoding/json.
 func FuzzReadDocument(f *testing.F) {
 	text, err := appendDocument(nil, golden())
 	if err != nil {
@@ -287,8 +287,7 @@ func TestStoredFormIsThatOfDocument(t *testing.T) {
 	}
 }
 
-// typical returns an instance as most are, and its stored form as encoding/json writes and reads
-// it.
+// typical returns a typical instance, and its stored form for encoding/json.
 func typical() (*instance.Instance, *document) {
 	i := golden()
 	i.PresentationField, i.Labels, i.Data[1].FileName = "Arbeidsmelding", []string{"gr", "x2"}, "vedlegg.pdf"
@@ -368,9 +367,9 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 // TestTypicalSizes: a write unit is one kilobyte of an item, including its keys. An instance must
-// be one unit with nine data elements that were created with it, and with seven that came one at a
-// time, whose ids and times differ more. The hash and most of the id of each element, 50 bytes,
-// cannot be deflated.
+// fit in one unit with nine data elements created with it. It must also fit with seven elements
+// added one at a time, whose ids and times differ more. The hash and most of the id of each
+// element, 50 bytes, do not compress.
 func TestTypicalSizes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	guid := func(at time.Time) string { // a UUID version 7
@@ -385,7 +384,7 @@ func TestTypicalSizes(t *testing.T) {
 	}
 	for _, test := range []struct {
 		elements  int
-		apart     time.Duration // in which the elements came, one after the other
+		apart     time.Duration // maximum time between two elements
 		wantUnits int
 	}{{1, 0, 1}, {9, 0, 1}, {7, time.Hour, 1}, {10, time.Hour, 2}} {
 		i := golden()

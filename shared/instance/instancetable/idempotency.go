@@ -15,7 +15,7 @@ import (
 )
 
 // IdempotencyRecord returns the record with the given id and the instance of its response, or nil
-// if there is none or it has expired.
+// if no such record exists or it has expired.
 func (t *Table) IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error) {
 	item, err := t.item(ctx, idempotencyPrefix+id, idempotencySort)
 	if err != nil || item == nil {
@@ -63,8 +63,9 @@ func (t *Table) idempotencyRecord(shared map[string]types.AttributeValue, r *ins
 	}
 }
 
-// writeIdempotencyRecord stores the records of a request that found nothing to change. A later
-// retry, when there is something to change, must not change it.
+// writeIdempotencyRecord stores the idempotency records of a request that changed nothing, so that
+// a later retry cannot change the instance. It returns instance.ErrAlreadyApplied if a record
+// exists.
 func (t *Table) writeIdempotencyRecord(ctx context.Context, i *instance.Instance) error {
 	if i.IdempotencyRecord == nil {
 		return nil

@@ -17,10 +17,10 @@ const (
 )
 
 // Import writes instances unchanged, each with its label items and its Version (0 is stored as 1).
-// Use it to restore an export into a table without other writers, and for volume tests. No write
-// has a condition, so Import overwrites instances with the same id, keeps label items of labels
-// that they no longer have, and creates no events. The ids must differ. After an error some of the
-// instances are stored; repeat the call to complete it.
+// Use it to restore an export into a table without other writers, and for volume tests. Its writes
+// have no conditions: Import overwrites instances with the same id, and keeps label items of labels
+// that they no longer have. It creates no events. The ids must differ. After an error some of the
+// instances are stored; repeat the call to store the others.
 func (t *Table) Import(ctx context.Context, instances []*instance.Instance) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -44,7 +44,7 @@ func (t *Table) Import(ctx context.Context, instances []*instance.Instance) erro
 	return err
 }
 
-// batched sends the items of all instances to batches, until ctx ends.
+// batched sends the puts of all instances to batches, until ctx ends.
 func batched(ctx context.Context, instances []*instance.Instance, batches chan<- []types.WriteRequest) error {
 	var pending []types.WriteRequest
 	for n, i := range instances {

@@ -18,7 +18,7 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// busy is a DynamoDB that processes at most seven items of a batch, and sometimes none.
+// busy is a fake DynamoDB that processes at most seven items of a batch, and sometimes none.
 type busy struct {
 	mu      sync.Mutex
 	stored  map[string]int // how often each item was written, by its sort key
@@ -55,7 +55,7 @@ func (b *busy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"UnprocessedItems": out.RequestItems})
 }
 
-// Do serves a request in memory: a bubble of synctest has no network.
+// Do serves a request in memory, because a synctest bubble cannot wait for the network.
 func (b *busy) Do(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err

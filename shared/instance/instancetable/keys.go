@@ -14,7 +14,7 @@ import (
 //	all instances of a party      PK = instanceOwnerId, SK begins with INSTANCE#
 //	instances of an application   byStep        = appId#step#shard,       changed = time#guid
 //	instances with a label        byLabel0…7    = appId#label#step#shard, changed = time#guid
-//	instances to be confirmed     byUnconfirmed = appId#step#shard,       changed = time#guid
+//	unconfirmed instances         byUnconfirmed = appId#step#shard,       changed = time#guid
 //	an idempotency record         PK = IDEMPOTENCY#id, SK = IDEMPOTENCY
 //	an announced upload           PK = UPLOAD#id, SK = UPLOAD
 //	creations in an hour          PK = QUOTA#caller#hour, SK = QUOTA
@@ -38,7 +38,7 @@ const (
 	attrSort        = "SK"
 	attrDocument    = "d" // the packed document
 	attrVersion     = "v" // its version
-	attrWriteID     = "w" // random, new for every write: distinguishes a lost response from a lost race
+	attrWriteID     = "w" // random for every write: distinguishes a lost response from a lost race
 	attrChanged     = "changed"
 	attrStep        = "byStep"
 	attrUnconfirmed = "byUnconfirmed"
@@ -71,8 +71,8 @@ func LabelIndex(label string) string {
 	return "byLabel" + strconv.Itoa(int(h.Sum32()%labelIndexes))
 }
 
-// collidingLabels returns the labels whose index an earlier label already uses, in their order.
-// Each needs its own item.
+// collidingLabels returns, in order, the labels whose index an earlier label already uses. Each
+// needs a separate item.
 func collidingLabels(labels []string) (colliding []string) {
 	used := map[string]bool{}
 	for _, label := range labels {
@@ -98,9 +98,9 @@ func labelSortKey(id, label string) string {
 	return strings.Join([]string{labelPrefix + id, label}, "#")
 }
 
-// IndexKeys returns the index keys of an instance: byStep; byUnconfirmed if a data element is
-// unconfirmed, otherwise ""; and the key of each label, in their order. An instance marked for hard
-// delete is in no index.
+// IndexKeys returns the keys of an instance in byStep, in byUnconfirmed, and in the index of each
+// label, in the order of the labels. unconfirmed is "" if all data elements are confirmed. An
+// instance marked for hard delete has no keys, because it is in no index.
 func IndexKeys(i *instance.Instance) (step, unconfirmed string, labels []string) {
 	if i.Status.IsMarkedForHardDelete {
 		return "", "", nil

@@ -10,7 +10,7 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// The largest possible instance, with content that deflates least, fits in an item. It fits in one
+// The largest possible instance, with text that compresses least, fits in an item. It fits in one
 // transaction with the items of all its labels, the deletions of all its former labels, and two
 // idempotency records.
 func TestLargestInstanceFits(t *testing.T) {

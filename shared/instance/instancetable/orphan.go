@@ -56,9 +56,9 @@ func (t *Table) writeOrphanChecks(ctx context.Context, checks []instance.OrphanC
 	return nil
 }
 
-// OrphanChecks returns up to limit checks of a shard that are older than before, the oldest first,
-// starting after the check after, or at the oldest if after is nil. If single checks are
-// unreadable, it returns the others and an error.
+// OrphanChecks returns up to limit checks of a shard with a time earlier than before, oldest first.
+// after, if not nil, is the last check of the previous page. If some checks are unreadable,
+// OrphanChecks returns the others and an error.
 func (t *Table) OrphanChecks(ctx context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error) {
 	query := &dynamodb.QueryInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), Limit: aws.Int32(int32(limit)),
@@ -88,8 +88,8 @@ func (t *Table) OrphanChecks(ctx context.Context, shard int, after *instance.Orp
 	return checks, errors.Join(unreadable...)
 }
 
-// Remove deletes the item of an instance that is marked for hard delete. It is an error for any
-// other instance.
+// Remove deletes the item of an instance that is marked for hard delete. It returns an error for
+// any other instance, and if the stored version is not i's. A missing item is no error.
 func (t *Table) Remove(ctx context.Context, i *instance.Instance) error {
 	if !i.Status.IsMarkedForHardDelete {
 		return errors.New("instancetable: the instance is not marked for hard delete")
@@ -100,7 +100,7 @@ func (t *Table) Remove(ctx context.Context, i *instance.Instance) error {
 			attrPartition: &types.AttributeValueMemberS{Value: i.InstanceOwnerID},
 			attrSort:      &types.AttributeValueMemberS{Value: InstanceKey(i.ID)},
 		},
-		// No request writes a marked instance; the condition makes sure.
+		// No request writes a marked instance. The condition enforces this.
 		ConditionExpression: aws.String("attribute_not_exists(" + attrPartition + ") OR " + attrVersion + " = :read"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":read": &types.AttributeValueMemberN{Value: strconv.FormatInt(i.Version, 10)},

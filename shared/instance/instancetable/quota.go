@@ -13,12 +13,12 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// counterLifetime is how long the counter of an hour is kept after the hour begins.
+// counterLifetime is how long after the start of its hour a counter expires.
 const counterLifetime = 2 * time.Hour
 
 // ReserveCreation counts one more creation by a caller in the hour of now, and reports whether the
 // quota allows it. Concurrent calls never count more than the quota. The SDK retries when a
-// response is lost, so a creation may be counted twice, but never too few are counted.
+// response is lost, so ReserveCreation may count a creation twice, but never misses one.
 func (t *Table) ReserveCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error) {
 	err := t.addCreation(ctx, by, now, 1, "attribute_not_exists("+attrCount+") OR "+attrCount+" < :bound", int(quota))
 	var conditionFailed *types.ConditionalCheckFailedException
@@ -28,8 +28,8 @@ func (t *Table) ReserveCreation(ctx context.Context, by string, now time.Time, q
 	return err == nil, err
 }
 
-// ReleaseCreation reverts a ReserveCreation with the same now, for a creation that has certainly
-// failed.
+// ReleaseCreation reverts a ReserveCreation with the same now. Call it only if the creation has
+// certainly failed.
 func (t *Table) ReleaseCreation(ctx context.Context, by string, now time.Time) error {
 	return t.addCreation(ctx, by, now, -1, attrCount+" > :bound", 0)
 }

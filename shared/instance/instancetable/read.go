@@ -38,8 +38,8 @@ func (t *Table) Read(ctx context.Context, keyRange instancequery.KeyRange, limit
 	default:
 		return nil, false, fmt.Errorf("instancetable: no index of kind %d", keyRange.Kind)
 	}
-	// An open end is replaced by a key before or after all keys, which start with a digit. A key
-	// cannot be empty.
+	// A key cannot be empty, so replace an open end by a key before or after all keys, which start
+	// with a digit.
 	from, to := cmp.Or(keyRange.From, " "), cmp.Or(keyRange.To, "~")
 	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
 		TableName: &t.name, IndexName: index,

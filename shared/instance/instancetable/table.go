@@ -1,31 +1,31 @@
 // Package instancetable stores instances in DynamoDB: one item per instance, further items for
 // labels whose indexes collide, and one way to change an instance, Mutate. It does not decide
-// whether a change is allowed; the change does.
+// whether a change is allowed; the change function does.
 //
 // # Deflated documents
 //
-// A change pays write units by the size of the document, once for the item and once for every index
-// that carries it. The document is therefore stored as JSON, deflated with a preset dictionary. One
+// A change costs write units by the size of the document, once for the item and once for every
+// index entry. The document is therefore stored as JSON, deflated with a preset dictionary. One
 // short document contains little repetition, so deflate alone saves little; the dictionary holds
-// the text that all documents share. With up to about nine data elements an instance is one write
-// unit, where a map of attributes takes three to eight. So every index carries complete documents,
-// and a page of a query is one call.
+// the text that all documents share. With up to about nine data elements an instance takes one
+// write unit. As a map of attributes it would take three to eight. So every index can carry
+// complete documents, and a page of a query is one call.
 //
 // # Label indexes
 //
 // Queries by label need an index entry for each label, but an item has one entry in an index. An
-// item for each label would make every change of an instance a transaction, which pays each item
-// twice. Instead there are eight label indexes, a hash assigns each label to one of them, and the
-// instance's own item is the entry for its labels in all indexes. Only a label whose index is in
-// use already needs a second item; see keys.go. Most instances need none, so a change is one
-// conditional put. One pair of labels in eight collides, which costs two or three more units per
-// change.
+// item for each label would make every change of an instance a transaction, which costs twice the
+// units for each item. Instead there are eight label indexes, and a hash assigns each label to one
+// of them. The instance's own item is the entry for its labels in all indexes. Only a label whose
+// index is in use already needs a second item; see keys.go. Most instances need none, so a change
+// is one conditional put. One pair of labels in eight collides and costs two or three more units
+// per change.
 //
 // # Parallel inflating
 //
-// A page is up to a hundred documents, and inflating them one after the other takes half as long as
-// the DynamoDB call that returns them. Read therefore inflates and decodes them on all CPUs. On
-// a machine with two cores that also runs DynamoDB Local, a page takes 1.55 to 1.7 times as long as
+// A page has a hundred documents by default. Inflating them sequentially takes half as long as the
+// DynamoDB call that returns them. Read therefore inflates and decodes them on all CPUs. On a
+// machine with two cores that also runs DynamoDB Local, a page takes 1.55 to 1.7 times as long as
 // its DynamoDB call alone. A Lambda function with 512 MB has 0.29 vCPU, so the gain of parallel
 // inflating is unproven on AWS.
 //
@@ -101,7 +101,9 @@ func (t *Table) Get(ctx context.Context, instanceOwnerID, id string) (*instance.
 	return decode(item)
 }
 
-// Create stores a new instance and its first event in one transaction.
+// Create stores a new instance and its first event in one transaction, and sets i.Version. It
+// returns instance.ErrAlreadyApplied if the instance's idempotency record exists, and another error
+// if the id exists.
 func (t *Table) Create(ctx context.Context, i *instance.Instance, ev event.Event) error {
 	err := t.write(ctx, nil, i, &ev)
 	if err == nil {
@@ -112,9 +114,10 @@ func (t *Table) Create(ctx context.Context, i *instance.Instance, ev event.Event
 
 // Mutate changes an instance: it reads the instance, calls change with it, and writes it if no
 // other write came between. Otherwise it repeats all three steps, until ctx ends. So change may be
-// called several times, each time with a newly read document, and must have no other effect. It may
-// return an event, which is stored in the same transaction. If it returns instance.ErrUnchanged,
-// nothing is written and Mutate returns the document. Mutate returns any other error of change.
+// called several times, each time with a newly read document, and must have no other effect. change
+// may return an event, which Mutate stores in the same transaction. If change returns
+// instance.ErrUnchanged, Mutate stores only the idempotency records and returns the document.
+// Mutate returns any other error of change.
 func (t *Table) Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
 	i, err := t.Get(ctx, instanceOwnerID, id)
 	if err != nil {
@@ -155,19 +158,19 @@ func (t *Table) MutateFrom(ctx context.Context, i *instance.Instance, change fun
 // errConflict is returned by write if another write came between.
 var errConflict = errors.New("another write came between")
 
-// keys is the part of the document before the change that write needs.
+// keys is what write must know about the document before the change.
 type keys struct {
 	version int64
-	labels  []string // with items of their own
+	labels  []string // each with a separate item
 }
 
 func keysOf(i *instance.Instance) keys {
 	return keys{version: i.Version, labels: collidingLabels(i.Labels)}
 }
 
-// write stores i as the next version, provided the stored version is still before.version; before
-// is nil for an instance that must not exist yet. A single item is one conditional put, several
-// items are one transaction.
+// write stores i as the next version if the stored version is still before.version, or if before is
+// nil and the instance does not exist. Otherwise it returns errConflict. A single item is one
+// conditional put, several items are one transaction.
 func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, ev *event.Event) error {
 	stored, err := itemsOf(i, i.Version+1)
 	if err != nil {
@@ -199,8 +202,8 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 	} else {
 		current, err = t.transact(ctx, append([]types.TransactWriteItem{{Put: put}}, transactItems...))
 	}
-	// The SDK retries when a response is lost. If the first attempt was applied, the retry fails on
-	// its own effect: it finds the write id of this write.
+	// The SDK retries when a response is lost. If the first attempt was applied, the condition of
+	// the retry fails, but the stored item has the write id of this write.
 	if errors.Is(err, errConflict) && isWriteID(current, stored.writeID) {
 		return nil
 	}
@@ -271,7 +274,8 @@ func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) (
 		case code == "ConditionalCheckFailed" && isIdempotencyRecord(items[n].Put.Item):
 			return nil, instance.ErrAlreadyApplied
 		case code == "ConditionalCheckFailed":
-			// The outbox item: its number exists, so the document was out of date.
+			// The condition of the outbox item: its event number exists, so the document was out of
+			// date.
 			err = errConflict
 		default:
 			return nil, fmt.Errorf("transaction item %d: %s: %w", n, code, err)

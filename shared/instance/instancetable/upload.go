@@ -15,9 +15,9 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// AddUpload stores an announced upload. If another upload with its id exists that has not expired,
-// nothing is stored and the error is instance.ErrAlreadyApplied. If the stored upload is equal,
-// AddUpload succeeds, because the response of its first attempt was lost.
+// AddUpload stores an announced upload. If another upload with the id exists and has not expired,
+// AddUpload returns instance.ErrAlreadyApplied. It succeeds if the stored upload is equal: an
+// earlier attempt stored the upload, and its response was lost.
 func (t *Table) AddUpload(ctx context.Context, u *instance.Upload) error {
 	document, err := json.Marshal(u)
 	if err != nil {
@@ -44,7 +44,7 @@ func (t *Table) AddUpload(ctx context.Context, u *instance.Upload) error {
 	return err
 }
 
-// Upload returns the upload with the given id, or nil if there is none or it has expired.
+// Upload returns the upload with the given id, or nil if no such upload exists or it has expired.
 func (t *Table) Upload(ctx context.Context, id string) (*instance.Upload, error) {
 	item, err := t.item(ctx, uploadPrefix+id, uploadSort)
 	if err != nil || item == nil {

@@ -2,12 +2,12 @@
 //
 // # Orphan checks
 //
-// A crash between storing content and changing its document leaves an orphan in the bucket. Finding
-// orphans by listing the bucket and reading every document costs as much as all stored data.
-// Instead, a function schedules an orphan check before it stores or replaces content, and the sweep
-// reads only the checks that are older than the grace period. For each it deletes the revision,
-// unless the document refers to it. A check costs one write unit; this command prints the units of
-// every operation:
+// A crash between storing content and changing its document leaves an orphan in the bucket. The
+// cost of finding orphans by listing the bucket and reading every document grows with the stored
+// data. Instead, a function schedules an orphan check before it stores, replaces or removes
+// content. The sweep reads only the checks that are older than the grace period, and deletes each
+// revision that no document refers to. A check costs one write unit. This command prints the units
+// of every operation:
 //
 //	make bench WHAT=ledger
 //
@@ -27,7 +27,7 @@ import (
 )
 
 // GracePeriod is the minimum age of a check that the sweep runs. No request takes longer than 30
-// seconds, so by then a document refers to the revision or never will.
+// seconds. So after the grace period a document refers to the revision, or never will.
 //
 // A replaced revision may be deleted before its grace period if the check of its upload is due
 // first. A client that downloads it with a presigned URL then gets a 404 from S3 and retries.
@@ -36,7 +36,7 @@ const GracePeriod = time.Hour
 const (
 	batchSize   = 100 // checks per read of a shard
 	workers     = 8   // concurrent workers per shard
-	maxReported = 10  // reported errors per shard: together they are one log line
+	maxReported = 10  // maximum number of reported errors per shard, so that they fit in one log line
 )
 
 // Store is the store of instances and orphan checks; *instancetable.Table implements it.
@@ -54,9 +54,9 @@ type Blobs interface {
 
 // Report counts the results of a sweep.
 type Report struct {
-	Checks    int // run
+	Checks    int // checks run
 	Blobs     int // revisions deleted
-	Instances int // deleted permanently
+	Instances int // instances deleted permanently
 }
 
 func (r *Report) add(other Report) {
@@ -105,7 +105,7 @@ func run(ctx context.Context, store Store, blobs Blobs, shard int, before time.T
 	}
 }
 
-// errorList collects the first errors and the number of the others.
+// errorList collects the first maxReported errors and counts the others.
 type errorList struct {
 	mu    sync.Mutex
 	first []error
@@ -171,7 +171,8 @@ func runAll(ctx context.Context, store Store, blobs Blobs, checks []instance.Orp
 	return done, total
 }
 
-// run deletes the revision of a check if no document refers to it.
+// run deletes the revision of a check if no document refers to it, or the instance if it is marked
+// for hard delete.
 func (r *Report) run(ctx context.Context, store Store, blobs Blobs, check instance.OrphanCheck) error {
 	i, err := store.Get(ctx, check.InstanceOwnerID, check.InstanceID)
 	switch {
@@ -183,7 +184,7 @@ func (r *Report) run(ctx context.Context, store Store, blobs Blobs, check instan
 	if i != nil && i.Status.IsMarkedForHardDelete {
 		return r.remove(ctx, store, blobs, i, check)
 	}
-	if check.DataGuid == "" { // the hard delete failed
+	if check.DataGuid == "" { // the hard delete that scheduled the check failed
 		return nil
 	}
 	if i != nil {
@@ -195,8 +196,8 @@ func (r *Report) run(ctx context.Context, store Store, blobs Blobs, check instan
 }
 
 // remove deletes an instance that is marked for hard delete. It deletes the content first, so that
-// the document still names the remaining content after a failure. Earlier revisions have checks of
-// their own, and so does the revision of this check.
+// the document still names the remaining content after a failure. It also deletes the revision of
+// the check; other revisions have separate checks.
 func (r *Report) remove(ctx context.Context, store Store, blobs Blobs, i *instance.Instance, check instance.OrphanCheck) error {
 	if check.DataGuid != "" {
 		if err := r.delete(ctx, blobs, check.AppID, check.InstanceID, check.DataGuid, check.Revision); err != nil {

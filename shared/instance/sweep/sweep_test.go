@@ -20,8 +20,7 @@ import (
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// fixture is an instance with one data element, whose upload was scheduled for a check and
-// committed.
+// fixture is an instance with one committed data element, whose orphan check is scheduled.
 type fixture struct {
 	store   *instancetest.Memory
 	blobs   *blobtest.Memory
@@ -135,7 +134,7 @@ func TestReplacedRevisionIsDeleted(t *testing.T) {
 
 func TestHardDeleteDeletesEverything(t *testing.T) {
 	f := newFixture(t, now.Add(-48*time.Hour))
-	f.want(t, sweep.Report{Checks: 1}, 1, 0) // the check of its upload ran long ago
+	f.want(t, sweep.Report{Checks: 1}, 1, 0) // runs the check of the upload
 	f.schedule(t, f.i.OrphanCheck("", "", old))
 	f.change(t, (*instance.Instance).HardDelete)
 	f.want(t, sweep.Report{Checks: 1, Blobs: 1, Instances: 1}, 0, 0)
@@ -188,7 +187,7 @@ func TestChecksAreReadInBatches(t *testing.T) {
 	f.want(t, sweep.Report{Checks: 251, Blobs: 250}, 1, 0)
 }
 
-// Failing checks, more than one batch, do not block the checks after them.
+// More than one batch of failing checks does not block the checks after them.
 func TestFailingChecksDoNotBlockOthers(t *testing.T) {
 	f := newFixture(t, old)
 	errDelete := errors.New("no response")

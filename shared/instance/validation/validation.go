@@ -4,13 +4,13 @@
 //
 // # Compiled schemas
 //
-// Reading and compiling a schema for every element would cost a call and CPU time, and a compiled
-// schema takes up to two hundred times the memory of its text. A Checker therefore caches compiled
+// Reading and compiling a schema for every element would cost a call and CPU time. A compiled
+// schema uses up to two hundred times the memory of its text. A Checker therefore caches compiled
 // schemas by the id of their text, which never changes. The number and the total text size of the
 // cached schemas are limited; when a schema would exceed a limit, the cache is cleared.
 //
-// A process thus reads and compiles each schema once, and a later validation makes no call for it.
-// This command prints the units and calls of every operation:
+// As long as a schema is cached, validations make no call for it. This command prints the units and
+// calls of every operation:
 //
 //	make bench WHAT=ledger
 package validation
@@ -30,9 +30,9 @@ import (
 	"altinn.no/instanceapi/shared/schema"
 )
 
-// MaxBytes is the largest data element, in bytes, whose content is validated: the largest that a
-// function receives inline. A larger element is an error if there is a schema, and not validated
-// otherwise.
+// MaxBytes is the size, in bytes, of the largest data element whose content is validated: the
+// largest that a function receives inline. A larger element is an error if its formId has a schema;
+// otherwise its content is not validated.
 const MaxBytes = blob.InlineLimit
 
 // Codes of issues, in addition to those of the packages instance and schema.
@@ -47,7 +47,7 @@ const (
 	fetchers   = 4                // concurrent fetches; their content is in memory
 	maxSchemas = 16               // compiled schemas in the cache
 	maxTexts   = 512 << 10        // total bytes of their texts
-	timeBudget = 10 * time.Second // for the elements of one instance, without fetching them
+	timeBudget = 10 * time.Second // for validating the elements of one instance, without the fetches
 )
 
 // GetFunc opens a blob, as (*blobbucket.Bucket).Get does.
@@ -66,13 +66,12 @@ type Checker struct {
 	texts    int                       // total bytes of their texts
 }
 
-// New returns a checker that reads content with get, and texts of schemas with schemas.
+// New returns a checker that reads content with get and schema texts with schemas.
 func New(get GetFunc, schemas application.SchemaReader) *Checker {
 	return &Checker{get: get, schemas: schemas, timeBudget: timeBudget, compiled: map[string]*schema.Schema{}}
 }
 
-// Findings are the issues of validated data elements, by the state of the element that was
-// validated.
+// Findings are the issues of data elements, by the validated state of the element.
 type Findings struct {
 	issues map[subject][]fault.Issue
 }
@@ -107,10 +106,10 @@ func HasErrors(issues []fault.Issue) bool {
 	return slices.ContainsFunc(issues, func(i fault.Issue) bool { return i.Severity == fault.SeverityError })
 }
 
-// Elements validates the given data elements of i by the rules of app, several concurrently, and
-// returns their issues. earlier are the findings of an earlier validation of the same instance and
-// registration; Elements copies them instead of validating an unchanged element again. It returns
-// blob.ErrNotFound if content is missing: then i is out of date.
+// Elements validates the given data elements of i by the rules of app and returns their issues. It
+// fetches several elements concurrently. earlier are the findings of an earlier validation of the
+// same instance and registration; Elements copies the findings of unchanged elements. It returns
+// blob.ErrNotFound if content is missing, because i is out of date then.
 func (c *Checker) Elements(ctx context.Context, app *application.Application, i *instance.Instance, elements []instance.DataElement, earlier Findings) (Findings, error) {
 	found := Findings{issues: map[subject][]fault.Issue{}}
 	budget := c.timeBudget
@@ -153,7 +152,8 @@ func (c *Checker) Elements(ctx context.Context, app *application.Application, i 
 	return found, nil
 }
 
-// element validates one data element within the time budget, from which it subtracts its time.
+// element validates one data element within the time budget, and subtracts the used time from the
+// budget.
 func (c *Checker) element(ctx context.Context, app *application.Application, i *instance.Instance, d instance.DataElement, budget *time.Duration) ([]fault.Issue, error) {
 	issues, err := c.validateElement(ctx, app, i, d, budget)
 	issues = schema.Limit(issues)
@@ -201,7 +201,7 @@ func (c *Checker) validateElement(ctx context.Context, app *application.Applicat
 	}
 	c.validating.Lock()
 	defer c.validating.Unlock()
-	if *budget <= 0 { // otherwise the request would time out with 503, in every retry
+	if *budget <= 0 { // otherwise every retry of the request would time out with 503
 		return issue(fault.SeverityError, schema.CodeTooCostly, "Validation of the data elements of the instance takes too long. Send less data, or data with a simpler structure."), nil
 	}
 	start := time.Now()
@@ -211,8 +211,8 @@ func (c *Checker) validateElement(ctx context.Context, app *application.Applicat
 }
 
 // formatOf returns the format of a content type, and whether content of that type can be parsed.
-// Without a schema, a type that is only based on XML is not parsed, because a format such as XHTML
-// has its own rules.
+// Without a schema, a type ending in +xml is not parsed, because a format such as XHTML has its own
+// rules.
 func formatOf(contentType string, withSchema bool) (format schema.Format, readable bool) {
 	switch {
 	case application.IsJSON(contentType):

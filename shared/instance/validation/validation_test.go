@@ -13,7 +13,7 @@ import (
 	"altinn.no/instanceapi/shared/schema"
 )
 
-// Many costly elements give an issue each, and never a request that times out.
+// Each costly element gets an issue, so that the request never times out.
 func TestTimeBudgetOfElements(t *testing.T) {
 	const body = `{"a":1}`
 	c := New(func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
