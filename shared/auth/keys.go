@@ -107,8 +107,8 @@ func (k *keyCache) current(ctx context.Context) (*keySet, error) {
 
 // keyFor returns the public key that the token's header names, and the set that contains the key.
 // If the set lacks the key id, keyFor reads the set again, because issuers may sign with a new key
-// as soon as it is published. It does so at most once a minute, because any caller can invent key
-// ids. It fails if there is no such key or the key is not for the token's algorithm.
+// immediately after publishing it. It does so at most once a minute, because any caller can invent
+// key ids. It fails if there is no such key or the key is not for the token's algorithm.
 func (k *keyCache) keyFor(ctx context.Context, token *jwt.Token) (any, *keySet, error) {
 	if _, ok := token.Header["crit"]; ok {
 		return nil, nil, errors.New("the token has critical header parameters (crit), none of which are supported")
