@@ -13,9 +13,9 @@ import (
 // unknown is a guid that no instance has.
 const unknown = "019a0000-0000-7000-8000-000000000000"
 
-// CheckAccess checks which callers have access to an endpoint on an instance of Kari in App, and
-// that the requests of all others change nothing. The request succeeds for nav and, unless
-// ownerOnly, for Kari. A GET reads; any other method writes.
+// CheckAccess checks which callers have access to an endpoint for an instance of Kari in App, and
+// that rejected requests change nothing. The request succeeds for nav and, unless ownerOnly, for
+// Kari. A GET reads; any other method writes.
 func (api *API) CheckAccess(t *testing.T, i *instance.Instance, ownerOnly bool, method, target string, options ...Option) {
 	t.Helper()
 	rejects := func(what, caller, target string, status int, code string) {
@@ -140,8 +140,8 @@ func (api *API) state(t *testing.T, i *instance.Instance) string {
 }
 
 // CheckConditionalGet checks that If-None-Match with the ETag of a GET returns 304 with that ETag
-// and no body, that another tag returns 200, and that HEAD has the status and header of GET. The
-// GET must succeed for the caller.
+// and no body, and that another tag returns 200. HEAD must have the status and the header of GET.
+// The GET must succeed for the caller.
 func (api *API) CheckConditionalGet(t *testing.T, caller, target string) {
 	t.Helper()
 	got := api.Do(t, caller, "GET", target).Want(200, "")

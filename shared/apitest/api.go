@@ -1,7 +1,6 @@
 // Package apitest provides a complete API in memory for the tests of handlers: stores with the
-// applications of two owners, callers with tokens, and checks that hold for every endpoint. Tokens
-// pass the real verification. The stores are the fakes that pass the conformance suites of the real
-// stores.
+// applications of two owners, callers with tokens, and checks for every endpoint. The tokens pass
+// the real verification. The stores are fakes that pass the conformance suites of the real stores.
 package apitest
 
 import (
@@ -25,7 +24,7 @@ import (
 	"altinn.no/instanceapi/shared/party/partytest"
 )
 
-// The parties of a new API. Kari and Ola have party numbers, the newcomer has none yet.
+// The parties of a new API. Kari and Ola have party numbers; the newcomer has none yet.
 const (
 	KariSSN     = "12247918309"
 	OlaSSN      = "20116012345"
@@ -35,9 +34,8 @@ const (
 	OlaParty  = "50002"
 )
 
-// The callers, each as an Authorization header; an empty one is not sent. Kari and Ola are users
-// with the user id 1001 and a party in their tokens. The tokens of the last three contain only an
-// SSN.
+// The callers, each as an Authorization header; "" sends no header. Kari and Ola are users with the
+// user id 1001 and a party in their tokens. The tokens of the last three contain only an SSN.
 var (
 	Nobody = ""
 	Forged = "Bearer eyJhbGciOiJub25lIn0.eyJ1cm46YWx0aW5uOm9yZyI6Im5hdiJ9."
@@ -81,7 +79,7 @@ const Registration = `{ "title": {"nb": "Melding"},
 // Content is the content of every data element that Add creates, with the type application/xml.
 const Content = "<melding>hei</melding>"
 
-// API is the stores that handlers use, and the routes to the handlers.
+// API holds the stores that handlers use, and the routes to the handlers.
 type API struct {
 	Authorizer   instancehttp.Authorizer
 	View         instancehttp.View
@@ -110,7 +108,7 @@ func New(t *testing.T) *API {
 	return api
 }
 
-// assign assigns a party number to an SSN and checks it.
+// assign assigns a party number to an SSN and fails the test if the number is not want.
 func (api *API) assign(t *testing.T, ssn, want string) {
 	t.Helper()
 	got, err := api.Parties.FindOrAssign(t.Context(), party.Identity{Kind: party.SSN, Value: ssn})
@@ -162,7 +160,7 @@ func (api *API) Serve(route string, h http.Handler) { api.routes.Handle(route, h
 // step FormFilling, without data.
 type InstanceSpec struct {
 	App, Party string
-	Forms      []string // one data element per formId
+	Forms      []string // one data element for each formId
 	Labels     []string
 	Path       []string // the steps after FormFilling; the owner makes the transitions
 	At         time.Time
@@ -214,7 +212,7 @@ func (api *API) Upload(t *testing.T, i *instance.Instance, elementID, content st
 	return instance.Content{ContentType: "application/xml", FileName: "skjema.xml", Size: info.Size, SHA256: info.SHA256, Revision: key.Revision()}
 }
 
-// Change changes a stored instance like another request, but without an event.
+// Change changes a stored instance as a concurrent request would, but without an event.
 func (api *API) Change(t *testing.T, i *instance.Instance, change func(*instance.Instance) error) *instance.Instance {
 	t.Helper()
 	changed, err := api.Instances.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
@@ -226,8 +224,8 @@ func (api *API) Change(t *testing.T, i *instance.Instance, change func(*instance
 	return changed
 }
 
-// Transition moves a stored instance to a step, like another request by the owner, but without an
-// event.
+// Transition moves a stored instance to a step as a concurrent request of the owner would, but
+// without an event.
 func (api *API) Transition(t *testing.T, i *instance.Instance, step string) *instance.Instance {
 	t.Helper()
 	return api.transition(t, i, step, time.Now())
@@ -242,19 +240,21 @@ func (api *API) transition(t *testing.T, i *instance.Instance, step string, now 
 	})
 }
 
-// SoftDelete deletes a stored instance, like another request.
+// SoftDelete soft-deletes a stored instance as a concurrent request would.
 func (api *API) SoftDelete(t *testing.T, i *instance.Instance) *instance.Instance {
 	t.Helper()
 	return api.Change(t, i, (*instance.Instance).Delete)
 }
 
-// HardDelete deletes a stored instance permanently, like another request before the sweep.
+// HardDelete marks a stored instance for hard deletion as a concurrent request would; no sweep has
+// run.
 func (api *API) HardDelete(t *testing.T, i *instance.Instance) *instance.Instance {
 	t.Helper()
 	return api.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
 }
 
-// Replace replaces the content of a data element of a stored instance, like another request.
+// Replace replaces the content of a data element of a stored instance as a concurrent request
+// would.
 func (api *API) Replace(t *testing.T, i *instance.Instance, elementID, content string) *instance.Instance {
 	t.Helper()
 	app := api.application(t, i.AppID)

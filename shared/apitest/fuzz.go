@@ -11,12 +11,12 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// Seed is a request that the fuzzer starts with.
+// Seed is a request in the fuzzer's seed corpus.
 type Seed struct{ Query, ContentType, Body string }
 
 // Fuzz sends requests with generated queries, header fields and bodies, each to a new API. open
-// returns the API, the instance in the path (or nil) and the target. Fuzz checks that a response is
-// a success that leaves all instances valid, or a 4xx that changes nothing.
+// returns the API, the instance in the path (or nil) and the target. Fuzz checks that every
+// response is either a success that leaves all instances valid, or a 4xx that changes nothing.
 func Fuzz(f *testing.F, caller, method string, open func(t *testing.T) (api *API, i *instance.Instance, target string), seeds ...Seed) {
 	for _, s := range seeds {
 		f.Add(s.Query, s.ContentType, "", "", "", []byte(s.Body))

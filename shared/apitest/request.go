@@ -12,7 +12,8 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// host is the Host header of every request. Callers can choose it, so no response may repeat it.
+// host is the Host header of every request. Callers choose the header, so no response may repeat
+// it.
 const host = "evil.example"
 
 // Option is a part of a request.
@@ -43,9 +44,9 @@ func Body(contentType, body string) Option {
 // JSON sets a JSON body.
 func JSON(body string) Option { return Body("application/json", body) }
 
-// Do sends a request to the route that serves it and returns the response. It checks what holds for
-// every response: it contains no identity number of the API's parties and not the Host header, and
-// an error is a problem document.
+// Do sends a request to its route and returns the response. It checks that the response contains
+// neither an identity number of the API's parties nor the Host header, and that an error is a
+// problem document.
 func (api *API) Do(t *testing.T, caller, method, target string, options ...Option) Response {
 	t.Helper()
 	parts := request{header: http.Header{}}
@@ -74,7 +75,7 @@ func (api *API) Do(t *testing.T, caller, method, target string, options ...Optio
 	return response
 }
 
-// Response is a response. Its checks fail the test that sent the request.
+// Response is the response to a request. Its checks fail the test that sent the request.
 type Response struct {
 	*httptest.ResponseRecorder
 	t       *testing.T
@@ -84,7 +85,7 @@ type Response struct {
 // ETag returns the entity tag.
 func (r Response) ETag() string { return r.Header().Get("ETag") }
 
-// Problem returns the problem document of an error, and the zero value for a success.
+// Problem returns the problem document of an error, or the zero value for a success.
 func (r Response) Problem() httpapi.Problem {
 	var p httpapi.Problem
 	if r.Code >= 400 {
@@ -110,7 +111,7 @@ func (r Response) checkProblem() {
 	}
 }
 
-// Want checks the status, and the code of the problem, which is "" for a success.
+// Want checks the status and the problem's code ("" for a success) and returns r.
 func (r Response) Want(status int, code string) Response {
 	r.t.Helper()
 	if got := r.Problem().Code; r.Code != status || got != code {

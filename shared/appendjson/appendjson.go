@@ -1,26 +1,25 @@
-// Package appendjson provides a writer and a reader of JSON for the documents that are written and
-// read most often: instances.
+// Package appendjson provides a JSON writer and reader for the most frequently used documents:
+// instances.
 //
 // The problem: nearly every request writes or reads an instance, and a page of a query reads and
-// writes a hundred, at 0.29 of a CPU. encoding/json and encoding/json/v2 walk the Go type by
-// reflection for each of them.
+// writes a hundred, with 0.29 of a CPU. For each instance, encoding/json and encoding/json/v2 walk
+// the Go type by reflection.
 //
-// The idea: the code for a type appends its members, names as literals, with one method for each
-// kind of value. The reader expects exactly what the writer wrote, in the same order and without
-// white space. It reports false for any other text, which the caller then decodes with
-// encoding/json.
+// The idea: the code of a type appends each member with its name as a literal and one method call
+// for the value. The reader expects exactly the text of the writer: the same order and no white
+// space. It rejects any other text, and the caller then decodes that text with encoding/json.
 //
 // The figures, Go 1.27: writing an instance takes 0.27 of the instructions of json/v2 and 0.2 of
-// its time; reading one takes 0.41 of its instructions and 0.3 to 0.5 of its time. encoding/json
-// takes as much as json/v2 to write, and a quarter more to read. The command:
+// the time. Reading an instance takes 0.41 of the instructions of json/v2 and 0.3 to 0.5 of the
+// time. encoding/json needs as much as json/v2 to write, and a quarter more to read. Measure with
 //
 //	go run ./tests/bench codec
 //
 // The price: a type's code must name every member. The tests of the types fill every field by
 // reflection and fail if one is missing.
 //
-// The output equals json/v2's, with a replacement character for each invalid byte and null for a
-// nil list of times. The package knows no types of its own.
+// The output equals that of json/v2, except for a replacement character for each invalid byte and
+// null for a nil list of times. The package knows only basic types, none of this project.
 package appendjson
 
 import (
@@ -80,17 +79,16 @@ const (
 	highs = 0x80 * ones
 )
 
-// isPlainASCII reports whether s has at least eight bytes and is ASCII without a byte that must
-// be escaped. Nearly every string is, and testing byte by byte would be half of the work of
-// writing it. It tests eight bytes at a time: each test sets the highest bit of a byte that
-// fails.
+// isPlainASCII reports whether s has at least eight bytes, all ASCII and none to be escaped. Nearly
+// every string qualifies, and a test byte by byte would be half of the work of writing it.
+// isPlainASCII tests eight bytes at a time: each test sets the highest bit of a byte that fails.
 func isPlainASCII(s string) bool {
 	if len(s) < 8 {
 		return false
 	}
 	var found uint64
 	for n := 0; ; n += 8 {
-		n = min(n, len(s)-8) // the last word overlaps the one before
+		n = min(n, len(s)-8) // the last word may overlap the previous one
 		b := s[n : n+8]
 		word := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 | uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 		found |= word                   // not ASCII
@@ -117,8 +115,7 @@ func (w *Writer) Int(prefix string, v int64) {
 
 // Time appends a time. A time that RFC 3339 cannot express sets Err.
 //
-// For UTC, which all documents use, it formats the time itself: package time takes three times as
-// long.
+// Time formats UTC, which all documents use, itself; package time takes three times as long.
 func (w *Writer) Time(prefix string, t time.Time) {
 	w.Raw(prefix)
 	year, month, day := t.Date()

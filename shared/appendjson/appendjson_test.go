@@ -11,7 +11,7 @@ func TestStringsAreWrittenAsJSONv2WritesThem(t *testing.T) {
 	texts := []string{"", "plain", "Årsmelding", `"quoted" \`, `\ufffd`, "<b>&", "\u2028", "a\u2029b", "\xff", "\xff\xfe", "ok\xc3", "æ\xe2\x80", "𝄞"}
 	for c := range 256 {
 		texts = append(texts, string([]byte{'a', byte(c)}), string(rune(c)))
-		for at := range 19 { // strings are tested eight bytes at a time
+		for at := range 19 { // isPlainASCII tests eight bytes at a time
 			long := []byte("0193511e-4a4c-7d5f-")
 			long[at] = byte(c)
 			texts = append(texts, string(long))
@@ -47,6 +47,6 @@ func TestOtherValues(t *testing.T) {
 		t.Errorf("%s, %v, want %s", w.Buf, w.Err, want)
 	}
 	if w.Time("", at.AddDate(9000, 0, 0)); w.Err == nil {
-		t.Error("a year with five digits is no error")
+		t.Error("a year with five digits sets no error")
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// Reader reads text that a Writer wrote: members in a fixed order, without white space. Each
-// method first expects its prefix, such as `,"name":`. The first mismatch makes the Reader fail:
-// it returns zero values from then on, and OK returns false. If OK returns true, the values are
-// those that encoding/json would have decoded.
+// Reader reads text that a Writer wrote: members in a fixed order, without white space. Each method
+// first expects its prefix, such as `,"name":`. After the first mismatch, the Reader has failed: OK
+// returns false, and the values are meaningless. If OK returns true, the values are those that
+// encoding/json would have decoded.
 //
-// The returned strings are parts of the text and keep all of it in memory.
+// The returned strings are substrings of the text and keep all of it in memory.
 type Reader struct {
 	rest   string
 	failed bool
@@ -41,8 +41,8 @@ func (r *Reader) Accept(text string) bool {
 	return true
 }
 
-// More reports whether a list has an item n, and reads the separator before it, or the end of the
-// list.
+// More reports whether a list has an item n. It reads the separator before the item, or the end of
+// the list.
 func (r *Reader) More(n int) bool {
 	if r.failed || r.Accept("]") {
 		return false
@@ -80,7 +80,7 @@ func (r *Reader) String(prefix string) string {
 	return s
 }
 
-// isUnescaped reports whether encoding/json decodes the content of a string, s, to s itself.
+// isUnescaped reports whether encoding/json decodes s, the content of a string, to s itself.
 func isUnescaped(s string) bool {
 	if isPlainASCII(s) {
 		return true

@@ -1,19 +1,19 @@
-// Package auth verifies the bearer token of a request and provides the caller that the token
-// names, with the caller's scopes and party. It verifies in the function itself and trusts no
-// result of a gateway, because local emulators of API Gateway skip their authorizers.
+// Package auth verifies the bearer token of a request and returns the caller that the token names,
+// with the caller's scopes and party. The function itself verifies the token and trusts no result
+// of a gateway, because local emulators of API Gateway skip authorizers.
 //
 // The problem: the signature check of a token costs about as much as the rest of a small request,
 // and the keys for it come from the issuer over the network.
 //
-// The idea: a keyCache reads the issuer's key set during the initialisation and at most once an
-// hour after that, or once a minute for an unknown key id; while the issuer is down, the last set
-// serves for a day. Each set has a tokenCache, which remembers the tokens that its keys have
-// verified until they expire. A set that differs from the last one starts with an empty
-// tokenCache, so the tokens of a withdrawn key are verified again.
+// The idea: a keyCache reads the issuer's key set during the initialisation. It then reads the set
+// at most once an hour, or once a minute for unknown key ids. While the issuer is down, the
+// keyCache uses the last set for up to a day. Each set has a tokenCache, which remembers the tokens
+// that its keys have verified until they expire. A set that differs from the last one starts with
+// an empty tokenCache, so the tokens of a withdrawn key are verified again.
 //
-// The figures: a token that the cache holds costs 0.002 of its first check, and the first check
-// costs 1.28 times the bare RSA verification. Of the requests with a known key, only the first
-// after an hour waits for the issuer. Measure with
+// The figures: checking a cached token costs 0.002 of its first check, and the first check costs
+// 1.28 times the bare RSA verification. With a known key, only the first request after an hour
+// waits for the issuer. Measure with
 //
 //	make bench WHAT=token
 //
@@ -46,7 +46,7 @@ type Caller struct {
 	PartyID  string         // the instanceOwnerId that the token names, or ""
 	Identity party.Identity // the official identity that identifies the party; zero if the token has none
 
-	mayRead, mayWrite bool // whether the token has the scope of its kind of caller
+	mayRead, mayWrite bool // whether the token has the scope for its kind of caller
 }
 
 // IsOwner reports whether the caller is an application owner.
@@ -66,7 +66,7 @@ func (c Caller) Name() string {
 	}
 }
 
-// MayRead returns nil if the token has the read scope of its kind of caller, else a
+// MayRead returns nil if the token has the read scope for its kind of caller, else a
 // fault.Forbidden, code "scope-missing".
 func (c Caller) MayRead() error {
 	if c.mayRead {
@@ -75,7 +75,7 @@ func (c Caller) MayRead() error {
 	return c.missingScope(ownerReadScope, userReadScope)
 }
 
-// MayWrite returns nil if the token has the write scope of its kind of caller, else a
+// MayWrite returns nil if the token has the write scope for its kind of caller, else a
 // fault.Forbidden, code "scope-missing". Neither scope includes the other.
 func (c Caller) MayWrite() error {
 	if c.mayWrite {
@@ -94,8 +94,8 @@ func (c Caller) missingScope(ownerScope, userScope string) error {
 	return err
 }
 
-// MustBeOwner returns nil for an application owner, else a fault.Forbidden, code "owner-only". It
-// is for endpoints that no user may call.
+// MustBeOwner returns nil for an application owner, else a fault.Forbidden, code "owner-only". Use
+// it for endpoints that users must not call.
 func (c Caller) MustBeOwner() error {
 	if c.IsOwner() {
 		return nil
@@ -115,7 +115,7 @@ func (c Caller) LogValue() slog.Value {
 
 // PartyFinder is the part of the party register that ResolveParty uses.
 type PartyFinder interface {
-	// Find returns the instanceOwnerId of the identity, and whether it has one.
+	// Find returns the instanceOwnerId of the identity, and whether the identity has one.
 	Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error)
 }
 

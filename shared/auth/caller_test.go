@@ -72,7 +72,7 @@ func TestMustBeOwner(t *testing.T) {
 	}
 }
 
-// finder is a party register with one party, knownIdentity. It fails with err unless that is nil.
+// finder is a party register with one party, knownIdentity. If err is not nil, Find fails with it.
 type finder struct{ err error }
 
 var knownIdentity = party.Identity{Kind: party.SSN, Value: "12247918309"}
@@ -118,7 +118,7 @@ func TestCallerNeverPrintsItsIdentityNumber(t *testing.T) {
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "caller", c)
 	for _, text := range []string{log.String(), fmt.Sprint(c), fmt.Sprintf("%+v %#v", c, c), c.Name()} {
 		if strings.Contains(text, knownIdentity.Value) {
-			t.Errorf("%q has the identity number", text)
+			t.Errorf("%q contains the identity number", text)
 		}
 	}
 }

@@ -24,11 +24,11 @@ const (
 // exchanged, so both are read.
 var scopeClaims = []string{"scope", "urn:altinn:scope"}
 
-// errNoIdentity reports that the token names neither an owner nor a party.
+// errNoIdentity means that the token names neither an owner nor a party.
 var errNoIdentity = errors.New("no claim names the caller")
 
-// callerOf returns the caller that the claims of a verified token name. Its errors name claims
-// but never their values.
+// callerOf returns the caller that the claims of a verified token name. It fails if a claim is
+// malformed or no claim names a caller. Errors name claims but never their values.
 func callerOf(claims jwt.MapClaims) (Caller, error) {
 	if claims[orgClaim] != nil {
 		return ownerOf(claims)
@@ -56,8 +56,8 @@ func userOf(claims jwt.MapClaims) (Caller, error) {
 	if c.PartyID, err = textOf(claims, partyIDClaim, isPartyID); err != nil {
 		return Caller{}, err
 	}
-	// The strongest identity counts. A user who acts for an organisation is identified by its
-	// party id.
+	// Use the strongest identity. A user who acts for an organisation is identified by the party
+	// id.
 	for _, from := range []struct {
 		claim string
 		kind  party.Kind
@@ -99,8 +99,8 @@ func textOf(claims jwt.MapClaims, name string, isValid func(string) bool) (strin
 	return text, nil
 }
 
-// scopesOf reports whether the space-separated lists contain the two scopes. A scope that only
-// contains the name of one does not count.
+// scopesOf reports whether the space-separated lists contain the two scopes. Only exact matches
+// count.
 func scopesOf(claims jwt.MapClaims, read, write string) (mayRead, mayWrite bool, err error) {
 	for _, name := range scopeClaims {
 		list, ok := claims[name].(string)
@@ -116,7 +116,7 @@ func scopesOf(claims jwt.MapClaims, read, write string) (mayRead, mayWrite bool,
 }
 
 // The functions below check values that the code stores in keys and documents and uses in paths.
-// They use no regular expressions, because compiling those would be a large part of a cold start.
+// They use no regular expressions, because compiling them would be a large part of a cold start.
 
 // isOrg reports whether text matches [a-z][a-z0-9-]{1,30}.
 func isOrg(text string) bool {

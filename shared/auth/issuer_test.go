@@ -28,7 +28,8 @@ const (
 	audience   = "https://api.test/"
 )
 
-// issuer is a token issuer with a clock. A test can publish and withdraw its keys and take it down.
+// issuer is a token issuer with a clock. A test can publish and withdraw keys and take the issuer
+// down.
 type issuer struct {
 	t         *testing.T
 	now       time.Time
@@ -101,7 +102,7 @@ func (i *issuer) verifier() *auth.Verifier {
 	return v
 }
 
-// claims returns an owner's claims with the changes. A nil value removes a claim.
+// claims returns an owner's claims with the changes applied. A nil value removes a claim.
 func (i *issuer) claims(changes map[string]any) map[string]any {
 	claims := map[string]any{
 		"iss": issuerName, "aud": audience, "exp": i.now.Add(time.Hour).Unix(),
@@ -134,7 +135,7 @@ func sign(t *testing.T, method jwt.SigningMethod, header map[string]any, key any
 	return signed
 }
 
-// call has v authenticate a request with the token.
+// call authenticates a request with the token.
 func call(v *auth.Verifier, token string) (auth.Caller, error) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", "Bearer "+token)

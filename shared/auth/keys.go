@@ -21,25 +21,24 @@ import (
 // Times after which a request reads the key set again. There is no background refresh, because
 // Lambda freezes the process between requests.
 const (
-	// maxAge is the age at which a request reads the set again. A withdrawn key verifies tokens
-	// for no longer than this.
+	// maxAge is the age at which a request reads the set again. A withdrawn key verifies tokens for
+	// at most this long.
 	maxAge = time.Hour
-	// maxStale is how long the last set serves while the issuer is unavailable.
+	// maxStale is the age up to which the last set is used while the issuer is unavailable.
 	maxStale = 24 * time.Hour
 	// minRefreshInterval is the time between a failed read and the next one, and between reads for
 	// unknown key ids.
 	minRefreshInterval = time.Minute
-	// initialRetryInterval is the time between failed reads as long as there is no set.
+	// initialRetryInterval is the time between failed reads while there is no usable set.
 	initialRetryInterval = 2 * time.Second
 )
 
 const minRSABits = 2048
 
-// errUnknownKey reports that the key of a token is not in the issuer's set, which was read
-// recently.
+// errUnknownKey means that the key of a token is not in the issuer's set, which was read recently.
 var errUnknownKey = errors.New("the key of the token is not in the key set")
 
-// keySet holds the issuer's keys as of one read. Only its cache changes.
+// keySet holds the issuer's keys as of one read. It is immutable except for its cache.
 type keySet struct {
 	keys     map[string]verificationKey // by kid
 	document []byte                     // as read, for comparison with the next one
@@ -47,7 +46,7 @@ type keySet struct {
 	cache    *tokenCache // the tokens that these keys have verified
 }
 
-// verificationKey is one key with the only algorithms that it verifies.
+// verificationKey is a public key with the algorithms for which it may be used.
 type verificationKey struct {
 	public     any // *rsa.PublicKey or *ecdsa.PublicKey
 	algorithms []string
@@ -60,14 +59,14 @@ type keyCache struct {
 
 	set atomic.Pointer[keySet] // nil until the first successful read
 
-	reading    sync.Mutex // held during a read; guards the following
+	reading    sync.Mutex // held during a read; guards the fields below
 	failedAt   time.Time  // the end of the last read that failed
 	lastErr    error      // the error of the last read, or nil
 	unknownAt  time.Time  // the start of the last read for an unknown key id
 	unknownErr error      // the result of that read
 }
 
-// fresh returns the set, or nil if a request must read it again.
+// fresh returns the set, or nil if there is none or it is older than maxAge.
 func (k *keyCache) fresh(now time.Time) *keySet {
 	if set := k.set.Load(); set != nil && now.Sub(set.readAt) < maxAge {
 		return set
@@ -84,7 +83,7 @@ func (k *keyCache) current(ctx context.Context) (*keySet, error) {
 	}
 	k.reading.Lock()
 	defer k.reading.Unlock()
-	if set := k.fresh(now); set != nil { // another request has read it in the meantime
+	if set := k.fresh(now); set != nil { // another request has just read it
 		return set, nil
 	}
 	set := k.set.Load()
@@ -107,9 +106,9 @@ func (k *keyCache) current(ctx context.Context) (*keySet, error) {
 }
 
 // keyFor returns the public key that the token's header names, and the set that contains the key.
-// If the set lacks the key id, keyFor reads the set again, because issuers sign with a new key as
-// soon as they have published it. It does so at most once a minute, because every caller can
-// invent key ids.
+// If the set lacks the key id, keyFor reads the set again, because issuers may sign with a new key
+// immediately after publishing it. It does so at most once a minute, because any caller can invent
+// key ids. It fails if there is no such key or the key is not for the token's algorithm.
 func (k *keyCache) keyFor(ctx context.Context, token *jwt.Token) (any, *keySet, error) {
 	if _, ok := token.Header["crit"]; ok {
 		return nil, nil, errors.New("the token has critical header parameters (crit), none of which are supported")
@@ -137,8 +136,9 @@ func (k *keyCache) keyFor(ctx context.Context, token *jwt.Token) (any, *keySet, 
 	return key.public, set, nil
 }
 
-// refreshForUnknownKey returns the current set after a key id was not found in previous. It fails
-// with a fault.Unavailable if the last read for an unknown key id failed.
+// refreshForUnknownKey returns the latest set after a key id was not found in previous. It reads
+// the set at most once per minRefreshInterval. It fails with a fault.Unavailable if the last read
+// for an unknown key id failed.
 func (k *keyCache) refreshForUnknownKey(ctx context.Context, previous *keySet) (*keySet, error) {
 	k.reading.Lock()
 	defer k.reading.Unlock()
@@ -156,8 +156,8 @@ func (k *keyCache) refreshForUnknownKey(ctx context.Context, previous *keySet) (
 	return k.set.Load(), nil
 }
 
-// read reads the set and stores it. If the read fails, or the new set has no key that can verify a
-// token, the last set stays in place. The caller holds k.reading.
+// read reads the set and stores it. It fails, and keeps the last set, if the source fails or the
+// new set has no key that can verify a token. The caller holds k.reading.
 func (k *keyCache) read(ctx context.Context, now time.Time) (*keySet, error) {
 	document, err := k.source(ctx)
 	if err == nil {
@@ -175,19 +175,19 @@ func (k *keyCache) read(ctx context.Context, now time.Time) (*keySet, error) {
 			return next, nil
 		}
 	}
-	// If ctx has ended, the request or the initialisation ran out of time, and the issuer did not
-	// fail.
+	// If ctx has ended, the request or the initialisation ran out of time; that is not a failure of
+	// the issuer.
 	if ctx.Err() == nil {
-		// The time is now, not the start of the read: an issuer that hangs takes longer than the
-		// retry interval, and the next request would wait for it again.
+		// Use the end of the read, not its start: a hanging issuer takes longer than the retry
+		// interval, and the next request would wait for it again.
 		k.failedAt, k.lastErr = k.now(), err
 	}
 	return nil, err
 }
 
-// parseKeys returns the keys of a JSON Web Key Set that can verify a token. It ignores other
-// keys, such as those of unknown kinds or for encryption (RFC 7517, section 5). It never follows
-// the URL of a key (x5u). It fails if no key can verify a token.
+// parseKeys returns the keys of a JSON Web Key Set that can verify a token. It ignores other keys,
+// such as keys of unknown types or for encryption (RFC 7517, section 5). It never follows the URL
+// of a key (x5u). It fails if no key can verify a token.
 func parseKeys(document []byte) (map[string]verificationKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -219,8 +219,8 @@ func parseKeys(document []byte) (map[string]verificationKey, error) {
 	return keys, nil
 }
 
-// algorithmsFor returns the algorithms that a key can verify: none for a weak key or one of
-// another kind.
+// algorithmsFor returns the algorithms for which a key may be used: none if it is weak or of an
+// unknown type.
 func algorithmsFor(key any) []string {
 	switch key := key.(type) {
 	case *rsa.PublicKey:

@@ -23,8 +23,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// present calls with the token and checks the code of the error ("": no error) and the number of
-// reads of the key set up to then.
+// present authenticates with the token. It checks the code of the error ("": no error) and the
+// number of reads of the key set so far.
 func present(i *issuer, v *auth.Verifier, step, token, code string, reads int) {
 	i.t.Helper()
 	_, err := call(v, token)
@@ -161,7 +161,8 @@ func TestColdStartWithIssuerDown(t *testing.T) {
 	present(i, v, "two seconds later", i.token("ec"), "", 2)
 }
 
-// While the issuer hangs, one request waits for it, and those right after that fail immediately.
+// TestColdStartWithHangingIssuer checks that one request waits for a hanging issuer, and that the
+// requests right after it fail immediately.
 func TestColdStartWithHangingIssuer(t *testing.T) {
 	i := newIssuer(t)
 	hanging := func(ctx context.Context) ([]byte, error) {
@@ -180,8 +181,8 @@ func TestColdStartWithHangingIssuer(t *testing.T) {
 	present(i, v, "another second later", i.token("ec"), "keys-unavailable", 2)
 }
 
-// The initialisation bounds the warm-up. A warm-up that exceeds its time must not delay the read
-// of the first request.
+// TestWarmUpOutOfTimeIsNoFailureOfTheIssuer exceeds the time that the initialisation allows the
+// warm-up. The first request must still read the keys immediately.
 func TestWarmUpOutOfTimeIsNoFailureOfTheIssuer(t *testing.T) {
 	i := newIssuer(t)
 	slow := func(ctx context.Context) ([]byte, error) {
@@ -294,8 +295,8 @@ func TestKeySetOverHTTPAndFromAFile(t *testing.T) {
 	}
 }
 
-// Concurrent requests with unknown key ids share one read. While that read hangs, a token with a
-// known key does not wait.
+// TestKnownKeysDoNotWaitForUnknownOnes sends concurrent requests with unknown key ids, which share
+// one read. While that read hangs, a token with a known key must not wait.
 func TestKnownKeysDoNotWaitForUnknownOnes(t *testing.T) {
 	i := newIssuer(t)
 	release, started := make(chan struct{}), make(chan struct{}, 100)
@@ -334,7 +335,8 @@ func TestKnownKeysDoNotWaitForUnknownOnes(t *testing.T) {
 	}
 }
 
-// A document that is no key set changes neither the keys nor the cached tokens.
+// TestInvalidKeySetKeepsTheLastOne checks that an invalid key set changes neither the keys nor the
+// cached tokens.
 func TestInvalidKeySetKeepsTheLastOne(t *testing.T) {
 	i := newIssuer(t)
 	document := func(ctx context.Context) ([]byte, error) { return i.read(ctx) }

@@ -17,16 +17,17 @@ import (
 
 const (
 	maxKeySet    = 512 << 10       // bytes
-	fetchTimeout = 3 * time.Second // of the whole exchange; the one request per hour that reads waits no longer
+	fetchTimeout = 3 * time.Second // of the whole exchange; bounds the delay of the one request per hour that reads
 	maxRedirects = 3
 )
 
-// source reads the current key set.
+// source returns the current key set document.
 type source func(ctx context.Context) ([]byte, error)
 
-// openSource returns the source at an https or http URL or in a file. The client for a URL trusts
-// roots(), which it calls before the first fetch; nil, for roots or its result, means the
-// system's. It is not the client for AWS, which trusts only AWS.
+// openSource returns the source for an https or http URL or a file path. The client for a URL
+// trusts the certificates of roots, which it calls before the first fetch. If roots or its result
+// is nil, the client trusts the system's. The client for AWS would not do, because it trusts only
+// AWS.
 func openSource(location string, roots func() *x509.CertPool) (source, error) {
 	if location == "" {
 		return nil, errors.New("a verifier needs a key set")

@@ -61,7 +61,8 @@ func TestKeySetOverTLS(t *testing.T) {
 	}
 }
 
-// The verifier loads no roots if the keys come from a file or over http.
+// TestRootsAreLoadedForHTTPSOnly checks that the verifier loads no roots for keys from a file or
+// over http.
 func TestRootsAreLoadedForHTTPSOnly(t *testing.T) {
 	i := newIssuer(t)
 	document, err := i.read(t.Context())

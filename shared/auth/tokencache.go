@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// maxCachedTokens is the number of tokens in a generation. Two generations of tokens of the usual
-// size take one megabyte, and of the largest size eight.
+// maxCachedTokens is the number of tokens in a generation. Two full generations take one megabyte
+// with tokens of the usual size, and eight with the largest.
 const maxCachedTokens = 512
 
 // tokenCache remembers verified tokens until they expire, so that only the first request with a
 // token verifies it. It keeps two generations and drops the previous one when the current one is
-// full; a get moves a token to the current one, so tokens in use stay. It contains only verified
-// tokens, so no caller can fill it with invented ones.
+// full. A get moves a token to the current generation, so tokens in use stay. The cache contains
+// only verified tokens, so no caller can fill it with invented ones.
 type tokenCache struct {
 	mu                sync.Mutex
-	current, previous map[string]cachedToken // by the whole token as sent
+	current, previous map[string]cachedToken // by the complete token as sent
 }
 
 type cachedToken struct {
@@ -23,7 +23,7 @@ type cachedToken struct {
 	expires time.Time
 }
 
-// get returns the caller of a token that is in the cache and has not expired.
+// get returns the caller of a cached token. ok is false if the token is not cached or has expired.
 func (c *tokenCache) get(token string, now time.Time) (caller Caller, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -39,7 +39,7 @@ func (c *tokenCache) get(token string, now time.Time) (caller Caller, ok bool) {
 	return entry.caller, true
 }
 
-// put adds a verified token.
+// put caches a verified token until expires.
 func (c *tokenCache) put(token string, caller Caller, expires time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -23,18 +23,19 @@ const (
 	leeway   = 10 * time.Second // the accepted difference between the issuer's clock and ours
 )
 
-// methods are the accepted signature algorithms, all of them asymmetric. "none" is not accepted,
-// and neither are the HMACs, because an attacker could use a public key as the secret of an HMAC.
+// methods are the accepted signature algorithms, all of them asymmetric. "none" is not accepted.
+// Nor are HMACs, because an attacker could use a public key as the HMAC secret.
 var methods = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"}
 
 // Config defines which tokens a Verifier accepts.
 type Config struct {
 	Issuer   string // the exact iss claim
-	Audience string // the aud claim must contain it; "": not checked
+	Audience string // must be in the aud claim; "": not checked
 	KeySet   string // the issuer's JSON Web Key Set (RFC 7517): an https or http URL, or the path of a file
 
 	// Roots returns the root certificates to trust when KeySet is an https URL. If Roots or its
-	// result is nil, those are the system's. The verifier calls it before the first fetch.
+	// result is nil, the verifier trusts the system's. The verifier calls Roots before the first
+	// fetch.
 	Roots func() *x509.CertPool
 
 	// For tests: Read replaces KeySet, and Now replaces time.Now.
@@ -42,7 +43,7 @@ type Config struct {
 	Now  func() time.Time
 }
 
-// Verifier verifies the tokens of requests. It is safe for concurrent use. A process has one,
+// Verifier verifies the tokens of requests. It is safe for concurrent use. Use one per process,
 // because it caches the issuer's keys and the verified tokens.
 type Verifier struct {
 	parser *jwt.Parser
@@ -50,8 +51,8 @@ type Verifier struct {
 	now    func() time.Time
 }
 
-// New returns a verifier. It does not read the keys: Warm does, else the first token. New fails if
-// Issuer is empty or KeySet is neither a URL nor a path.
+// New returns a verifier. Warm reads the keys, otherwise the first token causes the read. New fails
+// if Issuer is empty or KeySet is neither a URL nor a path.
 func New(config Config) (*Verifier, error) {
 	if config.Issuer == "" {
 		return nil, errors.New("a verifier needs an issuer")
@@ -84,9 +85,9 @@ func New(config Config) (*Verifier, error) {
 	}, nil
 }
 
-// Open returns the verifier of the process, from TOKEN_ISSUER, TOKEN_AUDIENCE (empty: not
-// checked) and TOKEN_JWKS. It registers a warm-up call that fetches the keys. The function starts
-// even if that fails.
+// Open returns the verifier of the process, from TOKEN_ISSUER, TOKEN_AUDIENCE (empty: not checked)
+// and TOKEN_JWKS. It registers a warm-up call that fetches the keys. The function starts even if
+// that call fails.
 func Open(env *coldstart.Env) *Verifier {
 	return env.Shared("auth", func() any {
 		config := Config{
@@ -108,8 +109,8 @@ func Open(env *coldstart.Env) *Verifier {
 	}).(*Verifier)
 }
 
-// insecure reports whether keySet is an http URL of another machine, so that an attacker in the
-// network could replace the keys.
+// insecure reports whether keySet is an http URL of another machine. An attacker in the network
+// could then replace the keys.
 func insecure(keySet string) bool {
 	u, err := url.Parse(keySet)
 	if err != nil || u.Scheme != "http" {
@@ -119,7 +120,8 @@ func insecure(keySet string) bool {
 	return u.Hostname() != "localhost" && !(ip != nil && ip.IsLoopback())
 }
 
-// Warm fetches the keys unless the verifier has them. It fails with a fault.Unavailable.
+// Warm fetches the keys unless the verifier has them. If the keys are not available, it returns a
+// fault.Unavailable.
 func (v *Verifier) Warm(ctx context.Context) error {
 	_, err := v.keys.current(ctx)
 	return err
@@ -142,8 +144,9 @@ func (v *Verifier) Authenticate(r *http.Request) (Caller, error) {
 	return c, nil
 }
 
-// bearer returns the token of the one Authorization header (RFC 6750, section 2.1). API Gateway
-// joins repeated headers with a comma, which no token contains.
+// bearer returns the token of the Authorization header (RFC 6750, section 2.1). It fails if there
+// is no token or more than one header. API Gateway joins repeated headers with a comma, which no
+// token contains.
 func bearer(header http.Header) (string, error) {
 	values := header.Values("Authorization")
 	if len(values) > 1 || (len(values) == 1 && strings.Contains(values[0], ",")) {
@@ -160,7 +163,8 @@ func bearer(header http.Header) (string, error) {
 		"Send an access token in the header: Authorization: Bearer <token>.")
 }
 
-// verify returns the caller that a token names, from the cache if the token is in it.
+// verify returns the caller that a token names, from the cache if possible. It fails with the
+// faults of Authenticate.
 func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 	if len(token) > maxToken {
 		return Caller{}, fault.New(fault.Unauthenticated, "token-invalid",

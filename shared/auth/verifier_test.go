@@ -94,15 +94,15 @@ func TestInvalidTokens(t *testing.T) {
 			}
 			for _, secret := range append(strings.Split(test.token, "."), "1224791830") {
 				if secret != "" && strings.Contains(err.Error(), secret) {
-					t.Errorf("%q quotes from the token", err)
+					t.Errorf("%q quotes the token", err)
 				}
 			}
 		})
 	}
 }
 
-// reencoded returns the token with other bits in the last character of the signature, which
-// belong to no byte.
+// reencoded returns the token with changed padding bits in the last character of the signature. The
+// decoded signature stays the same.
 func reencoded(token string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := strings.IndexByte(alphabet, token[len(token)-1])
@@ -242,7 +242,7 @@ func TestOpenReportsInvalidVariables(t *testing.T) {
 	}
 }
 
-// The tokens of package authtest pass the real verification.
+// TestAuthtestTokens verifies the tokens of package authtest.
 func TestAuthtestTokens(t *testing.T) {
 	v := authtest.Verifier()
 	ola := party.Identity{Kind: party.UserName, Value: "ola"}
@@ -267,6 +267,6 @@ func TestAuthtestTokens(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", authtest.Owner("nav", "altinn:serviceowner/instances.read"))
 	if c, err := v.Authenticate(r); err != nil || c.MayRead() != nil || c.MayWrite() == nil {
-		t.Errorf("Caller = %+v, %v; want one that may only read", c, err)
+		t.Errorf("Caller = %+v, %v; want a caller that may only read", c, err)
 	}
 }

@@ -16,8 +16,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// Bounds of one HTTP attempt. The SDK's defaults are 30 s to connect and no limit for the response,
-// which is more than a whole request may take here. A lost packet should cost a retry instead.
+// Bounds of one HTTP attempt. The SDK's defaults, 30 s to connect and no limit for the response,
+// exceed the time of a whole request. A lost packet should cost only a retry.
 const (
 	dialTimeout           = time.Second
 	tlsHandshakeTimeout   = 2 * time.Second
@@ -32,7 +32,7 @@ const localRegion = "us-east-1"
 //go:embed amazon-roots.pem
 var amazonRoots []byte
 
-// UsesEmulator reports whether the process uses an emulator of AWS: whether AWS_ENDPOINT_URL,
+// UsesEmulator reports whether the process uses an emulator of AWS. It does if AWS_ENDPOINT_URL,
 // AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL_EVENTBRIDGE is set.
 func (e *Env) UsesEmulator() bool {
 	for _, service := range []string{"", "_DYNAMODB", "_S3", "_EVENTBRIDGE"} {
@@ -48,9 +48,8 @@ func (e *Env) UsesEmulator() bool {
 // mode.
 //
 // Region and credentials are those that Lambda sets: AWS_REGION, AWS_ACCESS_KEY_ID,
-// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. The first three are required unless the service
-// has an emulator, at AWS_ENDPOINT_URL_<service> or else AWS_ENDPOINT_URL; they default to
-// constants there.
+// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. The first three are required for AWS itself. For an
+// emulator, at AWS_ENDPOINT_URL_<service> or else AWS_ENDPOINT_URL, they default to constants.
 //
 // All services share one HTTP client. It trusts only the roots of AWS, because parsing the
 // system's bundle of some 140 roots would be most of the CPU time of a function's first call. If
@@ -60,8 +59,9 @@ func (e *Env) AWS(service string) aws.Config {
 	endpoint := e.endpoint(service)
 	cfg := aws.Config{
 		HTTPClient: e.httpClient(endpoint != ""),
-		// The SDK's config package sets both by default, an aws.Config literal does not. With
-		// them the client sends S3 a checksum of every body and verifies those that S3 returns.
+		// The SDK's config package sets both by default; an aws.Config literal does not. With these
+		// settings, the client sends S3 a checksum of every body and verifies the checksums that S3
+		// returns.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}
@@ -104,7 +104,7 @@ func (e *Env) credentials(emulator bool) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })
 }
 
-// httpClient returns the process's client for AWS, or the one for emulators.
+// httpClient returns the process's shared client for AWS, or for emulators.
 func (e *Env) httpClient(emulator bool) aws.HTTPClient {
 	key := "coldstart/http"
 	if emulator {
@@ -121,8 +121,7 @@ func (e *Env) httpClient(emulator bool) aws.HTTPClient {
 
 func (e *Env) newHTTPClient(emulator bool) aws.HTTPClient {
 	roots := e.roots(emulator)
-	// Freeze, because otherwise each service client copies the client and with it the connection
-	// pool.
+	// Without Freeze, each service client would copy the client and its connection pool.
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
 		WithTransportOptions(func(t *http.Transport) { configure(t, roots) }).
@@ -155,8 +154,7 @@ func (e *Env) roots(emulator bool) *x509.CertPool {
 
 // recyclingClient closes the connection of every 50th request. Some emulators of AWS close a
 // connection after a fixed number of requests (1,000 in one of them), in the middle of a response.
-// The SDK then retries a conditional write that was applied, and reports a conflict that never
-// happened.
+// The SDK then retries a conditional write that was already applied, and reports a false conflict.
 type recyclingClient struct {
 	client   aws.HTTPClient
 	requests atomic.Uint64

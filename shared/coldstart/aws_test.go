@@ -116,7 +116,7 @@ func TestTransport(t *testing.T) {
 	}
 }
 
-// TestClientsTrust calls, with each client, a server that has a self-signed certificate.
+// TestClientsTrust calls a server that has a self-signed certificate with each client.
 func TestClientsTrust(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)

@@ -1,31 +1,32 @@
-// Package coldstart initialises a function before its first request. It reads the environment,
-// builds the AWS configuration, sets up the log, and makes the first call to each service. It is
-// the only reader of environment variables.
+// Package coldstart initialises a Lambda function before its first request. It reads the
+// environment, builds the AWS configuration, sets up the log, and makes the first call to each
+// service. It is the only reader of environment variables.
 //
 // The problem: a cold start delays the first request by the whole initialisation, by the TLS
 // handshake with each service, and by the parsing of the root certificates.
 //
 // The idea: the package fills in aws.Config itself, from the variables that Lambda sets, and does
-// not link the SDK's config package. Profiles, SSO, STS and instance metadata have no use in a
-// function, and their tables double the initialisation. Ready opens the connections in parallel,
-// while Lambda still counts the time as initialisation. The client for AWS parses the five roots
+// not link the SDK's config package. A function has no use for profiles, SSO, STS and instance
+// metadata, and their tables double the initialisation time. Ready opens the connections in
+// parallel, while the time still counts as initialisation. The client for AWS parses the five roots
 // of AWS instead of the system's 144 (see Env.AWS).
 //
-// The figures: a function on DynamoDB initialises in 3.2 times the instructions of an empty one,
-// and its first GET over TLS takes 1.7 to 1.9 times the CPU time of a warm one. Measure both with
+// The figures: a function that uses DynamoDB initialises in 3.2 times the instructions of an empty
+// function. Its first GET over TLS takes 1.7 to 1.9 times the CPU time of a warm GET. Measure both
+// with
 //
 //	make bench WHAT="init start"
 //
-// The package never refreshes credentials, because those of an execution environment do not change.
-// It never prints the value of a variable.
+// The package never refreshes credentials, because the credentials of an execution environment do
+// not change. It never prints the value of a variable.
 //
 // A function's main uses it like this:
 //
 //	env := coldstart.Load()
 //	lambdahttp.Start(env, handler(instancetable.Open(env), blobbucket.Open(env)))
 //
-// Each Open reads its variables through env, which records the missing ones. Ready, called by
-// Start, ends the process with one message that names them all.
+// Each Open reads its variables through env, which records missing variables. Start calls Ready,
+// which ends the process with one message that names all of them.
 package coldstart
 
 import (
@@ -78,7 +79,7 @@ func Load() *Env {
 }
 
 // New returns an environment that reads through lookup, which has the contract of os.LookupEnv.
-// Tests use it, because it changes no global state.
+// Tests use it because it changes no global state.
 func New(lookup func(name string) (string, bool)) *Env {
 	return &Env{lookup: lookup, exit: os.Exit, shared: map[string]*sharedValue{}}
 }
@@ -124,9 +125,8 @@ func (e *Env) Invalid(name, reason string) {
 	}
 }
 
-// Shared returns the value of the process for this key, such as the one client of a service. The
-// first call builds the value; concurrent calls wait for it. build may call Shared with other
-// keys.
+// Shared returns the process-wide value for a key, such as the client of a service. The first call
+// builds the value, and concurrent calls wait for it. build may call Shared with other keys.
 func (e *Env) Shared(key string, build func() any) any {
 	e.mu.Lock()
 	s, ok := e.shared[key]
@@ -139,10 +139,10 @@ func (e *Env) Shared(key string, build func() any) any {
 	return s.value
 }
 
-// OnInit registers a warm-up call, which Ready makes to open the connection to a service. The call
-// should be the cheapest that the function's policy allows, such as reading an item that does not
-// exist, and must end with its context. Ready makes only the first of several calls with the same
-// name, because one call opens the connection for all users of the service.
+// OnInit registers a warm-up call that opens the connection to a service; Ready makes the call. It
+// should be the cheapest call that the function's policy allows, such as reading an item that does
+// not exist. It must end with its context. Ready makes only the first of several calls with the
+// same name, because one call opens the connection for all users of the service.
 func (e *Env) OnInit(name string, call func(ctx context.Context) error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -170,7 +170,7 @@ func (e *Env) Err() error {
 
 // Ready ends the process with code 1 if Err is not nil. Otherwise it makes the warm-up calls in
 // parallel and returns when they are done, or after 1.5 seconds. It only logs the error of a failed
-// call: the first request makes the call again and can report the error to its caller.
+// call: the first request calls the service again and can report the error to its caller.
 func (e *Env) Ready() {
 	if err := e.Err(); err != nil {
 		slog.Error("cannot start", "error", err.Error())
@@ -190,7 +190,7 @@ func (e *Env) Ready() {
 		name string
 		err  error
 	}
-	results := make(chan result, len(calls)) // has room for all, so that a late sender never blocks
+	results := make(chan result, len(calls)) // buffered, so that a late sender never blocks
 	for _, w := range calls {
 		go func() {
 			defer func() {

@@ -125,7 +125,7 @@ func TestReadyWarmsUpInParallel(t *testing.T) {
 		start := time.Now()
 		env.Ready()
 		if took := time.Since(start); took != time.Second {
-			t.Errorf("took %v, want the second of one call, because the calls run in parallel", took)
+			t.Errorf("took %v, want 1s, because the calls run in parallel", took)
 		}
 		if calls.Load() != 2 {
 			t.Errorf("%d calls, want one per name", calls.Load())

@@ -1,5 +1,5 @@
-// Package cputest measures CPU time, for tests that compare a worst case with a baseline of the
-// same run. Wall time would make such a test fail on a busy machine.
+// Package cputest measures CPU time, for tests that compare a worst case with a baseline in the
+// same run. With wall time, such a test would fail on a busy machine.
 package cputest
 
 import (

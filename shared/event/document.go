@@ -9,13 +9,13 @@ import (
 	"altinn.no/instanceapi/shared/application"
 )
 
-// Encoded is an event together with its JSON. The system stores and sends the JSON, so that a
-// function of an older version passes unknown members on unchanged and the bus and the feed always
-// agree.
+// Encoded is an event together with its JSON. The system stores and sends the JSON itself. An older
+// version of a function therefore passes unknown members on unchanged, and the bus and the feed
+// always agree.
 type Encoded struct {
 	Event        Event
 	JSON         json.RawMessage // compact
-	InstanceGuid string          // the two halves of Event.ID
+	InstanceGuid string          // InstanceGuid and Number are the parts of Event.ID
 	Number       int
 }
 
@@ -31,9 +31,8 @@ func Encode(ev Event) (Encoded, error) {
 	return encode(ev, raw)
 }
 
-// Decode reads the JSON of an event. It fails for JSON that is not an event: the id, the
-// application or the time does not have the form that Encode writes. The error repeats nothing of
-// the content.
+// Decode parses the JSON of an event. It fails if raw is not JSON, or if the id, application, event
+// type, step or time is missing or invalid. The error contains nothing of the content.
 func Decode(raw []byte) (Encoded, error) {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, raw); err != nil {
@@ -54,9 +53,9 @@ func encode(ev Event, raw []byte) (Encoded, error) {
 	org, app, ok := application.SplitID(ev.AppID)
 	switch {
 	case !ok:
-		return Encoded{}, errors.New("event: appId is not an application's")
+		return Encoded{}, errors.New("event: appId is not an application id")
 	case ev.Org != org || ev.App != app:
-		return Encoded{}, errors.New("event: org and app are not those of appId")
+		return Encoded{}, errors.New("event: org and app do not match appId")
 	case ev.EventType == "" || ev.WorkflowStep == "":
 		return Encoded{}, errors.New("event: eventType or workflowStep is missing")
 	case ev.At.IsZero():

@@ -1,5 +1,5 @@
 // Package event provides the event document. Application owners read it in the feed and receive it
-// from EventBridge as the detail of an entry. Both have the same shape, so that an owner writes one
+// from EventBridge as the detail of an entry. Both have the same shape, so an owner needs only one
 // decoder.
 //
 // The document carries links and codes only, never content and never an identity number.
@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// WorkflowStateChange is the type of the event for a workflow step that an instance has entered,
-// creation included. It is the eventType of the document and the DetailType of the EventBridge
-// entry.
+// WorkflowStateChange is the type of the events that report that an instance has entered a workflow
+// step, including the first step. It is the eventType of the document and the DetailType of the
+// EventBridge entry.
 const WorkflowStateChange = "WorkflowStateChange"
 
-// SchemaVersion is the version of the document's shape. A new member keeps the version. Removing a
-// member or changing its meaning requires the next version.
+// SchemaVersion is the version of the document's shape. Adding a member keeps the version. Removing
+// a member or changing its meaning requires the next version.
 const SchemaVersion = 1
 
 // Event is one workflow change of one instance.
 //
-// A new field is also needed in these places. Tests fail if one of the first two is forgotten:
+// Add a new field in these places too. Tests fail if you forget one of the first two:
 //   - StepEvent in shared/instance, which fills it
 //   - events/workflow-state-change.schema.json, the schema for owners
 //   - Event in shared/httpapi/openapi.yaml, with its version, the samples in events/, and
@@ -58,7 +58,7 @@ func ID(instanceGuid string, number int) string {
 	return instanceGuid + "." + strconv.Itoa(number)
 }
 
-// ParseID returns the parts of an id. It fails for anything that ID does not return.
+// ParseID returns the parts of an id. It fails if id does not have the form that ID returns.
 func ParseID(id string) (instanceGuid string, number int, err error) {
 	guid, digits, ok := strings.Cut(id, ".")
 	n, convErr := strconv.Atoi(digits)

@@ -33,7 +33,7 @@ func TestParseID(t *testing.T) {
 	}
 }
 
-// The members and their names are the contract with owners: the bus and the feed carry this text.
+// TestEncode compares the exact JSON: its members and their names are the contract with owners.
 func TestEncode(t *testing.T) {
 	doc, err := Encode(sample())
 	if err != nil {

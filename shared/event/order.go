@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Sort sorts documents into the order of a feed: the events of one instance by number, and
-// otherwise by time. The times come from many clocks, so Sort treats an event as no earlier than
-// its predecessor in the same instance.
+// Sort sorts docs into feed order: by time, and within an instance by number. The times come from
+// many clocks, so Sort treats an event as no earlier than its predecessor in the same instance.
 func Sort(docs []Encoded) {
 	slices.SortFunc(docs, compareInInstance)
 	type timed struct {

@@ -7,9 +7,9 @@ type Outcome int
 
 // The outcomes.
 const (
-	Failed     Outcome = iota // unknown: the feed may have the event or not; append it again
+	Failed     Outcome = iota // unknown: the feed may or may not have the event; append it again
 	Recorded                  // this call appended the event
-	Duplicate                 // the feed had the event already
+	Duplicate                 // the feed already had the event
 	OutOfOrder                // the feed lacks its predecessor in the instance; append it again later
 )
 
@@ -17,7 +17,7 @@ func (o Outcome) String() string {
 	return [...]string{"failed", "recorded", "duplicate", "out of order"}[o]
 }
 
-// Result is the outcome for one event; Err is set exactly when it is Failed.
+// Result is the outcome for one event. Err is set if and only if Outcome is Failed.
 type Result struct {
 	Outcome Outcome
 	Err     error
@@ -27,7 +27,7 @@ type Result struct {
 type Backlog struct {
 	Documents  []Encoded // in the order of Sort
 	Unreadable []string  // ids of events whose item is damaged
-	Oldest     time.Time // time of the oldest change in the outbox; zero when the outbox is empty
+	Oldest     time.Time // time of the oldest change found; zero if the scan found none
 }
 
 // Len returns the number of events found, unreadable ones included.

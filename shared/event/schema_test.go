@@ -36,7 +36,8 @@ func validate(t *testing.T, schema *jsonschema.Schema, raw []byte) error {
 	return schema.Validate(document)
 }
 
-// Events with all members and with the required members alone follow the published schema.
+// TestDocumentsFollowTheSchema validates an event with all members and one with only the required
+// members.
 func TestDocumentsFollowTheSchema(t *testing.T) {
 	schema := schema(t)
 	full, bare := sample(), sample()
@@ -78,7 +79,8 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 	}
 }
 
-// The schema has exactly the members of the document and requires those that are always present.
+// TestSchemaHasTheMembersOfTheDocument requires the members of the document in the schema, and no
+// others. The schema must require the members that are always present.
 func TestSchemaHasTheMembersOfTheDocument(t *testing.T) {
 	text, err := os.ReadFile(schemaFile)
 	if err != nil {
@@ -103,7 +105,7 @@ func TestSchemaHasTheMembersOfTheDocument(t *testing.T) {
 				t.Errorf("%s: the schema lacks %s", what, name)
 			}
 			if slices.Contains(published.Required, name) == (options == "omitempty") {
-				t.Errorf("%s: the schema is wrong about whether %s is required", what, name)
+				t.Errorf("%s: schema and document disagree on whether %s is required", what, name)
 			}
 		}
 		if members := len(published.Properties); members != of.NumField() {
@@ -114,11 +116,11 @@ func TestSchemaHasTheMembersOfTheDocument(t *testing.T) {
 	compare("data link", reflect.TypeFor[DataLink](), item.Items)
 	var version struct{ Const int }
 	if err := json.Unmarshal(published.Properties["schemaVersion"], &version); err != nil || version.Const != SchemaVersion {
-		t.Errorf("the schema is of version %d, %v", version.Const, err)
+		t.Errorf("the schema has version %d, %v", version.Const, err)
 	}
 }
 
-// The events in the samples for local invocations follow the schema.
+// TestSamplesFollowTheSchema validates the events in the samples for local invocations.
 func TestSamplesFollowTheSchema(t *testing.T) {
 	schema := schema(t)
 	found := 0

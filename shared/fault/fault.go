@@ -2,7 +2,7 @@
 // and states what is wrong and what to do about it. The package is independent of HTTP: package
 // httpapi maps each Kind to a status.
 //
-// Every other error is internal. No caller sees its text.
+// Every other error is internal, and its text never reaches a caller.
 package fault
 
 import (
@@ -16,7 +16,7 @@ type Kind int
 
 // The kinds, each with the HTTP status that package httpapi gives it.
 const (
-	Internal             Kind = iota // 500: an internal error, which the caller cannot fix
+	Internal             Kind = iota // 500: an error that the caller cannot fix
 	Invalid                          // 400: the request is malformed; correct it
 	Unauthenticated                  // 401: no valid token
 	Forbidden                        // 403: the token lacks a scope, or is of the wrong kind for the endpoint
@@ -28,7 +28,7 @@ const (
 	TooLarge                         // 413: the body is over the limit
 	UnsupportedMediaType             // 415: the content type is not accepted
 	RangeNotSatisfiable              // 416: the range has no byte of the content
-	Unprocessable                    // 422: well-formed, but contradicts an earlier request
+	Unprocessable                    // 422: the request is well-formed but contradicts an earlier one
 	TooManyRequests                  // 429: over the caller's limit; retry after RetryAfter
 	Unavailable                      // 503: retry soon
 )
@@ -44,18 +44,18 @@ type Issue struct {
 	Severity      string `json:"severity"` // SeverityError or SeverityWarning
 	Code          string `json:"code"`     // stable, upper camel case: "TooFewDataElementsOfType"
 	Description   string `json:"description"`
-	DataElementID string `json:"dataElementId,omitempty"` // the element with the issue, if it is in one
+	DataElementID string `json:"dataElementId,omitempty"` // the element with the issue; "" if the issue is not in an element
 	Field         string `json:"field,omitempty"`         // JSON Pointer (RFC 6901) into the element or the request body
 }
 
 // Error is an error for the caller of the API. Its texts contain no identity number, no token and
-// no internal detail. Only the log gets Err, the cause.
+// no internal detail. Err, the cause, appears only in the log.
 type Error struct {
 	Kind   Kind
 	Code   string // stable and documented: "data-locked"
 	Detail string // what is wrong and what to do about it, in one or two sentences
 	Issues []Issue
-	Scope  string // of a Forbidden: the scope that the token lacks, or ""
+	Scope  string // for Forbidden: the scope that the token lacks, or ""
 	Err    error
 
 	RetryAfter time.Duration // when to retry; 0: the default of the kind
@@ -73,7 +73,7 @@ func InvalidParameter(name, allowed string, args ...any) *Error {
 	return New(Invalid, "parameter-invalid", "Parameter %q is invalid: %s.", name, fmt.Sprintf(allowed, args...))
 }
 
-// WithCause sets the cause, which only the log gets, and returns e.
+// WithCause sets the cause, which appears only in the log, and returns e.
 func (e *Error) WithCause(err error) *Error {
 	e.Err = err
 	return e
@@ -100,8 +100,8 @@ func HasCode(err error, code string) bool {
 	return errors.As(err, &f) && f.Code == code
 }
 
-// NoSuchResource returns the NotFound error for a resource that does not exist and for one that the
-// caller may not access: both get the same response.
+// NoSuchResource returns the NotFound error for a resource that does not exist or that the caller
+// may not access. The response does not distinguish the two.
 func NoSuchResource() *Error {
 	return New(NotFound, "not-found", "The resource does not exist or you do not have access to it.")
 }

@@ -1,5 +1,5 @@
-// Package filltest fills every field of a value by reflection, for the tests of code that names
-// each field: if a new field is forgotten there, the test fails.
+// Package filltest fills every field of a value by reflection. It is for tests of code that must
+// handle every field: such a test fails if the code omits a new field.
 package filltest
 
 import (
@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// Fill sets every field of the struct that into points at, in depth, to a value that no other
-// field has. Booleans are true, lists get two items, times are UTC with microseconds. A pointer
-// to a type that is being filled already stays nil. Fill fails the test for an unexported field
-// or an unknown kind.
+// Fill sets every field of the struct that into points at, recursively, to a unique value. Booleans
+// are true, lists have two items, and times are UTC with microseconds. A pointer to a type that
+// encloses it stays nil. Fill fails the test for an unexported field or an unknown kind.
 func Fill(t testing.TB, into any) {
 	t.Helper()
 	v := reflect.ValueOf(into).Elem()
@@ -60,7 +59,7 @@ func (f *filler) fill(v reflect.Value, path string) {
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(f.values))
 	default:
-		f.t.Fatalf("%s: filltest knows no %v", path, v.Kind())
+		f.t.Fatalf("%s: filltest does not support %v", path, v.Kind())
 	}
 }
 

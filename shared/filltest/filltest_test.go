@@ -25,7 +25,7 @@ type outer struct {
 func TestFill(t *testing.T) {
 	var v outer
 	Fill(t, &v)
-	// A type within itself is not filled without end.
+	// Fill stops at a recursive type.
 	if got, want := Zero(v), []string{"outer.Inner.Outer", "outer.Inners[0].Outer", "outer.Inners[1].Outer", "outer.Pointer.Outer"}; !slices.Equal(got, want) {
 		t.Errorf("zero: %q, want %q", got, want)
 	}

@@ -7,14 +7,14 @@ import (
 	"altinn.no/instanceapi/shared/coldstart"
 )
 
-// BaseURLs contains the public base URLs of the two APIs, without a trailing slash. Links are built
-// from these, never from a request's Host header, which the caller chooses.
+// BaseURLs contains the public base URLs of the two APIs, without a trailing slash. Build links
+// from these URLs, never from a request's Host header, which the caller chooses.
 type BaseURLs struct {
 	Apps     string // Application API, with "{org}" as a placeholder: https://{org}.apps.altinn.no
 	Platform string // Storage API: https://platform.altinn.no
 }
 
-// OpenBaseURLs returns the base URLs from the variables APPS_BASE_URL and PLATFORM_BASE_URL.
+// OpenBaseURLs returns the base URLs in APPS_BASE_URL and PLATFORM_BASE_URL.
 func OpenBaseURLs(env *coldstart.Env) BaseURLs {
 	return BaseURLs{
 		Apps:     strings.TrimSuffix(env.String("APPS_BASE_URL"), "/"),

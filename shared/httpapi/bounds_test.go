@@ -17,14 +17,14 @@ import (
 // bodyLimit is the size of the largest body that any endpoint accepts, in bytes.
 const bodyLimit = 4_400_000
 
-// Limits of one body, as a function has 512 MB and 25 s. The CPU time is relative to that of a
-// plain body of the same size. Allocated bytes are more than the bytes in use at a time.
+// Limits for one body; a function has 512 MB and 25 s. The CPU time is relative to that of a plain
+// body of the same size. Allocated bytes include bytes that are no longer in use.
 const (
-	maxTimes     = 50 // the slowest takes 7 times as long; quadratic cost, thousands
+	maxTimes     = 50 // the slowest takes 7 times as long; with quadratic cost it would take thousands
 	maxAllocated = 100 << 20
 )
 
-// plain returns the CPU time of a JSON body of the largest size that is one string.
+// plain returns the CPU time of decoding a JSON body of the largest size with a single long string.
 func plain(t *testing.T) time.Duration {
 	body := fill(`{"name":"`, `a`, `"}`)
 	return cputest.Baseline(t, func() {
@@ -34,7 +34,7 @@ func plain(t *testing.T) time.Duration {
 	})
 }
 
-// bounded runs f and fails if it exceeds the limits relative to the baseline.
+// bounded runs f and fails the test if f exceeds the limits relative to the baseline.
 func bounded(t *testing.T, baseline time.Duration, what string, f func()) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -98,7 +98,7 @@ func TestJSONIsBounded(t *testing.T) {
 			}
 		})
 	}
-	// Accepted bodies are bounded too.
+	// Accepted bodies must be bounded too.
 	for name, body := range map[string]string{
 		"many members":   `{"any":{"a":1` + members(maxValues-3) + `}}`,
 		"many items":     `{"any":[[]` + strings.Repeat(",[]", maxValues-3) + `]}`,

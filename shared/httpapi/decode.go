@@ -10,8 +10,8 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// Limits of a JSON body, far above the needs of any document of this API. They bound memory: a
-// body of the largest size has room for 1.5 million {}, and each uses about a hundred bytes when
+// Limits of a JSON body, far above the needs of any document of this API. They bound memory: the
+// largest body has room for 1.5 million empty objects, and each uses about a hundred bytes when
 // decoded.
 const (
 	maxDepth  = 64
@@ -21,7 +21,7 @@ const (
 // ReadBody reads the whole body of r. It returns TooLarge, code "body-too-large", if the body has
 // more than limit bytes, and Invalid, code "body-unreadable", if reading fails. A body with a
 // Content-Encoding is UnsupportedMediaType, code "body-encoded": a compressed megabyte may expand
-// to a gigabyte, and without decompression the body is not of its Content-Type.
+// to a gigabyte, and without decompression the body does not match its Content-Type.
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	switch encoding := strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ",")); strings.ToLower(encoding) {
 	case "", "identity":

@@ -193,7 +193,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestErrorsContainNoIdentityNumber sends identity numbers in all places where a caller may send
+// TestErrorsContainNoIdentityNumber sends identity numbers in every place where a caller may put
 // one by mistake.
 func TestErrorsContainNoIdentityNumber(t *testing.T) {
 	const ssn, organisation = "12247918309", "974760673"
@@ -232,8 +232,7 @@ func FuzzDecodeJSON(f *testing.F) {
 			}
 			return
 		}
-		// encoding/json, which is more lenient, accepts the body too and decodes it to the same
-		// value.
+		// The more lenient encoding/json must accept the body too and decode it to the same value.
 		var want outer
 		dec := json.NewDecoder(strings.NewReader(body))
 		dec.DisallowUnknownFields()

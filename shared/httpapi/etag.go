@@ -8,11 +8,11 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// VersionTag returns the entity tag of version 7 of a document as "7", with the double quotes.
+// VersionTag returns the entity tag of a document's version, with double quotes: "7" for version 7.
 func VersionTag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
 // HasIfMatch reports whether the request has an If-Match header. An empty header counts: its sender
-// intended a conditional request, and must not overwrite a version that it has not read.
+// intended a conditional request and must not overwrite a version that the sender has not read.
 func HasIfMatch(r *http.Request) bool { return len(r.Header.Values("If-Match")) > 0 }
 
 // CheckIfMatch returns PreconditionFailed, code "version-stale", if the request has an If-Match
@@ -26,8 +26,8 @@ func CheckIfMatch(r *http.Request, etag string) error {
 		"If-Match does not name the current version. Read the resource again and apply the change to its current version.")
 }
 
-// NotModified reports whether the request has an If-None-Match that names etag. The response to a
-// GET is then 304.
+// NotModified reports whether the request's If-None-Match names etag. The response to a GET must
+// then be 304.
 func NotModified(r *http.Request, etag string) bool {
 	header := r.Header.Get("If-None-Match")
 	return header != "" && matches(header, etag, true)

@@ -17,13 +17,14 @@ const formType = "multipart/form-data"
 type Part struct {
 	Name        string // field name; never empty
 	ContentType string // Content-Type header of the part, or ""
-	Disposition string // Content-Disposition header of the part, which may contain a file name
+	Disposition string // Content-Disposition header of the part; may contain a file name
 	Body        []byte
 
 	number int // position in the form, from 1
 }
 
-// String returns the number and the truncated name of p, for error details: part 2 ("default").
+// String returns the number and the truncated name of p for error details, such as: part 2
+// ("default").
 func (p Part) String() string { return fmt.Sprintf("part %d (%q)", p.number, truncate(p.Name)) }
 
 // IsForm reports whether the Content-Type of r is multipart/form-data.
@@ -35,7 +36,7 @@ func IsForm(r *http.Request) bool {
 // ReadForm reads a multipart/form-data body (RFC 7578) of at most limit bytes and returns its parts
 // in order, with their content unchanged. It returns Invalid, code "body-invalid", if the form has
 // more than maxParts parts, is malformed or is incomplete, or if a part has no name or a
-// Content-Transfer-Encoding. Errors of ReadBody are returned unchanged.
+// Content-Transfer-Encoding. It returns errors of ReadBody unchanged.
 func ReadForm(r *http.Request, limit int64, maxParts int) ([]Part, error) {
 	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || params["boundary"] == "" {
@@ -54,7 +55,7 @@ func ReadForm(r *http.Request, limit int64, maxParts int) ([]Part, error) {
 	var parts []Part
 	for {
 		next, err := form.NextRawPart()
-		if err == io.EOF { // not errors.Is: the body ends within a part if io.EOF is wrapped
+		if err == io.EOF { // not errors.Is: a wrapped io.EOF means that the body ends within a part
 			return parts, nil
 		}
 		if err != nil {
@@ -82,8 +83,8 @@ func ReadForm(r *http.Request, limit int64, maxParts int) ([]Part, error) {
 	}
 }
 
-// DecodeJSON decodes the body of p into the struct that into points at, with the checks of the
-// function DecodeJSON.
+// DecodeJSON decodes the body of p into the struct that into points at, with the checks and errors
+// of the function DecodeJSON.
 func (p Part) DecodeJSON(into any) error {
 	if err := checkContentType(p.ContentType, "application/json"); err != nil {
 		return err
@@ -92,10 +93,10 @@ func (p Part) DecodeJSON(into any) error {
 }
 
 // canonicalForm returns the media type and the body of a form in an encoding that does not depend
-// on the boundary, because many clients generate a new boundary for each attempt of a request. The
-// encoding replaces each boundary by the length of the text up to the next one. It is unambiguous
-// also if the text contains the boundary within a line, where the boundary is content. A body that
-// is not a form is returned unchanged.
+// on the boundary, because many clients generate a new boundary for each attempt. The encoding
+// replaces each boundary by the length of the text up to the next one. It stays unambiguous if the
+// boundary occurs within a line, where it is content. canonicalForm returns a body that is not a
+// form unchanged.
 func canonicalForm(contentType string, body []byte) (string, []byte) {
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != formType || params["boundary"] == "" {

@@ -17,9 +17,8 @@ func isCallerError(err error) bool {
 	return errors.As(err, &f) && f.Kind != fault.Internal && f.Kind != fault.Unavailable && f.Code != "" && f.Detail != ""
 }
 
-// FuzzReadForm verifies that the parts of an accepted form occur in the body in order and
-// unchanged, that their number is within the limit, and that another boundary does not change the
-// fingerprint.
+// FuzzReadForm verifies that the parts of an accepted form occur unchanged and in order in the
+// body, and that there are not too many. A different boundary must not change the fingerprint.
 func FuzzReadForm(f *testing.F) {
 	const part = "--b\r\nContent-Disposition: form-data; name=\"a\"; filename=\"x.pdf\"\r\nContent-Type: text/plain\r\n\r\nhei\r\n"
 	for _, body := range []string{
@@ -55,7 +54,7 @@ func FuzzReadForm(f *testing.F) {
 				t.Fatalf("the text %q of a part has a line break", part)
 			}
 		}
-		// The same form with a new boundary has the same fingerprint.
+		// The same form with a new boundary must have the same fingerprint.
 		_, parameters, err := mime.ParseMediaType(contentType)
 		if err != nil {
 			t.Fatalf("Content-Type %q is accepted: %v", contentType, err)
@@ -74,8 +73,8 @@ func FuzzReadForm(f *testing.F) {
 	})
 }
 
-// FuzzHeaders verifies that arbitrary header values match nothing that they do not contain, and
-// that errors about headers are errors that the caller can correct.
+// FuzzHeaders verifies that a header value matches only what it contains, and that the caller can
+// correct every error about a header.
 func FuzzHeaders(f *testing.F) {
 	for _, seed := range []string{``, `"7"`, `W/"7"`, `*`, `"6", "7"`, `"7`, `7`, `,,"7",`, ` * `, `"a,"7",b"`, `W/W/"7"`, "8e03978e-40d5", `"k"`, `""`, `"""`, "a\tb", "æ", strings.Repeat("x", 256),
 		"application/hal+json;q=0.5", "application/hal+json; q=NaN", "text/html, */*;q=0"} {

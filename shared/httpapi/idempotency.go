@@ -15,7 +15,7 @@ import (
 const maxIdempotencyKey = 255
 
 // IdempotencyKey returns the request's Idempotency-Key, or "" if it has none. It removes double
-// quotes around the key, which the expired Internet-Draft requires. It returns Invalid, code
+// quotes around the key; the expired Internet-Draft requires the quotes. It returns Invalid, code
 // "idempotency-key-invalid", if the key is empty, has more than 255 bytes or is not printable
 // ASCII.
 func IdempotencyKey(r *http.Request) (string, error) {
@@ -37,7 +37,8 @@ func IdempotencyKey(r *http.Request) (string, error) {
 
 // Fingerprint returns a hash, in hexadecimal, of the request's method, path, query, Content-Type,
 // Content-Disposition and body. The boundary of a form does not change the hash. Fingerprint reads
-// the body with ReadBody, whose errors it returns, and then makes it readable again.
+// the body with ReadBody and returns the errors of ReadBody. The handler can read the body again
+// afterwards.
 func Fingerprint(r *http.Request, limit int64) (string, error) {
 	body, err := ReadBody(r, limit)
 	if err != nil {

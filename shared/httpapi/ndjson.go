@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// ndjsonType is the media type of a list of events with one event per line.
+// ndjsonType is the media type of newline-delimited JSON: one item per line.
 const ndjsonType = "application/x-ndjson"
 
 // WriteItems writes a 200 response with the items, each an encoded JSON value. It writes one item
@@ -33,7 +33,7 @@ func WriteItems(w http.ResponseWriter, r *http.Request, items []json.RawMessage)
 }
 
 // AcceptsNDJSON reports whether Accept names application/x-ndjson and prefers it to
-// application/json. If both have the same weight, the type that is named first is preferred.
+// application/json. If both have the same weight, it prefers the type that comes first.
 func AcceptsNDJSON(r *http.Request) bool {
 	var ndjsonWeight, jsonWeight float64
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
@@ -62,15 +62,15 @@ func namesNDJSONFirst(r *http.Request) bool {
 	return jsonIndex < 0 || strings.Index(accept, ndjsonType) < jsonIndex
 }
 
-// SetNextLink sets the Link header to the URL of the next page, as RFC 8288 specifies. An empty
-// page has a next link too, because later events appear there.
+// SetNextLink sets the Link header to the URL of the next page, as RFC 8288 specifies. Set it on an
+// empty page too, because later events appear there.
 func SetNextLink(w http.ResponseWriter, url string) {
 	w.Header().Set("Link", "<"+url+`>; rel="next"`)
 }
 
-// PositionTag returns the entity tag of a page that ends at the position end, because the items
-// up to a position never change. The tag includes a hash of subject, of the query and of the
-// response's format, so that the tag of another page does not match.
+// PositionTag returns the entity tag of a page that ends at the position end. The position suffices
+// because the items up to a position never change. The tag also contains a hash of subject, the
+// query and the response's format, so that the tags of different pages differ.
 func PositionTag(r *http.Request, subject string, end int64) string {
 	format := "array"
 	if AcceptsNDJSON(r) {

@@ -19,9 +19,9 @@ const (
 	MaxSize     = 1000
 )
 
-// ParseQuery returns the query parameters. It returns Invalid if a parameter is not in allowed,
-// code "parameter-unknown", or if the query is not correctly encoded, code "query-invalid". A
-// misspelt filter must not silently select more.
+// ParseQuery returns the query parameters. It returns Invalid, code "parameter-unknown", if a
+// parameter is not in allowed, because a misspelt filter must not silently select more. It returns
+// Invalid, code "query-invalid", if the query is not correctly encoded.
 func ParseQuery(r *http.Request, allowed ...string) (url.Values, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -153,7 +153,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-// TestFingerprint verifies that each part of a request changes the fingerprint, and that the body
+// TestFingerprint verifies that each part of a request affects the fingerprint, and that the body
 // can be read afterwards.
 func TestFingerprint(t *testing.T) {
 	request := func(method, target, contentType, body string) *http.Request {

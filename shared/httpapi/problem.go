@@ -1,7 +1,7 @@
 // Package httpapi contains the HTTP code that all endpoints share: handlers that return an error,
 // the mapping from errors to problems (RFC 9457), strict decoding of bodies and queries, entity
-// tags, NDJSON, and links built from configuration. The package makes no authorization decisions
-// and writes no log lines: it adds the causes of errors to the request's log line.
+// tags, NDJSON, and links built from configuration. The package makes no authorization decisions.
+// It writes no log lines, but adds the causes of errors to the request's log line.
 package httpapi
 
 import (
@@ -20,7 +20,7 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// HandlerFunc is an HTTP handler that returns an error instead of writing an error response.
+// HandlerFunc is an HTTP handler that returns an error instead of writing an error response itself.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
 // ServeHTTP calls f and writes the error that f returns as a problem. If f returns an error, it
@@ -62,12 +62,13 @@ var statusOf = map[fault.Kind]int{
 	fault.Unavailable:          http.StatusServiceUnavailable,
 }
 
-// defaultRetryAfter is the Retry-After of a fault that has none.
+// defaultRetryAfter is the Retry-After for a fault whose RetryAfter is 0.
 const defaultRetryAfter = 2 * time.Second
 
 // WriteProblem writes the error response for err. A *fault.Error determines the status and the
 // detail. Any other error is a 500, or a 503 if the request was cancelled or its deadline passed,
-// and its text is not in the response. WriteProblem adds the cause to the request's log line.
+// and the response does not contain its text. WriteProblem adds the cause to the request's log
+// line.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	var f *fault.Error
 	switch {
@@ -103,12 +104,12 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 		header.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // if this fails, the caller has no connection for another response
+	_, _ = w.Write(body) // if Write fails, the connection is gone and no other response is possible
 }
 
-// challenge returns the WWW-Authenticate header for f, or "" if no other token would help (RFC
-// 6750, section 3). The header lets a client request a suitable token without a user. The
-// challenge for a request without a token has no error, as section 3.1 requires.
+// challenge returns the WWW-Authenticate header for f (RFC 6750, section 3), or "" if another token
+// would not help. The header lets a client request a suitable token automatically. The challenge
+// for a request without a token has no error code, as section 3.1 requires.
 func challenge(f *fault.Error) string {
 	const bearer = `Bearer realm="altinn"`
 	switch {
@@ -122,7 +123,7 @@ func challenge(f *fault.Error) string {
 	return ""
 }
 
-// appender is a value that appends the JSON that Marshal would return, at a lower cost.
+// appender is a value that can append its JSON, equal to that of Marshal, at a lower cost.
 type appender interface {
 	AppendJSON(b []byte) ([]byte, error)
 }
@@ -138,8 +139,7 @@ func Marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// buffers contains the buffers of WriteJSON for reuse. A new buffer has room for a typical
-// document.
+// buffers holds reusable buffers for WriteJSON. A new buffer has room for a typical document.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
 // WriteJSON writes a response with the status and with v as JSON. The Content-Type is

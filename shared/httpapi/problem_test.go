@@ -23,7 +23,7 @@ func kinds() (all []fault.Kind) {
 	return all
 }
 
-// writeError returns the response, the problem and the log line that err causes.
+// writeError writes err as a problem and returns the response, the problem and the log line.
 func writeError(t *testing.T, err error) (*httptest.ResponseRecorder, Problem, *logging.Line) {
 	t.Helper()
 	ctx, line := logging.NewContext(logging.WithTraceID(t.Context(), "trace-1"))
@@ -108,8 +108,8 @@ func TestChallenges(t *testing.T) {
 	}
 }
 
-// TestInternalErrorsAreNotDisclosed verifies that the log has the text of an error that is not a
-// fault, and that the response does not.
+// TestInternalErrorsAreNotDisclosed verifies that the text of an error that is not a fault is in
+// the log but not in the response.
 func TestInternalErrorsAreNotDisclosed(t *testing.T) {
 	for name, test := range map[string]struct {
 		err    error

@@ -26,8 +26,9 @@ func decodeStrictly(body []byte, into any) error {
 	return nil
 }
 
-// checkJSON returns what is wrong with body, or "" if body is one JSON document within the limits.
-// It runs before the body is decoded because values in memory take many times their size as text.
+// checkJSON returns a description of the first problem in body, or "" if body is one JSON document
+// within the limits. Call it before decoding, because decoded values take many times their size as
+// text.
 func checkJSON(body []byte) string {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
 	for values := 0; ; {
@@ -60,8 +61,8 @@ func checkJSON(body []byte) string {
 	}
 }
 
-// describe returns the problem with a body as text for the caller, without Go's type names and
-// without the offending value, which may be personal data.
+// describe returns err as text for the caller, without Go's type names and without the offending
+// value, which may be personal data.
 func describe(err error) string {
 	if mismatch, ok := errors.AsType[*json.SemanticError](err); ok {
 		return describeMismatch(mismatch)
@@ -80,7 +81,7 @@ func describe(err error) string {
 	return fmt.Sprintf("it is not well-formed JSON at byte %d", syntax.ByteOffset)
 }
 
-// describeMismatch is describe for well-formed JSON that does not fit the Go type.
+// describeMismatch is describe for well-formed JSON that does not match the Go type.
 func describeMismatch(err *json.SemanticError) string {
 	switch {
 	case err.Err == json.ErrUnknownName:
@@ -96,7 +97,7 @@ var kindNames = map[jsontext.Kind]string{
 	jsontext.KindNumber: "number", jsontext.KindBeginObject: "object", jsontext.KindBeginArray: "array",
 }
 
-// subject names the value at p as the subject of a sentence.
+// subject returns the name of the value at p, as the subject of a sentence.
 func subject(p jsontext.Pointer) string {
 	if p == "" {
 		return "the document"
@@ -112,8 +113,8 @@ func truncatePointer(p jsontext.Pointer) (truncated jsontext.Pointer) {
 	return truncated
 }
 
-// truncate limits the part of a caller's name that an error repeats to 60 characters. It returns
-// "…" for a name with nine digits or more, which may be an identity number.
+// truncate returns the part of a name from the caller that an error may repeat: at most 60
+// characters. It returns "…" for a name with nine digits or more, which may be an identity number.
 func truncate(name string) string {
 	digits := 0
 	for _, c := range name {

@@ -110,7 +110,7 @@ func TestDeadline(t *testing.T) {
 				defer stop()
 				deadline, ok := got.Deadline()
 				if left := time.Until(deadline); !ok || left != tt.handler {
-					t.Errorf("of %v the handler gets %v, want %v", tt.lambda, left, tt.handler)
+					t.Errorf("the handler gets %[2]v of %[1]v, want %[3]v", tt.lambda, left, tt.handler)
 				}
 			})
 		}
@@ -127,5 +127,5 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
-// goexit ends the goroutine, as t.FailNow does in a handler.
+// goexit ends the goroutine, as t.FailNow would in a handler.
 func goexit() { runtime.Goexit() }

@@ -25,7 +25,7 @@ func TestEdges(t *testing.T) {
 	t.Run("the path omits a stage or mapping prefix of rawPath", testPrefix)
 	t.Run("without a route key the path is rawPath", testNoRouteKey)
 	t.Run("a conversion error is a 400", testConversionError)
-	t.Run("header fields are whole", testHeaderWhole)
+	t.Run("header fields are not split", testHeaderWhole)
 	t.Run("clients cannot forge context headers", testForgedContext)
 	t.Run("no write is a 200", testEmptyResponse)
 	t.Run("the first WriteHeader counts", testWriteHeaderOnce)
@@ -108,7 +108,7 @@ func testNoRouteKey(t *testing.T) {
 		{"$default", "", "*", "/%2A"},
 		{"GET /{missing}", "", "/nav/app", "/nav/app"},
 		{"GET", "", "/nav/app", "/nav/app"},
-		{"", "GET /{org}/{app}", "/x", "/nav/a"}, // an emulator that sends the key only in the context
+		{"", "GET /{org}/{app}", "/x", "/nav/a"}, // from an emulator that sends the key only in the context
 	} {
 		e := event("nav", "a")
 		e.RouteKey, e.RequestContext.RouteKey, e.RawPath, e.RequestContext.HTTP.Path = tt.key, tt.contextKey, tt.raw, "/from/context"
@@ -455,7 +455,7 @@ func testQuery(t *testing.T) {
 	} {
 		e := event("nav", "app")
 		e.RawQueryString = q
-		e.QueryStringParameters = map[string]string{"label": "a,b"} // decoded and joined, so not usable
+		e.QueryStringParameters = map[string]string{"label": "a,b"} // decoded and joined, so unusable
 		if q == "" {
 			e.QueryStringParameters = nil
 		}
@@ -469,7 +469,7 @@ func testQuery(t *testing.T) {
 	if got := received(t, e).URL.Query(); got.Get("label") != "a&b" || len(got) != 2 {
 		t.Errorf("from the map: %v", got)
 	}
-	// Only the whole query shows that it is invalid.
+	// Only the raw query shows the invalid escape.
 	e.RawQueryString = "a=%zz&b=1"
 	if _, err := url.ParseQuery(received(t, e).URL.RawQuery); err == nil {
 		t.Error("the invalid escape is missing")
@@ -500,9 +500,9 @@ func testAlteredText(t *testing.T) {
 	response := handle(t, e, func(http.ResponseWriter, *http.Request) { t.Error("the handler was called") })
 	wantProblem(t, response, 400, "body-not-utf8")
 
-	e.Headers["content-length"] = "10" // the client sent the replacement character
+	e.Headers["content-length"] = "10" // the client itself sent the replacement character
 	received(t, e)
-	delete(e.Headers, "content-length") // sent in chunks, so its length is unknown
+	delete(e.Headers, "content-length") // chunked, so the length is unknown
 	wantProblem(t, handle(t, e, func(http.ResponseWriter, *http.Request) { t.Error("the handler was called") }), 400, "body-not-utf8")
 	e.Body = "<a>æ</a>"
 	received(t, e)
@@ -528,7 +528,7 @@ func testDefaultHeader(t *testing.T) {
 	}
 	response := handle(t, event("nav", "app"), func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
-		w.Header()["Strict-Transport-Security"] = nil // the handler wants no such field
+		w.Header()["Strict-Transport-Security"] = nil // the handler suppresses the default
 	})
 	if h := response.Headers; h["Cache-Control"] != "max-age=60" || h["Strict-Transport-Security"] != "" {
 		t.Errorf("headers = %v", h)

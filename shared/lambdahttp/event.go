@@ -8,16 +8,17 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// readEvent decodes an HTTP API event. Duplicate names and invalid UTF-8 are no errors here: if a
-// client can make the gateway send them, the client must still get an HTTP response.
+// readEvent decodes an HTTP API event. It fails if payload is not such an event. It accepts
+// duplicate names and invalid UTF-8: if a client can make the gateway send them, the client must
+// still get an HTTP response.
 func readEvent(payload []byte) (events.APIGatewayV2HTTPRequest, error) {
 	var event events.APIGatewayV2HTTPRequest
 	err := json.Unmarshal(payload, &event, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	return event, err
 }
 
-// encodeResponse returns a response in the form that the gateway accepts. It does not escape for
-// HTML: that would make a body larger that was checked to fit.
+// encodeResponse returns a response in the gateway's JSON. It does not escape for HTML, because the
+// body could then exceed the limit that encode has checked.
 func encodeResponse(response events.APIGatewayV2HTTPResponse) []byte {
 	w := appendjson.Writer{Buf: make([]byte, 0, 1024+len(response.Body)+len(response.Body)/8)}
 	w.Int(`{"statusCode":`, int64(response.StatusCode))

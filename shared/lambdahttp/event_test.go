@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// TestReadEvent: the samples for a local invocation, of the gateway and of sam local, are read as
-// encoding/json reads them.
+// TestReadEvent compares readEvent with encoding/json on the samples for local invocations, both
+// those of the gateway and those of sam local.
 func TestReadEvent(t *testing.T) {
 	samples, err := filepath.Glob("../../events/*/*.json")
 	if err != nil || len(samples) == 0 {
@@ -44,7 +44,7 @@ func TestReadEvent(t *testing.T) {
 	}
 }
 
-// TestReadUnusualEvents: an event is read even if the gateway does not write it this way today.
+// TestReadUnusualEvents reads events in forms that the gateway does not write today.
 func TestReadUnusualEvents(t *testing.T) {
 	for _, payload := range []string{
 		`{}`, ` { "version" : "2.0" } `, `{"body":null,"cookies":null,"headers":null,"requestContext":null}`,

@@ -88,7 +88,7 @@ func FuzzHandle(f *testing.F) {
 }
 
 // FuzzEvent sends events that no gateway would send, and payloads that are not JSON. Every event
-// must get a response, and the handler must get a request that net/http's server could have
+// must get a response, and the handler must get a request that a net/http server could have
 // created.
 func FuzzEvent(f *testing.F) {
 	valid, err := json.Marshal(event("nav", "app"))

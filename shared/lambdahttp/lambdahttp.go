@@ -1,18 +1,18 @@
-// Package lambdahttp serves API Gateway HTTP API events (payload format 2.0) with an
-// http.Handler. It gives every endpoint a response before the deadline and after a panic, safe
-// default headers, and one log line per request.
+// Package lambdahttp serves API Gateway HTTP API events (payload format 2.0) with an http.Handler.
+// Every request gets a response, even after a panic or at the deadline, with safe default header
+// fields, and one log line.
 //
-// The conversion is that of aws-lambda-go-api-proxy's package core, with fixes for its defects:
-// see newRequest and responseWriter. The package creates no responses except problems about the
-// event, the deadline, a panic and the size of the response. It never logs a query, a path that
-// the caller wrote, a header or a body.
+// The package converts with package core of aws-lambda-go-api-proxy and fixes core's defects: see
+// newRequest and responseWriter. The package creates no responses except problems about the event,
+// the deadline, a panic and the size of the response. It never logs a query, a raw path, a header
+// or a body.
 //
 // One part makes requests cheap.
 //
 // The worker pool (workers.go). The problem: a call to AWS passes through some fifty functions of
-// the SDK, and the stack of a new goroutine grows four times on the way. The idea: a handler
-// needs its own goroutine, because the adapter must stop waiting for it at the deadline. The pool
-// reuses a few goroutines with the stacks that they have.
+// the SDK, and the stack of a new goroutine grows four times on the way. The idea: a handler needs
+// its own goroutine, because the adapter must stop waiting for it at the deadline. The pool reuses
+// a few goroutines whose stacks have already grown.
 //
 // The figures: a warm GET of an instance takes 2.5 times the instructions of an empty function
 // with the pool, and 3.2 times without it. Measure with
@@ -39,13 +39,13 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// responseMargin is how long before Lambda's deadline the adapter stops waiting for the handler,
-// so that the caller gets this package's 503 and not the gateway's.
+// responseMargin is how long before Lambda's deadline the adapter stops waiting for the handler.
+// The caller then gets this package's 503 instead of the gateway's.
 const responseMargin = 500 * time.Millisecond
 
-// Start is the last call of a function's main. It ends the process if env is incomplete, warms
-// up, and then serves events with h until the execution environment ends. If METRIC_NAMESPACE is
-// set, the log lines are metrics too.
+// Start is the last call of a function's main. It ends the process if env is incomplete, warms up,
+// and then serves events with h until the execution environment ends. If METRIC_NAMESPACE is set,
+// the log lines also carry metrics.
 func Start(env *coldstart.Env, h http.Handler) {
 	a := New(h)
 	a.metrics = newMetrics(metric.Namespace(env.Optional(metric.Variable, "")))
@@ -63,20 +63,21 @@ type Adapter struct {
 // New returns an adapter for h.
 //
 // In the request that h gets, URL.Path is the path that the client sent, PathValue returns the
-// decoded path variables, and Pattern is the route key ("GET /{org}/{app}/instances").
-// URL.RawQuery is the query byte for byte. Header fields are whole lines, as the client sent
-// them. The context ends responseMargin before Lambda's deadline. The response stays in memory
-// until h returns, so there is no http.Flusher.
+// decoded path variables, and Pattern is the route key ("GET /{org}/{app}/instances"). URL.RawQuery
+// is the query byte for byte. Header fields are not split at commas. The context ends
+// responseMargin before Lambda's deadline. The response stays in memory until h returns, so there
+// is no http.Flusher.
 func New(h http.Handler) *Adapter {
 	return &Adapter{handler: h, workers: newWorkerPool()}
 }
 
-// Invoke serves one event in JSON and returns the response in JSON. It fails only if the payload
-// is no event. Every other failure is an HTTP response, and the execution environment continues.
+// Invoke serves one event in JSON and returns the response in JSON. It fails only if the payload is
+// not an HTTP API event. Every other failure becomes an HTTP response, and the execution
+// environment stays alive.
 func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	event, err := readEvent(payload)
 	if err != nil {
-		return nil, fmt.Errorf("lambdahttp: the payload is no event of an HTTP API: %w", err)
+		return nil, fmt.Errorf("lambdahttp: the payload is not an HTTP API event: %w", err)
 	}
 	return encodeResponse(a.Handle(ctx, event)), nil
 }
@@ -137,8 +138,8 @@ func (a *Adapter) serve(r *http.Request) (events.APIGatewayV2HTTPResponse, int, 
 	return w.response()
 }
 
-// withMargin returns ctx with a deadline that is earlier by responseMargin, or by half of the
-// remaining time if that is less than two margins.
+// withMargin returns a copy of ctx whose deadline, if any, is responseMargin earlier. If less than
+// two margins remain, the new deadline is half of the remaining time away.
 func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -151,7 +152,8 @@ func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, deadline.Add(-margin))
 }
 
-// call runs the handler. It returns a panic as an error and adds the stack to the log line.
+// call runs the handler. If the handler panics, call returns an error and adds the stack to the log
+// line.
 func call(h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -166,7 +168,7 @@ func call(h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
 // traceID returns the id that identifies a request in the logs: the root of its X-Ray trace, else
 // the id of the invocation, else the gateway's id.
 func traceID(ctx context.Context, event events.APIGatewayV2HTTPRequest) string {
-	header, _ := ctx.Value("x-amzn-trace-id").(string) // the key under which package lambda keeps it
+	header, _ := ctx.Value("x-amzn-trace-id").(string) // the context key of package lambda
 	for field := range strings.SplitSeq(header, ";") {
 		if root, ok := strings.CutPrefix(field, "Root="); ok && isTraceRoot(root) {
 			return root
@@ -178,8 +180,8 @@ func traceID(ctx context.Context, event events.APIGatewayV2HTTPRequest) string {
 	return event.RequestContext.RequestID
 }
 
-// isTraceRoot reports whether s has the form 1-67891233-abcdef012345678912345678. A client can
-// send its own trace header with another value.
+// isTraceRoot reports whether s has the form 1-67891233-abcdef012345678912345678. The check is
+// necessary because a client can send its own trace header.
 func isTraceRoot(s string) bool {
 	if len(s) != 35 || s[:2] != "1-" || s[10] != '-' {
 		return false

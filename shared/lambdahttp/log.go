@@ -14,11 +14,11 @@ import (
 
 // metrics are the metrics of the request's log line. API Gateway and Lambda publish requests,
 // latency and failures by API and by function. These metrics add the dimensions that only this
-// package knows: the route, the class of the status and the code of a problem. There is no count
-// of requests, because it is the number of samples of durationMs.
+// package knows: the route, the class of the status and the code of a problem. The number of
+// samples of durationMs is the count of requests.
 type metrics struct {
-	response *metric.Set // of a response without a code
-	problem  *metric.Set // of a response with a code
+	response *metric.Set // for a response without a problem code
+	problem  *metric.Set // for a response with a problem code
 }
 
 func newMetrics(namespace metric.Namespace) metrics {

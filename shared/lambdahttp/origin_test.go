@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// API Gateway decides which pages may read a response, by the template's parameter
-// AllowedOrigins. By default none may. A function must not allow an origin itself, because the
-// gateway would pass it on.
+// TestNoResponseAllowsAnOrigin checks that no function sends CORS header fields, because the
+// gateway would pass them on. API Gateway alone decides which origins may read a response (template
+// parameter AllowedOrigins; by default none).
 func TestNoResponseAllowsAnOrigin(t *testing.T) {
 	for _, method := range []string{http.MethodGet, http.MethodOptions} {
 		e := event("nav", "app2018")

@@ -16,26 +16,25 @@ import (
 	"github.com/awslabs/aws-lambda-go-api-proxy/core"
 )
 
-// contextHeaderPrefix is the prefix, in http.Header's spelling, of the header fields in which the
-// older half of package core passes the gateway's data about the caller. A client can send them
-// too, so none reaches a handler. The request's context carries the same data, which no client
-// can forge.
+// contextHeaderPrefix is the canonical prefix of the header fields in which an older API of package
+// core passes the gateway's data about the caller. Clients can forge these fields, so newRequest
+// drops them. The request's context carries the same data in a form that no client can forge.
 const contextHeaderPrefix = "X-Golambdaproxy-"
 
 // newRequest converts an event. Its errors are *fault.Error of kind Invalid.
 //
-// Package core converts the body and the gateway's request context. newRequest sets the rest
-// itself, because core would misread it:
+// Package core converts the body and the gateway's request context. newRequest converts the
+// following parts itself, because core gets them wrong:
 //   - the path: an HTTP API decodes rawPath, so a "?" or "#" in a path variable would end the
-//     path, and a "%" would be an invalid URL. newRequest builds the path from the route key and
-//     the variables.
-//   - the query: it must reach the handler unchanged, so that the handler can reject an invalid
-//     one.
-//   - header fields: core splits them at every comma, and with it an entity tag or a date.
+//     path, and a "%" would make the URL invalid. newRequest builds the path from the route key
+//     and the variables.
+//   - the query: it must reach the handler unchanged, so that the handler can reject an
+//     invalid query.
+//   - header fields: core splits them at every comma, even within an entity tag or a date.
 //   - the remote address: core omits the port.
 func newRequest(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*http.Request, error) {
 	if !isToken(event.RequestContext.HTTP.Method) || !isHost(event.RequestContext.DomainName) {
-		return nil, malformed(errors.New("no HTTP API event: invalid method or domain name"))
+		return nil, malformed(errors.New("not an HTTP API event: invalid method or domain name"))
 	}
 	if bodyAltered(event) {
 		return nil, fault.New(fault.Invalid, "body-not-utf8",
@@ -74,9 +73,9 @@ func routeKey(event events.APIGatewayV2HTTPRequest) string {
 	return event.RequestContext.RouteKey
 }
 
-// escapedPath returns the path in the escaped form that a valid client sends: the path of the
-// route with the escaped variables. If the event has no such route (the key is $default, or
-// missing in some emulators), it returns rawPath, which it assumes to be decoded, with escapes.
+// escapedPath returns the path in the escaped form that a valid client sends: the path of the route
+// with the escaped variables. If the event has no such route (the key is $default, or missing in
+// some emulators), it escapes rawPath, which it assumes to be decoded.
 func escapedPath(event events.APIGatewayV2HTTPRequest) string {
 	if _, template, ok := strings.Cut(routeKey(event), " "); ok && strings.HasPrefix(template, "/") {
 		if path, ok := expand(template, event.PathParameters); ok {
@@ -159,8 +158,8 @@ func setHeader(r *http.Request, event events.APIGatewayV2HTTPRequest) {
 	r.Header.Del("Transfer-Encoding")
 }
 
-// headerVariants returns the lines of a field that the event has in several spellings, such as
-// "a" and "A". It sorts them by spelling, so that the order is always the same.
+// headerVariants returns the lines of a field whose name occurs in several spellings, such as "a"
+// and "A". It sorts them by spelling to make the order deterministic.
 func headerVariants(fields map[string]string, key string) (lines []string) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if http.CanonicalHeaderKey(name) == key {
@@ -182,10 +181,10 @@ func remoteAddr(sourceIP string) string {
 	return "0.0.0.0:0"
 }
 
-// bodyAltered reports whether the gateway decoded a body as UTF-8 that was not. The gateway then
-// replaces bytes by replacement characters, which changes the length. A chunked body has no
-// length to compare, so with a replacement character it counts as altered. The stored content
-// must be the content that the client sent.
+// bodyAltered reports whether the gateway decoded a body as UTF-8 that is not UTF-8. It must be
+// rejected, because the stored content must be the content that the client sent. The gateway
+// replaces invalid bytes by replacement characters, which changes the length. A chunked body has no
+// length to compare, so with a replacement character it counts as altered.
 func bodyAltered(event events.APIGatewayV2HTTPRequest) bool {
 	if event.IsBase64Encoded || !strings.Contains(event.Body, "\uFFFD") {
 		return false
@@ -199,8 +198,8 @@ func bodyAltered(event events.APIGatewayV2HTTPRequest) bool {
 	return true
 }
 
-// isToken reports whether s can be a method (RFC 9110, section 5.6.2). It accepts only letters
-// and "-", because the gateway's methods have no other characters.
+// isToken reports whether s can be a method (RFC 9110, section 5.6.2). Of the token characters, it
+// accepts only letters and "-"; the gateway's methods have no others.
 func isToken(s string) bool {
 	return s != "" && strings.Trim(strings.ToUpper(s), "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") == ""
 }

@@ -24,12 +24,12 @@ const (
 	headerReserve = 16_384
 )
 
-var errTooLarge = errors.New("the response is larger than Lambda accepts")
+var errTooLarge = errors.New("the response exceeds Lambda's limit")
 
-// defaultHeader holds the fields that every response has unless the handler sets them. With them,
-// no cache stores a response, and no browser guesses its type, frames it, runs it or embeds it.
-// Browsers send the URL of a request, which names an instance, to no other server, such as the
-// store of a redirected download.
+// defaultHeader holds the fields that every response has unless the handler sets them. They prevent
+// caches from storing a response, and browsers from guessing its type or framing, running or
+// embedding it. Browsers also do not send the URL of a request, which names an instance, to other
+// servers such as the store of a redirected download.
 var defaultHeader = map[string]string{
 	"Cache-Control":                "no-store",
 	"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'",
@@ -40,20 +40,20 @@ var defaultHeader = map[string]string{
 }
 
 // responseWriter is the http.ResponseWriter of one request. It follows net/http's rules: only the
-// first WriteHeader counts, and header fields set after it have no effect. Informational statuses
-// are ignored. The status is 200 if the handler writes nothing. Responses with 204 or 304, and to
+// first WriteHeader counts, and header fields set after it have no effect. It ignores informational
+// statuses. The status is 200 if the handler writes nothing. Responses with 204 or 304, and to
 // HEAD, have no body.
 type responseWriter struct {
 	head        bool
-	header      http.Header // written by the handler; read only by its calls until it has ended
-	superfluous int         // the last status after the first one, or 0
+	header      http.Header // owned by the handler; read only within its calls until it has ended
+	superfluous int         // the last status that the handler set after the first one, or 0
 
 	mu        sync.Mutex
 	abandoned bool
 	status    int         // 0 until WriteHeader
 	sent      http.Header // a copy of header at the time of WriteHeader
 	body      []byte
-	size      int // bytes written, including those that body does not contain
+	size      int // bytes written, including bytes that are not in body
 }
 
 func newResponseWriter(method string) *responseWriter {
@@ -62,7 +62,7 @@ func newResponseWriter(method string) *responseWriter {
 
 func (w *responseWriter) Header() http.Header { return w.header }
 
-// WriteHeader panics if the status is invalid, like net/http's.
+// WriteHeader panics if the status is invalid, like the WriteHeader of net/http.
 func (w *responseWriter) WriteHeader(status int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -155,10 +155,9 @@ func (w *responseWriter) response() (events.APIGatewayV2HTTPResponse, int, error
 	return response, len(w.body), err
 }
 
-// checkContentLength fails if the body does not have the Content-Length that the handler
-// declared, so that a truncated body is not sent as a whole one. It deletes the field, because
-// the gateway sets it. Only the response to HEAD keeps it, because nothing else states the
-// length.
+// checkContentLength fails if the body does not have the Content-Length that the handler declared,
+// so that no truncated body is sent as complete. It deletes the field, because the gateway sets it,
+// except in a response to HEAD, where nothing else states the length.
 func (w *responseWriter) checkContentLength() error {
 	declared := w.sent.Get("Content-Length")
 	if !bodyAllowed(w.status) {
@@ -184,10 +183,10 @@ func bodyAllowed(status int) bool {
 	return status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// encode returns the body for the JSON string of the response, whether it is base64, and its size
-// in the JSON document. The client gets the same bytes in both forms. Text stays text, because
-// that is smaller and readable in a log of the gateway. It must be UTF-8, because a JSON string
-// changes other bytes.
+// encode returns the body as the text of a JSON string, whether the text is base64, and its size in
+// the JSON document (for short text an upper bound). The client gets the same bytes in both forms.
+// Text stays text if that is no larger than base64 or the text is short, because it is readable in
+// a log. Other bytes than UTF-8 must be base64, because a JSON string would change them.
 func encode(body []byte, contentType string) (text string, isBase64 bool, wire int) {
 	if len(body) == 0 {
 		return "", false, 0
@@ -206,7 +205,7 @@ func encode(body []byte, contentType string) (text string, isBase64 bool, wire i
 }
 
 const (
-	// short is the length in bytes up to which text stays text, whatever its escapes add.
+	// short is the length in bytes up to which text stays text, however many bytes its escapes add.
 	short = 4 << 10
 	// longestEscape is the number of bytes in the longest escape of one byte: \u001f.
 	longestEscape = 6

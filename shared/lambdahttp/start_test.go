@@ -19,7 +19,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// childVariable makes the test binary run as a function, for TestStart.
+// childVariable is the environment variable that makes the test binary run as a function, for
+// TestStart.
 const childVariable = "LAMBDAHTTP_TEST_CHILD"
 
 // child is a function's main.
@@ -33,8 +34,8 @@ func child() {
 	}))
 }
 
-// runtimeAPI serves Lambda's runtime API: it delivers one event and sends the response on
-// responses.
+// runtimeAPI serves Lambda's runtime API. It delivers one event and sends the function's response
+// on responses.
 func runtimeAPI(t *testing.T, event any) (address string, responses <-chan []byte) {
 	payload, err := json.Marshal(event)
 	if err != nil {
@@ -84,7 +85,7 @@ func TestStart(t *testing.T) {
 			t.Error("no response")
 		}
 		cancel()
-		cmd.Wait() // its error is only that it was killed
+		cmd.Wait() // the error is always that the process was killed
 		if response.StatusCode != 200 || response.Body != "hei app2018" {
 			t.Errorf("response = %+v", response)
 		}

@@ -2,8 +2,8 @@ package lambdahttp
 
 import "errors"
 
-// workerPool runs handlers, each on its own goroutine, and uses the goroutines again. The package
-// comment explains the gain.
+// workerPool runs each handler on its own goroutine and reuses the goroutines. The package comment
+// explains the gain.
 type workerPool struct {
 	idle chan *worker
 }
@@ -11,7 +11,7 @@ type workerPool struct {
 // worker is a goroutine that runs the functions that it receives.
 type worker struct {
 	work chan func() error
-	done chan error // has room for one, so that the worker never waits for a reader
+	done chan error // buffered, so that the worker never waits for a reader
 }
 
 // maxIdle is the number of idle workers that the pool keeps. Lambda sends one event at a time.
@@ -34,8 +34,7 @@ func (p *workerPool) start(f func() error) *worker {
 	return w
 }
 
-// put returns a worker to the pool after it has sent err on done. If the pool is full, the worker
-// ends.
+// put returns w to the pool after w has sent err on done. If the pool is full, put ends the worker.
 func (p *workerPool) put(w *worker, err error) {
 	if errors.Is(err, errGoexit) {
 		return // its goroutine has ended
@@ -53,8 +52,8 @@ func (w *worker) run() {
 	}
 }
 
-// runOne runs f and sends its error. If f ends the goroutine, runOne sends errGoexit; otherwise
-// the caller would wait until the deadline.
+// runOne runs f and sends its error on done. If f ends the goroutine, runOne sends errGoexit, so
+// that the caller does not wait until the deadline.
 func (w *worker) runOne(f func() error) {
 	err := errGoexit
 	defer func() { w.done <- err }()

@@ -26,7 +26,7 @@ func New(w io.Writer, level slog.Leveler) *slog.Logger {
 	return slog.New(lambdaHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: ReplaceAttr})})
 }
 
-// Level returns slog's level for a value of AWS_LAMBDA_LOG_LEVEL, or INFO for any other value.
+// Level returns slog's level for a value of AWS_LAMBDA_LOG_LEVEL, or INFO for an unknown value.
 func Level(name string) slog.Level {
 	switch name {
 	case "TRACE", "DEBUG":
@@ -58,9 +58,9 @@ func (h lambdaHandler) WithGroup(name string) slog.Handler {
 	return lambdaHandler{h.Handler.WithGroup(name)}
 }
 
-// ReplaceAttr is a ReplaceAttr of slog.HandlerOptions. It gives slog's attributes the names that
-// Lambda reads, and passes the text of every attribute through Redact. It checks an attribute
-// that is not text in its printed form. It is the last defence, because no code should log a
+// ReplaceAttr is a ReplaceAttr function for slog.HandlerOptions. It gives slog's attributes the
+// names that Lambda reads, and passes the text of every attribute through Redact. It redacts the
+// printed form of attributes that are not text. It is only the last defence: no code should log a
 // secret.
 func ReplaceAttr(groups []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {

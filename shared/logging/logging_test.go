@@ -23,7 +23,7 @@ func TestLoggerRedactsEveryKindOfAttribute(t *testing.T) {
 		"func", struct{ F func() }{}, // not encodable in JSON
 		slog.Group("inner", "text", "12247918309"))
 	if got := out.String(); strings.Contains(got, "12247918309") || strings.Contains(got, "hush") {
-		t.Errorf("the log has a secret: %s", got)
+		t.Errorf("the log contains a secret: %s", got)
 	}
 	var line map[string]any
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {

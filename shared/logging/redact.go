@@ -8,8 +8,8 @@ import (
 
 const redacted = "[redacted]"
 
-// The patterns are compiled at their first use, because most processes never log a text that
-// looks like a secret.
+// Compile the patterns on first use, because most processes never log a text that looks like a
+// secret.
 var (
 	bearerPattern = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?i)\b(bearer|basic)(\s+|%20)[A-Za-z0-9._~+/=-]{8,}`)
@@ -22,10 +22,10 @@ var (
 	})
 )
 
-// Redact replaces the secrets in s by "[redacted]": identity numbers (11 digits, also as 6 + 5,
-// or 9 digits, unless part of a longer word or number), bearer tokens and JSON Web Tokens, and
-// the secret parameters of presigned URLs. It does not change UUIDs, times, and ids of requests
-// and traces.
+// Redact replaces the secrets in s by "[redacted]": identity numbers, credentials in Bearer and
+// Basic authorization, JSON Web Tokens, and the secret parameters of presigned URLs. An identity
+// number has 11 digits, or 6 and 5 with a space, or 9 digits, and is not part of a longer word or
+// number. It does not change UUIDs, times, and ids of requests and traces.
 func Redact(s string) string {
 	if strings.Contains(s, "eyJ") {
 		s = jwtPattern().ReplaceAllString(s, redacted)
@@ -43,7 +43,7 @@ func Redact(s string) string {
 // redactNumbers replaces isolated runs of 11 or 9 digits, and of 6 digits, a space and 5 digits.
 func redactNumbers(s string) string {
 	var out strings.Builder
-	copied := 0 // s[:copied] is in out in its redacted form, or 0
+	copied := 0 // out has the redacted form of s[:copied]
 	for i := 0; i < len(s); {
 		if !isDigit(s[i]) {
 			i++
@@ -69,7 +69,7 @@ func redactNumbers(s string) string {
 	return out.String()
 }
 
-// isIsolated reports whether s[start:end] is not part of a word, an identifier, or a fraction
+// isIsolated reports whether s[start:end] is isolated: not in a word, an identifier, or a fraction
 // such as the nanoseconds of a time.
 func isIsolated(s string, start, end int) bool {
 	if start > 0 && isLetter(s[start-1]) && !afterEscape(s, start) || end < len(s) && isLetter(s[end]) {
@@ -78,7 +78,7 @@ func isIsolated(s string, start, end int) bool {
 	return start < 2 || s[start-1] != '.' || !isDigit(s[start-2])
 }
 
-// afterEscape reports whether the letter before start is the end of an escape such as \n or %3D.
+// afterEscape reports whether the character before start ends an escape such as \n or %3D.
 func afterEscape(s string, start int) bool {
 	return start >= 2 && s[start-2] == '\\' || start >= 3 && s[start-3] == '%'
 }

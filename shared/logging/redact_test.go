@@ -49,7 +49,7 @@ func FuzzRedact(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, after string) {
 		got := Redact(before + " 12247918309 " + after)
 		if strings.Contains(got, " 12247918309 ") {
-			t.Errorf("the identity number is in %q", got)
+			t.Errorf("%q contains the identity number", got)
 		}
 		if again := Redact(got); again != got {
 			t.Errorf("the second call changes %q to %q", got, again)

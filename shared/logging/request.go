@@ -14,15 +14,14 @@ type Line struct {
 	attrs []slog.Attr
 }
 
-// NewContext returns a context that carries a new line, and the line.
+// NewContext returns a copy of ctx with a new line, and the line.
 func NewContext(ctx context.Context) (context.Context, *Line) {
 	line := &Line{}
 	return context.WithValue(ctx, lineKey{}, line), line
 }
 
-// Add appends attributes to the line that ctx carries. If ctx carries none, as in a handler's
-// unit test, Add does nothing. Never add an identity number, a token, a presigned query or a
-// body.
+// Add appends attributes to the log line in ctx. It does nothing if ctx has no line, as in a
+// handler's unit test. Never add an identity number, a token, a presigned query or a body.
 func Add(ctx context.Context, attrs ...slog.Attr) {
 	line, ok := ctx.Value(lineKey{}).(*Line)
 	if !ok {
@@ -42,12 +41,12 @@ func (l *Line) Attrs() []slog.Attr {
 
 type traceKey struct{}
 
-// WithTraceID returns a context that carries the id that identifies the request in the logs.
+// WithTraceID returns a copy of ctx with the id that identifies the request in the logs.
 func WithTraceID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, traceKey{}, id)
 }
 
-// TraceID returns the id that ctx carries, or "" if it carries none.
+// TraceID returns the trace id in ctx, or "" if there is none.
 func TraceID(ctx context.Context) string {
 	id, _ := ctx.Value(traceKey{}).(string)
 	return id

@@ -1,10 +1,10 @@
-// Package metric publishes CloudWatch metrics in log lines, in CloudWatch's embedded metric
-// format. The member "_aws" names the other members of the line that are metrics, and CloudWatch
-// reads them from the log. The function makes no call and does not wait.
+// Package metric publishes CloudWatch metrics in log lines, in CloudWatch's embedded metric format.
+// The member "_aws" names the members of the line that are metrics, and CloudWatch reads them from
+// the log. The function itself makes no call and does not wait.
 //
-// The package holds no values: a value is an attribute of the line, under the name of the metric.
-// Each distinct set of dimension values is a metric that costs money, so dimensions have few
-// values: routes, classes of status, codes.
+// The package holds no values: a value is an attribute of the line with the name of the metric.
+// Each distinct combination of dimension values is a metric that costs money. Use dimensions with
+// few values: routes, status classes, codes.
 package metric
 
 import (
@@ -15,10 +15,10 @@ import (
 	"altinn.no/instanceapi/shared/appendjson"
 )
 
-// Variable is the environment variable with a function's namespace.
+// Variable is the name of the environment variable with a function's namespace.
 const Variable = "METRIC_NAMESPACE"
 
-// Namespace is the CloudWatch namespace of the metrics, one per stack. The empty one means no
+// Namespace is the CloudWatch namespace of the metrics, one per stack. An empty Namespace means no
 // metrics.
 type Namespace string
 
@@ -32,23 +32,23 @@ const (
 	Count        Unit = "Count"
 )
 
-// Metric is one metric. Name is the name of an attribute of the line, whose value is a number or
-// a list of at most 100 numbers.
+// Metric is one metric. Name is the name of the line's attribute with the value: a number or a list
+// of at most 100 numbers.
 type Metric struct {
 	Name string
 	Unit Unit
 }
 
-// Directive defines metrics of a line and their dimensions, which are names of attributes of the
-// line with text values.
+// Directive defines metrics of a line and their dimensions. A dimension is the name of an attribute
+// of the line with a text value.
 type Directive struct {
 	Dimensions []string
 	Metrics    []Metric
 }
 
-// Set is the encoded metrics of one kind of line.
+// Set holds the encoded metric definitions of one kind of line.
 type Set struct {
-	prefix []byte // the member up to the time
+	prefix []byte // the member "_aws" up to the time
 }
 
 // Set returns the metrics that the directives define, or nil for the empty namespace.
@@ -77,8 +77,8 @@ func (n Namespace) Set(directives ...Directive) *Set {
 	return &Set{prefix: w.Buf}
 }
 
-// Attr returns the attribute that adds the set's metrics to a line, at the time at. For a nil set
-// it returns the empty attribute, which slog omits.
+// Attr returns the attribute that adds the set's metrics to a line, with the time at. For a nil set
+// it returns an empty attribute, which slog omits.
 func (s *Set) Attr(at time.Time) slog.Attr {
 	if s == nil {
 		return slog.Attr{}
@@ -86,14 +86,13 @@ func (s *Set) Attr(at time.Time) slog.Attr {
 	return slog.Any("_aws", Member{s.prefix, at.UnixMilli()})
 }
 
-// Member is the value of an Attr. It contains names and a time, and nothing that the log must
-// redact.
+// Member is the value of an Attr. It contains only names and a time, so the log need not redact it.
 type Member struct {
 	prefix []byte
 	milli  int64
 }
 
-// MarshalJSON returns the whole member.
+// MarshalJSON returns the value of the member "_aws". It never fails.
 func (m Member) MarshalJSON() ([]byte, error) {
 	out := make([]byte, 0, len(m.prefix)+16)
 	return append(strconv.AppendInt(append(out, m.prefix...), m.milli, 10), '}'), nil

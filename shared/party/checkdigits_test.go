@@ -6,7 +6,7 @@ import (
 	"altinn.no/instanceapi/shared/party"
 )
 
-// Every number here is from public test material or invented for this test. None is known to
+// Every number in TestValidCheckDigits is from public test material or invented. None is known to
 // belong to a person.
 func TestValidCheckDigits(t *testing.T) {
 	for _, test := range []struct {
@@ -54,8 +54,8 @@ func TestValidCheckDigits(t *testing.T) {
 	}
 }
 
-// The purpose of check digits is to find every single wrong digit. Because of the four remainders
-// of 2032, the first check digit does not find all; the second finds every error in the digits
+// TestSingleWrongDigitIsFound changes one digit at a time. With the four remainders of the 2032
+// rule, the first check digit misses some errors. The second must find every error in the digits
 // that it covers.
 func TestSingleWrongDigitIsFound(t *testing.T) {
 	for _, valid := range []party.Identity{

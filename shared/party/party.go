@@ -1,6 +1,6 @@
-// Package party provides the official identities of reporters, and the keyed digest that the
-// system stores instead of an identity. The system never stores or logs the official number, and
-// never puts it in an error.
+// Package party provides the official identities of parties, and the keyed digest that the system
+// stores instead of an identity. The system never stores or logs the official number, and never
+// puts it in an error.
 package party
 
 import (
@@ -12,10 +12,10 @@ import (
 	"unicode/utf8"
 )
 
-// Kind is the official register of an identity.
+// Kind is the kind of an official identity.
 type Kind string
 
-// The kinds of identity, with the names of a reportee's members.
+// The kinds of identity, named like the members of a reportee in the API.
 const (
 	SSN                Kind = "ssn"
 	OrganizationNumber Kind = "organizationNumber"
@@ -45,9 +45,8 @@ func (i Identity) WellFormed() bool {
 	}
 }
 
-// notInUserName reports whether no user name may contain r. Like the other checks of this
-// package, it uses no regular expression, because compiling one would be a large part of a cold
-// start.
+// notInUserName reports whether r is not allowed in a user name. The checks of this package use no
+// regular expressions, because compiling them would be a large part of a cold start.
 func notInUserName(r rune) bool {
 	switch {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
@@ -68,8 +67,8 @@ func (i Identity) GoString() string { return i.String() }
 func (i Identity) LogValue() slog.Value { return slog.StringValue(i.String()) }
 
 // Digest returns the HMAC-SHA256 of the identity with key, in lower-case hex. The register stores
-// it instead of the identity. Without the key, an attacker with the digests cannot find the
-// eleven-digit numbers by trying them all.
+// it instead of the identity. Without the key, an attacker who has the digests cannot find the
+// eleven-digit numbers by brute force.
 func (i Identity) Digest(key []byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(i.Kind))

@@ -1,5 +1,5 @@
-// Package rfc3339 parses date-times strictly by RFC 3339. Package time accepts more: an hour of one
-// digit, a comma before the fraction, an offset of 24 hours or of 60 minutes.
+// Package rfc3339 parses date-times strictly by RFC 3339. Package time is more lenient: it accepts
+// an hour with one digit, a comma before the fraction, and an offset with 24 hours or 60 minutes.
 package rfc3339
 
 import (
@@ -10,7 +10,7 @@ import (
 )
 
 // Parse parses a date-time with an offset, such as 2019-03-30T12:00:00.5+01:00, and returns it in
-// UTC. It reports false if text is not such a date-time.
+// UTC. ok is false if text is not such a date-time.
 func Parse(text string) (t time.Time, ok bool) {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil || text[len("2019-03-30T12")] != ':' || strings.Contains(text, ",") {

@@ -23,13 +23,13 @@ const (
 	compileFor             = 5 * time.Second
 )
 
-// address is the base URI of the schema. It does not exist; references inside the schema resolve
-// against it.
+// address is the base URI of the schema, which references inside the schema resolve against. No
+// document exists there.
 const address = "https://schema.invalid/schema"
 
 // Codes of issues.
 const (
-	codeRegistration = "InvalidRegistration" // of a schema, as for all other members of a registration
+	codeRegistration = "InvalidRegistration" // a schema is invalid; the code for all members of a registration
 	CodeNotFormed    = "DataNotWellFormed"   // the content is not well-formed JSON or XML, or over a limit
 	CodeViolation    = "SchemaViolation"     // a value is not valid under the schema
 	CodeTooCostly    = "ValidationTooCostly" // the validation stopped because the data needs too many steps
@@ -39,14 +39,14 @@ const (
 type Schema struct {
 	root     *js.Schema
 	nodes    map[*js.Schema]*node
-	rootName string // of the root element; "" for any
+	rootName string // required name of the root element; "" for any
 
 	mu      sync.Mutex
 	current *evaluation // the running validation; nil if there is none
 }
 
-// Compile returns the schema in text, or the issues that prevent its use. The fields of the
-// issues are pointers into the schema. Compile fails with the error of ctx if ctx ends first.
+// Compile returns the schema in text, or the issues that make it unusable. The fields of the issues
+// are pointers into the schema. Compile fails with the error of ctx if ctx ends first.
 func Compile(ctx context.Context, text []byte) (*Schema, []fault.Issue, error) {
 	type result struct {
 		schema *Schema
@@ -155,7 +155,7 @@ const (
 	badPattern   = "is not a regular expression in RE2 syntax, which has no look-around and no back-references"
 )
 
-// compileIssues returns an error of the library as issues with pointers into the schema.
+// compileIssues converts an error of the library into issues with pointers into the schema.
 func compileIssues(doc any, err error) []fault.Issue {
 	var (
 		invalid   *js.SchemaValidationError
@@ -211,7 +211,8 @@ func compileIssues(doc any, err error) []fault.Issue {
 	return one("", "cannot be compiled: a reference or an $id in it is malformed")
 }
 
-// fragmentOf returns the JSON Pointer in a URI of the library: its decoded fragment.
+// fragmentOf returns the JSON Pointer in a URI from the library: the decoded fragment, or "" if it
+// is malformed.
 func fragmentOf(location string) string {
 	_, fragment, _ := strings.Cut(location, "#")
 	decoded, err := url.PathUnescape(fragment)
@@ -221,8 +222,8 @@ func fragmentOf(location string) string {
 	return decoded
 }
 
-// referenceWithFragment returns the pointer to the reference in the schema that has the fragment
-// of a URI.
+// referenceWithFragment returns the pointer to the first reference in the schema with the same
+// fragment as location, or "".
 func referenceWithFragment(doc any, location string) string {
 	want := fragmentOf(location)
 	field, _ := findReference(doc, func(text string) bool {
@@ -257,10 +258,10 @@ func findReference(doc any, meets func(text string) bool) (field, member string)
 	return "", ""
 }
 
-// Check returns the issues of a data type's schema for its registration. Their fields are
-// pointers into the registration, where the schema is at the given pointer. A schema that takes
-// longer than compileFor to compile has an issue too. Check fails with the error of ctx if ctx
-// ends first.
+// Check returns the issues of a data type's schema for the registration, at most MaxIssues and one
+// that reports more. Their fields are pointers into the registration, in which at points to the
+// schema. A schema that takes longer than compileFor to compile has an issue too. Check fails with
+// the error of ctx if ctx ends first.
 func Check(ctx context.Context, text json.RawMessage, at string) ([]fault.Issue, error) {
 	limited, cancel := context.WithTimeout(ctx, compileFor)
 	defer cancel()

@@ -20,15 +20,16 @@ const (
 	maxAttribute = 256     // attributes of one element
 )
 
-// syntaxError is the reason why content is not a document. Its message never repeats the content.
+// syntaxError is the error for content that is not a valid document. Its message never repeats the
+// content.
 type syntaxError struct {
-	path    []string // path to the value, innermost name first; nil for an error of the whole content
+	path    []string // path to the value, innermost name first; nil for an error in the content as a whole
 	message string
 }
 
 func (e *syntaxError) Error() string { return e.message }
 
-// addToPath adds the name of the enclosing level to the path of err.
+// addToPath appends the name of the enclosing level to the path of err, if err has a path.
 func addToPath(err error, token string) error {
 	var ill *syntaxError
 	if errors.As(err, &ill) && ill.path != nil {

@@ -13,8 +13,8 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// maxSteps bounds the work for one data element: about two steps for each evaluation of a value
-// by a subschema. The maximum takes a few seconds.
+// maxSteps bounds the work for one data element. Each evaluation of a value by a subschema uses
+// about two steps. The maximum takes a few seconds.
 const maxSteps = 2_000_000
 
 // evaluation is the state of one running validation.
@@ -50,7 +50,8 @@ type mismatch struct {
 
 func (m *mismatch) Error() string { return m.message + " (" + m.keyword + ")" }
 
-// check validates the type, the enumerated values, the format and the member names of a value.
+// check validates the type, the enumerated values, the format and the member names of a value. It
+// returns a mismatch for a violation and panics with aborted if the evaluation must stop.
 func (n *node) check(v any) error {
 	cost := n.weight + sizeOf(v)/16
 	switch v := v.(type) {
@@ -88,7 +89,7 @@ func (n *node) wrongType(got kinds) *mismatch {
 	return n.mistyped[got]
 }
 
-// formatValues returns the allowed values as text if that is short.
+// formatValues returns the allowed values as text, or a general phrase if the text would be long.
 func formatValues(values []any) string {
 	const few = 12
 	var names []string
@@ -117,10 +118,10 @@ const (
 	XML
 )
 
-// Validate returns the issues of a body: none, one issue for a body that is not well-formed, or
-// the violations of the schema in the order of their fields. The issues do not name the data
-// element. With a nil schema, Validate checks only that the body is well-formed. It fails with
-// the error of ctx if ctx ends first.
+// Validate returns the issues of a body, in the order of their fields: the violations of the
+// schema, or one issue if the body is not well-formed or needs too many steps. The issues do not
+// name the data element. With a nil schema, Validate checks only that the body is well-formed. It
+// fails with the error of ctx if ctx ends first.
 func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issues []fault.Issue, err error) {
 	var doc any
 	var root *element
@@ -173,7 +174,7 @@ func violation(code, field, message string) fault.Issue {
 	return fault.Issue{Severity: fault.SeverityError, Code: code, Field: field, Description: message}
 }
 
-// sorted sorts issues by field and removes duplicates.
+// sorted returns issues sorted by field, without duplicates. It reuses the slice.
 func sorted(issues []fault.Issue) []fault.Issue {
 	slices.SortFunc(issues, func(a, b fault.Issue) int {
 		if c := comparePointers(a.Field, b.Field); c != 0 {

@@ -11,8 +11,8 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// FuzzSchema checks that any schema and any data end in bounded work, with well-formed issues
-// that repeat nothing of the data, and with the same issues the second time.
+// FuzzSchema checks that compiling and validating any input takes bounded work. The issues must be
+// well-formed, must not repeat the data, and must be the same the second time.
 func FuzzSchema(f *testing.F) {
 	for _, schema := range []string{
 		`{"type":"object","properties":{"timer":{"type":"integer","minimum":1}},"required":["timer"],"additionalProperties":false}`,
@@ -58,13 +58,13 @@ func FuzzSchema(f *testing.F) {
 				t.Errorf("first %v, then %v (%v)", found, again, err)
 			}
 		}
-		if took := cputest.Now(t) - begin; took > 200*baseline { // two compilations and four validations, of limited steps
-			t.Errorf("it took %v, the baseline %v", took, baseline)
+		if took := cputest.Now(t) - begin; took > 200*baseline { // two compilations and four validations with limited steps
+			t.Errorf("took %v, the baseline %v", took, baseline)
 		}
 	})
 }
 
-// wellFormed checks the rules for every issue.
+// wellFormed checks that every issue is complete and has valid members.
 func wellFormed(t *testing.T, issues []fault.Issue) {
 	t.Helper()
 	for _, issue := range issues {
@@ -77,7 +77,8 @@ func wellFormed(t *testing.T, issues []fault.Issue) {
 	}
 }
 
-// FuzzNotFormed checks that any rejected XML or JSON has a well-formed issue.
+// FuzzNotFormed checks that Validate returns a well-formed issue for any XML or JSON that it
+// rejects.
 func FuzzNotFormed(f *testing.F) {
 	for _, seed := range []string{`<a><b/></a>`, `{"a":[1,2]}`, "<?xml version=\"1.0\" encoding=\"latin1\"?><a/>", "\xef\xbb\xbf{}", "\xff\xfe<\x00a\x00", "<a xmlns:b='c' b:d='e'/>", "<!DOCTYPE a>", "&#0;", "<a>&x;</a>"} {
 		f.Add([]byte(seed))

@@ -10,20 +10,21 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// mapper maps an XML document to a JSON value under a schema. The package comment states the rules.
+// mapper maps an XML document to a JSON value according to a schema. The package comment states the
+// rules.
 type mapper struct {
 	schema *Schema
-	issues []fault.Issue // violations that a value cannot express
+	issues []fault.Issue // violations that the JSON value cannot express
 	path   []string
 }
 
-// typeHints collects what a schema requires of the values at one location of a document.
+// typeHints holds the requirements of a schema for the values at one location of a document.
 type typeHints struct {
 	subschemas   []*js.Schema // all subschemas that may evaluate the values
 	allowedTypes kinds        // types that the values may have
 	typed        bool         // the schema restricts the types
 	children     map[string]*typeHints
-	inside       *typeHints // of the items of an array, if all items have the same
+	inside       *typeHints // hints of the array items, if they are the same for all items
 }
 
 // noHints holds the hints for values that the schema does not restrict.
@@ -180,7 +181,7 @@ func (m *mapper) object(e *element, s *typeHints) any {
 	return members
 }
 
-// list returns the array of elements of one name.
+// list returns the array for the elements with one name.
 func (m *mapper) list(all []*element, s *typeHints) []any {
 	items := make([]any, 0, len(all))
 	for n, e := range all {

@@ -29,9 +29,9 @@ type node struct {
 	allowedTypes        kinds // types that the schema allows; 0 before they are computed
 }
 
-// prepare visits every subschema of the compiled schema, rejects schemas whose work has no bound,
-// and installs node.check as the format of each subschema. The package comment explains why
-// node.check then runs for every evaluation.
+// prepare visits every subschema of the compiled schema, returns issues for a schema whose work has
+// no bound, and installs node.check as the format of each subschema. The package comment explains
+// why node.check then runs for every evaluation.
 func (s *Schema) prepare() []fault.Issue {
 	var issues []fault.Issue
 	subschemas := s.visit()
@@ -128,7 +128,7 @@ func count(used bool) int {
 	return 0
 }
 
-// negative reports whether a count overflowed the library's integer.
+// negative reports whether a count in part overflowed the library's integer or exceeds 2^40.
 func negative(part *js.Schema) bool {
 	return slices.ContainsFunc([]*int{
 		part.MinLength, part.MaxLength, part.MinItems, part.MaxItems, part.MinProperties, part.MaxProperties, part.MinContains, part.MaxContains,
@@ -174,8 +174,9 @@ func childApplicators(part *js.Schema) []*js.Schema {
 // inProgress marks a node whose evaluations are being counted.
 const inProgress = -1
 
-// countEvaluations returns the number of subschemas that evaluate a value when part does, at most
-// maxEvaluationsPerValue+1, and whether part refers to itself for the same value.
+// countEvaluations returns how many subschemas, including part, evaluate a value that part
+// evaluates, at most maxEvaluationsPerValue+1. It also reports whether part refers to itself for
+// the same value.
 func (s *Schema) countEvaluations(part *js.Schema) (evaluationsPerValue int, cyclic bool) {
 	n := s.nodes[part]
 	if n.evaluationsPerValue != 0 {
@@ -194,8 +195,8 @@ func (s *Schema) countEvaluations(part *js.Schema) (evaluationsPerValue int, cyc
 	return sum, false
 }
 
-// allowedTypes returns the types that part allows. Call it after countEvaluations has shown that
-// there is no cycle.
+// allowedTypes returns the types that part allows. Call it only after countEvaluations has found no
+// cycle; otherwise it may not end.
 func (s *Schema) allowedTypes(part *js.Schema) kinds {
 	n := s.nodes[part]
 	if n.allowedTypes != 0 {

@@ -9,8 +9,8 @@ import (
 	js "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// maxProgram bounds the patterns of a schema, in instructions of all compiled patterns:
-// [a-z]{1000} has nine characters and a thousand instructions.
+// maxProgram is the maximum number of instructions of all compiled patterns of a schema. A short
+// pattern can have many: [a-z]{1000} has a thousand.
 const maxProgram = 100_000
 
 var errPatternsTooLarge = fmt.Errorf("the patterns of the schema have more than %d instructions in total", maxProgram)
@@ -22,7 +22,7 @@ type patterns struct {
 	size  int // instructions of all patterns
 }
 
-// pattern is a compiled regular expression. Its use is charged to the running evaluation.
+// pattern is a compiled regular expression that charges its use to the running evaluation.
 type pattern struct {
 	*regexp.Regexp
 	size  int // instructions
@@ -49,7 +49,8 @@ func (p *patterns) compile(text string) (js.Regexp, error) {
 	return compiled, nil
 }
 
-// MatchString is regexp.MatchString and charges one step for 100 bytes × instructions.
+// MatchString is like Regexp.MatchString. It charges one step, plus one for each 100 of the bytes
+// of s times the instructions.
 func (p *pattern) MatchString(s string) bool {
 	if p.owner.current != nil {
 		p.owner.current.charge(1 + len(s)*p.size/100)
@@ -70,8 +71,8 @@ func programSize(text string) (int, error) {
 	return len(program.Inst), nil
 }
 
-// checkRegex validates the format "regex" of a string in the data. It parses the string and does
-// not compile it.
+// checkRegex validates the format "regex" of a value in the data. It parses a string without
+// compiling it, and fails if the string is no regular expression or is too long.
 func checkRegex(v any) error {
 	text, ok := v.(string)
 	if !ok {

@@ -13,8 +13,8 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// report converts the library's tree of errors into a list of issues. The library's messages
-// quote the data. The messages of report use only the schema.
+// report converts the library's tree of errors into a list of issues. The library's messages quote
+// the data; those of report quote only the schema.
 type report struct {
 	prefix string // prefix of every field
 	xml    bool   // the value was mapped from an XML document
@@ -25,10 +25,10 @@ type report struct {
 const MaxIssues = 100
 
 // maxFound is the maximum number of issues collected from one document. It is larger than
-// MaxIssues, so that the response can have the first issues in document order.
+// MaxIssues, so that the response can contain the first issues in field order.
 const maxFound = 2000
 
-// Limit returns the first MaxIssues issues, and one more that reports the omission of others.
+// Limit returns issues, or the first MaxIssues and one that reports that there are more.
 func Limit(issues []fault.Issue) []fault.Issue {
 	if len(issues) <= MaxIssues {
 		return issues
@@ -86,8 +86,9 @@ func (r *report) walk(err *js.ValidationError) {
 	}
 }
 
-// addAlternatives reports that no alternative matches. If all alternatives but one differ in type
-// or enumerated value, the sender meant that one, and addAlternatives reports its issues.
+// addAlternatives reports that no alternative matches. If all alternatives but one differ from the
+// value in type or enumerated value, the sender meant the remaining one. addAlternatives then
+// reports the issues of that alternative.
 func (r *report) addAlternatives(err *js.ValidationError, keyword string) {
 	var meant *js.ValidationError
 	n := 0
@@ -193,7 +194,7 @@ func describe(k js.ErrorKind) (keyword, message string) {
 	return "", "is not valid under the schema"
 }
 
-// decimal returns a short text of a number in the schema.
+// decimal returns a number in the schema as short text.
 func decimal(r *big.Rat) string {
 	if r.IsInt() && len(r.RatString()) < 20 {
 		return r.RatString()

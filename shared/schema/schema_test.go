@@ -43,7 +43,7 @@ func validate(t testing.TB, s *Schema, format Format, body string) []fault.Issue
 func TestViolations(t *testing.T) {
 	for name, test := range map[string]struct {
 		schema, body string
-		want         string // as said
+		want         string // issueText of the issues
 	}{
 		"valid":                    {`{"type":"object","properties":{"a":{"type":"integer"}}}`, `{"a":1}`, ""},
 		"an integer as 1.0":        {`{"type":"integer"}`, `1.0`, ""},
@@ -109,7 +109,7 @@ func TestCompileRejects(t *testing.T) {
 	baseline := compiling(t)
 	for name, test := range map[string]struct {
 		schema string
-		want   string // as said, a part of it
+		want   string // part of issueText
 	}{
 		"no JSON":                 {`{"type":`, ": ends in the middle of the JSON document"},
 		"no object":               {`true`, ": must be a JSON Schema object"},
@@ -177,8 +177,8 @@ func TestCheckReturnsPointersIntoTheRegistration(t *testing.T) {
 	}
 }
 
-// maxTimes is how many times the CPU time of its baseline a worst case may take. The worst takes
-// 3 times as long; without a limit it would take minutes.
+// maxTimes is the maximum CPU time of a worst case, relative to its baseline. The worst takes 3
+// times as long as the baseline; without limits it would take minutes.
 const maxTimes = 20
 
 // compiling returns the CPU time of compiling a schema of a thousand parts.
@@ -190,13 +190,13 @@ func compiling(t testing.TB) time.Duration {
 	})
 }
 
-// allSteps returns the CPU time of a validation that takes all its steps with the simplest work.
+// allSteps returns the CPU time of a validation that uses all steps with the simplest work.
 func allSteps(t *testing.T) time.Duration {
 	s := mustCompile(t, `{"items":{"allOf":[{"type":"integer"},{"type":"integer"},{"type":"integer"}]}}`)
 	body := "[" + strings.Repeat("1,", maxTokens-2) + "1]"
 	return cputest.Time(t, func() {
 		if issues := validate(t, s, JSON, body); len(issues) == 0 || issues[0].Code != CodeTooCostly {
-			t.Errorf("the baseline does not take all steps: %v", issues)
+			t.Errorf("the baseline does not use all steps: %v", issues)
 		}
 	})
 }
@@ -263,7 +263,7 @@ func TestJSONNotWellFormed(t *testing.T) {
 	}
 }
 
-// An issue never repeats a value of the data.
+// TestNoValueIsRepeated checks that no issue repeats a value of the data.
 func TestNoValueIsRepeated(t *testing.T) {
 	const secret = "12247918309"
 	s := mustCompile(t, `{"properties":{"a":{"type":"integer"},"b":{"pattern":"^x"},"c":{"enum":["y"]},"d":{"format":"email"},"e":{"maximum":5},
@@ -287,7 +287,8 @@ func TestNoValueIsRepeated(t *testing.T) {
 	}
 }
 
-// Data can be made to need unbounded work under an accepted schema. Validate then stops.
+// TestCostIsBounded validates data that would need unbounded work under an accepted schema.
+// Validate must stop.
 func TestCostIsBounded(t *testing.T) {
 	all := allSteps(t)
 	nested := func(open, inner, end string, n int) string {
@@ -325,7 +326,7 @@ func TestCostIsBounded(t *testing.T) {
 				t.Errorf("validating took %s, the baseline %s", took, all)
 			}
 			if again := validate(t, mustCompile(t, `{"type":"string"}`), JSON, `"a"`); len(again) != 0 {
-				t.Errorf("another validation has %v", again)
+				t.Errorf("another validation returns %v", again)
 			}
 		})
 	}

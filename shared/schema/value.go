@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// kinds is a set of JSON types. A set with number also has integer.
+// kinds is a set of JSON types. A set with number also contains integer.
 type kinds uint8
 
 const (
@@ -43,7 +43,7 @@ func kindsOf(names []string) kinds {
 	return set
 }
 
-// String names the types, as in "string or null".
+// String returns the names of the types, such as "null or string".
 func (k kinds) String() string {
 	var names []string
 	for _, n := range kindNames {
@@ -54,7 +54,7 @@ func (k kinds) String() string {
 	return strings.Join(names, " or ")
 }
 
-// kindOf returns the narrowest type of a value.
+// kindOf returns the narrowest type of a value: integer for 1.0.
 func kindOf(v any) kinds {
 	switch v := v.(type) {
 	case nil:
@@ -85,7 +85,7 @@ func isInteger(n json.Number) bool {
 	return ok && r.IsInt()
 }
 
-// sizeOf returns the number of items or members of a value.
+// sizeOf returns the number of items or members of a value, or 0 for other values.
 func sizeOf(v any) int {
 	switch v := v.(type) {
 	case []any:
@@ -96,7 +96,8 @@ func sizeOf(v any) int {
 	return 0
 }
 
-// valueSet is a set of JSON values with constant-time lookup: a list of codes has thousands.
+// valueSet is a set of JSON values with constant-time lookup, because a list of codes can have
+// thousands.
 type valueSet struct {
 	members   map[string]bool // by canonical text
 	composite bool            // some values are arrays or objects

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// xsi is the namespace of the attributes about XML Schema, such as xsi:nil.
+// xsi is the namespace of XML Schema's instance attributes, such as xsi:nil.
 const xsi = "http://www.w3.org/2001/XMLSchema-instance"
 
 // element is an element of an XML document without namespaces, comments and processing
@@ -27,10 +27,10 @@ type attribute struct {
 	value string
 }
 
-// parseXML returns the root element of a document. It rejects constructs that encoding/xml
-// accepts: a DOCTYPE, a second root element, text outside the root element, a duplicate
-// attribute, an undeclared prefix, an XML declaration that is not at the start, and documents
-// over the limits.
+// parseXML returns the root element of a document, or a syntaxError. It rejects constructs that
+// encoding/xml accepts: a DOCTYPE, a second root element, text outside the root element, a
+// duplicate attribute, an undeclared prefix, an XML declaration that is not at the start, and
+// documents over the limits.
 func parseXML(body []byte) (*element, error) {
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	r := &reader{dec: xml.NewDecoder(bytes.NewReader(body))}
@@ -76,13 +76,13 @@ type reader struct {
 	dec    *xml.Decoder
 	tokens int
 	root   *element
-	open   []scope // the elements without their end tag so far
+	open   []scope // the elements whose end tag has not been read yet
 }
 
 type scope struct {
 	element  *element
 	name     xml.Name          // with its prefix
-	prefixes map[string]string // declarations of the element: prefix to namespace; nil for none
+	prefixes map[string]string // namespace by prefix, as the element declares them; nil for none
 }
 
 func (r *reader) errorf(message string, args ...any) error {
@@ -142,7 +142,8 @@ func (r *reader) start(t xml.StartElement) error {
 	return r.attributes(e, t.Attr)
 }
 
-// attributes sets the attributes of e.
+// attributes sets the attributes of e, and null for xsi:nil. It fails for a duplicate attribute or
+// an undeclared prefix.
 func (r *reader) attributes(e *element, all []xml.Attr) error {
 	type name struct{ space, local string }
 	seen := make(map[name]bool, len(all))

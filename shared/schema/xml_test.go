@@ -81,7 +81,7 @@ func TestXMLWellFormed(t *testing.T) {
 	}
 }
 
-// TestMapping checks the value of a document under a schema.
+// TestMapping checks the JSON value to which a document maps under a schema.
 func TestMapping(t *testing.T) {
 	const linjer = `{"type":"object","properties":{"linje":{"type":"array","items":{"type":"integer"}}}}`
 	for name, test := range map[string]struct{ schema, body, want string }{

@@ -41,20 +41,20 @@ func Verifier() *auth.Verifier {
 	return v
 }
 
-// Owner returns the Authorization header of an application owner. The default of scopes is both
-// of them.
+// Owner returns the Authorization header of an application owner. Without scopes, the token has the
+// read and the write scope.
 func Owner(org string, scopes ...string) string {
 	return header(map[string]any{"urn:altinn:org": org}, "altinn:serviceowner/instances.", scopes)
 }
 
-// User returns the Authorization header of the user "1001" for the party instanceOwnerID. The
-// default of scopes is both of them.
+// User returns the Authorization header of the user "1001" for the party instanceOwnerID. Without
+// scopes, the token has the read and the write scope.
 func User(instanceOwnerID string, scopes ...string) string {
 	return header(map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": json.Number(instanceOwnerID)}, "altinn:instances.", scopes)
 }
 
-// Person returns the Authorization header of a user whose token names only an identity, so that
-// the code must look the party up. The default of scopes is both of them.
+// Person returns the Authorization header of a user whose token names only an identity, so that the
+// code must look up the party. Without scopes, the token has the read and the write scope.
 func Person(identity party.Identity, scopes ...string) string {
 	claim := map[party.Kind]string{
 		party.SSN: "pid", party.OrganizationNumber: "urn:altinn:orgNumber", party.UserName: "urn:altinn:username",

@@ -17,8 +17,8 @@ import (
 
 // Bus publishes events; implemented by eventbus.Bus.
 type Bus interface {
-	// Publish returns one error for each event, nil for a published one. The bus may have an event
-	// with an error too.
+	// Publish returns one error for each event, nil if the event was published. The bus may have
+	// received an event despite its error.
 	Publish(ctx context.Context, docs []event.Encoded) []error
 }
 
@@ -31,7 +31,7 @@ type Feed interface {
 
 // Outbox finds events that are not in the feed yet; implemented by outboxtable.Table.
 type Outbox interface {
-	// Scan returns at most limit events of changes made before the given time. When there are more,
+	// Scan returns at most limit events of changes made before the given time. If there are more,
 	// the selection is arbitrary.
 	Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error)
 }
@@ -40,7 +40,7 @@ type Outbox interface {
 // the whole batch after a timeout.
 const responseMargin = time.Second
 
-// withMargin returns ctx with its deadline, if there is one, earlier by responseMargin.
+// withMargin returns a copy of ctx whose deadline, if any, is responseMargin earlier.
 func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {

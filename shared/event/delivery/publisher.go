@@ -15,11 +15,12 @@ type Publisher struct {
 	Bus Bus
 }
 
-// Handle publishes the events of the insertions in a batch. Lambda keeps the order of a shard: it
-// redelivers all records from the lowest reported sequence number on, and sends a record that fails
-// too often to the failure destination. Handle therefore publishes the events after a failure
-// immediately, and again on redelivery. The events of other instances do not wait for a record that
-// never succeeds, only that record reaches the failure destination, and the feed drops duplicates.
+// Handle publishes the events of the insertions in a batch and reports the lowest sequence number
+// that failed. Lambda keeps the order of a shard: it redelivers all records from the reported
+// number on, and sends a record that fails too often to the failure destination. Handle does not
+// stop at a failure. It publishes the later events immediately, and again on redelivery; the feed
+// drops the duplicates. A record that never succeeds therefore does not block other instances, and
+// only that record reaches the failure destination.
 func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
 	// Never nil: Lambda does not accept null.
 	response := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
@@ -68,8 +69,8 @@ func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (eve
 }
 
 // ReadImage returns the event in the new image of a stream record of the outbox. It fails for an
-// image without a valid event. ReadImage is not in outboxtable, so that event-publish does not link
-// DynamoDB's client.
+// image without a valid event. ReadImage is not in outboxtable because event-publish must not link
+// the DynamoDB client.
 func ReadImage(image map[string]events.DynamoDBAttributeValue) (event.Encoded, error) {
 	d, ok := image["d"]
 	if !ok || d.DataType() != events.DataTypeString {

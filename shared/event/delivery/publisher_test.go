@@ -109,7 +109,7 @@ func TestPublisherReservesTimeForTheResponse(t *testing.T) {
 			t.Fatal(err)
 		}
 		if left := time.Until(bus.deadline); left != 9*time.Second {
-			t.Errorf("the bus has %v of 10 s", left)
+			t.Errorf("the bus has %v left of 10 s", left)
 		}
 	})
 }

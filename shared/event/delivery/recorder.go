@@ -19,18 +19,18 @@ import (
 type Recorder struct {
 	Feed Feed
 
-	// RetryDelays are the waits before Handle retries an out-of-order event. Another batch usually
-	// has its predecessor at the same moment; a return to the queue costs the whole visibility
-	// timeout.
+	// RetryDelays are the delays before each retry of an out-of-order event. Another invocation is
+	// usually appending the predecessor at that moment. Returning the message to the queue instead
+	// costs the whole visibility timeout.
 	RetryDelays []time.Duration
 
-	Metrics metric.Namespace // of feedLagMs, the time of each event from the change to the feed
+	Metrics metric.Namespace // namespace of feedLagMs: the time from each change to its event in the feed
 }
 
 // Handle appends the events of the messages, each in an EventBridge envelope, to the feed. An event
-// that the feed has already succeeds. Handle reports messages that are out of order, failed or
-// unreadable; the queue redelivers them, and moves them to the dead letters after several attempts.
-// The outbox still has their events, and the sweep publishes them again.
+// that the feed already has counts as a success. Handle reports messages that are out of order,
+// failed or unreadable; the queue redelivers them, and moves them to the dead-letter queue after
+// several attempts. The outbox still has their events, and the sweep publishes them again.
 func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	ctx, cancel := withMargin(ctx)
 	defer cancel()
@@ -85,7 +85,7 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 			line = append(line, slog.String("messageId", message.MessageId), slog.String("error", err.Error()))
 		}
 	}
-	if len(lags) > 0 { // a batch has ten messages, and a metric at most 100 values
+	if len(lags) > 0 { // at most ten per batch; a metric allows 100 values
 		lag := metric.Directive{Metrics: []metric.Metric{{Name: "feedLagMs", Unit: metric.Milliseconds}}}
 		line = append(line, slog.Any("feedLagMs", lags), r.Metrics.Set(lag).Attr(now))
 	}
@@ -95,7 +95,8 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 
 var errOutOfOrder = errors.New("the feed does not have the preceding event yet")
 
-// record appends the events and retries out-of-order events after each delay.
+// record appends the events and returns their results. It retries out-of-order events after each of
+// RetryDelays until ctx ends.
 func (r *Recorder) record(ctx context.Context, docs []event.Encoded) []event.Result {
 	results := r.Feed.Append(ctx, docs)
 	for _, delay := range r.RetryDelays {
@@ -122,7 +123,8 @@ func (r *Recorder) record(ctx context.Context, docs []event.Encoded) []event.Res
 	return results
 }
 
-// readEnvelope returns the event in an EventBridge envelope.
+// readEnvelope returns the event in an EventBridge envelope. It fails if the envelope does not
+// match the event.
 func readEnvelope(body string) (event.Encoded, error) {
 	var envelope struct {
 		Source     string          `json:"source"`
@@ -136,8 +138,8 @@ func readEnvelope(body string) (event.Encoded, error) {
 	if err != nil {
 		return event.Encoded{}, err
 	}
-	// The bus's policies are about the source: an event must not enter the feed of another
-	// organisation.
+	// The bus's policies restrict only the source. Without this check, an event could enter the
+	// feed of another organisation.
 	if !strings.HasSuffix(envelope.Source, "."+doc.Event.Org) || envelope.DetailType != doc.Event.EventType {
 		return event.Encoded{}, fmt.Errorf("the envelope does not match the event %s", doc.Event.ID)
 	}

@@ -143,7 +143,7 @@ func TestRecorderReportsFailures(t *testing.T) {
 	}
 }
 
-// The recorder waits for a predecessor that another process is appending at the same time.
+// TestRecorderRetriesOutOfOrderEvents appends the predecessor while the recorder waits.
 func TestRecorderRetriesOutOfOrderEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := eventtest.NewMemory(time.Now)
@@ -180,7 +180,7 @@ func (c *counting) Append(ctx context.Context, docs []event.Encoded) []event.Res
 func TestRecorderReservesTimeForTheResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		recorder := &counting{}
-		ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond) // a tenth of a second, less the margin
+		ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond) // 0.1 s after the margin
 		defer cancel()
 		batch := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m0", Body: envelope(docs(uuid.New().String(), 2, 2)[0])}}}
 		start := time.Now()

@@ -10,20 +10,20 @@ import (
 	"altinn.no/instanceapi/shared/metric"
 )
 
-// Sweeper republishes the events that have been in the outbox for too long, for whatever reason.
+// Sweeper republishes the events that have been in the outbox for too long, for any reason.
 type Sweeper struct {
 	Outbox Outbox
 	Bus    Bus
 	Now    func() time.Time
 
 	MinAge    time.Duration // age at which the sweep considers an event lost
-	MaxPerRun int           // most events that one run publishes
+	MaxPerRun int           // maximum number of events per run
 
-	Metrics metric.Namespace // of outboxAgeMs, the age of the oldest event; 0 when none is older than MinAge
+	Metrics metric.Namespace // namespace of outboxAgeMs: the age of the oldest event found; 0 if none is older than MinAge
 }
 
-// Handle performs one run. It returns an error for the events that it could not publish, so that
-// the function's error metric shows them; the next run retries them.
+// Handle performs one run. It returns an error if it could not publish an event, so that the
+// function's error metric shows the failure. The next run tries again.
 func (s *Sweeper) Handle(ctx context.Context) error {
 	ctx, cancel := withMargin(ctx)
 	defer cancel()

@@ -18,7 +18,7 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
-// fakeBus accepts entries like EventBridge: a call over the limits fails as a whole, any other call
+// fakeBus accepts entries like EventBridge: a call over the limits fails as a whole; any other call
 // reports a result for each entry.
 type fakeBus struct {
 	t         *testing.T
@@ -39,7 +39,7 @@ func (f *fakeBus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput,
 		size += entrySize(entry)
 	}
 	if len(in.Entries) == 0 || len(in.Entries) > 10 || size > 1<<20 {
-		f.t.Errorf("a call of %d entries and %d bytes", len(in.Entries), size)
+		f.t.Errorf("a call has %d entries and %d bytes", len(in.Entries), size)
 		return nil, errors.New("ValidationException")
 	}
 	if f.fail != nil {

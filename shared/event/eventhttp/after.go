@@ -65,8 +65,8 @@ func invalidAfter(allowed string) *fault.Error {
 }
 
 // position is a place in a feed: the last examined position and, if the reader started from a time,
-// that time. The cursor keeps the time because an event of an earlier change may be recorded later;
-// the reader did not request it.
+// that time. The cursor keeps the time because an event of an earlier change may be recorded later,
+// and the reader must not get that event.
 type position struct {
 	seq   int64
 	since time.Time // UTC; zero if the reader did not start from a time
@@ -110,5 +110,5 @@ func decodePosition(text, appID string) (position, bool) {
 		}
 		p.since = time.Unix(seconds, int64(nanoseconds)).UTC()
 	}
-	return p, p.encode(appID) == text // rejects longer spellings of the same numbers
+	return p, p.encode(appID) == text // rejects longer encodings of the same numbers
 }

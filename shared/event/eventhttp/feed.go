@@ -142,8 +142,8 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 // requireApplication returns a NotFound fault if the application is not registered: a client with a
-// misspelt name would poll for ever. It looks the application up only if the feed is empty; other
-// polls need no extra read.
+// misspelt name would otherwise poll forever. It looks the application up only if the feed is
+// empty; other polls need no extra read.
 func (e FeedEndpoint) requireApplication(ctx context.Context, appID string, head eventtable.Head) error {
 	if head.Seq > 0 {
 		return nil
@@ -199,8 +199,9 @@ func logPage(ctx context.Context, p page, examined int64, started time.Time) {
 		slog.Float64("heldMs", float64(time.Since(started).Microseconds())/1000))
 }
 
-// authorize returns the id of the application in the path. It returns a fault if the caller does
-// not own it. It does not check whether the application is registered.
+// authorize returns the id of the application in the path. It returns a fault if the caller is not
+// the application's owner with permission to read. It does not check whether the application is
+// registered.
 func authorize(authenticator Authenticator, r *http.Request) (appID string, err error) {
 	caller, err := authenticator.Authenticate(r)
 	if err != nil {
@@ -307,7 +308,8 @@ func (q query) start(ctx context.Context, feeds Feeds, appID string) (position, 
 	}
 }
 
-// since returns the time after which the changes of all returned events are, or zero.
+// since returns the time that the reader started from, or zero if it started from a position. All
+// returned events belong to later changes.
 func (q query) since() time.Time {
 	if !q.after.time.IsZero() {
 		return q.after.time
@@ -324,7 +326,7 @@ func (q query) matches(at position, record eventtable.Record) bool {
 	return (q.step == "" || ev.WorkflowStep == q.step) && (at.since.IsZero() || ev.At.After(at.since))
 }
 
-// next returns the query string of the next page: the other parameters stay the same.
+// next returns the query string of the next page: a new cursor and the other parameters unchanged.
 func (q query) next(end position, appID string) string {
 	values := url.Values{"after": {end.encode(appID)}}
 	for _, name := range []string{"workflow.currentStep", "size"} {

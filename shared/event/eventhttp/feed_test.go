@@ -41,7 +41,7 @@ func newEnv() *env {
 	return e
 }
 
-// oneApplication is an ApplicationStore with one application, whose id it is.
+// oneApplication is an ApplicationStore with one application; the value is the application's id.
 type oneApplication string
 
 func (id oneApplication) Get(_ context.Context, appID string) (*application.Application, error) {
@@ -51,14 +51,14 @@ func (id oneApplication) Get(_ context.Context, appID string) (*application.Appl
 	return &application.Application{ID: appID}, nil
 }
 
-// add records the event of a change at the given time, of a new instance.
+// add records an event for a new instance that was changed at the given time.
 func (e *env) add(at time.Time, step string) event.Encoded {
 	doc := eventtest.Document(app, uuid.New().String(), 1, at, step)
 	e.Append(context.Background(), []event.Encoded{doc})
 	return doc
 }
 
-// response is a response with its parsed parts.
+// response is a recorded response with its parsed parts.
 type response struct {
 	*httptest.ResponseRecorder
 	ids  []string // of the events
@@ -104,7 +104,7 @@ func (e *env) do(r *http.Request) response {
 	return res
 }
 
-// get sends a request of the owner.
+// get sends a request as the owner.
 func (e *env) get(query string) response {
 	return e.do(e.request("GET", path, query, e.owner))
 }
@@ -215,8 +215,8 @@ func TestAfter(t *testing.T) {
 	}
 }
 
-// TestCursorKeepsTheTime records events late, after the reader has passed. The reader gets only
-// those of changes after the time that it started from.
+// TestCursorKeepsTheTime records events after the reader has passed their time. The reader must get
+// only the events of changes after the time that it started from.
 func TestCursorKeepsTheTime(t *testing.T) {
 	e := newEnv()
 	e.add(e.clock, "Submit")

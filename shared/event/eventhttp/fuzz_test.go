@@ -12,9 +12,9 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 )
 
-// FuzzAfter parses any text, and any payload under its right checksum, which any client can
-// compute. An accepted value has one meaning only, and a cursor is accepted only in the spelling
-// and for the feed that it was written for.
+// FuzzAfter parses any text, and any payload with a valid checksum, which any client can compute.
+// An accepted value must have exactly one meaning. A cursor must be accepted only as encode writes
+// it and only for its own feed.
 func FuzzAfter(f *testing.F) {
 	for _, seed := range []string{
 		"", "2019-03-30", "2019-03-30T12:00:00Z", "2019-03-30T12:00:00 01:00", "0000-00-00", "0192d3c4-0000-7000-8000-000000000000.1", "c", "cAAAAAAA", "9999-12-31T23:59:59-23:59",
@@ -56,8 +56,8 @@ func FuzzAfter(f *testing.F) {
 	})
 }
 
-// FuzzPreferences parses any Accept and Prefer: the hold must be within its limits, and NDJSON must
-// be requested.
+// FuzzPreferences parses any Accept and Prefer: the hold must stay within its limits, and a
+// response must be NDJSON only if the client requested it.
 func FuzzPreferences(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"application/x-ndjson", "wait=20"}, {"application/json;q=0.5, application/x-ndjson;q=NaN", "WAIT = \"5\" ; a, wait=1"}, {"*/*", "wait=-1"},

@@ -22,9 +22,9 @@ type poller struct {
 	seen  []string
 }
 
-// TestPollersMissNothing records events in any order and with any delay, and shows some of them
-// only later, while pollers with and without filters follow the feed at any pace. At the end each
-// poller must have got all matching events, once and in the order of the feed.
+// TestPollersMissNothing records events in any order and with any delay, and hides some of them for
+// a while. Pollers with and without filters follow the feed at any pace. At the end each poller
+// must have received all matching events once and in feed order.
 func TestPollersMissNothing(t *testing.T) {
 	steps := []string{"FormFilling", "Submit", "Archived"}
 	rapid.Check(t, func(t *rapid.T) {

@@ -211,8 +211,8 @@ func TestUnchanged(t *testing.T) {
 	})
 }
 
-// TestCursorPastTheEnd sends cursors after the feed's end. They can only be older than a restore,
-// and the positions that they have passed will be given to other events.
+// TestCursorPastTheEnd sends cursors after the feed's end. Such cursors exist only after a restore,
+// and other events will get the positions that they have passed.
 func TestCursorPastTheEnd(t *testing.T) {
 	e := newEnv()
 	e.add(e.clock, "Submit")

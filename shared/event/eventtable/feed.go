@@ -12,8 +12,8 @@
 //
 // The transaction that puts the events also raises HEAD, so no sequence number exists without its
 // event. A transaction becomes visible item by item, however: a reader may see position 7 before
-// position 6. The reader then stops before 7 and finds both positions with its next read. That is
-// enough to skip no event, at any speed and any delay of delivery.
+// position 6. The reader then stops before 7 and finds both positions with its next read. A reader
+// therefore skips no event, however fast it reads and however late an event is delivered.
 package eventtable
 
 import (
@@ -31,8 +31,8 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// ClockSkew is the largest difference between the clocks of the functions that make and that record
-// events for which PositionOfTime passes no event. The clocks of Lambda differ by milliseconds.
+// ClockSkew is the largest clock difference, between the functions that create and that record
+// events, at which PositionOfTime skips no event. Lambda's clocks differ by milliseconds.
 const ClockSkew = time.Minute
 
 // Record is an event in the feed.
@@ -75,7 +75,7 @@ func (f *Feed) Head(ctx context.Context, appID string) (Head, error) {
 }
 
 // HeadEventual is Head with an eventually consistent read: half a read unit. The result may be some
-// milliseconds old. It can prove that there are new events, not that there are none.
+// milliseconds old. The result can prove that there are new events, but not that there are none.
 func (f *Feed) HeadEventual(ctx context.Context, appID string) (Head, error) {
 	return readHead(ctx, f.client, f.table, appID, false)
 }
@@ -104,7 +104,7 @@ func (f *Feed) Read(ctx context.Context, appID string, after int64, limit int) (
 		for _, item := range out.Items {
 			next := after + int64(len(records)) + 1
 			if textOf(item, attrSort) != padded20(next) {
-				return records, nil // a gap: a transaction is partly visible
+				return records, nil // a gap: a transaction is only partly visible
 			}
 			record, err := readRecord(item, next)
 			if err != nil {
@@ -161,7 +161,7 @@ func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (i
 		return head.Seq, nil
 	}
 	var readErr error
-	later := sort.Search(int(head.Seq), func(n int) bool { // n is position n+1 of 1…Seq
+	later := sort.Search(int(head.Seq), func(n int) bool { // n is the index of position n+1
 		if readErr != nil {
 			return true
 		}
@@ -170,7 +170,7 @@ func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (i
 			readErr = err
 			return true
 		}
-		if item == nil { // not visible yet: treat it as after t, which skips no event
+		if item == nil { // not visible yet: treat it as after t, so that no event is skipped
 			return true
 		}
 		at, err := timeOf(item, attrRecordedAt)
@@ -207,7 +207,7 @@ func readHead(ctx context.Context, client *dynamodb.Client, table, appID string,
 	return headOf(out.Item)
 }
 
-// headOf reads the item HEAD. A missing item is an empty feed.
+// headOf parses the item HEAD; nil means an empty feed. It fails for a malformed item.
 func headOf(item map[string]types.AttributeValue) (head Head, err error) {
 	if item == nil {
 		return Head{}, nil

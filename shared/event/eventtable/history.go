@@ -47,7 +47,8 @@ func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit in
 	return docs, nil
 }
 
-// positions returns the feed keys of an instance's events, without a gap.
+// positions returns the feed keys of the events after+1 to after+limit of an instance, in order, up
+// to the first gap.
 func (f *Feed) positions(ctx context.Context, instanceGuid string, after, limit int) ([]map[string]types.AttributeValue, error) {
 	var keys []map[string]types.AttributeValue
 	var from map[string]types.AttributeValue

@@ -28,8 +28,8 @@ func feedPartition(appID string) string { return "FEED#" + appID }
 
 func instancePartition(guid string) string { return "INSTANCE#" + guid }
 
-// padded20 writes a sequence or event number so that text order is numeric order. "HEAD" sorts
-// after all of them.
+// padded20 formats a sequence or event number with 20 digits, so that text order is numeric order.
+// "HEAD" sorts after all numbers.
 func padded20[N int | int64](n N) string { return fmt.Sprintf("%020d", n) }
 
 func key(partition, sort string) map[string]types.AttributeValue {

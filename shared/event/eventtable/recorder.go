@@ -23,7 +23,7 @@ const (
 )
 
 // A backoff is random, up to a limit that doubles with each attempt. Several recorders may append
-// to the same feed, and one of them wins each round.
+// to the same feed, and only one of them succeeds in each round.
 const (
 	firstBackoff = 20 * time.Millisecond
 	maxBackoff   = 500 * time.Millisecond
@@ -102,8 +102,7 @@ func batchLen(batch []event.Encoded) int {
 // each. It repeats the transaction without the events that are duplicates or out of order.
 //
 // The response to a transaction may be lost after the transaction was applied. The next attempt
-// then finds a moved HEAD and the events in the feed, and reports them as duplicates, which they
-// are.
+// then finds a moved HEAD and the events in the feed, and reports them as duplicates.
 func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []event.Encoded, outcomes map[string]event.Result) {
 	head, err := readHead(ctx, r.client, r.table, appID, true)
 	backoff := firstBackoff
@@ -129,7 +128,7 @@ func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []eve
 		if attempt >= maxAttempts {
 			err = errors.New("eventtable: append: the feed is contended")
 		} else if err = wait(ctx, &backoff); err == nil && res.headMoved {
-			if head = res.head; head.Seq == 0 { // the cancellation did not include it
+			if head = res.head; head.Seq == 0 { // the cancellation did not include HEAD
 				head, err = readHead(ctx, r.client, r.table, appID, true)
 			}
 		}
@@ -139,7 +138,8 @@ func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []eve
 	}
 }
 
-// resolve stores the outcome of the events that the result excludes, and returns the other events.
+// resolve stores the outcomes of the duplicate, rejected and out-of-order events, and returns the
+// other events.
 func (r *Recorder) resolve(ctx context.Context, batch []event.Encoded, res result, outcomes map[string]event.Result) []event.Encoded {
 	var rest []event.Encoded
 	blocked := map[string]bool{} // instances with a missing predecessor: later events are out of order
@@ -160,9 +160,9 @@ func (r *Recorder) resolve(ctx context.Context, batch []event.Encoded, res resul
 	return rest
 }
 
-// acknowledge deletes an event that the feed has from the outbox. The outbox has such an event
-// only after one of the tables was restored from a backup; the sweep would otherwise publish it
-// forever.
+// acknowledge deletes a duplicate from the outbox and returns its result. The outbox still has an
+// event of the feed only after one of the tables was restored from a backup. Without the deletion,
+// the sweep would publish the event forever.
 func (r *Recorder) acknowledge(ctx context.Context, doc event.Encoded) event.Result {
 	_, err := r.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: &r.outbox, Key: outboxtable.Key(doc.InstanceGuid, doc.Number),

@@ -23,7 +23,8 @@ import (
 )
 
 // DynamoDB Local serialises all calls, so it never reports conflicts, throttling or a rejected
-// item. A script reports them here. The conformance suite tests the recorder with a real table.
+// item. These tests script such responses. The conformance suite tests the recorder with a real
+// table.
 
 const app = "nav/app2018"
 
@@ -253,8 +254,8 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// A successor in the same transaction needs no check of its predecessor. It needs one if the feed
-// has the predecessor already or the preceding transaction contains it.
+// TestChecksOfThePredecessor requires a condition check for an event whose predecessor is not in
+// the same transaction, and none for other events.
 func TestChecksOfThePredecessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guid := uuid.New().String()
@@ -319,8 +320,8 @@ func TestMovedHead(t *testing.T) {
 	}
 }
 
-// The transaction was applied but its response was lost: HEAD has moved, and the feed has the
-// events.
+// TestLostResponseIsADuplicate applies a transaction and loses its response: HEAD has moved, and
+// the feed has the events.
 func TestLostResponseIsADuplicate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{responses: []func([]item) (int, any){cancel(func(i item) string {

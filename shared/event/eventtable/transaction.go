@@ -19,8 +19,7 @@ type transaction struct {
 	count int        // number of events
 }
 
-// itemRole is the event of an item, by its index in the batch, and the meaning of the item's
-// condition.
+// itemRole describes an item: the index of its event in the batch and the meaning of its condition.
 type itemRole struct {
 	event     int
 	condition condition
@@ -30,7 +29,7 @@ type condition int
 
 const (
 	noCondition       condition = iota
-	headUnchanged               // HEAD is the one that was read
+	headUnchanged               // HEAD is still the one that was read
 	positionFree                // the position has no event
 	notDuplicate                // the feed does not have the event
 	predecessorExists           // the feed has the preceding event
@@ -98,19 +97,18 @@ func (t *transaction) add(about itemRole, item types.TransactWriteItem) {
 	t.items = append(t.items, item)
 }
 
-// result is the meaning of a cancelled transaction for its events, by index in the batch, and the
-// feed.
+// result describes why a transaction was cancelled. The slices are indexed like the batch.
 type result struct {
 	duplicate, outOfOrder []bool
 	rejected              []error // events that no transaction can append
 	headMoved             bool
-	head                  Head // current end of the feed, if headMoved
+	head                  Head // if headMoved: the current end of the feed, or zero if the response omits it
 	contended             bool // a concurrent write to the same items; retry after a backoff
 }
 
-// classify reads the reasons of a cancellation. It returns an error for a reason that another
-// attempt cannot resolve and for an error other than a cancellation, which the SDK has retried
-// already.
+// classify returns the result of a transaction that failed with err. It returns an error for a
+// reason that another attempt cannot resolve and for an error other than a cancellation, which the
+// SDK has retried already.
 func (t *transaction) classify(err error) (result, error) {
 	res := result{duplicate: make([]bool, t.count), outOfOrder: make([]bool, t.count), rejected: make([]error, t.count)}
 	var busy *types.TransactionInProgressException

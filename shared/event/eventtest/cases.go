@@ -29,7 +29,7 @@ func testEmpty(s *suite) {
 		}
 	}
 	if results := s.Append(s.Context(), nil); len(results) != 0 {
-		s.Errorf("results of nothing: %v", results)
+		s.Errorf("results of an empty batch: %v", results)
 	}
 }
 
@@ -75,7 +75,7 @@ func testOutOfOrder(s *suite) {
 	s.append("ooo", docs[3], docs[1], docs[2])
 	s.expect(s.app)
 	if waiting := s.waiting(); !slices.Contains(waiting, docs[1].Event.ID) {
-		s.Fatal("an early event left the outbox")
+		s.Fatal("an out-of-order event left the outbox")
 	}
 	s.append("or", docs[2], docs[0]) // event 2 is missing
 	s.append("rrr", docs[3], docs[2], docs[1])
@@ -102,7 +102,7 @@ func testApplications(s *suite) {
 	s.expect(s.app, ours...)
 	s.expect(other, theirs...)
 	if _, found, err := s.PositionOfID(s.Context(), other, ours[0].Event.ID); found || err != nil {
-		s.Errorf("another application's event: %v, %v", found, err)
+		s.Errorf("position of another application's event: %v, %v", found, err)
 	}
 }
 
@@ -178,7 +178,7 @@ func testPositionOfTime(s *suite) {
 				s.Errorf("after %v: position %d passes event %d of %v", after, at, record.Seq, record.Document.Event.At)
 			}
 			if record.Seq == at+1 && !record.RecordedAt.After(after.Add(-eventtable.ClockSkew)) {
-				s.Errorf("after %v: position %d is lower than it need be", after, at)
+				s.Errorf("after %v: position %d is lower than necessary", after, at)
 			}
 		}
 	}
@@ -212,7 +212,7 @@ func testHistory(s *suite) {
 	}
 	s.append("rr", a[129], b[2])
 	if docs, err := s.History(s.Context(), uuid.New().String(), 0, 10); err != nil || docs == nil || len(docs) != 0 {
-		s.Errorf("of an unknown instance: %v, %v", docs, err)
+		s.Errorf("history of an unknown instance: %v, %v", docs, err)
 	}
 	head, err := s.Head(s.Context(), s.app)
 	if eventual, eventualErr := s.HeadEventual(s.Context(), s.app); err != nil || eventualErr != nil || eventual.Seq != 133 || eventual.Seq != head.Seq {
@@ -307,13 +307,13 @@ func testScan(s *suite) {
 			s.Errorf("oldest %v", backlog.Oldest)
 		}
 	}
-	// The scan must return events of more than one instance, but not of all: the place of an
-	// instance in the table is random, and two instances may be so close that a scan rarely
-	// starts between them.
+	// Repeated scans must return events of at least two of the three instances. Not of all: the
+	// position of an instance in the table is random, and a scan rarely starts between two close
+	// instances.
 	met := map[string]bool{}
 	for maxAttempts := 0; len(met) < 4; maxAttempts++ {
 		if maxAttempts == 500 {
-			s.Fatalf("a scan for two met only %d of 6 in 500 tries", len(met))
+			s.Fatalf("500 scans with limit 2 returned only %d of 6 events", len(met))
 		}
 		backlog, err := s.Scan(s.Context(), old.Add(time.Hour), 2)
 		if err != nil || len(backlog.Documents) != 2 || backlog.Documents[0].Event.ID == backlog.Documents[1].Event.ID {
@@ -325,7 +325,7 @@ func testScan(s *suite) {
 	}
 	s.append("rrrrrr", docs...)
 	if backlog, err := s.Scan(s.Context(), old.Add(time.Hour), 100); err != nil || backlog.Len() != 0 || !backlog.Oldest.IsZero() {
-		s.Errorf("%v, %v; want nothing", backlog, err)
+		s.Errorf("%v, %v; want an empty backlog", backlog, err)
 	}
 }
 

@@ -131,7 +131,7 @@ func (s *suite) feed(app string) []eventtable.Record {
 			s.Fatalf("position %d holds %d", n+1, record.Seq)
 		}
 		if n > 0 && record.RecordedAt.Before(records[n-1].RecordedAt) {
-			s.Fatalf("position %d is recorded before the one below it", record.Seq)
+			s.Fatalf("position %d is recorded before its predecessor", record.Seq)
 		}
 	}
 	return records

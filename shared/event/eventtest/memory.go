@@ -47,8 +47,8 @@ func (m *Memory) Put(_ context.Context, doc event.Encoded) error {
 	return nil
 }
 
-// HideFrom hides one position from readers, but not later positions, like a transaction that
-// becomes visible item by item. 0 hides none.
+// HideFrom hides position seq and all later positions from Read, History and PositionOfTime, but
+// not from Head, like a transaction that becomes visible item by item. 0 hides none.
 func (m *Memory) HideFrom(appID string, seq int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,7 +1,6 @@
-// Package outboxtable provides the outbox: events that are committed together with their change
-// and not yet known to be in the feed. The transaction of the change puts an item, and the
-// transaction that appends the event to the feed deletes it. So an event in the outbox has not
-// arrived yet. The package never publishes anything.
+// Package outboxtable provides the outbox: the events that are committed together with their change
+// and are not in the feed yet. The transaction of the change puts an item, and the transaction that
+// appends the event to the feed deletes it. The package never publishes anything.
 //
 // Table Outbox, with a stream of new images:
 //

@@ -32,9 +32,8 @@ func New(client *dynamodb.Client, name string) *Table {
 }
 
 // Scan returns at most limit events of changes made before the given time. It starts at a random
-// key and wraps around, so that undeliverable events cannot block the others when there are more
-// than limit. The table is almost empty while the event chain works; a scan then costs one or two
-// read units.
+// key and wraps around, so that more than limit undeliverable events cannot block the others. The
+// table is almost empty while the event chain works; a scan then costs one or two read units.
 func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error) {
 	var backlog event.Backlog
 	seen := map[string]bool{}
@@ -72,7 +71,8 @@ func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (event.Ba
 }
 
 // ForInstance returns the events of one instance in the outbox, in order. The read is consistent:
-// it includes the event of every change that has returned. ForInstance omits damaged items.
+// it includes the event of every committed change that the feed does not have yet. ForInstance
+// omits damaged items.
 func (t *Table) ForInstance(ctx context.Context, instanceGuid string) ([]event.Encoded, error) {
 	docs := []event.Encoded{}
 	var from map[string]types.AttributeValue

@@ -1,6 +1,6 @@
 // Package metrictest checks lines in CloudWatch's embedded metric format, for tests of the code
-// that writes them. CloudWatch reports no error for a line that violates a rule: it creates no
-// metric.
+// that writes them. CloudWatch reports no error for a line that violates a rule; it silently
+// creates no metric.
 package metrictest
 
 import (
@@ -61,10 +61,10 @@ func read(line []byte) ([]Metric, error) {
 		return nil, err
 	}
 	if len(line) > 256<<10 {
-		return nil, fmt.Errorf("%d bytes, more than a line with metrics may have", len(line))
+		return nil, fmt.Errorf("the line has %d bytes, more than a line with metrics may have", len(line))
 	}
 	// CloudWatch accepts times from two weeks ago to two hours ahead. Times in seconds or
-	// nanoseconds would be far outside.
+	// nanoseconds are far outside this range.
 	if aws.Timestamp == nil || time.UnixMilli(*aws.Timestamp).Before(time.Date(2019, 1, 1, 0, 0, 0, 0, time.UTC)) ||
 		time.UnixMilli(*aws.Timestamp).After(time.Now().Add(time.Hour)) {
 		return nil, fmt.Errorf("the time is not in milliseconds")

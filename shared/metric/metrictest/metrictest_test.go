@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestRules has one line for each rule, which violates it.
+// TestRules changes a valid line so that it violates each rule.
 func TestRules(t *testing.T) {
 	const valid = `{"_aws":{"Timestamp":1795608000123,"CloudWatchMetrics":[{"Namespace":"n","Dimensions":[["d"]],"Metrics":[{"Name":"m","Unit":"Count"}]}]},"d":"x","m":[1,2]}`
 	if metrics, err := read([]byte(valid)); err != nil || len(metrics) != 1 || len(metrics[0].Values) != 2 {

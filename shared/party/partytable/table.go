@@ -41,8 +41,8 @@ const (
 
 	seed        = "50000"               // the first number minus one
 	minKey      = 32                    // characters of the digest's key
-	maxAttempts = 8                     // of one assignment, when other assignments conflict with it
-	backoff     = 20 * time.Millisecond // the mean between attempts
+	maxAttempts = 8                     // of one assignment, if other assignments conflict
+	backoff     = 20 * time.Millisecond // the mean delay between attempts
 	maxCached   = 4096                  // identities
 )
 
@@ -57,9 +57,9 @@ type Table struct {
 }
 
 // Open returns the table that PARTIES_TABLE names. IDENTITY_KEY is the key of the digests, 32
-// characters or more. A different key makes every known identity look new. Open rejects a
-// reference that CloudFormation has not resolved: it is long enough for a key, but every reader
-// of the template knows it.
+// characters or more. A different key makes every known identity look new. Open rejects a reference
+// that CloudFormation has not resolved. Such a text is long enough for a key, but every reader of
+// the template knows it.
 func Open(env *coldstart.Env) *Table {
 	key := env.String("IDENTITY_KEY")
 	if key != "" && len(key) < minKey {
@@ -85,8 +85,8 @@ func New(client *dynamodb.Client, name string, key []byte) (*Table, error) {
 	return &Table{client: client, name: name, key: key}, nil
 }
 
-// Find returns the number of the identity, and whether it has one. It sees every assignment that
-// has returned.
+// Find returns the number of the identity, and whether it has one. It finds every assignment that
+// has completed.
 func (t *Table) Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error) {
 	if !identity.WellFormed() {
 		return "", false, nil
@@ -94,8 +94,8 @@ func (t *Table) Find(ctx context.Context, identity party.Identity) (instanceOwne
 	return t.find(ctx, identity.Digest(t.key))
 }
 
-// Exists reports whether the number is assigned to a party. It returns false for a text that is
-// no number.
+// Exists reports whether the number is assigned to a party. It returns false for a malformed
+// number.
 func (t *Table) Exists(ctx context.Context, instanceOwnerID string) (bool, error) {
 	if !isNumber(instanceOwnerID) {
 		return false, nil
@@ -104,9 +104,9 @@ func (t *Table) Exists(ctx context.Context, instanceOwnerID string) (bool, error
 	return item != nil, err
 }
 
-// FindOrAssign returns the number of the identity, and assigns the next one if it has none.
-// Concurrent calls return the same number, and so does a retry of a call with an unknown outcome.
-// Numbers can be skipped, but none is assigned twice.
+// FindOrAssign returns the number of the identity, and assigns the next number if the identity has
+// none. It fails for a malformed identity. Concurrent calls return the same number, and so does a
+// retry of a call with an unknown outcome. Numbers can be skipped, but none is assigned twice.
 func (t *Table) FindOrAssign(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error) {
 	if !identity.WellFormed() {
 		return "", errors.New("party register: the identity is not well-formed")
@@ -161,7 +161,8 @@ func (t *Table) find(ctx context.Context, digest string) (number string, found b
 	return owner.Value, true, nil
 }
 
-// remember adds to the cache. It empties a full cache, because find can read the entries again.
+// remember adds an entry to the cache. It empties a full cache first; find can read the dropped
+// entries again.
 func (t *Table) remember(digest, number string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -181,8 +182,8 @@ func (t *Table) get(ctx context.Context, key string) (map[string]types.Attribute
 	return out.Item, nil
 }
 
-// nextNumber increments the counter and returns it. If the response is lost, that number is
-// skipped.
+// nextNumber increments the counter and returns its new value. If the response is lost, that number
+// is skipped.
 func (t *Table) nextNumber(ctx context.Context) (string, error) {
 	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: item(counter, "", ""),
@@ -199,14 +200,14 @@ func (t *Table) nextNumber(ctx context.Context) (string, error) {
 	}
 	last, ok := out.Attributes[attrLast].(*types.AttributeValueMemberN)
 	if !ok || !isNumber(last.Value) {
-		return "", errors.New("increment the party counter: it is not a whole number")
+		return "", errors.New("increment the party counter: the counter is not a whole number")
 	}
 	return last.Value, nil
 }
 
-// assign writes both items, provided neither exists. The SDK sends the same request token with
-// every retry, so that a retry after a lost response does not fail because of the first attempt's
-// effect.
+// assign writes both items if neither exists, and fails otherwise. The SDK sends the same request
+// token with every retry, so a retry after a lost response does not conflict with the first
+// attempt.
 func (t *Table) assign(ctx context.Context, digest, number string) error {
 	absent := aws.String("attribute_not_exists(" + attrKey + ")")
 	_, err := t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
@@ -224,7 +225,7 @@ func conditionFailed(cancelled *types.TransactionCanceledException, n int) bool 
 		aws.ToString(cancelled.CancellationReasons[n].Code) == "ConditionalCheckFailed"
 }
 
-// item returns an item with one attribute besides its key, or only its key if attribute is "".
+// item returns an item with a key and one attribute, or with only the key if attribute is "".
 func item(key, attribute, value string) map[string]types.AttributeValue {
 	attributes := map[string]types.AttributeValue{attrKey: &types.AttributeValueMemberS{Value: key}}
 	if attribute != "" {

@@ -8,7 +8,8 @@ import (
 	"altinn.no/instanceapi/shared/party/partytable"
 )
 
-// Package tests/storage tests the table's operations on DynamoDB Local.
+// TestOpenReportsInvalidVariables tests only Open; package tests/storage tests the other operations
+// on DynamoDB Local.
 func TestOpenReportsInvalidVariables(t *testing.T) {
 	for _, test := range []struct {
 		name, table, key string

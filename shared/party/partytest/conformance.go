@@ -20,7 +20,7 @@ type Register interface {
 
 var numberForm = regexp.MustCompile(`^[1-9][0-9]{4,17}$`)
 
-// Conformance checks the contract of a register. open returns an empty register at each call.
+// Conformance checks the contract of a register. Each call of open must return an empty register.
 func Conformance(t *testing.T, open func(t *testing.T) Register) {
 	for name, check := range map[string]func(*testing.T, Register){
 		"an empty register has no party":            unknownAtFirst,
@@ -34,7 +34,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Register) {
 	}
 }
 
-// ssn returns the n-th of a list of invented identity numbers.
+// ssn returns the n-th invented identity number.
 func ssn(n int) party.Identity {
 	return party.Identity{Kind: party.SSN, Value: fmt.Sprintf("122479%05d", n)}
 }
@@ -97,7 +97,7 @@ func kindsDiffer(t *testing.T, r Register) {
 	organisation := assign(t, r, party.Identity{Kind: party.OrganizationNumber, Value: digits})
 	user := assign(t, r, party.Identity{Kind: party.UserName, Value: digits})
 	if organisation == user {
-		t.Errorf("an organisation and a user of the same name both got %s", user)
+		t.Errorf("an organisation and a user with the same value both got %s", user)
 	}
 }
 
@@ -128,8 +128,8 @@ func differentConcurrently(t *testing.T, r Register) {
 
 const concurrency = 32
 
-// assignConcurrently assigns numbers to the identities 0 to 31 concurrently. It returns the
-// numbers, each with the index of one of the identities that got it.
+// assignConcurrently assigns numbers to 32 identities concurrently. It returns each number with the
+// index of an identity that received it.
 func assignConcurrently(t *testing.T, r Register, identity func(n int) party.Identity) map[string]int {
 	var (
 		wg      sync.WaitGroup

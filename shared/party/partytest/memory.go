@@ -28,7 +28,8 @@ func (m *Memory) Find(ctx context.Context, identity party.Identity) (instanceOwn
 	return instanceOwnerID, found, ctx.Err()
 }
 
-// FindOrAssign returns the number of the identity, and assigns the next one if it has none.
+// FindOrAssign returns the number of the identity, and assigns the next number if the identity has
+// none. It fails for a malformed identity.
 func (m *Memory) FindOrAssign(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error) {
 	if !identity.WellFormed() {
 		return "", errors.New("party register: the identity is not well-formed")
