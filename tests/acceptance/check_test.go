@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// files are a script's variables and files, as far as a check needs them.
+// files is the part of a script that a check needs: its variables and its files.
 type files interface {
 	Setenv(name, value string)
 	readFile(name string) ([]byte, error)
@@ -36,18 +36,18 @@ func checkAll(s files, x *exchange, words []string) error {
 	}
 	for len(words) > 0 {
 		end := slices.Index(words, "and")
-		one, rest := words, []string(nil)
+		first, rest := words, []string(nil)
 		if end >= 0 {
-			one, rest = words[:end], words[end+1:]
+			first, rest = words[:end], words[end+1:]
 			if len(rest) == 0 {
 				return fmt.Errorf("no check after and")
 			}
 		}
-		if len(one) == 0 || checks[one[0]] == nil {
-			return fmt.Errorf("not a check: %q", strings.Join(one, " "))
+		if len(first) == 0 || checks[first[0]] == nil {
+			return fmt.Errorf("not a check: %q", strings.Join(first, " "))
 		}
-		if err := checks[one[0]](s, x, one[1:]); err != nil {
-			return fmt.Errorf("%s: %w", strings.Join(one, " "), err)
+		if err := checks[first[0]](s, x, first[1:]); err != nil {
+			return fmt.Errorf("%s: %w", strings.Join(first, " "), err)
 		}
 		words = rest
 	}
@@ -81,7 +81,7 @@ func checkProblem(_ files, x *exchange, args []string) error {
 		}
 	}
 	if value, err := x.value(".status"); err != nil || value.text() != args[0] {
-		return fmt.Errorf("the problem's member status is %s", value.text())
+		return fmt.Errorf("the member status is %s", value.text())
 	}
 	if code, err := x.value(".code"); len(args) == 2 && (err != nil || code.text() != args[1]) {
 		return fmt.Errorf("the code is %s", code.text())
@@ -124,10 +124,10 @@ func checkCount(_ files, x *exchange, args []string) error {
 	}
 	list, ok := v.list()
 	if !ok {
-		return fmt.Errorf("there is no list: %s", v.text())
+		return fmt.Errorf("the value is not a list: %s", v.text())
 	}
 	if strconv.Itoa(len(list)) != args[1] {
-		return fmt.Errorf("there are %d", len(list))
+		return fmt.Errorf("the list has %d items", len(list))
 	}
 	return nil
 }
@@ -141,11 +141,11 @@ func checkMembers(_ files, x *exchange, args []string) error {
 		return err
 	}
 	if len(v.found) != 1 {
-		return fmt.Errorf("it is absent")
+		return fmt.Errorf("the value is absent")
 	}
 	object, ok := v.found[0].(map[string]any)
 	if !ok {
-		return fmt.Errorf("not an object: %s", v.text())
+		return fmt.Errorf("the value is not an object: %s", v.text())
 	}
 	var wrong []string
 	for name := range object {
@@ -160,7 +160,7 @@ func checkMembers(_ files, x *exchange, args []string) error {
 	}
 	if wrong != nil {
 		slices.Sort(wrong)
-		return fmt.Errorf("it %s", strings.Join(wrong, ", "))
+		return fmt.Errorf("the object %s", strings.Join(wrong, ", "))
 	}
 	return nil
 }
@@ -296,7 +296,7 @@ func (v value) rule(s files, words []string) error {
 		switch words[0] {
 		case "exists", "absent":
 			if v.present() != (words[0] == "exists") {
-				return fmt.Errorf("it is %s", v.text())
+				return fmt.Errorf("the value is %s", v.text())
 			}
 			return nil
 		}
@@ -306,7 +306,7 @@ func (v value) rule(s files, words []string) error {
 	}
 	operator, operand := words[0], words[1]
 	if !v.present() {
-		return fmt.Errorf("it is absent")
+		return fmt.Errorf("the value is absent")
 	}
 	text, holds := v.text(), false
 	switch operator {
@@ -331,7 +331,7 @@ func (v value) rule(s files, words []string) error {
 		return fmt.Errorf("not a rule: %q", strings.Join(words, " "))
 	}
 	if !holds {
-		return fmt.Errorf("it is %s", text)
+		return fmt.Errorf("the value is %s", text)
 	}
 	return nil
 }

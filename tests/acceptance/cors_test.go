@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Header fields of this API that browsers let a page send and read only if CORS allows it.
+// Header fields of this API that browsers let a page send or read only if CORS allows them.
 var (
 	requestFields  = []string{"Authorization", "Content-Type", "Content-Disposition", "Idempotency-Key", "If-Match", "If-None-Match", "If-Range", "Prefer", "Range"}
 	responseFields = []string{"Content-Disposition", "ETag", "Link", "Location", "Repr-Digest", "Retry-After"}
@@ -61,12 +61,12 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 
 // lists reports whether a header field of a response contains all names, in any case.
 func lists(x *exchange, field string, names ...string) bool {
-	there := map[string]bool{}
+	found := map[string]bool{}
 	for _, name := range strings.Split(x.header.Get(field), ",") {
-		there[strings.ToLower(strings.TrimSpace(name))] = true
+		found[strings.ToLower(strings.TrimSpace(name))] = true
 	}
 	for _, name := range names {
-		if !there[strings.ToLower(name)] {
+		if !found[strings.ToLower(name)] {
 			return false
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestCrowd has many clients create and submit concurrently, and then reads the feed: it has every
-// event once, and the events of one instance are in order although the bus keeps no order.
+// TestCrowd runs many clients that create and submit concurrently, and then reads the feed. It has
+// every event once. The events of an instance are in order, although the bus keeps no order.
 func TestCrowd(t *testing.T) {
 	const instances, clients = 200, 16
 	sut := system(t)

@@ -83,8 +83,8 @@ func (a api) do(ctx context.Context, req request, token string) (*exchange, erro
 }
 
 // next returns the target of the next page of a list: _links.next of a HAL document, or Link
-// rel="next" with a bare array; "" if there is none. The last page of a feed, which is empty, has a
-// Link too.
+// rel="next" with a bare array; "" if there is none. Even the empty last page of a feed has a
+// Link.
 func (x *exchange) next() string {
 	var page struct {
 		Links struct {
@@ -153,7 +153,7 @@ func (a api) crawl(ctx context.Context, req request, token string) (*exchange, i
 		case len(items) > 0:
 			filled++
 		case !feed && page > 1:
-			return x, 0, fmt.Errorf("page %d is empty, yet the page before it has a next", page)
+			return x, 0, fmt.Errorf("page %d is empty, but the page before it has a next link", page)
 		}
 		if target == "" || feed && len(items) == 0 && seen[target] {
 			if x.body, err = json.Marshal(all); err != nil {
@@ -162,7 +162,7 @@ func (a api) crawl(ctx context.Context, req request, token string) (*exchange, i
 			return x, filled, nil
 		}
 		if seen[target] {
-			return x, 0, fmt.Errorf("page %d: its next leads back to a page already read", page)
+			return x, 0, fmt.Errorf("page %d: its next link leads back to an earlier page", page)
 		}
 		req.target = target
 	}
@@ -203,15 +203,15 @@ func writeMessage(b *strings.Builder, prefix string, header http.Header, body []
 			fmt.Fprintf(b, "%s%s: %s\n", prefix, name, value)
 		}
 	}
-	const most = 6000
+	const maxPrinted = 6000
 	switch {
 	case len(body) == 0:
 	case !utf8.Valid(body):
 		fmt.Fprintf(b, "%s\n%s(%d bytes, not text)\n", prefix, prefix, len(body))
 	default:
 		text := string(body)
-		if len(text) > most {
-			text = text[:most] + fmt.Sprintf("… (%d bytes)", len(body))
+		if len(text) > maxPrinted {
+			text = text[:maxPrinted] + fmt.Sprintf("… (%d bytes)", len(body))
 		}
 		fmt.Fprintf(b, "%s\n%s%s\n", prefix, prefix, strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+prefix))
 	}

@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// largeSize is the size of the file that is sent and fetched: over twenty times what a function can
-// accept.
+// largeSize is the size of the transferred file: over twenty times the maximum payload of a
+// function.
 const largeSize = 100 << 20
 
 // largeApplication accepts attachments of any type and size.
@@ -238,8 +238,8 @@ func download(t *testing.T, link, rng string) *http.Response {
 	return res
 }
 
-// A link rejects other content than the announced. Package storage tests what else a link rejects.
-func TestLinkIsForTheAnnouncedContent(t *testing.T) {
+// A link rejects content that differs from the announcement. Package storage tests more rejections.
+func TestLinkRejectsOtherContent(t *testing.T) {
 	t.Parallel()
 	r := newReporter(t)
 	const body = "the announced bytes"

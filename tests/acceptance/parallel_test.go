@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TestParallelChanges has 32 clients change one instance concurrently: all their uploads succeed
-// and are stored, and 32 moves to one step make exactly one event. 32 creates with one
-// Idempotency-Key make one instance.
+// TestParallelChanges runs 32 clients that change one instance concurrently. All their uploads
+// succeed and are stored, and 32 moves to one step create exactly one event. 32 creates with one
+// Idempotency-Key create one instance.
 func TestParallelChanges(t *testing.T) {
 	const clients = 32
 	sut := system(t)

@@ -27,7 +27,8 @@ func TestScripts(t *testing.T) {
 	runScripts(t, ".", sut.api, sut.token, sut.own)
 }
 
-// runScripts runs the scripts of dir against an api. token fetches a token for the variables given.
+// runScripts runs the scripts of dir against target. token fetches a token for the given variables.
+// own is the value of the condition [own].
 func runScripts(t *testing.T, dir string, target api, token func(ctx context.Context, vars map[string]string) (string, error), own bool) {
 	shared, err := filepath.Abs("testdata")
 	if err != nil {

@@ -28,7 +28,7 @@ type patternSample struct {
 
 // TestPatternsForOwners puts every documented pattern on the bus, including those of the templates,
 // and makes events in two applications of the owner and in one of another owner. Each pattern must
-// get the events that its sample lists, and every document must follow the published schema.
+// match the events that its sample lists, and every document must match the published schema.
 func TestPatternsForOwners(t *testing.T) {
 	sut := system(t)
 	if sut.awsEndpoint == "" {
@@ -67,7 +67,7 @@ func TestPatternsForOwners(t *testing.T) {
 				t.Errorf("%s: %v", entry.Detail, err)
 			}
 			if ev.Org != org {
-				t.Errorf("the pattern %q gets an event of another owner", name)
+				t.Errorf("the pattern %q matches an event of another owner", name)
 			}
 			got[name][ev.App+" "+ev.WorkflowStep] = true
 		}
@@ -79,18 +79,18 @@ func TestPatternsForOwners(t *testing.T) {
 			receive(name, 2)
 		}
 	}
-	for name, sample := range samples { // unexpected events have arrived by now
+	for name, sample := range samples { // any unexpected events have arrived
 		if len(sample.Gets) < 5 {
 			receive(name, 0)
 		}
 		for _, what := range sample.Gets {
 			if !got[name][what] {
-				t.Errorf("the pattern %q does not get %q", name, what)
+				t.Errorf("the pattern %q does not match %q", name, what)
 			}
 			delete(got[name], what)
 		}
 		for what := range got[name] {
-			t.Errorf("the pattern %q gets %q", name, what)
+			t.Errorf("the pattern %q matches the unexpected event %q", name, what)
 		}
 	}
 

@@ -177,7 +177,7 @@ func (s *systemUnderTest) token(ctx context.Context, vars map[string]string) (st
 	return token, nil
 }
 
-// mustToken is token for Go tests.
+// mustToken is like token, but fails the test if there is an error.
 func (s *systemUnderTest) mustToken(t *testing.T, vars map[string]string) string {
 	t.Helper()
 	token, err := s.token(t.Context(), vars)

@@ -78,7 +78,7 @@ func newEnv(t *testing.T) *env {
 	return e
 }
 
-// countCalls is an Options.Between.
+// countCalls implements Options.Between: it counts the calls to DynamoDB.
 func (e *env) countCalls(service, endpoint string) string {
 	if service != "dynamodb" {
 		return endpoint

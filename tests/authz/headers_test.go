@@ -7,7 +7,7 @@ import (
 	"altinn.no/instanceapi/tests/client"
 )
 
-// always are the header fields of every response.
+// always lists the header fields that every response has.
 var always = map[string]string{
 	"Cache-Control":                "no-store", // an application needs a token, and a cached copy would outlive a change
 	"Cross-Origin-Resource-Policy": "same-origin",
@@ -16,8 +16,8 @@ var always = map[string]string{
 	"X-Content-Type-Options":       "nosniff",
 }
 
-// never are header fields that no response has: they reveal the software, or are set by the
-// gateway.
+// never lists the header fields that no response may have: they reveal the software, or the gateway
+// sets them.
 var never = []string{
 	"Server", "X-Powered-By", "Via", "Set-Cookie", "X-Local-Cause",
 	"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Expose-Headers",
@@ -38,7 +38,7 @@ func checkHeader(c cell, got *client.Response) error {
 	}
 	for _, name := range never {
 		if got.Header[name] != nil {
-			return fmt.Errorf("it has the header %s: %q", name, got.Header[name])
+			return fmt.Errorf("the response has the header %s: %q", name, got.Header[name])
 		}
 	}
 	exactly := map[string]string{"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "WWW-Authenticate": "", "Retry-After": "", "Location": "", "Vary": ""}
@@ -79,7 +79,7 @@ func checkHeader(c cell, got *client.Response) error {
 		}
 	}
 	if whole := fmt.Sprint(got.Header) + string(got.Body); strings.Contains(whole, host) {
-		return fmt.Errorf("it repeats the Host header: %.500s", whole)
+		return fmt.Errorf("the response repeats the Host header: %.500s", whole)
 	}
 	return nil
 }

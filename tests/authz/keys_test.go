@@ -16,10 +16,11 @@ import (
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
-// The function of these tests calls DynamoDB once: any other time it takes is spent on the token.
+// The function under test calls DynamoDB once. Any additional time is spent on the token.
 const functionUnderTest = "application-get"
 
-// restarted restarts the function, and restores the issuer's keys at the end of the test.
+// restarted restarts the function, and returns it with the env. At the end of the test it restores
+// the issuer's keys.
 func restarted(t *testing.T) (*env, *runtime.Function) {
 	t.Helper()
 	e := newEnv(t)
@@ -37,14 +38,14 @@ func restarted(t *testing.T) (*env, *runtime.Function) {
 
 var serial int
 
-// fresh returns claims that make a token no request has used before.
+// fresh returns claims for a token that no request has used.
 func fresh() claims {
 	serial++
 	return claims{"urn:altinn:org": "nav", "scope": ownerRead, "jti": serial}
 }
 
-// present sends a request with a token, checks the code of the response ("" for a success), and
-// returns how long it took.
+// present sends a request with a token and checks the code of the response ("" for a success). It
+// returns the response time.
 func present(t *testing.T, e *env, what, token, code string) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -88,7 +89,7 @@ func TestNewKeyNeedsNoRestart(t *testing.T) {
 	before := e.issuer.count()
 	e.issuer.publish(func(keys map[string]crypto.Signer) { keys["ec-2"] = newEC() })
 	present(t, e, "the new key", e.issuer.token("ec-2", fresh()), "")
-	present(t, e, "the old key, still", e.issuer.token(ecKid, fresh()), "")
+	present(t, e, "the old key again", e.issuer.token(ecKid, fresh()), "")
 	if n := e.issuer.count() - before; n != 1 {
 		t.Errorf("the keys were read %d times for the new one, want once", n)
 	}
@@ -125,8 +126,8 @@ func TestUnknownKeyIDsReadTheKeysOnceAMinute(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n, most := e.issuer.count()-before, 2*len(f.Environments()); n > most {
-		t.Errorf("%d processes read the keys %d times, want at most %d", len(f.Environments()), n, most)
+	if n, limit := e.issuer.count()-before, 2*len(f.Environments()); n > limit {
+		t.Errorf("%d processes read the keys %d times, want at most %d", len(f.Environments()), n, limit)
 	}
 }
 

@@ -81,9 +81,9 @@ func TestOnlyTheDocumentationIsOpen(t *testing.T) {
 	}
 }
 
-// TestAuthorization sends a request to every route, by every caller, for every object. First come
-// all requests that must be rejected. They may change no item of any table and no object of the
-// bucket. Then come the requests that must succeed.
+// TestAuthorization sends a request to every route, by every caller, for every object. It first
+// sends all requests that must be rejected. They must change no item of any table and no object of
+// the bucket. It then sends the requests that must succeed.
 func TestAuthorization(t *testing.T) {
 	e := newEnv(t)
 	var rejected, allowed []cell
@@ -124,9 +124,8 @@ func state(t *testing.T, e *env) stored.State {
 	return state
 }
 
-// tries reports whether the test sends the request of a cell. It sends all, except that HEAD
-// requests, which run the code of GET, and callers that are rejected for their token alone try
-// fewer objects.
+// tries reports whether the test sends the request of a cell. HEAD requests and callers without any
+// access try fewer objects: HEAD runs the code of GET, and the token alone rejects such callers.
 func tries(e endpoint, c caller, o object) bool {
 	rejectedAnyway := c.code != "" || !c.read && !c.write
 	switch head := e.method() == "HEAD"; {
@@ -173,7 +172,7 @@ func (e *env) run(t *testing.T, cells []cell) {
 					if err := e.try(c); err != nil {
 						t.Errorf("%s: %v", c, err)
 						if wrong++; wrong == 10 {
-							t.Errorf("%s: 10 errors, the rest is skipped", c.route)
+							t.Errorf("%s: 10 errors; skipping the rest", c.route)
 							break
 						}
 					}
@@ -232,10 +231,10 @@ func (e *env) try(c cell) error {
 	if c.want.status == 200 && c.method() == "GET" && (c.does == "finds" || c.does == "lists a party") {
 		body := string(got.Body)
 		if found := strings.Contains(body, own["instanceGuid"]); found == c.want.nothing {
-			return fmt.Errorf("finds the instance: %v, want %v: %v", found, !c.want.nothing, got)
+			return fmt.Errorf("the query finds the instance: %v, want %v: %v", found, !c.want.nothing, got)
 		}
 		if others := want(c.endpoint, c.caller, object{org: c.object.org, party: c.object.party}); others.nothing && !strings.Contains(body, `"instances":[]`) {
-			return fmt.Errorf("finds instances of other callers: %v", got)
+			return fmt.Errorf("the query finds instances of other callers: %v", got)
 		}
 	}
 	return nil
@@ -246,8 +245,8 @@ var firstNotFound = struct {
 	get, head string
 }{}
 
-// checkNotFound checks that every 404 is identical, apart from the ids of the request: a caller
-// cannot distinguish a missing object from an object of another caller.
+// checkNotFound checks that every 404 is identical, apart from the ids of the request. A caller
+// then cannot distinguish a missing object from an object of another caller.
 func checkNotFound(c cell, got *client.Response) error {
 	ids := struct{ TraceID string }{}
 	if c.method() != "HEAD" {

@@ -69,7 +69,7 @@ func must(t *testing.T, e *env, org, method, path, body string) client.Instance 
 }
 
 // Every combination of filters returns a subset of the caller's own instances: those that match.
-func TestNoFilterWidensWhatACallerSees(t *testing.T) {
+func TestFiltersNeverWidenAccess(t *testing.T) {
 	e := newEnv(t)
 	p := newPopulation(t, e)
 	parties := []string{"", "599998"}

@@ -10,8 +10,8 @@ import (
 	"altinn.no/instanceapi/tests/routes"
 )
 
-// check sends a request of nav and checks the response: its status, header fields, and what holds
-// for every response.
+// check sends a request of nav and checks the response: its status, the header fields, and the
+// rules for every response.
 func check(t *testing.T, e *env, r client.Request, status int, fields map[string]string) *client.Response {
 	t.Helper()
 	r.Token = e.registrar["nav"]
@@ -39,8 +39,8 @@ func newInstance(t *testing.T, e *env) string {
 	return routes.Fill(appsInstance, own, nil)
 }
 
-// Content that a browser could run, and a file name that tries to break out of the header, come
-// back as an attachment of exactly the type that was sent.
+// Content that a browser could run, with a file name that tries to break out of the header, is
+// returned as an attachment of exactly the type that was sent.
 func TestDownloadsAreSafe(t *testing.T) {
 	e := newEnv(t)
 	const page = `<script>alert("here")</script>`
@@ -77,12 +77,12 @@ func TestRedirectToTheStoreRevealsNothing(t *testing.T) {
 	got := check(t, e, client.Request{Method: "GET", Path: address[strings.Index(address, "/nav/"):]}, 307,
 		map[string]string{"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "Content-Type": ""})
 	if location := got.Header.Get("Location"); !strings.Contains(location, "X-Amz-Signature=") || strings.Contains(location, "eyJ") || len(got.Body) > 0 {
-		t.Errorf("it redirects to %s, with the body %.100q", location, got.Body)
+		t.Errorf("the redirect is to %s, with the body %.100q", location, got.Body)
 	}
 }
 
 // A response whose form depends on a request header names the header in Vary.
-func TestVaryNamesWhatIsNegotiated(t *testing.T) {
+func TestVaryNamesNegotiatedHeaders(t *testing.T) {
 	e := newEnv(t)
 	stored := routes.Fill(storedInstance, e.instances["nav kari"], nil)
 	for _, test := range []struct{ path, accept, media, vary string }{

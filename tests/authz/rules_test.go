@@ -52,8 +52,8 @@ const (
 	storedInstance = "/storage/instances/{instanceOwnerId}/{instanceGuid}"
 )
 
-// endpoints are the routes that need a token. The requests come from package routes; what a line
-// sets here replaces a part of the request.
+// endpoints are the routes that need a token. The requests come from package routes. The fields
+// that a line sets replace parts of the request.
 var endpoints = complete([]endpoint{
 	{route: "POST /{org}/{app}/instances", does: "creates"},
 	{route: "POST /{org}/{app}/instances", does: "creates", body: `{"instanceOwnerId":"{instanceOwnerId}"}`},
@@ -97,8 +97,8 @@ func complete(all []endpoint) []endpoint {
 func (e endpoint) method() string { method, _, _ := strings.Cut(e.route, " "); return method }
 func (e endpoint) path() string   { _, path, _ := strings.Cut(e.route, " "); return path }
 
-// object is what a request names. By default it is an instance of nav/app2018 that belongs to the
-// caller's party, or to Kari's party if the caller has none.
+// object is the object of a request. By default it is an instance of nav/app2018 that belongs to
+// the caller's party, or to Kari's party if the caller has none.
 type object struct {
 	name     string
 	requires string // the object applies only to requests with these variables: see has
@@ -134,7 +134,7 @@ var deleted = map[string]string{
 	"changes data": "409 instance-deleted", "moves": "409 instance-deleted", "updates metadata": "409 instance-deleted", "finds": "nothing", "lists a party": "nothing",
 }
 
-// badNumber are the results for an instanceOwnerId that cannot exist: a filter reports it.
+// badNumber has the result for an instanceOwnerId that cannot exist: a filter reports an error.
 var badNumber = map[string]string{"finds": "400 parameter-invalid"}
 
 var objects = []object{

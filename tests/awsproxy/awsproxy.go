@@ -1,5 +1,6 @@
-// Package awsproxy is an HTTP proxy between functions and an AWS service, for tests that count,
-// record or change calls, cut them off before or after their effect, or run something between them.
+// Package awsproxy is an HTTP proxy between functions and an AWS service. Tests use it to count,
+// record or change calls, to cut them off before or after their effect, and to run code between
+// them.
 package awsproxy
 
 import (
@@ -17,7 +18,7 @@ type Call struct {
 	Operation string // "PutItem", "PutEvents"; "" for S3
 	Request   *http.Request
 	Body      []byte
-	WarmUp    bool // the function makes it at a cold start, to open its connections
+	WarmUp    bool // a call at a cold start that opens the connection
 }
 
 // Response is the response of AWS to a call.
@@ -44,8 +45,8 @@ type Proxy struct {
 	server    *http.Server
 }
 
-// CloseConnections is an option of Start. The proxy opens a connection for every call. The local
-// AWS closes idle connections, which would otherwise fail a call now and then.
+// CloseConnections is an option of Start: the proxy opens a new connection for every call. Without
+// it calls fail occasionally, because the local AWS closes idle connections.
 func CloseConnections(p *Proxy) { p.transport.DisableKeepAlives = true }
 
 // Start starts a proxy in front of an endpoint.

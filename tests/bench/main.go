@@ -3,8 +3,8 @@
 //
 //	go run ./tests/bench [-quick] [name…]
 //
-// Without names it runs all measurements; -quick repeats less. The names are those of the
-// variable measurements.
+// Without names it runs all measurements. With -quick it makes fewer repetitions. The names are
+// those of the variable measurements.
 //
 // The measurement query loads its own DynamoDB Local with 1,000 instances, 10,000, and
 // BENCH_INSTANCES (a multiple of 1,000; default 100,000).
@@ -40,7 +40,7 @@ var measurements = []struct {
 }
 
 func main() {
-	quick := flag.Bool("quick", false, "repeat less")
+	quick := flag.Bool("quick", false, "make fewer repetitions")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -43,7 +43,7 @@ func (r Request) String() string { return fmt.Sprintf("%s %.400s", r.Method, r.P
 
 // Client sends requests to one system.
 type Client struct {
-	Base string // "http://host:port", before every Path that is no absolute URL
+	Base string // "http://host:port", before every Path that is not an absolute URL
 	Host string // Host header of every request; "" is the host of Base
 }
 
@@ -136,7 +136,7 @@ func (r *Response) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%d %.500s %s", r.Status, r.Body, r.Header.Get("X-Local-Cause")))
 }
 
-// Code returns the code of a problem, "" for any other response.
+// Code returns the code of a problem, or "" for any other response.
 func (r *Response) Code() string {
 	code, _ := r.Object()["code"].(string)
 	if r.Header.Get("Content-Type") != "application/problem+json" {
@@ -153,7 +153,7 @@ func (r *Response) JSON(into any) error {
 	return nil
 }
 
-// Object returns the body as a JSON object, nil if it is none.
+// Object returns the body as a JSON object, or nil if the body is not an object.
 func (r *Response) Object() map[string]any {
 	var object map[string]any
 	if bytes.HasPrefix(r.Body, []byte("{")) && json.Unmarshal(r.Body, &object) != nil {

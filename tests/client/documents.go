@@ -8,13 +8,13 @@ import (
 	"net/http"
 )
 
-// Instance is what the suites read of an instance.
+// Instance is the part of an instance that the suites read.
 type Instance struct {
 	ID, AppID, InstanceOwnerID string
 	Data                       []struct{ ID string }
 }
 
-// Instance decodes the body as an instance. Its fields are empty if the body is none.
+// Instance decodes the body as an instance. Its fields are empty if the body is not an instance.
 func (r *Response) Instance() (i Instance) {
 	_ = json.Unmarshal(r.Body, &i)
 	return i
@@ -42,7 +42,7 @@ func Announcement(content string) string {
 	return fmt.Sprintf(`{"fileName":"c.txt","contentType":"text/plain","size":%d,"sha256":%q}`, len(content), hex.EncodeToString(sum[:]))
 }
 
-// Upload decodes the body as an upload. Its fields are empty if the body is none.
+// Upload decodes the body as an upload. Its fields are empty if the body is not an upload.
 func (r *Response) Upload() (u Upload) {
 	_ = json.Unmarshal(r.Body, &u)
 	return u

@@ -20,16 +20,16 @@ paths:
         - {name: If-None-Match, in: header, schema: {$ref: '#/components/schemas/Tag'}}
       responses:
         '200':
-          description: It.
+          description: The thing.
           headers: {ETag: {required: true, schema: {$ref: '#/components/schemas/Tag'}}}
           content:
             application/json: {schema: {$ref: '#/components/schemas/Thing'}}
             application/x-ndjson: {x-line-schema: {$ref: '#/components/schemas/Thing'}}
-        '304': {description: It still is.}
+        '304': {description: Not modified.}
         '404': {$ref: '#/components/responses/Gone', description: 'Not there: ` + "`not-there`" + `'}
     head:
       responses:
-        '200': {description: It.}
+        '200': {description: The thing.}
     put:
       requestBody:
         required: true

@@ -1,5 +1,5 @@
 // Package contract reads the API's OpenAPI document for tests, and validates requests and
-// responses against it. Its errors name the place in the document, in case the document is wrong.
+// responses against it. Its errors name the place in the document to check.
 package contract
 
 import (
@@ -70,7 +70,7 @@ func Parse(content []byte) (*Document, error) {
 type Node struct {
 	Path  []string // from the root, with references followed
 	Value any
-	// Described is the description next to the reference that led here, or ""; it precedes the
+	// Described is the description next to the reference to this value, or "". It precedes the
 	// value's own description.
 	Described string
 

@@ -34,7 +34,7 @@ func (d *Document) CheckLock(lock string) error {
 	return fmt.Errorf("%s is %s, but the last line of %s is %s: run make contract-lock", File, d.Version, LockFile, version)
 }
 
-// Renew returns the lock with a line for the current document, unless it has that line. It fails
+// Renew returns the lock with a line for the current document, which it adds if necessary. It fails
 // if the document has changed but its version has not been raised.
 func (d *Document) Renew(lock string) (string, error) {
 	if d.CheckLock(lock) == nil {

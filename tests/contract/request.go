@@ -71,7 +71,8 @@ func (o *Operation) checkRequestBody(x Exchange) error {
 	return nil
 }
 
-// checkForm validates the JSON parts of a form that the schema names; other parts are content.
+// checkForm validates the JSON parts of a form that the schema names. It ignores other parts, which
+// are content.
 func checkForm(schema Node, form *multipart.Reader) error {
 	for {
 		part, err := form.NextRawPart()

@@ -1,7 +1,7 @@
-// Package crash ends the functions behind every writing endpoint between every two of their calls
-// to AWS. It checks that no inconsistency remains: a client that retries gets its response, and
-// after the sweep every data element has its content, every object belongs to a data element, and
-// every label in an index is a label of the document. The test runs the binaries that ship, on the
+// Package crash ends the functions behind every writing endpoint before and after each of their
+// calls to AWS. It checks that no inconsistency remains. A client that retries gets its response.
+// After the sweep every data element has its content, every object belongs to a data element, and
+// every label in an index is a label of the document. The test runs the released binaries on the
 // deployed template.
 //
 // Package faults injects the crashes, here through a proxy. Its own tests need DynamoDB Local
@@ -74,8 +74,8 @@ func newEnv(t *testing.T) *env {
 	return e
 }
 
-// name returns the name of a call that counts: one of an endpoint, to its own tables or the bucket.
-// It is "" for warm-ups and for calls of the functions that deliver events, which run undisturbed.
+// name returns the name of a call by an endpoint to one of its tables or the bucket. It returns ""
+// for warm-ups and for the functions that deliver events, which the injector does not disturb.
 func name(c *awsproxy.Call) string {
 	if c.WarmUp {
 		return ""

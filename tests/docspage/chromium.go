@@ -1,6 +1,6 @@
 // Package docspage drives a page in headless Chromium, over the pipe of its DevTools protocol,
-// and tests the documentation page with it. The tests need Chromium, which no package registry of
-// the Makefile provides: only `make test-docs` runs them.
+// and tests the documentation page with it. The tests need Chromium, which `make` does not
+// install: only `make test-docs` runs them.
 package docspage
 
 import (
@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// flags keep Chromium from making requests of its own. It runs as the user of the tests, which in
-// a container is root.
+// flags stop Chromium from sending background requests. It runs as the user of the tests, which
+// in a container is root.
 var flags = []string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 	"--disable-component-update", "--disable-sync", "--disable-extensions", "--hide-scrollbars", "--remote-debugging-pipe"}
 

@@ -63,7 +63,7 @@ func (s *stream) batch() events.DynamoDBEvent {
 	return events.DynamoDBEvent{Records: s.records[:min(len(s.records), 1+s.rng.IntN(4))]}
 }
 
-// done advances the stream after a batch. failed is the sequence number to retry from, "" if all
+// done advances the stream after a batch. failed is the sequence number to retry from, or "" if all
 // records succeeded.
 func (s *stream) done(batch events.DynamoDBEvent, failed string) {
 	done := len(batch.Records)
@@ -106,8 +106,7 @@ func (q *queue) send(body string) {
 	q.messages = append(q.messages, &message{id: fmt.Sprint("m", q.sent), body: body})
 }
 
-// receive returns some messages, which stay in the queue, so that a slow consumer may see them
-// delivered twice.
+// receive returns some messages. They stay in the queue, so a slow consumer may receive them twice.
 func (q *queue) receive() []*message {
 	q.rng.Shuffle(len(q.messages), func(a, b int) { q.messages[a], q.messages[b] = q.messages[b], q.messages[a] })
 	n := min(len(q.messages), 1+q.rng.IntN(10))

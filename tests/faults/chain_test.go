@@ -53,7 +53,7 @@ func database(t *testing.T) *dynamodb.Client {
 		t.Fatal(err)
 	}
 	client := dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &endpoint, Region: "eu-north-1", Retryer: impatient(), DisableValidateResponseChecksum: true,
+		BaseEndpoint: &endpoint, Region: "eu-north-1", Retryer: withoutBackoff(), DisableValidateResponseChecksum: true,
 		Credentials: credentials("k" + strconv.FormatUint(rand.Uint64(), 36)), // every key has a separate database
 	})
 	for _, table := range []string{"Instances", "Outbox", "Events"} {
@@ -64,8 +64,8 @@ func database(t *testing.T) *dynamodb.Client {
 	return client
 }
 
-// TestAFaultAtEveryCall takes events from the change to the owner with one fault: at every call on
-// the way, in every mode.
+// TestAFaultAtEveryCall delivers events from the change to the owner with one fault: at every call
+// of the delivery, in every mode.
 func TestAFaultAtEveryCall(t *testing.T) {
 	plain := database(t)
 	in := faults.New()
@@ -217,9 +217,9 @@ func TestRedrive(t *testing.T) {
 	e.check()
 }
 
-// TestPoisonedStream has a record between others that cannot be published. It reaches the failure
-// destination after some retries, the other records reach the feed, the shard continues, and every
-// sweep reports the item.
+// TestPoisonedStream puts a record that cannot be published between others. The record reaches
+// the failure destination after some retries, and every sweep reports its item. The shard
+// continues, and the other records reach the feed.
 func TestPoisonedStream(t *testing.T) {
 	in := faults.New()
 	e := newEnv(t, database(t), in, 5)
@@ -274,8 +274,8 @@ func TestBusDown(t *testing.T) {
 	e.check()
 }
 
-// TestTooLarge has an event among others that is too large for the bus: the others are published,
-// and it is reported.
+// TestTooLarge puts an event that is too large for the bus between others. The others are
+// published, and the large event is reported.
 func TestTooLarge(t *testing.T) {
 	in := faults.New()
 	e := newEnv(t, database(t), in, 7)

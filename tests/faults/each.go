@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// Each runs a scenario repeatedly, each time with one fault: every mode at the first call, at the
-// second, and so on, to the last call of the scenario. It returns the number of calls of the
+// Each runs a scenario repeatedly, each time with one fault: every mode at every call of the
+// scenario. It returns the number of calls of the
 // longest run and the number of runs. The scenario must make its calls in the same order every time
-// until the fault. It must end whatever happens, disarm the injector and check what must hold.
+// until the fault. It must end after every fault, disarm the injector and check the result.
 func Each(t *testing.T, in *Injector, modes []Mode, scenario func(t *testing.T)) (calls, runs int) {
 	t.Helper()
 	for _, mode := range modes {

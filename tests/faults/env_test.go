@@ -40,7 +40,7 @@ import (
 	"altinn.no/instanceapi/tests/stored"
 )
 
-// process is the code that ships, on one set of clients: the store of instances, the delivery of
+// process is the released code on one set of clients: the store of instances, the delivery of
 // their events, and the feed.
 type process struct {
 	instances *instancetable.Table
@@ -102,7 +102,7 @@ func newEnv(t *testing.T, plain *dynamodb.Client, in *faults.Injector, seed uint
 func (e *env) start(install ...func(*middleware.Stack) error) process {
 	db := dynamodb.New(e.plain.Options(), func(o *dynamodb.Options) { o.APIOptions = append(o.APIOptions, install...) })
 	bridge := eventbridge.New(eventbridge.Options{
-		Region: "eu-north-1", Credentials: credentials("x"), Retryer: impatient(), HTTPClient: e.bus, APIOptions: install,
+		Region: "eu-north-1", Credentials: credentials("x"), Retryer: withoutBackoff(), HTTPClient: e.bus, APIOptions: install,
 	})
 	bus := eventbus.New(bridge, "bus", "no.altinn.apps")
 	return process{
@@ -111,15 +111,15 @@ func (e *env) start(install ...func(*middleware.Stack) error) process {
 		recorder:  &delivery.Recorder{Feed: eventtable.NewRecorder(db, "Events", "Outbox", e.now), RetryDelays: []time.Duration{time.Millisecond}},
 		sweeper:   &delivery.Sweeper{Outbox: outboxtable.New(db, "Outbox"), Bus: bus, Now: e.now, MinAge: 2 * time.Minute, MaxPerRun: 1000},
 		feed: httpapi.HandlerFunc(eventhttp.FeedEndpoint{
-			Authenticator: authtest.Verifier(), Applications: everything{}, Feeds: eventtable.New(db, "Events"), URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
+			Authenticator: authtest.Verifier(), Applications: anyApplication{}, Feeds: eventtable.New(db, "Events"), URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
 		}.Serve),
 	}
 }
 
-// everything is a store in which every application exists.
-type everything struct{}
+// anyApplication is a store in which every application exists.
+type anyApplication struct{}
 
-func (everything) Get(_ context.Context, id string) (*application.Application, error) {
+func (anyApplication) Get(_ context.Context, id string) (*application.Application, error) {
 	return &application.Application{ID: id}, nil
 }
 
@@ -346,9 +346,9 @@ func (e *env) committed() map[string]bool {
 	return ids
 }
 
-// check checks what must hold after settle: the feed has every committed change once, in order
-// within its instance, and nothing else; it includes the changes that a client has seen succeed;
-// the outbox is empty; and each poller has seen, once and in order, what matches its filter.
+// check checks the result after settle. The feed has exactly the committed changes, each once and
+// in order within its instance. It includes every change that a client has seen succeed. The
+// outbox is empty. Each poller has seen all events that match its filter, once and in order.
 func (e *env) check() {
 	e.t.Helper()
 	feed, err := eventtable.New(e.plain, "Events").Read(e.t.Context(), e.app.ID, 0, 10_000)

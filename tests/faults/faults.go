@@ -1,7 +1,7 @@
-// Package faults injects AWS faults into tests: a middleware for the SDK's clients that fails,
-// delays, duplicates or cuts off the n-th call, before or after its effect, and a driver that
-// applies every mode to every call of a scenario. It works for every service, because it does not
-// depend on the content of a call. Proxy does the same to deployed binaries.
+// Package faults injects AWS faults into tests. Its middleware for the SDK's clients fails, delays,
+// duplicates or cuts off the n-th call, before or after its effect. Its driver applies every mode
+// to every call of a scenario. It works for every service, because it does not depend on the
+// content of a call. Proxy does the same to deployed binaries.
 //
 //	in := faults.New()
 //	options.APIOptions = append(options.APIOptions, in.Install)
@@ -80,8 +80,8 @@ func never(int) Mode { return None }
 
 // Install adds the injector to a client, as one of its APIOptions.
 func (in *Injector) Install(stack *middleware.Stack) error {
-	// The innermost handler of this step: the call has its name and its idempotency token, and is
-	// not sent yet.
+	// In the innermost handler of this step the call has its name and its idempotency token, but
+	// is not sent yet.
 	if err := stack.Initialize.Add(&whole{in}, middleware.After); err != nil {
 		return err
 	}
@@ -126,8 +126,8 @@ func (in *Injector) Fired() []string {
 	return slices.Clone(in.fired)
 }
 
-// Crashed reports whether the process has ended. The test must ignore everything that its code
-// still does or returns. Calls have no effect until Restart.
+// Crashed reports whether the process has ended. Its code may still run, but its calls have no
+// effect until Restart, and the test must ignore its results.
 func (in *Injector) Crashed() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -45,8 +45,8 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// impatient returns the SDK's retryer without backoff.
-func impatient() aws.Retryer {
+// withoutBackoff returns the SDK's retryer without backoff.
+func withoutBackoff() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = 3
 		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
@@ -83,7 +83,7 @@ func TestModes(t *testing.T) {
 			var during []int
 			in.During = func() { during = append(during, len(wire.bodies)) }
 			client := dynamodb.New(dynamodb.Options{
-				Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: impatient(),
+				Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: withoutBackoff(),
 				DisableValidateResponseChecksum: true, APIOptions: []func(*middleware.Stack) error{in.Install},
 			})
 			call := func() error {
@@ -133,7 +133,7 @@ func TestModes(t *testing.T) {
 func TestStreams(t *testing.T) {
 	in, wire := faults.New(), &wire{body: ""}
 	client := s3.New(s3.Options{
-		Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: impatient(), UsePathStyle: true,
+		Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: withoutBackoff(), UsePathStyle: true,
 		APIOptions: []func(*middleware.Stack) error{in.Install},
 	})
 	for _, mode := range []faults.Mode{faults.Doubled, faults.Resent, faults.Late} {
@@ -201,7 +201,7 @@ func TestProxy(t *testing.T) {
 func TestEachTouchesEveryCallInEveryMode(t *testing.T) {
 	in, wire := faults.New(), &wire{body: "{}"}
 	client := dynamodb.New(dynamodb.Options{
-		Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: impatient(),
+		Region: "eu-north-1", Credentials: credentials("x"), HTTPClient: wire, Retryer: withoutBackoff(),
 		DisableValidateResponseChecksum: true, APIOptions: []func(*middleware.Stack) error{in.Install},
 	})
 	touched := map[string]bool{}

@@ -61,7 +61,7 @@ func newEnv(t *testing.T) *env {
 	return e
 }
 
-// recordBus is an Options.BetweenEach. It records what the functions put on the bus.
+// recordBus implements Options.BetweenEach: it records the entries that functions put on the bus.
 func (e *env) recordBus(_, service, endpoint string) string {
 	if service != "eventbridge" {
 		return endpoint

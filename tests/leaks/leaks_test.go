@@ -63,7 +63,7 @@ func TestNothingLeaks(t *testing.T) {
 	wait.Wait()
 	t.Logf("%d markers, responses by status: %v", len(all), statuses)
 
-	// The secrets of the requests that succeed.
+	// These secrets are in requests that succeed.
 	all = append(all, marker{sentIn: "every request: the user's identity number", text: person},
 		marker{sentIn: "every request: the user's token", text: e.user}, marker{sentIn: "every request: the owner's token", text: e.owner})
 	all = append(all, e.identities()...)
@@ -107,7 +107,7 @@ func (e *env) check(l location, m marker, got *client.Response) {
 			continue
 		}
 		if m.in(strings.Join(values, " ")) && !(named && m.clientText) {
-			e.t.Errorf("%s: it is in the header %s: %s", m.sentIn, name, values)
+			e.t.Errorf("%s: found in the header %s: %s", m.sentIn, name, values)
 		}
 	}
 	if !m.in(string(got.Body)) {
@@ -115,14 +115,14 @@ func (e *env) check(l location, m marker, got *client.Response) {
 	}
 	var value any
 	if got.Status >= 300 || json.Unmarshal(got.Body, &value) != nil {
-		e.t.Errorf("%s: it is in the response %v", m.sentIn, got)
+		e.t.Errorf("%s: found in the response %v", m.sentIn, got)
 		return
 	}
 	e.checkContent(l, m, "", value)
 }
 
-// inOwnLinks reports whether the links of a page contain the text of a location. The links repeat
-// the path and the filters of the request, so the caller has put the secret into an address before.
+// inOwnLinks reports whether the links of a page may contain the text of a location. The links
+// repeat the path and the filters of the request, which the caller itself has put into an address.
 func inOwnLinks(l location) bool {
 	return strings.HasPrefix(l.name, "query ") || l.name == "path instanceOwnerId"
 }
@@ -132,7 +132,7 @@ func (e *env) checkContent(l location, m marker, at string, value any) {
 	case map[string]any:
 		for name, each := range v {
 			if m.in(name) && !m.clientText {
-				e.t.Errorf("%s: it is the name of %s", m.sentIn, at)
+				e.t.Errorf("%s: found as the name of %s", m.sentIn, at)
 			}
 			e.checkContent(l, m, at+"."+name, each)
 		}
@@ -146,7 +146,7 @@ func (e *env) checkContent(l location, m marker, at string, value any) {
 			return
 		}
 		if m.in(v) && (address || !m.clientText) {
-			e.t.Errorf("%s: it is in %s: %.300s", m.sentIn, at, v)
+			e.t.Errorf("%s: found in %s: %.300s", m.sentIn, at, v)
 		}
 	}
 }
@@ -230,7 +230,7 @@ func (e *env) searchTexts(where string, all []marker, texts []string, content bo
 		}
 		for _, text := range texts {
 			if m.in(text) {
-				e.t.Errorf("%s: it is in %s: %.600s", m.sentIn, where, text)
+				e.t.Errorf("%s: found in %s: %.600s", m.sentIn, where, text)
 				break
 			}
 		}

@@ -56,9 +56,9 @@ func registerDemo(ctx context.Context, s *stack.Stack) error {
 	return nil
 }
 
-// writeNote writes the addresses for `make logs`. The file exists while the system runs.
-func writeNote(path string, s *stack.Stack) error {
-	note, err := json.MarshalIndent(map[string]any{
+// writeRunFile writes the addresses for `make logs`. The file exists while the system runs.
+func writeRunFile(path string, s *stack.Stack) error {
+	content, err := json.MarshalIndent(map[string]any{
 		"baseURL": s.BaseURL, "awsEndpoint": s.AWSEndpoint, "region": stack.Region,
 		"outputs": s.Outputs, "logGroups": s.LogGroups,
 	}, "", " ")
@@ -68,7 +68,7 @@ func writeNote(path string, s *stack.Stack) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(note, '\n'), 0o644)
+	return os.WriteFile(path, append(content, '\n'), 0o644)
 }
 
 var ready = template.Must(template.New("ready").Parse(`

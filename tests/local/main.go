@@ -5,8 +5,8 @@
 //
 // Environment: PORT, the port of the APIs, by default 8080; AWS_PORT, the port of the local AWS,
 // by default 4566 if it is free; CONTAINERS, 1 or an address, opens the local AWS for functions
-// in containers (package containers). Every process that it starts ends with it, even if it is
-// killed.
+// in containers (package containers). Every process that the command starts ends with the
+// command, even if the command is killed.
 package main
 
 import (
@@ -63,11 +63,11 @@ func run(ctx context.Context) error {
 	if err := registerDemo(ctx, s); err != nil {
 		return interrupted(ctx, err)
 	}
-	note := workspace.Local(root, "run", options.Port+".json")
-	if err := writeNote(note, s); err != nil {
+	runFile := workspace.Local(root, "run", options.Port+".json")
+	if err := writeRunFile(runFile, s); err != nil {
 		return err
 	}
-	defer os.Remove(note)
+	defer os.Remove(runFile)
 	printReady(os.Stdout, s, time.Since(began))
 	if address := os.Getenv("CONTAINERS"); address != "" {
 		forwarder, err := containers.Open(root, s, address, containers.SamURL)

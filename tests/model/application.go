@@ -98,15 +98,15 @@ func (m *Model) PutApplication(c Caller, id string, next Application, ifMatch st
 		next.Workflow = Default()
 	}
 	next.IndexShards = max(next.IndexShards, 1)
-	was := m.Applications[id]
+	current := m.Applications[id]
 	var r Rejections
 	for _, d := range next.DataTypes {
 		r.add(d.MaxCount > 0 && d.MinCount > d.MaxCount, 400, "application-invalid")
 	}
-	r.add(ifMatch != "" && (was == nil || ifMatch != was.ETag && ifMatch != "*"), 412, "version-stale")
-	if was != nil {
-		r.add(next.IndexShards < was.IndexShards, 409, "index-shards-lowered")
-		for _, s := range was.Workflow.Steps {
+	r.add(ifMatch != "" && (current == nil || ifMatch != current.ETag && ifMatch != "*"), 412, "version-stale")
+	if current != nil {
+		r.add(next.IndexShards < current.IndexShards, 409, "index-shards-lowered")
+		for _, s := range current.Workflow.Steps {
 			now := next.Workflow.step(s.Name)
 			r.add(now == nil, 409, "step-removed")
 			r.add(now != nil && (now.Locks != s.Locks || now.Completes != s.Completes || now.Archives != s.Archives), 409, "step-changed")
@@ -116,13 +116,13 @@ func (m *Model) PutApplication(c Caller, id string, next Application, ifMatch st
 		return Response{Rejections: r}
 	}
 	next.ID, next.Org = id, org
-	if was == nil {
+	if current == nil {
 		m.Applications[id] = &next
 		return Response{Status: 201, Changed: true, Location: m.Platform + "/storage/applications/" + id}
 	}
-	next.ETag = was.ETag
-	changed := !reflect.DeepEqual(*was, next)
-	*was = next
+	next.ETag = current.ETag
+	changed := !reflect.DeepEqual(*current, next)
+	*current = next
 	return Response{Status: 200, Changed: changed}
 }
 

@@ -16,17 +16,17 @@ type Caller struct {
 // Identity is an official identity. Kind is the member of a reportee that contains it.
 type Identity struct{ Kind, Value string }
 
-// who is the kind of callers that a route accepts.
-type who int
+// callerKind is the kind of callers that a route accepts.
+type callerKind int
 
 const (
-	owners who = iota
+	owners callerKind = iota
 	users
 	both // every caller with a scope of its kind
 )
 
-// authorize returns why the token does not give access, independent of the object.
-func authorize(c Caller, kind who, write bool) (r Rejections) {
+// authorize returns the reasons why the token does not give access, independent of the object.
+func authorize(c Caller, kind callerKind, write bool) (r Rejections) {
 	switch {
 	case c.NoToken:
 		return Rejections{{401, "token-missing"}}
@@ -39,7 +39,7 @@ func authorize(c Caller, kind who, write bool) (r Rejections) {
 	return r
 }
 
-// party returns the number of a user's party, "" if it has none yet.
+// party returns the number of a user's party, or "" if none is assigned.
 func (m *Model) party(c Caller) string {
 	if c.Party != "" || c.Org != "" {
 		return c.Party
@@ -66,9 +66,9 @@ func (m *Model) owns(c Caller, i *Instance) bool {
 	return i.Owner != "" && i.Owner == m.party(c)
 }
 
-// open returns the instance at a path, or why the caller has no access. at.App is "" on the Storage
-// API.
-func (m *Model) open(c Caller, kind who, write bool, at Path) (*Instance, Rejections) {
+// open returns the instance at a path, or the reasons why the caller has no access. at.App is ""
+// on the Storage API.
+func (m *Model) open(c Caller, kind callerKind, write bool, at Path) (*Instance, Rejections) {
 	if r := authorize(c, kind, write); r != nil {
 		return nil, r
 	}
@@ -80,8 +80,8 @@ func (m *Model) open(c Caller, kind who, write bool, at Path) (*Instance, Reject
 	return nil, Rejections{{404, "not-found"}}
 }
 
-// openElement does the same for one data element.
-func (m *Model) openElement(c Caller, kind who, write bool, at Path) (*Instance, *Element, Rejections) {
+// openElement is like open, for one data element.
+func (m *Model) openElement(c Caller, kind callerKind, write bool, at Path) (*Instance, *Element, Rejections) {
 	i, r := m.open(c, kind, write, at)
 	if r != nil {
 		return nil, nil, r

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// locked returns why the data of an instance cannot be changed.
+// locked returns the reasons why the data of an instance cannot be changed.
 func (i *Instance) locked() (r Rejections) {
 	r.add(i.Deleted, 409, "instance-deleted")
 	r.add(i.Archived, 409, "instance-archived")
@@ -12,7 +12,7 @@ func (i *Instance) locked() (r Rejections) {
 	return r
 }
 
-// full returns whether the maximum number of elements of a data type is reached.
+// full returns a rejection if the data type has reached its maximum number of elements.
 func (i *Instance) full(formID string) (r Rejections) {
 	kind, _ := i.app.dataType(formID)
 	count := 0
@@ -204,7 +204,7 @@ func (m *Model) Announce(c Caller, at Path, b Blob, ifMatch string, seen Seen) R
 	return Response{Status: 201, Upload: u}
 }
 
-// Commit makes a data element of an upload. A repeated commit returns the first response.
+// Commit creates a data element from an upload. A repeated commit returns the first response.
 func (m *Model) Commit(c Caller, at Path, upload, formID string, seen Seen) Response {
 	i, r := m.open(c, both, true, at)
 	if r != nil {

@@ -123,7 +123,7 @@ func (r *run) fetch(i *Instance, onApps bool) {
 	}
 }
 
-// download is a fetch by the application's owner from an instance with data.
+// download fetches a data element as the owner of the application.
 func (r *run) download() {
 	var with []*Instance
 	for _, i := range r.model.Instances {

@@ -14,34 +14,34 @@ func draw[T any](r *run, name string, of ...T) T {
 	return rapid.SampledFrom(of).Draw(r.T, name)
 }
 
-// chance is true in about percent of 100 cases.
+// chance returns true with a probability of percent %.
 func (r *run) chance(percent int, name string) bool {
 	return rapid.IntRange(0, 99).Draw(r.T, name) >= 100-percent
 }
 
 // caller draws a caller, mostly one that has access to i, which may be nil.
 func (r *run) caller(i *Instance) Caller {
-	if r.chance(15, "anybody") {
+	if r.chance(15, "any caller") {
 		return rapid.SampledFrom(r.callers).Draw(r.T, "caller")
 	}
-	able := r.callers[:5]
+	authorized := r.callers[:5]
 	if i != nil {
-		able = nil
+		authorized = nil
 		for _, c := range r.callers[:7] {
 			if r.model.owns(c, i) {
-				able = append(able, c)
+				authorized = append(authorized, c)
 			}
 		}
 		if i.Owner != "" && i.app.Org == r.callers[0].Org {
-			able = append(able, Caller{Name: "party " + i.Owner, Party: i.Owner, UserID: "1001", Read: true, Write: true})
+			authorized = append(authorized, Caller{Name: "party " + i.Owner, Party: i.Owner, UserID: "1001", Read: true, Write: true})
 		}
 	}
-	return rapid.SampledFrom(able).Draw(r.T, "caller")
+	return rapid.SampledFrom(authorized).Draw(r.T, "caller")
 }
 
 // owner draws the owner of an application, and rarely any caller.
 func (r *run) owner(app string) Caller {
-	if r.chance(15, "anybody") {
+	if r.chance(15, "any caller") {
 		return rapid.SampledFrom(r.callers).Draw(r.T, "caller")
 	}
 	if strings.HasPrefix(app, r.callers[0].Org+"/") {
@@ -52,19 +52,19 @@ func (r *run) owner(app string) Caller {
 
 // instance draws an existing instance, or skips the operation if there is none.
 func (r *run) instance() *Instance {
-	var there []*Instance
+	var existing []*Instance
 	for _, i := range r.model.Instances {
 		if !i.Gone {
-			there = append(there, i)
+			existing = append(existing, i)
 		}
 	}
-	if len(there) == 0 {
+	if len(existing) == 0 {
 		r.Skip("no instance yet")
 	}
 	if r.chance(60, "latest") {
-		return there[len(there)-1]
+		return existing[len(existing)-1]
 	}
-	return rapid.SampledFrom(there).Draw(r.T, "instance")
+	return rapid.SampledFrom(existing).Draw(r.T, "instance")
 }
 
 // path draws the path of an instance, and rarely a wrong path.
@@ -170,7 +170,7 @@ func (r *run) blob() Blob {
 }
 
 // application draws a registration. A replacement mostly keeps the steps and shards, as it must.
-func (r *run) application(was *Application) Application {
+func (r *run) application(current *Application) Application {
 	a := Application{
 		Title:       map[string]string{"nb": draw(r, "title", "Melding", "Sak")},
 		IndexShards: draw(r, "shards", 0, 0, 0, 1, 2, 4), CheckIdentity: r.chance(10, "check digits"),
@@ -188,8 +188,8 @@ func (r *run) application(was *Application) Application {
 	case "form":
 		a.DataTypes = []DataType{form}
 	}
-	if was != nil && !r.chance(40, "other steps") {
-		a.Workflow, a.IndexShards = was.Workflow, was.IndexShards
+	if current != nil && !r.chance(40, "other steps") {
+		a.Workflow, a.IndexShards = current.Workflow, current.IndexShards
 		return a
 	}
 	switch draw(r, "workflow", "", "", "default", "short", "long", "stricter") {

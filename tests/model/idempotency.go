@@ -9,18 +9,18 @@ type idempotencyRecord struct {
 // Idempotent replays the first response to a request with a key, or runs respond and records its
 // response. Keys of different callers are independent. The fingerprint is the request with its
 // path. A rejected request is not recorded, so it may succeed later.
-func (m *Model) Idempotent(c Caller, kind who, key, fingerprint string, respond func() Response) Response {
+func (m *Model) Idempotent(c Caller, kind callerKind, key, fingerprint string, respond func() Response) Response {
 	if key == "" {
 		return respond()
 	}
 	if r := authorize(c, kind, true); r != nil {
 		return Response{Rejections: r}
 	}
-	if was := m.idempotencyRecords[m.sender(c)+key]; was != nil {
-		if was.fingerprint != fingerprint {
+	if record := m.idempotencyRecords[m.sender(c)+key]; record != nil {
+		if record.fingerprint != fingerprint {
 			return Response{Rejections: Rejections{{422, "idempotency-key-reused"}, {404, "not-found"}, {400, "upload-invalid"}}}
 		}
-		return Response{Status: was.response.Status, Again: &was.response}
+		return Response{Status: record.response.Status, Again: &record.response}
 	}
 	a := respond()
 	if a.Rejections == nil {
@@ -34,8 +34,8 @@ func (m *Model) sender(c Caller) string { return c.Org + " " + m.party(c) + " " 
 
 // idempotencyRecord returns the response recorded for a sender's key, or nil.
 func (m *Model) idempotencyRecord(c Caller, key string) *Response {
-	if was := m.idempotencyRecords[m.sender(c)+key]; was != nil && key != "" {
-		return &was.response
+	if record := m.idempotencyRecords[m.sender(c)+key]; record != nil && key != "" {
+		return &record.response
 	}
 	return nil
 }

@@ -153,13 +153,13 @@ func (m *Model) Update(c Caller, at Path, p Patch, ifMatch string) Response {
 	return i.changed(fmt.Sprint(m.Document(i)) != before)
 }
 
-// changed returns the response to a request that keeps lastChangedDateTime, with a new version if
-// yes.
-func (i *Instance) changed(yes bool) Response {
-	if yes {
+// changed returns the response to a request that keeps lastChangedDateTime. If newVersion is
+// true, it raises the version.
+func (i *Instance) changed(newVersion bool) Response {
+	if newVersion {
 		i.Version++
 	}
-	return Response{Status: 200, Instance: i, Changed: yes}
+	return Response{Status: 200, Instance: i, Changed: newVersion}
 }
 
 func (i *Instance) stale(ifMatch string) (r Rejections) {
@@ -207,8 +207,8 @@ func checkDigits(id Identity) bool {
 	}
 	switch id.Kind {
 	case "ssn":
-		// Numbers assigned from 2032 on may leave a rest of up to 3 at the first digit, and do not
-		// show their rule.
+		// For numbers that are assigned from 2032 on, the first remainder may be up to 3. A
+		// number does not show which rule applies.
 		return sum(3, 7, 6, 1, 8, 9, 4, 5, 2, 1) <= 3 && sum(5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1) == 0
 	case "organizationNumber":
 		return sum(3, 2, 7, 6, 5, 4, 3, 2, 1) == 0

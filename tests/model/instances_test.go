@@ -15,13 +15,13 @@ func (r *run) putApplication() {
 	id := draw(r, "application", r.apps...)
 	c, a := r.owner(id), r.application(r.model.Applications[id])
 	present := ""
-	if was := r.model.Applications[id]; was != nil {
-		present = was.ETag
+	if current := r.model.Applications[id]; current != nil {
+		present = current.ETag
 	}
 	r.register(c, id, a, present, r.match(present))
 }
 
-// register registers an application. present is its current ETag, "" if it is not registered.
+// register registers an application. present is its current ETag, or "" if it is not registered.
 func (r *run) register(c Caller, id string, a Application, present, ifMatch string) {
 	body, err := json.Marshal(a)
 	if err != nil {
@@ -218,7 +218,7 @@ func (r *run) create() {
 
 // sendIdempotent sends a POST, with or without an Idempotency-Key, and compares the response with
 // respond's.
-func (r *run) sendIdempotent(op string, c Caller, kind who, q request, fingerprint string, respond func(Seen) Response) *got {
+func (r *run) sendIdempotent(op string, c Caller, kind callerKind, q request, fingerprint string, respond func(Seen) Response) *got {
 	key := ""
 	if r.chance(40, "under a key") {
 		key = draw(r, "key", "k1", "k2", "k3", q.path)
@@ -246,8 +246,8 @@ func (r *run) sendIdempotent(op string, c Caller, kind who, q request, fingerpri
 				r.Errorf("the repeated request gets the Location %q, the first one got %q", g.header.Get("Location"), first.header.Get("Location"))
 			}
 		}
-	} else if was := r.model.idempotencyRecord(c, key); was != nil && want.Rejections == nil {
-		r.first[was] = g
+	} else if recorded := r.model.idempotencyRecord(c, key); recorded != nil && want.Rejections == nil {
+		r.first[recorded] = g
 	}
 	return g
 }

@@ -156,7 +156,7 @@ func stamps(times []time.Time) []any {
 	return all
 }
 
-// stamp formats a time as documents do, "" for an unknown time.
+// stamp formats a time as documents do. It returns "" for an unknown time.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""

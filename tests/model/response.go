@@ -20,7 +20,7 @@ func (r *Rejections) add(when bool, status int, code string) {
 	}
 }
 
-// Allow reports whether a response with this status and code is one of them.
+// Allow reports whether one of the rejections has this status and code.
 func (r Rejections) Allow(status int, code string) bool {
 	return slices.Contains(r, Rejection{status, code})
 }
@@ -32,7 +32,7 @@ type Response struct {
 	Status     int
 	Instance   *Instance // the body is this complete instance, with its ETag
 	Changed    bool      // the request has made a new version of it
-	Moved      bool      // and has set its lastChangedDateTime to the present
+	Moved      bool      // and has set its lastChangedDateTime to the current time
 	Location   string    // the Location header
 
 	Steps  *Steps   // the body, of GET …/workflow

@@ -15,7 +15,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// run is one random sequence of requests, and what its callers know.
+// run is one random sequence of requests, and the state of its callers.
 type run struct {
 	*rapid.T
 	model   *Model
@@ -77,7 +77,7 @@ func (r *run) Fatalf(format string, args ...any) {
 	r.T.Fatalf("%s", format)
 }
 
-// Errorf is Fatalf, because the model is wrong after the first difference.
+// Errorf ends the sequence like Fatalf: after the first difference the model is wrong.
 func (r *run) Errorf(format string, args ...any) {
 	r.Helper()
 	r.Fatalf(format, args...)
@@ -202,7 +202,7 @@ func (r *run) check(g *got, want Response) {
 	}
 }
 
-// rejected checks that a response is one of the rejections, and a complete problem.
+// rejected checks that a response is one of the rejections and a complete problem.
 func (r *run) rejected(g *got, want Rejections) {
 	r.Helper()
 	if g.value == nil && slices.ContainsFunc(want, func(w Rejection) bool { return w.Status == g.status }) {

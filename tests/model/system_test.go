@@ -74,7 +74,7 @@ type got struct {
 	sent, received time.Time
 }
 
-// exchange sends a request with a token, "" for none.
+// exchange sends a request with a token, or without one if token is "".
 func exchange(ctx context.Context, token string, r request) (*got, error) {
 	q := client.Request{Method: r.method, Path: r.path, Token: token, Type: r.contentType, Header: http.Header{}, Body: string(r.body)}
 	for name, value := range r.header {
@@ -85,14 +85,14 @@ func exchange(ctx context.Context, token string, r request) (*got, error) {
 		return nil, err
 	}
 	g := &got{status: response.Status, header: response.Header, body: response.Body, sent: response.Sent.UTC().Truncate(time.Microsecond), received: response.Received.UTC()}
-	_ = json.Unmarshal(g.body, &g.value) // content may be no JSON; documents are compared
+	_ = json.Unmarshal(g.body, &g.value) // content may not be JSON; documents are compared later
 	if g.status >= 400 {
 		g.code, _ = g.object()["code"].(string)
 	}
 	return g, nil
 }
 
-// object returns the body as a JSON object, nil if it is none.
+// object returns the body as a JSON object, or nil if the body is not an object.
 func (g *got) object() map[string]any {
 	o, _ := g.value.(map[string]any)
 	return o

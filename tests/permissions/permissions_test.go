@@ -30,7 +30,7 @@ func TestGrantsMatchCalls(t *testing.T) {
 	e := newEnv(t)
 	e.applications()
 	e.everyRoute()
-	e.reports()
+	e.moreRequests()
 	e.races()
 	e.lostResponses()
 	e.sweeps()
@@ -110,11 +110,11 @@ func (e *env) download(i client.Instance) {
 	}
 }
 
-// reports makes further requests about one instance.
-func (e *env) reports() {
+// moreRequests sends further requests for one instance.
+func (e *env) moreRequests() {
 	t := e.t
-	i := e.create(`"gr","x2","` + likeIn("x2") + `"`) // two labels share an index, so one has a separate item
-	if _, err := e.Deliver(t.Context()); err != nil { // before the next event, whose recording reads this one
+	i := e.create(`"gr","x2","` + sameIndexLabel("x2") + `"`) // two labels share an index, so one has a separate item
+	if _, err := e.Deliver(t.Context()); err != nil {         // before the next event, whose recording reads this one
 		t.Fatal(err)
 	}
 	e.send(201, e.owner, "POST", "/nav/app2018/instances", "application/json", `{"instanceOwnerId":"`+i.InstanceOwnerID+`"}`, "Idempotency-Key: k")
@@ -122,7 +122,7 @@ func (e *env) reports() {
 	e.send(201, e.user, "POST", i.Apps()+"/data?formId=any", "text/plain", "c", "Idempotency-Key: c")
 	u := e.upload(i, "sent to the store directly")
 	i = e.send(201, e.user, "POST", i.Apps()+"/data?formId=any&upload="+u.ID, "", "").Instance()
-	e.send(200, e.owner, "PATCH", i.Apps(), "application/merge-patch+json", `{"labels":["x2","x3","`+likeIn("x3")+`"]}`)
+	e.send(200, e.owner, "PATCH", i.Apps(), "application/merge-patch+json", `{"labels":["x2","x3","`+sameIndexLabel("x3")+`"]}`)
 	e.send(200, e.user, "PUT", i.Apps()+"/workflow", "application/json", `{"currentStep":"Submit"}`)
 	e.download(i)
 	e.send(200, e.owner, "POST", i.Storage()+"/confirmDownload", "", "", "Idempotency-Key: all")
@@ -156,8 +156,8 @@ func (e *env) queries(i client.Instance) {
 	e.send(200, e.user, "GET", "/storage/instances/"+i.InstanceOwnerID, "", "")
 }
 
-// likeIn returns a different label of the same index.
-func likeIn(label string) string {
+// sameIndexLabel returns another label that has the same index.
+func sameIndexLabel(label string) string {
 	for n := 0; ; n++ {
 		if other := fmt.Sprint("l", n); other != label && instancetable.LabelIndex(other) == instancetable.LabelIndex(label) {
 			return other
@@ -175,18 +175,18 @@ func labelOfEach() map[string]string {
 	return labels
 }
 
-// races makes another request between a function's write of the content and its write of the
+// races sends another request between a function's write of the content and its write of the
 // document. The function then deletes the content.
 func (e *env) races() {
 	i := e.create("")
-	gone := func() { e.send(200, e.owner, "DELETE", i.Apps(), "", "") }
-	back := func() { e.send(200, e.owner, "POST", i.Apps()+"/undelete", "", "") }
-	e.disturb("data-create", "s3:PutObject on Blobs", gone, false)
+	remove := func() { e.send(200, e.owner, "DELETE", i.Apps(), "", "") }
+	restore := func() { e.send(200, e.owner, "POST", i.Apps()+"/undelete", "", "") }
+	e.disturb("data-create", "s3:PutObject on Blobs", remove, false)
 	e.send(409, e.user, "POST", i.Apps()+"/data?formId=any", "text/plain", "too late")
-	back()
-	e.disturb("data-replace", "s3:PutObject on Blobs", gone, false)
+	restore()
+	e.disturb("data-replace", "s3:PutObject on Blobs", remove, false)
 	e.send(409, e.user, "PUT", i.Apps()+"/data/"+i.Data[0].ID, "application/json", `{"too":"late"}`)
-	back()
+	restore()
 
 	var first client.Instance
 	e.disturb("instance-create", "s3:PutObject on Blobs", func() {
@@ -212,7 +212,7 @@ func (e *env) lostResponses() {
 	}
 }
 
-// sweeps makes the events of the outbox and the orphan checks old enough, and runs both sweeps.
+// sweeps ages the events of the outbox and the orphan checks, and runs both sweeps.
 func (e *env) sweeps() {
 	t := e.t
 	e.create("")

@@ -19,14 +19,14 @@ type recorder struct {
 	calls   map[use]int
 	warmUps map[use]bool // permissions that warm-ups need
 
-	// The next call that matches at is disturbed: before runs before the call, and with lost the
-	// call has its effect but its response is lost.
+	// The next call that is equal to at is disturbed: before runs before the call. If lost is
+	// true, the call takes effect but its response is lost.
 	at     use
 	before func()
 	lost   bool
 }
 
-// between is an Options.BetweenEach. It starts a proxy for one function and one service.
+// between implements Options.BetweenEach: it starts a proxy for one function and one service.
 func (r *recorder) between(function, service, endpoint string) string {
 	proxy, err := awsproxy.Start(endpoint, func(c *awsproxy.Call, send awsproxy.Send) (*awsproxy.Response, error) {
 		permissions, err := permissionsOf(service, c)

@@ -1,6 +1,5 @@
 // Package routes is one table with a request for every route of template.yaml: who sends it, what
-// it contains and the status that it gets. The suites that try something at every route start from
-// it.
+// it contains and the status that it gets. The suites that cover every route start from it.
 package routes
 
 import (

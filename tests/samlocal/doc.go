@@ -1,6 +1,6 @@
 // Package samlocal runs the functions under `sam local`, in containers, against the local AWS:
-// the acceptance scripts that hold there, and every payload under events/. File leftout_test.go
-// lists what does not hold there, with reasons.
+// the acceptance scripts that apply there, and every payload under events/. File leftout_test.go
+// lists the tests that do not apply, with reasons.
 //
 // `make test-sam-local` runs it. That target builds the functions and the image first, and fails
 // if no container engine responds.

@@ -82,7 +82,7 @@ func (e *env) withInstance(t *testing.T, token, payload string) string {
 	return strings.NewReplacer(payloadGuid, made.ID, payloadElement, made.Data[0].ID, payloadToGo, made.Data[0].ID, payloadOwner, made.InstanceOwnerID).Replace(payload)
 }
 
-// ask sends a request to the functions of the local AWS.
+// send sends a request to the functions of the local AWS.
 func (e *env) send(t *testing.T, token, method, path, body string) *client.Response {
 	t.Helper()
 	response, err := client.Client{Base: e.stack.BaseURL}.Do(t.Context(), client.JSON(method, path, token, body))

@@ -18,7 +18,7 @@ import (
 // Item is an item of a table.
 type Item map[string]types.AttributeValue
 
-// Text returns an attribute that is a string or a number, "" for any other.
+// Text returns an attribute that is a string or a number, and "" for any other attribute.
 func (i Item) Text(name string) string {
 	switch v := i[name].(type) {
 	case *types.AttributeValueMemberS:
@@ -67,8 +67,8 @@ func Objects(ctx context.Context, client *s3.Client, bucket string) (map[string]
 // State is every item of every table and every object of the bucket, by name.
 type State map[string]string
 
-// StateOf returns the state of a system, without the items that leaveOut returns true for. leaveOut
-// may be nil.
+// StateOf returns the state of a system, without the items for which leaveOut returns true.
+// leaveOut may be nil.
 func StateOf(ctx context.Context, system *runtime.System, leaveOut func(Item) bool) (State, error) {
 	state := State{}
 	for _, table := range system.Template.Tables {
@@ -94,7 +94,7 @@ func StateOf(ctx context.Context, system *runtime.System, leaveOut func(Item) bo
 	return state, err
 }
 
-// Differences describes what differs in a later state.
+// Differences describes each difference of a later state, one per string.
 func (s State) Differences(later State) []string {
 	var all []string
 	for name, content := range s {

@@ -52,7 +52,7 @@ func closeConnection(http.ResponseWriter, *http.Request) bool { panic(http.ErrAb
 
 var largeContent = strings.Repeat("0123456789", 30_000)
 
-func TestTroubles(t *testing.T) {
+func TestDrainSurvivesFailures(t *testing.T) {
 	respondWith := func(status int, code string) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, _ *http.Request) bool { problem(w, status, code); return true }
 	}
@@ -240,7 +240,8 @@ func TestWrongDigest(t *testing.T) {
 	f.checkAll(filepath.Join(dir, "inbox"))
 }
 
-// Spaces around a step are ignored. A step name with a space would match nothing, without an error.
+// Spaces around a step are ignored. Otherwise a step name with a space would silently match no
+// instance.
 func TestSpacesBetweenSteps(t *testing.T) {
 	f, dir := newFake(t), t.TempDir()
 	f.submit("a.xml", "the form")
@@ -253,11 +254,11 @@ func TestSpacesBetweenSteps(t *testing.T) {
 
 func TestExitStatuses(t *testing.T) {
 	for _, test := range []struct {
-		name   string
-		setUp  func(f *fake, inboxDir string)
-		flags  []string
-		status int
-		says   string
+		name    string
+		setUp   func(f *fake, inboxDir string)
+		flags   []string
+		status  int
+		message string
 	}{
 		{"the token is always rejected", func(f *fake, _ string) {
 			f.intercept = func(w http.ResponseWriter, _ *http.Request) bool { problem(w, 401, "token-invalid"); return true }
@@ -290,7 +291,7 @@ func TestExitStatuses(t *testing.T) {
 				test.setUp(f, filepath.Join(dir, "inbox"))
 			}
 			status, out, stderr := f.drain(dir, test.flags...)
-			if status != test.status || !strings.Contains(stderr, test.says) || out != "" {
+			if status != test.status || !strings.Contains(stderr, test.message) || out != "" {
 				t.Errorf("exit status %d, want %d; out %q\n%s", status, test.status, out, stderr)
 			}
 			if len(i.files[0].confirmed) > 0 {

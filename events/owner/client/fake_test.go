@@ -52,7 +52,7 @@ type attachment struct {
 	downloaded, confirmed []time.Time
 }
 
-// inlineLimit is the largest content that the fake sends without a redirect, in bytes.
+// inlineLimit is the size in bytes of the largest content that the fake sends without a redirect.
 const inlineLimit = 1000
 
 const goodToken = "token-of-nav"
@@ -319,8 +319,8 @@ func checkFolder(t *testing.T, dir string, i *instance) {
 			continue
 		}
 		element := entry.Name()[:min(36, len(entry.Name()))]
-		if content, ok := want[element]; !ok || content != string(content) {
-			t.Errorf("%s/%s: %d bytes that were not submitted, or a duplicate", i.guid, entry.Name(), len(content))
+		if expected, ok := want[element]; !ok || expected != string(content) {
+			t.Errorf("%s/%s: the content (%d bytes) was not submitted, or the file is a duplicate", i.guid, entry.Name(), len(content))
 		}
 		delete(want, element)
 	}

@@ -50,9 +50,9 @@ func (f *fake) killed(inboxDir string, at int) bool {
 	return false
 }
 
-// TestKilledAtEveryStep kills the command before every step and after every response, and some
-// runs again during the next one. No confirmation precedes its content, and in the end everything
-// is stored and confirmed once.
+// TestKilledAtEveryStep kills the command before every step and after every response. In every
+// fourth round it also kills the next run. No confirmation precedes its content, and finally
+// everything is stored and confirmed once.
 func TestKilledAtEveryStep(t *testing.T) {
 	kills := 0
 	for at := 1; ; at++ {
@@ -87,8 +87,8 @@ func TestKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// A kill cannot show that files and names are synced, because the operating system survives it.
-// So this test checks the order of the steps.
+// A kill cannot prove that files and names are synced, because the operating system keeps running.
+// This test therefore checks the order of the steps.
 func TestOrderOfSteps(t *testing.T) {
 	f, dir := newFake(t), t.TempDir()
 	i := f.submit("skjema.xml", "the form", "vedlegg.pdf", largeContent)

@@ -39,7 +39,7 @@ type Bench struct {
 	quick    bool
 }
 
-// New builds the programs and starts the emulator. A quick bench repeats less.
+// New builds the programs and starts the emulator. A quick bench makes fewer repetitions.
 func New(ctx context.Context, quick bool) (_ *Bench, err error) {
 	b := &Bench{quick: quick}
 	if b.root, err = workspace.Root(); err != nil {

@@ -19,9 +19,9 @@ import (
 // cloud emulates AWS and the token issuer. It stores items and ignores conditions, stores blobs,
 // and discards events. Its own cost is negligible, so measurements show the caller's cost.
 //
-// It serves two addresses. AWS_ENDPOINT_URL names the plain http one. HTTPS_PROXY names the
-// proxy, which serves every https address with a certificate for the host. A function then runs
-// as in AWS: no endpoint variable, AWS's own host names, TLS.
+// It serves two addresses. AWS_ENDPOINT_URL names the plain http address. HTTPS_PROXY names the
+// proxy, which serves every https address with a certificate for the host. With the proxy a
+// function runs as in AWS: no endpoint variable, AWS's own host names, TLS.
 type cloud struct {
 	plain, proxy string // addresses
 	listeners    []net.Listener
@@ -154,7 +154,8 @@ func (c *cloud) blob(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 }
 
-// tunnels is a proxy that ends every tunnel here, and the listener of what comes out of them.
+// tunnels is a proxy that terminates every tunnel itself. As a listener it accepts the connections
+// inside the tunnels.
 type tunnels struct {
 	conns  chan net.Conn
 	addr   net.Addr

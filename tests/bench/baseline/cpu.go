@@ -15,8 +15,8 @@ import (
 // errNoCPU reports that this system does not provide CPU time with nanosecond resolution.
 var errNoCPU = errors.New("this system does not report the CPU time of threads (Linux's /proc/…/schedstat)")
 
-// cpu returns the CPU time of a process, kernel time included, once the process is idle: no
-// caller waits for the work that a runtime does after a response, but it is billed.
+// cpu waits until a process is idle and returns its CPU time, kernel time included. No caller waits
+// for the work that a runtime does after a response, but AWS bills the work.
 func cpu(e *runtime.Environment) (time.Duration, error) {
 	previous := time.Duration(-1)
 	for range 1000 {

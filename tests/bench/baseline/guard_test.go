@@ -11,8 +11,8 @@ import (
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
-// bounds are limits against unnoticed growth: the measured values when they were set, plus a
-// tenth. Raise a bound in the commit that exceeds it, and state the reason there.
+// bounds prevent unnoticed growth. Each is the value that was measured when the bound was set, plus
+// a tenth. Raise a bound in the commit that exceeds it, and state the reason in that commit.
 type bounds struct {
 	instructions float64 // of the initialisation without warm-up calls, as a ratio to hello
 	heap         float64 // kilobytes that package initialisers allocate
@@ -35,8 +35,9 @@ var boundsOf = map[string]bounds{
 	"event-publish": publishing, "outbox-sweep": sweeping,
 }
 
-// TestFunctionsStayNearBaseline checks figures that are the same in every run, so no times.
-// Instructions need valgrind; without it, the heap of the initialisation and the size remain.
+// TestFunctionsStayNearBaseline checks figures that are the same in every run, so it checks no
+// times. Instructions need valgrind. Without valgrind it checks only the heap of the
+// initialisation and the size.
 func TestFunctionsStayNearBaseline(t *testing.T) {
 	b, err := New(t.Context(), true)
 	if err != nil {
@@ -100,9 +101,9 @@ func checkWarm(t *testing.T, b *Bench) {
 		}
 		cost[program] = float64(n)
 	}
-	for program, most := range map[string]float64{"instance-get": 2.95, "data-get": 4.7} {
-		if got := cost[program] / cost[hello]; got > most {
-			t.Errorf("%s: instructions of a warm request / hello's %.2f, at most %.2f", program, got, most)
+	for program, bound := range map[string]float64{"instance-get": 2.95, "data-get": 4.7} {
+		if got := cost[program] / cost[hello]; got > bound {
+			t.Errorf("%s: instructions of a warm request / hello's %.2f, want at most %.2f", program, got, bound)
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) 
 	if err := e.Retire(ctx); err != nil {
 		return InitCost{}, err
 	}
-	counted, err := parts(out)
+	sections, err := parts(out)
 	if err != nil {
 		return InitCost{}, err
 	}
@@ -58,13 +58,13 @@ func (b *Bench) initOnce(ctx context.Context, program string) (InitCost, error) 
 	// there may be several parts.
 	var cost InitCost
 	warming := false
-	for n, p := range counted {
+	for n, p := range sections {
 		if warming {
 			cost.WarmUp += p.instructions
 		} else {
 			cost.Own += p.instructions
 		}
-		if n+1 == len(counted) || strings.Contains(p.until, "log.Fatalf") {
+		if n+1 == len(sections) || strings.Contains(p.until, "log.Fatalf") {
 			break
 		}
 		if strings.Contains(p.until, ".Ready") {

@@ -60,9 +60,9 @@ func (b *Bench) benchmarks(ctx context.Context, pkg, name string) (map[string]re
 	return results, nil
 }
 
-// counted returns the instructions of one round of a Go benchmark: those of 3,000 rounds less
-// those of 1,000.
-func (b *Bench) counted(ctx context.Context, pkg, name string) (float64, error) {
+// instructionsPerRound returns the instructions of one round of a Go benchmark: those of 3,000
+// rounds less those of 1,000.
+func (b *Bench) instructionsPerRound(ctx context.Context, pkg, name string) (float64, error) {
 	binary := filepath.Join(b.scratch, filepath.Base(pkg)+".test")
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, pkg)
 	build.Dir = b.root
@@ -112,7 +112,7 @@ func CodecTable(ctx context.Context, b *Bench) (*report.Table, error) {
 		own, v1, v2 := r[row.name+"/own"], r[row.name+"/encoding-json"], r[row.name+"/json-v2"]
 		counts := map[string]float64{}
 		for _, kind := range []string{"/own", "/encoding-json", "/json-v2"} {
-			counts[kind], err = b.counted(ctx, row.pkg, row.name+kind)
+			counts[kind], err = b.instructionsPerRound(ctx, row.pkg, row.name+kind)
 			if err != nil && !errors.Is(err, errNoValgrind) {
 				return nil, err
 			}

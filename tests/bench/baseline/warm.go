@@ -14,7 +14,7 @@ const warmRequests = 120
 // Warm counts the instructions of one warm request: a run with 121 requests less a run with one,
 // divided by 120.
 func (b *Bench) Warm(ctx context.Context, program string, event []byte) (int64, error) {
-	var counted [2]int64
+	var totals [2]int64
 	for n, requests := range []int{1, 1 + warmRequests} {
 		out := filepath.Join(b.scratch, "warm-"+program)
 		command, err := callgrind(out)
@@ -38,9 +38,9 @@ func (b *Bench) Warm(ctx context.Context, program string, event []byte) (int64, 
 		if err != nil {
 			return 0, err
 		}
-		counted[n] = counts[len(counts)-1].instructions
+		totals[n] = counts[len(counts)-1].instructions
 	}
-	return (counted[1] - counted[0]) / warmRequests, nil
+	return (totals[1] - totals[0]) / warmRequests, nil
 }
 
 // read is a measured request.

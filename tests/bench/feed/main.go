@@ -1,8 +1,8 @@
 // Command feed computes how many events per second one application's feed accepts. It simulates
 // event-record at a full queue: workers read the end of the feed, append a batch in one
 // transaction, and contend with each other. It is deterministic and calls no server. The service
-// times are published measurements of DynamoDB from a Lambda function, because those of a local
-// server differ.
+// times are published measurements of DynamoDB from a Lambda function: a local server has other
+// times.
 //
 //	go run ./tests/bench/feed
 package main

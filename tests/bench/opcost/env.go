@@ -86,7 +86,7 @@ func (s *env) register(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.ask(ctx, request{as: s.owner, method: "PUT", path: "/storage/applications/" + app, body: registration, want: 201})
+	_, err = s.send(ctx, request{as: s.owner, method: "PUT", path: "/storage/applications/" + app, body: registration, want: 201})
 	return err
 }
 
@@ -109,8 +109,8 @@ type request struct {
 	want              int
 }
 
-// ask sends a request and returns the response, if it is a JSON object.
-func (s *env) ask(ctx context.Context, q request) (map[string]any, error) {
+// send sends a request and returns the response, if it is a JSON object.
+func (s *env) send(ctx context.Context, q request) (map[string]any, error) {
 	out := client.Request{Method: q.method, Path: strings.TrimPrefix(q.path, s.BaseURL), Token: q.as, Type: q.contentType, Body: q.body}
 	if q.contentType == "" && q.body != "" {
 		out.Type = "application/json"

@@ -36,11 +36,11 @@ func HotStep(shards, instances int) (Hot, error) {
 		step, _, _ := instancetable.IndexKeys(i)
 		keys[step]++
 	}
-	most := 0
+	largest := 0
 	for _, n := range keys {
-		most = max(most, n)
+		largest = max(largest, n)
 	}
-	share := float64(most) / float64(instances)
+	share := float64(largest) / float64(instances)
 	return Hot{Shards: shards, Evenly: share * float64(shards), Changes: perKey / 2 / share, Arrives: perKey / share}, nil
 }
 

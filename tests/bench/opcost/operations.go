@@ -23,8 +23,8 @@ var registration = `{"title":{"nb":"Arbeidsmelding"},"dataTypes":[
 	{"formId":"default","allowedContentTypes":["application/xml"],"maxSize":1000000,"minCount":1,"maxCount":1,"schema":{"$comment":"` + strings.Repeat("x", 60_000) + `"}},
 	{"formId":"attachment","allowedContentTypes":["application/pdf"],"maxSize":1000000,"minCount":0,"maxCount":0}]}`
 
-// Baseline is the least that an operation could consume, by the arithmetic of its kind: one item
-// and the index entry of a step.
+// Baseline is the minimum consumption of an operation of its kind: of one item with the index entry
+// of a step.
 type Baseline struct {
 	Writes, Reads float64
 	Series        int // sequential calls
@@ -47,7 +47,7 @@ type operation struct {
 	do       func(ctx context.Context, w *walk) error
 }
 
-// walk runs through all operations and keeps the instance that it has created.
+// walk runs all operations on the instance that it creates.
 type walk struct {
 	*env
 	i        *instance.Instance // the instance of the operations
@@ -98,7 +98,7 @@ func onData() []operation {
 			return w.change(ctx, request{as: w.user, method: "DELETE", path: w.element(1), want: 200})
 		}},
 		{"start an upload", nil, func(ctx context.Context, w *walk) error {
-			response, err := w.ask(ctx, request{as: w.user, method: "POST", path: w.self() + "/uploads", want: 201, body: `{"fileName":"a.pdf","contentType":"application/pdf",` +
+			response, err := w.send(ctx, request{as: w.user, method: "POST", path: w.self() + "/uploads", want: 201, body: `{"fileName":"a.pdf","contentType":"application/pdf",` +
 				`"size":8,"sha256":"e7a8c3a5a4f0f8bb7c3ec4e5bd9d7b7e2cf0d5b7b8f5a0b4b7e1f8a2f8d6f3a1"}`})
 			w.upload, _ = response["id"].(string)
 			return err
@@ -175,7 +175,7 @@ func (w *walk) create(ctx context.Context, members string, elements int, header 
 		}
 		data = append(data, fmt.Sprintf(`{"formId":%q,"contentType":%q,"content":%q}`, formID, contentType, base64.StdEncoding.EncodeToString([]byte(fmt.Sprint("<melding>", n, "</melding>")))))
 	}
-	response, err := w.ask(ctx, request{as: w.user, method: "POST", path: "/" + app + "/instances", header: header, want: 201,
+	response, err := w.send(ctx, request{as: w.user, method: "POST", path: "/" + app + "/instances", header: header, want: 201,
 		body: `{"instanceOwnerId":"` + party + `",` + members + `"presentationField":"Arbeidsmelding 2026","data":[` + strings.Join(data, ",") + `]}`})
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ func (w *walk) create(ctx context.Context, members string, elements int, header 
 
 // change sends a request that changes the instance, and reads the new instance.
 func (w *walk) change(ctx context.Context, q request) error {
-	if _, err := w.ask(ctx, q); err != nil {
+	if _, err := w.send(ctx, q); err != nil {
 		return err
 	}
 	var err error
@@ -203,7 +203,7 @@ func (w *walk) download(ctx context.Context) error {
 }
 
 func (w *walk) get(ctx context.Context, as, path string) error {
-	_, err := w.ask(ctx, request{as: as, method: "GET", path: path, want: 200})
+	_, err := w.send(ctx, request{as: as, method: "GET", path: path, want: 200})
 	return err
 }
 

@@ -15,11 +15,10 @@ import (
 )
 
 // The plain design stores an instance as a map of attributes and each of its labels as a small
-// item. Its indexes have only the keys, and a page uses BatchGetItem. It is the obvious first
-// design, with the same guarantees: a change of several items is a transaction, an event is
-// stored with its change, orphan checks precede content, and the owner's work queue is an index.
-// On paper, it has none of these guarantees: no transactions, events, orphan checks or queue, and
-// eventually consistent reads.
+// item. Its indexes have only the keys, and a page uses BatchGetItem. It has the guarantees of this
+// project: a change of several items is a transaction, an event is stored with its change, orphan
+// checks precede content, and the owner's work queue is an index. The variant on paper has no
+// transactions, events, orphan checks or queue, and its reads are eventually consistent.
 var (
 	plainTable = capacity.Table{Keys: keyNames, Indexes: []capacity.Index{keysOnly("byStep"), keysOnly("byLabel"), keysOnly("byUnconfirmed")}}
 	paperTable = capacity.Table{Keys: keyNames, Indexes: []capacity.Index{keysOnly("byStep"), keysOnly("byLabel")}}
@@ -49,7 +48,7 @@ func plainItems(i *instance.Instance) map[string]capacity.Item {
 func plainOwn(i *instance.Instance) capacity.Item {
 	text, err := json.Marshal(i)
 	if err != nil {
-		panic(err) // an instance can always be encoded as JSON
+		panic(err) // never: every instance can be encoded as JSON
 	}
 	var document map[string]any
 	decoder := json.NewDecoder(strings.NewReader(string(text)))

@@ -22,7 +22,7 @@ import (
 )
 
 // gather is the delay of every call: long enough that all parallel calls arrive before the first
-// of them ends. A call that arrives after another has ended did wait for it.
+// of them ends. A call that arrives after another has ended is sequential.
 const gather = 40 * time.Millisecond
 
 // Call is a call of a function to DynamoDB or S3, and its cost.
@@ -39,7 +39,7 @@ type ItemWrite struct {
 	Table         string
 	Before, After capacity.Item
 	Transaction   bool
-	Refused       bool
+	Rejected      bool
 }
 
 // Recorder records the calls between the functions and the servers. One request at a time is served
@@ -55,12 +55,12 @@ type Recorder struct {
 	proxies []*awsproxy.Proxy
 }
 
-// Between is for runtime.Options: it starts a recording proxy before one of the servers.
+// Between implements runtime.Options.Between: it starts a recording proxy in front of a server.
 func (r *Recorder) Between(service, endpoint string) string {
 	proxy, err := awsproxy.Start(endpoint, func(c *awsproxy.Call, send awsproxy.Send) (*awsproxy.Response, error) {
 		response, err := r.handle(service, c, send)
 		if err != nil {
-			r.note(err)
+			r.addError(err)
 		}
 		return response, err
 	})
@@ -84,7 +84,7 @@ func (r *Recorder) Take() ([]Call, error) {
 	return calls, nil
 }
 
-func (r *Recorder) note(err error) {
+func (r *Recorder) addError(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.broken = append(r.broken, err)
@@ -107,7 +107,7 @@ func (r *Recorder) handle(service string, c *awsproxy.Call, send awsproxy.Send) 
 
 // metered sends a call to DynamoDB and records its cost.
 func (r *Recorder) metered(made *awsproxy.Call, began time.Time, send awsproxy.Send) (*awsproxy.Response, error) {
-	c, asking, err := readCall(made.Operation, made.Body)
+	c, withCapacity, err := readCall(made.Operation, made.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (r *Recorder) metered(made *awsproxy.Call, began time.Time, send awsproxy.S
 			return nil, err
 		}
 	}
-	response, err := send(asking)
+	response, err := send(withCapacity)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (r *Recorder) metered(made *awsproxy.Call, began time.Time, send awsproxy.S
 		if c.writes[n].After, err = r.item(ctx, c.writes[n].Table, c.keys[n]); err != nil {
 			return nil, err
 		}
-		c.writes[n].Refused = response.Status != http.StatusOK
+		c.writes[n].Rejected = response.Status != http.StatusOK
 	}
 	call := Call{Name: made.Operation + " " + c.table, Writes: c.writes, began: began}
 	if response.Status == http.StatusOK {
@@ -220,7 +220,7 @@ func (r *Recorder) check(call Call, content []byte) error {
 
 // cost returns the write units of a write.
 func (r *Recorder) cost(w ItemWrite) capacity.Write {
-	if w.Refused {
+	if w.Rejected {
 		return r.tables[w.Table].Rejected(w.Before, w.Transaction)
 	}
 	return r.tables[w.Table].Write(w.Before, w.After, w.Transaction)

@@ -7,9 +7,9 @@ import (
 )
 
 // TestQueryCost measures the capacity that a page of each combination of query parameters
-// consumes: little more than its content, in few sequential calls, and independent of the table
-// size. Loading takes most of the time; the race detector would triple it and find nothing that
-// the unit tests do not find.
+// consumes. It must be little more than the page's content, need few sequential calls, and be
+// independent of the table size. Loading takes most of the time. The race detector would triple
+// that time and find nothing that the unit tests do not find.
 func TestQueryCost(t *testing.T) {
 	endpoint, stop, err := servers.StartDynamoDB()
 	if err != nil {

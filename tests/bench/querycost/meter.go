@@ -12,7 +12,7 @@ import (
 )
 
 // gather is the delay of every metered call: long enough that all parallel calls begin before the
-// first of them ends. A call that begins after another has ended did wait for it.
+// first of them ends. A call that begins after another has ended is sequential.
 const gather = 25 * time.Millisecond
 
 // Meter adds up the cost of DynamoDB reads, as DynamoDB reports it.

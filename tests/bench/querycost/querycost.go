@@ -67,7 +67,7 @@ func Combinations() []Combination {
 		{Name: "app, two frequent labels", Query: app + label + "," + half, Caller: nav, Units: 21, Rounds: 3, From: 10_000},
 		{Name: "app, frequent and rare label", Query: app + label + "," + rare, Caller: nav, Units: 23, Rounds: 4},
 		{Name: "app, rare and frequent label", Query: app + "&label=" + rare + "," + often, Caller: nav, Units: 23, Rounds: 4},
-		{Name: "app, a label that no instance has", Query: app + "&label=" + nobodys, Caller: nav, Units: 2.5, Rounds: 1},
+		{Name: "app, a label that no instance has", Query: app + "&label=" + unused, Caller: nav, Units: 2.5, Rounds: 1},
 		{Name: "app, step, downloadConfirmed=false", Query: app + form + unconfirmed, Caller: nav, Units: 9, Rounds: 1},
 		{Name: "app, downloadConfirmed=false", Query: app + unconfirmed, Caller: nav, Units: 15, Rounds: 2, From: 10_000},
 		{Name: "app, label, downloadConfirmed=false", Query: app + label + unconfirmed, Caller: nav, Units: 22, Rounds: 4, From: 10_000},
@@ -87,7 +87,7 @@ func Combinations() []Combination {
 
 // Found returns the number of instances in a page of the combination.
 func (c Combination) Found() int {
-	if strings.Contains(c.Query, "label="+nobodys) {
+	if strings.Contains(c.Query, "label="+unused) {
 		return 0
 	}
 	return PageSize
@@ -138,8 +138,7 @@ func New(ctx context.Context, endpoint string, size int) (*Bench, error) {
 	return b, b.prime(ctx)
 }
 
-// prime queries every application and org once: the first query waits for the registrations,
-// later ones do not.
+// prime queries every application and org once: only the first query waits for the registrations.
 func (b *Bench) prime(ctx context.Context) error {
 	for _, app := range Apps() {
 		for _, filter := range []string{"appId=" + app.ID, "org=" + app.Org} {

@@ -30,7 +30,7 @@ const (
 	rare     = "rare" // on rareRows instances
 	rareRows = 400
 	filler   = "fill" // on those that have rare in a smaller volume, so that the size of a row does not depend on the volume
-	nobodys  = "none" // on none
+	unused   = "none" // on none
 )
 
 // bigParty has bigRows instances in every volume; every other party has four.

@@ -101,10 +101,10 @@ func bridgeAddress(system string) (string, error) {
 	if system != "linux" {
 		return desktopHost, nil
 	}
-	face, err := net.InterfaceByName(bridge)
+	device, err := net.InterfaceByName(bridge)
 	if err == nil {
 		var addresses []net.Addr
-		if addresses, err = face.Addrs(); err == nil {
+		if addresses, err = device.Addrs(); err == nil {
 			for _, a := range addresses {
 				if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
 					return n.IP.String(), nil

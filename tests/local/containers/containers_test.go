@@ -18,7 +18,7 @@ import (
 func TestOpen(t *testing.T) {
 	const address = "127.0.0.2"
 	if runtime.GOOS != "linux" {
-		return // there is no bridge elsewhere, nor this address
+		return // other systems have neither a bridge nor this address
 	}
 	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -4,7 +4,7 @@
 // Each child leads its own process group, so the terminal's Ctrl-C reaches only the starter, and
 // everything that the child starts is stopped with it. A watcher in the group waits for the end
 // of a pipe that only the starter holds open; the kernel closes the pipe however the starter
-// ends. The package needs a POSIX shell and no feature of a particular system.
+// ends. The package needs only a POSIX shell.
 package process
 
 import (
@@ -115,8 +115,8 @@ func (p *Process) Stop() {
 	})
 }
 
-// empty waits until the group has no process, for at most the given time: an orphan that has
-// ended counts until the system's first process reaps it, so the wait must be limited.
+// empty waits until the group has no process, but not longer than atMost: a process that has ended
+// counts until the system's first process reaps it.
 func (p *Process) empty(atMost time.Duration) {
 	for end := time.Now().Add(atMost); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if errors.Is(syscall.Kill(-p.cmd.Process.Pid, 0), syscall.ESRCH) {

@@ -18,8 +18,8 @@ import (
 )
 
 // Environment is one execution environment: a process of a function's binary, and its Runtime
-// API. It serves one invocation at a time, as in Lambda. Its process does not outlive this one: a
-// runtime without its API exits.
+// API. It serves one invocation at a time, as in Lambda. A bootstrap without its Runtime API exits,
+// so the process does not outlive its starter.
 type Environment struct {
 	cmd    *exec.Cmd
 	server *http.Server

@@ -26,10 +26,10 @@ const (
 )
 
 // Gateway serves the two HTTP APIs at one address: paths below /storage belong to the Storage
-// API, all others to the Application API. It treats a request like API Gateway, including the
-// surprising parts: it decodes the path, joins header fields of one name, removes cookies,
-// encodes bodies of non-text types in base64, and responds itself to requests that match no
-// route. It has no throttling and no authorizers.
+// API, all others to the Application API. It treats a request like API Gateway: it decodes the
+// path, joins header fields of one name, removes cookies, and encodes bodies of non-text types in
+// base64. It responds itself to requests that match no route. It has no throttling and no
+// authorizers.
 type Gateway struct {
 	routes []gatewayRoute
 }
@@ -77,7 +77,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = writeResponse(w, r.Method, response)
 	}
 	if err != nil {
-		// API Gateway sends no more details either; the cause is for messages of failed tests.
+		// API Gateway sends no details, either. The cause is for the messages of failed tests.
 		w.Header().Set("X-Local-Cause", strings.Map(printable, fmt.Sprintf("%.500s", err)))
 		message(w, http.StatusInternalServerError, "Internal Server Error")
 	}

@@ -2,8 +2,8 @@
 // and an S3 server that verifies signatures and checksums for blobs. Each call starts a new,
 // empty server on a free port of the loopback interface.
 //
-// A server that is not installed is an error, which names the make target that installs it; it is
-// never a reason to skip a test. Package stack runs the whole system, with functions, queues and
+// If a server is not installed, the error names the make target that installs it. Tests must not
+// skip in that case. Package stack runs the whole system, with functions, queues and
 // the bus.
 package servers
 

@@ -46,9 +46,9 @@ func Installed(path, what, target string) error {
 var inherited = []string{"PATH", "HOME", "USER", "TMPDIR", "LANG", "LC_ALL", "TZ"}
 
 // Environment returns a small environment for a server: the inherited variables, and extra
-// ("NAME=value"). It contains none of the developer's AWS_ variables, so that local programs
-// never reach a real account. It contains nothing else that could hide a variable that the
-// template does not set for a function.
+// ("NAME=value"). It contains none of the developer's AWS_ variables, so local programs never reach
+// a real account. It contains no other variables, so that a variable that the template does not set
+// for a function is missing here, too.
 func Environment(extra ...string) []string {
 	var env []string
 	for _, name := range inherited {

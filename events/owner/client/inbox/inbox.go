@@ -1,6 +1,6 @@
 // Package inbox stores what an application owner keeps on disk: one folder per instance with its
-// files, and the position in the feed. Wherever a process is killed, each file is either complete
-// or absent, and always has the same name.
+// files, and the position in the feed. If a process is killed at any point, each file is complete
+// or absent. A file has the same name in every run.
 //
 //	DIR/state.json                         the application, and the position in its feed
 //	DIR/<instanceGuid>/instance.json       the instance when it was complete, and its files
@@ -26,8 +26,7 @@ type Inbox struct {
 	lock  *os.File
 	state state
 
-	// Step, when set, is called before every operation that a crash could precede. A test ends
-	// the process there.
+	// Step, if set, is called before every disk operation. A test kills the process there.
 	Step func(what string)
 }
 

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxNameBytes bounds the file name's share of the 255 bytes that a file system allows; the id
-// before it is not counted.
+// maxNameBytes is the maximum length of the sanitised file name, without the id before it. A file
+// system allows 255 bytes for both.
 const maxNameBytes = 150
 
 // dataFilePattern matches the names that fileNameOf returns.

@@ -18,7 +18,7 @@ const (
 	maxStalls = 5 // how often in a row a download may fail without receiving a byte
 )
 
-// diskError is an error of this machine.
+// diskError is an error of the local disk, which stops the receiver.
 type diskError struct{ error }
 
 func (e *diskError) Unwrap() error { return e.error }
@@ -168,7 +168,7 @@ func (r *Receiver) downloadOnce(ctx context.Context, ref storage.Ref, e storage.
 	if err != nil {
 		return inbox.File{}, asDiskError(err)
 	}
-	if from >= e.FileSize { // no byte would be left to request
+	if from >= e.FileSize { // nothing is left to request
 		from = 0
 	}
 	content, err := r.API.Download(ctx, ref, e.ID, etag, from)

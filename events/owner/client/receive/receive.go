@@ -120,7 +120,7 @@ func (r *Receiver) followOnce(ctx context.Context, position string) (next string
 }
 
 // startPosition returns the position from which to read the feed. Without a stored position it is
-// the current time: the query returns everything older.
+// shortly before the current time: the query returns everything older.
 func (r *Receiver) startPosition() string {
 	if position := r.Inbox.Position(); position != "" {
 		return position
@@ -128,8 +128,8 @@ func (r *Receiver) startPosition() string {
 	return storage.FeedSince(r.App, time.Now().Add(-overlap))
 }
 
-// recover returns a new position when the position in the feed no longer exists because the feed
-// was restored from a backup. It returns any other error unchanged.
+// recover returns a new position if err reports that the position no longer exists, because the
+// feed was restored from a backup. It returns any other error unchanged.
 func (r *Receiver) recover(err error) (string, error) {
 	if !storage.IsStatus(err, 410) {
 		return "", err
@@ -211,8 +211,8 @@ func accessDenied(err error) bool {
 	return storage.IsStatus(err, 401, 403) || errors.Is(err, storage.ErrToken)
 }
 
-// isTransient reports whether an error concerns one instance or may pass. Any other error
-// concerns this machine.
+// isTransient reports whether an error concerns one instance or may pass. Denied access and disk
+// errors are permanent.
 func (r *Receiver) isTransient(err error) bool {
 	var disk *diskError
 	return !accessDenied(err) && !errors.As(err, &disk)
