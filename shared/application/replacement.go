@@ -36,7 +36,7 @@ func (a *Application) ValidateReplacement(old *Application) error {
 	for n, t := range a.Workflow.Transitions {
 		hasExit[t.From] = true
 		from, _ := a.Workflow.Step(t.From)
-		c.require(!from.Archives, fmt.Sprintf("/workflow/transitions/%d/from", n), "is a step that archives; instances in it cannot change")
+		c.require(!from.Archives, fmt.Sprintf("/workflow/transitions/%d/from", n), "must not be a step that archives, because no transition may lead out of such a step")
 	}
 	for n, step := range a.Workflow.Steps {
 		at := fmt.Sprintf("/workflow/steps/%d", n)

@@ -48,7 +48,7 @@ func (i *Instance) CheckDataWritable(app *application.Application) error {
 	case i.Status.IsArchived:
 		return fault.New(fault.Conflict, "instance-archived", "The instance is archived. Its data cannot be changed.")
 	case known && step.LocksData:
-		return fault.New(fault.Conflict, "data-locked", "The step %s locks the data. The data can be changed only after the instance is moved back to a step that does not lock it.", step.Name)
+		return fault.New(fault.Conflict, "data-locked", "The step %s locks the data. The data can be changed after the instance is moved back to an earlier step.", step.Name)
 	}
 	return nil
 }
@@ -192,9 +192,9 @@ func (i *Instance) Validate(app *application.Application) []fault.Issue {
 		n := i.count(t.FormID)
 		switch {
 		case n < t.MinCount:
-			issues = append(issues, countIssue("TooFewDataElementsOfType", "%d data elements with formId %q, at least %d are needed.", n, t.FormID, t.MinCount))
+			issues = append(issues, countIssue("TooFewDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the minimum is %[3]d.", n, t.FormID, t.MinCount))
 		case t.MaxCount > 0 && n > t.MaxCount:
-			issues = append(issues, countIssue("TooManyDataElementsOfType", "%d data elements with formId %q, at most %d are allowed.", n, t.FormID, t.MaxCount))
+			issues = append(issues, countIssue("TooManyDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the maximum is %[3]d.", n, t.FormID, t.MaxCount))
 		}
 	}
 	return issues
