@@ -64,7 +64,7 @@ check: gofmt ## run gofmt, vet and the unit tests without race detector; seconds
 gofmt:
 	@out=$$(gofmt -l events functions shared tests); test -z "$$out" || { echo "gofmt: format these files: $$out"; exit 1; }
 
-test: install test-unit test-store test-robustness test-cost test-authz test-model test-acceptance test-contract ## run all tests; hermetic
+test: install test-unit test-store test-robustness test-cost test-authz test-model test-acceptance test-contract ## run all tests; no network service or account needed
 
 test-unit: ## run the unit tests with race detector, in random order; no server
 	@echo "== unit tests"

@@ -124,13 +124,13 @@ func storeApplication(r *http.Request, applications applicationStore, app *appli
 			etag = httpapi.VersionTag(stored.Version)
 		}
 		if stored == nil && httpapi.HasIfMatch(r) { // including "*", which requires a registration
-			return 0, fault.New(fault.PreconditionFailed, "version-stale", "The application is not registered yet (If-Match).")
+			return 0, fault.New(fault.PreconditionFailed, "version-stale", "The application is not registered yet. Omit If-Match to register it.")
 		}
 		if err := httpapi.CheckIfMatch(r, etag); err != nil {
 			return 0, err
 		}
 		if stored != nil && httpapi.NotModified(r, etag) { // RFC 9110: If-None-Match that matches forbids the write
-			return 0, fault.New(fault.PreconditionFailed, "application-exists", "The application is already registered (If-None-Match).")
+			return 0, fault.New(fault.PreconditionFailed, "application-exists", "The application is already registered. Omit If-None-Match to replace the registration.")
 		}
 		if stored != nil {
 			if err := stored.LoadSchemas(r.Context(), applications.Schema); err != nil {

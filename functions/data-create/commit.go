@@ -46,7 +46,7 @@ func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *i
 		case err != nil:
 			return err
 		case earlier != nil && earlier.Fingerprint != formID:
-			return fault.New(fault.Conflict, "upload-committed", "The upload is already committed with the formId %q.", earlier.Fingerprint)
+			return fault.New(fault.Conflict, "upload-committed", "The upload is already committed with the formId %q. Repeat the commit with that formId, or start a new upload with POST …/uploads.", earlier.Fingerprint)
 		case earlier != nil:
 			if err := h.requireElement(ctx, access, i, u); err != nil {
 				return err

@@ -237,7 +237,7 @@ func (h *handler) resolveOwner(ctx context.Context, caller auth.Caller, sender c
 // errOneOwner returns the fault for a body that names no instance owner, or more than one.
 func errOneOwner() error {
 	return fault.New(fault.Invalid, "reportee-invalid",
-		"Name the instance owner once: with instanceOwnerId, or with reportee and exactly one of ssn, organizationNumber and userName.")
+		"Identify the instance owner once: with instanceOwnerId, or with reportee and exactly one of ssn, organizationNumber and userName.")
 }
 
 // identity returns the one identity of the reportee, or Invalid. checkDigits also verifies its

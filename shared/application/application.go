@@ -124,7 +124,7 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 	case len(t.AllowedContentTypes) > 0 && !AllowsContentType(t.AllowedContentTypes, contentType):
 		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "Data with formId %q must have one of these content types: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
 	case !AllowsContentType(nil, contentType): // a range does not name a format
-		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send a Content-Type that names the format of the data, such as application/xml, instead of a range.")
+		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send a Content-Type that names the format of the data, such as application/xml, not a media range.")
 	case t.HasSchema() && !IsStructured(contentType):
 		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "Data with formId %q must be JSON or XML because it has a schema.", formID)
 	case t.MaxSize > 0 && size > t.MaxSize:
@@ -184,7 +184,7 @@ func (a *Application) Validate() error {
 
 // InvalidRegistration returns the fault for a registration that breaks the rules named by issues.
 func InvalidRegistration(issues []fault.Issue) *fault.Error {
-	f := fault.New(fault.Invalid, "application-invalid", "The registration breaks %d rules; see issues.", len(issues))
+	f := fault.New(fault.Invalid, "application-invalid", "The registration is invalid. See issues for the reasons.")
 	f.Issues = issues
 	return f
 }

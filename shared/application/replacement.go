@@ -25,11 +25,11 @@ func (a *Application) ValidateReplacement(old *Application) error {
 		now, kept := a.Workflow.Step(step.Name)
 		if kept && (now.LocksData != step.LocksData || now.Completes != step.Completes || now.Archives != step.Archives) {
 			return fault.New(fault.Conflict, "step-changed",
-				"The step %s is registered with other values of locksData, completes or archives, and its instances are marked with them. Keep the values, or add a step with another name.", step.Name)
+				"The step %s is registered with other values of locksData, completes or archives, which its instances already have. Keep the values, or add a step with another name.", step.Name)
 		}
 		if !kept {
 			return fault.New(fault.Conflict, "step-removed",
-				"The step %s is in the registered workflow, and instances may be in it. Keep the step and a transition out of it. To retire the step, remove the transitions that lead to it.", step.Name)
+				"The step %s is registered and cannot be removed because instances may be in it. Keep the step and a transition out of it. To retire the step, remove the transitions that lead to it.", step.Name)
 		}
 	}
 	var c checker
@@ -38,7 +38,7 @@ func (a *Application) ValidateReplacement(old *Application) error {
 	for n, t := range a.Workflow.Transitions {
 		hasExit[t.From] = true
 		from, _ := a.Workflow.Step(t.From)
-		c.require(!from.Archives, fmt.Sprintf("/workflow/transitions/%d/from", n), "is a step that archives; instances in it cannot change")
+		c.require(!from.Archives, fmt.Sprintf("/workflow/transitions/%d/from", n), "must not be a step that archives, because no transition may lead out of such a step")
 	}
 	for n, step := range a.Workflow.Steps {
 		at := fmt.Sprintf("/workflow/steps/%d", n)

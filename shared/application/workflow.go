@@ -28,7 +28,7 @@ type Step struct {
 	ValidateOnExit bool   `json:"validateOnExit,omitempty"` // leaving the step fails if the data is invalid
 	LocksData      bool   `json:"locksData,omitempty"`      // no data element can be added, replaced or deleted in this step
 	Completes      bool   `json:"completes,omitempty"`      // workflow.isCompleted is true in this step
-	Archives       bool   `json:"archives,omitempty"`       // instances in this step are archived (status.isArchived) and read-only
+	Archives       bool   `json:"archives,omitempty"`       // instances in this step are archived (status.isArchived); their data cannot be changed
 }
 
 // Transition allows the roles in By to move an instance from one step to another.
@@ -94,7 +94,7 @@ func (w Workflow) check(c *checker) {
 		at := fmt.Sprintf("/workflow/steps/%d", n)
 		c.require(validStepName(step.Name), at+"/name", "must be a letter followed by up to 63 letters, digits, _ and -")
 		c.require(!seen[step.Name], at+"/name", "is declared twice")
-		c.require(n > 0 || !step.Archives, at+"/archives", "must be false for the first step, because archived instances are read-only")
+		c.require(n > 0 || !step.Archives, at+"/archives", "must be false for the first step, because the data of archived instances cannot be changed")
 		seen[step.Name] = true
 	}
 	c.require(len(w.Transitions) <= MaxSteps*(MaxSteps-1), "/workflow/transitions", "at most %d transitions", MaxSteps*(MaxSteps-1))

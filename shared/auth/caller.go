@@ -89,7 +89,7 @@ func (c Caller) missingScope(ownerScope, userScope string) error {
 	if c.IsOwner() {
 		scope = ownerScope
 	}
-	err := fault.New(fault.Forbidden, "scope-missing", "The access token lacks the scope %s. Ask for a token with it.", scope)
+	err := fault.New(fault.Forbidden, "scope-missing", "The access token lacks the scope %s. Request a token with this scope.", scope)
 	err.Scope = scope
 	return err
 }

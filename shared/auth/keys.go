@@ -242,5 +242,5 @@ func algorithmsFor(key any) []string {
 
 func unavailable(cause error) error {
 	return fault.New(fault.Unavailable, "keys-unavailable",
-		"The access token cannot be verified at the moment. Repeat the request in a few seconds.").WithCause(cause)
+		"The access token cannot be verified at the moment. Retry in a few seconds.").WithCause(cause)
 }

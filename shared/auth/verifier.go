@@ -150,7 +150,7 @@ func (v *Verifier) Authenticate(r *http.Request) (Caller, error) {
 func bearer(header http.Header) (string, error) {
 	values := header.Values("Authorization")
 	if len(values) > 1 || (len(values) == 1 && strings.Contains(values[0], ",")) {
-		return "", fault.New(fault.Unauthenticated, "token-invalid", "Send exactly one Authorization header.")
+		return "", fault.New(fault.Unauthenticated, "token-invalid", "The request has several Authorization headers. Send exactly one.")
 	}
 	if len(values) == 1 {
 		scheme, token, _ := strings.Cut(values[0], " ")
@@ -168,7 +168,7 @@ func bearer(header http.Header) (string, error) {
 func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 	if len(token) > maxToken {
 		return Caller{}, fault.New(fault.Unauthenticated, "token-invalid",
-			"The access token is longer than %d bytes. Ask for one with fewer scopes and claims.", maxToken)
+			"The access token is longer than %d bytes. Request a token with fewer scopes and claims.", maxToken)
 	}
 	now := v.now()
 	if keys := v.keys.fresh(now); keys != nil {
@@ -205,25 +205,25 @@ func tokenError(err error) error {
 	if errors.As(err, &f) {
 		return f
 	}
-	code, detail := "token-invalid", "The access token is not valid. Ask the issuer for a new one."
+	code, detail := "token-invalid", "The access token is invalid. Request a new one from the issuer."
 	switch {
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		detail = "The access token is not a signed JSON Web Token. Send it whole and unchanged."
 		err = jwt.ErrTokenMalformed
 	case errors.Is(err, errUnknownKey):
-		detail = "The access token is not signed with a key of the issuer trusted here. Ask that issuer for one."
+		detail = "The access token is not signed with a key of the accepted issuer. Request a token from that issuer."
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
-		detail = "The signature of the access token is not right. Send the token unchanged, signed by the issuer trusted here."
+		detail = "The signature of the access token is invalid. Send the token unchanged, as the accepted issuer signed it."
 	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
-		detail = "The access token is from another issuer than the one trusted here (claim iss). Exchange it for one of that issuer."
+		detail = "The issuer of the access token is not accepted (claim iss). Exchange the token for one from the accepted issuer."
 	case errors.Is(err, jwt.ErrTokenInvalidAudience):
-		detail = "The access token is meant for another service (claim aud). Ask for one for this service."
+		detail = "The access token is for another service (claim aud). Request a token for this service."
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
-		detail = "The access token is not valid yet (claim nbf). Wait, or set the clock right."
+		detail = "The access token is not valid yet (claim nbf). Retry later, or correct the clock of the issuer."
 	case errors.Is(err, jwt.ErrTokenExpired):
-		code, detail = "token-expired", "The access token has expired. Ask the issuer for a new one."
+		code, detail = "token-expired", "The access token has expired. Request a new one from the issuer."
 	case errors.Is(err, errNoIdentity):
-		detail = fmt.Sprintf("The access token does not say who you are. It must have the claim %s, or one of %s, %s, %s and %s.",
+		detail = fmt.Sprintf("The access token does not identify the caller. It must have the claim %s, or one of %s, %s, %s and %s.",
 			orgClaim, partyIDClaim, ssnClaim, orgNumberClaim, userNameClaim)
 	}
 	return fault.New(fault.Unauthenticated, code, "%s", detail).WithCause(err)

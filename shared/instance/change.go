@@ -44,11 +44,11 @@ func (i *Instance) CheckDataWritable(app *application.Application) error {
 	step, known := app.Workflow.Step(i.Workflow.CurrentStep)
 	switch {
 	case i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete:
-		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Undelete it before you change its data.")
+		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Restore it with POST …/undelete before you change its data.")
 	case i.Status.IsArchived:
 		return fault.New(fault.Conflict, "instance-archived", "The instance is archived. Its data cannot be changed.")
 	case known && step.LocksData:
-		return fault.New(fault.Conflict, "data-locked", "The step %s locks the data. The data can be changed after the instance is sent back.", step.Name)
+		return fault.New(fault.Conflict, "data-locked", "The step %s locks the data. The data can be changed after the instance is moved back to an earlier step.", step.Name)
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func (i *Instance) checkElementWritable(app *application.Application, element *D
 		return err
 	}
 	if element.IsLocked {
-		return fault.New(fault.Conflict, "data-locked", "The data element is locked.")
+		return fault.New(fault.Conflict, "data-locked", "The data element is locked. It cannot be replaced or deleted.")
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func (i *Instance) Metadata() Metadata {
 // and a Conflict if the instance is deleted.
 func (i *Instance) UpdateMetadata(m Metadata) error {
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
-		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Undelete it before you change it.")
+		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Restore it with POST …/undelete before you change it.")
 	}
 	labels, err := CheckLabels(m.Labels)
 	if err != nil {
@@ -157,7 +157,7 @@ func (i *Instance) UpdateMetadata(m Metadata) error {
 func (i *Instance) Transition(app *application.Application, name string, role application.Role, by string, now time.Time) (left string, err error) {
 	left = i.Workflow.CurrentStep
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
-		return left, fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Undelete it before you move it.")
+		return left, fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Restore it with POST …/undelete before you move it.")
 	}
 	if left == name {
 		return left, ErrUnchanged
@@ -194,9 +194,9 @@ func (i *Instance) Validate(app *application.Application) []fault.Issue {
 		n := i.count(t.FormID)
 		switch {
 		case n < t.MinCount:
-			issues = append(issues, countIssue("TooFewDataElementsOfType", "%d data elements with formId %q, at least %d are needed.", n, t.FormID, t.MinCount))
+			issues = append(issues, countIssue("TooFewDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the minimum is %[3]d.", n, t.FormID, t.MinCount))
 		case t.MaxCount > 0 && n > t.MaxCount:
-			issues = append(issues, countIssue("TooManyDataElementsOfType", "%d data elements with formId %q, at most %d are allowed.", n, t.FormID, t.MaxCount))
+			issues = append(issues, countIssue("TooManyDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the maximum is %[3]d.", n, t.FormID, t.MaxCount))
 		}
 	}
 	return issues

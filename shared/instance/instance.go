@@ -216,7 +216,7 @@ func checkText(name, text string, maxLength int) error {
 	}
 	for _, c := range text {
 		if !unicode.IsPrint(c) {
-			return fault.New(fault.Invalid, "text-invalid", "%s can have only printable characters.", name)
+			return fault.New(fault.Invalid, "text-invalid", "%s must contain only printable characters.", name)
 		}
 	}
 	return nil

@@ -192,6 +192,6 @@ func isTraceRoot(s string) bool {
 // tooLarge returns the error for a response of size bytes, which exceeds Lambda's limit.
 func tooLarge(size int) error {
 	return fault.New(fault.Internal, "response-too-large",
-		"The response is too large. Request less, for example with a smaller size.").
+		"The response is too large. Request fewer items, for example with a smaller size.").
 		WithCause(fmt.Errorf("the response has at least %d bytes, Lambda accepts %d", size, maxPayload))
 }

@@ -38,7 +38,7 @@ func newRequest(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*htt
 	}
 	if bodyAltered(event) {
 		return nil, fault.New(fault.Invalid, "body-not-utf8",
-			"The body was sent as text but is not UTF-8, so the gateway changed it. Send it in UTF-8, with its Content-Length.")
+			"The body was sent as text but is not UTF-8, so API Gateway changed it. Send the body in UTF-8, with its Content-Length.")
 	}
 	reduced := event
 	reduced.RawPath = escapedPath(event)
@@ -63,7 +63,7 @@ func newRequest(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*htt
 }
 
 func malformed(cause error) error {
-	return fault.New(fault.Invalid, "request-malformed", "The request could not be read; check its encoding.").WithCause(cause)
+	return fault.New(fault.Invalid, "request-malformed", "The request could not be read. Check its encoding.").WithCause(cause)
 }
 
 func routeKey(event events.APIGatewayV2HTTPRequest) string {
