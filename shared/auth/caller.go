@@ -2,8 +2,8 @@
 // with the caller's scopes and party. The function itself verifies the token and trusts no result
 // of a gateway, because local emulators of API Gateway skip authorizers.
 //
-// The problem: the signature check of a token costs about as much as the rest of a small request,
-// and the keys for it come from the issuer over the network.
+// The problem: checking the signature of a token costs about as much as the rest of a small
+// request. The keys come from the issuer over the network.
 //
 // The idea: a keyCache reads the issuer's key set during the initialisation. It then reads the set
 // at most once an hour, or once a minute for unknown key ids. While the issuer is down, the
