@@ -118,7 +118,7 @@ func TestFilters(t *testing.T) {
 		want                found
 	}{
 		// With any filter, an owner gets only instances of its own applications, and a user only
-		// those of the user's party.
+		// instances of the user's party.
 		{"nav", apitest.NavReader, "", found{x.filling, x.submitted, x.archived, x.other, x.olas}},
 		{"skd", apitest.Skd, "", found{x.skds}},
 		{"kari", apitest.KariReader, "", found{x.filling, x.submitted, x.archived, x.other, x.skds}},

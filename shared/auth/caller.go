@@ -119,10 +119,9 @@ type PartyFinder interface {
 	Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error)
 }
 
-// ResolveParty returns the instanceOwnerId of the user's party: the one that the token names,
-// else the one that parties has for the token's identity. found is false for an owner, which is
-// not a party, and for a user whose party has no number yet; no instance can belong to such a
-// user.
+// ResolveParty returns the instanceOwnerId of the user's party, from the token or else from parties
+// by the token's identity. found is false for an owner, which is not a party. It is also false for
+// a user whose party has no number yet; no instance can belong to such a user.
 func ResolveParty(ctx context.Context, c Caller, parties PartyFinder) (instanceOwnerID string, found bool, err error) {
 	switch {
 	case c.IsOwner():

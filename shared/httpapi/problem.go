@@ -123,7 +123,7 @@ func challenge(f *fault.Error) string {
 	return ""
 }
 
-// appender is a value that can append its JSON, equal to that of Marshal, at a lower cost.
+// appender is a value that can append its own JSON faster than Marshal, with the same result.
 type appender interface {
 	AppendJSON(b []byte) ([]byte, error)
 }

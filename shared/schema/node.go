@@ -13,7 +13,7 @@ import (
 // also charges the evaluation. The package comment explains why.
 type node struct {
 	schema *Schema
-	types  kinds // of the keyword "type"; 0 for none
+	types  kinds // from the keyword "type"; 0 without the keyword
 	values *valueSet
 	listed []any // of enum or const
 	format *js.Format

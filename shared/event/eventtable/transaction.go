@@ -107,8 +107,8 @@ type result struct {
 }
 
 // classify returns the result of a transaction that failed with err. It returns an error if another
-// attempt cannot resolve the reason, or if err is no cancellation; the SDK has already retried such
-// errors.
+// attempt cannot resolve the reason, or if err is not a cancellation; the SDK has already retried
+// such errors.
 func (t *transaction) classify(err error) (result, error) {
 	res := result{duplicate: make([]bool, t.count), outOfOrder: make([]bool, t.count), rejected: make([]error, t.count)}
 	var busy *types.TransactionInProgressException
