@@ -17,7 +17,7 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
-// Every caller with a read scope may read: an application is no secret.
+// TestWhoMayRead checks that every caller with a read scope may read: applications are not secret.
 func TestWhoMayRead(t *testing.T) {
 	api := newAPI(t)
 	for _, test := range []struct {
@@ -44,7 +44,7 @@ func TestWhoMayRead(t *testing.T) {
 	}
 }
 
-// The response is the registration, with its id, its org and an ETag.
+// TestDocument compares the response with the registration, its id and org, and checks the ETag.
 func TestDocument(t *testing.T) {
 	api := newAPI(t)
 	var got, want map[string]any
@@ -63,7 +63,7 @@ func TestDocument(t *testing.T) {
 	api.CheckConditionalGet(t, apitest.Kari, path)
 }
 
-// The response contains the defaults of absent members, and no null lists.
+// TestDefaults checks that the response contains the defaults of absent members, and no null lists.
 func TestDefaults(t *testing.T) {
 	api := newAPI(t)
 	var got struct {
@@ -77,7 +77,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// Replacing a registration changes the ETag.
+// TestETagOfReplacedRegistration checks that replacing a registration changes the ETag.
 func TestETagOfReplacedRegistration(t *testing.T) {
 	api := newAPI(t)
 	etag := api.Do(t, apitest.Kari, "GET", path).Want(200, "").ETag()

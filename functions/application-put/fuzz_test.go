@@ -11,8 +11,8 @@ import (
 	"altinn.no/instanceapi/shared/httpapi"
 )
 
-// Any body is either rejected without effect, or registered as an application that is valid, fits
-// in an item, and is read as it was written.
+// FuzzRegistration checks that any body is either rejected without effect or registered. A
+// registered application must be valid, fit in an item, and be the same when read.
 func FuzzRegistration(f *testing.F) {
 	for _, seed := range []string{
 		apitest.Registration, `{}`, `{"id":"nav/app2019","org":"nav","title":{"nb":"x","nn":"<&>"},"dataTypes":[{"formId":"a","schema":{"type":"object","x":"\u2028"}}]}`,

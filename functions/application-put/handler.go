@@ -15,8 +15,8 @@ import (
 	"altinn.no/instanceapi/shared/schema"
 )
 
-// maxBody is the maximum size of a registration, in bytes, both in the request and in storage: the
-// limit of a DynamoDB item, minus the keys.
+// maxBody is the maximum size of a registration in bytes, both in the request and in storage. It
+// leaves room for the keys within DynamoDB's limit of 400 KB per item.
 const maxBody = 380_000
 
 type applicationStore interface {
@@ -64,8 +64,9 @@ func handler(authenticator instancehttp.Authenticator, applications applicationS
 	})
 }
 
-// readRegistration returns the registration in the body. Its id and org are optional, because a
-// response to GET contains them; if present, they must match the path.
+// readRegistration returns the registration in the body, with defaults, or a fault. The members id
+// and org are optional: a response to GET contains them, and clients may send it back. They must
+// match the path.
 func readRegistration(r *http.Request, org, name string) (*application.Application, error) {
 	app := &application.Application{}
 	if err := httpapi.DecodeJSON(r, maxBody, app); err != nil {
@@ -94,7 +95,7 @@ func checkSchemas(ctx context.Context, app *application.Application) error {
 		issues = invalid.Issues
 	}
 	for n, t := range app.DataTypes {
-		if len(t.Schema) == 0 || t.Schema[0] != '{' || len(t.Schema) > application.MaxSchemaBytes { // Validate has reported the last two
+		if len(t.Schema) == 0 || t.Schema[0] != '{' || len(t.Schema) > application.MaxSchemaBytes { // Validate has reported the last two conditions
 			continue
 		}
 		schemaIssues, err := schema.Check(ctx, t.Schema, fmt.Sprintf("/dataTypes/%d/schema", n))
@@ -109,8 +110,9 @@ func checkSchemas(ctx context.Context, app *application.Application) error {
 	return application.InvalidRegistration(schema.Limit(issues))
 }
 
-// storeApplication creates or replaces the registration, and returns 201 or 200. Storing the same
-// registration again changes nothing.
+// storeApplication creates or replaces the registration and returns the status, 201 or 200. Storing
+// the same registration again changes nothing. It fails if a condition of the request is false or
+// the replacement is not allowed.
 func storeApplication(r *http.Request, applications applicationStore, app *application.Application) (status int, err error) {
 	for {
 		stored, err := applications.Get(r.Context(), app.ID)
@@ -153,8 +155,8 @@ func storeApplication(r *http.Request, applications applicationStore, app *appli
 	}
 }
 
-// sameRegistration reports whether two registrations are equal as stored: white space in a schema
-// is no difference, nor is an empty instead of an absent list.
+// sameRegistration reports whether two registrations are stored as the same JSON. White space in a
+// schema makes no difference, nor does an empty list instead of an absent one.
 func sameRegistration(a, b *application.Application) bool {
 	textA, errA := json.Marshal(a)
 	textB, errB := json.Marshal(b)

@@ -63,7 +63,7 @@ func TestRegisterAndReplace(t *testing.T) {
 	}
 }
 
-// An application without a workflow gets the default one.
+// TestDefaults registers an application without a workflow, which must get the default workflow.
 func TestDefaults(t *testing.T) {
 	api := newAPI(t)
 	got := api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(`{}`)).Want(201, "").Body.String()
@@ -177,8 +177,8 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// A replacement must keep every step that instances may be in. It may remove transitions and data
-// types.
+// TestStepsStay checks that a replacement keeps every step, because instances may be in it. A
+// replacement may remove transitions and data types.
 func TestStepsStay(t *testing.T) {
 	api := newAPI(t)
 	put := func(steps, transitions string) apitest.Response {
@@ -214,7 +214,8 @@ func TestShardsAreOnlyRaised(t *testing.T) {
 	put(4).Want(200, "")
 }
 
-// Concurrent replacements apply one after the other, and no version is lost.
+// TestConcurrentReplacements checks that concurrent replacements apply one after the other and that
+// no version is lost.
 func TestConcurrentReplacements(t *testing.T) {
 	api := newAPI(t)
 	const many = 8
@@ -235,6 +236,6 @@ func TestConcurrentReplacements(t *testing.T) {
 		}
 	}
 	if got := version(t, api, "nav/app2019"); created != 1 || got != many {
-		t.Errorf("%d requests created it, and its version is %d", created, got)
+		t.Errorf("%d requests created the application, and its version is %d", created, got)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
 
-// margin is the part of the invocation's time that remains for the log line and the response.
+// margin is the part of the invocation's time that is reserved for the log line and the response.
 const margin = 2 * time.Second
 
 func handler(store sweep.Store, blobs sweep.Blobs) func(context.Context) error {

@@ -13,7 +13,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
 
-// addOrphan stores an orphan, with an orphan check that is older than the grace period.
+// addOrphan stores an orphan with an orphan check that is older than the grace period.
 func addOrphan(t *testing.T, api *apitest.API) {
 	t.Helper()
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -41,7 +41,7 @@ func TestFailedSweepIsAnError(t *testing.T) {
 	broken := errors.New("no response")
 	err := handler(api.Instances, failing{broken})(t.Context())
 	if !errors.Is(err, broken) {
-		t.Errorf("the sweep returned %v, so the error metric would not show the failure", err)
+		t.Errorf("the sweep returned %v: the error metric would not show the failure", err)
 	}
 	if left, err := instancetest.AllOrphanChecks(t.Context(), api.Instances, time.Now()); err != nil || len(left) != 1 {
 		t.Errorf("%d orphan checks remain (%v), want the one whose deletion failed", len(left), err)

@@ -1,5 +1,5 @@
 // Command blob-sweep runs every five minutes. It deletes orphans, which are revisions of content
-// that no document refers to, and permanently deleted instances. It reads and writes Instances, and
+// that no document refers to, and permanently deleted instances. It reads and writes Instances and
 // deletes from the bucket.
 package main
 

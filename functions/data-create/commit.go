@@ -14,16 +14,16 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-// uploads finds announced uploads; *instancetable.Table is one.
+// uploads finds announced uploads; *instancetable.Table implements it.
 type uploads interface {
 	Upload(ctx context.Context, id string) (*instance.Upload, error)
 }
 
 // commitUpload turns an upload into a data element and responds with the instance.
 //
-// The update stores the upload's own idempotency record together with the element, so the upload is
-// committed once. The first request returns 201. Later ones return 200 with the instance after the
-// first one, as long as the element exists.
+// The update stores the upload's own idempotency record together with the element, so an upload is
+// committed only once. The first request returns 201. Later requests return 200 with the instance
+// as the first request left it, while the element exists.
 func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, formID, id string, record *instance.IdempotencyRecord) error {
 	ctx := r.Context()
 	if body, err := httpapi.ReadBody(r, blob.InlineLimit); err != nil || len(body) > 0 {
@@ -52,7 +52,7 @@ func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *i
 				return err
 			}
 			return h.view.Write(w, r, http.StatusOK, earlier.Instance)
-		case attempt > 1: // the existing record is that of the request's Idempotency-Key
+		case attempt > 1: // the existing record belongs to the request's Idempotency-Key
 			return instance.ErrAlreadyApplied
 		}
 		changed, err := h.addElement(r, access, i, u, formID, record)
@@ -90,8 +90,8 @@ func (h *handler) findUpload(ctx context.Context, i *instance.Instance, id strin
 }
 
 // addElement adds the data element of an upload to i, if the complete content is stored. After an
-// error the content stays in the blob store: until the upload expires, the client can commit it
-// again.
+// error the content stays in the blob store, and the client can repeat the commit until the upload
+// expires.
 func (h *handler) addElement(r *http.Request, access *instancehttp.Access, i *instance.Instance, u *instance.Upload, formID string, record *instance.IdempotencyRecord) (*instance.Instance, error) {
 	ctx := r.Context()
 	app, err := h.applications.Get(ctx, i.AppID)
@@ -111,7 +111,8 @@ func (h *handler) addElement(r *http.Request, access *instancehttp.Access, i *in
 	if content.FileName == "" {
 		content.FileName = instance.DefaultFileName(formID, content.ContentType)
 	}
-	// A concurrent request, or an earlier attempt of this one, has committed the upload.
+	// If the element exists, a concurrent request or an earlier attempt of this one has committed
+	// the upload.
 	applied := func(i *instance.Instance) error {
 		if i.Element(u.DataGuid) != nil {
 			return instance.ErrAlreadyApplied
@@ -134,7 +135,7 @@ func (h *handler) verifyContent(ctx context.Context, u *instance.Upload) error {
 			"The content is not stored yet. Send it with the request that POST …/uploads returned, then commit the upload.").WithCause(err)
 	case err != nil:
 		return err
-	case info != blob.Info{Size: u.Content.Size, SHA256: u.Content.SHA256}: // the store rejects other content already
+	case info != blob.Info{Size: u.Content.Size, SHA256: u.Content.SHA256}: // the store should already have rejected other content
 		return fault.New(fault.Conflict, "upload-differs",
 			"The uploaded content does not match the announced size or SHA-256. Start a new upload with POST …/uploads.")
 	}

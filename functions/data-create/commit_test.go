@@ -18,8 +18,8 @@ import (
 
 const content = "<melding>stor</melding>"
 
-// announce stores an upload of content to i, like upload-create, and returns the path that commits
-// it.
+// announce stores an upload of content to i, like upload-create, and returns the upload and the
+// path that commits it.
 func announce(t *testing.T, api *apitest.API, i *instance.Instance, change func(*instance.Upload)) (u *instance.Upload, target string) {
 	t.Helper()
 	id := uuid.New().String()
@@ -52,7 +52,7 @@ func sumOf(t *testing.T, body string) string {
 	return info.SHA256
 }
 
-// send stores the content of an upload, like a client with the presigned request.
+// send stores the content of an upload, as a client does with the presigned request.
 func send(t *testing.T, api *apitest.API, u *instance.Upload, body string) {
 	t.Helper()
 	key := blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Content.Revision)
@@ -94,7 +94,7 @@ func TestCommit(t *testing.T) {
 		t.Errorf("version %d, changed %s, %d events", i.Version, i.LastChangedDateTime, len(api.Instances.Outbox()))
 	}
 
-	// A repeated commit by any authorized caller returns the same response.
+	// A repeated commit by any authorized caller must return the same response.
 	api.AssertUnchanged(t, i, func() {
 		for _, caller := range []string{apitest.Kari, apitest.NavWriter} {
 			if again := api.Do(t, caller, "POST", target).Want(200, ""); again.Body.String() != response.Body.String() || again.ETag() != response.ETag() {
@@ -103,7 +103,7 @@ func TestCommit(t *testing.T) {
 		}
 		api.Do(t, apitest.Kari, "POST", strings.Replace(target, "formId=default", "formId=attachment", 1)).Want(409, "upload-committed")
 	})
-	// A repeated commit does not restore a deleted element.
+	// A repeated commit must not restore a deleted element.
 	i = api.Change(t, i, func(i *instance.Instance) error { i.Data = i.Data[:0]; return nil })
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", target).Want(409, "upload-deleted") })
 }
@@ -171,7 +171,8 @@ func TestCommitNamesTheFile(t *testing.T) {
 	}
 }
 
-// Concurrent commits, with different keys or none, create one element.
+// TestConcurrentCommits checks that concurrent commits, with different keys or none, create one
+// element.
 func TestConcurrentCommits(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -214,8 +215,9 @@ func TestCommitWithAnIdempotencyKey(t *testing.T) {
 	})
 }
 
-// Two concurrent requests with the same key create one element and get the same response, even
-// though the second sees the maximum number of elements and a stale version.
+// TestConcurrentRequestsWithOneKey sends two concurrent requests with the same key. They must
+// create one element and get the same response, although the second finds the maximum number of
+// elements and a stale version.
 func TestConcurrentRequestsWithOneKey(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -239,8 +241,8 @@ func TestConcurrentRequestsWithOneKey(t *testing.T) {
 	}
 }
 
-// The content of an upload without a commit is an orphan some time after the upload expires, and
-// not before. The content of a committed upload is no orphan.
+// TestSweepOfUploads checks that the content of an uncommitted upload becomes an orphan some time
+// after the upload expires, not earlier. The content of a committed upload must stay.
 func TestSweepOfUploads(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -264,7 +266,8 @@ func TestSweepOfUploads(t *testing.T) {
 	}
 }
 
-// A failed commit keeps the content and the upload, and the next attempt succeeds.
+// TestCommitAfterAFailure checks that a failed commit keeps the content and the upload, so that the
+// next attempt succeeds.
 func TestCommitAfterAFailure(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})

@@ -97,8 +97,8 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 	if err != nil {
 		return nil, err
 	}
-	// An earlier attempt of this request succeeded, with its idempotency record, but its response
-	// was lost: do nothing.
+	// If the element exists, an earlier attempt of this request stored it together with the
+	// idempotency record, but the response was lost. Then do nothing.
 	applied := func(i *instance.Instance) error {
 		if i.Element(id) != nil {
 			return instance.ErrUnchanged
@@ -115,8 +115,8 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 	return i, err
 }
 
-// parseParameters returns the formId and the id of an upload, which is "" if the body is the
-// content.
+// parseParameters returns the formId and the upload id, which is "" if the body is the content. It
+// returns an Invalid fault for other queries.
 func parseParameters(r *http.Request) (formID, upload string, err error) {
 	values, err := httpapi.ParseQuery(r, "formId", "upload")
 	if err != nil {

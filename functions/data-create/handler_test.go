@@ -137,7 +137,8 @@ func TestDeletedInstance(t *testing.T) {
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml).Want(404, "not-found") })
 }
 
-// A concurrent change during the upload can make the request fail. Its content is then deleted.
+// TestChangedDuringTheUpload submits the instance during the upload. The request must fail, and its
+// content must be deleted.
 func TestChangedDuringTheUpload(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -153,7 +154,8 @@ func TestChangedDuringTheUpload(t *testing.T) {
 	}
 }
 
-// Concurrent requests all succeed, except those that exceed the maximum number of elements.
+// TestConcurrentRequests checks that all concurrent requests succeed, except those that exceed the
+// maximum number of elements.
 func TestConcurrentRequests(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -178,7 +180,8 @@ func TestConcurrentRequests(t *testing.T) {
 	}
 }
 
-// A table that fails may have applied the change, so the content stays.
+// TestFailingStore checks that the content stays after a failure of the table, because the table
+// may have applied the change.
 func TestFailingStore(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -189,7 +192,8 @@ func TestFailingStore(t *testing.T) {
 	}
 }
 
-// Repeated and concurrent requests with the same key create one element.
+// TestIdempotencyKey checks that repeated and concurrent requests with the same key create one
+// element.
 func TestIdempotencyKey(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -216,8 +220,9 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-// The first attempt succeeds, its response is lost, and another write follows. The retry must not
-// fail on the stale version: that would delete content that the document refers to.
+// TestLostResponse loses the response of the first, successful attempt; another write follows. The
+// retry must not fail because of the stale version: a failure would delete content that the
+// document refers to.
 func TestLostResponse(t *testing.T) {
 	for name, option := range map[string]apitest.Option{
 		"If-Match": apitest.Header("If-Match", `"1"`), "Idempotency-Key": apitest.Header("Idempotency-Key", "a"),

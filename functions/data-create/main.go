@@ -1,6 +1,6 @@
 // Command data-create serves POST
 // /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data?formId=…: it adds a data element.
-// The content is the body or, with upload=… and an empty body, that of an upload. It reads
+// The content is the body or, with upload=… and an empty body, the content of an upload. It reads
 // Applications and Parties, stores content in the bucket, and reads and writes Instances.
 package main
 

@@ -51,7 +51,8 @@ func TestDownloadIsRecorded(t *testing.T) {
 	}
 }
 
-// Only content that was sent to the application's owner counts as a download.
+// TestRecordedDownloads checks that only content sent to the application's owner counts as a
+// download.
 func TestRecordedDownloads(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -91,7 +92,8 @@ func TestWhoMayDownload(t *testing.T) {
 	api.CheckConditionalGet(t, apitest.Nav, target(i))
 }
 
-// An owner must not get content whose download cannot be recorded, nor the reverse.
+// TestFailures checks that an owner gets no content if the download cannot be recorded, and that no
+// download is recorded without content.
 func TestFailures(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -113,8 +115,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// The recorded download is that of the sent content. If another request replaces the content in
-// between, the owner gets the new content.
+// TestReplacedConcurrently replaces the content before the download is recorded. The owner must get
+// the new content, and its download must be recorded.
 func TestReplacedConcurrently(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})

@@ -20,7 +20,7 @@ func newAPI(t *testing.T) *apitest.API {
 
 func target(i *instance.Instance) string { return apitest.InApp(i, "/data/"+i.Data[0].ID) }
 
-// The Application API records no downloads, not even by the owner.
+// TestWhoMayRead also checks that the Application API records no downloads, not even by the owner.
 func TestWhoMayRead(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
@@ -90,8 +90,8 @@ func TestDeleted(t *testing.T) {
 	api.CheckReadOfDeleted(t, i, target(i))
 }
 
-// Another request replaces the content, and the sweep deletes the old revision, after the handler
-// has read the instance. The reader gets the new content.
+// TestReplacedConcurrently replaces the content and deletes the old revision after the handler has
+// read the instance. The reader must get the new content.
 func TestReplacedConcurrently(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})

@@ -39,7 +39,8 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err != nil {
 			return err
 		}
-		// An earlier attempt of this request succeeded but its response was lost: do nothing.
+		// If the element has this revision, an earlier attempt of this request succeeded but its
+		// response was lost. Then do nothing.
 		applied := func(_ *instance.Instance, element *instance.DataElement) error {
 			if element.Revision == key.Revision() {
 				return instance.ErrUnchanged

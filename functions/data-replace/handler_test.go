@@ -50,7 +50,7 @@ func TestReplace(t *testing.T) {
 			}
 			key := blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)
 			if api.Blobs.ContentType(key) != "application/json" {
-				t.Errorf("nothing at %s: %v", key, api.Blobs.Keys())
+				t.Errorf("no content at %s: %v", key, api.Blobs.Keys())
 			}
 			if len(api.Instances.Outbox()) != 1 {
 				t.Error("replacing data created an event")
@@ -93,7 +93,7 @@ func TestRejects(t *testing.T) {
 	}
 }
 
-// An element can be locked in a step that does not lock data.
+// TestLockedElement locks an element in a step that does not lock data.
 func TestLockedElement(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -111,7 +111,8 @@ func TestIfMatchNamesTheContent(t *testing.T) {
 	api.Do(t, apitest.Kari, "PUT", target(i), xml, apitest.Header("If-Match", "*")).Instance(api, 200)
 }
 
-// The recorded downloads and confirmations are those of the old content.
+// TestReplaceResetsDownloads checks that a replacement removes recorded downloads and
+// confirmations, because they belong to the old content.
 func TestReplaceResetsDownloads(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -125,8 +126,8 @@ func TestReplaceResetsDownloads(t *testing.T) {
 	}
 }
 
-// If concurrent requests replace the same revision, one succeeds. The content of the others is
-// deleted.
+// TestConcurrentReplacements replaces the same revision concurrently. One request must succeed, and
+// the content of the others must be deleted.
 func TestConcurrentReplacements(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -166,9 +167,9 @@ func TestSubmittedDuringTheUpload(t *testing.T) {
 	}
 }
 
-// The first attempt succeeds, its response is lost, and another write follows. The retry must not
-// fail on the stale entity tag or on the new state: that would delete content that the element
-// refers to.
+// TestLostResponse loses the response of the first, successful attempt; another write follows. The
+// retry must not fail because of the stale entity tag or the new state: a failure would delete
+// content that the element refers to.
 func TestLostResponse(t *testing.T) {
 	for name, submit := range map[string]bool{"submitted": true, "labelled": false} {
 		t.Run(name, func(t *testing.T) {

@@ -23,9 +23,9 @@ var resources = map[string]struct{ file, contentType string }{
 	"/storage/docs/redoc.js":     {"redoc.js", "text/javascript; charset=utf-8"},
 }
 
-// contentSecurityPolicy is the header of that name for the site. It allows the page to run its
-// script and to fetch the OpenAPI document from this origin, and nothing else. Redoc needs inline
-// style elements, and it starts the worker of its search from a blob URL.
+// contentSecurityPolicy is the header Content-Security-Policy of the site. The page may run its
+// script and fetch the OpenAPI document from this origin. Redoc also needs inline style elements,
+// and starts its search worker from a blob URL. Nothing else is allowed.
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; img-src data:; worker-src blob:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -36,8 +36,8 @@ const cacheControl = "public, max-age=3600"
 // site maps each path to its resource.
 type site map[string]resource
 
-// resource is a file of the site with its plain and its compressed representation. Each is read
-// once, on first use.
+// resource is a file of the site with its plain and its compressed representation. Each file is
+// read once, on first use.
 type resource struct {
 	contentType string
 	plain, gzip func() (representation, error)
@@ -81,7 +81,7 @@ func read(path string) (representation, error) {
 	return representation{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:15]) + `"`}, nil
 }
 
-// handler returns the handler for the resources of s. Any other path returns NotFound.
+// handler returns the handler for the resources of s. It returns NotFound for any other path.
 func handler(s site) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		found, ok := s[r.URL.Path]

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// newSite returns a site of small files in the layout of pack.py.
+// newSite returns a site with small files in the layout of pack.py.
 func newSite(t *testing.T) site {
 	t.Helper()
 	dir := t.TempDir()
@@ -34,7 +34,7 @@ func newSite(t *testing.T) site {
 	return s
 }
 
-// request returns the response of the handler to a request with the headers given.
+// request returns the handler's response to a request with the given header fields.
 func request(s site, method, path string, header map[string]string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
 	for name, value := range header {

@@ -12,7 +12,7 @@ import (
 
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
-	h := handler(instancehttp.Authorizer{Authenticator: api.Authorizer.Authenticator}, api.Instances, api.View) // no parties: users get 403
+	h := handler(instancehttp.Authorizer{Authenticator: api.Authorizer.Authenticator}, api.Instances, api.View) // no Parties, because users get 403
 	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/confirmDownload", h)
 	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/confirmDownload", h)
 	return api
@@ -69,7 +69,7 @@ func TestConfirmAll(t *testing.T) {
 	empty := api.Add(t, apitest.InstanceSpec{})
 	api.AssertUnchanged(t, empty, func() { api.Do(t, apitest.Nav, "POST", all(empty)).Instance(api, 200) })
 
-	// A confirmed element keeps its time.
+	// A confirmed element keeps the time of its confirmation.
 	i = add(t, api, 0, 1)
 	first := api.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(api, 200).Data[0].ApplicationOwner.DownloadConfirmed[0]
 	i = api.Do(t, apitest.Nav, "POST", all(i)).Instance(api, 200)
@@ -87,7 +87,8 @@ func TestRejectsBeforeTheDownload(t *testing.T) {
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", all(i)).Want(409, "not-downloaded") })
 }
 
-// A confirmation applies to the downloaded content, not to content that replaced it.
+// TestReplacedData checks that a confirmation applies only to downloaded content, not to content
+// that replaced it.
 func TestReplacedData(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -152,7 +153,8 @@ func TestConcurrentConfirmations(t *testing.T) {
 	}
 }
 
-// A request with the same key gets the first response, even if the instance has changed.
+// TestIdempotencyKey checks that a request with the same key gets the first response, even if the
+// instance has changed.
 func TestIdempotencyKey(t *testing.T) {
 	api := newAPI(t)
 	i := add(t, api, 0, 1)

@@ -8,7 +8,8 @@ import (
 	"altinn.no/instanceapi/shared/event/delivery"
 )
 
-// handler returns the lowest sequence number of a batch that the stream must send again, or none.
+// handler publishes the events of a batch. It returns the lowest sequence number from which the
+// stream must send the batch again, or none.
 type handler = func(context.Context, events.DynamoDBEvent) (events.DynamoDBEventResponse, error)
 
 func newHandler(bus delivery.Bus) handler {

@@ -22,7 +22,8 @@ func (b *acceptingBus) Publish(_ context.Context, docs []event.Encoded) []error 
 	return make([]error, len(docs))
 }
 
-// The sample events are batches of the stream. All of their events are published.
+// TestSamples passes the sample events, which are batches of the stream, to the handler. It must
+// publish all of their events.
 func TestSamples(t *testing.T) {
 	samples, err := filepath.Glob("../../events/event-publish/*.json")
 	if err != nil || len(samples) == 0 {

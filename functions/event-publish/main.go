@@ -3,7 +3,7 @@
 // Trigger: the stream of the table Outbox, new images, only insertions. Output: the sequence number
 // from which Lambda must send the batch again, or none. Effects: entries on the bus that EVENT_BUS
 // names, with the source EVENT_SOURCE_PREFIX.<org>. It deletes nothing: event-record deletes an
-// event from the outbox when it has recorded it.
+// event from the outbox when the event is in the feed.
 package main
 
 import (

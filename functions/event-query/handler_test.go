@@ -20,7 +20,8 @@ import (
 	"altinn.no/instanceapi/shared/lambdahttp"
 )
 
-// The response to each sample, sent with a valid token, contains the one event that it selects.
+// TestSamples sends each sample with a valid token. The response must contain only the event that
+// the sample selects.
 func TestSamples(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
 	guid := uuid.New().String()

@@ -3,7 +3,7 @@
 // Trigger: GET /storage/applications/{org}/{app}/events on the Storage API, with after,
 // workflow.currentStep and size. Output: a JSON array of events, or one event per line (NDJSON),
 // and the URL of the next page in Link. With Prefer: wait=N it is a long poll. Effects: none. It
-// reads the table that EVENTS_TABLE names and, if the feed is empty, the one that
+// reads the table that EVENTS_TABLE names and, if the feed is empty, the table that
 // APPLICATIONS_TABLE names.
 package main
 

@@ -12,8 +12,8 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
-// The sample events are batches of the queue. All of their events are recorded, and a second
-// delivery changes nothing.
+// TestSamples passes the sample events, which are batches of the queue, to the handler. It must
+// record all of their events, and a second delivery must change nothing.
 func TestSamples(t *testing.T) {
 	samples, err := filepath.Glob("../../events/event-record/*.json")
 	if err != nil || len(samples) == 0 {
@@ -41,7 +41,8 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// The delays must leave the function time to respond; otherwise the queue delivers the batch again.
+// TestDelaysFitInTheTimeout checks that the delays leave the function time to respond. Otherwise
+// the queue delivers the batch again.
 func TestDelaysFitInTheTimeout(t *testing.T) {
 	var total time.Duration
 	for _, delay := range retryDelays {

@@ -16,8 +16,9 @@ import (
 // elements.
 const instancePart = "instance"
 
-// decodeBody returns the request body, which is a JSON document or a form. One part of the form, at
-// any position, is the document. Each other part is a data element, and its name is the formId.
+// decodeBody returns the request body, which is a JSON document or a form, or a fault. One part of
+// the form, at any position, is the document. Each other part is a data element, and its name is
+// the formId.
 func decodeBody(r *http.Request) (b body, err error) {
 	if !httpapi.IsForm(r) {
 		err = httpapi.DecodeJSON(r, blob.InlineLimit, &b)
@@ -54,7 +55,7 @@ func decodeBody(r *http.Request) (b body, err error) {
 	return b, nil
 }
 
-// nameOf returns the name of the n-th data element of a request for error messages.
+// nameOf returns the name of d, the n-th data element of a request, for error messages.
 func (d *dataElement) nameOf(n int) string {
 	if d.name != "" {
 		return d.name
@@ -62,8 +63,8 @@ func (d *dataElement) nameOf(n int) string {
 	return fmt.Sprintf("data[%d]", n)
 }
 
-// withSource returns err with the part of the request that caused it in front of the detail. An
-// error that is not a fault stays unchanged.
+// withSource returns a copy of err, a fault, whose detail begins with the part of the request that
+// caused it. It returns other errors unchanged.
 func withSource(source string, err error) error {
 	var f *fault.Error
 	if !errors.As(err, &f) {

@@ -20,7 +20,7 @@ func document(body string) part { return part{`name="instance"`, "application/js
 
 func xmlPart(name string) part { return part{`name="` + name + `"`, "application/xml", "<melding/>"} }
 
-// form returns a body with the parts and a random boundary.
+// form returns a form body with the parts and a random boundary.
 func form(t *testing.T, parts ...part) apitest.Option {
 	t.Helper()
 	var b bytes.Buffer
@@ -84,8 +84,8 @@ func TestForm(t *testing.T) {
 	}
 }
 
-// A form obeys the same rules as JSON. A rejected form changes nothing, and the error names the
-// part.
+// TestRejectedForms checks that a form obeys the same rules as JSON. A rejected form must change
+// nothing, and the error must name the part.
 func TestRejectedForms(t *testing.T) {
 	doc := document(`{` + kari + `}`)
 	many := []part{doc}
@@ -130,7 +130,7 @@ func TestRejectedForms(t *testing.T) {
 
 func TestRepeatedForm(t *testing.T) {
 	api := newAPI(t)
-	send := func(content string) apitest.Response { // each with another boundary
+	send := func(content string) apitest.Response { // each form has another boundary
 		return api.Do(t, apitest.Kari, "POST", path, form(t, document(`{`+kari+`}`), part{`name="default"`, "application/xml", content}), key("a"))
 	}
 	first := send("<a/>")

@@ -35,7 +35,7 @@ type body struct {
 	Data              []dataElement `json:"data"`
 }
 
-// reportee is a party, named by exactly one of its identities.
+// reportee is a party, identified by exactly one of the members.
 type reportee struct {
 	SSN                string `json:"ssn"`
 	OrganizationNumber string `json:"organizationNumber"`
@@ -49,14 +49,14 @@ type dataElement struct {
 	FileName    string     `json:"fileName"`
 	Content     base64Text `json:"content"`
 
-	name string // for error messages; "" for its position in data
+	name string // for error messages; "" for an element of the JSON document
 }
 
 // base64Text is content in standard base64. It rejects a JSON array of numbers, which encoding/json
 // would accept.
 type base64Text []byte
 
-// UnmarshalJSON decodes a JSON string.
+// UnmarshalJSON decodes a JSON string. It fails for any other JSON value.
 func (b *base64Text) UnmarshalJSON(text []byte) error {
 	if len(text) == 0 || text[0] != '"' {
 		return errors.New("content is not a string")
@@ -150,7 +150,8 @@ func (h *handler) resolveCaller(ctx context.Context, caller auth.Caller) (caller
 	return callerParty{id, known}, err
 }
 
-// storeInstance creates and stores the instance in the request's body.
+// storeInstance creates and stores the instance that the request's body describes. After an error,
+// nothing is stored unless the outcome of the write is unknown.
 func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender callerParty, app *application.Application, record *instance.IdempotencyRecord) (*instance.Instance, error) {
 	ctx := r.Context()
 	b, err := decodeBody(r)
@@ -182,7 +183,8 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 	if by == "" {
 		by = draft.InstanceOwnerID
 	}
-	// Read the clock last: a poller relies on a short time between lastChanged and the write.
+	// Read the clock as late as possible: pollers rely on a short time between lastChangedDateTime
+	// and the write.
 	i, err := buildInstance(draft, b.Data, stored, by, time.Now())
 	if err != nil {
 		release()
@@ -201,9 +203,9 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 	return i, nil
 }
 
-// resolveOwner returns the instanceOwnerId in the body, and assigns one to an identity without. A
-// user can create instances only for its own party; any other party is NotFound, whether it exists
-// or not.
+// resolveOwner returns the instanceOwnerId of the party that the body names, and assigns a number
+// to an identity without one. Users can create instances only for their own party: for any other
+// party, resolveOwner returns NotFound, whether the party exists or not.
 func (h *handler) resolveOwner(ctx context.Context, caller auth.Caller, sender callerParty, app *application.Application, b *body) (string, error) {
 	if b.InstanceOwnerID != "" {
 		switch {
@@ -240,8 +242,8 @@ func errOneOwner() error {
 		"Identify the instance owner once: with instanceOwnerId, or with reportee and exactly one of ssn, organizationNumber and userName.")
 }
 
-// identity returns the one identity of the reportee, or Invalid. checkDigits also verifies its
-// check digits.
+// identity returns the identity of the reportee, or Invalid if there is not exactly one or it is
+// malformed. If checkDigits is set, the check digits must be valid.
 func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
 	if r == nil {
 		return party.Identity{}, errOneOwner()
@@ -268,7 +270,8 @@ func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
 	return identity, nil
 }
 
-// validateDraft returns the id of the new instance, or the fault of the draft or its data elements.
+// validateDraft returns the id of the new instance, or a fault if the draft or a data element is
+// invalid.
 func validateDraft(draft instance.Draft, data []dataElement) (id string, err error) {
 	for n, d := range data {
 		if err := draft.Application.CheckUpload(d.FormID, d.ContentType, int64(len(d.Content))); err != nil {
@@ -282,13 +285,14 @@ func validateDraft(draft instance.Draft, data []dataElement) (id string, err err
 	return trial.ID, nil
 }
 
-// element is an inline data element whose content is stored.
+// element is a data element whose content is stored.
 type element struct {
 	id      string
 	content instance.Content
 }
 
-// buildInstance returns the new instance with its data elements.
+// buildInstance returns the new instance with its data elements, or a fault if the draft or the
+// data is invalid.
 func buildInstance(draft instance.Draft, data []dataElement, stored []element, by string, now time.Time) (*instance.Instance, error) {
 	i, err := instance.New(draft, by, now)
 	for n := 0; n < len(data) && err == nil; n++ {
@@ -297,7 +301,8 @@ func buildInstance(draft instance.Draft, data []dataElement, stored []element, b
 	return i, err
 }
 
-// storeBlobs stores the content of the inline data elements in parallel.
+// storeBlobs stores the content of the inline data elements in parallel and returns the stored
+// elements in the same order.
 func (h *handler) storeBlobs(ctx context.Context, draft instance.Draft, data []dataElement) ([]element, error) {
 	owner := &instance.Instance{ID: draft.ID, AppID: draft.Application.ID, InstanceOwnerID: draft.InstanceOwnerID}
 	stored := make([]element, len(data))
@@ -308,7 +313,8 @@ func (h *handler) storeBlobs(ctx context.Context, draft instance.Draft, data []d
 		keys[n] = blob.FirstKey(owner.AppID, owner.ID, stored[n].id)
 		checks[n] = owner.OrphanCheck(stored[n].id, keys[n].Revision(), time.Now())
 	}
-	// Before the uploads, so that the sweep always finds content that no document refers to.
+	// Schedule before the uploads, so that the sweep always finds content that no document refers
+	// to.
 	if err := h.instances.ScheduleOrphanChecks(ctx, checks...); err != nil {
 		return nil, err
 	}

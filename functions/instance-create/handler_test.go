@@ -119,7 +119,8 @@ func TestAllMembers(t *testing.T) {
 	}
 }
 
-// A rejected request stores no instance, event or content, and assigns no party number.
+// TestRejects checks that a rejected request stores no instance, event or content, and assigns no
+// party number.
 func TestRejects(t *testing.T) {
 	newcomer := `"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}`
 	labels := `"` + strings.Join(strings.Split("abcdefghijklmnopqrstu", ""), `","`) + `"`
@@ -197,8 +198,8 @@ func TestRejects(t *testing.T) {
 	api.Do(t, apitest.Nav, "POST", path, apitest.Body("text/plain", `{`+kari+`}`)).Want(415, "body-not-json")
 }
 
-// A table that fails may have stored the instance, so the content stays. The response hides the
-// cause.
+// TestFailingStore checks that the content stays after a failure of the table, because the table
+// may have stored the instance. The response must hide the cause.
 func TestFailingStore(t *testing.T) {
 	api := newAPI(t)
 	api.Instances.Fail = func() error { return errors.New("table down") }
@@ -213,7 +214,8 @@ func TestFailingStore(t *testing.T) {
 	})
 }
 
-// A caller without a party number stays the same caller after the first request assigns one.
+// TestIdempotencyKeyOfNewcomer repeats a request of a caller without a party number. The first
+// request assigns a number, and the repeat must still count as the same caller's.
 func TestIdempotencyKeyOfNewcomer(t *testing.T) {
 	api := newAPI(t)
 	body := apitest.JSON(`{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`)
@@ -225,7 +227,8 @@ func TestIdempotencyKeyOfNewcomer(t *testing.T) {
 	})
 }
 
-// Keys of different callers are different: the same key and body creates another instance.
+// TestIdempotencyKeyOfAnotherCaller checks that keys of different callers are independent: another
+// caller with the same key and body never gets the first caller's response.
 func TestIdempotencyKeyOfAnotherCaller(t *testing.T) {
 	api := newAPI(t)
 	stranger := authtest.Person(party.Identity{Kind: party.UserName, Value: "stranger"})

@@ -26,12 +26,12 @@ func TestSameKeyCreatesOnce(t *testing.T) {
 		api.Do(t, apitest.Kari, "POST", target, other, key("a key")).Want(422, "idempotency-key-reused")
 		api.Do(t, apitest.Kari, "POST", "/"+apitest.Other+"/instances", body, key("a key")).Want(422, "idempotency-key-reused")
 	})
-	// The replay is the first response, even if the instance has changed.
+	// The replay must be the first response, even if the instance has changed.
 	api.Replace(t, created, created.Data[0].ID, "<b/>")
 	if again := api.Do(t, apitest.Kari, "POST", target, body, key("a key")).Want(201, ""); again.Body.String() != first.Body.String() {
 		t.Errorf("after a change: %s, want %s", again.Body, first.Body)
 	}
-	// Keys of different callers are different.
+	// Keys of different callers are independent.
 	if byOwner := api.Do(t, apitest.Nav, "POST", target, body, key("a key")).Instance(api, 201); byOwner.ID == created.ID {
 		t.Error("another caller got the user's instance")
 	}

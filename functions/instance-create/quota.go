@@ -12,8 +12,8 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// openQuota returns the quota in CREATES_PER_HOUR. If it is absent or 0, there is no limit and no
-// count.
+// openQuota returns the quota in CREATES_PER_HOUR. If the variable is absent or 0, creations are
+// neither limited nor counted.
 func openQuota(env *coldstart.Env) instance.Quota {
 	const name = "CREATES_PER_HOUR"
 	n, err := strconv.Atoi(env.Optional(name, "0"))
@@ -23,14 +23,15 @@ func openQuota(env *coldstart.Env) instance.Quota {
 	return instance.Quota(n)
 }
 
-// counter counts created instances by caller and hour; *instancetable.Table is one.
+// counter counts created instances by caller and hour; *instancetable.Table implements it.
 type counter interface {
 	ReserveCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error)
 	ReleaseCreation(ctx context.Context, by string, now time.Time) error
 }
 
-// reserve counts one more creation by the caller, or returns TooManyRequests. Users are counted by
-// party. release reverses the count; call it only if the instance was certainly not created.
+// reserve counts one more creation by the caller, or returns TooManyRequests over the quota. All
+// users of a party share one count. release reverses the count; call it only if the instance was
+// certainly not created.
 func (h *handler) reserve(ctx context.Context, caller auth.Caller, party string) (release func(), err error) {
 	if h.quota == 0 {
 		return func() {}, nil

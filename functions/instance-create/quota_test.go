@@ -20,8 +20,8 @@ func newAPIWithQuota(t *testing.T, perHour instance.Quota) *apitest.API {
 	return api
 }
 
-// The quota is separate for each caller. Replays and rejected requests do not count, and a request
-// over the quota changes nothing.
+// TestQuota checks that the quota is separate for each caller, and that replays and rejected
+// requests do not count. A request over the quota must change nothing.
 func TestQuota(t *testing.T) {
 	api := newAPIWithQuota(t, 2)
 	create := func(caller, body string, options ...apitest.Option) apitest.Response {
@@ -73,7 +73,8 @@ func TestConcurrentQuota(t *testing.T) {
 	}
 }
 
-// A request counts if it may have created an instance. It does not count if it failed before.
+// TestQuotaOfFailedRequests checks that a failed request counts only if it may have created an
+// instance.
 func TestQuotaOfFailedRequests(t *testing.T) {
 	api := newAPIWithQuota(t, 1)
 	body := apitest.JSON(`{` + kari + `,` + oneForm + `}`)

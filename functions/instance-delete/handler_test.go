@@ -22,10 +22,10 @@ func TestSoftDelete(t *testing.T) {
 	for _, target := range []string{apitest.InApp(i, ""), apitest.InApp(i, "?hard=false"), apitest.InApp(i, "")} {
 		got := api.Do(t, apitest.Kari, "DELETE", target).Instance(api, 200)
 		if !got.Status.IsSoftDeleted || got.Status.IsMarkedForHardDelete || got.Version != 2 || len(got.Labels) != 1 {
-			t.Errorf("got %+v at version %d, want it deleted once", got.Status, got.Version)
+			t.Errorf("got %+v at version %d, want one deletion", got.Status, got.Version)
 		}
 		if !got.LastChangedDateTime.Equal(i.LastChangedDateTime) {
-			t.Error("a deletion changes lastChangedDateTime")
+			t.Error("the deletion changed lastChangedDateTime")
 		}
 	}
 	if _, err := sweep.Run(t.Context(), api.Instances, api.Blobs, time.Now().Add(2*sweep.GracePeriod)); err != nil || len(api.Blobs.Keys()) != 1 {
@@ -42,7 +42,7 @@ func TestHardDelete(t *testing.T) {
 		if first == "soft" {
 			api.Do(t, apitest.Kari, "DELETE", apitest.InApp(i, "")).Instance(api, 200)
 		}
-		var got instance.Instance // the complete instance, which no later read returns
+		var got instance.Instance // the complete instance; later reads return 404
 		api.Do(t, apitest.Nav, "DELETE", apitest.InApp(i, "?hard=true")).Want(200, "").JSON(&got)
 		if !got.Status.IsMarkedForHardDelete || len(got.Labels) != 1 || len(got.Data) != 2 {
 			t.Errorf("got %+v with the labels %v and %d data elements", got.Status, got.Labels, len(got.Data))

@@ -19,7 +19,7 @@ func TestWhoMayRead(t *testing.T) {
 	api.CheckRead(t, i, apitest.InApp(i, ""), func(_ *testing.T, r apitest.Response) { r.Instance(api, 200) })
 }
 
-// The complete document: the names and formats that clients rely on.
+// TestDocument compares the complete document: clients rely on its names and formats.
 func TestDocument(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Labels: []string{"gr"}, Path: []string{"Submit"}})

@@ -21,7 +21,7 @@ import (
 
 const route = "GET /storage/instances/{instanceOwnerId}/{instanceGuid}/events"
 
-// testAPI is an API with the events of its instances.
+// testAPI is an API together with the events of its instances.
 type testAPI struct {
 	*apitest.API
 	events *eventtest.Memory
@@ -37,8 +37,8 @@ func (api testAPI) handler() http.Handler {
 	return handler(instancehttp.HistoryEndpoint{Authorizer: api.Authorizer, Instances: api.Instances, Outbox: api.events, Feeds: api.events, URLs: api.View.Base})
 }
 
-// addEvents adds an instance with the given number of events. The first ones are recorded in the
-// feed, the others are in the outbox.
+// addEvents adds an instance with the given number of events. The first events are in the feed, and
+// the others are in the outbox.
 func (api testAPI) addEvents(t *testing.T, all, recorded int) (*instance.Instance, []event.Encoded) {
 	t.Helper()
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -74,7 +74,8 @@ func TestWhoMayRead(t *testing.T) {
 	})
 }
 
-// The response contains all events, once and in order, wherever they are recorded.
+// TestPendingEvents checks that the response contains all events once and in order, whether they
+// are in the feed or in the outbox.
 func TestPendingEvents(t *testing.T) {
 	api := newAPI(t)
 	for recorded := range 6 {
@@ -85,7 +86,8 @@ func TestPendingEvents(t *testing.T) {
 	}
 }
 
-// A transaction becomes visible item by item: for a moment neither table may contain an event.
+// TestEventInNeitherTable hides an event from both tables, because a transaction becomes visible
+// item by item.
 func TestEventInNeitherTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := newAPI(t)
@@ -138,8 +140,8 @@ func TestNDJSON(t *testing.T) {
 	}
 }
 
-// The response to the sample, sent with a valid token and an existing instance, is the complete
-// history.
+// TestSample sends the sample with a valid token and an existing instance. The response must be the
+// complete history.
 func TestSample(t *testing.T) {
 	api := newAPI(t)
 	i, docs := api.addEvents(t, 3, 2)

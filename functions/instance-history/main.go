@@ -1,6 +1,5 @@
 // Command instance-history serves GET /storage/instances/{instanceOwnerId}/{instanceGuid}/events on
-// the Storage API: the events of one instance, with the user or org that caused each, as in the
-// feed.
+// the Storage API: the events of one instance, in the same form as in the feed.
 //
 // Output: a JSON array of events, or one event per line (NDJSON), in order. It reads the tables
 // Instances, Parties, Outbox and Events, and changes nothing.

@@ -44,7 +44,7 @@ func query(t *testing.T, api *apitest.API, caller, filter string) page {
 	if p.Embedded.Instances == nil || response.Header().Get("Vary") != "Accept" {
 		t.Errorf("%s: %v %s", filter, response.Header(), response.Body)
 	}
-	if !strings.Contains(response.Body.String(), `"`+p.Links.Self.Href+`"`) { // the JSON does not escape the link
+	if !strings.Contains(response.Body.String(), `"`+p.Links.Self.Href+`"`) { // the JSON must not escape the link
 		t.Errorf("%s: the link %s is escaped in %s", filter, p.Links.Self.Href, response.Body)
 	}
 	parameters, _ := url.ParseQuery(filter)
@@ -82,7 +82,8 @@ func (p page) next() string {
 
 var may = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 
-// known are the instances of most tests, in the order of their last change and of their creation.
+// known holds the instances of most tests, in the order of their last change and also of their
+// creation.
 type known struct {
 	filling, submitted, archived, other, olas, skds *instance.Instance
 }
@@ -116,7 +117,8 @@ func TestFilters(t *testing.T) {
 		who, caller, filter string
 		want                found
 	}{
-		// An owner gets only its own applications, and a user only its own party, with any filter.
+		// With any filter, an owner gets only instances of its own applications, and a user only
+		// instances of the user's party.
 		{"nav", apitest.NavReader, "", found{x.filling, x.submitted, x.archived, x.other, x.olas}},
 		{"skd", apitest.Skd, "", found{x.skds}},
 		{"kari", apitest.KariReader, "", found{x.filling, x.submitted, x.archived, x.other, x.skds}},
@@ -201,7 +203,7 @@ func TestPages(t *testing.T) {
 	for at := "order=desc&size=3"; at != ""; {
 		p := query(t, api, apitest.Nav, at)
 		if at = p.next(); p.Links.Resume.Href != "" {
-			t.Error("a descending query has a link to resume")
+			t.Error("a descending query has a resume link")
 		}
 	}
 	if got := query(t, api, apitest.Nav, "size=2&page=last").ids(); !slices.Equal(got, want[3:]) {
@@ -209,7 +211,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// The link resume returns the instances that changed since, and no others.
+// TestResume checks that the resume link returns exactly the instances that have changed since.
 func TestResume(t *testing.T) {
 	api := newAPI(t)
 	add(t, api)
@@ -294,6 +296,6 @@ func TestMediaTypes(t *testing.T) {
 	}
 	empty := api.Do(t, apitest.Newcomer, "GET", path).Want(200, "").Body.String()
 	if !strings.Contains(empty, `"_embedded":{"instances":[]}`) {
-		t.Errorf("nothing is %s", empty)
+		t.Errorf("the empty result is %s", empty)
 	}
 }

@@ -1,6 +1,6 @@
 // Command instance-query serves GET /storage/instances: the instances that match a filter, in
-// pages. An application owner gets instances of its own applications, a user those of its own
-// party. It reads the indexes of Instances, Applications and Parties.
+// pages. An application owner gets instances of its own applications, and a user gets instances of
+// the user's party. It reads the indexes of Instances, Applications and Parties.
 package main
 
 import (

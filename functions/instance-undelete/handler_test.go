@@ -24,7 +24,7 @@ func TestUndelete(t *testing.T) {
 		for range 2 {
 			got := api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/undelete"), options...).Instance(api, 200)
 			if got.Status.IsSoftDeleted || got.Version != 3 {
-				t.Errorf("got %+v at version %d, want it undeleted once", got.Status, got.Version)
+				t.Errorf("got %+v at version %d, want one restore", got.Status, got.Version)
 			}
 		}
 	}

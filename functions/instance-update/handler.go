@@ -12,7 +12,7 @@ import (
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
-// body is a JSON merge patch (RFC 7396): an absent member stays unchanged, null removes a member.
+// body is a JSON merge patch (RFC 7396): absent members stay unchanged, and null removes a member.
 type body struct {
 	Labels            json.RawMessage `json:"labels"`
 	DueDateTime       json.RawMessage `json:"dueDateTime"`
@@ -47,7 +47,7 @@ func handler(authorizer instancehttp.Authorizer, instances instancehttp.Store, v
 	})
 }
 
-// applyTo returns the metadata with the patch applied.
+// applyTo returns d with the patch applied, or an Invalid fault if a member has the wrong form.
 func (b *body) applyTo(d instance.Metadata) (instance.Metadata, error) {
 	due, visible := (*rfc3339.Time)(d.DueDateTime), (*rfc3339.Time)(d.VisibleDateTime)
 	for _, err := range []error{
@@ -65,7 +65,7 @@ func (b *body) applyTo(d instance.Metadata) (instance.Metadata, error) {
 }
 
 // replace sets value to the patch of a member. An absent patch changes nothing; null sets the empty
-// value.
+// value. It fails if the patch has the wrong form.
 func replace[T []string | *rfc3339.Time | string](name string, patch json.RawMessage, value *T) error {
 	if patch == nil {
 		return nil

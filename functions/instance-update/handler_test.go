@@ -24,13 +24,13 @@ func TestPatch(t *testing.T) {
 		patch string
 		want  func(i *instance.Instance)
 	}{
-		"labels replaced":  {`{"labels":["x2","ny"]}`, func(i *instance.Instance) { i.Labels = []string{"x2", "ny"} }},
-		"labels removed":   {`{"labels":null}`, func(i *instance.Instance) { i.Labels = []string{} }},
-		"date moved":       {`{"dueDateTime":"2026-06-01T14:00:00+02:00"}`, func(i *instance.Instance) { i.DueDateTime = &due }},
-		"date removed":     {`{"dueDateTime":null}`, func(i *instance.Instance) { i.DueDateTime = nil }},
-		"several":          {`{"visibleDateTime":"2026-06-01T12:00:00Z","presentationField":"Ny"}`, func(i *instance.Instance) { i.VisibleDateTime, i.PresentationField = &due, "Ny" }},
-		"nothing":          {`{}`, func(*instance.Instance) {}},
-		"what it is again": {`{"labels":["gr","x2"]}`, func(*instance.Instance) {}},
+		"labels replaced": {`{"labels":["x2","ny"]}`, func(i *instance.Instance) { i.Labels = []string{"x2", "ny"} }},
+		"labels removed":  {`{"labels":null}`, func(i *instance.Instance) { i.Labels = []string{} }},
+		"date moved":      {`{"dueDateTime":"2026-06-01T14:00:00+02:00"}`, func(i *instance.Instance) { i.DueDateTime = &due }},
+		"date removed":    {`{"dueDateTime":null}`, func(i *instance.Instance) { i.DueDateTime = nil }},
+		"several":         {`{"visibleDateTime":"2026-06-01T12:00:00Z","presentationField":"Ny"}`, func(i *instance.Instance) { i.VisibleDateTime, i.PresentationField = &due, "Ny" }},
+		"nothing":         {`{}`, func(*instance.Instance) {}},
+		"the same value":  {`{"labels":["gr","x2"]}`, func(*instance.Instance) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)
@@ -44,11 +44,11 @@ func TestPatch(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got.Metadata(), want.Metadata())
 			}
 			if !got.LastChangedDateTime.Equal(i.LastChangedDateTime) || got.LastChangedBy != i.LastChangedBy {
-				t.Error("it counts as a change of the instance")
+				t.Error("the patch counts as a change of the instance")
 			}
 			again := api.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(test.patch)).Instance(api, 200)
 			if again.Version != got.Version {
-				t.Errorf("the same patch again makes version %d of %d", again.Version, got.Version)
+				t.Errorf("repeating the patch changes the version from %[2]d to %[1]d", again.Version, got.Version)
 			}
 		})
 	}

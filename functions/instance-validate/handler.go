@@ -14,8 +14,8 @@ import (
 	"altinn.no/instanceapi/shared/schema"
 )
 
-// maxReads is how often the handler reads an instance whose content is replaced during the
-// validation.
+// maxReads is the maximum number of times that the handler reads an instance whose content is
+// replaced during the validation.
 const maxReads = 3
 
 // response is the response body.
@@ -42,8 +42,8 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 	})
 }
 
-// validate returns the validation issues of the instance or data element that the path names, never
-// nil.
+// validate returns the validation issues of the instance or data element that the path names; the
+// list is never nil. It fails with blob.ErrNotFound if content is no longer stored.
 func validate(ctx context.Context, access *instancehttp.Access, applications instancehttp.Applications, instances instancehttp.Reader, data *validation.Checker) ([]fault.Issue, error) {
 	i, app, err := access.LoadWithApplication(ctx, instances, applications)
 	if err != nil {

@@ -125,7 +125,8 @@ func TestIssues(t *testing.T) {
 	}
 }
 
-// The issues of an instance are those of its elements, in order. Those of an element are its own.
+// TestSeveralElements checks that an instance has the issues of its elements, in order, and that an
+// element has only its own issues.
 func TestSeveralElements(t *testing.T) {
 	api := newAPI(t)
 	forms := slices.Repeat([]string{"attachment"}, 9)
@@ -167,7 +168,7 @@ func TestIssuesAreBounded(t *testing.T) {
 	}
 }
 
-// An instance in any state can be validated if it can be read.
+// TestStates checks that an instance can be validated in every state in which it can be read.
 func TestStates(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit", "Archived"}})
@@ -176,8 +177,8 @@ func TestStates(t *testing.T) {
 	api.Do(t, apitest.Nav, "GET", elementOf(i, 0)).Want(404, "not-found")
 }
 
-// Another request replaces the content, and the sweep deletes the old revision, after the handler
-// has read the instance. The handler validates the new content.
+// TestReplacedConcurrently replaces the content and deletes the old revision after the handler has
+// read the instance. The handler must validate the new content.
 func TestReplacedConcurrently(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -203,7 +204,8 @@ func TestMissingContent(t *testing.T) {
 	api.Do(t, apitest.Kari, "GET", whole(i)).Want(500, "internal")
 }
 
-// If the time runs out, the response says so and contains no verdict on the data.
+// TestDeadline lets the time run out. The response must be a timeout and contain no validation
+// result.
 func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := apitest.New(t)

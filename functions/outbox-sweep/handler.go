@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// minAge is the age of a pending event that is considered lost. Delivery usually takes a
+	// minAge is the age at which the sweep considers a pending event lost. Delivery usually takes a
 	// second.
 	minAge = 2 * time.Minute
 

@@ -25,7 +25,8 @@ func (b *countingBus) Publish(_ context.Context, docs []event.Encoded) []error {
 	return make([]error, len(docs))
 }
 
-// sweep runs with one pending event of each age and returns how many it publishes.
+// sweep runs the handler with one pending event of each age and returns the number of published
+// events.
 func sweep(t *testing.T, ages ...time.Duration) int {
 	t.Helper()
 	clock := func() time.Time { return now }
@@ -58,7 +59,7 @@ func TestRunIsBounded(t *testing.T) {
 	}
 }
 
-// The handler ignores the payload. The sample is that of the schedule.
+// TestSample checks that the sample is an event of the schedule. The handler ignores its payload.
 func TestSample(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "events", "outbox-sweep", "every-minute.json"))
 	if err != nil {

@@ -1,11 +1,11 @@
-// Command outbox-sweep publishes events again that have been in the outbox for more than two
-// minutes: those that the stream, the bus or the queue has lost.
+// Command outbox-sweep republishes events that have been in the outbox for more than two minutes.
+// The stream, the bus or the queue has lost these events.
 //
 // Trigger: a schedule, every minute. Output: none; an error if it cannot publish an event. Effects:
 // entries on the bus that EVENT_BUS names, like those of event-publish. It deletes nothing:
-// event-record deletes an event from the outbox when it has recorded it. Only its log line shows
-// how many events are pending, and for how long: the metric outboxAgeMs, if METRIC_NAMESPACE is
-// set.
+// event-record deletes an event from the outbox when the event is in the feed. The log line shows
+// how many events are pending and, if METRIC_NAMESPACE is set, the metric outboxAgeMs with the age
+// of the oldest.
 package main
 
 import (

@@ -84,7 +84,7 @@ func TestAnotherPartyIsEmpty(t *testing.T) {
 	api.Add(t, apitest.InstanceSpec{})
 	for _, caller := range []string{apitest.Ola, apitest.OlaBySSN, apitest.Newcomer} {
 		if got := get(t, api, caller, own).Embedded.Instances; len(got) != 0 {
-			t.Errorf("another party sees %d", len(got))
+			t.Errorf("another party sees %d instances", len(got))
 		}
 	}
 	if got := get(t, api, apitest.Kari, "/storage/instances/59999").Embedded.Instances; len(got) != 0 {

@@ -26,7 +26,8 @@ func TestWhoMayRead(t *testing.T) {
 	api.CheckRead(t, i, apitest.InStorage(i, ""), func(_ *testing.T, r apitest.Response) { r.Instance(api, 200) })
 }
 
-// The path does not name the application: only the stored instance shows which owner has access.
+// TestInstanceOfAnotherOwner requests an instance by a path that does not name the application. The
+// stored instance alone must determine which owner has access.
 func TestInstanceOfAnotherOwner(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{App: apitest.SkdApp})
@@ -35,7 +36,8 @@ func TestInstanceOfAnotherOwner(t *testing.T) {
 	api.Do(t, apitest.Kari, "GET", apitest.InStorage(i, "")).Instance(api, 200)
 }
 
-// The responses for a missing and for a foreign instance are identical, except for the traceId.
+// TestMissingAndForeignAreIdentical checks that the responses for a missing and for a foreign
+// instance differ only in the traceId.
 func TestMissingAndForeignAreIdentical(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})

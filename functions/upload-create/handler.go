@@ -30,13 +30,13 @@ type body struct {
 	SHA256      string `json:"sha256"` // hex
 }
 
-// response is the presigned request that stores the content.
+// response is the response body: the presigned request that stores the content.
 type response struct {
 	ID      string            `json:"id"` // of the upload, for its commit
 	URL     string            `json:"url"`
 	Method  string            `json:"method"`
 	Headers map[string]string `json:"headers"`
-	Expires time.Time         `json:"expires"` // when the request must have started
+	Expires time.Time         `json:"expires"` // time by which the request must start
 }
 
 type uploads interface {
@@ -95,7 +95,8 @@ func (h *handler) createUpload(w http.ResponseWriter, r *http.Request) error {
 		if record != nil {
 			upload.ID, upload.Fingerprint = record.ID, record.Fingerprint
 		}
-		// Before the upload, so that the sweep always finds content that no document refers to.
+		// Schedule before the upload, so that the sweep always finds content that no document
+		// refers to.
 		if err := h.instances.ScheduleOrphanChecks(ctx, upload.OrphanCheck()); err != nil {
 			return err
 		}
@@ -106,14 +107,15 @@ func (h *handler) createUpload(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// uploadRecords finds uploads by Idempotency-Key: the id of such an upload is that of the
-// idempotency record, so no other record is stored.
+// uploadRecords finds uploads by Idempotency-Key. An upload with a key has the id of the
+// idempotency record, so no separate record is stored.
 type uploadRecords struct {
 	uploads uploads
 	upload  *instance.Upload // the last one found
 }
 
-// IdempotencyRecord returns the record of an upload, without an instance, or nil.
+// IdempotencyRecord returns the record of the upload with the id, without an instance, or nil if
+// there is none.
 func (u *uploadRecords) IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error) {
 	var err error
 	if u.upload, err = u.uploads.Upload(ctx, id); err != nil || u.upload == nil {
@@ -122,8 +124,8 @@ func (u *uploadRecords) IdempotencyRecord(ctx context.Context, id string) (*inst
 	return &instance.Replay{IdempotencyRecord: instance.IdempotencyRecord{ID: id, Fingerprint: u.upload.Fingerprint, Expires: u.upload.Expires}}, nil
 }
 
-// buildUpload returns the upload in the request, if the instance could commit it now. It checks
-// early to avoid a useless transfer; the commit checks again.
+// buildUpload returns the upload that the request describes, or a fault if the instance could not
+// accept its commit now. The check avoids a useless transfer; the commit checks again.
 func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, formID string) (*instance.Upload, error) {
 	ctx := r.Context()
 	i, app, err := access.LoadWithApplication(ctx, h.instances, h.applications)
@@ -159,7 +161,7 @@ func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, form
 	return upload, i.Clone().AddData(app, id, formID, upload.Content, access.ActorName(), now)
 }
 
-// validate returns a fault if a data element cannot have the announced content.
+// validate returns a fault if no data element can have the announced content.
 func (b *body) validate() error {
 	sum, err := hex.DecodeString(b.SHA256)
 	switch {
@@ -175,7 +177,7 @@ func (b *body) validate() error {
 	return nil
 }
 
-// writeUpload responds with a new presigned request, because that of an earlier response may have
+// writeUpload responds with the upload and a new presigned request, because an earlier one may have
 // expired.
 func (h *handler) writeUpload(w http.ResponseWriter, r *http.Request, u *instance.Upload) error {
 	key := blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Content.Revision)

@@ -144,7 +144,7 @@ func TestAcceptsTheLimits(t *testing.T) {
 	}
 }
 
-// The same key returns the same upload, with a new presigned request.
+// TestIdempotencyKey checks that the same key returns the same upload with a new presigned request.
 func TestIdempotencyKey(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -168,13 +168,13 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	again := parseResponse(t, send(apitest.Kari, pdf))
 	if !strings.Contains(again.URL, first.Content.Revision) {
-		t.Errorf("the URL of the same upload is %s", again.URL)
+		t.Errorf("the replay has the URL %s", again.URL)
 	}
 	send(apitest.Kari, strings.Replace(pdf, "104857600", "1", 1)).Want(422, "idempotency-key-reused")
 	if other := parseResponse(t, send(apitest.Nav, pdf)); other.ID == first.ID {
 		t.Error("another caller's key returns the same upload")
 	}
-	// A replay also requires access to the instance.
+	// A replay must also require access to the instance.
 	api.HardDelete(t, i)
 	send(apitest.Kari, pdf).Want(404, "not-found")
 }

@@ -1,8 +1,8 @@
 // Command upload-create serves POST
-// /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads: it announces the content of a
-// data element that is too large for a function, and returns the presigned request that stores the
-// content in the bucket. data-create then creates the data element. It reads Applications and
-// Parties, reads and writes Instances, and signs for the bucket without calling it.
+// /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads: it announces content that is too
+// large for a function. The response is the presigned request that stores the content in the
+// bucket. data-create then creates the data element. It reads Applications and Parties, reads and
+// writes Instances, and signs for the bucket without calling it.
 package main
 
 import (

@@ -23,8 +23,8 @@ func target(i *instance.Instance) string { return apitest.InApp(i, "/workflow") 
 
 func to(step string) apitest.Option { return apitest.JSON(`{"currentStep":"` + step + `"}`) }
 
-// The complete workflow: the user submits, the owner sends back, the user submits again, the owner
-// archives. Each step creates one event.
+// TestSteps runs the complete workflow: the user submits, the owner sends back, the user submits
+// again, the owner archives. Each transition must create one event.
 func TestSteps(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
@@ -60,7 +60,7 @@ func TestSteps(t *testing.T) {
 		if text, err := json.Marshal(ev); err != nil || strings.Contains(string(text), apitest.KariSSN) {
 			t.Errorf("event %s (%v)", text, err)
 		}
-		api.AssertUnchanged(t, i, func() { // no transition
+		api.AssertUnchanged(t, i, func() { // already in the step
 			if again := api.Do(t, step.caller, "PUT", target(i), to(step.to)).Instance(api, 200); again.Version != i.Version {
 				t.Errorf("version %d", again.Version)
 			}
@@ -84,22 +84,22 @@ func TestRejects(t *testing.T) {
 		options []apitest.Option
 		status  int
 		code    string
-		detail  string // must be contained
+		detail  string // part of the detail
 	}{
-		"past a step":              {filling, apitest.Nav, []apitest.Option{to("Archived")}, 409, "step-unreachable", "You can move it to: Submit."},
-		"back, by the user":        {submitted, apitest.Kari, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "You can move it to: Archived."},
-		"out of the archive":       {archived, apitest.Nav, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "You can move it to: none."},
-		"no such step":             {filling, apitest.Kari, []apitest.Option{to("Send")}, 400, "step-unknown", "FormFilling, Submit, Archived"},
-		"a step in small letters":  {filling, apitest.Kari, []apitest.Option{to("submit")}, 400, "step-unknown", ""},
-		"no step":                  {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{}`)}, 400, "body-invalid", ""},
-		"no body":                  {filling, apitest.Kari, nil, 415, "body-not-json", ""},
-		"another content type":     {filling, apitest.Kari, []apitest.Option{apitest.Body("text/plain", `{"currentStep":"Submit"}`)}, 415, "body-not-json", ""},
-		"an unknown member":        {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":"Submit","isCompleted":true}`)}, 400, "body-invalid", "isCompleted"},
-		"a step that is no text":   {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":1}`)}, 400, "body-invalid", "currentStep"},
-		"a body too large":         {filling, apitest.Kari, []apitest.Option{to(strings.Repeat("S", maxBody))}, 413, "body-too-large", ""},
-		"another version":          {filling, apitest.Kari, []apitest.Option{to("Submit"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
-		"another version of there": {filling, apitest.Kari, []apitest.Option{to("FormFilling"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
-		"an element too few":       {apitest.InstanceSpec{Forms: []string{"attachment"}}, apitest.Kari, []apitest.Option{to("Submit")}, 409, "data-invalid", "issues"},
+		"past a step":                {filling, apitest.Nav, []apitest.Option{to("Archived")}, 409, "step-unreachable", "You can move it to: Submit."},
+		"back, by the user":          {submitted, apitest.Kari, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "You can move it to: Archived."},
+		"out of the archive":         {archived, apitest.Nav, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "You can move it to: none."},
+		"no such step":               {filling, apitest.Kari, []apitest.Option{to("Send")}, 400, "step-unknown", "FormFilling, Submit, Archived"},
+		"a step in small letters":    {filling, apitest.Kari, []apitest.Option{to("submit")}, 400, "step-unknown", ""},
+		"no step":                    {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{}`)}, 400, "body-invalid", ""},
+		"no body":                    {filling, apitest.Kari, nil, 415, "body-not-json", ""},
+		"another content type":       {filling, apitest.Kari, []apitest.Option{apitest.Body("text/plain", `{"currentStep":"Submit"}`)}, 415, "body-not-json", ""},
+		"an unknown member":          {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":"Submit","isCompleted":true}`)}, 400, "body-invalid", "isCompleted"},
+		"a step that is no text":     {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":1}`)}, 400, "body-invalid", "currentStep"},
+		"a body too large":           {filling, apitest.Kari, []apitest.Option{to(strings.Repeat("S", maxBody))}, 413, "body-too-large", ""},
+		"another version":            {filling, apitest.Kari, []apitest.Option{to("Submit"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
+		"another version, same step": {filling, apitest.Kari, []apitest.Option{to("FormFilling"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
+		"an element too few":         {apitest.InstanceSpec{Forms: []string{"attachment"}}, apitest.Kari, []apitest.Option{to("Submit")}, 409, "data-invalid", "issues"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)
@@ -132,7 +132,8 @@ func TestDeletedInstance(t *testing.T) {
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(409, "instance-deleted") })
 }
 
-// Concurrent requests for the same step make one change and one event.
+// TestConcurrentTransitions checks that concurrent requests for the same step cause one change and
+// one event.
 func TestConcurrentTransitions(t *testing.T) {
 	api := newAPI(t)
 	for range 10 {
@@ -147,7 +148,7 @@ func TestConcurrentTransitions(t *testing.T) {
 			t.Fatalf("events %+v", events)
 		}
 
-		// Two transitions from Submit that exclude each other.
+		// Only one of two conflicting transitions from Submit must succeed.
 		var archived, back int
 		all.Go(func() { archived = api.Do(t, apitest.Nav, "PUT", target(i), to("Archived")).Code })
 		all.Go(func() { back = api.Do(t, apitest.Nav, "PUT", target(i), to("FormFilling")).Code })
@@ -178,7 +179,8 @@ func TestConcurrentTransitions(t *testing.T) {
 	}
 }
 
-// The change and its event are one write: either both are stored or neither is.
+// TestFailingStore checks that the change and its event are one write: neither is stored without
+// the other.
 func TestFailingStore(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})

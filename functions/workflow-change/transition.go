@@ -17,11 +17,11 @@ import (
 	"altinn.no/instanceapi/shared/schema"
 )
 
-// maxMissing is how often apply reads the instance again because its content was replaced while the
-// validation fetched it.
+// maxMissing is the maximum number of times that apply reads the instance again because content was
+// deleted while the validation fetched it.
 const maxMissing = 3
 
-// errDataChanged is returned if the instance's data elements are not the validated ones.
+// errDataChanged means that the instance's data elements are not the validated ones.
 var errDataChanged = errors.New("the data was changed during its validation")
 
 // transition is one request to move an instance to another step.
@@ -34,11 +34,12 @@ type transition struct {
 	view   instancehttp.View
 }
 
-// apply moves the instance i, which was just read, and returns the changed instance.
+// apply moves i, the instance as just read, to the step and returns the changed instance.
 //
 // If the step that i leaves requires valid data, apply validates the data before the update,
 // because the validation fetches content. The update then applies to exactly the validated data. If
-// another request adds or replaces data concurrently, apply validates that as well, until ctx ends.
+// another request adds or replaces data concurrently, apply validates the new data and tries again,
+// until ctx ends.
 func (t *transition) apply(i *instance.Instance, instances instancehttp.Store) (*instance.Instance, error) {
 	ctx := t.r.Context()
 	var found validation.Findings
@@ -71,8 +72,8 @@ func (t *transition) apply(i *instance.Instance, instances instancehttp.Store) (
 	}
 }
 
-// mustValidate reports whether the transition leaves a step that requires valid data. It is false
-// if the transition fails for another reason.
+// mustValidate reports whether the transition leaves a step that requires valid data. It returns
+// false if the transition will fail for another reason.
 func (t *transition) mustValidate(i *instance.Instance) bool {
 	step, known := t.app.Workflow.Step(i.Workflow.CurrentStep)
 	return known && step.ValidateOnExit && !i.Status.IsSoftDeleted &&
@@ -80,8 +81,9 @@ func (t *transition) mustValidate(i *instance.Instance) bool {
 		httpapi.CheckIfMatch(t.r, httpapi.VersionTag(i.Version)) == nil
 }
 
-// change applies the transition to the document and returns its event. found are the findings of
-// the validation; if they do not cover the data of i, change returns errDataChanged.
+// change applies the transition to the document and returns its event, or a fault if the transition
+// is not allowed or the data is invalid. If found, the findings of the validation, do not cover the
+// data of i, change returns errDataChanged.
 func (t *transition) change(i *instance.Instance, found validation.Findings) (*event.Event, error) {
 	validates := t.mustValidate(i)
 	if validates && !found.Covers(i) {

@@ -15,8 +15,8 @@ var strict = strings.Replace(apitest.Registration, `{"type": "object"}`, `{"type
 
 const valid, invalid = `<melding><timer>7</timer></melding>`, `<melding><timer>sju</timer></melding>`
 
-// newStrictAPI returns an API with the strict registration, and an instance with one element that
-// has the given content.
+// newStrictAPI returns an API with the strict registration and an instance with one element with
+// the given content.
 func newStrictAPI(t *testing.T, content string) (*apitest.API, *instance.Instance) {
 	api := newAPI(t)
 	api.Register(t, apitest.App, strict)
@@ -46,7 +46,8 @@ func TestRejectsInvalidData(t *testing.T) {
 	}
 }
 
-// The issues of the elements and of their number are reported together.
+// TestReportsAllIssues checks that the response reports the issues of the elements together with
+// the issue about their number.
 func TestReportsAllIssues(t *testing.T) {
 	api := newAPI(t)
 	api.Register(t, apitest.App, strings.Replace(strict, `"minCount": 0`, `"minCount": 2`, 1))
@@ -62,15 +63,16 @@ func TestReportsAllIssues(t *testing.T) {
 	}
 }
 
-// A warning is no error. Here the registration no longer contains the element's data type, which
-// the user cannot change.
+// TestAcceptsWarnings checks that a warning does not prevent the transition. The registration no
+// longer contains the element's data type, which the user cannot change.
 func TestAcceptsWarnings(t *testing.T) {
 	api, i := newStrictAPI(t, invalid)
 	api.Register(t, apitest.App, `{"dataTypes":[{"formId":"other"}]}`)
 	api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Instance(api, 200)
 }
 
-// Content is fetched only to leave a step that validates, and not if the request fails anyway.
+// TestFetchesContentOnlyToValidate checks that content is fetched only to leave a step that
+// validates, and not if the request fails anyway.
 func TestFetchesContentOnlyToValidate(t *testing.T) {
 	api, i := newStrictAPI(t, valid)
 	fetched := 0
@@ -95,7 +97,8 @@ func TestFetchesContentOnlyToValidate(t *testing.T) {
 	step(apitest.Nav, "FormFilling", 200, 0)
 }
 
-// The submitted data is the validated data, even if other requests change it concurrently.
+// TestChangedDuringValidation checks that the submitted data is the validated data, even if other
+// requests change data concurrently.
 func TestChangedDuringValidation(t *testing.T) {
 	for name, test := range map[string]struct {
 		first, second string
@@ -104,7 +107,7 @@ func TestChangedDuringValidation(t *testing.T) {
 		code          string
 	}{
 		"valid by something invalid":        {valid, invalid, false, 409, "data-invalid"},
-		"invalid by something valid":        {invalid, valid, false, 409, "data-invalid"}, // it was invalid at the time of the request
+		"invalid by something valid":        {invalid, valid, false, 409, "data-invalid"}, // invalid when the request arrived
 		"valid by something valid":          {valid, strings.Replace(valid, "7", "8", 1), false, 200, ""},
 		"by something invalid, and deleted": {valid, invalid, true, 409, "data-invalid"},
 		"by something valid, and deleted":   {invalid, valid, true, 200, ""},

@@ -8,7 +8,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-// response is the workflow state of an instance.
+// response is the response body: the workflow state of an instance.
 type response struct {
 	CurrentStep string    `json:"currentStep"`
 	IsCompleted bool      `json:"isCompleted"`

@@ -42,7 +42,7 @@ func TestState(t *testing.T) {
 						t.Errorf("got  %s\nwant %s", got.Body, want)
 					}
 					if want := fmt.Sprintf(`"%d"`, i.Version); got.ETag() != want {
-						t.Errorf("ETag %s, want the instance's, %s", got.ETag(), want)
+						t.Errorf("ETag %s, want the ETag of the instance, %s", got.ETag(), want)
 					}
 				})
 			}

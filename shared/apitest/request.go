@@ -45,8 +45,8 @@ func Body(contentType, body string) Option {
 func JSON(body string) Option { return Body("application/json", body) }
 
 // Do sends a request to its route and returns the response. It checks that the response contains
-// neither an identity number of the API's parties nor the Host header, and that an error is a
-// problem document.
+// neither an identity number of the API's parties nor the Host header. An error must be a problem
+// document.
 func (api *API) Do(t *testing.T, caller, method, target string, options ...Option) Response {
 	t.Helper()
 	parts := request{header: http.Header{}}

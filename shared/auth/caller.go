@@ -2,8 +2,8 @@
 // with the caller's scopes and party. The function itself verifies the token and trusts no result
 // of a gateway, because local emulators of API Gateway skip authorizers.
 //
-// The problem: the signature check of a token costs about as much as the rest of a small request,
-// and the keys for it come from the issuer over the network.
+// The problem: checking the signature of a token costs about as much as the rest of a small
+// request. The keys come from the issuer over the network.
 //
 // The idea: a keyCache reads the issuer's key set during the initialisation. It then reads the set
 // at most once an hour, or once a minute for unknown key ids. While the issuer is down, the
@@ -119,10 +119,9 @@ type PartyFinder interface {
 	Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error)
 }
 
-// ResolveParty returns the instanceOwnerId of the user's party: the one that the token names,
-// else the one that parties has for the token's identity. found is false for an owner, which is
-// not a party, and for a user whose party has no number yet; no instance can belong to such a
-// user.
+// ResolveParty returns the instanceOwnerId of the user's party, from the token or else from parties
+// by the token's identity. found is false for an owner, which is not a party. It is also false for
+// a user whose party has no number yet; no instance can belong to such a user.
 func ResolveParty(ctx context.Context, c Caller, parties PartyFinder) (instanceOwnerID string, found bool, err error) {
 	switch {
 	case c.IsOwner():

@@ -90,7 +90,7 @@ func TestInvalidTokens(t *testing.T) {
 				t.Errorf("%v is not fault.Unauthenticated", err)
 			}
 			if !strings.Contains(err.(*fault.Error).Detail, test.detail) {
-				t.Errorf("detail %q, want %q in it", err.(*fault.Error).Detail, test.detail)
+				t.Errorf("detail %q, want it to contain %q", err.(*fault.Error).Detail, test.detail)
 			}
 			for _, secret := range append(strings.Split(test.token, "."), "1224791830") {
 				if secret != "" && strings.Contains(err.Error(), secret) {
@@ -236,7 +236,7 @@ func TestOpenReportsInvalidVariables(t *testing.T) {
 			auth.Open(env)
 			err := env.Err()
 			if (test.want == "") != (err == nil) || (err != nil && !strings.Contains(err.Error(), test.want)) {
-				t.Errorf("Err = %v, want %q in it", err, test.want)
+				t.Errorf("Err = %v, want it to contain %q", err, test.want)
 			}
 		})
 	}

@@ -51,10 +51,10 @@ func (e *Env) UsesEmulator() bool {
 // AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. The first three are required for AWS itself. For an
 // emulator, at AWS_ENDPOINT_URL_<service> or else AWS_ENDPOINT_URL, they default to constants.
 //
-// All services share one HTTP client. It trusts only the roots of AWS, because parsing the
-// system's bundle of some 140 roots would be most of the CPU time of a function's first call. If
-// AWS_CA_BUNDLE names a file of PEM certificates, the client trusts those instead. The client for
-// an emulator trusts AWS_CA_BUNDLE if set, else the system's roots.
+// All services share one HTTP client. It trusts only the roots of AWS. Parsing the system's bundle
+// of some 140 roots would be most of the CPU time of a function's first call. If AWS_CA_BUNDLE
+// names a file of PEM certificates, the client trusts those instead. The client for an emulator
+// trusts AWS_CA_BUNDLE if set, else the system's roots.
 func (e *Env) AWS(service string) aws.Config {
 	endpoint := e.endpoint(service)
 	cfg := aws.Config{

@@ -2,8 +2,8 @@
 // environment, builds the AWS configuration, sets up the log, and makes the first call to each
 // service. It is the only reader of environment variables.
 //
-// The problem: a cold start delays the first request by the whole initialisation, by the TLS
-// handshake with each service, and by the parsing of the root certificates.
+// The problem: a cold start delays the first request by the whole initialisation, a TLS handshake
+// with each service, and the parsing of the root certificates.
 //
 // The idea: the package fills in aws.Config itself, from the variables that Lambda sets, and does
 // not link the SDK's config package. A function has no use for profiles, SSO, STS and instance

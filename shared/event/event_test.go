@@ -103,14 +103,14 @@ func TestRejectsInvalidEvents(t *testing.T) {
 		ev := sample()
 		damage(&ev)
 		if _, err := Encode(ev); err == nil {
-			t.Errorf("%s: Encode accepts it", name)
+			t.Errorf("%s: Encode accepts the event", name)
 		}
 		raw, err := json.Marshal(ev)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Decode(raw); err == nil {
-			t.Errorf("%s: Decode accepts it", name)
+			t.Errorf("%s: Decode accepts the event", name)
 		} else if strings.Contains(err.Error(), guid) {
 			t.Errorf("%s: the error repeats the content: %v", name, err)
 		}

@@ -25,8 +25,8 @@ func OpenBaseURLs(env *coldstart.Env) BaseURLs {
 // AppsFor returns the base URL of the Application API for an org.
 func (b BaseURLs) AppsFor(org string) string { return strings.ReplaceAll(b.Apps, "{org}", org) }
 
-// PlatformURL returns the public URL of the resource that r requests from the Storage API, with
-// the given query, or without a query if it is "".
+// PlatformURL returns the public URL of the resource that r requests from the Storage API. It
+// appends query unless query is "".
 func (b BaseURLs) PlatformURL(r *http.Request, query string) string {
 	address := b.Platform + r.URL.EscapedPath()
 	if query != "" {

@@ -16,8 +16,8 @@ func VersionTag(version int64) string { return `"` + strconv.FormatInt(version, 
 func HasIfMatch(r *http.Request) bool { return len(r.Header.Values("If-Match")) > 0 }
 
 // CheckIfMatch returns PreconditionFailed, code "version-stale", if the request has an If-Match
-// that does not name etag. Call it with the entity tag of the version that the write is conditional
-// on, so that no other write can occur between the check and the write.
+// that does not name etag. Pass the entity tag of the version that the write is conditional on.
+// Otherwise another write could occur between the check and the write.
 func CheckIfMatch(r *http.Request, etag string) error {
 	if !HasIfMatch(r) || matches(r.Header.Get("If-Match"), etag, false) {
 		return nil

@@ -34,9 +34,9 @@ func IsForm(r *http.Request) bool {
 }
 
 // ReadForm reads a multipart/form-data body (RFC 7578) of at most limit bytes and returns its parts
-// in order, with their content unchanged. It returns Invalid, code "body-invalid", if the form has
-// more than maxParts parts, is malformed or is incomplete, or if a part has no name or a
-// Content-Transfer-Encoding. It returns errors of ReadBody unchanged.
+// in order, with their content unchanged. It returns Invalid, code "body-invalid", if the form is
+// malformed, incomplete, or has more than maxParts parts. It returns the same error if a part has
+// no name or a Content-Transfer-Encoding. It returns errors of ReadBody unchanged.
 func ReadForm(r *http.Request, limit int64, maxParts int) ([]Part, error) {
 	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || params["boundary"] == "" {
@@ -93,10 +93,10 @@ func (p Part) DecodeJSON(into any) error {
 }
 
 // canonicalForm returns the media type and the body of a form in an encoding that does not depend
-// on the boundary, because many clients generate a new boundary for each attempt. The encoding
-// replaces each boundary by the length of the text up to the next one. It stays unambiguous if the
-// boundary occurs within a line, where it is content. canonicalForm returns a body that is not a
-// form unchanged.
+// on the boundary. Many clients generate a new boundary for each attempt. The encoding replaces
+// each boundary by the length of the text up to the next one. It stays unambiguous if the boundary
+// occurs within a line, where it is content. canonicalForm returns a body that is not a form
+// unchanged.
 func canonicalForm(contentType string, body []byte) (string, []byte) {
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != formType || params["boundary"] == "" {

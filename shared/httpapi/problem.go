@@ -66,9 +66,9 @@ var statusOf = map[fault.Kind]int{
 const defaultRetryAfter = 2 * time.Second
 
 // WriteProblem writes the error response for err. A *fault.Error determines the status and the
-// detail. Any other error is a 500, or a 503 if the request was cancelled or its deadline passed,
-// and the response does not contain its text. WriteProblem adds the cause to the request's log
-// line.
+// detail. Any other error is a 500, or a 503 if the request was cancelled or its deadline passed.
+// The response does not contain the text of such an error. WriteProblem adds the cause to the
+// request's log line.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	var f *fault.Error
 	switch {
@@ -123,7 +123,7 @@ func challenge(f *fault.Error) string {
 	return ""
 }
 
-// appender is a value that can append its JSON, equal to that of Marshal, at a lower cost.
+// appender is a value that can append its own JSON faster than Marshal, with the same result.
 type appender interface {
 	AppendJSON(b []byte) ([]byte, error)
 }

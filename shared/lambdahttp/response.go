@@ -183,10 +183,11 @@ func bodyAllowed(status int) bool {
 	return status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// encode returns the body as the text of a JSON string, whether the text is base64, and its size in
-// the JSON document (for short text an upper bound). The client gets the same bytes in both forms.
-// Text stays text if that is no larger than base64 or the text is short, because it is readable in
-// a log. Other bytes than UTF-8 must be base64, because a JSON string would change them.
+// encode returns the body as the text of a JSON string and whether the text is base64. wire is the
+// size in the JSON document, or an upper bound for short text. The client gets the same bytes in
+// both forms. Text stays text if that is no larger than base64 or the text is short, because it is
+// readable in a log. A body that is not UTF-8 must be base64, because a JSON string would change
+// it.
 func encode(body []byte, contentType string) (text string, isBase64 bool, wire int) {
 	if len(body) == 0 {
 		return "", false, 0

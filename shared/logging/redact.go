@@ -24,8 +24,8 @@ var (
 
 // Redact replaces the secrets in s by "[redacted]": identity numbers, credentials in Bearer and
 // Basic authorization, JSON Web Tokens, and the secret parameters of presigned URLs. An identity
-// number has 11 digits, or 6 and 5 with a space, or 9 digits, and is not part of a longer word or
-// number. It does not change UUIDs, times, and ids of requests and traces.
+// number has 11 digits, 6 and 5 digits with a space, or 9 digits. It is not part of a longer word
+// or number. It does not change UUIDs, times, and ids of requests and traces.
 func Redact(s string) string {
 	if strings.Contains(s, "eyJ") {
 		s = jwtPattern().ReplaceAllString(s, redacted)

@@ -13,7 +13,7 @@ import (
 // also charges the evaluation. The package comment explains why.
 type node struct {
 	schema *Schema
-	types  kinds // of the keyword "type"; 0 for none
+	types  kinds // from the keyword "type"; 0 without the keyword
 	values *valueSet
 	listed []any // of enum or const
 	format *js.Format
@@ -29,9 +29,9 @@ type node struct {
 	allowedTypes        kinds // types that the schema allows; 0 before they are computed
 }
 
-// prepare visits every subschema of the compiled schema, returns issues for a schema whose work has
-// no bound, and installs node.check as the format of each subschema. The package comment explains
-// why node.check then runs for every evaluation.
+// prepare visits every subschema of the compiled schema and installs node.check as its format. It
+// returns issues for a schema whose work has no bound. The package comment explains why node.check
+// then runs for every evaluation.
 func (s *Schema) prepare() []fault.Issue {
 	var issues []fault.Issue
 	subschemas := s.visit()

@@ -72,7 +72,7 @@ func programSize(text string) (int, error) {
 }
 
 // checkRegex validates the format "regex" of a value in the data. It parses a string without
-// compiling it, and fails if the string is no regular expression or is too long.
+// compiling it, and fails if the string is not a regular expression or is too long.
 func checkRegex(v any) error {
 	text, ok := v.(string)
 	if !ok {

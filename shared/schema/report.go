@@ -105,8 +105,8 @@ func (r *report) addAlternatives(err *js.ValidationError, keyword string) {
 	r.add(err.InstanceLocation, keyword, fmt.Sprintf("matches none of the %d alternatives", len(err.Causes)))
 }
 
-// differs reports whether an error is about the type or the value at the given depth, or about
-// the enumerated value of one of its direct members. Alternatives usually differ in these.
+// differs reports whether err is about the type or the enumerated value at the given depth, or
+// about the enumerated value of a direct member. Alternatives usually differ in these.
 func differs(err *js.ValidationError, depth int) bool {
 	switch k := err.ErrorKind.(type) {
 	case *kind.Format:

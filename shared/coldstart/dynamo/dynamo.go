@@ -8,8 +8,8 @@ import (
 )
 
 // Client returns the client of the process, the same for every call. The code that opens a table
-// must register a warm-up call with env.OnInit under the name "dynamodb", because only that code
-// knows which call the function's policy allows.
+// must register a warm-up call with env.OnInit under the name "dynamodb". Only that code knows
+// which call the function's policy allows.
 func Client(env *coldstart.Env) *dynamodb.Client {
 	return env.Shared("coldstart/dynamo", func() any {
 		cfg := env.AWS("DYNAMODB")

@@ -28,9 +28,9 @@ func TestClientIsTheSameForAllCalls(t *testing.T) {
 	}
 }
 
-// TestClientCalls calls a server over HTTP. The client must sign the calls for the region, send
-// them to the endpoint, and return the typed error of an error response with a wrong checksum,
-// which DynamoDB Local sends.
+// TestClientCalls calls a server over HTTP. The client must sign the calls for the region and send
+// them to the endpoint. DynamoDB Local sends error responses with a wrong checksum; the client must
+// still return the typed error.
 func TestClientCalls(t *testing.T) {
 	var mu sync.Mutex
 	connections := map[string]bool{}

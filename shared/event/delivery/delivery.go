@@ -1,8 +1,8 @@
 // Package delivery provides the three steps that move an event from the outbox to the feed. Each is
-// a Lambda handler: Publisher (from the outbox's stream to the bus), Recorder (from the bus's queue
-// to the feed) and Sweeper (on a schedule, for events that the other two have lost). Between the
-// steps an event may arrive twice, late, out of order or never. Together they append every event of
-// the outbox to the feed exactly once, and the events of an instance in order.
+// a Lambda handler. Publisher moves events from the outbox's stream to the bus, and Recorder from
+// the bus's queue to the feed. Sweeper runs on a schedule, for events that the other two have lost.
+// Between the steps an event may arrive twice, late, out of order or never. Together they append
+// every event of the outbox to the feed exactly once, and the events of an instance in order.
 //
 // The package never deletes an event from the outbox before the feed has it, and never changes an
 // event.

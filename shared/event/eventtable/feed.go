@@ -1,5 +1,5 @@
 // Package eventtable provides the feed: the events of each application in a dense sequence 1, 2,
-// 3…, each event once and those of one instance in order. Recorder appends and Feed reads. Feed
+// 3…, without duplicates and, within an instance, in order. Recorder appends and Feed reads. Feed
 // never filters, because a reader that must not miss an event needs to know the positions that it
 // passed.
 //

@@ -54,10 +54,10 @@ func NewRecorder(client *dynamodb.Client, table, outbox string, now func() time.
 	return &Recorder{client: client, table: table, outbox: outbox, now: now}
 }
 
-// Append appends the events to the feeds of their applications, those of one instance in the
-// order of their numbers, and deletes them from the outbox. It skips events that the feed has
-// already and deletes them from the outbox too. It returns one result for each event, in the same
-// order.
+// Append appends the events to the feeds of their applications and deletes them from the outbox. It
+// appends the events of one instance in the order of their numbers. It skips events that the feed
+// already has, and deletes them from the outbox too. It returns one result for each event, in the
+// same order.
 //
 // The caller may pass any events in any order any number of times, from several processes
 // concurrently, and may stop anywhere: no event enters the feed twice or before its predecessor.

@@ -106,9 +106,9 @@ type result struct {
 	contended             bool // a concurrent write to the same items; retry after a backoff
 }
 
-// classify returns the result of a transaction that failed with err. It returns an error for a
-// reason that another attempt cannot resolve and for an error other than a cancellation, which the
-// SDK has retried already.
+// classify returns the result of a transaction that failed with err. It returns an error if another
+// attempt cannot resolve the reason, or if err is not a cancellation; the SDK has already retried
+// such errors.
 func (t *transaction) classify(err error) (result, error) {
 	res := result{duplicate: make([]bool, t.count), outOfOrder: make([]bool, t.count), rejected: make([]error, t.count)}
 	var busy *types.TransactionInProgressException

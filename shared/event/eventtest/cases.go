@@ -311,8 +311,8 @@ func testScan(s *suite) {
 	// position of an instance in the table is random, and a scan rarely starts between two close
 	// instances.
 	met := map[string]bool{}
-	for maxAttempts := 0; len(met) < 4; maxAttempts++ {
-		if maxAttempts == 500 {
+	for attempt := 0; len(met) < 4; attempt++ {
+		if attempt == 500 {
 			s.Fatalf("500 scans with limit 2 returned only %d of 6 events", len(met))
 		}
 		backlog, err := s.Scan(s.Context(), old.Add(time.Hour), 2)

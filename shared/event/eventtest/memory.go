@@ -48,7 +48,7 @@ func (m *Memory) Put(_ context.Context, doc event.Encoded) error {
 }
 
 // HideFrom hides position seq and all later positions from Read, History and PositionOfTime, but
-// not from Head, like a transaction that becomes visible item by item. 0 hides none.
+// not from Head. It simulates a transaction that becomes visible item by item. 0 hides none.
 func (m *Memory) HideFrom(appID string, seq int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -18,8 +18,8 @@ type poller struct {
 
 // testRandom delivers the events of a few instances in random batches, like a queue: out of order,
 // late, twice, or not before a sweep. Pollers read at random times and sizes. At the end the feed
-// must have each event once, those of an instance in order, and every poller must have read exactly
-// the feed. A failure reports the seed that reproduces it.
+// must have each event once, and the events of an instance in order. Every poller must have read
+// exactly the feed. A failure reports the seed that reproduces it.
 func testRandom(s *suite) {
 	rapid.Check(s, func(t *rapid.T) {
 		app := "nav/app-" + uuid.New().String()[:13]

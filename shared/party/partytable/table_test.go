@@ -27,7 +27,7 @@ func TestOpenReportsInvalidVariables(t *testing.T) {
 			partytable.Open(env)
 			err := env.Err()
 			if (test.want == "") != (err == nil) || (err != nil && !strings.Contains(err.Error(), test.want)) {
-				t.Errorf("Err = %v, want %q in it", err, test.want)
+				t.Errorf("Err = %v, want it to contain %q", err, test.want)
 			}
 			if err != nil && test.key != "" && strings.Contains(err.Error(), test.key) {
 				t.Errorf("%q contains the key", err)

@@ -1,5 +1,5 @@
-// Package partytest provides a party register in memory, for tests of code that uses a register,
-// and the conformance suite for both this register and the one in DynamoDB.
+// Package partytest provides a party register in memory, for tests of code that uses a register. It
+// also provides the conformance suite for this register and the one in DynamoDB.
 package partytest
 
 import (
