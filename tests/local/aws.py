@@ -1,9 +1,9 @@
 """Run MiniStack, the local AWS, on the port in GATEWAY_PORT.
 
-One setting differs from the `ministack` command. By default its HTTP server closes a connection after
-1,000 requests. It executes the request that meets this limit but truncates the response. The client
-then retries, and a conditional write that succeeded reports a conflict. Here the server never limits
-the requests of a connection.
+One setting differs from the `ministack` command. By default its HTTP server closes a connection
+after 1,000 requests. It executes the request that meets this limit but truncates the response. The
+client then retries, and a conditional write that succeeded reports a conflict. Here the server
+never limits the requests of a connection.
 """
 
 import sys

@@ -3,16 +3,16 @@
 
 usage: deploy.py TEMPLATE DIST STACK < parameters.json > deployed.json
 
-DIST contains the package of each function whose CodeUri ends in <name>, in <name>/: bootstrap and the
-files that it serves. AWS_ENDPOINT_URL and AWS_REGION select the local AWS.
+DIST contains the package of each function whose CodeUri ends in <name>, in <name>/: bootstrap and
+the files that it serves. AWS_ENDPOINT_URL and AWS_REGION select the local AWS.
 
-The script applies SAM's transform to the template. It then rewrites only the resources that the local
-AWS does not support in a template: routes, CORS, archives and alarms with several metrics. Each such
-gap has a function below. Delete the function when the local AWS supports the resource.
+The script applies SAM's transform to the template. It then rewrites only the resources that the
+local AWS does not support in a template: routes, CORS, archives and alarms with several metrics.
+Each such gap has a function below. Delete the function when the local AWS supports the resource.
 
 On success the script prints JSON to standard output: {"outputs": {...}, "apis": {id: ApiId},
-"functions": {id: {"name", "logGroup", "environment"}}}. On failure it prints the failed resources and
-the reasons to standard error and exits with status 1.
+"functions": {id: {"name", "logGroup", "environment"}}}. On failure it prints the failed resources
+and the reasons to standard error and exits with status 1.
 """
 
 import concurrent.futures
@@ -107,7 +107,7 @@ class Deferred:
         return [self.get(v, outputs) for v in value] if isinstance(value, list) else value
 
 
-class Decider:
+class Evaluator:
     """Evaluates conditions and parameters in an API's Body, which CloudFormation does not get."""
 
     def __init__(self, template, parameters):
@@ -118,32 +118,32 @@ class Decider:
         """Report whether a condition is true."""
         (function, argument), = condition.items()
         if function == "Fn::Equals":
-            return self.decide(argument[0]) == self.decide(argument[1])
+            return self.evaluate(argument[0]) == self.evaluate(argument[1])
         if function == "Fn::Not":
             return not self.holds(argument[0])
         if function in ("Fn::And", "Fn::Or"):
             return (all if function == "Fn::And" else any)(self.holds(c) for c in argument)
         return self.holds(self.conditions[argument])  # Condition
 
-    def decide(self, value):
+    def evaluate(self, value):
         """Return value with conditions evaluated and parameters replaced, None for AWS::NoValue."""
         if isinstance(value, list):
-            return [self.decide(v) for v in value]
+            return [self.evaluate(v) for v in value]
         if not isinstance(value, dict):
             return value
         if list(value) == ["Ref"] and value["Ref"] in (*self.parameters, "AWS::NoValue"):
             return self.parameters.get(value["Ref"])
         if list(value) == ["Fn::If"]:
-            name, then, otherwise = value["Fn::If"]
-            return self.decide(then if self.holds(self.conditions[name]) else otherwise)
+            name, then, fallback = value["Fn::If"]
+            return self.evaluate(then if self.holds(self.conditions[name]) else fallback)
         if list(value) == ["Fn::Split"]:
             separator, text = value["Fn::Split"]
-            return self.decide(text).split(separator)
-        decided = {k: self.decide(v) for k, v in value.items()}
-        return {k: v for k, v in decided.items() if v is not None}
+            return self.evaluate(text).split(separator)
+        evaluated = {k: self.evaluate(v) for k, v in value.items()}
+        return {k: v for k, v in evaluated.items() if v is not None}
 
 
-def write_out_routes(resources, decider):
+def write_out_routes(resources, evaluator):
     """Gap: the local AWS ignores the OpenAPI Body of an HttpApi.
 
     Create an integration and a route for each operation. Yield each API with its CORS configuration.
@@ -151,7 +151,7 @@ def write_out_routes(resources, decider):
     for api, resource in list(resources.items()):
         if resource["Type"] != "AWS::ApiGatewayV2::Api" or "Body" not in resource["Properties"]:
             continue
-        body = decider.decide(resource["Properties"].pop("Body"))
+        body = evaluator.evaluate(resource["Properties"].pop("Body"))
         resource["Properties"] = {"Name": api, "ProtocolType": "HTTP"} | {
             k: v for k, v in resource["Properties"].items() if k not in ("FailOnWarnings", "BasePath", "CorsConfiguration")}
         for path, operations in body.get("paths", {}).items():
@@ -178,17 +178,17 @@ def set_cors(api_id, cors):
     client("apigatewayv2").update_api(ApiId=api_id, CorsConfiguration={k[0].upper() + k[1:]: v for k, v in cors.items()})
 
 
-def leave_out_metric_math(resources):
+def remove_metric_math(resources):
     """Gap: the local AWS rejects alarms with more than one metric.
 
-    Leave these alarms and the dashboard out. The local AWS has no metrics, so they would do nothing.
+    Remove these alarms and the dashboard. The local AWS has no metrics, so they would do nothing.
     """
     for name in [n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Dashboard"
                  or r["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in r["Properties"]]:
         del resources[name]
 
 
-def take_archives(resources):
+def remove_archives(resources):
     """Gap: the local AWS rejects archives in a template. Remove them, return their properties."""
     names = [n for n, r in resources.items() if r["Type"] == "AWS::Events::Archive"]
     return {name: resources.pop(name)["Properties"] for name in names}
@@ -262,9 +262,9 @@ def main(template_file, dist, stack):
     template = expand(template, parameters)
     resources = template["Resources"]
     deferred = Deferred(template)
-    cors = {api: deferred.put(c) for api, c in write_out_routes(resources, Decider(template, parameters))}
-    leave_out_metric_math(resources)
-    archives = {name: deferred.put(p) for name, p in take_archives(resources).items()}
+    cors = {api: deferred.put(c) for api, c in write_out_routes(resources, Evaluator(template, parameters))}
+    remove_metric_math(resources)
+    archives = {name: deferred.put(p) for name, p in remove_archives(resources).items()}
     apis = {api: deferred.put({"Ref": api}) for api in cors}
     functions = {name: deferred.put({"name": {"Ref": name}, "logGroup": r["Properties"].get("LoggingConfig", {}).get("LogGroup"),
                                      "environment": r["Properties"].get("Environment", {}).get("Variables", {})})

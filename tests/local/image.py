@@ -2,10 +2,11 @@
 
 usage: image.py ARCH     (x86_64 or arm64; with the Python of .local/sam-venv)
 
-SAM builds its image from AWS's base image and the Runtime Interface Emulator of SAM CLI. The functions
-are static binaries: from the base image they need only a folder for temporary files, certificates and
-a user. So this image contains the emulator and those, 10 MB, without a registry. It has a separate
-name, which `make sam-local` passes with --invoke-image, and replaces no image of AWS.
+SAM builds its image from AWS's base image and the Runtime Interface Emulator of SAM CLI. The
+functions are static binaries: from the base image they need only a folder for temporary files,
+certificates and a user. So this image contains the emulator and those, 10 MB, without a registry.
+It has a separate name, which `make sam-local` passes with --invoke-image, and replaces no image of
+AWS.
 """
 
 import io

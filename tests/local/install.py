@@ -4,9 +4,9 @@
 usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck redoc (default), sam, contract
        install.py update-pins    resolve the .in files here into the requirement files
 
-The script skips a part if its stamp contains the same pins. It verifies Python packages and the files
-of DynamoDB Local with the hashes in this folder, Go verifies its tools with its checksum database. A
-part that fails leaves no stamp, so the next run installs it again.
+The script skips a part if its stamp contains the same pins. It verifies Python packages and the
+files of DynamoDB Local with the hashes in this folder, Go verifies its tools with its checksum
+database. A part that fails leaves no stamp, so the next run installs it again.
 """
 
 import concurrent.futures

@@ -3,8 +3,9 @@
 
 usage: logs.py [FUNCTION ...]
 
-FUNCTION is a folder under functions/, such as instance-create. Without arguments the script follows all
-functions. The environment variable PORT selects the system, by default the one that started last.
+FUNCTION is a folder under functions/, such as instance-create. Without arguments the script follows
+all functions. The environment variable PORT selects the system, by default the one that started
+last.
 """
 
 import json

@@ -13,33 +13,33 @@ import (
 func value(member string) map[string]string {
 	with := func(value string) string { return `{"` + member + `":` + value + `}` }
 	return map[string]string{
-		"a member twice":                 with(`null,"` + member + `":null`),
-		"a member twice, once escaped":   with(fmt.Sprintf(`null,"\u%04x%s":null`, member[0], member[1:])),
-		"a member in capitals":           `{"` + strings.ToUpper(member) + `":null}`,
-		"a member with a space":          `{"` + member + ` ":null}`,
-		"an unknown member":              with(`null,"__proto__":{}`),
-		"unclosed lists":                 with(strings.Repeat("[", 100_000)),
-		"deep lists":                     with(strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)),
-		"deep objects":                   with(strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_000)),
-		"a number out of range":          with("1e999999"),
-		"a number of digits":             with(strings.Repeat("9", 300_000)),
-		"a negative number of digits":    with("-" + strings.Repeat("9", 3000)),
-		"not a number":                   with("NaN"),
-		"a hexadecimal number":           with("0x10"),
-		"half a pair":                    with(`"\ud800"`),
-		"half a pair in a list":          with(`["\udc00"]`),
-		"half a pair in an object":       with(`{"\ud800":"a"}`),
-		"a raw control character":        with("\"a\x01b\""),
-		"an object with a long name":     with(`{"` + strings.Repeat("n", 200_000) + `":[` + strings.Repeat("0,", 50_000) + `0]}`),
-		"invalid UTF-8 as text":          with(`"` + "\xc3\x28" + `"`),
-		"an overlong slash":              with("\"\xc0\xaf\""),
-		"a surrogate in UTF-8":           with("\"\xed\xa0\x80\""),
-		"an object":                      with(`{"a":{"b":[{"c":1}]}}`),
-		"a list of everything":           with(`[1,"a",null,true,{},[]]`),
-		"a true":                         with(`true`),
-		"data after the document":        with("null") + "{}",
-		"a null byte after the document": with("null") + "\x00",
-		"half a document":                `{"` + member + `":`,
+		"a member twice":                     with(`null,"` + member + `":null`),
+		"a member twice, once escaped":       with(fmt.Sprintf(`null,"\u%04x%s":null`, member[0], member[1:])),
+		"a member in capitals":               `{"` + strings.ToUpper(member) + `":null}`,
+		"a member with a space":              `{"` + member + ` ":null}`,
+		"an unknown member":                  with(`null,"__proto__":{}`),
+		"unclosed lists":                     with(strings.Repeat("[", 100_000)),
+		"deep lists":                         with(strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)),
+		"deep objects":                       with(strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_000)),
+		"a number out of range":              with("1e999999"),
+		"a number of digits":                 with(strings.Repeat("9", 300_000)),
+		"a negative number of digits":        with("-" + strings.Repeat("9", 3000)),
+		"not a number":                       with("NaN"),
+		"a hexadecimal number":               with("0x10"),
+		"half a surrogate pair":              with(`"\ud800"`),
+		"half a surrogate pair in a list":    with(`["\udc00"]`),
+		"half a surrogate pair in an object": with(`{"\ud800":"a"}`),
+		"a raw control character":            with("\"a\x01b\""),
+		"an object with a long name":         with(`{"` + strings.Repeat("n", 200_000) + `":[` + strings.Repeat("0,", 50_000) + `0]}`),
+		"invalid UTF-8 as text":              with(`"` + "\xc3\x28" + `"`),
+		"an overlong slash":                  with("\"\xc0\xaf\""),
+		"a surrogate in UTF-8":               with("\"\xed\xa0\x80\""),
+		"an object":                          with(`{"a":{"b":[{"c":1}]}}`),
+		"a list of everything":               with(`[1,"a",null,true,{},[]]`),
+		"a true":                             with(`true`),
+		"data after the document":            with("null") + "{}",
+		"a null byte after the document":     with("null") + "\x00",
+		"half a document":                    `{"` + member + `":`,
 	}
 }
 
@@ -139,8 +139,8 @@ func TestForms(t *testing.T) {
 	})
 }
 
-// Documents are stored as sent. Validation is bounded, and an instance with data that cannot be
-// validated cannot be submitted.
+// Documents are stored as sent. The cost of a validation is bounded. An instance whose data cannot
+// be validated cannot be submitted.
 func TestDocuments(t *testing.T) {
 	e := system
 	const xmlType, jsonType = "application/xml", "application/json"
@@ -176,7 +176,7 @@ func TestDocuments(t *testing.T) {
 		"a string of megabytes":     {jsonType, `{"a":"` + many("x") + `"}`},
 		"escapes":                   {jsonType, `{"a":"` + many(`\u0000`) + `"}`},
 		"a member twice":            {jsonType, `{"a":1,"a":2}`},
-		"half a pair":               {jsonType, `{"a":"\ud800"}`},
+		"half a surrogate pair":     {jsonType, `{"a":"\ud800"}`},
 	} {
 		data := request{method: "PUT", path: e.self() + "/data/" + e.form, contentType: document.contentType, body: document.body}
 		if got, rejected := e.try(t, what, data); rejected || got.Status != 200 {
@@ -214,9 +214,9 @@ func TestSchemas(t *testing.T) {
 		for what, schema := range map[string]string{
 			"a file": `{"$ref":"file:///etc/passwd"}`, "an address": `{"$ref":"http://169.254.169.254/latest"}`, "an unknown draft": `{"$schema":"https://evil.example/schema"}`,
 			"a pattern of patterns": `{"pattern":"` + strings.Repeat("(", 500) + "a" + strings.Repeat("{1,9})", 500) + `"}`, "a look-ahead": `{"pattern":"(?=a)"}`,
-			"deep parts": strings.Repeat(`{"not":`, 5000) + "{}" + strings.Repeat("}", 5000), "a dynamic reference": `{"$dynamicRef":"#a"}`, "a member twice": `{"type":"object","type":"array"}`,
-			"too many parts": `{"anyOf":[{}` + strings.Repeat(",{}", 60_000) + `]}`,
-			"a list":         `[]`, "a string": `"x"`, "a reference to nothing": `{"$ref":"#/nowhere"}`, "text that needs six times its size in the store": `{"description":"` + strings.Repeat("<", 100_000) + `"}`,
+			"deep subschemas": strings.Repeat(`{"not":`, 5000) + "{}" + strings.Repeat("}", 5000), "a dynamic reference": `{"$dynamicRef":"#a"}`, "a member twice": `{"type":"object","type":"array"}`,
+			"too many subschemas": `{"anyOf":[{}` + strings.Repeat(",{}", 60_000) + `]}`,
+			"a list":              `[]`, "a string": `"x"`, "a dangling reference": `{"$ref":"#/nowhere"}`, "text that needs six times its size in the store": `{"description":"` + strings.Repeat("<", 100_000) + `"}`,
 		} {
 			e.reject(t, what, register(schema))
 		}

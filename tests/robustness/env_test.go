@@ -139,7 +139,7 @@ func (e *env) send(r request) (*client.Response, error) {
 
 var codeForm = regexp.MustCompile(`^[a-z]+(-[a-z0-9]+)*$`)
 
-// try sends a request and checks what holds for every response. It reports whether the request was
+// try sends a request and checks the rules for every response. It reports whether the request was
 // rejected.
 func (e *env) try(t *testing.T, what string, r request) (got *client.Response, rejected bool) {
 	t.Helper()

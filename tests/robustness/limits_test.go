@@ -15,7 +15,7 @@ import (
 // limit is a limit of the README's table.
 type limit struct {
 	row     string // text that only this row of the table contains
-	most    int
+	maximum int
 	status  int // of a request over the limit
 	code    string
 	request func(n int) request // for something of size n
@@ -96,8 +96,8 @@ func (e *env) limits(self string) []limit {
 		}},
 		{"· steps", 20, 400, "application-invalid", func(n int) request {
 			more := list(n-1, ",", `{"name":"#","completes":true}`)
-			ways := list(n-1, ",", `{"from":"start","to":"#","by":["user"]}`)
-			return register("limits-steps", `{"workflow":{"steps":[{"name":"start"},`+more+`],"transitions":[`+ways+`]}}`)
+			transitions := list(n-1, ",", `{"from":"start","to":"#","by":["user"]}`)
+			return register("limits-steps", `{"workflow":{"steps":[{"name":"start"},`+more+`],"transitions":[`+transitions+`]}}`)
 		}},
 		{"| `indexShards` |", 64, 400, "application-invalid", func(n int) request { return register("limits-shards", fmt.Sprintf(`{"indexShards":%d}`, n)) }},
 		{"schema of a data type", 262_144, 400, "application-invalid", func(n int) request {
@@ -122,16 +122,16 @@ func TestLimits(t *testing.T) {
 					break
 				}
 			}
-			if want := grouped(limit.most); !strings.Contains(row, want) && !strings.Contains(row, fmt.Sprint(limit.most)) ||
+			if want := grouped(limit.maximum); !strings.Contains(row, want) && !strings.Contains(row, fmt.Sprint(limit.maximum)) ||
 				!strings.Contains(row, fmt.Sprint(limit.status, " `", limit.code, "`")) {
 				t.Errorf("the README has the row\n%s\nwant %s, and %d `%s`", row, want, limit.status, limit.code)
 			}
 			e.unchanged(t, func() {
-				if got := e.reject(t, "over the limit", limit.request(limit.most+1)); got.Status != limit.status || got.Code() != limit.code {
+				if got := e.reject(t, "over the limit", limit.request(limit.maximum+1)); got.Status != limit.status || got.Code() != limit.code {
 					t.Errorf("over the limit: %v", got)
 				}
 			})
-			e.accept(t, limit.request(limit.most))
+			e.accept(t, limit.request(limit.maximum))
 		})
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// checkMemory returns an error if a function has used more memory than Lambda leaves to it. It
-// checks nothing on systems that do not report memory as Linux does.
+// checkMemory returns an error if a function has used more than 420 of its 512 MB. It checks
+// nothing on systems that do not report memory as Linux does.
 func (e *env) checkMemory() error {
 	const limit = 420 << 10 // kB, of 512 MB
 	for _, f := range e.Template.Functions {

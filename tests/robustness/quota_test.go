@@ -59,7 +59,7 @@ func TestQuota(t *testing.T) {
 			continue
 		}
 		if created.Load() != perHour || replayed.Status != 201 {
-			t.Errorf("%d instances are created, want %d; the status of a replay is %d", created.Load(), perHour, replayed.Status)
+			t.Errorf("%d instances were created, want %d; the status of a replay is %d", created.Load(), perHour, replayed.Status)
 		}
 		e.unchanged(t, func() {
 			if got := create("another"); got.Status != 429 {

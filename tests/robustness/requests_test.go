@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// queries are invalid for every route, except for those that may be valid for some.
+// queries are invalid for every route, unless maybeValid is true.
 var queries = []struct {
 	raw        string
 	maybeValid bool
@@ -73,7 +73,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// fields are malformed or unexpected header fields that HTTP clients and servers let through.
+// fields are malformed or unexpected header fields that HTTP clients and servers pass on.
 var fields = map[string][]string{
 	"If-Match":                      {"", "7", `"7`, `W/"1"`, `"`, strings.Repeat(`"x",`, 2000), "\xff", `"1" "2"`, "%22*%22", "null"},
 	"If-None-Match":                 {"", `"7`, `W/W/"1"`, strings.Repeat("W/", 3000), strings.Repeat(",", 8000), "\xff"},
@@ -97,8 +97,7 @@ var fields = map[string][]string{
 	"Te":                            {"trailers, \xff"},
 }
 
-// harmless changes a request so that it is rejected for its content, whatever its header fields
-// are.
+// harmless changes a request so that its content is rejected, for any header fields.
 func (e *env) harmless(r request) request {
 	r.path = strings.Replace(r.path, e.variables["instanceGuid"], "019a0000-0000-7000-8000-000000000000", 1)
 	if strings.HasPrefix(r.body, "{") {
@@ -166,7 +165,7 @@ func TestConditionsOfWrites(t *testing.T) {
 	}
 }
 
-// A compressed body is rejected by every route: it is not of its Content-Type.
+// Every route rejects a compressed body: the content does not have the stated Content-Type.
 func TestCompressedBodies(t *testing.T) {
 	e := system
 	for _, route := range e.routes(t) {
@@ -193,7 +192,7 @@ func TestCompressedBodies(t *testing.T) {
 }
 
 // API Gateway rejects requests over its own limits.
-func TestOverTheGatewaysLimits(t *testing.T) {
+func TestGatewayLimits(t *testing.T) {
 	e := system
 	for _, route := range e.routes(t) {
 		r := e.to(route)

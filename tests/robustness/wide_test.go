@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// An application with the maximum number of steps and shards can be queried. Queries over several
-// of them must be narrowed. No registration leads to queries that fail with a 503.
+// An application with the maximum number of steps and shards can be queried. Queries over too many
+// steps and shards get 400. No registration leads to queries that fail with 503.
 func TestWideQueries(t *testing.T) {
 	e := system
 	token, err := e.Authenticator.Owner("wide", "", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var steps, ways []string
+	var steps, transitions []string
 	for n := range 19 {
 		steps = append(steps, fmt.Sprintf(`{"name":"x%d","completes":true}`, n))
-		ways = append(ways, fmt.Sprintf(`{"from":"start","to":"x%d","by":["user"]}`, n))
+		transitions = append(transitions, fmt.Sprintf(`{"from":"start","to":"x%d","by":["user"]}`, n))
 	}
-	body := `{"indexShards":64,"workflow":{"steps":[{"name":"start"},` + strings.Join(steps, ",") + `],"transitions":[` + strings.Join(ways, ",") + `]}}`
+	body := `{"indexShards":64,"workflow":{"steps":[{"name":"start"},` + strings.Join(steps, ",") + `],"transitions":[` + strings.Join(transitions, ",") + `]}}`
 	for n := range 4 {
 		r := put(fmt.Sprintf("/storage/applications/wide/app%d", n), body)
 		r.token = token

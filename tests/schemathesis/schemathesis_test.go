@@ -1,7 +1,7 @@
 // Package schemathesis tests the running system with thousands of requests that schemathesis
-// generates from the OpenAPI document, and checks the responses against the document: valid
-// requests, examples, every bound of every parameter, and requests that break a rule. A failure
-// prints the curl command that reproduces it.
+// generates from the OpenAPI document: valid requests, examples, every bound of every parameter,
+// and requests that break a rule. It checks the responses against the document. A failure prints
+// the curl command that reproduces it.
 //
 //	OPERATION    the operationId of the only operation to test; default: all
 package schemathesis

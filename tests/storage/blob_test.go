@@ -64,8 +64,8 @@ func (a altered) Do(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// TestBlobs tests the blob store against a real S3 server: the conformance suite of the in-memory
-// fake, and what only a server can show.
+// TestBlobs tests the blob store against a real S3 server: with the conformance suite of the
+// in-memory fake, and with tests that need a server.
 func TestBlobs(t *testing.T) {
 	endpoint, accessKey, secretKey, stop, err := servers.StartS3()
 	if err != nil {
@@ -92,9 +92,9 @@ func TestBlobs(t *testing.T) {
 	t.Run("LostResponse", func(t *testing.T) { lostResponse(t, server, opened) })
 	t.Run("WrongSecret", func(t *testing.T) { wrongSecret(t, server, opened) })
 	t.Run("Unsigned", func(t *testing.T) { unsigned(t, server, opened) })
-	t.Run("LinkPut", func(t *testing.T) { linkPut(t, opened) })
-	t.Run("LinkGet", func(t *testing.T) { linkGet(t, opened) })
-	t.Run("LinkWithWrongSecret", func(t *testing.T) { linkWithWrongSecret(t, server, opened) })
+	t.Run("PresignPut", func(t *testing.T) { presignPut(t, opened) })
+	t.Run("PresignGet", func(t *testing.T) { presignGet(t, opened) })
+	t.Run("PresignWithWrongSecret", func(t *testing.T) { presignWithWrongSecret(t, server, opened) })
 }
 
 func blobKey() blob.Key { return blob.NewKey("nav/app2018", uuid.New().String(), uuid.New().String()) }

@@ -71,7 +71,7 @@ func newEvent(number int) (app string, doc event.Encoded) {
 	return app, eventtest.Document(app, uuid.New().String(), number, time.Now(), "FormFilling")
 }
 
-func TestOutboxKeepsTheFirstOfANumber(t *testing.T) {
+func TestOutboxRejectsDuplicateNumbers(t *testing.T) {
 	store := openEventStore(t, dynamo(t), time.Now)
 	_, doc := newEvent(1)
 	if err := store.Put(t.Context(), doc); err != nil {
@@ -95,7 +95,7 @@ func clearOutbox(t *testing.T, store eventStore, docs ...event.Encoded) {
 	}
 }
 
-func TestScanReportsWhatItCannotRead(t *testing.T) {
+func TestScanReportsUnreadableItems(t *testing.T) {
 	client := dynamo(t)
 	store := openEventStore(t, client, time.Now)
 	guid := uuid.New().String()
@@ -154,7 +154,7 @@ func TestFeedStopsAtAGap(t *testing.T) {
 	}
 }
 
-// The read units of a request to the feed, as DynamoDB reports them.
+// TestFeedCost limits the read units of a request to the feed, as DynamoDB reports them.
 func TestFeedCost(t *testing.T) {
 	var meter querycost.Meter
 	store := openEventStore(t, dynamo(t), time.Now)
@@ -191,7 +191,7 @@ func TestFeedCost(t *testing.T) {
 		query  string
 		fields []string
 		status int
-		most   float64
+		limit  float64
 	}{
 		{"a poll that finds nothing", atEnd, nil, 200, 1},
 		{"the next poll", empty, nil, 200, 1},
@@ -206,8 +206,8 @@ func TestFeedCost(t *testing.T) {
 		response := get(test.query, test.fields...)
 		cost := meter.Take()
 		t.Logf("%-36s %4.1f read units in %d calls", test.what, cost.Units, cost.Calls)
-		if response.Code != test.status || cost.Units > test.most || cost.Units == 0 {
-			t.Errorf("%s: %d, %.1f read units, want at most %.1f", test.what, response.Code, cost.Units, test.most)
+		if response.Code != test.status || cost.Units > test.limit || cost.Units == 0 {
+			t.Errorf("%s: %d, %.1f read units, want at most %.1f", test.what, response.Code, cost.Units, test.limit)
 		}
 	}
 }

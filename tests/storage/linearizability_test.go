@@ -24,8 +24,7 @@ type operation struct {
 	value   string
 }
 
-// outcome is the result of an operation: the version and value that it read or wrote, or that it
-// was stale.
+// outcome is the result of an operation: the version and value that it read or wrote, or stale.
 type outcome struct {
 	stale   bool
 	version int64

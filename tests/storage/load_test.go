@@ -21,20 +21,20 @@ import (
 )
 
 // An imported instance has the same items as a created instance.
-func TestLoadedIsLikeCreated(t *testing.T) {
+func TestImportedEqualsCreated(t *testing.T) {
 	client, name := dynamo(t), table(t, "Instances")
 	store := instancetable.New(client, name, table(t, "Outbox"))
 	app := instancetest.NewApplication(4)
-	created := loadable(t, app, "81001", instancetest.At, "gr", "æ x2", "x3")
+	created := importable(t, app, "81001", instancetest.At, "gr", "æ x2", "x3")
 	if err := created.AddData(app, "d", "default", instance.Content{Revision: "r"}, "1001", instancetest.At); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Create(t.Context(), created, eventOf(created)); err != nil {
 		t.Fatal(err)
 	}
-	loaded := created.Clone()
-	loaded.InstanceOwnerID = "81002"
-	if err := store.Import(t.Context(), []*instance.Instance{loaded}); err != nil {
+	imported := created.Clone()
+	imported.InstanceOwnerID = "81002"
+	if err := store.Import(t.Context(), []*instance.Instance{imported}); err != nil {
 		t.Fatal(err)
 	}
 	items := func(owner string) []map[string]types.AttributeValue {
@@ -45,20 +45,20 @@ func TestLoadedIsLikeCreated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, item := range out.Items { // what differs between the two
+		for _, item := range out.Items { // remove the attributes that differ between the two
 			maps.DeleteFunc(item, func(name string, _ types.AttributeValue) bool { return slices.Contains([]string{"PK", "d", "w"}, name) })
 		}
 		return out.Items
 	}
 	if got, want := items("81002"), items("81001"); len(got) != 2 || !reflect.DeepEqual(got, want) {
-		t.Errorf("loaded %v\ncreated %v", got, want)
+		t.Errorf("imported %v\ncreated %v", got, want)
 	}
-	if got, err := store.Get(t.Context(), "81002", loaded.ID); err != nil || !reflect.DeepEqual(got, loaded) {
-		t.Errorf("got %+v, %v\nwant %+v", got, err, loaded)
+	if got, err := store.Get(t.Context(), "81002", imported.ID); err != nil || !reflect.DeepEqual(got, imported) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, imported)
 	}
 }
 
-func loadable(t *testing.T, app *application.Application, owner string, at time.Time, labels ...string) *instance.Instance {
+func importable(t *testing.T, app *application.Application, owner string, at time.Time, labels ...string) *instance.Instance {
 	t.Helper()
 	i, err := instance.New(instance.Draft{Application: app, InstanceOwnerID: owner, Labels: labels}, "1001", at)
 	if err != nil {
@@ -68,15 +68,15 @@ func loadable(t *testing.T, app *application.Application, owner string, at time.
 }
 
 // TestRaisingIndexShards raises the indexShards of an application with instances from 1 to 8. A
-// crawl before, one across and one after the change return each unchanged instance once, and each
-// changed instance at least once. New writes are spread over the shards.
+// crawl before, during and after the change returns each unchanged instance once, and each changed
+// instance at least once. New writes are spread over the shards.
 func TestRaisingIndexShards(t *testing.T) {
 	const count, size = 120, 7
 	store := instancetable.New(dynamo(t), table(t, "Instances"), table(t, "Outbox"))
 	app := instancetest.NewApplication(1)
 	var all []*instance.Instance
 	for n := range count {
-		all = append(all, loadable(t, app, "81003", instancetest.At.Add(time.Duration(n)*time.Second), "gr"))
+		all = append(all, importable(t, app, "81003", instancetest.At.Add(time.Duration(n)*time.Second), "gr"))
 	}
 	if err := store.Import(t.Context(), all); err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestRaisingIndexShards(t *testing.T) {
 	}
 	var fresh []*instance.Instance
 	for range count {
-		i := loadable(t, app, "81003", now, "gr")
+		i := importable(t, app, "81003", now, "gr")
 		if err := store.Create(t.Context(), i, eventOf(i)); err != nil {
 			t.Fatal(err)
 		}

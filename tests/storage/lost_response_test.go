@@ -152,8 +152,8 @@ func TestLostResponseToCreate(t *testing.T) {
 	}
 }
 
-// If another write comes between a lost response and the retry, the write id of the first attempt
-// is gone. The change then runs again on the new version, which has the change already.
+// If another write comes between a lost response and the retry, it overwrites the write id of the
+// first attempt. The change then runs again on the new version, which already has the change.
 func TestLostResponseAndAnotherWrite(t *testing.T) {
 	app := instancetest.NewApplication(1)
 	good := instancetable.New(dynamo(t), table(t, "Instances"), table(t, "Outbox"))
@@ -201,14 +201,14 @@ func TestLostResponseAndAnotherWrite(t *testing.T) {
 
 func TestLostResponseToRegistration(t *testing.T) {
 	client, _ := losingClient(t, "PutItem", 1)
-	register := applicationtable.New(client, table(t, "Applications"))
+	applications := applicationtable.New(client, table(t, "Applications"))
 	app := instancetest.NewApplication(1)
-	if err := register.Put(t.Context(), app); err != nil || app.Version != 1 {
+	if err := applications.Put(t.Context(), app); err != nil || app.Version != 1 {
 		t.Fatalf("version %d, %v", app.Version, err)
 	}
 	other := instancetest.NewApplication(2)
 	other.ID = app.ID
-	if err := register.Put(t.Context(), other); !errors.Is(err, application.ErrVersionMismatch) {
-		t.Errorf("another registration on version 0: %v, want stale", err)
+	if err := applications.Put(t.Context(), other); !errors.Is(err, application.ErrVersionMismatch) {
+		t.Errorf("another registration on version 0: %v, want a version mismatch", err)
 	}
 }

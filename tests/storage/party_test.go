@@ -116,7 +116,7 @@ func TestPartiesStoreNoIdentity(t *testing.T) {
 	}
 }
 
-// The response to the whole call is lost, as when the function is killed. The next call must find
+// The response to the whole call is lost, as when the function is killed. The next call must see
 // the effect.
 func TestPartiesAfterAnUnknownOutcome(t *testing.T) {
 	for operation, call := range map[string]int{"UpdateItem": 2, "TransactWriteItems": 3} {

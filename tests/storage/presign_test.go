@@ -15,8 +15,8 @@ import (
 	"altinn.no/instanceapi/shared/blob/blobbucket"
 )
 
-// sendLink sends a presigned request with changes, and returns the response with its body.
-func sendLink(t *testing.T, link blob.PresignedRequest, body string, change func(*http.Request)) (*http.Response, []byte) {
+// sendPresigned sends a presigned request with changes, and returns the response with its body.
+func sendPresigned(t *testing.T, link blob.PresignedRequest, body string, change func(*http.Request)) (*http.Response, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), link.Method, link.URL, strings.NewReader(body))
 	if err != nil {
@@ -46,8 +46,8 @@ func infoOf(body string) blob.Info {
 	return blob.Info{Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:])}
 }
 
-// linkPut checks that a link stores the announced content, once, and nothing else.
-func linkPut(t *testing.T, store *blobbucket.Bucket) {
+// presignPut checks that a presigned PUT stores only the announced content, and only once.
+func presignPut(t *testing.T, store *blobbucket.Bucket) {
 	const body, contentType = "the announced bytes", `text/xml; charset="utf-8"`
 	key := blobKey()
 	link, err := store.PresignPut(t.Context(), key, contentType, infoOf(body))
@@ -87,37 +87,37 @@ func linkPut(t *testing.T, store *blobbucket.Bucket) {
 		"a later date": {body, func(r *http.Request) {
 			r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "X-Amz-Date=20", "X-Amz-Date=21", 1)
 		}},
-		"a parameter more":         {body, func(r *http.Request) { r.URL.RawQuery += "&acl=public-read" }},
-		"fewer signed headers":     {body, func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "content-length%3B", "", 1) }},
-		"without a signature":      {body, func(r *http.Request) { r.URL.RawQuery = "" }},
-		"with a signature made up": {body, func(r *http.Request) { r.URL.RawQuery = r.URL.RawQuery[:len(r.URL.RawQuery)-8] + "00000000" }},
+		"one more parameter":         {body, func(r *http.Request) { r.URL.RawQuery += "&acl=public-read" }},
+		"fewer signed headers":       {body, func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "content-length%3B", "", 1) }},
+		"without a signature":        {body, func(r *http.Request) { r.URL.RawQuery = "" }},
+		"with an invented signature": {body, func(r *http.Request) { r.URL.RawQuery = r.URL.RawQuery[:len(r.URL.RawQuery)-8] + "00000000" }},
 	} {
-		if resp, content := sendLink(t, link, try.body, try.change); resp.StatusCode < 400 || resp.StatusCode >= 500 {
+		if resp, content := sendPresigned(t, link, try.body, try.change); resp.StatusCode < 400 || resp.StatusCode >= 500 {
 			t.Errorf("%s: %s %s", name, resp.Status, content)
 		}
 		if _, err := store.Stat(t.Context(), key); !errors.Is(err, blob.ErrNotFound) {
 			t.Fatalf("%s: an object exists (%v)", name, err)
 		}
 	}
-	if resp, content := sendLink(t, link, body, nil); resp.StatusCode != 200 {
-		t.Fatalf("%s %s", resp.Status, content)
+	if resp, content := sendPresigned(t, link, body, nil); resp.StatusCode != 200 {
+		t.Fatalf("the announced content: %s %s", resp.Status, content)
 	}
 	if info, err := store.Stat(t.Context(), key); err != nil || info != infoOf(body) {
-		t.Errorf("stored is %+v, %v; want %+v", info, err, infoOf(body))
+		t.Errorf("stored %+v, %v; want %+v", info, err, infoOf(body))
 	}
-	if resp, content := sendLink(t, link, body, nil); resp.StatusCode != http.StatusPreconditionFailed {
+	if resp, content := sendPresigned(t, link, body, nil); resp.StatusCode != http.StatusPreconditionFailed {
 		t.Errorf("a second time: %s %s", resp.Status, content)
 	}
 	other, err := store.PresignPut(t.Context(), key, "text/plain", infoOf("other"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp, content := sendLink(t, other, "other", nil); resp.StatusCode != http.StatusPreconditionFailed {
+	if resp, content := sendPresigned(t, other, "other", nil); resp.StatusCode != http.StatusPreconditionFailed {
 		t.Errorf("over an existing object: %s %s", resp.Status, content)
 	}
 }
 
-func linkGet(t *testing.T, store *blobbucket.Bucket) {
+func presignGet(t *testing.T, store *blobbucket.Bucket) {
 	key, body := blobKey(), bytes.Repeat([]byte("0123456789"), 1000)
 	if _, err := store.Put(t.Context(), key, "text/html", body); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func linkGet(t *testing.T, store *blobbucket.Bucket) {
 	if len(link.Header) > 0 {
 		t.Errorf("a client that follows a redirect sends none of %v", link.Header)
 	}
-	resp, content := sendLink(t, link, "", nil)
+	resp, content := sendPresigned(t, link, "", nil)
 	if resp.StatusCode != 200 || !bytes.Equal(content, body) {
 		t.Fatalf("%s, %d bytes", resp.Status, len(content))
 	}
@@ -144,7 +144,7 @@ func linkGet(t *testing.T, store *blobbucket.Bucket) {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
-	resp, content = sendLink(t, link, "", func(r *http.Request) { r.Header.Set("Range", "bytes=5-14") })
+	resp, content = sendPresigned(t, link, "", func(r *http.Request) { r.Header.Set("Range", "bytes=5-14") })
 	if resp.StatusCode != 206 || string(content) != "5678901234" || resp.Header.Get("Content-Range") != "bytes 5-14/10000" || resp.Header.Get("Content-Type") != shape.ContentType {
 		t.Errorf("range: %s, %q, %v", resp.Status, content, resp.Header)
 	}
@@ -154,20 +154,20 @@ func linkGet(t *testing.T, store *blobbucket.Bucket) {
 		"as attachment": func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "attachment", "inline", 1) },
 		"writing":       func(r *http.Request) { r.Method = "PUT" },
 	} {
-		if resp, _ := sendLink(t, link, "", change); resp.StatusCode != http.StatusForbidden {
+		if resp, _ := sendPresigned(t, link, "", change); resp.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: %s", name, resp.Status)
 		}
 	}
 }
 
-// A link signed with a wrong secret is rejected.
-func linkWithWrongSecret(t *testing.T, server s3Server, store *blobbucket.Bucket) {
+// A request that is signed with a wrong secret is rejected.
+func presignWithWrongSecret(t *testing.T, server s3Server, store *blobbucket.Bucket) {
 	key, impostor := blobKey(), blobbucket.New(server.client("another-secret", nil), blobsBucket)
 	link, err := impostor.PresignPut(t.Context(), key, "text/plain", infoOf("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp, _ := sendLink(t, link, "x", nil); resp.StatusCode != http.StatusForbidden {
+	if resp, _ := sendPresigned(t, link, "x", nil); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("put: %s", resp.Status)
 	}
 	if _, err := store.Put(t.Context(), key, "text/plain", []byte("x")); err != nil {
@@ -176,7 +176,7 @@ func linkWithWrongSecret(t *testing.T, server s3Server, store *blobbucket.Bucket
 	if link, err = impostor.PresignGet(t.Context(), key, blob.ResponseHeaders{ContentType: "text/plain"}); err != nil {
 		t.Fatal(err)
 	}
-	if resp, _ := sendLink(t, link, "", nil); resp.StatusCode != http.StatusForbidden {
+	if resp, _ := sendPresigned(t, link, "", nil); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("get: %s", resp.Status)
 	}
 	// A caller without permission cannot distinguish a forbidden key from a missing one.

@@ -18,8 +18,8 @@ func TestQueries(t *testing.T) {
 	instancetest.Queries(t, instances, rand.Uint64(), 60)
 }
 
-// A filter or a cursor can make key ranges that no instance has. DynamoDB rejects an empty key and
-// a range that ends before it starts.
+// A filter or a cursor can result in key ranges without instances. DynamoDB rejects an empty key
+// and a range that ends before it starts.
 func TestKeyRangesAtTheEnds(t *testing.T) {
 	instances := instancetable.New(dynamo(t), table(t, "Instances"), "")
 	app := instancetest.NewApplication(1)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// settings is the resource or parameter that each environment variable must refer to, so that a
-// variable has the same meaning in every function.
+// settings is the resource or parameter that each environment variable must refer to: a variable
+// has the same meaning in every function.
 var settings = map[string]string{
 	"INSTANCES_TABLE":     "Instances",
 	"OUTBOX_TABLE":        "Outbox",
@@ -30,7 +30,7 @@ var settings = map[string]string{
 	"METRIC_NAMESPACE":    "AWS::StackName",
 }
 
-// usedBy is the resource that each package calls AWS for. elsewhere are the calls for another one.
+// usedBy is the resource that each package uses. elsewhere has the calls that use another resource.
 var (
 	usedBy = map[string]string{
 		"shared/instance/instancetable":       "Instances",

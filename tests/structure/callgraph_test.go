@@ -91,8 +91,8 @@ var loadFunctions = sync.OnceValues(func() (*program, error) {
 	return loadProgram(list)
 })
 
-// imports finds the project's own packages among those checked before, and all others by their
-// export data.
+// imports implements types.Importer. It finds the project's packages among those already checked,
+// and all others by their export data.
 type imports struct {
 	own   map[string]*types.Package
 	other types.Importer
@@ -359,7 +359,7 @@ func operation(f *types.Func) string {
 	return ""
 }
 
-// transactionAction returns the name of the IAM action for a field of TransactWriteItem.
+// transactionAction returns the IAM action for a field of TransactWriteItem.
 func transactionAction(field string) string {
 	if field == "ConditionCheck" {
 		return "ConditionCheckItem"

@@ -16,7 +16,7 @@ type deployment struct {
 type missing struct{}
 
 // value returns v with its conditions (Fn::If) evaluated and its references to parameters replaced
-// by their values. It leaves out what refers to AWS::NoValue.
+// by their values. It omits members and items with the value AWS::NoValue.
 func (d deployment) value(v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -113,7 +113,7 @@ Resources:
 	}
 }
 
-// checks are the checks of the template that TestChecksFindMistakes proves. Each returns one line
+// checks are the checks of the template that TestChecksFindMistakes tests. Each returns one line
 // for each mistake.
 var checks = map[string]func(*template) []string{
 	"kmsKey":              checkKMSKey,
@@ -161,7 +161,7 @@ func TestChecksFindMistakes(t *testing.T) {
 		{"gatewayTokens", "a route with an empty check", "put /storage/applications/{org}/{app} ", func(tpl *template) {
 			object(at(paths(tpl, "StorageApi"), "/storage/applications/{org}/{app}", "put"))["security"] = []any{}
 		}},
-		{"gatewayTokens", "a check that no parameter turns off", "post /{org}/{app}/instances ", func(tpl *template) {
+		{"gatewayTokens", "a check that no parameter disables", "post /{org}/{app}/instances ", func(tpl *template) {
 			object(at(paths(tpl, "AppsApi"), "/{org}/{app}/instances", "post"))["security"] = []any{map[string]any{"Token": []any{}}}
 		}},
 		{"gatewayTokens", "a route of no function", "get /storage/forgotten", func(tpl *template) {

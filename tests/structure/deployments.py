@@ -27,7 +27,7 @@ ORIGINS = "https://skjema.example.no,http://localhost:3000"
 APPS = {"AppsDomainName": "*.apps.example.no", "AppsCertificateArn": CERTIFICATE}
 PLATFORM = {"PlatformDomainName": "platform.example.no", "PlatformCertificateArn": CERTIFICATE}
 
-# Each line is one choice, each entry of it one option. A combination has one option of each choice.
+# Each line is a choice between options. A combination has one option of each choice.
 CHOICES = [
     [{}, APPS, PLATFORM, APPS | PLATFORM, APPS | PLATFORM | {"HostedZoneId": "Z0123456789"}],
     [{}, {"DisableExecuteApiEndpoint": "true"}],
@@ -39,7 +39,7 @@ CHOICES = [
 # The only parameter that the transform itself reads.
 GRADUAL = [{"GradualDeployment": "false"}, {"GradualDeployment": "true"}]
 
-GONE = object()  # the value of AWS::NoValue
+NO_VALUE = object()  # the value of AWS::NoValue
 
 
 class Deployment:
@@ -48,23 +48,23 @@ class Deployment:
     def __init__(self, stack, parameters):
         self.parameters = {n: p.get("Default", "") for n, p in stack["Parameters"].items()} | parameters
         self.conditions = stack["Conditions"]
-        self.resources = {n: self.value(r) for n, r in stack["Resources"].items() if self.is_there(r)}
-        self.outputs = {n: self.value(o) for n, o in stack["Outputs"].items() if self.is_there(o)}
+        self.resources = {n: self.value(r) for n, r in stack["Resources"].items() if self.exists(r)}
+        self.outputs = {n: self.value(o) for n, o in stack["Outputs"].items() if self.exists(o)}
         self.rejected = [a["AssertDescription"] for rule in stack["Rules"].values()
-                         if "RuleCondition" not in rule or self.truth(rule["RuleCondition"])
-                         for a in rule["Assertions"] if not self.truth(a["Assert"])]
+                         if "RuleCondition" not in rule or self.holds(rule["RuleCondition"])
+                         for a in rule["Assertions"] if not self.holds(a["Assert"])]
 
-    def is_there(self, item):
-        return "Condition" not in item or self.truth(self.conditions[item["Condition"]])
+    def exists(self, item):
+        return "Condition" not in item or self.holds(self.conditions[item["Condition"]])
 
-    def truth(self, condition):
+    def holds(self, condition):
         (function, argument), = condition.items()
         if function == "Condition":
-            return self.truth(self.conditions[argument])
+            return self.holds(self.conditions[argument])
         if function == "Fn::Not":
-            return not self.truth(argument[0])
+            return not self.holds(argument[0])
         if function == "Fn::And":
-            return all(self.truth(c) for c in argument)
+            return all(self.holds(c) for c in argument)
         if function == "Fn::Equals":
             return self.value(argument[0]) == self.value(argument[1])
         raise ValueError(f"unknown condition function {function}")
@@ -72,21 +72,21 @@ class Deployment:
     def value(self, value):
         """Return value with its conditions evaluated and references to parameters replaced."""
         if isinstance(value, list):
-            return [v for v in map(self.value, value) if v is not GONE]
+            return [v for v in map(self.value, value) if v is not NO_VALUE]
         if not isinstance(value, dict):
             return value
         if set(value) == {"Ref"}:
             name = value["Ref"]
-            return GONE if name == "AWS::NoValue" else self.parameters.get(name, value)
+            return NO_VALUE if name == "AWS::NoValue" else self.parameters.get(name, value)
         if set(value) == {"Fn::If"}:
             condition, then, otherwise = value["Fn::If"]
-            return self.value(then if self.truth(self.conditions[condition]) else otherwise)
+            return self.value(then if self.holds(self.conditions[condition]) else otherwise)
         if set(value) == {"Fn::Split"} and isinstance(text := self.value(value["Fn::Split"][1]), str):
             return text.split(value["Fn::Split"][0])
         computed = {k: self.value(v) for k, v in value.items()}
-        return {k: v for k, v in computed.items() if v is not GONE}
+        return {k: v for k, v in computed.items() if v is not NO_VALUE}
 
-    def on(self, name):
+    def is_set(self, name):
         return self.parameters[name] not in ("", "false")
 
     def of_type(self, name):
@@ -101,15 +101,15 @@ class Deployment:
 
 
 def check_rules(d):
-    unreachable = d.on("DisableExecuteApiEndpoint") and not (d.on("AppsDomainName") and d.on("PlatformDomainName"))
-    unchecked = d.on("GatewayTokens") and not d.on("TokenAudience")
+    unreachable = d.is_set("DisableExecuteApiEndpoint") and not (d.is_set("AppsDomainName") and d.is_set("PlatformDomainName"))
+    unchecked = d.is_set("GatewayTokens") and not d.is_set("TokenAudience")
     if bool(d.rejected) != (unreachable or unchecked):
         yield f"the rules reject the parameters with {d.rejected}"
 
 
 def check_addresses(d):
     wanted = {n: (api, d.parameters[n + "DomainName"]) for n, api in (("Apps", "AppsApi"), ("Platform", "StorageApi"))
-              if d.on(n + "DomainName")}
+              if d.is_set(n + "DomainName")}
     domains = d.of_type("AWS::ApiGatewayV2::DomainName")
     if {n: p["DomainName"] for n, p in domains.items()} != {f"{n}Domain": domain for n, (_, domain) in wanted.items()}:
         yield f"the domains are {domains}"
@@ -118,18 +118,18 @@ def check_addresses(d):
     if d.of_type("AWS::ApiGatewayV2::ApiMapping") != at_root:
         yield f"the domain mappings are {d.of_type('AWS::ApiGatewayV2::ApiMapping')}"
     records = {p["Name"] for p in d.of_type("AWS::Route53::RecordSet").values()}
-    if records != ({domain for _, domain in wanted.values()} if d.on("HostedZoneId") else set()):
+    if records != ({domain for _, domain in wanted.values()} if d.is_set("HostedZoneId") else set()):
         yield f"the DNS records are {records}"
     for api, properties in d.of_type("AWS::ApiGatewayV2::Api").items():
         servers = properties["Body"].get("servers")
-        if servers != [{"x-amazon-apigateway-endpoint-configuration": {"disableExecuteApiEndpoint": d.on("DisableExecuteApiEndpoint")}}]:
+        if servers != [{"x-amazon-apigateway-endpoint-configuration": {"disableExecuteApiEndpoint": d.is_set("DisableExecuteApiEndpoint")}}]:
             yield f"{api} has the endpoint {servers}"
 
 
 def check_cors(d):
     for api, properties in d.of_type("AWS::ApiGatewayV2::Api").items():
         cors = properties["Body"].get("x-amazon-apigateway-cors")
-        if not d.on("AllowedOrigins"):
+        if not d.is_set("AllowedOrigins"):
             if cors is not None:
                 yield f"{api} has CORS {cors}"
             continue
@@ -140,7 +140,7 @@ def check_cors(d):
             yield f"{api} allows the methods {cors['allowMethods']}, want {methods}"
     rules = d.resources["Blobs"]["Properties"].get("CorsConfiguration", {}).get("CorsRules", [])
     writes = [r["AllowedOrigins"] for r in rules if "PUT" in r["AllowedMethods"]]
-    if writes != ([ORIGINS.split(",")] if d.on("AllowedOrigins") else []) or bool(rules) != d.on("AllowedOrigins"):
+    if writes != ([ORIGINS.split(",")] if d.is_set("AllowedOrigins") else []) or bool(rules) != d.is_set("AllowedOrigins"):
         yield f"Blobs has CORS {rules}"
 
 
@@ -172,7 +172,7 @@ def check_aliases(d):
 
 
 def check_rollout(d):
-    gradual = d.on("GradualDeployment")
+    gradual = d.is_set("GradualDeployment")
     for name in d.of_type("AWS::Lambda::Alias"):
         if ("CodeDeployLambdaAliasUpdate" in d.resources[name].get("UpdatePolicy", {})) != gradual:
             yield f"{name} has the update policy {d.resources[name].get('UpdatePolicy')}"
@@ -193,7 +193,7 @@ def check_alarms(d):
         if p.get("AlarmActions") != [{"Ref": "AlarmTopic"}] or p.get("OKActions") != [{"Ref": "AlarmTopic"}]:
             yield f"{name} does not notify AlarmTopic"
     subscribers = [p["Endpoint"] for p in d.of_type("AWS::SNS::Subscription").values()]
-    if subscribers != ([d.parameters["AlarmEmail"]] if d.on("AlarmEmail") else []):
+    if subscribers != ([d.parameters["AlarmEmail"]] if d.is_set("AlarmEmail") else []):
         yield f"the subscribers of AlarmTopic are {subscribers}"
     for name, p in d.of_type("AWS::Lambda::Function").items():
         if p["TracingConfig"] != {"Mode": d.parameters["Tracing"]}:
@@ -201,7 +201,7 @@ def check_alarms(d):
 
 
 def check_protection(d):
-    keep = d.on("ProtectData")
+    keep = d.is_set("ProtectData")
     for name in [*d.of_type("AWS::DynamoDB::Table"), "Blobs"]:
         r = d.resources[name]
         if (r["DeletionPolicy"], r["UpdateReplacePolicy"]) != ("RetainExceptOnCreate", "Retain"):
@@ -212,7 +212,7 @@ def check_protection(d):
 
 
 def check_references(d):
-    """No resource or output refers to a resource that this deployment leaves out."""
+    """No resource or output refers to a resource that this deployment omits."""
     def names(value):
         if isinstance(value, list):
             for v in value:
@@ -229,9 +229,9 @@ def check_references(d):
                     yield from names(own)
                 else:
                     yield from names(v)
-    there = set(d.resources) | set(d.parameters)
+    known = set(d.resources) | set(d.parameters)
     for name, item in {**d.resources, **{f"output {n}": o for n, o in d.outputs.items()}}.items():
-        for missing in {n for n in names(item) if not n.startswith("AWS::")} - there:
+        for missing in {n for n in names(item) if not n.startswith("AWS::")} - known:
             yield f"{name} refers to {missing}, which the deployment does not have"
 
 
@@ -312,7 +312,7 @@ MISTAKES = [
 ]
 
 
-def unseen(template):
+def missed(template):
     """Yield the mistakes that no check finds in three deployments."""
     combinations = [[c[0] for c in CHOICES], [c[-1] for c in CHOICES[:-1]], [{}, CHOICES[1][1]]]
     for check, change in MISTAKES:
@@ -332,7 +332,7 @@ def main(arguments):
         found |= findings(template, gradual, combinations)
     found |= environments(template) | lint_fullest(template)
     if not found and "--prove" in arguments:
-        found = dict.fromkeys(unseen(template), "--prove")
+        found = dict.fromkeys(missed(template), "--prove")
     for line, where in found.items():
         print(f"{paths[0]}: {line}  ({where})", file=sys.stderr)
     print(f"{len(GRADUAL) * len(combinations)} deployments of {paths[0]}: {len(found)} findings")

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// With GatewayTokens API Gateway checks a token on every route except the documentation's, and
-// without it on none.
+// With GatewayTokens API Gateway checks a token on every route except those of the documentation.
+// Without GatewayTokens it checks none.
 func TestGatewayTokens(t *testing.T) { report(t, checkGatewayTokens(readTemplate(t))) }
 
 func checkGatewayTokens(tpl *template) (found []string) {
@@ -41,7 +41,7 @@ func checkGatewayTokens(tpl *template) (found []string) {
 			for path, operations := range object(at(body, "paths")) {
 				for method := range object(operations) {
 					if !slices.Contains(routes, method+" "+path) {
-						add("%s: DefinitionBody has %s %s, which is a route of no function", api.Name, method, path)
+						add("%s: DefinitionBody has %s %s, which is not a route of any function", api.Name, method, path)
 					}
 				}
 			}

@@ -122,7 +122,7 @@ func TestFunctionsLinkOnlyWhatTheyUse(t *testing.T) {
 			"instance-validate", "upload-create", "workflow-change"},
 		"github.com/aws/aws-sdk-go-v2/service/eventbridge": {"event-publish", "outbox-sweep"},
 	}
-	packages := goList(t, "./functions/...") // each package after what it imports
+	packages := goList(t, "./functions/...") // each package after its imports
 	for library, functions := range users {
 		linking := map[string]bool{}
 		for _, p := range packages {
@@ -135,7 +135,7 @@ func TestFunctionsLinkOnlyWhatTheyUse(t *testing.T) {
 	}
 }
 
-// Each package in domain exists. A rule for a missing package would check nothing.
+// Each package in domain exists: a rule for a missing package would check nothing.
 func TestDomainPackagesExist(t *testing.T) {
 	for _, folder := range domain {
 		if len(goFiles(t, folder)) == 0 {

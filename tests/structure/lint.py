@@ -1,14 +1,14 @@
 """Lint template.yaml as AWS deploys it: apply SAM's transform offline, then run cfn-lint.
 
-cfn-lint no longer translates SAM templates. In an untranslated template it misses many mistakes, such
-as an unknown runtime or an event without a method. Every finding is fatal, warnings included. The Go
-tests in this folder check what cfn-lint cannot.
+cfn-lint no longer translates SAM templates. In an untranslated template it misses many mistakes,
+such as an unknown runtime or an event without a method. Every finding is fatal, warnings included.
+The Go tests in this folder check what cfn-lint cannot.
 
     lint.py [TEMPLATE]            exit 1 on any finding
     lint.py --prove [TEMPLATE]    then make mistakes in a copy, exit 1 if lint.py misses one
 
-The templates for application owners, events/owner/*.yaml, are plain CloudFormation. cfn-lint checks them
-without a transform, if there are any.
+The templates for application owners, events/owner/*.yaml, are plain CloudFormation. cfn-lint checks
+them without a transform, if there are any.
 
 The script runs in the virtual environment of aws-sam-cli. It needs no credentials and no network.
 """
@@ -182,10 +182,10 @@ def main(arguments):
     if found or not prove:
         return 1 if found else 0
 
-    unseen = missed(template)
-    for what in unseen:
+    not_found = missed(template)
+    for what in not_found:
         print(f"lint.py misses {what}", file=sys.stderr)
-    return 1 if unseen else 0
+    return 1 if not_found else 0
 
 
 if __name__ == "__main__":

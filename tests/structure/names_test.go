@@ -33,17 +33,17 @@ func goFiles(t *testing.T, folder string) []string {
 	return found
 }
 
-// The name of a package says what the package provides. The names in empty do not.
+// The name of a package describes what the package provides. The names in vague do not.
 func TestPackageNamesAreSpecific(t *testing.T) {
-	empty := []string{"util", "utils", "common", "models", "helper", "helpers", "types", "misc", "base", "lib"}
+	vague := []string{"util", "utils", "common", "models", "helper", "helpers", "types", "misc", "base", "lib"}
 	for _, path := range goFiles(t, ".") {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		if slices.Contains(empty, strings.TrimSuffix(file.Name.Name, "_test")) {
-			t.Errorf("%s: the package name %s does not say what the package provides", path, file.Name.Name)
+		if slices.Contains(vague, strings.TrimSuffix(file.Name.Name, "_test")) {
+			t.Errorf("%s: the package name %s does not describe what the package provides", path, file.Name.Name)
 		}
 	}
 }

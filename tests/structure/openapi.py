@@ -1,7 +1,7 @@
 """Validate the OpenAPI document against the official schema of OpenAPI 3.1.
 
-The validator also checks what the schema cannot express: that references resolve, that path parameters
-are declared and that operationIds are unique.
+The validator also checks what the schema cannot express: that references resolve, that path
+parameters are declared and that operationIds are unique.
 
     openapi.py [DOCUMENT]            exit 1 on any finding
     openapi.py --prove [DOCUMENT]    then make mistakes in a copy, exit 1 if the validator misses one

@@ -50,7 +50,7 @@ func TestContractMatchesTemplateRoutes(t *testing.T) {
 	}
 	for _, o := range d.Operations {
 		if !slices.Contains(routes, o.String()) {
-			t.Errorf("%s has %s, which is no route of template.yaml", contract.File, o)
+			t.Errorf("%s has %s, which is not a route of template.yaml", contract.File, o)
 		}
 		var declared []string
 		for _, p := range o.Parameters {
@@ -125,7 +125,7 @@ func TestContractListsProblemCodes(t *testing.T) {
 			t.Errorf("%s: add the code %q (%d) to ProblemCode in %s, to enum and x-enumDescriptions, and to the description of %d of each operation that returns it",
 				code.at, code.name, code.status, contract.File, code.status)
 		case status != code.status:
-			t.Errorf("%s: the code %q has the status %d, but ProblemCode in %s says %d", code.at, code.name, code.status, contract.File, status)
+			t.Errorf("%s: the code %q has the status %d, but ProblemCode in %s states %d", code.at, code.name, code.status, contract.File, status)
 		}
 	}
 	for code := range documented {
@@ -214,10 +214,10 @@ func faultStatuses(t *testing.T) map[string]int {
 	for n, match := range regexp.MustCompile(`(?m)^\t([A-Z]\w+)(?: +Kind = iota)? +// (\d{3}): `).FindAllStringSubmatch(string(content), -1) {
 		status, _ := strconv.Atoi(match[2])
 		statuses[match[1]] = status
-		answer := httptest.NewRecorder()
-		httpapi.WriteProblem(answer, httptest.NewRequest("GET", "/", nil), fault.New(fault.Kind(n), "x", "x"))
-		if answer.Code != status {
-			t.Errorf("fault.%s has the status %d in its comment, but httpapi responds with %d", match[1], status, answer.Code)
+		recorder := httptest.NewRecorder()
+		httpapi.WriteProblem(recorder, httptest.NewRequest("GET", "/", nil), fault.New(fault.Kind(n), "x", "x"))
+		if recorder.Code != status {
+			t.Errorf("fault.%s has the status %d in its comment, but httpapi responds with %d", match[1], status, recorder.Code)
 		}
 	}
 	return statuses
@@ -302,9 +302,9 @@ func TestEventSchemaMatchesBusSchema(t *testing.T) {
 	}
 }
 
-// eachSource calls see with each Go file of functions and shared packages except tests. The
+// eachSource calls visit with each Go file of functions and shared packages except tests. The
 // function at returns the file and line of a node.
-func eachSource(t *testing.T, see func(file *ast.File, at func(ast.Node) string)) {
+func eachSource(t *testing.T, visit func(file *ast.File, at func(ast.Node) string)) {
 	t.Helper()
 	for _, path := range append(goFiles(t, "functions"), goFiles(t, "shared")...) {
 		if strings.HasSuffix(path, "_test.go") || isTestSupport(strings.TrimPrefix(filepath.Dir(path), root+"/")) {
@@ -315,7 +315,7 @@ func eachSource(t *testing.T, see func(file *ast.File, at func(ast.Node) string)
 		if err != nil {
 			t.Fatal(err)
 		}
-		see(file, func(n ast.Node) string {
+		visit(file, func(n ast.Node) string {
 			position := files.Position(n.Pos())
 			return fmt.Sprintf("%s:%d", strings.TrimPrefix(position.Filename, root+"/"), position.Line)
 		})

@@ -53,7 +53,7 @@ func TestReadmeDocumentsEveryAlarm(t *testing.T) {
 }
 
 // awsMetrics are the metrics of AWS services that alarms and dashboard use, with their dimensions.
-// AWS reports no error for a metric that does not exist: its graph stays empty, its alarm silent.
+// AWS reports no error for a missing metric: its graph stays empty and its alarm never fires.
 var awsMetrics = map[string][]string{
 	"AWS/ApiGateway Count": {"ApiId"}, "AWS/ApiGateway Latency": {"ApiId"},
 	"AWS/ApiGateway 4xx": {"ApiId"}, "AWS/ApiGateway 5xx": {"ApiId"},
@@ -116,9 +116,9 @@ func indexesOf(table *resource) (names []string) {
 	return names
 }
 
-// The metrics of a table leave out the requests that one of its indexes throttles, except the
-// metric by operation. So the alarm of a table with indexes watches each operation that a function
-// may do, and transactions, which need no permission of their own. The dashboard shows each index.
+// Of a table's metrics only the one by operation includes the requests that an index throttles. So
+// the alarm of a table with indexes watches each operation that a function may call, and
+// transactions, which need no separate permission. The dashboard shows each index.
 func TestIndexThrottlingIsMonitored(t *testing.T) {
 	tpl := readTemplate(t)
 	shown := map[string]bool{}
@@ -285,8 +285,7 @@ func TestAlarmsUseExistingMetrics(t *testing.T) {
 	}
 }
 
-// Each function writes to a log group of its own, which keeps logs as long as LogRetentionDays
-// says.
+// Each function writes to its own log group, which keeps logs for LogRetentionDays days.
 func TestLogGroups(t *testing.T) { report(t, checkLogGroups(readTemplate(t))) }
 
 func checkLogGroups(tpl *template) (found []string) {
@@ -328,7 +327,7 @@ func checkStorageLatencyAlarm(tpl *template) (found []string) {
 	}
 	for name := range notTimed {
 		if r := tpl.resource(name); r == nil {
-			found = append(found, "notTimed has "+name+", which does not exist")
+			found = append(found, "notTimed lists "+name+", which does not exist")
 		}
 	}
 	for _, m := range list(tpl.resource("StorageLatencyAlarm").Properties["Metrics"]) {

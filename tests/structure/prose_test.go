@@ -48,7 +48,7 @@ var avoided = []struct {
 	{`be looked at|held against`, "be checked, validated"},
 }
 
-// keeps lists texts that contain an avoided word and stay, with the reason.
+// keeps lists allowed texts that contain an avoided word, with the reason.
 var keeps = []string{
 	"connection refused", // the name that operating systems give this error
 }
@@ -72,7 +72,8 @@ func TestProseIsPlain(t *testing.T) {
 	}
 }
 
-// proseFiles returns the files that people read: all that git tracks, but data and generated files.
+// proseFiles returns the files that people read: all files that git tracks, except data and
+// generated files.
 func proseFiles(t *testing.T) []string {
 	t.Helper()
 	cmd := exec.Command("git", "ls-files", "-co", "--exclude-standard")
@@ -100,7 +101,7 @@ func isProse(name string) bool {
 	return filepath.Base(name) == "Makefile" || name == ".ci/run"
 }
 
-// checkProse returns what is wrong with the texts of a file.
+// checkProse returns one line for each problem in the texts of a file.
 func checkProse(t *testing.T, name string) []string {
 	t.Helper()
 	source, err := os.ReadFile(filepath.Join(root, name))
@@ -142,8 +143,8 @@ func proseProblems(name string, source []byte) []string {
 	return problems
 }
 
-// textsOf returns the texts of a file: of Go source its comments and the strings with a space in
-// them, of anything else its lines, without fenced code of Markdown.
+// textsOf returns the texts of a file. For Go source these are the comments and the strings with a
+// space. For other files these are the lines, except fenced code in Markdown.
 func textsOf(name string, source []byte) []proseText {
 	if strings.HasSuffix(name, ".go") {
 		return goTexts(name, source)
@@ -200,8 +201,8 @@ func goTexts(name string, source []byte) []proseText {
 	}
 }
 
-// The check finds each avoided word in each kind of text, and passes what is kept.
-func TestProseCheckFindsWhatItShould(t *testing.T) {
+// The check finds avoided words in each kind of text, and accepts the texts in keeps.
+func TestProseCheckFindsAvoidedWords(t *testing.T) {
 	for name, source := range map[string]string{
 		"a.go":     "package a\n\n// The bytes are let go of.\n",
 		"b.go":     "package b\n\nvar err = \"the request was refused twice\"\n",

@@ -91,7 +91,7 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
-// A function with routes ends before API Gateway gives up, after 30 seconds.
+// A function with routes must time out before API Gateway does, after 30 seconds.
 func TestTimeoutsAreShorterThanAPIGateway(t *testing.T) {
 	tpl := readTemplate(t)
 	for _, f := range tpl.functions() {

@@ -47,7 +47,7 @@ func TestSamples(t *testing.T) {
 		}
 	}
 	for _, folder := range folders(t, "events") {
-		if folder == "owner" { // what the platform hands to application owners
+		if folder == "owner" { // files for application owners
 			continue
 		}
 		if _, err := os.Stat(filepath.Join(root, "functions", folder)); err != nil && hasSamples(folder) {

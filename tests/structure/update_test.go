@@ -21,7 +21,7 @@ func TestInstancesAreReadAndWrittenAuthorized(t *testing.T) {
 	}
 	for _, test := range []struct {
 		method     types.Object
-		authorized []types.Object // the only ways to it
+		authorized []types.Object // the only methods through which a function may reach it
 		exempt     string         // a function without a caller
 	}{
 		// A new instance replaces no version.
@@ -47,7 +47,7 @@ func TestInstancesAreReadAndWrittenAuthorized(t *testing.T) {
 		}
 		for _, o := range append(test.authorized, test.method) {
 			if !reached[o] {
-				t.Errorf("no function reaches %v: a test of it proves nothing", o)
+				t.Errorf("no function reaches %v, so the test proves nothing about it", o)
 			}
 		}
 	}

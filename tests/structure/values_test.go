@@ -42,7 +42,7 @@ func pairs(node *yaml.Node) []pair {
 		hides := func(other pair) bool { return other.key == p.key }
 		if n := slices.IndexFunc(all, hides); n < 0 {
 			all = append(all, p)
-		} else if slices.ContainsFunc(own, hides) { // of two merged entries the first one counts
+		} else if slices.ContainsFunc(own, hides) { // the first of two merged entries takes precedence
 			all[n] = p
 		}
 	}

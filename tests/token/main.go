@@ -1,4 +1,5 @@
-// Command token prints only an access token, for a developer's machine, on standard output.
+// Command token prints an access token for a developer's machine, and nothing else, on standard
+// output.
 //
 // It reads these variables of the environment, which make sets:
 //

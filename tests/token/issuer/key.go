@@ -27,9 +27,9 @@ type jwk struct {
 	E   string `json:"e"`
 }
 
-// loadOrMakeKey writes a new key under a temporary name and links it into place. The link fails
-// if another process was first; the key of that process is then loaded. So no reader sees an
-// incomplete key, and all processes use the same key.
+// loadOrMakeKey loads the key at path, or creates it. It writes a new key under a temporary name
+// and links it into place. If another process was first, the link fails and the key of that
+// process is loaded. So no reader sees an incomplete key, and all processes use the same key.
 func loadOrMakeKey(path string) (*rsa.PrivateKey, error) {
 	key, err := loadKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -19,7 +19,7 @@ const (
 	Audience = "https://instanceapi.localhost/"
 )
 
-// The default scopes of a token: all that its kind of caller can use here.
+// The default scopes of a token: all scopes that the API accepts from its kind of caller.
 const (
 	OwnerScope = "altinn:serviceowner/instances.read altinn:serviceowner/instances.write"
 	UserScope  = "altinn:instances.read altinn:instances.write"
