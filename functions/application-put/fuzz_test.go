@@ -18,6 +18,7 @@ func FuzzRegistration(f *testing.F) {
 		apitest.Registration, `{}`, `{"id":"nav/app2019","org":"nav","title":{"nb":"x","nn":"<&>"},"dataTypes":[{"formId":"a","schema":{"type":"object","x":"\u2028"}}]}`,
 		`{"dataTypes":[{"formId":"a","maxSize":9223372036854775807,"minCount":0,"maxCount":1e3}]}`, `{"dataTypes":null,"workflow":{"steps":[],"transitions":null}}`,
 		`{"workflow":{"steps":[{"name":"A","validateOnExit":true},{"name":"B","completes":true,"archives":true}],"transitions":[{"from":"A","to":"B","by":["user","owner"]}]},"indexShards":64}`,
+		`{"indexShards":0}`, `{"id":"","org":""}`, `{"workflow":null,"indexShards":null}`, `{"workflow":{}}`,
 		`{"workflow":{"steps":[{"name":"A"}],"transitions":[{"from":"A","to":"A","by":null}]}}`, `{"dataTypes":[{"formId":"a","schema":null},{"formId":"b","schema":[]}]}`, `{"title":{"\ud800":"x"}}`,
 		`{"dataTypes":[{"formId":"a","schema":{"$ref":"#/$defs/x","$defs":{"x":{"$ref":"#"}}}}]}`, `{"dataTypes":` + strings.Repeat("[", 100), `{"indexShards":-1,"checkIdentityNumbers":1}`,
 	} {

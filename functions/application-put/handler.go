@@ -64,20 +64,37 @@ func handler(authenticator instancehttp.Authenticator, applications applicationS
 	})
 }
 
-// readRegistration returns the registration in the body, with defaults, or a fault. The members id
-// and org are optional: a response to GET contains them, and clients may send it back. They must
-// match the path.
+// registration is the body of a request. It distinguishes an absent member, which gets its default,
+// from a zero value, which must be valid. A null is an absent member.
+type registration struct {
+	application.Application
+	ID          *string               `json:"id"`
+	Org         *string               `json:"org"`
+	Workflow    *application.Workflow `json:"workflow"`
+	IndexShards *int                  `json:"indexShards"`
+}
+
+// readRegistration returns the registration in the body. Its id and org are optional, because a
+// response to GET contains them; if present, they must match the path.
 func readRegistration(r *http.Request, org, name string) (*application.Application, error) {
-	app := &application.Application{}
-	if err := httpapi.DecodeJSON(r, maxBody, app); err != nil {
+	var body registration
+	if err := httpapi.DecodeJSON(r, maxBody, &body); err != nil {
 		return nil, err
 	}
 	id := org + "/" + name
-	if app.ID != "" && app.ID != id || app.Org != "" && app.Org != org {
+	if body.ID != nil && *body.ID != id || body.Org != nil && *body.Org != org {
 		return nil, fault.New(fault.Invalid, "application-id-mismatch", "id and org must match the path, or be absent.")
 	}
+	app := &body.Application
 	app.ID, app.Org = id, org
 	app.SetDefaults()
+	if body.Workflow != nil {
+		app.Workflow.Steps = body.Workflow.Steps
+		app.Workflow.Transitions = append([]application.Transition{}, body.Workflow.Transitions...)
+	}
+	if body.IndexShards != nil {
+		app.IndexShards = *body.IndexShards
+	}
 	if err := checkSchemas(r.Context(), app); err != nil {
 		return nil, err
 	}

@@ -111,7 +111,7 @@ func (e *Env) httpClient(emulator bool) aws.HTTPClient {
 		key = "coldstart/http/emulator"
 	}
 	return e.Shared(key, func() any {
-		client := e.newHTTPClient(emulator)
+		client := PlainBodies(e.newHTTPClient(emulator))
 		if emulator {
 			client = &recyclingClient{client: client}
 		}

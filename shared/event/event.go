@@ -21,6 +21,11 @@ const WorkflowStateChange = "WorkflowStateChange"
 // a member or changing its meaning requires the next version.
 const SchemaVersion = 1
 
+// ClockSkew is the largest difference between the clocks of two functions for which a poller misses
+// nothing. The positions of the feed allow for all of it. A query's resume must allow for a slow
+// write as well, out of the same time. The clocks of Lambda differ by milliseconds.
+const ClockSkew = time.Minute
+
 // Event is one workflow change of one instance.
 //
 // Add a new field in these places too. Tests fail if you forget one of the first two:

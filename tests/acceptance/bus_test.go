@@ -17,9 +17,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
+	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/tests/local/stack"
 )
 
@@ -117,6 +119,7 @@ func putRule(t *testing.T, sut *systemUnderTest, name, pattern, queueARN string)
 	t.Helper()
 	events := eventbridge.New(eventbridge.Options{
 		Region: awsRegion(), BaseEndpoint: aws.String(sut.awsEndpoint), Credentials: aws.CredentialsProviderFunc(awsCredentials),
+		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
 	})
 	bus := aws.String(sut.bus)
 	if sut.bus == "" {

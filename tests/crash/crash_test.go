@@ -18,9 +18,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/tests/awsproxy"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/faults"
@@ -63,10 +65,14 @@ func newEnv(t *testing.T) *env {
 	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
 	})
+	httpClient := coldstart.PlainBodies(awshttp.NewBuildableClient())
 	e.db = dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &e.stack.AWSEndpoint, Region: stack.Region, Credentials: credentials, DisableValidateResponseChecksum: true,
+		BaseEndpoint: &e.stack.AWSEndpoint, Region: stack.Region, Credentials: credentials, HTTPClient: httpClient,
+		DisableValidateResponseChecksum: true,
 	})
-	e.s3 = s3.New(s3.Options{BaseEndpoint: &e.stack.AWSEndpoint, Region: stack.Region, Credentials: credentials, UsePathStyle: true})
+	e.s3 = s3.New(s3.Options{
+		BaseEndpoint: &e.stack.AWSEndpoint, Region: stack.Region, Credentials: credentials, HTTPClient: httpClient, UsePathStyle: true,
+	})
 	if e.token, err = e.stack.Authenticator.Owner(e.org, "", time.Hour); err != nil {
 		t.Fatal(err)
 	}

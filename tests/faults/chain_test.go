@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/event/eventtest"
@@ -53,7 +55,8 @@ func database(t *testing.T) *dynamodb.Client {
 		t.Fatal(err)
 	}
 	client := dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &endpoint, Region: "eu-north-1", Retryer: withoutBackoff(), DisableValidateResponseChecksum: true,
+		BaseEndpoint: &endpoint, Region: "eu-north-1", Retryer: impatient(), DisableValidateResponseChecksum: true,
+		HTTPClient:  coldstart.PlainBodies(awshttp.NewBuildableClient()),
 		Credentials: credentials("k" + strconv.FormatUint(rand.Uint64(), 36)), // every key has a separate database
 	})
 	for _, table := range []string{"Instances", "Outbox", "Events"} {

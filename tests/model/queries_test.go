@@ -127,7 +127,7 @@ func (r *run) period() (Period, string) {
 	case "between":
 		p.B = moment()
 		other := write(&p.B)
-		if p.B.Before(p.A) {
+		if p.B.Before(p.A) && !r.chance(20, "reversed") {
 			p.A, p.B, value, other = p.B, p.A, other, value
 		}
 		return p, "between(" + value + "," + other + ")"

@@ -42,10 +42,42 @@ func (p Period) holds(t *time.Time) bool {
 	return order >= 0 && t.Compare(p.B) <= 0
 }
 
+// impossible reports whether no time meets all conditions of a parameter. Times have microseconds.
+func impossible(periods []Period, parameter string) bool {
+	var from, to *time.Time
+	for _, p := range periods {
+		if p.Of != parameter {
+			continue
+		}
+		low, high := p.A, p.B
+		switch p.Verb {
+		case "after", "gt":
+			low = p.A.Add(time.Microsecond)
+		case "before", "lt":
+			high = p.A.Add(-time.Microsecond)
+		case "lte":
+			high = p.A
+		}
+		hasLow, hasHigh := !slices.Contains([]string{"before", "lt", "lte"}, p.Verb), !slices.Contains([]string{"after", "gt", "gte"}, p.Verb)
+		if hasLow && (from == nil || low.After(*from)) {
+			from = &low
+		}
+		if hasHigh && (to == nil || high.Before(*to)) {
+			to = &high
+		}
+	}
+	return from != nil && to != nil && to.Before(*from)
+}
+
 // Find returns the result of a query: all its pages, in order.
 func (m *Model) Find(c Caller, q Query) ([]*Instance, Rejections) {
 	if r := authorize(c, both, false); r != nil {
 		return nil, r
+	}
+	for _, p := range q.Periods {
+		if impossible(q.Periods, p.Of) {
+			return nil, Rejections{{400, "parameter-invalid"}}
+		}
 	}
 	var found []*Instance
 	for _, i := range m.Instances {

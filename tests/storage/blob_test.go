@@ -17,6 +17,7 @@ import (
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/tests/local/servers"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 )
@@ -28,10 +29,13 @@ type s3Server struct {
 	endpoint, accessKey, secretKey string
 }
 
-// client returns a client of the server; transport may be nil.
+// client returns a client of the server. A nil transport is the default one.
 func (s s3Server) client(secretKey string, transport aws.HTTPClient) *s3.Client {
+	if transport == nil {
+		transport = awshttp.NewBuildableClient()
+	}
 	return s3.New(s3.Options{
-		BaseEndpoint: &s.endpoint, UsePathStyle: true, Region: "us-east-1", HTTPClient: transport,
+		BaseEndpoint: &s.endpoint, UsePathStyle: true, Region: "us-east-1", HTTPClient: coldstart.PlainBodies(transport),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: s.accessKey, SecretAccessKey: secretKey}, nil
 		}),
@@ -197,7 +201,8 @@ func unsigned(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 		t.Fatal(err)
 	}
 	anonymous := blobbucket.New(server.client(server.secretKey, altered{request: func(r *http.Request) { r.Header.Del("Authorization") }}), blobsBucket)
-	if _, err := anonymous.Get(t.Context(), key, nil); err == nil || errors.Is(err, blob.ErrNotFound) {
-		t.Errorf("Get without a signature: error %v, want a rejection", err)
+	// S3 returns AccessDenied, the same error as for a missing key.
+	if _, err := anonymous.Get(t.Context(), key, nil); err == nil {
+		t.Error("Get without a signature succeeded")
 	}
 }

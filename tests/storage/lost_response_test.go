@@ -18,6 +18,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/application/applicationtable"
+	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetable"
@@ -52,7 +53,7 @@ func losingClient(t *testing.T, operation string, responses int32) (*dynamodb.Cl
 	transport := &losing{operation: operation}
 	transport.lose.Store(responses)
 	options := dynamo(t).Options()
-	options.HTTPClient = transport
+	options.HTTPClient = coldstart.PlainBodies(transport)
 	options.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
 	})

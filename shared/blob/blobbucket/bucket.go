@@ -90,8 +90,9 @@ func (b *Bucket) compare(ctx context.Context, key blob.Key, size int64, checksum
 // returns ErrNotFound for a missing key, and ErrRange for a range that begins at or after the end.
 // A read of all content verifies the checksum at the end of Body.
 //
-// S3 reports a missing key only to a role with s3:ListBucket on the bucket. Other roles get an
-// access error, which is not ErrNotFound.
+// S3 returns AccessDenied for a missing key if the role lacks s3:ListBucket, which no function
+// has. So AccessDenied is ErrNotFound too; the error wraps S3's error. The other causes of a 403,
+// such as a wrong signature, are not.
 func (b *Bucket) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
 	if err := key.Check(); err != nil {
 		return blob.Object{}, err
@@ -109,8 +110,8 @@ func (b *Bucket) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.O
 	out, err := b.client.GetObject(ctx, in, options...)
 	switch errorCode(err) {
 	case "":
-	case "NoSuchKey":
-		return blob.Object{}, fmt.Errorf("blob: get %s: %w", key, blob.ErrNotFound)
+	case "NoSuchKey", "AccessDenied":
+		return blob.Object{}, fmt.Errorf("blob: get %s: %w: %w", key, blob.ErrNotFound, err)
 	case "InvalidRange":
 		return blob.Object{}, fmt.Errorf("blob: get %s: %w", key, blob.ErrRange)
 	}

@@ -182,19 +182,21 @@ func TestGetVerifiesChecksum(t *testing.T) {
 
 func TestMissingKeyAndOtherErrors(t *testing.T) {
 	for _, test := range []struct {
-		reply    func() (*http.Response, error)
-		notFound bool
+		reply             func() (*http.Response, error)
+		notFound, deletes bool
 	}{
-		{s3Error(404, "NoSuchKey"), true},
-		{s3Error(404, "NoSuchBucket"), false},
-		{s3Error(403, "AccessDenied"), false},
+		{s3Error(404, "NoSuchKey"), true, true},
+		{s3Error(404, "NoSuchBucket"), false, false},
+		{s3Error(403, "AccessDenied"), true, false}, // of GET: the response for a missing key if the role may not list the bucket
+		{s3Error(403, "SignatureDoesNotMatch"), false, false},
+		{s3Error(403, "InvalidAccessKeyId"), false, false},
 	} {
 		r := &replies{next: []func() (*http.Response, error){test.reply, test.reply}}
 		_, err := storeOn(r).Get(t.Context(), blob.NewKey("nav/app", "i", "d"), nil)
 		if err == nil || errors.Is(err, blob.ErrNotFound) != test.notFound {
 			t.Errorf("Get: error %v, not found: %v", err, test.notFound)
 		}
-		if err := storeOn(r).Delete(t.Context(), blob.NewKey("nav/app", "i", "d")); (err == nil) != test.notFound {
+		if err := storeOn(r).Delete(t.Context(), blob.NewKey("nav/app", "i", "d")); (err == nil) != test.deletes {
 			t.Errorf("Delete: error %v", err)
 		}
 	}

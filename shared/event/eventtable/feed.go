@@ -31,10 +31,6 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// ClockSkew is the largest clock difference, between the functions that create and that record
-// events, at which PositionOfTime skips no event. Lambda's clocks differ by milliseconds.
-const ClockSkew = time.Minute
-
 // Record is an event in the feed.
 type Record struct {
 	Seq        int64     // the position, from 1
@@ -146,17 +142,17 @@ func (f *Feed) PositionOfID(ctx context.Context, appID, eventID string) (seq int
 }
 
 // PositionOfTime returns a position such that every event of a change after t has a higher
-// position. Higher positions may also have earlier events: those recorded within ClockSkew before
-// t and those recorded late. The caller filters them. PositionOfTime reads HEAD and about
+// position. Higher positions may also have earlier events: those recorded within event.ClockSkew
+// before t and those recorded late. The caller filters them. PositionOfTime reads HEAD and about
 // log2(feed length) items.
 func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error) {
 	head, err := f.Head(ctx, appID)
 	if err != nil || head.Seq == 0 {
 		return 0, err
 	}
-	// An event is recorded after its change. An event that was recorded more than ClockSkew
+	// An event is recorded after its change. An event that was recorded more than event.ClockSkew
 	// before t therefore belongs to a change before t.
-	t = t.Add(-ClockSkew)
+	t = t.Add(-event.ClockSkew)
 	if !head.LastAt.After(t) {
 		return head.Seq, nil
 	}

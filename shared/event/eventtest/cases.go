@@ -177,7 +177,7 @@ func testPositionOfTime(s *suite) {
 			if record.Seq <= at && record.Document.Event.At.After(after) {
 				s.Errorf("after %v: position %d passes event %d of %v", after, at, record.Seq, record.Document.Event.At)
 			}
-			if record.Seq == at+1 && !record.RecordedAt.After(after.Add(-eventtable.ClockSkew)) {
+			if record.Seq == at+1 && !record.RecordedAt.After(after.Add(-event.ClockSkew)) {
 				s.Errorf("after %v: position %d is lower than necessary", after, at)
 			}
 		}

@@ -187,7 +187,7 @@ func (m *Memory) PositionOfTime(_ context.Context, appID string, t time.Time) (i
 	defer m.mu.Unlock()
 	var seq int64
 	for _, record := range m.feeds[appID] {
-		if record.RecordedAt.After(t.Add(-eventtable.ClockSkew)) || record.Seq == m.hidden[appID] {
+		if record.RecordedAt.After(t.Add(-event.ClockSkew)) || record.Seq == m.hidden[appID] {
 			break
 		}
 		seq = record.Seq

@@ -24,6 +24,7 @@ func FuzzQuery(f *testing.F) {
 		"createdDateTime=between(2019-01-01,2019-12-31)&dueDateTime=gte:2019-05-01T12:00:00%2B02:00&visibleDateTime=lt:2020-01-01",
 		"lastChangedDateTime=gt:2019-05-01T12:00:00+02:00&lastChangedDateTime=lte:2019-06-01", "status.isSoftDeleted=true&page=last",
 		"page=AQAAAAAABkRpc2sAAAGTUR5KTH1firU_L1ofbw4AAAAAAAAAAA", "size=1001", "size=0", "label=%ff", "label=%C3%A6", "org=nav&org=nav", "x=1", "%zz",
+		"createdDateTime=between(2027-01-01,2026-01-01)", "dueDateTime=gt:2026-01-01&dueDateTime=lt:2026-01-01",
 		"a;b", "label=a%2Cb", "workflow.currentStep=%23", "dueDateTime=between(0001-01-01,9999-12-31T23:59:59.9999999Z)", "page=-1", "page=10000&size=1000",
 	} {
 		f.Add(seed)

@@ -62,7 +62,7 @@ func TestInvalidFilters(t *testing.T) {
 		"label": {"", ",", "gr,", ",gr", "gr||x2", "a\x00b", "a\nb", strings.Repeat("x", 65), strings.Join(many, ","), strings.Join(many, "|"),
 			strings.Repeat("æ", 65)},
 		"lastChangedDateTime": {"", "2026-05-01", "gt:2026-05-01|eq:2026-05-01"},
-		"createdDateTime":     {"", "2026-05-01"},
+		"createdDateTime":     {"", "2026-05-01", "between(2027-01-01,2026-01-01)", "gt:2026-05-01|lt:2026-05-01"},
 		"dueDateTime":         {"", "2026-05-01"},
 		"visibleDateTime":     {"", "2026-05-01"},
 		"downloadConfirmed":   {"", "true", "False", "nav", "false|false"},

@@ -18,9 +18,10 @@ import (
 	"altinn.no/instanceapi/shared/merge"
 )
 
-// The maximum durations of a write and of an index lag. The Resume cursor of a query allows for
-// their sum.
+// The maximum durations of a write and of the lag of an index, and the maximum lead of the reader's
+// clock. A query's resume allows for their sum.
 const (
+	longestLead  = 30 * time.Second
 	longestWrite = 25 * time.Second
 	longestLag   = 5*time.Second - time.Millisecond
 )
@@ -168,7 +169,7 @@ func (r *reader) read(t *testing.T, sim *simulation) (end bool) {
 	if err := q.SetPage(r.page); err != nil {
 		t.Fatal(err)
 	}
-	page, err := instancequery.Run(t.Context(), sim, q, sim.now)
+	page, err := instancequery.Run(t.Context(), sim, q, sim.now.Add(sim.randomDuration(longestLead)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 	"uuid"
 
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/merge"
@@ -111,10 +112,11 @@ func (q *Query) coarsen(key, from string) string {
 	return coarse
 }
 
-// indexLag is the maximum time between the timestamp of a change and its appearance in the index. A
-// function takes the timestamp and may write up to its timeout later, 25 seconds; the index follows
-// within seconds.
-const indexLag = 30 * time.Second
+// indexLag is the maximum time between the timestamp of a change and its appearance in the index.
+// A function takes the timestamp and may write up to its timeout later, 25 seconds; the index
+// follows within 5 seconds. This leaves 30 seconds for the difference between the clock of the
+// function that writes and the clock of the one that reads.
+const indexLag = event.ClockSkew
 
 // resumeKey returns the key from which a poller must resume to receive all later changes. It is the
 // key of the last row, or an earlier key if rows may still appear before the last row, or could

@@ -46,7 +46,8 @@ func splitCondition(condition string) (operator, operand string) {
 }
 
 // parseTimeRange returns the range of times for which all conditions of a date parameter hold. It
-// returns an Invalid fault if a condition is malformed.
+// returns an Invalid fault if a condition is malformed, or if the conditions exclude every time. An
+// empty result would hide the mistake of the caller.
 func parseTimeRange(name string, conditions []string) (TimeRange, error) {
 	var all TimeRange
 	for _, condition := range conditions {
@@ -60,6 +61,9 @@ func parseTimeRange(name string, conditions []string) (TimeRange, error) {
 		if all.To.IsZero() || !r.To.IsZero() && r.To.Before(all.To) {
 			all.To = r.To
 		}
+	}
+	if !all.From.IsZero() && !all.To.IsZero() && all.To.Before(all.From) {
+		return all, fault.InvalidParameter(name, "no time meets all of its conditions; use a start before the end")
 	}
 	return all, nil
 }

@@ -78,7 +78,6 @@ func TestTimeRangeContains(t *testing.T) {
 		"lt:2026-05-01":                   {true, false, false},
 		"lte:2026-05-01":                  {true, true, false},
 		"between(2026-05-01,2026-05-01)":  {false, true, false},
-		"between(2026-05-02,2026-04-30)":  {false, false, false},
 		"gt:2026-04-30T23:59:59.9999995Z": {false, true, true},
 	} {
 		timeRange, err := parseTimeRange("x", []string{condition})
@@ -116,6 +115,24 @@ func TestInvalidTimeRanges(t *testing.T) {
 				t.Errorf("%q %s: %v, want an Invalid fault that names the parameter and the valid forms", condition, name, err)
 			}
 		}
+	}
+}
+
+func TestImpossibleTimeRanges(t *testing.T) {
+	for _, conditions := range []string{
+		"between(2027-01-01,2026-01-01)", "between(2026-05-02,2026-04-30)", "between(2026-05-01T12:00:00Z,2026-05-01T12:00:00+02:00)",
+		"gt:2026-05-01|lt:2026-05-01", "gte:2026-05-01|lt:2026-05-01", "gt:2026-05-01|lte:2026-05-01", "before(2026-05-01)|after(2026-06-01)",
+		"gte:2026-05-01|gte:2026-05-03|lte:2026-05-02", "between(2026-05-01,2026-05-09)|after(2026-05-09)",
+		"gt:2026-05-01T12:00:00Z|lt:2026-05-01T12:00:00.000001Z", // stored times are in microseconds
+	} {
+		_, err := parseTimeRange("dueDateTime", strings.Split(conditions, "|"))
+		if !fault.HasCode(err, "parameter-invalid") || !strings.Contains(err.Error(), "dueDateTime") {
+			t.Errorf("%s: %v, want a fault that names the parameter", conditions, err)
+		}
+	}
+	// Each parameter has its own range.
+	if _, err := ParseFilter(url.Values{paramCreated: {"gte:2026-05-02"}, paramLastChanged: {"lte:2026-05-01"}}); err != nil {
+		t.Error(err)
 	}
 }
 

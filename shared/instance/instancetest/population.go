@@ -119,24 +119,32 @@ func (p *Population) id() string {
 	return id.String()
 }
 
+// condition is the condition of one value of a parameter.
+type condition struct {
+	name  string // of the parameter
+	holds func(*instance.Instance) bool
+}
+
 // query is a random query, and a filter that selects its result from all instances.
 type query struct {
 	values map[string][]string
-	holds  []func(*instance.Instance) bool
+	holds  []condition
 	appIDs []string // values of the appId parameter
 	owner  bool     // restricted to one party
 	desc   bool
+
+	impossible map[string]bool // the date parameters whose conditions exclude every time
 }
 
 func (q *query) add(name, value string, holds func(*instance.Instance) bool) {
 	q.values[name] = append(q.values[name], value)
-	q.holds = append(q.holds, holds)
+	q.holds = append(q.holds, condition{name, holds})
 }
 
 // expected returns the ids of all matching instances, in order.
 func (q *query) expected(p *Population) []string {
 	found := slices.DeleteFunc(slices.Clone(p.Instances), func(i *instance.Instance) bool {
-		return slices.ContainsFunc(q.holds, func(holds func(*instance.Instance) bool) bool { return !holds(i) })
+		return slices.ContainsFunc(q.holds, func(c condition) bool { return !c.holds(i) })
 	})
 	slices.SortFunc(found, func(a, b *instance.Instance) int {
 		if q.desc {
@@ -156,7 +164,7 @@ func (q *query) expected(p *Population) []string {
 
 // drawQuery draws a combination of parameters.
 func (p *Population) drawQuery(t *rapid.T) *query {
-	q := &query{values: map[string][]string{}}
+	q := &query{values: map[string][]string{}, impossible: map[string]bool{}}
 	sometimes := func(name string) bool { return rapid.IntRange(0, 3).Draw(t, "with "+name) == 0 }
 	one := func(from ...string) string { return rapid.SampledFrom(from).Draw(t, "value") }
 	if rapid.IntRange(0, 2).Draw(t, "with appId") == 0 {
@@ -185,9 +193,9 @@ func (p *Population) drawQuery(t *rapid.T) *query {
 		deleted = rapid.Bool().Draw(t, "value")
 		q.values["status.isSoftDeleted"] = []string{strconv.FormatBool(deleted)}
 	}
-	q.holds = append(q.holds, func(i *instance.Instance) bool {
+	q.holds = append(q.holds, condition{"status.isSoftDeleted", func(i *instance.Instance) bool {
 		return i.Status.IsSoftDeleted == deleted && !i.Status.IsMarkedForHardDelete
-	})
+	}})
 	for range rapid.IntRange(0, 2).Draw(t, "labels") {
 		labels := rapid.SliceOfN(rapid.SampledFrom(Labels), 1, 2).Draw(t, "label")
 		q.add("label", strings.Join(labels, ","), func(i *instance.Instance) bool {
@@ -216,11 +224,29 @@ func (p *Population) drawTimeRanges(t *rapid.T, q *query) {
 		{"dueDateTime", func(i *instance.Instance) *time.Time { return i.DueDateTime }},
 		{"visibleDateTime", func(i *instance.Instance) *time.Time { return i.VisibleDateTime }},
 	} {
+		var all []func(time.Time) bool
 		for range max(0, rapid.IntRange(-4, 2).Draw(t, "conditions of "+date.name)) {
 			text, holds := drawCondition(t)
 			q.add(date.name, text, func(i *instance.Instance) bool { return date.of(i) != nil && holds(*date.of(i)) })
+			all = append(all, holds)
+		}
+		if !slices.ContainsFunc(conditionTimes(), func(at time.Time) bool {
+			return !slices.ContainsFunc(all, func(holds func(time.Time) bool) bool { return !holds(at) })
+		}) {
+			q.impossible[date.name] = true
 		}
 	}
+}
+
+// conditionTimes returns all times, in microseconds, near the times of the conditions that
+// drawCondition draws. If any time meets several of these conditions, one of them does.
+func conditionTimes() (times []time.Time) {
+	for hour := range 3 {
+		for microsecond := -2; microsecond <= 4; microsecond++ {
+			times = append(times, At.Add(time.Duration(hour)*time.Hour+time.Duration(microsecond)*time.Microsecond))
+		}
+	}
+	return times
 }
 
 // drawCondition draws a condition on a time near the times of the population, with half

@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/application/applicationtable"
+	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetable"
@@ -82,7 +84,10 @@ func (b *Bench) store(ctx context.Context, endpoint string) error {
 	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, nil
 	})
-	client := dynamodb.New(dynamodb.Options{BaseEndpoint: &endpoint, Region: runtime.Region, Credentials: credentials, DisableValidateResponseChecksum: true})
+	client := dynamodb.New(dynamodb.Options{
+		BaseEndpoint: &endpoint, Region: runtime.Region, Credentials: credentials, DisableValidateResponseChecksum: true,
+		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
+	})
 	app := &application.Application{ID: Sample().AppID}
 	app.SetDefaults()
 	if err := applicationtable.New(client, "Applications").Put(ctx, app); err != nil {

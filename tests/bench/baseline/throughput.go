@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/tests/bench/report"
 	"altinn.no/instanceapi/tests/local/runtime"
 	"altinn.no/instanceapi/tests/local/servers"
@@ -60,6 +62,7 @@ func (b *Bench) database(ctx context.Context) (endpoint string, stop func(), err
 		return "", nil, err
 	}
 	client := dynamodb.New(dynamodb.Options{BaseEndpoint: &endpoint, Region: runtime.Region, DisableValidateResponseChecksum: true,
+		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, nil
 		})})

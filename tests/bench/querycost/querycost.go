@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/auth/authtest"
+	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/instance/instancetable"
@@ -112,6 +114,7 @@ func New(ctx context.Context, endpoint string, size int) (*Bench, error) {
 	}
 	options := dynamodb.Options{
 		BaseEndpoint: &endpoint, Region: "eu-north-1", DisableValidateResponseChecksum: true,
+		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "bench", SecretAccessKey: "bench"}, nil
 		}),

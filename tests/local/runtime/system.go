@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/tests/local/servers"
 	"altinn.no/instanceapi/tests/local/tables"
 	"altinn.no/instanceapi/tests/local/workspace"
@@ -147,10 +149,11 @@ func (s *System) startServers(ctx context.Context) (b backends, err error) {
 	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: b.accessKey, SecretAccessKey: b.secretKey}, nil
 	})
+	httpClient := coldstart.PlainBodies(awshttp.NewBuildableClient())
 	s.Dynamo = dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &b.dynamo, Region: Region, Credentials: credentials, DisableValidateResponseChecksum: true,
+		BaseEndpoint: &b.dynamo, Region: Region, Credentials: credentials, HTTPClient: httpClient, DisableValidateResponseChecksum: true,
 	})
-	s.S3 = s3.New(s3.Options{BaseEndpoint: &b.s3, Region: Region, Credentials: credentials, UsePathStyle: true})
+	s.S3 = s3.New(s3.Options{BaseEndpoint: &b.s3, Region: Region, Credentials: credentials, HTTPClient: httpClient, UsePathStyle: true})
 	for _, table := range s.Template.Tables {
 		if err := tables.Create(ctx, s.Dynamo, table, table); err != nil {
 			return b, fmt.Errorf("table %s: %w", table, err)

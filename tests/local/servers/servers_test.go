@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"altinn.no/instanceapi/shared/coldstart"
 )
 
 func credentials(key, secret string) aws.CredentialsProvider {
@@ -27,6 +30,7 @@ func TestDynamoDBStartsEmptyAndStops(t *testing.T) {
 	t.Cleanup(stop)
 	client := dynamodb.New(dynamodb.Options{
 		Region: "eu-north-1", BaseEndpoint: aws.String(endpoint), Credentials: credentials("test", "test"),
+		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
 	})
 	out, err := client.ListTables(t.Context(), &dynamodb.ListTablesInput{})
 	if err != nil {
@@ -48,6 +52,7 @@ func TestS3VerifiesUploadsAndStops(t *testing.T) {
 		return s3.New(s3.Options{
 			Region: "us-east-1", BaseEndpoint: aws.String(endpoint), UsePathStyle: true,
 			Credentials: credentials(key, secret), RetryMaxAttempts: 1,
+			HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
 		})
 	}
 	if _, err := client(secret).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("blobs")}); err != nil {
