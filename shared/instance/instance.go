@@ -184,8 +184,8 @@ func ShardOf(id string, shards int) int {
 }
 
 // CheckLabels returns the labels in the form that documents store, never nil, or an Invalid fault.
-// At most MaxLabels are allowed, each with 1 to MaxLabelLength printable characters, without a
-// comma, and without duplicates.
+// At most MaxLabels are allowed, each with 1 to MaxLabelLength characters of text, without a comma,
+// without white space at its ends, and without duplicates.
 func CheckLabels(labels []string) ([]string, error) {
 	if len(labels) > MaxLabels {
 		return nil, fault.New(fault.Invalid, "labels-invalid", "An instance can have at most %d labels.", MaxLabels)
@@ -196,6 +196,9 @@ func CheckLabels(labels []string) ([]string, error) {
 		}
 		if err := checkText("A label", label, MaxLabelLength); err != nil {
 			return nil, err
+		}
+		if strings.TrimSpace(label) != label { // queries trim labels, so none could find it
+			return nil, fault.New(fault.Invalid, "labels-invalid", "A label cannot start or end with white space.")
 		}
 		for _, c := range label {
 			if c == ',' { // no query could find it: label=a,b means two labels
@@ -214,11 +217,21 @@ func checkText(name, text string, maxLength int) error {
 		return fault.New(fault.Invalid, "text-invalid", "%s can have at most %d characters.", name, maxLength)
 	}
 	for _, c := range text {
-		if !unicode.IsPrint(c) {
-			return fault.New(fault.Invalid, "text-invalid", "%s can have only printable characters.", name)
+		if !isText(c) {
+			return fault.New(fault.Invalid, "text-invalid",
+				"%s cannot have control characters, line breaks or characters that change the text direction.", name)
 		}
 	}
 	return nil
+}
+
+// isText reports whether texts can have c: every visible character, every space separator such as
+// U+00A0, which number formatters write, the joiners U+200C and U+200D, and the tags of flag emoji.
+// Control characters, line breaks and direction overrides would let a text disguise the list or
+// the log that shows it.
+func isText(c rune) bool {
+	const nonJoiner, joiner, firstTag, lastTag = '\u200c', '\u200d', '\U000E0020', '\U000E007F'
+	return unicode.IsPrint(c) || unicode.Is(unicode.Zs, c) || c == nonJoiner || c == joiner || firstTag <= c && c <= lastTag
 }
 
 // Element returns the data element with the given id, or nil.

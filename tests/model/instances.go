@@ -90,7 +90,7 @@ func (m *Model) known(number string) bool {
 func labelsWrong(labels []string) (r Rejections) {
 	r.add(len(labels) > 20, 400, "labels-invalid")
 	for n, l := range labels {
-		r.add(l == "" || strings.Contains(l, ",") || slices.Contains(labels[:n], l), 400, "labels-invalid")
+		r.add(l == "" || strings.Contains(l, ",") || slices.Contains(labels[:n], l) || strings.TrimSpace(l) != l, 400, "labels-invalid")
 		r.add(utf8.RuneCountInString(l) > 64, 400, "text-invalid")
 	}
 	return r

@@ -105,7 +105,7 @@ func dense(value any) any {
 }
 
 func (r *run) draft(c Caller) Draft {
-	d := Draft{Labels: r.labels(), Due: r.date("due"), Visible: r.date("visible"), Presentation: draw(r, "presentation", "", "Arbeidsmelding <1>")}
+	d := Draft{Labels: r.labels(), Due: r.date("due"), Visible: r.date("visible"), Presentation: draw(r, "presentation", "", "Arbeidsmelding <1>", "12\u00a0500 kr 👩\u200d💻")}
 	own := c.Identity
 	if c.Org != "" || own.Kind == "" || r.chance(5, "another") {
 		own = draw(r, "reportee", r.people...)
