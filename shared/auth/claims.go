@@ -70,7 +70,7 @@ func userOf(claims jwt.MapClaims) (Caller, error) {
 			return Caller{}, err
 		}
 		if value != "" {
-			c.Identity = party.Identity{Kind: from.kind, Value: value}
+			c.Identity = party.Identity{Kind: from.kind, Value: value}.Canonical()
 			break
 		}
 	}

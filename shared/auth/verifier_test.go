@@ -135,6 +135,7 @@ func TestValidTokens(t *testing.T) {
 		{"organisation number as text", user(map[string]any{"urn:altinn:orgNumber": "123456789"}), auth.Caller{Identity: organisation}, ""},
 		{"organisation number as a number", user(map[string]any{"urn:altinn:orgNumber": 123456789}), auth.Caller{Identity: organisation}, ""},
 		{"user name", user(map[string]any{"urn:altinn:username": "ola"}), auth.Caller{Identity: party.Identity{Kind: party.UserName, Value: "ola"}}, ""},
+		{"user name in capitals", user(map[string]any{"urn:altinn:username": "OLA"}), auth.Caller{Identity: party.Identity{Kind: party.UserName, Value: "ola"}}, ""},
 		{"all identities", user(map[string]any{"urn:altinn:username": "ola", "urn:altinn:orgNumber": "123456789", "pid": "12247918309"}), auth.Caller{Identity: ssn}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -33,6 +33,12 @@ func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
 	if a == nil || c.Org != "" && c.Org != a.Org {
 		return rejected(404, "not-found")
 	}
+	d.Reportee = slices.Clone(d.Reportee)
+	for n, id := range d.Reportee {
+		if id.Kind == "userName" { // its case does not count
+			d.Reportee[n].Value = strings.ToLower(id.Value)
+		}
+	}
 	var r Rejections
 	owner := d.Owner
 	if named := len(d.Reportee); d.Owner != "" {

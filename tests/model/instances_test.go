@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"altinn.no/instanceapi/tests/client"
 )
@@ -130,6 +131,11 @@ func (r *run) draft(c Caller) Draft {
 	case "none":
 		if r.chance(70, "no") {
 			d.Reportee = []Identity{own}
+		}
+	}
+	for n, id := range d.Reportee {
+		if id.Kind == "userName" && r.chance(30, "capitals") {
+			d.Reportee[n].Value = strings.ToUpper(id.Value)
 		}
 	}
 	for range draw(r, "data", 0, 0, 1, 1, 2) {
