@@ -93,7 +93,8 @@ func (i *Instance) AddData(app *application.Application, id, formID string, cont
 }
 
 // ReplaceData replaces the content of a data element. The owner's downloads and confirmation were
-// of the old content, so it deletes both. An empty file name keeps the old file name.
+// of the old content, so it deletes both. An empty file name keeps the old file name, except that a
+// default name follows the content type.
 func (i *Instance) ReplaceData(app *application.Application, id string, content Content, by string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
@@ -103,10 +104,12 @@ func (i *Instance) ReplaceData(app *application.Application, id string, content 
 		return err
 	}
 	i.touch(app, by, TruncateTime(now))
-	element.ContentType, element.FileSize, element.SHA256, element.Revision = content.ContentType, content.Size, content.SHA256, content.Revision
 	if content.FileName != "" {
 		element.FileName = content.FileName
+	} else if element.FileName == DefaultFileName(element.FormID, element.ContentType) {
+		element.FileName = DefaultFileName(element.FormID, content.ContentType)
 	}
+	element.ContentType, element.FileSize, element.SHA256, element.Revision = content.ContentType, content.Size, content.SHA256, content.Revision
 	element.ApplicationOwner = nil
 	element.LastChangedDateTime, element.LastChangedBy = i.LastChangedDateTime, by
 	return nil

@@ -81,6 +81,8 @@ func (m *Model) ReplaceData(c Caller, at Path, b Blob, ifMatch, tag string, seen
 	b.FormID = e.FormID
 	if b.FileName != "" {
 		e.FileName = b.FileName
+	} else if e.FileName == (Blob{FormID: e.FormID, ContentType: e.ContentType}).name() {
+		e.FileName = b.name()
 	}
 	e.ContentType, e.Bytes, e.Changed, e.ChangedBy = b.ContentType, b.Bytes, seen.At, m.nameOf(c)
 	e.Downloaded, e.Confirmed = nil, nil
