@@ -98,6 +98,7 @@ func TestRejects(t *testing.T) {
 		"a step that is no text":   {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":1}`)}, 400, "body-invalid", "currentStep"},
 		"a body too large":         {filling, apitest.Kari, []apitest.Option{to(strings.Repeat("S", maxBody))}, 413, "body-too-large", ""},
 		"another version":          {filling, apitest.Kari, []apitest.Option{to("Submit"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
+		"If-None-Match":            {filling, apitest.Kari, []apitest.Option{to("Submit"), apitest.Header("If-None-Match", "*")}, 412, "version-stale", ""},
 		"another version of there": {filling, apitest.Kari, []apitest.Option{to("FormFilling"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
 		"an element too few":       {apitest.InstanceSpec{Forms: []string{"attachment"}}, apitest.Kari, []apitest.Option{to("Submit")}, 409, "data-invalid", "issues"},
 	} {
