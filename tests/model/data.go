@@ -51,6 +51,7 @@ func (m *Model) CreateData(c Caller, at Path, b Blob, ifMatch string, seen Seen)
 	}
 	r = append(i.locked(), i.stale(ifMatch)...)
 	r = append(r, i.app.reject(b.FormID, b.ContentType, len(b.Bytes))...)
+	r.add(b.WrongDigest, 400, "digest-mismatch")
 	r = append(r, i.full(b.FormID)...)
 	if r != nil {
 		return Response{Rejections: r}
@@ -75,6 +76,7 @@ func (m *Model) ReplaceData(c Caller, at Path, b Blob, ifMatch, tag string, seen
 	r = i.locked()
 	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
 	r = append(r, i.app.reject(e.FormID, b.ContentType, len(b.Bytes))...)
+	r.add(b.WrongDigest, 400, "digest-mismatch")
 	if r != nil {
 		return Response{Rejections: r}
 	}

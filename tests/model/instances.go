@@ -22,6 +22,7 @@ type Draft struct {
 type Blob struct {
 	FormID, ContentType, FileName string
 	Bytes                         []byte
+	WrongDigest                   bool // the request has a digest of other bytes
 }
 
 // Create creates an instance.
