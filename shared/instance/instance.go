@@ -14,6 +14,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/party"
 )
 
 // Instance is one report of a party through an application. The JSON names are the proposal's.
@@ -260,11 +261,8 @@ func ValidGuid(id string) bool {
 	return err == nil && parsed.String() == id
 }
 
-// ValidInstanceOwnerID reports whether id is a valid instanceOwnerId: a decimal number of at most
-// 15 digits.
-func ValidInstanceOwnerID(id string) bool {
-	return id != "" && len(id) <= 15 && id[0] != '0' && strings.Trim(id, "0123456789") == ""
-}
+// ValidInstanceOwnerID reports whether id is a valid instanceOwnerId, the number of a party.
+func ValidInstanceOwnerID(id string) bool { return party.ValidNumber(id) }
 
 // Clone returns a copy that shares no memory with i. The copy has no IdempotencyRecord.
 func (i *Instance) Clone() *Instance {

@@ -91,6 +91,13 @@ func (i Identity) GoString() string { return i.String() }
 // LogValue returns String, because a structured log would otherwise write the fields.
 func (i Identity) LogValue() slog.Value { return slog.StringValue(i.String()) }
 
+// ValidNumber reports whether text can be the number of a party, its instanceOwnerId: a decimal
+// number of at most 15 digits, which JSON numbers represent exactly. Tokens, paths, documents and
+// the register use this rule.
+func ValidNumber(text string) bool {
+	return text != "" && len(text) <= 15 && text[0] != '0' && strings.Trim(text, "0123456789") == ""
+}
+
 // Digest returns the HMAC-SHA256 of the canonical identity with key, in lower-case hex. The
 // register stores it instead of the identity. Without the key, an attacker with the digests cannot
 // find the eleven-digit numbers by trying them all.

@@ -52,6 +52,17 @@ func TestWellFormed(t *testing.T) {
 	}
 }
 
+func TestValidNumber(t *testing.T) {
+	for text, want := range map[string]bool{
+		"1": true, "50012": true, "999999999999999": true,
+		"": false, "0": false, "050012": false, "1234567890123456": false, "-1": false, "1.0": false, "1e3": false, " 1": false, "1\n": false, "٥": false,
+	} {
+		if got := party.ValidNumber(text); got != want {
+			t.Errorf("ValidNumber(%q) = %v, want %v", text, got, want)
+		}
+	}
+}
+
 func TestDigest(t *testing.T) {
 	key, otherKey := []byte("the key of the digests in this test"), []byte("another key of the digests in tests")
 	ssn := party.Identity{Kind: party.SSN, Value: "12247918309"}

@@ -18,7 +18,7 @@ type Register interface {
 	Exists(ctx context.Context, instanceOwnerID string) (bool, error)
 }
 
-var numberForm = regexp.MustCompile(`^[1-9][0-9]{4,17}$`)
+var numberForm = regexp.MustCompile(`^[1-9][0-9]{4,14}$`)
 
 // Conformance checks the contract of a register. open returns an empty register at each call.
 func Conformance(t *testing.T, open func(t *testing.T) Register) {
