@@ -83,7 +83,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 	if err := i.CheckDataWritable(app); err != nil {
 		return nil, err
 	}
-	if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
+	if err := httpapi.CheckConditions(r, httpapi.VersionTag(i.Version)); err != nil {
 		return nil, err
 	}
 	payload, err := instancehttp.ReadPayload(r)

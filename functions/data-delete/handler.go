@@ -25,7 +25,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 			return err
 		}
 		// Check early to avoid a useless orphan check; the update checks again.
-		if err := httpapi.CheckIfMatch(r, instancehttp.ContentETag(element)); err != nil {
+		if err := httpapi.CheckConditions(r, instancehttp.ContentETag(element)); err != nil {
 			return err
 		}
 		if err := i.CheckDataWritable(app); err != nil {

@@ -53,6 +53,9 @@ func TestRejects(t *testing.T) {
 	api.AssertUnchanged(t, i, func() {
 		api.Do(t, apitest.Kari, "DELETE", target, apitest.Header("If-Match", `"other"`)).Want(412, "version-stale")
 	})
+	api.AssertUnchanged(t, i, func() {
+		api.Do(t, apitest.Kari, "DELETE", target, apitest.Header("If-None-Match", "*")).Want(412, "version-stale")
+	})
 	api.Do(t, apitest.Kari, "DELETE", target, apitest.Header("If-Match", `"`+i.Data[0].Revision+`"`)).Instance(api, 200)
 }
 

@@ -28,7 +28,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err := i.CheckDataWritable(app); err != nil {
 			return err
 		}
-		if err := httpapi.CheckIfMatch(r, instancehttp.ContentETag(element)); err != nil {
+		if err := httpapi.CheckConditions(r, instancehttp.ContentETag(element)); err != nil {
 			return err
 		}
 		payload, err := instancehttp.ReadPayload(r)

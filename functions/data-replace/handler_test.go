@@ -75,15 +75,20 @@ func TestRejects(t *testing.T) {
 		status  int
 		code    string
 	}{
-		"no type":                    {form, []apitest.Option{apitest.Body("", "<a/>")}, 415, "content-type-invalid"},
-		"a type not allowed":         {form, []apitest.Option{apitest.Body("text/plain", "a")}, 415, "content-type-not-allowed"},
-		"no content":                 {form, []apitest.Option{apitest.Body("application/xml", "")}, 400, "data-empty"},
-		"over the limit of the form": {form, []apitest.Option{apitest.Body("application/xml", strings.Repeat("a", 1_000_001))}, 413, "data-too-large"},
-		"over the inline limit":      {form, []apitest.Option{apitest.Body("application/xml", strings.Repeat("a", blob.InlineLimit+1))}, 413, "body-too-large"},
-		"submitted":                  {locked, []apitest.Option{xml}, 409, "data-locked"},
-		"archived":                   {archived, []apitest.Option{xml}, 409, "instance-archived"},
-		"an old revision":            {form, []apitest.Option{xml, apitest.Header("If-Match", `"019a0000-0000-7000-8000-000000000000"`)}, 412, "version-stale"},
-		"the instance's own tag":     {form, []apitest.Option{xml, apitest.Header("If-Match", `"1"`)}, 412, "version-stale"},
+		"no type":                     {form, []apitest.Option{apitest.Body("", "<a/>")}, 415, "content-type-invalid"},
+		"a type not allowed":          {form, []apitest.Option{apitest.Body("text/plain", "a")}, 415, "content-type-not-allowed"},
+		"no content":                  {form, []apitest.Option{apitest.Body("application/xml", "")}, 400, "data-empty"},
+		"over the limit of the form":  {form, []apitest.Option{apitest.Body("application/xml", strings.Repeat("a", 1_000_001))}, 413, "data-too-large"},
+		"over the inline limit":       {form, []apitest.Option{apitest.Body("application/xml", strings.Repeat("a", blob.InlineLimit+1))}, 413, "body-too-large"},
+		"submitted":                   {locked, []apitest.Option{xml}, 409, "data-locked"},
+		"archived":                    {archived, []apitest.Option{xml}, 409, "instance-archived"},
+		"an old revision":             {form, []apitest.Option{xml, apitest.Header("If-Match", `"019a0000-0000-7000-8000-000000000000"`)}, 412, "version-stale"},
+		"If-None-Match":               {form, []apitest.Option{xml, apitest.Header("If-None-Match", `*`)}, 412, "version-stale"},
+		"a part":                      {form, []apitest.Option{xml, apitest.Header("Content-Range", `bytes 0-3/10`)}, 400, "body-partial"},
+		"another MD5":                 {form, []apitest.Option{xml, apitest.Header("Content-MD5", `AAAAAAAAAAAAAAAAAAAAAA==`)}, 400, "digest-mismatch"},
+		"another digest":              {form, []apitest.Option{xml, apitest.Header("Content-Digest", `sha-256=:AAAA:`)}, 400, "digest-mismatch"},
+		"another digest of the whole": {form, []apitest.Option{xml, apitest.Header("Repr-Digest", `sha-512=:AAAA:`)}, 400, "digest-mismatch"},
+		"the instance's own tag":      {form, []apitest.Option{xml, apitest.Header("If-Match", `"1"`)}, 412, "version-stale"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)

@@ -253,7 +253,7 @@ func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
 		party.SSN: r.SSN, party.OrganizationNumber: r.OrganizationNumber, party.UserName: r.UserName,
 	} {
 		if value != "" {
-			identities = append(identities, party.Identity{Kind: kind, Value: value})
+			identities = append(identities, party.Identity{Kind: kind, Value: value}.Canonical())
 		}
 	}
 	if len(identities) != 1 {

@@ -227,8 +227,22 @@ func TestIdempotencyKeyOfNewcomer(t *testing.T) {
 	})
 }
 
-// TestIdempotencyKeyOfAnotherCaller checks that keys of different callers are independent: another
-// caller with the same key and body never gets the first caller's response.
+// A user without a party number creates an instance for itself in any spelling of its name, and the
+// spellings are one party.
+func TestUserNameInCapitals(t *testing.T) {
+	api := newAPI(t)
+	user := func(name string) string { return authtest.Person(party.Identity{Kind: party.UserName, Value: name}) }
+	reportee := func(name string) apitest.Option { return apitest.JSON(`{"reportee":{"userName":"` + name + `"}}`) }
+	owner := api.Do(t, user("Ola.Nordmann"), "POST", path, reportee("ola.nordmann")).Instance(api, 201).InstanceOwnerID
+	for _, caller := range []string{apitest.Nav, user("ola.nordmann"), user("OLA.NORDMANN")} {
+		if i := api.Do(t, caller, "POST", path, reportee("OLA.nordmann")).Instance(api, 201); i.InstanceOwnerID != owner {
+			t.Errorf("the party is %s, want %s", i.InstanceOwnerID, owner)
+		}
+	}
+	api.Do(t, user("ola"), "POST", path, reportee("ola.nordmann")).Want(404, "not-found")
+}
+
+// Keys of different callers are different: the same key and body creates another instance.
 func TestIdempotencyKeyOfAnotherCaller(t *testing.T) {
 	api := newAPI(t)
 	stranger := authtest.Person(party.Identity{Kind: party.UserName, Value: "stranger"})

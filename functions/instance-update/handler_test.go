@@ -77,6 +77,7 @@ func TestRejectedPatches(t *testing.T) {
 	api.AssertUnchanged(t, i, func() {
 		api.Do(t, apitest.Nav, "PATCH", target, apitest.Body("text/plain", `{}`)).Want(415, "body-not-json")
 		api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"7"`)).Want(412, "version-stale")
+		api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-None-Match", "*")).Want(412, "version-stale")
 	})
 	api.Do(t, apitest.Nav, "PATCH", target, patch(`{"labels":["ny"]}`), apitest.Header("If-Match", `"1"`)).Instance(api, 200)
 	api.SoftDelete(t, i)

@@ -132,7 +132,7 @@ func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, form
 	if err != nil {
 		return nil, err
 	}
-	if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
+	if err := httpapi.CheckConditions(r, httpapi.VersionTag(i.Version)); err != nil {
 		return nil, err
 	}
 	var b body

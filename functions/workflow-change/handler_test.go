@@ -86,20 +86,21 @@ func TestRejects(t *testing.T) {
 		code    string
 		detail  string // part of the detail
 	}{
-		"past a step":                {filling, apitest.Nav, []apitest.Option{to("Archived")}, 409, "step-unreachable", "You can move it to: Submit."},
-		"back, by the user":          {submitted, apitest.Kari, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "You can move it to: Archived."},
-		"out of the archive":         {archived, apitest.Nav, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "You can move it to: none."},
-		"no such step":               {filling, apitest.Kari, []apitest.Option{to("Send")}, 400, "step-unknown", "FormFilling, Submit, Archived"},
-		"a step in small letters":    {filling, apitest.Kari, []apitest.Option{to("submit")}, 400, "step-unknown", ""},
-		"no step":                    {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{}`)}, 400, "body-invalid", ""},
-		"no body":                    {filling, apitest.Kari, nil, 415, "body-not-json", ""},
-		"another content type":       {filling, apitest.Kari, []apitest.Option{apitest.Body("text/plain", `{"currentStep":"Submit"}`)}, 415, "body-not-json", ""},
-		"an unknown member":          {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":"Submit","isCompleted":true}`)}, 400, "body-invalid", "isCompleted"},
-		"a step that is no text":     {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":1}`)}, 400, "body-invalid", "currentStep"},
-		"a body too large":           {filling, apitest.Kari, []apitest.Option{to(strings.Repeat("S", maxBody))}, 413, "body-too-large", ""},
-		"another version":            {filling, apitest.Kari, []apitest.Option{to("Submit"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
-		"another version, same step": {filling, apitest.Kari, []apitest.Option{to("FormFilling"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
-		"an element too few":         {apitest.InstanceSpec{Forms: []string{"attachment"}}, apitest.Kari, []apitest.Option{to("Submit")}, 409, "data-invalid", "issues"},
+		"past a step":              {filling, apitest.Nav, []apitest.Option{to("Archived")}, 409, "step-unreachable", "You can move it to: Submit."},
+		"back, by the user":        {submitted, apitest.Kari, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "You can move it to: Archived."},
+		"out of the archive":       {archived, apitest.Nav, []apitest.Option{to("FormFilling")}, 409, "step-unreachable", "You can move it to: none."},
+		"no such step":             {filling, apitest.Kari, []apitest.Option{to("Send")}, 400, "step-unknown", "FormFilling, Submit, Archived"},
+		"a step in small letters":  {filling, apitest.Kari, []apitest.Option{to("submit")}, 400, "step-unknown", ""},
+		"no step":                  {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{}`)}, 400, "body-invalid", ""},
+		"no body":                  {filling, apitest.Kari, nil, 415, "body-not-json", ""},
+		"another content type":     {filling, apitest.Kari, []apitest.Option{apitest.Body("text/plain", `{"currentStep":"Submit"}`)}, 415, "body-not-json", ""},
+		"an unknown member":        {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":"Submit","isCompleted":true}`)}, 400, "body-invalid", "isCompleted"},
+		"a step that is no text":   {filling, apitest.Kari, []apitest.Option{apitest.JSON(`{"currentStep":1}`)}, 400, "body-invalid", "currentStep"},
+		"a body too large":         {filling, apitest.Kari, []apitest.Option{to(strings.Repeat("S", maxBody))}, 413, "body-too-large", ""},
+		"another version":          {filling, apitest.Kari, []apitest.Option{to("Submit"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
+		"If-None-Match":            {filling, apitest.Kari, []apitest.Option{to("Submit"), apitest.Header("If-None-Match", "*")}, 412, "version-stale", ""},
+		"another version of there": {filling, apitest.Kari, []apitest.Option{to("FormFilling"), apitest.Header("If-Match", `"2"`)}, 412, "version-stale", ""},
+		"an element too few":       {apitest.InstanceSpec{Forms: []string{"attachment"}}, apitest.Kari, []apitest.Option{to("Submit")}, 409, "data-invalid", "issues"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)

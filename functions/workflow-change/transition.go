@@ -78,7 +78,7 @@ func (t *transition) mustValidate(i *instance.Instance) bool {
 	step, known := t.app.Workflow.Step(i.Workflow.CurrentStep)
 	return known && step.ValidateOnExit && !i.Status.IsSoftDeleted &&
 		slices.Contains(t.app.Workflow.Reachable(step.Name, t.access.Role()), t.to) &&
-		httpapi.CheckIfMatch(t.r, httpapi.VersionTag(i.Version)) == nil
+		httpapi.CheckConditions(t.r, httpapi.VersionTag(i.Version)) == nil
 }
 
 // change applies the transition to the document and returns its event, or a fault if the transition

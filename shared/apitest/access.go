@@ -32,6 +32,7 @@ func (api *API) CheckAccess(t *testing.T, i *instance.Instance, ownerOnly bool, 
 	rejects("a forged token", Forged, target, 401, "token-invalid")
 	rejects("the owner without the scope", navWithout, target, 403, "scope-missing")
 	rejects("another owner", Skd, target, 404, "not-found")
+	rejects("another owner, with guids in capitals", Skd, inCapitals(target, i), 404, "not-found")
 	if ownerOnly {
 		rejects("the user", Kari, target, 403, "owner-only")
 		rejects("another user", Ola, target, 403, "owner-only")
@@ -59,7 +60,6 @@ func (api *API) CheckAccess(t *testing.T, i *instance.Instance, ownerOnly bool, 
 		"a malformed party":           strings.Replace(target, KariParty, "0x1", 1),
 		"an unknown instance":         strings.Replace(target, i.ID, unknown, 1),
 		"a malformed guid":            strings.Replace(target, i.ID, "x", 1),
-		"a guid in capitals":          strings.Replace(target, i.ID, strings.ToUpper(i.ID), 1),
 		"the owner's other app":       strings.Replace(target, App, Other, 1),
 		"another owner's app":         strings.Replace(target, App, SkdApp, 1),
 		"an unknown data element":     replaceElement(target, i, uuid.New().String()),
@@ -70,6 +70,15 @@ func (api *API) CheckAccess(t *testing.T, i *instance.Instance, ownerOnly bool, 
 			rejects("the owner, with "+what, Nav, other, 404, "not-found")
 		}
 	}
+}
+
+// inCapitals writes the guids in a path in capitals, as some client libraries do.
+func inCapitals(target string, i *instance.Instance) string {
+	target = strings.ReplaceAll(target, i.ID, strings.ToUpper(i.ID))
+	for _, element := range i.Data {
+		target = strings.ReplaceAll(target, element.ID, strings.ToUpper(element.ID))
+	}
+	return target
 }
 
 // replaceElement replaces the id of the data element in a path.
@@ -91,6 +100,10 @@ func (api *API) CheckRead(t *testing.T, i *instance.Instance, target string, che
 			api.AssertUnchanged(t, i, func() { check(t, api.Do(t, caller, http.MethodGet, target).Want(200, "")) })
 		})
 	}
+	t.Run("guids in capitals", func(t *testing.T) {
+		t.Helper()
+		check(t, api.Do(t, Nav, http.MethodGet, inCapitals(target, i)).Want(200, ""))
+	})
 	api.CheckAccess(t, i, false, http.MethodGet, target)
 	for _, caller := range []string{Nav, Kari} {
 		api.CheckConditionalGet(t, caller, target)

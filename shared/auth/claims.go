@@ -53,7 +53,7 @@ func userOf(claims jwt.MapClaims) (Caller, error) {
 	if c.UserID, err = textOf(claims, userIDClaim, isUserID); err != nil {
 		return Caller{}, err
 	}
-	if c.PartyID, err = textOf(claims, partyIDClaim, isPartyID); err != nil {
+	if c.PartyID, err = textOf(claims, partyIDClaim, party.ValidNumber); err != nil {
 		return Caller{}, err
 	}
 	// Use the strongest identity. A user who acts for an organisation is identified by the party
@@ -70,7 +70,7 @@ func userOf(claims jwt.MapClaims) (Caller, error) {
 			return Caller{}, err
 		}
 		if value != "" {
-			c.Identity = party.Identity{Kind: from.kind, Value: value}
+			c.Identity = party.Identity{Kind: from.kind, Value: value}.Canonical()
 			break
 		}
 	}
@@ -128,11 +128,6 @@ func isOrg(text string) bool {
 func isUserID(text string) bool {
 	return 1 <= len(text) && len(text) <= 64 &&
 		all(text, func(c byte) bool { return isLower(c|0x20) || isDigit(c) || strings.IndexByte("._-", c) >= 0 })
-}
-
-// isPartyID reports whether text matches [1-9][0-9]{0,17}.
-func isPartyID(text string) bool {
-	return 1 <= len(text) && len(text) <= 18 && text[0] != '0' && all(text, isDigit)
 }
 
 func isLower(c byte) bool { return 'a' <= c && c <= 'z' }

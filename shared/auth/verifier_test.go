@@ -75,7 +75,7 @@ func TestInvalidTokens(t *testing.T) {
 		{"neither party nor identity", user(map[string]any{"urn:altinn:userid": "1001"}), "token-invalid", "does not identify the caller"},
 		{"user id with a slash", user(map[string]any{"urn:altinn:userid": "1/2", "urn:altinn:partyid": 50012}), "token-invalid", ""},
 		{"user id of 65 characters", user(map[string]any{"urn:altinn:userid": strings.Repeat("1", 65), "urn:altinn:partyid": 50012}), "token-invalid", ""},
-		{"party id of 19 digits", user(map[string]any{"urn:altinn:partyid": strings.Repeat("1", 19)}), "token-invalid", ""},
+		{"party id of 16 digits", user(map[string]any{"urn:altinn:partyid": strings.Repeat("1", 16)}), "token-invalid", ""},
 		{"party id with a leading zero", user(map[string]any{"urn:altinn:partyid": "050012"}), "token-invalid", ""},
 		{"party id as a float", user(map[string]any{"urn:altinn:partyid": 50012.5}), "token-invalid", ""},
 		{"pid of ten digits", user(map[string]any{"pid": "1224791830"}), "token-invalid", ""},
@@ -130,11 +130,12 @@ func TestValidTokens(t *testing.T) {
 		{"one of several audiences", map[string]any{"aud": []string{"x", audience}}, auth.Caller{Org: "nav"}, "nav"},
 		{"user", user(map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": 50012}), auth.Caller{UserID: "1001", PartyID: "50012"}, "1001"},
 		{"user with the types swapped", user(map[string]any{"urn:altinn:userid": 1001, "urn:altinn:partyid": "50012"}), auth.Caller{UserID: "1001", PartyID: "50012"}, "1001"},
-		{"party alone", user(map[string]any{"urn:altinn:partyid": 999999999999999999}), auth.Caller{PartyID: "999999999999999999"}, "999999999999999999"},
+		{"party alone", user(map[string]any{"urn:altinn:partyid": 999999999999999}), auth.Caller{PartyID: "999999999999999"}, "999999999999999"},
 		{"identity number alone", user(map[string]any{"pid": "12247918309"}), auth.Caller{Identity: ssn}, ""},
 		{"organisation number as text", user(map[string]any{"urn:altinn:orgNumber": "123456789"}), auth.Caller{Identity: organisation}, ""},
 		{"organisation number as a number", user(map[string]any{"urn:altinn:orgNumber": 123456789}), auth.Caller{Identity: organisation}, ""},
 		{"user name", user(map[string]any{"urn:altinn:username": "ola"}), auth.Caller{Identity: party.Identity{Kind: party.UserName, Value: "ola"}}, ""},
+		{"user name in capitals", user(map[string]any{"urn:altinn:username": "OLA"}), auth.Caller{Identity: party.Identity{Kind: party.UserName, Value: "ola"}}, ""},
 		{"all identities", user(map[string]any{"urn:altinn:username": "ola", "urn:altinn:orgNumber": "123456789", "pid": "12247918309"}), auth.Caller{Identity: ssn}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

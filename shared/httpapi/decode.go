@@ -21,12 +21,19 @@ const (
 // ReadBody reads the whole body of r. It returns TooLarge, code "body-too-large", if the body has
 // more than limit bytes, and Invalid, code "body-unreadable", if reading fails. A body with a
 // Content-Encoding is UnsupportedMediaType, code "body-encoded": a compressed megabyte may expand
-// to a gigabyte, and without decompression the body does not match its Content-Type.
+// to a gigabyte, and without decompression the body is not of its Content-Type.
+//
+// A body with a Content-Range is Invalid, code "body-partial", because it would replace the whole
+// by a part (RFC 9110 section 14.5). A body that differs from a digest in the header is Invalid,
+// code "digest-mismatch".
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	switch encoding := strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ",")); strings.ToLower(encoding) {
 	case "", "identity":
 	default:
 		return nil, fault.New(fault.UnsupportedMediaType, "body-encoded", "Send the body uncompressed, without Content-Encoding.")
+	}
+	if len(r.Header.Values("Content-Range")) > 0 {
+		return nil, fault.New(fault.Invalid, "body-partial", "Send the complete content in one request, without Content-Range.")
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
@@ -35,7 +42,7 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	if int64(len(body)) > limit {
 		return nil, fault.New(fault.TooLarge, "body-too-large", "The body is over the limit of %d bytes.", limit)
 	}
-	return body, nil
+	return body, checkDigests(r.Header, body)
 }
 
 // DecodeJSON decodes a JSON body of at most limit bytes into the struct that into points at. It

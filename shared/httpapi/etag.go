@@ -26,8 +26,21 @@ func CheckIfMatch(r *http.Request, etag string) error {
 		"If-Match does not name the current version. Read the resource again and apply the change to its current version.")
 }
 
-// NotModified reports whether the request's If-None-Match names etag. The response to a GET must
-// then be 304.
+// CheckConditions returns PreconditionFailed, code "version-stale", if a condition of a write on
+// the resource with entity tag etag is false: If-Match as in CheckIfMatch, and If-None-Match, which
+// must not name etag. If-None-Match: * thus prevents the replacement of an existing resource (RFC
+// 9110 section 13.1.2). It does not apply to POST, whose path names an operation or a new resource,
+// which has no entity tag.
+func CheckConditions(r *http.Request, etag string) error {
+	if r.Method != http.MethodPost && NotModified(r, etag) {
+		return fault.New(fault.PreconditionFailed, "version-stale",
+			"The resource exists, and If-None-Match excludes its current version. Use If-Match to change a version that you have read.")
+	}
+	return CheckIfMatch(r, etag)
+}
+
+// NotModified reports whether the request has an If-None-Match that names etag. The response to a
+// GET is then 304.
 func NotModified(r *http.Request, etag string) bool {
 	header := r.Header.Get("If-None-Match")
 	return header != "" && matches(header, etag, true)

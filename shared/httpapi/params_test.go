@@ -102,6 +102,18 @@ func TestEntityTags(t *testing.T) {
 		if got := NotModified(get("/", "If-None-Match", header), `"7"`); got != want.none {
 			t.Errorf("If-None-Match %s: %v", header, got)
 		}
+		for _, method := range []string{"PUT", "PATCH", "DELETE", "POST"} {
+			r := get("/", "If-None-Match", header)
+			r.Method = method
+			if err := CheckConditions(r, `"7"`); (err != nil) != (want.none && method != "POST") || err != nil && !fault.Is(err, fault.PreconditionFailed) {
+				t.Errorf("%s with If-None-Match %s: %v", method, header, err)
+			}
+			r = get("/", "If-Match", header)
+			r.Method = method
+			if err := CheckConditions(r, `"7"`); (err == nil) != want.match {
+				t.Errorf("%s with If-Match %s: %v", method, header, err)
+			}
+		}
 	}
 }
 

@@ -92,9 +92,9 @@ func (i *Instance) AddData(app *application.Application, id, formID string, cont
 	return nil
 }
 
-// ReplaceData replaces the content of a data element. It deletes the owner's recorded downloads and
-// confirmation, which refer to the old content. An empty file name keeps the old one. ReplaceData
-// returns NotFound if the element does not exist, and a Conflict if it is not writable.
+// ReplaceData replaces the content of a data element. The owner's downloads and confirmation were
+// of the old content, so it deletes both. An empty file name keeps the old file name, except that a
+// default name follows the content type.
 func (i *Instance) ReplaceData(app *application.Application, id string, content Content, by string, now time.Time) error {
 	element := i.Element(id)
 	if element == nil {
@@ -104,10 +104,12 @@ func (i *Instance) ReplaceData(app *application.Application, id string, content 
 		return err
 	}
 	i.touch(app, by, TruncateTime(now))
-	element.ContentType, element.FileSize, element.SHA256, element.Revision = content.ContentType, content.Size, content.SHA256, content.Revision
 	if content.FileName != "" {
 		element.FileName = content.FileName
+	} else if element.FileName == DefaultFileName(element.FormID, element.ContentType) {
+		element.FileName = DefaultFileName(element.FormID, content.ContentType)
 	}
+	element.ContentType, element.FileSize, element.SHA256, element.Revision = content.ContentType, content.Size, content.SHA256, content.Revision
 	element.ApplicationOwner = nil
 	element.LastChangedDateTime, element.LastChangedBy = i.LastChangedDateTime, by
 	return nil

@@ -241,6 +241,21 @@ func TestReplaceDataResetsDownloads(t *testing.T) {
 	if err := i.ReplaceData(app, "d", Content{FileName: "new.csv"}, "1002", noon); err != nil || i.Data[0].FileName != "new.csv" {
 		t.Errorf("%+v, %v", i.Data[0], err)
 	}
+	for _, step := range []struct{ given, contentType, want string }{
+		{"", "application/json", "new.csv"},
+		{"default.json", "application/json", "default.json"},
+		{"", "text/xml; charset=utf-8", "default.xml"}, // a default name follows the content type
+		{"", "application/xml", "default.xml"},
+		{"", "application/x-unheard-of", "default"},
+		{"", "application/pdf", "default.pdf"},
+		{"default.xml", "application/pdf", "default.xml"}, // another name does not
+		{"", "application/json", "default.xml"},
+	} {
+		err := i.ReplaceData(app, "d", Content{FileName: step.given, ContentType: step.contentType}, "1002", noon)
+		if err != nil || i.Data[0].FileName != step.want {
+			t.Errorf("replaced by %s named %q: %q, %v, want %q", step.contentType, step.given, i.Data[0].FileName, err, step.want)
+		}
+	}
 	if err := i.ReplaceData(app, "none", Content{}, "1002", noon); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v", err)
 	}

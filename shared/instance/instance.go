@@ -14,6 +14,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/party"
 )
 
 // Instance is one report of a party through an application. The JSON names are those of the public
@@ -184,9 +185,9 @@ func ShardOf(id string, shards int) int {
 	return int(h.Sum32() % uint32(shards))
 }
 
-// CheckLabels returns a copy of the labels, never nil. It returns Invalid if there are more than
-// MaxLabels or duplicates, or if a label has a comma, an unprintable character, or not 1 to
-// MaxLabelLength characters.
+// CheckLabels returns the labels in the form that documents store, never nil, or an Invalid fault.
+// At most MaxLabels are allowed, each with 1 to MaxLabelLength characters of text, without a comma,
+// without white space at its ends, and without duplicates.
 func CheckLabels(labels []string) ([]string, error) {
 	if len(labels) > MaxLabels {
 		return nil, fault.New(fault.Invalid, "labels-invalid", "An instance can have at most %d labels.", MaxLabels)
@@ -197,6 +198,9 @@ func CheckLabels(labels []string) ([]string, error) {
 		}
 		if err := checkText("A label", label, MaxLabelLength); err != nil {
 			return nil, err
+		}
+		if strings.TrimSpace(label) != label { // queries trim labels, so none could find it
+			return nil, fault.New(fault.Invalid, "labels-invalid", "A label cannot start or end with white space.")
 		}
 		for _, c := range label {
 			if c == ',' { // no query could find it: label=a,b means two labels
@@ -215,11 +219,21 @@ func checkText(name, text string, maxLength int) error {
 		return fault.New(fault.Invalid, "text-invalid", "%s can have at most %d characters.", name, maxLength)
 	}
 	for _, c := range text {
-		if !unicode.IsPrint(c) {
-			return fault.New(fault.Invalid, "text-invalid", "%s must contain only printable characters.", name)
+		if !isText(c) {
+			return fault.New(fault.Invalid, "text-invalid",
+				"%s cannot have control characters, line breaks or characters that change the text direction.", name)
 		}
 	}
 	return nil
+}
+
+// isText reports whether texts can have c: every visible character, every space separator such as
+// U+00A0, which number formatters write, the joiners U+200C and U+200D, and the tags of flag emoji.
+// Control characters, line breaks and direction overrides would let a text disguise the list or
+// the log that shows it.
+func isText(c rune) bool {
+	const nonJoiner, joiner, firstTag, lastTag = '\u200c', '\u200d', '\U000E0020', '\U000E007F'
+	return unicode.IsPrint(c) || unicode.Is(unicode.Zs, c) || c == nonJoiner || c == joiner || firstTag <= c && c <= lastTag
 }
 
 // Element returns the data element with the given id, or nil.
@@ -248,11 +262,8 @@ func ValidGuid(id string) bool {
 	return err == nil && parsed.String() == id
 }
 
-// ValidInstanceOwnerID reports whether id is a valid instanceOwnerId: a decimal number of at most
-// 15 digits, without a leading zero.
-func ValidInstanceOwnerID(id string) bool {
-	return id != "" && len(id) <= 15 && id[0] != '0' && strings.Trim(id, "0123456789") == ""
-}
+// ValidInstanceOwnerID reports whether id is a valid instanceOwnerId, the number of a party.
+func ValidInstanceOwnerID(id string) bool { return party.ValidNumber(id) }
 
 // Clone returns a copy that shares no memory with i. The copy has no IdempotencyRecord.
 func (i *Instance) Clone() *Instance {

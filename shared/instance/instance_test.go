@@ -76,6 +76,10 @@ func TestInvalidDrafts(t *testing.T) {
 		"labels":                {Labels: []string{""}},
 		"long presentation":     {PresentationField: strings.Repeat("æ", MaxPresentationField+1)},
 		"control characters":    {PresentationField: "a\nb"},
+		"a next-line character": {PresentationField: "a\u0085b"},
+		"a paragraph separator": {PresentationField: "a\u2029b"},
+		"a direction override":  {PresentationField: "a\u202eb"},
+		"a direction mark":      {PresentationField: "a\u200fb"},
 		"due too early":         {DueDateTime: at(1899)},
 		"due too late":          {DueDateTime: at(9999)},
 		"visible in the year 1": {VisibleDateTime: at(1)},
@@ -90,6 +94,8 @@ func TestInvalidDrafts(t *testing.T) {
 	}
 	for name, draft := range map[string]Draft{
 		"nothing":      {},
+		"spaces":       {PresentationField: " 12\u00a0500\u2009kr\u202f \u3000"},
+		"emoji":        {PresentationField: "👨\u200d👩\u200d👧"},
 		"presentation": {PresentationField: strings.Repeat("æ", MaxPresentationField)},
 		"dates":        {DueDateTime: at(1900), VisibleDateTime: at(9998)},
 	} {
@@ -109,7 +115,8 @@ func TestCheckLabels(t *testing.T) {
 	}
 	for name, labels := range map[string][]string{
 		"none": nil, "one letter": {"g"}, "case is significant": {"gr", "GR", "Gr"}, "20": numbered(MaxLabels), "64 letters": {strings.Repeat("æ", 64)},
-		"others": {"sak #1", "2024/05", "a=b&c", "😀", `"`, "%41"}, "spaces are significant": {"a", "a ", " a"},
+		"others": {"sak #1", "2024/05", "a=b&c", "😀", `"`, "%41"}, "spaces inside are significant": {"ab", "a b", "a  b"},
+		"a non-breaking space": {"12\u00a0500", "12\u202f500", "12\u3000500"}, "emoji": {"👩\u200d💻", "❤\ufe0f", "🏴\U000E0067\U000E0062\U000E007F", "می\u200cخواهم"},
 	} {
 		got, err := CheckLabels(labels)
 		if err != nil || got == nil || !slices.Equal(got, labels) {
@@ -118,7 +125,9 @@ func TestCheckLabels(t *testing.T) {
 	}
 	for name, labels := range map[string][]string{
 		"empty": {""}, "21": numbered(MaxLabels + 1), "65 letters": {strings.Repeat("x", 65)}, "twice": {"gr", "x2", "gr"},
-		"a comma": {"a,b"}, "a line break": {"a\nb"}, "a NUL": {"a\x00"}, "a tab": {"a\tb"}, "a direction mark": {"a\u202eb"}, "a non-breaking space": {"a\u00a0b"},
+		"a comma": {"a,b"}, "a line break": {"a\nb"}, "a NUL": {"a\x00"}, "a tab": {"a\tb"}, "a mark of direction": {"a\u202eb"},
+		"a space before": {" a"}, "a space after": {"a "}, "a non-breaking space after": {"a\u00a0"}, "only a space": {"\u3000"}, "a line separator": {"a\u2028b"},
+		"a byte order mark": {"a\ufeffb"}, "an isolate": {"a\u2066b"}, "a zero-width space": {"a\u200bb"},
 	} {
 		if got, err := CheckLabels(labels); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v, %v, want Invalid", name, got, err)

@@ -36,11 +36,29 @@ func TestWellFormed(t *testing.T) {
 		{party.UserName, "ola#1", false},
 		{party.UserName, "ola\xff", false},
 		{party.UserName, "olé", false},
+		{party.UserName, "ｏｌａ．ｎｏｒｄｍａｎｎ", true},
+		{party.UserName, "A\u030asen", true},
+		{party.UserName, strings.Repeat("a\u030a", 64), true},
+		{party.UserName, "o\u030a", false},
+		{party.UserName, "\u030aola", false},
+		{party.UserName, "ola\u3000nordmann", false},
+		{party.SSN, "１２２４７９１８３０９", false},
 		{"pid", "12247918309", false},
 		{"", "", false},
 	} {
 		if got := (party.Identity{Kind: test.kind, Value: test.value}).WellFormed(); got != test.want {
 			t.Errorf("%s %q: WellFormed = %v, want %v", test.kind, test.value, got, test.want)
+		}
+	}
+}
+
+func TestValidNumber(t *testing.T) {
+	for text, want := range map[string]bool{
+		"1": true, "50012": true, "999999999999999": true,
+		"": false, "0": false, "050012": false, "1234567890123456": false, "-1": false, "1.0": false, "1e3": false, " 1": false, "1\n": false, "٥": false,
+	} {
+		if got := party.ValidNumber(text); got != want {
+			t.Errorf("ValidNumber(%q) = %v, want %v", text, got, want)
 		}
 	}
 }
@@ -59,6 +77,28 @@ func TestDigest(t *testing.T) {
 	} {
 		if other == digest {
 			t.Errorf("%s has the same digest", change)
+		}
+	}
+}
+
+// All spellings of a user name are one identity, and no other name is.
+func TestUserNamesAreFolded(t *testing.T) {
+	key := []byte("the key of the digests in this test")
+	user := func(name string) party.Identity { return party.Identity{Kind: party.UserName, Value: name} }
+	for name, spellings := range map[string][]string{
+		"ola.nordmann": {"ola.nordmann", "Ola.Nordmann", "OLA.NORDMANN", "oLA.nordmanN", "Ｏla.Ｎordmann"},
+		"bjørn.åsen":   {"Bjørn.Åsen", "BJØRN.ÅSEN", "bjørn.a\u030asen", "BJØRN.A\u030aSEN", "bjørn.\u212bsen"},
+		"æ_1@x-y.no":   {"Æ_1@X-Y.NO"},
+	} {
+		for _, spelling := range spellings {
+			if got := user(spelling); !got.WellFormed() || got.Canonical() != user(name) || got.Digest(key) != user(name).Digest(key) {
+				t.Errorf("%q is %q, want the identity of %q", spelling, got.Canonical().Value, name)
+			}
+		}
+	}
+	for a, b := range map[string]string{"ola": "0la", "å": "a", "aa": "å", "æ": "ae", "ola.n": "olan", "ø": "o"} {
+		if user(a).Digest(key) == user(b).Digest(key) {
+			t.Errorf("%q and %q are one identity", a, b)
 		}
 	}
 }

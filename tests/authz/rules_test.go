@@ -150,7 +150,7 @@ var objects = []object{
 	{name: "one's own guid under another party's number", requires: "instanceGuid", values: map[string]string{"instanceOwnerId": ofOla}, missing: true},
 	{name: "one's own guid under an unassigned number", requires: "instanceGuid", values: map[string]string{"instanceOwnerId": unassigned}, missing: true},
 	{name: "an unassigned number", requires: "instanceOwnerId", excludes: "instanceGuid", values: map[string]string{"instanceOwnerId": unassigned}, missing: true},
-	{name: "a guid in capitals", requires: "instanceGuid", values: map[string]string{"instanceGuid": upper}, missing: true},
+	{name: "a guid in capitals", requires: "instanceGuid", values: map[string]string{"instanceGuid": upper}},
 	{name: "a guid without hyphens", requires: "instanceGuid", values: map[string]string{"instanceGuid": bare}, missing: true},
 	{name: "a guid in braces", requires: "instanceGuid", values: map[string]string{"instanceGuid": braces}, missing: true},
 	{name: "a guid as a urn", requires: "instanceGuid", values: map[string]string{"instanceGuid": urn}, missing: true},
@@ -187,7 +187,7 @@ var objects = []object{
 	{name: "an element of another party", requires: "dataGuid", values: map[string]string{"dataGuid": ofOla}, missing: true},
 	{name: "a missing element", common: true, requires: "dataGuid", values: map[string]string{"dataGuid": unassigned}, missing: true},
 	{name: "the instance as an element", requires: "dataGuid", values: map[string]string{"dataGuid": itself}, missing: true},
-	{name: "an element's guid in capitals", requires: "dataGuid", values: map[string]string{"dataGuid": upper}, missing: true},
+	{name: "an element's guid in capitals", requires: "dataGuid", values: map[string]string{"dataGuid": upper}},
 	{name: "not a guid of an element", requires: "dataGuid", values: map[string]string{"dataGuid": "x"}, missing: true},
 }
 

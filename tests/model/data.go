@@ -51,6 +51,7 @@ func (m *Model) CreateData(c Caller, at Path, b Blob, ifMatch string, seen Seen)
 	}
 	r = append(i.locked(), i.stale(ifMatch)...)
 	r = append(r, i.app.reject(b.FormID, b.ContentType, len(b.Bytes))...)
+	r.add(b.WrongDigest, 400, "digest-mismatch")
 	r = append(r, i.full(b.FormID)...)
 	if r != nil {
 		return Response{Rejections: r}
@@ -75,12 +76,15 @@ func (m *Model) ReplaceData(c Caller, at Path, b Blob, ifMatch, tag string, seen
 	r = i.locked()
 	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
 	r = append(r, i.app.reject(e.FormID, b.ContentType, len(b.Bytes))...)
+	r.add(b.WrongDigest, 400, "digest-mismatch")
 	if r != nil {
 		return Response{Rejections: r}
 	}
 	b.FormID = e.FormID
 	if b.FileName != "" {
 		e.FileName = b.FileName
+	} else if e.FileName == (Blob{FormID: e.FormID, ContentType: e.ContentType}).name() {
+		e.FileName = b.name()
 	}
 	e.ContentType, e.Bytes, e.Changed, e.ChangedBy = b.ContentType, b.Bytes, seen.At, m.nameOf(c)
 	e.Downloaded, e.Confirmed = nil, nil

@@ -2,7 +2,9 @@ package model
 
 import (
 	"bytes"
+	"crypto/md5"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -26,11 +28,33 @@ func (r *run) createData() {
 	q := request{"POST", p.String() + "/data?formId=" + b.FormID, b.ContentType, header("Content-Disposition", disposition(b.FileName)), b.Bytes}
 	if ifMatch := r.match(i.ETag()); ifMatch != "" { // without a key, because a repeated request would have a stale If-Match
 		q.header["If-Match"] = ifMatch
+		r.digest(&b, q.header)
 		g := r.send("create data", c, q)
 		r.check(g, r.model.CreateData(c, p, b, ifMatch, g.seen()))
 		return
 	}
 	r.sendIdempotent("create data", c, both, q, fmt.Sprint(b), func(seen Seen) Response { return r.model.CreateData(c, p, b, "", seen) })
+}
+
+// digest adds a digest of the content to the headers, and rarely a wrong one.
+func (r *run) digest(b *Blob, headers map[string]string) {
+	if r.chance(70, "no digest") {
+		return
+	}
+	content := b.Bytes
+	if b.WrongDigest = r.chance(20, "wrong digest"); b.WrongDigest {
+		content = append([]byte("x"), content...)
+	}
+	of256, of512, ofMD5 := sha256.Sum256(content), sha512.Sum512(content), md5.Sum(content)
+	encode := base64.StdEncoding.EncodeToString
+	switch name := draw(r, "digest", "Content-Digest", "Repr-Digest", "Content-MD5"); name {
+	case "Content-MD5":
+		headers[name] = encode(ofMD5[:])
+	case "Content-Digest":
+		headers[name] = "sha-256=:" + encode(of256[:]) + ":"
+	default:
+		headers[name] = "sha-512=:" + encode(of512[:]) + ":, sha=:x:"
+	}
 }
 
 func (r *run) replaceData() {
@@ -41,7 +65,12 @@ func (r *run) replaceData() {
 		b.ContentType, b.Bytes = e.ContentType, append([]byte(nil), e.Bytes...)
 	}
 	ifMatch := r.match(tag)
-	g := r.send("replace data", c, request{"PUT", p.String(), b.ContentType, header("If-Match", ifMatch, "Content-Disposition", disposition(b.FileName)), b.Bytes})
+	headers := header("If-Match", ifMatch, "Content-Disposition", disposition(b.FileName))
+	r.digest(&b, headers)
+	if r.chance(4, "If-None-Match") { // names every version, as If-Match: "" names none
+		headers["If-None-Match"], ifMatch = "*", `""`
+	}
+	g := r.send("replace data", c, request{"PUT", p.String(), b.ContentType, headers, b.Bytes})
 	want := r.model.ReplaceData(c, p, b, ifMatch, tag, g.seen())
 	r.check(g, want)
 	if want.Rejections == nil && tag != "" {

@@ -133,9 +133,9 @@ func (r *run) labels() []string {
 		for n := range 21 {
 			many = append(many, fmt.Sprint(n))
 		}
-		return draw(r, "labels", []string{"gr", "gr"}, []string{""}, []string{"a,b"}, []string{strings.Repeat("å", 65)}, many)
+		return draw(r, "labels", []string{"gr", "gr"}, []string{""}, []string{"a,b"}, []string{"x2 "}, []string{strings.Repeat("å", 65)}, many)
 	}
-	all := []string{"gr", "x2", "Gr", "år 2026", "a&b=c+d%/?#"}
+	all := []string{"gr", "x2", "Gr", "år 2026", "a&b=c+d%/?#", "12\u00a0500"}
 	return rapid.SliceOfNDistinct(rapid.SampledFrom(all), 0, 4, rapid.ID).Draw(r.T, "labels")
 }
 

@@ -22,6 +22,7 @@ type Draft struct {
 type Blob struct {
 	FormID, ContentType, FileName string
 	Bytes                         []byte
+	WrongDigest                   bool // the request has a digest of other bytes
 }
 
 // Create creates an instance.
@@ -32,6 +33,12 @@ func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
 	a := m.Applications[app]
 	if a == nil || c.Org != "" && c.Org != a.Org {
 		return rejected(404, "not-found")
+	}
+	d.Reportee = slices.Clone(d.Reportee)
+	for n, id := range d.Reportee {
+		if id.Kind == "userName" { // its case does not count
+			d.Reportee[n].Value = strings.ToLower(id.Value)
+		}
 	}
 	var r Rejections
 	owner := d.Owner
@@ -90,7 +97,7 @@ func (m *Model) known(number string) bool {
 func labelsWrong(labels []string) (r Rejections) {
 	r.add(len(labels) > 20, 400, "labels-invalid")
 	for n, l := range labels {
-		r.add(l == "" || strings.Contains(l, ",") || slices.Contains(labels[:n], l), 400, "labels-invalid")
+		r.add(l == "" || strings.Contains(l, ",") || slices.Contains(labels[:n], l) || strings.TrimSpace(l) != l, 400, "labels-invalid")
 		r.add(utf8.RuneCountInString(l) > 64, 400, "text-invalid")
 	}
 	return r

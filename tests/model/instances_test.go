@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"altinn.no/instanceapi/tests/client"
 )
@@ -105,7 +106,7 @@ func dense(value any) any {
 }
 
 func (r *run) draft(c Caller) Draft {
-	d := Draft{Labels: r.labels(), Due: r.date("due"), Visible: r.date("visible"), Presentation: draw(r, "presentation", "", "Arbeidsmelding <1>")}
+	d := Draft{Labels: r.labels(), Due: r.date("due"), Visible: r.date("visible"), Presentation: draw(r, "presentation", "", "Arbeidsmelding <1>", "12\u00a0500 kr 👩\u200d💻")}
 	own := c.Identity
 	if c.Org != "" || own.Kind == "" || r.chance(5, "another") {
 		own = draw(r, "reportee", r.people...)
@@ -130,6 +131,11 @@ func (r *run) draft(c Caller) Draft {
 	case "none":
 		if r.chance(70, "no") {
 			d.Reportee = []Identity{own}
+		}
+	}
+	for n, id := range d.Reportee {
+		if id.Kind == "userName" && r.chance(30, "capitals") {
+			d.Reportee[n].Value = strings.ToUpper(id.Value)
 		}
 	}
 	for range draw(r, "data", 0, 0, 1, 1, 2) {

@@ -46,9 +46,9 @@ func (r *run) query() {
 	flag("status.isArchived", 15, &q.Archived)
 	flag("status.isSoftDeleted", 20, &q.Deleted)
 	if r.chance(30, "labels") {
-		q.Labels = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"gr", "x2", "Gr", "år 2026", "a&b=c+d%/?#", "zz"}), 1, 2, rapid.ID).Draw(r.T, "labels")
+		q.Labels = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"gr", "x2", "Gr", "år 2026", "a&b=c+d%/?#", "12\u00a0500", "zz"}), 1, 2, rapid.ID).Draw(r.T, "labels")
 		if r.chance(50, "with a comma") {
-			v.Set("label", strings.Join(q.Labels, ","))
+			v.Set("label", strings.Join(q.Labels, draw(r, "separator", ",", ", ")))
 		} else {
 			v["label"] = q.Labels
 		}

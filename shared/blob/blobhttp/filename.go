@@ -17,39 +17,80 @@ import (
 const maxNameBytes = 150
 
 // FileName returns the file name in the Content-Disposition header of an upload, or "" if it has
-// none. It prefers filename* (RFC 8187, UTF-8). It percent-decodes a plain filename if the result
-// is valid UTF-8, because many clients encode it. It also finds the name in a malformed header:
-// unquoted with spaces, or without a type.
+// none. It prefers filename* (RFC 8187, in UTF-8 or ISO-8859-1). It decodes the encoded words (RFC
+// 2047) of a plain filename, which .NET sends. It percent-decodes a plain filename without them if
+// the result is valid UTF-8, because many clients encode it. It also finds the name in a malformed
+// header: unquoted with spaces, or without a type.
 //
 // The name is safe to store and to display: it has no path, no control or invisible formatting
 // characters, and at most 150 bytes. Truncation keeps the extension.
 func FileName(header string) string {
 	header = repairLatin1(header)
+	if strings.Contains(strings.ToLower(header), "iso-8859-1'") { // rare: compile the expressions only then
+		withoutQuoted := quotedString().ReplaceAllLiteralString(header, `""`)
+		if found := latin1FileName().FindStringSubmatch(withoutQuoted); found != nil {
+			return SafeName(percentDecodeLatin1(found[1]))
+		}
+	}
 	_, params, err := mime.ParseMediaType(header)
 	if name := params["filename"]; err == nil && name != "" {
 		if !extendedFileName().MatchString(header) {
-			name = percentDecode(name)
+			name = decodePlain(name)
 		}
 		return SafeName(name)
 	}
-	for _, form := range []func() *regexp.Regexp{extendedFileName, plainFileName} {
-		if found := form().FindStringSubmatch(header); found != nil {
-			return SafeName(percentDecode(strings.TrimSpace(found[1] + found[2]))) // one of the two is empty
-		}
+	if found := extendedFileName().FindStringSubmatch(header); found != nil {
+		return SafeName(percentDecode(strings.TrimSpace(found[1] + found[2]))) // one of the two is empty
+	}
+	if found := quotedLatin1FileName().FindStringSubmatch(header); found != nil {
+		return SafeName(percentDecodeLatin1(found[1]))
+	}
+	if found := plainFileName().FindStringSubmatch(header); found != nil {
+		return SafeName(decodePlain(strings.TrimSpace(found[1] + found[2])))
 	}
 	return ""
 }
 
-// Expressions for the parameters in headers that package mime rejects. The first upload with such a
-// header compiles the expressions, because most functions that link this package never need them.
+// The parameters that package mime rejects, and the quoted strings of a header. The first upload
+// with a file name compiles the expressions, because most functions that link this package never
+// need them.
 var (
-	extendedFileName = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)(?:^|[;\s])filename\*\s*=\s*(?:"utf-8'[^'"]*'([^"]*)|utf-8'[^'";]*'([^";]*))`)
-	})
-	plainFileName = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)(?:^|[;\s])filename\s*=\s*(?:"([^"]*)|([^";]*))`)
-	})
+	extendedFileName     = lazy(`(?i)(?:^|[;\s])filename\*\s*=\s*(?:"utf-8'[^'"]*'([^"]*)|utf-8'[^'";]*'([^";]*))`)
+	latin1FileName       = lazy(`(?i)(?:^|[;\s])filename\*\s*=\s*iso-8859-1'[^'";]*'([^";]*)`)
+	quotedLatin1FileName = lazy(`(?i)(?:^|[;\s])filename\*\s*=\s*"iso-8859-1'[^'"]*'([^"]*)`)
+	plainFileName        = lazy(`(?i)(?:^|[;\s])filename\s*=\s*(?:"([^"]*)|([^";]*))`)
+	quotedString         = lazy(`"(?:[^"\\]|\\.)*"`)
 )
+
+func lazy(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
+
+// decodePlain returns the name in the value of a plain filename parameter.
+func decodePlain(name string) string {
+	if strings.Contains(name, "=?") {
+		words := mime.WordDecoder{} // reads UTF-8, ISO-8859-1 and US-ASCII
+		if decoded, err := words.DecodeHeader(name); err == nil && decoded != name {
+			return decoded
+		}
+	}
+	return percentDecode(name)
+}
+
+// percentDecodeLatin1 returns name decoded as ISO-8859-1, or unchanged if it is not correctly
+// percent-encoded.
+func percentDecodeLatin1(name string) string {
+	name = strings.TrimSpace(name)
+	decoded, err := url.PathUnescape(name)
+	if err != nil {
+		return name
+	}
+	characters := make([]rune, len(decoded))
+	for n := range len(decoded) {
+		characters[n] = rune(decoded[n])
+	}
+	return string(characters)
+}
 
 // percentDecode returns name decoded if the result is valid UTF-8, and name unchanged otherwise.
 func percentDecode(name string) string {

@@ -21,6 +21,25 @@ func TestFileName(t *testing.T) {
 		{"extended preferred, first", `attachment; filename*=UTF-8''s%C3%B8knad.pdf; filename="soknad.pdf"`, "søknad.pdf"},
 		{"extended in an unknown charset", `attachment; filename="soknad.pdf"; filename*=koi8-r''%C1`, "soknad.pdf"},
 		{"extended decoded once", `attachment; filename*=UTF-8''100%2525.pdf`, "100%25.pdf"},
+		{"extended in Latin-1", `attachment; filename*=ISO-8859-1''s%F8knad%20%E5r.pdf`, "søknad år.pdf"},
+		{"extended in Latin-1, preferred", `attachment; filename="soknad.pdf"; filename*=iso-8859-1'nb'%F8.pdf`, "ø.pdf"},
+		{"extended in Latin-1, first", `attachment; filename*=iso-8859-1''%F8.pdf ; filename="soknad.pdf"`, "ø.pdf"},
+		{"extended in Latin-1, quoted", `attachment; filename*="ISO-8859-1''%F8.pdf"`, "ø.pdf"},
+		{"extended in Latin-1, with a path", `attachment; filename*=ISO-8859-1''..%2F%F8.pdf%00`, "ø.pdf"},
+		{"extended in Latin-1, not fully encoded", `attachment; filename*=ISO-8859-1''100 %.pdf`, "100 %.pdf"},
+		{"extended in Latin-1 inside a plain name", `attachment; filename="a; filename*=iso-8859-1''b.pdf"`, "a; filename*=iso-8859-1''b.pdf"},
+		{"encoded word", `attachment; filename="=?utf-8?B?w6UueG1s?="`, "å.xml"},
+		{"encoded word, not quoted", `form-data; name=default; filename==?utf-8?B?w6UueG1s?=`, "å.xml"},
+		{"encoded word in quoted-printable", `attachment; filename="=?UTF-8?Q?s=C3=B8knad_=C3=A5r.pdf?="`, "søknad år.pdf"},
+		{"encoded word in Latin-1", `attachment; filename="=?iso-8859-1?q?=E5.xml?="`, "å.xml"},
+		{"encoded words", `attachment; filename="=?utf-8?B?w6U=?= =?utf-8?B?w6U=?=.xml"`, "åå.xml"},
+		{"encoded words inside a character", `attachment; filename="=?utf-8?B?YcM=?= =?utf-8?B?pS54bWw=?="`, "aå.xml"},
+		{"encoded word and extended", `attachment; filename="=?utf-8?B?w6UueG1s?="; filename*=utf-8''%C3%A5.xml`, "å.xml"},
+		{"encoded word with a slash in its base64", `attachment; filename="=?utf-8?B?Pz8/LnhtbA==?="`, "???.xml"},
+		{"encoded word with a path", `attachment; filename="=?utf-8?Q?..=2F..=2Fa=0D=0A=E2=80=AE.xml?="`, "a.xml"},
+		{"encoded word decoded once", `attachment; filename="=?utf-8?Q?100=2525.xml?="`, "100%25.xml"},
+		{"encoded word in an unknown charset", `attachment; filename="=?koi8-r?B?wQ==?="`, "=?koi8-r?B?wQ==?="},
+		{"encoded word that is malformed", `attachment; filename="=?utf-8?B?w"`, "=?utf-8?B?w"},
 		{"raw UTF-8", `attachment; filename="søknad.pdf"`, "søknad.pdf"},
 		{"raw UTF-8 read as Latin-1", "attachment; filename=\"s\u00c3\u00b8knad.pdf\"", "søknad.pdf"},
 		{"Latin-1 letters that are not UTF-8", "attachment; filename=\"s\u00f8knad.pdf\"", "søknad.pdf"},
@@ -98,6 +117,7 @@ func FuzzFileName(f *testing.F) {
 	for _, seed := range []string{
 		`attachment; filename="a.pdf"`, `attachment; filename*=UTF-8''s%C3%B8knad.pdf`, `a; filename=" "`, "filename=\xff", `x; filename*0="a"; filename*1=b`,
 		"attachment; filename=\"s\u00c3\u00b8.pdf\"", `filename="` + strings.Repeat("ø", 200),
+		"x; filename*=iso-8859-1''%E5.xml", `x; filename="a; filename*=iso-8859-1''b"`, `x; filename="=?utf-8?B?w6UueG1s?="`, `x; filename*=utf-8''=%3Futf-8%3FB%3Fw6UueG1s%3F=`,
 	} {
 		f.Add(seed)
 	}

@@ -6,6 +6,7 @@ package instancehttp
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth"
@@ -36,8 +37,8 @@ type Access struct {
 
 	Org, App        string // from the path; empty on the Storage API
 	InstanceOwnerID string
-	Guid            string
-	DataGuid        string // "" when the path names no data element
+	Guid            string // in lower case, whatever the path has
+	DataGuid        string // likewise; "" when the path names no data element
 }
 
 // Read authorizes a request that reads. It returns Unauthenticated without a valid token, and
@@ -82,9 +83,11 @@ func (z Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Acces
 	if err := may(caller); err != nil {
 		return nil, err
 	}
+	// Some client libraries write guids in capitals. RFC 9562 section 4 accepts both.
+	guid := func(name string) string { return strings.ToLower(r.PathValue(name)) }
 	a := &Access{
 		Caller: caller, Org: r.PathValue("org"), App: r.PathValue("app"),
-		InstanceOwnerID: r.PathValue("instanceOwnerId"), Guid: r.PathValue("instanceGuid"), DataGuid: r.PathValue("dataGuid"),
+		InstanceOwnerID: r.PathValue("instanceOwnerId"), Guid: guid("instanceGuid"), DataGuid: guid("dataGuid"),
 	}
 	if !instance.ValidInstanceOwnerID(a.InstanceOwnerID) || !instance.ValidGuid(a.Guid) || a.DataGuid != "" && !instance.ValidGuid(a.DataGuid) {
 		return nil, fault.NoSuchResource()

@@ -30,8 +30,9 @@ type (
 )
 
 // Update changes the instance that the path names and returns the changed instance. On every
-// version that it tries to replace, it first checks the caller's access (NotFound). Then it checks
-// If-Match against the entity tag of the instance (PreconditionFailed), and calls change.
+// version that it tries to replace it checks, in this order: the caller's access (NotFound),
+// If-Match and If-None-Match against the entity tag of the instance (PreconditionFailed), and the
+// rules of change.
 func (a *Access) Update(r *http.Request, instances Store, change Change) (*instance.Instance, error) {
 	return instances.Mutate(r.Context(), a.InstanceOwnerID, a.Guid,
 		a.authorized(r, nil, func(i *instance.Instance) (*event.Event, error) { return nil, change(i) }))
@@ -59,7 +60,7 @@ func (a *Access) authorized(r *http.Request, applied Change, change EventChange)
 				return nil, err
 			}
 		}
-		if err := httpapi.CheckIfMatch(r, httpapi.VersionTag(i.Version)); err != nil {
+		if err := httpapi.CheckConditions(r, httpapi.VersionTag(i.Version)); err != nil {
 			return nil, err
 		}
 		return change(i)
@@ -67,7 +68,8 @@ func (a *Access) authorized(r *http.Request, applied Change, change EventChange)
 }
 
 // UpdateElement is UpdateFrom for the data element that the path names. It returns NotFound if the
-// instance lacks the element, and checks If-Match against the entity tag of the element's content.
+// instance lacks the element, and checks the conditions against the entity tag of the element's
+// content.
 func (a *Access) UpdateElement(r *http.Request, instances Store, i *instance.Instance, applied, change ElementChange) (*instance.Instance, error) {
 	return instances.MutateFrom(r.Context(), i, func(i *instance.Instance) (*event.Event, error) {
 		if err := a.check(i); err != nil {
@@ -82,7 +84,7 @@ func (a *Access) UpdateElement(r *http.Request, instances Store, i *instance.Ins
 				return nil, err
 			}
 		}
-		if err := httpapi.CheckIfMatch(r, ContentETag(element)); err != nil {
+		if err := httpapi.CheckConditions(r, ContentETag(element)); err != nil {
 			return nil, err
 		}
 		return nil, change(i, element)

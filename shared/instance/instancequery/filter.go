@@ -144,11 +144,13 @@ func (p *parser) single(name, allowed string, valid func(string) bool) string {
 }
 
 // list returns the values of a parameter that may be repeated and whose values may be separated by
-// commas. It removes duplicate values.
+// commas. It drops repeated values, and white space around the values, which clients write after
+// commas.
 func (p *parser) list(name, allowed string, valid func(string) bool) []string {
 	var all []string
 	for _, given := range p.values[name] {
 		for value := range strings.SplitSeq(given, ",") {
+			value = strings.TrimSpace(value)
 			if !valid(value) {
 				p.reject(name, allowed)
 			}

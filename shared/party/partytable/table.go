@@ -97,7 +97,7 @@ func (t *Table) Find(ctx context.Context, identity party.Identity) (instanceOwne
 // Exists reports whether the number is assigned to a party. It returns false for a malformed
 // number.
 func (t *Table) Exists(ctx context.Context, instanceOwnerID string) (bool, error) {
-	if !isNumber(instanceOwnerID) {
+	if !party.ValidNumber(instanceOwnerID) {
 		return false, nil
 	}
 	item, err := t.get(ctx, ownerPrefix+instanceOwnerID)
@@ -199,8 +199,8 @@ func (t *Table) nextNumber(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("increment the party counter: %w", err)
 	}
 	last, ok := out.Attributes[attrLast].(*types.AttributeValueMemberN)
-	if !ok || !isNumber(last.Value) {
-		return "", errors.New("increment the party counter: the counter is not a whole number")
+	if !ok || !party.ValidNumber(last.Value) {
+		return "", errors.New("increment the party counter: it is not a whole number")
 	}
 	return last.Value, nil
 }
@@ -241,9 +241,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// isNumber reports whether text matches [1-9][0-9]{0,17}.
-func isNumber(text string) bool {
-	return 1 <= len(text) && len(text) <= 18 && text[0] != '0' && strings.Trim(text, "0123456789") == ""
 }

@@ -24,7 +24,7 @@ const seed = 50000
 func (m *Memory) Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	instanceOwnerID, found = m.numbers[identity]
+	instanceOwnerID, found = m.numbers[identity.Canonical()]
 	return instanceOwnerID, found, ctx.Err()
 }
 
@@ -39,6 +39,7 @@ func (m *Memory) FindOrAssign(ctx context.Context, identity party.Identity) (ins
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	identity = identity.Canonical()
 	number, found := m.numbers[identity]
 	if !found {
 		if m.numbers == nil {

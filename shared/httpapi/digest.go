@@ -1,0 +1,54 @@
+package httpapi
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"altinn.no/instanceapi/shared/fault"
+)
+
+// digests are the algorithms of RFC 9530 that checkDigests verifies. It ignores any other.
+var digests = map[string]func([]byte) []byte{
+	"md5":     func(b []byte) []byte { sum := md5.Sum(b); return sum[:] },
+	"sha-256": func(b []byte) []byte { sum := sha256.Sum256(b); return sum[:] },
+	"sha-512": func(b []byte) []byte { sum := sha512.Sum512(b); return sum[:] },
+}
+
+// checkDigests returns Invalid, code "digest-mismatch", if a digest in the header is not that of
+// the body: in Content-MD5 (RFC 1864), and in Content-Digest and Repr-Digest (RFC 9530). The two
+// are equal here because no body is encoded or partial. A malformed digest does not match.
+func checkDigests(h http.Header, body []byte) error {
+	if sum := strings.TrimSpace(h.Get("Content-MD5")); sum != "" && !equalsBase64(sum, digests["md5"](body)) {
+		return digestMismatch("Content-MD5")
+	}
+	for _, name := range []string{"Content-Digest", "Repr-Digest"} {
+		for member := range strings.SplitSeq(strings.Join(h.Values(name), ","), ",") {
+			algorithm, value, _ := strings.Cut(strings.TrimSpace(member), "=")
+			digest, known := digests[strings.ToLower(algorithm)]
+			if !known {
+				continue
+			}
+			value, _, _ = strings.Cut(value, ";") // parameters have no meaning
+			value = strings.TrimSpace(value)
+			if len(value) < 2 || value[0] != ':' || value[len(value)-1] != ':' || !equalsBase64(value[1:len(value)-1], digest(body)) {
+				return digestMismatch(name)
+			}
+		}
+	}
+	return nil
+}
+
+// equalsBase64 reports whether text is sum in base64, with or without padding.
+func equalsBase64(text string, sum []byte) bool {
+	decoded, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+	return err == nil && bytes.Equal(decoded, sum)
+}
+
+func digestMismatch(name string) error {
+	return fault.New(fault.Invalid, "digest-mismatch", "The body does not match the digest in %s. Send the request again.", name)
+}
