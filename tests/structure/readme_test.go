@@ -84,7 +84,7 @@ func TestReadmeNamesEveryParameter(t *testing.T) {
 }
 
 // Each README names only files and tests that exist.
-func TestReadmesNameWhatExists(t *testing.T) {
+func TestReadmeReferencesExist(t *testing.T) {
 	tests := map[string]bool{}
 	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	for _, path := range goFiles(t, ".") {

@@ -8,7 +8,7 @@ import (
 
 // A handler reads and writes one instance only through the methods of instancehttp.Access. They
 // authorize the caller for the instance that they return, and for each version that they replace.
-func TestInstancesAreReadAndWrittenAuthorized(t *testing.T) {
+func TestInstanceAccessIsAuthorized(t *testing.T) {
 	program, err := loadFunctions()
 	if err != nil {
 		t.Fatal(err)
