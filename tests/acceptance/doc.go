@@ -20,8 +20,8 @@
 //	               the tests must be able to reach.
 //	EVENT_BUS      the bus, if there are several besides the default bus.
 //
-// Every script uses its own org ($ORG) and identity numbers, so the suite can run any number of
-// times against the same system, and its scripts can run in parallel.
+// Every script uses its own org ($ORG) and identity numbers. So the suite can run repeatedly
+// against the same system, and its scripts can run in parallel.
 //
 // # Scripts
 //

@@ -26,9 +26,10 @@ type patternSample struct {
 	Gets    []string        `json:"gets"` // "application step"
 }
 
-// TestPatternsForOwners puts every documented pattern on the bus, including those of the templates,
-// and makes events in two applications of the owner and in one of another owner. Each pattern must
-// match the events that its sample lists, and every document must match the published schema.
+// TestPatternsForOwners puts a rule for every documented pattern on the bus, including the patterns
+// of the templates. It then creates events in two applications of the owner and in one of another
+// owner. Each pattern must match the events that its sample lists, and every document must match
+// the published schema.
 func TestPatternsForOwners(t *testing.T) {
 	sut := system(t)
 	if sut.awsEndpoint == "" {

@@ -28,7 +28,7 @@ func (e endpoint) downloads() bool {
 	return strings.HasSuffix(e.route, "/data/{dataGuid}") && (e.method() == "GET" || e.method() == "HEAD")
 }
 
-// checkHeader returns what is wrong with the header of a response whose status is right.
+// checkHeader returns an error if the header of a response is wrong. The status is checked already.
 func checkHeader(c cell, got *client.Response) error {
 	is := got.Header.Get
 	for name, value := range always {

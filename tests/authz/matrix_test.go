@@ -183,7 +183,7 @@ func (e *env) run(t *testing.T, cells []cell) {
 	all.Wait()
 }
 
-// try sends the request of a cell and returns what is wrong with the response.
+// try sends the request of a cell and returns an error if the response is wrong.
 func (e *env) try(c cell) error {
 	home := c.caller.home()
 	party := home

@@ -39,8 +39,8 @@ func newInstance(t *testing.T, e *env) string {
 	return routes.Fill(appsInstance, own, nil)
 }
 
-// Content that a browser could run, with a file name that tries to break out of the header, is
-// returned as an attachment of exactly the type that was sent.
+// A download of content that a browser could run is an attachment with exactly the type that was
+// sent. A file name cannot break out of the header.
 func TestDownloadsAreSafe(t *testing.T) {
 	e := newEnv(t)
 	const page = `<script>alert("here")</script>`

@@ -277,7 +277,7 @@ func want(e endpoint, c caller, o object) wanted {
 // rule is one row of the rules.
 type rule struct{ scope, itsOwner, anotherOwner, itsParty, anotherUser string }
 
-// ruleOf returns the row of the rules for what an endpoint does. It panics if there is none.
+// ruleOf returns the row of the rules that starts with does. It panics if there is none.
 func ruleOf(does string) rule {
 	for line := range strings.Lines(rules) {
 		cells := strings.Split(line, "|")

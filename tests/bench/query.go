@@ -12,8 +12,8 @@ import (
 	"altinn.no/instanceapi/tests/local/servers"
 )
 
-// queries measures the cost of a page of a query, for every combination of parameters that the
-// indexes serve: the read units at every table size, and everything else at the largest.
+// queries measures the cost of a page for every combination of query parameters that the indexes
+// serve. It measures the read units at every table size, and the other costs at the largest.
 func queries(ctx context.Context, quick bool, print func(*report.Table)) error {
 	largest := 100_000
 	if text := os.Getenv("BENCH_INSTANCES"); text != "" {

@@ -67,9 +67,9 @@ func database(t *testing.T) *dynamodb.Client {
 	return client
 }
 
-// TestAFaultAtEveryCall delivers events from the change to the owner with one fault: at every call
+// TestFaultAtEveryCall delivers events from the change to the owner with one fault: at every call
 // of the delivery, in every mode.
-func TestAFaultAtEveryCall(t *testing.T) {
+func TestFaultAtEveryCall(t *testing.T) {
 	plain := database(t)
 	in := faults.New()
 	called := map[string]bool{}

@@ -3,8 +3,8 @@ package faults
 import "altinn.no/instanceapi/tests/awsproxy"
 
 // Proxy returns a handler for an awsproxy that applies the injector's modes to the calls of a
-// deployed binary. name returns the name of a call, "" for a call that the injector must not count
-// or change. The modes are Rejected, Lost, CrashBefore and CrashAfter. A closed connection replaces
+// deployed binary. name returns the name of a call, or "" if the injector must not count or change
+// the call. The modes are Rejected, Lost, CrashBefore and CrashAfter. A closed connection replaces
 // the error, so the binary's SDK may retry a call that was Rejected or Lost.
 func (in *Injector) Proxy(name func(*awsproxy.Call) string) awsproxy.Handler {
 	return func(c *awsproxy.Call, send awsproxy.Send) (*awsproxy.Response, error) {

@@ -4,6 +4,6 @@
 // responses, and problems.
 //
 // Each marker is sent once, so a finding names the request that leaked it and the location of the
-// marker in it. The text of some locations is the client's own, such as a label or a file name: the
-// API stores and returns it unchanged, and it must not be anywhere else.
+// marker in it. The text of some locations is the client's own, such as a label or a file name. The
+// API stores and returns it unchanged, but it must not appear anywhere else.
 package leaks

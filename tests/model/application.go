@@ -156,7 +156,7 @@ func (d DataType) accepts(contentType string) bool {
 	return allowed && (d.Schema == nil || contentType == "application/json" || contentType == "application/xml")
 }
 
-// reject returns what is wrong with content, independent of the instance.
+// reject returns the rejections of content, independent of the instance.
 func (a *Application) reject(formID, contentType string, size int) (r Rejections) {
 	d, known := a.dataType(formID)
 	r.add(!known, 400, "form-id-unknown")

@@ -2,8 +2,8 @@
 // the contract alone. It keeps everything in memory, uses neither HTTP, AWS nor the code of the
 // API, and can be read alongside the README.
 //
-// Its tests send random requests of many callers to the real binaries, apply them to the model, and
-// compare: status, code, complete documents, versions, links, pages and the feed.
+// Its tests send random requests of many callers to the real binaries and apply them to the model.
+// They compare status, code, complete documents, versions, links, pages and the feed.
 //
 // The model cannot know an id or the time of a change. It learns them from the response (Seen) and
 // compares every later response with them. If a request is wrong in several ways, the contract does

@@ -108,9 +108,9 @@ func requests() int {
 	return tally.total
 }
 
-// TestDownloadsKept downloads one element more often than the API records, which no random sequence
-// does.
-func TestDownloadsKept(t *testing.T) {
+// TestRecordedDownloadsAreLimited downloads one element more often than the API records, which no
+// random sequence does.
+func TestRecordedDownloadsAreLimited(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRun(t)
 		owner, id := r.callers[0], r.apps[0]

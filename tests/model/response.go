@@ -47,7 +47,7 @@ func rejected(status int, code string) Response {
 	return Response{Rejections: Rejections{{status, code}}}
 }
 
-// Seen is what the model can learn only from a response.
+// Seen has the values that the model can learn only from a response.
 type Seen struct {
 	ID    string    // of the created resource
 	Owner string    // number of the instance owner

@@ -69,8 +69,8 @@ func newRun(t *rapid.T) *run {
 	return r
 }
 
-// Fatalf ends the sequence. It logs the arguments and keeps them out of the failure, because rapid
-// shrinks a sequence only while the failure stays the same, and no two runs have the same ids.
+// Fatalf ends the sequence. It logs the arguments but omits them from the failure: rapid shrinks a
+// sequence only while the failure stays the same, and ids differ between runs.
 func (r *run) Fatalf(format string, args ...any) {
 	r.Helper()
 	r.lines = append(r.lines, "!!! "+fmt.Sprintf(format, args...))

@@ -98,7 +98,7 @@ func (g *got) object() map[string]any {
 	return o
 }
 
-// seen returns what the model learns from this response.
+// seen returns the values that the model learns from this response.
 func (g *got) seen() Seen {
 	o := g.object()
 	s := Seen{}

@@ -164,7 +164,7 @@ func TestPartiesAfterALostResponse(t *testing.T) {
 }
 
 // After a restore the counter can be behind the assigned numbers. No number may be assigned twice.
-func TestPartiesWithACounterBehind(t *testing.T) {
+func TestPartiesWithStaleCounter(t *testing.T) {
 	client, name := partyTable(t)
 	table := openParties(t, client, name)
 	first, err := table.FindOrAssign(t.Context(), person)

@@ -20,7 +20,7 @@ func TestQueries(t *testing.T) {
 
 // A filter or a cursor can result in key ranges without instances. DynamoDB rejects an empty key
 // and a range that ends before it starts.
-func TestKeyRangesAtTheEnds(t *testing.T) {
+func TestEmptyKeyRanges(t *testing.T) {
 	instances := instancetable.New(dynamo(t), table(t, "Instances"), "")
 	app := instancetest.NewApplication(1)
 	far := time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)

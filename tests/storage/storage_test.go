@@ -1,5 +1,5 @@
-// Package storage tests the tables and the blob store against servers with the semantics of AWS:
-// the conformance suites that the in-memory fakes pass too, and behaviour that only a real server
+// Package storage tests the tables and the blob store against servers with the semantics of AWS. It
+// runs the conformance suites of the in-memory fakes, and tests behaviour that only a real server
 // has.
 package storage
 

@@ -148,8 +148,8 @@ func TestPoliciesMatchCode(t *testing.T) {
 			if target == "" {
 				t.Errorf("%s: %s calls %s; add the resource to usedBy", f.Name, u.Package, u.Action)
 			}
-			// A function does not use a table whose name it does not get. data-get, for example,
-			// can reach the code that writes the outbox, but opens its store without one.
+			// A function cannot use a table if no variable names the table. data-get, for example,
+			// can reach the code that writes the outbox, but opens its store without that table.
 			if slices.Contains(known, target) {
 				needed[u.Action+" on "+target] = true
 			}

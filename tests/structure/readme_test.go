@@ -25,8 +25,8 @@ func readmeRows(t *testing.T) [][]string {
 	return rows
 }
 
-// The README has a table with a row for each route: the method and the path in one code span, the
-// function and, in the last cell, the tables and the bucket that the function may use.
+// The README has a table with a row for each route. A row has the method and the path in one code
+// span, and the function. Its last cell has the tables and the bucket that the function may use.
 func TestReadmeNamesEveryRoute(t *testing.T) {
 	tpl := readTemplate(t)
 	rows := readmeRows(t)
@@ -84,7 +84,7 @@ func TestReadmeNamesEveryParameter(t *testing.T) {
 }
 
 // Each README names only files and tests that exist.
-func TestReadmesNameWhatExists(t *testing.T) {
+func TestReadmeReferencesExist(t *testing.T) {
 	tests := map[string]bool{}
 	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	for _, path := range goFiles(t, ".") {

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// A handler reads and writes one instance only through the methods of instancehttp.Access, which
-// authorize the caller: on the instance that they return, and on each version that they replace.
-func TestInstancesAreReadAndWrittenAuthorized(t *testing.T) {
+// A handler reads and writes one instance only through the methods of instancehttp.Access. They
+// authorize the caller for the instance that they return, and for each version that they replace.
+func TestInstanceAccessIsAuthorized(t *testing.T) {
 	program, err := loadFunctions()
 	if err != nil {
 		t.Fatal(err)

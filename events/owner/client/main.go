@@ -11,9 +11,13 @@
 //
 // Standard output gets one line per instance: its folder, once the instance is complete and
 // confirmed. Package inbox documents the folder. Everything else is logged to standard error.
-// Exit status: 0 when everything was fetched (-once) or Ctrl-C or TERM stopped the command; 1
-// when an instance is left or this machine has an error; 2 for invalid flags; 3 when the API
-// denies the owner access.
+//
+// Exit status:
+//
+//	0  everything was fetched (-once), or Ctrl-C or TERM stopped the command
+//	1  an instance could not be fetched, or this machine has an error
+//	2  a flag is invalid
+//	3  the API denies the owner access
 package main
 
 import (

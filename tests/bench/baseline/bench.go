@@ -1,6 +1,6 @@
-// Package baseline measures the cost of the functions as ratios to the baseline, the least that a
-// Lambda function can cost: command hello, built with the same flags and run in the same minute.
-// It runs the deployed binaries behind the Runtime API of package runtime, against an AWS
+// Package baseline measures the cost of the functions as ratios to a baseline: command hello, the
+// minimal Lambda function. Both are built with the same flags and run in the same minute. The
+// package runs the deployed binaries behind the Runtime API of package runtime, against an AWS
 // emulator whose own cost is negligible.
 //
 // Callgrind counts instructions if valgrind is installed; instructions are the figures to trust.
@@ -171,8 +171,8 @@ func (b *Bench) variables(program string) []string {
 // plain returns the variables with which a function calls the emulator over http.
 func (b *Bench) plain() []string { return []string{"AWS_ENDPOINT_URL=" + b.cloud.plain} }
 
-// encrypted returns the variables with which a function runs as in AWS: over TLS, with Amazon's
-// roots and the emulator's root in the bundle, on a system with the root store of Amazon Linux.
+// encrypted returns the variables with which a function runs as in AWS: over TLS, and with the root
+// store of Amazon Linux. The bundle has Amazon's roots and the emulator's root.
 func (b *Bench) encrypted() ([]string, error) {
 	bundle := filepath.Join(b.scratch, "bundle.pem")
 	amazon, err := os.ReadFile(filepath.Join(b.root, "shared", "coldstart", "amazon-roots.pem"))

@@ -36,9 +36,9 @@ type rootStore struct {
 	leaves map[string]*tls.Certificate
 }
 
-// newRootStore creates a store. Its roots have keys of realistic kinds but share a few of them:
-// generating 144 keys would take a minute, and a shared key does not change the cost of parsing a
-// certificate.
+// newRootStore creates a store. Its roots have keys of realistic kinds but share a few of them,
+// because generating 144 keys would take a minute. A shared key does not change the cost of parsing
+// a certificate.
 func newRootStore(dir string) (*rootStore, error) {
 	s := &rootStore{folder: filepath.Join(dir, "certs"), leaves: map[string]*tls.Certificate{}}
 	s.bundle, s.last = filepath.Join(s.folder, "ca-bundle.crt"), filepath.Join(dir, "last.pem")

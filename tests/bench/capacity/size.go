@@ -1,6 +1,5 @@
-// Package capacity computes what DynamoDB charges for reads and writes, by its published rules:
-// the sizes of items, the cost of a write in a table and in each of its indexes, and the cost of
-// a read. It calls no server.
+// Package capacity computes the units that DynamoDB charges, by its published rules: for a read,
+// and for a write to a table and each of its indexes. It calls no server.
 package capacity
 
 import (

@@ -33,10 +33,10 @@ func (w Write) Total() int {
 	return total
 }
 
-// Write returns the write units of replacing the item before by after; nil means no item. The
-// table charges for the larger of the two, and twice in a transaction. An index charges for
-// changes of its entry: one write for an entry that is new, removed or has other attributes, and
-// two writes for an entry whose key changes, one for the removal and one for the new entry.
+// Write returns the write units of replacing the item before by after; nil means no item. The table
+// charges for the larger of the two, and twice in a transaction. An index charges one write if its
+// entry is new, is removed or has other attributes. If the key of the entry changes, it charges two
+// writes: the removal and the new entry.
 func (t Table) Write(before, after Item, transaction bool) Write {
 	w := Write{Base: each(max(Size(before), Size(after)), perWrite), Indexes: map[string]int{}}
 	if transaction {

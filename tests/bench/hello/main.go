@@ -1,6 +1,5 @@
-// Command hello is the baseline of every ratio of make bench: the least that a Lambda function
-// behind an HTTP API can be, built with the flags of the functions. It responds with a constant
-// and calls nothing.
+// Command hello is the baseline of every ratio of make bench: a minimal Lambda function behind an
+// HTTP API, built with the flags of the functions. It responds with a constant and calls nothing.
 package main
 
 import (

@@ -10,8 +10,8 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetable"
 )
 
-// Hot is the effect of a burst on one step of one application: how evenly the index keys share
-// it, and how many changes per second they accept together when one key accepts a thousand write
+// Hot is the effect of a burst on one step of one application: how evenly the index keys share the
+// burst, and how many changes per second they accept together. One key accepts a thousand write
 // units.
 type Hot struct {
 	Shards  int

@@ -16,8 +16,8 @@ import (
 
 // The plain design stores an instance as a map of attributes and each of its labels as a small
 // item. Its indexes have only the keys, and a page uses BatchGetItem. It has the guarantees of this
-// project: a change of several items is a transaction, an event is stored with its change, orphan
-// checks precede content, and the owner's work queue is an index. The variant on paper has no
+// project: transactions for changes of several items, events stored with their changes, and orphan
+// checks before content. The owner's work queue is an index. The variant on paper has no
 // transactions, events, orphan checks or queue, and its reads are eventually consistent.
 var (
 	plainTable = capacity.Table{Keys: keyNames, Indexes: []capacity.Index{keysOnly("byStep"), keysOnly("byLabel"), keysOnly("byUnconfirmed")}}

@@ -1,8 +1,7 @@
 // Package opcost measures the consumption of every operation of the API: read and write units,
-// calls, and sequential calls. It runs the real binaries with a recorder between them and
-// DynamoDB and S3. It computes the units from the calls and the changes that they make, by
-// DynamoDB's published rules (package capacity), and compares them with the report of DynamoDB
-// Local.
+// calls, and sequential calls. It runs the real binaries with a recorder between them and DynamoDB
+// and S3. It computes the units of the calls and their changes by DynamoDB's published rules
+// (package capacity). It compares them with the report of DynamoDB Local.
 package opcost
 
 import (

@@ -43,11 +43,11 @@ type Combination struct {
 	From   int     // size of the smallest table in which the page's reads do not reach the end of a range
 }
 
-// Combinations returns all measured combinations. The rows of a page of a hundred are about 60
-// KB, which is seven units. A combination may cost more: half a unit for each range that it
-// merges, plus the buffered rows that remain when the page is full; the rows that other labels or
-// the filter exclude; and half a unit and one call for the application. A party's own partition
-// is read consistently, at twice the units.
+// Combinations returns all measured combinations. The rows of a page of a hundred are about 60 KB,
+// which is seven units. A combination may cost more: half a unit for each merged range, the
+// buffered rows that remain when the page is full, and the rows that labels or the filter exclude.
+// The application costs half a unit and one call. A party's own partition is read consistently, at
+// twice the units.
 func Combinations() []Combination {
 	nav, skd, user := authtest.Owner("nav"), authtest.Owner("skd"), authtest.User(bigParty)
 	app, form, label := "appId="+alpha, "&workflow.currentStep=FormFilling", "&label="+often

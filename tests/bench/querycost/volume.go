@@ -99,8 +99,9 @@ func (v *volume) load(ctx context.Context, table *instancetable.Table) error {
 	return nil
 }
 
-// among reports whether instance n is one of count instances distributed over the volume, and
-// whether its position in the period is one of theirs: first, first+step, first+2·step…
+// among reports whether instance n is one of count instances that are distributed over the volume.
+// position reports whether n has one of their positions in the period: first, first+step,
+// first+2·step…
 func (v *volume) among(n, count, first, step int) (is, position bool) {
 	j := (n%period - first) / step
 	position = j >= 0 && j < count && first+j*step == n%period
@@ -108,8 +109,8 @@ func (v *volume) among(n, count, first, step int) (is, position bool) {
 }
 
 // instance returns instance n of the volume, after some use. It has the same size as the instance
-// at the same position in the first period: units count each 4 KB begun, so a few additional
-// bytes could make a page appear more expensive.
+// at the same position in the first period: a unit is charged for each 4 KB begun, so a few
+// additional bytes could make a page more expensive.
 func (v *volume) instance(n int) *instance.Instance {
 	pattern := rand.New(rand.NewPCG(7, uint64(n%period)))
 	own := rand.New(rand.NewPCG(8, uint64(n)))

@@ -1,6 +1,6 @@
 // Package containers gives functions in containers on this machine access to a running stack, for
-// `sam local`: the local AWS at an address that containers reach, the token keys, and a file with
-// the variables of every function.
+// `sam local`. It serves the local AWS and the token keys at an address that containers reach, and
+// writes a file with the variables of every function.
 //
 // The local AWS itself listens only on the loopback interface. This package opens ports on one
 // address, that of the bridge between this machine and its containers, and only on request.

@@ -1,10 +1,10 @@
-// Package process starts server processes that never outlive the process that started them: not
-// after Stop, not after a panic or a timeout of the test, and not after the starter is killed.
+// Package process starts server processes that never outlive their starter, even if the test
+// panics, the test times out, or the starter is killed.
 //
 // Each child leads its own process group, so the terminal's Ctrl-C reaches only the starter, and
-// everything that the child starts is stopped with it. A watcher in the group waits for the end
-// of a pipe that only the starter holds open; the kernel closes the pipe however the starter
-// ends. The package needs only a POSIX shell.
+// everything that the child starts is stopped with it. A watcher in the group waits for the end of
+// a pipe that only the starter holds open; the kernel closes the pipe when the starter ends for any
+// reason. The package needs only a POSIX shell.
 package process
 
 import (

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// TestMain runs the test binary as the starter to kill if STARTER is set: it starts a child that
-// has a child, waits until both process ids are written, and hangs.
+// If STARTER is set, the test binary is the starter to kill: it starts a child that has a child,
+// waits until both process ids are written, and hangs.
 func TestMain(m *testing.M) {
 	dir := os.Getenv("STARTER")
 	if dir == "" {

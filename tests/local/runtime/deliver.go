@@ -18,10 +18,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Deliver moves every event from the outbox to the feed. It passes the items of the table to
-// event-publish as the stream would, and the entries that event-publish puts on the bus to
-// event-record as the rule and the queue would. When it returns without an error, every event of
-// the outbox is in the feed. It returns the number of events.
+// Deliver moves every event from the outbox to the feed. Like the stream, it passes the items of
+// the table to event-publish. Like the rule and the queue, it passes the entries that event-publish
+// puts on the bus to event-record. When it returns without an error, every event of the outbox is
+// in the feed. It returns the number of events.
 func (s *System) Deliver(ctx context.Context) (delivered int, err error) {
 	for {
 		out, err := s.Dynamo.Scan(ctx, &dynamodb.ScanInput{TableName: aws.String("Outbox"), ConsistentRead: aws.Bool(true), Limit: aws.Int32(100)})

@@ -187,8 +187,8 @@ func (s *Stack) startAWS(root string, options Options) error {
 		_ = conn.Close()
 		return fmt.Errorf("port %s is in use: stop the process that uses it, or choose another port with AWS_PORT=", port)
 	}
-	// The functions get the server's AWS_ENDPOINT_URL, whatever the template sets. The server
-	// unpacks every function into its temporary folder; a separate folder can be removed
+	// The functions get the server's AWS_ENDPOINT_URL even if the template sets another one. The
+	// server unpacks every function into its temporary folder; a separate folder can be removed
 	// completely.
 	temp, err := os.MkdirTemp("", "instance-api-aws-")
 	if err != nil {

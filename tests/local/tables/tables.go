@@ -1,6 +1,5 @@
-// Package tables creates the tables of template.yaml on a server other than AWS, with their keys
-// and indexes, and without streams, which would slow a local server down. It never changes an
-// existing table.
+// Package tables creates the tables of template.yaml on a local server, with their keys and
+// indexes. It omits streams, which would slow the server down. It never changes an existing table.
 package tables
 
 import (

@@ -1,4 +1,4 @@
-// Package inbox stores what an application owner keeps on disk: one folder per instance with its
+// Package inbox stores the data of an application owner on disk: one folder per instance with its
 // files, and the position in the feed. If a process is killed at any point, each file is complete
 // or absent. A file has the same name in every run.
 //

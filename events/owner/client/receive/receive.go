@@ -2,10 +2,10 @@
 // owner.
 //
 // An instance is found in two ways. The feed has low latency; the query for unconfirmed instances
-// is complete. The receiver may therefore store its position in the feed even if an instance of
-// the feed could not be fetched: the query returns that instance until it is confirmed. The
-// receiver confirms an instance only when its fetched content is on the disk. It stores nothing
-// else, so a process may end at any point.
+// is complete. So the receiver stores its position in the feed even if it could not fetch an
+// instance. The query returns that instance until it is confirmed. The receiver confirms an
+// instance only when its fetched content is on the disk. It stores nothing else, so a process may
+// end at any point.
 package receive
 
 import (
