@@ -61,7 +61,7 @@ func TestRequestAllocations(t *testing.T) {
 		limit float64
 		f     func() error
 	}{
-		{"an event, with a document as the response", 95, func() error {
+		{"an event, with a document as the response", 100, func() error {
 			_, err := adapter.Invoke(t.Context(), payload)
 			return err
 		}},
