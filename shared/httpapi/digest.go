@@ -22,20 +22,29 @@ var digests = map[string]func([]byte) []byte{
 // checkDigests returns Invalid, code "digest-mismatch", if a digest in the header is not that of
 // the body: in Content-MD5 (RFC 1864), and in Content-Digest and Repr-Digest (RFC 9530). The two
 // are equal here because no body is encoded or partial. A malformed digest does not match.
+//
+// It hashes the body at most once with each algorithm, however often the header repeats one.
 func checkDigests(h http.Header, body []byte) error {
-	if sum := strings.TrimSpace(h.Get("Content-MD5")); sum != "" && !equalsBase64(sum, digests["md5"](body)) {
+	sums := map[string][]byte{}
+	sumOf := func(algorithm string) []byte {
+		if sums[algorithm] == nil {
+			sums[algorithm] = digests[algorithm](body)
+		}
+		return sums[algorithm]
+	}
+	if sum := strings.TrimSpace(h.Get("Content-MD5")); sum != "" && !equalsBase64(sum, sumOf("md5")) {
 		return digestMismatch("Content-MD5")
 	}
 	for _, name := range []string{"Content-Digest", "Repr-Digest"} {
 		for member := range strings.SplitSeq(strings.Join(h.Values(name), ","), ",") {
 			algorithm, value, _ := strings.Cut(strings.TrimSpace(member), "=")
-			digest, known := digests[strings.ToLower(algorithm)]
-			if !known {
+			algorithm = strings.ToLower(algorithm)
+			if digests[algorithm] == nil {
 				continue
 			}
 			value, _, _ = strings.Cut(value, ";") // parameters have no meaning
 			value = strings.TrimSpace(value)
-			if len(value) < 2 || value[0] != ':' || value[len(value)-1] != ':' || !equalsBase64(value[1:len(value)-1], digest(body)) {
+			if len(value) < 2 || value[0] != ':' || value[len(value)-1] != ':' || !equalsBase64(value[1:len(value)-1], sumOf(algorithm)) {
 				return digestMismatch(name)
 			}
 		}

@@ -1,8 +1,12 @@
 package httpapi
 
 import (
+	"encoding/base64"
+	"net/http"
+	"strings"
 	"testing"
 
+	"altinn.no/instanceapi/shared/cputest"
 	"altinn.no/instanceapi/shared/fault"
 )
 
@@ -72,5 +76,23 @@ func TestPartialBody(t *testing.T) {
 		if _, err := ReadBody(r, 100); !fault.Is(err, fault.Invalid) || !fault.HasCode(err, "body-partial") {
 			t.Errorf("Content-Range %q: %v", value, err)
 		}
+	}
+}
+
+// A header of 10,240 bytes repeats a digest about a hundred times. The body is hashed only once.
+func TestRepeatedDigestsAreBounded(t *testing.T) {
+	body := make([]byte, bodyLimit)
+	member := "sha-256=:" + base64.StdEncoding.EncodeToString(digests["sha-256"](body)) + ":"
+	check := func(header string) func() {
+		return func() {
+			if err := checkDigests(http.Header{"Content-Digest": {header}, "Repr-Digest": {header}}, body); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	const maxTimes = 5 // about 1; hashing for each member takes more than a hundred times as long
+	baseline := cputest.Baseline(t, check(member))
+	if took := cputest.Time(t, check(strings.Repeat(member+",", 10_240/(len(member)+1)))); took > maxTimes*baseline {
+		t.Errorf("%v, the baseline %v", took, baseline)
 	}
 }
