@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,27 +29,19 @@ import (
 // SEED repeats a run of TestRandomFaults.
 const seedVariable = "SEED"
 
-var stop = func() {}
+var server servers.SharedDynamoDB
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil))) // the tests provoke errors
 	code := m.Run()
-	stop()
+	server.Stop()
 	os.Exit(code)
 }
-
-var startDynamo = sync.OnceValues(func() (string, error) {
-	endpoint, end, err := servers.StartDynamoDB()
-	if err == nil {
-		stop = end
-	}
-	return endpoint, err
-})
 
 // database returns a client of an empty database with the tables of the delivery chain.
 func database(t *testing.T) *dynamodb.Client {
 	t.Helper()
-	endpoint, err := startDynamo()
+	endpoint, err := server.Endpoint()
 	if err != nil {
 		t.Fatal(err)
 	}

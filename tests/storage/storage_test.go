@@ -18,28 +18,19 @@ import (
 	"altinn.no/instanceapi/tests/local/tables"
 )
 
-// stop ends DynamoDB Local if a test has started it.
-var stop = func() {}
+var server servers.SharedDynamoDB
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	stop()
+	server.Stop()
 	os.Exit(code)
 }
-
-var startDynamo = sync.OnceValues(func() (string, error) {
-	endpoint, end, err := servers.StartDynamoDB()
-	if err == nil {
-		stop = end
-	}
-	return endpoint, err
-})
 
 // dynamo returns a client of DynamoDB Local: one server and one database for all tests of the
 // package.
 func dynamo(t *testing.T) *dynamodb.Client {
 	t.Helper()
-	endpoint, err := startDynamo()
+	endpoint, err := server.Endpoint()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"altinn.no/instanceapi/tests/local/process"
@@ -44,6 +45,27 @@ func StartDynamoDB() (endpoint string, stop func(), err error) {
 			"-cp", filepath.Join(jars, "*"), "software.amazon.dynamodb.services.local.main.ServerRunner",
 			"-inMemory", "-disableTelemetry", "-port", port}
 	})
+}
+
+// SharedDynamoDB is one DynamoDB Local for all tests of a package. The zero value is ready to use.
+type SharedDynamoDB struct {
+	start    sync.Once
+	endpoint string
+	stop     func()
+	err      error
+}
+
+// Endpoint starts the server at the first call, and returns its endpoint.
+func (s *SharedDynamoDB) Endpoint() (string, error) {
+	s.start.Do(func() { s.endpoint, s.stop, s.err = StartDynamoDB() })
+	return s.endpoint, s.err
+}
+
+// Stop stops the server if a test has started it. Call it from TestMain after the tests.
+func (s *SharedDynamoDB) Stop() {
+	if s.stop != nil {
+		s.stop()
+	}
 }
 
 // findJava returns the Java of the pinned Python package.
