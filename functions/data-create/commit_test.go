@@ -14,6 +14,7 @@ import (
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/sweep"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 const content = "<melding>stor</melding>"
@@ -29,7 +30,7 @@ func announce(t *testing.T, api *apitest.API, i *instance.Instance, change func(
 			ContentType: "application/xml", FileName: "søknad.xml", Size: int64(len(content)),
 			SHA256: sumOf(t, content), Revision: blob.NewKey(i.AppID, i.ID, id).Revision(),
 		},
-		Expires: time.Now().Add(time.Hour),
+		Expires: rfc3339.Time{Time: time.Now().Add(time.Hour)},
 	}
 	if change != nil {
 		change(u)
@@ -129,7 +130,7 @@ func TestRejectedCommits(t *testing.T) {
 		"of another instance":        {upload: func(u *instance.Upload) { u.InstanceID = uuid.New().String() }, status: 404, code: "upload-unknown"},
 		"of another party":           {upload: func(u *instance.Upload) { u.InstanceOwnerID = apitest.OlaParty }, status: 404, code: "upload-unknown"},
 		"of another application":     {upload: func(u *instance.Upload) { u.AppID = apitest.Other }, status: 404, code: "upload-unknown"},
-		"expired":                    {upload: func(u *instance.Upload) { u.Expires = time.Now().Add(-time.Second) }, status: 404, code: "upload-unknown"},
+		"expired":                    {upload: func(u *instance.Upload) { u.Expires = rfc3339.Time{Time: time.Now().Add(-time.Second)} }, status: 404, code: "upload-unknown"},
 		"unknown":                    {target: func(s string) string { return s[:len(s)-1] + "x" }, status: 404, code: "upload-unknown"},
 		"too long":                   {target: func(s string) string { return s + strings.Repeat("0", 5000) }, status: 404, code: "upload-unknown"},
 		"empty":                      {target: func(s string) string { return s[:strings.LastIndex(s, "=")+1] }, status: 400, code: "parameter-invalid"},

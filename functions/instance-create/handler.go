@@ -160,7 +160,7 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 	}
 	// Validate everything before assigning a party number or storing content.
 	draft := instance.Draft{
-		Application: app, Labels: b.Labels, DueDateTime: (*time.Time)(b.DueDateTime), VisibleDateTime: (*time.Time)(b.VisibleDateTime),
+		Application: app, Labels: b.Labels, DueDateTime: b.DueDateTime.Pointer(), VisibleDateTime: b.VisibleDateTime.Pointer(),
 		PresentationField: b.PresentationField,
 	}
 	if draft.ID, err = validateDraft(draft, b.Data); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
 )
@@ -24,9 +25,10 @@ func TestDocument(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Labels: []string{"gr"}, Path: []string{"Submit"}})
 	element := i.Data[0]
-	stamp := func(name string, text []byte) string { return `"` + name + `":` + string(text) }
-	created, _ := i.CreatedDateTime.MarshalJSON()
-	changed, _ := i.LastChangedDateTime.MarshalJSON()
+	stamp := func(name string, t time.Time) string {
+		return `"` + name + `":"` + t.Format("2006-01-02T15:04:05.000000Z") + `"`
+	}
+	created, changed := i.CreatedDateTime, i.LastChangedDateTime
 	apps := "https://nav.apps.altinn.no/nav/app2018/instances/50001/" + i.ID
 	platform := "https://platform.altinn.no/storage/instances/50001/" + i.ID
 	want := `{"id":"` + i.ID + `","selfLinks":{"apps":"` + apps + `","platform":"` + platform + `"},` +

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
@@ -289,7 +288,7 @@ func TestMediaTypes(t *testing.T) {
 			}
 		}
 	}
-	one, err := json.Marshal(api.View.Render(api.Stored(t, x.other))) // the complete instance, with its links
+	one, err := api.View.Render(api.Stored(t, x.other)).AppendJSON(nil) // the complete instance, with its links
 	body := api.Do(t, apitest.Nav, "GET", path+"?appId=nav/other").Want(200, "").Body.String()
 	if err != nil || !strings.Contains(body, `"_embedded":{"instances":[`+string(one)+`]}`) {
 		t.Errorf("%s (%v)", body, err)

@@ -49,18 +49,16 @@ func handler(authorizer instancehttp.Authorizer, instances instancehttp.Store, v
 
 // applyTo returns d with the patch applied, or an Invalid fault if a member has the wrong form.
 func (b *body) applyTo(d instance.Metadata) (instance.Metadata, error) {
-	due, visible := (*rfc3339.Time)(d.DueDateTime), (*rfc3339.Time)(d.VisibleDateTime)
 	for _, err := range []error{
 		replace("labels", b.Labels, &d.Labels),
-		replace("dueDateTime", b.DueDateTime, &due),
-		replace("visibleDateTime", b.VisibleDateTime, &visible),
+		replaceTime("dueDateTime", b.DueDateTime, &d.DueDateTime),
+		replaceTime("visibleDateTime", b.VisibleDateTime, &d.VisibleDateTime),
 		replace("presentationField", b.PresentationField, &d.PresentationField),
 	} {
 		if err != nil {
 			return d, err
 		}
 	}
-	d.DueDateTime, d.VisibleDateTime = (*time.Time)(due), (*time.Time)(visible)
 	return d, nil
 }
 
@@ -76,4 +74,15 @@ func replace[T []string | *rfc3339.Time | string](name string, patch json.RawMes
 	}
 	*value = v
 	return nil
+}
+
+// replaceTime is replace for a time.
+func replaceTime(name string, patch json.RawMessage, value **time.Time) error {
+	if patch == nil {
+		return nil
+	}
+	var t *rfc3339.Time
+	err := replace(name, patch, &t)
+	*value = t.Pointer()
+	return err
 }

@@ -17,6 +17,7 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/logging"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // maxBody is the maximum body size, in bytes.
@@ -36,7 +37,7 @@ type response struct {
 	URL     string            `json:"url"`
 	Method  string            `json:"method"`
 	Headers map[string]string `json:"headers"`
-	Expires time.Time         `json:"expires"` // time by which the request must start
+	Expires rfc3339.Time      `json:"expires"` // time by which the request must start
 }
 
 type uploads interface {
@@ -121,7 +122,7 @@ func (u *uploadRecords) IdempotencyRecord(ctx context.Context, id string) (*inst
 	if u.upload, err = u.uploads.Upload(ctx, id); err != nil || u.upload == nil {
 		return nil, err
 	}
-	return &instance.Replay{IdempotencyRecord: instance.IdempotencyRecord{ID: id, Fingerprint: u.upload.Fingerprint, Expires: u.upload.Expires}}, nil
+	return &instance.Replay{IdempotencyRecord: instance.IdempotencyRecord{ID: id, Fingerprint: u.upload.Fingerprint, Expires: u.upload.Expires.Time}}, nil
 }
 
 // buildUpload returns the upload that the request describes, or a fault if the instance could not
@@ -155,7 +156,7 @@ func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, form
 			ContentType: b.ContentType, FileName: blobhttp.SafeName(b.FileName), Size: b.Size, SHA256: strings.ToLower(b.SHA256),
 			Revision: blob.FirstKey(i.AppID, i.ID, id).Revision(),
 		},
-		Expires: now.Add(instance.UploadLifetime).UTC().Truncate(time.Second),
+		Expires: rfc3339.Time{Time: now.Add(instance.UploadLifetime).UTC().Truncate(time.Second)},
 	}
 	logging.Add(ctx, slog.String("data", id), slog.Int64("size", b.Size))
 	return upload, i.Clone().AddData(app, id, formID, upload.Content, access.ActorName(), now)
@@ -186,5 +187,5 @@ func (h *handler) writeUpload(w http.ResponseWriter, r *http.Request, u *instanc
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store") // the URL permits the upload without a token
-	return httpapi.WriteJSON(w, http.StatusCreated, response{u.ID, request.URL, request.Method, request.Header, request.Expires})
+	return httpapi.WriteJSON(w, http.StatusCreated, response{u.ID, request.URL, request.Method, request.Header, rfc3339.Time{Time: request.Expires}})
 }

@@ -2,18 +2,18 @@ package main
 
 import (
 	"net/http"
-	"time"
 
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // response is the response body: the workflow state of an instance.
 type response struct {
-	CurrentStep string    `json:"currentStep"`
-	IsCompleted bool      `json:"isCompleted"`
-	Since       time.Time `json:"since"`     // when the instance entered the step
-	Reachable   []string  `json:"reachable"` // the steps that the caller can move the instance to; never null
+	CurrentStep string       `json:"currentStep"`
+	IsCompleted bool         `json:"isCompleted"`
+	Since       rfc3339.Time `json:"since"`     // when the instance entered the step
+	Reachable   []string     `json:"reachable"` // the steps that the caller can move the instance to; never null
 }
 
 func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances instancehttp.Reader) http.Handler {
@@ -37,7 +37,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 			return nil
 		}
 		return httpapi.WriteJSON(w, http.StatusOK, response{
-			CurrentStep: i.Workflow.CurrentStep, IsCompleted: i.Workflow.IsCompleted, Since: i.StepEntered,
+			CurrentStep: i.Workflow.CurrentStep, IsCompleted: i.Workflow.IsCompleted, Since: rfc3339.Time{Time: i.StepEntered},
 			Reachable: app.Workflow.Reachable(i.Workflow.CurrentStep, access.Role()),
 		})
 	})

@@ -145,7 +145,7 @@ func (r Response) Instance(api *API, status int) *instance.Instance {
 	if want := httpapi.VersionTag(stored.Version); r.ETag() != want {
 		r.t.Errorf("%s: ETag %s, want %s", r.request, r.ETag(), want)
 	}
-	if want, err := json.Marshal(api.View.Render(stored)); err != nil || r.Body.String() != string(want) {
+	if want, err := api.View.Render(stored).AppendJSON(nil); err != nil || r.Body.String() != string(want) {
 		r.t.Errorf("%s: the response is\n%s\nbut the stored instance is (%v)\n%s", r.request, r.Body, err, want)
 	}
 	return stored

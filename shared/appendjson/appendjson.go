@@ -18,8 +18,8 @@
 // The price: a type's code must name every member. The tests of the types fill every field by
 // reflection and fail if one is missing.
 //
-// The output equals that of json/v2, except for a replacement character for each invalid byte and
-// null for a nil list of times. The package knows only basic types, none of this project.
+// The output equals that of json/v2, except for the six decimals of times, a replacement character
+// for each invalid byte, and null for a nil list of times. The package knows only basic types.
 package appendjson
 
 import (
@@ -27,6 +27,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // Writer appends JSON to Buf. Each method first appends its prefix, such as `,"name":`.
@@ -113,47 +115,13 @@ func (w *Writer) Int(prefix string, v int64) {
 	w.Buf = strconv.AppendInt(w.Buf, v, 10)
 }
 
-// Time appends a time. A time that RFC 3339 cannot express sets Err.
-//
-// Time formats UTC, which all documents use, itself; package time takes three times as long.
+// Time appends a time in the form of package rfc3339. A time that RFC 3339 cannot express sets Err.
 func (w *Writer) Time(prefix string, t time.Time) {
 	w.Raw(prefix)
-	year, month, day := t.Date()
-	if t.Location() != time.UTC || year < 0 || year > 9999 {
-		b, err := t.AppendText(append(w.Buf, '"'))
-		w.setErr(err)
-		w.Buf = append(b, '"')
-		return
-	}
-	hour, minute, second := t.Clock()
-	text := [...]byte{0: '"', 5: '-', 8: '-', 11: 'T', 14: ':', 17: ':', 20: '.', 31: 0}
-	putTwoDigits(text[1:], year/100)
-	putTwoDigits(text[3:], year%100)
-	putTwoDigits(text[6:], int(month))
-	putTwoDigits(text[9:], day)
-	putTwoDigits(text[12:], hour)
-	putTwoDigits(text[15:], minute)
-	putTwoDigits(text[18:], second)
-	end := 20
-	if left := t.Nanosecond(); left > 0 {
-		putTwoDigits(text[21:], left/10_000_000)
-		putTwoDigits(text[23:], left/100_000%100)
-		putTwoDigits(text[25:], left/1000%100)
-		putTwoDigits(text[27:], left/10%100)
-		text[29] = byte('0' + left%10)
-		for end = 30; text[end-1] == '0'; {
-			end--
-		}
-	}
-	text[end], text[end+1] = 'Z', '"'
-	w.Buf = append(w.Buf, text[:end+2]...)
+	text, err := rfc3339.Append(append(w.Buf, '"'), t)
+	w.setErr(err)
+	w.Buf = append(text, '"')
 }
-
-// digits holds the numbers 00 to 99.
-const digits = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
-
-// putTwoDigits writes n, 0 to 99, to b[0] and b[1].
-func putTwoDigits(b []byte, n int) { b[0], b[1] = digits[2*n], digits[2*n+1] }
 
 // Times appends a list of times, or null if all is nil.
 func (w *Writer) Times(prefix string, all []time.Time) {

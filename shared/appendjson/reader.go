@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // Reader reads text that a Writer wrote: members in a fixed order, without white space. Each method
@@ -126,8 +128,8 @@ func (r *Reader) Int(prefix string) int64 {
 
 // Time reads a time.
 func (r *Reader) Time(prefix string) time.Time {
-	var t time.Time
-	if text := r.String(prefix); !r.failed && t.UnmarshalText([]byte(text)) != nil {
+	t, ok := rfc3339.Parse(r.String(prefix))
+	if !ok {
 		r.failed = true
 	}
 	return t

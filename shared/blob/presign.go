@@ -1,6 +1,10 @@
 package blob
 
-import "time"
+import (
+	"time"
+
+	"altinn.no/instanceapi/shared/rfc3339"
+)
 
 // PresignExpiry is the time within which the transfer of a presigned request must start; the
 // transfer may take longer. A presigned request also expires with the session of the role that
@@ -21,7 +25,7 @@ type PresignedRequest struct {
 
 // String returns the method and the expiry time. It omits the URL, which is a secret.
 func (r PresignedRequest) String() string {
-	return r.Method + " request, valid until " + r.Expires.Format(time.RFC3339)
+	return r.Method + " request, valid until " + rfc3339.Format(r.Expires)
 }
 
 // ResponseHeaders are the headers of a download that describe the content.

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // WorkflowStateChange is the type of the events that report that an instance has entered a workflow
@@ -30,19 +32,19 @@ const ClockSkew = time.Minute
 //
 // Add a new field in these places too. Tests fail if you forget one of the first two:
 //   - StepEvent in shared/instance, which fills it
-//   - events/workflow-state-change.schema.json, the schema for owners
+//   - events/owner/workflow-state-change.schema.json, the schema for owners
 //   - Event in shared/httpapi/openapi.yaml, with its version, the samples in events/, and
 //     tests/model/workflow.go
 type Event struct {
-	ID              string     `json:"id"` // "<instance guid>.<number>", opaque to clients
-	At              time.Time  `json:"at"` // when the change was made, UTC, microseconds
-	AppID           string     `json:"appId"`
-	InstanceOwnerID string     `json:"instanceOwnerId"`
-	InstanceLink    string     `json:"instanceLink"`
-	DataLinks       []DataLink `json:"dataLinks"` // never null
-	EventType       string     `json:"eventType"`
-	WorkflowStep    string     `json:"workflowStep"` // the step entered
-	UserID          string     `json:"userId"`       // who made the change: a user's id, or the org
+	ID              string       `json:"id"` // "<instance guid>.<number>", opaque to clients
+	At              rfc3339.Time `json:"at"` // when the change was made, UTC, microseconds
+	AppID           string       `json:"appId"`
+	InstanceOwnerID string       `json:"instanceOwnerId"`
+	InstanceLink    string       `json:"instanceLink"`
+	DataLinks       []DataLink   `json:"dataLinks"` // never null
+	EventType       string       `json:"eventType"`
+	WorkflowStep    string       `json:"workflowStep"` // the step entered
+	UserID          string       `json:"userId"`       // who made the change: a user's id, or the org
 
 	Org             string `json:"org"`
 	App             string `json:"app"`

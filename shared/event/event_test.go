@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/filltest"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 const guid = "41e57962-dfb7-4502-a4dd-8da28b0885fc"
 
 func sample() Event {
 	return Event{
-		ID: ID(guid, 2), At: time.Date(2019, 6, 1, 11, 12, 22, 123456000, time.UTC), AppID: "nav/app2018",
+		ID: ID(guid, 2), At: rfc3339.Time{Time: time.Date(2019, 6, 1, 11, 12, 22, 123456000, time.UTC)}, AppID: "nav/app2018",
 		InstanceOwnerID: "347829", InstanceLink: "https://platform.altinn.no/storage/instances/347829/" + guid,
 		EventType: WorkflowStateChange, WorkflowStep: "Submit", UserID: "userX",
 		Org: "nav", App: "app2018", PreviousStep: "FormFilling", InstanceVersion: 4, SchemaVersion: SchemaVersion,
@@ -65,7 +66,7 @@ func TestDecode(t *testing.T) {
 	if want := strings.Replace(string(doc.JSON), `{"id"`, `{"added":[1,{"x":null}],"id"`, 1); string(read.JSON) != want {
 		t.Errorf("got\n%s\nwant\n%s", read.JSON, want)
 	}
-	if read.Event.ID != doc.Event.ID || !read.Event.At.Equal(doc.Event.At) || read.Number != 2 {
+	if read.Event.ID != doc.Event.ID || !read.Event.At.Equal(doc.Event.At.Time) || read.Number != 2 {
 		t.Errorf("got %+v", read.Event)
 	}
 }
@@ -96,7 +97,7 @@ func TestRejectsInvalidEvents(t *testing.T) {
 		"org":       func(e *Event) { e.Org = "skd" },
 		"appId":     func(e *Event) { e.AppID, e.Org, e.App = "Nav/app", "Nav", "app" },
 		"reserved":  func(e *Event) { e.AppID, e.Org, e.App = "storage/app", "storage", "app" },
-		"at":        func(e *Event) { e.At = time.Time{} },
+		"at":        func(e *Event) { e.At = rfc3339.Time{} },
 		"eventType": func(e *Event) { e.EventType = "" },
 		"step":      func(e *Event) { e.WorkflowStep = "" },
 	} {
@@ -121,7 +122,7 @@ func TestSort(t *testing.T) {
 	at := time.Date(2019, 6, 1, 0, 0, 0, 0, time.UTC)
 	newDoc := func(instance string, number int, second int) Encoded {
 		return Encoded{
-			Event:        Event{ID: instance + string(rune('0'+number)), At: at.Add(time.Duration(second) * time.Second)},
+			Event:        Event{ID: instance + string(rune('0'+number)), At: rfc3339.Time{Time: at.Add(time.Duration(second) * time.Second)}},
 			InstanceGuid: instance, Number: number,
 		}
 	}

@@ -16,8 +16,8 @@ func Sort(docs []Encoded) {
 	}
 	sorted := make([]timed, len(docs))
 	for n, doc := range docs {
-		sorted[n] = timed{doc, doc.Event.At}
-		if n > 0 && doc.InstanceGuid == docs[n-1].InstanceGuid && sorted[n-1].at.After(doc.Event.At) {
+		sorted[n] = timed{doc, doc.Event.At.Time}
+		if n > 0 && doc.InstanceGuid == docs[n-1].InstanceGuid && sorted[n-1].at.After(doc.Event.At.Time) {
 			sorted[n].at = sorted[n-1].at
 		}
 	}

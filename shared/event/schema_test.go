@@ -43,7 +43,7 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 	full, bare := sample(), sample()
 	full.DataLinks = []DataLink{{FormID: "default", DataLink: full.InstanceLink + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff"}}
 	bare.PreviousStep = ""
-	bare.At = bare.At.Truncate(1e9)
+	bare.At.Time = bare.At.Truncate(1e9)
 	for _, ev := range []Event{full, bare} {
 		doc, err := Encode(ev)
 		if err != nil {
@@ -62,6 +62,7 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 		"a number for an id":      func(d map[string]any) { d["id"] = 7 },
 		"a local time":            func(d map[string]any) { d["at"] = "2019-06-01T11:12:22+02:00" },
 		"seven decimals":          func(d map[string]any) { d["at"] = "2019-06-01T11:12:22.1234567Z" },
+		"no decimals":             func(d map[string]any) { d["at"] = "2019-06-01T11:12:22Z" },
 		"no links":                func(d map[string]any) { d["dataLinks"] = nil },
 		"another type":            func(d map[string]any) { d["eventType"] = "Other" },
 		"another schema version":  func(d map[string]any) { d["schemaVersion"] = 2 },

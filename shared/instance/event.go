@@ -3,6 +3,7 @@ package instance
 import (
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // StepEvent returns the event of the transition of i from previousStep, or "" for a new instance,
@@ -11,7 +12,7 @@ import (
 func (i *Instance) StepEvent(previousStep, by string, links Links) event.Event {
 	org, app, _ := application.SplitID(i.AppID)
 	ev := event.Event{
-		ID: event.ID(i.ID, i.EventCount), At: i.StepEntered, AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID,
+		ID: event.ID(i.ID, i.EventCount), At: rfc3339.Time{Time: i.StepEntered}, AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID,
 		InstanceLink: links.Platform, DataLinks: make([]event.DataLink, 0, len(i.Data)),
 		EventType: event.WorkflowStateChange, WorkflowStep: i.Workflow.CurrentStep, UserID: by,
 		Org: org, App: app, PreviousStep: previousStep, InstanceVersion: i.Version + 1, SchemaVersion: event.SchemaVersion,

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"time"
+
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // UploadLifetime is the time within which the content of an upload must arrive and be committed:
@@ -25,7 +27,7 @@ type Upload struct {
 	DataGuid        string  `json:"dataGuid"` // the data element that a commit creates or replaces
 	Content         Content `json:"bytes"`
 
-	Expires time.Time `json:"expires"` // when it can no longer be committed
+	Expires rfc3339.Time `json:"expires"` // when it can no longer be committed
 }
 
 // BelongsTo reports whether the upload was announced for i.

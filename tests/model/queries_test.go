@@ -110,9 +110,11 @@ func (r *run) period() (Period, string) {
 		return t
 	}
 	write := func(t *time.Time) string {
-		switch draw(r, "written", "UTC", "with an offset", "as a date") {
+		switch draw(r, "written", "UTC", "in lower case", "with an offset", "as a date") {
 		case "with an offset":
 			return t.In(time.FixedZone("", 2*3600)).Format(time.RFC3339Nano)
+		case "in lower case":
+			return strings.ToLower(t.Format(time.RFC3339Nano))
 		case "as a date":
 			*t = t.Truncate(24 * time.Hour)
 			return t.Format(time.DateOnly)

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/rfc3339"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/workspace"
 	"altinn.no/instanceapi/tests/routes"
@@ -235,7 +236,7 @@ func (e *env) sweeps() {
 		}
 	}
 	age("Outbox", "", func(item map[string]types.AttributeValue) {
-		item["at"] = &types.AttributeValueMemberS{Value: time.Now().Add(-time.Hour).UTC().Format("2006-01-02T15:04:05.000000Z")}
+		item["at"] = &types.AttributeValueMemberS{Value: rfc3339.Format(time.Now().Add(-time.Hour))}
 	})
 	age("Instances", "ORPHAN#", func(item map[string]types.AttributeValue) {
 		_, what, _ := strings.Cut(item["SK"].(*types.AttributeValueMemberS).Value, "#")

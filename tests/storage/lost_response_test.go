@@ -23,6 +23,7 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/shared/instance/instancetest"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // losing is a transport that loses the response to the first requests of an operation, after
@@ -71,7 +72,7 @@ func unstored(t *testing.T, app *application.Application, labels ...string) (*in
 
 func eventOf(i *instance.Instance) event.Event {
 	org, app, _ := application.SplitID(i.AppID)
-	return event.Event{ID: event.ID(i.ID, i.EventCount), At: i.StepEntered, AppID: i.AppID, Org: org, App: app,
+	return event.Event{ID: event.ID(i.ID, i.EventCount), At: rfc3339.Time{Time: i.StepEntered}, AppID: i.AppID, Org: org, App: app,
 		EventType: event.WorkflowStateChange, WorkflowStep: i.Workflow.CurrentStep, InstanceVersion: i.Version + 1}
 }
 

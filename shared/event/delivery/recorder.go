@@ -54,7 +54,7 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 		counts[result.Outcome]++
 		switch result.Outcome {
 		case event.Recorded:
-			lags = append(lags, now.Sub(docs[n].Event.At).Milliseconds())
+			lags = append(lags, now.Sub(docs[n].Event.At.Time).Milliseconds())
 		case event.Duplicate:
 		case event.OutOfOrder:
 			failures[messages[n]] = errOutOfOrder

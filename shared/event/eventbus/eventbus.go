@@ -140,7 +140,7 @@ func (b *Bus) entry(doc event.Encoded) types.PutEventsRequestEntry {
 		DetailType:   &doc.Event.EventType,
 		Detail:       aws.String(string(doc.JSON)),
 		Resources:    []string{doc.Event.InstanceLink},
-		Time:         &doc.Event.At,
+		Time:         &doc.Event.At.Time,
 	}
 }
 

@@ -111,8 +111,8 @@ func TestEntry(t *testing.T) {
 	_, bus := newBus(t)
 	doc := documents(1)[0]
 	entry := bus.entry(doc)
-	got := fmt.Sprintln(*entry.EventBusName, *entry.Source, *entry.DetailType, *entry.Detail, entry.Resources, entry.Time.Format(time.RFC3339Nano))
-	want := fmt.Sprintln("bus", "no.altinn.apps.nav", "WorkflowStateChange", string(doc.JSON), []string{doc.Event.InstanceLink}, doc.Event.At.Format(time.RFC3339Nano))
+	got := fmt.Sprintln(*entry.EventBusName, *entry.Source, *entry.DetailType, *entry.Detail, entry.Resources, *entry.Time)
+	want := fmt.Sprintln("bus", "no.altinn.apps.nav", "WorkflowStateChange", string(doc.JSON), []string{doc.Event.InstanceLink}, doc.Event.At.Time)
 	if got != want {
 		t.Errorf("got %swant %s", got, want)
 	}

@@ -30,25 +30,21 @@ func startsWithDate(text string) bool {
 	return true
 }
 
-// parseAfter parses the parameter. A date means its start in UTC. A "+" that the client did not
-// percent-encode arrives as a space; parseAfter reads the first space as "+". It returns an Invalid
-// fault if text has none of the forms, or is a cursor of another application's feed.
+// parseAfter parses the parameter. It returns an Invalid fault if text has none of the forms, or is
+// a cursor of another application's feed.
 func parseAfter(text, appID string) (after, error) {
 	switch {
 	case text == "":
 		return after{}, nil
-	case startsWithDate(text) && len(text) == len(time.DateOnly):
-		t, err := time.Parse(time.DateOnly, text)
-		if err != nil {
+	case startsWithDate(text) && (len(text) == len(time.DateOnly) || text[len(time.DateOnly)] == 'T' || text[len(time.DateOnly)] == 't'):
+		t, ok := rfc3339.ParseParameter(text)
+		switch {
+		case ok:
+			return after{time: t}, nil
+		case len(text) == len(time.DateOnly):
 			return after{}, invalidAfter("there is no such date")
 		}
-		return after{time: t}, nil
-	case startsWithDate(text) && (text[len(time.DateOnly)] == 'T' || text[len(time.DateOnly)] == 't'):
-		t, ok := rfc3339.Parse(strings.ToUpper(strings.Replace(text, " ", "+", 1)))
-		if !ok {
-			return after{}, invalidAfter("use a date-time with an offset, such as 2019-03-30T12:00:00Z or 2019-03-30T12:00:00+01:00")
-		}
-		return after{time: t}, nil
+		return after{}, invalidAfter("use a date-time with an offset, such as 2019-03-30T12:00:00Z or 2019-03-30T12:00:00+01:00")
 	}
 	if _, _, err := event.ParseID(text); err == nil {
 		return after{id: text}, nil

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // Attributes and keys; the access patterns are in the package comment.
@@ -20,8 +22,6 @@ const (
 	attrAppID      = "appId"
 
 	headSort = "HEAD"
-
-	timeFormat = "2006-01-02T15:04:05.000000Z" // text order is time order
 )
 
 func feedPartition(appID string) string { return "FEED#" + appID }
@@ -61,8 +61,8 @@ func numberOf(item map[string]types.AttributeValue, name string) (int64, error) 
 }
 
 func timeOf(item map[string]types.AttributeValue, name string) (time.Time, error) {
-	t, err := time.Parse(timeFormat, textOf(item, name))
-	if err != nil {
+	t, ok := rfc3339.Parse(textOf(item, name))
+	if !ok {
 		return time.Time{}, fmt.Errorf("eventtable: attribute %s is not a time", name)
 	}
 	return t, nil

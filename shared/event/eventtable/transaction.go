@@ -10,6 +10,7 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/outboxtable"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // transaction is a DynamoDB transaction with the role of each of its items.
@@ -43,7 +44,7 @@ func (r *Recorder) transaction(appID string, head Head, batch []event.Encoded) *
 	if recordedAt.Before(head.LastAt) {
 		recordedAt = head.LastAt
 	}
-	at := text(recordedAt.Format(timeFormat))
+	at := text(rfc3339.Format(recordedAt))
 	t.add(itemRole{condition: headUnchanged}, raiseHead(r.table, appID, head, int64(len(batch)), at))
 	last := map[string]int{} // highest number of each instance in the batch so far
 	for n, doc := range batch {

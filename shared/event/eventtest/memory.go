@@ -11,6 +11,7 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // Memory implements the tables Events and Outbox in memory, with the contracts of eventtable.Feed,
@@ -207,7 +208,7 @@ func (m *Memory) Scan(_ context.Context, before time.Time, limit int) (event.Bac
 		if len(backlog.Documents) == limit {
 			break
 		}
-		if at := doc.Event.At; at.Before(before) {
+		if at := doc.Event.At.Time; at.Before(before) {
 			backlog.Documents = append(backlog.Documents, doc)
 			if backlog.Oldest.IsZero() || at.Before(backlog.Oldest) {
 				backlog.Oldest = at
@@ -224,7 +225,7 @@ func Document(appID, instanceGuid string, number int, at time.Time, step string)
 	org, app := splitID(appID)
 	base := "https://platform.altinn.no/storage/instances/50001/" + instanceGuid
 	doc, err := event.Encode(event.Event{
-		ID: event.ID(instanceGuid, number), At: at.UTC().Truncate(time.Microsecond), AppID: appID,
+		ID: event.ID(instanceGuid, number), At: rfc3339.Time{Time: at.UTC().Truncate(time.Microsecond)}, AppID: appID,
 		InstanceOwnerID: "50001", InstanceLink: base,
 		DataLinks: []event.DataLink{{FormID: "default", DataLink: base + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff"}},
 		EventType: event.WorkflowStateChange, WorkflowStep: step, UserID: "1001",

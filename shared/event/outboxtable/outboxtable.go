@@ -7,7 +7,7 @@
 //	PK  instance guid (S)
 //	SK  event number (N), consecutive from 1 within the instance
 //	d   the event's JSON (S)
-//	at  time of the change (S), RFC 3339, UTC, six decimals: text order is time order
+//	at  time of the change (S), as package rfc3339 writes it: text order is time order
 package outboxtable
 
 import (
@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 const (
@@ -25,8 +26,6 @@ const (
 	attrNumber   = "SK"
 	attrDocument = "d"
 	attrAt       = "at"
-
-	timeFormat = "2006-01-02T15:04:05.000000Z"
 )
 
 // TransactPut returns the transaction item that puts the number-th event of an instance into a
@@ -43,7 +42,7 @@ func TransactPut(table string, ev event.Event, number int) (types.TransactWriteI
 	}
 	item := Key(doc.InstanceGuid, doc.Number)
 	item[attrDocument] = &types.AttributeValueMemberS{Value: string(doc.JSON)}
-	item[attrAt] = &types.AttributeValueMemberS{Value: ev.At.UTC().Format(timeFormat)}
+	item[attrAt] = &types.AttributeValueMemberS{Value: rfc3339.Format(ev.At.Time)}
 	return types.TransactWriteItem{Put: &types.Put{
 		TableName: &table, Item: item,
 		ConditionExpression: aws.String("attribute_not_exists(" + attrGuid + ")"),

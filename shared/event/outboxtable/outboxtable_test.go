@@ -9,13 +9,14 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/delivery"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 const guid = "41e57962-dfb7-4502-a4dd-8da28b0885fc"
 
 func sample() event.Event {
 	return event.Event{
-		ID: event.ID(guid, 2), At: time.Date(2019, 6, 1, 12, 12, 22, 0, time.FixedZone("", 3600)), AppID: "nav/app2018",
+		ID: event.ID(guid, 2), At: rfc3339.Time{Time: time.Date(2019, 6, 1, 12, 12, 22, 0, time.FixedZone("", 3600))}, AppID: "nav/app2018",
 		EventType: event.WorkflowStateChange, WorkflowStep: "Submit", Org: "nav", App: "app2018",
 	}
 }

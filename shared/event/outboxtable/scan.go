@@ -13,6 +13,7 @@ import (
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // Table reads the table Outbox.
@@ -45,7 +46,7 @@ func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (event.Ba
 			ExclusiveStartKey:         from,
 			FilterExpression:          aws.String("#at < :before"),
 			ExpressionAttributeNames:  map[string]string{"#at": attrAt}, // a reserved word in DynamoDB
-			ExpressionAttributeValues: map[string]types.AttributeValue{":before": &types.AttributeValueMemberS{Value: before.UTC().Format(timeFormat)}},
+			ExpressionAttributeValues: map[string]types.AttributeValue{":before": &types.AttributeValueMemberS{Value: rfc3339.Format(before)}},
 		})
 		if err != nil {
 			return event.Backlog{}, fmt.Errorf("outboxtable: scan: %w", err)
@@ -109,8 +110,8 @@ func itemID(item map[string]types.AttributeValue) string {
 
 func add(b *event.Backlog, id string, item map[string]types.AttributeValue) {
 	if text, ok := item[attrAt].(*types.AttributeValueMemberS); ok {
-		at, err := time.Parse(time.RFC3339, text.Value)
-		if err == nil && (b.Oldest.IsZero() || at.Before(b.Oldest)) {
+		at, ok := rfc3339.Parse(text.Value)
+		if ok && (b.Oldest.IsZero() || at.Before(b.Oldest)) {
 			b.Oldest = at
 		}
 	}

@@ -2,6 +2,7 @@ package instancequery
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"altinn.no/instanceapi/shared/cursor"
 	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // position is the progress of a crawl. A cursor carries one position.
@@ -49,9 +51,9 @@ func (q *Query) scope() string {
 func encodeCursor(scope string, at position) (string, error) {
 	changed, id := time.Time{}, at.key
 	if text, rest, orderedByChange := strings.Cut(at.key, "#"); orderedByChange {
-		var err error
-		if changed, err = time.Parse(time.RFC3339Nano, text); err != nil {
-			return "", err
+		var ok bool
+		if changed, ok = rfc3339.Parse(text); !ok {
+			return "", fmt.Errorf("instancequery: the key %q has no time", at.key)
 		}
 		id = rest
 	}

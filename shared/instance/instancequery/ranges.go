@@ -9,6 +9,7 @@ import (
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/merge"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // Kind is one of the store's indexes.
@@ -48,7 +49,7 @@ type Index interface {
 
 // ChangedKey returns the key of an instance in the order of change. Keys sort by time, then by id.
 func ChangedKey(changed time.Time, id string) string {
-	return changed.UTC().Format("2006-01-02T15:04:05.000000Z") + "#" + id
+	return rfc3339.Format(changed) + "#" + id
 }
 
 // afterIDs sorts after every id. With it, the upper bound of a time range includes all instances

@@ -117,13 +117,9 @@ func clamp(t time.Time) time.Time {
 	return t
 }
 
-// parseTime parses a date, which means its start in UTC, or a date-time with an offset. A "+" that
-// the client did not percent-encode arrives as a space; parseTime reads the first space as "+".
+// parseTime parses a time of a condition, with white space around it. Its year in UTC must be in
+// the range 1 to 9999.
 func parseTime(text string) (time.Time, bool) {
-	text = strings.TrimSpace(text)
-	if t, err := time.Parse(time.DateOnly, text); err == nil {
-		return t, t.Year() >= 1
-	}
-	t, ok := rfc3339.Parse(strings.Replace(text, " ", "+", 1))
+	t, ok := rfc3339.ParseParameter(strings.TrimSpace(text))
 	return t, ok && t.Year() >= 1 && t.Year() <= 9999
 }

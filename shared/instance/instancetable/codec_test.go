@@ -21,6 +21,7 @@ import (
 
 	"altinn.no/instanceapi/shared/filltest"
 	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // golden returns the instance in testdata/format1.hex, which was packed when format 1 was new.
@@ -263,7 +264,7 @@ func TestRoundTripKeepsEveryField(t *testing.T) {
 }
 
 // TestStoredFormIsThatOfDocument: appendDocument writes the same as encoding/json for the type
-// document.
+// document, with the times of package rfc3339.
 func TestStoredFormIsThatOfDocument(t *testing.T) {
 	for _, shard := range []int{0, 5} {
 		i := golden()
@@ -272,7 +273,8 @@ func TestStoredFormIsThatOfDocument(t *testing.T) {
 		for _, d := range i.Data {
 			doc.Data = append(doc.Data, element{DataElement: d, Revision: d.Revision, SHA256: d.SHA256})
 		}
-		want, err := jsonv2.Marshal(doc, jsontext.AllowInvalidUTF8(true), jsonv2.FormatNilSliceAsNull(true))
+		times := jsonv2.WithMarshalers(jsonv2.MarshalFunc(func(t time.Time) ([]byte, error) { return rfc3339.Time{Time: t}.MarshalJSON() }))
+		want, err := jsonv2.Marshal(doc, jsontext.AllowInvalidUTF8(true), jsonv2.FormatNilSliceAsNull(true), times)
 		if err != nil {
 			t.Fatal(err)
 		}

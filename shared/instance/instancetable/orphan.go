@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // Orphan checks have one partition per shard, so the limit of a thousand writes per second and
@@ -21,9 +22,6 @@ const (
 	orphanCheckPrefix = "ORPHAN#"
 	attrOwner         = "o" // the instanceOwnerId
 )
-
-// orphanCheckTime is the format of the times in sort keys.
-const orphanCheckTime = "2006-01-02T15:04:05.000000Z"
 
 // ScheduleOrphanChecks stores checks of revisions that may become orphans. Call it before a
 // revision is stored, or before a document stops referring to it. After an error some of the checks
@@ -65,7 +63,7 @@ func (t *Table) OrphanChecks(ctx context.Context, shard int, after *instance.Orp
 		KeyConditionExpression: aws.String(attrPartition + " = :shard AND " + attrSort + " < :before"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":shard":  &types.AttributeValueMemberS{Value: orphanCheckPrefix + strconv.Itoa(shard)},
-			":before": &types.AttributeValueMemberS{Value: before.UTC().Format(orphanCheckTime)},
+			":before": &types.AttributeValueMemberS{Value: rfc3339.Format(before)},
 		},
 	}
 	if after != nil {
@@ -110,7 +108,7 @@ func (t *Table) Remove(ctx context.Context, i *instance.Instance) error {
 }
 
 func orphanCheckKey(c instance.OrphanCheck) map[string]types.AttributeValue {
-	sort := strings.Join([]string{c.At.UTC().Format(orphanCheckTime), c.AppID, c.InstanceID, c.DataGuid, c.Revision}, "#")
+	sort := strings.Join([]string{rfc3339.Format(c.At), c.AppID, c.InstanceID, c.DataGuid, c.Revision}, "#")
 	return map[string]types.AttributeValue{
 		attrPartition: &types.AttributeValueMemberS{Value: orphanCheckPrefix + strconv.Itoa(c.Shard())},
 		attrSort:      &types.AttributeValueMemberS{Value: sort},
@@ -127,8 +125,11 @@ func decodeOrphanCheck(item map[string]types.AttributeValue) (instance.OrphanChe
 	if len(parts) != 5 {
 		return instance.OrphanCheck{}, errors.New("stored orphan check: invalid key")
 	}
-	at, err := time.Parse(orphanCheckTime, parts[0])
+	at, ok := rfc3339.Parse(parts[0])
+	if !ok {
+		return instance.OrphanCheck{}, errors.New("stored orphan check: the key has no time")
+	}
 	return instance.OrphanCheck{
 		At: at, AppID: parts[1], InstanceID: parts[2], DataGuid: parts[3], Revision: parts[4], InstanceOwnerID: owner.Value,
-	}, err
+	}, nil
 }

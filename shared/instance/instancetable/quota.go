@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // counterLifetime is how long after the start of its hour a counter expires.
@@ -42,7 +43,7 @@ func (t *Table) addCreation(ctx context.Context, by string, now time.Time, n int
 	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name,
 		Key: map[string]types.AttributeValue{
-			attrPartition: &types.AttributeValueMemberS{Value: quotaPrefix + by + "#" + hour.Format(time.RFC3339)},
+			attrPartition: &types.AttributeValueMemberS{Value: quotaPrefix + by + "#" + rfc3339.Format(hour)},
 			attrSort:      &types.AttributeValueMemberS{Value: quotaSort},
 		},
 		UpdateExpression:    aws.String("SET " + attrExpires + " = :expires ADD " + attrCount + " :n"),

@@ -19,6 +19,7 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancequery"
 	"altinn.no/instanceapi/shared/merge"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // Store is an instance store: *instancetable.Table or *Memory.
@@ -88,7 +89,7 @@ func (s suite) create(t *testing.T, app *application.Application, owner string, 
 func EventOf(i *instance.Instance) event.Event {
 	org, app, _ := application.SplitID(i.AppID)
 	return event.Event{
-		ID: event.ID(i.ID, i.EventCount), At: i.StepEntered, AppID: i.AppID, Org: org, App: app, DataLinks: []event.DataLink{},
+		ID: event.ID(i.ID, i.EventCount), At: rfc3339.Time{Time: i.StepEntered}, AppID: i.AppID, Org: org, App: app, DataLinks: []event.DataLink{},
 		EventType: event.WorkflowStateChange, WorkflowStep: i.Workflow.CurrentStep, InstanceVersion: i.Version + 1,
 	}
 }

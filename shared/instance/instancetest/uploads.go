@@ -10,13 +10,14 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 func newUpload(expires time.Duration) *instance.Upload {
 	return &instance.Upload{
 		ID: uuid.New().String(), Fingerprint: "request", AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), DataGuid: uuid.New().String(),
 		Content: instance.Content{ContentType: "application/pdf", FileName: "søknad.pdf", Size: 5 << 30, SHA256: "00ff", Revision: uuid.New().String()},
-		Expires: time.Now().Add(expires).UTC().Truncate(time.Second),
+		Expires: rfc3339.Time{Time: time.Now().Add(expires).UTC().Truncate(time.Second)},
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/rfc3339"
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
@@ -96,7 +97,7 @@ func (b *Bench) store(ctx context.Context, endpoint string) error {
 	b.cloud.putBlob(Sample().Data[0].Revision, content)
 	for _, i := range []*instance.Instance{Sample(), largeSample()} {
 		err := instancetable.New(client, "Instances", "Outbox").Create(ctx, i, event.Event{
-			ID: event.ID(i.ID, 1), At: i.StepEntered, AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, Org: "nav", App: "app2018",
+			ID: event.ID(i.ID, 1), At: rfc3339.Time{Time: i.StepEntered}, AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, Org: "nav", App: "app2018",
 			EventType: event.WorkflowStateChange, WorkflowStep: i.Workflow.CurrentStep, InstanceVersion: 1, SchemaVersion: event.SchemaVersion,
 		})
 		if err != nil {
