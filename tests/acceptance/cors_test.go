@@ -8,8 +8,10 @@ import (
 
 // Header fields of this API that browsers let a page send or read only if CORS allows them.
 var (
-	requestFields  = []string{"Authorization", "Content-Type", "Content-Disposition", "Idempotency-Key", "If-Match", "If-None-Match", "If-Range", "Prefer", "Range"}
-	responseFields = []string{"Content-Disposition", "ETag", "Link", "Location", "Repr-Digest", "Retry-After"}
+	requestFields = []string{"Authorization", "Content-Digest", "Content-Disposition", "Content-MD5", "Content-Type", "Idempotency-Key",
+		"If-Match", "If-None-Match", "If-Range", "Prefer", "Range", "Repr-Digest"}
+	responseFields = []string{"Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Link", "Location", "Preference-Applied",
+		"Repr-Digest", "Retry-After", "WWW-Authenticate"}
 )
 
 // A browser sends a preflight request before a page's request, and hides the response from the page
