@@ -52,9 +52,11 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 		if err := validate(t, schema, doc.JSON); err != nil {
 			t.Errorf("%s: %v", doc.JSON, err)
 		}
-		// A new member does not break a reader that validates documents.
-		if err := validate(t, schema, bytes.Replace(doc.JSON, []byte(`{"id"`), []byte(`{"added":1,"id"`), 1)); err != nil {
-			t.Errorf("with a member added: %v", err)
+		// A new member or type does not break a reader that validates documents.
+		for of, by := range map[string]string{`{"id"`: `{"added":1,"id"`, `{"formId"`: `{"added":1,"formId"`, WorkflowStateChange: "Other"} {
+			if err := validate(t, schema, bytes.Replace(doc.JSON, []byte(of), []byte(by), 1)); err != nil {
+				t.Errorf("with %s: %v", by, err)
+			}
 		}
 	}
 	whole, _ := Encode(full)
@@ -64,7 +66,7 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 		"seven decimals":          func(d map[string]any) { d["at"] = "2019-06-01T11:12:22.1234567Z" },
 		"no decimals":             func(d map[string]any) { d["at"] = "2019-06-01T11:12:22Z" },
 		"no links":                func(d map[string]any) { d["dataLinks"] = nil },
-		"another type":            func(d map[string]any) { d["eventType"] = "Other" },
+		"no type":                 func(d map[string]any) { d["eventType"] = nil },
 		"another schema version":  func(d map[string]any) { d["schemaVersion"] = 2 },
 		"an empty previous step":  func(d map[string]any) { d["previousStep"] = "" },
 		"an id of an application": func(d map[string]any) { d["appId"] = "nav" },
@@ -118,6 +120,12 @@ func TestSchemaHasTheMembersOfTheDocument(t *testing.T) {
 	var version struct{ Const int }
 	if err := json.Unmarshal(published.Properties["schemaVersion"], &version); err != nil || version.Const != SchemaVersion {
 		t.Errorf("the schema has version %d, %v", version.Const, err)
+	}
+	var eventType struct {
+		Types []string `json:"x-extensible-enum"`
+	}
+	if err := json.Unmarshal(published.Properties["eventType"], &eventType); err != nil || !slices.Equal(eventType.Types, []string{WorkflowStateChange}) {
+		t.Errorf("the schema has the event types %v, %v", eventType.Types, err)
 	}
 }
 

@@ -45,7 +45,7 @@ components:
       content: {application/problem+json: {schema: {type: object, required: [code]}}}
   schemas:
     Tag: {type: string, pattern: '^".+"$'}
-    Thing: {type: object, additionalProperties: false, required: [n], properties: {n: {type: integer}}}
+    Thing: {type: object, required: [n], properties: {n: {type: integer}, code: {type: string, x-extensible-enum: [a]}}}
 `
 
 func TestCheck(t *testing.T) {
@@ -84,6 +84,8 @@ func TestCheck(t *testing.T) {
 		"OPTIONS without a preflight":    {Exchange{Method: "OPTIONS", Target: "/storage/things/1", Status: 204}, "no operation matches OPTIONS"},
 		"an undocumented status":         {get("/storage/things/1", 409, problem, `{"code":"data-locked"}`), "paths, /storage/things/{id}, get, responses: add '409', which was returned with the code `data-locked`"},
 		"an additional member":           {get("/storage/things/1", 200, json, `{"n":1,"m":1}`), "additional properties 'm'"},
+		"a listed code":                  {get("/storage/things/1", 200, json, `{"n":1,"code":"a"}`), ""},
+		"another value of a code":        {get("/storage/things/1", 200, json, `{"n":1,"code":"b"}`), "value must be 'a'"},
 		"a missing member":               {get("/storage/things/1", 200, json, `{}`), "missing property 'n'"},
 		"invalid JSON":                   {get("/storage/things/1", 200, json, `<n/>`), "not JSON"},
 		"no body":                        {get("/storage/things/1", 200, json, ``), "not JSON"},

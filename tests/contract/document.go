@@ -1,5 +1,9 @@
 // Package contract reads the API's OpenAPI document for tests, and validates requests and
 // responses against it. Its errors name the place in the document to check.
+//
+// The published document is open: a response can have more members and other codes than it lists,
+// so that clients accept those of later versions. The validation is closed: it rejects what the
+// document does not list.
 package contract
 
 import (
@@ -27,7 +31,8 @@ type Document struct {
 	Version    string
 	Operations []*Operation
 
-	root any // in jsonschema's form: numbers are json.Number
+	root   any // in jsonschema's form: numbers are json.Number
+	closed any // root with closed responses; the schemas that validate
 
 	mu       sync.Mutex
 	compiler *jsonschema.Compiler
@@ -54,12 +59,15 @@ func Parse(content []byte) (*Document, error) {
 		return nil, fmt.Errorf("%s: %w", File, err)
 	}
 	d := &Document{compiler: jsonschema.NewCompiler(), compiled: map[string]*jsonschema.Schema{}}
-	if d.root, err = jsonschema.UnmarshalJSON(bytes.NewReader(text)); err != nil {
-		return nil, err
+	for _, copied := range []*any{&d.root, &d.closed} {
+		if *copied, err = jsonschema.UnmarshalJSON(bytes.NewReader(text)); err != nil {
+			return nil, err
+		}
 	}
+	closeResponses(d.closed)
 	d.compiler.DefaultDraft(jsonschema.Draft2020)
 	d.compiler.AssertFormat()
-	if err := d.compiler.AddResource(location, d.root); err != nil {
+	if err := d.compiler.AddResource(location, d.closed); err != nil {
 		return nil, fmt.Errorf("%s: %w", File, err)
 	}
 	d.Version = asText(d.At("info", "version").Value)
@@ -150,7 +158,7 @@ func asText(value any) string {
 	return text
 }
 
-// schema returns the compiled schema at n.
+// schema returns the compiled schema at n, which is closed in a response.
 func (n Node) schema() (*jsonschema.Schema, error) {
 	escaped := make([]string, len(n.Path))
 	for i, name := range n.Path {

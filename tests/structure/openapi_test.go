@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -92,21 +93,26 @@ func TestHeadOperationsMatchGet(t *testing.T) {
 	}
 }
 
-// problemCodes returns the codes in the schema ProblemCode with their HTTP statuses.
-func problemCodes(t *testing.T, d *contract.Document) map[string]int {
+// listedCode is the line of a code in the description of a schema: "- `not-found` (404): The …",
+// with a status if the code is a problem code.
+var listedCode = regexp.MustCompile("(?m)^- `([A-Za-z0-9-]+)`(?: \\(([0-9]{3})\\))?: .")
+
+// codes returns the codes in a schema with their HTTP statuses, or 0 for a code without status. It
+// fails the test if the schema lists other codes in its description than in x-extensible-enum.
+func codes(t *testing.T, d *contract.Document, name string) map[string]int {
 	t.Helper()
-	schema := d.At("components", "schemas", "ProblemCode")
+	schema := d.At("components", "schemas", name)
 	codes := map[string]int{}
-	for _, item := range schema.At("enum").Items() {
-		status, _, _ := strings.Cut(schema.At("x-enumDescriptions", item.Text()).Text(), ":")
-		number, err := strconv.Atoi(status)
-		if err != nil {
-			t.Errorf("%s: ProblemCode, x-enumDescriptions: the description of %s must start with its status, such as '404: …'", contract.File, item.Text())
-		}
-		codes[item.Text()] = number
+	var described, listed []string
+	for _, match := range listedCode.FindAllStringSubmatch(schema.At("description").Text(), -1) {
+		codes[match[1]], _ = strconv.Atoi(match[2])
+		described = append(described, match[1])
 	}
-	if described := schema.At("x-enumDescriptions").Members(); len(described) != len(codes) {
-		t.Errorf("%s: ProblemCode has %d codes and %d descriptions", contract.File, len(codes), len(described))
+	for _, item := range schema.At("x-extensible-enum").Items() {
+		listed = append(listed, item.Text())
+	}
+	if !slices.Equal(described, listed) || !slices.IsSorted(listed) || len(codes) != len(listed) {
+		t.Errorf("%s: %s must have the same codes, sorted, in its description and in x-extensible-enum, but has\n%v and\n%v", contract.File, name, described, listed)
 	}
 	return codes
 }
@@ -115,14 +121,14 @@ func problemCodes(t *testing.T, d *contract.Document) map[string]int {
 // of their statuses.
 func TestContractListsProblemCodes(t *testing.T) {
 	d := readContract(t)
-	documented := problemCodes(t, d)
+	documented := codes(t, d, "ProblemCode")
 	inSource := map[string]bool{}
 	for _, code := range faultCodes(t) {
 		inSource[code.name] = true
 		status, ok := documented[code.name]
 		switch {
 		case !ok:
-			t.Errorf("%s: add the code %q (%d) to ProblemCode in %s, to enum and x-enumDescriptions, and to the description of %d of each operation that returns it",
+			t.Errorf("%s: add the code %q (%d) to ProblemCode in %s, to its description and to x-extensible-enum, and to the description of %d of each operation that returns it",
 				code.at, code.name, code.status, contract.File, code.status)
 		case status != code.status:
 			t.Errorf("%s: the code %q has the status %d, but ProblemCode in %s states %d", code.at, code.name, code.status, contract.File, status)
@@ -225,15 +231,7 @@ func faultStatuses(t *testing.T) map[string]int {
 
 // IssueCode lists the codes of the issues that a validation returns.
 func TestContractListsIssueCodes(t *testing.T) {
-	schema := readContract(t).At("components", "schemas", "IssueCode")
-	var documented []string
-	for _, item := range schema.At("enum").Items() {
-		documented = append(documented, item.Text())
-	}
-	slices.Sort(documented)
-	if described := schema.At("x-enumDescriptions").Members(); !slices.Equal(described, documented) {
-		t.Errorf("%s: IssueCode has the codes %v and descriptions of %v", contract.File, documented, described)
-	}
+	documented := slices.Sorted(maps.Keys(codes(t, readContract(t), "IssueCode")))
 	var inSource []string
 	form := regexp.MustCompile(`^[A-Z][a-z]+([A-Z][a-z]+)+$`)
 	eachSource(t, func(file *ast.File, _ func(ast.Node) string) {
