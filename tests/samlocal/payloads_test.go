@@ -19,7 +19,7 @@ import (
 // The ids of the payloads under events/. Each payload gets its own instance instead.
 const (
 	payloadApp     = "nav/app2018"
-	payloadOwner   = "50012"
+	payloadOwner   = "5064120983"
 	payloadGuid    = "0192d3c4-5a6b-7c8d-9e0f-1a2b3c4d5e6f"
 	payloadElement = "0192d3c4-5b01-7000-8a3e-6f2d1c0b9a88"
 	payloadToGo    = "0192d3c4-5a6b-7c8d-9e0f-1a2b3c4d5e70" // of an element that the payload deletes

@@ -138,7 +138,7 @@ func (f *fake) document(i *instance) map[string]any {
 		}
 		data = append(data, element)
 	}
-	return map[string]any{"id": i.guid, "instanceOwnerId": "50012", "workflow": map[string]any{"currentStep": i.step}, "data": data}
+	return map[string]any{"id": i.guid, "instanceOwnerId": "5064120983", "workflow": map[string]any{"currentStep": i.step}, "data": data}
 }
 
 func (f *fake) find(w http.ResponseWriter, r *http.Request) *instance {
@@ -182,7 +182,7 @@ func (f *fake) feed(w http.ResponseWriter, r *http.Request) {
 	page := []any{}
 	for _, i := range f.events[min(from, to):to] {
 		page = append(page, map[string]any{
-			"instanceLink": "https://platform.example/storage/instances/50012/" + i.guid, "workflowStep": i.step,
+			"instanceLink": "https://platform.example/storage/instances/5064120983/" + i.guid, "workflowStep": i.step,
 		})
 	}
 	w.Header().Set("Link", fmt.Sprintf(`<https://platform.example/storage/applications/nav/test/events?after=c%d>; rel="next"`, to))

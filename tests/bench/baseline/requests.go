@@ -53,7 +53,7 @@ var sizes = []size{small, inline, large}
 func Sample() *instance.Instance {
 	at := time.Date(2026, 11, 23, 20, 11, 1, 123_456_000, time.UTC)
 	return &instance.Instance{
-		ID: "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f0e", AppID: "nav/app2018", Labels: []string{"gr", "x2"}, InstanceOwnerID: "50012",
+		ID: "0193511e-4a4c-7d5f-8a55-3f2f5a1f6f0e", AppID: "nav/app2018", Labels: []string{"gr", "x2"}, InstanceOwnerID: "5064120983",
 		CreatedDateTime: at, CreatedBy: "1001", LastChangedDateTime: at, LastChangedBy: "1001", StepEntered: at,
 		PresentationField: "Arbeidsmelding", Workflow: instance.Workflow{CurrentStep: "FormFilling"}, EventCount: 1,
 		Data: []instance.DataElement{{
