@@ -145,7 +145,7 @@ logs: ## follow the function logs of the running system (FUNCTION=instance-creat
 	@test -x .local/venv/bin/python || { echo "logs: no system has run here yet; start one with \`make run\`" >&2; exit 1; }
 	@.local/venv/bin/python tests/local/logs.py $(FUNCTION)
 
-token: ## print an access token for ORG=nav, USERID=1001 PARTY=50012, or SSN=…; SCOPE=, EXPIRES= (use make -s)
+token: ## print an access token for ORG=nav, or SSN=…, ORGNR=… and USER_NAME=…, or PARTY=…; SCOPE=, EXPIRES= (use make -s)
 	@go run ./tests/token
 
 # Callers call a function's alias, and SAM moves an alias only to new code. The checksum of

@@ -35,7 +35,7 @@ func TestAdd(t *testing.T) {
 		wantForm, wantFileName, wantsBy string
 	}{
 		{"the user", apitest.KariWriter, asForm, "application/xml; charset=utf-8", "", "default", "default.xml", "1001"},
-		{"the user, known by SSN", apitest.KariBySSN, asForm, "application/json", "", "default", "default.json", "50001"},
+		{"the user, known by SSN", apitest.KariBySSN, asForm, "application/json", "", "default", "default.json", "5000000001"},
 		{"the owner", apitest.NavWriter, asForm, "application/xml", `attachment; filename="vedtak.xml"`, "default", "vedtak.xml", "nav"},
 		{"an attachment", apitest.Kari, asAttachment, "image/png", `attachment; filename*=UTF-8''bl%C3%A5b%C3%A6r.png`, "attachment", "blåbær.png", "1001"},
 		{"a path as name", apitest.Kari, asAttachment, "text/csv", `attachment; filename="../../etc/passwd"`, "attachment", "passwd", "1001"},

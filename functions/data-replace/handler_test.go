@@ -31,7 +31,7 @@ func TestReplace(t *testing.T) {
 		name, caller, disposition, wantFileName, wantsBy string
 	}{
 		{"the user", apitest.KariWriter, "", "skjema.xml", "1001"},
-		{"the user, known by SSN", apitest.KariBySSN, "", "skjema.xml", "50001"},
+		{"the user, known by SSN", apitest.KariBySSN, "", "skjema.xml", "5000000001"},
 		{"the owner, with a name", apitest.NavWriter, `attachment; filename="ny.json"`, "ny.json", "nav"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -102,7 +102,7 @@ func TestRejectedForms(t *testing.T) {
 		"two documents":              {form(t, doc, xmlPart("default"), doc), 400, "instance-part-missing", "two"},
 		"a document of text":         {form(t, part{`name="instance"`, "", `{` + kari + `}`}), 415, "body-not-json", `part 1 ("instance")`},
 		"an unknown member":          {form(t, document(`{`+kari+`,"due":1}`)), 400, "body-invalid", `member "/due"`},
-		"another's instance":         {form(t, document(`{"instanceOwnerId":"50002"}`)), 404, "not-found", ""},
+		"another's instance":         {form(t, document(`{"instanceOwnerId":"5000000002"}`)), 404, "not-found", ""},
 		"an undeclared formId":       {form(t, doc, xmlPart("skjema")), 400, "form-id-unknown", `part 2 ("skjema")`},
 		"an identity as formId":      {form(t, doc, xmlPart(apitest.OlaSSN)), 400, "form-id-unknown", `part 2 ("…")`},
 		"a type not allowed":         {form(t, xmlPart("attachment"), part{`name="default"`, "text/plain", "x"}, doc), 415, "content-type-not-allowed", `part 2 ("default")`},

@@ -9,7 +9,7 @@ import (
 )
 
 func FuzzCreate(f *testing.F) {
-	const owner = `"instanceOwnerId":"50001"`
+	const owner = `"instanceOwnerId":"5000000001"`
 	var seeds []apitest.Seed
 	for _, body := range []string{
 		`{` + owner + `}`, `{` + owner + `,"labels":["gr","x2"],"presentationField":"Å","dueDateTime":"2026-06-01T12:00:00+02:00","visibleDateTime":null}`,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 	"uuid"
@@ -70,7 +71,7 @@ type handler struct {
 	applications  instancehttp.Applications
 	parties       interface {
 		auth.PartyFinder
-		FindOrAssign(ctx context.Context, id party.Identity) (instanceOwnerID string, err error)
+		FindOrAssign(ctx context.Context, identities ...party.Identity) (instanceOwnerID string, err error)
 		Exists(ctx context.Context, instanceOwnerID string) (bool, error)
 	}
 	instances interface {
@@ -116,7 +117,7 @@ func (h *handler) createInstance(w http.ResponseWriter, r *http.Request) error {
 		return fault.NoSuchResource()
 	case err == nil && sender.id == "" && !caller.IsOwner() && r.Header["Idempotency-Key"] != nil:
 		// Idempotency-Keys are separate for each party, so this caller needs a party number first.
-		sender.id, err = h.parties.FindOrAssign(ctx, caller.Identity)
+		sender.id, err = h.parties.FindOrAssign(ctx, caller.Identities...)
 		sender.registered = err == nil
 	}
 	if err != nil {
@@ -166,11 +167,8 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 	if draft.ID, err = validateDraft(draft, b.Data); err != nil {
 		return nil, err
 	}
-	if draft.InstanceOwnerID, err = h.resolveOwner(ctx, caller, sender, app, &b); err != nil {
-		return nil, err
-	}
-	release, err := h.reserve(ctx, caller, draft.InstanceOwnerID)
-	if err != nil {
+	var release func()
+	if draft.InstanceOwnerID, release, err = h.reserveFor(ctx, caller, sender, app, &b); err != nil {
 		return nil, err
 	}
 	logging.Add(ctx, slog.String("app", app.ID), slog.String("instance", draft.ID))
@@ -203,37 +201,80 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 	return i, nil
 }
 
-// resolveOwner returns the instanceOwnerId of the party that the body names, and assigns a number
-// to an identity without one. Users can create instances only for their own party: for any other
-// party, resolveOwner returns NotFound, whether the party exists or not.
-func (h *handler) resolveOwner(ctx context.Context, caller auth.Caller, sender callerParty, app *application.Application, b *body) (string, error) {
-	if b.InstanceOwnerID != "" {
-		switch {
-		case b.Reportee != nil:
-			return "", errOneOwner()
-		case !instance.ValidInstanceOwnerID(b.InstanceOwnerID), !caller.IsOwner() && (b.InstanceOwnerID != sender.id || !sender.registered):
-			return "", fault.NoSuchResource()
-		case !caller.IsOwner():
-			return sender.id, nil
-		}
-		exists, err := h.parties.Exists(ctx, b.InstanceOwnerID)
-		if err == nil && !exists {
-			err = fault.NoSuchResource()
-		}
-		return b.InstanceOwnerID, err
+// reserveFor returns the instanceOwnerId of the party that the body names, and counts the creation.
+// It counts an owner's creation before it assigns a number, so an owner over its quota assigns
+// none. A user can get only one number, its own, so that number comes first: the count needs it.
+// release is that of reserve.
+func (h *handler) reserveFor(ctx context.Context, caller auth.Caller, sender callerParty, app *application.Application, b *body) (instanceOwnerID string, release func(), err error) {
+	var identity party.Identity
+	if b.InstanceOwnerID == "" {
+		identity, err = b.Reportee.identity(app.CheckIdentityNumbers)
+	} else if b.Reportee != nil {
+		err = errOneOwner()
+	} else {
+		err = h.checkNumber(ctx, caller, sender, b.InstanceOwnerID)
 	}
-	identity, err := b.Reportee.identity(app.CheckIdentityNumbers)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	if caller.IsOwner() || sender.id == "" && caller.Identity == identity {
-		return h.parties.FindOrAssign(ctx, identity)
+	if !caller.IsOwner() {
+		if instanceOwnerID, err = h.ownParty(ctx, caller, sender, identity); err != nil {
+			return "", nil, err
+		}
+		release, err = h.reserve(ctx, caller, instanceOwnerID)
+		return instanceOwnerID, release, err
 	}
-	id, found, err := h.parties.Find(ctx, identity)
-	if err == nil && (!found || id != sender.id) {
+	if release, err = h.reserve(ctx, caller, ""); err != nil {
+		return "", nil, err
+	}
+	if b.InstanceOwnerID != "" {
+		return b.InstanceOwnerID, release, nil
+	}
+	if instanceOwnerID, err = h.parties.FindOrAssign(ctx, identity); err != nil {
+		release()
+	}
+	return instanceOwnerID, release, err
+}
+
+// checkNumber returns NotFound unless the caller can create instances for the party with this
+// number: any party for an owner, its own for a user. It looks up no party of another user.
+func (h *handler) checkNumber(ctx context.Context, caller auth.Caller, sender callerParty, number string) error {
+	exists := number == sender.id && sender.registered
+	if caller.IsOwner() && instance.ValidInstanceOwnerID(number) {
+		var err error
+		if exists, err = h.parties.Exists(ctx, number); err != nil {
+			return err
+		}
+	}
+	if !exists {
+		return fault.NoSuchResource()
+	}
+	return nil
+}
+
+// ownParty returns the instanceOwnerId of a user's own party, and assigns one if the user has none.
+// It returns NotFound unless identity, if it is not zero, is in the token and belongs to that
+// party. For the identity of another user it makes no call, so its time does not reveal whether
+// that party exists.
+func (h *handler) ownParty(ctx context.Context, caller auth.Caller, sender callerParty, identity party.Identity) (string, error) {
+	if identity == (party.Identity{}) {
+		return sender.id, nil
+	}
+	if !slices.Contains(caller.Identities, identity) {
+		return "", fault.NoSuchResource()
+	}
+	own := sender.id
+	if own == "" {
+		var err error
+		if own, err = h.parties.FindOrAssign(ctx, caller.Identities...); err != nil {
+			return "", err
+		}
+	}
+	named, _, err := h.parties.Find(ctx, identity)
+	if err == nil && named != own { // the token has identities of two parties: see package party
 		err = fault.NoSuchResource()
 	}
-	return id, err
+	return own, err
 }
 
 // errOneOwner returns the fault for a body that names no instance owner, or more than one.

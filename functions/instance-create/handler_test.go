@@ -19,11 +19,12 @@ import (
 )
 
 const (
-	route   = "POST /{org}/{app}/instances"
-	path    = "/nav/app2018/instances"
-	kari    = `"reportee":{"ssn":"` + apitest.KariSSN + `"}`
-	xml     = `"contentType":"application/xml","content":"PG1lbGRpbmcvPg=="` // <melding/>
-	oneForm = `"data":[{"formId":"default",` + xml + `}]`
+	route      = "POST /{org}/{app}/instances"
+	path       = "/nav/app2018/instances"
+	unknownSSN = "02013299997"
+	kari       = `"reportee":{"ssn":"` + apitest.KariSSN + `"}`
+	xml        = `"contentType":"application/xml","content":"PG1lbGRpbmcvPg=="` // <melding/>
+	oneForm    = `"data":[{"formId":"default",` + xml + `}]`
 )
 
 func newAPI(t *testing.T) *apitest.API {
@@ -34,28 +35,45 @@ func newAPI(t *testing.T) *apitest.API {
 	return api
 }
 
+// linked returns a token with an SSN and a user name.
+func linked(ssn, userName string) string {
+	return authtest.Person(party.Identity{Kind: party.SSN, Value: ssn}, party.Identity{Kind: party.UserName, Value: userName})
+}
+
 func TestInstanceOwner(t *testing.T) {
 	for _, test := range []struct {
-		name, caller, body, instanceOwnerID, createdBy string
+		name, caller, body         string
+		instanceOwnerID, createdBy string // "": a new number
 	}{
-		{"a person", apitest.Nav, `{` + kari + `}`, "50001", "nav"},
-		{"a person not seen before", apitest.Nav, `{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`, "50003", "nav"},
-		{"an organisation", apitest.Nav, `{"reportee":{"organizationNumber":"974760673"}}`, "50003", "nav"},
-		{"a user name", apitest.Nav, `{"reportee":{"userName":"olav"}}`, "50003", "nav"},
-		{"a number", apitest.Nav, `{"instanceOwnerId":"50002"}`, "50002", "nav"},
-		{"a number, and null for the other", apitest.NavWriter, `{"instanceOwnerId":"50002","reportee":null}`, "50002", "nav"},
-		{"the user", apitest.KariWriter, `{` + kari + `}`, "50001", "1001"},
-		{"the user's number", apitest.Kari, `{"instanceOwnerId":"50001"}`, "50001", "1001"},
-		{"the user, known by SSN alone", apitest.KariBySSN, `{` + kari + `}`, "50001", "50001"},
-		{"the number of a user known by SSN alone", apitest.KariBySSN, `{"instanceOwnerId":"50001"}`, "50001", "50001"},
-		{"a user not seen before", apitest.Newcomer, `{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`, "50003", "50003"},
+		{"a person", apitest.Nav, `{` + kari + `}`, "5000000001", "nav"},
+		{"a person not seen before", apitest.Nav, `{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`, "", "nav"},
+		{"an organisation", apitest.Nav, `{"reportee":{"organizationNumber":"974760673"}}`, "", "nav"},
+		{"a user name", apitest.Nav, `{"reportee":{"userName":"olav"}}`, "", "nav"},
+		{"a number", apitest.Nav, `{"instanceOwnerId":"5000000002"}`, "5000000002", "nav"},
+		{"a number, and null for the other", apitest.NavWriter, `{"instanceOwnerId":"5000000002","reportee":null}`, "5000000002", "nav"},
+		{"the user", apitest.KariWriter, `{` + kari + `}`, "5000000001", "1001"},
+		{"the user's number", apitest.Kari, `{"instanceOwnerId":"5000000001"}`, "5000000001", "1001"},
+		{"the user, known by SSN alone", apitest.KariBySSN, `{` + kari + `}`, "5000000001", "5000000001"},
+		{"the number of a user known by SSN alone", apitest.KariBySSN, `{"instanceOwnerId":"5000000001"}`, "5000000001", "5000000001"},
+		{"the number in the user's token", apitest.KariByNumber, `{"instanceOwnerId":"5000000001"}`, "5000000001", "1001"},
+		{"a user with a known and a new identity", linked(apitest.KariSSN, "kari"), `{` + kari + `}`, "5000000001", "5000000001"},
+		{"a user's new identity", linked(apitest.KariSSN, "kari"), `{"reportee":{"userName":"KARI"}}`, "5000000001", "5000000001"},
+		{"a user with two new identities", linked(apitest.NewcomerSSN, "newcomer"), `{"reportee":{"userName":"newcomer"}}`, "", ""},
+		{"a user not seen before", apitest.Newcomer, `{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			api := newAPI(t)
+			owner, createdBy := test.instanceOwnerID, test.createdBy
 			for number := 1; number <= 2; number++ { // the party keeps its number
 				response := api.Do(t, test.caller, "POST", path, apitest.JSON(test.body))
 				i := response.Instance(api, 201)
-				if i.InstanceOwnerID != test.instanceOwnerID || i.CreatedBy != test.createdBy || i.LastChangedBy != test.createdBy {
+				if owner == "" {
+					owner = i.InstanceOwnerID
+				}
+				if createdBy == "" {
+					createdBy = owner
+				}
+				if len(owner) != 10 || i.InstanceOwnerID != owner || i.CreatedBy != createdBy || i.LastChangedBy != createdBy {
 					t.Errorf("for %s, created by %s, changed by %s", i.InstanceOwnerID, i.CreatedBy, i.LastChangedBy)
 				}
 				if i.AppID != apitest.App || i.Workflow.CurrentStep != "FormFilling" || i.Workflow.IsCompleted || len(i.Data) != 0 {
@@ -65,7 +83,7 @@ func TestInstanceOwner(t *testing.T) {
 					t.Errorf("Location %s, want %s; ETag %s", response.Header().Get("Location"), want, response.ETag())
 				}
 				events := api.Instances.Outbox()
-				if len(events) != number || events[number-1].UserID != test.createdBy {
+				if len(events) != number || events[number-1].UserID != createdBy {
 					t.Errorf("events %+v", events)
 				}
 			}
@@ -111,7 +129,7 @@ func TestAllMembers(t *testing.T) {
 		t.Errorf("stored are %v, want %v", api.Blobs.Keys(), keys)
 	}
 	ev := api.Instances.Outbox()[0]
-	if ev.ID != i.ID+".1" || ev.WorkflowStep != "FormFilling" || ev.PreviousStep != "" || ev.InstanceVersion != 1 || len(ev.DataLinks) != 2 || ev.InstanceOwnerID != "50001" {
+	if ev.ID != i.ID+".1" || ev.WorkflowStep != "FormFilling" || ev.PreviousStep != "" || ev.InstanceVersion != 1 || len(ev.DataLinks) != 2 || ev.InstanceOwnerID != "5000000001" {
 		t.Errorf("event %+v", ev)
 	}
 	if text, err := json.Marshal(ev); err != nil || strings.Contains(string(text), apitest.KariSSN) {
@@ -137,17 +155,18 @@ func TestRejects(t *testing.T) {
 		"another owner":       {apitest.Skd, path, `{` + newcomer + `}`, 404, "not-found"},
 		"no such application": {apitest.Nav, "/nav/app2099/instances", `{` + newcomer + `}`, 404, "not-found"},
 		"no application":      {apitest.Kari, "/Nav/App/instances", `{` + kari + `}`, 404, "not-found"},
-		"no such number":      {apitest.Nav, path, `{"instanceOwnerId":"50003"}`, 404, "not-found"},
+		"no such number":      {apitest.Nav, path, `{"instanceOwnerId":"5000000003"}`, 404, "not-found"},
 		"no number":           {apitest.Nav, path, `{"instanceOwnerId":"kari"}`, 404, "not-found"},
 
-		"another party":                {apitest.Ola, path, `{` + kari + `}`, 404, "not-found"},
-		"another party's number":       {apitest.Ola, path, `{"instanceOwnerId":"50001"}`, 404, "not-found"},
-		"another party, by SSN":        {apitest.OlaBySSN, path, `{` + kari + `}`, 404, "not-found"},
-		"a number, by a newcomer":      {apitest.Newcomer, path, `{"instanceOwnerId":"50001"}`, 404, "not-found"},
-		"another party, by a newcomer": {apitest.Newcomer, path, `{` + kari + `}`, 404, "not-found"},
-		"an unknown party, by a user":  {apitest.Ola, path, `{` + newcomer + `}`, 404, "not-found"},
+		"another party":                                          {apitest.Ola, path, `{` + kari + `}`, 404, "not-found"},
+		"another party's number":                                 {apitest.Ola, path, `{"instanceOwnerId":"5000000001"}`, 404, "not-found"},
+		"another party, by SSN":                                  {apitest.OlaBySSN, path, `{` + kari + `}`, 404, "not-found"},
+		"a number, by a newcomer":                                {apitest.Newcomer, path, `{"instanceOwnerId":"5000000001"}`, 404, "not-found"},
+		"another party, by a newcomer":                           {apitest.Newcomer, path, `{` + kari + `}`, 404, "not-found"},
+		"an unknown party, by a user":                            {apitest.Ola, path, `{` + newcomer + `}`, 404, "not-found"},
+		"an identity, by a user whose token has only the number": {apitest.KariByNumber, path, `{` + kari + `}`, 404, "not-found"},
 
-		"both":                {apitest.Nav, path, `{` + newcomer + `,"instanceOwnerId":"50001"}`, 400, "reportee-invalid"},
+		"both":                {apitest.Nav, path, `{` + newcomer + `,"instanceOwnerId":"5000000001"}`, 400, "reportee-invalid"},
 		"neither":             {apitest.Nav, path, `{}`, 400, "reportee-invalid"},
 		"an empty reportee":   {apitest.Nav, path, `{"reportee":{}}`, 400, "reportee-invalid"},
 		"two identities":      {apitest.Nav, path, `{"reportee":{"ssn":"` + apitest.NewcomerSSN + `","userName":"kari"}}`, 400, "reportee-invalid"},
@@ -196,6 +215,47 @@ func TestRejects(t *testing.T) {
 	}
 	api := newAPI(t)
 	api.Do(t, apitest.Nav, "POST", path, apitest.Body("text/plain", `{`+kari+`}`)).Want(415, "body-not-json")
+}
+
+// TestIdentitiesOfTwoParties creates with a token whose identities already have different parties.
+// The SSN decides, and no request changes the party of the user name.
+func TestIdentitiesOfTwoParties(t *testing.T) {
+	api := newAPI(t)
+	ola := party.Identity{Kind: party.UserName, Value: "ola"}
+	if err := api.Parties.Assign("5000000008", ola); err != nil {
+		t.Fatal(err)
+	}
+	both := linked(apitest.KariSSN, "ola")
+	for range 2 {
+		if i := api.Do(t, both, "POST", path, apitest.JSON(`{`+kari+`}`)).Instance(api, 201); i.InstanceOwnerID != apitest.KariParty {
+			t.Errorf("the party is %s, want %s", i.InstanceOwnerID, apitest.KariParty)
+		}
+		for _, body := range []string{`{"reportee":{"userName":"ola"}}`, `{"instanceOwnerId":"5000000008"}`} {
+			api.Do(t, both, "POST", path, apitest.JSON(body)).Want(404, "not-found")
+		}
+	}
+	if i := api.Do(t, authtest.Person(ola), "POST", path, apitest.JSON(`{"reportee":{"userName":"ola"}}`)).Instance(api, 201); i.InstanceOwnerID != "5000000008" {
+		t.Errorf("the party of the name is %s, want 5000000008", i.InstanceOwnerID)
+	}
+}
+
+// TestUsersLookUpNoOtherParty sends a user's requests for known and unknown parties. The register
+// must see only the user's own identities, so the response time reveals no other party.
+func TestUsersLookUpNoOtherParty(t *testing.T) {
+	api := newAPI(t)
+	for _, caller := range []string{apitest.Ola, apitest.OlaBySSN, apitest.Newcomer, linked(apitest.OlaSSN, "ola"), apitest.KariByNumber} {
+		for _, body := range []string{
+			`{` + kari + `}`, `{"reportee":{"ssn":"` + unknownSSN + `"}}`, `{"reportee":{"userName":"kari"}}`,
+			`{"reportee":{"organizationNumber":"974760673"}}`, `{"instanceOwnerId":"5000000009"}`,
+		} {
+			api.Do(t, caller, "POST", path, apitest.JSON(body)).Want(404, "not-found")
+		}
+	}
+	for _, identity := range api.Parties.Lookups() {
+		if identity.Value == apitest.KariSSN || identity.Value == unknownSSN || identity.Value == "kari" || identity.Kind == party.OrganizationNumber {
+			t.Errorf("a user's request looked up the %s of another", identity.Kind)
+		}
+	}
 }
 
 // TestFailingStore checks that the content stays after a failure of the table, because the table

@@ -41,14 +41,14 @@ func TestRejectedKeys(t *testing.T) {
 	api := newAPI(t)
 	for _, k := range []string{"", `""`, strings.Repeat("x", 256), "nøkkel"} {
 		api.AssertUnchanged(t, nil, func() {
-			api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"50001"}`), key(k)).Want(400, "idempotency-key-invalid")
+			api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"5000000001"}`), key(k)).Want(400, "idempotency-key-invalid")
 		})
 	}
-	api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"50001"}`), key(strings.Repeat("x", 255))).Instance(api, 201)
+	api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"5000000001"}`), key(strings.Repeat("x", 255))).Instance(api, 201)
 }
 
 func TestRejectedRequestReleasesItsKey(t *testing.T) {
 	api := newAPI(t)
-	api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"50001","labels":[""]}`), key("k")).Want(400, "labels-invalid")
-	api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"50001"}`), key("k")).Instance(api, 201)
+	api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"5000000001","labels":[""]}`), key("k")).Want(400, "labels-invalid")
+	api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"5000000001"}`), key("k")).Instance(api, 201)
 }

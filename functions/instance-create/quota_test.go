@@ -31,12 +31,12 @@ func TestQuota(t *testing.T) {
 	for range 3 {
 		create(apitest.Nav, `{`+kari+`}`, key("a")).Want(201, "")
 		create(apitest.Nav, `{"labels":[""]}`).Want(400, "labels-invalid")
-		create(apitest.Nav, `{"instanceOwnerId":"59999"}`).Want(404, "not-found")
+		create(apitest.Nav, `{"instanceOwnerId":"5000009999"}`).Want(404, "not-found")
 		create(apitest.Nav, `{`+kari+`,"labels":["x"]}`, key("a")).Want(422, "idempotency-key-reused")
 	}
 	create(apitest.Nav, `{`+kari+`,`+oneForm+`}`).Want(201, "")
 	api.AssertUnchanged(t, nil, func() {
-		for _, body := range []string{`{` + kari + `}`, `{` + kari + `,` + oneForm + `}`} {
+		for _, body := range []string{`{` + kari + `}`, `{` + kari + `,` + oneForm + `}`, `{"reportee":{"ssn":"` + apitest.NewcomerSSN + `"}}`} {
 			over := create(apitest.Nav, body, key("b")).Want(429, "quota-exceeded")
 			if seconds, err := strconv.Atoi(over.Header().Get("Retry-After")); err != nil || seconds < 1 || seconds > 3600 {
 				t.Errorf("Retry-After %q", over.Header().Get("Retry-After"))
@@ -46,6 +46,11 @@ func TestQuota(t *testing.T) {
 			t.Errorf("the replay is %s", again.Body)
 		}
 	})
+	for _, identity := range api.Parties.Lookups() {
+		if identity.Value == apitest.NewcomerSSN {
+			t.Error("a request over the quota assigned a party number")
+		}
+	}
 	for range 2 {
 		create(apitest.Kari, `{`+kari+`}`).Want(201, "")
 	}

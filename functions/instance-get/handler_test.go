@@ -29,10 +29,10 @@ func TestDocument(t *testing.T) {
 		return `"` + name + `":"` + t.Format("2006-01-02T15:04:05.000000Z") + `"`
 	}
 	created, changed := i.CreatedDateTime, i.LastChangedDateTime
-	apps := "https://nav.apps.altinn.no/nav/app2018/instances/50001/" + i.ID
-	platform := "https://platform.altinn.no/storage/instances/50001/" + i.ID
+	apps := "https://nav.apps.altinn.no/nav/app2018/instances/5000000001/" + i.ID
+	platform := "https://platform.altinn.no/storage/instances/5000000001/" + i.ID
 	want := `{"id":"` + i.ID + `","selfLinks":{"apps":"` + apps + `","platform":"` + platform + `"},` +
-		`"appId":"nav/app2018","labels":["gr"],"instanceOwnerId":"50001",` +
+		`"appId":"nav/app2018","labels":["gr"],"instanceOwnerId":"5000000001",` +
 		stamp("createdDateTime", created) + `,"createdBy":"1001",` + stamp("lastChangedDateTime", changed) + `,"lastChangedBy":"nav",` +
 		`"workflow":{"currentStep":"Submit","isCompleted":false},` +
 		`"status":{"isArchived":false,"isSoftDeleted":false,"isMarkedForHardDelete":false},` +

@@ -128,13 +128,13 @@ func TestFilters(t *testing.T) {
 		{"nav", apitest.Nav, "appId=skd/app2018", nil},
 		{"nav", apitest.Nav, "appId=skd/app2018,nav/other", found{x.other}},
 		{"nav", apitest.Nav, "appId=nav/app2018&org=skd", nil},
-		{"nav", apitest.Nav, "instanceOwnerId=50001", found{x.filling, x.submitted, x.archived, x.other}},
-		{"nav", apitest.Nav, "instanceOwnerId=50001&appId=skd/app2018", nil},
+		{"nav", apitest.Nav, "instanceOwnerId=5000000001", found{x.filling, x.submitted, x.archived, x.other}},
+		{"nav", apitest.Nav, "instanceOwnerId=5000000001&appId=skd/app2018", nil},
 		{"skd", apitest.Skd, "label=gr", found{x.skds}},
-		{"kari", apitest.Kari, "instanceOwnerId=50002", nil},
-		{"kari", apitest.Kari, "instanceOwnerId=50001&org=skd", found{x.skds}},
+		{"kari", apitest.Kari, "instanceOwnerId=5000000002", nil},
+		{"kari", apitest.Kari, "instanceOwnerId=5000000001&org=skd", found{x.skds}},
 		{"kari", apitest.Kari, "org=nav&label=gr,x2", found{x.filling, x.other}},
-		{"newcomer", apitest.Newcomer, "instanceOwnerId=50001", nil},
+		{"newcomer", apitest.Newcomer, "instanceOwnerId=5000000001", nil},
 
 		{"nav", apitest.Nav, "org=nav&appId=nav%2Fapp2018", found{x.filling, x.submitted, x.archived, x.olas}},
 		{"nav", apitest.Nav, "appId=nav/app2018&appId=nav/other", found{x.filling, x.submitted, x.archived, x.other, x.olas}},
@@ -253,7 +253,7 @@ func TestRejectedParameters(t *testing.T) {
 		"downloadConfirmed=true": {"downloadConfirmed", invalid}, "order=ASC": {"order", invalid},
 		"page=x": {"page", invalid}, "page=": {"page", invalid}, "page=-1": {"page", invalid}, "page=101": {"page", invalid}, "page=11&size=1000": {"page", invalid},
 		navs + "&page=0": {"page", invalid}, navs + "A": {"page", invalid}, navs + "&label=gr": {"page", invalid}, // a cursor for another filter
-		navs + "&order=desc": {"page", invalid}, karis: {"page", invalid}, navs + "&instanceOwnerId=50001": {"page", invalid},
+		navs + "&order=desc": {"page", invalid}, karis: {"page", invalid}, navs + "&instanceOwnerId=5000000001": {"page", invalid},
 		"label=%zz": {"", "query-invalid"}, "a;b": {"", "query-invalid"},
 	} {
 		problem := api.Do(t, apitest.Nav, "GET", path+"?"+filter).Want(400, test.code).Problem()

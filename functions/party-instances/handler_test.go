@@ -87,7 +87,7 @@ func TestAnotherPartyIsEmpty(t *testing.T) {
 			t.Errorf("another party sees %d instances", len(got))
 		}
 	}
-	if got := get(t, api, apitest.Kari, "/storage/instances/59999").Embedded.Instances; len(got) != 0 {
+	if got := get(t, api, apitest.Kari, "/storage/instances/5000009999").Embedded.Instances; len(got) != 0 {
 		t.Errorf("an unknown party has %d instances", len(got))
 	}
 }
@@ -97,7 +97,7 @@ func TestRejects(t *testing.T) {
 	api.Do(t, apitest.Nobody, "GET", own).Want(401, "token-missing")
 	api.Do(t, apitest.KariWriter, "GET", own).Want(403, "scope-missing")
 	api.Do(t, apitest.Nav, "GET", own).Want(403, "user-only")
-	for _, query := range []string{"?instanceOwnerId=50001", "?label=", "?size=0", "?page=-1", "?page=x", "?page=101"} {
+	for _, query := range []string{"?instanceOwnerId=5000000001", "?label=", "?size=0", "?page=-1", "?page=x", "?page=101"} {
 		p := api.Do(t, apitest.Kari, "GET", own+query)
 		if p.Code != 400 {
 			t.Errorf("%s: %d, want 400", query, p.Code)

@@ -42,7 +42,7 @@ func TestMissingAndForeignAreIdentical(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	foreign := api.Do(t, apitest.Skd, "GET", apitest.InStorage(i, "")).Want(404, "not-found")
-	missing := api.Do(t, apitest.Skd, "GET", "/storage/instances/50009/"+i.ID).Want(404, "not-found")
+	missing := api.Do(t, apitest.Skd, "GET", "/storage/instances/5000000009/"+i.ID).Want(404, "not-found")
 	if foreign.Body.String() != missing.Body.String() {
 		t.Errorf("%s\n%s", foreign.Body, missing.Body)
 	}
@@ -76,7 +76,7 @@ func TestChecksWhatTheStoreReturns(t *testing.T) {
 		return api
 	}
 	i := apitest.New(t).Add(t, apitest.InstanceSpec{Party: apitest.OlaParty})
-	target := "/storage/instances/50001/" + i.ID
+	target := "/storage/instances/5000000001/" + i.ID
 	serve(mixedUp{i}).Do(t, apitest.Kari, "GET", target).Want(404, "not-found")
 	serve(mixedUp{i}).Do(t, apitest.Nav, "GET", target).Want(404, "not-found")
 	failed := serve(down{}).Do(t, apitest.Kari, "GET", target).Want(500, "internal")

@@ -34,7 +34,7 @@ func TestSteps(t *testing.T) {
 	}{
 		{apitest.KariWriter, "Submit", "1001", true, false, false},
 		{apitest.NavWriter, "FormFilling", "nav", false, false, false},
-		{apitest.KariBySSN, "Submit", "50001", true, false, false},
+		{apitest.KariBySSN, "Submit", "5000000001", true, false, false},
 		{apitest.Kari, "Archived", "1001", true, true, true},
 	} {
 		before := i

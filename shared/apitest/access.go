@@ -56,7 +56,7 @@ func (api *API) CheckAccess(t *testing.T, i *instance.Instance, ownerOnly bool, 
 	}
 	for what, other := range map[string]string{
 		"another party's path":        strings.Replace(target, KariParty, OlaParty, 1),
-		"a party that does not exist": strings.Replace(target, KariParty, "59999", 1),
+		"a party that does not exist": strings.Replace(target, KariParty, "5000009999", 1),
 		"a malformed party":           strings.Replace(target, KariParty, "0x1", 1),
 		"an unknown instance":         strings.Replace(target, i.ID, unknown, 1),
 		"a malformed guid":            strings.Replace(target, i.ID, "x", 1),

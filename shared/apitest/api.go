@@ -5,6 +5,7 @@ package apitest
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -30,12 +31,13 @@ const (
 	OlaSSN      = "20116012345"
 	NewcomerSSN = "01017012345"
 
-	KariParty = "50001"
-	OlaParty  = "50002"
+	KariParty = "5000000001"
+	OlaParty  = "5000000002"
 )
 
 // The callers, each as an Authorization header; "" sends no header. Kari and Ola are users with the
-// user id 1001 and a party in their tokens. The tokens of the last three contain only an SSN.
+// user id 1001 and an SSN in their tokens. The tokens of the next three contain only an SSN. The
+// last token contains the user id and the party number, but no identity.
 var (
 	Nobody = ""
 	Forged = "Bearer eyJhbGciOiJub25lIn0.eyJ1cm46YWx0aW5uOm9yZyI6Im5hdiJ9."
@@ -45,15 +47,19 @@ var (
 	NavWriter = authtest.Owner("nav", "altinn:serviceowner/instances.write")
 	Skd       = authtest.Owner("skd") // owns SkdApp
 
-	Kari       = authtest.User(KariParty)
-	KariReader = authtest.User(KariParty, "altinn:instances.read")
-	KariWriter = authtest.User(KariParty, "altinn:instances.write")
-	Ola        = authtest.User(OlaParty)
+	Kari       = authtest.User(ssn(KariSSN))
+	KariReader = authtest.User(ssn(KariSSN), "altinn:instances.read")
+	KariWriter = authtest.User(ssn(KariSSN), "altinn:instances.write")
+	Ola        = authtest.User(ssn(OlaSSN))
 
-	KariBySSN = authtest.Person(party.Identity{Kind: party.SSN, Value: KariSSN})
-	OlaBySSN  = authtest.Person(party.Identity{Kind: party.SSN, Value: OlaSSN})
-	Newcomer  = authtest.Person(party.Identity{Kind: party.SSN, Value: NewcomerSSN})
+	KariBySSN = authtest.Person(ssn(KariSSN))
+	OlaBySSN  = authtest.Person(ssn(OlaSSN))
+	Newcomer  = authtest.Person(ssn(NewcomerSSN))
+
+	KariByNumber = authtest.ByNumber(KariParty)
 )
+
+func ssn(value string) party.Identity { return party.Identity{Kind: party.SSN, Value: value} }
 
 // The applications of a new API. App is registered with Registration, the others with all defaults.
 const (
@@ -100,21 +106,13 @@ func New(t *testing.T) *API {
 		routes: http.NewServeMux(),
 	}
 	api.Authorizer = instancehttp.Authorizer{Authenticator: authtest.Verifier(), Parties: api.Parties}
-	api.assign(t, KariSSN, KariParty)
-	api.assign(t, OlaSSN, OlaParty)
+	if err := errors.Join(api.Parties.Assign(KariParty, ssn(KariSSN)), api.Parties.Assign(OlaParty, ssn(OlaSSN))); err != nil {
+		t.Fatal(err)
+	}
 	api.Register(t, App, Registration)
 	api.Register(t, Other, `{}`)
 	api.Register(t, SkdApp, `{}`)
 	return api
-}
-
-// assign assigns a party number to an SSN and fails the test if the number is not want.
-func (api *API) assign(t *testing.T, ssn, want string) {
-	t.Helper()
-	got, err := api.Parties.FindOrAssign(t.Context(), party.Identity{Kind: party.SSN, Value: ssn})
-	if err != nil || got != want {
-		t.Fatalf("the party number is %s (%v), want %s", got, err, want)
-	}
 }
 
 // Register registers an application with the given document, or replaces its registration.

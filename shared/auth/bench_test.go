@@ -25,7 +25,7 @@ func BenchmarkToken(b *testing.B) {
 	}
 	reads := 0
 	text := base64.RawURLEncoding.EncodeToString
-	v, err := New(Config{Issuer: "https://issuer.test/", Read: func(context.Context) ([]byte, error) {
+	v, err := New(Config{Issuer: "https://issuer.test/", AnyAudience: true, Read: func(context.Context) ([]byte, error) {
 		reads++
 		return fmt.Appendf(nil, `{"keys":[{"kty":"RSA","kid":"k","n":%q,"e":%q}]}`, text(key.N.Bytes()), text(big.NewInt(int64(key.E)).Bytes())), nil
 	}})

@@ -42,9 +42,9 @@ const (
 type Caller struct {
 	Org string // the owner's short name, lower case: "nav"
 
-	UserID   string         // a user's id, or "" when the token names only a party
-	PartyID  string         // the instanceOwnerId that the token names, or ""
-	Identity party.Identity // the official identity that identifies the party; zero if the token has none
+	UserID     string           // a user's id, or "" when the token names only a party
+	Identities []party.Identity // a user's official identities in the order of precedence; see package party
+	PartyID    string           // the instanceOwnerId that the token names, or ""; only without Identities
 
 	mayRead, mayWrite bool // whether the token has the scope for its kind of caller
 }
@@ -115,21 +115,22 @@ func (c Caller) LogValue() slog.Value {
 
 // PartyFinder is the part of the party register that ResolveParty uses.
 type PartyFinder interface {
-	// Find returns the instanceOwnerId of the identity, and whether the identity has one.
-	Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error)
+	// Find returns the instanceOwnerId of the first identity that has one, and links the others to
+	// that party. found is false if none has one.
+	Find(ctx context.Context, identities ...party.Identity) (instanceOwnerID string, found bool, err error)
 }
 
-// ResolveParty returns the instanceOwnerId of the user's party, from the token or else from parties
-// by the token's identity. found is false for an owner, which is not a party. It is also false for
-// a user whose party has no number yet; no instance can belong to such a user.
+// ResolveParty returns the instanceOwnerId of the user's party: from parties by the token's
+// identities, or from the token if it has none. The identities are linked by the first request that
+// has them, whatever it does. found is false for an owner, which is not a party. It is also false
+// for a user whose party has no number yet; no instance can belong to such a user.
 func ResolveParty(ctx context.Context, c Caller, parties PartyFinder) (instanceOwnerID string, found bool, err error) {
 	switch {
 	case c.IsOwner():
 		return "", false, nil
-	case c.PartyID != "":
-		return c.PartyID, true, nil
-	case c.Identity == party.Identity{}:
-		return "", false, nil
+	case len(c.Identities) > 0:
+		return parties.Find(ctx, c.Identities...)
+	default:
+		return c.PartyID, c.PartyID != "", nil
 	}
-	return parties.Find(ctx, c.Identity)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,7 +68,7 @@ func TestMustBeOwner(t *testing.T) {
 	if err := (auth.Caller{Org: "nav"}).MustBeOwner(); err != nil {
 		t.Error(err)
 	}
-	if err := (auth.Caller{PartyID: "50012"}).MustBeOwner(); !fault.Is(err, fault.Forbidden) || codeOf(err) != "owner-only" {
+	if err := (auth.Caller{PartyID: "5000000012"}).MustBeOwner(); !fault.Is(err, fault.Forbidden) || codeOf(err) != "owner-only" {
 		t.Errorf("%v, want fault.Forbidden, owner-only", err)
 	}
 }
@@ -77,9 +78,9 @@ type finder struct{ err error }
 
 var knownIdentity = party.Identity{Kind: party.SSN, Value: "12247918309"}
 
-func (f finder) Find(_ context.Context, identity party.Identity) (string, bool, error) {
-	if identity == knownIdentity && f.err == nil {
-		return "50012", true, nil
+func (f finder) Find(_ context.Context, identities ...party.Identity) (string, bool, error) {
+	if slices.Contains(identities, knownIdentity) && f.err == nil {
+		return "5000000012", true, nil
 	}
 	return "", false, f.err
 }
@@ -92,11 +93,13 @@ func TestResolveParty(t *testing.T) {
 		want   string // "": none
 	}{
 		{"an owner", auth.Caller{Org: "nav"}, ""},
-		{"an owner with a party id and an identity", auth.Caller{Org: "skd", PartyID: "50012", Identity: knownIdentity}, ""},
-		{"a user with a party id", auth.Caller{PartyID: "50012"}, "50012"},
-		{"a user with a known identity", auth.Caller{Identity: knownIdentity}, "50012"},
-		{"a party id takes precedence over the identity", auth.Caller{PartyID: "50013", Identity: knownIdentity}, "50013"},
-		{"a user with an unknown identity", auth.Caller{Identity: unknownIdentity}, ""},
+		{"an owner with a party id and an identity", auth.Caller{Org: "skd", PartyID: "5000000012", Identities: []party.Identity{knownIdentity}}, ""},
+		{"a user with a party id", auth.Caller{PartyID: "5000000012"}, "5000000012"},
+		{"a user with a known identity", auth.Caller{Identities: []party.Identity{knownIdentity}}, "5000000012"},
+		{"an identity takes precedence over the party id", auth.Caller{PartyID: "5000000013", Identities: []party.Identity{knownIdentity}}, "5000000012"},
+		{"an unknown identity takes precedence over the party id", auth.Caller{PartyID: "5000000013", Identities: []party.Identity{unknownIdentity}}, ""},
+		{"a user with an unknown and a known identity", auth.Caller{Identities: []party.Identity{unknownIdentity, knownIdentity}}, "5000000012"},
+		{"a user with an unknown identity", auth.Caller{Identities: []party.Identity{unknownIdentity}}, ""},
 		{"the zero Caller", auth.Caller{}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -107,14 +110,14 @@ func TestResolveParty(t *testing.T) {
 		})
 	}
 	throttled := errors.New("throttled")
-	if _, found, err := auth.ResolveParty(t.Context(), auth.Caller{Identity: knownIdentity}, finder{throttled}); found || !errors.Is(err, throttled) {
+	if _, found, err := auth.ResolveParty(t.Context(), auth.Caller{Identities: []party.Identity{knownIdentity}}, finder{throttled}); found || !errors.Is(err, throttled) {
 		t.Errorf("ResolveParty with a failing register = %v, %v; want false and the error", found, err)
 	}
 }
 
 func TestCallerNeverPrintsItsIdentityNumber(t *testing.T) {
 	var log bytes.Buffer
-	c := auth.Caller{Identity: knownIdentity}
+	c := auth.Caller{Identities: []party.Identity{knownIdentity}}
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "caller", c)
 	for _, text := range []string{log.String(), fmt.Sprint(c), fmt.Sprintf("%+v %#v", c, c), c.Name()} {
 		if strings.Contains(text, knownIdentity.Value) {

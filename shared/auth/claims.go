@@ -14,7 +14,6 @@ import (
 const (
 	orgClaim       = "urn:altinn:org"
 	userIDClaim    = "urn:altinn:userid"
-	partyIDClaim   = "urn:altinn:partyid"
 	ssnClaim       = "pid"
 	orgNumberClaim = "urn:altinn:orgNumber"
 	userNameClaim  = "urn:altinn:username"
@@ -24,16 +23,38 @@ const (
 // exchanged, so both are read.
 var scopeClaims = []string{"scope", "urn:altinn:scope"}
 
+// identityClaims are the claims with official identities, the strongest first. Their order is the
+// precedence that package party describes.
+var identityClaims = []struct {
+	name string
+	kind party.Kind
+}{
+	{ssnClaim, party.SSN}, {orgNumberClaim, party.OrganizationNumber}, {userNameClaim, party.UserName},
+}
+
 // errNoIdentity means that the token names neither an owner nor a party.
 var errNoIdentity = errors.New("no claim names the caller")
 
-// callerOf returns the caller that the claims of a verified token name. It fails if a claim is
-// malformed or no claim names a caller. Errors name claims but never their values.
-func callerOf(claims jwt.MapClaims) (Caller, error) {
+// errNotAccessToken means that typ names another kind of token, such as an ID token.
+var errNotAccessToken = errors.New("typ is not the type of an access token")
+
+// isAccessToken reports whether typ, of a token's header or claims, is absent or names an access
+// token: JWT (RFC 7519), at+jwt (RFC 9068), or Bearer (Keycloak's claim, which is ID in ID tokens
+// and Refresh in refresh tokens). Sender-constrained tokens need a proof that nothing here checks.
+func isAccessToken(typ any) bool {
+	text, isText := typ.(string)
+	text = strings.TrimPrefix(strings.ToLower(text), "application/")
+	return typ == nil || isText && (text == "jwt" || text == "at+jwt" || text == "bearer")
+}
+
+// callerOf returns the caller that the claims of a verified token name. partyClaim is the claim
+// with a party number, or "". It fails if a claim is malformed or no claim names a caller. Errors
+// name claims but never their values.
+func callerOf(claims jwt.MapClaims, partyClaim string) (Caller, error) {
 	if claims[orgClaim] != nil {
 		return ownerOf(claims)
 	}
-	return userOf(claims)
+	return userOf(claims, partyClaim)
 }
 
 func ownerOf(claims jwt.MapClaims) (Caller, error) {
@@ -47,38 +68,43 @@ func ownerOf(claims jwt.MapClaims) (Caller, error) {
 	return c, err
 }
 
-func userOf(claims jwt.MapClaims) (Caller, error) {
+func userOf(claims jwt.MapClaims, partyClaim string) (Caller, error) {
 	var c Caller
 	var err error
 	if c.UserID, err = textOf(claims, userIDClaim, isUserID); err != nil {
 		return Caller{}, err
 	}
-	if c.PartyID, err = textOf(claims, partyIDClaim, party.ValidNumber); err != nil {
+	if c.Identities, err = identitiesOf(claims); err != nil {
 		return Caller{}, err
 	}
-	// Use the strongest identity. A user who acts for an organisation is identified by the party
-	// id.
-	for _, from := range []struct {
-		claim string
-		kind  party.Kind
-	}{
-		{ssnClaim, party.SSN}, {orgNumberClaim, party.OrganizationNumber}, {userNameClaim, party.UserName},
-	} {
-		wellFormed := func(value string) bool { return party.Identity{Kind: from.kind, Value: value}.WellFormed() }
-		value, err := textOf(claims, from.claim, wellFormed)
-		if err != nil {
+	if len(c.Identities) == 0 && partyClaim != "" {
+		if c.PartyID, err = textOf(claims, partyClaim, party.ValidNumber); err != nil {
 			return Caller{}, err
 		}
-		if value != "" {
-			c.Identity = party.Identity{Kind: from.kind, Value: value}.Canonical()
-			break
-		}
 	}
-	if c.PartyID == "" && c.Identity == (party.Identity{}) {
+	if c.PartyID == "" && len(c.Identities) == 0 {
 		return Caller{}, errNoIdentity
 	}
 	c.mayRead, c.mayWrite, err = scopesOf(claims, userReadScope, userWriteScope)
 	return c, err
+}
+
+// identitiesOf returns the official identities in the claims, the strongest first. It fails if the
+// strongest is malformed. It omits a weaker malformed one: the register cannot have it, and the
+// stronger one identifies the caller.
+func identitiesOf(claims jwt.MapClaims) ([]party.Identity, error) {
+	var identities []party.Identity
+	for _, claim := range identityClaims {
+		wellFormed := func(value string) bool { return party.Identity{Kind: claim.kind, Value: value}.WellFormed() }
+		value, err := textOf(claims, claim.name, wellFormed)
+		switch {
+		case err != nil && len(identities) == 0:
+			return nil, err
+		case err == nil && value != "":
+			identities = append(identities, party.Identity{Kind: claim.kind, Value: value}.Canonical())
+		}
+	}
+	return identities, nil
 }
 
 // textOf returns a claim that is text or a whole number, because issuers differ, or "" if it is

@@ -26,6 +26,7 @@ import (
 const (
 	issuerName = "https://issuer.test/"
 	audience   = "https://api.test/"
+	partyClaim = "urn:altinn:partyid"
 )
 
 // issuer is a token issuer with a clock. A test can publish and withdraw keys and take the issuer
@@ -93,7 +94,7 @@ func publicKey(kid string, key crypto.Signer) map[string]string {
 
 func (i *issuer) verifier() *auth.Verifier {
 	v, err := auth.New(auth.Config{
-		Issuer: issuerName, Audience: audience,
+		Issuer: issuerName, Audience: audience, PartyClaim: partyClaim,
 		Read: i.read, Now: func() time.Time { return i.now },
 	})
 	if err != nil {

@@ -169,7 +169,7 @@ func TestColdStartWithHangingIssuer(t *testing.T) {
 		i.now = i.now.Add(3 * time.Second)
 		return i.read(ctx)
 	}
-	v, err := auth.New(auth.Config{Issuer: issuerName, Read: hanging, Now: func() time.Time { return i.now }})
+	v, err := auth.New(auth.Config{Issuer: issuerName, Audience: audience, Read: hanging, Now: func() time.Time { return i.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestWarmUpOutOfTimeIsNoFailureOfTheIssuer(t *testing.T) {
 		}
 		return i.read(ctx)
 	}
-	v, err := auth.New(auth.Config{Issuer: issuerName, Read: slow, Now: func() time.Time { return i.now }})
+	v, err := auth.New(auth.Config{Issuer: issuerName, Audience: audience, Read: slow, Now: func() time.Time { return i.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestKeySetWithUnusableKeys(t *testing.T) {
 			set := func(context.Context) ([]byte, error) {
 				return json.Marshal(map[string]any{"keys": []any{test.key, usable}})
 			}
-			v, err := auth.New(auth.Config{Issuer: issuerName, Read: set, Now: func() time.Time { return i.now }})
+			v, err := auth.New(auth.Config{Issuer: issuerName, Audience: audience, Read: set, Now: func() time.Time { return i.now }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -285,7 +285,7 @@ func TestKeySetOverHTTPAndFromAFile(t *testing.T) {
 		server.URL + "/big":                     "keys-unavailable",
 		"http://127.0.0.1:1/":                   "keys-unavailable",
 	} {
-		v, err := auth.New(auth.Config{Issuer: issuerName, KeySet: location, Now: func() time.Time { return i.now }})
+		v, err := auth.New(auth.Config{Issuer: issuerName, Audience: audience, KeySet: location, Now: func() time.Time { return i.now }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,7 +308,7 @@ func TestKnownKeysDoNotWaitForUnknownOnes(t *testing.T) {
 		}
 		return i.read(ctx)
 	}
-	v, err := auth.New(auth.Config{Issuer: issuerName, Read: hanging, Now: func() time.Time { return i.now }})
+	v, err := auth.New(auth.Config{Issuer: issuerName, Audience: audience, Read: hanging, Now: func() time.Time { return i.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +340,7 @@ func TestKnownKeysDoNotWaitForUnknownOnes(t *testing.T) {
 func TestInvalidKeySetKeepsTheLastOne(t *testing.T) {
 	i := newIssuer(t)
 	document := func(ctx context.Context) ([]byte, error) { return i.read(ctx) }
-	v, err := auth.New(auth.Config{Issuer: issuerName, Now: func() time.Time { return i.now },
+	v, err := auth.New(auth.Config{Issuer: issuerName, Audience: audience, Now: func() time.Time { return i.now },
 		Read: func(ctx context.Context) ([]byte, error) { return document(ctx) }})
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,7 @@ func TestKeySetOverTLS(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v, err := auth.New(auth.Config{
-				Issuer: issuerName, KeySet: test.location, Now: func() time.Time { return i.now },
+				Issuer: issuerName, Audience: audience, KeySet: test.location, Now: func() time.Time { return i.now },
 				Roots: func() *x509.CertPool { return test.roots },
 			})
 			if err != nil {
@@ -72,7 +72,7 @@ func TestRootsAreLoadedForHTTPSOnly(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(document) }))
 	defer server.Close()
 	v, err := auth.New(auth.Config{
-		Issuer: issuerName, KeySet: server.URL, Now: func() time.Time { return i.now },
+		Issuer: issuerName, Audience: audience, KeySet: server.URL, Now: func() time.Time { return i.now },
 		Roots: func() *x509.CertPool { t.Error("roots loaded"); return nil },
 	})
 	if err != nil {

@@ -29,9 +29,14 @@ var methods = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES
 
 // Config defines which tokens a Verifier accepts.
 type Config struct {
-	Issuer   string // the exact iss claim
-	Audience string // must be in the aud claim; "": not checked
-	KeySet   string // the issuer's JSON Web Key Set (RFC 7517): an https or http URL, or the path of a file
+	Issuer      string // the exact iss claim
+	Audience    string // must be in the aud claim; must not be "" without AnyAudience
+	AnyAudience bool   // an empty Audience accepts the tokens for every service of the issuer
+	KeySet      string // the issuer's JSON Web Key Set (RFC 7517): an https or http URL, or the path of a file
+
+	// PartyClaim is the claim whose value is an instanceOwnerId of this system's register, or "" if
+	// the issuer has no such claim. It counts only in tokens without an official identity.
+	PartyClaim string
 
 	// Roots returns the root certificates to trust when KeySet is an https URL. If Roots or its
 	// result is nil, the verifier trusts the system's. The verifier calls Roots before the first
@@ -46,16 +51,20 @@ type Config struct {
 // Verifier verifies the tokens of requests. It is safe for concurrent use. Use one per process,
 // because it caches the issuer's keys and the verified tokens.
 type Verifier struct {
-	parser *jwt.Parser
-	keys   *keyCache
-	now    func() time.Time
+	parser     *jwt.Parser
+	keys       *keyCache
+	partyClaim string
+	now        func() time.Time
 }
 
 // New returns a verifier. Warm reads the keys, otherwise the first token causes the read. New fails
-// if Issuer is empty or KeySet is neither a URL nor a path.
+// if Issuer is empty, Audience is empty without AnyAudience, or KeySet is neither a URL nor a path.
 func New(config Config) (*Verifier, error) {
 	if config.Issuer == "" {
 		return nil, errors.New("a verifier needs an issuer")
+	}
+	if config.Audience == "" && !config.AnyAudience {
+		return nil, errors.New("a verifier needs an audience")
 	}
 	if config.Now == nil {
 		config.Now = time.Now
@@ -70,6 +79,7 @@ func New(config Config) (*Verifier, error) {
 		jwt.WithValidMethods(methods),
 		jwt.WithIssuer(config.Issuer),
 		jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(), // not in the future
 		jwt.WithLeeway(leeway),
 		jwt.WithStrictDecoding(),
 		jwt.WithJSONNumber(), // a float64 cannot hold every party id
@@ -79,22 +89,30 @@ func New(config Config) (*Verifier, error) {
 		options = append(options, jwt.WithAudience(config.Audience))
 	}
 	return &Verifier{
-		parser: jwt.NewParser(options...),
-		keys:   &keyCache{source: config.Read, now: config.Now},
-		now:    config.Now,
+		parser:     jwt.NewParser(options...),
+		keys:       &keyCache{source: config.Read, now: config.Now},
+		partyClaim: config.PartyClaim,
+		now:        config.Now,
 	}, nil
 }
 
-// Open returns the verifier of the process, from TOKEN_ISSUER, TOKEN_AUDIENCE (empty: not checked)
-// and TOKEN_JWKS. It registers a warm-up call that fetches the keys. The function starts even if
-// that call fails.
+// Open returns the verifier of the process, from TOKEN_ISSUER, TOKEN_AUDIENCE, TOKEN_JWKS and
+// TOKEN_PARTY_CLAIM (empty: none). TOKEN_AUDIENCE may be empty only if TOKEN_ANY_AUDIENCE is
+// "true": tokens for every other service of the issuer are then accepted. It registers a warm-up
+// call that fetches the keys. The function starts even if that call fails.
 func Open(env *coldstart.Env) *Verifier {
 	return env.Shared("auth", func() any {
 		config := Config{
-			Issuer:   env.String("TOKEN_ISSUER"),
-			Audience: env.Optional("TOKEN_AUDIENCE", ""),
-			KeySet:   env.String("TOKEN_JWKS"),
-			Roots:    env.SystemRoots,
+			Issuer:      env.String("TOKEN_ISSUER"),
+			Audience:    env.Optional("TOKEN_AUDIENCE", ""),
+			AnyAudience: env.Optional("TOKEN_ANY_AUDIENCE", "false") == "true",
+			KeySet:      env.String("TOKEN_JWKS"),
+			PartyClaim:  env.Optional("TOKEN_PARTY_CLAIM", ""),
+			Roots:       env.SystemRoots,
+		}
+		if config.Audience == "" && !config.AnyAudience {
+			env.Invalid("TOKEN_AUDIENCE", "must be set, unless TOKEN_ANY_AUDIENCE is true")
+			return &Verifier{} // never used: Ready ends the process
 		}
 		if config.Issuer == "" || config.KeySet == "" {
 			return &Verifier{} // never used: Ready ends the process
@@ -178,14 +196,17 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 	}
 	var usedKeys *keySet
 	claims := jwt.MapClaims{}
-	_, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (key any, err error) {
+	parsed, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (key any, err error) {
 		key, usedKeys, err = v.keys.keyFor(ctx, t)
 		return key, err
 	})
 	if err != nil {
 		return Caller{}, tokenError(err)
 	}
-	c, err := callerOf(claims)
+	if !isAccessToken(parsed.Header["typ"]) || !isAccessToken(claims["typ"]) {
+		return Caller{}, tokenError(errNotAccessToken)
+	}
+	c, err := callerOf(claims, v.partyClaim)
 	if err != nil {
 		return Caller{}, tokenError(err)
 	}
@@ -220,11 +241,15 @@ func tokenError(err error) error {
 		detail = "The access token is for another service (claim aud). Request a token for this service."
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
 		detail = "The access token is not valid yet (claim nbf). Retry later, or correct the clock of the issuer."
+	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		detail = "The access token is issued in the future (claim iat). Correct the clock of the issuer."
+	case errors.Is(err, errNotAccessToken):
+		detail = "The token is not an access token (typ). Send the access token, not the ID token or another token."
 	case errors.Is(err, jwt.ErrTokenExpired):
 		code, detail = "token-expired", "The access token has expired. Request a new one from the issuer."
 	case errors.Is(err, errNoIdentity):
-		detail = fmt.Sprintf("The access token does not identify the caller. It must have the claim %s, or one of %s, %s, %s and %s.",
-			orgClaim, partyIDClaim, ssnClaim, orgNumberClaim, userNameClaim)
+		detail = fmt.Sprintf("The access token does not identify the caller. It must have the claim %s, or one of %s, %s and %s.",
+			orgClaim, ssnClaim, orgNumberClaim, userNameClaim)
 	}
 	return fault.New(fault.Unauthenticated, code, "%s", detail).WithCause(err)
 }

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +63,17 @@ func TestInvalidTokens(t *testing.T) {
 		{"no expiry", with(map[string]any{"exp": nil}), "token-invalid", "Request a new one from the issuer"},
 		{"expiry that is text", with(map[string]any{"exp": "tomorrow"}), "token-invalid", "Request a new one from the issuer"},
 		{"not valid yet", with(map[string]any{"nbf": i.now.Add(11 * time.Second).Unix()}), "token-invalid", "not valid yet"},
+		{"issued in the future", with(map[string]any{"iat": i.now.Add(11 * time.Second).Unix()}), "token-invalid", "issued in the future"},
+		{"issued at a text", with(map[string]any{"iat": "now"}), "token-invalid", ""},
+		{"an ID token", with(map[string]any{"typ": "ID"}), "token-invalid", "Send the access token"},
+		{"a refresh token", with(map[string]any{"typ": "Refresh"}), "token-invalid", "Send the access token"},
+		{"a sender-constrained token", with(map[string]any{"typ": "DPoP"}), "token-invalid", "Send the access token"},
+		{"a type that is a list", with(map[string]any{"typ": []string{"Bearer"}}), "token-invalid", "Send the access token"},
+		{"an empty type", with(map[string]any{"typ": ""}), "token-invalid", "Send the access token"},
+		{"an ID token by its header", sign(t, jwt.SigningMethodRS256, map[string]any{"kid": "rsa", "typ": "ID"}, rsaKey(), i.claims(nil)), "token-invalid", "Send the access token"},
+		{"a logout token by its header", sign(t, jwt.SigningMethodRS256, map[string]any{"kid": "rsa", "typ": "logout+jwt"}, rsaKey(), i.claims(nil)),
+			"token-invalid", "Send the access token"},
+		{"a malformed identity before a valid one", user(map[string]any{"pid": "1224791830", "urn:altinn:username": "ola"}), "token-invalid", ""},
 		{"another issuer", with(map[string]any{"iss": "https://issuer.test"}), "token-invalid", "issuer of the access token is not accepted"},
 		{"no issuer", with(map[string]any{"iss": nil}), "token-invalid", "Request a new one from the issuer"},
 		{"another audience", with(map[string]any{"aud": []string{"https://api.test", "x"}}), "token-invalid", "another service"},
@@ -117,6 +130,7 @@ func TestValidTokens(t *testing.T) {
 	}
 	ssn := party.Identity{Kind: party.SSN, Value: "12247918309"}
 	organisation := party.Identity{Kind: party.OrganizationNumber, Value: "123456789"}
+	ola := party.Identity{Kind: party.UserName, Value: "ola"}
 	for _, test := range []struct {
 		name    string
 		changes map[string]any
@@ -131,12 +145,21 @@ func TestValidTokens(t *testing.T) {
 		{"user", user(map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": 50012}), auth.Caller{UserID: "1001", PartyID: "50012"}, "1001"},
 		{"user with the types swapped", user(map[string]any{"urn:altinn:userid": 1001, "urn:altinn:partyid": "50012"}), auth.Caller{UserID: "1001", PartyID: "50012"}, "1001"},
 		{"party alone", user(map[string]any{"urn:altinn:partyid": 999999999999999}), auth.Caller{PartyID: "999999999999999"}, "999999999999999"},
-		{"identity number alone", user(map[string]any{"pid": "12247918309"}), auth.Caller{Identity: ssn}, ""},
-		{"organisation number as text", user(map[string]any{"urn:altinn:orgNumber": "123456789"}), auth.Caller{Identity: organisation}, ""},
-		{"organisation number as a number", user(map[string]any{"urn:altinn:orgNumber": 123456789}), auth.Caller{Identity: organisation}, ""},
-		{"user name", user(map[string]any{"urn:altinn:username": "ola"}), auth.Caller{Identity: party.Identity{Kind: party.UserName, Value: "ola"}}, ""},
-		{"user name in capitals", user(map[string]any{"urn:altinn:username": "OLA"}), auth.Caller{Identity: party.Identity{Kind: party.UserName, Value: "ola"}}, ""},
-		{"all identities", user(map[string]any{"urn:altinn:username": "ola", "urn:altinn:orgNumber": "123456789", "pid": "12247918309"}), auth.Caller{Identity: ssn}, ""},
+		{"identity number alone", user(map[string]any{"pid": "12247918309"}), auth.Caller{Identities: []party.Identity{ssn}}, ""},
+		{"organisation number as text", user(map[string]any{"urn:altinn:orgNumber": "123456789"}), auth.Caller{Identities: []party.Identity{organisation}}, ""},
+		{"organisation number as a number", user(map[string]any{"urn:altinn:orgNumber": 123456789}), auth.Caller{Identities: []party.Identity{organisation}}, ""},
+		{"user name", user(map[string]any{"urn:altinn:username": "ola"}), auth.Caller{Identities: []party.Identity{ola}}, ""},
+		{"user name in capitals", user(map[string]any{"urn:altinn:username": "OLA"}), auth.Caller{Identities: []party.Identity{ola}}, ""},
+		{"all identities", user(map[string]any{"urn:altinn:username": "ola", "urn:altinn:orgNumber": "123456789", "pid": "12247918309"}), auth.Caller{Identities: []party.Identity{ssn, organisation, ola}}, ""},
+		{"two identities", user(map[string]any{"urn:altinn:userid": "1001", "urn:altinn:username": "ola", "pid": "12247918309"}),
+			auth.Caller{UserID: "1001", Identities: []party.Identity{ssn, ola}}, "1001"},
+		{"an identity and a party id", user(map[string]any{"urn:altinn:partyid": 50012, "urn:altinn:username": "ola"}), auth.Caller{Identities: []party.Identity{ola}}, ""},
+		{"an identity and a malformed party id", user(map[string]any{"urn:altinn:partyid": "x", "pid": "12247918309"}), auth.Caller{Identities: []party.Identity{ssn}}, ""},
+		{"an identity and a malformed weaker one", user(map[string]any{"urn:altinn:username": "ola nordmann", "pid": "12247918309"}),
+			auth.Caller{Identities: []party.Identity{ssn}}, ""},
+		{"issued within the leeway", map[string]any{"iat": i.now.Add(9 * time.Second).Unix()}, auth.Caller{Org: "nav"}, "nav"},
+		{"Keycloak's access token", map[string]any{"typ": "Bearer"}, auth.Caller{Org: "nav"}, "nav"},
+		{"type in the claims", map[string]any{"typ": "JWT"}, auth.Caller{Org: "nav"}, "nav"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			changes := map[string]any{"scope": nil} // so that the callers can be compared
@@ -145,7 +168,7 @@ func TestValidTokens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got != test.want {
+			if !reflect.DeepEqual(got, test.want) {
 				t.Errorf("Caller = %+v, want %+v", got, test.want)
 			}
 			if got.Name() != test.caller || got.IsOwner() != (test.want.Org != "") {
@@ -205,9 +228,46 @@ func TestAuthorizationHeader(t *testing.T) {
 	}
 }
 
-func TestAnyAudienceIsAcceptedWithoutConfiguration(t *testing.T) {
+// The types of access tokens in the header, and a header without a type.
+func TestTypesInHeader(t *testing.T) {
 	i := newIssuer(t)
-	v, err := auth.New(auth.Config{Issuer: issuerName, Read: i.read, Now: func() time.Time { return i.now }})
+	v := i.verifier()
+	for _, typ := range []any{"JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", nil} {
+		if _, err := call(v, sign(t, jwt.SigningMethodRS256, map[string]any{"kid": "rsa", "typ": typ}, rsaKey(), i.claims(nil))); err != nil {
+			t.Errorf("typ %v: %v", typ, err)
+		}
+	}
+}
+
+// A party number identifies the caller only in the configured claim: the numbers of other claims
+// are of other registers.
+func TestPartyClaimIsConfigured(t *testing.T) {
+	i := newIssuer(t)
+	for _, configured := range []string{"", "party", partyClaim} {
+		v, err := auth.New(auth.Config{Issuer: issuerName, Audience: audience, PartyClaim: configured, Read: i.read, Now: func() time.Time { return i.now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, claim := range []string{"party", partyClaim} {
+			want, code := "50012", ""
+			if claim != configured {
+				want, code = "", "token-invalid"
+			}
+			if c, err := call(v, i.tokenWith("ec", map[string]any{"urn:altinn:org": nil, claim: 50012})); c.PartyID != want || codeOf(err) != code {
+				t.Errorf("claim %s with %q configured: Caller = %+v, %v; want the party %q", claim, configured, c, err, want)
+			}
+		}
+	}
+}
+
+func TestAnyAudienceMustBeExplicit(t *testing.T) {
+	i := newIssuer(t)
+	config := auth.Config{Issuer: issuerName, Read: i.read, Now: func() time.Time { return i.now }}
+	if _, err := auth.New(config); err == nil {
+		t.Error("New accepts a configuration without an audience")
+	}
+	config.AnyAudience = true
+	v, err := auth.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,6 +275,13 @@ func TestAnyAudienceIsAcceptedWithoutConfiguration(t *testing.T) {
 		if _, err := call(v, i.tokenWith("ec", map[string]any{"aud": aud})); err != nil {
 			t.Errorf("aud %v: %v", aud, err)
 		}
+	}
+	config.Audience = audience
+	if v, err = auth.New(config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := call(v, i.tokenWith("ec", map[string]any{"aud": "whatever"})); codeOf(err) != "token-invalid" {
+		t.Errorf("another audience than the configured one: %v", err)
 	}
 }
 
@@ -225,12 +292,16 @@ func TestOpenReportsInvalidVariables(t *testing.T) {
 		want string // in the error; "" means none
 	}{
 		{"all", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "https://issuer.test/jwks", "TOKEN_AUDIENCE": "y"}, ""},
-		{"file", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "/var/task/jwks.json"}, ""},
+		{"no audience", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "https://issuer.test/jwks"}, "TOKEN_AUDIENCE must be set, unless"},
+		{"no audience, and no other choice", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "https://issuer.test/jwks", "TOKEN_ANY_AUDIENCE": "false"},
+			"TOKEN_AUDIENCE must be set, unless"},
+		{"any audience", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "https://issuer.test/jwks", "TOKEN_ANY_AUDIENCE": "true"}, ""},
+		{"file", map[string]string{"TOKEN_AUDIENCE": "y", "TOKEN_ISSUER": "x", "TOKEN_JWKS": "/var/task/jwks.json"}, ""},
 		{"nothing", nil, "TOKEN_ISSUER, TOKEN_JWKS"},
-		{"a URL of an unsupported scheme", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "ftp://issuer.test/jwks"}, "TOKEN_JWKS must be an https URL"},
-		{"keys over http", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://issuer.test/jwks"}, "TOKEN_JWKS must be an https URL"},
-		{"keys over http with an emulator", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://host.docker.internal/jwks", "AWS_ENDPOINT_URL": "http://localhost:4566"}, ""},
-		{"keys over http on this machine", map[string]string{"TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://127.0.0.1:1/jwks"}, ""},
+		{"a URL of an unsupported scheme", map[string]string{"TOKEN_AUDIENCE": "y", "TOKEN_ISSUER": "x", "TOKEN_JWKS": "ftp://issuer.test/jwks"}, "TOKEN_JWKS must be an https URL"},
+		{"keys over http", map[string]string{"TOKEN_AUDIENCE": "y", "TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://issuer.test/jwks"}, "TOKEN_JWKS must be an https URL"},
+		{"keys over http with an emulator", map[string]string{"TOKEN_AUDIENCE": "y", "TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://host.docker.internal/jwks", "AWS_ENDPOINT_URL": "http://localhost:4566"}, ""},
+		{"keys over http on this machine", map[string]string{"TOKEN_AUDIENCE": "y", "TOKEN_ISSUER": "x", "TOKEN_JWKS": "http://127.0.0.1:1/jwks"}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			env := coldstart.FromMap(test.env)
@@ -246,11 +317,14 @@ func TestOpenReportsInvalidVariables(t *testing.T) {
 // TestAuthtestTokens verifies the tokens of package authtest.
 func TestAuthtestTokens(t *testing.T) {
 	v := authtest.Verifier()
+	kari := party.Identity{Kind: party.SSN, Value: "12247918309"}
 	ola := party.Identity{Kind: party.UserName, Value: "ola"}
 	for header, want := range map[string]auth.Caller{
-		authtest.Owner("nav"):  {Org: "nav"},
-		authtest.User("50012"): {UserID: "1001", PartyID: "50012"},
-		authtest.Person(ola):   {Identity: ola},
+		authtest.Owner("nav"):      {Org: "nav"},
+		authtest.User(kari):        {UserID: "1001", Identities: []party.Identity{kari}},
+		authtest.ByNumber("50012"): {UserID: "1001", PartyID: "50012"},
+		authtest.Person(ola):       {Identities: []party.Identity{ola}},
+		authtest.Person(ola, kari): {Identities: []party.Identity{kari, ola}},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Authorization", header)
@@ -258,7 +332,7 @@ func TestAuthtestTokens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Org != want.Org || c.UserID != want.UserID || c.PartyID != want.PartyID || c.Identity != want.Identity {
+		if c.Org != want.Org || c.UserID != want.UserID || c.PartyID != want.PartyID || !slices.Equal(c.Identities, want.Identities) {
 			t.Errorf("Caller = %+v, want %+v", c, want)
 		}
 		if c.MayRead() != nil || c.MayWrite() != nil {

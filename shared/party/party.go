@@ -1,13 +1,30 @@
 // Package party provides the official identities of parties, and the keyed digest that the system
 // stores instead of an identity. The system never stores or logs the official number, and never
 // puts it in an error.
+//
+// A party is identified by its number, the instanceOwnerId. The register assigns the number to the
+// first identity of the party. A number is random, so it says nothing about other parties.
+//
+// A token can prove several identities of its caller, such as an identity number and a user name.
+// The register resolves them by three rules:
+//
+//   - The first identity that the register knows decides, in the order identity number,
+//     organisation number, user name. An organisation's token can contain the person who acts for
+//     it; that person's number then decides.
+//   - The register links the identities that are new to the party that was decided. It links only
+//     identities of one token, because only the token proves that they are the same caller.
+//   - A link never changes. If two identities of a token already have different parties, both keep
+//     them, and the token gives access only to the party of the first.
 package party
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"log/slog"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -96,6 +113,16 @@ func (i Identity) LogValue() slog.Value { return slog.StringValue(i.String()) }
 // the register use this rule.
 func ValidNumber(text string) bool {
 	return text != "" && len(text) <= 15 && text[0] != '0' && strings.Trim(text, "0123456789") == ""
+}
+
+// NewNumber returns a random number for a new party: ten digits, the first of them not 0. The
+// caller must store it on condition that no other party has it.
+func NewNumber() string {
+	const first, count = 1_000_000_000, 9_000_000_000
+	var random [8]byte
+	rand.Read(random[:])                                  // never fails
+	n := first + binary.BigEndian.Uint64(random[:])%count // no number is more than 1e-9 likelier than another
+	return strconv.FormatUint(n, 10)
 }
 
 // Digest returns the HMAC-SHA256 of the canonical identity with key, in lower-case hex. The

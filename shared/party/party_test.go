@@ -63,6 +63,22 @@ func TestValidNumber(t *testing.T) {
 	}
 }
 
+// Numbers that follow each other, or a low first digit only, would reveal the order of
+// registration.
+func TestNewNumberIsRandom(t *testing.T) {
+	seen, firstDigits := map[string]bool{}, map[byte]bool{}
+	for range 1000 {
+		number := party.NewNumber()
+		if len(number) != 10 || !party.ValidNumber(number) {
+			t.Fatalf("NewNumber = %q, want ten digits without a leading zero", number)
+		}
+		seen[number], firstDigits[number[0]] = true, true
+	}
+	if len(seen) < 999 || len(firstDigits) != 9 { // two of 1000 numbers are equal once in 18,000 runs
+		t.Errorf("1000 calls return %d numbers with %d first digits, want 1000 and 9", len(seen), len(firstDigits))
+	}
+}
+
 func TestDigest(t *testing.T) {
 	key, otherKey := []byte("the key of the digests in this test"), []byte("another key of the digests in tests")
 	ssn := party.Identity{Kind: party.SSN, Value: "12247918309"}

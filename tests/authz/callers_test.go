@@ -20,6 +20,8 @@ type caller struct {
 
 	org         string // of an application owner; "" for a user
 	party       string // name of the user's party in env.parties; "" for an owner or a user without a party
+	noReportee  bool   // the token lacks the identity by which the party is named in a body
+	few         bool   // tries few objects, because a similar caller tries all
 	read, write bool   // scopes of its kind
 }
 
@@ -49,13 +51,13 @@ func owners(i *issuer, e *env) []caller {
 	add("owner, scopes in urn:altinn:scope", "nav", true, true, claims{"urn:altinn:scope": both})
 	add("owner, a scope in each claim", "nav", true, true, claims{"scope": ownerRead, "urn:altinn:scope": ownerWrite})
 	add("owner, scopes among others", "nav", true, true, claims{"scope": "openid " + ownerWrite + " profile " + ownerRead})
-	add("owner who is also the party", "nav", true, true, claims{"scope": both, "urn:altinn:partyid": kari, "urn:altinn:userid": "1001"})
+	add("owner who is also the party", "nav", true, true, claims{"scope": both, partyClaim: kari, "urn:altinn:userid": "1001"})
 	add("owner with all scopes of owners and users", "nav", true, true, claims{"scope": both + " " + userRead + " " + userWrite})
 
 	add("another owner", "skd", true, true, claims{"scope": both})
 	add("another owner with read", "skd", true, false, claims{"scope": ownerRead})
 	add("another owner with write", "skd", false, true, claims{"scope": ownerWrite})
-	add("another owner who is also the party", "skd", true, true, claims{"scope": both + " " + userRead + " " + userWrite, "urn:altinn:partyid": kari})
+	add("another owner who is also the party", "skd", true, true, claims{"scope": both + " " + userRead + " " + userWrite, partyClaim: kari})
 	add("another owner who has the party's identity", "skd", true, true, claims{"scope": both, "pid": e.parties["kari"].identity})
 	add("an owner without applications", "dibk", true, true, claims{"scope": both})
 
@@ -73,30 +75,70 @@ func users(i *issuer, e *env) []caller {
 		all = append(all, caller{name: name, headers: bearer(i.token(ecKid, c)), party: party, read: read, write: write})
 	}
 	both := claims{"scope": userRead + " " + userWrite}
-	kari, ola := e.parties["kari"], e.parties["ola"]
-	add("user", "kari", true, true, both.with(claims{"urn:altinn:partyid": kari.number}))
-	add("user with read", "kari", true, false, claims{"scope": userRead, "urn:altinn:partyid": kari.number})
-	add("user with write", "kari", false, true, claims{"scope": userWrite, "urn:altinn:partyid": kari.number})
-	add("user, scopes in urn:altinn:scope", "kari", true, true, claims{"urn:altinn:scope": both["scope"], "urn:altinn:partyid": kari.number})
-	add("user with an id", "kari", true, true, both.with(claims{"urn:altinn:partyid": kari.number, "urn:altinn:userid": "1001"}))
-	add("user, the party as text", "kari", true, true, both.with(claims{"urn:altinn:partyid": kari.numberText()}))
-	add("user by pid", "kari", true, true, both.with(claims{"pid": kari.identity}))
-	add("user by orgNumber", "firm", true, true, both.with(claims{"urn:altinn:orgNumber": e.parties["firm"].identity}))
-	add("user by username", "named", true, true, both.with(claims{"urn:altinn:username": e.parties["named"].identity}))
-	add("user who acts for the party", "kari", true, true, both.with(claims{"urn:altinn:partyid": kari.number, "pid": ola.identity}))
+	kari, ola, firm, named := e.parties["kari"], e.parties["ola"], e.parties["firm"], e.parties["named"]
+	pid, orgNumber, userName := "pid", "urn:altinn:orgNumber", "urn:altinn:username"
+	add("user", "kari", true, true, both.with(claims{pid: kari.identity}))
+	add("user with read", "kari", true, false, claims{"scope": userRead, pid: kari.identity})
+	add("user with write", "kari", false, true, claims{"scope": userWrite, pid: kari.identity})
+	add("user, scopes in urn:altinn:scope", "kari", true, true, claims{"urn:altinn:scope": both["scope"], pid: kari.identity})
+	add("user with an id", "kari", true, true, both.with(claims{pid: kari.identity, "urn:altinn:userid": "1001"}))
+	add("user by orgNumber", "firm", true, true, both.with(claims{orgNumber: firm.identity}))
+	add("user by username", "named", true, true, both.with(claims{userName: named.identity}))
 
-	add("another user", "ola", true, true, both.with(claims{"urn:altinn:partyid": ola.number}))
-	add("another user with an id", "ola", true, true, both.with(claims{"urn:altinn:partyid": ola.number, "urn:altinn:userid": "1001"}))
-	add("another user by pid", "ola", true, true, both.with(claims{"pid": ola.identity}))
-	add("another user with the party's pid", "ola", true, true, both.with(claims{"urn:altinn:partyid": ola.number, "pid": kari.identity}))
-	add("a user without a party", "", true, true, both.with(claims{"pid": "02013299997"}))
-	add("a user with an unassigned number", "", true, true, both.with(claims{"urn:altinn:partyid": 599999}))
-	add("a user whose number starts with the party's", "", true, true, both.with(claims{"urn:altinn:partyid": kari.number * 10}))
+	// Several identities: the first known one decides, in the order pid, orgNumber, username.
+	first := len(all)
+	for n, home := range []string{"kari", "named", "firm"} {
+		add("user with a known and a linked identity", home, true, true, both.with(e.linkedTokens()[n]))
+	}
+	add("user by a linked user name", "kari", true, true, both.with(claims{userName: newName}))
+	add("user by a linked pid", "named", true, true, both.with(claims{pid: newPid}))
+	for n := first + 3; n < len(all); n++ {
+		all[n].noReportee = true
+	}
+	add("user with another party's name", "kari", true, true, both.with(claims{pid: kari.identity, userName: named.identity}))
+	add("user with another party's orgNumber", "kari", true, true, both.with(claims{pid: kari.identity, orgNumber: firm.identity}))
+	add("organisation with another party's name", "firm", true, true, both.with(claims{orgNumber: firm.identity, userName: named.identity}))
+	add("user with the identities of three parties", "kari", true, true, both.with(claims{pid: kari.identity, orgNumber: firm.identity, userName: named.identity}))
+	add("user with a malformed user name", "kari", true, true, both.with(claims{pid: kari.identity, userName: "kari nordmann"}))
+	add("another user with the party's orgNumber", "ola", true, true, both.with(claims{pid: ola.identity, orgNumber: firm.identity}))
+
+	// A party number counts in one claim, and only without an identity.
+	first = len(all)
+	add("user by number", "kari", true, true, both.with(claims{partyClaim: kari.number}))
+	add("user by number as text", "kari", true, true, both.with(claims{partyClaim: kari.numberText(), "urn:altinn:userid": "1001"}))
+	add("user by number, another in another claim", "kari", true, true, both.with(claims{partyClaim: kari.number, "urn:altinn:partyid": ola.number}))
+	for n := first; n < len(all); n++ {
+		all[n].noReportee = true
+	}
+	add("user with another party's number", "kari", true, true, both.with(claims{pid: kari.identity, partyClaim: ola.number}))
+	add("user with a malformed number", "kari", true, true, both.with(claims{pid: kari.identity, partyClaim: "0"}))
+	add("another user with the party's number", "ola", true, true, both.with(claims{pid: ola.identity, partyClaim: kari.number, "urn:altinn:partyid": kari.number}))
+	add("a user without a party, with the party's number", "", true, true, both.with(claims{pid: "02013299997", partyClaim: kari.number}))
+	add("a user with an unassigned number", "", true, true, both.with(claims{partyClaim: 599999}))
+	add("a user whose number starts with the party's", "", true, true, both.with(claims{partyClaim: kari.number * 10}))
+
+	first = len(all)
+	for _, spelling := range []string{"PER.ÅSEN", "Per.Åsen", "per.a\u030asen", "PER.A\u030aSEN", "per.\u212bsen", "ｐｅｒ．åsen", "ＰＥＲ．Åsen"} {
+		add("user by username "+spelling, "named", true, true, both.with(claims{userName: spelling}))
+	}
+	for _, other := range []string{"per.asen", "per.aasen", "perasen", "per.åsen.", "per.øsen"} {
+		add("a user by the unknown name "+other, "", true, true, both.with(claims{userName: other}))
+	}
+	for n := first; n < len(all); n++ {
+		all[n].few = true
+	}
+
+	add("another user", "ola", true, true, both.with(claims{pid: ola.identity}))
+	add("another user with an id", "ola", true, true, both.with(claims{pid: ola.identity, "urn:altinn:userid": "1001"}))
+	add("another user by number", "ola", true, true, both.with(claims{partyClaim: ola.number}))
+	all[len(all)-1].noReportee = true
+	add("a user without a party", "", true, true, both.with(claims{pid: "02013299997"}))
+	add("a user without a party, with two identities", "", true, true, both.with(claims{pid: "02013299997", userName: "unknown.name"}))
 
 	for _, near := range nearMisses(userRead, userWrite) {
-		add("user, "+near.name, "kari", false, false, claims{"scope": near.scope, "urn:altinn:partyid": kari.number})
+		add("user, "+near.name, "kari", false, false, claims{"scope": near.scope, pid: kari.identity})
 	}
-	add("user with the scopes of an owner", "kari", false, false, claims{"scope": ownerRead + " " + ownerWrite, "urn:altinn:partyid": kari.number})
+	add("user with the scopes of an owner", "kari", false, false, claims{"scope": ownerRead + " " + ownerWrite, pid: kari.identity})
 	return all
 }
 
@@ -121,7 +163,7 @@ func nearMisses(read, write string) []nearMiss {
 // strangers returns the callers without a valid token.
 func strangers(i *issuer, e *env) []caller {
 	good := claims{"urn:altinn:org": "nav", "scope": ownerRead + " " + ownerWrite}
-	user := claims{"urn:altinn:partyid": e.parties["kari"].number, "scope": userRead + " " + userWrite}
+	user := claims{partyClaim: e.parties["kari"].number, "scope": userRead + " " + userWrite}
 	private, _ := i.key(rsaKid).(*rsa.PrivateKey)
 	token := i.token(rsaKid, good)
 	parts := strings.Split(token, ".")
@@ -168,6 +210,11 @@ func strangers(i *issuer, e *env) []caller {
 	add("expired", "token-expired", "Bearer "+i.token(rsaKid, good.with(claims{"exp": time.Now().Add(-time.Minute).Unix()})))
 	signed("without an expiry", claims{"exp": nil})
 	signed("not yet valid", claims{"nbf": time.Now().Add(time.Hour).Unix()})
+	signed("issued in the future", claims{"iat": time.Now().Add(time.Hour).Unix()})
+	signed("an ID token", claims{"typ": "ID"})
+	signed("a refresh token", claims{"typ": "Refresh"})
+	invalid("an ID token by its header", sign(jwt.SigningMethodRS256, claims{"kid": rsaKid, "typ": "ID"}, private, good))
+	invalid("a logout token by its header", sign(jwt.SigningMethodRS256, claims{"kid": rsaKid, "typ": "logout+jwt"}, private, good))
 	signed("of another issuer", claims{"iss": "https://issuer.test.evil/"})
 	signed("of no issuer", claims{"iss": nil})
 	signed("for another service", claims{"aud": "https://other.test/"})
@@ -200,10 +247,12 @@ func strangers(i *issuer, e *env) []caller {
 	signed("empty org", claims{"urn:altinn:org": ""})
 	signed("several orgs", claims{"urn:altinn:org": []string{"nav", "skd"}})
 	signed("scopes in a list", claims{"scope": []string{ownerRead, ownerWrite}})
-	invalid("party padded", i.token(ecKid, user.with(claims{"urn:altinn:partyid": "0" + e.parties["kari"].numberText()})))
-	invalid("party with a fraction", i.token(ecKid, user.with(claims{"urn:altinn:partyid": float64(e.parties["kari"].number) + 0.5})))
-	invalid("several parties", i.token(ecKid, user.with(claims{"urn:altinn:partyid": []int64{e.parties["kari"].number, e.parties["ola"].number}})))
-	invalid("a truncated identity number", i.token(ecKid, user.with(claims{"urn:altinn:partyid": nil, "pid": "1224791830"})))
+	invalid("a party number in an unconfigured claim", i.token(ecKid, user.with(claims{partyClaim: nil, "urn:altinn:partyid": e.parties["kari"].number, "urn:altinn:userid": "1001"})))
+	invalid("a malformed pid before a user name", i.token(ecKid, user.with(claims{"pid": "1224791830", "urn:altinn:username": e.parties["named"].identity})))
+	invalid("party padded", i.token(ecKid, user.with(claims{partyClaim: "0" + e.parties["kari"].numberText()})))
+	invalid("party with a fraction", i.token(ecKid, user.with(claims{partyClaim: float64(e.parties["kari"].number) + 0.5})))
+	invalid("several parties", i.token(ecKid, user.with(claims{partyClaim: []int64{e.parties["kari"].number, e.parties["ola"].number}})))
+	invalid("a truncated identity number", i.token(ecKid, user.with(claims{partyClaim: nil, "pid": "1224791830"})))
 	return all
 }
 

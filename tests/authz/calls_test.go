@@ -13,7 +13,8 @@ import (
 func TestForeignAndMissingMakeTheSameCalls(t *testing.T) {
 	e := newEnv(t)
 	watched := map[string]bool{
-		"owner": true, "another owner": true, "user": true, "user by pid": true, "another user": true, "another user by pid": true, "a user without a party": true,
+		"owner": true, "another owner": true, "user": true, "user by number": true, "user with another party's name": true,
+		"another user": true, "another user by number": true, "a user without a party": true,
 	}
 	compared := 0
 	for _, endpoint := range endpoints {
@@ -59,6 +60,35 @@ func TestForeignAndMissingMakeTheSameCalls(t *testing.T) {
 		t.Errorf("compared only %d responses", compared)
 	}
 	t.Logf("compared the calls of %d responses", compared)
+}
+
+// A user's create for another party must make the same calls whether that party exists or not.
+func TestCreateRevealsNoParty(t *testing.T) {
+	e := newEnv(t)
+	for _, c := range users(e.issuer, e) {
+		if !c.write || c.party == "kari" || c.party == "named" { // its own party is one of those below
+			continue
+		}
+		calls := map[int64][]string{}
+		for _, body := range []string{
+			`{"reportee":{"ssn":"12247918309"}}`, `{"reportee":{"ssn":"12765099968"}}`, `{"reportee":{"userName":"PER.ÅSEN"}}`, `{"reportee":{"userName":"nobody.yet"}}`,
+			`{"instanceOwnerId":"` + e.parties["kari"].numberText() + `"}`, `{"instanceOwnerId":"1000000000"}`,
+		} {
+			var n int64
+			for range 2 { // the first request may start a process, which makes calls at its cold start
+				before := e.dynamoCalls.Load()
+				response, err := e.send(c.headers, "POST", "/nav/app2018/instances", "application/json", body)
+				if err != nil || response.Status != 404 {
+					t.Fatalf("%s creates %s: %v (%v)", c.name, body, response, err)
+				}
+				n = e.dynamoCalls.Load() - before
+			}
+			calls[n] = append(calls[n], body)
+		}
+		if len(calls) != 1 {
+			t.Errorf("%s creates for others with different numbers of calls: %v", c.name, calls)
+		}
+	}
 }
 
 // target returns path and query with the values of the variables.

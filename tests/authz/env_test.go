@@ -59,7 +59,7 @@ var sharedEnv = sync.OnceValues(func() (*env, error) {
 	e := &env{issuer: newIssuer(), parties: map[string]party{}, instances: map[string]variables{}, registrar: map[string]string{}}
 	system, err := runtime.Start(context.Background(), runtime.Options{
 		Between:    e.countCalls,
-		Parameters: map[string]string{"TokenIssuer": issuerName, "TokenAudience": audience, "TokenJwks": e.issuer.server.URL},
+		Parameters: map[string]string{"TokenIssuer": issuerName, "TokenAudience": audience, "TokenJwks": e.issuer.server.URL, "TokenPartyClaim": partyClaim},
 	})
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (e *env) populate() error {
 		"kari":  {identity: "12247918309", reportee: `{"ssn":"12247918309"}`},
 		"ola":   {identity: "01017012345", reportee: `{"ssn":"01017012345"}`},
 		"firm":  {identity: "910010018", reportee: `{"organizationNumber":"910010018"}`},
-		"named": {identity: "per.hansen", reportee: `{"userName":"per.hansen"}`},
+		"named": {identity: "per.åsen", reportee: `{"userName":"per.åsen"}`},
 	} {
 		e.parties[name] = p
 		for _, org := range []string{"nav", "skd"} {
@@ -123,8 +123,38 @@ func (e *env) populate() error {
 		}
 	}
 	e.parties["unassigned"] = party{number: 599998}
+	if err := e.link(); err != nil {
+		return err
+	}
 	_, err := e.system.Deliver(context.Background())
 	return err
+}
+
+// The identities of linkedTokens that no other party has.
+const (
+	newName, newPid, newerPid = "kari.nordmann", "30108299920", "02013299806"
+)
+
+// linkedTokens returns the claims of tokens with an identity that the register knows and one that
+// is new to it.
+func (e *env) linkedTokens() []claims {
+	return []claims{
+		{"pid": e.parties["kari"].identity, "urn:altinn:username": newName},
+		{"pid": newPid, "urn:altinn:username": e.parties["named"].identity},
+		{"pid": newerPid, "urn:altinn:orgNumber": e.parties["firm"].identity},
+	}
+}
+
+// link sends a request with each of these tokens, which links their identities. The later requests
+// of these callers then change nothing in the register.
+func (e *env) link() error {
+	for _, c := range e.linkedTokens() {
+		response, err := e.send(bearer(e.issuer.token(ecKid, c.with(claims{"scope": userRead}))), "GET", "/storage/instances", "", "")
+		if err != nil || response.Status != 200 {
+			return fmt.Errorf("a query that links identities: %v (%w)", response, err)
+		}
+	}
+	return nil
 }
 
 // create creates an instance in a state, with a data element that the application owner has

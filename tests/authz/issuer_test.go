@@ -21,6 +21,7 @@ import (
 const (
 	issuerName = "https://issuer.test/"
 	audience   = "https://api.test/"
+	partyClaim = "urn:test:party" // the value of TokenPartyClaim
 )
 
 // issuer is an issuer of tokens that publishes its keys over HTTP. Tests change its keys and

@@ -124,8 +124,9 @@ func state(t *testing.T, e *env) stored.State {
 	return state
 }
 
-// tries reports whether the test sends the request of a cell. HEAD requests and callers without any
-// access try fewer objects: HEAD runs the code of GET, and the token alone rejects such callers.
+// tries reports whether the test sends the request of a cell. HEAD requests, callers without any
+// access and similar callers try fewer objects: HEAD runs the code of GET, and the token alone
+// rejects callers without access.
 func tries(e endpoint, c caller, o object) bool {
 	rejectedAnyway := c.code != "" || !c.read && !c.write
 	switch head := e.method() == "HEAD"; {
@@ -133,7 +134,7 @@ func tries(e endpoint, c caller, o object) bool {
 		return false
 	case head && rejectedAnyway:
 		return o.name == "own"
-	case head || rejectedAnyway:
+	case head || rejectedAnyway || c.few:
 		return o.common
 	}
 	return true

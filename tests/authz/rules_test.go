@@ -18,7 +18,8 @@ import (
 //
 // The columns state the result for a caller with the scope. An owner is "its owner" if the
 // application is of its org, for the instances of every party. A user is "its party" if the
-// instance belongs to that party, in every application.
+// instance belongs to that party, in every application. A user whose token lacks the identity in
+// the body is another user.
 const rules = `
 what the endpoint does    | scope | its owner | another owner | its party  | another user
 reads                     | read  | yes       | no            | yes        | no
@@ -237,6 +238,8 @@ func want(e endpoint, c caller, o object) wanted {
 		cell = rule.itsOwner
 	case c.org != "":
 		cell = rule.anotherOwner
+	case c.noReportee && e.has("reportee"):
+		cell = rule.anotherUser
 	case c.party == party && !o.missing:
 		cell = rule.itsParty
 	default:

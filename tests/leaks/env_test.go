@@ -16,6 +16,9 @@ import (
 // person is the user's identity number, which the user's token and every create contain.
 const person = "12247918309"
 
+// userName is the other identity in the user's token, which the first request links.
+const userName = "hemmelig.navn@example.no"
+
 // env is a running system, its callers, and what its functions have logged and published.
 type env struct {
 	t *testing.T
@@ -55,7 +58,7 @@ func newEnv(t *testing.T) *env {
 	if e.owner, err = e.Authenticator.Owner("nav", "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if e.user, err = e.Authenticator.User(issuer.User{SSN: person}, "", time.Hour); err != nil {
+	if e.user, err = e.Authenticator.User(issuer.User{SSN: person, Name: userName}, "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	return e

@@ -65,6 +65,7 @@ func TestNothingLeaks(t *testing.T) {
 
 	// These secrets are in requests that succeed.
 	all = append(all, marker{sentIn: "every request: the user's identity number", text: person},
+		marker{sentIn: "every request: the user's name", text: userName},
 		marker{sentIn: "every request: the user's token", text: e.user}, marker{sentIn: "every request: the owner's token", text: e.owner})
 	all = append(all, e.identities()...)
 	all = append(all, e.presigned()...)

@@ -2,15 +2,15 @@ package model
 
 // Caller is the sender of a request, as its token states.
 type Caller struct {
-	Name     string // for the log
-	NoToken  bool
-	Expired  bool
-	Org      string   // of an application owner
-	Identity Identity // of a user
-	Party    string   // of a user whose token contains the number
-	UserID   string
-	Read     bool // scopes of its kind
-	Write    bool
+	Name       string // for the log
+	NoToken    bool
+	Expired    bool
+	Org        string     // of an application owner
+	Identities []Identity // of a user, in the order ssn, organizationNumber, userName
+	Party      string     // of a user whose token contains the number and no identity
+	UserID     string
+	Read       bool // scopes of its kind
+	Write      bool
 }
 
 // Identity is an official identity. Kind is the member of a reportee that contains it.
@@ -39,12 +39,41 @@ func authorize(c Caller, kind callerKind, write bool) (r Rejections) {
 	return r
 }
 
+// Party is an instance owner. Number is "" until a response has contained it.
+type Party struct{ Number string }
+
+// partyOf returns the party of the first identity that has one, or nil.
+func (m *Model) partyOf(identities []Identity) *Party {
+	for _, id := range identities {
+		if p := m.Parties[id]; p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
 // party returns the number of a user's party, or "" if none is assigned.
 func (m *Model) party(c Caller) string {
-	if c.Party != "" || c.Org != "" {
-		return c.Party
+	if p := m.partyOf(c.Identities); p != nil && c.Org == "" {
+		return p.Number
 	}
-	return m.Parties[c.Identity]
+	return c.Party
+}
+
+// link gives the identities that have no party the party of the first one that has, or fresh if
+// none has one and fresh is not nil. Each request of a user does so, once its token and scope are
+// accepted.
+func (m *Model) link(identities []Identity, fresh *Party) *Party {
+	p := m.partyOf(identities)
+	if p == nil {
+		p = fresh
+	}
+	for _, id := range identities {
+		if m.Parties[id] == nil && p != nil {
+			m.Parties[id] = p
+		}
+	}
+	return p
 }
 
 // nameOf returns the name of a caller in documents.
@@ -72,6 +101,7 @@ func (m *Model) open(c Caller, kind callerKind, write bool, at Path) (*Instance,
 	if r := authorize(c, kind, write); r != nil {
 		return nil, r
 	}
+	m.link(c.Identities, nil)
 	for _, i := range m.Instances {
 		if i.ID == at.ID && i.Owner == at.Owner && !i.Gone && (at.App == "" || at.App == i.app.ID) && m.owns(c, i) {
 			return i, nil

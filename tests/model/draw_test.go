@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,10 +25,10 @@ func (r *run) caller(i *Instance) Caller {
 	if r.chance(15, "any caller") {
 		return rapid.SampledFrom(r.callers).Draw(r.T, "caller")
 	}
-	authorized := r.callers[:5]
+	authorized := slices.Concat(r.callers[:5], r.callers[7:10])
 	if i != nil {
 		authorized = nil
-		for _, c := range r.callers[:7] {
+		for _, c := range r.callers[:10] {
 			if r.model.owns(c, i) {
 				authorized = append(authorized, c)
 			}

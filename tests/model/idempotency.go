@@ -16,6 +16,7 @@ func (m *Model) Idempotent(c Caller, kind callerKind, key, fingerprint string, r
 	if r := authorize(c, kind, true); r != nil {
 		return Response{Rejections: r}
 	}
+	m.link(c.Identities, nil)
 	if record := m.idempotencyRecords[m.sender(c)+key]; record != nil {
 		if record.fingerprint != fingerprint {
 			return Response{Rejections: Rejections{{422, "idempotency-key-reused"}, {404, "not-found"}, {400, "upload-invalid"}}}

@@ -16,6 +16,7 @@ type Draft struct {
 	Due, Visible *time.Time
 	Presentation string
 	Data         []Blob
+	UnderKey     bool // the request has an Idempotency-Key, which belongs to the caller's party
 }
 
 // Blob is content and its metadata.
@@ -30,9 +31,13 @@ func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
 	if r := authorize(c, both, true); r != nil {
 		return Response{Rejections: r}
 	}
+	m.link(c.Identities, nil)
 	a := m.Applications[app]
 	if a == nil || c.Org != "" && c.Org != a.Org {
 		return rejected(404, "not-found")
+	}
+	if d.UnderKey {
+		m.link(c.Identities, &Party{})
 	}
 	d.Reportee = slices.Clone(d.Reportee)
 	for n, id := range d.Reportee {
@@ -50,10 +55,7 @@ func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
 		r.add(named != 1, 400, "reportee-invalid")
 		for _, id := range d.Reportee {
 			r.add(a.CheckIdentity && !checkDigits(id), 400, "reportee-invalid")
-			r.add(c.Org == "" && c.Identity != id && (c.Party == "" || m.Parties[id] != c.Party), 404, "not-found")
-			if owner = m.Parties[id]; owner == "" {
-				owner = seen.Owner
-			}
+			r.add(c.Org == "" && (!slices.Contains(c.Identities, id) || m.Parties[id] != m.partyOf(c.Identities)), 404, "not-found")
 		}
 	}
 	r = append(r, labelsWrong(d.Labels)...)
@@ -68,8 +70,16 @@ func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	for _, id := range d.Reportee {
-		m.Parties[id] = owner
+	if d.Owner == "" {
+		identities := d.Reportee
+		if c.Org == "" {
+			identities = c.Identities
+		}
+		party := m.link(identities, &Party{})
+		if party.Number == "" {
+			party.Number = seen.Owner
+		}
+		owner = party.Number
 	}
 	i := &Instance{
 		ID: seen.ID, Owner: owner, app: a, Version: 1, Labels: d.Labels, Created: seen.At, CreatedBy: m.nameOf(c),
@@ -86,8 +96,8 @@ func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
 
 // known reports whether a party has this number.
 func (m *Model) known(number string) bool {
-	for _, n := range m.Parties {
-		if n == number {
+	for _, p := range m.Parties {
+		if p.Number == number {
 			return true
 		}
 	}

@@ -107,17 +107,18 @@ func dense(value any) any {
 
 func (r *run) draft(c Caller) Draft {
 	d := Draft{Labels: r.labels(), Due: r.date("due"), Visible: r.date("visible"), Presentation: draw(r, "presentation", "", "Arbeidsmelding <1>", "12\u00a0500 kr 👩\u200d💻")}
-	own := c.Identity
-	if c.Org != "" || own.Kind == "" || r.chance(5, "another") {
-		own = draw(r, "reportee", r.people...)
+	identities := c.Identities
+	if c.Org != "" || len(identities) == 0 || r.chance(5, "another") {
+		identities = r.people
 	}
+	own := draw(r, "reportee", identities...)
 	switch draw(r, "named", "reportee", "reportee", "reportee", "reportee", "number", "both", "none") {
 	case "reportee":
 		d.Reportee = []Identity{own}
 	case "number":
-		d.Owner = r.model.Parties[own]
-		if d.Owner == "" {
-			d.Owner = "999999999"
+		d.Owner = "999999999"
+		if party := r.model.Parties[own]; party != nil && party.Number != "" {
+			d.Owner = party.Number
 		}
 	case "both":
 		if r.chance(70, "no") {
@@ -214,12 +215,15 @@ func (r *run) create() {
 		c = r.owner(app)
 	}
 	d := r.draft(c)
-	q := request{method: "POST", path: "/" + app + "/instances", contentType: "application/json", body: d.encode(true)}
+	q := request{method: "POST", path: "/" + app + "/instances", contentType: "application/json", header: map[string]string{}, body: d.encode(true)}
 	inForm := r.chance(30, "as a form")
 	if inForm {
 		q.contentType, q.body = d.form()
 	}
-	r.sendIdempotent("create", c, both, q, fmt.Sprint(inForm, string(d.encode(true))), func(seen Seen) Response { return r.model.Create(c, app, d, seen) })
+	r.sendIdempotent("create", c, both, q, fmt.Sprint(inForm, string(d.encode(true))), func(seen Seen) Response {
+		d.UnderKey = q.header["Idempotency-Key"] != ""
+		return r.model.Create(c, app, d, seen)
+	})
 }
 
 // sendIdempotent sends a POST, with or without an Idempotency-Key, and compares the response with

@@ -11,8 +11,8 @@ type Model struct {
 	Apps, Platform string // the two base URLs
 
 	Applications       map[string]*Application // by id
-	Parties            map[Identity]string     // their numbers
-	Instances          []*Instance             // in the order of creation; permanently deleted instances stay, with Gone set
+	Parties            map[Identity]*Party
+	Instances          []*Instance // in the order of creation; permanently deleted instances stay, with Gone set
 	idempotencyRecords map[string]*idempotencyRecord
 }
 
@@ -20,7 +20,7 @@ type Model struct {
 func New(appsBaseURL, platformBaseURL string) *Model {
 	return &Model{
 		Apps: appsBaseURL, Platform: platformBaseURL,
-		Applications: map[string]*Application{}, Parties: map[Identity]string{}, idempotencyRecords: map[string]*idempotencyRecord{},
+		Applications: map[string]*Application{}, Parties: map[Identity]*Party{}, idempotencyRecords: map[string]*idempotencyRecord{},
 	}
 }
 

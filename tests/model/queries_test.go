@@ -143,7 +143,7 @@ func (r *run) ownInstances() {
 		c = rapid.SampledFrom(r.callers).Draw(r.T, "caller")
 	}
 	owner := "999999999"
-	if number := r.model.Parties[c.Identity]; number != "" {
+	if number := r.model.party(c); number != "" {
 		owner = number
 	}
 	if i := r.latest(); i != nil && r.chance(20, "another's") {

@@ -79,6 +79,7 @@ func (m *Model) Find(c Caller, q Query) ([]*Instance, Rejections) {
 			return nil, Rejections{{400, "parameter-invalid"}}
 		}
 	}
+	m.link(c.Identities, nil)
 	var found []*Instance
 	for _, i := range m.Instances {
 		if !i.Gone && m.owns(c, i) && q.holds(i) {

@@ -47,21 +47,25 @@ func newRun(t *rapid.T) *run {
 		id.Value = id.Value[:10] + string('0'+(id.Value[10]-'0'+1)%10)
 		return id
 	}
-	person, stranger, valid := wrong(ssn(3*n)), wrong(ssn(3*n+1)), ssn(3*n+2)
+	person, stranger, valid := wrong(ssn(4*n)), wrong(ssn(4*n+1)), ssn(4*n+2)
 	firm, named := organisation(n), Identity{"userName", fmt.Sprintf("kari.%d", n)}
-	r.people = []Identity{person, firm, named, valid, stranger}
+	nickname, newcomer := Identity{"userName", fmt.Sprintf("nick.%d", n)}, wrong(ssn(4*n+3))
+	r.people = []Identity{person, firm, named, valid, stranger, nickname, newcomer}
 	r.callers = []Caller{
 		{Name: "owner", Org: one, Read: true, Write: true},
-		{Name: "person", Identity: person, Read: true, Write: true},
-		{Name: "firm", Identity: firm, Read: true, Write: true, UserID: "1002"},
-		{Name: "named", Identity: named, Read: true, Write: true},
-		{Name: "valid", Identity: valid, Read: true, Write: true, UserID: "1003"},
+		{Name: "person", Identities: []Identity{person}, Read: true, Write: true},
+		{Name: "firm", Identities: []Identity{firm}, Read: true, Write: true, UserID: "1002"},
+		{Name: "named", Identities: []Identity{named}, Read: true, Write: true},
+		{Name: "valid", Identities: []Identity{valid}, Read: true, Write: true, UserID: "1003"},
 		{Name: "other owner", Org: two, Read: true, Write: true},
-		{Name: "stranger", Identity: stranger, Read: true, Write: true},
+		{Name: "stranger", Identities: []Identity{stranger}, Read: true, Write: true},
+		{Name: "person with a name", Identities: []Identity{person, nickname}, Read: true, Write: true},
+		{Name: "nickname", Identities: []Identity{nickname}, Read: true, Write: true, UserID: "1004"},
+		{Name: "named firm", Identities: []Identity{newcomer, firm, named}, Read: true, Write: true},
 		{Name: "reading owner", Org: one, Read: true},
 		{Name: "writing owner", Org: one, Write: true},
-		{Name: "reading person", Identity: person, Read: true},
-		{Name: "near miss", Identity: person},
+		{Name: "reading person", Identities: []Identity{person}, Read: true},
+		{Name: "near miss", Identities: []Identity{person}},
 		{Name: "crossed owner", Org: one},
 		{Name: "nobody", NoToken: true},
 		{Name: "late", Org: one, Expired: true, Read: true, Write: true},
@@ -129,14 +133,15 @@ func (r *run) token(c Caller) string {
 		token, err = system.Authenticator.Owner(c.Org, scope, ttl)
 	} else {
 		user := issuer.User{ID: c.UserID, Party: c.Party}
-		switch {
-		case c.Party != "":
-		case c.Identity.Kind == "ssn":
-			user.SSN = c.Identity.Value
-		case c.Identity.Kind == "organizationNumber":
-			user.OrgNumber = c.Identity.Value
-		default:
-			user.Name = c.Identity.Value
+		for _, id := range c.Identities {
+			switch id.Kind {
+			case "ssn":
+				user.SSN = id.Value
+			case "organizationNumber":
+				user.OrgNumber = id.Value
+			default:
+				user.Name = id.Value
+			}
 		}
 		token, err = system.Authenticator.User(user, scope, ttl)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"uuid"
 
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/runtime"
@@ -38,6 +39,16 @@ func newEnv(t *testing.T) *env {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// linking returns a token of the user with a further identity that no request has had before.
+func (e *env) linking() string {
+	e.t.Helper()
+	token, err := e.Authenticator.User(issuer.User{SSN: ssn, Name: uuid.New().String()}, "", time.Hour)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return token
 }
 
 // send sends a request and checks the status. A header is "Name: value".

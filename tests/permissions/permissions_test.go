@@ -71,7 +71,8 @@ func (e *env) applications() {
 	e.send(404, e.owner, "GET", "/storage/applications/nav/unregistered/events", "", "")
 }
 
-// everyRoute sends a valid request to every route.
+// everyRoute sends a valid request to every route. The token of each user has a new identity, so
+// the function also links that identity to the party.
 func (e *env) everyRoute() {
 	for _, r := range routes.Of(e.t, e.Template) {
 		i := e.create("")
@@ -90,9 +91,9 @@ func (e *env) everyRoute() {
 		tokens := []string{e.owner}
 		switch {
 		case r.Reads() && r.Has("instanceGuid"): // for a user the function reads the party as well
-			tokens = []string{e.owner, e.user}
+			tokens = []string{e.owner, e.linking()}
 		case r.User:
-			tokens = []string{e.user}
+			tokens = []string{e.linking()}
 		}
 		path := routes.Fill(r.Path, values, nil)
 		if r.Query != "" {
@@ -153,7 +154,7 @@ func (e *env) queries(i client.Instance) {
 	for _, query := range queries {
 		e.send(200, e.owner, "GET", "/storage/instances?"+query, "", "")
 	}
-	e.send(200, e.user, "GET", "/storage/instances", "", "")
+	e.send(200, e.linking(), "GET", "/storage/instances", "", "")
 	e.send(200, e.user, "GET", "/storage/instances/"+i.InstanceOwnerID, "", "")
 }
 

@@ -31,7 +31,8 @@ PLATFORM = {"PlatformDomainName": "platform.example.no", "PlatformCertificateArn
 CHOICES = [
     [{}, APPS, PLATFORM, APPS | PLATFORM, APPS | PLATFORM | {"HostedZoneId": "Z0123456789"}],
     [{}, {"DisableExecuteApiEndpoint": "true"}],
-    [{}, {"GatewayTokens": "true"}, {"GatewayTokens": "true", "TokenAudience": "api"}],
+    [{}, {"TokenAudience": "api"}, {"AllowAnyAudience": "true"}, {"AllowAnyAudience": "true", "GatewayTokens": "true"},
+     {"TokenAudience": "api", "GatewayTokens": "true"}],
     [{}, {"AllowedOrigins": ORIGINS}],
     [{}, {"KmsKeyArn": KEY}],
     [{}, {"ProtectData": "false", "Tracing": "PassThrough", "AlarmEmail": "drift@example.no"}],
@@ -65,6 +66,8 @@ class Deployment:
             return not self.holds(argument[0])
         if function == "Fn::And":
             return all(self.holds(c) for c in argument)
+        if function == "Fn::Or":
+            return any(self.holds(c) for c in argument)
         if function == "Fn::Equals":
             return self.value(argument[0]) == self.value(argument[1])
         raise ValueError(f"unknown condition function {function}")
@@ -102,7 +105,7 @@ class Deployment:
 
 def check_rules(d):
     unreachable = d.is_set("DisableExecuteApiEndpoint") and not (d.is_set("AppsDomainName") and d.is_set("PlatformDomainName"))
-    unchecked = d.is_set("GatewayTokens") and not d.is_set("TokenAudience")
+    unchecked = not d.is_set("TokenAudience") and (d.is_set("GatewayTokens") or not d.is_set("AllowAnyAudience"))
     if bool(d.rejected) != (unreachable or unchecked):
         yield f"the rules reject the parameters with {d.rejected}"
 

@@ -4,7 +4,8 @@
 // It reads these variables of the environment, which make sets:
 //
 //	ORG=nav                      an application owner's token, or
-//	USERID=1001 PARTY=50012      a user's: USERID and any of PARTY, SSN, ORGNR and USER_NAME
+//	SSN=12247918309              a user's, with one or more of SSN, ORGNR and USER_NAME, or
+//	PARTY=5064120983             a user's without an identity; USERID=1001 adds a user id to both
 //	SCOPE="altinn:…"             scopes instead of all scopes of the kind of token
 //	EXPIRES=60                   lifetime in seconds, default 3600; negative: an expired token
 //
@@ -25,9 +26,11 @@ import (
 )
 
 const usage = `usage: make -s token ORG=nav                    an application owner's token
-       make -s token USERID=1001 PARTY=50012    a user's token (PARTY is the instanceOwnerId)
        make -s token SSN=12247918309            a user's token; also ORGNR= or USER_NAME=
-options: SCOPE="scope scope"  EXPIRES=lifetime in seconds, negative for an expired token
+       make -s token SSN=12247918309 USER_NAME=kari   two identities of one user, which links them
+       make -s token PARTY=5064120983           a user's token without an identity (PARTY is the instanceOwnerId)
+options: USERID=1001 adds a user id to a user's token
+         SCOPE="scope scope"  EXPIRES=lifetime in seconds, negative for an expired token
 `
 
 func main() {
@@ -87,6 +90,8 @@ func readOptions(getenv func(string) string) (options, error) {
 	switch {
 	case o.org != "" && o.user != (issuer.User{}):
 		return o, errors.New("ORG selects an owner's token, the other variables a user's: set only one kind")
+	case o.user.Party != "" && asUser != (issuer.User{Party: o.user.Party}):
+		return o, errors.New("PARTY is ignored in a token with an identity: set either PARTY, or SSN, ORGNR and USER_NAME")
 	case o.org == "" && asUser == (issuer.User{}):
 		return o, errors.New("no identity: set ORG, or one of PARTY, SSN, ORGNR and USER_NAME")
 	}

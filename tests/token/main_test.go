@@ -21,11 +21,13 @@ func TestToken(t *testing.T) {
 	}{
 		{"owner", map[string]string{"ORG": "nav"},
 			map[string]any{"urn:altinn:org": "nav", "scope": issuer.OwnerScope, "iss": issuer.Issuer, "aud": issuer.Audience}},
-		{"user by party", map[string]string{"USERID": "1001", "PARTY": "50012"},
-			map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": 50012.0, "scope": issuer.UserScope, "urn:altinn:org": nil}},
+		{"user by party", map[string]string{"USERID": "1001", "PARTY": "5064120983"},
+			map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": 5064120983.0, "scope": issuer.UserScope, "urn:altinn:org": nil}},
 		{"user by identity number", map[string]string{"SSN": "12247918309"},
 			map[string]any{"pid": "12247918309", "urn:altinn:partyid": nil, "urn:altinn:userid": nil}},
 		{"organisation", map[string]string{"ORGNR": "123456789"}, map[string]any{"urn:altinn:orgNumber": "123456789"}},
+		{"two identities", map[string]string{"SSN": "12247918309", "USER_NAME": "ola", "USERID": "1001"},
+			map[string]any{"pid": "12247918309", "urn:altinn:username": "ola", "urn:altinn:userid": "1001", "urn:altinn:partyid": nil}},
 		{"user name", map[string]string{"USER_NAME": "ola"}, map[string]any{"urn:altinn:username": "ola"}},
 		{"scope", map[string]string{"ORG": "nav", "SCOPE": "a b"}, map[string]any{"scope": "a b"}},
 	} {
@@ -50,7 +52,8 @@ func TestToken(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	for name, env := range map[string]map[string]string{
 		"no identity":          {},
-		"owner and user":       {"ORG": "nav", "PARTY": "50012"},
+		"owner and user":       {"ORG": "nav", "PARTY": "5064120983"},
+		"party and identity":   {"SSN": "12247918309", "PARTY": "5064120983"},
 		"user without a party": {"USERID": "1001"},
 		"party":                {"USERID": "1001", "PARTY": "abc"},
 		"expires":              {"ORG": "nav", "EXPIRES": "1h"},

@@ -20,8 +20,10 @@ import (
 )
 
 const (
-	issuer = "https://issuer.test/"
-	kid    = "test"
+	issuer     = "https://issuer.test/"
+	audience   = "https://api.test/"
+	partyClaim = "urn:altinn:partyid"
+	kid        = "test"
 )
 
 var signingKey = sync.OnceValue(func() *ecdsa.PrivateKey {
@@ -34,7 +36,7 @@ var signingKey = sync.OnceValue(func() *ecdsa.PrivateKey {
 
 // Verifier returns a new verifier that accepts the tokens of this package.
 func Verifier() *auth.Verifier {
-	v, err := auth.New(auth.Config{Issuer: issuer, Read: keySet})
+	v, err := auth.New(auth.Config{Issuer: issuer, Audience: audience, PartyClaim: partyClaim, Read: keySet})
 	if err != nil {
 		panic(err)
 	}
@@ -47,26 +49,40 @@ func Owner(org string, scopes ...string) string {
 	return header(map[string]any{"urn:altinn:org": org}, "altinn:serviceowner/instances.", scopes)
 }
 
-// User returns the Authorization header of the user "1001" for the party instanceOwnerID. Without
-// scopes, the token has the read and the write scope.
-func User(instanceOwnerID string, scopes ...string) string {
-	return header(map[string]any{"urn:altinn:userid": "1001", "urn:altinn:partyid": json.Number(instanceOwnerID)}, "altinn:instances.", scopes)
+// User returns the Authorization header of the user "1001" with this identity. Without scopes, the
+// token has the read and the write scope.
+func User(identity party.Identity, scopes ...string) string {
+	claims := identityClaims(identity)
+	claims["urn:altinn:userid"] = "1001"
+	return header(claims, "altinn:instances.", scopes)
 }
 
-// Person returns the Authorization header of a user whose token names only an identity, so that the
-// code must look up the party. Without scopes, the token has the read and the write scope.
-func Person(identity party.Identity, scopes ...string) string {
-	claim := map[party.Kind]string{
-		party.SSN: "pid", party.OrganizationNumber: "urn:altinn:orgNumber", party.UserName: "urn:altinn:username",
-	}[identity.Kind]
-	return header(map[string]any{claim: identity.Value}, "altinn:instances.", scopes)
+// ByNumber returns the Authorization header of the user "1001" whose token has no identity and
+// names its party by number. It has both scopes.
+func ByNumber(instanceOwnerID string) string {
+	return header(map[string]any{"urn:altinn:userid": "1001", partyClaim: json.Number(instanceOwnerID)}, "altinn:instances.", nil)
+}
+
+// Person returns the Authorization header of a user whose token names only identities, at most one
+// of a kind. It has both scopes.
+func Person(identities ...party.Identity) string {
+	return header(identityClaims(identities...), "altinn:instances.", nil)
+}
+
+func identityClaims(identities ...party.Identity) map[string]any {
+	names := map[party.Kind]string{party.SSN: "pid", party.OrganizationNumber: "urn:altinn:orgNumber", party.UserName: "urn:altinn:username"}
+	claims := map[string]any{}
+	for _, identity := range identities {
+		claims[names[identity.Kind]] = identity.Value
+	}
+	return claims
 }
 
 func header(claims map[string]any, prefix string, scopes []string) string {
 	if len(scopes) == 0 {
 		scopes = []string{prefix + "read", prefix + "write"}
 	}
-	claims["iss"] = issuer
+	claims["iss"], claims["aud"] = issuer, audience
 	claims["exp"] = time.Now().Add(time.Hour).Unix()
 	claims["scope"] = strings.Join(scopes, " ")
 	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims(claims))

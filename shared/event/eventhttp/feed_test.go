@@ -132,8 +132,8 @@ func TestAuthorization(t *testing.T) {
 	}{
 		"the owner":                          {path, authtest.Owner("nav", "altinn:serviceowner/instances.read"), 200, ""},
 		"no token":                           {path, "", 401, ""},
-		"a user":                             {path, authtest.User("50001"), 403, "owner-only"},
-		"a user, another org":                {"/storage/applications/skd/app2018/events", authtest.User("50001"), 403, "owner-only"},
+		"a user":                             {path, authtest.ByNumber("5000000001"), 403, "owner-only"},
+		"a user, another org":                {"/storage/applications/skd/app2018/events", authtest.ByNumber("5000000001"), 403, "owner-only"},
 		"the owner without the scope":        {path, authtest.Owner("nav", "altinn:serviceowner/instances.write"), 403, "scope-missing"},
 		"another owner":                      {path, authtest.Owner("skd"), 404, "not-found"},
 		"another owner with a bad parameter": {path + "?size=x", authtest.Owner("skd"), 404, "not-found"},

@@ -223,10 +223,10 @@ func (m *Memory) Scan(_ context.Context, before time.Time, limit int) (event.Bac
 // time.
 func Document(appID, instanceGuid string, number int, at time.Time, step string) event.Encoded {
 	org, app := splitID(appID)
-	base := "https://platform.altinn.no/storage/instances/50001/" + instanceGuid
+	base := "https://platform.altinn.no/storage/instances/5000000001/" + instanceGuid
 	doc, err := event.Encode(event.Event{
 		ID: event.ID(instanceGuid, number), At: rfc3339.Time{Time: at.UTC().Truncate(time.Microsecond)}, AppID: appID,
-		InstanceOwnerID: "50001", InstanceLink: base,
+		InstanceOwnerID: "5000000001", InstanceLink: base,
 		DataLinks: []event.DataLink{{FormID: "default", DataLink: base + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff"}},
 		EventType: event.WorkflowStateChange, WorkflowStep: step, UserID: "1001",
 		Org: org, App: app, InstanceVersion: int64(number), SchemaVersion: event.SchemaVersion,

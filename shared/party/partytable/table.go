@@ -1,14 +1,15 @@
-// Package partytable provides the register of parties in DynamoDB, which assigns a number, the
-// instanceOwnerId, to each official identity. A number never changes. The register stores only
-// the keyed digest of an identity.
+// Package partytable provides the register of parties in DynamoDB, which assigns a random number,
+// the instanceOwnerId, to a party, and links the party's official identities to it. The party of an
+// identity never changes. The register stores only the keyed digest of an identity.
 //
 // The table has these items, by PK:
 //
-//	ID#<digest>      the number of an identity: owner      Find
-//	OWNER#<number>   that a number is assigned: digest     Exists
-//	COUNTER          the last assigned number: last
+//	ID#<digest>      the number of an identity's party: owner    Find
+//	OWNER#<number>   that a number is assigned                   Exists
 //
-// One transaction writes the first two.
+// Each assignment and each link is one transaction on condition that none of its items exists. So
+// concurrent calls agree, and no party has only a part of its items. A call whose condition fails
+// reads the identities again.
 package partytable
 
 import (
@@ -16,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,18 +32,14 @@ import (
 )
 
 const (
-	attrKey    = "PK"
-	attrOwner  = "owner"
-	attrDigest = "digest"
-	attrLast   = "last"
+	attrKey   = "PK"
+	attrOwner = "owner"
 
 	identityPrefix = "ID#"
 	ownerPrefix    = "OWNER#"
-	counter        = "COUNTER"
 
-	seed        = "50000"               // the first number minus one
 	minKey      = 32                    // characters of the digest's key
-	maxAttempts = 8                     // of one assignment, if other assignments conflict
+	maxAttempts = 8                     // of one assignment or link, if others conflict
 	backoff     = 20 * time.Millisecond // the mean delay between attempts
 	maxCached   = 4096                  // identities
 )
@@ -53,7 +51,7 @@ type Table struct {
 	key    []byte
 
 	mu    sync.Mutex
-	cache map[string]string // number by digest; entries never become stale, because a number never changes
+	cache map[string]string // number by digest; entries never become stale, because the party of an identity never changes
 }
 
 // Open returns the table that PARTIES_TABLE names. IDENTITY_KEY is the key of the digests, 32
@@ -85,13 +83,14 @@ func New(client *dynamodb.Client, name string, key []byte) (*Table, error) {
 	return &Table{client: client, name: name, key: key}, nil
 }
 
-// Find returns the number of the identity, and whether it has one. It finds every assignment that
-// has completed.
-func (t *Table) Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error) {
-	if !identity.WellFormed() {
-		return "", false, nil
-	}
-	return t.find(ctx, identity.Digest(t.key))
+// Find returns the number of the first identity that has one, in the given order, and links the
+// identities that have none to the same party. All identities must be the caller's own: see package
+// party. found is false if no identity has a number; Find then changes nothing. It fails for a
+// malformed identity. It finds every assignment that has completed. Only the first call with new
+// identities writes.
+func (t *Table) Find(ctx context.Context, identities ...party.Identity) (instanceOwnerID string, found bool, err error) {
+	instanceOwnerID, err = t.resolve(ctx, identities, false)
+	return instanceOwnerID, instanceOwnerID != "", err
 }
 
 // Exists reports whether the number is assigned to a party. It returns false for a malformed
@@ -104,61 +103,99 @@ func (t *Table) Exists(ctx context.Context, instanceOwnerID string) (bool, error
 	return item != nil, err
 }
 
-// FindOrAssign returns the number of the identity, and assigns the next number if the identity has
-// none. It fails for a malformed identity. Concurrent calls return the same number, and so does a
-// retry of a call with an unknown outcome. Numbers can be skipped, but none is assigned twice.
-func (t *Table) FindOrAssign(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error) {
-	if !identity.WellFormed() {
-		return "", errors.New("party register: the identity is not well-formed")
+// FindOrAssign is like Find, but assigns a new number to all identities if none has a number. It
+// fails for a malformed identity and without any identity. Concurrent calls return the same number,
+// and so does a retry of a call with an unknown outcome. No number is assigned to two parties.
+func (t *Table) FindOrAssign(ctx context.Context, identities ...party.Identity) (instanceOwnerID string, err error) {
+	if len(identities) == 0 {
+		return "", errors.New("party register: no identity to assign a number to")
 	}
-	digest, number := identity.Digest(t.key), ""
+	return t.resolve(ctx, identities, true)
+}
+
+// resolve returns the number of the first known identity, and links the new ones to it. If none is
+// known, it assigns a number, or returns "" if assign is false.
+func (t *Table) resolve(ctx context.Context, identities []party.Identity, assign bool) (string, error) {
+	var digests []string
+	for _, identity := range identities {
+		if !identity.WellFormed() {
+			return "", errors.New("party register: an identity is not well-formed")
+		}
+		if digest := identity.Digest(t.key); !slices.Contains(digests, digest) { // a transaction writes an item once
+			digests = append(digests, digest)
+		}
+	}
+	var err error
 	for range maxAttempts {
-		if found, ok, err := t.find(ctx, digest); ok || err != nil {
-			return found, err
+		var number string
+		var unknown []string
+		if number, unknown, err = t.findAll(ctx, digests); err != nil {
+			return "", err
 		}
-		if number == "" {
-			if number, err = t.nextNumber(ctx); err != nil {
-				return "", err
-			}
+		if len(unknown) == 0 || number == "" && !assign {
+			return number, nil
 		}
-		err = t.assign(ctx, digest, number)
+		isNew := number == ""
+		if isNew {
+			number = party.NewNumber()
+		}
+		err = t.link(ctx, number, isNew, unknown)
 		var cancelled *types.TransactionCanceledException
 		switch {
 		case err == nil:
-			t.remember(digest, number)
+			for _, digest := range unknown {
+				t.remember(digest, number)
+			}
 			return number, nil
 		case !errors.As(err, &cancelled):
-			return "", fmt.Errorf("assign a party its number: %w", err)
-		case conditionFailed(cancelled, 0): // another call has assigned a number: find it
-			continue
-		case conditionFailed(cancelled, 1): // only after the counter was restored from an older backup
-			number = ""
+			return "", fmt.Errorf("link identities to a party: %w", err)
 		}
+		// Another call has used an identity or, once in a billion calls, the number.
 		if err := sleep(ctx, rand.N(2*backoff)); err != nil {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("assign a party its number: gave up after %d attempts: %w", maxAttempts, err)
+	return "", fmt.Errorf("link identities to a party: gave up after %d attempts: %w", maxAttempts, err)
 }
 
-// find returns the number of a digest, from the cache or the table.
-func (t *Table) find(ctx context.Context, digest string) (number string, found bool, err error) {
+// findAll returns the number of the first known digest, or "", and the digests without a number. It
+// reads them in parallel.
+func (t *Table) findAll(ctx context.Context, digests []string) (number string, unknown []string, err error) {
+	numbers, errs := make([]string, len(digests)), make([]error, len(digests))
+	var reads sync.WaitGroup
+	for n := range digests {
+		reads.Go(func() { numbers[n], errs[n] = t.find(ctx, digests[n]) })
+	}
+	reads.Wait()
+	for n, each := range numbers {
+		switch {
+		case each == "":
+			unknown = append(unknown, digests[n])
+		case number == "":
+			number = each
+		}
+	}
+	return number, unknown, errors.Join(errs...)
+}
+
+// find returns the number of a digest, from the cache or the table, or "" if it has none.
+func (t *Table) find(ctx context.Context, digest string) (number string, err error) {
 	t.mu.Lock()
-	number, found = t.cache[digest]
+	number = t.cache[digest]
 	t.mu.Unlock()
-	if found {
-		return number, true, nil
+	if number != "" {
+		return number, nil
 	}
 	item, err := t.get(ctx, identityPrefix+digest)
 	if err != nil || item == nil {
-		return "", false, err
+		return "", err
 	}
 	owner, ok := item[attrOwner].(*types.AttributeValueMemberS)
-	if !ok {
-		return "", false, errors.New("party register: the item of an identity has no number")
+	if !ok || owner.Value == "" {
+		return "", errors.New("party register: the item of an identity has no number")
 	}
 	t.remember(digest, owner.Value)
-	return owner.Value, true, nil
+	return owner.Value, nil
 }
 
 // remember adds an entry to the cache. It empties a full cache first; find can read the dropped
@@ -174,7 +211,7 @@ func (t *Table) remember(digest, number string) {
 
 func (t *Table) get(ctx context.Context, key string) (map[string]types.AttributeValue, error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.name, Key: item(key, "", ""), ConsistentRead: aws.Bool(true),
+		TableName: &t.name, Key: item(key), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("party register: %w", err)
@@ -182,56 +219,31 @@ func (t *Table) get(ctx context.Context, key string) (map[string]types.Attribute
 	return out.Item, nil
 }
 
-// nextNumber increments the counter and returns its new value. If the response is lost, that number
-// is skipped.
-func (t *Table) nextNumber(ctx context.Context) (string, error) {
-	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &t.name, Key: item(counter, "", ""),
-		UpdateExpression:         aws.String("SET #last = if_not_exists(#last, :start) + :one"),
-		ExpressionAttributeNames: map[string]string{"#last": attrLast},
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":start": &types.AttributeValueMemberN{Value: seed},
-			":one":   &types.AttributeValueMemberN{Value: "1"},
-		},
-		ReturnValues: types.ReturnValueUpdatedNew,
-	})
-	if err != nil {
-		return "", fmt.Errorf("increment the party counter: %w", err)
+// link writes the items of identities, and the item of their number if it is new. It writes all of
+// them, or none and fails if one exists. The SDK sends the same request token with every retry, so
+// a retry after a lost response does not conflict with the first attempt.
+func (t *Table) link(ctx context.Context, number string, isNew bool, digests []string) error {
+	var writes []types.TransactWriteItem
+	put := func(item map[string]types.AttributeValue) {
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{
+			TableName: &t.name, Item: item, ConditionExpression: aws.String("attribute_not_exists(" + attrKey + ")"),
+		}})
 	}
-	last, ok := out.Attributes[attrLast].(*types.AttributeValueMemberN)
-	if !ok || !party.ValidNumber(last.Value) {
-		return "", errors.New("increment the party counter: it is not a whole number")
+	if isNew {
+		put(item(ownerPrefix + number))
 	}
-	return last.Value, nil
-}
-
-// assign writes both items if neither exists, and fails otherwise. The SDK sends the same request
-// token with every retry, so a retry after a lost response does not conflict with the first
-// attempt.
-func (t *Table) assign(ctx context.Context, digest, number string) error {
-	absent := aws.String("attribute_not_exists(" + attrKey + ")")
-	_, err := t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
-		TransactItems: []types.TransactWriteItem{
-			{Put: &types.Put{TableName: &t.name, Item: item(identityPrefix+digest, attrOwner, number), ConditionExpression: absent}},
-			{Put: &types.Put{TableName: &t.name, Item: item(ownerPrefix+number, attrDigest, digest), ConditionExpression: absent}},
-		},
-	})
+	for _, digest := range digests {
+		of := item(identityPrefix + digest)
+		of[attrOwner] = &types.AttributeValueMemberS{Value: number}
+		put(of)
+	}
+	_, err := t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
 	return err
 }
 
-// conditionFailed reports whether the n-th condition of the transaction was false.
-func conditionFailed(cancelled *types.TransactionCanceledException, n int) bool {
-	return n < len(cancelled.CancellationReasons) &&
-		aws.ToString(cancelled.CancellationReasons[n].Code) == "ConditionalCheckFailed"
-}
-
-// item returns an item with a key and one attribute, or with only the key if attribute is "".
-func item(key, attribute, value string) map[string]types.AttributeValue {
-	attributes := map[string]types.AttributeValue{attrKey: &types.AttributeValueMemberS{Value: key}}
-	if attribute != "" {
-		attributes[attribute] = &types.AttributeValueMemberS{Value: value}
-	}
-	return attributes
+// item returns an item with only its key.
+func item(key string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{attrKey: &types.AttributeValueMemberS{Value: key}}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,12 +15,12 @@ import (
 
 // Register is a party register.
 type Register interface {
-	Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error)
-	FindOrAssign(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error)
+	Find(ctx context.Context, identities ...party.Identity) (instanceOwnerID string, found bool, err error)
+	FindOrAssign(ctx context.Context, identities ...party.Identity) (instanceOwnerID string, err error)
 	Exists(ctx context.Context, instanceOwnerID string) (bool, error)
 }
 
-var numberForm = regexp.MustCompile(`^[1-9][0-9]{4,14}$`)
+var numberForm = regexp.MustCompile(`^[1-9][0-9]{9}$`)
 
 // Conformance checks the contract of a register. Each call of open must return an empty register.
 func Conformance(t *testing.T, open func(t *testing.T) Register) {
@@ -29,6 +31,11 @@ func Conformance(t *testing.T, open func(t *testing.T) Register) {
 		"a user name keeps its number in capitals":  caseDoesNotCount,
 		"concurrent calls for one identity":         sameConcurrently,
 		"concurrent calls for different identities": differentConcurrently,
+		"identities of one token are linked":        linked,
+		"a known identity is never linked again":    neverRelinked,
+		"no identity":                               noIdentity,
+		"concurrent links of one token":             linkedConcurrently,
+		"concurrent links to two parties":           oneLinkWins,
 		"a malformed identity has no number":        malformed,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
@@ -40,21 +47,32 @@ func ssn(n int) party.Identity {
 	return party.Identity{Kind: party.SSN, Value: fmt.Sprintf("122479%05d", n)}
 }
 
-func assign(t *testing.T, r Register, identity party.Identity) string {
+// user returns the n-th invented user name.
+func user(n int) party.Identity {
+	return party.Identity{Kind: party.UserName, Value: fmt.Sprintf("user-%d", n)}
+}
+
+// org returns the n-th invented organisation number.
+func org(n int) party.Identity {
+	return party.Identity{Kind: party.OrganizationNumber, Value: fmt.Sprintf("9100%05d", n)}
+}
+
+func assign(t *testing.T, r Register, identities ...party.Identity) string {
 	t.Helper()
-	number, err := r.FindOrAssign(t.Context(), identity)
+	number, err := r.FindOrAssign(t.Context(), identities...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !numberForm.MatchString(number) {
-		t.Fatalf("FindOrAssign = %q, want a number of five digits or more", number)
+		t.Fatalf("FindOrAssign = %q, want a number of ten digits", number)
 	}
 	return number
 }
 
-func wantFound(t *testing.T, r Register, identity party.Identity, want string) {
+// wantFound checks what Find returns for identities, which also links them: "" means no number.
+func wantFound(t *testing.T, r Register, want string, identities ...party.Identity) {
 	t.Helper()
-	got, found, err := r.Find(t.Context(), identity)
+	got, found, err := r.Find(t.Context(), identities...)
 	if err != nil || found != (want != "") || got != want {
 		t.Errorf("Find = %q, %v, %v; want %q", got, found, err, want)
 	}
@@ -68,10 +86,13 @@ func wantExists(t *testing.T, r Register, number string, want bool) {
 }
 
 func unknownAtFirst(t *testing.T, r Register) {
-	wantFound(t, r, ssn(1), "")
-	wantExists(t, r, "50001", false)
-	if first := assign(t, r, ssn(1)); first != "50001" {
-		t.Errorf("the first number is %s, want 50001", first)
+	wantFound(t, r, "", ssn(1))
+	wantExists(t, r, "1000000000", false)
+	number := assign(t, r, ssn(1))
+	wantExists(t, r, number, true)
+	for _, change := range []int{1, -1} {
+		n, _ := strconv.Atoi(number)
+		wantExists(t, r, strconv.Itoa(n+change), false)
 	}
 }
 
@@ -86,9 +107,9 @@ func keepsItsNumber(t *testing.T, r Register) {
 			t.Errorf("assigned again: %s, want %s", again, number)
 		}
 	}
-	wantFound(t, r, ssn(1), number)
-	wantFound(t, r, ssn(2), other)
-	wantFound(t, r, ssn(3), "")
+	wantFound(t, r, number, ssn(1))
+	wantFound(t, r, other, ssn(2))
+	wantFound(t, r, "", ssn(3))
 	wantExists(t, r, number, true)
 	wantExists(t, r, other, true)
 }
@@ -108,17 +129,17 @@ func caseDoesNotCount(t *testing.T, r Register) {
 	if other := assign(t, r, small); other != number {
 		t.Errorf("a user name got %s, and %s in capitals", other, number)
 	}
-	wantFound(t, r, small, number)
-	wantFound(t, r, capitals, number)
+	wantFound(t, r, number, small)
+	wantFound(t, r, number, capitals)
 }
 
 func sameConcurrently(t *testing.T, r Register) {
-	numbers := assignConcurrently(t, r, func(int) party.Identity { return ssn(1) })
+	numbers := assignConcurrently(t, r, func(int) []party.Identity { return []party.Identity{ssn(1)} })
 	if len(numbers) != 1 {
 		t.Errorf("one identity got the numbers %v", numbers)
 	}
 	for number := range numbers {
-		wantFound(t, r, ssn(1), number)
+		wantFound(t, r, number, ssn(1))
 		wantExists(t, r, number, true)
 		if next := assign(t, r, ssn(2)); next == number {
 			t.Errorf("the next identity got %s as well", next)
@@ -127,21 +148,105 @@ func sameConcurrently(t *testing.T, r Register) {
 }
 
 func differentConcurrently(t *testing.T, r Register) {
-	numbers := assignConcurrently(t, r, ssn)
+	numbers := assignConcurrently(t, r, func(n int) []party.Identity { return []party.Identity{ssn(n), user(n)} })
 	if len(numbers) != concurrency {
-		t.Errorf("%d identities got %d numbers", concurrency, len(numbers))
+		t.Errorf("%d parties got %d numbers", concurrency, len(numbers))
 	}
 	for number, n := range numbers {
-		wantFound(t, r, ssn(n), number)
+		wantFound(t, r, number, ssn(n))
+		wantFound(t, r, number, user(n))
 		wantExists(t, r, number, true)
+	}
+}
+
+// linked resolves identities as the tokens of one person would: first a user name alone, later with
+// an identity number.
+func linked(t *testing.T, r Register) {
+	number := assign(t, r, user(1))
+	wantFound(t, r, "", ssn(1))
+	wantFound(t, r, number, ssn(1), org(1), user(1))
+	for _, each := range []party.Identity{ssn(1), org(1), user(1)} {
+		wantFound(t, r, number, each)
+	}
+	if again := assign(t, r, user(2), user(1)); again != number {
+		t.Errorf("a new name with a known one got %s, want %s", again, number)
+	}
+	wantFound(t, r, number, user(2))
+
+	wantFound(t, r, "", ssn(3), user(3))
+	other := assign(t, r, ssn(3), user(3))
+	if other == number {
+		t.Errorf("two parties have the number %s", number)
+	}
+	wantFound(t, r, other, ssn(3))
+	wantFound(t, r, other, user(3))
+	if same := assign(t, r, ssn(4), ssn(4)); same == other {
+		t.Errorf("a repeated identity got the number %s of another party", same)
+	}
+}
+
+func neverRelinked(t *testing.T, r Register) {
+	first, second := assign(t, r, ssn(1)), assign(t, r, user(1))
+	for range 2 {
+		wantFound(t, r, first, ssn(1), org(1), user(1))
+		if got := assign(t, r, ssn(1), user(1)); got != first {
+			t.Errorf("the identity number with another party's name got %s, want %s", got, first)
+		}
+		if got := assign(t, r, user(1), ssn(1)); got != second {
+			t.Errorf("the name with another party's identity number got %s, want %s", got, second)
+		}
+	}
+	wantFound(t, r, first, ssn(1))
+	wantFound(t, r, second, user(1))
+	wantFound(t, r, first, org(1))
+}
+
+func noIdentity(t *testing.T, r Register) {
+	wantFound(t, r, "")
+	if number, err := r.FindOrAssign(t.Context()); err == nil {
+		t.Errorf("no identity got the number %s", number)
+	}
+}
+
+// linkedConcurrently resolves the same three identities in several ways at the same time.
+func linkedConcurrently(t *testing.T, r Register) {
+	numbers := assignConcurrently(t, r, func(n int) []party.Identity {
+		return [][]party.Identity{{ssn(1), org(1), user(1)}, {ssn(1), user(1)}, {ssn(1), org(1)}, {ssn(1)}}[n%4]
+	})
+	if len(numbers) != 1 {
+		t.Errorf("one identity number got the numbers %v", numbers)
+	}
+	for number := range numbers {
+		wantFound(t, r, number, ssn(1), org(1), user(1))
+		wantFound(t, r, number, user(1))
+		wantFound(t, r, number, org(1))
+	}
+}
+
+// oneLinkWins links one name to two parties at the same time. The calls for each party must return
+// its own number, and the name must get one of the two.
+func oneLinkWins(t *testing.T, r Register) {
+	parties := []party.Identity{ssn(1), ssn(2)}
+	want := []string{assign(t, r, parties[0]), assign(t, r, parties[1])}
+	var wg sync.WaitGroup
+	for n := range concurrency {
+		wg.Go(func() { wantFound(t, r, want[n%2], parties[n%2], user(1)) })
+	}
+	wg.Wait()
+	number, found, err := r.Find(t.Context(), user(1))
+	if !found || err != nil || !slices.Contains(want, number) {
+		t.Errorf("the name has the number %q, %v, %v; want one of %v", number, found, err, want)
+	}
+	for n := range parties {
+		wantFound(t, r, want[n], parties[n])
 	}
 }
 
 const concurrency = 32
 
-// assignConcurrently assigns numbers to 32 identities concurrently. It returns each number with the
-// index of an identity that received it.
-func assignConcurrently(t *testing.T, r Register, identity func(n int) party.Identity) map[string]int {
+// assignConcurrently calls FindOrAssign 32 times concurrently, for the identities of the n-th
+// token. It returns each number with the index of a token that received it.
+func assignConcurrently(t *testing.T, r Register, token func(n int) []party.Identity) map[string]int {
 	var (
 		wg      sync.WaitGroup
 		mu      sync.Mutex
@@ -149,7 +254,7 @@ func assignConcurrently(t *testing.T, r Register, identity func(n int) party.Ide
 	)
 	for n := range concurrency {
 		wg.Go(func() {
-			number, err := r.FindOrAssign(t.Context(), identity(n))
+			number, err := r.FindOrAssign(t.Context(), token(n)...)
 			if err != nil {
 				t.Error(err)
 				return
@@ -166,12 +271,14 @@ func assignConcurrently(t *testing.T, r Register, identity func(n int) party.Ide
 func malformed(t *testing.T, r Register) {
 	assign(t, r, ssn(1))
 	for _, identity := range []party.Identity{{}, {Kind: party.SSN}, {Kind: party.SSN, Value: "1"}, {Kind: "pid", Value: "12247900001"}} {
-		wantFound(t, r, identity, "")
+		if number, found, err := r.Find(t.Context(), ssn(1), identity); found || err == nil {
+			t.Errorf("found %s with a malformed identity", number)
+		}
 		if number, err := r.FindOrAssign(t.Context(), identity); err == nil {
 			t.Errorf("a malformed identity got the number %s", number)
 		}
 	}
-	for _, number := range []string{"", "0", "050001", "50001 ", "50001.0", "5e4", "COUNTER", strings.Repeat("9", 3000)} {
+	for _, number := range []string{"", "0", "050001", "50001 ", "50001.0", "5e4", "WARM-UP", strings.Repeat("9", 3000)} {
 		wantExists(t, r, number, false)
 	}
 }

@@ -5,7 +5,7 @@ package partytest
 import (
 	"context"
 	"errors"
-	"strconv"
+	"slices"
 	"sync"
 
 	"altinn.no/instanceapi/shared/party"
@@ -13,52 +13,86 @@ import (
 
 // Memory is a register in memory. The zero Memory is empty and ready for use.
 type Memory struct {
-	mu      sync.Mutex
-	numbers map[party.Identity]string
+	mu       sync.Mutex
+	numbers  map[party.Identity]string
+	assigned map[string]bool
+	lookups  []party.Identity
 }
 
-// seed is the first number minus one.
-const seed = 50000
-
-// Find returns the number of the identity, and whether it has one.
-func (m *Memory) Find(ctx context.Context, identity party.Identity) (instanceOwnerID string, found bool, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	instanceOwnerID, found = m.numbers[identity.Canonical()]
-	return instanceOwnerID, found, ctx.Err()
+// Find returns the number of the first identity that has one, and links the others to it. found is
+// false if none has a number. It fails for a malformed identity.
+func (m *Memory) Find(ctx context.Context, identities ...party.Identity) (instanceOwnerID string, found bool, err error) {
+	m.record(identities)
+	instanceOwnerID, err = m.resolve(ctx, identities, "")
+	return instanceOwnerID, instanceOwnerID != "", err
 }
 
-// FindOrAssign returns the number of the identity, and assigns the next number if the identity has
-// none. It fails for a malformed identity.
-func (m *Memory) FindOrAssign(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error) {
-	if !identity.WellFormed() {
-		return "", errors.New("party register: the identity is not well-formed")
+// FindOrAssign is like Find, but assigns a random number if no identity has one. It also fails
+// without any identity.
+func (m *Memory) FindOrAssign(ctx context.Context, identities ...party.Identity) (instanceOwnerID string, err error) {
+	if len(identities) == 0 {
+		return "", errors.New("party register: no identity to assign a number to")
 	}
-	if err := ctx.Err(); err != nil {
-		return "", err
+	m.record(identities)
+	return m.resolve(ctx, identities, party.NewNumber())
+}
+
+// Assign assigns this number to new identities, for tests with fixed numbers.
+func (m *Memory) Assign(number string, identities ...party.Identity) error {
+	if got, err := m.resolve(context.Background(), identities, number); got != number {
+		return errors.Join(err, errors.New("party register: an identity has another number"))
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	identity = identity.Canonical()
-	number, found := m.numbers[identity]
-	if !found {
-		if m.numbers == nil {
-			m.numbers = make(map[party.Identity]string)
-		}
-		number = strconv.Itoa(seed + len(m.numbers) + 1)
-		m.numbers[identity] = number
-	}
-	return number, nil
+	return nil
 }
 
 // Exists reports whether the number is assigned to a party.
 func (m *Memory) Exists(ctx context.Context, instanceOwnerID string) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, number := range m.numbers {
-		if number == instanceOwnerID {
-			return true, ctx.Err()
+	return m.assigned[instanceOwnerID], ctx.Err()
+}
+
+// Lookups returns the identities of all calls of Find and FindOrAssign so far, in order.
+func (m *Memory) Lookups() []party.Identity {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.lookups)
+}
+
+func (m *Memory) record(identities []party.Identity) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lookups = append(m.lookups, identities...)
+}
+
+// resolve returns the number of the first known identity, or else the number next, and gives it to
+// the others. It changes nothing if the number is "".
+func (m *Memory) resolve(ctx context.Context, identities []party.Identity, next string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var number string
+	for _, identity := range identities {
+		if !identity.WellFormed() {
+			return "", errors.New("party register: an identity is not well-formed")
+		}
+		if number == "" {
+			number = m.numbers[identity.Canonical()]
 		}
 	}
-	return false, ctx.Err()
+	if number == "" {
+		number = next
+	}
+	if err := ctx.Err(); number == "" || err != nil {
+		return "", err
+	}
+	if m.numbers == nil {
+		m.numbers, m.assigned = make(map[party.Identity]string), make(map[string]bool)
+	}
+	m.assigned[number] = true
+	for _, identity := range identities {
+		if m.numbers[identity.Canonical()] == "" {
+			m.numbers[identity.Canonical()] = number
+		}
+	}
+	return number, nil
 }

@@ -79,9 +79,9 @@ func describe(ctx context.Context, client *dynamodb.Client, name string) (capaci
 
 // register registers the party and the applications.
 func (s *env) register(ctx context.Context) error {
-	// The user gets a fixed party number instead of the next free one.
+	// The user gets a fixed party number instead of a random one.
 	_, err := s.Dynamo.PutItem(ctx, &dynamodb.PutItemInput{TableName: name("Parties"), Item: map[string]types.AttributeValue{
-		"PK": &types.AttributeValueMemberS{Value: "OWNER#" + party}, "digest": &types.AttributeValueMemberS{Value: "ledger"},
+		"PK": &types.AttributeValueMemberS{Value: "OWNER#" + party},
 	}})
 	if err != nil {
 		return err

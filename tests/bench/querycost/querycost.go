@@ -49,7 +49,7 @@ type Combination struct {
 // The application costs half a unit and one call. A party's own partition is read consistently, at
 // twice the units.
 func Combinations() []Combination {
-	nav, skd, user := authtest.Owner("nav"), authtest.Owner("skd"), authtest.User(bigParty)
+	nav, skd, user := authtest.Owner("nav"), authtest.Owner("skd"), authtest.ByNumber(bigParty)
 	app, form, label := "appId="+alpha, "&workflow.currentStep=FormFilling", "&label="+often
 	const unconfirmed = "&downloadConfirmed=false"
 	since := func(t time.Time) string {

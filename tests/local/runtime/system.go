@@ -184,7 +184,7 @@ func (s *System) environment(f TemplateFunction, overrides map[string]string) (v
 	parameters := map[string]string{
 		"AppsBaseUrl": s.BaseURL, "PlatformBaseUrl": s.BaseURL, "AwsEndpointUrl": "",
 		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": s.Authenticator.KeySet(),
-		"IdentityKey": strings.Repeat("k", 32),
+		"TokenPartyClaim": issuer.PartyClaim, "IdentityKey": strings.Repeat("k", 32),
 	}
 	for name, value := range f.Environment {
 		if ref, ok := strings.CutPrefix(value, "!Ref "); ok {

@@ -236,6 +236,7 @@ func (s *Stack) deploy(ctx context.Context, root string, overrides map[string]st
 		"TokenIssuer":     issuer.Issuer,
 		"TokenAudience":   issuer.Audience,
 		"TokenJwks":       s.Authenticator.KeySet(),
+		"TokenPartyClaim": issuer.PartyClaim,
 		"IdentityKey":     identityKey,
 		"ProtectData":     "false",
 		"AwsEndpointUrl":  s.functionsAWS,

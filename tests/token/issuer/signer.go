@@ -13,10 +13,12 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// The issuer and the audience of the tokens: the values of TOKEN_ISSUER and TOKEN_AUDIENCE.
+// The issuer and the audience of the tokens, and the claim with a party number: the values of
+// TOKEN_ISSUER, TOKEN_AUDIENCE and TOKEN_PARTY_CLAIM.
 const (
-	Issuer   = "https://tokens.instanceapi.localhost/"
-	Audience = "https://instanceapi.localhost/"
+	Issuer     = "https://tokens.instanceapi.localhost/"
+	Audience   = "https://instanceapi.localhost/"
+	PartyClaim = "urn:altinn:partyid"
 )
 
 // The default scopes of a token: all scopes that the API accepts from its kind of caller.
@@ -32,10 +34,10 @@ type Signer struct {
 	kid string
 }
 
-// User is the subject of a user's token. Empty fields give no claim.
+// User is the subject of a user's token. Empty fields give no claim. The last three are identities.
 type User struct {
 	ID        string // urn:altinn:userid
-	Party     string // urn:altinn:partyid, a decimal number: the instanceOwnerId
+	Party     string // PartyClaim, a decimal number: the instanceOwnerId; ignored if the user has an identity
 	SSN       string // pid
 	OrgNumber string // urn:altinn:orgNumber
 	Name      string // urn:altinn:username
@@ -87,7 +89,7 @@ func (m *Signer) User(user User, scope string, ttl time.Duration) (string, error
 		if err != nil {
 			return "", fmt.Errorf("party %q is not a decimal number", user.Party)
 		}
-		claims["urn:altinn:partyid"] = party // a number in the real tokens, unlike the user id
+		claims[PartyClaim] = party // a number in the real tokens, unlike the user id
 	}
 	for name, value := range map[string]string{
 		"urn:altinn:userid":    user.ID,
