@@ -3,6 +3,9 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"mime"
+	"net/url"
+	"strings"
 	"testing"
 
 	"altinn.no/instanceapi/shared/apitest"
@@ -19,6 +22,35 @@ func newAPI(t *testing.T) *apitest.API {
 }
 
 func target(i *instance.Instance) string { return apitest.InApp(i, "/data/"+i.Data[0].ID) }
+
+// TestPresignedURLNamesNoFile checks that the URL of large content, which proxies may log, has a
+// file name that the sender did not choose.
+func TestPresignedURLNamesNoFile(t *testing.T) {
+	for _, test := range []struct{ formID, contentType, want string }{
+		{"attachment", "application/pdf", "attachment.pdf"},
+		{"attachment", `application/pdf; name="12247918309.pdf"`, "attachment.pdf"},
+		{"attachment", "image/heic", "attachment"},
+		{"fnr12247918309", "application/pdf", "data.pdf"}, // an application without data types accepts any formId
+		{"v-122479-18309", "text/plain", "data.txt"},
+	} {
+		api := newAPI(t)
+		i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+		api.Change(t, i, func(i *instance.Instance) error {
+			d := &i.Data[0]
+			d.FormID, d.ContentType, d.FileName, d.FileSize = test.formID, test.contentType, "ddmmyy-122479-18309.pdf", blob.InlineLimit+1
+			return nil
+		})
+		got := api.Do(t, apitest.Kari, "GET", target(i)).Want(307, "").Header().Get("Location")
+		location, err := url.Parse(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, params, err := mime.ParseMediaType(location.Query().Get("content-disposition"))
+		if err != nil || params["filename"] != test.want || strings.Contains(got, "18309") {
+			t.Errorf("%s, %s: Location %s, want %s (%v)", test.formID, test.contentType, got, test.want, err)
+		}
+	}
+}
 
 // TestWhoMayRead also checks that the Application API records no downloads, not even by the owner.
 func TestWhoMayRead(t *testing.T) {

@@ -27,9 +27,3 @@ type PresignedRequest struct {
 func (r PresignedRequest) String() string {
 	return r.Method + " request, valid until " + rfc3339.Format(r.Expires)
 }
-
-// ResponseHeaders are the headers of a download that describe the content.
-type ResponseHeaders struct {
-	ContentType        string
-	ContentDisposition string
-}

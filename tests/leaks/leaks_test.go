@@ -177,7 +177,10 @@ func (e *env) presigned() (sent []marker) {
 		}
 		sent = append(sent, marker{sentIn: request + ": the signature in its response", text: signature})
 	}
-	upload := e.Must(e.t, 201, client.JSON("POST", self+"/uploads", e.user, client.Announcement(content))).Upload()
+	const fileName = "fnr43999999901.pdf"
+	sent = append(sent, marker{sentIn: "POST " + appsInstance + "/uploads: the file name", text: fileName, clientText: true})
+	announcement := strings.Replace(client.Announcement(content), "c.txt", fileName, 1)
+	upload := e.Must(e.t, 201, client.JSON("POST", self+"/uploads", e.user, announcement)).Upload()
 	signed("POST "+appsInstance+"/uploads", upload.URL)
 	e.Must(e.t, 200, upload.Put(content))
 	made := e.Must(e.t, 201, client.Request{Method: "POST", Path: self + "/data?formId=a&upload=" + upload.ID, Token: e.user})
@@ -185,6 +188,9 @@ func (e *env) presigned() (sent []marker) {
 	for _, link := range data[1].(map[string]any)["dataLinks"].(map[string]any) {
 		got := e.Must(e.t, 307, client.Request{Method: "GET", Path: fmt.Sprint(link), Token: e.owner})
 		signed("GET of a large file", got.Header.Get("Location"))
+		if sent[0].in(got.Header.Get("Location")) {
+			e.t.Errorf("the address of a download contains the file name: %s", got.Header.Get("Location"))
+		}
 	}
 	return sent
 }

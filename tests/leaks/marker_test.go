@@ -20,6 +20,8 @@ var kinds = []struct {
 }{
 	{"an identity number", func(n int) string { return fmt.Sprintf("%011d", 41_000_000_000+n) }},
 	{"an identity number with a space", func(n int) string { return fmt.Sprintf("%06d %05d", 520_000+n/100_000, n%100_000) }},
+	{"an identity number with a dash", func(n int) string { return fmt.Sprintf("%06d-%05d", 530_000+n/100_000, n%100_000) }},
+	{"an identity number in a word", func(n int) string { return fmt.Sprintf("fnr%011d.pdf", 42_000_000_000+n) }},
 	{"an organisation number", func(n int) string { return fmt.Sprintf("%09d", 910_000_000+n) }},
 	{"a token", func(n int) string {
 		return fmt.Sprintf("eyJhbGciOiJSUzI1NiJ9.eyJwaWQiOiJ4In0.%sc2lnbmF0dXJl%08dc2ln", strings.Repeat("c2lnbmF0dXJl", 20), n)
@@ -38,9 +40,14 @@ func (m marker) needles() []string {
 	if _, signature, ok := strings.Cut(text, "X-Amz-Signature="); ok {
 		text = signature
 	}
+	if number, ok := strings.CutPrefix(text, "fnr"); ok {
+		text = strings.TrimSuffix(number, ".pdf")
+	}
 	all := []string{text}
-	if strings.Contains(text, " ") {
-		all = append(all, url.PathEscape(text), url.QueryEscape(text), strings.ReplaceAll(text, " ", ""))
+	for _, separator := range []string{" ", "-"} {
+		if strings.Contains(text, separator) {
+			all = append(all, url.PathEscape(text), url.QueryEscape(text), strings.ReplaceAll(text, separator, ""))
+		}
 	}
 	return all
 }

@@ -40,10 +40,11 @@ func (b *Bucket) PresignPut(ctx context.Context, key blob.Key, contentType strin
 	return presignedRequest(signed.Method, signed.URL, signed.SignedHeader, expires), nil
 }
 
-// PresignGet returns the request that downloads the content at key with the given response headers.
-// The client may add a Range. PresignGet does not check that the key exists. The function's role
-// must be allowed s3:GetObject.
-func (b *Bucket) PresignGet(ctx context.Context, key blob.Key, responseHeaders blob.ResponseHeaders) (blob.PresignedRequest, error) {
+// PresignGet returns the request that downloads the content at key. The response has the content
+// type with which the content was stored, and the given Content-Disposition, which is part of the
+// URL. The client may add a Range. PresignGet does not check that the key exists. The function's
+// role must be allowed s3:GetObject.
+func (b *Bucket) PresignGet(ctx context.Context, key blob.Key, contentDisposition string) (blob.PresignedRequest, error) {
 	if err := key.Check(); err != nil {
 		return blob.PresignedRequest{}, err
 	}
@@ -51,8 +52,7 @@ func (b *Bucket) PresignGet(ctx context.Context, key blob.Key, responseHeaders b
 	signed, err := s3.NewPresignClient(b.client).PresignGetObject(ctx, &s3.GetObjectInput{
 		Bucket:                     &b.bucket,
 		Key:                        aws.String(key.String()),
-		ResponseContentType:        &responseHeaders.ContentType,
-		ResponseContentDisposition: &responseHeaders.ContentDisposition,
+		ResponseContentDisposition: &contentDisposition,
 		ResponseCacheControl:       aws.String("no-store"),
 	}, s3.WithPresignExpires(blob.PresignExpiry))
 	if err != nil {

@@ -30,24 +30,6 @@ func large(t *testing.T) (*blobtest.Memory, Content) {
 	return store, content
 }
 
-// Proxies may log the URL of a redirect.
-func TestNoIdentityNumberInPresignedURL(t *testing.T) {
-	for name, want := range map[string]string{
-		"årsrapport.pdf":               "årsrapport.pdf",
-		"12247918309.pdf":              "[redacted].pdf",
-		"skjema 122479 18309 2026.pdf": "skjema [redacted] 2026.pdf",
-	} {
-		store, content := large(t)
-		content.FileName = name
-		resp, _, _ := serve(t, "GET", content, store)
-		if at, err := url.QueryUnescape(resp.Header.Get("Location")); err != nil || !strings.Contains(at, url.PathEscape(want)) && !strings.Contains(at, want) {
-			t.Errorf("%s: %s, %v", name, at, err)
-		} else if name != want && strings.Contains(at, "18309") {
-			t.Errorf("%s: the identity number is in %s", name, at)
-		}
-	}
-}
-
 func TestLargeContentIsRedirected(t *testing.T) {
 	etag := `"` + revision + `"`
 	for _, test := range []struct {
@@ -81,15 +63,18 @@ func TestLargeContentIsRedirected(t *testing.T) {
 	}
 }
 
-func TestPresignedURLHasContentHeaders(t *testing.T) {
+// Proxies may log the URL of a redirect, so it contains no text that the sender of the content has
+// chosen.
+func TestPresignedURLHasNoTextOfTheSender(t *testing.T) {
 	store, content := large(t)
+	content.ContentType = `text/html; name="12247918309.pdf"`
 	resp, _, _ := serve(t, "GET", content, store)
 	location, err := url.Parse(resp.Header.Get("Location"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if location.Path != "/"+content.Key.String() || location.Query().Get("content-type") != "text/html; Charset=UTF-8" ||
-		location.Query().Get("content-disposition") != `attachment; filename="s_knad.pdf"; filename*=UTF-8''s%C3%B8knad.pdf` {
+	if location.Path != "/"+content.Key.String() || strings.Contains(location.String(), "12247918309") ||
+		location.Query().Get("content-disposition") != `attachment; filename="vedlegg.pdf"; filename*=UTF-8''vedlegg.pdf` {
 		t.Errorf("Location %s", location)
 	}
 	// The 307 itself has no content headers, because it has no body, and must not be cached.
@@ -104,8 +89,8 @@ func TestPresignedURLHasContentHeaders(t *testing.T) {
 	if digest := resp.Header.Get("Repr-Digest"); !strings.HasPrefix(digest, "sha-256=:") || head.Header.Get("Repr-Digest") != digest {
 		t.Errorf("Repr-Digest %s, and for HEAD %s", digest, head.Header.Get("Repr-Digest"))
 	}
-	if got := head.Header.Get("Content-Length"); got != "5368709120" || head.Header.Get("Content-Type") != "text/html; Charset=UTF-8" {
-		t.Errorf("HEAD: Content-Length %s, Content-Type %s", got, head.Header.Get("Content-Type"))
+	if got := head.Header.Get("Content-Length"); got != "5368709120" || head.Header.Get("Content-Type") != content.ContentType || !strings.Contains(head.Header.Get("Content-Disposition"), "s_knad.pdf") {
+		t.Errorf("HEAD: Content-Length %s, headers %v", got, head.Header)
 	}
 }
 

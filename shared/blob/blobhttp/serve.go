@@ -17,13 +17,13 @@ import (
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
-	"altinn.no/instanceapi/shared/logging"
 )
 
 // Content describes the content of a data element.
 type Content struct {
 	Key         blob.Key // its revision is the entity tag
 	FileName    string   // as given by the user; may be empty
+	URLFileName string   // the file name of a presigned download; not chosen by a user
 	ContentType string   // as stored, with its parameters
 	SHA256      string   // of the whole content, hex
 	Size        int64    // bytes
@@ -35,7 +35,7 @@ func (c Content) ETag() string { return `"` + c.Key.Revision() + `"` }
 // Source reads blobs; *blobbucket.Bucket implements it.
 type Source interface {
 	Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
-	PresignGet(ctx context.Context, key blob.Key, responseHeaders blob.ResponseHeaders) (blob.PresignedRequest, error)
+	PresignGet(ctx context.Context, key blob.Key, contentDisposition string) (blob.PresignedRequest, error)
 }
 
 // ServeContent responds to a GET or HEAD of content (RFC 9110) with 200, 206 for a single range, or
@@ -84,7 +84,7 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 	var request blob.PresignedRequest
 	if r.Method != http.MethodHead {
 		if content.Size > blob.InlineLimit {
-			request, err = source.PresignGet(r.Context(), content.Key, content.presignedHeaders())
+			request, err = source.PresignGet(r.Context(), content.Key, disposition(content.URLFileName))
 		} else {
 			body, err = read(r.Context(), content.Key, source, rng, length)
 		}
@@ -106,10 +106,9 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 		w.WriteHeader(http.StatusTemporaryRedirect)
 		return true, nil
 	}
-	responseHeaders := content.responseHeaders()
-	header.Set("Content-Type", responseHeaders.ContentType)
+	header.Set("Content-Type", content.contentType())
 	header.Set("Content-Length", strconv.FormatInt(length, 10))
-	header.Set("Content-Disposition", responseHeaders.ContentDisposition)
+	header.Set("Content-Disposition", disposition(content.FileName))
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	header.Set("Accept-Ranges", "bytes")
@@ -128,20 +127,12 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 	return writeErr == nil, nil
 }
 
-// responseHeaders returns the headers that describe the content.
-func (c Content) responseHeaders() blob.ResponseHeaders {
-	responseHeaders := blob.ResponseHeaders{ContentType: "application/octet-stream", ContentDisposition: disposition(c.FileName)}
+// contentType returns the value of Content-Type.
+func (c Content) contentType() string {
 	if application.ValidContentType(c.ContentType) { // checked when stored; checked again because it is sent as a header
-		responseHeaders.ContentType = c.ContentType
+		return c.ContentType
 	}
-	return responseHeaders
-}
-
-// presignedHeaders returns the headers for a presigned URL. Proxies may log the URL, so an identity
-// number in the file name is redacted.
-func (c Content) presignedHeaders() blob.ResponseHeaders {
-	c.FileName = logging.Redact(c.FileName)
-	return c.responseHeaders()
+	return "application/octet-stream"
 }
 
 // setCaching sets the headers that a 304 also has. No cache may store the content.

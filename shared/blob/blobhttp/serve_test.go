@@ -30,7 +30,7 @@ func stored(t *testing.T, body string) (*blobtest.Memory, Content) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store, Content{Key: key, FileName: "søknad.pdf", ContentType: "text/html; Charset=UTF-8", SHA256: info.SHA256, Size: info.Size}
+	return store, Content{Key: key, FileName: "søknad.pdf", URLFileName: "vedlegg.pdf", ContentType: "text/html; Charset=UTF-8", SHA256: info.SHA256, Size: info.Size}
 }
 
 // serve returns the response to a request with the given headers ("Name: value"), the number of
@@ -181,7 +181,7 @@ func (o oneObject) Get(context.Context, blob.Key, *blob.Range) (blob.Object, err
 	return blob.Object(o), nil
 }
 
-func (o oneObject) PresignGet(context.Context, blob.Key, blob.ResponseHeaders) (blob.PresignedRequest, error) {
+func (o oneObject) PresignGet(context.Context, blob.Key, string) (blob.PresignedRequest, error) {
 	return blob.PresignedRequest{}, errors.New("presigning fails")
 }
 

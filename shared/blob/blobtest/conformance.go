@@ -24,7 +24,7 @@ type Store interface {
 	Stat(ctx context.Context, key blob.Key) (blob.Info, error)
 	Delete(ctx context.Context, key blob.Key) error
 	PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error)
-	PresignGet(ctx context.Context, key blob.Key, shape blob.ResponseHeaders) (blob.PresignedRequest, error)
+	PresignGet(ctx context.Context, key blob.Key, contentDisposition string) (blob.PresignedRequest, error)
 }
 
 var (
@@ -237,7 +237,7 @@ func invalidKey(t *testing.T, s Store) {
 		if _, err := s.PresignPut(t.Context(), key, "text/plain", blob.Info{Size: 1, SHA256: strings.Repeat("0", 64)}); err == nil {
 			t.Errorf("PresignPut accepted key %q", key)
 		}
-		if _, err := s.PresignGet(t.Context(), key, blob.ResponseHeaders{}); err == nil {
+		if _, err := s.PresignGet(t.Context(), key, "attachment"); err == nil {
 			t.Errorf("PresignGet accepted key %q", key)
 		}
 	}

@@ -146,8 +146,8 @@ func (m *Memory) PresignPut(ctx context.Context, key blob.Key, contentType strin
 }
 
 // PresignGet is like blobbucket.Bucket.PresignGet. No server responds at the URL.
-func (m *Memory) PresignGet(ctx context.Context, key blob.Key, responseHeaders blob.ResponseHeaders) (blob.PresignedRequest, error) {
-	query := url.Values{"content-type": {responseHeaders.ContentType}, "content-disposition": {responseHeaders.ContentDisposition}}
+func (m *Memory) PresignGet(ctx context.Context, key blob.Key, contentDisposition string) (blob.PresignedRequest, error) {
+	query := url.Values{"content-disposition": {contentDisposition}}
 	return m.presign(ctx, "PresignGet", "GET", key, query, map[string]string{})
 }
 

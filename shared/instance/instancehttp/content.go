@@ -45,7 +45,7 @@ func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instan
 		}
 		content := blobhttp.Content{
 			Key:      blob.KeyOf(i.AppID, i.ID, element.ID, element.Revision),
-			FileName: element.FileName, ContentType: element.ContentType, SHA256: element.SHA256, Size: element.FileSize,
+			FileName: element.FileName, URLFileName: urlFileName(element), ContentType: element.ContentType, SHA256: element.SHA256, Size: element.FileSize,
 		}
 		sent, err := blobhttp.ServeContent(w, r, content, source, func() error {
 			if beforeSending == nil {
@@ -60,6 +60,17 @@ func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instan
 			slog.String("instance", i.ID), slog.String("data", element.ID), slog.String("sha256", element.SHA256)))
 		return err
 	}
+}
+
+// urlFileName returns the file name of a data element in a presigned URL, which proxies may log:
+// the formId with the usual extension. If an application has no data types, the sender chooses
+// the formId, so a formId with an identity number is left out.
+func urlFileName(element *instance.DataElement) string {
+	formID := element.FormID
+	if logging.Redact(formID) != formID {
+		formID = "data"
+	}
+	return instance.DefaultFileName(formID, element.ContentType)
 }
 
 // BlobStore stores the content of data elements; *blobbucket.Bucket is one.
