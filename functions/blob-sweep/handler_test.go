@@ -18,7 +18,7 @@ func addOrphan(t *testing.T, api *apitest.API) {
 	t.Helper()
 	i := api.Add(t, apitest.InstanceSpec{})
 	content := api.Upload(t, i, "019a0000-0000-7000-8000-000000000001", "<a/>")
-	check := i.OrphanCheck("019a0000-0000-7000-8000-000000000001", content.Revision, time.Now().Add(-sweep.GracePeriod-time.Minute))
+	check := i.OrphanCheck(content.Revision, time.Now().Add(-sweep.GracePeriod-time.Minute))
 	if err := api.Instances.ScheduleOrphanChecks(t.Context(), check); err != nil {
 		t.Fatal(err)
 	}

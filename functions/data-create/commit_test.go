@@ -19,47 +19,11 @@ import (
 
 const content = "<melding>stor</melding>"
 
-// announce stores an upload of content to i, like upload-create, and returns the upload and the
-// path that commits it.
+// announce stores an upload of content to i, and returns the upload and the path that commits it.
 func announce(t *testing.T, api *apitest.API, i *instance.Instance, change func(*instance.Upload)) (u *instance.Upload, target string) {
 	t.Helper()
-	id := uuid.New().String()
-	u = &instance.Upload{
-		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: id,
-		Content: instance.Content{
-			ContentType: "application/xml", FileName: "søknad.xml", Size: int64(len(content)),
-			SHA256: sumOf(t, content), Revision: blob.NewKey(i.AppID, i.ID, id).Revision(),
-		},
-		Expires: rfc3339.Time{Time: time.Now().Add(time.Hour)},
-	}
-	if change != nil {
-		change(u)
-	}
-	if err := api.Instances.ScheduleOrphanChecks(t.Context(), u.OrphanCheck()); err != nil {
-		t.Fatal(err)
-	}
-	if err := api.Instances.AddUpload(t.Context(), u); err != nil {
-		t.Fatal(err)
-	}
-	return u, apitest.InApp(i, "/data?formId=default&upload="+u.ID)
-}
-
-func sumOf(t *testing.T, body string) string {
-	t.Helper()
-	info, err := (&blobtest.Memory{}).Put(t.Context(), blob.NewKey(apitest.App, "i", "d"), "text/plain", []byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.SHA256
-}
-
-// send stores the content of an upload, as a client does with the presigned request.
-func send(t *testing.T, api *apitest.API, u *instance.Upload, body string) {
-	t.Helper()
-	key := blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Content.Revision)
-	if _, err := api.Blobs.Put(t.Context(), key, u.Content.ContentType, []byte(body)); err != nil {
-		t.Fatal(err)
-	}
+	u = api.Announce(t, i, content, change)
+	return u, apitest.InApp(i, "/data?formId="+u.FormID+"&upload="+u.ID)
 }
 
 func TestCommit(t *testing.T) {
@@ -67,7 +31,7 @@ func TestCommit(t *testing.T) {
 	before := api.Add(t, apitest.InstanceSpec{})
 	u, target := announce(t, api, before, nil)
 	api.AssertUnchanged(t, before, func() { api.Do(t, apitest.Kari, "POST", target).Want(409, "upload-missing") })
-	send(t, api, u, content)
+	api.Send(t, u, content)
 	gets := 0
 	api.Blobs.Hook = func(c blobtest.Call) error {
 		if c.Operation == "Get" || c.Operation == "Put" {
@@ -81,7 +45,7 @@ func TestCommit(t *testing.T) {
 		t.Fatalf("%d data elements", len(i.Data))
 	}
 	d := i.Data[0]
-	if d.ID != u.DataGuid || d.Revision != u.Content.Revision || d.FormID != "default" || d.ContentType != "application/xml" || d.FileName != "søknad.xml" ||
+	if d.ID != u.NewDataGuid() || d.Revision != u.Content.Revision || d.FormID != "default" || d.ContentType != "application/xml" || d.FileName != "søknad.xml" ||
 		d.FileSize != int64(len(content)) || d.SHA256 != u.Content.SHA256 || d.CreatedBy != "1001" {
 		t.Errorf("got %+v", d)
 	}
@@ -113,7 +77,7 @@ func TestWhoMayCommit(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	u, target := announce(t, api, i, nil)
-	send(t, api, u, content)
+	api.Send(t, u, content)
 	api.CheckAccess(t, i, false, "POST", target)
 }
 
@@ -136,7 +100,8 @@ func TestRejectedCommits(t *testing.T) {
 		"empty":                      {target: func(s string) string { return s[:strings.LastIndex(s, "=")+1] }, status: 400, code: "parameter-invalid"},
 		"twice":                      {target: func(s string) string { return s + "&upload=x" }, status: 400, code: "parameter-invalid"},
 		"without a formId":           {target: func(s string) string { return strings.Replace(s, "formId=default&", "", 1) }, status: 400, code: "parameter-invalid"},
-		"an unknown formId":          {target: func(s string) string { return strings.Replace(s, "default", "skjema", 1) }, status: 400, code: "form-id-unknown"},
+		"another formId":             {target: func(s string) string { return strings.Replace(s, "default", "attachment", 1) }, status: 409, code: "upload-form-id"},
+		"a formId no longer there":   {upload: func(u *instance.Upload) { u.FormID = "skjema" }, status: 400, code: "form-id-unknown"},
 		"a type not allowed":         {upload: func(u *instance.Upload) { u.Content.ContentType = "text/xml" }, status: 415, code: "content-type-not-allowed"},
 		"over the limit of the form": {upload: func(u *instance.Upload) { u.Content.Size = 1_000_001 }, status: 413, code: "data-too-large"},
 		"with a body":                {options: []apitest.Option{xml}, status: 400, code: "upload-with-body"},
@@ -153,7 +118,7 @@ func TestRejectedCommits(t *testing.T) {
 			if test.sent == "" {
 				test.sent = content
 			}
-			send(t, api, u, test.sent)
+			api.Send(t, u, test.sent)
 			if test.target != nil {
 				target = test.target(target)
 			}
@@ -166,7 +131,7 @@ func TestCommitNamesTheFile(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	u, target := announce(t, api, i, func(u *instance.Upload) { u.Content.FileName = "" })
-	send(t, api, u, content)
+	api.Send(t, u, content)
 	if i := api.Do(t, apitest.Kari, "POST", target).Instance(api, 201); i.Data[0].FileName != "default.xml" {
 		t.Errorf("file name %s", i.Data[0].FileName)
 	}
@@ -178,7 +143,7 @@ func TestConcurrentCommits(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	u, target := announce(t, api, i, nil)
-	send(t, api, u, content)
+	api.Send(t, u, content)
 	var codes [9]int
 	var all sync.WaitGroup
 	for n := range codes {
@@ -203,7 +168,7 @@ func TestCommitWithAnIdempotencyKey(t *testing.T) {
 	u, target := announce(t, api, i, nil)
 	key := apitest.Header("Idempotency-Key", "a")
 	api.Do(t, apitest.Kari, "POST", target, key).Want(409, "upload-missing") // releases the key
-	send(t, api, u, content)
+	api.Send(t, u, content)
 	first := api.Do(t, apitest.Kari, "POST", target, key)
 	i = first.Instance(api, 201)
 	api.AssertUnchanged(t, i, func() {
@@ -248,10 +213,10 @@ func TestSweepOfUploads(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	committed, target := announce(t, api, i, nil)
-	send(t, api, committed, content)
+	api.Send(t, committed, content)
 	api.Do(t, apitest.Kari, "POST", target).Instance(api, 201)
 	left, _ := announce(t, api, i, nil)
-	send(t, api, left, content)
+	api.Send(t, left, content)
 	for _, test := range []struct {
 		at    time.Time
 		blobs int
@@ -272,9 +237,8 @@ func TestSweepOfUploads(t *testing.T) {
 func TestCommitAfterAFailure(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	u, target := announce(t, api, i, nil)
-	target = strings.Replace(target, "default", "attachment", 1)
-	send(t, api, u, content)
+	u, target := announce(t, api, i, func(u *instance.Upload) { u.FormID = "attachment" })
+	api.Send(t, u, content)
 	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
 	api.Do(t, apitest.Kari, "POST", target).Want(500, "internal")
 	api.Blobs.Hook = nil

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"time"
 	"uuid"
 
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
@@ -17,12 +15,12 @@ import (
 type store interface {
 	instancehttp.IdempotentStore
 	instancehttp.OrphanCheckScheduler
-	uploads
+	instancehttp.UploadStore
 }
 
 type blobs interface {
 	instancehttp.BlobStore
-	Stat(ctx context.Context, key blob.Key) (blob.Info, error)
+	instancehttp.BlobStat
 }
 
 // handler holds the dependencies of POST …/data.
@@ -122,11 +120,7 @@ func parseParameters(r *http.Request) (formID, upload string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	formID, err = httpapi.SingleValue(values, "formId")
-	if err == nil && formID == "" {
-		err = fault.InvalidParameter("formId", "it must be the formId of a data type of the application, for example ?formId=default")
-	}
-	if err != nil {
+	if formID, err = instancehttp.FormID(values); err != nil {
 		return "", "", err
 	}
 	upload, err = httpapi.SingleValue(values, "upload")

@@ -4,56 +4,156 @@ import (
 	"net/http"
 	"time"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances instancehttp.ContentStore, blobs instancehttp.BlobStore, view instancehttp.View) http.Handler {
-	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		ctx := r.Context()
-		access, err := authorizer.Write(r)
-		if err != nil {
-			return err
+type store interface {
+	instancehttp.ContentStore
+	instancehttp.UploadStore
+}
+
+type blobs interface {
+	instancehttp.BlobStore
+	instancehttp.BlobStat
+}
+
+// handler holds the dependencies of PUT …/data/{dataGuid}.
+type handler struct {
+	authorizer   instancehttp.Authorizer
+	applications instancehttp.Applications
+	instances    store
+	blobs        blobs
+	view         instancehttp.View
+}
+
+func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs blobs, view instancehttp.View) http.Handler {
+	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, view}).replaceData)
+}
+
+func (h *handler) replaceData(w http.ResponseWriter, r *http.Request) error {
+	access, err := h.authorizer.Write(r, "upload")
+	if err != nil {
+		return err
+	}
+	values, err := httpapi.ParseQuery(r, "upload")
+	if err != nil {
+		return err
+	}
+	uploadID, err := httpapi.SingleValue(values, "upload")
+	if err != nil {
+		return err
+	}
+	i, app, err := access.LoadWithApplication(r.Context(), h.instances, h.applications)
+	if err != nil {
+		return err
+	}
+	element, err := access.Element(i)
+	if err != nil {
+		return err
+	}
+	if uploadID != "" {
+		i, err = h.commitUpload(r, access, app, i, element, uploadID)
+	} else {
+		i, err = h.storeContent(r, access, app, i, element)
+	}
+	if err != nil {
+		return err
+	}
+	return h.view.Write(w, r, http.StatusOK, i)
+}
+
+// checkReplaceable returns a fault if the element of i cannot be replaced now. It avoids a useless
+// change of the blob store; the update checks again.
+func checkReplaceable(r *http.Request, app *application.Application, i *instance.Instance, element *instance.DataElement) error {
+	if err := i.CheckDataWritable(app); err != nil {
+		return err
+	}
+	return httpapi.CheckConditions(r, instancehttp.ContentETag(element))
+}
+
+// storeContent stores the request's body as the content of an element of i.
+func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, app *application.Application, i *instance.Instance, element *instance.DataElement) (*instance.Instance, error) {
+	ctx := r.Context()
+	if err := checkReplaceable(r, app, i, element); err != nil {
+		return nil, err
+	}
+	payload, err := instancehttp.ReadPayload(r)
+	if err != nil {
+		return nil, err
+	}
+	content, key, err := payload.Store(ctx, h.instances, h.blobs, app, i, element)
+	if err != nil {
+		return nil, err
+	}
+	// If the element has this revision, an earlier attempt of this request succeeded but its
+	// response was lost. Then do nothing.
+	applied := func(_ *instance.Instance, element *instance.DataElement) error {
+		if element.Revision == key.Revision() {
+			return instance.ErrUnchanged
 		}
-		i, app, err := access.LoadWithApplication(ctx, instances, applications)
-		if err != nil {
-			return err
+		return nil
+	}
+	i, err = access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) error {
+		return i.ReplaceData(app, element.ID, content, access.ActorName(), time.Now())
+	})
+	if err != nil {
+		instancehttp.DiscardContent(ctx, h.blobs, key, err)
+	}
+	return i, err
+}
+
+// commitUpload makes the content of an upload that of an element of i. A repeated request gets the
+// instance as the first request left it, whatever happened to the instance since.
+func (h *handler) commitUpload(r *http.Request, access *instancehttp.Access, app *application.Application, i *instance.Instance, element *instance.DataElement, id string) (*instance.Instance, error) {
+	if etag := instancehttp.ContentETag(element); httpapi.NotModified(r, etag) { // a repeated request too
+		return nil, httpapi.CheckConditions(r, etag)
+	}
+	u, err := instancehttp.FindUpload(r, h.instances, i, id)
+	if err != nil {
+		return nil, err
+	}
+	if element.ID == u.NewDataGuid() { // the element exists because a POST has committed the upload
+		return nil, u.CommittedError(element.ID)
+	}
+	commit := instancehttp.UploadCommit{Upload: u, FormID: element.FormID, DataGuid: element.ID, Apply: func() (*instance.Instance, error) {
+		return h.replaceElement(r, access, app, i.Clone(), element, u)
+	}}
+	i, _, err = commit.Run(r.Context(), h.instances)
+	return i, err
+}
+
+// replaceElement replaces the content of an element of i by that of an upload, if the complete
+// content is stored. After an error the content stays in the blob store, and the client can repeat
+// the commit until the upload expires.
+func (h *handler) replaceElement(r *http.Request, access *instancehttp.Access, app *application.Application, i *instance.Instance, element *instance.DataElement, u *instance.Upload) (*instance.Instance, error) {
+	ctx := r.Context()
+	if err := checkReplaceable(r, app, i, element); err != nil {
+		return nil, err
+	}
+	if err := app.CheckUpload(u.FormID, u.Content.ContentType, u.Content.Size); err != nil {
+		return nil, err
+	}
+	if err := instancehttp.VerifyUpload(ctx, h.blobs, u); err != nil {
+		return nil, err
+	}
+	// A revision that a concurrent request stores has an orphan check of its own.
+	if err := h.instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(element.Revision, time.Now())); err != nil {
+		return nil, err
+	}
+	// If the element has this revision, a concurrent request or an earlier attempt of this one has
+	// committed the upload.
+	applied := func(_ *instance.Instance, element *instance.DataElement) error {
+		if element.Revision == u.Content.Revision {
+			return instance.ErrAlreadyApplied
 		}
-		element, err := access.Element(i)
-		if err != nil {
-			return err
-		}
-		// Check early to avoid a useless upload; the update checks again.
-		if err := i.CheckDataWritable(app); err != nil {
-			return err
-		}
-		if err := httpapi.CheckConditions(r, instancehttp.ContentETag(element)); err != nil {
-			return err
-		}
-		payload, err := instancehttp.ReadPayload(r)
-		if err != nil {
-			return err
-		}
-		content, key, err := payload.Store(ctx, instances, blobs, app, i, element)
-		if err != nil {
-			return err
-		}
-		// If the element has this revision, an earlier attempt of this request succeeded but its
-		// response was lost. Then do nothing.
-		applied := func(_ *instance.Instance, element *instance.DataElement) error {
-			if element.Revision == key.Revision() {
-				return instance.ErrUnchanged
-			}
-			return nil
-		}
-		i, err = access.UpdateElement(r, instances, i, applied, func(i *instance.Instance, element *instance.DataElement) error {
-			return i.ReplaceData(app, element.ID, content, access.ActorName(), time.Now())
-		})
-		if err != nil {
-			instancehttp.DiscardContent(ctx, blobs, key, err)
-			return err
-		}
-		return view.Write(w, r, http.StatusOK, i)
+		return nil
+	}
+	return access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) error {
+		now := time.Now()
+		i.IdempotencyRecord = u.IdempotencyRecord(element.ID, nil, now)
+		return i.ReplaceData(app, element.ID, u.Content, access.ActorName(), now)
 	})
 }

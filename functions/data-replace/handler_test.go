@@ -20,7 +20,7 @@ var xml = apitest.Body("application/xml", "<melding>ny</melding>")
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
 	api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}",
-		handler(api.Authorizer, api.Applications, api.Instances, api.Blobs, api.View))
+		newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, api.View))
 	return api
 }
 
@@ -48,7 +48,7 @@ func TestReplace(t *testing.T) {
 			if i.LastChangedBy != test.wantsBy || !i.LastChangedDateTime.Equal(d.LastChangedDateTime) || i.Version != 2 || len(i.Data) != 2 || i.Data[1].Revision != before.Data[1].Revision {
 				t.Errorf("got %+v", i)
 			}
-			key := blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)
+			key := blob.KeyOf(i.AppID, i.ID, d.Revision)
 			if api.Blobs.ContentType(key) != "application/json" {
 				t.Errorf("no content at %s: %v", key, api.Blobs.Keys())
 			}
@@ -193,13 +193,13 @@ func TestLostResponse(t *testing.T) {
 					return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}})
 				})
 			}}
-			api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", handler(api.Authorizer, api.Applications, store, api.Blobs, api.View))
+			api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View))
 			got := api.Do(t, apitest.Kari, "PUT", target(i), xml, apitest.Header("If-Match", instancehttp.ContentETag(&i.Data[0]))).Instance(api, 200)
 			if got.Version != 3 || got.Data[0].Revision == i.Data[0].Revision {
 				t.Errorf("got %+v", got)
 			}
 			d := api.Stored(t, i).Data[0]
-			if _, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision)); err != nil {
+			if _, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.Revision)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -194,7 +194,7 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 			release()
 		}
 		for _, e := range stored {
-			instancehttp.DiscardContent(ctx, h.blobs, blob.KeyOf(app.ID, i.ID, e.id, e.content.Revision), err)
+			instancehttp.DiscardContent(ctx, h.blobs, blob.KeyOf(app.ID, i.ID, e.content.Revision), err)
 		}
 		return nil, err
 	}
@@ -351,8 +351,8 @@ func (h *handler) storeBlobs(ctx context.Context, draft instance.Draft, data []d
 	checks := make([]instance.OrphanCheck, len(data))
 	for n := range data {
 		stored[n].id = uuid.NewV7().String() // fails only without a source of randomness
-		keys[n] = blob.FirstKey(owner.AppID, owner.ID, stored[n].id)
-		checks[n] = owner.OrphanCheck(stored[n].id, keys[n].Revision(), time.Now())
+		keys[n] = blob.KeyOf(owner.AppID, owner.ID, stored[n].id)
+		checks[n] = owner.OrphanCheck(keys[n].Revision(), time.Now())
 	}
 	// Schedule before the uploads, so that the sweep always finds content that no document refers
 	// to.

@@ -27,7 +27,7 @@ func handler(authorizer instancehttp.Authorizer, instances instancehttp.ContentS
 			return err
 		}
 		if hard { // before the deletion, so that the sweep always finds a deleted instance
-			if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck("", "", time.Now())); err != nil {
+			if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck("", time.Now())); err != nil {
 				return err
 			}
 		}

@@ -8,12 +8,12 @@ import (
 )
 
 func FuzzAnnounce(f *testing.F) {
-	seeds := []apitest.Seed{{Query: "formId=attachment", Body: pdf}, {Query: "formId=", Body: pdf}, {Query: "formId=default&formId=default", Body: pdf}}
+	seeds := []apitest.Seed{{Query: "formId=attachment", Body: pdf}, {Query: "formId=", Body: pdf}, {Query: "formId=attachment&dataGuid=x", Body: pdf}, {Query: "formId=default&formId=default", Body: pdf}}
 	for _, body := range []string{
 		pdf, `{"contentType":"*/*","size":1,"sha256":"` + sha256 + `"}`, `{"contentType":"a/b","size":-1,"sha256":""}`, `{"contentType":"a/b","size":9223372036854775807,"sha256":"` + sha256 + `"}`,
 		`{"contentType":"a/b","size":1e3,"sha256":"` + sha256 + `"}`, `{"fileName":"..","contentType":"a/b\r\nx: y","size":1,"sha256":"` + sha256 + `"}`,
 	} {
-		seeds = append(seeds, apitest.Seed{Body: body})
+		seeds = append(seeds, apitest.Seed{Query: "formId=attachment", Body: body})
 	}
 	for n := range seeds {
 		seeds[n].ContentType = "application/json"

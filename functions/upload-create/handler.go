@@ -5,9 +5,9 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
-	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
@@ -47,7 +47,6 @@ type uploads interface {
 
 type store interface {
 	instancehttp.Reader
-	instancehttp.OrphanCheckScheduler
 	uploads
 }
 
@@ -69,15 +68,19 @@ func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Ap
 
 func (h *handler) createUpload(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	access, err := h.authorizer.Write(r, "formId")
+	access, err := h.authorizer.Write(r, "formId", "dataGuid")
 	if err != nil {
 		return err
 	}
-	values, err := httpapi.ParseQuery(r, "formId")
+	values, err := httpapi.ParseQuery(r, "formId", "dataGuid")
 	if err != nil {
 		return err
 	}
-	formID, err := httpapi.SingleValue(values, "formId")
+	formID, err := instancehttp.FormID(values)
+	if err != nil {
+		return err
+	}
+	dataGuid, err := parseDataGuid(values)
 	if err != nil {
 		return err
 	}
@@ -89,17 +92,12 @@ func (h *handler) createUpload(w http.ResponseWriter, r *http.Request) error {
 		return h.writeUpload(w, r, earlier.upload)
 	}
 	return instancehttp.Idempotent(r, earlier, access.Caller, access.PartyID, maxBody, replay, func(record *instance.IdempotencyRecord) error {
-		upload, err := h.buildUpload(r, access, formID)
+		upload, err := h.buildUpload(r, access, formID, dataGuid)
 		if err != nil {
 			return err
 		}
 		if record != nil {
 			upload.ID, upload.Fingerprint = record.ID, record.Fingerprint
-		}
-		// Schedule before the upload, so that the sweep always finds content that no document
-		// refers to.
-		if err := h.instances.ScheduleOrphanChecks(ctx, upload.OrphanCheck()); err != nil {
-			return err
 		}
 		if err := h.instances.AddUpload(ctx, upload); err != nil {
 			return err
@@ -125,9 +123,21 @@ func (u *uploadRecords) IdempotencyRecord(ctx context.Context, id string) (*inst
 	return &instance.Replay{IdempotencyRecord: instance.IdempotencyRecord{ID: id, Fingerprint: u.upload.Fingerprint, Expires: u.upload.Expires.Time}}, nil
 }
 
-// buildUpload returns the upload that the request describes, or a fault if the instance could not
-// accept its commit now. The check avoids a useless transfer; the commit checks again.
-func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, formID string) (*instance.Upload, error) {
+// parseDataGuid returns the parameter dataGuid in lower case, or "" if the request has none.
+func parseDataGuid(values url.Values) (string, error) {
+	dataGuid, err := httpapi.SingleValue(values, "dataGuid")
+	dataGuid = strings.ToLower(dataGuid)
+	if err == nil && dataGuid != "" && !instance.ValidGuid(dataGuid) {
+		err = fault.InvalidParameter("dataGuid", "it must be the id of the data element that the upload will replace")
+	}
+	return dataGuid, err
+}
+
+// buildUpload returns the upload that the request describes. dataGuid is the data element whose
+// content the upload will replace, or "" if the upload will add an element. buildUpload returns the
+// fault of the commit if the instance could not accept the commit now. So an announcement reserves
+// storage only for content that its data type can take; the commit checks again.
+func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, formID, dataGuid string) (*instance.Upload, error) {
 	ctx := r.Context()
 	i, app, err := access.LoadWithApplication(ctx, h.instances, h.applications)
 	if err != nil {
@@ -143,23 +153,30 @@ func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, form
 	if err := b.validate(); err != nil {
 		return nil, err
 	}
-	if formID != "" {
-		if err := app.CheckUpload(formID, b.ContentType, b.Size); err != nil {
-			return nil, err
-		}
+	if err := app.CheckUpload(formID, b.ContentType, b.Size); err != nil {
+		return nil, err
 	}
-	id := uuid.NewV7().String() // fails only without a source of randomness
 	now := time.Now()
 	upload := &instance.Upload{
-		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: id,
+		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, FormID: formID,
 		Content: instance.Content{
 			ContentType: b.ContentType, FileName: blobhttp.SafeName(b.FileName), Size: b.Size, SHA256: strings.ToLower(b.SHA256),
-			Revision: blob.FirstKey(i.AppID, i.ID, id).Revision(),
+			Revision: blob.NewKey(i.AppID, i.ID).Revision(),
 		},
 		Expires: rfc3339.Time{Time: now.Add(instance.UploadLifetime).UTC().Truncate(time.Second)},
 	}
-	logging.Add(ctx, slog.String("data", id), slog.Int64("size", b.Size))
-	return upload, i.Clone().AddData(app, id, formID, upload.Content, access.ActorName(), now)
+	logging.Add(ctx, slog.String("data", upload.NewDataGuid()), slog.Int64("size", b.Size))
+	if dataGuid == "" {
+		return upload, i.Clone().AddData(app, upload.NewDataGuid(), formID, upload.Content, access.ActorName(), now)
+	}
+	element := i.Element(dataGuid)
+	if element == nil {
+		return nil, fault.NoSuchResource()
+	}
+	if element.FormID != formID {
+		return nil, upload.FormIDError(element.FormID)
+	}
+	return upload, i.Clone().ReplaceData(app, dataGuid, upload.Content, access.ActorName(), now)
 }
 
 // validate returns a fault if no data element can have the announced content.
@@ -181,7 +198,7 @@ func (b *body) validate() error {
 // writeUpload responds with the upload and a new presigned request, because an earlier one may have
 // expired.
 func (h *handler) writeUpload(w http.ResponseWriter, r *http.Request, u *instance.Upload) error {
-	key := blob.KeyOf(u.AppID, u.InstanceID, u.DataGuid, u.Content.Revision)
+	key := blob.KeyOf(u.AppID, u.InstanceID, u.Content.Revision)
 	request, err := h.blobs.PresignPut(r.Context(), key, u.Content.ContentType, blob.Info{Size: u.Content.Size, SHA256: u.Content.SHA256})
 	if err != nil {
 		return err

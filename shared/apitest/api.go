@@ -4,6 +4,8 @@
 package apitest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -23,6 +25,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetest"
 	"altinn.no/instanceapi/shared/party"
 	"altinn.no/instanceapi/shared/party/partytest"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // The parties of a new API. Kari and Ola have party numbers; the newcomer has none yet.
@@ -202,12 +205,43 @@ func (api *API) Add(t *testing.T, spec InstanceSpec) *instance.Instance {
 // Upload stores content as a new revision of an existing or future data element of i.
 func (api *API) Upload(t *testing.T, i *instance.Instance, elementID, content string) instance.Content {
 	t.Helper()
-	key := blob.NewKey(i.AppID, i.ID, elementID)
+	key := blob.NewKey(i.AppID, i.ID)
 	info, err := api.Blobs.Put(t.Context(), key, "application/xml", []byte(content))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return instance.Content{ContentType: "application/xml", FileName: "skjema.xml", Size: info.Size, SHA256: info.SHA256, Revision: key.Revision()}
+}
+
+// Announce stores an upload of XML content with the formId default, like upload-create. change,
+// if not nil, changes the upload first.
+func (api *API) Announce(t *testing.T, i *instance.Instance, content string, change func(*instance.Upload)) *instance.Upload {
+	t.Helper()
+	sum := sha256.Sum256([]byte(content))
+	u := &instance.Upload{
+		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, FormID: "default",
+		Content: instance.Content{
+			ContentType: "application/xml", FileName: "søknad.xml", Size: int64(len(content)),
+			SHA256: hex.EncodeToString(sum[:]), Revision: blob.NewKey(i.AppID, i.ID).Revision(),
+		},
+		Expires: rfc3339.Time{Time: time.Now().Add(time.Hour)},
+	}
+	if change != nil {
+		change(u)
+	}
+	if err := api.Instances.AddUpload(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// Send stores the content of an upload, as a client does with the presigned request.
+func (api *API) Send(t *testing.T, u *instance.Upload, content string) {
+	t.Helper()
+	key := blob.KeyOf(u.AppID, u.InstanceID, u.Content.Revision)
+	if _, err := api.Blobs.Put(t.Context(), key, u.Content.ContentType, []byte(content)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Change changes a stored instance as a concurrent request would, but without an event.

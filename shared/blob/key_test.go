@@ -6,19 +6,16 @@ import (
 )
 
 func TestKey(t *testing.T) {
-	k := KeyOf("nav/app2018", "6e6c8a5c-0000-4000-8000-000000000000", "41f1099c-0000-4000-8000-000000000000", "r1")
-	const want = "nav/app2018/6e6c8a5c-0000-4000-8000-000000000000/data/41f1099c-0000-4000-8000-000000000000/r1"
+	k := KeyOf("nav/app2018", "6e6c8a5c-0000-4000-8000-000000000000", "r1")
+	const want = "nav/app2018/6e6c8a5c-0000-4000-8000-000000000000/data/r1"
 	if k.String() != want || k.Revision() != "r1" || k.Check() != nil {
 		t.Errorf("key %s, revision %s, check %v", k, k.Revision(), k.Check())
 	}
-	if first := FirstKey("nav/app2018", "i", "d"); first != KeyOf("nav/app2018", "i", "d", "d") {
-		t.Errorf("the first revision of d is %s", first)
-	}
-	a, b := NewKey("nav/app2018", "i", "d"), NewKey("nav/app2018", "i", "d")
+	a, b := NewKey("nav/app2018", "i"), NewKey("nav/app2018", "i")
 	if a == b || a.Revision() >= b.Revision() {
 		t.Errorf("revisions %s and %s are not in order", a.Revision(), b.Revision())
 	}
-	if again := KeyOf("nav/app2018", "i", "d", a.Revision()); again != a {
+	if again := KeyOf("nav/app2018", "i", a.Revision()); again != a {
 		t.Errorf("KeyOf gives %s, NewKey gave %s", again, a)
 	}
 	if strings.Count(a.Revision(), "-") != 4 || a.Revision()[14] != '7' {

@@ -13,6 +13,7 @@ type IdempotencyRecord struct {
 	Fingerprint string             // hash of the request
 	DataGuid    string             // the data element created by the request, or ""
 	Expires     time.Time          // then the key may be used for another request
+	Commits     *Upload            // the upload that the request commits, which is then no longer open; nil: none
 	Next        *IdempotencyRecord // another record for the same transaction; nil: none
 }
 

@@ -246,6 +246,11 @@ func (i *Instance) Element(id string) *DataElement {
 	return nil
 }
 
+// HasRevision reports whether a data element has the given revision of its content.
+func (i *Instance) HasRevision(revision string) bool {
+	return slices.ContainsFunc(i.Data, func(d DataElement) bool { return d.Revision == revision })
+}
+
 // HasUnconfirmed reports whether the owner has not confirmed all data elements.
 func (i *Instance) HasUnconfirmed() bool {
 	return slices.ContainsFunc(i.Data, func(d DataElement) bool { return !d.Confirmed() })

@@ -19,14 +19,13 @@ type OrphanCheck struct {
 	AppID           string
 	InstanceOwnerID string
 	InstanceID      string
-	DataGuid        string    // "" for a permanently deleted instance: all its elements
-	Revision        string    // of the data element's content
+	Revision        string    // "" for a permanently deleted instance: all its revisions
 	At              time.Time // when it was scheduled; for an upload, maxTransferTime after it expires; UTC, microseconds
 }
 
-// OrphanCheck returns a check of a data element's revision that may be or become an orphan.
-func (i *Instance) OrphanCheck(dataGuid, revision string, now time.Time) OrphanCheck {
-	return OrphanCheck{AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, DataGuid: dataGuid, Revision: revision, At: TruncateTime(now)}
+// OrphanCheck returns a check of a revision that may be or become an orphan.
+func (i *Instance) OrphanCheck(revision string, now time.Time) OrphanCheck {
+	return OrphanCheck{AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, Revision: revision, At: TruncateTime(now)}
 }
 
 // OrphanCheckShards is the number of shards of the checks. A store spreads its writes over that

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
@@ -13,10 +14,14 @@ import (
 // enough for 5 GB over a slow connection. Content that is not committed by then is an orphan.
 const UploadLifetime = 24 * time.Hour
 
+// MaxOpenUploads is the maximum number of uploads of an instance that are neither committed nor
+// expired. It bounds the content that a client can store without a data element.
+const MaxOpenUploads = 20
+
 // Upload is an announced upload. The client sends its content directly to the blob store, not
-// through a function. The announcement fixes everything, including the data element's id and
-// revision. So committing an upload twice cannot create two elements, and the commit accepts no new
-// data from the client.
+// through a function. The announcement fixes everything, including the revision. So committing an
+// upload twice cannot create two elements, and the commit accepts no new data from the client. The
+// commit adds a data element, or replaces the content of one.
 type Upload struct {
 	ID          string `json:"id"`          // opaque to clients
 	Fingerprint string `json:"fingerprint"` // hash of a request with an Idempotency-Key; otherwise ""
@@ -24,7 +29,7 @@ type Upload struct {
 	AppID           string  `json:"appId"` // with the next two, identifies the instance of the upload
 	InstanceOwnerID string  `json:"instanceOwnerId"`
 	InstanceID      string  `json:"instanceId"`
-	DataGuid        string  `json:"dataGuid"` // the data element that a commit creates or replaces
+	FormID          string  `json:"formId"` // of the data element
 	Content         Content `json:"bytes"`
 
 	Expires rfc3339.Time `json:"expires"` // when it can no longer be committed
@@ -44,16 +49,41 @@ const maxTransferTime = 12 * time.Hour
 func (u *Upload) OrphanCheck() OrphanCheck {
 	return OrphanCheck{
 		AppID: u.AppID, InstanceOwnerID: u.InstanceOwnerID, InstanceID: u.InstanceID,
-		DataGuid: u.DataGuid, Revision: u.Content.Revision, At: TruncateTime(u.Expires.Add(maxTransferTime)),
+		Revision: u.Content.Revision, At: TruncateTime(u.Expires.Add(maxTransferTime)),
 	}
 }
 
-// IdempotencyRecord returns the record of committing the upload as a data element with formID.
+// CountError returns the fault for an announcement over MaxOpenUploads. The first open upload
+// expires at first.
+func (u *Upload) CountError(first time.Time) *fault.Error {
+	return fault.New(fault.Conflict, "upload-count",
+		"The instance has %d announced uploads, the maximum. Commit one of them, or announce this upload after %s, when the first one expires.",
+		MaxOpenUploads, rfc3339.Format(first))
+}
+
+// FormIDError returns the fault for a commit as data with another formId.
+func (u *Upload) FormIDError(formID string) *fault.Error {
+	return fault.New(fault.Conflict, "upload-form-id",
+		"The upload was announced with the formId %q, but the formId of the data element is %q. Announce an upload with that formId with POST …/uploads.", u.FormID, formID)
+}
+
+// CommittedError returns the fault for another commit of an upload that is the content of the data
+// element.
+func (u *Upload) CommittedError(dataGuid string) *fault.Error {
+	return fault.New(fault.Conflict, "upload-committed",
+		"The upload is already committed as the data element %s with the formId %q. Repeat the same request, or start a new upload with POST …/uploads.", dataGuid, u.FormID)
+}
+
+// NewDataGuid returns the id of the data element that the upload adds: its first revision, as for
+// every data element. An upload that replaces content adds none.
+func (u *Upload) NewDataGuid() string { return u.Content.Revision }
+
+// IdempotencyRecord returns the record of committing the upload as the content of a data element.
 // Store it in the same transaction as the commit. next is the record of the request for the same
 // transaction, or nil.
-func (u *Upload) IdempotencyRecord(formID string, next *IdempotencyRecord, now time.Time) *IdempotencyRecord {
+func (u *Upload) IdempotencyRecord(dataGuid string, next *IdempotencyRecord, now time.Time) *IdempotencyRecord {
 	return &IdempotencyRecord{
-		ID: u.IdempotencyRecordID(), Fingerprint: formID, DataGuid: u.DataGuid,
+		ID: u.IdempotencyRecordID(), Fingerprint: u.FormID, DataGuid: dataGuid, Commits: u,
 		Expires: now.Add(UploadLifetime).Truncate(time.Second), // outlives the upload
 		Next:    next,
 	}

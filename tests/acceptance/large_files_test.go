@@ -238,6 +238,45 @@ func download(t *testing.T, link, rng string) *http.Response {
 	return res
 }
 
+// TestReplaceLargeFile replaces a small file by one that no function can receive.
+func TestReplaceLargeFile(t *testing.T) {
+	t.Parallel()
+	r := newReporter(t)
+	const size = 4_400_001
+	made := r.send(t, r.person, "POST", r.path+"/data?formId=attachment", "%PDF-1.4", 201, "Content-Type", "application/pdf")
+	var i struct {
+		Data []struct{ ID, FileName string }
+	}
+	if err := json.Unmarshal(made.body, &i); err != nil || len(i.Data) != 1 {
+		t.Fatalf("%v\n%v", err, made)
+	}
+	target := r.path + "/data/" + i.Data[0].ID
+	etag := r.send(t, r.person, "HEAD", target, "", 200).header.Get("ETag")
+	_, sum := sumOf(t, content(size))
+	link := r.announce(t, "ny.pdf", size, sum)
+	r.send(t, r.person, "PUT", target+"?upload="+link.ID, "", 409)
+	if status, err := link.put(t.Context(), content(size), size, nil); err != nil || status != 200 {
+		t.Fatalf("PUT: status %d, %v", status, err)
+	}
+	replaced := r.send(t, r.person, "PUT", target+"?upload="+link.ID, "", 200, "If-Match", etag)
+	if again := r.send(t, r.person, "PUT", target+"?upload="+link.ID, "", 200, "If-Match", etag); !bytes.Equal(again.body, replaced.body) {
+		t.Errorf("the repeat is %v", again)
+	}
+	other := r.send(t, r.person, "POST", r.path+"/data?formId=attachment&upload="+link.ID, "", 409)
+	if code := member(t, other, "code"); code != "upload-committed" {
+		t.Errorf("the same upload as a new element: %s", code)
+	}
+	if err := json.Unmarshal(replaced.body, &i); err != nil || len(i.Data) != 1 || !strings.HasSuffix(target, i.Data[0].ID) || i.Data[0].FileName != "ny.pdf" {
+		t.Errorf("%v\n%v", err, replaced)
+	}
+	res := download(t, r.send(t, r.person, "GET", target, "", 307).header.Get("Location"), "")
+	n, got := sumOf(t, res.Body)
+	_ = res.Body.Close()
+	if n != size || !bytes.Equal(got, sum) {
+		t.Errorf("%d bytes with the SHA-256 %x, want %x", n, got, sum)
+	}
+}
+
 // A link rejects content that differs from the announcement. Package storage tests more rejections.
 func TestLinkRejectsOtherContent(t *testing.T) {
 	t.Parallel()

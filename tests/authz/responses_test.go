@@ -70,7 +70,7 @@ func TestRedirectToTheStoreRevealsNothing(t *testing.T) {
 	e := newEnv(t)
 	self := newInstance(t, e)
 	content := strings.Repeat("0123456789", 450_000)
-	upload := check(t, e, client.JSON("POST", self+"/uploads", "", client.Announcement(content)), 201, nil).Upload()
+	upload := check(t, e, client.JSON("POST", self+"/uploads?formId=large", "", client.Announcement(content)), 201, nil).Upload()
 	client.Client{}.Must(t, 200, upload.Put(content))
 	committed := check(t, e, client.Request{Method: "POST", Path: self + "/data?formId=large&upload=" + upload.ID}, 201, nil)
 	address := committed.Header.Get("Location")

@@ -48,7 +48,7 @@ func (e *env) sweepAndCheck() {
 			e.t.Errorf("instance %s is permanently deleted, but stored", i.ID)
 		}
 		for _, d := range i.Data {
-			wanted[blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision).String()] = d.SHA256
+			wanted[blob.KeyOf(i.AppID, i.ID, d.Revision).String()] = d.SHA256
 		}
 		_, _, keys := instancetable.IndexKeys(i)
 		for n, label := range i.Labels {

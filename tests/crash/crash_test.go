@@ -149,14 +149,18 @@ const large = "a large file"
 // operations returns the request of every writing route, and further requests that make other
 // calls.
 func operations() []operation {
+	upload := func(e *env, i client.Instance) {
+		upload := e.must(201, request{"POST", i.Apps() + "/uploads?formId=a", "application/json", client.Announcement(large)}).Upload()
+		e.Must(e.t, 200, upload.Put(large))
+		e.upload = upload.ID
+	}
 	all := []operation{
-		{"commit of an upload", func(e *env, i client.Instance) {
-			upload := e.must(201, request{"POST", i.Apps() + "/uploads", "application/json", client.Announcement(large)}).Upload()
-			e.Must(e.t, 200, upload.Put(large))
-			e.upload = upload.ID
-		}, func(e *env, i client.Instance) request {
-			return request{"POST", i.Apps() + "/data?formId=any&upload=" + e.upload, "", ""}
+		{"commit of an upload", upload, func(e *env, i client.Instance) request {
+			return request{"POST", i.Apps() + "/data?formId=a&upload=" + e.upload, "", ""}
 		}, []int{200, 201}},
+		{"replacement by an upload", upload, func(e *env, i client.Instance) request {
+			return request{"PUT", i.Apps() + "/data/" + i.Data[0].ID + "?upload=" + e.upload, "", ""}
+		}, []int{200}},
 		{"download", nil, func(_ *env, i client.Instance) request { return download(i, 0) }, []int{200}},
 		{"permanent delete", nil, func(_ *env, i client.Instance) request {
 			return request{"DELETE", i.Apps() + "?hard=true", "", ""}

@@ -180,7 +180,7 @@ func (e *env) presigned() (sent []marker) {
 	const fileName = "fnr43999999901.pdf"
 	sent = append(sent, marker{sentIn: "POST " + appsInstance + "/uploads: the file name", text: fileName, clientText: true})
 	announcement := strings.Replace(client.Announcement(content), "c.txt", fileName, 1)
-	upload := e.Must(e.t, 201, client.JSON("POST", self+"/uploads", e.user, announcement)).Upload()
+	upload := e.Must(e.t, 201, client.JSON("POST", self+"/uploads?formId=a", e.user, announcement)).Upload()
 	signed("POST "+appsInstance+"/uploads", upload.URL)
 	e.Must(e.t, 200, upload.Put(content))
 	made := e.Must(e.t, 201, client.Request{Method: "POST", Path: self + "/data?formId=a&upload=" + upload.ID, Token: e.user})

@@ -80,6 +80,10 @@ func (m *Model) ReplaceData(c Caller, at Path, b Blob, ifMatch, tag string, seen
 	if r != nil {
 		return Response{Rejections: r}
 	}
+	return m.replaced(c, i, e, b, seen)
+}
+
+func (m *Model) replaced(c Caller, i *Instance, e *Element, b Blob, seen Seen) Response {
 	b.FormID = e.FormID
 	if b.FileName != "" {
 		e.FileName = b.FileName
@@ -182,13 +186,18 @@ func (m *Model) Confirm(c Caller, at Path, ifMatch string) Response {
 // Upload is a large upload.
 type Upload struct {
 	ID       string
-	Blob     Blob // without a FormID until it is committed
+	Blob     Blob
 	Sent     bool
 	Element  *Element // once it is committed
+	Replaced bool     // the commit replaced the content of Element
 	Response Response // to the commit
 }
 
-// Announce starts a large upload. formID is "" if the request has none.
+// maxOpenUploads is the maximum number of uploads of an instance that are not committed.
+const maxOpenUploads = 20
+
+// Announce starts a large upload. The FormID of b is "" if the request has none. at names the
+// element to replace, if any.
 func (m *Model) Announce(c Caller, at Path, b Blob, ifMatch string, seen Seen) Response {
 	i, r := m.open(c, both, true, at)
 	if r != nil {
@@ -196,12 +205,31 @@ func (m *Model) Announce(c Caller, at Path, b Blob, ifMatch string, seen Seen) R
 	}
 	r = append(i.locked(), i.stale(ifMatch)...)
 	r.add(len(b.Bytes) == 0, 400, "upload-invalid")
-	if b.FormID != "" {
-		r = append(r, i.app.reject(b.FormID, b.ContentType, len(b.Bytes))...)
+	r.add(b.FormID == "", 400, "parameter-invalid")
+	r = append(r, i.app.reject(b.FormID, b.ContentType, len(b.Bytes))...)
+	if at.Data == "" {
 		r = append(r, i.full(b.FormID)...)
+	} else {
+		var e *Element
+		for _, each := range i.Data {
+			if each.ID == at.Data {
+				e = each
+			}
+		}
+		r.add(e == nil, 404, "not-found")
+		r.add(e != nil && e.FormID != b.FormID, 409, "upload-form-id")
 	}
 	if r != nil {
 		return Response{Rejections: r}
+	}
+	open := 0
+	for _, u := range i.Uploads {
+		if u.Element == nil {
+			open++
+		}
+	}
+	if open >= maxOpenUploads {
+		return rejected(409, "upload-count")
 	}
 	u := &Upload{ID: seen.ID, Blob: b}
 	i.Uploads = append(i.Uploads, u)
@@ -214,22 +242,20 @@ func (m *Model) Commit(c Caller, at Path, upload, formID string, seen Seen) Resp
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	var u *Upload
-	for _, each := range i.Uploads {
-		if each.ID == upload {
-			u = each
-		}
-	}
+	u := i.upload(upload)
 	if u == nil {
 		return rejected(404, "upload-unknown")
 	}
 	if u.Element != nil {
 		for _, e := range i.Data {
-			if e == u.Element && e.FormID == formID {
+			if e == u.Element && e.FormID == formID && !u.Replaced {
 				return Response{Status: 200, Again: &u.Response}
 			}
 		}
 		return Response{Rejections: Rejections{{409, "upload-committed"}, {409, "upload-deleted"}}} // another formId, or deleted since
+	}
+	if u.Blob.FormID != formID {
+		return rejected(409, "upload-form-id")
 	}
 	r = i.locked()
 	r = append(r, i.app.reject(formID, u.Blob.ContentType, len(u.Blob.Bytes))...)
@@ -238,9 +264,45 @@ func (m *Model) Commit(c Caller, at Path, upload, formID string, seen Seen) Resp
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	b := u.Blob
-	b.FormID = formID
-	a := m.added(c, i, b, seen)
+	a := m.added(c, i, u.Blob, seen)
 	u.Element, u.Response = i.Data[len(i.Data)-1], a
 	return a
+}
+
+// CommitAsReplacement replaces the content of an element by an upload. A repeated request returns
+// the first response. tag is the element's current ETag.
+func (m *Model) CommitAsReplacement(c Caller, at Path, upload, ifMatch, tag string, seen Seen) Response {
+	i, e, r := m.openElement(c, both, true, at)
+	if r != nil {
+		return Response{Rejections: r}
+	}
+	u := i.upload(upload)
+	switch {
+	case u == nil:
+		return rejected(404, "upload-unknown")
+	case u.Element == e && u.Replaced:
+		return Response{Status: 200, Again: &u.Response}
+	case u.Element != nil:
+		return rejected(409, "upload-committed")
+	case u.Blob.FormID != e.FormID:
+		return rejected(409, "upload-form-id")
+	}
+	r = i.locked()
+	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
+	r = append(r, i.app.reject(e.FormID, u.Blob.ContentType, len(u.Blob.Bytes))...)
+	r.add(!u.Sent, 409, "upload-missing")
+	if r != nil {
+		return Response{Rejections: r}
+	}
+	u.Element, u.Replaced, u.Response = e, true, m.replaced(c, i, e, u.Blob, seen)
+	return u.Response
+}
+
+func (i *Instance) upload(id string) *Upload {
+	for _, u := range i.Uploads {
+		if u.ID == id {
+			return u
+		}
+	}
+	return nil
 }

@@ -179,7 +179,7 @@ func (r *run) confirm() {
 func (r *run) announce() {
 	i := r.instance()
 	c, p, b := r.caller(i), r.path(i), r.blob()
-	if r.chance(50, "without a formId") {
+	if r.chance(5, "without a formId") {
 		b.FormID = ""
 	}
 	sum := sha256.Sum256(b.Bytes)
@@ -194,6 +194,10 @@ func (r *run) announce() {
 	q := request{method: "POST", path: p.String() + "/uploads", contentType: "application/json", body: body}
 	if b.FormID != "" {
 		q.path += "?formId=" + b.FormID
+		if r.chance(30, "to replace an element") {
+			p, _ = r.element(i, p)
+			q.path += "&dataGuid=" + p.Data
+		}
 	}
 	g := r.sendIdempotent("announce upload", c, both, q, string(body), func(seen Seen) Response { return r.model.Announce(c, p, b, "", seen) })
 	if g.status != http.StatusCreated || r.chance(20, "never sent") {
@@ -240,7 +244,11 @@ func (r *run) commit() {
 	i := draw(r, "instance", with...)
 	u := draw(r, "upload", i.Uploads...)
 	c, p, formID := r.caller(i), r.path(i), u.Blob.FormID
-	if formID == "" {
+	if r.chance(50, "as a replacement") {
+		r.commitAsReplacement(c, i, p, u)
+		return
+	}
+	if r.chance(10, "another formId") {
 		formID = draw(r, "formId", "attachment", "default", "other")
 	}
 	if r.chance(5, "of another instance") {
@@ -254,5 +262,25 @@ func (r *run) commit() {
 		r.again(g, r.first[want.Again])
 	} else if want.Rejections == nil {
 		r.first[&u.Response] = g
+	}
+}
+
+// commitAsReplacement replaces the content of an element by an upload.
+func (r *run) commitAsReplacement(c Caller, i *Instance, p Path, u *Upload) {
+	p, e := r.element(i, p)
+	tag := r.tags[e]
+	ifMatch := r.match(tag)
+	g := r.send("commit upload", c, request{method: "PUT", path: p.String() + "?upload=" + u.ID, header: header("If-Match", ifMatch)})
+	want := r.model.CommitAsReplacement(c, p, u.ID, ifMatch, tag, g.seen())
+	r.check(g, want)
+	switch {
+	case want.Again != nil:
+		r.again(g, r.first[want.Again])
+	case want.Rejections == nil:
+		r.first[&u.Response] = g
+		if tag != "" {
+			r.old = append(r.old, tag)
+			delete(r.tags, e)
+		}
 	}
 }

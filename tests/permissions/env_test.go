@@ -75,7 +75,7 @@ func creation(labels string) string {
 // upload starts an upload and sends its content.
 func (e *env) upload(i client.Instance, content string) client.Upload {
 	e.t.Helper()
-	u := e.Must(e.t, 201, client.JSON("POST", i.Apps()+"/uploads", e.user, client.Announcement(content))).Upload()
+	u := e.Must(e.t, 201, client.JSON("POST", i.Apps()+"/uploads?formId=any", e.user, client.Announcement(content))).Upload()
 	e.Must(e.t, 200, u.Put(content))
 	return u
 }

@@ -124,6 +124,8 @@ func (e *env) moreRequests() {
 	e.send(201, e.user, "POST", i.Apps()+"/data?formId=any", "text/plain", "c", "Idempotency-Key: c")
 	u := e.upload(i, "sent to the store directly")
 	i = e.send(201, e.user, "POST", i.Apps()+"/data?formId=any&upload="+u.ID, "", "").Instance()
+	u = e.upload(i, "replaces an element")
+	e.send(200, e.user, "PUT", i.Apps()+"/data/"+i.Data[1].ID+"?upload="+u.ID, "", "")
 	e.send(200, e.owner, "PATCH", i.Apps(), "application/merge-patch+json", `{"labels":["x2","x3","`+sameIndexLabel("x3")+`"]}`)
 	e.send(200, e.user, "PUT", i.Apps()+"/workflow", "application/json", `{"currentStep":"Submit"}`)
 	e.download(i)

@@ -115,7 +115,7 @@ func (e *env) upload(path string, content []byte) []byte {
 		ID, URL, Method string
 		Headers         map[string]string
 	}
-	if err := json.Unmarshal(e.send(201, e.user, "POST", path+"/uploads", "application/json", []byte(request)), &upload); err != nil {
+	if err := json.Unmarshal(e.send(201, e.user, "POST", path+"/uploads?formId=a", "application/json", []byte(request)), &upload); err != nil {
 		e.t.Fatal(err)
 	}
 	req, err := http.NewRequestWithContext(e.t.Context(), upload.Method, upload.URL, bytes.NewReader(content))

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/workspace"
 	"altinn.no/instanceapi/tests/token/issuer"
 )
@@ -52,7 +54,7 @@ func (e *env) limits(self string) []limit {
 			return padded(request{method: "PATCH", path: self, contentType: "application/json", body: `{}`}, n)
 		}},
 		{"`uploads`", 16_384, 413, "body-too-large", func(n int) request {
-			return padded(post(self+"/uploads", `{"contentType":"a/b","size":1,"sha256":"`+strings.Repeat("0", 64)+`"}`), n)
+			return padded(post(self+"/uploads?formId=any", `{"contentType":"a/b","size":1,"sha256":"`+strings.Repeat("0", 64)+`"}`), n)
 		}},
 		{"`workflow`", 4_096, 413, "body-too-large", func(n int) request {
 			return padded(put(self+"/workflow", `{"currentStep":"FormFilling"}`), n)
@@ -66,7 +68,7 @@ func (e *env) limits(self string) []limit {
 			return request{method: "POST", path: "/nav/app2018/instances", contentType: "multipart/form-data; boundary=b", body: document + strings.Repeat(part, n) + "--b--\r\n"}
 		}},
 		{"[large file]", 5_368_709_120, 413, "data-too-large", func(n int) request {
-			return post(self+"/uploads", fmt.Sprintf(`{"contentType":"a/b","size":%d,"sha256":"%064d"}`, n, 0))
+			return post(self+"/uploads?formId=any", fmt.Sprintf(`{"contentType":"a/b","size":%d,"sha256":"%064d"}`, n, 0))
 		}},
 		{"data elements of an instance", 200, 409, "data-count", func(n int) request {
 			return create(`{` + owner + `,"data":[` + list(n, ",", `{"formId":"any","contentType":"text/plain","content":"aGVp"}`) + `]}`)
@@ -134,6 +136,30 @@ func TestLimits(t *testing.T) {
 			e.accept(t, limit.request(limit.maximum))
 		})
 	}
+}
+
+// An instance accepts the README's number of announced uploads, and one more after a commit.
+func TestUploadCount(t *testing.T) {
+	e := system
+	self := e.newInstance(t)
+	row := "| announced uploads of an instance, neither committed nor expired | 20 | 409 `upload-count` |"
+	if !slices.Contains(limitRows(t), row) {
+		t.Errorf("the README has no row\n%s", row)
+	}
+	content := "a"
+	announce := post(self+"/uploads?formId=any", client.Announcement(content))
+	var last client.Upload
+	for range 20 {
+		last = e.accept(t, announce).Upload()
+	}
+	e.unchanged(t, func() {
+		if got := e.reject(t, "over the limit", announce); got.Status != 409 || got.Code() != "upload-count" {
+			t.Errorf("over the limit: %v", got)
+		}
+	})
+	client.Client{}.Must(t, 200, last.Put(content))
+	e.accept(t, post(self+"/data?formId=any&upload="+last.ID, ""))
+	e.accept(t, announce)
 }
 
 // limitRows returns the rows of the README's table of limits.

@@ -22,7 +22,7 @@ func TestDamagedOrphanCheckIsSkipped(t *testing.T) {
 	if _, err := dynamo(t).PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(name), Item: damaged}); err != nil {
 		t.Fatal(err)
 	}
-	good := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", DataGuid: "d", Revision: "r", At: time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC)}
+	good := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", Revision: "r", At: time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC)}
 	for good.InstanceID = uuid.New().String(); good.Shard() != 0; good.InstanceID = uuid.New().String() {
 	}
 	instances := instancetable.New(dynamo(t), name, "")

@@ -53,6 +53,10 @@ var notNeeded = map[string]func(f *function) bool{
 	// The code that writes an instance deletes the items of removed labels. Only these two
 	// functions remove labels.
 	"dynamodb:DeleteItem on Instances": func(f *function) bool { return f.Name != "InstanceUpdate" && f.Name != "InstanceDelete" },
+	// Frees the place of an upload in the transaction that commits it, and counts creations.
+	"dynamodb:UpdateItem on Instances": func(f *function) bool {
+		return !slices.Contains([]string{"DataCreate", "DataReplace", "InstanceCreate", "UploadCreate"}, f.Name)
+	},
 	// One warm-up call opens the connection for all tables. These functions warm up with another
 	// table and read this one only with Query.
 	"dynamodb:GetItem on Instances": func(f *function) bool { return f.Name == "InstanceQuery" || f.Name == "PartyInstances" },

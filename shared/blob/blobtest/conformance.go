@@ -51,7 +51,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Store) {
 }
 
 func newKey() blob.Key {
-	return blob.NewKey("nav/app2018", uuid.New().String(), uuid.New().String())
+	return blob.NewKey("nav/app2018", uuid.New().String())
 }
 
 func mustPut(t *testing.T, s Store, key blob.Key, body []byte) blob.Info {
@@ -197,8 +197,8 @@ func oneWriterWins(t *testing.T, s Store) {
 }
 
 func remove(t *testing.T, s Store) {
-	dataGuid, instanceGuid := uuid.New().String(), uuid.New().String()
-	deleted, kept := blob.NewKey("nav/app2018", instanceGuid, dataGuid), blob.NewKey("nav/app2018", instanceGuid, dataGuid)
+	instanceGuid := uuid.New().String()
+	deleted, kept := blob.NewKey("nav/app2018", instanceGuid), blob.NewKey("nav/app2018", instanceGuid)
 	mustPut(t, s, deleted, []byte("old"))
 	mustPut(t, s, kept, []byte("new"))
 	for _, call := range []string{"Delete", "Delete again"} {
@@ -219,8 +219,8 @@ func remove(t *testing.T, s Store) {
 
 func invalidKey(t *testing.T, s Store) {
 	for _, key := range []blob.Key{
-		{}, blob.KeyOf("nav", "guid", "data", "1"), blob.KeyOf("nav/app/x", "guid", "data", "1"),
-		blob.KeyOf("nav/app", "..", "data", "1"), blob.KeyOf("nav/app", "guid", "", "1"), blob.KeyOf("nav/app", "guid", "data", "a/b"),
+		{}, blob.KeyOf("nav", "guid", "1"), blob.KeyOf("nav/app/x", "guid", "1"),
+		blob.KeyOf("nav/app", "..", "1"), blob.KeyOf("nav/app", "guid", ""), blob.KeyOf("nav/app", "guid", "a/b"),
 	} {
 		if _, err := s.Put(t.Context(), key, "text/plain", []byte("x")); err == nil {
 			t.Errorf("Put accepted key %q", key)

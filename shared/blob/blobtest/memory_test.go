@@ -14,7 +14,7 @@ func TestMemoryConformance(t *testing.T) {
 
 func TestMemoryFailsBeforeOrAfterTheEffect(t *testing.T) {
 	broken := errors.New("broken")
-	first, second := blob.NewKey("nav/app", "i", "d"), blob.NewKey("nav/app", "i", "d")
+	first, second := blob.NewKey("nav/app", "i"), blob.NewKey("nav/app", "i")
 	for _, test := range []struct {
 		afterEffect bool
 		want        []string

@@ -44,7 +44,7 @@ func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instan
 			return err
 		}
 		content := blobhttp.Content{
-			Key:      blob.KeyOf(i.AppID, i.ID, element.ID, element.Revision),
+			Key:      blob.KeyOf(i.AppID, i.ID, element.Revision),
 			FileName: element.FileName, URLFileName: urlFileName(element), ContentType: element.ContentType, SHA256: element.SHA256, Size: element.FileSize,
 		}
 		sent, err := blobhttp.ServeContent(w, r, content, source, func() error {
@@ -116,14 +116,14 @@ func (p Payload) Store(ctx context.Context, orphans OrphanCheckScheduler, blobs 
 	if err := app.CheckUpload(element.FormID, p.ContentType, int64(len(p.Body))); err != nil {
 		return instance.Content{}, blob.Key{}, err
 	}
-	key := blob.FirstKey(app.ID, i.ID, element.ID)
+	key := blob.KeyOf(app.ID, i.ID, element.ID)
 	now := time.Now()
 	var checks []instance.OrphanCheck
 	if element.Revision != "" {
-		key = blob.NewKey(app.ID, i.ID, element.ID)
-		checks = append(checks, i.OrphanCheck(element.ID, element.Revision, now))
+		key = blob.NewKey(app.ID, i.ID)
+		checks = append(checks, i.OrphanCheck(element.Revision, now))
 	}
-	if err := orphans.ScheduleOrphanChecks(ctx, append(checks, i.OrphanCheck(element.ID, key.Revision(), now))...); err != nil {
+	if err := orphans.ScheduleOrphanChecks(ctx, append(checks, i.OrphanCheck(key.Revision(), now))...); err != nil {
 		return instance.Content{}, blob.Key{}, err
 	}
 	content, err := p.Put(ctx, blobs, key)

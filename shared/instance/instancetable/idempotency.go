@@ -84,7 +84,12 @@ func (t *Table) writeIdempotencyRecord(ctx context.Context, i *instance.Instance
 	return nil
 }
 
-func isIdempotencyRecord(item map[string]types.AttributeValue) bool {
-	key, ok := item[attrPartition].(*types.AttributeValueMemberS)
-	return ok && strings.HasPrefix(key.Value, idempotencyPrefix)
+// identifiesRequest reports whether item is an idempotency record, or an upload, which is the
+// record of its announcement.
+func identifiesRequest(item types.TransactWriteItem) bool {
+	if item.Put == nil {
+		return false
+	}
+	key, ok := item.Put.Item[attrPartition].(*types.AttributeValueMemberS)
+	return ok && (strings.HasPrefix(key.Value, idempotencyPrefix) || strings.HasPrefix(key.Value, uploadPrefix))
 }

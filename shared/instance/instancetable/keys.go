@@ -17,6 +17,7 @@ import (
 //	unconfirmed instances         byUnconfirmed = appId#step#shard,       changed = time#guid
 //	an idempotency record         PK = IDEMPOTENCY#id, SK = IDEMPOTENCY
 //	an announced upload           PK = UPLOAD#id, SK = UPLOAD
+//	open uploads of an instance   PK = UPLOADS#guid, SK = UPLOADS
 //	creations in an hour          PK = QUOTA#caller#hour, SK = QUOTA
 //	scheduled orphan checks       PK = ORPHAN#shard, SK = time#key prefix (see orphan.go)
 //
@@ -55,6 +56,8 @@ const (
 	idempotencySort   = "IDEMPOTENCY"
 	uploadPrefix      = "UPLOAD#"
 	uploadSort        = "UPLOAD"
+	openUploadsPrefix = "UPLOADS#"
+	openUploadsSort   = "UPLOADS"
 	quotaPrefix       = "QUOTA#"
 	quotaSort         = "QUOTA"
 )

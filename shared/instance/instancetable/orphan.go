@@ -28,9 +28,7 @@ const (
 // may be stored. Storing a check again changes nothing.
 func (t *Table) ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error {
 	return t.writeOrphanChecks(ctx, checks, func(c instance.OrphanCheck) types.WriteRequest {
-		item := orphanCheckKey(c)
-		item[attrOwner] = &types.AttributeValueMemberS{Value: c.InstanceOwnerID}
-		return types.WriteRequest{PutRequest: &types.PutRequest{Item: item}}
+		return types.WriteRequest{PutRequest: &types.PutRequest{Item: orphanCheckItem(c)}}
 	})
 }
 
@@ -107,8 +105,12 @@ func (t *Table) Remove(ctx context.Context, i *instance.Instance) error {
 	return err
 }
 
+func orphanCheckItem(c instance.OrphanCheck) map[string]types.AttributeValue {
+	return with(orphanCheckKey(c), attrOwner, c.InstanceOwnerID)
+}
+
 func orphanCheckKey(c instance.OrphanCheck) map[string]types.AttributeValue {
-	sort := strings.Join([]string{rfc3339.Format(c.At), c.AppID, c.InstanceID, c.DataGuid, c.Revision}, "#")
+	sort := strings.Join([]string{rfc3339.Format(c.At), c.AppID, c.InstanceID, c.Revision}, "#")
 	return map[string]types.AttributeValue{
 		attrPartition: &types.AttributeValueMemberS{Value: orphanCheckPrefix + strconv.Itoa(c.Shard())},
 		attrSort:      &types.AttributeValueMemberS{Value: sort},
@@ -122,7 +124,7 @@ func decodeOrphanCheck(item map[string]types.AttributeValue) (instance.OrphanChe
 		return instance.OrphanCheck{}, errors.New("stored orphan check: an attribute is missing")
 	}
 	parts := strings.Split(sort.Value, "#")
-	if len(parts) != 5 {
+	if len(parts) != 4 {
 		return instance.OrphanCheck{}, errors.New("stored orphan check: invalid key")
 	}
 	at, ok := rfc3339.Parse(parts[0])
@@ -130,6 +132,6 @@ func decodeOrphanCheck(item map[string]types.AttributeValue) (instance.OrphanChe
 		return instance.OrphanCheck{}, errors.New("stored orphan check: the key has no time")
 	}
 	return instance.OrphanCheck{
-		At: at, AppID: parts[1], InstanceID: parts[2], DataGuid: parts[3], Revision: parts[4], InstanceOwnerID: owner.Value,
+		At: at, AppID: parts[1], InstanceID: parts[2], Revision: parts[3], InstanceOwnerID: owner.Value,
 	}, nil
 }

@@ -195,6 +195,9 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 	}
 	for r := i.IdempotencyRecord; r != nil; r = r.Next {
 		transactItems = append(transactItems, types.TransactWriteItem{Put: t.idempotencyRecord(stored.own, r, time.Now())})
+		if r.Commits != nil {
+			transactItems = append(transactItems, types.TransactWriteItem{Update: t.closeUpload(r.Commits)})
+		}
 	}
 	var current map[string]types.AttributeValue
 	if len(transactItems) == 0 {
@@ -271,7 +274,7 @@ func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) (
 			return reason.Item, errConflict
 		case code == "TransactionConflict" || code == "ThrottlingError" || code == "ProvisionedThroughputExceeded":
 			err = errConflict // retry after the backoff
-		case code == "ConditionalCheckFailed" && isIdempotencyRecord(items[n].Put.Item):
+		case code == "ConditionalCheckFailed" && identifiesRequest(items[n]):
 			return nil, instance.ErrAlreadyApplied
 		case code == "ConditionalCheckFailed":
 			// The condition of the outbox item: its event number exists, so the document was out of

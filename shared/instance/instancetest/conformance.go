@@ -485,9 +485,9 @@ func testOrphanChecks(t *testing.T, s suite) {
 	const count = 60                                  // more than two batches
 	scheduled := map[instance.OrphanCheck]bool{}
 	for n := range count {
-		check := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), DataGuid: uuid.New().String(), Revision: uuid.New().String(), At: at.Add(time.Duration(n) * time.Microsecond)}
+		check := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), Revision: uuid.New().String(), At: at.Add(time.Duration(n) * time.Microsecond)}
 		if n == 0 {
-			check.DataGuid, check.Revision = "", ""
+			check.Revision = ""
 		}
 		if err := s.store.ScheduleOrphanChecks(t.Context(), check); err != nil {
 			t.Fatal(err)

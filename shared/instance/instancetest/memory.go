@@ -27,7 +27,8 @@ type Memory struct {
 	idempotencyRecords map[string]instance.Replay
 	orphanChecks       []instance.OrphanCheck
 	uploads            map[string]instance.Upload
-	creations          map[string]int // by caller and hour
+	openUploads        map[string]map[string]time.Time // when they expire, by instance id and revision
+	creations          map[string]int                  // by caller and hour
 
 	// Fail, if set, is called before every write. If it returns an error, the write fails with it
 	// and changes nothing.
@@ -151,7 +152,10 @@ func (m *Memory) putIdempotencyRecords(record *instance.IdempotencyRecord, i *in
 			m.idempotencyRecords = map[string]instance.Replay{}
 		}
 		copied := *r
-		copied.Next = nil
+		copied.Next, copied.Commits = nil, nil
+		if r.Commits != nil {
+			delete(m.openUploads[r.Commits.InstanceID], r.Commits.Content.Revision)
+		}
 		m.idempotencyRecords[r.ID] = instance.Replay{IdempotencyRecord: copied, Instance: i}
 	}
 	return nil
@@ -176,7 +180,7 @@ func (m *Memory) IdempotencyRecord(_ context.Context, id string) (*instance.Repl
 	return &replay, nil
 }
 
-// AddUpload stores an announced upload.
+// AddUpload stores an announced upload and its orphan check.
 func (m *Memory) AddUpload(_ context.Context, u *instance.Upload) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -186,12 +190,34 @@ func (m *Memory) AddUpload(_ context.Context, u *instance.Upload) error {
 		}
 	}
 	if earlier, ok := m.uploads[u.ID]; ok && !earlier.Expires.Before(time.Now()) {
+		if earlier == *u {
+			return nil
+		}
 		return instance.ErrAlreadyApplied
 	}
-	if m.uploads == nil {
-		m.uploads = map[string]instance.Upload{}
+	open := m.openUploads[u.InstanceID]
+	var first time.Time
+	for revision, expires := range open {
+		if expires.Before(time.Now()) {
+			delete(open, revision)
+		} else if first.IsZero() || expires.Before(first) {
+			first = expires
+		}
 	}
-	m.uploads[u.ID] = *u
+	if len(open) >= instance.MaxOpenUploads {
+		return u.CountError(first)
+	}
+	if open == nil {
+		open = map[string]time.Time{}
+	}
+	open[u.Content.Revision] = u.Expires.Time
+	if m.uploads == nil {
+		m.uploads, m.openUploads = map[string]instance.Upload{}, map[string]map[string]time.Time{}
+	}
+	m.uploads[u.ID], m.openUploads[u.InstanceID] = *u, open
+	if c := u.OrphanCheck(); !slices.Contains(m.orphanChecks, c) {
+		m.orphanChecks = append(m.orphanChecks, c)
+	}
 	return nil
 }
 
@@ -276,8 +302,7 @@ func (m *Memory) OrphanChecks(_ context.Context, shard int, after *instance.Orph
 }
 
 func compareOrphanChecks(a, b instance.OrphanCheck) int {
-	return cmp.Or(a.At.Compare(b.At), strings.Compare(a.AppID, b.AppID), strings.Compare(a.InstanceID, b.InstanceID),
-		strings.Compare(a.DataGuid, b.DataGuid), strings.Compare(a.Revision, b.Revision))
+	return cmp.Or(a.At.Compare(b.At), strings.Compare(a.AppID, b.AppID), strings.Compare(a.InstanceID, b.InstanceID), strings.Compare(a.Revision, b.Revision))
 }
 
 // DeleteOrphanChecks deletes checks.

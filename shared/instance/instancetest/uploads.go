@@ -3,19 +3,21 @@ package instancetest
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 	"uuid"
 
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 func newUpload(expires time.Duration) *instance.Upload {
 	return &instance.Upload{
-		ID: uuid.New().String(), Fingerprint: "request", AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), DataGuid: uuid.New().String(),
+		ID: uuid.New().String(), Fingerprint: "request", AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), FormID: "default",
 		Content: instance.Content{ContentType: "application/pdf", FileName: "søknad.pdf", Size: 5 << 30, SHA256: "00ff", Revision: uuid.New().String()},
 		Expires: rfc3339.Time{Time: time.Now().Add(expires).UTC().Truncate(time.Second)},
 	}
@@ -37,6 +39,13 @@ func testUploads(t *testing.T, s suite) {
 	if got, err := s.store.Upload(t.Context(), want.ID); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
+	if err := s.store.AddUpload(t.Context(), want); err != nil {
+		t.Errorf("the same upload again: %v", err)
+	}
+	checks, err := AllOrphanChecks(t.Context(), s.store, want.OrphanCheck().At.Add(time.Second))
+	if err != nil || !slices.Contains(checks, want.OrphanCheck()) || slices.Contains(checks, other.OrphanCheck()) {
+		t.Errorf("orphan checks %+v, %v", checks, err)
+	}
 	expired := newUpload(-time.Hour)
 	for range 2 { // an expired upload is replaced
 		if err := s.store.AddUpload(t.Context(), expired); err != nil {
@@ -47,6 +56,62 @@ func testUploads(t *testing.T, s suite) {
 		}
 	}
 	testCommit(t, s)
+	testOpenUploads(t, s)
+}
+
+// testOpenUploads announces more uploads concurrently than an instance may have. A commit and the
+// end of their time free places.
+func testOpenUploads(t *testing.T, s suite) {
+	i := s.create(t, NewApplication(1), newInstanceOwnerID(), At)
+	announce := func(expires time.Duration) (*instance.Upload, error) {
+		u := newUpload(expires)
+		u.InstanceID = i.ID
+		return u, s.store.AddUpload(t.Context(), u)
+	}
+	for range 3 { // expired uploads take no place
+		if _, err := announce(-time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const many = instance.MaxOpenUploads + 10
+	uploads, errs := make([]*instance.Upload, many), make([]error, many)
+	var all sync.WaitGroup
+	for n := range many {
+		all.Go(func() { uploads[n], errs[n] = announce(time.Hour) })
+	}
+	all.Wait()
+	var open []*instance.Upload
+	for n, err := range errs {
+		switch stored, readErr := s.store.Upload(t.Context(), uploads[n].ID); {
+		case readErr != nil || (stored != nil) != (err == nil):
+			t.Errorf("%v, but the stored upload is %+v (%v)", err, stored, readErr)
+		case err == nil:
+			open = append(open, uploads[n])
+		case !fault.Is(err, fault.Conflict):
+			t.Errorf("%v, want a Conflict", err)
+		}
+	}
+	if len(open) != instance.MaxOpenUploads {
+		t.Fatalf("%d uploads are open, want %d", len(open), instance.MaxOpenUploads)
+	}
+	if err := s.store.AddUpload(t.Context(), open[0]); err != nil {
+		t.Errorf("the same upload again: %v", err)
+	}
+	for _, u := range open[:2] {
+		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			i.PresentationField += "+"
+			i.IdempotencyRecord = u.IdempotencyRecord(u.NewDataGuid(), nil, time.Now())
+			return nil, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 3 {
+		if _, err := announce(time.Hour); (err == nil) != (n < 2) {
+			t.Errorf("announcement %d after two commits: %v", n+1, err)
+		}
+	}
 }
 
 // testCommit commits one upload many times concurrently, each in a request with its own key.
@@ -62,7 +127,7 @@ func testCommit(t *testing.T, s suite) {
 		committing.Go(func() {
 			_, errs[n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
 				i.PresentationField += "+"
-				i.IdempotencyRecord = upload.IdempotencyRecord("default", &instance.IdempotencyRecord{ID: keys[n], Fingerprint: "request", Expires: time.Now().Add(time.Hour)}, time.Now())
+				i.IdempotencyRecord = upload.IdempotencyRecord(upload.NewDataGuid(), &instance.IdempotencyRecord{ID: keys[n], Fingerprint: "request", Expires: time.Now().Add(time.Hour)}, time.Now())
 				return nil, nil
 			})
 		})
@@ -81,7 +146,7 @@ func testCommit(t *testing.T, s suite) {
 		}
 	}
 	committed, err := s.store.IdempotencyRecord(t.Context(), upload.IdempotencyRecordID())
-	if err != nil || committed == nil || committed.Fingerprint != "default" || committed.DataGuid != upload.DataGuid || committed.Instance.PresentationField != "+" {
+	if err != nil || committed == nil || committed.Fingerprint != "default" || committed.DataGuid != upload.NewDataGuid() || committed.Instance.PresentationField != "+" {
 		t.Errorf("the idempotency record of the upload is %+v (%v)", committed, err)
 	}
 	if got, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || done != 1 || got.PresentationField != "+" {

@@ -184,28 +184,26 @@ func (r *Report) run(ctx context.Context, store Store, blobs Blobs, check instan
 	if i != nil && i.Status.IsMarkedForHardDelete {
 		return r.remove(ctx, store, blobs, i, check)
 	}
-	if check.DataGuid == "" { // the hard delete that scheduled the check failed
+	if check.Revision == "" { // the hard delete that scheduled the check failed
 		return nil
 	}
-	if i != nil {
-		if element := i.Element(check.DataGuid); element != nil && element.Revision == check.Revision {
-			return nil
-		}
+	if i != nil && i.HasRevision(check.Revision) {
+		return nil
 	}
-	return r.delete(ctx, blobs, check.AppID, check.InstanceID, check.DataGuid, check.Revision)
+	return r.delete(ctx, blobs, check.AppID, check.InstanceID, check.Revision)
 }
 
 // remove deletes an instance that is marked for hard delete. It deletes the content first, so that
 // the document still names the remaining content after a failure. It also deletes the revision of
 // the check; other revisions have separate checks.
 func (r *Report) remove(ctx context.Context, store Store, blobs Blobs, i *instance.Instance, check instance.OrphanCheck) error {
-	if check.DataGuid != "" {
-		if err := r.delete(ctx, blobs, check.AppID, check.InstanceID, check.DataGuid, check.Revision); err != nil {
+	if check.Revision != "" {
+		if err := r.delete(ctx, blobs, check.AppID, check.InstanceID, check.Revision); err != nil {
 			return err
 		}
 	}
 	for _, element := range i.Data {
-		if err := r.delete(ctx, blobs, i.AppID, i.ID, element.ID, element.Revision); err != nil {
+		if err := r.delete(ctx, blobs, i.AppID, i.ID, element.Revision); err != nil {
 			return err
 		}
 	}
@@ -216,8 +214,8 @@ func (r *Report) remove(ctx context.Context, store Store, blobs Blobs, i *instan
 	return nil
 }
 
-func (r *Report) delete(ctx context.Context, blobs Blobs, appID, instanceID, dataGuid, revision string) error {
-	if err := blobs.Delete(ctx, blob.KeyOf(appID, instanceID, dataGuid, revision)); err != nil {
+func (r *Report) delete(ctx context.Context, blobs Blobs, appID, instanceID, revision string) error {
+	if err := blobs.Delete(ctx, blob.KeyOf(appID, instanceID, revision)); err != nil {
 		return err
 	}
 	r.Blobs++

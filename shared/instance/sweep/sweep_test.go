@@ -52,8 +52,8 @@ func newFixture(t *testing.T, at time.Time) *fixture {
 // put schedules a check and stores content as a new revision of the element.
 func (f *fixture) put(t *testing.T, i *instance.Instance, at time.Time) (revision string) {
 	t.Helper()
-	key := blob.NewKey(i.AppID, i.ID, elementID)
-	f.schedule(t, i.OrphanCheck(elementID, key.Revision(), at))
+	key := blob.NewKey(i.AppID, i.ID)
+	f.schedule(t, i.OrphanCheck(key.Revision(), at))
 	if _, err := f.blobs.Put(t.Context(), key, "application/xml", []byte("<a/>")); err != nil {
 		t.Fatal(err)
 	}
@@ -124,10 +124,10 @@ func TestReplacedRevisionIsDeleted(t *testing.T) {
 	f := newFixture(t, old)
 	before := f.element.Revision
 	after := f.put(t, f.i, old)
-	f.schedule(t, f.i.OrphanCheck(elementID, before, old.Add(-time.Second)))
+	f.schedule(t, f.i.OrphanCheck(before, old.Add(-time.Second)))
 	f.change(t, func(i *instance.Instance) { i.Element(elementID).Revision = after })
 	f.want(t, sweep.Report{Checks: 3, Blobs: 2}, 1, 0) // the first revision has two checks
-	if keys := f.blobs.Keys(); len(keys) != 1 || keys[0] != blob.KeyOf(f.i.AppID, f.i.ID, elementID, after).String() {
+	if keys := f.blobs.Keys(); len(keys) != 1 || keys[0] != blob.KeyOf(f.i.AppID, f.i.ID, after).String() {
 		t.Errorf("remaining revisions %v, want only %s", keys, after)
 	}
 }
@@ -135,7 +135,7 @@ func TestReplacedRevisionIsDeleted(t *testing.T) {
 func TestHardDeleteDeletesEverything(t *testing.T) {
 	f := newFixture(t, now.Add(-48*time.Hour))
 	f.want(t, sweep.Report{Checks: 1}, 1, 0) // runs the check of the upload
-	f.schedule(t, f.i.OrphanCheck("", "", old))
+	f.schedule(t, f.i.OrphanCheck("", old))
 	f.change(t, (*instance.Instance).HardDelete)
 	f.want(t, sweep.Report{Checks: 1, Blobs: 1, Instances: 1}, 0, 0)
 	if _, err := f.store.Get(t.Context(), f.i.InstanceOwnerID, f.i.ID); !fault.Is(err, fault.NotFound) {
@@ -148,7 +148,7 @@ func TestHardDeletedInstanceIsCountedOnce(t *testing.T) {
 	for range 20 {
 		f.put(t, f.i, old)
 	}
-	f.schedule(t, f.i.OrphanCheck("", "", old))
+	f.schedule(t, f.i.OrphanCheck("", old))
 	f.change(t, (*instance.Instance).HardDelete)
 	if report, err := sweep.Run(t.Context(), f.store, f.blobs, now); err != nil || report.Instances != 1 || report.Checks != 22 || len(f.blobs.Keys()) != 0 {
 		t.Errorf("report %+v, %v, remaining revisions %v", report, err, f.blobs.Keys())
@@ -157,7 +157,7 @@ func TestHardDeletedInstanceIsCountedOnce(t *testing.T) {
 
 func TestFailedHardDeleteChangesNothing(t *testing.T) {
 	f := newFixture(t, old)
-	f.schedule(t, f.i.OrphanCheck("", "", old))
+	f.schedule(t, f.i.OrphanCheck("", old))
 	f.want(t, sweep.Report{Checks: 2}, 1, 0)
 }
 
@@ -193,7 +193,7 @@ func TestFailingChecksDoNotBlockOthers(t *testing.T) {
 	errDelete := errors.New("no response")
 	failing := map[string]bool{}
 	for range 250 {
-		failing[blob.KeyOf(f.i.AppID, f.i.ID, elementID, f.put(t, f.i, old.Add(-time.Minute))).String()] = true
+		failing[blob.KeyOf(f.i.AppID, f.i.ID, f.put(t, f.i, old.Add(-time.Minute))).String()] = true
 	}
 	f.put(t, f.i, old)
 	report, err := sweep.Run(t.Context(), f.store, deleter(func(ctx context.Context, key blob.Key) error {

@@ -195,7 +195,7 @@ func (c *Checker) validateElement(ctx context.Context, app *application.Applicat
 			return issue(fault.SeverityError, codeUnusable, "The schema of formId %q is invalid. The application's owner must register a valid schema.", d.FormID), nil
 		}
 	}
-	body, err := c.fetch(ctx, blob.KeyOf(i.AppID, i.ID, d.ID, d.Revision), d.FileSize)
+	body, err := c.fetch(ctx, blob.KeyOf(i.AppID, i.ID, d.Revision), d.FileSize)
 	if err != nil {
 		return nil, err
 	}

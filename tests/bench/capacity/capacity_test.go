@@ -27,6 +27,7 @@ func TestSize(t *testing.T) {
 		"zero":            {number("0"), 1},
 		"true":            {&types.AttributeValueMemberBOOL{Value: true}, 1},
 		"null":            {&types.AttributeValueMemberNULL{Value: true}, 1},
+		"a set":           {&types.AttributeValueMemberSS{Value: []string{"ab", "c"}}, 3},
 		"a list":          {&types.AttributeValueMemberL{Value: []types.AttributeValue{text("ab"), text("c")}}, 3 + 3 + 2},
 		"a map":           {&types.AttributeValueMemberM{Value: Item{"ab": text("c")}}, 3 + 1 + 2 + 1},
 	} {

@@ -32,6 +32,8 @@ func valueSize(value types.AttributeValue) int {
 		return numberSize(v.Value)
 	case *types.AttributeValueMemberBOOL, *types.AttributeValueMemberNULL:
 		return 1
+	case *types.AttributeValueMemberSS:
+		return len(strings.Join(v.Value, ""))
 	case *types.AttributeValueMemberL:
 		size := 3
 		for _, each := range v.Value {

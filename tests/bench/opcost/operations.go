@@ -98,7 +98,7 @@ func onData() []operation {
 			return w.change(ctx, request{as: w.user, method: "DELETE", path: w.element(1), want: 200})
 		}},
 		{"start an upload", nil, func(ctx context.Context, w *walk) error {
-			response, err := w.send(ctx, request{as: w.user, method: "POST", path: w.self() + "/uploads", want: 201, body: `{"fileName":"a.pdf","contentType":"application/pdf",` +
+			response, err := w.send(ctx, request{as: w.user, method: "POST", path: w.self() + "/uploads?formId=attachment", want: 201, body: `{"fileName":"a.pdf","contentType":"application/pdf",` +
 				`"size":8,"sha256":"e7a8c3a5a4f0f8bb7c3ec4e5bd9d7b7e2cf0d5b7b8f5a0b4b7e1f8a2f8d6f3a1"}`})
 			w.upload, _ = response["id"].(string)
 			return err
