@@ -31,6 +31,7 @@ var rejected = map[string]struct {
 	why    string
 }{
 	"data-create/upload.json":            {404, "its upload was not started"},
+	"data-replace/upload.json":           {404, "its upload was not started"},
 	"data-replace/xml.json":              {412, "its If-Match names other content"},
 	"download-confirm/all-elements.json": {409, "no element was downloaded"},
 	"download-confirm/one-element.json":  {409, "the element was not downloaded"},
