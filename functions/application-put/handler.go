@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
@@ -128,11 +129,12 @@ func checkSchemas(ctx context.Context, app *application.Application) error {
 }
 
 // storeApplication creates or replaces the registration and returns the status, 201 or 200. Storing
-// the same registration again changes nothing. It fails if a condition of the request is false or
-// the replacement is not allowed.
+// the same registration again changes nothing. It fails if a condition of the request is false, the
+// replacement is not allowed, or concurrent requests keep replacing the registration.
 func storeApplication(r *http.Request, applications applicationStore, app *application.Application) (status int, err error) {
+	ctx := busy.WithBudget(r.Context())
 	for {
-		stored, err := applications.Get(r.Context(), app.ID)
+		stored, err := applications.Get(ctx, app.ID)
 		if err != nil {
 			return 0, err
 		}
@@ -152,7 +154,7 @@ func storeApplication(r *http.Request, applications applicationStore, app *appli
 			return 0, fault.New(fault.PreconditionFailed, "application-exists", "The application is already registered. Omit If-None-Match to replace the registration.")
 		}
 		if stored != nil {
-			if err := stored.LoadSchemas(r.Context(), applications.Schema); err != nil {
+			if err := stored.LoadSchemas(ctx, applications.Schema); err != nil {
 				return 0, err
 			}
 			if sameRegistration(stored, app) {
@@ -166,8 +168,11 @@ func storeApplication(r *http.Request, applications applicationStore, app *appli
 		if err := app.ValidateReplacement(stored); err != nil {
 			return 0, err
 		}
-		if err := applications.Put(r.Context(), app); !errors.Is(err, application.ErrVersionMismatch) {
+		if err := applications.Put(ctx, app); !errors.Is(err, application.ErrVersionMismatch) {
 			return status, err
+		}
+		if err := busy.Race(ctx); err != nil {
+			return 0, err
 		}
 	}
 }

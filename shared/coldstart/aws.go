@@ -14,6 +14,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go/middleware"
+
+	"altinn.no/instanceapi/shared/busy"
 )
 
 // Bounds of one HTTP attempt. The SDK's defaults, 30 s to connect and no limit for the response,
@@ -44,8 +47,8 @@ func (e *Env) UsesEmulator() bool {
 }
 
 // AWS returns the configuration for the clients of one service: DYNAMODB, S3 or EVENTBRIDGE,
-// which is the suffix of the service's endpoint variable. Retries use the SDK's default, standard
-// mode.
+// which is the suffix of the service's endpoint variable. Package busy bounds the retries and
+// provides the error for a busy service.
 //
 // Region and credentials are those that Lambda sets: AWS_REGION, AWS_ACCESS_KEY_ID,
 // AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. The first three are required for AWS itself. For an
@@ -57,8 +60,11 @@ func (e *Env) UsesEmulator() bool {
 // trusts AWS_CA_BUNDLE if set, else the system's roots.
 func (e *Env) AWS(service string) aws.Config {
 	endpoint := e.endpoint(service)
+	policy := busy.NewPolicy()
 	cfg := aws.Config{
 		HTTPClient: e.httpClient(endpoint != ""),
+		Retryer:    policy.Retryer,
+		APIOptions: []func(*middleware.Stack) error{policy.Install},
 		// The SDK's config package sets both by default; an aws.Config literal does not. With these
 		// settings, the client sends S3 a checksum of every body and verifies the checksums that S3
 		// returns.

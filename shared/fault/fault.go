@@ -8,6 +8,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -105,3 +106,19 @@ func HasCode(err error, code string) bool {
 func NoSuchResource() *Error {
 	return New(NotFound, "not-found", "The resource does not exist or you do not have access to it.")
 }
+
+// maxRetryAfter is the longest RetryAfter of Busy.
+const maxRetryAfter = 4 * time.Second
+
+// Busy returns the Unavailable error for a request that the service cannot complete at the moment.
+// RetryAfter is random, so that the rejected callers do not return together. The outcome of the
+// request is unknown: a call that failed may have had its effect.
+func Busy(cause error) *Error {
+	f := New(Unavailable, "busy",
+		"The service is busy. The request had no effect or, rarely, its whole effect. Repeat the request after the number of seconds in Retry-After, with the same Idempotency-Key.").WithCause(cause)
+	f.RetryAfter = time.Second + rand.N(maxRetryAfter-time.Second)
+	return f
+}
+
+// IsBusy reports whether err is, or wraps, an error of Busy.
+func IsBusy(err error) bool { return HasCode(err, "busy") }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestErrors(t *testing.T) {
@@ -29,5 +30,23 @@ func TestInvalidParameterNamesParameterAndValidValues(t *testing.T) {
 	err := InvalidParameter("size", "a number from 1 to %d", 1000)
 	if err.Kind != Invalid || err.Code != "parameter-invalid" || !strings.Contains(err.Detail, `"size"`) || !strings.Contains(err.Detail, "1 to 1000") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestBusy(t *testing.T) {
+	cause := errors.New("ThrottlingException")
+	waits := map[time.Duration]bool{}
+	for range 100 {
+		f := Busy(cause)
+		if f.Kind != Unavailable || f.RetryAfter < time.Second || f.RetryAfter > maxRetryAfter || !errors.Is(f, cause) {
+			t.Fatalf("%v, RetryAfter %v", f, f.RetryAfter)
+		}
+		waits[f.RetryAfter.Truncate(time.Second)] = true
+	}
+	if len(waits) < 3 {
+		t.Errorf("callers return together: %v", waits)
+	}
+	if !IsBusy(fmt.Errorf("around: %w", Busy(cause))) || IsBusy(cause) || IsBusy(nil) {
+		t.Error("IsBusy")
 	}
 }

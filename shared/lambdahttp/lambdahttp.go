@@ -29,6 +29,7 @@ import (
 	"strings"
 	"time"
 
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -85,7 +86,7 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 // Handle serves one event. It always returns a response.
 func (a *Adapter) Handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
 	start := time.Now()
-	ctx, line := logging.NewContext(ctx)
+	ctx, line := logging.NewContext(busy.WithBudget(ctx))
 	ctx = logging.WithTraceID(ctx, traceID(ctx, event))
 
 	var response events.APIGatewayV2HTTPResponse

@@ -17,7 +17,8 @@ type layer struct {
 // and of the layers before it.
 var layers = []layer{
 	{name: "domain", packages: domain},
-	{name: "process", packages: []string{ // logs, metrics and the start of a function
+	{name: "process", packages: []string{ // logs, metrics, retries and the start of a function
+		"shared/busy",
 		"shared/coldstart",
 		"shared/logging",
 		"shared/metric",

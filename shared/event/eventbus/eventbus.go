@@ -17,6 +17,7 @@ import (
 
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/fault"
 )
 
 // Limits of one PutEvents call. EventBridge allows 1 MB; maxBytes leaves a margin for bytes that
@@ -64,15 +65,24 @@ func New(client Client, name, sourcePrefix string) *Bus {
 
 // Publish sends the events and returns one error for each, in the same order: nil for a published
 // event. It sends an entry that the bus rejects at most three times, with a random backoff, until
-// ctx ends. ErrTooLarge is final. Any other error may be temporary, and the bus may have the
-// event if only the response was lost.
+// ctx ends. After a call that fails with fault.Busy, it sends no further events. ErrTooLarge is
+// final. Any other error may be temporary, and the bus may have the event if only the response was
+// lost.
 func (b *Bus) Publish(ctx context.Context, docs []event.Encoded) []error {
 	errs := make([]error, len(docs))
 	var batch []int // indexes into docs
 	bytes := 0
+	var stopped error // the error of a call for which EventBridge is busy
 	flush := func() {
-		if len(batch) > 0 {
-			b.publishBatch(ctx, docs, batch, errs)
+		switch {
+		case stopped != nil:
+			for _, at := range batch {
+				errs[at] = stopped
+			}
+		case len(batch) > 0:
+			if err := b.publishBatch(ctx, docs, batch, errs); fault.IsBusy(err) {
+				stopped = err
+			}
 		}
 		batch, bytes = nil, 0
 	}
@@ -92,8 +102,8 @@ func (b *Bus) Publish(ctx context.Context, docs []event.Encoded) []error {
 }
 
 // publishBatch sends the events at the given indexes, retries rejected entries, and records the
-// failures in errs.
-func (b *Bus) publishBatch(ctx context.Context, docs []event.Encoded, batch []int, errs []error) {
+// failures in errs. It returns the error of a call that failed as a whole.
+func (b *Bus) publishBatch(ctx context.Context, docs []event.Encoded, batch []int, errs []error) error {
 	backoff := firstBackoff
 	for attempt := 1; ; attempt++ {
 		entries := make([]types.PutEventsRequestEntry, len(batch))
@@ -108,7 +118,7 @@ func (b *Bus) publishBatch(ctx context.Context, docs []event.Encoded, batch []in
 			for _, at := range batch {
 				errs[at] = err
 			}
-			return
+			return err
 		}
 		var rejected []int
 		for n, at := range batch {
@@ -120,12 +130,12 @@ func (b *Bus) publishBatch(ctx context.Context, docs []event.Encoded, batch []in
 			}
 		}
 		if len(rejected) == 0 || attempt == maxAttempts {
-			return
+			return nil
 		}
 		select {
 		case <-time.After(rand.N(backoff)):
 		case <-ctx.Done():
-			return
+			return nil
 		}
 		batch, backoff = rejected, 2*backoff
 	}

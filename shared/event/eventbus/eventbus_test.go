@@ -16,6 +16,7 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
+	"altinn.no/instanceapi/shared/fault"
 )
 
 // fakeBus accepts entries like EventBridge: a call over the limits fails as a whole; any other call
@@ -156,6 +157,25 @@ func TestFailedCallFailsItsEntries(t *testing.T) {
 	}
 	if fake.calls != 3 {
 		t.Errorf("%d calls, want 3", fake.calls)
+	}
+}
+
+func TestPublishStopsIfTheBusIsBusy(t *testing.T) {
+	fake, bus := newBus(t)
+	fake.fail = func(call int) error {
+		if call == 2 {
+			return fault.Busy(errors.New("ThrottlingException"))
+		}
+		return nil
+	}
+	errs := bus.Publish(t.Context(), documents(35))
+	for n, err := range errs {
+		if fault.IsBusy(err) != (n >= 10) {
+			t.Errorf("event %d: %v", n, err)
+		}
+	}
+	if fake.calls != 2 {
+		t.Errorf("%d calls, want 2", fake.calls)
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"altinn.no/instanceapi/shared/busy"
+	"altinn.no/instanceapi/shared/coldstart/dynamo"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/event/eventtest"
@@ -184,7 +186,7 @@ func newRecorder(t *testing.T, s *script) *eventtable.Recorder {
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, nil
 		}),
-	})
+	}, dynamo.Retries)
 	return eventtable.NewRecorder(client, "Events", "Outbox", func() time.Time { return now })
 }
 
@@ -212,9 +214,16 @@ func TestOutcomes(t *testing.T) {
 		want         string
 		transactions int
 	}{
-		"success":              {script{always: succeed}, "rrrrr", 1},
-		"a conflict":           {script{responses: []func([]item) (int, any){cancel(only("Update", "HEAD", "TransactionConflict"))}, always: succeed}, "rrrrr", 2},
-		"throttled":            {script{responses: []func([]item) (int, any){cancel(only("Put", "FEED", "ThrottlingError"))}, always: succeed}, "rrrrr", 2},
+		"success":          {script{always: succeed}, "rrrrr", 1},
+		"a conflict":       {script{responses: []func([]item) (int, any){cancel(only("Update", "HEAD", "TransactionConflict"))}, always: succeed}, "rrrrr", 2},
+		"throttled":        {script{responses: []func([]item) (int, any){cancel(only("Put", "FEED", "ThrottlingError"))}, always: succeed}, "rrrrr", 2},
+		"always throttled": {script{always: cancel(only("Put", "FEED", "ThrottlingError"))}, "fffff", 1 + busy.MaxRetries},
+		"throttled, and one is a duplicate": {script{responses: []func([]item) (int, any){cancel(func(i item) string {
+			if i.key == "INSTANCE#"+one+" 00000000000000000002" {
+				return "ConditionalCheckFailed"
+			}
+			return only("Put", "FEED", "ThrottlingError")(i)
+		})}, always: succeed}, "drrrr", 2},
 		"in progress":          {script{responses: []func([]item) (int, any){reject(400, "TransactionInProgressException")}, always: succeed}, "rrrrr", 2},
 		"without reasons":      {script{responses: []func([]item) (int, any){cancel(func(item) string { return "" })}, always: succeed}, "rrrrr", 2},
 		"permanent contention": {script{always: cancel(only("Update", "HEAD", "TransactionConflict"))}, "fffff", 12},

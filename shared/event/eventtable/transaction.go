@@ -10,6 +10,7 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/outboxtable"
+	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
@@ -107,18 +108,13 @@ type result struct {
 	contended             bool // a concurrent write to the same items; retry after a backoff
 }
 
-// classify returns the result of a transaction that failed with err. It returns an error if another
-// attempt cannot resolve the reason, or if err is not a cancellation; the SDK has already retried
-// such errors.
+// classify returns the result of a transaction that failed with err. It returns an error if
+// another attempt cannot resolve the reason, or if err is not a cancellation; the client has
+// already retried busy calls.
 func (t *transaction) classify(err error) (result, error) {
 	res := result{duplicate: make([]bool, t.count), outOfOrder: make([]bool, t.count), rejected: make([]error, t.count)}
-	var busy *types.TransactionInProgressException
-	if errors.As(err, &busy) {
-		res.contended = true
-		return res, nil
-	}
 	var cancelled *types.TransactionCanceledException
-	if !errors.As(err, &cancelled) || len(cancelled.CancellationReasons) != len(t.items) {
+	if fault.IsBusy(err) || !errors.As(err, &cancelled) || len(cancelled.CancellationReasons) != len(t.items) {
 		return res, fmt.Errorf("eventtable: append: %w", err)
 	}
 	positionTaken := false

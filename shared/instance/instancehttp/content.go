@@ -151,10 +151,11 @@ func DiscardContent(ctx context.Context, blobs BlobStore, key blob.Key, err erro
 	}
 }
 
-// NotApplied reports whether a change that failed with err was certainly not applied.
+// NotApplied reports whether a change that failed with err was certainly not applied. The outcome
+// of a change that failed with fault.Busy is unknown.
 func NotApplied(err error) bool {
 	var f *fault.Error
-	return errors.As(err, &f) || errors.Is(err, instance.ErrAlreadyApplied)
+	return errors.As(err, &f) && f.Kind != fault.Unavailable || errors.Is(err, instance.ErrAlreadyApplied)
 }
 
 // ContentETag returns the entity tag of a data element's content, which ServeContent sends as ETag.

@@ -2,8 +2,10 @@ package instancetable
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -29,7 +31,7 @@ func (t *Table) Import(ctx context.Context, instances []*instance.Instance) erro
 	for range importers {
 		workers.Go(func() {
 			for batch := range batches {
-				if err := t.writeBatch(ctx, batch); err != nil {
+				if err := t.writeBatch(ctx, batch, importBackoff); err != nil {
 					cancel(err)
 				}
 			}
@@ -79,9 +81,10 @@ func putsOf(i *instance.Instance) ([]types.WriteRequest, error) {
 	return puts, nil
 }
 
-// writeBatch writes a batch. It retries the unprocessed items until all are written or ctx ends.
-func (t *Table) writeBatch(ctx context.Context, batch []types.WriteRequest) error {
-	for attempt := 0; ; attempt++ {
+// writeBatch writes a batch. It calls wait before each repetition with the unprocessed items, and
+// returns the error of wait.
+func (t *Table) writeBatch(ctx context.Context, batch []types.WriteRequest, wait func(context.Context) error) error {
+	for {
 		out, err := t.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
 			RequestItems: map[string][]types.WriteRequest{t.name: batch},
 		})
@@ -91,8 +94,19 @@ func (t *Table) writeBatch(ctx context.Context, batch []types.WriteRequest) erro
 		if batch = out.UnprocessedItems[t.name]; len(batch) == 0 {
 			return nil
 		}
-		if err := backoff(ctx, attempt); err != nil {
+		if err := wait(ctx); err != nil {
 			return err
 		}
+	}
+}
+
+// importBackoff waits for up to 400 ms, or until ctx ends. An import has no caller that waits, and
+// repeats a batch as long as necessary.
+func importBackoff(ctx context.Context) error {
+	select {
+	case <-time.After(rand.N(400 * time.Millisecond)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

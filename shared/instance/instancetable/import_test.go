@@ -18,16 +18,17 @@ import (
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// busy is a fake DynamoDB that processes at most seven items of a batch, and sometimes none.
-type busy struct {
+// overloaded is a fake DynamoDB that processes at most seven items of a batch, and sometimes none.
+type overloaded struct {
 	mu      sync.Mutex
 	stored  map[string]int // how often each item was written, by its sort key
 	calls   int
 	largest int  // items in the largest batch
 	broken  bool // fail from the third call on
+	full    bool // process nothing
 }
 
-func (b *busy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (b *overloaded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var in, out struct {
@@ -42,7 +43,7 @@ func (b *busy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	items := in.RequestItems["instances"]
 	b.largest = max(b.largest, len(items))
 	processed := min(7, len(items))
-	if b.calls%3 == 0 {
+	if b.calls%3 == 0 || b.full {
 		processed = 0
 	}
 	for _, item := range items[:processed] {
@@ -56,7 +57,7 @@ func (b *busy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Do serves a request in memory, because a synctest bubble cannot wait for the network.
-func (b *busy) Do(r *http.Request) (*http.Response, error) {
+func (b *overloaded) Do(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func (b *busy) Do(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-func (b *busy) table() *Table {
+func (b *overloaded) table() *Table {
 	return New(dynamodb.New(dynamodb.Options{
 		HTTPClient: b, Region: "eu-north-1", DisableValidateResponseChecksum: true, RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -88,7 +89,7 @@ func newInstances(count int) (instances []*instance.Instance) {
 func TestImportRetriesUnprocessedItems(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, count := range []int{0, 1, 25, 26, 90} {
-			b := &busy{stored: map[string]int{}}
+			b := &overloaded{stored: map[string]int{}}
 			instances := newInstances(count)
 			if err := b.table().Import(t.Context(), instances); err != nil {
 				t.Fatal(err)
@@ -118,7 +119,7 @@ func labelKeys(i *instance.Instance) (keys []string) {
 
 func TestImportStopsAtError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &busy{stored: map[string]int{}, broken: true}
+		b := &overloaded{stored: map[string]int{}, broken: true}
 		if err := b.table().Import(t.Context(), newInstances(5000)); err == nil || !strings.Contains(err.Error(), "ValidationException") {
 			t.Errorf("error: %v", err)
 		}
@@ -129,7 +130,7 @@ func TestImportStopsAtError(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := (&busy{stored: map[string]int{}}).table().Import(ctx, newInstances(1)); err == nil {
+		if err := (&overloaded{stored: map[string]int{}}).table().Import(ctx, newInstances(1)); err == nil {
 			t.Error("Import succeeds with a cancelled context")
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
@@ -40,12 +41,13 @@ func (t *Table) DeleteOrphanChecks(ctx context.Context, checks ...instance.Orpha
 }
 
 func (t *Table) writeOrphanChecks(ctx context.Context, checks []instance.OrphanCheck, write func(instance.OrphanCheck) types.WriteRequest) error {
+	ctx = busy.WithBudget(ctx)
 	for chunk := range slices.Chunk(checks, batchItems) {
 		var batch []types.WriteRequest
 		for _, c := range chunk {
 			batch = append(batch, write(c))
 		}
-		if err := t.writeBatch(ctx, batch); err != nil {
+		if err := t.writeBatch(ctx, batch, busy.Retry); err != nil {
 			return err
 		}
 	}

@@ -41,7 +41,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"slices"
 	"strconv"
 	"time"
@@ -50,6 +49,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
 	"altinn.no/instanceapi/shared/event"
@@ -102,19 +102,29 @@ func (t *Table) Get(ctx context.Context, instanceOwnerID, id string) (*instance.
 }
 
 // Create stores a new instance and its first event in one transaction, and sets i.Version. It
-// returns instance.ErrAlreadyApplied if the instance's idempotency record exists, and another error
-// if the id exists.
+// returns instance.ErrAlreadyApplied if the instance's idempotency record exists, fault.Busy if
+// other transactions with the same items do not end in time, and another error if the id exists.
 func (t *Table) Create(ctx context.Context, i *instance.Instance, ev event.Event) error {
-	err := t.write(ctx, nil, i, &ev)
-	if err == nil {
-		i.Version = 1
+	ctx = busy.WithBudget(ctx)
+	for {
+		err := t.write(ctx, nil, i, &ev)
+		if err == nil {
+			i.Version = 1
+			return nil
+		}
+		if !errors.Is(err, errInUse) {
+			return err
+		}
+		if err := busy.Race(ctx); err != nil {
+			return err
+		}
 	}
-	return err
 }
 
 // Mutate changes an instance: it reads the instance, calls change with it, and writes it if no
-// other write came between. Otherwise it repeats all three steps, until ctx ends. So change may be
-// called several times, each time with a newly read document, and must have no other effect. change
+// other write came between. Otherwise it repeats all three steps, and returns fault.Busy after
+// busy.MaxRaces repetitions. So change may be called several times, each time with a newly read
+// document, and must have no other effect. change
 // may return an event, which Mutate stores in the same transaction. If change returns
 // instance.ErrUnchanged, Mutate stores only the idempotency records and returns the document.
 // Mutate returns any other error of change.
@@ -129,7 +139,8 @@ func (t *Table) Mutate(ctx context.Context, instanceOwnerID, id string, change f
 // MutateFrom is Mutate for an instance that the caller has just read. It reads the instance only if
 // another write came between. The caller must not use i afterwards.
 func (t *Table) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
-	for attempt := 0; ; attempt++ {
+	ctx = busy.WithBudget(ctx)
+	for {
 		before := keysOf(i)
 		ev, err := change(i)
 		if errors.Is(err, instance.ErrUnchanged) {
@@ -146,7 +157,7 @@ func (t *Table) MutateFrom(ctx context.Context, i *instance.Instance, change fun
 		if !errors.Is(err, errConflict) {
 			return nil, err
 		}
-		if err := backoff(ctx, attempt); err != nil {
+		if err := busy.Race(ctx); err != nil {
 			return nil, err
 		}
 		if i, err = t.Get(ctx, i.InstanceOwnerID, i.ID); err != nil {
@@ -155,8 +166,12 @@ func (t *Table) MutateFrom(ctx context.Context, i *instance.Instance, change fun
 	}
 }
 
-// errConflict is returned by write if another write came between.
-var errConflict = errors.New("another write came between")
+// errConflict is returned by write if another write came between. errInUse is the errConflict of a
+// transaction with an item that another transaction is writing.
+var (
+	errConflict = errors.New("another write came between")
+	errInUse    = fmt.Errorf("%w: the item is in another transaction", errConflict)
+)
 
 // keys is what write must know about the document before the change.
 type keys struct {
@@ -264,7 +279,7 @@ func (t *Table) put(ctx context.Context, put *types.Put) (current map[string]typ
 func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) (current map[string]types.AttributeValue, err error) {
 	_, err = t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
 	var cancelled *types.TransactionCanceledException
-	if !errors.As(err, &cancelled) {
+	if fault.IsBusy(err) || !errors.As(err, &cancelled) {
 		return nil, err
 	}
 	for n, reason := range cancelled.CancellationReasons {
@@ -272,8 +287,10 @@ func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) (
 		case code == "None":
 		case n == 0 && code == "ConditionalCheckFailed":
 			return reason.Item, errConflict
-		case code == "TransactionConflict" || code == "ThrottlingError" || code == "ProvisionedThroughputExceeded":
-			err = errConflict // retry after the backoff
+		case code == "ThrottlingError" || code == "ProvisionedThroughputExceeded":
+			// The client has not repeated the transaction, so another reason decides.
+		case code == "TransactionConflict":
+			err = errInUse
 		case code == "ConditionalCheckFailed" && identifiesRequest(items[n]):
 			return nil, instance.ErrAlreadyApplied
 		case code == "ConditionalCheckFailed":
@@ -332,16 +349,4 @@ func with(item map[string]types.AttributeValue, pairs ...string) map[string]type
 func isWriteID(item map[string]types.AttributeValue, writeID []byte) bool {
 	stored, ok := item[attrWriteID].(*types.AttributeValueMemberB)
 	return ok && slices.Equal(stored.Value, writeID)
-}
-
-// backoff waits for a random time that grows with attempt, up to 400 ms, or until ctx ends.
-func backoff(ctx context.Context, attempt int) error {
-	limit := min(10*time.Millisecond<<min(attempt, 10), 400*time.Millisecond)
-	wait := mathrand.N(limit) // jitter: writers that collided must not collide again
-	select {
-	case <-time.After(wait):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

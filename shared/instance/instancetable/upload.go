@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/instance"
 )
 
@@ -26,14 +27,16 @@ const attrOpen = "u"
 // attempt stored the upload, and its response was lost.
 //
 // An open upload loses its place when a commit stores its idempotency record, or when it has
-// expired. AddUpload removes expired uploads only if it finds no free place.
+// expired. AddUpload removes expired uploads only if it finds no free place. It returns fault.Busy
+// after busy.MaxRaces conflicts with other transactions.
 func (t *Table) AddUpload(ctx context.Context, u *instance.Upload) error {
 	put, err := t.uploadPut(u)
 	if err != nil {
 		return err
 	}
 	check := u.OrphanCheck()
-	for attempt := 0; ; attempt++ {
+	ctx = busy.WithBudget(ctx)
+	for {
 		full, err := t.transact(ctx, []types.TransactWriteItem{
 			{Update: t.openUpload(u)},
 			{Put: put},
@@ -45,7 +48,7 @@ func (t *Table) AddUpload(ctx context.Context, u *instance.Upload) error {
 		case full != nil:
 			err = t.removeExpiredUploads(ctx, u, full)
 		default:
-			err = backoff(ctx, attempt)
+			err = busy.Race(ctx)
 		}
 		if err != nil {
 			return err

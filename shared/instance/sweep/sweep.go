@@ -65,9 +65,10 @@ func (r *Report) add(other Report) {
 	r.Instances += other.Instances
 }
 
-// Run runs every check that is due at now, until none is left or ctx ends. A check that fails stays
-// scheduled; its error is part of the returned error, and Run continues with the other checks. The
-// shards run in parallel.
+// Run runs every check that is due at now, until none is left or ctx ends. A check that fails
+// stays scheduled; its error is part of the returned error, and Run continues with the other
+// checks. After fault.Busy, Run leaves the rest of a shard to the next sweep. The shards run in
+// parallel.
 func Run(ctx context.Context, store Store, blobs Blobs, now time.Time) (Report, error) {
 	var reports [instance.OrphanCheckShards]Report
 	var errs [instance.OrphanCheckShards]error
@@ -97,8 +98,8 @@ func run(ctx context.Context, store Store, blobs Blobs, shard int, before time.T
 		done, batch := runAll(ctx, store, blobs, checks, &errs)
 		report.add(batch)
 		errs.add(store.DeleteOrphanChecks(ctx, done...))
-		if ctx.Err() != nil {
-			errs.add(ctx.Err())
+		errs.add(ctx.Err())
+		if ctx.Err() != nil || errs.isBusy() {
 			return report, errs.err()
 		}
 		after = &checks[len(checks)-1]
@@ -110,11 +111,13 @@ type errorList struct {
 	mu    sync.Mutex
 	first []error
 	more  int
+	busy  bool // one of the errors is fault.Busy
 }
 
 func (l *errorList) add(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.busy = l.busy || fault.IsBusy(err)
 	switch {
 	case err == nil:
 	case len(l.first) < maxReported:
@@ -124,6 +127,12 @@ func (l *errorList) add(err error) {
 	}
 }
 
+func (l *errorList) isBusy() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.busy
+}
+
 func (l *errorList) err() error {
 	if l.more > 0 {
 		return errors.Join(append(l.first, fmt.Errorf("and %d more", l.more))...)
@@ -131,8 +140,8 @@ func (l *errorList) err() error {
 	return errors.Join(l.first...)
 }
 
-// runAll runs the checks until ctx ends, and returns the checks that succeeded. The checks of one
-// instance run one after the other.
+// runAll runs the checks until ctx ends or AWS is busy, and returns the checks that succeeded.
+// The checks of one instance run one after the other.
 func runAll(ctx context.Context, store Store, blobs Blobs, checks []instance.OrphanCheck, errs *errorList) (done []instance.OrphanCheck, total Report) {
 	byInstance := map[string][]instance.OrphanCheck{}
 	for _, check := range checks {
@@ -149,7 +158,7 @@ func runAll(ctx context.Context, store Store, blobs Blobs, checks []instance.Orp
 		running.Go(func() {
 			for group := range work {
 				for _, check := range group {
-					if ctx.Err() != nil {
+					if ctx.Err() != nil || errs.isBusy() {
 						return
 					}
 					report := Report{Checks: 1}

@@ -211,6 +211,29 @@ func TestFailingChecksDoNotBlockOthers(t *testing.T) {
 	f.want(t, sweep.Report{Checks: 250, Blobs: 250}, 1, 0)
 }
 
+// A sweep that AWS throttles stops early, and the next sweep continues.
+func TestSweepStopsIfBusy(t *testing.T) {
+	f := newFixture(t, old)
+	for range 250 {
+		f.put(t, f.i, old)
+	}
+	var calls atomic.Int32
+	report, err := sweep.Run(t.Context(), f.store, deleter(func(context.Context, blob.Key) error {
+		calls.Add(1)
+		return fault.Busy(errors.New("SlowDown"))
+	}), now)
+	// The checks of one instance run one after the other.
+	if !fault.IsBusy(err) || calls.Load() != 1 || report.Blobs != 0 {
+		t.Errorf("report %+v, %v after %d calls", report, err, calls.Load())
+	}
+	if left, err := instancetest.AllOrphanChecks(t.Context(), f.store, now); err != nil || len(left) < 250 {
+		t.Errorf("%d checks left (%v), want all whose revision is an orphan", len(left), err)
+	}
+	if report, err := sweep.Run(t.Context(), f.store, f.blobs, now); err != nil || report.Blobs != 250 {
+		t.Errorf("the next sweep: report %+v, %v", report, err)
+	}
+}
+
 type deleter func(ctx context.Context, key blob.Key) error
 
 func (d deleter) Delete(ctx context.Context, key blob.Key) error { return d(ctx, key) }

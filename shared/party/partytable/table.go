@@ -16,18 +16,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
+	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/party"
 )
 
@@ -38,10 +38,8 @@ const (
 	identityPrefix = "ID#"
 	ownerPrefix    = "OWNER#"
 
-	minKey      = 32                    // characters of the digest's key
-	maxAttempts = 8                     // of one assignment or link, if others conflict
-	backoff     = 20 * time.Millisecond // the mean delay between attempts
-	maxCached   = 4096                  // identities
+	minKey    = 32   // characters of the digest's key
+	maxCached = 4096 // identities
 )
 
 // Table is the table Parties. It is safe for concurrent use.
@@ -114,7 +112,8 @@ func (t *Table) FindOrAssign(ctx context.Context, identities ...party.Identity) 
 }
 
 // resolve returns the number of the first known identity, and links the new ones to it. If none is
-// known, it assigns a number, or returns "" if assign is false.
+// known, it assigns a number, or returns "" if assign is false. It returns fault.Busy after
+// busy.MaxRaces conflicts with other calls.
 func (t *Table) resolve(ctx context.Context, identities []party.Identity, assign bool) (string, error) {
 	var digests []string
 	for _, identity := range identities {
@@ -125,11 +124,10 @@ func (t *Table) resolve(ctx context.Context, identities []party.Identity, assign
 			digests = append(digests, digest)
 		}
 	}
-	var err error
-	for range maxAttempts {
-		var number string
-		var unknown []string
-		if number, unknown, err = t.findAll(ctx, digests); err != nil {
+	ctx = busy.WithBudget(ctx)
+	for {
+		number, unknown, err := t.findAll(ctx, digests)
+		if err != nil {
 			return "", err
 		}
 		if len(unknown) == 0 || number == "" && !assign {
@@ -147,15 +145,14 @@ func (t *Table) resolve(ctx context.Context, identities []party.Identity, assign
 				t.remember(digest, number)
 			}
 			return number, nil
-		case !errors.As(err, &cancelled):
+		case fault.IsBusy(err) || !errors.As(err, &cancelled):
 			return "", fmt.Errorf("link identities to a party: %w", err)
 		}
 		// Another call has used an identity or, once in a billion calls, the number.
-		if err := sleep(ctx, rand.N(2*backoff)); err != nil {
+		if err := busy.Race(ctx); err != nil {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("link identities to a party: gave up after %d attempts: %w", maxAttempts, err)
 }
 
 // findAll returns the number of the first known digest, or "", and the digests without a number. It
@@ -244,13 +241,4 @@ func (t *Table) link(ctx context.Context, number string, isNew bool, digests []s
 // item returns an item with only its key.
 func item(key string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{attrKey: &types.AttributeValueMemberS{Value: key}}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

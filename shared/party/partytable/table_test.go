@@ -1,15 +1,27 @@
 package partytable_test
 
 import (
+	"context"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/coldstart/dynamo"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/party"
 	"altinn.no/instanceapi/shared/party/partytable"
 )
 
-// TestOpenReportsInvalidVariables tests only Open; package tests/storage tests the other operations
-// on DynamoDB Local.
+// Package tests/storage tests the operations on DynamoDB Local. TestBusyAssignments scripts what
+// DynamoDB Local never reports.
+
 func TestOpenReportsInvalidVariables(t *testing.T) {
 	for _, test := range []struct {
 		name, table, key string
@@ -31,6 +43,51 @@ func TestOpenReportsInvalidVariables(t *testing.T) {
 			}
 			if err != nil && test.key != "" && strings.Contains(err.Error(), test.key) {
 				t.Errorf("%q contains the key", err)
+			}
+		})
+	}
+}
+
+// contended is a DynamoDB in which no identity has a number, and in which every transaction is
+// cancelled for the same reason.
+type contended struct {
+	reason       string
+	transactions int
+}
+
+func (c *contended) Do(r *http.Request) (*http.Response, error) {
+	status, body := 200, "{}"
+	switch _, target, _ := strings.Cut(r.Header.Get("X-Amz-Target"), "."); target {
+	case "UpdateItem":
+		body = `{"Attributes":{"last":{"N":"50001"}}}`
+	case "TransactWriteItems":
+		c.transactions++
+		status, body = 400, `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","message":"m",
+			"CancellationReasons":[{"Code":"`+c.reason+`"},{"Code":"None"}]}`
+	}
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+	}, nil
+}
+
+// TestBusyAssignments assigns a number while DynamoDB throttles, and while other assignments win
+// every race. The result is fault.Busy after a bounded number of transactions.
+func TestBusyAssignments(t *testing.T) {
+	for reason, most := range map[string]int{"ThrottlingError": 1 + busy.MaxRetries, "TransactionConflict": 1 + busy.MaxRaces, "ConditionalCheckFailed": 1 + busy.MaxRaces} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &contended{reason: reason}
+			table, err := partytable.New(dynamodb.New(dynamodb.Options{
+				HTTPClient: c, Region: "eu-north-1", DisableValidateResponseChecksum: true,
+				Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+					return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+				}),
+			}, dynamo.Retries), "Parties", []byte(strings.Repeat("k", 32)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = table.FindOrAssign(t.Context(), party.Identity{Kind: party.UserName, Value: "kari"})
+			if !fault.IsBusy(err) || c.transactions > most || c.transactions < most/2 {
+				t.Errorf("%s: %v after %d transactions, want fault.Busy after %d", reason, err, c.transactions, most)
 			}
 		})
 	}
