@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
@@ -57,25 +58,21 @@ func (p Policy) Retryer() aws.Retryer {
 	return retryer{retry.NewStandard(func(o *retry.StandardOptions) {
 		o.Retryables = p.retryables
 		o.MaxAttempts = 1 + MaxRetries
+		o.RateLimiter = ratelimit.None // a request must not get fewer retries after others have failed
 		// GetRetryToken waits, because only GetRetryToken knows the context.
 		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
 	})}
 }
 
-// retryer is the SDK's retryer with the budgets of requests. The SDK's own bucket of tokens stays:
-// it stops the retries of a whole process during a long disturbance.
+// retryer is the SDK's retryer with the budgets of requests.
 type retryer struct{ *retry.Standard }
 
 // GetRetryToken waits for the next attempt. It fails if no further attempt is allowed.
 func (r retryer) GetRetryToken(ctx context.Context, err error) (func(error) error, error) {
-	release, tokenErr := r.Standard.GetRetryToken(ctx, err)
-	if tokenErr != nil {
-		return nil, tokenErr
-	}
 	if err := waitToRetry(ctx, takeRetryAfter(err)); err != nil {
 		return nil, err
 	}
-	return release, nil
+	return r.Standard.GetRetryToken(ctx, err)
 }
 
 // takeRetryAfter returns the wait that AWS requires in X-Amz-Retry-After, in milliseconds. It

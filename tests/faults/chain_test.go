@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -33,6 +34,11 @@ var server servers.SharedDynamoDB
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil))) // the tests provoke errors
+	// The parallel tests of throttling wait most of the time.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	server.Stop()
 	os.Exit(code)

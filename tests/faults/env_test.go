@@ -25,6 +25,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth/authtest"
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/delivery"
 	"altinn.no/instanceapi/shared/event/eventbus"
@@ -100,6 +101,7 @@ func newEnv(t *testing.T, plain *dynamodb.Client, in *faults.Injector, seed uint
 
 // start returns a process whose calls go through the middleware.
 func (e *env) start(install ...func(*middleware.Stack) error) process {
+	install = append(install, busy.NewPolicy().Install)
 	db := dynamodb.New(e.plain.Options(), func(o *dynamodb.Options) { o.APIOptions = append(o.APIOptions, install...) })
 	bridge := eventbridge.New(eventbridge.Options{
 		Region: "eu-north-1", Credentials: credentials("x"), Retryer: withoutBackoff(), HTTPClient: e.bus, APIOptions: install,

@@ -20,6 +20,7 @@ import (
 	"sync"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -31,6 +32,7 @@ type Mode int
 const (
 	None        Mode = iota
 	Rejected         // the call fails and has no effect
+	Throttled        // AWS throttles every attempt of the call, so it has no effect
 	Lost             // the call has its effect, and fails
 	Resent           // the call has its effect, its response is lost on the wire, and the SDK sends it again
 	Doubled          // the call arrives twice, and the response is that of the second
@@ -42,10 +44,10 @@ const (
 )
 
 // Modes are all modes.
-var Modes = []Mode{Rejected, Lost, Resent, Doubled, Late, SlowBefore, SlowAfter, CrashBefore, CrashAfter}
+var Modes = []Mode{Rejected, Throttled, Lost, Resent, Doubled, Late, SlowBefore, SlowAfter, CrashBefore, CrashAfter}
 
 func (m Mode) String() string {
-	return [...]string{"none", "rejected", "lost", "resent", "doubled", "late", "slow before", "slow after", "crash before", "crash after"}[m]
+	return [...]string{"none", "rejected", "throttled", "lost", "resent", "doubled", "late", "slow before", "slow after", "crash before", "crash after"}[m]
 }
 
 // Error is the error of a call with a fault.
@@ -56,8 +58,8 @@ type Error struct {
 
 func (e *Error) Error() string { return "fault: " + e.Operation + " " + e.Mode.String() }
 
-// RetryableError reports to the SDK's retryer whether to send the call again.
-func (e *Error) RetryableError() bool { return e.Mode == Resent }
+// RetryableError reports whether sending the call again can help.
+func (e *Error) RetryableError() bool { return e.Mode == Resent || e.Mode == Throttled }
 
 // Injector injects faults into the calls of one process. Use New to create one. It is safe for
 // concurrent use.
@@ -71,6 +73,8 @@ type Injector struct {
 	fired   []string // what happened since then, such as "3 PutItem lost"
 	crashed bool
 	late    []func()
+
+	throttled int // responses of Proxy that throttle
 }
 
 // New returns an injector that does nothing until it is armed.
@@ -195,6 +199,8 @@ func (m *whole) HandleInitialize(ctx context.Context, input middleware.Initializ
 	switch mode {
 	case Rejected, CrashBefore:
 		return none, middleware.Metadata{}, fault
+	case Throttled:
+		return none, middleware.Metadata{}, fmt.Errorf("%w: %w", fault, &smithy.GenericAPIError{Code: "ThrottlingException", Message: "slow down"})
 	case Late:
 		later := context.WithoutCancel(ctx)
 		m.in.mu.Lock()

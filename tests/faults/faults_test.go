@@ -69,6 +69,7 @@ func TestModes(t *testing.T) {
 	}{
 		faults.None:        {1, 1, false, nil, false},
 		faults.Rejected:    {0, 0, true, nil, false},
+		faults.Throttled:   {0, 0, true, nil, false},
 		faults.Lost:        {1, 1, true, nil, false},
 		faults.Resent:      {2, 2, false, nil, false},
 		faults.Doubled:     {2, 2, false, nil, false},
