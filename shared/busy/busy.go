@@ -6,10 +6,12 @@
 // Retry-After. The error wraps the error of AWS.
 //
 // Each HTTP request has one budget for all its calls, parallel calls included. Against the request
-// on an idle AWS, the budget allows MaxRetries more calls for busy calls, and MaxRaces repetitions
-// of lost races, each with one read and one write. So a request makes at most MaxRetries +
-// 2*MaxRaces more calls, and waits for MaxWait at most. Outside a request each call has its own
-// budget.
+// on an idle AWS, the budget allows MaxRetries more calls for busy calls, with waits of MaxWait in
+// total, and MaxRaces repetitions of lost races, each with one read and one write. So a request
+// makes at most MaxRetries + 2*MaxRaces more calls. Outside a request each call has its own budget.
+//
+// Lost races have no limit of time: in every round one of the competing requests succeeds, and with
+// MaxRaces rounds 32 writers of one instance succeed all.
 package busy
 
 import (
@@ -25,8 +27,8 @@ import (
 // The bounds of one request.
 const (
 	MaxRetries = 6               // calls that are sent again because AWS was busy
-	MaxRaces   = 12              // changes that are computed again because another write came between
-	MaxWait    = 2 * time.Second // sum of all waits, those of parallel calls included
+	MaxRaces   = 24              // changes that are computed again because another write came between
+	MaxWait    = 2 * time.Second // sum of the waits for busy calls, those of parallel calls included
 )
 
 // A wait is random, up to a limit that doubles with each wait of the request. Full jitter keeps
@@ -64,8 +66,11 @@ func Retry(ctx context.Context) error { return waitToRetry(ctx, 0) }
 
 // waitToRetry is Retry with a shortest wait.
 func waitToRetry(ctx context.Context, shortest time.Duration) error {
-	return wait(ctx, shortest, func(b *budget) (*int, int, time.Duration) {
-		return &b.retries, MaxRetries, min(firstRetry<<b.retries, longestRetry)
+	return wait(ctx, func(b *budget) (time.Duration, bool) {
+		d := max(jitter(firstRetry, b.retries, longestRetry), shortest)
+		b.retries++
+		b.waited += d // no later call gets a shorter wait after the sum is too large
+		return d, b.retries <= MaxRetries && b.waited <= MaxWait
 	})
 }
 
@@ -73,9 +78,16 @@ func waitToRetry(ctx context.Context, shortest time.Duration) error {
 // write. It returns fault.Busy if the budget of ctx allows no further repetition, and the error of
 // ctx if ctx ends.
 func Race(ctx context.Context) error {
-	return wait(ctx, 0, func(b *budget) (*int, int, time.Duration) {
-		return &b.races, MaxRaces, min(firstRace<<b.races, longestRace)
+	return wait(ctx, func(b *budget) (time.Duration, bool) {
+		d := jitter(firstRace, b.races, longestRace)
+		b.races++
+		return d, b.races <= MaxRaces
 	})
+}
+
+// jitter returns a random time up to first, doubled n times, or up to longest.
+func jitter(first time.Duration, n int, longest time.Duration) time.Duration {
+	return rand.N(min(first<<min(n, 10), longest))
 }
 
 var (
@@ -83,29 +95,20 @@ var (
 	errExhausted = errors.New("the request's budget for repetitions is used up")
 )
 
-// wait waits for a random time. of returns the counter of the wait, the counter's maximum and the
-// longest wait. A request that would wait until after its deadline fails immediately, because the
-// caller can use the time better.
-func wait(ctx context.Context, shortest time.Duration, of func(*budget) (count *int, most int, longest time.Duration)) error {
+// wait waits for the time that take takes from the budget of ctx, if the budget allows it. A
+// request that would wait until after its deadline fails immediately, because the caller can use
+// the time better.
+func wait(ctx context.Context, take func(*budget) (d time.Duration, allowed bool)) error {
 	b := budgetOf(ctx)
 	if b == nil {
 		return fault.Busy(errNoBudget)
 	}
 	b.mu.Lock()
-	count, most, longest := of(b)
-	d := max(rand.N(longest), shortest)
-	deadline, limited := ctx.Deadline()
-	if b.waited+d > MaxWait {
-		b.waited = MaxWait // no later call is luckier with a shorter wait
-	}
-	if *count >= most || b.waited == MaxWait || limited && time.Until(deadline) < d {
-		b.mu.Unlock()
+	d, allowed := take(b)
+	b.mu.Unlock()
+	if deadline, limited := ctx.Deadline(); !allowed || limited && time.Until(deadline) < d {
 		return fault.Busy(errExhausted)
 	}
-	*count++
-	b.waited += d
-	b.mu.Unlock()
-
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -132,14 +132,8 @@ func TestBusyWrites(t *testing.T) {
 				if test.want == errAnyBusy && !fault.IsBusy(err) || test.want != errAnyBusy && !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
-				full := s.reads == test.reads && s.written == test.written
-				// The waits of lost races can use up the time before the count.
-				early := test.want == errAnyBusy && time.Since(start) > busy.MaxWait/2 && s.reads <= test.reads && s.written < test.written
-				if !full && !early {
+				if s.reads != test.reads || s.written != test.written {
 					t.Errorf("%d reads and %d writes, want %d and %d", s.reads, s.written, test.reads, test.written)
-				}
-				if waited := time.Since(start); waited > busy.MaxWait {
-					t.Errorf("waited for %v", waited)
 				}
 			})
 		})
