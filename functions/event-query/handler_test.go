@@ -15,6 +15,7 @@ import (
 	"altinn.no/instanceapi/shared/application/applicationtest"
 	"altinn.no/instanceapi/shared/auth/authtest"
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventhttp"
 	"altinn.no/instanceapi/shared/event/eventtest"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/lambdahttp"
@@ -28,7 +29,7 @@ func TestSamples(t *testing.T) {
 	for n, step := range []string{"FormFilling", "Submit", "Archived"} {
 		memory.Append(t.Context(), []event.Encoded{eventtest.Document("nav/app2018", guid, n+1, time.Now(), step)})
 	}
-	adapter := lambdahttp.New(handler(authtest.Verifier(), &applicationtest.Memory{}, memory, httpapi.BaseURLs{Platform: "https://platform.altinn.no"}))
+	adapter := lambdahttp.New(handler(authtest.Verifier(), &applicationtest.Memory{}, memory, httpapi.BaseURLs{Platform: "https://platform.altinn.no"}, eventhttp.Hold{}))
 	samples, err := filepath.Glob("../../events/event-query/*.json")
 	if err != nil || len(samples) < 2 {
 		t.Fatalf("%d samples, %v", len(samples), err)

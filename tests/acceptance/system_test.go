@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -93,7 +94,9 @@ var findSystem = sync.OnceValues(func() (*systemUnderTest, error) {
 func (s *systemUnderTest) start() error {
 	s.allowedOrigin = "https://skjema.example.no"
 	started, err := stack.Start(context.Background(), stack.Options{
-		Progress: os.Stderr, Parameters: map[string]string{"AllowedOrigins": "http://localhost:3000," + s.allowedOrigin},
+		Progress: os.Stderr, Parameters: map[string]string{
+			"AllowedOrigins": "http://localhost:3000," + s.allowedOrigin, "HeldRequestsPerOrg": strconv.Itoa(heldPerOrg),
+		},
 	})
 	if err != nil {
 		return err

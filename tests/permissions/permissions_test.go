@@ -138,6 +138,8 @@ func (e *env) moreRequests() {
 	for _, after := range []string{"", "?after=" + i.ID + ".1", "?after=2019-03-30", "?after=" + i.ID + ".1&workflow.currentStep=Submit"} {
 		e.send(200, e.owner, "GET", "/storage/applications/nav/app2018/events"+after, "", "")
 	}
+	end := e.send(200, e.owner, "HEAD", "/storage/applications/nav/app2018/events", "", "").Header.Get("ETag")
+	e.send(304, e.owner, "GET", "/storage/applications/nav/app2018/events", "", "", "If-None-Match: "+end, "Prefer: wait=1") // is held
 	for _, after := range []string{"", "?after=" + i.ID + ".1", "?size=1"} {
 		e.send(200, e.owner, "GET", i.Storage()+"/events"+after, "", "")
 	}

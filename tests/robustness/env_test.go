@@ -45,7 +45,9 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	s, err := runtime.Start(context.Background(), runtime.Options{Parameters: map[string]string{"CreatesPerHour": strconv.Itoa(perHour)}})
+	s, err := runtime.Start(context.Background(), runtime.Options{Parameters: map[string]string{
+		"CreatesPerHour": strconv.Itoa(perHour), "HeldRequestsPerOrg": strconv.Itoa(heldPerOrg),
+	}})
 	if err != nil {
 		return 0, err
 	}

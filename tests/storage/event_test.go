@@ -165,7 +165,10 @@ func TestFeedCost(t *testing.T) {
 	}
 	clearOutbox(t, store, docs...)
 	metered := dynamodb.New(store.client.Options(), meter.Attach)
-	feed := httpapi.HandlerFunc(eventhttp.FeedEndpoint{Authenticator: authtest.Verifier(), Feeds: eventtable.New(metered, store.events)}.Serve)
+	feed := httpapi.HandlerFunc(eventhttp.FeedEndpoint{
+		Authenticator: authtest.Verifier(), Feeds: eventtable.New(metered, store.events),
+		Hold: eventhttp.Hold{Max: 20 * time.Second, PerOrg: 2},
+	}.Serve)
 	get := func(query string, fields ...string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/storage/applications/"+app+"/events?"+query, nil)
 		r.SetPathValue("org", "nav")
@@ -236,5 +239,29 @@ func TestAppendAfterALostResponse(t *testing.T) {
 				t.Errorf("%d events in the feed, %v; want 1", len(records), err)
 			}
 		})
+	}
+}
+
+// TestTakeAfterALostResponse loses the response to the write that takes a place. The SDK repeats
+// the write, and the request must get that place and no second one.
+func TestTakeAfterALostResponse(t *testing.T) {
+	client, transport := losingClient(t, "UpdateItem", 1)
+	store := openEventStore(t, client, time.Now)
+	org, now := uuid.New().String(), time.Now()
+	take := func() *eventtable.Place {
+		place, err := store.Take(t.Context(), org, 2, now, now.Add(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return place
+	}
+	taken := 0
+	for range 4 {
+		if take() != nil {
+			taken++
+		}
+	}
+	if taken != 2 || transport.lose.Load() > 0 {
+		t.Errorf("%d requests took a place after one lost response, want 2", taken)
 	}
 }

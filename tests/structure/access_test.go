@@ -29,6 +29,8 @@ var settings = map[string]string{
 	"TOKEN_PARTY_CLAIM":   "TokenPartyClaim",
 	"IDENTITY_KEY":        "IdentityKey",
 	"CREATES_PER_HOUR":    "CreatesPerHour",
+	"MAX_HOLD_SECONDS":    "MaxHoldSeconds",
+	"HELD_PER_ORG":        "HeldRequestsPerOrg",
 	"METRIC_NAMESPACE":    "AWS::StackName",
 }
 

@@ -2,13 +2,15 @@ package structure
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// Each API throttles all its routes, and routes that create instances, send data or hold requests
-// have lower limits. API Gateway accepts and ignores settings for a route that does not exist.
+// Each API throttles all its routes, and routes that create instances, send data, validate or
+// hold requests have lower limits. API Gateway accepts and ignores settings for a route that does
+// not exist.
 func TestThrottling(t *testing.T) {
 	tpl := readTemplate(t)
 	routes := map[string][]string{}
@@ -35,14 +37,42 @@ func TestThrottling(t *testing.T) {
 			}
 		}
 		for _, route := range routes[api.Name] {
-			held := strings.HasPrefix(route, "GET /storage/applications/") && strings.HasSuffix(route, "/events")
-			costly := held || strings.HasSuffix(route, "/uploads") ||
+			held := strings.Contains(route, " /storage/applications/") && strings.HasSuffix(route, "/events")
+			costly := held || strings.HasSuffix(route, "/uploads") || strings.HasSuffix(route, "/validate") ||
 				strings.HasPrefix(route, "POST") && (strings.HasSuffix(route, "/instances") || strings.HasSuffix(route, "/data")) ||
 				strings.HasPrefix(route, "PUT") && strings.HasSuffix(route, "/{dataGuid}")
 			if costly && settings[route] == nil {
 				t.Errorf("%s needs its own limits; RouteSettings has %v", route, slices.Sorted(maps.Keys(settings)))
 			}
 		}
+	}
+}
+
+// The functions that can use the account's concurrency for long have a parameter for their reserved
+// concurrency. By default they reserve nothing: 0 would stop the function.
+func TestReservedConcurrency(t *testing.T) {
+	tpl := readTemplate(t)
+	reserved := map[string]string{}
+	for _, f := range tpl.functions() {
+		value := f.Properties["ReservedConcurrentExecutions"]
+		if value == nil {
+			continue
+		}
+		choice := list(at(value, "Fn::If"))
+		if len(choice) != 3 || reference(choice[2]) != "AWS::NoValue" {
+			t.Errorf("%s: want a condition, a parameter and no value, got %v", f.Name, value)
+			continue
+		}
+		parameter := reference(choice[1])
+		reserved[f.Name] = parameter
+		negated := list(at(tpl.Conditions[text(choice[0])], "Fn::Not"))
+		if len(negated) != 1 || !reflect.DeepEqual(at(negated[0], "Fn::Equals"), []any{map[string]any{"Ref": parameter}, 0}) || tpl.number(choice[1]) != 0 {
+			t.Errorf("%s: the condition is %v and the default %d, want that 0 reserves nothing", f.Name, tpl.Conditions[text(choice[0])], tpl.number(choice[1]))
+		}
+	}
+	want := map[string]string{"EventQuery": "FeedConcurrency", "InstanceValidate": "ValidationConcurrency", "WorkflowChange": "WorkflowConcurrency"}
+	if !maps.Equal(reserved, want) {
+		t.Errorf("the functions with reserved concurrency are %v, want %v", reserved, want)
 	}
 }
 

@@ -341,11 +341,56 @@ func TestFollow(t *testing.T) {
 	f.checkAll(inboxDir)
 }
 
+// TestFollowWithoutHeldRequests follows a feed that holds no request, because the organisation has
+// too many. The command waits for the time in Retry-After and then polls.
+func TestFollowWithoutHeldRequests(t *testing.T) {
+	f, dir := newFake(t), t.TempDir()
+	var held, polled int
+	f.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+		after := r.URL.Query().Get("after")
+		switch {
+		case !strings.HasSuffix(r.URL.Path, "/events") || after != fmt.Sprint("c", len(f.events)):
+			return false // not at the end of the feed
+		case r.Header.Get("Prefer") == "":
+			polled++
+			return false
+		}
+		held++
+		w.Header().Set("Retry-After", "5")
+		problem(w, http.StatusTooManyRequests, "feed-held-count")
+		return true
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	var stderr bytes.Buffer
+	args := []string{"-base", f.URL, "-app", "nav/test", "-dir", filepath.Join(dir, "inbox")}
+	go func() { ended <- run(ctx, args, environment(dir), io.Discard, &stderr, hooks{sleep: briefly}) }()
+	polls := func(n int) func() bool {
+		return func() bool { f.mu.Lock(); defer f.mu.Unlock(); return polled >= n }
+	}
+	waitFor(t, polls(2))
+	i := f.submit("a.xml", "the form")
+	waitFor(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return !i.unconfirmed() })
+	waitFor(t, polls(4))
+	stop()
+	if status := <-ended; status != exitOK {
+		t.Errorf("exit status %d\n%s", status, stderr.String())
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if held > polled+1 {
+		t.Errorf("%d held requests and %d polls, want one poll after each held request", held, polled)
+	}
+	if !strings.Contains(stderr.String(), "feed-held-count") || !strings.Contains(stderr.String(), "retrying in 5") {
+		t.Errorf("Retry-After was not honoured:\n%s", stderr.String())
+	}
+}
+
 func waitFor(t *testing.T, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("the condition was not met within 20 s")
+			t.Fatal("the condition was not met within two minutes")
 		}
 	}
 }

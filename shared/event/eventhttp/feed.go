@@ -1,3 +1,6 @@
+// Package eventhttp provides the feed of an application's events over HTTP. A client that follows
+// the Link header misses no event and gets none twice. A response is a JSON array or, by Accept,
+// one event per line (NDJSON).
 package eventhttp
 
 import (
@@ -6,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"altinn.no/instanceapi/shared/application"
@@ -32,10 +36,6 @@ const (
 	readBatch = 250
 )
 
-// pollInterval is the interval at which a held request checks for new events. Each check costs half
-// a read unit.
-const pollInterval = 250 * time.Millisecond
-
 // Authenticator authenticates requests; auth.Verifier implements it.
 type Authenticator interface {
 	Authenticate(r *http.Request) (auth.Caller, error)
@@ -55,6 +55,12 @@ type Feeds interface {
 	PositionOfID(ctx context.Context, appID, eventID string) (seq int64, found bool, err error)
 	// PositionOfTime returns a position before all events of changes after t.
 	PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error)
+	// Take takes one of an organisation's first limit places for held requests until the given
+	// time. It returns nil if other requests have all of them. It costs one write unit, rarely
+	// more.
+	Take(ctx context.Context, org string, limit int, now, until time.Time) (*eventtable.Place, error)
+	// Release frees a place. It costs one write unit.
+	Release(ctx context.Context, org string, place *eventtable.Place) error
 }
 
 // ApplicationStore reads applications; applicationtable.Table implements it.
@@ -70,13 +76,14 @@ type FeedEndpoint struct {
 	Applications  ApplicationStore
 	Feeds         Feeds
 	URLs          httpapi.BaseURLs // only Platform is used
+	Hold          Hold
 }
 
 // Serve responds with a page of events. With Prefer: wait=N it holds a request without new events
 // until an event arrives (long poll).
 //
-// A request without new events costs the read of the feed's end and, while it is held, half a read
-// unit per pollInterval.
+// A request without new events costs the read of the feed's end. A held request also costs two
+// write units for its place among those of the organisation, and half a read unit per pollInterval.
 func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	appID, err := authorize(e.Authenticator, r)
 	if err != nil {
@@ -95,15 +102,16 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err := e.requireApplication(ctx, appID, head); err != nil {
 		return err // before any header is set, so that all 404 responses are equal
 	}
-	deadline := holdDeadline(w, r, started)
+	wait := e.newWaiter(r, r.PathValue("org"), appID, started)
+	defer wait.release(ctx)
 	tag := func(end int64) string { return httpapi.PositionTag(r, appID, end) }
 	if httpapi.NotModified(r, tag(head.Seq)) { // the client has all events up to the end
 		before := head.Seq
-		if head, err = e.waitForEvents(ctx, appID, head, deadline); err != nil {
+		if head, err = wait.forEvents(ctx, head); err != nil {
 			return err
 		}
 		if head.Seq == before {
-			e.setLink(w, r, q, position{seq: before, since: q.since()}, appID)
+			e.setHeaders(w, r, q, position{seq: before, since: q.since()}, wait)
 			logPage(ctx, page{}, 0, started)
 			httpapi.WriteNotModified(w, tag(before))
 			return nil
@@ -123,14 +131,14 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 		if err := p.read(ctx, e.Feeds, appID, head.Seq, q); err != nil {
 			return err
 		}
-		if len(p.events) > 0 || p.examined >= maxExamined || !time.Now().Before(deadline) {
+		if len(p.events) > 0 || p.examined >= maxExamined || wait.ended() {
 			break
 		}
-		if head, err = e.waitForEvents(ctx, appID, eventtable.Head{Seq: p.end.seq}, deadline); err != nil {
+		if head, err = wait.forEvents(ctx, eventtable.Head{Seq: p.end.seq}); err != nil {
 			return err
 		}
 	}
-	e.setLink(w, r, q, p.end, appID)
+	e.setHeaders(w, r, q, p.end, wait)
 	logPage(ctx, p, p.end.seq-start.seq, started)
 	etag := tag(p.end.seq)
 	if httpapi.NotModified(r, etag) { // a full page never changes
@@ -155,26 +163,6 @@ func (e FeedEndpoint) requireApplication(ctx context.Context, appID string, head
 	return err
 }
 
-// waitForEvents waits until the feed ends after head, and returns its end. At the deadline it
-// returns head.
-func (e FeedEndpoint) waitForEvents(ctx context.Context, appID string, head eventtable.Head, deadline time.Time) (eventtable.Head, error) {
-	for {
-		left := time.Until(deadline)
-		if left <= 0 {
-			return head, nil
-		}
-		select {
-		case <-time.After(min(pollInterval, left)):
-		case <-ctx.Done():
-			return head, ctx.Err()
-		}
-		now, err := e.Feeds.HeadEventual(ctx, appID)
-		if err != nil || now.Seq > head.Seq {
-			return now, err
-		}
-	}
-}
-
 // checkPastEnd reads the feed's end again, because the position is after the end that the request
 // read first. It returns a Gone fault if the position is after the new end too: the feed was then
 // restored from a backup, and other events will get the positions that the cursor has passed.
@@ -187,10 +175,14 @@ func (e FeedEndpoint) checkPastEnd(ctx context.Context, appID string, at positio
 	return at, err
 }
 
-// setLink sets Vary and the link to the next page.
-func (e FeedEndpoint) setLink(w http.ResponseWriter, r *http.Request, q query, end position, appID string) {
+// setHeaders sets Vary, the link to the next page and, if the client prefers to wait,
+// Preference-Applied.
+func (e FeedEndpoint) setHeaders(w http.ResponseWriter, r *http.Request, q query, end position, wait *waiter) {
 	w.Header().Set("Vary", "Accept, Prefer")
-	httpapi.SetNextLink(w, e.URLs.PlatformURL(r, q.next(end, appID)))
+	httpapi.SetNextLink(w, e.URLs.PlatformURL(r, q.next(end, wait.appID)))
+	if wait.preferred {
+		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait.wait/time.Second)))
+	}
 }
 
 // logPage adds the numbers of events and of examined positions to the request's log line.

@@ -67,8 +67,8 @@ func FuzzPreferences(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, accept, prefer string) {
 		r := &http.Request{Header: http.Header{"Accept": {accept}, "Prefer": {prefer}}}
-		wait, preferred := preferredWait(r)
-		if wait < 0 || wait > maxWait || wait > 0 && !preferred || wait%time.Second != 0 {
+		wait, preferred := preferredWait(r, maxHold)
+		if wait < 0 || wait > maxHold || wait > 0 && !preferred || wait%time.Second != 0 {
 			t.Errorf("Prefer: %s holds for %v, %v", prefer, wait, preferred)
 		}
 		if httpapi.AcceptsNDJSON(r) && !strings.Contains(strings.ToLower(accept), "application/x-ndjson") {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/auth/authtest"
+	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/event/eventtest"
@@ -27,7 +29,7 @@ func (f fixedCaller) Authenticate(*http.Request) (auth.Caller, error) { return f
 // meteredFeeds counts reads.
 type meteredFeeds struct {
 	Feeds
-	heads, eventualHeads, reads int
+	heads, eventualHeads, reads, taken, released int
 }
 
 func (m *meteredFeeds) Head(ctx context.Context, appID string) (eventtable.Head, error) {
@@ -38,6 +40,16 @@ func (m *meteredFeeds) Head(ctx context.Context, appID string) (eventtable.Head,
 func (m *meteredFeeds) HeadEventual(ctx context.Context, appID string) (eventtable.Head, error) {
 	m.eventualHeads++
 	return m.Feeds.HeadEventual(ctx, appID)
+}
+
+func (m *meteredFeeds) Take(ctx context.Context, org string, limit int, now, until time.Time) (*eventtable.Place, error) {
+	m.taken++
+	return m.Feeds.Take(ctx, org, limit, now, until)
+}
+
+func (m *meteredFeeds) Release(ctx context.Context, org string, place *eventtable.Place) error {
+	m.released++
+	return m.Feeds.Release(ctx, org, place)
 }
 
 func (m *meteredFeeds) Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error) {
@@ -56,7 +68,7 @@ func runHeld(t *testing.T, test func(t *testing.T, e *env, m *meteredFeeds)) {
 		e := &env{clock: time.Now()}
 		e.Memory = eventtest.NewMemory(time.Now)
 		m := &meteredFeeds{Feeds: e.Memory}
-		e.h = httpapi.HandlerFunc(FeedEndpoint{Authenticator: fixedCaller{caller}, Applications: oneApplication(app), Feeds: m}.Serve)
+		e.h = httpapi.HandlerFunc(FeedEndpoint{Authenticator: fixedCaller{caller}, Applications: oneApplication(app), Feeds: m, Hold: Hold{Max: maxHold, PerOrg: 2}}.Serve)
 		test(t, e, m)
 	})
 }
@@ -267,5 +279,86 @@ func TestContentTypes(t *testing.T) {
 	r.Header.Set("Accept", "application/x-ndjson")
 	if got := e.do(r); got.Code != 200 || got.Body.Len() != 0 || got.next == "" {
 		t.Errorf("no events: %d %q", got.Code, got.Body)
+	}
+}
+
+// TestHeldRequestsOfAnOrganisation holds as many requests as an organisation has places. One more
+// gets a 429 that says when to poll, and no other organisation does. Every way to end a hold frees
+// its place.
+func TestHeldRequestsOfAnOrganisation(t *testing.T) {
+	runHeld(t, func(t *testing.T, e *env, m *meteredFeeds) {
+		e.add(time.Now(), "Submit")
+		next := e.send(t.Context(), "").next
+		held := func(seconds string) response { return e.send(t.Context(), next, "Prefer", "wait="+seconds) }
+		for what, end := range map[string]func(){
+			"the hold ends":    func() { time.Sleep(20 * time.Second) },
+			"an event arrives": func() { e.add(time.Now(), "Submit"); time.Sleep(2 * pollInterval) },
+			"a read fails": func() {
+				e.Fail(errors.New("down"))
+				time.Sleep(2 * pollInterval)
+				e.Fail(nil)
+				time.Sleep(30 * time.Second)
+			},
+		} {
+			next = e.send(t.Context(), next).next
+			var holds sync.WaitGroup
+			for range 2 {
+				holds.Go(func() { held("20") })
+			}
+			time.Sleep(time.Second)
+			over := held("20")
+			if over.Code != 429 || over.code != "feed-held-count" || over.Header().Get("Retry-After") != "5" || over.Header().Get("Preference-Applied") != "" {
+				t.Errorf("%s: one held request too many: %d %s %v", what, over.Code, over.code, over.Header())
+			}
+			if got := held("0"); got.Code != 200 {
+				t.Errorf("%s: a plain poll: %d", what, got.Code)
+			}
+			if place, err := e.Take(t.Context(), "skd", 1, time.Now(), time.Now().Add(time.Second)); place == nil || err != nil {
+				t.Errorf("%s: another organisation: %v, %v", what, place, err)
+			}
+			end()
+			holds.Wait()
+			next = e.send(t.Context(), next).next
+			if got := held("1"); got.Code != 200 {
+				t.Errorf("after %s: %d", what, got.Code)
+			}
+		}
+	})
+}
+
+// TestPlacesAreTakenOnlyToWait sends requests that are not held. They must take no place.
+func TestPlacesAreTakenOnlyToWait(t *testing.T) {
+	runHeld(t, func(t *testing.T, e *env, m *meteredFeeds) {
+		empty := e.send(t.Context(), "")
+		e.send(t.Context(), empty.next, "Prefer", "wait=0")
+		e.add(time.Now(), "Submit")
+		page := e.send(t.Context(), empty.next, "Prefer", "wait=20")
+		e.send(t.Context(), "", "If-None-Match", page.Header().Get("ETag"))
+		e.send(t.Context(), "after="+uuid.New().String()+".1", "Prefer", "wait=20")
+		if m.taken != 0 || m.released != 0 {
+			t.Errorf("%d places taken, %d released", m.taken, m.released)
+		}
+		e.send(t.Context(), page.next, "Prefer", "wait=20", "If-None-Match", page.Header().Get("ETag"))
+		if m.taken != 1 || m.released != 1 {
+			t.Errorf("a held request: %d places taken, %d released", m.taken, m.released)
+		}
+	})
+}
+
+func TestOpenHold(t *testing.T) {
+	for _, test := range []struct {
+		seconds, perOrg string
+		want            Hold // the zero value if the variables are invalid
+	}{
+		{"20", "20", Hold{20 * time.Second, 20}},
+		{"5", "0", Hold{Max: 5 * time.Second}},
+		{"0", "50", Hold{PerOrg: 50}},
+		{"21", "1", Hold{}}, {"5", "51", Hold{}}, {"-1", "1", Hold{}}, {"5", "-1", Hold{}}, {"1.5", "1", Hold{}}, {"5", "", Hold{}}, {"", "5", Hold{}},
+	} {
+		env := coldstart.FromMap(map[string]string{"MAX_HOLD_SECONDS": test.seconds, "HELD_PER_ORG": test.perOrg})
+		got := OpenHold(env)
+		if err := env.Err(); (err != nil) != (test.want == Hold{}) || err == nil && got != test.want {
+			t.Errorf("%q, %q: %v, %v; want %v", test.seconds, test.perOrg, got, err, test.want)
+		}
 	}
 }

@@ -9,11 +9,15 @@
 //	FEED#nav/app2018 HEAD                    seq, lastAt       Recorder, Feed.Head
 //	FEED#nav/app2018 sequence, 20 digits     d, id, recordedAt Feed.Read, .History and others
 //	INSTANCE#guid    event number, 20 digits seq, appId        Recorder, Feed.History and others
+//	HELD#nav         PLACES                  p0, p1, …         Feed.Take, .Release
 //
 // The transaction that puts the events also raises HEAD, so no sequence number exists without its
 // event. A transaction becomes visible item by item, however: a reader may see position 7 before
 // position 6. The reader then stops before 7 and finds both positions with its next read. A reader
 // therefore skips no event, however fast it reads and however late an event is delivered.
+//
+// The item PLACES counts the held requests of an organisation, across all processes: p3 is the time
+// until which a request has place 3. One kilobyte has room for sixty places.
 package eventtable
 
 import (

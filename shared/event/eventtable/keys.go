@@ -21,10 +21,13 @@ const (
 	attrLastAt     = "lastAt"
 	attrAppID      = "appId"
 
-	headSort = "HEAD"
+	headSort   = "HEAD"
+	placesSort = "PLACES"
 )
 
 func feedPartition(appID string) string { return "FEED#" + appID }
+
+func heldPartition(org string) string { return "HELD#" + org }
 
 func instancePartition(guid string) string { return "INSTANCE#" + guid }
 

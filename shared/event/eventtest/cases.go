@@ -329,6 +329,69 @@ func testScan(s *suite) {
 	}
 }
 
+// testPlaces takes the places of two organisations. A place becomes free by Release, or without it
+// when its time has passed. A late Release must not free the place of another request.
+func testPlaces(s *suite) {
+	const limit = 3
+	org, other := "org-"+uuid.New().String(), "org-"+uuid.New().String()
+	take := func(of string, limit int, want bool) *eventtable.Place {
+		s.Helper()
+		place, err := s.Take(s.Context(), of, limit, s.Now(), s.Now().Add(20*time.Second))
+		if err != nil || (place != nil) != want {
+			s.Fatalf("taken: %v, %v; want %v", place != nil, err, want)
+		}
+		return place
+	}
+	release := func(place *eventtable.Place) {
+		s.Helper()
+		if err := s.Release(s.Context(), org, place); err != nil {
+			s.Fatal(err)
+		}
+	}
+	places := []*eventtable.Place{take(org, limit, true), take(org, limit, true), take(org, limit, true)}
+	take(org, limit, false)
+	take(other, limit, true)
+	release(places[1])
+	release(places[1])
+	take(org, limit, true)
+	take(org, limit, false)
+	take(org, limit+1, true) // the limit was raised
+	take(org, limit-1, false)
+	s.Move(30 * time.Second)
+	for range limit {
+		take(org, limit, true)
+	}
+	release(places[0])
+	release(places[2])
+	take(org, limit, false)
+}
+
+// testConcurrentPlaces takes places concurrently. Exactly as many requests as there are places must
+// get one.
+func testConcurrentPlaces(s *suite) {
+	org := "org-" + uuid.New().String()
+	for _, limit := range []int{1, 3, 5} {
+		var taken atomic.Int64
+		var all sync.WaitGroup
+		for range 12 {
+			all.Go(func() {
+				place, err := s.Take(s.Context(), org, limit, s.Now(), s.Now().Add(20*time.Second))
+				if err != nil {
+					s.Error(err)
+				}
+				if place != nil {
+					taken.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if taken.Load() != int64(limit) {
+			s.Errorf("%d requests took a place, want %d", taken.Load(), limit)
+		}
+		s.Move(time.Minute)
+	}
+}
+
 // checkOrder checks that the feed has no duplicates and the events of each instance in order from
 // 1.
 func checkOrder(t interface {

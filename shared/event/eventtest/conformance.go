@@ -27,6 +27,8 @@ type Store interface {
 	Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error)
 	PositionOfID(ctx context.Context, appID, eventID string) (seq int64, found bool, err error)
 	PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error)
+	Take(ctx context.Context, org string, limit int, now, until time.Time) (*eventtable.Place, error)
+	Release(ctx context.Context, org string, place *eventtable.Place) error
 }
 
 // start is the initial time of the suite's clock.
@@ -50,6 +52,8 @@ func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Sto
 		"the history of an instance":               testHistory,
 		"many recorders and a reader concurrently": testConcurrent,
 		"the outbox is scanned":                    testScan,
+		"places of held requests":                  testPlaces,
+		"places of concurrent requests":            testConcurrentPlaces,
 		"random deliveries and pollers":            testRandom,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ package eventtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -20,10 +21,11 @@ type Memory struct {
 	now func() time.Time
 
 	mu        sync.Mutex
-	feeds     map[string][]eventtable.Record // by application id; position n+1 at n
-	positions map[string]position            // by event id
-	outbox    map[string]event.Encoded       // by event id
-	hidden    map[string]int64               // first position of a feed that readers do not see yet
+	feeds     map[string][]eventtable.Record             // by application id; position n+1 at n
+	positions map[string]position                        // by event id
+	outbox    map[string]event.Encoded                   // by event id
+	hidden    map[string]int64                           // first position of a feed that readers do not see yet
+	places    map[string]map[*eventtable.Place]time.Time // by organisation: when each place becomes free
 	failure   error
 }
 
@@ -37,6 +39,7 @@ func NewMemory(now func() time.Time) *Memory {
 	return &Memory{
 		now: now, feeds: map[string][]eventtable.Record{}, positions: map[string]position{},
 		outbox: map[string]event.Encoded{}, hidden: map[string]int64{},
+		places: map[string]map[*eventtable.Place]time.Time{},
 	}
 }
 
@@ -194,6 +197,37 @@ func (m *Memory) PositionOfTime(_ context.Context, appID string, t time.Time) (i
 		seq = record.Seq
 	}
 	return seq, m.failure
+}
+
+// Take is eventtable.Feed.Take.
+func (m *Memory) Take(_ context.Context, org string, limit int, now, until time.Time) (*eventtable.Place, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failure != nil {
+		return nil, m.failure
+	}
+	taken := m.places[org]
+	maps.DeleteFunc(taken, func(_ *eventtable.Place, free time.Time) bool { return !free.After(now) })
+	if len(taken) >= limit {
+		return nil, nil
+	}
+	if taken == nil {
+		taken = map[*eventtable.Place]time.Time{}
+		m.places[org] = taken
+	}
+	place := &eventtable.Place{}
+	taken[place] = until
+	return place, nil
+}
+
+// Release is eventtable.Feed.Release.
+func (m *Memory) Release(_ context.Context, org string, place *eventtable.Place) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failure == nil {
+		delete(m.places[org], place)
+	}
+	return m.failure
 }
 
 // Scan is outboxtable.Table.Scan.

@@ -148,6 +148,10 @@ func queries() []operation {
 		{"feed without new events", nil, func(ctx context.Context, w *walk) error {
 			return w.get(ctx, w.owner, "/storage/applications/"+app+"/events?after=2099-01-01")
 		}},
+		{"feed without new events, held, one check", nil, func(ctx context.Context, w *walk) error {
+			_, err := w.send(ctx, request{as: w.owner, method: "GET", path: "/storage/applications/" + app + "/events?after=2099-01-01", header: [2]string{"Prefer", "wait=1"}, want: 200})
+			return err
+		}},
 		{"read an application", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.owner, "/storage/applications/"+app) }},
 	}
 }

@@ -23,8 +23,13 @@ func FeedSince(app string, t time.Time) string {
 	return "/storage/applications/" + app + "/events?" + url.Values{"after": {t.UTC().Format(time.RFC3339)}}.Encode()
 }
 
+// codeHeldCount is the problem code if the API already holds the maximum number of requests of the
+// organisation.
+const codeHeldCount = "feed-held-count"
+
 // Events returns the events of the feed from a position, and the next position. When there are no
-// events yet, it waits for one up to wait.
+// events yet, it waits for one up to wait. If the API holds too many requests of the organisation,
+// Events waits for the time in Retry-After and then polls once.
 func (c *Client) Events(ctx context.Context, position string, wait time.Duration) (events []Event, next string, err error) {
 	header := http.Header{}
 	if wait > 0 {
@@ -32,6 +37,10 @@ func (c *Client) Events(ctx context.Context, position string, wait time.Duration
 	}
 	var page []struct{ InstanceLink, WorkflowStep string }
 	responseHeader, err := c.call(ctx, http.MethodGet, position, header, &page)
+	if problem := (*Problem)(nil); wait > 0 && errors.As(err, &problem) && problem.Code == codeHeldCount {
+		c.Backoff(ctx, 1, "the feed", err)
+		return c.Events(ctx, position, 0)
+	}
 	if err != nil {
 		return nil, "", err
 	}

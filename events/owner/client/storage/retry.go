@@ -55,7 +55,8 @@ func (c *Client) Backoff(ctx context.Context, n int, what string, err error) {
 }
 
 // IsRetryable reports whether the same request may succeed later: after a response with a
-// retryable status, and after no response. Every request of this package may be sent twice.
+// retryable status, and after no response. Every request of this package may be sent twice. A held
+// request over the organisation's number may not: Events polls instead.
 func IsRetryable(err error) bool {
 	var problem *Problem
 	switch {
@@ -63,7 +64,7 @@ func IsRetryable(err error) bool {
 		return false
 	case errors.As(err, &problem):
 		return problem.Status >= 500 && problem.Status != http.StatusNotImplemented ||
-			problem.Status == http.StatusTooManyRequests || problem.Status == http.StatusRequestTimeout
+			problem.Status == http.StatusTooManyRequests && problem.Code != codeHeldCount || problem.Status == http.StatusRequestTimeout
 	}
 	return true
 }
