@@ -51,7 +51,7 @@ func TestCrowd(t *testing.T) {
 		return
 	}
 
-	events := feedOf(t, sut.api, owner, org, 2*instances, 3*time.Minute)
+	events := feedOf(t, sut.api, owner, org, 2*instances)
 	steps, ids := map[string][]string{}, map[string]bool{}
 	for _, e := range events {
 		if ids[e.ID] {
@@ -122,10 +122,10 @@ func createAndSubmit(ctx context.Context, target api, owner, org string) (id str
 }
 
 // feedOf reads the whole feed repeatedly until it has at least want events.
-func feedOf(t *testing.T, target api, owner, org string, want int, within time.Duration) []feedEvent {
+func feedOf(t *testing.T, target api, owner, org string, want int) []feedEvent {
 	t.Helper()
 	req := request{method: http.MethodGet, target: "/storage/applications/" + org + "/melding/events?size=1000"}
-	for deadline := time.Now().Add(within); ; time.Sleep(pollEvery) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(pollEvery) {
 		x, _, err := target.crawl(t.Context(), req, owner)
 		if err != nil {
 			t.Fatalf("reading the feed: %v\n%v", err, x)
@@ -138,7 +138,7 @@ func feedOf(t *testing.T, target api, owner, org string, want int, within time.D
 			continue
 		}
 		if len(documents) < want {
-			t.Errorf("the feed has %d events after %v, want %d", len(documents), within, want)
+			t.Errorf("the feed has %d events after %v, want %d", len(documents), patience, want)
 		}
 		events := make([]feedEvent, len(documents))
 		for n, document := range documents {

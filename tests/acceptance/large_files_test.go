@@ -138,7 +138,7 @@ func (l signed) put(ctx context.Context, body io.Reader, size int64, change func
 }
 
 // transfers follows redirects, as a client of large files does.
-var transfers = &http.Client{Timeout: 2 * time.Minute}
+var transfers = &http.Client{Timeout: patience}
 
 // TestLargeFile uploads and downloads 100 MB. The content passes through no function.
 func TestLargeFile(t *testing.T) {

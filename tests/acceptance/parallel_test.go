@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // TestParallelChanges runs 32 clients that change one instance concurrently. All their uploads
@@ -100,7 +99,7 @@ func TestParallelChanges(t *testing.T) {
 	concurrently(http.StatusOK, func(int) request {
 		return request{method: http.MethodPut, target: path + "/workflow", header: jsonHeader(), body: []byte(`{"currentStep":"Submit"}`)}
 	})
-	events := feedOf(t, sut.api, owner, org, 2, time.Minute)
+	events := feedOf(t, sut.api, owner, org, 2)
 	if len(events) != 2 || events[0].WorkflowStep != "FormFilling" || events[1].WorkflowStep != "Submit" {
 		t.Errorf("the feed has %+v, want FormFilling and one Submit", events)
 	}

@@ -108,7 +108,7 @@ func runWalk(ctx context.Context, dir string, steps []step, env []string) error 
 	for _, s := range steps {
 		fmt.Fprintf(&script, "%s\nprintf '\\n%%s\\n' '%s'\n", s.commands, fence)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-eu", "-c", script.String())
 	cmd.Dir = dir

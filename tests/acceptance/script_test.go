@@ -338,6 +338,9 @@ func (run *scriptRun) each(s script, args []string) error {
 // pollEvery is the interval between two calls of poll.
 const pollEvery = 150 * time.Millisecond
 
+// patience is how long a test waits for what must happen, on a busy machine.
+const patience = 3 * time.Minute
+
 func (run *scriptRun) poll(s script, args []string) error {
 	until := slices.Index(args, "until")
 	if until < 3 || args[1] != "call" {

@@ -73,7 +73,7 @@ func TestPatternsForOwners(t *testing.T) {
 			got[name][ev.App+" "+ev.WorkflowStep] = true
 		}
 	}
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for name, sample := range samples {
 		got[name] = map[string]bool{}
 		for len(got[name]) < len(sample.Gets) && time.Now().Before(deadline) {
@@ -97,7 +97,7 @@ func TestPatternsForOwners(t *testing.T) {
 
 	// The documents of the feed follow the same schema.
 	owner := sut.mustToken(t, map[string]string{"ORG": org})
-	for _, e := range feedOf(t, sut.api, owner, org, 3, time.Minute) {
+	for _, e := range feedOf(t, sut.api, owner, org, 3) {
 		if err := followsSchema(schema, e.document); err != nil {
 			t.Errorf("%s: %v", e.document, err)
 		}
@@ -230,47 +230,62 @@ func followsSchema(schema *jsonschema.Schema, document []byte) error {
 const heldPerOrg = 2
 
 // TestHeldRequestReturnsTheNextEvent polls an empty feed with Prefer: wait, as often as the
-// organisation may. The responses come with the next event. One more request gets 429 meanwhile.
+// organisation may, until the next event comes. One more held request gets 429 meanwhile.
 func TestHeldRequestReturnsTheNextEvent(t *testing.T) {
 	sut := system(t)
 	org := freshOrg()
 	owner := sut.mustToken(t, map[string]string{"ORG": org})
 	register(t, sut, org, "melding")
-	type result struct {
-		x    *exchange
-		err  error
-		took time.Duration
+	poll := func(prefer string) (*exchange, error) {
+		header := http.Header{"Prefer": {prefer}}
+		return sut.do(t.Context(), request{method: http.MethodGet, target: "/storage/applications/" + org + "/melding/events", header: header}, owner)
 	}
-	results := make(chan result, heldPerOrg)
-	began := time.Now()
-	poll := request{method: http.MethodGet, target: "/storage/applications/" + org + "/melding/events", header: http.Header{"Prefer": {"wait=20"}}}
-	for range heldPerOrg {
-		go func() {
-			x, err := sut.do(t.Context(), poll, owner)
-			results <- result{x, err, time.Since(began)}
-		}()
-	}
-	time.Sleep(time.Second)
-	select {
-	case r := <-results:
-		t.Fatalf("the response came immediately: %v\n%v", r.err, r.x)
-	default:
-	}
-	if sut.own {
-		x, err := sut.do(t.Context(), poll, owner)
-		if err != nil || x.status != http.StatusTooManyRequests || x.header.Get("Retry-After") == "" || !strings.Contains(string(x.body), `"feed-held-count"`) {
-			t.Errorf("one held request too many: %v\n%v", err, x)
+	// awaitEvent repeats the held request, because on a busy machine an event may take longer than
+	// one hold.
+	awaitEvent := func() error {
+		for deadline := time.Now().Add(patience); ; {
+			x, err := poll("wait=20")
+			switch {
+			case err != nil:
+				return err
+			case x.status == http.StatusTooManyRequests: // the additional request below has the place
+				time.Sleep(pollEvery)
+			case x.status != http.StatusOK || x.header.Get("Preference-Applied") != "wait=20":
+				return fmt.Errorf("want 200 with Preference-Applied\n%v", x)
+			}
+			if items, err := x.items(); x.status == http.StatusOK && len(items) == 1 && err == nil {
+				return nil
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("no event\n%v", x)
+			}
 		}
+	}
+	results := make(chan error, heldPerOrg)
+	for range heldPerOrg {
+		go func() { results <- awaitEvent() }()
+	}
+	for deadline := time.Now().Add(patience); sut.own; {
+		x, err := poll("wait=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.status == http.StatusTooManyRequests && x.header.Get("Retry-After") != "" && strings.Contains(string(x.body), `"feed-held-count"`) {
+			break
+		}
+		if x.status != http.StatusOK || time.Now().After(deadline) {
+			t.Fatalf("one held request too many: want 429\n%v", x)
+		}
+	}
+	select {
+	case err := <-results:
+		t.Fatalf("a response before the event: %v", err)
+	default:
 	}
 	goThrough(t, sut, org, "melding", nil)
 	for range heldPerOrg {
-		r := <-results
-		if r.err != nil || r.x.status != http.StatusOK {
-			t.Fatalf("%v\n%v", r.err, r.x)
-		}
-		items, err := r.x.items()
-		if err != nil || len(items) != 1 || r.x.header.Get("Preference-Applied") != "wait=20" {
-			t.Errorf("%d events after %v, %v; Preference-Applied %q", len(items), r.took, err, r.x.header.Get("Preference-Applied"))
+		if err := <-results; err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -304,7 +319,7 @@ func TestReadmeFollow(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(bin, "jq"), []byte("#!/bin/sh\nexec cat\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", own)
 	cmd.Dir = t.TempDir()
@@ -326,7 +341,7 @@ func TestReadmeFollow(t *testing.T) {
 	}
 	waitFor(t, out, 4)
 	var want []string
-	for _, e := range feedOf(t, sut.api, owner, org, 4, time.Minute) {
+	for _, e := range feedOf(t, sut.api, owner, org, 4) {
 		want = append(want, string(e.document))
 	}
 	if got := out.whole(); !slices.Equal(got, want) {
@@ -336,7 +351,7 @@ func TestReadmeFollow(t *testing.T) {
 
 func waitFor(t *testing.T, out *lines, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); len(out.whole()) < n; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); len(out.whole()) < n; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the loop printed %d lines of %d", len(out.whole()), n)
 		}

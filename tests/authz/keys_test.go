@@ -44,16 +44,13 @@ func fresh() claims {
 	return claims{"urn:altinn:org": "nav", "scope": ownerRead, "jti": serial}
 }
 
-// present sends a request with a token and checks the code of the response ("" for a success). It
-// returns the response time.
-func present(t *testing.T, e *env, what, token, code string) time.Duration {
+// present sends a request with a token and checks the code of the response ("" for a success).
+func present(t *testing.T, e *env, what, token, code string) {
 	t.Helper()
-	start := time.Now()
 	got, err := e.send(bearer(token), "GET", "/storage/applications/nav/app2018", "", "")
-	took := time.Since(start)
 	if err != nil {
 		t.Errorf("%s: %v", what, err) // not Fatal: the request may run in another goroutine
-		return took
+		return
 	}
 	if got.Code() != code || (code == "") != (got.Status == 200) {
 		t.Errorf("%s: %v, want %q", what, got, code)
@@ -61,7 +58,6 @@ func present(t *testing.T, e *env, what, token, code string) time.Duration {
 	if code == "keys-unavailable" && (got.Status != 503 || got.Header.Get("Retry-After") == "") {
 		t.Errorf("%s: %d with Retry-After %q", what, got.Status, got.Header.Get("Retry-After"))
 	}
-	return took
 }
 
 // unknownKey returns a token with a key id that the issuer does not have.
@@ -105,12 +101,13 @@ func TestNewKeyNeedsNoRestart(t *testing.T) {
 
 func TestUnknownKeyIDsReadTheKeysOnceAMinute(t *testing.T) {
 	e, f := restarted(t)
-	before := e.issuer.count()
+	before, began := e.issuer.count(), time.Now()
+	minutes := func() int { return int(time.Since(began) / time.Minute) } // a busy machine may need some
 	for range 30 {
 		present(t, e, "unknown", e.unknownKey(), "token-invalid")
 		present(t, e, "good", e.issuer.token(ecKid, fresh()), "")
 	}
-	if n := e.issuer.count() - before; n != 2 { // one read is the cold start's
+	if n := e.issuer.count() - before; n < 2 || n > 2+minutes() { // one read is the cold start's
 		t.Errorf("30 unknown key ids read the keys %d times, want twice", n)
 	}
 	tokens := make([]string, 48)
@@ -126,7 +123,7 @@ func TestUnknownKeyIDsReadTheKeysOnceAMinute(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n, limit := e.issuer.count()-before, 2*len(f.Environments()); n > limit {
+	if n, limit := e.issuer.count()-before, (2+minutes())*len(f.Environments()); n > limit {
 		t.Errorf("%d processes read the keys %d times, want at most %d", len(f.Environments()), n, limit)
 	}
 }
@@ -151,27 +148,38 @@ func TestHangingIssuer(t *testing.T) {
 		}
 	})
 	before := e.issuer.count()
-	waited := make(chan time.Duration)
+	waited := make(chan struct{})
 	attack := e.unknownKey()
-	go func() { waited <- present(t, e, "an unknown key while the issuer hangs", attack, "keys-unavailable") }()
+	go func() {
+		present(t, e, "an unknown key while the issuer hangs", attack, "keys-unavailable")
+		close(waited)
+	}()
 	for e.issuer.count() == before {
 		time.Sleep(5 * time.Millisecond)
 	}
-	for range 10 {
-		if took := present(t, e, "a known key while the issuer hangs", e.issuer.token(ecKid, fresh()), ""); took > time.Second {
-			t.Errorf("a known key waited %v", took)
+	// A request with a known key that waited for the issuer would end together with the other one.
+	served := 0
+	for ended := false; !ended && served < 10; {
+		present(t, e, "a known key while the issuer hangs", e.issuer.token(ecKid, fresh()), "")
+		select {
+		case <-waited:
+			ended = true
+		default:
+			served++
 		}
 	}
-	if took := <-waited; took < 2*time.Second || took > 6*time.Second {
-		t.Errorf("the request with an unknown key took %v, want about 3 s", took)
+	if served < 2 {
+		t.Errorf("%d requests with a known key ended before the one with an unknown key, want at least 2", served)
 	}
+	<-waited
 
+	// The code proves that the function gave up by itself: its timeout would end with "timeout".
 	f.Restart()
-	if took := present(t, e, "a cold start while the issuer hangs", e.issuer.token(ecKid, fresh()), "keys-unavailable"); took > 8*time.Second {
-		t.Errorf("a cold start took %v", took)
-	}
-	if took := present(t, e, "the next request", e.issuer.token(ecKid, fresh()), "keys-unavailable"); took > time.Second {
-		t.Errorf("the next request also waited: %v", took)
+	present(t, e, "a cold start while the issuer hangs", e.issuer.token(ecKid, fresh()), "keys-unavailable")
+	before = e.issuer.count()
+	present(t, e, "the next request", e.issuer.token(ecKid, fresh()), "keys-unavailable")
+	if n := e.issuer.count() - before; n != 0 {
+		t.Errorf("the next request read the keys %d times", n)
 	}
 }
 

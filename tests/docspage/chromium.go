@@ -151,7 +151,7 @@ func (p *Page) Call(method string, params, result any) error {
 			return nil
 		}
 		return json.Unmarshal(m.Result, result)
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		return fmt.Errorf("%s: the browser does not respond", method)
 	}
 }
@@ -232,7 +232,7 @@ func (p *Page) Evaluate(expression string, value any) error {
 
 // Until waits until a JavaScript condition is true.
 func (p *Page) Until(condition string) error {
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		var met bool
 		if err := p.Evaluate("!!("+condition+")", &met); err != nil {
 			return err
@@ -241,7 +241,7 @@ func (p *Page) Until(condition string) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("not true within 20 s: %s", condition)
+			return fmt.Errorf("not true within two minutes: %s", condition)
 		}
 	}
 }

@@ -230,8 +230,8 @@ class Failed(Exception):
 
 
 def wait(describe, status, reason):
-    """Poll until the creation is complete. Raise Failed if it fails or takes two minutes."""
-    deadline = time.monotonic() + 120
+    """Poll until the creation is complete. Raise Failed if it fails or takes five minutes."""
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         description = describe()
         if description[status] == "CREATE_COMPLETE":
@@ -239,7 +239,7 @@ def wait(describe, status, reason):
         if not description[status].endswith("_IN_PROGRESS") and not description[status].endswith("_PENDING"):
             raise Failed(f"{description[status]} {description.get(reason, '')}")
         time.sleep(0.1)
-    raise Failed("not complete after two minutes")
+    raise Failed("not complete after five minutes")
 
 
 def failures(cloudformation, name):

@@ -44,7 +44,7 @@ func newOwner(t *testing.T) *owner {
 // run runs the command until it has fetched everything or the proxy kills it.
 func (o *owner) run() (killed bool) {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(o.t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, o.binary, "-base", o.proxy.URL, "-app", o.app, "-dir", o.dir, "-once", "-workers", "2")
 	cmd.Env = append(os.Environ(), "TOKEN="+o.token)

@@ -20,10 +20,6 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// maxResponseTime is the limit for every response on a busy machine, far below the timeout of a
-// function (25 s).
-const maxResponseTime = 10 * time.Second
-
 // env is the running system with one application of nav and one instance of it.
 type env struct {
 	*runtime.System
@@ -150,10 +146,7 @@ func (e *env) try(t *testing.T, what string, r request) (got *client.Response, r
 		t.Errorf("%s: %s: %v", what, r, err)
 		return &client.Response{}, true
 	}
-	if took := got.Received.Sub(got.Sent); took > maxResponseTime {
-		t.Errorf("%s: %s: the response took %v", what, r, took)
-	}
-	if got.Status >= 500 {
+	if got.Status >= 500 { // 503 after the function's timeout
 		t.Errorf("%s: %s: %v", what, r, got)
 	}
 	if got.Status < 400 {

@@ -35,11 +35,7 @@ func TestHeldRequests(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range heldPerOrg + 3 {
 		all.Go(func() {
-			got, err := e.send(poll([]string{"one", "two"}[n%2], 15))
-			if err != nil {
-				t.Error(err)
-				return
-			}
+			got, _ := e.try(t, "held", poll([]string{"one", "two"}[n%2], 15))
 			switch after := got.Header.Get("Retry-After"); {
 			case got.Status == 200 && got.Header.Get("Preference-Applied") == "wait=15":
 				held.Add(1)

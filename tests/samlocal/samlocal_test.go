@@ -91,7 +91,7 @@ func (e *env) startAPI(t *testing.T) (base string) {
 	}
 	t.Cleanup(process.Stop)
 	base = "http://127.0.0.1:" + e.port
-	if err := process.Ready(time.Minute, func() error {
+	if err := process.Ready(3*time.Minute, func() error {
 		resp, err := http.Get(base + "/")
 		if err == nil {
 			err = resp.Body.Close()

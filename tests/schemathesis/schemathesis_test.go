@@ -105,11 +105,11 @@ func closedDocument(t *testing.T, root string) (string, error) {
 
 // generate runs schemathesis with a document in the folder dir and returns its output.
 func generate(ctx context.Context, root, document, dir, config, baseURL, examples string, env []string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute)
 	defer cancel()
 	arguments := []string{"--config-file", filepath.Join(root, "tests", "schemathesis", config), "run", document,
 		"--url", baseURL, "--checks", checks, "--phases", "examples,coverage,fuzzing", "--max-examples", examples, "--seed", seed,
-		"--generation-deterministic", "--continue-on-failure", "--no-color", "--workers", "1"} // Python 3.11's parser fails with two workers
+		"--generation-deterministic", "--continue-on-failure", "--no-color", "--request-timeout", "60", "--workers", "1"} // Python 3.11's parser fails with two workers
 	if operation := os.Getenv("OPERATION"); operation != "" {
 		arguments = append(arguments, "--include-operation-id", operation)
 	}

@@ -121,7 +121,7 @@ func TestChangesAreLinearizable(t *testing.T) {
 	if stale == 0 {
 		t.Error("no two changes conflicted, so the test proves nothing")
 	}
-	if result := porcupine.CheckOperationsTimeout(versioned, history, time.Minute); result != porcupine.Ok {
+	if result := porcupine.CheckOperationsTimeout(versioned, history, 10*time.Minute); result != porcupine.Ok {
 		t.Errorf("the history of %d operations is %s", len(history), result)
 	}
 }

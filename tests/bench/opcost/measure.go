@@ -89,6 +89,21 @@ func Measure(ctx context.Context) (*Ledger, error) {
 	return &l, nil
 }
 
+// withLeastSeries returns the ledger with the shorter chain of calls of l and of another
+// measurement, for each operation.
+func (l *Ledger) withLeastSeries(other *Ledger) *Ledger {
+	if other != nil {
+		for n := range l.Rows {
+			l.Rows[n].Series = min(l.Rows[n].Series, other.Rows[n].Series)
+		}
+		for n := range l.Ten {
+			l.Ten[n].Series = min(l.Ten[n].Series, other.Ten[n].Series)
+		}
+		l.Event.Series = min(l.Event.Series, other.Event.Series)
+	}
+	return l
+}
+
 // all runs the operations in order and returns the consumption of each.
 func (w *walk) all(ctx context.Context, operations []operation) (rows []Row, err error) {
 	if _, err := w.recorder.Take(); err != nil {

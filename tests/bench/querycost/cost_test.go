@@ -24,10 +24,18 @@ func TestQueryCost(t *testing.T) {
 		}
 	}
 	for _, c := range Combinations() {
+		// On a busy machine parallel calls may begin late and look sequential, so the shortest chain
+		// of some measurements counts.
 		measure := func(size int) Page {
-			page, err := benches[size].Measure(t.Context(), c)
-			if err != nil {
-				t.Fatalf("%s: %v", c.Name, err)
+			var page Page
+			for attempt := 0; attempt < 5 && (attempt == 0 || page.Rounds > c.Rounds); attempt++ {
+				again, err := benches[size].Measure(t.Context(), c)
+				if err != nil {
+					t.Fatalf("%s: %v", c.Name, err)
+				}
+				if attempt == 0 || again.Rounds < page.Rounds {
+					page = again
+				}
 			}
 			return page
 		}

@@ -24,6 +24,9 @@ import (
 // use a port between its choice and its use.
 const attempts = 3
 
+// startTimeout is how long a server may take to respond, on a busy machine.
+const startTimeout = 3 * time.Minute
+
 // StartDynamoDB starts DynamoDB Local in memory and returns its endpoint, http://127.0.0.1:PORT.
 // It accepts any region and credentials; each access key has its own database. stop stops the
 // server and may be called twice.
@@ -40,7 +43,7 @@ func StartDynamoDB() (endpoint string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return start(root, "dynamodb-local", time.Minute, workspace.Environment(), func(_, port string) []string {
+	return start(root, "dynamodb-local", startTimeout, workspace.Environment(), func(_, port string) []string {
 		return []string{java, "-Xmx2g", "-Djava.library.path=" + jars, "--enable-native-access=ALL-UNNAMED",
 			"-cp", filepath.Join(jars, "*"), "software.amazon.dynamodb.services.local.main.ServerRunner",
 			"-inMemory", "-disableTelemetry", "-port", port}
@@ -96,7 +99,7 @@ func StartS3() (endpoint, accessKey, secretKey string, stop func(), err error) {
 		return "", "", "", nil, err
 	}
 	env := workspace.Environment("ROOT_ACCESS_KEY="+accessKey, "ROOT_SECRET_KEY="+secretKey)
-	endpoint, stop, err = start(root, "s3", 20*time.Second, env, func(dir, port string) []string {
+	endpoint, stop, err = start(root, "s3", startTimeout, env, func(dir, port string) []string {
 		// Store metadata in a separate folder, because not every temporary file system has
 		// extended attributes.
 		return []string{"/bin/sh", "-c", `mkdir data meta && exec "$@"`, "s3", gateway,
@@ -134,7 +137,7 @@ func start(root, name string, timeout time.Duration, env []string, argv func(dir
 
 // checkResponds returns nil if an HTTP server responds, with any status.
 func checkResponds(endpoint string) error {
-	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get(endpoint)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func exchange(t *testing.T, address string, requests ...string) []*http.Response
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	reader := bufio.NewReader(conn)
 	var responses []*http.Response
 	for _, request := range requests {

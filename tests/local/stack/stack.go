@@ -207,8 +207,8 @@ func (s *Stack) startAWS(root string, options Options) error {
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	return s.aws.Ready(time.Minute, func() error {
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	return s.aws.Ready(3*time.Minute, func() error {
 		resp, err := client.Get(s.AWSEndpoint + "/_ministack/health")
 		if err != nil {
 			return err
