@@ -13,7 +13,9 @@ ENV       ?= dev
 GOARCH    := $(if $(filter x86_64,$(ARCH)),amd64,$(ARCH))
 LDFLAGS   ?= -s -w
 GOBUILD    = CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -tags lambda.norpc -trimpath -ldflags "$(LDFLAGS)"
-TEST      := go test -race -shuffle=on
+# Long enough for a machine that is busy with something else.
+TEST_TIMEOUT ?= 60m
+TEST      := go test -race -shuffle=on -timeout $(TEST_TIMEOUT)
 SAM       := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} .local/sam-venv/bin/sam
 # Go 1.21 and newer download the toolchain that go.mod names.
 export GOTOOLCHAIN := go$(shell sed -n 's/^go //p' go.mod)
@@ -77,19 +79,19 @@ test-store: install ## test stores with DynamoDB Local and blobs with an S3 serv
 
 test-robustness: install ## send malformed and oversized requests to every route
 	@echo "== malformed requests and limits"
-	@go test -shuffle=on ./tests/robustness/...
+	@go test -shuffle=on -timeout $(TEST_TIMEOUT) ./tests/robustness/...
 
 test-cost: install ## test the cost of queries and operations and the time of starts and requests; three minutes
 	@echo "== costs and times"
-	@go test -shuffle=on ./tests/bench/...
+	@go test -shuffle=on -timeout $(TEST_TIMEOUT) ./tests/bench/...
 
 test-model: install ## compare random requests with a model, test leaks and permissions (MODEL_REQUESTS=10000)
 	@echo "== model, leaks and permissions"
-	@go test -shuffle=on -count=1 -p 1 -timeout 60m ./tests/model ./tests/leaks ./tests/permissions
+	@go test -shuffle=on -count=1 -p 1 -timeout $(TEST_TIMEOUT) ./tests/model ./tests/leaks ./tests/permissions
 
 test-authz: install ## test every route with every kind of caller and object; under a minute
 	@echo "== authorization"
-	@go test -shuffle=on ./tests/authz
+	@go test -shuffle=on -timeout $(TEST_TIMEOUT) ./tests/authz
 
 bench: install ## print costs and times next to baselines (WHAT="init warm ledger query", BENCH_INSTANCES=100000)
 	@go run ./tests/bench $(WHAT)
@@ -121,7 +123,7 @@ fuzz: ## run every fuzz target in turn (FUZZTIME=20s each); failing inputs becom
 
 test-contract: install install-contract ## test requests that schemathesis generates from the OpenAPI document
 	@echo "== generated requests"
-	@go test -count=1 -v ./tests/schemathesis/...
+	@go test -count=1 -timeout $(TEST_TIMEOUT) -v ./tests/schemathesis/...
 
 test-docs: install ## test the docs page in a browser (CHROMIUM=, default: chromium on PATH)
 	@echo "== the docs page in a browser"

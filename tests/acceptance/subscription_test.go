@@ -230,7 +230,7 @@ func followsSchema(schema *jsonschema.Schema, document []byte) error {
 const heldPerOrg = 2
 
 // TestHeldRequestReturnsTheNextEvent polls an empty feed with Prefer: wait, as often as the
-// organisation may, until the next event comes. One more held request gets 429 meanwhile.
+// organisation may, until the next event comes. One more held request gets 429.
 func TestHeldRequestReturnsTheNextEvent(t *testing.T) {
 	sut := system(t)
 	org := freshOrg()

@@ -24,8 +24,8 @@ func TestQueryCost(t *testing.T) {
 		}
 	}
 	for _, c := range Combinations() {
-		// On a busy machine parallel calls may begin late and look sequential, so the shortest chain
-		// of some measurements counts.
+		// On a busy machine parallel calls may begin late and look sequential, so the shortest
+		// chain of some measurements counts.
 		measure := func(size int) Page {
 			var page Page
 			for attempt := 0; attempt < 5 && (attempt == 0 || page.Rounds > c.Rounds); attempt++ {
