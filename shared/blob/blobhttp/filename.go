@@ -118,16 +118,12 @@ func repairLatin1(s string) string {
 }
 
 // SafeName returns the last element of a path with slashes or backslashes, truncated to
-// maxNameBytes. It removes invisible characters and characters that change the text direction.
+// maxNameBytes. It removes invisible characters and characters that change the text direction. It
+// keeps the joiners between two visible characters outside ASCII and the tags of a flag emoji.
 func SafeName(name string) string {
 	name = strings.ToValidUTF8(name, "_")
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
-	name = strings.Map(func(c rune) rune {
-		if unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Other_Default_Ignorable_Code_Point) {
-			return -1
-		}
-		return c
-	}, name)
+	name = withoutInvisible(name)
 	name = strings.TrimLeftFunc(strings.TrimRightFunc(name, isTrimmed), unicode.IsSpace)
 	if len(name) <= maxNameBytes {
 		return name
@@ -136,8 +132,42 @@ func SafeName(name string) string {
 	if len(extension) > maxNameBytes/2 {
 		extension = ""
 	}
-	return strings.TrimRightFunc(truncate(name, maxNameBytes-len(extension)), isTrimmed) + extension
+	return strings.TrimRightFunc(truncate(name, maxNameBytes-len(extension)), func(c rune) bool { return isTrimmed(c) || isJoiner(c) }) + extension
 }
+
+// withoutInvisible removes the invisible characters of a name. A joiner stays where it changes what
+// a reader sees, as in the family emoji and in Persian words, and never next to ASCII: a joiner in
+// an extension would only hide that the extension is another one.
+func withoutInvisible(name string) string {
+	const blackFlag = '\U0001F3F4'
+	all := []rune(strings.Map(func(c rune) rune {
+		if !isJoiner(c) && !isTag(c) &&
+			unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Other_Default_Ignorable_Code_Point) {
+			return -1
+		}
+		return c
+	}, name))
+	joins := func(c rune) bool {
+		return c >= utf8.RuneSelf && !unicode.IsSpace(c) && !isJoiner(c) && !isTag(c)
+	}
+	var last rune // the last kept character
+	kept := all[:0]
+	for n, c := range all {
+		switch {
+		case isJoiner(c) && !(joins(last) && n+1 < len(all) && joins(all[n+1])):
+		case isTag(c) && last != blackFlag && !isTag(last):
+		default:
+			kept, last = append(kept, c), c
+		}
+	}
+	return string(kept)
+}
+
+// isJoiner reports whether c is U+200C or U+200D, which change how their neighbours appear.
+func isJoiner(c rune) bool { return c == '\u200c' || c == '\u200d' }
+
+// isTag reports whether c is one of the tags that follow a black flag in the emoji of a region.
+func isTag(c rune) bool { return '\U000E0020' <= c && c <= '\U000E007F' }
 
 // isTrimmed reports whether SafeName removes c from the end of a name. Some file systems drop such
 // a c, and "." and ".." are not file names.

@@ -84,6 +84,12 @@ func TestSafeName(t *testing.T) {
 		"100%25.pdf": "100%25.pdf", "a%2Fb.pdf": "a%2Fb.pdf", `den "store".pdf`: `den "store".pdf`, "..\u00a0": "", "a.pdf.\u2003 .": "a.pdf",
 		"\u00a0.\u00a0": "", "../..\u3000": "", "a\r\nb": "ab", "\u00a0a": "a", "": "",
 		"a\u3164.pdf": "a.pdf", "\U000E04C1": "", "\u2764\ufe0f.txt": "\u2764\ufe0f.txt",
+		// Joiners and tags stay where they change what a reader sees.
+		"👨\u200d👩\u200d👧.jpg": "👨\u200d👩\u200d👧.jpg", "❤\ufe0f\u200d🔥.png": "❤\ufe0f\u200d🔥.png", "می\u200cخواهم.pdf": "می\u200cخواهم.pdf",
+		"🏴\U000E0067\U000E0062\U000E007F.txt": "🏴\U000E0067\U000E0062\U000E007F.txt",
+		"a.p\u200ddf":                         "a.pdf", "a.exe\u200d": "a.exe", "\u200då.txt": "å.txt", "å\u200d.txt": "å.txt", "å\u200d\u200då": "å\u200då", "å\u200d\u202eå": "å\u200då",
+		"å\u200d\u00a0å": "å\u00a0å", "a\U000E0067.txt": "a.txt", "👨\u200d\U000E0067👩": "👨👩",
+		strings.Repeat("👨\u200d", 30) + "👨.png": strings.Repeat("👨\u200d", 20) + "👨.png",
 	} {
 		if got := SafeName(name); got != want {
 			t.Errorf("SafeName(%q) = %q, want %q", name, got, want)

@@ -2,6 +2,7 @@ package blobhttp
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -38,10 +39,14 @@ func FuzzRange(f *testing.F) {
 	})
 }
 
+// besideASCII matches a joiner that could disguise an ASCII name.
+var besideASCII = regexp.MustCompile(`(^|[\x00-\x7f])[\x{200c}\x{200d}]|[\x{200c}\x{200d}]($|[\x00-\x7f])`)
+
 // For any file name in JSON, the stored name is one line of visible characters, without a path.
 func FuzzSafeName(f *testing.F) {
 	for _, seed := range []string{"a.pdf", "../../etc/passwd", `C:\x\y.doc`, "..", "..\u00a0", ".\u2003.", "a\u202efdp.exe", "\xff\xfe", "a\r\nb", "\x00", "\ufeff.x", strings.Repeat("ø", 200) + ".pdf",
-		"a." + strings.Repeat("x", 200), strings.Repeat(".", 300), " \u3000a\u3000. ", "%2e%2e%2f", "\U000E0041\ue000", "a\u0085.\u2028"} {
+		"a." + strings.Repeat("x", 200), strings.Repeat(".", 300), " \u3000a\u3000. ", "%2e%2e%2f", "\U000E0041\ue000", "a\u0085.\u2028",
+		"👨\u200d👩.jpg", "a\u200db", "🏴\U000E0067\U000E007F", strings.Repeat("å\u200d", 60) + ".pdf"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, given string) {
@@ -50,8 +55,9 @@ func FuzzSafeName(f *testing.F) {
 		case len(name) > maxNameBytes, !utf8.ValidString(name), strings.ContainsAny(name, `/\`), SafeName(name) != name, name == ".", name == "..",
 			strings.TrimRightFunc(name, func(c rune) bool { return c == '.' || unicode.IsSpace(c) }) != name,
 			strings.ContainsFunc(name, func(c rune) bool {
-				return unicode.In(c, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || c == '\u3164'
-			}):
+				return !isJoiner(c) && !isTag(c) && unicode.In(c, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || c == '\u3164'
+			}),
+			besideASCII.MatchString(name):
 			t.Errorf("SafeName(%q) = %q", given, name)
 		}
 		if header := disposition(given); strings.ContainsFunc(header, func(c rune) bool { return c < ' ' || c > '~' }) {
