@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"io"
 	"mime"
 	"net/http"
@@ -25,7 +26,8 @@ const (
 //
 // A body with a Content-Range is Invalid, code "body-partial", because it would replace the whole
 // by a part (RFC 9110 section 14.5). A body that differs from a digest in the header is Invalid,
-// code "digest-mismatch".
+// code "digest-mismatch". ReadBody does not verify the digests of a body again that Fingerprint has
+// read.
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	switch encoding := strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ",")); strings.ToLower(encoding) {
 	case "", "identity":
@@ -42,8 +44,17 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	if int64(len(body)) > limit {
 		return nil, fault.New(fault.TooLarge, "body-too-large", "The body is over the limit of %d bytes.", limit)
 	}
+	if checked, ok := r.Body.(checkedBody); ok && checked.Size() == int64(len(body)) {
+		return body, nil
+	}
 	return body, checkDigests(r.Header, body)
 }
+
+// checkedBody is a body whose digests match.
+type checkedBody struct{ *bytes.Reader }
+
+// Close does nothing.
+func (checkedBody) Close() error { return nil }
 
 // DecodeJSON decodes a JSON body of at most limit bytes into the struct that into points at. It
 // returns UnsupportedMediaType, code "body-not-json", if the Content-Type is not application/json.

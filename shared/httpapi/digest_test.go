@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/base64"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -94,5 +95,30 @@ func TestRepeatedDigestsAreBounded(t *testing.T) {
 	baseline := cputest.Baseline(t, check(member))
 	if took := cputest.Time(t, check(strings.Repeat(member+",", 10_240/(len(member)+1)))); took > maxTimes*baseline {
 		t.Errorf("%v, the baseline %v", took, baseline)
+	}
+}
+
+// TestDigestsAreVerifiedOnce reads the body of a request with an Idempotency-Key as a handler does,
+// first for the fingerprint. Each digest is computed once, and a mismatch is an error.
+func TestDigestsAreVerifiedOnce(t *testing.T) {
+	computed := 0
+	sha256 := digests["sha-256"]
+	digests["sha-256"] = func(b []byte) []byte { computed++; return sha256(b) }
+	t.Cleanup(func() { digests["sha-256"] = sha256 })
+	for body, code := range map[string]string{"hei": "", "hallo": "digest-mismatch"} {
+		computed = 0
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sha256([]byte("hei")))+":")
+		if _, err := Fingerprint(r, 100); (err != nil) != (code != "") || err != nil && !fault.HasCode(err, code) {
+			t.Errorf("%s: %v, want %q", body, err, code)
+		}
+		if code == "" {
+			if got, err := ReadBody(r, 100); err != nil || string(got) != body {
+				t.Errorf("%s: %q, %v", body, got, err)
+			}
+		}
+		if computed != 1 {
+			t.Errorf("%s: the digest was computed %d times", body, computed)
+		}
 	}
 }

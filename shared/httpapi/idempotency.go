@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"net/http"
 	"strings"
 
@@ -44,7 +43,7 @@ func Fingerprint(r *http.Request, limit int64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Body = checkedBody{bytes.NewReader(body)}
 	contentType, body := canonicalForm(r.Header.Get("Content-Type"), body)
 	h := sha256.New()
 	for _, part := range []string{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, contentType, r.Header.Get("Content-Disposition")} {
