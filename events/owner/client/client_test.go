@@ -349,11 +349,13 @@ func TestFollowWithoutHeldRequests(t *testing.T) {
 	f.intercept = func(w http.ResponseWriter, r *http.Request) bool {
 		after := r.URL.Query().Get("after")
 		switch {
-		case !strings.HasSuffix(r.URL.Path, "/events") || after != fmt.Sprint("c", len(f.events)):
-			return false // not at the end of the feed
+		case !strings.HasSuffix(r.URL.Path, "/events"):
+			return false
 		case r.Header.Get("Prefer") == "":
 			polled++
 			return false
+		case after != fmt.Sprint("c", len(f.events)):
+			return false // not at the end of the feed, so it is not held
 		}
 		held++
 		w.Header().Set("Retry-After", "5")
