@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -70,7 +71,12 @@ func TestRecordedDownloads(t *testing.T) {
 		{"a range past the end", apitest.Nav, "GET", "Range", "bytes=22-", 416, "range-unsatisfiable", 0},
 		{"a stale entity tag", apitest.Nav, "GET", "If-Match", `"1"`, 412, "version-stale", 0},
 		{"another owner", apitest.Skd, "GET", "", "", 404, "not-found", 0},
-		{"a range", apitest.Nav, "GET", "Range", "bytes=0-3", 206, "", 1},
+		{"the first byte", apitest.Nav, "GET", "Range", "bytes=0-0", 206, "", 0},
+		{"all but the last byte", apitest.Nav, "GET", "Range", fmt.Sprint("bytes=0-", len(apitest.Content)-2), 206, "", 0},
+		{"the rest of a resumed download", apitest.Nav, "GET", "Range", "bytes=3-", 206, "", 1},
+		{"the last byte", apitest.Nav, "GET", "Range", "bytes=-1", 206, "", 1},
+		{"a range over the end", apitest.Nav, "GET", "Range", "bytes=3-4000", 206, "", 1},
+		{"an ignored range", apitest.Nav, "GET", "Range", "bytes=0-0,2-2", 200, "", 1},
 		{"a HEAD with a range", apitest.Nav, "HEAD", "Range", "bytes=0-3", 200, "", 0},
 		{"the complete content", apitest.Nav, "GET", "If-None-Match", `"1"`, 200, "", 1},
 	} {

@@ -43,8 +43,8 @@ func TestConfirmOne(t *testing.T) {
 	before := add(t, api, 0)
 	response := api.Do(t, apitest.NavWriter, "POST", one(before, 0))
 	i := response.Instance(api, 200)
-	if !i.Data[0].Confirmed() || i.Data[1].ApplicationOwner != nil || len(i.Data[0].ApplicationOwner.DownloadConfirmed) != 1 ||
-		len(i.Data[0].ApplicationOwner.Downloaded) != 1 || !i.HasUnconfirmed() {
+	if i.Data[1].ApplicationOwner != nil || len(i.Data[0].ApplicationOwner.DownloadConfirmed) != 1 ||
+		len(i.Data[0].ApplicationOwner.Downloaded) != 1 || !i.InQueue() {
 		t.Errorf("got %+v", i.Data)
 	}
 	if !i.LastChangedDateTime.Equal(before.LastChangedDateTime) || i.LastChangedBy != before.LastChangedBy || len(api.Instances.Outbox()) != 1 {
@@ -61,19 +61,25 @@ func TestConfirmOne(t *testing.T) {
 func TestConfirmAll(t *testing.T) {
 	api := newAPI(t)
 	i := api.Do(t, apitest.Nav, "POST", all(add(t, api, 0, 1))).Instance(api, 200)
-	if i.HasUnconfirmed() {
+	if i.InQueue() {
 		t.Errorf("got %+v", i.Data)
 	}
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", all(i)).Instance(api, 200) })
 
 	empty := api.Add(t, apitest.InstanceSpec{})
 	api.AssertUnchanged(t, empty, func() { api.Do(t, apitest.Nav, "POST", all(empty)).Instance(api, 200) })
+	empty = api.Transition(t, api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}}), "Submit")
+	empty = api.Change(t, empty, func(i *instance.Instance) error { i.Data = []instance.DataElement{}; return nil })
+	if empty = api.Do(t, apitest.Nav, "POST", all(empty)).Instance(api, 200); empty.InQueue() {
+		t.Error("a submission without data stays in the queue")
+	}
+	api.AssertUnchanged(t, empty, func() { api.Do(t, apitest.Nav, "POST", all(empty)).Instance(api, 200) })
 
 	// A confirmed element keeps the time of its confirmation.
 	i = add(t, api, 0, 1)
 	first := api.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(api, 200).Data[0].ApplicationOwner.DownloadConfirmed[0]
 	i = api.Do(t, apitest.Nav, "POST", all(i)).Instance(api, 200)
-	if confirmed := i.Data[0].ApplicationOwner.DownloadConfirmed; i.HasUnconfirmed() || len(confirmed) != 1 || !confirmed[0].Equal(first) {
+	if confirmed := i.Data[0].ApplicationOwner.DownloadConfirmed; i.InQueue() || len(confirmed) != 1 || !confirmed[0].Equal(first) {
 		t.Errorf("got %+v", i.Data)
 	}
 }
@@ -99,7 +105,7 @@ func TestReplacedData(t *testing.T) {
 	api.Replace(t, i, id, "<melding>ny</melding>")
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(409, "not-downloaded") })
 	api.Change(t, i, download)
-	if i = api.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(api, 200); i.HasUnconfirmed() {
+	if i = api.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(api, 200); len(i.Data[0].ApplicationOwner.DownloadConfirmed) != 1 {
 		t.Errorf("got %+v", i.Data)
 	}
 }
@@ -126,9 +132,15 @@ func TestIfMatch(t *testing.T) {
 	api.Do(t, apitest.Nav, "POST", all(i), apitest.Header("If-Match", etag)).Instance(api, 200)
 }
 
+// TestDeleted checks that a submission that its user deleted can be confirmed until it is deleted
+// permanently.
 func TestDeleted(t *testing.T) {
 	api := newAPI(t)
-	i := add(t, api, 0)
+	i := api.SoftDelete(t, add(t, api, 0, 1))
+	i = api.Do(t, apitest.Nav, "POST", one(i, 0)).Instance(api, 200)
+	if i = api.Do(t, apitest.Nav, "POST", all(i)).Instance(api, 200); i.InQueue() {
+		t.Errorf("got %+v", i.Data)
+	}
 	api.HardDelete(t, i)
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Nav, "POST", one(i, 0)).Want(404, "not-found") })
 }

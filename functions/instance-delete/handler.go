@@ -35,10 +35,10 @@ func handler(authorizer instancehttp.Authorizer, instances instancehttp.ContentS
 		i, err = access.UpdateFrom(r, instances, i, nil, func(i *instance.Instance) (*event.Event, error) {
 			if hard {
 				labels = i.Labels
-				i.HardDelete()
+				i.HardDelete(time.Now())
 				return nil, nil
 			}
-			return nil, i.Delete()
+			return nil, i.Delete(time.Now())
 		})
 		if err != nil {
 			return err

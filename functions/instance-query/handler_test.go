@@ -106,6 +106,7 @@ func TestFilters(t *testing.T) {
 	x := add(t, api)
 	deleted := api.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
 	api.Change(t, deleted, func(i *instance.Instance) error { i.Status.IsSoftDeleted = true; return nil })
+	withdrawn := api.SoftDelete(t, api.Add(t, apitest.InstanceSpec{At: may.AddDate(0, 0, 1).Add(time.Hour), Forms: []string{"default"}, Path: []string{"Submit"}}))
 	hardDeleted := api.Add(t, apitest.InstanceSpec{At: may, Labels: []string{"gr"}})
 	api.Change(t, hardDeleted, func(i *instance.Instance) error {
 		i.Status.IsSoftDeleted, i.Status.IsMarkedForHardDelete = true, true
@@ -151,9 +152,14 @@ func TestFilters(t *testing.T) {
 		{"nav", apitest.Nav, "workflow.isCompleted=true", found{x.archived}},
 		{"nav", apitest.Nav, "status.isArchived=false", found{x.filling, x.submitted, x.other, x.olas}},
 		{"nav", apitest.Nav, "status.isSoftDeleted=false&label=gr", found{x.filling, x.submitted, x.other, x.olas}},
-		{"nav", apitest.Nav, "status.isSoftDeleted=true", found{deleted}},
-		{"kari", apitest.Kari, "status.isSoftDeleted=true", found{deleted}},
-		{"nav", apitest.Nav, "downloadConfirmed=false", found{x.submitted, x.archived}},
+		{"nav", apitest.Nav, "status.isSoftDeleted=true", found{deleted, withdrawn}},
+		{"kari", apitest.Kari, "status.isSoftDeleted=true", found{deleted, withdrawn}},
+		{"nav", apitest.Nav, "downloadConfirmed=false", found{x.submitted, withdrawn, x.archived}},
+		{"nav", apitest.Nav, "downloadConfirmed=false&status.isSoftDeleted=false", found{x.submitted, x.archived}},
+		{"nav", apitest.Nav, "downloadConfirmed=false&status.isSoftDeleted=true", found{withdrawn}},
+		{"nav", apitest.Nav, "downloadConfirmed=false&instanceOwnerId=" + apitest.KariParty, found{x.submitted, x.archived, withdrawn}},
+		{"kari", apitest.Kari, "downloadConfirmed=false", found{x.submitted, x.archived}},
+		{"kari", apitest.Kari, "downloadConfirmed=false&org=nav", found{x.submitted, x.archived}},
 		{"nav", apitest.Nav, "downloadConfirmed=false&label=x2", found{x.archived}},
 		{"nav", apitest.Nav, "order=desc", found{x.olas, x.other, x.archived, x.submitted, x.filling}},
 		{"kari", apitest.Kari, "order=desc&size=2", found{x.skds, x.other}},

@@ -39,7 +39,7 @@ func TestSteps(t *testing.T) {
 	} {
 		before := i
 		i = api.Do(t, step.caller, "PUT", target(i), to(step.to)).Instance(api, 200)
-		if i.Workflow != (instance.Workflow{CurrentStep: step.to, IsCompleted: step.completed}) || i.Status.IsArchived != step.archived ||
+		if i.Workflow.CurrentStep != step.to || i.Workflow.IsCompleted != step.completed || i.Status.IsArchived != step.archived ||
 			i.Data[0].IsLocked != step.locked || i.Data[1].IsLocked != step.locked {
 			t.Errorf("in %s: %+v", step.to, i)
 		}

@@ -275,14 +275,14 @@ func (api *API) transition(t *testing.T, i *instance.Instance, step string, now 
 // SoftDelete soft-deletes a stored instance as a concurrent request would.
 func (api *API) SoftDelete(t *testing.T, i *instance.Instance) *instance.Instance {
 	t.Helper()
-	return api.Change(t, i, (*instance.Instance).Delete)
+	return api.Change(t, i, func(i *instance.Instance) error { return i.Delete(time.Now()) })
 }
 
 // HardDelete marks a stored instance for hard deletion as a concurrent request would; no sweep has
 // run.
 func (api *API) HardDelete(t *testing.T, i *instance.Instance) *instance.Instance {
 	t.Helper()
-	return api.Change(t, i, func(i *instance.Instance) error { i.HardDelete(); return nil })
+	return api.Change(t, i, func(i *instance.Instance) error { i.HardDelete(time.Now()); return nil })
 }
 
 // Replace replaces the content of a data element of a stored instance as a concurrent request

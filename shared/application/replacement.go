@@ -2,6 +2,7 @@ package application
 
 import (
 	"fmt"
+	"slices"
 
 	"altinn.no/instanceapi/shared/fault"
 )
@@ -12,8 +13,9 @@ import (
 // is a Conflict, code "step-removed". A step must keep locksData, completes and archives, because
 // the instances in it store flags with these values. A change is a Conflict, code "step-changed".
 //
-// A step without a transition out of it must complete the instance. A step that archives must also
-// complete it, and have no transition out of it. A new step must be reachable. Otherwise
+// A step without a transition out of it must complete the instance. A step that archives must
+// also complete it, and have no transition out of it. A new step must be reachable. At least one
+// step must submit, or no instance would ever be in the owner's work queue. Otherwise
 // ValidateReplacement returns Invalid, code "application-invalid", with issues. To retire a step,
 // the owner keeps its name and its outgoing transitions, and removes the transitions that lead to
 // it. Call Validate first.
@@ -47,6 +49,8 @@ func (a *Application) ValidateReplacement(old *Application) error {
 		c.require(hasExit[step.Name] || step.Completes, at+"/completes", "must be true because no transition leaves the step")
 		c.require(step.Completes || !step.Archives, at+"/completes", "must be true for a step that archives")
 	}
+	submits := slices.ContainsFunc(a.Workflow.Steps, Step.Submits)
+	c.require(submits || len(c.issues) > 0, "/workflow/steps", "at least one step must have locksData or completes, because an instance is submitted when it enters such a step")
 	return c.fault()
 }
 

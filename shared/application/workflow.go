@@ -31,6 +31,11 @@ type Step struct {
 	Archives       bool   `json:"archives,omitempty"`       // instances in this step are archived (status.isArchived); their data cannot be changed
 }
 
+// Submits reports whether an instance in this step is submitted: the step locks the data or
+// completes the workflow. Both members of a registered step never change, so an instance enters and
+// leaves the owner's work queue only by its own changes.
+func (s Step) Submits() bool { return s.LocksData || s.Completes }
+
 // Transition allows the roles in By to move an instance from one step to another.
 type Transition struct {
 	From string `json:"from"`

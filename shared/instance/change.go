@@ -220,21 +220,24 @@ func (i *Instance) RemoveData(app *application.Application, id, by string, now t
 	return nil
 }
 
-// Delete marks the instance as deleted. It can still be read and undeleted, but queries omit it.
-// Delete returns ErrUnchanged if the instance is deleted already.
-func (i *Instance) Delete() error {
+// Delete marks the instance as deleted. It can still be read and undeleted, but queries omit it. A
+// submission stays in the owner's work queue until the owner has confirmed it. Delete returns
+// ErrUnchanged if the instance is deleted already.
+func (i *Instance) Delete(now time.Time) error {
 	if i.Status.IsSoftDeleted {
 		return ErrUnchanged
 	}
 	i.Status.IsSoftDeleted = true
+	i.Status.SoftDeletedDateTime = truncated(&now)
 	return nil
 }
 
 // HardDelete marks the instance for permanent deletion and removes its labels. From then on,
 // requests treat the instance as missing, and the sweep deletes its content and document. Its
 // events stay in the feed.
-func (i *Instance) HardDelete() {
-	i.Status.IsSoftDeleted, i.Status.IsMarkedForHardDelete = true, true
+func (i *Instance) HardDelete(now time.Time) {
+	_ = i.Delete(now) // an instance that is deleted already keeps its time
+	i.Status.IsMarkedForHardDelete = true
 	i.Labels = []string{}
 }
 
@@ -243,7 +246,7 @@ func (i *Instance) Undelete() error {
 	if !i.Status.IsSoftDeleted {
 		return ErrUnchanged
 	}
-	i.Status.IsSoftDeleted = false
+	i.Status.IsSoftDeleted, i.Status.SoftDeletedDateTime = false, nil
 	return nil
 }
 
@@ -274,48 +277,19 @@ func (i *Instance) RecordDownload(id string, now time.Time) error {
 	return nil
 }
 
-// ConfirmDownload records that the owner has confirmed the element. It returns NotFound if the
-// element does not exist, and a Conflict if the owner has not downloaded the current content. It
-// returns ErrUnchanged if the element is confirmed already.
-func (i *Instance) ConfirmDownload(id string, now time.Time) error {
-	element := i.Element(id)
-	if element == nil {
-		return fault.NoSuchResource()
-	}
-	if element.ApplicationOwner == nil || len(element.ApplicationOwner.Downloaded) == 0 {
-		return fault.New(fault.Conflict, "not-downloaded", "Download the current content before you confirm it.")
-	}
-	if element.Confirmed() {
-		return ErrUnchanged
-	}
-	element.ApplicationOwner.DownloadConfirmed = []time.Time{TruncateTime(now)}
-	return nil
-}
-
-// ConfirmAll confirms all data elements or none. It returns a Conflict if the owner has not
-// downloaded all of them, and ErrUnchanged if all are confirmed already.
-func (i *Instance) ConfirmAll(now time.Time) error {
-	all := i.Clone()
-	changed := false
-	for _, d := range i.Data {
-		switch err := all.ConfirmDownload(d.ID, now); {
-		case err == nil:
-			changed = true
-		case !errors.Is(err, ErrUnchanged):
-			return err
-		}
-	}
-	if !changed {
-		return ErrUnchanged
-	}
-	i.Data = all.Data
-	return nil
-}
-
 // enter moves the instance into a step and sets its locks and status. It increments EventCount,
 // because entering a step creates an event.
 func (i *Instance) enter(app *application.Application, step application.Step, now time.Time) {
-	i.Workflow = Workflow{CurrentStep: step.Name, IsCompleted: step.Completes}
+	i.Workflow.CurrentStep, i.Workflow.IsCompleted = step.Name, step.Completes
+	if step.Submits() && !i.Submitted {
+		i.submit(now)
+	}
+	i.Submitted = step.Submits()
+	if !step.Archives {
+		i.Status.ArchivedDateTime = nil
+	} else if !i.Status.IsArchived {
+		i.Status.ArchivedDateTime = &now
+	}
 	i.Status.IsArchived = step.Archives
 	for n := range i.Data {
 		i.Data[n].IsLocked = step.LocksData || step.Archives

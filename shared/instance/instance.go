@@ -49,20 +49,25 @@ type Instance struct {
 	EventCount        int                `json:"-"` // number of the latest event
 	StepEntered       time.Time          `json:"-"` // time of entering the current step
 	Shard             int                `json:"-"` // its shard of the application's indexes
+	Submitted         bool               `json:"-"` // whether the current step is one of a submitted instance, see application.Step.Submits
+	AllConfirmed      time.Time          `json:"-"` // time at which the owner confirmed a submission as a whole; zero: never
 	IdempotencyRecord *IdempotencyRecord `json:"-"` // stored with this change, not part of the document; nil: none
 }
 
 // Workflow is the position of an instance in its application's workflow.
 type Workflow struct {
-	CurrentStep string `json:"currentStep"`
-	IsCompleted bool   `json:"isCompleted"`
+	CurrentStep       string     `json:"currentStep"`
+	IsCompleted       bool       `json:"isCompleted"`
+	SubmittedDateTime *time.Time `json:"submittedDateTime,omitempty"` // of the latest submission; kept when the instance is sent back
 }
 
 // Status holds the archive and deletion flags of an instance.
 type Status struct {
-	IsArchived            bool `json:"isArchived"`
-	IsSoftDeleted         bool `json:"isSoftDeleted"`
-	IsMarkedForHardDelete bool `json:"isMarkedForHardDelete"`
+	IsArchived            bool       `json:"isArchived"`
+	IsSoftDeleted         bool       `json:"isSoftDeleted"`
+	IsMarkedForHardDelete bool       `json:"isMarkedForHardDelete"`
+	ArchivedDateTime      *time.Time `json:"archivedDateTime,omitempty"`    // present if IsArchived
+	SoftDeletedDateTime   *time.Time `json:"softDeletedDateTime,omitempty"` // present if IsSoftDeleted
 }
 
 // Links are the absolute URLs of one resource on the two APIs.
@@ -97,8 +102,8 @@ type DataElement struct {
 // ApplicationOwner records the owner's downloads of the current content of a data element.
 // Replacing the content resets it.
 type ApplicationOwner struct {
-	Downloaded        []time.Time `json:"downloaded"` // the first and the latest downloads, see RecordDownload; never null
-	DownloadConfirmed []time.Time `json:"downloadConfirmed,omitempty"`
+	Downloaded        []time.Time `json:"downloaded"`                  // the first and the latest downloads, see RecordDownload; never null
+	DownloadConfirmed []time.Time `json:"downloadConfirmed,omitempty"` // the first confirmation of each submission, see ConfirmDownload
 }
 
 // Limits of an instance.
@@ -112,6 +117,10 @@ const (
 	// maxAllDownloads is the maximum number of recorded downloads of all elements. With twenty
 	// labels a document is stored 21 times in one transaction, whose limit is 4 MB.
 	maxAllDownloads = 2000
+
+	// maxConfirmations is the maximum number of recorded confirmations per element, of as many
+	// submissions.
+	maxConfirmations = 10
 )
 
 // Draft is the part of an instance that its creator chooses.
@@ -251,16 +260,6 @@ func (i *Instance) HasRevision(revision string) bool {
 	return slices.ContainsFunc(i.Data, func(d DataElement) bool { return d.Revision == revision })
 }
 
-// HasUnconfirmed reports whether the owner has not confirmed all data elements.
-func (i *Instance) HasUnconfirmed() bool {
-	return slices.ContainsFunc(i.Data, func(d DataElement) bool { return !d.Confirmed() })
-}
-
-// Confirmed reports whether the owner has confirmed the download of the current content.
-func (d *DataElement) Confirmed() bool {
-	return d.ApplicationOwner != nil && len(d.ApplicationOwner.DownloadConfirmed) > 0
-}
-
 // ValidGuid reports whether id is a valid id of an instance or a data element: a lower-case UUID.
 func ValidGuid(id string) bool {
 	parsed, err := uuid.Parse(id)
@@ -276,6 +275,8 @@ func (i *Instance) Clone() *Instance {
 	c.IdempotencyRecord = nil
 	c.SelfLinks = cloneOf(i.SelfLinks)
 	c.DueDateTime, c.VisibleDateTime = cloneOf(i.DueDateTime), cloneOf(i.VisibleDateTime)
+	c.Workflow.SubmittedDateTime = cloneOf(i.Workflow.SubmittedDateTime)
+	c.Status.ArchivedDateTime, c.Status.SoftDeletedDateTime = cloneOf(i.Status.ArchivedDateTime), cloneOf(i.Status.SoftDeletedDateTime)
 	c.Labels = append([]string{}, i.Labels...)
 	c.Data = append([]DataElement{}, i.Data...)
 	for n := range c.Data {

@@ -46,9 +46,18 @@ func (i *Instance) AppendMembers(w *appendjson.Writer) {
 	}
 	w.String(`,"workflow":{"currentStep":`, i.Workflow.CurrentStep)
 	w.Bool(`,"isCompleted":`, i.Workflow.IsCompleted)
+	if i.Workflow.SubmittedDateTime != nil {
+		w.Time(`,"submittedDateTime":`, *i.Workflow.SubmittedDateTime)
+	}
 	w.Bool(`},"status":{"isArchived":`, i.Status.IsArchived)
 	w.Bool(`,"isSoftDeleted":`, i.Status.IsSoftDeleted)
 	w.Bool(`,"isMarkedForHardDelete":`, i.Status.IsMarkedForHardDelete)
+	if i.Status.ArchivedDateTime != nil {
+		w.Time(`,"archivedDateTime":`, *i.Status.ArchivedDateTime)
+	}
+	if i.Status.SoftDeletedDateTime != nil {
+		w.Time(`,"softDeletedDateTime":`, *i.Status.SoftDeletedDateTime)
+	}
 	w.Raw("}")
 }
 
@@ -79,9 +88,21 @@ func (i *Instance) ReadMembers(r *appendjson.Reader) {
 	}
 	i.Workflow.CurrentStep = r.String(`,"workflow":{"currentStep":`)
 	i.Workflow.IsCompleted = r.Bool(`,"isCompleted":`)
+	if r.Accept(`,"submittedDateTime":`) {
+		submitted := r.Time("")
+		i.Workflow.SubmittedDateTime = &submitted
+	}
 	i.Status.IsArchived = r.Bool(`},"status":{"isArchived":`)
 	i.Status.IsSoftDeleted = r.Bool(`,"isSoftDeleted":`)
 	i.Status.IsMarkedForHardDelete = r.Bool(`,"isMarkedForHardDelete":`)
+	if r.Accept(`,"archivedDateTime":`) {
+		archived := r.Time("")
+		i.Status.ArchivedDateTime = &archived
+	}
+	if r.Accept(`,"softDeletedDateTime":`) {
+		deleted := r.Time("")
+		i.Status.SoftDeletedDateTime = &deleted
+	}
 	r.Expect("}")
 }
 

@@ -50,9 +50,10 @@ func TestAppendJSON(t *testing.T) {
 			Labels: append([]string{}, rapid.SliceOfN(text, 0, 3).Draw(t, "labels")...), InstanceOwnerID: text.Draw(t, "owner"),
 			CreatedDateTime: moment.Draw(t, "created"), CreatedBy: text.Draw(t, "by"), LastChangedDateTime: moment.Draw(t, "changed"),
 			LastChangedBy: text.Draw(t, "by"), DueDateTime: rapid.Ptr(moment, true).Draw(t, "due"), VisibleDateTime: rapid.Ptr(moment, true).Draw(t, "visible"),
-			PresentationField: text.Draw(t, "text"), Workflow: Workflow{text.Draw(t, "step"), rapid.Bool().Draw(t, "completed")},
-			Status: Status{rapid.Bool().Draw(t, "archived"), rapid.Bool().Draw(t, "deleted"), rapid.Bool().Draw(t, "marked")},
-			Data:   append([]DataElement{}, rapid.SliceOfN(element, 0, 3).Draw(t, "data")...), Version: 7, EventCount: 3,
+			PresentationField: text.Draw(t, "text"), Workflow: Workflow{text.Draw(t, "step"), rapid.Bool().Draw(t, "completed"), rapid.Ptr(moment, true).Draw(t, "submitted")},
+			Status: Status{rapid.Bool().Draw(t, "archived"), rapid.Bool().Draw(t, "deleted"), rapid.Bool().Draw(t, "marked"),
+				rapid.Ptr(moment, true).Draw(t, "archived at"), rapid.Ptr(moment, true).Draw(t, "deleted at")},
+			Data: append([]DataElement{}, rapid.SliceOfN(element, 0, 3).Draw(t, "data")...), Version: 7, EventCount: 3,
 		}
 		want, wantErr := jsonv2.Marshal(i, jsontext.AllowInvalidUTF8(true), jsonv2.FormatNilSliceAsNull(true), sixDecimals)
 		got, err := i.AppendJSON([]byte("before"))

@@ -78,80 +78,6 @@ func TestRecordDownloadOfManyElements(t *testing.T) {
 	}
 }
 
-func TestConfirmDownload(t *testing.T) {
-	i := in(t, newApplication(), "Submit")
-	changed := i.LastChangedDateTime
-	if err := i.ConfirmDownload("none", noon); !fault.Is(err, fault.NotFound) {
-		t.Errorf("%v", err)
-	}
-	if err := i.ConfirmDownload("d", noon); code(err) != "not-downloaded" || !fault.Is(err, fault.Conflict) || !i.HasUnconfirmed() {
-		t.Errorf("before any download: %v", err)
-	}
-	if err := i.RecordDownload("d", noon); err != nil || !i.HasUnconfirmed() {
-		t.Errorf("downloaded: %v", err)
-	}
-	if err := i.ConfirmDownload("d", noon.Add(time.Second)); err != nil || i.HasUnconfirmed() || !i.Data[0].Confirmed() {
-		t.Errorf("%v", err)
-	}
-	before := i.Clone()
-	if err := i.ConfirmDownload("d", noon.Add(time.Hour)); code(err) != "unchanged" || !reflect.DeepEqual(i, before) {
-		t.Errorf("repeated: %v", err)
-	}
-	if !i.LastChangedDateTime.Equal(changed) {
-		t.Error("ConfirmDownload changed lastChanged")
-	}
-	// A download after the confirmation does not remove it.
-	if err := i.RecordDownload("d", noon.Add(time.Hour)); err != nil || i.HasUnconfirmed() {
-		t.Errorf("%v", err)
-	}
-}
-
-func TestConfirmAll(t *testing.T) {
-	app := newApplication()
-	for name, test := range map[string]struct {
-		downloaded, confirmed []int // of three
-		code                  string
-	}{
-		"none downloaded":         {nil, nil, "not-downloaded"},
-		"one missing, the last":   {[]int{0, 1}, nil, "not-downloaded"},
-		"one missing, the first":  {[]int{1, 2}, nil, "not-downloaded"},
-		"one confirmed, one not":  {[]int{0, 1}, []int{0}, "not-downloaded"},
-		"all downloaded":          {[]int{0, 1, 2}, nil, ""},
-		"some confirmed already":  {[]int{0, 1, 2}, []int{1}, ""},
-		"all confirmed already":   {[]int{0, 1, 2}, []int{0, 1, 2}, "unchanged"},
-		"only the last confirmed": {[]int{0, 1, 2}, []int{2}, ""},
-	} {
-		i := stored(t, app)
-		for n := range 3 {
-			if err := i.AddData(app, fmt.Sprint("d", n), "default", Content{}, "1001", noon); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, n := range test.downloaded {
-			if err := i.RecordDownload(i.Data[n].ID, noon); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, n := range test.confirmed {
-			if err := i.ConfirmDownload(i.Data[n].ID, noon); err != nil {
-				t.Fatal(err)
-			}
-		}
-		err := i.ConfirmAll(noon.Add(time.Hour))
-		if code(err) != test.code || i.HasUnconfirmed() == (test.code != "not-downloaded") {
-			t.Errorf("%s: %v, unconfirmed %v", name, err, i.HasUnconfirmed())
-		}
-		for _, n := range test.confirmed {
-			if at := i.Data[n].ApplicationOwner.DownloadConfirmed; len(at) != 1 || !at[0].Equal(TruncateTime(noon)) {
-				t.Errorf("%s: the earlier confirmation is now %v", name, at)
-			}
-		}
-	}
-	if err := stored(t, app).ConfirmAll(noon); code(err) != "unchanged" {
-		t.Errorf("nothing to confirm: %v", err)
-	}
-}
-
 func TestDeleteAndUndelete(t *testing.T) {
 	for _, step := range []string{"FormFilling", "Submit", "Archived"} {
 		i := in(t, newApplication(), step)
@@ -159,17 +85,19 @@ func TestDeleteAndUndelete(t *testing.T) {
 		if code(i.Undelete()) != "unchanged" || !reflect.DeepEqual(i, before) {
 			t.Errorf("%s: Undelete of an instance that is not deleted does not return ErrUnchanged", step)
 		}
-		if err := i.Delete(); err != nil || i.Status.IsMarkedForHardDelete || !i.Status.IsSoftDeleted || i.Status.IsArchived != before.Status.IsArchived {
+		want := before.Status
+		want.IsSoftDeleted, want.SoftDeletedDateTime = true, truncated(&noon)
+		if err := i.Delete(noon); err != nil || !reflect.DeepEqual(i.Status, want) || i.InQueue() != before.InQueue() {
 			t.Errorf("%s: %+v, %v", step, i.Status, err)
 		}
-		if code(i.Delete()) != "unchanged" {
-			t.Errorf("%s: a second Delete does not return ErrUnchanged", step)
+		if code(i.Delete(noon.Add(time.Hour))) != "unchanged" || !reflect.DeepEqual(i.Status, want) {
+			t.Errorf("%s: a second Delete does not return ErrUnchanged, or changes the status", step)
 		}
 		if err := i.Undelete(); err != nil || !reflect.DeepEqual(i, before) {
 			t.Errorf("%s: Undelete does not restore the instance: %+v, %v", step, i, err)
 		}
-		i.HardDelete()
-		if !i.Status.IsMarkedForHardDelete || len(i.Labels) > 0 || i.Labels == nil {
+		i.HardDelete(noon)
+		if want.IsMarkedForHardDelete = true; !reflect.DeepEqual(i.Status, want) || len(i.Labels) > 0 || i.Labels == nil {
 			t.Errorf("%s: %+v", step, i)
 		}
 	}

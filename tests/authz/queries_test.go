@@ -19,12 +19,14 @@ type population struct {
 type member struct {
 	id, org, party string
 	deleted        bool
+	submitted      bool
 }
 
 // sharedPopulation is the one population of all tests of the package; nil until a test needs it.
 var sharedPopulation *population
 
 // newPopulation returns the population. Every instance has the label "same" and is unconfirmed.
+// Drafts and submissions, deleted or not, are in it.
 func newPopulation(t *testing.T, e *env) *population {
 	t.Helper()
 	if sharedPopulation != nil {
@@ -37,14 +39,18 @@ func newPopulation(t *testing.T, e *env) *population {
 		p.callers = append(p.callers, caller{name: org, headers: bearer(e.registrar[org]), org: org})
 		must(t, e, org, "PUT", "/storage/applications/"+org+"/app", "{}")
 		for user := range users {
-			for _, deleted := range []bool{false, true} {
+			for n := range 4 {
+				deleted, submitted := n%2 == 1, n > 1
 				made := must(t, e, org, "POST", "/"+org+"/app/instances",
 					`{"reportee":{"userName":"`+user+`"},"labels":["same"],"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="}]}`)
 				users[user] = made.InstanceOwnerID
+				if submitted {
+					must(t, e, org, "PUT", made.Apps()+"/workflow", `{"currentStep":"Submit"}`)
+				}
 				if deleted {
 					must(t, e, org, "DELETE", made.Apps(), "")
 				}
-				p.members = append(p.members, member{made.ID, org, made.InstanceOwnerID, deleted})
+				p.members = append(p.members, member{made.ID, org, made.InstanceOwnerID, deleted, submitted})
 			}
 		}
 	}
@@ -83,7 +89,7 @@ func TestFiltersNeverWidenAccess(t *testing.T) {
 		for _, org := range []string{"", "dfo", "ssb", "dibk"} {
 			for _, party := range parties {
 				for _, more := range []string{"", "status.isSoftDeleted=true", "workflow.currentStep=FormFilling", "label=same", "downloadConfirmed=false",
-					"label=same&workflow.currentStep=FormFilling&downloadConfirmed=false&order=desc"} {
+					"downloadConfirmed=false&status.isSoftDeleted=true", "label=same&workflow.currentStep=Submit&downloadConfirmed=false&order=desc"} {
 					for _, by := range p.callers {
 						query, err := url.ParseQuery(more)
 						if err != nil {
@@ -97,7 +103,9 @@ func TestFiltersNeverWidenAccess(t *testing.T) {
 						var wanted []string
 						for _, m := range p.members {
 							if (by.org == m.org || by.party == m.party) && (apps == "" || slices.Contains(strings.Split(apps, ","), m.org+"/app")) &&
-								(org == "" || org == m.org) && (party == "" || party == m.party) && m.deleted == query.Has("status.isSoftDeleted") {
+								(org == "" || org == m.org) && (party == "" || party == m.party) && (!query.Has("downloadConfirmed") || m.submitted) &&
+								(query.Get("workflow.currentStep") == "" || m.submitted == (query.Get("workflow.currentStep") == "Submit")) &&
+								(m.deleted == query.Has("status.isSoftDeleted") || m.deleted && by.org != "" && query.Has("downloadConfirmed")) {
 								wanted = append(wanted, m.id)
 							}
 						}

@@ -51,8 +51,9 @@ type Source interface {
 // ServeContent calls beforeSending, if not nil, when it has the content for a 200 or 206, or the
 // URL for a 307. It has not written any byte then. If beforeSending fails, ServeContent returns its
 // error and sends nothing. The caller can use beforeSending to record a download. ServeContent does
-// not call it for HEAD, 304 or a failure. sent reports whether ServeContent wrote the content,
-// which may be empty, or the URL.
+// not call it for HEAD, 304 or a failure, or for a range that ends before the last byte: such a
+// response cannot complete a download. sent reports whether ServeContent wrote the content, which
+// may be empty, or the URL.
 //
 // ServeContent reads the content to its end before it writes, so that a wrong checksum is an error
 // and never a 200.
@@ -91,7 +92,7 @@ func ServeContent(w http.ResponseWriter, r *http.Request, content Content, sourc
 		if err != nil {
 			return false, err
 		}
-		if beforeSending != nil {
+		if beforeSending != nil && (rng == nil || rng.Last == content.Size-1) {
 			if err := beforeSending(); err != nil {
 				return false, err
 			}

@@ -29,8 +29,8 @@ const maxReads = 3
 // NotFound if the caller has no access to the instance or the instance has no such element.
 //
 // ServeContent calls beforeSending, if not nil, with the instance and the element when the response
-// is ready, before it sends the first byte. If beforeSending fails, ServeContent returns its error
-// and sends nothing.
+// is ready, before it sends the first byte. It does not call it for a range that ends before the
+// last byte. If beforeSending fails, ServeContent returns its error and sends nothing.
 func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instances Reader, source blobhttp.Source,
 	beforeSending func(*instance.Instance, *instance.DataElement) error,
 ) error {

@@ -55,14 +55,17 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// eachMatches reports whether i matches every query that has only one of the values.
+// eachMatches reports whether i matches every query that has only one of the values, and the values
+// that decide about deleted instances.
 func eachMatches(t *testing.T, values url.Values, i *instance.Instance) bool {
-	const deleted = "status.isSoftDeleted"
+	const deleted, confirmed = "status.isSoftDeleted", "downloadConfirmed"
 	for name, given := range values {
 		for _, value := range given {
 			alone := url.Values{name: {value}}
-			if name != deleted && values.Has(deleted) {
-				alone[deleted] = values[deleted]
+			for _, decisive := range []string{deleted, confirmed} {
+				if values.Has(decisive) {
+					alone[decisive] = values[decisive]
+				}
 			}
 			if name == "appId" { // values combine with OR
 				alone[name] = given
@@ -76,7 +79,7 @@ func eachMatches(t *testing.T, values url.Values, i *instance.Instance) bool {
 			}
 		}
 	}
-	return !i.Status.IsMarkedForHardDelete && (values.Has(deleted) || !i.Status.IsSoftDeleted)
+	return !i.Status.IsMarkedForHardDelete && (values.Has(deleted) || values.Has(confirmed) || !i.Status.IsSoftDeleted)
 }
 
 // instances returns instances of every kind that a filter distinguishes.
@@ -90,6 +93,9 @@ func instances() []*instance.Instance {
 				AppID: []string{"nav/app2018", "nav/a1", "skd/b2"}[m], Labels: labels, InstanceOwnerID: []string{"50012", "50013", "1"}[n],
 				CreatedDateTime: at, LastChangedDateTime: at.Add(time.Hour), Workflow: instance.Workflow{CurrentStep: []string{"FormFilling", "Submit", "Archived"}[n], IsCompleted: n == 2},
 				Status: instance.Status{IsArchived: n == 2, IsSoftDeleted: n == 1 && m == 1, IsMarkedForHardDelete: n == 1 && m == 2},
+			}
+			if i.Submitted = n > 0; i.Submitted {
+				i.Workflow.SubmittedDateTime = &at
 			}
 			if m > 0 {
 				i.DueDateTime, i.Data = &at, []instance.DataElement{{ID: "d"}}

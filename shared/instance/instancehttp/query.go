@@ -161,6 +161,9 @@ func (e *QueryEndpoint) restrictToCaller(ctx context.Context, caller auth.Caller
 			own = noParty
 		}
 		f.InstanceOwnerID = own
+		if f.IsSoftDeleted == nil { // only its owner's queue has deleted submissions
+			f.IsSoftDeleted = new(bool)
+		}
 		return appSelector{}, nil
 	}
 	if f.Org != "" && f.Org != caller.Org {

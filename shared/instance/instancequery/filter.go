@@ -47,7 +47,7 @@ func Parameters() []string {
 const maxApps = 20
 
 // Filter selects the instances of the result. An instance must match all fields. The zero value
-// matches every instance that is not deleted.
+// matches every instance that is not marked for hard delete.
 type Filter struct {
 	AppIDs          []string // one of these; empty: any
 	Org             string   // "": any
@@ -56,15 +56,16 @@ type Filter struct {
 	Labels          []string // all of these
 	IsCompleted     *bool    // nil: both
 	IsArchived      *bool    // nil: both
-	IsSoftDeleted   bool
-	Unconfirmed     bool // only instances with a data element that the owner has not confirmed
+	IsSoftDeleted   *bool    // nil: both
+	Unconfirmed     bool     // only instances in their owner's work queue
 
 	LastChanged, Created, Due, Visible TimeRange
 	Order                              merge.Order
 }
 
-// ParseFilter returns the filter that the parameters describe. It returns an Invalid fault with the
-// name of the first parameter that has an invalid value.
+// ParseFilter returns the filter that the parameters describe. Without status.isSoftDeleted it
+// matches no deleted instance, except in the owner's work queue. It returns an Invalid fault with
+// the name of the first parameter that has an invalid value.
 func ParseFilter(values url.Values) (Filter, error) {
 	var f Filter
 	p := parser{values: values}
@@ -88,11 +89,12 @@ func ParseFilter(values url.Values) (Filter, error) {
 	}
 	f.IsCompleted = p.boolean(paramIsCompleted)
 	f.IsArchived = p.boolean(paramIsArchived)
-	if deleted := p.boolean(paramIsSoftDeleted); deleted != nil {
-		f.IsSoftDeleted = *deleted
-	}
-	f.Unconfirmed = p.single(paramDownloadConfirmed, "use the value false, once; it selects instances with a data element that the owner has not confirmed",
+	f.IsSoftDeleted = p.boolean(paramIsSoftDeleted)
+	f.Unconfirmed = p.single(paramDownloadConfirmed, "use the value false, once; it selects submitted instances that the owner has not confirmed",
 		func(s string) bool { return s == "false" }) != ""
+	if f.IsSoftDeleted == nil && !f.Unconfirmed { // a deletion does not remove a submission from the work queue
+		f.IsSoftDeleted = new(bool)
+	}
 	f.Order = merge.Order(p.single(paramOrder, "use asc or desc, once", func(s string) bool { return s == "asc" || s == "desc" }) == "desc")
 	f.LastChanged = p.timeRange(paramLastChanged)
 	f.Created = p.timeRange(paramCreated)
@@ -106,14 +108,14 @@ func ParseFilter(values url.Values) (Filter, error) {
 func (f *Filter) Matches(i *instance.Instance) bool {
 	org, _, _ := strings.Cut(i.AppID, "/")
 	equals := func(want *bool, value bool) bool { return want == nil || *want == value }
-	return !i.Status.IsMarkedForHardDelete && i.Status.IsSoftDeleted == f.IsSoftDeleted &&
+	return !i.Status.IsMarkedForHardDelete && equals(f.IsSoftDeleted, i.Status.IsSoftDeleted) &&
 		(len(f.AppIDs) == 0 || slices.Contains(f.AppIDs, i.AppID)) &&
 		(f.Org == "" || f.Org == org) &&
 		(f.InstanceOwnerID == "" || f.InstanceOwnerID == i.InstanceOwnerID) &&
 		(f.Step == "" || f.Step == i.Workflow.CurrentStep) &&
 		!slices.ContainsFunc(f.Labels, func(label string) bool { return !slices.Contains(i.Labels, label) }) &&
 		equals(f.IsCompleted, i.Workflow.IsCompleted) && equals(f.IsArchived, i.Status.IsArchived) &&
-		(!f.Unconfirmed || i.HasUnconfirmed()) &&
+		(!f.Unconfirmed || i.InQueue()) &&
 		f.LastChanged.Contains(&i.LastChangedDateTime) && f.Created.Contains(&i.CreatedDateTime) &&
 		f.Due.Contains(i.DueDateTime) && f.Visible.Contains(i.VisibleDateTime)
 }

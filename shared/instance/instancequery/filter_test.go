@@ -17,27 +17,28 @@ import (
 func TestParseFilter(t *testing.T) {
 	yes, no := true, false
 	for query, want := range map[string]Filter{
-		"":                                 {},
-		"appId=nav/app2018":                {AppIDs: []string{"nav/app2018"}},
-		"appId=nav/a1,nav/b2&appId=nav/a1": {AppIDs: []string{"nav/a1", "nav/b2"}},
-		"org=nav":                          {Org: "nav"},
-		"instanceOwnerId=50012":            {InstanceOwnerID: "50012"},
-		"workflow.currentStep=Submit":      {Step: "Submit"},
-		"workflow.isCompleted=true&status.isArchived=false": {IsCompleted: &yes, IsArchived: &no},
-		"status.isSoftDeleted=true":                         {IsSoftDeleted: true},
-		"status.isSoftDeleted=false":                        {},
-		"label=gr":                                          {Labels: []string{"gr"}},
-		"label=gr,x2":                                       {Labels: []string{"gr", "x2"}},
-		"label=gr&label=x2,gr":                              {Labels: []string{"gr", "x2"}},
-		"label=gr,%20x2":                                    {Labels: []string{"gr", "x2"}},
-		"label=%20gr%20,gr":                                 {Labels: []string{"gr"}},
-		"label=12%C2%A0500":                                 {Labels: []string{"12\u00a0500"}},
-		"appId=nav/a1,+nav/b2":                              {AppIDs: []string{"nav/a1", "nav/b2"}},
-		"label=%C3%A6%20%231":                               {Labels: []string{"æ #1"}},
-		"downloadConfirmed=false":                           {Unconfirmed: true},
-		"order=asc":                                         {},
-		"order=desc":                                        {Order: merge.Descending},
-		"size=7&page=x":                                     {}, // not part of the filter
+		"":                                 {IsSoftDeleted: &no},
+		"appId=nav/app2018":                {AppIDs: []string{"nav/app2018"}, IsSoftDeleted: &no},
+		"appId=nav/a1,nav/b2&appId=nav/a1": {AppIDs: []string{"nav/a1", "nav/b2"}, IsSoftDeleted: &no},
+		"org=nav":                          {Org: "nav", IsSoftDeleted: &no},
+		"instanceOwnerId=50012":            {InstanceOwnerID: "50012", IsSoftDeleted: &no},
+		"workflow.currentStep=Submit":      {Step: "Submit", IsSoftDeleted: &no},
+		"workflow.isCompleted=true&status.isArchived=false":  {IsCompleted: &yes, IsArchived: &no, IsSoftDeleted: &no},
+		"status.isSoftDeleted=true":                          {IsSoftDeleted: &yes},
+		"status.isSoftDeleted=false":                         {IsSoftDeleted: &no},
+		"label=gr":                                           {Labels: []string{"gr"}, IsSoftDeleted: &no},
+		"label=gr,x2":                                        {Labels: []string{"gr", "x2"}, IsSoftDeleted: &no},
+		"label=gr&label=x2,gr":                               {Labels: []string{"gr", "x2"}, IsSoftDeleted: &no},
+		"label=gr,%20x2":                                     {Labels: []string{"gr", "x2"}, IsSoftDeleted: &no},
+		"label=%20gr%20,gr":                                  {Labels: []string{"gr"}, IsSoftDeleted: &no},
+		"label=12%C2%A0500":                                  {Labels: []string{"12\u00a0500"}, IsSoftDeleted: &no},
+		"appId=nav/a1,+nav/b2":                               {AppIDs: []string{"nav/a1", "nav/b2"}, IsSoftDeleted: &no},
+		"label=%C3%A6%20%231":                                {Labels: []string{"æ #1"}, IsSoftDeleted: &no},
+		"downloadConfirmed=false":                            {Unconfirmed: true},
+		"downloadConfirmed=false&status.isSoftDeleted=false": {Unconfirmed: true, IsSoftDeleted: &no},
+		"order=asc":                                          {IsSoftDeleted: &no},
+		"order=desc":                                         {Order: merge.Descending, IsSoftDeleted: &no},
+		"size=7&page=x":                                      {IsSoftDeleted: &no}, // not part of the filter
 	} {
 		values, err := url.ParseQuery(query)
 		if err != nil {
@@ -97,7 +98,7 @@ func TestEveryParameterExcludes(t *testing.T) {
 	day := time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)
 	i := &instance.Instance{
 		AppID: "nav/app2018", InstanceOwnerID: "50012", Labels: []string{"gr", "x2"}, Data: []instance.DataElement{{ID: "d"}},
-		Workflow:            instance.Workflow{CurrentStep: "Submit"},
+		Workflow: instance.Workflow{CurrentStep: "Submit", SubmittedDateTime: &day}, Submitted: true,
 		LastChangedDateTime: day, CreatedDateTime: day, DueDateTime: &day, VisibleDateTime: &day,
 	}
 	tested := []string{ParamPage, ParamSize, paramOrder}
@@ -142,7 +143,11 @@ func TestEveryParameterExcludes(t *testing.T) {
 	if unconfirmed.Matches(i) {
 		t.Error("downloadConfirmed=false matches a confirmed instance")
 	}
-	i.DueDateTime = nil
+	i.Data[0].ApplicationOwner, i.Submitted = nil, false
+	if unconfirmed.Matches(i) {
+		t.Error("downloadConfirmed=false matches an instance that was sent back")
+	}
+	i.Submitted, i.DueDateTime = true, nil
 	if due := (Filter{Due: TimeRange{To: day}}); due.Matches(i) {
 		t.Error("dueDateTime matches an instance without one")
 	}
@@ -150,10 +155,18 @@ func TestEveryParameterExcludes(t *testing.T) {
 		"soft-deleted": {IsSoftDeleted: true}, "hard-deleted": {IsMarkedForHardDelete: true}, "both": {IsSoftDeleted: true, IsMarkedForHardDelete: true},
 	} {
 		i.Status = status
-		for _, softDeleted := range []bool{false, true} {
-			f := Filter{IsSoftDeleted: softDeleted}
-			if got, want := f.Matches(i), softDeleted && name == "soft-deleted"; got != want {
-				t.Errorf("%s, status.isSoftDeleted=%v: %v", name, softDeleted, got)
+		for query, want := range map[string]bool{
+			"": false, "status.isSoftDeleted=false": false, "status.isSoftDeleted=true": name == "soft-deleted",
+			"downloadConfirmed=false": name == "soft-deleted", "downloadConfirmed=false&status.isSoftDeleted=false": false,
+			"downloadConfirmed=false&status.isSoftDeleted=true": name == "soft-deleted",
+		} {
+			values, err := url.ParseQuery(query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := ParseFilter(values)
+			if got := f.Matches(i); err != nil || got != want {
+				t.Errorf("%s, %q: %v, want %v (%v)", name, query, got, want, err)
 			}
 		}
 	}

@@ -111,7 +111,7 @@ func (sim *simulation) write(r *tracked) {
 		r.current = append(r.current, &entry{instance: r.Instance, key: key, kind: kind, label: label, shown: r.written.Add(sim.randomDuration(longestLag))})
 	}
 	add(instancequery.ByStep, "")
-	if r.HasUnconfirmed() {
+	if r.InQueue() {
 		add(instancequery.ByUnconfirmed, "")
 	}
 	for _, label := range r.Labels {

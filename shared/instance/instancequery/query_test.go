@@ -72,7 +72,7 @@ func population(n int, change func(n int, i *instance.Instance)) (*rows, *instan
 	for n := range n {
 		i := &instance.Instance{
 			ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", n), AppID: app.ID, LastChangedDateTime: instancetest.At.Add(time.Duration(n) * time.Second),
-			Workflow: instance.Workflow{CurrentStep: "Submit"},
+			Workflow: instance.Workflow{CurrentStep: "Submit", SubmittedDateTime: &instancetest.At}, Submitted: true,
 		}
 		change(n, i)
 		r.all = append(r.all, row{Key: instancequery.ChangedKey(i.LastChangedDateTime, i.ID), Value: instancequery.Row{Instance: i}})
@@ -302,7 +302,7 @@ func (c *countingIndex) Read(context.Context, instancequery.KeyRange, int) ([]ro
 func TestWideQueries(t *testing.T) {
 	app := &application.Application{ID: "nav/wide", Org: "nav", IndexShards: application.MaxIndexShards}
 	for n := range application.MaxSteps {
-		app.Workflow.Steps = append(app.Workflow.Steps, application.Step{Name: fmt.Sprint("s", n)})
+		app.Workflow.Steps = append(app.Workflow.Steps, application.Step{Name: fmt.Sprint("s", n), Completes: n > 0})
 	}
 	for _, test := range []struct {
 		apps   int
@@ -310,7 +310,8 @@ func TestWideQueries(t *testing.T) {
 		reads  int64 // 0: query-too-wide
 	}{
 		{1, instancequery.Filter{}, 1280}, {3, instancequery.Filter{}, 3840}, {4, instancequery.Filter{}, 0}, {4, instancequery.Filter{Step: "s1"}, 256},
-		{1, instancequery.Filter{Labels: []string{"a", "b", "c"}}, 3840}, {1, instancequery.Filter{Labels: []string{"a", "b", "c"}, Unconfirmed: true}, 0},
+		{1, instancequery.Filter{Labels: []string{"a", "b", "c"}}, 3840}, {1, instancequery.Filter{Labels: []string{"a", "b", "c", "d"}, Unconfirmed: true}, 0},
+		{1, instancequery.Filter{Unconfirmed: true}, 1216}, // not the step s0, whose instances are drafts
 		{50, instancequery.Filter{InstanceOwnerID: "50001"}, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -20,7 +20,7 @@ type Kind int
 const (
 	ByOwner       Kind = iota // the instances of one party
 	ByStep                    // the instances of one application in one step
-	ByUnconfirmed             // like ByStep, only instances with an unconfirmed data element
+	ByUnconfirmed             // like ByStep, only instances in their owner's work queue
 	ByLabel                   // like ByStep, with one label
 )
 
@@ -152,6 +152,7 @@ func (q *Query) steps() iter.Seq2[*application.Application, application.Step] {
 		for _, app := range q.Apps {
 			for _, step := range app.Workflow.Steps {
 				excluded := f.Step != "" && f.Step != step.Name ||
+					f.Unconfirmed && !step.Submits() ||
 					f.IsCompleted != nil && *f.IsCompleted != step.Completes ||
 					f.IsArchived != nil && *f.IsArchived != step.Archives
 				if !excluded && !yield(app, step) {

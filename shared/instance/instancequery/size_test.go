@@ -57,7 +57,8 @@ func drawInstance(t *rapid.T) *instance.Instance {
 		InstanceOwnerID: name("party", 15), CreatedBy: name("created by", 31), LastChangedBy: name("changed by", 31),
 		CreatedDateTime: at, LastChangedDateTime: at, DueDateTime: date("due"), VisibleDateTime: date("visible"),
 		PresentationField: text("presentation", instance.MaxPresentationField),
-		Workflow:          instance.Workflow{CurrentStep: name("step", 64)},
+		Workflow:          instance.Workflow{CurrentStep: name("step", 64), SubmittedDateTime: date("submitted")},
+		Status:            instance.Status{ArchivedDateTime: date("archived"), SoftDeletedDateTime: date("deleted")},
 	}
 	for range rapid.IntRange(0, instance.MaxLabels).Draw(t, "labels") {
 		i.Labels = append(i.Labels, text("label", instance.MaxLabelLength))

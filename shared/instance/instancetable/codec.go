@@ -34,10 +34,12 @@ const maxDocument = 4 << 20
 // members that callers do not see.
 type document struct {
 	instance.Instance
-	Data        []element `json:"data"` // overrides Instance.Data
-	EventCount  int       `json:"eventCount"`
-	StepEntered time.Time `json:"stepEntered"`
-	Shard       int       `json:"shard,omitzero"`
+	Data         []element `json:"data"` // overrides Instance.Data
+	EventCount   int       `json:"eventCount"`
+	StepEntered  time.Time `json:"stepEntered"`
+	Shard        int       `json:"shard,omitzero"`
+	Submitted    bool      `json:"submitted,omitzero"`
+	AllConfirmed time.Time `json:"allConfirmed,omitzero"`
 }
 
 type element struct {
@@ -104,6 +106,12 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 	if i.Shard != 0 {
 		w.Int(`,"shard":`, int64(i.Shard))
 	}
+	if i.Submitted {
+		w.Bool(`,"submitted":`, true)
+	}
+	if !i.AllConfirmed.IsZero() {
+		w.Time(`,"allConfirmed":`, i.AllConfirmed)
+	}
 	w.Raw("}")
 	return w.Buf, w.Err
 }
@@ -164,6 +172,12 @@ func readDocument(text string) *instance.Instance {
 	if r.Accept(`,"shard":`) {
 		i.Shard = int(r.Int(""))
 	}
+	if r.Accept(`,"submitted":`) {
+		i.Submitted = r.Bool("")
+	}
+	if r.Accept(`,"allConfirmed":`) {
+		i.AllConfirmed = r.Time("")
+	}
 	if r.Expect("}"); !r.OK() {
 		return nil
 	}
@@ -179,6 +193,7 @@ func decodeCompatible(text []byte) (*instance.Instance, error) {
 	}
 	i := &doc.Instance
 	i.EventCount, i.StepEntered, i.Shard = doc.EventCount, doc.StepEntered, doc.Shard
+	i.Submitted, i.AllConfirmed = doc.Submitted, doc.AllConfirmed
 	// Lists are never null, even if an older or damaged item has null.
 	if i.Labels == nil {
 		i.Labels = []string{}

@@ -188,9 +188,15 @@ func TestRoundTrip(t *testing.T) {
 			Labels:          append([]string{}, rapid.SliceOf(text).Draw(t, "labels")...),
 			CreatedDateTime: moment.Draw(t, "created"), LastChangedDateTime: moment.Draw(t, "changed"), StepEntered: moment.Draw(t, "entered"),
 			DueDateTime: rapid.Ptr(moment, true).Draw(t, "due"), VisibleDateTime: rapid.Ptr(moment, true).Draw(t, "visible"),
-			Workflow: instance.Workflow{CurrentStep: text.Draw(t, "step"), IsCompleted: rapid.Bool().Draw(t, "completed")},
-			Status:   instance.Status{IsArchived: rapid.Bool().Draw(t, "archived"), IsSoftDeleted: rapid.Bool().Draw(t, "deleted")},
-			Data:     []instance.DataElement{}, Version: rapid.Int64().Draw(t, "version"), EventCount: rapid.Int().Draw(t, "events"),
+			Workflow: instance.Workflow{
+				CurrentStep: text.Draw(t, "step"), IsCompleted: rapid.Bool().Draw(t, "completed"), SubmittedDateTime: rapid.Ptr(moment, true).Draw(t, "submission"),
+			},
+			Status: instance.Status{
+				IsArchived: rapid.Bool().Draw(t, "archived"), IsSoftDeleted: rapid.Bool().Draw(t, "deleted"),
+				ArchivedDateTime: rapid.Ptr(moment, true).Draw(t, "archived at"), SoftDeletedDateTime: rapid.Ptr(moment, true).Draw(t, "deleted at"),
+			},
+			Submitted: rapid.Bool().Draw(t, "submitted"), AllConfirmed: rapid.OneOf(moment, rapid.Just(time.Time{})).Draw(t, "all confirmed"),
+			Data: []instance.DataElement{}, Version: rapid.Int64().Draw(t, "version"), EventCount: rapid.Int().Draw(t, "events"),
 			Shard: rapid.IntRange(0, 63).Draw(t, "shard"),
 		}
 		for range rapid.IntRange(0, 12).Draw(t, "elements") {

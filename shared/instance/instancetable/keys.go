@@ -14,7 +14,7 @@ import (
 //	all instances of a party      PK = instanceOwnerId, SK begins with INSTANCE#
 //	instances of an application   byStep        = appId#step#shard,       changed = time#guid
 //	instances with a label        byLabel0…7    = appId#label#step#shard, changed = time#guid
-//	unconfirmed instances         byUnconfirmed = appId#step#shard,       changed = time#guid
+//	the owner's work queue        byUnconfirmed = appId#step#shard,       changed = time#guid
 //	an idempotency record         PK = IDEMPOTENCY#id, SK = IDEMPOTENCY
 //	an announced upload           PK = UPLOAD#id, SK = UPLOAD
 //	open uploads of an instance   PK = UPLOADS#guid, SK = UPLOADS
@@ -102,14 +102,15 @@ func labelSortKey(id, label string) string {
 }
 
 // IndexKeys returns the keys of an instance in byStep, in byUnconfirmed, and in the index of each
-// label, in the order of the labels. unconfirmed is "" if all data elements are confirmed. An
-// instance marked for hard delete has no keys, because it is in no index.
+// label, in the order of the labels. unconfirmed is "" if the instance is not in its owner's work
+// queue, so a draft costs nothing in byUnconfirmed. An instance marked for hard delete has no keys,
+// because it is in no index.
 func IndexKeys(i *instance.Instance) (step, unconfirmed string, labels []string) {
 	if i.Status.IsMarkedForHardDelete {
 		return "", "", nil
 	}
 	step = StepKey(i.AppID, i.Workflow.CurrentStep, i.Shard)
-	if i.HasUnconfirmed() {
+	if i.InQueue() {
 		unconfirmed = step
 	}
 	for _, label := range i.Labels {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -11,16 +12,17 @@ import (
 )
 
 func TestIndexKeys(t *testing.T) {
+	now := time.Now()
 	i := &instance.Instance{ID: "i", AppID: "nav/app2018", Labels: []string{"gr", "#x#2#"}, Workflow: instance.Workflow{CurrentStep: "Submit"}, Shard: 3}
 	step, unconfirmed, labels := IndexKeys(i)
 	if step != "nav/app2018#Submit#3" || unconfirmed != "" || !slices.Equal(labels, []string{"nav/app2018#gr#Submit#3", "nav/app2018##x#2##Submit#3"}) {
 		t.Errorf("%q, %q, %q", step, unconfirmed, labels)
 	}
-	i.Data = []instance.DataElement{{ID: "d"}}
+	i.Submitted, i.Workflow.SubmittedDateTime = true, &now
 	if _, unconfirmed, _ := IndexKeys(i); unconfirmed != step {
-		t.Errorf("with an unconfirmed data element: %q", unconfirmed)
+		t.Errorf("submitted and unconfirmed: %q", unconfirmed)
 	}
-	i.HardDelete()
+	i.HardDelete(time.Now())
 	if step, unconfirmed, labels := IndexKeys(i); step != "" || unconfirmed != "" || len(labels) > 0 {
 		t.Errorf("marked for hard delete: %q, %q, %q", step, unconfirmed, labels)
 	}

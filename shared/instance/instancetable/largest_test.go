@@ -33,7 +33,9 @@ func TestLargestInstanceFits(t *testing.T) {
 	due := moment()
 	i := &instance.Instance{
 		ID: uuid.New().String(), AppID: ascii(92), InstanceOwnerID: "123456789012345", CreatedBy: ascii(64), LastChangedBy: ascii(64),
-		DueDateTime: &due, VisibleDateTime: &due, PresentationField: letters(instance.MaxPresentationField), Workflow: instance.Workflow{CurrentStep: ascii(64)},
+		DueDateTime: &due, VisibleDateTime: &due, PresentationField: letters(instance.MaxPresentationField), Workflow: instance.Workflow{CurrentStep: ascii(64), SubmittedDateTime: &due},
+		Status:    instance.Status{ArchivedDateTime: &due, SoftDeletedDateTime: &due},
+		Submitted: true, AllConfirmed: due,
 	}
 	for range instance.MaxLabels {
 		i.Labels = append(i.Labels, letters(instance.MaxLabelLength))
@@ -42,10 +44,11 @@ func TestLargestInstanceFits(t *testing.T) {
 		d := instance.DataElement{
 			ID: uuid.New().String(), FormID: ascii(64), ContentType: ascii(255), FileName: letters(37), CreatedBy: ascii(64), LastChangedBy: ascii(64), CreatedDateTime: moment(), LastChangedDateTime: moment(),
 			FileSize: 5 << 30, Revision: uuid.New().String(), SHA256: fmt.Sprintf("%016x%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64()),
-			ApplicationOwner: &instance.ApplicationOwner{DownloadConfirmed: []time.Time{moment()}},
+			ApplicationOwner: &instance.ApplicationOwner{},
 		}
-		for range 10 { // the number that RecordDownload keeps per element
+		for range 10 { // the number that RecordDownload and ConfirmDownload keep per element
 			d.ApplicationOwner.Downloaded = append(d.ApplicationOwner.Downloaded, moment())
+			d.ApplicationOwner.DownloadConfirmed = append(d.ApplicationOwner.DownloadConfirmed, moment())
 		}
 		i.Data = append(i.Data, d)
 	}

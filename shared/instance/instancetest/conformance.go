@@ -307,11 +307,10 @@ func testIndexes(t *testing.T, s suite) {
 	}
 	check("created", step("FormFilling"), true)
 	check("created", label("x2", "FormFilling"), true)
-	check("created without data", unconfirmed("FormFilling"), false)
 	change(func(i *instance.Instance) error {
 		return i.AddData(app, "d", "default", instance.Content{}, "1001", At)
 	})
-	check("with data", unconfirmed("FormFilling"), true)
+	check("a draft", unconfirmed("FormFilling"), false)
 	change(func(i *instance.Instance) error {
 		_, err := i.Transition(app, "Submit", application.User, "1001", At)
 		return err
@@ -329,6 +328,16 @@ func testIndexes(t *testing.T, s suite) {
 	})
 	check("confirmed", unconfirmed("Submit"), false)
 	check("confirmed", step("Submit"), true)
+	for _, name := range []string{"FormFilling", "Submit"} {
+		change(func(i *instance.Instance) error {
+			_, err := i.Transition(app, name, application.Owner, "nav", At)
+			return err
+		})
+		check("sent back and submitted again: "+name, unconfirmed(name), name == "Submit")
+	}
+	change(func(i *instance.Instance) error { return i.Delete(At) })
+	check("deleted", unconfirmed("Submit"), true)
+	change(func(i *instance.Instance) error { return i.Undelete() })
 	change(func(i *instance.Instance) error { i.Labels = []string{"gr"}; return nil })
 	check("label removed", label("x2", "Submit"), false)
 	check("label removed", label("gr", "Submit"), true)
@@ -555,7 +564,7 @@ func testHardDelete(t *testing.T, s suite) {
 		t.Error("Remove succeeds for an instance that is not marked for hard delete")
 	}
 	i, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-		i.HardDelete()
+		i.HardDelete(At)
 		return nil, nil
 	})
 	if err != nil {

@@ -270,7 +270,7 @@ func inKeyRange(i *instance.Instance, keyRange instancequery.KeyRange) bool {
 		return i.InstanceOwnerID == keyRange.InstanceOwnerID
 	}
 	return !i.Status.IsMarkedForHardDelete && i.AppID == keyRange.AppID && i.Workflow.CurrentStep == keyRange.Step && i.Shard == keyRange.Shard &&
-		(keyRange.Kind != instancequery.ByUnconfirmed || i.HasUnconfirmed()) &&
+		(keyRange.Kind != instancequery.ByUnconfirmed || i.InQueue()) &&
 		(keyRange.Kind != instancequery.ByLabel || slices.Contains(i.Labels, keyRange.Label))
 }
 

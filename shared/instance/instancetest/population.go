@@ -83,9 +83,16 @@ func (p *Population) random(changed time.Time) *instance.Instance {
 		ID: p.id(), AppID: app.ID, InstanceOwnerID: p.Owners[p.rand.IntN(len(p.Owners))],
 		Labels: []string{}, Data: []instance.DataElement{},
 		CreatedDateTime: changed.Add(-p.age()), LastChangedDateTime: changed, StepEntered: changed, EventCount: 1,
-		Workflow: instance.Workflow{CurrentStep: step.Name, IsCompleted: step.Completes},
-		Status:   instance.Status{IsArchived: step.Archives, IsSoftDeleted: p.chance(5)},
-		Shard:    p.rand.IntN(app.IndexShards), // may be from before shards were added
+		Workflow:  instance.Workflow{CurrentStep: step.Name, IsCompleted: step.Completes},
+		Status:    instance.Status{IsArchived: step.Archives, IsSoftDeleted: p.chance(5)},
+		Shard:     p.rand.IntN(app.IndexShards), // may be from before shards were added
+		Submitted: step.Submits(),
+	}
+	if submitted := p.time(); i.Submitted || p.chance(4) { // or sent back
+		i.Workflow.SubmittedDateTime = &submitted
+	}
+	if p.chance(2) {
+		i.AllConfirmed = p.time()
 	}
 	for n, label := range Labels[:len(Labels)-1] {
 		if p.chance(n + 1) {
@@ -99,14 +106,17 @@ func (p *Population) random(changed time.Time) *instance.Instance {
 		}
 	}
 	for n := range p.rand.IntN(3) {
-		d := instance.DataElement{ID: p.id(), FormID: "default", CreatedDateTime: changed, LastChangedDateTime: changed, Revision: strconv.Itoa(n)}
+		d := instance.DataElement{ID: p.id(), FormID: "default", CreatedDateTime: changed, LastChangedDateTime: changed, LastChangedBy: "1001", Revision: strconv.Itoa(n)}
+		if p.chance(4) {
+			d.LastChangedBy = p.Org
+		}
 		if p.chance(2) {
-			d.ApplicationOwner = &instance.ApplicationOwner{Downloaded: []time.Time{At}, DownloadConfirmed: []time.Time{At}}
+			d.ApplicationOwner = &instance.ApplicationOwner{Downloaded: []time.Time{At}, DownloadConfirmed: []time.Time{p.time()}}
 		}
 		i.Data = append(i.Data, d)
 	}
 	if p.chance(12) {
-		i.HardDelete()
+		i.HardDelete(changed)
 	}
 	return i
 }
@@ -180,7 +190,7 @@ func (p *Population) drawQuery(t *rapid.T) *query {
 		step := one("FormFilling", "Submit", "Archived", "Elsewhere")
 		q.add("workflow.currentStep", step, func(i *instance.Instance) bool { return i.Workflow.CurrentStep == step })
 	}
-	deleted := false
+	deleted, both := false, false
 	if sometimes("isCompleted") {
 		want := rapid.Bool().Draw(t, "value")
 		q.add("workflow.isCompleted", strconv.FormatBool(want), func(i *instance.Instance) bool { return i.Workflow.IsCompleted == want })
@@ -194,7 +204,7 @@ func (p *Population) drawQuery(t *rapid.T) *query {
 		q.values["status.isSoftDeleted"] = []string{strconv.FormatBool(deleted)}
 	}
 	q.holds = append(q.holds, condition{"status.isSoftDeleted", func(i *instance.Instance) bool {
-		return i.Status.IsSoftDeleted == deleted && !i.Status.IsMarkedForHardDelete
+		return (both || i.Status.IsSoftDeleted == deleted) && !i.Status.IsMarkedForHardDelete
 	}})
 	for range rapid.IntRange(0, 2).Draw(t, "labels") {
 		labels := rapid.SliceOfN(rapid.SampledFrom(Labels), 1, 2).Draw(t, "label")
@@ -203,15 +213,29 @@ func (p *Population) drawQuery(t *rapid.T) *query {
 		})
 	}
 	if sometimes("downloadConfirmed") {
-		q.add("downloadConfirmed", "false", func(i *instance.Instance) bool {
-			return slices.ContainsFunc(i.Data, func(d instance.DataElement) bool { return d.ApplicationOwner == nil })
-		})
+		both = q.values["status.isSoftDeleted"] == nil // the work queue includes deleted submissions
+		q.add("downloadConfirmed", "false", p.inQueue)
 	}
 	p.drawTimeRanges(t, q)
 	if order := one("", "asc", "desc"); order != "" {
 		q.values["order"], q.desc = []string{order}, order == "desc"
 	}
 	return q
+}
+
+// inQueue reports whether an instance of the population is in its owner's work queue, from the
+// elements that the owner did not write.
+func (p *Population) inQueue(i *instance.Instance) bool {
+	others := slices.DeleteFunc(slices.Clone(i.Data), func(d instance.DataElement) bool { return d.LastChangedBy == p.Org })
+	switch {
+	case i.Workflow.CurrentStep == "FormFilling":
+		return false
+	case len(others) == 0:
+		return i.AllConfirmed.IsZero() || i.AllConfirmed.Before(*i.Workflow.SubmittedDateTime)
+	}
+	return slices.ContainsFunc(others, func(d instance.DataElement) bool {
+		return d.ApplicationOwner == nil || d.ApplicationOwner.DownloadConfirmed[0].Before(*i.Workflow.SubmittedDateTime)
+	})
 }
 
 func (p *Population) drawTimeRanges(t *rapid.T, q *query) {

@@ -136,7 +136,7 @@ func TestHardDeleteDeletesEverything(t *testing.T) {
 	f := newFixture(t, now.Add(-48*time.Hour))
 	f.want(t, sweep.Report{Checks: 1}, 1, 0) // runs the check of the upload
 	f.schedule(t, f.i.OrphanCheck("", old))
-	f.change(t, (*instance.Instance).HardDelete)
+	f.change(t, func(i *instance.Instance) { i.HardDelete(now) })
 	f.want(t, sweep.Report{Checks: 1, Blobs: 1, Instances: 1}, 0, 0)
 	if _, err := f.store.Get(t.Context(), f.i.InstanceOwnerID, f.i.ID); !fault.Is(err, fault.NotFound) {
 		t.Errorf("the document still exists: %v", err)
@@ -149,7 +149,7 @@ func TestHardDeletedInstanceIsCountedOnce(t *testing.T) {
 		f.put(t, f.i, old)
 	}
 	f.schedule(t, f.i.OrphanCheck("", old))
-	f.change(t, (*instance.Instance).HardDelete)
+	f.change(t, func(i *instance.Instance) { i.HardDelete(now) })
 	if report, err := sweep.Run(t.Context(), f.store, f.blobs, now); err != nil || report.Instances != 1 || report.Checks != 22 || len(f.blobs.Keys()) != 0 {
 		t.Errorf("report %+v, %v, remaining revisions %v", report, err, f.blobs.Keys())
 	}

@@ -64,7 +64,7 @@ func plainOwn(i *instance.Instance) capacity.Item {
 	}
 	step := i.AppID + "#" + i.Workflow.CurrentStep + "#0"
 	item := keyed(attribute(document).(*types.AttributeValueMemberM).Value, i, "INSTANCE#"+i.ID, "byStep", step)
-	if i.HasUnconfirmed() {
+	if i.InQueue() {
 		item["byUnconfirmed"] = &types.AttributeValueMemberS{Value: step}
 	}
 	return item
