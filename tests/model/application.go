@@ -44,6 +44,9 @@ type Step struct {
 	Archives  bool   `json:"archives,omitempty"`
 }
 
+// submits reports whether an instance in the step is submitted.
+func (s Step) submits() bool { return s.Locks || s.Completes }
+
 // Transition is a move from one step to another that a kind of caller may make.
 type Transition struct {
 	From string   `json:"from"`
@@ -103,6 +106,7 @@ func (m *Model) PutApplication(c Caller, id string, next Application, ifMatch st
 	for _, d := range next.DataTypes {
 		r.add(d.MaxCount > 0 && d.MinCount > d.MaxCount, 400, "application-invalid")
 	}
+	r.add(!slices.ContainsFunc(next.Workflow.Steps, Step.submits), 400, "application-invalid")
 	r.add(ifMatch != "" && (current == nil || ifMatch != current.ETag && ifMatch != "*"), 412, "version-stale")
 	if current != nil {
 		r.add(next.IndexShards < current.IndexShards, 409, "index-shards-lowered")

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"time"
 )
 
@@ -91,7 +92,7 @@ func (m *Model) replaced(c Caller, i *Instance, e *Element, b Blob, seen Seen) R
 		e.FileName = b.name()
 	}
 	e.ContentType, e.Bytes, e.Changed, e.ChangedBy = b.ContentType, b.Bytes, seen.At, m.nameOf(c)
-	e.Downloaded, e.Confirmed = nil, nil
+	e.Downloaded, e.Confirmed, e.ConfirmedIn = nil, nil, nil
 	i.move(m, c, seen.At)
 	i.Version++
 	return Response{Status: 200, Instance: i, Changed: true, Moved: true}
@@ -143,7 +144,8 @@ func (m *Model) GetData(c Caller, at Path, f Fetch) Response {
 	case f.To > 0:
 		a.Status = 206
 	}
-	if at.App == "" && c.Org == i.app.Org {
+	complete := f.To == 0 || f.To >= len(e.Bytes)-1 // a range without the last byte is no download
+	if complete && at.App == "" && c.Org == i.app.Org {
 		if len(e.Downloaded) == 100 { // the first and the latest 99 are kept
 			e.Downloaded = append(e.Downloaded[:1:1], e.Downloaded[2:]...)
 		}
@@ -176,11 +178,31 @@ func (m *Model) Confirm(c Caller, at Path, ifMatch string) Response {
 	}
 	change := false
 	for _, e := range elements {
-		if len(e.Confirmed) == 0 {
-			e.Confirmed, change = []time.Time{{}}, true
+		if slices.Contains(e.ConfirmedIn, i.Submissions) {
+			continue
+		}
+		e.Confirmed, e.ConfirmedIn, change = append(e.Confirmed, time.Time{}), append(e.ConfirmedIn, i.Submissions), true
+		if len(e.Confirmed) > 10 { // the first and the latest nine are kept
+			e.Confirmed = append(e.Confirmed[:1:1], e.Confirmed[2:]...)
+		}
+	}
+	if at.Data == "" && (change || i.inQueue()) {
+		change = true
+		if i.Submitted {
+			i.Whole = i.Submissions
 		}
 	}
 	return i.changed(change)
+}
+
+// inQueue reports whether the instance is a submission that its owner has not confirmed: an element
+// of others is unconfirmed, or there is none and the owner has not confirmed the whole.
+func (i *Instance) inQueue() bool {
+	others := slices.DeleteFunc(slices.Clone(i.Data), func(e *Element) bool { return e.ChangedBy == i.app.Org })
+	if len(others) == 0 {
+		return i.Submitted && i.Whole < i.Submissions
+	}
+	return i.Submitted && slices.ContainsFunc(others, func(e *Element) bool { return !slices.Contains(e.ConfirmedIn, i.Submissions) })
 }
 
 // Upload is a large upload.

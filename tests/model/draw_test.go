@@ -193,15 +193,19 @@ func (r *run) application(current *Application) Application {
 		a.Workflow, a.IndexShards = current.Workflow, current.IndexShards
 		return a
 	}
-	switch draw(r, "workflow", "", "", "default", "short", "long", "stricter") {
+	switch draw(r, "workflow", "", "", "default", "short", "long", "stricter", "endless") {
 	case "default":
 		a.Workflow = Default()
 	case "short":
-		a.Workflow = &Workflow{[]Step{{Name: "Utfylling"}, {Name: "Ferdig", Completes: true}}, []Transition{{"Utfylling", "Ferdig", []string{"owner"}}}}
+		a.Workflow = &Workflow{[]Step{{Name: "Utfylling"}, {Name: "Ferdig", Completes: true}}, []Transition{
+			{"Utfylling", "Ferdig", []string{"owner"}}, {"Ferdig", "Utfylling", []string{"owner"}},
+		}}
 	case "long": // the default steps, with more steps and transitions
 		a.Workflow = Default()
 		a.Workflow.Steps = append(a.Workflow.Steps, Step{Name: "Signering", Locks: true, Validates: true})
 		a.Workflow.Transitions = append(a.Workflow.Transitions, Transition{"FormFilling", "Signering", []string{"user"}}, Transition{"Signering", "Archived", []string{"user"}})
+	case "endless": // no instance can be submitted
+		a.Workflow = &Workflow{[]Step{{Name: "Utfylling"}, {Name: "Ferdig"}}, []Transition{{"Utfylling", "Ferdig", []string{"user"}}, {"Ferdig", "Utfylling", []string{"user"}}}}
 	case "stricter": // Submit no longer locks, which is a conflict with existing instances
 		a.Workflow = Default()
 		a.Workflow.Steps[1].Locks = false

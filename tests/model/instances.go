@@ -194,6 +194,9 @@ func (m *Model) Delete(c Caller, at Path, hard bool, ifMatch string) Response {
 		return Response{Rejections: r}
 	}
 	change := hard || !i.Deleted
+	if !i.Deleted {
+		i.DeletedAt = time.Time{}
+	}
 	i.Deleted, i.Gone = true, hard
 	return i.changed(change)
 }

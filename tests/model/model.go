@@ -55,11 +55,18 @@ type Instance struct {
 	Since        time.Time
 	Completed    bool
 	Archived     bool
+	ArchivedAt   time.Time
 	Deleted      bool
+	DeletedAt    time.Time // zero until a response has contained it
 	Gone         bool
 	Data         []*Element
 	Events       []*Event
 	Uploads      []*Upload
+
+	Submitted   bool // in its current step
+	Submissions int  // number of submissions so far; 0: a draft that was never submitted
+	SubmittedAt time.Time
+	Whole       int // the latest submission that was confirmed as a whole
 }
 
 // Element is one data element.
@@ -72,6 +79,7 @@ type Element struct {
 	Bytes                             []byte
 	Locked                            bool
 	Downloaded, Confirmed             []time.Time // zero for a time that no response has contained yet
+	ConfirmedIn                       []int       // the number of submissions at each confirmation
 }
 
 // App returns the id of the instance's application.
@@ -104,9 +112,19 @@ func (m *Model) Document(i *Instance) map[string]any {
 	d := map[string]any{
 		"id": i.ID, "appId": i.app.ID, "instanceOwnerId": i.Owner, "labels": list(i.Labels), "selfLinks": m.links(i, ""),
 		"createdDateTime": stamp(i.Created), "createdBy": i.CreatedBy, "lastChangedDateTime": stamp(i.Changed), "lastChangedBy": i.ChangedBy,
-		"workflow": map[string]any{"currentStep": i.Step, "isCompleted": i.Completed},
-		"status":   map[string]any{"isArchived": i.Archived, "isSoftDeleted": i.Deleted, "isMarkedForHardDelete": i.Gone},
 	}
+	workflow := map[string]any{"currentStep": i.Step, "isCompleted": i.Completed}
+	status := map[string]any{"isArchived": i.Archived, "isSoftDeleted": i.Deleted, "isMarkedForHardDelete": i.Gone}
+	if i.Submissions > 0 {
+		workflow["submittedDateTime"] = stamp(i.SubmittedAt)
+	}
+	if i.Archived {
+		status["archivedDateTime"] = stamp(i.ArchivedAt)
+	}
+	if i.Deleted {
+		status["softDeletedDateTime"] = stamp(i.DeletedAt)
+	}
+	d["workflow"], d["status"] = workflow, status
 	if i.Due != nil {
 		d["dueDateTime"] = stamp(*i.Due)
 	}

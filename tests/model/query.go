@@ -82,7 +82,7 @@ func (m *Model) Find(c Caller, q Query) ([]*Instance, Rejections) {
 	m.link(c.Identities, nil)
 	var found []*Instance
 	for _, i := range m.Instances {
-		if !i.Gone && m.owns(c, i) && q.holds(i) {
+		if !i.Gone && m.owns(c, i) && q.holds(c, i) {
 			found = append(found, i)
 		}
 	}
@@ -110,10 +110,10 @@ func (m *Model) OwnInstances(c Caller, owner string, q Query) ([]*Instance, Reje
 	return m.Find(c, q)
 }
 
-func (q Query) holds(i *Instance) bool {
+func (q Query) holds(c Caller, i *Instance) bool {
 	is := func(want *bool, is bool) bool { return want == nil || *want == is }
 	deleted := q.Deleted
-	if deleted == nil {
+	if deleted == nil && !(q.Unconfirmed && c.Org != "") { // the owner's work queue has both
 		deleted = new(bool)
 	}
 	if q.AppID != "" && q.AppID != i.app.ID || q.Org != "" && q.Org != i.app.Org || q.Owner != "" && q.Owner != i.Owner || q.Step != "" && q.Step != i.Step {
@@ -127,7 +127,7 @@ func (q Query) holds(i *Instance) bool {
 			return false
 		}
 	}
-	if q.Unconfirmed && !slices.ContainsFunc(i.Data, func(e *Element) bool { return len(e.Confirmed) == 0 }) {
+	if q.Unconfirmed && !i.inQueue() {
 		return false
 	}
 	for _, p := range q.Periods {

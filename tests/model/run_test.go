@@ -235,6 +235,11 @@ func (r *run) sameInstance(value any, want *Instance) {
 	r.Helper()
 	document, _ := value.(map[string]any)
 	data, _ := document["data"].([]any)
+	if status, _ := document["status"].(map[string]any); want.Deleted {
+		deleted := []time.Time{want.DeletedAt}
+		r.learn(deleted, []any{status["softDeletedDateTime"]})
+		want.DeletedAt = deleted[0]
+	}
 	for n, e := range want.Data {
 		if n < len(data) {
 			owner, _ := data[n].(map[string]any)["applicationOwner"].(map[string]any)

@@ -27,7 +27,14 @@ func (i *Instance) enter(m *Model, c Caller, s Step, at time.Time) {
 		e.DataIDs, e.DataForm = append(e.DataIDs, d.ID), append(e.DataForm, d.FormID)
 	}
 	i.Events = append(i.Events, e)
-	i.Step, i.Since, i.Completed, i.Archived = s.Name, at, s.Completes, s.Archives
+	if s.submits() && !i.Submitted {
+		i.Submissions++
+		i.SubmittedAt = at
+	}
+	if s.Archives && !i.Archived {
+		i.ArchivedAt = at
+	}
+	i.Step, i.Since, i.Submitted, i.Completed, i.Archived = s.Name, at, s.submits(), s.Completes, s.Archives
 }
 
 // Document returns the event as the feed, the history and the bus contain it.
