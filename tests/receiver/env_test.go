@@ -26,8 +26,10 @@ type env struct {
 }
 
 type submission struct {
-	path  string            // in the Storage API
-	files map[string][]byte // by the element's guid
+	path    string            // in the Storage API
+	apps    string            // path in the Application API
+	files   map[string][]byte // by the element's guid
+	deleted bool              // by the user
 }
 
 func newEnv(t *testing.T, system *runtime.System) *env {
@@ -73,9 +75,9 @@ func (e *env) send(status int, token, method, path, contentType string, body []b
 // largeSize exceeds what a function can send inline.
 const largeSize = 4_500_000
 
-// submit creates an instance with two files of the same name, submits it and delivers its events
-// to the feed.
-func (e *env) submit(withLarge bool) {
+// submit creates an instance with a number of files of the same name, submits it and delivers its
+// events to the feed. It returns the instance's guid.
+func (e *env) submit(count int, withLarge bool) (guid string) {
 	e.t.Helper()
 	var i struct {
 		ID, InstanceOwnerID string
@@ -90,7 +92,7 @@ func (e *env) submit(withLarge bool) {
 	decode(e.send(201, e.user, "POST", "/"+e.app+"/instances", "application/json", []byte(`{"reportee": {"ssn": "12247918309"}}`)))
 	path := "/" + e.app + "/instances/" + i.InstanceOwnerID + "/" + i.ID
 	files := map[string][]byte{}
-	for range 2 {
+	for range count {
 		content := randomBytes(3000)
 		decode(e.send(201, e.user, "POST", path+"/data?formId=a", "application/pdf", content, "Content-Disposition", `attachment; filename="vedlegg.pdf"`))
 		files[i.Data[len(i.Data)-1].ID] = content
@@ -100,8 +102,38 @@ func (e *env) submit(withLarge bool) {
 		decode(e.upload(path, content))
 		files[i.Data[len(i.Data)-1].ID] = content
 	}
-	e.submitted[i.ID] = submission{"/storage/instances/" + i.InstanceOwnerID + "/" + i.ID, files}
+	e.submitted[i.ID] = submission{path: "/storage/instances/" + i.InstanceOwnerID + "/" + i.ID, apps: path, files: files}
 	e.send(200, e.user, "PUT", path+"/workflow", "application/json", []byte(`{"currentStep": "Submit"}`))
+	e.deliver()
+	return i.ID
+}
+
+// resubmit sends an instance back and submits it again, with the same data.
+func (e *env) resubmit(guid string) {
+	e.t.Helper()
+	s := e.submitted[guid]
+	if s.deleted {
+		e.send(200, e.user, "POST", s.apps+"/undelete", "", nil)
+		s.deleted = false
+		e.submitted[guid] = s
+	}
+	e.send(200, e.token, "PUT", s.apps+"/workflow", "application/json", []byte(`{"currentStep": "FormFilling"}`))
+	e.send(200, e.user, "PUT", s.apps+"/workflow", "application/json", []byte(`{"currentStep": "Submit"}`))
+	e.deliver()
+}
+
+// softDelete deletes an instance as its user.
+func (e *env) softDelete(guid string) {
+	e.t.Helper()
+	s := e.submitted[guid]
+	e.send(200, e.user, "DELETE", s.apps, "", nil)
+	s.deleted = true
+	e.submitted[guid] = s
+}
+
+// deliver delivers all events to the feed.
+func (e *env) deliver() {
+	e.t.Helper()
 	if _, err := e.system.Deliver(e.t.Context()); err != nil {
 		e.t.Fatal(err)
 	}

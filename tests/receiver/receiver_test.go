@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -58,21 +59,29 @@ func (o *owner) run() (killed bool) {
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL && ctx.Err() == nil {
 		return true
 	}
-	if err != nil {
+	if err != nil || !strings.HasSuffix(output.String(), " left=0 failed=0\n") {
 		o.t.Fatalf("%v\n%s", err, output.String())
 	}
 	return false
 }
 
 // TestKilledAtEveryRequest submits an instance and kills the command at its first request,
-// submits another and kills it at its second request, and so on, in four modes. After each mode
-// it lets the command finish.
+// submits another and kills it at its second request, and so on, in four modes. Some submissions
+// have no data, some are deleted by their user, and some are submitted again unchanged. After each
+// mode it lets the command finish.
 func TestKilledAtEveryRequest(t *testing.T) {
 	o := newOwner(t)
-	kills := 0
+	kills, earlier := 0, o.submit(1, false)
 	for _, mode := range []mode{before, half, after, later} {
 		for at := 1; at <= 14; at++ {
-			o.submit(at%3 == 0)
+			guid := o.submit([]int{2, 2, 0, 1}[at%4], at%3 == 0)
+			if at%5 == 0 {
+				o.softDelete(guid)
+			}
+			if at%4 == 1 {
+				o.resubmit(earlier)
+			}
+			earlier = guid
 			o.proxy.arm(at, mode)
 			if o.run() {
 				kills++
@@ -103,7 +112,8 @@ func (o *owner) checkAll() {
 	for guid, s := range o.submitted {
 		o.checkFolder(guid)
 		var i struct {
-			Data []struct {
+			Workflow struct{ SubmittedDateTime time.Time }
+			Data     []struct {
 				ID               string
 				ApplicationOwner struct{ DownloadConfirmed []time.Time }
 			}
@@ -112,10 +122,17 @@ func (o *owner) checkAll() {
 			o.t.Fatal(err)
 		}
 		for _, element := range i.Data {
-			if len(element.ApplicationOwner.DownloadConfirmed) != 1 {
-				o.t.Errorf("%s of %s is confirmed %d times", element.ID, guid, len(element.ApplicationOwner.DownloadConfirmed))
+			confirmed := element.ApplicationOwner.DownloadConfirmed
+			if n := len(confirmed); n == 0 || confirmed[n-1].Before(i.Workflow.SubmittedDateTime) || n > 1 && !confirmed[n-2].Before(i.Workflow.SubmittedDateTime) {
+				o.t.Errorf("%s of %s, submitted at %v, is confirmed at %v", element.ID, guid, i.Workflow.SubmittedDateTime, confirmed)
 			}
 		}
+	}
+	var queue struct {
+		Embedded struct{ Instances []json.RawMessage } `json:"_embedded"`
+	}
+	if err := json.Unmarshal(o.send(200, o.token, "GET", "/storage/instances?appId="+o.app+"&downloadConfirmed=false", "", nil), &queue); err != nil || len(queue.Embedded.Instances) > 0 {
+		o.t.Errorf("the queue still holds %s (%v)", queue.Embedded.Instances, err)
 	}
 }
 

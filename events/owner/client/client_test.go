@@ -130,10 +130,7 @@ func TestDrainSurvivesFailures(t *testing.T) {
 				parts := strings.Split(r.URL.Path, "/")
 				for _, i := range f.instances {
 					if i.guid == parts[4] {
-						for _, a := range i.files {
-							a.confirmed = append(a.confirmed, f.now())
-						}
-						i.version++
+						f.confirmed(i)
 					}
 				}
 				panic(http.ErrAbortHandler)
@@ -160,9 +157,46 @@ func TestDrainSurvivesFailures(t *testing.T) {
 				return false
 			})
 		}, nil},
-		{"the feed was restored from a backup", func(f *fake) { f.intercept = firstRequests(1, "GET", "/events", respondWith(410, "cursor-gone")) }, nil},
-		{"an instance is sent back before it is fetched", func(f *fake) {
-			f.submit("x.xml", "must not be fetched").step = "FormFilling"
+		{"an instance is sent back before it is listed", func(f *fake) {
+			f.sendBack(f.submit("x.xml", "must not be fetched"))
+		}, nil},
+		{"an instance is sent back after it is listed", func(f *fake) {
+			i := f.submit("x.xml", "must not be fetched")
+			f.intercept = firstRequests(1, "GET", i.guid, func(http.ResponseWriter, *http.Request) bool {
+				f.sendBack(i)
+				return false
+			})
+		}, nil},
+		{"an instance is sent back during the download", func(f *fake) {
+			f.intercept = firstRequests(1, "GET", "/bytes/", func(http.ResponseWriter, *http.Request) bool {
+				f.sendBack(f.instances[0])
+				return false
+			})
+		}, func(t *testing.T, f *fake, dir, _ string) { // submitted again, it is fetched
+			f.resubmit(f.instances[0])
+			if status, out, stderr := f.drain(dir); status != exitOK || strings.Count(out, "\n") != 1 {
+				t.Errorf("exit status %d, %q\n%s", status, out, stderr)
+			}
+			f.checkAll(filepath.Join(dir, "inbox"))
+		}},
+		{"an instance moves on after it is listed", func(f *fake) {
+			f.intercept = firstRequests(1, "GET", f.instances[0].guid, func(http.ResponseWriter, *http.Request) bool {
+				f.instances[0].step = "Archived"
+				f.instances[0].version++
+				return false
+			})
+		}, nil},
+		{"an instance is submitted again before the confirmation", func(f *fake) {
+			f.intercept = firstRequests(1, "POST", "/confirm", func(http.ResponseWriter, *http.Request) bool {
+				f.sendBack(f.instances[0])
+				f.resubmit(f.instances[0])
+				return false
+			})
+		}, nil},
+		{"an instance is deleted by its user", func(f *fake) { f.instances[0].softDeleted = true }, nil},
+		{"submissions without data", func(f *fake) {
+			f.submit()
+			f.submit().softDeleted = true
 		}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -179,12 +213,13 @@ func TestDrainSurvivesFailures(t *testing.T) {
 				t.Fatalf("exit status %d\n%s", status, stderr)
 			}
 			f.checkAll(inboxDir)
+			f.checkSummary(stderr)
 			if strings.Contains(stderr+out, goodToken) {
 				t.Error("the output contains the token")
 			}
 			for _, i := range f.instances {
 				want := 1
-				if i.deleted || i.step != "Submit" {
+				if i.deleted || i.step == "FormFilling" {
 					want = 0
 				}
 				if lines := strings.Count(out, i.guid+"\n"); lines != want {
@@ -227,7 +262,8 @@ func TestWrongDigest(t *testing.T) {
 	}
 	f.intercept = damage
 	status, out, stderr := f.drain(dir)
-	if status != exitFailed || !strings.Contains(stderr, "digest") || strings.Count(out, "\n") != 1 || len(bad.files[0].confirmed) > 0 {
+	if status != exitFailed || !strings.Contains(stderr, "digest") || strings.Count(out, "\n") != 1 || len(bad.files[0].confirmed) > 0 ||
+		!strings.HasSuffix(stderr, " summary: instances=1 files=1 bytes=7 left=1 failed=1\n") {
 		t.Errorf("exit status %d, confirmed %v, out %q\n%s", status, bad.files[0].confirmed, out, stderr)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "inbox", bad.guid, "*")); len(left) > 0 {
@@ -240,15 +276,44 @@ func TestWrongDigest(t *testing.T) {
 	f.checkAll(filepath.Join(dir, "inbox"))
 }
 
-// Spaces around a step are ignored. Otherwise a step name with a space would silently match no
-// instance.
-func TestSpacesBetweenSteps(t *testing.T) {
+// Every submission is fetched and confirmed again, even if its data is the same. Content that is on
+// the disk is not downloaded again.
+func TestResubmission(t *testing.T) {
 	f, dir := newFake(t), t.TempDir()
-	f.submit("a.xml", "the form")
-	f.submit("b.xml", "another").step = "Archived"
-	status, out, stderr := f.drain(dir, "-steps", "Submit, Archived")
-	if status != exitOK || strings.Count(out, "\n") != 2 {
-		t.Errorf("exit status %d, out %q\n%s", status, out, stderr)
+	same, changed, empty := f.submit("a.xml", "the form", "b.pdf", largeContent), f.submit("c.xml", "another"), f.submit()
+	if status, _, stderr := f.drain(dir); status != exitOK {
+		t.Fatalf("exit status %d\n%s", status, stderr)
+	}
+	f.mu.Lock()
+	for _, i := range []*instance{same, changed, empty} {
+		f.sendBack(i)
+	}
+	f.mu.Unlock()
+	if status, out, stderr := f.drain(dir); status != exitOK || out != "" {
+		t.Errorf("sent back: exit status %d, %q\n%s", status, out, stderr)
+	}
+	f.mu.Lock()
+	f.replace(changed, 0, "corrected")
+	for _, i := range []*instance{same, changed, empty} {
+		f.resubmit(i)
+	}
+	f.requests = nil
+	f.mu.Unlock()
+	status, out, stderr := f.drain(dir)
+	if status != exitOK || strings.Count(out, "\n") != 3 {
+		t.Errorf("submitted again: exit status %d, %q\n%s", status, out, stderr)
+	}
+	f.checkAll(filepath.Join(dir, "inbox"))
+	f.checkSummary(stderr)
+	for _, a := range same.files {
+		if requests := strings.Join(f.requests, "\n"); strings.Contains(requests, "GET /storage/instances/5064120983/"+same.guid+"/data/"+a.guid) {
+			t.Errorf("%s was downloaded again:\n%s", a.name, requests)
+		}
+	}
+	// instance.json is that of the latest submission.
+	content, err := os.ReadFile(filepath.Join(dir, "inbox", same.guid, "instance.json"))
+	if err != nil || !strings.Contains(string(content), same.submitted.Format(time.RFC3339Nano)) {
+		t.Errorf("%s, %v", content, err)
 	}
 }
 
@@ -262,15 +327,14 @@ func TestExitStatuses(t *testing.T) {
 	}{
 		{"the token is always rejected", func(f *fake, _ string) {
 			f.intercept = func(w http.ResponseWriter, _ *http.Request) bool { problem(w, 401, "token-invalid"); return true }
-		}, nil, exitDenied, "access denied: listing unconfirmed instances: 401 token-invalid"},
+		}, nil, exitDenied, "access denied: reading the work queue: 401 token-invalid"},
 		{"no scope", func(f *fake, _ string) {
 			f.intercept = firstRequests(9, "POST", "/confirm", func(w http.ResponseWriter, _ *http.Request) bool { problem(w, 403, "scope-missing"); return true })
 		}, nil, exitDenied, "403 scope-missing"},
 		{"no application", nil, []string{"-app", "nav"}, exitUsage, "nav/app2018"},
 		{"an address with a path", nil, []string{"-base", "http://localhost/x"}, exitUsage, "without a path"},
-		{"a step without a name", nil, []string{"-steps", "Submit,"}, exitUsage, "Submit,Archived"},
 		{"an application that does not exist", func(f *fake, _ string) {
-			f.instances[0].step = "FormFilling"
+			f.sendBack(f.instances[0])
 			f.intercept = firstRequests(9, "GET", "/events", func(w http.ResponseWriter, _ *http.Request) bool { problem(w, 404, "not-found"); return true })
 		}, nil, exitFailed, "the feed of nav/test: 404 not-found"},
 		{"an unknown flag", nil, []string{"-x"}, exitUsage, "-x"},
@@ -323,13 +387,23 @@ func TestFollow(t *testing.T) {
 	var stderr bytes.Buffer
 	go func() { ended <- run(ctx, args, environment(dir), io.Discard, &stderr, hooks{sleep: briefly}) }()
 	confirmed := func(i *instance) func() bool {
-		return func() bool { f.mu.Lock(); defer f.mu.Unlock(); return !i.unconfirmed() }
+		return func() bool { f.mu.Lock(); defer f.mu.Unlock(); return !i.queued }
 	}
 	waitFor(t, confirmed(f.instances[0]))
 	f.mu.Lock()
 	f.intercept = firstRequests(2, "GET", "/events", closeConnection)
 	f.mu.Unlock()
 	waitFor(t, confirmed(f.submit("b.xml", "later")))
+	f.mu.Lock()
+	restored := false
+	f.intercept = firstRequests(1, "GET", "/events", func(w http.ResponseWriter, _ *http.Request) bool {
+		problem(w, 410, "cursor-gone")
+		restored = true
+		return true
+	})
+	f.mu.Unlock()
+	waitFor(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return restored })
+	waitFor(t, confirmed(f.submit("c.xml", "after the restore")))
 
 	if status, _, stderr := f.drain(dir); status != exitFailed || !strings.Contains(stderr, "another process is using") {
 		t.Errorf("a second, concurrent process: exit status %d\n%s", status, stderr)

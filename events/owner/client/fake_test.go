@@ -37,11 +37,14 @@ type fake struct {
 
 // instance is an instance of the fake.
 type instance struct {
-	guid    string
-	step    string
-	version int
-	deleted bool
-	files   []*attachment
+	guid        string
+	step        string
+	version     int
+	submitted   time.Time
+	queued      bool // in the owner's work queue
+	softDeleted bool
+	deleted     bool // permanently
+	files       []*attachment
 }
 
 type attachment struct {
@@ -100,7 +103,7 @@ func (f *fake) now() time.Time {
 func (f *fake) submit(files ...string) *instance {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i := &instance{guid: guid(len(f.instances) + 1), step: "Submit", version: 1}
+	i := &instance{guid: guid(len(f.instances) + 1), step: "Submit", version: 1, submitted: f.now(), queued: true}
 	for n := 0; n < len(files); n += 2 {
 		i.files = append(i.files, &attachment{
 			guid: guid(1000*len(f.instances) + n + 1000), name: files[n], content: []byte(files[n+1]), revision: 1, changed: f.now(),
@@ -118,13 +121,17 @@ func (f *fake) replace(i *instance, n int, content string) {
 	i.version++
 }
 
-func (i *instance) unconfirmed() bool {
-	for _, a := range i.files {
-		if len(a.confirmed) == 0 {
-			return true
-		}
-	}
-	return false
+// sendBack sends an instance back to its user.
+func (f *fake) sendBack(i *instance) {
+	i.step, i.queued = "FormFilling", false
+	i.version++
+}
+
+// resubmit submits an instance again that was sent back.
+func (f *fake) resubmit(i *instance) {
+	i.step, i.queued, i.submitted = "Submit", true, f.now()
+	i.version++
+	f.events = append(f.events, i)
 }
 
 func (f *fake) document(i *instance) map[string]any {
@@ -134,11 +141,14 @@ func (f *fake) document(i *instance) map[string]any {
 			"id": a.guid, "formId": "attachment", "fileName": a.name, "fileSize": len(a.content), "lastChangedDateTime": a.changed,
 		}
 		if len(a.downloaded) > 0 {
-			element["applicationOwner"] = map[string]any{"downloaded": a.downloaded, "downloadConfirmed": a.confirmed}
+			element["applicationOwner"] = map[string]any{"downloaded": a.downloaded}
 		}
 		data = append(data, element)
 	}
-	return map[string]any{"id": i.guid, "instanceOwnerId": "5064120983", "workflow": map[string]any{"currentStep": i.step}, "data": data}
+	return map[string]any{
+		"id": i.guid, "instanceOwnerId": "5064120983", "data": data, "status": map[string]any{"isSoftDeleted": i.softDeleted},
+		"workflow": map[string]any{"currentStep": i.step, "submittedDateTime": i.submitted},
+	}
 }
 
 func (f *fake) find(w http.ResponseWriter, r *http.Request) *instance {
@@ -154,12 +164,12 @@ func (f *fake) find(w http.ResponseWriter, r *http.Request) *instance {
 // query responds with a page of one instance and a link to the next page.
 func (f *fake) query(w http.ResponseWriter, r *http.Request) {
 	q, links, found := r.URL.Query(), map[string]any{}, []any{}
-	if q.Get("appId") != "nav/test" || q.Get("downloadConfirmed") != "false" || q.Get("workflow.currentStep") == "" {
+	if q.Get("appId") != "nav/test" || q.Get("downloadConfirmed") != "false" || q.Has("workflow.currentStep") || q.Has("status.isSoftDeleted") {
 		f.t.Errorf("unexpected query %s", r.URL.RawQuery)
 	}
 	from, _ := strconv.Atoi(q.Get("page"))
 	for n, i := range f.instances {
-		if n < from || i.deleted || i.step != q.Get("workflow.currentStep") || !i.unconfirmed() {
+		if n < from || i.deleted || !i.queued {
 			continue
 		}
 		if len(found) == 1 {
@@ -265,13 +275,22 @@ func (f *fake) confirm(w http.ResponseWriter, r *http.Request) {
 	if f.confirming != nil {
 		f.confirming(i)
 	}
+	f.confirmed(i)
+	_ = json.NewEncoder(w).Encode(f.document(i))
+}
+
+// confirmed records the confirmation of a submission; a repeat changes nothing.
+func (f *fake) confirmed(i *instance) {
+	if !i.queued {
+		return
+	}
+	i.queued = false
+	i.version++
 	for _, a := range i.files {
-		if len(a.confirmed) == 0 {
+		if len(a.confirmed) == 0 || a.confirmed[len(a.confirmed)-1].Before(i.submitted) {
 			a.confirmed = append(a.confirmed, f.now())
-			i.version++
 		}
 	}
-	_ = json.NewEncoder(w).Encode(f.document(i))
 }
 
 // expect returns the content that must be on the disk for an instance, by element id.
@@ -329,22 +348,53 @@ func checkFolder(t *testing.T, dir string, i *instance) {
 	}
 }
 
-// checkAll compares all folders with the submissions, and checks that each element was confirmed
-// once.
+// checkSummary compares the last line of a run that left nothing with the instances.
+func (f *fake) checkSummary(stderr string) {
+	f.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	instances, files, size := 0, 0, 0
+	for _, i := range f.instances {
+		if i.deleted || i.step == "FormFilling" {
+			continue
+		}
+		instances++
+		for _, a := range i.files {
+			files++
+			size += len(a.content)
+		}
+	}
+	want := fmt.Sprintf(" summary: instances=%d files=%d bytes=%d left=0 failed=0\n", instances, files, size)
+	if !strings.HasSuffix(stderr, want) {
+		f.t.Errorf("the output does not end with %q:\n%s", want, stderr)
+	}
+}
+
+// checkAll compares all folders with the submissions, and checks that nothing is left in the queue
+// and that each element was confirmed once since its latest submission.
 func (f *fake) checkAll(dir string) {
 	f.t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	folders := 0
 	for _, i := range f.instances {
-		if i.deleted || i.step != "Submit" {
+		if i.deleted || i.step == "FormFilling" {
 			continue
 		}
 		folders++
 		checkFolder(f.t, dir, i)
+		if i.queued {
+			f.t.Errorf("%s is still in the queue", i.guid)
+		}
 		for _, a := range i.files {
-			if len(a.confirmed) != 1 {
-				f.t.Errorf("%s of %s was confirmed %d times", a.guid, i.guid, len(a.confirmed))
+			count := 0
+			for _, at := range a.confirmed {
+				if !at.Before(i.submitted) {
+					count++
+				}
+			}
+			if count != 1 {
+				f.t.Errorf("%s of %s was confirmed %d times since its submission", a.guid, i.guid, count)
 			}
 		}
 	}

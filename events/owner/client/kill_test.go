@@ -60,14 +60,28 @@ func TestKilledAtEveryStep(t *testing.T) {
 		inboxDir := filepath.Join(dir, "inbox")
 		f.confirming = func(i *instance) { checkFolder(t, inboxDir, i) }
 		f.submit("skjema.xml", "the form", "vedlegg.pdf", largeContent[:100_000])
-		f.submit("a.xml", "another form")
+		f.submit("a.xml", "another form").softDeleted = true
+		f.submit()
 		if !f.killed(inboxDir, at) {
 			break
 		}
 		kills++
 		if at%3 == 0 {
 			f.mu.Lock() // while the command is down
-			f.replace(f.instances[0], 1, largeContent[:50_000]+strings.Repeat("x", at))
+			i := f.instances[0]
+			f.sendBack(i)
+			f.replace(i, 1, largeContent[:50_000]+strings.Repeat("x", at))
+			f.resubmit(i)
+			f.mu.Unlock()
+		}
+		if at%5 == 0 {
+			f.mu.Lock() // sent back and submitted again, with the same data
+			for _, i := range f.instances {
+				if !i.queued {
+					f.sendBack(i)
+					f.resubmit(i)
+				}
+			}
 			f.mu.Unlock()
 		}
 		if at%4 == 0 {

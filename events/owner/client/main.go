@@ -1,7 +1,7 @@
-// Command client is a reference receiver for application owners. It fetches everything that was
-// submitted through one application: it queries unconfirmed instances, follows the feed,
-// downloads the content, verifies digests, stores the files and confirms them. It may be killed
-// at any moment and restarted. Copy it freely: it uses only the standard library.
+// Command client is a reference receiver for application owners. It fetches everything that the
+// owner's work queue holds for one application: it downloads the content, verifies digests, stores
+// the files and confirms them. The feed reports when to read the queue again. It may be killed at
+// any moment and restarted. Copy it freely: it uses only the standard library.
 //
 //	TOKEN_COMMAND='make -s token ORG=nav' go run ./events/owner/client -app nav/app2018 -dir inbox
 //
@@ -10,12 +10,19 @@
 // can see flags.
 //
 // Standard output gets one line per instance: its folder, once the instance is complete and
-// confirmed. Package inbox documents the folder. Everything else is logged to standard error.
+// confirmed. Package inbox documents the folder. Everything else is logged to standard error. The
+// last line there is a summary of the run, for example
+//
+//	summary: instances=12 files=31 bytes=480213 left=1 failed=1
+//
+// instances, files and bytes are stored and confirmed; left is the number of instances that the
+// queue still holds, as far as the command has read it; failed are those of them that could not be
+// fetched.
 //
 // Exit status:
 //
-//	0  everything was fetched (-once), or Ctrl-C or TERM stopped the command
-//	1  an instance could not be fetched, or this machine has an error
+//	0  the queue is empty (-once), or Ctrl-C or TERM stopped the command
+//	1  something is left in the queue (-once), or this machine has an error
 //	2  a flag is invalid
 //	3  the API denies the owner access
 package main
@@ -32,7 +39,6 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,7 +66,6 @@ func main() {
 // options holds the values of the flags and of the environment.
 type options struct {
 	base, app, dir      string
-	steps               []string
 	workers             int
 	once                bool
 	token, tokenCommand string
@@ -76,14 +81,13 @@ func readOptions(args []string, getenv func(string) string, stderr io.Writer) (o
 	flags.StringVar(&o.base, "base", "http://localhost:8080", "address of the Storage API, without a path")
 	flags.StringVar(&o.app, "app", "", "the application, for example nav/app2018")
 	flags.StringVar(&o.dir, "dir", "inbox", "folder in which the files are stored")
-	flags.BoolVar(&o.once, "once", false, "fetch everything that is unconfirmed, then exit")
+	flags.BoolVar(&o.once, "once", false, "fetch everything that the work queue holds, then exit")
 	flags.IntVar(&o.workers, "workers", 4, "number of instances to fetch in parallel")
-	flags.DurationVar(&o.reconcile, "reconcile", 10*time.Minute, "how often to query unconfirmed instances while following the feed")
-	steps := flags.String("steps", "Submit,Archived", "the workflow steps in which an instance is submitted")
+	flags.DurationVar(&o.reconcile, "reconcile", 10*time.Minute, "how often to read the work queue while the feed has no event")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	o.base, o.steps = strings.TrimRight(o.base, "/"), strings.Split(strings.ReplaceAll(*steps, " ", ""), ",")
+	o.base = strings.TrimRight(o.base, "/")
 	base, err := url.Parse(o.base)
 	switch {
 	case flags.NArg() > 0:
@@ -92,8 +96,6 @@ func readOptions(args []string, getenv func(string) string, stderr io.Writer) (o
 		return o, errors.New("-base must be an address without a path, for example https://platform.altinn.no")
 	case !appPattern.MatchString(o.app):
 		return o, errors.New("-app must name the application, for example nav/app2018")
-	case slices.Contains(o.steps, ""):
-		return o, errors.New("-steps must list workflow steps, for example Submit,Archived")
 	case o.token == "" && o.tokenCommand == "":
 		return o, errors.New("set TOKEN_COMMAND to a command that prints a token of the owner, or TOKEN to a token")
 	}
@@ -128,7 +130,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		API: &storage.Client{
 			Base: o.base, Token: storage.TokenFrom(o.tokenCommand, o.token), HTTP: transport(test.step), Logf: logf, Sleep: test.sleep,
 		},
-		Inbox: box, App: o.app, Steps: o.steps, Workers: o.workers, Logf: logf, Reconcile: o.reconcile, Wait: o.longPoll,
+		Inbox: box, App: o.app, Workers: o.workers, Logf: logf, Reconcile: o.reconcile, Wait: o.longPoll,
 		Done: func(folder string) {
 			printing.Lock()
 			defer printing.Unlock()
@@ -141,6 +143,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		logf("following %s; Ctrl-C stops", o.app)
 		err = receiver.Follow(ctx)
 	}
+	defer func() {
+		s := receiver.Summary()
+		logf("summary: instances=%d files=%d bytes=%d left=%d failed=%d", s.Instances, s.Files, s.Bytes, s.Left, s.Failed)
+	}()
 	switch {
 	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil && !o.once:
 		return exitOK

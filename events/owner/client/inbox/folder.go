@@ -99,7 +99,8 @@ func (b *Inbox) IsComplete(guid string) bool {
 	return err == nil
 }
 
-// RemoveIncomplete removes the folder of a deleted instance, unless Complete has succeeded for it.
+// RemoveIncomplete removes the folder of an instance that was deleted or sent back, unless Complete
+// has succeeded for it.
 func (b *Inbox) RemoveIncomplete(guid string) error {
 	if b.IsComplete(guid) {
 		return nil

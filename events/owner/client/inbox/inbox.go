@@ -1,8 +1,8 @@
 // Package inbox stores the data of an application owner on disk: one folder per instance with its
-// files, and the position in the feed. If a process is killed at any point, each file is complete
-// or absent. A file has the same name in every run.
+// files. If a process is killed at any point, each file is complete or absent. A file has the same
+// name in every run.
 //
-//	DIR/state.json                         the application, and the position in its feed
+//	DIR/state.json                         the application
 //	DIR/<instanceGuid>/instance.json       the instance when it was complete, and its files
 //	DIR/<instanceGuid>/<dataGuid>-<name>   the content of a data element, as confirmed
 //	DIR/<instanceGuid>/.<dataGuid>-….part  the first bytes of an unfinished download
@@ -31,8 +31,7 @@ type Inbox struct {
 }
 
 type state struct {
-	App      string `json:"app"`
-	Position string `json:"position,omitempty"` // in the feed
+	App string `json:"app"`
 }
 
 // Open opens and locks the folder of an application, and creates it if necessary. It fails when
@@ -53,11 +52,18 @@ func Open(dir, app string) (*Inbox, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		b.state.App = app
+		content, err := json.Marshal(b.state)
+		if err == nil {
+			err = b.write(b.statePath(), append(content, '\n'))
+		}
+		if err != nil {
+			return nil, errors.Join(err, b.Close())
+		}
 	case err != nil:
 		return nil, errors.Join(err, b.Close())
 	default:
 		if err := json.Unmarshal(content, &b.state); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s is damaged: %w; remove it to start with the unconfirmed instances", b.statePath(), err), b.Close())
+			return nil, errors.Join(fmt.Errorf("%s is damaged: %w; remove it to start again", b.statePath(), err), b.Close())
 		}
 	}
 	if err := b.syncFolder(filepath.Dir(filepath.Clean(dir))); err != nil { // dir itself may be new
@@ -77,22 +83,6 @@ func (b *Inbox) Close() error {
 }
 
 func (b *Inbox) statePath() string { return filepath.Join(b.dir, "state.json") }
-
-// Position returns the position in the feed; "" at first.
-func (b *Inbox) Position() string { return b.state.Position }
-
-// SetPosition stores the position in the feed.
-func (b *Inbox) SetPosition(position string) error {
-	if position == b.state.Position {
-		return nil
-	}
-	b.state.Position = position
-	content, err := json.Marshal(b.state)
-	if err != nil {
-		return err
-	}
-	return b.write(b.statePath(), append(content, '\n'))
-}
 
 func (b *Inbox) step(what string) {
 	if b.Step != nil {

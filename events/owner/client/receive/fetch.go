@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"altinn.no/instanceapi/events/owner/client/inbox"
 	"altinn.no/instanceapi/events/owner/client/storage"
@@ -30,14 +29,18 @@ func asDiskError(err error) error {
 	return &diskError{err}
 }
 
-// fetch downloads an instance and confirms it.
+// errMoved means that an instance left the step in which the queue listed it: it was sent back, or
+// moved on.
+var errMoved = errors.New("the instance moved to another step")
+
+// fetch downloads a submission that the queue lists, and confirms it.
 //
 // fetch reads the document before and after the content. When no element changed in between, the
 // content is that of the second document. The confirmation holds only for that document: If-Match
-// makes it fail if a newer one exists.
-func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
-	var folder *inbox.Folder
-	var confirming storage.Instance // the document for which a confirmation was sent
+// makes it fail if a newer one exists. A confirmation whose response was lost is repeated, which
+// changes nothing.
+func (r *Receiver) fetch(ctx context.Context, listed storage.Instance) error {
+	ref := listed.Ref()
 	for range maxRounds {
 		before, err := r.API.Instance(ctx, ref)
 		switch {
@@ -45,15 +48,11 @@ func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
 			return asDiskError(r.Inbox.RemoveIncomplete(ref.ID))
 		case err != nil:
 			return err
-		case !slices.Contains(r.Steps, before.Workflow.CurrentStep): // sent back
-			return nil
-		case before.Confirmed() && (len(before.Data) > 0 || r.Inbox.IsComplete(ref.ID)):
-			if confirming.ID != "" && before.SameContent(confirming) { // the confirmation took effect, its response was lost
-				r.done(before, folder)
-			}
-			return nil
+		case before.Workflow.CurrentStep != listed.Workflow.CurrentStep:
+			return r.moved(ref)
 		}
-		if folder, err = r.Inbox.Folder(ref.ID); err != nil {
+		folder, err := r.Inbox.Folder(ref.ID)
+		if err != nil {
 			return asDiskError(err)
 		}
 		files, after, err := r.download(ctx, before, folder)
@@ -63,7 +62,10 @@ func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
 		if err != nil {
 			return err
 		}
-		if !after.SameContent(before) {
+		if after.Workflow.CurrentStep != listed.Workflow.CurrentStep {
+			return r.moved(ref)
+		}
+		if !after.SameSubmission(before) {
 			continue
 		}
 		if err := checkSizes(after, files); err != nil {
@@ -72,15 +74,10 @@ func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
 		if err := folder.Complete(after.Document, files); err != nil {
 			return asDiskError(err)
 		}
-		if after.Confirmed() { // there is nothing to confirm
-			r.Done(folder.Path())
-			return nil
-		}
-		confirming = after
 		err = r.API.Confirm(ctx, after)
 		switch {
 		case err == nil:
-			r.done(after, folder)
+			r.finish(after, folder)
 			return nil
 		case !storage.IsStatus(err, 404, 409, 412): // 412: also when a confirmation is repeated after its response was lost
 			return err
@@ -89,14 +86,13 @@ func (r *Receiver) fetch(ctx context.Context, ref storage.Ref) error {
 	return errors.New("the instance changed during every attempt")
 }
 
-// done reports an instance that is stored and confirmed.
-func (r *Receiver) done(i storage.Instance, folder *inbox.Folder) {
-	files := "files"
-	if len(i.Data) == 1 {
-		files = "file"
+// moved removes what the fetch has stored of an instance that may have been sent back, and returns
+// errMoved.
+func (r *Receiver) moved(ref storage.Ref) error {
+	if err := r.Inbox.RemoveIncomplete(ref.ID); err != nil {
+		return asDiskError(err)
 	}
-	r.Logf("%s: %d %s confirmed", i.ID, len(i.Data), files)
-	r.Done(folder.Path())
+	return errMoved
 }
 
 // download stores all data elements of an instance on the disk and reads the instance again.

@@ -1,6 +1,6 @@
-// Package storage is a client of the Storage API for application owners. It reads the feed, queries
-// unconfirmed instances, reads instances, downloads content and confirms downloads. It retries
-// requests that may succeed later.
+// Package storage is a client of the Storage API for application owners. It reads the feed and the
+// work queue, reads instances, downloads content and confirms downloads. It retries requests that
+// may succeed later.
 //
 // The client sends the token only to the configured address, wherever a link points, and never
 // includes it in an error.

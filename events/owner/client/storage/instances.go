@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 	"time"
 )
 
@@ -24,7 +23,8 @@ type Instance struct {
 
 // Workflow is the workflow state of an instance.
 type Workflow struct {
-	CurrentStep string `json:"currentStep"`
+	CurrentStep       string    `json:"currentStep"`
+	SubmittedDateTime time.Time `json:"submittedDateTime"` // of the latest submission
 }
 
 // Element is the part of a data element that an owner needs.
@@ -35,25 +35,17 @@ type Element struct {
 	FileSize            int64     `json:"fileSize"`
 	LastChangedDateTime time.Time `json:"lastChangedDateTime"`
 	ApplicationOwner    struct {
-		Downloaded        []time.Time `json:"downloaded"`
-		DownloadConfirmed []time.Time `json:"downloadConfirmed"`
+		Downloaded []time.Time `json:"downloaded"`
 	} `json:"applicationOwner"`
 }
 
 // Downloaded reports whether the API has recorded a download of the current content by the owner.
 func (e Element) Downloaded() bool { return len(e.ApplicationOwner.Downloaded) > 0 }
 
-// Confirmed reports whether the current content is confirmed.
-func (e Element) Confirmed() bool { return len(e.ApplicationOwner.DownloadConfirmed) > 0 }
-
-// Confirmed reports whether all data elements are confirmed.
-func (i Instance) Confirmed() bool {
-	for _, e := range i.Data {
-		if !e.Confirmed() {
-			return false
-		}
-	}
-	return true
+// SameSubmission reports whether both documents are of the same submission of an instance, with the
+// same content.
+func (i Instance) SameSubmission(other Instance) bool {
+	return i.Workflow.SubmittedDateTime.Equal(other.Workflow.SubmittedDateTime) && i.SameContent(other)
 }
 
 // SameContent reports whether both instances have the same data elements with the same content:
@@ -122,13 +114,11 @@ func (c *Client) Instance(ctx context.Context, ref Ref) (Instance, error) {
 	return i, i.check()
 }
 
-// Unconfirmed returns a page of the application's instances in a step that have unconfirmed
-// content. Start with page ""; next is "" after the last page.
-func (c *Client) Unconfirmed(ctx context.Context, app, step, page string) (refs []Ref, next string, err error) {
+// Queue returns a page of the owner's work queue: the submitted instances of the application that
+// are not confirmed, also deleted ones. Start with page ""; next is "" after the last page.
+func (c *Client) Queue(ctx context.Context, app, page string) (instances []Instance, next string, err error) {
 	if page == "" {
-		page = "/storage/instances?" + url.Values{
-			"appId": {app}, "workflow.currentStep": {step}, "downloadConfirmed": {"false"}, "size": {"100"},
-		}.Encode()
+		page = "/storage/instances?" + url.Values{"appId": {app}, "downloadConfirmed": {"false"}, "size": {"100"}}.Encode()
 	}
 	var result struct {
 		Links struct {
@@ -143,31 +133,16 @@ func (c *Client) Unconfirmed(ctx context.Context, app, step, page string) (refs 
 		if err := i.check(); err != nil {
 			return nil, "", err
 		}
-		refs = append(refs, i.Ref())
 	}
 	if result.Links.Next.Href != "" {
 		next, err = LocalPath(result.Links.Next.Href)
 	}
-	return refs, next, err
+	return result.Embedded.Instances, next, err
 }
 
-// Confirm confirms the receipt of all content of the instance, in the fetched version. If the
+// Confirm confirms the receipt of the instance with all its content, in the fetched version. If the
 // instance has changed since, it returns a Problem with status 412 and confirms nothing.
 func (c *Client) Confirm(ctx context.Context, i Instance) error {
 	_, err := c.call(ctx, http.MethodPost, i.Ref().path()+"/confirmDownload", http.Header{"If-Match": {i.Version}}, nil)
 	return err
-}
-
-// refOf returns the instance to which a link of an event points.
-func refOf(link string) (Ref, error) {
-	path, err := LocalPath(link)
-	if err != nil {
-		return Ref{}, err
-	}
-	parts := strings.Split(withoutQuery(path), "/")
-	if len(parts) < 2 {
-		return Ref{}, errInvalidID
-	}
-	ref := Ref{parts[len(parts)-2], parts[len(parts)-1]}
-	return ref, ref.check()
 }
