@@ -218,11 +218,13 @@ func (s *env) fill(ctx context.Context) ([]*instance.Instance, error) {
 	var all []*instance.Instance
 	for n := range 2 * pageSize {
 		at := begin.Add(time.Duration(n) * 61 * time.Second)
+		submitted, archived := at.Add(30*time.Minute), at.Add(time.Hour)
 		id := func(what string) string { return nameUUID(fmt.Sprint(what, n)) }
 		all = append(all, &instance.Instance{
 			ID: id("instance"), AppID: app, InstanceOwnerID: fmt.Sprint(60000 + n), Labels: []string{"gr", "x2"}, PresentationField: "Arbeidsmelding 2026",
 			CreatedDateTime: at, CreatedBy: "1001", LastChangedDateTime: at.Add(time.Hour), LastChangedBy: "1001",
-			Workflow: instance.Workflow{CurrentStep: "Archived", IsCompleted: true}, Status: instance.Status{IsArchived: true}, StepEntered: at.Add(time.Hour), EventCount: 3, Version: 4,
+			Workflow: instance.Workflow{CurrentStep: "Archived", IsCompleted: true, SubmittedDateTime: &submitted},
+			Status:   instance.Status{IsArchived: true, ArchivedDateTime: &archived}, StepEntered: archived, EventCount: 3, Version: 4, Submitted: true,
 			Data: []instance.DataElement{{
 				ID: id("element"), FormID: "default", ContentType: "application/xml", FileName: "default.xml", CreatedDateTime: at, CreatedBy: "1001",
 				LastChangedDateTime: at, LastChangedBy: "1001", FileSize: 2000 + int64(n), IsLocked: true, Revision: id("element"), // as blob.FirstKey has it

@@ -70,7 +70,7 @@ func Combinations() []Combination {
 		{Name: "app, frequent and rare label", Query: app + label + "," + rare, Caller: nav, Units: 23, Rounds: 4},
 		{Name: "app, rare and frequent label", Query: app + "&label=" + rare + "," + often, Caller: nav, Units: 23, Rounds: 4},
 		{Name: "app, a label that no instance has", Query: app + "&label=" + unused, Caller: nav, Units: 2.5, Rounds: 1},
-		{Name: "app, step, downloadConfirmed=false", Query: app + form + unconfirmed, Caller: nav, Units: 9, Rounds: 1},
+		{Name: "app, step, downloadConfirmed=false", Query: app + "&workflow.currentStep=Submit" + unconfirmed, Caller: nav, Units: 9, Rounds: 1, From: 10_000},
 		{Name: "app, downloadConfirmed=false", Query: app + unconfirmed, Caller: nav, Units: 15, Rounds: 2, From: 10_000},
 		{Name: "app, label, downloadConfirmed=false", Query: app + label + unconfirmed, Caller: nav, Units: 22, Rounds: 4, From: 10_000},
 		{Name: "org", Query: "org=nav", Caller: nav, Units: 16, Rounds: 2},

@@ -125,7 +125,13 @@ func (v *volume) instance(n int) *instance.Instance {
 		PresentationField: fmt.Sprint("A-melding ", 1000+n%4000),
 		Workflow:          instance.Workflow{CurrentStep: step.Name, IsCompleted: step.Completes},
 		Status:            instance.Status{IsArchived: step.Archives},
-		Version:           4, EventCount: 1, StepEntered: created,
+		Version:           4, EventCount: 1, StepEntered: created, Submitted: step.Submits(),
+	}
+	if i.Submitted {
+		i.Workflow.SubmittedDateTime = &created // before the confirmations
+	}
+	if i.Status.IsArchived {
+		i.Status.ArchivedDateTime = &changed
 	}
 	for _, label := range []struct {
 		name    string
