@@ -446,7 +446,7 @@ func TestFollowWithoutHeldRequests(t *testing.T) {
 	}
 	waitFor(t, polls(2))
 	i := f.submit("a.xml", "the form")
-	waitFor(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return !i.unconfirmed() })
+	waitFor(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return !i.queued })
 	waitFor(t, polls(4))
 	stop()
 	if status := <-ended; status != exitOK {
