@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -128,6 +129,57 @@ func TestPages(t *testing.T) {
 		"?workflow.currentStep=Submit": "parameter-unknown",
 	} {
 		api.Do(t, apitest.Nav, "GET", target+query).Want(400, code)
+	}
+}
+
+// TestPagesFitInAResponse reads a history of the largest events, each with the maximum number of
+// links. The pages must be shorter, so that each fits in the 6 MB of a Lambda response, and together
+// they must be the history.
+func TestPagesFitInAResponse(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	const all, recorded = 160, 90
+	api.Change(t, i, func(i *instance.Instance) error { i.EventCount = all; return nil })
+	var docs []event.Encoded
+	for number := 1; number <= all; number++ {
+		ev := eventtest.Document(i.AppID, i.ID, number, time.Now(), strings.Repeat("s", 64)).Event
+		ev.DataLinks = slices.Repeat([]event.DataLink{{FormID: strings.Repeat("f", 64), DataLink: ev.InstanceLink + "/data/" + i.ID}}, instance.MaxDataElements)
+		doc, err := event.Encode(ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := api.events.Put(t.Context(), doc); err != nil {
+			t.Fatal(err)
+		}
+		docs = append(docs, doc)
+	}
+	api.events.Append(t.Context(), docs[:recorded])
+	h := lambdahttp.New(api.handler())
+	request := events.APIGatewayV2HTTPRequest{
+		RouteKey: route, RawPath: apitest.InStorage(i, "/events"), RawQueryString: "size=1000",
+		PathParameters: map[string]string{"instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID},
+		Headers:        map[string]string{"authorization": apitest.Nav},
+	}
+	request.RequestContext.HTTP.Method = "GET"
+	for _, accept := range []string{"application/json", "application/x-ndjson"} {
+		request.Headers["accept"], request.RawQueryString = accept, "size=1000"
+		found, pages := 0, 0
+		for ; found < all; pages++ {
+			response := h.Handle(t.Context(), request)
+			if response.StatusCode != http.StatusOK {
+				t.Fatalf("%s, after %d events: %d %s", accept, found, response.StatusCode, response.Body)
+			}
+			count := strings.Count(response.Body, `"eventType"`)
+			if count == 0 || !strings.Contains(response.Body, docs[found].Event.ID) || !strings.Contains(response.Body, docs[found+count-1].Event.ID) {
+				t.Fatalf("%s, after %d events: a page of %d events", accept, found, count)
+			}
+			found += count
+			_, next, _ := strings.Cut(response.Headers["Link"], "?")
+			request.RawQueryString, _, _ = strings.Cut(next, ">")
+		}
+		if size := all * len(docs[0].JSON); pages > size/3_000_000+1 {
+			t.Errorf("%s: %d pages for %d bytes", accept, pages, size)
+		}
 	}
 }
 

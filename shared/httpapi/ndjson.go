@@ -14,6 +14,10 @@ import (
 // ndjsonType is the media type of newline-delimited JSON: one item per line.
 const ndjsonType = "application/x-ndjson"
 
+// MaxItemBytes is the maximum size of the items of a page, in bytes, unless the first item alone is
+// larger. A Lambda function can return 6 MB, in which base64 takes four bytes for three.
+const MaxItemBytes = 4_000_000
+
 // WriteItems writes a 200 response with the items, each an encoded JSON value. It writes one item
 // per line if the request accepts NDJSON, and a JSON array otherwise.
 func WriteItems(w http.ResponseWriter, r *http.Request, items []json.RawMessage) error {

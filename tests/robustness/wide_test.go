@@ -37,6 +37,36 @@ func TestWideQueries(t *testing.T) {
 	}
 }
 
+// The history of an instance with the maximum number of data elements is longer than a response.
+// Each of its pages succeeds, and together they are complete.
+func TestLongHistory(t *testing.T) {
+	e := system
+	e.accept(t, put("/storage/applications/nav/long-history", `{}`))
+	element := `{"formId":"` + strings.Repeat("f", 64) + `","contentType":"text/plain","content":"aGVp"}`
+	made := e.accept(t, post("/nav/long-history/instances",
+		`{"instanceOwnerId":"`+e.variables["instanceOwnerId"]+`","data":[`+strings.Repeat(element+",", 199)+element+`]}`))
+	_, self, _ := strings.Cut(made.Header.Get("Location"), e.BaseURL)
+	const events = 161
+	for n := range events - 1 { // the creation is an event too
+		e.accept(t, put(self+"/workflow", `{"currentStep":"`+[]string{"Submit", "FormFilling"}[n%2]+`"}`))
+	}
+	_, id, _ := strings.Cut(self, "/instances/")
+	found, size := 0, 0
+	for query := "size=1000"; ; {
+		got := e.accept(t, request{method: "GET", path: "/storage/instances/" + id + "/events", query: query})
+		count := strings.Count(string(got.Body), `"eventType"`)
+		if count == 0 {
+			break
+		}
+		found, size = found+count, size+len(got.Body)
+		_, query, _ = strings.Cut(got.Header.Get("Link"), "?")
+		query, _, _ = strings.Cut(query, ">")
+	}
+	if found != events || size < 6_000_000 {
+		t.Errorf("%d events in %d bytes, want %d in more than a response", found, size, events)
+	}
+}
+
 // A download has the Content-Type and the file name of its upload, even if they are unusual.
 func TestDownloadKeepsTypeAndName(t *testing.T) {
 	e := system

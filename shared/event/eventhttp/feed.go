@@ -27,10 +27,6 @@ const (
 	// that finds few events examines this many, unless it reaches the end of the feed.
 	maxExamined = 5000
 
-	// maxPageBytes is the maximum size of a page, unless its first event alone is larger. A Lambda
-	// function can return 6 MB.
-	maxPageBytes = 4_000_000
-
 	// readBatch is the maximum number of positions in one read: 0.25 MB of usual events, and 12 MB
 	// of the largest ones.
 	readBatch = 250
@@ -237,7 +233,7 @@ func (p *page) read(ctx context.Context, feeds Feeds, appID string, head int64, 
 				if len(p.events) == q.size {
 					return nil
 				}
-				if p.bytes += len(record.Document.JSON); p.bytes > maxPageBytes && len(p.events) > 0 {
+				if p.bytes += len(record.Document.JSON); p.bytes > httpapi.MaxItemBytes && len(p.events) > 0 {
 					return nil
 				}
 				p.events = append(p.events, record.Document.JSON)

@@ -17,14 +17,15 @@ import (
 const maxBatch = 100
 
 // History returns at most limit events of an instance after the given event number, in order and
-// without a gap: after+1, after+2 and so on. Fewer than limit means that no further event is
-// visible yet.
-func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Encoded, error) {
+// without a gap: after+1, after+2 and so on. History ends after the event with which the size of
+// their JSON reaches maxBytes. Otherwise, fewer than limit means that no further event is visible
+// yet. History holds at most maxBytes and one batch of the largest events.
+func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit, maxBytes int) ([]event.Encoded, error) {
 	positions, err := f.positions(ctx, instanceGuid, after, limit)
 	if err != nil {
 		return nil, err
 	}
-	docs := make([]event.Encoded, 0, len(positions))
+	docs, size := make([]event.Encoded, 0, len(positions)), 0
 	for len(positions) > 0 {
 		n := min(len(positions), maxBatch)
 		found, err := f.documents(ctx, positions[:n])
@@ -41,6 +42,9 @@ func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit in
 				return nil, fmt.Errorf("eventtable: history: %w", err)
 			}
 			docs = append(docs, doc)
+			if size += len(doc.JSON); size >= maxBytes {
+				return docs, nil
+			}
 		}
 		positions = positions[n:]
 	}

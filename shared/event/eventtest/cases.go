@@ -191,12 +191,15 @@ func testHistory(s *suite) {
 	a, b := s.insert(s.app, one, 1, 130), s.insert(s.app, two, 1, 3)
 	s.append("rrr", a[0], b[0], b[1])
 	s.append(strings.Repeat("r", 128), shuffled(a[1:129])...)
-	for _, test := range []struct{ after, limit, want int }{
-		{0, 1000, 129}, {0, 1, 1}, {0, 101, 101}, {28, 1000, 101}, {128, 10, 1}, {129, 10, 0}, {500, 10, 0},
+	const all = 1 << 30      // bytes
+	size := len(a[120].JSON) // of each event from 100 on
+	for _, test := range []struct{ after, limit, maxBytes, want int }{
+		{0, 1000, all, 129}, {0, 1, all, 1}, {0, 101, all, 101}, {28, 1000, all, 101}, {128, 10, all, 1}, {129, 10, all, 0}, {500, 10, all, 0},
+		{100, 1000, 3 * size, 3}, {100, 1000, 3*size + 1, 4}, {100, 3, 4 * size, 3}, {0, 1000, 1, 1},
 	} {
-		docs, err := s.History(s.Context(), one, test.after, test.limit)
+		docs, err := s.History(s.Context(), one, test.after, test.limit, test.maxBytes)
 		if err != nil || docs == nil || len(docs) != test.want {
-			s.Errorf("after %d, limit %d: %d events, %v; want %d", test.after, test.limit, len(docs), err, test.want)
+			s.Errorf("after %d, limit %d, at most %d bytes: %d events, %v; want %d", test.after, test.limit, test.maxBytes, len(docs), err, test.want)
 		}
 		for n, doc := range docs {
 			if doc.Event.ID != a[test.after+n].Event.ID || string(doc.JSON) != string(a[test.after+n].JSON) {
@@ -205,17 +208,26 @@ func testHistory(s *suite) {
 		}
 	}
 	for guid, want := range map[string][]event.Encoded{one: a[129:], two: b[2:], uuid.New().String(): nil} {
-		docs, err := s.ForInstance(s.Context(), guid)
+		docs, err := s.ForInstance(s.Context(), guid, 0, all)
 		if err != nil || docs == nil || len(docs) != len(want) || len(want) > 0 && docs[0].Event.ID != want[0].Event.ID {
 			s.Errorf("in the outbox: %v, %v; want %v", docs, err, want)
 		}
 	}
-	s.append("rr", a[129], b[2])
-	if docs, err := s.History(s.Context(), uuid.New().String(), 0, 10); err != nil || docs == nil || len(docs) != 0 {
+	pending := s.insert(s.app, one, 131, 135) // with the one before, six
+	for _, test := range []struct{ after, maxBytes, want int }{
+		{0, all, 6}, {129, all, 6}, {130, all, 5}, {135, all, 0}, {130, 3 * size, 3}, {132, 2*size + 1, 3}, {0, 1, 1},
+	} {
+		docs, err := s.ForInstance(s.Context(), one, test.after, test.maxBytes)
+		if err != nil || docs == nil || len(docs) != test.want {
+			s.Errorf("in the outbox after %d, at most %d bytes: %d events, %v; want %d", test.after, test.maxBytes, len(docs), err, test.want)
+		}
+	}
+	s.append("rrrrrrr", append([]event.Encoded{a[129], b[2]}, pending...)...)
+	if docs, err := s.History(s.Context(), uuid.New().String(), 0, 10, all); err != nil || docs == nil || len(docs) != 0 {
 		s.Errorf("history of an unknown instance: %v, %v", docs, err)
 	}
 	head, err := s.Head(s.Context(), s.app)
-	if eventual, eventualErr := s.HeadEventual(s.Context(), s.app); err != nil || eventualErr != nil || eventual.Seq != 133 || eventual.Seq != head.Seq {
+	if eventual, eventualErr := s.HeadEventual(s.Context(), s.app); err != nil || eventualErr != nil || eventual.Seq != 138 || eventual.Seq != head.Seq {
 		s.Errorf("the eventual head is %v, %v, and the head is %v, %v", eventual, eventualErr, head, err)
 	}
 }

@@ -20,10 +20,10 @@ type Store interface {
 	Put(ctx context.Context, doc event.Encoded) error
 	Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error)
 	Append(ctx context.Context, docs []event.Encoded) []event.Result
-	ForInstance(ctx context.Context, instanceGuid string) ([]event.Encoded, error)
+	ForInstance(ctx context.Context, instanceGuid string, after, maxBytes int) ([]event.Encoded, error)
 	Head(ctx context.Context, appID string) (eventtable.Head, error)
 	HeadEventual(ctx context.Context, appID string) (eventtable.Head, error)
-	History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Encoded, error)
+	History(ctx context.Context, instanceGuid string, after, limit, maxBytes int) ([]event.Encoded, error)
 	Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error)
 	PositionOfID(ctx context.Context, appID, eventID string) (seq int64, found bool, err error)
 	PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error)

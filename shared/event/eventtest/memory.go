@@ -129,31 +129,38 @@ func (m *Memory) HeadEventual(ctx context.Context, appID string) (eventtable.Hea
 }
 
 // History is eventtable.Feed.History.
-func (m *Memory) History(_ context.Context, instanceGuid string, after, limit int) ([]event.Encoded, error) {
+func (m *Memory) History(_ context.Context, instanceGuid string, after, limit, maxBytes int) ([]event.Encoded, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	docs := []event.Encoded{}
-	for len(docs) < limit && m.failure == nil {
+	docs, size := []event.Encoded{}, 0
+	for len(docs) < limit && size < maxBytes && m.failure == nil {
 		at, there := m.positions[event.ID(instanceGuid, after+len(docs)+1)]
 		if hidden := m.hidden[at.appID]; !there || hidden > 0 && at.seq >= hidden {
 			break
 		}
-		docs = append(docs, m.feeds[at.appID][at.seq-1].Document)
+		doc := m.feeds[at.appID][at.seq-1].Document
+		docs, size = append(docs, doc), size+len(doc.JSON)
 	}
 	return docs, m.failure
 }
 
 // ForInstance is outboxtable.Table.ForInstance.
-func (m *Memory) ForInstance(_ context.Context, instanceGuid string) ([]event.Encoded, error) {
+func (m *Memory) ForInstance(_ context.Context, instanceGuid string, after, maxBytes int) ([]event.Encoded, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	docs := []event.Encoded{}
 	for _, doc := range m.outbox {
-		if doc.InstanceGuid == instanceGuid {
+		if doc.InstanceGuid == instanceGuid && doc.Number > after {
 			docs = append(docs, doc)
 		}
 	}
 	event.Sort(docs)
+	size := 0
+	for n, doc := range docs {
+		if size += len(doc.JSON); size >= maxBytes {
+			return docs[:n+1], m.failure
+		}
+	}
 	return docs, m.failure
 }
 

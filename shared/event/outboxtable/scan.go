@@ -3,6 +3,7 @@ package outboxtable
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 	"uuid"
 
@@ -71,19 +72,23 @@ func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (event.Ba
 	}
 }
 
-// ForInstance returns the events of one instance in the outbox, in order. The read is consistent:
-// it includes the event of every committed change that the feed does not have yet. ForInstance
-// omits damaged items.
-func (t *Table) ForInstance(ctx context.Context, instanceGuid string) ([]event.Encoded, error) {
-	docs := []event.Encoded{}
+// ForInstance returns the events of one instance in the outbox after the given event number, in
+// order. The read is consistent: it includes the event of every committed change that the feed does
+// not have yet. ForInstance ends after the event with which the size of the JSON reaches maxBytes.
+// It omits damaged items.
+func (t *Table) ForInstance(ctx context.Context, instanceGuid string, after, maxBytes int) ([]event.Encoded, error) {
+	docs, size := []event.Encoded{}, 0
 	var from map[string]types.AttributeValue
 	for {
 		out, err := t.client.Query(ctx, &dynamodb.QueryInput{
-			TableName:                 &t.name,
-			ConsistentRead:            aws.Bool(true),
-			KeyConditionExpression:    aws.String(attrGuid + " = :guid"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{":guid": &types.AttributeValueMemberS{Value: instanceGuid}},
-			ExclusiveStartKey:         from,
+			TableName:              &t.name,
+			ConsistentRead:         aws.Bool(true),
+			KeyConditionExpression: aws.String(attrGuid + " = :guid AND " + attrNumber + " > :after"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{
+				":guid":  &types.AttributeValueMemberS{Value: instanceGuid},
+				":after": &types.AttributeValueMemberN{Value: strconv.Itoa(after)},
+			},
+			ExclusiveStartKey: from,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("outboxtable: query: %w", err)
@@ -91,6 +96,9 @@ func (t *Table) ForInstance(ctx context.Context, instanceGuid string) ([]event.E
 		for _, item := range out.Items {
 			if doc, ok := document(itemID(item), item); ok {
 				docs = append(docs, doc)
+				if size += len(doc.JSON); size >= maxBytes {
+					return docs, nil
+				}
 			}
 		}
 		if from = out.LastEvaluatedKey; from == nil {

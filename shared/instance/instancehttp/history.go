@@ -18,14 +18,15 @@ import (
 // Histories reads the recorded events of an instance; an eventtable.Feed is one.
 type Histories interface {
 	// History returns at most limit events of an instance after the given number, in order and
-	// without gaps.
-	History(ctx context.Context, instanceGuid string, after, limit int) ([]event.Encoded, error)
+	// without gaps. It ends after the event with which their size reaches maxBytes.
+	History(ctx context.Context, instanceGuid string, after, limit, maxBytes int) ([]event.Encoded, error)
 }
 
 // Pending reads the events that are not in the feed yet; an outboxtable.Table is one.
 type Pending interface {
-	// ForInstance returns the pending events of one instance, in order.
-	ForInstance(ctx context.Context, instanceGuid string) ([]event.Encoded, error)
+	// ForInstance returns the pending events of one instance after the given number, in order. It
+	// ends after the event with which their size reaches maxBytes.
+	ForInstance(ctx context.Context, instanceGuid string, after, maxBytes int) ([]event.Encoded, error)
 }
 
 // HistoryEndpoint serves the events of one instance, from the first event, or from the one after
@@ -39,7 +40,8 @@ type HistoryEndpoint struct {
 	URLs       httpapi.BaseURLs // only Platform is used
 }
 
-// Serve responds to one request with a page of events, and with the URL of the next page in Link.
+// Serve responds to one request with a page of events, and with the URL of the next page in Link. A
+// page ends before the event that would make it larger than httpapi.MaxItemBytes.
 func (e HistoryEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	access, err := e.Authorizer.Read(r)
 	if err != nil {
@@ -108,17 +110,17 @@ const (
 	historyRetryDelay = 20 * time.Millisecond // before the second attempt; doubles with each attempt
 )
 
-// read returns at most size events after the given number. It reads the outbox before the feed: an
-// event that leaves the outbox in between is in the feed by then.
+// read returns the events of the page after the given number, at most size. It reads the outbox
+// before the feed: an event that leaves the outbox in between is in the feed by then.
 func (e HistoryEndpoint) read(ctx context.Context, i *instance.Instance, after, size int) ([]event.Encoded, error) {
 	want := min(i.EventCount-after, size)
 	delay := historyRetryDelay
 	for attempt := 1; ; attempt++ {
-		pending, err := e.Outbox.ForInstance(ctx, i.ID)
+		pending, err := e.Outbox.ForInstance(ctx, i.ID, after, httpapi.MaxItemBytes)
 		if err != nil {
 			return nil, err
 		}
-		docs, err := e.Feeds.History(ctx, i.ID, after, size)
+		docs, err := e.Feeds.History(ctx, i.ID, after, size, httpapi.MaxItemBytes)
 		if err != nil {
 			return nil, err
 		}
@@ -127,8 +129,9 @@ func (e HistoryEndpoint) read(ctx context.Context, i *instance.Instance, after, 
 				docs = append(docs, doc)
 			}
 		}
-		if len(docs) >= want || attempt == historyAttempts {
-			return docs, nil
+		page, full := limitBytes(docs)
+		if full || len(page) >= want || attempt == historyAttempts {
+			return page, nil
 		}
 		select {
 		case <-time.After(delay):
@@ -137,4 +140,16 @@ func (e HistoryEndpoint) read(ctx context.Context, i *instance.Instance, after, 
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// limitBytes returns the first docs, as many as a page may have, but at least one. full reports
+// whether the page has no space for more.
+func limitBytes(docs []event.Encoded) (page []event.Encoded, full bool) {
+	size := 0
+	for n, doc := range docs {
+		if size += len(doc.JSON); size > httpapi.MaxItemBytes && n > 0 {
+			return docs[:n], true
+		}
+	}
+	return docs, size >= httpapi.MaxItemBytes
 }
