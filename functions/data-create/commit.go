@@ -14,8 +14,8 @@ import (
 // commitUpload turns an upload into a data element and responds with the instance.
 //
 // The update stores the upload's own idempotency record together with the element, so an upload is
-// committed only once. The first request returns 201. Later requests return 200 with the instance
-// as the first request left it, while the element exists.
+// committed only once. The first request returns 201. Later requests return 200 with the current
+// instance, while the element exists.
 func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, formID, id string, record *instance.IdempotencyRecord) error {
 	ctx := r.Context()
 	i, err := access.Load(ctx, h.instances)
@@ -39,24 +39,21 @@ func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *i
 	if !repeated {
 		return h.writeCreated(w, r, changed, u.NewDataGuid())
 	}
-	if err := h.requireElement(ctx, access, i, u); err != nil {
+	if i, err = h.loadCommitted(ctx, access, u); err != nil {
 		return err
 	}
-	return h.view.Write(w, r, http.StatusOK, changed)
+	return h.view.Write(w, r, http.StatusOK, i)
 }
 
-// requireElement returns a Conflict if the data element of a committed upload no longer exists. i
-// may be older than the commit; if it lacks the element, requireElement reads the instance again.
-func (h *handler) requireElement(ctx context.Context, access *instancehttp.Access, i *instance.Instance, u *instance.Upload) error {
-	if i.Element(u.NewDataGuid()) != nil {
-		return nil
-	}
+// loadCommitted returns the current instance of a committed upload, or a Conflict if the upload's
+// data element no longer exists.
+func (h *handler) loadCommitted(ctx context.Context, access *instancehttp.Access, u *instance.Upload) (*instance.Instance, error) {
 	i, err := access.Load(ctx, h.instances)
 	if err == nil && i.Element(u.NewDataGuid()) == nil {
 		err = fault.New(fault.Conflict, "upload-deleted",
 			"The upload was committed, and its data element was deleted later. To store the content again, start a new upload with POST …/uploads.")
 	}
-	return err
+	return i, err
 }
 
 // addElement adds the data element of an upload to i, if the complete content is stored. After an

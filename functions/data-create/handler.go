@@ -45,8 +45,8 @@ func (h *handler) createData(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	replay := func(earlier *instance.Replay) error {
-		return h.writeCreated(w, r, earlier.Instance, earlier.DataGuid)
+	replay := func(i *instance.Instance, earlier *instance.IdempotencyRecord) error {
+		return h.writeCreated(w, r, i, earlier.DataGuid)
 	}
 	return access.Idempotent(r, h.instances, blob.InlineLimit, replay, func(record *instance.IdempotencyRecord) error {
 		if uploadID != "" {

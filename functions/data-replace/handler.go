@@ -106,7 +106,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, app
 }
 
 // commitUpload makes the content of an upload that of an element of i. A repeated request gets the
-// instance as the first request left it, whatever happened to the instance since.
+// current instance, whatever happened to the instance since.
 func (h *handler) commitUpload(r *http.Request, access *instancehttp.Access, app *application.Application, i *instance.Instance, element *instance.DataElement, id string) (*instance.Instance, error) {
 	if etag := instancehttp.ContentETag(element); httpapi.NotModified(r, etag) { // a repeated request too
 		return nil, httpapi.CheckConditions(r, etag)
@@ -121,8 +121,11 @@ func (h *handler) commitUpload(r *http.Request, access *instancehttp.Access, app
 	commit := instancehttp.UploadCommit{Upload: u, FormID: element.FormID, DataGuid: element.ID, Apply: func() (*instance.Instance, error) {
 		return h.replaceElement(r, access, app, i.Clone(), element, u)
 	}}
-	i, _, err = commit.Run(r.Context(), h.instances)
-	return i, err
+	changed, repeated, err := commit.Run(r.Context(), h.instances)
+	if repeated && err == nil {
+		return access.Load(r.Context(), h.instances)
+	}
+	return changed, err
 }
 
 // replaceElement replaces the content of an element of i by that of an upload, if the complete

@@ -75,6 +75,7 @@ type handler struct {
 		Exists(ctx context.Context, instanceOwnerID string) (bool, error)
 	}
 	instances interface {
+		instancehttp.Reader
 		instancehttp.IdempotencyRecords
 		instancehttp.OrphanCheckScheduler
 		counter
@@ -123,8 +124,12 @@ func (h *handler) createInstance(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	replay := func(earlier *instance.Replay) error {
-		return h.view.Write(w, r, http.StatusCreated, earlier.Instance)
+	replay := func(earlier *instance.IdempotencyRecord) error {
+		i, err := h.loadCreated(ctx, caller, sender, earlier)
+		if err != nil {
+			return err
+		}
+		return h.view.Write(w, r, http.StatusCreated, i)
 	}
 	return instancehttp.Idempotent(r, h.instances, caller, sender.id, blob.InlineLimit, replay, func(record *instance.IdempotencyRecord) error {
 		i, err := h.storeInstance(r, caller, sender, app, record)
@@ -133,6 +138,18 @@ func (h *handler) createInstance(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.view.Write(w, r, http.StatusCreated, i)
 	})
+}
+
+// loadCreated returns the current instance that an earlier request created, or a Conflict if the
+// instance was deleted permanently.
+func (h *handler) loadCreated(ctx context.Context, caller auth.Caller, sender callerParty, earlier *instance.IdempotencyRecord) (*instance.Instance, error) {
+	access := instancehttp.Access{Caller: caller, PartyID: sender.id, InstanceOwnerID: earlier.InstanceOwnerID, Guid: earlier.InstanceID}
+	i, err := access.Load(ctx, h.instances)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.Conflict, "instance-gone",
+			"The request with this Idempotency-Key created an instance that was deleted permanently later. Use a new key to create another instance.").WithCause(err)
+	}
+	return i, err
 }
 
 // callerParty is the party of a user. It is empty for an application owner, and for a user without

@@ -26,15 +26,31 @@ func TestSameKeyCreatesOnce(t *testing.T) {
 		api.Do(t, apitest.Kari, "POST", target, other, key("a key")).Want(422, "idempotency-key-reused")
 		api.Do(t, apitest.Kari, "POST", "/"+apitest.Other+"/instances", body, key("a key")).Want(422, "idempotency-key-reused")
 	})
-	// The replay must be the first response, even if the instance has changed.
-	api.Replace(t, created, created.Data[0].ID, "<b/>")
-	if again := api.Do(t, apitest.Kari, "POST", target, body, key("a key")).Want(201, ""); again.Body.String() != first.Body.String() {
-		t.Errorf("after a change: %s, want %s", again.Body, first.Body)
+	// If the instance has changed, the repeat returns its current version.
+	changed := api.Replace(t, created, created.Data[0].ID, "<b/>")
+	again := api.Do(t, apitest.Kari, "POST", target, body, key("a key"))
+	if i := again.Instance(api, 201); i.ID != created.ID || i.Version != changed.Version || again.Header().Get("Location") != first.Header().Get("Location") {
+		t.Errorf("after a change: %s", again.Body)
 	}
 	// Keys of different callers are independent.
 	if byOwner := api.Do(t, apitest.Nav, "POST", target, body, key("a key")).Instance(api, 201); byOwner.ID == created.ID {
 		t.Error("another caller got the user's instance")
 	}
+}
+
+// TestRepeatAfterPermanentDeletion checks that a repeated request creates no other instance.
+func TestRepeatAfterPermanentDeletion(t *testing.T) {
+	api := newAPI(t)
+	send := func() apitest.Response {
+		return api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"` + apitest.KariParty + `"}`), key("k"))
+	}
+	i := send().Instance(api, 201)
+	i = api.HardDelete(t, i)
+	api.AssertUnchanged(t, i, func() { send().Want(409, "instance-gone") })
+	if err := api.Instances.Remove(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	api.AssertUnchanged(t, nil, func() { send().Want(409, "instance-gone") })
 }
 
 func TestRejectedKeys(t *testing.T) {

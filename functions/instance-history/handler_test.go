@@ -133,7 +133,7 @@ func TestPages(t *testing.T) {
 }
 
 // TestPagesFitInAResponse reads a history of the largest events, each with the maximum number of
-// links. The pages must be shorter, so that each fits in the 6 MB of a Lambda response, and together
+// links. The pages must be shorter, so that each fits in the 6 MB of a Lambda response. Together
 // they must be the history.
 func TestPagesFitInAResponse(t *testing.T) {
 	api := newAPI(t)

@@ -85,7 +85,7 @@ func (h *handler) createUpload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	earlier := &uploadRecords{uploads: h.instances}
-	replay := func(*instance.Replay) error {
+	replay := func(*instance.IdempotencyRecord) error {
 		if _, err := access.Load(ctx, h.instances); err != nil {
 			return err
 		}
@@ -113,14 +113,13 @@ type uploadRecords struct {
 	upload  *instance.Upload // the last one found
 }
 
-// IdempotencyRecord returns the record of the upload with the id, without an instance, or nil if
-// there is none.
-func (u *uploadRecords) IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error) {
+// IdempotencyRecord returns the record of the upload with the id, or nil if there is none.
+func (u *uploadRecords) IdempotencyRecord(ctx context.Context, id string) (*instance.IdempotencyRecord, error) {
 	var err error
 	if u.upload, err = u.uploads.Upload(ctx, id); err != nil || u.upload == nil {
 		return nil, err
 	}
-	return &instance.Replay{IdempotencyRecord: instance.IdempotencyRecord{ID: id, Fingerprint: u.upload.Fingerprint, Expires: u.upload.Expires.Time}}, nil
+	return &instance.IdempotencyRecord{ID: id, Fingerprint: u.upload.Fingerprint, Expires: u.upload.Expires.Time}, nil
 }
 
 // parseDataGuid returns the parameter dataGuid in lower case, or "" if the request has none.

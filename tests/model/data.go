@@ -212,7 +212,6 @@ type Upload struct {
 	Sent     bool
 	Element  *Element // once it is committed
 	Replaced bool     // the commit replaced the content of Element
-	Response Response // to the commit
 }
 
 // maxOpenUploads is the maximum number of uploads of an instance that are not committed.
@@ -258,7 +257,7 @@ func (m *Model) Announce(c Caller, at Path, b Blob, ifMatch string, seen Seen) R
 	return Response{Status: 201, Upload: u}
 }
 
-// Commit creates a data element from an upload. A repeated commit returns the first response.
+// Commit creates a data element from an upload. A repeated commit returns the instance.
 func (m *Model) Commit(c Caller, at Path, upload, formID string, seen Seen) Response {
 	i, r := m.open(c, both, true, at)
 	if r != nil {
@@ -271,7 +270,7 @@ func (m *Model) Commit(c Caller, at Path, upload, formID string, seen Seen) Resp
 	if u.Element != nil {
 		for _, e := range i.Data {
 			if e == u.Element && e.FormID == formID && !u.Replaced {
-				return Response{Status: 200, Again: &u.Response}
+				return Response{Status: 200, Instance: i}
 			}
 		}
 		return Response{Rejections: Rejections{{409, "upload-committed"}, {409, "upload-deleted"}}} // another formId, or deleted since
@@ -287,12 +286,12 @@ func (m *Model) Commit(c Caller, at Path, upload, formID string, seen Seen) Resp
 		return Response{Rejections: r}
 	}
 	a := m.added(c, i, u.Blob, seen)
-	u.Element, u.Response = i.Data[len(i.Data)-1], a
+	u.Element = i.Data[len(i.Data)-1]
 	return a
 }
 
 // CommitAsReplacement replaces the content of an element by an upload. A repeated request returns
-// the first response. tag is the element's current ETag.
+// the instance. tag is the element's current ETag.
 func (m *Model) CommitAsReplacement(c Caller, at Path, upload, ifMatch, tag string, seen Seen) Response {
 	i, e, r := m.openElement(c, both, true, at)
 	if r != nil {
@@ -303,7 +302,7 @@ func (m *Model) CommitAsReplacement(c Caller, at Path, upload, ifMatch, tag stri
 	case u == nil:
 		return rejected(404, "upload-unknown")
 	case u.Element == e && u.Replaced:
-		return Response{Status: 200, Again: &u.Response}
+		return Response{Status: 200, Instance: i}
 	case u.Element != nil:
 		return rejected(409, "upload-committed")
 	case u.Blob.FormID != e.FormID:
@@ -316,8 +315,8 @@ func (m *Model) CommitAsReplacement(c Caller, at Path, upload, ifMatch, tag stri
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	u.Element, u.Replaced, u.Response = e, true, m.replaced(c, i, e, u.Blob, seen)
-	return u.Response
+	u.Element, u.Replaced = e, true
+	return m.replaced(c, i, e, u.Blob, seen)
 }
 
 func (i *Instance) upload(id string) *Upload {

@@ -258,11 +258,6 @@ func (r *run) commit() {
 	g := r.send("commit upload", c, q)
 	want := r.model.Commit(c, p, u.ID, formID, g.seen())
 	r.check(g, want)
-	if want.Again != nil {
-		r.again(g, r.first[want.Again])
-	} else if want.Rejections == nil {
-		r.first[&u.Response] = g
-	}
 }
 
 // commitAsReplacement replaces the content of an element by an upload.
@@ -273,14 +268,8 @@ func (r *run) commitAsReplacement(c Caller, i *Instance, p Path, u *Upload) {
 	g := r.send("commit upload", c, request{method: "PUT", path: p.String() + "?upload=" + u.ID, header: header("If-Match", ifMatch)})
 	want := r.model.CommitAsReplacement(c, p, u.ID, ifMatch, tag, g.seen())
 	r.check(g, want)
-	switch {
-	case want.Again != nil:
-		r.again(g, r.first[want.Again])
-	case want.Rejections == nil:
-		r.first[&u.Response] = g
-		if tag != "" {
-			r.old = append(r.old, tag)
-			delete(r.tags, e)
-		}
+	if want.Changed && tag != "" {
+		r.old = append(r.old, tag)
+		delete(r.tags, e)
 	}
 }

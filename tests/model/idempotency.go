@@ -6,9 +6,10 @@ type idempotencyRecord struct {
 	response    Response
 }
 
-// Idempotent replays the first response to a request with a key, or runs respond and records its
-// response. Keys of different callers are independent. The fingerprint is the request with its
-// path. A rejected request is not recorded, so it may succeed later.
+// Idempotent runs respond and records its response for the key. For a recorded request it returns
+// the first status and Location with the current instance. Keys of different callers are
+// independent. The fingerprint is the request with its path. A rejected request is not recorded, so
+// it may succeed later.
 func (m *Model) Idempotent(c Caller, kind callerKind, key, fingerprint string, respond func() Response) Response {
 	if key == "" {
 		return respond()
@@ -21,7 +22,16 @@ func (m *Model) Idempotent(c Caller, kind callerKind, key, fingerprint string, r
 		if record.fingerprint != fingerprint {
 			return Response{Rejections: Rejections{{422, "idempotency-key-reused"}, {404, "not-found"}, {400, "upload-invalid"}}}
 		}
-		return Response{Status: record.response.Status, Again: &record.response}
+		first := record.response
+		switch i := first.Instance; {
+		case i == nil: // an announced upload
+			return Response{Status: first.Status, Again: &record.response}
+		case i.Gone && first.Location == m.appsURL(i, ""):
+			return rejected(409, "instance-gone")
+		case i.Gone:
+			return rejected(404, "not-found")
+		}
+		return Response{Status: first.Status, Instance: first.Instance, Location: first.Location}
 	}
 	a := respond()
 	if a.Rejections == nil {
@@ -32,11 +42,3 @@ func (m *Model) Idempotent(c Caller, kind callerKind, key, fingerprint string, r
 
 // sender identifies the owner of a key, independent of the claims of the token.
 func (m *Model) sender(c Caller) string { return c.Org + " " + m.party(c) + " " + c.UserID + " " }
-
-// idempotencyRecord returns the response recorded for a sender's key, or nil.
-func (m *Model) idempotencyRecord(c Caller, key string) *Response {
-	if record := m.idempotencyRecords[m.sender(c)+key]; record != nil && key != "" {
-		return &record.response
-	}
-	return nil
-}

@@ -26,7 +26,6 @@ type run struct {
 
 	tags  map[*Element]string // current ETags of content that was fetched
 	old   []string            // ETags that were valid once
-	first map[*Response]*got  // responses with an Idempotency-Key
 	feeds map[string][]string // ids in the order of the feed, as far as it was read
 	lines []string            // the requests and responses so far
 }
@@ -37,7 +36,7 @@ func newRun(t *rapid.T) *run {
 	n := runs.Add(1)
 	r := &run{
 		T: t, model: New(system.BaseURL, system.BaseURL), tokens: map[string]string{},
-		tags: map[*Element]string{}, first: map[*Response]*got{}, feeds: map[string][]string{},
+		tags: map[*Element]string{}, feeds: map[string][]string{},
 	}
 	one, two := fmt.Sprintf("nav%d", n), fmt.Sprintf("skd%d", n)
 	r.apps = []string{one + "/app2018", one + "/melding", two + "/app2018"}

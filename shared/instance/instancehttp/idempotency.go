@@ -19,21 +19,21 @@ const keyLifetime = 24 * time.Hour
 
 // IdempotencyRecords finds the records of earlier requests; *instancetable.Table is one.
 type IdempotencyRecords interface {
-	// IdempotencyRecord returns the record with an id, together with the instance after the
-	// request, or nil.
-	IdempotencyRecord(ctx context.Context, id string) (*instance.Replay, error)
+	// IdempotencyRecord returns the record with an id, or nil.
+	IdempotencyRecord(ctx context.Context, id string) (*instance.IdempotencyRecord, error)
 }
 
-// Idempotent calls the function Idempotent for the caller of a. It checks the caller's access to
-// the recorded instance before it calls replay.
-func (a *Access) Idempotent(r *http.Request, records IdempotencyRecords, limit int64,
-	replay func(*instance.Replay) error, do func(*instance.IdempotencyRecord) error,
+// Idempotent calls the function Idempotent for the caller of a. It calls replay with the current
+// instance that the path names, if the caller has access to it.
+func (a *Access) Idempotent(r *http.Request, instances IdempotentStore, limit int64,
+	replay func(*instance.Instance, *instance.IdempotencyRecord) error, do func(*instance.IdempotencyRecord) error,
 ) error {
-	return Idempotent(r, records, a.Caller, a.PartyID, limit, func(earlier *instance.Replay) error {
-		if err := a.check(earlier.Instance); err != nil {
+	return Idempotent(r, instances, a.Caller, a.PartyID, limit, func(earlier *instance.IdempotencyRecord) error {
+		i, err := a.Load(r.Context(), instances)
+		if err != nil {
 			return err
 		}
-		return replay(earlier)
+		return replay(i, earlier)
 	}, do)
 }
 
@@ -41,11 +41,15 @@ func (a *Access) Idempotent(r *http.Request, records IdempotencyRecords, limit i
 // key and content. do must store the record that it receives in the same write as its change.
 // Without a key, Idempotent calls do with nil.
 //
+// A replay has the status and the Location of the first response, and the current instance. A
+// record holds no document, so its cost does not depend on the instance. A client that lost the
+// response needs the current version to continue anyway.
+//
 // party is the instanceOwnerId of a user. Different callers may use the same key. Idempotent
 // returns TooLarge for a body over limit bytes. It returns Unprocessable if the key was used for
 // another request, and a Conflict if a request with the key is in progress.
 func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller, party string, limit int64,
-	replay func(*instance.Replay) error, do func(*instance.IdempotencyRecord) error,
+	replay func(*instance.IdempotencyRecord) error, do func(*instance.IdempotencyRecord) error,
 ) error {
 	key, err := httpapi.IdempotencyKey(r)
 	if err != nil {

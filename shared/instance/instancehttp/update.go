@@ -103,7 +103,9 @@ const maxIgnoredBody = 4 << 10
 // ServeUpdate is Update for a POST without a body: it applies change once per Idempotency-Key and
 // responds with the instance.
 func (a *Access) ServeUpdate(w http.ResponseWriter, r *http.Request, instances IdempotentStore, view View, change Change) error {
-	replay := func(earlier *instance.Replay) error { return view.Write(w, r, http.StatusOK, earlier.Instance) }
+	replay := func(i *instance.Instance, _ *instance.IdempotencyRecord) error {
+		return view.Write(w, r, http.StatusOK, i)
+	}
 	return a.Idempotent(r, instances, maxIgnoredBody, replay, func(record *instance.IdempotencyRecord) error {
 		i, err := a.Update(r, instances, func(i *instance.Instance) error {
 			i.IdempotencyRecord = record

@@ -46,9 +46,8 @@ func FindUpload(r *http.Request, uploads UploadStore, i *instance.Instance, id s
 }
 
 // Run commits the upload once. repeated reports that an earlier request has committed it as the
-// content of the same data element; Run then returns the instance as that request left it. Run
-// returns a Conflict if the upload is committed as another data element, or was announced with
-// another formId.
+// content of the same data element; Run then returns no instance. Run returns a Conflict if the
+// upload is committed as another data element, or was announced with another formId.
 func (c UploadCommit) Run(ctx context.Context, records IdempotencyRecords) (i *instance.Instance, repeated bool, err error) {
 	var applyErr error
 	for attempt := 1; ; attempt++ {
@@ -59,7 +58,7 @@ func (c UploadCommit) Run(ctx context.Context, records IdempotencyRecords) (i *i
 		case earlier != nil && (earlier.Fingerprint != c.FormID || earlier.DataGuid != c.DataGuid):
 			return nil, false, c.Upload.CommittedError(earlier.DataGuid)
 		case earlier != nil:
-			return earlier.Instance, true, nil
+			return nil, true, nil
 		case attempt > 1: // if the error is ErrAlreadyApplied, the record is that of the request's Idempotency-Key
 			return nil, false, applyErr
 		case c.Upload.FormID != c.FormID:

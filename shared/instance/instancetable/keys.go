@@ -45,6 +45,8 @@ const (
 	attrUnconfirmed = "byUnconfirmed"
 	attrFingerprint = "f" // of an idempotency record
 	attrElement     = "e" // the data element of an idempotency record
+	attrOwner       = "o" // the instanceOwnerId of an idempotency record or an orphan check
+	attrInstance    = "i" // the instance of an idempotency record
 	attrExpires     = "expires"
 	attrCount       = "n" // number of creations in an hour
 

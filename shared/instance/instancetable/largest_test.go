@@ -3,17 +3,18 @@ package instancetable
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 	"uuid"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// The largest possible instance, with text that compresses least, fits in an item. It fits in one
-// transaction with the items of all its labels, the deletions of all its former labels, and two
-// idempotency records.
-func TestLargestInstanceFits(t *testing.T) {
+// largestInstance returns an instance of the maximum size, with text that compresses least.
+func largestInstance() *instance.Instance {
 	random := rand.New(rand.NewPCG(1, 2))
 	letters := func(n int) string {
 		text := make([]rune, n)
@@ -52,6 +53,14 @@ func TestLargestInstanceFits(t *testing.T) {
 		}
 		i.Data = append(i.Data, d)
 	}
+	return i
+}
+
+// The largest possible instance, with text that compresses least, fits in an item. It fits in one
+// transaction with the items of all its labels, the deletions of all its former labels, and two
+// idempotency records.
+func TestLargestInstanceFits(t *testing.T) {
+	i := largestInstance()
 	stored, err := itemsOf(i, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -63,5 +72,31 @@ func TestLargestInstanceFits(t *testing.T) {
 	const item, transaction, keys = 400 << 10, 4 << 20, 3000
 	if size := len(packed) + keys; size > item || (1+len(stored.labels)+2)*size+instance.MaxLabels*keys > transaction {
 		t.Errorf("the packed document has %d bytes, too many for an item or a transaction", len(packed))
+	}
+}
+
+// TestIdempotencyRecordsAreSmall checks that a record costs one write unit, however large the
+// instance is: a caller may store many records, with requests that change nothing.
+func TestIdempotencyRecordsAreSmall(t *testing.T) {
+	table, i := New(nil, "Instances", "Outbox"), largestInstance()
+	upload := &instance.Upload{ID: instance.NewUploadID(), FormID: i.Data[0].FormID}
+	for name, r := range map[string]*instance.IdempotencyRecord{
+		"request": {ID: strings.Repeat("0", 64), Fingerprint: strings.Repeat("0", 64), DataGuid: i.Data[0].ID, Expires: time.Now()},
+		"commit":  upload.IdempotencyRecord(i.Data[0].ID, nil, time.Now()),
+	} {
+		size := 0
+		for attribute, value := range table.idempotencyRecord(i, r, time.Now()).Item {
+			switch value := value.(type) {
+			case *types.AttributeValueMemberS:
+				size += len(attribute) + len(value.Value)
+			case *types.AttributeValueMemberN:
+				size += len(attribute) + len(value.Value)
+			default:
+				t.Fatalf("%s: attribute %s is a %T", name, attribute, value)
+			}
+		}
+		if size > 1<<10 {
+			t.Errorf("%s: %d bytes", name, size)
+		}
 	}
 }

@@ -19,10 +19,7 @@ import (
 
 // Orphan checks have one partition per shard, so the limit of a thousand writes per second and
 // partition does not limit uploads. A shard is read in order of time.
-const (
-	orphanCheckPrefix = "ORPHAN#"
-	attrOwner         = "o" // the instanceOwnerId
-)
+const orphanCheckPrefix = "ORPHAN#"
 
 // ScheduleOrphanChecks stores checks of revisions that may become orphans. Call it before a
 // revision is stored, or before a document stops referring to it. After an error some of the checks

@@ -209,7 +209,7 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 		return err
 	}
 	for r := i.IdempotencyRecord; r != nil; r = r.Next {
-		transactItems = append(transactItems, types.TransactWriteItem{Put: t.idempotencyRecord(stored.own, r, time.Now())})
+		transactItems = append(transactItems, types.TransactWriteItem{Put: t.idempotencyRecord(i, r, time.Now())})
 		if r.Commits != nil {
 			transactItems = append(transactItems, types.TransactWriteItem{Update: t.closeUpload(r.Commits)})
 		}

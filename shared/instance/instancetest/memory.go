@@ -24,7 +24,7 @@ type Memory struct {
 	mu                 sync.Mutex
 	instances          map[string]*instance.Instance // by instanceOwnerId/id
 	outbox             []event.Event
-	idempotencyRecords map[string]instance.Replay
+	idempotencyRecords map[string]instance.IdempotencyRecord
 	orphanChecks       []instance.OrphanCheck
 	uploads            map[string]instance.Upload
 	openUploads        map[string]map[string]time.Time // when they expire, by instance id and revision
@@ -149,14 +149,15 @@ func (m *Memory) putIdempotencyRecords(record *instance.IdempotencyRecord, i *in
 	}
 	for r := record; r != nil; r = r.Next {
 		if m.idempotencyRecords == nil {
-			m.idempotencyRecords = map[string]instance.Replay{}
+			m.idempotencyRecords = map[string]instance.IdempotencyRecord{}
 		}
 		copied := *r
 		copied.Next, copied.Commits = nil, nil
+		copied.InstanceOwnerID, copied.InstanceID = i.InstanceOwnerID, i.ID
 		if r.Commits != nil {
 			delete(m.openUploads[r.Commits.InstanceID], r.Commits.Content.Revision)
 		}
-		m.idempotencyRecords[r.ID] = instance.Replay{IdempotencyRecord: copied, Instance: i}
+		m.idempotencyRecords[r.ID] = copied
 	}
 	return nil
 }
@@ -165,19 +166,18 @@ func (m *Memory) putIdempotencyRecords(record *instance.IdempotencyRecord, i *in
 func (m *Memory) unchanged(i *instance.Instance) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.putIdempotencyRecords(i.IdempotencyRecord, i.Clone())
+	return m.putIdempotencyRecords(i.IdempotencyRecord, i)
 }
 
-// IdempotencyRecord returns the record with the given id and the instance of its response, or nil.
-func (m *Memory) IdempotencyRecord(_ context.Context, id string) (*instance.Replay, error) {
+// IdempotencyRecord returns the record with the given id, or nil.
+func (m *Memory) IdempotencyRecord(_ context.Context, id string) (*instance.IdempotencyRecord, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	replay, ok := m.idempotencyRecords[id]
-	if !ok || replay.Expires.Before(time.Now()) {
+	record, ok := m.idempotencyRecords[id]
+	if !ok || record.Expires.Before(time.Now()) {
 		return nil, nil
 	}
-	replay.Instance = replay.Instance.Clone()
-	return &replay, nil
+	return &record, nil
 }
 
 // AddUpload stores an announced upload and its orphan check.

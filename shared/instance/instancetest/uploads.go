@@ -146,7 +146,7 @@ func testCommit(t *testing.T, s suite) {
 		}
 	}
 	committed, err := s.store.IdempotencyRecord(t.Context(), upload.IdempotencyRecordID())
-	if err != nil || committed == nil || committed.Fingerprint != "default" || committed.DataGuid != upload.NewDataGuid() || committed.Instance.PresentationField != "+" {
+	if err != nil || committed == nil || committed.Fingerprint != "default" || committed.DataGuid != upload.NewDataGuid() || committed.InstanceID != i.ID {
 		t.Errorf("the idempotency record of the upload is %+v (%v)", committed, err)
 	}
 	if got, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || done != 1 || got.PresentationField != "+" {
