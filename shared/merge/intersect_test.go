@@ -49,9 +49,11 @@ func TestIntersectionHasAllCommonRows(t *testing.T) {
 		var unions []*Union[int]
 		occurrences := map[string]int{}
 		count := rapid.IntRange(1, 4).Draw(t, "unions")
+		budget := drawBudget(t)
 		for range count {
 			ranges, model := drawRanges(t, order, 0, 4)
 			unions = append(unions, NewUnion(order, rapid.IntRange(0, 50).Draw(t, "want"), ranges...))
+			unions[len(unions)-1].SetBudget(budget)
 			for _, k := range keysOf(model) {
 				occurrences[k]++
 			}

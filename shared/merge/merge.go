@@ -25,22 +25,34 @@
 // A page of 100 instances with two frequent labels costs 21 read units for 247 rows. The cost is
 // the same with 10,000 stored instances and with 1,000,000. `make bench WHAT=query` measures it.
 //
+// The first row of every range must be known before the first row of the union is. With thousands
+// of ranges and large values, these rows alone need more memory than a function has. A Budget
+// bounds the values that unions hold. Above it, a Union reads only keys, and discards the values
+// that come last in its order. It reads a discarded value again if the row becomes the first one.
+// Most pages end before that.
+//
 // The package is independent of the values of the rows. A Range is any function that returns the
 // rows from a key on.
 package merge
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // Row is a value with its key. Keys are unique within a range.
 type Row[T any] struct {
-	Key   string
-	Value T
+	Key     string
+	Value   T
+	Size    int  // bytes that Value holds
+	KeyOnly bool // Value was not read, or was discarded
 }
 
 // Range reads rows in the stream's order, beginning with the key from (inclusive; "" is the start
 // of the range). It returns at most limit rows, and whether there may be more after them. The rows
-// may be fewer than limit, or none, even if there are more.
-type Range[T any] func(ctx context.Context, from string, limit int) (rows []Row[T], more bool, err error)
+// may be fewer than limit, or none, even if there are more. If keysOnly is set, the rows need no
+// values.
+type Range[T any] func(ctx context.Context, from string, limit int, keysOnly bool) (rows []Row[T], more bool, err error)
 
 // Order is the direction in which all ranges of a stream are read.
 type Order bool
@@ -50,6 +62,14 @@ const (
 	Ascending  Order = false
 	Descending Order = true
 )
+
+// compare compares the keys a and b in the order.
+func (o Order) compare(a, b string) int {
+	if o == Descending {
+		a, b = b, a
+	}
+	return strings.Compare(a, b)
+}
 
 // before reports whether key a comes before key b.
 func (o Order) before(a, b string) bool {

@@ -23,13 +23,14 @@ type fakeRange struct {
 	fails bool       // some reads fail
 
 	reads    int
+	keyReads int   // reads without values
 	returned int   // number of rows of all reads
 	limits   []int // of each read
 }
 
 var errRead = errors.New("read failed")
 
-func (r *fakeRange) read(ctx context.Context, from string, limit int) ([]Row[int], bool, error) {
+func (r *fakeRange) read(ctx context.Context, from string, limit int, keysOnly bool) ([]Row[int], bool, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
 	}
@@ -62,7 +63,14 @@ func (r *fakeRange) read(ctx context.Context, from string, limit int) ([]Row[int
 		}
 	}
 	r.returned += n
-	return slices.Clone(rest[:n]), more, nil
+	rows := slices.Clone(rest[:n])
+	if keysOnly {
+		r.keyReads++
+		for n := range rows {
+			rows[n] = Row[int]{Key: rows[n].Key, KeyOnly: true}
+		}
+	}
+	return rows, more, nil
 }
 
 // key returns a key for n; keys sort like their numbers.
@@ -71,7 +79,7 @@ func key(n int) string { return fmt.Sprintf("%06d", n) }
 func newFakeRange(order Order, keys ...int) *fakeRange {
 	r := &fakeRange{order: order}
 	for _, n := range keys {
-		r.rows = append(r.rows, Row[int]{key(n), n})
+		r.rows = append(r.rows, Row[int]{Key: key(n), Value: n})
 	}
 	r.sort()
 	return r
@@ -88,6 +96,17 @@ func (r *fakeRange) sort() {
 
 func drawOrder(t *rapid.T) Order { return Order(rapid.Bool().Draw(t, "descending")) }
 
+// rowSize is the size of each row of drawRanges.
+const rowSize = 10
+
+// drawBudget returns a budget between less than a row and all rows, or none.
+func drawBudget(t *rapid.T) *Budget {
+	if max := rapid.IntRange(-20, 300).Draw(t, "budget"); max > 0 {
+		return NewBudget(max, 2)
+	}
+	return NewBudget(1<<30, 2)
+}
+
 // drawRanges returns ranges with keys from a small set, so that they overlap, and the model: all
 // their rows in order. Rows with the same key differ in their values.
 func drawRanges(t *rapid.T, order Order, atLeast, atMost int) (ranges []Range[int], model []Row[int]) {
@@ -95,7 +114,7 @@ func drawRanges(t *rapid.T, order Order, atLeast, atMost int) (ranges []Range[in
 	for number := range rapid.IntRange(atLeast, atMost).Draw(t, "ranges") {
 		r := &fakeRange{order: order, fails: rapid.Bool().Draw(t, "fails"), rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))}
 		for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(0, 60), 0, 40, rapid.ID[int]).Draw(t, "keys") {
-			r.rows = append(r.rows, Row[int]{key(n), 1000*number + n})
+			r.rows = append(r.rows, Row[int]{Key: key(n), Value: 1000*number + n, Size: rowSize})
 		}
 		r.sort()
 		ranges, all.rows = append(ranges, r.read), append(all.rows, r.rows...)
@@ -159,7 +178,7 @@ func walk(t *rapid.T, order Order, s stream, model []Row[int]) {
 		if !ok {
 			break
 		}
-		if row.Key != model[0].Key || row.Key != key(row.Value%1000) || consumed[row] {
+		if row.KeyOnly || row.Key != model[0].Key || row.Key != key(row.Value%1000) || consumed[row] {
 			t.Fatalf("got %v (consumed before: %v), want the key %s", row, consumed[row], model[0].Key)
 		}
 		if again, ok := peek(); !ok || again != row {
@@ -178,8 +197,68 @@ func TestUnionReturnsAllRowsInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		order := drawOrder(t)
 		ranges, model := drawRanges(t, order, 0, 6)
-		walk(t, order, NewUnion(order, rapid.IntRange(0, 50).Draw(t, "want"), ranges...), model)
+		union := NewUnion(order, rapid.IntRange(0, 50).Draw(t, "want"), ranges...)
+		union.SetBudget(drawBudget(t))
+		walk(t, order, union, model)
+		if held := union.budget.held.Load(); held != 0 {
+			t.Fatalf("at the end the union holds %d bytes", held)
+		}
 	})
+}
+
+// TestBudget merges many ranges of large rows, in two unions that share a budget. What they hold
+// must be bounded, whatever the number of ranges, and the page must not need many more reads.
+func TestBudget(t *testing.T) {
+	const size, budget, want = 1000, 100_000, 50
+	for _, order := range []Order{Ascending, Descending} {
+		for _, count := range []int{20, 500, 5000} {
+			var all []*fakeRange
+			var unions []*Union[int]
+			shared := NewBudget(budget, 16)
+			most := int64(0)
+			var mu sync.Mutex
+			for half := range 2 {
+				var ranges []Range[int]
+				for n := range count / 2 {
+					r := newFakeRange(order, n+half*count/2, n+half*count/2+count, n+half*count/2+2*count)
+					for at := range r.rows {
+						r.rows[at].Size = size
+					}
+					all = append(all, r)
+					ranges = append(ranges, func(ctx context.Context, from string, limit int, keysOnly bool) ([]Row[int], bool, error) {
+						mu.Lock()
+						most = max(most, shared.held.Load())
+						mu.Unlock()
+						return r.read(ctx, from, limit, keysOnly)
+					})
+				}
+				union := NewUnion(order, want, ranges...)
+				union.SetBudget(shared)
+				unions = append(unions, union)
+			}
+			for half, union := range unions {
+				if order == Descending {
+					half = 1 - half
+				}
+				for n, value := range take(t, union, want) {
+					if order == Ascending && value != n%(count/2)+half*count/2+n/(count/2)*count {
+						t.Fatalf("%d ranges: row %d is %d", count, n, value)
+					}
+				}
+			}
+			reads := 0
+			for _, r := range all {
+				reads += r.reads
+			}
+			// Each of the 16 concurrent reads returns at most 52 rows.
+			if most > budget+16*52*size || shared.held.Load() > most {
+				t.Errorf("%d ranges: the unions hold %d bytes, budget %d", count, most, budget)
+			}
+			if reads > 2*count+2*want {
+				t.Errorf("%d ranges: %d reads", count, reads)
+			}
+		}
+	}
 }
 
 // TestRowsThatChangeDuringTheRead adds rows ahead of the union and removes rows anywhere between
@@ -192,7 +271,11 @@ func TestRowsThatChangeDuringTheRead(t *testing.T) {
 		for _, r := range s.rows {
 			remaining[r.Key] = true
 		}
+		for n := range s.rows {
+			s.rows[n].Size = rowSize
+		}
 		union := NewUnion(order, rapid.IntRange(1, 5).Draw(t, "want"), s.read)
+		union.SetBudget(drawBudget(t))
 		var got []string
 		for {
 			row, ok, err := next(context.Background(), union)
@@ -208,7 +291,7 @@ func TestRowsThatChangeDuringTheRead(t *testing.T) {
 				s.rows = slices.DeleteFunc(s.rows, func(r Row[int]) bool { return r.Key == key(n) })
 				delete(remaining, key(n))
 			case 1:
-				if at := (Row[int]{key(n), n}); order.before(row.Key, at.Key) && !slices.Contains(s.rows, at) {
+				if at := (Row[int]{Key: key(n), Value: n, Size: rowSize}); order.before(row.Key, at.Key) && !slices.Contains(s.rows, at) {
 					s.rows = append(s.rows, at)
 					s.sort()
 				}
@@ -230,11 +313,11 @@ func TestRowsThatChangeDuringTheRead(t *testing.T) {
 func TestUnionReturnsErrorsAndContinues(t *testing.T) {
 	good, bad := newFakeRange(Ascending, 1, 2, 3), newFakeRange(Ascending, 2)
 	failing := true
-	s := NewUnion(Ascending, 10, good.read, func(ctx context.Context, from string, limit int) ([]Row[int], bool, error) {
+	s := NewUnion(Ascending, 10, good.read, func(ctx context.Context, from string, limit int, keysOnly bool) ([]Row[int], bool, error) {
 		if failing {
 			return nil, false, errRead
 		}
-		return bad.read(ctx, from, limit)
+		return bad.read(ctx, from, limit, keysOnly)
 	})
 	for range 3 {
 		if _, ok, err := next(t.Context(), s); ok || !errors.Is(err, errRead) {
@@ -259,7 +342,7 @@ func TestFirstReadsAreConcurrent(t *testing.T) {
 	const ranges = 20
 	var all sync.WaitGroup
 	all.Add(ranges)
-	concurrent := func(context.Context, string, int) ([]Row[int], bool, error) {
+	concurrent := func(context.Context, string, int, bool) ([]Row[int], bool, error) {
 		all.Done()
 		all.Wait() // a deadlock if the reads are sequential
 		return nil, false, nil

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -14,11 +15,15 @@ const (
 	readAhead = 64
 	// maxAhead is the maximum number of further rows to plan for. They may not be needed.
 	maxAhead = 1000
+	// maxReloads is the maximum number of ranges that a union reads again concurrently for
+	// discarded values.
+	maxReloads = 16
 )
 
 // Union is the stream of all rows of some ranges, in order: a k-way merge.
 type Union[T any] struct {
 	order    Order
+	budget   *Budget
 	want     int          // number of rows that will be consumed
 	consumed int          // number of rows that Next consumed
 	heads    []*reader[T] // heap by first row; each has at least one row
@@ -41,6 +46,15 @@ func NewUnion[T any](order Order, want int, ranges ...Range[T]) *Union[T] {
 	return u
 }
 
+// SetBudget makes the union share a budget. Call it before the first Peek.
+func (u *Union[T]) SetBudget(b *Budget) {
+	u.budget = b
+	b.unions++
+	for _, r := range u.pending {
+		r.budget = b
+	}
+}
+
 // withMargin returns rows plus a fifth, in case a range has more of the next rows than expected.
 // Reading a few unneeded rows is cheaper than waiting for a second read.
 func withMargin(rows int) int { return (rows*6 + 4) / 5 }
@@ -48,13 +62,18 @@ func withMargin(rows int) int { return (rows*6 + 4) / 5 }
 // Peek returns the first row without consuming it, or ok false at the end. It may be called again
 // after an error.
 func (u *Union[T]) Peek(ctx context.Context) (row Row[T], ok bool, err error) {
-	if err := u.fillHeads(ctx); err != nil {
-		return row, false, err
+	for {
+		if err := u.fillHeads(ctx); err != nil {
+			return row, false, err
+		}
+		if len(u.heads) == 0 {
+			return row, false, nil
+		}
+		if first := u.heads[0].rows[0]; !first.KeyOnly {
+			return first, true, nil
+		}
+		u.reload()
 	}
-	if len(u.heads) == 0 {
-		return row, false, nil
-	}
-	return u.heads[0].rows[0], true, nil
 }
 
 // Next consumes the row that Peek returned.
@@ -104,7 +123,54 @@ func (u *Union[T]) fillHeads(ctx context.Context) error {
 		}
 	}
 	u.pending = u.pending[:0]
+	if u.budget.exhausted() {
+		u.discard()
+	}
 	return nil
+}
+
+// discard discards the values of the last rows in the union's order, until the union holds no more
+// than its share of the budget. It keeps the first value. There must be no pending readers.
+func (u *Union[T]) discard() {
+	type position struct {
+		r *reader[T]
+		n int // index of the row
+	}
+	var rows []position
+	for _, r := range u.heads {
+		for n := range r.rows {
+			rows = append(rows, position{r, n})
+		}
+	}
+	slices.SortFunc(rows, func(a, b position) int {
+		return u.order.compare(a.r.rows[a.n].Key, b.r.rows[b.n].Key)
+	})
+	left, end := u.budget.share(), 0
+	for ; end < len(rows); end++ {
+		if left -= rows[end].r.rows[rows[end].n].Size; left < 0 && end > 0 {
+			break
+		}
+	}
+	for _, row := range rows[end:] {
+		if row.n < len(row.r.rows) { // else an earlier row of the same range was discarded
+			row.r.discard(row.n)
+		}
+	}
+}
+
+// reload makes the nearest heads pending of which only the key is known.
+func (u *Union[T]) reload() {
+	slices.SortFunc(u.heads, func(a, b *reader[T]) int { return u.order.compare(a.rows[0].Key, b.rows[0].Key) })
+	heads := u.heads[:0] // a sorted slice is a heap
+	for _, r := range u.heads {
+		if r.rows[0].KeyOnly && len(u.pending) < maxReloads {
+			r.reload()
+			u.pending = append(u.pending, r)
+		} else {
+			heads = append(heads, r)
+		}
+	}
+	u.heads = heads
 }
 
 // planReads sets the limits of the next reads from each range's share of the consumed rows. It
@@ -116,7 +182,7 @@ func (u *Union[T]) planReads() (ahead []*reader[T]) {
 			return nil // the shares after the seek are unknown
 		}
 	}
-	if !u.needsRead() || u.consumed == 0 {
+	if !u.needsRead() || u.consumed == 0 || u.budget.exhausted() {
 		return nil
 	}
 	if u.consumed >= u.want {
@@ -133,6 +199,9 @@ func (u *Union[T]) planReads() (ahead []*reader[T]) {
 		r.limit = max(expected(r)-len(r.rows), 1)
 	}
 	for _, r := range u.heads {
+		if r.rows[len(r.rows)-1].KeyOnly {
+			continue // its rows were too many bytes
+		}
 		if missing := expected(r) - len(r.rows); missing > 0 && !r.done {
 			r.limit = missing
 			ahead = append(ahead, r)

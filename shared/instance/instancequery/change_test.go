@@ -109,7 +109,7 @@ func (l *laggingIndex) Read(_ context.Context, span instancequery.KeyRange, limi
 			key, within = i.ID, i.InstanceOwnerID == span.InstanceOwnerID
 		}
 		if within && key >= span.From && (span.To == "" || key <= span.To) {
-			rows = append(rows, merge.Row[instancequery.Row]{Key: key, Value: instancequery.Row{Instance: i}})
+			rows = append(rows, merge.Row[instancequery.Row]{Key: key, Value: instancequery.RowOf(i)})
 		}
 	}
 	slices.SortFunc(rows, func(a, b merge.Row[instancequery.Row]) int {

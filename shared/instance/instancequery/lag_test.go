@@ -129,7 +129,7 @@ func (sim *simulation) Read(_ context.Context, span instancequery.KeyRange, limi
 		i := e.instance
 		if e.kind == span.Kind && e.label == span.Label && i.Workflow.CurrentStep == span.Step && i.Shard == span.Shard && i.AppID == span.AppID &&
 			!sim.now.Before(e.shown) && e.key >= span.From && (span.To == "" || e.key <= span.To) {
-			rows = append(rows, merge.Row[instancequery.Row]{Key: e.key, Value: instancequery.Row{Instance: i}})
+			rows = append(rows, merge.Row[instancequery.Row]{Key: e.key, Value: instancequery.RowOf(i)})
 		}
 	}
 	slices.SortFunc(rows, func(a, b merge.Row[instancequery.Row]) int {

@@ -14,13 +14,13 @@ import (
 
 // Cursor privacy. The partition of a party has the instances of all organisations, and an
 // application owner may query it by instanceOwnerId. The filter drops the instances of other
-// organisations, but a cursor names the row where the next page begins, and every client can decode
-// a cursor. A cursor that named a foreign row would reveal that the party has an instance at
-// another organisation, with its id and creation time. Therefore a cursor names only rows that
+// organisations, but a cursor names the row where the next page begins, and every client can
+// decode a cursor. A cursor that named a foreign row would reveal that the party has an instance
+// at another organisation, with its id and creation time. Therefore a cursor names only rows that
 // mayReveal allows: those of the caller's organisation. The next page begins after the last such
-// row and reads the foreign rows after it again. That could loop: a page ends when it has examined
-// maxExamined rows, and all of them may be foreign. Only then must the cursor name a later key, and
-// coarsen reduces this key to its millisecond of creation.
+// row and reads the foreign rows after it again. That could loop: a page ends when it has
+// examined maxExamined rows or maxExaminedBytes, and all of them may be foreign. Only then must
+// the cursor name a later key, and coarsen reduces this key to its millisecond of creation.
 
 // readPage reads the page. It returns the position after which the next page begins, and whether a
 // next page exists. A client may see the returned position. readPage returns Invalid if the cursor
@@ -37,10 +37,9 @@ func (q *Query) readPage(ctx context.Context, index Index) (page Page, resume po
 		return page, at, false, fault.New(fault.Invalid, "query-too-wide",
 			"The query would read more than %d index partitions. Add appId or workflow.currentStep to read fewer.", maxRanges)
 	}
-	q.semaphore = make(chan struct{}, maxConcurrentReads)
 	stream := q.stream(index, at.key)
 	resume = at
-	size := 0
+	size, examinedBytes := 0, 0
 	for {
 		row, ok, err := stream.Peek(ctx)
 		if err != nil || !ok {
@@ -50,43 +49,48 @@ func (q *Query) readPage(ctx context.Context, index Index) (page Page, resume po
 			stream.Next()
 			continue
 		}
+		i, unreadable := row.Value()
 		found := q.matches(row.Value)
 		if found && (len(page.Instances) == q.Size || size > maxPageBytes) {
 			return page, resume, true, nil
 		}
-		if page.Examined == maxExamined { // the next page must begin after the examined rows, foreign ones too
+		if page.Examined == maxExamined || examinedBytes > maxExaminedBytes { // the next page must begin after the examined rows, foreign ones too
 			resume.key = q.coarsen(at.key, resume.key)
 			return page, resume, true, nil
 		}
 		stream.Next()
 		at.key = row.Key
-		if q.mayReveal(row.Value) {
+		if q.mayReveal(i) {
 			resume.key = row.Key
 		}
 		page.Examined++
+		examinedBytes += row.Size
 		switch {
-		case row.Value.Err != nil:
-			page.Unreadable = append(page.Unreadable, row.Value.Err)
+		case unreadable != nil:
+			page.Unreadable = append(page.Unreadable, unreadable)
 		case found && q.skip > 0:
 			q.skip--
 		case found:
-			page.Instances = append(page.Instances, row.Value.Instance)
-			size += responseSize(row.Value.Instance)
+			page.Instances = append(page.Instances, i)
+			size += responseSize(i)
 		}
 	}
 }
 
 // matches reports whether the row has an instance that the filter matches.
-func (q *Query) matches(row Row) bool { return row.Err == nil && q.Filter.Matches(row.Instance) }
+func (q *Query) matches(row Row) bool {
+	i, err := row()
+	return err == nil && q.Filter.Matches(i)
+}
 
 // hasForeignRows reports whether the query may read rows of organisations whose instances the
 // caller may not see. Only the partition of a party has such rows; all other partitions belong to
 // one of the query's applications.
 func (q *Query) hasForeignRows() bool { return !q.orderedByChange() && q.Filter.Org != "" }
 
-// mayReveal reports whether a cursor may name the row.
-func (q *Query) mayReveal(row Row) bool {
-	return !q.hasForeignRows() || row.Err == nil && strings.HasPrefix(row.Instance.AppID, q.Filter.Org+"/")
+// mayReveal reports whether a cursor may name the row of i, which is nil if the row is unreadable.
+func (q *Query) mayReveal(i *instance.Instance) bool {
+	return !q.hasForeignRows() || i != nil && strings.HasPrefix(i.AppID, q.Filter.Org+"/")
 }
 
 // coarsen returns a key that a cursor may name instead of key: the first id of the same millisecond

@@ -36,8 +36,24 @@ const (
 	maxRanges = 5_000
 
 	// maxConcurrentReads is the maximum number of concurrent reads. Each needs a connection, and
-	// opening a thousand connections takes longer than waiting for an open one.
-	maxConcurrentReads = 64
+	// opening a thousand connections takes longer than waiting for an open one. Decoding
+	// DynamoDB's largest response, 1 MB of rows, takes about 5 MB, so the reads take at most 160
+	// MB. A function of 512 MB has CPU time for about a thousand reads a second, so more
+	// concurrent reads would not be faster.
+	maxConcurrentReads = 32
+
+	// maxHeldBytes is the size of the packed documents that a query holds between reads. One round
+	// of concurrent reads can exceed it by 32 MB. It is enough for six rows of 1 KB of each of
+	// maxRanges partitions.
+	//
+	// A query therefore takes a bounded number of bytes, whatever the number of its partitions and
+	// the size of their rows: these documents, the concurrent reads, and a page of maxPageBytes.
+	// TestLargeRows of package instancetable measures them.
+	maxHeldBytes = 32 << 20
+
+	// maxExaminedBytes is the maximum size of the packed documents that one page examines. Only
+	// rows that are on average larger than 1.6 KB reach it before maxExamined.
+	maxExaminedBytes = 32 << 20
 )
 
 // Query is a request for one page. For every page but the first, call SetPage before Run.
@@ -54,10 +70,9 @@ type Query struct {
 
 	Size int // maximum number of instances on the page
 
-	cursor    string // "": begin with the first row
-	skip      int    // number of matching instances before the page
-	last      bool   // return the last page
-	semaphore chan struct{}
+	cursor string // "": begin with the first row
+	skip   int    // number of matching instances before the page
+	last   bool   // return the last page
 }
 
 const (

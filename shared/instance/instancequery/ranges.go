@@ -33,13 +33,16 @@ type KeyRange struct {
 	Shard           int    // all but ByOwner
 	From, To        string // inclusive; "" is unbounded
 	Order           merge.Order
+	KeysOnly        bool // the rows need no values
 }
 
-// Row is one row of an index: an instance, or the error if the stored item cannot be decoded.
-type Row struct {
-	Instance *instance.Instance
-	Err      error
-}
+// Row is one row of an index. It holds the stored document, and unpacks it when it is called. It
+// returns the instance, or an error if the document cannot be decoded. Further calls return the
+// same.
+type Row func() (*instance.Instance, error)
+
+// RowOf returns the row of an instance that is not packed.
+func RowOf(i *instance.Instance) Row { return func() (*instance.Instance, error) { return i, nil } }
 
 // Index reads rows from the indexes of the store.
 type Index interface {
@@ -78,9 +81,12 @@ func (q *Query) stream(index Index, after string) *merge.Intersection[Row] {
 	if len(indexes) > 1 {
 		share = want/len(indexes) + 1
 	}
+	budget := merge.NewBudget(maxHeldBytes, maxConcurrentReads)
 	var streams []*merge.Union[Row]
 	for _, span := range indexes {
-		streams = append(streams, merge.NewUnion(q.Filter.Order, share, q.ranges(index, span, after)...))
+		union := merge.NewUnion(q.Filter.Order, share, q.ranges(index, span, after)...)
+		union.SetBudget(budget)
+		streams = append(streams, union)
 	}
 	return merge.NewIntersection(q.Filter.Order, want, q.matches, streams...)
 }
@@ -163,11 +169,11 @@ func (q *Query) steps() iter.Seq2[*application.Application, application.Step] {
 	}
 }
 
-// reader returns a range that reads span from the key after on. The semaphore limits how many
-// ranges read concurrently.
+// reader returns a range that reads span from the key after on.
 func (q *Query) reader(index Index, span KeyRange, after string) merge.Range[Row] {
-	return func(ctx context.Context, from string, limit int) ([]merge.Row[Row], bool, error) {
+	return func(ctx context.Context, from string, limit int, keysOnly bool) ([]merge.Row[Row], bool, error) {
 		span := span
+		span.KeysOnly = keysOnly
 		for _, key := range []string{after, from} {
 			switch {
 			case key == "":
@@ -180,12 +186,6 @@ func (q *Query) reader(index Index, span KeyRange, after string) merge.Range[Row
 		if span.To != "" && span.From > span.To {
 			return nil, false, nil
 		}
-		select {
-		case q.semaphore <- struct{}{}:
-		case <-ctx.Done():
-			return nil, false, ctx.Err()
-		}
-		defer func() { <-q.semaphore }()
 		return index.Read(ctx, span, limit)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 
@@ -12,13 +11,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancequery"
 	"altinn.no/instanceapi/shared/merge"
 )
 
 // Read returns at most limit rows of a key range, with one Query call, and whether more may follow.
-// It implements instancequery.Index. The read of a party's instances is strongly consistent; the
-// indexes are eventually consistent.
+// It implements instancequery.Index. The documents in the rows stay packed until they are used. The
+// read of a party's instances is strongly consistent; the indexes are eventually consistent.
 func (t *Table) Read(ctx context.Context, keyRange instancequery.KeyRange, limit int) ([]merge.Row[instancequery.Row], bool, error) {
 	partition, sort, prefix := attrPartition, attrSort, ""
 	var index *string
@@ -41,6 +41,10 @@ func (t *Table) Read(ctx context.Context, keyRange instancequery.KeyRange, limit
 	// A key cannot be empty, so replace an open end by a key before or after all keys, which start
 	// with a digit.
 	from, to := cmp.Or(keyRange.From, " "), cmp.Or(keyRange.To, "~")
+	var projection *string
+	if keyRange.KeysOnly {
+		projection = aws.String("#sort")
+	}
 	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
 		TableName: &t.name, IndexName: index,
 		KeyConditionExpression:   aws.String("#partition = :partition AND #sort BETWEEN :from AND :to"),
@@ -53,6 +57,8 @@ func (t *Table) Read(ctx context.Context, keyRange instancequery.KeyRange, limit
 		ScanIndexForward: aws.Bool(keyRange.Order == merge.Ascending),
 		ConsistentRead:   aws.Bool(keyRange.Kind == instancequery.ByOwner),
 		Limit:            aws.Int32(int32(limit)),
+
+		ProjectionExpression: projection,
 	})
 	if err != nil {
 		return nil, false, err
@@ -63,28 +69,26 @@ func (t *Table) Read(ctx context.Context, keyRange instancequery.KeyRange, limit
 		if !ok { // DynamoDB has found the item by this attribute
 			return nil, false, fmt.Errorf("instancetable: an item of %s has no %s", partition, sort)
 		}
-		rows[n].Key = strings.TrimPrefix(key.Value, prefix)
-	}
-	parallel(len(rows), func(n int) {
-		i, err := decode(out.Items[n])
-		if err != nil {
-			err = fmt.Errorf("%s: %w", rows[n].Key, err)
+		rows[n].Key, rows[n].KeyOnly = strings.TrimPrefix(key.Value, prefix), keyRange.KeysOnly
+		if !keyRange.KeysOnly {
+			rows[n].Value, rows[n].Size = newRow(rows[n].Key, item)
 		}
-		rows[n].Value = instancequery.Row{Instance: i, Err: err}
-	})
+	}
 	return rows, len(out.LastEvaluatedKey) > 0, nil
 }
 
-// parallel calls do(0) … do(count-1), using all CPUs. See the package comment for the reason.
-func parallel(count int, do func(n int)) {
-	var workers sync.WaitGroup
-	defer workers.Wait()
-	share := max(count/runtime.GOMAXPROCS(0)+1, 8)
-	for from := 0; from < count; from += share {
-		workers.Go(func() {
-			for n := from; n < min(from+share, count); n++ {
-				do(n)
-			}
-		})
-	}
+// newRow returns the row of an item with the given key, and the size of its document. The row keeps
+// only the document and the version of the item.
+func newRow(key string, item map[string]types.AttributeValue) (row instancequery.Row, size int) {
+	packed, version, err := documentOf(item)
+	return sync.OnceValues(func() (*instance.Instance, error) {
+		var i *instance.Instance
+		if err == nil {
+			i, err = unpack(packed, version)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+		return i, nil
+	}), len(packed)
 }

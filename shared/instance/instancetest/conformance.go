@@ -271,10 +271,11 @@ func (s suite) ids(t *testing.T, keyRange instancequery.KeyRange) []string {
 	}
 	ids := []string{}
 	for _, row := range rows {
-		if row.Value.Err != nil {
-			t.Fatal(row.Value.Err)
+		i, err := row.Value()
+		if err != nil {
+			t.Fatal(err)
 		}
-		ids = append(ids, row.Value.Instance.ID)
+		ids = append(ids, i.ID)
 	}
 	return ids
 }
@@ -369,8 +370,13 @@ func testLabels(t *testing.T, s suite) {
 			if slices.Contains(labels, label) {
 				want = 1
 			}
-			if len(rows) != want || want == 1 && rows[0].Value.Instance.Version != changed.Version {
-				t.Fatalf("with %q, %s finds %+v", labels, label, rows)
+			if len(rows) != want {
+				t.Fatalf("with %q, %s finds %d rows", labels, label, len(rows))
+			}
+			if want == 1 {
+				if i, err := rows[0].Value(); err != nil || i.Version != changed.Version {
+					t.Fatalf("with %q, %s finds %+v, %v", labels, label, i, err)
+				}
 			}
 		}
 	}

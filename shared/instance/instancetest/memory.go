@@ -250,7 +250,7 @@ func (m *Memory) Read(_ context.Context, keyRange instancequery.KeyRange, limit 
 			key = instancequery.ChangedKey(i.LastChangedDateTime, i.ID)
 		}
 		if inKeyRange(i, keyRange) && key >= keyRange.From && (keyRange.To == "" || key <= keyRange.To) {
-			rows = append(rows, merge.Row[instancequery.Row]{Key: key, Value: instancequery.Row{Instance: i.Clone()}})
+			rows = append(rows, merge.Row[instancequery.Row]{Key: key, Value: instancequery.RowOf(i.Clone())})
 		}
 	}
 	slices.SortFunc(rows, func(a, b merge.Row[instancequery.Row]) int {
