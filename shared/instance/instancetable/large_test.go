@@ -154,7 +154,7 @@ func TestLargeRows(t *testing.T) {
 			}), "Instances", "")
 			q := instancequery.Query{Apps: registered, Size: 100}
 			q.Filter.Org = "nav"
-			q.Filter.IsSoftDeleted = test.noMatches
+			q.Filter.IsSoftDeleted = &test.noMatches
 			var page instancequery.Page
 			var err error
 			start := time.Now()
