@@ -42,7 +42,7 @@ func TestSameKeyCreatesOnce(t *testing.T) {
 func TestRepeatAfterPermanentDeletion(t *testing.T) {
 	api := newAPI(t)
 	send := func() apitest.Response {
-		return api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"` + apitest.KariParty + `"}`), key("k"))
+		return api.Do(t, apitest.Kari, "POST", "/"+apitest.App+"/instances", apitest.JSON(`{"instanceOwnerId":"`+apitest.KariParty+`"}`), key("k"))
 	}
 	i := send().Instance(api, 201)
 	i = api.HardDelete(t, i)
