@@ -21,6 +21,9 @@ type Application struct {
 	Workflow             Workflow          `json:"workflow"`             // DefaultWorkflow if the owner defines none
 	CheckIdentityNumbers bool              `json:"checkIdentityNumbers"` // enforce check digits of ssn and organizationNumber
 	IndexShards          int               `json:"indexShards"`          // index partitions per step; at least 1
+	Events               []string          `json:"events,omitempty"`     // optional types of events that the application has
+	Retention            *Retention        `json:"retention,omitempty"`  // nil: nothing is deleted automatically
+	Deadline             *Deadline         `json:"deadline,omitempty"`   // nil: dueDateTime has no effect
 
 	Version int64 `json:"-"` // number of writes of this document, from 1
 }
@@ -179,6 +182,7 @@ func (a *Application) Validate() error {
 		c.require(len(t.Schema) == 0 || matchesStructured(t.AllowedContentTypes), at+"/allowedContentTypes", "must allow a JSON or XML type because the data type has a schema")
 	}
 	a.Workflow.check(&c)
+	a.checkLifecycle(&c)
 	return c.fault()
 }
 

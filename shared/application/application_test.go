@@ -162,6 +162,29 @@ func TestValidate(t *testing.T) {
 		"to the same step":          {func(a *Application) { a.Workflow.Transitions[2].To = "Submit" }, "/workflow/transitions/2/to"},
 		"without roles":             {func(a *Application) { a.Workflow.Transitions[0].By = nil }, "/workflow/transitions/0/by"},
 		"with an unknown role":      {func(a *Application) { a.Workflow.Transitions[0].By[1] = "admin" }, "/workflow/transitions/0/by/1"},
+		"all events":                {func(a *Application) { a.Events = append([]string{alwaysEvent}, optionalEvents...) }, ""},
+		"an unknown event":          {func(a *Application) { a.Events = []string{"DeadlineNear", "deadlinePassed"} }, "/events/1"},
+		"an event twice":            {func(a *Application) { a.Events = []string{"DeadlineNear", "DeadlineNear"} }, "/events/1"},
+		"an empty retention":        {func(a *Application) { a.Retention = &Retention{} }, ""},
+		"all retention": {func(a *Application) {
+			a.Retention = &Retention{Always, &RetentionPeriod{"P1D"}, &RetentionPeriod{"P2W"}, &ArchiveRetention{"P100Y", Delete}}
+		}, ""},
+		"an unknown permission":      {func(a *Application) { a.Retention = &Retention{UserMayDelete: "never"} }, "/retention/userMayDelete"},
+		"drafts without a period":    {func(a *Application) { a.Retention = &Retention{Drafts: &RetentionPeriod{}} }, "/retention/drafts/after"},
+		"drafts after hours":         {func(a *Application) { a.Retention = &Retention{Drafts: &RetentionPeriod{"PT8H"}} }, "/retention/drafts/after"},
+		"deleted after nothing":      {func(a *Application) { a.Retention = &Retention{Deleted: &RetentionPeriod{"P0D"}} }, "/retention/deleted/after"},
+		"archived after 101 years":   {func(a *Application) { a.Retention = &Retention{Archived: &ArchiveRetention{After: "P101Y"}} }, "/retention/archived/after"},
+		"unconfirmed and a question": {func(a *Application) { a.Retention = &Retention{Archived: &ArchiveRetention{"P5Y", "ask"}} }, "/retention/archived/unconfirmed"},
+		"an empty deadline":          {func(a *Application) { a.Deadline = &Deadline{} }, ""},
+		"a whole deadline": {func(a *Application) {
+			a.Deadline = &Deadline{[]Period{"P1M", "P7D", "P3D", "P2D", "P1D"}, Refuse, "forfalt"}
+		}, ""},
+		"six reminders": {func(a *Application) {
+			a.Deadline = &Deadline{Remind: []Period{"P6D", "P5D", "P4D", "P3D", "P2D", "P1D"}}
+		}, "/deadline/remind"},
+		"a reminder after hours": {func(a *Application) { a.Deadline = &Deadline{Remind: []Period{"P1D", "PT1H"}} }, "/deadline/remind/1"},
+		"a reminder twice":       {func(a *Application) { a.Deadline = &Deadline{Remind: []Period{"P1D", "P1D"}} }, "/deadline/remind/1"},
+		"late and perhaps":       {func(a *Application) { a.Deadline = &Deadline{Late: "perhaps"} }, "/deadline/late"},
 	} {
 		app := example(t)
 		test.change(app)
