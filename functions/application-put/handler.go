@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/schema"
 )
@@ -26,7 +28,12 @@ type applicationStore interface {
 	Put(ctx context.Context, app *application.Application) error
 }
 
-func handler(authenticator instancehttp.Authenticator, applications applicationStore, base httpapi.BaseURLs) http.Handler {
+// backfills schedules agenda notes for existing instances; *instancetable.Table is one.
+type backfills interface {
+	PutBackfill(ctx context.Context, appID string, now time.Time) error
+}
+
+func handler(authenticator instancehttp.Authenticator, applications applicationStore, instances backfills, base httpapi.BaseURLs) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := authenticator.Authenticate(r)
 		if err != nil {
@@ -53,7 +60,7 @@ func handler(authenticator instancehttp.Authenticator, applications applicationS
 		if err != nil {
 			return err
 		}
-		status, err := storeApplication(r, applications, app)
+		status, err := storeApplication(r, applications, instances, app)
 		if err != nil {
 			return err
 		}
@@ -112,6 +119,14 @@ func checkSchemas(ctx context.Context, app *application.Application) error {
 	if invalid := (*fault.Error)(nil); errors.As(app.Validate(), &invalid) {
 		issues = invalid.Issues
 	}
+	if d := app.Deadline; d != nil && d.Label != "" {
+		if _, err := instance.CheckLabels([]string{d.Label}); err != nil {
+			issues = append(issues, fault.Issue{
+				Severity: fault.SeverityError, Code: "InvalidRegistration", Field: "/deadline/label",
+				Description: fmt.Sprintf("must be a label: 1 to %d characters of text without a comma and without white space at its ends", instance.MaxLabelLength),
+			})
+		}
+	}
 	for n, t := range app.DataTypes {
 		if len(t.Schema) == 0 || t.Schema[0] != '{' || len(t.Schema) > application.MaxSchemaBytes { // Validate has reported the last two conditions
 			continue
@@ -131,7 +146,7 @@ func checkSchemas(ctx context.Context, app *application.Application) error {
 // storeApplication creates or replaces the registration and returns the status, 201 or 200. Storing
 // the same registration again changes nothing. It fails if a condition of the request is false, the
 // replacement is not allowed, or concurrent requests keep replacing the registration.
-func storeApplication(r *http.Request, applications applicationStore, app *application.Application) (status int, err error) {
+func storeApplication(r *http.Request, applications applicationStore, instances backfills, app *application.Application) (status int, err error) {
 	ctx := busy.WithBudget(r.Context())
 	for {
 		stored, err := applications.Get(ctx, app.ID)
@@ -167,6 +182,11 @@ func storeApplication(r *http.Request, applications applicationStore, app *appli
 		}
 		if err := app.ValidateReplacement(stored); err != nil {
 			return 0, err
+		}
+		if app.NeedsBackfill(stored) { // before the registration, so that a crash cannot lose it
+			if err := instances.PutBackfill(ctx, app.ID, time.Now()); err != nil {
+				return 0, err
+			}
 		}
 		if err := applications.Put(ctx, app); !errors.Is(err, application.ErrVersionMismatch) {
 			return status, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -18,7 +19,7 @@ const (
 
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
-	api.Serve(route, handler(api.Authorizer.Authenticator, api.Applications, api.View.Base))
+	api.Serve(route, handler(api.Authorizer.Authenticator, api.Applications, api.Instances, api.View.Base))
 	return api
 }
 
@@ -130,6 +131,12 @@ func TestRejectedRegistrations(t *testing.T) {
 		"an empty org":             {apitest.JSON(`{"org":""}`), 400, "application-id-mismatch", ""},
 		"another's id":             {apitest.JSON(`{"id":"nav/app2018"}`), 400, "application-id-mismatch", ""},
 		"another's org":            {apitest.JSON(`{"org":"skd"}`), 400, "application-id-mismatch", ""},
+		"an unknown event":         {apitest.JSON(`{"events":["InstanceDeleted","Deleted"]}`), 400, "application-invalid", "/events/1"},
+		"a period of hours":        {apitest.JSON(`{"retention":{"deleted":{"after":"PT12H"}}}`), 400, "application-invalid", "/retention/deleted/after"},
+		"no period":                {apitest.JSON(`{"retention":{"drafts":{}}}`), 400, "application-invalid", "/retention/drafts/after"},
+		"a reminder twice":         {apitest.JSON(`{"deadline":{"remind":["P1D","P1D"]}}`), 400, "application-invalid", "/deadline/remind/1"},
+		"a label with a comma":     {apitest.JSON(`{"deadline":{"label":"a,b"}}`), 400, "application-invalid", "/deadline/label"},
+		"a label with a control":   {apitest.JSON(`{"deadline":{"label":"a\u0000"}}`), 400, "application-invalid", "/deadline/label"},
 		"a formId twice":           {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"a"}]}`), 400, "application-invalid", "/dataTypes/1/formId"},
 		"a negative size":          {apitest.JSON(`{"dataTypes":[{"formId":"a","maxSize":-1}]}`), 400, "application-invalid", "/dataTypes/0/maxSize"},
 		"minCount over maxCount":   {apitest.JSON(`{"dataTypes":[{"formId":"a","minCount":2,"maxCount":1}]}`), 400, "application-invalid", "/dataTypes/0/minCount"},
@@ -246,5 +253,45 @@ func TestConcurrentReplacements(t *testing.T) {
 	}
 	if got := version(t, api, "nav/app2019"); created != 1 || got != many {
 		t.Errorf("%d requests created the application, and its version is %d", created, got)
+	}
+}
+
+// TestBackfill registers rules that need notes of existing instances. The backfill must be stored
+// before the registration, and only when the new rules need one.
+func TestBackfill(t *testing.T) {
+	const none, retention, shorter, passed = `{}`, `{"retention":{"deleted":{"after":"P14D"}}}`, `{"retention":{"deleted":{"after":"P1D"}}}`, `{"events":["DeadlinePassed"]}`
+	for name, test := range map[string]struct {
+		before, after string
+		backfills     int
+	}{
+		"first registration": {"", retention, 0}, // has no instances
+		"rules are new":      {none, retention, 1},
+		"an event is new":    {none, passed, 1},
+		"a rule changes":     {retention, shorter, 1}, // the notes of the old rule may be too late
+		"rules are removed":  {retention, none, 0},
+		"the same":           {retention, retention, 0},
+		"a user's rights":    {none, `{"retention":{"userMayDelete":"always"}}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newAPI(t)
+			if test.before != "" {
+				api.Register(t, "nav/app2019", test.before)
+			}
+			before := version(t, api, "nav/app2019")
+			if test.backfills > 0 {
+				api.Instances.Fail = func() error { return errors.New("no response") }
+				api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(test.after)).Want(500, "internal")
+				if version(t, api, "nav/app2019") != before {
+					t.Error("the registration is stored, but not its backfill")
+				}
+				api.Instances.Fail = nil
+			}
+			if got := api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(test.after)); got.Code >= 300 {
+				t.Errorf("%d %s", got.Code, got.Body)
+			}
+			if stored, err := api.Instances.Backfills(t.Context()); err != nil || len(stored) != test.backfills || test.backfills > 0 && stored[0].AppID != "nav/app2019" {
+				t.Errorf("got %+v (%v), want %d", stored, err, test.backfills)
+			}
+		})
 	}
 }

@@ -37,12 +37,12 @@ func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *i
 		return err
 	}
 	if !repeated {
-		return h.writeCreated(w, r, changed, u.NewDataGuid())
+		return h.writeCreated(w, r, access, changed, u.NewDataGuid())
 	}
 	if i, err = h.loadCommitted(ctx, access, u); err != nil {
 		return err
 	}
-	return h.view.Write(w, r, http.StatusOK, i)
+	return h.view.For(access.Caller).Write(w, r, http.StatusOK, i)
 }
 
 // loadCommitted returns the current instance of a committed upload, or a Conflict if the upload's

@@ -49,7 +49,7 @@ func TestCommit(t *testing.T) {
 		d.FileSize != int64(len(content)) || d.SHA256 != u.Content.SHA256 || d.CreatedBy != "1001" {
 		t.Errorf("got %+v", d)
 	}
-	if want := api.View.Render(i).Data[0].DataLinks.Apps; response.Header().Get("Location") != want {
+	if want := api.View.Links(i).Data(i.Data[0].ID).Apps; response.Header().Get("Location") != want {
 		t.Errorf("Location %s, want %s", response.Header().Get("Location"), want)
 	}
 	if gets > 0 {

@@ -46,7 +46,7 @@ func (h *handler) createData(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	replay := func(i *instance.Instance, earlier *instance.IdempotencyRecord) error {
-		return h.writeCreated(w, r, i, earlier.DataGuid)
+		return h.writeCreated(w, r, access, i, earlier.DataGuid)
 	}
 	return access.Idempotent(r, h.instances, blob.InlineLimit, replay, func(record *instance.IdempotencyRecord) error {
 		if uploadID != "" {
@@ -60,14 +60,14 @@ func (h *handler) createData(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return h.writeCreated(w, r, i, id)
+		return h.writeCreated(w, r, access, i, id)
 	})
 }
 
 // writeCreated responds with the instance, and with the URL of its new data element in Location.
-func (h *handler) writeCreated(w http.ResponseWriter, r *http.Request, i *instance.Instance, dataGuid string) error {
+func (h *handler) writeCreated(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, i *instance.Instance, dataGuid string) error {
 	w.Header().Set("Location", h.view.Links(i).Data(dataGuid).Apps)
-	return h.view.Write(w, r, http.StatusCreated, i)
+	return h.view.For(access.Caller).Write(w, r, http.StatusCreated, i)
 }
 
 // storeContent stores the request's body as a new data element with the given id.

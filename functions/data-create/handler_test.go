@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob"
@@ -56,7 +57,7 @@ func TestAdd(t *testing.T) {
 				d.LastChangedBy != test.wantsBy || d.FileSize != int64(len(content)) || d.IsLocked || d.ApplicationOwner != nil {
 				t.Errorf("got %+v", d)
 			}
-			if want := api.View.Render(i).Data[0].DataLinks.Apps; response.Header().Get("Location") != want {
+			if want := api.View.Links(i).Data(i.Data[0].ID).Apps; response.Header().Get("Location") != want {
 				t.Errorf("Location %s, want %s", response.Header().Get("Location"), want)
 			}
 			if !i.LastChangedDateTime.After(before.LastChangedDateTime) || i.LastChangedBy != test.wantsBy || i.Version != 2 {
@@ -235,7 +236,9 @@ func TestLostResponse(t *testing.T) {
 			api := apitest.New(t)
 			i := api.Add(t, apitest.InstanceSpec{})
 			store := instancetest.Overtaken{Memory: api.Instances, OtherWrite: func() {
-				api.Change(t, i, func(i *instance.Instance) error { return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}}) })
+				api.Change(t, i, func(i *instance.Instance) error {
+					return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}}, time.Now())
+				})
 			}}
 			api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View))
 			got := api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml, option).Instance(api, 201)

@@ -28,7 +28,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err := httpapi.CheckConditions(r, instancehttp.ContentETag(element)); err != nil {
 			return err
 		}
-		if err := i.CheckDataWritable(app); err != nil {
+		if err := i.CheckElementWritable(app, element, time.Now()); err != nil {
 			return err
 		}
 		// A concurrent replacement schedules its own orphan check.
@@ -41,6 +41,6 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err != nil {
 			return err
 		}
-		return view.Write(w, r, http.StatusOK, i)
+		return view.For(access.Caller).Write(w, r, http.StatusOK, i)
 	})
 }

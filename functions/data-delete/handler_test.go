@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
+	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
 
@@ -63,4 +64,15 @@ func TestWhoMayDelete(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	api.CheckAccess(t, i, false, "DELETE", apitest.InApp(i, "/data/"+i.Data[0].ID))
+}
+
+func TestLegalHold(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	i = api.Change(t, i, func(i *instance.Instance) error { return i.Hold("x", nil, "nav", time.Now()) })
+	for _, caller := range []string{apitest.Kari, apitest.Nav} {
+		api.AssertUnchanged(t, i, func() {
+			api.Do(t, caller, "DELETE", apitest.InApp(i, "/data/"+i.Data[0].ID)).Want(409, "legal-hold")
+		})
+	}
 }

@@ -62,13 +62,13 @@ func (h *handler) replaceData(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.view.Write(w, r, http.StatusOK, i)
+	return h.view.For(access.Caller).Write(w, r, http.StatusOK, i)
 }
 
 // checkReplaceable returns a fault if the element of i cannot be replaced now. It avoids a useless
 // change of the blob store; the update checks again.
 func checkReplaceable(r *http.Request, app *application.Application, i *instance.Instance, element *instance.DataElement) error {
-	if err := i.CheckDataWritable(app); err != nil {
+	if err := i.CheckElementWritable(app, element, time.Now()); err != nil {
 		return err
 	}
 	return httpapi.CheckConditions(r, instancehttp.ContentETag(element))

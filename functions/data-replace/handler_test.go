@@ -190,7 +190,7 @@ func TestLostResponse(t *testing.T) {
 						_, err := i.Transition(app, "Submit", application.User, "1001", time.Now())
 						return err
 					}
-					return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}})
+					return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}}, time.Now())
 				})
 			}}
 			api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View))
@@ -203,5 +203,14 @@ func TestLostResponse(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestLegalHold(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	i = api.Change(t, i, func(i *instance.Instance) error { return i.Hold("x", nil, "nav", time.Now()) })
+	for _, caller := range []string{apitest.Kari, apitest.Nav} {
+		api.AssertUnchanged(t, i, func() { api.Do(t, caller, "PUT", target(i), xml).Want(409, "legal-hold") })
 	}
 }

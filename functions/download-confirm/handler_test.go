@@ -12,7 +12,7 @@ import (
 
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
-	h := handler(instancehttp.Authorizer{Authenticator: api.Authorizer.Authenticator}, api.Instances, api.View) // no Parties, because users get 403
+	h := handler(instancehttp.Authorizer{Authenticator: api.Authorizer.Authenticator}, api.Applications, api.Instances, api.View) // no Parties, because users get 403
 	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/confirmDownload", h)
 	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/confirmDownload", h)
 	return api
@@ -55,6 +55,17 @@ func TestConfirmOne(t *testing.T) {
 		if repeat.Body.String() != response.Body.String() || repeat.ETag() != response.ETag() {
 			t.Errorf("the repeat is %s %s", repeat.ETag(), repeat.Body)
 		}
+	})
+}
+
+// TestDeletionAfterConfirmationIsScheduled confirms a submission that its user has deleted. Only
+// then may retention delete it permanently.
+func TestDeletionAfterConfirmationIsScheduled(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.App, `{"retention":{"deleted":{"after":"P1D"}}}`)
+	i := api.SoftDelete(t, add(t, api, 0, 1))
+	api.CheckNoteFirst(t, i, i.Status.SoftDeletedDateTime.AddDate(0, 0, 1), func() apitest.Response {
+		return api.Do(t, apitest.Nav, "POST", all(i))
 	})
 }
 

@@ -78,6 +78,7 @@ type handler struct {
 		instancehttp.Reader
 		instancehttp.IdempotencyRecords
 		instancehttp.OrphanCheckScheduler
+		instancehttp.AgendaScheduler
 		counter
 		Create(ctx context.Context, i *instance.Instance, ev event.Event) error
 	}
@@ -129,14 +130,14 @@ func (h *handler) createInstance(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return h.view.Write(w, r, http.StatusCreated, i)
+		return h.view.For(caller).Write(w, r, http.StatusCreated, i)
 	}
 	return instancehttp.Idempotent(r, h.instances, caller, sender.id, blob.InlineLimit, replay, func(record *instance.IdempotencyRecord) error {
 		i, err := h.storeInstance(r, caller, sender, app, record)
 		if err != nil {
 			return err
 		}
-		return h.view.Write(w, r, http.StatusCreated, i)
+		return h.view.For(caller).Write(w, r, http.StatusCreated, i)
 	})
 }
 
@@ -176,6 +177,9 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 	if err != nil {
 		return nil, err
 	}
+	if !caller.IsOwner() && b.VisibleDateTime != nil && b.VisibleDateTime.After(time.Now()) {
+		return nil, fault.New(fault.Invalid, "date-invalid", "Only the application owner can create an instance that is visible later. Leave visibleDateTime out.")
+	}
 	// Validate everything before assigning a party number or storing content.
 	draft := instance.Draft{
 		Application: app, Labels: b.Labels, DueDateTime: b.DueDateTime.Pointer(), VisibleDateTime: b.VisibleDateTime.Pointer(),
@@ -206,6 +210,14 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 		return nil, err
 	}
 	i.IdempotencyRecord = record
+	i.Timeline.UserChanged = !caller.IsOwner()
+	now := time.Now()
+	if at := i.NextCheck(app, now); !at.IsZero() {
+		if err := h.instances.ScheduleAgenda(ctx, i.NotesFor(at, now)...); err != nil {
+			release()
+			return nil, err
+		}
+	}
 	if err := h.instances.Create(ctx, i, i.StepEvent("", by, h.view.Links(i))); err != nil {
 		if instancehttp.NotApplied(err) {
 			release()

@@ -79,7 +79,7 @@ func TestInstanceOwner(t *testing.T) {
 				if i.AppID != apitest.App || i.Workflow.CurrentStep != "FormFilling" || i.Workflow.IsCompleted || len(i.Data) != 0 {
 					t.Errorf("got %s", response.Body)
 				}
-				if want := api.View.Render(i).SelfLinks.Apps; response.Header().Get("Location") != want || response.ETag() != `"1"` {
+				if want := api.View.Links(i).Apps; response.Header().Get("Location") != want || response.ETag() != `"1"` {
 					t.Errorf("Location %s, want %s; ETag %s", response.Header().Get("Location"), want, response.ETag())
 				}
 				events := api.Instances.Outbox()
@@ -191,6 +191,7 @@ func TestRejects(t *testing.T) {
 		"a label twice":     {apitest.Nav, path, `{` + newcomer + `,"labels":["a","a"]}`, 400, "labels-invalid"},
 		"an empty label":    {apitest.Nav, path, `{` + newcomer + `,"labels":[""]}`, 400, "labels-invalid"},
 		"a long label":      {apitest.Nav, path, `{` + newcomer + `,"labels":["` + strings.Repeat("å", 65) + `"]}`, 400, "text-invalid"},
+		"hidden, by a user": {apitest.Kari, path, `{` + kari + `,"visibleDateTime":"2099-01-01T00:00:00Z"}`, 400, "date-invalid"},
 		"the year 10000":    {apitest.Nav, path, `{` + newcomer + `,"dueDateTime":"9999-12-31T23:59:59Z"}`, 400, "date-invalid"},
 		"an unknown formId": {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"skjema",` + xml + `}]}`, 400, "form-id-unknown"},
 		"no content":        {apitest.Nav, path, `{` + newcomer + `,"data":[{"formId":"default","contentType":"application/xml"}]}`, 400, "data-empty"},
@@ -325,5 +326,36 @@ func TestConcurrentRequestsWithOneKey(t *testing.T) {
 	all.Wait()
 	if len(slices.Compact(locations[:])) != 1 || len(api.Instances.Outbox()) != 1 || len(api.Blobs.Keys()) != 1 {
 		t.Errorf("%v, %d events, blobs %v", locations, len(api.Instances.Outbox()), api.Blobs.Keys())
+	}
+}
+
+// TestNoteBeforeInstance creates an instance in an application that deletes drafts. The note must
+// be stored before the instance. An application without rules stores no note.
+func TestNoteBeforeInstance(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.App, `{"retention":{"drafts":{"after":"P10D"}}}`)
+	body := apitest.JSON(`{` + kari + `}`)
+	for completed := range 2 { // writes before a crash
+		writes := 0
+		api.Instances.Fail = func() error {
+			if writes++; writes > completed {
+				return errors.New("no response")
+			}
+			return nil
+		}
+		api.Do(t, apitest.Kari, "POST", path, body).Want(500, "internal")
+		if notes := len(api.Instances.AllAgendaNotes()); notes != completed || len(api.Instances.Outbox()) != 0 {
+			t.Errorf("after %d writes: %d notes and %d events", completed, notes, len(api.Instances.Outbox()))
+		}
+	}
+	api.Instances.Fail = nil
+	i := api.Do(t, apitest.Kari, "POST", path, body).Instance(api, 201)
+	if notes := api.Instances.AllAgendaNotes(); len(notes) != 2 || !slices.Contains(notes, i.AgendaNote(i.CreatedDateTime.AddDate(0, 0, 10))) {
+		t.Errorf("got the notes %+v", notes)
+	}
+	api = newAPI(t)
+	api.Do(t, apitest.Kari, "POST", path, body).Instance(api, 201)
+	if notes := api.Instances.AllAgendaNotes(); len(notes) != 0 {
+		t.Errorf("notes without rules: %+v", notes)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -11,7 +12,13 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-func handler(authorizer instancehttp.Authorizer, instances instancehttp.ContentStore, view instancehttp.View) http.Handler {
+// store is the store of instances and of the checks and notes that a deletion needs.
+type store interface {
+	instancehttp.ScheduledStore
+	instancehttp.OrphanCheckScheduler
+}
+
+func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		ctx := r.Context()
 		access, err := authorizer.Write(r, "hard")
@@ -22,31 +29,41 @@ func handler(authorizer instancehttp.Authorizer, instances instancehttp.ContentS
 		if err != nil {
 			return err
 		}
-		i, err := access.Load(ctx, instances)
+		i, app, err := access.LoadWithApplication(ctx, instances, applications)
 		if err != nil {
 			return err
 		}
-		if hard { // before the deletion, so that the sweep always finds a deleted instance
+		if hard {
+			// Check early to avoid a useless orphan check; the update checks again.
+			if err := httpapi.CheckConditions(r, httpapi.VersionTag(i.Version)); err != nil {
+				return err
+			}
+			if err := i.Clone().HardDelete(app, access.Role(), time.Now()); err != nil {
+				return err
+			}
+			// Schedule before the deletion, so that the sweep always finds a deleted instance.
 			if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck("", time.Now())); err != nil {
 				return err
 			}
 		}
 		var labels []string // HardDelete removes the labels, but the response contains them
-		i, err = access.UpdateFrom(r, instances, i, nil, func(i *instance.Instance) (*event.Event, error) {
+		i, err = access.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) (*event.Event, error) {
+			now := time.Now()
+			labels = i.Labels
+			remove := i.Delete
 			if hard {
-				labels = i.Labels
-				i.HardDelete(time.Now())
-				return nil, nil
+				remove = func(role application.Role, now time.Time) error { return i.HardDelete(app, role, now) }
 			}
-			return nil, i.Delete(time.Now())
+			if err := remove(access.Role(), now); err != nil {
+				return nil, err
+			}
+			return i.DeletedEvent(app, hard, access.Role(), access.ActorName(), now, view.Links(i)), nil
 		})
 		if err != nil {
 			return err
 		}
-		if hard {
-			i.Labels = labels
-		}
-		return view.Write(w, r, http.StatusOK, i)
+		i.Labels = labels
+		return view.For(access.Caller).Write(w, r, http.StatusOK, i)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/sweep"
@@ -12,7 +13,7 @@ import (
 
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
-	api.Serve("DELETE /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(api.Authorizer, api.Instances, api.View))
+	api.Serve("DELETE /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(api.Authorizer, api.Applications, api.Instances, api.View))
 	return api
 }
 
@@ -79,4 +80,100 @@ func TestRejects(t *testing.T) {
 		api.Do(t, apitest.Kari, "DELETE", apitest.InApp(i, "?hard=true"), apitest.Header("If-Match", `"7"`)).Want(412, "version-stale")
 	})
 	api.CheckAccess(t, i, false, "DELETE", apitest.InApp(i, ""))
+}
+
+// TestWhoMayDeleteSubmissions deletes a submission permanently, by each value of userMayDelete,
+// before and after its owner has confirmed it. The owner always may. The user may delete drafts,
+// also those that the owner sent back.
+func TestWhoMayDeleteSubmissions(t *testing.T) {
+	draft, submitted := []string(nil), []string{"Submit"}
+	sentBack, archived := []string{"Submit", "FormFilling"}, []string{"Submit", "Archived"}
+	for rule, allowed := range map[string]struct{ unconfirmed, confirmed bool }{
+		"": {false, true}, `"userMayDelete":"confirmed"`: {false, true}, `"userMayDelete":"drafts"`: {false, false}, `"userMayDelete":"always"`: {true, true},
+	} {
+		for _, test := range []struct {
+			path      []string
+			confirmed bool
+			user      bool
+		}{
+			{draft, false, true}, {sentBack, false, true}, {submitted, false, allowed.unconfirmed}, {archived, false, allowed.unconfirmed},
+			{submitted, true, allowed.confirmed}, {archived, true, allowed.confirmed},
+		} {
+			for _, softly := range []bool{false, true} {
+				api := newAPI(t)
+				api.Register(t, apitest.App, `{"retention":{`+rule+`}}`)
+				add := func() *instance.Instance {
+					i := api.Add(t, apitest.InstanceSpec{Path: test.path})
+					if test.confirmed {
+						i = api.Change(t, i, func(i *instance.Instance) error { return i.ConfirmAll(time.Now()) })
+					}
+					if softly {
+						i = api.SoftDelete(t, i)
+					}
+					return i
+				}
+				byUser, byOwner := add(), add()
+				api.Do(t, apitest.Nav, "DELETE", apitest.InApp(byOwner, "?hard=true")).Want(200, "")
+				if test.user {
+					api.Do(t, apitest.Kari, "DELETE", apitest.InApp(byUser, "?hard=true")).Want(200, "")
+					continue
+				}
+				api.AssertUnchanged(t, byUser, func() {
+					api.Do(t, apitest.Kari, "DELETE", apitest.InApp(byUser, "?hard=true")).Want(409, "deletion-too-early")
+				})
+				if deleted := api.Do(t, apitest.Kari, "DELETE", apitest.InApp(byUser, "")).Instance(api, 200); !deleted.Status.IsSoftDeleted || deleted.InQueue() == test.confirmed {
+					t.Errorf("%s: %+v, in the queue: %v", rule, deleted.Status, deleted.InQueue())
+				}
+			}
+		}
+	}
+}
+
+// TestLegalHold deletes a held instance. Neither user nor owner can delete it permanently, and both
+// can softly.
+func TestLegalHold(t *testing.T) {
+	for _, caller := range []string{apitest.Kari, apitest.Nav} {
+		api := newAPI(t)
+		i := api.Change(t, api.Add(t, apitest.InstanceSpec{}), func(i *instance.Instance) error { return i.Hold("x", nil, "nav", time.Now()) })
+		api.AssertUnchanged(t, i, func() {
+			api.Do(t, caller, "DELETE", apitest.InApp(i, "?hard=true")).Want(409, "legal-hold")
+		})
+		api.Do(t, caller, "DELETE", apitest.InApp(i, "")).Want(200, "")
+		if !api.Stored(t, i).Status.IsSoftDeleted {
+			t.Error("a hold prevents the soft delete")
+		}
+	}
+}
+
+// TestEvents deletes softly and then permanently. Each deletion that changes the instance makes an
+// event in an application that registers the type.
+func TestEvents(t *testing.T) {
+	for caller, by := range map[string][2]string{apitest.Kari: {"1001", event.CauseUser}, apitest.Nav: {"nav", event.CauseOwner}} {
+		for registration, events := range map[string]int{`{}`: 0, `{"events":["InstanceDeleted"]}`: 2} {
+			api := newAPI(t)
+			api.Register(t, apitest.App, registration)
+			i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+			for _, query := range []string{"", "", "?hard=true"} {
+				api.Do(t, caller, "DELETE", apitest.InApp(i, query)).Want(200, "")
+			}
+			outbox := api.Instances.Outbox()[1:]
+			if len(outbox) != events {
+				t.Fatalf("%s: %d events, want %d", registration, len(outbox), events)
+			}
+			for n, ev := range outbox {
+				if ev.EventType != event.InstanceDeleted || ev.ID != event.ID(i.ID, n+2) || *ev.Hard != (n == 1) || ev.Cause != by[1] || ev.UserID != by[0] || len(ev.DataLinks) != 1 {
+					t.Errorf("event %+v", ev)
+				}
+			}
+		}
+	}
+}
+
+// TestPermanentDeletionIsScheduled deletes softly in an application that deletes permanently
+// after a day.
+func TestPermanentDeletionIsScheduled(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.App, `{"retention":{"deleted":{"after":"P1D"}}}`)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.CheckNoteFirst(t, i, time.Now().AddDate(0, 0, 1), func() apitest.Response { return api.Do(t, apitest.Kari, "DELETE", apitest.InApp(i, "")) })
 }

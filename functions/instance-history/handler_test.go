@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"slices"
@@ -219,4 +220,57 @@ func TestDeleted(t *testing.T) {
 	api := newAPI(t)
 	i, _ := api.addEvents(t, 1, 1)
 	api.CheckReadOfDeleted(t, i, apitest.InStorage(i, "/events"))
+}
+
+// TestUsersSeeNoEventsForOwners reads a history with events for the owner only, which users do not
+// see. The pages of users continue after those events, and have other entity tags.
+func TestUsersSeeNoEventsForOwners(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.Change(t, i, func(i *instance.Instance) error { i.EventCount = 6; return nil })
+	var all, forUsers []event.Encoded
+	for number, eventType := range []string{event.WorkflowStateChange, event.LegalHoldChanged, event.LegalHoldChanged, event.InstanceDeleted, event.InstanceUndeleted, event.LegalHoldChanged} {
+		ev := eventtest.Document(i.AppID, i.ID, number+1, time.Now(), "FormFilling").Event
+		ev.EventType = eventType
+		doc, err := event.Encode(ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := api.events.Put(t.Context(), doc); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, doc)
+		if eventType != event.LegalHoldChanged {
+			forUsers = append(forUsers, doc)
+		}
+	}
+	api.events.Append(t.Context(), all[:4])
+	target := apitest.InStorage(i, "/events")
+	owner := api.Do(t, apitest.Nav, "GET", target).Want(200, "")
+	user := api.Do(t, apitest.Kari, "GET", target).Want(200, "")
+	if owner.Body.String() != array(all) || user.Body.String() != array(forUsers) {
+		t.Errorf("the owner gets %s\nthe user gets %s", owner.Body, user.Body)
+	}
+	if owner.ETag() == user.ETag() || owner.Header().Get("Link") != user.Header().Get("Link") {
+		t.Errorf("the owner gets %v\nthe user gets %v", owner.Header(), user.Header())
+	}
+	api.CheckConditionalGet(t, apitest.Kari, target)
+	// Every event once, over pages of each size. Only the last page is empty.
+	for size := 1; size <= 6; size++ {
+		next, got := fmt.Sprintf("%s?size=%d", target, size), []string{}
+		for docs := []json.RawMessage{nil}; len(docs) > 0; {
+			page := api.Do(t, apitest.Kari, "GET", next).Want(200, "")
+			page.JSON(&docs)
+			if len(docs) > size {
+				t.Errorf("%d events on a page of %d", len(docs), size)
+			}
+			for _, doc := range docs {
+				got = append(got, string(doc))
+			}
+			next = strings.TrimPrefix(strings.TrimSuffix(page.Header().Get("Link"), `>; rel="next"`), "<https://platform.altinn.no")
+		}
+		if all := "[" + strings.Join(got, ",") + "]"; all != array(forUsers) {
+			t.Errorf("pages of %d: %s", size, all)
+		}
+	}
 }

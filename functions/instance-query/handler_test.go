@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
+	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/instance"
 )
 
@@ -294,7 +295,7 @@ func TestMediaTypes(t *testing.T) {
 			}
 		}
 	}
-	one, err := api.View.Render(api.Stored(t, x.other)).AppendJSON(nil) // the complete instance, with its links
+	one, err := api.View.For(auth.Caller{Org: "nav"}).Render(api.Stored(t, x.other)).AppendJSON(nil) // the complete instance, with its links
 	body := api.Do(t, apitest.Nav, "GET", path+"?appId=nav/other").Want(200, "").Body.String()
 	if err != nil || !strings.Contains(body, `"_embedded":{"instances":[`+string(one)+`]}`) {
 		t.Errorf("%s (%v)", body, err)
@@ -302,5 +303,33 @@ func TestMediaTypes(t *testing.T) {
 	empty := api.Do(t, apitest.Newcomer, "GET", path).Want(200, "").Body.String()
 	if !strings.Contains(empty, `"_embedded":{"instances":[]}`) {
 		t.Errorf("the empty result is %s", empty)
+	}
+}
+
+// TestHiddenInstances queries instances that do not exist for users yet. Only owners find them.
+func TestHiddenInstances(t *testing.T) {
+	api := newAPI(t)
+	past, future := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	shown := api.Add(t, apitest.InstanceSpec{Visible: &past, Labels: []string{"gr"}}).ID
+	hidden := api.Add(t, apitest.InstanceSpec{Visible: &future, Labels: []string{"gr"}}).ID
+	for _, filter := range []string{"", "label=gr", "appId=" + apitest.App, "workflow.currentStep=FormFilling", "instanceOwnerId=" + apitest.KariParty, "page=last", "org=nav"} {
+		for caller, want := range map[string][]string{apitest.Kari: {shown}, apitest.KariBySSN: {shown}, apitest.Nav: {shown, hidden}} {
+			got := query(t, api, caller, filter).ids()
+			slices.Sort(got)
+			if slices.Sort(want); !slices.Equal(got, want) {
+				t.Errorf("%q: %v, want %v", filter, got, want)
+			}
+		}
+	}
+}
+
+// TestReasonOfHold queries a held instance. Only its owner sees the reason.
+func TestReasonOfHold(t *testing.T) {
+	api := newAPI(t)
+	api.Change(t, api.Add(t, apitest.InstanceSpec{}), func(i *instance.Instance) error { return i.Hold("Sak 12", nil, "nav", time.Now()) })
+	for caller, want := range map[string]string{apitest.Kari: "", apitest.Nav: "Sak 12"} {
+		if found := query(t, api, caller, "").Embedded.Instances; len(found) != 1 || found[0].LegalHold == nil || found[0].LegalHold.Reason != want {
+			t.Errorf("got %+v, want the reason %q", found, want)
+		}
 	}
 }

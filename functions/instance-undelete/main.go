@@ -4,6 +4,7 @@
 package main
 
 import (
+	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -16,5 +17,5 @@ import (
 func main() {
 	env := coldstart.Load()
 	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
-	lambdahttp.Start(env, handler(authorizer, instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
+	lambdahttp.Start(env, handler(authorizer, applicationtable.Open(env), instancetable.OpenWithOutbox(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
@@ -23,7 +24,7 @@ type body struct {
 // maxBody is the maximum size of the patch, in bytes.
 const maxBody = 32 << 10
 
-func handler(authorizer instancehttp.Authorizer, instances instancehttp.Store, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances instancehttp.ScheduledStore, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		access, err := authorizer.WriteAsOwner(r)
 		if err != nil {
@@ -33,17 +34,21 @@ func handler(authorizer instancehttp.Authorizer, instances instancehttp.Store, v
 		if err := httpapi.DecodeMergePatch(r, maxBody, &b); err != nil {
 			return err
 		}
-		i, err := access.Update(r, instances, func(i *instance.Instance) error {
+		i, app, err := access.LoadWithApplication(r.Context(), instances, applications)
+		if err != nil {
+			return err
+		}
+		i, err = access.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) (*event.Event, error) {
 			metadata, err := b.applyTo(i.Metadata())
 			if err != nil {
-				return err
+				return nil, err
 			}
-			return i.UpdateMetadata(metadata)
+			return nil, i.UpdateMetadata(metadata, time.Now())
 		})
 		if err != nil {
 			return err
 		}
-		return view.Write(w, r, http.StatusOK, i)
+		return view.For(access.Caller).Write(w, r, http.StatusOK, i)
 	})
 }
 

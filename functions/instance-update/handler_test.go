@@ -12,7 +12,7 @@ import (
 
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
-	api.Serve("PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(api.Authorizer, api.Instances, api.View))
+	api.Serve("PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", handler(api.Authorizer, api.Applications, api.Instances, api.View))
 	return api
 }
 
@@ -88,4 +88,48 @@ func TestWhoMayPatch(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
 	api.CheckAccess(t, i, true, "PATCH", apitest.InApp(i, ""), patch(`{"labels":["x"]}`))
+}
+
+// TestHide moves visibleDateTime. The owner can hide an instance until a user has changed it.
+func TestHide(t *testing.T) {
+	const later = `{"visibleDateTime":"2099-01-01T00:00:00Z"}`
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	if i = api.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(later)).Instance(api, 200); !i.Hidden(time.Now()) {
+		t.Errorf("got %v", i.VisibleDateTime)
+	}
+	i = api.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(`{"visibleDateTime":null}`)).Instance(api, 200)
+	used := api.Change(t, i, func(i *instance.Instance) error { i.Timeline.UserChanged = true; return nil })
+	api.AssertUnchanged(t, used, func() {
+		api.Do(t, apitest.Nav, "PATCH", apitest.InApp(used, ""), patch(later)).Want(409, "instance-in-use")
+	})
+	api.Do(t, apitest.Nav, "PATCH", apitest.InApp(used, ""), patch(`{"visibleDateTime":"2019-01-01T00:00:00Z"}`)).Instance(api, 200)
+}
+
+// TestDatesAreScheduled sets each date in an application that registers its events.
+func TestDatesAreScheduled(t *testing.T) {
+	date := time.Now().AddDate(0, 0, 10).UTC().Truncate(time.Second)
+	text := date.Format(time.RFC3339)
+	for body, test := range map[string]struct {
+		registration string
+		at           time.Time
+	}{
+		`{"dueDateTime":"` + text + `"}`:                             {`{"events":["DeadlinePassed"]}`, date},
+		`{"dueDateTime":"` + text + `","presentationField":"label"}`: {`{"deadline":{"label":"overdue"}}`, date},
+		`{"dueDateTime":"` + text + `","presentationField":"near"}`:  {`{"events":["DeadlineNear"],"deadline":{"remind":["P2D","P1W"]}}`, date.AddDate(0, 0, -7)},
+		`{"visibleDateTime":"` + text + `"}`:                         {`{"events":["InstanceVisible"]}`, date},
+	} {
+		api := newAPI(t)
+		i := api.Add(t, apitest.InstanceSpec{})
+		api.Register(t, apitest.App, test.registration)
+		api.CheckNoteFirst(t, i, test.at, func() apitest.Response {
+			return api.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(body))
+		})
+	}
+	api := newAPI(t) // no rule needs the dates
+	i := api.Add(t, apitest.InstanceSpec{})
+	api.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(`{"dueDateTime":"`+text+`","visibleDateTime":"`+text+`"}`)).Instance(api, 200)
+	if notes := api.Instances.AllAgendaNotes(); len(notes) != 0 {
+		t.Errorf("notes without rules: %v", notes)
+	}
 }

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -14,5 +15,5 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	lambdahttp.Start(env, handler(instancehttp.Authorizer{Authenticator: auth.Open(env)}, instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
+	lambdahttp.Start(env, handler(instancehttp.Authorizer{Authenticator: auth.Open(env)}, applicationtable.Open(env), instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/instance"
@@ -102,5 +104,35 @@ func TestRejects(t *testing.T) {
 		if p.Code != 400 {
 			t.Errorf("%s: %d, want 400", query, p.Code)
 		}
+	}
+}
+
+// TestHiddenInstances lists instances of which every second one does not exist for users yet, on
+// pages of each size, from both ends.
+func TestHiddenInstances(t *testing.T) {
+	api := newAPI(t)
+	var visible []string
+	for n := range 6 {
+		at := time.Now().Add(time.Duration(2*(n%2)-1) * time.Hour)
+		if i := api.Add(t, apitest.InstanceSpec{Visible: &at}); n%2 == 0 {
+			visible = append(visible, i.ID)
+		}
+	}
+	for query, want := range map[string][]string{
+		"": visible, "?order=desc": {visible[2], visible[1], visible[0]}, "?page=last&size=2": visible[1:], "?page=1&size=2": visible[2:],
+		"?visibleDateTime=gt:2019-01-01": visible, "?visibleDateTime=gt:" + time.Now().UTC().Format("2006-01-02T15:04:05Z"): {},
+	} {
+		var got []string
+		for _, i := range get(t, api, apitest.Kari, own+query).Embedded.Instances {
+			got = append(got, i.ID)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", query, got, want)
+		}
+	}
+	first := get(t, api, apitest.Kari, own+"?size=2")
+	second := get(t, api, apitest.Kari, first.Links.Next.Href)
+	if len(first.Embedded.Instances) != 2 || len(second.Embedded.Instances) != 1 || second.Embedded.Instances[0].ID != visible[2] || second.Links.Next != nil {
+		t.Errorf("got %+v and %+v", first, second)
 	}
 }

@@ -17,7 +17,7 @@ type body struct {
 // maxBody is the maximum body size, in bytes.
 const maxBody = 4 << 10
 
-func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances instancehttp.Store, data *validation.Checker, view instancehttp.View) http.Handler {
+func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances instancehttp.ScheduledStore, data *validation.Checker, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		ctx := r.Context()
 		access, err := authorizer.Write(r)
@@ -40,6 +40,6 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err != nil {
 			return err
 		}
-		return view.Write(w, r, http.StatusOK, i)
+		return view.For(access.Caller).Write(w, r, http.StatusOK, i)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/instance"
@@ -54,7 +55,7 @@ func TestSteps(t *testing.T) {
 		ev := events[n+1]
 		if ev.ID != fmt.Sprintf("%s.%d", i.ID, n+2) || ev.WorkflowStep != step.to || ev.PreviousStep != before.Workflow.CurrentStep || ev.UserID != step.by ||
 			!ev.At.Equal(i.LastChangedDateTime) || ev.InstanceVersion != i.Version || ev.AppID != i.AppID || ev.InstanceOwnerID != i.InstanceOwnerID ||
-			ev.InstanceLink != api.View.Render(i).SelfLinks.Platform || len(ev.DataLinks) != 2 || ev.DataLinks[1].DataLink != api.View.Render(i).Data[1].DataLinks.Platform {
+			ev.InstanceLink != api.View.Links(i).Platform || len(ev.DataLinks) != 2 || ev.DataLinks[1].DataLink != api.View.Links(i).Data(i.Data[1].ID).Platform {
 			t.Errorf("event %+v", ev)
 		}
 		if text, err := json.Marshal(ev); err != nil || strings.Contains(string(text), apitest.KariSSN) {
@@ -187,4 +188,55 @@ func TestFailingStore(t *testing.T) {
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	api.Instances.Fail = func() error { return errors.New("table down") }
 	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(500, "internal") })
+}
+
+// TestDeadline submits after dueDateTime. Only an application with the rule rejects a user, who
+// leaves the first step only. The owner can always move the instance.
+func TestDeadline(t *testing.T) {
+	const rule, allows, none = `{"deadline":{"late":"refuse"}}`, `{"deadline":{"late":"allow"}}`, `{}`
+	past, future := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	for name, test := range map[string]struct {
+		registration, caller string
+		due                  *time.Time
+		path                 []string
+		to, code             string
+	}{
+		"late":                      {rule, apitest.Kari, &past, nil, "Submit", "deadline-passed"},
+		"late, sent back":           {rule, apitest.Kari, &past, []string{"Submit", "FormFilling"}, "Submit", "deadline-passed"},
+		"late, by the owner":        {rule, apitest.Nav, &past, nil, "Submit", ""},
+		"late, out of a later step": {rule, apitest.Kari, &past, []string{"Submit"}, "Archived", ""},
+		"in time":                   {rule, apitest.Kari, &future, nil, "Submit", ""},
+		"without a date":            {rule, apitest.Kari, nil, nil, "Submit", ""},
+		"allowed":                   {allows, apitest.Kari, &past, nil, "Submit", ""},
+		"no rule":                   {none, apitest.Kari, &past, nil, "Submit", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newAPI(t)
+			api.Register(t, apitest.App, test.registration)
+			i := api.Add(t, apitest.InstanceSpec{Due: test.due, Path: test.path})
+			if test.code == "" {
+				api.Do(t, test.caller, "PUT", target(i), to(test.to)).Instance(api, 200)
+				return
+			}
+			api.AssertUnchanged(t, i, func() { api.Do(t, test.caller, "PUT", target(i), to(test.to)).Want(409, test.code) })
+		})
+	}
+}
+
+// TestRetentionIsScheduled archives in an application that deletes archived instances. A step that
+// makes no earlier check necessary schedules none.
+func TestRetentionIsScheduled(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.App, `{"retention":{"archived":{"after":"P1D","unconfirmed":"delete"}}}`)
+	i := api.Add(t, apitest.InstanceSpec{Path: []string{"Submit"}, At: time.Now().Add(-time.Hour)})
+	api.CheckNoteFirst(t, i, time.Now().AddDate(0, 0, 1), func() apitest.Response {
+		return api.Do(t, apitest.Kari, "PUT", target(i), to("Archived"))
+	})
+	api.Register(t, apitest.App, `{}`)
+	notes := len(api.Instances.AllAgendaNotes())
+	i = api.Add(t, apitest.InstanceSpec{})
+	api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Instance(api, 200)
+	if added := len(api.Instances.AllAgendaNotes()) - notes; added != 0 {
+		t.Errorf("%d notes without rules", added)
+	}
 }

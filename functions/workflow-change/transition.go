@@ -40,7 +40,7 @@ type transition struct {
 // because the validation fetches content. The update then applies to exactly the validated data. If
 // another request adds or replaces data concurrently, apply validates the new data and tries again,
 // until ctx ends.
-func (t *transition) apply(i *instance.Instance, instances instancehttp.Store) (*instance.Instance, error) {
+func (t *transition) apply(i *instance.Instance, instances instancehttp.ScheduledStore) (*instance.Instance, error) {
 	ctx := t.r.Context()
 	var found validation.Findings
 	for missing := 0; ; {
@@ -50,7 +50,7 @@ func (t *transition) apply(i *instance.Instance, instances instancehttp.Store) (
 		}
 		if err == nil {
 			var moved *instance.Instance
-			moved, err = t.access.UpdateFrom(t.r, instances, i, nil, func(i *instance.Instance) (*event.Event, error) {
+			moved, err = t.access.UpdateScheduled(t.r, instances, t.app, i, func(i *instance.Instance) (*event.Event, error) {
 				return t.change(i, found)
 			})
 			if err == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"time"
 
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
@@ -10,10 +11,11 @@ import (
 
 // response is the response body: the workflow state of an instance.
 type response struct {
-	CurrentStep string       `json:"currentStep"`
-	IsCompleted bool         `json:"isCompleted"`
-	Since       rfc3339.Time `json:"since"`     // when the instance entered the step
-	Reachable   []string     `json:"reachable"` // the steps that the caller can move the instance to; never null
+	CurrentStep string        `json:"currentStep"`
+	IsCompleted bool          `json:"isCompleted"`
+	Since       rfc3339.Time  `json:"since"`                 // when the instance entered the step
+	DeleteAfter *rfc3339.Time `json:"deleteAfter,omitempty"` // when the retention rules delete the instance; absent: never
+	Reachable   []string      `json:"reachable"`             // the steps that the caller can move the instance to; never null
 }
 
 func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances instancehttp.Reader) http.Handler {
@@ -32,13 +34,17 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		}
 		etag := httpapi.VersionTag(i.Version)
 		w.Header().Set("ETag", etag)
-		if httpapi.NotModified(r, etag) {
+		state := response{
+			CurrentStep: i.Workflow.CurrentStep, IsCompleted: i.Workflow.IsCompleted, Since: rfc3339.Time{Time: i.StepEntered},
+			Reachable: app.Workflow.Reachable(i.Workflow.CurrentStep, access.Role()),
+		}
+		// deleteAfter can change without a new version of the instance.
+		if at := i.DeleteAfter(app, time.Now()); at != nil {
+			state.DeleteAfter = &rfc3339.Time{Time: *at}
+		} else if httpapi.NotModified(r, etag) {
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}
-		return httpapi.WriteJSON(w, http.StatusOK, response{
-			CurrentStep: i.Workflow.CurrentStep, IsCompleted: i.Workflow.IsCompleted, Since: rfc3339.Time{Time: i.StepEntered},
-			Reachable: app.Workflow.Reachable(i.Workflow.CurrentStep, access.Role()),
-		})
+		return httpapi.WriteJSON(w, http.StatusOK, state)
 	})
 }

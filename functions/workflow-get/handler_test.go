@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/instance"
 )
 
 func newAPI(t *testing.T) *apitest.API {
@@ -55,4 +57,46 @@ func TestWhoMayRead(t *testing.T) {
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}})
 	api.CheckAccess(t, i, false, "GET", apitest.InApp(i, "/workflow"))
 	api.CheckConditionalGet(t, apitest.Kari, apitest.InApp(i, "/workflow"))
+}
+
+// TestDeleteAfter reads when the registered retention deletes an instance. A legal hold without an
+// end has no such time.
+func TestDeleteAfter(t *testing.T) {
+	at := time.Date(2099, 5, 1, 12, 0, 0, 0, time.UTC)
+	hold := func(until *time.Time) func(*instance.Instance) error {
+		return func(i *instance.Instance) error { return i.Hold("x", until, "nav", time.Now()) }
+	}
+	end := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+	softly := func(i *instance.Instance) error { return i.Delete(application.User, at) }
+	unchanged := func(*instance.Instance) error { return nil }
+	for name, test := range map[string]struct {
+		rules  string
+		path   []string
+		change func(*instance.Instance) error
+		want   string
+	}{
+		"no rules":              {``, nil, unchanged, ""},
+		"a draft":               {`"drafts":{"after":"P90D"}`, nil, unchanged, "2099-07-30T12:00:00.000000Z"},
+		"a submission":          {`"drafts":{"after":"P90D"}`, []string{"Submit"}, unchanged, ""},
+		"deleted":               {`"deleted":{"after":"P2W"}`, nil, softly, "2099-05-15T12:00:00.000000Z"},
+		"deleted, in the queue": {`"deleted":{"after":"P2W"}`, []string{"Submit"}, softly, ""},
+		"archived, kept":        {`"archived":{"after":"P1Y"}`, []string{"Submit", "Archived"}, unchanged, ""},
+		"archived":              {`"archived":{"after":"P1Y","unconfirmed":"delete"}`, []string{"Submit", "Archived"}, unchanged, "2100-05-01T12:00:02.000000Z"},
+		"held":                  {`"drafts":{"after":"P90D"}`, nil, hold(nil), ""},
+		"held for a time":       {`"drafts":{"after":"P90D"}`, nil, hold(&end), "2100-01-01T00:00:00.000000Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newAPI(t)
+			api.Register(t, apitest.App, `{"retention":{`+test.rules+`}}`)
+			i := api.Change(t, api.Add(t, apitest.InstanceSpec{Path: test.path, At: at}), test.change)
+			for _, caller := range []string{apitest.Kari, apitest.Nav} {
+				var got struct {
+					DeleteAfter string `json:"deleteAfter"`
+				}
+				if api.Do(t, caller, "GET", apitest.InApp(i, "/workflow")).Want(200, "").JSON(&got); got.DeleteAfter != test.want {
+					t.Errorf("got %q, want %q", got.DeleteAfter, test.want)
+				}
+			}
+		})
+	}
 }

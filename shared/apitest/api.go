@@ -166,6 +166,7 @@ type InstanceSpec struct {
 	Path       []string // the steps after FormFilling; the owner makes the transitions
 	At         time.Time
 	Due        *time.Time
+	Visible    *time.Time
 }
 
 // Add stores an instance and the content of its data elements.
@@ -182,7 +183,7 @@ func (api *API) Add(t *testing.T, spec InstanceSpec) *instance.Instance {
 		spec.At = time.Now()
 	}
 	app := api.application(t, spec.App)
-	draft := instance.Draft{Application: app, InstanceOwnerID: spec.Party, Labels: spec.Labels, DueDateTime: spec.Due}
+	draft := instance.Draft{Application: app, InstanceOwnerID: spec.Party, Labels: spec.Labels, DueDateTime: spec.Due, VisibleDateTime: spec.Visible}
 	i, err := instance.New(draft, "1001", spec.At)
 	if err != nil {
 		t.Fatal(err)
@@ -275,14 +276,14 @@ func (api *API) transition(t *testing.T, i *instance.Instance, step string, now 
 // SoftDelete soft-deletes a stored instance as a concurrent request would.
 func (api *API) SoftDelete(t *testing.T, i *instance.Instance) *instance.Instance {
 	t.Helper()
-	return api.Change(t, i, func(i *instance.Instance) error { return i.Delete(time.Now()) })
+	return api.Change(t, i, func(i *instance.Instance) error { return i.Delete(application.User, time.Now()) })
 }
 
 // HardDelete marks a stored instance for hard deletion as a concurrent request would; no sweep has
 // run.
 func (api *API) HardDelete(t *testing.T, i *instance.Instance) *instance.Instance {
 	t.Helper()
-	return api.Change(t, i, func(i *instance.Instance) error { i.HardDelete(time.Now()); return nil })
+	return api.Change(t, i, func(i *instance.Instance) error { return i.HardDelete(nil, application.Owner, time.Now()) })
 }
 
 // Replace replaces the content of a data element of a stored instance as a concurrent request

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 )
@@ -62,6 +63,7 @@ func (api *API) Do(t *testing.T, caller, method, target string, options ...Optio
 		r.Header.Set("Authorization", caller)
 	}
 	response := Response{ResponseRecorder: httptest.NewRecorder(), t: t, request: method + " " + target}
+	response.caller, _ = api.Authorizer.Authenticator.Authenticate(r) // fails in tests of invalid tokens
 	api.routes.ServeHTTP(response, r)
 	text := fmt.Sprint(response.Header(), response.Body)
 	for _, secret := range []string{KariSSN, OlaSSN, NewcomerSSN, host} {
@@ -80,6 +82,7 @@ type Response struct {
 	*httptest.ResponseRecorder
 	t       *testing.T
 	request string // method and target, for messages
+	caller  auth.Caller
 }
 
 // ETag returns the entity tag.
@@ -145,7 +148,7 @@ func (r Response) Instance(api *API, status int) *instance.Instance {
 	if want := httpapi.VersionTag(stored.Version); r.ETag() != want {
 		r.t.Errorf("%s: ETag %s, want %s", r.request, r.ETag(), want)
 	}
-	if want, err := api.View.Render(stored).AppendJSON(nil); err != nil || r.Body.String() != string(want) {
+	if want, err := api.View.For(r.caller).Render(stored).AppendJSON(nil); err != nil || r.Body.String() != string(want) {
 		r.t.Errorf("%s: the response is\n%s\nbut the stored instance is (%v)\n%s", r.request, r.Body, err, want)
 	}
 	return stored

@@ -14,10 +14,33 @@ import (
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
-// WorkflowStateChange is the type of the events that report that an instance has entered a workflow
-// step, including the first step. It is the eventType of the document and the DetailType of the
-// EventBridge entry.
-const WorkflowStateChange = "WorkflowStateChange"
+// The types of events. A type is the eventType of the document and the DetailType of the
+// EventBridge entry. Every application has WorkflowStateChange. It has the other types only if its
+// registration names them.
+const (
+	WorkflowStateChange = "WorkflowStateChange" // the instance entered a workflow step, including the first step
+	InstanceDeleted     = "InstanceDeleted"     // the instance was deleted, softly or permanently
+	InstanceUndeleted   = "InstanceUndeleted"   // the instance was restored
+	InstanceVisible     = "InstanceVisible"     // the visibleDateTime of the instance has passed
+	DeadlineNear        = "DeadlineNear"        // the dueDateTime of the instance is near
+	DeadlinePassed      = "DeadlinePassed"      // the dueDateTime of the instance has passed
+	LegalHoldChanged    = "LegalHoldChanged"    // the owner set, changed or lifted the legal hold
+)
+
+// Types returns all types of events.
+func Types() []string {
+	return []string{WorkflowStateChange, InstanceDeleted, InstanceUndeleted, InstanceVisible, DeadlineNear, DeadlinePassed, LegalHoldChanged}
+}
+
+// OwnerOnly reports whether the history of an instance omits events of the type for users.
+func OwnerOnly(eventType string) bool { return eventType == LegalHoldChanged }
+
+// The causes of a deletion: who deleted the instance, or the retention rules of its application.
+const (
+	CauseUser      = "user"
+	CauseOwner     = "owner"
+	CauseRetention = "retention"
+)
 
 // SchemaVersion is the version of the document's shape. Adding a member keeps the version. Removing
 // a member or changing its meaning requires the next version.
@@ -28,11 +51,11 @@ const SchemaVersion = 1
 // write as well, out of the same time. The clocks of Lambda differ by milliseconds.
 const ClockSkew = time.Minute
 
-// Event is one workflow change of one instance.
+// Event is one change of one instance.
 //
 // Add a new field in these places too. Tests fail if you forget one of the first two:
-//   - StepEvent in shared/instance, which fills it
-//   - events/owner/workflow-state-change.schema.json, the schema for owners
+//   - event.go in shared/instance, which fills it
+//   - the schema in events/owner: event.schema.json, or that of the type which has the field
 //   - Event in shared/httpapi/openapi.yaml, with its version, the samples in events/, and
 //     tests/model/workflow.go
 type Event struct {
@@ -43,14 +66,21 @@ type Event struct {
 	InstanceLink    string       `json:"instanceLink"`
 	DataLinks       []DataLink   `json:"dataLinks"` // never null
 	EventType       string       `json:"eventType"`
-	WorkflowStep    string       `json:"workflowStep"` // the step entered
-	UserID          string       `json:"userId"`       // who made the change: a user's id, or the org
+	WorkflowStep    string       `json:"workflowStep"` // the step of the instance after the change
+	UserID          string       `json:"userId"`       // who made the change: a user's id, the org, or "platform"
 
 	Org             string `json:"org"`
 	App             string `json:"app"`
-	PreviousStep    string `json:"previousStep,omitempty"` // the step left; absent on creation
+	PreviousStep    string `json:"previousStep,omitempty"` // WorkflowStateChange: the step left; absent on creation
 	InstanceVersion int64  `json:"instanceVersion"`        // the instance's version after the change
 	SchemaVersion   int    `json:"schemaVersion"`
+
+	Hard            *bool         `json:"hard,omitempty"`            // InstanceDeleted: whether the deletion is permanent
+	Cause           string        `json:"cause,omitempty"`           // InstanceDeleted: CauseUser, CauseOwner or CauseRetention
+	DueDateTime     *rfc3339.Time `json:"dueDateTime,omitempty"`     // DeadlineNear, DeadlinePassed
+	Before          string        `json:"before,omitempty"`          // DeadlineNear: the registered period of the reminder, such as P7D
+	VisibleDateTime *rfc3339.Time `json:"visibleDateTime,omitempty"` // InstanceVisible
+	Held            *bool         `json:"held,omitempty"`            // LegalHoldChanged: whether the instance is held now
 }
 
 // DataLink refers to one data element that the instance had at the time of the change.

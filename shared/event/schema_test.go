@@ -3,9 +3,11 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,14 +15,23 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-const schemaFile = "../../events/owner/workflow-state-change.schema.json"
+const schemaFolder = "../../events/owner/"
 
-// schema returns the published schema of the event document and asserts its formats.
-func schema(t *testing.T) *jsonschema.Schema {
+// commonSchema is the file with the members that all types have.
+const commonSchema = schemaFolder + "event.schema.json"
+
+// schemaFile returns the file with the schema of an event type.
+func schemaFile(eventType string) string {
+	words := regexp.MustCompile("[A-Z][a-z]+").FindAllString(eventType, -1)
+	return schemaFolder + strings.ToLower(strings.Join(words, "-")) + ".schema.json"
+}
+
+// schema returns a published schema and asserts its formats.
+func schema(t *testing.T, file string) *jsonschema.Schema {
 	t.Helper()
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
-	compiled, err := compiler.Compile(schemaFile)
+	compiled, err := compiler.Compile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,102 +47,188 @@ func validate(t *testing.T, schema *jsonschema.Schema, raw []byte) error {
 	return schema.Validate(document)
 }
 
-// TestDocumentsFollowTheSchema validates an event with all members and one with only the required
-// members.
+// members has, for each type, a function that sets the members that only this type has.
+var members = map[string]func(*Event){
+	WorkflowStateChange: func(ev *Event) { ev.PreviousStep = "FormFilling" },
+	InstanceDeleted:     func(ev *Event) { ev.Hard, ev.Cause = new(bool), CauseRetention },
+	InstanceUndeleted:   func(*Event) {},
+	InstanceVisible:     func(ev *Event) { ev.VisibleDateTime = &ev.At },
+	DeadlineNear:        func(ev *Event) { ev.DueDateTime, ev.Before = &ev.At, "P1Y6M" },
+	DeadlinePassed:      func(ev *Event) { ev.DueDateTime = &ev.At },
+	LegalHoldChanged:    func(ev *Event) { ev.Held = new(bool) },
+}
+
+// optional are the members of single types that an event of the type may lack.
+var optional = []string{"previousStep"}
+
+// typed returns an event of the type, with every member of the type.
+func typed(eventType string) Event {
+	ev := sample()
+	ev.EventType, ev.PreviousStep = eventType, ""
+	ev.DataLinks = []DataLink{{FormID: "default", DataLink: ev.InstanceLink + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff"}}
+	members[eventType](&ev)
+	return ev
+}
+
+func jsonOf(t *testing.T, ev Event) []byte {
+	t.Helper()
+	doc, err := Encode(ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc.JSON
+}
+
+// TestDocumentsFollowTheSchema validates an event of each type against the schema of the type. A
+// new member does not break a reader that validates documents, nor does a new type break a reader
+// of the common schema. Each schema rejects an event that lacks a member, or that has another type.
 func TestDocumentsFollowTheSchema(t *testing.T) {
-	schema := schema(t)
-	full, bare := sample(), sample()
-	full.DataLinks = []DataLink{{FormID: "default", DataLink: full.InstanceLink + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff"}}
-	bare.PreviousStep = ""
-	bare.At.Time = bare.At.Truncate(1e9)
-	for _, ev := range []Event{full, bare} {
-		doc, err := Encode(ev)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := validate(t, schema, doc.JSON); err != nil {
-			t.Errorf("%s: %v", doc.JSON, err)
-		}
-		// A new member or type does not break a reader that validates documents.
-		for of, by := range map[string]string{`{"id"`: `{"added":1,"id"`, `{"formId"`: `{"added":1,"formId"`, WorkflowStateChange: "Other"} {
-			if err := validate(t, schema, bytes.Replace(doc.JSON, []byte(of), []byte(by), 1)); err != nil {
-				t.Errorf("with %s: %v", by, err)
+	common := schema(t, commonSchema)
+	for _, eventType := range Types() {
+		schema := schema(t, schemaFile(eventType))
+		full := typed(eventType)
+		bare := full
+		bare.PreviousStep, bare.DataLinks = "", nil
+		bare.At.Time = bare.At.Truncate(1e9)
+		for _, ev := range []Event{full, bare} {
+			text := jsonOf(t, ev)
+			for of, by := range map[string]string{`{"id"`: `{"added":1,"id"`, `{"formId"`: `{"added":1,"formId"`} {
+				if err := validate(t, schema, bytes.Replace(text, []byte(of), []byte(by), 1)); err != nil {
+					t.Errorf("%s: with %s: %v", text, by, err)
+				}
+			}
+			if err := validate(t, common, bytes.Replace(text, []byte(eventType), []byte("Other"), 1)); err != nil {
+				t.Errorf("an event of another type: %v", err)
 			}
 		}
-	}
-	whole, _ := Encode(full)
-	for name, change := range map[string]func(map[string]any){
-		"a number for an id":      func(d map[string]any) { d["id"] = 7 },
-		"a local time":            func(d map[string]any) { d["at"] = "2019-06-01T11:12:22+02:00" },
-		"seven decimals":          func(d map[string]any) { d["at"] = "2019-06-01T11:12:22.1234567Z" },
-		"no decimals":             func(d map[string]any) { d["at"] = "2019-06-01T11:12:22Z" },
-		"no links":                func(d map[string]any) { d["dataLinks"] = nil },
-		"no type":                 func(d map[string]any) { d["eventType"] = nil },
-		"another schema version":  func(d map[string]any) { d["schemaVersion"] = 2 },
-		"an empty previous step":  func(d map[string]any) { d["previousStep"] = "" },
-		"an id of an application": func(d map[string]any) { d["appId"] = "nav" },
-	} {
-		document := map[string]any{}
-		if err := json.Unmarshal(whole.JSON, &document); err != nil {
+		whole := map[string]any{}
+		if err := json.Unmarshal(jsonOf(t, full), &whole); err != nil {
 			t.Fatal(err)
 		}
-		change(document)
-		if err := schema.Validate(document); err == nil {
-			t.Errorf("the schema accepts %s", name)
+		for name := range whole {
+			lacking := maps.Clone(whole)
+			delete(lacking, name)
+			if err := schema.Validate(lacking); (err == nil) != slices.Contains(optional, name) {
+				t.Errorf("%s: an event without %s: %v", eventType, name, err)
+			}
+		}
+		for name, change := range map[string]func(map[string]any){
+			"a number for an id":      func(d map[string]any) { d["id"] = 7 },
+			"a local time":            func(d map[string]any) { d["at"] = "2019-06-01T11:12:22+02:00" },
+			"seven decimals":          func(d map[string]any) { d["at"] = "2019-06-01T11:12:22.1234567Z" },
+			"no decimals":             func(d map[string]any) { d["at"] = "2019-06-01T11:12:22Z" },
+			"no links":                func(d map[string]any) { d["dataLinks"] = nil },
+			"another type":            func(d map[string]any) { d["eventType"] = "Other" },
+			"another schema version":  func(d map[string]any) { d["schemaVersion"] = 2 },
+			"an id of an application": func(d map[string]any) { d["appId"] = "nav" },
+		} {
+			wrong := maps.Clone(whole)
+			change(wrong)
+			if err := schema.Validate(wrong); err == nil {
+				t.Errorf("%s: the schema accepts %s", eventType, name)
+			}
 		}
 	}
 }
 
-// TestSchemaHasTheMembersOfTheDocument requires the members of the document in the schema, and no
-// others. The schema must require the members that are always present.
-func TestSchemaHasTheMembersOfTheDocument(t *testing.T) {
-	text, err := os.ReadFile(schemaFile)
+// schemaObject is the part of a schema that lists members.
+type schemaObject struct {
+	Ref        string                     `json:"$ref"`
+	Title      string                     `json:"title"`
+	Required   []string                   `json:"required"`
+	Properties map[string]json.RawMessage `json:"properties"`
+}
+
+func readSchema(t *testing.T, file string) (published schemaObject) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	type object struct {
-		Required   []string                   `json:"required"`
-		Properties map[string]json.RawMessage `json:"properties"`
-	}
-	var published object
 	if err := json.Unmarshal(text, &published); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return published
+}
+
+// TestSchemasHaveTheMembersOfTheDocument requires the members of the document in the schemas, and
+// no others: in the common schema the members that are always present, and in the schema of a type
+// the members that events of the type have. The folder has one schema for each type.
+func TestSchemasHaveTheMembersOfTheDocument(t *testing.T) {
+	common := readSchema(t, commonSchema)
+	var item struct{ Items schemaObject }
+	if err := json.Unmarshal(common.Properties["dataLinks"], &item); err != nil {
 		t.Fatal(err)
 	}
-	var item struct{ Items object }
-	if err := json.Unmarshal(published.Properties["dataLinks"], &item); err != nil {
-		t.Fatal(err)
-	}
-	compare := func(what string, of reflect.Type, published object) {
+	compare := func(what string, of reflect.Type, published schemaObject) {
+		var always []string
 		for field := range of.Fields() {
 			name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
-			if published.Properties[name] == nil {
-				t.Errorf("%s: the schema lacks %s", what, name)
-			}
-			if slices.Contains(published.Required, name) == (options == "omitempty") {
-				t.Errorf("%s: schema and document disagree on whether %s is required", what, name)
+			if options != "omitempty" {
+				always = append(always, name)
 			}
 		}
-		if members := len(published.Properties); members != of.NumField() {
-			t.Errorf("%s: the schema has %d members, the document %d", what, members, of.NumField())
+		slices.Sort(always)
+		if found := slices.Sorted(maps.Keys(published.Properties)); !slices.Equal(found, always) {
+			t.Errorf("%s: the schema has the members %v, the document always has %v", what, found, always)
+		}
+		if slices.Sort(published.Required); !slices.Equal(published.Required, always) {
+			t.Errorf("%s: the schema requires %v, the document always has %v", what, published.Required, always)
 		}
 	}
-	compare("event", reflect.TypeFor[Event](), published)
+	compare("event", reflect.TypeFor[Event](), common)
 	compare("data link", reflect.TypeFor[DataLink](), item.Items)
 	var version struct{ Const int }
-	if err := json.Unmarshal(published.Properties["schemaVersion"], &version); err != nil || version.Const != SchemaVersion {
+	if err := json.Unmarshal(common.Properties["schemaVersion"], &version); err != nil || version.Const != SchemaVersion {
 		t.Errorf("the schema has version %d, %v", version.Const, err)
 	}
-	var eventType struct {
+	var known struct {
 		Types []string `json:"x-extensible-enum"`
 	}
-	if err := json.Unmarshal(published.Properties["eventType"], &eventType); err != nil || !slices.Equal(eventType.Types, []string{WorkflowStateChange}) {
-		t.Errorf("the schema has the event types %v, %v", eventType.Types, err)
+	if err := json.Unmarshal(common.Properties["eventType"], &known); err != nil || !slices.Equal(known.Types, Types()) {
+		t.Errorf("the schema has the event types %v, %v", known.Types, err)
+	}
+	files := []string{commonSchema}
+	for _, eventType := range Types() {
+		published := readSchema(t, schemaFile(eventType))
+		files = append(files, schemaFile(eventType))
+		if published.Title != eventType || published.Ref != filepath.Base(commonSchema) {
+			t.Errorf("%s: the schema has the title %q and refers to %q", eventType, published.Title, published.Ref)
+		}
+		document := map[string]any{}
+		if err := json.Unmarshal(jsonOf(t, typed(eventType)), &document); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"eventType"}
+		for name := range document {
+			if common.Properties[name] == nil {
+				want = append(want, name)
+			}
+		}
+		slices.Sort(want)
+		if found := slices.Sorted(maps.Keys(published.Properties)); !slices.Equal(found, want) {
+			t.Errorf("%s: the schema has the members %v, the document %v", eventType, found, want)
+		}
+	}
+	slices.Sort(files)
+	if found, _ := filepath.Glob(schemaFolder + "*.schema.json"); !slices.Equal(found, files) {
+		t.Errorf("the schemas are %v, want %v", found, files)
+	}
+	// Every member of the document belongs to all types or to one in members.
+	total := Event{}
+	for _, eventType := range Types() {
+		members[eventType](&total)
+	}
+	total.DataLinks = []DataLink{}
+	for field := range reflect.TypeFor[Event]().Fields() {
+		if strings.HasSuffix(field.Tag.Get("json"), ",omitempty") && reflect.ValueOf(total).FieldByIndex(field.Index).IsZero() {
+			t.Errorf("%s belongs to no type in members", field.Name)
+		}
 	}
 }
 
 // TestSamplesFollowTheSchema validates the events in the samples for local invocations.
 func TestSamplesFollowTheSchema(t *testing.T) {
-	schema := schema(t)
 	found := 0
 	var look func(path string, value any)
 	look = func(path string, value any) {
@@ -146,13 +243,13 @@ func TestSamplesFollowTheSchema(t *testing.T) {
 				look(path, inner)
 			}
 		case map[string]any:
-			if v["eventType"] != nil {
+			if eventType, ok := v["eventType"].(string); ok {
 				found++
 				raw, err := json.Marshal(v)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := validate(t, schema, raw); err != nil {
+				if err := validate(t, schema(t, schemaFile(eventType)), raw); err != nil {
 					t.Errorf("%s: %v", path, err)
 				}
 				return
@@ -167,7 +264,7 @@ func TestSamplesFollowTheSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range paths {
-		if filepath.Base(filepath.Dir(path)) == "owner" { // the schema itself, and patterns
+		if filepath.Base(filepath.Dir(path)) == "owner" { // the schemas, and patterns
 			continue
 		}
 		text, err := os.ReadFile(path)

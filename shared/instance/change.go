@@ -53,8 +53,12 @@ func (i *Instance) CheckDataWritable(app *application.Application) error {
 	return nil
 }
 
-// checkElementWritable is CheckDataWritable for an existing data element, which may be locked.
-func (i *Instance) checkElementWritable(app *application.Application, element *DataElement) error {
+// CheckElementWritable is CheckDataWritable for an existing data element, which may be locked, and
+// whose content a legal hold keeps.
+func (i *Instance) CheckElementWritable(app *application.Application, element *DataElement, now time.Time) error {
+	if err := i.checkNotHeld(now); err != nil { // first: moving the instance back does not help
+		return err
+	}
 	if err := i.CheckDataWritable(app); err != nil {
 		return err
 	}
@@ -100,7 +104,7 @@ func (i *Instance) ReplaceData(app *application.Application, id string, content 
 	if element == nil {
 		return fault.NoSuchResource()
 	}
-	if err := i.checkElementWritable(app, element); err != nil {
+	if err := i.CheckElementWritable(app, element, now); err != nil {
 		return err
 	}
 	i.touch(app, by, TruncateTime(now))
@@ -129,9 +133,10 @@ func (i *Instance) Metadata() Metadata {
 }
 
 // UpdateMetadata replaces the instance's metadata. It does not update LastChangedDateTime and
-// LastChangedBy. It returns ErrUnchanged if the metadata is equal, Invalid if it breaks a limit,
-// and a Conflict if the instance is deleted.
-func (i *Instance) UpdateMetadata(m Metadata) error {
+// LastChangedBy. It returns ErrUnchanged if the metadata is equal, and Invalid if it breaks a
+// limit. It returns a Conflict if the instance is deleted, or if the instance would be hidden
+// from a user who has changed it (code "instance-in-use").
+func (i *Instance) UpdateMetadata(m Metadata, now time.Time) error {
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
 		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Restore it with POST …/undelete before you change it.")
 	}
@@ -143,10 +148,20 @@ func (i *Instance) UpdateMetadata(m Metadata) error {
 		return err
 	}
 	before := i.Metadata()
-	i.Labels, i.PresentationField = labels, m.PresentationField
-	i.DueDateTime, i.VisibleDateTime = truncated(m.DueDateTime), truncated(m.VisibleDateTime)
+	due, visible := truncated(m.DueDateTime), truncated(m.VisibleDateTime)
+	hides := visible != nil && visible.After(now) && !i.Hidden(now)
+	if hides && i.Timeline.UserChanged {
+		return fault.New(fault.Conflict, "instance-in-use", "A user has already changed the instance, so it cannot be hidden again.")
+	}
+	i.Labels, i.PresentationField, i.DueDateTime, i.VisibleDateTime = labels, m.PresentationField, due, visible
 	if reflect.DeepEqual(before, i.Metadata()) {
 		return ErrUnchanged
+	}
+	if !equalTimes(before.DueDateTime, due) {
+		i.setDue(now)
+	}
+	if !equalTimes(before.VisibleDateTime, visible) {
+		i.setVisible(before.VisibleDateTime != nil && before.VisibleDateTime.After(now), now)
 	}
 	return nil
 }
@@ -154,8 +169,10 @@ func (i *Instance) UpdateMetadata(m Metadata) error {
 // Transition moves the instance to a step of its application's workflow, and returns the step it
 // left. It returns ErrUnchanged if the instance is in that step already, and Invalid if the
 // workflow has no such step. It returns a Conflict if the instance is deleted or the role cannot
-// reach the step (code "step-unreachable"). If the step to leave validates on exit, invalid data is
-// a Conflict too (code "data-invalid", with issues).
+// reach the step (code "step-unreachable"). A user who leaves the first step after dueDateTime
+// gets a Conflict if the application accepts no late submissions (code "deadline-passed"). If the
+// step to leave validates on exit, invalid data is a Conflict too (code "data-invalid", with
+// issues).
 func (i *Instance) Transition(app *application.Application, name string, role application.Role, by string, now time.Time) (left string, err error) {
 	left = i.Workflow.CurrentStep
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
@@ -175,6 +192,10 @@ func (i *Instance) Transition(app *application.Application, name string, role ap
 			possible = strings.Join(reachable, ", ")
 		}
 		return left, fault.New(fault.Conflict, "step-unreachable", "You cannot move the instance from %[2]s to %[1]s. You can move it to: %[3]s.", name, left, possible)
+	}
+	if role == application.User && left == app.Workflow.Start().Name && app.RefusesLate() && i.DueDateTime != nil && now.After(*i.DueDateTime) {
+		return left, fault.New(fault.Conflict, "deadline-passed",
+			"The dueDateTime of the instance has passed. Only the application owner can move it now, or set a later dueDateTime.")
 	}
 	if from, ok := app.Workflow.Step(left); ok && from.ValidateOnExit {
 		if issues := i.Validate(app); len(issues) > 0 {
@@ -212,41 +233,11 @@ func (i *Instance) RemoveData(app *application.Application, id, by string, now t
 	if element == nil {
 		return fault.NoSuchResource()
 	}
-	if err := i.checkElementWritable(app, element); err != nil {
+	if err := i.CheckElementWritable(app, element, now); err != nil {
 		return err
 	}
 	i.Data = slices.DeleteFunc(i.Data, func(d DataElement) bool { return d.ID == id })
 	i.touch(app, by, TruncateTime(now))
-	return nil
-}
-
-// Delete marks the instance as deleted. It can still be read and undeleted, but queries omit it. A
-// submission stays in the owner's work queue until the owner has confirmed it. Delete returns
-// ErrUnchanged if the instance is deleted already.
-func (i *Instance) Delete(now time.Time) error {
-	if i.Status.IsSoftDeleted {
-		return ErrUnchanged
-	}
-	i.Status.IsSoftDeleted = true
-	i.Status.SoftDeletedDateTime = truncated(&now)
-	return nil
-}
-
-// HardDelete marks the instance for permanent deletion and removes its labels. From then on,
-// requests treat the instance as missing, and the sweep deletes its content and document. Its
-// events stay in the feed.
-func (i *Instance) HardDelete(now time.Time) {
-	_ = i.Delete(now) // an instance that is deleted already keeps its time
-	i.Status.IsMarkedForHardDelete = true
-	i.Labels = []string{}
-}
-
-// Undelete restores a deleted instance. It returns ErrUnchanged if the instance is not deleted.
-func (i *Instance) Undelete() error {
-	if !i.Status.IsSoftDeleted {
-		return ErrUnchanged
-	}
-	i.Status.IsSoftDeleted, i.Status.SoftDeletedDateTime = false, nil
 	return nil
 }
 
@@ -280,6 +271,9 @@ func (i *Instance) RecordDownload(id string, now time.Time) error {
 // enter moves the instance into a step and sets its locks and status. It increments EventCount,
 // because entering a step creates an event.
 func (i *Instance) enter(app *application.Application, step application.Step, now time.Time) {
+	if i.Workflow.IsCompleted && !step.Completes {
+		i.skipReminders(now)
+	}
 	i.Workflow.CurrentStep, i.Workflow.IsCompleted = step.Name, step.Completes
 	if step.Submits() && !i.Submitted {
 		i.submit(now)

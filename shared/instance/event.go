@@ -1,6 +1,8 @@
 package instance
 
 import (
+	"time"
+
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/rfc3339"
@@ -10,12 +12,33 @@ import (
 // to its current step. by is the actor, and links are the links of i. Call StepEvent after the
 // change and before the write: the event names the version that the write creates.
 func (i *Instance) StepEvent(previousStep, by string, links Links) event.Event {
+	ev := i.newEvent(event.WorkflowStateChange, by, i.StepEntered, links)
+	ev.PreviousStep = previousStep
+	return ev
+}
+
+// Event returns the event of a change that is not a transition, and increments EventCount. It
+// returns nil if the application does not register events of the type. fill, if not nil, sets the
+// members of the type. Call Event once per change, after the change and before the write.
+func (i *Instance) Event(app *application.Application, eventType, by string, now time.Time, links Links, fill func(*event.Event)) *event.Event {
+	if !app.Emits(eventType) {
+		return nil
+	}
+	i.EventCount++
+	ev := i.newEvent(eventType, by, TruncateTime(now), links)
+	if fill != nil {
+		fill(&ev)
+	}
+	return &ev
+}
+
+func (i *Instance) newEvent(eventType, by string, at time.Time, links Links) event.Event {
 	org, app, _ := application.SplitID(i.AppID)
 	ev := event.Event{
-		ID: event.ID(i.ID, i.EventCount), At: rfc3339.Time{Time: i.StepEntered}, AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID,
+		ID: event.ID(i.ID, i.EventCount), At: rfc3339.Time{Time: at}, AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID,
 		InstanceLink: links.Platform, DataLinks: make([]event.DataLink, 0, len(i.Data)),
-		EventType: event.WorkflowStateChange, WorkflowStep: i.Workflow.CurrentStep, UserID: by,
-		Org: org, App: app, PreviousStep: previousStep, InstanceVersion: i.Version + 1, SchemaVersion: event.SchemaVersion,
+		EventType: eventType, WorkflowStep: i.Workflow.CurrentStep, UserID: by,
+		Org: org, App: app, InstanceVersion: i.Version + 1, SchemaVersion: event.SchemaVersion,
 	}
 	for _, d := range i.Data {
 		ev.DataLinks = append(ev.DataLinks, event.DataLink{FormID: d.FormID, DataLink: links.Data(d.ID).Platform})

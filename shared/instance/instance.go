@@ -43,6 +43,7 @@ type Instance struct {
 	PresentationField   string        `json:"presentationField,omitempty"`
 	Workflow            Workflow      `json:"workflow"`
 	Status              Status        `json:"status"`
+	LegalHold           *LegalHold    `json:"legalHold,omitempty"`
 	Data                []DataElement `json:"data"` // never null
 
 	Version           int64              `json:"-"` // number of writes; 0 before the first
@@ -51,6 +52,7 @@ type Instance struct {
 	Shard             int                `json:"-"` // its shard of the application's indexes
 	Submitted         bool               `json:"-"` // whether the current step is one of a submitted instance, see application.Step.Submits
 	AllConfirmed      time.Time          `json:"-"` // time at which the owner confirmed a submission as a whole; zero: never
+	Timeline          Timeline           `json:"-"` // state of the rules that depend on the time
 	IdempotencyRecord *IdempotencyRecord `json:"-"` // stored with this change, not part of the document; nil: none
 }
 
@@ -155,21 +157,30 @@ func New(draft Draft, by string, now time.Time) (*Instance, error) {
 		PresentationField: draft.PresentationField, Data: []DataElement{},
 	}
 	i.enter(draft.Application, draft.Application.Workflow.Start(), now)
+	i.setDue(now)
+	i.setVisible(false, now)
 	return i, nil
 }
 
 func checkMetadata(due, visible *time.Time, presentation string) error {
 	for name, t := range map[string]*time.Time{"dueDateTime": due, "visibleDateTime": visible} {
-		if t == nil {
-			continue
-		}
-		// Check the year in UTC, which is the stored form: an offset can move a time into
-		// another year.
-		if year := t.UTC().Year(); year < 1900 || year > 9998 {
-			return fault.New(fault.Invalid, "date-invalid", "%s must be in the years 1900 to 9998, in UTC.", name)
+		if err := checkDate(name, t); err != nil {
+			return err
 		}
 	}
 	return checkText("presentationField", presentation, MaxPresentationField)
+}
+
+// checkDate returns an Invalid fault if t is outside the years that documents can have. It checks
+// the year in UTC, which is the stored form: an offset can move a time into another year.
+func checkDate(name string, t *time.Time) error {
+	if t == nil {
+		return nil
+	}
+	if year := t.UTC().Year(); year < 1900 || year > 9998 {
+		return fault.New(fault.Invalid, "date-invalid", "%s must be in the years 1900 to 9998, in UTC.", name)
+	}
+	return nil
 }
 
 // TruncateTime returns t in the form that documents store: in UTC, in microseconds, without a
@@ -277,6 +288,9 @@ func (i *Instance) Clone() *Instance {
 	c.DueDateTime, c.VisibleDateTime = cloneOf(i.DueDateTime), cloneOf(i.VisibleDateTime)
 	c.Workflow.SubmittedDateTime = cloneOf(i.Workflow.SubmittedDateTime)
 	c.Status.ArchivedDateTime, c.Status.SoftDeletedDateTime = cloneOf(i.Status.ArchivedDateTime), cloneOf(i.Status.SoftDeletedDateTime)
+	if c.LegalHold = cloneOf(i.LegalHold); c.LegalHold != nil {
+		c.LegalHold.Until = cloneOf(i.LegalHold.Until)
+	}
 	c.Labels = append([]string{}, i.Labels...)
 	c.Data = append([]DataElement{}, i.Data...)
 	for n := range c.Data {

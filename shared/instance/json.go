@@ -59,6 +59,17 @@ func (i *Instance) AppendMembers(w *appendjson.Writer) {
 		w.Time(`,"softDeletedDateTime":`, *i.Status.SoftDeletedDateTime)
 	}
 	w.Raw("}")
+	if hold := i.LegalHold; hold != nil {
+		w.Time(`,"legalHold":{"since":`, hold.Since)
+		w.String(`,"by":`, hold.By)
+		if hold.Until != nil {
+			w.Time(`,"until":`, *hold.Until)
+		}
+		if hold.Reason != "" {
+			w.String(`,"reason":`, hold.Reason)
+		}
+		w.Raw("}")
+	}
 }
 
 // ReadMembers reads the members that AppendMembers writes for a document without links.
@@ -104,6 +115,18 @@ func (i *Instance) ReadMembers(r *appendjson.Reader) {
 		i.Status.SoftDeletedDateTime = &deleted
 	}
 	r.Expect("}")
+	if r.Accept(`,"legalHold":{"since":`) {
+		hold := &LegalHold{Since: r.Time(""), By: r.String(`,"by":`)}
+		if r.Accept(`,"until":`) {
+			until := r.Time("")
+			hold.Until = &until
+		}
+		if r.Accept(`,"reason":`) {
+			hold.Reason = r.String("")
+		}
+		r.Expect("}")
+		i.LegalHold = hold
+	}
 }
 
 // AppendMembers appends the members of the data element, without braces.

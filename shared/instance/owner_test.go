@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/fault"
 )
 
@@ -82,21 +83,22 @@ func TestDeleteAndUndelete(t *testing.T) {
 	for _, step := range []string{"FormFilling", "Submit", "Archived"} {
 		i := in(t, newApplication(), step)
 		before := i.Clone()
-		if code(i.Undelete()) != "unchanged" || !reflect.DeepEqual(i, before) {
+		if code(i.Undelete(application.Owner, noon)) != "unchanged" || !reflect.DeepEqual(i, before) {
 			t.Errorf("%s: Undelete of an instance that is not deleted does not return ErrUnchanged", step)
 		}
 		want := before.Status
 		want.IsSoftDeleted, want.SoftDeletedDateTime = true, truncated(&noon)
-		if err := i.Delete(noon); err != nil || !reflect.DeepEqual(i.Status, want) || i.InQueue() != before.InQueue() {
+		if err := i.Delete(application.Owner, noon); err != nil || !reflect.DeepEqual(i.Status, want) || i.InQueue() != before.InQueue() {
 			t.Errorf("%s: %+v, %v", step, i.Status, err)
 		}
-		if code(i.Delete(noon.Add(time.Hour))) != "unchanged" || !reflect.DeepEqual(i.Status, want) {
+		if code(i.Delete(application.Owner, noon.Add(time.Hour))) != "unchanged" || !reflect.DeepEqual(i.Status, want) {
 			t.Errorf("%s: a second Delete does not return ErrUnchanged, or changes the status", step)
 		}
-		if err := i.Undelete(); err != nil || !reflect.DeepEqual(i, before) {
+		before.Timeline.Restored = TruncateTime(noon)
+		if err := i.Undelete(application.Owner, noon); err != nil || !reflect.DeepEqual(i, before) {
 			t.Errorf("%s: Undelete does not restore the instance: %+v, %v", step, i, err)
 		}
-		i.HardDelete(noon)
+		i.hardDelete("user", noon)
 		if want.IsMarkedForHardDelete = true; !reflect.DeepEqual(i.Status, want) || len(i.Labels) > 0 || i.Labels == nil {
 			t.Errorf("%s: %+v", step, i)
 		}
@@ -108,28 +110,28 @@ func TestUpdateMetadata(t *testing.T) {
 	i := in(t, newApplication(), "Submit")
 	changed := i.LastChangedDateTime
 	d := Metadata{Labels: []string{"gr"}, DueDateTime: &due, PresentationField: "Melding"}
-	if err := i.UpdateMetadata(d); err != nil || i.Labels[0] != "gr" || !i.DueDateTime.Equal(TruncateTime(due)) || i.PresentationField != "Melding" {
+	if err := i.UpdateMetadata(d, noon); err != nil || i.Labels[0] != "gr" || !i.DueDateTime.Equal(TruncateTime(due)) || i.PresentationField != "Melding" {
 		t.Errorf("%+v, %v", i, err)
 	}
 	if !i.LastChangedDateTime.Equal(changed) {
 		t.Error("UpdateMetadata changed lastChanged")
 	}
-	if err := i.UpdateMetadata(d); code(err) != "unchanged" {
+	if err := i.UpdateMetadata(d, noon); code(err) != "unchanged" {
 		t.Errorf("equal metadata: %v", err)
 	}
 	before := i.Clone()
 	for name, bad := range map[string]Metadata{
 		"labels": {Labels: []string{"a", "a"}}, "text": {PresentationField: "a\x00"}, "date": {DueDateTime: &time.Time{}},
 	} {
-		if err := i.UpdateMetadata(bad); !fault.Is(err, fault.Invalid) || !reflect.DeepEqual(i, before) {
+		if err := i.UpdateMetadata(bad, noon); !fault.Is(err, fault.Invalid) || !reflect.DeepEqual(i, before) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := i.UpdateMetadata(Metadata{}); err != nil || i.Labels == nil || len(i.Labels) > 0 || i.DueDateTime != nil {
+	if err := i.UpdateMetadata(Metadata{}, noon); err != nil || i.Labels == nil || len(i.Labels) > 0 || i.DueDateTime != nil {
 		t.Errorf("empty metadata: %+v, %v", i, err)
 	}
 	i.Status.IsSoftDeleted = true
-	if err := i.UpdateMetadata(d); code(err) != "instance-deleted" {
+	if err := i.UpdateMetadata(d, noon); code(err) != "instance-deleted" {
 		t.Errorf("deleted: %v", err)
 	}
 }

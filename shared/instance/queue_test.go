@@ -156,9 +156,9 @@ func TestQueue(t *testing.T) {
 					m.enter(step)
 				}
 			case "delete":
-				err = i.Delete(now)
+				err = i.Delete(application.User, now)
 			case "undelete":
-				err = i.Undelete()
+				err = i.Undelete(application.Owner, now)
 			}
 			if want != "?" && code(err) != want {
 				t.Fatalf("%s %s: %v, want %q", operation, id, err, want)

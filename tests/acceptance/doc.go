@@ -44,6 +44,7 @@
 //
 //	token NAME KEY=VALUE…          fetch a token, with the keys of make token, for -as NAME
 //	random VAR DIGITS              set VAR to a random number with that many digits, no leading 0
+//	time VAR DURATION              set VAR to the time after a duration from now, such as 24h5s
 //	call [OPTION…] METHOD TARGET   send a request; the verbs after it check its response.
 //	                               Redirects are not followed. TARGET is a path, or an absolute
 //	                               link of which only path and query are used. NEXT is set to

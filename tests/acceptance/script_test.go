@@ -120,10 +120,24 @@ func (s script) writeFile(name string, data []byte) error {
 var verbs = map[string]func(run *scriptRun, s script, args []string) error{
 	"token":  (*scriptRun).token,
 	"random": (*scriptRun).random,
+	"time":   (*scriptRun).time,
 	"call":   (*scriptRun).call,
 	"crawl":  (*scriptRun).crawl,
 	"each":   (*scriptRun).each,
 	"poll":   (*scriptRun).poll,
+}
+
+// time sets a variable to a time of the given duration from now.
+func (run *scriptRun) time(s script, args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("usage: time VAR DURATION")
+	}
+	after, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	s.Setenv(args[0], time.Now().Add(after).UTC().Format("2006-01-02T15:04:05.000000Z"))
+	return nil
 }
 
 func (run *scriptRun) token(_ script, args []string) error {

@@ -111,7 +111,7 @@ func (e *env) populate() error {
 	} {
 		e.parties[name] = p
 		for _, org := range []string{"nav", "skd"} {
-			for _, state := range []string{"", "deleted", "gone", "second"} {
+			for _, state := range []string{"", "deleted", "deleted-by-user", "hidden", "held", "submitted", "withdrawn", "gone", "second"} {
 				made, err := e.create(org, name, state)
 				if err != nil {
 					return err
@@ -167,9 +167,14 @@ func (e *env) create(org, party, state string) (variables, error) {
 	return v, err
 }
 
+// createWith creates an instance in a state, with data elements.
 func (e *env) createWith(data, org, party, state string) (variables, error) {
 	app := map[string]string{"nav": "app2018", "skd": "app"}[org]
-	made, err := e.succeed(org, "POST", "/"+org+"/"+app+"/instances", `{"reportee":`+e.parties[party].reportee+`,"data":`+data+`}`)
+	visible := ""
+	if state == "hidden" {
+		visible = `,"visibleDateTime":"2099-01-01T00:00:00Z"`
+	}
+	made, err := e.succeed(org, "POST", "/"+org+"/"+app+"/instances", `{"reportee":`+e.parties[party].reportee+`,"data":`+data+visible+`}`)
 	if err != nil {
 		return nil, err
 	}
@@ -177,13 +182,40 @@ func (e *env) createWith(data, org, party, state string) (variables, error) {
 	for _, d := range made.Data {
 		v["dataGuid"] = d.ID
 	}
+	if state == "submitted" || state == "withdrawn" {
+		if _, err := e.succeed(org, "PUT", made.Apps()+"/workflow", `{"currentStep":"Submit"}`); err != nil {
+			return nil, err
+		}
+	}
 	switch state {
+	case "deleted-by-user", "withdrawn":
+		err = e.deleteAs(e.parties[party], made)
+	case "held":
+		_, err = e.succeed(org, "PUT", made.Storage()+"/legalHold", `{"reason":"Tvist"}`)
 	case "deleted":
 		_, err = e.succeed(org, "DELETE", made.Apps(), "")
 	case "gone":
 		_, err = e.succeed(org, "DELETE", made.Apps()+"?hard=true", "")
 	}
 	return v, err
+}
+
+// deleteAs soft-deletes an instance as the user who is its party.
+func (e *env) deleteAs(p party, i client.Instance) error {
+	identity := claims{"scope": userRead + " " + userWrite}
+	switch {
+	case strings.Contains(p.reportee, "ssn"):
+		identity["pid"] = p.identity
+	case strings.Contains(p.reportee, "organizationNumber"):
+		identity["urn:altinn:orgNumber"] = p.identity
+	default:
+		identity["urn:altinn:username"] = p.identity
+	}
+	response, err := e.send(bearer(e.issuer.token(ecKid, identity)), "DELETE", i.Apps(), "", "")
+	if err == nil && response.Status != 200 {
+		err = fmt.Errorf("a user's delete: %v", response)
+	}
+	return err
 }
 
 // succeed sends a request of an owner and fails if it is rejected.

@@ -10,7 +10,7 @@ import (
 )
 
 // population is a set of instances for queries: two owners, each with an application that has
-// instances of two parties, some of them deleted.
+// instances of two parties, some of them deleted or hidden.
 type population struct {
 	members []member
 	callers []caller
@@ -19,6 +19,7 @@ type population struct {
 type member struct {
 	id, org, party string
 	deleted        bool
+	hidden         bool
 	submitted      bool
 }
 
@@ -39,10 +40,14 @@ func newPopulation(t *testing.T, e *env) *population {
 		p.callers = append(p.callers, caller{name: org, headers: bearer(e.registrar[org]), org: org})
 		must(t, e, org, "PUT", "/storage/applications/"+org+"/app", "{}")
 		for user := range users {
-			for n := range 4 {
-				deleted, submitted := n%2 == 1, n > 1
+			for n := range 5 {
+				deleted, submitted, hidden := n%2 == 1, n == 2 || n == 3, n == 4
+				visible := ""
+				if hidden {
+					visible = `"visibleDateTime":"2099-01-01T00:00:00Z",`
+				}
 				made := must(t, e, org, "POST", "/"+org+"/app/instances",
-					`{"reportee":{"userName":"`+user+`"},"labels":["same"],"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="}]}`)
+					`{`+visible+`"reportee":{"userName":"`+user+`"},"labels":["same"],"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="}]}`)
 				users[user] = made.InstanceOwnerID
 				if submitted {
 					must(t, e, org, "PUT", made.Apps()+"/workflow", `{"currentStep":"Submit"}`)
@@ -50,7 +55,7 @@ func newPopulation(t *testing.T, e *env) *population {
 				if deleted {
 					must(t, e, org, "DELETE", made.Apps(), "")
 				}
-				p.members = append(p.members, member{made.ID, org, made.InstanceOwnerID, deleted, submitted})
+				p.members = append(p.members, member{made.ID, org, made.InstanceOwnerID, deleted, hidden, submitted})
 			}
 		}
 	}
@@ -102,7 +107,7 @@ func TestFiltersNeverWidenAccess(t *testing.T) {
 						}
 						var wanted []string
 						for _, m := range p.members {
-							if (by.org == m.org || by.party == m.party) && (apps == "" || slices.Contains(strings.Split(apps, ","), m.org+"/app")) &&
+							if (by.org == m.org || by.party == m.party && !m.hidden) && (apps == "" || slices.Contains(strings.Split(apps, ","), m.org+"/app")) &&
 								(org == "" || org == m.org) && (party == "" || party == m.party) && (!query.Has("downloadConfirmed") || m.submitted) &&
 								(query.Get("workflow.currentStep") == "" || m.submitted == (query.Get("workflow.currentStep") == "Submit")) &&
 								(m.deleted == query.Has("status.isSoftDeleted") || m.deleted && by.org != "" && query.Has("downloadConfirmed")) {

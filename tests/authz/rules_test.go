@@ -2,6 +2,7 @@ package authz
 
 import (
 	"cmp"
+	"maps"
 	"strings"
 
 	"altinn.no/instanceapi/tests/routes"
@@ -23,12 +24,15 @@ import (
 const rules = `
 what the endpoint does    | scope | its owner | another owner | its party  | another user
 reads                     | read  | yes       | no            | yes        | no
+adds data                 | write | yes       | no            | yes        | no
 changes data              | write | yes       | no            | yes        | no
 moves                     | write | yes       | no            | yes        | no
 deletes                   | write | yes       | no            | yes        | no
+deletes permanently       | write | yes       | no            | yes        | no
 undeletes                 | write | yes       | no            | yes        | no
 updates metadata          | write | yes       | no            | owner-only | owner-only
 confirms                  | write | yes       | no            | owner-only | owner-only
+holds                     | write | yes       | no            | owner-only | owner-only
 creates                   | write | yes       | no            | yes        | no
 finds                     | read  | yes       | nothing       | yes        | nothing
 lists a party             | read  | user-only | user-only     | yes        | nothing
@@ -61,10 +65,10 @@ var endpoints = complete([]endpoint{
 	{route: "GET " + appsInstance, does: "reads"},
 	{route: "PATCH " + appsInstance, does: "updates metadata"},
 	{route: "DELETE " + appsInstance, does: "deletes"},
-	{route: "DELETE " + appsInstance, does: "deletes", query: "hard=true"},
+	{route: "DELETE " + appsInstance, does: "deletes permanently", query: "hard=true"},
 	{route: "POST " + appsInstance + "/undelete", does: "undeletes"},
-	{route: "POST " + appsInstance + "/data", does: "changes data"},
-	{route: "POST " + appsInstance + "/uploads", does: "changes data"},
+	{route: "POST " + appsInstance + "/data", does: "adds data"},
+	{route: "POST " + appsInstance + "/uploads", does: "adds data"},
 	{route: "GET " + appsInstance + "/data/{dataGuid}", does: "reads"},
 	{route: "PUT " + appsInstance + "/data/{dataGuid}", does: "changes data"},
 	{route: "DELETE " + appsInstance + "/data/{dataGuid}", does: "changes data"},
@@ -80,6 +84,8 @@ var endpoints = complete([]endpoint{
 	{route: "GET " + storedInstance + "/data/{dataGuid}", does: "reads"},
 	{route: "POST " + storedInstance + "/data/{dataGuid}/confirmDownload", does: "confirms"},
 	{route: "POST " + storedInstance + "/confirmDownload", does: "confirms"},
+	{route: "PUT " + storedInstance + "/legalHold", does: "holds"},
+	{route: "DELETE " + storedInstance + "/legalHold", does: "holds"},
 	{route: "GET /storage/applications/{org}/{app}", does: "reads an application"},
 	// The application exists, and its registration must not change while other routes use it.
 	{route: "PUT /storage/applications/{org}/{app}", does: "registers an application", body: "{}", yes: 200},
@@ -107,13 +113,16 @@ type object struct {
 
 	org     string            // owner of the application, if it is not nav
 	party   string            // party of the instance, if it is not the caller's
-	state   string            // "deleted", "gone"
+	state   string            // of the instance: see env.createWith
 	values  map[string]string // of variables that the request changes; may be placeholders
 	missing bool              // the object does not exist, for any caller
+	hidden  bool              // the object does not exist for users
 
 	common bool // callers without any access try this object too: see tries
 
-	results map[string]string // by what the endpoint does: the result for an authorized caller, if it is not a success
+	// results are the results for an authorized caller that are not a success, by what the endpoint
+	// does. A name that ends in " by owner" or " by user" is for that kind of caller only.
+	results map[string]string
 }
 
 // Placeholders in object.values. See resolve.
@@ -131,8 +140,25 @@ const (
 	unassigned = "UNASSIGNED" // well-formed, but assigned to no object
 )
 
-var deleted = map[string]string{
-	"changes data": "409 instance-deleted", "moves": "409 instance-deleted", "updates metadata": "409 instance-deleted", "finds": "nothing", "lists a party": "nothing",
+// The results for an instance in a state.
+var (
+	deletedByUser = map[string]string{
+		"adds data": "409 instance-deleted", "changes data": "409 instance-deleted", "moves": "409 instance-deleted", "updates metadata": "409 instance-deleted",
+		"finds": "nothing", "lists a party": "nothing",
+	}
+	deletedByOwner = with(deletedByUser, "undeletes by user", "409 deleted-by-owner")
+	held           = map[string]string{"changes data": "409 legal-hold", "deletes permanently": "409 legal-hold"}
+	// The owner has downloaded the submission, but not confirmed it.
+	submitted = map[string]string{"adds data": "409 data-locked", "changes data": "409 data-locked", "deletes permanently by user": "409 deletion-too-early"}
+	// A user has deleted the submission.
+	withdrawn = with(deletedByUser, "deletes permanently by user", "409 deletion-too-early")
+)
+
+// with returns a copy of results with one more.
+func with(results map[string]string, does, result string) map[string]string {
+	all := maps.Clone(results)
+	all[does] = result
+	return all
 }
 
 // badNumber has the result for an instanceOwnerId that cannot exist: a filter reports an error.
@@ -143,7 +169,12 @@ var objects = []object{
 	{name: "another party's", common: true, requires: "party", party: "ola"},
 	{name: "another owner's", common: true, requires: "org", org: "skd"},
 	{name: "another owner's", common: true, requires: "instanceGuid", excludes: "org", org: "skd"},
-	{name: "soft-deleted", common: true, requires: "instance", state: "deleted", results: deleted},
+	{name: "soft-deleted by the owner", common: true, requires: "instance", state: "deleted", results: deletedByOwner},
+	{name: "soft-deleted by the user", requires: "instance", state: "deleted-by-user", results: deletedByUser},
+	{name: "hidden", requires: "instance", state: "hidden", hidden: true},
+	{name: "held", requires: "instance", state: "held", results: held},
+	{name: "submitted, unconfirmed", requires: "instance", state: "submitted", results: submitted},
+	{name: "submitted, unconfirmed, soft-deleted by the user", requires: "instance", state: "withdrawn", results: withdrawn},
 	{name: "hard-deleted", common: true, requires: "instance", state: "gone", missing: true},
 	{name: "missing", common: true, requires: "instanceGuid", values: map[string]string{"instanceGuid": unassigned}, missing: true},
 
@@ -240,7 +271,7 @@ func want(e endpoint, c caller, o object) wanted {
 		cell = rule.anotherOwner
 	case c.noReportee && e.has("reportee"):
 		cell = rule.anotherUser
-	case c.party == party && !o.missing:
+	case c.party == party && !o.missing && !o.hidden:
 		cell = rule.itsParty
 	default:
 		cell = rule.anotherUser
@@ -265,7 +296,15 @@ func want(e endpoint, c caller, o object) wanted {
 	case cell == "no":
 		return wanted{status: 404, code: "not-found"}
 	}
-	if result, ok := o.results[e.does]; ok && result != "nothing" {
+	role := " by user"
+	if c.org != "" {
+		role = " by owner"
+	}
+	result, ok := o.results[e.does+role]
+	if !ok {
+		result, ok = o.results[e.does]
+	}
+	if ok && result != "nothing" {
 		status, code, _ := strings.Cut(result, " ")
 		return wanted{status: number(status), code: code}
 	} else if ok || cell == "nothing" {

@@ -90,7 +90,10 @@ func (e *env) create(r routes.Route) map[string]string {
 		e.Must(e.t, 200, client.Request{Method: "GET", Path: i.Storage() + "/data/" + i.Data[0].ID, Token: e.owner})
 	}
 	if r.Deleted {
-		e.Must(e.t, 200, client.Request{Method: "DELETE", Path: i.Apps(), Token: e.owner})
+		e.Must(e.t, 200, client.Request{Method: "DELETE", Path: i.Apps(), Token: e.user})
+	}
+	if r.Held {
+		e.Must(e.t, 200, client.JSON("PUT", i.Storage()+"/legalHold", e.owner, `{"reason":"Tvist"}`))
 	}
 	return map[string]string{
 		"org": "nav", "app": "app2018", "instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID, "dataGuid": i.Data[0].ID, "reportee": `{"ssn":"` + person + `"}`,

@@ -20,7 +20,8 @@ import (
 
 func TestNothingLeaks(t *testing.T) {
 	e := newEnv(t)
-	e.Must(t, 201, client.JSON("PUT", "/storage/applications/nav/app2018", e.owner, `{}`))
+	e.Must(t, 201, client.JSON("PUT", "/storage/applications/nav/app2018", e.owner, `{"deadline":{"label":"`+deadlineLabel+`"},
+		"events":["InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged"]}`))
 	common := e.create(routes.Route{})
 
 	var all []marker
@@ -69,6 +70,7 @@ func TestNothingLeaks(t *testing.T) {
 		marker{sentIn: "every request: the user's token", text: e.user}, marker{sentIn: "every request: the owner's token", text: e.owner})
 	all = append(all, e.identities()...)
 	all = append(all, e.presigned()...)
+	all = append(all, e.holds()...)
 	e.search(all)
 }
 
@@ -164,6 +166,44 @@ func (e *env) identities() (sent []marker) {
 		}
 	}
 	return sent
+}
+
+// deadlineLabel is the label that instances get when their dueDateTime passes.
+const deadlineLabel = "frist44999999901"
+
+// holds puts an instance under legal hold and lets its dueDateTime pass. Only the owner may see the
+// reason of the hold. Only documents may contain the label of the deadline.
+func (e *env) holds() (sent []marker) {
+	const reason = "Mistanke mot 45999999901"
+	values := e.create(routes.Route{})
+	apps := routes.Fill(appsInstance, values, nil)
+	stored := routes.Fill(storedInstance, values, nil)
+	e.Must(e.t, 200, client.JSON("PUT", stored+"/legalHold", e.owner, `{"reason":"`+reason+`"}`))
+	e.Must(e.t, 200, client.JSON("PATCH", apps, e.owner, `{"dueDateTime":"2026-01-01T00:00:00Z"}`))
+	if _, err := e.Function("agenda-run").Invoke(e.t.Context(), []byte(`{}`)); err != nil {
+		e.t.Fatal(err)
+	}
+	added := e.Must(e.t, 201, client.Request{Method: "POST", Path: apps + "/data?formId=any", Token: e.user, Type: "text/plain", Body: "a"})
+	if text := string(added.Body); !strings.Contains(text, deadlineLabel) || !strings.Contains(text, "legalHold") {
+		e.t.Errorf("the instance is neither late nor held: %v", added)
+	}
+	refused := e.Must(e.t, 409, client.Request{Method: "DELETE", Path: apps + "?hard=true", Token: e.user})
+	byUser := []*client.Response{added, refused}
+	for _, path := range []string{apps, stored, stored + "/events", apps + "/workflow", apps + "/validate", "/storage/instances"} {
+		byUser = append(byUser, e.Must(e.t, 200, client.Request{Method: "GET", Path: path, Token: e.user}))
+	}
+	for _, got := range byUser {
+		if strings.Contains(string(got.Body), reason) {
+			e.t.Errorf("a user sees the reason of a legal hold: %v", got)
+		}
+	}
+	if got := e.Must(e.t, 200, client.Request{Method: "GET", Path: stored, Token: e.owner}); !strings.Contains(string(got.Body), reason) {
+		e.t.Errorf("the owner does not see the reason of the legal hold: %v", got)
+	}
+	return []marker{
+		{sentIn: "PUT " + storedInstance + "/legalHold: the reason", text: reason, clientText: true},
+		{sentIn: "PUT of a registration: the label of the deadline", text: deadlineLabel, clientText: true},
+	}
 }
 
 // presigned sends and downloads a large file. Only the caller may see the signature of an address.

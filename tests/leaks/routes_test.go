@@ -5,6 +5,8 @@ const jsonType = "application/json"
 const (
 	appsInstances = "/{org}/{app}/instances"
 	appsInstance  = appsInstances + "/{instanceOwnerId}/{instanceGuid}"
+
+	storedInstance = "/storage/instances/{instanceOwnerId}/{instanceGuid}"
 )
 
 // clientText lists, by route, the locations whose text the client chooses: members of the body by
@@ -15,10 +17,12 @@ var clientText = map[string][]string{
 	"POST " + appsInstance + "/data":           {"file name", "parameter of Content-Type"},
 	"POST " + appsInstance + "/uploads":        {"/fileName"},
 	"PUT " + appsInstance + "/data/{dataGuid}": {"file name", "parameter of Content-Type"},
+	// Only the application's owner gets the reason.
+	"PUT " + storedInstance + "/legalHold": {"/reason"},
 	// Every caller with a token can read a registration.
 	"PUT /storage/applications/{org}/{app}": {
 		"/title/nb", "/dataTypes/0/formId", "/dataTypes/0/allowedContentTypes/0", "/workflow/steps/0/name", "/workflow/steps/1/name", "name of /title/nb", "unknown member of /title",
-		"unknown member of /dataTypes/0/schema", "name of /dataTypes/0/schema/type",
+		"unknown member of /dataTypes/0/schema", "name of /dataTypes/0/schema/type", "/deadline/label",
 	},
 }
 

@@ -17,6 +17,9 @@ type Application struct {
 	Workflow      *Workflow         `json:"workflow,omitempty"`
 	CheckIdentity bool              `json:"checkIdentityNumbers,omitempty"`
 	IndexShards   int               `json:"indexShards,omitempty"`
+	Events        []string          `json:"events,omitempty"`
+	Retention     *Retention        `json:"retention,omitempty"`
+	Deadline      *Deadline         `json:"deadline,omitempty"`
 }
 
 // DataType is a data type of an application.

@@ -95,6 +95,12 @@ func (m *Model) owns(c Caller, i *Instance) bool {
 	return i.Owner != "" && i.Owner == m.party(c)
 }
 
+// sees reports whether an instance exists for the caller. For users it does not before its
+// visibleDateTime.
+func (m *Model) sees(c Caller, i *Instance) bool {
+	return m.owns(c, i) && (c.Org != "" || !i.hidden(m.Now))
+}
+
 // open returns the instance at a path, or the reasons why the caller has no access. at.App is ""
 // on the Storage API.
 func (m *Model) open(c Caller, kind callerKind, write bool, at Path) (*Instance, Rejections) {
@@ -103,7 +109,7 @@ func (m *Model) open(c Caller, kind callerKind, write bool, at Path) (*Instance,
 	}
 	m.link(c.Identities, nil)
 	for _, i := range m.Instances {
-		if i.ID == at.ID && i.Owner == at.Owner && !i.Gone && (at.App == "" || at.App == i.app.ID) && m.owns(c, i) {
+		if i.ID == at.ID && i.Owner == at.Owner && !i.Gone && (at.App == "" || at.App == i.app.ID) && m.sees(c, i) {
 			return i, nil
 		}
 	}

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"slices"
 	"time"
 )
 
@@ -75,6 +74,7 @@ func (m *Model) ReplaceData(c Caller, at Path, b Blob, ifMatch, tag string, seen
 		return Response{Rejections: r}
 	}
 	r = i.locked()
+	r.add(i.Hold.holds(m.Now), 409, "legal-hold")
 	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
 	r = append(r, i.app.reject(e.FormID, b.ContentType, len(b.Bytes))...)
 	r.add(b.WrongDigest, 400, "digest-mismatch")
@@ -92,7 +92,7 @@ func (m *Model) replaced(c Caller, i *Instance, e *Element, b Blob, seen Seen) R
 		e.FileName = b.name()
 	}
 	e.ContentType, e.Bytes, e.Changed, e.ChangedBy = b.ContentType, b.Bytes, seen.At, m.nameOf(c)
-	e.Downloaded, e.Confirmed, e.ConfirmedIn = nil, nil, nil
+	e.Downloaded, e.Confirmed, e.isConfirmed = nil, nil, false
 	i.move(m, c, seen.At)
 	i.Version++
 	return Response{Status: 200, Instance: i, Changed: true, Moved: true}
@@ -105,6 +105,7 @@ func (m *Model) DeleteData(c Caller, at Path, ifMatch, tag string, seen Seen) Re
 		return Response{Rejections: r}
 	}
 	r = i.locked()
+	r.add(i.Hold.holds(m.Now), 409, "legal-hold")
 	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
 	if r != nil {
 		return Response{Rejections: r}
@@ -144,8 +145,8 @@ func (m *Model) GetData(c Caller, at Path, f Fetch) Response {
 	case f.To > 0:
 		a.Status = 206
 	}
-	complete := f.To == 0 || f.To >= len(e.Bytes)-1 // a range without the last byte is no download
-	if complete && at.App == "" && c.Org == i.app.Org {
+	whole := f.To == 0 || f.To >= len(e.Bytes)-1 // an earlier end cannot complete a download
+	if at.App == "" && c.Org == i.app.Org && whole {
 		if len(e.Downloaded) == 100 { // the first and the latest 99 are kept
 			e.Downloaded = append(e.Downloaded[:1:1], e.Downloaded[2:]...)
 		}
@@ -178,31 +179,18 @@ func (m *Model) Confirm(c Caller, at Path, ifMatch string) Response {
 	}
 	change := false
 	for _, e := range elements {
-		if slices.Contains(e.ConfirmedIn, i.Submissions) {
+		if e.isConfirmed {
 			continue
 		}
-		e.Confirmed, e.ConfirmedIn, change = append(e.Confirmed, time.Time{}), append(e.ConfirmedIn, i.Submissions), true
-		if len(e.Confirmed) > 10 { // the first and the latest nine are kept
+		if len(e.Confirmed) == 10 { // the first and the latest nine are kept
 			e.Confirmed = append(e.Confirmed[:1:1], e.Confirmed[2:]...)
 		}
+		e.Confirmed, e.isConfirmed, change = append(e.Confirmed, time.Time{}), true, true
 	}
 	if at.Data == "" && (change || i.inQueue()) {
-		change = true
-		if i.Submitted {
-			i.Whole = i.Submissions
-		}
+		change, i.allConfirmed = true, i.allConfirmed || i.isSubmitted()
 	}
 	return i.changed(change)
-}
-
-// inQueue reports whether the instance is a submission that its owner has not confirmed: an element
-// of others is unconfirmed, or there is none and the owner has not confirmed the whole.
-func (i *Instance) inQueue() bool {
-	others := slices.DeleteFunc(slices.Clone(i.Data), func(e *Element) bool { return e.ChangedBy == i.app.Org })
-	if len(others) == 0 {
-		return i.Submitted && i.Whole < i.Submissions
-	}
-	return i.Submitted && slices.ContainsFunc(others, func(e *Element) bool { return !slices.Contains(e.ConfirmedIn, i.Submissions) })
 }
 
 // Upload is a large upload.
@@ -222,6 +210,7 @@ const maxOpenUploads = 20
 func (m *Model) Announce(c Caller, at Path, b Blob, ifMatch string, seen Seen) Response {
 	i, r := m.open(c, both, true, at)
 	if r != nil {
+		r.add(b.FormID == "" && r.Allow(404, "not-found"), 400, "parameter-invalid")
 		return Response{Rejections: r}
 	}
 	r = append(i.locked(), i.stale(ifMatch)...)

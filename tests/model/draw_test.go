@@ -144,7 +144,17 @@ func (r *run) date(name string) *time.Time {
 	if r.chance(60, "no "+name) {
 		return nil
 	}
-	t := time.Date(2027, 6, draw(r, name, 1, 2, 3), 12, 0, 0, draw(r, "fraction", 0, 120_000_000), time.UTC)
+	year := draw(r, "year", 2026, 2026, 2099)
+	if name == "due" {
+		year = draw(r, "year", 2099, 2099, 2026)
+	}
+	t := time.Date(year, 6, draw(r, name, 1, 2, 3), 12, 0, 0, draw(r, "fraction", 0, 120_000_000), time.UTC)
+	if r.chance(5, "soon") {
+		t = r.soon(0)
+		if name == "due" {
+			t = draw(r, "passes", t, t.Add(day)) // the deadline, or a reminder
+		}
+	}
 	return &t
 }
 
@@ -189,6 +199,7 @@ func (r *run) application(current *Application) Application {
 	case "form":
 		a.DataTypes = []DataType{form}
 	}
+	r.lifecycle(&a, current)
 	if current != nil && !r.chance(40, "other steps") {
 		a.Workflow, a.IndexShards = current.Workflow, current.IndexShards
 		return a
@@ -211,6 +222,51 @@ func (r *run) application(current *Application) Application {
 		a.Workflow.Steps[1].Locks = false
 	}
 	return a
+}
+
+// lifecycle draws events, retention and deadline. A replacement keeps what time depends on: the
+// system schedules notes for existing instances only after a minute.
+func (r *run) lifecycle(a, current *Application) {
+	timed := []string{"InstanceVisible", "DeadlineNear", "DeadlinePassed"}
+	for _, eventType := range append([]string{"InstanceDeleted", "InstanceUndeleted", "LegalHoldChanged"}, timed...) {
+		emits := r.chance(60, eventType)
+		if current != nil && slices.Contains(timed, eventType) {
+			emits = slices.Contains(current.Events, eventType)
+		}
+		if emits {
+			a.Events = append(a.Events, eventType)
+		}
+	}
+	switch {
+	case current == nil && r.chance(60, "deadline"):
+		a.Deadline = &Deadline{Late: draw(r, "late", "", "allow", "refuse"), Label: draw(r, "label", "", "forfalt", "gr")}
+		if r.chance(60, "remind") {
+			a.Deadline.Remind = []string{"P1D"}
+		}
+	case current != nil && current.Deadline != nil:
+		kept := *current.Deadline
+		kept.Late = draw(r, "late", "", "allow", "refuse")
+		a.Deadline = &kept
+	}
+	switch {
+	case current == nil && r.chance(50, "retention"):
+		a.Retention = &Retention{}
+		if r.chance(60, "drafts") {
+			a.Retention.Drafts = &Expiry{After: "P90D"}
+		}
+		if r.chance(60, "deleted") {
+			a.Retention.Deleted = &Expiry{After: "P14D"}
+		}
+		if r.chance(60, "archived") {
+			a.Retention.Archived = &Expiry{After: "P400D", Unconfirmed: draw(r, "unconfirmed", "", "keep", "delete")}
+		}
+	case current != nil && current.Retention != nil:
+		kept := *current.Retention
+		a.Retention = &kept
+	}
+	if a.Retention != nil {
+		a.Retention.UserMayDelete = draw(r, "userMayDelete", "", "drafts", "confirmed", "always")
+	}
 }
 
 func pretty(v any) string {

@@ -40,6 +40,7 @@ func (r *run) follow(c Caller, target string, size int, events []*Event, rejecti
 			r.Fatalf("a page of %d events, at most %d of %d: %s", len(page), size, len(events), g.body)
 		}
 		for n, each := range page {
+			r.learnEvent(events[n], each)
 			if want := events[n].Document(r.model); !equal(each, want) {
 				r.Fatalf("the event %v differs from the model:%s", want["id"], differences("", each, want))
 			}
@@ -104,6 +105,11 @@ func (r *run) feed() {
 		v.Set("workflow.currentStep", step)
 		events = slices.DeleteFunc(slices.Clone(events), func(e *Event) bool { return e.Step != step })
 	}
+	if r.chance(40, "by type") {
+		types := rapid.SliceOfNDistinct(rapid.SampledFrom(eventTypes), 1, 3, rapid.ID).Draw(r.T, "types")
+		v["eventType"] = types
+		events = slices.DeleteFunc(slices.Clone(events), func(e *Event) bool { return !slices.Contains(types, e.Type) })
+	}
 	if r.chance(50, "size") {
 		size = draw(r, "size", 3, 7, 1000)
 		v.Set("size", strconv.Itoa(size))
@@ -140,6 +146,7 @@ func (r *run) inOrder(c Caller, app, path string, events []*Event) []*Event {
 		if numbers[e.instance]++; e.Number != numbers[e.instance] {
 			r.Fatalf("event %s has position %d in its instance", id, numbers[e.instance])
 		}
+		r.learnEvent(e, each)
 		if want := e.Document(r.model); !equal(each, want) {
 			r.Fatalf("the event %v differs from the model:%s", want["id"], differences("", each, want))
 		}
@@ -147,6 +154,28 @@ func (r *run) inOrder(c Caller, app, path string, events []*Event) []*Event {
 	}
 	r.feeds[app] = ids
 	return ordered
+}
+
+var eventTypes = []string{"WorkflowStateChange", "InstanceDeleted", "InstanceUndeleted", "InstanceVisible", "DeadlineNear", "DeadlinePassed", "LegalHoldChanged"}
+
+// learnEvent learns the time of an event that is not in the document of its instance.
+func (r *run) learnEvent(e *Event, value any) {
+	document, _ := value.(map[string]any)
+	r.learnOne(&e.At, document["at"])
+}
+
+// agenda runs the effects of time, which concern the instances of all runs.
+func (r *run) agenda() {
+	before := time.Now().UTC()
+	if _, err := system.Function("agenda-run").Invoke(r.Context(), []byte(`{}`)); err != nil {
+		r.Fatal(err)
+	}
+	for each := range live.runs {
+		each.model.Now = before
+		each.lost = each.lost || each.passedBefore(time.Now())
+		each.model.RunAgenda(before)
+		each.lines = append(each.lines, "the agenda runs")
+	}
 }
 
 func sorted(texts []string) []string {

@@ -58,6 +58,7 @@ func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
 			r.add(c.Org == "" && (!slices.Contains(c.Identities, id) || m.Parties[id] != m.partyOf(c.Identities)), 404, "not-found")
 		}
 	}
+	r.add(c.Org == "" && d.Visible != nil && d.Visible.After(m.Now), 400, "date-invalid")
 	r = append(r, labelsWrong(d.Labels)...)
 	r.add(utf8.RuneCountInString(d.Presentation) > 200, 400, "text-invalid")
 	count := map[string]int{}
@@ -85,6 +86,7 @@ func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
 		ID: seen.ID, Owner: owner, app: a, Version: 1, Labels: d.Labels, Created: seen.At, CreatedBy: m.nameOf(c),
 		Due: d.Due, Visible: d.Visible, Presentation: d.Presentation,
 	}
+	i.setDates(m.Now)
 	i.move(m, c, seen.At)
 	for n, b := range d.Data {
 		i.add(m, c, seen.added(n, len(d.Data)), b, seen.At)
@@ -139,10 +141,18 @@ func (m *Model) Update(c Caller, at Path, p Patch, ifMatch string) Response {
 		r = append(r, labelsWrong(*p.Labels)...)
 	}
 	r.add(p.Presentation != nil && utf8.RuneCountInString(*p.Presentation) > 200, 400, "text-invalid")
+	hides := i.Visible
+	if p.Visible != nil {
+		hides = p.Visible
+	} else if slices.Contains(p.Null, "visibleDateTime") {
+		hides = nil
+	}
+	r.add(i.userChanged && !i.hidden(m.Now) && hides != nil && hides.After(m.Now), 409, "instance-in-use")
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	before := fmt.Sprint(m.Document(i))
+	due, visible, wasHidden := stampOf(i.Due), stampOf(i.Visible), i.hidden(m.Now)
+	before := fmt.Sprint(m.Document(i, c))
 	for _, name := range p.Null {
 		switch name {
 		case "labels":
@@ -167,7 +177,13 @@ func (m *Model) Update(c Caller, at Path, p Patch, ifMatch string) Response {
 	if p.Presentation != nil {
 		i.Presentation = *p.Presentation
 	}
-	return i.changed(fmt.Sprint(m.Document(i)) != before)
+	if stampOf(i.Due) != due {
+		i.setDue(m.Now)
+	}
+	if stampOf(i.Visible) != visible {
+		i.setVisible(wasHidden, m.Now)
+	}
+	return i.changed(fmt.Sprint(m.Document(i, c)) != before)
 }
 
 // changed returns the response to a request that keeps lastChangedDateTime. If newVersion is
@@ -193,11 +209,23 @@ func (m *Model) Delete(c Caller, at Path, hard bool, ifMatch string) Response {
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	change := hard || !i.Deleted
+	if hard {
+		r.add(i.Hold.holds(m.Now), 409, "legal-hold")
+		r.add(c.Org == "" && i.tooEarly(), 409, "deletion-too-early")
+		if r != nil {
+			return Response{Rejections: r}
+		}
+	}
+	change := hard || !i.Deleted || c.Org != "" && !i.deletedByOwner
 	if !i.Deleted {
 		i.DeletedAt = time.Time{}
 	}
+	i.deletedByOwner = c.Org != "" || i.Deleted && i.deletedByOwner
 	i.Deleted, i.Gone = true, hard
+	if change {
+		i.changeBy(c)
+		i.record("InstanceDeleted", m.nameOf(c), map[string]any{"hard": hard, "cause": c.kind()})
+	}
 	return i.changed(change)
 }
 
@@ -210,8 +238,18 @@ func (m *Model) Undelete(c Caller, at Path, ifMatch string) Response {
 	if r != nil {
 		return Response{Rejections: r}
 	}
+	if i.Deleted && i.deletedByOwner && c.Org == "" {
+		return rejected(409, "deleted-by-owner")
+	}
 	change := i.Deleted
 	i.Deleted = false
+	if change {
+		i.changeBy(c)
+		now := m.Now
+		i.restored = &now
+		i.skipReminder(now)
+		i.record("InstanceUndeleted", m.nameOf(c), nil)
+	}
 	return i.changed(change)
 }
 

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"altinn.no/instanceapi/tests/client"
 )
@@ -331,6 +332,41 @@ func (r *run) undelete() {
 	r.sendIdempotent("undelete", c, both, request{method: "POST", path: p.String() + "/undelete"}, "", func(Seen) Response { return r.model.Undelete(c, p, "") })
 }
 
+func (r *run) setHold() {
+	i := r.instance()
+	c, p, ifMatch := r.owner(i.App()), r.path(i), r.match(i.ETag())
+	p.App = ""
+	reason := draw(r, "reason", "Tvist", "Klage på vedtak", "Tvist", "", strings.Repeat("å", 200), strings.Repeat("å", 201))
+	body := map[string]any{"reason": reason}
+	var until *time.Time
+	if r.chance(40, "until") {
+		at := time.Date(draw(r, "year", 2099, 2099, 2098, 2026), 6, 1, 12, 0, 0, 0, time.UTC)
+		if r.chance(30, "soon") {
+			at = r.soon(0)
+		}
+		until, body["until"] = &at, at
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		r.Fatal(err)
+	}
+	q := request{"PUT", p.String() + "/legalHold", "application/json", header("If-Match", ifMatch), text}
+	r.check(r.send("set legal hold", c, q), r.model.SetHold(c, p, reason, until, ifMatch))
+}
+
+func (r *run) liftHold() {
+	i := r.instance()
+	for _, each := range r.model.Instances {
+		if each.Hold != nil && !each.Gone {
+			i = each
+		}
+	}
+	c, p, ifMatch := r.owner(i.App()), r.path(i), r.match(i.ETag())
+	p.App = ""
+	q := request{method: "DELETE", path: p.String() + "/legalHold", header: header("If-Match", ifMatch)}
+	r.check(r.send("lift legal hold", c, q), r.model.LiftHold(c, p, ifMatch))
+}
+
 func (r *run) getWorkflow() {
 	i := r.instance()
 	c, p := r.caller(i), r.path(i)
@@ -350,6 +386,10 @@ func (r *run) getWorkflow() {
 	slices.Sort(want.Steps.Reachable)
 	if is["currentStep"] != want.Steps.Current || is["isCompleted"] != want.Steps.Completed || is["since"] != stamp(want.Steps.Since) || !slices.Equal(reachable, want.Steps.Reachable) {
 		r.Errorf("the workflow is %s, want %+v", g.body, want.Steps)
+	}
+	at, _ := is["deleteAfter"].(string)
+	if deleteAfter := want.Steps.DeleteAfter; !want.Steps.Restored && at != stamp(deleteAfter) || want.Steps.Restored && (at < stamp(deleteAfter) || at > stamp(deleteAfter.Add(time.Minute))) {
+		r.Errorf("deleteAfter is %q, want %v", at, deleteAfter)
 	}
 }
 

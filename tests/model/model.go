@@ -14,6 +14,10 @@ type Model struct {
 	Parties            map[Identity]*Party
 	Instances          []*Instance // in the order of creation; permanently deleted instances stay, with Gone set
 	idempotencyRecords map[string]*idempotencyRecord
+
+	// Now is the time of the current request. The caller must ensure that no date of an instance
+	// passes during a request.
+	Now time.Time
 }
 
 // New returns an empty model.
@@ -59,14 +63,12 @@ type Instance struct {
 	Deleted      bool
 	DeletedAt    time.Time // zero until a response has contained it
 	Gone         bool
-	Data         []*Element
-	Events       []*Event
-	Uploads      []*Upload
-
-	Submitted   bool // in its current step
-	Submissions int  // number of submissions so far; 0: a draft that was never submitted
-	SubmittedAt time.Time
-	Whole       int // the latest submission that was confirmed as a whole
+	Submitted    *time.Time // the latest submission
+	Hold         *Hold
+	timeline
+	Data    []*Element
+	Events  []*Event
+	Uploads []*Upload
 }
 
 // Element is one data element.
@@ -79,7 +81,7 @@ type Element struct {
 	Bytes                             []byte
 	Locked                            bool
 	Downloaded, Confirmed             []time.Time // zero for a time that no response has contained yet
-	ConfirmedIn                       []int       // the number of submissions at each confirmation
+	isConfirmed                       bool        // since the latest submission
 }
 
 // App returns the id of the instance's application.
@@ -93,6 +95,8 @@ func (i *Instance) ETag() string { return fmt.Sprintf(`"%d"`, i.Version) }
 
 func (i *Instance) move(m *Model, c Caller, at time.Time) {
 	i.Changed, i.ChangedBy = at, m.nameOf(c)
+	i.restored = nil
+	i.changeBy(c)
 }
 
 // links returns the two links of an instance or a part of it.
@@ -107,24 +111,26 @@ func (m *Model) appsURL(i *Instance, rest string) string {
 	return strings.ReplaceAll(m.Apps, "{org}", i.app.Org) + "/" + i.app.ID + "/instances/" + i.Owner + "/" + i.ID + rest
 }
 
-// Document returns the instance as every endpoint returns it.
-func (m *Model) Document(i *Instance) map[string]any {
+// Document returns the instance as every endpoint returns it to a caller.
+func (m *Model) Document(i *Instance, c Caller) map[string]any {
 	d := map[string]any{
 		"id": i.ID, "appId": i.app.ID, "instanceOwnerId": i.Owner, "labels": list(i.Labels), "selfLinks": m.links(i, ""),
 		"createdDateTime": stamp(i.Created), "createdBy": i.CreatedBy, "lastChangedDateTime": stamp(i.Changed), "lastChangedBy": i.ChangedBy,
+		"workflow": map[string]any{"currentStep": i.Step, "isCompleted": i.Completed},
+		"status":   map[string]any{"isArchived": i.Archived, "isSoftDeleted": i.Deleted, "isMarkedForHardDelete": i.Gone},
 	}
-	workflow := map[string]any{"currentStep": i.Step, "isCompleted": i.Completed}
-	status := map[string]any{"isArchived": i.Archived, "isSoftDeleted": i.Deleted, "isMarkedForHardDelete": i.Gone}
-	if i.Submissions > 0 {
-		workflow["submittedDateTime"] = stamp(i.SubmittedAt)
+	if i.Submitted != nil {
+		d["workflow"].(map[string]any)["submittedDateTime"] = stamp(*i.Submitted)
 	}
 	if i.Archived {
-		status["archivedDateTime"] = stamp(i.ArchivedAt)
+		d["status"].(map[string]any)["archivedDateTime"] = stamp(i.ArchivedAt)
 	}
 	if i.Deleted {
-		status["softDeletedDateTime"] = stamp(i.DeletedAt)
+		d["status"].(map[string]any)["softDeletedDateTime"] = stamp(i.DeletedAt)
 	}
-	d["workflow"], d["status"] = workflow, status
+	if i.Hold != nil {
+		d["legalHold"] = i.Hold.document(c)
+	}
 	if i.Due != nil {
 		d["dueDateTime"] = stamp(*i.Due)
 	}

@@ -42,6 +42,9 @@ var operations = []struct {
 	{"own instances", 3, (*run).ownInstances},
 	{"get application", 2, (*run).getApplication},
 	{"wrong query", 2, (*run).wrongQuery},
+	{"set legal hold", 3, (*run).setHold},
+	{"lift legal hold", 2, (*run).liftHold},
+	{agendaRuns, 2, (*run).agenda},
 }
 
 // TestModel sends random sequences until MODEL_REQUESTS requests (default 10,000) have got the
@@ -75,11 +78,20 @@ func TestModel(t *testing.T) {
 					rapid.Check(t, func(t *rapid.T) {
 						r := newRun(t)
 						latest = r
+						live.Lock()
+						live.runs[r] = true
+						live.Unlock()
+						defer func() {
+							live.Lock()
+							delete(live.runs, r)
+							live.Unlock()
+						}()
 						r.register(r.callers[0], r.apps[0], r.application(nil), "", "")
 						r.register(r.callers[5], r.apps[2], r.application(nil), "", "")
 						t.Repeat(map[string]func(*rapid.T){"": func(*rapid.T) {}, "operation": func(t *rapid.T) {
 							r.T = t
-							operations[rapid.SampledFrom(weighted).Draw(t, "operation")].do(r)
+							o := operations[rapid.SampledFrom(weighted).Draw(t, "operation")]
+							r.operation(o.name, o.do)
 						}})
 					})
 				}

@@ -93,7 +93,7 @@ func (r *run) period() (Period, string) {
 		Verb: draw(r, "verb", "after", "before", "between", "gt", "gte", "lt", "lte"),
 	}
 	moment := func() time.Time {
-		t := time.Date(2027, 6, 2, 12, 0, 0, 0, time.UTC)
+		t := time.Date(draw(r, "year", 2099, 2026), 6, 2, 12, 0, 0, 0, time.UTC)
 		if n := len(r.model.Instances); n > 0 && r.chance(70, "of an instance") {
 			i := rapid.SampledFrom(r.model.Instances).Draw(r.T, "instance")
 			switch {
@@ -181,7 +181,7 @@ func (r *run) walk(c Caller, path string, v url.Values, size int, rows []*Instan
 			r.Fatalf("the page has %d instances, want %d of %d: %s", len(is), len(want), len(rows), pretty(is))
 		}
 		for n := range want {
-			r.sameInstance(is[n], want[n])
+			r.sameInstance(is[n], want[n], c)
 		}
 	}
 	number := 0
@@ -229,12 +229,12 @@ func (r *run) walk(c Caller, path string, v url.Values, size int, rows []*Instan
 		r.Errorf("resume is %q at the end of a query with ascending=%v", resume, ascending)
 	}
 	if resume != "" && r.chance(30, "resume") {
-		r.resume(func() ([]any, map[string]any) { return fetch(resume) }, rows)
+		r.resume(func() ([]any, map[string]any) { return fetch(resume) }, rows, c)
 	}
 }
 
 // resume follows a resume link. It finds a suffix of the earlier result, in the same order.
-func (r *run) resume(fetch func() ([]any, map[string]any), rows []*Instance) {
+func (r *run) resume(fetch func() ([]any, map[string]any), rows []*Instance, c Caller) {
 	page, _ := fetch()
 	if len(page) == 0 {
 		return
@@ -245,7 +245,7 @@ func (r *run) resume(fetch func() ([]any, map[string]any), rows []*Instance) {
 				if n+k >= len(rows) {
 					r.Fatalf("the resume link finds too many instances: %v", pretty(page))
 				}
-				r.sameInstance(each, rows[n+k])
+				r.sameInstance(each, rows[n+k], c)
 			}
 			return
 		}

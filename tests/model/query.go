@@ -82,7 +82,7 @@ func (m *Model) Find(c Caller, q Query) ([]*Instance, Rejections) {
 	m.link(c.Identities, nil)
 	var found []*Instance
 	for _, i := range m.Instances {
-		if !i.Gone && m.owns(c, i) && q.holds(c, i) {
+		if !i.Gone && m.sees(c, i) && q.holds(i, c) {
 			found = append(found, i)
 		}
 	}
@@ -110,10 +110,10 @@ func (m *Model) OwnInstances(c Caller, owner string, q Query) ([]*Instance, Reje
 	return m.Find(c, q)
 }
 
-func (q Query) holds(c Caller, i *Instance) bool {
+func (q Query) holds(i *Instance, c Caller) bool {
 	is := func(want *bool, is bool) bool { return want == nil || *want == is }
 	deleted := q.Deleted
-	if deleted == nil && !(q.Unconfirmed && c.Org != "") { // the owner's work queue has both
+	if deleted == nil && (!q.Unconfirmed || c.Org == "") { // the owner's work queue has deleted submissions
 		deleted = new(bool)
 	}
 	if q.AppID != "" && q.AppID != i.app.ID || q.Org != "" && q.Org != i.app.Org || q.Owner != "" && q.Owner != i.Owner || q.Step != "" && q.Step != i.Step {
@@ -145,7 +145,13 @@ func (m *Model) History(c Caller, at Path, after int) ([]*Event, Rejections) {
 	if r != nil {
 		return nil, r
 	}
-	return i.Events[min(after, len(i.Events)):], nil
+	var events []*Event
+	for _, e := range i.Events[min(after, len(i.Events)):] {
+		if c.Org != "" || e.Type != "LegalHoldChanged" {
+			events = append(events, e)
+		}
+	}
+	return events, nil
 }
 
 // Feed returns every event of an application. The events of an instance are in order; the recorder

@@ -28,9 +28,61 @@ type run struct {
 	old   []string            // ETags that were valid once
 	feeds map[string][]string // ids in the order of the feed, as far as it was read
 	lines []string            // the requests and responses so far
+
+	moments []time.Time // dates of instances that pass during the run
+	lost    bool        // a moment passed during a request, so the model does not know its response
 }
 
 var runs atomic.Int64
+
+// live are the current runs. A run holds the lock for reading during an operation. The agenda,
+// which changes the instances of all runs, holds it for writing.
+var live = struct {
+	sync.RWMutex
+	runs map[*run]bool
+}{runs: map[*run]bool{}}
+
+// agendaRuns is the name of the operation that changes the instances of all runs.
+const agendaRuns = "run the agenda"
+
+// operation runs an operation, unless the run is lost.
+func (r *run) operation(name string, do func(*run)) {
+	lock := live.RLocker()
+	if name == agendaRuns {
+		lock = &live
+	}
+	lock.Lock()
+	defer lock.Unlock()
+	if r.lost {
+		return
+	}
+	r.pass()
+	do(r)
+}
+
+// pass mostly waits until moments that are near have passed.
+func (r *run) pass() {
+	for _, at := range r.moments {
+		if left := time.Until(at); left > 0 && left < 10*time.Second && (left < time.Second || r.chance(70, "wait")) {
+			time.Sleep(left + 10*time.Millisecond)
+		}
+	}
+	r.model.Now = time.Now().UTC()
+}
+
+// soon returns a time that passes during the run.
+func (r *run) soon(after time.Duration) time.Time {
+	at := time.Now().UTC().Add(3 * time.Second).Truncate(time.Microsecond)
+	r.moments = append(r.moments, at)
+	return at.Add(after)
+}
+
+// passedBefore reports whether a moment lies between the start of the operation and a response.
+func (r *run) passedBefore(received time.Time) bool {
+	return slices.ContainsFunc(r.moments, func(at time.Time) bool {
+		return !at.Before(r.model.Now.Add(-time.Millisecond)) && at.Before(received.Add(time.Millisecond))
+	})
+}
 
 func newRun(t *rapid.T) *run {
 	n := runs.Add(1)
@@ -172,6 +224,11 @@ func (r *run) send(op string, c Caller, q request) *got {
 	tally.by[op][g.status]++
 	tally.Unlock()
 	r.lines = append(r.lines, fmt.Sprintf("%s: %v → %d %s", c.Name, q, g.status, cmp.Or(g.code, g.header.Get("ETag"))))
+	g.caller = c
+	if r.passedBefore(g.received) {
+		r.lost = true
+		r.Skip("a date passed during the request")
+	}
 	return g
 }
 
@@ -200,7 +257,7 @@ func (r *run) check(g *got, want Response) {
 	if tag := g.header.Get("ETag"); tag != want.Instance.ETag() {
 		r.Errorf("ETag %s, want %s", tag, want.Instance.ETag())
 	}
-	r.sameInstance(g.value, want.Instance)
+	r.sameInstance(g.value, want.Instance, g.caller)
 	if want.Changed {
 		r.old = append(r.old, fmt.Sprintf(`"%d"`, want.Instance.Version-1))
 	}
@@ -228,17 +285,12 @@ func (r *run) rejected(g *got, want Rejections) {
 	}
 }
 
-// sameInstance compares a document with the model's. The model learns the times of downloads and
-// confirmations where they occur first.
-func (r *run) sameInstance(value any, want *Instance) {
+// sameInstance compares a document with the model's, as the caller sees it. The model learns the
+// times of downloads, confirmations, deletions and legal holds where they occur first.
+func (r *run) sameInstance(value any, want *Instance, c Caller) {
 	r.Helper()
 	document, _ := value.(map[string]any)
 	data, _ := document["data"].([]any)
-	if status, _ := document["status"].(map[string]any); want.Deleted {
-		deleted := []time.Time{want.DeletedAt}
-		r.learn(deleted, []any{status["softDeletedDateTime"]})
-		want.DeletedAt = deleted[0]
-	}
 	for n, e := range want.Data {
 		if n < len(data) {
 			owner, _ := data[n].(map[string]any)["applicationOwner"].(map[string]any)
@@ -246,9 +298,24 @@ func (r *run) sameInstance(value any, want *Instance) {
 			r.learn(e.Confirmed, owner["downloadConfirmed"])
 		}
 	}
-	if wanted := r.model.Document(want); !reflect.DeepEqual(document, wanted) {
+	member := func(object, name string) any { o, _ := document[object].(map[string]any); return o[name] }
+	if want.Deleted {
+		r.learnOne(&want.DeletedAt, member("status", "softDeletedDateTime"))
+	}
+	if want.Hold != nil {
+		r.learnOne(&want.Hold.Since, member("legalHold", "since"))
+	}
+	if wanted := r.model.Document(want, c); !reflect.DeepEqual(document, wanted) {
 		r.Fatalf("the instance %s differs from the model:%s", want.ID, differences("", document, wanted))
 	}
+}
+
+// learnOne is learn for one time.
+func (r *run) learnOne(known *time.Time, value any) {
+	r.Helper()
+	times := []time.Time{*known}
+	r.learn(times, []any{value})
+	*known = times[0]
 }
 
 func (r *run) learn(known []time.Time, value any) {

@@ -72,6 +72,7 @@ type got struct {
 	value          any    // the body, if it is JSON
 	code           string // of a problem
 	sent, received time.Time
+	caller         Caller
 }
 
 // exchange sends a request with a token, or without one if token is "".

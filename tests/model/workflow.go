@@ -3,16 +3,19 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 )
 
-// Event is the entry of an instance into a step.
+// Event is the entry of an instance into a step, or another change that its application registers.
 type Event struct {
 	Number            int // of the instance, from 1
-	At                time.Time
+	Type              string
+	At                time.Time // zero if no response has contained it yet
 	Step, Previous    string
+	Members           map[string]any // of the type
 	By                string
 	Version           int64
 	DataIDs, DataForm []string
@@ -21,20 +24,40 @@ type Event struct {
 
 // enter moves an instance to a step and records the event, with the version of the change.
 func (i *Instance) enter(m *Model, c Caller, s Step, at time.Time) {
-	e := &Event{Number: len(i.Events) + 1, At: at, Step: s.Name, Previous: i.Step, By: m.nameOf(c), Version: i.Version, instance: i}
+	submitted := i.isSubmitted()
+	previous := i.Step
 	for _, d := range i.Data {
 		d.Locked = s.Locks || s.Archives
-		e.DataIDs, e.DataForm = append(e.DataIDs, d.ID), append(e.DataForm, d.FormID)
-	}
-	i.Events = append(i.Events, e)
-	if s.submits() && !i.Submitted {
-		i.Submissions++
-		i.SubmittedAt = at
 	}
 	if s.Archives && !i.Archived {
 		i.ArchivedAt = at
 	}
-	i.Step, i.Since, i.Submitted, i.Completed, i.Archived = s.Name, at, s.submits(), s.Completes, s.Archives
+	if i.Completed && !s.Completes {
+		i.skipReminder(at)
+	}
+	i.Step, i.Since, i.Completed, i.Archived = s.Name, at, s.Completes, s.Archives
+	if i.isSubmitted() && !submitted {
+		i.submit(at)
+	}
+	e := i.newEvent("WorkflowStateChange", m.nameOf(c), i.Version)
+	e.At, e.Previous = at, previous
+}
+
+// newEvent adds an event of a change to the given version.
+func (i *Instance) newEvent(eventType, by string, version int64) *Event {
+	e := &Event{Number: len(i.Events) + 1, Type: eventType, Step: i.Step, By: by, Version: version, instance: i}
+	for _, d := range i.Data {
+		e.DataIDs, e.DataForm = append(e.DataIDs, d.ID), append(e.DataForm, d.FormID)
+	}
+	i.Events = append(i.Events, e)
+	return e
+}
+
+// record adds an event of the next version, if the application registers the type.
+func (i *Instance) record(eventType, by string, members map[string]any) {
+	if slices.Contains(i.app.Events, eventType) {
+		i.newEvent(eventType, by, i.Version+1).Members = members
+	}
 }
 
 // Document returns the event as the feed, the history and the bus contain it.
@@ -47,12 +70,13 @@ func (e *Event) Document(m *Model) map[string]any {
 	}
 	d := map[string]any{
 		"id": e.ID(), "at": stamp(e.At), "appId": e.instance.app.ID, "org": org, "app": app, "instanceOwnerId": e.instance.Owner,
-		"instanceLink": link, "dataLinks": data, "eventType": "WorkflowStateChange", "workflowStep": e.Step, "userId": e.By,
+		"instanceLink": link, "dataLinks": data, "eventType": e.Type, "workflowStep": e.Step, "userId": e.By,
 		"instanceVersion": float64(e.Version), "schemaVersion": 1.0,
 	}
 	if e.Previous != "" {
 		d["previousStep"] = e.Previous
 	}
+	maps.Copy(d, e.Members)
 	return d
 }
 
@@ -65,6 +89,10 @@ type Steps struct {
 	Completed bool
 	Since     time.Time
 	Reachable []string
+	// The time at which retention deletes the instance is not before DeleteAfter, and not after it
+	// unless the last undelete decides. Zero: never.
+	DeleteAfter time.Time
+	Restored    bool // the last undelete decides
 }
 
 // GetWorkflow returns the current step and the steps that this caller can move to.
@@ -73,7 +101,8 @@ func (m *Model) GetWorkflow(c Caller, at Path) Response {
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	return Response{Status: 200, Steps: &Steps{i.Step, i.Completed, i.Since, i.app.Workflow.reachable(i.Step, c)}}
+	at1, restored := i.deleteAfter(m.Now)
+	return Response{Status: 200, Steps: &Steps{i.Step, i.Completed, i.Since, i.app.Workflow.reachable(i.Step, c), at1, restored}}
 }
 
 // Change moves an instance to a step. A move to the current step changes nothing. A deleted
@@ -94,6 +123,8 @@ func (m *Model) Change(c Caller, at Path, to, ifMatch string, seen Seen) Respons
 	}
 	r.add(flow.step(to) == nil, 400, "step-unknown")
 	r.add(flow.step(to) != nil && !slices.Contains(flow.reachable(i.Step, c), to), 409, "step-unreachable")
+	late := c.Org == "" && i.Step == flow.Steps[0].Name && i.app.Deadline != nil && i.app.Deadline.Late == "refuse" && i.Due != nil && m.Now.After(*i.Due)
+	r.add(late, 409, "deadline-passed")
 	issues := i.issues("")
 	invalid := flow.step(i.Step).Validates && slices.ContainsFunc(issues, func(s Issue) bool { return s.Severity == "error" })
 	r.add(invalid, 409, "data-invalid")

@@ -62,11 +62,17 @@ func TestGrantsMatchCalls(t *testing.T) {
 	t.Logf("%d permissions granted, %d used", len(grants), len(e.calls))
 }
 
-// applications registers an application, and reads the feed of an unregistered one.
+// rules are the members of a registration by which time changes instances, with every type of
+// event.
+const rules = `,"events":["InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged"],
+	"retention":{"drafts":{"after":"P1D"},"deleted":{"after":"P2D"},"archived":{"after":"P3D"}},"deadline":{"label":"forfalt"}`
+
+// applications registers an application and then its rules. It reads the feed of an unregistered
+// application.
 func (e *env) applications() {
-	for _, status := range []int{201, 200} {
-		e.send(status, e.owner, "PUT", "/storage/applications/nav/app2018", "application/json",
-			`{"dataTypes":[{"formId":"a","minCount":0,"maxCount":0,"schema":{"type":"object"}},{"formId":"any","minCount":0,"maxCount":0}]}`)
+	for n, members := range []string{"", rules} {
+		e.send([]int{201, 200}[n], e.owner, "PUT", "/storage/applications/nav/app2018", "application/json",
+			`{"dataTypes":[{"formId":"a","minCount":0,"maxCount":0,"schema":{"type":"object"}},{"formId":"any","minCount":0,"maxCount":0}]`+members+`}`)
 	}
 	e.send(404, e.owner, "GET", "/storage/applications/nav/unregistered/events", "", "")
 }
@@ -87,6 +93,9 @@ func (e *env) everyRoute() {
 		}
 		if r.Deleted {
 			e.send(200, e.user, "DELETE", i.Apps(), "", "")
+		}
+		if r.Held {
+			e.hold(i, "")
 		}
 		tokens := []string{e.owner}
 		switch {
@@ -130,6 +139,7 @@ func (e *env) moreRequests() {
 	e.send(200, e.user, "PUT", i.Apps()+"/workflow", "application/json", `{"currentStep":"Submit"}`)
 	e.download(i)
 	e.send(200, e.owner, "POST", i.Storage()+"/confirmDownload", "", "", "Idempotency-Key: all")
+	e.notes()
 	e.queries(i)
 
 	if _, err := e.Deliver(t.Context()); err != nil {
@@ -147,6 +157,34 @@ func (e *env) moreRequests() {
 	e.send(200, e.user, "DELETE", i.Apps(), "", "")
 	e.send(200, e.user, "POST", i.Apps()+"/undelete", "", "", "Idempotency-Key: undelete")
 	e.send(200, e.user, "DELETE", i.Apps()+"?hard=true", "", "")
+}
+
+// hold puts an instance under legal hold. members are further members of the body.
+func (e *env) hold(i client.Instance, members string) {
+	e.t.Helper()
+	e.send(200, e.owner, "PUT", i.Storage()+"/legalHold", "application/json", `{"reason":"Tvist"`+members+`}`)
+}
+
+// notes makes changes after which an instance must be checked earlier than before. Each schedules a
+// note of the agenda.
+func (e *env) notes() {
+	due := func(after time.Duration) string {
+		return `{"dueDateTime":"` + time.Now().Add(after).UTC().Format(time.RFC3339) + `"}`
+	}
+	i := e.create(`"gr","x2","` + sameIndexLabel("x2") + `"`)
+	e.hold(i, `,"until":"`+time.Now().Add(time.Hour).UTC().Format(time.RFC3339)+`"`)
+	e.hold(i, "")
+	e.send(200, e.owner, "DELETE", i.Storage()+"/legalHold", "", "")
+	e.send(200, e.owner, "PATCH", i.Apps(), "application/merge-patch+json", due(time.Hour))
+	e.send(200, e.user, "DELETE", i.Apps(), "", "")
+	e.send(200, e.user, "POST", i.Apps()+"/undelete", "", "")
+	e.send(200, e.owner, "PATCH", i.Apps(), "application/merge-patch+json", `{"dueDateTime":null}`)
+	e.send(200, e.user, "PUT", i.Apps()+"/workflow", "application/json", `{"currentStep":"Submit"}`)
+	e.send(200, e.owner, "PUT", i.Apps()+"/workflow", "application/json", `{"currentStep":"FormFilling"}`)
+	e.send(200, e.user, "PUT", i.Apps()+"/workflow", "application/json", `{"currentStep":"Submit"}`)
+	e.download(i)
+	e.send(200, e.user, "DELETE", i.Apps(), "", "")
+	e.send(200, e.owner, "POST", i.Storage()+"/confirmDownload", "", "") // from then on retention deletes it
 }
 
 // queries uses every kind of index.
@@ -218,10 +256,12 @@ func (e *env) lostResponses() {
 	}
 }
 
-// sweeps ages the events of the outbox and the orphan checks, and runs both sweeps.
+// sweeps ages the events of the outbox, the orphan checks and the notes of the agenda. It then runs
+// the sweeps and the agenda.
 func (e *env) sweeps() {
 	t := e.t
-	e.create("")
+	i := e.create(`"x2","` + sameIndexLabel("x2") + `"`) // the agenda adds a label
+	e.send(200, e.owner, "PATCH", i.Apps(), "application/merge-patch+json", `{"dueDateTime":"2026-01-01T00:00:00Z"}`)
 	age := func(table, prefix string, change func(item map[string]types.AttributeValue)) {
 		out, err := e.Dynamo.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)})
 		if err != nil {
@@ -247,8 +287,16 @@ func (e *env) sweeps() {
 		_, what, _ := strings.Cut(item["SK"].(*types.AttributeValueMemberS).Value, "#")
 		item["SK"] = &types.AttributeValueMemberS{Value: "2020-01-01T00:00:00.000000Z#" + what}
 	})
+	age("Instances", "AGENDA#", func(item map[string]types.AttributeValue) {
+		if _, isBackfill := item["at"]; isBackfill {
+			item["at"] = &types.AttributeValueMemberS{Value: "2026-01-01T00:00:00.000000Z"}
+			return
+		}
+		_, what, _ := strings.Cut(item["SK"].(*types.AttributeValueMemberS).Value, "#")
+		item["SK"] = &types.AttributeValueMemberS{Value: "2026-01-01T00:00:00.000000Z#" + what}
+	})
 	var all sync.WaitGroup
-	for _, function := range []string{"outbox-sweep", "blob-sweep"} {
+	for _, function := range []string{"outbox-sweep", "blob-sweep", "agenda-run"} {
 		all.Go(func() {
 			if _, err := e.Function(function).Invoke(t.Context(), []byte(`{}`)); err != nil {
 				t.Error(fmt.Errorf("%s: %w", function, err))

@@ -21,7 +21,8 @@ type Route struct {
 
 	// The request has its usual effect only after these requests.
 	Downloaded bool // the owner must have downloaded the data elements
-	Deleted    bool // the instance must be soft-deleted
+	Deleted    bool // a user must have soft-deleted the instance
+	Held       bool // the instance must be under legal hold
 }
 
 const (
@@ -32,6 +33,7 @@ const (
 	one          = apps + "/{instanceOwnerId}/{instanceGuid}"
 	stored       = "/storage/instances/{instanceOwnerId}/{instanceGuid}"
 	data         = "/data/{dataGuid}"
+	hold         = "/legalHold"
 	registration = "/storage/applications/{org}/{app}"
 )
 
@@ -44,11 +46,11 @@ var queryParameters = []string{
 // have every member that the endpoint accepts, as far as the members can be combined.
 var All = []Route{
 	{Method: "POST", Path: apps, Status: 201, User: true, Type: json, Body: `{"reportee":{reportee},"labels":["gr"],"presentationField":"Melding",
-		"dueDateTime":"2027-06-01T12:00:00Z","visibleDateTime":"2027-05-01T12:00:00Z",
+		"dueDateTime":"2099-06-01T12:00:00Z","visibleDateTime":"2026-05-01T12:00:00Z",
 		"data":[{"formId":"any","contentType":"text/plain","fileName":"a.txt","content":"YQ=="}]}`},
 	{Method: "GET", Path: one, Status: 200, User: true},
 	{Method: "PATCH", Path: one, Status: 200, Type: "application/merge-patch+json",
-		Body: `{"labels":["gr"],"presentationField":"Melding","dueDateTime":null,"visibleDateTime":"2027-05-01T12:00:00Z"}`},
+		Body: `{"labels":["gr"],"presentationField":"Melding","dueDateTime":null,"visibleDateTime":"2026-05-02T12:00:00Z"}`},
 	{Method: "DELETE", Path: one, Status: 200, User: true, Parameters: []string{"hard"}},
 	{Method: "POST", Path: one + "/undelete", Status: 200, User: true, Deleted: true},
 	{Method: "POST", Path: one + "/data", Status: 201, User: true, Parameters: []string{"formId", "upload"}, Query: "formId=any", Type: text, Body: "a"},
@@ -69,11 +71,16 @@ var All = []Route{
 	{Method: "GET", Path: stored + data, Status: 200},
 	{Method: "POST", Path: stored + data + "/confirmDownload", Status: 200, Downloaded: true},
 	{Method: "POST", Path: stored + "/confirmDownload", Status: 200, Downloaded: true},
+	{Method: "PUT", Path: stored + hold, Status: 200, Type: json, Body: `{"reason":"Tvist om vedtaket","until":"2099-06-01T12:00:00Z"}`},
+	{Method: "DELETE", Path: stored + hold, Status: 200, Held: true},
 	{Method: "GET", Path: registration, Status: 200},
 	{Method: "PUT", Path: registration, Status: 201, Type: json, Body: `{"title":{"nb":"Melding"},
 		"dataTypes":[{"formId":"any","allowedContentTypes":["application/json"],"schema":{"type":"object"}}],
-		"workflow":{"steps":[{"name":"FormFilling"},{"name":"Submit","completes":true}],"transitions":[{"from":"FormFilling","to":"Submit","by":["user"]}]}}`},
-	{Method: "GET", Path: registration + "/events", Status: 200, Parameters: []string{"after", "workflow.currentStep", "size"}},
+		"workflow":{"steps":[{"name":"FormFilling"},{"name":"Submit","completes":true}],"transitions":[{"from":"FormFilling","to":"Submit","by":["user"]}]},
+		"events":["InstanceDeleted","DeadlineNear"],
+		"retention":{"userMayDelete":"drafts","drafts":{"after":"P90D"},"deleted":{"after":"P2W"},"archived":{"after":"P5Y","unconfirmed":"delete"}},
+		"deadline":{"remind":["P7D"],"late":"refuse","label":"forfalt"}}`},
+	{Method: "GET", Path: registration + "/events", Status: 200, Parameters: []string{"after", "workflow.currentStep", "eventType", "size"}},
 
 	{Method: "GET", Path: Docs, Status: 200},
 	{Method: "GET", Path: Docs + "/openapi.yaml", Status: 200},

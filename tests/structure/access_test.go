@@ -52,17 +52,21 @@ var (
 
 // notNeeded are permissions that the code of a function can reach but never uses, with the reason.
 var notNeeded = map[string]func(f *function) bool{
-	// The code that writes an instance deletes the items of removed labels. Only these two
-	// functions remove labels.
-	"dynamodb:DeleteItem on Instances": func(f *function) bool { return f.Name != "InstanceUpdate" && f.Name != "InstanceDelete" },
+	// The code that writes an instance deletes the items of removed labels. Only these functions
+	// remove labels.
+	"dynamodb:DeleteItem on Instances": func(f *function) bool {
+		return !slices.Contains([]string{"InstanceUpdate", "InstanceDelete", "AgendaRun"}, f.Name)
+	},
 	// Frees the place of an upload in the transaction that commits it, and counts creations.
 	"dynamodb:UpdateItem on Instances": func(f *function) bool {
 		return !slices.Contains([]string{"DataCreate", "DataReplace", "InstanceCreate", "UploadCreate"}, f.Name)
 	},
 	// One warm-up call opens the connection for all tables. These functions warm up with another
-	// table and read this one only with Query.
-	"dynamodb:GetItem on Instances": func(f *function) bool { return f.Name == "InstanceQuery" || f.Name == "PartyInstances" },
-	"dynamodb:GetItem on Events":    func(f *function) bool { return f.Name == "InstanceHistory" },
+	// table and read no item of this one.
+	"dynamodb:GetItem on Instances": func(f *function) bool {
+		return slices.Contains([]string{"InstanceQuery", "PartyInstances", "ApplicationPut"}, f.Name)
+	},
+	"dynamodb:GetItem on Events": func(f *function) bool { return f.Name == "InstanceHistory" },
 	// The warm-up reads an object that does not exist. Access denied warms up the connection too,
 	// and the sweep reads no content.
 	"s3:GetObject on Blobs": func(f *function) bool { return f.Name == "BlobSweep" },

@@ -97,8 +97,9 @@ def stream_event(template):
 
 
 def first(template):
-    """Return the properties of the first function."""
-    return next(r for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::Function")["Properties"]
+    """Return the properties of the first function with a route."""
+    functions = (r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::Function")
+    return next(f for f in functions if any(e["Type"] == "HttpApi" for e in f.get("Events", {}).values()))
 
 
 def resource(template, name):

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/tests/contract"
@@ -271,16 +273,30 @@ func TestContractListsIssueCodes(t *testing.T) {
 // The schema of the feed's events has the members of the schema in events/, which describes the
 // events on the bus.
 func TestEventSchemaMatchesBusSchema(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join(root, "events/owner/workflow-state-change.schema.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var bus struct {
+	type schema struct {
 		Required   []string       `json:"required"`
 		Properties map[string]any `json:"properties"`
 	}
-	if err := json.Unmarshal(content, &bus); err != nil {
+	read := func(file string) (s schema) {
+		content, err := os.ReadFile(file)
+		if err == nil {
+			err = json.Unmarshal(content, &s)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	files, err := filepath.Glob(filepath.Join(root, "events/owner/*.schema.json"))
+	if err != nil {
 		t.Fatal(err)
+	}
+	bus := read(filepath.Join(root, "events/owner/event.schema.json")).Required
+	members := map[string]bool{}
+	for _, file := range files {
+		for name := range read(file).Properties {
+			members[name] = true
+		}
 	}
 	feed := readContract(t).At("components", "schemas", "Event")
 	var required []string
@@ -288,15 +304,29 @@ func TestEventSchemaMatchesBusSchema(t *testing.T) {
 		required = append(required, item.Text())
 	}
 	slices.Sort(required)
-	slices.Sort(bus.Required)
-	if !slices.Equal(required, bus.Required) {
-		t.Errorf("the feed's events require %v, those of the bus %v", required, bus.Required)
+	slices.Sort(bus)
+	if !slices.Equal(required, bus) {
+		t.Errorf("the feed's events require %v, those of the bus %v", required, bus)
 	}
-	for _, name := range feed.At("properties").Members() {
-		delete(bus.Properties, name)
+	published, want := feed.At("properties").Members(), slices.Sorted(maps.Keys(members))
+	if slices.Sort(published); !slices.Equal(published, want) {
+		t.Errorf("%s: Event has %v, the bus's schemas %v", contract.File, published, want)
 	}
-	if len(bus.Properties) > 0 {
-		t.Errorf("%s: Event lacks %v", contract.File, bus.Properties)
+}
+
+// The contract lists the types of events, and a registration can name each of them.
+func TestEventTypesAreTheSame(t *testing.T) {
+	var published []string
+	for _, item := range readContract(t).At("components", "schemas", "EventType", "enum").Items() {
+		published = append(published, item.Text())
+	}
+	if !slices.Equal(published, event.Types()) {
+		t.Errorf("%s has the event types %v, the code %v", contract.File, published, event.Types())
+	}
+	app := application.Application{ID: "nav/app2018", Org: "nav", Events: event.Types()}
+	app.SetDefaults()
+	if err := app.Validate(); err != nil {
+		t.Errorf("a registration with all types of events: %v", err)
 	}
 }
 

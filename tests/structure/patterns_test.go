@@ -15,7 +15,7 @@ import (
 
 // The code, openapi.yaml and the schema of events accept the same names and numbers.
 func TestNamesHaveOneForm(t *testing.T) {
-	const eventSchema = "events/owner/workflow-state-change.schema.json"
+	const eventSchema = "events/owner/event.schema.json"
 	content, err := os.ReadFile(filepath.Join(root, eventSchema))
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,10 @@ import (
 
 // appended are the structs with JSON that appendjson writes in place of encoding/json, with the
 // times of package rfc3339.
-var appended = []string{"instance.Instance", "instance.Workflow", "instance.Status", "instance.DataElement", "instance.ApplicationOwner", "instancetable.document"}
+var appended = []string{
+	"instance.Instance", "instance.Workflow", "instance.Status", "instance.LegalHold", "instance.DataElement", "instance.ApplicationOwner",
+	"instancetable.document",
+}
 
 // Only package rfc3339 writes and parses times, so that all times have one form. No struct with
 // JSON members has a time.Time, which encoding/json writes in another form.

@@ -9,11 +9,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -253,19 +256,26 @@ func (p *page) read(ctx context.Context, feeds Feeds, appID string, head int64, 
 type query struct {
 	values url.Values
 	after  after
-	step   string // workflow.currentStep; "" for any step
+	step   string   // workflow.currentStep; "" for any step
+	types  []string // eventType; empty for any type
 	size   int
 }
 
 // parseQuery returns the parameters, or an Invalid fault.
 func parseQuery(r *http.Request, appID string) (query, error) {
-	values, err := httpapi.ParseQuery(r, "after", "workflow.currentStep", "size")
+	values, err := httpapi.ParseQuery(r, "after", "workflow.currentStep", "eventType", "size")
 	if err != nil {
 		return query{}, err
 	}
 	q := query{values: values}
 	if q.step, err = httpapi.SingleValue(values, "workflow.currentStep"); err != nil {
 		return query{}, err
+	}
+	q.types = values["eventType"]
+	for _, name := range q.types {
+		if !slices.Contains(event.Types(), name) {
+			return query{}, fault.InvalidParameter("eventType", "use %s; repeat the parameter for several types", strings.Join(event.Types(), ", "))
+		}
 	}
 	if q.size, err = httpapi.PageSize(values); err != nil {
 		return query{}, err
@@ -306,18 +316,21 @@ func (q query) since() time.Time {
 }
 
 // filters reports whether the query may drop events.
-func (q query) filters(at position) bool { return q.step != "" || !at.since.IsZero() }
+func (q query) filters(at position) bool {
+	return q.step != "" || len(q.types) > 0 || !at.since.IsZero()
+}
 
 // matches reports whether the query returns the event.
 func (q query) matches(at position, record eventtable.Record) bool {
 	ev := record.Document.Event
-	return (q.step == "" || ev.WorkflowStep == q.step) && (at.since.IsZero() || ev.At.After(at.since))
+	return (q.step == "" || ev.WorkflowStep == q.step) &&
+		(len(q.types) == 0 || slices.Contains(q.types, ev.EventType)) && (at.since.IsZero() || ev.At.After(at.since))
 }
 
 // next returns the query string of the next page: a new cursor and the other parameters unchanged.
 func (q query) next(end position, appID string) string {
 	values := url.Values{"after": {end.encode(appID)}}
-	for _, name := range []string{"workflow.currentStep", "size"} {
+	for _, name := range []string{"workflow.currentStep", "eventType", "size"} {
 		if values[name] = q.values[name]; values[name] == nil {
 			delete(values, name)
 		}

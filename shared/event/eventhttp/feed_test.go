@@ -173,7 +173,9 @@ func TestParameters(t *testing.T) {
 		"after=0": "parameter-invalid", "after=112453234523423344": "parameter-invalid",
 		"after=" + uuid.New().String() + ".1": "parameter-invalid", "after=" + other.Event.ID: "parameter-invalid",
 		"after=c": "parameter-invalid", damaged: "parameter-invalid", "after=" + foreign: "parameter-invalid", link + "A": "parameter-invalid",
-		"currentStep=Submit": "parameter-unknown", "After=2019-03-30": "parameter-unknown", "page=1": "parameter-unknown",
+		"eventType=WorkflowStateChange&eventType=InstanceDeleted": "", "eventType=Other": "parameter-invalid", "eventType=": "parameter-invalid",
+		"eventType=WorkflowStateChange,InstanceDeleted": "parameter-invalid",
+		"currentStep=Submit":                            "parameter-unknown", "After=2019-03-30": "parameter-unknown", "page=1": "parameter-unknown",
 		"after=%zz": "query-invalid",
 	} {
 		got := e.get(query)
@@ -262,6 +264,42 @@ func TestLink(t *testing.T) {
 	head := e.do(e.request("HEAD", path, "", authtest.Owner("nav")))
 	if head.Code != 200 || head.Header().Get("Link") == "" || head.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("HEAD: %d %v", head.Code, head.Header())
+	}
+}
+
+// TestEventTypes selects events by type and by step. The link keeps all types.
+func TestEventTypes(t *testing.T) {
+	e := newEnv()
+	docs := map[string]event.Encoded{}
+	for _, step := range []string{"FormFilling", "Submit"} {
+		for _, eventType := range event.Types() {
+			ev := eventtest.Document(app, uuid.New().String(), 1, e.clock, step).Event
+			ev.EventType = eventType
+			doc, err := event.Encode(ev)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Append(t.Context(), []event.Encoded{doc})
+			docs[step+" "+eventType] = doc
+		}
+	}
+	if got := e.get(""); len(got.ids) != len(docs) {
+		t.Errorf("without a type: %d events, want %d", len(got.ids), len(docs))
+	}
+	deleted, near := docs["FormFilling InstanceDeleted"], docs["Submit DeadlineNear"]
+	for query, want := range map[string][]event.Encoded{
+		"eventType=InstanceDeleted":                                                     {deleted, docs["Submit InstanceDeleted"]},
+		"eventType=DeadlineNear&eventType=InstanceDeleted":                              {deleted, docs["FormFilling DeadlineNear"], docs["Submit InstanceDeleted"], near},
+		"eventType=DeadlineNear&workflow.currentStep=Submit":                            {near},
+		"eventType=DeadlineNear&eventType=InstanceDeleted&workflow.currentStep=Nowhere": nil,
+	} {
+		if got := e.get(query); !sameIDs(got.ids, want...) {
+			t.Errorf("%q: %v", query, got.ids)
+		}
+	}
+	first := e.get("eventType=DeadlineNear&eventType=InstanceDeleted&size=3")
+	if second := e.get(first.next); len(first.ids) != 3 || !sameIDs(second.ids, near) {
+		t.Errorf("pages %v and %v", first.ids, second.ids)
 	}
 }
 

@@ -29,31 +29,38 @@ func (f fixedCaller) Authenticate(*http.Request) (auth.Caller, error) { return f
 // meteredFeeds counts reads.
 type meteredFeeds struct {
 	Feeds
+	mu                                           sync.Mutex // guards the counts
 	heads, eventualHeads, reads, taken, released int
 }
 
+func (m *meteredFeeds) count(n *int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	*n++
+}
+
 func (m *meteredFeeds) Head(ctx context.Context, appID string) (eventtable.Head, error) {
-	m.heads++
+	m.count(&m.heads)
 	return m.Feeds.Head(ctx, appID)
 }
 
 func (m *meteredFeeds) HeadEventual(ctx context.Context, appID string) (eventtable.Head, error) {
-	m.eventualHeads++
+	m.count(&m.eventualHeads)
 	return m.Feeds.HeadEventual(ctx, appID)
 }
 
 func (m *meteredFeeds) Take(ctx context.Context, org string, limit int, now, until time.Time) (*eventtable.Place, error) {
-	m.taken++
+	m.count(&m.taken)
 	return m.Feeds.Take(ctx, org, limit, now, until)
 }
 
 func (m *meteredFeeds) Release(ctx context.Context, org string, place *eventtable.Place) error {
-	m.released++
+	m.count(&m.released)
 	return m.Feeds.Release(ctx, org, place)
 }
 
 func (m *meteredFeeds) Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error) {
-	m.reads++
+	m.count(&m.reads)
 	return m.Feeds.Read(ctx, appID, after, limit)
 }
 

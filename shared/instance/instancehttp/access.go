@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth"
@@ -112,8 +113,9 @@ func (z Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Acces
 // AppID returns the id of the application that a path on the Application API names.
 func (a *Access) AppID() string { return a.Org + "/" + a.App }
 
-// check returns NotFound unless the path names i and the caller has access to it. Call check on
-// every instance that was read, whatever its key was.
+// check returns NotFound unless the path names i and the caller has access to it. An instance does
+// not exist for users before its visibleDateTime. Call check on every instance that was read,
+// whatever its key was.
 func (a *Access) check(i *instance.Instance) error {
 	org, _, _ := application.SplitID(i.AppID)
 	switch {
@@ -121,7 +123,7 @@ func (a *Access) check(i *instance.Instance) error {
 		i.ID != a.Guid || i.InstanceOwnerID != a.InstanceOwnerID,
 		a.App != "" && i.AppID != a.AppID(),
 		a.Caller.IsOwner() && org != a.Caller.Org,
-		!a.Caller.IsOwner() && i.InstanceOwnerID != a.PartyID:
+		!a.Caller.IsOwner() && (i.InstanceOwnerID != a.PartyID || i.Hidden(time.Now())):
 		return fault.NoSuchResource()
 	}
 	return nil

@@ -33,6 +33,14 @@ type Applications interface {
 // LoadWithApplication is Load, and also returns the instance's application. A path on the
 // Application API names the application, so the two reads run in parallel.
 func (a *Access) LoadWithApplication(ctx context.Context, instances Reader, applications Applications) (*instance.Instance, *application.Application, error) {
+	if a.App == "" {
+		i, err := a.Load(ctx, instances)
+		if err != nil {
+			return nil, nil, err
+		}
+		app, err := applications.Get(ctx, i.AppID)
+		return i, app, err
+	}
 	var app *application.Application
 	var appErr error
 	var read sync.WaitGroup
@@ -56,6 +64,6 @@ func GetHandler(authorizer Authorizer, instances Reader, view View) http.Handler
 		if err != nil {
 			return err
 		}
-		return view.Write(w, r, http.StatusOK, i)
+		return view.For(access.Caller).Write(w, r, http.StatusOK, i)
 	})
 }

@@ -31,7 +31,8 @@ type Pending interface {
 
 // HistoryEndpoint serves the events of one instance, from the first event, or from the one after
 // the parameter "after". The history contains an event as soon as its change is complete: events
-// that are not in the feed yet come from the outbox.
+// that are not in the feed yet come from the outbox. Users do not see the events that are for the
+// application's owner only.
 type HistoryEndpoint struct {
 	Authorizer Authorizer
 	Instances  Reader
@@ -63,16 +64,15 @@ func (e HistoryEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	docs, err := e.read(r.Context(), i, after, size)
+	events, end, err := e.page(r.Context(), i, access.Caller.IsOwner(), after, size)
 	if err != nil {
 		return err
 	}
-	events := make([]json.RawMessage, 0, len(docs))
-	for _, doc := range docs {
-		events = append(events, doc.JSON)
-	}
 	logging.Add(r.Context(), slog.Int("events", len(events)))
-	end := after + len(docs)
+	subject := i.ID
+	if !access.Caller.IsOwner() { // the pages of user and owner differ at the same position
+		subject += " user"
+	}
 	if end > 0 {
 		next := url.Values{"after": {event.ID(i.ID, end)}}
 		if values.Has("size") {
@@ -81,13 +81,48 @@ func (e HistoryEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 		httpapi.SetNextLink(w, e.URLs.PlatformURL(r, next.Encode()))
 	}
 	w.Header().Set("Vary", "Accept")
-	tag := httpapi.PositionTag(r, i.ID, int64(end))
+	tag := httpapi.PositionTag(r, subject, int64(end))
 	if httpapi.NotModified(r, tag) {
 		httpapi.WriteNotModified(w, tag)
 		return nil
 	}
 	w.Header().Set("ETag", tag)
 	return httpapi.WriteItems(w, r, events)
+}
+
+// Limits of a page that begins with events for the owner only. An empty page means that no events
+// follow, so such a page continues with later ones.
+const (
+	hiddenBatch = 100
+	maxHidden   = 10 // batches
+)
+
+// page returns the events of a page after the given number, and the number of the last event that
+// it has examined. It returns at most size events, and fewer for a user if some are for the owner
+// only.
+func (e HistoryEndpoint) page(ctx context.Context, i *instance.Instance, owner bool, after, size int) (events []json.RawMessage, end int, err error) {
+	events, end = []json.RawMessage{}, after
+	limit := size
+	for range maxHidden {
+		docs, err := e.read(ctx, i, end, limit)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, doc := range docs {
+			if len(events) == size {
+				return events, end, nil
+			}
+			if owner || !event.OwnerOnly(doc.Event.EventType) {
+				events = append(events, doc.JSON)
+			}
+			end++
+		}
+		if len(events) > 0 || len(docs) == 0 || end >= i.EventCount {
+			break
+		}
+		limit = hiddenBatch
+	}
+	return events, end, nil
 }
 
 // afterEvent returns the number of the event that the parameter "after" names, or 0 without one.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"altinn.no/instanceapi/shared/appendjson"
 	"altinn.no/instanceapi/shared/application"
@@ -120,7 +121,7 @@ func (e *QueryEndpoint) serve(w http.ResponseWriter, r *http.Request, caller aut
 	if err != nil {
 		return err
 	}
-	return e.render(w, r, query, apps)
+	return e.render(w, r, query, apps, e.View.For(caller))
 }
 
 // parseQuery returns the query that the request's parameters describe. Parameters other than the
@@ -160,7 +161,7 @@ func (e *QueryEndpoint) restrictToCaller(ctx context.Context, caller auth.Caller
 		if !found || f.InstanceOwnerID != "" && f.InstanceOwnerID != own {
 			own = noParty
 		}
-		f.InstanceOwnerID = own
+		f.InstanceOwnerID, f.VisibleAt = own, time.Now()
 		if f.IsSoftDeleted == nil { // only its owner's queue has deleted submissions
 			f.IsSoftDeleted = new(bool)
 		}
@@ -182,7 +183,7 @@ func (e *QueryEndpoint) restrictToCaller(ctx context.Context, caller auth.Caller
 }
 
 // render runs the query over the applications and responds with the page.
-func (e *QueryEndpoint) render(w http.ResponseWriter, r *http.Request, q instancequery.Query, apps appSelector) error {
+func (e *QueryEndpoint) render(w http.ResponseWriter, r *http.Request, q instancequery.Query, apps appSelector, view CallerView) error {
 	// The restricted filter identifies the caller by an org or a party.
 	q.Scope = r.URL.Path + " " + q.Filter.Org + " " + q.Filter.InstanceOwnerID
 	page, err := e.query(r.Context(), q, apps)
@@ -198,7 +199,7 @@ func (e *QueryEndpoint) render(w http.ResponseWriter, r *http.Request, q instanc
 		Embedded: pageInstances{Instances: page.Instances},
 	}
 	for _, i := range page.Instances {
-		e.View.AddLinks(i)
+		view.AddLinks(i)
 	}
 	linkTo := func(page string) *pageLink {
 		if page == "" {

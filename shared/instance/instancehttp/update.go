@@ -2,8 +2,11 @@ package instancehttp
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"time"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
@@ -29,17 +32,10 @@ type (
 	EventChange   = func(*instance.Instance) (*event.Event, error) // stores the event with the change
 )
 
-// Update changes the instance that the path names and returns the changed instance. On every
-// version that it tries to replace it checks, in this order: the caller's access (NotFound),
-// If-Match and If-None-Match against the entity tag of the instance (PreconditionFailed), and the
-// rules of change.
-func (a *Access) Update(r *http.Request, instances Store, change Change) (*instance.Instance, error) {
-	return instances.Mutate(r.Context(), a.InstanceOwnerID, a.Guid,
-		a.authorized(r, nil, func(i *instance.Instance) (*event.Event, error) { return nil, change(i) }))
-}
-
-// UpdateFrom is Update for an instance that Load has just returned and a change that may create an
-// event.
+// UpdateFrom changes the instance that the path names and that Load has just returned, and returns
+// the changed instance. On every version that it tries to replace it checks, in this order: the
+// caller's access (NotFound), If-Match and If-None-Match against the entity tag of the instance
+// (PreconditionFailed), and the rules of change.
 //
 // A store repeats a write whose response was lost. By then another request may have changed the
 // instance again. applied, if not nil, returns instance.ErrUnchanged or another error if i already
@@ -49,7 +45,65 @@ func (a *Access) UpdateFrom(r *http.Request, instances Store, i *instance.Instan
 	return instances.MutateFrom(r.Context(), i, a.authorized(r, applied, change))
 }
 
-// authorized returns change, preceded by the checks of Update and UpdateFrom.
+// ScheduledStore is a Store with the notes of the agenda; *instancetable.Table is one.
+type ScheduledStore interface {
+	Store
+	AgendaScheduler
+}
+
+// AgendaScheduler stores notes of the agenda; *instancetable.Table is one.
+type AgendaScheduler interface {
+	// ScheduleAgenda stores notes. Storing a note again changes nothing.
+	ScheduleAgenda(ctx context.Context, notes ...instance.AgendaNote) error
+}
+
+// maxNotes is the maximum number of notes that one request schedules. A concurrent change can make
+// another note necessary.
+const maxNotes = 5
+
+// noteNeeded is returned by a change that needs an agenda note for an earlier time.
+type noteNeeded struct{ at time.Time }
+
+func (noteNeeded) Error() string { return "the change needs an agenda note" }
+
+// UpdateScheduled is UpdateFrom for a change after which time may affect the instance earlier than
+// before, because of a date or a rule of the application. It schedules an agenda note for that time
+// before the change, so a crash cannot lose the effect. UpdateScheduled does not change i.
+func (a *Access) UpdateScheduled(r *http.Request, instances ScheduledStore, app *application.Application, i *instance.Instance, change EventChange) (*instance.Instance, error) {
+	now := time.Now()
+	var scheduled time.Time
+	scheduling := func(i *instance.Instance) (*event.Event, error) {
+		before := i.NextCheck(app, now)
+		ev, err := change(i)
+		if err != nil {
+			return nil, err
+		}
+		next := i.NextCheck(app, now)
+		// A note at before exists. A note that is due before the change is stored does not count,
+		// because its check may not see the change.
+		has := !before.Before(now.Add(instance.SettleTime)) && !next.Before(before)
+		// A repeated change reads the clock again, so its time may be later than that of the
+		// note. An early note suffices, because its check schedules the next one.
+		if next.IsZero() || has || !scheduled.IsZero() && !next.Before(scheduled) {
+			return ev, nil
+		}
+		return nil, noteNeeded{next}
+	}
+	for range maxNotes {
+		updated, err := a.UpdateFrom(r, instances, i.Clone(), nil, scheduling)
+		needed, ok := errors.AsType[noteNeeded](err)
+		if !ok {
+			return updated, err
+		}
+		if err := instances.ScheduleAgenda(r.Context(), i.NotesFor(needed.at, now)...); err != nil {
+			return nil, err
+		}
+		scheduled = needed.at
+	}
+	return nil, errors.New("concurrent changes keep moving the agenda of the instance")
+}
+
+// authorized returns change, preceded by the checks of UpdateFrom.
 func (a *Access) authorized(r *http.Request, applied Change, change EventChange) EventChange {
 	return func(i *instance.Instance) (*event.Event, error) {
 		if err := a.check(i); err != nil {
@@ -63,7 +117,9 @@ func (a *Access) authorized(r *http.Request, applied Change, change EventChange)
 		if err := httpapi.CheckConditions(r, httpapi.VersionTag(i.Version)); err != nil {
 			return nil, err
 		}
-		return change(i)
+		ev, err := change(i)
+		a.markChanged(i)
+		return ev, err
 	}
 }
 
@@ -87,33 +143,50 @@ func (a *Access) UpdateElement(r *http.Request, instances Store, i *instance.Ins
 		if err := httpapi.CheckConditions(r, ContentETag(element)); err != nil {
 			return nil, err
 		}
-		return nil, change(i, element)
+		err = change(i, element)
+		a.markChanged(i)
+		return nil, err
 	})
+}
+
+// markChanged records that the caller, if a user, changes the instance. From then on the owner
+// cannot hide it again.
+func (a *Access) markChanged(i *instance.Instance) {
+	if !a.Caller.IsOwner() {
+		i.Timeline.UserChanged = true
+	}
 }
 
 // IdempotentStore is a Store for requests with an Idempotency-Key; *instancetable.Table is one.
 type IdempotentStore interface {
-	Store
+	ScheduledStore
 	IdempotencyRecords
 }
 
 // maxIgnoredBody is the maximum size, in bytes, of a body that ServeUpdate ignores.
 const maxIgnoredBody = 4 << 10
 
-// ServeUpdate is Update for a POST without a body: it applies change once per Idempotency-Key and
-// responds with the instance.
-func (a *Access) ServeUpdate(w http.ResponseWriter, r *http.Request, instances IdempotentStore, view View, change Change) error {
+// ServeUpdate is UpdateScheduled for a POST without a body: it applies change once per
+// Idempotency-Key and responds with the instance.
+func (a *Access) ServeUpdate(w http.ResponseWriter, r *http.Request, instances IdempotentStore, applications Applications, view View,
+	change func(*instance.Instance, *application.Application) (*event.Event, error),
+) error {
+	shown := view.For(a.Caller)
 	replay := func(i *instance.Instance, _ *instance.IdempotencyRecord) error {
-		return view.Write(w, r, http.StatusOK, i)
+		return shown.Write(w, r, http.StatusOK, i)
 	}
 	return a.Idempotent(r, instances, maxIgnoredBody, replay, func(record *instance.IdempotencyRecord) error {
-		i, err := a.Update(r, instances, func(i *instance.Instance) error {
+		i, app, err := a.LoadWithApplication(r.Context(), instances, applications)
+		if err != nil {
+			return err
+		}
+		i, err = a.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) (*event.Event, error) {
 			i.IdempotencyRecord = record
-			return change(i)
+			return change(i, app)
 		})
 		if err != nil {
 			return err
 		}
-		return view.Write(w, r, http.StatusOK, i)
+		return shown.Write(w, r, http.StatusOK, i)
 	})
 }

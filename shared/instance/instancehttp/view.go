@@ -4,25 +4,38 @@ import (
 	"net/http"
 
 	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// View renders instances as JSON documents, with links to the configured base URLs.
+// View has the configured base URLs of links.
 type View struct {
 	Base httpapi.BaseURLs
 }
 
-// Render returns a copy of i with its links.
-func (v View) Render(i *instance.Instance) *instance.Instance {
+// CallerView renders instances as JSON documents for a caller, with links.
+type CallerView struct {
+	View
+	forOwner bool // shows what only the application's owner may see
+}
+
+// For returns the view of a caller. Only the application's owner sees the reason of a legal hold.
+func (v View) For(caller auth.Caller) CallerView { return CallerView{v, caller.IsOwner()} }
+
+// Render returns a copy of i with its links, without what the caller may not see.
+func (v CallerView) Render(i *instance.Instance) *instance.Instance {
 	shown := i.Clone()
 	v.AddLinks(shown)
 	return shown
 }
 
-// AddLinks sets the links of i. Use it only on a document for a response, because the links are
-// never stored.
-func (v View) AddLinks(i *instance.Instance) {
+// AddLinks sets the links of i, and removes what the caller may not see. Use it only on a document
+// for a response, because neither is ever stored.
+func (v CallerView) AddLinks(i *instance.Instance) {
+	if i.LegalHold != nil && !v.forOwner {
+		i.LegalHold.Reason = ""
+	}
 	links := v.Links(i)
 	i.SelfLinks = &links
 	for n := range i.Data {
@@ -43,7 +56,7 @@ func (v View) Links(i *instance.Instance) instance.Links {
 // Write responds with the instance and its entity tag. The status is 304 if If-None-Match of a GET
 // or HEAD has that tag, otherwise status. For 201, Write sets Location to the URL of the instance,
 // unless the caller has set another.
-func (v View) Write(w http.ResponseWriter, r *http.Request, status int, i *instance.Instance) error {
+func (v CallerView) Write(w http.ResponseWriter, r *http.Request, status int, i *instance.Instance) error {
 	etag := httpapi.VersionTag(i.Version)
 	w.Header().Set("ETag", etag)
 	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && httpapi.NotModified(r, etag) {

@@ -1,20 +1,35 @@
 package instancehttp
 
 import (
+	"slices"
 	"testing"
 
+	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/filltest"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// TestRenderKeepsEveryField fails if a rendered instance lacks a field.
+// TestRenderKeepsEveryField fails if a rendered instance lacks a field that the caller may see.
+// Only the application's owner sees the reason of a legal hold.
 func TestRenderKeepsEveryField(t *testing.T) {
 	i := &instance.Instance{}
 	filltest.Fill(t, i)
 	i.AppID = "nav/app2018"
-	missing := filltest.Zero(*View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.altinn.no", Platform: "https://platform.altinn.no"}}.Render(i))
-	if len(missing) != 1 || missing[0] != "Instance.IdempotencyRecord" { // belongs to one change, not to the document
-		t.Errorf("the instance lacks %q", missing)
+	view := View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.altinn.no", Platform: "https://platform.altinn.no"}}
+	hidden := []string{"Instance.LegalHold.Reason", "Instance.IdempotencyRecord"} // the record belongs to one change, not to the document
+	for name, test := range map[string]struct {
+		view CallerView
+		want []string
+	}{
+		"user":  {view.For(auth.Caller{UserID: "1001"}), hidden},
+		"owner": {view.For(auth.Caller{Org: "nav"}), hidden[1:]},
+	} {
+		if missing := filltest.Zero(*test.view.Render(i)); !slices.Equal(missing, test.want) {
+			t.Errorf("%s: the instance lacks %q, want %q", name, missing, test.want)
+		}
+	}
+	if i.LegalHold.Reason == "" {
+		t.Error("Render changed the instance")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/fault"
@@ -58,6 +59,9 @@ type Filter struct {
 	IsArchived      *bool    // nil: both
 	IsSoftDeleted   *bool    // nil: both
 	Unconfirmed     bool     // only instances in their owner's work queue
+
+	// VisibleAt, if not zero, omits the instances that do not exist for users at that time.
+	VisibleAt time.Time
 
 	LastChanged, Created, Due, Visible TimeRange
 	Order                              merge.Order
@@ -116,8 +120,14 @@ func (f *Filter) Matches(i *instance.Instance) bool {
 		!slices.ContainsFunc(f.Labels, func(label string) bool { return !slices.Contains(i.Labels, label) }) &&
 		equals(f.IsCompleted, i.Workflow.IsCompleted) && equals(f.IsArchived, i.Status.IsArchived) &&
 		(!f.Unconfirmed || i.InQueue()) &&
+		f.isVisible(i) &&
 		f.LastChanged.Contains(&i.LastChangedDateTime) && f.Created.Contains(&i.CreatedDateTime) &&
 		f.Due.Contains(i.DueDateTime) && f.Visible.Contains(i.VisibleDateTime)
+}
+
+// isVisible reports whether the instance exists for the caller at the time of the query.
+func (f *Filter) isVisible(i *instance.Instance) bool {
+	return f.VisibleAt.IsZero() || !i.Hidden(f.VisibleAt)
 }
 
 // parser reads parameters and keeps the first error.

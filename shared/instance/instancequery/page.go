@@ -13,14 +13,14 @@ import (
 )
 
 // Cursor privacy. The partition of a party has the instances of all organisations, and an
-// application owner may query it by instanceOwnerId. The filter drops the instances of other
-// organisations, but a cursor names the row where the next page begins, and every client can
-// decode a cursor. A cursor that named a foreign row would reveal that the party has an instance
-// at another organisation, with its id and creation time. Therefore a cursor names only rows that
-// mayReveal allows: those of the caller's organisation. The next page begins after the last such
-// row and reads the foreign rows after it again. That could loop: a page ends when it has
-// examined maxExamined rows or maxExaminedBytes, and all of them may be foreign. Only then must
-// the cursor name a later key, and coarsen reduces this key to its millisecond of creation.
+// application owner may query it by instanceOwnerId. It also has the instances that do not exist
+// for the party's users yet. The filter drops both, but a cursor names the row where the next page
+// begins, and every client can decode a cursor. A cursor that named a foreign row would reveal that
+// the party has such an instance, with its id and creation time. Therefore a cursor names only rows
+// that mayReveal allows: those that the caller may read. The next page begins after the last such
+// row and reads the foreign rows after it again. That could loop: a page ends when it has examined
+// maxExamined rows or maxExaminedBytes, and all of them may be foreign. Only then must the cursor
+// name a later key, and coarsen reduces this key to its millisecond of creation.
 
 // readPage reads the page. It returns the position after which the next page begins, and whether a
 // next page exists. A client may see the returned position. readPage returns Invalid if the cursor
@@ -83,14 +83,20 @@ func (q *Query) matches(row Row) bool {
 	return err == nil && q.Filter.Matches(i)
 }
 
-// hasForeignRows reports whether the query may read rows of organisations whose instances the
-// caller may not see. Only the partition of a party has such rows; all other partitions belong to
-// one of the query's applications.
-func (q *Query) hasForeignRows() bool { return !q.orderedByChange() && q.Filter.Org != "" }
+// hasForeignRows reports whether the query may read instances that the caller may not see, of
+// another organisation or not visible yet. Only the partition of a party has such rows; all other
+// partitions belong to one of the query's applications.
+func (q *Query) hasForeignRows() bool {
+	return !q.orderedByChange() && (q.Filter.Org != "" || !q.Filter.VisibleAt.IsZero())
+}
 
 // mayReveal reports whether a cursor may name the row of i, which is nil if the row is unreadable.
 func (q *Query) mayReveal(i *instance.Instance) bool {
-	return !q.hasForeignRows() || i != nil && strings.HasPrefix(i.AppID, q.Filter.Org+"/")
+	if !q.hasForeignRows() {
+		return true
+	}
+	f := &q.Filter
+	return i != nil && (f.Org == "" || strings.HasPrefix(i.AppID, f.Org+"/")) && f.isVisible(i)
 }
 
 // coarsen returns a key that a cursor may name instead of key: the first id of the same millisecond

@@ -18,6 +18,7 @@ import (
 	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
@@ -190,20 +191,30 @@ func TestRareMatch(t *testing.T) {
 	}
 }
 
-// TestCursorsNameNoForeignInstance queries the partition of a party, which has the instances of all
-// organisations. No cursor may name an instance of another organisation, and the owner must find
-// all of its own instances.
+// TestCursorsNameNoForeignInstance queries the partition of a party, which has the instances of
+// all organisations and those that the party's users cannot see yet. No cursor may name an
+// instance that the caller cannot see, and the caller must find all others.
 func TestCursorsNameNoForeignInstance(t *testing.T) {
+	now, later := instancetest.At, instancetest.At.Add(time.Hour)
+	t.Run("owner", func(t *testing.T) {
+		cursorsNameNoForeignInstance(t, &instancetest.Population{Org: "nav"}, func(i *instance.Instance) { i.AppID = "skd/app2018" })
+	})
+	t.Run("user", func(t *testing.T) {
+		cursorsNameNoForeignInstance(t, &instancetest.Population{VisibleAt: now}, func(i *instance.Instance) { i.VisibleDateTime = &later })
+	})
+}
+
+func cursorsNameNoForeignInstance(t *testing.T, p *instancetest.Population, hide func(*instance.Instance)) {
 	const instances = 45_000 // more than two pages examine
 	own := []int{2, 3, 7, 30_000, 44_000}
 	index := &rows{}
 	var all, foreign []string
 	for n := range instances {
-		i := &instance.Instance{ID: fmt.Sprintf("%08x-%04x-7000-8000-%012d", n>>16, n&0xffff, n+1), InstanceOwnerID: "50012", AppID: "skd/app2018"}
+		i := &instance.Instance{ID: fmt.Sprintf("%08x-%04x-7000-8000-%012d", n>>16, n&0xffff, n+1), InstanceOwnerID: "50012", AppID: "nav/app2018"}
 		if slices.Contains(own, n) {
-			i.AppID = "nav/app2018"
 			all = append(all, i.ID)
 		} else {
+			hide(i)
 			foreign = append(foreign, i.ID[len("00000000-0000-"):])
 		}
 		index.all = append(index.all, row{Key: i.ID, Value: instancequery.RowOf(i)})
@@ -211,7 +222,6 @@ func TestCursorsNameNoForeignInstance(t *testing.T) {
 	for _, order := range []string{"asc", "desc"} {
 		for _, size := range []int{1, 2, 100} {
 			values := url.Values{"instanceOwnerId": {"50012"}, "order": {order}}
-			p := &instancetest.Population{Org: "nav"}
 			var found, cursors []string
 			for page, pages := "", 0; page != "" || pages == 0; pages++ {
 				result := p.Page(t, index, values, size, page)
@@ -241,7 +251,7 @@ func TestCursorsNameNoForeignInstance(t *testing.T) {
 // TestPageFitsInAResponse queries instances of the maximum size. Their pages must be shorter, so
 // that the body as a JSON string fits in the 6 MB of a Lambda response.
 func TestPageFitsInAResponse(t *testing.T) {
-	view := instancehttp.View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.tt02.altinn.no", Platform: "https://platform.tt02.altinn.no"}}
+	view := instancehttp.View{Base: httpapi.BaseURLs{Apps: "https://{org}.apps.tt02.altinn.no", Platform: "https://platform.tt02.altinn.no"}}.For(auth.Caller{Org: "nav"})
 	for name, elements := range map[string]int{"no data": 0, "ten elements": 10, "the maximum": instance.MaxDataElements} {
 		instances := 1000 / max(1, elements/2)
 		index, p := population(instances, func(_ int, i *instance.Instance) {

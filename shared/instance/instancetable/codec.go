@@ -40,6 +40,12 @@ type document struct {
 	Shard        int       `json:"shard,omitzero"`
 	Submitted    bool      `json:"submitted,omitzero"`
 	AllConfirmed time.Time `json:"allConfirmed,omitzero"`
+
+	VisibleDue  time.Time `json:"visibleDue,omitzero"` // this and the following are the Timeline
+	DueDone     time.Time `json:"dueDone,omitzero"`
+	DeletedBy   string    `json:"deletedBy,omitzero"`
+	Restored    time.Time `json:"restored,omitzero"`
+	UserChanged bool      `json:"userChanged,omitzero"`
 }
 
 type element struct {
@@ -112,8 +118,48 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 	if !i.AllConfirmed.IsZero() {
 		w.Time(`,"allConfirmed":`, i.AllConfirmed)
 	}
+	appendTimeline(&w, i.Timeline)
 	w.Raw("}")
 	return w.Buf, w.Err
+}
+
+// appendTimeline appends the members of t that are set.
+func appendTimeline(w *appendjson.Writer, t instance.Timeline) {
+	if !t.VisibleDue.IsZero() {
+		w.Time(`,"visibleDue":`, t.VisibleDue)
+	}
+	if !t.DueDone.IsZero() {
+		w.Time(`,"dueDone":`, t.DueDone)
+	}
+	if t.DeletedBy != "" {
+		w.String(`,"deletedBy":`, t.DeletedBy)
+	}
+	if !t.Restored.IsZero() {
+		w.Time(`,"restored":`, t.Restored)
+	}
+	if t.UserChanged {
+		w.Bool(`,"userChanged":`, true)
+	}
+}
+
+// readTimeline reads the members that appendTimeline appends.
+func readTimeline(r *appendjson.Reader) (t instance.Timeline) {
+	if r.Accept(`,"visibleDue":`) {
+		t.VisibleDue = r.Time("")
+	}
+	if r.Accept(`,"dueDone":`) {
+		t.DueDone = r.Time("")
+	}
+	if r.Accept(`,"deletedBy":`) {
+		t.DeletedBy = r.String("")
+	}
+	if r.Accept(`,"restored":`) {
+		t.Restored = r.Time("")
+	}
+	if r.Accept(`,"userChanged":`) {
+		t.UserChanged = r.Bool("")
+	}
+	return t
 }
 
 // inflater is the state of inflate, about forty kilobytes, and a buffer for its output.
@@ -178,6 +224,7 @@ func readDocument(text string) *instance.Instance {
 	if r.Accept(`,"allConfirmed":`) {
 		i.AllConfirmed = r.Time("")
 	}
+	i.Timeline = readTimeline(r)
 	if r.Expect("}"); !r.OK() {
 		return nil
 	}
@@ -194,6 +241,9 @@ func decodeCompatible(text []byte) (*instance.Instance, error) {
 	i := &doc.Instance
 	i.EventCount, i.StepEntered, i.Shard = doc.EventCount, doc.StepEntered, doc.Shard
 	i.Submitted, i.AllConfirmed = doc.Submitted, doc.AllConfirmed
+	i.Timeline = instance.Timeline{
+		VisibleDue: doc.VisibleDue, DueDone: doc.DueDone, DeletedBy: doc.DeletedBy, Restored: doc.Restored, UserChanged: doc.UserChanged,
+	}
 	// Lists are never null, even if an older or damaged item has null.
 	if i.Labels == nil {
 		i.Labels = []string{}

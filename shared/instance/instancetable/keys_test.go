@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/instance"
 )
 
@@ -22,7 +23,9 @@ func TestIndexKeys(t *testing.T) {
 	if _, unconfirmed, _ := IndexKeys(i); unconfirmed != step {
 		t.Errorf("submitted and unconfirmed: %q", unconfirmed)
 	}
-	i.HardDelete(time.Now())
+	if err := i.HardDelete(nil, application.Owner, i.CreatedDateTime); err != nil {
+		t.Fatal(err)
+	}
 	if step, unconfirmed, labels := IndexKeys(i); step != "" || unconfirmed != "" || len(labels) > 0 {
 		t.Errorf("marked for hard delete: %q, %q, %q", step, unconfirmed, labels)
 	}

@@ -36,6 +36,7 @@ type Store interface {
 	ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
 	OrphanChecks(ctx context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
 	DeleteOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
+	Agenda
 	Remove(ctx context.Context, i *instance.Instance) error
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
 }
@@ -49,7 +50,7 @@ func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID
 		"Create": testCreate, "RoundTrip": testRoundTrip, "Mutate": testMutate, "FailedChanges": testFailedChanges,
 		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Labels": testLabels, "KeyRanges": testKeyRanges,
 		"IdempotencyRecords": testIdempotencyRecords, "OrphanChecks": testOrphanChecks, "HardDelete": testHardDelete,
-		"Uploads": testUploads, "Quota": testQuota,
+		"Uploads": testUploads, "Quota": testQuota, "Agenda": testAgenda, "Backfills": testBackfills, "DeleteAgainstConfirm": testDeleteAgainstConfirm,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}
@@ -336,9 +337,9 @@ func testIndexes(t *testing.T, s suite) {
 		})
 		check("sent back and submitted again: "+name, unconfirmed(name), name == "Submit")
 	}
-	change(func(i *instance.Instance) error { return i.Delete(At) })
+	change(func(i *instance.Instance) error { return i.Delete(application.User, At) })
 	check("deleted", unconfirmed("Submit"), true)
-	change(func(i *instance.Instance) error { return i.Undelete() })
+	change(func(i *instance.Instance) error { return i.Undelete(application.User, At) })
 	change(func(i *instance.Instance) error { i.Labels = []string{"gr"}; return nil })
 	check("label removed", label("x2", "Submit"), false)
 	check("label removed", label("gr", "Submit"), true)
@@ -570,8 +571,7 @@ func testHardDelete(t *testing.T, s suite) {
 		t.Error("Remove succeeds for an instance that is not marked for hard delete")
 	}
 	i, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-		i.HardDelete(At)
-		return nil, nil
+		return nil, i.HardDelete(nil, application.Owner, At)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -29,6 +29,8 @@ type Memory struct {
 	uploads            map[string]instance.Upload
 	openUploads        map[string]map[string]time.Time // when they expire, by instance id and revision
 	creations          map[string]int                  // by caller and hour
+	agenda             []instance.AgendaNote
+	backfills          []instance.Backfill
 
 	// Fail, if set, is called before every write. If it returns an error, the write fails with it
 	// and changes nothing.

@@ -20,6 +20,7 @@ import (
 // and have few different times. Its applications and parties are new, so the store may be shared.
 type Population struct {
 	Org       string
+	VisibleAt time.Time // the time of the queries of a user; zero: an application owner queries
 	Apps      []*application.Application
 	Owners    []string
 	Instances []*instance.Instance
@@ -116,7 +117,7 @@ func (p *Population) random(changed time.Time) *instance.Instance {
 		i.Data = append(i.Data, d)
 	}
 	if p.chance(12) {
-		i.HardDelete(changed)
+		_ = i.HardDelete(nil, application.Owner, changed) // never fails for an owner without a hold
 	}
 	return i
 }

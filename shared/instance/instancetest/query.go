@@ -88,7 +88,7 @@ func (p *Population) PageAt(t TB, index instancequery.Index, values url.Values, 
 	if err != nil {
 		t.Fatalf("%v: %v", values, err)
 	}
-	filter.Org = p.Org
+	filter.Org, filter.VisibleAt = p.Org, p.VisibleAt
 	query := instancequery.Query{Filter: filter, Values: values, Size: size}
 	for _, app := range p.Apps {
 		if len(filter.AppIDs) == 0 || slices.Contains(filter.AppIDs, app.ID) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/event"
@@ -67,11 +68,10 @@ func (f *fixture) schedule(t *testing.T, check instance.OrphanCheck) {
 	}
 }
 
-func (f *fixture) change(t *testing.T, change func(i *instance.Instance)) {
+func (f *fixture) change(t *testing.T, change func(i *instance.Instance) error) {
 	t.Helper()
 	i, err := f.store.Mutate(t.Context(), f.i.InstanceOwnerID, f.i.ID, func(i *instance.Instance) (*event.Event, error) {
-		change(i)
-		return nil, nil
+		return nil, change(i)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestReplacedRevisionIsDeleted(t *testing.T) {
 	before := f.element.Revision
 	after := f.put(t, f.i, old)
 	f.schedule(t, f.i.OrphanCheck(before, old.Add(-time.Second)))
-	f.change(t, func(i *instance.Instance) { i.Element(elementID).Revision = after })
+	f.change(t, func(i *instance.Instance) error { i.Element(elementID).Revision = after; return nil })
 	f.want(t, sweep.Report{Checks: 3, Blobs: 2}, 1, 0) // the first revision has two checks
 	if keys := f.blobs.Keys(); len(keys) != 1 || keys[0] != blob.KeyOf(f.i.AppID, f.i.ID, after).String() {
 		t.Errorf("remaining revisions %v, want only %s", keys, after)
@@ -136,7 +136,7 @@ func TestHardDeleteDeletesEverything(t *testing.T) {
 	f := newFixture(t, now.Add(-48*time.Hour))
 	f.want(t, sweep.Report{Checks: 1}, 1, 0) // runs the check of the upload
 	f.schedule(t, f.i.OrphanCheck("", old))
-	f.change(t, func(i *instance.Instance) { i.HardDelete(now) })
+	f.change(t, func(i *instance.Instance) error { return i.HardDelete(nil, application.Owner, now) })
 	f.want(t, sweep.Report{Checks: 1, Blobs: 1, Instances: 1}, 0, 0)
 	if _, err := f.store.Get(t.Context(), f.i.InstanceOwnerID, f.i.ID); !fault.Is(err, fault.NotFound) {
 		t.Errorf("the document still exists: %v", err)
@@ -149,7 +149,7 @@ func TestHardDeletedInstanceIsCountedOnce(t *testing.T) {
 		f.put(t, f.i, old)
 	}
 	f.schedule(t, f.i.OrphanCheck("", old))
-	f.change(t, func(i *instance.Instance) { i.HardDelete(now) })
+	f.change(t, func(i *instance.Instance) error { return i.HardDelete(nil, application.Owner, now) })
 	if report, err := sweep.Run(t.Context(), f.store, f.blobs, now); err != nil || report.Instances != 1 || report.Checks != 22 || len(f.blobs.Keys()) != 0 {
 		t.Errorf("report %+v, %v, remaining revisions %v", report, err, f.blobs.Keys())
 	}

@@ -86,8 +86,12 @@ func (s *env) register(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.send(ctx, request{as: s.owner, method: "PUT", path: "/storage/applications/" + app, body: registration, want: 201})
-	return err
+	for id, body := range map[string]string{app: registration + "}", ruledApp: registration + rules + "}"} {
+		if _, err := s.send(ctx, request{as: s.owner, method: "PUT", path: "/storage/applications/" + id, body: body, want: 201}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func name(table string) *string { return &table }

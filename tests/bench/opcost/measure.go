@@ -21,6 +21,7 @@ type Row struct {
 	Gets         int  // GET and HEAD requests to S3
 	Events       int  // created events
 	OrphanChecks int  // orphan checks, which are read and deleted later
+	Notes        int  // notes of the agenda, likewise
 	Plain        Cost // in the plain design
 	OnPaper      Cost // in the plain design without guarantees
 	CallNames    []string
@@ -33,6 +34,8 @@ type Cost struct{ Reads, Writes float64 }
 type Ledger struct {
 	Rows []Row // on an instance with one data element and two labels
 	Ten  []Row // the same with ten data elements
+	// Ruled has the operations in an application that registers retention and deadlines.
+	Ruled []Row
 	// Event is the work after an operation that creates an event, until the event is in the feed.
 	Event Row
 }
@@ -53,11 +56,15 @@ func Measure(ctx context.Context) (*Ledger, error) {
 	// The first round starts the functions and fills their caches: only the second round is
 	// typical.
 	for round := range 2 {
-		one, ten := &walk{env: s, round: round, elements: 1}, &walk{env: s, round: round, elements: 10}
+		one, ten := &walk{env: s, app: app, round: round, elements: 1}, &walk{env: s, app: app, round: round, elements: 10}
+		ruled := &walk{env: s, app: ruledApp, round: round, elements: 1}
 		if l.Rows, err = one.all(ctx, append(walkOf(1), queries()...)); err != nil {
 			return nil, err
 		}
 		if l.Ten, err = ten.all(ctx, walkOf(10)); err != nil {
+			return nil, err
+		}
+		if l.Ruled, err = ruled.all(ctx, underRules()); err != nil {
 			return nil, err
 		}
 		if _, err := s.Deliver(ctx); err != nil { // all events except the measured one
@@ -162,6 +169,8 @@ func (s *env) row(calls []Call) (row Row) {
 				row.Events++
 			case isOrphanCheck(w):
 				row.OrphanChecks++
+			case isNote(w):
+				row.Notes++
 			}
 		}
 		depth[n] = 1

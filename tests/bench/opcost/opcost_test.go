@@ -28,6 +28,7 @@ func TestLedger(t *testing.T) {
 		out.WriteString("\n")
 		l.PrintPrices(&out)
 	}
+	checkAgenda(t, l)
 	if os.Getenv("ACCEPT") != "" {
 		text = []byte(out.String())
 		if err := os.WriteFile(file, text, 0o644); err != nil {
@@ -49,6 +50,27 @@ func TestLedger(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log("To accept the new figures run ACCEPT=1 go test ./tests/bench/opcost and commit", file)
+	}
+}
+
+// checkAgenda checks that only an application with rules pays for the agenda, and what it pays.
+func checkAgenda(t *testing.T, l *Ledger) {
+	t.Helper()
+	for _, row := range append(l.Rows, l.Ten...) {
+		if row.Notes > 0 {
+			t.Errorf("%s schedules %d notes in an application without retention and deadlines", row.Name, row.Notes)
+		}
+	}
+	for _, row := range l.Ruled {
+		more := 0
+		if row.Name == "create" {
+			more = 1
+		}
+		for _, without := range l.Rows {
+			if without.Name == row.Name && (row.Notes != more || row.Events == without.Events && row.Writes != without.Writes+more) {
+				t.Errorf("%s: %d write units and %d notes with retention and deadlines, %d units without, want %d more", row.Name, row.Writes, row.Notes, without.Writes, more)
+			}
+		}
 	}
 }
 

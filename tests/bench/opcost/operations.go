@@ -15,13 +15,18 @@ import (
 
 const (
 	app      = "nav/ledger"
+	ruledApp = "nav/ledger-with-rules" // time changes its instances
 	pageSize = 100
 )
 
-// registration has a schema of a realistic size.
+// registration is a registration without its last brace. It has a schema of a realistic size.
 var registration = `{"title":{"nb":"Arbeidsmelding"},"dataTypes":[
 	{"formId":"default","allowedContentTypes":["application/xml"],"maxSize":1000000,"minCount":1,"maxCount":1,"schema":{"$comment":"` + strings.Repeat("x", 60_000) + `"}},
-	{"formId":"attachment","allowedContentTypes":["application/pdf"],"maxSize":1000000,"minCount":0,"maxCount":0}]}`
+	{"formId":"attachment","allowedContentTypes":["application/pdf"],"maxSize":1000000,"minCount":0,"maxCount":0}]`
+
+// rules are the further members of ruledApp's registration.
+const rules = `,"events":["DeadlineNear","DeadlinePassed","InstanceDeleted"],"deadline":{"remind":["P7D"],"label":"forfalt"},
+	"retention":{"drafts":{"after":"P90D"},"deleted":{"after":"P14D"},"archived":{"after":"P5Y"}}`
 
 // Baseline is the minimum consumption of an operation of its kind: of one item with the index entry
 // of a step.
@@ -50,6 +55,7 @@ type operation struct {
 // walk runs all operations on the instance that it creates.
 type walk struct {
 	*env
+	app      string             // id of the application
 	i        *instance.Instance // the instance of the operations
 	upload   string
 	round    int
@@ -118,6 +124,12 @@ func afterSubmit() []operation {
 		{"change a label", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.owner, method: "PATCH", path: w.self(), contentType: "application/merge-patch+json", body: `{"labels":["gr","q4"]}`, want: 200})
 		}},
+		{"put under legal hold", &baselineChange, func(ctx context.Context, w *walk) error {
+			return w.change(ctx, request{as: w.owner, method: "PUT", path: w.platform(w.self()) + "/legalHold", body: `{"reason":"Tvist om vedtaket"}`, want: 200})
+		}},
+		{"lift the hold", &baselineChange, func(ctx context.Context, w *walk) error {
+			return w.change(ctx, request{as: w.owner, method: "DELETE", path: w.platform(w.self()) + "/legalHold", want: 200})
+		}},
 		{"delete, until restored", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.user, method: "DELETE", path: w.self(), want: 200})
 		}},
@@ -130,6 +142,38 @@ func afterSubmit() []operation {
 		{"the same request again", nil, func(ctx context.Context, w *walk) error { return w.create(ctx, "", 0, w.key()) }},
 		{"delete permanently", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.user, method: "DELETE", path: w.self() + "?hard=true", want: 200})
+		}},
+	}
+}
+
+// underRules returns the operations on an instance whose application registers retention and
+// deadlines.
+func underRules() []operation {
+	run := func(ctx context.Context, w *walk) error {
+		if _, err := w.Function("agenda-run").Invoke(ctx, []byte(`{}`)); err != nil {
+			return err
+		}
+		var err error
+		w.i, err = w.stored.Get(ctx, w.i.InstanceOwnerID, w.i.ID)
+		return err
+	}
+	return []operation{
+		{"create", &baselineCreate, func(ctx context.Context, w *walk) error {
+			return w.create(ctx, `"labels":["gr","x2"],`, w.elements, [2]string{})
+		}},
+		{"replace a data element", &baselineChange, func(ctx context.Context, w *walk) error {
+			return w.change(ctx, request{as: w.user, method: "PUT", path: w.element(0), contentType: "application/xml", body: "<melding>2</melding>", want: 200})
+		}},
+		{"move to the next step", &baselineChange, func(ctx context.Context, w *walk) error {
+			return w.change(ctx, request{as: w.user, method: "PUT", path: w.self() + "/workflow", body: `{"currentStep":"Submit"}`, want: 200})
+		}},
+		{"set a dueDateTime that has passed", &baselineChange, func(ctx context.Context, w *walk) error {
+			return w.change(ctx, request{as: w.owner, method: "PATCH", path: w.self(), contentType: "application/merge-patch+json", body: `{"dueDateTime":"2026-01-01T00:00:00Z"}`, want: 200})
+		}},
+		{"agenda: the deadline of one instance passes", nil, run},
+		{"agenda: nothing is due", nil, run},
+		{"delete, until restored", &baselineChange, func(ctx context.Context, w *walk) error {
+			return w.change(ctx, request{as: w.user, method: "DELETE", path: w.self(), want: 200})
 		}},
 	}
 }
@@ -179,7 +223,7 @@ func (w *walk) create(ctx context.Context, members string, elements int, header 
 		}
 		data = append(data, fmt.Sprintf(`{"formId":%q,"contentType":%q,"content":%q}`, formID, contentType, base64.StdEncoding.EncodeToString([]byte(fmt.Sprint("<melding>", n, "</melding>")))))
 	}
-	response, err := w.send(ctx, request{as: w.user, method: "POST", path: "/" + app + "/instances", header: header, want: 201,
+	response, err := w.send(ctx, request{as: w.user, method: "POST", path: "/" + w.app + "/instances", header: header, want: 201,
 		body: `{"instanceOwnerId":"` + party + `",` + members + `"presentationField":"Arbeidsmelding 2026","data":[` + strings.Join(data, ",") + `]}`})
 	if err != nil {
 		return err

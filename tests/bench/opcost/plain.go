@@ -141,9 +141,15 @@ func isInstance(w ItemWrite) bool {
 }
 
 // isOrphanCheck reports whether a write stores an orphan check.
-func isOrphanCheck(w ItemWrite) bool {
+func isOrphanCheck(w ItemWrite) bool { return stores(w, "ORPHAN#") }
+
+// isNote reports whether a write stores a note of the agenda.
+func isNote(w ItemWrite) bool { return stores(w, "AGENDA#") }
+
+// stores reports whether a write stores an item in a partition with the prefix.
+func stores(w ItemWrite, prefix string) bool {
 	key, _ := w.After["PK"].(*types.AttributeValueMemberS)
-	return w.Table == "Instances" && key != nil && strings.HasPrefix(key.Value, "ORPHAN#")
+	return w.Table == "Instances" && key != nil && strings.HasPrefix(key.Value, prefix)
 }
 
 func sortKey(w ItemWrite) string {

@@ -16,6 +16,9 @@ func (l *Ledger) Print(out io.Writer) {
 	for _, row := range l.Ten {
 		row.print(out, ", ten data elements")
 	}
+	for _, row := range l.Ruled {
+		row.print(out, ", with retention and deadlines")
+	}
 }
 
 func (r *Row) print(out io.Writer, suffix string) {

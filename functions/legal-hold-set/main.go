@@ -1,0 +1,21 @@
+// Command legal-hold-set serves PUT /storage/instances/{instanceOwnerId}/{instanceGuid}/legalHold:
+// the application's owner keeps an instance and its data from deletion and replacement. It reads
+// Applications, and reads and writes Instances and Outbox.
+package main
+
+import (
+	"altinn.no/instanceapi/shared/application/applicationtable"
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/lambdahttp"
+)
+
+func main() {
+	env := coldstart.Load()
+	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env)} // no Parties, because users get 403
+	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
+	lambdahttp.Start(env, handler(authorizer, applicationtable.Open(env), instancetable.OpenWithOutbox(env), view))
+}
