@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/instance"
@@ -41,6 +42,7 @@ func (e *env) sweepAndCheck() {
 	}
 
 	instances, labels := e.stored(table, tableName)
+	e.checkNotes(table, instances)
 	wanted := map[string]string{} // SHA-256 by object
 	wantedLabels := map[entry]int64{}
 	for _, i := range instances {
@@ -74,6 +76,42 @@ func (e *env) sweepAndCheck() {
 	}
 	if checks, err := instancetest.AllOrphanChecks(e.t.Context(), table, time.Now().Add(allDue)); err != nil || len(checks) != 0 {
 		e.t.Errorf("orphan checks remain: %v, %v", checks, err)
+	}
+}
+
+// checkNotes checks that every instance has a note of the agenda for the time at which it must be
+// checked next, or an earlier one.
+func (e *env) checkNotes(table *instancetable.Table, instances []*instance.Instance) {
+	e.t.Helper()
+	name := e.stack.Outputs["ApplicationsTable"]
+	app, err := applicationtable.New(e.db, name).Get(e.t.Context(), e.org+"/melding")
+	if err != nil || app == nil || !app.Rechecks() {
+		e.t.Fatalf("the application in %q is %v: %v", name, app, err)
+	}
+	first := map[string]time.Time{}
+	for shard := range instance.AgendaShards {
+		var after *instance.AgendaNote
+		for {
+			notes, err := table.AgendaNotes(e.t.Context(), shard, after, time.Now().AddDate(200, 0, 0), 1000)
+			if err != nil {
+				e.t.Fatal(err)
+			}
+			if len(notes) == 0 {
+				break
+			}
+			for _, n := range notes {
+				if at, known := first[n.InstanceID]; !known || n.At.Before(at) {
+					first[n.InstanceID] = n.At
+				}
+			}
+			after = &notes[len(notes)-1]
+		}
+	}
+	for _, i := range instances {
+		next := i.NextCheck(app, time.Now())
+		if at, known := first[i.ID]; i.AppID == app.ID && (!known || at.After(next)) {
+			e.t.Errorf("instance %s must be checked at %v, but its first note is at %v", i.ID, next, at)
+		}
 	}
 }
 

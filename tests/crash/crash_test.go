@@ -1,8 +1,8 @@
 // Package crash ends the functions behind every writing endpoint before and after each of their
 // calls to AWS. It checks that no inconsistency remains. A client that retries gets its response.
 // After the sweep every data element has its content, every object belongs to a data element, and
-// every label in an index is a label of the document. The test runs the released binaries on the
-// deployed template.
+// every label in an index is a label of the document. Every instance has a note for the next
+// effect of time. The test runs the released binaries on the deployed template.
 //
 // Package faults injects the crashes, here through a proxy. Its own tests need DynamoDB Local
 // alone; this suite needs the deployed stack, so it runs with the acceptance tests.
@@ -11,6 +11,7 @@ package crash
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -41,7 +42,13 @@ type env struct {
 	token    string
 	org      string
 
-	upload string // id of the upload that was created last
+	upload  string // id of the upload that was created last
+	unruled int    // number of applications that began without rules
+}
+
+// unruledApplication returns the path of the last application that began without rules.
+func (e *env) unruledApplication() string {
+	return fmt.Sprintf("/storage/applications/%s/unruled-%d", e.org, e.unruled)
 }
 
 func newEnv(t *testing.T) *env {
@@ -76,9 +83,14 @@ func newEnv(t *testing.T) *env {
 	if e.token, err = e.stack.Authenticator.Owner(e.org, "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	e.must(201, request{"PUT", "/storage/applications/" + e.org + "/melding", "application/json", "{}"})
+	e.must(201, request{"PUT", "/storage/applications/" + e.org + "/melding", "application/json", rules})
 	return e
 }
+
+// rules is a registration with rules by which time changes instances, so each instance has notes of
+// the agenda.
+const rules = `{"events":["InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlinePassed","LegalHoldChanged"],
+	"retention":{"drafts":{"after":"P20D"},"deleted":{"after":"P5D"},"archived":{"after":"P10D"}},"deadline":{"label":"forfalt"}}`
 
 // name returns the name of a call by an endpoint to one of its tables or the bucket. It returns ""
 // for warm-ups and for the functions that deliver events, which the injector does not disturb.
@@ -162,6 +174,26 @@ func operations() []operation {
 			return request{"PUT", i.Apps() + "/data/" + i.Data[0].ID + "?upload=" + e.upload, "", ""}
 		}, []int{200}},
 		{"download", nil, func(_ *env, i client.Instance) request { return download(i, 0) }, []int{200}},
+		{"lift of a hold, after which retention counts", func(e *env, i client.Instance) {
+			e.must(200, request{"PUT", i.Storage() + "/legalHold", "application/json", `{"reason":"Tvist"}`})
+		}, func(_ *env, i client.Instance) request {
+			return request{"DELETE", i.Storage() + "/legalHold", "", ""}
+		}, []int{200}},
+		{"a dueDateTime", nil, func(_ *env, i client.Instance) request {
+			due := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+			return request{"PATCH", i.Apps(), "application/merge-patch+json", `{"dueDateTime":"` + due + `"}`}
+		}, []int{200}},
+		{"sending back, after which retention counts", func(e *env, i client.Instance) {
+			e.must(200, request{"PUT", i.Apps() + "/workflow", "application/json", `{"currentStep":"Submit"}`})
+		}, func(_ *env, i client.Instance) request {
+			return request{"PUT", i.Apps() + "/workflow", "application/json", `{"currentStep":"FormFilling"}`}
+		}, []int{200}},
+		{"rules for existing instances", func(e *env, i client.Instance) {
+			e.unruled++
+			e.must(201, request{"PUT", e.unruledApplication(), "application/json", "{}"})
+		}, func(e *env, _ client.Instance) request {
+			return request{"PUT", e.unruledApplication(), "application/json", rules}
+		}, []int{200}},
 		{"permanent delete", nil, func(_ *env, i client.Instance) request {
 			return request{"DELETE", i.Apps() + "?hard=true", "", ""}
 		}, []int{200, 404}},
@@ -179,6 +211,11 @@ func operations() []operation {
 		}
 		if r.Deleted {
 			op.prepare = func(e *env, i client.Instance) { e.must(200, request{"DELETE", i.Apps(), "", ""}) }
+		}
+		if r.Held {
+			op.prepare = func(e *env, i client.Instance) {
+				e.must(200, request{"PUT", i.Storage() + "/legalHold", "application/json", `{"reason":"Tvist"}`})
+			}
 		}
 		if r.Downloaded {
 			op.prepare = func(e *env, i client.Instance) {

@@ -140,7 +140,7 @@ func (s *throttledSystem) exchanges(t *testing.T) []exchange {
 		exchange{"permanent deletion", "instance-delete", 200, false, about("DELETE", "?hard=true")},
 		exchange{"commit of an upload", "data-create", 201, false, func(t *testing.T) prepared {
 			p := about("POST", "/data?formId=any&upload=")(t)
-			u := s.Must(t, 201, client.JSON("POST", p.i.Apps()+"/uploads", s.user, client.Announcement("large"))).Upload()
+			u := s.Must(t, 201, client.JSON("POST", p.i.Apps()+"/uploads?formId=any", s.user, client.Announcement("large"))).Upload()
 			s.Must(t, 200, u.Put("large"))
 			p.Path += u.ID
 			return p
