@@ -91,6 +91,8 @@ func throttling(c *awsproxy.Call) []*awsproxy.Response {
 		all = append(all, answer(http.StatusBadRequest, map[string]any{
 			"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "message": "cancelled", "CancellationReasons": reasons,
 		}))
+	case "BatchGetItem":
+		all = append(all, answer(http.StatusOK, map[string]any{"Responses": map[string]any{}, "UnprocessedKeys": in.RequestItems}))
 	case "BatchWriteItem":
 		all = append(all, answer(http.StatusOK, map[string]any{"UnprocessedItems": in.RequestItems}))
 	}

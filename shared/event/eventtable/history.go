@@ -3,13 +3,12 @@ package eventtable
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/event"
 )
 
@@ -21,6 +20,7 @@ const maxBatch = 100
 // their JSON reaches maxBytes. Otherwise, fewer than limit means that no further event is visible
 // yet. History holds at most maxBytes and one batch of the largest events.
 func (f *Feed) History(ctx context.Context, instanceGuid string, after, limit, maxBytes int) ([]event.Encoded, error) {
+	ctx = busy.WithBudget(ctx)
 	positions, err := f.positions(ctx, instanceGuid, after, limit)
 	if err != nil {
 		return nil, err
@@ -88,10 +88,9 @@ func (f *Feed) positions(ctx context.Context, instanceGuid string, after, limit 
 }
 
 // documents returns the items with the given keys of one feed, by sort key. It requests the keys
-// that DynamoDB leaves unprocessed again until ctx ends.
+// that DynamoDB leaves unprocessed again while the budget of ctx allows it.
 func (f *Feed) documents(ctx context.Context, keys []map[string]types.AttributeValue) (map[string]map[string]types.AttributeValue, error) {
 	found := map[string]map[string]types.AttributeValue{}
-	backoff := firstBackoff
 	for len(keys) > 0 {
 		out, err := f.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
 			f.table: {Keys: keys, ConsistentRead: aws.Bool(true)},
@@ -99,17 +98,17 @@ func (f *Feed) documents(ctx context.Context, keys []map[string]types.AttributeV
 		if err != nil {
 			return nil, fmt.Errorf("eventtable: history: %w", err)
 		}
-		for _, item := range out.Responses[f.table] {
+		items := out.Responses[f.table]
+		for _, item := range items {
 			found[textOf(item, attrSort)] = item
 		}
-		if keys = out.UnprocessedKeys[f.table].Keys; len(keys) == 0 {
-			break
-		}
-		select {
-		case <-time.After(rand.N(backoff)):
-			backoff = min(2*backoff, maxBackoff)
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		keys = out.UnprocessedKeys[f.table].Keys
+		// DynamoDB returns at most 16 MB, so a batch of large events is unprocessed in part. Only a
+		// call without any item was throttled.
+		if len(keys) > 0 && len(items) == 0 {
+			if err := busy.Retry(ctx); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return found, nil
