@@ -8,6 +8,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -39,9 +40,9 @@ type transition struct {
 // If the step that i leaves requires valid data, apply validates the data before the update,
 // because the validation fetches content. The update then applies to exactly the validated data. If
 // another request adds or replaces data concurrently, apply validates the new data and tries again,
-// until ctx ends.
+// while the request's budget for lost races allows it.
 func (t *transition) apply(i *instance.Instance, instances instancehttp.ScheduledStore) (*instance.Instance, error) {
-	ctx := t.r.Context()
+	ctx := busy.WithBudget(t.r.Context())
 	var found validation.Findings
 	for missing := 0; ; {
 		var err error
@@ -63,7 +64,7 @@ func (t *transition) apply(i *instance.Instance, instances instancehttp.Schedule
 		if !errors.Is(err, errDataChanged) {
 			return nil, err
 		}
-		if err := ctx.Err(); err != nil {
+		if err := busy.Race(ctx); err != nil {
 			return nil, err
 		}
 		if i, err = t.access.Load(ctx, instances); err != nil {

@@ -3,10 +3,12 @@ package main
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/instance"
 )
 
@@ -132,6 +134,26 @@ func TestChangedDuringValidation(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestChangedDuringEveryValidation checks that a request fails with busy after a bounded number of
+// validations, if another request replaces the data during each of them.
+func TestChangedDuringEveryValidation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, i := newStrictAPI(t, valid)
+		validations := 0
+		api.Blobs.Hook = func(c blobtest.Call) error {
+			if c.Operation == "Get" && c.Done {
+				validations++
+				api.Replace(t, i, i.Data[0].ID, valid)
+			}
+			return nil
+		}
+		api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(503, "busy")
+		if validations > 1+busy.MaxRaces {
+			t.Errorf("%d validations, want at most %d", validations, 1+busy.MaxRaces)
+		}
+	})
 }
 
 func TestMissingContent(t *testing.T) {
