@@ -4,7 +4,6 @@
 package blobhttp
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -15,6 +14,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 )
@@ -152,22 +152,10 @@ func reprDigest(sha256 string) (string, error) {
 }
 
 // read returns the content at key, or its range rng. It fails if the result is not length bytes.
-func read(ctx context.Context, key blob.Key, source Source, rng *blob.Range, length int64) (_ []byte, err error) {
-	object, err := source.Get(ctx, key, rng)
+func read(ctx context.Context, key blob.Key, source Source, rng *blob.Range, length int64) ([]byte, error) {
+	body, err := busy.Read(ctx, length, func(ctx context.Context) (blob.Object, error) { return source.Get(ctx, key, rng) })
 	if err != nil {
-		return nil, fmt.Errorf("blobhttp: %w", err)
-	}
-	defer func() { err = errors.Join(err, object.Body.Close()) }()
-	if object.Size != length {
-		return nil, fmt.Errorf("blobhttp: %s has %d bytes where %d were expected", key, object.Size, length)
-	}
-	// The buffer has room for the last read, which returns only io.EOF, so it never grows.
-	buffer := bytes.NewBuffer(make([]byte, 0, length+bytes.MinRead))
-	if _, err := buffer.ReadFrom(object.Body); err != nil {
 		return nil, fmt.Errorf("blobhttp: reading %s: %w", key, err)
 	}
-	if int64(buffer.Len()) != length {
-		return nil, fmt.Errorf("blobhttp: %s ended after %d of %d bytes", key, buffer.Len(), length)
-	}
-	return buffer.Bytes(), nil
+	return body, nil
 }

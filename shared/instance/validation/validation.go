@@ -18,13 +18,13 @@ package validation
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"time"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/schema"
@@ -260,16 +260,9 @@ func (c *Checker) compile(ctx context.Context, t application.DataType) (*schema.
 
 // fetch returns the content of a blob. It fails if the content is not size bytes.
 func (c *Checker) fetch(ctx context.Context, key blob.Key, size int64) ([]byte, error) {
-	object, err := c.get(ctx, key, nil)
+	body, err := busy.Read(ctx, size, func(ctx context.Context) (blob.Object, error) { return c.get(ctx, key, nil) })
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("validation: reading %s: %w", key, err)
 	}
-	body, err := io.ReadAll(io.LimitReader(object.Body, MaxBytes+1))
-	if closeErr := object.Body.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil && int64(len(body)) != size {
-		err = fmt.Errorf("validation: %s has %d bytes, want %d", key, len(body), size)
-	}
-	return body, err
+	return body, nil
 }
