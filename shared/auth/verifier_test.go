@@ -77,6 +77,7 @@ func TestInvalidTokens(t *testing.T) {
 		{"another issuer", with(map[string]any{"iss": "https://issuer.test"}), "token-invalid", "issuer of the access token is not accepted"},
 		{"no issuer", with(map[string]any{"iss": nil}), "token-invalid", "Request a new one from the issuer"},
 		{"another audience", with(map[string]any{"aud": []string{"https://api.test", "x"}}), "token-invalid", "another service"},
+		{"a user name with a dotted capital I", user(map[string]any{"urn:altinn:username": "ol\u0130"}), "token-invalid", ""},
 		{"another issuer, and expired", with(map[string]any{"iss": "x", "exp": i.now.Add(-time.Hour).Unix()}), "token-invalid", "issuer of the access token is not accepted"},
 		{"org in capitals", with(map[string]any{"urn:altinn:org": "NAV"}), "token-invalid", ""},
 		{"org with a path", with(map[string]any{"urn:altinn:org": "nav/app"}), "token-invalid", ""},

@@ -59,9 +59,15 @@ func (i Identity) Canonical() Identity {
 	return i
 }
 
-// foldUserName returns the ASCII character of a full-width form, in lower case like all letters.
+// foldUserName returns the ASCII character of a full-width form, in lower case like all letters. It
+// returns U+0130 unchanged: the lower case of this letter is an i with a second dot above, which no
+// user name may contain, but unicode.ToLower returns the plain i.
 func foldUserName(r rune) rune {
 	const firstFullWidth, lastFullWidth, fullWidthOffset = '\uff01', '\uff5e', 0xfee0
+	const dottedCapitalI = '\u0130'
+	if r == dottedCapitalI {
+		return r
+	}
 	if firstFullWidth <= r && r <= lastFullWidth {
 		r -= fullWidthOffset
 	}

@@ -36,6 +36,9 @@ func TestWellFormed(t *testing.T) {
 		{party.UserName, "ola#1", false},
 		{party.UserName, "ola\xff", false},
 		{party.UserName, "olé", false},
+		{party.UserName, "kar\u0130", false},  // a capital I with a dot
+		{party.UserName, "kari\u0307", false}, // its lower case
+		{party.UserName, "\u212aari", true},   // the Kelvin sign is a K
 		{party.UserName, "ｏｌａ．ｎｏｒｄｍａｎｎ", true},
 		{party.UserName, "A\u030asen", true},
 		{party.UserName, strings.Repeat("a\u030a", 64), true},
@@ -112,7 +115,7 @@ func TestUserNamesAreFolded(t *testing.T) {
 			}
 		}
 	}
-	for a, b := range map[string]string{"ola": "0la", "å": "a", "aa": "å", "æ": "ae", "ola.n": "olan", "ø": "o"} {
+	for a, b := range map[string]string{"kari": "kar\u0130", "ola": "0la", "å": "a", "aa": "å", "æ": "ae", "ola.n": "olan", "ø": "o"} {
 		if user(a).Digest(key) == user(b).Digest(key) {
 			t.Errorf("%q and %q are one identity", a, b)
 		}

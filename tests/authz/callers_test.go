@@ -252,6 +252,7 @@ func strangers(i *issuer, e *env) []caller {
 	invalid("party padded", i.token(ecKid, user.with(claims{partyClaim: "0" + e.parties["kari"].numberText()})))
 	invalid("party with a fraction", i.token(ecKid, user.with(claims{partyClaim: float64(e.parties["kari"].number) + 0.5})))
 	invalid("several parties", i.token(ecKid, user.with(claims{partyClaim: []int64{e.parties["kari"].number, e.parties["ola"].number}})))
+	invalid("a user name with a dotted capital I", i.token(ecKid, user.with(claims{partyClaim: nil, "urn:altinn:username": "kar\u0130"})))
 	invalid("a truncated identity number", i.token(ecKid, user.with(claims{partyClaim: nil, "pid": "1224791830"})))
 	return all
 }
