@@ -28,7 +28,7 @@ import (
 // body is the request body: the instance owner and the initial content of the instance.
 type body struct {
 	Reportee          *reportee     `json:"reportee"`
-	InstanceOwnerID   string        `json:"instanceOwnerId"` // instead of reportee
+	InstanceOwnerID   *string       `json:"instanceOwnerId"` // instead of reportee
 	Labels            []string      `json:"labels"`
 	DueDateTime       *rfc3339.Time `json:"dueDateTime"`
 	VisibleDateTime   *rfc3339.Time `json:"visibleDateTime"`
@@ -38,9 +38,9 @@ type body struct {
 
 // reportee is a party, identified by exactly one of the members.
 type reportee struct {
-	SSN                string `json:"ssn"`
-	OrganizationNumber string `json:"organizationNumber"`
-	UserName           string `json:"userName"`
+	SSN                *string `json:"ssn"`
+	OrganizationNumber *string `json:"organizationNumber"`
+	UserName           *string `json:"userName"`
 }
 
 // dataElement is an inline data element. Content is base64 in JSON.
@@ -236,12 +236,12 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 // release is that of reserve.
 func (h *handler) reserveFor(ctx context.Context, caller auth.Caller, sender callerParty, app *application.Application, b *body) (instanceOwnerID string, release func(), err error) {
 	var identity party.Identity
-	if b.InstanceOwnerID == "" {
+	if b.InstanceOwnerID == nil {
 		identity, err = b.Reportee.identity(app.CheckIdentityNumbers)
-	} else if b.Reportee != nil {
+	} else if b.Reportee != nil || *b.InstanceOwnerID == "" {
 		err = errOneOwner()
 	} else {
-		err = h.checkNumber(ctx, caller, sender, b.InstanceOwnerID)
+		err = h.checkNumber(ctx, caller, sender, *b.InstanceOwnerID)
 	}
 	if err != nil {
 		return "", nil, err
@@ -256,8 +256,8 @@ func (h *handler) reserveFor(ctx context.Context, caller auth.Caller, sender cal
 	if release, err = h.reserve(ctx, caller, ""); err != nil {
 		return "", nil, err
 	}
-	if b.InstanceOwnerID != "" {
-		return b.InstanceOwnerID, release, nil
+	if b.InstanceOwnerID != nil {
+		return *b.InstanceOwnerID, release, nil
 	}
 	if instanceOwnerID, err = h.parties.FindOrAssign(ctx, identity); err != nil {
 		release()
@@ -319,11 +319,11 @@ func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
 		return party.Identity{}, errOneOwner()
 	}
 	var identities []party.Identity
-	for kind, value := range map[party.Kind]string{
+	for kind, value := range map[party.Kind]*string{
 		party.SSN: r.SSN, party.OrganizationNumber: r.OrganizationNumber, party.UserName: r.UserName,
 	} {
-		if value != "" {
-			identities = append(identities, party.Identity{Kind: kind, Value: value}.Canonical())
+		if value != nil {
+			identities = append(identities, party.Identity{Kind: kind, Value: *value}.Canonical())
 		}
 	}
 	if len(identities) != 1 {
