@@ -207,7 +207,7 @@ func ShardOf(id string, shards int) int {
 
 // CheckLabels returns the labels in the form that documents store, never nil, or an Invalid fault.
 // At most MaxLabels are allowed, each with 1 to MaxLabelLength characters of text, without a comma,
-// without white space at its ends, and without duplicates.
+// without white space or an invisible character at its ends, and without duplicates.
 func CheckLabels(labels []string) ([]string, error) {
 	if len(labels) > MaxLabels {
 		return nil, fault.New(fault.Invalid, "labels-invalid", "An instance can have at most %d labels.", MaxLabels)
@@ -222,6 +222,9 @@ func CheckLabels(labels []string) ([]string, error) {
 		if strings.TrimSpace(label) != label { // queries trim labels, so none could find it
 			return nil, fault.New(fault.Invalid, "labels-invalid", "A label cannot start or end with white space.")
 		}
+		if endsInvisibly(label) { // a reader could not distinguish it from another label
+			return nil, fault.New(fault.Invalid, "labels-invalid", "A label cannot start or end with an invisible character.")
+		}
 		for _, c := range label {
 			if c == ',' { // no query could find it: label=a,b means two labels
 				return nil, fault.New(fault.Invalid, "labels-invalid", "A label cannot contain a comma because queries separate labels with commas.")
@@ -233,6 +236,32 @@ func CheckLabels(labels []string) ([]string, error) {
 	}
 	return append([]string{}, labels...), nil
 }
+
+// endsInvisibly reports whether the first or the last character of text is invisible. A variation
+// selector or a tag after a character outside ASCII is not: it changes how an emoji appears.
+func endsInvisibly(text string) bool {
+	first, _ := utf8.DecodeRuneInString(text)
+	last, size := utf8.DecodeLastRuneInString(text)
+	before, _ := utf8.DecodeLastRuneInString(text[:len(text)-size])
+	if isInvisible(first) {
+		return true
+	}
+	if unicode.Is(unicode.Variation_Selector, last) || isTag(last) {
+		return before < utf8.RuneSelf || isInvisible(before) && !isTag(before)
+	}
+	return isInvisible(last)
+}
+
+// isInvisible reports whether c alone has no ink: white space, joiners, variation selectors, tags,
+// fillers and the empty Braille pattern.
+func isInvisible(c rune) bool {
+	const emptyBraille = '\u2800'
+	return c == emptyBraille || unicode.IsSpace(c) ||
+		unicode.In(c, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+}
+
+// isTag reports whether c is one of the tags that follow a black flag in the emoji of a region.
+func isTag(c rune) bool { return '\U000E0020' <= c && c <= '\U000E007F' }
 
 func checkText(name, text string, maxLength int) error {
 	if utf8.RuneCountInString(text) > maxLength {
@@ -252,8 +281,8 @@ func checkText(name, text string, maxLength int) error {
 // Control characters, line breaks and direction overrides would let a text disguise the list or
 // the log that shows it.
 func isText(c rune) bool {
-	const nonJoiner, joiner, firstTag, lastTag = '\u200c', '\u200d', '\U000E0020', '\U000E007F'
-	return unicode.IsPrint(c) || unicode.Is(unicode.Zs, c) || c == nonJoiner || c == joiner || firstTag <= c && c <= lastTag
+	const nonJoiner, joiner = '\u200c', '\u200d'
+	return unicode.IsPrint(c) || unicode.Is(unicode.Zs, c) || c == nonJoiner || c == joiner || isTag(c)
 }
 
 // Element returns the data element with the given id, or nil.

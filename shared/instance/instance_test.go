@@ -128,6 +128,9 @@ func TestCheckLabels(t *testing.T) {
 		"empty": {""}, "21": numbered(MaxLabels + 1), "65 letters": {strings.Repeat("x", 65)}, "twice": {"gr", "x2", "gr"},
 		"a comma": {"a,b"}, "a line break": {"a\nb"}, "a NUL": {"a\x00"}, "a tab": {"a\tb"}, "a mark of direction": {"a\u202eb"},
 		"a space before": {" a"}, "a space after": {"a "}, "a non-breaking space after": {"a\u00a0"}, "only a space": {"\u3000"}, "a line separator": {"a\u2028b"},
+		"a joiner after": {"gr\u200d"}, "a joiner before": {"\u200cgr"}, "a variation selector after": {"gr\ufe0f"}, "a variation selector before": {"\ufe0fgr"},
+		"only joiners": {"\u200c\u200d"}, "only variation selectors": {"\ufe0f\ufe0f"}, "a joiner after an emoji": {"👩\u200d"}, "a tag after": {"gr\U000E0067"}, "only tags": {"\U000E0067"},
+		"only a filler": {"\u3164"}, "a filler after": {"gr\u115f"}, "an empty Braille pattern": {"\u2800"},
 		"a byte order mark": {"a\ufeffb"}, "an isolate": {"a\u2066b"}, "a zero-width space": {"a\u200bb"},
 	} {
 		if got, err := CheckLabels(labels); !fault.Is(err, fault.Invalid) {
