@@ -123,7 +123,7 @@ func checkSchemas(ctx context.Context, app *application.Application) error {
 		if _, err := instance.CheckLabels([]string{d.Label}); err != nil {
 			issues = append(issues, fault.Issue{
 				Severity: fault.SeverityError, Code: "InvalidRegistration", Field: "/deadline/label",
-				Description: fmt.Sprintf("must be a label: 1 to %d characters of text without a comma and without white space at its ends", instance.MaxLabelLength),
+				Description: fmt.Sprintf("must be a label: 1 to %d characters of text without a comma and without white space or an invisible character at its ends", instance.MaxLabelLength),
 			})
 		}
 	}

@@ -31,7 +31,7 @@ type Application struct {
 // DataType holds the rules for data elements of one formId.
 type DataType struct {
 	FormID              string          `json:"formId"`
-	AllowedContentTypes []string        `json:"allowedContentTypes,omitempty"` // media types or ranges; empty: any
+	AllowedContentTypes []string        `json:"allowedContentTypes,omitempty"` // media types or ranges; nil: any
 	MaxSize             int64           `json:"maxSize,omitempty"`             // bytes; 0: no limit
 	MinCount            int             `json:"minCount"`                      // elements that a valid instance must have
 	MaxCount            int             `json:"maxCount"`                      // elements an instance may have; 0: no limit
@@ -174,6 +174,8 @@ func (a *Application) Validate() error {
 		c.require(t.MinCount >= 0, at+"/minCount", "must not be negative")
 		c.require(t.MaxCount >= 0, at+"/maxCount", "must not be negative (0: no limit)")
 		c.require(t.MaxCount == 0 || t.MinCount <= t.MaxCount, at+"/minCount", "must not exceed maxCount")
+		c.require(t.AllowedContentTypes == nil || len(t.AllowedContentTypes) > 0, at+"/allowedContentTypes",
+			"must not be empty; omit it to allow every media type")
 		for m, contentType := range t.AllowedContentTypes {
 			c.require(ValidContentType(contentType), fmt.Sprintf("%s/allowedContentTypes/%d", at, m), "must be a media type such as application/xml, or a range such as */*")
 		}

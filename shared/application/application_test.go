@@ -143,6 +143,7 @@ func TestValidate(t *testing.T) {
 		"more than the maximum":    {func(a *Application) { a.DataTypes[0].MinCount = 2 }, "/dataTypes/0/minCount"},
 		"a minimum and no limit":   {func(a *Application) { a.DataTypes[1].MinCount = 2 }, ""},
 		"not a content type":       {func(a *Application) { a.DataTypes[0].AllowedContentTypes[1] = "json" }, "/dataTypes/0/allowedContentTypes/1"},
+		"no content type":          {func(a *Application) { a.DataTypes[0].AllowedContentTypes = []string{} }, "/dataTypes/0/allowedContentTypes"},
 		"an empty content type":    {func(a *Application) { a.DataTypes[1].AllowedContentTypes[0] = "" }, "/dataTypes/1/allowedContentTypes/0"},
 		"a schema that is a list":  {func(a *Application) { a.DataTypes[0].Schema = json.RawMessage(`[]`) }, "/dataTypes/0/schema"},
 		"a schema that is true":    {func(a *Application) { a.DataTypes[0].Schema = json.RawMessage(`true`) }, "/dataTypes/0/schema"},
