@@ -20,11 +20,21 @@ var digests = map[string]func([]byte) []byte{
 }
 
 // checkDigests returns Invalid, code "digest-mismatch", if a digest in the header is not that of
-// the body: in Content-MD5 (RFC 1864), and in Content-Digest and Repr-Digest (RFC 9530). The two
-// are equal here because no body is encoded or partial. A malformed digest does not match.
+// the body.
+func checkDigests(h http.Header, body []byte) error {
+	if name := wrongDigest(h, body); name != "" {
+		return fault.New(fault.Invalid, "digest-mismatch", "The body does not match the digest in %s. Send the request again.", name)
+	}
+	return nil
+}
+
+// wrongDigest returns the name of a header with a digest that is not that of the body, or "" if
+// there is none. It verifies Content-MD5 (RFC 1864), and in Content-Digest and Repr-Digest (RFC
+// 9530). The two are equal here because no body is encoded or partial. A malformed digest does
+// not match.
 //
 // It hashes the body at most once with each algorithm, however often the header repeats one.
-func checkDigests(h http.Header, body []byte) error {
+func wrongDigest(h http.Header, body []byte) (name string) {
 	sums := map[string][]byte{}
 	sumOf := func(algorithm string) []byte {
 		if sums[algorithm] == nil {
@@ -33,7 +43,7 @@ func checkDigests(h http.Header, body []byte) error {
 		return sums[algorithm]
 	}
 	if sum := strings.TrimSpace(h.Get("Content-MD5")); sum != "" && !equalsBase64(sum, sumOf("md5")) {
-		return digestMismatch("Content-MD5")
+		return "Content-MD5"
 	}
 	for _, name := range []string{"Content-Digest", "Repr-Digest"} {
 		for member := range strings.SplitSeq(strings.Join(h.Values(name), ","), ",") {
@@ -45,19 +55,15 @@ func checkDigests(h http.Header, body []byte) error {
 			value, _, _ = strings.Cut(value, ";") // parameters have no meaning
 			value = strings.TrimSpace(value)
 			if len(value) < 2 || value[0] != ':' || value[len(value)-1] != ':' || !equalsBase64(value[1:len(value)-1], sumOf(algorithm)) {
-				return digestMismatch(name)
+				return name
 			}
 		}
 	}
-	return nil
+	return ""
 }
 
 // equalsBase64 reports whether text is sum in base64, with or without padding.
 func equalsBase64(text string, sum []byte) bool {
 	decoded, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 	return err == nil && bytes.Equal(decoded, sum)
-}
-
-func digestMismatch(name string) error {
-	return fault.New(fault.Invalid, "digest-mismatch", "The body does not match the digest in %s. Send the request again.", name)
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"altinn.no/instanceapi/shared/fault"
 )
 
 const formType = "multipart/form-data"
@@ -33,10 +35,12 @@ func IsForm(r *http.Request) bool {
 	return mediaType == formType
 }
 
-// ReadForm reads a multipart/form-data body (RFC 7578) of at most limit bytes and returns its parts
-// in order, with their content unchanged. It returns Invalid, code "body-invalid", if the form is
-// malformed, incomplete, or has more than maxParts parts. It returns the same error if a part has
-// no name or a Content-Transfer-Encoding. It returns errors of ReadBody unchanged.
+// ReadForm reads a multipart/form-data body (RFC 7578) of at most limit bytes and returns its
+// parts in order, with their content unchanged. It returns Invalid, code "body-invalid", if the
+// form is malformed, incomplete, or has more than maxParts parts. It returns the same error if a
+// part has no name or a Content-Transfer-Encoding. It returns errors of ReadBody unchanged. For a
+// part with a Content-Range or a wrong digest in its header, it returns the error that ReadBody
+// returns for such a body.
 func ReadForm(r *http.Request, limit int64, maxParts int) ([]Part, error) {
 	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || params["boundary"] == "" {
@@ -79,8 +83,22 @@ func ReadForm(r *http.Request, limit int64, maxParts int) ([]Part, error) {
 		if part.Body, err = io.ReadAll(next); err != nil {
 			return nil, invalidBody(part.String() + " does not end with a boundary")
 		}
+		if err := part.check(http.Header(next.Header)); err != nil {
+			return nil, err
+		}
 		parts = append(parts, part)
 	}
+}
+
+// check applies the rules of ReadBody for Content-Range and digests to the header of p.
+func (p Part) check(header http.Header) error {
+	if len(header.Values("Content-Range")) > 0 {
+		return fault.New(fault.Invalid, "body-partial", "Send the complete content of %s, without Content-Range.", p)
+	}
+	if name := wrongDigest(header, p.Body); name != "" {
+		return fault.New(fault.Invalid, "digest-mismatch", "The content of %s does not match the digest in its %s. Send the request again.", p, name)
+	}
+	return nil
 }
 
 // DecodeJSON decodes the body of p into the struct that into points at, with the checks and errors

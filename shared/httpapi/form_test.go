@@ -103,6 +103,29 @@ func TestReadFormRejects(t *testing.T) {
 	}
 }
 
+// TestPartHeaders verifies that the header of a part has the same rules as that of a body.
+func TestPartHeaders(t *testing.T) {
+	const md5OfX, md5OfNone = "ndTkYSaMgDT1yFZOFVxnpg==", "1B2M2Y8AsgTpgAmY7PhCfg=="
+	for _, test := range []struct{ header, code string }{
+		{"Content-MD5: " + md5OfX, ""},
+		{"Content-MD5: " + md5OfNone, "digest-mismatch"},
+		{"Content-Digest: md5=:" + md5OfX + ":", ""},
+		{"Content-Digest: md5=:" + md5OfNone + ":", "digest-mismatch"},
+		{"repr-digest: sha-256=:AAAA:", "digest-mismatch"},
+		{"Content-Range: bytes 0-0/2", "body-partial"},
+		{"content-range: bytes 0-0/1", "body-partial"},
+	} {
+		body := "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n" + test.header + "\r\n\r\nx\r\n--b--\r\n"
+		parts, err := ReadForm(formRequest("multipart/form-data; boundary=b", body), 1000, 10)
+		switch {
+		case test.code == "" && err == nil && len(parts) == 1:
+		case test.code != "" && fault.HasCode(err, test.code) && strings.Contains(err.Error(), `part 1 ("a")`):
+		default:
+			t.Errorf("%s: %v, %v, want the code %q with the name of the part", test.header, parts, err, test.code)
+		}
+	}
+}
+
 // TestPartString verifies that an error does not contain an identity number from a part name.
 func TestPartString(t *testing.T) {
 	for name, want := range map[string]string{
