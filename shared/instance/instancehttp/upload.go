@@ -32,10 +32,15 @@ type UploadCommit struct {
 }
 
 // FindUpload returns the upload of i with the given id for a request that commits it. It returns
-// Invalid for a request with a body, and NotFound if i has no such upload.
+// Invalid for a request with a body, NotFound if i has no such upload, and errors of ReadBody
+// unchanged.
 func FindUpload(r *http.Request, uploads UploadStore, i *instance.Instance, id string) (*instance.Upload, error) {
-	if body, err := httpapi.ReadBody(r, blob.InlineLimit); err != nil || len(body) > 0 {
-		return nil, fault.New(fault.Invalid, "upload-with-body", "Commit an upload with an empty body: its content is already stored.").WithCause(err)
+	body, err := httpapi.ReadBody(r, blob.InlineLimit)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > 0 {
+		return nil, fault.New(fault.Invalid, "upload-with-body", "Commit an upload with an empty body: its content is already stored.")
 	}
 	if instance.ValidUploadID(id) {
 		if u, err := uploads.Upload(r.Context(), id); err != nil || u != nil && u.BelongsTo(i) {
