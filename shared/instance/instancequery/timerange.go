@@ -62,7 +62,7 @@ func parseTimeRange(name string, conditions []string) (TimeRange, error) {
 			all.To = r.To
 		}
 	}
-	if !all.From.IsZero() && !all.To.IsZero() && all.To.Before(all.From) {
+	if all.From.After(latest) || all.To.Before(time.Time{}) || !all.From.IsZero() && !all.To.IsZero() && all.To.Before(all.From) {
 		return all, fault.InvalidParameter(name, "no time meets all of its conditions; use a start before the end")
 	}
 	return all, nil
@@ -85,13 +85,13 @@ func parseCondition(condition string) (r TimeRange, ok bool) {
 	}
 	switch operator {
 	case "after", "gt":
-		r.From = clamp(floor.Add(time.Microsecond))
+		r.From = bound(floor.Add(time.Microsecond))
 	case "gte":
-		r.From = clamp(ceiling)
+		r.From = bound(ceiling)
 	case "before", "lt":
-		r.To = clamp(ceiling.Add(-time.Microsecond))
+		r.To = bound(ceiling.Add(-time.Microsecond))
 	case "lte":
-		r.To = clamp(floor)
+		r.To = bound(floor)
 	default:
 		return r, false
 	}
@@ -106,13 +106,10 @@ var (
 	latest   = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
 )
 
-// clamp returns the time between earliest and latest that is nearest to t.
-func clamp(t time.Time) time.Time {
-	if t.Before(earliest) {
+// bound returns t, or earliest if t is the zero time.
+func bound(t time.Time) time.Time {
+	if t.IsZero() {
 		return earliest
-	}
-	if t.After(latest) {
-		return latest
 	}
 	return t
 }

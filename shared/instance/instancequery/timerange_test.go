@@ -47,7 +47,8 @@ func TestParseTimeRange(t *testing.T) {
 		{"gte:0001-01-01", "0001-01-01T00:00:00.000001Z", unbounded},
 		{"lte:0001-01-01T00:00:00Z", unbounded, "0001-01-01T00:00:00.000001Z"},
 		{"before(0001-01-01T00:00:00.000001Z)", unbounded, "0001-01-01T00:00:00.000001Z"},
-		{"after(9999-12-31T23:59:59.999999Z)", "9999-12-31T23:59:59.999999Z", unbounded},
+		{"after(9999-12-31T23:59:59.999998Z)", "9999-12-31T23:59:59.999999Z", unbounded},
+		{"gte:9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z", unbounded},
 		{"lt:9999-12-31T23:59:59.9999999Z", unbounded, "9999-12-31T23:59:59.999999Z"},
 	} {
 		got, err := parseTimeRange("x", strings.Split(test.conditions, "|"))
@@ -123,6 +124,8 @@ func TestImpossibleTimeRanges(t *testing.T) {
 		"between(2027-01-01,2026-01-01)", "between(2026-05-02,2026-04-30)", "between(2026-05-01T12:00:00Z,2026-05-01T12:00:00+02:00)",
 		"gt:2026-05-01|lt:2026-05-01", "gte:2026-05-01|lt:2026-05-01", "gt:2026-05-01|lte:2026-05-01", "before(2026-05-01)|after(2026-06-01)",
 		"gte:2026-05-01|gte:2026-05-03|lte:2026-05-02", "between(2026-05-01,2026-05-09)|after(2026-05-09)",
+		"lt:0001-01-01", "before(0001-01-01T00:00:00Z)", "lt:0001-01-01|gte:0001-01-01", "lt:0001-01-01|lt:2026-05-01", // before the first time
+		"gt:9999-12-31T23:59:59.9999999Z", "after(9999-12-31T23:59:59.999999Z)", "gte:9999-12-31T23:59:59.9999999Z", "gt:9999-12-31T23:59:59.999999Z|gt:2026-05-01",
 		"gt:2026-05-01T12:00:00Z|lt:2026-05-01T12:00:00.000001Z", // stored times are in microseconds
 	} {
 		_, err := parseTimeRange("dueDateTime", strings.Split(conditions, "|"))
