@@ -7,11 +7,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"altinn.no/instanceapi/tests/token/issuer"
@@ -113,6 +115,24 @@ func TestSystem(t *testing.T) {
 	s.Stop()
 	if _, err := s.Function("instance-get").Invoke(t.Context(), []byte("{}")); err == nil {
 		t.Error("a stopped function responded")
+	}
+}
+
+// The gateway itself rejects a body that is too large or that it cannot read.
+func TestUnreadableBodies(t *testing.T) {
+	for name, test := range map[string]struct {
+		body   io.Reader
+		status int
+	}{
+		"at the limit":        {strings.NewReader(strings.Repeat("a", maxRequest)), 404}, // no route
+		"over the limit":      {strings.NewReader(strings.Repeat("a", maxRequest+1)), 413},
+		"with a broken chunk": {iotest.ErrReader(errors.New("malformed chunked encoding")), 400},
+	} {
+		w := httptest.NewRecorder()
+		(&Gateway{}).ServeHTTP(w, httptest.NewRequest("POST", "/", test.body))
+		if w.Code != test.status {
+			t.Errorf("%s: status %d, want %d", name, w.Code, test.status)
+		}
 	}
 }
 
