@@ -1,11 +1,14 @@
 package blobhttp
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -17,20 +20,18 @@ import (
 const maxNameBytes = 150
 
 // FileName returns the file name in the Content-Disposition header of an upload, or "" if it has
-// none. It prefers filename* (RFC 8187, in UTF-8 or ISO-8859-1). It decodes the encoded words (RFC
-// 2047) of a plain filename, which .NET sends. It percent-decodes a plain filename without them if
-// the result is valid UTF-8, because many clients encode it. It also finds the name in a malformed
-// header: unquoted with spaces, or without a type.
+// none. It prefers filename* (RFC 8187, in UTF-8 or ISO-8859-1) unless that is empty, and joins
+// the continuations of RFC 2231. It decodes the encoded words (RFC 2047) of a plain filename,
+// which .NET sends. It reads windows-1252 and latin1 as ISO-8859-1. It percent-decodes a plain
+// filename without them if the result is valid UTF-8, because many clients encode it. It also
+// finds the name in a malformed header: unquoted with spaces, or without a type.
 //
 // The name is safe to store and to display: it has no path, no control or invisible formatting
 // characters, and at most 150 bytes. Truncation keeps the extension.
 func FileName(header string) string {
 	header = repairLatin1(header)
-	if strings.Contains(strings.ToLower(header), "iso-8859-1'") { // rare: compile the expressions only then
-		withoutQuoted := quotedString().ReplaceAllLiteralString(header, `""`)
-		if found := latin1FileName().FindStringSubmatch(withoutQuoted); found != nil {
-			return SafeName(percentDecodeLatin1(found[1]))
-		}
+	if name := latin1Name(header); name != "" {
+		return name
 	}
 	_, params, err := mime.ParseMediaType(header)
 	if name := params["filename"]; err == nil && name != "" {
@@ -40,9 +41,11 @@ func FileName(header string) string {
 		return SafeName(name)
 	}
 	if found := extendedFileName().FindStringSubmatch(header); found != nil {
-		return SafeName(percentDecode(strings.TrimSpace(found[1] + found[2]))) // one of the two is empty
+		if name := strings.TrimSpace(found[1] + found[2]); name != "" { // one of the two is empty
+			return SafeName(percentDecode(name))
+		}
 	}
-	if found := quotedLatin1FileName().FindStringSubmatch(header); found != nil {
+	if found := quotedLatin1FileName().FindStringSubmatch(header); found != nil && found[1] != "" {
 		return SafeName(percentDecodeLatin1(found[1]))
 	}
 	if found := plainFileName().FindStringSubmatch(header); found != nil {
@@ -51,13 +54,39 @@ func FileName(header string) string {
 	return ""
 }
 
+// latin1Name returns the name in the parameter filename* in ISO-8859-1, or "" if the header has
+// none. Package mime rejects this character set.
+func latin1Name(header string) string {
+	lower := strings.ToLower(header)
+	if !slices.ContainsFunc(latin1Names, func(name string) bool { return strings.Contains(lower, name+"'") }) {
+		return "" // nearly always: compile no expression
+	}
+	withoutQuoted := quotedString().ReplaceAllLiteralString(header, `""`)
+	if found := latin1FileName().FindStringSubmatch(withoutQuoted); found != nil {
+		return SafeName(percentDecodeLatin1(found[1]))
+	}
+	if latin1Continuation().MatchString(withoutQuoted) {
+		// Package mime joins the continuations and decodes them to bytes, whatever they encode.
+		_, params, err := mime.ParseMediaType(latin1Continuation().ReplaceAllString(header, "${1}utf-8'"))
+		if err == nil {
+			return SafeName(latin1(params["filename"]))
+		}
+	}
+	return ""
+}
+
+// latin1Names are the character sets that are read as ISO-8859-1. Windows-1252 has other characters
+// only where ISO-8859-1 has controls, which SafeName removes.
+var latin1Names = []string{"iso-8859-1", "latin1", "windows-1252"}
+
 // The parameters that package mime rejects, and the quoted strings of a header. The first upload
 // with a file name compiles the expressions, because most functions that link this package never
 // need them.
 var (
 	extendedFileName     = lazy(`(?i)(?:^|[;\s])filename\*\s*=\s*(?:"utf-8'[^'"]*'([^"]*)|utf-8'[^'";]*'([^";]*))`)
-	latin1FileName       = lazy(`(?i)(?:^|[;\s])filename\*\s*=\s*iso-8859-1'[^'";]*'([^";]*)`)
-	quotedLatin1FileName = lazy(`(?i)(?:^|[;\s])filename\*\s*=\s*"iso-8859-1'[^'"]*'([^"]*)`)
+	latin1FileName       = lazy(`(?i)(?:^|[;\s])filename\*\s*=\s*(?:iso-8859-1|latin1|windows-1252)'[^'";]*'([^";]*)`)
+	latin1Continuation   = lazy(`(?i)((?:^|[;\s])filename\*0\*\s*=\s*)(?:iso-8859-1|latin1|windows-1252)'`)
+	quotedLatin1FileName = lazy(`(?i)(?:^|[;\s])filename\*\s*=\s*"(?:iso-8859-1|latin1|windows-1252)'[^'"]*'([^"]*)`)
 	plainFileName        = lazy(`(?i)(?:^|[;\s])filename\s*=\s*(?:"([^"]*)|([^";]*))`)
 	quotedString         = lazy(`"(?:[^"\\]|\\.)*"`)
 )
@@ -69,7 +98,7 @@ func lazy(expression string) func() *regexp.Regexp {
 // decodePlain returns the name in the value of a plain filename parameter.
 func decodePlain(name string) string {
 	if strings.Contains(name, "=?") {
-		words := mime.WordDecoder{} // reads UTF-8, ISO-8859-1 and US-ASCII
+		words := mime.WordDecoder{CharsetReader: readLatin1} // itself reads UTF-8, ISO-8859-1 and US-ASCII
 		if decoded, err := words.DecodeHeader(name); err == nil && decoded != name {
 			return decoded
 		}
@@ -85,11 +114,25 @@ func percentDecodeLatin1(name string) string {
 	if err != nil {
 		return name
 	}
-	characters := make([]rune, len(decoded))
-	for n := range len(decoded) {
-		characters[n] = rune(decoded[n])
+	return latin1(decoded)
+}
+
+// latin1 returns the characters of octets in ISO-8859-1.
+func latin1(octets string) string {
+	characters := make([]rune, len(octets))
+	for n := range len(octets) {
+		characters[n] = rune(octets[n])
 	}
 	return string(characters)
+}
+
+// readLatin1 is the CharsetReader for the sets in latin1Names.
+func readLatin1(charset string, in io.Reader) (io.Reader, error) {
+	if !slices.Contains(latin1Names, strings.ToLower(charset)) {
+		return nil, errors.New("the character set is unknown")
+	}
+	octets, err := io.ReadAll(in)
+	return strings.NewReader(latin1(string(octets))), err
 }
 
 // percentDecode returns name decoded if the result is valid UTF-8, and name unchanged otherwise.
