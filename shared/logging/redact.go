@@ -2,6 +2,7 @@ package logging
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode"
@@ -27,12 +28,12 @@ var (
 // Redact replaces the secrets in s by "[redacted]": identity numbers, credentials in Bearer and
 // Basic authorization, JSON Web Tokens, and the secret parameters of presigned URLs.
 //
-// An identity number is any 11 or more digits, whatever surrounds them, with up to three
-// separators between two digits. A separator is white space, a dash, or one of . _ / : + as a
-// character, percent-encoded or as a JSON escape. Digits of other scripts and percent-encoded
-// digits count. Nine digits are an organisation number, alone or in groups of three. Redact keeps
-// shorter numbers, UUIDs, times (RFC 3339), ids of traces, and SHA-256 digests. A longer number
-// that is no secret is redacted as well.
+// An identity number is any 11 or more digits, whatever surrounds them, with up to maxSeparators
+// separators between two digits. A separator is any character except a letter, a digit and the
+// characters " { and } of JSON: as a character, percent-encoded, or as an escape of JSON or HTML.
+// Digits of other scripts and percent-encoded digits count. Nine digits are an organisation
+// number, alone or in groups of three. Redact keeps shorter numbers, UUIDs, times (RFC 3339), ids
+// of traces, and SHA-256 digests. A longer number that is no secret is redacted as well.
 func Redact(s string) string {
 	if strings.Contains(s, "eyJ") {
 		s = jwtPattern().ReplaceAllString(s, redacted)
@@ -51,7 +52,7 @@ func Redact(s string) string {
 const (
 	identityDigits     = 11
 	organisationDigits = 9
-	maxSeparators      = 3 // between two digits of a number
+	maxSeparators      = 8 // between two digits of a number
 )
 
 // group is a run of digits without a separator.
@@ -219,15 +220,15 @@ func digitLen(s string, i int) int {
 // separatorLen returns the length of the separator at s[i], in bytes, or 0 if there is none.
 func separatorLen(s string, i int) int {
 	c, n := character(s, i)
-	if n > 0 && (unicode.IsSpace(c) || unicode.In(c, unicode.Pd, unicode.Zs, unicode.Cf) || strings.ContainsRune("._/:+", c)) {
-		return n
+	if n == 0 || unicode.IsLetter(c) || unicode.IsDigit(c) || c == '"' || c == '{' || c == '}' {
+		return 0
 	}
-	return 0
+	return n
 }
 
 // character returns the character at s[i] and its length in bytes, which is 0 at the end of s. It
-// decodes percent-encoding, also if it is applied twice, and the escapes of JSON. An encoded
-// character that is longer than a byte is decoded as a whole.
+// decodes percent-encoding, also if it is applied twice, and the escapes of JSON and HTML. An
+// encoded character that is longer than a byte is decoded as a whole.
 func character(s string, i int) (rune, int) {
 	if i >= len(s) {
 		return 0, 0
@@ -246,6 +247,10 @@ func character(s string, i int) (rune, int) {
 				return c, end - i
 			}
 		}
+	case '&':
+		if c, end, ok := entity(s, i); ok {
+			return c, end - i
+		}
 	case '\\':
 		if end, ok := match(s, i, `\uhhhh`); ok {
 			return rune(hexValue(s[i+2 : end])), end - i
@@ -258,6 +263,35 @@ func character(s string, i int) (rune, int) {
 		return rune(s[i]), 1
 	}
 	return utf8.DecodeRuneInString(s[i:])
+}
+
+// entity returns the character of the HTML entity at s[i], and the end of the entity. A named
+// entity is a space, except &quot;, because no name means a digit.
+func entity(s string, i int) (c rune, end int, ok bool) {
+	const longest = len("&CounterClockwiseContourIntegral;")
+	text := s[i:min(len(s), i+longest)]
+	length := strings.IndexByte(text, ';')
+	if length < 0 {
+		return 0, i, false
+	}
+	name, end := text[1:length], i+length+1
+	if number, numeric := strings.CutPrefix(name, "#"); numeric {
+		base := 10
+		if number != "" && number[0]|0x20 == 'x' {
+			number, base = number[1:], 16
+		}
+		value, err := strconv.ParseUint(number, base, 21)
+		return rune(value), end, err == nil
+	}
+	for n := range len(name) {
+		if !isWord(name[n]) {
+			return 0, i, false
+		}
+	}
+	if name == "quot" {
+		return '"', end, true
+	}
+	return ' ', end, name != ""
 }
 
 // percentOctet returns the octet that is percent-encoded at s[i], and the end of its encoding.
