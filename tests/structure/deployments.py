@@ -305,6 +305,7 @@ MISTAKES = [
     ("check_addresses", lambda t: properties(t, "AppsApi").pop("DisableExecuteApiEndpoint")),
     ("check_references", lambda t: t["Resources"]["AppsDomainMapping"].pop("Condition")),
     ("check_rules", lambda t: t["Rules"].pop("ClosedApisHaveDomains")),
+    ("check_rules", lambda t: t["Rules"].pop("TokensHaveAnAudience")),
     ("check_cors", lambda t: body(t)["x-amazon-apigateway-cors"]["Fn::If"][1].update(allowCredentials=True)),
     ("check_cors", lambda t: body(t)["x-amazon-apigateway-cors"]["Fn::If"].__setitem__(2, {"allowOrigins": ["*"]})),
     ("check_policies", lambda t: properties(t, "EventQuery")["Policies"][0]["Statement"][0].update(Resource="*")),
@@ -317,7 +318,7 @@ MISTAKES = [
 
 def missed(template):
     """Yield the mistakes that no check finds in three deployments."""
-    combinations = [[c[0] for c in CHOICES], [c[-1] for c in CHOICES[:-1]], [{}, CHOICES[1][1]]]
+    combinations = [[c[0] for c in CHOICES], [c[-1] for c in CHOICES[:-1]], [CHOICES[2][1], CHOICES[1][1]]]
     for check, change in MISTAKES:
         broken = copy.deepcopy(template)
         change(broken)
