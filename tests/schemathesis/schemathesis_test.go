@@ -66,15 +66,17 @@ func TestEveryResponseMatchesTheDocument(t *testing.T) {
 	}
 	api := &api{client.Client{Base: system.BaseURL}, t, owner}
 	api.send(http.MethodPut, "/storage/applications/nav/app2018", application)
-	for _, run := range []struct {
+	type run struct {
 		name, config, token, examples string
-	}{
-		{"user", "real.toml", user, "10"},
-		{"anything", "anything.toml", owner, "10"},
-		{"owner", "real.toml", owner, "20"}, // last, because it replaces the registration
-	} {
+	}
+	runs := []run{{"user", "real.toml", user, "10"}, {"owner", "real.toml", owner, "20"}, {"anything", "anything.toml", owner, "10"}}
+	instances := make([][]string, len(runs))
+	for n := range runs { // before any run, because the requests of owners replace the registration
+		instances[n] = api.instances()
+	}
+	for n, run := range runs {
 		t.Run(run.name, func(t *testing.T) {
-			env := append(api.instances(), "TOKEN="+run.token)
+			env := append(instances[n], "TOKEN="+run.token)
 			summary, err := generate(t.Context(), root, document, t.TempDir(), run.config, system.BaseURL, run.examples, env)
 			if err != nil {
 				t.Fatalf("%v; the functions' log is %s\n%s", err, log.Name(), strings.ReplaceAll(summary, run.token, "(token)"))
