@@ -3,7 +3,6 @@ package instancetable
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,13 +11,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
-// Notes of the agenda have one partition per shard, like orphan checks. The key of a note is its
-// whole content except the instance owner, so storing a note again changes nothing.
+// The key of a note is its whole content except the instance owner, so storing a note again changes
+// nothing.
 const (
 	agendaPrefix      = "AGENDA#"
 	backfillPartition = agendaPrefix + "BACKFILL" // the sort key is the appId
@@ -31,63 +29,28 @@ const (
 // ScheduleAgenda stores notes. Call it before the change that makes them necessary. After an error
 // some of the notes may be stored.
 func (t *Table) ScheduleAgenda(ctx context.Context, notes ...instance.AgendaNote) error {
-	return t.writeAgendaNotes(ctx, notes, func(n instance.AgendaNote) types.WriteRequest {
-		item := agendaKey(n)
-		item[attrOwner] = &types.AttributeValueMemberS{Value: n.InstanceOwnerID}
-		return types.WriteRequest{PutRequest: &types.PutRequest{Item: item}}
+	return writeAll(ctx, t, notes, func(n instance.AgendaNote) types.WriteRequest {
+		return types.WriteRequest{PutRequest: &types.PutRequest{Item: with(agendaKey(n), attrOwner, n.InstanceOwnerID)}}
 	})
 }
 
 // DeleteAgendaNotes deletes notes. After an error some of them may be deleted.
 func (t *Table) DeleteAgendaNotes(ctx context.Context, notes ...instance.AgendaNote) error {
-	return t.writeAgendaNotes(ctx, notes, func(n instance.AgendaNote) types.WriteRequest {
+	return writeAll(ctx, t, notes, func(n instance.AgendaNote) types.WriteRequest {
 		return types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: agendaKey(n)}}
 	})
-}
-
-func (t *Table) writeAgendaNotes(ctx context.Context, notes []instance.AgendaNote, write func(instance.AgendaNote) types.WriteRequest) error {
-	for chunk := range slices.Chunk(notes, batchItems) {
-		var batch []types.WriteRequest
-		for _, n := range chunk {
-			batch = append(batch, write(n))
-		}
-		if err := t.writeBatch(ctx, batch, busy.Retry); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // AgendaNotes returns up to limit notes of a shard with a time not after now, oldest first. after,
 // if not nil, is the last note of the previous page. If some notes are unreadable, AgendaNotes
 // returns the others and an error.
 func (t *Table) AgendaNotes(ctx context.Context, shard int, after *instance.AgendaNote, now time.Time, limit int) ([]instance.AgendaNote, error) {
-	query := &dynamodb.QueryInput{
-		TableName: &t.name, ConsistentRead: aws.Bool(true), Limit: aws.Int32(int32(limit)),
-		KeyConditionExpression: aws.String(attrPartition + " = :shard AND " + attrSort + " < :end"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":shard": &types.AttributeValueMemberS{Value: agendaPrefix + strconv.Itoa(shard)},
-			":end":   &types.AttributeValueMemberS{Value: rfc3339.Format(now) + "#~"},
-		},
-	}
+	var start map[string]types.AttributeValue
 	if after != nil {
-		query.ExclusiveStartKey = agendaKey(*after)
+		start = agendaKey(*after)
 	}
-	out, err := t.client.Query(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	var notes []instance.AgendaNote
-	var unreadable []error
-	for _, item := range out.Items {
-		n, err := decodeAgendaNote(item)
-		if err != nil {
-			unreadable = append(unreadable, err)
-			continue
-		}
-		notes = append(notes, n)
-	}
-	return notes, errors.Join(unreadable...)
+	end := rfc3339.Format(now) + "#~" // after all notes of now
+	return readDue(ctx, t, agendaPrefix, shard, start, end, limit, decodeAgendaNote)
 }
 
 func agendaKey(n instance.AgendaNote) map[string]types.AttributeValue {

@@ -3,7 +3,6 @@ package instancetable
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,75 +11,38 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
-// Orphan checks have one partition per shard, so the limit of a thousand writes per second and
-// partition does not limit uploads. A shard is read in order of time.
+// orphanCheckPrefix begins the name of the partition of each shard.
 const orphanCheckPrefix = "ORPHAN#"
 
 // ScheduleOrphanChecks stores checks of revisions that may become orphans. Call it before a
 // revision is stored, or before a document stops referring to it. After an error some of the checks
 // may be stored. Storing a check again changes nothing.
 func (t *Table) ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error {
-	return t.writeOrphanChecks(ctx, checks, func(c instance.OrphanCheck) types.WriteRequest {
+	return writeAll(ctx, t, checks, func(c instance.OrphanCheck) types.WriteRequest {
 		return types.WriteRequest{PutRequest: &types.PutRequest{Item: orphanCheckItem(c)}}
 	})
 }
 
 // DeleteOrphanChecks deletes checks. After an error some of them may be deleted.
 func (t *Table) DeleteOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error {
-	return t.writeOrphanChecks(ctx, checks, func(c instance.OrphanCheck) types.WriteRequest {
+	return writeAll(ctx, t, checks, func(c instance.OrphanCheck) types.WriteRequest {
 		return types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: orphanCheckKey(c)}}
 	})
-}
-
-func (t *Table) writeOrphanChecks(ctx context.Context, checks []instance.OrphanCheck, write func(instance.OrphanCheck) types.WriteRequest) error {
-	ctx = busy.WithBudget(ctx)
-	for chunk := range slices.Chunk(checks, batchItems) {
-		var batch []types.WriteRequest
-		for _, c := range chunk {
-			batch = append(batch, write(c))
-		}
-		if err := t.writeBatch(ctx, batch, busy.Retry); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // OrphanChecks returns up to limit checks of a shard with a time earlier than before, oldest first.
 // after, if not nil, is the last check of the previous page. If some checks are unreadable,
 // OrphanChecks returns the others and an error.
 func (t *Table) OrphanChecks(ctx context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error) {
-	query := &dynamodb.QueryInput{
-		TableName: &t.name, ConsistentRead: aws.Bool(true), Limit: aws.Int32(int32(limit)),
-		KeyConditionExpression: aws.String(attrPartition + " = :shard AND " + attrSort + " < :before"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":shard":  &types.AttributeValueMemberS{Value: orphanCheckPrefix + strconv.Itoa(shard)},
-			":before": &types.AttributeValueMemberS{Value: rfc3339.Format(before)},
-		},
-	}
+	var start map[string]types.AttributeValue
 	if after != nil {
-		query.ExclusiveStartKey = orphanCheckKey(*after)
+		start = orphanCheckKey(*after)
 	}
-	out, err := t.client.Query(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	var checks []instance.OrphanCheck
-	var unreadable []error
-	for _, item := range out.Items {
-		c, err := decodeOrphanCheck(item)
-		if err != nil {
-			unreadable = append(unreadable, err)
-			continue
-		}
-		checks = append(checks, c)
-	}
-	return checks, errors.Join(unreadable...)
+	return readDue(ctx, t, orphanCheckPrefix, shard, start, rfc3339.Format(before), limit, decodeOrphanCheck)
 }
 
 // Remove deletes the item of an instance that is marked for hard delete. It returns an error for
