@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -34,21 +35,13 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err := httpapi.DecodeMergePatch(r, maxBody, &b); err != nil {
 			return err
 		}
-		i, app, err := access.LoadWithApplication(r.Context(), instances, applications)
-		if err != nil {
-			return err
-		}
-		i, err = access.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) (*event.Event, error) {
+		return access.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, _ *application.Application) (*event.Event, error) {
 			metadata, err := b.applyTo(i.Metadata())
 			if err != nil {
 				return nil, err
 			}
 			return nil, i.UpdateMetadata(metadata, time.Now())
 		})
-		if err != nil {
-			return err
-		}
-		return view.For(access.Caller).Write(w, r, http.StatusOK, i)
 	})
 }
 

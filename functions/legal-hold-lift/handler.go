@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
@@ -16,19 +17,11 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err != nil {
 			return err
 		}
-		i, app, err := access.LoadWithApplication(r.Context(), instances, applications)
-		if err != nil {
-			return err
-		}
-		i, err = access.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) (*event.Event, error) {
+		return access.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) (*event.Event, error) {
 			if err := i.LiftHold(); err != nil {
 				return nil, err
 			}
 			return i.HoldEvent(app, access.ActorName(), time.Now(), view.Links(i)), nil
 		})
-		if err != nil {
-			return err
-		}
-		return view.For(access.Caller).Write(w, r, http.StatusOK, i)
 	})
 }

@@ -16,11 +16,8 @@ import (
 // with the Update methods of Access, which authorize the caller on the version that they replace.
 type Store interface {
 	Reader
-	// Mutate reads an instance, calls change and writes the result. It repeats all three steps if
-	// another write came first.
-	Mutate(ctx context.Context, instanceOwnerID, id string, change EventChange) (*instance.Instance, error)
-	// MutateFrom is Mutate for an instance that was just read. It reads again only after a
-	// conflict.
+	// MutateFrom calls change with an instance that was just read, and writes the result. If
+	// another write came first, it reads the instance again and repeats both steps.
 	MutateFrom(ctx context.Context, i *instance.Instance, change EventChange) (*instance.Instance, error)
 }
 
@@ -30,6 +27,7 @@ type (
 	Change        = func(*instance.Instance) error
 	ElementChange = func(*instance.Instance, *instance.DataElement) error
 	EventChange   = func(*instance.Instance) (*event.Event, error) // stores the event with the change
+	AppChange     = func(*instance.Instance, *application.Application) (*event.Event, error)
 )
 
 // UpdateFrom changes the instance that the path names and that Load has just returned, and returns
@@ -166,27 +164,29 @@ type IdempotentStore interface {
 // maxIgnoredBody is the maximum size, in bytes, of a body that ServeUpdate ignores.
 const maxIgnoredBody = 4 << 10
 
-// ServeUpdate is UpdateScheduled for a POST without a body: it applies change once per
-// Idempotency-Key and responds with the instance.
-func (a *Access) ServeUpdate(w http.ResponseWriter, r *http.Request, instances IdempotentStore, applications Applications, view View,
-	change func(*instance.Instance, *application.Application) (*event.Event, error),
-) error {
-	shown := view.For(a.Caller)
+// ServeChange loads the instance that the path names, applies change with UpdateScheduled, and
+// responds with the instance.
+func (a *Access) ServeChange(w http.ResponseWriter, r *http.Request, instances ScheduledStore, applications Applications, view View, change AppChange) error {
+	i, app, err := a.LoadWithApplication(r.Context(), instances, applications)
+	if err != nil {
+		return err
+	}
+	i, err = a.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) (*event.Event, error) { return change(i, app) })
+	if err != nil {
+		return err
+	}
+	return view.For(a.Caller).Write(w, r, http.StatusOK, i)
+}
+
+// ServeUpdate is ServeChange for a POST without a body: it applies change once per Idempotency-Key.
+func (a *Access) ServeUpdate(w http.ResponseWriter, r *http.Request, instances IdempotentStore, applications Applications, view View, change AppChange) error {
 	replay := func(i *instance.Instance, _ *instance.IdempotencyRecord) error {
-		return shown.Write(w, r, http.StatusOK, i)
+		return view.For(a.Caller).Write(w, r, http.StatusOK, i)
 	}
 	return a.Idempotent(r, instances, maxIgnoredBody, replay, func(record *instance.IdempotencyRecord) error {
-		i, app, err := a.LoadWithApplication(r.Context(), instances, applications)
-		if err != nil {
-			return err
-		}
-		i, err = a.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) (*event.Event, error) {
+		return a.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) (*event.Event, error) {
 			i.IdempotencyRecord = record
 			return change(i, app)
 		})
-		if err != nil {
-			return err
-		}
-		return shown.Write(w, r, http.StatusOK, i)
 	})
 }

@@ -122,10 +122,8 @@ func (m *Memory) replace(i *instance.Instance, ev *event.Event) (done bool, err 
 }
 
 func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
-	if m.Fail != nil {
-		if err := m.Fail(); err != nil {
-			return err
-		}
+	if err := m.fail(); err != nil {
+		return err
 	}
 	stored := i.Clone()
 	stored.Version++
@@ -186,10 +184,8 @@ func (m *Memory) IdempotencyRecord(_ context.Context, id string) (*instance.Idem
 func (m *Memory) AddUpload(_ context.Context, u *instance.Upload) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.Fail != nil {
-		if err := m.Fail(); err != nil {
-			return err
-		}
+	if err := m.fail(); err != nil {
+		return err
 	}
 	if earlier, ok := m.uploads[u.ID]; ok && !earlier.Expires.Before(time.Now()) {
 		if earlier == *u {
