@@ -35,8 +35,8 @@
 //   - The root element is the value that the schema describes. Its name matters only if the
 //     schema has "xml": {"name": "melding"} at the top level.
 //   - An attribute is the property "@name". Namespace declarations and attributes of the
-//     namespace http://www.w3.org/2001/XMLSchema-instance are not properties; xsi:nil="true"
-//     makes the element null.
+//     namespaces xml and http://www.w3.org/2001/XMLSchema-instance are not properties;
+//     xsi:nil="true" makes the element null.
 //   - An element that occurs once is a property with its value. It is an array with one item if
 //     the schema allows only an array. A repeated element is an array in document order, even if
 //     the schema does not allow an array; that is then the violation. The order of elements with

@@ -8,16 +8,18 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
+
+	"altinn.no/instanceapi/shared/wellformed"
 )
 
 // Limits of a document, JSON or XML.
 const (
-	maxDepth     = 64      // levels of nesting
-	maxTokens    = 500_000 // values of JSON, or tokens of XML
-	maxNumber    = 64      // characters of a number
-	maxExponent  = 400     // beyond any double; comparing a number expands all its digits
-	maxAttribute = 256     // attributes of one element
+	maxDepth    = wellformed.MaxDepth // levels of nesting
+	maxTokens   = 500_000             // values of JSON, or tokens of XML
+	maxNumber   = 64                  // characters of a number
+	maxExponent = 400                 // beyond any double; comparing a number expands all its digits
 )
 
 // syntaxError is the error for content that is not a valid document. Its message never repeats the
@@ -39,11 +41,16 @@ func addToPath(err error, token string) error {
 }
 
 // parseJSON returns a document in the form that package jsonschema requires: maps, slices,
-// strings, booleans, nil and json.Number. It is stricter than encoding/json: it rejects invalid
-// UTF-8, duplicate members, data after the end, and documents over the limits above.
+// strings, booleans, nil and json.Number. It ignores a byte order mark. It is stricter than
+// encoding/json: it rejects invalid UTF-8, half a surrogate pair, duplicate members, data after the
+// end, and documents over the limits above.
 func parseJSON(body []byte) (any, error) {
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(body) {
 		return nil, &syntaxError{message: "is not UTF-8"}
+	}
+	if at := loneSurrogate(body); at >= 0 {
+		return nil, &syntaxError{message: fmt.Sprintf("has half a surrogate pair, a \\u escape that is no character, at byte %d", at)}
 	}
 	p := &parser{dec: json.NewDecoder(bytes.NewReader(body))}
 	p.dec.UseNumber()
@@ -55,6 +62,43 @@ func parseJSON(body []byte) (any, error) {
 		return nil, &syntaxError{message: fmt.Sprintf("has data after the JSON document, at byte %d", p.dec.InputOffset())}
 	}
 	return doc, nil
+}
+
+// loneSurrogate returns the position of a \u escape in a JSON document that is half a surrogate
+// pair, or -1.
+func loneSurrogate(body []byte) int {
+	for at := 0; ; {
+		next := bytes.IndexByte(body[at:], '\\')
+		if next < 0 {
+			return -1
+		}
+		at += next
+		first, ok := escapedUnit(body[at:])
+		switch {
+		case !ok:
+			at += 2 // another escape, whose second byte may be a backslash
+		case !utf16.IsSurrogate(first):
+			at += 6
+		default:
+			second, _ := escapedUnit(body[at+6:])
+			if utf16.DecodeRune(first, second) == utf8.RuneError {
+				return at
+			}
+			at += 12
+		}
+		if at >= len(body) {
+			return -1
+		}
+	}
+}
+
+// escapedUnit returns the UTF-16 code unit of the \u escape at the start of text, if there is one.
+func escapedUnit(text []byte) (unit rune, ok bool) {
+	if len(text) < 6 || text[1] != 'u' || text[0] != '\\' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	return rune(n), err == nil
 }
 
 type parser struct {

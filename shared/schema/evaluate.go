@@ -125,9 +125,12 @@ const (
 func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issues []fault.Issue, err error) {
 	var doc any
 	var root *element
-	if format == XML {
-		root, err = parseXML(body)
-	} else {
+	switch {
+	case format == XML && s == nil:
+		err = checkXML(ctx, body)
+	case format == XML:
+		root, err = parseXML(ctx, body)
+	default:
 		doc, err = parseJSON(body)
 	}
 	var ill *syntaxError

@@ -172,9 +172,9 @@ func (m *mapper) object(e *element, s *typeHints) any {
 		m.path = m.path[:len(m.path)-1]
 	}
 	own := e.text.String()
-	if strings.TrimSpace(own) != "" {
+	if trimSpace(own) != "" {
 		if len(e.children) > 0 {
-			own = strings.TrimSpace(own)
+			own = trimSpace(own)
 		}
 		members["#text"] = scalar(own, m.child(s, "#text"))
 	}
@@ -199,7 +199,7 @@ func scalar(written string, s *typeHints) any {
 	if !s.typed {
 		return written
 	}
-	trimmed := strings.TrimSpace(written)
+	trimmed := trimSpace(written)
 	if trimmed == "" && s.allowedTypes&null != 0 && s.allowedTypes&text == 0 {
 		return nil
 	}

@@ -2,11 +2,14 @@ package schema
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"altinn.no/instanceapi/shared/wellformed"
 )
 
 // xsi is the namespace of XML Schema's instance attributes, such as xsi:nil.
@@ -27,51 +30,40 @@ type attribute struct {
 	value string
 }
 
-// parseXML returns the root element of a document, or a syntaxError. It rejects constructs that
-// encoding/xml accepts: a DOCTYPE, a second root element, text outside the root element, a
-// duplicate attribute, an undeclared prefix, an XML declaration that is not at the start, and
-// documents over the limits.
-func parseXML(body []byte) (*element, error) {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	r := &reader{dec: xml.NewDecoder(bytes.NewReader(body))}
+// parseXML returns the root element of a document, or a syntaxError if the document is not
+// well-formed or exceeds a limit. It fails with the error of ctx if ctx ends first.
+func parseXML(ctx context.Context, body []byte) (*element, error) {
+	if err := checkXML(ctx, body); err != nil {
+		return nil, err
+	}
+	r := &reader{dec: wellformed.NewDecoder(ctx, bytes.NewReader(body))}
 	for {
 		token, err := r.dec.RawToken()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, r.errorf("%s", messageFor(err))
+		switch {
+		case errors.Is(err, io.EOF):
+			return r.root, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil: // impossible after checkXML
+			return nil, r.errorf("is not well-formed XML")
 		}
 		if err := r.add(token); err != nil {
 			return nil, err
 		}
 	}
-	switch {
-	case len(r.open) > 0:
-		return nil, r.errorf("ends inside an element")
-	case r.root == nil:
-		return nil, r.errorf("has no element")
-	}
-	return r.root, nil
 }
 
-// messageFor returns the message for an error of encoding/xml without the text that the error
-// quotes.
-func messageFor(err error) string {
-	switch text := err.Error(); {
-	case strings.Contains(text, "entity"):
-		return "refers to an entity other than lt, gt, amp, apos and quot, or has an & that should be &amp;"
-	case strings.Contains(text, "encoding"):
-		return "declares another encoding than UTF-8"
-	case strings.Contains(text, "UTF-8"):
-		return "is not UTF-8"
-	case strings.Contains(text, "unexpected EOF"):
-		return "ends in the middle of a tag"
+// checkXML returns nil if body is well-formed XML, or a syntaxError. It fails with the error of ctx
+// if ctx ends first.
+func checkXML(ctx context.Context, body []byte) error {
+	err := wellformed.XML(ctx, body)
+	if ill, ok := errors.AsType[*wellformed.Error](err); ok {
+		return &syntaxError{message: ill.Error()}
 	}
-	return "is not well-formed XML"
+	return err
 }
 
-// reader builds the elements of a document from its tokens.
+// reader builds the elements of a well-formed document from its tokens.
 type reader struct {
 	dec    *xml.Decoder
 	tokens int
@@ -81,7 +73,6 @@ type reader struct {
 
 type scope struct {
 	element  *element
-	name     xml.Name          // with its prefix
 	prefixes map[string]string // namespace by prefix, as the element declares them; nil for none
 }
 
@@ -95,86 +86,37 @@ func (r *reader) add(token xml.Token) error {
 		return r.errorf("has more than %d tokens", maxTokens)
 	}
 	switch t := token.(type) {
-	case xml.Directive:
-		return r.errorf("has a DOCTYPE or another declaration, which are not allowed")
-	case xml.ProcInst:
-		if strings.EqualFold(t.Target, "xml") && r.tokens > 1 {
-			return r.errorf("has an XML declaration that is not at the start")
-		}
 	case xml.CharData:
 		if len(r.open) > 0 {
 			_, _ = r.open[len(r.open)-1].element.text.Write(t) // a strings.Builder never fails
-		} else if len(bytes.TrimLeft(t, " \t\r\n")) > 0 {
-			return r.errorf("has text outside the root element")
 		}
 	case xml.StartElement:
-		return r.start(t)
+		r.start(t)
 	case xml.EndElement:
-		if len(r.open) == 0 || r.open[len(r.open)-1].name != t.Name {
-			return r.errorf("has an end tag that does not match the open element")
-		}
 		r.open = r.open[:len(r.open)-1]
 	}
 	return nil
 }
 
-func (r *reader) start(t xml.StartElement) error {
-	switch {
-	case len(r.open) == 0 && r.root != nil:
-		return r.errorf("has a second root element")
-	case len(r.open) >= maxDepth:
-		return r.errorf("nests deeper than %d levels", maxDepth)
-	case len(t.Attr) > maxAttribute:
-		return r.errorf("has an element with more than %d attributes", maxAttribute)
-	}
+func (r *reader) start(t xml.StartElement) {
 	e := &element{name: t.Name.Local}
-	opened := scope{element: e, name: t.Name, prefixes: declaredNamespaces(t.Attr)}
 	if len(r.open) == 0 {
 		r.root = e
 	} else {
 		parent := r.open[len(r.open)-1].element
 		parent.children = append(parent.children, e)
 	}
-	r.open = append(r.open, opened)
-	if _, ok := r.resolve(t.Name.Space); !ok {
-		return r.errorf("has an element with a prefix that is not declared")
-	}
-	return r.attributes(e, t.Attr)
-}
-
-// attributes sets the attributes of e, and null for xsi:nil. It fails for a duplicate attribute or
-// an undeclared prefix.
-func (r *reader) attributes(e *element, all []xml.Attr) error {
-	type name struct{ space, local string }
-	seen := make(map[name]bool, len(all))
-	for _, a := range all {
-		space, ok := "xmlns", true
-		if !isDeclaration(a) && a.Name.Space != "" {
-			space, ok = r.resolve(a.Name.Space)
-		} else if !isDeclaration(a) {
-			space = "" // attributes have no default namespace
-		}
-		if !ok {
-			return r.errorf("has an attribute with a prefix that is not declared")
-		}
-		key := name{space, a.Name.Local}
-		if isDeclaration(a) {
-			key.local = a.Name.Space + ":" + a.Name.Local
-		}
-		if seen[key] {
-			return r.errorf("has an element with the same attribute twice")
-		}
-		seen[key] = true
+	r.open = append(r.open, scope{element: e, prefixes: declaredNamespaces(t.Attr)})
+	for _, a := range t.Attr {
 		switch {
-		case isDeclaration(a):
-		case space == xsi:
-			value := strings.TrimSpace(a.Value)
+		case isDeclaration(a), a.Name.Space == "xml":
+		case a.Name.Space != "" && r.resolve(a.Name.Space) == xsi:
+			value := trimSpace(a.Value)
 			e.null = e.null || a.Name.Local == "nil" && (value == "true" || value == "1")
 		default:
 			e.attributes = append(e.attributes, attribute{a.Name.Local, a.Value})
 		}
 	}
-	return nil
 }
 
 func isDeclaration(a xml.Attr) bool {
@@ -201,15 +143,15 @@ func declaredNamespaces(all []xml.Attr) map[string]string {
 	return prefixes
 }
 
-// resolve returns the namespace of a prefix, and false if the prefix is not declared.
-func (r *reader) resolve(prefix string) (string, bool) {
-	if prefix == "xml" {
-		return "http://www.w3.org/XML/1998/namespace", true
-	}
+// resolve returns the namespace of a prefix.
+func (r *reader) resolve(prefix string) string {
 	for n := len(r.open) - 1; n >= 0; n-- {
 		if address, ok := r.open[n].prefixes[prefix]; ok {
-			return address, true
+			return address
 		}
 	}
-	return "", prefix == ""
+	return ""
 }
+
+// trimSpace removes XML's white space around a text. Other spaces of Unicode are text.
+func trimSpace(s string) string { return strings.Trim(s, " \t\r\n") }

@@ -118,6 +118,7 @@ func TestForbiddenImports(t *testing.T) {
 func TestFunctionsLinkOnlyWhatTheyUse(t *testing.T) {
 	users := map[string][]string{
 		"github.com/santhosh-tekuri/": {"application-put", "instance-validate", "workflow-change"},
+		"github.com/jacoelho/xsd":     {"application-put", "instance-validate", "workflow-change"},
 		"github.com/aws/aws-sdk-go-v2/service/s3": {"blob-sweep", "data-create", "data-download", "data-get", "data-replace", "instance-create",
 			"instance-validate", "upload-create", "workflow-change"},
 		"github.com/aws/aws-sdk-go-v2/service/eventbridge": {"event-publish", "outbox-sweep"},

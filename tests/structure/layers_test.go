@@ -29,6 +29,7 @@ var layers = []layer{
 		"shared/instance/sweep",
 		"shared/instance/validation",
 		"shared/schema",
+		"shared/wellformed",
 	}},
 	{name: "adapters", packages: []string{ // stores, buses and the token issuer
 		"shared/application/applicationtable",

@@ -1,0 +1,243 @@
+// Package wellformed checks that content is well-formed XML 1.0 with namespaces. It accepts what
+// conforming parsers such as expat accept, in UTF-8 or US-ASCII, except a DOCTYPE. encoding/xml
+// accepts more: attributes without white space between them, references to half of a character,
+// control characters in comments.
+package wellformed
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/jacoelho/xsd"
+	"github.com/jacoelho/xsd/xsderrors"
+)
+
+// Limits of an XML document.
+const (
+	MaxDepth      = 64  // levels of nesting
+	MaxAttributes = 256 // attributes of one element
+)
+
+// Error describes content that is not well-formed or exceeds a limit. Its message repeats nothing
+// of the content.
+type Error struct {
+	Message string
+	Line    int // from 1; 0 if the error has no line
+}
+
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return e.Message
+	}
+	return fmt.Sprintf("%s, at line %d", e.Message, e.Line)
+}
+
+// engine has no element declaration. Its validation of a document therefore reports an unknown root
+// element, and then only reads the document.
+var engine = sync.OnceValues(func() (*xsd.Engine, error) {
+	return xsd.Compile(xsd.Bytes("empty.xsd", []byte(`<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"/>`)))
+})
+
+// XML returns nil if body is well-formed XML, or an *Error. It fails with the error of ctx if ctx
+// ends first.
+func XML(ctx context.Context, body []byte) error {
+	if err := Stream(ctx, bytes.NewReader(body), int64(len(body)), len(body)); err != nil {
+		return err
+	}
+	return checkNames(ctx, body)
+}
+
+// Stream is like XML for the document of size bytes that r returns. It needs memory for the
+// longest text or attribute, which may have maxToken bytes. It also accepts the names that the
+// fifth edition of XML 1.0 added to those of the fourth.
+func Stream(ctx context.Context, r io.Reader, size int64, maxToken int) error {
+	e, err := engine()
+	if err != nil {
+		return err
+	}
+	reader := NewReader(ctx, r)
+	err = e.ValidateWithOptions(reader, xsd.ValidateOptions{
+		MaxErrors: 1, MaxInstanceDepth: MaxDepth, MaxInstanceAttributes: MaxAttributes,
+		MaxInstanceBytes: size + 1, MaxInstanceTextBytes: size + 1, MaxInstanceTokenBytes: int64(maxToken) + 1<<16,
+	})
+	if reader.Err() != nil {
+		return reader.Err()
+	}
+	for _, each := range xsderrors.Flatten(err) {
+		if known, ok := errors.AsType[*xsderrors.Error](each); !ok || !unknownRoot(known) {
+			return Convert(each)
+		}
+	}
+	return nil
+}
+
+func unknownRoot(err *xsderrors.Error) bool {
+	return err.Code() == xsderrors.CodeValidationRoot && strings.HasPrefix(err.Message(), "root element is not declared")
+}
+
+// Convert returns the *Error for an error of package xsd about a document's syntax or a limit. It
+// returns other errors unchanged.
+func Convert(err error) error {
+	known, ok := errors.AsType[*xsderrors.Error](err)
+	if !ok {
+		return err
+	}
+	switch known.Code() {
+	case xsderrors.CodeValidationXML:
+		return &Error{syntaxMessage(known), known.Line()}
+	case xsderrors.CodeValidationLimit:
+		if strings.Contains(known.Message(), "depth") {
+			return &Error{fmt.Sprintf("nests deeper than %d levels", MaxDepth), known.Line()}
+		}
+		return &Error{fmt.Sprintf("has an element with more than %d attributes", MaxAttributes), known.Line()}
+	}
+	if message := messages[known.Code()]; message != "" {
+		return &Error{message, known.Line()}
+	}
+	return err
+}
+
+var messages = map[xsderrors.Code]string{
+	xsderrors.CodeValidationRoot:      "has no element",
+	xsderrors.CodeValidationText:      "has text outside the root element",
+	xsderrors.CodeUnsupportedDTD:      "has a DOCTYPE or another declaration, which are not allowed",
+	xsderrors.CodeUnsupportedExternal: "refers to an entity other than lt, gt, amp, apos and quot, or has an & that should be &amp;",
+	xsderrors.CodeUnsupportedEntity:   "refers to an entity other than lt, gt, amp, apos and quot, or has an & that should be &amp;",
+	xsderrors.CodeUnsupportedNonUTF8:  "declares another encoding than UTF-8 or US-ASCII",
+	xsderrors.CodeUnsupportedXML11:    "is not XML 1.0",
+}
+
+// syntaxMessage returns the words for an error in the syntax. The text of the library may quote the
+// document, so it only selects the words.
+func syntaxMessage(err *xsderrors.Error) string {
+	text := err.Message()
+	for cause := err.Cause(); cause != nil; cause = errors.Unwrap(cause) {
+		text = cause.Error()
+	}
+	for _, m := range syntaxMessages {
+		if strings.Contains(text, m.contains) {
+			return m.message
+		}
+	}
+	return "is not well-formed XML"
+}
+
+var syntaxMessages = []struct{ contains, message string }{
+	{"unexpected EOF", "ends in the middle of a tag, or has an & that should be &amp;"},
+	{"unclosed element", "ends inside an element"},
+	{"multiple root elements", "has a second root element"},
+	{"outside root element", "has text outside the root element"},
+	{"outside the document element", "has text outside the root element"},
+	{"unexpected end element", "has an end tag that does not match the open element"},
+	{"does not match start element", "has an end tag that does not match the open element"},
+	{"duplicate attribute", "has an element with the same attribute twice"},
+	{"unbound namespace prefix", "has an element or attribute with a prefix that is not declared"},
+	{"namespace", "has a namespace declaration that XML does not allow"},
+	{"prefix", "has a namespace declaration that XML does not allow"},
+	{"expected whitespace before attribute", "has attributes without white space between them"},
+	{"must be quoted", "has an attribute value without quotes"},
+	{"cannot contain <", "has an attribute value with a < that should be &lt;"},
+	{"]]>", "has a text with ]]> that should be ]]&gt;"},
+	{"comment", "has a comment with -- in it"},
+	{"target is reserved", "has an XML declaration that is not at the start"},
+	{"invalid XML declaration", "has a malformed XML declaration"},
+	{"invalid UTF-8", "is not UTF-8"},
+	{"invalid XML character", "has a character that XML does not allow"},
+	{"character entity", "has a reference to a character that XML does not allow"},
+	{"name", "has a malformed name"},
+}
+
+// checkNames returns an *Error if body, which is well-formed otherwise, has a name that only the
+// fifth edition of XML 1.0 allows, or a processing instruction whose name has a colon. Parsers for
+// the fourth edition, such as expat and .NET's, reject such a name. encoding/xml has the fourth
+// edition's table of characters.
+func checkNames(ctx context.Context, body []byte) error {
+	foreign, colonAt := scanNames(body)
+	if colonAt >= 0 {
+		return &Error{"has a processing instruction whose name has a colon", 1 + bytes.Count(body[:colonAt], []byte("\n"))}
+	}
+	if !foreign {
+		return nil
+	}
+	dec := NewDecoder(ctx, bytes.NewReader(body))
+	for {
+		_, err := dec.RawToken()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			line, _ := dec.InputPos()
+			return &Error{"has a name with a character that XML 1.0 does not allow in names", line}
+		}
+	}
+}
+
+// scanNames reports whether a name in a tag or processing instruction of body has a byte outside
+// US-ASCII. It also returns the position of a colon in the name of a processing instruction, or -1.
+func scanNames(body []byte) (foreign bool, colonAt int) {
+	rest := body
+	for {
+		at := bytes.IndexByte(rest, '<')
+		if at < 0 {
+			return foreign, -1
+		}
+		rest = rest[at:]
+		switch {
+		case bytes.HasPrefix(rest, []byte("<!--")):
+			rest = after(rest, "-->")
+		case bytes.HasPrefix(rest, []byte("<![CDATA[")):
+			rest = after(rest, "]]>")
+		case bytes.HasPrefix(rest, []byte("<?")):
+			next := after(rest, "?>")
+			name := rest[:len(rest)-len(next)]
+			if at := bytes.IndexAny(name, space); at >= 0 {
+				name = name[:at]
+			}
+			if at := bytes.IndexByte(name, ':'); at >= 0 {
+				return foreign, len(body) - len(rest) + at
+			}
+			foreign = foreign || !isASCII(name)
+			rest = next
+		default:
+			quote := byte(0)
+			for at = 1; at < len(rest) && (quote != 0 || rest[at] != '>'); at++ {
+				switch c := rest[at]; {
+				case c == quote:
+					quote = 0
+				case quote != 0:
+				case c == '"' || c == '\'':
+					quote = c
+				case c >= 0x80:
+					foreign = true
+				}
+			}
+			rest = rest[at:]
+		}
+	}
+}
+
+// after returns what follows end in body.
+func after(body []byte, end string) []byte {
+	_, rest, _ := bytes.Cut(body, []byte(end))
+	return rest
+}
+
+func isASCII(text []byte) bool {
+	return bytes.IndexFunc(text, func(c rune) bool { return c >= 0x80 }) < 0
+}
+
+// NewDecoder returns a decoder for a document that is well-formed already. The decoder reads
+// US-ASCII like UTF-8. It fails with the error of ctx if ctx ends.
+func NewDecoder(ctx context.Context, r io.Reader) *xml.Decoder {
+	dec := xml.NewDecoder(NewReader(ctx, r))
+	dec.CharsetReader = func(_ string, input io.Reader) (io.Reader, error) { return input, nil }
+	return dec
+}
