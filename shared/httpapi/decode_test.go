@@ -80,7 +80,6 @@ func TestDecodeJSONRejects(t *testing.T) {
 		"a comma at the end of a list":     {`{"inners":[{},]}`, "well-formed"},
 		"single quotes":                    {`{'name':'x'}`, "well-formed"},
 		"a comment":                        {`{"name":"x"} // x`, "after"},
-		"a byte order mark":                {"\ufeff{}", "well-formed"},
 		"two documents":                    {`{}{}`, "after"},
 		"a bracket after":                  {`{}]`, "after"},
 		"a letter after":                   {`{}x`, "after"},
@@ -140,6 +139,12 @@ func TestDecodeJSONRejects(t *testing.T) {
 	whole := outer{}
 	if err := DecodeJSON(post("application/json", `{"name":"\ud83d\uDE00 \\ud83d \ufffd \u005cud83d"}`), 1000, &whole); err != nil || whole.Name != "😀 \\ud83d \ufffd \\ud83d" {
 		t.Errorf("a surrogate pair and escaped backslashes: %q, %v", whole.Name, err)
+	}
+	if err := DecodeJSON(post("application/json", "\xef\xbb\xbf"+`{"name":"x"}`), 1000, &whole); err != nil || whole.Name != "x" {
+		t.Errorf("a byte order mark: %q, %v", whole.Name, err)
+	}
+	if err := DecodeJSON(post("application/json", "\xef\xbb\xbf\xef\xbb\xbf"+`{"name":"x"}`), 1000, &whole); !fault.HasCode(err, "body-invalid") {
+		t.Errorf("two byte order marks: %v", err)
 	}
 	for levels, ok := range map[int]bool{maxDepth: true, maxDepth + 1: false} { // under the document
 		for _, body := range []string{

@@ -13,7 +13,9 @@ import (
 )
 
 // decodeStrictly decodes body into the struct that into points at, with the checks of DecodeJSON.
+// It ignores a byte order mark, as RFC 8259 permits.
 func decodeStrictly(body []byte, into any) error {
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(body) {
 		return invalidBody("the body is not UTF-8")
 	}

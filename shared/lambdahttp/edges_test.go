@@ -499,6 +499,11 @@ func testAlteredText(t *testing.T) {
 	e.Headers["content-length"] = "8"
 	response := handle(t, e, func(http.ResponseWriter, *http.Request) { t.Error("the handler was called") })
 	wantProblem(t, response, 400, "body-not-utf8")
+	for _, way := range []string{"application/octet-stream", "multipart/form-data", "base64", "announced upload"} {
+		if !strings.Contains(response.Body, way) {
+			t.Errorf("the detail does not name %s: %s", way, response.Body)
+		}
+	}
 
 	e.Headers["content-length"] = "10" // the client itself sent the replacement character
 	received(t, e)

@@ -38,7 +38,8 @@ func newRequest(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*htt
 	}
 	if bodyAltered(event) {
 		return nil, fault.New(fault.Invalid, "body-not-utf8",
-			"The body was sent as text but is not UTF-8, so API Gateway changed it. Send the body in UTF-8, with its Content-Length.")
+			"The body was sent as text but is not UTF-8, so API Gateway changed it. Send the body in UTF-8, with its Content-Length. "+
+				"Send other content as application/octet-stream, in a multipart/form-data create, as base64 in a create, or in an announced upload.")
 	}
 	reduced := event
 	reduced.RawPath = escapedPath(event)
