@@ -37,6 +37,10 @@ type DataType struct {
 	MaxCount            int             `json:"maxCount"`                      // elements an instance may have; 0: no limit
 	Schema              json.RawMessage `json:"schema,omitempty"`              // a JSON Schema object
 	SchemaID            string          `json:"-"`                             // set instead of Schema in applications that a store returns
+	XSD                 json.RawMessage `json:"xsd,omitempty"`                 // an XML Schema as a string, or as an object of strings by document name
+	XSDRoot             string          `json:"xsdRoot,omitempty"`             // name of the root document in such an object
+	XSDID               string          `json:"-"`                             // set instead of XSD in applications that a store returns
+	RootElement         string          `json:"rootElement,omitempty"`         // local name of the root element of XML data; "": any that XSD allows
 }
 
 // ErrVersionMismatch is returned by a store's Put if the stored version is not the expected one.
@@ -46,8 +50,13 @@ var ErrVersionMismatch = errors.New("the application has another version")
 const (
 	MaxDataTypes   = 100
 	MaxIndexShards = 64
-	MaxSchemaBytes = 256 << 10
-	maxIssues      = 100 // maximum number of reported issues
+	MaxSchemaBytes = 256 << 10 // of a JSON Schema
+
+	MaxXSDBytes      = 1 << 20 // of a document of an XML Schema
+	MaxXSDTotalBytes = 2 << 20 // of its documents together
+	MaxXSDDocuments  = 32
+
+	maxIssues = 100 // maximum number of reported issues
 )
 
 // reservedOrgs are first path segments of the platform. The Application API paths of an org with

@@ -29,7 +29,7 @@ const address = "https://schema.invalid/schema"
 
 // Codes of issues.
 const (
-	codeRegistration = "InvalidRegistration" // a schema is invalid; the code for all members of a registration
+	CodeRegistration = "InvalidRegistration" // a schema is invalid; the code for all members of a registration
 	CodeNotFormed    = "DataNotWellFormed"   // the content is not well-formed JSON or XML, or over a limit
 	CodeViolation    = "SchemaViolation"     // a value is not valid under the schema
 	CodeTooCostly    = "ValidationTooCostly" // the validation stopped because the data needs too many steps
@@ -116,7 +116,7 @@ func (noLoader) Load(string) (any, error) {
 }
 
 func schemaIssue(field, message string, args ...any) fault.Issue {
-	return fault.Issue{Severity: fault.SeverityError, Code: codeRegistration, Field: field, Description: fmt.Sprintf(message, args...)}
+	return fault.Issue{Severity: fault.SeverityError, Code: CodeRegistration, Field: field, Description: fmt.Sprintf(message, args...)}
 }
 
 func pathOf(err error) string {
@@ -128,7 +128,7 @@ func pathOf(err error) string {
 	for n := len(ill.path) - 1; n >= 0; n-- {
 		path = append(path, ill.path[n])
 	}
-	return pointer(path)
+	return Pointer(path)
 }
 
 func countObjects(v any) int {
@@ -178,7 +178,7 @@ func compileIssues(doc any, err error) []fault.Issue {
 		}
 		list := (&report{prefix: fragmentOf(invalid.URL)}).collect(violation)
 		for n := range list {
-			list[n].Code = codeRegistration
+			list[n].Code = CodeRegistration
 			list[n].Description = "is not JSON Schema: " + list[n].Description
 		}
 		return list

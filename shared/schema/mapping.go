@@ -151,7 +151,7 @@ func (m *mapper) object(e *element, s *typeHints) any {
 	for _, a := range e.attributes {
 		name := "@" + a.name
 		if _, twice := members[name]; twice {
-			m.issues = append(m.issues, violation(CodeViolation, pointer(append(slices.Clip(m.path), name)),
+			m.issues = append(m.issues, violation(CodeViolation, Pointer(append(slices.Clip(m.path), name)),
 				"has the name of another attribute of the same element, in another namespace (xml)"))
 		}
 		members[name] = scalar(a.value, m.child(s, name))

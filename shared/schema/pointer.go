@@ -10,10 +10,10 @@ const maxName = 100
 
 var escaper = strings.NewReplacer("~", "~0", "/", "~1")
 
-// pointer returns the JSON Pointer (RFC 6901) to a location in a document. Names come from the
+// Pointer returns the JSON Pointer (RFC 6901) to a location in a document. Names come from the
 // document and are data too. The pointer therefore ends before a name that may be an identity
 // number or is too long.
-func pointer(path []string) string {
+func Pointer(path []string) string {
 	var b strings.Builder
 	for _, name := range path {
 		if !isRepeatable(name) {

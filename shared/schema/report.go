@@ -127,7 +127,7 @@ func (r *report) add(at []string, keyword, message string) {
 	if keyword != "" {
 		message += " (" + keyword + ")"
 	}
-	r.issues = append(r.issues, violation(CodeViolation, r.prefix+pointer(at), message))
+	r.issues = append(r.issues, violation(CodeViolation, r.prefix+Pointer(at), message))
 }
 
 // describe returns the keyword and the message of an error.

@@ -15,6 +15,10 @@ import (
 // declaration.
 const maxDeclaration = 1024
 
+// maxRead is the maximum number of bytes of one Read. The validation of the bytes between two reads
+// cannot be stopped.
+const maxRead = 8 << 10
+
 // NewReader returns a reader of the XML document in r. The reader fails with the error of ctx if
 // ctx has ended. It drops a byte order mark. It replaces a declared encoding US-ASCII by UTF-8,
 // which includes US-ASCII, and then fails with an *Error for any other byte. It also fails with
@@ -62,7 +66,7 @@ func (r *Reader) read(p []byte) (int, error) {
 		r.declaration = r.declaration[n:]
 		return n, nil
 	}
-	n, err := r.r.Read(p)
+	n, err := r.r.Read(p[:min(len(p), maxRead)])
 	for _, c := range p[:n] {
 		switch {
 		case c == '\n':

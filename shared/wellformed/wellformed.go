@@ -50,7 +50,7 @@ func XML(ctx context.Context, body []byte) error {
 	if err := Stream(ctx, bytes.NewReader(body), int64(len(body)), len(body)); err != nil {
 		return err
 	}
-	return checkNames(ctx, body)
+	return Names(ctx, body)
 }
 
 // Stream is like XML for the document of size bytes that r returns. It needs memory for the
@@ -153,11 +153,11 @@ var syntaxMessages = []struct{ contains, message string }{
 	{"name", "has a malformed name"},
 }
 
-// checkNames returns an *Error if body, which is well-formed otherwise, has a name that only the
+// Names returns an *Error if body, which Stream accepts, has a name that only the
 // fifth edition of XML 1.0 allows, or a processing instruction whose name has a colon. Parsers for
 // the fourth edition, such as expat and .NET's, reject such a name. encoding/xml has the fourth
 // edition's table of characters.
-func checkNames(ctx context.Context, body []byte) error {
+func Names(ctx context.Context, body []byte) error {
 	foreign, colonAt := scanNames(body)
 	if colonAt >= 0 {
 		return &Error{"has a processing instruction whose name has a colon", 1 + bytes.Count(body[:colonAt], []byte("\n"))}

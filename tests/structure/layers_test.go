@@ -30,6 +30,7 @@ var layers = []layer{
 		"shared/instance/validation",
 		"shared/schema",
 		"shared/wellformed",
+		"shared/xsd",
 	}},
 	{name: "adapters", packages: []string{ // stores, buses and the token issuer
 		"shared/application/applicationtable",
