@@ -10,17 +10,26 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/schema"
+	"altinn.no/instanceapi/shared/xsd"
 )
 
-// maxBody is the maximum size of a registration in bytes, both in the request and in storage. It
-// leaves room for the keys within DynamoDB's limit of 400 KB per item.
-const maxBody = 380_000
+// Limits of a registration in bytes.
+const (
+	maxBody   = blob.InlineLimit // as sent
+	maxStored = 380_000          // without its schemas; leaves room for the keys within DynamoDB's limit of 400 KB per item
+	maxShown  = 5_000_000        // as a response, in which Lambda escapes quotes and line breaks; Lambda's limit is 6 MB
+)
+
+// checkFor is the time after which checkSchemas starts no other compilation. A compilation takes at
+// most five seconds.
+const checkFor = 8 * time.Second
 
 type applicationStore interface {
 	Get(ctx context.Context, id string) (*application.Application, error)
@@ -106,11 +115,27 @@ func readRegistration(r *http.Request, org, name string) (*application.Applicati
 	if err := checkSchemas(r.Context(), app); err != nil {
 		return nil, err
 	}
-	if text, err := json.Marshal(app); err != nil || len(text) > maxBody {
-		return nil, fault.New(fault.TooLarge, "body-too-large",
-			"The stored registration exceeds the limit of %d bytes. Each of < > & is stored as six bytes.", maxBody).WithCause(err)
+	return app, checkSize(app)
+}
+
+// checkSize returns a TooLarge fault if the registration cannot be stored or sent in a response.
+func checkSize(app *application.Application) error {
+	bare, _, err := app.WithoutSchemas()
+	if err != nil {
+		return err
 	}
-	return app, nil
+	if text, err := json.Marshal(bare); err != nil || len(text) > maxStored {
+		return fault.New(fault.TooLarge, "body-too-large",
+			"The stored registration without its schemas exceeds the limit of %d bytes. Each of < > & is stored as six bytes.", maxStored).WithCause(err)
+	}
+	text, err := httpapi.Marshal(app)
+	if err != nil {
+		return err
+	}
+	if len(text)+bytes.Count(text, []byte(`"`))+bytes.Count(text, []byte(`\`)) > maxShown {
+		return fault.New(fault.TooLarge, "body-too-large", "The registration is too large for a response. Register smaller schemas, or an application with fewer of them.")
+	}
+	return nil
 }
 
 // checkSchemas returns an Invalid fault if the registration or one of its schemas breaks a rule.
@@ -127,15 +152,28 @@ func checkSchemas(ctx context.Context, app *application.Application) error {
 			})
 		}
 	}
+	start := time.Now()
 	for n, t := range app.DataTypes {
-		if len(t.Schema) == 0 || t.Schema[0] != '{' || len(t.Schema) > application.MaxSchemaBytes { // Validate has reported the last two conditions
-			continue
+		if time.Since(start) > checkFor {
+			issues = append(issues, fault.Issue{Severity: fault.SeverityError, Code: schema.CodeRegistration, Field: "/dataTypes",
+				Description: "has schemas that take too long to compile; simplify them"})
+			break
 		}
-		schemaIssues, err := schema.Check(ctx, t.Schema, fmt.Sprintf("/dataTypes/%d/schema", n))
-		if err != nil {
-			return err
+		at := fmt.Sprintf("/dataTypes/%d", n)
+		if len(t.Schema) > 0 && t.Schema[0] == '{' && len(t.Schema) <= application.MaxSchemaBytes { // Validate has reported the last two conditions
+			found, err := schema.Check(ctx, t.Schema, at+"/schema")
+			if err != nil {
+				return err
+			}
+			issues = append(issues, found...)
 		}
-		issues = append(issues, schemaIssues...)
+		if len(t.XSD) > 0 && (t.XSD[0] == '"' || t.XSD[0] == '{') { // likewise
+			found, err := xsd.Check(ctx, t, at)
+			if err != nil {
+				return err
+			}
+			issues = append(issues, found...)
+		}
 	}
 	if len(issues) == 0 {
 		return nil

@@ -103,21 +103,23 @@ func TestWhoMayRegister(t *testing.T) {
 
 func TestRejectedRegistrations(t *testing.T) {
 	api := newAPI(t)
+	quotes := xsdOf(strings.Repeat(strings.Repeat(`\"`, 10_000)+"--><!--", 100))
 	for name, test := range map[string]struct {
 		body   apitest.Option
 		status int
 		code   string
 		field  string // of the first issue
 	}{
-		"another content type":   {apitest.Body("application/xml", `{}`), 415, "body-not-json", ""},
-		"no content type":        {apitest.Body("", `{}`), 415, "body-not-json", ""},
-		"no body":                {apitest.JSON(``), 400, "body-invalid", ""},
-		"null":                   {apitest.JSON(`null`), 400, "body-invalid", ""},
-		"an unknown member":      {apitest.JSON(`{"titel":{}}`), 400, "body-invalid", ""},
-		"an unknown member deep": {apitest.JSON(`{"dataTypes":[{"formid":"a"}]}`), 400, "body-invalid", ""},
-		"a member twice":         {apitest.JSON(`{"title":{},"title":{}}`), 400, "body-invalid", ""},
-		"too large":              {apitest.JSON(`{"title":{"nb":"` + strings.Repeat("a", maxBody) + `"}}`), 413, "body-too-large", ""},
-		"too large in storage":   {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"description":"` + strings.Repeat("<", maxBody/6) + `"}}]}`), 413, "body-too-large", ""},
+		"another content type":    {apitest.Body("application/xml", `{}`), 415, "body-not-json", ""},
+		"no content type":         {apitest.Body("", `{}`), 415, "body-not-json", ""},
+		"no body":                 {apitest.JSON(``), 400, "body-invalid", ""},
+		"null":                    {apitest.JSON(`null`), 400, "body-invalid", ""},
+		"an unknown member":       {apitest.JSON(`{"titel":{}}`), 400, "body-invalid", ""},
+		"an unknown member deep":  {apitest.JSON(`{"dataTypes":[{"formid":"a"}]}`), 400, "body-invalid", ""},
+		"a member twice":          {apitest.JSON(`{"title":{},"title":{}}`), 400, "body-invalid", ""},
+		"too large":               {apitest.JSON(`{"title":{"nb":"` + strings.Repeat("a", maxBody) + `"}}`), 413, "body-too-large", ""},
+		"too large in storage":    {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["a/b"` + strings.Repeat(`,"application/xml"`, maxStored/18) + `]}]}`), 413, "body-too-large", ""},
+		"too large as a response": {apitest.JSON(`{"dataTypes":[{"formId":"a","xsd":"` + quotes + `"},{"formId":"b","xsd":"` + quotes + `"}]}`), 413, "body-too-large", ""},
 		"many mistakes": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"}],"transitions":[` + strings.Repeat("{},", 50_000) + `{}]}}`),
 			400, "application-invalid", "/workflow/transitions"},
 		"no shards": {apitest.JSON(`{"indexShards":0}`), 400, "application-invalid", "/indexShards"},
@@ -149,9 +151,17 @@ func TestRejectedRegistrations(t *testing.T) {
 			400, "application-invalid", "/workflow/transitions/0/to"},
 		"a transition for an unknown role": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["admin"]}]}}`),
 			400, "application-invalid", "/workflow/transitions/0/by/0"},
-		"a schema with a mistake":  {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"b","schema":{"properties":{"x":{"type":"strng"}}}}]}`), 400, "application-invalid", "/dataTypes/1/schema/properties/x/type"},
-		"a schema of another file": {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"$ref":"file:///etc/passwd"}}]}`), 400, "application-invalid", "/dataTypes/0/schema/$ref"},
-		"a schema for a picture":   {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["image/png"],"schema":{}}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes"},
+		"an XML Schema with a mistake": {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"b","xsdRoot":"m.xsd","xsd":{"m.xsd":"` + xsdOf(`--><xs:element name='s' type='Nope'/><!--`) + `"}}]}`),
+			400, "application-invalid", "/dataTypes/1/xsd/m.xsd"},
+		"an XML Schema that is a number": {apitest.JSON(`{"dataTypes":[{"formId":"a","xsd":1}]}`), 400, "application-invalid", "/dataTypes/0/xsd"},
+		"an empty XML Schema":            {apitest.JSON(`{"dataTypes":[{"formId":"a","xsd":""}]}`), 400, "application-invalid", "/dataTypes/0/xsd"},
+		"an XML Schema for JSON":         {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["application/json"],"xsd":"` + xsdOf("") + `"}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes"},
+		"xsdRoot without xsd":            {apitest.JSON(`{"dataTypes":[{"formId":"a","xsdRoot":"a"}]}`), 400, "application-invalid", "/dataTypes/0/xsdRoot"},
+		"rootElement without xsd":        {apitest.JSON(`{"dataTypes":[{"formId":"a","rootElement":"a"}]}`), 400, "application-invalid", "/dataTypes/0/rootElement"},
+		"another rootElement":            {apitest.JSON(`{"dataTypes":[{"formId":"a","rootElement":"a","xsd":"` + xsdOf("") + `"}]}`), 400, "application-invalid", "/dataTypes/0/rootElement"},
+		"a schema with a mistake":        {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"b","schema":{"properties":{"x":{"type":"strng"}}}}]}`), 400, "application-invalid", "/dataTypes/1/schema/properties/x/type"},
+		"a schema of another file":       {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"$ref":"file:///etc/passwd"}}]}`), 400, "application-invalid", "/dataTypes/0/schema/$ref"},
+		"a schema for a picture":         {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["image/png"],"schema":{}}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes"},
 		"an unreachable step": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true},{"name":"C","completes":true}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
 			400, "application-invalid", "/workflow/steps/2/name"},
 		"a step without a way out": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
@@ -296,5 +306,24 @@ func TestBackfill(t *testing.T) {
 				t.Errorf("got %+v (%v), want %d", stored, err, test.backfills)
 			}
 		})
+	}
+}
+
+// xsdOf returns an XML Schema with a comment, as the content of a JSON string.
+func xsdOf(comment string) string {
+	return `<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='r'/><!--` + comment + `--></xs:schema>`
+}
+
+// TestXSD registers an XML Schema and reads it in the response, as it was sent.
+func TestXSD(t *testing.T) {
+	api := newAPI(t)
+	registration := `{"dataTypes":[{"formId":"a","minCount":0,"maxCount":0,"xsd":{"a.xsd":"` + xsdOf("<æ & ø>") + `","b.xsd":"` + xsdOf("") + `"},"xsdRoot":"a.xsd","rootElement":"r"}]`
+	got := api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(registration+"}")).Want(201, "").Body.String()
+	if !strings.Contains(got, strings.TrimPrefix(registration, "{")) {
+		t.Errorf("got %s", got)
+	}
+	api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(got)).Want(200, "")
+	if stored, err := api.Applications.Get(t.Context(), "nav/app2019"); err != nil || stored.Version != 1 || stored.DataTypes[0].XSDID == "" || stored.DataTypes[0].XSD != nil {
+		t.Errorf("stored %+v, %v", stored, err)
 	}
 }

@@ -137,8 +137,8 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "Data with formId %q must have one of these content types: %s.", formID, strings.Join(t.AllowedContentTypes, ", "))
 	case !AllowsContentType(nil, contentType): // a range does not name a format
 		return fault.New(fault.UnsupportedMediaType, "content-type-invalid", "Send a Content-Type that names the format of the data, such as application/xml, not a media range.")
-	case t.HasSchema() && !IsStructured(contentType):
-		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "Data with formId %q must be JSON or XML because it has a schema.", formID)
+	case !t.AcceptsFormat(contentType):
+		return fault.New(fault.UnsupportedMediaType, "content-type-not-allowed", "%s", t.FormatRule())
 	case t.MaxSize > 0 && size > t.MaxSize:
 		return fault.New(fault.TooLarge, "data-too-large", "Data with formId %q can be at most %d bytes.", formID, t.MaxSize)
 	case size == 0:
@@ -190,7 +190,13 @@ func (a *Application) Validate() error {
 		}
 		c.require(len(t.Schema) <= MaxSchemaBytes, at+"/schema", "at most %d bytes", MaxSchemaBytes)
 		c.require(len(t.Schema) == 0 || t.Schema[0] == '{', at+"/schema", "must be a JSON Schema object")
-		c.require(len(t.Schema) == 0 || matchesStructured(t.AllowedContentTypes), at+"/allowedContentTypes", "must allow a JSON or XML type because the data type has a schema")
+		c.require(len(t.Schema) == 0 || t.matchesFormat(), at+"/allowedContentTypes", "must allow a JSON or XML type because the data type has a schema")
+		c.require(len(t.XSD) == 0 || t.Schema != nil || t.matchesFormat(), at+"/allowedContentTypes", "must allow an XML type because the data type has an XML Schema")
+		c.require(len(t.XSD) == 0 || t.XSD[0] == '"' || t.XSD[0] == '{', at+"/xsd", "must be a string with an XML Schema document, or an object with such strings by name")
+		c.require(t.XSDRoot == "" || len(t.XSD) > 0, at+"/xsdRoot", "must be absent without xsd")
+		c.require(t.RootElement == "" || len(t.XSD) > 0, at+"/rootElement", "must be absent without xsd")
+		c.require(isStorable(t.Schema), at+"/schema", "has more than %d bytes after compression", MaxPackedBytes)
+		c.require(isStorable(t.XSD), at+"/xsd", "has more than %d bytes after compression", MaxPackedBytes)
 	}
 	a.Workflow.check(&c)
 	a.checkLifecycle(&c)

@@ -264,3 +264,18 @@ func TestCheckUpload(t *testing.T) {
 		}
 	}
 }
+
+func TestPack(t *testing.T) {
+	for _, text := range []string{"", `{"type":"object"}`, strings.Repeat("<xs:element/>", 500_000)} {
+		packed, err := Pack([]byte(text))
+		if err != nil || len(packed) > 100_000 {
+			t.Fatalf("%.20s: %d bytes, %v", text, len(packed), err)
+		}
+		if got, err := Unpack(packed, SchemaID([]byte(text))); err != nil || string(got) != text {
+			t.Errorf("%.20s: unpacked as %.20s, %v", text, got, err)
+		}
+		if _, err := Unpack(packed, SchemaID([]byte("another"))); err == nil {
+			t.Errorf("%.20s: no error for another id", text)
+		}
+	}
+}

@@ -68,13 +68,13 @@ func matchesMediaRange(syntax, contentType string) bool {
 	return ok && (sub == syntax && (kind == "application" || kind == "text") || strings.HasSuffix(sub, "+"+syntax))
 }
 
-// matchesStructured reports whether the allowed types and ranges include a type whose data can be
-// validated against a schema.
-func matchesStructured(allowed []string) bool {
-	for _, a := range allowed {
-		if _, sub, ok := mediaType(a); !ok || sub == "*" || IsStructured(a) { // a malformed type gets its own issue
+// matchesFormat reports whether the allowed types and ranges include a type that AcceptsFormat
+// accepts. An empty list allows any type.
+func (t DataType) matchesFormat() bool {
+	for _, a := range t.AllowedContentTypes {
+		if _, sub, ok := mediaType(a); !ok || sub == "*" || t.AcceptsFormat(a) { // a malformed type gets its own issue
 			return true
 		}
 	}
-	return len(allowed) == 0
+	return len(t.AllowedContentTypes) == 0
 }

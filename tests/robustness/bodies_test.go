@@ -3,6 +3,7 @@ package robustness
 import (
 	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -205,6 +206,16 @@ func attributes(n int) string {
 	return b.String()
 }
 
+// random returns n letters and digits that do not compress to half.
+func random(n int) string {
+	r := rand.New(rand.NewPCG(7, 8))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[r.IntN(62)]
+	}
+	return string(b)
+}
+
 // A registration with a schema whose evaluation cannot be bounded is rejected.
 func TestSchemas(t *testing.T) {
 	e := system
@@ -217,7 +228,10 @@ func TestSchemas(t *testing.T) {
 			"a pattern of patterns": `{"pattern":"` + strings.Repeat("(", 500) + "a" + strings.Repeat("{1,9})", 500) + `"}`, "a look-ahead": `{"pattern":"(?=a)"}`,
 			"deep subschemas": strings.Repeat(`{"not":`, 5000) + "{}" + strings.Repeat("}", 5000), "a dynamic reference": `{"$dynamicRef":"#a"}`, "a member twice": `{"type":"object","type":"array"}`,
 			"too many subschemas": `{"anyOf":[{}` + strings.Repeat(",{}", 60_000) + `]}`,
-			"a list":              `[]`, "a string": `"x"`, "a dangling reference": `{"$ref":"#/nowhere"}`, "text that needs six times its size in the store": `{"description":"` + strings.Repeat("<", 100_000) + `"}`,
+			"a list":              `[]`, "a string": `"x"`, "a dangling reference": `{"$ref":"#/nowhere"}`,
+			"an XML Schema that does not compress": `{},"xsd":"<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='a'/><!--` + random(700_000) + `--></xs:schema>"`,
+			"an XML Schema with a DOCTYPE":         `{},"xsd":"<!DOCTYPE a><xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='a'/></xs:schema>"`,
+			"an XML Schema at an address":          `{},"xsd":"<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:include schemaLocation='http://169.254.169.254/latest'/><xs:element name='a'/></xs:schema>"`,
 		} {
 			e.reject(t, what, register(schema))
 		}

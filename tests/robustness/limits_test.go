@@ -91,7 +91,7 @@ func (e *env) limits(self string) []limit {
 		{"`page` as a number", 10_000, 400, "parameter-invalid", func(n int) request { return query("size=1&page=%d", n) }},
 		{"`appId` in a query", 20, 400, "parameter-invalid", func(n int) request { return query("appId=%s", list(n, ",", "nav/#")) }},
 		{"`label` in a query", 20, 400, "parameter-invalid", func(n int) request { return query("label=%s", list(n, ",", "#")) }},
-		{"registration", 380_000, 413, "body-too-large", func(n int) request { return padded(register("limits-size", `{}`), n) }},
+		{"registration, as sent", 4_400_000, 413, "body-too-large", func(n int) request { return padded(register("limits-size", `{}`), n) }},
 		{"name of an application", 60, 400, "application-id-invalid", func(n int) request { return register(plain(n), `{}`) }},
 		{"data types", 100, 400, "application-invalid", func(n int) request {
 			return register("limits-types", `{"dataTypes":[`+list(n, ",", `{"formId":"#"}`)+`]}`)
@@ -102,6 +102,10 @@ func (e *env) limits(self string) []limit {
 			return register("limits-steps", `{"workflow":{"steps":[{"name":"start"},`+more+`],"transitions":[`+transitions+`]}}`)
 		}},
 		{"| `indexShards` |", 64, 400, "application-invalid", func(n int) request { return register("limits-shards", fmt.Sprintf(`{"indexShards":%d}`, n)) }},
+		{"XML Schema of a data type", 1_048_576, 400, "application-invalid", func(n int) request {
+			const before, after = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='a'/><!--", "--></xs:schema>"
+			return register("limits-xsd", `{"dataTypes":[{"formId":"a","xsd":"`+before+strings.Repeat("x", n-len(before)-len(after))+after+`"}]}`)
+		}},
 		{"schema of a data type", 262_144, 400, "application-invalid", func(n int) request {
 			const around = len(`{"description":""}`)
 			return register("limits-schema", `{"dataTypes":[{"formId":"a","schema":{"description":"`+plain(n-around)+`"}}]}`)

@@ -4,13 +4,10 @@
 package applicationtable
 
 import (
-	"bytes"
-	"compress/flate"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -45,13 +42,14 @@ type document struct {
 type dataType struct {
 	application.DataType
 	SchemaID string `json:"schemaId,omitempty"`
+	XSDID    string `json:"xsdId,omitempty"`
 }
 
 // encode returns the stored form of an application without the texts of its schemas.
 func encode(app *application.Application) ([]byte, error) {
 	doc := document{app, make([]dataType, len(app.DataTypes))}
 	for n, t := range app.DataTypes {
-		doc.DataTypes[n] = dataType{t, t.SchemaID}
+		doc.DataTypes[n] = dataType{t, t.SchemaID, t.XSDID}
 	}
 	return json.Marshal(doc)
 }
@@ -105,10 +103,7 @@ func (t *Table) Schema(ctx context.Context, id string) (json.RawMessage, error) 
 	if !ok {
 		return nil, fmt.Errorf("stored schema: there is none with id %s", id)
 	}
-	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed.Value)), application.MaxSchemaBytes))
-	if err == nil && application.SchemaID(text) != id {
-		err = errors.New("the text does not match its id")
-	}
+	text, err := application.Unpack(packed.Value, id)
 	if err != nil {
 		return nil, fmt.Errorf("stored schema: %s: %w", id, err)
 	}
@@ -117,19 +112,12 @@ func (t *Table) Schema(ctx context.Context, id string) (json.RawMessage, error) 
 
 // putSchema stores the text of a schema. Storing the same text again changes nothing.
 func (t *Table) putSchema(ctx context.Context, id string, text []byte) error {
-	var packed bytes.Buffer
-	w, err := flate.NewWriter(&packed, flate.BestCompression)
+	packed, err := application.Pack(text)
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(text); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
 	item := schemaKey(id)
-	item[attrText] = &types.AttributeValueMemberB{Value: packed.Bytes()}
+	item[attrText] = &types.AttributeValueMemberB{Value: packed}
 	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: item})
 	return err
 }
@@ -237,7 +225,7 @@ func decode(item map[string]types.AttributeValue) (*application.Application, err
 		return nil, fmt.Errorf("stored application: %w", err)
 	}
 	for _, t := range doc.DataTypes {
-		t.DataType.SchemaID = t.SchemaID
+		t.DataType.SchemaID, t.DataType.XSDID = t.SchemaID, t.XSDID
 		app.DataTypes = append(app.DataTypes, t.DataType)
 	}
 	app.SetDefaults()

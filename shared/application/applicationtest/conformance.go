@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"uuid"
@@ -63,7 +64,8 @@ func testRoundTrip(t *testing.T, s Store) {
 	full.CheckIdentityNumbers, full.IndexShards = true, 8
 	full.DataTypes = []application.DataType{
 		{FormID: "default", AllowedContentTypes: []string{"application/xml", "image/*"}, MaxSize: 1 << 40, MinCount: 1, MaxCount: 2,
-			Schema: json.RawMessage(`{"type":"object","properties":{"a<b":{"const":"&"}}}`)},
+			Schema: json.RawMessage(`{"type":"object","properties":{"a<b":{"const":"&"}}}`),
+			XSD:    json.RawMessage(`{"a.xsd":"<xs:schema/>"}`), XSDRoot: "a.xsd", RootElement: "melding"},
 		{FormID: "attachment"},
 	}
 	full.Workflow = application.Workflow{
@@ -163,21 +165,29 @@ func testRaces(t *testing.T, s Store) {
 // application that was read can be written again.
 func testSchemas(t *testing.T, s Store) {
 	const first, second = `{"type":"object","description":"<a> & æ"}`, `{"type":"array"}`
+	xsd := `"<xs:schema>` + strings.Repeat(`<xs:element name=\"æ\"/>\n`, 60_000) + `</xs:schema>"` // two megabytes
 	app := newApplication(newOrg(), "app")
 	app.DataTypes = []application.DataType{
 		{FormID: "a", Schema: json.RawMessage(first)}, {FormID: "none"}, {FormID: "b", Schema: json.RawMessage(" " + first)}, {FormID: "c", Schema: json.RawMessage(second)},
+		{FormID: "d", XSD: json.RawMessage(xsd), RootElement: "æ"}, {FormID: "e", Schema: json.RawMessage(first), XSD: json.RawMessage(xsd)},
 	}
 	put(t, s, app)
 	got := get(t, s, app.ID)
 	ids := []string{}
 	for _, dataType := range got.DataTypes {
-		if len(dataType.Schema) > 0 || dataType.HasSchema() != (dataType.SchemaID != "") {
+		if len(dataType.Schema)+len(dataType.XSD) > 0 || dataType.HasSchema() != (dataType.SchemaID != "") || dataType.HasXSD() != (dataType.XSDID != "") {
 			t.Errorf("%+v", dataType)
 		}
 		ids = append(ids, dataType.SchemaID)
 	}
 	if ids[0] == "" || ids[0] != ids[2] || ids[1] != "" || ids[3] == ids[0] {
 		t.Errorf("ids %q", ids)
+	}
+	if d, e := got.DataTypes[4], got.DataTypes[5]; d.XSDID == "" || d.XSDID != e.XSDID || e.SchemaID != ids[0] || d.RootElement != "æ" {
+		t.Errorf("%+v, %+v", d, e)
+	}
+	if text, err := s.Schema(t.Context(), got.DataTypes[4].XSDID); err != nil || string(text) != xsd {
+		t.Errorf("an XML Schema: %.100s, %v", text, err)
 	}
 	listed, err := s.List(t.Context(), app.Org)
 	if err != nil || len(listed) != 1 || !reflect.DeepEqual(listed[0], got) {

@@ -2,12 +2,15 @@
 // content types and sizes and, for JSON and XML, their content. It reads content and changes
 // nothing.
 //
-// # Compiled schemas
+// # Caches
 //
 // Reading and compiling a schema for every element would cost a call and CPU time. A compiled
 // schema uses up to two hundred times the memory of its text. A Checker therefore caches compiled
 // schemas by the id of their text, which never changes. The number and the total text size of the
 // cached schemas are limited; when a schema would exceed a limit, the cache is cleared.
+//
+// A Checker also remembers the issues of content by its revision and the id of its schema. Neither
+// ever changes, so a second validation reads no content.
 //
 // As long as a schema is cached, validations make no call for it. This command prints the units and
 // calls of every operation:
@@ -28,12 +31,17 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/schema"
+	"altinn.no/instanceapi/shared/xsd"
 )
 
-// MaxBytes is the size, in bytes, of the largest data element whose content is validated: the
-// largest that a function receives inline. A larger element is an error if its formId has a schema;
-// otherwise its content is not validated.
+// MaxBytes is the size, in bytes, of the largest data element whose content is validated in memory:
+// the largest that a function receives inline. Larger XML is validated as a stream if its formId has
+// an XML Schema. Any other larger element is an error if its formId has a schema; otherwise its
+// content is not validated.
 const MaxBytes = blob.InlineLimit
+
+// MaxStreamed is the size, in bytes, of the largest XML that is validated against an XML Schema.
+const MaxStreamed = 100_000_000
 
 // Codes of issues, in addition to those of the packages instance and schema.
 const (
@@ -47,28 +55,64 @@ const (
 	fetchers   = 4                // concurrent fetches; their content is in memory
 	maxSchemas = 16               // compiled schemas in the cache
 	maxTexts   = 512 << 10        // total bytes of their texts
-	timeBudget = 10 * time.Second // for validating the elements of one instance, without the fetches
+	timeBudget = 15 * time.Second // for validating the elements of one instance, without the fetches into memory
+
+	maxVerdicts = 1000   // verdicts in the cache
+	maxIssues   = 10_000 // total issues in the cache
 )
 
 // GetFunc opens a blob, as (*blobbucket.Bucket).Get does.
 type GetFunc func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
 
-// Checker validates data and caches compiled schemas. It is safe for concurrent use.
+// Checker validates data. It caches compiled schemas and the issues of content. It is safe for
+// concurrent use.
 type Checker struct {
 	get     GetFunc
 	schemas application.SchemaReader
 
-	validating sync.Mutex // held while a document is parsed, which takes about fifty times its size
+	validating chan struct{} // full while a document is validated, which takes up to fifty times its size
 	timeBudget time.Duration
 
 	mu       sync.Mutex
-	compiled map[string]*schema.Schema // by id; nil for an invalid schema
-	texts    int                       // total bytes of their texts
+	compiled map[schemaKey]validator // nil for an invalid schema
+	texts    int                     // total bytes of their texts
+	verdicts map[verdictKey][]fault.Issue
+	issues   int // total issues of verdicts
+}
+
+// validator is a compiled schema. It returns the issues of a document in one format, without the
+// data element.
+type validator interface {
+	validate(ctx context.Context, d document) ([]fault.Issue, error)
+}
+
+// document is the content of a data element.
+type document struct {
+	size int64
+	body []byte                                           // nil if it is read as a stream
+	open func(ctx context.Context) (io.ReadCloser, error) // for a stream
+}
+
+// schemaKey identifies a compiled schema. The zero value stands for no schema.
+type schemaKey struct {
+	format            schema.Format
+	xsd               bool
+	id                string // of its text
+	root, rootElement string // of an XML Schema
+}
+
+// verdictKey identifies content of a format and the schema for it.
+type verdictKey struct {
+	content blob.Key
+	schema  schemaKey
 }
 
 // New returns a checker that reads content with get and schema texts with schemas.
 func New(get GetFunc, schemas application.SchemaReader) *Checker {
-	return &Checker{get: get, schemas: schemas, timeBudget: timeBudget, compiled: map[string]*schema.Schema{}}
+	return &Checker{
+		get: get, schemas: schemas, validating: make(chan struct{}, 1), timeBudget: timeBudget,
+		compiled: map[schemaKey]validator{}, verdicts: map[verdictKey][]fault.Issue{},
+	}
 }
 
 // Findings are the issues of data elements, by the validated state of the element.
@@ -174,40 +218,84 @@ func (c *Checker) validateElement(ctx context.Context, app *application.Applicat
 	if t.MaxSize > 0 && d.FileSize > t.MaxSize {
 		return issue(fault.SeverityError, codeTooLarge, "The data element is %d bytes; data with formId %q can be at most %d bytes.", d.FileSize, d.FormID, t.MaxSize), nil
 	}
-	format, readable := formatOf(d.ContentType, t.HasSchema())
+	format, readable := formatOf(d.ContentType, t.Validates())
 	switch {
-	case !readable && t.HasSchema():
-		return issue(fault.SeverityError, codeNotAllowed, "Data with formId %q must be JSON or XML because it has a schema.", d.FormID), nil
+	case !t.AcceptsFormat(d.ContentType):
+		return issue(fault.SeverityError, codeNotAllowed, "%s", t.FormatRule()), nil
 	case !readable:
 		return nil, nil
-	case d.FileSize > MaxBytes && t.HasSchema():
-		return issue(fault.SeverityError, codeTooLarge, "The data element is %d bytes; elements over %d bytes cannot be validated.", d.FileSize, int64(MaxBytes)), nil
-	case d.FileSize > MaxBytes:
+	}
+	key := verdictKey{blob.KeyOf(i.AppID, i.ID, d.Revision), schemaFor(t, format)}
+	limit := int64(MaxBytes)
+	if key.schema.xsd {
+		limit = MaxStreamed
+	}
+	switch {
+	case d.FileSize > limit && t.Validates():
+		return issue(fault.SeverityError, codeTooLarge, "The data element is %d bytes; elements over %d bytes cannot be validated.", d.FileSize, limit), nil
+	case d.FileSize > limit:
 		return nil, nil
 	}
-	var compiled *schema.Schema
-	if t.HasSchema() {
-		var err error
-		if compiled, err = c.compile(ctx, t); err != nil {
-			return nil, err
-		}
-		if compiled == nil {
-			return issue(fault.SeverityError, codeUnusable, "The schema of formId %q is invalid. The application's owner must register a valid schema.", d.FormID), nil
-		}
+	if known, ok := c.verdict(key); ok {
+		return known, nil
 	}
-	body, err := c.fetch(ctx, blob.KeyOf(i.AppID, i.ID, d.Revision), d.FileSize)
+	compiled, err := c.compile(ctx, t, key.schema)
 	if err != nil {
 		return nil, err
 	}
-	c.validating.Lock()
-	defer c.validating.Unlock()
-	if *budget <= 0 { // otherwise every retry of the request would time out with 503
-		return issue(fault.SeverityError, schema.CodeTooCostly, "Validation of the data elements of the instance takes too long. Send less data, or data with a simpler structure."), nil
+	if compiled == nil {
+		return issue(fault.SeverityError, codeUnusable, "The schema of formId %q is invalid. The application's owner must register a valid schema.", d.FormID), nil
+	}
+	content, err := c.content(ctx, key.content, d.FileSize)
+	if err != nil {
+		return nil, err
+	}
+	issues, err := c.validate(ctx, compiled, content, budget)
+	if err == nil && !slices.ContainsFunc(issues, isTooCostly) {
+		c.remember(key, issues)
+	}
+	return issues, err
+}
+
+// validate validates one document after another, within the time budget.
+func (c *Checker) validate(ctx context.Context, v validator, d document, budget *time.Duration) ([]fault.Issue, error) {
+	select {
+	case c.validating <- struct{}{}:
+		defer func() { <-c.validating }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	start := time.Now()
-	issues, err := compiled.Validate(ctx, format, body)
+	limited, cancel := context.WithTimeout(ctx, *budget)
+	defer cancel()
+	issues, err := v.validate(limited, d)
 	*budget -= time.Since(start)
+	if limited.Err() != nil && ctx.Err() == nil { // otherwise every retry of the request would time out with 503
+		return issue(fault.SeverityError, schema.CodeTooCostly, "Validation of the data elements of the instance takes too long. Send less data, or data with a simpler structure."), nil
+	}
 	return issues, err
+}
+
+func isTooCostly(i fault.Issue) bool { return i.Code == schema.CodeTooCostly }
+
+// verdict returns the remembered issues of content.
+func (c *Checker) verdict(key verdictKey) ([]fault.Issue, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	issues, ok := c.verdicts[key]
+	return slices.Clone(issues), ok
+}
+
+// remember stores the issues of content. It forgets all others if they are too many.
+func (c *Checker) remember(key verdictKey, issues []fault.Issue) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.verdicts) >= maxVerdicts || c.issues+len(issues) > maxIssues {
+		clear(c.verdicts)
+		c.issues = 0
+	}
+	c.verdicts[key] = slices.Clone(issues)
+	c.issues += len(issues)
 }
 
 // formatOf returns the format of a content type, and whether content of that type can be parsed.
@@ -228,34 +316,102 @@ func issue(severity, code, description string, args ...any) []fault.Issue {
 	return []fault.Issue{{Severity: severity, Code: code, Description: fmt.Sprintf(description, args...)}}
 }
 
+// schemaFor returns the key of the schema that validates data of a format.
+func schemaFor(t application.DataType, format schema.Format) schemaKey {
+	key := schemaKey{format: format}
+	switch {
+	case format == schema.XML && t.HasXSD():
+		key.xsd, key.id, key.root, key.rootElement = true, t.XSDID, t.XSDRoot, t.RootElement
+		if key.id == "" {
+			key.id = application.SchemaID(t.XSD)
+		}
+	case t.HasSchema():
+		key.id = t.SchemaID
+		if key.id == "" {
+			key.id = application.SchemaID(t.Schema)
+		}
+	}
+	return key
+}
+
 // compile returns the compiled schema of a data type, or nil if the schema is invalid.
-func (c *Checker) compile(ctx context.Context, t application.DataType) (*schema.Schema, error) {
-	text, id := []byte(t.Schema), t.SchemaID
-	if id == "" {
-		id = application.SchemaID(text)
+func (c *Checker) compile(ctx context.Context, t application.DataType, key schemaKey) (validator, error) {
+	if key.id == "" {
+		return jsonSchema{key.format, nil}, nil
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if cached, ok := c.compiled[id]; ok {
+	cached, ok := c.compiled[key]
+	c.mu.Unlock()
+	if ok {
 		return cached, nil
 	}
+	text, stored := t.Schema, t.SchemaID
+	if key.xsd {
+		text, stored = t.XSD, t.XSDID
+	}
 	var err error
-	if t.SchemaID != "" {
-		if text, err = c.schemas(ctx, id); err != nil {
+	if stored != "" {
+		if text, err = c.schemas(ctx, stored); err != nil {
 			return nil, err
 		}
 	}
-	compiled, _, err := schema.Compile(ctx, text)
+	var compiled validator
+	if key.xsd {
+		t.XSD = text
+		s, _, compileErr := xsd.Compile(ctx, t)
+		if err = compileErr; s != nil {
+			compiled = xmlSchema{s}
+		}
+	} else {
+		s, _, compileErr := schema.Compile(ctx, text)
+		if err = compileErr; s != nil {
+			compiled = jsonSchema{key.format, s}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if len(c.compiled) >= maxSchemas || c.texts+len(text) > maxTexts {
 		clear(c.compiled)
 		c.texts = 0
 	}
-	c.compiled[id] = compiled
+	c.compiled[key] = compiled
 	c.texts += len(text)
 	return compiled, nil
+}
+
+// jsonSchema validates data against a JSON Schema. Without a schema, it checks only the form.
+type jsonSchema struct {
+	format schema.Format
+	schema *schema.Schema
+}
+
+func (s jsonSchema) validate(ctx context.Context, d document) ([]fault.Issue, error) {
+	return s.schema.Validate(ctx, s.format, d.body)
+}
+
+// xmlSchema validates XML against an XML Schema.
+type xmlSchema struct{ schema *xsd.Schema }
+
+func (s xmlSchema) validate(ctx context.Context, d document) ([]fault.Issue, error) {
+	if d.open == nil {
+		return s.schema.Validate(ctx, xsd.InMemory(d.body))
+	}
+	return s.schema.Validate(ctx, xsd.Document{Size: d.size, Open: d.open})
+}
+
+// content returns the content of a blob: in memory, or as a stream if it is larger than MaxBytes.
+func (c *Checker) content(ctx context.Context, key blob.Key, size int64) (document, error) {
+	if size > MaxBytes {
+		return document{size: size, open: func(ctx context.Context) (io.ReadCloser, error) {
+			object, err := c.get(ctx, key, nil)
+			return object.Body, err
+		}}, nil
+	}
+	body, err := c.fetch(ctx, key, size)
+	return document{size: size, body: body}, err
 }
 
 // fetch returns the content of a blob. It fails if the content is not size bytes.

@@ -9,6 +9,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/schema"
 )
@@ -37,15 +38,15 @@ func TestTimeBudgetOfElements(t *testing.T) {
 		}
 		return n
 	}
+	c.timeBudget = 1 // a nanosecond
+	for range 2 {    // a costly verdict is not remembered
+		if n := costly(); n != 20 {
+			t.Errorf("%d of 20 elements are too costly, want all", n)
+		}
+	}
+	c.timeBudget = timeBudget
 	if n := costly(); n != 0 {
 		t.Errorf("%d of 20 small elements are too costly, want none", n)
-	}
-	c.timeBudget = 1 // a nanosecond, which the first element uses
-	if n := costly(); n != 19 {
-		t.Errorf("%d elements are too costly, want all but one", n)
-	}
-	if n := costly(); n != 19 {
-		t.Errorf("in a second validation %d elements are too costly, want all but one", n)
 	}
 }
 
@@ -55,7 +56,8 @@ func TestSchemaCacheIsLimited(t *testing.T) {
 	compile := func(n, size int) {
 		t.Helper()
 		text := fmt.Sprintf(`{"title":"%d%s"}`, n, strings.Repeat("x", size))
-		if s, err := c.compile(t.Context(), application.DataType{Schema: []byte(text)}); err != nil || s == nil {
+		dataType := application.DataType{Schema: []byte(text)}
+		if s, err := c.compile(t.Context(), dataType, schemaFor(dataType, schema.JSON)); err != nil || s == nil {
 			t.Fatal(err)
 		}
 		if len(c.compiled) > maxSchemas || c.texts > maxTexts {
@@ -73,5 +75,97 @@ func TestSchemaCacheIsLimited(t *testing.T) {
 	}
 	if len(c.compiled) != 2 {
 		t.Errorf("%d large schemas are cached, want 2", len(c.compiled))
+	}
+}
+
+// A second validation reads no content, unless the content, its format or its schema is another.
+func TestVerdictsAreRemembered(t *testing.T) {
+	const body = `<r>x</r>`
+	reads := 0
+	c := New(func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
+		reads++
+		return blob.Object{Size: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}, nil
+	}, nil)
+	const xs = `"<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='r' type='xs:int'/><xs:element name='s' type='xs:int'/></xs:schema>"`
+	plain := application.DataType{FormID: "form"}
+	integer := application.DataType{FormID: "form", XSD: []byte(xs)}
+	other := application.DataType{FormID: "form", XSD: []byte(xs), RootElement: "s"}
+	object := application.DataType{FormID: "form", Schema: []byte(`{"type":"object"}`)}
+	for n, test := range []struct {
+		dataType    application.DataType
+		contentType string
+		revision    string
+		reads       int
+		want        string // codes of the issues
+	}{
+		{plain, "application/xml", "a", 1, ""},
+		{plain, "application/xml", "a", 0, ""},
+		{plain, "application/xml", "b", 1, ""},
+		{plain, "application/json", "a", 1, schema.CodeNotFormed},
+		{integer, "application/xml", "a", 1, schema.CodeViolation},
+		{integer, "application/xml", "a", 0, schema.CodeViolation},
+		{other, "application/xml", "a", 1, schema.CodeViolation},
+		{object, "application/xml", "a", 1, ""},
+		{object, "application/xml", "a", 0, ""},
+		{plain, "application/xml", "a", 0, ""},
+	} {
+		reads = 0
+		app := &application.Application{ID: "nav/app", DataTypes: []application.DataType{test.dataType}}
+		i := &instance.Instance{ID: "i", AppID: app.ID, Data: []instance.DataElement{
+			{ID: "d", FormID: "form", ContentType: test.contentType, FileSize: int64(len(body)), Revision: test.revision},
+		}}
+		found, err := c.Elements(t.Context(), app, i, i.Data, Findings{})
+		codes := ""
+		for _, issue := range found.For(i) {
+			codes += issue.Code
+			if issue.DataElementID != "d" {
+				t.Errorf("%d: %+v", n, issue)
+			}
+		}
+		if err != nil || codes != test.want || reads != test.reads {
+			t.Errorf("%d: %s with %d reads, want %s with %d; %v", n, codes, reads, test.want, test.reads, err)
+		}
+	}
+	for n := range 3 * maxVerdicts {
+		c.remember(verdictKey{content: blob.KeyOf("nav/app", "i", fmt.Sprint(n))}, make([]fault.Issue, 5))
+		if len(c.verdicts) > maxVerdicts || c.issues > maxIssues {
+			t.Fatalf("%d verdicts with %d issues are remembered", len(c.verdicts), c.issues)
+		}
+	}
+}
+
+// XML over MaxBytes is validated as a stream if there is an XML Schema.
+func TestLargeXML(t *testing.T) {
+	line := strings.Repeat("x", 1000)
+	body := "<r>" + strings.Repeat("<a>"+line+"</a>", 5000) + "<b/></r>"
+	if len(body) <= MaxBytes {
+		t.Fatal("the body is too small")
+	}
+	size := int64(len(body))
+	c := New(func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
+		return blob.Object{Size: size, Body: io.NopCloser(strings.NewReader(body))}, nil
+	}, nil)
+	const xs = `"<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='r'><xs:complexType><xs:sequence>` +
+		`<xs:element name='a' type='xs:string' maxOccurs='unbounded'/></xs:sequence></xs:complexType></xs:element></xs:schema>"`
+	for name, test := range map[string]struct {
+		dataType application.DataType
+		size     int64
+		want     string
+	}{
+		"with an XML Schema":            {application.DataType{FormID: "form", XSD: []byte(xs)}, size, "/b: is not allowed here: the schema has no such element, or expects another one first, at line 1"},
+		"with an XML Schema, over both": {application.DataType{FormID: "form", XSD: []byte(xs)}, MaxStreamed + 1, ": The data element is 100000001 bytes; elements over 100000000 bytes cannot be validated."},
+		"with a JSON Schema":            {application.DataType{FormID: "form", Schema: []byte(`{}`)}, size, fmt.Sprintf(": The data element is %d bytes; elements over 4400000 bytes cannot be validated.", size)},
+		"without a schema":              {application.DataType{FormID: "form"}, size, ""},
+	} {
+		app := &application.Application{ID: "nav/app", DataTypes: []application.DataType{test.dataType}}
+		i := &instance.Instance{ID: "i", AppID: app.ID, Data: []instance.DataElement{{ID: "d", FormID: "form", ContentType: "application/xml", FileSize: test.size, Revision: "r"}}}
+		found, err := c.Elements(t.Context(), app, i, i.Data, Findings{})
+		got := ""
+		for _, issue := range found.For(i) {
+			got += issue.Field + ": " + issue.Description
+		}
+		if err != nil || got != test.want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
 	}
 }
