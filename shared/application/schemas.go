@@ -107,8 +107,8 @@ func isStorable(text []byte) bool {
 	return err == nil && len(packed) <= MaxPackedBytes
 }
 
-// maxText is the maximum size of the text of a schema in bytes: an XML Schema as JSON, in which each
-// byte takes at most six.
+// maxText is the maximum size of the text of a schema in bytes: an XML Schema as JSON, in which
+// each byte takes at most six.
 const maxText = 6*MaxXSDTotalBytes + 1<<16
 
 // Pack returns the compressed form of a schema's text.

@@ -3,6 +3,7 @@
 package cputest
 
 import (
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -30,4 +31,39 @@ func Now(t testing.TB) time.Duration {
 		t.Fatal(err)
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// Bounds reports an error if f uses more CPU time than cpu, or if the heap grows by more than
+// memory bytes while f runs. It measures the heap with its garbage, every few milliseconds.
+func Bounds(t testing.TB, cpu time.Duration, memory uint64, f func()) {
+	t.Helper()
+	runtime.GC()
+	before := heap()
+	stop, highest := make(chan struct{}), make(chan uint64)
+	go func() {
+		most := before
+		for {
+			most = max(most, heap())
+			select {
+			case <-stop:
+				highest <- most
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	took := Time(t, f)
+	close(stop)
+	if most := <-highest; most-before > memory {
+		t.Errorf("the heap grew by %d MB, want at most %d", (most-before)>>20, memory>>20)
+	}
+	if took > cpu {
+		t.Errorf("took %s of CPU time, want at most %s", took, cpu)
+	}
+}
+
+func heap() uint64 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	js "github.com/santhosh-tekuri/jsonschema/v6"
@@ -41,8 +40,8 @@ type Schema struct {
 	nodes    map[*js.Schema]*node
 	rootName string // required name of the root element; "" for any
 
-	mu      sync.Mutex
-	current *evaluation // the running validation; nil if there is none
+	running chan struct{} // full while a validation runs
+	current *evaluation   // the running validation; nil if there is none
 }
 
 // Compile returns the schema in text, or the issues that make it unusable. The fields of the issues
@@ -59,7 +58,7 @@ func Compile(ctx context.Context, text []byte) (*Schema, []fault.Issue, error) {
 				done <- result{nil, []fault.Issue{schemaIssue("", "cannot be compiled")}}
 			}
 		}()
-		schema, issues := compile(text)
+		schema, issues := compile(ctx, text)
 		done <- result{schema, issues}
 	}()
 	select {
@@ -70,11 +69,11 @@ func Compile(ctx context.Context, text []byte) (*Schema, []fault.Issue, error) {
 	}
 }
 
-func compile(text []byte) (*Schema, []fault.Issue) {
+func compile(ctx context.Context, text []byte) (*Schema, []fault.Issue) {
 	if len(text) > application.MaxSchemaBytes {
 		return nil, []fault.Issue{schemaIssue("", "has at most %d bytes", application.MaxSchemaBytes)}
 	}
-	doc, err := parseJSON(text)
+	doc, err := parseJSON(ctx, text)
 	if err != nil {
 		return nil, []fault.Issue{schemaIssue(pathOf(err), "%s", err)}
 	}
@@ -85,7 +84,7 @@ func compile(text []byte) (*Schema, []fault.Issue) {
 	if n := countObjects(doc); n > maxSubschemas {
 		return nil, []fault.Issue{schemaIssue("", "has %d subschemas and objects; at most %d are allowed", n, maxSubschemas)}
 	}
-	s := &Schema{nodes: map[*js.Schema]*node{}}
+	s := &Schema{nodes: map[*js.Schema]*node{}, running: make(chan struct{}, 1)}
 	engine := &patterns{owner: s, known: map[string]*pattern{}}
 	compiler := js.NewCompiler()
 	compiler.DefaultDraft(js.Draft2020)

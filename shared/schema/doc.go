@@ -13,12 +13,15 @@
 //
 // A schema of a hundred bytes can multiply the work with every level of the data. Compile therefore
 // bounds the size of a schema, the number of its subschemas, the size of its patterns, and the
-// number of subschemas that evaluate one value. Validate bounds the work in steps; see evaluation.
+// number of subschemas that evaluate one value. Validate bounds the work in steps, which are
+// proportional to the work: to the bytes of a value that is compared with enumerated values, to the
+// required names of an object, to the digits of exact arithmetic. Validate bounds the growth of the
+// heap too, and asks the context every few milliseconds; see evaluation.
 //
 // The library has no hook for every evaluation of a subschema. It calls the function of a
-// subschema's format, but only for a value that has passed type, const and enum. Compile therefore
-// moves type, const, enum and propertyNames from the library's schema into a node, and installs
-// node.check as the format of every subschema:
+// subschema's format, but only for a value that has passed type, const and enum. Compile
+// therefore moves type, const, enum, propertyNames and false from the library's schema into a
+// node, and installs node.check as the format of every subschema:
 //
 //	library: evaluate(subschema, value)
 //	   type, enum, const          removed by prepare, so they always pass

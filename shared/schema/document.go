@@ -2,6 +2,7 @@ package schema
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,7 +45,8 @@ func addToPath(err error, token string) error {
 // strings, booleans, nil and json.Number. It ignores a byte order mark. It is stricter than
 // encoding/json: it rejects invalid UTF-8, half a surrogate pair, duplicate members, data after the
 // end, and documents over the limits above.
-func parseJSON(body []byte) (any, error) {
+// It fails with the error of ctx if ctx ends first.
+func parseJSON(ctx context.Context, body []byte) (any, error) {
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(body) {
 		return nil, &syntaxError{message: "is not UTF-8"}
@@ -52,7 +54,7 @@ func parseJSON(body []byte) (any, error) {
 	if at := loneSurrogate(body); at >= 0 {
 		return nil, &syntaxError{message: fmt.Sprintf("has half a surrogate pair, a \\u escape that is no character, at byte %d", at)}
 	}
-	p := &parser{dec: json.NewDecoder(bytes.NewReader(body))}
+	p := &parser{ctx: ctx, dec: json.NewDecoder(bytes.NewReader(body))}
 	p.dec.UseNumber()
 	doc, err := p.value(0)
 	if err != nil {
@@ -102,6 +104,7 @@ func escapedUnit(text []byte) (unit rune, ok bool) {
 }
 
 type parser struct {
+	ctx    context.Context
 	dec    *json.Decoder
 	values int
 }
@@ -125,6 +128,9 @@ func (p *parser) token() (json.Token, error) {
 func (p *parser) value(depth int) (any, error) {
 	if p.values++; p.values > maxTokens {
 		return nil, &syntaxError{message: fmt.Sprintf("has more than %d values", maxTokens)}
+	}
+	if p.values%1000 == 0 && p.ctx.Err() != nil {
+		return nil, p.ctx.Err()
 	}
 	token, err := p.token()
 	if err != nil {

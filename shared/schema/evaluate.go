@@ -2,9 +2,12 @@ package schema
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strings"
 
@@ -13,15 +16,23 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// maxSteps bounds the work for one data element. Each evaluation of a value by a subschema uses
-// about two steps. The maximum takes a few seconds.
-const maxSteps = 2_000_000
+// Limits of the work for one data element.
+const (
+	maxSteps = 2_000_000     // about a microsecond each; evaluating a value by a subschema uses about two
+	maxHeap  = 200 << 20     // bytes by which the heap may grow
+	gcSteps  = maxSteps / 10 // for a garbage collection that the limit of the heap causes
+)
 
 // evaluation is the state of one running validation.
 type evaluation struct {
 	ctx   context.Context
-	steps int // remaining
-	since int // steps since the last check of ctx
+	steps int    // remaining
+	since int    // steps since the last check of ctx and of the heap
+	heap  uint64 // limit of the heap in bytes
+}
+
+func newEvaluation(ctx context.Context) *evaluation {
+	return &evaluation{ctx: ctx, steps: maxSteps, heap: heapBytes() + maxHeap}
 }
 
 // aborted is the panic value that stops an evaluation inside the library's recursion.
@@ -29,17 +40,34 @@ type aborted struct{ err error }
 
 var errTooCostly = errors.New("too many steps")
 
-// charge uses n steps. It aborts the evaluation if none are left or if ctx has ended.
+// charge uses n steps. It aborts the evaluation if none are left, if ctx has ended, or if the heap
+// has grown too much. The library collects all errors before it returns, so their number has no
+// other bound.
 func (e *evaluation) charge(n int) {
 	if e.steps -= n; e.steps < 0 {
 		panic(aborted{errTooCostly})
 	}
-	if e.since += n; e.since > 2000 {
-		e.since = 0
-		if err := e.ctx.Err(); err != nil {
-			panic(aborted{err})
-		}
+	if e.since += n; e.since <= 2000 {
+		return
 	}
+	e.since = 0
+	if err := e.ctx.Err(); err != nil {
+		panic(aborted{err})
+	}
+	if heapBytes() <= e.heap {
+		return
+	}
+	runtime.GC() // most of the growth may be garbage
+	if e.steps -= gcSteps; e.steps < 0 || heapBytes() > e.heap {
+		panic(aborted{errTooCostly})
+	}
+}
+
+// heapBytes returns the size of the objects in the heap, garbage included.
+func heapBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 // mismatch is a violation that node.check has found. Its message repeats nothing of the data.
@@ -51,20 +79,18 @@ type mismatch struct {
 func (m *mismatch) Error() string { return m.message + " (" + m.keyword + ")" }
 
 // check validates the type, the enumerated values, the format and the member names of a value. It
-// returns a mismatch for a violation and panics with aborted if the evaluation must stop.
+// returns a mismatch for a violation and panics with aborted if the evaluation must stop. It
+// charges the work of the library's other keywords too.
 func (n *node) check(v any) error {
-	cost := n.weight + sizeOf(v)/16
-	switch v := v.(type) {
-	case []any:
-		cost += n.perItem * len(v)
-	case map[string]any:
-		cost += n.perSubschema * len(v)
+	e := n.schema.current
+	e.charge(n.cost(v))
+	if n.never {
+		return errNotAllowed
 	}
-	n.schema.current.charge(cost)
 	if n.types != 0 && n.types&kindOf(v) == 0 {
 		return n.wrongType(kindOf(v))
 	}
-	if n.values != nil && !n.values.has(v) {
+	if n.values != nil && !n.values.has(v, e.charge) {
 		return n.unlisted
 	}
 	if n.format != nil {
@@ -80,6 +106,63 @@ func (n *node) check(v any) error {
 		}
 	}
 	return nil
+}
+
+var errNotAllowed = &mismatch{"", "is not allowed here"}
+
+// cost returns the steps for evaluating a value by the keywords of the subschema, without those of
+// other subschemas and of enumerated values.
+func (n *node) cost(v any) int {
+	cost := n.weight + sizeOf(v)/16
+	switch v := v.(type) {
+	case []any:
+		cost += n.perItem * len(v)
+		if n.unique {
+			cost += weigh(v)
+		}
+	case map[string]any:
+		cost += n.perSubschema*len(v) + n.perObject
+	case string:
+		cost += len(v) / 200
+	case json.Number:
+		if n.numeric {
+			cost += costOfNumber(v)
+		}
+	}
+	return cost
+}
+
+// costOfNumber returns the steps for exact arithmetic with a number: a large exponent has as many
+// digits.
+func costOfNumber(n json.Number) int {
+	cost := len(n) / 16
+	if strings.ContainsAny(string(n), "eE") {
+		cost += 30
+	}
+	return cost
+}
+
+// weigh returns the steps for comparing a value with another one: proportional to its size.
+func weigh(v any) int {
+	switch v := v.(type) {
+	case string:
+		return 1 + len(v)/200
+	case json.Number:
+		return costOfNumber(v)
+	case []any:
+		sum := 1
+		for _, item := range v {
+			sum += weigh(item)
+		}
+		return sum
+	case map[string]any:
+		sum := 1 + len(v)/4
+		for _, member := range v {
+			sum += weigh(member)
+		}
+		return sum
+	}
+	return 1
 }
 
 func (n *node) wrongType(got kinds) *mismatch {
@@ -123,6 +206,7 @@ const (
 // name the data element. With a nil schema, Validate checks only that the body is well-formed. It
 // fails with the error of ctx if ctx ends first.
 func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issues []fault.Issue, err error) {
+	current := newEvaluation(ctx)
 	var doc any
 	var root *element
 	switch {
@@ -131,7 +215,7 @@ func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issu
 	case format == XML:
 		root, err = parseXML(ctx, body)
 	default:
-		doc, err = parseJSON(body)
+		doc, err = parseJSON(ctx, body)
 	}
 	var ill *syntaxError
 	if errors.As(err, &ill) {
@@ -141,11 +225,15 @@ func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issu
 		return nil, err
 	}
 
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.current = &evaluation{ctx: ctx, steps: maxSteps}
+	select {
+	case s.running <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	s.current = current
 	defer func() {
 		s.current = nil
+		<-s.running
 		p := recover()
 		given, ok := p.(aborted)
 		switch {

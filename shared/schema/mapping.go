@@ -23,6 +23,7 @@ type typeHints struct {
 	subschemas   []*js.Schema // all subschemas that may evaluate the values
 	allowedTypes kinds        // types that the values may have
 	typed        bool         // the schema restricts the types
+	named        bool         // a subschema has properties
 	children     map[string]*typeHints
 	inside       *typeHints // hints of the array items, if they are the same for all items
 }
@@ -54,6 +55,7 @@ func (m *mapper) typeHintsOf(subschemas []*js.Schema) *typeHints {
 			if !seen[part] {
 				seen[part] = true
 				s.subschemas = append(s.subschemas, part)
+				s.named = s.named || len(part.Properties) > 0
 				spread(inPlaceApplicators(part))
 			}
 		}
@@ -65,9 +67,13 @@ func (m *mapper) typeHintsOf(subschemas []*js.Schema) *typeHints {
 
 // child returns the hints of the property with the given name.
 func (m *mapper) child(s *typeHints, name string) *typeHints {
+	if s == noHints {
+		return noHints
+	}
 	if known := s.children[name]; known != nil {
 		return known
 	}
+	m.schema.current.charge(1 + len(s.subschemas)/8)
 	var found []*js.Schema
 	for _, part := range s.subschemas {
 		if part.Properties[name] != nil {
@@ -90,9 +96,6 @@ func (m *mapper) child(s *typeHints, name string) *typeHints {
 			}
 		}
 	}
-	if found == nil {
-		return noHints
-	}
 	if s.children == nil {
 		s.children = map[string]*typeHints{}
 	}
@@ -105,6 +108,7 @@ func (m *mapper) item(s *typeHints, index int) *typeHints {
 	if s.inside != nil {
 		return s.inside
 	}
+	m.schema.current.charge(1 + len(s.subschemas)/8)
 	var found []*js.Schema
 	alike := true
 	for _, part := range s.subschemas {
@@ -133,6 +137,7 @@ func (m *mapper) item(s *typeHints, index int) *typeHints {
 
 // value returns the value of an element under the hints s.
 func (m *mapper) value(e *element, s *typeHints) any {
+	m.schema.current.charge(1)
 	switch {
 	case e.null:
 		return nil
@@ -140,7 +145,7 @@ func (m *mapper) value(e *element, s *typeHints) any {
 		return m.object(e, s)
 	case s.allowedTypes&object != 0 && s.allowedTypes&simple == 0:
 		return m.object(e, s)
-	case !s.typed && slices.ContainsFunc(s.subschemas, func(part *js.Schema) bool { return len(part.Properties) > 0 }):
+	case !s.typed && s.named:
 		return m.object(e, s)
 	}
 	return scalar(e.text.String(), s)

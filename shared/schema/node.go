@@ -18,10 +18,14 @@ type node struct {
 	listed []any // of enum or const
 	format *js.Format
 	names  *js.Schema // propertyNames
+	never  bool       // the subschema false
 
 	weight       int                 // steps for any value
 	perItem      int                 // steps for each item of an array
 	perSubschema int                 // steps for each member of an object
+	perObject    int                 // steps for any object
+	unique       bool                // uniqueItems compares the items
+	numeric      bool                // a keyword does exact arithmetic
 	unlisted     *mismatch           // violation for a value outside enum or const
 	mistyped     map[kinds]*mismatch // violations by type, created when needed
 
@@ -35,6 +39,12 @@ type node struct {
 func (s *Schema) prepare() []fault.Issue {
 	var issues []fault.Issue
 	subschemas := s.visit()
+	if slices.ContainsFunc(subschemas, func(part *js.Schema) bool { return part.UnevaluatedItems != nil || part.UnevaluatedProperties != nil }) {
+		for _, n := range s.nodes { // the library then collects the items and members at every evaluation
+			n.perItem++
+			n.perSubschema++
+		}
+	}
 	for _, part := range subschemas {
 		if part.DynamicRef != nil || part.RecursiveRef != nil {
 			issues = append(issues, schemaIssue(fragmentOf(part.Location), "uses $dynamicRef or $recursiveRef, which are not supported; use $ref"))
@@ -64,6 +74,9 @@ func (s *Schema) prepare() []fault.Issue {
 	for _, part := range subschemas {
 		n := s.nodes[part]
 		part.Types, part.Enum, part.Const, part.PropertyNames = nil, nil, nil, nil
+		if n.never {
+			part.Bool = nil
+		}
 		part.Format = &js.Format{Validate: n.check}
 	}
 	return nil
@@ -89,7 +102,10 @@ func (s *Schema) visit() []*js.Schema {
 }
 
 func (s *Schema) newNode(part *js.Schema) *node {
-	n := &node{schema: s, format: part.Format, names: part.PropertyNames, weight: 1 + len(inPlaceApplicators(part)), mistyped: map[kinds]*mismatch{}}
+	n := &node{schema: s, format: part.Format, names: part.PropertyNames, weight: 1 + len(inPlaceApplicators(part)) + assertions(part)/2, mistyped: map[kinds]*mismatch{}}
+	n.never = part.Bool != nil && !*part.Bool
+	n.unique = part.UniqueItems
+	n.perObject = required(part)
 	if part.Types != nil {
 		n.types = kindsOf(part.Types.ToStrings())
 	}
@@ -103,7 +119,7 @@ func (s *Schema) newNode(part *js.Schema) *node {
 		n.values = newValueSet(n.listed)
 		n.unlisted = &mismatch{"enum", "must be " + formatValues(n.listed)}
 	}
-	if part.Enum != nil && part.Const != nil && !n.values.has(*part.Const) {
+	if part.Enum != nil && part.Const != nil && !n.values.has(*part.Const, func(int) {}) {
 		n.values = newValueSet(nil) // const is not in enum: no value is valid
 	} else if part.Enum != nil && part.Const != nil {
 		n.values = newValueSet([]any{*part.Const})
@@ -118,7 +134,35 @@ func (s *Schema) newNode(part *js.Schema) *node {
 	for _, used := range []bool{len(part.Properties) > 0 || part.AdditionalProperties != nil, part.UnevaluatedProperties != nil, part.PropertyNames != nil} {
 		n.perSubschema += count(used)
 	}
+	n.numeric = n.types&integer != 0 || part.Minimum != nil || part.Maximum != nil || part.ExclusiveMinimum != nil ||
+		part.ExclusiveMaximum != nil || part.MultipleOf != nil
 	return n
+}
+
+// assertions returns the number of keywords of part each of which may be a violation of its own.
+func assertions(part *js.Schema) int {
+	n := 0
+	for _, used := range []bool{
+		part.MinLength != nil, part.MaxLength != nil, part.Pattern != nil, part.Minimum != nil, part.Maximum != nil, part.ExclusiveMinimum != nil,
+		part.ExclusiveMaximum != nil, part.MultipleOf != nil, part.MinItems != nil, part.MaxItems != nil, part.MinProperties != nil, part.MaxProperties != nil,
+	} {
+		n += count(used)
+	}
+	return n
+}
+
+// required returns the steps for the names that the keywords of part require. Each missing name is
+// part of a violation.
+func required(part *js.Schema) int {
+	names := len(part.Required)
+	for _, each := range part.DependentRequired {
+		names += 1 + len(each)
+	}
+	for _, dependency := range part.Dependencies {
+		each, _ := dependency.([]string)
+		names += 1 + len(each)
+	}
+	return names/2 + len(part.DependentSchemas)
 }
 
 func count(used bool) int {

@@ -51,6 +51,9 @@ func (r *report) walk(err *js.ValidationError) {
 	switch k := err.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
 		for _, cause := range err.Causes {
+			if len(r.issues) >= maxFound {
+				return
+			}
 			r.walk(cause)
 		}
 	case *kind.AnyOf:
@@ -113,6 +116,9 @@ func differs(err *js.ValidationError, depth int) bool {
 		m, ok := k.Err.(*mismatch) //nolint:errorlint // node.check never wraps it
 		if !ok {
 			return false
+		}
+		if m == errNotAllowed {
+			return len(err.InstanceLocation) == depth
 		}
 		return len(err.InstanceLocation) == depth && m.keyword == "type" || len(err.InstanceLocation) <= depth+1 && m.keyword == "enum"
 	case *kind.Type, *kind.Const, *kind.Enum, *kind.FalseSchema:

@@ -99,56 +99,60 @@ func sizeOf(v any) int {
 // valueSet is a set of JSON values with constant-time lookup, because a list of codes can have
 // thousands.
 type valueSet struct {
-	members   map[string]bool // by canonical text
-	composite bool            // some values are arrays or objects
+	members map[string]bool // by canonical text
+	shapes  map[shape]bool  // of the arrays and objects
+}
+
+// shape is what has compares before it compares the contents of an array or object.
+type shape struct {
+	kind kinds
+	size int
 }
 
 func newValueSet(values []any) *valueSet {
-	set := &valueSet{members: map[string]bool{}}
+	set := &valueSet{members: map[string]bool{}, shapes: map[shape]bool{}}
 	for _, v := range values {
-		set.members[canonical(v)] = true
-		set.composite = set.composite || kindOf(v)&(array|object) != 0
+		set.members[string(appendCanonical(nil, v, func(int) {}))] = true
+		set.shapes[shape{kindOf(v), sizeOf(v)}] = true
 	}
 	return set
 }
 
-// has reports whether v is in the set.
-func (s *valueSet) has(v any) bool {
-	if !s.composite && kindOf(v)&(array|object) != 0 {
+// has reports whether v is in the set. It charges its work in proportion to the size of v.
+func (s *valueSet) has(v any, charge func(steps int)) bool {
+	if kindOf(v)&(array|object) != 0 && !s.shapes[shape{kindOf(v), sizeOf(v)}] {
 		return false
 	}
-	return s.members[canonical(v)]
+	return s.members[string(appendCanonical(nil, v, charge))]
 }
 
-// canonical returns a text that is the same for two values if and only if they are equal.
-func canonical(v any) string {
-	if s, ok := v.(string); ok {
-		return "s" + s
-	}
-	return string(appendCanonical(nil, v))
-}
-
-func appendCanonical(b []byte, v any) []byte {
+// appendCanonical appends a text to b that is the same for two values if and only if they are
+// equal. It charges its work.
+func appendCanonical(b []byte, v any, charge func(steps int)) []byte {
 	switch v := v.(type) {
 	case nil:
 		return append(b, 'z')
 	case bool:
 		return strconv.AppendBool(b, v)
 	case string:
+		charge(1 + len(v)/200)
 		return strconv.AppendQuote(append(b, 's'), v)
 	case json.Number:
+		charge(costOfNumber(v))
 		r, ok := new(big.Rat).SetString(string(v))
 		if !ok {
 			return append(append(b, 'x'), v...)
 		}
 		return append(append(b, 'n'), r.RatString()...)
 	case []any:
+		charge(1)
 		b = append(b, '[')
 		for _, item := range v {
-			b = append(appendCanonical(b, item), ',')
+			b = append(appendCanonical(b, item, charge), ',')
 		}
 		return append(b, ']')
 	case map[string]any:
+		charge(1 + len(v))
 		names := make([]string, 0, len(v))
 		for name := range v {
 			names = append(names, name)
@@ -156,8 +160,9 @@ func appendCanonical(b []byte, v any) []byte {
 		slices.Sort(names)
 		b = append(b, '{')
 		for _, name := range names {
+			charge(len(name) / 200)
 			b = append(strconv.AppendQuote(b, name), ':')
-			b = append(appendCanonical(b, v[name]), ',')
+			b = append(appendCanonical(b, v[name], charge), ',')
 		}
 		return append(b, '}')
 	}

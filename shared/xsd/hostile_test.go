@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,35 +19,9 @@ const (
 	maxMemory = 256 << 20
 )
 
-// bounded runs f and reports an error if f uses more CPU time or memory than the bounds.
 func bounded(t *testing.T, f func()) {
 	t.Helper()
-	runtime.GC()
-	var before, now runtime.MemStats
-	runtime.ReadMemStats(&before)
-	stop, done := make(chan struct{}), make(chan uint64)
-	go func() {
-		highest := uint64(0)
-		for {
-			runtime.ReadMemStats(&now)
-			highest = max(highest, now.HeapAlloc)
-			select {
-			case <-stop:
-				done <- highest
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
-		}
-	}()
-	cpu := cputest.Time(t, f)
-	close(stop)
-	highest := <-done
-	if cpu > maxCPU {
-		t.Errorf("%s of CPU time", cpu)
-	}
-	if highest > before.HeapAlloc+maxMemory {
-		t.Errorf("%d MB", (highest-before.HeapAlloc)>>20)
-	}
+	cputest.Bounds(t, maxCPU, maxMemory, f)
 }
 
 // groupBomb returns a schema in which each of n groups refers to the one before twice.

@@ -34,10 +34,10 @@ import (
 	"altinn.no/instanceapi/shared/xsd"
 )
 
-// MaxBytes is the size, in bytes, of the largest data element whose content is validated in memory:
-// the largest that a function receives inline. Larger XML is validated as a stream if its formId has
-// an XML Schema. Any other larger element is an error if its formId has a schema; otherwise its
-// content is not validated.
+// MaxBytes is the size, in bytes, of the largest data element whose content is validated in
+// memory: the largest that a function receives inline. Larger XML is validated as a stream if its
+// formId has an XML Schema. Any other larger element is an error if its formId has a schema;
+// otherwise its content is not validated.
 const MaxBytes = blob.InlineLimit
 
 // MaxStreamed is the size, in bytes, of the largest XML that is validated against an XML Schema.
