@@ -39,6 +39,7 @@ type Schema struct {
 	root     *js.Schema
 	nodes    map[*js.Schema]*node
 	rootName string // required name of the root element; "" for any
+	wrapped  bool   // the root element is a property of the value, as in schemas of Altinn Studio
 
 	running chan struct{} // full while a validation runs
 	current *evaluation   // the running validation; nil if there is none
@@ -102,6 +103,9 @@ func compile(ctx context.Context, text []byte) (*Schema, []fault.Issue) {
 	}
 	if names, ok := members["xml"].(map[string]any); ok {
 		s.rootName, _ = names["name"].(string)
+	}
+	if issue := s.readStudio(doc, members); issue != nil {
+		return nil, []fault.Issue{*issue}
 	}
 	return s, nil
 }

@@ -6,8 +6,9 @@
 //
 // The package supports the drafts 4, 6, 7, 2019-09 and 2020-12. The default is 2020-12 for a
 // schema without "$schema". The package asserts formats and ignores unknown formats, as the
-// specification requires. Patterns use RE2 syntax, without look-around and back-references. A
-// $ref must refer to the same document; $dynamicRef and $recursiveRef are errors.
+// specification requires. Patterns use RE2 syntax, without look-around and back-references, and
+// the escape \uXXXX. A $ref must refer to the same document; $dynamicRef and $recursiveRef are
+// errors.
 //
 // # Bounds
 //
@@ -54,4 +55,16 @@
 //   - An element without text is "", and null if the schema allows null and no string.
 //
 // A pointer in an issue refers to that value: /linjer/linje/3/@id.
+//
+// # Altinn Studio
+//
+// A JSON Schema that Altinn Studio makes from an XSD has keywords that begin with @xsd. It is read
+// as the value that Altinn Studio means:
+//
+//   - The root element is named by @xsdRootElement, or it is the only property at the top level. If
+//     it is such a property, the document is an object with this property.
+//   - A property with @xsdAttribute is the attribute of its own name, without @.
+//   - A property with @xsdText is the text of the element, instead of #text.
+//
+// A schema with these keywords that names no root element is rejected.
 package schema

@@ -249,6 +249,9 @@ func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issu
 	if format == XML {
 		if s.rootName != "" && root.name != s.rootName {
 			issues = append(issues, violation(CodeViolation, "", fmt.Sprintf("must have the root element %s (xml)", s.rootName)))
+			if s.wrapped {
+				return issues, nil
+			}
 		}
 		m := &mapper{schema: s}
 		doc = m.document(root)

@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	js "github.com/santhosh-tekuri/jsonschema/v6"
@@ -24,6 +25,7 @@ type typeHints struct {
 	allowedTypes kinds        // types that the values may have
 	typed        bool         // the schema restricts the types
 	named        bool         // a subschema has properties
+	text         string       // name of the property that is the element's text; "" for #text
 	children     map[string]*typeHints
 	inside       *typeHints // hints of the array items, if they are the same for all items
 }
@@ -32,7 +34,12 @@ type typeHints struct {
 var noHints = &typeHints{allowedTypes: anything}
 
 func (m *mapper) document(root *element) any {
-	return m.value(root, m.typeHintsOf([]*js.Schema{m.schema.root}))
+	s := m.typeHintsOf([]*js.Schema{m.schema.root})
+	if m.schema.wrapped {
+		m.path = append(m.path, root.name)
+		return map[string]any{root.name: m.value(root, m.child(s, root.name))}
+	}
+	return m.value(root, s)
 }
 
 // typeHintsOf returns the combined hints of subschemas, each of which may evaluate the value.
@@ -62,6 +69,7 @@ func (m *mapper) typeHintsOf(subschemas []*js.Schema) *typeHints {
 	}
 	spread(subschemas)
 	m.schema.current.charge(len(s.subschemas))
+	s.text = m.textProperty(s)
 	return s
 }
 
@@ -155,6 +163,9 @@ func (m *mapper) object(e *element, s *typeHints) any {
 	members := map[string]any{}
 	for _, a := range e.attributes {
 		name := "@" + a.name
+		if m.isAttribute(s, a.name) {
+			name = a.name
+		}
 		if _, twice := members[name]; twice {
 			m.issues = append(m.issues, violation(CodeViolation, Pointer(append(slices.Clip(m.path), name)),
 				"has the name of another attribute of the same element, in another namespace (xml)"))
@@ -167,6 +178,9 @@ func (m *mapper) object(e *element, s *typeHints) any {
 	}
 	for name, all := range named {
 		m.path = append(m.path, name)
+		if m.isAttribute(s, name) {
+			m.issues = append(m.issues, violation(CodeViolation, Pointer(m.path), "must be an attribute, not an element (xml)"))
+		}
 		under := m.child(s, name)
 		onlyArray := under.typed && under.allowedTypes&array != 0 && under.allowedTypes&^(array|null) == 0
 		if len(all) == 1 && !onlyArray {
@@ -177,7 +191,10 @@ func (m *mapper) object(e *element, s *typeHints) any {
 		m.path = m.path[:len(m.path)-1]
 	}
 	own := e.text.String()
-	if trimSpace(own) != "" {
+	switch {
+	case s.text != "" && len(e.children) == 0:
+		members[s.text] = scalar(own, m.child(s, s.text))
+	case trimSpace(own) != "":
 		if len(e.children) > 0 {
 			own = trimSpace(own)
 		}
@@ -194,7 +211,9 @@ func (m *mapper) list(all []*element, s *typeHints) []any {
 		if s.allowedTypes&array != 0 && s != noHints {
 			of = m.item(s, n)
 		}
+		m.path = append(m.path, strconv.Itoa(n))
 		items = append(items, m.value(e, of))
+		m.path = m.path[:len(m.path)-1]
 	}
 	return items
 }

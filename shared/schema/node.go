@@ -20,6 +20,8 @@ type node struct {
 	names  *js.Schema // propertyNames
 	never  bool       // the subschema false
 
+	attribute, text bool // the property is an attribute or the text of its element in XML
+
 	weight       int                 // steps for any value
 	perItem      int                 // steps for each item of an array
 	perSubschema int                 // steps for each member of an object

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"strings"
+	"sync"
+	"unicode/utf16"
 
 	js "github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -25,7 +28,8 @@ type patterns struct {
 // pattern is a compiled regular expression that charges its use to the running evaluation.
 type pattern struct {
 	*regexp.Regexp
-	size  int // instructions
+	text  string // as in the schema
+	size  int    // instructions
 	owner *Schema
 }
 
@@ -33,21 +37,25 @@ func (p *patterns) compile(text string) (js.Regexp, error) {
 	if known := p.known[text]; known != nil {
 		return known, nil
 	}
-	size, err := programSize(text)
+	syntax := toRE2(text)
+	size, err := programSize(syntax)
 	if err != nil {
 		return nil, err
 	}
 	if p.size += size; p.size > maxProgram {
 		return nil, errPatternsTooLarge
 	}
-	re, err := regexp.Compile(text)
+	re, err := regexp.Compile(syntax)
 	if err != nil {
 		return nil, err
 	}
-	compiled := &pattern{Regexp: re, size: size, owner: p.owner}
+	compiled := &pattern{Regexp: re, text: text, size: size, owner: p.owner}
 	p.known[text] = compiled
 	return compiled, nil
 }
+
+// String returns the regular expression as it is in the schema.
+func (p *pattern) String() string { return p.text }
 
 // MatchString is like Regexp.MatchString. It charges one step, plus one for each 100 of the bytes
 // of s times the instructions.
@@ -56,6 +64,30 @@ func (p *pattern) MatchString(s string) bool {
 		p.owner.current.charge(1 + len(s)*p.size/100)
 	}
 	return p.Regexp.MatchString(s)
+}
+
+// unicodeEscape matches an escaped character, so that it matches no u after an escaped backslash.
+var unicodeEscape = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[^u]`)
+})
+
+// toRE2 translates the escapes \uXXXX of JSON Schema's regular expressions to RE2, which has
+// \x{XXXX}.
+func toRE2(pattern string) string {
+	if !strings.Contains(pattern, `\u`) {
+		return pattern
+	}
+	return unicodeEscape().ReplaceAllStringFunc(pattern, func(escape string) string {
+		first, ok := escapedUnit([]byte(escape))
+		switch {
+		case !ok:
+			return escape
+		case len(escape) == 12:
+			second, _ := escapedUnit([]byte(escape[6:]))
+			first = utf16.DecodeRune(first, second)
+		}
+		return fmt.Sprintf(`\x{%x}`, first)
+	})
 }
 
 // programSize returns the number of instructions of a regular expression.
@@ -81,6 +113,6 @@ func checkRegex(v any) error {
 	if len(text) > 1000 {
 		return errors.New("too long")
 	}
-	_, err := syntax.Parse(text, syntax.Perl)
+	_, err := syntax.Parse(toRE2(text), syntax.Perl)
 	return err
 }

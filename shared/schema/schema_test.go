@@ -56,6 +56,7 @@ func TestViolations(t *testing.T) {
 		"enum by value":            {`{"enum":[1]}`, `1.00`, ""},
 		"enum of parts":            {`{"enum":[{"a":[1,"2"]}]}`, `{"a":[1.0,"2"]}`, ""},
 		"enum of other parts":      {`{"enum":[{"a":[1,"2"]}]}`, `{"a":[1,2]}`, ": must be one of the values in the schema (enum)"},
+		"a pattern with \\u":       {`{"items":{"pattern":"^[\\u00e6\\u00F8\\ud83d\\ude00a]\\\\u$"}}`, `["æ\\u","😀\\u","b\\u"]`, `/2: does not match the pattern ^[\u00e6\u00F8\ud83d\ude00a]\\u$ (pattern)`},
 		"const":                    {`{"const":"x"}`, `"y"`, ": must be x (enum)"},
 		"const null":               {`{"const":null}`, `null`, ""},
 		"enum and const":           {`{"enum":["a","b"],"const":"b"}`, `"a"`, ": must be one of a, b (enum)"},

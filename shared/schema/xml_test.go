@@ -139,12 +139,47 @@ func TestXMLViolations(t *testing.T) {
 		"an attribute":       {`<melding a="1"><timer>1</timer></melding>`, "/@a: is not a property of the schema (additionalProperties)"},
 		"an attribute below": {`<melding><timer>1</timer><linjer><linje id="A"/><linje id="b"/></linjer></melding>`, "/linjer/linje/1/@id: does not match the pattern ^[A-Z]$ (pattern)"},
 		"attributes of one name": {`<melding xmlns:x="u"><timer>1</timer><linjer><linje id="A" x:id="B"/></linjer></melding>`,
-			"/linjer/linje/@id: has the name of another attribute of the same element, in another namespace (xml)"},
+			"/linjer/linje/0/@id: has the name of another attribute of the same element, in another namespace (xml)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := issueText(validate(t, mustCompile(t, melding), XML, test.body)); got != test.want {
 				t.Errorf("got\n%s\nwant\n%s", got, test.want)
 			}
 		})
+	}
+}
+
+// TestStudio checks schemas of the form that Altinn Studio makes from an XSD.
+func TestStudio(t *testing.T) {
+	const definitions = `"$defs":{"Skjema":{"properties":{"navn":{"type":"string"},"linje":{"@xsdMinOccurs":0,"@xsdMaxOccurs":"9","type":"array","items":{"$ref":"#/$defs/Linje"}},
+		"skjemanummer":{"@xsdAttribute":true,"type":"integer"}},"required":["navn","skjemanummer"]},
+		"Linje":{"properties":{"value":{"@xsdText":true,"type":"number"},"kode":{"@xsdAttribute":true,"enum":["A","B"]}},"required":["value"]}}`
+	wrapped := `{"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"schema.json","type":"object","@xsdNamespaces":{"xs":"http://www.w3.org/2001/XMLSchema"},
+		"properties":{"melding":{"$ref":"#/$defs/Skjema"}},` + definitions + `}`
+	named := `{"type":"object","@xsdRootElement":"melding","oneOf":[{"$ref":"#/$defs/Skjema"}],` + definitions + `}`
+	for name, test := range map[string]struct{ schema, body, want string }{
+		"valid":        {wrapped, `<melding skjemanummer="1"><navn>x</navn><linje kode="A">1.5</linje><linje>2</linje></melding>`, ""},
+		"another root": {wrapped, `<noe-annet/>`, ": must have the root element melding (xml)"},
+		"empty":        {wrapped, `<melding/>`, "/melding/navn: is required but missing (required)\n/melding/skjemanummer: is required but missing (required)"},
+		"values": {wrapped, `<melding skjemanummer="x"><navn/><linje kode="C">y</linje><linje/></melding>`,
+			"/melding/linje/0/kode: must be one of A, B (enum)\n/melding/linje/0/value: must be number, but is string (type)\n/melding/linje/1/value: must be number, but is string (type)\n/melding/skjemanummer: must be integer, but is string (type)"},
+		"an element for an attribute": {wrapped, `<melding skjemanummer="1"><navn>x</navn><linje><kode>A</kode>1</linje></melding>`,
+			"/melding/linje/0/kode: must be an attribute, not an element (xml)\n/melding/linje/0/value: is required but missing (required)"},
+		"named":               {named, `<melding skjemanummer="1"><navn>x</navn></melding>`, ""},
+		"named, another root": {named, `<noe-annet skjemanummer="1"><navn>x</navn></noe-annet>`, ": must have the root element melding (xml)"},
+		"named, empty":        {named, `<melding/>`, "/navn: is required but missing (required)\n/skjemanummer: is required but missing (required)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := issueText(validate(t, mustCompile(t, test.schema), XML, test.body)); got != test.want {
+				t.Errorf("got\n%s\nwant\n%s", got, test.want)
+			}
+		})
+	}
+	if issues := validate(t, mustCompile(t, wrapped), JSON, `{"melding":{"navn":"x","skjemanummer":1,"linje":[{"value":1.5,"kode":"A"}]}}`); len(issues) > 0 {
+		t.Errorf("JSON: %v", issues)
+	}
+	rootless := `{"type":"object","oneOf":[{"$ref":"#/$defs/Skjema"}],` + definitions + `}`
+	if _, issues, err := Compile(t.Context(), []byte(rootless)); err != nil || len(issues) != 1 || !strings.Contains(issues[0].Description, "@xsdRootElement") {
+		t.Errorf("without a root element: %v, %v", issues, err)
 	}
 }
