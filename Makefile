@@ -119,7 +119,7 @@ fuzz: ## run every fuzz target in turn (FUZZTIME=20s each); failing inputs becom
 	    echo "== $$p $$t" && go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s ./$$p || \
 	    go test -run "^$$t$$" ./$$p || exit; done; done
 
-.PHONY: test-contract test-docs contract-lock install-redoc install-contract
+.PHONY: test-contract test-docs test-xsd contract-lock install-redoc install-contract
 
 test-contract: install install-contract ## test requests that schemathesis generates from the OpenAPI document
 	@echo "== generated requests"
@@ -128,6 +128,11 @@ test-contract: install install-contract ## test requests that schemathesis gener
 test-docs: install ## test the docs page in a browser (CHROMIUM=, default: chromium on PATH)
 	@echo "== the docs page in a browser"
 	@go test -count=1 -v ./tests/docspage/...
+
+test-xsd: ## compare the validation of XML with xmllint and expat; needs xmllint (apt install libxml2-utils)
+	@echo "== XML Schema and XML, compared with other parsers"
+	@go test -count=1 -timeout 30m ./tests/xmllint
+	@go test -run '^$$' -fuzz '^FuzzAgreesWithExpat$$' -fuzztime 100000x -fuzzminimizetime 10x ./shared/wellformed
 
 contract-lock: ## record a new version of shared/httpapi/openapi.yaml, after you raised info.version
 	@go run ./tests/contract/lock

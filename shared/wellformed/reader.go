@@ -37,6 +37,7 @@ type Reader struct {
 	ascii       bool   // the document declares US-ASCII
 	line        int    // newlines before the bytes that are not yet read
 	err         error  // the first error except io.EOF
+	ended       bool   // Read has returned io.EOF
 }
 
 // Err returns the first error that Read has returned, or nil if that was io.EOF or none.
@@ -45,7 +46,10 @@ func (r *Reader) Err() error { return r.err }
 // Read reads the document. See NewReader.
 func (r *Reader) Read(p []byte) (int, error) {
 	n, err := r.read(p)
-	if err != nil && !errors.Is(err, io.EOF) && r.err == nil {
+	switch {
+	case errors.Is(err, io.EOF):
+		r.ended = true
+	case err != nil && r.err == nil:
 		r.err = err
 	}
 	return n, err

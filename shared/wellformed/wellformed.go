@@ -38,69 +38,84 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s, at line %d", e.Message, e.Line)
 }
 
-// engine has no element declaration. Its validation of a document therefore reports an unknown root
-// element, and then only reads the document.
+// engine has no element declaration. Its validation of a document therefore reports an error about
+// the root element, and then only reads the document.
 var engine = sync.OnceValues(func() (*xsd.Engine, error) {
 	return xsd.Compile(xsd.Bytes("empty.xsd", []byte(`<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"/>`)))
 })
 
+// The namespace of XML Schema's instance attributes, and one of the same length that has no
+// meaning.
+const (
+	instance = "http://www.w3.org/2001/XMLSchema-instance"
+	neutral  = "http://www.w3.org/2001/XMLSchema-instancE"
+)
+
 // XML returns nil if body is well-formed XML, or an *Error. It fails with the error of ctx if ctx
 // ends first.
 func XML(ctx context.Context, body []byte) error {
-	if err := Stream(ctx, bytes.NewReader(body), int64(len(body)), len(body)); err != nil {
-		return err
-	}
-	return Names(ctx, body)
-}
-
-// Stream is like XML for the document of size bytes that r returns. It needs memory for the
-// longest text or attribute, which may have maxToken bytes. It also accepts the names that the
-// fifth edition of XML 1.0 added to those of the fourth.
-func Stream(ctx context.Context, r io.Reader, size int64, maxToken int) error {
 	e, err := engine()
 	if err != nil {
 		return err
 	}
-	reader := NewReader(ctx, r)
+	// An unknown xsi:type of the root element would end the validation before the end of the
+	// document.
+	read := body
+	if bytes.Contains(body, []byte(instance)) {
+		read = bytes.ReplaceAll(body, []byte(instance), []byte(neutral))
+	}
+	reader, size := NewReader(ctx, bytes.NewReader(read)), int64(len(body))+1
 	err = e.ValidateWithOptions(reader, xsd.ValidateOptions{
 		MaxErrors: 1, MaxInstanceDepth: MaxDepth, MaxInstanceAttributes: MaxAttributes,
-		MaxInstanceBytes: size + 1, MaxInstanceTextBytes: size + 1, MaxInstanceTokenBytes: int64(maxToken) + 1<<16,
+		MaxInstanceBytes: size, MaxInstanceTextBytes: size, MaxInstanceTokenBytes: size + 1<<16,
 	})
 	if reader.Err() != nil {
 		return reader.Err()
 	}
 	for _, each := range xsderrors.Flatten(err) {
-		if known, ok := errors.AsType[*xsderrors.Error](each); !ok || !unknownRoot(known) {
-			return Convert(each)
+		known, ok := errors.AsType[*xsderrors.Error](each)
+		if !ok {
+			return errors.New("wellformed: unknown error of the library") // without its text, which may contain data
+		}
+		if IsSyntax(known) {
+			return Convert(known)
 		}
 	}
-	return nil
-}
-
-func unknownRoot(err *xsderrors.Error) bool {
-	return err.Code() == xsderrors.CodeValidationRoot && strings.HasPrefix(err.Message(), "root element is not declared")
-}
-
-// Convert returns the *Error for an error of package xsd about a document's syntax or a limit. It
-// returns other errors unchanged.
-func Convert(err error) error {
-	known, ok := errors.AsType[*xsderrors.Error](err)
-	if !ok {
-		return err
+	if !reader.ended { // the address of the namespace has a character reference in it
+		return &Error{"has a declaration of the namespace of xsi that is not supported", 0}
 	}
-	switch known.Code() {
-	case xsderrors.CodeValidationXML:
-		return &Error{syntaxMessage(known), known.Line()}
+	return Names(ctx, body)
+}
+
+// IsSyntax reports whether an error of package xsd is about a document's syntax, its depth or the
+// attributes of an element, and not about its validity under the schema.
+func IsSyntax(err *xsderrors.Error) bool {
+	switch err.Code() {
+	case xsderrors.CodeValidationXML, xsderrors.CodeUnsupportedDTD, xsderrors.CodeUnsupportedExternal, xsderrors.CodeUnsupportedEntity,
+		xsderrors.CodeUnsupportedNonUTF8, xsderrors.CodeUnsupportedXML11:
+		return true
+	case xsderrors.CodeValidationRoot:
+		return strings.Contains(err.Message(), "no root element")
+	case xsderrors.CodeValidationText:
+		return strings.Contains(err.Message(), "outside root")
 	case xsderrors.CodeValidationLimit:
-		if strings.Contains(known.Message(), "depth") {
-			return &Error{fmt.Sprintf("nests deeper than %d levels", MaxDepth), known.Line()}
-		}
-		return &Error{fmt.Sprintf("has an element with more than %d attributes", MaxAttributes), known.Line()}
+		return strings.Contains(err.Message(), "depth limit") || err.Cause() != nil && strings.Contains(err.Cause().Error(), "attribute count")
 	}
-	if message := messages[known.Code()]; message != "" {
-		return &Error{message, known.Line()}
+	return false
+}
+
+// Convert returns the *Error for an error for which IsSyntax is true.
+func Convert(err *xsderrors.Error) *Error {
+	message := messages[err.Code()]
+	switch {
+	case err.Code() == xsderrors.CodeValidationXML:
+		message = syntaxMessage(err)
+	case err.Code() == xsderrors.CodeValidationLimit && strings.Contains(err.Message(), "depth"):
+		message = fmt.Sprintf("nests deeper than %d levels", MaxDepth)
+	case err.Code() == xsderrors.CodeValidationLimit:
+		message = fmt.Sprintf("has an element with more than %d attributes", MaxAttributes)
 	}
-	return err
+	return &Error{message, err.Line()}
 }
 
 var messages = map[xsderrors.Code]string{
@@ -153,7 +168,7 @@ var syntaxMessages = []struct{ contains, message string }{
 	{"name", "has a malformed name"},
 }
 
-// Names returns an *Error if body, which Stream accepts, has a name that only the
+// Names returns an *Error if body, which package xsd can read, has a name that only the
 // fifth edition of XML 1.0 allows, or a processing instruction whose name has a colon. Parsers for
 // the fourth edition, such as expat and .NET's, reject such a name. encoding/xml has the fourth
 // edition's table of characters.

@@ -19,45 +19,47 @@ import (
 
 func TestRejects(t *testing.T) {
 	for body, want := range map[string]string{
-		"":                                "has no element",
-		"hei":                             "has text outside the root element, at line 1",
-		"<a/>\n\u00a0":                    "has text outside the root element, at line 2",
-		"<a":                              "ends in the middle of a tag",
-		"<a>":                             "ends inside an element",
-		"<a></b>":                         "has an end tag that does not match the open element",
-		"<a/></a>":                        "has an end tag that does not match the open element",
-		"<a/><b/>":                        "has a second root element",
-		"<!DOCTYPE a><a/>":                "has a DOCTYPE",
-		"<a>&x;</a>":                      "refers to an entity other than",
-		"<a>Hansen & sønn</a>":            "ends in the middle of a tag, or has an &",
-		`<a b="1" b="2"/>`:                "has an element with the same attribute twice",
-		`<a b="1"c="2"/>`:                 "has attributes without white space between them",
-		`<a b=1/>`:                        "has an attribute value without quotes",
-		`<a b="<"/>`:                      "has an attribute value with a <",
-		`<x:a/>`:                          "has an element or attribute with a prefix that is not declared",
-		`<a xmlns:x=""/>`:                 "has a namespace declaration that XML does not allow",
-		`<a xmlns:xml="u"/>`:              "has a namespace declaration that XML does not allow",
-		"<a>]]></a>":                      "has a text with ]]>",
-		"<a><!-- -- --></a>":              "has a comment with --",
-		"<a><!--\x01--></a>":              "has a character that XML does not allow",
-		"<a>&\x00lt;</a>":                 "has a character that XML does not allow",
-		"<a>\x00</a>":                     "has a character that XML does not allow",
-		"<a>\uffff</a>":                   "has a character that XML does not allow",
-		"<a>\xed\xa0\xbd</a>":             "is not",
-		"<a>\xe6</a>":                     "is not UTF-8",
-		"<a>&#0;</a>":                     "has a",
-		"<a>&#55357;&#56832;</a>":         "has a",
-		" <?xml version='1.0'?><a/>":      "has an XML declaration that is not at the start",
-		"<?xml encoding='UTF-8'?><a/>":    "has a malformed XML declaration",
-		"<?xml version='1.1'?><a/>":       "is not XML 1.0",
-		"\xef\xbb\xbf\xef\xbb\xbf<a/>":    "has text outside the root element",
-		"<a spa\ufeff=''/>":               "has a name with a character",
-		"<a b='>' spa\ufeff=''/>":         "has a name with a character",
-		"<a>\n<?b:c ?></a>":               "has a processing instruction whose name has a colon, at line 2",
-		"<a><?\ufeff ?></a>":              "has a",
-		"<\U0001f600/>":                   "has a",
-		strings.Repeat("<a>", 1_000_000):  "nests deeper than 64 levels",
-		"<a" + manyAttributes(257) + "/>": "has an element with more than 256 attributes",
+		"":                             "has no element",
+		"hei":                          "has text outside the root element, at line 1",
+		"<a/>\n\u00a0":                 "has text outside the root element, at line 2",
+		"<a":                           "ends in the middle of a tag",
+		"<a>":                          "ends inside an element",
+		"<a></b>":                      "has an end tag that does not match the open element",
+		"<a/></a>":                     "has an end tag that does not match the open element",
+		"<a/><b/>":                     "has a second root element",
+		"<!DOCTYPE a><a/>":             "has a DOCTYPE",
+		"<a>&x;</a>":                   "refers to an entity other than",
+		"<a>Hansen & sønn</a>":         "ends in the middle of a tag, or has an &",
+		`<a b="1" b="2"/>`:             "has an element with the same attribute twice",
+		`<a b="1"c="2"/>`:              "has attributes without white space between them",
+		`<a b=1/>`:                     "has an attribute value without quotes",
+		`<a b="<"/>`:                   "has an attribute value with a <",
+		`<x:a/>`:                       "has an element or attribute with a prefix that is not declared",
+		`<a xmlns:x=""/>`:              "has a namespace declaration that XML does not allow",
+		`<a xmlns:xml="u"/>`:           "has a namespace declaration that XML does not allow",
+		"<a>]]></a>":                   "has a text with ]]>",
+		"<a><!-- -- --></a>":           "has a comment with --",
+		"<a><!--\x01--></a>":           "has a character that XML does not allow",
+		"<a>&\x00lt;</a>":              "has a character that XML does not allow",
+		"<a>\x00</a>":                  "has a character that XML does not allow",
+		"<a>\uffff</a>":                "has a character that XML does not allow",
+		"<a>\xed\xa0\xbd</a>":          "is not",
+		"<a>\xe6</a>":                  "is not UTF-8",
+		"<a>&#0;</a>":                  "has a",
+		"<a>&#55357;&#56832;</a>":      "has a",
+		" <?xml version='1.0'?><a/>":   "has an XML declaration that is not at the start",
+		"<?xml encoding='UTF-8'?><a/>": "has a malformed XML declaration",
+		"<?xml version='1.1'?><a/>":    "is not XML 1.0",
+		"\xef\xbb\xbf\xef\xbb\xbf<a/>": "has text outside the root element",
+		"<a spa\ufeff=''/>":            "has a name with a character",
+		"<a b='>' spa\ufeff=''/>":      "has a name with a character",
+		"<a>\n<?b:c ?></a>":            "has a processing instruction whose name has a colon, at line 2",
+		"<a><?\ufeff ?></a>":           "has a",
+		`<a xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:type="b"></b>`:        "has an end tag that does not match",
+		`<a xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:type="b"><c></b></a>`: "has an end tag that does not match",
+		"<\U0001f600/>":                                                      "has a",
+		strings.Repeat("<a>", 1_000_000):                                     "nests deeper than 64 levels",
+		"<a" + manyAttributes(257) + "/>":                                    "has an element with more than 256 attributes",
 		`<?xml version="1.0" encoding = "ISO-8859-1"?><a/>`:                  "declares another encoding than UTF-8 or US-ASCII",
 		"<?xml version='1.0' encoding='UTF-16'?><a/>":                        "declares another encoding than UTF-8 or US-ASCII",
 		"<?xml version='1.0' encoding='us-ascii'?>\n\n<a>\u00e5</a>":         "declares US-ASCII but has other characters; declare UTF-8, at line 3",
@@ -79,6 +81,14 @@ func manyAttributes(n int) string {
 	return b.String()
 }
 
+func manyLocations(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "urn:%d x ", i)
+	}
+	return b.String()
+}
+
 func TestAccepts(t *testing.T) {
 	for _, body := range []string{
 		`<a/>`,
@@ -93,6 +103,10 @@ func TestAccepts(t *testing.T) {
 		`<a xmlns:x="u" b="1" x:b="2" xml:lang="nb"/>`,
 		"<skjema><b\u00e5t-\u00b7 \u00e6='1'/></skjema>",
 		"<a>" + strings.Repeat("<b/>", 600_000) + "</a>",
+		`<a xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:type="b"><c i:nil="x"/></a>`,
+		`<a xmlns:i="http://www.w3.org/2001/XMLSchema-instance" xmlns:x="http://www.w3.org/2001/XMLSchema" i:type="x:IDREFS">` + strings.Repeat("a ", 200_000) + `</a>`,
+		`<a xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:schemaLocation="` + strings.Repeat("urn:a urn:b ", 300) + `"/>`,
+		`<a xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:schemaLocation="` + manyLocations(1000) + `" i:noNamespaceSchemaLocation="%"/>`,
 		"<a>" + strings.Repeat("x", 4_300_000) + "</a>",
 	} {
 		if err := XML(t.Context(), []byte(body)); err != nil {
@@ -101,20 +115,21 @@ func TestAccepts(t *testing.T) {
 	}
 }
 
-// TestStream checks that the reader's and the context's errors end the check.
-func TestStream(t *testing.T) {
+// TestReader checks that the reader's and the context's errors end the check.
+func TestReader(t *testing.T) {
 	broken := errors.New("broken")
-	r := io.MultiReader(strings.NewReader("<a>"), iotest.ErrReader(broken))
-	if err := Stream(t.Context(), r, 100, 100); !errors.Is(err, broken) {
-		t.Errorf("got %v", err)
+	r := NewReader(t.Context(), io.MultiReader(strings.NewReader("<a>"), iotest.ErrReader(broken)))
+	if _, err := io.ReadAll(r); !errors.Is(err, broken) || !errors.Is(r.Err(), broken) {
+		t.Errorf("got %v and %v", err, r.Err())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := XML(ctx, []byte("<a/>")); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if err := Stream(t.Context(), iotest.OneByteReader(strings.NewReader("<?xml version='1.0' encoding='US-ASCII'?><a>x</a>")), 100, 100); err != nil {
-		t.Errorf("got %v", err)
+	r = NewReader(t.Context(), iotest.OneByteReader(strings.NewReader("\ufeff<?xml version='1.0' encoding='US-ASCII'?><a>x</a>")))
+	if text, err := io.ReadAll(r); err != nil || string(text) != "<?xml version='1.0' encoding   ='UTF-8'?><a>x</a>" {
+		t.Errorf("got %s, %v", text, err)
 	}
 }
 
@@ -244,6 +259,7 @@ var seeds = []string{
 	"\ufeff<r xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:nil=\"true\"></r >",
 	"<\u00e5\u00f8 \u00e6=\"\u20ac\">\U0001f600\u00b7</\u00e5\u00f8>",
 	"<a/>",
+	`<a xmlns:i="http://www.w3.org/2001/XMLSchema-instance" xmlns:x="http://www.w3.org/2001/XMLSchema" i:type="x:int" i:schemaLocation="u v"><b i:nil="1"/>1</a>`,
 }
 
 var fragments = []string{

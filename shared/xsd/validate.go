@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -80,10 +79,10 @@ func (s *Schema) validate(ctx context.Context, d Document) ([]*violation, []faul
 	reader := wellformed.NewReader(ctx, body)
 	root, known := readRoot(ctx, io.TeeReader(io.LimitReader(reader, maxProlog), &prolog))
 	if known && !slices.Contains(s.roots, root) {
-		// The rest of the document may be ill-formed, which is the more important issue.
-		rest := io.MultiReader(&prolog, reader)
-		if err := wellformed.Stream(ctx, rest, d.Size, maxToken); err != nil {
-			return nil, notFormed(err), asFailure(err)
+		if d.body != nil { // an ill-formed document has another issue, as without a schema
+			if err := wellformed.XML(ctx, d.body); err != nil {
+				return nil, notFormed(err), asFailure(err)
+			}
 		}
 		return nil, []fault.Issue{{Severity: fault.SeverityError, Code: schema.CodeViolation, Description: s.wrongRoot()}}, nil
 	}
@@ -157,44 +156,19 @@ func (s *Schema) convert(err error) ([]*violation, []fault.Issue, error) {
 	for _, each := range xsderrors.Flatten(err) {
 		known, ok := errors.AsType[*xsderrors.Error](each)
 		if !ok {
-			return nil, nil, each
+			return nil, nil, errors.New("xsd: unknown error of the library") // without its text, which may contain data
 		}
 		switch {
-		case known.Code() == xsderrors.CodeValidationLimit && !isSyntaxLimit(known):
+		case wellformed.IsSyntax(known):
+			return nil, notFormed(wellformed.Convert(known)), nil
+		case known.Code() == xsderrors.CodeValidationLimit:
 			return nil, []fault.Issue{{Severity: fault.SeverityError, Code: schema.CodeTooCostly,
 				Description: "needs too much work to validate against its XML Schema: too many keys, or a value that is too long; send less in one data element"}}, nil
-		case isSyntax(known):
-			return nil, notFormed(wellformed.Convert(known)), nil
 		case known.Category() == xsderrors.CategoryValidation:
 			violations = append(violations, newViolation(known))
-		case known.Category() == xsderrors.CategoryUnsupported:
-			violations = append(violations, &violation{line: known.Line(), column: known.Column(), message: "uses a construct that is not supported"})
 		default:
-			return nil, nil, fmt.Errorf("xsd: %s", known.Code()) // without its text, which may contain data
+			violations = append(violations, &violation{line: known.Line(), column: known.Column(), message: "cannot be validated: it uses a construct that is not supported"})
 		}
 	}
 	return violations, nil, nil
-}
-
-func isSyntax(err *xsderrors.Error) bool {
-	switch err.Code() {
-	case xsderrors.CodeValidationXML, xsderrors.CodeUnsupportedDTD, xsderrors.CodeUnsupportedExternal, xsderrors.CodeUnsupportedEntity,
-		xsderrors.CodeUnsupportedNonUTF8, xsderrors.CodeUnsupportedXML11, xsderrors.CodeValidationLimit:
-		return true
-	case xsderrors.CodeValidationRoot:
-		return strings.Contains(err.Message(), "no root element")
-	case xsderrors.CodeValidationText:
-		return strings.Contains(err.Message(), "outside root")
-	}
-	return false
-}
-
-// isSyntaxLimit reports whether a limit concerns the form of the document: its depth, or the
-// attributes of an element.
-func isSyntaxLimit(err *xsderrors.Error) bool {
-	if strings.Contains(err.Message(), "depth limit") {
-		return true
-	}
-	cause := err.Cause()
-	return cause != nil && strings.Contains(cause.Error(), "attribute count")
 }

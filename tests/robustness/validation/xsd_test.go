@@ -1,27 +1,40 @@
-package xsd
+package validation
 
 import (
-	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/cputest"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/schema"
+	"altinn.no/instanceapi/shared/xsd"
 )
 
-// Bounds of one hostile schema or document.
-const (
-	maxCPU    = 7 * time.Second // of the process; a validation gives up after validateFor
-	maxMemory = 256 << 20
-)
+// dataType returns a data type with one XML Schema document.
+func dataType(text string) application.DataType {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return application.DataType{XSD: quoted}
+}
 
-func bounded(t *testing.T, f func()) {
+// xs returns an XML Schema document with the given components.
+func xs(components string) string {
+	return `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" elementFormDefault="qualified">` + components + `</xs:schema>`
+}
+
+func validateXSD(t *testing.T, s *xsd.Schema, body string) []fault.Issue {
 	t.Helper()
-	cputest.Bounds(t, maxCPU, maxMemory, f)
+	issues, err := s.Validate(t.Context(), xsd.InMemory([]byte(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return issues
 }
 
 // groupBomb returns a schema in which each of n groups refers to the one before twice.
@@ -59,26 +72,26 @@ var hostileSchemas = map[string]string{
 	"doubled attribute groups":      repeat(30, `<xs:attributeGroup name="g%d"><xs:attributeGroup ref="g%[2]d"/><xs:attributeGroup ref="g%[2]d"/></xs:attributeGroup>`, `<xs:attributeGroup name="g30"/><xs:element name="r"><xs:complexType><xs:attributeGroup ref="g0"/></xs:complexType></xs:element>`),
 	"nested optional choices":       xs(`<xs:element name="r"><xs:complexType>` + nestedChoices(10) + `</xs:complexType></xs:element>`),
 	"many optional elements":        xs(`<xs:element name="r"><xs:complexType><xs:sequence maxOccurs="unbounded">` + strings.Repeat(`<xs:element name="a" minOccurs="0" type="xs:int"/>`, 1000) + `</xs:sequence></xs:complexType></xs:element>`),
-	"many different optional ones":  xs(`<xs:element name="r"><xs:complexType><xs:sequence maxOccurs="unbounded">` + numbered(1000, `<xs:element name="a%d" minOccurs="0" type="xs:int"/>`) + `</xs:sequence></xs:complexType></xs:element>`),
+	"many different optional ones":  xs(`<xs:element name="r"><xs:complexType><xs:sequence maxOccurs="unbounded">` + sequence(1000, `<xs:element name="a%d" minOccurs="0" type="xs:int"/>`) + `</xs:sequence></xs:complexType></xs:element>`),
 	"nested occurrences":            xs(`<xs:element name="r"><xs:complexType>` + strings.Repeat(`<xs:sequence maxOccurs="99999">`, 20) + `<xs:element name="a"/>` + strings.Repeat(`</xs:sequence>`, 20) + `</xs:complexType></xs:element>`),
 	"a million occurrences":         xs(`<xs:element name="r"><xs:complexType><xs:sequence><xs:element name="a" minOccurs="999999" maxOccurs="999999"/></xs:sequence></xs:complexType></xs:element>`),
 	"a pattern of a megabyte":       xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:string"><xs:pattern value="` + strings.Repeat("a", 1_000_000) + `"/></xs:restriction></xs:simpleType>`),
 	"a pattern of classes":          xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:string"><xs:pattern value="` + strings.Repeat(`\p{L}`, 200) + `"/></xs:restriction></xs:simpleType>`),
 	"nested counts":                 xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:string"><xs:pattern value="((((a{99}){99}){99}){99}){99}"/></xs:restriction></xs:simpleType>`),
 	"nested parentheses":            xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:string"><xs:pattern value="` + strings.Repeat("(", 450) + "a" + strings.Repeat(")", 450) + `"/></xs:restriction></xs:simpleType>`),
-	"many patterns":                 xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:string">` + numbered(5000, `<xs:pattern value="a{500}%d"/>`) + `</xs:restriction></xs:simpleType>`),
-	"many small patterns":           xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:string">` + numbered(5000, `<xs:pattern value="[a-z]*%d"/>`) + `</xs:restriction></xs:simpleType>`),
-	"many enumerations":             xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:string">` + numbered(100_000, `<xs:enumeration value="%d"/>`) + `</xs:restriction></xs:simpleType>`),
-	"19,000 enumerations":           xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:decimal">` + numbered(19_000, `<xs:enumeration value="%d"/>`) + `</xs:restriction></xs:simpleType>`),
+	"many patterns":                 xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:string">` + sequence(5000, `<xs:pattern value="a{500}%d"/>`) + `</xs:restriction></xs:simpleType>`),
+	"many small patterns":           xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:string">` + sequence(5000, `<xs:pattern value="[a-z]*%d"/>`) + `</xs:restriction></xs:simpleType>`),
+	"many enumerations":             xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:string">` + sequence(100_000, `<xs:enumeration value="%d"/>`) + `</xs:restriction></xs:simpleType>`),
+	"19,000 enumerations":           xs(anyElement + `<xs:simpleType name="t"><xs:restriction base="xs:decimal">` + sequence(19_000, `<xs:enumeration value="%d"/>`) + `</xs:restriction></xs:simpleType>`),
 	"deep":                          strings.Repeat(`<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">`, 10_000),
-	"many attributes":               `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"` + numbered(50_000, ` a%d=""`) + `/>`,
+	"many attributes":               `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"` + sequence(50_000, ` a%d=""`) + `/>`,
 	"a long attribute":              `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" id="` + strings.Repeat("a", 1_000_000) + `"/>`,
 	"billion laughs":                `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"/>`,
-	"many global elements":          xs(numbered(19_000, `<xs:element name="a%d"/>`)),
-	"many substitutes":              xs(`<xs:element name="h" type="xs:string"/>` + numbered(15_000, `<xs:element name="a%d" type="xs:string" substitutionGroup="h"/>`)),
+	"many global elements":          xs(sequence(19_000, `<xs:element name="a%d"/>`)),
+	"many substitutes":              xs(`<xs:element name="h" type="xs:string"/>` + sequence(15_000, `<xs:element name="a%d" type="xs:string" substitutionGroup="h"/>`)),
 	"a chain of substitutes":        repeat(5000, `<xs:element name="a%d" type="xs:string" substitutionGroup="a%d"/>`, `<xs:element name="a5000" type="xs:string"/>`),
-	"many keys":                     xs(`<xs:element name="r" type="xs:string">` + numbered(3000, `<xs:key name="k%d"><xs:selector xpath=".//a|.//b|.//c"/><xs:field xpath="@d"/></xs:key>`) + `</xs:element>`),
-	"many types with many elements": xs(anyElement + numbered(40, `<xs:complexType name="t%d"><xs:sequence>`+strings.Repeat(`<xs:element name="x" type="xs:int"/>`, 400)+`</xs:sequence></xs:complexType>`)),
+	"many keys":                     xs(`<xs:element name="r" type="xs:string">` + sequence(3000, `<xs:key name="k%d"><xs:selector xpath=".//a|.//b|.//c"/><xs:field xpath="@d"/></xs:key>`) + `</xs:element>`),
+	"many types with many elements": xs(anyElement + sequence(40, `<xs:complexType name="t%d"><xs:sequence>`+strings.Repeat(`<xs:element name="x" type="xs:int"/>`, 400)+`</xs:sequence></xs:complexType>`)),
 }
 
 func nestedChoices(depth int) string {
@@ -89,7 +102,7 @@ func nestedChoices(depth int) string {
 	return `<xs:choice minOccurs="0" maxOccurs="unbounded">` + inner + inner + `</xs:choice>`
 }
 
-func numbered(n int, format string) string {
+func sequence(n int, format string) string {
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, format, i)
@@ -97,11 +110,11 @@ func numbered(n int, format string) string {
 	return b.String()
 }
 
-func TestHostileSchemas(t *testing.T) {
+func TestHostileXSDs(t *testing.T) {
 	for name, text := range hostileSchemas {
 		t.Run(name, func(t *testing.T) {
-			bounded(t, func() {
-				_, issues, err := Compile(t.Context(), dataType(text))
+			cputest.Bounds(t, maxCPU, maxMemory, func() {
+				_, issues, err := xsd.Compile(t.Context(), dataType(text))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -120,8 +133,8 @@ func TestHostileSchemas(t *testing.T) {
 func TestHostileDocuments(t *testing.T) {
 	list := func(itemType string) string {
 		return xs(`<xs:element name="r"><xs:complexType><xs:sequence><xs:element name="a" type="` + itemType + `" maxOccurs="unbounded"/></xs:sequence></xs:complexType></xs:element>` +
-			`<xs:simpleType name="decimals"><xs:restriction base="xs:decimal">` + numbered(6000, `<xs:enumeration value="%d.5"/>`) + `</xs:restriction></xs:simpleType>` +
-			`<xs:simpleType name="strings"><xs:restriction base="xs:string">` + numbered(6000, `<xs:enumeration value="x%d"/>`) + `</xs:restriction></xs:simpleType>` +
+			`<xs:simpleType name="decimals"><xs:restriction base="xs:decimal">` + sequence(6000, `<xs:enumeration value="%d.5"/>`) + `</xs:restriction></xs:simpleType>` +
+			`<xs:simpleType name="strings"><xs:restriction base="xs:string">` + sequence(6000, `<xs:enumeration value="x%d"/>`) + `</xs:restriction></xs:simpleType>` +
 			`<xs:simpleType name="patterns"><xs:restriction base="xs:string"><xs:pattern value="(a|aa|aaa|aaaa|aaaaa){1,100}"/></xs:restriction></xs:simpleType>` +
 			`<xs:simpleType name="ints"><xs:list itemType="xs:int"/></xs:simpleType>` +
 			`<xs:simpleType name="union"><xs:union memberTypes="decimals xs:date xs:int strings patterns"/></xs:simpleType>`)
@@ -143,20 +156,23 @@ func TestHostileDocuments(t *testing.T) {
 		"a list of two million":       {list("ints"), "<r><a>" + strings.Repeat("1 ", 2_000_000) + "</a></r>", "*"},
 		"a number of a megabyte":      {list("xs:decimal"), "<r><a>" + strings.Repeat("1", 4_000_000) + "</a></r>", ""},
 		"many invalid":                {list("xs:int"), "<r>" + strings.Repeat("<a>x</a>", 500_000) + "</r>", "*"},
-		"many names":                  {list("xs:int"), "<r>" + numbered(350_000, "<b%d/>") + "</r>", "*"},
-		"many keys":                   {keys, "<r>" + numbered(300_000, "<a>%d</a>") + "</r>", "*"},
+		"many names":                  {list("xs:int"), "<r>" + sequence(350_000, "<b%d/>") + "</r>", "*"},
+		"many keys":                   {keys, "<r>" + sequence(300_000, "<a>%d</a>") + "</r>", "*"},
 		"nested unique":               {unique, strings.Repeat(strings.Repeat(`<r i="1">`, 60)+strings.Repeat("</r>", 60), 1), "*"},
 		"many nested unique":          {unique, "<r>" + strings.Repeat(strings.Repeat(`<r>`, 60)+strings.Repeat("</r>", 60), 8000) + "</r>", "*"},
 		"any content":                 {anyContent, "<r>" + strings.Repeat("<b c='d'/>", 400_000) + "</r>", "*"},
 		"deep":                        {anyContent, strings.Repeat("<r>", 1_000_000), schema.CodeNotFormed},
-		"many attributes":             {anyContent, "<r" + numbered(300_000, " a%d='1'") + "/>", schema.CodeNotFormed},
+		"many attributes":             {anyContent, "<r" + sequence(300_000, " a%d='1'") + "/>", schema.CodeNotFormed},
 		"a long comment before":       {anyContent, "<!--" + strings.Repeat("x", 4_000_000) + "--><r/>", ""},
 		"a long name":                 {anyContent, "<r><" + strings.Repeat("x", 4_000_000) + "/></r>", "*"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := mustCompile(t, dataType(test.schema))
-			bounded(t, func() { // on a busy machine, a validation that takes a second may give up
-				issues := validate(t, s, test.body)
+			s, issues, err := xsd.Compile(t.Context(), dataType(test.schema))
+			if err != nil || len(issues) > 0 {
+				t.Fatal(issues, err)
+			}
+			cputest.Bounds(t, maxCPU, maxMemory, func() { // on a busy machine, a validation that takes a second may give up
+				issues := validateXSD(t, s, test.body)
 				code := ""
 				if len(issues) > 0 {
 					code = issues[0].Code
@@ -170,15 +186,15 @@ func TestHostileDocuments(t *testing.T) {
 	}
 }
 
-// TestRandomSchemas compiles schemas made of random parts, and validates documents of random parts
+// TestRandomXSDs compiles schemas made of random parts, and validates documents of random parts
 // under those that compile.
-func TestRandomSchemas(t *testing.T) {
+func TestRandomXSDs(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	compiled := 0
-	bounded(t, func() {
+	cputest.Bounds(t, maxCPU, maxMemory, func() {
 		for range 400 {
-			d := dataType(randomSchema(r))
-			s, issues, err := Compile(t.Context(), d)
+			d := dataType(randomXSD(r))
+			s, issues, err := xsd.Compile(t.Context(), d)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -189,7 +205,7 @@ func TestRandomSchemas(t *testing.T) {
 			for range 5 {
 				var b strings.Builder
 				randomElement(r, &b, 0)
-				validate(t, s, b.String())
+				validateXSD(t, s, b.String())
 			}
 		}
 	})
@@ -198,7 +214,7 @@ func TestRandomSchemas(t *testing.T) {
 	}
 }
 
-func randomSchema(r *rand.Rand) string {
+func randomXSD(r *rand.Rand) string {
 	var b strings.Builder
 	for i := range 1 + r.IntN(6) {
 		fmt.Fprintf(&b, `<xs:complexType name="t%d">%s</xs:complexType>`, i, randomParticle(r, 0))
@@ -234,44 +250,4 @@ func randomElement(r *rand.Rand, b *strings.Builder, depth int) {
 		}
 	}
 	fmt.Fprintf(b, "</%c>", name)
-}
-
-// FuzzSchema checks that no schema causes a panic, or an error other than an issue.
-func FuzzSchema(f *testing.F) {
-	f.Add(xs(melding), "<melding/>")
-	f.Add(groupBomb(3), "<r><a/></r>")
-	f.Fuzz(func(t *testing.T, text, body string) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		s, issues, err := Compile(ctx, dataType(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s == nil {
-			if len(issues) == 0 {
-				t.Fatal("neither a schema nor an issue")
-			}
-			return
-		}
-		if _, err := s.Validate(ctx, InMemory([]byte(body))); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
-// FuzzDocument checks that no document causes a panic, or an error other than an issue.
-func FuzzDocument(f *testing.F) {
-	f.Add("<melding><orgnr>123456789</orgnr><linje id='1'><dato>2026-02-28</dato></linje></melding>")
-	s := mustCompile(f, dataType(xs(melding)))
-	f.Fuzz(func(t *testing.T, body string) {
-		issues, err := s.Validate(t.Context(), InMemory([]byte(body)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, i := range issues {
-			if i.Severity != fault.SeverityError || i.Description == "" {
-				t.Fatalf("issue %v", i)
-			}
-		}
-	})
 }
