@@ -17,7 +17,7 @@
 // number of subschemas that evaluate one value. Validate bounds the work in steps, which are
 // proportional to the work: to the bytes of a value that is compared with enumerated values, to the
 // required names of an object, to the digits of exact arithmetic. Validate bounds the growth of the
-// heap too, and asks the context every few milliseconds; see evaluation.
+// heap too, and reads the context every few milliseconds; see evaluation.
 //
 // The library has no hook for every evaluation of a subschema. It calls the function of a
 // subschema's format, but only for a value that has passed type, const and enum. Compile

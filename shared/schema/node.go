@@ -141,7 +141,7 @@ func (s *Schema) newNode(part *js.Schema) *node {
 	return n
 }
 
-// assertions returns the number of keywords of part each of which may be a violation of its own.
+// assertions returns the number of keywords of part each of which may be a separate violation.
 func assertions(part *js.Schema) int {
 	n := 0
 	for _, used := range []bool{

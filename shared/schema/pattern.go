@@ -54,7 +54,7 @@ func (p *patterns) compile(text string) (js.Regexp, error) {
 	return compiled, nil
 }
 
-// String returns the regular expression as it is in the schema.
+// String returns the regular expression unchanged.
 func (p *pattern) String() string { return p.text }
 
 // MatchString is like Regexp.MatchString. It charges one step, plus one for each 100 of the bytes

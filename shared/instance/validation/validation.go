@@ -93,7 +93,7 @@ type document struct {
 	open func(ctx context.Context) (io.ReadCloser, error) // for a stream
 }
 
-// schemaKey identifies a compiled schema. The zero value stands for no schema.
+// schemaKey identifies a compiled schema. The zero value means no schema.
 type schemaKey struct {
 	format            schema.Format
 	xsd               bool
