@@ -21,7 +21,7 @@ import (
 // Limits of the validation of a document.
 const (
 	validateFor = 4 * time.Second       // plus validatePer for each byte
-	validatePer = 100 * time.Nanosecond // about twice what a byte of an ordinary document takes
+	validatePer = 150 * time.Nanosecond // three times what a byte of an ordinary document takes
 	maxToken    = 8 << 20               // bytes of one text or attribute, which is held in memory
 	maxProlog   = maxToken              // bytes before the root element
 )

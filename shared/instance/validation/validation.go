@@ -55,7 +55,7 @@ const (
 	fetchers   = 4                // concurrent fetches; their content is in memory
 	maxSchemas = 16               // compiled schemas in the cache
 	maxTexts   = 512 << 10        // total bytes of their texts
-	timeBudget = 15 * time.Second // for validating the elements of one instance, without the fetches into memory
+	timeBudget = 20 * time.Second // for validating the elements of one instance, without the fetches into memory
 
 	maxVerdicts = 1000   // verdicts in the cache
 	maxIssues   = 10_000 // total issues in the cache
