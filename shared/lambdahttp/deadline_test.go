@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +24,7 @@ func TestDeadline(t *testing.T) {
 			a := New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("X-Early", "1")
 				io.WriteString(w, "early")
-				time.Sleep(30 * time.Second) // ignores its context
+				time.Sleep(26 * time.Second) // ignores its context
 				for range 1000 {
 					w.Header().Set("X-Late", "1")
 				}
@@ -69,7 +70,7 @@ func TestDeadline(t *testing.T) {
 	t.Run("a panic after the deadline has no effect", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := New(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-				time.Sleep(time.Minute)
+				time.Sleep(2 * time.Second)
 				panic("late")
 			}))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -79,6 +80,35 @@ func TestDeadline(t *testing.T) {
 			wantProblem(t, response, 503, "timeout")
 			time.Sleep(2 * time.Minute)
 		})
+	})
+
+	t.Run("a handler that outlives its response ends the process", func(t *testing.T) {
+		for _, tt := range []struct {
+			runs  time.Duration
+			exits []time.Duration // from the start; the response is sent after half a second
+		}{
+			{2400 * time.Millisecond, nil},
+			{time.Minute, []time.Duration{2500 * time.Millisecond}},
+		} {
+			lines := captureLog(t)
+			synctest.Test(t, func(t *testing.T) {
+				a := New(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(tt.runs) }))
+				start := time.Now()
+				var exits []time.Duration
+				a.exit = func(int) { exits = append(exits, time.Since(start)) }
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				wantProblem(t, a.Handle(ctx, event("nav", "app")), 503, "timeout")
+				time.Sleep(2 * time.Minute)
+				synctest.Wait()
+				if !slices.Equal(exits, tt.exits) {
+					t.Errorf("a handler that runs for %v: the process ends after %v, want %v", tt.runs, exits, tt.exits)
+				}
+			})
+			if logged := lines(); len(logged) != 1+len(tt.exits) {
+				t.Errorf("log = %v", logged)
+			}
+		}
 	})
 
 	t.Run("a response in time is sent unchanged", func(t *testing.T) {

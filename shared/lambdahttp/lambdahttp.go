@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -38,6 +39,13 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+)
+
+// overdueSteps and overdueStep are how long a handler may run after the 503 at its deadline. Lambda
+// freezes the process between events, and the frozen time counts as one step at most.
+const (
+	overdueSteps = 20
+	overdueStep  = 100 * time.Millisecond
 )
 
 // responseMargin is how long before Lambda's deadline the adapter stops waiting for the handler.
@@ -59,6 +67,7 @@ type Adapter struct {
 	handler http.Handler
 	metrics metrics
 	workers *workerPool
+	exit    func(code int) // os.Exit
 }
 
 // New returns an adapter for h.
@@ -68,8 +77,12 @@ type Adapter struct {
 // is the query byte for byte. Header fields are not split at commas. The context ends
 // responseMargin before Lambda's deadline. The response stays in memory until h returns, so there
 // is no http.Flusher.
+//
+// A handler must end soon after its context. If it runs for another two seconds, the adapter ends
+// the process, because the handler takes the CPU time and the locks of the next requests. Lambda
+// then starts a new process.
 func New(h http.Handler) *Adapter {
-	return &Adapter{handler: h, workers: newWorkerPool()}
+	return &Adapter{handler: h, workers: newWorkerPool(), exit: os.Exit}
 }
 
 // Invoke serves one event in JSON and returns the response in JSON. It fails only if the payload is
@@ -126,6 +139,7 @@ func (a *Adapter) serve(r *http.Request) (events.APIGatewayV2HTTPResponse, int, 
 		default:
 			close(worker.work) // the worker ends when the handler does
 			w.abandon()
+			go a.endIfOverdue(worker, r.Pattern)
 			return events.APIGatewayV2HTTPResponse{}, 0, fmt.Errorf("the handler did not respond in time: %w", ctx.Err())
 		}
 	}
@@ -137,6 +151,19 @@ func (a *Adapter) serve(r *http.Request) (events.APIGatewayV2HTTPResponse, int, 
 		logging.Add(ctx, slog.Int("superfluousStatus", w.superfluous))
 	}
 	return w.response()
+}
+
+// endIfOverdue ends the process if the handler that worker runs does not end soon.
+func (a *Adapter) endIfOverdue(worker *worker, route string) {
+	for range overdueSteps {
+		select {
+		case <-worker.done:
+			return
+		case <-time.After(overdueStep):
+		}
+	}
+	slog.Error("the process ends: a handler still runs after the response", "route", route)
+	a.exit(1)
 }
 
 // withMargin returns a copy of ctx whose deadline, if any, is responseMargin earlier. If less than
