@@ -203,15 +203,13 @@ const (
 
 // Validate returns the issues of a body, in the order of their fields: the violations of the
 // schema, or one issue if the body is not well-formed or needs too many steps. The issues do not
-// name the data element. With a nil schema, Validate checks only that the body is well-formed. It
-// fails with the error of ctx if ctx ends first.
+// name the data element. With a nil schema, Validate checks only the form of the body. It fails
+// with the error of ctx if ctx ends first.
 func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issues []fault.Issue, err error) {
 	current := newEvaluation(ctx)
 	var doc any
 	var root *element
 	switch {
-	case format == XML && s == nil:
-		err = checkXML(ctx, body)
 	case format == XML:
 		root, err = parseXML(ctx, body)
 	default:

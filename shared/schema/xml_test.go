@@ -13,7 +13,7 @@ func TestXMLNotWellFormed(t *testing.T) {
 		"<!DOCTYPE a><a/>":        "has a DOCTYPE or another declaration, which are not allowed, at line 1",
 		"<a>\n&#55357;&#56832;":   "has a reference to a character that XML does not allow, at line 2",
 		strings.Repeat("<a>", 65): "nests deeper than 64 levels, at line 1",
-		`{"a":1}`:                 "has text outside the root element, at line 1",
+		`{"a":1}`:                 "has no element",
 	} {
 		for _, s := range []*Schema{nil, mustCompile(t, `{}`)} {
 			issues := validate(t, s, XML, body)
@@ -23,11 +23,8 @@ func TestXMLNotWellFormed(t *testing.T) {
 		}
 	}
 	many := "<a>" + strings.Repeat("<b/>", 250_000) + "</a>"
-	if issues := validate(t, nil, XML, many); len(issues) > 0 {
-		t.Errorf("without a schema: %v", issues)
-	}
 	if got := issueText(validate(t, mustCompile(t, `{}`), XML, many)); got != ": has more than 500000 tokens, at line 1" {
-		t.Errorf("with a schema: %s", got)
+		t.Error(got)
 	}
 }
 

@@ -35,13 +35,25 @@ type Reader struct {
 	started     bool
 	declaration []byte // with the replaced encoding; what is not yet read
 	ascii       bool   // the document declares US-ASCII
-	line        int    // newlines before the bytes that are not yet read
-	err         error  // the first error except io.EOF
-	ended       bool   // Read has returned io.EOF
+	scanner     scanner
+	neutral     bool  // hide the namespace of XML Schema's instance attributes
+	matched     int   // bytes of that namespace at the end of what is read
+	err         error // the first error except io.EOF
+	ended       bool  // Read has returned io.EOF
 }
 
 // Err returns the first error that Read has returned, or nil if that was io.EOF or none.
 func (r *Reader) Err() error { return r.err }
+
+// Finish returns an *Error if the document has what package xsd accepts although expat and .NET
+// reject it. The result has a meaning if package xsd has read the document and has found it
+// well-formed.
+func (r *Reader) Finish() error {
+	if r.scanner.err == nil {
+		return nil
+	}
+	return r.scanner.err
+}
 
 // Read reads the document. See NewReader.
 func (r *Reader) Read(p []byte) (int, error) {
@@ -71,17 +83,43 @@ func (r *Reader) read(p []byte) (int, error) {
 		return n, nil
 	}
 	n, err := r.r.Read(p[:min(len(p), maxRead)])
-	for _, c := range p[:n] {
+	for i, c := range p[:n] {
 		switch {
-		case c == '\n':
-			r.line++
-		case c < ' ' && c != '\t' && c != '\r':
-			return 0, &Error{"has a character that XML does not allow", 1 + r.line}
+		case c < ' ' && !isSpace(c):
+			return 0, &Error{"has a character that XML does not allow", 1 + r.scanner.line}
 		case c >= 0x80 && r.ascii:
-			return 0, &Error{"declares US-ASCII but has other characters; declare UTF-8", 1 + r.line}
+			return 0, &Error{"declares US-ASCII but has other characters; declare UTF-8", 1 + r.scanner.line}
+		}
+		r.scanner.next(c)
+		if r.neutral && r.endsInstance(c) {
+			p[i] = neutralEnd
 		}
 	}
 	return n, err
+}
+
+// The namespace of XML Schema's instance attributes, and a last byte that makes it another one
+// without a meaning.
+const (
+	instance   = "http://www.w3.org/2001/XMLSchema-instance"
+	neutralEnd = 'E'
+)
+
+// endsInstance reports whether c is the last byte of the namespace instance.
+func (r *Reader) endsInstance(c byte) bool {
+	switch c {
+	case instance[r.matched]:
+		r.matched++
+	case instance[0]: // the longest end of a part of the namespace that is also its start
+		r.matched = 1
+	default:
+		r.matched = 0
+	}
+	if r.matched < len(instance) {
+		return false
+	}
+	r.matched = 0
+	return true
 }
 
 func (r *Reader) start() error {
@@ -110,7 +148,7 @@ func (r *Reader) start() error {
 	equals := bytes.LastIndexByte(head[:at], '=')
 	r.declaration = fmt.Appendf(nil, "%s   %sUTF-8", head[:equals], head[equals:at])
 	_, err = r.r.Discard(len(r.declaration))
-	r.line = bytes.Count(r.declaration, []byte("\n"))
+	r.scanner.line = bytes.Count(r.declaration, []byte("\n"))
 	return err
 }
 

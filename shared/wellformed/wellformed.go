@@ -20,8 +20,9 @@ import (
 
 // Limits of an XML document.
 const (
-	MaxDepth      = 64  // levels of nesting
-	MaxAttributes = 256 // attributes of one element
+	MaxDepth      = 64         // levels of nesting
+	MaxAttributes = 256        // attributes of one element
+	MaxText       = 32_000_000 // bytes of one text or attribute, which is in memory
 )
 
 // Error describes content that is not well-formed or exceeds a limit. Its message repeats nothing
@@ -44,30 +45,27 @@ var engine = sync.OnceValues(func() (*xsd.Engine, error) {
 	return xsd.Compile(xsd.Bytes("empty.xsd", []byte(`<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"/>`)))
 })
 
-// The namespace of XML Schema's instance attributes, and one of the same length that has no
-// meaning.
-const (
-	instance = "http://www.w3.org/2001/XMLSchema-instance"
-	neutral  = "http://www.w3.org/2001/XMLSchema-instancE"
-)
-
 // XML returns nil if body is well-formed XML, or an *Error. It fails with the error of ctx if ctx
 // ends first.
 func XML(ctx context.Context, body []byte) error {
+	return Stream(ctx, bytes.NewReader(body), int64(len(body)))
+}
+
+// Stream is like XML for a document of size bytes in r, of which it holds a small part in memory.
+// It fails with the error of r.
+func Stream(ctx context.Context, r io.Reader, size int64) error {
 	e, err := engine()
 	if err != nil {
 		return err
 	}
+	reader := NewReader(ctx, r)
 	// An unknown xsi:type of the root element would end the validation before the end of the
 	// document.
-	read := body
-	if bytes.Contains(body, []byte(instance)) {
-		read = bytes.ReplaceAll(body, []byte(instance), []byte(neutral))
-	}
-	reader, size := NewReader(ctx, bytes.NewReader(read)), int64(len(body))+1
+	reader.neutral = true
+	size++
 	err = e.ValidateWithOptions(reader, xsd.ValidateOptions{
 		MaxErrors: 1, MaxInstanceDepth: MaxDepth, MaxInstanceAttributes: MaxAttributes,
-		MaxInstanceBytes: size, MaxInstanceTextBytes: size, MaxInstanceTokenBytes: size + 1<<16,
+		MaxInstanceBytes: size, MaxInstanceTextBytes: MaxText, MaxInstanceTokenBytes: MaxText,
 	})
 	if reader.Err() != nil {
 		return reader.Err()
@@ -77,14 +75,17 @@ func XML(ctx context.Context, body []byte) error {
 		if !ok {
 			return errors.New("wellformed: unknown error of the library") // without its text, which may contain data
 		}
-		if IsSyntax(known) {
+		switch {
+		case IsSyntax(known):
 			return Convert(known)
+		case known.Code() == xsderrors.CodeValidationLimit:
+			return &Error{fmt.Sprintf("has a text or a tag of more than %d bytes", MaxText), known.Line()}
 		}
 	}
 	if !reader.ended { // the address of the namespace has a character reference in it
 		return &Error{"has a declaration of the namespace of xsi that is not supported", 0}
 	}
-	return Names(ctx, body)
+	return reader.Finish()
 }
 
 // IsSyntax reports whether an error of package xsd is about a document's syntax, its depth or the
@@ -166,87 +167,6 @@ var syntaxMessages = []struct{ contains, message string }{
 	{"invalid XML character", "has a character that XML does not allow"},
 	{"character entity", "has a reference to a character that XML does not allow"},
 	{"name", "has a malformed name"},
-}
-
-// Names returns an *Error if body, which package xsd can read, has a name that only the
-// fifth edition of XML 1.0 allows, or a processing instruction whose name has a colon. Parsers for
-// the fourth edition, such as expat and .NET's, reject such a name. encoding/xml has the fourth
-// edition's table of characters.
-func Names(ctx context.Context, body []byte) error {
-	foreign, colonAt := scanNames(body)
-	if colonAt >= 0 {
-		return &Error{"has a processing instruction whose name has a colon", 1 + bytes.Count(body[:colonAt], []byte("\n"))}
-	}
-	if !foreign {
-		return nil
-	}
-	dec := NewDecoder(ctx, bytes.NewReader(body))
-	for {
-		_, err := dec.RawToken()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			line, _ := dec.InputPos()
-			return &Error{"has a name with a character that XML 1.0 does not allow in names", line}
-		}
-	}
-}
-
-// scanNames reports whether a name in a tag or processing instruction of body has a byte outside
-// US-ASCII. It also returns the position of a colon in the name of a processing instruction, or -1.
-func scanNames(body []byte) (foreign bool, colonAt int) {
-	rest := body
-	for {
-		at := bytes.IndexByte(rest, '<')
-		if at < 0 {
-			return foreign, -1
-		}
-		rest = rest[at:]
-		switch {
-		case bytes.HasPrefix(rest, []byte("<!--")):
-			rest = after(rest, "-->")
-		case bytes.HasPrefix(rest, []byte("<![CDATA[")):
-			rest = after(rest, "]]>")
-		case bytes.HasPrefix(rest, []byte("<?")):
-			next := after(rest, "?>")
-			name := rest[:len(rest)-len(next)]
-			if at := bytes.IndexAny(name, space); at >= 0 {
-				name = name[:at]
-			}
-			if at := bytes.IndexByte(name, ':'); at >= 0 {
-				return foreign, len(body) - len(rest) + at
-			}
-			foreign = foreign || !isASCII(name)
-			rest = next
-		default:
-			quote := byte(0)
-			for at = 1; at < len(rest) && (quote != 0 || rest[at] != '>'); at++ {
-				switch c := rest[at]; {
-				case c == quote:
-					quote = 0
-				case quote != 0:
-				case c == '"' || c == '\'':
-					quote = c
-				case c >= 0x80:
-					foreign = true
-				}
-			}
-			rest = rest[at:]
-		}
-	}
-}
-
-// after returns what follows end in body.
-func after(body []byte, end string) []byte {
-	_, rest, _ := bytes.Cut(body, []byte(end))
-	return rest
-}
-
-func isASCII(text []byte) bool {
-	return bytes.IndexFunc(text, func(c rune) bool { return c >= 0x80 }) < 0
 }
 
 // NewDecoder returns a decoder for a document that is well-formed already. The decoder reads

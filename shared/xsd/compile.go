@@ -112,7 +112,7 @@ func underXSD(issues []fault.Issue) []fault.Issue {
 var limits = lib.CompileOptions{
 	MaxSchemaDepth:                wellformed.MaxDepth,
 	MaxSchemaAttributes:           wellformed.MaxAttributes,
-	MaxSchemaTokenBytes:           64 << 10,
+	MaxSchemaTokenBytes:           application.MaxXSDBytes,
 	MaxSchemaSourceBytes:          application.MaxXSDBytes,
 	MaxSchemaSources:              application.MaxXSDDocuments,
 	MaxSchemaTotalBytes:           application.MaxXSDTotalBytes,
@@ -216,6 +216,8 @@ func compileIssues(documents []*document, err error) []fault.Issue {
 		switch {
 		case known.Code() == xsderrors.CodeSchemaLimit:
 			message = "is too large or too complex to compile; simplify it"
+		case known.Code() == xsderrors.CodeUnsupportedRegex:
+			message = `has a pattern with \i, \c, \p{Is…}, a class without another class, or a count over 1000, which are not supported; write the characters as a class, such as [a-z]`
 		case known.Code() == xsderrors.CodeInternalInvariant, strings.HasPrefix(string(known.Code()), "unsupported."):
 			message = "uses a construct that is not supported: " + describeSchemaError(known)
 		}
@@ -234,7 +236,7 @@ func describeSchemaError(err *xsderrors.Error) string {
 	switch {
 	case err.Code() == xsderrors.CodeInternalInvariant:
 		return "for example an extension of a type whose content is a repeated choice"
-	case strings.HasPrefix(err.Message(), "invalid pattern"):
+	case strings.HasPrefix(err.Message(), "invalid regex"):
 		return "a pattern is not a regular expression of XML Schema, which has no look-around and no back-references"
 	case err.Message() == "":
 		return "its syntax is wrong"

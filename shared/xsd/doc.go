@@ -19,7 +19,9 @@
 //
 // In a pattern of XML Schema ^ and $ are ordinary characters, because a pattern always applies to
 // the whole value. Many real schemas write them as anchors, as .NET reads them. Compile therefore
-// removes one ^ at the start and one $ at the end of a pattern.
+// removes one ^ at the start and one $ at the end of a pattern. The library does not support \i,
+// \c, \p{Is...} and a class without another class. Its later versions do, but take 13 ms at every
+// start of a process.
 //
 // # Documents
 //

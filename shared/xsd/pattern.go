@@ -17,14 +17,21 @@ const (
 // pattern has no meaning; the library rejects that pattern.
 func patternSize(pattern string) int {
 	p := &patternParser{rest: pattern}
-	size := p.alternatives(0)
+	size := min(p.alternatives(0)+sizeOfCategory*p.categories, maxPatternSize+1)
 	if p.rest != "" { // an unmatched closing parenthesis
 		return 0
 	}
 	return size
 }
 
-type patternParser struct{ rest string }
+// sizeOfCategory is the size of a category of Unicode such as \p{L}, which has hundreds of ranges.
+// The repetitions of a category share them.
+const sizeOfCategory = 16
+
+type patternParser struct {
+	rest       string
+	categories int
+}
 
 // alternatives returns the size of a pattern up to its end or to a closing parenthesis.
 func (p *patternParser) alternatives(depth int) int {
@@ -101,6 +108,7 @@ func (p *patternParser) class() int {
 func (p *patternParser) skipEscape() {
 	if strings.HasPrefix(p.rest, "p{") || strings.HasPrefix(p.rest, "P{") {
 		_, p.rest, _ = strings.Cut(p.rest, "}")
+		p.categories++
 	} else if p.rest != "" {
 		p.rest = p.rest[1:]
 	}

@@ -30,14 +30,12 @@ const (
 type Document struct {
 	Size int64
 	Open func(ctx context.Context) (io.ReadCloser, error) // may be called twice
-
-	body []byte // of a document in memory
 }
 
 // InMemory returns the document with the given content.
 func InMemory(body []byte) Document {
 	open := func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	return Document{int64(len(body)), open, body}
+	return Document{int64(len(body)), open}
 }
 
 // Validate returns the issues of a document, in document order: the violations of the schema, at
@@ -78,11 +76,9 @@ func (s *Schema) validate(ctx context.Context, d Document) ([]*violation, []faul
 	var prolog bytes.Buffer
 	reader := wellformed.NewReader(ctx, body)
 	root, known := readRoot(ctx, io.TeeReader(io.LimitReader(reader, maxProlog), &prolog))
-	if known && !slices.Contains(s.roots, root) {
-		if d.body != nil { // an ill-formed document has another issue, as without a schema
-			if err := wellformed.XML(ctx, d.body); err != nil {
-				return nil, notFormed(err), asFailure(err)
-			}
+	if known && !slices.Contains(s.roots, root) { // an ill-formed document has another issue, as without a schema
+		if err := wellFormed(ctx, d); err != nil {
+			return nil, notFormed(err), asFailure(err)
 		}
 		return nil, []fault.Issue{{Severity: fault.SeverityError, Code: schema.CodeViolation, Description: s.wrongRoot()}}, nil
 	}
@@ -95,11 +91,20 @@ func (s *Schema) validate(ctx context.Context, d Document) ([]*violation, []faul
 		return nil, notFormed(err), asFailure(err)
 	}
 	violations, issues, err := s.convert(err)
-	if err == nil && len(issues) == 0 && d.body != nil {
-		err = wellformed.Names(ctx, d.body)
-		return violations, notFormed(err), asFailure(err)
+	if err == nil && len(issues) == 0 {
+		issues = notFormed(reader.Finish())
 	}
 	return violations, issues, err
+}
+
+// wellFormed returns nil if a document is well-formed, or an *wellformed.Error.
+func wellFormed(ctx context.Context, d Document) error {
+	body, err := d.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	return wellformed.Stream(ctx, body, d.Size)
 }
 
 // notFormed returns the issue for an *wellformed.Error, or nil for another error.

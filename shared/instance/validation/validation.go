@@ -19,7 +19,9 @@
 package validation
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -31,16 +33,17 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/schema"
+	"altinn.no/instanceapi/shared/wellformed"
 	"altinn.no/instanceapi/shared/xsd"
 )
 
 // MaxBytes is the size, in bytes, of the largest data element whose content is validated in
-// memory: the largest that a function receives inline. Larger XML is validated as a stream if its
-// formId has an XML Schema. Any other larger element is an error if its formId has a schema;
+// memory: the largest that a function receives inline. Larger XML is validated as a stream, unless
+// its formId has a JSON Schema. Any other larger element is an error if its formId has a schema;
 // otherwise its content is not validated.
 const MaxBytes = blob.InlineLimit
 
-// MaxStreamed is the size, in bytes, of the largest XML that is validated against an XML Schema.
+// MaxStreamed is the size, in bytes, of the largest XML that is validated as a stream.
 const MaxStreamed = 100_000_000
 
 // Codes of issues, in addition to those of the packages instance and schema.
@@ -89,8 +92,8 @@ type validator interface {
 // document is the content of a data element.
 type document struct {
 	size int64
-	body []byte                                           // nil if it is read as a stream
-	open func(ctx context.Context) (io.ReadCloser, error) // for a stream
+	body []byte                                           // nil if it is over MaxBytes
+	open func(ctx context.Context) (io.ReadCloser, error) // may be called twice
 }
 
 // schemaKey identifies a compiled schema. The zero value means no schema.
@@ -100,6 +103,9 @@ type schemaKey struct {
 	id                string // of its text
 	root, rootElement string // of an XML Schema
 }
+
+// streams reports whether the validation reads content as a stream.
+func (k schemaKey) streams() bool { return k.format == schema.XML && (k.xsd || k.id == "") }
 
 // verdictKey identifies content of a format and the schema for it.
 type verdictKey struct {
@@ -227,7 +233,7 @@ func (c *Checker) validateElement(ctx context.Context, app *application.Applicat
 	}
 	key := verdictKey{blob.KeyOf(i.AppID, i.ID, d.Revision), schemaFor(t, format)}
 	limit := int64(MaxBytes)
-	if key.schema.xsd {
+	if key.schema.streams() {
 		limit = MaxStreamed
 	}
 	switch {
@@ -336,7 +342,10 @@ func schemaFor(t application.DataType, format schema.Format) schemaKey {
 
 // compile returns the compiled schema of a data type, or nil if the schema is invalid.
 func (c *Checker) compile(ctx context.Context, t application.DataType, key schemaKey) (validator, error) {
-	if key.id == "" {
+	switch {
+	case key.id == "" && key.format == schema.XML:
+		return anyXML{}, nil
+	case key.id == "":
 		return jsonSchema{key.format, nil}, nil
 	}
 	c.mu.Lock()
@@ -396,10 +405,23 @@ func (s jsonSchema) validate(ctx context.Context, d document) ([]fault.Issue, er
 type xmlSchema struct{ schema *xsd.Schema }
 
 func (s xmlSchema) validate(ctx context.Context, d document) ([]fault.Issue, error) {
-	if d.open == nil {
-		return s.schema.Validate(ctx, xsd.InMemory(d.body))
-	}
 	return s.schema.Validate(ctx, xsd.Document{Size: d.size, Open: d.open})
+}
+
+// anyXML checks only that XML is well-formed.
+type anyXML struct{}
+
+func (anyXML) validate(ctx context.Context, d document) ([]fault.Issue, error) {
+	body, err := d.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }() // the document was read to its end, or an error is returned
+	err = wellformed.Stream(ctx, body, d.size)
+	if ill, ok := errors.AsType[*wellformed.Error](err); ok {
+		return issue(fault.SeverityError, schema.CodeNotFormed, "%s", ill), nil
+	}
+	return nil, err
 }
 
 // content returns the content of a blob: in memory, or as a stream if it is larger than MaxBytes.
@@ -411,7 +433,9 @@ func (c *Checker) content(ctx context.Context, key blob.Key, size int64) (docume
 		}}, nil
 	}
 	body, err := c.fetch(ctx, key, size)
-	return document{size: size, body: body}, err
+	return document{size: size, body: body, open: func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(body)), nil
+	}}, err
 }
 
 // fetch returns the content of a blob. It fails if the content is not size bytes.

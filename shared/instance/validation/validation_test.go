@@ -134,31 +134,43 @@ func TestVerdictsAreRemembered(t *testing.T) {
 	}
 }
 
-// XML over MaxBytes is validated as a stream if there is an XML Schema.
+// XML over MaxBytes is validated as a stream, unless there is a JSON Schema.
 func TestLargeXML(t *testing.T) {
 	line := strings.Repeat("x", 1000)
 	body := "<r>" + strings.Repeat("<a>"+line+"</a>", 5000) + "<b/></r>"
 	if len(body) <= MaxBytes {
 		t.Fatal("the body is too small")
 	}
-	size := int64(len(body))
-	c := New(func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
-		return blob.Object{Size: size, Body: io.NopCloser(strings.NewReader(body))}, nil
-	}, nil)
 	const xs = `"<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='r'><xs:complexType><xs:sequence>` +
 		`<xs:element name='a' type='xs:string' maxOccurs='unbounded'/></xs:sequence></xs:complexType></xs:element></xs:schema>"`
+	const tooLarge = ": The data element is %d bytes; elements over %d bytes cannot be validated."
+	size := len(body)
+	xmlSchema := application.DataType{FormID: "form", XSD: []byte(xs)}
+	jsonSchema := application.DataType{FormID: "form", Schema: []byte(`{}`)}
+	plain := application.DataType{FormID: "form"}
 	for name, test := range map[string]struct {
-		dataType application.DataType
-		size     int64
-		want     string
+		dataType    application.DataType
+		contentType string
+		body        string
+		size        int
+		want        string
 	}{
-		"with an XML Schema":            {application.DataType{FormID: "form", XSD: []byte(xs)}, size, "/b: is not allowed here: the schema has no such element, or expects another one first, at line 1"},
-		"with an XML Schema, over both": {application.DataType{FormID: "form", XSD: []byte(xs)}, MaxStreamed + 1, ": The data element is 100000001 bytes; elements over 100000000 bytes cannot be validated."},
-		"with a JSON Schema":            {application.DataType{FormID: "form", Schema: []byte(`{}`)}, size, fmt.Sprintf(": The data element is %d bytes; elements over 4400000 bytes cannot be validated.", size)},
-		"without a schema":              {application.DataType{FormID: "form"}, size, ""},
+		"with an XML Schema":              {xmlSchema, "application/xml", body, size, "/b: is not allowed here: the schema has no such element, or expects another one first, at line 1"},
+		"with an XML Schema, too large":   {xmlSchema, "application/xml", body, MaxStreamed + 1, fmt.Sprintf(tooLarge, MaxStreamed+1, MaxStreamed)},
+		"with an XML Schema, ill-formed":  {xmlSchema, "application/xml", body + "\n&#9;", size + 5, ": has text outside the root element, at line 2"},
+		"with an XML Schema, other root":  {xmlSchema, "application/xml", "<s>" + body + "</s>", size + 7, ": must have the root element r"},
+		"with a JSON Schema":              {jsonSchema, "application/xml", body, size, fmt.Sprintf(tooLarge, size, MaxBytes)},
+		"without a schema":                {plain, "application/xml", body, size, ""},
+		"without a schema, ill-formed":    {plain, "text/xml", body + "\n<c/>", size + 5, ": has a second root element, at line 2"},
+		"without a schema, a name":        {plain, "application/xml", "<s><a\ufeff/>" + body + "</s>", size + 13, ": has a name with a character that XML 1.0 does not allow in names, at line 1"},
+		"without a schema, too large":     {plain, "application/xml", body, MaxStreamed + 1, ""},
+		"without a schema, not plain XML": {plain, "image/svg+xml", body + "<c/>", size + 4, ""},
 	} {
+		c := New(func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
+			return blob.Object{Size: int64(test.size), Body: io.NopCloser(strings.NewReader(test.body))}, nil
+		}, nil)
 		app := &application.Application{ID: "nav/app", DataTypes: []application.DataType{test.dataType}}
-		i := &instance.Instance{ID: "i", AppID: app.ID, Data: []instance.DataElement{{ID: "d", FormID: "form", ContentType: "application/xml", FileSize: test.size, Revision: "r"}}}
+		i := &instance.Instance{ID: "i", AppID: app.ID, Data: []instance.DataElement{{ID: "d", FormID: "form", ContentType: test.contentType, FileSize: int64(test.size), Revision: "r"}}}
 		found, err := c.Elements(t.Context(), app, i, i.Data, Findings{})
 		got := ""
 		for _, issue := range found.For(i) {
