@@ -25,7 +25,8 @@ const largeSize = 100 << 20
 
 // largeApplication accepts attachments of any type and size.
 const largeApplication = `{"dataTypes": [{"formId": "default", "allowedContentTypes": ["application/xml"], "maxSize": 1000, "maxCount": 1},
-	{"formId": "attachment", "allowedContentTypes": ["*/*"], "minCount": 0, "maxCount": 0}]}`
+	{"formId": "attachment", "allowedContentTypes": ["*/*"], "minCount": 0, "maxCount": 0},
+	{"formId": "lines", "minCount": 0, "xsd": "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='r'><xs:complexType><xs:sequence><xs:element name='a' type='xs:int' maxOccurs='unbounded'/></xs:sequence></xs:complexType></xs:element></xs:schema>"}]}`
 
 // reporter is a person with an instance, and the owner of its application.
 type reporter struct {
@@ -84,10 +85,10 @@ type signed struct {
 	Expires         time.Time
 }
 
-func (r *reporter) announce(t *testing.T, fileName string, size int64, sum []byte) signed {
+func (r *reporter) announce(t *testing.T, formID, fileName, contentType string, size int64, sum []byte) signed {
 	t.Helper()
-	body := fmt.Sprintf(`{"fileName": %q, "contentType": "application/pdf", "size": %d, "sha256": %q}`, fileName, size, hex.EncodeToString(sum))
-	x := r.send(t, r.person, "POST", r.path+"/uploads?formId=attachment", body, 201)
+	body := fmt.Sprintf(`{"fileName": %q, "contentType": %q, "size": %d, "sha256": %q}`, fileName, contentType, size, hex.EncodeToString(sum))
+	x := r.send(t, r.person, "POST", r.path+"/uploads?formId="+formID, body, 201)
 	var link signed
 	if err := json.Unmarshal(x.body, &link); err != nil {
 		t.Fatal(err)
@@ -145,7 +146,7 @@ func TestLargeFile(t *testing.T) {
 	t.Parallel()
 	r := newReporter(t)
 	_, sum := sumOf(t, content(largeSize))
-	link := r.announce(t, "Årsmelding «2026».pdf", largeSize, sum)
+	link := r.announce(t, "attachment", "Årsmelding «2026».pdf", "application/pdf", largeSize, sum)
 	commit := r.path + "/data?formId=attachment&upload=" + link.ID
 
 	missing := r.send(t, r.person, "POST", commit, "", 409)
@@ -253,7 +254,7 @@ func TestReplaceLargeFile(t *testing.T) {
 	target := r.path + "/data/" + i.Data[0].ID
 	etag := r.send(t, r.person, "HEAD", target, "", 200).header.Get("ETag")
 	_, sum := sumOf(t, content(size))
-	link := r.announce(t, "ny.pdf", size, sum)
+	link := r.announce(t, "attachment", "ny.pdf", "application/pdf", size, sum)
 	r.send(t, r.person, "PUT", target+"?upload="+link.ID, "", 409)
 	if status, err := link.put(t.Context(), content(size), size, nil); err != nil || status != 200 {
 		t.Fatalf("PUT: status %d, %v", status, err)
@@ -277,13 +278,47 @@ func TestReplaceLargeFile(t *testing.T) {
 	}
 }
 
+// Uploaded XML that no function can receive is validated from the store, with or without a schema.
+func TestLargeXML(t *testing.T) {
+	t.Parallel()
+	r := newReporter(t)
+	lines := strings.Repeat("<a>1</a>", 700_000)
+	for _, test := range []struct{ formID, body, want string }{
+		{"lines", "<r>" + lines + "<a>x</a></r>", "[SchemaViolation /a/700000]"},
+		{"lines", "<r>" + lines + "</r>", "[]"},
+		{"attachment", "<r>" + lines + "</r>&#32;", "[DataNotWellFormed ]"},
+		{"attachment", "<r>" + lines + "</r>", "[]"},
+	} {
+		size, sum := sumOf(t, strings.NewReader(test.body))
+		link := r.announce(t, test.formID, "a.xml", "application/xml", size, sum)
+		if status, err := link.put(t.Context(), strings.NewReader(test.body), size, nil); err != nil || status != 200 {
+			t.Fatalf("PUT: status %d, %v", status, err)
+		}
+		made := r.send(t, r.person, "POST", r.path+"/data?formId="+test.formID+"&upload="+link.ID, "", 201)
+		x := r.send(t, r.person, "GET", made.header.Get("Location")+"/validate", "", 200)
+		var list struct {
+			Issues []struct{ Code, Field string }
+		}
+		if err := json.Unmarshal(x.body, &list); err != nil {
+			t.Fatal(err)
+		}
+		got := []string{}
+		for _, i := range list.Issues {
+			got = append(got, i.Code+" "+i.Field)
+		}
+		if fmt.Sprint(got) != test.want {
+			t.Errorf("%s: %v, want %s", test.formID, got, test.want)
+		}
+	}
+}
+
 // A link rejects content that differs from the announcement. Package storage tests more rejections.
 func TestLinkRejectsOtherContent(t *testing.T) {
 	t.Parallel()
 	r := newReporter(t)
 	const body = "the announced bytes"
 	sum := sha256.Sum256([]byte(body))
-	link := r.announce(t, "a.pdf", int64(len(body)), sum[:])
+	link := r.announce(t, "attachment", "a.pdf", "application/pdf", int64(len(body)), sum[:])
 	for other, change := range map[string]func(*http.Request){
 		"the pronounced byte": nil,
 		body:                  func(req *http.Request) { req.Header.Set("Content-Type", "text/html") },
