@@ -66,6 +66,14 @@ func (m *Model) added(c Caller, i *Instance, b Blob, seen Seen) Response {
 	return Response{Status: 201, Instance: i, Changed: true, Moved: true, Location: m.appsURL(i, "/data/"+e.ID)}
 }
 
+// kept rejects a request that replaces or deletes the present content of an element of i.
+func (m *Model) kept(i *Instance, ifMatch, tag string) Rejections {
+	r := i.locked()
+	r.add(i.Hold.holds(m.Now), 409, "legal-hold")
+	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
+	return r
+}
+
 // ReplaceData replaces the content of an element, which resets its downloads and confirmation.
 // tag is the element's current ETag.
 func (m *Model) ReplaceData(c Caller, at Path, b Blob, ifMatch, tag string, seen Seen) Response {
@@ -73,9 +81,7 @@ func (m *Model) ReplaceData(c Caller, at Path, b Blob, ifMatch, tag string, seen
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	r = i.locked()
-	r.add(i.Hold.holds(m.Now), 409, "legal-hold")
-	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
+	r = m.kept(i, ifMatch, tag)
 	r = append(r, i.app.reject(e.FormID, b.ContentType, len(b.Bytes))...)
 	r.add(b.WrongDigest, 400, "digest-mismatch")
 	if r != nil {
@@ -104,9 +110,7 @@ func (m *Model) DeleteData(c Caller, at Path, ifMatch, tag string, seen Seen) Re
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	r = i.locked()
-	r.add(i.Hold.holds(m.Now), 409, "legal-hold")
-	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
+	r = m.kept(i, ifMatch, tag)
 	if r != nil {
 		return Response{Rejections: r}
 	}
@@ -297,8 +301,7 @@ func (m *Model) CommitAsReplacement(c Caller, at Path, upload, ifMatch, tag stri
 	case u.Blob.FormID != e.FormID:
 		return rejected(409, "upload-form-id")
 	}
-	r = i.locked()
-	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
+	r = m.kept(i, ifMatch, tag)
 	r = append(r, i.app.reject(e.FormID, u.Blob.ContentType, len(u.Blob.Bytes))...)
 	r.add(!u.Sent, 409, "upload-missing")
 	if r != nil {
