@@ -33,8 +33,8 @@ func newOwner(t *testing.T) *owner {
 		t.Fatal(err)
 	}
 	t.Cleanup(system.Stop)
-	o := &owner{env: newEnv(t, system), binary: filepath.Join(t.TempDir(), "client"), dir: filepath.Join(t.TempDir(), "inbox")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", o.binary, "altinn.no/instanceapi/events/owner/client")
+	o := &owner{env: newEnv(t, system), binary: filepath.Join(t.TempDir(), "receiver"), dir: filepath.Join(t.TempDir(), "inbox")}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", o.binary, "altinn.no/instanceapi/events/owner/receiver")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

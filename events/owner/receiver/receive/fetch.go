@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 
-	"altinn.no/instanceapi/events/owner/client/inbox"
-	"altinn.no/instanceapi/events/owner/client/storage"
+	"altinn.no/instanceapi/events/owner/receiver/inbox"
+	"altinn.no/instanceapi/events/owner/receiver/storage"
 )
 
 // Limits on the attempts for one instance before it is left for a later run.

@@ -1,9 +1,9 @@
-// Command client is a reference receiver for application owners. It fetches everything that the
+// Command receiver is a reference receiver for application owners. It fetches everything that the
 // owner's work queue holds for one application: it downloads the content, verifies digests, stores
 // the files and confirms them. The feed reports when to read the queue again. It may be killed at
 // any moment and restarted. Copy it freely: it uses only the standard library.
 //
-//	TOKEN_COMMAND='make -s token ORG=nav' go run ./events/owner/client -app nav/app2018 -dir inbox
+//	TOKEN_COMMAND='make -s token ORG=nav' go run ./events/owner/receiver -app nav/app -dir inbox
 //
 // Environment: TOKEN_COMMAND, a shell command that prints a token, run at the start and whenever
 // the token has expired; or TOKEN, a token. Neither is a flag because other users of a machine
@@ -44,9 +44,9 @@ import (
 	"syscall"
 	"time"
 
-	"altinn.no/instanceapi/events/owner/client/inbox"
-	"altinn.no/instanceapi/events/owner/client/receive"
-	"altinn.no/instanceapi/events/owner/client/storage"
+	"altinn.no/instanceapi/events/owner/receiver/inbox"
+	"altinn.no/instanceapi/events/owner/receiver/receive"
+	"altinn.no/instanceapi/events/owner/receiver/storage"
 )
 
 // Exit statuses.
@@ -76,7 +76,7 @@ var appPattern = regexp.MustCompile(`^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$`)
 
 func readOptions(args []string, getenv func(string) string, stderr io.Writer) (options, error) {
 	o := options{token: getenv("TOKEN"), tokenCommand: getenv("TOKEN_COMMAND"), longPoll: 20 * time.Second}
-	flags := flag.NewFlagSet("client", flag.ContinueOnError)
+	flags := flag.NewFlagSet("receiver", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.base, "base", "http://localhost:8080", "address of the Storage API, without a path")
 	flags.StringVar(&o.app, "app", "", "the application, for example nav/app2018")
@@ -115,7 +115,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case err != nil:
-		fmt.Fprintln(stderr, "client:", err)
+		fmt.Fprintln(stderr, "receiver:", err)
 		return exitUsage
 	}
 	box, err := inbox.Open(o.dir, o.app)

@@ -14,8 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"altinn.no/instanceapi/events/owner/client/inbox"
-	"altinn.no/instanceapi/events/owner/client/storage"
+	"altinn.no/instanceapi/events/owner/receiver/inbox"
+	"altinn.no/instanceapi/events/owner/receiver/storage"
 )
 
 // Receiver fetches the instances that are submitted through one application.
