@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"time"
 
+	"altinn.no/instanceapi/shared/party"
 	"altinn.no/instanceapi/tests/local/workspace"
 	"altinn.no/instanceapi/tests/token/issuer"
 )
@@ -42,6 +43,11 @@ func run(getenv func(string) string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintf(stderr, "token: %v\n%s", err, usage)
 		return 2
+	}
+	for name, identity := range options.identities() {
+		if identity.Value != "" && !identity.WellFormed() {
+			fmt.Fprintf(stderr, "token: warning: %s has the wrong form, so the API will reject this token\n", name)
+		}
 	}
 	token, err := options.token()
 	if err != nil {
@@ -96,6 +102,15 @@ func readOptions(getenv func(string) string) (options, error) {
 		return o, errors.New("no identity: set ORG, or one of PARTY, SSN, ORGNR and USER_NAME")
 	}
 	return o, nil
+}
+
+// identities returns the identities of the token by their variables. Their values may be empty.
+func (o options) identities() map[string]party.Identity {
+	return map[string]party.Identity{
+		"SSN":       {Kind: party.SSN, Value: o.user.SSN},
+		"ORGNR":     {Kind: party.OrganizationNumber, Value: o.user.OrgNumber},
+		"USER_NAME": {Kind: party.UserName, Value: o.user.Name},
+	}
 }
 
 func (o options) token() (string, error) {

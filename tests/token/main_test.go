@@ -68,8 +68,21 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// printed runs the command in a temporary checkout and returns the claims of the token it printed.
-func printed(t *testing.T, env map[string]string) map[string]any {
+// A token with an identity of the wrong form is printed with a warning, which does not repeat the
+// identity.
+func TestWarnsOfWrongForm(t *testing.T) {
+	for name, value := range map[string]string{"SSN": "1224791830", "ORGNR": "12345678x", "USER_NAME": "ola nordmann"} {
+		inCheckout(t)
+		var stdout, stderr bytes.Buffer
+		status := run(func(n string) string { return map[string]string{name: value}[n] }, &stdout, &stderr)
+		if status != 0 || stdout.Len() == 0 || !strings.Contains(stderr.String(), "warning: "+name) || strings.Contains(stderr.String(), value) {
+			t.Errorf("%s=%s: status %d, stderr %q", name, value, status, &stderr)
+		}
+	}
+}
+
+// inCheckout changes the working directory to a folder in a temporary checkout.
+func inCheckout(t *testing.T) {
 	t.Helper()
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "go.mod"), nil, 0o600); err != nil {
@@ -80,6 +93,12 @@ func printed(t *testing.T, env map[string]string) map[string]any {
 		t.Fatal(err)
 	}
 	t.Chdir(inside)
+}
+
+// printed runs the command in a temporary checkout and returns the claims of the token it printed.
+func printed(t *testing.T, env map[string]string) map[string]any {
+	t.Helper()
+	inCheckout(t)
 	var stdout, stderr bytes.Buffer
 	if status := run(func(name string) string { return env[name] }, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
 		t.Fatalf("status %d, stderr %q", status, &stderr)
