@@ -22,7 +22,7 @@ export GOTOOLCHAIN := go$(shell sed -n 's/^go //p' go.mod)
 HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 
 .PHONY: help run sam-local build build-bench check test test-unit test-store test-robustness test-cost test-authz \
-  test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token deploy clean install install-sam \
+  test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token receive deploy clean install install-sam \
   update-pins
 
 help: ## print this list
@@ -154,6 +154,15 @@ logs: ## follow the function logs of the running system (FUNCTION=instance-creat
 
 token: ## print an access token for ORG=nav, or SSN=…, ORGNR=… and USER_NAME=…, or PARTY=…; SCOPE=, EXPIRES= (use make -s)
 	@go run ./tests/token
+
+# Variables of the command line are in the environment of the recipe, so that the shell, not make,
+# quotes them.
+receive: ## fetch and confirm what is submitted to APP=nav/app2018, into DIR=inbox (ONCE=1, JSON=1, ON_COMPLETE=, BASE=, TOKEN_FILE=)
+	@test -n "$$APP" || { echo "receive: name the application: make receive APP=nav/app2018" >&2; exit 2; }
+	@CGO_ENABLED=0 go build -o .local/bin/receiver ./events/owner/receiver
+	@test -n "$$TOKEN_FILE$$TOKEN_COMMAND$$TOKEN" || export TOKEN_COMMAND="make -s token ORG=$${APP%%/*}"; \
+	  exec .local/bin/receiver -app "$$APP" -dir "$${DIR:-inbox}" -base "$${BASE:-http://localhost:8080}" \
+	  $(if $(ONCE),-once) $(if $(JSON),-json) $${ON_COMPLETE:+-on-complete "$$ON_COMPLETE"}
 
 # Callers call a function's alias, and SAM moves an alias only to new code. The checksum of
 # template and parameters in each package makes their changes new code too.

@@ -30,11 +30,12 @@ type submission struct {
 	apps    string            // path in the Application API
 	files   map[string][]byte // by the element's guid
 	deleted bool              // by the user
+	folders []string          // one for each submission
 }
 
-func newEnv(t *testing.T, system *runtime.System) *env {
+func newEnv(t *testing.T, system *runtime.System, app string) *env {
 	t.Helper()
-	e := &env{t: t, system: system, app: "nav/owner", submitted: map[string]submission{}}
+	e := &env{t: t, system: system, app: app, submitted: map[string]submission{}}
 	var err error
 	if e.token, err = system.Authenticator.Owner("nav", "", time.Hour); err != nil {
 		t.Fatal(err)
@@ -103,9 +104,26 @@ func (e *env) submit(count int, withLarge bool) (guid string) {
 		files[i.Data[len(i.Data)-1].ID] = content
 	}
 	e.submitted[i.ID] = submission{path: "/storage/instances/" + i.InstanceOwnerID + "/" + i.ID, apps: path, files: files}
-	e.send(200, e.user, "PUT", path+"/workflow", "application/json", []byte(`{"currentStep": "Submit"}`))
-	e.deliver()
+	e.enterSubmit(i.ID)
 	return i.ID
+}
+
+// enterSubmit moves an instance to the step Submit, delivers its events to the feed and adds the
+// folder that this submission must have.
+func (e *env) enterSubmit(guid string) {
+	e.t.Helper()
+	s := e.submitted[guid]
+	var i struct {
+		Workflow struct{ SubmittedDateTime string }
+	}
+	if err := json.Unmarshal(e.send(200, e.user, "PUT", s.apps+"/workflow", "application/json", []byte(`{"currentStep": "Submit"}`)), &i); err != nil {
+		e.t.Fatal(err)
+	}
+	s.folders = append(s.folders, strings.NewReplacer("-", "", ":", "").Replace(i.Workflow.SubmittedDateTime)+"-"+guid)
+	e.submitted[guid] = s
+	if _, err := e.system.Deliver(e.t.Context()); err != nil {
+		e.t.Fatal(err)
+	}
 }
 
 // resubmit sends an instance back and submits it again, with the same data.
@@ -118,8 +136,7 @@ func (e *env) resubmit(guid string) {
 		e.submitted[guid] = s
 	}
 	e.send(200, e.token, "PUT", s.apps+"/workflow", "application/json", []byte(`{"currentStep": "FormFilling"}`))
-	e.send(200, e.user, "PUT", s.apps+"/workflow", "application/json", []byte(`{"currentStep": "Submit"}`))
-	e.deliver()
+	e.enterSubmit(guid)
 }
 
 // softDelete deletes an instance as its user.
@@ -129,14 +146,6 @@ func (e *env) softDelete(guid string) {
 	e.send(200, e.user, "DELETE", s.apps, "", nil)
 	s.deleted = true
 	e.submitted[guid] = s
-}
-
-// deliver delivers all events to the feed.
-func (e *env) deliver() {
-	e.t.Helper()
-	if _, err := e.system.Deliver(e.t.Context()); err != nil {
-		e.t.Fatal(err)
-	}
 }
 
 // upload uploads a large file as the README describes and returns the instance.

@@ -1,5 +1,5 @@
 // Package receiver runs the reference receiver of application owners against the deployed
-// binaries of the functions. It kills the command before, during and after every request, and
+// binaries of the functions. It kills it before, during and after every request, and
 // checks the files on the disk and the confirmations.
 package receiver
 
@@ -18,27 +18,40 @@ import (
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
-// owner is the built command and the proxy between the command and the system.
-type owner struct {
-	*env
-	proxy  *proxy
-	binary string
-	dir    string
+// receiver is a receiver under test.
+type receiver struct {
+	name  string
+	build func(t *testing.T) (command []string)
 }
 
-func newOwner(t *testing.T) *owner {
+var receivers = []receiver{
+	{"go", func(t *testing.T) []string {
+		binary := filepath.Join(t.TempDir(), "receiver")
+		build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "altinn.no/instanceapi/events/owner/receiver")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return []string{binary, "-workers", "2"}
+	}},
+}
+
+// owner is a receiver and the proxy between the receiver and the system.
+type owner struct {
+	*env
+	proxy     *proxy
+	command   []string
+	tokenFile string
+	dir       string
+}
+
+func newOwner(t *testing.T, system *runtime.System, r receiver) *owner {
 	t.Helper()
-	system, err := runtime.Start(t.Context(), runtime.Options{})
-	if err != nil {
+	o := &owner{env: newEnv(t, system, "nav/"+r.name), command: r.build(t), dir: filepath.Join(t.TempDir(), "inbox")}
+	o.tokenFile = filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(o.tokenFile, []byte(o.token), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(system.Stop)
-	o := &owner{env: newEnv(t, system), binary: filepath.Join(t.TempDir(), "receiver"), dir: filepath.Join(t.TempDir(), "inbox")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", o.binary, "altinn.no/instanceapi/events/owner/receiver")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	o.proxy = newProxy(t, system.BaseURL, func(guid string) { o.checkFolder(guid) })
+	o.proxy = newProxy(t, system.BaseURL, func(guid string) { o.checkCurrent(guid) })
 	return o
 }
 
@@ -47,8 +60,9 @@ func (o *owner) run() (killed bool) {
 	o.t.Helper()
 	ctx, cancel := context.WithTimeout(o.t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, o.binary, "-base", o.proxy.URL, "-app", o.app, "-dir", o.dir, "-once", "-workers", "2")
-	cmd.Env = append(os.Environ(), "TOKEN="+o.token)
+	args := append(o.command[1:len(o.command):len(o.command)], "-base", o.proxy.URL, "-app", o.app, "-dir", o.dir, "-once")
+	cmd := exec.CommandContext(ctx, o.command[0], args...)
+	cmd.Env = append(os.Environ(), "TOKEN_FILE="+o.tokenFile)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
@@ -65,12 +79,23 @@ func (o *owner) run() (killed bool) {
 	return false
 }
 
-// TestKilledAtEveryRequest submits an instance and kills the command at its first request,
-// submits another and kills it at its second request, and so on, in four modes. Some submissions
-// have no data, some are deleted by their user, and some are submitted again unchanged. After each
-// mode it lets the command finish.
+// TestKilledAtEveryRequest kills each receiver at each of its requests.
 func TestKilledAtEveryRequest(t *testing.T) {
-	o := newOwner(t)
+	system, err := runtime.Start(t.Context(), runtime.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(system.Stop)
+	for _, r := range receivers {
+		t.Run(r.name, func(t *testing.T) { newOwner(t, system, r).killAtEveryRequest() })
+	}
+}
+
+// killAtEveryRequest submits an instance and kills the receiver at its first request, submits
+// another and kills it at its second request, and so on, in four modes. Some submissions have no
+// data, some are deleted by their user, and some are submitted again unchanged. After each mode it
+// lets the receiver finish.
+func (o *owner) killAtEveryRequest() {
 	kills, earlier := 0, o.submit(1, false)
 	for _, mode := range []mode{before, half, after, later} {
 		for at := 1; at <= 14; at++ {
@@ -87,30 +112,43 @@ func TestKilledAtEveryRequest(t *testing.T) {
 				kills++
 			}
 			o.proxy.arm(0, before)
-			if t.Failed() {
-				t.Fatalf("after a kill %s request %d", mode, at)
+			if o.t.Failed() {
+				o.t.Fatalf("after a kill %s request %d", mode, at)
 			}
 		}
 		if o.run() {
-			t.Fatal("the command was killed, but not by the proxy")
+			o.t.Fatal("the receiver was killed, but not by the proxy")
 		}
 		o.checkAll()
 	}
-	t.Logf("%d kills, %d instances", kills, len(o.submitted))
+	o.t.Logf("%d kills, %d instances", kills, len(o.submitted))
 	if kills < 40 {
-		t.Error("too few kills: want at least 40")
+		o.t.Error("too few kills: want at least 40")
 	}
 }
 
 // checkAll compares the disk and the confirmations with the submissions.
 func (o *owner) checkAll() {
 	o.t.Helper()
-	folders, err := filepath.Glob(filepath.Join(o.dir, "*-*"))
-	if err != nil || len(folders) != len(o.submitted) {
-		o.t.Errorf("%d folders for %d instances (%v)", len(folders), len(o.submitted), err)
+	guids := map[string]string{".lock": ""} // by folder
+	for guid, s := range o.submitted {
+		for _, folder := range s.folders {
+			guids[folder] = guid
+		}
+	}
+	entries, err := os.ReadDir(o.dir)
+	if err != nil {
+		o.t.Error(err)
+	}
+	for _, entry := range entries {
+		if guid, ok := guids[entry.Name()]; !ok {
+			o.t.Errorf("%s has no submission", entry.Name())
+		} else if guid != "" {
+			o.checkFolder(guid, entry.Name())
+		}
 	}
 	for guid, s := range o.submitted {
-		o.checkFolder(guid)
+		o.checkCurrent(guid)
 		var i struct {
 			Workflow struct{ SubmittedDateTime time.Time }
 			Data     []struct {
@@ -136,18 +174,25 @@ func (o *owner) checkAll() {
 	}
 }
 
-// checkFolder checks that the folder of an instance has every element once, with its content, and
-// instance.json, and nothing else.
-func (o *owner) checkFolder(guid string) {
+// checkCurrent checks the folder of the latest submission of an instance.
+func (o *owner) checkCurrent(guid string) {
 	o.t.Helper()
-	entries, err := os.ReadDir(filepath.Join(o.dir, guid))
+	folders := o.submitted[guid].folders
+	o.checkFolder(guid, folders[len(folders)-1])
+}
+
+// checkFolder checks that a folder has every element of an instance once, with its content, and
+// instance.json, and nothing else.
+func (o *owner) checkFolder(guid, folder string) {
+	o.t.Helper()
+	entries, err := os.ReadDir(filepath.Join(o.dir, folder))
 	if err != nil {
 		o.t.Error(err)
 		return
 	}
 	found := map[string]bool{}
 	for _, entry := range entries {
-		content, err := os.ReadFile(filepath.Join(o.dir, guid, entry.Name()))
+		content, err := os.ReadFile(filepath.Join(o.dir, folder, entry.Name()))
 		if err != nil {
 			o.t.Error(err)
 		}

@@ -5,10 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,6 +47,7 @@ type instance struct {
 	softDeleted bool
 	deleted     bool // permanently
 	files       []*attachment
+	history     map[string]map[string]string // content by element, by the name of the folder that must have it
 }
 
 type attachment struct {
@@ -61,7 +64,7 @@ const inlineLimit = 1000
 const goodToken = "token-of-nav"
 
 func newFake(t *testing.T) *fake {
-	f := &fake{t: t, clock: time.Now()}
+	f := &fake{t: t, clock: time.Now().Truncate(time.Millisecond)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /storage/instances", f.query)
 	mux.HandleFunc("GET /storage/instances/{owner}/{guid}", f.instance)
@@ -103,15 +106,41 @@ func (f *fake) now() time.Time {
 func (f *fake) submit(files ...string) *instance {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i := &instance{guid: guid(len(f.instances) + 1), step: "Submit", version: 1, submitted: f.now(), queued: true}
+	i := &instance{
+		guid: guid(len(f.instances) + 1), step: "Submit", version: 1, submitted: f.now(), queued: true, history: map[string]map[string]string{},
+	}
 	for n := 0; n < len(files); n += 2 {
 		i.files = append(i.files, &attachment{
 			guid: guid(1000*len(f.instances) + n + 1000), name: files[n], content: []byte(files[n+1]), revision: 1, changed: f.now(),
 		})
 	}
 	f.instances, f.events = append(f.instances, i), append(f.events, i)
+	i.record()
 	return i
 }
+
+// record adds the current content to the history. Call it after every change.
+func (i *instance) record() {
+	content := map[string]string{}
+	for _, a := range i.files {
+		content[a.guid] = string(a.content)
+	}
+	i.history[i.folder()] = content
+}
+
+// folder returns the name of the folder that must have the current content.
+func (i *instance) folder() string {
+	latest := i.submitted
+	for _, a := range i.files {
+		if a.changed.After(latest) {
+			latest = a.changed
+		}
+	}
+	return latest.UTC().Format("20060102T150405.000000Z") + "-" + i.guid
+}
+
+// stamp writes a time as the API does.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 
 // replace replaces the content of a file, as a client may after an instance was sent back.
 func (f *fake) replace(i *instance, n int, content string) {
@@ -119,6 +148,9 @@ func (f *fake) replace(i *instance, n int, content string) {
 	a.content, a.changed, a.downloaded, a.confirmed = []byte(content), f.now(), nil, nil
 	a.revision++
 	i.version++
+	if i.step != "FormFilling" {
+		i.record()
+	}
 }
 
 // sendBack sends an instance back to its user.
@@ -131,6 +163,7 @@ func (f *fake) sendBack(i *instance) {
 func (f *fake) resubmit(i *instance) {
 	i.step, i.queued, i.submitted = "Submit", true, f.now()
 	i.version++
+	i.record()
 	f.events = append(f.events, i)
 }
 
@@ -138,7 +171,7 @@ func (f *fake) document(i *instance) map[string]any {
 	data := []any{}
 	for _, a := range i.files {
 		element := map[string]any{
-			"id": a.guid, "formId": "attachment", "fileName": a.name, "fileSize": len(a.content), "lastChangedDateTime": a.changed,
+			"id": a.guid, "formId": "attachment", "fileName": a.name, "fileSize": len(a.content), "lastChangedDateTime": stamp(a.changed),
 		}
 		if len(a.downloaded) > 0 {
 			element["applicationOwner"] = map[string]any{"downloaded": a.downloaded}
@@ -147,7 +180,7 @@ func (f *fake) document(i *instance) map[string]any {
 	}
 	return map[string]any{
 		"id": i.guid, "instanceOwnerId": "5064120983", "data": data, "status": map[string]any{"isSoftDeleted": i.softDeleted},
-		"workflow": map[string]any{"currentStep": i.step, "submittedDateTime": i.submitted},
+		"workflow": map[string]any{"currentStep": i.step, "submittedDateTime": stamp(i.submitted)},
 	}
 }
 
@@ -293,59 +326,53 @@ func (f *fake) confirmed(i *instance) {
 	}
 }
 
-// expect returns the content that must be on the disk for an instance, by element id.
-func (i *instance) expect() map[string]string {
-	files := map[string]string{}
-	for _, a := range i.files {
-		files[a.guid] = string(a.content)
-	}
-	return files
-}
-
-// checkFolder compares the folder of an instance with the submission: each element once,
-// complete, and described.
-func checkFolder(t *testing.T, dir string, i *instance) {
+// checkFolder compares a submission's folder with its content: each element once, complete, and
+// described.
+func checkFolder(t *testing.T, path string, content map[string]string) {
 	t.Helper()
-	entries, err := os.ReadDir(filepath.Join(dir, i.guid))
+	entries, err := os.ReadDir(path)
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	want, descriptions := i.expect(), 0
-	for _, entry := range entries {
-		content, err := os.ReadFile(filepath.Join(dir, i.guid, entry.Name()))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		if entry.Name() == "instance.json" {
-			var description struct {
-				Instance struct{ ID string }
-				Files    []struct{ DataElementID, File, SHA256 string }
-			}
-			if err := json.Unmarshal(content, &description); err != nil || description.Instance.ID != i.guid || len(description.Files) != len(i.files) {
-				t.Errorf("%s/instance.json: %s (%v)", i.guid, content, err)
-			}
-			for _, file := range description.Files {
-				if sum := sha256.Sum256([]byte(i.expect()[file.DataElementID])); fmt.Sprintf("%x", sum) != file.SHA256 {
-					t.Errorf("instance.json states the wrong SHA-256 for %s: %s", file.File, file.SHA256)
-				}
-				if _, err := os.Stat(filepath.Join(dir, i.guid, file.File)); err != nil {
-					t.Error(err)
-				}
-			}
-			descriptions++
-			continue
-		}
-		element := entry.Name()[:min(36, len(entry.Name()))]
-		if expected, ok := want[element]; !ok || expected != string(content) {
-			t.Errorf("%s/%s: the content (%d bytes) was not submitted, or the file is a duplicate", i.guid, entry.Name(), len(content))
-		}
-		delete(want, element)
+	description, err := readDescription(path)
+	if err != nil || len(description.Files) != len(content) || len(entries) != len(content)+1 {
+		t.Errorf("%s: %d entries, %d files in instance.json, want %d files (%v)", path, len(entries), len(description.Files), len(content), err)
 	}
-	if len(want) > 0 || descriptions != 1 {
-		t.Errorf("%s: %d files are missing, %d files named instance.json, want 1", i.guid, len(want), descriptions)
+	for _, file := range description.Files {
+		stored, err := os.ReadFile(filepath.Join(path, file.File))
+		want, ok := content[file.DataElementID]
+		if err != nil || !ok || string(stored) != want {
+			t.Errorf("%s/%s: the content (%d bytes) was not submitted (%v)", path, file.File, len(stored), err)
+		}
+		if sum := sha256.Sum256(stored); fmt.Sprintf("%x", sum) != file.SHA256 || file.Size != len(stored) {
+			t.Errorf("instance.json states the wrong SHA-256 or size for %s: %+v", file.File, file)
+		}
+		if !storedNamePattern.MatchString(file.File) {
+			t.Errorf("the name %s has text of the client", file.File)
+		}
 	}
+}
+
+var storedNamePattern = regexp.MustCompile(`^[0-9a-f-]{36}(\.(xml|pdf))?$`)
+
+type description struct {
+	Instance struct {
+		ID       string
+		Workflow struct{ SubmittedDateTime string }
+	}
+	Files []struct {
+		DataElementID, File, SHA256 string
+		Size                        int
+	}
+}
+
+func readDescription(path string) (d description, err error) {
+	content, err := os.ReadFile(filepath.Join(path, "instance.json"))
+	if err == nil {
+		err = json.Unmarshal(content, &d)
+	}
+	return d, err
 }
 
 // checkSummary compares the last line of a run that left nothing with the instances.
@@ -370,19 +397,22 @@ func (f *fake) checkSummary(stderr string) {
 	}
 }
 
-// checkAll compares all folders with the submissions, and checks that nothing is left in the queue
+// checkAll compares all folders with the submissions: the latest submission of each instance has a
+// folder, and every other folder has an earlier one. It checks that nothing is left in the queue
 // and that each element was confirmed once since its latest submission.
 func (f *fake) checkAll(dir string) {
 	f.t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	folders := 0
+	submitted := map[string]map[string]string{}
 	for _, i := range f.instances {
+		maps.Copy(submitted, i.history)
 		if i.deleted || i.step == "FormFilling" {
 			continue
 		}
-		folders++
-		checkFolder(f.t, dir, i)
+		if _, err := os.Stat(filepath.Join(dir, i.folder())); err != nil {
+			f.t.Error(err)
+		}
 		if i.queued {
 			f.t.Errorf("%s is still in the queue", i.guid)
 		}
@@ -398,8 +428,19 @@ func (f *fake) checkAll(dir string) {
 			}
 		}
 	}
-	found, err := filepath.Glob(filepath.Join(dir, "[0-9a-f]*-*"))
-	if err != nil || len(found) != folders {
-		f.t.Errorf("%d folders, want %d (%v)", len(found), folders, err)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		f.t.Error(err)
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		if name == ".lock" {
+			continue
+		}
+		if content, ok := submitted[name]; ok {
+			checkFolder(f.t, filepath.Join(dir, name), content)
+		} else {
+			f.t.Errorf("the folder %s has no submission", name)
+		}
 	}
 }

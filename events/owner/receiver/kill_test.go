@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,13 +33,14 @@ func TestMain(m *testing.M) {
 
 // killed runs the command in a process that is killed at a step. It returns false if the command
 // ended before that step.
-func (f *fake) killed(inboxDir string, at int) bool {
+func (f *fake) killed(dir string, at int) bool {
 	f.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	cmd := exec.CommandContext(f.t.Context(), self, "-base", f.URL, "-app", "nav/test", "-dir", inboxDir, "-once", "-workers", "1")
+	cmd := exec.CommandContext(f.t.Context(), self, "-base", f.URL, "-app", "nav/test", "-dir", filepath.Join(dir, "inbox"), "-once", "-workers", "1",
+		"-on-complete", filepath.Join(dir, "process"))
 	cmd.Env = append(os.Environ(), killAt+"="+strconv.Itoa(at), "TOKEN_COMMAND=echo "+goodToken)
 	output, err := cmd.CombinedOutput()
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
@@ -58,11 +60,17 @@ func TestKilledAtEveryStep(t *testing.T) {
 	for at := 1; ; at++ {
 		f, dir := newFake(t), t.TempDir()
 		inboxDir := filepath.Join(dir, "inbox")
-		f.confirming = func(i *instance) { checkFolder(t, inboxDir, i) }
+		processed := recordProgram(t, filepath.Join(dir, "process"))
+		f.confirming = func(i *instance) {
+			checkFolder(t, filepath.Join(inboxDir, i.folder()), i.history[i.folder()])
+			if !processed(i.folder()) {
+				t.Errorf("%s is confirmed, but was not processed", i.folder())
+			}
+		}
 		f.submit("skjema.xml", "the form", "vedlegg.pdf", largeContent[:100_000])
 		f.submit("a.xml", "another form").softDeleted = true
 		f.submit()
-		if !f.killed(inboxDir, at) {
+		if !f.killed(dir, at) {
 			break
 		}
 		kills++
@@ -85,9 +93,9 @@ func TestKilledAtEveryStep(t *testing.T) {
 			f.mu.Unlock()
 		}
 		if at%4 == 0 {
-			f.killed(inboxDir, at/2)
+			f.killed(dir, at/2)
 		}
-		if status, _, output := f.drain(dir); status != exitOK {
+		if status, _, output := f.drain(commands[0], dir, "-on-complete", filepath.Join(dir, "process")); status != exitOK {
 			t.Fatalf("after a kill at step %d the next run exits with %d\n%s", at, status, output)
 		}
 		f.checkAll(inboxDir)
@@ -109,7 +117,8 @@ func TestOrderOfSteps(t *testing.T) {
 	var steps []string
 	args := []string{"-base", f.URL, "-app", "nav/test", "-dir", filepath.Join(dir, "inbox"), "-once", "-workers", "1"}
 	var stderr bytes.Buffer
-	status := run(t.Context(), args, environment(dir), io.Discard, &stderr, hooks{step: func(step string) { steps = append(steps, step) }})
+	getenv := func(name string) string { return environment(dir)[name] }
+	status := run(t.Context(), args, getenv, io.Discard, &stderr, hooks{step: func(step string) { steps = append(steps, step) }})
 	if status != exitOK {
 		t.Fatal(stderr.String())
 	}
@@ -128,13 +137,10 @@ func TestOrderOfSteps(t *testing.T) {
 			t.Errorf("%s is synced at step %d, renamed at %d, confirmed at %d", name, sync, rename, confirm)
 		}
 	}
-	last := 0
-	for n, step := range steps[:confirm] {
-		if step == "sync folder "+i.guid {
-			last = n
-		}
-	}
-	if last < stepOf("rename instance.json") || stepOf("sync folder inbox") > confirm {
+	// The names are synced: those of the files before the folder gets its name, and that name.
+	complete := stepOf("rename " + i.folder())
+	if !slices.Contains(steps[stepOf("rename instance.json"):complete], "sync folder ."+i.guid) ||
+		!slices.Contains(steps[complete:confirm], "sync folder inbox") || complete > confirm {
 		t.Errorf("the names are not synced before the confirmation:\n%s", strings.Join(steps, "\n"))
 	}
 }

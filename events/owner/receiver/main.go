@@ -1,28 +1,41 @@
-// Command receiver is a reference receiver for application owners. It fetches everything that the
-// owner's work queue holds for one application: it downloads the content, verifies digests, stores
-// the files and confirms them. The feed reports when to read the queue again. It may be killed at
-// any moment and restarted. Copy it freely: it uses only the standard library.
+// Command receiver is the reference receiver for application owners. It fetches every submission in
+// the owner's work queue for one application: it downloads the content, verifies digests, stores
+// the files and confirms them. Then it follows the feed, which reports when to read the queue
+// again. It may be killed at any moment and restarted. It uses only the standard library; README.md
+// describes how to copy it.
 //
-//	TOKEN_COMMAND='make -s token ORG=nav' go run ./events/owner/receiver -app nav/app -dir inbox
+//	TOKEN_FILE=token.txt go run ./events/owner/receiver -app nav/app2018 -dir inbox
 //
-// Environment: TOKEN_COMMAND, a shell command that prints a token, run at the start and whenever
-// the token has expired; or TOKEN, a token. Neither is a flag because other users of a machine
-// can see flags.
+// Environment: TOKEN_FILE, a file with a token, read for each request; or TOKEN_COMMAND, a shell
+// command that prints a token, run at the start and whenever the API rejects the token; or TOKEN, a
+// token. The first of them that is set counts. No flag has a token, because other users of a
+// machine can see flags.
 //
-// Standard output gets one line per instance: its folder, once the instance is complete and
-// confirmed. Package inbox documents the folder. Everything else is logged to standard error. The
-// last line there is a summary of the run, for example
+// Standard output gets one line per submission: its folder, once the submission is complete and
+// confirmed. Package inbox documents the folder. With -json the lines are JSON, also for each
+// failed attempt, and the last line is a summary:
+//
+//	{"type":"submission","state":"confirmed","instanceOwnerId":"5064120983","instanceGuid":"…",
+//	 "submittedDateTime":"…","folder":"…",
+//	 "files":[{"dataElementId":"…","file":"….pdf","size":7,"sha256":"…"}]}
+//	{"type":"submission","state":"failed","instanceOwnerId":"5064120983","instanceGuid":"…",
+//	 "submittedDateTime":"…","error":"…"}
+//	{"type":"summary","instances":12,"files":31,"bytes":480213,"left":1,"failed":1}
+//
+// Everything else is logged to standard error, without file names of clients. The last line there
+// is the summary as text:
 //
 //	summary: instances=12 files=31 bytes=480213 left=1 failed=1
 //
-// instances, files and bytes are stored and confirmed; left is the number of instances that the
-// queue still holds, as far as the command has read it; failed are those of them that could not be
-// fetched.
+// instances, files and bytes are stored and confirmed; left is the number of submissions that the
+// queue still holds, as far as the command has read it; failed are those of them that failed.
+//
+// With -on-complete the command runs a program for every complete submission; see runProgram.
 //
 // Exit status:
 //
-//	0  the queue is empty (-once), or Ctrl-C or TERM stopped the command
-//	1  something is left in the queue (-once), or this machine has an error
+//	0  nothing is left in the queue
+//	1  something is left in the queue, or this machine has an error
 //	2  a flag is invalid
 //	3  the API denies the owner access
 package main
@@ -40,7 +53,6 @@ import (
 	"os/signal"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -67,37 +79,49 @@ func main() {
 type options struct {
 	base, app, dir      string
 	workers             int
-	once                bool
-	token, tokenCommand string
+	once, json          bool
+	onComplete          string
+	token               storage.TokenSource
+	tokenName           string // the variable that token comes from
 	reconcile, longPoll time.Duration
 }
 
 var appPattern = regexp.MustCompile(`^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$`)
 
 func readOptions(args []string, getenv func(string) string, stderr io.Writer) (options, error) {
-	o := options{token: getenv("TOKEN"), tokenCommand: getenv("TOKEN_COMMAND"), longPoll: 20 * time.Second}
+	o := options{longPoll: 20 * time.Second}
 	flags := flag.NewFlagSet("receiver", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.base, "base", "http://localhost:8080", "address of the Storage API, without a path")
 	flags.StringVar(&o.app, "app", "", "the application, for example nav/app2018")
-	flags.StringVar(&o.dir, "dir", "inbox", "folder in which the files are stored")
+	flags.StringVar(&o.dir, "dir", "inbox", "folder in which the submissions are stored")
 	flags.BoolVar(&o.once, "once", false, "fetch everything that the work queue holds, then exit")
-	flags.IntVar(&o.workers, "workers", 4, "number of instances to fetch in parallel")
+	flags.BoolVar(&o.json, "json", false, "write one JSON line per submission, and a summary, to standard output")
+	flags.StringVar(&o.onComplete, "on-complete", "", "`program` to run for every complete submission, before it is confirmed; gets the folder as argument")
+	flags.IntVar(&o.workers, "workers", 4, "number of submissions to fetch in parallel")
 	flags.DurationVar(&o.reconcile, "reconcile", 10*time.Minute, "how often to read the work queue while the feed has no event")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	for _, source := range []struct {
+		name string
+		make func(string) storage.TokenSource
+	}{{"TOKEN_FILE", storage.TokenFile}, {"TOKEN_COMMAND", storage.TokenCommand}, {"TOKEN", storage.Token}} {
+		if value := getenv(source.name); value != "" && o.token == nil {
+			o.token, o.tokenName = source.make(value), source.name
+		}
 	}
 	o.base = strings.TrimRight(o.base, "/")
 	base, err := url.Parse(o.base)
 	switch {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case err != nil || base.Host == "" || base.Path != "" || base.User != nil:
+	case err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.Path != "" || base.RawQuery != "" || base.User != nil:
 		return o, errors.New("-base must be an address without a path, for example https://platform.altinn.no")
 	case !appPattern.MatchString(o.app):
 		return o, errors.New("-app must name the application, for example nav/app2018")
-	case o.token == "" && o.tokenCommand == "":
-		return o, errors.New("set TOKEN_COMMAND to a command that prints a token of the owner, or TOKEN to a token")
+	case o.token == nil:
+		return o, errors.New("set TOKEN_FILE to a file with a token of the owner, TOKEN_COMMAND to a command that prints one, or TOKEN to a token")
 	}
 	return o, nil
 }
@@ -111,6 +135,10 @@ type hooks struct {
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer, test hooks) int {
 	logf := log.New(stderr, "", log.Ldate|log.Ltime|log.Lmsgprefix).Printf
 	o, err := readOptions(args, getenv, stderr)
+	var onComplete func(context.Context, receive.Submission) error
+	if err == nil && o.onComplete != "" {
+		onComplete, err = runProgram(o.onComplete, o.app, stderr)
+	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -118,24 +146,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		fmt.Fprintln(stderr, "receiver:", err)
 		return exitUsage
 	}
-	box, err := inbox.Open(o.dir, o.app)
+	box, err := inbox.Open(o.dir)
 	if err != nil {
 		logf("%v", err)
 		return exitFailed
 	}
 	defer box.Close()
 	box.Step = test.step
-	var printing sync.Mutex
+	out := &output{to: stdout, json: o.json}
 	receiver := &receive.Receiver{
-		API: &storage.Client{
-			Base: o.base, Token: storage.TokenFrom(o.tokenCommand, o.token), HTTP: transport(test.step), Logf: logf, Sleep: test.sleep,
-		},
+		API:   &storage.Client{Base: o.base, Token: o.token, HTTP: transport(test.step), Logf: logf, Sleep: test.sleep},
 		Inbox: box, App: o.app, Workers: o.workers, Logf: logf, Reconcile: o.reconcile, Wait: o.longPoll,
-		Done: func(folder string) {
-			printing.Lock()
-			defer printing.Unlock()
-			fmt.Fprintln(stdout, folder)
-		},
+		OnComplete: onComplete, Report: out.submission,
 	}
 	if o.once {
 		err = receiver.Drain(ctx)
@@ -143,19 +165,40 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		logf("following %s; Ctrl-C stops", o.app)
 		err = receiver.Follow(ctx)
 	}
-	defer func() {
-		s := receiver.Summary()
-		logf("summary: instances=%d files=%d bytes=%d left=%d failed=%d", s.Instances, s.Files, s.Bytes, s.Left, s.Failed)
-	}()
+	status := exitOK
 	switch {
-	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil && !o.once:
-		return exitOK
+	case err == nil:
 	case storage.IsStatus(err, 401, 403), errors.Is(err, storage.ErrToken):
-		logf("access denied: %v", err)
-		return exitDenied
+		status = exitDenied
+		logf("access denied: %v%s", err, explain(err, o))
+	default:
+		status = exitFailed
+		logf("%v%s", err, explain(err, o))
 	}
-	logf("%v", err)
-	return exitFailed
+	s := receiver.Summary()
+	out.summary(s)
+	logf("summary: instances=%d files=%d bytes=%d left=%d failed=%d", s.Instances, s.Files, s.Bytes, s.Left, s.Failed)
+	return status
+}
+
+// explain returns what to do about an error that concerns every submission, or "".
+func explain(err error, o options) string {
+	org, _, _ := strings.Cut(o.app, "/")
+	switch {
+	case errors.Is(err, storage.ErrToken):
+		return fmt.Sprintf("\n%s gives no token. Correct it, then start the receiver again.", o.tokenName)
+	case storage.IsStatus(err, 401):
+		return fmt.Sprintf("\nThe API at %s does not accept the token from %s. The token may have expired, or belong to another environment. "+
+			"Provide a new access token, then start the receiver again.", o.base, o.tokenName)
+	case storage.IsStatus(err, 403):
+		return fmt.Sprintf("\nThe token is valid, but its rights are not sufficient. It must be a token of the organisation %s, with the scopes "+
+			"altinn:serviceowner/instances.read and altinn:serviceowner/instances.write.", org)
+	case storage.IsStatus(err, 404):
+		return fmt.Sprintf("\nThe application %s is not registered at %s, or the token belongs to another organisation than %s.", o.app, o.base, org)
+	case storage.IsStatus(err, 301, 302, 303, 307, 308):
+		return "\nThe address in -base redirects to another one. Use that one."
+	}
+	return ""
 }
 
 // transport returns the standard library's transport without compression: digests are computed

@@ -1,13 +1,18 @@
-// Package inbox stores the data of an application owner on disk: one folder per instance with its
-// files. If a process is killed at any point, each file is complete or absent. A file has the same
-// name in every run.
+// Package inbox stores submissions on the disk of an application owner: one folder for each
+// submission of an instance.
 //
-//	DIR/state.json                         the application
-//	DIR/<instanceGuid>/instance.json       the instance when it was complete, and its files
-//	DIR/<instanceGuid>/<dataGuid>-<name>   the content of a data element, as confirmed
-//	DIR/<instanceGuid>/.<dataGuid>-….part  the first bytes of an unfinished download
+//	DIR/<time>-<instanceGuid>/                a complete submission, which is never changed
+//	DIR/<time>-<instanceGuid>/instance.json   the instance, and a list of its files
+//	DIR/<time>-<instanceGuid>/<dataGuid>.pdf  the content of a data element
+//	DIR/.<instanceGuid>/                      an unfinished download
 //
-// The package sanitises every name from the API before it uses the name as a file name.
+// The time is that of the submission, or of the latest change of its content. So the folders are in
+// order of time, and an instance that is submitted again gets another folder. A folder gets its
+// name when all its files are on the disk. If the process is killed at any point, each submission
+// is complete or invisible.
+//
+// No name contains text of a client, except an extension of at most five letters and digits. The
+// client's file names are in instance.json.
 package inbox
 
 import (
@@ -18,25 +23,42 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // Inbox is an open folder, locked against other processes.
 type Inbox struct {
-	dir   string
-	lock  *os.File
-	state state
+	dir  string
+	lock *os.File
 
 	// Step, if set, is called before every disk operation. A test kills the process there.
 	Step func(what string)
 }
 
-type state struct {
-	App string `json:"app"`
+// File describes a file of a submission.
+type File struct {
+	Element string `json:"dataElementId"`
+	Name    string `json:"file"`
+	Size    int64  `json:"size"`
+	SHA256  string `json:"sha256"` // hex
 }
 
-// Open opens and locks the folder of an application, and creates it if necessary. It fails when
-// another process uses the folder or the folder belongs to another application.
-func Open(dir, app string) (*Inbox, error) {
+// instanceFile is the name of a submission's description.
+const instanceFile = "instance.json"
+
+// description is the content of instanceFile.
+type description struct {
+	Instance json.RawMessage `json:"instance"`
+	Files    []File          `json:"files"`
+}
+
+// Open opens and locks a folder, and creates it if necessary. It fails if another process uses the
+// folder.
+func Open(dir string) (*Inbox, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -48,29 +70,8 @@ func Open(dir, app string) (*Inbox, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another process is using %s", dir), lock.Close())
 	}
-	content, err := os.ReadFile(b.statePath())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		b.state.App = app
-		content, err := json.Marshal(b.state)
-		if err == nil {
-			err = b.write(b.statePath(), append(content, '\n'))
-		}
-		if err != nil {
-			return nil, errors.Join(err, b.Close())
-		}
-	case err != nil:
+	if err := b.syncFolder(filepath.Dir(dir)); err != nil { // dir itself may be new
 		return nil, errors.Join(err, b.Close())
-	default:
-		if err := json.Unmarshal(content, &b.state); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s is damaged: %w; remove it to start again", b.statePath(), err), b.Close())
-		}
-	}
-	if err := b.syncFolder(filepath.Dir(filepath.Clean(dir))); err != nil { // dir itself may be new
-		return nil, errors.Join(err, b.Close())
-	}
-	if b.state.App != app {
-		return nil, errors.Join(fmt.Errorf("%s holds instances of %s: use another folder for %s", dir, b.state.App, app), b.Close())
 	}
 	return b, nil
 }
@@ -82,26 +83,75 @@ func (b *Inbox) Close() error {
 	return errors.Join(syscall.Flock(int(b.lock.Fd()), syscall.LOCK_UN), b.lock.Close())
 }
 
-func (b *Inbox) statePath() string { return filepath.Join(b.dir, "state.json") }
+// Path returns the absolute path of the folder of a submission, with content of the time at.
+func (b *Inbox) Path(guid string, at time.Time) string {
+	return filepath.Join(b.dir, at.UTC().Format("20060102T150405.000000Z")+"-"+guid)
+}
+
+// ErrChanged reports that a file of a complete submission is missing or has other content than the
+// receiver stored.
+var ErrChanged = errors.New("the folder was changed after the submission was complete; move or delete the folder to fetch the submission again")
+
+// Files returns the files of a submission. ok is false if the submission is not complete. Files
+// hashes each file and returns ErrChanged if it differs from its description.
+func (b *Inbox) Files(guid string, at time.Time) (files []File, ok bool, err error) {
+	path := b.Path(guid, at)
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	content, err := os.ReadFile(filepath.Join(path, instanceFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, false, err
+	}
+	var stored description
+	if json.Unmarshal(content, &stored) != nil {
+		return nil, false, ErrChanged
+	}
+	for _, want := range stored.Files {
+		found, err := hash(path, want.Element, want.Name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err == nil && found != want:
+			return nil, false, ErrChanged
+		case err != nil:
+			return nil, false, err
+		}
+	}
+	return stored.Files, true, b.syncFolder(b.dir) // a killed process may not have synced the name
+}
+
+// Discard removes the unfinished download of an instance.
+func (b *Inbox) Discard(guid string) error {
+	b.step("discard")
+	return os.RemoveAll(b.downloadPath(guid))
+}
+
+// DiscardOthers removes the unfinished downloads of all instances that are not in keep.
+func (b *Inbox) DiscardOthers(keep map[string]bool) error {
+	for _, path := range b.glob(".*-*-*-*-*") {
+		if guid := filepath.Base(path)[1:]; !keep[guid] {
+			if err := b.Discard(guid); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// glob returns the paths that match a valid pattern relative to the inbox.
+func (b *Inbox) glob(pattern string) []string {
+	found, _ := fs.Glob(os.DirFS(b.dir), pattern)
+	for n, name := range found {
+		found[n] = filepath.Join(b.dir, name)
+	}
+	return found
+}
+
+func (b *Inbox) downloadPath(guid string) string { return filepath.Join(b.dir, "."+guid) }
 
 func (b *Inbox) step(what string) {
 	if b.Step != nil {
 		b.Step(what)
 	}
-}
-
-// write replaces the content of a file atomically and syncs it to the disk.
-func (b *Inbox) write(path string, content []byte) error {
-	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	b.step("write " + filepath.Base(path))
-	file, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err := file.Write(content); err != nil {
-		return errors.Join(err, file.Close())
-	}
-	return b.syncAndRename(file, path)
 }
 
 // syncAndRename syncs an open file, closes it, renames it to path and syncs the folder.
@@ -110,11 +160,16 @@ func (b *Inbox) syncAndRename(file *os.File, path string) error {
 	if err := errors.Join(file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	b.step("rename " + filepath.Base(path))
-	if err := os.Rename(file.Name(), path); err != nil {
+	return b.rename(file.Name(), path)
+}
+
+// rename renames a file or folder and syncs the folder that contains it.
+func (b *Inbox) rename(from, to string) error {
+	b.step("rename " + filepath.Base(to))
+	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	return b.syncFolder(filepath.Dir(path))
+	return b.syncFolder(filepath.Dir(to))
 }
 
 // syncFolder syncs the names in a folder to the disk.

@@ -11,11 +11,8 @@ import (
 	"altinn.no/instanceapi/events/owner/receiver/storage"
 )
 
-// Limits on the attempts for one instance before it is left for a later run.
-const (
-	maxRounds = 5 // how often the instance may change during its fetch
-	maxStalls = 5 // how often in a row a download may fail without receiving a byte
-)
+// maxRounds is how often an instance may change during its fetch before it is left for later.
+const maxRounds = 5
 
 // diskError is an error of the local disk, which stops the receiver.
 type diskError struct{ error }
@@ -23,8 +20,8 @@ type diskError struct{ error }
 func (e *diskError) Unwrap() error { return e.error }
 
 func asDiskError(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, inbox.ErrChanged) || errors.Is(err, inbox.ErrDamaged) {
+		return err
 	}
 	return &diskError{err}
 }
@@ -33,134 +30,136 @@ func asDiskError(err error) error {
 // moved on.
 var errMoved = errors.New("the instance moved to another step")
 
+// errChanged means that the content of an instance changed while it was read.
+var errChanged = errors.New("the instance changed during every attempt")
+
 // fetch downloads a submission that the queue lists, and confirms it.
 //
-// fetch reads the document before and after the content. When no element changed in between, the
-// content is that of the second document. The confirmation holds only for that document: If-Match
-// makes it fail if a newer one exists. A confirmation whose response was lost is repeated, which
-// changes nothing.
+// The confirmation holds only for the document that the submission was stored with: If-Match makes
+// it fail if a newer one exists. A confirmation whose response was lost is repeated, which changes
+// nothing.
 func (r *Receiver) fetch(ctx context.Context, listed storage.Instance) error {
-	ref := listed.Ref()
+	processed := false
 	for range maxRounds {
-		before, err := r.API.Instance(ctx, ref)
+		current, files, isNew, err := r.store(ctx, listed)
 		switch {
+		case errors.Is(err, errChanged):
+			continue
 		case storage.IsStatus(err, 404): // permanently deleted
-			return asDiskError(r.Inbox.RemoveIncomplete(ref.ID))
+			return asDiskError(r.Inbox.Discard(listed.ID))
 		case err != nil:
 			return err
-		case before.Workflow.CurrentStep != listed.Workflow.CurrentStep:
-			return r.moved(ref)
 		}
-		folder, err := r.Inbox.Folder(ref.ID)
-		if err != nil {
-			return asDiskError(err)
+		submission := r.submission(current, files)
+		if r.OnComplete != nil && (isNew || !processed) {
+			if err := r.OnComplete(ctx, submission); err != nil {
+				return err
+			}
+			processed = true
 		}
-		files, after, err := r.download(ctx, before, folder)
-		if storage.IsStatus(err, 404) { // the element or the instance was deleted
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if after.Workflow.CurrentStep != listed.Workflow.CurrentStep {
-			return r.moved(ref)
-		}
-		if !after.SameSubmission(before) {
-			continue
-		}
-		if err := checkSizes(after, files); err != nil {
-			return err
-		}
-		if err := folder.Complete(after.Document, files); err != nil {
-			return asDiskError(err)
-		}
-		err = r.API.Confirm(ctx, after)
+		err = r.API.Confirm(ctx, current)
 		switch {
 		case err == nil:
-			r.finish(after, folder)
+			r.finish(current, submission)
 			return nil
 		case !storage.IsStatus(err, 404, 409, 412): // 412: also when a confirmation is repeated after its response was lost
 			return err
 		}
 	}
-	return errors.New("the instance changed during every attempt")
+	return errChanged
 }
 
-// moved removes what the fetch has stored of an instance that may have been sent back, and returns
-// errMoved.
-func (r *Receiver) moved(ref storage.Ref) error {
-	if err := r.Inbox.RemoveIncomplete(ref.ID); err != nil {
-		return asDiskError(err)
+// store makes sure that the disk has the complete submission of an instance. It returns the current
+// document, and whether this call has stored the submission.
+//
+// store reads the document before and after the content. When no element changed in between, the
+// content is that of the second document; otherwise store returns errChanged.
+func (r *Receiver) store(ctx context.Context, listed storage.Instance) (current storage.Instance, files []inbox.File, isNew bool, err error) {
+	before, err := r.read(ctx, listed)
+	if err != nil {
+		return before, nil, false, err
 	}
-	return errMoved
-}
-
-// download stores all data elements of an instance on the disk and reads the instance again.
-func (r *Receiver) download(ctx context.Context, i storage.Instance, folder *inbox.Folder) ([]inbox.File, storage.Instance, error) {
-	files := []inbox.File{}
-	for _, element := range i.Data {
-		file, err := r.fetchElement(ctx, i.Ref(), element, folder)
-		if err != nil {
-			return nil, i, fmt.Errorf("data element %s: %w", element.ID, err)
+	files, ok, err := r.Inbox.Files(before.ID, before.ContentTime())
+	if ok || err != nil { // complete, but an earlier process or attempt could not confirm it
+		return before, files, false, asDiskError(err)
+	}
+	download, err := r.Inbox.Download(before.ID)
+	if err != nil {
+		return before, nil, false, asDiskError(err)
+	}
+	files = []inbox.File{}
+	for _, element := range before.Data {
+		file, err := r.fetchElement(ctx, before.Ref(), element, download)
+		switch {
+		case storage.IsStatus(err, 404): // the element or the instance was deleted
+			return before, nil, false, errChanged
+		case err != nil:
+			return before, nil, false, fmt.Errorf("data element %s: %w", element.ID, err)
 		}
 		files = append(files, file)
 	}
-	after, err := r.API.Instance(ctx, i.Ref())
-	return files, after, err
-}
-
-// checkSizes compares the sizes of the files with the document. Their digests have already been
-// verified.
-func checkSizes(i storage.Instance, files []inbox.File) error {
-	for n, e := range i.Data {
+	after, err := r.read(ctx, listed)
+	if err != nil {
+		return after, nil, false, err
+	}
+	if !after.SameSubmission(before) {
+		return after, nil, false, errChanged
+	}
+	for n, e := range after.Data { // the digests have already been verified
 		if files[n].Size != e.FileSize {
-			return fmt.Errorf("data element %s has %d bytes, but the instance states %d", e.ID, files[n].Size, e.FileSize)
+			return after, nil, false, fmt.Errorf("data element %s has %d bytes, but the instance states %d", e.ID, files[n].Size, e.FileSize)
 		}
 	}
-	return nil
+	return after, files, true, asDiskError(download.Complete(after.ContentTime(), after.Document, files))
+}
+
+// read reads the current document of an instance. If the instance has left its step, read discards
+// the download, because the instance may have been sent back, and returns errMoved.
+func (r *Receiver) read(ctx context.Context, listed storage.Instance) (storage.Instance, error) {
+	i, err := r.API.Instance(ctx, listed.Ref())
+	if err == nil && i.Workflow.CurrentStep != listed.Workflow.CurrentStep {
+		if err := r.Inbox.Discard(i.ID); err != nil {
+			return i, asDiskError(err)
+		}
+		return i, errMoved
+	}
+	return i, err
 }
 
 // fetchElement makes sure that the current content of a data element is on the disk.
-func (r *Receiver) fetchElement(ctx context.Context, ref storage.Ref, e storage.Element, folder *inbox.Folder) (inbox.File, error) {
-	file, ok, err := folder.Has(e.ID, e.FileName)
-	if err != nil {
-		return file, asDiskError(err)
-	}
-	if ok && e.Downloaded() {
+func (r *Receiver) fetchElement(ctx context.Context, ref storage.Ref, e storage.Element, download *inbox.Download) (inbox.File, error) {
+	if stored := download.Stored(e.ID); len(stored) > 0 && e.Downloaded() {
 		digest, err := r.API.DigestOf(ctx, ref, e.ID)
 		if err != nil {
-			return file, err
+			return inbox.File{}, err
 		}
-		if file.SHA256 == hex.EncodeToString(digest[:]) {
-			return file, nil
-		}
-	}
-	for failures := 0; ; {
-		_, sizeBefore, err := folder.Part(e.ID)
-		if err != nil {
+		file, ok, err := download.Reuse(stored, e.ID, e.FileName, hex.EncodeToString(digest[:]))
+		if ok || err != nil {
 			return file, asDiskError(err)
 		}
-		file, err = r.downloadOnce(ctx, ref, e, folder)
-		if err == nil {
-			return file, nil
+	}
+	for attempts := (storage.Attempts{}); ; {
+		_, sizeBefore, err := download.Part(e.ID)
+		if err != nil {
+			return inbox.File{}, asDiskError(err)
 		}
+		file, err := r.downloadOnce(ctx, ref, e, download)
 		var disk *diskError
-		if ctx.Err() != nil || errors.As(err, &disk) || !storage.IsRetryable(err) {
+		if err == nil || errors.As(err, &disk) {
 			return file, err
 		}
-		if _, sizeAfter, _ := folder.Part(e.ID); sizeAfter > sizeBefore {
-			failures = 0
+		if _, sizeAfter, _ := download.Part(e.ID); sizeAfter > sizeBefore {
+			attempts.Reset()
 		}
-		if failures++; failures > maxStalls {
+		if !r.API.Retry(ctx, &attempts, "data element "+e.ID, err) {
 			return file, err
 		}
-		r.API.Backoff(ctx, failures, "data element "+e.ID, err)
 	}
 }
 
 // downloadOnce downloads the content and resumes an unfinished download.
-func (r *Receiver) downloadOnce(ctx context.Context, ref storage.Ref, e storage.Element, folder *inbox.Folder) (inbox.File, error) {
-	etag, from, err := folder.Part(e.ID)
+func (r *Receiver) downloadOnce(ctx context.Context, ref storage.Ref, e storage.Element, download *inbox.Download) (inbox.File, error) {
+	etag, from, err := download.Part(e.ID)
 	if err != nil {
 		return inbox.File{}, asDiskError(err)
 	}
@@ -172,7 +171,7 @@ func (r *Receiver) downloadOnce(ctx context.Context, ref storage.Ref, e storage.
 		return inbox.File{}, err
 	}
 	defer content.Body.Close()
-	part, err := folder.Begin(e.ID, e.FileName, content.ETag, content.From)
+	part, err := download.Begin(e.ID, e.FileName, content.ETag, content.From)
 	if err != nil {
 		return inbox.File{}, asDiskError(err)
 	}
@@ -185,8 +184,5 @@ func (r *Receiver) downloadOnce(ctx context.Context, ref storage.Ref, e storage.
 		return inbox.File{}, errors.Join(err, part.Close())
 	}
 	file, err := part.Finish(hex.EncodeToString(content.Digest[:]))
-	if err != nil && !errors.Is(err, inbox.ErrDamaged) {
-		err = asDiskError(err)
-	}
-	return file, err
+	return file, asDiskError(err)
 }

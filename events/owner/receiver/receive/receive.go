@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -25,7 +26,13 @@ type Receiver struct {
 	App     string                           // for example nav/app2018
 	Workers int                              // number of instances to fetch in parallel
 	Logf    func(format string, args ...any) // logs progress and errors
-	Done    func(folder string)              // called for an instance that is stored and confirmed
+
+	// OnComplete, if set, is called when a submission is stored and before it is confirmed. If it
+	// returns an error, the submission is not confirmed. It is called again if the process is
+	// killed before the confirmation. Report, if set, is called when a submission is confirmed or
+	// has failed. Workers call both in parallel.
+	OnComplete func(context.Context, Submission) error
+	Report     func(Submission)
 
 	// Reconcile is the interval of reading the queue even if the feed has no event. Wait is how
 	// long a request to the feed waits for events.
@@ -33,18 +40,39 @@ type Receiver struct {
 
 	mu     sync.Mutex
 	total  Summary
-	queued map[string]bool             // instances that the latest pass found and did not finish
-	failed map[string]error            // the latest error by instance, of instances that could not be fetched
-	done   map[string]storage.Instance // submissions that are confirmed; an index may still list them
+	queued map[string]bool      // instances that the latest pass found and did not finish
+	passed bool                 // a pass has read the queue to its end
+	failed map[string]error     // the latest error by instance, of instances that could not be fetched
+	done   map[string]confirmed // by instance; an index may still list them
+}
+
+// confirmed is a submission that the receiver has confirmed.
+type confirmed struct{ content, at time.Time }
+
+// States of a Submission.
+const (
+	Confirmed = "confirmed"
+	Failed    = "failed"
+)
+
+// Submission is a submission of an instance, for other programs of the owner.
+type Submission struct {
+	State           string       `json:"state"`
+	InstanceOwnerID string       `json:"instanceOwnerId"`
+	InstanceGuid    string       `json:"instanceGuid"`
+	Submitted       string       `json:"submittedDateTime"`
+	Folder          string       `json:"folder,omitempty"` // absolute path
+	Files           []inbox.File `json:"files,omitzero"`
+	Error           string       `json:"error,omitempty"` // why it failed
 }
 
 // Summary is the result of a run.
 type Summary struct {
-	Instances int   // stored and confirmed
-	Files     int   // of these instances
-	Bytes     int64 // of these files
-	Left      int   // known instances that are still in the queue
-	Failed    int   // those of Left that could not be fetched
+	Instances int   `json:"instances"` // stored and confirmed
+	Files     int   `json:"files"`     // of these instances
+	Bytes     int64 `json:"bytes"`     // of these files
+	Left      int   `json:"left"`      // known instances that are still in the queue
+	Failed    int   `json:"failed"`    // those of Left that could not be fetched
 }
 
 // Summary returns the result so far.
@@ -61,6 +89,9 @@ const overlap = 5 * time.Minute
 
 // maxPasses is how often Drain reads the queue while instances move during its passes.
 const maxPasses = 5
+
+// indexLag is how long after its confirmation an index may still list an instance.
+const indexLag = 10 * time.Minute
 
 // Drain fetches everything that the queue holds and returns. It returns an error if something is
 // left in the queue.
@@ -79,13 +110,29 @@ func (r *Receiver) Drain(ctx context.Context) error {
 		case s.Left == 0:
 			return nil
 		case s.Left == s.Failed:
-			return fmt.Errorf("%d instances could not be fetched; they stay in the queue, and the next run retries", s.Failed)
+			return r.errLeft()
 		}
 	}
 	return errors.New("instances moved during every pass; they stay in the queue, and the next run retries")
 }
 
-// Follow fetches existing and new instances until ctx ends or a permanent error occurs.
+// errLeft returns an error if the queue still holds known instances, or if the receiver has never
+// read the queue to its end.
+func (r *Receiver) errLeft() error {
+	s := r.Summary()
+	switch {
+	case s.Failed > 0:
+		return fmt.Errorf("%d of %d submissions in the queue failed; they stay there, and the next run retries", s.Failed, s.Left)
+	case s.Left > 0:
+		return fmt.Errorf("%d submissions are left in the queue; the next run fetches them", s.Left)
+	case !r.passed:
+		return errors.New("the work queue was not read to its end; the next run reads it again")
+	}
+	return nil
+}
+
+// Follow fetches existing and new instances until ctx ends or a permanent error occurs. It returns
+// an error if something is left in the queue.
 func (r *Receiver) Follow(ctx context.Context) error {
 	position, failures := r.feedStart(), 0
 	reconcileAt := time.Now()
@@ -112,6 +159,8 @@ func (r *Receiver) Follow(ctx context.Context) error {
 			case storage.IsStatus(err, 410): // the feed was restored from a backup
 				r.Logf("the feed: %v", err)
 				position, reconcileAt, err = r.feedStart(), time.Now(), nil
+			default:
+				err = fmt.Errorf("reading the feed of %s: %w", r.App, err)
 			}
 			if count > 0 {
 				passes = 2
@@ -121,14 +170,14 @@ func (r *Receiver) Follow(ctx context.Context) error {
 		case ctx.Err() != nil:
 		case err == nil:
 			failures = 0
-		case !r.isTransient(err):
+		case isFatal(err), !r.API.IsRetryable(err):
 			return err
 		default:
 			failures++
 			r.API.Backoff(ctx, failures, r.App, err)
 		}
 	}
-	return ctx.Err()
+	return r.errLeft()
 }
 
 // feedStart returns the position from which to read the feed. Everything older is in the queue.
@@ -137,17 +186,9 @@ func (r *Receiver) feedStart() string {
 }
 
 // pass fetches everything that the queue holds and returns the number of instances in it. Only a
-// pass over all of them retries those that could not be fetched earlier.
+// pass over all of them retries those that failed earlier.
 func (r *Receiver) pass(ctx context.Context, all bool) (listed int, err error) {
-	r.mu.Lock()
-	r.queued = map[string]bool{}
-	if all {
-		r.failed = map[string]error{}
-	}
-	for id := range r.failed {
-		r.queued[id] = true
-	}
-	r.mu.Unlock()
+	r.startPass(all)
 	for page := ""; ; {
 		instances, next, err := r.API.Queue(ctx, r.App, page)
 		if err != nil {
@@ -158,9 +199,34 @@ func (r *Receiver) pass(ctx context.Context, all bool) (listed int, err error) {
 			return listed, err
 		}
 		if page = next; next == "" {
-			return listed, nil
+			return listed, r.endPass(all)
 		}
 	}
+}
+
+func (r *Receiver) startPass(all bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queued = map[string]bool{}
+	if all {
+		r.failed = map[string]error{}
+	}
+	for id := range r.failed {
+		r.queued[id] = true
+	}
+	maps.DeleteFunc(r.done, func(_ string, d confirmed) bool { return time.Since(d.at) > indexLag })
+}
+
+// endPass records that the queue was read to its end. After a pass over all instances it discards
+// the downloads of those that are no longer in the queue.
+func (r *Receiver) endPass(all bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.passed = true
+	if !all {
+		return nil
+	}
+	return asDiskError(r.Inbox.DiscardOthers(r.queued))
 }
 
 // pending returns the instances to fetch: those neither confirmed already nor failed in
@@ -169,7 +235,7 @@ func (r *Receiver) pending(instances []storage.Instance) (pending []storage.Inst
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, i := range instances {
-		if done, ok := r.done[i.ID]; ok && done.SameSubmission(i) || r.queued[i.ID] {
+		if r.done[i.ID].content.Equal(i.ContentTime()) || r.queued[i.ID] {
 			continue
 		}
 		r.queued[i.ID] = true
@@ -193,60 +259,76 @@ func (r *Receiver) fetchAll(ctx context.Context, instances []storage.Instance) e
 		wg.Go(func() {
 			defer func() { <-semaphore }()
 			err := r.fetch(ctx, i)
-			if ctx.Err() != nil {
+			if err != nil && ctx.Err() != nil {
 				return
 			}
-			if err != nil && !errors.Is(err, errMoved) && !r.isTransient(err) {
+			if isFatal(err) {
 				cancel(err)
 				return
 			}
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			switch {
-			case err == nil:
-				delete(r.queued, i.ID)
-			case errors.Is(err, errMoved): // the next pass finds it if it is still in the queue
-				r.Logf("%s: moved to another step", i.ID)
-			default:
-				r.failed[i.ID] = err
-				r.Logf("%s: left for later: %v", i.ID, err)
-			}
+			r.end(i, err)
 		})
 	}
 	wg.Wait()
 	return context.Cause(ctx)
 }
 
-// finish counts and reports an instance that is stored and confirmed.
-func (r *Receiver) finish(i storage.Instance, folder *inbox.Folder) {
+// end records the result of a fetch that is not fatal.
+func (r *Receiver) end(i storage.Instance, err error) {
+	r.mu.Lock()
+	switch {
+	case err == nil: // confirmed or deleted
+		delete(r.queued, i.ID)
+	case errors.Is(err, errMoved): // the next pass finds it if it is still in the queue
+		r.Logf("%s: moved to another step", i.ID)
+	default:
+		r.failed[i.ID] = err
+		r.Logf("%s: left for later: %v", i.ID, err)
+	}
+	failed := r.failed[i.ID] != nil
+	r.mu.Unlock()
+	if failed && r.Report != nil {
+		submission := r.submission(i, nil)
+		submission.State, submission.Folder, submission.Error = Failed, "", err.Error()
+		r.Report(submission)
+	}
+}
+
+// submission returns the description of a stored submission.
+func (r *Receiver) submission(i storage.Instance, files []inbox.File) Submission {
+	return Submission{
+		State: Confirmed, InstanceOwnerID: i.InstanceOwnerID, InstanceGuid: i.ID,
+		Submitted: i.Workflow.SubmittedDateTime.UTC().Format("2006-01-02T15:04:05.000000Z"), Folder: r.Inbox.Path(i.ID, i.ContentTime()), Files: files,
+	}
+}
+
+// finish counts and reports a submission that is stored and confirmed.
+func (r *Receiver) finish(i storage.Instance, submission Submission) {
 	r.mu.Lock()
 	if r.done == nil {
-		r.done = map[string]storage.Instance{}
+		r.done = map[string]confirmed{}
 	}
-	i.Document = nil // large, and not compared
-	r.done[i.ID] = i
+	r.done[i.ID] = confirmed{i.ContentTime(), time.Now()}
+	delete(r.queued, i.ID)
 	r.total.Instances++
-	r.total.Files += len(i.Data)
-	for _, e := range i.Data {
-		r.total.Bytes += e.FileSize
+	r.total.Files += len(submission.Files)
+	for _, file := range submission.Files {
+		r.total.Bytes += file.Size
 	}
 	r.mu.Unlock()
 	files := "files"
-	if len(i.Data) == 1 {
+	if len(submission.Files) == 1 {
 		files = "file"
 	}
-	r.Logf("%s: %d %s confirmed", i.ID, len(i.Data), files)
-	r.Done(folder.Path())
+	r.Logf("%s: %d %s confirmed", i.ID, len(submission.Files), files)
+	if r.Report != nil {
+		r.Report(submission)
+	}
 }
 
-// accessDenied reports whether the API denies this owner access, which a retry does not change.
-func accessDenied(err error) bool {
-	return storage.IsStatus(err, 401, 403) || errors.Is(err, storage.ErrToken)
-}
-
-// isTransient reports whether an error concerns one instance or may pass. Denied access and disk
-// errors are permanent.
-func (r *Receiver) isTransient(err error) bool {
+// isFatal reports whether an error concerns every instance: the API denies this owner access, or
+// the disk has an error.
+func isFatal(err error) bool {
 	var disk *diskError
-	return !accessDenied(err) && !errors.As(err, &disk)
+	return storage.IsStatus(err, 401, 403) || errors.Is(err, storage.ErrToken) || errors.As(err, &disk)
 }

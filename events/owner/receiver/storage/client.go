@@ -14,21 +14,19 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Client calls one Storage API. Base and Token are required. It is safe for concurrent use.
 type Client struct {
-	Base        string                                     // address, for example https://platform.altinn.no
-	Token       func(ctx context.Context) (string, error)  // fetches a new token; called for the first request and after a 401
-	HTTP        http.RoundTripper                          // nil: http.DefaultTransport
-	Logf        func(format string, args ...any)           // logs every backoff; nil: no logging
-	MaxAttempts int                                        // maximum number of attempts of a request; 0: 6
-	Sleep       func(ctx context.Context, d time.Duration) // nil: waits in real time
+	Base  string                                     // address, for example https://platform.altinn.no
+	Token TokenSource                                // of the owner
+	HTTP  http.RoundTripper                          // nil: http.DefaultTransport
+	Logf  func(format string, args ...any)           // logs every backoff; nil: no logging
+	Sleep func(ctx context.Context, d time.Duration) // nil: waits in real time
 
-	mu    sync.Mutex
-	token string
+	accepted atomic.Bool // the API has accepted a token
 }
 
 // Problem is an error response: the members of its problem document (RFC 9457), or its status
@@ -89,6 +87,9 @@ func (c *Client) call(ctx context.Context, method, path string, header http.Head
 			_, err := io.Copy(io.Discard, resp.Body)
 			return err
 		}
+		if resp.StatusCode >= 300 {
+			return &Problem{Status: resp.StatusCode}
+		}
 		if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
 			return fmt.Errorf("the response is truncated or is not JSON: %w", err)
 		}
@@ -97,27 +98,41 @@ func (c *Client) call(ctx context.Context, method, path string, header http.Head
 	return responseHeader, err
 }
 
-// authorized sends a request once with the token, and after a 401 again with a new token. It
-// returns an error response as a Problem.
+// authorized sends a request with a token, and after a 401 once more if the source has another
+// token. It returns an error response as a Problem.
 func (c *Client) authorized(ctx context.Context, method, path string, header http.Header) (*http.Response, error) {
-	for refresh := false; ; refresh = true {
-		token, err := c.currentToken(ctx, refresh)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrToken, err)
-		}
-		req, err := http.NewRequestWithContext(ctx, method, c.Base+path, nil)
-		if err != nil {
-			return nil, err
-		}
-		if header != nil {
-			req.Header = header.Clone()
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
-		resp, err := c.send(req)
-		if err == nil || refresh || !IsStatus(err, http.StatusUnauthorized) {
-			return resp, err
-		}
+	token, err := c.Token(ctx, "")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrToken, err)
 	}
+	resp, err := c.sendWith(ctx, token, method, path, header)
+	if !IsStatus(err, http.StatusUnauthorized) {
+		return resp, err
+	}
+	other, tokenErr := c.Token(ctx, token)
+	if tokenErr != nil {
+		return nil, fmt.Errorf("%w: %w", ErrToken, tokenErr)
+	}
+	if other == token {
+		return nil, err
+	}
+	return c.sendWith(ctx, other, method, path, header)
+}
+
+func (c *Client) sendWith(ctx context.Context, token, method, path string, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.Base+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if header != nil {
+		req.Header = header.Clone()
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := c.send(req)
+	if err == nil {
+		c.accepted.Store(true)
+	}
+	return resp, err
 }
 
 // send sends a request once, unchanged. It follows no redirect: the token must not reach the
@@ -139,19 +154,6 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 	_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(problem) // for a body that is no problem+json, only the status is set
 	problem.Status = resp.StatusCode
 	return nil, problem
-}
-
-func (c *Client) currentToken(ctx context.Context, refresh bool) (string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.token == "" || refresh {
-		token, err := c.Token(ctx)
-		if err != nil {
-			return "", err
-		}
-		c.token = token
-	}
-	return c.token, nil
 }
 
 // LocalPath returns the path and query of a link in a response. The client requests them at its

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -42,25 +43,24 @@ type Element struct {
 // Downloaded reports whether the API has recorded a download of the current content by the owner.
 func (e Element) Downloaded() bool { return len(e.ApplicationOwner.Downloaded) > 0 }
 
+// ContentTime returns the time of the latest submission, or of the latest change of the content if
+// that is later. The API gives each submission and each change a later time than all before, so
+// the time identifies the content, except for the deletion of elements.
+func (i Instance) ContentTime() time.Time {
+	latest := i.Workflow.SubmittedDateTime
+	for _, e := range i.Data {
+		if e.LastChangedDateTime.After(latest) {
+			latest = e.LastChangedDateTime
+		}
+	}
+	return latest
+}
+
 // SameSubmission reports whether both documents are of the same submission of an instance, with the
 // same content.
 func (i Instance) SameSubmission(other Instance) bool {
-	return i.Workflow.SubmittedDateTime.Equal(other.Workflow.SubmittedDateTime) && i.SameContent(other)
-}
-
-// SameContent reports whether both instances have the same data elements with the same content:
-// every change of the content changes the element's lastChangedDateTime.
-func (i Instance) SameContent(other Instance) bool {
-	if len(i.Data) != len(other.Data) {
-		return false
-	}
-	for n, e := range i.Data {
-		o := other.Data[n]
-		if e.ID != o.ID || e.FileSize != o.FileSize || !e.LastChangedDateTime.Equal(o.LastChangedDateTime) {
-			return false
-		}
-	}
-	return true
+	return i.ContentTime().Equal(other.ContentTime()) &&
+		slices.EqualFunc(i.Data, other.Data, func(a, b Element) bool { return a.ID == b.ID })
 }
 
 // Ref identifies an instance. Both parts become parts of paths, so check accepts only valid ids.

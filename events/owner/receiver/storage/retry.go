@@ -12,23 +12,43 @@ import (
 // Backoff parameters. The backoff doubles with each attempt, and half of it is random, so that
 // many clients that failed together do not retry together.
 const (
-	initialBackoff  = 500 * time.Millisecond
-	maxBackoff      = 30 * time.Second
-	defaultAttempts = 6
+	initialBackoff = 500 * time.Millisecond
+	maxBackoff     = 30 * time.Second
 )
+
+// Limits on the number of attempts. The second one gives the source of an expired token some five
+// minutes to provide a new one.
+const (
+	maxAttempts      = 6
+	maxTokenAttempts = 15
+)
+
+// Attempts counts the failed attempts of one task. Its zero value is ready to use.
+type Attempts struct{ failures int }
+
+// Reset sets the count to zero, after progress.
+func (a *Attempts) Reset() { a.failures = 0 }
+
+// Retry reports whether to repeat the task after err, and waits before that.
+func (c *Client) Retry(ctx context.Context, a *Attempts, what string, err error) bool {
+	limit := maxAttempts
+	if isTokenError(err) {
+		limit = maxTokenAttempts
+	}
+	a.failures++
+	if ctx.Err() != nil || !c.IsRetryable(err) || a.failures >= limit {
+		return false
+	}
+	c.Backoff(ctx, a.failures, what, err)
+	return ctx.Err() == nil
+}
 
 // retry calls try until it succeeds, fails permanently, or has used all attempts.
 func (c *Client) retry(ctx context.Context, what string, try func() error) error {
-	maxAttempts := c.MaxAttempts
-	if maxAttempts == 0 {
-		maxAttempts = defaultAttempts
-	}
-	for n := 1; ; n++ {
-		err := try()
-		if err == nil || n == maxAttempts || !IsRetryable(err) || ctx.Err() != nil {
+	for attempts := (Attempts{}); ; {
+		if err := try(); err == nil || !c.Retry(ctx, &attempts, what, err) {
 			return err
 		}
-		c.Backoff(ctx, n, what, err)
 	}
 }
 
@@ -54,14 +74,20 @@ func (c *Client) Backoff(ctx context.Context, n int, what string, err error) {
 	}
 }
 
+// isTokenError reports whether there is no token, or the API rejects it.
+func isTokenError(err error) bool {
+	return errors.Is(err, ErrToken) || IsStatus(err, http.StatusUnauthorized)
+}
+
 // IsRetryable reports whether the same request may succeed later: after a response with a
-// retryable status, and after no response. Every request of this package may be sent twice. A held
-// request over the organisation's number may not: Events polls instead.
-func IsRetryable(err error) bool {
+// retryable status, and after no response. Every request of this package may be sent twice. A token
+// error is retryable after the API has accepted a token, because the token may have expired. A held
+// request over the organisation's number is not retryable: Events polls instead.
+func (c *Client) IsRetryable(err error) bool {
 	var problem *Problem
 	switch {
-	case errors.Is(err, ErrToken):
-		return false
+	case isTokenError(err):
+		return c.accepted.Load()
 	case errors.As(err, &problem):
 		return problem.Status >= 500 && problem.Status != http.StatusNotImplemented ||
 			problem.Status == http.StatusTooManyRequests && problem.Code != codeHeldCount || problem.Status == http.StatusRequestTimeout
@@ -75,7 +101,7 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 	const maximum = 5 * time.Minute
 	text := header.Get("Retry-After")
 	if seconds, err := strconv.Atoi(text); err == nil {
-		return min(max(0, time.Duration(seconds)*time.Second), maximum)
+		return time.Duration(min(max(0, seconds), int(maximum/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
 		return min(max(0, at.Sub(now)), maximum)
