@@ -1,5 +1,5 @@
-// Package receiver runs the reference receiver of application owners against the deployed
-// binaries of the functions. It kills it before, during and after every request, and
+// Package receiver runs the reference receivers of application owners, in Go and in Python, against
+// the deployed binaries of the functions. It kills them before, during and after every request, and
 // checks the files on the disk and the confirmations.
 package receiver
 
@@ -33,6 +33,7 @@ var receivers = []receiver{
 		}
 		return []string{binary, "-workers", "2"}
 	}},
+	{"python", func(*testing.T) []string { return []string{"python3", "-B", "../../events/owner/receiver/receiver.py"} }},
 }
 
 // owner is a receiver and the proxy between the receiver and the system.

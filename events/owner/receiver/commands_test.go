@@ -3,16 +3,20 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// command is a receiver under test.
+// command is a receiver under test: the Go command, or the page in Python. The tests require the
+// same of both, except where a field says otherwise.
 type command struct {
 	name    string
 	run     func(ctx context.Context, args []string, env map[string]string, stdout, stderr io.Writer) int
@@ -22,6 +26,7 @@ type command struct {
 
 var commands = []command{
 	{name: "go", run: runGo, resumes: true, endures: true},
+	{name: "python", run: runPython},
 }
 
 func runGo(ctx context.Context, args []string, env map[string]string, stdout, stderr io.Writer) int {
@@ -30,6 +35,32 @@ func runGo(ctx context.Context, args []string, env map[string]string, stdout, st
 
 // briefly replaces the command's waits with short ones; the command still logs the real duration.
 func briefly(_ context.Context, d time.Duration) { time.Sleep(d / 100) }
+
+// shortSleep makes the waits of Python short, as a module that Python imports at its start.
+const shortSleep = "import time\nsleep = time.sleep\ntime.sleep = lambda seconds: sleep(seconds / 100)\n"
+
+func runPython(ctx context.Context, args []string, env map[string]string, stdout, stderr io.Writer) int {
+	patches, err := os.MkdirTemp("", "receiver")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(patches)
+	if err := os.WriteFile(filepath.Join(patches, "sitecustomize.py"), []byte(shortSleep), 0o600); err != nil {
+		panic(err)
+	}
+	cmd := exec.CommandContext(ctx, "python3", append([]string{"-B", "receiver.py"}, args...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+patches, "no_proxy=*")
+	for name, value := range env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) && ctx.Err() == nil {
+		panic(err)
+	}
+	return cmd.ProcessState.ExitCode()
+}
 
 // buffer is a bytes.Buffer for several writers.
 type buffer struct {

@@ -1,0 +1,150 @@
+"""The reference receiver on one page: Python 3.9 or newer, standard library only.
+
+    TOKEN_FILE=token.txt python3 receiver.py -app nav/app2018 -dir inbox -once
+
+README.md describes it. Without -once it runs until Ctrl-C, or until an error lasts.
+"""
+import argparse, base64, collections, fcntl, filecmp, hashlib, http.client, itertools, json, logging, os, re, shutil, signal, subprocess, sys, time
+from urllib import error, parse, request
+ERRORS = OSError, http.client.HTTPException, ValueError  # of network and disk; HTTPError is an OSError
+
+class Unchanged(request.HTTPErrorProcessor):  # follows no redirect: the token must not reach the object store
+    http_response = https_response = lambda self, _, response: response
+
+def sync(path):  # of a file or a folder
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+def identity(instance):  # the folder's name (each submission and each change has a later time), and what else must not change
+    ids = [instance["id"]] + [element["id"] for element in instance["data"]]
+    if not all(re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", i) for i in ids):  # they become parts of paths
+        raise ValueError("an id in the response is invalid")
+    times = [instance["workflow"]["submittedDateTime"]] + [element["lastChangedDateTime"] for element in instance["data"]]
+    return re.sub("[^0-9TZ.]", "", max(times)) + "-" + ids[0], ids, instance["workflow"]["currentStep"]
+
+class Receiver:
+    def __init__(self, flags):
+        self.base, self.app, self.dir, self.once = flags.base.rstrip("/"), flags.app, os.path.abspath(flags.dir), flags.once
+        self.open, self.token = request.build_opener(Unchanged).open, ""
+        self.left, self.failed, self.confirmed = {"unread"}, set(), set()  # folders; "unread": the rest of the queue
+        self.total = collections.Counter(instances=0, files=0, bytes=0)
+
+    def call(self, method, link, headers={}, use=lambda response: json.loads(response.read() or "null")):
+        path = parse.urlsplit(link)._replace(scheme="", netloc="").geturl()  # of our own base address
+        for failures in itertools.count(1):  # every request may be repeated
+            try:
+                if not self.token:
+                    command = 'cat "$TOKEN_FILE"' if os.environ.get("TOKEN_FILE") else os.environ.get("TOKEN_COMMAND", "false")
+                    self.token = re.sub("[^!-~]", "", subprocess.run(command, shell=True, stdout=-1, text=True).stdout)
+                headers = {**headers, "Authorization": "Bearer " + self.token}
+                response = self.open(request.Request(self.base + path, method=method, headers=headers), timeout=60)
+                if response.status >= 400:
+                    raise error.HTTPError(None, response.status, response.read(9999).decode(errors="replace"), response.headers, None)
+                return response.headers, use(response)
+            except ERRORS as e:
+                status, wait = getattr(e, "code", 0), min(2 ** failures / 4, 30)
+                limit = 6 if status in (0, 408, 429) or status >= 500 else 0
+                if status == 401:  # the token has expired: wait some five minutes for another one
+                    self.token, limit, wait = "", 2 if self.left == {"unread"} else 15, wait * (failures > 1)
+                if failures >= limit:
+                    raise
+                if status and (e.headers["Retry-After"] or "").isdigit():
+                    wait = min(int(e.headers["Retry-After"]), 300)
+                logging.warning(f"{path.split('?')[0]}: {e}; retrying in {wait} s")
+                time.sleep(wait)
+                headers = {} if "feed-held-count" in str(e) else headers  # too many requests wait for events
+
+    def save(self, response, element, folder):  # returns the description of the stored file
+        name = element["id"] + "".join(re.findall(r"\.[A-Za-z0-9]{1,5}\Z", element["fileName"])).lower()  # only its extension
+        digest, sha256 = response.headers["Repr-Digest"], hashlib.sha256()
+        if response.status == 307:  # the object store has the content, and needs no token
+            response = self.open(response.headers["Location"], timeout=60)
+        with open(os.path.join(folder, name), "wb") as file:
+            while chunk := response.read(1 << 20):
+                file.write(chunk)
+                sha256.update(chunk)
+        sync(file.name)
+        if digest != f"sha-256=:{base64.b64encode(sha256.digest()).decode()}:":
+            raise OSError("the content does not match its digest")
+        return {"dataElementId": element["id"], "file": name, "size": os.path.getsize(file.name), "sha256": sha256.hexdigest()}
+
+    def fetch(self, listed, folder):  # stores and confirms a submission, unless it changes
+        path, part = f"/storage/instances/{int(listed['instanceOwnerId'])}/{listed['id']}", os.path.join(self.dir, ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        os.mkdir(part)
+        files = [self.call("GET", f"{path}/data/{e['id']}", use=lambda response: self.save(response, e, part))[1] for e in listed["data"]]
+        headers, instance = self.call("GET", path)
+        if identity(instance) != identity(listed):
+            return  # a later pass fetches it again
+        with open(os.path.join(part, "instance.json"), "w") as file:
+            json.dump({"instance": instance, "files": files}, file, indent=1)
+        sync(file.name)
+        sync(part)
+        if not os.path.exists(folder):
+            os.rename(part, folder)  # now the submission is complete and visible
+        elif len(filecmp.cmpfiles(part, folder, [file["file"] for file in files], shallow=False)[0]) < len(files):
+            raise OSError("the folder of this submission was changed; move or delete it")
+        sync(self.dir)
+        self.call("POST", path + "/confirmDownload", {"If-Match": headers["ETag"]})
+        self.confirmed.add(folder)
+        self.total.update(instances=1, files=len(files), bytes=sum(file["size"] for file in files))
+        print(folder, flush=True)
+
+    def fetch_all(self):  # fetches everything in the work queue that has not failed
+        link = "/storage/instances?" + parse.urlencode({"appId": self.app, "downloadConfirmed": "false", "size": 100})
+        self.left &= {"unread"}
+        while link:
+            result = self.call("GET", link)[1]
+            for listed in (instances := result["_embedded"]["instances"]):
+                folder = os.path.join(self.dir, identity(listed)[0])
+                self.left.add(folder)
+                if folder in self.failed or folder in self.confirmed:  # the queue may lag behind
+                    continue
+                try:
+                    self.fetch(listed, folder)
+                except ERRORS as e:
+                    if getattr(e, "code", 0) in (401, 403):
+                        raise
+                    if getattr(e, "code", 0) not in (404, 409, 412):  # these mean that it has changed
+                        self.failed.add(folder)
+                    if getattr(e, "code", 0) == 412 and len(instances) < 1000:  # or the response to a confirmation was lost
+                        instances.append(listed)
+                    logging.warning(f"{listed['id']}: left for later: {e}")
+            link = result["_links"].get("next", {}).get("href")
+        self.left -= self.confirmed | {"unread"}
+        shutil.rmtree(os.path.join(self.dir, ".part"), ignore_errors=True)
+
+    def run(self):
+        link, wait = f"/storage/applications/{self.app}/events?after=" + time.strftime("%FT%TZ", time.gmtime(time.time() - 300)), 0
+        for n in range(5) if self.once else itertools.count():
+            headers, _ = self.call("GET", link, {"Prefer": f"wait={wait}"})  # responds as soon as there is an event
+            link, wait = re.search('<([^>]+)>; rel="next"', headers["Link"])[1], 20
+            self.failed = self.failed if n % 30 else set()  # retry every 30 passes, some ten minutes
+            self.fetch_all()
+            if self.once and self.left <= self.failed:
+                return
+
+def main():
+    flags = argparse.ArgumentParser(allow_abbrev=False)
+    flags.add_argument("-base", default="http://localhost:8080", help="address of the Storage API, without a path")
+    flags.add_argument("-app", required=True, help="the application, for example nav/app2018")
+    flags.add_argument("-dir", default="inbox", help="folder in which the submissions are stored")
+    flags.add_argument("-once", action="store_true", help="fetch everything that the work queue holds, then exit")
+    receiver, status = Receiver(flags.parse_args()), 0
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    os.umask(0o077)
+    os.makedirs(receiver.dir, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        fcntl.flock(lock := open(os.path.join(receiver.dir, ".lock"), "w"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        receiver.run()
+    except (KeyboardInterrupt, *ERRORS) as e:
+        status = 3 if getattr(e, "code", 0) in (401, 403) else int(isinstance(e, ERRORS))
+        logging.warning(f"{'access denied: ' if status == 3 else ''}{str(e) or 'stopped'}")
+    left = receiver.left - receiver.confirmed
+    total = {**receiver.total, "left": len(left - {"unread"}), "failed": len(left & receiver.failed)}
+    logging.warning("summary: " + " ".join(f"{name}={value}" for name, value in total.items()))
+    sys.exit(status or int(len(left) > 0))
+
+main()
