@@ -172,7 +172,9 @@ func (r *run) agenda() {
 	}
 	for each := range live.runs {
 		each.model.Now = before
-		each.lost = each.lost || each.passedBefore(time.Now())
+		if each.passedBefore(time.Now()) {
+			each.lost.Store(true)
+		}
 		each.model.RunAgenda(before)
 		each.lines = append(each.lines, "the agenda runs")
 	}

@@ -65,7 +65,7 @@ func TestModel(t *testing.T) {
 		}
 	}
 	t.Run("runs", func(t *testing.T) {
-		for lane := range 2 { // in parallel, because each waits for responses
+		for lane := range 4 { // in parallel, because each waits for responses and for dates
 			t.Run(fmt.Sprint(lane), func(t *testing.T) {
 				t.Parallel()
 				var latest *run // after a failure, the shortest failing run

@@ -30,7 +30,7 @@ type run struct {
 	lines []string            // the requests and responses so far
 
 	moments []time.Time // dates of instances that pass during the run
-	lost    bool        // a moment passed during a request, so the model does not know its response
+	lost    atomic.Bool // a moment passed during a request, so the model does not know its response
 }
 
 var runs atomic.Int64
@@ -47,27 +47,30 @@ const agendaRuns = "run the agenda"
 
 // operation runs an operation, unless the run is lost.
 func (r *run) operation(name string, do func(*run)) {
+	if r.lost.Load() {
+		return
+	}
+	r.wait() // without the lock, so that the agenda does not wait for it
 	lock := live.RLocker()
 	if name == agendaRuns {
 		lock = &live
 	}
 	lock.Lock()
 	defer lock.Unlock()
-	if r.lost {
+	if r.lost.Load() {
 		return
 	}
-	r.pass()
+	r.model.Now = time.Now().UTC()
 	do(r)
 }
 
-// pass mostly waits until moments that are near have passed.
-func (r *run) pass() {
+// wait mostly waits until moments that are near have passed.
+func (r *run) wait() {
 	for _, at := range r.moments {
 		if left := time.Until(at); left > 0 && left < 10*time.Second && (left < time.Second || r.chance(70, "wait")) {
 			time.Sleep(left + 10*time.Millisecond)
 		}
 	}
-	r.model.Now = time.Now().UTC()
 }
 
 // soon returns a time that passes during the run.
@@ -226,7 +229,7 @@ func (r *run) send(op string, c Caller, q request) *got {
 	r.lines = append(r.lines, fmt.Sprintf("%s: %v → %d %s", c.Name, q, g.status, cmp.Or(g.code, g.header.Get("ETag"))))
 	g.caller = c
 	if r.passedBefore(g.received) {
-		r.lost = true
+		r.lost.Store(true)
 		r.Skip("a date passed during the request")
 	}
 	return g
