@@ -24,9 +24,12 @@ paths:
           headers: {ETag: {required: true, schema: {$ref: '#/components/schemas/Tag'}}}
           content:
             application/json: {schema: {$ref: '#/components/schemas/Thing'}}
+          x-alternative-content:
             application/x-ndjson: {x-line-schema: {$ref: '#/components/schemas/Thing'}}
+        '206': {description: A part., content: {'*/*': {schema: {type: string, format: binary}}}}
         '304': {description: Not modified.}
         '404': {$ref: '#/components/responses/Gone', description: 'Not there: ` + "`not-there`" + `'}
+        default: {$ref: '#/components/responses/Gone'}
     head:
       responses:
         '200': {description: The thing.}
@@ -35,8 +38,8 @@ paths:
         required: true
         content:
           application/json: {schema: {$ref: '#/components/schemas/Thing'}}
-          multipart/form-data: {schema: {properties: {thing: {$ref: '#/components/schemas/Thing'}}}}
-          image/*: {}
+          multipart/form-data: {schema: {$ref: '#/components/schemas/Form'}}
+          image/*: {schema: {type: string, format: binary}}
       responses: {'204': {description: Done.}}
 components:
   responses:
@@ -45,6 +48,7 @@ components:
       content: {application/problem+json: {schema: {type: object, required: [code]}}}
   schemas:
     Tag: {type: string, pattern: '^".+"$'}
+    Form: {type: object, properties: {thing: {$ref: '#/components/schemas/Thing'}}}
     Thing: {type: object, required: [n], properties: {n: {type: integer}, code: {type: string, x-extensible-enum: [a]}}}
 `
 
@@ -78,6 +82,7 @@ func TestCheck(t *testing.T) {
 		"valid":                          {get("/storage/things/1?size=10&deleted=true&label=a&label=b", 200, json, `{"n":1}`), ""},
 		"lines":                          {get("/storage/things/1", 200, header("Content-Type", "application/x-ndjson", "ETag", `"1"`), "{\"n\":1}\n{\"n\":2}\n"), ""},
 		"an invalid line":                {get("/storage/things/1", 200, header("Content-Type", "application/x-ndjson", "ETag", `"1"`), "{\"n\":1}\n{}\n"), "missing property 'n'"},
+		"JSON as any content":            {get("/storage/things/1", 206, json, "[]"), ""},
 		"no route, 404":                  {get("/storage/nothing", 404, json, ""), ""},
 		"no route, 200":                  {get("/storage/nothing", 200, json, ""), "no operation matches GET /storage/nothing"},
 		"a CORS preflight":               {Exchange{Method: "OPTIONS", Target: "/storage/things/1", RequestHeader: header("Access-Control-Request-Method", "PUT"), Status: 204}, ""},

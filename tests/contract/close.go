@@ -14,8 +14,14 @@ const extensible = "x-extensible-enum"
 func (d *Document) Closed() ([]byte, error) { return json.Marshal(d.closed) }
 
 // closeResponses closes the schemas of all responses in a document: their objects allow only the
-// listed members, and their codes only the listed values.
+// listed members, and their codes only the listed values. It removes the default responses, so that
+// operations allow only the listed statuses.
 func closeResponses(root any) {
+	eachOperation(root, func(_ string, operation map[string]any) {
+		if responses, ok := operation["responses"].(map[string]any); ok {
+			delete(responses, "default")
+		}
+	})
 	eachSchema(root, "responses", func(_ string, schema map[string]any) {
 		if _, open := schema["additionalProperties"]; schema["properties"] != nil && !open {
 			schema["additionalProperties"] = false
@@ -30,12 +36,21 @@ func closeResponses(root any) {
 // such as "responses" or "requestBody", and with its path. It follows references.
 func eachSchema(root any, member string, visit func(path string, schema map[string]any)) {
 	w := walker{root: root, visit: visit, seen: map[string]bool{}}
-	paths, _ := w.lookup("#/paths").(map[string]any)
+	eachOperation(root, func(path string, operation map[string]any) {
+		w.walk(path+", "+member, operation[member])
+	})
+}
+
+// eachOperation calls visit with each operation of a document, and with its path.
+func eachOperation(root any, visit func(path string, operation map[string]any)) {
+	document, _ := root.(map[string]any)
+	paths, _ := document["paths"].(map[string]any)
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		item, _ := paths[path].(map[string]any)
 		for _, method := range methods {
-			operation, _ := item[method].(map[string]any)
-			w.walk("paths, "+path+", "+method+", "+member, operation[member])
+			if operation, ok := item[method].(map[string]any); ok {
+				visit("paths, "+path+", "+method, operation)
+			}
 		}
 	}
 }

@@ -35,7 +35,8 @@ func (o *Operation) where() string {
 	return fmt.Sprintf("%s: paths, %s, %s", File, o.Path, strings.ToLower(o.Method))
 }
 
-// Response returns the response for a status; its Value is nil if there is none.
+// Response returns the response that lists a status; its Value is nil if there is none. The default
+// response lists none.
 func (o *Operation) Response(status int) Node { return o.Node.At("responses", fmt.Sprint(status)) }
 
 // Statuses returns the documented statuses, sorted.

@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // checkRequest returns an error for everything in a successful request that the document does not
@@ -86,7 +87,7 @@ func checkForm(schema Node, form *multipart.Reader) error {
 		if err != nil {
 			return err
 		}
-		if property := schema.At("properties", part.FormName()); property.Value != nil {
+		if property := referenced(schema).At("properties", part.FormName()); property.Value != nil {
 			if err := property.ValidateJSON(body); err != nil {
 				return fmt.Errorf("part %s: %w", part.FormName(), err)
 			}
@@ -124,18 +125,19 @@ func (p Parameter) check(given []string) error {
 	return p.Schema.Validate(given[0])
 }
 
-// kind returns the schema's type, after following references.
-func (p Parameter) kind() string {
-	schema := p.Schema
+// kind returns the schema's type.
+func (p Parameter) kind() string { return referenced(p.Schema).At("type").Text() }
+
+// referenced returns the schema that a schema refers to, or the schema itself.
+func referenced(schema Node) Node {
 	for range 5 {
-		const local = "#/components/schemas/"
-		ref := schema.At("$ref").Text()
-		if len(ref) <= len(local) {
+		name, ok := strings.CutPrefix(schema.At("$ref").Text(), "#/components/schemas/")
+		if !ok {
 			break
 		}
-		schema = schema.document.At("components", "schemas", ref[len(local):])
+		schema = schema.document.At("components", "schemas", name)
 	}
-	return schema.At("type").Text()
+	return schema
 }
 
 func sorted(values url.Values) []string {

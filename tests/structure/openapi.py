@@ -36,7 +36,7 @@ def at(document, path):
 
 MISTAKES = {
     "an unknown member of a response": lambda d: at(d, OPERATION)["responses"]["200"].update({"or another": None}),
-    "a response without a description": lambda d: d["components"]["responses"]["Instance"].pop("description"),
+    "a response without a description": lambda d: d["components"]["responses"]["InstanceResponse"].pop("description"),
     "a reference that does not resolve": lambda d: at(d, OPERATION)["responses"].update({"200": {"$ref": "#/components/responses/None"}}),
     "a path parameter that is not declared": lambda d: at(d, ("paths", "/storage/instances/{instanceOwnerId}")).pop("parameters"),
     "a duplicate operationId": lambda d: at(d, OPERATION).update(operationId="getInstance"),
