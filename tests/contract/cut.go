@@ -109,6 +109,7 @@ func cut(root *yaml.Node, name, title string, deployed bool) error {
 	list := member(root, "tags")
 	list.Content = slices.DeleteFunc(list.Content, func(tag *yaml.Node) bool { return !tags[member(tag, "name").Value] })
 	removeExtensions(root)
+	openObjects(member(member(root, "components"), "schemas"))
 	openForms(root, paths)
 	return prune(root)
 }
@@ -146,6 +147,19 @@ func openForms(root, n *yaml.Node) {
 	}
 	for _, child := range n.Content {
 		openForms(root, child)
+	}
+}
+
+// openObjects adds additionalProperties to the objects that are open without it. Generators take
+// them for closed ones, and their clients then reject the members that later versions add.
+func openObjects(n *yaml.Node) {
+	if properties := member(n, "properties"); member(n, "type") != nil && properties != nil && member(n, "additionalProperties") == nil {
+		open := &yaml.Node{}
+		_ = open.Encode(true) // cannot fail
+		n.Content = append(n.Content, text("additionalProperties"), open)
+	}
+	for _, child := range n.Content {
+		openObjects(child)
 	}
 }
 
