@@ -19,8 +19,12 @@ import (
 // resources maps the path of each resource of the site to its file and its media type.
 var resources = map[string]struct{ file, contentType string }{
 	"/storage/docs":              {"index.html", "text/html; charset=utf-8"},
-	"/storage/docs/openapi.yaml": {"openapi.yaml", "application/yaml"}, // RFC 9512
+	"/storage/docs/apps.json":    {"apps.json", "application/json"},
+	"/storage/docs/apps.yaml":    {"apps.yaml", "application/yaml"}, // RFC 9512
+	"/storage/docs/openapi.yaml": {"openapi.yaml", "application/yaml"},
 	"/storage/docs/redoc.js":     {"redoc.js", "text/javascript; charset=utf-8"},
+	"/storage/docs/storage.json": {"storage.json", "application/json"},
+	"/storage/docs/storage.yaml": {"storage.yaml", "application/yaml"},
 }
 
 // contentSecurityPolicy is the header Content-Security-Policy of the site. The page may run its
@@ -50,30 +54,38 @@ type representation struct {
 	etag string
 }
 
-// open returns the site with the files in dir. It fails if a file or its compressed form is
-// missing. The first request of a file reads it and computes its ETag, because the script is one
-// megabyte and would slow down the cold start.
-func open(dir string) (site, error) {
+// open returns the site with the files in dir and the servers of urls. It fails if a file or its
+// compressed form is missing. The first request of a file reads it and computes its ETag, because
+// the script is one megabyte and would slow down the cold start.
+func open(dir string, urls httpapi.BaseURLs) (site, error) {
 	s := site{}
 	for path, r := range resources {
 		plain, compressed := filepath.Join(dir, r.file), filepath.Join(dir, r.file+".gz")
-		for _, file := range []string{plain, compressed} {
+		load := func() ([]byte, error) { return os.ReadFile(plain) }
+		loadCompressed := func() ([]byte, error) { return os.ReadFile(compressed) }
+		needed := []string{plain, compressed}
+		if server := serverOf(r.file, urls); server != nil {
+			load = func() ([]byte, error) { return readWithServer(plain, server) }
+			loadCompressed = func() ([]byte, error) { return compress(load) }
+			needed = needed[:1]
+		}
+		for _, file := range needed {
 			if _, err := os.Stat(file); err != nil {
 				return nil, err
 			}
 		}
 		s[path] = resource{
 			r.contentType,
-			sync.OnceValues(func() (representation, error) { return read(plain) }),
-			sync.OnceValues(func() (representation, error) { return read(compressed) }),
+			sync.OnceValues(func() (representation, error) { return represent(load) }),
+			sync.OnceValues(func() (representation, error) { return represent(loadCompressed) }),
 		}
 	}
 	return s, nil
 }
 
-// read returns the content of a file with its ETag, a truncated SHA-256 digest.
-func read(path string) (representation, error) {
-	body, err := os.ReadFile(path)
+// represent returns a body with its ETag, a truncated SHA-256 digest.
+func represent(load func() ([]byte, error)) (representation, error) {
+	body, err := load()
 	if err != nil {
 		return representation{}, err
 	}

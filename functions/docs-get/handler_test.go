@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,13 +11,31 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/tests/contract"
 )
 
-// newSite returns a site with small files in the layout of pack.py.
-func newSite(t *testing.T) site {
+var urls = httpapi.BaseURLs{Apps: "https://{org}.apps.example", Platform: "https://platform.example"}
+
+// newSite returns a site in the layout of pack.py, with the documents of both APIs and with other
+// files that are small.
+func newSite(t *testing.T, urls httpapi.BaseURLs) site {
 	t.Helper()
 	dir := t.TempDir()
+	source, err := os.ReadFile(filepath.Join("../..", contract.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := contract.WriteCuts(source, true, dir); err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range resources {
+		if serverOf(r.file, urls) != nil {
+			continue
+		}
 		var compressed bytes.Buffer
 		z := gzip.NewWriter(&compressed)
 		_, _ = z.Write([]byte("the " + r.file))
@@ -27,7 +46,7 @@ func newSite(t *testing.T) site {
 			}
 		}
 	}
-	s, err := open(dir)
+	s, err := open(dir, urls)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,10 +65,10 @@ func request(s site, method, path string, header map[string]string) *httptest.Re
 }
 
 func TestServesEachFile(t *testing.T) {
-	s := newSite(t)
+	s := newSite(t, urls)
 	for path, r := range resources {
 		w := request(s, http.MethodGet, path, nil)
-		if w.Code != http.StatusOK || w.Body.String() != "the "+r.file || w.Header().Get("Content-Type") != r.contentType || w.Header().Get("Content-Encoding") != "" {
+		if ours := serverOf(r.file, urls) == nil; w.Code != http.StatusOK || ours && w.Body.String() != "the "+r.file || w.Header().Get("Content-Type") != r.contentType || w.Header().Get("Content-Encoding") != "" {
 			t.Errorf("%s: %d %v %q", path, w.Code, w.Header(), w.Body)
 		}
 		for _, name := range []string{"Cache-Control", "Content-Security-Policy", "ETag"} {
@@ -63,8 +82,50 @@ func TestServesEachFile(t *testing.T) {
 	}
 }
 
+// The document of an API has the server of the stack, in YAML and in JSON, compressed or not.
+func TestDocumentsHaveTheServerOfTheStack(t *testing.T) {
+	for _, test := range []struct {
+		urls httpapi.BaseURLs
+		path string
+		want string // the servers in JSON
+	}{
+		{urls, "/storage/docs/storage", `[{"url":"https://platform.example"}]`},
+		{urls, "/storage/docs/apps", `[{"url":"https://{org}.apps.example","variables":{"org":{"default":"nav","description":"The short name of the application owner."}}}]`},
+		{httpapi.BaseURLs{Apps: "http://localhost:8080"}, "/storage/docs/apps", `[{"url":"http://localhost:8080"}]`},
+	} {
+		s := newSite(t, test.urls)
+		for _, extension := range []string{".yaml", ".json"} {
+			for _, encoding := range []string{"identity", "gzip"} {
+				w := request(s, http.MethodGet, test.path+extension, map[string]string{"Accept-Encoding": encoding})
+				body := io.Reader(w.Body)
+				if encoding == "gzip" {
+					var err error
+					if body, err = gzip.NewReader(w.Body); err != nil {
+						t.Fatal(err)
+					}
+				}
+				text, err := io.ReadAll(body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var document struct{ Servers, Paths any }
+				decode := yaml.Unmarshal
+				if extension == ".json" {
+					decode = json.Unmarshal
+				}
+				if err := decode(text, &document); err != nil {
+					t.Fatalf("%s: %v", test.path+extension, err)
+				}
+				if got, err := json.Marshal(document.Servers); err != nil || string(got) != test.want || document.Paths == nil {
+					t.Errorf("%s has the servers %s, want %s (%v)", test.path+extension, got, test.want, err)
+				}
+			}
+		}
+	}
+}
+
 func TestCompressesIfAccepted(t *testing.T) {
-	s := newSite(t)
+	s := newSite(t, urls)
 	for accepted, want := range map[string]bool{
 		"gzip": true, "GZIP": true, "deflate, gzip;q=0.5": true, "br, *": true, "*;q=0.1": true,
 		"": false, "br": false, "gzip;q=0": false, "*, gzip;q=0": false, "gzip;q=x": false, "xgzip": false, "identity": false,
@@ -91,7 +152,7 @@ func TestCompressesIfAccepted(t *testing.T) {
 }
 
 func TestETagDependsOnTheEncoding(t *testing.T) {
-	s := newSite(t)
+	s := newSite(t, urls)
 	plain := request(s, http.MethodGet, "/storage/docs", nil).Header().Get("ETag")
 	compressed := request(s, http.MethodGet, "/storage/docs", map[string]string{"Accept-Encoding": "gzip"}).Header().Get("ETag")
 	if plain == compressed {
@@ -108,7 +169,7 @@ func TestETagDependsOnTheEncoding(t *testing.T) {
 
 func TestRequiresTheFilesOfTheSite(t *testing.T) {
 	program := func() (string, error) { return filepath.Join(t.TempDir(), "bootstrap"), nil }
-	if _, err := openSite(program); err == nil || !strings.Contains(err.Error(), filepath.Join("site", "")) {
+	if _, err := openSite(program, urls); err == nil || !strings.Contains(err.Error(), filepath.Join("site", "")) {
 		t.Errorf("got %v", err)
 	}
 }

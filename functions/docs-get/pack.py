@@ -1,5 +1,6 @@
-"""Adds the site to the deployment package of docs-get: the page, the OpenAPI document, and the
-Redoc script that renders the document. Each file is also stored compressed.
+"""Adds the site to the deployment package of docs-get: the page, the OpenAPI document, the Redoc
+script that renders the document, and the document of each API. Each file is also stored compressed,
+except the documents of the APIs, in which docs-get inserts the server of its stack.
 
 usage: pack.py FOLDER      writes the files to FOLDER/site; FOLDER is dist/docs-get
 
@@ -8,8 +9,11 @@ date are not rewritten.
 """
 
 import gzip
+import os
 import pathlib
+import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -35,6 +39,17 @@ def redoc():
     return licence + bundle.with_name(bundle.name + ".LICENSE.txt").read_bytes() + script
 
 
+def cuts():
+    """Returns the documents of the APIs by file name, without their servers."""
+    # The command runs on this machine, also if the functions are built for another one.
+    environment = {name: value for name, value in os.environ.items() if name not in ("GOOS", "GOARCH")}
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["go", "run", "./tests/contract/cut", "-deployed", folder]
+        if subprocess.run(command, cwd=ROOT, env=environment).returncode != 0:
+            sys.exit("pack: cannot cut the documents of the APIs from shared/httpapi/openapi.yaml")
+        return {path.name: path.read_bytes() for path in pathlib.Path(folder).iterdir()}
+
+
 def main(folder):
     """Writes the site to folder and deletes files that do not belong to it."""
     site = pathlib.Path(folder) / "site"
@@ -44,7 +59,7 @@ def main(folder):
         "openapi.yaml": (ROOT / "shared" / "httpapi" / "openapi.yaml").read_bytes(),
         "redoc.js": redoc(),
     }
-    wanted = {}
+    wanted = cuts()
     for name, content in files.items():
         wanted[name] = content
         wanted[name + ".gz"] = gzip.compress(content, 9, mtime=0)

@@ -3,7 +3,10 @@ package contract
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -11,8 +14,8 @@ import (
 )
 
 // A Cut is the part of the document that describes one API, for clients and their generators. It
-// has no HEAD operations, no operations of the documentation, and only the components that the
-// remaining operations use.
+// has no HEAD operations, no operations of the documentation, no forms, and only the components
+// that the remaining operations use.
 type Cut struct {
 	Name string // "apps" or "storage"; the name of its files
 	root *yaml.Node
@@ -55,10 +58,10 @@ func (c Cut) YAML() ([]byte, error) {
 	var b bytes.Buffer
 	encoder := yaml.NewEncoder(&b)
 	encoder.SetIndent(2)
-	if err := encoder.Encode(c.root); err != nil {
+	if err := errors.Join(encoder.Encode(c.root), encoder.Close()); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), encoder.Close()
+	return b.Bytes(), nil
 }
 
 // JSON returns the cut in JSON, with its members in the order of the document.
@@ -68,6 +71,26 @@ func (c Cut) JSON() ([]byte, error) {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// WriteCuts writes the cuts of a document to a folder, in YAML and in JSON. See Cuts for deployed.
+func WriteCuts(content []byte, deployed bool, folder string) error {
+	cuts, err := Cuts(content, deployed)
+	if err != nil {
+		return err
+	}
+	for _, c := range cuts {
+		for extension, encode := range map[string]func() ([]byte, error){".yaml": c.YAML, ".json": c.JSON} {
+			text, err := encode()
+			if err == nil {
+				err = os.WriteFile(filepath.Join(folder, c.Name+extension), text, 0o644)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // cut reduces root to the paths of an API.
@@ -108,9 +131,8 @@ func cut(root *yaml.Node, name, title string, deployed bool) error {
 	})
 	list := member(root, "tags")
 	list.Content = slices.DeleteFunc(list.Content, func(tag *yaml.Node) bool { return !tags[member(tag, "name").Value] })
-	removeExtensions(root)
+	simplify(root)
 	openObjects(member(member(root, "components"), "schemas"))
-	openForms(root, paths)
 	return prune(root)
 }
 
@@ -129,24 +151,16 @@ func serverOf(root *yaml.Node, name string) (*yaml.Node, string) {
 	return server, description
 }
 
-// removeExtensions removes what only the tests of this project read.
-func removeExtensions(n *yaml.Node) {
+// simplify removes what generators do not understand: the members that only the tests of this
+// project read, and forms. The part of a form can have the name of any data type, for which
+// generators have no notion, and a client with a form next to JSON does not compile.
+func simplify(n *yaml.Node) {
 	if n.Kind == yaml.MappingNode {
 		remove(n, alternativeContent)
+		remove(n, "multipart/form-data")
 	}
 	for _, child := range n.Content {
-		removeExtensions(child)
-	}
-}
-
-// openForms removes additionalProperties from the schemas of forms. A form has parts with any name
-// without it, too, and generators reject a form that describes them.
-func openForms(root, n *yaml.Node) {
-	if ref := member(member(member(n, "multipart/form-data"), "schema"), "$ref"); ref != nil {
-		remove(lookup(root, ref.Value), "additionalProperties")
-	}
-	for _, child := range n.Content {
-		openForms(root, child)
+		simplify(child)
 	}
 }
 

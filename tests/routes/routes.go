@@ -83,8 +83,12 @@ var All = []Route{
 	{Method: "GET", Path: registration + "/events", Status: 200, Parameters: []string{"after", "workflow.currentStep", "eventType", "size"}},
 
 	{Method: "GET", Path: Docs, Status: 200},
+	{Method: "GET", Path: Docs + "/apps.json", Status: 200},
+	{Method: "GET", Path: Docs + "/apps.yaml", Status: 200},
 	{Method: "GET", Path: Docs + "/openapi.yaml", Status: 200},
 	{Method: "GET", Path: Docs + "/redoc.js", Status: 200},
+	{Method: "GET", Path: Docs + "/storage.json", Status: 200},
+	{Method: "GET", Path: Docs + "/storage.yaml", Status: 200},
 }
 
 // Docs is the path of the documentation. Only the routes that start with it accept requests without

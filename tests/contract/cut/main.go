@@ -1,13 +1,11 @@
 // Command cut writes the documents for client generators, which are cut from the OpenAPI document:
-// apps.yaml and storage.yaml, one for each API, and the same in JSON. Files that are up to date are
-// not rewritten.
+// apps.yaml and storage.yaml, one for each API, and the same in JSON.
 //
 //	cut FOLDER              with the servers of the OpenAPI document
 //	cut -deployed FOLDER    for a deployment package: docs-get inserts the server of its stack
 package main
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -39,27 +37,8 @@ func run(folder string, deployed bool) error {
 	if err != nil {
 		return err
 	}
-	cuts, err := contract.Cuts(content, deployed)
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	for _, c := range cuts {
-		for extension, encode := range map[string]func() ([]byte, error){".yaml": c.YAML, ".json": c.JSON} {
-			text, err := encode()
-			if err != nil {
-				return err
-			}
-			path := filepath.Join(folder, c.Name+extension)
-			if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
-				continue
-			}
-			if err := os.WriteFile(path, text, 0o644); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return contract.WriteCuts(content, deployed, folder)
 }
