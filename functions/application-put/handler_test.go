@@ -161,7 +161,7 @@ func TestRejectedRegistrations(t *testing.T) {
 		"another rootElement":            {apitest.JSON(`{"dataTypes":[{"formId":"a","rootElement":"a","xsd":"` + xsdOf("") + `"}]}`), 400, "application-invalid", "/dataTypes/0/rootElement"},
 		"a schema with a mistake":        {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"b","schema":{"properties":{"x":{"type":"strng"}}}}]}`), 400, "application-invalid", "/dataTypes/1/schema/properties/x/type"},
 		"a schema of another file":       {apitest.JSON(`{"dataTypes":[{"formId":"a","schema":{"$ref":"file:///etc/passwd"}}]}`), 400, "application-invalid", "/dataTypes/0/schema/$ref"},
-		"a schema for a picture":         {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["image/png"],"schema":{}}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes"},
+		"a schema for a picture":         {apitest.JSON(`{"dataTypes":[{"formId":"a","allowedContentTypes":["image/png"],"schema":{"type":"object"}}]}`), 400, "application-invalid", "/dataTypes/0/allowedContentTypes"},
 		"an unreachable step": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true},{"name":"C","completes":true}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
 			400, "application-invalid", "/workflow/steps/2/name"},
 		"a step without a way out": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B"}],"transitions":[{"from":"A","to":"B","by":["user"]}]}}`),
@@ -180,6 +180,25 @@ func TestRejectedRegistrations(t *testing.T) {
 				t.Error("an application was registered")
 			}
 		})
+	}
+}
+
+// TestEmptySchemaIsNoSchema checks that a schema without members does not restrict the data type.
+func TestEmptySchemaIsNoSchema(t *testing.T) {
+	api := newAPI(t)
+	for n, schema := range []string{"", `,"schema":{}`, `,"schema":{ }`, ",\"schema\":{\n}"} {
+		body := `{"dataTypes":[{"formId":"a","allowedContentTypes":["image/png"]` + schema + `}]}`
+		status := 200
+		if n == 0 {
+			status = 201
+		}
+		got := api.Do(t, apitest.Nav, "PUT", path, apitest.JSON(body)).Want(status, "")
+		if strings.Contains(got.Body.String(), `"schema"`) {
+			t.Errorf("%s: the response is %s", body, got.Body)
+		}
+		if got := version(t, api, "nav/app2019"); got != 1 {
+			t.Errorf("%s: the registration has version %d, want the same registration", body, got)
+		}
 	}
 }
 

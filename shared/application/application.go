@@ -3,6 +3,7 @@
 package application
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ type DataType struct {
 	MaxSize             int64           `json:"maxSize,omitempty"`             // bytes; 0: no limit
 	MinCount            int             `json:"minCount"`                      // elements that a valid instance must have
 	MaxCount            int             `json:"maxCount"`                      // elements an instance may have; 0: no limit
-	Schema              json.RawMessage `json:"schema,omitempty"`              // a JSON Schema object
+	Schema              json.RawMessage `json:"schema,omitempty"`              // a JSON Schema object with members; nil: none
 	SchemaID            string          `json:"-"`                             // set instead of Schema in applications that a store returns
 	XSD                 json.RawMessage `json:"xsd,omitempty"`                 // an XML Schema as a string, or as an object of strings by document name
 	XSDRoot             string          `json:"xsdRoot,omitempty"`             // name of the root document in such an object
@@ -148,7 +149,8 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 }
 
 // SetDefaults sets the members that the owner has omitted: the default workflow, one shard, empty
-// lists.
+// lists. It removes schemas without members, which generated clients send in place of an omitted
+// schema.
 func (a *Application) SetDefaults() {
 	if len(a.Workflow.Steps) == 0 && len(a.Workflow.Transitions) == 0 {
 		a.Workflow = DefaultWorkflow()
@@ -162,6 +164,18 @@ func (a *Application) SetDefaults() {
 	if a.DataTypes == nil {
 		a.DataTypes = []DataType{}
 	}
+	for n := range a.DataTypes {
+		if t := &a.DataTypes[n]; isEmptyObject(t.Schema) {
+			t.Schema = nil
+		}
+	}
+}
+
+// isEmptyObject reports whether a JSON text is an object without members.
+func isEmptyObject(text json.RawMessage) bool {
+	inner, opens := bytes.CutPrefix(bytes.TrimSpace(text), []byte("{"))
+	inner, closes := bytes.CutSuffix(inner, []byte("}"))
+	return opens && closes && len(bytes.TrimSpace(inner)) == 0
 }
 
 // Validate returns an Invalid fault, code "application-invalid", with one issue for each rule that
