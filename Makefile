@@ -119,7 +119,7 @@ fuzz: ## run every fuzz target in turn (FUZZTIME=20s each); failing inputs becom
 	    echo "== $$p $$t" && go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s ./$$p || \
 	    go test -run "^$$t$$" ./$$p || exit; done; done
 
-.PHONY: test-contract test-docs test-xsd contract-lock install-redoc install-contract
+.PHONY: test-contract test-docs test-xsd contract-lock lint-contract install-redoc install-contract install-contract-lint
 
 test-contract: install install-contract ## test requests that schemathesis generates from the OpenAPI document
 	@echo "== generated requests"
@@ -136,6 +136,15 @@ test-xsd: ## compare the validation of XML with xmllint and expat; needs xmllint
 
 contract-lock: ## record a new version of shared/httpapi/openapi.yaml, after you raised info.version
 	@go run ./tests/contract/lock
+
+# Warnings fail, too. The configurations name the exceptions.
+CONTRACT_LINT := .local/contract-lint/node_modules/.bin
+lint-contract: install-contract-lint ## check the documents for client generators with Redocly and Spectral; needs Node.js
+	@go run ./tests/contract/cut .local/contract
+	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(CONTRACT_LINT)/redocly lint \
+	  --config tests/contract/lint/redocly.yaml .local/contract/apps.yaml .local/contract/storage.yaml
+	@$(CONTRACT_LINT)/spectral lint --fail-severity warn --ruleset tests/contract/lint/spectral.yaml \
+	  .local/contract/apps.yaml .local/contract/storage.yaml
 
 # ST1003 is off because it requires instanceGUID in Go. Routes and documents have instanceGuid, and
 # Go has the same name.
@@ -184,6 +193,9 @@ install-redoc:
 
 install-contract:
 	@python3 tests/local/install.py contract
+
+install-contract-lint:
+	@python3 tests/local/install.py contract-lint
 
 update-pins: install ## resolve the pinned Python packages again after a change of tests/local/*.in
 	@python3 tests/local/install.py update-pins

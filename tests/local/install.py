@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Install the pinned tools of this project into .local/. Needs only Python 3 and Go.
+"""Install the pinned tools of this project into .local/. Needs only Python 3 and Go, and Node.js for
+the part contract-lint.
 
-usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck redoc (default), sam, contract
+usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck redoc (default), sam, contract, contract-lint
        install.py update-pins    resolve the .in files here into the requirement files
 
 The script skips a part if its stamp contains the same pins. It verifies Python packages and the
-files of DynamoDB Local with the hashes in this folder, Go verifies its tools with its checksum
-database. A part that fails leaves no stamp, so the next run installs it again.
+files of DynamoDB Local with the hashes in this folder, npm verifies its packages with those in their
+lock file, Go verifies its tools with its checksum database. A part that fails leaves no stamp, so the next run installs it again.
 """
 
 import concurrent.futures
@@ -126,6 +127,23 @@ def contract():
             lambda: virtual_environment(path, *by_hash(file)))
 
 
+def contract_lint():
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        raise InstallError("Node.js is not on PATH. Install Node.js 20.19 or newer with npm.")
+    pins = [HERE.parent / "contract" / "lint" / name for name in ("package.json", "package-lock.json")]
+    path = LOCAL / "contract-lint"
+
+    def make():
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        for pin in pins:
+            shutil.copy(pin, path)
+        run("npm ci", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=path)
+
+    install("Redocly and Spectral (about 150 MB)", path / ".stamp", fingerprint(*pins), make)
+
+
 def redoc():
     """Extract Redoc from a Python package, so that a build needs no client of the npm registry."""
     file = HERE / "redoc.txt"
@@ -221,9 +239,10 @@ PARTS = {
     "redoc": redoc,
     "sam": sam,
     "contract": contract,
+    "contract-lint": contract_lint,
     "update-pins": update_pins,
 }
-OPTIONAL = ("sam", "contract", "update-pins")
+OPTIONAL = ("sam", "contract", "contract-lint", "update-pins")
 
 
 def main(arguments):
