@@ -2,6 +2,7 @@ package contract
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -71,8 +72,14 @@ func (w *walker) lookup(ref string) any {
 	return value
 }
 
-// walk visits the schemas below a value that is not a schema: responses, headers, media types.
+// walk visits the schemas below a value that is not a schema: responses, headers, media types,
+// parameters.
 func (w *walker) walk(path string, value any) {
+	if list, ok := value.([]any); ok {
+		for n, item := range list {
+			w.walk(fmt.Sprintf("%s, %d", path, n), item)
+		}
+	}
 	object, _ := value.(map[string]any)
 	if w.follow(object, w.walk) {
 		return
