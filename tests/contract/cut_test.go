@@ -35,6 +35,7 @@ func TestGeneratorsUnderstandTheDocument(t *testing.T) {
 		"two types of a value":              {parse(t, "requestBody: {content: {a/b: {schema: {type: [string, object]}}}}, "+ok), "one type"},
 		"a default of a member":             {parse(t, "requestBody: {content: {a/b: {schema: {type: string, default: a}}}}, "+ok), "default of a member"},
 		"a member that a comma makes":       {parse(t, "parameters: [{name: a, in: query, description: one, two, schema: {type: string}}], "+ok), "quotes"},
+		"a schema named like a constructor": {parsePath(t, "post: {"+ok+"}}}, components: {schemas: {Org: {}, NewOrg: {}}"), "Input"},
 		"a parameter named like its schema": {parsePath(t, "post: {"+ok+"}}}, components: {parameters: {Org: {}"), "Parameter"},
 	} {
 		found := generatorFindings(test.document)
@@ -70,6 +71,12 @@ func generatorFindings(root any) (found []string) {
 	for name := range parameters {
 		if !strings.HasSuffix(name, "Parameter") {
 			add("components, parameters, %s: name it %sParameter, because a schema can have the name %s", name, name, name)
+		}
+	}
+	schemas, _ := w.lookup("#/components/schemas").(map[string]any)
+	for name := range schemas {
+		if of, ok := strings.CutPrefix(name, "New"); ok && schemas[of] != nil {
+			add("components, schemas, %s: name it %sInput; a client in Go has a constructor %s of %s", name, of, name, of)
 		}
 	}
 	eachOperation(root, func(path string, operation map[string]any) {
