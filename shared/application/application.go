@@ -149,8 +149,8 @@ func (a *Application) CheckUpload(formID, contentType string, size int64) error 
 }
 
 // SetDefaults sets the members that the owner has omitted: the default workflow, one shard, empty
-// lists. It removes schemas without members, which generated clients send in place of an omitted
-// schema.
+// lists. It removes schemas that are null or without members, which generated clients send in place
+// of an omitted schema.
 func (a *Application) SetDefaults() {
 	if len(a.Workflow.Steps) == 0 && len(a.Workflow.Transitions) == 0 {
 		a.Workflow = DefaultWorkflow()
@@ -165,11 +165,17 @@ func (a *Application) SetDefaults() {
 		a.DataTypes = []DataType{}
 	}
 	for n := range a.DataTypes {
-		if t := &a.DataTypes[n]; isEmptyObject(t.Schema) {
+		t := &a.DataTypes[n]
+		if isEmptyObject(t.Schema) || isNull(t.Schema) {
 			t.Schema = nil
+		}
+		if isNull(t.XSD) {
+			t.XSD = nil
 		}
 	}
 }
+
+func isNull(text json.RawMessage) bool { return string(text) == "null" }
 
 // isEmptyObject reports whether a JSON text is an object without members.
 func isEmptyObject(text json.RawMessage) bool {
