@@ -152,16 +152,27 @@ func serverOf(root *yaml.Node, name string) (*yaml.Node, string) {
 }
 
 // simplify removes what generators do not understand: the members that only the tests of this
-// project read, and forms. The part of a form can have the name of any data type, for which
-// generators have no notion, and a client with a form next to JSON does not compile.
+// project read, forms, and the alternatives of a union. The part of a form can have the name of any
+// data type, for which generators have no notion, and a client with a form next to JSON does not
+// compile. A Java client with a union of a string and a map does not compile either; without its
+// alternatives, the value has any type.
 func simplify(n *yaml.Node) {
 	if n.Kind == yaml.MappingNode {
 		remove(n, alternativeContent)
 		remove(n, "multipart/form-data")
+		if union := member(n, "oneOf"); union != nil && !slices.ContainsFunc(union.Content, isNull) {
+			remove(n, "oneOf")
+		}
 	}
 	for _, child := range n.Content {
 		simplify(child)
 	}
+}
+
+// isNull reports whether a schema allows only null.
+func isNull(schema *yaml.Node) bool {
+	kind := member(schema, "type")
+	return kind != nil && kind.Value == "null"
 }
 
 // openObjects adds additionalProperties to the objects that are open without it. Generators take
