@@ -119,7 +119,7 @@ fuzz: ## run every fuzz target in turn (FUZZTIME=20s each); failing inputs becom
 	    echo "== $$p $$t" && go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s ./$$p || \
 	    go test -run "^$$t$$" ./$$p || exit; done; done
 
-.PHONY: test-contract test-docs test-xsd contract-lock lint-contract install-redoc install-contract install-contract-lint
+.PHONY: test-contract test-docs test-xsd contract-lock lint-contract install-redoc install-contract install-contract-lint install-clients
 
 test-contract: install install-contract ## test requests that schemathesis generates from the OpenAPI document
 	@echo "== generated requests"
@@ -196,6 +196,9 @@ install-contract:
 
 install-contract-lint:
 	@python3 tests/local/install.py contract-lint
+
+install-clients:
+	@python3 tests/local/install.py clients
 
 update-pins: install ## resolve the pinned Python packages again after a change of tests/local/*.in
 	@python3 tests/local/install.py update-pins

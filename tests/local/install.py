@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Install the pinned tools of this project into .local/. Needs only Python 3 and Go, and Node.js for
-the part contract-lint.
+"""Install the pinned tools of this project into .local/. Needs only Python 3 and Go. The parts
+contract-lint and clients need Node.js too, and clients also needs a JDK.
 
-usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck redoc (default), sam, contract, contract-lint
+usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck redoc (default), sam, contract,
+                                 contract-lint, clients
        install.py update-pins    resolve the .in files here into the requirement files
 
-The script skips a part if its stamp contains the same pins. It verifies Python packages and the
-files of DynamoDB Local with the hashes in this folder, npm verifies its packages with those in their
-lock file, Go verifies its tools with its checksum database. A part that fails leaves no stamp, so the next run installs it again.
+The script skips a part if its stamp contains the same pins. It verifies Python packages and Java
+archives with the hashes of their lock files. npm and Go verify their packages in the same way. A
+part that fails leaves no stamp, so the next run installs it again.
 """
 
 import concurrent.futures
@@ -16,6 +17,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -24,12 +26,13 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 LOCAL = HERE.parents[1] / ".local"
+CLIENTS = HERE.parent / "clients"
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 STATICCHECK = "honnef.co/go/tools/cmd/staticcheck@v0.8.2"
 JARS_AT_A_TIME = 8
 RESOLVER = "uv==0.13.9"  # only for update-pins
 PINNED = {"requirements.in": "requirements.txt", "dynamodb-local.in": "dynamodb-local.txt", "sam.in": "sam.txt",
-          "redoc.in": "redoc.txt", "contract.in": "contract.txt"}
+          "redoc.in": "redoc.txt", "contract.in": "contract.txt", "clients.in": "clients.txt"}
 WITHOUT_DEPENDENCIES = ("redoc.in",)  # only the files of these packages are used, not their code
 
 
@@ -128,20 +131,33 @@ def contract():
 
 
 def contract_lint():
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        raise InstallError("Node.js is not on PATH. Install Node.js 20.19 or newer with npm.")
-    pins = [HERE.parent / "contract" / "lint" / name for name in ("package.json", "package-lock.json")]
-    path = LOCAL / "contract-lint"
+    npm_packages("Redocly and Spectral (about 150 MB)", HERE.parent / "contract" / "lint", LOCAL / "contract-lint")
+
+
+def npm_packages(name, folder, path):
+    """Install the packages of a folder's package-lock.json, which has their hashes."""
+    require("Node.js", "node", "npm", version=["node", "--version"], least=20)
+    pins = [folder / "package.json", folder / "package-lock.json"]
 
     def make():
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         for pin in pins:
             shutil.copy(pin, path)
-        run("npm ci", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=path)
+        run("npm ci", shutil.which("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=path)
 
-    install("Redocly and Spectral (about 150 MB)", path / ".stamp", fingerprint(*pins), make)
+    install(name, path / ".stamp", fingerprint(*pins), make)
+
+
+def require(what, *commands, version, least):
+    """Raise InstallError that names a missing tool, or one whose major version is too old."""
+    missing = [command for command in commands if shutil.which(command) is None]
+    if missing:
+        raise InstallError(f"{what} {least} or newer is required; not on PATH: {', '.join(missing)}")
+    found = subprocess.run([*version], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout
+    number = re.search(r"\d+", found)
+    if number is None or int(number[0]) < least:
+        raise InstallError(f"{what} {least} or newer is required; `{' '.join(version)}` prints {found.strip()}")
 
 
 def redoc():
@@ -170,17 +186,19 @@ def update_pins():
             "--output-file", target, source, *(["--no-deps"] if source in WITHOUT_DEPENDENCIES else []), cwd=HERE)
 
 
-def dynamodb():
-    """Download the files of dynamodb-local.lock with a Maven client for Python."""
+def jars(name, lock, target):
+    """Download the files of a lock file with a Maven client for Python."""
     python_venv()
-    lock = HERE / "dynamodb-local.lock"
-    target = LOCAL / "dynamodb"
 
     def make():
         target.mkdir(parents=True, exist_ok=True)
-        run("the download of DynamoDB Local", str(LOCAL / "venv" / "bin" / "python"), __file__, "jars", str(lock), str(target))
+        run(f"the download of {name}", str(LOCAL / "venv" / "bin" / "python"), __file__, "jars", str(lock), str(target))
 
-    install("DynamoDB Local (50 MB)", target / ".stamp", fingerprint(lock), make)
+    install(name, target / ".stamp", fingerprint(lock), make)
+
+
+def dynamodb():
+    jars("DynamoDB Local (50 MB)", HERE / "dynamodb-local.lock", LOCAL / "dynamodb")
 
 
 def fetch_jars(lock, target):
@@ -214,11 +232,17 @@ def fetch_jars(lock, target):
         list(pool.map(fetch, lines))
 
 
-def go_tool(name, package):
-    """Build a Go command into .local/bin. The package path contains its version."""
+def go_command():
+    """Return the path of the go command."""
     go = shutil.which("go")
     if go is None:
         raise InstallError("Go is not on PATH. Install it from https://go.dev/dl.")
+    return go
+
+
+def go_tool(name, package):
+    """Build a Go command into .local/bin. The package path contains its version."""
+    go = go_command()
     env = dict(os.environ, GOBIN=str(LOCAL / "bin"), CGO_ENABLED="0")
     binary = LOCAL / "bin" / name
 
@@ -231,6 +255,34 @@ def go_tool(name, package):
     install(f"{name} (the first build takes minutes)", stamp, fingerprint(package), make)
 
 
+def clients():
+    """Install the generators of tests/clients, and the libraries of the generated clients."""
+    require("A JDK", "java", "javac", version=["javac", "-version"], least=17)
+    npm_packages("the TypeScript generator (60 MB)", CLIENTS / "typescript", LOCAL / "clients-npm")
+    requirements = HERE / "clients.txt"
+    venv = LOCAL / "clients-venv"
+    install("the Java and Python generators (about 150 MB)", venv / ".stamp", fingerprint(requirements, str(venv)),
+            lambda: virtual_environment(venv, *by_hash(requirements)))
+    jars("the libraries of the Java client (5 MB)", CLIENTS / "java" / "jars.lock", LOCAL / "clients-jars")
+    go_generator()
+
+
+def go_generator():
+    """Build oapi-codegen, and download what its clients import. go.sum has the hashes."""
+    module = CLIENTS / "go"
+    binary = LOCAL / "bin" / "oapi-codegen"
+    stamp = LOCAL / "bin" / ".oapi-codegen.stamp"
+
+    def make():
+        go = go_command()
+        run("go mod download", go, "mod", "download", cwd=module)
+        run("the build of oapi-codegen", go, "install", "tool", env=dict(os.environ, GOBIN=str(binary.parent), CGO_ENABLED="0"), cwd=module)
+
+    if not binary.exists():
+        stamp.unlink(missing_ok=True)
+    install("oapi-codegen", stamp, fingerprint(module / "go.mod", module / "go.sum"), make)
+
+
 PARTS = {
     "venv": python_venv,
     "dynamodb": dynamodb,
@@ -240,9 +292,10 @@ PARTS = {
     "sam": sam,
     "contract": contract,
     "contract-lint": contract_lint,
+    "clients": clients,
     "update-pins": update_pins,
 }
-OPTIONAL = ("sam", "contract", "contract-lint", "update-pins")
+OPTIONAL = ("sam", "contract", "contract-lint", "clients", "update-pins")
 
 
 def main(arguments):
