@@ -119,11 +119,16 @@ fuzz: ## run every fuzz target in turn (FUZZTIME=20s each); failing inputs becom
 	    echo "== $$p $$t" && go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s ./$$p || \
 	    go test -run "^$$t$$" ./$$p || exit; done; done
 
-.PHONY: test-contract test-docs test-xsd contract-lock lint-contract install-redoc install-contract install-contract-lint install-clients
+.PHONY: test-contract test-clients test-docs test-xsd contract-lock lint-contract install-redoc install-contract \
+  install-contract-lint install-clients
 
 test-contract: install install-contract ## test requests that schemathesis generates from the OpenAPI document
 	@echo "== generated requests"
 	@go test -count=1 -timeout $(TEST_TIMEOUT) -v ./tests/schemathesis/...
+
+test-clients: install install-clients ## generate clients in four languages and do the main job with each; needs Node.js 20 and a JDK 17
+	@echo "== generated clients"
+	@go test -count=1 -timeout $(TEST_TIMEOUT) -v ./tests/clients
 
 test-docs: install ## test the docs page in a browser (CHROMIUM=, default: chromium on PATH)
 	@echo "== the docs page in a browser"

@@ -121,7 +121,7 @@ func TestReadmeReferencesExist(t *testing.T) {
 }
 
 // readmes are the folders with a README.
-var readmes = []string{".", "shared", "tests", "tests/bench"}
+var readmes = []string{".", "shared", "tests", "tests/bench", "tests/clients"}
 
 // shared/README.md has a row for each package of shared/, tests/README.md for each folder of
 // tests/.

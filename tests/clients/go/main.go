@@ -1,0 +1,212 @@
+// Command client reports as a user, and processes the report as the application owner, with the
+// clients that oapi-codegen generates from apps.yaml and storage.yaml.
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"strings"
+
+	"altinn.no/instanceapi/tests/clients/go/apps"
+	"altinn.no/instanceapi/tests/clients/go/storage"
+)
+
+const org = "nav"
+
+var app = os.Getenv("APP")
+
+func main() {
+	log.SetFlags(0)
+	if err := run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) error {
+	user, err := apps.NewClientWithResponses(os.Getenv("APPS_URL"), apps.WithRequestEditorFn(bearer(os.Getenv("USER_TOKEN"))))
+	if err != nil {
+		return err
+	}
+	owner, err := storage.NewClientWithResponses(os.Getenv("STORAGE_URL"), storage.WithRequestEditorFn(bearer(os.Getenv("OWNER_TOKEN"))))
+	if err != nil {
+		return err
+	}
+
+	// The application owner registers an application.
+	registered, err := owner.PutApplicationWithResponse(ctx, org, app, nil, storage.NewApplication{
+		Title: &storage.Title{"nb": "Arbeidsmelding"},
+		DataTypes: &[]storage.NewDataType{
+			{FormId: "form", AllowedContentTypes: &[]string{"application/json"}, MinCount: new(1), MaxCount: new(1)},
+			{FormId: "attachment", AllowedContentTypes: &[]string{"application/pdf"}},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	application := cmp.Or(registered.JSON201, registered.JSON200)
+	if application == nil {
+		return problemOf(registered.Body)
+	}
+	fmt.Println("register:", application.Id)
+
+	// The user creates an instance with its form, attaches a file and replaces the file.
+	created, err := user.CreateInstanceWithResponse(ctx, org, app, nil, apps.NewInstance{
+		Reportee: &apps.Reportee{Ssn: new(os.Getenv("SSN"))},
+		Labels:   &apps.Labels{"gr"},
+		Data:     &[]apps.NewDataElement{{FormId: "form", ContentType: "application/json", Content: []byte(`{"timer": 37}`)}},
+	})
+	if err != nil {
+		return err
+	}
+	if created.JSON201 == nil {
+		return problemOf(created.Body)
+	}
+	party, guid := created.JSON201.InstanceOwnerId, created.JSON201.Id
+	fmt.Println("create:", guid)
+
+	draft, err := os.Open(os.Getenv("DRAFT"))
+	if err != nil {
+		return err
+	}
+	defer draft.Close()
+	disposition := `attachment; filename="kvittering.pdf"`
+	uploaded, err := user.CreateDataWithBodyWithResponse(ctx, org, app, party, guid,
+		&apps.CreateDataParams{FormId: "attachment", ContentDisposition: &disposition}, "application/pdf", draft)
+	if err != nil {
+		return err
+	}
+	if uploaded.JSON201 == nil {
+		return problemOf(uploaded.Body)
+	}
+	attachment := uploaded.JSON201.Data[1].Id
+	fmt.Println("upload:", attachment)
+
+	final, err := os.ReadFile(os.Getenv("FINAL"))
+	if err != nil {
+		return err
+	}
+	replaced, err := user.ReplaceDataWithBodyWithResponse(ctx, org, app, party, guid, attachment, nil, "application/pdf", bytes.NewReader(final))
+	if err != nil {
+		return err
+	}
+	if replaced.JSON200 == nil {
+		return problemOf(replaced.Body)
+	}
+	fmt.Println("replace:", replaced.JSON200.Data[1].FileSize)
+
+	// The user submits the instance. Its data is then locked.
+	submitted, err := user.ChangeWorkflowWithResponse(ctx, org, app, party, guid, nil, apps.NextStep{CurrentStep: "Submit"})
+	if err != nil {
+		return err
+	}
+	if submitted.JSON200 == nil {
+		return problemOf(submitted.Body)
+	}
+	fmt.Println("submit:", submitted.JSON200.Workflow.CurrentStep)
+
+	rejected, err := user.ReplaceDataWithBodyWithResponse(ctx, org, app, party, guid, attachment, nil, "application/pdf", bytes.NewReader(final))
+	if err != nil {
+		return err
+	}
+	var locked *problem
+	if !errors.As(problemOf(rejected.Body), &locked) {
+		return fmt.Errorf("the data is not locked: %s", rejected.Status())
+	}
+	fmt.Println("problem:", locked.Status, locked.Code)
+
+	// The application owner finds the instance by its step and by its label.
+	appIDs := []string{org + "/" + app}
+	byStep, err := owner.QueryInstancesWithResponse(ctx, &storage.QueryInstancesParams{AppId: &appIDs, WorkflowCurrentStep: new("Submit")})
+	if err != nil {
+		return err
+	}
+	if byStep.JSON200 == nil {
+		return problemOf(byStep.Body)
+	}
+	fmt.Println("query by step:", ids(byStep.JSON200))
+
+	byLabel, err := owner.QueryInstancesWithResponse(ctx, &storage.QueryInstancesParams{AppId: &appIDs, Label: &[]string{"gr"}})
+	if err != nil {
+		return err
+	}
+	if byLabel.JSON200 == nil {
+		return problemOf(byLabel.Body)
+	}
+	fmt.Println("query by label:", ids(byLabel.JSON200))
+
+	// The application owner downloads the attachment and confirms the download.
+	downloaded, err := owner.DownloadDataWithResponse(ctx, party, guid, attachment, nil)
+	if err != nil {
+		return err
+	}
+	if downloaded.StatusCode() != http.StatusOK {
+		return problemOf(downloaded.Body)
+	}
+	if err := os.WriteFile(os.Getenv("SAVE_AS"), downloaded.Body, 0o600); err != nil {
+		return err
+	}
+	fmt.Println("download:", len(downloaded.Body))
+
+	confirmed, err := owner.ConfirmDownloadWithResponse(ctx, party, guid, attachment, nil)
+	if err != nil {
+		return err
+	}
+	if confirmed.JSON200 == nil {
+		return problemOf(confirmed.Body)
+	}
+	fmt.Println("confirm:", len(*confirmed.JSON200.Data[1].ApplicationOwner.DownloadConfirmed))
+
+	// The event of the submission reaches the feed after about a second. The request waits for it.
+	// Later versions can add types of events.
+	events, err := owner.GetEventsWithResponse(ctx, org, app, &storage.GetEventsParams{WorkflowCurrentStep: new("Submit"), Prefer: new("wait=20")})
+	if err != nil {
+		return err
+	}
+	if events.JSON200 == nil {
+		return problemOf(events.Body)
+	}
+	for _, event := range *events.JSON200 {
+		if event.EventType == "WorkflowStateChange" {
+			fmt.Println("events:", event.InstanceLink)
+		}
+	}
+	return nil
+}
+
+// bearer returns a function that adds an access token to a request.
+func bearer(token string) func(context.Context, *http.Request) error {
+	return func(_ context.Context, r *http.Request) error {
+		r.Header.Set("Authorization", "Bearer "+token)
+		return nil
+	}
+}
+
+// A problem is the body of every response without the requested result. The generated responses
+// have a field for each status; the body has the problem of any status.
+type problem apps.Problem
+
+func (p *problem) Error() string { return p.Code + ": " + p.Detail }
+
+// problemOf returns the problem that a response describes.
+func problemOf(body []byte) error {
+	var p problem
+	if err := json.Unmarshal(body, &p); err != nil {
+		return fmt.Errorf("%w: %s", err, body)
+	}
+	return &p
+}
+
+func ids(page *storage.InstancePage) string {
+	var found []string
+	for _, instance := range page.UnderscoreEmbedded.Instances {
+		found = append(found, instance.Id)
+	}
+	return strings.Join(found, " ")
+}

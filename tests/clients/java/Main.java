@@ -1,0 +1,122 @@
+import altinn.apps.ApiException;
+import altinn.apps.JSON;
+import altinn.apps.api.DataApi;
+import altinn.apps.api.InstancesApi;
+import altinn.apps.api.WorkflowApi;
+import altinn.apps.model.Instance;
+import altinn.apps.model.NewDataElement;
+import altinn.apps.model.NewInstance;
+import altinn.apps.model.NextStep;
+import altinn.apps.model.Problem;
+import altinn.apps.model.Reportee;
+import altinn.storage.api.ApplicationsApi;
+import altinn.storage.api.EventsApi;
+import altinn.storage.model.Event;
+import altinn.storage.model.InstancePage;
+import altinn.storage.model.NewApplication;
+import altinn.storage.model.NewDataType;
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import okhttp3.Interceptor;
+import okhttp3.OkHttpClient;
+import okhttp3.Request;
+import okhttp3.Response;
+
+/**
+ * Reports as a user, and processes the report as the application owner, with the clients that
+ * openapi-generator generates from apps.yaml and storage.yaml.
+ */
+public final class Main {
+    private static final String ORG = "nav";
+    private static final String APP = System.getenv("APP");
+
+    public static void main(String[] args) throws Exception {
+        var http = new OkHttpClient.Builder().addNetworkInterceptor(Main::sendAsPDF).build();
+        var apps = new altinn.apps.ApiClient(http).setBasePath(System.getenv("APPS_URL"));
+        ((altinn.apps.auth.HttpBearerAuth) apps.getAuthentication("user")).setBearerToken(System.getenv("USER_TOKEN"));
+        var storage = new altinn.storage.ApiClient().setBasePath(System.getenv("STORAGE_URL")).setReadTimeout(30_000);
+        ((altinn.storage.auth.HttpBearerAuth) storage.getAuthentication("owner")).setBearerToken(System.getenv("OWNER_TOKEN"));
+
+        // The application owner registers an application.
+        var registered = new ApplicationsApi(storage).putApplication(ORG, APP, new NewApplication()
+                .title(Map.of("nb", "Arbeidsmelding"))
+                .addDataTypesItem(new NewDataType().formId("form").addAllowedContentTypesItem("application/json").minCount(1).maxCount(1))
+                .addDataTypesItem(new NewDataType().formId("attachment").addAllowedContentTypesItem("application/pdf"))).execute();
+        System.out.println("register: " + registered.getId());
+
+        // The user creates an instance with its form, attaches a file and replaces the file.
+        Instance instance = new InstancesApi(apps).createInstance(ORG, APP, new NewInstance()
+                .reportee(new Reportee().ssn(System.getenv("SSN")))
+                .labels(Set.of("gr"))
+                .addDataItem(new NewDataElement().formId("form").contentType("application/json")
+                        .content(Base64.getEncoder().encodeToString("{\"timer\": 37}".getBytes())))).execute();
+        String party = instance.getInstanceOwnerId();
+        String guid = instance.getId();
+        System.out.println("create: " + guid);
+
+        var files = new DataApi(apps);
+        instance = files.createData("attachment", ORG, APP, party, guid)
+                .contentDisposition("attachment; filename=\"kvittering.pdf\"").body(new File(System.getenv("DRAFT"))).execute();
+        String attachment = instance.getData().get(1).getId();
+        System.out.println("upload: " + attachment);
+
+        var finalFile = new File(System.getenv("FINAL"));
+        instance = files.replaceData(ORG, APP, party, guid, attachment).body(finalFile).execute();
+        System.out.println("replace: " + instance.getData().get(1).getFileSize());
+
+        // The user submits the instance. Its data is then locked.
+        instance = new WorkflowApi(apps).changeWorkflow(ORG, APP, party, guid, new NextStep().currentStep("Submit")).execute();
+        System.out.println("submit: " + instance.getWorkflow().getCurrentStep());
+
+        try {
+            files.replaceData(ORG, APP, party, guid, attachment).body(finalFile).execute();
+        } catch (ApiException e) {
+            Problem problem = JSON.deserialize(e.getResponseBody(), Problem.class);
+            System.out.println("problem: " + problem.getStatus() + " " + problem.getCode());
+        }
+
+        // The application owner finds the instance by its step and by its label.
+        var instances = new altinn.storage.api.InstancesApi(storage);
+        var appId = List.of(ORG + "/" + APP);
+        System.out.println("query by step: " + ids(instances.queryInstances().appId(appId).workflowCurrentStep("Submit").execute()));
+        System.out.println("query by label: " + ids(instances.queryInstances().appId(appId).label(List.of("gr")).execute()));
+
+        // The application owner downloads the attachment and confirms the download.
+        var data = new altinn.storage.api.DataApi(storage);
+        File downloaded = data.downloadData(party, guid, attachment).execute();
+        Files.move(downloaded.toPath(), Path.of(System.getenv("SAVE_AS")), StandardCopyOption.REPLACE_EXISTING);
+        System.out.println("download: " + Files.size(Path.of(System.getenv("SAVE_AS"))));
+
+        var confirmed = data.confirmDownload(party, guid, attachment).execute();
+        System.out.println("confirm: " + confirmed.getData().get(1).getApplicationOwner().getDownloadConfirmed().size());
+
+        // The event of the submission reaches the feed after about a second. The request waits for
+        // it. Later versions can add types of events.
+        for (Event event : new EventsApi(storage).getEvents(ORG, APP).workflowCurrentStep("Submit").prefer("wait=20").execute()) {
+            if (event.getEventType().equals("WorkflowStateChange")) {
+                System.out.println("events: " + event.getInstanceLink());
+            }
+        }
+    }
+
+    /** Names the media type of content, which the generated client sends as application/octet-stream. */
+    private static Response sendAsPDF(Interceptor.Chain chain) throws IOException {
+        Request request = chain.request();
+        if ("application/octet-stream".equals(request.header("Content-Type"))) {
+            request = request.newBuilder().header("Content-Type", "application/pdf").build();
+        }
+        return chain.proceed(request);
+    }
+
+    private static String ids(InstancePage page) {
+        return page.getEmbedded().getInstances().stream().map(altinn.storage.model.Instance::getId).collect(Collectors.joining(" "));
+    }
+}
