@@ -40,9 +40,9 @@ func run(ctx context.Context) error {
 	}
 
 	// The application owner registers an application.
-	registered, err := owner.PutApplicationWithResponse(ctx, org, app, nil, storage.NewApplication{
+	registered, err := owner.PutApplicationWithResponse(ctx, org, app, nil, storage.ApplicationInput{
 		Title: &storage.Title{"nb": "Arbeidsmelding"},
-		DataTypes: &[]storage.NewDataType{
+		DataTypes: &[]storage.DataTypeInput{
 			{FormId: "form", AllowedContentTypes: &[]string{"application/json"}, MinCount: new(1), MaxCount: new(1)},
 			{FormId: "attachment", AllowedContentTypes: &[]string{"application/pdf"}},
 		},
@@ -57,10 +57,10 @@ func run(ctx context.Context) error {
 	fmt.Println("register:", application.Id)
 
 	// The user creates an instance with its form, attaches a file and replaces the file.
-	created, err := user.CreateInstanceWithResponse(ctx, org, app, nil, apps.NewInstance{
+	created, err := user.CreateInstanceWithResponse(ctx, org, app, nil, apps.InstanceInput{
 		Reportee: &apps.Reportee{Ssn: new(os.Getenv("SSN"))},
 		Labels:   &apps.Labels{"gr"},
-		Data:     &[]apps.NewDataElement{{FormId: "form", ContentType: "application/json", Content: []byte(`{"timer": 37}`)}},
+		Data:     &[]apps.DataElementInput{{FormId: "form", ContentType: "application/json", Content: []byte(`{"timer": 37}`)}},
 	})
 	if err != nil {
 		return err

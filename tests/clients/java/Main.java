@@ -3,18 +3,18 @@ import altinn.apps.JSON;
 import altinn.apps.api.DataApi;
 import altinn.apps.api.InstancesApi;
 import altinn.apps.api.WorkflowApi;
+import altinn.apps.model.DataElementInput;
 import altinn.apps.model.Instance;
-import altinn.apps.model.NewDataElement;
-import altinn.apps.model.NewInstance;
+import altinn.apps.model.InstanceInput;
 import altinn.apps.model.NextStep;
 import altinn.apps.model.Problem;
 import altinn.apps.model.Reportee;
 import altinn.storage.api.ApplicationsApi;
 import altinn.storage.api.EventsApi;
+import altinn.storage.model.ApplicationInput;
+import altinn.storage.model.DataTypeInput;
 import altinn.storage.model.Event;
 import altinn.storage.model.InstancePage;
-import altinn.storage.model.NewApplication;
-import altinn.storage.model.NewDataType;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -46,17 +46,17 @@ public final class Main {
         ((altinn.storage.auth.HttpBearerAuth) storage.getAuthentication("owner")).setBearerToken(System.getenv("OWNER_TOKEN"));
 
         // The application owner registers an application.
-        var registered = new ApplicationsApi(storage).putApplication(ORG, APP, new NewApplication()
+        var registered = new ApplicationsApi(storage).putApplication(ORG, APP, new ApplicationInput()
                 .title(Map.of("nb", "Arbeidsmelding"))
-                .addDataTypesItem(new NewDataType().formId("form").addAllowedContentTypesItem("application/json").minCount(1).maxCount(1))
-                .addDataTypesItem(new NewDataType().formId("attachment").addAllowedContentTypesItem("application/pdf"))).execute();
+                .addDataTypesItem(new DataTypeInput().formId("form").addAllowedContentTypesItem("application/json").minCount(1).maxCount(1))
+                .addDataTypesItem(new DataTypeInput().formId("attachment").addAllowedContentTypesItem("application/pdf"))).execute();
         System.out.println("register: " + registered.getId());
 
         // The user creates an instance with its form, attaches a file and replaces the file.
-        Instance instance = new InstancesApi(apps).createInstance(ORG, APP, new NewInstance()
+        Instance instance = new InstancesApi(apps).createInstance(ORG, APP, new InstanceInput()
                 .reportee(new Reportee().ssn(System.getenv("SSN")))
                 .labels(Set.of("gr"))
-                .addDataItem(new NewDataElement().formId("form").contentType("application/json")
+                .addDataItem(new DataElementInput().formId("form").contentType("application/json")
                         .content(Base64.getEncoder().encodeToString("{\"timer\": 37}".getBytes())))).execute();
         String party = instance.getInstanceOwnerId();
         String guid = instance.getId();

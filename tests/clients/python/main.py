@@ -48,17 +48,17 @@ owner = altinn_storage.AuthenticatedClient(os.environ["STORAGE_URL"], os.environ
                                            timeout=httpx.Timeout(30), follow_redirects=True)
 
 # The application owner registers an application.
-registered = expect(storage.Application, put_application.sync(ORG, APP, client=owner, body=storage.NewApplication(
+registered = expect(storage.Application, put_application.sync(ORG, APP, client=owner, body=storage.ApplicationInput(
     title=storage.Title.from_dict({"nb": "Arbeidsmelding"}),
-    data_types=[storage.NewDataType("form", allowed_content_types=["application/json"], min_count=1, max_count=1),
-                storage.NewDataType("attachment", allowed_content_types=["application/pdf"])])))
+    data_types=[storage.DataTypeInput("form", allowed_content_types=["application/json"], min_count=1, max_count=1),
+                storage.DataTypeInput("attachment", allowed_content_types=["application/pdf"])])))
 print("register:", registered.id)
 
 # The user creates an instance with its form, attaches a file and replaces the file.
 form = base64.b64encode(b'{"timer": 37}').decode()
-instance = expect(apps.Instance, create_instance.sync(ORG, APP, client=user, body=apps.NewInstance(
+instance = expect(apps.Instance, create_instance.sync(ORG, APP, client=user, body=apps.InstanceInput(
     reportee=apps.Reportee(ssn=os.environ["SSN"]), labels=["gr"],
-    data=[apps.NewDataElement(form_id="form", content_type="application/json", content=form)])))
+    data=[apps.DataElementInput(form_id="form", content_type="application/json", content=form)])))
 party, guid = instance.instance_owner_id, instance.id
 print("create:", guid)
 
