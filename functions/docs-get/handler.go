@@ -1,31 +1,33 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
+	"compress/gzip"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/base64"
+	"io"
 	"mime"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/httpapi/apidoc"
 )
 
-// resources maps the path of each resource of the site to its file and its media type.
-var resources = map[string]struct{ file, contentType string }{
-	"/storage/docs":              {"index.html", "text/html; charset=utf-8"},
-	"/storage/docs/apps.json":    {"apps.json", "application/json"},
-	"/storage/docs/apps.yaml":    {"apps.yaml", "application/yaml"}, // RFC 9512
-	"/storage/docs/openapi.yaml": {"openapi.yaml", "application/yaml"},
-	"/storage/docs/redoc.js":     {"redoc.js", "text/javascript; charset=utf-8"},
-	"/storage/docs/storage.json": {"storage.json", "application/json"},
-	"/storage/docs/storage.yaml": {"storage.yaml", "application/yaml"},
-}
+// page is the documentation page.
+//
+//go:embed site/index.html
+var page []byte
+
+// script is Redoc, compressed. redoc.py makes the file.
+//
+//go:embed site/redoc.js.gz
+var script []byte
 
 // contentSecurityPolicy is the header Content-Security-Policy of the site. The page may run its
 // script and fetch the OpenAPI document from this origin. Redoc also needs inline style elements,
@@ -40,8 +42,8 @@ const cacheControl = "public, max-age=3600"
 // site maps each path to its resource.
 type site map[string]resource
 
-// resource is a file of the site with its plain and its compressed representation. Each file is
-// read once, on first use.
+// resource is a file of the site in two representations. Each is made at its first request, because
+// the script is one megabyte and would slow down the cold start.
 type resource struct {
 	contentType string
 	plain, gzip func() (representation, error)
@@ -54,54 +56,106 @@ type representation struct {
 	etag string
 }
 
-// open returns the site with the files in dir and the servers of urls. It fails if a file or its
-// compressed form is missing. The first request of a file reads it and computes its ETag, because
-// the script is one megabyte and would slow down the cold start.
-func open(dir string, urls httpapi.BaseURLs) (site, error) {
-	s := site{}
-	for path, r := range resources {
-		plain, compressed := filepath.Join(dir, r.file), filepath.Join(dir, r.file+".gz")
-		load := func() ([]byte, error) { return os.ReadFile(plain) }
-		loadCompressed := func() ([]byte, error) { return os.ReadFile(compressed) }
-		needed := []string{plain, compressed}
-		if server := serverOf(r.file, urls); server != nil {
-			load = func() ([]byte, error) { return readWithServer(plain, server) }
-			loadCompressed = func() ([]byte, error) { return compress(load) }
-			needed = needed[:1]
-		}
-		for _, file := range needed {
-			if _, err := os.Stat(file); err != nil {
-				return nil, err
-			}
-		}
-		s[path] = resource{
-			r.contentType,
-			sync.OnceValues(func() (representation, error) { return represent(load) }),
-			sync.OnceValues(func() (representation, error) { return represent(loadCompressed) }),
+// newSite returns the site of this program, with the servers of urls in the document of each API.
+func newSite(urls httpapi.BaseURLs) site {
+	s := site{
+		"/storage/docs":              newResource("text/html; charset=utf-8", identity(page)),
+		"/storage/docs/openapi.yaml": newResource(yamlType, identity(httpapi.Document)),
+		"/storage/docs/redoc.js":     {"text/javascript; charset=utf-8", represent(decompressed(script)), represent(identity(script))},
+	}
+	documents := sync.OnceValues(func() (map[string]apidoc.Document, error) { return cut(urls) })
+	for _, name := range []string{"apps", "storage"} {
+		for extension, r := range map[string]struct {
+			contentType string
+			encode      func(apidoc.Document) ([]byte, error)
+		}{".json": {"application/json", apidoc.Document.JSON}, ".yaml": {yamlType, apidoc.Document.YAML}} {
+			s["/storage/docs/"+name+extension] = newResource(r.contentType, func() ([]byte, error) {
+				all, err := documents()
+				if err != nil {
+					return nil, err
+				}
+				return r.encode(all[name])
+			})
 		}
 	}
-	return s, nil
+	return s
 }
 
-// represent returns a body with its ETag, a truncated SHA-256 digest.
-func represent(load func() ([]byte, error)) (representation, error) {
-	body, err := load()
-	if err != nil {
-		return representation{}, err
+const yamlType = "application/yaml" // RFC 9512
+
+// cut returns the documents of both APIs by name.
+func cut(urls httpapi.BaseURLs) (map[string]apidoc.Document, error) {
+	servers := map[string]apidoc.Server{"apps": {URL: urls.Apps}, "storage": {URL: urls.Platform}}
+	if strings.Contains(urls.Apps, "{org}") {
+		servers["apps"] = apidoc.Server{URL: urls.Apps, Variables: map[string]apidoc.Variable{
+			"org": {Default: "nav", Description: "The short name of the application owner."},
+		}}
 	}
-	sum := sha256.Sum256(body)
-	return representation{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:15]) + `"`}, nil
+	documents, err := apidoc.Cut(httpapi.Document, servers)
+	all := map[string]apidoc.Document{}
+	for _, d := range documents {
+		all[d.Name] = d
+	}
+	return all, err
 }
 
-// handler returns the handler for the resources of s. It returns NotFound for any other path.
+// newResource returns a resource whose content a function makes.
+func newResource(contentType string, content func() ([]byte, error)) resource {
+	return resource{contentType, represent(content), represent(compressed(content))}
+}
+
+// represent returns a function that calls body once and adds the ETag, a truncated SHA-256 digest.
+func represent(body func() ([]byte, error)) func() (representation, error) {
+	return sync.OnceValues(func() (representation, error) {
+		content, err := body()
+		if err != nil {
+			return representation{}, err
+		}
+		sum := sha256.Sum256(content)
+		return representation{content, `"` + base64.RawURLEncoding.EncodeToString(sum[:15]) + `"`}, nil
+	})
+}
+
+func identity(content []byte) func() ([]byte, error) {
+	return func() ([]byte, error) { return content, nil }
+}
+
+func compressed(load func() ([]byte, error)) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		content, err := load()
+		if err != nil {
+			return nil, err
+		}
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write(content); err != nil {
+			return nil, err
+		}
+		err = w.Close()
+		return b.Bytes(), err
+	}
+}
+
+func decompressed(content []byte) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		r, err := gzip.NewReader(bytes.NewReader(content))
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(r)
+	}
+}
+
+// handler returns the handler for the resources of s. It returns a NotFound fault for any other
+// path.
 func handler(s site) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		found, ok := s[r.URL.Path]
-		if !ok { // a route of the template that is missing in resources
+		if !ok { // a route of the template that is missing in newSite
 			return fault.NoSuchResource()
 		}
-		load, compressed := found.plain, acceptsGzip(r)
-		if compressed {
+		load, accepted := found.plain, acceptsGzip(r)
+		if accepted {
 			load = found.gzip
 		}
 		rep, err := load()
@@ -109,7 +163,7 @@ func handler(s site) http.Handler {
 			return err
 		}
 		header := w.Header()
-		if compressed {
+		if accepted {
 			header.Set("Content-Encoding", "gzip")
 		}
 		header.Set("ETag", rep.etag)

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"altinn.no/instanceapi/shared/httpapi/apidoc"
 )
 
 // An Exchange is a request with its response.
@@ -73,7 +75,7 @@ func (o *Operation) checkResponse(x Exchange) error {
 		}
 		return errors.Join(errs...)
 	}
-	content, alternatives := response.At("content"), response.At(alternativeContent)
+	content, alternatives := response.At("content"), response.At(apidoc.AlternativeContent)
 	types := append(content.Members(), alternatives.Members()...)
 	mediaType := mediaTypeOf(x.Header)
 	switch name := matchingType(types, mediaType); {
@@ -94,10 +96,6 @@ func (o *Operation) checkResponse(x Exchange) error {
 	}
 	return errors.Join(errs...)
 }
-
-// alternativeContent is the member of a response with the media types that the response can have
-// besides those in content. Client generators do not see them.
-const alternativeContent = "x-alternative-content"
 
 // checkBody validates a JSON body against a media type's schema, unless the schema is any content,
 // and each line of an NDJSON body.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"altinn.no/instanceapi/shared/httpapi/apidoc"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -101,7 +102,7 @@ func generatorFindings(root any) (found []string) {
 					add("%s, %s, %s: the content is without a schema; use {type: string, format: binary}", path, status, mediaType)
 				}
 				if status != "request" && len(content) > 1 && schema["format"] != binary {
-					add("%s, %s: a response has one media type; move others to %s", path, status, alternativeContent)
+					add("%s, %s: a response has one media type; move others to %s", path, status, apidoc.AlternativeContent)
 				}
 			}
 		}
@@ -154,7 +155,7 @@ func TestCuts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cuts, err := Cuts(source, false)
+	cuts, err := apidoc.Cut(source, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +208,7 @@ func TestCuts(t *testing.T) {
 				t.Errorf("%s: %s: the object is not closed", c.Name, path)
 			}
 		})
-		for _, text := range []string{alternativeContent, "multipart/form-data\":", ServerToken} {
+		for _, text := range []string{apidoc.AlternativeContent, "multipart/form-data\":"} {
 			if strings.Contains(string(asJSON), text) {
 				t.Errorf("%s contains %s", c.Name, text)
 			}
@@ -215,7 +216,7 @@ func TestCuts(t *testing.T) {
 	}
 	var want []string
 	for _, o := range document(t).Operations {
-		if o.Method != "HEAD" && o.Node.At("tags", "0").Text() != documentation {
+		if o.Method != "HEAD" && o.Node.At("tags", "0").Text() != apidoc.Documentation {
 			want = append(want, o.String())
 		}
 	}
@@ -227,32 +228,32 @@ func TestCuts(t *testing.T) {
 	}
 }
 
-// A deployed cut has the token exactly once, where its server belongs.
-func TestDeployedCuts(t *testing.T) {
-	folder := t.TempDir()
+// A cut has the server that it is given, in YAML and in JSON.
+func TestCutsWithServers(t *testing.T) {
 	source, err := os.ReadFile(filepath.Join(root, File))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteCuts(source, true, folder); err != nil {
+	cuts, err := apidoc.Cut(source, map[string]apidoc.Server{
+		"apps": {URL: "https://{org}.here", Variables: map[string]apidoc.Variable{"org": {Default: "nav", Description: "The owner."}}},
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"apps.yaml", "apps.json", "storage.yaml", "storage.json"} {
-		content, err := os.ReadFile(filepath.Join(folder, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := strings.Replace(string(content), ServerToken, `{"url":"here"}`, 1)
-		var parsed struct{ Servers []struct{ URL string } }
-		decode := yaml.Unmarshal
-		if strings.HasSuffix(name, ".json") {
-			decode = json.Unmarshal
-		}
-		if err := decode([]byte(text), &parsed); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if strings.Contains(text, "@server@") || len(parsed.Servers) != 1 || parsed.Servers[0].URL != "here" {
-			t.Errorf("%s has the servers %v", name, parsed.Servers)
+	want := []string{`[{"url":"https://{org}.here","variables":{"org":{"default":"nav","description":"The owner."}}}]`, `[{"url":"https://platform.altinn.no"}]`}
+	for n, c := range cuts {
+		for _, encode := range []func() ([]byte, error){c.YAML, c.JSON} {
+			text, err := encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var parsed struct{ Servers any }
+			if err := yaml.Unmarshal(text, &parsed); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := json.Marshal(parsed.Servers); err != nil || string(got) != want[n] {
+				t.Errorf("%s has the servers %s, want %s (%v)", c.Name, got, want[n], err)
+			}
 		}
 	}
 }

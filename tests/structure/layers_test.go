@@ -57,6 +57,7 @@ var layers = []layer{
 	{name: "HTTP", packages: []string{ // requests, responses and files, for any resource
 		"shared/blob/blobhttp",
 		"shared/httpapi",
+		"shared/httpapi/apidoc",
 		"shared/lambdahttp",
 	}},
 	{name: "endpoints", isolated: true, packages: []string{ // the resources of the API

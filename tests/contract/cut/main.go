@@ -1,44 +1,48 @@
-// Command cut writes the documents for client generators, which are cut from the OpenAPI document:
-// apps.yaml and storage.yaml, one for each API, and the same in JSON.
+// Command cut writes the documents for client generators, which are cut from the OpenAPI
+// document: apps.yaml and storage.yaml, one for each API, and the same in JSON. Their servers are
+// those of the OpenAPI document.
 //
-//	cut FOLDER              with the servers of the OpenAPI document
-//	cut -deployed FOLDER    for a deployment package: docs-get inserts the server of its stack
+//	cut FOLDER
 package main
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 
-	"altinn.no/instanceapi/tests/contract"
-	"altinn.no/instanceapi/tests/local/workspace"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/httpapi/apidoc"
 )
 
 func main() {
-	deployed := flag.Bool("deployed", false, "leave the server to docs-get")
-	flag.Parse()
-	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: cut [-deployed] FOLDER")
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: cut FOLDER")
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *deployed); err != nil {
+	if err := run(os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, "cut:", err)
 		os.Exit(1)
 	}
 }
 
-func run(folder string, deployed bool) error {
-	root, err := workspace.Root()
-	if err != nil {
-		return err
-	}
-	content, err := os.ReadFile(filepath.Join(root, contract.File))
+func run(folder string) error {
+	documents, err := apidoc.Cut(httpapi.Document, nil)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	return contract.WriteCuts(content, deployed, folder)
+	for _, d := range documents {
+		for extension, encode := range map[string]func() ([]byte, error){".yaml": d.YAML, ".json": d.JSON} {
+			text, err := encode()
+			if err == nil {
+				err = os.WriteFile(filepath.Join(folder, d.Name+extension), text, 0o644)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

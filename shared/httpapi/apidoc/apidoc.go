@@ -1,100 +1,99 @@
-package contract
+// Package apidoc cuts the OpenAPI document of both APIs into one document for each, for clients and
+// their generators.
+package apidoc
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// A Cut is the part of the document that describes one API, for clients and their generators. It
-// has no HEAD operations, no operations of the documentation, no forms, and only the components
-// that the remaining operations use.
-type Cut struct {
+// Document describes one API. It has no HEAD operations, no operations of the documentation, no
+// forms, and only the components that the remaining operations use.
+type Document struct {
 	Name string // "apps" or "storage"; the name of its files
 	root *yaml.Node
 }
 
-// ServerToken is the only server of a cut that Cuts makes for a deployment package. docs-get
-// replaces the token, with its quotes, by the server of its stack.
-const ServerToken = `"@server@"`
+// Server is a Server Object of OpenAPI.
+type Server struct {
+	URL       string              `yaml:"url"`
+	Variables map[string]Variable `yaml:"variables,omitempty"`
+}
 
-// documentation is the tag of the operations that no cut has.
-const documentation = "Documentation"
+// Variable is a Server Variable Object of OpenAPI.
+type Variable struct {
+	Default     string `yaml:"default"`
+	Description string `yaml:"description"`
+}
 
-// Cuts returns the cuts of a document in YAML. Each has the server of the document that has its
-// API, or ServerToken if deployed is true.
-func Cuts(content []byte, deployed bool) ([]Cut, error) {
-	var cuts []Cut
+// Documentation is the tag of the operations that no document has.
+const Documentation = "Documentation"
+
+// AlternativeContent is the member of a response with the media types that the response can have
+// besides those in content. Client generators do not see them.
+const AlternativeContent = "x-alternative-content"
+
+// methods are the HTTP methods of a path in an OpenAPI document.
+var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+
+// Cut returns the documents of both APIs, cut from the content of the document of both. A document
+// has the server with its name in servers, or else that of the content. Cut fails if the content is
+// no YAML or lacks a server.
+func Cut(content []byte, servers map[string]Server) ([]Document, error) {
+	var documents []Document
 	for _, api := range []struct{ name, title string }{
 		{"apps", "Altinn Application API"},
 		{"storage", "Altinn Storage API"},
 	} {
-		var document yaml.Node
-		if err := yaml.Unmarshal(content, &document); err != nil {
-			return nil, fmt.Errorf("%s: %w", File, err)
+		var parsed yaml.Node
+		if err := yaml.Unmarshal(content, &parsed); err != nil {
+			return nil, fmt.Errorf("the OpenAPI document: %w", err)
 		}
-		if len(document.Content) != 1 {
-			return nil, fmt.Errorf("%s: the document is empty", File)
+		if len(parsed.Content) != 1 {
+			return nil, errors.New("the OpenAPI document is empty")
 		}
-		root := plain(document.Content[0])
+		root := plain(parsed.Content[0])
 		root.HeadComment = "# The contract of one of the two APIs, cut from openapi.yaml."
-		if err := cut(root, api.name, api.title, deployed); err != nil {
-			return nil, fmt.Errorf("%s: %w", File, err)
+		var server *Server
+		if s, ok := servers[api.name]; ok {
+			server = &s
 		}
-		cuts = append(cuts, Cut{api.name, root})
+		if err := cut(root, api.name, api.title, server); err != nil {
+			return nil, fmt.Errorf("the OpenAPI document: %w", err)
+		}
+		documents = append(documents, Document{api.name, root})
 	}
-	return cuts, nil
+	return documents, nil
 }
 
-// YAML returns the cut in YAML.
-func (c Cut) YAML() ([]byte, error) {
+// YAML returns the document in YAML.
+func (d Document) YAML() ([]byte, error) {
 	var b bytes.Buffer
 	encoder := yaml.NewEncoder(&b)
 	encoder.SetIndent(2)
-	if err := errors.Join(encoder.Encode(c.root), encoder.Close()); err != nil {
+	if err := errors.Join(encoder.Encode(d.root), encoder.Close()); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
 }
 
-// JSON returns the cut in JSON, with its members in the order of the document.
-func (c Cut) JSON() ([]byte, error) {
+// JSON returns the document in JSON, with its members in the order of the YAML.
+func (d Document) JSON() ([]byte, error) {
 	var b bytes.Buffer
-	if err := writeJSON(&b, c.root); err != nil {
+	if err := writeJSON(&b, d.root); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
 }
 
-// WriteCuts writes the cuts of a document to a folder, in YAML and in JSON. See Cuts for deployed.
-func WriteCuts(content []byte, deployed bool, folder string) error {
-	cuts, err := Cuts(content, deployed)
-	if err != nil {
-		return err
-	}
-	for _, c := range cuts {
-		for extension, encode := range map[string]func() ([]byte, error){".yaml": c.YAML, ".json": c.JSON} {
-			text, err := encode()
-			if err == nil {
-				err = os.WriteFile(filepath.Join(folder, c.Name+extension), text, 0o644)
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// cut reduces root to the paths of an API.
-func cut(root *yaml.Node, name, title string, deployed bool) error {
+// cut reduces root to the paths of an API. Its server becomes replacement, unless that is nil.
+func cut(root *yaml.Node, name, title string, replacement *Server) error {
 	server, description := serverOf(root, name)
 	if server == nil {
 		return fmt.Errorf("no server for %s", name)
@@ -103,8 +102,11 @@ func cut(root *yaml.Node, name, title string, deployed bool) error {
 	set(info, "title", text(title))
 	set(info, "description", text(description+" The documentation of both APIs is at /storage/docs of the Storage API."))
 	remove(info, "summary")
-	if deployed {
-		server = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: strings.Trim(ServerToken, `"`)}
+	if replacement != nil {
+		server = &yaml.Node{}
+		if err := server.Encode(replacement); err != nil {
+			return err
+		}
 	}
 	set(root, "servers", &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: []*yaml.Node{server}})
 
@@ -120,7 +122,7 @@ func cut(root *yaml.Node, name, title string, deployed bool) error {
 				return true
 			}
 			tag := member(operation, "tags").Content[0].Value
-			if method == "head" || tag == documentation {
+			if method == "head" || tag == Documentation {
 				return false
 			}
 			tags[tag] = true
@@ -158,7 +160,7 @@ func serverOf(root *yaml.Node, name string) (*yaml.Node, string) {
 // alternatives, the value has any type.
 func simplify(n *yaml.Node) {
 	if n.Kind == yaml.MappingNode {
-		remove(n, alternativeContent)
+		remove(n, AlternativeContent)
 		remove(n, "multipart/form-data")
 		if union := member(n, "oneOf"); union != nil && !slices.ContainsFunc(union.Content, isNull) {
 			remove(n, "oneOf")
