@@ -6,20 +6,22 @@ MAKEFLAGS += --no-print-directory
 FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 PACKAGES  := ./...
 UNIT      := ./functions/... ./shared/... ./tests/structure/... ./tests/contract/... ./tests/routes/... ./tests/token/... ./events/owner/...
-GOOS      ?= linux
-ARCH      ?= arm64
-DIST      ?= dist
+HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
+DIST      ?= .local/dist
 ENV       ?= dev
-GOARCH    := $(if $(filter x86_64,$(ARCH)),amd64,$(ARCH))
 LDFLAGS   ?= -s -w
-GOBUILD    = CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -tags lambda.norpc -trimpath -ldflags "$(LDFLAGS)"
+# The flags of the functions, also for sam, which passes the environment to Go: static binaries
+# without debug information.
+FLAGS      = CGO_ENABLED=0 GOFLAGS='-tags=lambda.norpc -trimpath "-ldflags=$(LDFLAGS)"'
 # Long enough for a machine that is busy with something else.
 TEST_TIMEOUT ?= 60m
 TEST      := go test -race -shuffle=on -timeout $(TEST_TIMEOUT)
-SAM       := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} .local/sam-venv/bin/sam
+SAM        = $(FLAGS) SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-north-1} .local/sam-venv/bin/sam
+# In its own folder, because .aws-sam/build has the functions of a deployment, often for another
+# architecture.
+SAM_BUILD  = $(SAM) build --build-dir .local/sam-build --parameter-overrides Arch=$(HOST_ARCH) >/dev/null
 # Go 1.21 and newer download the toolchain that go.mod names.
 export GOTOOLCHAIN := go$(shell sed -n 's/^go //p' go.mod)
-HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 
 .PHONY: help run sam-local build build-bench check test test-unit test-store test-robustness test-cost test-authz \
   test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token receive deploy clean install install-sam \
@@ -39,23 +41,21 @@ run: ## run the complete system on http://localhost:8080 (PORT=, AWS_PORT=); Ctr
 sam-local: ## run `sam local start-api` on http://localhost:3000 (Docker), after `make run CONTAINERS=1` in another terminal
 	@test -e .local/sam-env.json || { echo "sam-local: first run \`make run CONTAINERS=1\` in another terminal and wait until it is ready" >&2; exit 1; }
 	@$(MAKE) install-sam
-	@$(MAKE) build ARCH=$(HOST_ARCH)
+	@$(SAM_BUILD)
 	@.local/sam-venv/bin/python tests/local/image.py $(HOST_ARCH)
-	@env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test $(SAM) local start-api --invoke-image instance-api-lambda --skip-pull-image --parameter-overrides Arch=$(HOST_ARCH)
+	@env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test $(SAM) local start-api \
+	  --template .local/sam-build/template.yaml --config-file $(CURDIR)/samconfig.toml \
+	  --invoke-image instance-api-lambda --skip-pull-image --parameter-overrides Arch=$(HOST_ARCH)
 
-# If a function has a pack.py, that script copies the files that the function serves next to its
-# bootstrap.
-build: install-redoc ## build the functions into dist/ (ARCH=arm64 or x86_64)
+build: ## build the functions for this machine; `sam build` builds those of a deployment
 	@mkdir -p $(DIST)/.build
-	@$(GOBUILD) -o $(DIST)/.build/ ./functions/...
+	@$(FLAGS) go build -o $(DIST)/.build/ ./functions/...
 	@cd $(DIST) && for f in $(FUNCTIONS); do mkdir -p $$f && cmp -s .build/$$f $$f/bootstrap || \
 	  { cp .build/$$f $$f/bootstrap.new && mv $$f/bootstrap.new $$f/bootstrap; } || exit; done
-	@for f in $(patsubst functions/%/pack.py,%,$(wildcard functions/*/pack.py)); do \
-	  python3 -B functions/$$f/pack.py $(DIST)/$$f || exit; done
 
 build-bench:
 	@mkdir -p $(DIST)/.bench
-	@$(GOBUILD) -o $(DIST)/.bench/ ./tests/bench/hello ./tests/bench/dynamoget
+	@$(FLAGS) go build -o $(DIST)/.bench/ ./tests/bench/hello ./tests/bench/dynamoget
 
 # Only options that let Go cache a test result: no -race, -shuffle or -count.
 check: gofmt ## run gofmt, vet and the unit tests without race detector; seconds if nothing changed
@@ -105,7 +105,6 @@ test-acceptance: install ## test the deployed template over HTTP (BASE_URL= for 
 
 test-sam-local: install install-sam ## test with `sam local`; needs a container engine, not part of `make test`
 	@echo "== sam local"
-	@$(MAKE) build ARCH=$(HOST_ARCH)
 	@.local/sam-venv/bin/python tests/local/image.py $(HOST_ARCH)
 	@ARCH=$(HOST_ARCH) RUN='$(RUN)' go test -count=1 -timeout 30m -v ./tests/samlocal
 
@@ -120,7 +119,7 @@ fuzz: ## run every fuzz target in turn (FUZZTIME=20s each); failing inputs becom
 	    go test -run "^$$t$$" ./$$p || exit; done; done
 
 .PHONY: test-contract test-clients test-docs test-xsd contract-lock lint-contract install-redoc install-contract \
-  install-contract-lint install-clients
+  install-contract-lint install-clients update-redoc
 
 test-contract: install install-contract ## test requests that schemathesis generates from the OpenAPI document
 	@echo "== generated requests"
@@ -153,14 +152,15 @@ lint-contract: install-contract-lint ## check the documents for client generator
 
 # ST1003 is off because it requires instanceGUID in Go. Routes and documents have instanceGuid, and
 # Go has the same name.
-lint: gofmt install install-sam install-contract ## run gofmt, vet, staticcheck and the checks of template and OpenAPI document
+lint: gofmt install install-sam install-redoc install-contract ## run gofmt, vet, staticcheck, sam build, and the checks of template and OpenAPI document
 	@go vet $(PACKAGES)
 	@.local/bin/staticcheck -checks all,-ST1003 $(PACKAGES)
 	@$(SAM) validate
 	@.local/sam-venv/bin/python -B tests/structure/lint.py --prove
 	@.local/sam-venv/bin/python -B tests/structure/deployments.py --prove
 	@.local/contract-venv/bin/python -B tests/structure/openapi.py --prove
-	@$(SAM) build --build-dir .local/sam-build >/dev/null
+	@python3 -B functions/docs-get/redoc.py --check
+	@$(SAM_BUILD)
 
 logs: ## follow the function logs of the running system (FUNCTION=instance-create)
 	@test -x .local/venv/bin/python || { echo "logs: no system has run here yet; start one with \`make run\`" >&2; exit 1; }
@@ -178,14 +178,15 @@ receive: ## fetch and confirm what is submitted to APP=nav/app2018, into DIR=inb
 	  exec .local/bin/receiver -app "$$APP" -dir "$${DIR:-inbox}" -base "$${BASE:-http://localhost:8080}" \
 	  $(if $(ONCE),-once) $(if $(JSON),-json) $${ON_COMPLETE:+-on-complete "$$ON_COMPLETE"}
 
-# Callers call a function's alias, and SAM moves an alias only to new code. The checksum of
-# template and parameters in each package makes their changes new code too.
-deploy: build install-sam ## deploy to your AWS account, environment ENV of samconfig.toml (dev, prod)
-	@for f in $(FUNCTIONS); do cat samconfig.toml template.yaml | cksum > $(DIST)/$$f/deployed-with; done
-	$(SAM) build && $(SAM) deploy --config-env $(ENV)
+# Callers call a function's alias, and SAM moves an alias only to new code or new properties. The
+# file deployed-with makes a changed value of a parameter new code too.
+deploy: install-sam ## deploy to your AWS account, environment ENV of samconfig.toml (dev, prod)
+	$(SAM) build
+	@for f in .aws-sam/build/*/; do cksum < samconfig.toml > $$f/deployed-with; done
+	$(SAM) deploy --config-env $(ENV)
 
 clean: ## delete build output and logs; tools and keys in .local/ stay
-	rm -rf dist .local/dist .local/log .aws-sam
+	rm -rf .local/dist .local/log .aws-sam
 
 install: ## install the pinned tools into .local/; targets that need them do this themselves
 	@python3 tests/local/install.py
@@ -195,6 +196,9 @@ install-sam:
 
 install-redoc:
 	@python3 tests/local/install.py redoc
+
+update-redoc: install-redoc ## make the script of the documentation page again after a change of tests/local/redoc.txt
+	@python3 -B functions/docs-get/redoc.py
 
 install-contract:
 	@python3 tests/local/install.py contract

@@ -2,7 +2,7 @@
 """Install the pinned tools of this project into .local/. Needs only Python 3 and Go. The parts
 contract-lint and clients need Node.js too, and clients also needs a JDK.
 
-usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck redoc (default), sam, contract,
+usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck (default), sam, redoc, contract,
                                  contract-lint, clients
        install.py update-pins    resolve the .in files here into the requirement files
 
@@ -161,7 +161,7 @@ def require(what, *commands, version, least):
 
 
 def redoc():
-    """Extract Redoc from a Python package, so that a build needs no client of the npm registry."""
+    """Extract Redoc from a Python package, so that no client of the npm registry is needed."""
     file = HERE / "redoc.txt"
     path = LOCAL / "redoc"
 
@@ -295,7 +295,7 @@ PARTS = {
     "clients": clients,
     "update-pins": update_pins,
 }
-OPTIONAL = ("sam", "contract", "contract-lint", "clients", "update-pins")
+OPTIONAL = ("redoc", "sam", "contract", "contract-lint", "clients", "update-pins")
 
 
 def main(arguments):

@@ -61,7 +61,7 @@ func granted(t *testing.T, root string) map[use]int {
 					name := resource(target.Value)
 					for _, action := range statement.Action {
 						if !usedByLambda[name] {
-							grants[use{strings.TrimPrefix(r.Properties.CodeURI, "dist/"), action + " on " + name}] = target.Line
+							grants[use{strings.TrimPrefix(r.Properties.CodeURI, "functions/"), action + " on " + name}] = target.Line
 						}
 					}
 				}

@@ -17,7 +17,7 @@ import re
 import sys
 
 import tomlkit
-from lint import CONSUMED, matches, too_wide, translate
+from lint import matches, remove_consumed, too_wide, translate
 from samcli.cli.types import CfnParameterOverridesType
 from samcli.yamlhelper import yaml_parse
 
@@ -286,8 +286,7 @@ def lint_fullest(template):
         for name, value in choice[-1].items():
             fullest["Parameters"][name]["Default"] = value
     stack = translate(fullest)
-    for name in CONSUMED:
-        stack["Parameters"].pop(name)
+    remove_consumed(stack)
     return {line: "the fullest deployment" for line in matches(json.dumps(stack, indent=1, default=str))}
 
 

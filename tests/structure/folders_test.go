@@ -30,7 +30,7 @@ func TestTemplateMatchesFunctionFolders(t *testing.T) {
 	for _, f := range readTemplate(t).functions() {
 		inTemplate = append(inTemplate, f.Folder)
 		if want := logicalName(f.Folder); f.Name != want {
-			t.Errorf("the function of dist/%s has the name %s, want %s", f.Folder, f.Name, want)
+			t.Errorf("the function of functions/%s has the name %s, want %s", f.Folder, f.Name, want)
 		}
 	}
 	if want := folders(t, "functions"); !slices.Equal(inTemplate, want) {
@@ -61,11 +61,12 @@ func TestFunctionFoldersAreComplete(t *testing.T) {
 	}
 }
 
-// `make build` builds the functions, not SAM.
-func TestFunctionsSkipSamBuild(t *testing.T) {
+// `sam build` compiles every function, so that a user of SAM needs only Go.
+func TestSamBuildsFunctions(t *testing.T) {
 	for _, f := range readTemplate(t).functions() {
-		if at(plain(f.node), "Metadata", "SkipBuild") != true {
-			t.Errorf("%s: set SkipBuild in Metadata, or SAM tries to build the function", f.Name)
+		metadata := plain(f.node)
+		if at(metadata, "Metadata", "BuildMethod") != "go1.x" || at(metadata, "Metadata", "BuildProperties", "TrimGoPath") != true {
+			t.Errorf("%s: set Metadata to *Build, or SAM does not compile the function", f.Name)
 		}
 	}
 }

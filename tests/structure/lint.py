@@ -63,9 +63,16 @@ def findings(template, given=None):
         stack = translate(template, given)
     except InvalidDocumentException as e:
         return [f"SAM: {cause.message}" for cause in e.causes]
+    remove_consumed(stack)
+    return matches(json.dumps(stack, indent=1, default=str)) + too_wide(stack)
+
+
+def remove_consumed(stack):
+    """Remove the parameters of CONSUMED from the stack."""
     for name in CONSUMED:
         stack["Parameters"].pop(name)
-    return matches(json.dumps(stack, indent=1, default=str)) + too_wide(stack)
+        for group in stack["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
+            group["Parameters"] = [p for p in group["Parameters"] if p != name]
 
 
 def matches(text):

@@ -20,7 +20,7 @@ func goFiles(t *testing.T, folder string) []string {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && path != root && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "dist"):
+		case entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), "."):
 			return filepath.SkipDir
 		case strings.HasSuffix(path, ".go"):
 			found = append(found, path)

@@ -70,13 +70,10 @@ func (f *function) stores() []string {
 	return names
 }
 
-// The README has a row for each parameter except those for local use.
+// The README has a row for each parameter.
 func TestReadmeNamesEveryParameter(t *testing.T) {
 	rows := readmeRows(t)
 	for name := range readTemplate(t).Parameters {
-		if name == "SamLocal" || name == "AwsEndpointUrl" {
-			continue
-		}
 		if !slices.ContainsFunc(rows, func(cells []string) bool { return strings.Contains(cells[0], "`"+name+"`") }) {
 			t.Errorf("README.md has no row for the parameter `%s`", name)
 		}

@@ -18,11 +18,13 @@ const root = "../.."
 // template is the parsed template.yaml. Intrinsic functions are in their long form: !Ref X is
 // {"Ref": "X"}.
 type template struct {
-	Parameters map[string]any
-	Conditions map[string]any
-	Globals    map[string]any
-	Outputs    map[string]any
-	Resources  []*resource // in the order of the file
+	Metadata       map[string]any
+	Parameters     map[string]any
+	ParameterNames []string // in the order of the file
+	Conditions     map[string]any
+	Globals        map[string]any
+	Outputs        map[string]any
+	Resources      []*resource // in the order of the file
 }
 
 // resource is one resource of the template.
@@ -80,10 +82,14 @@ func parseTemplate(content []byte) (*template, error) {
 	}
 	top := document.Content[0]
 	tpl := &template{
+		Metadata:   object(plain(child(top, "Metadata"))),
 		Parameters: object(plain(child(top, "Parameters"))),
 		Conditions: object(plain(child(top, "Conditions"))),
 		Globals:    object(plain(child(top, "Globals"))),
 		Outputs:    object(plain(child(top, "Outputs"))),
+	}
+	for _, p := range pairs(child(top, "Parameters")) {
+		tpl.ParameterNames = append(tpl.ParameterNames, p.key)
 	}
 	resources := child(top, "Resources")
 	if resources == nil {
@@ -133,7 +139,7 @@ func (tpl *template) functions() []*function {
 	var all []*function
 	for _, r := range tpl.ofType("AWS::Serverless::Function") {
 		f := &function{resource: r, Environment: map[string]string{}}
-		f.Folder = strings.TrimPrefix(text(r.Properties["CodeUri"]), "dist/")
+		f.Folder = strings.TrimPrefix(text(r.Properties["CodeUri"]), "functions/")
 		for _, variables := range []any{
 			at(tpl.Globals, "Function", "Environment", "Variables"), at(r.Properties, "Environment", "Variables"),
 		} {

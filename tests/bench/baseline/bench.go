@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	goruntime "runtime"
 	"strings"
 	"sync"
 	"time"
@@ -85,10 +84,10 @@ func (b *Bench) build(ctx context.Context) error {
 		return err
 	}
 	for _, arguments := range [][]string{
-		{"build-bench", "DIST=.local/dist"},
+		{"build-bench"},
 		{"build", "build-bench", "DIST=.local/dist-symbols", "LDFLAGS="},
 	} {
-		cmd := exec.CommandContext(ctx, "make", append(arguments, "-s", "GOOS="+goruntime.GOOS, "ARCH="+runtime.Arch())...)
+		cmd := exec.CommandContext(ctx, "make", append(arguments, "-s")...)
 		cmd.Dir = b.root
 		for _, v := range os.Environ() {
 			if !strings.HasPrefix(v, "MAKE") && !strings.HasPrefix(v, "MFLAGS=") {
@@ -139,7 +138,7 @@ func (b *Bench) functions() (names []string) {
 // sets. The two programs that are not functions get the variables of instance-get.
 func (b *Bench) variables(program string) []string {
 	known := map[string]string{
-		"AppsBaseUrl": "https://{org}.apps.altinn.no", "PlatformBaseUrl": "https://platform.altinn.no", "AwsEndpointUrl": "",
+		"AppsBaseUrl": "https://{org}.apps.altinn.no", "PlatformBaseUrl": "https://platform.altinn.no",
 		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": b.issuer.KeySet(), "TokenPartyClaim": issuer.PartyClaim, "IdentityKey": strings.Repeat("k", 32), "Blobs": "blobs",
 	}
 	if program == hello || program == dynamoGet {

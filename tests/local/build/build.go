@@ -30,7 +30,7 @@ func Build(ctx context.Context, root string) error {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "make", "-s", "build", "GOOS="+runtime.GOOS, "ARCH="+Arch(), "DIST=.local/dist")
+	cmd := exec.CommandContext(ctx, "make", "-s", "build")
 	cmd.Dir = root
 	for _, v := range os.Environ() {
 		// Do not inherit jobs, flags and variables from a make that runs this process.

@@ -12,6 +12,3 @@ func Build(ctx context.Context, root string) error { return build.Build(ctx, roo
 // Binary returns the path of a function's bootstrap that Build has written, by the function's
 // folder.
 func Binary(root, function string) string { return build.Binary(root, function) }
-
-// Arch returns this machine's architecture by Lambda's name.
-func Arch() string { return build.Arch() }

@@ -182,7 +182,7 @@ func (b backends) environment(options Options, function, bus string) []string {
 // environment returns the variables that template.yaml sets for a function.
 func (s *System) environment(f TemplateFunction, overrides map[string]string) (variables []string, err error) {
 	parameters := map[string]string{
-		"AppsBaseUrl": s.BaseURL, "PlatformBaseUrl": s.BaseURL, "AwsEndpointUrl": "",
+		"AppsBaseUrl": s.BaseURL, "PlatformBaseUrl": s.BaseURL,
 		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": s.Authenticator.KeySet(),
 		"TokenPartyClaim": issuer.PartyClaim, "IdentityKey": strings.Repeat("k", 32),
 	}

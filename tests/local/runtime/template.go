@@ -100,7 +100,7 @@ func readFunction(id string, properties *yaml.Node, globals environment) (Templa
 	if err := properties.Decode(&p); err != nil {
 		return TemplateFunction{}, err
 	}
-	f := TemplateFunction{ID: id, Folder: strings.TrimPrefix(p.CodeURI, "dist/"), Environment: map[string]string{}}
+	f := TemplateFunction{ID: id, Folder: strings.TrimPrefix(p.CodeURI, "functions/"), Environment: map[string]string{}}
 	for _, e := range []environment{globals, p.Environment} {
 		for name, value := range e.Variables {
 			f.Environment[name] = written(&value)

@@ -239,7 +239,6 @@ func (s *Stack) deploy(ctx context.Context, root string, overrides map[string]st
 		"TokenPartyClaim": issuer.PartyClaim,
 		"IdentityKey":     identityKey,
 		"ProtectData":     "false",
-		"AwsEndpointUrl":  s.functionsAWS,
 	}
 	maps.Copy(parameters, overrides)
 	body, err := json.Marshal(parameters)
