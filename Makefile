@@ -24,7 +24,7 @@ SAM_BUILD  = $(SAM) build --build-dir .local/sam-build --parameter-overrides Arc
 export GOTOOLCHAIN := go$(shell sed -n 's/^go //p' go.mod)
 
 .PHONY: help run sam-local build build-bench check test test-unit test-store test-robustness test-cost test-authz \
-  test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token receive deploy clean install install-sam \
+  test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token event receive deploy clean install install-sam \
   update-pins
 
 help: ## print this list
@@ -101,7 +101,7 @@ bench-full: ## run bench with 1,000,000 instances
 
 test-acceptance: install ## test the deployed template over HTTP (BASE_URL= for a system that runs already)
 	@echo "== acceptance over HTTP"
-	@$(TEST) -p 1 ./tests/acceptance/... $(if $(BASE_URL),,./tests/crash/... ./tests/receiver)
+	@$(TEST) -p 1 ./tests/acceptance/... $(if $(BASE_URL),,./tests/crash/... ./tests/receiver ./tests/event/...)
 
 test-sam-local: install install-sam ## test with `sam local`; needs a container engine, not part of `make test`
 	@echo "== sam local"
@@ -168,6 +168,9 @@ logs: ## follow the function logs of the running system (FUNCTION=instance-creat
 
 token: ## print an access token for ORG=nav, or SSN=…, ORGNR=… and USER_NAME=…, or PARTY=…; SCOPE=, EXPIRES= (use make -s)
 	@go run ./tests/token
+
+event: ## write the sample events of a FUNCTION=InstanceGet with a token and a real instance, for `sam local invoke`
+	@go run ./tests/event $(FUNCTION)
 
 # Variables of the command line are in the environment of the recipe, so that the shell, not make,
 # quotes them.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,16 +19,18 @@ import (
 	"altinn.no/instanceapi/tests/local/workspace"
 )
 
-// sam is the command `sam` with the options of all subcommands.
+// sam is the command `sam` in a checkout in which nothing has run yet.
 type sam struct {
-	root    string
-	options []string
-	env     []string
+	path     string
+	checkout string
+	arch     string
+	env      []string
 }
 
 // env is the local AWS, open to containers.
 type env struct {
 	sam
+	root      string
 	stack     *stack.Stack
 	forwarder *containers.Forwarder
 	port      string // of start-api
@@ -45,13 +46,16 @@ func newEnv(t *testing.T) *env {
 	if arch == "" {
 		t.Fatal("run this with `make test-sam-local`, which builds what it needs")
 	}
-	s := &env{sam: sam{
-		root:    root,
-		options: []string{"--invoke-image", "instance-api-lambda", "--skip-pull-image", "--parameter-overrides", "Arch=" + arch},
-		env:     append(workspace.Environment("SAM_CLI_TELEMETRY=0", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"), "DOCKER_HOST="+os.Getenv("DOCKER_HOST")),
+	s := &env{root: root, sam: sam{
+		path:     workspace.Local(root, "sam-venv", "bin", "sam"),
+		checkout: copyCheckout(t, root),
+		arch:     arch,
+		env:      workspace.Environment("SAM_CLI_TELEMETRY=0", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"),
 	}}
-	if os.Getenv("DOCKER_HOST") == "" {
-		s.env = s.env[:len(s.env)-1]
+	for _, name := range []string{"DOCKER_HOST", "GOTOOLCHAIN", "GOPROXY", "GOPATH", "GOMODCACHE", "GOCACHE"} {
+		if value, ok := os.LookupEnv(name); ok {
+			s.env = append(s.env, name+"="+value)
+		}
 	}
 	if s.port, err = process.FreePort(); err != nil {
 		t.Fatal(err)
@@ -68,24 +72,28 @@ func newEnv(t *testing.T) *env {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.forwarder.Close)
+	// samconfig.toml names the file in the checkout.
+	if err := os.Mkdir(workspace.Local(s.checkout), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(containers.EnvFile(root), containers.EnvFile(s.checkout)); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
-func (s *sam) command(subcommand ...string) []string {
-	return append(append([]string{workspace.Local(s.root, "sam-venv", "bin", "sam"), "local"}, subcommand...), s.options...)
+// local returns a command `sam local …` as `make run` prints it, with an image that needs no
+// registry.
+func (s *sam) local(subcommand ...string) []string {
+	return append(append([]string{s.path, "local"}, subcommand...), "--parameter-overrides", "Arch="+s.arch,
+		"--invoke-image", "instance-api-lambda", "--skip-pull-image")
 }
 
 // startAPI starts `sam local start-api` and waits until it responds.
 func (e *env) startAPI(t *testing.T) (base string) {
 	t.Helper()
-	temp, err := os.MkdirTemp("", "instance-api-sam-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The process has its own folder. sam looks for its configuration next to the template.
-	argv := append(e.command("start-api", "--port", e.port, "--template", filepath.Join(e.root, "template.yaml"),
-		"--config-file", filepath.Join(e.root, "samconfig.toml")), "--env-vars", containers.EnvFile(e.root))
-	process, err := process.Start("sam local", temp, e.env, workspace.Local(e.root, "log", "sam-local.log"), argv...)
+	// The checkout belongs to the process from now on.
+	process, err := process.Start("sam local", e.checkout, e.env, workspace.Local(e.root, "log", "sam-local.log"), e.local("start-api", "--port", e.port)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +113,8 @@ func (e *env) startAPI(t *testing.T) (base string) {
 
 func TestSamLocal(t *testing.T) {
 	s := newEnv(t)
+	t.Run("plain build", s.plainBuild)
+	s.build(t, flags)
 	base := s.startAPI(t)
 	t.Run("differences", func(t *testing.T) { s.differences(t, base) })
 	t.Run("acceptance", func(t *testing.T) { s.acceptance(t, base) })

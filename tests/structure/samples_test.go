@@ -12,6 +12,7 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/delivery"
+	"altinn.no/instanceapi/tests/event/sample"
 )
 
 // The samples under events/ have the format of the events that invoke the functions, so that
@@ -85,6 +86,13 @@ func checkRequest(t *testing.T, content []byte, routes []route) {
 	}
 	if path != r.RawPath || r.RequestContext.HTTP.Path != r.RawPath {
 		t.Errorf("the path is %s, want %s", r.RawPath, path)
+	}
+	for name, want := range map[string][]string{
+		"instanceOwnerId": {sample.InstanceOwnerID}, "instanceGuid": {sample.InstanceGUID}, "dataGuid": {sample.DataGUID, sample.AttachmentGUID},
+	} {
+		if value, ok := r.PathParameters[name]; ok && !slices.Contains(want, value) {
+			t.Errorf("%s is %s, want %v, which `make event` replaces", name, value, want)
+		}
 	}
 	for name, value := range r.Headers {
 		if name != strings.ToLower(name) {
