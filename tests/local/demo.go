@@ -44,12 +44,13 @@ func registerDemo(ctx context.Context, s *stack.Stack) error {
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("If-None-Match", "*") // a kept registration may have changed
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusCreated {
+	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusPreconditionFailed {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, 2000))
 		return fmt.Errorf("registering %s: PUT %s returned %s: %s (function logs: make logs)", demoID, url, resp.Status, body)
 	}
@@ -93,12 +94,12 @@ Try in another terminal:
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION={{.Region}} AWS_DEFAULT_REGION={{.Region}} AWS_ENDPOINT_URL={{.AWSEndpoint}}
   aws events put-rule --event-bus-name {{.Bus}} --name mine --event-pattern '{"source": ["no.altinn.apps.nav"]}'
 
-Function logs: make logs. Ctrl-C stops everything and deletes all data except keys.
+Function logs: make logs. Ctrl-C stops everything{{if .Keep}}; {{.Keep}} keeps the data{{else}} and deletes all data; to keep it, start with KEEP=1{{end}}.
 `))
 
-func printReady(w io.Writer, s *stack.Stack, took time.Duration) {
+func printReady(w io.Writer, s *stack.Stack, took time.Duration, keep string) {
 	_ = ready.Execute(w, map[string]any{
 		"Seconds": fmt.Sprintf("%.0f", took.Seconds()), "BaseURL": s.BaseURL, "AWSEndpoint": s.AWSEndpoint,
-		"Region": stack.Region, "Bus": s.Outputs["EventBusName"], "Demo": demoID,
+		"Region": stack.Region, "Bus": s.Outputs["EventBusName"], "Demo": demoID, "Keep": keep,
 	})
 }

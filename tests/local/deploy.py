@@ -11,7 +11,8 @@ local AWS does not support in a template: routes, CORS, archives and alarms with
 Each such gap has a function below. Delete the function when the local AWS supports the resource.
 
 On success the script prints JSON to standard output: {"outputs": {...}, "apis": {id: ApiId},
-"functions": {id: {"name", "logGroup", "environment"}}}. On failure it prints the failed resources
+"functions": {id: {"name", "logGroup", "environment"}}, "data": {type: {id: name}}}, where data has
+the tables, buckets and queues. On failure it prints the failed resources
 and the reasons to standard error and exits with status 1.
 """
 
@@ -33,6 +34,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 CODE_BUCKET = "local-code"
+DATA = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
 OPERATION = re.compile(r"[^A-Za-z0-9]")
 
 
@@ -269,6 +271,7 @@ def main(template_file, dist, stack):
     functions = {name: deferred.put({"name": {"Ref": name}, "logGroup": r["Properties"].get("LoggingConfig", {}).get("LogGroup"),
                                      "environment": r["Properties"].get("Environment", {}).get("Variables", {})})
                  for name, r in resources.items() if r["Type"] == "AWS::Lambda::Function"}
+    data = {kind: {name: deferred.put({"Ref": name}) for name, r in resources.items() if r["Type"] == kind} for kind in DATA}
 
     outputs = create_stack(stack, template, parameters)
     apis = deferred.get(apis, outputs)
@@ -280,8 +283,8 @@ def main(template_file, dist, stack):
         create_archive(name, deferred.get(properties, outputs))
     for function in functions.values():
         function["logGroup"] = function["logGroup"] or f"/aws/lambda/{function['name']}"
-    json.dump({"outputs": {k: v for k, v in outputs.items() if k not in deferred.names.values()}, "apis": apis, "functions": functions},
-              sys.stdout, indent=1)
+    json.dump({"outputs": {k: v for k, v in outputs.items() if k not in deferred.names.values()}, "apis": apis, "functions": functions,
+               "data": deferred.get(data, outputs)}, sys.stdout, indent=1)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 //	local run     start everything, register the demo application, run until Ctrl-C
 //
 // Environment: PORT, the port of the APIs, by default 8080; AWS_PORT, the port of the local AWS,
-// by default 4566 if it is free; CONTAINERS, 1 or an address, opens the local AWS for functions
+// by default 4566 if it is free; KEEP, 1 or a folder, keeps the data of tables, bucket and queues
+// in .local/keep or in the folder; CONTAINERS, 1 or an address, opens the local AWS for functions
 // in containers (package containers). Every process that the command starts ends with the
 // command, even if the command is killed.
 package main
@@ -47,7 +48,13 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	options := stack.Options{Port: os.Getenv("PORT"), AWSPort: os.Getenv("AWS_PORT"), Progress: os.Stdout}
+	options := stack.Options{Port: os.Getenv("PORT"), AWSPort: os.Getenv("AWS_PORT"), Keep: os.Getenv("KEEP"), Progress: os.Stdout}
+	switch options.Keep {
+	case "0":
+		options.Keep = ""
+	case "1":
+		options.Keep = filepath.Join(".local", "keep")
+	}
 	if options.Port == "" {
 		options.Port = "8080"
 	}
@@ -68,7 +75,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer os.Remove(runFile)
-	printReady(os.Stdout, s, time.Since(began))
+	printReady(os.Stdout, s, time.Since(began), options.Keep)
 	if address := os.Getenv("CONTAINERS"); address != "" {
 		forwarder, err := containers.Open(root, s, address, containers.SamURL)
 		if err != nil {
@@ -80,11 +87,25 @@ func run(ctx context.Context) error {
 
 	select {
 	case <-ctx.Done():
-		fmt.Println("\nstopping")
-		return nil
+		return end(s, options.Keep)
 	case <-s.Exited():
 		return fmt.Errorf("the local AWS exited; its log is %s", filepath.Join(s.LogDir, "aws-*.log"))
 	}
+}
+
+// end saves the data if it is kept, and prints what happened to it.
+func end(s *stack.Stack, keep string) error {
+	fmt.Println("\nstopping")
+	if keep == "" {
+		fmt.Println("The data is deleted. To keep it the next time: make run KEEP=1")
+		return nil
+	}
+	kept, err := s.Save()
+	if err != nil {
+		return err
+	}
+	fmt.Println(kept + ". The next `make run` with the same KEEP continues with it.")
+	return nil
 }
 
 // interrupted returns nil if Ctrl-C was pressed during the start, and err otherwise.

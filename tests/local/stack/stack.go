@@ -47,6 +47,10 @@ type Options struct {
 
 	Parameters map[string]string // of template.yaml, in addition to those that Start sets
 
+	// Keep, if not empty, is a folder with data, which Start copies to the new stack. The stack
+	// saves its data there every few seconds, and at Save.
+	Keep string
+
 	// Between, when set, is called with the local AWS's address. It returns the address that the
 	// functions use instead, for example of a proxy.
 	Between func(awsEndpoint string) (endpoint string)
@@ -64,9 +68,11 @@ type Stack struct {
 
 	functionsAWS string // the address of AWS that the functions get
 
-	aws   *process.Process
-	front *http.Server
-	stop  sync.Once
+	aws      *process.Process
+	front    *http.Server
+	keeper   *keeper  // nil without Options.Keep
+	keepLock *os.File // likewise
+	stop     sync.Once
 }
 
 // Start builds the functions for this machine, starts the local AWS, deploys to it and joins the
@@ -98,6 +104,11 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 	if s.Authenticator, err = issuer.Open(workspace.Local(root)); err != nil {
 		return nil, err
 	}
+	if options.Keep != "" {
+		if s.keepLock, err = lock(options.Keep); err != nil {
+			return nil, err
+		}
+	}
 
 	logf("building the functions")
 	stopProgress := reportProgress(logf)
@@ -111,9 +122,16 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	logf("deploying template.yaml")
-	apis, err := s.deploy(ctx, root, options.Parameters)
+	apis, data, err := s.deploy(ctx, root, options.Parameters)
 	if err != nil {
 		return nil, err
+	}
+	if options.Keep != "" {
+		restored, err := s.keep(ctx, root, options.Keep, data)
+		if err != nil {
+			return nil, err
+		}
+		logf("%s", restored)
 	}
 	if s.front, err = newFront(s.AWSEndpoint, apis.Apps, apis.Storage); err != nil {
 		return nil, err
@@ -143,14 +161,21 @@ func reportProgress(logf func(string, ...any)) (done func()) {
 func (s *Stack) Exited() <-chan struct{} { return s.aws.Exited() }
 
 // Stop stops everything that Start started: the front, the local AWS and its functions. It may be
-// called twice.
+// called twice. Without a Save before, the last seconds of the data may be lost.
 func (s *Stack) Stop() {
 	s.stop.Do(func() {
+		if s.keeper != nil {
+			_ = s.keeper.cmd.Process.Kill()
+			_ = s.keeper.end()
+		}
 		if s.front != nil {
 			_ = s.front.Close()
 		}
 		if s.aws != nil {
 			s.aws.Stop()
+		}
+		if s.keepLock != nil {
+			_ = s.keepLock.Close()
 		}
 	})
 }
@@ -223,11 +248,11 @@ type apiIDs struct {
 	Storage string `json:"StorageApi"`
 }
 
-// deploy creates the stack of template.yaml.
-func (s *Stack) deploy(ctx context.Context, root string, overrides map[string]string) (apiIDs, error) {
+// deploy creates the stack of template.yaml. data has its tables, buckets and queues, for keep.py.
+func (s *Stack) deploy(ctx context.Context, root string, overrides map[string]string) (apis apiIDs, data json.RawMessage, err error) {
 	identityKey, err := identityKey(workspace.Local(root, "identity.key"))
 	if err != nil {
-		return apiIDs{}, err
+		return apiIDs{}, nil, err
 	}
 	parameters := map[string]string{
 		"Arch":            build.Arch(),
@@ -243,7 +268,7 @@ func (s *Stack) deploy(ctx context.Context, root string, overrides map[string]st
 	maps.Copy(parameters, overrides)
 	body, err := json.Marshal(parameters)
 	if err != nil {
-		return apiIDs{}, err
+		return apiIDs{}, nil, err
 	}
 	cmd := exec.CommandContext(ctx, workspace.Local(root, "venv", "bin", "python"), filepath.Join("tests", "local", "deploy.py"),
 		"template.yaml", workspace.Local(root, "dist"), name)
@@ -252,27 +277,28 @@ func (s *Stack) deploy(ctx context.Context, root string, overrides map[string]st
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil {
-		return apiIDs{}, fmt.Errorf("deploying template.yaml failed (%w)\n%s", err, strings.TrimSpace(errOut.String()))
+		return apiIDs{}, nil, fmt.Errorf("deploying template.yaml failed (%w)\n%s", err, strings.TrimSpace(errOut.String()))
 	}
 	var deployed struct {
 		Outputs   map[string]string `json:"outputs"`
 		APIs      apiIDs            `json:"apis"`
+		Data      json.RawMessage   `json:"data"`
 		Functions map[string]struct {
 			LogGroup    string            `json:"logGroup"`
 			Environment map[string]string `json:"environment"`
 		} `json:"functions"`
 	}
 	if err := json.Unmarshal(out.Bytes(), &deployed); err != nil {
-		return apiIDs{}, fmt.Errorf("the output of deploy.py is not the expected JSON: %w", err)
+		return apiIDs{}, nil, fmt.Errorf("the output of deploy.py is not the expected JSON: %w", err)
 	}
 	if deployed.APIs.Apps == "" || deployed.APIs.Storage == "" {
-		return apiIDs{}, errors.New("template.yaml has no AppsApi or no StorageApi")
+		return apiIDs{}, nil, errors.New("template.yaml has no AppsApi or no StorageApi")
 	}
 	s.Outputs, s.LogGroups, s.Environment = deployed.Outputs, map[string]string{}, map[string]map[string]string{}
 	for id, f := range deployed.Functions {
 		s.LogGroups[id], s.Environment[id] = f.LogGroup, f.Environment
 	}
-	return deployed.APIs, nil
+	return deployed.APIs, deployed.Data, nil
 }
 
 // identityKey returns the key of the local party table. The first run creates the key.
