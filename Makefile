@@ -167,10 +167,10 @@ logs: ## follow the function logs of the running system (FUNCTION=instance-creat
 	@.local/venv/bin/python tests/local/logs.py $(FUNCTION)
 
 token: ## print an access token for ORG=nav, or SSN=…, ORGNR=… and USER_NAME=…, or PARTY=…; SCOPE=, EXPIRES= (use make -s)
-	@go run ./tests/token
+	@$(FLAGS) go run ./tests/token
 
 event: ## write the sample events of a FUNCTION=InstanceGet with a token and a real instance, for `sam local invoke`
-	@go run ./tests/event $(FUNCTION)
+	@$(FLAGS) go run ./tests/event $(FUNCTION)
 
 # Variables of the command line are in the environment of the recipe, so that the shell, not make,
 # quotes them.

@@ -10,7 +10,9 @@
 //	EXPIRES=60                   lifetime in seconds, default 3600; negative: an expired token
 //
 // The key is in .local/ at the root of the checkout; the first run creates it. Invalid input is
-// reported on standard error, with exit status 2.
+// reported on standard error, with exit status 2. A token that the API rejects, or a part of it
+// that the API ignores, causes a warning on standard error. The token is printed nevertheless,
+// for tests of exactly that.
 package main
 
 import (
@@ -21,7 +23,6 @@ import (
 	"strconv"
 	"time"
 
-	"altinn.no/instanceapi/shared/party"
 	"altinn.no/instanceapi/tests/local/workspace"
 	"altinn.no/instanceapi/tests/token/issuer"
 )
@@ -41,20 +42,20 @@ func main() {
 func run(getenv func(string) string, stdout, stderr io.Writer) int {
 	options, err := readOptions(getenv)
 	if err != nil {
+		for _, text := range misspelt(getenv) {
+			fmt.Fprintf(stderr, "token: warning: %s\n", text)
+		}
 		fmt.Fprintf(stderr, "token: %v\n%s", err, usage)
 		return 2
 	}
-	for name, identity := range options.identities() {
-		if identity.Value != "" && !identity.WellFormed() {
-			fmt.Fprintf(stderr, "token: warning: %s has the wrong form, so the API will reject this token\n", name)
-		}
+	signer, err := openSigner()
+	if err == nil {
+		err = options.print(signer, getenv, stdout, stderr)
 	}
-	token, err := options.token()
 	if err != nil {
 		fmt.Fprintf(stderr, "token: %v\n", err)
 		return 1
 	}
-	fmt.Fprintln(stdout, token)
 	return 0
 }
 
@@ -104,26 +105,34 @@ func readOptions(getenv func(string) string) (options, error) {
 	return o, nil
 }
 
-// identities returns the identities of the token by their variables. Their values may be empty.
-func (o options) identities() map[string]party.Identity {
-	return map[string]party.Identity{
-		"SSN":       {Kind: party.SSN, Value: o.user.SSN},
-		"ORGNR":     {Kind: party.OrganizationNumber, Value: o.user.OrgNumber},
-		"USER_NAME": {Kind: party.UserName, Value: o.user.Name},
-	}
-}
-
-func (o options) token() (string, error) {
+func openSigner() (*issuer.Signer, error) {
 	root, err := workspace.Root()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	m, err := issuer.Open(workspace.Local(root))
+	return issuer.Open(workspace.Local(root))
+}
+
+// print prints the token, and a warning for each value that no request can succeed with.
+func (o options) print(signer *issuer.Signer, getenv func(string) string, stdout, stderr io.Writer) error {
+	token, err := o.token(signer)
 	if err != nil {
-		return "", err
+		return err
 	}
+	warnings, err := o.warnings(signer, token)
+	if err != nil {
+		return err
+	}
+	for _, text := range append(warnings, misspelt(getenv)...) {
+		fmt.Fprintf(stderr, "token: warning: %s\n", text)
+	}
+	_, err = fmt.Fprintln(stdout, token)
+	return err
+}
+
+func (o options) token(signer *issuer.Signer) (string, error) {
 	if o.org != "" {
-		return m.Owner(o.org, o.scope, o.ttl)
+		return signer.Owner(o.org, o.scope, o.ttl)
 	}
-	return m.User(o.user, o.scope, o.ttl)
+	return signer.User(o.user, o.scope, o.ttl)
 }

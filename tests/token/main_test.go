@@ -29,7 +29,8 @@ func TestToken(t *testing.T) {
 		{"two identities", map[string]string{"SSN": "12247918309", "USER_NAME": "ola", "USERID": "1001"},
 			map[string]any{"pid": "12247918309", "urn:altinn:username": "ola", "urn:altinn:userid": "1001", "urn:altinn:partyid": nil}},
 		{"user name", map[string]string{"USER_NAME": "ola"}, map[string]any{"urn:altinn:username": "ola"}},
-		{"scope", map[string]string{"ORG": "nav", "SCOPE": "a b"}, map[string]any{"scope": "a b"}},
+		{"scope", map[string]string{"ORG": "nav", "SCOPE": "altinn:serviceowner/instances.read"}, map[string]any{"scope": "altinn:serviceowner/instances.read"}},
+		{"invalid check digits", map[string]string{"SSN": "12345678901", "ORGNR": "123456780"}, map[string]any{"pid": "12345678901"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			claims := printed(t, test.env)
@@ -68,16 +69,53 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// A token with an identity of the wrong form is printed with a warning, which does not repeat the
-// identity.
-func TestWarnsOfWrongForm(t *testing.T) {
-	for name, value := range map[string]string{"SSN": "1224791830", "ORGNR": "12345678x", "USER_NAME": "ola nordmann"} {
-		inCheckout(t)
+// A token that the API rejects, or a part of it that the API ignores, is printed with a warning,
+// which does not repeat an identity.
+func TestWarnings(t *testing.T) {
+	inCheckout(t)
+	for _, test := range []struct {
+		env  map[string]string
+		want string
+	}{
+		{map[string]string{"SSN": "123"}, "SSN is not 11 digits, so the API rejects this token"},
+		{map[string]string{"SSN": "1224791830x"}, "SSN is not 11 digits"},
+		{map[string]string{"ORGNR": "12345678x"}, "ORGNR is not 9 digits, so the API rejects"},
+		{map[string]string{"USER_NAME": "ola nordmann"}, "USER_NAME is not 1 to 64"},
+		{map[string]string{"SSN": "12247918309", "ORGNR": "12345678x"}, "ORGNR is not 9 digits, so the API ignores it"},
+		{map[string]string{"SSN": "1224791830", "USER_NAME": "ola"}, "SSN is not 11 digits, so the API rejects this token"},
+		{map[string]string{"USER_NAME": "Ola"}, `USER_NAME as "ola"`},
+		{map[string]string{"USER_NAME": "ola", "USERID": "1/2"}, "USERID is not 1 to 64"},
+		{map[string]string{"PARTY": "-1"}, "PARTY is not 1 to 15 digits"},
+		{map[string]string{"PARTY": "1234567890123456"}, "PARTY is not 1 to 15 digits"},
+		{map[string]string{"ORG": "NAV"}, "ORG is not 2 to 31 lower-case letters"},
+		{map[string]string{"ORG": "n"}, "ORG is not 2 to 31 lower-case letters"},
+		{map[string]string{"ORG": "nav", "SCOPE": "altinn:instances.read"}, `SCOPE has "altinn:instances.read", which allows nothing in an owner's token`},
+		{map[string]string{"ORG": "nav", "SCOPE": "altinn:instances.read"}, "responds to each request with 403"},
+		{map[string]string{"SSN": "12247918309", "SCOPE": "altinn:instances.read altinn:instances.wirte"}, `SCOPE has "altinn:instances.wirte", which allows nothing in a user's token`},
+		{map[string]string{"SSN": "12247918309", "SCOPE": "altinn:instances.read,altinn:instances.write"}, "responds to each request with 403"},
+		{map[string]string{"ORG": "nav", "SCOPE": "altinn:serviceowner/instances.read " + strings.Repeat("x", 8192)}, "longer than 8192 bytes"},
+		{map[string]string{"ORG": "nav", "SCOPES": "x"}, "SCOPES is ignored; the name is SCOPE"},
+		{map[string]string{"SSN": "123", "EXPIRES": "-60"}, "SSN is not 11 digits, so the API rejects this token"},
+	} {
 		var stdout, stderr bytes.Buffer
-		status := run(func(n string) string { return map[string]string{name: value}[n] }, &stdout, &stderr)
-		if status != 0 || stdout.Len() == 0 || !strings.Contains(stderr.String(), "warning: "+name) || strings.Contains(stderr.String(), value) {
-			t.Errorf("%s=%s: status %d, stderr %q", name, value, status, &stderr)
+		status := run(func(name string) string { return test.env[name] }, &stdout, &stderr)
+		if status != 0 || strings.Count(stdout.String(), ".") != 2 || !strings.Contains(stderr.String(), test.want) || !strings.HasPrefix(stderr.String(), "token: warning: ") {
+			t.Errorf("%v: status %d, stdout %q, stderr %q, want %q", test.env, status, &stdout, &stderr, test.want)
 		}
+		for _, name := range []string{"SSN", "ORGNR"} {
+			if value := test.env[name]; value != "" && strings.Contains(stderr.String(), value) {
+				t.Errorf("%v: the warning repeats %s", test.env, name)
+			}
+		}
+	}
+}
+
+// Without any variable that the command reads, a misspelt one is named.
+func TestMisspeltVariable(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	status := run(func(name string) string { return map[string]string{"ORGNO": "123456789"}[name] }, &stdout, &stderr)
+	if status != 2 || !strings.Contains(stderr.String(), "ORGNO is ignored; the name is ORGNR") {
+		t.Errorf("status %d, stderr %q", status, &stderr)
 	}
 }
 
