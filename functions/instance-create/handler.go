@@ -27,13 +27,13 @@ import (
 
 // body is the request body: the instance owner and the initial content of the instance.
 type body struct {
-	Reportee          *reportee     `json:"reportee"`
-	InstanceOwnerID   *string       `json:"instanceOwnerId"` // instead of reportee
-	Labels            []string      `json:"labels"`
-	DueDateTime       *rfc3339.Time `json:"dueDateTime"`
-	VisibleDateTime   *rfc3339.Time `json:"visibleDateTime"`
-	PresentationField string        `json:"presentationField"`
-	Data              []dataElement `json:"data"`
+	Reportee          *reportee        `json:"reportee"`
+	InstanceOwnerID   *string          `json:"instanceOwnerId"` // instead of reportee
+	Labels            []string         `json:"labels"`
+	DueDateTime       rfc3339.Optional `json:"dueDateTime"`
+	VisibleDateTime   rfc3339.Optional `json:"visibleDateTime"`
+	PresentationField string           `json:"presentationField"`
+	Data              []dataElement    `json:"data"`
 }
 
 // reportee is a party, identified by exactly one of the members.
@@ -177,7 +177,7 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 	if err != nil {
 		return nil, err
 	}
-	if !caller.IsOwner() && b.VisibleDateTime != nil && b.VisibleDateTime.After(time.Now()) {
+	if visible := b.VisibleDateTime.Pointer(); !caller.IsOwner() && visible != nil && visible.After(time.Now()) {
 		return nil, fault.New(fault.Invalid, "date-invalid", "Only the application owner can create an instance that is visible later. Leave visibleDateTime out.")
 	}
 	// Validate everything before assigning a party number or storing content.

@@ -91,6 +91,16 @@ func TestInstanceOwner(t *testing.T) {
 	}
 }
 
+func TestEmptyDatesAreNone(t *testing.T) {
+	api := newAPI(t)
+	for _, none := range []string{`""`, `null`} {
+		i := api.Do(t, apitest.Kari, "POST", path, apitest.JSON(`{`+kari+`,"dueDateTime":`+none+`,"visibleDateTime":`+none+`}`)).Instance(api, 201)
+		if i.DueDateTime != nil || i.VisibleDateTime != nil {
+			t.Errorf("%s: got %v and %v, want no dates", none, i.DueDateTime, i.VisibleDateTime)
+		}
+	}
+}
+
 func TestAllMembers(t *testing.T) {
 	api := newAPI(t)
 	image := base64.StdEncoding.EncodeToString([]byte("\x89PNG\r\n\x00\xff"))

@@ -14,7 +14,8 @@ import (
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
-// body is a JSON merge patch (RFC 7396): absent members stay unchanged, and null removes a member.
+// body is a JSON merge patch (RFC 7396): absent members stay unchanged, and null removes a
+// member. "" removes a date too.
 type body struct {
 	Labels            json.RawMessage `json:"labels"`
 	DueDateTime       json.RawMessage `json:"dueDateTime"`
@@ -62,7 +63,7 @@ func (b *body) applyTo(d instance.Metadata) (instance.Metadata, error) {
 
 // replace sets value to the patch of a member. An absent patch changes nothing; null sets the empty
 // value. It fails if the patch has the wrong form.
-func replace[T []string | *rfc3339.Time | string](name string, patch json.RawMessage, value *T) error {
+func replace[T []string | rfc3339.Optional | string](name string, patch json.RawMessage, value *T) error {
 	if patch == nil {
 		return nil
 	}
@@ -79,7 +80,7 @@ func replaceTime(name string, patch json.RawMessage, value **time.Time) error {
 	if patch == nil {
 		return nil
 	}
-	var t *rfc3339.Time
+	var t rfc3339.Optional
 	err := replace(name, patch, &t)
 	*value = t.Pointer()
 	return err

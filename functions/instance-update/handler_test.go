@@ -24,18 +24,19 @@ func TestPatch(t *testing.T) {
 		patch string
 		want  func(i *instance.Instance)
 	}{
-		"labels replaced": {`{"labels":["x2","ny"]}`, func(i *instance.Instance) { i.Labels = []string{"x2", "ny"} }},
-		"labels removed":  {`{"labels":null}`, func(i *instance.Instance) { i.Labels = []string{} }},
-		"date moved":      {`{"dueDateTime":"2026-06-01T14:00:00+02:00"}`, func(i *instance.Instance) { i.DueDateTime = &due }},
-		"date removed":    {`{"dueDateTime":null}`, func(i *instance.Instance) { i.DueDateTime = nil }},
-		"several":         {`{"visibleDateTime":"2026-06-01T12:00:00Z","presentationField":"Ny"}`, func(i *instance.Instance) { i.VisibleDateTime, i.PresentationField = &due, "Ny" }},
-		"nothing":         {`{}`, func(*instance.Instance) {}},
-		"the same value":  {`{"labels":["gr","x2"]}`, func(*instance.Instance) {}},
+		"labels replaced":               {`{"labels":["x2","ny"]}`, func(i *instance.Instance) { i.Labels = []string{"x2", "ny"} }},
+		"labels removed":                {`{"labels":null}`, func(i *instance.Instance) { i.Labels = []string{} }},
+		"date moved":                    {`{"dueDateTime":"2026-06-01T14:00:00+02:00"}`, func(i *instance.Instance) { i.DueDateTime = &due }},
+		"date removed":                  {`{"dueDateTime":null}`, func(i *instance.Instance) { i.DueDateTime = nil }},
+		"date removed by an empty text": {`{"dueDateTime":"","visibleDateTime":""}`, func(i *instance.Instance) { i.DueDateTime, i.VisibleDateTime = nil, nil }},
+		"several":                       {`{"visibleDateTime":"2026-06-01T12:00:00Z","presentationField":"Ny"}`, func(i *instance.Instance) { i.VisibleDateTime, i.PresentationField = &due, "Ny" }},
+		"nothing":                       {`{}`, func(*instance.Instance) {}},
+		"the same value":                {`{"labels":["gr","x2"]}`, func(*instance.Instance) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t)
 			before := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
-			i := api.Add(t, apitest.InstanceSpec{Labels: []string{"gr", "x2"}, Due: &before})
+			i := api.Add(t, apitest.InstanceSpec{Labels: []string{"gr", "x2"}, Due: &before, Visible: &before})
 			want := i.Clone()
 			test.want(want)
 			got := api.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(test.patch)).Instance(api, 200)
@@ -65,6 +66,8 @@ func TestRejectedPatches(t *testing.T) {
 		`{"labels":["x","x"]}`:                             "labels-invalid",
 		`{"labels":[""]}`:                                  "labels-invalid",
 		`{"dueDateTime":"2026-06-01"}`:                     "body-invalid",
+		`{"dueDateTime":" "}`:                              "body-invalid",
+		`{"visibleDateTime":"null"}`:                       "body-invalid",
 		`{"dueDateTime":"2026-06-01T1:00:00,5Z"}`:          "body-invalid",
 		`{"visibleDateTime":"0001-01-01T00:00:00Z"}`:       "date-invalid",
 		`{"presentationField":"a\u0000b"}`:                 "text-invalid",

@@ -14,8 +14,8 @@ import (
 
 // body is the request body: why the instance is held, and until when.
 type body struct {
-	Reason string        `json:"reason"`
-	Until  *rfc3339.Time `json:"until"`
+	Reason string           `json:"reason"`
+	Until  rfc3339.Optional `json:"until"`
 }
 
 // maxBody is the maximum size of the body, in bytes.

@@ -27,6 +27,17 @@ func hold(t *testing.T, api *apitest.API, i *instance.Instance, body string) (*i
 	return api.Stored(t, i), response
 }
 
+func TestEmptyUntilIsNone(t *testing.T) {
+	api := newAPI(t)
+	i := api.Add(t, apitest.InstanceSpec{})
+	for _, none := range []string{`""`, `null`} {
+		hold(t, api, i, `{"reason":"Sak 12","until":"2099-01-01T00:00:00Z"}`)
+		if endless, _ := hold(t, api, i, `{"reason":"Sak 12","until":`+none+`}`); endless.LegalHold.Until != nil {
+			t.Errorf("until %s: got %v", none, endless.LegalHold.Until)
+		}
+	}
+}
+
 // TestHold sets a hold, repeats the request, and changes the hold. A change keeps the time at which
 // the hold began. Every change makes an event in an application that registers the type.
 func TestHold(t *testing.T) {

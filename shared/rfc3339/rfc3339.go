@@ -86,14 +86,6 @@ func ParseParameter(text string) (t time.Time, ok bool) {
 // reads must use it in place of time.Time.
 type Time struct{ time.Time }
 
-// Pointer returns a pointer to the time of t, or nil if t is nil.
-func (t *Time) Pointer() *time.Time {
-	if t == nil {
-		return nil
-	}
-	return &t.Time
-}
-
 // MarshalJSON returns the time as a JSON string. It fails if Append fails.
 func (t Time) MarshalJSON() ([]byte, error) {
 	text, err := Append(append(make([]byte, 0, Width+2), '"'), t.Time)
@@ -111,5 +103,26 @@ func (t *Time) UnmarshalJSON(text []byte) error {
 		return errors.New("a date-time must have an offset, such as 2019-03-30T12:00:00Z or 2019-03-30T12:00:00+01:00")
 	}
 	t.Time = at
+	return nil
+}
+
+// Optional is a time in a request, or none: its JSON is a string, null or "". Many generated
+// clients cannot send null.
+type Optional struct{ at *time.Time }
+
+// Pointer returns the time, or nil if there is none.
+func (o Optional) Pointer() *time.Time { return o.at }
+
+// UnmarshalJSON parses null, "" or a JSON string that Time accepts.
+func (o *Optional) UnmarshalJSON(text []byte) error {
+	o.at = nil
+	if string(text) == "null" || string(text) == `""` {
+		return nil
+	}
+	var t Time
+	if err := t.UnmarshalJSON(text); err != nil {
+		return err
+	}
+	o.at = &t.Time
 	return nil
 }

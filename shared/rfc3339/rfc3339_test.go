@@ -73,6 +73,25 @@ func TestTime(t *testing.T) {
 	}
 }
 
+func TestOptional(t *testing.T) {
+	at := time.Date(2019, 3, 30, 11, 0, 0, 0, time.UTC)
+	for text, want := range map[string]*time.Time{
+		`{}`: nil, `{"at":null}`: nil, `{"at":""}`: nil, `{"at":"2019-03-30T12:00:00+01:00"}`: &at, `{"at":"2019-03-30t11:00:00z"}`: &at,
+	} {
+		var v struct{ At Optional }
+		err := json.Unmarshal([]byte(text), &v)
+		if got := v.At.Pointer(); err != nil || (got == nil) != (want == nil) || got != nil && !got.Equal(*want) {
+			t.Errorf("%s: %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{`{"at":" "}`, `{"at":"null"}`, `{"at":"2019-03-30"}`, `{"at":0}`, `{"at":false}`, `{"at":[]}`, `{"at":{}}`} {
+		var v struct{ At Optional }
+		if err := json.Unmarshal([]byte(text), &v); err == nil {
+			t.Errorf("%s is accepted as %v", text, v.At.Pointer())
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{"2019-03-30T12:00:00.5+01:00", "2019-03-30T1:00:00Z", "2019-03-30T11:00:00,5-24:60", "2019-03-30t11:00:00z"} {
 		f.Add(text)

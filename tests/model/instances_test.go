@@ -279,6 +279,9 @@ func (r *run) update() {
 		how := draw(r, name, "absent", "set", "set", "null")
 		if how == "null" {
 			body[name] = nil
+			if strings.HasSuffix(name, "DateTime") && draw(r, "none", "null", "empty") == "empty" {
+				body[name] = ""
+			}
 			p.Null = append(p.Null, name)
 		}
 		if how != "set" {
