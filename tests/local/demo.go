@@ -13,6 +13,8 @@ import (
 	"text/template"
 	"time"
 
+	"altinn.no/instanceapi/tests/local/build"
+	"altinn.no/instanceapi/tests/local/containers"
 	"altinn.no/instanceapi/tests/local/stack"
 )
 
@@ -95,11 +97,31 @@ Try in another terminal:
   aws events put-rule --event-bus-name {{.Bus}} --name mine --event-pattern '{"source": ["no.altinn.apps.nav"]}'
 
 Function logs: make logs. Ctrl-C stops everything{{if .Keep}}; {{.Keep}} keeps the data{{else}} and deletes all data; to keep it, start with KEEP=1{{end}}.
+{{if not .Containers}}For sam local, start with CONTAINERS=1.
+{{end}}`))
+
+var inContainers = template.Must(template.New("containers").Parse(`
+Functions in containers reach the local AWS at {{.AWSEndpoint}}. Their environment is in {{.EnvFile}}.
+In another terminal, with SAM CLI (` + "`make install-sam`" + ` installs it as .local/sam-venv/bin/sam):
+
+  export {{.Build}}
+  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  sam build --parameter-overrides Arch={{.Arch}}
+  sam local start-api --parameter-overrides Arch={{.Arch}}
+  make event FUNCTION=InstanceGet   # prints: sam local invoke InstanceGet --event …
+
+Or: make sam-local, which pulls no image.
 `))
+
+func printContainers(w io.Writer, endpoint string) {
+	_ = inContainers.Execute(w, map[string]any{
+		"AWSEndpoint": endpoint, "EnvFile": containers.EnvFile("."), "Build": build.Environment, "Arch": build.Arch(),
+	})
+}
 
 func printReady(w io.Writer, s *stack.Stack, took time.Duration, keep string) {
 	_ = ready.Execute(w, map[string]any{
 		"Seconds": fmt.Sprintf("%.0f", took.Seconds()), "BaseURL": s.BaseURL, "AWSEndpoint": s.AWSEndpoint,
-		"Region": stack.Region, "Bus": s.Outputs["EventBusName"], "Demo": demoID, "Keep": keep,
+		"Region": stack.Region, "Bus": s.Outputs["EventBusName"], "Demo": demoID, "Keep": keep, "Containers": os.Getenv("CONTAINERS"),
 	})
 }

@@ -82,7 +82,7 @@ func run(ctx context.Context) error {
 			return err
 		}
 		defer forwarder.Close()
-		fmt.Printf("\nFor functions in containers: %s, and their environment in .local/sam-env.json. Next: make sam-local\n", forwarder.AWSEndpoint)
+		printContainers(os.Stdout, forwarder.AWSEndpoint)
 	}
 
 	select {

@@ -10,9 +10,6 @@ import (
 	"testing"
 )
 
-// flags are the variables with which the README builds the functions.
-var flags = []string{"CGO_ENABLED=0", `GOFLAGS=-tags=lambda.norpc -trimpath "-ldflags=-s -w"`}
-
 // copyCheckout copies the files that a clone would have, with all changes, to a new folder.
 func copyCheckout(t *testing.T, root string) string {
 	t.Helper()
@@ -45,12 +42,13 @@ func copyCheckout(t *testing.T, root string) string {
 	return checkout
 }
 
-// build runs `sam build` in the checkout, with further arguments and variables.
-func (s *sam) build(t *testing.T, variables []string, arguments ...string) {
+// build runs `sam build` in the checkout, with further arguments, and with variables in the form of
+// the shell.
+func (s *sam) build(t *testing.T, variables string, arguments ...string) {
 	t.Helper()
-	argv := append(append([]string{"build"}, arguments...), "--parameter-overrides", "Arch="+s.arch)
-	cmd := exec.CommandContext(t.Context(), s.path, argv...)
-	cmd.Dir, cmd.Env = s.checkout, append(s.env[:len(s.env):len(s.env)], variables...)
+	argv := append(append([]string{"-c", variables + ` "$@"`, "sh", s.path, "build"}, arguments...), "--parameter-overrides", "Arch="+s.arch)
+	cmd := exec.CommandContext(t.Context(), "sh", argv...)
+	cmd.Dir, cmd.Env = s.checkout, s.env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("sam build: %v\n%s", err, out)
 	}
@@ -63,7 +61,7 @@ const glibc = 34
 // links them to glibc.
 func (s *sam) plainBuild(t *testing.T) {
 	folder := t.TempDir()
-	s.build(t, nil, "InstanceGet", "--build-dir", folder)
+	s.build(t, "", "InstanceGet", "--build-dir", folder)
 	program, err := elf.Open(filepath.Join(folder, "InstanceGet", "bootstrap"))
 	if err != nil {
 		t.Fatal(err)

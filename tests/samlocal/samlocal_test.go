@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/tests/client"
+	"altinn.no/instanceapi/tests/local/build"
 	"altinn.no/instanceapi/tests/local/containers"
 	"altinn.no/instanceapi/tests/local/process"
 	"altinn.no/instanceapi/tests/local/stack"
@@ -114,7 +115,7 @@ func (e *env) startAPI(t *testing.T) (base string) {
 func TestSamLocal(t *testing.T) {
 	s := newEnv(t)
 	t.Run("plain build", s.plainBuild)
-	s.build(t, flags)
+	s.build(t, build.Environment)
 	base := s.startAPI(t)
 	t.Run("differences", func(t *testing.T) { s.differences(t, base) })
 	t.Run("acceptance", func(t *testing.T) { s.acceptance(t, base) })

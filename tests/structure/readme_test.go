@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"altinn.no/instanceapi/tests/local/build"
 )
 
 // readmeRows returns the cells of each row of all tables in the README.
@@ -76,6 +78,22 @@ func TestReadmeNamesEveryParameter(t *testing.T) {
 	for name := range readTemplate(t).Parameters {
 		if !slices.ContainsFunc(rows, func(cells []string) bool { return strings.Contains(cells[0], "`"+name+"`") }) {
 			t.Errorf("README.md has no row for the parameter `%s`", name)
+		}
+	}
+}
+
+// The Makefile builds the functions with the flags that the README and `make run` give to SAM.
+func TestBuildFlagsAreTheSame(t *testing.T) {
+	for path, want := range map[string]string{
+		"README.md": "    export " + build.Environment + "\n",
+		"Makefile":  "= " + strings.Replace(build.Environment, "-s -w", "$(LDFLAGS)", 1) + "\n",
+	} {
+		content, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(content), want) {
+			t.Errorf("%s has no line with %s", path, want)
 		}
 	}
 }
