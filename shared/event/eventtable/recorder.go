@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -21,6 +23,9 @@ const (
 	maxPerTransaction = 24
 	maxDocumentBytes  = 3_000_000
 )
+
+// maxFeeds is the maximum number of feeds to which Append appends concurrently.
+const maxFeeds = 32
 
 // A backoff is random, up to a limit that doubles with each attempt. Several recorders may append
 // to the same feed, and only one of them succeeds in each round.
@@ -59,6 +64,8 @@ func NewRecorder(client *dynamodb.Client, table, outbox string, now func() time.
 // already has, and deletes them from the outbox too. It returns one result for each event, in the
 // same order.
 //
+// It appends to the feeds of different applications concurrently.
+//
 // The caller may pass any events in any order any number of times, from several processes
 // concurrently, and may stop anywhere: no event enters the feed twice or before its predecessor.
 // Append retries conflicts until ctx ends.
@@ -72,14 +79,27 @@ func (r *Recorder) Append(ctx context.Context, docs []event.Encoded) []event.Res
 			feeds[doc.Event.AppID] = append(feeds[doc.Event.AppID], doc)
 		}
 	}
+	// One feed after the other would make the events of one application wait for those of all others.
+	var all sync.WaitGroup
+	var mu sync.Mutex // guards outcomes
+	running := make(chan struct{}, maxFeeds)
 	for appID, batch := range feeds {
-		event.Sort(batch)
-		for len(batch) > 0 {
-			n := batchLen(batch)
-			r.appendTogether(ctx, appID, batch[:n:n], outcomes)
-			batch = batch[n:]
-		}
+		running <- struct{}{}
+		all.Go(func() {
+			defer func() { <-running }()
+			found := map[string]event.Result{}
+			event.Sort(batch)
+			for len(batch) > 0 {
+				n := batchLen(batch)
+				r.appendTogether(ctx, appID, batch[:n:n], found)
+				batch = batch[n:]
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(outcomes, found)
+		})
 	}
+	all.Wait()
 	results := make([]event.Result, len(docs))
 	for n, doc := range docs {
 		results[n] = outcomes[doc.Event.ID]
