@@ -13,12 +13,11 @@ const (
 	// second.
 	minAge = 2 * time.Minute
 
-	// maxPerRun is the maximum number of events that one run publishes. While event-record fails,
-	// every run publishes the same pending events again; maxPerRun bounds what that adds to the
-	// queue.
-	maxPerRun = 1000
+	// patience is the longest time for which a run waits until the feed accepts an event that it
+	// has published.
+	patience = 10 * time.Second
 )
 
 func newHandler(outbox delivery.Outbox, bus delivery.Bus, now func() time.Time, metrics metric.Namespace) func(context.Context) error {
-	return (&delivery.Sweeper{Outbox: outbox, Bus: bus, Now: now, MinAge: minAge, MaxPerRun: maxPerRun, Metrics: metrics}).Handle
+	return (&delivery.Sweeper{Outbox: outbox, Bus: bus, Now: now, MinAge: minAge, Patience: patience, Metrics: metrics}).Handle
 }

@@ -49,16 +49,6 @@ func TestPublishesEventsOlderThanTwoMinutes(t *testing.T) {
 	}
 }
 
-func TestRunIsBounded(t *testing.T) {
-	ages := make([]time.Duration, maxPerRun+10)
-	for n := range ages {
-		ages[n] = time.Hour
-	}
-	if n := sweep(t, ages...); n != maxPerRun {
-		t.Errorf("%d published, want %d", n, maxPerRun)
-	}
-}
-
 // TestSample checks that the sample is an event of the schedule. The handler ignores its payload.
 func TestSample(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "events", "outbox-sweep", "every-minute.json"))

@@ -111,7 +111,7 @@ func (e *env) start(install ...func(*middleware.Stack) error) process {
 		instances: instancetable.New(db, "Instances", "Outbox"),
 		publisher: &delivery.Publisher{Bus: bus},
 		recorder:  &delivery.Recorder{Feed: eventtable.NewRecorder(db, "Events", "Outbox", e.now), RetryDelays: []time.Duration{time.Millisecond}},
-		sweeper:   &delivery.Sweeper{Outbox: outboxtable.New(db, "Outbox"), Bus: bus, Now: e.now, MinAge: 2 * time.Minute, MaxPerRun: 1000},
+		sweeper:   &delivery.Sweeper{Outbox: outboxtable.New(db, "Outbox"), Bus: bus, Now: e.now, MinAge: 2 * time.Minute},
 		feed: httpapi.HandlerFunc(eventhttp.FeedEndpoint{
 			Authenticator: authtest.Verifier(), Applications: anyApplication{}, Feeds: eventtable.New(db, "Events"), URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
 		}.Serve),

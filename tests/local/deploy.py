@@ -7,7 +7,8 @@ DIST contains the package of each function whose CodeUri ends in <name>, in <nam
 the files that it serves. AWS_ENDPOINT_URL and AWS_REGION select the local AWS.
 
 The script applies SAM's transform to the template. It then rewrites only the resources that the
-local AWS does not support in a template: routes, CORS, archives and alarms with several metrics.
+local AWS does not support in a template: routes, CORS, archives, alarms with several metrics, and
+parameters of the concurrency of a queue.
 Each such gap has a function below. Delete the function when the local AWS supports the resource.
 
 On success the script prints JSON to standard output: {"outputs": {...}, "apis": {id: ApiId},
@@ -180,6 +181,14 @@ def set_cors(api_id, cors):
     client("apigatewayv2").update_api(ApiId=api_id, CorsConfiguration={k[0].upper() + k[1:]: v for k, v in cors.items()})
 
 
+def convert_concurrency(resources, evaluator):
+    """Gap: the local AWS keeps a number that is a parameter as text, and then polls no queue."""
+    for resource in resources.values():
+        scaling = resource["Type"] == "AWS::Lambda::EventSourceMapping" and resource["Properties"].get("ScalingConfig")
+        if scaling:
+            scaling["MaximumConcurrency"] = int(evaluator.evaluate(scaling["MaximumConcurrency"]))
+
+
 def remove_metric_math(resources):
     """Gap: the local AWS rejects alarms with more than one metric.
 
@@ -264,7 +273,9 @@ def main(template_file, dist, stack):
     template = expand(template, parameters)
     resources = template["Resources"]
     deferred = Deferred(template)
-    cors = {api: deferred.put(c) for api, c in write_out_routes(resources, Evaluator(template, parameters))}
+    evaluator = Evaluator(template, parameters)
+    cors = {api: deferred.put(c) for api, c in write_out_routes(resources, evaluator)}
+    convert_concurrency(resources, evaluator)
     remove_metric_math(resources)
     archives = {name: deferred.put(p) for name, p in remove_archives(resources).items()}
     apis = {api: deferred.put({"Ref": api}) for api in cors}

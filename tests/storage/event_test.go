@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtest"
 	"altinn.no/instanceapi/shared/event/outboxtable"
 	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/rfc3339"
 	"altinn.no/instanceapi/tests/bench/querycost"
 )
 
@@ -99,7 +101,7 @@ func TestScanReportsUnreadableItems(t *testing.T) {
 	client := dynamo(t)
 	store := openEventStore(t, client, time.Now)
 	guid := uuid.New().String()
-	item := outboxtable.Key(guid, 3)
+	found, item := 0, outboxtable.Key(guid, 3)
 	item["at"] = &types.AttributeValueMemberS{Value: "1998-01-01T00:00:00.000000Z"}
 	item["d"] = &types.AttributeValueMemberS{Value: `{"id":"` + guid + `.4"}`}
 	if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &store.outbox, Item: item}); err != nil {
@@ -110,9 +112,58 @@ func TestScanReportsUnreadableItems(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	backlog, err := store.Scan(t.Context(), time.Date(1998, 6, 1, 0, 0, 0, 0, time.UTC), 10)
-	if err != nil || len(backlog.Unreadable) != 1 || backlog.Unreadable[0] != guid+".3" || backlog.Oldest.Year() != 1998 {
-		t.Fatalf("%+v, %v", backlog, err)
+	for backlog, err := range store.Scan(t.Context(), time.Date(1998, 6, 1, 0, 0, 0, 0, time.UTC)) {
+		if err != nil || len(backlog.Unreadable) > 1 || len(backlog.Unreadable) == 1 && (backlog.Unreadable[0] != guid+".3" || backlog.Oldest.Year() != 1998) {
+			t.Fatalf("%+v, %v", backlog, err)
+		}
+		found += len(backlog.Unreadable)
+	}
+	if found != 1 {
+		t.Errorf("%d unreadable items, want 1", found)
+	}
+}
+
+// TestScanOfSeveralPages scans an outbox of several pages. Every scan has each event once, and the
+// scans do not all begin with the same page.
+func TestScanOfSeveralPages(t *testing.T) {
+	client := dynamo(t)
+	store := openEventStore(t, client, time.Now)
+	old := time.Date(1997, 1, 1, 0, 0, 0, 0, time.UTC)
+	want := map[string]int{}
+	for range 8 {
+		guid := uuid.New().String()
+		item := outboxtable.Key(guid, 1)
+		item["at"] = &types.AttributeValueMemberS{Value: rfc3339.Format(old)}
+		item["pad"] = &types.AttributeValueMemberB{Value: make([]byte, 300_000)} // three or four items in a page
+		if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &store.outbox, Item: item}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if _, err := client.DeleteItem(context.Background(), &dynamodb.DeleteItemInput{TableName: &store.outbox, Key: outboxtable.Key(guid, 1)}); err != nil {
+				t.Error(err)
+			}
+		})
+		want[guid+".1"] = 1
+	}
+	starts := map[string]bool{}
+	for range 40 {
+		got, first := map[string]int{}, ""
+		for backlog, err := range store.Scan(t.Context(), old.Add(time.Hour)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range backlog.Unreadable {
+				if got[id]++; first == "" {
+					first = id
+				}
+			}
+		}
+		if starts[first] = true; !maps.Equal(got, want) {
+			t.Fatalf("a scan has the events %v, want %v", got, want)
+		}
+	}
+	if len(starts) < 3 {
+		t.Errorf("40 scans begin with only %d events", len(starts))
 	}
 }
 

@@ -10,12 +10,14 @@ package delivery
 
 import (
 	"context"
+	"iter"
+	"sync"
 	"time"
 
 	"altinn.no/instanceapi/shared/event"
 )
 
-// Bus publishes events; implemented by eventbus.Bus.
+// Bus publishes events; implemented by eventbus.Bus. It must be safe for concurrent use.
 type Bus interface {
 	// Publish returns one error for each event, nil if the event was published. The bus may have
 	// received an event despite its error.
@@ -31,9 +33,32 @@ type Feed interface {
 
 // Outbox finds events that are not in the feed yet; implemented by outboxtable.Table.
 type Outbox interface {
-	// Scan returns at most limit events of changes made before the given time. If there are more,
-	// the selection is arbitrary.
-	Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error)
+	// Scan returns the events of changes made before the given time, page by page. It ends after
+	// an error. It starts at a random event.
+	Scan(ctx context.Context, before time.Time) iter.Seq2[event.Backlog, error]
+	// Pending returns how many of the events are in the outbox.
+	Pending(ctx context.Context, docs []event.Encoded) (int, error)
+}
+
+// Publish calls of one handler. Each sends the entries of one call of the bus after the other, so
+// several of them make a large batch several times as fast.
+const (
+	maxPublishers  = 4
+	entriesPerCall = 10
+)
+
+// publish publishes the events and returns one error for each, as Bus.Publish does.
+func publish(ctx context.Context, bus Bus, docs []event.Encoded) []error {
+	calls := (len(docs) + entriesPerCall - 1) / entriesPerCall
+	size := max(1, (calls+maxPublishers-1)/maxPublishers) * entriesPerCall
+	errs := make([]error, len(docs))
+	var all sync.WaitGroup
+	for first := 0; first < len(docs); first += size {
+		last := min(first+size, len(docs))
+		all.Go(func() { copy(errs[first:last], bus.Publish(ctx, docs[first:last])) })
+	}
+	all.Wait()
+	return errs
 }
 
 // responseMargin is reserved for returning the response before Lambda's timeout. Lambda redelivers

@@ -42,7 +42,7 @@ func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (eve
 	ctx, cancel := withMargin(ctx)
 	defer cancel()
 	published := 0
-	for n, err := range p.Bus.Publish(ctx, docs) {
+	for n, err := range publish(ctx, p.Bus, docs) {
 		if err != nil {
 			failures[sequence[n]] = err
 			continue

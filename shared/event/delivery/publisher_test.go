@@ -105,7 +105,7 @@ func TestPublisherReservesTimeForTheResponse(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		bus := &fakeBus{}
-		if _, err := (&Publisher{Bus: bus}).Handle(ctx, events.DynamoDBEvent{}); err != nil {
+		if _, err := (&Publisher{Bus: bus}).Handle(ctx, events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{insertion(1, docs(uuid.New().String(), 1, 1)[0])}}); err != nil {
 			t.Fatal(err)
 		}
 		if left := time.Until(bus.deadline); left != 9*time.Second {

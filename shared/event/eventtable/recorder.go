@@ -79,7 +79,8 @@ func (r *Recorder) Append(ctx context.Context, docs []event.Encoded) []event.Res
 			feeds[doc.Event.AppID] = append(feeds[doc.Event.AppID], doc)
 		}
 	}
-	// One feed after the other would make the events of one application wait for those of all others.
+	// One feed after the other would make the events of one application wait for those of all
+	// others.
 	var all sync.WaitGroup
 	var mu sync.Mutex // guards outcomes
 	running := make(chan struct{}, maxFeeds)

@@ -299,45 +299,29 @@ func testScan(s *suite) {
 			s.Fatal(err)
 		}
 	}
-	for _, test := range []struct {
-		before time.Duration
-		limit  int
-		want   int
-	}{{10 * time.Second, 100, 0}, {11 * time.Second, 100, 1}, {21 * time.Second, 100, 4}, {time.Hour, 100, 6}, {time.Hour, 4, 4}} {
-		backlog, err := s.Scan(s.Context(), old.Add(test.before), test.limit)
-		if err != nil || backlog.Len() != test.want || len(backlog.Unreadable) != 0 {
-			s.Errorf("before %v, limit %d: %d events, %v; want %d", test.before, test.limit, backlog.Len(), err, test.want)
+	for before, want := range map[time.Duration]int{10 * time.Second: 0, 11 * time.Second: 1, 21 * time.Second: 4, time.Hour: 6} {
+		found, unreadable := s.scan(old.Add(before))
+		ids := map[string]bool{}
+		for _, doc := range found {
+			ids[doc.Event.ID] = true
 		}
-		sorted := slices.Clone(backlog.Documents)
-		event.Sort(sorted)
-		for n, doc := range sorted {
-			if backlog.Documents[n].Event.ID != doc.Event.ID {
-				s.Errorf("before %v, limit %d: not in order", test.before, test.limit)
-			}
-		}
-		if test.want == 6 && !backlog.Oldest.Equal(old.Add(10*time.Second)) {
-			s.Errorf("oldest %v", backlog.Oldest)
+		if len(found) != want || len(ids) != want || len(unreadable) != 0 {
+			s.Errorf("before %v: %d events, %d different, %d unreadable; want %d", before, len(found), len(ids), len(unreadable), want)
 		}
 	}
-	// Repeated scans must return events of at least two of the three instances. Not of all: the
-	// position of an instance in the table is random, and a scan rarely starts between two close
-	// instances.
-	met := map[string]bool{}
-	for attempt := 0; len(met) < 4; attempt++ {
-		if attempt == 500 {
-			s.Fatalf("500 scans with limit 2 returned only %d of 6 events", len(met))
-		}
-		backlog, err := s.Scan(s.Context(), old.Add(time.Hour), 2)
-		if err != nil || len(backlog.Documents) != 2 || backlog.Documents[0].Event.ID == backlog.Documents[1].Event.ID {
-			s.Fatalf("%v, %v", backlog, err)
-		}
-		for _, doc := range backlog.Documents {
-			met[doc.Event.ID] = true
+	pending := func(want int) {
+		s.Helper()
+		if got, err := s.Pending(s.Context(), docs); got != want || err != nil {
+			s.Errorf("%d events are pending, %v; want %d", got, err, want)
 		}
 	}
-	s.append("rrrrrr", docs...)
-	if backlog, err := s.Scan(s.Context(), old.Add(time.Hour), 100); err != nil || backlog.Len() != 0 || !backlog.Oldest.IsZero() {
-		s.Errorf("%v, %v; want an empty backlog", backlog, err)
+	pending(6)
+	s.append("rr", docs[0], docs[1])
+	pending(4)
+	s.append("ddrrrr", docs...)
+	pending(0)
+	if found, _ := s.scan(old.Add(time.Hour)); len(found) != 0 {
+		s.Errorf("%d events are in the outbox and in the feed", len(found))
 	}
 }
 

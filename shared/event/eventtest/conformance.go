@@ -2,6 +2,7 @@ package eventtest
 
 import (
 	"context"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -18,7 +19,8 @@ import (
 // Store is the pair of tables under test and a way to put events into the outbox.
 type Store interface {
 	Put(ctx context.Context, doc event.Encoded) error
-	Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error)
+	Scan(ctx context.Context, before time.Time) iter.Seq2[event.Backlog, error]
+	Pending(ctx context.Context, docs []event.Encoded) (int, error)
 	Append(ctx context.Context, docs []event.Encoded) []event.Result
 	ForInstance(ctx context.Context, instanceGuid string, after, maxBytes int) ([]event.Encoded, error)
 	Head(ctx context.Context, appID string) (eventtable.Head, error)
@@ -166,15 +168,34 @@ func (s *suite) expect(app string, docs ...event.Encoded) {
 // waiting returns the ids of all events in the outbox.
 func (s *suite) waiting() []string {
 	s.Helper()
-	backlog, err := s.Scan(s.Context(), s.Now().AddDate(10, 0, 0), 10_000)
-	if err != nil {
-		s.Fatal(err)
+	docs, unreadable := s.scan(s.Now().AddDate(10, 0, 0))
+	for _, doc := range docs {
+		unreadable = append(unreadable, doc.Event.ID)
 	}
-	ids := slices.Clone(backlog.Unreadable)
-	for _, doc := range backlog.Documents {
-		ids = append(ids, doc.Event.ID)
+	return unreadable
+}
+
+// scan returns the events of all pages of a scan. Each page must be in order, with its oldest
+// event.
+func (s *suite) scan(before time.Time) (docs []event.Encoded, unreadable []string) {
+	s.Helper()
+	for backlog, err := range s.Scan(s.Context(), before) {
+		if err != nil {
+			s.Fatal(err)
+		}
+		sorted := slices.Clone(backlog.Documents)
+		event.Sort(sorted)
+		for n, doc := range sorted {
+			if backlog.Documents[n].Event.ID != doc.Event.ID {
+				s.Errorf("a page of the outbox is not in order")
+			}
+			if backlog.Oldest.IsZero() || doc.Event.At.Before(backlog.Oldest) {
+				s.Errorf("the oldest event of a page is of %v, but one is of %v", backlog.Oldest, doc.Event.At)
+			}
+		}
+		docs, unreadable = append(docs, backlog.Documents...), append(unreadable, backlog.Unreadable...)
 	}
-	return ids
+	return docs, unreadable
 }
 
 func shuffled(docs []event.Encoded) []event.Encoded {

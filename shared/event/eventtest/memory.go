@@ -5,6 +5,7 @@ package eventtest
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -237,27 +238,49 @@ func (m *Memory) Release(_ context.Context, org string, place *eventtable.Place)
 	return m.failure
 }
 
+// scanPage is the number of events in a page of Scan.
+const scanPage = 50
+
 // Scan is outboxtable.Table.Scan.
-func (m *Memory) Scan(_ context.Context, before time.Time, limit int) (event.Backlog, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var backlog event.Backlog
-	if m.failure != nil {
-		return backlog, m.failure
-	}
-	for _, doc := range m.outbox { // in random order, like the table's scan
-		if len(backlog.Documents) == limit {
-			break
+func (m *Memory) Scan(_ context.Context, before time.Time) iter.Seq2[event.Backlog, error] {
+	return func(yield func(event.Backlog, error) bool) {
+		m.mu.Lock()
+		failure := m.failure
+		waiting := slices.Collect(maps.Values(m.outbox)) // in random order, like the table's scan
+		m.mu.Unlock()
+		if failure != nil {
+			yield(event.Backlog{}, failure)
+			return
 		}
-		if at := doc.Event.At.Time; at.Before(before) {
-			backlog.Documents = append(backlog.Documents, doc)
-			if backlog.Oldest.IsZero() || at.Before(backlog.Oldest) {
-				backlog.Oldest = at
+		for page := range slices.Chunk(waiting, scanPage) {
+			var backlog event.Backlog
+			for _, doc := range page {
+				if at := doc.Event.At.Time; at.Before(before) {
+					backlog.Documents = append(backlog.Documents, doc)
+					if backlog.Oldest.IsZero() || at.Before(backlog.Oldest) {
+						backlog.Oldest = at
+					}
+				}
+			}
+			event.Sort(backlog.Documents)
+			if !yield(backlog, nil) {
+				return
 			}
 		}
 	}
-	event.Sort(backlog.Documents)
-	return backlog, nil
+}
+
+// Pending is outboxtable.Table.Pending.
+func (m *Memory) Pending(_ context.Context, docs []event.Encoded) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	pending := 0
+	for _, doc := range docs {
+		if _, there := m.outbox[doc.Event.ID]; there {
+			pending++
+		}
+	}
+	return pending, m.failure
 }
 
 // Document returns a sample event: the number-th event of an instance, for a change at the given

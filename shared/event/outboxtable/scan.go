@@ -3,6 +3,7 @@ package outboxtable
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strconv"
 	"time"
 	"uuid"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
 	"altinn.no/instanceapi/shared/event"
@@ -33,43 +35,78 @@ func New(client *dynamodb.Client, name string) *Table {
 	return &Table{client: client, name: name}
 }
 
-// Scan returns at most limit events of changes made before the given time. It starts at a random
-// key and wraps around, so that more than limit undeliverable events cannot block the others. The
-// table is almost empty while the event chain works; a scan then costs one or two read units.
-func (t *Table) Scan(ctx context.Context, before time.Time, limit int) (event.Backlog, error) {
-	var backlog event.Backlog
-	seen := map[string]bool{}
-	wrapped := false
-	for from := Key(uuid.New().String(), 1); ; {
-		out, err := t.client.Scan(ctx, &dynamodb.ScanInput{
-			TableName:                 &t.name,
-			ConsistentRead:            aws.Bool(true),
-			ExclusiveStartKey:         from,
-			FilterExpression:          aws.String("#at < :before"),
-			ExpressionAttributeNames:  map[string]string{"#at": attrAt}, // a reserved word in DynamoDB
-			ExpressionAttributeValues: map[string]types.AttributeValue{":before": &types.AttributeValueMemberS{Value: rfc3339.Format(before)}},
-		})
-		if err != nil {
-			return event.Backlog{}, fmt.Errorf("outboxtable: scan: %w", err)
-		}
-		for _, item := range out.Items {
-			id := itemID(item)
-			if seen[id] || backlog.Len() == limit {
-				event.Sort(backlog.Documents)
-				return backlog, nil
+// Scan returns the events of changes made before the given time, in pages of at most a megabyte of
+// items. It starts at a random key and wraps around, so that a scan that the caller ends early does
+// not always find the same events. It ends after an error. The table is almost empty while the
+// event chain works; a scan then costs one or two read units.
+func (t *Table) Scan(ctx context.Context, before time.Time) iter.Seq2[event.Backlog, error] {
+	return func(yield func(event.Backlog, error) bool) {
+		wrapped := false
+		begun, inFirst := map[string]bool{}, true // events of the first page that has any
+		for from := Key(uuid.New().String(), 1); ; {
+			out, err := t.client.Scan(ctx, &dynamodb.ScanInput{
+				TableName:                 &t.name,
+				ConsistentRead:            aws.Bool(true),
+				ExclusiveStartKey:         from,
+				FilterExpression:          aws.String("#at < :before"),
+				ExpressionAttributeNames:  map[string]string{"#at": attrAt}, // a reserved word in DynamoDB
+				ExpressionAttributeValues: map[string]types.AttributeValue{":before": &types.AttributeValueMemberS{Value: rfc3339.Format(before)}},
+			})
+			if err != nil {
+				yield(event.Backlog{}, fmt.Errorf("outboxtable: scan: %w", err))
+				return
 			}
-			seen[id] = true
-			add(&backlog, id, item)
-		}
-		from = out.LastEvaluatedKey
-		if from == nil {
-			if wrapped {
-				event.Sort(backlog.Documents)
-				return backlog, nil
+			var backlog event.Backlog
+			for _, item := range out.Items {
+				id := itemID(item)
+				if wrapped && begun[id] {
+					event.Sort(backlog.Documents)
+					yield(backlog, nil)
+					return
+				}
+				add(&backlog, id, item)
+				if inFirst {
+					begun[id] = true
+				}
 			}
-			wrapped = true // continue from the beginning to the first key
+			inFirst = inFirst && len(begun) == 0
+			event.Sort(backlog.Documents)
+			if !yield(backlog, nil) {
+				return
+			}
+			if from = out.LastEvaluatedKey; from == nil {
+				if wrapped {
+					return
+				}
+				wrapped, inFirst = true, false // continue from the beginning to the first page
+			}
 		}
 	}
+}
+
+// Pending returns how many of the events, at most a hundred, are in the outbox.
+func (t *Table) Pending(ctx context.Context, docs []event.Encoded) (int, error) {
+	ctx = busy.WithBudget(ctx)
+	var keys []map[string]types.AttributeValue
+	for _, doc := range docs {
+		keys = append(keys, Key(doc.InstanceGuid, doc.Number))
+	}
+	pending := 0
+	for len(keys) > 0 {
+		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+			t.name: {Keys: keys, ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String(attrGuid)},
+		}})
+		if err != nil {
+			return 0, fmt.Errorf("outboxtable: pending: %w", err)
+		}
+		pending += len(out.Responses[t.name])
+		if keys = out.UnprocessedKeys[t.name].Keys; len(keys) > 0 {
+			if err := busy.Retry(ctx); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return pending, nil
 }
 
 // ForInstance returns the events of one instance in the outbox after the given event number, in

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -87,19 +88,22 @@ func (s *System) record(ctx context.Context, entries []busEntry) error {
 			Attributes: map[string]string{"ApproximateReceiveCount": "1"},
 		})
 	}
-	for start := 0; start < len(in.Records); start += 10 {
-		part := events.SQSEvent{Records: in.Records[start:min(start+10, len(in.Records))]}
-		var err error
-		for range 10 {
-			if err = s.batch(ctx, "event-record", part); err == nil {
-				break
+	// Event-publish keeps no order across its calls of the bus, so a batch can be out of order
+	// until a later one is recorded.
+	batches := slices.Collect(slices.Chunk(in.Records, 10))
+	var err error
+	for range 10 {
+		var failed [][]events.SQSMessage
+		for _, batch := range batches {
+			if err = s.batch(ctx, "event-record", events.SQSEvent{Records: batch}); err != nil {
+				failed = append(failed, batch)
 			}
 		}
-		if err != nil {
-			return err
+		if batches = failed; len(batches) == 0 {
+			return nil
 		}
 	}
-	return nil
+	return err
 }
 
 // batch invokes a function with a batch. It returns an error if the function reports failed items.
