@@ -17,6 +17,7 @@ var domain = []string{
 	"shared/application",
 	"shared/blob",
 	"shared/cursor",
+	"shared/deflate",
 	"shared/event",
 	"shared/fault",
 	"shared/instance",

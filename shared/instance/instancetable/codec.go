@@ -1,23 +1,18 @@
 package instancetable
 
 import (
-	"bytes"
-	"compress/flate"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"sync"
 	"time"
 
 	"altinn.no/instanceapi/shared/appendjson"
+	"altinn.no/instanceapi/shared/deflate"
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// dictionary1 is text that instance documents are likely to contain. An item packed with it can be
-// read only with exactly this text. To improve it, add a dictionary2 with the format byte 2 and
-// keep dictionary1.
+// dictionary1 is text that instance documents are likely to contain. Never change it, see package
+// deflate.
 //
 //go:embed dictionary1.json
 var dictionary1 []byte
@@ -26,8 +21,7 @@ var dictionary1 []byte
 // format.
 const format1 = 1
 
-// maxDocument is the maximum size of an unpacked document, in bytes. An item of DynamoDB's maximum
-// of 400 KB could inflate to far more.
+// maxDocument is the maximum size of an unpacked document, in bytes.
 const maxDocument = 4 << 20
 
 // document is the stored form for encoding/json: the instance without derived links, and with the
@@ -54,40 +48,13 @@ type element struct {
 	SHA256   string `json:"sha256"`
 }
 
-// deflater is the state of deflate, half a megabyte, and a buffer for its input.
-type deflater struct {
-	state *flate.Writer
-	text  []byte
-}
-
-// deflaters pools deflaters, which are expensive to allocate.
-var deflaters = sync.Pool{New: func() any {
-	w, err := flate.NewWriterDict(io.Discard, flate.BestCompression, dictionary1)
-	if err != nil { // the level is a valid constant
-		panic(err)
-	}
-	return &deflater{state: w}
-}}
+// packing is the format of packed instances.
+var packing = deflate.NewFormat(format1, dictionary1, maxDocument)
 
 // pack returns the stored form of i. The version is not in it, but in a separate attribute that
 // conditions can use.
 func pack(i *instance.Instance) ([]byte, error) {
-	def := deflaters.Get().(*deflater)
-	defer deflaters.Put(def)
-	var err error
-	if def.text, err = appendDocument(def.text[:0], i); err != nil {
-		return nil, err
-	}
-	var packed bytes.Buffer
-	packed.WriteByte(format1)
-	def.state.Reset(&packed)
-	if _, err := def.state.Write(def.text); err != nil {
-		return nil, err
-	}
-	if err := def.state.Close(); err != nil {
-		return nil, err
-	}
-	return packed.Bytes(), nil
+	return packing.Pack(func(b []byte) ([]byte, error) { return appendDocument(b, i) })
 }
 
 // appendDocument appends the stored form of i, as encoding/json/v2 would write the type document.
@@ -162,36 +129,17 @@ func readTimeline(r *appendjson.Reader) (t instance.Timeline) {
 	return t
 }
 
-// inflater is the state of inflate, about forty kilobytes, and a buffer for its output.
-type inflater struct {
-	state io.ReadCloser
-	text  bytes.Buffer
-}
-
-// inflaters pools inflaters.
-var inflaters = sync.Pool{New: func() any { return &inflater{state: flate.NewReader(nil)} }}
-
 // unpack returns the packed instance with the given version. It fails if the format is unknown or
 // the document is damaged.
-func unpack(packed []byte, version int64) (*instance.Instance, error) {
-	if len(packed) == 0 || packed[0] != format1 {
-		return nil, errors.New("stored instance: unknown format")
-	}
-	inf := inflaters.Get().(*inflater)
-	defer inflaters.Put(inf)
-	inf.text.Reset()
-	if err := inf.state.(flate.Resetter).Reset(bytes.NewReader(packed[1:]), dictionary1); err != nil {
-		return nil, fmt.Errorf("stored instance: %w", err)
-	}
-	if _, err := inf.text.ReadFrom(io.LimitReader(inf.state, maxDocument)); err != nil {
-		return nil, fmt.Errorf("stored instance: %w", err)
-	}
-	i := readDocument(inf.text.String())
-	if i == nil {
-		var err error
-		if i, err = decodeCompatible(inf.text.Bytes()); err != nil {
-			return nil, fmt.Errorf("stored instance: %w", err)
+func unpack(packed []byte, version int64) (i *instance.Instance, err error) {
+	err = packing.Unpack(packed, func(text []byte) error {
+		if i = readDocument(string(text)); i == nil {
+			i, err = decodeCompatible(text)
 		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("stored instance: %w", err)
 	}
 	i.Version = version
 	return i, nil
