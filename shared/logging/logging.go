@@ -68,7 +68,7 @@ func ReplaceAttr(groups []string, a slog.Attr) slog.Attr {
 		a.Value = slog.StringValue(Redact(a.Value.String()))
 	case slog.KindAny:
 		switch v := a.Value.Any().(type) {
-		case slog.Level, *slog.Source, metric.Member:
+		case slog.Level, *slog.Source, metric.Member, metric.Values:
 		case error:
 			a.Value = slog.StringValue(Redact(v.Error()))
 		case fmt.Stringer:

@@ -9,6 +9,7 @@ package metric
 
 import (
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,6 +38,28 @@ const (
 type Metric struct {
 	Name string
 	Unit Unit
+}
+
+// maxValues is the number of values of a metric that CloudWatch accepts in one line.
+const maxValues = 100
+
+// Values is the value of a line's attribute with several values of a metric. It contains only
+// computed numbers, so the log need not redact it: it would take several lags for the digits of an
+// identity number.
+type Values []int64
+
+// NewValues returns the values, or a hundred of them with the same distribution, the smallest and
+// the largest among them. It sorts values in that case.
+func NewValues(values []int64) Values {
+	if len(values) <= maxValues {
+		return values
+	}
+	slices.Sort(values)
+	sampled := make(Values, maxValues)
+	for n := range sampled {
+		sampled[n] = values[n*(len(values)-1)/(maxValues-1)]
+	}
+	return sampled
 }
 
 // Directive defines metrics of a line and their dimensions. A dimension is the name of an attribute

@@ -48,6 +48,22 @@ func TestFeedLagIsMeasuredOncePerEvent(t *testing.T) {
 	}
 }
 
+// TestFeedLagOfLargeBatches records more events than a metric has values. The metric has the smallest
+// and the largest lag, and a percentile is where it was.
+func TestFeedLagOfLargeBatches(t *testing.T) {
+	var batch []string
+	for n := range 500 {
+		batch = append(batch, envelope(eventtest.Document(app, uuid.New().String(), 1, time.Now().Add(-time.Duration(500-n)*time.Minute), "Submit")))
+	}
+	h := withoutRetries(eventtest.NewMemory(time.Now))
+	h.Metrics = "a-stack"
+	lag := metricsOf(t, func() { deliver(t, h, batch...) })["feedLagMs"].Values
+	minutes := func(n int) int { return int(lag[n] / 60_000) }
+	if len(lag) != 100 || minutes(0) != 1 || minutes(99) != 500 || minutes(50) < 245 || minutes(50) > 255 {
+		t.Errorf("lags %v", lag)
+	}
+}
+
 func TestOutboxAgeIsMeasuredAtEveryRun(t *testing.T) {
 	memory := eventtest.NewMemory(func() time.Time { return now })
 	h, _ := newSweeper(memory)

@@ -85,9 +85,9 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 			line = append(line, slog.String("messageId", message.MessageId), slog.String("error", err.Error()))
 		}
 	}
-	if len(lags) > 0 { // at most ten per batch; a metric allows 100 values
+	if len(lags) > 0 {
 		lag := metric.Directive{Metrics: []metric.Metric{{Name: "feedLagMs", Unit: metric.Milliseconds}}}
-		line = append(line, slog.Any("feedLagMs", lags), r.Metrics.Set(lag).Attr(now))
+		line = append(line, slog.Any("feedLagMs", metric.NewValues(lags)), r.Metrics.Set(lag).Attr(now))
 	}
 	slog.LogAttrs(ctx, level, "recorded", line...)
 	return response, nil
