@@ -72,16 +72,30 @@ func SetNextLink(w http.ResponseWriter, url string) {
 	w.Header().Set("Link", "<"+url+`>; rel="next"`)
 }
 
-// PositionTag returns the entity tag of a page that ends at the position end. The position suffices
-// because the items up to a position never change. The tag also contains a hash of subject, the
-// query and the response's format, so that the tags of different pages differ.
-func PositionTag(r *http.Request, subject string, end int64) string {
+// PositionTag returns the entity tag of a page that ends at the position end, a text without "-"
+// and quotes. The position suffices because the items up to a position never change. The tag also
+// contains a hash of subject, the query and the response's format, so that the tags of different
+// pages differ.
+func PositionTag(r *http.Request, subject, end string) string {
 	format := "array"
 	if AcceptsNDJSON(r) {
 		format = "lines"
 	}
 	sum := sha256.Sum256([]byte(subject + "\n" + r.URL.RawQuery + "\n" + format))
-	return `"` + strconv.FormatInt(end, 36) + "-" + base64.RawURLEncoding.EncodeToString(sum[:6]) + `"`
+	return `"` + end + "-" + base64.RawURLEncoding.EncodeToString(sum[:6]) + `"`
+}
+
+// TaggedPosition returns the position in the first tag of If-None-Match that PositionTag returns
+// for the same request. It reports false if there is none.
+func TaggedPosition(r *http.Request, subject string) (end string, ok bool) {
+	for part := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
+		tag := strings.TrimPrefix(strings.TrimSpace(part), "W/")
+		end, _, ok = strings.Cut(strings.TrimPrefix(tag, `"`), "-")
+		if ok && tag == PositionTag(r, subject, end) {
+			return end, true
+		}
+	}
+	return "", false
 }
 
 // WriteNotModified writes a 304 response with the entity tag.

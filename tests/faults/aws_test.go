@@ -49,6 +49,8 @@ func (s *stream) capture(items []stored.Item) {
 				image[name] = events.NewStringAttribute(v.Value)
 			case *types.AttributeValueMemberN:
 				image[name] = events.NewNumberAttribute(v.Value)
+			case *types.AttributeValueMemberB:
+				image[name] = events.NewBinaryAttribute(v.Value)
 			}
 		}
 		s.records = append(s.records, events.DynamoDBEventRecord{

@@ -348,15 +348,21 @@ func (e *env) committed() map[string]bool {
 	return ids
 }
 
+// recorded returns the events in the feed.
+func (e *env) recorded() []eventtable.Record {
+	feed, err := eventtable.New(e.plain, "Events").Read(e.t.Context(), e.app.ID, eventtable.Position{}, 10_000)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return feed
+}
+
 // check checks the result after settle. The feed has exactly the committed changes, each once and
 // in order within its instance. It includes every change that a client has seen succeed. The
 // outbox is empty. Each poller has seen all events that match its filter, once and in order.
 func (e *env) check() {
 	e.t.Helper()
-	feed, err := eventtable.New(e.plain, "Events").Read(e.t.Context(), e.app.ID, 0, 10_000)
-	if err != nil {
-		e.t.Fatal(err)
-	}
+	feed := e.recorded()
 	committed := e.committed()
 	last, steps := map[string]int{}, map[string]string{}
 	for _, record := range feed {

@@ -34,21 +34,16 @@ var settings = map[string]string{
 	"METRIC_NAMESPACE":    "AWS::StackName",
 }
 
-// usedBy is the resource that each package uses. elsewhere has the calls that use another resource.
-var (
-	usedBy = map[string]string{
-		"shared/instance/instancetable":       "Instances",
-		"shared/event/outboxtable":            "Outbox",
-		"shared/event/eventtable":             "Events",
-		"shared/event/eventbus":               "Bus",
-		"shared/application/applicationtable": "Applications",
-		"shared/party/partytable":             "Parties",
-		"shared/blob/blobbucket":              "Blobs",
-	}
-	elsewhere = map[use]string{
-		{Package: "shared/event/eventtable", Action: "dynamodb:DeleteItem"}: "Outbox", // acknowledges an event
-	}
-)
+// usedBy is the resource that each package uses.
+var usedBy = map[string]string{
+	"shared/instance/instancetable":       "Instances",
+	"shared/event/outboxtable":            "Outbox",
+	"shared/event/eventtable":             "Events",
+	"shared/event/eventbus":               "Bus",
+	"shared/application/applicationtable": "Applications",
+	"shared/party/partytable":             "Parties",
+	"shared/blob/blobbucket":              "Blobs",
+}
 
 // notNeeded are permissions that the code of a function can reach but never uses, with the reason.
 var notNeeded = map[string]func(f *function) bool{
@@ -153,10 +148,7 @@ func TestPoliciesMatchCode(t *testing.T) {
 			if u.Action == "" {
 				continue
 			}
-			target := elsewhere[u]
-			if target == "" {
-				target = usedBy[u.Package]
-			}
+			target := usedBy[u.Package]
 			if target == "" {
 				t.Errorf("%s: %s calls %s; add the resource to usedBy", f.Name, u.Package, u.Action)
 			}

@@ -48,8 +48,8 @@ func TestFeedLagIsMeasuredOncePerEvent(t *testing.T) {
 	}
 }
 
-// TestFeedLagOfLargeBatches records more events than a metric has values. The metric has the smallest
-// and the largest lag, and a percentile is where it was.
+// TestFeedLagOfLargeBatches records more events than a metric has values. The metric has the
+// smallest and the largest lag, and a percentile is where it was.
 func TestFeedLagOfLargeBatches(t *testing.T) {
 	var batch []string
 	for n := range 500 {

@@ -73,8 +73,8 @@ func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (eve
 // the DynamoDB client.
 func ReadImage(image map[string]events.DynamoDBAttributeValue) (event.Encoded, error) {
 	d, ok := image["d"]
-	if !ok || d.DataType() != events.DataTypeString {
+	if !ok || d.DataType() != events.DataTypeBinary {
 		return event.Encoded{}, errors.New("delivery: the image has no document")
 	}
-	return event.Decode([]byte(d.String()))
+	return event.UnpackOne(d.Binary())
 }

@@ -36,6 +36,10 @@ func (b *fakeBus) Publish(ctx context.Context, docs []event.Encoded) []error {
 
 // insertion returns the stream record of an event inserted into the outbox.
 func insertion(sequence int, doc event.Encoded) events.DynamoDBEventRecord {
+	packed, err := event.Pack(doc)
+	if err != nil {
+		panic(err)
+	}
 	return events.DynamoDBEventRecord{
 		EventName: "INSERT", EventID: uuid.New().String(),
 		Change: events.DynamoDBStreamRecord{
@@ -43,7 +47,7 @@ func insertion(sequence int, doc event.Encoded) events.DynamoDBEventRecord {
 			NewImage: map[string]events.DynamoDBAttributeValue{
 				"PK": events.NewStringAttribute(doc.InstanceGuid),
 				"SK": events.NewNumberAttribute(strconv.Itoa(doc.Number)),
-				"d":  events.NewStringAttribute(string(doc.JSON)),
+				"d":  events.NewBinaryAttribute(packed),
 			},
 		},
 	}
@@ -55,7 +59,7 @@ func TestPublisher(t *testing.T) {
 		docs = append(docs, eventtest.Document("nav/app2018", uuid.New().String(), 1, time.Now(), "FormFilling"))
 	}
 	damaged := insertion(102, docs[1])
-	damaged.Change.NewImage = map[string]events.DynamoDBAttributeValue{"d": events.NewStringAttribute("{}")}
+	damaged.Change.NewImage = map[string]events.DynamoDBAttributeValue{"d": events.NewBinaryAttribute([]byte("{}"))}
 	removal := insertion(100, docs[0])
 	removal.EventName, removal.Change.NewImage = "REMOVE", nil
 
@@ -119,8 +123,8 @@ func TestReadImageRejectsInvalidImages(t *testing.T) {
 		"none":         nil,
 		"no document":  {"PK": events.NewStringAttribute(uuid.New().String())},
 		"another type": {"d": events.NewNumberAttribute("1")},
-		"not an event": {"d": events.NewStringAttribute("{}")},
-		"not JSON":     {"d": events.NewStringAttribute("{")},
+		"not packed":   {"d": events.NewBinaryAttribute([]byte("{}"))},
+		"a text":       {"d": events.NewStringAttribute("{}")},
 	} {
 		if _, err := ReadImage(damaged); err == nil {
 			t.Errorf("%s: no error", name)

@@ -1,13 +1,18 @@
 package eventhttp
 
 import (
+	"bytes"
 	"encoding/binary"
+	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"altinn.no/instanceapi/shared/cursor"
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
 
@@ -60,21 +65,23 @@ func invalidAfter(allowed string) *fault.Error {
 	return fault.InvalidParameter("after", "%s", allowed)
 }
 
-// position is a place in a feed: the last examined position and, if the reader started from a time,
-// that time. The cursor keeps the time because an event of an earlier change may be recorded later,
-// and the reader must not get that event.
+// position is a place in a feed and, if the reader started from a time, that time. The cursor keeps
+// the time because an event of an earlier change may be recorded later, and the reader must not get
+// that event.
 type position struct {
-	seq   int64
+	eventtable.Position
 	since time.Time // UTC; zero if the reader did not start from a time
 }
 
 // cursorPrefix distinguishes cursors from event ids and dates.
 const cursorPrefix = "c"
 
-// encode returns the cursor of a position in the feed of an application. Its payload is seq and, if
-// since is set, its seconds since 1970 and its nanoseconds, as varints.
+// encode returns the cursor of a position in the feed of an application. Its payload is the
+// number of events before the position, how many of them are in a slot that continues after it,
+// and, if since is set, its seconds since 1970 and its nanoseconds, as varints.
 func (p position) encode(appID string) string {
-	payload := binary.AppendUvarint(nil, uint64(p.seq))
+	payload := binary.AppendUvarint(nil, uint64(p.Seq))
+	payload = binary.AppendUvarint(payload, uint64(inSlot(p.Position)))
 	if !p.since.IsZero() {
 		payload = binary.AppendVarint(payload, p.since.Unix())
 		payload = binary.AppendUvarint(payload, uint64(p.since.Nanosecond()))
@@ -82,29 +89,70 @@ func (p position) encode(appID string) string {
 	return cursorPrefix + cursor.Encode(appID, payload)
 }
 
+// inSlot returns how many events before the position are in a slot that continues after it.
+func inSlot(p eventtable.Position) int64 {
+	if p.Slot == 0 {
+		return 0
+	}
+	return p.Seq - p.Slot + 1
+}
+
+// maxSeq is the largest position of a cursor. No feed reaches it.
+const maxSeq = 1 << 62
+
+// newPosition is the inverse of inSlot. It reports false if there is no such position.
+func newPosition(seq, inSlot uint64) (p eventtable.Position, ok bool) {
+	if seq > maxSeq || inSlot > seq {
+		return p, false
+	}
+	p.Seq = int64(seq)
+	if inSlot > 0 {
+		p.Slot = p.Seq - int64(inSlot) + 1
+	}
+	return p, true
+}
+
 // decodePosition returns the position of a cursor. It reports false for a text that encode does not
 // return for the same application.
-func decodePosition(text, appID string) (position, bool) {
+func decodePosition(text, appID string) (p position, ok bool) {
 	encoded, hasPrefix := strings.CutPrefix(text, cursorPrefix)
 	payload, ok := cursor.Decode(appID, encoded)
 	if !hasPrefix || !ok {
+		return p, false
+	}
+	r := bytes.NewReader(payload)
+	seq, err := binary.ReadUvarint(r)
+	in, err2 := binary.ReadUvarint(r)
+	if p.Position, ok = newPosition(seq, in); err != nil || err2 != nil || !ok {
 		return position{}, false
 	}
-	seq, n := binary.Uvarint(payload)
-	if n <= 0 || int64(seq) < 0 {
-		return position{}, false
-	}
-	p := position{seq: int64(seq)}
-	if rest := payload[n:]; len(rest) > 0 {
-		seconds, n := binary.Varint(rest)
-		if n <= 0 {
-			return position{}, false
-		}
-		nanoseconds, m := binary.Uvarint(rest[n:])
-		if m <= 0 || n+m != len(rest) || nanoseconds > 999_999_999 {
+	if r.Len() > 0 {
+		seconds, err := binary.ReadVarint(r)
+		nanoseconds, err2 := binary.ReadUvarint(r)
+		if err != nil || err2 != nil || r.Len() > 0 || nanoseconds > 999_999_999 {
 			return position{}, false
 		}
 		p.since = time.Unix(seconds, int64(nanoseconds)).UTC()
 	}
 	return p, p.encode(appID) == text // rejects longer encodings of the same numbers
+}
+
+// tagOf returns a position in the form that an entity tag has it.
+func tagOf(p eventtable.Position) string {
+	return strconv.FormatInt(p.Seq, 36) + "." + strconv.FormatInt(inSlot(p), 36)
+}
+
+// taggedPosition returns the position in an entity tag of the client for the same request.
+func taggedPosition(r *http.Request, appID string) (p eventtable.Position, ok bool) {
+	text, ok := httpapi.TaggedPosition(r, appID)
+	if !ok {
+		return p, false
+	}
+	first, second, _ := strings.Cut(text, ".")
+	seq, err := strconv.ParseUint(first, 36, 63)
+	in, err2 := strconv.ParseUint(second, 36, 63)
+	if err != nil || err2 != nil {
+		return p, false
+	}
+	return newPosition(seq, in)
 }

@@ -42,18 +42,15 @@ type Authenticator interface {
 
 // Feeds reads the feeds of all applications; eventtable.Feed implements it.
 type Feeds interface {
-	// Head returns the end of a feed. It costs one read unit.
-	Head(ctx context.Context, appID string) (eventtable.Head, error)
-	// HeadEventual returns the end of a feed, which may be outdated by a moment. It costs half a
-	// read unit.
-	HeadEventual(ctx context.Context, appID string) (eventtable.Head, error)
 	// Read returns at most limit events after a position, without gaps. If it returns fewer, there
-	// are no more events yet.
-	Read(ctx context.Context, appID string, after int64, limit int) ([]eventtable.Record, error)
-	// PositionOfID returns the position of an event of the application.
-	PositionOfID(ctx context.Context, appID, eventID string) (seq int64, found bool, err error)
+	// are no more events yet. It costs half a read unit if there are none.
+	Read(ctx context.Context, appID string, after eventtable.Position, limit int) ([]eventtable.Record, error)
+	// Reaches reports whether the feed has the event at a position.
+	Reaches(ctx context.Context, appID string, seq int64) (bool, error)
+	// PositionOfID returns the position after an event of the application.
+	PositionOfID(ctx context.Context, appID, eventID string) (at eventtable.Position, found bool, err error)
 	// PositionOfTime returns a position before all events of changes after t.
-	PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error)
+	PositionOfTime(ctx context.Context, appID string, t time.Time) (eventtable.Position, error)
 	// Take takes one of an organisation's first limit places for held requests until the given
 	// time. It returns nil if other requests have all of them. It costs one write unit, rarely
 	// more.
@@ -81,8 +78,9 @@ type FeedEndpoint struct {
 // Serve responds with a page of events. With Prefer: wait=N it holds a request without new events
 // until an event arrives (long poll).
 //
-// A request without new events costs the read of the feed's end. A held request also costs two
-// write units for its place among those of the organisation, and half a read unit per pollInterval.
+// A request without new events costs half a read unit, and now and then a read of the slot that it
+// begins after. A held request also costs two write units for its place among those of the
+// organisation, and half a read unit per pollInterval.
 func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	appID, err := authorize(e.Authenticator, r)
 	if err != nil {
@@ -94,52 +92,31 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx := r.Context()
 	started := time.Now()
-	head, err := e.Feeds.Head(ctx, appID)
-	if err != nil {
-		return err
-	}
-	if err := e.requireApplication(ctx, appID, head); err != nil {
-		return err // before any header is set, so that all 404 responses are equal
-	}
 	wait := e.newWaiter(r, r.PathValue("org"), appID, started)
 	defer wait.release(ctx)
-	tag := func(end int64) string { return httpapi.PositionTag(r, appID, end) }
-	if httpapi.NotModified(r, tag(head.Seq)) { // the client has all events up to the end
-		before := head.Seq
-		if head, err = wait.forEvents(ctx, head); err != nil {
+	if end, ok := taggedPosition(r, appID); ok { // the client has the events up to there
+		known := page{end: position{end, q.since()}}
+		if err := e.fill(ctx, &known, appID, query{size: 1}, wait); err != nil {
 			return err
 		}
-		if head.Seq == before {
-			e.setHeaders(w, r, q, position{seq: before, since: q.since()}, wait)
+		if known.examined == 0 {
+			e.setHeaders(w, r, q, known.end, wait)
 			logPage(ctx, page{}, 0, started)
-			httpapi.WriteNotModified(w, tag(before))
+			httpapi.WriteNotModified(w, httpapi.PositionTag(r, appID, tagOf(end)))
 			return nil
 		}
 	}
-	start, err := q.start(ctx, e.Feeds, appID)
+	start, err := e.start(ctx, q, appID)
 	if err != nil {
 		return err
 	}
-	if start.seq > head.Seq {
-		if start, err = e.checkPastEnd(ctx, appID, start); err != nil {
-			return err
-		}
-	}
 	p := page{events: []json.RawMessage{}, end: start}
-	for {
-		if err := p.read(ctx, e.Feeds, appID, head.Seq, q); err != nil {
-			return err
-		}
-		if len(p.events) > 0 || p.examined >= maxExamined || wait.ended() {
-			break
-		}
-		if head, err = wait.forEvents(ctx, eventtable.Head{Seq: p.end.seq}); err != nil {
-			return err
-		}
+	if err := e.fill(ctx, &p, appID, q, wait); err != nil {
+		return err
 	}
 	e.setHeaders(w, r, q, p.end, wait)
-	logPage(ctx, p, p.end.seq-start.seq, started)
-	etag := tag(p.end.seq)
+	logPage(ctx, p, p.end.Seq-start.Seq, started)
+	etag := httpapi.PositionTag(r, appID, tagOf(p.end.Position))
 	if httpapi.NotModified(r, etag) { // a full page never changes
 		httpapi.WriteNotModified(w, etag)
 		return nil
@@ -148,13 +125,46 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	return httpapi.WriteItems(w, r, p.events)
 }
 
-// requireApplication returns a NotFound fault if the application is not registered: a client with a
-// misspelt name would otherwise poll forever. It looks the application up only if the feed is
-// empty; other polls need no extra read.
-func (e FeedEndpoint) requireApplication(ctx context.Context, appID string, head eventtable.Head) error {
-	if head.Seq > 0 {
-		return nil
+// fill reads events into the page, until it has one, has examined the maximum number of
+// positions, or may be held no longer.
+func (e FeedEndpoint) fill(ctx context.Context, p *page, appID string, q query, wait *waiter) error {
+	for checked := false; ; {
+		if err := p.read(ctx, e.Feeds, appID, q); err != nil {
+			return err
+		}
+		if p.examined == 0 && !checked { // before any header is set, so that all 404 responses are equal
+			if err := e.checkStart(ctx, appID, p.end); err != nil {
+				return err
+			}
+			checked = true
+		}
+		if len(p.events) > 0 || p.examined >= maxExamined {
+			return nil
+		}
+		if more, err := wait.next(ctx); err != nil || !more {
+			return err
+		}
 	}
+}
+
+// checkStart checks a position after which the feed has no events. It returns a NotFound fault if
+// the feed is empty and the application not registered: a client with a misspelt name would
+// otherwise poll forever. It returns a Gone fault if the feed ends before the position: the feed
+// was then restored from a backup, and other events will get the positions that the cursor has
+// passed.
+func (e FeedEndpoint) checkStart(ctx context.Context, appID string, at position) error {
+	if at.Seq == 0 {
+		return e.requireApplication(ctx, appID)
+	}
+	reached, err := e.Feeds.Reaches(ctx, appID, at.Seq)
+	if err == nil && !reached {
+		err = fault.New(fault.Gone, "cursor-gone",
+			"The feed was restored from a backup and ends before this cursor. Continue from a date before the restore, and ignore events whose id you already have.")
+	}
+	return err
+}
+
+func (e FeedEndpoint) requireApplication(ctx context.Context, appID string) error {
 	app, err := e.Applications.Get(ctx, appID)
 	if err == nil && app == nil {
 		err = fault.NoSuchResource()
@@ -162,16 +172,24 @@ func (e FeedEndpoint) requireApplication(ctx context.Context, appID string, head
 	return err
 }
 
-// checkPastEnd reads the feed's end again, because the position is after the end that the request
-// read first. It returns a Gone fault if the position is after the new end too: the feed was then
-// restored from a backup, and other events will get the positions that the cursor has passed.
-func (e FeedEndpoint) checkPastEnd(ctx context.Context, appID string, at position) (position, error) {
-	head, err := e.Feeds.Head(ctx, appID)
-	if err == nil && at.seq > head.Seq {
-		err = fault.New(fault.Gone, "cursor-gone",
-			"The feed was restored from a backup and ends before this cursor. Continue from a date before the restore, and ignore events whose id you already have.")
+// start returns the position after which the page begins. It returns an Invalid fault if after is
+// the id of an event that is not in the feed.
+func (e FeedEndpoint) start(ctx context.Context, q query, appID string) (position, error) {
+	switch {
+	case q.after.id != "":
+		at, found, err := e.Feeds.PositionOfID(ctx, appID, q.after.id)
+		if err == nil && !found {
+			if err = e.requireApplication(ctx, appID); err == nil {
+				err = invalidAfter("the feed has no event with this id yet")
+			}
+		}
+		return position{Position: at}, err
+	case !q.after.time.IsZero():
+		at, err := e.Feeds.PositionOfTime(ctx, appID, q.after.time)
+		return position{at, q.after.time}, err
+	default:
+		return q.after.position, nil
 	}
-	return at, err
 }
 
 // setHeaders sets Vary, the link to the next page and, if the client prefers to wait,
@@ -213,21 +231,21 @@ func authorize(authenticator Authenticator, r *http.Request) (appID string, err 
 
 // page is the result of a request so far.
 type page struct {
-	events   []json.RawMessage // never nil
+	events   []json.RawMessage
 	bytes    int
-	end      position // the last examined position
+	end      position // after the last examined event
 	examined int
 }
 
 // read adds the matching events between the page's end and the feed's end, within the limits.
-func (p *page) read(ctx context.Context, feeds Feeds, appID string, head int64, q query) error {
+func (p *page) read(ctx context.Context, feeds Feeds, appID string, q query) error {
 	batch := q.size
-	for p.end.seq < head && p.examined < maxExamined && len(p.events) < q.size {
+	for p.examined < maxExamined && len(p.events) < q.size {
 		limit := min(batch, readBatch, maxExamined-p.examined)
 		if !q.filters(p.end) {
 			limit = min(limit, q.size-len(p.events))
 		}
-		records, err := feeds.Read(ctx, appID, p.end.seq, limit)
+		records, err := feeds.Read(ctx, appID, p.end.Position, limit)
 		if err != nil {
 			return err
 		}
@@ -241,7 +259,7 @@ func (p *page) read(ctx context.Context, feeds Feeds, appID string, head int64, 
 				}
 				p.events = append(p.events, record.Document.JSON)
 			}
-			p.end.seq = record.Seq
+			p.end.Position = record.Position
 			p.examined++
 		}
 		if len(records) < limit {
@@ -286,24 +304,6 @@ func parseQuery(r *http.Request, appID string) (query, error) {
 	}
 	q.after, err = parseAfter(text, appID)
 	return q, err
-}
-
-// start returns the position after which the page begins. It returns an Invalid fault if after is
-// the id of an event that is not in the feed.
-func (q query) start(ctx context.Context, feeds Feeds, appID string) (position, error) {
-	switch {
-	case q.after.id != "":
-		seq, found, err := feeds.PositionOfID(ctx, appID, q.after.id)
-		if err == nil && !found {
-			err = invalidAfter("the feed has no event with this id yet")
-		}
-		return position{seq: seq}, err
-	case !q.after.time.IsZero():
-		seq, err := feeds.PositionOfTime(ctx, appID, q.after.time)
-		return position{seq: seq, since: q.after.time}, err
-	default:
-		return q.after.position, nil
-	}
 }
 
 // since returns the time that the reader started from, or zero if it started from a position. All

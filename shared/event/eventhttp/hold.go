@@ -120,33 +120,22 @@ func beforeTimeout(ctx context.Context, t time.Time) time.Time {
 	return t
 }
 
-// ended reports whether the request may be held no longer.
-func (w *waiter) ended() bool { return !time.Now().Before(w.deadline) }
-
-// forEvents waits until the feed ends after head, and returns its end. At the end of the hold it
-// returns head. The first wait takes one of the organisation's places; forEvents returns a
-// TooManyRequests fault if none is free. Call release afterwards.
-func (w *waiter) forEvents(ctx context.Context, head eventtable.Head) (eventtable.Head, error) {
-	if w.ended() {
-		return head, nil
+// next waits until the feed should be read again. It reports false at the end of the hold. The
+// first wait takes one of the organisation's places; next returns a TooManyRequests fault if none
+// is free. Call release afterwards.
+func (w *waiter) next(ctx context.Context) (bool, error) {
+	left := time.Until(w.deadline)
+	if left <= 0 {
+		return false, nil
 	}
 	if err := w.take(ctx); err != nil {
-		return head, err
+		return false, err
 	}
-	for {
-		left := time.Until(w.deadline)
-		if left <= 0 {
-			return head, nil
-		}
-		select {
-		case <-time.After(min(pollInterval, left)):
-		case <-ctx.Done():
-			return head, ctx.Err()
-		}
-		now, err := w.feeds.HeadEventual(ctx, w.appID)
-		if err != nil || now.Seq > head.Seq {
-			return now, err
-		}
+	select {
+	case <-time.After(min(pollInterval, left)):
+		return true, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
 }
 

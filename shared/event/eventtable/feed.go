@@ -5,16 +5,62 @@
 //
 // Table Events:
 //
-//	PK               SK                      other             read by
-//	FEED#nav/app2018 HEAD                    seq, lastAt       Recorder, Feed.Head
-//	FEED#nav/app2018 sequence, 20 digits     d, id, recordedAt Feed.Read, .History and others
-//	INSTANCE#guid    event number, 20 digits seq, appId        Recorder, Feed.History and others
-//	HELD#nav         PLACES                  p0, p1, …         Feed.Take, .Release
+//	PK               SK                  other            read by
+//	FEED#nav/app2018 first position      e, n, at, w      Recorder, Feed.Read, .History and others
+//	INSTANCE#guid    event number        seq, slot, appId Recorder, Feed.History, .PositionOfID
+//	HELD#nav         PLACES              p0, p1, …        Feed.Take, .Release
 //
-// The transaction that puts the events also raises HEAD, so no sequence number exists without its
-// event. A transaction becomes visible item by item, however: a reader may see position 7 before
-// position 6. The reader then stops before 7 and finds both positions with its next read. A reader
-// therefore skips no event, however fast it reads and however late an event is delivered.
+// Positions and event numbers have 20 digits in keys. e is the events, n their number, at the time
+// at which they were recorded, w the id of the write.
+//
+// # The slot log
+//
+// A feed is a sequence of slots. A slot has up to 500 events, deflated together, and is one item
+// that never changes. Its key is its first position, which is the position after the last one of
+// the slot before. The Recorder appends in these steps:
+//
+//  1. It finds the end of the feed: the last slot.
+//  2. It makes sure that all events of the last slot have their position items.
+//  3. It reads the position items of its events and of their predecessors, consistently. It drops
+//     duplicates, and returns events whose predecessor is neither in the feed nor in the new slot.
+//  4. It puts the next slot on the condition that no item has its key. This is the commit.
+//  5. It puts the position items of the slot, and then deletes the events from the outbox.
+//
+// Each event is in a feed once, and after its predecessor. Step 2 comes before step 4, so every
+// slot except the last has its position items. A recorder that commits after the last slot has
+// therefore read the positions of all events before its own slot. If another recorder commits
+// first, the condition of step 4 fails, and the recorder begins again with step 1. A recorder may
+// stop after any step: step 2 of the next one repairs the last slot. The outbox has the events
+// until their positions are stored, so the sweep delivers them again, and a history misses none.
+//
+// A position item is not changed after it is written, so it does not matter how often, how late
+// and by how many processes it is written. One item per instance with its last number would be
+// overwritten by a process that is late.
+//
+// # Cost and throughput
+//
+// An event that is recorded alone costs three write units: slot, position and the deletion from the
+// outbox. Ten events cost 21, because their slot is one unit. The write of a slot takes some
+// milliseconds, so the number of events per slot decides how many events per second a feed takes.
+// These commands print the numbers:
+//
+//	go run ./tests/bench/feed
+//	make bench WHAT=ledger
+//
+// A feed is limited by its sequence of commits and not by the write units of its key. One feed
+// takes some 6,000 events per second in slots of 500. Ten thousand need two sequences:
+// FEED#nav/app2018/0 and /1, chosen by the first hexadecimal digit of the instance's guid, so
+// that the events of an instance stay in one sequence. Two rules of the bus select them by the
+// prefix of detail.id and fill two queues, so that no batch has events of both. A reader merges
+// the two by time and its cursor has two numbers. Cursors contain their format, so this change is
+// possible at any time.
+//
+// # Eventually consistent reads
+//
+// A poll reads the slots after a position with one query, eventually consistent: half a read unit
+// if there is none. Such a read may miss the latest slots, and may even see a slot before the
+// previous one if a partition was split between them. Read stops at a gap, so a reader skips no
+// event, however fast it reads. A slot is one item, so it becomes visible as a whole.
 //
 // The item PLACES counts the held requests of an organisation, across all processes: p3 is the time
 // until which a request has place 3. One kilobyte has room for sixty places.
@@ -23,7 +69,8 @@ package eventtable
 import (
 	"context"
 	"fmt"
-	"sort"
+	"math"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,30 +82,41 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// Record is an event in the feed.
-type Record struct {
-	Seq        int64     // the position, from 1
-	RecordedAt time.Time // UTC, microseconds; never before the time of a lower position
-	Document   event.Encoded
+// Position is a place in a feed, between two events. The zero value is the beginning of the feed.
+type Position struct {
+	Seq int64 // the number of events before the place
+	// Slot is the first position of the slot that has events on both sides of the place, and 0 if
+	// the place is at the end of a slot.
+	Slot int64
 }
 
-// Head is the end of a feed.
-type Head struct {
-	Seq    int64     // the highest position; 0 for an empty feed
-	LastAt time.Time // the RecordedAt of that position; zero for an empty feed
+// Record is an event in the feed.
+type Record struct {
+	Position             // the place after the event; Seq is the position of the event, from 1
+	RecordedAt time.Time // UTC, microseconds; never before the time of a lower position
+	Document   event.Encoded
 }
 
 // Feed reads the feeds of all applications.
 type Feed struct {
 	client *dynamodb.Client
 	table  string
+
+	mu      sync.Mutex
+	reached map[string]reached // by application
+}
+
+// reached is a position that a feed had at a time.
+type reached struct {
+	seq int64
+	at  time.Time
 }
 
 // Open returns the feeds in the table that EVENTS_TABLE names.
 func Open(env *coldstart.Env) *Feed {
 	feed := New(dynamo.Client(env), env.String("EVENTS_TABLE"))
 	env.OnInit("dynamodb", func(ctx context.Context) error {
-		_, err := feed.Head(ctx, "warm-up")
+		_, err := feed.Read(ctx, "warm-up", Position{}, 1)
 		return err
 	})
 	return feed
@@ -66,155 +124,198 @@ func Open(env *coldstart.Env) *Feed {
 
 // New returns the feeds in the table of that name.
 func New(client *dynamodb.Client, table string) *Feed {
-	return &Feed{client: client, table: table}
+	return &Feed{client: client, table: table, reached: map[string]reached{}}
 }
 
-// Head returns the end of the feed of an application with a consistent read: one read unit.
-func (f *Feed) Head(ctx context.Context, appID string) (Head, error) {
-	return readHead(ctx, f.client, f.table, appID, true)
-}
-
-// HeadEventual is Head with an eventually consistent read: half a read unit. The result may be some
-// milliseconds old. The result can prove that there are new events, but not that there are none.
-func (f *Feed) HeadEventual(ctx context.Context, appID string) (Head, error) {
-	return readHead(ctx, f.client, f.table, appID, false)
-}
+// firstSlots is the maximum number of slots of Read's first query. Most polls find few events,
+// and a slot that Read does not need costs as much as one that it returns.
+const firstSlots = 10
 
 // Read returns at most limit events after the given position, without a gap: after+1, after+2 and
-// so on. Fewer than limit means that no further event is visible yet.
-func (f *Feed) Read(ctx context.Context, appID string, after int64, limit int) ([]Record, error) {
+// so on. Fewer than limit means that no further event is visible yet. The read is eventually
+// consistent. It costs half a read unit if there are no events.
+func (f *Feed) Read(ctx context.Context, appID string, after Position, limit int) ([]Record, error) {
 	records := []Record{}
-	var from map[string]types.AttributeValue
+	next := func() int64 { return after.Seq + int64(len(records)) + 1 }
+	from, slots := max(after.Slot, 0), min(limit, firstSlots)
+	if from == 0 {
+		from = next()
+	}
 	for {
 		out, err := f.client.Query(ctx, &dynamodb.QueryInput{
 			TableName:              &f.table,
-			ConsistentRead:         aws.Bool(true),
-			KeyConditionExpression: aws.String("PK = :feed AND SK BETWEEN :first AND :last"),
+			KeyConditionExpression: aws.String("PK = :feed AND SK >= :first"),
 			ExpressionAttributeValues: map[string]types.AttributeValue{
-				":feed":  text(feedPartition(appID)),
-				":first": text(padded20(after + 1)),
-				":last":  text(padded20(after + int64(limit))),
+				":feed": text(feedPartition(appID)), ":first": text(padded20(from)),
 			},
-			Limit:             aws.Int32(int32(limit - len(records))),
-			ExclusiveStartKey: from,
+			Limit: aws.Int32(int32(slots)),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("eventtable: read feed: %w", err)
 		}
 		for _, item := range out.Items {
-			next := after + int64(len(records)) + 1
-			if textOf(item, attrSort) != padded20(next) {
-				return records, nil // a gap: a transaction is only partly visible
-			}
-			record, err := readRecord(item, next)
+			s, err := slotOf(item)
 			if err != nil {
 				return nil, err
 			}
-			records = append(records, record)
+			if s.first > next() {
+				// The slot before is not visible yet. Or the feed was restored from a backup, and
+				// its slots begin elsewhere than when the position was returned.
+				missing, err := lastSlot(ctx, f.client, f.table, appID, next(), true)
+				if err != nil || missing == nil || !missing.holds(next()) {
+					return f.note(appID, after.Seq, records), err
+				}
+				if records, err = missing.read(records, next(), limit); err != nil {
+					return nil, err
+				}
+			}
+			if len(records) < limit && s.holds(next()) {
+				if records, err = s.read(records, next(), limit); err != nil {
+					return nil, err
+				}
+			}
+			if len(records) == limit {
+				return f.note(appID, after.Seq, records), nil
+			}
 		}
-		if from = out.LastEvaluatedKey; from == nil || len(records) >= limit {
-			return records, nil
+		if out.LastEvaluatedKey == nil {
+			return f.note(appID, after.Seq, records), nil
 		}
+		from = next()
+		// As many slots as the remaining events need if they are as large as those so far.
+		slots = max(1, (limit-len(records))*len(out.Items)/max(1, len(records)))
+		slots = min(slots, limit-len(records))
 	}
 }
 
-func readRecord(item map[string]types.AttributeValue, seq int64) (Record, error) {
-	doc, err := event.Decode([]byte(textOf(item, attrDocument)))
+// read appends the events of the slot from a position on to records, up to limit records.
+func (s *slot) read(records []Record, from int64, limit int) ([]Record, error) {
+	to := min(s.last(), from+int64(limit-len(records))-1)
+	docs, err := s.events(from, to)
 	if err != nil {
-		return Record{}, fmt.Errorf("eventtable: position %d: %w", seq, err)
+		return nil, err
 	}
-	at, err := timeOf(item, attrRecordedAt)
-	if err != nil {
-		return Record{}, fmt.Errorf("eventtable: position %d: %w", seq, err)
+	for n, doc := range docs {
+		at := Position{Seq: from + int64(n), Slot: s.first}
+		if at.Seq == s.last() {
+			at.Slot = 0
+		}
+		records = append(records, Record{Position: at, RecordedAt: s.recordedAt, Document: doc})
 	}
-	return Record{Seq: seq, RecordedAt: at, Document: doc}, nil
+	return records, nil
 }
 
-// PositionOfID returns the position of the event with the given id in an application's feed, and
-// whether the feed has it.
-func (f *Feed) PositionOfID(ctx context.Context, appID, eventID string) (seq int64, found bool, err error) {
+// reachedAge is the time for which a position that a feed had counts as one that it has. A feed
+// that was restored from a backup may end before it.
+const reachedAge = time.Minute
+
+// note remembers that the feed has the records after a position, and returns them.
+func (f *Feed) note(appID string, after int64, records []Record) []Record {
+	if len(records) > 0 {
+		f.setReached(appID, after+int64(len(records)))
+	}
+	return records
+}
+
+func (f *Feed) setReached(appID string, seq int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if old := f.reached[appID]; seq < old.seq && time.Since(old.at) < reachedAge {
+		return
+	}
+	if len(f.reached) >= maxEnds {
+		clear(f.reached)
+	}
+	f.reached[appID] = reached{seq, time.Now()}
+}
+
+// Reaches reports whether the feed has the event at a position. It costs nothing if this process
+// has read the feed up to there in the last minute, and otherwise what the slot costs.
+func (f *Feed) Reaches(ctx context.Context, appID string, seq int64) (bool, error) {
+	f.mu.Lock()
+	known := f.reached[appID]
+	f.mu.Unlock()
+	if seq == 0 || seq <= known.seq && time.Since(known.at) < reachedAge {
+		return true, nil
+	}
+	s, err := lastSlot(ctx, f.client, f.table, appID, seq, true)
+	if err != nil || s == nil || s.last() < seq {
+		return false, err
+	}
+	f.setReached(appID, s.last())
+	return true, nil
+}
+
+// PositionOfID returns the place after the event with the given id in an application's feed, and
+// whether the feed has the event.
+func (f *Feed) PositionOfID(ctx context.Context, appID, eventID string) (at Position, found bool, err error) {
 	guid, n, err := event.ParseID(eventID)
 	if err != nil {
-		return 0, false, nil // no event has that id
+		return Position{}, false, nil // no event has that id
 	}
-	item, err := f.item(ctx, instancePartition(guid), padded20(n), "")
+	item, err := f.item(ctx, instancePartition(guid), padded20(n))
 	if err != nil || item == nil || textOf(item, attrAppID) != appID {
-		return 0, false, err
+		return Position{}, false, err
 	}
-	seq, err = numberOf(item, attrSeq)
-	return seq, err == nil, err
+	if at.Seq, at.Slot, err = positionOf(item); err != nil {
+		return Position{}, false, err
+	}
+	f.setReached(appID, at.Seq)
+	return at, true, nil
 }
 
 // PositionOfTime returns a position such that every event of a change after t has a higher
 // position. Higher positions may also have earlier events: those recorded within event.ClockSkew
-// before t and those recorded late. The caller filters them. PositionOfTime reads HEAD and about
-// log2(feed length) items.
-func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (int64, error) {
-	head, err := f.Head(ctx, appID)
-	if err != nil || head.Seq == 0 {
-		return 0, err
+// before t and those recorded late. The caller filters them. PositionOfTime reads the last slot and
+// at most log2(feed length) others, eventually consistent.
+func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (Position, error) {
+	last, err := lastSlot(ctx, f.client, f.table, appID, math.MaxInt64, false)
+	if err != nil || last == nil {
+		return Position{}, err
 	}
+	f.setReached(appID, last.last())
 	// An event is recorded after its change. An event that was recorded more than event.ClockSkew
 	// before t therefore belongs to a change before t.
 	t = t.Add(-event.ClockSkew)
-	if !head.LastAt.After(t) {
-		return head.Seq, nil
+	if !last.recordedAt.After(t) {
+		return Position{Seq: last.last()}, nil
 	}
-	var readErr error
-	later := sort.Search(int(head.Seq), func(n int) bool { // n is the index of position n+1
-		if readErr != nil {
-			return true
-		}
-		item, err := f.item(ctx, feedPartition(appID), padded20(int64(n)+1), attrRecordedAt)
+	// All positions up to earlier are recorded at or before t, and those from later on after t.
+	earlier, later := int64(0), last.first
+	for later-earlier > 1 {
+		middle := earlier + (later-earlier)/2
+		s, err := lastSlot(ctx, f.client, f.table, appID, middle, false)
 		if err != nil {
-			readErr = err
-			return true
+			return Position{}, err
 		}
-		if item == nil { // not visible yet: treat it as after t, so that no event is skipped
-			return true
+		switch {
+		case s == nil || !s.holds(middle): // not visible yet: treat it as after t, so that no event is skipped
+			later = middle
+		case s.recordedAt.After(t):
+			later = s.first
+		default:
+			earlier = s.last()
 		}
-		at, err := timeOf(item, attrRecordedAt)
-		readErr = err
-		return at.After(t)
-	})
-	if readErr != nil {
-		return 0, readErr
 	}
-	return int64(later), nil
+	return Position{Seq: later - 1}, nil
 }
 
-// item returns an item, or nil if it does not exist. If attribute is not empty, it returns only
-// that attribute.
-func (f *Feed) item(ctx context.Context, partition, sortKey, attribute string) (map[string]types.AttributeValue, error) {
-	in := &dynamodb.GetItemInput{TableName: &f.table, Key: key(partition, sortKey), ConsistentRead: aws.Bool(true)}
-	if attribute != "" {
-		in.ProjectionExpression = &attribute
-	}
-	out, err := f.client.GetItem(ctx, in)
+// item returns an item, or nil if it does not exist.
+func (f *Feed) item(ctx context.Context, partition, sortKey string) (map[string]types.AttributeValue, error) {
+	out, err := f.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &f.table, Key: key(partition, sortKey), ConsistentRead: aws.Bool(true),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("eventtable: get: %w", err)
 	}
 	return out.Item, nil
 }
 
-func readHead(ctx context.Context, client *dynamodb.Client, table, appID string, consistent bool) (Head, error) {
-	out, err := client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &table, Key: key(feedPartition(appID), headSort), ConsistentRead: &consistent,
-	})
-	if err != nil {
-		return Head{}, fmt.Errorf("eventtable: get head: %w", err)
+// positionOf parses the item of an event's position.
+func positionOf(item map[string]types.AttributeValue) (seq, slot int64, err error) {
+	if seq, err = numberOf(item, attrSeq); err != nil {
+		return 0, 0, err
 	}
-	return headOf(out.Item)
-}
-
-// headOf parses the item HEAD; nil means an empty feed. It fails for a malformed item.
-func headOf(item map[string]types.AttributeValue) (head Head, err error) {
-	if item == nil {
-		return Head{}, nil
-	}
-	if head.Seq, err = numberOf(item, attrSeq); err != nil {
-		return Head{}, err
-	}
-	head.LastAt, err = timeOf(item, attrLastAt)
-	return head, err
+	slot, err = numberOf(item, attrSlot)
+	return seq, slot, err
 }

@@ -3,25 +3,22 @@ package eventtable
 import (
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
-	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 // Attributes and keys; the access patterns are in the package comment.
 const (
 	attrPartition  = "PK"
 	attrSort       = "SK"
-	attrDocument   = "d"
-	attrID         = "id"
-	attrRecordedAt = "recordedAt"
+	attrEvents     = "e"
+	attrCount      = "n"
+	attrRecordedAt = "at"
+	attrWriteID    = "w"
 	attrSeq        = "seq"
-	attrLastAt     = "lastAt"
+	attrSlot       = "slot"
 	attrAppID      = "appId"
 
-	headSort   = "HEAD"
 	placesSort = "PLACES"
 )
 
@@ -31,8 +28,7 @@ func heldPartition(org string) string { return "HELD#" + org }
 
 func instancePartition(guid string) string { return "INSTANCE#" + guid }
 
-// padded20 formats a sequence or event number with 20 digits, so that text order is numeric order.
-// "HEAD" sorts after all numbers.
+// padded20 formats a position or event number with 20 digits, so that text order is numeric order.
 func padded20[N int | int64](n N) string { return fmt.Sprintf("%020d", n) }
 
 func key(partition, sort string) map[string]types.AttributeValue {
@@ -61,12 +57,4 @@ func numberOf(item map[string]types.AttributeValue, name string) (int64, error) 
 		return 0, fmt.Errorf("eventtable: attribute %s is not a number", name)
 	}
 	return strconv.ParseInt(n.Value, 10, 64)
-}
-
-func timeOf(item map[string]types.AttributeValue, name string) (time.Time, error) {
-	t, ok := rfc3339.Parse(textOf(item, name))
-	if !ok {
-		return time.Time{}, fmt.Errorf("eventtable: attribute %s is not a time", name)
-	}
-	return t, nil
 }

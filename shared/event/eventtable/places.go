@@ -38,7 +38,7 @@ func (f *Feed) Take(ctx context.Context, org string, limit int, now, until time.
 		}
 		item := failed.Item
 		if item == nil { // the response omits the item
-			if item, err = f.item(ctx, heldPartition(org), placesSort, ""); err != nil {
+			if item, err = f.item(ctx, heldPartition(org), placesSort); err != nil {
 				return nil, err
 			}
 		}

@@ -5,42 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
+	"math"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/outboxtable"
 )
 
-// DynamoDB allows 100 items and 4 MB in a transaction. HEAD takes one item, and each event takes
-// four.
-const (
-	maxPerTransaction = 24
-	maxDocumentBytes  = 3_000_000
-)
-
 // maxFeeds is the maximum number of feeds to which Append appends concurrently.
 const maxFeeds = 32
-
-// A backoff is random, up to a limit that doubles with each attempt. Several recorders may append
-// to the same feed, and only one of them succeeds in each round.
-const (
-	firstBackoff = 20 * time.Millisecond
-	maxBackoff   = 500 * time.Millisecond
-	maxAttempts  = 12
-)
 
 // Recorder appends to the feeds of all applications.
 type Recorder struct {
 	client *dynamodb.Client
 	table  string
-	outbox string
+	outbox *outboxtable.Table
 	now    func() time.Time
+	ends   ends
 }
 
 // OpenRecorder returns the recorder for the table in EVENTS_TABLE. The recorder deletes the
@@ -48,7 +37,7 @@ type Recorder struct {
 func OpenRecorder(env *coldstart.Env) *Recorder {
 	recorder := NewRecorder(dynamo.Client(env), env.String("EVENTS_TABLE"), env.String("OUTBOX_TABLE"), time.Now)
 	env.OnInit("dynamodb", func(ctx context.Context) error {
-		_, err := readHead(ctx, recorder.client, recorder.table, "warm-up", true)
+		_, err := recorder.lastSlot(ctx, "warm-up")
 		return err
 	})
 	return recorder
@@ -56,31 +45,28 @@ func OpenRecorder(env *coldstart.Env) *Recorder {
 
 // NewRecorder returns the recorder for the given tables and clock.
 func NewRecorder(client *dynamodb.Client, table, outbox string, now func() time.Time) *Recorder {
-	return &Recorder{client: client, table: table, outbox: outbox, now: now}
+	return &Recorder{client: client, table: table, outbox: outboxtable.New(client, outbox), now: now}
 }
 
 // Append appends the events to the feeds of their applications and deletes them from the outbox. It
 // appends the events of one instance in the order of their numbers. It skips events that the feed
 // already has, and deletes them from the outbox too. It returns one result for each event, in the
-// same order.
-//
-// It appends to the feeds of different applications concurrently.
+// same order. It appends to the feeds of different applications concurrently.
 //
 // The caller may pass any events in any order any number of times, from several processes
 // concurrently, and may stop anywhere: no event enters the feed twice or before its predecessor.
-// Append retries conflicts until ctx ends.
+// Append retries conflicts as the budget of package busy allows. An event that failed may be in the
+// feed; the next Append of it then reports a duplicate, and completes what is missing.
 func (r *Recorder) Append(ctx context.Context, docs []event.Encoded) []event.Result {
 	// docs may contain an event several times; append it once.
-	outcomes := map[string]event.Result{}
+	outcomes := make(map[string]event.Result, len(docs))
 	feeds := map[string][]event.Encoded{}
 	for _, doc := range docs {
 		if _, twice := outcomes[doc.Event.ID]; !twice {
-			outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed}
+			outcomes[doc.Event.ID] = event.Result{}
 			feeds[doc.Event.AppID] = append(feeds[doc.Event.AppID], doc)
 		}
 	}
-	// One feed after the other would make the events of one application wait for those of all
-	// others.
 	var all sync.WaitGroup
 	var mu sync.Mutex // guards outcomes
 	running := make(chan struct{}, maxFeeds)
@@ -88,16 +74,15 @@ func (r *Recorder) Append(ctx context.Context, docs []event.Encoded) []event.Res
 		running <- struct{}{}
 		all.Go(func() {
 			defer func() { <-running }()
-			found := map[string]event.Result{}
 			event.Sort(batch)
 			for len(batch) > 0 {
-				n := batchLen(batch)
-				r.appendTogether(ctx, appID, batch[:n:n], found)
+				n := slotLen(batch)
+				found := r.appendTogether(ctx, appID, batch[:n])
+				mu.Lock()
+				maps.Copy(outcomes, found)
+				mu.Unlock()
 				batch = batch[n:]
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			maps.Copy(outcomes, found)
 		})
 	}
 	all.Wait()
@@ -108,101 +93,141 @@ func (r *Recorder) Append(ctx context.Context, docs []event.Encoded) []event.Res
 	return results
 }
 
-// batchLen returns the number of leading events that fit into one transaction.
-func batchLen(batch []event.Encoded) int {
-	bytes := 0
-	for n, doc := range batch {
-		if bytes += len(doc.JSON); n == maxPerTransaction || (n > 0 && bytes > maxDocumentBytes) {
-			return n
+// appendTogether appends events of one application, which fit into one slot, and returns the result
+// of each by id.
+func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []event.Encoded) map[string]event.Result {
+	outcomes := map[string]event.Result{}
+	if err := r.appendSlot(busy.WithBudget(ctx), appID, batch, outcomes); err != nil {
+		r.ends.forget(appID)
+		for _, doc := range batch { // also those that are in the feed: their outbox items may not be deleted
+			outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed, Err: err}
 		}
 	}
-	return len(batch)
+	return outcomes
 }
 
-// appendTogether appends events of one application in one transaction and stores the outcome of
-// each. It repeats the transaction without the events that are duplicates or out of order.
-//
-// The response to a transaction may be lost after the transaction was applied. The next attempt
-// then finds a moved HEAD and the events in the feed, and reports them as duplicates.
-func (r *Recorder) appendTogether(ctx context.Context, appID string, batch []event.Encoded, outcomes map[string]event.Result) {
-	head, err := readHead(ctx, r.client, r.table, appID, true)
-	backoff := firstBackoff
-	for attempt := 1; err == nil; attempt++ {
-		transaction := r.transaction(appID, head, batch)
-		if _, err = r.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: transaction.items}); err == nil {
-			for _, doc := range batch {
-				outcomes[doc.Event.ID] = event.Result{Outcome: event.Recorded}
+// appendSlot appends the events that are neither duplicates nor out of order, and stores the
+// outcome of each event. The package comment has the steps and why they are correct.
+func (r *Recorder) appendSlot(ctx context.Context, appID string, batch []event.Encoded, outcomes map[string]event.Result) error {
+	at, known := r.ends.of(appID)
+	for {
+		var last []event.Encoded // events whose positions may be missing
+		var lastSlot *slot
+		if !known {
+			var err error
+			if lastSlot, err = r.lastSlot(ctx, appID); err != nil {
+				return err
 			}
-			return
-		}
-		var res result
-		if res, err = transaction.classify(err); err != nil {
-			break
-		}
-		before := len(batch)
-		if batch = r.resolve(ctx, batch, res, outcomes); len(batch) == 0 {
-			return
-		}
-		if len(batch) < before && !res.headMoved && !res.contended {
-			continue // the next transaction differs and has no conflict
-		}
-		if attempt >= maxAttempts {
-			err = errors.New("eventtable: append: the feed is contended")
-		} else if err = wait(ctx, &backoff); err == nil && res.headMoved {
-			if head = res.head; head.Seq == 0 { // the cancellation did not include HEAD
-				head, err = readHead(ctx, r.client, r.table, appID, true)
+			if at = (end{}); lastSlot != nil {
+				if last, err = lastSlot.events(lastSlot.first, lastSlot.last()); err != nil {
+					return err
+				}
+				at = end{lastSlot.last(), lastSlot.recordedAt}
 			}
 		}
+		recorded, err := r.positioned(ctx, questions(batch, last))
+		if err != nil {
+			return err
+		}
+		if lastSlot != nil {
+			if err := r.writePositions(ctx, appID, lastSlot, last, recorded); err != nil {
+				return err
+			}
+			for _, doc := range last {
+				recorded[keyOf(doc)] = true
+			}
+		}
+		// All events of the feed up to at have their positions now.
+		fresh, acknowledged := classify(batch, recorded, outcomes)
+		if len(fresh) > 0 {
+			s, won, err := r.put(ctx, appID, at, fresh)
+			if err != nil {
+				return err
+			}
+			if !won { // another process has appended; read what
+				if known {
+					r.ends.outdated(appID)
+				}
+				if err := busy.Race(ctx); err != nil {
+					return err
+				}
+				known = false
+				clear(outcomes)
+				continue
+			}
+			if err := r.writePositions(ctx, appID, s, fresh, nil); err != nil {
+				return err
+			}
+			at = end{s.last(), s.recordedAt}
+		}
+		r.ends.set(appID, at)
+		return r.outbox.Delete(ctx, acknowledged)
+	}
+}
+
+// questions returns the events whose positions appendSlot must read: the events of the batch, their
+// predecessors outside of the batch, and the events of the last slot.
+func questions(batch, last []event.Encoded) map[eventKey]bool {
+	keys := map[eventKey]bool{}
+	for _, doc := range last {
+		keys[keyOf(doc)] = true
 	}
 	for _, doc := range batch {
-		outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed, Err: err}
-	}
-}
-
-// resolve stores the outcomes of the duplicate, rejected and out-of-order events, and returns the
-// other events.
-func (r *Recorder) resolve(ctx context.Context, batch []event.Encoded, res result, outcomes map[string]event.Result) []event.Encoded {
-	var rest []event.Encoded
-	blocked := map[string]bool{} // instances with a missing predecessor: later events are out of order
-	for n, doc := range batch {
-		switch {
-		case res.duplicate[n]:
-			outcomes[doc.Event.ID] = r.acknowledge(ctx, doc)
-		case res.rejected[n] != nil:
-			outcomes[doc.Event.ID] = event.Result{Outcome: event.Failed, Err: res.rejected[n]}
-			blocked[doc.InstanceGuid] = true
-		case res.outOfOrder[n] || blocked[doc.InstanceGuid]:
-			outcomes[doc.Event.ID] = event.Result{Outcome: event.OutOfOrder}
-			blocked[doc.InstanceGuid] = true
-		default:
-			rest = append(rest, doc)
+		keys[keyOf(doc)] = true
+		if doc.Number > 1 {
+			keys[eventKey{doc.InstanceGuid, doc.Number - 1}] = true
 		}
 	}
-	return rest
+	return keys
 }
 
-// acknowledge deletes a duplicate from the outbox and returns its result. The outbox still has an
-// event of the feed only after one of the tables was restored from a backup. Without the deletion,
-// the sweep would publish the event forever.
-func (r *Recorder) acknowledge(ctx context.Context, doc event.Encoded) event.Result {
-	_, err := r.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: &r.outbox, Key: outboxtable.Key(doc.InstanceGuid, doc.Number),
+// classify returns the events to append, in order, and all events to delete from the outbox once
+// these are appended. It stores the outcomes.
+func classify(batch []event.Encoded, recorded map[eventKey]bool, outcomes map[string]event.Result) (fresh, acknowledged []event.Encoded) {
+	before := map[eventKey]bool{} // in the new slot so far
+	for _, doc := range batch {
+		predecessor := eventKey{doc.InstanceGuid, doc.Number - 1}
+		outcome := event.Recorded
+		switch {
+		case recorded[keyOf(doc)]:
+			outcome = event.Duplicate
+			acknowledged = append(acknowledged, doc)
+		case doc.Number > 1 && !recorded[predecessor] && !before[predecessor]:
+			outcome = event.OutOfOrder
+		default:
+			before[keyOf(doc)] = true
+			fresh, acknowledged = append(fresh, doc), append(acknowledged, doc)
+		}
+		outcomes[doc.Event.ID] = event.Result{Outcome: outcome}
+	}
+	return fresh, acknowledged
+}
+
+// put appends a slot with the events after at. won is false if the position has another slot.
+func (r *Recorder) put(ctx context.Context, appID string, at end, docs []event.Encoded) (s *slot, won bool, err error) {
+	s = &slot{first: at.seq + 1, count: len(docs), recordedAt: r.now().UTC().Truncate(time.Microsecond)}
+	if s.recordedAt.Before(at.recordedAt) {
+		s.recordedAt = at.recordedAt
+	}
+	if s.packed, err = event.Pack(docs...); err != nil {
+		return nil, false, err
+	}
+	item, writeID := s.item(appID)
+	_, err = r.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &r.table, Item: item, ConditionExpression: aws.String("attribute_not_exists(PK)"),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if err != nil {
-		return event.Result{Outcome: event.Failed, Err: fmt.Errorf("eventtable: acknowledge: %w", err)}
+	if taken, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		// The SDK retries if a response is lost. If the first attempt was applied, the slot is
+		// ours.
+		return s, isWrite(taken.Item, writeID), nil
 	}
-	return event.Result{Outcome: event.Duplicate}
+	if err != nil {
+		return nil, false, fmt.Errorf("eventtable: append: %w", err)
+	}
+	return s, true, nil
 }
 
-// wait waits for a random time up to *backoff and doubles *backoff. It fails when ctx ends.
-func wait(ctx context.Context, backoff *time.Duration) error {
-	timer := time.NewTimer(rand.N(*backoff))
-	defer timer.Stop()
-	*backoff = min(2**backoff, maxBackoff)
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+func (r *Recorder) lastSlot(ctx context.Context, appID string) (*slot, error) {
+	return lastSlot(ctx, r.client, r.table, appID, math.MaxInt64, true)
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,32 +26,40 @@ import (
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
-// DynamoDB Local serialises all calls, so it never reports conflicts, throttling or a rejected
-// item. These tests script such responses. The conformance suite tests the recorder with a real
-// table.
+// DynamoDB Local never throttles, loses or rejects a write, and leaves nothing unprocessed. These
+// tests script such responses. The conformance suite tests the recorder with a real table.
 
 const app = "nav/app2018"
 
 var now = time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// script is a DynamoDB transport that responds to each transaction with the next line of a script.
-type script struct {
-	t            *testing.T
-	heads        []int64                       // results of reads of HEAD, in order; the last one repeats
-	responses    []func([]item) (int, any)     // to transactions, in order
-	always       func(items []item) (int, any) // to all later transactions
-	deletions    func() (int, any)             // to single deletions; success when nil
-	transactions [][]item                      // received
+// item is a DynamoDB item in JSON.
+type item = map[string]map[string]string
+
+// database is a transport to a DynamoDB with the calls of the recorder.
+type database struct {
+	t *testing.T
+	// disturb returns the response to a call instead of the database, or nil. n counts the calls of
+	// the operation from 1.
+	disturb func(operation string, n int) *response
+
+	mu    sync.Mutex
+	items map[string]item // by table, PK and SK
+	calls map[string]int  // by operation
 }
 
-// item is one item of a transaction.
-type item struct {
-	action string // Update, Put, ConditionCheck or Delete
-	key    string // "PK SK"
-	old    string // the value of :old
+// response is a response of DynamoDB.
+type response struct {
+	status int
+	body   any
+	before bool // the call has its effect, and the response replaces the response to it
 }
 
-func (s *script) Do(r *http.Request) (*http.Response, error) {
+func failure(code string) *response {
+	return &response{status: 400, body: map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#" + code, "message": "no"}}
+}
+
+func (d *database) Do(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
@@ -57,132 +67,123 @@ func (s *script) Do(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	status, answer := 200, any(map[string]any{})
-	switch _, target, _ := strings.Cut(r.Header.Get("X-Amz-Target"), "."); target {
-	case "GetItem":
-		if s.heads[0] > 0 {
-			answer = map[string]any{"Item": headItem(s.heads[0])}
-		}
-		if len(s.heads) > 1 {
-			s.heads = s.heads[1:]
-		}
-	case "DeleteItem":
-		if s.deletions != nil {
-			status, answer = s.deletions()
-		}
-	case "TransactWriteItems":
-		items := parseTransaction(s.t, body)
-		s.transactions = append(s.transactions, items)
-		reply := s.always
-		if len(s.responses) > 0 {
-			reply, s.responses = s.responses[0], s.responses[1:]
-		}
-		status, answer = reply(items)
-	default:
-		s.t.Errorf("unexpected call %s", target)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	d.calls[operation]++
+	var disturbed *response
+	if d.disturb != nil {
+		disturbed = d.disturb(operation, d.calls[operation])
 	}
-	raw, err := json.Marshal(answer)
+	answer := disturbed
+	if disturbed == nil || disturbed.before {
+		answer = d.serve(operation, body)
+	}
+	if disturbed != nil {
+		answer = disturbed
+	}
+	raw, err := json.Marshal(answer.body)
 	if err != nil {
 		return nil, err
 	}
 	return &http.Response{
-		StatusCode: status, Body: io.NopCloser(strings.NewReader(string(raw))), Request: r,
+		StatusCode: answer.status, Body: io.NopCloser(strings.NewReader(string(raw))), Request: r,
 		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
 	}, nil
 }
 
-func headItem(seq int64) map[string]any {
-	return map[string]any{
-		"PK": map[string]string{"S": "FEED#" + app}, "SK": map[string]string{"S": "HEAD"},
-		"seq": map[string]string{"N": fmt.Sprint(seq)}, "lastAt": map[string]string{"S": "2019-06-01T12:00:00.000000Z"},
-	}
+func id(table string, i item) string {
+	return table + " " + i["PK"]["S"] + " " + i["SK"]["S"] + i["SK"]["N"]
 }
 
-func parseTransaction(t *testing.T, body []byte) []item {
-	type value struct{ S, N string }
+func (d *database) serve(operation string, body []byte) *response {
 	var in struct {
-		ClientRequestToken string
-		TransactItems      []map[string]struct {
-			Item, Key, ExpressionAttributeValues map[string]value
-		}
+		TableName                 string
+		Item                      item
+		ExpressionAttributeValues item
+		RequestItems              json.RawMessage
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
-		t.Error(err)
+		d.t.Error(err)
 	}
-	if in.ClientRequestToken == "" {
-		t.Error("the SDK's own retry would not be recognised")
-	}
-	var items []item
-	keys := map[string]bool{}
-	for _, part := range in.TransactItems {
-		for action, of := range part {
-			key := of.Key
-			if key == nil {
-				key = of.Item
+	switch operation {
+	case "Query":
+		prefix := in.TableName + " " + in.ExpressionAttributeValues[":feed"]["S"] + " "
+		found := []item{}
+		for _, k := range slices.Sorted(maps.Keys(d.items)) {
+			if strings.HasPrefix(k, prefix) {
+				found = []item{d.items[k]}
 			}
-			i := item{action, key["PK"].S + " " + key["SK"].S + key["SK"].N, of.ExpressionAttributeValues[":old"].N}
-			if keys[i.key] || len(items) == 100 {
-				t.Errorf("item %d, %s: a duplicate, or too many items", len(items), i.key)
-			}
-			keys[i.key] = true
-			items = append(items, i)
 		}
-	}
-	return items
-}
-
-func succeed([]item) (int, any) { return 200, map[string]any{} }
-
-// cancel returns a response with a cancellation reason for each item; "" is none.
-func cancel(reason func(item) string) func([]item) (int, any) {
-	return func(items []item) (int, any) {
-		var reasons []map[string]any
-		for _, i := range items {
-			code, of, _ := strings.Cut(reason(i), " ")
-			entry := map[string]any{"Code": "None"}
-			if code != "" {
-				entry = map[string]any{"Code": code, "Message": "because"}
+		return &response{status: 200, body: map[string]any{"Items": found}}
+	case "PutItem":
+		if old := d.items[id(in.TableName, in.Item)]; old != nil {
+			failed := failure("ConditionalCheckFailedException")
+			failed.body.(map[string]any)["Item"] = old
+			return failed
+		}
+		d.items[id(in.TableName, in.Item)] = in.Item
+		return &response{status: 200, body: map[string]any{}}
+	case "BatchGetItem":
+		var requests map[string]struct{ Keys []item }
+		if err := json.Unmarshal(in.RequestItems, &requests); err != nil {
+			d.t.Error(err)
+		}
+		found := map[string][]item{}
+		for table, request := range requests {
+			if len(request.Keys) > 100 {
+				d.t.Errorf("%d keys in a call", len(request.Keys))
 			}
-			if of != "" {
-				var seq int64
-				if _, err := fmt.Sscan(of, &seq); err != nil {
-					panic(err)
+			for _, key := range request.Keys {
+				if i := d.items[id(table, key)]; i != nil {
+					found[table] = append(found[table], i)
 				}
-				entry["Item"] = headItem(seq)
 			}
-			reasons = append(reasons, entry)
 		}
-		return 400, map[string]any{
-			"__type":  "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-			"Message": "Transaction cancelled", "CancellationReasons": reasons,
+		return &response{status: 200, body: map[string]any{"Responses": found}}
+	case "BatchWriteItem":
+		var requests map[string][]struct {
+			PutRequest    *struct{ Item item }
+			DeleteRequest *struct{ Key item }
 		}
+		if err := json.Unmarshal(in.RequestItems, &requests); err != nil {
+			d.t.Error(err)
+		}
+		for table, all := range requests {
+			if len(all) > 25 {
+				d.t.Errorf("%d items in a call", len(all))
+			}
+			for _, request := range all {
+				if request.PutRequest != nil {
+					d.items[id(table, request.PutRequest.Item)] = request.PutRequest.Item
+				} else {
+					delete(d.items, id(table, request.DeleteRequest.Key))
+				}
+			}
+		}
+		return &response{status: 200, body: map[string]any{}}
 	}
+	d.t.Errorf("unexpected call %s", operation)
+	return failure("ValidationException")
 }
 
-// only returns a reason for items of the given action whose key contains the text.
-func only(action, key, reason string) func(item) string {
-	return func(i item) string {
-		if i.action == action && strings.Contains(i.key, key) {
-			return reason
-		}
-		return ""
-	}
+// unprocessed leaves all requests of a batch unprocessed.
+func unprocessed(table string) *response {
+	key := item{"PK": {"S": "x"}, "SK": {"S": "1"}}
+	return &response{status: 200, body: map[string]any{
+		"UnprocessedItems": map[string]any{table: []any{map[string]any{"PutRequest": map[string]any{"Item": key}}}},
+		"UnprocessedKeys":  map[string]any{table: map[string]any{"Keys": []any{key}}},
+	}}
 }
 
-func reject(status int, code string) func([]item) (int, any) {
-	return func([]item) (int, any) {
-		return status, map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#" + code, "message": "no"}
-	}
+func newDatabase(t *testing.T) *database {
+	return &database{t: t, items: map[string]item{}, calls: map[string]int{}}
 }
 
-// newRecorder returns a recorder that calls the script. Call it within the synctest bubble.
-func newRecorder(t *testing.T, s *script) *eventtable.Recorder {
-	s.t = t
-	if s.heads == nil {
-		s.heads = []int64{0}
-	}
+// newRecorder returns a recorder that calls the database. Call it within the synctest bubble.
+func newRecorder(d *database) *eventtable.Recorder {
 	client := dynamodb.New(dynamodb.Options{
-		Region: "eu-north-1", HTTPClient: s, BaseEndpoint: aws.String("http://dynamodb.test"),
+		Region: "eu-north-1", HTTPClient: d, BaseEndpoint: aws.String("http://dynamodb.test"),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, nil
 		}),
@@ -206,162 +207,179 @@ func outcomes(results []event.Result) string {
 	return letters.String()
 }
 
-func TestOutcomes(t *testing.T) {
-	one, two := "11111111-0000-7000-8000-000000000000", "22222222-0000-7000-8000-000000000000"
-	batch := append(events(one, 2, 4), events(two, 1, 2)...)
-	tests := map[string]struct {
-		script       script
-		want         string
-		transactions int
-	}{
-		"success":          {script{always: succeed}, "rrrrr", 1},
-		"a conflict":       {script{responses: []func([]item) (int, any){cancel(only("Update", "HEAD", "TransactionConflict"))}, always: succeed}, "rrrrr", 2},
-		"throttled":        {script{responses: []func([]item) (int, any){cancel(only("Put", "FEED", "ThrottlingError"))}, always: succeed}, "rrrrr", 2},
-		"always throttled": {script{always: cancel(only("Put", "FEED", "ThrottlingError"))}, "fffff", 1 + busy.MaxRetries},
-		"throttled, and one is a duplicate": {script{responses: []func([]item) (int, any){cancel(func(i item) string {
-			if i.key == "INSTANCE#"+one+" 00000000000000000002" {
-				return "ConditionalCheckFailed"
-			}
-			return only("Put", "FEED", "ThrottlingError")(i)
-		})}, always: succeed}, "drrrr", 2},
-		"in progress":          {script{responses: []func([]item) (int, any){reject(400, "TransactionInProgressException")}, always: succeed}, "rrrrr", 2},
-		"without reasons":      {script{responses: []func([]item) (int, any){cancel(func(item) string { return "" })}, always: succeed}, "rrrrr", 2},
-		"permanent contention": {script{always: cancel(only("Update", "HEAD", "TransactionConflict"))}, "fffff", 12},
-		"one is out of order": {script{responses: []func([]item) (int, any){
-			cancel(only("ConditionCheck", one, "ConditionalCheckFailed")),
-		}, always: succeed}, "ooorr", 2},
-		"one is a duplicate": {script{responses: []func([]item) (int, any){
-			cancel(only("Put", "INSTANCE#"+one+" 00000000000000000002", "ConditionalCheckFailed")),
-		}, always: succeed}, "drrrr", 2},
-		"all are duplicates": {script{responses: []func([]item) (int, any){
-			cancel(only("Put", "INSTANCE#", "ConditionalCheckFailed")),
-		}}, "ddddd", 1},
-		"a duplicate that cannot be acknowledged": {script{responses: []func([]item) (int, any){
-			cancel(only("Put", "INSTANCE#"+one+" 00000000000000000002", "ConditionalCheckFailed")),
-		}, always: succeed, deletions: func() (int, any) { return reject(400, "ResourceNotFoundException")(nil) }}, "frrrr", 2},
-		"one is rejected": {script{responses: []func([]item) (int, any){
-			cancel(only("Put", "INSTANCE#"+one+" 00000000000000000003", "ValidationError")),
-		}, always: succeed}, "rforr", 2},
-		"a failure":                          {script{always: reject(400, "AccessDeniedException")}, "fffff", 1},
-		"a position after HEAD has an event": {script{always: cancel(only("Put", "FEED", "ConditionalCheckFailed"))}, "fffff", 1},
+// slots returns the number of slots in the feed.
+func (d *database) slots() (n int) {
+	for key := range d.items {
+		if strings.HasPrefix(key, "Events FEED#") {
+			n++
+		}
 	}
-	for name, test := range tests {
+	return n
+}
+
+// on returns a disturbance of the calls from first to last of one operation.
+func on(operation string, first, last int, r *response) func(string, int) *response {
+	return func(called string, n int) *response {
+		if called == operation && n >= first && n <= last {
+			return r
+		}
+		return nil
+	}
+}
+
+func TestDisturbedAppends(t *testing.T) {
+	const always = 1000
+	throttled := failure("ThrottlingException")
+	lost := &response{status: 500, body: map[string]any{"__type": "InternalServerError"}, before: true}
+	for name, test := range map[string]struct {
+		disturb func(string, int) *response
+		want    string // the outcomes
+		slots   int
+		calls   int // of the disturbed operation
+		again   string
+	}{
+		"nothing":                            {nil, "rrr", 1, 0, "ddd"},
+		"the end of the feed is throttled":   {on("Query", 1, 1, throttled), "rrr", 1, 2, "ddd"},
+		"always":                             {on("Query", 1, always, throttled), "fff", 0, 1 + busy.MaxRetries, "rrr"},
+		"the positions are throttled":        {on("BatchGetItem", 1, 1, throttled), "rrr", 1, 2, "ddd"},
+		"the positions are unprocessed":      {on("BatchGetItem", 1, 1, unprocessed("Events")), "rrr", 1, 2, "ddd"},
+		"always unprocessed":                 {on("BatchGetItem", 1, always, unprocessed("Events")), "fff", 0, 1 + busy.MaxRetries, "rrr"},
+		"the slot is throttled":              {on("PutItem", 1, 1, throttled), "rrr", 1, 2, "ddd"},
+		"the slot is always throttled":       {on("PutItem", 1, always, throttled), "fff", 0, 1 + busy.MaxRetries, "rrr"},
+		"the response to the slot is lost":   {on("PutItem", 1, 1, lost), "rrr", 1, 2, "ddd"},
+		"the slot is rejected":               {on("PutItem", 1, always, failure("ValidationException")), "fff", 0, 1, "rrr"},
+		"the writes are throttled":           {on("BatchWriteItem", 1, 2, throttled), "rrr", 1, 4, "ddd"},
+		"the writes are unprocessed":         {on("BatchWriteItem", 1, 1, unprocessed("Events")), "rrr", 1, 3, "ddd"},
+		"the writes are always unprocessed":  {on("BatchWriteItem", 1, always, unprocessed("Events")), "fff", 1, 1 + busy.MaxRetries, "ddd"},
+		"the outbox is always throttled":     {on("BatchWriteItem", 2, always, throttled), "fff", 1, 2 + busy.MaxRetries, "ddd"},
+		"no access to the table":             {on("BatchGetItem", 1, always, failure("AccessDeniedException")), "fff", 0, 1, "rrr"},
+		"the response to the slot, then all": {on("PutItem", 1, always, lost), "fff", 1, 1 + busy.MaxRetries, "ddd"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := test.script
-				results := newRecorder(t, &s).Append(t.Context(), batch)
-				if got := outcomes(results); got != test.want || len(s.transactions) != test.transactions {
-					t.Errorf("%s in %d transactions, want %s in %d: %v", got, len(s.transactions), test.want, test.transactions, results)
+				d := newDatabase(t)
+				d.disturb = test.disturb
+				docs := append(events(uuid.New().String(), 1, 2), events(uuid.New().String(), 1, 1)...)
+				results := newRecorder(d).Append(t.Context(), docs)
+				if got := outcomes(results); got != test.want || d.slots() != test.slots {
+					t.Errorf("%s, %d slots: %v", got, d.slots(), results)
 				}
 				for n, result := range results {
 					if (result.Err != nil) != (result.Outcome == event.Failed) {
 						t.Errorf("event %d: %v with error %v", n, result.Outcome, result.Err)
 					}
 				}
+				if test.calls > 0 && !slices.Contains(slices.Collect(maps.Values(d.calls)), test.calls) {
+					t.Errorf("calls %v, want %d of the disturbed operation", d.calls, test.calls)
+				}
+				d.disturb = nil
+				if got := outcomes(newRecorder(d).Append(t.Context(), docs)); got != test.again || d.slots() != 1 {
+					t.Errorf("again: %s, %d slots; want %s and one slot", got, d.slots(), test.again)
+				}
 			})
 		})
 	}
 }
 
-// TestChecksOfThePredecessor requires a condition check for an event whose predecessor is not in
-// the same transaction, and none for other events.
-func TestChecksOfThePredecessor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		guid := uuid.New().String()
-		checks := func(items []item) []string {
-			var keys []string
-			for _, i := range items {
-				if i.action == "ConditionCheck" {
-					keys = append(keys, strings.TrimLeft(i.key[len("INSTANCE#")+len(guid):], " 0"))
+// TestAnotherProcessAppends commits a slot of another process before each write of the recorder.
+func TestAnotherProcessAppends(t *testing.T) {
+	for name, test := range map[string]struct {
+		times int
+		want  string
+	}{"once": {1, "rr"}, "three times": {3, "rr"}, "always": {1000, "ff"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDatabase(t)
+				other := newRecorder(d)
+				ours, theirs := events(uuid.New().String(), 1, 2), uuid.New().String()
+				number, busyWith := 0, false
+				d.disturb = func(operation string, n int) *response {
+					if operation != "PutItem" || number == test.times || busyWith {
+						return nil
+					}
+					busyWith = true
+					d.mu.Unlock()
+					number++
+					if got := outcomes(other.Append(t.Context(), events(theirs, number, number))); got != "r" {
+						t.Errorf("the other process: %s", got)
+					}
+					d.mu.Lock()
+					busyWith = false
+					return nil
 				}
+				results := newRecorder(d).Append(t.Context(), ours)
+				if got := outcomes(results); got != test.want || d.slots() != number+strings.Count(test.want, "rr") {
+					t.Errorf("%s, %d slots: %v", got, d.slots(), results)
+				}
+				if limit := busy.MaxRaces + 1; number > limit {
+					t.Errorf("%d attempts, want at most %d", number, limit)
+				}
+			})
+		})
+	}
+}
+
+// TestSecondAppendOfAProcess appends without reading the end of the feed again, and repairs
+// nothing.
+func TestSecondAppendOfAProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, guid := newDatabase(t), uuid.New().String()
+		r := newRecorder(d)
+		for number := 1; number <= 5; number++ {
+			if got := outcomes(r.Append(t.Context(), events(guid, number, number))); got != "r" {
+				t.Fatal(got)
 			}
-			return keys
 		}
-		s := &script{
-			responses: []func([]item) (int, any){cancel(only("Put", "INSTANCE#"+guid+" 00000000000000000005", "ConditionalCheckFailed"))},
-			always:    succeed,
+		if want := map[string]int{"Query": 1, "BatchGetItem": 5, "PutItem": 5, "BatchWriteItem": 10}; !maps.Equal(d.calls, want) {
+			t.Errorf("calls %v, want %v", d.calls, want)
 		}
-		results := newRecorder(t, s).Append(t.Context(), events(guid, 5, 40))
-		if got, want := outcomes(results), "d"+strings.Repeat("r", 35); got != want {
-			t.Fatalf("%s, want %s", got, want)
-		}
-		want := [][]string{{"4"}, {"5"}, {"28"}}
-		if len(s.transactions) != len(want) {
-			t.Fatalf("%d transactions", len(s.transactions))
-		}
-		for n, items := range s.transactions {
-			if got := checks(items); !slices.Equal(got, want[n]) {
-				t.Errorf("transaction %d checks %v, want %v", n, got, want[n])
-			}
+		time.Sleep(time.Minute) // another process has probably appended
+		if got := outcomes(r.Append(t.Context(), events(guid, 6, 6))); got != "r" || d.calls["Query"] != 2 {
+			t.Errorf("%s, calls %v", got, d.calls)
 		}
 	})
 }
 
-func TestMovedHead(t *testing.T) {
-	for name, test := range map[string]struct {
-		reason string // with or without the current HEAD
-		heads  []int64
-	}{
-		"the response includes HEAD": {"ConditionalCheckFailed 17", []int64{3}},
-		"the response omits HEAD":    {"ConditionalCheckFailed", []int64{3, 17}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := &script{heads: test.heads, always: succeed, responses: []func([]item) (int, any){cancel(func(i item) string {
-					switch {
-					case i.action == "Update":
-						return test.reason
-					case strings.HasPrefix(i.key, "FEED"):
-						return "ConditionalCheckFailed" // HEAD has moved past it
-					}
-					return ""
-				})}}
-				results := newRecorder(t, s).Append(t.Context(), events(uuid.New().String(), 1, 1))
-				if outcomes(results) != "r" || len(s.transactions) != 2 {
-					t.Fatalf("%v after %d transactions", results, len(s.transactions))
-				}
-				second := s.transactions[1]
-				if second[0].old != "17" || second[1].key != "FEED#"+app+" 00000000000000000018" {
-					t.Errorf("second attempt %+v", second)
-				}
-			})
-		})
-	}
-}
-
-// TestLostResponseIsADuplicate applies a transaction and loses its response: HEAD has moved, and
-// the feed has the events.
-func TestLostResponseIsADuplicate(t *testing.T) {
+// TestFeedsAreAppendedConcurrently appends the events of many applications. The time is that of a
+// few feeds, and one feed that fails fails no other.
+func TestFeedsAreAppendedConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{responses: []func([]item) (int, any){cancel(func(i item) string {
-			switch i.action {
-			case "Update":
-				return "ConditionalCheckFailed 2"
-			case "Put":
-				return "ConditionalCheckFailed"
-			}
-			return ""
-		})}}
-		results := newRecorder(t, s).Append(t.Context(), events(uuid.New().String(), 1, 2))
-		if outcomes(results) != "dd" || len(s.transactions) != 1 {
-			t.Errorf("%v after %d transactions", results, len(s.transactions))
+		d := newDatabase(t)
+		d.disturb = func(string, int) *response {
+			d.mu.Unlock()
+			time.Sleep(10 * time.Millisecond)
+			d.mu.Lock()
+			return nil
+		}
+		var docs []event.Encoded
+		for n := range 100 {
+			docs = append(docs, eventtest.Document(fmt.Sprint("nav/app-", n), uuid.New().String(), 1, now, "Submit"))
+		}
+		d.items["Events FEED#nav/app-7 00000000000000000003"] = item{"PK": {"S": "FEED#nav/app-7"}, "SK": {"S": "x"}} // damaged
+		began := time.Now()
+		got := outcomes(newRecorder(d).Append(t.Context(), docs))
+		if want := strings.Repeat("r", 7) + "f" + strings.Repeat("r", 92); got != want {
+			t.Errorf("%s", got)
+		}
+		if took := time.Since(began); took > 4*5*10*time.Millisecond { // 100 feeds are four times 32
+			t.Errorf("took %v", took)
 		}
 	})
 }
 
 func TestAppendStopsWhenTheContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{always: cancel(only("Update", "HEAD", "TransactionConflict"))}
-		recorder := newRecorder(t, s)
+		d := newDatabase(t)
+		d.disturb = on("PutItem", 1, 1000, failure("ThrottlingException"))
 		ctx, cancelCtx := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancelCtx()
 		start := time.Now()
-		results := recorder.Append(ctx, events(uuid.New().String(), 1, 30))
+		results := newRecorder(d).Append(ctx, events(uuid.New().String(), 1, 30))
 		if took := time.Since(start); took > 100*time.Millisecond {
 			t.Errorf("took %v", took)
 		}
 		for n, result := range results {
-			if result.Outcome != event.Failed || !errors.Is(result.Err, context.DeadlineExceeded) {
+			if result.Outcome != event.Failed || result.Err == nil || errors.Is(result.Err, context.Canceled) {
 				t.Fatalf("event %d: %v, %v", n, result.Outcome, result.Err)
 			}
 		}

@@ -53,7 +53,7 @@ func (m *Memory) Put(_ context.Context, doc event.Encoded) error {
 }
 
 // HideFrom hides position seq and all later positions from Read, History and PositionOfTime, but
-// not from Head. It simulates a transaction that becomes visible item by item. 0 hides none.
+// not from Reaches. It simulates a replica that lags behind. 0 hides none.
 func (m *Memory) HideFrom(appID string, seq int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -67,7 +67,7 @@ func (m *Memory) Fail(err error) {
 	m.failure = err
 }
 
-// Append is eventtable.Recorder.Append.
+// Append is eventtable.Recorder.Append. The events of an application that it records are one slot.
 func (m *Memory) Append(_ context.Context, docs []event.Encoded) []event.Result {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,9 +81,19 @@ func (m *Memory) Append(_ context.Context, docs []event.Encoded) []event.Result 
 	sorted := slices.Clone(docs)
 	event.Sort(sorted)
 	outcomes := map[string]event.Outcome{}
+	begun := map[string]int64{} // the first position of each application's slot
 	for _, doc := range sorted {
+		appID := doc.Event.AppID
+		if _, there := begun[appID]; !there {
+			begun[appID] = int64(len(m.feeds[appID])) + 1
+		}
 		if _, twice := outcomes[doc.Event.ID]; !twice {
-			outcomes[doc.Event.ID] = m.append(doc)
+			outcomes[doc.Event.ID] = m.append(doc, begun[appID])
+		}
+	}
+	for appID := range begun {
+		if feed := m.feeds[appID]; len(feed) > 0 {
+			feed[len(feed)-1].Slot = 0
 		}
 	}
 	for n, doc := range docs {
@@ -92,7 +102,7 @@ func (m *Memory) Append(_ context.Context, docs []event.Encoded) []event.Result 
 	return results
 }
 
-func (m *Memory) append(doc event.Encoded) event.Outcome {
+func (m *Memory) append(doc event.Encoded, slot int64) event.Outcome {
 	if _, there := m.positions[doc.Event.ID]; there {
 		delete(m.outbox, doc.Event.ID)
 		return event.Duplicate
@@ -107,26 +117,10 @@ func (m *Memory) append(doc event.Encoded) event.Outcome {
 		at = feed[n-1].RecordedAt
 	}
 	seq := int64(len(feed)) + 1
-	m.feeds[appID] = append(feed, eventtable.Record{Seq: seq, RecordedAt: at, Document: doc})
+	m.feeds[appID] = append(feed, eventtable.Record{Position: eventtable.Position{Seq: seq, Slot: slot}, RecordedAt: at, Document: doc})
 	m.positions[doc.Event.ID] = position{appID, seq}
 	delete(m.outbox, doc.Event.ID)
 	return event.Recorded
-}
-
-// Head is eventtable.Feed.Head.
-func (m *Memory) Head(_ context.Context, appID string) (eventtable.Head, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	feed := m.feeds[appID]
-	if len(feed) == 0 || m.failure != nil {
-		return eventtable.Head{}, m.failure
-	}
-	return eventtable.Head{Seq: int64(len(feed)), LastAt: feed[len(feed)-1].RecordedAt}, nil
-}
-
-// HeadEventual is eventtable.Feed.HeadEventual.
-func (m *Memory) HeadEventual(ctx context.Context, appID string) (eventtable.Head, error) {
-	return m.Head(ctx, appID)
 }
 
 // History is eventtable.Feed.History.
@@ -165,8 +159,8 @@ func (m *Memory) ForInstance(_ context.Context, instanceGuid string, after, maxB
 	return docs, m.failure
 }
 
-// Read is eventtable.Feed.Read.
-func (m *Memory) Read(_ context.Context, appID string, after int64, limit int) ([]eventtable.Record, error) {
+// Read is eventtable.Feed.Read. It fails for a position that no call has returned.
+func (m *Memory) Read(_ context.Context, appID string, after eventtable.Position, limit int) ([]eventtable.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.failure != nil {
@@ -176,35 +170,47 @@ func (m *Memory) Read(_ context.Context, appID string, after int64, limit int) (
 	if hidden := m.hidden[appID]; hidden > 0 {
 		visible = min(visible, hidden-1)
 	}
-	if after >= visible {
+	if after.Seq >= visible {
 		return []eventtable.Record{}, nil
 	}
-	return slices.Clone(m.feeds[appID][after:min(visible, after+int64(limit))]), nil
+	if after.Seq > 0 && after.Slot == 0 && m.feeds[appID][after.Seq-1].Slot != 0 {
+		return nil, fmt.Errorf("eventtest: the position %v is inside of a slot", after)
+	}
+	return slices.Clone(m.feeds[appID][after.Seq:min(visible, after.Seq+int64(limit))]), nil
+}
+
+// Reaches is eventtable.Feed.Reaches.
+func (m *Memory) Reaches(_ context.Context, appID string, seq int64) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return seq <= int64(len(m.feeds[appID])), m.failure
 }
 
 // PositionOfID is eventtable.Feed.PositionOfID.
-func (m *Memory) PositionOfID(_ context.Context, appID, eventID string) (int64, bool, error) {
+func (m *Memory) PositionOfID(_ context.Context, appID, eventID string) (eventtable.Position, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at := m.positions[eventID]
 	if at.appID != appID || m.failure != nil {
-		return 0, false, m.failure
+		return eventtable.Position{}, false, m.failure
 	}
-	return at.seq, true, nil
+	return m.feeds[appID][at.seq-1].Position, true, nil
 }
 
 // PositionOfTime is eventtable.Feed.PositionOfTime.
-func (m *Memory) PositionOfTime(_ context.Context, appID string, t time.Time) (int64, error) {
+func (m *Memory) PositionOfTime(_ context.Context, appID string, t time.Time) (eventtable.Position, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var seq int64
+	var at eventtable.Position
 	for _, record := range m.feeds[appID] {
 		if record.RecordedAt.After(t.Add(-event.ClockSkew)) || record.Seq == m.hidden[appID] {
 			break
 		}
-		seq = record.Seq
+		if record.Slot == 0 {
+			at = record.Position
+		}
 	}
-	return seq, m.failure
+	return at, m.failure
 }
 
 // Take is eventtable.Feed.Take.

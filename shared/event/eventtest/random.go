@@ -12,7 +12,7 @@ import (
 
 // poller follows a feed from its beginning at any speed.
 type poller struct {
-	at   int64
+	at   eventtable.Position
 	seen []eventtable.Record
 }
 
@@ -48,7 +48,7 @@ func testRandom(s *suite) {
 				t.Fatalf("outcome of the last delivery: %v, %v", result.Outcome, result.Err)
 			}
 		}
-		feed, err := s.Read(s.Context(), app, 0, 1000)
+		feed, err := s.Read(s.Context(), app, eventtable.Position{}, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,5 +82,7 @@ func poll(t *rapid.T, s *suite, app string, p *poller, size int) {
 		t.Fatalf("%d events on a page of %d", len(records), size)
 	}
 	p.seen = append(p.seen, records...)
-	p.at += int64(len(records))
+	if len(records) > 0 {
+		p.at = records[len(records)-1].Position
+	}
 }

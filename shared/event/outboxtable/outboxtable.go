@@ -6,7 +6,7 @@
 //
 //	PK  instance guid (S)
 //	SK  event number (N), consecutive from 1 within the instance
-//	d   the event's JSON (S)
+//	d   the event, as package event packs it (B)
 //	at  time of the change (S), as package rfc3339 writes it: text order is time order
 package outboxtable
 
@@ -40,19 +40,17 @@ func TransactPut(table string, ev event.Event, number int) (types.TransactWriteI
 	if doc.Number != number {
 		return types.TransactWriteItem{}, fmt.Errorf("outboxtable: event %d has number %d in its id", number, doc.Number)
 	}
+	packed, err := event.Pack(doc)
+	if err != nil {
+		return types.TransactWriteItem{}, err
+	}
 	item := Key(doc.InstanceGuid, doc.Number)
-	item[attrDocument] = &types.AttributeValueMemberS{Value: string(doc.JSON)}
+	item[attrDocument] = &types.AttributeValueMemberB{Value: packed}
 	item[attrAt] = &types.AttributeValueMemberS{Value: rfc3339.Format(ev.At.Time)}
 	return types.TransactWriteItem{Put: &types.Put{
 		TableName: &table, Item: item,
 		ConditionExpression: aws.String("attribute_not_exists(" + attrGuid + ")"),
 	}}, nil
-}
-
-// TransactDelete returns the transaction item that deletes an event from a table. It succeeds if
-// the event does not exist.
-func TransactDelete(table, instanceGuid string, number int) types.TransactWriteItem {
-	return types.TransactWriteItem{Delete: &types.Delete{TableName: &table, Key: Key(instanceGuid, number)}}
 }
 
 // Key returns the key of an event's item.

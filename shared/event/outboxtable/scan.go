@@ -144,6 +144,29 @@ func (t *Table) ForInstance(ctx context.Context, instanceGuid string, after, max
 	}
 }
 
+// maxDeletes is the number of items that DynamoDB allows in one BatchWriteItem.
+const maxDeletes = 25
+
+// Delete deletes events that are in the feed. After an error some of them may be deleted. An event
+// that the outbox does not have is no error.
+func (t *Table) Delete(ctx context.Context, docs []event.Encoded) error {
+	return busy.InBatches(ctx, requestsOf(docs), maxDeletes, 8, func(ctx context.Context, batch []types.WriteRequest) ([]types.WriteRequest, error) {
+		out, err := t.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{t.name: batch}})
+		if err != nil {
+			return nil, fmt.Errorf("outboxtable: delete: %w", err)
+		}
+		return out.UnprocessedItems[t.name], nil
+	})
+}
+
+func requestsOf(docs []event.Encoded) []types.WriteRequest {
+	requests := make([]types.WriteRequest, len(docs))
+	for n, doc := range docs {
+		requests[n].DeleteRequest = &types.DeleteRequest{Key: Key(doc.InstanceGuid, doc.Number)}
+	}
+	return requests
+}
+
 func itemID(item map[string]types.AttributeValue) string {
 	guid, _ := item[attrGuid].(*types.AttributeValueMemberS)
 	number, _ := item[attrNumber].(*types.AttributeValueMemberN)
@@ -169,10 +192,10 @@ func add(b *event.Backlog, id string, item map[string]types.AttributeValue) {
 
 // document returns the event in an item, and false if the item's key does not match the event.
 func document(id string, item map[string]types.AttributeValue) (event.Encoded, bool) {
-	text, ok := item[attrDocument].(*types.AttributeValueMemberS)
+	packed, ok := item[attrDocument].(*types.AttributeValueMemberB)
 	if !ok {
 		return event.Encoded{}, false
 	}
-	doc, err := event.Decode([]byte(text.Value))
+	doc, err := event.UnpackOne(packed.Value)
 	return doc, err == nil && doc.Event.ID == id
 }

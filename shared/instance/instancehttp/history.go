@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"altinn.no/instanceapi/shared/event"
@@ -81,7 +82,7 @@ func (e HistoryEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 		httpapi.SetNextLink(w, e.URLs.PlatformURL(r, next.Encode()))
 	}
 	w.Header().Set("Vary", "Accept")
-	tag := httpapi.PositionTag(r, subject, int64(end))
+	tag := httpapi.PositionTag(r, subject, strconv.Itoa(end))
 	if httpapi.NotModified(r, tag) {
 		httpapi.WriteNotModified(w, tag)
 		return nil

@@ -24,6 +24,25 @@ func TestReadmeHasTable(t *testing.T) {
 	}
 }
 
+// TestTargets checks the rates that the design is for, and that they are several times those of the
+// baseline.
+func TestTargets(t *testing.T) {
+	for name, test := range map[string]struct {
+		load
+		atLeast, ratio float64 // of events per second, and to the baseline
+	}{
+		"one application, batches of 100":          {load{20, 100, 1, false}, 2000, 6},
+		"a hundred applications, the default size": {load{20, 10, 100, false}, 1000, 15},
+		"a hundred applications, batches of 100":   {load{20, 100, 100, false}, 2500, 20},
+	} {
+		got := simulate(test.load, seconds)
+		test.load.workers, test.load.baseline = 2, true
+		if base := simulate(test.load, seconds); got < test.atLeast || got < test.ratio*base {
+			t.Errorf("%s: %.0f events per second, the baseline has %.0f", name, got, base)
+		}
+	}
+}
+
 // A single worker reaches the rate that its service times allow.
 func TestSingleWorkerRate(t *testing.T) {
 	mean := func(q quantiles) (sum float64) {
@@ -32,24 +51,30 @@ func TestSingleWorkerRate(t *testing.T) {
 		}
 		return sum
 	}
-	want := 1000 / (mean(single) + mean(transaction5) + betweenBatches)
-	if got := simulate(1, 1, 3600); got < want*0.98 || got > want*1.02 {
-		t.Errorf("%.2f events per second, want about %.2f", got, want)
+	for l, want := range map[load]float64{
+		{1, 1, 1, true}: mean(single) + mean(transaction5),
+		// The end is known. Three calls are of a batch.
+		{1, 1, 1, false}: mean(single)*(1+3*batchFactor) + perKilobyte*bytesPerEvent/1000,
+	} {
+		want = 1000 / (want + betweenBatches)
+		if got := simulate(l, 3600); got < want*0.98 || got > want*1.02 {
+			t.Errorf("%+v: %.2f events per second, want about %.2f", l, got, want)
+		}
 	}
 }
 
 func TestBatchesRaiseThroughput(t *testing.T) {
-	for workers := 1; workers <= 5; workers++ {
-		one, ten := simulate(workers, 1, 600), simulate(workers, 10, 600)
-		if ten < 5*one || ten > 10*one {
+	for _, workers := range []int{1, 2, 5, 20} {
+		one, ten := simulate(load{workers, 1, 1, false}, seconds), simulate(load{workers, 10, 1, false}, seconds)
+		if ten < 5*one || ten > 10.5*one {
 			t.Errorf("%d workers: %.0f events per second in batches of one, %.0f in batches of ten", workers, one, ten)
 		}
-		if again := simulate(workers, 10, 600); again != ten {
+		if again := simulate(load{workers, 10, 1, false}, seconds); again != ten {
 			t.Errorf("%d workers: %.3f and then %.3f", workers, ten, again)
 		}
 	}
-	if five, two := simulate(5, 10, 600), simulate(2, 10, 600); five > 1.2*two {
-		t.Errorf("five workers at one feed record %.0f/s, two %.0f/s: contention has no cost", five, two)
+	if twenty, two := simulate(load{20, 10, 1, false}, seconds), simulate(load{2, 10, 1, false}, seconds); twenty > 2*two {
+		t.Errorf("twenty workers at one feed record %.0f/s, two %.0f/s: contention has no cost", twenty, two)
 	}
 }
 

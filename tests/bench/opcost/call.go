@@ -19,6 +19,7 @@ type dynamoCall struct {
 	consistent bool
 	writes     []ItemWrite
 	keys       []capacity.Item // of the writes
+	gets       int             // items that a BatchGetItem requests
 }
 
 // keyNames are the key attributes of every table.
@@ -33,11 +34,8 @@ func readCall(operation string, body []byte) (c dynamoCall, withCapacity []byte,
 		FilterExpression     string
 		ProjectionExpression string
 		Key, Item            jsonItem
-		RequestItems         map[string][]struct {
-			PutRequest    *struct{ Item jsonItem }
-			DeleteRequest *struct{ Key jsonItem }
-		}
-		TransactItems []map[string]struct {
+		RequestItems         map[string]json.RawMessage
+		TransactItems        []map[string]struct {
 			TableName string
 			Key, Item jsonItem
 		}
@@ -63,8 +61,26 @@ func readCall(operation string, body []byte) (c dynamoCall, withCapacity []byte,
 		write(in.TableName, in.Item, false)
 	case operation == "UpdateItem", operation == "DeleteItem":
 		write(in.TableName, in.Key, false)
+	case operation == "BatchGetItem":
+		for table, text := range in.RequestItems {
+			var request struct {
+				Keys           []jsonItem
+				ConsistentRead bool
+			}
+			if err := json.Unmarshal(text, &request); err != nil {
+				return c, nil, err
+			}
+			c.table, c.consistent, c.gets = table, request.ConsistentRead, c.gets+len(request.Keys)
+		}
 	case operation == "BatchWriteItem":
-		for table, requests := range in.RequestItems {
+		for table, text := range in.RequestItems {
+			var requests []struct {
+				PutRequest    *struct{ Item jsonItem }
+				DeleteRequest *struct{ Key jsonItem }
+			}
+			if err := json.Unmarshal(text, &requests); err != nil {
+				return c, nil, err
+			}
 			for _, request := range requests {
 				if request.PutRequest != nil {
 					write(table, request.PutRequest.Item, false)
@@ -100,23 +116,34 @@ func coalesce(item, key jsonItem) jsonItem {
 	return key
 }
 
-// reads returns the read units of a call, computed from its response.
-func (c *dynamoCall) reads(response []byte) (float64, error) {
+// reads returns the read units of a call, computed from its response, and the part for the items
+// of a batch that do not exist.
+func (c *dynamoCall) reads(response []byte) (units, absent float64, err error) {
 	if len(c.writes) > 0 {
-		return 0, nil
+		return 0, 0, nil
 	}
 	var out struct {
-		Item  jsonItem
-		Items []jsonItem
+		Item      jsonItem
+		Items     []jsonItem
+		Responses map[string][]jsonItem
 	}
 	if err := json.Unmarshal(response, &out); err != nil {
-		return 0, err
+		return 0, 0, err
+	}
+	if c.gets > 0 { // each size is rounded up
+		found := out.Responses[c.table]
+		absent = float64(c.gets-len(found)) * capacity.Read(0, c.consistent)
+		units = absent
+		for _, item := range found {
+			units += capacity.Read(capacity.Size(item.item()), c.consistent)
+		}
+		return units, absent, nil
 	}
 	size := capacity.Size(out.Item.item())
 	for _, item := range out.Items {
 		size += capacity.Size(item.item())
 	}
-	return capacity.Read(size, c.consistent), nil
+	return capacity.Read(size, c.consistent), 0, nil
 }
 
 // jsonItem is an item in the JSON of DynamoDB's protocol.

@@ -4,7 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"altinn.no/instanceapi/shared/event/eventtest"
+	"altinn.no/instanceapi/shared/event/outboxtable"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/tests/bench/capacity"
 )
@@ -38,6 +43,8 @@ type Ledger struct {
 	Ruled []Row
 	// Event is the work after an operation that creates an event, until the event is in the feed.
 	Event Row
+	// Batches is the same work for several events that arrive together, in all.
+	Batches []Row
 }
 
 // Measure runs every operation and returns the ledger. It fails if DynamoDB Local contradicts the
@@ -68,24 +75,28 @@ func Measure(ctx context.Context) (*Ledger, error) {
 			return nil, err
 		}
 		if _, err := s.Deliver(ctx); err != nil { // all events except the measured one
-			return nil, err
+			_, broken := s.recorder.Take()
+			return nil, errors.Join(broken, err)
 		}
 		if err := one.create(ctx, "", 0, [2]string{}); err != nil {
 			return nil, err
 		}
-		if _, err := s.recorder.Take(); err != nil {
+		if l.Event, err = s.deliver(ctx, 10); err != nil {
 			return nil, err
 		}
-		var events int
-		if events, err = s.Deliver(ctx); err != nil {
-			return nil, err
+		l.Event.Name = "event, from the outbox to the feed"
+		l.Batches = nil
+		for _, events := range []int{10, 100} {
+			if err := s.emit(ctx, round, events); err != nil {
+				return nil, err
+			}
+			row, err := s.deliver(ctx, events)
+			if err != nil {
+				return nil, err
+			}
+			row.Name = fmt.Sprint(events, " events together, from the outbox to the feed")
+			l.Batches = append(l.Batches, row)
 		}
-		calls, err := s.recorder.Take()
-		if err != nil {
-			return nil, err
-		}
-		l.Event = s.row(calls)
-		l.Event.Name, l.Event.Events = "event, from the outbox to the feed", events
 	}
 	for n := range l.Rows {
 		if row := &l.Rows[n]; row.Baseline == &baselinePage {
@@ -94,6 +105,48 @@ func Measure(ctx context.Context) (*Ledger, error) {
 		}
 	}
 	return &l, nil
+}
+
+// deliver measures the delivery of all events in the outbox, in batches.
+func (s *env) deliver(ctx context.Context, batch int) (Row, error) {
+	if _, err := s.recorder.Take(); err != nil {
+		return Row{}, err
+	}
+	s.FeedBatch = batch
+	events, err := s.Deliver(ctx)
+	if err != nil {
+		return Row{}, err
+	}
+	calls, err := s.recorder.Take()
+	if err != nil {
+		return Row{}, err
+	}
+	row := s.row(calls)
+	row.Events = events
+	return row, nil
+}
+
+// emit puts events of submissions into the outbox, each of another instance with one data element.
+// Their predecessors are recorded.
+func (s *env) emit(ctx context.Context, round, events int) error {
+	for number, step := range []string{"FormFilling", "Submit"} {
+		for n := range events {
+			doc := eventtest.Document(app, nameUUID(fmt.Sprint("event ", round, events, n)), number+1, time.Date(2026, 1, 5, 8, 0, number, n*1000, time.UTC), step)
+			put, err := outboxtable.TransactPut("Outbox", doc.Event, doc.Number)
+			if err != nil {
+				return err
+			}
+			if _, err := s.Dynamo.PutItem(ctx, &dynamodb.PutItemInput{TableName: put.Put.TableName, Item: put.Put.Item}); err != nil {
+				return err
+			}
+		}
+		if number == 0 {
+			if _, err := s.deliver(ctx, events); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // withLeastSeries returns the ledger with the shorter chain of calls of l and of another
@@ -107,6 +160,9 @@ func (l *Ledger) withLeastSeries(other *Ledger) *Ledger {
 			l.Ten[n].Series = min(l.Ten[n].Series, other.Ten[n].Series)
 		}
 		l.Event.Series = min(l.Event.Series, other.Event.Series)
+		for n := range l.Batches {
+			l.Batches[n].Series = min(l.Batches[n].Series, other.Batches[n].Series)
+		}
 	}
 	return l
 }

@@ -28,6 +28,7 @@ const gather = 40 * time.Millisecond
 type Call struct {
 	Name   string // "PutItem Instances", "PUT object"
 	Reads  float64
+	Absent float64 // the part of Reads for items that do not exist
 	Writes []ItemWrite
 
 	began, ended time.Time
@@ -128,7 +129,7 @@ func (r *Recorder) metered(made *awsproxy.Call, began time.Time, send awsproxy.S
 	}
 	call := Call{Name: made.Operation + " " + c.table, Writes: c.writes, began: began}
 	if response.Status == http.StatusOK {
-		if call.Reads, err = c.reads(response.Body); err != nil {
+		if call.Reads, call.Absent, err = c.reads(response.Body); err != nil {
 			return nil, err
 		}
 		if err := r.check(call, response.Body); err != nil {
@@ -158,8 +159,8 @@ func (r *Recorder) item(ctx context.Context, table string, key capacity.Item) (c
 // check compares the units that DynamoDB Local reports with the rules. Its report is correct for
 // reads and for writes outside transactions. For a transaction it doubles the cost of the
 // indexes, which DynamoDB's documentation does not state, and omits items of a table that has
-// more than two. It reports nothing for a query without results, for which DynamoDB charges the
-// minimum.
+// more than two. It reports nothing for a query without results and for absent items of a batch,
+// for which DynamoDB charges the minimum.
 func (r *Recorder) check(call Call, content []byte) error {
 	var reported struct{ ConsumedCapacity json.RawMessage }
 	if err := json.Unmarshal(content, &reported); err != nil {
@@ -182,7 +183,7 @@ func (r *Recorder) check(call Call, content []byte) error {
 	}
 	want, got, items := map[string]float64{}, map[string]float64{}, map[string]int{}
 	if call.Reads > 0 && !bytes.Contains(content, []byte(`"Items":[]`)) {
-		want["total"] = call.Reads
+		want["total"] = call.Reads - call.Absent
 	}
 	for _, w := range call.Writes {
 		cost := r.cost(w)

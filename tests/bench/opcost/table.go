@@ -13,6 +13,9 @@ func (l *Ledger) Print(out io.Writer) {
 	for _, row := range append(l.Rows, l.Event) {
 		row.print(out, "")
 	}
+	for _, row := range l.Batches {
+		row.print(out, "")
+	}
 	for _, row := range l.Ten {
 		row.print(out, ", ten data elements")
 	}

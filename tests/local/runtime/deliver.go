@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -22,7 +23,7 @@ import (
 // Deliver moves every event from the outbox to the feed. Like the stream, it passes the items of
 // the table to event-publish. Like the rule and the queue, it passes the entries that event-publish
 // puts on the bus to event-record. When it returns without an error, every event of the outbox is
-// in the feed. It returns the number of events.
+// in the feed. It returns the number of events. event-record gets batches of ten, or of FeedBatch.
 func (s *System) Deliver(ctx context.Context) (delivered int, err error) {
 	for {
 		out, err := s.Dynamo.Scan(ctx, &dynamodb.ScanInput{TableName: aws.String("Outbox"), ConsistentRead: aws.Bool(true), Limit: aws.Int32(100)})
@@ -56,6 +57,8 @@ func (s *System) publish(ctx context.Context, items []map[string]types.Attribute
 				image[name] = map[string]string{"S": v.Value}
 			case *types.AttributeValueMemberN:
 				image[name] = map[string]string{"N": v.Value}
+			case *types.AttributeValueMemberB:
+				image[name] = map[string][]byte{"B": v.Value} // base64 in JSON
 			default:
 				return fmt.Errorf("runtime: attribute %s of the outbox has type %T", name, value)
 			}
@@ -90,7 +93,7 @@ func (s *System) record(ctx context.Context, entries []busEntry) error {
 	}
 	// Event-publish keeps no order across its calls of the bus, so a batch can be out of order
 	// until a later one is recorded.
-	batches := slices.Collect(slices.Chunk(in.Records, 10))
+	batches := slices.Collect(slices.Chunk(in.Records, cmp.Or(s.FeedBatch, 10)))
 	var err error
 	for range 10 {
 		var failed [][]events.SQSMessage

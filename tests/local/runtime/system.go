@@ -54,6 +54,7 @@ type System struct {
 	S3            *s3.Client
 	Bucket        string
 	Gateway       *Gateway
+	FeedBatch     int // number of events in the batches of Deliver; 0: the default of the template
 
 	functions map[string]*Function
 	bus       *bus
