@@ -42,6 +42,10 @@ const (
 	CauseRetention = "retention"
 )
 
+// MaxDataLinks is the maximum number of links in an event. An event is stored and sent several
+// times, so an instance with many small data elements must not make it large.
+const MaxDataLinks = 50
+
 // SchemaVersion is the version of the document's shape. Adding a member keeps the version. Removing
 // a member or changing its meaning requires the next version.
 const SchemaVersion = 1
@@ -64,10 +68,14 @@ type Event struct {
 	AppID           string       `json:"appId"`
 	InstanceOwnerID string       `json:"instanceOwnerId"`
 	InstanceLink    string       `json:"instanceLink"`
-	DataLinks       []DataLink   `json:"dataLinks"` // never null
-	EventType       string       `json:"eventType"`
-	WorkflowStep    string       `json:"workflowStep"` // the step of the instance after the change
-	UserID          string       `json:"userId"`       // who made the change: a user's id, the org, or "platform"
+	DataLinks       []DataLink   `json:"dataLinks"` // never null, at most MaxDataLinks
+	// DataLinksOmitted is the number of further data elements, which have no link. Only an instance
+	// with more than MaxDataLinks elements has any.
+	DataLinksOmitted int `json:"dataLinksOmitted,omitempty"`
+
+	EventType    string `json:"eventType"`
+	WorkflowStep string `json:"workflowStep"` // the step of the instance after the change
+	UserID       string `json:"userId"`       // who made the change: a user's id, the org, or "platform"
 
 	Org             string `json:"org"`
 	App             string `json:"app"`

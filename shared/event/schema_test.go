@@ -59,14 +59,15 @@ var members = map[string]func(*Event){
 	LegalHoldChanged:    func(ev *Event) { ev.Held = new(bool) },
 }
 
-// optional are the members of single types that an event of the type may lack.
-var optional = []string{"previousStep"}
+// optional are the members that an event of a type may lack.
+var optional = []string{"previousStep", "dataLinksOmitted"}
 
 // typed returns an event of the type, with every member of the type.
 func typed(eventType string) Event {
 	ev := sample()
 	ev.EventType, ev.PreviousStep = eventType, ""
 	ev.DataLinks = []DataLink{{FormID: "default", DataLink: ev.InstanceLink + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff"}}
+	ev.DataLinksOmitted = 1
 	members[eventType](&ev)
 	return ev
 }
@@ -89,7 +90,7 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 		schema := schema(t, schemaFile(eventType))
 		full := typed(eventType)
 		bare := full
-		bare.PreviousStep, bare.DataLinks = "", nil
+		bare.PreviousStep, bare.DataLinks, bare.DataLinksOmitted = "", nil, 0
 		bare.At.Time = bare.At.Truncate(1e9)
 		for _, ev := range []Event{full, bare} {
 			text := jsonOf(t, ev)
@@ -118,6 +119,8 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 			"a local time":            func(d map[string]any) { d["at"] = "2019-06-01T11:12:22+02:00" },
 			"seven decimals":          func(d map[string]any) { d["at"] = "2019-06-01T11:12:22.1234567Z" },
 			"no decimals":             func(d map[string]any) { d["at"] = "2019-06-01T11:12:22Z" },
+			"too many links":          func(d map[string]any) { d["dataLinks"] = slices.Repeat(d["dataLinks"].([]any), 51) },
+			"no omitted links":        func(d map[string]any) { d["dataLinksOmitted"] = 0 },
 			"no links":                func(d map[string]any) { d["dataLinks"] = nil },
 			"another type":            func(d map[string]any) { d["eventType"] = "Other" },
 			"another schema version":  func(d map[string]any) { d["schemaVersion"] = 2 },
@@ -153,15 +156,15 @@ func readSchema(t *testing.T, file string) (published schemaObject) {
 }
 
 // TestSchemasHaveTheMembersOfTheDocument requires the members of the document in the schemas, and
-// no others: in the common schema the members that are always present, and in the schema of a type
-// the members that events of the type have. The folder has one schema for each type.
+// no others: in the common schema the members of all types, and in the schema of a type the members
+// that events of the type have. The folder has one schema for each type.
 func TestSchemasHaveTheMembersOfTheDocument(t *testing.T) {
 	common := readSchema(t, commonSchema)
 	var item struct{ Items schemaObject }
 	if err := json.Unmarshal(common.Properties["dataLinks"], &item); err != nil {
 		t.Fatal(err)
 	}
-	compare := func(what string, of reflect.Type, published schemaObject) {
+	compare := func(what string, of reflect.Type, published schemaObject, sometimes ...string) {
 		var always []string
 		for field := range of.Fields() {
 			name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
@@ -170,14 +173,15 @@ func TestSchemasHaveTheMembersOfTheDocument(t *testing.T) {
 			}
 		}
 		slices.Sort(always)
-		if found := slices.Sorted(maps.Keys(published.Properties)); !slices.Equal(found, always) {
-			t.Errorf("%s: the schema has the members %v, the document always has %v", what, found, always)
+		all := slices.Sorted(slices.Values(append(sometimes, always...)))
+		if found := slices.Sorted(maps.Keys(published.Properties)); !slices.Equal(found, all) {
+			t.Errorf("%s: the schema has the members %v, the document has %v", what, found, all)
 		}
 		if slices.Sort(published.Required); !slices.Equal(published.Required, always) {
 			t.Errorf("%s: the schema requires %v, the document always has %v", what, published.Required, always)
 		}
 	}
-	compare("event", reflect.TypeFor[Event](), common)
+	compare("event", reflect.TypeFor[Event](), common, "dataLinksOmitted")
 	compare("data link", reflect.TypeFor[DataLink](), item.Items)
 	var version struct{ Const int }
 	if err := json.Unmarshal(common.Properties["schemaVersion"], &version); err != nil || version.Const != SchemaVersion {
@@ -220,7 +224,7 @@ func TestSchemasHaveTheMembersOfTheDocument(t *testing.T) {
 	for _, eventType := range Types() {
 		members[eventType](&total)
 	}
-	total.DataLinks = []DataLink{}
+	total.DataLinks, total.DataLinksOmitted = []DataLink{}, 1 // of all types
 	for field := range reflect.TypeFor[Event]().Fields() {
 		if strings.HasSuffix(field.Tag.Get("json"), ",omitempty") && reflect.ValueOf(total).FieldByIndex(field.Index).IsZero() {
 			t.Errorf("%s belongs to no type in members", field.Name)

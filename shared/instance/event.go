@@ -36,11 +36,15 @@ func (i *Instance) newEvent(eventType, by string, at time.Time, links Links) eve
 	org, app, _ := application.SplitID(i.AppID)
 	ev := event.Event{
 		ID: event.ID(i.ID, i.EventCount), At: rfc3339.Time{Time: at}, AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID,
-		InstanceLink: links.Platform, DataLinks: make([]event.DataLink, 0, len(i.Data)),
+		InstanceLink: links.Platform, DataLinks: make([]event.DataLink, 0, min(len(i.Data), event.MaxDataLinks)),
 		EventType: eventType, WorkflowStep: i.Workflow.CurrentStep, UserID: by,
 		Org: org, App: app, InstanceVersion: i.Version + 1, SchemaVersion: event.SchemaVersion,
 	}
-	for _, d := range i.Data {
+	for n, d := range i.Data {
+		if n == event.MaxDataLinks {
+			ev.DataLinksOmitted = len(i.Data) - n
+			break
+		}
 		ev.DataLinks = append(ev.DataLinks, event.DataLink{FormID: d.FormID, DataLink: links.Data(d.ID).Platform})
 	}
 	return ev

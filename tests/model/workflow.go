@@ -60,18 +60,24 @@ func (i *Instance) record(eventType, by string, members map[string]any) {
 	}
 }
 
+// maxLinks is the maximum number of links in an event.
+const maxLinks = 50
+
 // Document returns the event as the feed, the history and the bus contain it.
 func (e *Event) Document(m *Model) map[string]any {
 	org, app, _ := strings.Cut(e.instance.app.ID, "/")
 	link := m.links(e.instance, "")["platform"].(string)
 	data := []any{}
-	for n, id := range e.DataIDs {
+	for n, id := range e.DataIDs[:min(len(e.DataIDs), maxLinks)] {
 		data = append(data, map[string]any{"formId": e.DataForm[n], "dataLink": link + "/data/" + id})
 	}
 	d := map[string]any{
 		"id": e.ID(), "at": stamp(e.At), "appId": e.instance.app.ID, "org": org, "app": app, "instanceOwnerId": e.instance.Owner,
 		"instanceLink": link, "dataLinks": data, "eventType": e.Type, "workflowStep": e.Step, "userId": e.By,
 		"instanceVersion": float64(e.Version), "schemaVersion": 1.0,
+	}
+	if omitted := len(e.DataIDs) - len(data); omitted > 0 {
+		d["dataLinksOmitted"] = float64(omitted)
 	}
 	if e.Previous != "" {
 		d["previousStep"] = e.Previous
