@@ -89,6 +89,9 @@ func (h *handler) addElement(r *http.Request, access *instancehttp.Access, i *in
 	return access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) (*event.Event, error) {
 		now := time.Now()
 		i.IdempotencyRecord = u.IdempotencyRecord(u.NewDataGuid(), record, now)
-		return nil, i.AddData(app, u.NewDataGuid(), u.FormID, content, access.ActorName(), now)
+		if err := i.AddData(app, u.NewDataGuid(), u.FormID, content, access.ActorName(), now); err != nil {
+			return nil, err
+		}
+		return i.DataEvent(app, event.DataCreated, u.NewDataGuid(), u.FormID, access.ActorName(), now, h.view.Links(i)), nil
 	})
 }

@@ -104,8 +104,12 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 		return nil
 	}
 	i, err = access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) (*event.Event, error) {
+		now := time.Now()
 		i.IdempotencyRecord = record
-		return nil, i.AddData(app, id, formID, content, access.ActorName(), time.Now())
+		if err := i.AddData(app, id, formID, content, access.ActorName(), now); err != nil {
+			return nil, err
+		}
+		return i.DataEvent(app, event.DataCreated, id, formID, access.ActorName(), now, h.view.Links(i)), nil
 	})
 	if err != nil {
 		instancehttp.DiscardContent(ctx, h.blobs, key, err)

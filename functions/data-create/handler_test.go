@@ -12,6 +12,7 @@ import (
 	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetest"
 )
@@ -249,6 +250,27 @@ func TestLostResponse(t *testing.T) {
 			if _, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.Revision)); err != nil {
 				t.Error(err)
 			}
+		})
+	}
+}
+
+func TestEvent(t *testing.T) {
+	for name, add := range map[string]func(api *apitest.API, i *instance.Instance) *instance.Instance{
+		"in one request": func(api *apitest.API, i *instance.Instance) *instance.Instance {
+			return api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml, apitest.Header("Idempotency-Key", "k")).Instance(api, 201)
+		},
+		"by an upload": func(api *apitest.API, i *instance.Instance) *instance.Instance {
+			u, target := announce(t, api, i, nil)
+			api.Send(t, u, content)
+			return api.Do(t, apitest.Kari, "POST", target).Instance(api, 201)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			apitest.CheckEvent(t, newAPI, event.DataChanged, "1001",
+				func(api *apitest.API) *instance.Instance { return add(api, api.Add(t, apitest.InstanceSpec{})) },
+				func(i *instance.Instance) event.Event {
+					return event.Event{Change: event.DataCreated, DataElementID: i.Data[0].ID, FormID: "default"}
+				})
 		})
 	}
 }

@@ -1,7 +1,8 @@
 // Command data-create serves POST
 // /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data?formId=…: it adds a data element.
 // The content is the body or, with upload=… and an empty body, the content of an upload. It reads
-// Applications and Parties, stores content in the bucket, and reads and writes Instances.
+// Applications and Parties, stores content in the bucket, and reads and writes Instances. If the
+// application registers DataChanged, it writes the event to Outbox.
 package main
 
 import (
@@ -20,5 +21,5 @@ func main() {
 	env := coldstart.Load()
 	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
 	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
-	lambdahttp.Start(env, newHandler(authorizer, applicationtable.Open(env), instancetable.Open(env), blobbucket.Open(env), view))
+	lambdahttp.Start(env, newHandler(authorizer, applicationtable.Open(env), instancetable.OpenWithOutbox(env), blobbucket.Open(env), view))
 }

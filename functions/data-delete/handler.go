@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
@@ -35,8 +36,12 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(element.Revision, time.Now())); err != nil {
 			return err
 		}
-		i, err = access.UpdateElement(r, instances, i, nil, func(i *instance.Instance, element *instance.DataElement) error {
-			return i.RemoveData(app, element.ID, access.ActorName(), time.Now())
+		i, err = access.UpdateElement(r, instances, i, nil, func(i *instance.Instance, element *instance.DataElement) (*event.Event, error) {
+			now, id, formID := time.Now(), element.ID, element.FormID
+			if err := i.RemoveData(app, id, access.ActorName(), now); err != nil {
+				return nil, err
+			}
+			return i.DataEvent(app, event.DataDeleted, id, formID, access.ActorName(), now, view.Links(i)), nil
 		})
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
@@ -75,4 +76,17 @@ func TestLegalHold(t *testing.T) {
 			api.Do(t, caller, "DELETE", apitest.InApp(i, "/data/"+i.Data[0].ID)).Want(409, "legal-hold")
 		})
 	}
+}
+
+func TestEvent(t *testing.T) {
+	var deleted string
+	apitest.CheckEvent(t, newAPI, event.DataChanged, "1001",
+		func(api *apitest.API) *instance.Instance {
+			i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment", "attachment"}})
+			deleted = i.Data[1].ID
+			return api.Do(t, apitest.Kari, "DELETE", apitest.InApp(i, "/data/"+deleted)).Instance(api, 200)
+		},
+		func(*instance.Instance) event.Event {
+			return event.Event{Change: event.DataDeleted, DataElementID: deleted, FormID: "attachment"}
+		})
 }

@@ -1,6 +1,7 @@
-// Command data-delete serves
-// DELETE /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: it deletes a data
-// element. It reads Applications and Parties, and reads and writes Instances.
+// Command data-delete serves DELETE
+// /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}: it deletes a data
+// element. It reads Applications and Parties, and reads and writes Instances. If the application
+// registers DataChanged, it writes the event to Outbox.
 package main
 
 import (
@@ -18,5 +19,5 @@ func main() {
 	env := coldstart.Load()
 	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
 	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
-	lambdahttp.Start(env, handler(authorizer, applicationtable.Open(env), instancetable.Open(env), view))
+	lambdahttp.Start(env, handler(authorizer, applicationtable.Open(env), instancetable.OpenWithOutbox(env), view))
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/blob/blobhttp"
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
@@ -22,11 +23,11 @@ func handler(authorizer instancehttp.Authorizer, instances instancehttp.Store, s
 		// ServeContent verifies that this owner owns the application.
 		return instancehttp.ServeContent(w, r, access, instances, source, func(i *instance.Instance, element *instance.DataElement) error {
 			revision, now := element.Revision, time.Now()
-			_, err := access.UpdateElement(r, instances, i, nil, func(i *instance.Instance, element *instance.DataElement) error {
+			_, err := access.UpdateElement(r, instances, i, nil, func(i *instance.Instance, element *instance.DataElement) (*event.Event, error) {
 				if element.Revision != revision {
-					return instancehttp.ErrContentReplaced
+					return nil, instancehttp.ErrContentReplaced
 				}
-				return i.RecordDownload(element.ID, now)
+				return nil, i.RecordDownload(element.ID, now)
 			})
 			return err
 		})

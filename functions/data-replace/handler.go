@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
@@ -96,8 +97,8 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, app
 		}
 		return nil
 	}
-	i, err = access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) error {
-		return i.ReplaceData(app, element.ID, content, access.ActorName(), time.Now())
+	i, err = access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) (*event.Event, error) {
+		return h.replace(access, app, i, element, content, time.Now())
 	})
 	if err != nil {
 		instancehttp.DiscardContent(ctx, h.blobs, key, err)
@@ -154,9 +155,17 @@ func (h *handler) replaceElement(r *http.Request, access *instancehttp.Access, a
 		}
 		return nil
 	}
-	return access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) error {
+	return access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) (*event.Event, error) {
 		now := time.Now()
 		i.IdempotencyRecord = u.IdempotencyRecord(element.ID, nil, now)
-		return i.ReplaceData(app, element.ID, u.Content, access.ActorName(), now)
+		return h.replace(access, app, i, element, u.Content, now)
 	})
+}
+
+// replace replaces the content of an element of i, and returns the event.
+func (h *handler) replace(access *instancehttp.Access, app *application.Application, i *instance.Instance, element *instance.DataElement, content instance.Content, now time.Time) (*event.Event, error) {
+	if err := i.ReplaceData(app, element.ID, content, access.ActorName(), now); err != nil {
+		return nil, err
+	}
+	return i.DataEvent(app, event.DataReplaced, element.ID, element.FormID, access.ActorName(), now, h.view.Links(i)), nil
 }

@@ -10,6 +10,7 @@ import (
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/instance/instancetest"
@@ -213,4 +214,15 @@ func TestLegalHold(t *testing.T) {
 	for _, caller := range []string{apitest.Kari, apitest.Nav} {
 		api.AssertUnchanged(t, i, func() { api.Do(t, caller, "PUT", target(i), xml).Want(409, "legal-hold") })
 	}
+}
+
+func TestEvent(t *testing.T) {
+	apitest.CheckEvent(t, newAPI, event.DataChanged, "nav",
+		func(api *apitest.API) *instance.Instance {
+			i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
+			return api.Do(t, apitest.Nav, "PUT", target(i), xml).Instance(api, 200)
+		},
+		func(i *instance.Instance) event.Event {
+			return event.Event{Change: event.DataReplaced, DataElementID: i.Data[0].ID, FormID: "default"}
+		})
 }

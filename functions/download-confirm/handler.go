@@ -17,11 +17,18 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err != nil {
 			return err
 		}
-		return access.ServeUpdate(w, r, instances, applications, view, func(i *instance.Instance, _ *application.Application) (*event.Event, error) {
-			if access.DataGuid == "" {
-				return nil, i.ConfirmAll(time.Now())
+		return access.ServeUpdate(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) (*event.Event, error) {
+			now, all := time.Now(), access.DataGuid == ""
+			var err error
+			if all {
+				err = i.ConfirmAll(now)
+			} else {
+				err = i.ConfirmDownload(access.DataGuid, now)
 			}
-			return nil, i.ConfirmDownload(access.DataGuid, time.Now())
+			if err != nil {
+				return nil, err
+			}
+			return i.ConfirmedEvent(app, all, access.ActorName(), now, view.Links(i)), nil
 		})
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
@@ -190,4 +191,20 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 		api.Do(t, apitest.Nav, "POST", all(i), key).Want(422, "idempotency-key-reused")
 	})
+}
+
+func TestEvent(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		apitest.CheckEvent(t, newAPI, event.DownloadConfirmed, "nav",
+			func(api *apitest.API) *instance.Instance {
+				i := add(t, api, 0, 1)
+				target := one(i, 0)
+				if whole {
+					target = all(i)
+				}
+				api.Do(t, apitest.Nav, "POST", target).Want(200, "")
+				return api.Do(t, apitest.Nav, "POST", target).Instance(api, 200) // changes nothing
+			},
+			func(*instance.Instance) event.Event { return event.Event{All: &whole} })
+	}
 }

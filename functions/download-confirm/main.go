@@ -1,7 +1,7 @@
 // Command download-confirm serves POST …/confirmDownload under
 // /storage/instances/{instanceOwnerId}/{instanceGuid}: the application's owner confirms that it has
 // received one data element or, without /data/{dataGuid}, all of them. It reads and writes
-// Instances.
+// Instances. If the application registers DownloadConfirmed, it writes the event to Outbox.
 package main
 
 import (
@@ -16,5 +16,5 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	lambdahttp.Start(env, handler(instancehttp.Authorizer{Authenticator: auth.Open(env)}, applicationtable.Open(env), instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
+	lambdahttp.Start(env, handler(instancehttp.Authorizer{Authenticator: auth.Open(env)}, applicationtable.Open(env), instancetable.OpenWithOutbox(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
 }

@@ -8,8 +8,6 @@
 package main
 
 import (
-	"strings"
-
 	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/coldstart"
@@ -22,5 +20,5 @@ import (
 func main() {
 	env := coldstart.Load()
 	lambdahttp.Start(env, handler(auth.Open(env), applicationtable.Open(env), eventtable.Open(env),
-		httpapi.BaseURLs{Platform: strings.TrimSuffix(env.String("PLATFORM_BASE_URL"), "/")}, eventhttp.OpenHold(env)))
+		httpapi.OpenBaseURLs(env), eventhttp.OpenHold(env)))
 }

@@ -6,8 +6,6 @@
 package main
 
 import (
-	"strings"
-
 	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/event/eventtable"
@@ -26,6 +24,6 @@ func main() {
 		Instances:  instancetable.Open(env),
 		Outbox:     outboxtable.Open(env),
 		Feeds:      eventtable.Open(env),
-		URLs:       httpapi.BaseURLs{Platform: strings.TrimSuffix(env.String("PLATFORM_BASE_URL"), "/")},
+		URLs:       httpapi.OpenBaseURLs(env),
 	}))
 }

@@ -36,12 +36,16 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err := httpapi.DecodeMergePatch(r, maxBody, &b); err != nil {
 			return err
 		}
-		return access.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, _ *application.Application) (*event.Event, error) {
-			metadata, err := b.applyTo(i.Metadata())
+		return access.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) (*event.Event, error) {
+			now, before := time.Now(), i.Metadata()
+			metadata, err := b.applyTo(before)
 			if err != nil {
 				return nil, err
 			}
-			return nil, i.UpdateMetadata(metadata, time.Now())
+			if err := i.UpdateMetadata(metadata, now); err != nil {
+				return nil, err
+			}
+			return i.MetadataEvent(app, before, access.ActorName(), now, view.Links(i)), nil
 		})
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/instance"
 )
 
@@ -134,5 +135,21 @@ func TestDatesAreScheduled(t *testing.T) {
 	api.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(`{"dueDateTime":"`+text+`","visibleDateTime":"`+text+`"}`)).Instance(api, 200)
 	if notes := api.Instances.AllAgendaNotes(); len(notes) != 0 {
 		t.Errorf("notes without rules: %v", notes)
+	}
+}
+
+func TestEvent(t *testing.T) {
+	due := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	for body, members := range map[string][]string{
+		`{"labels":["x2","gr"]}`: {"labels"}, `{"labels":null,"presentationField":"Ny"}`: {"labels", "presentationField"},
+		`{"dueDateTime":null,"visibleDateTime":"2026-06-01T12:00:00Z","labels":["gr","x2"]}`: {"dueDateTime", "visibleDateTime"},
+	} {
+		apitest.CheckEvent(t, newAPI, event.InstanceChanged, "nav",
+			func(api *apitest.API) *instance.Instance {
+				i := api.Add(t, apitest.InstanceSpec{Labels: []string{"gr", "x2"}, Due: &due})
+				api.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(`{"labels":["gr","x2"],"dueDateTime":"2026-05-01T02:00:00+02:00"}`)).Want(200, "") // changes nothing
+				return api.Do(t, apitest.Nav, "PATCH", apitest.InApp(i, ""), patch(body)).Instance(api, 200)
+			},
+			func(*instance.Instance) event.Event { return event.Event{Members: members} })
 	}
 }

@@ -1,6 +1,7 @@
-// Command instance-update serves PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}: the
-// application's owner updates the metadata of an instance. The body is a JSON merge patch of
-// labels, dueDateTime, visibleDateTime and presentationField. It reads and writes Instances.
+// Command instance-update serves PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}:
+// the application's owner updates the metadata of an instance. The body is a JSON merge patch of
+// labels, dueDateTime, visibleDateTime and presentationField. It reads and writes Instances. If
+// the application registers InstanceChanged, it writes the event to Outbox.
 package main
 
 import (
@@ -15,5 +16,5 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	lambdahttp.Start(env, handler(instancehttp.Authorizer{Authenticator: auth.Open(env)}, applicationtable.Open(env), instancetable.Open(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
+	lambdahttp.Start(env, handler(instancehttp.Authorizer{Authenticator: auth.Open(env)}, applicationtable.Open(env), instancetable.OpenWithOutbox(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
 }

@@ -19,6 +19,9 @@ import (
 // registration names them.
 const (
 	WorkflowStateChange = "WorkflowStateChange" // the instance entered a workflow step, including the first step
+	DataChanged         = "DataChanged"         // a data element was added, replaced or deleted
+	InstanceChanged     = "InstanceChanged"     // the owner changed metadata of the instance
+	DownloadConfirmed   = "DownloadConfirmed"   // the owner confirmed that it has received data
 	InstanceDeleted     = "InstanceDeleted"     // the instance was deleted, softly or permanently
 	InstanceUndeleted   = "InstanceUndeleted"   // the instance was restored
 	InstanceVisible     = "InstanceVisible"     // the visibleDateTime of the instance has passed
@@ -29,11 +32,20 @@ const (
 
 // Types returns all types of events.
 func Types() []string {
-	return []string{WorkflowStateChange, InstanceDeleted, InstanceUndeleted, InstanceVisible, DeadlineNear, DeadlinePassed, LegalHoldChanged}
+	return []string{WorkflowStateChange, DataChanged, InstanceChanged, DownloadConfirmed, InstanceDeleted, InstanceUndeleted, InstanceVisible, DeadlineNear, DeadlinePassed, LegalHoldChanged}
 }
 
 // OwnerOnly reports whether the history of an instance omits events of the type for users.
-func OwnerOnly(eventType string) bool { return eventType == LegalHoldChanged }
+func OwnerOnly(eventType string) bool {
+	return eventType == InstanceChanged || eventType == LegalHoldChanged
+}
+
+// The changes of a data element, in the event DataChanged.
+const (
+	DataCreated  = "created"
+	DataReplaced = "replaced"
+	DataDeleted  = "deleted"
+)
 
 // The causes of a deletion: who deleted the instance, or the retention rules of its application.
 const (
@@ -83,6 +95,11 @@ type Event struct {
 	InstanceVersion int64  `json:"instanceVersion"`        // the instance's version after the change
 	SchemaVersion   int    `json:"schemaVersion"`
 
+	Change          string        `json:"change,omitempty"`          // DataChanged: DataCreated, DataReplaced or DataDeleted
+	DataElementID   string        `json:"dataElementId,omitempty"`   // DataChanged
+	FormID          string        `json:"formId,omitempty"`          // DataChanged: of the data element
+	Members         []string      `json:"members,omitempty"`         // InstanceChanged: names of the changed members, at least one
+	All             *bool         `json:"all,omitempty"`             // DownloadConfirmed: whether the owner confirmed all data elements
 	Hard            *bool         `json:"hard,omitempty"`            // InstanceDeleted: whether the deletion is permanent
 	Cause           string        `json:"cause,omitempty"`           // InstanceDeleted: CauseUser, CauseOwner or CauseRetention
 	DueDateTime     *rfc3339.Time `json:"dueDateTime,omitempty"`     // DeadlineNear, DeadlinePassed

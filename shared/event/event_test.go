@@ -52,6 +52,21 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// TestCloudEvent compares the exact JSON, which is the contract with owners.
+func TestCloudEvent(t *testing.T) {
+	doc, err := Encode(sample())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := doc.CloudEvent("https://nav.apps.altinn.no", "https://platform.altinn.no/schema")
+	want := `{"specversion":"1.0","id":"` + guid + `.2","source":"https://nav.apps.altinn.no/nav/app2018","type":"no.altinn.instance.WorkflowStateChange.v1",` +
+		`"subject":"347829/` + guid + `","time":"2019-06-01T11:12:22.123456Z","datacontenttype":"application/json","dataschema":"https://platform.altinn.no/schema",` +
+		`"dataref":"https://platform.altinn.no/storage/instances/347829/` + guid + `","sequence":"0000000002","data":` + string(doc.JSON) + `}`
+	if err != nil || string(got) != want {
+		t.Errorf("got\n%s\nwant\n%s, %v", got, want, err)
+	}
+}
+
 func TestDecode(t *testing.T) {
 	doc, err := Encode(sample())
 	if err != nil {

@@ -51,12 +51,17 @@ func validate(t *testing.T, schema *jsonschema.Schema, raw []byte) error {
 // members has, for each type, a function that sets the members that only this type has.
 var members = map[string]func(*Event){
 	WorkflowStateChange: func(ev *Event) { ev.PreviousStep = "FormFilling" },
-	InstanceDeleted:     func(ev *Event) { ev.Hard, ev.Cause = new(bool), CauseRetention },
-	InstanceUndeleted:   func(*Event) {},
-	InstanceVisible:     func(ev *Event) { ev.VisibleDateTime = &ev.At },
-	DeadlineNear:        func(ev *Event) { ev.DueDateTime, ev.Before = &ev.At, "P1Y6M" },
-	DeadlinePassed:      func(ev *Event) { ev.DueDateTime = &ev.At },
-	LegalHoldChanged:    func(ev *Event) { ev.Held = new(bool) },
+	DataChanged: func(ev *Event) {
+		ev.Change, ev.DataElementID, ev.FormID = DataReplaced, "692ee7df-82a9-4bba-b2f2-c8c4dac69aff", "default"
+	},
+	InstanceChanged:   func(ev *Event) { ev.Members = []string{"labels", "dueDateTime"} },
+	DownloadConfirmed: func(ev *Event) { ev.All = new(bool) },
+	InstanceDeleted:   func(ev *Event) { ev.Hard, ev.Cause = new(bool), CauseRetention },
+	InstanceUndeleted: func(*Event) {},
+	InstanceVisible:   func(ev *Event) { ev.VisibleDateTime = &ev.At },
+	DeadlineNear:      func(ev *Event) { ev.DueDateTime, ev.Before = &ev.At, "P1Y6M" },
+	DeadlinePassed:    func(ev *Event) { ev.DueDateTime = &ev.At },
+	LegalHoldChanged:  func(ev *Event) { ev.Held = new(bool) },
 }
 
 // optional are the members that an event of a type may lack.

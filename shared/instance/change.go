@@ -3,7 +3,6 @@ package instance
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -132,6 +131,25 @@ func (i *Instance) Metadata() Metadata {
 	return Metadata{i.Labels, i.DueDateTime, i.VisibleDateTime, i.PresentationField}
 }
 
+// changedMembers returns the names of the members in which after differs.
+func (m Metadata) changedMembers(after Metadata) []string {
+	var names []string
+	for _, member := range []struct {
+		name    string
+		changed bool
+	}{
+		{"labels", !slices.Equal(m.Labels, after.Labels)},
+		{"dueDateTime", !equalTimes(m.DueDateTime, after.DueDateTime)},
+		{"visibleDateTime", !equalTimes(m.VisibleDateTime, after.VisibleDateTime)},
+		{"presentationField", m.PresentationField != after.PresentationField},
+	} {
+		if member.changed {
+			names = append(names, member.name)
+		}
+	}
+	return names
+}
+
 // UpdateMetadata replaces the instance's metadata. It does not update LastChangedDateTime and
 // LastChangedBy. It returns ErrUnchanged if the metadata is equal, and Invalid if it breaks a
 // limit. It returns a Conflict if the instance is deleted, or if the instance would be hidden
@@ -154,7 +172,7 @@ func (i *Instance) UpdateMetadata(m Metadata, now time.Time) error {
 		return fault.New(fault.Conflict, "instance-in-use", "A user has already changed the instance, so it cannot be hidden again.")
 	}
 	i.Labels, i.PresentationField, i.DueDateTime, i.VisibleDateTime = labels, m.PresentationField, due, visible
-	if reflect.DeepEqual(before, i.Metadata()) {
+	if len(before.changedMembers(i.Metadata())) == 0 {
 		return ErrUnchanged
 	}
 	if !equalTimes(before.DueDateTime, due) {

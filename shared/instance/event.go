@@ -32,6 +32,28 @@ func (i *Instance) Event(app *application.Application, eventType, by string, now
 	return &ev
 }
 
+// DataEvent returns the event of a change of a data element: event.DataCreated, DataReplaced or
+// DataDeleted. It returns nil as Event does, and must be called as Event.
+func (i *Instance) DataEvent(app *application.Application, change, id, formID, by string, now time.Time, links Links) *event.Event {
+	return i.Event(app, event.DataChanged, by, now, links, func(ev *event.Event) {
+		ev.Change, ev.DataElementID, ev.FormID = change, id, formID
+	})
+}
+
+// MetadataEvent returns the event of a change of the metadata. It returns nil as Event does, and
+// must be called as Event.
+func (i *Instance) MetadataEvent(app *application.Application, before Metadata, by string, now time.Time, links Links) *event.Event {
+	return i.Event(app, event.InstanceChanged, by, now, links, func(ev *event.Event) {
+		ev.Members = before.changedMembers(i.Metadata())
+	})
+}
+
+// ConfirmedEvent returns the event of a confirmation of one data element or of all. It returns
+// nil as Event does, and must be called as Event.
+func (i *Instance) ConfirmedEvent(app *application.Application, all bool, by string, now time.Time, links Links) *event.Event {
+	return i.Event(app, event.DownloadConfirmed, by, now, links, func(ev *event.Event) { ev.All = &all })
+}
+
 func (i *Instance) newEvent(eventType, by string, at time.Time, links Links) event.Event {
 	org, app, _ := application.SplitID(i.AppID)
 	ev := event.Event{

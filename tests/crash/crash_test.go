@@ -89,7 +89,7 @@ func newEnv(t *testing.T) *env {
 
 // rules is a registration with rules by which time changes instances, so each instance has notes of
 // the agenda.
-const rules = `{"events":["InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlinePassed","LegalHoldChanged"],
+const rules = `{"events":["DataChanged","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlinePassed","LegalHoldChanged"],
 	"retention":{"drafts":{"after":"P20D"},"deleted":{"after":"P5D"},"archived":{"after":"P10D"}},"deadline":{"label":"forfalt"}}`
 
 // name returns the name of a call by an endpoint to one of its tables or the bucket. It returns ""

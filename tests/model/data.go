@@ -62,6 +62,7 @@ func (m *Model) CreateData(c Caller, at Path, b Blob, ifMatch string, seen Seen)
 func (m *Model) added(c Caller, i *Instance, b Blob, seen Seen) Response {
 	e := i.add(m, c, seen.added(0, 1), b, seen.At)
 	i.move(m, c, seen.At)
+	i.recordData(m, c, "created", e)
 	i.Version++
 	return Response{Status: 201, Instance: i, Changed: true, Moved: true, Location: m.appsURL(i, "/data/"+e.ID)}
 }
@@ -100,6 +101,7 @@ func (m *Model) replaced(c Caller, i *Instance, e *Element, b Blob, seen Seen) R
 	e.ContentType, e.Bytes, e.Changed, e.ChangedBy = b.ContentType, b.Bytes, seen.At, m.nameOf(c)
 	e.Downloaded, e.Confirmed, e.isConfirmed = nil, nil, false
 	i.move(m, c, seen.At)
+	i.recordData(m, c, "replaced", e)
 	i.Version++
 	return Response{Status: 200, Instance: i, Changed: true, Moved: true}
 }
@@ -121,8 +123,14 @@ func (m *Model) DeleteData(c Caller, at Path, ifMatch, tag string, seen Seen) Re
 		}
 	}
 	i.move(m, c, seen.At)
+	i.recordData(m, c, "deleted", e)
 	i.Version++
 	return Response{Status: 200, Instance: i, Changed: true, Moved: true}
+}
+
+// recordData adds the event of a change of an element.
+func (i *Instance) recordData(m *Model, c Caller, change string, e *Element) {
+	i.record("DataChanged", m.nameOf(c), map[string]any{"change": change, "dataElementId": e.ID, "formId": e.FormID})
 }
 
 // Fetch is a request for the content of an element.
@@ -193,6 +201,9 @@ func (m *Model) Confirm(c Caller, at Path, ifMatch string) Response {
 	}
 	if at.Data == "" && (change || i.inQueue()) {
 		change, i.allConfirmed = true, i.allConfirmed || i.isSubmitted()
+	}
+	if change {
+		i.record("DownloadConfirmed", m.nameOf(c), map[string]any{"all": at.Data == ""})
 	}
 	return i.changed(change)
 }

@@ -228,7 +228,7 @@ func (r *run) application(current *Application) Application {
 // system schedules notes for existing instances only after a minute.
 func (r *run) lifecycle(a, current *Application) {
 	timed := []string{"InstanceVisible", "DeadlineNear", "DeadlinePassed"}
-	for _, eventType := range append([]string{"InstanceDeleted", "InstanceUndeleted", "LegalHoldChanged"}, timed...) {
+	for _, eventType := range append([]string{"DataChanged", "InstanceChanged", "DownloadConfirmed", "InstanceDeleted", "InstanceUndeleted", "LegalHoldChanged"}, timed...) {
 		emits := r.chance(60, eventType)
 		if current != nil && slices.Contains(timed, eventType) {
 			emits = slices.Contains(current.Events, eventType)

@@ -156,7 +156,10 @@ func (r *run) inOrder(c Caller, app, path string, events []*Event) []*Event {
 	return ordered
 }
 
-var eventTypes = []string{"WorkflowStateChange", "InstanceDeleted", "InstanceUndeleted", "InstanceVisible", "DeadlineNear", "DeadlinePassed", "LegalHoldChanged"}
+var eventTypes = []string{
+	"WorkflowStateChange", "DataChanged", "InstanceChanged", "DownloadConfirmed", "InstanceDeleted", "InstanceUndeleted", "InstanceVisible",
+	"DeadlineNear", "DeadlinePassed", "LegalHoldChanged",
+}
 
 // learnEvent learns the time of an event that is not in the document of its instance.
 func (r *run) learnEvent(e *Event, value any) {

@@ -152,7 +152,10 @@ func (m *Model) Update(c Caller, at Path, p Patch, ifMatch string) Response {
 		return Response{Rejections: r}
 	}
 	due, visible, wasHidden := stampOf(i.Due), stampOf(i.Visible), i.hidden(m.Now)
-	before := fmt.Sprint(m.Document(i, c))
+	metadata := func() []string {
+		return []string{fmt.Sprint(i.Labels), fmt.Sprint(stampOf(i.Due)), fmt.Sprint(stampOf(i.Visible)), i.Presentation}
+	}
+	before := metadata()
 	for _, name := range p.Null {
 		switch name {
 		case "labels":
@@ -183,7 +186,16 @@ func (m *Model) Update(c Caller, at Path, p Patch, ifMatch string) Response {
 	if stampOf(i.Visible) != visible {
 		i.setVisible(wasHidden, m.Now)
 	}
-	return i.changed(fmt.Sprint(m.Document(i, c)) != before)
+	members := []any{}
+	for n, after := range metadata() {
+		if after != before[n] {
+			members = append(members, []string{"labels", "dueDateTime", "visibleDateTime", "presentationField"}[n])
+		}
+	}
+	if len(members) > 0 {
+		i.record("InstanceChanged", m.nameOf(c), map[string]any{"members": members})
+	}
+	return i.changed(len(members) > 0)
 }
 
 // changed returns the response to a request that keeps lastChangedDateTime. If newVersion is

@@ -147,7 +147,7 @@ func (m *Model) History(c Caller, at Path, after int) ([]*Event, Rejections) {
 	}
 	var events []*Event
 	for _, e := range i.Events[min(after, len(i.Events)):] {
-		if c.Org != "" || e.Type != "LegalHoldChanged" {
+		if c.Org != "" || e.Type != "LegalHoldChanged" && e.Type != "InstanceChanged" {
 			events = append(events, e)
 		}
 	}

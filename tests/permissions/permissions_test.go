@@ -64,7 +64,7 @@ func TestGrantsMatchCalls(t *testing.T) {
 
 // rules are the members of a registration by which time changes instances, with every type of
 // event.
-const rules = `,"events":["InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged"],
+const rules = `,"events":["DataChanged","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged"],
 	"retention":{"drafts":{"after":"P1D"},"deleted":{"after":"P2D"},"archived":{"after":"P3D"}},"deadline":{"label":"forfalt"}`
 
 // applications registers an application and then its rules. It reads the feed of an unregistered

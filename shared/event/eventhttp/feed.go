@@ -5,7 +5,6 @@ package eventhttp
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -71,7 +70,7 @@ type FeedEndpoint struct {
 	Authenticator Authenticator
 	Applications  ApplicationStore
 	Feeds         Feeds
-	URLs          httpapi.BaseURLs // only Platform is used
+	URLs          httpapi.BaseURLs
 	Hold          Hold
 }
 
@@ -110,7 +109,7 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := page{events: []json.RawMessage{}, end: start}
+	p := page{end: start}
 	if err := e.fill(ctx, &p, appID, q, wait); err != nil {
 		return err
 	}
@@ -122,7 +121,7 @@ func (e FeedEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	w.Header().Set("ETag", etag)
-	return httpapi.WriteItems(w, r, p.events)
+	return httpapi.WriteEvents(w, r, e.URLs, p.events)
 }
 
 // fill reads events into the page, until it has one, has examined the maximum number of
@@ -231,7 +230,7 @@ func authorize(authenticator Authenticator, r *http.Request) (appID string, err 
 
 // page is the result of a request so far.
 type page struct {
-	events   []json.RawMessage
+	events   []event.Encoded
 	bytes    int
 	end      position // after the last examined event
 	examined int
@@ -257,7 +256,7 @@ func (p *page) read(ctx context.Context, feeds Feeds, appID string, q query) err
 				if p.bytes += len(record.Document.JSON); p.bytes > httpapi.MaxItemBytes && len(p.events) > 0 {
 					return nil
 				}
-				p.events = append(p.events, record.Document.JSON)
+				p.events = append(p.events, record.Document)
 			}
 			p.end.Position = record.Position
 			p.examined++

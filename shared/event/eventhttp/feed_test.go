@@ -37,7 +37,7 @@ func newEnv() *env {
 	e := &env{owner: authtest.Owner("nav"), clock: time.Date(2019, 6, 1, 12, 0, 0, 0, time.UTC)}
 	e.Memory = eventtest.NewMemory(func() time.Time { return e.clock })
 	e.h = httpapi.HandlerFunc(FeedEndpoint{
-		Authenticator: authtest.Verifier(), Applications: oneApplication(app), Feeds: e.Memory, URLs: httpapi.BaseURLs{Platform: "https://platform.altinn.no"},
+		Authenticator: authtest.Verifier(), Applications: oneApplication(app), Feeds: e.Memory, URLs: httpapi.BaseURLs{Apps: "https://{org}.apps.altinn.no", Platform: "https://platform.altinn.no"},
 	}.Serve)
 	return e
 }

@@ -283,10 +283,45 @@ func TestContentTypes(t *testing.T) {
 			t.Errorf("%q: %s: %s", accept, got.Header().Get("Content-Type"), got.Body)
 		}
 	}
-	r := e.request("GET", path, "after="+second.Event.ID, e.owner)
-	r.Header.Set("Accept", "application/x-ndjson")
-	if got := e.do(r); got.Code != 200 || got.Body.Len() != 0 || got.next == "" {
-		t.Errorf("no events: %d %q", got.Code, got.Body)
+	for accept, body := range map[string]string{"application/x-ndjson": "", "application/cloudevents+json": "", "application/cloudevents-batch+json": "[]"} {
+		r := e.request("GET", path, "after="+second.Event.ID, e.owner)
+		r.Header.Set("Accept", accept)
+		if got := e.do(r); got.Code != 200 || got.Body.String() != body || got.next == "" || got.Header().Get("Content-Type") != accept {
+			t.Errorf("no events, %s: %d %s %q", accept, got.Code, got.Header().Get("Content-Type"), got.Body)
+		}
+	}
+}
+
+// TestCloudEvents reads the feed as CloudEvents. The pages, their links and the order are those of
+// the events, and their entity tags differ.
+func TestCloudEvents(t *testing.T) {
+	e := newEnv()
+	docs := []event.Encoded{e.add(e.clock, "Submit"), e.add(e.clock, "Archived")}
+	var texts []string
+	for _, doc := range docs {
+		text, err := doc.CloudEvent("https://nav.apps.altinn.no", "https://platform.altinn.no/storage/docs/openapi.yaml#/components/schemas/Event")
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(text))
+	}
+	const batch, lines = "application/cloudevents-batch+json", "application/cloudevents+json"
+	bodies := map[string]string{batch: "[" + strings.Join(texts, ",") + "]", lines: strings.Join(texts, "\n") + "\n"}
+	plain := e.get("")
+	for accept, want := range map[string]string{
+		batch: batch, lines: lines, batch + ", application/json;q=0.9": batch, "application/json, " + batch: "application/json", "application/json;q=0.1," + lines: lines,
+		lines + ", application/x-ndjson": lines, "application/x-ndjson, " + lines: lines, "application/x-ndjson, " + lines + ";q=0.5": "application/x-ndjson",
+		"application/x-ndjson;q=0.2, " + lines + ";q=0.5": lines, batch + ";q=0": "application/json", "application/CloudEvents-Batch+JSON; charset=utf-8": batch,
+	} {
+		r := e.request("GET", path, "", e.owner)
+		r.Header.Set("Accept", accept)
+		got := e.do(r)
+		if got.Header().Get("Content-Type") != want || bodies[want] != "" && got.Body.String() != bodies[want] {
+			t.Errorf("%q: %s: %s", accept, got.Header().Get("Content-Type"), got.Body)
+		}
+		if got.next != plain.next || (got.Header().Get("ETag") == plain.Header().Get("ETag")) != (want == "application/json") {
+			t.Errorf("%q: next %s, ETag %s; in JSON %s and %s", accept, got.next, got.Header().Get("ETag"), plain.next, plain.Header().Get("ETag"))
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package instancehttp
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -39,7 +38,7 @@ type HistoryEndpoint struct {
 	Instances  Reader
 	Outbox     Pending
 	Feeds      Histories
-	URLs       httpapi.BaseURLs // only Platform is used
+	URLs       httpapi.BaseURLs
 }
 
 // Serve responds to one request with a page of events, and with the URL of the next page in Link. A
@@ -88,7 +87,7 @@ func (e HistoryEndpoint) Serve(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	w.Header().Set("ETag", tag)
-	return httpapi.WriteItems(w, r, events)
+	return httpapi.WriteEvents(w, r, e.URLs, events)
 }
 
 // Limits of a page that begins with events for the owner only. An empty page means that no events
@@ -101,8 +100,8 @@ const (
 // page returns the events of a page after the given number, and the number of the last event that
 // it has examined. It returns at most size events, and fewer for a user if some are for the owner
 // only.
-func (e HistoryEndpoint) page(ctx context.Context, i *instance.Instance, owner bool, after, size int) (events []json.RawMessage, end int, err error) {
-	events, end = []json.RawMessage{}, after
+func (e HistoryEndpoint) page(ctx context.Context, i *instance.Instance, owner bool, after, size int) (events []event.Encoded, end int, err error) {
+	end = after
 	limit := size
 	for range maxHidden {
 		docs, err := e.read(ctx, i, end, limit)
@@ -114,7 +113,7 @@ func (e HistoryEndpoint) page(ctx context.Context, i *instance.Instance, owner b
 				return events, end, nil
 			}
 			if owner || !event.OwnerOnly(doc.Event.EventType) {
-				events = append(events, doc.JSON)
+				events = append(events, doc)
 			}
 			end++
 		}

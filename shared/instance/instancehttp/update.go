@@ -25,7 +25,8 @@ type Store interface {
 // document. If they return instance.ErrUnchanged, the update succeeds without a write.
 type (
 	Change        = func(*instance.Instance) error
-	ElementChange = func(*instance.Instance, *instance.DataElement) error
+	ElementCheck  = func(*instance.Instance, *instance.DataElement) error
+	ElementChange = func(*instance.Instance, *instance.DataElement) (*event.Event, error)
 	EventChange   = func(*instance.Instance) (*event.Event, error) // stores the event with the change
 	AppChange     = func(*instance.Instance, *application.Application) (*event.Event, error)
 )
@@ -124,7 +125,7 @@ func (a *Access) authorized(r *http.Request, applied Change, change EventChange)
 // UpdateElement is UpdateFrom for the data element that the path names. It returns NotFound if the
 // instance lacks the element, and checks the conditions against the entity tag of the element's
 // content.
-func (a *Access) UpdateElement(r *http.Request, instances Store, i *instance.Instance, applied, change ElementChange) (*instance.Instance, error) {
+func (a *Access) UpdateElement(r *http.Request, instances Store, i *instance.Instance, applied ElementCheck, change ElementChange) (*instance.Instance, error) {
 	return instances.MutateFrom(r.Context(), i, func(i *instance.Instance) (*event.Event, error) {
 		if err := a.check(i); err != nil {
 			return nil, err
@@ -141,9 +142,9 @@ func (a *Access) UpdateElement(r *http.Request, instances Store, i *instance.Ins
 		if err := httpapi.CheckConditions(r, ContentETag(element)); err != nil {
 			return nil, err
 		}
-		err = change(i, element)
+		ev, err := change(i, element)
 		a.markChanged(i)
-		return nil, err
+		return ev, err
 	})
 }
 
