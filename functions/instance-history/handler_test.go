@@ -229,7 +229,7 @@ func TestUsersSeeNoEventsForOwners(t *testing.T) {
 	i := api.Add(t, apitest.InstanceSpec{})
 	api.Change(t, i, func(i *instance.Instance) error { i.EventCount = 6; return nil })
 	var all, forUsers []event.Encoded
-	for number, eventType := range []string{event.WorkflowStateChange, event.LegalHoldChanged, event.LegalHoldChanged, event.InstanceDeleted, event.InstanceUndeleted, event.LegalHoldChanged} {
+	for number, eventType := range []string{event.WorkflowStateChange, event.LegalHoldChanged, event.InstanceChanged, event.InstanceDeleted, event.InstanceUndeleted, event.LegalHoldChanged} {
 		ev := eventtest.Document(i.AppID, i.ID, number+1, time.Now(), "FormFilling").Event
 		ev.EventType = eventType
 		doc, err := event.Encode(ev)
@@ -240,7 +240,7 @@ func TestUsersSeeNoEventsForOwners(t *testing.T) {
 			t.Fatal(err)
 		}
 		all = append(all, doc)
-		if eventType != event.LegalHoldChanged {
+		if eventType != event.LegalHoldChanged && eventType != event.InstanceChanged {
 			forUsers = append(forUsers, doc)
 		}
 	}

@@ -91,6 +91,8 @@ func TestVaryNamesNegotiatedHeaders(t *testing.T) {
 		{"/storage/applications/nav/app2018/events?size=1", "application/x-ndjson", "application/x-ndjson", "Accept, Prefer"},
 		{"/storage/applications/nav/app2018/events?size=1", "text/html", "application/json", "Accept, Prefer"},
 		{stored + "/events", "application/x-ndjson", "application/x-ndjson", "Accept"},
+		{stored + "/events", "application/cloudevents-batch+json", "application/cloudevents-batch+json", "Accept"},
+		{"/storage/applications/nav/app2018/events?size=1", "application/cloudevents+json", "application/cloudevents+json", "Accept, Prefer"},
 	} {
 		r := client.Request{Method: "GET", Path: test.path, Header: http.Header{"Accept": {test.accept}, "Accept-Encoding": {"gzip"}}}
 		check(t, e, r, 200, map[string]string{"Content-Type": test.media, "Vary": test.vary, "Content-Encoding": ""})
