@@ -80,6 +80,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 		e.change(p)
 		e.create(p)
 		e.change(p)
+		e.other(p)
 		for range 3 {
 			e.publish(p)
 			e.record(p)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -69,7 +70,7 @@ type env struct {
 	rival process // another process, without faults
 
 	known   []*instance.Instance // instances that a client has received
-	acked   map[string]string    // step by event id, of the changes that a client has seen succeed
+	acked   map[string]string    // type and step by event id, of the changes that a client has seen succeed
 	pollers []*poller
 	held    bool // inside runOthers, which must not nest
 	reading bool // inside publish: a shard has one reader at a time
@@ -82,6 +83,7 @@ func newEnv(t *testing.T, plain *dynamodb.Client, in *faults.Injector, seed uint
 		app:    &application.Application{Org: "nav", ID: "nav/app-" + uuid.New().String()[:13]},
 		stream: &stream{rng: rng, seen: map[string]bool{}}, queue: &queue{rng: rng},
 	}
+	e.app.Events = event.Types()
 	e.app.SetDefaults()
 	if err := e.app.Validate(); err != nil {
 		t.Fatal(err)
@@ -143,7 +145,7 @@ func (e *env) create(p process) {
 		err = p.instances.Create(e.t.Context(), i, i.StepEvent("", "1001", instancehttp.View{}.Links(i)))
 		if err == nil && !e.in.Crashed() {
 			e.known = append(e.known, i)
-			e.acked[event.ID(i.ID, 1)] = i.Workflow.CurrentStep
+			e.acked[event.ID(i.ID, 1)] = event.WorkflowStateChange + " " + i.Workflow.CurrentStep
 			return
 		}
 	}
@@ -171,20 +173,36 @@ func (e *env) change(p process) {
 		return
 	}
 	step := reachable[e.rng.IntN(len(reachable))]
+	e.mutate(p, i, event.WorkflowStateChange, func(i *instance.Instance) (*event.Event, error) {
+		left, err := i.Transition(e.app, step, application.Owner, "nav", e.clock)
+		if err != nil {
+			return nil, err
+		}
+		ev := i.StepEvent(left, "nav", instancehttp.View{}.Links(i))
+		return &ev, nil
+	})
+}
+
+// other makes another change of an instance, with an event of another type.
+func (e *env) other(p process) {
+	if len(e.known) == 0 {
+		return
+	}
+	eventType := event.Types()[1+e.rng.IntN(len(event.Types())-1)]
+	e.mutate(p, e.known[e.rng.IntN(len(e.known))], eventType, func(i *instance.Instance) (*event.Event, error) {
+		return i.Event(e.app, eventType, "nav", e.clock, instancehttp.View{}.Links(i), nil), nil
+	})
+}
+
+// mutate changes an instance, and retries until it sees a success.
+func (e *env) mutate(p process, i *instance.Instance, eventType string, change func(*instance.Instance) (*event.Event, error)) {
 	for range clientRetries {
 		e.in.Restart()
 		e.clock = e.clock.Add(time.Millisecond)
-		after, err := p.instances.Mutate(e.t.Context(), e.party, i.ID, func(i *instance.Instance) (*event.Event, error) {
-			left, err := i.Transition(e.app, step, application.Owner, "nav", e.clock)
-			if err != nil {
-				return nil, err
-			}
-			ev := i.StepEvent(left, "nav", instancehttp.View{}.Links(i))
-			return &ev, nil
-		})
+		after, err := p.instances.Mutate(e.t.Context(), e.party, i.ID, change)
 		if err == nil && !e.in.Crashed() {
 			*i = *after
-			e.acked[event.ID(i.ID, i.EventCount)] = step
+			e.acked[event.ID(i.ID, i.EventCount)] = eventType + " " + i.Workflow.CurrentStep
 			return
 		}
 		if fault.Is(err, fault.Conflict) { // another client has moved it: read it again and give up
@@ -258,6 +276,7 @@ func (e *env) runOthers() {
 	defer func() { e.held = false }()
 	e.create(e.rival)
 	e.change(e.rival)
+	e.other(e.rival)
 	for range 2 {
 		e.publish(e.rival)
 		e.record(e.rival)
@@ -272,8 +291,10 @@ func (e *env) act() {
 	switch e.rng.IntN(10) {
 	case 0:
 		e.create(e.ours)
-	case 1, 2:
+	case 1:
 		e.change(e.ours)
+	case 2:
+		e.other(e.ours)
 	case 3, 4:
 		e.publish(e.ours)
 	case 5, 6:
@@ -358,13 +379,14 @@ func (e *env) recorded() []eventtable.Record {
 }
 
 // check checks the result after settle. The feed has exactly the committed changes, each once and
-// in order within its instance. It includes every change that a client has seen succeed. The
-// outbox is empty. Each poller has seen all events that match its filter, once and in order.
+// in order within its instance, and so has the history of each instance. The feed includes every
+// change that a client has seen succeed. The outbox is empty. Each poller has seen all events
+// that match its filter, once and in order.
 func (e *env) check() {
 	e.t.Helper()
 	feed := e.recorded()
 	committed := e.committed()
-	last, steps := map[string]int{}, map[string]string{}
+	last, steps, ofInstance := map[string]int{}, map[string]string{}, map[string][]string{}
 	for _, record := range feed {
 		doc := record.Document
 		if !committed[doc.Event.ID] {
@@ -375,7 +397,21 @@ func (e *env) check() {
 			e.t.Errorf("position %d is event %d of its instance, after event %d", record.Seq, doc.Number, last[doc.InstanceGuid])
 		}
 		last[doc.InstanceGuid] = doc.Number
-		steps[doc.Event.ID] = doc.Event.WorkflowStep
+		steps[doc.Event.ID] = doc.Event.EventType + " " + doc.Event.WorkflowStep
+		ofInstance[doc.InstanceGuid] = append(ofInstance[doc.InstanceGuid], doc.Event.ID)
+	}
+	for guid, want := range ofInstance {
+		history, err := eventtable.New(e.plain, "Events").History(e.t.Context(), guid, 0, 1000, 1<<30)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		var got []string
+		for _, doc := range history {
+			got = append(got, doc.Event.ID)
+		}
+		if !slices.Equal(got, want) {
+			e.t.Errorf("the history has %v, the feed %v", got, want)
+		}
 	}
 	for id := range committed {
 		e.t.Errorf("%s was committed, but is not in the feed", id)
@@ -401,6 +437,7 @@ func (e *env) check() {
 type poller struct {
 	e     *env
 	step  string
+	types []string // eventType; empty for all
 	size  int
 	query string
 	seen  []string
@@ -410,7 +447,8 @@ type poller struct {
 func newPoller(e *env, n int) *poller {
 	p := &poller{e: e, size: 1 + e.rng.IntN(5)}
 	if n > 0 {
-		p.step = []string{"FormFilling", "Submit", "Archived"}[e.rng.IntN(3)]
+		p.step = []string{"FormFilling", "Submit", "Archived", ""}[e.rng.IntN(4)]
+		p.types = event.Types()[e.rng.IntN(4):][:e.rng.IntN(4)]
 	}
 	p.query = p.values("").Encode()
 	return p
@@ -420,6 +458,9 @@ func (p *poller) values(after string) url.Values {
 	values := url.Values{"size": {fmt.Sprint(p.size)}}
 	if p.step != "" {
 		values.Set("workflow.currentStep", p.step)
+	}
+	if len(p.types) > 0 {
+		values["eventType"] = p.types
 	}
 	if after != "" {
 		values.Set("after", after)
@@ -468,7 +509,8 @@ func (p *poller) check(n int, feed []eventtable.Record) {
 	p.e.t.Helper()
 	var want []string
 	for _, record := range feed {
-		if p.step == "" || record.Document.Event.WorkflowStep == p.step {
+		ev := record.Document.Event
+		if (p.step == "" || ev.WorkflowStep == p.step) && (len(p.types) == 0 || slices.Contains(p.types, ev.EventType)) {
 			want = append(want, record.Document.Event.ID)
 		}
 	}
