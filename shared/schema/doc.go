@@ -8,27 +8,16 @@
 // schema without "$schema". The package asserts formats and ignores unknown formats, as the
 // specification requires. Patterns use RE2 syntax, without look-around and back-references, and
 // the escape \uXXXX. A $ref must refer to the same document; $dynamicRef and $recursiveRef are
-// errors.
+// errors. The keywords content… only annotate.
 //
 // # Bounds
 //
-// A schema of a hundred bytes can multiply the work with every level of the data. Compile therefore
-// bounds the size of a schema, the number of its subschemas, the size of its patterns, and the
-// number of subschemas that evaluate one value. Validate bounds the work in steps, which are
-// proportional to the work: to the bytes of a value that is compared with enumerated values, to the
-// required names of an object, to the digits of exact arithmetic. Validate bounds the growth of the
-// heap too, and reads the context every few milliseconds; see evaluation.
-//
-// The library has no hook for every evaluation of a subschema. It calls the function of a
-// subschema's format, but only for a value that has passed type, const and enum. Compile
-// therefore moves type, const, enum, propertyNames and false from the library's schema into a
-// node, and installs node.check as the format of every subschema:
-//
-//	library: evaluate(subschema, value)
-//	   type, enum, const          removed by prepare, so they always pass
-//	   format.Validate(value) --> node.check: charge steps, then type, enum or const,
-//	                              the original format, and the names of members
-//	   all other keywords         unchanged, evaluated by the library
+// A schema of a hundred bytes can multiply the work with every level of the data. Compile
+// therefore bounds the size of a schema, the number of its subschemas, the size of its patterns,
+// and the number of subschemas that evaluate one value. Validate counts steps, which are
+// proportional to the time and the memory that it uses. One function, check, starts the
+// evaluation of every subschema and charges for it. A keyword charges in addition for work that
+// grows with its argument.
 //
 // # XML
 //

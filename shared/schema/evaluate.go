@@ -1,280 +1,293 @@
 package schema
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"maps"
-	"runtime"
-	"runtime/metrics"
-	"slices"
-	"strings"
-
-	js "github.com/santhosh-tekuri/jsonschema/v6"
-
-	"altinn.no/instanceapi/shared/fault"
+	"math/big"
+	"unicode/utf8"
 )
 
-// Limits of the work for one data element.
-const (
-	maxSteps = 2_000_000     // about a microsecond each; evaluating a value by a subschema uses about two
-	maxHeap  = 200 << 20     // bytes by which the heap may grow
-	gcSteps  = maxSteps / 10 // for a garbage collection that the limit of the heap causes
-)
-
-// evaluation is the state of one running validation.
-type evaluation struct {
-	ctx   context.Context
-	steps int    // remaining
-	since int    // steps since the last check of ctx and of the heap
-	heap  uint64 // limit of the heap in bytes
-}
-
-func newEvaluation(ctx context.Context) *evaluation {
-	return &evaluation{ctx: ctx, steps: maxSteps, heap: heapBytes() + maxHeap}
-}
-
-// aborted is the panic value that stops an evaluation inside the library's recursion.
-type aborted struct{ err error }
-
-var errTooCostly = errors.New("too many steps")
-
-// charge uses n steps. It aborts the evaluation if none are left, if ctx has ended, or if the heap
-// has grown too much. The library collects all errors before it returns, so their number has no
-// other bound.
-func (e *evaluation) charge(n int) {
-	if e.steps -= n; e.steps < 0 {
-		panic(aborted{errTooCostly})
-	}
-	if e.since += n; e.since <= 2000 {
+// evaluate is check without its bounds. It evaluates the keywords of s, and then the items and
+// members of the value by their subschemas.
+func (e *evaluation) evaluate(s *subschema, v any, found *findings, seen evaluated) {
+	switch {
+	case s.never && s.extra:
+		e.add(found, "additionalProperties", "is not a property of the schema")
+		return
+	case s.never:
+		e.mismatch(found, "", "is not allowed here")
 		return
 	}
-	e.since = 0
-	if err := e.ctx.Err(); err != nil {
-		panic(aborted{err})
+	kind, own := kindOf(v), seen
+	rest := s.unevaluated[kind]
+	if rest != nil {
+		own = evaluated{}
 	}
-	if heapBytes() <= e.heap {
+	for _, k := range s.keywords {
+		if k.of&kind == 0 {
+			continue
+		}
+		if e.charge(costOf(k.arg)); !e.keyword(s, k, v, kind, found, own) {
+			return
+		}
+	}
+	if s.inside&kind == 0 {
 		return
 	}
-	runtime.GC() // most of the growth may be garbage
-	if e.steps -= gcSteps; e.steps < 0 || heapBytes() > e.heap {
-		panic(aborted{errTooCostly})
-	}
-}
-
-// heapBytes returns the size of the objects in the heap, garbage included.
-func heapBytes() uint64 {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
-}
-
-// mismatch is a violation that node.check has found. Its message repeats nothing of the data.
-type mismatch struct {
-	keyword string
-	message string
-}
-
-func (m *mismatch) Error() string { return m.message + " (" + m.keyword + ")" }
-
-// check validates the type, the enumerated values, the format and the member names of a value. It
-// returns a mismatch for a violation and panics with aborted if the evaluation must stop. It
-// charges the work of the library's other keywords too.
-func (n *node) check(v any) error {
-	e := n.schema.current
-	e.charge(n.cost(v))
-	if n.never {
-		return errNotAllowed
-	}
-	if n.types != 0 && n.types&kindOf(v) == 0 {
-		return n.wrongType(kindOf(v))
-	}
-	if n.values != nil && !n.values.has(v, e.charge) {
-		return n.unlisted
-	}
-	if n.format != nil {
-		if err := n.format.Validate(v); err != nil {
-			return &mismatch{"format", "is not of the format " + n.format.Name}
+	descend := func(at step, v any) {
+		by := e.below(s, at)
+		if by == nil && !own[at] {
+			by = rest
+		}
+		e.path = append(e.path, at)
+		e.checkAll(by, v, found, nil)
+		e.path = e.path[:len(e.path)-1]
+		if by != nil || rest != nil {
+			e.mark(seen, at)
 		}
 	}
-	if members, ok := v.(map[string]any); ok && n.names != nil {
-		for name := range members {
-			if n.names.Validate(name) != nil {
-				return &mismatch{"propertyNames", "has a member whose name the schema does not allow"}
-			}
-		}
+	items, _ := v.([]any)
+	for n, item := range items {
+		descend(step{"", n}, item)
 	}
-	return nil
+	members, _ := v.(map[string]any)
+	for name, member := range members {
+		descend(step{name, -1}, member)
+	}
 }
 
-var errNotAllowed = &mismatch{"", "is not allowed here"}
-
-// cost returns the steps for evaluating a value by the keywords of the subschema, without those of
-// other subschemas and of enumerated values.
-func (n *node) cost(v any) int {
-	cost := n.weight + sizeOf(v)/16
-	switch v := v.(type) {
-	case []any:
-		cost += n.perItem * len(v)
-		if n.unique {
-			cost += weigh(v)
-		}
-	case map[string]any:
-		cost += n.perSubschema*len(v) + n.perObject
-	case string:
-		cost += len(v) / 200
-	case json.Number:
-		if n.numeric {
-			cost += costOfNumber(v)
+// below returns the subschemas of s for an item or a member. The result does not contain those of
+// unevaluatedItems and unevaluatedProperties.
+func (e *evaluation) below(s *subschema, at step) []*subschema {
+	if at.index >= 0 && at.index < len(s.prefixItems) {
+		return s.prefixItems[at.index : at.index+1]
+	}
+	if at.index >= 0 {
+		return s.items
+	}
+	found := s.properties[at.name]
+	for pattern, parts := range s.patternProperties {
+		if e.matches(pattern, at.name) {
+			found = append(found[:len(found):len(found)], parts...)
 		}
 	}
-	return cost
+	if found == nil {
+		return s.additionalProperties
+	}
+	return found
 }
 
-// costOfNumber returns the steps for exact arithmetic with a number: a large exponent has as many
-// digits.
-func costOfNumber(n json.Number) int {
-	cost := len(n) / 16
-	if strings.ContainsAny(string(n), "eE") {
-		cost += 30
-	}
-	return cost
-}
-
-// weigh returns the steps for comparing a value with another one: proportional to its size.
-func weigh(v any) int {
-	switch v := v.(type) {
-	case string:
-		return 1 + len(v)/200
-	case json.Number:
-		return costOfNumber(v)
-	case []any:
-		sum := 1
-		for _, item := range v {
-			sum += weigh(item)
-		}
-		return sum
-	case map[string]any:
-		sum := 1 + len(v)/4
-		for _, member := range v {
-			sum += weigh(member)
-		}
-		return sum
-	}
-	return 1
-}
-
-func (n *node) wrongType(got kinds) *mismatch {
-	if n.mistyped[got] == nil {
-		n.mistyped[got] = &mismatch{"type", "must be " + n.types.String() + ", but is " + got.String()}
-	}
-	return n.mistyped[got]
-}
-
-// formatValues returns the allowed values as text, or a general phrase if the text would be long.
-func formatValues(values []any) string {
-	const few = 12
-	var names []string
-	for _, v := range values {
-		names = append(names, fmt.Sprintf("%v", v))
-		if kindOf(v)&simple == 0 || len(names) > few {
-			return "one of the values in the schema"
-		}
-	}
-	all := strings.Join(names, ", ")
-	switch {
-	case len(all) > 200:
-		return "one of the values in the schema"
-	case len(names) == 1:
-		return all
-	}
-	return "one of " + all
-}
-
-// Format is the format of the content of a data element.
-type Format int
-
-// The formats that Validate supports.
-const (
-	JSON Format = iota
-	XML
-)
-
-// Validate returns the issues of a body, in the order of their fields: the violations of the
-// schema, or one issue if the body is not well-formed or needs too many steps. The issues do not
-// name the data element. With a nil schema, Validate checks only the form of the body. It fails
-// with the error of ctx if ctx ends first.
-func (s *Schema) Validate(ctx context.Context, format Format, body []byte) (issues []fault.Issue, err error) {
-	current := newEvaluation(ctx)
-	var doc any
-	var root *element
-	switch {
-	case format == XML:
-		root, err = parseXML(ctx, body)
-	default:
-		doc, err = parseJSON(ctx, body)
-	}
-	var ill *syntaxError
-	if errors.As(err, &ill) {
-		return []fault.Issue{violation(CodeNotFormed, pathOf(err), ill.message)}, nil
-	}
-	if err != nil || s == nil {
-		return nil, err
-	}
-
-	select {
-	case s.running <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	s.current = current
-	defer func() {
-		s.current = nil
-		<-s.running
-		p := recover()
-		given, ok := p.(aborted)
+// keyword evaluates one keyword of s for a value of a type that the keyword evaluates. It returns
+// false if the value is of another type, outside enum or const, or of another format: further
+// violations would only repeat that.
+func (e *evaluation) keyword(s *subschema, k keyword, v any, kind kinds, found *findings, seen evaluated) bool {
+	items, _ := v.([]any)
+	members, _ := v.(map[string]any)
+	switch k.name {
+	case "type":
+		types := k.arg.(kinds)
 		switch {
-		case p == nil:
-		case !ok:
-			panic(p)
-		case errors.Is(given.err, errTooCostly):
-			issues = []fault.Issue{violation(CodeTooCostly, "", "needs too much work to validate against its schema; send less in one data element")}
+		case types&kind != 0:
+			return true
+		case e.xml && kind == array:
+			e.mismatch(found, "maxItems", "occurs more than once, but may occur only once")
 		default:
-			issues, err = nil, given.err
+			e.mismatch(found, "type", "must be %s, but is %s", types, kind)
 		}
-	}()
-	if format == XML {
-		if s.rootName != "" && root.name != s.rootName {
-			issues = append(issues, violation(CodeViolation, "", fmt.Sprintf("must have the root element %s (xml)", s.rootName)))
-			if s.wrapped {
-				return issues, nil
+		return false
+	case "enum", "const":
+		if set := k.arg.(*valueSet); !set.has(v, e.charge) {
+			e.mismatch(found, "enum", "must be %s", set.words)
+			return false
+		}
+	case "format":
+		text, f := v.(string), k.arg.(format)
+		if e.charge(len(text) / 8); f.name == "regex" {
+			e.charge(weighClasses(text))
+		}
+		if f.valid != nil && !f.valid(text) {
+			e.add(found, "format", "is not of the format %s", f.name)
+			return false
+		}
+
+	case "minLength", "minItems", "minProperties":
+		if n, unit := sizeOf(v); n < k.arg.(int) {
+			e.add(found, k.name, "has %d %s, at least %d are needed", n, unit, k.arg)
+		}
+	case "maxLength", "maxItems", "maxProperties":
+		if n, unit := sizeOf(v); n > k.arg.(int) {
+			e.add(found, k.name, "has %d %s, at most %d are allowed", n, unit, k.arg)
+		}
+	case "pattern":
+		if p := k.arg.(*pattern); !e.matches(p, v.(string)) {
+			e.add(found, "pattern", "does not match the pattern %.200s", p.text)
+		}
+	case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf":
+		if limit, ok := k.arg.(*big.Rat); ok { // in draft 4 it may be a boolean, which changes another keyword
+			e.number(k.name, limit, v.(json.Number), found)
+		}
+	case "uniqueItems":
+		if i, j, twice := firstRepeat(items, e.charge); twice {
+			e.add(found, "uniqueItems", "has the same item twice, at %d and %d", i, j)
+		}
+	case "contains":
+		e.contains(s, k.parts[0], items, found, seen)
+	case "required":
+		e.require(k.arg.([]any), members, found, "required", "is required but missing")
+	case "dependencies", "dependentRequired", "dependentSchemas":
+		for name, required := range k.arg.(map[string]any) {
+			if _, ok := members[name]; ok {
+				names, _ := required.([]any)
+				e.require(names, members, found, k.name, "is required together with another property but missing")
+				e.checkAll(k.named[name], v, found, seen)
 			}
 		}
-		m := &mapper{schema: s}
-		doc = m.document(root)
-		issues = append(issues, m.issues...)
-	}
-	var violations *js.ValidationError
-	if err := s.root.Validate(doc); errors.As(err, &violations) {
-		issues = append(issues, (&report{xml: format == XML}).collect(violations)...)
-	}
-	return sorted(issues), nil
-}
-
-func violation(code, field, message string) fault.Issue {
-	return fault.Issue{Severity: fault.SeverityError, Code: code, Field: field, Description: message}
-}
-
-// sorted returns issues sorted by field, without duplicates. It reuses the slice.
-func sorted(issues []fault.Issue) []fault.Issue {
-	slices.SortFunc(issues, func(a, b fault.Issue) int {
-		if c := comparePointers(a.Field, b.Field); c != 0 {
-			return c
+	case "propertyNames":
+		for name := range members {
+			if !e.valid(k.parts[0], name, nil) {
+				e.add(found, "propertyNames", "has a member whose name the schema does not allow")
+				break
+			}
 		}
-		return strings.Compare(a.Description, b.Description)
-	})
-	return slices.Compact(issues)
+
+	case "$ref", "allOf":
+		e.checkAll(k.parts, v, found, seen)
+	case "anyOf", "oneOf":
+		e.choose(k, v, found, seen)
+	case "not":
+		if e.valid(k.parts[0], v, nil) {
+			e.add(found, "not", "is excluded by the schema")
+		}
+	case "if":
+		branch := "else"
+		if e.valid(k.parts[0], v, seen) {
+			branch = "then"
+		}
+		for _, other := range s.keywords {
+			if other.name == branch {
+				e.checkAll(other.parts, v, found, seen)
+			}
+		}
+	}
+	return true
 }
 
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+// checkAll evaluates a value by several subschemas.
+func (e *evaluation) checkAll(parts []*subschema, v any, found *findings, seen evaluated) {
+	for _, part := range parts {
+		e.check(part, v, found, seen)
+	}
+}
+
+// sizeOf returns the size of a string, array or object, and the unit.
+func sizeOf(v any) (n int, unit string) {
+	switch v := v.(type) {
+	case string:
+		return utf8.RuneCountInString(v), "characters"
+	case []any:
+		return len(v), "items"
+	case map[string]any:
+		return len(v), "properties"
+	}
+	return 0, ""
+}
+
+// matches reports whether a pattern matches s.
+func (e *evaluation) matches(p *pattern, s string) bool {
+	e.charge(1 + len(s)*p.size/100)
+	return p.MatchString(s)
+}
+
+// number evaluates a keyword for numbers.
+func (e *evaluation) number(keyword string, limit *big.Rat, v json.Number, found *findings) {
+	e.charge(costOf(v) + (limit.Num().BitLen()+limit.Denom().BitLen())/50)
+	n := rational(v)
+	order := n.Cmp(limit)
+	var ok bool
+	var words string
+	switch keyword {
+	case "minimum":
+		ok, words = order >= 0, "at least"
+	case "maximum":
+		ok, words = order <= 0, "at most"
+	case "exclusiveMinimum":
+		ok, words = order > 0, "more than"
+	case "exclusiveMaximum":
+		ok, words = order < 0, "less than"
+	case "multipleOf":
+		ok, words = n.Quo(n, limit).IsInt(), "a multiple of"
+	}
+	if !ok {
+		digits, _ := limit.FloatPrec()
+		e.add(found, keyword, "must be %s %.200s", words, limit.FloatString(digits))
+	}
+}
+
+// contains evaluates contains, minContains and maxContains.
+func (e *evaluation) contains(s, part *subschema, items []any, found *findings, seen evaluated) {
+	matches, least, most, keyword := 0, 1, maxCount, "contains"
+	for _, k := range s.keywords {
+		switch n, _ := k.arg.(int); k.name {
+		case "minContains":
+			least, keyword = n, k.name
+		case "maxContains":
+			most = n
+		}
+	}
+	for n, item := range items {
+		if e.valid(part, item, nil) {
+			matches++
+			if s.in.draft >= draft2020 {
+				e.mark(seen, step{"", n})
+			}
+		}
+	}
+	if matches < least {
+		e.add(found, keyword, "has %d matching items, at least %d are needed", matches, least)
+	}
+	if matches > most {
+		e.add(found, "maxContains", "has %d matching items, at most %d are allowed", matches, most)
+	}
+}
+
+// require adds a violation for each name that is not a member.
+func (e *evaluation) require(names []any, members map[string]any, found *findings, keyword, message string) {
+	for _, name := range names {
+		if _, ok := members[name.(string)]; !ok {
+			e.path = append(e.path, step{name.(string), -1})
+			e.add(found, keyword, message)
+			e.path = e.path[:len(e.path)-1]
+		}
+	}
+}
+
+// choose evaluates anyOf or oneOf. If all alternatives but one differ from the value in type or
+// enumerated value, the sender meant the remaining one. choose then adds the violations of that
+// alternative.
+func (e *evaluation) choose(k keyword, v any, found *findings, seen evaluated) {
+	alternatives, one := k.parts, k.name == "oneOf"
+	var meant []*findings
+	matches := 0
+	for _, part := range alternatives {
+		own, branch := &findings{verdict: found.verdict || matches > 0}, seen.fork()
+		e.check(part, v, own, branch)
+		switch {
+		case own.count == 0:
+			e.merge(seen, branch)
+			matches++
+		case !own.differ(len(e.path)):
+			meant = append(meant[:min(len(meant), 1)], own)
+		}
+		if matches > 1 && one || matches > 0 && !one && seen == nil {
+			break
+		}
+	}
+	switch {
+	case matches > 1 && one:
+		e.add(found, "oneOf", "matches more than one alternative, but must match exactly one")
+	case matches > 0:
+	case len(meant) == 1:
+		found.adopt(meant[0])
+	default:
+		e.add(found, k.name, "matches none of the %d alternatives", len(alternatives))
+	}
+}

@@ -30,3 +30,15 @@ func TestFormatsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestURITemplate(t *testing.T) {
+	s := mustCompile(t, `{"items":{"format":"uri-template"}}`)
+	valid := `["","a","http://a/{b}/c","{+a}{#b,c*}{/d:9999}{?e.f}{&%41}","%41","æ'"]`
+	if issues := validate(t, s, JSON, valid); len(issues) > 0 {
+		t.Error(issues)
+	}
+	invalid := `["{","}","{}","{a","{{a}}","{a,}","{a:0}","{a:10000}","{a..b}","{-a}","%4","a b","\"","<"]`
+	if issues := validate(t, s, JSON, invalid); len(issues) != 14 {
+		t.Error(issues)
+	}
+}

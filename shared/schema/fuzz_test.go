@@ -73,9 +73,7 @@ func FuzzXML(f *testing.F) {
 		if roots != 1 {
 			t.Fatalf("%d roots are accepted", roots)
 		}
-		s.current = &evaluation{ctx: t.Context(), steps: maxSteps}
-		defer func() { s.current = nil }()
-		value, err := json.Marshal((&mapper{schema: s}).document(root))
+		value, err := json.Marshal(mapped(t, s, root))
 		if err != nil || !json.Valid(value) {
 			t.Fatalf("the document maps to %s (%v)", value, err)
 		}
@@ -147,9 +145,7 @@ func TestRoundTrip(t *testing.T) {
 		if err != nil {
 			r.Fatalf("%s: %v", body, err)
 		}
-		s.current = &evaluation{ctx: t.Context(), steps: maxSteps}
-		defer func() { s.current = nil }()
-		if got := (&mapper{schema: s}).document(root); canonical(got) != canonical(want) {
+		if got := mapped(t, s, root); canonical(got) != canonical(want) {
 			r.Fatalf("%s is read as\n%s, want\n%s", body, canonical(got), canonical(want))
 		}
 	})

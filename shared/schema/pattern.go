@@ -1,75 +1,66 @@
 package schema
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
 	"sync"
-	"unicode/utf16"
-
-	js "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // maxProgram is the maximum number of instructions of all compiled patterns of a schema. A short
 // pattern can have many: [a-z]{1000} has a thousand.
 const maxProgram = 100_000
 
-var errPatternsTooLarge = fmt.Errorf("the patterns of the schema have more than %d instructions in total", maxProgram)
-
-// patterns compiles the regular expressions of one schema.
-type patterns struct {
-	owner *Schema
-	known map[string]*pattern
-	size  int // instructions of all patterns
-}
-
-// pattern is a compiled regular expression that charges its use to the running evaluation.
+// pattern is a compiled regular expression.
 type pattern struct {
 	*regexp.Regexp
-	text  string // as in the schema
-	size  int    // instructions
-	owner *Schema
+	text string // as in the schema
+	size int    // instructions
 }
 
-func (p *patterns) compile(text string) (js.Regexp, error) {
-	if known := p.known[text]; known != nil {
-		return known, nil
+// pattern returns a compiled regular expression. It adds an issue at a pointer for a malformed one,
+// and if all patterns together are too large.
+func (c *compiler) pattern(text, at string) *pattern {
+	if known := c.patterns[text]; known != nil {
+		return known
 	}
-	syntax := toRE2(text)
-	size, err := programSize(syntax)
-	if err != nil {
-		return nil, err
+	re2, size := toRE2(text), weighClasses(text)
+	if c.instructions+size <= maxProgram {
+		parsed, err := syntax.Parse(re2, syntax.Perl)
+		if err != nil {
+			c.issue(at, "is not JSON Schema: is not a regular expression in RE2 syntax, which has no look-around and no back-references (pattern)")
+			return nil
+		}
+		program, _ := syntax.Compile(parsed.Simplify()) // returns no error
+		size += len(program.Inst)
 	}
-	if p.size += size; p.size > maxProgram {
-		return nil, errPatternsTooLarge
+	if c.instructions += size; c.instructions > maxProgram {
+		c.issue(at, "the patterns of the schema have more than %d instructions in total", maxProgram)
+		return nil
 	}
-	re, err := regexp.Compile(syntax)
-	if err != nil {
-		return nil, err
-	}
-	compiled := &pattern{Regexp: re, text: text, size: size, owner: p.owner}
-	p.known[text] = compiled
-	return compiled, nil
+	c.patterns[text] = &pattern{regexp.MustCompile(re2), text, size}
+	return c.patterns[text]
 }
 
-// String returns the regular expression unchanged.
-func (p *pattern) String() string { return p.text }
+// inlineFlags matches the start of flags in RE2 syntax.
+var inlineFlags = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\(\?[imsU-]`) })
 
-// MatchString is like Regexp.MatchString. It charges one step, plus one for each 100 of the bytes
-// of s times the instructions.
-func (p *pattern) MatchString(s string) bool {
-	if p.owner.current != nil {
-		p.owner.current.charge(1 + len(s)*p.size/100)
+// weighClasses returns the instructions that take as long to compile as the classes of a regular
+// expression. \p{L} has hundreds of ranges. Without case, the parser reads each character of a
+// range.
+func weighClasses(text string) int {
+	weight := 100 * (strings.Count(text, `\p`) + strings.Count(text, `\P`))
+	if inlineFlags().MatchString(text) {
+		weight += 1000 * strings.Count(text, "[")
 	}
-	return p.Regexp.MatchString(s)
+	return weight
 }
 
-// unicodeEscape matches an escaped character, so that it matches no u after an escaped backslash.
-var unicodeEscape = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[^u]`)
-})
+// unicodeEscapes matches escaped characters: a run of \uXXXX, or another one, so that it matches no
+// u after an escaped backslash.
+var unicodeEscapes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(\\u[0-9a-fA-F]{4})+|\\[^u]`) })
 
 // toRE2 translates the escapes \uXXXX of JSON Schema's regular expressions to RE2, which has
 // \x{XXXX}.
@@ -77,42 +68,23 @@ func toRE2(pattern string) string {
 	if !strings.Contains(pattern, `\u`) {
 		return pattern
 	}
-	return unicodeEscape().ReplaceAllStringFunc(pattern, func(escape string) string {
-		first, ok := escapedUnit([]byte(escape))
-		switch {
-		case !ok:
-			return escape
-		case len(escape) == 12:
-			second, _ := escapedUnit([]byte(escape[6:]))
-			first = utf16.DecodeRune(first, second)
+	return unicodeEscapes().ReplaceAllStringFunc(pattern, func(escapes string) string {
+		var characters, re2 string
+		if json.Unmarshal([]byte(`"`+escapes+`"`), &characters) != nil || escapes[1] != 'u' {
+			return escapes
 		}
-		return fmt.Sprintf(`\x{%x}`, first)
+		for _, c := range characters {
+			re2 += fmt.Sprintf(`\x{%x}`, c)
+		}
+		return re2
 	})
 }
 
-// programSize returns the number of instructions of a regular expression.
-func programSize(text string) (int, error) {
-	parsed, err := syntax.Parse(text, syntax.Perl)
-	if err != nil {
-		return 0, err
+// isRegex reports whether a text of the data is a regular expression. It does not compile the text.
+func isRegex(s string) bool {
+	if len(s) > 1000 || inlineFlags().MatchString(s) {
+		return false
 	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return 0, err
-	}
-	return len(program.Inst), nil
-}
-
-// checkRegex validates the format "regex" of a value in the data. It parses a string without
-// compiling it, and fails if the string is not a regular expression or is too long.
-func checkRegex(v any) error {
-	text, ok := v.(string)
-	if !ok {
-		return nil
-	}
-	if len(text) > 1000 {
-		return errors.New("too long")
-	}
-	_, err := syntax.Parse(toRE2(text), syntax.Perl)
-	return err
+	_, err := syntax.Parse(toRE2(s), syntax.Perl)
+	return err == nil
 }

@@ -2,6 +2,8 @@ package schema
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -21,20 +23,19 @@ const (
 	object
 
 	anything = null | boolean | integer | number | text | array | object
-	simple   = null | boolean | integer | number | text
+	simple   = null | boolean | numeric | text
+	numeric  = integer | number
 )
 
-var kindNames = []struct {
-	kind kinds
-	name string
-}{{null, "null"}, {boolean, "boolean"}, {integer, "integer"}, {number, "number"}, {text, "string"}, {array, "array"}, {object, "object"}}
+// kindNames are the names of the types, in the order of their bits.
+var kindNames = []string{"null", "boolean", "integer", "number", "string", "array", "object"}
 
-// kindsOf returns the set of the types with these names.
-func kindsOf(names []string) kinds {
-	var set kinds
-	for _, n := range kindNames {
-		if slices.Contains(names, n.name) {
-			set |= n.kind
+// kindsNamed returns the set of the types with a name, or with a name in a list.
+func kindsNamed(v any) (set kinds) {
+	names, _ := v.([]any)
+	for n, name := range kindNames {
+		if v == name || slices.Contains(names, any(name)) {
+			set |= 1 << n
 		}
 	}
 	if set&number != 0 {
@@ -45,10 +46,13 @@ func kindsOf(names []string) kinds {
 
 // String returns the names of the types, such as "null or string".
 func (k kinds) String() string {
+	if k&number != 0 {
+		k &^= integer
+	}
 	var names []string
-	for _, n := range kindNames {
-		if k&n.kind != 0 && (n.kind != integer || k&number == 0) {
-			names = append(names, n.name)
+	for n, name := range kindNames {
+		if k&(1<<n) != 0 {
+			names = append(names, name)
 		}
 	}
 	return strings.Join(names, " or ")
@@ -68,103 +72,126 @@ func kindOf(v any) kinds {
 	case map[string]any:
 		return object
 	case json.Number:
-		if isInteger(v) {
-			return integer
+		if strings.ContainsAny(string(v), ".eE") && !rational(v).IsInt() {
+			return number
 		}
-		return number
+		return integer
 	}
 	return 0
 }
 
-// isInteger reports whether a number is an integer, such as 1, 1.0 and 1e2.
-func isInteger(n json.Number) bool {
-	if strings.Trim(string(n), "-0123456789") == "" {
-		return true
-	}
-	r, ok := new(big.Rat).SetString(string(n))
-	return ok && r.IsInt()
+// rational returns the exact value of a number.
+func rational(n json.Number) *big.Rat {
+	r, _ := new(big.Rat).SetString(string(n)) // parseJSON and numeral make only such numbers
+	return r
 }
 
-// sizeOf returns the number of items or members of a value, or 0 for other values.
-func sizeOf(v any) int {
+// costOf returns the steps for reading a value once, without the values in it. A number with an
+// exponent has as many digits as the exponent says.
+func costOf(v any) int {
 	switch v := v.(type) {
+	case string:
+		return 1 + len(v)/64
+	case json.Number:
+		if strings.ContainsAny(string(v), "eE") {
+			return 50
+		}
+		return 1 + len(v)/16
 	case []any:
-		return len(v)
+		return 1 + len(v)/8
 	case map[string]any:
-		return len(v)
+		return 1 + len(v)/8
 	}
-	return 0
-}
-
-// valueSet is a set of JSON values with constant-time lookup, because a list of codes can have
-// thousands.
-type valueSet struct {
-	members map[string]bool // by canonical text
-	shapes  map[shape]bool  // of the arrays and objects
-}
-
-// shape is what has compares before it compares the contents of an array or object.
-type shape struct {
-	kind kinds
-	size int
-}
-
-func newValueSet(values []any) *valueSet {
-	set := &valueSet{members: map[string]bool{}, shapes: map[shape]bool{}}
-	for _, v := range values {
-		set.members[string(appendCanonical(nil, v, func(int) {}))] = true
-		set.shapes[shape{kindOf(v), sizeOf(v)}] = true
-	}
-	return set
-}
-
-// has reports whether v is in the set. It charges its work in proportion to the size of v.
-func (s *valueSet) has(v any, charge func(steps int)) bool {
-	if kindOf(v)&(array|object) != 0 && !s.shapes[shape{kindOf(v), sizeOf(v)}] {
-		return false
-	}
-	return s.members[string(appendCanonical(nil, v, charge))]
+	return 1
 }
 
 // appendCanonical appends a text to b that is the same for two values if and only if they are
 // equal. It charges its work.
 func appendCanonical(b []byte, v any, charge func(steps int)) []byte {
+	charge(costOf(v))
 	switch v := v.(type) {
-	case nil:
-		return append(b, 'z')
-	case bool:
-		return strconv.AppendBool(b, v)
 	case string:
-		charge(1 + len(v)/200)
-		return strconv.AppendQuote(append(b, 's'), v)
+		b = strconv.AppendInt(append(b, '"'), int64(len(v)), 10)
+		return append(append(b, ':'), v...)
 	case json.Number:
-		charge(costOfNumber(v))
-		r, ok := new(big.Rat).SetString(string(v))
-		if !ok {
-			return append(append(b, 'x'), v...)
-		}
-		return append(append(b, 'n'), r.RatString()...)
+		return append(append(b, 'n'), rational(v).RatString()...)
 	case []any:
-		charge(1)
 		b = append(b, '[')
 		for _, item := range v {
-			b = append(appendCanonical(b, item, charge), ',')
+			b = appendCanonical(b, item, charge)
 		}
 		return append(b, ']')
 	case map[string]any:
-		charge(1 + len(v))
-		names := make([]string, 0, len(v))
-		for name := range v {
-			names = append(names, name)
-		}
-		slices.Sort(names)
 		b = append(b, '{')
-		for _, name := range names {
-			charge(len(name) / 200)
-			b = append(strconv.AppendQuote(b, name), ':')
-			b = append(appendCanonical(b, v[name], charge), ',')
+		for _, name := range sortedKeys(v) {
+			b = appendCanonical(appendCanonical(b, name, charge), v[name], charge)
 		}
 		return append(b, '}')
 	}
-	return b
+	return fmt.Append(b, v) // null, true or false
 }
+
+// firstRepeat returns the positions of the first item that equals an earlier item, and of that
+// item. It charges its work.
+func firstRepeat(items []any, charge func(steps int)) (earlier, later int, found bool) {
+	seen := make(map[string]int, len(items))
+	var b []byte
+	for n, item := range items {
+		b = appendCanonical(b[:0], item, charge)
+		if earlier, found := seen[string(b)]; found {
+			return earlier, n, true
+		}
+		seen[string(b)] = n
+	}
+	return 0, 0, false
+}
+
+// valueSet is a set of JSON values with constant-time lookup, because a list of codes can have
+// thousands.
+type valueSet struct {
+	canonical map[string]bool
+	kinds     kinds  // of the values
+	words     string // the values as text for an issue
+}
+
+func newValueSet(values []any) *valueSet {
+	set := &valueSet{map[string]bool{}, 0, formatValues(values)}
+	for _, v := range values {
+		set.canonical[string(appendCanonical(nil, v, func(int) {}))] = true
+		set.kinds |= kindOf(v)
+	}
+	if set.kinds&integer != 0 {
+		set.kinds |= number // 1.0 equals 1
+	}
+	return set
+}
+
+// has reports whether v is in the set. It charges its work.
+func (s *valueSet) has(v any, charge func(steps int)) bool {
+	return s.kinds&kindOf(v) != 0 && s.canonical[string(appendCanonical(nil, v, charge))]
+}
+
+// formatValues returns the allowed values as text, or a general phrase if the text would be long.
+func formatValues(values []any) string {
+	const phrase = "one of the values in the schema"
+	var names []string
+	for _, v := range values {
+		if kindOf(v)&simple == 0 || len(names) == 12 {
+			return phrase
+		}
+		if v == nil {
+			v = "null"
+		}
+		names = append(names, fmt.Sprint(v))
+	}
+	switch all := strings.Join(names, ", "); {
+	case len(all) > 200:
+		return phrase
+	case len(names) > 1:
+		return "one of " + all
+	default:
+		return all
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -100,6 +100,11 @@ func TestMapping(t *testing.T) {
 	}
 }
 
+// mapped returns the value of a document.
+func mapped(t testing.TB, s *Schema, root *element) any {
+	return (&evaluation{ctx: t.Context(), steps: maxSteps}).mapXML(s, root, &findings{})
+}
+
 // mapXML returns the value of a document as JSON.
 func mapXML(t *testing.T, s *Schema, body string) string {
 	t.Helper()
@@ -107,12 +112,10 @@ func mapXML(t *testing.T, s *Schema, body string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.current = &evaluation{ctx: t.Context(), steps: maxSteps}
-	defer func() { s.current = nil }()
 	var text strings.Builder
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode((&mapper{schema: s}).document(root)); err != nil {
+	if err := enc.Encode(mapped(t, s, root)); err != nil {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(text.String())
