@@ -50,6 +50,18 @@ func validate(t *testing.T, s *schema.Schema, format schema.Format, body string)
 	return issues
 }
 
+// chain returns a schema of n definitions with a format for the number of the next definition, and
+// the last one.
+func chain(n int, format, last string) string {
+	var b strings.Builder
+	b.WriteString(`{"$ref":"#/$defs/d0","$defs":{`)
+	for i := range n {
+		fmt.Fprintf(&b, `"d%d":`+format+`,`, i, i+1)
+	}
+	fmt.Fprintf(&b, `"d%d":%s}}`, n, last)
+	return b.String()
+}
+
 // TestAttacks validates documents that cost much more than their size suggests. Each validation
 // must end within the bounds, with an issue.
 func TestAttacks(t *testing.T) {
@@ -82,6 +94,15 @@ func TestAttacks(t *testing.T) {
 		"contains":                             {schema.JSON, `{"contains":{"anyOf":[` + strings.Repeat(`{"const":7},`, 100) + `false]},"minContains":400000}`, list("1", 400_000)},
 		"lengths of long strings":              {schema.JSON, `{"allOf":[` + strings.Repeat(`{"maxLength":5},`, 5000) + `{}]}`, `"` + strings.Repeat("æ", 2_000_000) + `"`},
 		"alternatives that fail":               {schema.JSON, `{"items":{"oneOf":[` + strings.Repeat(`{"properties":{"a":{"type":"integer"}},"required":["b","c"]},`, 90) + `false]}}`, list(`{"a":"x"}`, 100_000)},
+		"names that nothing depends on":        {schema.JSON, `{"items":{"dependentSchemas":{` + numbered(9000, `"name%d":true`) + `}}}`, list(`{}`, 490_000)},
+		"names in patterns":                    {schema.JSON, `{"patternProperties":{` + numbered(2000, `"^(a|b)*%d$":true`) + `}}`, large},
+		"a long chain of references":           {schema.JSON, chain(4500, `{"$ref":"#/$defs/d%d"}`, `{"items":{"$ref":"#/$defs/d0"}}`), strings.Repeat("[", 60) + strings.Repeat("]", 60)},
+		"alternatives of alternatives":         {schema.JSON, chain(2400, `{"anyOf":[{"additionalProperties":{"type":"integer"}},{"$ref":"#/$defs/d%d"}]}`, `{"additionalProperties":false}`), large},
+		"unevaluated in unevaluated":           {schema.JSON, chain(1200, `{"unevaluatedProperties":true,"allOf":[{"$ref":"#/$defs/d%d"},{"properties":{"member1":true}}]}`, `{"additionalProperties":true}`), large},
+		"long texts of a format":               {schema.JSON, `{"allOf":[` + strings.Repeat(`{"format":"uri-template"},`, 5000) + `{}]}`, `"` + strings.Repeat("{a}", 1_300_000) + `"`},
+		"many texts of a format":               {schema.JSON, `{"items":{"allOf":[` + strings.Repeat(`{"format":"email"},`, 500) + `{}]}}`, list(`"`+strings.Repeat("a", 60)+"@"+strings.Repeat("a.", 90)+`no"`, 17_000)},
+		"regular expressions":                  {schema.JSON, `{"items":{"format":"regex"}}`, list(`"`+strings.Repeat(`[\\p{L}]`, 10)+`"`, 50_000)},
+		"regular expressions without case":     {schema.JSON, `{"items":{"format":"regex"}}`, list(`"(?i)[B-\\x{1e942}]"`, 190_000)},
 		"allOf over unknown names":             {schema.XML, `{"allOf":[` + strings.Repeat(`{"minLength":1},`, 8999) + `{}]}`, "<r>" + strings.ReplaceAll(numbered(150_000, "<b%d/>"), ",", "") + "</r>"},
 		"patterns over unknown names":          {schema.XML, `{"patternProperties":{` + numbered(500, `"^m.*%d$":{}`) + `}}`, "<r>" + strings.ReplaceAll(numbered(150_000, "<b%d/>"), ",", "") + "</r>"},
 		"a list of empty elements":             {schema.XML, `{"properties":{"b":{"items":{"required":[` + numbered(100, `"name%d"`) + `],"type":"object"}}}}`, "<r>" + strings.Repeat("<b/>", 240_000) + "</r>"},
