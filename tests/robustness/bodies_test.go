@@ -47,7 +47,7 @@ func value(member string) map[string]string {
 // documents are bodies that no route with a JSON body accepts.
 var documents = map[string]string{
 	"nothing": "", "white space": " \t\r\n", "null": "null", "a list": "[]", "a string": `"a"`, "a number": "1", "a true": "true", "a null byte": "\x00", "XML": "<a/>", "a form": "a=1&b=2",
-	"a byte order mark": "\ufeff{}", "a byte order mark alone": "\ufeff", "single quotes": `{'a':1}`, "a comment": `{}/**/`, "a comma": `{,}`, "no quotes": `{a:1}`, "an empty name": `{"":1}`,
+	"two byte order marks": "\ufeff\ufeff{}", "a byte order mark alone": "\ufeff", "single quotes": `{'a':1}`, "a comment": `{}/**/`, "a comma": `{,}`, "no quotes": `{a:1}`, "an empty name": `{"":1}`,
 	"two documents": `{}{}`, "lines of documents": "{}\n{}\n", "nesting": strings.Repeat(`{"a":`, 200_000), "lists": strings.Repeat("[", 400_000), "spaces in megabytes": strings.Repeat(" ", 4_000_000),
 	"UTF-16": inUTF16(`{"a":1}`), "gzip": "\x1f\x8b\x08\x00", "more than any limit": `{"a":"` + strings.Repeat("a", 4_400_000) + `"}`, "a member of megabytes": `{"` + strings.Repeat("n", 4_000_000) + `":1}`,
 }
