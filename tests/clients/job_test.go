@@ -74,6 +74,7 @@ type instance struct {
 	ID              string
 	InstanceOwnerID string
 	Labels          []string
+	DueDateTime     *time.Time
 	SelfLinks       struct{ Platform string }
 	Workflow        struct{ CurrentStep string }
 	Data            []struct {
@@ -127,6 +128,9 @@ var steps = []struct {
 	{"confirm", func(_ *testing.T, _ *job, i *instance) (string, error) {
 		confirmations := i.Data[1].ApplicationOwner.DownloadConfirmed
 		return "1", must(len(confirmations) == 1, "the confirmations are %v", confirmations)
+	}},
+	{"set and clear a date", func(_ *testing.T, _ *job, i *instance) (string, error) {
+		return "true false", must(i.DueDateTime == nil, "the date is %v", i.DueDateTime)
 	}},
 	{"events", func(_ *testing.T, _ *job, i *instance) (string, error) { return i.SelfLinks.Platform, nil }},
 }

@@ -38,6 +38,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	changer, err := apps.NewClientWithResponses(os.Getenv("APPS_URL"), apps.WithRequestEditorFn(bearer(os.Getenv("OWNER_TOKEN"))))
+	if err != nil {
+		return err
+	}
 
 	// The application owner registers an application.
 	registered, err := owner.PutApplicationWithResponse(ctx, org, app, nil, storage.ApplicationInput{
@@ -162,6 +166,20 @@ func run(ctx context.Context) error {
 		return problemOf(confirmed.Body)
 	}
 	fmt.Println("confirm:", len(*confirmed.JSON200.Data[1].ApplicationOwner.DownloadConfirmed))
+
+	// The application owner sets a date and clears it: an empty text is null.
+	fmt.Print("set and clear a date:")
+	for _, due := range []apps.OptionalTime{"2099-12-31T23:00:00Z", ""} {
+		updated, err := changer.UpdateInstanceWithResponse(ctx, org, app, party, guid, nil, apps.InstancePatch{DueDateTime: &due})
+		if err != nil {
+			return err
+		}
+		if updated.JSON200 == nil {
+			return problemOf(updated.Body)
+		}
+		fmt.Print(" ", updated.JSON200.DueDateTime != nil)
+	}
+	fmt.Println()
 
 	// The event of the submission reaches the feed after about a second. The request waits for it.
 	// Later versions can add types of events.

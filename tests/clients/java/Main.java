@@ -6,6 +6,7 @@ import altinn.apps.api.WorkflowApi;
 import altinn.apps.model.DataElementInput;
 import altinn.apps.model.Instance;
 import altinn.apps.model.InstanceInput;
+import altinn.apps.model.InstancePatch;
 import altinn.apps.model.NextStep;
 import altinn.apps.model.Problem;
 import altinn.apps.model.Reportee;
@@ -42,6 +43,7 @@ public final class Main {
         var http = new OkHttpClient.Builder().addNetworkInterceptor(Main::sendAsPDF).build();
         var apps = new altinn.apps.ApiClient(http).setBasePath(System.getenv("APPS_URL"));
         ((altinn.apps.auth.HttpBearerAuth) apps.getAuthentication("user")).setBearerToken(System.getenv("USER_TOKEN"));
+        ((altinn.apps.auth.HttpBearerAuth) apps.getAuthentication("owner")).setBearerToken(System.getenv("OWNER_TOKEN"));
         var storage = new altinn.storage.ApiClient().setBasePath(System.getenv("STORAGE_URL")).setReadTimeout(30_000);
         ((altinn.storage.auth.HttpBearerAuth) storage.getAuthentication("owner")).setBearerToken(System.getenv("OWNER_TOKEN"));
 
@@ -97,6 +99,14 @@ public final class Main {
 
         var confirmed = data.confirmDownload(party, guid, attachment).execute();
         System.out.println("confirm: " + confirmed.getData().get(1).getApplicationOwner().getDownloadConfirmed().size());
+
+        // The application owner sets a date and clears it: an empty text is null.
+        System.out.print("set and clear a date:");
+        for (String due : List.of("2099-12-31T23:00:00Z", "")) {
+            instance = new InstancesApi(apps).updateInstance(ORG, APP, party, guid, new InstancePatch().dueDateTime(due)).execute();
+            System.out.print(" " + (instance.getDueDateTime() != null));
+        }
+        System.out.println();
 
         // The event of the submission reaches the feed after about a second. The request waits for
         // it. Later versions can add types of events.

@@ -13,7 +13,7 @@ import altinn_storage
 import altinn_storage.models as storage
 import httpx
 from altinn_apps.api.data import create_data, replace_data
-from altinn_apps.api.instances import create_instance
+from altinn_apps.api.instances import create_instance, update_instance
 from altinn_apps.api.workflow import change_workflow
 from altinn_storage.api.applications import put_application
 from altinn_storage.api.data import confirm_download, download_data
@@ -44,6 +44,7 @@ def file(path: str) -> altinn_apps.types.File:
 
 user = altinn_apps.AuthenticatedClient(os.environ["APPS_URL"], os.environ["USER_TOKEN"],
                                        httpx_args={"event_hooks": {"request": [send_as_pdf]}})
+changer = altinn_apps.AuthenticatedClient(os.environ["APPS_URL"], os.environ["OWNER_TOKEN"])
 owner = altinn_storage.AuthenticatedClient(os.environ["STORAGE_URL"], os.environ["OWNER_TOKEN"],
                                            timeout=httpx.Timeout(30), follow_redirects=True)
 
@@ -92,6 +93,13 @@ print("download:", len(content))
 confirmed = expect(storage.Instance, confirm_download.sync(party, guid, attachment, client=owner))
 downloads = expect(storage.OwnerDownloads, confirmed.data[1].application_owner)
 print("confirm:", len(expect(list, downloads.download_confirmed)))
+
+# The application owner sets a date and clears it: an empty text is null.
+set_dates = []
+for due in ("2099-12-31T23:00:00Z", ""):
+    instance = expect(apps.Instance, update_instance.sync(ORG, APP, party, guid, client=changer, body=apps.InstancePatch(due_date_time=due)))
+    set_dates.append("true" if instance.due_date_time else "false")
+print("set and clear a date:", *set_dates)
 
 # The event of the submission reaches the feed after about a second. The request waits for it. Later
 # versions can add types of events.

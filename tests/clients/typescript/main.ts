@@ -10,6 +10,7 @@ const org = "nav";
 const app = env("APP");
 
 const user = createClient<Apps>({ baseUrl: env("APPS_URL"), headers: { Authorization: `Bearer ${env("USER_TOKEN")}` } });
+const changer = createClient<Apps>({ baseUrl: env("APPS_URL"), headers: { Authorization: `Bearer ${env("OWNER_TOKEN")}` } });
 const owner = createClient<Storage>({ baseUrl: env("STORAGE_URL"), headers: { Authorization: `Bearer ${env("OWNER_TOKEN")}` } });
 
 // data returns the data of a response. Any other response is a problem.
@@ -100,6 +101,14 @@ const confirmed = data(await owner.POST("/storage/instances/{instanceOwnerId}/{i
   params: { path: attachment },
 }));
 console.log("confirm:", confirmed.data[1].applicationOwner?.downloadConfirmed?.length);
+
+// The application owner sets a date and clears it: an empty text is null.
+const set: boolean[] = [];
+for (const dueDateTime of ["2099-12-31T23:00:00Z", ""]) {
+  const updated = data(await changer.PATCH("/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}", { params: { path: instance }, body: { dueDateTime } }));
+  set.push(updated.dueDateTime !== undefined);
+}
+console.log("set and clear a date:", ...set);
 
 // The event of the submission reaches the feed after about a second. The request waits for it. Later
 // versions can add types of events.
