@@ -102,7 +102,6 @@ type flow struct {
 	worker   *worker
 	app      int
 	events   int
-	began    float64
 	expected int // version of the feed in the condition of the write
 	rejected bool
 	races    int
