@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ type env struct {
 	system      *runtime.System
 	app         string
 	token, user string
+	mu          sync.Mutex            // for submitted, because the proxy may still serve a killed receiver
 	submitted   map[string]submission // by the instance's guid
 }
 
@@ -103,7 +105,7 @@ func (e *env) submit(count int, withLarge bool) (guid string) {
 		decode(e.upload(path, content))
 		files[i.Data[len(i.Data)-1].ID] = content
 	}
-	e.submitted[i.ID] = submission{path: "/storage/instances/" + i.InstanceOwnerID + "/" + i.ID, apps: path, files: files}
+	e.set(i.ID, submission{path: "/storage/instances/" + i.InstanceOwnerID + "/" + i.ID, apps: path, files: files})
 	e.enterSubmit(i.ID)
 	return i.ID
 }
@@ -112,7 +114,7 @@ func (e *env) submit(count int, withLarge bool) (guid string) {
 // folder that this submission must have.
 func (e *env) enterSubmit(guid string) {
 	e.t.Helper()
-	s := e.submitted[guid]
+	s := e.get(guid)
 	var i struct {
 		Workflow struct{ SubmittedDateTime string }
 	}
@@ -120,7 +122,7 @@ func (e *env) enterSubmit(guid string) {
 		e.t.Fatal(err)
 	}
 	s.folders = append(s.folders, strings.NewReplacer("-", "", ":", "").Replace(i.Workflow.SubmittedDateTime)+"-"+guid)
-	e.submitted[guid] = s
+	e.set(guid, s)
 	if _, err := e.system.Deliver(e.t.Context()); err != nil {
 		e.t.Fatal(err)
 	}
@@ -129,11 +131,11 @@ func (e *env) enterSubmit(guid string) {
 // resubmit sends an instance back and submits it again, with the same data.
 func (e *env) resubmit(guid string) {
 	e.t.Helper()
-	s := e.submitted[guid]
+	s := e.get(guid)
 	if s.deleted {
 		e.send(200, e.user, "POST", s.apps+"/undelete", "", nil)
 		s.deleted = false
-		e.submitted[guid] = s
+		e.set(guid, s)
 	}
 	e.send(200, e.token, "PUT", s.apps+"/workflow", "application/json", []byte(`{"currentStep": "FormFilling"}`))
 	e.enterSubmit(guid)
@@ -142,10 +144,10 @@ func (e *env) resubmit(guid string) {
 // softDelete deletes an instance as its user.
 func (e *env) softDelete(guid string) {
 	e.t.Helper()
-	s := e.submitted[guid]
+	s := e.get(guid)
 	e.send(200, e.user, "DELETE", s.apps, "", nil)
 	s.deleted = true
-	e.submitted[guid] = s
+	e.set(guid, s)
 }
 
 // upload uploads a large file as the README describes and returns the instance.
@@ -183,4 +185,16 @@ func randomBytes(size int) []byte {
 	content := make([]byte, size)
 	_, _ = rand.Read(content) // never fails
 	return content
+}
+
+func (e *env) get(guid string) submission {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.submitted[guid]
+}
+
+func (e *env) set(guid string, s submission) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.submitted[guid] = s
 }

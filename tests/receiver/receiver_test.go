@@ -178,7 +178,7 @@ func (o *owner) checkAll() {
 // checkCurrent checks the folder of the latest submission of an instance.
 func (o *owner) checkCurrent(guid string) {
 	o.t.Helper()
-	folders := o.submitted[guid].folders
+	folders := o.get(guid).folders
 	o.checkFolder(guid, folders[len(folders)-1])
 }
 
@@ -204,14 +204,14 @@ func (o *owner) checkFolder(guid, folder string) {
 			continue
 		}
 		element := entry.Name()[:min(36, len(entry.Name()))]
-		want, ok := o.submitted[guid].files[element]
+		want, ok := o.get(guid).files[element]
 		if !ok || found[element] || !bytes.Equal(content, want) {
 			o.t.Errorf("%s: %s has %d bytes; submitted: %v, with %d", guid, entry.Name(), len(content), ok, len(want))
 		}
 		found[element] = true
 	}
-	if len(entries) != len(found)+1 || len(found) != len(o.submitted[guid].files) {
-		o.t.Errorf("%s: %d entries, %d of %d files", guid, len(entries), len(found), len(o.submitted[guid].files))
+	if len(entries) != len(found)+1 || len(found) != len(o.get(guid).files) {
+		o.t.Errorf("%s: %d entries, %d of %d files", guid, len(entries), len(found), len(o.get(guid).files))
 	}
 }
 
