@@ -2,13 +2,13 @@ package faults_test
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"testing"
 	"time"
 	"uuid"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/event"
@@ -125,10 +125,14 @@ func (e *agendaEnv) check() {
 	e.must(err)
 	var got []string
 	for _, item := range items {
-		var document event.Event
-		e.must(json.Unmarshal([]byte(item.Text("d")), &document))
+		packed, isBinary := item["d"].(*types.AttributeValueMemberB)
+		if !isBinary {
+			e.t.Fatal("an item of the outbox has no event")
+		}
+		document, err := event.UnpackOne(packed.Value)
+		e.must(err)
 		if item.Text("PK") == e.i.ID {
-			got = append(got, document.EventType)
+			got = append(got, document.Event.EventType)
 		}
 	}
 	slices.Sort(got)

@@ -46,7 +46,7 @@ func TestLongHistory(t *testing.T) {
 	made := e.accept(t, post("/nav/long-history/instances",
 		`{"instanceOwnerId":"`+e.variables["instanceOwnerId"]+`","data":[`+strings.Repeat(element+",", 199)+element+`]}`))
 	_, self, _ := strings.Cut(made.Header.Get("Location"), e.BaseURL)
-	const events = 161
+	const events = 541
 	for n := range events - 1 { // the creation is an event too
 		e.accept(t, put(self+"/workflow", `{"currentStep":"`+[]string{"Submit", "FormFilling"}[n%2]+`"}`))
 	}
