@@ -69,6 +69,10 @@ func compareWithLibrary(t *testing.T, text, document string) (compiled, valid in
 			return 0, 0
 		}
 	}
+	// The library resolves a relative reference against a URN to the URN itself.
+	if strings.Contains(text, `"$id":"urn:`) && strings.Contains(text, `"$ref":"c.json`) {
+		return 0, 0
+	}
 	var schemaValue, value any
 	for text, v := range map[string]*any{text: &schemaValue, document: &value} {
 		if *v, err = jsonschema.UnmarshalJSON(strings.NewReader(text)); err != nil {

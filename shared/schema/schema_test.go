@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -341,6 +342,21 @@ func TestCostIsBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestParallelValidations(t *testing.T) {
+	s := mustCompile(t, `{"items":{"pattern":"^a","format":"email","maxLength":5},"uniqueItems":true,"unevaluatedItems":false}`)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 20 {
+				if issues, err := s.Validate(t.Context(), JSON, []byte(`["a@b","b@c"]`)); err != nil || len(issues) != 1 || issues[0].Field != "/1" {
+					t.Errorf("got %v, %v", issues, err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestDeadline(t *testing.T) {
