@@ -172,7 +172,7 @@ func TestRejectedRegistrations(t *testing.T) {
 		"too many shards": {apitest.JSON(`{"indexShards":65}`), 400, "application-invalid", "/indexShards"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// On a slow machine, the large schemas would exceed the time limit of their compilation.
+			// On a slow machine, the large schemas would exceed the time limit of compilation.
 			synctest.Test(t, func(t *testing.T) {
 				api.Do(t, apitest.Nav, "PUT", path+"?dryRun=true", test.body).Want(400, "parameter-unknown")
 				problem := api.Do(t, apitest.Nav, "PUT", path, test.body).Want(test.status, test.code).Problem()
