@@ -17,30 +17,33 @@ type format struct {
 	valid func(text string) bool // its work is proportional to the length of the text
 }
 
-// formats are the formats that the package asserts.
-var formats = map[string]func(string) bool{
-	"date":                  isDate,
-	"time":                  isTime,
-	"date-time":             isDateTime,
-	"duration":              isDuration,
-	"period":                isPeriod,
-	"email":                 emails(""),
-	"idn-email":             emails(beyondASCII),
-	"hostname":              hostnames(""),
-	"idn-hostname":          hostnames(beyondASCII),
-	"ipv4":                  isIPv4,
-	"ipv6":                  isIPv6,
-	"uri":                   func(s string) bool { u, ok := parseURL(s); return ok && u.IsAbs() },
-	"iri":                   func(s string) bool { u, ok := parseURL(s); return ok && u.IsAbs() },
-	"uri-reference":         func(s string) bool { _, ok := parseURL(s); return ok && !strings.Contains(s, `\`) },
-	"iri-reference":         func(s string) bool { _, ok := parseURL(s); return ok && !strings.Contains(s, `\`) },
-	"uri-template":          whole("([^\\x00-\\x20\\x7f\"<>\\\\^`{|}%]|" + percent + `|\{[+#./;?&=,!@|]?` + variable + `(,` + variable + `)*\})*`),
-	"json-pointer":          whole(pointer),
-	"relative-json-pointer": whole(`(0|[1-9][0-9]*)(#|` + pointer + `)`),
-	"uuid":                  whole(`[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`),
-	"semver":                whole(number3 + `(-` + label + `(\.` + label + `)*)?(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?`),
-	"regex":                 isRegex,
-}
+// formats returns the formats that the package asserts. It builds the table when it is used for the
+// first time, so that the start of a process stays short.
+var formats = sync.OnceValue(func() map[string]func(string) bool {
+	return map[string]func(string) bool{
+		"date":                  isDate,
+		"time":                  isTime,
+		"date-time":             isDateTime,
+		"duration":              isDuration,
+		"period":                isPeriod,
+		"email":                 emails(""),
+		"idn-email":             emails(beyondASCII),
+		"hostname":              hostnames(""),
+		"idn-hostname":          hostnames(beyondASCII),
+		"ipv4":                  isIPv4,
+		"ipv6":                  isIPv6,
+		"uri":                   func(s string) bool { u, ok := parseURL(s); return ok && u.IsAbs() },
+		"iri":                   func(s string) bool { u, ok := parseURL(s); return ok && u.IsAbs() },
+		"uri-reference":         func(s string) bool { _, ok := parseURL(s); return ok && !strings.Contains(s, `\`) },
+		"iri-reference":         func(s string) bool { _, ok := parseURL(s); return ok && !strings.Contains(s, `\`) },
+		"uri-template":          whole("([^\\x00-\\x20\\x7f\"<>\\\\^`{|}%]|" + percent + `|\{[+#./;?&=,!@|]?` + variable + `(,` + variable + `)*\})*`),
+		"json-pointer":          whole(pointer),
+		"relative-json-pointer": whole(`(0|[1-9][0-9]*)(#|` + pointer + `)`),
+		"uuid":                  whole(`[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`),
+		"semver":                whole(number3 + `(-` + label + `(\.` + label + `)*)?(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?`),
+		"regex":                 isRegex,
+	}
+})
 
 // Parts of regular expressions.
 const (

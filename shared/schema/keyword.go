@@ -222,7 +222,7 @@ func (c *compiler) add(s *subschema, k keyword, form string, members map[string]
 		k.arg = newValueSet([]any{k.arg})
 	case "format":
 		name := k.arg.(string)
-		k.arg = format{name, formats[name]}
+		k.arg = format{name, formats()[name]}
 	case "$dynamicRef", "$recursiveRef":
 		c.issue(s.at, "uses $dynamicRef or $recursiveRef, which are not supported; use $ref")
 	case "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains":
