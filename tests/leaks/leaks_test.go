@@ -301,6 +301,9 @@ func (e *env) items(table string) (texts []string) {
 				b.WriteString(" " + name + "=" + string(v.Value))
 			}
 		}
+		for _, doc := range item.Events() {
+			b.WriteString(" " + string(doc.JSON))
+		}
 		if id, isInstance := strings.CutPrefix(item.Text("SK"), "INSTANCE#"); isInstance {
 			i, err := instances.Get(e.t.Context(), item.Text("PK"), id)
 			if err != nil {

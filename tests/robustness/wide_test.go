@@ -38,7 +38,8 @@ func TestWideQueries(t *testing.T) {
 }
 
 // The history of an instance with the maximum number of data elements is longer than a response.
-// Each of its pages succeeds, and together they are complete.
+// Each of its pages succeeds, and together they are complete. Each event has 50 links and the
+// number of the others.
 func TestLongHistory(t *testing.T) {
 	e := system
 	e.accept(t, put("/storage/applications/nav/long-history", `{}`))
@@ -59,6 +60,9 @@ func TestLongHistory(t *testing.T) {
 			break
 		}
 		found, size = found+count, size+len(got.Body)
+		if omitted := strings.Count(string(got.Body), `"dataLinksOmitted":150`); omitted != count || strings.Count(string(got.Body), `"dataLink":`) != 50*count {
+			t.Errorf("%d of %d events lack 150 links", omitted, count)
+		}
 		_, query, _ = strings.Cut(got.Header.Get("Link"), "?")
 		query, _, _ = strings.Cut(query, ">")
 	}

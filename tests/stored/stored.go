@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
@@ -27,6 +28,19 @@ func (i Item) Text(name string) string {
 		return v.Value
 	}
 	return ""
+}
+
+// Events returns the events in an item of the outbox, or in a slot of a feed. It returns none for
+// other items.
+func (i Item) Events() []event.Encoded {
+	for _, value := range i {
+		if packed, ok := value.(*types.AttributeValueMemberB); ok {
+			if docs, err := event.Unpack(packed.Value); err == nil {
+				return docs
+			}
+		}
+	}
+	return nil
 }
 
 // IsOrphanCheck reports whether the item is an orphan check, which a rejected request may leave.
