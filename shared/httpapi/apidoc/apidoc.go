@@ -46,18 +46,18 @@ var methods = []string{"get", "put", "post", "delete", "options", "head", "patch
 // has the server with its name in servers, or else that of the content. Cut fails if the content is
 // no YAML or lacks a server.
 func Cut(content []byte, servers map[string]Server) ([]Document, error) {
+	var parsed yaml.Node
+	if err := yaml.Unmarshal(content, &parsed); err != nil {
+		return nil, fmt.Errorf("the OpenAPI document: %w", err)
+	}
+	if len(parsed.Content) != 1 {
+		return nil, errors.New("the OpenAPI document is empty")
+	}
 	var documents []Document
 	for _, api := range []struct{ name, title string }{
 		{"apps", "Altinn Application API"},
 		{"storage", "Altinn Storage API"},
 	} {
-		var parsed yaml.Node
-		if err := yaml.Unmarshal(content, &parsed); err != nil {
-			return nil, fmt.Errorf("the OpenAPI document: %w", err)
-		}
-		if len(parsed.Content) != 1 {
-			return nil, errors.New("the OpenAPI document is empty")
-		}
 		root := plain(parsed.Content[0])
 		root.HeadComment = "# The contract of one of the two APIs, cut from openapi.yaml."
 		var server *Server
