@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"mime"
 	"net/http"
 	"slices"
@@ -83,21 +82,22 @@ func WriteEvents(w http.ResponseWriter, r *http.Request, urls BaseURLs, docs []e
 	if format.lines() {
 		begin, separator, end = "", "\n", "\n"
 	}
+	if len(items) == 0 && format.lines() {
+		end = ""
+	}
 	var body bytes.Buffer
+	body.WriteString(begin)
 	for n, item := range items {
 		if n > 0 {
 			body.WriteString(separator)
 		}
 		body.Write(item)
 	}
-	if len(items) == 0 && format.lines() {
-		end = ""
-	}
-	text := begin + body.String() + end
+	body.WriteString(end)
 	w.Header().Set("Content-Type", string(format))
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(http.StatusOK)
-	_, err := io.WriteString(w, text)
+	_, err := body.WriteTo(w)
 	return err
 }
 
