@@ -84,29 +84,27 @@ func (t *Table) Scan(ctx context.Context, before time.Time) iter.Seq2[event.Back
 	}
 }
 
-// Pending returns how many of the events, at most a hundred, are in the outbox.
+// maxGets is the number of items that DynamoDB allows in one BatchGetItem.
+const maxGets = 100
+
+// Pending returns how many of the events are in the outbox.
 func (t *Table) Pending(ctx context.Context, docs []event.Encoded) (int, error) {
-	ctx = busy.WithBudget(ctx)
-	var keys []map[string]types.AttributeValue
-	for _, doc := range docs {
-		keys = append(keys, Key(doc.InstanceGuid, doc.Number))
+	keys := make([]map[string]types.AttributeValue, len(docs))
+	for n, doc := range docs {
+		keys[n] = Key(doc.InstanceGuid, doc.Number)
 	}
 	pending := 0
-	for len(keys) > 0 {
+	err := busy.InBatches(ctx, keys, maxGets, 1, func(ctx context.Context, batch []map[string]types.AttributeValue) ([]map[string]types.AttributeValue, error) {
 		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
-			t.name: {Keys: keys, ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String(attrGuid)},
+			t.name: {Keys: batch, ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String(attrGuid)},
 		}})
 		if err != nil {
-			return 0, fmt.Errorf("outboxtable: pending: %w", err)
+			return nil, fmt.Errorf("outboxtable: pending: %w", err)
 		}
 		pending += len(out.Responses[t.name])
-		if keys = out.UnprocessedKeys[t.name].Keys; len(keys) > 0 {
-			if err := busy.Retry(ctx); err != nil {
-				return 0, err
-			}
-		}
-	}
-	return pending, nil
+		return out.UnprocessedKeys[t.name].Keys, nil
+	})
+	return pending, err
 }
 
 // ForInstance returns the events of one instance in the outbox after the given event number, in

@@ -3,7 +3,6 @@ package instancetable
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,17 +18,11 @@ import (
 
 // writeAll writes a request for each value, in batches. After an error some of them may be written.
 func writeAll[T any](ctx context.Context, t *Table, values []T, request func(T) types.WriteRequest) error {
-	ctx = busy.WithBudget(ctx)
-	for chunk := range slices.Chunk(values, batchItems) {
-		var batch []types.WriteRequest
-		for _, v := range chunk {
-			batch = append(batch, request(v))
-		}
-		if err := t.writeBatch(ctx, batch, busy.Retry); err != nil {
-			return err
-		}
+	requests := make([]types.WriteRequest, len(values))
+	for n, v := range values {
+		requests[n] = request(v)
 	}
-	return nil
+	return busy.InBatches(ctx, requests, batchItems, 1, t.writeBatch)
 }
 
 // readDue returns up to limit values of a shard whose sort key is less than end, oldest first. The

@@ -31,7 +31,7 @@ func (t *Table) Import(ctx context.Context, instances []*instance.Instance) erro
 	for range importers {
 		workers.Go(func() {
 			for batch := range batches {
-				if err := t.writeBatch(ctx, batch, importBackoff); err != nil {
+				if err := t.importBatch(ctx, batch); err != nil {
 					cancel(err)
 				}
 			}
@@ -81,32 +81,29 @@ func putsOf(i *instance.Instance) ([]types.WriteRequest, error) {
 	return puts, nil
 }
 
-// writeBatch writes a batch. It calls wait before each repetition with the unprocessed items, and
-// returns the error of wait.
-func (t *Table) writeBatch(ctx context.Context, batch []types.WriteRequest, wait func(context.Context) error) error {
+// importBatch writes a batch. An import has no caller that waits, so importBatch repeats
+// unprocessed items without a limit, after a wait of up to 400 ms, until ctx ends.
+func (t *Table) importBatch(ctx context.Context, batch []types.WriteRequest) error {
 	for {
-		out, err := t.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
-			RequestItems: map[string][]types.WriteRequest{t.name: batch},
-		})
-		if err != nil {
+		var err error
+		if batch, err = t.writeBatch(ctx, batch); err != nil || len(batch) == 0 {
 			return err
 		}
-		if batch = out.UnprocessedItems[t.name]; len(batch) == 0 {
-			return nil
-		}
-		if err := wait(ctx); err != nil {
-			return err
+		select {
+		case <-time.After(rand.N(400 * time.Millisecond)):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
 
-// importBackoff waits for up to 400 ms, or until ctx ends. An import has no caller that waits, and
-// repeats a batch as long as necessary.
-func importBackoff(ctx context.Context) error {
-	select {
-	case <-time.After(rand.N(400 * time.Millisecond)):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// writeBatch writes a batch once and returns the unprocessed requests.
+func (t *Table) writeBatch(ctx context.Context, batch []types.WriteRequest) ([]types.WriteRequest, error) {
+	out, err := t.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
+		RequestItems: map[string][]types.WriteRequest{t.name: batch},
+	})
+	if err != nil {
+		return nil, err
 	}
+	return out.UnprocessedItems[t.name], nil
 }
