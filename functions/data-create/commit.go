@@ -89,9 +89,6 @@ func (h *handler) addElement(r *http.Request, access *instancehttp.Access, i *in
 	return access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) (*event.Event, error) {
 		now := time.Now()
 		i.IdempotencyRecord = u.IdempotencyRecord(u.NewDataGuid(), record, now)
-		if err := i.AddData(app, u.NewDataGuid(), u.FormID, content, access.ActorName(), now); err != nil {
-			return nil, err
-		}
-		return i.DataEvent(app, event.DataCreated, u.NewDataGuid(), u.FormID, access.ActorName(), now, h.view.Links(i)), nil
+		return h.add(access, app, i, u.NewDataGuid(), u.FormID, content, now)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 	"uuid"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -104,17 +105,21 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 		return nil
 	}
 	i, err = access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) (*event.Event, error) {
-		now := time.Now()
 		i.IdempotencyRecord = record
-		if err := i.AddData(app, id, formID, content, access.ActorName(), now); err != nil {
-			return nil, err
-		}
-		return i.DataEvent(app, event.DataCreated, id, formID, access.ActorName(), now, h.view.Links(i)), nil
+		return h.add(access, app, i, id, formID, content, time.Now())
 	})
 	if err != nil {
 		instancehttp.DiscardContent(ctx, h.blobs, key, err)
 	}
 	return i, err
+}
+
+// add adds a data element to i, and returns the event.
+func (h *handler) add(access *instancehttp.Access, app *application.Application, i *instance.Instance, id, formID string, content instance.Content, now time.Time) (*event.Event, error) {
+	if err := i.AddData(app, id, formID, content, access.ActorName(), now); err != nil {
+		return nil, err
+	}
+	return i.DataEvent(app, event.DataCreated, id, formID, access.ActorName(), now, h.view.Links(i)), nil
 }
 
 // parseParameters returns the formId and the upload id, which is "" if the body is the content. It
