@@ -2,16 +2,16 @@ package application
 
 import (
 	"bytes"
-	"compress/flate"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
+
+	"altinn.no/instanceapi/shared/deflate"
 )
 
 // A store keeps the texts of schemas separately, each under its SchemaID. The texts are the largest
@@ -111,26 +111,23 @@ func isStorable(text []byte) bool {
 // each byte takes at most six.
 const maxText = 6*MaxXSDTotalBytes + 1<<16
 
+// packing is the format of packed schemas. Schemas have too little text in common for a dictionary.
+var packing = deflate.NewFormat(1, nil, maxText)
+
 // Pack returns the compressed form of a schema's text.
 func Pack(text []byte) ([]byte, error) {
-	var packed bytes.Buffer
-	w, err := flate.NewWriter(&packed, flate.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(text); err != nil {
-		return nil, err
-	}
-	err = w.Close()
-	return packed.Bytes(), err
+	return packing.Pack(func(b []byte) ([]byte, error) { return append(b, text...), nil })
 }
 
 // Unpack returns the text that Pack has packed. It fails if the text does not have the id.
-func Unpack(packed []byte, id string) (json.RawMessage, error) {
-	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxText))
-	if err == nil && SchemaID(text) != id {
-		err = errors.New("the text does not match its id")
-	}
+func Unpack(packed []byte, id string) (text json.RawMessage, err error) {
+	err = packing.Unpack(packed, func(unpacked []byte) error {
+		if SchemaID(unpacked) != id {
+			return errors.New("the text does not match its id")
+		}
+		text = bytes.Clone(unpacked)
+		return nil
+	})
 	return text, err
 }
 
