@@ -1,7 +1,6 @@
 package coldstart
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -12,33 +11,17 @@ import (
 	"testing/synctest"
 	"time"
 
+	"altinn.no/instanceapi/shared/buffertest"
 	"altinn.no/instanceapi/shared/logging"
 )
 
 // capture sends slog's default logger to the returned buffer for the duration of the test.
-func capture(t *testing.T) *lockedBuffer {
+func capture(t *testing.T) *buffertest.Buffer {
 	t.Helper()
-	out, before := &lockedBuffer{}, slog.Default()
+	out, before := &buffertest.Buffer{}, slog.Default()
 	slog.SetDefault(logging.New(out, slog.LevelInfo))
 	t.Cleanup(func() { slog.SetDefault(before) })
 	return out
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func TestReadyNamesAllMissingVariables(t *testing.T) {

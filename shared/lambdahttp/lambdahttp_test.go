@@ -11,13 +11,14 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
-	"altinn.no/instanceapi/shared/httpapi"
-	"altinn.no/instanceapi/shared/logging"
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"altinn.no/instanceapi/shared/buffertest"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/logging"
 )
 
 // event returns a GET of /{org}/{app} with these path variables.
@@ -81,14 +82,15 @@ func wantProblem(t testing.TB, r events.APIGatewayV2HTTPResponse, status int, co
 // captureLog returns a function that returns the lines logged since its last call.
 func captureLog(t testing.TB) func() []map[string]any {
 	t.Helper()
-	out, before := &lockedBuffer{}, slog.Default()
+	out, before := &buffertest.Buffer{}, slog.Default()
 	slog.SetDefault(logging.New(out, slog.LevelInfo))
 	t.Cleanup(func() { slog.SetDefault(before) })
+	read := 0 // bytes
 	return func() []map[string]any {
-		out.mu.Lock()
-		defer out.mu.Unlock()
+		text := out.String()[read:]
+		read += len(text)
 		var lines []map[string]any
-		for d := json.NewDecoder(&out.b); ; {
+		for d := json.NewDecoder(strings.NewReader(text)); ; {
 			var line map[string]any
 			if err := d.Decode(&line); err == io.EOF {
 				return lines
@@ -98,17 +100,6 @@ func captureLog(t testing.TB) func() []map[string]any {
 			lines = append(lines, line)
 		}
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
 }
 
 func TestMain(m *testing.M) {

@@ -11,13 +11,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
+
+	"altinn.no/instanceapi/shared/buffertest"
 )
 
 // A patternSample is a pattern of events/owner/patterns.json or of a template for owners.
@@ -359,21 +360,10 @@ func waitFor(t *testing.T, out *lines, n int) {
 }
 
 // lines is the output of a command.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
+type lines struct{ buffertest.Buffer }
 
 // whole returns the complete lines.
 func (l *lines) whole() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := strings.Split(l.text.String(), "\n")
+	all := strings.Split(l.String(), "\n")
 	return all[:len(all)-1]
 }

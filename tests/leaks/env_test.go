@@ -1,11 +1,10 @@
 package leaks
 
 import (
-	"bytes"
-	"sync"
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/shared/buffertest"
 	"altinn.no/instanceapi/tests/awsproxy"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/runtime"
@@ -25,25 +24,7 @@ type env struct {
 	client.Client
 	*runtime.System
 	owner, user string // tokens
-	log, bus    buffer
-}
-
-// buffer is text that several processes write.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	log, bus    buffertest.Buffer
 }
 
 func newEnv(t *testing.T) *env {

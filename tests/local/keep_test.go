@@ -13,11 +13,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"altinn.no/instanceapi/shared/buffertest"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/process"
 	"altinn.no/instanceapi/tests/local/workspace"
@@ -31,25 +31,7 @@ const patience = 5 * time.Minute
 type launcher struct {
 	cmd    *exec.Cmd
 	client client.Client
-	out    output
-}
-
-// output is a buffer for concurrent use.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
+	out    buffertest.Buffer
 }
 
 // launch starts the launcher and does not wait until the system is ready.

@@ -49,6 +49,7 @@ var layers = []layer{
 		"shared/blob/blobtest",
 		"shared/event/eventtest",
 		"shared/instance/instancetest",
+		"shared/buffertest",
 		"shared/cputest",
 		"shared/filltest",
 		"shared/metric/metrictest",

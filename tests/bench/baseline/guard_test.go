@@ -1,14 +1,13 @@
 package baseline
 
 import (
-	"bytes"
 	"errors"
 	"math"
 	"regexp"
 	"strconv"
-	"sync"
 	"testing"
 
+	"altinn.no/instanceapi/shared/buffertest"
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
@@ -119,7 +118,7 @@ var initTrace = regexp.MustCompile(`(?m)^init \S+ @.* (\d+) bytes, \d+ allocs$`)
 // initHeap returns the number of bytes that the package initialisers of a program allocate.
 func (b *Bench) initHeap(t *testing.T, program string) (sum int) {
 	t.Helper()
-	var log lockedBuffer
+	var log buffertest.Buffer
 	e, err := runtime.StartEnvironment(program, limit, append(b.variables(program), append(b.plain(), "GODEBUG=inittrace=1")...), &log, b.binary(program))
 	if err != nil {
 		t.Fatal(err)
@@ -141,21 +140,4 @@ func (b *Bench) initHeap(t *testing.T, program string) (sum int) {
 		sum += n
 	}
 	return sum
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
