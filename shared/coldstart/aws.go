@@ -36,9 +36,10 @@ const localRegion = "us-east-1"
 var amazonRoots []byte
 
 // UsesEmulator reports whether the process uses an emulator of AWS. It does if AWS_ENDPOINT_URL,
-// AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL_EVENTBRIDGE is set.
+// AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_EVENTBRIDGE or
+// AWS_ENDPOINT_URL_SECRETSMANAGER is set.
 func (e *Env) UsesEmulator() bool {
-	for _, service := range []string{"", "_DYNAMODB", "_S3", "_EVENTBRIDGE"} {
+	for _, service := range []string{"", "_DYNAMODB", "_S3", "_EVENTBRIDGE", "_SECRETSMANAGER"} {
 		if e.Optional("AWS_ENDPOINT_URL"+service, "") != "" {
 			return true
 		}
@@ -46,9 +47,9 @@ func (e *Env) UsesEmulator() bool {
 	return false
 }
 
-// AWS returns the configuration for the clients of one service: DYNAMODB, S3 or EVENTBRIDGE,
-// which is the suffix of the service's endpoint variable. Package busy bounds the retries and
-// provides the error for a busy service.
+// AWS returns the configuration for the clients of one service: DYNAMODB, S3, EVENTBRIDGE or
+// SECRETSMANAGER, which is the suffix of the service's endpoint variable. Package busy bounds the
+// retries and provides the error for a busy service.
 //
 // Region and credentials are those that Lambda sets: AWS_REGION, AWS_ACCESS_KEY_ID,
 // AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. The first three are required for AWS itself. For an

@@ -168,13 +168,22 @@ func (e *Env) Err() error {
 	return errors.New(strings.Join(parts, "; "))
 }
 
+// fatal is an error after which no request can succeed.
+type fatal struct{ error }
+
+func (f fatal) Unwrap() error { return f.error }
+
+// Fatal returns err as an error of a warm-up call after which Ready ends the process. Lambda starts
+// a new process for the next request, so the function works as soon as the cause is removed.
+func Fatal(err error) error { return fatal{err} }
+
 // Ready ends the process with code 1 if Err is not nil. Otherwise it makes the warm-up calls in
-// parallel and returns when they are done, or after 1.5 seconds. It only logs the error of a failed
-// call: the first request calls the service again and can report the error to its caller.
+// parallel and returns when they are done, or after 1.5 seconds. It ends the process too if a call
+// fails with Fatal. It only logs any other error: the first request calls the service again and can
+// report the error to its caller.
 func (e *Env) Ready() {
 	if err := e.Err(); err != nil {
-		slog.Error("cannot start", "error", err.Error())
-		e.exit(1)
+		e.cannotStart(err)
 		return
 	}
 	e.mu.Lock()
@@ -204,6 +213,10 @@ func (e *Env) Ready() {
 	for range calls {
 		select {
 		case r := <-results:
+			if errors.As(r.err, new(fatal)) {
+				e.cannotStart(r.err)
+				return
+			}
 			if r.err != nil {
 				slog.Warn("warm-up failed", "service", r.name, "error", r.err.Error())
 			}
@@ -212,4 +225,9 @@ func (e *Env) Ready() {
 			return
 		}
 	}
+}
+
+func (e *Env) cannotStart(err error) {
+	slog.Error("cannot start", "error", err.Error())
+	e.exit(1)
 }

@@ -3,6 +3,7 @@ package coldstart
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -137,5 +138,21 @@ func TestReadyStopsWaitingForWarmUps(t *testing.T) {
 	})
 	if !strings.Contains(out.String(), "warm-up") {
 		t.Errorf("log = %s", out.String())
+	}
+}
+
+// A warm-up that fails with Fatal ends the process with one line that has the cause.
+func TestReadyEndsTheProcessAfterAFatalWarmUp(t *testing.T) {
+	out := capture(t)
+	env := FromMap(nil)
+	code := -1
+	env.exit = func(c int) { code = c }
+	env.OnInit("secretsmanager", func(context.Context) error { return fmt.Errorf("register: %w", Fatal(errors.New("access denied"))) })
+	env.Ready()
+	if code != 1 {
+		t.Errorf("exit code = %d, want 1", code)
+	}
+	if got := out.String(); !strings.Contains(got, `"error":"register: access denied"`) || !strings.Contains(got, "cannot start") {
+		t.Errorf("log = %s", got)
 	}
 }

@@ -18,7 +18,7 @@ type Call struct {
 	Operation string // "PutItem", "PutEvents"; "" for S3
 	Request   *http.Request
 	Body      []byte
-	WarmUp    bool // a call at a cold start that opens the connection
+	WarmUp    bool // a call at a cold start that opens the connection or reads a secret
 }
 
 // Response is the response of AWS to a call.
@@ -81,7 +81,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	c := &Call{
 		Operation: operation, Request: r, Body: body,
-		WarmUp: strings.Contains(strings.ToLower(r.URL.Path), "warm-up") || bytes.Contains(bytes.ToLower(body), []byte("warm-up")),
+		WarmUp: operation == "GetSecretValue" || strings.Contains(strings.ToLower(r.URL.Path), "warm-up") || bytes.Contains(bytes.ToLower(body), []byte("warm-up")),
 	}
 	response, err := p.handler(c, func(body []byte) (*Response, error) { return p.send(r, body) })
 	if err != nil || response == nil {

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Deploy template.yaml unchanged to the local AWS through its CloudFormation API.
 
-usage: deploy.py TEMPLATE DIST STACK < parameters.json > deployed.json
+usage: deploy.py TEMPLATE DIST STACK < input.json > deployed.json
+
+The input is {"parameters": {name: value}, "secrets": {name: text}}. A name in secrets is a
+parameter whose value is the ARN of a secret with this text. The script creates the secret.
 
 DIST contains the package of each function whose CodeUri ends in <name>, in <name>/: bootstrap and
 the files that it serves. AWS_ENDPOINT_URL and AWS_REGION select the local AWS.
@@ -68,6 +71,15 @@ def upload_code(template, dist):
     functions = [r for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         list(pool.map(upload, functions))
+
+
+def create_secret(name, text):
+    """Create a secret with this text, or replace the text of an existing one. Return the ARN."""
+    secrets = client("secretsmanager")
+    try:
+        return secrets.create_secret(Name=name, SecretString=text)["ARN"]
+    except secrets.exceptions.ResourceExistsException:
+        return secrets.put_secret_value(SecretId=name, SecretString=text)["ARN"]
 
 
 def expand(template, parameters):
@@ -264,7 +276,8 @@ def failures(cloudformation, name):
 
 
 def main(template_file, dist, stack):
-    parameters = json.load(sys.stdin)
+    given = json.load(sys.stdin)
+    parameters = given["parameters"] | {name: create_secret(name, text) for name, text in given["secrets"].items()}
     template = yaml_parse(pathlib.Path(template_file).read_text())
     unknown = set(parameters) - set(template.get("Parameters", {}))
     if unknown:

@@ -308,8 +308,12 @@ func interfaceOf(f *types.Func) *types.Interface {
 // folderOf returns the folder of the package that declares f.
 func folderOf(f *types.Func) string { return strings.TrimPrefix(f.Pkg().Path(), module+"/") }
 
-// actionsOf returns the IAM actions that a call of f needs, or nil if f is no operation of the SDK.
+// actionsOf returns the IAM actions that a call of f needs, or nil if f is no operation of the SDK
+// and does not read a secret.
 func actionsOf(f *types.Func) []string {
+	if f.Pkg() != nil && f.Pkg().Path() == coldstart+"/secret" && f.Name() == "Open" {
+		return []string{"secretsmanager:GetSecretValue"}
+	}
 	if f.Pkg() == nil || !strings.HasPrefix(f.Pkg().Path(), sdk) {
 		return nil
 	}

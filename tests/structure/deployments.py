@@ -263,8 +263,6 @@ def environments(template):
         config = tomlkit.load(file).unwrap()
     for name in ("dev", "prod"):
         given = dict(pair.split("=", 1) for pair in config[name]["deploy"]["parameters"]["parameter_overrides"])
-        if not given["IdentityKey"].startswith("{{resolve:secretsmanager:"):
-            found["IdentityKey must be a reference to a secret"] = name
         for unknown in given.keys() - template["Parameters"].keys():
             found[f"template.yaml has no parameter {unknown}"] = name
         # SAM CLI parses the values itself and splits some of them.

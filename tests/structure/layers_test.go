@@ -37,6 +37,7 @@ var layers = []layer{
 		"shared/auth",
 		"shared/blob/blobbucket",
 		"shared/coldstart/dynamo",
+		"shared/coldstart/secret",
 		"shared/event/eventbus",
 		"shared/event/eventtable",
 		"shared/event/outboxtable",

@@ -27,6 +27,7 @@ import (
 	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
+	"altinn.no/instanceapi/shared/coldstart/secret"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/party"
 )
@@ -46,25 +47,26 @@ const (
 type Table struct {
 	client *dynamodb.Client
 	name   string
-	key    []byte
+	key    func(context.Context) (string, error) // of the digests
 
 	mu    sync.Mutex
 	cache map[string]string // number by digest; entries never become stale, because the party of an identity never changes
 }
 
-// Open returns the table that PARTIES_TABLE names. IDENTITY_KEY is the key of the digests, 32
-// characters or more. A different key makes every known identity look new. Open rejects a reference
-// that CloudFormation has not resolved. Such a text is long enough for a key, but every reader of
-// the template knows it.
+// Open returns the table that PARTIES_TABLE names. The key of the digests, 32 characters or more,
+// is the text of the secret whose ARN is in IDENTITY_KEY_SECRET. A local run without Secrets
+// Manager can set IDENTITY_KEY to the key itself. A different key makes every known identity look
+// new.
 func Open(env *coldstart.Env) *Table {
-	key := env.String("IDENTITY_KEY")
-	if key != "" && len(key) < minKey {
-		env.Invalid("IDENTITY_KEY", fmt.Sprintf("must have %d characters or more", minKey))
+	t := &Table{client: dynamo.Client(env), name: env.String("PARTIES_TABLE")}
+	if key := env.Optional("IDENTITY_KEY", ""); key != "" {
+		if err := checkKey(key); err != nil {
+			env.Invalid("IDENTITY_KEY", err.Error())
+		}
+		t.key = fixed(key)
+	} else {
+		t.key = secret.Open(env, env.String("IDENTITY_KEY_SECRET"), checkKey).Text
 	}
-	if strings.HasPrefix(key, "{{resolve:") {
-		env.Invalid("IDENTITY_KEY", "is a reference that was not resolved")
-	}
-	t := &Table{client: dynamo.Client(env), name: env.String("PARTIES_TABLE"), key: []byte(key)}
 	env.OnInit("dynamodb", func(ctx context.Context) error {
 		_, err := t.get(ctx, "WARM-UP")
 		return err
@@ -75,10 +77,29 @@ func Open(env *coldstart.Env) *Table {
 // New returns the table with this name, which computes digests with key. It fails if key has
 // fewer than 32 characters.
 func New(client *dynamodb.Client, name string, key []byte) (*Table, error) {
-	if len(key) < minKey {
-		return nil, fmt.Errorf("the key of the party register must have %d characters or more", minKey)
+	if err := checkKey(string(key)); err != nil {
+		return nil, fmt.Errorf("the key of the party register %w", err)
 	}
-	return &Table{client: client, name: name, key: key}, nil
+	return &Table{client: client, name: name, key: fixed(string(key))}, nil
+}
+
+func fixed(key string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return key, nil }
+}
+
+// checkKey rejects a key that is too short, and text that is long enough but no secret key: a
+// reference that CloudFormation has not resolved, and the JSON that the console of Secrets Manager
+// stores for "key/value". The error is a phrase that follows the name of the key.
+func checkKey(key string) error {
+	switch {
+	case strings.HasPrefix(key, "{{resolve:"):
+		return errors.New("is a reference that was not resolved")
+	case strings.HasPrefix(key, "{"):
+		return errors.New("is JSON; store the key itself as plain text")
+	case len(key) < minKey:
+		return fmt.Errorf("must have %d characters or more", minKey)
+	}
+	return nil
 }
 
 // Find returns the number of the first identity that has one, in the given order, and links the
@@ -115,12 +136,16 @@ func (t *Table) FindOrAssign(ctx context.Context, identities ...party.Identity) 
 // known, it assigns a number, or returns "" if assign is false. It returns fault.Busy after
 // busy.MaxRaces conflicts with other calls.
 func (t *Table) resolve(ctx context.Context, identities []party.Identity, assign bool) (string, error) {
+	key, err := t.key(ctx)
+	if err != nil {
+		return "", fmt.Errorf("party register: %w", err)
+	}
 	var digests []string
 	for _, identity := range identities {
 		if !identity.WellFormed() {
 			return "", errors.New("party register: an identity is not well-formed")
 		}
-		if digest := identity.Digest(t.key); !slices.Contains(digests, digest) { // a transaction writes an item once
+		if digest := identity.Digest([]byte(key)); !slices.Contains(digests, digest) { // a transaction writes an item once
 			digests = append(digests, digest)
 		}
 	}

@@ -28,9 +28,10 @@ func TestOpenReportsInvalidVariables(t *testing.T) {
 		want             string // in the error; "" means none
 	}{
 		{"all", "Parties", "thirty-two characters are enough", ""},
-		{"nothing", "", "", "IDENTITY_KEY, PARTIES_TABLE"},
+		{"nothing", "", "", "PARTIES_TABLE, IDENTITY_KEY_SECRET"},
 		{"a short key", "Parties", "thirty-one characters, no more.", "IDENTITY_KEY must have 32 characters or more"},
 		{"a reference", "Parties", "{{resolve:secretsmanager:identity-key}}", "IDENTITY_KEY is a reference that was not resolved"},
+		{"JSON", "Parties", `{"key":"thirty-two characters are enough"}`, "IDENTITY_KEY is JSON"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			env := coldstart.FromMap(map[string]string{

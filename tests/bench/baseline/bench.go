@@ -139,7 +139,7 @@ func (b *Bench) functions() (names []string) {
 func (b *Bench) variables(program string) []string {
 	known := map[string]string{
 		"AppsBaseUrl": "https://{org}.apps.altinn.no", "PlatformBaseUrl": "https://platform.altinn.no",
-		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": b.issuer.KeySet(), "TokenPartyClaim": issuer.PartyClaim, "IdentityKey": strings.Repeat("k", 32), "Blobs": "blobs",
+		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": b.issuer.KeySet(), "TokenPartyClaim": issuer.PartyClaim, "IdentityKeySecretArn": runtime.IdentityKeyARN, "Blobs": "blobs",
 	}
 	if program == hello || program == dynamoGet {
 		program = "instance-get"

@@ -71,8 +71,8 @@ func (c *cloud) stop() {
 	}
 }
 
-// ServeHTTP serves DynamoDB and EventBridge, which name the operation in a header, the issuer,
-// and S3.
+// ServeHTTP serves DynamoDB, EventBridge and Secrets Manager, which name the operation in a
+// header, the issuer, and S3.
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -123,6 +123,8 @@ func (c *cloud) call(operation string, body []byte) []byte {
 		}
 	case "Query", "Scan":
 		return []byte(`{"Items":[],"Count":0,"ScannedCount":0}`)
+	case "GetSecretValue":
+		return []byte(`{"SecretString":"the key of the party register in measurements"}`)
 	case "PutEvents":
 		return []byte(`{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}`)
 	}

@@ -142,16 +142,30 @@ type busEntry struct {
 	Resources                                []string
 }
 
-func (s *System) startBus() (endpoint string, err error) {
+// serve starts a server that replaces a service of AWS, and returns its address.
+func (s *System) serve(handler http.Handler) (endpoint string, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	s.bus = &bus{}
-	server := &http.Server{Handler: s.bus, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	s.stops = append(s.stops, func() { _ = server.Close() })
 	go func() { _ = server.Serve(listener) }() // always returns an error, also after Close
 	return "http://" + listener.Addr().String(), nil
+}
+
+// IdentityKeyARN is the ARN of the secret with the key of the party register.
+const IdentityKeyARN = "arn:aws:secretsmanager:" + Region + ":000000000000:secret:identity-key-aaaaaa"
+
+// serveIdentityKey is a Secrets Manager with one secret.
+func serveIdentityKey(w http.ResponseWriter, r *http.Request) {
+	var in struct{ SecretId string }
+	if r.Header.Get("X-Amz-Target") != "secretsmanager.GetSecretValue" || json.NewDecoder(r.Body).Decode(&in) != nil || in.SecretId != IdentityKeyARN {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(`{"__type":"ResourceNotFoundException"}`))
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]string{"SecretString": strings.Repeat("k", 32)})
 }
 
 func (b *bus) ServeHTTP(w http.ResponseWriter, r *http.Request) {

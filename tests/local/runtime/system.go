@@ -38,7 +38,7 @@ type Options struct {
 	Between func(service, endpoint string) string
 
 	// BetweenEach is like Between, but is called for each function, and for EventBridge
-	// ("eventbridge") too.
+	// ("eventbridge") and Secrets Manager ("secretsmanager") too.
 	BetweenEach func(function, service, endpoint string) string
 
 	// Parameters overrides values of template.yaml's parameters: "CreatesPerHour": "10".
@@ -93,8 +93,11 @@ func Start(ctx context.Context, options Options) (_ *System, err error) {
 		return nil, err
 	}
 	s.BaseURL = "http://" + listener.Addr().String()
-	bus, err := s.startBus()
-	if err != nil {
+	s.bus = &bus{}
+	if backends.bus, err = s.serve(s.bus); err != nil {
+		return nil, err
+	}
+	if backends.secrets, err = s.serve(http.HandlerFunc(serveIdentityKey)); err != nil {
 		return nil, err
 	}
 	for _, f := range s.Template.Functions {
@@ -103,7 +106,7 @@ func Start(ctx context.Context, options Options) (_ *System, err error) {
 			return nil, err
 		}
 		s.functions[f.Folder] = &Function{
-			Name: f.Folder, binary: Binary(root, f.Folder), env: append(variables, backends.environment(options, f.Folder, bus)...), limit: limit, log: options.Log, all: map[*Environment]bool{},
+			Name: f.Folder, binary: Binary(root, f.Folder), env: append(variables, backends.environment(options, f.Folder)...), limit: limit, log: options.Log, all: map[*Environment]bool{},
 		}
 	}
 	s.Gateway = NewGateway(s.Template, s.Function)
@@ -132,8 +135,9 @@ func (s *System) Stop() {
 	}
 }
 
-// backends holds the endpoints of DynamoDB and S3 and their common credentials.
-type backends struct{ dynamo, s3, accessKey, secretKey string }
+// backends holds the endpoints of DynamoDB, S3, EventBridge and Secrets Manager, and their common
+// credentials.
+type backends struct{ dynamo, s3, bus, secrets, accessKey, secretKey string }
 
 // startServers starts the servers and creates the template's tables and a bucket.
 func (s *System) startServers(ctx context.Context) (b backends, err error) {
@@ -165,19 +169,20 @@ func (s *System) startServers(ctx context.Context) (b backends, err error) {
 }
 
 // environment returns the variables that Lambda and a local AWS set for a function.
-func (b backends) environment(options Options, function, bus string) []string {
+func (b backends) environment(options Options, function string) []string {
 	between := func(service, endpoint string) string {
 		switch {
 		case options.BetweenEach != nil:
 			return options.BetweenEach(function, service, endpoint)
-		case options.Between != nil && service != "eventbridge":
+		case options.Between != nil && (service == "dynamodb" || service == "s3"):
 			return options.Between(service, endpoint)
 		}
 		return endpoint
 	}
 	return workspace.Environment("AWS_REGION="+Region, "AWS_DEFAULT_REGION="+Region,
 		"AWS_ACCESS_KEY_ID="+b.accessKey, "AWS_SECRET_ACCESS_KEY="+b.secretKey,
-		"AWS_ENDPOINT_URL_DYNAMODB="+between("dynamodb", b.dynamo), "AWS_ENDPOINT_URL_S3="+between("s3", b.s3), "AWS_ENDPOINT_URL_EVENTBRIDGE="+between("eventbridge", bus))
+		"AWS_ENDPOINT_URL_DYNAMODB="+between("dynamodb", b.dynamo), "AWS_ENDPOINT_URL_S3="+between("s3", b.s3), "AWS_ENDPOINT_URL_EVENTBRIDGE="+between("eventbridge", b.bus),
+		"AWS_ENDPOINT_URL_SECRETSMANAGER="+between("secretsmanager", b.secrets))
 }
 
 // environment returns the variables that template.yaml sets for a function.
@@ -185,7 +190,7 @@ func (s *System) environment(f TemplateFunction, overrides map[string]string) (v
 	parameters := map[string]string{
 		"AppsBaseUrl": s.BaseURL, "PlatformBaseUrl": s.BaseURL,
 		"TokenIssuer": issuer.Issuer, "TokenAudience": issuer.Audience, "TokenJwks": s.Authenticator.KeySet(),
-		"TokenPartyClaim": issuer.PartyClaim, "IdentityKey": strings.Repeat("k", 32),
+		"TokenPartyClaim": issuer.PartyClaim, "IdentityKeySecretArn": IdentityKeyARN,
 	}
 	for name, value := range f.Environment {
 		if ref, ok := strings.CutPrefix(value, "!Ref "); ok {

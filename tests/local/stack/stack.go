@@ -262,11 +262,10 @@ func (s *Stack) deploy(ctx context.Context, root string, overrides map[string]st
 		"TokenAudience":   issuer.Audience,
 		"TokenJwks":       s.Authenticator.KeySet(),
 		"TokenPartyClaim": issuer.PartyClaim,
-		"IdentityKey":     identityKey,
 		"ProtectData":     "false",
 	}
 	maps.Copy(parameters, overrides)
-	body, err := json.Marshal(parameters)
+	body, err := json.Marshal(map[string]any{"parameters": parameters, "secrets": map[string]string{"IdentityKeySecretArn": identityKey}})
 	if err != nil {
 		return apiIDs{}, nil, err
 	}
