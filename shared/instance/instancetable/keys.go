@@ -20,6 +20,7 @@ import (
 //	open uploads of an instance   PK = UPLOADS#guid, SK = UPLOADS
 //	creations in an hour          PK = QUOTA#caller#hour, SK = QUOTA
 //	scheduled orphan checks       PK = ORPHAN#shard, SK = time#key prefix (see orphan.go)
+//	a permanent deletion          PK = DELETED#guid, SK = DELETED
 //
 // Every key attribute of an index has the name of the index, as in template.yaml. The sort key
 // INSTANCE#guid orders a party's instances by creation.
@@ -62,6 +63,8 @@ const (
 	openUploadsSort   = "UPLOADS"
 	quotaPrefix       = "QUOTA#"
 	quotaSort         = "QUOTA"
+	deletionPrefix    = "DELETED#"
+	deletionSort      = "DELETED"
 )
 
 // StepKey returns the partition key of the indexes byStep and byUnconfirmed.

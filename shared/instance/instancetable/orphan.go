@@ -45,25 +45,43 @@ func (t *Table) OrphanChecks(ctx context.Context, shard int, after *instance.Orp
 	return readDue(ctx, t, orphanCheckPrefix, shard, start, rfc3339.Format(before), limit, decodeOrphanCheck)
 }
 
-// Remove deletes the item of an instance that is marked for hard delete. It returns an error for
-// any other instance, and if the stored version is not i's. A missing item is no error.
+// deletionRecordLifetime is how long a deletion record exists. Point-in-time recovery restores the
+// table as it was up to 35 days ago.
+const deletionRecordLifetime = 40 * 24 * time.Hour
+
+// Remove deletes the item of an instance that is marked for hard delete, and stores a deletion
+// record, so that no restore of a backup brings the instance back. It returns an error for any
+// other instance, and if the stored version is not i's. A missing item is no error.
 func (t *Table) Remove(ctx context.Context, i *instance.Instance) error {
 	if !i.Status.IsMarkedForHardDelete {
 		return errors.New("instancetable: the instance is not marked for hard delete")
 	}
-	_, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: &t.name,
-		Key: map[string]types.AttributeValue{
-			attrPartition: &types.AttributeValueMemberS{Value: i.InstanceOwnerID},
-			attrSort:      &types.AttributeValueMemberS{Value: InstanceKey(i.ID)},
-		},
-		// No request writes a marked instance. The condition enforces this.
-		ConditionExpression: aws.String("attribute_not_exists(" + attrPartition + ") OR " + attrVersion + " = :read"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":read": &types.AttributeValueMemberN{Value: strconv.FormatInt(i.Version, 10)},
-		},
-	})
+	record := DeletionRecordKey(i.ID)
+	record[attrExpires] = &types.AttributeValueMemberN{Value: strconv.FormatInt(time.Now().Add(deletionRecordLifetime).Unix(), 10)}
+	_, err := t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+		{Put: &types.Put{TableName: &t.name, Item: record}},
+		{Delete: &types.Delete{
+			TableName: &t.name,
+			Key: map[string]types.AttributeValue{
+				attrPartition: &types.AttributeValueMemberS{Value: i.InstanceOwnerID},
+				attrSort:      &types.AttributeValueMemberS{Value: InstanceKey(i.ID)},
+			},
+			// No request writes a marked instance. The condition enforces this.
+			ConditionExpression: aws.String("attribute_not_exists(" + attrPartition + ") OR " + attrVersion + " = :read"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{
+				":read": &types.AttributeValueMemberN{Value: strconv.FormatInt(i.Version, 10)},
+			},
+		}},
+	}})
 	return err
+}
+
+// DeletionRecordKey returns the key of the record that an instance was deleted permanently.
+func DeletionRecordKey(id string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{
+		attrPartition: &types.AttributeValueMemberS{Value: deletionPrefix + id},
+		attrSort:      &types.AttributeValueMemberS{Value: deletionSort},
+	}
 }
 
 func orphanCheckItem(c instance.OrphanCheck) map[string]types.AttributeValue {
