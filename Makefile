@@ -75,7 +75,7 @@ test-unit: ## run the unit tests with race detector, in random order; no server
 
 test-store: install ## test stores with DynamoDB Local and blobs with an S3 server
 	@echo "== stores and blobs with real servers"
-	@$(TEST) -p 1 ./tests/storage/... ./tests/faults/... ./tests/local/...
+	@$(TEST) -p 1 ./tests/storage/... ./tests/faults/... ./tests/local/... ./tests/restore/...
 
 test-robustness: install ## send malformed and oversized requests to every route
 	@echo "== malformed requests and limits"

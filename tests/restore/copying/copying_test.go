@@ -1,0 +1,488 @@
+package copying
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/coldstart/dynamo"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event/eventtest"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/instance/instancetest"
+	"altinn.no/instanceapi/shared/party"
+	"altinn.no/instanceapi/shared/party/partytable"
+	"altinn.no/instanceapi/tests/local/servers"
+	"altinn.no/instanceapi/tests/local/tables"
+)
+
+var server servers.SharedDynamoDB
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	server.Stop()
+	os.Exit(code)
+}
+
+func client(t *testing.T) *dynamodb.Client {
+	t.Helper()
+	endpoint, err := server.Endpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dynamodb.New(dynamodb.Options{
+		BaseEndpoint: &endpoint, Region: "eu-north-1", DisableValidateResponseChecksum: true,
+		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "restore", SecretAccessKey: "restore"}, nil
+		}),
+	}, dynamo.Retries)
+}
+
+var created atomic.Int32
+
+// table creates a table of template.yaml under a new name.
+func table(t *testing.T, kind string) string {
+	t.Helper()
+	name := fmt.Sprintf("%s%d", kind, created.Add(1))
+	if err := tables.Create(t.Context(), client(t), kind, name); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// contents returns all items of a table by key.
+func contents(t *testing.T, name string) map[string]map[string]types.AttributeValue {
+	t.Helper()
+	all := map[string]map[string]types.AttributeValue{}
+	for p := dynamodb.NewScanPaginator(client(t), &dynamodb.ScanInput{TableName: &name, ConsistentRead: aws.Bool(true)}); p.HasMorePages(); {
+		page, err := p.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, item := range page.Items {
+			all[text(item["PK"])+" "+text(item["SK"])] = item
+		}
+	}
+	return all
+}
+
+func text(v types.AttributeValue) string {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return v.Value
+	case *types.AttributeValueMemberN:
+		return v.Value
+	}
+	return ""
+}
+
+// backUp copies all items of a table to a new one, as DynamoDB restores a backup.
+func backUp(t *testing.T, kind, from string) string {
+	t.Helper()
+	to := table(t, kind)
+	for _, item := range contents(t, from) {
+		put(t, to, item)
+	}
+	return to
+}
+
+func put(t *testing.T, name string, item map[string]types.AttributeValue) {
+	t.Helper()
+	if _, err := client(t).PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &name, Item: item}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lose deletes all items of a table, or only those whose key contains a text.
+func lose(t *testing.T, name, containing string) {
+	t.Helper()
+	for key, item := range contents(t, name) {
+		if !strings.Contains(key, containing) {
+			continue
+		}
+		id := map[string]types.AttributeValue{"PK": item["PK"]}
+		if item["SK"] != nil {
+			id["SK"] = item["SK"]
+		}
+		if _, err := client(t).DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &name, Key: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// run copies and compares the counts.
+func run(t *testing.T, job Job, want map[Outcome]int) {
+	t.Helper()
+	job.Client = client(t)
+	if job.Segments == 0 {
+		job.Segments = 4
+	}
+	counts, err := Run(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.DeleteFunc(counts.ByOutcome, func(_ Outcome, n int) bool { return n == 0 })
+	if !maps.Equal(counts.ByOutcome, want) {
+		t.Errorf("%v, want %v", counts, want)
+	}
+}
+
+// store is a table Instances and its outbox.
+type store struct {
+	*instancetable.Table
+	name string
+	app  *application.Application
+}
+
+func newStore(t *testing.T) store {
+	name := table(t, "Instances")
+	return store{instancetable.New(client(t), name, table(t, "Outbox")), name, instancetest.NewApplication(1)}
+}
+
+func (s store) create(t *testing.T, labels ...string) *instance.Instance {
+	t.Helper()
+	i, err := instance.New(instance.Draft{Application: s.app, InstanceOwnerID: party.NewNumber(), Labels: labels}, "1001", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(t.Context(), i, instancetest.EventOf(i)); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func (s store) change(t *testing.T, i *instance.Instance, change func(*instance.Instance) error) *instance.Instance {
+	t.Helper()
+	i, err := s.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) { return nil, change(i) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func (s store) hardDelete(t *testing.T, i *instance.Instance, remove bool) {
+	t.Helper()
+	i = s.change(t, i, func(i *instance.Instance) error { return i.HardDelete(nil, application.Owner, time.Now()) })
+	if remove {
+		if err := s.Remove(t.Context(), i); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// colliding are three labels of which the third needs a separate item.
+func colliding() []string {
+	for n := 0; ; n++ {
+		if other := "l" + strconv.Itoa(n); instancetable.LabelIndex(other) == instancetable.LabelIndex("gr") {
+			return []string{"gr", "x2", other}
+		}
+	}
+}
+
+func TestInstances(t *testing.T) {
+	s := newStore(t)
+	lost, labelled, unchanged, changed := s.create(t), s.create(t, colliding()...), s.create(t), s.create(t, colliding()...)
+	deleted, deleting := s.create(t, colliding()...), s.create(t)
+	check := instance.OrphanCheck{At: time.Now(), AppID: lost.AppID, InstanceOwnerID: lost.InstanceOwnerID, InstanceID: lost.ID, Revision: "r"}
+	if err := errors.Join(
+		s.ScheduleOrphanChecks(t.Context(), check),
+		s.ScheduleAgenda(t.Context(), instance.AgendaNote{InstanceOwnerID: lost.InstanceOwnerID, InstanceID: lost.ID, At: time.Now()}),
+		s.PutBackfill(t.Context(), lost.AppID, time.Now()),
+	); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ReserveCreation(t.Context(), "caller", time.Now(), 10); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, s.name)
+	backup := backUp(t, "Instances", s.name)
+
+	changed = s.change(t, changed, func(i *instance.Instance) error { i.Labels = nil; return nil })
+	s.hardDelete(t, deleted, true)
+	s.hardDelete(t, deleting, false)
+	afterwards := contents(t, s.name)
+	for _, gone := range []string{lost.ID, labelled.ID, "ORPHAN#", "AGENDA#", "QUOTA#"} {
+		lose(t, s.name, gone)
+	}
+
+	// lost and labelled with its item of a label, an orphan check, a note and a backfill come back.
+	// The items of the labels of changed and deleted do not.
+	job := Job{Kind: "Instances", From: backup, To: s.name}
+	run(t, job, map[Outcome]int{
+		Copied: 6, Existing: 1, Different: 2, Deleted: 2, Stale: 1, Transient: 1,
+	})
+	for key := range afterwards {
+		if strings.HasPrefix(key, "QUOTA#") {
+			delete(afterwards, key)
+		}
+	}
+	if got := contents(t, s.name); !reflect.DeepEqual(got, afterwards) {
+		t.Errorf("the table has %d items, want the %d items from before the loss", len(got), len(afterwards))
+	}
+	run(t, job, map[Outcome]int{Existing: 7, Different: 2, Deleted: 2, Stale: 1, Transient: 1})
+	for _, i := range []*instance.Instance{lost, labelled, unchanged, changed} {
+		if stored, err := s.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || stored.Version != i.Version {
+			t.Errorf("version %d: %v", i.Version, err)
+		}
+	}
+
+	// A wrong rule has deleted an instance. With IncludeDeleted it comes back, once.
+	job.IncludeDeleted = true
+	run(t, job, map[Outcome]int{Copied: 2, Existing: 7, Different: 2, Stale: 1, Transient: 1})
+	for key, item := range contents(t, s.name) {
+		if strings.Contains(key, deleted.ID) && !reflect.DeepEqual(item, before[key]) {
+			t.Errorf("the item %s differs from the backup", key)
+		}
+	}
+}
+
+// The item of a label comes back with its instance, also if the copy reaches the instance later. It
+// does not come back without its instance.
+func TestLabelBeforeItsInstance(t *testing.T) {
+	s := newStore(t)
+	i := s.create(t, colliding()...)
+	before, backup := contents(t, s.name), backUp(t, "Instances", s.name)
+	lose(t, s.name, i.ID)
+	job := Job{Client: client(t), Kind: "Instances", From: backup, To: s.name}
+	for key, item := range before {
+		if strings.Contains(key, "LABEL#") {
+			if outcome, err := job.copyLabel(t.Context(), item); outcome != Copied || err != nil {
+				t.Errorf("%s, %v, want copied", outcome, err)
+			}
+		}
+	}
+	if !reflect.DeepEqual(contents(t, s.name), before) {
+		t.Error("the table differs from before the loss")
+	}
+	lose(t, s.name, i.ID)
+	lose(t, backup, "INSTANCE#")
+	run(t, job, map[Outcome]int{Stale: 1})
+}
+
+// Items of 400 KB come back byte by byte.
+func TestLargeItems(t *testing.T) {
+	s := newStore(t)
+	lost := s.create(t)
+	backup := backUp(t, "Instances", s.name)
+	content := make([]byte, 399_000)
+	_, _ = rand.Read(content) // never fails
+	for _, item := range contents(t, backup) {
+		item["d"] = &types.AttributeValueMemberB{Value: content}
+		put(t, backup, item)
+	}
+	lose(t, s.name, lost.ID)
+	run(t, Job{Kind: "Instances", From: backup, To: s.name}, map[Outcome]int{Copied: 1})
+	for _, item := range contents(t, s.name) {
+		if b, ok := item["d"].(*types.AttributeValueMemberB); !ok || !bytes.Equal(b.Value, content) {
+			t.Error("the document differs")
+		}
+	}
+}
+
+// An event that the feed has is not published again.
+func TestOutbox(t *testing.T) {
+	outbox, feed := table(t, "Outbox"), table(t, "Events")
+	instances := instancetable.New(client(t), table(t, "Instances"), outbox)
+	s := store{instances, "", instancetest.NewApplication(1)}
+	delivered, waiting := s.create(t), s.create(t)
+	backup := backUp(t, "Outbox", outbox)
+	doc, err := event.Encode(instancetest.EventOf(delivered))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := eventtable.NewRecorder(client(t), feed, outbox, time.Now).Append(t.Context(), []event.Encoded{doc}); r[0].Outcome != event.Recorded {
+		t.Fatal(r)
+	}
+	lose(t, outbox, waiting.ID)
+	run(t, Job{Kind: "Outbox", From: backup, To: outbox, Events: feed}, map[Outcome]int{Copied: 1, Delivered: 1})
+}
+
+// The items of a lost feed come back. A feed that was continued after the loss does not change,
+// because readers stop at a gap.
+func TestFeed(t *testing.T) {
+	const app = "nav/app"
+	for _, test := range []struct {
+		name      string
+		lost      string // a part of the keys
+		continued bool   // an event was recorded after the loss
+		want      map[Outcome]int
+		events    int // in the feed afterwards
+	}{
+		{"all of it", "", false, map[Outcome]int{Copied: 4}, 2},
+		{"a slot in the middle", "FEED#" + app + " " + text(position(1)), false, map[Outcome]int{Copied: 1, Existing: 3}, 2},
+		{"the last slot", "FEED#" + app + " " + text(position(2)), false, map[Outcome]int{Copied: 1, Existing: 3}, 2},
+		{"all, and then continued", "", true, map[Outcome]int{Different: 4}, 1},
+		{"the last slot, and then continued", " " + text(position(2)), true, map[Outcome]int{Existing: 3, Different: 1}, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			feed := table(t, "Events")
+			record := func(guid string) {
+				t.Helper()
+				doc := eventtest.Document(app, guid, 1, time.Now(), "FormFilling")
+				if r := eventtable.NewRecorder(client(t), feed, table(t, "Outbox"), time.Now).Append(t.Context(), []event.Encoded{doc}); r[0].Outcome != event.Recorded {
+					t.Fatal(r)
+				}
+			}
+			record("0f6a1d3c-0000-4000-8000-000000000001")
+			record("0f6a1d3c-0000-4000-8000-000000000002")
+			backup := backUp(t, "Events", feed)
+			lose(t, feed, test.lost)
+			if test.continued {
+				record("0f6a1d3c-0000-4000-8000-000000000003")
+			}
+			run(t, Job{Kind: "Events", From: backup, To: feed}, test.want)
+			if records, err := eventtable.New(client(t), feed).Read(t.Context(), app, eventtable.Position{}, 10); err != nil || len(records) != test.events {
+				t.Errorf("the feed has %d events (%v), want %d", len(records), err, test.events)
+			}
+		})
+	}
+}
+
+// A party that has got another number since the backup keeps it and is counted.
+func TestParties(t *testing.T) {
+	name := table(t, "Parties")
+	open := func() *partytable.Table {
+		p, err := partytable.New(client(t), name, []byte(strings.Repeat("k", 32)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	person := party.Identity{Kind: party.UserName, Value: "kari"}
+	if _, err := open().FindOrAssign(t.Context(), person); err != nil {
+		t.Fatal(err)
+	}
+	backup := backUp(t, "Parties", name)
+	lose(t, name, "")
+	if _, err := open().FindOrAssign(t.Context(), person); err != nil {
+		t.Fatal(err)
+	}
+	run(t, Job{Kind: "Parties", From: backup, To: name}, map[Outcome]int{Copied: 1, Different: 1})
+}
+
+// cutOffClient cuts a run off after a number of calls.
+type cutOffClient struct {
+	client dynamodb.HTTPClient
+	calls  int
+	cutOff func()
+	sent   atomic.Int64
+}
+
+func (c *cutOffClient) Do(r *http.Request) (*http.Response, error) {
+	if c.sent.Add(1) == int64(c.calls) {
+		c.cutOff()
+	}
+	return c.client.Do(r)
+}
+
+// A run that was cut off continues from its state file, and the counts of both runs add up. The
+// environment variable RESTORE_ITEMS sets the number of items.
+func TestManyItems(t *testing.T) {
+	items := 4_000 // takes about eight seconds
+	if n, err := strconv.Atoi(os.Getenv("RESTORE_ITEMS")); err == nil {
+		items = n
+	}
+	from, to := table(t, "Parties"), table(t, "Parties")
+	for start := 0; start < items; start += 25 {
+		var batch []types.WriteRequest
+		for n := start; n < min(start+25, items); n++ {
+			batch = append(batch, types.WriteRequest{PutRequest: &types.PutRequest{Item: map[string]types.AttributeValue{
+				"PK": &types.AttributeValueMemberS{Value: fmt.Sprintf("ID#%064d", n)}, "owner": &types.AttributeValueMemberS{Value: strconv.Itoa(5_000_000_000 + n)},
+			}}})
+		}
+		if _, err := client(t).BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{from: batch}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	job := Job{Client: client(t), Kind: "Parties", From: from, To: to, Segments: 2, State: filepath.Join(t.TempDir(), "state")}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cutOff := job
+	cutOff.Client = dynamodb.New(job.Client.Options(), func(o *dynamodb.Options) {
+		o.HTTPClient = &cutOffClient{client: o.HTTPClient, calls: items / 2, cutOff: cancel}
+	})
+	first, err := Run(ctx, cutOff)
+	if !errors.Is(err, context.Canceled) || first.Scanned == 0 || first.Scanned == items {
+		t.Fatalf("%v, %v, want a part of the items", first, err)
+	}
+	counts, err := Run(t.Context(), job)
+	if err != nil || counts.Scanned != items || counts.ByOutcome[Copied]+counts.ByOutcome[Existing] != items {
+		t.Errorf("%v, %v, want %d items", counts, err, items)
+	}
+	if again, err := Run(t.Context(), job); err != nil || again.String() != counts.String() {
+		t.Errorf("a complete copy runs again: %v, %v", again, err)
+	}
+	if !reflect.DeepEqual(contents(t, to), contents(t, from)) {
+		t.Error("the tables differ")
+	}
+}
+
+// Every item that the stores write has a rule.
+func TestEveryItemHasARule(t *testing.T) {
+	outbox, instances, feed := table(t, "Outbox"), table(t, "Instances"), table(t, "Events")
+	instancetest.Conformance(t, instancetable.New(client(t), instances, outbox), func(t *testing.T, id string) (ids []string) {
+		for key, item := range contents(t, outbox) {
+			if strings.HasPrefix(key, id) {
+				ids = append(ids, id+"."+text(item["SK"]))
+			}
+		}
+		slices.Sort(ids)
+		return ids
+	})
+	doc := eventtest.Document("nav/app", "0f6a1d3c-0000-4000-8000-000000000000", 1, time.Now(), "FormFilling")
+	eventtable.NewRecorder(client(t), feed, outbox, time.Now).Append(t.Context(), []event.Encoded{doc})
+	if _, err := eventtable.New(client(t), feed).Take(t.Context(), "nav", 3, time.Now(), time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for kind, from := range map[string]string{"Instances": instances, "Events": feed} {
+		counts, err := Run(t.Context(), Job{Client: client(t), Kind: kind, From: from, To: table(t, kind), Segments: 4})
+		if err != nil || counts.ByOutcome[Transient] == 0 || counts.ByOutcome[Copied] == 0 {
+			t.Errorf("%s: %v, %v", kind, counts, err)
+		}
+	}
+}
+
+func TestRunRejects(t *testing.T) {
+	parties, events := table(t, "Parties"), table(t, "Events")
+	put(t, events, map[string]types.AttributeValue{"PK": &types.AttributeValueMemberS{Value: "1"}, "SK": &types.AttributeValueMemberS{Value: "2"}})
+	for _, test := range []struct {
+		job  Job
+		want string
+	}{
+		{Job{Kind: "Blobs", From: "a", To: "b", Segments: 1}, "-kind must be one of"},
+		{Job{Kind: "Parties", From: "a", To: "a", Segments: 1}, "must be two tables"},
+		{Job{Kind: "Outbox", From: "a", To: "b", Segments: 1}, "-events is required"},
+		{Job{Kind: "Parties", From: "a", To: "b"}, "-segments"},
+		{Job{Kind: "Parties", From: parties, To: "missing", Segments: 1}, "the stack's table missing"},
+		{Job{Kind: "Parties", From: parties, To: events, Segments: 1}, "different keys"},
+		{Job{Kind: "Events", From: events, To: table(t, "Events"), Segments: 1}, "is -kind right?"},
+	} {
+		test.job.Client = client(t)
+		if _, err := Run(t.Context(), test.job); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: %v, want %q", test.job, err, test.want)
+		}
+	}
+}
