@@ -11,8 +11,8 @@ DIST      ?= .local/dist
 ENV       ?= dev
 LDFLAGS   ?= -s -w
 # The flags of the functions, also for sam, which passes the environment to Go: static binaries
-# without debug information.
-FLAGS      = CGO_ENABLED=0 GOFLAGS='-tags=lambda.norpc -trimpath "-ldflags=$(LDFLAGS)"'
+# without debug information and commit, so that equal source makes equal programs.
+FLAGS      = CGO_ENABLED=0 GOFLAGS='-tags=lambda.norpc -trimpath -buildvcs=false "-ldflags=$(LDFLAGS)"'
 # Long enough for a machine that is busy with something else.
 TEST_TIMEOUT ?= 60m
 TEST      := go test -race -shuffle=on -timeout $(TEST_TIMEOUT)
@@ -158,6 +158,7 @@ lint: gofmt install install-sam install-redoc install-contract ## run gofmt, vet
 	@$(SAM) validate
 	@.local/sam-venv/bin/python -B tests/structure/lint.py --prove
 	@.local/sam-venv/bin/python -B tests/structure/deployments.py --prove
+	@.local/sam-venv/bin/python -B tests/deploy/preflight_test.py
 	@.local/contract-venv/bin/python -B tests/structure/openapi.py --prove
 	@python3 -B functions/docs-get/redoc.py --check
 	@$(SAM_BUILD)
@@ -184,6 +185,7 @@ receive: ## fetch and confirm what is submitted to APP=nav/app2018, into DIR=inb
 # Callers call a function's alias, and SAM moves an alias only to new code or new properties. The
 # file deployed-with makes a changed value of a parameter new code too.
 deploy: install-sam ## deploy to your AWS account, environment ENV of samconfig.toml (dev, prod)
+	@.local/sam-venv/bin/python -B tests/deploy/preflight.py $(ENV)
 	$(SAM) build
 	@for f in .aws-sam/build/*/; do cksum < samconfig.toml > $$f/deployed-with; done
 	$(SAM) deploy --config-env $(ENV)

@@ -262,6 +262,8 @@ def environments(template):
     with open("samconfig.toml", encoding="utf-8") as file:
         config = tomlkit.load(file).unwrap()
     for name in ("dev", "prod"):
+        if config[name]["deploy"]["parameters"]["fail_on_empty_changeset"] is not False:
+            found["a deployment without changes fails: set fail_on_empty_changeset = false"] = name
         given = dict(pair.split("=", 1) for pair in config[name]["deploy"]["parameters"]["parameter_overrides"])
         for unknown in given.keys() - template["Parameters"].keys():
             found[f"template.yaml has no parameter {unknown}"] = name

@@ -70,3 +70,15 @@ func TestSamBuildsFunctions(t *testing.T) {
 		}
 	}
 }
+
+// A commit alone changes no binary, so a deployment of a commit that changes no code changes no
+// function.
+func TestBinariesDoNotContainTheCommit(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(makefile), "-buildvcs=false") {
+		t.Error("the build of the functions lacks -buildvcs=false, so Go stamps the commit into each binary")
+	}
+}

@@ -17,7 +17,7 @@ import (
 
 // Environment has the flags of the functions, as the Makefile sets them, in the form of the shell.
 // `sam build` passes them on to Go.
-const Environment = `CGO_ENABLED=0 GOFLAGS='-tags=lambda.norpc -trimpath "-ldflags=-s -w"'`
+const Environment = `CGO_ENABLED=0 GOFLAGS='-tags=lambda.norpc -trimpath -buildvcs=false "-ldflags=-s -w"'`
 
 // Build builds a bootstrap of every function for this machine under .local/dist/<function>/, with
 // the flags of the Makefile. Concurrent builds wait for each other because they write the same
