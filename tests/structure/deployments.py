@@ -207,7 +207,7 @@ def check_protection(d):
     keep = d.is_set("ProtectData")
     for name in [*d.of_type("AWS::DynamoDB::Table"), "Blobs"]:
         r = d.resources[name]
-        if (r["DeletionPolicy"], r["UpdateReplacePolicy"]) != ("RetainExceptOnCreate", "Retain"):
+        if (r["DeletionPolicy"], r["UpdateReplacePolicy"]) != ("Retain", "Retain"):
             yield f"{name} has the policies {r['DeletionPolicy']} and {r['UpdateReplacePolicy']}"
         if name != "Blobs" and (r["Properties"]["DeletionProtectionEnabled"] != keep
                                 or r["Properties"]["PointInTimeRecoverySpecification"] != {"PointInTimeRecoveryEnabled": keep}):
@@ -311,7 +311,7 @@ MISTAKES = [
     ("check_aliases", lambda t: properties(t, "OutboxStream").update(FunctionName={"Ref": "EventPublish"})),
     ("check_rollout", lambda t: t["Globals"]["Function"]["DeploymentPreference"]["Alarms"].append("nothing")),
     ("check_alarms", lambda t: properties(t, "ThrottlesAlarm").pop("AlarmActions")),
-    ("check_protection", lambda t: t["Resources"]["Events"].update(DeletionPolicy="Delete")),
+    ("check_protection", lambda t: t["Resources"]["Events"].update(DeletionPolicy="RetainExceptOnCreate")),
 ]
 
 

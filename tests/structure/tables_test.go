@@ -55,8 +55,8 @@ func TestProtectDataProtectsTables(t *testing.T) {
 	}
 	for _, r := range kept {
 		for _, policy := range []string{"DeletionPolicy", "UpdateReplacePolicy"} {
-			if choice := text(at(plain(r.node), policy)); choice != "Retain" && (choice != "RetainExceptOnCreate" || policy != "DeletionPolicy") {
-				t.Errorf("%s: %s is %v", r.Name, policy, choice)
+			if choice := text(at(plain(r.node), policy)); choice != "Retain" {
+				t.Errorf("%s: %s is %v, want Retain", r.Name, policy, choice)
 			}
 		}
 		if r.Type != "AWS::DynamoDB::Table" {
