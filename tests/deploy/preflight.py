@@ -96,7 +96,9 @@ class Preflight:
         rejected = Deployment(self.template | {"Resources": {}, "Outputs": {}}, self.given).rejected
         if rejected:
             raise Failure(" ".join(rejected))
-        return f"{len(self.given)} values in samconfig.toml"
+        unknown = [n for n in ("AppsBaseUrl", "PlatformBaseUrl") if self.parameters[n].endswith(".invalid")]
+        note = f". {' and '.join(unknown)} are examples: enter the stack's outputs after this deployment, and deploy again" if unknown else ""
+        return f"{len(self.given)} values in samconfig.toml{note}"
 
     def check_account(self):
         self.account = self.client("sts").get_caller_identity()["Account"]
