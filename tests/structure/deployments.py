@@ -17,7 +17,7 @@ import re
 import sys
 
 import tomlkit
-from lint import matches, remove_consumed, too_wide, translate
+from lint import matches, too_wide, translate
 from samcli.cli.types import CfnParameterOverridesType
 from samcli.yamlhelper import yaml_parse
 
@@ -35,7 +35,8 @@ CHOICES = [
      {"TokenAudience": "api", "GatewayTokens": "true"}],
     [{}, {"AllowedOrigins": ORIGINS}],
     [{}, {"KmsKeyArn": KEY}],
-    [{}, {"ProtectData": "false", "Tracing": "PassThrough", "AlarmEmail": "drift@example.no"}],
+    [{}, {"ProtectData": "false", "Tracing": "PassThrough", "AlarmEmail": "drift@example.no"},
+     {"Monitoring": "false", "AlarmEmail": "drift@example.no"}],
 ]
 # The only parameter that the transform itself reads.
 GRADUAL = [{"GradualDeployment": "false"}, {"GradualDeployment": "true"}]
@@ -106,7 +107,8 @@ class Deployment:
 def check_rules(d):
     unreachable = d.is_set("DisableExecuteApiEndpoint") and not (d.is_set("AppsDomainName") and d.is_set("PlatformDomainName"))
     unchecked = not d.is_set("TokenAudience") and (d.is_set("GatewayTokens") or not d.is_set("AllowAnyAudience"))
-    if bool(d.rejected) != (unreachable or unchecked):
+    unwatched = d.is_set("GradualDeployment") and not d.is_set("Monitoring")
+    if bool(d.rejected) != (unreachable or unchecked or unwatched):
         yield f"the rules reject the parameters with {d.rejected}"
 
 
@@ -185,6 +187,8 @@ def check_rollout(d):
     named = [p["AlarmName"] for p in d.of_type("AWS::CloudWatch::Alarm").values() if "AlarmName" in p]
     for name, p in groups.items():
         alarms = [a["Name"] for a in p["AlarmConfiguration"]["Alarms"]]
+        if not d.is_set("Monitoring"):
+            continue  # check_rules rejects this deployment
         if not p["AlarmConfiguration"]["Enabled"] or not 0 < len(alarms) <= 10 or any(a not in named for a in alarms):
             yield f"{name} watches the alarms {alarms}"
         if p["DeploymentConfigName"]["Fn::Sub"][1] != {"ConfigName": "Canary10Percent5Minutes"} or not p["AutoRollbackConfiguration"]["Enabled"]:
@@ -192,15 +196,36 @@ def check_rollout(d):
 
 
 def check_alarms(d):
+    monitoring = [*d.of_type("AWS::CloudWatch::Alarm"), *d.of_type("AWS::CloudWatch::Dashboard"), *d.of_type("AWS::SNS::Topic"),
+                  *(n for n in d.outputs if n.startswith("Alarm"))]
+    if bool(monitoring) != d.is_set("Monitoring"):
+        yield f"Monitoring is {d.parameters['Monitoring']}, but the deployment has {monitoring}"
     for name, p in d.of_type("AWS::CloudWatch::Alarm").items():
         if p.get("AlarmActions") != [{"Ref": "AlarmTopic"}] or p.get("OKActions") != [{"Ref": "AlarmTopic"}]:
             yield f"{name} does not notify AlarmTopic"
     subscribers = [p["Endpoint"] for p in d.of_type("AWS::SNS::Subscription").values()]
-    if subscribers != ([d.parameters["AlarmEmail"]] if d.is_set("AlarmEmail") else []):
+    if subscribers != ([d.parameters["AlarmEmail"]] if d.is_set("AlarmEmail") and d.is_set("Monitoring") else []):
         yield f"the subscribers of AlarmTopic are {subscribers}"
     for name, p in d.of_type("AWS::Lambda::Function").items():
         if p["TracingConfig"] != {"Mode": d.parameters["Tracing"]}:
             yield f"{name} has the tracing {p['TracingConfig']}"
+
+
+def check_access_logs(d):
+    """Each API logs every request, as JSON and without path, query or token."""
+    for name, p in d.of_type("AWS::ApiGatewayV2::Stage").items():
+        settings = p.get("AccessLogSettings", {})
+        api = p["ApiId"]["Ref"]
+        if settings.get("DestinationArn") != {"Fn::GetAtt": [f"{api}Logs", "Arn"]}:
+            yield f"{name} logs to {settings.get('DestinationArn')}"
+        try:
+            members = json.loads(settings.get("Format", ""))
+        except ValueError:
+            yield f"the log lines of {name} are no JSON: {settings.get('Format')}"
+            continue
+        for value in members.values():
+            if not re.fullmatch(r"\$context\.\w+(\.\w+)?", value) or re.search("path|Path|claims|principal|authorizer.token", value):
+                yield f"the log lines of {name} contain {value}"
 
 
 def check_protection(d):
@@ -286,7 +311,6 @@ def lint_fullest(template):
         for name, value in choice[-1].items():
             fullest["Parameters"][name]["Default"] = value
     stack = translate(fullest)
-    remove_consumed(stack)
     return {line: "the fullest deployment" for line in matches(json.dumps(stack, indent=1, default=str))}
 
 
@@ -311,13 +335,17 @@ MISTAKES = [
     ("check_aliases", lambda t: properties(t, "OutboxStream").update(FunctionName={"Ref": "EventPublish"})),
     ("check_rollout", lambda t: t["Globals"]["Function"]["DeploymentPreference"]["Alarms"].append("nothing")),
     ("check_alarms", lambda t: properties(t, "ThrottlesAlarm").pop("AlarmActions")),
+    ("check_access_logs", lambda t: properties(t, "StorageApi").pop("AccessLogSettings")),
+    ("check_access_logs", lambda t: properties(t, "AppsApi")["AccessLogSettings"].update(Format='{"p":"$context.path"}')),
+    ("check_alarms", lambda t: t["Resources"]["BlobSweepAlarm"].pop("Condition")),
+    ("check_rules", lambda t: t["Rules"].pop("GradualDeploymentHasAlarms")),
     ("check_protection", lambda t: t["Resources"]["Events"].update(DeletionPolicy="RetainExceptOnCreate")),
 ]
 
 
 def missed(template):
-    """Yield the mistakes that no check finds in three deployments."""
-    combinations = [[c[0] for c in CHOICES], [c[-1] for c in CHOICES[:-1]], [CHOICES[2][1], CHOICES[1][1]]]
+    """Yield the mistakes that no check finds in four deployments."""
+    combinations = [[c[0] for c in CHOICES], [c[-1] for c in CHOICES[:-1]], [CHOICES[2][1], CHOICES[1][1]], [CHOICES[2][1], CHOICES[-1][-1]]]
     for check, change in MISTAKES:
         broken = copy.deepcopy(template)
         change(broken)

@@ -41,10 +41,6 @@ MANAGED_POLICIES = ("service-role/AWSLambdaBasicExecutionRole", "policy/AWSXrayW
 # that it reads.
 CODE_DEPLOY = ("CodeDeployServiceRole", "service-role/AWSCodeDeployRoleForLambda")
 
-# Parameters that the transform itself reads. The translated template does not use them, which
-# cfn-lint would report.
-CONSUMED = ("GradualDeployment",)
-
 
 def translate(template, given=None):
     """Return the CloudFormation template of a SAM template with the given parameters."""
@@ -63,16 +59,7 @@ def findings(template, given=None):
         stack = translate(template, given)
     except InvalidDocumentException as e:
         return [f"SAM: {cause.message}" for cause in e.causes]
-    remove_consumed(stack)
     return matches(json.dumps(stack, indent=1, default=str)) + too_wide(stack)
-
-
-def remove_consumed(stack):
-    """Remove the parameters of CONSUMED from the stack."""
-    for name in CONSUMED:
-        stack["Parameters"].pop(name)
-        for group in stack["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
-            group["Parameters"] = [p for p in group["Parameters"] if p != name]
 
 
 def matches(text):
@@ -94,6 +81,12 @@ def too_wide(stack):
             if not str(arn).endswith(MANAGED_POLICIES) and not (name == CODE_DEPLOY[0] and str(arn).endswith(CODE_DEPLOY[1])):
                 found.append(f"{name} has the managed policy {arn}")
     return found
+
+
+def silent(template):
+    """Return the alarms of a CloudFormation template that have no action."""
+    return [f"{name} has no AlarmActions" for name, resource in template["Resources"].items()
+            if resource["Type"] == "AWS::CloudWatch::Alarm" and not resource["Properties"].get("AlarmActions")]
 
 
 def stream_event(template):
@@ -184,7 +177,8 @@ def main(arguments):
     found = [f"{paths[0]}: {line}" for line in findings(template)]
     for path in sorted(glob.glob("events/owner/*.yaml")):
         with open(path, encoding="utf-8") as file:
-            found += [f"{path}: {line}" for line in matches(file.read())]
+            text = file.read()
+        found += [f"{path}: {line}" for line in matches(text) + silent(yaml_parse(text))]
     for line in found:
         print(line, file=sys.stderr)
     if found or not prove:

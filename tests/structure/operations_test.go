@@ -284,7 +284,8 @@ func TestAlarmsUseExistingMetrics(t *testing.T) {
 	}
 }
 
-// Each function writes to its own log group, which keeps logs for LogRetentionDays days.
+// Each API and each function writes to its own log group, which keeps logs for LogRetentionDays
+// days.
 func TestLogGroups(t *testing.T) { report(t, checkLogGroups(readTemplate(t))) }
 
 func checkLogGroups(tpl *template) (found []string) {
@@ -296,9 +297,16 @@ func checkLogGroups(tpl *template) (found []string) {
 			found = append(found, fmt.Sprintf("%s logs to %q, want the log group %s", f.Name, name, want))
 		}
 	}
+	for _, api := range tpl.ofType("AWS::Serverless::HttpApi") {
+		want := api.Name + "Logs"
+		groups = append(groups, want)
+		if target := reference(at(api.Properties, "AccessLogSettings", "DestinationArn")); target != want+".Arn" || tpl.resource(want) == nil {
+			found = append(found, fmt.Sprintf("%s logs to %q, want the log group %s", api.Name, target, want))
+		}
+	}
 	for _, group := range tpl.ofType("AWS::Logs::LogGroup") {
 		if !slices.Contains(groups, group.Name) {
-			found = append(found, group.Name+" is the log group of no function")
+			found = append(found, group.Name+" is the log group of no API and no function")
 		}
 		if retention := reference(group.Properties["RetentionInDays"]); retention != "LogRetentionDays" {
 			found = append(found, fmt.Sprintf("%s has the retention %q, want LogRetentionDays", group.Name, retention))
