@@ -116,7 +116,9 @@ func samples(root, id string) ([]string, error) {
 	}
 	var known []string
 	for _, f := range folders {
-		known = append(known, logicalID(f.Name()))
+		if f.IsDir() {
+			known = append(known, logicalID(f.Name()))
+		}
 	}
 	return nil, fmt.Errorf("there is no function %q; the functions are %s", id, strings.Join(known, ", "))
 }

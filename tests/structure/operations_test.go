@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -27,8 +28,8 @@ import (
 	"altinn.no/instanceapi/shared/logging"
 )
 
-// The README has a row for each alarm, and no row for an alarm that does not exist.
-func TestReadmeDocumentsEveryAlarm(t *testing.T) {
+// The operations guide has a row for each alarm, and no row for an alarm that does not exist.
+func TestGuideDocumentsEveryAlarm(t *testing.T) {
 	var alarms, documented []string
 	for _, alarm := range readTemplate(t).ofType("AWS::CloudWatch::Alarm") {
 		alarms = append(alarms, alarm.Name)
@@ -37,18 +38,18 @@ func TestReadmeDocumentsEveryAlarm(t *testing.T) {
 		}
 	}
 	name := regexp.MustCompile("`([A-Za-z]+Alarm)`")
-	for _, cells := range readmeRows(t) {
+	for _, cells := range tableRows(t, operationsGuide) {
 		for _, found := range name.FindAllStringSubmatch(cells[0], -1) {
 			documented = append(documented, found[1])
 			if len(cells) != 3 || strings.TrimSpace(cells[1]) == "" || strings.TrimSpace(cells[2]) == "" {
-				t.Errorf("README.md: the row of %s must have three cells: alarm, meaning, remedy", found[1])
+				t.Errorf("operations guide: the row of %s must have three cells: alarm, meaning, remedy", found[1])
 			}
 		}
 	}
 	slices.Sort(alarms)
 	slices.Sort(documented)
 	if !slices.Equal(alarms, documented) {
-		t.Errorf("alarms in template.yaml: %v\nin README.md: %v", alarms, documented)
+		t.Errorf("alarms in template.yaml: %v\nin the operations guide: %v", alarms, documented)
 	}
 }
 
@@ -164,7 +165,8 @@ func TestIndexThrottlingIsMonitored(t *testing.T) {
 	}
 }
 
-// Each output has a description, and each output that a command of the README uses exists.
+// Each output has a description, and each output that a command of the operations guide uses
+// exists.
 func TestOutputs(t *testing.T) {
 	outputs := map[string]bool{}
 	word := regexp.MustCompile(`[A-Z][a-z]+`)
@@ -174,17 +176,17 @@ func TestOutputs(t *testing.T) {
 		}
 		outputs[strings.ToUpper(strings.Join(word.FindAllString(name, -1), "_"))] = true
 	}
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	readme, err := os.ReadFile(filepath.Join(root, operationsGuide))
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile(`\$([A-Z_]+_ARN)\b`).FindAllStringSubmatch(string(readme), -1)
 	if len(found) == 0 {
-		t.Error("README.md uses no output")
+		t.Error("the operations guide uses no output")
 	}
 	for _, variable := range found {
 		if !outputs[variable[1]] {
-			t.Errorf("README.md uses $%s, which is no output of template.yaml", variable[1])
+			t.Errorf("the operations guide uses $%s, which is no output of template.yaml", variable[1])
 		}
 	}
 }
@@ -469,16 +471,27 @@ func checkGraph(tpl *template, own map[string][]string, m []any) error {
 	return checkMetric(tpl, own, text(m[0]), text(m[1]), dimensions)
 }
 
-// The log queries of the README use only members that log lines have.
-func TestReadmeQueriesUseLogMembers(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+// accessLogMembers returns the members of the log lines of API Gateway.
+func accessLogMembers(t *testing.T) []string {
+	t.Helper()
+	var line map[string]string
+	format := text(at(readTemplate(t).resource("AppsApi").Properties, "AccessLogSettings", "Format"))
+	if err := json.Unmarshal([]byte(format), &line); err != nil {
+		t.Fatalf("%s: %v", format, err)
+	}
+	return slices.Collect(maps.Keys(line))
+}
+
+// The log queries of the operations guide use only members that log lines have.
+func TestGuideQueriesUseLogMembers(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(root, operationsGuide))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(readme), "<!-- insights -->")
 	queries, _, found := strings.Cut(rest, "<!-- /insights -->")
 	if !found {
-		t.Fatal("README.md has no queries between <!-- insights --> and <!-- /insights -->")
+		t.Fatal("the operations guide has no queries between <!-- insights --> and <!-- /insights -->")
 	}
 	var out bytes.Buffer
 	before := slog.Default()
@@ -495,11 +508,14 @@ func TestReadmeQueriesUseLogMembers(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatal(err)
 	}
-	words := "filter fields stats sort and by as desc count max sum pct slowest requests p megabytes request"
+	for _, member := range accessLogMembers(t) {
+		line[member] = true
+	}
+	words := "filter ispresent fields stats sort and by as desc count max sum pct slowest requests p megabytes request"
 	quoted := regexp.MustCompile(`"[^"]*"`)
 	for _, word := range regexp.MustCompile(`[a-zA-Z]+`).FindAllString(quoted.ReplaceAllString(queries, ""), -1) {
 		if _, member := line[word]; !member && !slices.Contains(strings.Fields(words), word) {
-			t.Errorf("a query of README.md uses %q, which is no member of the log line %s", word, out.String())
+			t.Errorf("a query of the operations guide uses %q, which is no member of the log line %s", word, out.String())
 		}
 	}
 }

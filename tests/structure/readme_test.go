@@ -11,10 +11,13 @@ import (
 	"altinn.no/instanceapi/tests/local/build"
 )
 
-// readmeRows returns the cells of each row of all tables in the README.
-func readmeRows(t *testing.T) [][]string {
+// operationsGuide is the document for the owner of the AWS account.
+const operationsGuide = "functions/OPERATIONS.md"
+
+// tableRows returns the cells of each row of all tables in a document.
+func tableRows(t *testing.T, document string) [][]string {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	readme, err := os.ReadFile(filepath.Join(root, document))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +34,7 @@ func readmeRows(t *testing.T) [][]string {
 // span, and the function. Its last cell has the tables and the bucket that the function may use.
 func TestReadmeNamesEveryRoute(t *testing.T) {
 	tpl := readTemplate(t)
-	rows := readmeRows(t)
+	rows := tableRows(t, "README.md")
 	for _, f := range tpl.functions() {
 		for _, r := range f.Routes {
 			if r.Method == "HEAD" { // every GET has one
@@ -72,12 +75,12 @@ func (f *function) stores() []string {
 	return names
 }
 
-// The README has a row for each parameter.
-func TestReadmeNamesEveryParameter(t *testing.T) {
-	rows := readmeRows(t)
+// The operations guide has a row for each parameter.
+func TestGuideNamesEveryParameter(t *testing.T) {
+	rows := tableRows(t, operationsGuide)
 	for name := range readTemplate(t).Parameters {
 		if !slices.ContainsFunc(rows, func(cells []string) bool { return strings.Contains(cells[0], "`"+name+"`") }) {
-			t.Errorf("README.md has no row for the parameter `%s`", name)
+			t.Errorf("%s has no row for the parameter `%s`", operationsGuide, name)
 		}
 	}
 }
@@ -98,7 +101,7 @@ func TestBuildFlagsAreTheSame(t *testing.T) {
 	}
 }
 
-// Each README names only files and tests that exist.
+// Each README and the operations guide name only files and tests that exist.
 func TestReadmeReferencesExist(t *testing.T) {
 	tests := map[string]bool{}
 	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
@@ -116,8 +119,12 @@ func TestReadmeReferencesExist(t *testing.T) {
 	}
 	link := regexp.MustCompile(`\]\(([^):#]+)\)`)
 	name := regexp.MustCompile(`\bTest[A-Z]\w+`)
+	documents := []string{operationsGuide}
 	for _, folder := range readmes {
-		path := filepath.Join(folder, "README.md")
+		documents = append(documents, filepath.Join(folder, "README.md"))
+	}
+	for _, path := range documents {
+		folder := filepath.Dir(path)
 		content, err := os.ReadFile(filepath.Join(root, path))
 		if err != nil {
 			t.Fatal(err)

@@ -9,18 +9,18 @@ import (
 	"altinn.no/instanceapi/tests/local/workspace"
 )
 
-// The README has the table that the command prints.
-func TestReadmeHasTable(t *testing.T) {
+// The operations guide has the table that the command prints.
+func TestGuideHasTable(t *testing.T) {
 	root, err := workspace.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	guide, err := os.ReadFile(filepath.Join(root, "functions", "OPERATIONS.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(readme), table()) {
-		t.Errorf("README.md does not have this table; go run ./tests/bench/feed prints it:\n%s", table())
+	if !strings.Contains(string(guide), table()) {
+		t.Errorf("functions/OPERATIONS.md does not have this table; go run ./tests/bench/feed prints it:\n%s", table())
 	}
 }
 
