@@ -159,6 +159,7 @@ lint: gofmt install install-sam install-redoc install-contract ## run gofmt, vet
 	@.local/sam-venv/bin/python -B tests/structure/lint.py --prove
 	@.local/sam-venv/bin/python -B tests/structure/deployments.py --prove
 	@.local/sam-venv/bin/python -B tests/deploy/preflight_test.py
+	@.local/sam-venv/bin/python -B tests/deploy/attach_test.py
 	@.local/sam-venv/bin/python -B tests/structure/upgrade.py --prove
 	@.local/contract-venv/bin/python -B tests/structure/openapi.py --prove
 	@python3 -B functions/docs-get/redoc.py --check
