@@ -80,6 +80,7 @@ ready in {{.Seconds}} s
   Application API   {{.BaseURL}}/{org}/{app}/instances
   Storage API       {{.BaseURL}}/storage
   Documentation     {{.BaseURL}}/storage/docs
+  Console           {{.BaseURL}}/   in a browser
   AWS endpoint      {{.AWSEndpoint}}   region {{.Region}}, any credentials, event bus {{.Bus}}
   application       {{.Demo}}
 

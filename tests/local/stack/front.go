@@ -9,12 +9,16 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"altinn.no/instanceapi/tests/local/console"
+	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// newFront returns the server that joins the two APIs at one address. It sends paths below
-// /storage to the Storage API and all others to the Application API; their routes never overlap.
-// The local AWS distinguishes APIs by the Host header.
-func newFront(awsEndpoint, appsAPI, storageAPI string) (*http.Server, error) {
+// newFront returns the server that joins the two APIs and the console at one address. Of the paths
+// that the console does not serve, it sends those below /storage to the Storage API and all others
+// to the Application API; their routes never overlap. The local AWS distinguishes APIs by the Host
+// header. The console gets its tokens from the signer.
+func newFront(awsEndpoint, appsAPI, storageAPI string, tokens *issuer.Signer) (*http.Server, error) {
 	target, err := url.Parse(awsEndpoint)
 	if err != nil {
 		return nil, err
@@ -52,7 +56,7 @@ func newFront(awsEndpoint, appsAPI, storageAPI string) (*http.Server, error) {
 		r.Body = body
 		proxy.ServeHTTP(w, r)
 	})
-	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}, nil
+	return &http.Server{Handler: console.Handler(tokens, handler), ReadHeaderTimeout: 10 * time.Second}, nil
 }
 
 type bodyKey struct{}

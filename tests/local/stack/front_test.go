@@ -15,7 +15,7 @@ func startFront(t *testing.T, backend http.HandlerFunc) string {
 	t.Helper()
 	aws := httptest.NewServer(backend)
 	t.Cleanup(aws.Close)
-	front, err := newFront(aws.URL, "apps", "storage")
+	front, err := newFront(aws.URL, "apps", "storage", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +53,14 @@ func exchange(t *testing.T, address string, requests ...string) []*http.Response
 		responses = append(responses, response)
 	}
 	return responses
+}
+
+func TestFrontServesConsole(t *testing.T) {
+	address := startFront(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s reached the API", r.RequestURI) })
+	response := exchange(t, address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")[0]
+	if contentType := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || contentType != "text/html; charset=utf-8" {
+		t.Errorf("GET / returned %s with %q, want the console", response.Status, contentType)
+	}
 }
 
 // Java's standard client offers an upgrade to h2c in its first request and reuses the connection.

@@ -1,6 +1,6 @@
 // Package stack runs the whole system on this machine: a local AWS with template.yaml deployed to
-// it, and both APIs joined at one address. The binaries, routes, policies, queues and rules are
-// the deployed ones.
+// it, and both APIs joined at one address, with the console at /. The binaries, routes, policies,
+// queues and rules are the deployed ones.
 //
 // It holds no logic of the API. Where the local AWS differs from AWS, tests/local/deploy.py
 // bridges the gap; neither the template nor a function adapts to it. Package servers starts
@@ -133,7 +133,7 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 		}
 		logf("%s", restored)
 	}
-	if s.front, err = newFront(s.AWSEndpoint, apis.Apps, apis.Storage); err != nil {
+	if s.front, err = newFront(s.AWSEndpoint, apis.Apps, apis.Storage, s.Authenticator); err != nil {
 		return nil, err
 	}
 	go func() { _ = s.front.Serve(listener) }() // always returns an error, also after Stop

@@ -27,7 +27,7 @@ func TestFrontForwardsUnchanged(t *testing.T) {
 		w.WriteHeader(http.StatusTeapot)
 	}))
 	defer aws.Close()
-	front, err := newFront(aws.URL, "apps", "storage")
+	front, err := newFront(aws.URL, "apps", "storage", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestFrontForwardsUnchanged(t *testing.T) {
 
 func TestFrontReportsMissingAWS(t *testing.T) {
 	aws := httptest.NewServer(http.NotFoundHandler())
-	front, err := newFront(aws.URL, "apps", "storage")
+	front, err := newFront(aws.URL, "apps", "storage", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
