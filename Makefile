@@ -129,8 +129,8 @@ test-clients: install install-clients ## generate clients in four languages and 
 	@echo "== generated clients"
 	@go test -count=1 -timeout $(TEST_TIMEOUT) -v ./tests/clients
 
-test-docs: install ## test the docs page in a browser (CHROMIUM=, default: chromium on PATH)
-	@echo "== the docs page in a browser"
+test-docs: install ## test the docs page and the console in a browser (CHROMIUM=, default: chromium on PATH)
+	@echo "== the docs page and the console in a browser"
 	@go test -count=1 -v ./tests/docspage/...
 
 test-xsd: ## compare the validation of XML with xmllint and expat; needs xmllint (apt install libxml2-utils)

@@ -1,6 +1,6 @@
 // Package docspage drives a page in headless Chromium, over the pipe of its DevTools protocol,
-// and tests the documentation page with it. The tests need Chromium, which `make` does not
-// install: only `make test-docs` runs them.
+// and tests the documentation page and the console with it. The tests need Chromium, which `make`
+// does not install: only `make test-docs` runs them.
 package docspage
 
 import (
@@ -244,6 +244,58 @@ func (p *Page) Until(condition string) error {
 			return fmt.Errorf("not true within two minutes: %s", condition)
 		}
 	}
+}
+
+// Click clicks the middle of an element with the mouse.
+func (p *Page) Click(selector string) error {
+	if err := p.Until(fmt.Sprintf("document.querySelector(%q)", selector)); err != nil {
+		return err
+	}
+	var at struct{ X, Y float64 }
+	middle := `(n => { n.scrollIntoView({block: "center"}); const r = n.getBoundingClientRect(); return {x: r.x + r.width / 2, y: r.y + r.height / 2} })`
+	if err := p.Evaluate(fmt.Sprintf("%s(document.querySelector(%q))", middle, selector), &at); err != nil {
+		return err
+	}
+	for _, kind := range []string{"mousePressed", "mouseReleased"} {
+		event := map[string]any{"type": kind, "x": at.X, "y": at.Y, "button": "left", "clickCount": 1}
+		if err := p.Call("Input.dispatchMouseEvent", event, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keys are the keys of Press, each with its code and text.
+var keys = map[string]struct {
+	code int
+	text string
+}{"Enter": {13, "\r"}, "Tab": {9, ""}}
+
+// Press presses and releases a key.
+func (p *Page) Press(key string) error {
+	for _, kind := range []string{"keyDown", "keyUp"} {
+		event := map[string]any{"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": keys[key].code}
+		if kind == "keyDown" {
+			event["text"] = keys[key].text
+		}
+		if err := p.Call("Input.dispatchKeyEvent", event, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ChooseFile selects a file in a file input.
+func (p *Page) ChooseFile(selector, path string) error {
+	var input struct {
+		Result struct {
+			ObjectID string `json:"objectId"`
+		} `json:"result"`
+	}
+	if err := p.Call("Runtime.evaluate", map[string]any{"expression": fmt.Sprintf("document.querySelector(%q)", selector)}, &input); err != nil {
+		return err
+	}
+	return p.Call("DOM.setFileInputFiles", map[string]any{"objectId": input.Result.ObjectID, "files": []string{path}}, nil)
 }
 
 // Screenshot writes the visible part of the page to a PNG file.
