@@ -2,16 +2,14 @@ package main
 
 import (
 	"net/http"
-	"time"
 
 	"altinn.no/instanceapi/shared/blob/blobhttp"
-	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-func handler(authorizer instancehttp.Authorizer, instances instancehttp.Store, source blobhttp.Source) http.Handler {
+func handler(authorizer instancehttp.Authorizer, instances instancehttp.DownloadStore, source blobhttp.Source) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		access, err := authorizer.Read(r)
 		if err != nil {
@@ -22,14 +20,7 @@ func handler(authorizer instancehttp.Authorizer, instances instancehttp.Store, s
 		}
 		// ServeContent verifies that this owner owns the application.
 		return instancehttp.ServeContent(w, r, access, instances, source, func(i *instance.Instance, element *instance.DataElement) error {
-			revision, now := element.Revision, time.Now()
-			_, err := access.UpdateElement(r, instances, i, nil, func(i *instance.Instance, element *instance.DataElement) (*event.Event, error) {
-				if element.Revision != revision {
-					return nil, instancehttp.ErrContentReplaced
-				}
-				return nil, i.RecordDownload(element.ID, now)
-			})
-			return err
+			return access.RecordDownload(r.Context(), instances, i, element.Revision)
 		})
 	})
 }

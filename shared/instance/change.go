@@ -260,8 +260,8 @@ func (i *Instance) RemoveData(app *application.Application, id, by string, now t
 }
 
 // RecordDownload records that the owner has downloaded the current content of the element. It keeps
-// the first download and the latest 99. If the instance has more than 20 elements, it keeps fewer
-// per element, 2,000 in total. A download does not count as a change of the instance.
+// the first download and the latest nine. If the instance has more than 50 elements, it keeps fewer
+// per element, 500 in total. A download does not count as a change of the instance.
 // RecordDownload returns ErrUnchanged if the same time is recorded already, so a retry is safe, and
 // NotFound if the element does not exist.
 func (i *Instance) RecordDownload(id string, now time.Time) error {

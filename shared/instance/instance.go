@@ -104,7 +104,7 @@ type DataElement struct {
 // ApplicationOwner records the owner's downloads of the current content of a data element.
 // Replacing the content resets it.
 type ApplicationOwner struct {
-	Downloaded        []time.Time `json:"downloaded"`                  // the first and the latest downloads, see RecordDownload; never null
+	Downloaded        []time.Time `json:"downloaded,omitempty"`        // the first and the latest downloads, see RecordDownload; empty in the result of a query
 	DownloadConfirmed []time.Time `json:"downloadConfirmed,omitempty"` // the first confirmation of each submission, see ConfirmDownload
 }
 
@@ -114,11 +114,11 @@ const (
 	MaxLabelLength       = 64  // characters
 	MaxDataElements      = 200 // keeps the stored document far below DynamoDB's 400 KB
 	MaxPresentationField = 200 // characters
-	maxDownloads         = 100 // maximum number of recorded downloads per element
+	maxDownloads         = 10  // maximum number of recorded downloads per element
 
-	// maxAllDownloads is the maximum number of recorded downloads of all elements. With twenty
-	// labels a document is stored 21 times in one transaction, whose limit is 4 MB.
-	maxAllDownloads = 2000
+	// maxAllDownloads is the maximum number of recorded downloads of all elements. A recorded
+	// download takes about six bytes of the instance's item, so all take at most three write units.
+	maxAllDownloads = 500
 
 	// maxConfirmations is the maximum number of recorded confirmations per element, of as many
 	// submissions.
@@ -327,7 +327,7 @@ func (i *Instance) Clone() *Instance {
 		d.DataLinks = cloneOf(d.DataLinks)
 		if d.ApplicationOwner != nil {
 			d.ApplicationOwner = &ApplicationOwner{
-				Downloaded:        append([]time.Time{}, d.ApplicationOwner.Downloaded...),
+				Downloaded:        append([]time.Time(nil), d.ApplicationOwner.Downloaded...),
 				DownloadConfirmed: append([]time.Time(nil), d.ApplicationOwner.DownloadConfirmed...),
 			}
 		}

@@ -149,11 +149,20 @@ func (d *DataElement) AppendMembers(w *appendjson.Writer) {
 	w.String(`,"lastChangedBy":`, d.LastChangedBy)
 	w.Int(`,"fileSize":`, d.FileSize)
 	w.Bool(`,"isLocked":`, d.IsLocked)
-	if owner := d.ApplicationOwner; owner != nil {
-		w.Times(`,"applicationOwner":{"downloaded":`, owner.Downloaded)
-		if len(owner.DownloadConfirmed) > 0 {
-			w.Times(`,"downloadConfirmed":`, owner.DownloadConfirmed)
-		}
+	owner := d.ApplicationOwner
+	if owner == nil {
+		return
+	}
+	prefix := `,"applicationOwner":{`
+	if len(owner.Downloaded) > 0 {
+		w.Times(prefix+`"downloaded":`, owner.Downloaded)
+		prefix = ","
+	}
+	if len(owner.DownloadConfirmed) > 0 {
+		w.Times(prefix+`"downloadConfirmed":`, owner.DownloadConfirmed)
+		prefix = ","
+	}
+	if prefix == "," {
 		w.Raw("}")
 	}
 }
@@ -170,9 +179,14 @@ func (d *DataElement) ReadMembers(r *appendjson.Reader) {
 	d.LastChangedBy = r.String(`,"lastChangedBy":`)
 	d.FileSize = r.Int(`,"fileSize":`)
 	d.IsLocked = r.Bool(`,"isLocked":`)
-	if r.Accept(`,"applicationOwner":{"downloaded":`) {
-		d.ApplicationOwner = &ApplicationOwner{Downloaded: r.Times("")}
-		if r.Accept(`,"downloadConfirmed":`) {
+	if r.Accept(`,"applicationOwner":{`) {
+		d.ApplicationOwner = &ApplicationOwner{}
+		if r.Accept(`"downloaded":`) {
+			d.ApplicationOwner.Downloaded = r.Times("")
+			if r.Accept(`,"downloadConfirmed":`) {
+				d.ApplicationOwner.DownloadConfirmed = r.Times("")
+			}
+		} else if r.Accept(`"downloadConfirmed":`) {
 			d.ApplicationOwner.DownloadConfirmed = r.Times("")
 		}
 		r.Expect("}")

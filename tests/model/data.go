@@ -159,11 +159,10 @@ func (m *Model) GetData(c Caller, at Path, f Fetch) Response {
 	}
 	whole := f.To == 0 || f.To >= len(e.Bytes)-1 // an earlier end cannot complete a download
 	if at.App == "" && c.Org == i.app.Org && whole {
-		if len(e.Downloaded) == 100 { // the first and the latest 99 are kept
+		if len(e.Downloaded) == 10 { // the first and the latest nine are kept
 			e.Downloaded = append(e.Downloaded[:1:1], e.Downloaded[2:]...)
 		}
 		e.Downloaded = append(e.Downloaded, time.Time{})
-		i.Version++
 	}
 	return a
 }

@@ -111,7 +111,21 @@ func (m *Model) appsURL(i *Instance, rest string) string {
 	return strings.ReplaceAll(m.Apps, "{org}", i.app.Org) + "/" + i.app.ID + "/instances/" + i.Owner + "/" + i.ID + rest
 }
 
-// Document returns the instance as every endpoint returns it to a caller.
+// Listed returns the instance as a query returns it to a caller: without the recorded downloads.
+func (m *Model) Listed(i *Instance, c Caller) map[string]any {
+	d := m.Document(i, c)
+	for _, each := range d["data"].([]any) {
+		element := each.(map[string]any)
+		owner, _ := element["applicationOwner"].(map[string]any)
+		delete(owner, "downloaded")
+		if len(owner) == 0 {
+			delete(element, "applicationOwner")
+		}
+	}
+	return d
+}
+
+// Document returns the instance as every endpoint but a query returns it to a caller.
 func (m *Model) Document(i *Instance, c Caller) map[string]any {
 	d := map[string]any{
 		"id": i.ID, "appId": i.app.ID, "instanceOwnerId": i.Owner, "labels": list(i.Labels), "selfLinks": m.links(i, ""),

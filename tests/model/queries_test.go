@@ -181,7 +181,7 @@ func (r *run) walk(c Caller, path string, v url.Values, size int, rows []*Instan
 			r.Fatalf("the page has %d instances, want %d of %d: %s", len(is), len(want), len(rows), pretty(is))
 		}
 		for n := range want {
-			r.sameInstance(is[n], want[n], c)
+			r.sameInstance(is[n], want[n], c, r.model.Listed)
 		}
 	}
 	number := 0
@@ -245,7 +245,7 @@ func (r *run) resume(fetch func() ([]any, map[string]any), rows []*Instance, c C
 				if n+k >= len(rows) {
 					r.Fatalf("the resume link finds too many instances: %v", pretty(page))
 				}
-				r.sameInstance(each, rows[n+k], c)
+				r.sameInstance(each, rows[n+k], c, r.model.Listed)
 			}
 			return
 		}

@@ -148,6 +148,34 @@ func (a *Access) UpdateElement(r *http.Request, instances Store, i *instance.Ins
 	})
 }
 
+// DownloadStore is the store of instances and their recorded downloads; *instancetable.Table is one.
+type DownloadStore interface {
+	Reader
+	// RecordDownload calls record with an instance that was just read, and stores its recorded
+	// downloads. If another write came first, it reads the instance again and repeats both steps.
+	RecordDownload(ctx context.Context, i *instance.Instance, record Change) error
+}
+
+// RecordDownload records that the owner downloads the content with the given revision of the data
+// element that the path names. It returns NotFound if the caller has no access or the instance
+// lacks the element, and ErrContentReplaced if the element has other content.
+func (a *Access) RecordDownload(ctx context.Context, instances DownloadStore, i *instance.Instance, revision string) error {
+	now := time.Now()
+	return instances.RecordDownload(ctx, i, func(i *instance.Instance) error {
+		if err := a.check(i); err != nil {
+			return err
+		}
+		element, err := a.Element(i)
+		if err != nil {
+			return err
+		}
+		if element.Revision != revision {
+			return ErrContentReplaced
+		}
+		return i.RecordDownload(element.ID, now)
+	})
+}
+
 // markChanged records that the caller, if a user, changes the instance. From then on the owner
 // cannot hide it again.
 func (a *Access) markChanged(i *instance.Instance) {

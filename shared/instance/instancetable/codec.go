@@ -51,8 +51,8 @@ type element struct {
 // packing is the format of packed instances.
 var packing = deflate.NewFormat(format1, dictionary1, maxDocument)
 
-// pack returns the stored form of i. The version is not in it, but in a separate attribute that
-// conditions can use.
+// pack returns the stored form of i. The version and the recorded downloads are not in it, but in
+// separate attributes that conditions can use.
 func pack(i *instance.Instance) ([]byte, error) {
 	return packing.Pack(func(b []byte) ([]byte, error) { return appendDocument(b, i) })
 }
@@ -66,6 +66,7 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 	bare.AppendMembers(&w)
 	w.Raw(`,"data":[`)
 	for n, d := range i.Data {
+		d = withoutDownloads(d)
 		d.DataLinks, d.StorageURL = nil, ""
 		w.Raw(appendjson.Separator(n))
 		w.Raw("{")

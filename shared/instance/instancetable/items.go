@@ -35,6 +35,9 @@ func itemsOf(i *instance.Instance, version int64) (items, error) {
 	}
 	step, unconfirmed, labels := IndexKeys(i)
 	it := items{own: with(shared, attrSort, InstanceKey(i.ID)), writeID: writeID}
+	if downloads := packDownloads(i); downloads != nil {
+		it.own[attrDownloads] = &types.AttributeValueMemberB{Value: downloads}
+	}
 	for index, key := range map[string]string{attrStep: step, attrUnconfirmed: unconfirmed} {
 		if key != "" { // an index contains only items with its key
 			it.own[index] = &types.AttributeValueMemberS{Value: key}

@@ -40,6 +40,7 @@ const (
 	attrSort        = "SK"
 	attrDocument    = "d" // the packed document
 	attrVersion     = "v" // its version
+	attrDownloads   = "l" // the recorded downloads, only in the instance's own item, see downloads.go
 	attrWriteID     = "w" // random for every write: distinguishes a lost response from a lost race
 	attrChanged     = "changed"
 	attrStep        = "byStep"

@@ -173,17 +173,18 @@ var (
 
 // keys is what write must know about the document before the change.
 type keys struct {
-	version int64
-	labels  []string // each with a separate item
+	version   int64
+	downloads []byte
+	labels    []string // each with a separate item
 }
 
 func keysOf(i *instance.Instance) keys {
-	return keys{version: i.Version, labels: collidingLabels(i.Labels)}
+	return keys{version: i.Version, downloads: packDownloads(i), labels: collidingLabels(i.Labels)}
 }
 
-// write stores i as the next version if the stored version is still before.version, or if before is
-// nil and the instance does not exist. Otherwise it returns errConflict. A single item is one
-// conditional put, several items are one transaction.
+// write stores i as the next version if the stored version and downloads are still those of before,
+// or if before is nil and the instance does not exist. Otherwise it returns errConflict. A single
+// item is one conditional put, several items are one transaction.
 func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, ev *event.Event) error {
 	stored, err := itemsOf(i, i.Version+1)
 	if err != nil {
@@ -193,14 +194,11 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 		TableName: &t.name, Item: stored.own,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
-	if before == nil {
-		put.ConditionExpression = aws.String("attribute_not_exists(" + attrPartition + ")")
-	} else {
-		put.ConditionExpression = aws.String(attrVersion + " = :read")
-		put.ExpressionAttributeValues = map[string]types.AttributeValue{
-			":read": &types.AttributeValueMemberN{Value: strconv.FormatInt(before.version, 10)},
-		}
+	condition := "attribute_not_exists(" + attrPartition + ")"
+	if before != nil {
+		condition, put.ExpressionAttributeValues = unchangedSince(before.version, before.downloads)
 	}
+	put.ConditionExpression = &condition
 
 	transactItems, err := t.transactItems(stored, before, i, ev)
 	if err != nil {
@@ -263,12 +261,16 @@ func (t *Table) put(ctx context.Context, put *types.Put) (current map[string]typ
 		ConditionExpression: put.ConditionExpression, ExpressionAttributeValues: put.ExpressionAttributeValues,
 		ReturnValuesOnConditionCheckFailure: put.ReturnValuesOnConditionCheckFailure,
 	})
-	var conditionFailed *types.ConditionalCheckFailedException
-	if errors.As(err, &conditionFailed) {
-		return conditionFailed.Item, errConflict
+	return asConflict(err)
+}
+
+// asConflict returns errConflict, and the current item if it is known, for the error of a write of
+// one item that another write came before. It returns any other error unchanged.
+func asConflict(err error) (current map[string]types.AttributeValue, conflict error) {
+	if failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		return failed.Item, errConflict
 	}
-	var conflict *types.TransactionConflictException
-	if errors.As(err, &conflict) {
+	if _, ok := errors.AsType[*types.TransactionConflictException](err); ok {
 		return nil, errConflict
 	}
 	return nil, err
@@ -318,13 +320,17 @@ func (t *Table) item(ctx context.Context, partition, sort string) (map[string]ty
 	return out.Item, nil
 }
 
-// decode returns the instance stored in an item of the table or of an index.
+// decode returns the instance stored in its own item, with its recorded downloads.
 func decode(item map[string]types.AttributeValue) (*instance.Instance, error) {
 	packed, version, err := documentOf(item)
 	if err != nil {
 		return nil, err
 	}
-	return unpack(packed, version)
+	i, err := unpack(packed, version)
+	if err != nil {
+		return nil, err
+	}
+	return i, unpackDownloads(i, downloadsOf(item))
 }
 
 // documentOf returns the packed document in an item, and its version.

@@ -36,6 +36,7 @@ type Store interface {
 	ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
 	OrphanChecks(ctx context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
 	DeleteOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
+	RecordDownload(ctx context.Context, i *instance.Instance, record func(*instance.Instance) error) error
 	Agenda
 	Remove(ctx context.Context, i *instance.Instance) error
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
@@ -51,6 +52,7 @@ func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID
 		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Labels": testLabels, "KeyRanges": testKeyRanges,
 		"IdempotencyRecords": testIdempotencyRecords, "OrphanChecks": testOrphanChecks, "HardDelete": testHardDelete,
 		"Uploads": testUploads, "Quota": testQuota, "Agenda": testAgenda, "Backfills": testBackfills, "DeleteAgainstConfirm": testDeleteAgainstConfirm,
+		"Downloads": testDownloads, "DownloadsAgainstChanges": testDownloadsAgainstChanges,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}

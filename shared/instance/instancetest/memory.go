@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -75,6 +76,7 @@ func (m *Memory) Mutate(ctx context.Context, instanceOwnerID, id string, change 
 // MutateFrom is Mutate for an instance that the caller has just read.
 func (m *Memory) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
 	for {
+		before := i.Clone()
 		ev, err := change(i)
 		if errors.Is(err, instance.ErrUnchanged) {
 			return i, m.unchanged(i)
@@ -82,13 +84,48 @@ func (m *Memory) MutateFrom(ctx context.Context, i *instance.Instance, change fu
 		if err != nil {
 			return nil, err
 		}
-		if done, err := m.replace(i, ev); err != nil || done {
+		if done, err := m.replace(before, i, ev); err != nil || done {
 			return i, err
 		}
 		if i, err = m.Get(ctx, i.InstanceOwnerID, i.ID); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// RecordDownload changes only the recorded downloads of an instance, like
+// instancetable.Table.RecordDownload.
+func (m *Memory) RecordDownload(ctx context.Context, i *instance.Instance, record func(*instance.Instance) error) error {
+	for {
+		before := i.Clone()
+		err := record(i)
+		if errors.Is(err, instance.ErrUnchanged) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if done, err := m.replaceDownloads(before, i); err != nil || done {
+			return err
+		}
+		if i, err = m.Get(ctx, i.InstanceOwnerID, i.ID); err != nil {
+			return err
+		}
+	}
+}
+
+// replaceDownloads stores the downloads of i if the stored instance is still before.
+func (m *Memory) replaceDownloads(before, i *instance.Instance) (done bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !reflect.DeepEqual(m.instances[i.InstanceOwnerID+"/"+i.ID], before) {
+		return false, nil
+	}
+	if err := m.fail(); err != nil {
+		return false, err
+	}
+	m.instances[i.InstanceOwnerID+"/"+i.ID] = i.Clone()
+	return true, nil
 }
 
 // Overtaken is a store that loses the response of every change, and applies another write before
@@ -107,11 +144,11 @@ func (o Overtaken) MutateFrom(ctx context.Context, i *instance.Instance, change 
 	return o.Mutate(ctx, i.InstanceOwnerID, i.ID, change)
 }
 
-// replace stores i if the stored version is still i.Version.
-func (m *Memory) replace(i *instance.Instance, ev *event.Event) (done bool, err error) {
+// replace stores i if the stored instance is still before.
+func (m *Memory) replace(before, i *instance.Instance, ev *event.Event) (done bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.instances[i.InstanceOwnerID+"/"+i.ID].Version != i.Version {
+	if !reflect.DeepEqual(m.instances[i.InstanceOwnerID+"/"+i.ID], before) {
 		return false, nil
 	}
 	if err := m.put(i, ev); err != nil {
@@ -248,7 +285,7 @@ func (m *Memory) Read(_ context.Context, keyRange instancequery.KeyRange, limit 
 			key = instancequery.ChangedKey(i.LastChangedDateTime, i.ID)
 		}
 		if inKeyRange(i, keyRange) && key >= keyRange.From && (keyRange.To == "" || key <= keyRange.To) {
-			rows = append(rows, merge.Row[instancequery.Row]{Key: key, Value: instancequery.RowOf(i.Clone())})
+			rows = append(rows, merge.Row[instancequery.Row]{Key: key, Value: instancequery.RowOf(withoutDownloads(i))})
 		}
 	}
 	slices.SortFunc(rows, func(a, b merge.Row[instancequery.Row]) int {
@@ -261,6 +298,21 @@ func (m *Memory) Read(_ context.Context, keyRange instancequery.KeyRange, limit 
 		return rows[:limit], true, nil
 	}
 	return rows, false, nil
+}
+
+// withoutDownloads returns a copy of i without its recorded downloads, which no index contains.
+func withoutDownloads(i *instance.Instance) *instance.Instance {
+	i = i.Clone()
+	for n := range i.Data {
+		d := &i.Data[n]
+		if d.ApplicationOwner != nil {
+			d.ApplicationOwner.Downloaded = nil
+		}
+		if d.ApplicationOwner != nil && len(d.ApplicationOwner.DownloadConfirmed) == 0 {
+			d.ApplicationOwner = nil
+		}
+	}
+	return i
 }
 
 func inKeyRange(i *instance.Instance, keyRange instancequery.KeyRange) bool {

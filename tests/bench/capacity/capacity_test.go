@@ -54,7 +54,7 @@ func TestRead(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	table := Table{Keys: []string{"PK"}, Indexes: []Index{
-		{Name: "all", Keys: []string{"a", "s"}}, {Name: "keys", Keys: []string{"k", "s"}, KeysOnly: true},
+		{Name: "all", Keys: []string{"a", "s"}, All: true}, {Name: "keys", Keys: []string{"k", "s"}},
 	}}
 	item := func(a, k, s string, size int) Item {
 		i := Item{"PK": text("1"), "s": text(s), "d": text(strings.Repeat("x", size))}

@@ -13,9 +13,10 @@ type Table struct {
 
 // Index is a global secondary index. It omits items that lack one of its keys.
 type Index struct {
-	Name     string
-	Keys     []string
-	KeysOnly bool // otherwise it projects all attributes
+	Name       string
+	Keys       []string
+	All        bool     // it projects all attributes
+	Attributes []string // otherwise it projects these and the keys
 }
 
 // Write is the cost of one write: of the item, and of its entries in the indexes.
@@ -82,12 +83,14 @@ func (t Table) project(index Index, item Item) Item {
 			return nil
 		}
 	}
-	if !index.KeysOnly {
+	if index.All {
 		return item
 	}
 	entry := Item{}
-	for _, name := range slices.Concat(t.Keys, index.Keys) {
-		entry[name] = item[name]
+	for _, name := range slices.Concat(t.Keys, index.Keys, index.Attributes) {
+		if value, ok := item[name]; ok {
+			entry[name] = value
+		}
 	}
 	return entry
 }

@@ -71,7 +71,8 @@ func describe(ctx context.Context, client *dynamodb.Client, name string) (capaci
 	t := capacity.Table{Keys: keys(out.Table.KeySchema)}
 	for _, index := range out.Table.GlobalSecondaryIndexes {
 		t.Indexes = append(t.Indexes, capacity.Index{
-			Name: *index.IndexName, Keys: keys(index.KeySchema), KeysOnly: index.Projection.ProjectionType == types.ProjectionTypeKeysOnly,
+			Name: *index.IndexName, Keys: keys(index.KeySchema), All: index.Projection.ProjectionType == types.ProjectionTypeAll,
+			Attributes: index.Projection.NonKeyAttributes,
 		})
 	}
 	return t, nil

@@ -25,7 +25,7 @@ var (
 )
 
 func keysOnly(name string) capacity.Index {
-	return capacity.Index{Name: name, Keys: []string{name, "changed"}, KeysOnly: true}
+	return capacity.Index{Name: name, Keys: []string{name, "changed"}}
 }
 
 // plainItems returns the items of an instance in the plain design, by sort key. A nil instance

@@ -29,7 +29,8 @@ type table struct {
 		IndexName  string `yaml:"IndexName"`
 		KeySchema  []key  `yaml:"KeySchema"`
 		Projection struct {
-			ProjectionType string `yaml:"ProjectionType"`
+			ProjectionType   string   `yaml:"ProjectionType"`
+			NonKeyAttributes []string `yaml:"NonKeyAttributes"`
 		} `yaml:"Projection"`
 	} `yaml:"GlobalSecondaryIndexes"`
 }
@@ -51,7 +52,9 @@ func Create(ctx context.Context, client *dynamodb.Client, logicalID, name string
 	for _, index := range wanted.GlobalSecondaryIndexes {
 		input.GlobalSecondaryIndexes = append(input.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
 			IndexName: aws.String(index.IndexName), KeySchema: schema(index.KeySchema),
-			Projection: &types.Projection{ProjectionType: types.ProjectionType(index.Projection.ProjectionType)},
+			Projection: &types.Projection{
+				ProjectionType: types.ProjectionType(index.Projection.ProjectionType), NonKeyAttributes: index.Projection.NonKeyAttributes,
+			},
 		})
 	}
 	_, err = client.CreateTable(ctx, input)
