@@ -9,6 +9,7 @@ import (
 
 	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance/instancetest"
 	"altinn.no/instanceapi/shared/instance/sweep"
 )
@@ -18,7 +19,7 @@ func addOrphan(t *testing.T, api *apitest.API) {
 	t.Helper()
 	i := api.Add(t, apitest.InstanceSpec{})
 	content := api.Upload(t, i, "019a0000-0000-7000-8000-000000000001", "<a/>")
-	check := i.OrphanCheck(content.Revision, time.Now().Add(-sweep.GracePeriod-time.Minute))
+	check := i.OrphanCheck(time.Now().Add(-sweep.GracePeriod-time.Minute), content.Revision)
 	if err := api.Instances.ScheduleOrphanChecks(t.Context(), check); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func TestFailedSweepIsAnError(t *testing.T) {
 	api := apitest.New(t)
 	addOrphan(t, api)
 	broken := errors.New("no response")
-	err := handler(api.Instances, failing{broken})(t.Context())
+	err := handler(api.Instances, failing{api.Blobs, broken})(t.Context())
 	if !errors.Is(err, broken) {
 		t.Errorf("the sweep returned %v: the error metric would not show the failure", err)
 	}
@@ -55,7 +56,7 @@ func TestSweepEndsBeforeTheTimeout(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		start := time.Now()
-		if err := handler(api.Instances, stuck{})(ctx); err == nil {
+		if err := handler(api.Instances, stuck{api.Blobs})(ctx); err == nil {
 			t.Error("an incomplete sweep reports success")
 		}
 		if duration := time.Since(start); duration != 10*time.Second-margin {
@@ -65,12 +66,15 @@ func TestSweepEndsBeforeTheTimeout(t *testing.T) {
 }
 
 // failing is a blob store whose deletions fail.
-type failing struct{ err error }
+type failing struct {
+	*blobtest.Memory
+	err error
+}
 
 func (f failing) Delete(context.Context, blob.Key) error { return f.err }
 
 // stuck is a blob store that does not respond.
-type stuck struct{}
+type stuck struct{ *blobtest.Memory }
 
 func (stuck) Delete(ctx context.Context, _ blob.Key) error {
 	<-ctx.Done()

@@ -210,8 +210,8 @@ func TestConcurrentRequestsWithOneKey(t *testing.T) {
 	}
 }
 
-// TestSweepOfUploads checks that the content of an uncommitted upload becomes an orphan some time
-// after the upload expires, not earlier. The content of a committed upload must stay.
+// TestSweepOfUploads checks that the sweep deletes the content of an uncommitted upload when no
+// request can commit it, not earlier. The content of a committed upload must stay.
 func TestSweepOfUploads(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
@@ -224,7 +224,7 @@ func TestSweepOfUploads(t *testing.T) {
 		at    time.Time
 		blobs int
 	}{
-		{left.OrphanCheck().At.Add(sweep.GracePeriod - time.Second), 2}, {left.OrphanCheck().At.Add(sweep.GracePeriod + time.Second), 1},
+		{left.Expires.Add(instance.MaxTransferTime), 2}, {time.Now().Add(24*time.Hour + sweep.SettleTime), 1},
 	} {
 		if _, err := sweep.Run(t.Context(), api.Instances, api.Blobs, test.at); err != nil {
 			t.Fatal(err)

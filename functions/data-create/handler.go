@@ -15,7 +15,6 @@ import (
 
 type store interface {
 	instancehttp.IdempotentStore
-	instancehttp.OrphanCheckScheduler
 	instancehttp.UploadStore
 }
 
@@ -92,7 +91,11 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 	if payload.FileName == "" {
 		payload.FileName = instance.DefaultFileName(formID, payload.ContentType)
 	}
-	content, key, err := payload.Store(ctx, h.instances, h.blobs, app, i, &instance.DataElement{ID: id, FormID: formID})
+	if err := app.CheckUpload(formID, payload.ContentType, int64(len(payload.Body))); err != nil {
+		return nil, err
+	}
+	key := blob.KeyOf(app.ID, i.InstanceOwnerID, i.ID, id)
+	content, err := payload.Put(ctx, h.blobs, key)
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func TestAdd(t *testing.T) {
 			if !i.LastChangedDateTime.After(before.LastChangedDateTime) || i.LastChangedBy != test.wantsBy || i.Version != 2 {
 				t.Errorf("changed %s by %s, version %d", i.LastChangedDateTime, i.LastChangedBy, i.Version)
 			}
-			key := blob.KeyOf(i.AppID, i.ID, d.Revision)
+			key := blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision)
 			if keys := api.Blobs.Keys(); len(keys) != 1 || keys[0] != key.String() || api.Blobs.ContentType(key) != test.contentType {
 				t.Errorf("stored are %v, want %s", keys, key)
 			}
@@ -247,7 +247,7 @@ func TestLostResponse(t *testing.T) {
 				t.Fatalf("got %+v", got)
 			}
 			d := api.Stored(t, i).Data[0]
-			if _, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.Revision)); err != nil {
+			if _, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision)); err != nil {
 				t.Error(err)
 			}
 		})

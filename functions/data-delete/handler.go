@@ -33,7 +33,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 			return err
 		}
 		// A concurrent replacement schedules its own orphan check.
-		if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(element.Revision, time.Now())); err != nil {
+		if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(time.Now(), element.Revision)); err != nil {
 			return err
 		}
 		i, err = access.UpdateElement(r, instances, i, nil, func(i *instance.Instance, element *instance.DataElement) (*event.Event, error) {

@@ -112,7 +112,7 @@ func TestFailures(t *testing.T) {
 	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
 	api.Do(t, apitest.Nav, "GET", target(i)).Want(500, "internal")
 	api.Blobs.Hook = nil
-	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].Revision)); err != nil {
+	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, i.Data[0].Revision)); err != nil {
 		t.Fatal(err)
 	}
 	api.Do(t, apitest.Nav, "GET", target(i)).Want(500, "internal")

@@ -145,7 +145,7 @@ func TestReplacedConcurrently(t *testing.T) {
 func TestMissingContent(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
-	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].Revision)); err != nil {
+	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, i.Data[0].Revision)); err != nil {
 		t.Fatal(err)
 	}
 	api.Do(t, apitest.Kari, "GET", target(i)).Want(500, "internal")

@@ -38,7 +38,7 @@ func TestCommit(t *testing.T) {
 		d.FileSize != int64(len(content)) || d.LastChangedBy != "nav" || d.CreatedBy != "1001" || d.ApplicationOwner != nil || len(i.Data) != 2 || i.Data[1].Revision != before.Data[1].Revision {
 		t.Errorf("got %+v", d)
 	}
-	if _, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.Revision)); err != nil {
+	if _, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision)); err != nil {
 		t.Error(err)
 	}
 
@@ -184,14 +184,14 @@ func TestLostCommit(t *testing.T) {
 }
 
 // TestSweepOfReplacedContent checks that the replaced content becomes an orphan, and that the
-// content of the upload stays after the check of its announcement.
+// content of the upload stays when the sweep lists it.
 func TestSweepOfReplacedContent(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
 	u := api.Announce(t, i, content, nil)
 	api.Send(t, u, content)
 	api.Do(t, apitest.Kari, "PUT", commit(i, u)).Instance(api, 200)
-	for _, at := range []time.Time{time.Now().Add(sweep.GracePeriod + time.Minute), u.OrphanCheck().At.Add(sweep.GracePeriod + time.Minute)} {
+	for _, at := range []time.Time{time.Now().Add(sweep.GracePeriod + time.Minute), time.Now().Add(24*time.Hour + sweep.SettleTime)} {
 		if _, err := sweep.Run(t.Context(), api.Instances, api.Blobs, at); err != nil {
 			t.Fatal(err)
 		}

@@ -85,7 +85,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, app
 	if err != nil {
 		return nil, err
 	}
-	content, key, err := payload.Store(ctx, h.instances, h.blobs, app, i, element)
+	content, key, err := payload.Replace(ctx, h.instances, h.blobs, app, i, element)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (h *handler) replaceElement(r *http.Request, access *instancehttp.Access, a
 		return nil, err
 	}
 	// A revision that a concurrent request stores has an orphan check of its own.
-	if err := h.instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(element.Revision, time.Now())); err != nil {
+	if err := h.instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(time.Now(), element.Revision)); err != nil {
 		return nil, err
 	}
 	// If the element has this revision, a concurrent request or an earlier attempt of this one has

@@ -49,7 +49,7 @@ func TestReplace(t *testing.T) {
 			if i.LastChangedBy != test.wantsBy || !i.LastChangedDateTime.Equal(d.LastChangedDateTime) || i.Version != 2 || len(i.Data) != 2 || i.Data[1].Revision != before.Data[1].Revision {
 				t.Errorf("got %+v", i)
 			}
-			key := blob.KeyOf(i.AppID, i.ID, d.Revision)
+			key := blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision)
 			if api.Blobs.ContentType(key) != "application/json" {
 				t.Errorf("no content at %s: %v", key, api.Blobs.Keys())
 			}
@@ -200,7 +200,7 @@ func TestLostResponse(t *testing.T) {
 				t.Errorf("got %+v", got)
 			}
 			d := api.Stored(t, i).Data[0]
-			if _, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.Revision)); err != nil {
+			if _, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision)); err != nil {
 				t.Error(err)
 			}
 		})

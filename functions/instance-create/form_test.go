@@ -67,7 +67,7 @@ func TestForm(t *testing.T) {
 		if d.FormID != want.formID || d.ContentType != want.contentType || d.FileName != want.fileName || d.CreatedBy != "1001" {
 			t.Errorf("element %d: %+v", n, d)
 		}
-		object, err := api.Blobs.Get(t.Context(), blob.KeyOf(i.AppID, i.ID, d.Revision), nil)
+		object, err := api.Blobs.Get(t.Context(), blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth"
@@ -77,7 +76,6 @@ type handler struct {
 	instances interface {
 		instancehttp.Reader
 		instancehttp.IdempotencyRecords
-		instancehttp.OrphanCheckScheduler
 		instancehttp.AgendaScheduler
 		counter
 		Create(ctx context.Context, i *instance.Instance, ev event.Event) error
@@ -223,7 +221,7 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 			release()
 		}
 		for _, e := range stored {
-			instancehttp.DiscardContent(ctx, h.blobs, blob.KeyOf(app.ID, i.ID, e.content.Revision), err)
+			instancehttp.DiscardContent(ctx, h.blobs, blob.KeyOf(app.ID, i.InstanceOwnerID, i.ID, e.content.Revision), err)
 		}
 		return nil, err
 	}
@@ -374,20 +372,7 @@ func buildInstance(draft instance.Draft, data []dataElement, stored []element, b
 // storeBlobs stores the content of the inline data elements in parallel and returns the stored
 // elements in the same order.
 func (h *handler) storeBlobs(ctx context.Context, draft instance.Draft, data []dataElement) ([]element, error) {
-	owner := &instance.Instance{ID: draft.ID, AppID: draft.Application.ID, InstanceOwnerID: draft.InstanceOwnerID}
 	stored := make([]element, len(data))
-	keys := make([]blob.Key, len(data))
-	checks := make([]instance.OrphanCheck, len(data))
-	for n := range data {
-		stored[n].id = uuid.NewV7().String() // fails only without a source of randomness
-		keys[n] = blob.KeyOf(owner.AppID, owner.ID, stored[n].id)
-		checks[n] = owner.OrphanCheck(keys[n].Revision(), time.Now())
-	}
-	// Schedule before the uploads, so that the sweep always finds content that no document refers
-	// to.
-	if err := h.instances.ScheduleOrphanChecks(ctx, checks...); err != nil {
-		return nil, err
-	}
 	errs := make([]error, len(data))
 	var puts sync.WaitGroup
 	for n, d := range data {
@@ -396,7 +381,9 @@ func (h *handler) storeBlobs(ctx context.Context, draft instance.Draft, data []d
 			if payload.FileName == "" {
 				payload.FileName = instance.DefaultFileName(d.FormID, d.ContentType)
 			}
-			stored[n].content, errs[n] = payload.Put(ctx, h.blobs, keys[n])
+			key := blob.NewKey(draft.Application.ID, draft.InstanceOwnerID, draft.ID)
+			stored[n].id = key.Revision()
+			stored[n].content, errs[n] = payload.Put(ctx, h.blobs, key)
 		})
 	}
 	puts.Wait()

@@ -124,7 +124,7 @@ func TestAllMembers(t *testing.T) {
 		if d.FormID != want.formID || d.ContentType != want.contentType || d.FileName != want.fileName || d.FileSize != int64(len(want.content)) || d.IsLocked || d.CreatedBy != "1001" {
 			t.Errorf("element %d: %+v", n, d)
 		}
-		key := blob.KeyOf(i.AppID, i.ID, d.Revision)
+		key := blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision)
 		keys = append(keys, key.String())
 		object, err := api.Blobs.Get(t.Context(), key, nil)
 		if err != nil {

@@ -42,7 +42,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 				return err
 			}
 			// Schedule before the deletion, so that the sweep always finds a deleted instance.
-			if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck("", time.Now())); err != nil {
+			if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(time.Now())); err != nil {
 				return err
 			}
 		}

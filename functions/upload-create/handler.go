@@ -160,7 +160,7 @@ func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, form
 		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, FormID: formID,
 		Content: instance.Content{
 			ContentType: b.ContentType, FileName: blobhttp.SafeName(b.FileName), Size: b.Size, SHA256: strings.ToLower(b.SHA256),
-			Revision: blob.NewKey(i.AppID, i.ID).Revision(),
+			Revision: blob.NewKey(i.AppID, i.InstanceOwnerID, i.ID).Revision(),
 		},
 		Expires: rfc3339.Time{Time: now.Add(instance.UploadLifetime).UTC().Truncate(time.Second)},
 	}
@@ -197,7 +197,7 @@ func (b *body) validate() error {
 // writeUpload responds with the upload and a new presigned request, because an earlier one may have
 // expired.
 func (h *handler) writeUpload(w http.ResponseWriter, r *http.Request, u *instance.Upload) error {
-	key := blob.KeyOf(u.AppID, u.InstanceID, u.Content.Revision)
+	key := blob.KeyOf(u.AppID, u.InstanceOwnerID, u.InstanceID, u.Content.Revision)
 	request, err := h.blobs.PresignPut(r.Context(), key, u.Content.ContentType, blob.Info{Size: u.Content.Size, SHA256: u.Content.SHA256})
 	if err != nil {
 		return err

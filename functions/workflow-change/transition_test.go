@@ -116,7 +116,7 @@ func TestChangedDuringValidation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			api, i := newStrictAPI(t, test.first)
-			first := blob.KeyOf(i.AppID, i.ID, i.Data[0].Revision)
+			first := blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, i.Data[0].Revision)
 			api.Blobs.Hook = func(c blobtest.Call) error {
 				if c.Operation != "Get" || c.Done == test.deleted {
 					return nil
@@ -158,7 +158,7 @@ func TestChangedDuringEveryValidation(t *testing.T) {
 
 func TestMissingContent(t *testing.T) {
 	api, i := newStrictAPI(t, valid)
-	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.ID, i.Data[0].Revision)); err != nil {
+	if err := api.Blobs.Delete(t.Context(), blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, i.Data[0].Revision)); err != nil {
 		t.Fatal(err)
 	}
 	api.Do(t, apitest.Kari, "PUT", target(i), to("Submit")).Want(500, "internal")

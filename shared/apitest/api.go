@@ -206,7 +206,7 @@ func (api *API) Add(t *testing.T, spec InstanceSpec) *instance.Instance {
 // Upload stores content as a new revision of an existing or future data element of i.
 func (api *API) Upload(t *testing.T, i *instance.Instance, elementID, content string) instance.Content {
 	t.Helper()
-	key := blob.NewKey(i.AppID, i.ID)
+	key := blob.NewKey(i.AppID, i.InstanceOwnerID, i.ID)
 	info, err := api.Blobs.Put(t.Context(), key, "application/xml", []byte(content))
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +223,7 @@ func (api *API) Announce(t *testing.T, i *instance.Instance, content string, cha
 		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, FormID: "default",
 		Content: instance.Content{
 			ContentType: "application/xml", FileName: "søknad.xml", Size: int64(len(content)),
-			SHA256: hex.EncodeToString(sum[:]), Revision: blob.NewKey(i.AppID, i.ID).Revision(),
+			SHA256: hex.EncodeToString(sum[:]), Revision: blob.NewKey(i.AppID, i.InstanceOwnerID, i.ID).Revision(),
 		},
 		Expires: rfc3339.Time{Time: time.Now().Add(time.Hour)},
 	}
@@ -239,7 +239,7 @@ func (api *API) Announce(t *testing.T, i *instance.Instance, content string, cha
 // Send stores the content of an upload, as a client does with the presigned request.
 func (api *API) Send(t *testing.T, u *instance.Upload, content string) {
 	t.Helper()
-	key := blob.KeyOf(u.AppID, u.InstanceID, u.Content.Revision)
+	key := blob.KeyOf(u.AppID, u.InstanceOwnerID, u.InstanceID, u.Content.Revision)
 	if _, err := api.Blobs.Put(t.Context(), key, u.Content.ContentType, []byte(content)); err != nil {
 		t.Fatal(err)
 	}

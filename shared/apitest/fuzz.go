@@ -63,7 +63,7 @@ func (api *API) checkInstances(t *testing.T) {
 		}
 		for _, d := range i.Data {
 			_, declared := app.DataType(d.FormID)
-			object, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.ID, d.Revision))
+			object, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision))
 			if !declared || err != nil || object.Size != d.FileSize || object.SHA256 != d.SHA256 || !application.ValidContentType(d.ContentType) ||
 				blobhttp.SafeName(d.FileName) != d.FileName {
 				t.Errorf("data element %+v, stored as %+v (%v)", d, object, err)

@@ -72,6 +72,9 @@ type Status struct {
 	SoftDeletedDateTime   *time.Time `json:"softDeletedDateTime,omitempty"` // present if IsSoftDeleted
 }
 
+// Ref identifies an instance.
+type Ref struct{ InstanceOwnerID, ID string }
+
 // Links are the absolute URLs of one resource on the two APIs.
 type Links struct {
 	Apps     string `json:"apps"`

@@ -5,27 +5,21 @@ import (
 	"time"
 )
 
-// An OrphanCheck makes the sweep delete a blob revision if no document refers to it. A revision
-// becomes an orphan if no change of the document follows its upload, or if a change replaces or
-// removes the revision.
-//
-// The cost of listing a bucket to find orphans grows with the stored data. Instead, a function
-// schedules a check before either can happen, and the sweep runs it after the outcome is certain.
-// So cleaning up costs one write unit per check, independent of the stored amount. This command
-// prints the units of every operation:
-//
-//	make bench WHAT=ledger
+// An OrphanCheck makes the sweep delete blob revisions if no document refers to them. A function
+// schedules it before a change that replaces or removes the revisions, one for each request. New
+// revisions need no check: the sweep finds them by their day, see package sweep.
 type OrphanCheck struct {
 	AppID           string
 	InstanceOwnerID string
 	InstanceID      string
-	Revision        string    // "" for a permanently deleted instance: all its revisions
-	At              time.Time // when it was scheduled; for an upload, maxTransferTime after it expires; UTC, microseconds
+	Revisions       []string  // none for a permanently deleted instance: all its revisions
+	At              time.Time // when it was scheduled; UTC, microseconds
 }
 
-// OrphanCheck returns a check of a revision that may be or become an orphan.
-func (i *Instance) OrphanCheck(revision string, now time.Time) OrphanCheck {
-	return OrphanCheck{AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, Revision: revision, At: TruncateTime(now)}
+// OrphanCheck returns a check of revisions that become orphans, or of all revisions of an instance
+// that becomes permanently deleted.
+func (i *Instance) OrphanCheck(now time.Time, revisions ...string) OrphanCheck {
+	return OrphanCheck{AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, Revisions: revisions, At: TruncateTime(now)}
 }
 
 // OrphanCheckShards is the number of shards of the checks. A store spreads its writes over that

@@ -14,6 +14,10 @@ import (
 // enough for 5 GB over a slow connection. Content that is not committed by then is an orphan.
 const UploadLifetime = 24 * time.Hour
 
+// MaxTransferTime is the maximum duration of a transfer. A transfer can start just before the
+// upload expires, so it can end that long after it.
+const MaxTransferTime = 12 * time.Hour
+
 // MaxOpenUploads is the maximum number of uploads of an instance that are neither committed nor
 // expired. It bounds the content that a client can store without a data element.
 const MaxOpenUploads = 20
@@ -38,19 +42,6 @@ type Upload struct {
 // BelongsTo reports whether the upload was announced for i.
 func (u *Upload) BelongsTo(i *Instance) bool {
 	return u.AppID == i.AppID && u.InstanceOwnerID == i.InstanceOwnerID && u.InstanceID == i.ID
-}
-
-// maxTransferTime is the maximum duration of a transfer. A transfer can start just before the
-// upload expires, so it can end that long after it.
-const maxTransferTime = 12 * time.Hour
-
-// OrphanCheck returns the check of the upload's content, due when the upload has expired and no
-// transfer can be running.
-func (u *Upload) OrphanCheck() OrphanCheck {
-	return OrphanCheck{
-		AppID: u.AppID, InstanceOwnerID: u.InstanceOwnerID, InstanceID: u.InstanceID,
-		Revision: u.Content.Revision, At: TruncateTime(u.Expires.Add(maxTransferTime)),
-	}
 }
 
 // CountError returns the fault for an announcement over MaxOpenUploads. The first open upload

@@ -21,8 +21,8 @@ import (
 	"altinn.no/instanceapi/tests/stored"
 )
 
-// allDue is the time after which every orphan check is due. Uploads can be committed for a day.
-const allDue = 48 * time.Hour
+// allDue is the time after which the content of today is listed and every orphan check is due.
+const allDue = 24*time.Hour + sweep.SettleTime
 
 // sweepAndCheck runs the sweep as if days had passed, and checks everything that is stored.
 func (e *env) sweepAndCheck() {
@@ -50,7 +50,7 @@ func (e *env) sweepAndCheck() {
 			e.t.Errorf("instance %s is permanently deleted, but stored", i.ID)
 		}
 		for _, d := range i.Data {
-			wanted[blob.KeyOf(i.AppID, i.ID, d.Revision).String()] = d.SHA256
+			wanted[blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision).String()] = d.SHA256
 		}
 		_, _, keys := instancetable.IndexKeys(i)
 		for n, label := range i.Labels {

@@ -141,7 +141,7 @@ func (e *agendaEnv) check() {
 	} else if !stored.Status.IsMarkedForHardDelete || stored.EventCount != len(want) || stored.Version != 6 {
 		e.t.Errorf("the instance has %d events and version %d, deleted permanently: %v", stored.EventCount, stored.Version, stored.Status.IsMarkedForHardDelete)
 	}
-	checks, err := e.store.OrphanChecks(e.t.Context(), i.OrphanCheck("", e.clock).Shard(), nil, e.clock.Add(time.Hour), 1000)
+	checks, err := e.store.OrphanChecks(e.t.Context(), i.OrphanCheck(e.clock).Shard(), nil, e.clock.Add(time.Hour), 1000)
 	if found := slices.ContainsFunc(checks, func(c instance.OrphanCheck) bool { return c.InstanceID == i.ID }); err != nil || !found {
 		e.t.Errorf("the sweep would not find the deleted instance: %v, %v", checks, err)
 	}

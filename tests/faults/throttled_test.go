@@ -375,7 +375,7 @@ func (s *throttledSystem) checkContent(t *testing.T) {
 		}
 		ofParty[i.InstanceOwnerID]++
 		for _, d := range i.Data {
-			key := blob.KeyOf(i.AppID, i.ID, d.Revision).String()
+			key := blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision).String()
 			if known[key] = true; objects[key] == "" {
 				t.Errorf("data element %s has no object %s", d.ID, key)
 			}
@@ -386,8 +386,8 @@ func (s *throttledSystem) checkContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range checks {
-		if c.Revision != "" {
-			known[blob.KeyOf(c.AppID, c.InstanceID, c.Revision).String()] = true
+		for _, revision := range c.Revisions {
+			known[blob.KeyOf(c.AppID, c.InstanceOwnerID, c.InstanceID, revision).String()] = true
 		}
 	}
 	for key := range objects {

@@ -288,8 +288,8 @@ func (r *run) rejected(g *got, want Rejections) {
 	}
 }
 
-// sameInstance compares a document with the model's, as rendered for the caller. The model learns the
-// times of downloads, confirmations, deletions and legal holds where they occur first.
+// sameInstance compares a document with the model's, as rendered for the caller. The model learns
+// the times of downloads, confirmations, deletions and legal holds where they occur first.
 func (r *run) sameInstance(value any, want *Instance, c Caller, rendered func(*Instance, Caller) map[string]any) {
 	r.Helper()
 	document, _ := value.(map[string]any)

@@ -11,7 +11,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
+	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance/instancetable"
+	"altinn.no/instanceapi/shared/instance/sweep"
 	"altinn.no/instanceapi/shared/rfc3339"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/workspace"
@@ -256,8 +260,8 @@ func (e *env) lostResponses() {
 	}
 }
 
-// sweeps ages the events of the outbox, the orphan checks and the notes of the agenda. It then runs
-// the sweeps and the agenda.
+// sweeps ages the events of the outbox, the orphan checks and the notes of the agenda, and stores
+// an orphan of a past day. It then runs the sweeps and the agenda.
 func (e *env) sweeps() {
 	t := e.t
 	i := e.create(`"x2","` + sameIndexLabel("x2") + `"`) // the agenda adds a label
@@ -299,6 +303,10 @@ func (e *env) sweeps() {
 		_, what, _ := strings.Cut(item["SK"].(*types.AttributeValueMemberS).Value, "#")
 		item["SK"] = &types.AttributeValueMemberS{Value: "2026-01-01T00:00:00.000000Z#" + what}
 	})
+	forgotten := blob.KeyOf("nav/app2018", i.InstanceOwnerID, i.ID, blobtest.RevisionAt(time.Now().Add(-24*time.Hour-sweep.SettleTime)))
+	if _, err := blobbucket.New(e.S3, e.Bucket).Put(t.Context(), forgotten, "text/plain", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
 	var all sync.WaitGroup
 	for _, function := range []string{"outbox-sweep", "blob-sweep", "agenda-run"} {
 		all.Go(func() {

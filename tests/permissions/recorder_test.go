@@ -90,7 +90,11 @@ func permissionsOf(service string, c *awsproxy.Call) ([]string, error) {
 		return []string{"secretsmanager:" + c.Operation + " on IdentityKeySecretArn"}, nil
 	case "s3":
 		action := map[string]string{"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}[c.Request.Method]
-		if _, key, _ := strings.Cut(strings.TrimPrefix(c.Request.URL.Path, "/"), "/"); action == "" || key == "" {
+		_, key, _ := strings.Cut(strings.TrimPrefix(c.Request.URL.Path, "/"), "/")
+		if key == "" && c.Request.URL.Query().Get("list-type") == "2" {
+			return []string{"s3:ListBucket on Blobs"}, nil
+		}
+		if action == "" || key == "" {
 			return nil, fmt.Errorf("the recorder does not know %s %s", c.Request.Method, c.Request.URL.Path)
 		}
 		return []string{action + " on Blobs"}, nil

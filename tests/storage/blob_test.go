@@ -101,7 +101,7 @@ func TestBlobs(t *testing.T) {
 	t.Run("PresignWithWrongSecret", func(t *testing.T) { presignWithWrongSecret(t, server, opened) })
 }
 
-func blobKey() blob.Key { return blob.NewKey("nav/app2018", uuid.New().String()) }
+func blobKey() blob.Key { return blob.NewKey("nav/app2018", "50001", uuid.New().String()) }
 
 func contentTypeIsStored(t *testing.T, store *blobbucket.Bucket, client *s3.Client) {
 	const contentType = `text/xml; Charset="utf-8"`

@@ -146,7 +146,7 @@ func presignGet(t *testing.T, store *blobbucket.Bucket) {
 		t.Errorf("range: %s, %q, %v", resp.Status, content, resp.Header)
 	}
 	for name, change := range map[string]func(*http.Request){
-		"another key":   func(r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "/data/", "/date/", 1) },
+		"another key":   func(r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "/nav/", "/skd/", 1) },
 		"another name":  func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "pdf", "xml", 1) },
 		"another type":  func(r *http.Request) { r.URL.RawQuery += "&response-content-type=text%2Fxml" },
 		"as attachment": func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "attachment", "inline", 1) },

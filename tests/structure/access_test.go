@@ -57,9 +57,10 @@ var notNeeded = map[string]func(f *function) bool{
 	"dynamodb:DeleteItem on Instances": func(f *function) bool {
 		return !slices.Contains([]string{"InstanceUpdate", "InstanceDelete", "AgendaRun"}, f.Name)
 	},
-	// Frees the place of an upload in the transaction that commits it, and counts creations.
+	// Frees the place of an upload in the transaction that commits it, counts creations, and
+	// records downloads.
 	"dynamodb:UpdateItem on Instances": func(f *function) bool {
-		return !slices.Contains([]string{"DataCreate", "DataReplace", "InstanceCreate", "UploadCreate"}, f.Name)
+		return !slices.Contains([]string{"DataCreate", "DataDownload", "DataReplace", "InstanceCreate", "UploadCreate"}, f.Name)
 	},
 	// One warm-up call opens the connection for all tables. These functions warm up with another
 	// table and read no item of this one.

@@ -19,14 +19,15 @@ func TestInstanceAccessIsAuthorized(t *testing.T) {
 		program.method(t, access, "Access", "UpdateFrom"),
 		program.method(t, access, "Access", "UpdateElement"),
 	}
+	read := append([]types.Object{program.method(t, access, "Access", "Load"), program.method(t, access, "Access", "RecordDownload")}, update...)
 	for _, test := range []struct {
 		method     types.Object
 		authorized []types.Object // the only methods through which a function may reach it
 		exempt     []string       // functions without a caller
 	}{
 		// A new instance replaces no version.
-		{program.method(t, table, "Table", "write"), append(update, program.method(t, table, "Table", "Create")), []string{"agenda-run"}},
-		{program.method(t, table, "Table", "Get"), append(update, program.method(t, access, "Access", "Load")), []string{"agenda-run", "blob-sweep"}},
+		{program.method(t, table, "Table", "write"), append([]types.Object{program.method(t, table, "Table", "Create")}, update...), []string{"agenda-run"}},
+		{program.method(t, table, "Table", "Get"), read, []string{"agenda-run", "blob-sweep"}},
 	} {
 		without := map[types.Object]bool{}
 		for _, o := range test.authorized {

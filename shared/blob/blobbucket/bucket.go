@@ -3,9 +3,9 @@
 // Clients transfer content over blob.InlineLimit directly from and to S3, with a presigned request.
 // A Bucket is safe for concurrent use.
 //
-// A Bucket never overwrites content and never lists the bucket. It does not know which document
-// refers to a key. Callers store content before the item that refers to it. So a crash in between
-// leaves content without an item, never an item without content.
+// A Bucket never overwrites content. It does not know which document refers to a key. Callers
+// store content before the item that refers to it. So a crash in between leaves content without
+// an item, never an item without content.
 package blobbucket
 
 import (
@@ -91,8 +91,8 @@ func (b *Bucket) compare(ctx context.Context, key blob.Key, size int64, checksum
 // A read of all content verifies the checksum at the end of Body.
 //
 // S3 returns AccessDenied for a missing key if the role lacks s3:ListBucket, which no function
-// has. So AccessDenied is ErrNotFound too; the error wraps S3's error. The other causes of a 403,
-// such as a wrong signature, are not.
+// that reads content has. So AccessDenied is ErrNotFound too; the error wraps S3's error. The
+// other causes of a 403, such as a wrong signature, are not.
 func (b *Bucket) Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
 	if err := key.Check(); err != nil {
 		return blob.Object{}, err
@@ -131,6 +131,21 @@ func (b *Bucket) Delete(ctx context.Context, key blob.Key) error {
 		return fmt.Errorf("blob: delete %s: %w", key, err)
 	}
 	return nil
+}
+
+// List returns, in order, up to limit names of objects that begin with prefix and follow after. It
+// also reports whether more follow. A limit over 1,000 means 1,000.
+func (b *Bucket) List(ctx context.Context, prefix, after string, limit int) (names []string, more bool, err error) {
+	out, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: &b.bucket, Prefix: &prefix, StartAfter: &after, MaxKeys: aws.Int32(int32(limit)),
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("blob: list %q: %w", prefix, err)
+	}
+	for _, object := range out.Contents {
+		names = append(names, aws.ToString(object.Key))
+	}
+	return names, aws.ToBool(out.IsTruncated), nil
 }
 
 // errorCode returns S3's code for err, or "" if err is nil or not a response of S3.

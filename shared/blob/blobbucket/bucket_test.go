@@ -79,6 +79,8 @@ var testCredentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Cre
 	return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, nil
 })
 
+const revision = "01a22d61-0e1c-7af9-96be-e9268d05622f"
+
 func storeOn(r *replies) *Bucket {
 	return New(s3.New(s3.Options{
 		Region: "eu-north-1", HTTPClient: r, Credentials: testCredentials,
@@ -88,13 +90,13 @@ func storeOn(r *replies) *Bucket {
 
 func TestPutRequest(t *testing.T) {
 	r := &replies{next: []func() (*http.Response, error){reply(200, "")}}
-	key := blob.KeyOf("nav/app", "i", "r")
+	key := blob.KeyOf("nav/app", "50001", "i", revision)
 	info, err := storeOn(r).Put(t.Context(), key, "text/xml; charset=utf-8", []byte("hello"))
 	if err != nil || info != (blob.Info{Size: 5, SHA256: helloHex}) {
 		t.Fatalf("info %+v, error %v", info, err)
 	}
 	req := r.requests[0]
-	if got := req.Method + " " + req.URL.Scheme + "://" + req.URL.Host + req.URL.Path; got != "PUT https://blobs.s3.eu-north-1.amazonaws.com/nav/app/i/data/r" {
+	if got := req.Method + " " + req.URL.Scheme + "://" + req.URL.Host + req.URL.Path; got != "PUT https://blobs.s3.eu-north-1.amazonaws.com/2026-11-30/f/nav/app/50001/i/"+revision {
 		t.Error(got)
 	}
 	for name, want := range map[string]string{
@@ -136,7 +138,7 @@ func TestPutAfterLostResponse(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := &replies{next: test.next}
-				info, err := storeOn(r).Put(t.Context(), blob.NewKey("nav/app", "i"), "text/plain", []byte("hello"))
+				info, err := storeOn(r).Put(t.Context(), blob.NewKey("nav/app", "50001", "i"), "text/plain", []byte("hello"))
 				right := errors.Is(err, test.want)
 				if test.want == errAny {
 					right = err != nil && !errors.Is(err, blob.ErrExists)
@@ -167,7 +169,7 @@ func TestGetVerifiesChecksum(t *testing.T) {
 		{"range, with the checksum of the object", &blob.Range{First: 1, Last: 2}, "el", true},
 	} {
 		r := &replies{next: []func() (*http.Response, error){reply(200, test.body, "X-Amz-Checksum-Sha256", helloChecksum)}}
-		object, err := storeOn(r).Get(t.Context(), blob.NewKey("nav/app", "i"), test.rng)
+		object, err := storeOn(r).Get(t.Context(), blob.NewKey("nav/app", "50001", "i"), test.rng)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,11 +194,11 @@ func TestMissingKeyAndOtherErrors(t *testing.T) {
 		{s3Error(403, "InvalidAccessKeyId"), false, false},
 	} {
 		r := &replies{next: []func() (*http.Response, error){test.reply, test.reply}}
-		_, err := storeOn(r).Get(t.Context(), blob.NewKey("nav/app", "i"), nil)
+		_, err := storeOn(r).Get(t.Context(), blob.NewKey("nav/app", "50001", "i"), nil)
 		if err == nil || errors.Is(err, blob.ErrNotFound) != test.notFound {
 			t.Errorf("Get: error %v, not found: %v", err, test.notFound)
 		}
-		if err := storeOn(r).Delete(t.Context(), blob.NewKey("nav/app", "i")); (err == nil) != test.deletes {
+		if err := storeOn(r).Delete(t.Context(), blob.NewKey("nav/app", "50001", "i")); (err == nil) != test.deletes {
 			t.Errorf("Delete: error %v", err)
 		}
 	}

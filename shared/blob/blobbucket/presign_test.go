@@ -14,7 +14,7 @@ import (
 )
 
 func TestPresignPut(t *testing.T) {
-	key := blob.KeyOf("nav/app", "i", "r")
+	key := blob.KeyOf("nav/app", "50001", "i", revision)
 	request, err := storeOn(&replies{}).PresignPut(t.Context(), key, "text/xml; charset=utf-8", blob.Info{Size: 5, SHA256: helloHex})
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +23,7 @@ func TestPresignPut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := request.Method + " " + at.Scheme + "://" + at.Host + at.Path; got != "PUT https://blobs.s3.eu-north-1.amazonaws.com/nav/app/i/data/r" {
+	if got := request.Method + " " + at.Scheme + "://" + at.Host + at.Path; got != "PUT https://blobs.s3.eu-north-1.amazonaws.com/2026-11-30/f/nav/app/50001/i/"+revision {
 		t.Error(got)
 	}
 	if got := at.Query().Get("X-Amz-SignedHeaders"); got != "content-length;content-type;host;if-none-match;x-amz-checksum-sha256" {
@@ -48,7 +48,7 @@ func TestPresignPutRejectsInvalidInfo(t *testing.T) {
 		"empty": {Size: 0, SHA256: helloHex}, "negative": {Size: -1, SHA256: helloHex}, "more than S3 accepts": {Size: blob.MaxUploadBytes + 1, SHA256: helloHex},
 		"no checksum": {Size: 5}, "half a checksum": {Size: 5, SHA256: helloHex[:32]}, "not a checksum": {Size: 5, SHA256: strings.Repeat("x", 64)},
 	} {
-		if request, err := storeOn(&replies{}).PresignPut(t.Context(), blob.KeyOf("nav/app", "i", "r"), "text/plain", info); err == nil {
+		if request, err := storeOn(&replies{}).PresignPut(t.Context(), blob.KeyOf("nav/app", "50001", "i", revision), "text/plain", info); err == nil {
 			t.Errorf("%s: %s", name, request.URL)
 		}
 	}
@@ -56,7 +56,7 @@ func TestPresignPutRejectsInvalidInfo(t *testing.T) {
 
 func TestPresignGet(t *testing.T) {
 	const disposition = `attachment; filename="a b"`
-	request, err := storeOn(&replies{}).PresignGet(t.Context(), blob.KeyOf("nav/app", "i", "r"), disposition)
+	request, err := storeOn(&replies{}).PresignGet(t.Context(), blob.KeyOf("nav/app", "50001", "i", revision), disposition)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestStat(t *testing.T) {
 		"bad request":      {reply(400, ""), blob.Info{}, nil},
 	} {
 		r := &replies{next: []func() (*http.Response, error){test.reply}}
-		info, err := storeOn(r).Stat(t.Context(), blob.KeyOf("nav/app", "i", "r"))
+		info, err := storeOn(r).Stat(t.Context(), blob.KeyOf("nav/app", "50001", "i", revision))
 		if info != test.info || (err == nil) != (info != blob.Info{}) || test.want != nil && !errors.Is(err, test.want) || test.want == nil && errors.Is(err, blob.ErrNotFound) {
 			t.Errorf("%s: %+v, %v", name, info, err)
 		}

@@ -25,7 +25,7 @@ const revision = "0191f3a0-0000-7000-8000-000000000001"
 func stored(t *testing.T, body string) (*blobtest.Memory, Content) {
 	t.Helper()
 	store := &blobtest.Memory{}
-	key := blob.KeyOf("nav/app2018", "instance", revision)
+	key := blob.KeyOf("nav/app2018", "50001", "instance", revision)
 	info, err := store.Put(t.Context(), key, "application/pdf", []byte(body))
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func TestServeContentFailures(t *testing.T) {
 		source Source // nil: a store with the content
 		want   error  // nil: any
 	}{
-		{"replaced", func(c *Content) { c.Key = blob.NewKey("nav/app2018", "instance") }, nil, blob.ErrNotFound},
+		{"replaced", func(c *Content) { c.Key = blob.NewKey("nav/app2018", "50001", "instance") }, nil, blob.ErrNotFound},
 		{"another size", func(c *Content) { c.Size++ }, nil, nil},
 		{"no digest", func(c *Content) { c.SHA256 = "" }, nil, nil},
 		{"digest of another length", func(c *Content) { c.SHA256 = hex.EncodeToString([]byte("short")) }, nil, nil},

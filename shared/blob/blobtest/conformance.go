@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ type Store interface {
 	Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error)
 	Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
 	Stat(ctx context.Context, key blob.Key) (blob.Info, error)
+	List(ctx context.Context, prefix, after string, limit int) (names []string, more bool, err error)
 	Delete(ctx context.Context, key blob.Key) error
 	PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error)
 	PresignGet(ctx context.Context, key blob.Key, contentDisposition string) (blob.PresignedRequest, error)
@@ -42,6 +44,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Store) {
 		"Immutable":         immutable,
 		"OneWriterWins":     oneWriterWins,
 		"Delete":            remove,
+		"List":              list,
 		"InvalidKey":        invalidKey,
 		"BufferNotRetained": doesNotRetainBuffer,
 		"Cancelled":         cancelled,
@@ -51,7 +54,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Store) {
 }
 
 func newKey() blob.Key {
-	return blob.NewKey("nav/app2018", uuid.New().String())
+	return blob.NewKey("nav/app2018", "50001", uuid.New().String())
 }
 
 func mustPut(t *testing.T, s Store, key blob.Key, body []byte) blob.Info {
@@ -198,7 +201,7 @@ func oneWriterWins(t *testing.T, s Store) {
 
 func remove(t *testing.T, s Store) {
 	instanceGuid := uuid.New().String()
-	deleted, kept := blob.NewKey("nav/app2018", instanceGuid), blob.NewKey("nav/app2018", instanceGuid)
+	deleted, kept := blob.NewKey("nav/app2018", "50001", instanceGuid), blob.NewKey("nav/app2018", "50001", instanceGuid)
 	mustPut(t, s, deleted, []byte("old"))
 	mustPut(t, s, kept, []byte("new"))
 	for _, call := range []string{"Delete", "Delete again"} {
@@ -217,10 +220,40 @@ func remove(t *testing.T, s Store) {
 	}
 }
 
+// list checks the names of one day and shard that no other test uses.
+func list(t *testing.T, s Store) {
+	guid := uuid.New().String()
+	var want []string
+	for _, revision := range []string{"0a0a0a0a-0000-7000-8000-00000000000b", "0a0a0a0a-0000-7000-8000-00000000001b", "0a0a0a0a-0000-7000-8000-00000000002b"} {
+		key := blob.KeyOf("nav/app2018", "50001", guid, revision)
+		mustPut(t, s, key, []byte("x"))
+		want = append(want, key.String())
+	}
+	other := blob.KeyOf("nav/app2018", "50001", guid, "0a0a0a0a-0000-7000-8000-00000000002c")
+	mustPut(t, s, other, []byte("x"))
+	prefix := want[0][:len(want[0])-len("0a0a0a0a-0000-7000-8000-00000000000b")]
+	for _, test := range []struct {
+		after string
+		limit int
+		want  []string
+		more  bool
+	}{
+		{"", 10, want, false}, {prefix, 3, want, false}, {"", 2, want[:2], true}, {want[0], 10, want[1:], false},
+		{want[0] + "x", 1, want[1:2], true}, {want[2], 10, nil, false},
+	} {
+		if names, more, err := s.List(t.Context(), prefix, test.after, test.limit); err != nil || !slices.Equal(names, test.want) || more != test.more {
+			t.Errorf("after %q: %v, %v, %v, want %v, %v", test.after, names, more, err, test.want, test.more)
+		}
+	}
+	if err := s.Delete(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func invalidKey(t *testing.T, s Store) {
 	for _, key := range []blob.Key{
-		{}, blob.KeyOf("nav", "guid", "1"), blob.KeyOf("nav/app/x", "guid", "1"),
-		blob.KeyOf("nav/app", "..", "1"), blob.KeyOf("nav/app", "guid", ""), blob.KeyOf("nav/app", "guid", "a/b"),
+		{}, blob.NewKey("nav", "1", "guid"), blob.NewKey("nav/app/x", "1", "guid"), blob.NewKey("nav/app", "..", "guid"), blob.NewKey("nav/app", "", "guid"),
+		blob.NewKey("nav/app", "1", ".."), blob.KeyOf("nav/app", "1", "guid", ""), blob.KeyOf("nav/app", "1", "guid", "a/b"),
 	} {
 		if _, err := s.Put(t.Context(), key, "text/plain", []byte("x")); err == nil {
 			t.Errorf("Put accepted key %q", key)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -13,11 +14,22 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"uuid"
 
 	"altinn.no/instanceapi/shared/blob"
 )
+
+// RevisionAt returns a new revision of the given time.
+func RevisionAt(at time.Time) string {
+	id := uuid.NewV7()
+	var milliseconds [8]byte
+	binary.BigEndian.PutUint64(milliseconds[:], uint64(at.UnixMilli())<<16)
+	copy(id[:6], milliseconds[:6])
+	return id.String()
+}
 
 // Call describes one method call of a Memory to its Hook.
 type Call struct {
@@ -169,6 +181,23 @@ func (m *Memory) Delete(ctx context.Context, key blob.Key) error {
 		delete(m.objects, key)
 		return nil
 	})
+}
+
+// List is like blobbucket.Bucket.List.
+func (m *Memory) List(ctx context.Context, prefix, after string, limit int) (names []string, more bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	for _, name := range m.Keys() {
+		if !strings.HasPrefix(name, prefix) || name <= after {
+			continue
+		}
+		if len(names) == limit {
+			return names, true, nil
+		}
+		names = append(names, name)
+	}
+	return names, false, nil
 }
 
 // call runs effect under the lock, between the two calls of Hook.

@@ -237,7 +237,7 @@ func (r *run) effects(ctx context.Context, note instance.AgendaNote) (next time.
 			return next, nil
 		}
 		if due == instance.DeletePermanently { // before the deletion, so that the sweep finds the instance
-			if err := r.Store.ScheduleOrphanChecks(ctx, i.OrphanCheck("", now)); err != nil {
+			if err := r.Store.ScheduleOrphanChecks(ctx, i.OrphanCheck(now)); err != nil {
 				return time.Time{}, err
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"altinn.no/instanceapi/shared/application"
@@ -44,7 +45,7 @@ func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instan
 			return err
 		}
 		content := blobhttp.Content{
-			Key:      blob.KeyOf(i.AppID, i.ID, element.Revision),
+			Key:      blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, element.Revision),
 			FileName: element.FileName, URLFileName: urlFileName(element), ContentType: element.ContentType, SHA256: element.SHA256, Size: element.FileSize,
 		}
 		sent, err := blobhttp.ServeContent(w, r, content, source, func() error {
@@ -106,32 +107,25 @@ type ContentStore interface {
 	OrphanCheckScheduler
 }
 
-// Store stores the payload as a new revision of a data element. It returns the content's metadata
-// for the instance, and the key, or the error of CheckUpload. element needs an ID and a FormID.
+// Replace stores the payload as a new revision of a data element of i. It returns the content's
+// metadata for the instance, and the key, or the error of CheckUpload.
 //
-// Store first schedules orphan checks of the new revision and, if element has one, of the revision
-// that it replaces. The sweep then finds a revision that no document refers to, whatever fails
-// later.
-func (p Payload) Store(ctx context.Context, orphans OrphanCheckScheduler, blobs BlobStore, app *application.Application, i *instance.Instance, element *instance.DataElement) (instance.Content, blob.Key, error) {
+// Replace also schedules the orphan check of the present revision. So the sweep finds the revision
+// to which no document refers, whatever fails later.
+func (p Payload) Replace(ctx context.Context, orphans OrphanCheckScheduler, blobs BlobStore, app *application.Application, i *instance.Instance, element *instance.DataElement) (instance.Content, blob.Key, error) {
 	if err := app.CheckUpload(element.FormID, p.ContentType, int64(len(p.Body))); err != nil {
 		return instance.Content{}, blob.Key{}, err
 	}
-	key := blob.KeyOf(app.ID, i.ID, element.ID)
-	now := time.Now()
-	var checks []instance.OrphanCheck
-	if element.Revision != "" {
-		key = blob.NewKey(app.ID, i.ID)
-		checks = append(checks, i.OrphanCheck(element.Revision, now))
-	}
-	if err := orphans.ScheduleOrphanChecks(ctx, append(checks, i.OrphanCheck(key.Revision(), now))...); err != nil {
-		return instance.Content{}, blob.Key{}, err
-	}
+	var scheduled error
+	var scheduling sync.WaitGroup
+	scheduling.Go(func() { scheduled = orphans.ScheduleOrphanChecks(ctx, i.OrphanCheck(time.Now(), element.Revision)) })
+	key := blob.NewKey(app.ID, i.InstanceOwnerID, i.ID)
 	content, err := p.Put(ctx, blobs, key)
-	return content, key, err
+	scheduling.Wait()
+	return content, key, errors.Join(scheduled, err)
 }
 
-// Put stores the payload and returns the content's metadata for the instance. The caller must have
-// scheduled an orphan check of the key's revision.
+// Put stores the payload and returns the content's metadata for the instance.
 func (p Payload) Put(ctx context.Context, blobs BlobStore, key blob.Key) (instance.Content, error) {
 	info, err := blobs.Put(ctx, key, p.ContentType, p.Body)
 	return instance.Content{

@@ -148,7 +148,8 @@ func (a *Access) UpdateElement(r *http.Request, instances Store, i *instance.Ins
 	})
 }
 
-// DownloadStore is the store of instances and their recorded downloads; *instancetable.Table is one.
+// DownloadStore is the store of instances and their recorded downloads; *instancetable.Table is
+// one.
 type DownloadStore interface {
 	Reader
 	// RecordDownload calls record with an instance that was just read, and stores its recorded

@@ -80,7 +80,7 @@ func (c UploadCommit) Run(ctx context.Context, records IdempotencyRecords) (i *i
 
 // VerifyUpload returns a Conflict unless the stored content has the announced size and SHA-256.
 func VerifyUpload(ctx context.Context, blobs BlobStat, u *instance.Upload) error {
-	info, err := blobs.Stat(ctx, blob.KeyOf(u.AppID, u.InstanceID, u.Content.Revision))
+	info, err := blobs.Stat(ctx, blob.KeyOf(u.AppID, u.InstanceOwnerID, u.InstanceID, u.Content.Revision))
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
 		return fault.New(fault.Conflict, "upload-missing",

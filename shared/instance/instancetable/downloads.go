@@ -55,11 +55,8 @@ func (t *Table) writeDownloads(ctx context.Context, i *instance.Instance, before
 	condition, values := unchangedSince(i.Version, before)
 	values[":downloads"] = &types.AttributeValueMemberB{Value: downloads}
 	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &t.name,
-		Key: map[string]types.AttributeValue{
-			attrPartition: &types.AttributeValueMemberS{Value: i.InstanceOwnerID},
-			attrSort:      &types.AttributeValueMemberS{Value: InstanceKey(i.ID)},
-		},
+		TableName:                           &t.name,
+		Key:                                 instanceItemKey(i.InstanceOwnerID, i.ID),
 		UpdateExpression:                    aws.String("SET " + attrDownloads + " = :downloads"),
 		ConditionExpression:                 &condition,
 		ExpressionAttributeValues:           values,

@@ -19,7 +19,8 @@ import (
 //	an announced upload           PK = UPLOAD#id, SK = UPLOAD
 //	open uploads of an instance   PK = UPLOADS#guid, SK = UPLOADS
 //	creations in an hour          PK = QUOTA#caller#hour, SK = QUOTA
-//	scheduled orphan checks       PK = ORPHAN#shard, SK = time#key prefix (see orphan.go)
+//	scheduled orphan checks       PK = ORPHAN#shard, SK = time#appId#guid#revision (see orphan.go)
+//	position of the sweep         PK = SWEEP#shard, SK = SWEEP
 //	a permanent deletion          PK = DELETED#guid, SK = DELETED
 //
 // Every key attribute of an index has the name of the index, as in template.yaml. The sort key
@@ -51,6 +52,8 @@ const (
 	attrInstance    = "i" // the instance of an idempotency record
 	attrExpires     = "expires"
 	attrCount       = "n" // number of creations in an hour
+	attrRevisions   = "r" // of an orphan check: the revisions after the first
+	attrPosition    = "p" // of the sweep, in the content of its shard
 
 	labelIndexes = 8 // must not change: queries would no longer find existing entries
 
@@ -62,6 +65,8 @@ const (
 	uploadSort        = "UPLOAD"
 	openUploadsPrefix = "UPLOADS#"
 	openUploadsSort   = "UPLOADS"
+	sweepPrefix       = "SWEEP#"
+	sweepSort         = "SWEEP"
 	quotaPrefix       = "QUOTA#"
 	quotaSort         = "QUOTA"
 	deletionPrefix    = "DELETED#"

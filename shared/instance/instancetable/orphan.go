@@ -19,7 +19,7 @@ import (
 const orphanCheckPrefix = "ORPHAN#"
 
 // ScheduleOrphanChecks stores checks of revisions that may become orphans. Call it before a
-// revision is stored, or before a document stops referring to it. After an error some of the checks
+// document stops referring to them. After an error some of the checks
 // may be stored. Storing a check again changes nothing.
 func (t *Table) ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error {
 	return writeAll(ctx, t, checks, func(c instance.OrphanCheck) types.WriteRequest {
@@ -62,10 +62,7 @@ func (t *Table) Remove(ctx context.Context, i *instance.Instance) error {
 		{Put: &types.Put{TableName: &t.name, Item: record}},
 		{Delete: &types.Delete{
 			TableName: &t.name,
-			Key: map[string]types.AttributeValue{
-				attrPartition: &types.AttributeValueMemberS{Value: i.InstanceOwnerID},
-				attrSort:      &types.AttributeValueMemberS{Value: InstanceKey(i.ID)},
-			},
+			Key:       instanceItemKey(i.InstanceOwnerID, i.ID),
 			// No request writes a marked instance. The condition enforces this.
 			ConditionExpression: aws.String("attribute_not_exists(" + attrPartition + ") OR " + attrVersion + " = :read"),
 			ExpressionAttributeValues: map[string]types.AttributeValue{
@@ -85,11 +82,19 @@ func DeletionRecordKey(id string) map[string]types.AttributeValue {
 }
 
 func orphanCheckItem(c instance.OrphanCheck) map[string]types.AttributeValue {
-	return with(orphanCheckKey(c), attrOwner, c.InstanceOwnerID)
+	item := with(orphanCheckKey(c), attrOwner, c.InstanceOwnerID)
+	if len(c.Revisions) > 1 {
+		item[attrRevisions] = &types.AttributeValueMemberS{Value: strings.Join(c.Revisions[1:], "#")}
+	}
+	return item
 }
 
 func orphanCheckKey(c instance.OrphanCheck) map[string]types.AttributeValue {
-	sort := strings.Join([]string{rfc3339.Format(c.At), c.AppID, c.InstanceID, c.Revision}, "#")
+	first := "" // of the revisions; the others follow in the item
+	if len(c.Revisions) > 0 {
+		first = c.Revisions[0]
+	}
+	sort := strings.Join([]string{rfc3339.Format(c.At), c.AppID, c.InstanceID, first}, "#")
 	return map[string]types.AttributeValue{
 		attrPartition: &types.AttributeValueMemberS{Value: orphanCheckPrefix + strconv.Itoa(c.Shard())},
 		attrSort:      &types.AttributeValueMemberS{Value: sort},
@@ -110,7 +115,12 @@ func decodeOrphanCheck(item map[string]types.AttributeValue) (instance.OrphanChe
 	if !ok {
 		return instance.OrphanCheck{}, errors.New("stored orphan check: the key has no time")
 	}
-	return instance.OrphanCheck{
-		At: at, AppID: parts[1], InstanceID: parts[2], Revision: parts[3], InstanceOwnerID: owner.Value,
-	}, nil
+	c := instance.OrphanCheck{At: at, AppID: parts[1], InstanceID: parts[2], InstanceOwnerID: owner.Value}
+	if parts[3] != "" {
+		c.Revisions = []string{parts[3]}
+	}
+	if others, ok := item[attrRevisions].(*types.AttributeValueMemberS); ok {
+		c.Revisions = append(c.Revisions, strings.Split(others.Value, "#")...)
+	}
+	return c, nil
 }

@@ -147,7 +147,7 @@ func TestUnprocessedChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var checks []instance.OrphanCheck
 		for _, i := range newInstances(20) {
-			checks = append(checks, i.OrphanCheck("r", time.Now()))
+			checks = append(checks, i.OrphanCheck(time.Now(), "r"))
 		}
 		if err := (&overloaded{stored: map[string]int{}}).table().ScheduleOrphanChecks(t.Context(), checks...); err != nil {
 			t.Error(err)

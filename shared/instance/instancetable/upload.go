@@ -20,8 +20,8 @@ import (
 // attrOpen has the open uploads of an instance, as a set of members (see openUpload).
 const attrOpen = "u"
 
-// AddUpload stores an announced upload, its orphan check, and its place among the open uploads of
-// the instance, in one transaction. It returns instance.ErrAlreadyApplied if another upload with
+// AddUpload stores an announced upload and its place among the open uploads of the instance, in one
+// transaction. It returns instance.ErrAlreadyApplied if another upload with
 // the id exists and has not expired. It returns the fault of Upload.CountError if the instance
 // has instance.MaxOpenUploads open uploads. It succeeds if the stored upload is equal: an earlier
 // attempt stored the upload, and its response was lost.
@@ -34,13 +34,11 @@ func (t *Table) AddUpload(ctx context.Context, u *instance.Upload) error {
 	if err != nil {
 		return err
 	}
-	check := u.OrphanCheck()
 	ctx = busy.WithBudget(ctx)
 	for {
 		full, err := t.transact(ctx, []types.TransactWriteItem{
 			{Update: t.openUpload(u)},
 			{Put: put},
-			{Put: &types.Put{TableName: &t.name, Item: orphanCheckItem(check)}},
 		})
 		switch {
 		case !errors.Is(err, errConflict):

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -33,6 +32,9 @@ type Store interface {
 	Upload(ctx context.Context, id string) (*instance.Upload, error)
 	ReserveCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error)
 	ReleaseCreation(ctx context.Context, by string, now time.Time) error
+	ReadEach(ctx context.Context, refs []instance.Ref, read func(ref instance.Ref, i *instance.Instance, err error)) error
+	SweepPosition(ctx context.Context, shard int) (string, error)
+	SetSweepPosition(ctx context.Context, shard int, position string) error
 	ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
 	OrphanChecks(ctx context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
 	DeleteOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
@@ -52,6 +54,7 @@ func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID
 		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Labels": testLabels, "KeyRanges": testKeyRanges,
 		"IdempotencyRecords": testIdempotencyRecords, "OrphanChecks": testOrphanChecks, "HardDelete": testHardDelete,
 		"Uploads": testUploads, "Quota": testQuota, "Agenda": testAgenda, "Backfills": testBackfills, "DeleteAgainstConfirm": testDeleteAgainstConfirm,
+		"ReadEach": testReadEach, "SweepPositions": testSweepPositions,
 		"Downloads": testDownloads, "DownloadsAgainstChanges": testDownloadsAgainstChanges,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
@@ -495,74 +498,6 @@ func testIdempotencyRecords(t *testing.T, s suite) {
 	}
 	if stored, err := s.store.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || stored.PresentationField != "+++" {
 		t.Errorf("%q, %v: want three changes", stored.PresentationField, err)
-	}
-}
-
-func testOrphanChecks(t *testing.T, s suite) {
-	at := time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC) // before the checks of all other tests
-	const count = 60                                  // more than two batches
-	scheduled := map[instance.OrphanCheck]bool{}
-	for n := range count {
-		check := instance.OrphanCheck{AppID: "nav/app", InstanceOwnerID: "50001", InstanceID: uuid.New().String(), Revision: uuid.New().String(), At: at.Add(time.Duration(n) * time.Microsecond)}
-		if n == 0 {
-			check.Revision = ""
-		}
-		if err := s.store.ScheduleOrphanChecks(t.Context(), check); err != nil {
-			t.Fatal(err)
-		}
-		scheduled[check] = true
-	}
-	if err := s.store.ScheduleOrphanChecks(t.Context(), slices.Collect(maps.Keys(scheduled))...); err != nil { // again, in one call
-		t.Fatal(err)
-	}
-	read := func(before time.Time, pageSize int) (got []instance.OrphanCheck) {
-		for shard := range instance.OrphanCheckShards {
-			var after *instance.OrphanCheck
-			for {
-				page, err := s.store.OrphanChecks(t.Context(), shard, after, before, pageSize)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if len(page) == 0 {
-					break
-				}
-				for n, check := range page {
-					if !scheduled[check] || check.Shard() != shard || n >= pageSize || after != nil && !after.At.Before(check.At) {
-						t.Errorf("shard %d, after %v: %+v", shard, after, check)
-					}
-					after = &check
-				}
-				got = append(got, page...)
-			}
-		}
-		return got
-	}
-	if got := read(at, 100); len(got) != 0 {
-		t.Errorf("before the first: %v", got)
-	}
-	if got := read(at.Add(10*time.Microsecond), 100); len(got) != 10 {
-		t.Errorf("before the eleventh: %d checks, want 10", len(got))
-	}
-	if got := read(at.Add(time.Hour), 2); len(got) != count {
-		t.Errorf("in pages of two: %d checks, want %d", len(got), count)
-	}
-	all := read(at.Add(time.Hour), 100)
-	if len(all) != count {
-		t.Errorf("all: %d checks, want %d", len(all), count)
-	}
-	if err := s.store.DeleteOrphanChecks(t.Context(), all[0]); err != nil {
-		t.Fatal(err)
-	}
-	if got := read(at.Add(time.Hour), 100); len(got) != count-1 || slices.Contains(got, all[0]) {
-		t.Errorf("after deleting one: %d checks", len(got))
-	}
-	for range 2 { // deleting deleted checks succeeds
-		if err := s.store.DeleteOrphanChecks(t.Context(), all...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := read(at.Add(time.Hour), 100); len(got) != 0 {
-		t.Errorf("after deleting all: %v", got)
 	}
 }
 

@@ -27,6 +27,7 @@ type Memory struct {
 	outbox             []event.Event
 	idempotencyRecords map[string]instance.IdempotencyRecord
 	orphanChecks       []instance.OrphanCheck
+	sweepPositions     map[int]string // by shard
 	uploads            map[string]instance.Upload
 	openUploads        map[string]map[string]time.Time // when they expire, by instance id and revision
 	creations          map[string]int                  // by caller and hour
@@ -217,7 +218,7 @@ func (m *Memory) IdempotencyRecord(_ context.Context, id string) (*instance.Idem
 	return &record, nil
 }
 
-// AddUpload stores an announced upload and its orphan check.
+// AddUpload stores an announced upload.
 func (m *Memory) AddUpload(_ context.Context, u *instance.Upload) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -250,9 +251,6 @@ func (m *Memory) AddUpload(_ context.Context, u *instance.Upload) error {
 		m.uploads, m.openUploads = map[string]instance.Upload{}, map[string]map[string]time.Time{}
 	}
 	m.uploads[u.ID], m.openUploads[u.InstanceID] = *u, open
-	if c := u.OrphanCheck(); !slices.Contains(m.orphanChecks, c) {
-		m.orphanChecks = append(m.orphanChecks, c)
-	}
 	return nil
 }
 
@@ -329,7 +327,7 @@ func (m *Memory) ScheduleOrphanChecks(_ context.Context, checks ...instance.Orph
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, c := range checks {
-		if !slices.Contains(m.orphanChecks, c) {
+		if !slices.ContainsFunc(m.orphanChecks, func(other instance.OrphanCheck) bool { return compareOrphanChecks(c, other) == 0 }) {
 			m.orphanChecks = append(m.orphanChecks, c)
 		}
 	}
@@ -352,14 +350,45 @@ func (m *Memory) OrphanChecks(_ context.Context, shard int, after *instance.Orph
 }
 
 func compareOrphanChecks(a, b instance.OrphanCheck) int {
-	return cmp.Or(a.At.Compare(b.At), strings.Compare(a.AppID, b.AppID), strings.Compare(a.InstanceID, b.InstanceID), strings.Compare(a.Revision, b.Revision))
+	return cmp.Or(a.At.Compare(b.At), strings.Compare(a.AppID, b.AppID), strings.Compare(a.InstanceID, b.InstanceID), slices.Compare(a.Revisions, b.Revisions))
+}
+
+// ReadEach calls read with each of the instances that exists.
+func (m *Memory) ReadEach(ctx context.Context, refs []instance.Ref, read func(ref instance.Ref, i *instance.Instance, err error)) error {
+	for _, ref := range refs {
+		i, err := m.Get(ctx, ref.InstanceOwnerID, ref.ID)
+		if !fault.Is(err, fault.NotFound) {
+			read(ref, i, err)
+		}
+	}
+	return ctx.Err()
+}
+
+// SweepPosition returns the position of the sweep in the content of a shard, or "".
+func (m *Memory) SweepPosition(_ context.Context, shard int) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sweepPositions[shard], nil
+}
+
+// SetSweepPosition stores the position of the sweep in the content of a shard.
+func (m *Memory) SetSweepPosition(_ context.Context, shard int, position string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sweepPositions == nil {
+		m.sweepPositions = map[int]string{}
+	}
+	m.sweepPositions[shard] = position
+	return nil
 }
 
 // DeleteOrphanChecks deletes checks.
 func (m *Memory) DeleteOrphanChecks(_ context.Context, checks ...instance.OrphanCheck) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.orphanChecks = slices.DeleteFunc(m.orphanChecks, func(c instance.OrphanCheck) bool { return slices.Contains(checks, c) })
+	m.orphanChecks = slices.DeleteFunc(m.orphanChecks, func(c instance.OrphanCheck) bool {
+		return slices.ContainsFunc(checks, func(other instance.OrphanCheck) bool { return compareOrphanChecks(c, other) == 0 })
+	})
 	return nil
 }
 

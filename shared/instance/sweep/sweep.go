@@ -1,13 +1,23 @@
-// Package sweep deletes orphaned blob revisions and permanently deleted instances.
+// Package sweep deletes orphaned blob revisions and permanently deleted instances. There are two
+// kinds of orphans.
+//
+// # New content
+//
+// A crash between storing content and changing its document leaves content without a document. The
+// name of an object begins with the day of its revision. The sweep lists each day once, when
+// SettleTime has passed since its end, and deletes each revision to which its document does not
+// refer. So such an orphan exists for at most SettleTime and a day. A request that stores content
+// writes nothing for the sweep. The sweep takes one listing for a thousand objects, and half a read
+// unit for each instance whose document is at most 4 KB.
+//
+// The position of the sweep is stored for each shard of a day. A revision that cannot be checked
+// gets an orphan check, and the listing continues.
 //
 // # Orphan checks
 //
-// A crash between storing content and changing its document leaves an orphan in the bucket. The
-// cost of finding orphans by listing the bucket and reading every document grows with the stored
-// data. Instead, a function schedules an orphan check before it stores, replaces or removes
-// content. The sweep reads only the checks that are older than the grace period, and deletes each
-// revision that no document refers to. A check costs one write unit. This command prints the units
-// of every operation:
+// A change can replace or remove content of any age. So the function schedules an orphan check
+// before the change. The sweep reads only the checks that are older than GracePeriod. A check costs
+// one write unit. This command prints the units of every operation:
 //
 //	make bench WHAT=ledger
 //
@@ -18,6 +28,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,11 +38,13 @@ import (
 )
 
 // GracePeriod is the minimum age of a check that the sweep runs. No request takes longer than 30
-// seconds. So after the grace period a document refers to the revision, or never will.
-//
-// A replaced revision may be deleted before its grace period if the check of its upload is due
-// first. A client that downloads it with a presigned URL then gets a 404 from S3 and retries.
+// seconds. So after the grace period a document refers to the revision, or never will. A download
+// with a presigned URL can end before.
 const GracePeriod = time.Hour
+
+// SettleTime is the time after the end of a day until the sweep lists its content. An announced
+// upload fixes its revision, and its content can arrive and be committed much later.
+const SettleTime = instance.UploadLifetime + instance.MaxTransferTime + GracePeriod
 
 const (
 	batchSize   = 100 // checks per read of a shard
@@ -41,6 +54,14 @@ const (
 
 // Store is the store of instances and orphan checks; *instancetable.Table implements it.
 type Store interface {
+	// ReadEach calls read with each of the instances that exists, one at a time, or with an error
+	// if its document is unreadable.
+	ReadEach(ctx context.Context, refs []instance.Ref, read func(ref instance.Ref, i *instance.Instance, err error)) error
+	// SweepPosition returns the stored position in the content of a shard, or "".
+	SweepPosition(ctx context.Context, shard int) (string, error)
+	SetSweepPosition(ctx context.Context, shard int, position string) error
+	ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
+
 	Get(ctx context.Context, instanceOwnerID, id string) (*instance.Instance, error)
 	Remove(ctx context.Context, i *instance.Instance) error
 	OrphanChecks(ctx context.Context, shard int, after *instance.OrphanCheck, before time.Time, limit int) ([]instance.OrphanCheck, error)
@@ -49,32 +70,41 @@ type Store interface {
 
 // Blobs is the blob store; *blobbucket.Bucket implements it.
 type Blobs interface {
+	// List returns, in order, up to limit names that begin with prefix and follow after, and
+	// whether more follow.
+	List(ctx context.Context, prefix, after string, limit int) (names []string, more bool, err error)
 	Delete(ctx context.Context, key blob.Key) error
 }
 
 // Report counts the results of a sweep.
 type Report struct {
+	Listed    int // objects of past days
 	Checks    int // checks run
 	Blobs     int // revisions deleted
 	Instances int // instances deleted permanently
 }
 
 func (r *Report) add(other Report) {
+	r.Listed += other.Listed
 	r.Checks += other.Checks
 	r.Blobs += other.Blobs
 	r.Instances += other.Instances
 }
 
-// Run runs every check that is due at now, until none is left or ctx ends. A check that fails
-// stays scheduled; its error is part of the returned error, and Run continues with the other
-// checks. After fault.Busy, Run leaves the rest of a shard to the next sweep. The shards run in
-// parallel.
+// Run lists the days that are due at now and runs every check that is due, until none is left or
+// ctx ends. A check that fails stays scheduled; its error is part of the returned error, and Run
+// continues with the other checks. After fault.Busy, Run leaves the rest of a shard to the next
+// sweep. The shards run in parallel.
 func Run(ctx context.Context, store Store, blobs Blobs, now time.Time) (Report, error) {
-	var reports [instance.OrphanCheckShards]Report
-	var errs [instance.OrphanCheckShards]error
+	var reports [blob.Shards + instance.OrphanCheckShards]Report
+	var errs [len(reports)]error
 	var shards sync.WaitGroup
+	for shard := range blob.Shards {
+		shards.Go(func() { reports[shard], errs[shard] = list(ctx, store, blobs, shard, now) })
+	}
 	for shard := range instance.OrphanCheckShards {
-		shards.Go(func() { reports[shard], errs[shard] = run(ctx, store, blobs, shard, now.Add(-GracePeriod)) })
+		n := blob.Shards + shard
+		shards.Go(func() { reports[n], errs[n] = run(ctx, store, blobs, shard, now.Add(-GracePeriod)) })
 	}
 	shards.Wait()
 	var all Report
@@ -193,26 +223,28 @@ func (r *Report) run(ctx context.Context, store Store, blobs Blobs, check instan
 	if i != nil && i.Status.IsMarkedForHardDelete {
 		return r.remove(ctx, store, blobs, i, check)
 	}
-	if check.Revision == "" { // the hard delete that scheduled the check failed
-		return nil
-	}
-	if i != nil && i.HasRevision(check.Revision) {
-		return nil
-	}
-	return r.delete(ctx, blobs, check.AppID, check.InstanceID, check.Revision)
-}
-
-// remove deletes an instance that is marked for hard delete. It deletes the content first, so that
-// the document still names the remaining content after a failure. It also deletes the revision of
-// the check; other revisions have separate checks.
-func (r *Report) remove(ctx context.Context, store Store, blobs Blobs, i *instance.Instance, check instance.OrphanCheck) error {
-	if check.Revision != "" {
-		if err := r.delete(ctx, blobs, check.AppID, check.InstanceID, check.Revision); err != nil {
+	// Without revisions, the hard delete that scheduled the check failed.
+	for _, revision := range check.Revisions {
+		if i != nil && i.HasRevision(revision) {
+			continue
+		}
+		if err := r.delete(ctx, blobs, blob.KeyOf(check.AppID, check.InstanceOwnerID, check.InstanceID, revision)); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// remove deletes an instance that is marked for hard delete. It deletes the content first, so that
+// the document still names the remaining content after a failure. It also deletes the revisions of
+// the check; other revisions have other checks, or are new.
+func (r *Report) remove(ctx context.Context, store Store, blobs Blobs, i *instance.Instance, check instance.OrphanCheck) error {
+	revisions := slices.Clone(check.Revisions)
 	for _, element := range i.Data {
-		if err := r.delete(ctx, blobs, i.AppID, i.ID, element.Revision); err != nil {
+		revisions = append(revisions, element.Revision)
+	}
+	for _, revision := range revisions {
+		if err := r.delete(ctx, blobs, blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, revision)); err != nil {
 			return err
 		}
 	}
@@ -223,8 +255,8 @@ func (r *Report) remove(ctx context.Context, store Store, blobs Blobs, i *instan
 	return nil
 }
 
-func (r *Report) delete(ctx context.Context, blobs Blobs, appID, instanceID, revision string) error {
-	if err := blobs.Delete(ctx, blob.KeyOf(appID, instanceID, revision)); err != nil {
+func (r *Report) delete(ctx context.Context, blobs Blobs, key blob.Key) error {
+	if err := blobs.Delete(ctx, key); err != nil {
 		return err
 	}
 	r.Blobs++

@@ -50,11 +50,12 @@ func newFixture(t *testing.T, at time.Time) *fixture {
 	return f
 }
 
-// put schedules a check and stores content as a new revision of the element.
+// put schedules a check and stores content as a new revision of the element. The revision is of a
+// day after now, which the sweep does not list.
 func (f *fixture) put(t *testing.T, i *instance.Instance, at time.Time) (revision string) {
 	t.Helper()
-	key := blob.NewKey(i.AppID, i.ID)
-	f.schedule(t, i.OrphanCheck(key.Revision(), at))
+	key := blob.NewKey(i.AppID, i.InstanceOwnerID, i.ID)
+	f.schedule(t, i.OrphanCheck(at, key.Revision()))
 	if _, err := f.blobs.Put(t.Context(), key, "application/xml", []byte("<a/>")); err != nil {
 		t.Fatal(err)
 	}
@@ -124,18 +125,33 @@ func TestReplacedRevisionIsDeleted(t *testing.T) {
 	f := newFixture(t, old)
 	before := f.element.Revision
 	after := f.put(t, f.i, old)
-	f.schedule(t, f.i.OrphanCheck(before, old.Add(-time.Second)))
+	f.schedule(t, f.i.OrphanCheck(old.Add(-time.Second), before))
 	f.change(t, func(i *instance.Instance) error { i.Element(elementID).Revision = after; return nil })
 	f.want(t, sweep.Report{Checks: 3, Blobs: 2}, 1, 0) // the first revision has two checks
-	if keys := f.blobs.Keys(); len(keys) != 1 || keys[0] != blob.KeyOf(f.i.AppID, f.i.ID, after).String() {
+	if keys := f.blobs.Keys(); len(keys) != 1 || keys[0] != blob.KeyOf(f.i.AppID, f.i.InstanceOwnerID, f.i.ID, after).String() {
 		t.Errorf("remaining revisions %v, want only %s", keys, after)
 	}
+}
+
+// One check of several revisions deletes those to which no document refers.
+func TestCheckOfSeveralRevisions(t *testing.T) {
+	f := newFixture(t, old)
+	var revisions []string
+	for range 3 {
+		key := blob.NewKey(f.i.AppID, f.i.InstanceOwnerID, f.i.ID)
+		if _, err := f.blobs.Put(t.Context(), key, "text/plain", nil); err != nil {
+			t.Fatal(err)
+		}
+		revisions = append(revisions, key.Revision())
+	}
+	f.schedule(t, f.i.OrphanCheck(old, revisions[0], f.element.Revision, revisions[1]))
+	f.want(t, sweep.Report{Checks: 2, Blobs: 2}, 2, 0)
 }
 
 func TestHardDeleteDeletesEverything(t *testing.T) {
 	f := newFixture(t, now.Add(-48*time.Hour))
 	f.want(t, sweep.Report{Checks: 1}, 1, 0) // runs the check of the upload
-	f.schedule(t, f.i.OrphanCheck("", old))
+	f.schedule(t, f.i.OrphanCheck(old))
 	f.change(t, func(i *instance.Instance) error { return i.HardDelete(nil, application.Owner, now) })
 	f.want(t, sweep.Report{Checks: 1, Blobs: 1, Instances: 1}, 0, 0)
 	if _, err := f.store.Get(t.Context(), f.i.InstanceOwnerID, f.i.ID); !fault.Is(err, fault.NotFound) {
@@ -148,7 +164,7 @@ func TestHardDeletedInstanceIsCountedOnce(t *testing.T) {
 	for range 20 {
 		f.put(t, f.i, old)
 	}
-	f.schedule(t, f.i.OrphanCheck("", old))
+	f.schedule(t, f.i.OrphanCheck(old))
 	f.change(t, func(i *instance.Instance) error { return i.HardDelete(nil, application.Owner, now) })
 	if report, err := sweep.Run(t.Context(), f.store, f.blobs, now); err != nil || report.Instances != 1 || report.Checks != 22 || len(f.blobs.Keys()) != 0 {
 		t.Errorf("report %+v, %v, remaining revisions %v", report, err, f.blobs.Keys())
@@ -157,7 +173,7 @@ func TestHardDeletedInstanceIsCountedOnce(t *testing.T) {
 
 func TestFailedHardDeleteChangesNothing(t *testing.T) {
 	f := newFixture(t, old)
-	f.schedule(t, f.i.OrphanCheck("", old))
+	f.schedule(t, f.i.OrphanCheck(old))
 	f.want(t, sweep.Report{Checks: 2}, 1, 0)
 }
 
@@ -167,12 +183,12 @@ func TestFailedCheckStaysScheduled(t *testing.T) {
 	f.put(t, f.i, old)
 	var calls atomic.Int32
 	errDelete := errors.New("no response")
-	report, err := sweep.Run(t.Context(), f.store, deleter(func(ctx context.Context, key blob.Key) error {
+	report, err := sweep.Run(t.Context(), f.store, deleter{f.blobs, func(ctx context.Context, key blob.Key) error {
 		if calls.Add(1) == 1 {
 			return errDelete
 		}
 		return f.blobs.Delete(ctx, key)
-	}), now)
+	}}, now)
 	if !errors.Is(err, errDelete) || report.Checks != 3 || report.Blobs != 1 {
 		t.Errorf("report %+v, %v", report, err)
 	}
@@ -193,15 +209,15 @@ func TestFailingChecksDoNotBlockOthers(t *testing.T) {
 	errDelete := errors.New("no response")
 	failing := map[string]bool{}
 	for range 250 {
-		failing[blob.KeyOf(f.i.AppID, f.i.ID, f.put(t, f.i, old.Add(-time.Minute))).String()] = true
+		failing[blob.KeyOf(f.i.AppID, f.i.InstanceOwnerID, f.i.ID, f.put(t, f.i, old.Add(-time.Minute))).String()] = true
 	}
 	f.put(t, f.i, old)
-	report, err := sweep.Run(t.Context(), f.store, deleter(func(ctx context.Context, key blob.Key) error {
+	report, err := sweep.Run(t.Context(), f.store, deleter{f.blobs, func(ctx context.Context, key blob.Key) error {
 		if failing[key.String()] {
 			return errDelete
 		}
 		return f.blobs.Delete(ctx, key)
-	}), now)
+	}}, now)
 	if want := (sweep.Report{Checks: 252, Blobs: 1}); !errors.Is(err, errDelete) || report != want {
 		t.Errorf("report %+v, want %+v, %v", report, want, errors.Is(err, errDelete))
 	}
@@ -218,10 +234,10 @@ func TestSweepStopsIfBusy(t *testing.T) {
 		f.put(t, f.i, old)
 	}
 	var calls atomic.Int32
-	report, err := sweep.Run(t.Context(), f.store, deleter(func(context.Context, blob.Key) error {
+	report, err := sweep.Run(t.Context(), f.store, deleter{f.blobs, func(context.Context, blob.Key) error {
 		calls.Add(1)
 		return fault.Busy(errors.New("SlowDown"))
-	}), now)
+	}}, now)
 	// The checks of one instance run one after the other.
 	if !fault.IsBusy(err) || calls.Load() != 1 || report.Blobs != 0 {
 		t.Errorf("report %+v, %v after %d calls", report, err, calls.Load())
@@ -234,6 +250,10 @@ func TestSweepStopsIfBusy(t *testing.T) {
 	}
 }
 
-type deleter func(ctx context.Context, key blob.Key) error
+// deleter is a blob store with another Delete.
+type deleter struct {
+	*blobtest.Memory
+	delete func(ctx context.Context, key blob.Key) error
+}
 
-func (d deleter) Delete(ctx context.Context, key blob.Key) error { return d(ctx, key) }
+func (d deleter) Delete(ctx context.Context, key blob.Key) error { return d.delete(ctx, key) }

@@ -232,7 +232,7 @@ func (c *Checker) validateElement(ctx context.Context, app *application.Applicat
 	case !readable:
 		return nil, nil
 	}
-	key := verdictKey{blob.KeyOf(i.AppID, i.ID, d.Revision), schemaFor(t, format)}
+	key := verdictKey{blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision), schemaFor(t, format)}
 	limit := int64(MaxBytes)
 	if key.schema.streams() {
 		limit = MaxStreamed

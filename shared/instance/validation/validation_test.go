@@ -128,7 +128,7 @@ func TestVerdictsAreRemembered(t *testing.T) {
 		}
 	}
 	for n := range 3 * maxVerdicts {
-		c.remember(verdictKey{content: blob.KeyOf("nav/app", "i", fmt.Sprint(n))}, make([]fault.Issue, 5))
+		c.remember(verdictKey{content: blob.KeyOf("nav/app", "50001", "i", fmt.Sprint(n))}, make([]fault.Issue, 5))
 		if len(c.verdicts) > maxVerdicts || c.issues > maxIssues {
 			t.Fatalf("%d verdicts with %d issues are remembered", len(c.verdicts), c.issues)
 		}
