@@ -1,6 +1,7 @@
 package permissions
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/blob/blobtest"
+	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/shared/instance/sweep"
 	"altinn.no/instanceapi/shared/rfc3339"
@@ -143,6 +145,7 @@ func (e *env) moreRequests() {
 	e.send(200, e.user, "PUT", i.Apps()+"/workflow", "application/json", `{"currentStep":"Submit"}`)
 	e.download(i)
 	e.send(200, e.owner, "POST", i.Storage()+"/confirmDownload", "", "", "Idempotency-Key: all")
+	e.createLarge()
 	e.notes()
 	e.queries(i)
 
@@ -202,6 +205,16 @@ func (e *env) queries(i client.Instance) {
 	}
 	e.send(200, e.linking(), "GET", "/storage/instances", "", "")
 	e.send(200, e.user, "GET", "/storage/instances/"+i.InstanceOwnerID, "", "")
+}
+
+// createLarge creates an instance whose document is so large that no index contains it.
+func (e *env) createLarge() {
+	elements := make([]string, instance.MaxDataElements)
+	for n := range elements {
+		elements[n] = fmt.Sprintf(`{"formId":"any","contentType":"text/plain","content":"YQ==","fileName":"%x"}`, sha256.Sum256([]byte{byte(n)}))
+	}
+	e.send(201, e.user, "POST", "/nav/app2018/instances", "application/json",
+		fmt.Sprintf(`{"reportee":{"ssn":%q},"data":[{"formId":"a","contentType":"application/json","content":"e30="},%s]}`, ssn, strings.Join(elements[1:], ",")))
 }
 
 // sameIndexLabel returns another label that has the same index.

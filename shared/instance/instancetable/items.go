@@ -11,6 +11,10 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancequery"
 )
 
+// maxIndexed is the maximum size, in bytes, of a packed document that the indexes and the items of
+// labels contain. A document has this size with some 40 data elements.
+const maxIndexed = 4 << 10
+
 // items are the stored items of an instance.
 type items struct {
 	own     map[string]types.AttributeValue
@@ -28,13 +32,20 @@ func itemsOf(i *instance.Instance, version int64) (items, error) {
 	_, _ = rand.Read(writeID) // never fails
 	shared := map[string]types.AttributeValue{
 		attrPartition: &types.AttributeValueMemberS{Value: i.InstanceOwnerID},
-		attrDocument:  &types.AttributeValueMemberB{Value: packed},
 		attrVersion:   &types.AttributeValueMemberN{Value: strconv.FormatInt(version, 10)},
 		attrWriteID:   &types.AttributeValueMemberB{Value: writeID},
 		attrChanged:   &types.AttributeValueMemberS{Value: instancequery.ChangedKey(i.LastChangedDateTime, i.ID)},
 	}
+	if len(packed) > maxIndexed {
+		shared[attrSize] = &types.AttributeValueMemberN{Value: strconv.Itoa(len(packed))}
+	} else {
+		shared[attrDocument] = &types.AttributeValueMemberB{Value: packed}
+	}
 	step, unconfirmed, labels := IndexKeys(i)
 	it := items{own: with(shared, attrSort, InstanceKey(i.ID)), writeID: writeID}
+	if len(packed) > maxIndexed {
+		it.own[attrLarge] = &types.AttributeValueMemberB{Value: packed}
+	}
 	if downloads := packDownloads(i); downloads != nil {
 		it.own[attrDownloads] = &types.AttributeValueMemberB{Value: downloads}
 	}

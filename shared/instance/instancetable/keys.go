@@ -39,7 +39,9 @@ import (
 const (
 	attrPartition   = "PK"
 	attrSort        = "SK"
-	attrDocument    = "d" // the packed document
+	attrDocument    = "d" // the packed document, if it has at most maxIndexed bytes
+	attrLarge       = "D" // a larger one, only in the instance's own item
+	attrSize        = "z" // the size of a larger one, in bytes
 	attrVersion     = "v" // its version
 	attrDownloads   = "l" // the recorded downloads, only in the instance's own item, see downloads.go
 	attrWriteID     = "w" // random for every write: distinguishes a lost response from a lost race

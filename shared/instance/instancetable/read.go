@@ -3,7 +3,9 @@ package instancetable
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -63,8 +65,15 @@ func (t *Table) Read(ctx context.Context, keyRange instancequery.KeyRange, limit
 	if err != nil {
 		return nil, false, err
 	}
-	rows := make([]merge.Row[instancequery.Row], len(out.Items))
-	for n, item := range out.Items {
+	found, more := out.Items, len(out.LastEvaluatedKey) > 0
+	if !keyRange.KeysOnly && keyRange.Kind != instancequery.ByOwner {
+		if found, err = t.resolve(ctx, found); err != nil {
+			return nil, false, err
+		}
+		more = more || len(found) < len(out.Items)
+	}
+	rows := make([]merge.Row[instancequery.Row], len(found))
+	for n, item := range found {
 		key, ok := item[sort].(*types.AttributeValueMemberS)
 		if !ok { // DynamoDB has found the item by this attribute
 			return nil, false, fmt.Errorf("instancetable: an item of %s has no %s", partition, sort)
@@ -74,7 +83,57 @@ func (t *Table) Read(ctx context.Context, keyRange instancequery.KeyRange, limit
 			rows[n].Value, rows[n].Size = newRow(rows[n].Key, item)
 		}
 	}
-	return rows, len(out.LastEvaluatedKey) > 0, nil
+	return rows, more, nil
+}
+
+// maxResolved is the maximum total size, in bytes, of the large documents that one read of an index
+// fetches. A Query has the same limit for the documents in the index.
+const maxResolved = 1 << 20
+
+// resolve adds the large documents to the entries of an index that have only their sizes. It
+// returns the first entries, as many as maxResolved allows, but at least one. An entry whose
+// instance was deleted concurrently stays without a document.
+func (t *Table) resolve(ctx context.Context, entries []map[string]types.AttributeValue) ([]map[string]types.AttributeValue, error) {
+	total := 0
+	var keys []map[string]types.AttributeValue
+	large := map[string][]map[string]types.AttributeValue{} // the entries of an instance, by its id
+	for n, entry := range entries {
+		size, isLarge := entry[attrSize].(*types.AttributeValueMemberN)
+		if !isLarge {
+			continue
+		}
+		bytes, err := strconv.Atoi(size.Value)
+		changed, ok := entry[attrChanged].(*types.AttributeValueMemberS)
+		if err != nil || !ok {
+			return nil, errors.New("stored index entry: invalid size or key")
+		}
+		if total += bytes; total > maxResolved && len(keys) > 0 {
+			entries = entries[:n]
+			break
+		}
+		_, id, _ := strings.Cut(changed.Value, "#")
+		if large[id] == nil {
+			keys = append(keys, map[string]types.AttributeValue{
+				attrPartition: entry[attrPartition], attrSort: &types.AttributeValueMemberS{Value: InstanceKey(id)},
+			})
+		}
+		large[id] = append(large[id], entry)
+	}
+	err := t.batchGet(ctx, keys, func(item map[string]types.AttributeValue) error {
+		sort, ok := item[attrSort].(*types.AttributeValueMemberS)
+		if !ok {
+			return errNoKey
+		}
+		for _, entry := range large[strings.TrimPrefix(sort.Value, instancePrefix)] {
+			for _, attribute := range []string{attrDocument, attrLarge, attrVersion} { // a concurrent change can make a large document small
+				if value, ok := item[attribute]; ok {
+					entry[attribute] = value
+				}
+			}
+		}
+		return nil
+	})
+	return entries, err
 }
 
 // newRow returns the row of an item with the given key, and the size of its document. The row keeps

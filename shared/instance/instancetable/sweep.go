@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -20,44 +21,40 @@ const batchGets = 100
 // refs must differ. Documents may be a moment old. A document that is unreadable does not stop the
 // others: read gets its error instead of the instance.
 func (t *Table) ReadEach(ctx context.Context, refs []instance.Ref, read func(ref instance.Ref, i *instance.Instance, err error)) error {
-	return busy.InBatches(ctx, refs, batchGets, 1, func(ctx context.Context, batch []instance.Ref) ([]instance.Ref, error) {
-		keys := make([]map[string]types.AttributeValue, len(batch))
-		byKey := make(map[string]instance.Ref, len(batch))
-		for n, ref := range batch {
-			keys[n] = instanceItemKey(ref.InstanceOwnerID, ref.ID)
-			byKey[ref.InstanceOwnerID+"/"+InstanceKey(ref.ID)] = ref
+	keys := make([]map[string]types.AttributeValue, len(refs))
+	for n, ref := range refs {
+		keys[n] = instanceItemKey(ref.InstanceOwnerID, ref.ID)
+	}
+	return t.batchGet(ctx, keys, func(item map[string]types.AttributeValue) error {
+		owner, ok := item[attrPartition].(*types.AttributeValueMemberS)
+		sort, ok2 := item[attrSort].(*types.AttributeValueMemberS)
+		if !ok || !ok2 {
+			return errNoKey
 		}
-		refOf := func(item map[string]types.AttributeValue) (instance.Ref, error) {
-			partition, ok := item[attrPartition].(*types.AttributeValueMemberS)
-			sort, ok2 := item[attrSort].(*types.AttributeValueMemberS)
-			if !ok || !ok2 {
-				return instance.Ref{}, errors.New("instancetable: BatchGetItem returned an item without a key")
-			}
-			return byKey[partition.Value+"/"+sort.Value], nil
-		}
+		i, err := decode(item)
+		read(instance.Ref{InstanceOwnerID: owner.Value, ID: strings.TrimPrefix(sort.Value, instancePrefix)}, i, err)
+		return nil
+	})
+}
+
+var errNoKey = errors.New("instancetable: DynamoDB returned an item without its key")
+
+// batchGet calls read with each of the items that exists, in any order and one at a time. The reads
+// are eventually consistent.
+func (t *Table) batchGet(ctx context.Context, keys []map[string]types.AttributeValue, read func(item map[string]types.AttributeValue) error) error {
+	return busy.InBatches(ctx, keys, batchGets, 1, func(ctx context.Context, batch []map[string]types.AttributeValue) ([]map[string]types.AttributeValue, error) {
 		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
-			RequestItems: map[string]types.KeysAndAttributes{t.name: {Keys: keys}},
+			RequestItems: map[string]types.KeysAndAttributes{t.name: {Keys: batch}},
 		})
 		if err != nil {
 			return nil, err
 		}
 		for _, item := range out.Responses[t.name] {
-			ref, err := refOf(item)
-			if err != nil {
+			if err := read(item); err != nil {
 				return nil, err
 			}
-			i, err := decode(item)
-			read(ref, i, err)
 		}
-		var unprocessed []instance.Ref
-		for _, key := range out.UnprocessedKeys[t.name].Keys {
-			ref, err := refOf(key)
-			if err != nil {
-				return nil, err
-			}
-			unprocessed = append(unprocessed, ref)
-		}
-		return unprocessed, nil
+		return out.UnprocessedKeys[t.name].Keys, nil
 	})
 }
 

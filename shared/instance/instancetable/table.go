@@ -11,6 +11,12 @@
 // write unit. As a map of attributes it would take three to eight. So every index can carry
 // complete documents, and a page of a query is one call.
 //
+// # Large documents
+//
+// A document of more than 4 KB, with some 40 data elements or more, is stored once. The indexes
+// and the items of labels then contain its size, and a query reads the documents of such rows from
+// the instances' own items. So a change costs the document's units once, not once for each index.
+//
 // # Label indexes
 //
 // Queries by label need an index entry for each label, but an item has one entry in an index. An
@@ -336,6 +342,9 @@ func decode(item map[string]types.AttributeValue) (*instance.Instance, error) {
 // documentOf returns the packed document in an item, and its version.
 func documentOf(item map[string]types.AttributeValue) (packed []byte, version int64, err error) {
 	document, ok := item[attrDocument].(*types.AttributeValueMemberB)
+	if !ok {
+		document, ok = item[attrLarge].(*types.AttributeValueMemberB)
+	}
 	number, ok2 := item[attrVersion].(*types.AttributeValueMemberN)
 	if !ok || !ok2 {
 		return nil, 0, errors.New("stored instance: document or version missing")

@@ -55,7 +55,7 @@ func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID
 		"IdempotencyRecords": testIdempotencyRecords, "OrphanChecks": testOrphanChecks, "HardDelete": testHardDelete,
 		"Uploads": testUploads, "Quota": testQuota, "Agenda": testAgenda, "Backfills": testBackfills, "DeleteAgainstConfirm": testDeleteAgainstConfirm,
 		"ReadEach": testReadEach, "SweepPositions": testSweepPositions,
-		"Downloads": testDownloads, "DownloadsAgainstChanges": testDownloadsAgainstChanges,
+		"Downloads": testDownloads, "DownloadsAgainstChanges": testDownloadsAgainstChanges, "LargeDocuments": testLargeDocuments,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}

@@ -171,3 +171,72 @@ func untilNotBusy(ctx context.Context, f func() error) error {
 		}
 	}
 }
+
+// testLargeDocuments reads instances whose documents no index contains, from all indexes. Their
+// total size is more than one read returns.
+func testLargeDocuments(t *testing.T, s suite) {
+	app, owner := NewApplication(1), newInstanceOwnerID()
+	var labels []string
+	for n := range 9 { // there are eight indexes, so one label has a separate item
+		labels = append(labels, fmt.Sprint("l", n))
+	}
+	want := map[string]*instance.Instance{}
+	for n := range 60 {
+		elements := instance.MaxDataElements
+		if n%10 == 0 { // some documents between the large ones are small
+			elements = 1
+		}
+		i := s.createWithData(t, app, owner, elements, labels...)
+		want[i.ID] = i
+	}
+	for _, label := range append([]string{""}, labels...) {
+		keyRange := instancequery.KeyRange{Kind: instancequery.ByStep, AppID: app.ID, Step: app.Workflow.Start().Name, Order: merge.Ascending}
+		if label != "" {
+			keyRange.Kind, keyRange.Label = instancequery.ByLabel, label
+		}
+		seen := map[string]bool{}
+		for more := true; more; {
+			var rows []merge.Row[instancequery.Row]
+			var err error
+			rows, more, err = s.store.Read(t.Context(), keyRange, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range rows {
+				i, err := row.Value()
+				if err != nil || !reflect.DeepEqual(i, want[i.ID]) {
+					t.Fatalf("label %q: %+v, %v", label, i, err)
+				}
+				seen[i.ID], keyRange.From = true, row.Key+"!"
+			}
+			if len(rows) == 0 && more {
+				t.Fatal("a read returns no rows, but there are more")
+			}
+		}
+		if len(seen) != len(want) {
+			t.Errorf("label %q: %d instances, want %d", label, len(seen), len(want))
+		}
+	}
+
+	// A document that becomes small, and one that becomes large again.
+	for id := range want {
+		for _, elements := range []int{1, 150} {
+			changed, err := s.store.Mutate(t.Context(), owner, id, func(i *instance.Instance) (*event.Event, error) {
+				i.Data = i.Data[:min(elements, len(i.Data))]
+				for len(i.Data) < elements {
+					d := i.Data[0]
+					d.ID, d.Revision = uuid.New().String(), uuid.New().String()
+					i.Data = append(i.Data, d)
+				}
+				return nil, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.store.Get(t.Context(), owner, id); err != nil || !reflect.DeepEqual(got, changed) {
+				t.Errorf("with %d elements: %+v, %v", elements, got, err)
+			}
+		}
+		break
+	}
+}

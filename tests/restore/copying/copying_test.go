@@ -206,11 +206,12 @@ func TestInstances(t *testing.T) {
 	s := newStore(t)
 	lost, labelled, unchanged, changed := s.create(t), s.create(t, colliding()...), s.create(t), s.create(t, colliding()...)
 	deleted, deleting := s.create(t, colliding()...), s.create(t)
-	check := instance.OrphanCheck{At: time.Now(), AppID: lost.AppID, InstanceOwnerID: lost.InstanceOwnerID, InstanceID: lost.ID, Revision: "r"}
+	check := instance.OrphanCheck{At: time.Now(), AppID: lost.AppID, InstanceOwnerID: lost.InstanceOwnerID, InstanceID: lost.ID, Revisions: []string{"r"}}
 	if err := errors.Join(
 		s.ScheduleOrphanChecks(t.Context(), check),
 		s.ScheduleAgenda(t.Context(), instance.AgendaNote{InstanceOwnerID: lost.InstanceOwnerID, InstanceID: lost.ID, At: time.Now()}),
 		s.PutBackfill(t.Context(), lost.AppID, time.Now()),
+		s.SetSweepPosition(t.Context(), 0, "2026-11-30/0/"),
 	); err != nil {
 		t.Fatal(err)
 	}

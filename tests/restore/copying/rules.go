@@ -59,7 +59,7 @@ var rules = map[string]func(partition, sort string, item map[string]types.Attrib
 		switch _, hasEnd := item[attrExpires]; {
 		case hasEnd:
 			return expiresRule, true
-		case begins(partition, "ORPHAN#", "AGENDA#"):
+		case begins(partition, "ORPHAN#", "AGENDA#", "SWEEP#"):
 			return plainRule, true
 		case begins(sort, "LABEL#"):
 			return labelRule, true
