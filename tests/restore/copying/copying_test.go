@@ -225,15 +225,15 @@ func TestInstances(t *testing.T) {
 	s.hardDelete(t, deleted, true)
 	s.hardDelete(t, deleting, false)
 	afterwards := contents(t, s.name)
-	for _, gone := range []string{lost.ID, labelled.ID, "ORPHAN#", "AGENDA#", "QUOTA#"} {
+	for _, gone := range []string{lost.ID, labelled.ID, "ORPHAN#", "AGENDA#", "SWEEP#", "QUOTA#"} {
 		lose(t, s.name, gone)
 	}
 
-	// lost and labelled with its item of a label, an orphan check, a note and a backfill come back.
-	// The items of the labels of changed and deleted do not.
+	// lost and labelled with its item of a label, an orphan check, the position of the sweep, a
+	// note and a backfill come back. The items of the labels of changed and deleted do not.
 	job := Job{Kind: "Instances", From: backup, To: s.name}
 	run(t, job, map[Outcome]int{
-		Copied: 6, Existing: 1, Different: 2, Deleted: 2, Stale: 1, Transient: 1,
+		Copied: 7, Existing: 1, Different: 2, Deleted: 2, Stale: 1, Transient: 1,
 	})
 	for key := range afterwards {
 		if strings.HasPrefix(key, "QUOTA#") {
@@ -243,7 +243,7 @@ func TestInstances(t *testing.T) {
 	if got := contents(t, s.name); !reflect.DeepEqual(got, afterwards) {
 		t.Errorf("the table has %d items, want the %d items from before the loss", len(got), len(afterwards))
 	}
-	run(t, job, map[Outcome]int{Existing: 7, Different: 2, Deleted: 2, Stale: 1, Transient: 1})
+	run(t, job, map[Outcome]int{Existing: 8, Different: 2, Deleted: 2, Stale: 1, Transient: 1})
 	for _, i := range []*instance.Instance{lost, labelled, unchanged, changed} {
 		if stored, err := s.Get(t.Context(), i.InstanceOwnerID, i.ID); err != nil || stored.Version != i.Version {
 			t.Errorf("version %d: %v", i.Version, err)
@@ -252,7 +252,7 @@ func TestInstances(t *testing.T) {
 
 	// A wrong rule has deleted an instance. With IncludeDeleted it comes back, once.
 	job.IncludeDeleted = true
-	run(t, job, map[Outcome]int{Copied: 2, Existing: 7, Different: 2, Stale: 1, Transient: 1})
+	run(t, job, map[Outcome]int{Copied: 2, Existing: 8, Different: 2, Stale: 1, Transient: 1})
 	for key, item := range contents(t, s.name) {
 		if strings.Contains(key, deleted.ID) && !reflect.DeepEqual(item, before[key]) {
 			t.Errorf("the item %s differs from the backup", key)
