@@ -74,6 +74,21 @@ func checkAgenda(t *testing.T, l *Ledger) {
 	}
 }
 
+// TestAmplification checks that no request causes more write units than bound allows, even for the
+// largest document with the maximum number of labels.
+func TestAmplification(t *testing.T) {
+	measured, err := MeasureAmplification(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range measured {
+		t.Logf("%-25s %6d bytes %5d write units (at most %d) %4d calls", a.Name, a.Bytes, a.Writes, a.bound(), a.Calls)
+		if a.Writes > a.bound() {
+			t.Errorf("%s of %d bytes takes %d write units, at most %d are allowed", a.Name, a.Bytes, a.Writes, a.bound())
+		}
+	}
+}
+
 func TestHotStep(t *testing.T) {
 	for shards, changes := range map[int]float64{1: 500, 4: 1900, 20: 9000} {
 		hot, err := HotStep(shards, 100_000)
