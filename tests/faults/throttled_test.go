@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/blob"
+	"altinn.no/instanceapi/shared/blob/blobbucket"
 	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/instance/instancetable"
-	"altinn.no/instanceapi/shared/instance/instancetest"
+	"altinn.no/instanceapi/shared/instance/sweep"
 	"altinn.no/instanceapi/tests/awsproxy"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/faults"
@@ -350,11 +351,15 @@ func (s *throttledSystem) version(t *testing.T, i client.Instance) int64 {
 	return current.Version
 }
 
-// checkContent checks that a document or an orphan check refers to each object, that each data
-// element has its object, and that no party has an instance twice.
+// checkContent checks that after the sweep a document refers to each object, that each data element
+// has its object, and that no party has an instance twice.
 func (s *throttledSystem) checkContent(t *testing.T) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
+	report, err := sweep.Run(ctx, s.instances, blobbucket.New(s.S3, s.Bucket), time.Now().Add(24*time.Hour+sweep.SettleTime))
+	if err != nil || report.Listed == 0 {
+		t.Errorf("the sweep of the next days: %+v, %v", report, err)
+	}
 	known, ofParty := map[string]bool{}, map[string]int{}
 	items, err := stored.Items(ctx, s.Dynamo, "Instances")
 	if err != nil {
@@ -381,18 +386,9 @@ func (s *throttledSystem) checkContent(t *testing.T) {
 			}
 		}
 	}
-	checks, err := instancetest.AllOrphanChecks(ctx, s.instances, time.Now().Add(48*time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range checks {
-		for _, revision := range c.Revisions {
-			known[blob.KeyOf(c.AppID, c.InstanceOwnerID, c.InstanceID, revision).String()] = true
-		}
-	}
 	for key := range objects {
 		if !known[key] {
-			t.Errorf("no document and no orphan check refers to the object %s", key)
+			t.Errorf("the sweep left the object, to which no document refers: %s", key)
 		}
 	}
 	for party, count := range ofParty {
