@@ -173,7 +173,7 @@ func (e *env) change(p process) {
 		return
 	}
 	step := reachable[e.rng.IntN(len(reachable))]
-	e.mutate(p, i, event.WorkflowStateChange, func(i *instance.Instance) (*event.Event, error) {
+	e.mutate(p, i, func(i *instance.Instance) (*event.Event, error) {
 		left, err := i.Transition(e.app, step, application.Owner, "nav", e.clock)
 		if err != nil {
 			return nil, err
@@ -189,20 +189,27 @@ func (e *env) other(p process) {
 		return
 	}
 	eventType := event.Types()[1+e.rng.IntN(len(event.Types())-1)]
-	e.mutate(p, e.known[e.rng.IntN(len(e.known))], eventType, func(i *instance.Instance) (*event.Event, error) {
+	e.mutate(p, e.known[e.rng.IntN(len(e.known))], func(i *instance.Instance) (*event.Event, error) {
 		return i.Event(e.app, eventType, "nav", e.clock, instancehttp.View{}.Links(i), nil), nil
 	})
 }
 
-// mutate changes an instance, and retries until it sees a success.
-func (e *env) mutate(p process, i *instance.Instance, eventType string, change func(*instance.Instance) (*event.Event, error)) {
+// mutate changes an instance, and retries until it sees a success. A retry whose change is already
+// stored adds no event: then the instance's newest event may be another client's.
+func (e *env) mutate(p process, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) {
 	for range clientRetries {
 		e.in.Restart()
 		e.clock = e.clock.Add(time.Millisecond)
-		after, err := p.instances.Mutate(e.t.Context(), e.party, i.ID, change)
+		var added *event.Event
+		after, err := p.instances.Mutate(e.t.Context(), e.party, i.ID, func(i *instance.Instance) (ev *event.Event, err error) {
+			added, err = change(i)
+			return added, err
+		})
 		if err == nil && !e.in.Crashed() {
 			*i = *after
-			e.acked[event.ID(i.ID, i.EventCount)] = eventType + " " + i.Workflow.CurrentStep
+			if added != nil {
+				e.acked[added.ID] = added.EventType + " " + added.WorkflowStep
+			}
 			return
 		}
 		if fault.Is(err, fault.Conflict) { // another client has moved it: read it again and give up
