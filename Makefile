@@ -24,7 +24,7 @@ SAM_BUILD  = $(SAM) build --build-dir .local/sam-build --parameter-overrides Arc
 export GOTOOLCHAIN := go$(shell sed -n 's/^go //p' go.mod)
 
 .PHONY: help run sam-local build build-bench check test test-unit test-store test-robustness test-cost test-authz \
-  test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token event receive deploy clean install install-sam \
+  test-model test-acceptance test-sam-local bench bench-full fuzz lint logs token event receive deploy redrive replay clean install install-sam \
   update-pins
 
 help: ## print this list
@@ -160,6 +160,7 @@ lint: gofmt install install-sam install-redoc install-contract ## run gofmt, vet
 	@.local/sam-venv/bin/python -B tests/structure/deployments.py --prove
 	@.local/sam-venv/bin/python -B tests/deploy/preflight_test.py
 	@.local/sam-venv/bin/python -B tests/deploy/attach_test.py
+	@.local/sam-venv/bin/python -B tests/deploy/recover_test.py
 	@.local/sam-venv/bin/python -B tests/structure/upgrade.py --prove
 	@.local/contract-venv/bin/python -B tests/structure/openapi.py --prove
 	@python3 -B functions/docs-get/redoc.py --check
@@ -191,6 +192,13 @@ deploy: install-sam ## deploy to your AWS account, environment ENV of samconfig.
 	$(SAM) build
 	@for f in .aws-sam/build/*/; do cksum < samconfig.toml > $$f/deployed-with; done
 	$(SAM) deploy --config-env $(ENV)
+
+# The values are read from the environment, so that the shell does not split them.
+redrive: install-sam ## move the messages of the dead-letter queue QUEUE=FeedDeadLetters back, in the environment ENV
+	@.local/sam-venv/bin/python -B tests/deploy/recover.py $(ENV) redrive "$$QUEUE"
+
+replay: install-sam ## send the archived events FROM=2026-11-25T10:00:00Z TO=… to the feed, or to an owner's RULE=, in ENV
+	@.local/sam-venv/bin/python -B tests/deploy/recover.py $(ENV) replay "$$FROM" "$$TO" "$$RULE"
 
 clean: ## delete build output and logs; tools and keys in .local/ stay
 	rm -rf .local/dist .local/log .aws-sam
