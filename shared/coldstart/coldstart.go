@@ -218,7 +218,7 @@ func (e *Env) Ready() {
 				return
 			}
 			if r.err != nil {
-				slog.Warn("warm-up failed", "service", r.name, "error", r.err.Error())
+				slog.Warn("warm-up failed", "service", r.name, "cause", r.err.Error())
 			}
 		case <-ctx.Done():
 			slog.Warn("warm-up not done in time", "limit", warmUpLimit.String())
@@ -228,6 +228,6 @@ func (e *Env) Ready() {
 }
 
 func (e *Env) cannotStart(err error) {
-	slog.Error("cannot start", "error", err.Error())
+	slog.Error("cannot start", "cause", err.Error())
 	e.exit(1)
 }

@@ -152,7 +152,7 @@ func TestReadyEndsTheProcessAfterAFatalWarmUp(t *testing.T) {
 	if code != 1 {
 		t.Errorf("exit code = %d, want 1", code)
 	}
-	if got := out.String(); !strings.Contains(got, `"error":"register: access denied"`) || !strings.Contains(got, "cannot start") {
+	if got := out.String(); !strings.Contains(got, `"cause":"register: access denied"`) || !strings.Contains(got, "cannot start") {
 		t.Errorf("log = %s", got)
 	}
 }

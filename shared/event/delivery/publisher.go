@@ -61,7 +61,7 @@ func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (eve
 		level = slog.LevelError
 		lowest := record.Change.SequenceNumber
 		response.BatchItemFailures = append(response.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: lowest})
-		line = append(line, slog.String("lowestFailed", lowest), slog.String("error", err.Error()))
+		line = append(line, slog.String("lowestFailed", lowest), slog.String("cause", err.Error()))
 		break
 	}
 	slog.LogAttrs(ctx, level, "published", line...)

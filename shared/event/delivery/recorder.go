@@ -82,7 +82,7 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
 		if !errors.Is(err, errOutOfOrder) && level == slog.LevelInfo { // log the first error only
 			level = slog.LevelError
-			line = append(line, slog.String("messageId", message.MessageId), slog.String("error", err.Error()))
+			line = append(line, slog.String("messageId", message.MessageId), slog.String("cause", err.Error()))
 		}
 	}
 	if len(lags) > 0 {

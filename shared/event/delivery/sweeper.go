@@ -106,9 +106,14 @@ func (s *Sweeper) Handle(ctx context.Context) error {
 	if stopped != "" {
 		line = append(line, slog.String("stopped", stopped))
 	}
+	// Three errors are enough and keep the line short.
+	err := errors.Join(failures[:min(len(failures), 3)]...)
+	if err != nil {
+		level = slog.LevelError
+		line = append(line, slog.String("cause", err.Error()))
+	}
 	slog.LogAttrs(ctx, level, "swept", line...)
-	// Three errors are enough and keep the message short.
-	return errors.Join(failures[:min(len(failures), 3)]...)
+	return err
 }
 
 // hasTime reports whether ctx has at least d left.
