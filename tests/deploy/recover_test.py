@@ -76,7 +76,7 @@ def run(arguments, calls=(), waiting=0, without=""):
     stubs = {}
     out = recover.run(Recovery("s", client, lambda: NOW), arguments)
     for service, stubber in stubs.items():
-        if service != "cloudformation":  # which is asked once for each output
+        if service != "cloudformation":  # which returns the same to every call
             stubber.assert_no_pending_responses()
     return out
 

@@ -212,7 +212,12 @@ def check_alarms(d):
 
 
 def check_access_logs(d):
-    """Each API logs every request, as JSON and without path, query or token."""
+    """Each API logs every request, as JSON and without path, query or token. Lambda logs only
+    problems of a function, which the queries of the operations guide find."""
+    for name, p in d.of_type("AWS::Lambda::Function").items():
+        logging = p["LoggingConfig"]
+        if (logging.get("LogFormat"), logging.get("SystemLogLevel")) != ("JSON", "WARN"):
+            yield f"{name} logs {logging}"
     for name, p in d.of_type("AWS::ApiGatewayV2::Stage").items():
         settings = p.get("AccessLogSettings", {})
         api = p["ApiId"]["Ref"]
@@ -281,6 +286,16 @@ def findings(template, gradual, combinations):
     return found
 
 
+def versions(template):
+    """Return a finding if a changed property of a function does not change its version alone."""
+    changed = copy.deepcopy(template)
+    properties(changed, "EventQuery")["Timeout"] = 24
+    before, after = (Deployment(translate(t, GRADUAL[0]), GRADUAL[0]).of_type("AWS::Lambda::Version") for t in (template, changed))
+    if {v["FunctionName"]["Ref"] for n, v in after.items() if n not in before} == {"EventQuery"}:
+        return {}
+    return {"a changed property of EventQuery does not move its alias, or moves others": "EventQuery"}
+
+
 def environments(template):
     """Return the findings for the environments of samconfig.toml, which `make deploy` deploys."""
     found = {}
@@ -337,6 +352,7 @@ MISTAKES = [
     ("check_alarms", lambda t: properties(t, "ThrottlesAlarm").pop("AlarmActions")),
     ("check_access_logs", lambda t: properties(t, "StorageApi").pop("AccessLogSettings")),
     ("check_access_logs", lambda t: properties(t, "AppsApi")["AccessLogSettings"].update(Format='{"p":"$context.path"}')),
+    ("check_access_logs", lambda t: t["Globals"]["Function"]["LoggingConfig"].pop("SystemLogLevel")),
     ("check_alarms", lambda t: t["Resources"]["BlobSweepAlarm"].pop("Condition")),
     ("check_rules", lambda t: t["Rules"].pop("GradualDeploymentHasAlarms")),
     ("check_protection", lambda t: t["Resources"]["Events"].update(DeletionPolicy="RetainExceptOnCreate")),
@@ -346,6 +362,10 @@ MISTAKES = [
 def missed(template):
     """Yield the mistakes that no check finds in four deployments."""
     combinations = [[c[0] for c in CHOICES], [c[-1] for c in CHOICES[:-1]], [CHOICES[2][1], CHOICES[1][1]], [CHOICES[2][1], CHOICES[-1][-1]]]
+    broken = copy.deepcopy(template)
+    del broken["Globals"]["Function"]["AutoPublishAliasAllProperties"]
+    if not versions(broken):
+        yield "versions misses that only new code moves an alias"
     for check, change in MISTAKES:
         broken = copy.deepcopy(template)
         change(broken)
@@ -361,7 +381,7 @@ def main(arguments):
     found = {}
     for gradual in GRADUAL:
         found |= findings(template, gradual, combinations)
-    found |= environments(template) | lint_fullest(template)
+    found |= versions(template) | environments(template) | lint_fullest(template)
     if not found and "--prove" in arguments:
         found = dict.fromkeys(missed(template), "--prove")
     for line, where in found.items():

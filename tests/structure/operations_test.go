@@ -1,16 +1,11 @@
 package structure
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
-	"log/slog"
-	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,40 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambdacontext"
-
-	"altinn.no/instanceapi/shared/fault"
-	"altinn.no/instanceapi/shared/httpapi"
-	"altinn.no/instanceapi/shared/lambdahttp"
-	"altinn.no/instanceapi/shared/logging"
 )
-
-// The operations guide has a row for each alarm, and no row for an alarm that does not exist.
-func TestGuideDocumentsEveryAlarm(t *testing.T) {
-	var alarms, documented []string
-	for _, alarm := range readTemplate(t).ofType("AWS::CloudWatch::Alarm") {
-		alarms = append(alarms, alarm.Name)
-		if text(alarm.Properties["AlarmDescription"]) == "" {
-			t.Errorf("%s has no description", alarm.Name)
-		}
-	}
-	name := regexp.MustCompile("`([A-Za-z]+Alarm)`")
-	for _, cells := range tableRows(t, operationsGuide) {
-		for _, found := range name.FindAllStringSubmatch(cells[0], -1) {
-			documented = append(documented, found[1])
-			if len(cells) != 3 || strings.TrimSpace(cells[1]) == "" || strings.TrimSpace(cells[2]) == "" {
-				t.Errorf("operations guide: the row of %s must have three cells: alarm, meaning, remedy", found[1])
-			}
-		}
-	}
-	slices.Sort(alarms)
-	slices.Sort(documented)
-	if !slices.Equal(alarms, documented) {
-		t.Errorf("alarms in template.yaml: %v\nin the operations guide: %v", alarms, documented)
-	}
-}
 
 // awsMetrics are the metrics of AWS services that alarms and dashboard use, with their dimensions.
 // AWS reports no error for a missing metric: its graph stays empty and its alarm never fires.
@@ -166,27 +128,29 @@ func TestIndexThrottlingIsMonitored(t *testing.T) {
 }
 
 // Each output has a description, and each output that a command of the operations guide uses
-// exists.
+// exists, in the template or in that of an owner's subscription.
 func TestOutputs(t *testing.T) {
 	outputs := map[string]bool{}
 	word := regexp.MustCompile(`[A-Z][a-z]+`)
-	for name, output := range readTemplate(t).Outputs {
-		if text(object(output)["Description"]) == "" {
-			t.Errorf("the output %s has no description", name)
+	for _, tpl := range []*template{readTemplate(t), readSubscription(t)} {
+		for name, output := range tpl.Outputs {
+			if text(object(output)["Description"]) == "" {
+				t.Errorf("the output %s has no description", name)
+			}
+			outputs[strings.ToUpper(strings.Join(word.FindAllString(name, -1), "_"))] = true
 		}
-		outputs[strings.ToUpper(strings.Join(word.FindAllString(name, -1), "_"))] = true
 	}
 	readme, err := os.ReadFile(filepath.Join(root, operationsGuide))
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile(`\$([A-Z_]+_ARN)\b`).FindAllStringSubmatch(string(readme), -1)
+	found := regexp.MustCompile(`\$([A-Z_]+_(?:ARN|TABLE|URL))\b`).FindAllStringSubmatch(string(readme), -1)
 	if len(found) == 0 {
 		t.Error("the operations guide uses no output")
 	}
 	for _, variable := range found {
 		if !outputs[variable[1]] {
-			t.Errorf("the operations guide uses $%s, which is no output of template.yaml", variable[1])
+			t.Errorf("the operations guide uses $%s, which is no output of a template", variable[1])
 		}
 	}
 }
@@ -286,6 +250,31 @@ func TestAlarmsUseExistingMetrics(t *testing.T) {
 	}
 }
 
+// A p99 of few requests is their slowest. So an alarm on a percentile does not decide with few
+// samples. CloudWatch ignores the property in an alarm on an expression, which must therefore count
+// the requests.
+func TestPercentilesOfFewSamplesAreIgnored(t *testing.T) {
+	found := 0
+	for _, alarm := range readTemplate(t).ofType("AWS::CloudWatch::Alarm") {
+		stats := []string{text(alarm.Properties["ExtendedStatistic"])}
+		metrics := list(alarm.Properties["Metrics"])
+		for _, m := range metrics {
+			stats = append(stats, text(at(m, "MetricStat", "Stat")))
+		}
+		if !slices.ContainsFunc(stats, func(s string) bool { return strings.HasPrefix(s, "p") }) {
+			continue
+		}
+		found++
+		counts := len(metrics) > 0 && strings.HasPrefix(text(object(metrics[0])["Expression"]), "IF(requests >= 1000, ")
+		if !counts && text(alarm.Properties["EvaluateLowSampleCountPercentile"]) != "ignore" {
+			t.Errorf("%s alarms on a percentile of few samples", alarm.Name)
+		}
+	}
+	if found == 0 {
+		t.Error("no alarm is on a percentile")
+	}
+}
+
 // Each API and each function writes to its own log group, which keeps logs for LogRetentionDays
 // days.
 func TestLogGroups(t *testing.T) { report(t, checkLogGroups(readTemplate(t))) }
@@ -322,6 +311,9 @@ func checkLogGroups(tpl *template) (found []string) {
 var notTimed = map[string]string{
 	"EventQuery": "it holds a request for the time that the caller chooses (long poll)",
 	"DocsGet":    "it serves static files and calls no other service",
+	// An alarm can watch ten metrics.
+	"LegalHoldSet":  "people call it seldom",
+	"LegalHoldLift": "people call it seldom",
 }
 
 // StorageLatencyAlarm watches each function of the Storage API except those in notTimed.
@@ -339,17 +331,23 @@ func checkStorageLatencyAlarm(tpl *template) (found []string) {
 			found = append(found, "notTimed lists "+name+", which does not exist")
 		}
 	}
+	ids := []string{}
 	for _, m := range list(tpl.resource("StorageLatencyAlarm").Properties["Metrics"]) {
 		stat := object(object(m)["MetricStat"])
-		if stat == nil {
-			continue // the expression over the others
+		if stat == nil || at(stat, "Metric", "Namespace") == "AWS/ApiGateway" {
+			continue // the expression over the others, and the requests
 		}
+		ids = append(ids, text(object(m)["Id"]))
 		metric, dimensions := stat["Metric"], list(at(stat, "Metric", "Dimensions"))
 		if at(metric, "Namespace") != "AWS/Lambda" || at(metric, "MetricName") != "Duration" || stat["Stat"] != "p99" || len(dimensions) != 1 {
 			found = append(found, fmt.Sprintf("StorageLatencyAlarm watches %v, want the p99 of AWS/Lambda Duration", stat))
 			continue
 		}
 		got = append(got, reference(at(dimensions[0], "Value")))
+	}
+	expression := text(object(list(tpl.resource("StorageLatencyAlarm").Properties["Metrics"])[0])["Expression"])
+	if all := "IF(requests >= 1000, MAX([" + strings.Join(ids, ", ") + "]), 0)"; expression != all {
+		found = append(found, fmt.Sprintf("StorageLatencyAlarm has the expression %s, want %s", expression, all))
 	}
 	slices.Sort(want)
 	slices.Sort(got)
@@ -469,53 +467,4 @@ func checkGraph(tpl *template, own map[string][]string, m []any) error {
 		dimensions = append(dimensions, [2]string{text(m[n]), text(m[n+1])})
 	}
 	return checkMetric(tpl, own, text(m[0]), text(m[1]), dimensions)
-}
-
-// accessLogMembers returns the members of the log lines of API Gateway.
-func accessLogMembers(t *testing.T) []string {
-	t.Helper()
-	var line map[string]string
-	format := text(at(readTemplate(t).resource("AppsApi").Properties, "AccessLogSettings", "Format"))
-	if err := json.Unmarshal([]byte(format), &line); err != nil {
-		t.Fatalf("%s: %v", format, err)
-	}
-	return slices.Collect(maps.Keys(line))
-}
-
-// The log queries of the operations guide use only members that log lines have.
-func TestGuideQueriesUseLogMembers(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join(root, operationsGuide))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(readme), "<!-- insights -->")
-	queries, _, found := strings.Cut(rest, "<!-- /insights -->")
-	if !found {
-		t.Fatal("the operations guide has no queries between <!-- insights --> and <!-- /insights -->")
-	}
-	var out bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(logging.New(&out, slog.LevelInfo))
-	defer slog.SetDefault(before)
-	h := httpapi.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
-		return fault.New(fault.Unavailable, "busy", "Later.").WithCause(fs.ErrClosed)
-	})
-	event := events.APIGatewayV2HTTPRequest{RouteKey: "GET /x"}
-	event.RequestContext.HTTP.Method, event.RequestContext.DomainName = "GET", "localhost"
-	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "r"})
-	lambdahttp.New(h).Handle(ctx, event)
-	var line map[string]any
-	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
-		t.Fatal(err)
-	}
-	for _, member := range accessLogMembers(t) {
-		line[member] = true
-	}
-	words := "filter ispresent fields stats sort and by as desc count max sum pct slowest requests p megabytes request"
-	quoted := regexp.MustCompile(`"[^"]*"`)
-	for _, word := range regexp.MustCompile(`[a-zA-Z]+`).FindAllString(quoted.ReplaceAllString(queries, ""), -1) {
-		if _, member := line[word]; !member && !slices.Contains(strings.Fields(words), word) {
-			t.Errorf("a query of the operations guide uses %q, which is no member of the log line %s", word, out.String())
-		}
-	}
 }
