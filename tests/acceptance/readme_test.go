@@ -14,20 +14,28 @@ import (
 	"time"
 )
 
-// TestReadmeWalk runs the README's commands in order and in one shell, and compares the output with
-// the README's.
+// ownersGuide is the page for application owners. Its commands use the variables of the README's
+// commands.
+const ownersGuide = "events/README.md"
+
+// TestReadmeWalk runs the commands of the README and then those of the page for application owners,
+// in order and in one shell. It compares the output with that in the documents.
 func TestReadmeWalk(t *testing.T) {
 	root, err := repositoryRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	markdown, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	steps, err := readWalk(string(markdown))
-	if err != nil {
-		t.Fatalf("README.md: %v", err)
+	var steps []step
+	for _, document := range []string{"README.md", ownersGuide} {
+		markdown, err := os.ReadFile(filepath.Join(root, document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := readWalk(string(markdown))
+		if err != nil {
+			t.Fatalf("%s: %v", document, err)
+		}
+		steps = append(steps, read...)
 	}
 	sut := system(t)
 	env := []string{"BASE=" + sut.base}

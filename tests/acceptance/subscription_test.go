@@ -291,21 +291,22 @@ func TestHeldRequestReturnsTheNextEvent(t *testing.T) {
 	}
 }
 
-// TestReadmeFollow runs the README's loop for following a feed, with another application, and makes
-// events. The loop must print every event once, in the order of the feed.
-func TestReadmeFollow(t *testing.T) {
+// TestGuideFollow runs the loop for following a feed of the page for application owners, with
+// another application, and makes events. The loop must print every event once, in the order of the
+// feed.
+func TestGuideFollow(t *testing.T) {
 	root, err := repositoryRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	markdown, err := os.ReadFile(filepath.Join(root, ownersGuide))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(readme), "<!-- follow -->\n```sh\n")
+	_, rest, found := strings.Cut(string(markdown), "<!-- follow -->\n```sh\n")
 	loop, _, ended := strings.Cut(rest, "```\n<!-- /follow -->")
 	if !found || !ended || strings.Count(loop, "\n") != 3 {
-		t.Fatalf("README.md has no loop of three lines between <!-- follow --> and <!-- /follow -->:\n%s", loop)
+		t.Fatalf("%s has no loop of three lines between <!-- follow --> and <!-- /follow -->:\n%s", ownersGuide, loop)
 	}
 	sut := system(t)
 	org := freshOrg()

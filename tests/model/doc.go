@@ -1,6 +1,6 @@
 // Package model is the API as a plain program: the expected response to each request, derived from
 // the contract alone. It keeps everything in memory, uses neither HTTP, AWS nor the code of the
-// API, and can be read alongside the README.
+// API, and can be read alongside functions/README.md.
 //
 // Its tests send random requests of many callers to the real binaries and apply them to the model.
 // They compare status, code, complete documents, versions, links, pages and the feed.

@@ -150,7 +150,7 @@ func (e *env) softDelete(guid string) {
 	e.set(guid, s)
 }
 
-// upload uploads a large file as the README describes and returns the instance.
+// upload uploads a large file as events/README.md describes and returns the instance.
 func (e *env) upload(path string, content []byte) []byte {
 	e.t.Helper()
 	request := fmt.Sprintf(`{"fileName": "stor.pdf", "contentType": "application/pdf", "size": %d, "sha256": "%x"}`, len(content), sha256.Sum256(content))

@@ -14,7 +14,10 @@ import (
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
-// limit is a limit of the README's table.
+// limitsPage is the document with the table of limits.
+const limitsPage = "functions/README.md"
+
+// limit is a limit of the table.
 type limit struct {
 	row     string // text that only this row of the table contains
 	maximum int
@@ -113,7 +116,7 @@ func (e *env) limits(self string) []limit {
 	}
 }
 
-// A request at each limit of the README succeeds. A request over it gets the README's status and
+// A request at each limit of the table succeeds. A request over it gets the table's status and
 // code, and has no effect.
 func TestLimits(t *testing.T) {
 	e := system
@@ -130,7 +133,7 @@ func TestLimits(t *testing.T) {
 			}
 			if want := grouped(limit.maximum); !strings.Contains(row, want) && !strings.Contains(row, fmt.Sprint(limit.maximum)) ||
 				!strings.Contains(row, fmt.Sprint(limit.status, " `", limit.code, "`")) {
-				t.Errorf("the README has the row\n%s\nwant %s, and %d `%s`", row, want, limit.status, limit.code)
+				t.Errorf("%s has the row\n%s\nwant %s, and %d `%s`", limitsPage, row, want, limit.status, limit.code)
 			}
 			e.unchanged(t, func() {
 				if got := e.reject(t, "over the limit", limit.request(limit.maximum+1)); got.Status != limit.status || got.Code() != limit.code {
@@ -142,13 +145,13 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// An instance accepts the README's number of announced uploads, and one more after a commit.
+// An instance accepts the table's number of announced uploads, and one more after a commit.
 func TestUploadCount(t *testing.T) {
 	e := system
 	self := e.newInstance(t)
 	row := "| announced uploads of an instance, neither committed nor expired | 20 | 409 `upload-count` |"
 	if !slices.Contains(limitRows(t), row) {
-		t.Errorf("the README has no row\n%s", row)
+		t.Errorf("%s has no row\n%s", limitsPage, row)
 	}
 	content := "a"
 	announce := post(self+"/uploads?formId=any", client.Announcement(content))
@@ -166,18 +169,18 @@ func TestUploadCount(t *testing.T) {
 	e.accept(t, announce)
 }
 
-// limitRows returns the rows of the README's table of limits.
+// limitRows returns the rows of the table of limits.
 func limitRows(t *testing.T) []string {
 	t.Helper()
 	root, err := workspace.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	markdown, err := os.ReadFile(filepath.Join(root, limitsPage))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "\n## Limits\n")
+	_, section, _ := strings.Cut(string(markdown), "\n## Limits\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	var rows []string
 	for line := range strings.SplitSeq(section, "\n") {

@@ -122,8 +122,8 @@ func TestSamLocal(t *testing.T) {
 	t.Run("payloads", s.payloads)
 }
 
-// differences checks the differences from AWS that the README lists, as far as a response shows
-// them.
+// differences checks the differences from AWS that functions/OPERATIONS.md lists, as far as a
+// response shows them.
 func (e *env) differences(t *testing.T, base string) {
 	token, err := e.stack.Authenticator.Owner("nav", "", time.Hour)
 	if err != nil {

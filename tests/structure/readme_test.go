@@ -11,18 +11,21 @@ import (
 	"altinn.no/instanceapi/tests/local/build"
 )
 
-// operationsGuide is the document for the owner of the AWS account.
-const operationsGuide = "functions/OPERATIONS.md"
+// The documents with tables that the tests compare with the code.
+const (
+	routesPage      = "functions/README.md"
+	operationsGuide = "functions/OPERATIONS.md" // for the owner of the AWS account
+)
 
 // tableRows returns the cells of each row of all tables in a document.
 func tableRows(t *testing.T, document string) [][]string {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join(root, document))
+	markdown, err := os.ReadFile(filepath.Join(root, document))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var rows [][]string
-	for _, line := range strings.Split(string(readme), "\n") {
+	for _, line := range strings.Split(string(markdown), "\n") {
 		if strings.HasPrefix(line, "|") {
 			rows = append(rows, strings.Split(strings.Trim(line, "| "), "|"))
 		}
@@ -30,11 +33,12 @@ func tableRows(t *testing.T, document string) [][]string {
 	return rows
 }
 
-// The README has a table with a row for each route. A row has the method and the path in one code
-// span, and the function. Its last cell has the tables and the bucket that the function may use.
+// functions/README.md has a table with a row for each route. A row has the method and the path in
+// one code span, and the function. Its last cell has the tables and the bucket that the function
+// may use.
 func TestReadmeNamesEveryRoute(t *testing.T) {
 	tpl := readTemplate(t)
-	rows := tableRows(t, "README.md")
+	rows := tableRows(t, routesPage)
 	for _, f := range tpl.functions() {
 		for _, r := range f.Routes {
 			if r.Method == "HEAD" { // every GET has one
@@ -44,17 +48,17 @@ func TestReadmeNamesEveryRoute(t *testing.T) {
 				return slices.ContainsFunc(cells, func(cell string) bool { return strings.Contains(cell, "`"+r.String()+"`") })
 			})
 			if at < 0 {
-				t.Errorf("README.md has no row for `%s`", r)
+				t.Errorf("%s has no row for `%s`", routesPage, r)
 				continue
 			}
 			cells := rows[at]
 			if !slices.ContainsFunc(cells, func(cell string) bool { return strings.TrimSpace(cell) == f.Folder }) {
-				t.Errorf("README.md: the row of `%s` does not name %s", r, f.Folder)
+				t.Errorf("%s: the row of `%s` does not name %s", routesPage, r, f.Folder)
 			}
 			uses := f.stores()
 			for _, store := range append(tpl.ofType("AWS::DynamoDB::Table"), tpl.ofType("AWS::S3::Bucket")...) {
 				if strings.Contains(cells[len(cells)-1], store.Name) != slices.Contains(uses, store.Name) {
-					t.Errorf("README.md: the row of `%s` lists %q, but %s may use %v", r, strings.TrimSpace(cells[len(cells)-1]), f.Folder, uses)
+					t.Errorf("%s: the row of `%s` lists %q, but %s may use %v", routesPage, r, strings.TrimSpace(cells[len(cells)-1]), f.Folder, uses)
 					break
 				}
 			}
@@ -85,11 +89,12 @@ func TestGuideNamesEveryParameter(t *testing.T) {
 	}
 }
 
-// The Makefile builds the functions with the flags that the README and `make run` give to SAM.
+// The Makefile builds the functions with the flags that the operations guide and `make run` give to
+// SAM.
 func TestBuildFlagsAreTheSame(t *testing.T) {
 	for path, want := range map[string]string{
-		"README.md": "    export " + build.Environment + "\n",
-		"Makefile":  "= " + strings.Replace(build.Environment, "-s -w", "$(LDFLAGS)", 1) + "\n",
+		operationsGuide: "    export " + build.Environment + "\n",
+		"Makefile":      "= " + strings.Replace(build.Environment, "-s -w", "$(LDFLAGS)", 1) + "\n",
 	} {
 		content, err := os.ReadFile(filepath.Join(root, path))
 		if err != nil {
@@ -101,8 +106,8 @@ func TestBuildFlagsAreTheSame(t *testing.T) {
 	}
 }
 
-// Each README and the operations guide name only files and tests that exist.
-func TestReadmeReferencesExist(t *testing.T) {
+// Each document names only files, sections and tests that exist.
+func TestDocumentReferencesExist(t *testing.T) {
 	tests := map[string]bool{}
 	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	for _, path := range goFiles(t, ".") {
@@ -117,21 +122,22 @@ func TestReadmeReferencesExist(t *testing.T) {
 			tests[found[1]] = true
 		}
 	}
-	link := regexp.MustCompile(`\]\(([^):#]+)\)`)
+	link := regexp.MustCompile(`\]\(([^):#]*)(?:#([^):]+))?\)`)
 	name := regexp.MustCompile(`\bTest[A-Z]\w+`)
-	documents := []string{operationsGuide}
-	for _, folder := range readmes {
-		documents = append(documents, filepath.Join(folder, "README.md"))
-	}
-	for _, path := range documents {
-		folder := filepath.Dir(path)
+	for _, path := range documents(t) {
 		content, err := os.ReadFile(filepath.Join(root, path))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, found := range link.FindAllStringSubmatch(string(content), -1) {
-			if _, err := os.Stat(filepath.Join(root, folder, found[1])); err != nil {
+			target := path
+			if found[1] != "" {
+				target = filepath.Join(filepath.Dir(path), found[1])
+			}
+			if _, err := os.Stat(filepath.Join(root, target)); err != nil {
 				t.Errorf("%s links to %s: %v", path, found[1], err)
+			} else if found[2] != "" && !slices.Contains(anchors(t, target), found[2]) {
+				t.Errorf("%s links to #%s, which %s does not have", path, found[2], target)
 			}
 		}
 		for _, test := range name.FindAllString(string(content), -1) {
@@ -142,8 +148,27 @@ func TestReadmeReferencesExist(t *testing.T) {
 	}
 }
 
-// readmes are the folders with a README.
-var readmes = []string{".", "shared", "tests", "tests/bench", "tests/clients"}
+// documents returns the Markdown files of the project, relative to its root.
+func documents(t *testing.T) []string {
+	t.Helper()
+	return slices.DeleteFunc(proseFiles(t), func(name string) bool { return filepath.Ext(name) != ".md" })
+}
+
+// anchors returns the fragments that refer to the headings of a document.
+func anchors(t *testing.T, document string) []string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
+	dropped := regexp.MustCompile("[^\\p{L}\\p{N} _-]")
+	var found []string
+	for _, h := range heading.FindAllStringSubmatch(string(content), -1) {
+		found = append(found, strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
+	}
+	return found
+}
 
 // shared/README.md has a row for each package of shared/, tests/README.md for each folder of
 // tests/.

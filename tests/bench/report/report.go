@@ -1,4 +1,4 @@
-// Package report prints measurements as Markdown tables, in the form in which the README shows
+// Package report prints measurements as Markdown tables, in the form in which the documents show
 // them.
 package report
 

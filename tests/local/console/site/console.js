@@ -310,7 +310,7 @@ async function remove(element) {
 async function upload() {
   const file = $("file").files[0];
   const body = file ?? $("text").value;
-  if (new Blob([body]).size > maxBody) throw new Error("A request has at most 4,400,000 bytes. “Large files” in the README uploads more.");
+  if (new Blob([body]).size > maxBody) throw new Error("A request has at most 4,400,000 bytes. events/README.md describes uploads of larger files.");
   const headers = {"Content-Type": $("content-type").value};
   if (file) {
     const name = encodeURIComponent(file.name).replace(/['()*]/g, c => `%${c.charCodeAt(0).toString(16)}`);
