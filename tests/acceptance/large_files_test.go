@@ -12,8 +12,6 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -335,41 +333,5 @@ func TestLinkRejectsOtherContent(t *testing.T) {
 	// A small file is returned inline, even if it was uploaded to the store.
 	if x := r.send(t, r.owner, "GET", made.header.Get("Location"), "", 200); string(x.body) != body {
 		t.Errorf("got %q", x.body)
-	}
-}
-
-// TestGuideLargeFiles runs the commands for large files of the page for application owners.
-func TestGuideLargeFiles(t *testing.T) {
-	t.Parallel()
-	root, err := repositoryRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	markdown, err := os.ReadFile(filepath.Join(root, ownersGuide))
-	if err != nil {
-		t.Fatal(err)
-	}
-	steps, err := readWalk(strings.NewReplacer("<!-- walk -->", "", "<!-- /walk -->", "", "<!-- large -->", "<!-- walk -->", "<!-- /large -->", "<!-- /walk -->").Replace(string(markdown)))
-	if err != nil {
-		t.Fatalf("%s: %v", ownersGuide, err)
-	}
-	const get = `get() { python3 -c 'import json,sys; d=json.load(sys.stdin); print(eval("d" + sys.argv[1]))' "$1"; }` + "\n"
-	if readme, err := os.ReadFile(filepath.Join(root, "README.md")); err != nil || !strings.Contains(string(readme), get) {
-		t.Errorf("the README has no such definition of get (%v)", err)
-	}
-	r := newReporter(t)
-	address, err := r.resolve(r.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	application, _, _ := strings.Cut(r.path, "/instances/")
-	for n, s := range steps {
-		steps[n].commands = strings.ReplaceAll(s.commands, "/nav/walk2026/", application+"/")
-	}
-	steps[0].commands = get + steps[0].commands
-	person := system(t).mustToken(t, map[string]string{"SSN": "12247918309"})
-	env := []string{"BASE=" + strings.TrimSuffix(address, r.path), "PERSON=Authorization: Bearer " + person, "NAV=Authorization: Bearer " + r.owner}
-	if err := runWalk(t.Context(), t.TempDir(), steps, env); err != nil {
-		t.Error(err)
 	}
 }

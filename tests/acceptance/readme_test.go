@@ -38,7 +38,7 @@ func TestReadmeWalk(t *testing.T) {
 		steps = append(steps, read...)
 	}
 	sut := system(t)
-	env := []string{"BASE=" + sut.base}
+	env := []string{"BASE=" + sut.base, "TMPDIR=" + t.TempDir()}
 	if sut.awsEndpoint != "" {
 		env = append(env, "AWS_ENDPOINT="+sut.awsEndpoint)
 	}
@@ -47,63 +47,75 @@ func TestReadmeWalk(t *testing.T) {
 	}
 }
 
-// A walk is the sh blocks between <!-- walk --> and <!-- /walk -->, split into steps: commands,
-// followed by claims about their output. A claim is one line with a fragment of the output:
-//
-//	curl -s "$BASE/storage/instances"
-//	# => "currentStep":"Submit"
+// A step is commands, and claims about their output. A claim is one line with a fragment of the
+// output.
 type step struct {
 	commands string
 	claims   []string
 }
 
+// claimPrefix begins a claim within a block of commands.
 const claimPrefix = "# => "
 
-// readWalk reads the walk of a Markdown document. A walk without commands or claims is an error,
-// because it could not fail.
+// readWalk reads the walk of a Markdown document: the blocks between <!-- walk --> and
+// <!-- /walk -->. A block of sh has commands. A block of text has claims about the output of all
+// commands since the last one. A walk without commands or claims is an error, because it could not
+// fail.
 func readWalk(markdown string) ([]step, error) {
 	var (
 		steps  []step
 		now    step
 		inWalk bool
-		inCode bool
+		fence  string // the first line of the current block
 		walks  int
 	)
+	claim := func(number int, text string) error {
+		if now.commands == "" {
+			return fmt.Errorf("line %d has a claim without a command", number+1)
+		}
+		now.claims = append(now.claims, text)
+		return nil
+	}
 	for number, line := range strings.Split(markdown, "\n") {
+		var err error
 		text := strings.TrimSpace(line)
 		switch {
-		case text == "<!-- walk -->" && !inWalk && !inCode:
+		case text == "<!-- walk -->" && !inWalk && fence == "":
 			inWalk = true
 			walks++
-		case text == "<!-- /walk -->" && inWalk && !inCode:
+		case text == "<!-- /walk -->" && inWalk && fence == "":
 			inWalk = false
 		case !inWalk:
-		case !inCode:
-			inCode = text == "```sh"
-		case text == "```":
-			inCode = false
-		case strings.HasPrefix(text, claimPrefix):
-			if now.commands == "" {
-				return nil, fmt.Errorf("line %d has a claim without a command", number+1)
+		case fence == "":
+			if strings.HasPrefix(text, "```") {
+				fence = text
 			}
-			now.claims = append(now.claims, strings.TrimSpace(strings.TrimPrefix(text, claimPrefix)))
-		default:
+		case text == "```":
+			fence = ""
+		case fence == "```sh" && strings.HasPrefix(text, claimPrefix):
+			err = claim(number, strings.TrimSpace(strings.TrimPrefix(text, claimPrefix)))
+		case fence == "```text":
+			err = claim(number, text)
+		case fence == "```sh":
 			if now.claims != nil {
 				steps, now = append(steps, now), step{}
 			}
 			now.commands += line + "\n"
 		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	switch {
 	case walks == 0:
 		return nil, fmt.Errorf("there is no <!-- walk -->")
-	case inWalk || inCode:
+	case inWalk || fence != "":
 		return nil, fmt.Errorf("the walk has no end")
 	case strings.TrimSpace(now.commands) != "":
 		steps = append(steps, now)
 	}
 	if !slices.ContainsFunc(steps, func(s step) bool { return len(s.claims) > 0 }) {
-		return nil, fmt.Errorf("the walk claims nothing: add lines that start with %q", claimPrefix)
+		return nil, fmt.Errorf("the walk claims nothing: add blocks of text with its output")
 	}
 	return steps, nil
 }
@@ -163,12 +175,13 @@ func TestWalkReader(t *testing.T) {
 	}
 
 	for name, change := range map[string][2]string{
-		"a claim that does not hold": {`# => "greeting":"hello"`, `# => "greeting":"goodbye"`},
+		"a claim that does not hold": {"```text\n\"greeting\":\"hello\"", "```text\n\"greeting\":\"goodbye\""},
 		"a command that fails":       {"NAME=hello", "false"},
 		"a variable that is not set": {"NAME=hello", "OTHER=hello"},
 		"no walk":                    {"<!-- walk -->", ""},
 		"no end":                     {"<!-- /walk -->", ""},
-		"no claims":                  {"# => ", "# "},
+		"a claim before a command":   {"<!-- walk -->", "<!-- walk -->\n```text\nhello\n```"},
+		"no claims":                  {"```text", "```json"},
 	} {
 		changed := strings.ReplaceAll(string(sample), change[0], change[1])
 		if changed == string(sample) {

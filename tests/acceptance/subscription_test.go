@@ -325,7 +325,7 @@ func TestGuideFollow(t *testing.T) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", own)
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "BASE="+sut.base, "NAV=Authorization: Bearer "+owner)
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "DIR="+cmd.Dir, "BASE="+sut.base, "NAV=Authorization: Bearer "+owner)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the loop, its curl and its jq end together
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second

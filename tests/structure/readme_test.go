@@ -170,6 +170,48 @@ func anchors(t *testing.T, document string) []string {
 	return found
 }
 
+// The README is short enough to read in one sitting. Details belong into the document that is next
+// to the thing that they describe.
+func TestReadmeIsShort(t *testing.T) {
+	const maxLines, maxBytes = 250, 12_000
+	content, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(string(content), "\n"); lines > maxLines || len(content) > maxBytes {
+		t.Errorf("README.md has %d lines and %d bytes, at most %d and %d are allowed", lines, len(content), maxLines, maxBytes)
+	}
+}
+
+// A reader can paste every block of commands into an interactive shell. An interactive zsh has no
+// comments: it passes the # and the words after it to the command.
+func TestCommandsHaveNoComments(t *testing.T) {
+	quoted := regexp.MustCompile(`'[^']*'|"[^"]*"|\$\{[^}]*\}`)
+	comment := regexp.MustCompile(`(^|\s)#`)
+	blocks := 0
+	for _, path := range documents(t) {
+		content, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, found := strings.Cut(string(content), "```sh\n")
+		for found {
+			var block string
+			block, rest, _ = strings.Cut(rest, "```\n")
+			for line := range strings.SplitSeq(quoted.ReplaceAllString(block, ""), "\n") {
+				if comment.MatchString(line) {
+					t.Errorf("%s: a block of commands has the comment %q; write it above the block, and output into a block of text", path, line)
+				}
+			}
+			blocks++
+			_, rest, found = strings.Cut(rest, "```sh\n")
+		}
+	}
+	if blocks < 10 {
+		t.Errorf("only %d blocks of commands were found", blocks)
+	}
+}
+
 // shared/README.md has a row for each package of shared/, tests/README.md for each folder of
 // tests/.
 func TestReadmesNameEveryPackage(t *testing.T) {
