@@ -1,4 +1,5 @@
-# Build, test, run and deploy. Run `make help` for the targets. Needs Go, Python 3.10 and make.
+# Build, test, run and deploy. Run `make help` for the targets. Needs Go, Python 3.10 and make; the
+# tests also need curl and jq.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory

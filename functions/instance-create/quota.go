@@ -32,6 +32,9 @@ type counter interface {
 // reserve counts one more creation by the caller, or returns TooManyRequests over the quota. All
 // users of a party share one count. release reverses the count; call it only if the instance was
 // certainly not created.
+//
+// The count is not part of the transaction that creates the instance: there, parallel creations
+// would cancel each other.
 func (h *handler) reserve(ctx context.Context, caller auth.Caller, party string) (release func(), err error) {
 	if h.quota == 0 {
 		return func() {}, nil

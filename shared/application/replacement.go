@@ -19,6 +19,8 @@ import (
 // ValidateReplacement returns Invalid, code "application-invalid", with issues. To retire a step,
 // the owner keeps its name and its outgoing transitions, and removes the transitions that lead to
 // it. Call Validate first.
+//
+// A data type may be removed: its elements stay readable and validate with a warning.
 func (a *Application) ValidateReplacement(old *Application) error {
 	if old == nil {
 		old = &Application{}

@@ -19,6 +19,14 @@
 //
 // The package never stores or logs a token or an identity number, and never repeats one in an
 // error.
+//
+// # Issuer keys
+//
+// If the issuer is unavailable or returns an invalid key set, one request a minute retries and
+// waits three seconds at most. A process without a set returns 503, code "keys-unavailable". Keys
+// for unknown key ids are read at most once a minute per process, because any caller can invent key
+// ids. RSA keys need 2048 bits and EC keys a NIST curve; the members use, key_ops and alg are
+// respected. A tokenCache has up to 1,024 tokens.
 package auth
 
 import (

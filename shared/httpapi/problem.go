@@ -2,6 +2,18 @@
 // the mapping from errors to problems (RFC 9457), strict decoding of bodies and queries, entity
 // tags, NDJSON, and links built from configuration. The package makes no authorization decisions.
 // It writes no log lines, but adds the causes of errors to the request's log line.
+//
+// # Strictness
+//
+// Unknown input is an error: a misspelt filter must not widen the result of a query, and ?Hard=true
+// must not delete softly. Only reads of one resource ignore unknown parameters. Compressed bodies
+// are rejected, because a megabyte may expand to a gigabyte and content is stored as sent.
+//
+// # Privacy
+//
+// No text repeats an identity number: issues omit the values of data, and users appear by user id
+// or party number. The member instance of a problem is urn:altinn:request:<trace id>, because a
+// path may contain an identity number.
 package httpapi
 
 import (

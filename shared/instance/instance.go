@@ -1,6 +1,9 @@
 // Package instance provides the instance document and the rules for changing it. It has no I/O:
 // every rule is a function of the document, its application, the caller and the time. Package
 // instancetable stores instances.
+//
+// LastChangedDateTime covers the reported data and the workflow. Deletion, labels, dates and the
+// presentation field do not update it.
 package instance
 
 import (

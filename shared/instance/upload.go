@@ -26,6 +26,12 @@ const MaxOpenUploads = 20
 // through a function. The announcement fixes everything, including the revision. So committing an
 // upload twice cannot create two elements, and the commit accepts no new data from the client. The
 // commit adds a data element, or replaces the content of one.
+//
+// An upload is a record and not a signed token. The key of its content names no element, so the
+// same upload can add an element or replace the content of one. A repeated commit cannot create a
+// second element or restore a deleted one. A rejected commit keeps the content, because the commit
+// may be allowed later. A repeated announcement returns the same id with a new URL, because URLs
+// expire.
 type Upload struct {
 	ID          string `json:"id"`          // opaque to clients
 	Fingerprint string `json:"fingerprint"` // hash of a request with an Idempotency-Key; otherwise ""

@@ -5,6 +5,9 @@
 // The package holds no values: a value is an attribute of the line with the name of the metric.
 // Each distinct combination of dimension values is a metric that costs money. Use dimensions with
 // few values: routes, status classes, codes.
+//
+// The functions publish requests by route and status class and errors by code. They do not
+// duplicate metrics that AWS publishes itself.
 package metric
 
 import (

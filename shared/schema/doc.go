@@ -56,4 +56,10 @@
 //   - A property with @xsdText is the text of the element, instead of #text.
 //
 // A schema with these keywords that names no root element is rejected.
+//
+// # Own evaluation
+//
+// The library for all drafts (github.com/santhosh-tekuri/jsonschema) compiles their meta-schemas
+// when a process starts, which took 25 times the instructions of an empty function. It also has no
+// bound on the work of a validation. Tests compare all verdicts with those of the library.
 package schema

@@ -28,4 +28,10 @@
 // Validate reads the document as a stream, so its memory does not grow with the document. It
 // follows no schemaLocation. The root element must be the one that the registration names, or the
 // only global element of the root schema, or one of them.
+//
+// # The version of the library
+//
+// The library is version 0.4.0, because later versions build the character sets of their patterns
+// at the start of the process. A registration with a pattern that version 0.4.0 does not support is
+// rejected. None of 271 schemas of Norwegian authorities has one.
 package xsd

@@ -37,6 +37,9 @@ func TestReadmeWalk(t *testing.T) {
 		}
 		steps = append(steps, read...)
 	}
+	if _, err := exec.LookPath("jq"); err != nil {
+		t.Fatal("the commands need jq; install it, for example with: apt install jq")
+	}
 	sut := system(t)
 	env := []string{"BASE=" + sut.base, "TMPDIR=" + t.TempDir()}
 	if sut.awsEndpoint != "" {

@@ -1,6 +1,9 @@
 // Package applicationtable stores applications in DynamoDB: one item per application, with the
 // applications of an org in one partition, and one item per schema text. It never changes or
 // deletes a schema item.
+//
+// Schemas are separate items because most requests read the registration, and only validation needs
+// schemas.
 package applicationtable
 
 import (

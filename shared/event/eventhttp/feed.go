@@ -1,6 +1,15 @@
 // Package eventhttp provides the feed of an application's events over HTTP. A client that follows
 // the Link header misses no event and gets none twice. A response is a JSON array or, by Accept,
 // one event per line (NDJSON).
+//
+// The feed is kept forever, so no cursor expires. A 410 means that a restored feed has not reached
+// the cursor again. A response without an error would skip the events that are recorded next.
+//
+// # Long polls
+//
+// A held request reads the end of the feed four times a second; EventBridge alone takes longer than
+// a quarter of a second. Each held request is one of the account's thousand concurrent executions,
+// so hundreds of consumers should subscribe through EventBridge.
 package eventhttp
 
 import (

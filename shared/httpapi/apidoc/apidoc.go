@@ -1,5 +1,8 @@
 // Package apidoc cuts the OpenAPI document of both APIs into one document for each, for clients and
 // their generators.
+//
+// The documents are cut at their first request, so there is one source and no build step. They have
+// the server of their stack.
 package apidoc
 
 import (

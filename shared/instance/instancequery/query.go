@@ -10,6 +10,19 @@
 //	page.go                  one page of the result, and the position of the next page
 //	cursor.go                cursors
 //	size.go                  the size of a response
+//
+// # Order and pages
+//
+// A query by party reads the partition of the party in order of creation. A user sends it to the
+// party's own path, and an owner names the party in a parameter. page=last is read from the other
+// end. page=3 reads all instances before it, at most MaxSkipped; a cursor costs one page at any
+// depth.
+//
+// # Polling
+//
+// A poller continues from the link resume, which lags by indexLag. It recognises repeats by id and
+// version. An instance in transition may be in the index of neither step, so a crawl ends with one
+// request to resume.
 package instancequery
 
 import (

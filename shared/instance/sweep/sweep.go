@@ -21,6 +21,9 @@
 //
 //	make bench WHAT=ledger
 //
+// A tag on new content with a lifecycle rule would delete committed content if removing the tag
+// failed.
+//
 // Sweeps may run at any time and concurrently, and a failed sweep may be repeated.
 package sweep
 

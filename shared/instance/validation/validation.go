@@ -16,6 +16,22 @@
 // calls of every operation:
 //
 //	make bench WHAT=ledger
+//
+// # Choice of the validator
+//
+// XML is validated by the XML Schema of its data type (package xsd), or else as the JSON value that
+// the document represents (package schema). A data type with a schema accepts no types but JSON and
+// XML, so no element escapes the validation.
+//
+// # Cost
+//
+// The size of a schema, counted steps and twenty seconds per instance bound the work: a schema of
+// 200 bytes can double the work with every level of the data. Too much work is the issue
+// ValidationTooCostly and not a 503, because a retry cannot help.
+//
+// XML under an XML Schema or without a schema is validated as a stream, up to MaxStreamed bytes.
+// Any larger element, and any other element over MaxBytes, is not validated, which is an error if
+// there is a schema.
 package validation
 
 import (
