@@ -57,9 +57,6 @@ type step struct {
 	claims   []string
 }
 
-// claimPrefix begins a claim within a block of commands.
-const claimPrefix = "# => "
-
 // readWalk reads the walk of a Markdown document: the blocks between <!-- walk --> and
 // <!-- /walk -->. A block of sh has commands. A block of text has claims about the output of all
 // commands since the last one. A walk without commands or claims is an error, because it could not
@@ -72,15 +69,7 @@ func readWalk(markdown string) ([]step, error) {
 		fence  string // the first line of the current block
 		walks  int
 	)
-	claim := func(number int, text string) error {
-		if now.commands == "" {
-			return fmt.Errorf("line %d has a claim without a command", number+1)
-		}
-		now.claims = append(now.claims, text)
-		return nil
-	}
 	for number, line := range strings.Split(markdown, "\n") {
-		var err error
 		text := strings.TrimSpace(line)
 		switch {
 		case text == "<!-- walk -->" && !inWalk && fence == "":
@@ -95,18 +84,17 @@ func readWalk(markdown string) ([]step, error) {
 			}
 		case text == "```":
 			fence = ""
-		case fence == "```sh" && strings.HasPrefix(text, claimPrefix):
-			err = claim(number, strings.TrimSpace(strings.TrimPrefix(text, claimPrefix)))
+		case fence == "```sh" && strings.HasPrefix(text, "#"):
+			return nil, fmt.Errorf("line %d is a comment, which an interactive zsh does not have; claims belong into blocks of text", number+1)
+		case fence == "```text" && now.commands == "":
+			return nil, fmt.Errorf("line %d has a claim without a command", number+1)
 		case fence == "```text":
-			err = claim(number, text)
+			now.claims = append(now.claims, text)
 		case fence == "```sh":
 			if now.claims != nil {
 				steps, now = append(steps, now), step{}
 			}
 			now.commands += line + "\n"
-		}
-		if err != nil {
-			return nil, err
 		}
 	}
 	switch {
@@ -183,6 +171,7 @@ func TestWalkReader(t *testing.T) {
 		"a variable that is not set": {"NAME=hello", "OTHER=hello"},
 		"no walk":                    {"<!-- walk -->", ""},
 		"no end":                     {"<!-- /walk -->", ""},
+		"a claim in the commands":    {"NAME=hello", "NAME=hello\n# => hello"},
 		"a claim before a command":   {"<!-- walk -->", "<!-- walk -->\n```text\nhello\n```"},
 		"no claims":                  {"```text", "```json"},
 	} {
