@@ -24,8 +24,13 @@ func tableRows(t *testing.T, document string) [][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return rowsOf(string(markdown))
+}
+
+// rowsOf returns the cells of each row of all tables in a text.
+func rowsOf(markdown string) [][]string {
 	var rows [][]string
-	for _, line := range strings.Split(string(markdown), "\n") {
+	for line := range strings.SplitSeq(markdown, "\n") {
 		if strings.HasPrefix(line, "|") {
 			rows = append(rows, strings.Split(strings.Trim(line, "| "), "|"))
 		}
@@ -168,6 +173,28 @@ func anchors(t *testing.T, document string) []string {
 		found = append(found, strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
 	}
 	return found
+}
+
+// The costs of operations in functions/README.md are those of the ledger, which the tests of
+// tests/bench/opcost measure.
+func TestCostsAreThoseOfTheLedger(t *testing.T) {
+	const ledger = "tests/bench/opcost/testdata/ledger.md"
+	measured := tableRows(t, ledger)
+	content, err := os.ReadFile(filepath.Join(root, routesPage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(content), "\n## What an operation costs\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	rows := rowsOf(section)
+	if !found || len(rows) < 20 {
+		t.Fatalf("%s has only %d rows of costs", routesPage, len(rows))
+	}
+	for _, row := range rows {
+		if !slices.ContainsFunc(measured, func(other []string) bool { return slices.Equal(row, other) }) {
+			t.Errorf("%s has the row |%s|, which is not in %s; copy the row from there", routesPage, strings.Join(row, "|"), ledger)
+		}
+	}
 }
 
 // The README is short enough to read in one sitting. Details belong into the document that is next

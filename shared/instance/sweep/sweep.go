@@ -13,6 +13,9 @@
 // The position of the sweep is stored for each shard of a day. A revision that cannot be checked
 // gets an orphan check, and the listing continues.
 //
+// A tag on new content with a lifecycle rule would delete committed content if removing the tag
+// failed.
+//
 // # Orphan checks
 //
 // A change can replace or remove content of any age. So the function schedules an orphan check
@@ -20,9 +23,6 @@
 // one write unit. This command prints the units of every operation:
 //
 //	make bench WHAT=ledger
-//
-// A tag on new content with a lifecycle rule would delete committed content if removing the tag
-// failed.
 //
 // Sweeps may run at any time and concurrently, and a failed sweep may be repeated.
 package sweep
