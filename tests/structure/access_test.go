@@ -69,7 +69,7 @@ var notNeeded = map[string]func(f *function) bool{
 	},
 	// An index has no large documents. This function reads only the partitions of parties.
 	"dynamodb:BatchGetItem on Instances": func(f *function) bool { return f.Name == "PartyInstances" },
-	"dynamodb:GetItem on Events": func(f *function) bool { return f.Name == "InstanceHistory" },
+	"dynamodb:GetItem on Events":         func(f *function) bool { return f.Name == "InstanceHistory" },
 	// The warm-up reads an object that does not exist. Access denied warms up the connection too,
 	// and the sweep reads no content.
 	"s3:GetObject on Blobs": func(f *function) bool { return f.Name == "BlobSweep" },
