@@ -31,6 +31,9 @@
 // that come last in its order. It reads a discarded value again if the row becomes the first one.
 // Most pages end before that.
 //
+// A caller that reads a stream in pages can carry a Bound of every range from one page to the next.
+// The union then reads only the ranges that the page reaches, instead of the first row of each.
+//
 // The package is independent of the values of the rows. A Range is any function that returns the
 // rows from a key on.
 package merge

@@ -23,6 +23,7 @@ type reader[T any] struct {
 	skipped  int      // number of these rows that a seek skipped, which were read for nothing
 	consumed int      // number of rows that Next consumed
 	done     bool     // the range has no rows after rows
+	unopened bool     // nothing was read; rows has only the bound of the first row, as a key
 }
 
 // Peek returns the first row without consuming it, or ok false at the end.
@@ -89,6 +90,7 @@ func (r *reader[T]) needsRead() bool { return len(r.rows) == 0 && !r.done }
 
 // readPage reads the next page, which begins at the last row read or at the key of a later seek.
 func (r *reader[T]) readPage(ctx context.Context) error {
+	r.unopened = false
 	if r.seekedPast() {
 		if len(r.rows) > 0 {
 			r.discard(0)

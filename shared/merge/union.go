@@ -26,8 +26,10 @@ type Union[T any] struct {
 	budget   *Budget
 	want     int          // number of rows that will be consumed
 	consumed int          // number of rows that Next consumed
+	all      []*reader[T] // in the order of the ranges
 	heads    []*reader[T] // heap by first row; each has at least one row
 	pending  []*reader[T] // the other readers, except those at their end
+	opened   int          // number of ranges that were read or are pending, if SetBounds was called
 }
 
 // NewUnion returns the union of ranges. A key that occurs in several ranges occurs in the union
@@ -41,8 +43,9 @@ func NewUnion[T any](order Order, want int, ranges ...Range[T]) *Union[T] {
 	}
 	u := &Union[T]{order: order, want: want}
 	for _, read := range ranges {
-		u.pending = append(u.pending, &reader[T]{order: order, read: read, limit: max(share, 1), maxLimit: max(want, readAhead)})
+		u.all = append(u.all, &reader[T]{order: order, read: read, limit: max(share, 1), maxLimit: max(want, readAhead)})
 	}
+	u.pending = slices.Clone(u.all)
 	return u
 }
 
@@ -50,7 +53,7 @@ func NewUnion[T any](order Order, want int, ranges ...Range[T]) *Union[T] {
 func (u *Union[T]) SetBudget(b *Budget) {
 	u.budget = b
 	b.unions++
-	for _, r := range u.pending {
+	for _, r := range u.all {
 		r.budget = b
 	}
 }
@@ -130,7 +133,8 @@ func (u *Union[T]) fillHeads(ctx context.Context) error {
 }
 
 // discard discards the values of the last rows in the union's order, until the union holds no more
-// than its share of the budget. It keeps the first value. There must be no pending readers.
+// than its share of the budget. It keeps the value of the first head, also if other heads have the
+// same key. There must be no pending readers.
 func (u *Union[T]) discard() {
 	type position struct {
 		r *reader[T]
@@ -142,7 +146,7 @@ func (u *Union[T]) discard() {
 			rows = append(rows, position{r, n})
 		}
 	}
-	slices.SortFunc(rows, func(a, b position) int {
+	slices.SortStableFunc(rows, func(a, b position) int {
 		return u.order.compare(a.r.rows[a.n].Key, b.r.rows[b.n].Key)
 	})
 	left, end := u.budget.share(), 0
@@ -160,10 +164,14 @@ func (u *Union[T]) discard() {
 
 // reload makes the nearest heads pending of which only the key is known.
 func (u *Union[T]) reload() {
-	slices.SortFunc(u.heads, func(a, b *reader[T]) int { return u.order.compare(a.rows[0].Key, b.rows[0].Key) })
+	slices.SortFunc(u.heads, u.compare)
+	if u.heads[0].unopened {
+		u.openNearest()
+		return
+	}
 	heads := u.heads[:0] // a sorted slice is a heap
 	for _, r := range u.heads {
-		if r.rows[0].KeyOnly && len(u.pending) < maxReloads {
+		if r.rows[0].KeyOnly && !r.unopened && len(u.pending) < maxReloads {
 			r.reload()
 			u.pending = append(u.pending, r)
 		} else {
@@ -236,6 +244,9 @@ func (u *Union[T]) readUpTo() (key string, all bool) {
 // true, it counts the rows after key too.
 func (u *Union[T]) buffered(key string, all bool) (rows int) {
 	for r := range u.readers {
+		if r.unopened {
+			continue
+		}
 		for _, row := range r.rows {
 			if all || !u.order.before(key, row.Key) {
 				rows++
@@ -262,9 +273,20 @@ func (u *Union[T]) readers(yield func(*reader[T]) bool) {
 // Len implements heap.Interface.
 func (u *Union[T]) Len() int { return len(u.heads) }
 
-// Less implements heap.Interface: the head with the first key is on top.
-func (u *Union[T]) Less(a, b int) bool {
-	return u.order.before(u.heads[a].rows[0].Key, u.heads[b].rows[0].Key)
+// Less implements heap.Interface.
+func (u *Union[T]) Less(a, b int) bool { return u.compare(u.heads[a], u.heads[b]) < 0 }
+
+// compare compares two heads. The head with the first key is on top of the heap. Of equal keys, one
+// with its value is, so that the union can return its row without reading the others.
+func (u *Union[T]) compare(a, b *reader[T]) int {
+	byKey := u.order.compare(a.rows[0].Key, b.rows[0].Key)
+	switch {
+	case byKey != 0 || a.rows[0].KeyOnly == b.rows[0].KeyOnly:
+		return byKey
+	case a.rows[0].KeyOnly:
+		return 1
+	}
+	return -1
 }
 
 // Swap implements heap.Interface.
