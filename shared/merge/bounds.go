@@ -20,7 +20,7 @@ const minOpened = 8
 // opens so many in its first reads, the nearest first. Call SetBounds before the first Peek.
 func (u *Union[T]) SetBounds(bounds []Bound, expected int) {
 	expected = max(expected, minOpened)
-	limit := max(withMargin(u.want)/expected+2, 1)
+	limit := max(withMargin(u.want)/expected+4, 1)
 	u.pending = nil
 	for n, r := range u.all {
 		r.limit = max(r.limit, min(limit, r.maxLimit))
@@ -63,7 +63,7 @@ func (u *Union[T]) openNearest() {
 	}
 	slices.SortFunc(known, u.order.compare)
 	missing := max(u.want-u.consumed, 1)
-	most := max(u.opened, minOpened)
+	most := max(min(u.opened, missing), minOpened)
 	open := 0
 	u.heads = slices.DeleteFunc(u.heads, func(r *reader[T]) bool {
 		near := open == 0 || open < most && (len(known) < missing || u.order.before(r.rows[0].Key, known[missing-1]))

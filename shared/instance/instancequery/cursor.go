@@ -21,10 +21,13 @@ type position struct {
 	// Otherwise rows changed at this time or later may have appeared behind the crawl. A poller
 	// must then resume from this time, however long the rest of the crawl takes.
 	unsettledSince time.Time
+
+	// bounds has the bounds of the ranges of a wide query, packed; "" for none. See bounds.go.
+	bounds string
 }
 
-// payloadBytes is the size of an encoded position: the time and the id of the key, and
-// unsettledSince.
+// payloadBytes is the size of an encoded position without bounds: the time and the id of the key,
+// and unsettledSince. The bounds follow.
 const payloadBytes = 8 + 16 + 8
 
 // scope returns the scope of the query's cursors: q.Scope and all parameters except page and size.
@@ -61,28 +64,29 @@ func encodeCursor(scope string, at position) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	payload := appendMicros(make([]byte, 0, payloadBytes), changed)
+	payload := appendMicros(make([]byte, 0, payloadBytes+len(at.bounds)), changed)
 	payload = append(payload, guid[:]...)
-	return cursor.Encode(scope, appendMicros(payload, at.unsettledSince)), nil
+	return cursor.Encode(scope, append(appendMicros(payload, at.unsettledSince), at.bounds...)), nil
 }
 
 // decodeCursor returns the position of a cursor, with a key in the query's order. It returns an
 // Invalid fault if the cursor is damaged or belongs to another scope or order.
 func decodeCursor(scope, text string, orderedByChange bool) (position, error) {
 	payload, ok := cursor.Decode(scope, text)
-	if !ok || len(payload) != payloadBytes {
+	if !ok || len(payload) < payloadBytes || len(payload) > payloadBytes+maxBoundsBytes {
 		return position{}, errCursor()
 	}
+	bounds := string(payload[payloadBytes:])
 	changed, ok1 := readMicros(payload[:8])
-	unsettledSince, ok2 := readMicros(payload[24:])
-	if !ok1 || !ok2 || orderedByChange == changed.IsZero() {
+	unsettledSince, ok2 := readMicros(payload[24:payloadBytes])
+	if !ok1 || !ok2 || orderedByChange == changed.IsZero() || bounds != "" && !orderedByChange {
 		return position{}, errCursor()
 	}
 	key := uuid.UUID(payload[8:24]).String()
 	if orderedByChange {
 		key = ChangedKey(changed, key)
 	}
-	return position{key: key, unsettledSince: unsettledSince}, nil
+	return position{key: key, unsettledSince: unsettledSince, bounds: bounds}, nil
 }
 
 func errCursor() error {

@@ -25,7 +25,7 @@ import (
 // readPage reads the page. It returns the position after which the next page begins, and whether a
 // next page exists. A client may see the returned position. readPage returns Invalid if the cursor
 // is not valid for the query or the query has more than maxRanges ranges.
-func (q *Query) readPage(ctx context.Context, index Index) (page Page, resume position, more bool, err error) {
+func (q *Query) readPage(ctx context.Context, index Index, now time.Time) (page Page, resume position, more bool, err error) {
 	page = Page{Instances: []*instance.Instance{}}
 	var at position // of the last row examined
 	if q.cursor != "" {
@@ -37,7 +37,7 @@ func (q *Query) readPage(ctx context.Context, index Index) (page Page, resume po
 		return page, at, false, fault.New(fault.Invalid, "query-too-wide",
 			"The query would read more than %d index partitions. Add appId or workflow.currentStep to read fewer.", maxRanges)
 	}
-	stream := q.stream(index, at.key)
+	stream := q.stream(index, at)
 	resume = at
 	size, examinedBytes := 0, 0
 	for {
@@ -52,10 +52,12 @@ func (q *Query) readPage(ctx context.Context, index Index) (page Page, resume po
 		i, unreadable := row.Value()
 		found := q.matches(row.Value)
 		if found && (len(page.Instances) == q.Size || size > maxPageBytes) {
+			resume.bounds = q.packBounds(stream, resume.key, now)
 			return page, resume, true, nil
 		}
 		if page.Examined == maxExamined || examinedBytes > maxExaminedBytes { // the next page must begin after the examined rows, foreign ones too
 			resume.key = q.coarsen(at.key, resume.key)
+			resume.bounds = q.packBounds(stream, resume.key, now)
 			return page, resume, true, nil
 		}
 		stream.Next()

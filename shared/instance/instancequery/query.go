@@ -7,6 +7,7 @@
 //
 //	filter.go, timerange.go  the parameters and the filter
 //	ranges.go                which index partitions a query reads
+//	bounds.go                which of them the next page of a wide query need not read
 //	page.go                  one page of the result, and the position of the next page
 //	cursor.go                cursors
 //	size.go                  the size of a response
@@ -86,6 +87,8 @@ type Query struct {
 	cursor string // "": begin with the first row
 	skip   int    // number of matching instances before the page
 	last   bool   // return the last page
+
+	settled uint64 // ordinal of the settled time of the cursor's bounds; 0: no bounds
 }
 
 const (
@@ -132,7 +135,7 @@ func Run(ctx context.Context, index Index, q Query, now time.Time) (Page, error)
 	if q.last {
 		q.Filter.Order = !order
 	}
-	page, at, more, err := q.readPage(ctx, index)
+	page, at, more, err := q.readPage(ctx, index, now)
 	if err != nil {
 		return page, err
 	}

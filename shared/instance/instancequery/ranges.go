@@ -70,8 +70,10 @@ func (q *Query) keyOf(i *instance.Instance) string {
 	return i.ID
 }
 
-// stream returns, in order, a superset of the rows that the filter matches, from the key after on.
-func (q *Query) stream(index Index, after string) *merge.Intersection[Row] {
+// stream returns, in order, a superset of the rows that the filter matches, from the position on.
+func (q *Query) stream(index Index, at position) *merge.Intersection[Row] {
+	bounds, contributors := q.unpackBounds(at)
+	after := at.key
 	want := q.skip + q.Size + 1
 	if after != "" {
 		want++ // the row with the key after is read again
@@ -84,8 +86,13 @@ func (q *Query) stream(index Index, after string) *merge.Intersection[Row] {
 	budget := merge.NewBudget(maxHeldBytes, maxConcurrentReads)
 	var streams []*merge.Union[Row]
 	for _, span := range indexes {
-		union := merge.NewUnion(q.Filter.Order, share, q.ranges(index, span, after)...)
+		ranges := q.ranges(index, span, after)
+		union := merge.NewUnion(q.Filter.Order, share, ranges...)
 		union.SetBudget(budget)
+		if bounds != nil {
+			union.SetBounds(bounds[:len(ranges)], contributors)
+			bounds = bounds[len(ranges):]
+		}
 		streams = append(streams, union)
 	}
 	return merge.NewIntersection(q.Filter.Order, want, q.matches, streams...)

@@ -22,7 +22,7 @@ func Queries(t *testing.T, store Store, seed uint64, n int) {
 	rapid.Check(t, func(t *rapid.T) { p.check(t, store) })
 }
 
-var cursorForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`)
+var cursorForm = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 func (p *Population) check(t *rapid.T, index instancequery.Index) {
 	q := p.drawQuery(t)
@@ -56,7 +56,7 @@ func (p *Population) check(t *rapid.T, index instancequery.Index) {
 		if page.Next == "" {
 			break
 		}
-		if !cursorForm.MatchString(page.Next) {
+		if len(page.Next) > 4048 || !cursorForm.MatchString(page.Next) {
 			t.Fatalf("cursor %q", page.Next)
 		}
 		cursor = page.Next
