@@ -44,6 +44,16 @@ type DataType struct {
 	RootElement         string          `json:"rootElement,omitempty"`         // local name of the root element of XML data; "": any that XSD allows
 }
 
+// Listed returns the part of an application that a store's List returns: what a query of instances
+// needs.
+func (a *Application) Listed() *Application {
+	listed := &Application{ID: a.ID, Org: a.Org, Version: a.Version, IndexShards: a.IndexShards}
+	for _, s := range a.Workflow.Steps {
+		listed.Workflow.Steps = append(listed.Workflow.Steps, Step{Name: s.Name, LocksData: s.LocksData, Completes: s.Completes, Archives: s.Archives})
+	}
+	return listed
+}
+
 // ErrVersionMismatch is returned by a store's Put if the stored version is not the expected one.
 var ErrVersionMismatch = errors.New("the application has another version")
 

@@ -43,7 +43,7 @@ func (m *Memory) Schema(_ context.Context, id string) (json.RawMessage, error) {
 	return nil, errors.New("applicationtest: no such schema")
 }
 
-// List returns all applications of an org, ordered by name.
+// List returns all applications of an org, ordered by name, as application.Listed returns them.
 func (m *Memory) List(_ context.Context, org string) ([]*application.Application, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -51,7 +51,7 @@ func (m *Memory) List(_ context.Context, org string) ([]*application.Application
 	for _, id := range slices.Sorted(maps.Keys(m.apps)) {
 		if strings.HasPrefix(id, org+"/") {
 			app := m.apps[id]
-			apps = append(apps, &app)
+			apps = append(apps, app.Listed())
 		}
 	}
 	return apps, nil

@@ -88,7 +88,7 @@ func (c *appCache) get(s appSelector) []*application.Application {
 func (c *appCache) put(s appSelector, apps []*application.Application) []*application.Application {
 	needed := make([]*application.Application, len(apps))
 	for n, app := range apps {
-		needed[n] = &application.Application{ID: app.ID, Version: app.Version, Workflow: app.Workflow, IndexShards: app.IndexShards}
+		needed[n] = app.Listed()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
