@@ -51,7 +51,10 @@ func (u *Union[T]) open(r *reader[T]) {
 
 // openNearest opens the ranges whose bounds the merge may reach before all wanted rows are
 // consumed. It opens no more ranges than are open already, because the known rows may be far from
-// the next ones. The heads must be sorted, and the first one must not be open.
+// the next ones, and no more than there are missing rows. But it opens all ranges with the
+// nearest bound, because the merge must read them to pass it. In ascending order the ranges
+// without further rows have the same bound. The heads must be sorted, and the first one must not
+// be open.
 func (u *Union[T]) openNearest() {
 	var known []string // keys of the rows that were read
 	for _, r := range u.heads {
@@ -64,10 +67,11 @@ func (u *Union[T]) openNearest() {
 	slices.SortFunc(known, u.order.compare)
 	missing := max(u.want-u.consumed, 1)
 	most := max(min(u.opened, missing), minOpened)
-	open := 0
+	nearest, open := u.heads[0].rows[0].Key, 0
 	u.heads = slices.DeleteFunc(u.heads, func(r *reader[T]) bool {
-		near := open == 0 || open < most && (len(known) < missing || u.order.before(r.rows[0].Key, known[missing-1]))
-		if !r.unopened || !near {
+		key := r.rows[0].Key
+		near := open < most && (len(known) < missing || u.order.before(key, known[missing-1]))
+		if !r.unopened || key != nearest && !near {
 			return false
 		}
 		open++

@@ -61,6 +61,9 @@ func queries(ctx context.Context, quick bool, print func(*report.Table)) error {
 		t.Add(append(row, each, strconv.Itoa(page.Rows), strconv.Itoa(page.Calls), strconv.Itoa(page.Rounds))...)
 	}
 	print(t)
+	if err := crawls(ctx, endpoint, print); err != nil {
+		return err
+	}
 	rounds := 301
 	if quick {
 		rounds = 31
@@ -78,5 +81,37 @@ func queries(ctx context.Context, quick bool, print func(*report.Table)) error {
 		w.Add(strconv.Itoa(sizes[n]), report.Ratio(float64(wall.Page)/float64(wall.Query)), report.Ratio(float64(wall.Page)/float64(wall.Both)))
 	}
 	print(w)
+	return nil
+}
+
+// crawls measures the pages of an organisation of 500 applications.
+func crawls(ctx context.Context, endpoint string, print func(*report.Table)) error {
+	t := &report.Table{
+		Title:   "Cost of a page of an organisation of 500 applications, 1,500 ranges",
+		Note:    "DynamoDB Local reports no units for a call that finds no row; AWS charges half a unit.",
+		Columns: []string{"instances", "page", "ranges of its rows", "calls", "in series", "rows read", "read units", "on AWS"},
+	}
+	for _, even := range []bool{false, true} {
+		b, err := querycost.NewOrg(ctx, endpoint, even)
+		if err != nil {
+			return err
+		}
+		c, err := b.Crawl(ctx)
+		if err != nil {
+			return err
+		}
+		name := "most in a few applications"
+		if even {
+			name = "even"
+		}
+		for _, page := range []struct {
+			name string
+			querycost.Page
+		}{{"first", c.First}, {"following, mean", c.Mean()}, {"last", c.Last}} {
+			t.Add(name, page.name, strconv.Itoa(page.Ranges), strconv.Itoa(page.Calls), strconv.Itoa(page.Rounds), strconv.Itoa(page.Rows),
+				fmt.Sprintf("%.1f", page.Units), fmt.Sprintf("%.1f", page.AWSUnits()))
+		}
+	}
+	print(t)
 	return nil
 }

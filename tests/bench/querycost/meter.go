@@ -33,7 +33,11 @@ type Cost struct {
 	Calls  int
 	Rounds int // longest chain of sequential calls
 	Rows   int // returned by the calls
+	Empty  int // calls that returned no row, for which DynamoDB Local reports no units
 }
+
+// AWSUnits returns the read units on AWS, where a call that returns no row costs half a unit.
+func (c Cost) AWSUnits() float64 { return c.Units + float64(c.Empty)/2 }
 
 // Attach makes a client request the consumed capacity of its reads and counts it. Pass it in the
 // client's options.
@@ -86,6 +90,9 @@ func (m *Meter) Take() Cost {
 		cost.Calls++
 		cost.Units += c.units
 		cost.Rows += int(c.rows)
+		if c.rows == 0 {
+			cost.Empty++
+		}
 		depth[n] = 1
 		for before := range n {
 			if m.calls[before].ended.Before(c.began) {

@@ -17,6 +17,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/auth/authtest"
 	"altinn.no/instanceapi/shared/coldstart"
@@ -112,6 +113,19 @@ func New(ctx context.Context, endpoint string, size int) (*Bench, error) {
 	if err != nil {
 		return nil, err
 	}
+	b, err := newBench(ctx, endpoint, fmt.Sprint(size), Apps())
+	if err != nil {
+		return nil, err
+	}
+	if err := v.load(ctx, instancetable.New(b.client, b.instances, "")); err != nil {
+		return nil, err
+	}
+	return b, b.prime(ctx)
+}
+
+// newBench creates the tables with the suffix of their names, registers the applications, and
+// returns the endpoint over the tables.
+func newBench(ctx context.Context, endpoint, suffix string, apps []*application.Application) (*Bench, error) {
 	options := dynamodb.Options{
 		BaseEndpoint: &endpoint, Region: "eu-north-1", DisableValidateResponseChecksum: true,
 		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
@@ -120,25 +134,22 @@ func New(ctx context.Context, endpoint string, size int) (*Bench, error) {
 		}),
 	}
 	plain := dynamodb.New(options)
-	instances, applications := fmt.Sprint("Instances", size), fmt.Sprint("Applications", size)
+	instances, applications := "Instances"+suffix, "Applications"+suffix
 	for logicalID, name := range map[string]string{"Instances": instances, "Applications": applications} {
 		if err := tables.Create(ctx, plain, logicalID, name); err != nil {
 			return nil, err
 		}
 	}
 	applicationTable := applicationtable.New(plain, applications)
-	for _, app := range Apps() {
+	for _, app := range apps {
 		if err := applicationTable.Put(ctx, app); err != nil {
 			return nil, err
 		}
 	}
-	if err := v.load(ctx, instancetable.New(plain, instances, "")); err != nil {
-		return nil, err
-	}
 	b := &Bench{client: plain, instances: instances, applications: applications}
 	b.metered = b.endpoint(dynamodb.New(options, b.meter.Attach))
 	b.plain = b.endpoint(plain)
-	return b, b.prime(ctx)
+	return b, nil
 }
 
 // prime queries every application and org once: only the first query waits for the registrations.
@@ -168,8 +179,9 @@ func (b *Bench) endpoint(client *dynamodb.Client) http.Handler {
 // Page is the content and the cost of a page.
 type Page struct {
 	Cost
-	Found int  // number of instances
-	More  bool // there is a next page
+	Found  int  // number of instances
+	Ranges int  // number of applications' steps that have one of them
+	More   bool // there is a next page
 }
 
 // Measure requests a page of a combination.
@@ -203,7 +215,12 @@ func (b *Bench) get(ctx context.Context, address, caller string) (page Page, nex
 			} `json:"next"`
 		} `json:"_links"`
 		Embedded struct {
-			Instances []json.RawMessage `json:"instances"`
+			Instances []struct {
+				AppID    string `json:"appId"`
+				Workflow struct {
+					CurrentStep string `json:"currentStep"`
+				} `json:"workflow"`
+			} `json:"instances"`
 		} `json:"_embedded"`
 	}
 	if w.Code != http.StatusOK {
@@ -212,6 +229,10 @@ func (b *Bench) get(ctx context.Context, address, caller string) (page Page, nex
 	if err := json.Unmarshal(w.Body.Bytes(), &response); err != nil {
 		return page, "", err
 	}
+	ranges := map[any]bool{}
+	for _, i := range response.Embedded.Instances {
+		ranges[i] = true
+	}
 	next = response.Links.Next.Href
-	return Page{Cost: b.meter.Take(), Found: len(response.Embedded.Instances), More: next != ""}, next, nil
+	return Page{Cost: b.meter.Take(), Found: len(response.Embedded.Instances), Ranges: len(ranges), More: next != ""}, next, nil
 }
