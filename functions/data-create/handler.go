@@ -16,6 +16,7 @@ import (
 type store interface {
 	instancehttp.IdempotentStore
 	instancehttp.UploadStore
+	instancehttp.UsageCounter
 }
 
 type blobs interface {
@@ -30,10 +31,11 @@ type handler struct {
 	instances    store
 	blobs        blobs
 	view         instancehttp.View
+	quota        instance.Quota
 }
 
-func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs blobs, view instancehttp.View) http.Handler {
-	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, view}).createData)
+func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs blobs, view instancehttp.View, quota instance.Quota) http.Handler {
+	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, view, quota}).createData)
 }
 
 func (h *handler) createData(w http.ResponseWriter, r *http.Request) error {
@@ -94,9 +96,14 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 	if err := app.CheckUpload(formID, payload.ContentType, int64(len(payload.Body))); err != nil {
 		return nil, err
 	}
+	release, err := access.ReserveContent(ctx, h.instances, h.quota, i, int64(len(payload.Body)))
+	if err != nil {
+		return nil, err
+	}
 	key := blob.KeyOf(app.ID, i.InstanceOwnerID, i.ID, id)
 	content, err := payload.Put(ctx, h.blobs, key)
 	if err != nil {
+		release()
 		return nil, err
 	}
 	// If the element exists, an earlier attempt of this request stored it together with the
@@ -112,6 +119,9 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 		return h.add(access, app, i, id, formID, content, time.Now())
 	})
 	if err != nil {
+		if instancehttp.NotApplied(err) {
+			release()
+		}
 		instancehttp.DiscardContent(ctx, h.blobs, key, err)
 	}
 	return i, err

@@ -24,9 +24,11 @@ const (
 
 var xml = apitest.Body("application/xml", "<melding/>")
 
-func newAPI(t *testing.T) *apitest.API {
+func newAPI(t *testing.T) *apitest.API { return newAPIWithQuota(t, instance.Quota{}) }
+
+func newAPIWithQuota(t *testing.T, quota instance.Quota) *apitest.API {
 	api := apitest.New(t)
-	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, api.View))
+	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, api.View, quota))
 	return api
 }
 
@@ -241,7 +243,7 @@ func TestLostResponse(t *testing.T) {
 					return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}}, time.Now())
 				})
 			}}
-			api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View))
+			api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View, instance.Quota{}))
 			got := api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml, option).Instance(api, 201)
 			if len(got.Data) != 1 || got.Version != 3 {
 				t.Fatalf("got %+v", got)
@@ -272,5 +274,41 @@ func TestEvent(t *testing.T) {
 					return event.Event{Change: event.DataCreated, DataElementID: i.Data[0].ID, FormID: "default"}
 				})
 		})
+	}
+}
+
+// TestQuota adds content of 100,000 bytes, which counts, and small content, which counts only in an
+// instance with many elements. Rejected and failed requests must not count.
+func TestQuota(t *testing.T) {
+	large := apitest.Body("application/pdf", strings.Repeat("x", 100_000))
+	small := apitest.Body("application/pdf", "x")
+	api := newAPIWithQuota(t, instance.Quota{Elements: 3, Bytes: 250_000})
+	i := api.Add(t, apitest.InstanceSpec{})
+	add := func(i *instance.Instance, caller string, options ...apitest.Option) apitest.Response {
+		return api.Do(t, caller, "POST", apitest.InApp(i, asAttachment), options...)
+	}
+	key := apitest.Header("Idempotency-Key", "a")
+	add(i, apitest.Kari, large, key).Want(201, "")
+	for range 3 {
+		add(i, apitest.Kari, large, key).Want(201, "") // a replay
+		add(i, apitest.Kari, small).Want(201, "")
+		add(i, apitest.Kari, large, apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
+		api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), large).Want(415, "content-type-not-allowed")
+		api.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
+		add(i, apitest.Kari, large).Want(500, "internal")
+		api.Blobs.Hook = nil
+	}
+	add(i, apitest.Kari, large).Want(201, "")
+	api.AssertUnchanged(t, i, func() {
+		over := add(i, apitest.KariBySSN, large).Want(429, "quota-exceeded")
+		if !strings.Contains(over.Body.String(), "250000 bytes") || over.Header().Get("Retry-After") == "" {
+			t.Errorf("%v %s", over.Header(), over.Body)
+		}
+	})
+	add(i, apitest.NavWriter, large).Want(201, "") // another caller
+	full := api.Add(t, apitest.InstanceSpec{Forms: slices.Repeat([]string{"attachment"}, 20)})
+	add(full, apitest.Kari, small).Want(201, "")
+	if over := add(full, apitest.Kari, small).Want(429, "quota-exceeded"); !strings.Contains(over.Body.String(), "3 added and replaced data elements") {
+		t.Errorf("%s", over.Body)
 	}
 }

@@ -14,6 +14,7 @@ import (
 type store interface {
 	instancehttp.ContentStore
 	instancehttp.UploadStore
+	instancehttp.UsageCounter
 }
 
 type blobs interface {
@@ -28,10 +29,11 @@ type handler struct {
 	instances    store
 	blobs        blobs
 	view         instancehttp.View
+	quota        instance.Quota
 }
 
-func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs blobs, view instancehttp.View) http.Handler {
-	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, view}).replaceData)
+func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs blobs, view instancehttp.View, quota instance.Quota) http.Handler {
+	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, view, quota}).replaceData)
 }
 
 func (h *handler) replaceData(w http.ResponseWriter, r *http.Request) error {
@@ -85,8 +87,16 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, app
 	if err != nil {
 		return nil, err
 	}
-	content, key, err := payload.Replace(ctx, h.instances, h.blobs, app, i, element)
+	if err := app.CheckUpload(element.FormID, payload.ContentType, int64(len(payload.Body))); err != nil {
+		return nil, err
+	}
+	release, err := access.ReserveContent(ctx, h.instances, h.quota, i, int64(len(payload.Body)))
 	if err != nil {
+		return nil, err
+	}
+	content, key, err := payload.Replace(ctx, h.instances, h.blobs, i, element)
+	if err != nil {
+		release()
 		return nil, err
 	}
 	// If the element has this revision, an earlier attempt of this request succeeded but its
@@ -101,6 +111,9 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, app
 		return h.replace(access, app, i, element, content, time.Now())
 	})
 	if err != nil {
+		if instancehttp.NotApplied(err) {
+			release()
+		}
 		instancehttp.DiscardContent(ctx, h.blobs, key, err)
 	}
 	return i, err

@@ -18,10 +18,12 @@ import (
 
 var xml = apitest.Body("application/xml", "<melding>ny</melding>")
 
-func newAPI(t *testing.T) *apitest.API {
+func newAPI(t *testing.T) *apitest.API { return newAPIWithQuota(t, instance.Quota{}) }
+
+func newAPIWithQuota(t *testing.T, quota instance.Quota) *apitest.API {
 	api := apitest.New(t)
 	api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}",
-		newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, api.View))
+		newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, api.View, quota))
 	return api
 }
 
@@ -194,7 +196,7 @@ func TestLostResponse(t *testing.T) {
 					return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}}, time.Now())
 				})
 			}}
-			api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View))
+			api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View, instance.Quota{}))
 			got := api.Do(t, apitest.Kari, "PUT", target(i), xml, apitest.Header("If-Match", instancehttp.ContentETag(&i.Data[0]))).Instance(api, 200)
 			if got.Version != 3 || got.Data[0].Revision == i.Data[0].Revision {
 				t.Errorf("got %+v", got)
@@ -225,4 +227,19 @@ func TestEvent(t *testing.T) {
 		func(i *instance.Instance) event.Event {
 			return event.Event{Change: event.DataReplaced, DataElementID: i.Data[0].ID, FormID: "default"}
 		})
+}
+
+// TestQuota replaces content by 100,000 bytes, which counts, and by small content, which does not.
+func TestQuota(t *testing.T) {
+	large := apitest.Body("application/xml", strings.Repeat("x", 100_000))
+	api := newAPIWithQuota(t, instance.Quota{Bytes: 250_000})
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	for range 2 {
+		api.Do(t, apitest.Kari, "PUT", target(i), large).Want(200, "")
+		api.Do(t, apitest.Kari, "PUT", target(i), xml).Want(200, "")
+		api.Do(t, apitest.Kari, "PUT", target(i), large, apitest.Header("If-Match", `"x"`)).Want(412, "version-stale")
+	}
+	i = api.Stored(t, i)
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "PUT", target(i), large).Want(429, "quota-exceeded") })
+	api.Do(t, apitest.Kari, "PUT", target(i), xml).Want(200, "")
 }

@@ -77,7 +77,7 @@ type handler struct {
 		instancehttp.Reader
 		instancehttp.IdempotencyRecords
 		instancehttp.AgendaScheduler
-		counter
+		instancehttp.UsageCounter
 		Create(ctx context.Context, i *instance.Instance, ev event.Event) error
 	}
 	blobs instancehttp.BlobStore
@@ -231,7 +231,7 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 // reserveFor returns the instanceOwnerId of the party that the body names, and counts the creation.
 // It counts an owner's creation before it assigns a number, so an owner over its quota assigns
 // none. A user can get only one number, its own, so that number comes first: the count needs it.
-// release is that of reserve.
+// release is that of instancehttp.Reserve.
 func (h *handler) reserveFor(ctx context.Context, caller auth.Caller, sender callerParty, app *application.Application, b *body) (instanceOwnerID string, release func(), err error) {
 	var identity party.Identity
 	if b.InstanceOwnerID == nil {
@@ -248,10 +248,10 @@ func (h *handler) reserveFor(ctx context.Context, caller auth.Caller, sender cal
 		if instanceOwnerID, err = h.ownParty(ctx, caller, sender, identity); err != nil {
 			return "", nil, err
 		}
-		release, err = h.reserve(ctx, caller, instanceOwnerID)
+		release, err = instancehttp.Reserve(ctx, h.instances, h.quota, caller, instanceOwnerID, usageOf(b))
 		return instanceOwnerID, release, err
 	}
-	if release, err = h.reserve(ctx, caller, ""); err != nil {
+	if release, err = instancehttp.Reserve(ctx, h.instances, h.quota, caller, "", usageOf(b)); err != nil {
 		return "", nil, err
 	}
 	if b.InstanceOwnerID != nil {
@@ -261,6 +261,15 @@ func (h *handler) reserveFor(ctx context.Context, caller auth.Caller, sender cal
 		release()
 	}
 	return instanceOwnerID, release, err
+}
+
+// usageOf returns what the request counts for the quota.
+func usageOf(b *body) instance.Usage {
+	use := instance.Usage{Instances: 1, Elements: int64(len(b.Data))}
+	for _, d := range b.Data {
+		use.Bytes += int64(len(d.Content))
+	}
+	return use
 }
 
 // checkNumber returns NotFound unless the caller can create instances for the party with this

@@ -24,7 +24,7 @@ func main() {
 		parties:       partytable.Open(env),
 		instances:     instancetable.OpenWithOutbox(env),
 		blobs:         blobbucket.Open(env),
-		quota:         openQuota(env),
+		quota:         instancehttp.OpenQuota(env),
 		view:          instancehttp.View{Base: httpapi.OpenBaseURLs(env)},
 	}))
 }

@@ -3,19 +3,19 @@ package main
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
 	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob/blobtest"
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/instance"
 )
 
-func newAPIWithQuota(t *testing.T, perHour instance.Quota) *apitest.API {
+func newAPIWithQuota(t *testing.T, quota instance.Quota) *apitest.API {
 	api := apitest.New(t)
 	api.Serve(route, newHandler(&handler{
-		authenticator: api.Authorizer.Authenticator, applications: api.Applications, parties: api.Parties, instances: api.Instances, blobs: api.Blobs, view: api.View, quota: perHour,
+		authenticator: api.Authorizer.Authenticator, applications: api.Applications, parties: api.Parties, instances: api.Instances, blobs: api.Blobs, view: api.View, quota: quota,
 	}))
 	return api
 }
@@ -23,7 +23,7 @@ func newAPIWithQuota(t *testing.T, perHour instance.Quota) *apitest.API {
 // TestQuota checks that the quota is separate for each caller, and that replays and rejected
 // requests do not count. A request over the quota must change nothing.
 func TestQuota(t *testing.T) {
-	api := newAPIWithQuota(t, 2)
+	api := newAPIWithQuota(t, instance.Quota{Instances: 2})
 	create := func(caller, body string, options ...apitest.Option) apitest.Response {
 		return api.Do(t, caller, "POST", path, append(options, apitest.JSON(body))...)
 	}
@@ -59,7 +59,7 @@ func TestQuota(t *testing.T) {
 }
 
 func TestConcurrentQuota(t *testing.T) {
-	api := newAPIWithQuota(t, 3)
+	api := newAPIWithQuota(t, instance.Quota{Instances: 3})
 	var codes [12]int
 	var all sync.WaitGroup
 	for n := range codes {
@@ -81,7 +81,7 @@ func TestConcurrentQuota(t *testing.T) {
 // TestQuotaOfFailedRequests checks that a failed request counts only if it may have created an
 // instance.
 func TestQuotaOfFailedRequests(t *testing.T) {
-	api := newAPIWithQuota(t, 1)
+	api := newAPIWithQuota(t, instance.Quota{Instances: 1})
 	body := apitest.JSON(`{` + kari + `,` + oneForm + `}`)
 	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("bucket down") }
 	for range 2 {
@@ -94,17 +94,24 @@ func TestQuotaOfFailedRequests(t *testing.T) {
 	api.Do(t, apitest.Kari, "POST", path, body).Want(429, "quota-exceeded")
 }
 
-func TestOpenQuota(t *testing.T) {
-	for value, want := range map[string]instance.Quota{"": 0, "0": 0, "250": 250} {
-		env := coldstart.FromMap(map[string]string{"CREATES_PER_HOUR": value})
-		if got := openQuota(env); got != want || env.Err() != nil {
-			t.Errorf("%q: %d, %v", value, got, env.Err())
-		}
-	}
-	for _, value := range []string{"-1", "many", "1.5", "1e3"} {
-		env := coldstart.FromMap(map[string]string{"CREATES_PER_HOUR": value})
-		if openQuota(env); env.Err() == nil {
-			t.Errorf("%q is accepted", value)
-		}
+// TestQuotaOfData counts the elements and bytes of a creation together with the instance.
+func TestQuotaOfData(t *testing.T) {
+	body := apitest.JSON(`{` + kari + `,` + oneForm + `}`)
+	for _, test := range []struct {
+		quota instance.Quota
+		names string
+	}{
+		{instance.Quota{Elements: 1}, "1 added and replaced data elements"},
+		{instance.Quota{Instances: 9, Elements: 1, Bytes: 1 << 30}, "1 added and replaced data elements"},
+		{instance.Quota{Instances: 1, Elements: 9}, "1 new instances"},
+		{instance.Quota{Bytes: 15}, "15 bytes"},
+	} {
+		api := newAPIWithQuota(t, test.quota)
+		api.Do(t, apitest.Kari, "POST", path, body).Want(201, "")
+		api.AssertUnchanged(t, nil, func() {
+			if over := api.Do(t, apitest.Kari, "POST", path, body).Want(429, "quota-exceeded"); !strings.Contains(over.Body.String(), test.names) {
+				t.Errorf("%+v: %s", test.quota, over.Body)
+			}
+		})
 	}
 }

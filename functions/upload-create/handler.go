@@ -47,6 +47,7 @@ type uploads interface {
 
 type store interface {
 	instancehttp.Reader
+	instancehttp.UsageCounter
 	uploads
 }
 
@@ -60,10 +61,11 @@ type handler struct {
 	applications instancehttp.Applications
 	instances    store
 	blobs        presigner
+	quota        instance.Quota
 }
 
-func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs presigner) http.Handler {
-	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs}).createUpload)
+func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs presigner, quota instance.Quota) http.Handler {
+	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, quota}).createUpload)
 }
 
 func (h *handler) createUpload(w http.ResponseWriter, r *http.Request) error {
@@ -99,7 +101,16 @@ func (h *handler) createUpload(w http.ResponseWriter, r *http.Request) error {
 		if record != nil {
 			upload.ID, upload.Fingerprint = record.ID, record.Fingerprint
 		}
+		// The announcement counts, not the commit: from now on the client can store the content.
+		use := instance.Usage{Elements: 1, Bytes: upload.Content.Size}
+		release, err := instancehttp.Reserve(ctx, h.instances, h.quota, access.Caller, access.PartyID, use)
+		if err != nil {
+			return err
+		}
 		if err := h.instances.AddUpload(ctx, upload); err != nil {
+			if instancehttp.NotApplied(err) {
+				release()
+			}
 			return err
 		}
 		return h.writeUpload(w, r, upload)

@@ -26,9 +26,11 @@ const (
 // announce is the path under an instance, with the formId of pdf.
 const announce = "/uploads?formId=attachment"
 
-func newAPI(t *testing.T) *apitest.API {
+func newAPI(t *testing.T) *apitest.API { return newAPIWithQuota(t, instance.Quota{}) }
+
+func newAPIWithQuota(t *testing.T, quota instance.Quota) *apitest.API {
 	api := apitest.New(t)
-	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads", newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs))
+	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads", newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, quota))
 	return api
 }
 
@@ -250,4 +252,20 @@ func TestFailingStore(t *testing.T) {
 	api.Instances.Fail = nil
 	api.Blobs.Hook = func(blobtest.Call) error { return errors.New("no credentials") }
 	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, announce), apitest.JSON(pdf)).Want(500, "internal")
+}
+
+// TestQuota counts the announced bytes of each upload, whether it is sent or not, but no replay.
+func TestQuota(t *testing.T) {
+	api := newAPIWithQuota(t, instance.Quota{Elements: 10, Bytes: 250 << 20})
+	i := api.Add(t, apitest.InstanceSpec{})
+	key := apitest.Header("Idempotency-Key", "a")
+	for range 3 {
+		api.Do(t, apitest.Kari, "POST", apitest.InApp(i, announce), apitest.JSON(pdf), key).Want(201, "")
+	}
+	api.Do(t, apitest.Kari, "POST", apitest.InApp(i, announce), apitest.JSON(pdf)).Want(201, "")
+	over := api.Do(t, apitest.Kari, "POST", apitest.InApp(i, announce), apitest.JSON(pdf)).Want(429, "quota-exceeded")
+	if !strings.Contains(over.Body.String(), "bytes") || over.Header().Get("Retry-After") == "" {
+		t.Errorf("%v %s", over.Header(), over.Body)
+	}
+	api.Do(t, apitest.NavWriter, "POST", apitest.InApp(i, announce), apitest.JSON(pdf)).Want(201, "")
 }

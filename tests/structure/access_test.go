@@ -29,6 +29,8 @@ var settings = map[string]string{
 	"TOKEN_PARTY_CLAIM":   "TokenPartyClaim",
 	"IDENTITY_KEY_SECRET": "IdentityKeySecretArn",
 	"CREATES_PER_HOUR":    "CreatesPerHour",
+	"ELEMENTS_PER_HOUR":   "ElementsPerHour",
+	"BYTES_PER_HOUR":      "BytesPerHour",
 	"MAX_HOLD_SECONDS":    "MaxHoldSeconds",
 	"HELD_PER_ORG":        "HeldRequestsPerOrg",
 	"METRIC_NAMESPACE":    "AWS::StackName",
@@ -57,7 +59,7 @@ var notNeeded = map[string]func(f *function) bool{
 	"dynamodb:DeleteItem on Instances": func(f *function) bool {
 		return !slices.Contains([]string{"InstanceUpdate", "InstanceDelete", "AgendaRun"}, f.Name)
 	},
-	// Frees the place of an upload in the transaction that commits it, counts creations, and
+	// Frees the place of an upload in the transaction that commits it, counts for the quota, and
 	// records downloads.
 	"dynamodb:UpdateItem on Instances": func(f *function) bool {
 		return !slices.Contains([]string{"DataCreate", "DataDownload", "DataReplace", "InstanceCreate", "UploadCreate"}, f.Name)

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobhttp"
 	"altinn.no/instanceapi/shared/fault"
@@ -108,18 +107,16 @@ type ContentStore interface {
 }
 
 // Replace stores the payload as a new revision of a data element of i. It returns the content's
-// metadata for the instance, and the key, or the error of CheckUpload.
+// metadata for the instance, and the key. The caller must have checked the payload with
+// Application.CheckUpload.
 //
 // Replace also schedules the orphan check of the present revision. So the sweep finds the revision
 // to which no document refers, whatever fails later.
-func (p Payload) Replace(ctx context.Context, orphans OrphanCheckScheduler, blobs BlobStore, app *application.Application, i *instance.Instance, element *instance.DataElement) (instance.Content, blob.Key, error) {
-	if err := app.CheckUpload(element.FormID, p.ContentType, int64(len(p.Body))); err != nil {
-		return instance.Content{}, blob.Key{}, err
-	}
+func (p Payload) Replace(ctx context.Context, orphans OrphanCheckScheduler, blobs BlobStore, i *instance.Instance, element *instance.DataElement) (instance.Content, blob.Key, error) {
 	var scheduled error
 	var scheduling sync.WaitGroup
 	scheduling.Go(func() { scheduled = orphans.ScheduleOrphanChecks(ctx, i.OrphanCheck(time.Now(), element.Revision)) })
-	key := blob.NewKey(app.ID, i.InstanceOwnerID, i.ID)
+	key := blob.NewKey(i.AppID, i.InstanceOwnerID, i.ID)
 	content, err := p.Put(ctx, blobs, key)
 	scheduling.Wait()
 	return content, key, errors.Join(scheduled, err)

@@ -30,8 +30,8 @@ type Store interface {
 	IdempotencyRecord(ctx context.Context, id string) (*instance.IdempotencyRecord, error)
 	AddUpload(ctx context.Context, u *instance.Upload) error
 	Upload(ctx context.Context, id string) (*instance.Upload, error)
-	ReserveCreation(ctx context.Context, by string, now time.Time, quota instance.Quota) (bool, error)
-	ReleaseCreation(ctx context.Context, by string, now time.Time) error
+	Reserve(ctx context.Context, by string, now time.Time, use instance.Usage, quota instance.Quota) error
+	Release(ctx context.Context, by string, now time.Time, use instance.Usage) error
 	ReadEach(ctx context.Context, refs []instance.Ref, read func(ref instance.Ref, i *instance.Instance, err error)) error
 	SweepPosition(ctx context.Context, shard int) (string, error)
 	SetSweepPosition(ctx context.Context, shard int, position string) error

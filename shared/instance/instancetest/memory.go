@@ -30,7 +30,7 @@ type Memory struct {
 	sweepPositions     map[int]string // by shard
 	uploads            map[string]instance.Upload
 	openUploads        map[string]map[string]time.Time // when they expire, by instance id and revision
-	creations          map[string]int                  // by caller and hour
+	usage              map[string]instance.Usage       // by caller and hour
 	agenda             []instance.AgendaNote
 	backfills          []instance.Backfill
 

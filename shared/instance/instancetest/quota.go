@@ -3,39 +3,43 @@ package instancetest
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 	"uuid"
 
+	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 )
 
-// ReserveCreation counts one more creation by a caller in the hour of now, and reports whether the
-// quota allows it.
-func (m *Memory) ReserveCreation(_ context.Context, by string, now time.Time, quota instance.Quota) (bool, error) {
+// Reserve counts a caller's use in the hour of now, or returns the fault of Quota.ExceededError.
+func (m *Memory) Reserve(_ context.Context, by string, now time.Time, use instance.Usage, quota instance.Quota) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := by + "#" + instance.HourOf(now).String()
-	if m.creations[key] >= int(quota) {
-		return false, nil
+	counted := m.usage[key]
+	if err := quota.ExceededError(counted, use, now); err != nil {
+		return err
 	}
-	if m.creations == nil {
-		m.creations = map[string]int{}
+	if m.usage == nil {
+		m.usage = map[string]instance.Usage{}
 	}
-	m.creations[key]++
-	return true, nil
+	m.usage[key] = instance.Usage{Instances: counted.Instances + use.Instances, Elements: counted.Elements + use.Elements, Bytes: counted.Bytes + use.Bytes}
+	return nil
 }
 
-// ReleaseCreation reverts a ReserveCreation with the same now.
-func (m *Memory) ReleaseCreation(_ context.Context, by string, now time.Time) error {
+// Release reverts a Reserve with the same now and use.
+func (m *Memory) Release(_ context.Context, by string, now time.Time, use instance.Usage) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := by + "#" + instance.HourOf(now).String()
-	if m.creations[key] == 0 {
-		return errors.New("instancetest: no creation is reserved")
+	counted := m.usage[key]
+	left := instance.Usage{Instances: counted.Instances - use.Instances, Elements: counted.Elements - use.Elements, Bytes: counted.Bytes - use.Bytes}
+	if min(left.Instances, left.Elements, left.Bytes) < 0 {
+		return errors.New("instancetest: the use is not reserved")
 	}
-	m.creations[key]--
+	m.usage[key] = left
 	return nil
 }
 
@@ -45,19 +49,21 @@ func testQuota(t *testing.T, s suite) {
 	by := uuid.New().String()
 	reserve := func(by string, at time.Time) (reserved int) {
 		t.Helper()
-		const calls, quota = 12, 5
-		ok, errs := make([]bool, calls), make([]error, calls)
+		const calls = 12
+		errs := make([]error, calls)
 		var calling sync.WaitGroup
 		for n := range calls {
-			calling.Go(func() { ok[n], errs[n] = s.store.ReserveCreation(t.Context(), by, at, quota) })
+			calling.Go(func() {
+				errs[n] = s.store.Reserve(t.Context(), by, at, instance.Usage{Instances: 1, Elements: 3}, instance.Quota{Instances: 5, Elements: 100})
+			})
 		}
 		calling.Wait()
-		for n := range calls {
-			if errs[n] != nil {
-				t.Error(errs[n])
-			}
-			if ok[n] {
+		for _, err := range errs {
+			switch {
+			case err == nil:
 				reserved++
+			case !fault.HasCode(err, "quota-exceeded"):
+				t.Error(err)
 			}
 		}
 		return reserved
@@ -79,14 +85,43 @@ func testQuota(t *testing.T, s suite) {
 		}
 	}
 	for range 2 {
-		if err := s.store.ReleaseCreation(t.Context(), by, At); err != nil {
+		if err := s.store.Release(t.Context(), by, At, instance.Usage{Instances: 1, Elements: 3}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got := reserve(by, At); got != 2 {
 		t.Errorf("after two releases: %d reservations, want 2", got)
 	}
-	if err := s.store.ReleaseCreation(t.Context(), uuid.New().String(), At); err == nil {
-		t.Error("ReleaseCreation succeeds without a reservation")
+	if err := s.store.Release(t.Context(), uuid.New().String(), At, instance.Usage{Instances: 1}); err == nil {
+		t.Error("Release succeeds without a reservation")
+	}
+	testQuotaCounts(t, s)
+}
+
+// testQuotaCounts: the fault names the count that the use would exceed, and a rejected use counts
+// nowhere.
+func testQuotaCounts(t *testing.T, s suite) {
+	by := uuid.New().String()
+	quota := instance.Quota{Instances: 2, Elements: 10, Bytes: 5 << 40}
+	for n, step := range []struct {
+		use   instance.Usage
+		names string // "" if the use is counted
+	}{
+		{instance.Usage{Bytes: 5<<40 + 1}, "bytes"},
+		{instance.Usage{Elements: 11}, "data elements"},
+		{instance.Usage{Instances: 1, Elements: 9, Bytes: 1 << 40}, ""},
+		{instance.Usage{Instances: 1, Elements: 2}, "data elements"},
+		{instance.Usage{Elements: 1, Bytes: 4<<40 + 1}, "bytes"},
+		{instance.Usage{Elements: 1, Bytes: 4 << 40}, ""},
+		{instance.Usage{Elements: 1}, "data elements"},
+		{instance.Usage{Bytes: 1}, "bytes"},
+		{instance.Usage{Instances: 1}, ""},
+		{instance.Usage{Instances: 1}, "instances"},
+		{instance.Usage{}, ""},
+	} {
+		err := s.store.Reserve(t.Context(), by, At, step.use, quota)
+		if (err == nil) != (step.names == "") || err != nil && (!fault.HasCode(err, "quota-exceeded") || !strings.Contains(err.Error(), step.names)) {
+			t.Errorf("step %d, %+v: %v, want %q", n, step.use, err, step.names)
+		}
 	}
 }

@@ -212,10 +212,8 @@ func TestInstances(t *testing.T) {
 		s.ScheduleAgenda(t.Context(), instance.AgendaNote{InstanceOwnerID: lost.InstanceOwnerID, InstanceID: lost.ID, At: time.Now()}),
 		s.PutBackfill(t.Context(), lost.AppID, time.Now()),
 		s.SetSweepPosition(t.Context(), 0, "2026-11-30/0/"),
+		s.Reserve(t.Context(), "caller", time.Now(), instance.Usage{Instances: 1}, instance.Quota{Instances: 10}),
 	); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.ReserveCreation(t.Context(), "caller", time.Now(), 10); err != nil {
 		t.Fatal(err)
 	}
 	before := contents(t, s.name)
