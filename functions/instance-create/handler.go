@@ -186,12 +186,17 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 	if draft.ID, err = validateDraft(draft, b.Data); err != nil {
 		return nil, err
 	}
-	var release func()
-	if draft.InstanceOwnerID, release, err = h.reserveFor(ctx, caller, sender, app, &b); err != nil {
+	var reserved reservation
+	if draft.InstanceOwnerID, reserved, err = h.reserveFor(ctx, caller, sender, app, &b); err != nil {
 		return nil, err
 	}
 	logging.Add(ctx, slog.String("app", app.ID), slog.String("instance", draft.ID))
 	stored, err := h.storeBlobs(ctx, draft, b.Data)
+	release, quotaErr := reserved()
+	if quotaErr != nil {
+		h.discard(ctx, app, draft, stored, quotaErr)
+		return nil, quotaErr
+	}
 	if err != nil {
 		release()
 		return nil, err
@@ -220,19 +225,27 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 		if instancehttp.NotApplied(err) {
 			release()
 		}
-		for _, e := range stored {
-			instancehttp.DiscardContent(ctx, h.blobs, blob.KeyOf(app.ID, i.InstanceOwnerID, i.ID, e.content.Revision), err)
-		}
+		h.discard(ctx, app, draft, stored, err)
 		return nil, err
 	}
 	return i, nil
 }
 
+// discard deletes the stored content of a creation that failed with err.
+func (h *handler) discard(ctx context.Context, app *application.Application, draft instance.Draft, stored []element, err error) {
+	for _, e := range stored {
+		instancehttp.DiscardContent(ctx, h.blobs, blob.KeyOf(app.ID, draft.InstanceOwnerID, draft.ID, e.id), err)
+	}
+}
+
+// reservation waits until the creation is counted, and returns the function that subtracts it. It
+// returns the error of instancehttp.Reserve. Call it once.
+type reservation func() (release func(), err error)
+
 // reserveFor returns the instanceOwnerId of the party that the body names, and counts the creation.
 // It counts an owner's creation before it assigns a number, so an owner over its quota assigns
 // none. A user can get only one number, its own, so that number comes first: the count needs it.
-// release is that of instancehttp.Reserve.
-func (h *handler) reserveFor(ctx context.Context, caller auth.Caller, sender callerParty, app *application.Application, b *body) (instanceOwnerID string, release func(), err error) {
+func (h *handler) reserveFor(ctx context.Context, caller auth.Caller, sender callerParty, app *application.Application, b *body) (instanceOwnerID string, reserved reservation, err error) {
 	var identity party.Identity
 	if b.InstanceOwnerID == nil {
 		identity, err = b.Reportee.identity(app.CheckIdentityNumbers)
@@ -248,19 +261,33 @@ func (h *handler) reserveFor(ctx context.Context, caller auth.Caller, sender cal
 		if instanceOwnerID, err = h.ownParty(ctx, caller, sender, identity); err != nil {
 			return "", nil, err
 		}
-		release, err = instancehttp.Reserve(ctx, h.instances, h.quota, caller, instanceOwnerID, usageOf(b))
-		return instanceOwnerID, release, err
+		return instanceOwnerID, h.reserveBeside(ctx, caller, instanceOwnerID, b), nil
 	}
-	if release, err = instancehttp.Reserve(ctx, h.instances, h.quota, caller, "", usageOf(b)); err != nil {
+	release, err := instancehttp.Reserve(ctx, h.instances, h.quota, caller, "", usageOf(b))
+	if err != nil {
 		return "", nil, err
 	}
+	reserved = func() (func(), error) { return release, nil }
 	if b.InstanceOwnerID != nil {
-		return *b.InstanceOwnerID, release, nil
+		return *b.InstanceOwnerID, reserved, nil
 	}
 	if instanceOwnerID, err = h.parties.FindOrAssign(ctx, identity); err != nil {
 		release()
 	}
-	return instanceOwnerID, release, err
+	return instanceOwnerID, reserved, err
+}
+
+// reserveBeside counts the creation of a user while the content is stored. The content of a
+// creation over the quota is deleted again.
+func (h *handler) reserveBeside(ctx context.Context, caller auth.Caller, instanceOwnerID string, b *body) reservation {
+	var release func()
+	var err error
+	var counting sync.WaitGroup
+	counting.Go(func() { release, err = instancehttp.Reserve(ctx, h.instances, h.quota, caller, instanceOwnerID, usageOf(b)) })
+	return func() (func(), error) {
+		counting.Wait()
+		return release, err
+	}
 }
 
 // usageOf returns what the request counts for the quota.
