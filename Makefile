@@ -119,8 +119,8 @@ fuzz: ## run every fuzz target in turn (FUZZTIME=20s each); failing inputs becom
 	    echo "== $$p $$t" && go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s ./$$p || \
 	    go test -run "^$$t$$" ./$$p || exit; done; done
 
-.PHONY: test-contract test-clients test-docs test-xsd contract-lock lint-contract install-redoc install-contract \
-  install-contract-lint install-clients update-redoc
+.PHONY: test-contract test-clients test-docs test-xsd contract-lock lint-contract install-docs install-docspage \
+  install-contract install-contract-lint install-clients update-docs
 
 test-contract: install install-contract ## test requests that schemathesis generates from the OpenAPI document
 	@echo "== generated requests"
@@ -130,8 +130,8 @@ test-clients: install install-clients ## generate clients in four languages and 
 	@echo "== generated clients"
 	@go test -count=1 -timeout $(TEST_TIMEOUT) -v ./tests/clients
 
-test-docs: install ## test the docs page and the console in a browser (CHROMIUM=, default: chromium on PATH)
-	@echo "== the docs page and the console in a browser"
+test-docs: install install-docspage ## test the documentation and the console in a browser (CHROMIUM=, default: chromium on PATH); needs Node.js 20
+	@echo "== the documentation and the console in a browser"
 	@go test -count=1 -v ./tests/docspage/...
 
 test-xsd: ## compare the validation of XML with xmllint and expat; needs xmllint (apt install libxml2-utils)
@@ -153,7 +153,7 @@ lint-contract: install-contract-lint ## check the documents for client generator
 
 # ST1003 is off because it requires instanceGUID in Go. Routes and documents have instanceGuid, and
 # Go has the same name.
-lint: gofmt install install-sam install-redoc install-contract ## run gofmt, vet, staticcheck, sam build, and the checks of template and OpenAPI document
+lint: gofmt install install-sam install-docs install-contract ## run gofmt, vet, staticcheck, sam build, and the checks of template and OpenAPI document
 	@go vet $(PACKAGES)
 	@.local/bin/staticcheck -checks all,-ST1003 $(PACKAGES)
 	@$(SAM) validate
@@ -164,7 +164,7 @@ lint: gofmt install install-sam install-redoc install-contract ## run gofmt, vet
 	@.local/sam-venv/bin/python -B tests/deploy/recover_test.py
 	@.local/sam-venv/bin/python -B tests/structure/upgrade.py --prove
 	@.local/contract-venv/bin/python -B tests/structure/openapi.py --prove
-	@python3 -B functions/docs-get/redoc.py --check
+	@python3 -B functions/docs-get/vendor.py --check
 	@$(SAM_BUILD)
 
 logs: ## follow the function logs of the running system (FUNCTION=instance-create)
@@ -210,11 +210,14 @@ install: ## install the pinned tools into .local/; targets that need them do thi
 install-sam:
 	@python3 tests/local/install.py sam
 
-install-redoc:
-	@python3 tests/local/install.py redoc
+install-docspage:
+	@python3 tests/local/install.py docspage
 
-update-redoc: install-redoc ## make the script of the documentation page again after a change of tests/local/redoc.txt
-	@python3 -B functions/docs-get/redoc.py
+install-docs:
+	@python3 tests/local/install.py docs
+
+update-docs: install-docs ## make the scripts of the documentation again after a change of tests/local/docs.txt
+	@python3 -B functions/docs-get/vendor.py
 
 install-contract:
 	@python3 tests/local/install.py contract

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -30,13 +32,23 @@ func request(s site, method, path string, header map[string]string) *httptest.Re
 func TestServesEachFile(t *testing.T) {
 	s := newSite(urls)
 	for path, want := range map[string]struct{ contentType, contains string }{
-		"/storage/docs":              {"text/html; charset=utf-8", `src="docs/redoc.js"`},
-		"/storage/docs/openapi.yaml": {"application/yaml", string(httpapi.Document)},
-		"/storage/docs/redoc.js":     {"text/javascript; charset=utf-8", "The MIT License"},
-		"/storage/docs/apps.json":    {"application/json", `"operationId":"createInstance"`},
-		"/storage/docs/apps.yaml":    {"application/yaml", "operationId: createInstance"},
-		"/storage/docs/storage.json": {"application/json", `"operationId":"queryInstances"`},
-		"/storage/docs/storage.yaml": {"application/yaml", "operationId: queryInstances"},
+		"/storage/docs":                 {htmlType, `href="docs/site.css"`},
+		"/storage/docs/getting-started": {htmlType, `<a href="getting-started" aria-current="page">`},
+		"/storage/docs/reference":       {htmlType, `src="redoc.js"`},
+		"/storage/docs/try":             {htmlType, `<input id="token" type="password" autocomplete="off"`},
+		"/storage/docs/site.css":        {cssType, "prefers-color-scheme: dark"},
+		"/storage/docs/reference.js":    {scriptType, "Redoc.init"},
+		"/storage/docs/redoc.js":        {scriptType, "The MIT License"},
+		"/storage/docs/try.css":         {cssType, ".swagger-ui"},
+		"/storage/docs/try.js":          {scriptType, "persistAuthorization: false"},
+		"/storage/docs/swagger-ui.css":  {cssType, "Apache License"},
+		"/storage/docs/swagger-ui.js":   {scriptType, "Apache License"},
+		"/storage/docs/openapi.yaml":    {yamlType, string(httpapi.Document)},
+		"/storage/docs/reference.json":  {jsonType, `"x-codeSamples"`},
+		"/storage/docs/apps.json":       {jsonType, `"operationId":"createInstance"`},
+		"/storage/docs/apps.yaml":       {yamlType, "operationId: createInstance"},
+		"/storage/docs/storage.json":    {jsonType, `"operationId":"queryInstances"`},
+		"/storage/docs/storage.yaml":    {yamlType, "operationId: queryInstances"},
 	} {
 		w := request(s, http.MethodGet, path, nil)
 		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want.contains) || w.Header().Get("Content-Type") != want.contentType || w.Header().Get("Content-Encoding") != "" {
@@ -57,8 +69,112 @@ func TestServesEachFile(t *testing.T) {
 			t.Errorf("%s: the representations differ (%v)", path, err)
 		}
 	}
-	if w := request(s, http.MethodGet, "/storage/docs/../main.go", nil); w.Code != http.StatusNotFound {
-		t.Errorf("an unknown path returned %d", w.Code)
+	for _, path := range []string{"/storage/docs/", "/storage/docs/../main.go", "/storage/docs/main.go", "/storage/docs/redoc.js.gz", "/storage/docs/index", "/storage/docs/page.html"} {
+		if w := request(s, http.MethodGet, path, nil); w.Code != http.StatusNotFound {
+			t.Errorf("%s returned %d", path, w.Code)
+		}
+	}
+}
+
+// A response of Lambda is at most 6 MB. Content that is not text is base64, a third larger.
+func TestFilesFitIntoAResponse(t *testing.T) {
+	for path := range newSite(urls) {
+		if w := request(newSite(urls), http.MethodGet, path, nil); w.Body.Len() > 4_400_000 {
+			t.Errorf("%s has %d bytes", path, w.Body.Len())
+		}
+	}
+}
+
+// No page allows inline scripts or styles. Only the page that sends requests may call the other
+// API.
+func TestContentSecurityPolicy(t *testing.T) {
+	s := newSite(urls)
+	for path, r := range s {
+		for _, lax := range []string{"unsafe", "*", "http:"} {
+			if path != "/storage/docs/try" && strings.Contains(r.policy, lax) {
+				t.Errorf("%s has the policy %s", path, r.policy)
+			}
+		}
+		if r.contentType != htmlType {
+			continue
+		}
+		body := request(s, http.MethodGet, path, nil).Body.String()
+		for _, inline := range []string{"<style", " style=", "<script>", " onclick=", "javascript:"} {
+			if strings.Contains(body, inline) {
+				t.Errorf("%s contains %q, which its policy blocks", path, inline)
+			}
+		}
+	}
+	for apps, want := range map[string]string{
+		urls.Apps:                "https://*.apps.example",
+		"http://localhost:8080":  "http://localhost:8080",
+		"https://api.example/v1": "https://api.example",
+	} {
+		policy := newSite(httpapi.BaseURLs{Apps: apps, Platform: "https://platform.example"})["/storage/docs/try"].policy
+		if !strings.HasSuffix(policy, "connect-src 'self' "+want) {
+			t.Errorf("with the Application API at %s, the policy is %s", apps, policy)
+		}
+	}
+}
+
+// The links between the pages, and those to their files, have a target.
+func TestLinksHaveTargets(t *testing.T) {
+	s := newSite(urls)
+	for path, r := range s {
+		if r.contentType != htmlType {
+			continue
+		}
+		base, err := url.Parse("https://platform.example" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := request(s, http.MethodGet, path, nil).Body.String()
+		found := 0
+		for _, match := range regexp.MustCompile(`(?:href|src)="([^"]*)"`).FindAllStringSubmatch(body, -1) {
+			target, err := base.Parse(match[1])
+			if err != nil {
+				t.Errorf("%s: %v", path, err)
+				continue
+			}
+			if target.Host != base.Host {
+				continue
+			}
+			found++
+			other, exists := s[target.Path]
+			if !exists {
+				t.Errorf("%s: the link %s has no target", path, match[1])
+				continue
+			}
+			if target.Fragment != "" && other.contentType == htmlType &&
+				!strings.Contains(request(s, http.MethodGet, target.Path, nil).Body.String(), ` id="`+target.Fragment+`"`) {
+				t.Errorf("%s: the page of %s has no element with this id", path, match[1])
+			}
+		}
+		if found < 5 {
+			t.Errorf("%s has only %d links", path, found)
+		}
+	}
+}
+
+// The expected output of commands has its own block, so that a reader can paste the commands.
+func TestOutputHasItsOwnBlock(t *testing.T) {
+	got, err := toHTML([]byte(separateOutput("```sh\ncurl a\n# => b\n# => c\ncurl d\n```\n\n```json\n{}\n```\n# => e\n")), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `<pre tabindex="0"><code class="language-sh">curl a
+</code></pre>
+<p class="label">The output contains:</p><pre tabindex="0" class="output"><code>b
+c
+</code></pre>
+<pre tabindex="0"><code class="language-sh">curl d
+</code></pre>
+<pre tabindex="0"><code class="language-json">{}
+</code></pre>
+<h1 id="-e">=&gt; e</h1>
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
@@ -83,6 +199,32 @@ func TestDocumentsHaveTheServerOfTheStack(t *testing.T) {
 			if got, err := json.Marshal(document.Servers); err != nil || string(got) != test.want || document.Paths == nil {
 				t.Errorf("%s has the servers %s, want %s (%v)", test.path+extension, got, test.want, err)
 			}
+		}
+	}
+}
+
+// The document of the reference has the server of each API at its paths.
+func TestReferenceHasTheServersOfTheStack(t *testing.T) {
+	var document struct {
+		Servers any
+		Paths   map[string]struct {
+			Servers []struct{ URL string }
+			Head    any
+		}
+	}
+	if err := json.Unmarshal(request(newSite(urls), http.MethodGet, "/storage/docs/reference.json", nil).Body.Bytes(), &document); err != nil {
+		t.Fatal(err)
+	}
+	if document.Servers != nil || len(document.Paths) < 15 {
+		t.Errorf("the document has the servers %v and %d paths", document.Servers, len(document.Paths))
+	}
+	for path, item := range document.Paths {
+		want := urls.Apps
+		if strings.HasPrefix(path, "/storage/") {
+			want = urls.Platform
+		}
+		if len(item.Servers) != 1 || item.Servers[0].URL != want || item.Head != nil || strings.HasPrefix(path, "/storage/docs") {
+			t.Errorf("%s: the servers %v, HEAD %v", path, item.Servers, item.Head)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 // Package docspage drives a page in headless Chromium, over the pipe of its DevTools protocol,
-// and tests the documentation page and the console with it. The tests need Chromium, which `make`
-// does not install: only `make test-docs` runs them.
+// and tests the documentation and the console with it. Of the documentation it also tests the width,
+// the keyboard, and accessibility by axe-core. The tests need Chromium, which `make` does not
+// install: only `make test-docs` runs them.
 package docspage
 
 import (
@@ -60,8 +61,15 @@ type message struct {
 	SessionID string `json:"sessionId,omitempty"`
 }
 
-// Open starts Chromium with an empty page of the given size in pixels.
-func Open(ctx context.Context, width, height int) (_ *Page, err error) {
+// A Screen is a size in pixels and a colour scheme.
+type Screen struct {
+	Name          string
+	Width, Height int
+	Scheme        string // light or dark
+}
+
+// Open starts Chromium with an empty page on a screen.
+func Open(ctx context.Context, screen Screen) (_ *Page, err error) {
 	path, err := find()
 	if err != nil {
 		return nil, err
@@ -79,7 +87,7 @@ func Open(ctx context.Context, width, height int) (_ *Page, err error) {
 		return nil, err
 	}
 	p.out = toBrowser
-	p.cmd = exec.CommandContext(ctx, path, append(flags, "--user-data-dir="+p.profile, fmt.Sprintf("--window-size=%d,%d", width, height))...)
+	p.cmd = exec.CommandContext(ctx, path, append(flags, "--user-data-dir="+p.profile, fmt.Sprintf("--window-size=%d,%d", screen.Width, screen.Height))...)
 	p.cmd.ExtraFiles = []*os.File{commands, responses} // its descriptors 3 and 4
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -108,8 +116,9 @@ func Open(ctx context.Context, width, height int) (_ *Page, err error) {
 			return nil, err
 		}
 	}
-	size := map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-	return p, p.Call("Emulation.setDeviceMetricsOverride", size, nil)
+	size := map[string]any{"width": screen.Width, "height": screen.Height, "deviceScaleFactor": 1, "mobile": screen.Width < 600}
+	scheme := map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": screen.Scheme}}}
+	return p, errors.Join(p.Call("Emulation.setDeviceMetricsOverride", size, nil), p.Call("Emulation.setEmulatedMedia", scheme, nil))
 }
 
 // Close kills the browser and removes its profile.

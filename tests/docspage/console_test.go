@@ -115,7 +115,7 @@ func startDemo(t *testing.T) *stack.Stack {
 
 func openConsole(t *testing.T, width, height int) *console {
 	t.Helper()
-	page, err := Open(t.Context(), width, height)
+	page, err := Open(t.Context(), Screen{Width: width, Height: height, Scheme: "light"})
 	if err != nil {
 		t.Fatal(err)
 	}

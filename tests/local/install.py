@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Install the pinned tools of this project into .local/. Needs only Python 3 and Go. The parts
-contract-lint and clients need Node.js too, and clients also needs a JDK.
+contract-lint, docspage and clients need Node.js too, and clients also needs a JDK.
 
-usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck (default), sam, redoc, contract,
+usage: install.py [PART ...]     parts: venv dynamodb versitygw staticcheck (default), sam, docs, docspage, contract,
                                  contract-lint, clients
        install.py update-pins    resolve the .in files here into the requirement files
 
@@ -32,8 +32,8 @@ STATICCHECK = "honnef.co/go/tools/cmd/staticcheck@v0.8.2"
 JARS_AT_A_TIME = 8
 RESOLVER = "uv==0.13.9"  # only for update-pins
 PINNED = {"requirements.in": "requirements.txt", "dynamodb-local.in": "dynamodb-local.txt", "sam.in": "sam.txt",
-          "redoc.in": "redoc.txt", "contract.in": "contract.txt", "clients.in": "clients.txt"}
-WITHOUT_DEPENDENCIES = ("redoc.in",)  # only the files of these packages are used, not their code
+          "docs.in": "docs.txt", "contract.in": "contract.txt", "clients.in": "clients.txt"}
+WITHOUT_DEPENDENCIES = ("docs.in",)  # only the files of these packages are used, not their code
 
 
 class InstallError(Exception):
@@ -134,6 +134,10 @@ def contract_lint():
     npm_packages("Redocly and Spectral (about 150 MB)", HERE.parent / "contract" / "lint", LOCAL / "contract-lint")
 
 
+def docspage():
+    npm_packages("axe-core (3 MB)", HERE.parent / "docspage", LOCAL / "docspage")
+
+
 def npm_packages(name, folder, path):
     """Install the packages of a folder's package-lock.json, which has their hashes."""
     require("Node.js", "node", "npm", version=["node", "--version"], least=20)
@@ -160,20 +164,20 @@ def require(what, *commands, version, least):
         raise InstallError(f"{what} {least} or newer is required; `{' '.join(version)}` prints {found.strip()}")
 
 
-def redoc():
-    """Extract Redoc from a Python package, so that no client of the npm registry is needed."""
-    file = HERE / "redoc.txt"
-    path = LOCAL / "redoc"
+def docs():
+    """Extract Redoc and Swagger UI from a Python package, so that no client of the npm registry is needed."""
+    file = HERE / "docs.txt"
+    path = LOCAL / "docs"
 
     def make():
-        venv = LOCAL / "redoc-venv"
+        venv = LOCAL / "docs-venv"
         virtual_environment(venv, *by_hash(file))
-        [found] = venv.glob("lib/python*/site-packages/drf_spectacular_sidecar/static/drf_spectacular_sidecar/redoc")
+        [found] = venv.glob("lib/python*/site-packages/drf_spectacular_sidecar/static/drf_spectacular_sidecar")
         shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(found, path)
         shutil.rmtree(venv)
 
-    install("Redoc (3 MB)", path / ".stamp", fingerprint(file), make)
+    install("Redoc and Swagger UI (10 MB)", path / ".stamp", fingerprint(file), make)
 
 
 def update_pins():
@@ -288,14 +292,15 @@ PARTS = {
     "dynamodb": dynamodb,
     "versitygw": lambda: go_tool("versitygw", VERSITYGW),
     "staticcheck": lambda: go_tool("staticcheck", STATICCHECK),
-    "redoc": redoc,
+    "docs": docs,
+    "docspage": docspage,
     "sam": sam,
     "contract": contract,
     "contract-lint": contract_lint,
     "clients": clients,
     "update-pins": update_pins,
 }
-OPTIONAL = ("redoc", "sam", "contract", "contract-lint", "clients", "update-pins")
+OPTIONAL = ("docs", "docspage", "sam", "contract", "contract-lint", "clients", "update-pins")
 
 
 def main(arguments):

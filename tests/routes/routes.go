@@ -83,12 +83,7 @@ var All = []Route{
 	{Method: "GET", Path: registration + "/events", Status: 200, Parameters: []string{"after", "workflow.currentStep", "eventType", "size"}},
 
 	{Method: "GET", Path: Docs, Status: 200},
-	{Method: "GET", Path: Docs + "/apps.json", Status: 200},
-	{Method: "GET", Path: Docs + "/apps.yaml", Status: 200},
-	{Method: "GET", Path: Docs + "/openapi.yaml", Status: 200},
-	{Method: "GET", Path: Docs + "/redoc.js", Status: 200},
-	{Method: "GET", Path: Docs + "/storage.json", Status: 200},
-	{Method: "GET", Path: Docs + "/storage.yaml", Status: 200},
+	{Method: "GET", Path: Docs + "/{file}", Status: 200},
 }
 
 // Docs is the path of the documentation. Only the routes that start with it accept requests without
@@ -144,8 +139,13 @@ func find(method, path string) (Route, bool) {
 	return Route{}, false
 }
 
-// Fill replaces the variables in a text by their values. escape may be nil.
+// docsFile is the value of the variable {file}, which is no object of the API.
+const docsFile = "apps.yaml"
+
+// Fill replaces the variables in a text by their values, and {file} by a file of the documentation.
+// escape may be nil.
 func Fill(text string, values map[string]string, escape func(string) string) string {
+	text = strings.ReplaceAll(text, "{file}", docsFile)
 	for name, value := range values {
 		if variable := "{" + name + "}"; strings.Contains(text, variable) {
 			if escape != nil {

@@ -1,5 +1,6 @@
 // Package apidoc cuts the OpenAPI document of both APIs into one document for each, for clients and
-// their generators.
+// their generators. It also makes the document of the API reference, which has both. All of them
+// have the samples of this package.
 //
 // The documents are cut at their first request, so there is one source and no build step. They have
 // the server of their stack.
@@ -19,7 +20,7 @@ import (
 // Document describes one API. It has no HEAD operations, no operations of the documentation, no
 // forms, and only the components that the remaining operations use.
 type Document struct {
-	Name string // "apps" or "storage"; the name of its files
+	Name string // "apps", "storage" or "reference"; the name of its files
 	root *yaml.Node
 }
 
@@ -49,19 +50,16 @@ var methods = []string{"get", "put", "post", "delete", "options", "head", "patch
 // has the server with its name in servers, or else that of the content. Cut fails if the content is
 // no YAML or lacks a server.
 func Cut(content []byte, servers map[string]Server) ([]Document, error) {
-	var parsed yaml.Node
-	if err := yaml.Unmarshal(content, &parsed); err != nil {
-		return nil, fmt.Errorf("the OpenAPI document: %w", err)
-	}
-	if len(parsed.Content) != 1 {
-		return nil, errors.New("the OpenAPI document is empty")
+	parsed, err := parse(content)
+	if err != nil {
+		return nil, err
 	}
 	var documents []Document
 	for _, api := range []struct{ name, title string }{
 		{"apps", "Altinn Application API"},
 		{"storage", "Altinn Storage API"},
 	} {
-		root := plain(parsed.Content[0])
+		root := plain(parsed)
 		root.HeadComment = "# The contract of one of the two APIs, cut from openapi.yaml."
 		var server *Server
 		if s, ok := servers[api.name]; ok {
@@ -73,6 +71,64 @@ func Cut(content []byte, servers map[string]Server) ([]Document, error) {
 		documents = append(documents, Document{api.name, root})
 	}
 	return documents, nil
+}
+
+// parse returns the root object of the document of both APIs, with the samples of its operations.
+func parse(content []byte) (*yaml.Node, error) {
+	var parsed yaml.Node
+	if err := yaml.Unmarshal(content, &parsed); err != nil {
+		return nil, fmt.Errorf("the OpenAPI document: %w", err)
+	}
+	if len(parsed.Content) != 1 {
+		return nil, errors.New("the OpenAPI document is empty")
+	}
+	return parsed.Content[0], addSamples(parsed.Content[0])
+}
+
+// Reference returns the document of the API reference, made from the content of the document of
+// both APIs. It has the operations of both, each with the server of its API, but no HEAD operations
+// and none of the documentation. A response has all its media types.
+func Reference(content []byte, servers map[string]Server) (Document, error) {
+	parsed, err := parse(content)
+	if err != nil {
+		return Document{}, err
+	}
+	root := plain(parsed)
+	keepOperations(root, func(string) bool { return true })
+	paths := member(root, "paths")
+	for i := 0; i < len(paths.Content); i += 2 {
+		name := "apps"
+		if isStorage(paths.Content[i].Value) {
+			name = "storage"
+		}
+		var list yaml.Node
+		if err := list.Encode([]Server{servers[name]}); err != nil {
+			return Document{}, err
+		}
+		item := paths.Content[i+1]
+		item.Content = append(item.Content, text("servers"), &list)
+	}
+	remove(root, "servers")
+	addAlternatives(root)
+	if err := prune(root); err != nil {
+		return Document{}, fmt.Errorf("the OpenAPI document: %w", err)
+	}
+	return Document{"reference", root}, nil
+}
+
+func isStorage(path string) bool { return strings.HasPrefix(path, "/storage/") }
+
+// addAlternatives moves the alternative media types of each response to its content.
+func addAlternatives(n *yaml.Node) {
+	if alternatives := member(n, AlternativeContent); alternatives != nil {
+		if content := member(n, "content"); content != nil {
+			content.Content = append(content.Content, alternatives.Content...)
+		}
+		remove(n, AlternativeContent)
+	}
+	for _, child := range n.Content {
+		addAlternatives(child)
+	}
 }
 
 // YAML returns the document in YAML.
@@ -113,10 +169,18 @@ func cut(root *yaml.Node, name, title string, replacement *Server) error {
 	}
 	set(root, "servers", &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: []*yaml.Node{server}})
 
+	keepOperations(root, func(path string) bool { return isStorage(path) == (name == "storage") })
+	simplify(root)
+	openObjects(member(member(root, "components"), "schemas"))
+	return prune(root)
+}
+
+// keepOperations removes the HEAD operations, those of the documentation, and the paths for which
+// wanted returns false. It also removes the tags that no other operation has.
+func keepOperations(root *yaml.Node, wanted func(path string) bool) {
 	tags := map[string]bool{}
-	paths := member(root, "paths")
-	keep(paths, func(path string, item *yaml.Node) bool {
-		if strings.HasPrefix(path, "/storage/") != (name == "storage") {
+	keep(member(root, "paths"), func(path string, item *yaml.Node) bool {
+		if !wanted(path) {
 			return false
 		}
 		operations := 0
@@ -136,9 +200,6 @@ func cut(root *yaml.Node, name, title string, replacement *Server) error {
 	})
 	list := member(root, "tags")
 	list.Content = slices.DeleteFunc(list.Content, func(tag *yaml.Node) bool { return !tags[member(tag, "name").Value] })
-	simplify(root)
-	openObjects(member(member(root, "components"), "schemas"))
-	return prune(root)
 }
 
 // serverOf returns the server of an API with its description: the Storage API's is the first one.
