@@ -15,6 +15,7 @@ import (
 	"github.com/yuin/goldmark/text"
 
 	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/httpapi/apidoc"
 )
 
 // sources are the guides, in Markdown. The first line of each is its title.
@@ -40,6 +41,9 @@ var guides = []guide{
 	{"events", "Events"},
 	{"glossary", "Glossary"},
 }
+
+// problemCodes is the place for the list of the problem codes in a guide.
+const problemCodes = "{{problem-codes}}"
 
 // path returns the path of the guide on the site.
 func (g guide) path() string {
@@ -111,6 +115,13 @@ func (g guide) page(urls httpapi.BaseURLs) ([]byte, error) {
 		f.root = "docs/"
 	}
 	markdown := separateOutput(string(source))
+	if strings.Contains(markdown, problemCodes) {
+		list, err := apidoc.Description(httpapi.Document, "ProblemCode")
+		if err != nil {
+			return nil, err
+		}
+		markdown = strings.Replace(markdown, problemCodes, list, 1)
+	}
 	markdown = strings.NewReplacer("https://platform.altinn.no", urls.Platform, "https://nav.apps.altinn.no", urls.AppsFor("nav")).Replace(markdown)
 	title, _, _ := strings.Cut(markdown, "\n")
 	f.title = strings.TrimPrefix(title, "# ")
@@ -155,12 +166,14 @@ func (f frame) render() ([]byte, error) {
 	return []byte(replaced), nil
 }
 
-// link returns the URL of a link between guides, which name each other by file.
+// link returns the URL of a link in a guide. Guides name each other by file.
 func link(destination, root string) string {
 	file, fragment, isGuide := strings.Cut(destination, ".md")
 	switch {
-	case !isGuide || strings.Contains(destination, ":"):
+	case strings.Contains(destination, ":") || strings.HasPrefix(destination, "#"):
 		return destination
+	case !isGuide:
+		return root + destination
 	case file == "index" && root == "":
 		return "../docs" + fragment
 	case file == "index":

@@ -116,6 +116,19 @@ func Reference(content []byte, servers map[string]Server) (Document, error) {
 	return Document{"reference", root}, nil
 }
 
+// Description returns the description of a schema in the content of the document of both APIs.
+func Description(content []byte, schema string) (string, error) {
+	root, err := parse(content)
+	if err != nil {
+		return "", err
+	}
+	description := member(lookup(root, "#/components/schemas/"+schema), "description")
+	if description == nil {
+		return "", fmt.Errorf("the OpenAPI document: the schema %s has no description", schema)
+	}
+	return description.Value, nil
+}
+
 func isStorage(path string) bool { return strings.HasPrefix(path, "/storage/") }
 
 // addAlternatives moves the alternative media types of each response to its content.
