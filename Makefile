@@ -126,7 +126,7 @@ test-contract: install install-contract ## test requests that schemathesis gener
 	@echo "== generated requests"
 	@go test -count=1 -timeout $(TEST_TIMEOUT) -v ./tests/schemathesis/...
 
-test-clients: install install-clients ## generate clients in four languages and do the main job with each; needs Node.js 20 and a JDK 17
+test-clients: install install-clients ## generate clients in four languages and do the main job with each, and with the samples of the reference; needs Node.js 20, a JDK 17 and Mono
 	@echo "== generated clients"
 	@go test -count=1 -timeout $(TEST_TIMEOUT) -v ./tests/clients
 

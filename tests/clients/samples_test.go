@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -20,7 +21,18 @@ var samplePrograms = []struct {
 	{"curl.sh", [][]string{{"sh", "curl.sh"}}},
 	{"main.py", [][]string{{"${LOCAL}/venv/bin/python", "main.py"}}},
 	{"Main.java", [][]string{{"javac", "-Xlint:all", "-Werror", "-d", ".", "Main.java"}, {"java", "Main"}}},
+	{"Main.cs", [][]string{{"mcs", "-warnaserror", "-r:System.Net.Http.dll", "Main.cs"}, {"mono", "Main.exe"}}},
 	{"main.ts", [][]string{{"tsc"}, {"node", "main.js"}}},
+}
+
+// checkMono fails unless a compiler of C# and its runtime are on PATH.
+func checkMono(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"mcs", "mono"} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Fatalf("%v: install Mono (Debian and Ubuntu: apt-get install --no-install-recommends mono-mcs libmono-system-net-http4.0-cil)", err)
+		}
+	}
 }
 
 // TestSamples runs the programs with the samples of the API reference, each with its own
@@ -30,6 +42,7 @@ func TestSamples(t *testing.T) {
 	if err := workspace.Installed(workspace.Local(root, "clients-npm/.stamp"), "TypeScript", "install-clients"); err != nil {
 		t.Fatal(err)
 	}
+	checkMono(t)
 	for _, program := range samplePrograms {
 		t.Run(program.file, func(t *testing.T) {
 			folder := t.TempDir()

@@ -223,7 +223,7 @@ func TestReference(t *testing.T) {
 	p.must(p.Until(`(r => r.top < innerHeight && r.bottom > 0 && r.width > 200)(document.querySelector('[data-section-id$="operation/createInstance"] h2').getBoundingClientRect())`))
 	p.shot("operation")
 	sample := get[string](p, `document.querySelector('[data-section-id$="operation/createInstance"]').innerText`)
-	for _, want := range []string{"curl", "Python", "Java", "TypeScript"} {
+	for _, want := range []string{"curl", "Python", "Java", "C#", "TypeScript"} {
 		if !strings.Contains(sample, want) {
 			t.Errorf("the operation createInstance does not show %q", want)
 		}

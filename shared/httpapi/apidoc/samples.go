@@ -22,6 +22,7 @@ var languages = []struct {
 	{"curl.sh", "bash", "curl"},
 	{"main.py", "python", "Python"},
 	{"Main.java", "java", "Java"},
+	{"Main.cs", "csharp", "C#"},
 	{"main.ts", "javascript", "TypeScript"},
 }
 
