@@ -151,6 +151,9 @@ class Evaluator:
         if list(value) == ["Fn::If"]:
             name, then, fallback = value["Fn::If"]
             return self.evaluate(then if self.holds(self.conditions[name]) else fallback)
+        if list(value) == ["Fn::Join"]:
+            separator, parts = self.evaluate(value["Fn::Join"])
+            return separator.join(parts) if all(isinstance(part, str) for part in parts) else {"Fn::Join": [separator, parts]}
         if list(value) == ["Fn::Split"]:
             separator, text = value["Fn::Split"]
             return self.evaluate(text).split(separator)
