@@ -1,7 +1,7 @@
 // Package docspage drives a page in headless Chromium, over the pipe of its DevTools protocol,
-// and tests the documentation and the console with it. Of the documentation it also tests the width,
-// the keyboard, and accessibility by axe-core. The tests need Chromium, which `make` does not
-// install: only `make test-docs` runs them.
+// and tests the documentation and the console with it. Of the documentation it also tests the
+// width, the keyboard, and accessibility by axe-core. The tests need Chromium, which `make` does
+// not install: only `make test-docs` runs them.
 package docspage
 
 import (

@@ -107,18 +107,6 @@ func get[T any](p tab, expression string) (value T) {
 
 func (p tab) do(expression string) { p.t.Helper(); get[bool](p, "("+expression+", true)") }
 
-// press presses and releases a key.
-func (p tab) press(key string, code int) {
-	p.t.Helper()
-	for _, kind := range []string{"keyDown", "keyUp"} {
-		event := map[string]any{"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code}
-		if key == "Enter" && kind == "keyDown" {
-			event["text"] = "\r"
-		}
-		p.must(p.Call("Input.dispatchKeyEvent", event, nil))
-	}
-}
-
 // shot writes a screenshot to .local/log.
 func (p tab) shot(name string) {
 	p.t.Helper()
@@ -282,11 +270,11 @@ func TestKeyboard(t *testing.T) {
 	s := newSite(t)
 	p := s.open(t, screens[0])
 	p.show(s.system.BaseURL + "/storage/docs/limits")
-	p.press("Tab", 9)
+	p.must(p.Press("Tab"))
 	if text := get[string](p, "document.activeElement.innerText"); text != "Skip to the content" {
 		t.Errorf("the first Tab focuses %q", text)
 	}
 	p.shot("skip")
-	p.press("Enter", 13)
+	p.must(p.Press("Enter"))
 	p.must(p.Until("document.activeElement.id === 'main'"))
 }
