@@ -216,8 +216,9 @@ install-docspage:
 install-docs:
 	@python3 tests/local/install.py docs
 
-update-docs: install-docs ## make the scripts of the documentation again after a change of tests/local/docs.txt
+update-docs: install-docs ## make the files of the documentation again after a change of its guides or of tests/local/docs.txt
 	@python3 -B functions/docs-get/vendor.py
+	@go test -count=1 -run TestGuidesAreRendered ./functions/docs-get -update >/dev/null
 
 install-contract:
 	@python3 tests/local/install.py contract

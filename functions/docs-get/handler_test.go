@@ -156,28 +156,6 @@ func TestLinksHaveTargets(t *testing.T) {
 	}
 }
 
-// The expected output of commands has its own block, so that a reader can paste the commands.
-func TestOutputHasItsOwnBlock(t *testing.T) {
-	got, err := toHTML([]byte(separateOutput("```sh\ncurl a\n# => b\n# => c\ncurl d\n```\n\n```json\n{}\n```\n# => e\n")), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `<pre tabindex="0"><code class="language-sh">curl a
-</code></pre>
-<p class="label">The output contains:</p><pre tabindex="0" class="output"><code>b
-c
-</code></pre>
-<pre tabindex="0"><code class="language-sh">curl d
-</code></pre>
-<pre tabindex="0"><code class="language-json">{}
-</code></pre>
-<h1 id="-e">=&gt; e</h1>
-`
-	if got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
-}
-
 // The document of an API has the server of the stack, in YAML and in JSON.
 func TestDocumentsHaveTheServerOfTheStack(t *testing.T) {
 	for _, test := range []struct {

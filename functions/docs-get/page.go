@@ -1,31 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"embed"
-	"errors"
 	"html"
 	"strings"
-
-	"github.com/yuin/goldmark"
-	"github.com/yuin/goldmark/ast"
-	"github.com/yuin/goldmark/extension"
-	"github.com/yuin/goldmark/parser"
-	"github.com/yuin/goldmark/text"
 
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/httpapi/apidoc"
 )
 
-// sources are the guides, in Markdown. The first line of each is its title.
-//
-//go:embed guides
-var sources embed.FS
-
-// guide is a page in Markdown.
+// guide is a page whose source is Markdown. Its HTML is committed, because the initialisation of
+// the library for Markdown costs more than that of the function. A test makes it.
 type guide struct {
-	file  string // in guides, without .md
+	file  string // in guides with .md, and in site/guides with .html
 	title string // in the menu
 }
 
@@ -43,7 +30,7 @@ var guides = []guide{
 }
 
 // problemCodes is the place for the list of the problem codes in a guide.
-const problemCodes = "{{problem-codes}}"
+const problemCodes = "<p>{{problem-codes}}</p>"
 
 // path returns the path of the guide on the site.
 func (g guide) path() string {
@@ -55,7 +42,7 @@ func (g guide) path() string {
 
 // frame is what differs between the pages of the site.
 type frame struct {
-	title   string // of the window
+	title   string // of the window, as HTML
 	section string // the selected entry of the header: guides, reference or try
 	class   string // of the body
 	root    string // the relative URL of the resources: "docs/" on the home page
@@ -104,40 +91,57 @@ here.</p>
 // readerPage returns a page that a script fills.
 func readerPage(f frame) ([]byte, error) { return f.render() }
 
-// page returns the guide as HTML, with the addresses of urls in place of those of Altinn.
+// page returns the page of the guide, with the addresses of urls in place of those of Altinn.
 func (g guide) page(urls httpapi.BaseURLs) ([]byte, error) {
-	source, err := sources.ReadFile("guides/" + g.file + ".md")
+	source, err := files.ReadFile("site/guides/" + g.file + ".html")
 	if err != nil {
 		return nil, err
 	}
-	f := frame{section: "guides", class: "guide"}
-	if g.file == "index" {
-		f.root = "docs/"
-	}
-	markdown := separateOutput(string(source))
-	if strings.Contains(markdown, problemCodes) {
-		list, err := apidoc.Description(httpapi.Document, "ProblemCode")
+	content := strings.NewReplacer("https://platform.altinn.no", urls.Platform, "https://nav.apps.altinn.no", urls.AppsFor("nav")).Replace(string(source))
+	if strings.Contains(content, problemCodes) {
+		description, err := apidoc.Description(httpapi.Document, "ProblemCode")
 		if err != nil {
 			return nil, err
 		}
-		markdown = strings.Replace(markdown, problemCodes, list, 1)
+		content = strings.Replace(content, problemCodes, problemList(description), 1)
 	}
-	markdown = strings.NewReplacer("https://platform.altinn.no", urls.Platform, "https://nav.apps.altinn.no", urls.AppsFor("nav")).Replace(markdown)
-	title, _, _ := strings.Cut(markdown, "\n")
-	f.title = strings.TrimPrefix(title, "# ")
-	content, err := toHTML([]byte(markdown), f.root)
-	if err != nil {
-		return nil, err
-	}
-	f.main = `<nav class="menu" aria-label="Guides"><ul>` + g.menu(f.root) + `</ul></nav><article>` + content + `</article>`
+	f := frame{section: "guides", class: "guide", root: g.root()}
+	_, heading, _ := strings.Cut(content, ">")
+	f.title, _, _ = strings.Cut(heading, "</h1>")
+	f.main = `<nav class="menu" aria-label="Guides"><ul>` + g.menu() + `</ul></nav><article>` + content + `</article>`
 	return f.render()
 }
 
+// root returns the relative URL of the resources from the guide.
+func (g guide) root() string {
+	if g.file == "index" {
+		return "docs/"
+	}
+	return ""
+}
+
+// problemList returns the list of codes in a description as HTML.
+func problemList(description string) string {
+	var b strings.Builder
+	items := strings.Split(description, "\n- ")
+	for _, item := range items[1:] {
+		b.WriteString("<li>")
+		for n, part := range strings.Split(html.EscapeString(strings.TrimSpace(item)), "`") {
+			if n > 0 {
+				b.WriteString([]string{"</code>", "<code>"}[n%2])
+			}
+			b.WriteString(part)
+		}
+		b.WriteString("</li>\n")
+	}
+	return "<ul>\n" + b.String() + "</ul>"
+}
+
 // menu returns the links to all guides. That to g is marked as the current page.
-func (g guide) menu(root string) string {
+func (g guide) menu() string {
 	var b strings.Builder
 	for _, other := range guides {
-		b.WriteString(`<li><a href="` + link(other.file+".md", root) + `"`)
+		b.WriteString(`<li><a href="` + link(other.file+".md", g.root()) + `"`)
 		if other == g {
 			b.WriteString(` aria-current="page"`)
 		}
@@ -159,7 +163,7 @@ func (f frame) render() ([]byte, error) {
 		return ""
 	}
 	replaced := strings.NewReplacer(
-		"{{title}}", html.EscapeString(f.title), "{{class}}", f.class, "{{root}}", f.root, "{{home}}", link("index.md", f.root),
+		"{{title}}", f.title, "{{class}}", f.class, "{{root}}", f.root, "{{home}}", link("index.md", f.root),
 		"{{guides}}", current("guides"), "{{reference}}", current("reference"), "{{try}}", current("try"),
 		"{{main}}", f.main, "{{head}}", f.head,
 	).Replace(string(page))
@@ -180,61 +184,4 @@ func link(destination, root string) string {
 		return cmp.Or(fragment, "docs")
 	}
 	return root + file + fragment
-}
-
-// separateOutput moves the expected output of commands, in lines that begin with "# => ", to code
-// blocks of the language "output".
-func separateOutput(markdown string) string {
-	var b strings.Builder
-	var language string // of the code block, "" outside
-	for line := range strings.Lines(markdown) {
-		wanted := language
-		output, isOutput := strings.CutPrefix(line, "# => ")
-		switch {
-		case strings.HasPrefix(line, "```"):
-			if language == "" {
-				language = strings.TrimSpace(strings.TrimPrefix(line, "```"))
-				if language == "" {
-					language = "text"
-				}
-			} else {
-				language = ""
-			}
-			b.WriteString(line)
-			continue
-		case language != "" && isOutput:
-			wanted, line = "output", output
-		case language == "output":
-			wanted = "sh"
-		}
-		if wanted != language {
-			b.WriteString("```\n\n```" + wanted + "\n")
-			language = wanted
-		}
-		b.WriteString(line)
-	}
-	return b.String()
-}
-
-// toHTML returns Markdown as HTML. Code and tables that are wider than the screen can be scrolled
-// with the keyboard.
-func toHTML(markdown []byte, root string) (string, error) {
-	converter := goldmark.New(goldmark.WithExtensions(extension.Table), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
-	document := converter.Parser().Parse(text.NewReader(markdown))
-	err := ast.Walk(document, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
-		if l, ok := n.(*ast.Link); ok && entering {
-			l.Destination = []byte(link(string(l.Destination), root))
-		}
-		return ast.WalkContinue, nil
-	})
-	var b bytes.Buffer
-	if err := errors.Join(err, converter.Renderer().Render(&b, markdown, document)); err != nil {
-		return "", err
-	}
-	return strings.NewReplacer(
-		`<pre><code class="language-output">`, `<p class="label">The output contains:</p><pre tabindex="0" class="output"><code>`,
-		"<pre>", `<pre tabindex="0">`,
-		"<table>", `<div class="table" role="region" aria-label="Table" tabindex="0"><table>`, "</table>", "</table></div>",
-		"<!-- raw HTML omitted -->\n", "",
-	).Replace(b.String()), nil
 }
