@@ -31,7 +31,7 @@ func TestGuidesAreRendered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := toHTML([]byte(separateOutput(string(source))), g.root())
+		want, err := toHTML(source, g.root())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,40 +45,6 @@ func TestGuidesAreRendered(t *testing.T) {
 			t.Errorf("%s is not the HTML of guides/%s.md; run: make update-docs (%v)", file, g.file, err)
 		}
 	}
-}
-
-// separateOutput moves the expected output of commands, in lines that begin with "# => ", to code
-// blocks of the language "output".
-func separateOutput(markdown string) string {
-	var b strings.Builder
-	var language string // of the code block, "" outside
-	for line := range strings.Lines(markdown) {
-		wanted := language
-		output, isOutput := strings.CutPrefix(line, "# => ")
-		switch {
-		case strings.HasPrefix(line, "```"):
-			if language == "" {
-				language = strings.TrimSpace(strings.TrimPrefix(line, "```"))
-				if language == "" {
-					language = "text"
-				}
-			} else {
-				language = ""
-			}
-			b.WriteString(line)
-			continue
-		case language != "" && isOutput:
-			wanted, line = "output", output
-		case language == "output":
-			wanted = "sh"
-		}
-		if wanted != language {
-			b.WriteString("```\n\n```" + wanted + "\n")
-			language = wanted
-		}
-		b.WriteString(line)
-	}
-	return b.String()
 }
 
 // toHTML returns Markdown as HTML. Code and tables that are wider than the screen can be scrolled
@@ -97,31 +63,9 @@ func toHTML(markdown []byte, root string) (string, error) {
 		return "", err
 	}
 	return strings.NewReplacer(
-		`<pre><code class="language-output">`, `<p class="label">The output contains:</p><pre tabindex="0" class="output"><code>`,
+		`<pre><code class="language-text">`, `<p class="label">The output contains:</p><pre tabindex="0" class="output"><code>`,
 		"<pre>", `<pre tabindex="0">`,
 		"<table>", `<div class="table" role="region" aria-label="Table" tabindex="0"><table>`, "</table>", "</table></div>",
 		"<!-- raw HTML omitted -->\n", "",
 	).Replace(b.String()), nil
-}
-
-// The expected output of commands has its own block, so that a reader can paste the commands.
-func TestOutputHasItsOwnBlock(t *testing.T) {
-	got, err := toHTML([]byte(separateOutput("```sh\ncurl a\n# => b\n# => c\ncurl d\n```\n\n```json\n{}\n```\n# => e\n")), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `<pre tabindex="0"><code class="language-sh">curl a
-</code></pre>
-<p class="label">The output contains:</p><pre tabindex="0" class="output"><code>b
-c
-</code></pre>
-<pre tabindex="0"><code class="language-sh">curl d
-</code></pre>
-<pre tabindex="0"><code class="language-json">{}
-</code></pre>
-<h1 id="-e">=&gt; e</h1>
-`
-	if got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
 }

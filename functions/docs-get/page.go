@@ -174,10 +174,8 @@ func (f frame) render() ([]byte, error) {
 func link(destination, root string) string {
 	file, fragment, isGuide := strings.Cut(destination, ".md")
 	switch {
-	case strings.Contains(destination, ":") || strings.HasPrefix(destination, "#"):
+	case strings.Contains(destination, ":") || !isGuide:
 		return destination
-	case !isGuide:
-		return root + destination
 	case file == "index" && root == "":
 		return "../docs" + fragment
 	case file == "index":
