@@ -283,7 +283,9 @@ func (h *handler) reserveBeside(ctx context.Context, caller auth.Caller, instanc
 	var release func()
 	var err error
 	var counting sync.WaitGroup
-	counting.Go(func() { release, err = instancehttp.Reserve(ctx, h.instances, h.quota, caller, instanceOwnerID, usageOf(b)) })
+	counting.Go(func() {
+		release, err = instancehttp.Reserve(ctx, h.instances, h.quota, caller, instanceOwnerID, usageOf(b))
+	})
 	return func() (func(), error) {
 		counting.Wait()
 		return release, err
