@@ -167,7 +167,7 @@ func anchors(t *testing.T, document string) []string {
 		t.Fatal(err)
 	}
 	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
-	dropped := regexp.MustCompile("[^\\p{L}\\p{N} _-]")
+	dropped := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	var found []string
 	for _, h := range heading.FindAllStringSubmatch(string(content), -1) {
 		found = append(found, strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
