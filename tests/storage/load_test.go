@@ -82,6 +82,7 @@ func TestRaisingIndexShards(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := instancetest.At.Add(time.Hour)
+	clock := func() time.Time { return now } // a crawl relies on the clock of the changes
 	changed := map[string]bool{}
 	alter := func(i *instance.Instance) {
 		t.Helper()
@@ -111,9 +112,9 @@ func TestRaisingIndexShards(t *testing.T) {
 		}
 	}
 	for _, labels := range [][]string{nil, {"gr"}} {
-		check("before", crawl(t, store, app, size, labels, func(int) {}))
+		check("before", crawl(t, store, app, size, labels, clock, func(int) {}))
 	}
-	during := crawl(t, store, app, size, nil, func(page int) {
+	during := crawl(t, store, app, size, nil, clock, func(page int) {
 		if page == 3 {
 			app.IndexShards = 8
 		}
@@ -125,7 +126,7 @@ func TestRaisingIndexShards(t *testing.T) {
 	check("during", during)
 	clear(changed)
 	for _, labels := range [][]string{nil, {"gr"}} {
-		check("after", crawl(t, store, app, size, labels, func(int) {}))
+		check("after", crawl(t, store, app, size, labels, clock, func(int) {}))
 	}
 	var fresh []*instance.Instance
 	for range count {
@@ -136,7 +137,7 @@ func TestRaisingIndexShards(t *testing.T) {
 		fresh = append(fresh, i)
 	}
 	all = append(all, fresh...)
-	check("with new instances", crawl(t, store, app, size, nil, func(int) {}))
+	check("with new instances", crawl(t, store, app, size, nil, clock, func(int) {}))
 	for shard := range 8 {
 		rows, _, err := store.Read(t.Context(), instancequery.KeyRange{
 			Kind: instancequery.ByStep, AppID: app.ID, Step: "FormFilling", Shard: shard, From: instancequery.ChangedKey(now, ""),
@@ -151,8 +152,8 @@ func TestRaisingIndexShards(t *testing.T) {
 }
 
 // crawl follows next from the first page to the last, and returns how often each instance occurred.
-// between runs before each page with its number.
-func crawl(t *testing.T, index instancequery.Index, app *application.Application, size int, labels []string, between func(page int)) map[string]int {
+// between runs before each page with its number. clock gives the time of each page.
+func crawl(t *testing.T, index instancequery.Index, app *application.Application, size int, labels []string, clock func() time.Time, between func(page int)) map[string]int {
 	t.Helper()
 	seen := map[string]int{}
 	cursor := ""
@@ -162,7 +163,7 @@ func crawl(t *testing.T, index instancequery.Index, app *application.Application
 		if err := q.SetPage(cursor); err != nil {
 			t.Fatal(err)
 		}
-		got, err := instancequery.Run(context.Background(), index, q, time.Now())
+		got, err := instancequery.Run(context.Background(), index, q, clock())
 		if err != nil {
 			t.Fatal(err)
 		}
