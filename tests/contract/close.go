@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"altinn.no/instanceapi/shared/httpapi/apidoc"
 )
 
 // extensible is the keyword that lists the current values of a code. Later versions may add values.
@@ -16,11 +18,17 @@ func (d *Document) Closed() ([]byte, error) { return json.Marshal(d.closed) }
 
 // closeResponses closes the schemas of all responses in a document: their objects allow only the
 // listed members, and their codes only the listed values. It removes the default responses, so that
-// operations allow only the listed statuses.
+// operations allow only the listed statuses. It adds the alternative media types to the others.
 func closeResponses(root any) {
 	eachOperation(root, func(_ string, operation map[string]any) {
-		if responses, ok := operation["responses"].(map[string]any); ok {
-			delete(responses, "default")
+		responses, _ := operation["responses"].(map[string]any)
+		delete(responses, "default")
+		for _, each := range responses {
+			response, _ := each.(map[string]any)
+			content, ok := response["content"].(map[string]any)
+			if alternatives, has := response[apidoc.AlternativeContent].(map[string]any); ok && has {
+				maps.Copy(content, alternatives)
+			}
 		}
 	})
 	eachSchema(root, "responses", func(_ string, schema map[string]any) {
