@@ -28,6 +28,7 @@ import (
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/faults"
 	"altinn.no/instanceapi/tests/local/stack"
+	"altinn.no/instanceapi/tests/local/tables"
 	"altinn.no/instanceapi/tests/routes"
 )
 
@@ -73,10 +74,7 @@ func newEnv(t *testing.T) *env {
 		return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
 	})
 	httpClient := coldstart.PlainBodies(awshttp.NewBuildableClient())
-	e.db = dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &e.stack.AWSEndpoint, Region: stack.Region, Credentials: credentials, HTTPClient: httpClient,
-		DisableValidateResponseChecksum: true,
-	})
+	e.db = tables.Client(e.stack.AWSEndpoint, stack.Region, "local")
 	e.s3 = s3.New(s3.Options{
 		BaseEndpoint: &e.stack.AWSEndpoint, Region: stack.Region, Credentials: credentials, HTTPClient: httpClient, UsePathStyle: true,
 	})

@@ -12,11 +12,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
 	"altinn.no/instanceapi/shared/event/outboxtable"
@@ -50,11 +48,8 @@ func database(t *testing.T) *dynamodb.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &endpoint, Region: "eu-north-1", Retryer: withoutBackoff(), DisableValidateResponseChecksum: true,
-		HTTPClient:  coldstart.PlainBodies(awshttp.NewBuildableClient()),
-		Credentials: credentials("k" + strconv.FormatUint(rand.Uint64(), 36)), // every key has a separate database
-	})
+	client := tables.Client(endpoint, "eu-north-1", "k"+strconv.FormatUint(rand.Uint64(), 36),
+		func(o *dynamodb.Options) { o.Retryer = withoutBackoff() })
 	for _, table := range []string{"Instances", "Outbox", "Events"} {
 		if err := tables.Create(t.Context(), client, table, table); err != nil {
 			t.Fatal(err)

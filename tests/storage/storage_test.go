@@ -9,11 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/tests/local/servers"
 	"altinn.no/instanceapi/tests/local/tables"
 )
@@ -34,13 +31,7 @@ func dynamo(t *testing.T) *dynamodb.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &endpoint, Region: "eu-north-1", DisableValidateResponseChecksum: true,
-		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "store", SecretAccessKey: "store"}, nil
-		}),
-	})
+	return tables.Client(endpoint, "eu-north-1", "store")
 }
 
 var created sync.Map // logical id -> func() error

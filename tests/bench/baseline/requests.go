@@ -12,18 +12,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/application/applicationtable"
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/shared/rfc3339"
 	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/local/tables"
 )
 
 // The routes of the measured requests.
@@ -82,13 +78,7 @@ func largeSample() *instance.Instance {
 // store stores an application and the samples in the tables at an endpoint, and the content in
 // the emulator.
 func (b *Bench) store(ctx context.Context, endpoint string) error {
-	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, nil
-	})
-	client := dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &endpoint, Region: runtime.Region, Credentials: credentials, DisableValidateResponseChecksum: true,
-		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
-	})
+	client := tables.Client(endpoint, runtime.Region, accessKey)
 	app := &application.Application{ID: Sample().AppID}
 	app.SetDefaults()
 	if err := applicationtable.New(client, "Applications").Put(ctx, app); err != nil {

@@ -7,11 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/tests/bench/report"
 	"altinn.no/instanceapi/tests/local/runtime"
 	"altinn.no/instanceapi/tests/local/servers"
@@ -61,11 +56,7 @@ func (b *Bench) database(ctx context.Context) (endpoint string, stop func(), err
 	if err != nil {
 		return "", nil, err
 	}
-	client := dynamodb.New(dynamodb.Options{BaseEndpoint: &endpoint, Region: runtime.Region, DisableValidateResponseChecksum: true,
-		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, nil
-		})})
+	client := tables.Client(endpoint, runtime.Region, accessKey)
 	for _, table := range b.template.Tables {
 		if err = tables.Create(ctx, client, table, table); err != nil {
 			break

@@ -11,10 +11,8 @@ import (
 	"uuid"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
@@ -41,13 +39,7 @@ func runLoad(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer stop()
-	client := dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &endpoint, Region: "eu-north-1", DisableValidateResponseChecksum: true,
-		HTTPClient: slow{coldstart.PlainBodies(awshttp.NewBuildableClient())},
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "feed", SecretAccessKey: "feed"}, nil
-		}),
-	}, dynamo.Retries)
+	client := tables.Client(endpoint, "eu-north-1", "feed", dynamo.Retries, func(o *dynamodb.Options) { o.HTTPClient = slow{o.HTTPClient} })
 	for _, table := range []string{"Events", "Outbox"} {
 		if err := tables.Create(ctx, client, table, table); err != nil {
 			return "", err

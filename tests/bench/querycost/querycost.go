@@ -13,14 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/application/applicationtable"
 	"altinn.no/instanceapi/shared/auth/authtest"
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/instance/instancetable"
@@ -126,14 +123,10 @@ func New(ctx context.Context, endpoint string, size int) (*Bench, error) {
 // newBench creates the tables with the suffix of their names, registers the applications, and
 // returns the endpoint over the tables.
 func newBench(ctx context.Context, endpoint, suffix string, apps []*application.Application) (*Bench, error) {
-	options := dynamodb.Options{
-		BaseEndpoint: &endpoint, Region: "eu-north-1", DisableValidateResponseChecksum: true,
-		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "bench", SecretAccessKey: "bench"}, nil
-		}),
+	client := func(options ...func(*dynamodb.Options)) *dynamodb.Client {
+		return tables.Client(endpoint, "eu-north-1", "bench", options...)
 	}
-	plain := dynamodb.New(options)
+	plain := client()
 	instances, applications := "Instances"+suffix, "Applications"+suffix
 	for logicalID, name := range map[string]string{"Instances": instances, "Applications": applications} {
 		if err := tables.Create(ctx, plain, logicalID, name); err != nil {
@@ -147,7 +140,7 @@ func newBench(ctx context.Context, endpoint, suffix string, apps []*application.
 		}
 	}
 	b := &Bench{client: plain, instances: instances, applications: applications}
-	b.metered = b.endpoint(dynamodb.New(options, b.meter.Attach))
+	b.metered = b.endpoint(client(b.meter.Attach))
 	b.plain = b.endpoint(plain)
 	return b, nil
 }

@@ -155,9 +155,7 @@ func (s *System) startServers(ctx context.Context) (b backends, err error) {
 		return aws.Credentials{AccessKeyID: b.accessKey, SecretAccessKey: b.secretKey}, nil
 	})
 	httpClient := coldstart.PlainBodies(awshttp.NewBuildableClient())
-	s.Dynamo = dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &b.dynamo, Region: Region, Credentials: credentials, HTTPClient: httpClient, DisableValidateResponseChecksum: true,
-	})
+	s.Dynamo = tables.Client(b.dynamo, Region, b.accessKey)
 	s.S3 = s3.New(s3.Options{BaseEndpoint: &b.s3, Region: Region, Credentials: credentials, HTTPClient: httpClient, UsePathStyle: true})
 	for _, table := range s.Template.Tables {
 		if err := tables.Create(ctx, s.Dynamo, table, table); err != nil {

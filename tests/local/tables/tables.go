@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"go.yaml.in/yaml/v3"
 
+	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/tests/local/workspace"
 )
 
@@ -33,6 +35,18 @@ type table struct {
 			NonKeyAttributes []string `yaml:"NonKeyAttributes"`
 		} `yaml:"Projection"`
 	} `yaml:"GlobalSecondaryIndexes"`
+}
+
+// Client returns a client of the DynamoDB of a local server, which has a separate database for each
+// access key. Options can change the configuration.
+func Client(endpoint, region, accessKey string, options ...func(*dynamodb.Options)) *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		BaseEndpoint: &endpoint, Region: region, DisableValidateResponseChecksum: true,
+		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: accessKey}, nil // a local server verifies no signature
+		}),
+	}, options...)
 }
 
 // Create creates the table logicalID of template.yaml with the given name.

@@ -19,12 +19,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"altinn.no/instanceapi/shared/application"
-	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtable"
@@ -52,13 +50,7 @@ func client(t *testing.T) *dynamodb.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &endpoint, Region: "eu-north-1", DisableValidateResponseChecksum: true,
-		HTTPClient: coldstart.PlainBodies(awshttp.NewBuildableClient()),
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "restore", SecretAccessKey: "restore"}, nil
-		}),
-	}, dynamo.Retries)
+	return tables.Client(endpoint, "eu-north-1", "restore", dynamo.Retries)
 }
 
 var created atomic.Int32
