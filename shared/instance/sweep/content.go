@@ -16,12 +16,13 @@ const (
 )
 
 // list checks the content of a shard, from its stored position to the last day that is due at now.
-func list(ctx context.Context, store Store, blobs Blobs, shard int, now time.Time) (Report, error) {
+// first returns the name of the first object of all, or "" if there is none.
+func list(ctx context.Context, store Store, blobs Blobs, shard int, now time.Time, first func() (string, error)) (Report, error) {
 	var report Report
 	var errs errorList
 	position, err := store.SweepPosition(ctx, shard)
 	if err == nil && position == "" {
-		position, err = firstPosition(ctx, blobs, shard)
+		position, err = firstPosition(first, shard)
 	}
 	if err != nil || position == "" {
 		return report, err
@@ -58,16 +59,16 @@ func list(ctx context.Context, store Store, blobs Blobs, shard int, now time.Tim
 }
 
 // firstPosition returns the position of the first day that has content, or "" if there is none.
-func firstPosition(ctx context.Context, blobs Blobs, shard int) (string, error) {
-	names, _, err := blobs.List(ctx, "", "", 1)
-	if err != nil || len(names) == 0 {
+func firstPosition(first func() (string, error), shard int) (string, error) {
+	name, err := first()
+	if err != nil || name == "" {
 		return "", err
 	}
-	first, err := blob.DayOf(names[0])
+	at, err := blob.DayOf(name)
 	if err != nil {
 		return "", err
 	}
-	return blob.Prefix(first, shard), nil
+	return blob.Prefix(at, shard), nil
 }
 
 // check deletes the listed content to which no document refers. It adds the errors of single

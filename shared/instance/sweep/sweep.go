@@ -101,9 +101,16 @@ func (r *Report) add(other Report) {
 func Run(ctx context.Context, store Store, blobs Blobs, now time.Time) (Report, error) {
 	var reports [blob.Shards + instance.OrphanCheckShards]Report
 	var errs [len(reports)]error
+	first := sync.OnceValues(func() (string, error) { // only until each shard has a position
+		names, _, err := blobs.List(ctx, "", "", 1)
+		if err != nil || len(names) == 0 {
+			return "", err
+		}
+		return names[0], nil
+	})
 	var shards sync.WaitGroup
 	for shard := range blob.Shards {
-		shards.Go(func() { reports[shard], errs[shard] = list(ctx, store, blobs, shard, now) })
+		shards.Go(func() { reports[shard], errs[shard] = list(ctx, store, blobs, shard, now, first) })
 	}
 	for shard := range instance.OrphanCheckShards {
 		n := blob.Shards + shard
