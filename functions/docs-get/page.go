@@ -88,9 +88,6 @@ here.</p>
 </div>
 <div id="try"></div>`
 
-// readerPage returns a page that a script fills.
-func readerPage(f frame) ([]byte, error) { return f.render() }
-
 // page returns the page of the guide, with the addresses of urls in place of those of Altinn.
 func (g guide) page(urls httpapi.BaseURLs) ([]byte, error) {
 	source, err := files.ReadFile("site/guides/" + g.file + ".html")

@@ -65,9 +65,9 @@ func newSite(urls httpapi.BaseURLs) site {
 	for _, g := range guides {
 		s.add(g.path(), htmlType, func() ([]byte, error) { return g.page(urls) })
 	}
-	s.add(home+"/reference", htmlType, func() ([]byte, error) { return readerPage(reference) }).
+	s.add(home+"/reference", htmlType, reference.render).
 		policy = strings.Replace(basePolicy, "style-src 'self'", "style-src 'self' "+redocStyles, 1) + "; connect-src 'self'; worker-src blob:"
-	s.add(home+"/try", htmlType, func() ([]byte, error) { return readerPage(tryRequests) }).
+	s.add(home+"/try", htmlType, tryRequests.render).
 		policy = basePolicy + "; connect-src 'self' " + origin(urls.Apps)
 
 	for _, name := range []string{"site.css", "reference.js", "try.js", "try.css"} {
