@@ -259,6 +259,20 @@ func (i *Instance) RemoveData(app *application.Application, id, by string, now t
 	return nil
 }
 
+// WithDownloads returns d with these recorded downloads, which are stored apart from the document.
+// It does not change d.
+func (d DataElement) WithDownloads(times []time.Time) DataElement {
+	var owner ApplicationOwner
+	if d.ApplicationOwner != nil {
+		owner = *d.ApplicationOwner
+	}
+	owner.Downloaded, d.ApplicationOwner = times, nil
+	if len(times) > 0 || len(owner.DownloadConfirmed) > 0 {
+		d.ApplicationOwner = &owner
+	}
+	return d
+}
+
 // RecordDownload records that the owner has downloaded the current content of the element. It keeps
 // the first download and the latest nine. If the instance has more than 50 elements, it keeps fewer
 // per element, 500 in total. A download does not count as a change of the instance.

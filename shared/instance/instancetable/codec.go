@@ -66,7 +66,7 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 	bare.AppendMembers(&w)
 	w.Raw(`,"data":[`)
 	for n, d := range i.Data {
-		d = withoutDownloads(d)
+		d = d.WithDownloads(nil)
 		d.DataLinks, d.StorageURL = nil, ""
 		w.Raw(appendjson.Separator(n))
 		w.Raw("{")

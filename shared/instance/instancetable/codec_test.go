@@ -242,7 +242,7 @@ func TestRoundTrip(t *testing.T) {
 func bare(i *instance.Instance) *instance.Instance {
 	i = i.Clone()
 	for n, d := range i.Data {
-		i.Data[n] = withoutDownloads(d)
+		i.Data[n] = d.WithDownloads(nil)
 	}
 	return i
 }

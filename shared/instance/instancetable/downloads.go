@@ -124,7 +124,7 @@ func unpackDownloads(i *instance.Instance, packed []byte) error {
 			return errors.New("stored downloads: invalid")
 		}
 		packed = rest
-		setDownloads(&i.Data[n], times)
+		i.Data[n] = i.Data[n].WithDownloads(times)
 	}
 	if len(packed) > 0 {
 		return errors.New("stored downloads: of more data elements than the instance has")
@@ -158,29 +158,4 @@ func downloads(d *instance.DataElement) []time.Time {
 		return nil
 	}
 	return d.ApplicationOwner.Downloaded
-}
-
-// setDownloads sets the recorded downloads of an element, whose document does not contain them.
-func setDownloads(d *instance.DataElement, times []time.Time) {
-	switch {
-	case d.ApplicationOwner != nil:
-		d.ApplicationOwner.Downloaded = times
-		if len(times) == 0 && len(d.ApplicationOwner.DownloadConfirmed) == 0 {
-			d.ApplicationOwner = nil
-		}
-	case len(times) > 0:
-		d.ApplicationOwner = &instance.ApplicationOwner{Downloaded: times}
-	}
-}
-
-// withoutDownloads returns d without its recorded downloads. It does not change d.
-func withoutDownloads(d instance.DataElement) instance.DataElement {
-	switch owner := d.ApplicationOwner; {
-	case owner == nil:
-	case len(owner.DownloadConfirmed) == 0:
-		d.ApplicationOwner = nil
-	default:
-		d.ApplicationOwner = &instance.ApplicationOwner{DownloadConfirmed: owner.DownloadConfirmed}
-	}
-	return d
 }

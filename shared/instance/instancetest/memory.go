@@ -119,7 +119,7 @@ func (m *Memory) RecordDownload(ctx context.Context, i *instance.Instance, recor
 func (m *Memory) replaceDownloads(before, i *instance.Instance) (done bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !reflect.DeepEqual(m.instances[i.InstanceOwnerID+"/"+i.ID], before) {
+	if !m.isStored(before) {
 		return false, nil
 	}
 	if err := m.fail(); err != nil {
@@ -149,7 +149,7 @@ func (o Overtaken) MutateFrom(ctx context.Context, i *instance.Instance, change 
 func (m *Memory) replace(before, i *instance.Instance, ev *event.Event) (done bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !reflect.DeepEqual(m.instances[i.InstanceOwnerID+"/"+i.ID], before) {
+	if !m.isStored(before) {
 		return false, nil
 	}
 	if err := m.put(i, ev); err != nil {
@@ -157,6 +157,11 @@ func (m *Memory) replace(before, i *instance.Instance, ev *event.Event) (done bo
 	}
 	i.Version++
 	return true, nil
+}
+
+// isStored reports whether i is the stored instance. m.mu must be locked.
+func (m *Memory) isStored(i *instance.Instance) bool {
+	return reflect.DeepEqual(m.instances[i.InstanceOwnerID+"/"+i.ID], i)
 }
 
 func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
@@ -301,14 +306,8 @@ func (m *Memory) Read(_ context.Context, keyRange instancequery.KeyRange, limit 
 // withoutDownloads returns a copy of i without its recorded downloads, which no index contains.
 func withoutDownloads(i *instance.Instance) *instance.Instance {
 	i = i.Clone()
-	for n := range i.Data {
-		d := &i.Data[n]
-		if d.ApplicationOwner != nil {
-			d.ApplicationOwner.Downloaded = nil
-		}
-		if d.ApplicationOwner != nil && len(d.ApplicationOwner.DownloadConfirmed) == 0 {
-			d.ApplicationOwner = nil
-		}
+	for n, d := range i.Data {
+		i.Data[n] = d.WithDownloads(nil)
 	}
 	return i
 }
@@ -327,7 +326,7 @@ func (m *Memory) ScheduleOrphanChecks(_ context.Context, checks ...instance.Orph
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, c := range checks {
-		if !slices.ContainsFunc(m.orphanChecks, func(other instance.OrphanCheck) bool { return compareOrphanChecks(c, other) == 0 }) {
+		if !containsOrphanCheck(m.orphanChecks, c) {
 			m.orphanChecks = append(m.orphanChecks, c)
 		}
 	}
@@ -351,6 +350,10 @@ func (m *Memory) OrphanChecks(_ context.Context, shard int, after *instance.Orph
 
 func compareOrphanChecks(a, b instance.OrphanCheck) int {
 	return cmp.Or(a.At.Compare(b.At), strings.Compare(a.AppID, b.AppID), strings.Compare(a.InstanceID, b.InstanceID), slices.Compare(a.Revisions, b.Revisions))
+}
+
+func containsOrphanCheck(checks []instance.OrphanCheck, c instance.OrphanCheck) bool {
+	return slices.ContainsFunc(checks, func(other instance.OrphanCheck) bool { return compareOrphanChecks(c, other) == 0 })
 }
 
 // ReadEach calls read with each of the instances that exists.
@@ -386,9 +389,7 @@ func (m *Memory) SetSweepPosition(_ context.Context, shard int, position string)
 func (m *Memory) DeleteOrphanChecks(_ context.Context, checks ...instance.OrphanCheck) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.orphanChecks = slices.DeleteFunc(m.orphanChecks, func(c instance.OrphanCheck) bool {
-		return slices.ContainsFunc(checks, func(other instance.OrphanCheck) bool { return compareOrphanChecks(c, other) == 0 })
-	})
+	m.orphanChecks = slices.DeleteFunc(m.orphanChecks, func(c instance.OrphanCheck) bool { return containsOrphanCheck(checks, c) })
 	return nil
 }
 
