@@ -119,10 +119,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 		return h.add(access, app, i, id, formID, content, time.Now())
 	})
 	if err != nil {
-		if instancehttp.NotApplied(err) {
-			release()
-		}
-		instancehttp.DiscardContent(ctx, h.blobs, key, err)
+		instancehttp.Undo(ctx, err, release, h.blobs, key)
 	}
 	return i, err
 }

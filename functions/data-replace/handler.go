@@ -111,10 +111,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, app
 		return h.replace(access, app, i, element, content, time.Now())
 	})
 	if err != nil {
-		if instancehttp.NotApplied(err) {
-			release()
-		}
-		instancehttp.DiscardContent(ctx, h.blobs, key, err)
+		instancehttp.Undo(ctx, err, release, h.blobs, key)
 	}
 	return i, err
 }

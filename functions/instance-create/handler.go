@@ -192,9 +192,13 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 	}
 	logging.Add(ctx, slog.String("app", app.ID), slog.String("instance", draft.ID))
 	stored, err := h.storeBlobs(ctx, draft, b.Data)
+	keys := make([]blob.Key, len(stored))
+	for n, e := range stored {
+		keys[n] = blob.KeyOf(app.ID, draft.InstanceOwnerID, draft.ID, e.id)
+	}
 	release, quotaErr := reserved()
 	if quotaErr != nil {
-		h.discard(ctx, app, draft, stored, quotaErr)
+		instancehttp.Undo(ctx, quotaErr, func() {}, h.blobs, keys...) // nothing is counted
 		return nil, quotaErr
 	}
 	if err != nil {
@@ -222,20 +226,10 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 		}
 	}
 	if err := h.instances.Create(ctx, i, i.StepEvent("", by, h.view.Links(i))); err != nil {
-		if instancehttp.NotApplied(err) {
-			release()
-		}
-		h.discard(ctx, app, draft, stored, err)
+		instancehttp.Undo(ctx, err, release, h.blobs, keys...)
 		return nil, err
 	}
 	return i, nil
-}
-
-// discard deletes the stored content of a creation that failed with err.
-func (h *handler) discard(ctx context.Context, app *application.Application, draft instance.Draft, stored []element, err error) {
-	for _, e := range stored {
-		instancehttp.DiscardContent(ctx, h.blobs, blob.KeyOf(app.ID, draft.InstanceOwnerID, draft.ID, e.id), err)
-	}
 }
 
 // reservation waits until the creation is counted, and returns the function that subtracts it. It

@@ -130,15 +130,18 @@ func (p Payload) Put(ctx context.Context, blobs BlobStore, key blob.Key) (instan
 	}, err
 }
 
-// DiscardContent deletes the content that was stored for a change if err proves that the change was
-// not applied. After any other error the document may refer to the content. If the deletion fails,
-// the sweep deletes the content later.
-func DiscardContent(ctx context.Context, blobs BlobStore, key blob.Key, err error) {
+// Undo calls release and deletes the content with the keys if err proves that the change that
+// needed both was not applied. After any other error the document may refer to the content. If a
+// deletion fails, the sweep deletes the content later.
+func Undo(ctx context.Context, err error, release func(), blobs BlobStore, keys ...blob.Key) {
 	if !NotApplied(err) {
 		return
 	}
-	if err := blobs.Delete(ctx, key); err != nil {
-		logging.Add(ctx, slog.String("discard", err.Error()))
+	release()
+	for _, key := range keys {
+		if err := blobs.Delete(ctx, key); err != nil {
+			logging.Add(ctx, slog.String("discard", err.Error()))
+		}
 	}
 }
 
