@@ -234,7 +234,8 @@ func TestOtherSlots(t *testing.T) {
 }
 
 // TestUnfinishedSlots stops a recorder after each of its writes. The next recorder completes the
-// slot: no event is in the feed twice, and every event has its position.
+// slot: no event is in the feed twice, and every event has its position. Before that, a reader can
+// continue after an event by its id.
 func TestUnfinishedSlots(t *testing.T) {
 	for name, left := range map[string]struct{ positions, outbox bool }{
 		"the slot alone": {false, false}, "the slot and its positions": {true, false}, "all": {true, true},
@@ -268,6 +269,12 @@ func TestUnfinishedSlots(t *testing.T) {
 				key["PK"] = &types.AttributeValueMemberS{Value: "INSTANCE#" + doc.InstanceGuid}
 				if _, err := client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &store.events, Key: key}); err != nil {
 					t.Fatal(err)
+				}
+			}
+			for n, doc := range docs { // a reader continues after an event that it has
+				at, found, err := store.PositionOfID(t.Context(), app, doc.Event.ID)
+				if err != nil || !found || at.Seq != int64(n+1) {
+					t.Errorf("position of event %d: %v, %v, %v", n+1, at, found, err)
 				}
 			}
 			next := eventtable.NewRecorder(client, store.events, store.outbox, time.Now) // another process

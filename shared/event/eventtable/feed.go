@@ -247,13 +247,38 @@ func (f *Feed) Reaches(ctx context.Context, appID string, seq int64) (bool, erro
 }
 
 // PositionOfID returns the place after the event with the given id in an application's feed, and
-// whether the feed has the event.
+// whether the feed has the event. A reader may have an event of the last slot before the recorder
+// has stored the event's position, so PositionOfID searches the last slot for an event without one.
+// It costs one read unit, and for an event without a position another one and the last slot.
 func (f *Feed) PositionOfID(ctx context.Context, appID, eventID string) (at Position, found bool, err error) {
 	guid, n, err := event.ParseID(eventID)
 	if err != nil {
 		return Position{}, false, nil // no event has that id
 	}
-	item, err := f.item(ctx, instancePartition(guid), padded20(n))
+	if at, found, err = f.storedPosition(ctx, appID, guid, n); err != nil || found {
+		return at, found, err
+	}
+	last, err := lastSlot(ctx, f.client, f.table, appID, math.MaxInt64, true)
+	if err != nil || last == nil {
+		return Position{}, false, err
+	}
+	records, err := last.read(nil, last.first, last.count)
+	if err != nil {
+		return Position{}, false, err
+	}
+	for _, record := range records {
+		if record.Document.InstanceGuid == guid && record.Document.Number == n {
+			return record.Position, true, nil
+		}
+	}
+	// If another slot is the last one by now, the previous one has its positions.
+	return f.storedPosition(ctx, appID, guid, n)
+}
+
+// storedPosition returns the place after an event of an instance, and whether its position is
+// stored and belongs to the application.
+func (f *Feed) storedPosition(ctx context.Context, appID, instanceGuid string, n int) (at Position, found bool, err error) {
+	item, err := f.item(ctx, instancePartition(instanceGuid), padded20(n))
 	if err != nil || item == nil || textOf(item, attrAppID) != appID {
 		return Position{}, false, err
 	}
