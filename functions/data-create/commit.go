@@ -86,7 +86,7 @@ func (h *handler) addElement(r *http.Request, access *instancehttp.Access, i *in
 		}
 		return nil
 	}
-	return access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) (*event.Event, error) {
+	return access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) ([]event.Event, error) {
 		now := time.Now()
 		i.IdempotencyRecord = u.IdempotencyRecord(u.NewDataGuid(), record, now)
 		return h.add(access, app, i, u.NewDataGuid(), u.FormID, content, now)

@@ -114,7 +114,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 		}
 		return nil
 	}
-	i, err = access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) (*event.Event, error) {
+	i, err = access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) ([]event.Event, error) {
 		i.IdempotencyRecord = record
 		return h.add(access, app, i, id, formID, content, time.Now())
 	})
@@ -125,7 +125,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 }
 
 // add adds a data element to i, and returns the event.
-func (h *handler) add(access *instancehttp.Access, app *application.Application, i *instance.Instance, id, formID string, content instance.Content, now time.Time) (*event.Event, error) {
+func (h *handler) add(access *instancehttp.Access, app *application.Application, i *instance.Instance, id, formID string, content instance.Content, now time.Time) ([]event.Event, error) {
 	if err := i.AddData(app, id, formID, content, access.ActorName(), now); err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(time.Now(), element.Revision)); err != nil {
 			return err
 		}
-		i, err = access.UpdateElement(r, instances, i, nil, func(i *instance.Instance, element *instance.DataElement) (*event.Event, error) {
+		i, err = access.UpdateElement(r, instances, i, nil, func(i *instance.Instance, element *instance.DataElement) ([]event.Event, error) {
 			now, id, formID := time.Now(), element.ID, element.FormID
 			if err := i.RemoveData(app, id, access.ActorName(), now); err != nil {
 				return nil, err

@@ -107,7 +107,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, app
 		}
 		return nil
 	}
-	i, err = access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) (*event.Event, error) {
+	i, err = access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) ([]event.Event, error) {
 		return h.replace(access, app, i, element, content, time.Now())
 	})
 	if err != nil {
@@ -165,7 +165,7 @@ func (h *handler) replaceElement(r *http.Request, access *instancehttp.Access, a
 		}
 		return nil
 	}
-	return access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) (*event.Event, error) {
+	return access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) ([]event.Event, error) {
 		now := time.Now()
 		i.IdempotencyRecord = u.IdempotencyRecord(element.ID, nil, now)
 		return h.replace(access, app, i, element, u.Content, now)
@@ -173,7 +173,7 @@ func (h *handler) replaceElement(r *http.Request, access *instancehttp.Access, a
 }
 
 // replace replaces the content of an element of i, and returns the event.
-func (h *handler) replace(access *instancehttp.Access, app *application.Application, i *instance.Instance, element *instance.DataElement, content instance.Content, now time.Time) (*event.Event, error) {
+func (h *handler) replace(access *instancehttp.Access, app *application.Application, i *instance.Instance, element *instance.DataElement, content instance.Content, now time.Time) ([]event.Event, error) {
 	if err := i.ReplaceData(app, element.ID, content, access.ActorName(), now); err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 			}
 		}
 		var labels []string // HardDelete removes the labels, but the response contains them
-		i, err = access.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) (*event.Event, error) {
+		i, err = access.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) ([]event.Event, error) {
 			now := time.Now()
 			labels = i.Labels
 			remove := i.Delete

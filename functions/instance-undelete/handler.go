@@ -17,7 +17,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err != nil {
 			return err
 		}
-		return access.ServeUpdate(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) (*event.Event, error) {
+		return access.ServeUpdate(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) ([]event.Event, error) {
 			now := time.Now()
 			if err := i.Undelete(access.Role(), now); err != nil {
 				return nil, err

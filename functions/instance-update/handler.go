@@ -36,7 +36,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err := httpapi.DecodeMergePatch(r, maxBody, &b); err != nil {
 			return err
 		}
-		return access.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) (*event.Event, error) {
+		return access.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) ([]event.Event, error) {
 			now, before := time.Now(), i.Metadata()
 			metadata, err := b.applyTo(before)
 			if err != nil {

@@ -17,7 +17,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err != nil {
 			return err
 		}
-		return access.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) (*event.Event, error) {
+		return access.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) ([]event.Event, error) {
 			if err := i.LiftHold(); err != nil {
 				return nil, err
 			}

@@ -31,7 +31,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err := httpapi.DecodeJSON(r, maxBody, &b); err != nil {
 			return err
 		}
-		return access.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) (*event.Event, error) {
+		return access.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) ([]event.Event, error) {
 			now := time.Now()
 			if err := i.Hold(b.Reason, b.Until.Pointer(), access.ActorName(), now); err != nil {
 				return nil, err

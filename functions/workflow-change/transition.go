@@ -51,7 +51,7 @@ func (t *transition) apply(i *instance.Instance, instances instancehttp.Schedule
 		}
 		if err == nil {
 			var moved *instance.Instance
-			moved, err = t.access.UpdateScheduled(t.r, instances, t.app, i, func(i *instance.Instance) (*event.Event, error) {
+			moved, err = t.access.UpdateScheduled(t.r, instances, t.app, i, func(i *instance.Instance) ([]event.Event, error) {
 				return t.change(i, found)
 			})
 			if err == nil {
@@ -85,7 +85,7 @@ func (t *transition) mustValidate(i *instance.Instance) bool {
 // change applies the transition to the document and returns its event, or a fault if the transition
 // is not allowed or the data is invalid. If found, the findings of the validation, do not cover the
 // data of i, change returns errDataChanged.
-func (t *transition) change(i *instance.Instance, found validation.Findings) (*event.Event, error) {
+func (t *transition) change(i *instance.Instance, found validation.Findings) ([]event.Event, error) {
 	validates := t.mustValidate(i)
 	if validates && !found.Covers(i) {
 		return nil, errDataChanged
@@ -105,6 +105,5 @@ func (t *transition) change(i *instance.Instance, found validation.Findings) (*e
 	if err != nil {
 		return nil, err
 	}
-	ev := i.StepEvent(left, t.access.ActorName(), t.view.Links(i))
-	return &ev, nil
+	return []event.Event{i.StepEvent(left, t.access.ActorName(), t.view.Links(i))}, nil
 }

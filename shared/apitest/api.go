@@ -248,7 +248,7 @@ func (api *API) Send(t *testing.T, u *instance.Upload, content string) {
 // Change changes a stored instance as a concurrent request would, but without an event.
 func (api *API) Change(t *testing.T, i *instance.Instance, change func(*instance.Instance) error) *instance.Instance {
 	t.Helper()
-	changed, err := api.Instances.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+	changed, err := api.Instances.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 		return nil, change(i)
 	})
 	if err != nil {

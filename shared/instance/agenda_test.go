@@ -42,12 +42,12 @@ func timeline(t *testing.T, app *application.Application, i *Instance, until tim
 			now = next
 			continue
 		}
-		ev, err := i.Apply(app, now, Links{})
+		events, err := i.Apply(app, now, Links{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		name := "-"
-		if ev != nil {
+		for _, ev := range events {
 			if ev.UserID != Platform || ev.ID != event.ID(i.ID, i.EventCount) || !ev.At.Equal(TruncateTime(now)) {
 				t.Errorf("event %+v", ev)
 			}
@@ -197,8 +197,8 @@ func TestAgendaAfterAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := due.Add(-time.Hour)
-	if ev, err := i.Apply(app, late, Links{}); err != nil || ev.Before != "P1D" || !ev.DueDateTime.Equal(due) {
-		t.Fatalf("%+v, %v", ev, err)
+	if events, err := i.Apply(app, late, Links{}); err != nil || events[0].Before != "P1D" || !events[0].DueDateTime.Equal(due) {
+		t.Fatalf("%+v, %v", events, err)
 	}
 	if _, err := i.Apply(app, late, Links{}); code(err) != "unchanged" {
 		t.Errorf("again: %v", err)

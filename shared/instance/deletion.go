@@ -94,12 +94,12 @@ func causeOf(role application.Role) string {
 	return event.CauseUser
 }
 
-// DeletedEvent returns the event of a deletion by role, or nil if the application does not register
-// it. Call it after the deletion and before the write.
-func (i *Instance) DeletedEvent(app *application.Application, hard bool, role application.Role, by string, now time.Time, links Links) *event.Event {
+// DeletedEvent returns the event of a deletion by role, or none if the application does not
+// register it. Call it after the deletion and before the write.
+func (i *Instance) DeletedEvent(app *application.Application, hard bool, role application.Role, by string, now time.Time, links Links) []event.Event {
 	return i.deletedEvent(app, hard, causeOf(role), by, now, links)
 }
 
-func (i *Instance) deletedEvent(app *application.Application, hard bool, cause, by string, now time.Time, links Links) *event.Event {
+func (i *Instance) deletedEvent(app *application.Application, hard bool, cause, by string, now time.Time, links Links) []event.Event {
 	return i.Event(app, event.InstanceDeleted, by, now, links, func(ev *event.Event) { ev.Hard, ev.Cause = &hard, cause })
 }

@@ -18,9 +18,10 @@ func (i *Instance) StepEvent(previousStep, by string, links Links) event.Event {
 }
 
 // Event returns the event of a change that is not a transition, and increments EventCount. It
-// returns nil if the application does not register events of the type. fill, if not nil, sets the
-// members of the type. Call Event once per change, after the change and before the write.
-func (i *Instance) Event(app *application.Application, eventType, by string, now time.Time, links Links, fill func(*event.Event)) *event.Event {
+// returns no event if the application does not register events of the type. fill, if not nil, sets
+// the members of the type. Call Event once per change, after the change and before the write. The
+// result is a slice, because one write can contain several changes.
+func (i *Instance) Event(app *application.Application, eventType, by string, now time.Time, links Links, fill func(*event.Event)) []event.Event {
 	if !app.Emits(eventType) {
 		return nil
 	}
@@ -29,28 +30,28 @@ func (i *Instance) Event(app *application.Application, eventType, by string, now
 	if fill != nil {
 		fill(&ev)
 	}
-	return &ev
+	return []event.Event{ev}
 }
 
 // DataEvent returns the event of a change of a data element: event.DataCreated, DataReplaced or
-// DataDeleted. It returns nil as Event does, and must be called as Event.
-func (i *Instance) DataEvent(app *application.Application, change, id, formID, by string, now time.Time, links Links) *event.Event {
+// DataDeleted. It returns none as Event does, and must be called as Event.
+func (i *Instance) DataEvent(app *application.Application, change, id, formID, by string, now time.Time, links Links) []event.Event {
 	return i.Event(app, event.DataChanged, by, now, links, func(ev *event.Event) {
 		ev.Change, ev.DataElementID, ev.FormID = change, id, formID
 	})
 }
 
-// MetadataEvent returns the event of a change of the metadata. It returns nil as Event does, and
+// MetadataEvent returns the event of a change of the metadata. It returns none as Event does, and
 // must be called as Event.
-func (i *Instance) MetadataEvent(app *application.Application, before Metadata, by string, now time.Time, links Links) *event.Event {
+func (i *Instance) MetadataEvent(app *application.Application, before Metadata, by string, now time.Time, links Links) []event.Event {
 	return i.Event(app, event.InstanceChanged, by, now, links, func(ev *event.Event) {
 		ev.Members = before.changedMembers(i.Metadata())
 	})
 }
 
 // ConfirmedEvent returns the event of a confirmation of one data element or of all. It returns
-// nil as Event does, and must be called as Event.
-func (i *Instance) ConfirmedEvent(app *application.Application, all bool, by string, now time.Time, links Links) *event.Event {
+// none as Event does, and must be called as Event.
+func (i *Instance) ConfirmedEvent(app *application.Application, all bool, by string, now time.Time, links Links) []event.Event {
 	return i.Event(app, event.DownloadConfirmed, by, now, links, func(ev *event.Event) { ev.All = &all })
 }
 

@@ -74,9 +74,9 @@ func equalTimes(a, b *time.Time) bool {
 	return (a == nil) == (b == nil) && (a == nil || a.Equal(*b))
 }
 
-// HoldEvent returns the event of a change of the legal hold, or nil if the application does not
+// HoldEvent returns the event of a change of the legal hold, or none if the application does not
 // register it. Call it after the change and before the write.
-func (i *Instance) HoldEvent(app *application.Application, by string, now time.Time, links Links) *event.Event {
+func (i *Instance) HoldEvent(app *application.Application, by string, now time.Time, links Links) []event.Event {
 	held := i.LegalHold != nil
 	return i.Event(app, event.LegalHoldChanged, by, now, links, func(ev *event.Event) { ev.Held = &held })
 }

@@ -110,7 +110,7 @@ func (e *agendaEnv) softDelete() {
 	deleted := stored.Clone()
 	e.must(deleted.Delete(application.User, e.clock))
 	e.must(e.store.ScheduleAgenda(e.t.Context(), deleted.AgendaNote(deleted.NextCheck(e.app, e.clock))))
-	_, err = e.store.MutateFrom(e.t.Context(), stored, func(i *instance.Instance) (*event.Event, error) {
+	_, err = e.store.MutateFrom(e.t.Context(), stored, func(i *instance.Instance) ([]event.Event, error) {
 		return nil, i.Delete(application.User, e.clock)
 	})
 	e.must(err)

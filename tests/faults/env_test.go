@@ -173,13 +173,12 @@ func (e *env) change(p process) {
 		return
 	}
 	step := reachable[e.rng.IntN(len(reachable))]
-	e.mutate(p, i, func(i *instance.Instance) (*event.Event, error) {
+	e.mutate(p, i, func(i *instance.Instance) ([]event.Event, error) {
 		left, err := i.Transition(e.app, step, application.Owner, "nav", e.clock)
 		if err != nil {
 			return nil, err
 		}
-		ev := i.StepEvent(left, "nav", instancehttp.View{}.Links(i))
-		return &ev, nil
+		return []event.Event{i.StepEvent(left, "nav", instancehttp.View{}.Links(i))}, nil
 	})
 }
 
@@ -189,26 +188,26 @@ func (e *env) other(p process) {
 		return
 	}
 	eventType := event.Types()[1+e.rng.IntN(len(event.Types())-1)]
-	e.mutate(p, e.known[e.rng.IntN(len(e.known))], func(i *instance.Instance) (*event.Event, error) {
+	e.mutate(p, e.known[e.rng.IntN(len(e.known))], func(i *instance.Instance) ([]event.Event, error) {
 		return i.Event(e.app, eventType, "nav", e.clock, instancehttp.View{}.Links(i), nil), nil
 	})
 }
 
 // mutate changes an instance, and retries until it sees a success. A retry whose change is already
 // stored adds no event: then the instance's newest event may be another client's.
-func (e *env) mutate(p process, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) {
+func (e *env) mutate(p process, i *instance.Instance, change func(*instance.Instance) ([]event.Event, error)) {
 	for range clientRetries {
 		e.in.Restart()
 		e.clock = e.clock.Add(time.Millisecond)
-		var added *event.Event
-		after, err := p.instances.Mutate(e.t.Context(), e.party, i.ID, func(i *instance.Instance) (ev *event.Event, err error) {
+		var added []event.Event
+		after, err := p.instances.Mutate(e.t.Context(), e.party, i.ID, func(i *instance.Instance) (_ []event.Event, err error) {
 			added, err = change(i)
 			return added, err
 		})
 		if err == nil && !e.in.Crashed() {
 			*i = *after
-			if added != nil {
-				e.acked[added.ID] = added.EventType + " " + added.WorkflowStep
+			for _, ev := range added {
+				e.acked[ev.ID] = ev.EventType + " " + ev.WorkflowStep
 			}
 			return
 		}

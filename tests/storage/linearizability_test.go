@@ -134,7 +134,7 @@ func perform(t *testing.T, table *instancetable.Table, i *instance.Instance, op 
 		}
 		return outcome{version: got.Version, value: got.PresentationField}, nil
 	}
-	got, err := table.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+	got, err := table.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 		if i.Version != op.ifMatch {
 			return nil, fault.New(fault.PreconditionFailed, "version-stale", "")
 		}

@@ -87,13 +87,12 @@ func TestRaisingIndexShards(t *testing.T) {
 	alter := func(i *instance.Instance) {
 		t.Helper()
 		now = now.Add(time.Second)
-		_, err := store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+		_, err := store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 			_, err := i.Transition(app, "Submit", application.Owner, "nav", now)
 			if err != nil {
 				return nil, err
 			}
-			ev := eventOf(i)
-			return &ev, nil
+			return []event.Event{eventOf(i)}, nil
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -95,25 +95,24 @@ func TestLostResponses(t *testing.T) {
 	good := instancetable.New(dynamo(t), table(t, "Instances"), table(t, "Outbox"))
 	for name, test := range map[string]struct {
 		operation string
-		change    func(*instance.Instance) (*event.Event, error)
+		change    func(*instance.Instance) ([]event.Event, error)
 		check     func(*instance.Instance) bool
 		events    int
 	}{
-		"one item": {"PutItem", func(i *instance.Instance) (*event.Event, error) {
+		"one item": {"PutItem", func(i *instance.Instance) ([]event.Event, error) {
 			return nil, i.AddData(app, uuid.New().String(), "default", instance.Content{}, "1001", instancetest.At)
 		}, func(i *instance.Instance) bool { return len(i.Data) == 1 }, 1},
-		"a step and its event": {"TransactWriteItems", func(i *instance.Instance) (*event.Event, error) {
+		"a step and its event": {"TransactWriteItems", func(i *instance.Instance) ([]event.Event, error) {
 			if _, err := i.Transition(app, "Submit", application.User, "1001", instancetest.At); err != nil {
 				return nil, err
 			}
-			ev := eventOf(i)
-			return &ev, nil
+			return []event.Event{eventOf(i)}, nil
 		}, func(i *instance.Instance) bool { return i.Workflow.CurrentStep == "Submit" && i.EventCount == 2 }, 2},
-		"a label": {"PutItem", func(i *instance.Instance) (*event.Event, error) {
+		"a label": {"PutItem", func(i *instance.Instance) ([]event.Event, error) {
 			i.Labels = append(i.Labels, "another")
 			return nil, nil
 		}, func(i *instance.Instance) bool { return len(i.Labels) == 1 }, 1},
-		"labels that share an index": {"TransactWriteItems", func(i *instance.Instance) (*event.Event, error) {
+		"labels that share an index": {"TransactWriteItems", func(i *instance.Instance) ([]event.Event, error) {
 			i.Labels = append(i.Labels, "gr", "x3")
 			return nil, nil
 		}, func(i *instance.Instance) bool { return len(i.Labels) == 2 }, 1},
@@ -160,15 +159,14 @@ func TestLostResponseAndAnotherWrite(t *testing.T) {
 	app := instancetest.NewApplication(1)
 	good := instancetable.New(dynamo(t), table(t, "Instances"), table(t, "Outbox"))
 	id := uuid.New().String()
-	for name, change := range map[string]func(*instance.Instance) (*event.Event, error){
-		"a step": func(i *instance.Instance) (*event.Event, error) {
+	for name, change := range map[string]func(*instance.Instance) ([]event.Event, error){
+		"a step": func(i *instance.Instance) ([]event.Event, error) {
 			if _, err := i.Transition(app, "Submit", application.User, "1001", instancetest.At); err != nil {
 				return nil, err
 			}
-			ev := eventOf(i)
-			return &ev, nil
+			return []event.Event{eventOf(i)}, nil
 		},
-		"data": func(i *instance.Instance) (*event.Event, error) {
+		"data": func(i *instance.Instance) ([]event.Event, error) {
 			return nil, i.AddData(app, id, "default", instance.Content{}, "1001", instancetest.At)
 		},
 	} {
@@ -182,7 +180,7 @@ func TestLostResponseAndAnotherWrite(t *testing.T) {
 		}
 		client, transport := losingClient(t, operation, 1)
 		transport.between = func() {
-			_, err := good.Mutate(context.Background(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			_, err := good.Mutate(context.Background(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 				i.PresentationField = "changed by another write"
 				return nil, nil
 			})

@@ -39,7 +39,7 @@ import (
 type Store interface {
 	instancequery.Index
 	Get(ctx context.Context, instanceOwnerID, id string) (*instance.Instance, error)
-	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) ([]event.Event, error)) (*instance.Instance, error)
 	ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
 
 	// AgendaNotes returns up to limit notes of a shard with a time not after now, oldest first.
@@ -242,7 +242,7 @@ func (r *run) effects(ctx context.Context, note instance.AgendaNote) (next time.
 			}
 		}
 		version := i.Version
-		i, err = r.Store.MutateFrom(ctx, i, func(i *instance.Instance) (*event.Event, error) {
+		i, err = r.Store.MutateFrom(ctx, i, func(i *instance.Instance) ([]event.Event, error) {
 			if again, _ := i.Agenda(app, now); again != due { // another change came between
 				return nil, instance.ErrUnchanged
 			}

@@ -105,7 +105,7 @@ func (e *env) change(t *testing.T, i *instance.Instance, now time.Time, change f
 	if next := after.NextCheck(e.app, now); !next.IsZero() && (before.IsZero() || next.Before(before)) {
 		e.schedule(t, stored.AgendaNote(next))
 	}
-	if _, err := e.MutateFrom(t.Context(), stored, func(i *instance.Instance) (*event.Event, error) { return nil, change(i) }); err != nil {
+	if _, err := e.MutateFrom(t.Context(), stored, func(i *instance.Instance) ([]event.Event, error) { return nil, change(i) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -262,7 +262,7 @@ func (f *failing) call(do func() error) error {
 	return err
 }
 
-func (f *failing) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (out *instance.Instance, err error) {
+func (f *failing) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) ([]event.Event, error)) (out *instance.Instance, err error) {
 	err = f.call(func() (err error) { out, err = f.Memory.MutateFrom(ctx, i, change); return err })
 	return out, err
 }

@@ -26,9 +26,9 @@ type Store interface {
 type (
 	Change        = func(*instance.Instance) error
 	ElementCheck  = func(*instance.Instance, *instance.DataElement) error
-	ElementChange = func(*instance.Instance, *instance.DataElement) (*event.Event, error)
-	EventChange   = func(*instance.Instance) (*event.Event, error) // stores the event with the change
-	AppChange     = func(*instance.Instance, *application.Application) (*event.Event, error)
+	ElementChange = func(*instance.Instance, *instance.DataElement) ([]event.Event, error)
+	EventChange   = func(*instance.Instance) ([]event.Event, error) // stores the event with the change
+	AppChange     = func(*instance.Instance, *application.Application) ([]event.Event, error)
 )
 
 // UpdateFrom changes the instance that the path names and that Load has just returned, and returns
@@ -71,7 +71,7 @@ func (noteNeeded) Error() string { return "the change needs an agenda note" }
 func (a *Access) UpdateScheduled(r *http.Request, instances ScheduledStore, app *application.Application, i *instance.Instance, change EventChange) (*instance.Instance, error) {
 	now := time.Now()
 	var scheduled time.Time
-	scheduling := func(i *instance.Instance) (*event.Event, error) {
+	scheduling := func(i *instance.Instance) ([]event.Event, error) {
 		before := i.NextCheck(app, now)
 		ev, err := change(i)
 		if err != nil {
@@ -104,7 +104,7 @@ func (a *Access) UpdateScheduled(r *http.Request, instances ScheduledStore, app 
 
 // authorized returns change, preceded by the checks of UpdateFrom.
 func (a *Access) authorized(r *http.Request, applied Change, change EventChange) EventChange {
-	return func(i *instance.Instance) (*event.Event, error) {
+	return func(i *instance.Instance) ([]event.Event, error) {
 		if err := a.check(i); err != nil {
 			return nil, err
 		}
@@ -126,7 +126,7 @@ func (a *Access) authorized(r *http.Request, applied Change, change EventChange)
 // instance lacks the element, and checks the conditions against the entity tag of the element's
 // content.
 func (a *Access) UpdateElement(r *http.Request, instances Store, i *instance.Instance, applied ElementCheck, change ElementChange) (*instance.Instance, error) {
-	return instances.MutateFrom(r.Context(), i, func(i *instance.Instance) (*event.Event, error) {
+	return instances.MutateFrom(r.Context(), i, func(i *instance.Instance) ([]event.Event, error) {
 		if err := a.check(i); err != nil {
 			return nil, err
 		}
@@ -201,7 +201,7 @@ func (a *Access) ServeChange(w http.ResponseWriter, r *http.Request, instances S
 	if err != nil {
 		return err
 	}
-	i, err = a.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) (*event.Event, error) { return change(i, app) })
+	i, err = a.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) ([]event.Event, error) { return change(i, app) })
 	if err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (a *Access) ServeUpdate(w http.ResponseWriter, r *http.Request, instances I
 		return view.For(a.Caller).Write(w, r, http.StatusOK, i)
 	}
 	return a.Idempotent(r, instances, maxIgnoredBody, replay, func(record *instance.IdempotencyRecord) error {
-		return a.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) (*event.Event, error) {
+		return a.ServeChange(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) ([]event.Event, error) {
 			i.IdempotencyRecord = record
 			return change(i, app)
 		})

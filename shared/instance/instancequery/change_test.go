@@ -72,7 +72,7 @@ func change(t *rapid.T, p *instancetest.Population, store *instancetest.Memory, 
 	i := p.Instances[n]
 	app := p.Apps[slices.IndexFunc(p.Apps, func(a *application.Application) bool { return a.ID == i.AppID })]
 	step := rapid.SampledFrom(app.Workflow.Steps).Draw(t, "step")
-	_, err := store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+	_, err := store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 		if rapid.Bool().Draw(t, "data") {
 			return nil, i.AddData(app, uuid.New().String(), "default", instance.Content{}, "1001", now)
 		}
@@ -210,7 +210,7 @@ func TestCursorOfMovedRow(t *testing.T) {
 	p := instancetest.NewPopulation(t, store, rand.Uint64(), 0)
 	for n := range 5 {
 		i := p.Add(t, store, instancetest.At.Add(time.Duration(n)*time.Minute))
-		_, err := store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+		_, err := store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 			i.Status = instance.Status{}
 			return nil, nil
 		})
@@ -220,7 +220,7 @@ func TestCursorOfMovedRow(t *testing.T) {
 	}
 	first := p.Page(t, store, nil, 2, "")
 	moved := first.Instances[1]
-	_, err := store.Mutate(t.Context(), moved.InstanceOwnerID, moved.ID, func(i *instance.Instance) (*event.Event, error) {
+	_, err := store.Mutate(t.Context(), moved.InstanceOwnerID, moved.ID, func(i *instance.Instance) ([]event.Event, error) {
 		i.LastChangedDateTime = instancetest.At.Add(time.Hour) // moves the row to the end
 		return nil, nil
 	})

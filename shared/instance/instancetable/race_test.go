@@ -127,7 +127,7 @@ func TestBusyWrites(t *testing.T) {
 					i.IdempotencyRecord = &instance.IdempotencyRecord{ID: "key", Expires: start}
 					err = s.table().Create(t.Context(), i, eventtest.Document(i.AppID, i.ID, 1, start, "FormFilling").Event)
 				} else {
-					_, err = s.table().Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(*instance.Instance) (*event.Event, error) { return nil, nil })
+					_, err = s.table().Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(*instance.Instance) ([]event.Event, error) { return nil, nil })
 				}
 				if test.want == errAnyBusy && !fault.IsBusy(err) || test.want != errAnyBusy && !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)

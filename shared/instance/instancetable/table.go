@@ -111,7 +111,7 @@ func (t *Table) Get(ctx context.Context, instanceOwnerID, id string) (*instance.
 func (t *Table) Create(ctx context.Context, i *instance.Instance, ev event.Event) error {
 	ctx = busy.WithBudget(ctx)
 	for {
-		err := t.write(ctx, nil, i, &ev)
+		err := t.write(ctx, nil, i, []event.Event{ev})
 		if err == nil {
 			i.Version = 1
 			return nil
@@ -128,11 +128,11 @@ func (t *Table) Create(ctx context.Context, i *instance.Instance, ev event.Event
 // Mutate changes an instance: it reads the instance, calls change with it, and writes it if no
 // other write came between. Otherwise it repeats all three steps, and returns fault.Busy after
 // busy.MaxRaces repetitions. So change may be called several times, each time with a newly read
-// document, and must have no other effect. change
-// may return an event, which Mutate stores in the same transaction. If change returns
+// document, and must have no other effect. change may return events in order, which Mutate stores
+// in the same transaction. If change returns
 // instance.ErrUnchanged, Mutate stores only the idempotency records and returns the document.
 // Mutate returns any other error of change.
-func (t *Table) Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
+func (t *Table) Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) ([]event.Event, error)) (*instance.Instance, error) {
 	i, err := t.Get(ctx, instanceOwnerID, id)
 	if err != nil {
 		return nil, err
@@ -142,18 +142,18 @@ func (t *Table) Mutate(ctx context.Context, instanceOwnerID, id string, change f
 
 // MutateFrom is Mutate for an instance that the caller has just read. It reads the instance only if
 // another write came between. The caller must not use i afterwards.
-func (t *Table) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
+func (t *Table) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) ([]event.Event, error)) (*instance.Instance, error) {
 	ctx = busy.WithBudget(ctx)
 	for {
 		before := keysOf(i)
-		ev, err := change(i)
+		events, err := change(i)
 		if errors.Is(err, instance.ErrUnchanged) {
 			return i, t.writeIdempotencyRecord(ctx, i)
 		}
 		if err != nil {
 			return nil, err
 		}
-		err = t.write(ctx, &before, i, ev)
+		err = t.write(ctx, &before, i, events)
 		if err == nil {
 			i.Version++
 			return i, nil
@@ -191,7 +191,7 @@ func keysOf(i *instance.Instance) keys {
 // write stores i as the next version if the stored version and downloads are still those of before,
 // or if before is nil and the instance does not exist. Otherwise it returns errConflict. A single
 // item is one conditional put, several items are one transaction.
-func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, ev *event.Event) error {
+func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, events []event.Event) error {
 	stored, err := itemsOf(i, i.Version+1)
 	if err != nil {
 		return err
@@ -206,15 +206,19 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 	}
 	put.ConditionExpression = &condition
 
-	transactItems, err := t.transactItems(stored, before, i, ev)
+	transactItems, err := t.transactItems(stored, before, i, events)
 	if err != nil {
 		return err
 	}
+	var committed []*instance.Upload
 	for r := i.IdempotencyRecord; r != nil; r = r.Next {
 		transactItems = append(transactItems, types.TransactWriteItem{Put: t.idempotencyRecord(i, r, time.Now())})
 		if r.Commits != nil {
-			transactItems = append(transactItems, types.TransactWriteItem{Update: t.closeUpload(r.Commits)})
+			committed = append(committed, r.Commits)
 		}
+	}
+	if len(committed) > 0 {
+		transactItems = append(transactItems, types.TransactWriteItem{Update: t.closeUploads(committed)})
 	}
 	var current map[string]types.AttributeValue
 	if len(transactItems) == 0 {
@@ -231,8 +235,8 @@ func (t *Table) write(ctx context.Context, before *keys, i *instance.Instance, e
 }
 
 // transactItems returns the other items of a write: its label items, the deletion of label items
-// that are no longer needed, and the event.
-func (t *Table) transactItems(stored items, before *keys, i *instance.Instance, ev *event.Event) ([]types.TransactWriteItem, error) {
+// that are no longer needed, and the events.
+func (t *Table) transactItems(stored items, before *keys, i *instance.Instance, events []event.Event) ([]types.TransactWriteItem, error) {
 	var transactItems []types.TransactWriteItem
 	for _, item := range stored.labels {
 		transactItems = append(transactItems, types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: item}})
@@ -248,11 +252,11 @@ func (t *Table) transactItems(stored items, before *keys, i *instance.Instance, 
 			}
 		}
 	}
-	if ev != nil {
-		if t.outbox == "" {
-			return nil, errors.New("instancetable: a change created an event, but the table has no outbox")
-		}
-		item, err := outboxtable.TransactPut(t.outbox, *ev, i.EventCount)
+	if len(events) > 0 && t.outbox == "" {
+		return nil, errors.New("instancetable: a change created an event, but the table has no outbox")
+	}
+	for n, ev := range events {
+		item, err := outboxtable.TransactPut(t.outbox, ev, i.EventCount-len(events)+1+n)
 		if err != nil {
 			return nil, err
 		}

@@ -91,16 +91,20 @@ func (t *Table) openUpload(u *instance.Upload) *types.Update {
 	}
 }
 
-// closeUpload returns the update that frees the place of a committed upload. It changes nothing
-// if the upload has none. If DynamoDB has deleted the item already, the update stores one that
-// expires.
-func (t *Table) closeUpload(u *instance.Upload) *types.Update {
+// closeUploads returns the update that frees the places of committed uploads of one instance. It
+// changes nothing for an upload that has none. If DynamoDB has deleted the item already, the update
+// stores one that expires.
+func (t *Table) closeUploads(committed []*instance.Upload) *types.Update {
+	members := make([]string, len(committed))
+	for n, u := range committed {
+		members[n] = openUploadMember(u)
+	}
 	return &types.Update{
-		TableName: &t.name, Key: openUploadsKey(u.InstanceID),
+		TableName: &t.name, Key: openUploadsKey(committed[0].InstanceID),
 		UpdateExpression: aws.String("SET " + attrExpires + " = if_not_exists(" + attrExpires + ", :expires) DELETE " + attrOpen + " :members"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":expires": unixTime(u.Expires.Time),
-			":members": &types.AttributeValueMemberSS{Value: []string{openUploadMember(u)}},
+			":expires": unixTime(committed[0].Expires.Time),
+			":members": &types.AttributeValueMemberSS{Value: members},
 		},
 	}
 }

@@ -26,7 +26,7 @@ type Store interface {
 	instancequery.Index
 	Get(ctx context.Context, instanceOwnerID, id string) (*instance.Instance, error)
 	Create(ctx context.Context, i *instance.Instance, ev event.Event) error
-	Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+	Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) ([]event.Event, error)) (*instance.Instance, error)
 	IdempotencyRecord(ctx context.Context, id string) (*instance.IdempotencyRecord, error)
 	AddUpload(ctx context.Context, u *instance.Upload) error
 	Upload(ctx context.Context, id string) (*instance.Upload, error)
@@ -41,7 +41,7 @@ type Store interface {
 	RecordDownload(ctx context.Context, i *instance.Instance, record func(*instance.Instance) error) error
 	Agenda
 	Remove(ctx context.Context, i *instance.Instance) error
-	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error)
+	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) ([]event.Event, error)) (*instance.Instance, error)
 }
 
 // Conformance tests the contract of an instance store. outbox returns the ids of the stored events
@@ -157,8 +157,8 @@ func testRoundTrip(t *testing.T, s suite) {
 	}
 }
 
-func relabel(labels ...string) func(*instance.Instance) (*event.Event, error) {
-	return func(i *instance.Instance) (*event.Event, error) {
+func relabel(labels ...string) func(*instance.Instance) ([]event.Event, error) {
+	return func(i *instance.Instance) ([]event.Event, error) {
 		i.Labels = append([]string{}, labels...)
 		return nil, nil
 	}
@@ -175,7 +175,7 @@ func testMutate(t *testing.T, s suite) {
 		t.Errorf("stored %+v, %v", stored, err)
 	}
 	// MutateFrom an old document applies the change to the current one.
-	got, err = s.store.MutateFrom(t.Context(), i, func(i *instance.Instance) (*event.Event, error) {
+	got, err = s.store.MutateFrom(t.Context(), i, func(i *instance.Instance) ([]event.Event, error) {
 		i.PresentationField = fmt.Sprint(i.Labels)
 		return nil, nil
 	})
@@ -188,10 +188,8 @@ func testFailedChanges(t *testing.T, s suite) {
 	i := s.create(t, NewApplication(1), newInstanceOwnerID(), At)
 	errChange := errors.New("no")
 	for _, err := range []error{errChange, instance.ErrUnchanged} {
-		got, gotErr := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-			ev := EventOf(i)
-			return &ev, err
-		})
+		got, gotErr := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID,
+			func(i *instance.Instance) ([]event.Event, error) { return []event.Event{EventOf(i)}, err })
 		if err == errChange && gotErr != errChange {
 			t.Errorf("the error of the change: %v", gotErr)
 		}
@@ -207,27 +205,6 @@ func testFailedChanges(t *testing.T, s suite) {
 	}
 }
 
-func testEvents(t *testing.T, s suite) {
-	app := NewApplication(1)
-	i := s.create(t, app, newInstanceOwnerID(), At, "gr")
-	for n, step := range []string{"Submit", "FormFilling", "Submit", "Submit"} {
-		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
-			if _, err := i.Transition(app, step, application.Owner, "nav", At.Add(time.Duration(n)*time.Second)); err != nil {
-				return nil, err
-			}
-			ev := EventOf(i)
-			return &ev, nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	want := []string{i.ID + ".1", i.ID + ".2", i.ID + ".3", i.ID + ".4"}
-	if got := s.outbox(t, i.ID); !slices.Equal(got, want) {
-		t.Errorf("outbox: %v, want %v", got, want)
-	}
-}
-
 // testRaces lets 32 writers change one instance concurrently. No change may be lost, and of 32
 // transitions to one step exactly one is applied.
 func testRaces(t *testing.T, s suite) {
@@ -238,18 +215,17 @@ func testRaces(t *testing.T, s suite) {
 	var wg sync.WaitGroup
 	for n := range writers {
 		wg.Go(func() {
-			_, errs[n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			_, errs[n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 				i.Data = append(i.Data, instance.DataElement{ID: fmt.Sprint(n), CreatedDateTime: At, LastChangedDateTime: At})
 				return nil, nil
 			})
 		})
 		wg.Go(func() {
-			_, errs[writers+n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			_, errs[writers+n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 				if _, err := i.Transition(app, "Submit", application.User, "1001", At); err != nil {
 					return nil, err
 				}
-				ev := EventOf(i)
-				return &ev, nil
+				return []event.Event{EventOf(i)}, nil
 			})
 		})
 	}
@@ -308,7 +284,7 @@ func testIndexes(t *testing.T, s suite) {
 	}
 	change := func(f func(i *instance.Instance) error) {
 		t.Helper()
-		if _, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) { return nil, f(i) }); err != nil {
+		if _, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) { return nil, f(i) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -455,7 +431,7 @@ func testIdempotencyRecords(t *testing.T, s suite) {
 		t.Errorf("a missing record: %+v, %v", none, err)
 	}
 	mutate := func(record *instance.IdempotencyRecord) (*instance.Instance, error) {
-		return s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+		return s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 			i.IdempotencyRecord, i.PresentationField = record, i.PresentationField+"+"
 			return nil, nil
 		})
@@ -475,7 +451,7 @@ func testIdempotencyRecords(t *testing.T, s suite) {
 	}
 	unchanged := newRecord(time.Hour)
 	for n := range 2 { // a request without a change has a record too
-		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 			i.IdempotencyRecord = unchanged
 			return nil, instance.ErrUnchanged
 		})
@@ -507,7 +483,7 @@ func testHardDelete(t *testing.T, s suite) {
 	if err := s.store.Remove(t.Context(), i); err == nil {
 		t.Error("Remove succeeds for an instance that is not marked for hard delete")
 	}
-	i, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+	i, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 		return nil, i.HardDelete(nil, application.Owner, At)
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ func testDeleteAgainstConfirm(t *testing.T, s suite) {
 		i := s.create(t, app, newInstanceOwnerID(), At)
 		now := At
 		mutate := func(change func(*instance.Instance) error) (*instance.Instance, error) {
-			return s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) { return nil, change(i) })
+			return s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) { return nil, change(i) })
 		}
 		if _, err := mutate(func(i *instance.Instance) error {
 			_, err := i.Transition(app, "Submit", application.User, "1001", now)

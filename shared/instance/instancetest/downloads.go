@@ -84,7 +84,7 @@ func testDownloads(t *testing.T, s suite) {
 	}
 
 	// A change keeps the downloads of the other elements.
-	changed, err := s.store.Mutate(t.Context(), owner, i.ID, func(i *instance.Instance) (*event.Event, error) {
+	changed, err := s.store.Mutate(t.Context(), owner, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 		return nil, i.RemoveData(app, i.Data[0].ID, "1001", At)
 	})
 	if err != nil {
@@ -136,7 +136,7 @@ func testDownloadsAgainstChanges(t *testing.T, s suite) {
 		all.Go(func() {
 			for range rounds {
 				err := untilNotBusy(t.Context(), func() error {
-					_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+					_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 						i.PresentationField += "x"
 						return nil, nil
 					})
@@ -221,7 +221,7 @@ func testLargeDocuments(t *testing.T, s suite) {
 	// A document that becomes small, and one that becomes large again.
 	for id := range want {
 		for _, elements := range []int{1, 150} {
-			changed, err := s.store.Mutate(t.Context(), owner, id, func(i *instance.Instance) (*event.Event, error) {
+			changed, err := s.store.Mutate(t.Context(), owner, id, func(i *instance.Instance) ([]event.Event, error) {
 				i.Data = i.Data[:min(elements, len(i.Data))]
 				for len(i.Data) < elements {
 					d := i.Data[0]

@@ -57,7 +57,7 @@ func (m *Memory) Create(_ context.Context, i *instance.Instance, ev event.Event)
 	if _, exists := m.instances[i.InstanceOwnerID+"/"+i.ID]; exists {
 		return errors.New("instancetest: the instance exists")
 	}
-	if err := m.put(i, &ev); err != nil {
+	if err := m.put(i, []event.Event{ev}); err != nil {
 		return err
 	}
 	i.Version = 1
@@ -66,7 +66,7 @@ func (m *Memory) Create(_ context.Context, i *instance.Instance, ev event.Event)
 
 // Mutate changes an instance like instancetable.Table.Mutate: it calls change with a new copy of
 // the document, and again if another write came between.
-func (m *Memory) Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
+func (m *Memory) Mutate(ctx context.Context, instanceOwnerID, id string, change func(*instance.Instance) ([]event.Event, error)) (*instance.Instance, error) {
 	i, err := m.Get(ctx, instanceOwnerID, id)
 	if err != nil {
 		return nil, err
@@ -75,17 +75,17 @@ func (m *Memory) Mutate(ctx context.Context, instanceOwnerID, id string, change 
 }
 
 // MutateFrom is Mutate for an instance that the caller has just read.
-func (m *Memory) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
+func (m *Memory) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) ([]event.Event, error)) (*instance.Instance, error) {
 	for {
 		before := i.Clone()
-		ev, err := change(i)
+		events, err := change(i)
 		if errors.Is(err, instance.ErrUnchanged) {
 			return i, m.unchanged(i)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if done, err := m.replace(before, i, ev); err != nil || done {
+		if done, err := m.replace(before, i, events); err != nil || done {
 			return i, err
 		}
 		if i, err = m.Get(ctx, i.InstanceOwnerID, i.ID); err != nil {
@@ -137,7 +137,7 @@ type Overtaken struct {
 }
 
 // MutateFrom applies the change, then the other write, then the change again.
-func (o Overtaken) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) (*event.Event, error)) (*instance.Instance, error) {
+func (o Overtaken) MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) ([]event.Event, error)) (*instance.Instance, error) {
 	if _, err := o.Memory.MutateFrom(ctx, i.Clone(), change); err != nil {
 		return nil, err
 	}
@@ -146,13 +146,13 @@ func (o Overtaken) MutateFrom(ctx context.Context, i *instance.Instance, change 
 }
 
 // replace stores i if the stored instance is still before.
-func (m *Memory) replace(before, i *instance.Instance, ev *event.Event) (done bool, err error) {
+func (m *Memory) replace(before, i *instance.Instance, events []event.Event) (done bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.isStored(before) {
 		return false, nil
 	}
-	if err := m.put(i, ev); err != nil {
+	if err := m.put(i, events); err != nil {
 		return false, err
 	}
 	i.Version++
@@ -164,7 +164,7 @@ func (m *Memory) isStored(i *instance.Instance) bool {
 	return reflect.DeepEqual(m.instances[i.InstanceOwnerID+"/"+i.ID], i)
 }
 
-func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
+func (m *Memory) put(i *instance.Instance, events []event.Event) error {
 	if err := m.fail(); err != nil {
 		return err
 	}
@@ -177,9 +177,7 @@ func (m *Memory) put(i *instance.Instance, ev *event.Event) error {
 		m.instances = map[string]*instance.Instance{}
 	}
 	m.instances[i.InstanceOwnerID+"/"+i.ID] = stored
-	if ev != nil {
-		m.outbox = append(m.outbox, *ev)
-	}
+	m.outbox = append(m.outbox, events...)
 	return nil
 }
 

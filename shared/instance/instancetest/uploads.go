@@ -92,19 +92,22 @@ func testOpenUploads(t *testing.T, s suite) {
 	if err := s.store.AddUpload(t.Context(), open[0]); err != nil {
 		t.Errorf("the same upload again: %v", err)
 	}
-	for _, u := range open[:2] {
-		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+	for _, committed := range [][]*instance.Upload{open[:1], open[1:3]} { // one change commits one upload, another two
+		_, err := s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 			i.PresentationField += "+"
-			i.IdempotencyRecord = u.IdempotencyRecord(u.NewDataGuid(), nil, time.Now())
+			i.IdempotencyRecord = nil
+			for _, u := range committed {
+				i.IdempotencyRecord = u.IdempotencyRecord(u.NewDataGuid(), i.IdempotencyRecord, time.Now())
+			}
 			return nil, nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	for n := range 3 {
-		if _, err := announce(time.Hour); (err == nil) != (n < 2) {
-			t.Errorf("announcement %d after two commits: %v", n+1, err)
+	for n := range 4 {
+		if _, err := announce(time.Hour); (err == nil) != (n < 3) {
+			t.Errorf("announcement %d after three commits: %v", n+1, err)
 		}
 	}
 }
@@ -120,7 +123,7 @@ func testCommit(t *testing.T, s suite) {
 	for n := range commits {
 		keys[n] = uuid.New().String()
 		committing.Go(func() {
-			_, errs[n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) {
+			_, errs[n] = s.store.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) {
 				i.PresentationField += "+"
 				i.IdempotencyRecord = upload.IdempotencyRecord(upload.NewDataGuid(), &instance.IdempotencyRecord{ID: keys[n], Fingerprint: "request", Expires: time.Now().Add(time.Hour)}, time.Now())
 				return nil, nil

@@ -71,7 +71,7 @@ func (f *fixture) schedule(t *testing.T, check instance.OrphanCheck) {
 
 func (f *fixture) change(t *testing.T, change func(i *instance.Instance) error) {
 	t.Helper()
-	i, err := f.store.Mutate(t.Context(), f.i.InstanceOwnerID, f.i.ID, func(i *instance.Instance) (*event.Event, error) {
+	i, err := f.store.Mutate(t.Context(), f.i.InstanceOwnerID, f.i.ID, func(i *instance.Instance) ([]event.Event, error) {
 		return nil, change(i)
 	})
 	if err != nil {

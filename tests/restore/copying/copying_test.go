@@ -168,7 +168,7 @@ func (s store) create(t *testing.T, labels ...string) *instance.Instance {
 
 func (s store) change(t *testing.T, i *instance.Instance, change func(*instance.Instance) error) *instance.Instance {
 	t.Helper()
-	i, err := s.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) (*event.Event, error) { return nil, change(i) })
+	i, err := s.Mutate(t.Context(), i.InstanceOwnerID, i.ID, func(i *instance.Instance) ([]event.Event, error) { return nil, change(i) })
 	if err != nil {
 		t.Fatal(err)
 	}
