@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
@@ -50,8 +49,7 @@ func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *i
 func (h *handler) loadCommitted(ctx context.Context, access *instancehttp.Access, u *instance.Upload) (*instance.Instance, error) {
 	i, err := access.Load(ctx, h.instances)
 	if err == nil && i.Element(u.NewDataGuid()) == nil {
-		err = fault.New(fault.Conflict, "upload-deleted",
-			"The upload was committed, and its data element was deleted later. To store the content again, start a new upload with POST …/uploads.")
+		err = u.DeletedError()
 	}
 	return i, err
 }

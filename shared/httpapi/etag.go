@@ -19,7 +19,16 @@ func HasIfMatch(r *http.Request) bool { return len(r.Header.Values("If-Match")) 
 // that does not name etag. Pass the entity tag of the version that the write is conditional on.
 // Otherwise another write could occur between the check and the write.
 func CheckIfMatch(r *http.Request, etag string) error {
-	if !HasIfMatch(r) || matches(r.Header.Get("If-Match"), etag, false) {
+	if !HasIfMatch(r) {
+		return nil
+	}
+	return CheckTag(r.Header.Get("If-Match"), etag)
+}
+
+// CheckTag returns PreconditionFailed, code "version-stale", unless ifMatch, the value of an
+// If-Match, names etag.
+func CheckTag(ifMatch, etag string) error {
+	if matches(ifMatch, etag, false) {
 		return nil
 	}
 	return fault.New(fault.PreconditionFailed, "version-stale",

@@ -71,6 +71,13 @@ func (u *Upload) CommittedError(dataGuid string) *fault.Error {
 		"The upload is already committed as the data element %s with the formId %q. Repeat the same request, or start a new upload with POST …/uploads.", dataGuid, u.FormID)
 }
 
+// DeletedError returns the fault for committing the upload again after its data element was
+// deleted.
+func (u *Upload) DeletedError() *fault.Error {
+	return fault.New(fault.Conflict, "upload-deleted",
+		"The upload was committed, and its data element was deleted later. To store the content again, start a new upload with POST …/uploads.")
+}
+
 // NewDataGuid returns the id of the data element that the upload adds: its first revision, as for
 // every data element. An upload that replaces content adds none.
 func (u *Upload) NewDataGuid() string { return u.Content.Revision }

@@ -83,10 +83,10 @@ func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller,
 			break
 		}
 		// The same request may run concurrently, and only the first to store its record succeeds.
-		// The other request sees the effect of the first as an error: a stale version, or one data
-		// element or instance too many. So read the record again before returning such an error.
-		doErr = do(record)
-		if !errors.Is(doErr, instance.ErrAlreadyApplied) && !fault.Is(doErr, fault.Conflict) && !fault.Is(doErr, fault.PreconditionFailed) && !fault.Is(doErr, fault.TooManyRequests) {
+		// The other request sees the effect of the first as an error: a stale version, one data
+		// element or instance too many, or a deleted element. So read the record again before
+		// returning such an error.
+		if doErr = do(record); !mayBeRepeated(doErr) {
 			return doErr
 		}
 	}
@@ -95,4 +95,15 @@ func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller,
 	}
 	return fault.New(fault.Conflict, "idempotency-key-busy",
 		"Another request with this Idempotency-Key is in progress. Retry in a moment.")
+}
+
+// mayBeRepeated reports whether err may be an effect of the same request, which has succeeded
+// before.
+func mayBeRepeated(err error) bool {
+	for _, kind := range []fault.Kind{fault.Conflict, fault.NotFound, fault.PreconditionFailed, fault.TooManyRequests} {
+		if fault.Is(err, kind) {
+			return true
+		}
+	}
+	return errors.Is(err, instance.ErrAlreadyApplied)
 }

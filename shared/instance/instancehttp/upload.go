@@ -42,8 +42,14 @@ func FindUpload(r *http.Request, uploads UploadStore, i *instance.Instance, id s
 	if len(body) > 0 {
 		return nil, fault.New(fault.Invalid, "upload-with-body", "Commit an upload with an empty body: its content is already stored.")
 	}
+	return LookUpUpload(r.Context(), uploads, i, id)
+}
+
+// LookUpUpload returns the upload of i with the given id, or NotFound, code "upload-unknown", if i
+// has no such upload.
+func LookUpUpload(ctx context.Context, uploads UploadStore, i *instance.Instance, id string) (*instance.Upload, error) {
 	if instance.ValidUploadID(id) {
-		if u, err := uploads.Upload(r.Context(), id); err != nil || u != nil && u.BelongsTo(i) {
+		if u, err := uploads.Upload(ctx, id); err != nil || u != nil && u.BelongsTo(i) {
 			return u, err
 		}
 	}
@@ -57,17 +63,14 @@ func (c UploadCommit) Run(ctx context.Context, records IdempotencyRecords) (i *i
 	var applyErr error
 	for attempt := 1; ; attempt++ {
 		earlier, err := records.IdempotencyRecord(ctx, c.Upload.IdempotencyRecordID())
-		switch {
-		case err != nil:
-			return nil, false, err
-		case earlier != nil && (earlier.Fingerprint != c.FormID || earlier.DataGuid != c.DataGuid):
-			return nil, false, c.Upload.CommittedError(earlier.DataGuid)
-		case earlier != nil:
-			return nil, true, nil
-		case attempt > 1: // if the error is ErrAlreadyApplied, the record is that of the request's Idempotency-Key
+		if err == nil {
+			repeated, err = c.Check(earlier)
+		}
+		if repeated || err != nil {
+			return nil, repeated, err
+		}
+		if attempt > 1 { // if the error is ErrAlreadyApplied, the record is that of the request's Idempotency-Key
 			return nil, false, applyErr
-		case c.Upload.FormID != c.FormID:
-			return nil, false, c.Upload.FormIDError(c.FormID)
 		}
 		// A concurrent or repeated request that has committed the upload also appears as a stale
 		// version or as a conflict, so read the record again before returning such an error.
@@ -76,6 +79,18 @@ func (c UploadCommit) Run(ctx context.Context, records IdempotencyRecords) (i *i
 			return i, false, applyErr
 		}
 	}
+}
+
+// Check checks the commit against earlier, the record of the upload's commit, or nil if the
+// upload is not committed. repeated and the error are those of Run.
+func (c UploadCommit) Check(earlier *instance.IdempotencyRecord) (repeated bool, err error) {
+	switch {
+	case earlier != nil && (earlier.Fingerprint != c.FormID || earlier.DataGuid != c.DataGuid):
+		return false, c.Upload.CommittedError(earlier.DataGuid)
+	case earlier == nil && c.Upload.FormID != c.FormID:
+		return false, c.Upload.FormIDError(c.FormID)
+	}
+	return earlier != nil, nil
 }
 
 // VerifyUpload returns a Conflict unless the stored content has the announced size and SHA-256.

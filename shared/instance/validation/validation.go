@@ -87,7 +87,12 @@ type GetFunc func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Obje
 // Checker validates data. It caches compiled schemas and the issues of content. It is safe for
 // concurrent use.
 type Checker struct {
-	get     GetFunc
+	get GetFunc
+	*state
+}
+
+// state is what a Checker and its copies of WithContent share.
+type state struct {
 	schemas application.SchemaReader
 
 	validating chan struct{} // full while a document is validated, which takes up to fifty times its size
@@ -132,10 +137,21 @@ type verdictKey struct {
 
 // New returns a checker that reads content with get and schema texts with schemas.
 func New(get GetFunc, schemas application.SchemaReader) *Checker {
-	return &Checker{
-		get: get, schemas: schemas, validating: make(chan struct{}, 1), timeBudget: timeBudget,
+	return &Checker{get, &state{
+		schemas: schemas, validating: make(chan struct{}, 1), timeBudget: timeBudget,
 		compiled: map[schemaKey]validator{}, verdicts: map[verdictKey][]fault.Issue{},
-	}
+	}}
+}
+
+// WithContent returns a checker that has the caches of c and does not fetch the given content,
+// which may not be stored yet.
+func (c *Checker) WithContent(content map[blob.Key][]byte) *Checker {
+	return &Checker{func(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error) {
+		if body, ok := content[key]; ok {
+			return blob.Object{Body: io.NopCloser(bytes.NewReader(body)), Size: int64(len(body))}, nil
+		}
+		return c.get(ctx, key, rng)
+	}, c.state}
 }
 
 // Findings are the issues of data elements, by the validated state of the element.
