@@ -67,6 +67,8 @@ var endpoints = complete([]endpoint{
 	{route: "DELETE " + appsInstance, does: "deletes"},
 	{route: "DELETE " + appsInstance, does: "deletes permanently", query: "hard=true"},
 	{route: "POST " + appsInstance + "/undelete", does: "undeletes"},
+	{route: "POST " + appsInstance + "/changes", does: "adds data"},
+	{route: "POST " + appsInstance + "/changes", does: "moves", body: `{"workflow":{"currentStep":"Submit"}}`, media: "application/json"},
 	{route: "POST " + appsInstance + "/data", does: "adds data"},
 	{route: "POST " + appsInstance + "/uploads", does: "adds data"},
 	{route: "GET " + appsInstance + "/data/{dataGuid}", does: "reads"},
@@ -96,7 +98,7 @@ func complete(all []endpoint) []endpoint {
 	for n := range all {
 		e := &all[n]
 		r := routes.Get(e.method(), e.path())
-		e.query, e.body, e.yes, e.media = cmp.Or(e.query, r.Query), cmp.Or(e.body, r.Body), cmp.Or(e.yes, r.Status), r.Type
+		e.query, e.body, e.yes, e.media = cmp.Or(e.query, r.Query), cmp.Or(e.body, r.Body), cmp.Or(e.yes, r.Status), cmp.Or(e.media, r.Type)
 	}
 	return all
 }

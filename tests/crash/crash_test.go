@@ -156,20 +156,27 @@ type operation struct {
 // large is the content that is uploaded to the store directly.
 const large = "a large file"
 
+// uploadOf announces and sends an upload of a data type, and returns its id.
+func (e *env) uploadOf(i client.Instance, formID string) string {
+	upload := e.must(201, request{"POST", i.Apps() + "/uploads?formId=" + formID, "application/json", client.Announcement(large)}).Upload()
+	e.Must(e.t, 200, upload.Put(large))
+	return upload.ID
+}
+
 // operations returns the request of every writing route, and further requests that make other
 // calls.
 func operations() []operation {
-	upload := func(e *env, i client.Instance) {
-		upload := e.must(201, request{"POST", i.Apps() + "/uploads?formId=a", "application/json", client.Announcement(large)}).Upload()
-		e.Must(e.t, 200, upload.Put(large))
-		e.upload = upload.ID
-	}
+	upload := func(e *env, i client.Instance) { e.upload = e.uploadOf(i, "a") }
 	all := []operation{
 		{"commit of an upload", upload, func(e *env, i client.Instance) request {
 			return request{"POST", i.Apps() + "/data?formId=a&upload=" + e.upload, "", ""}
 		}, []int{200, 201}},
 		{"replacement by an upload", upload, func(e *env, i client.Instance) request {
 			return request{"PUT", i.Apps() + "/data/" + i.Data[0].ID + "?upload=" + e.upload, "", ""}
+		}, []int{200}},
+		{"several changes", upload, func(e *env, i client.Instance) request {
+			return request{"POST", i.Apps() + "/changes", "application/json", `{"data":[{"op":"delete","id":"` + i.Data[0].ID + `"},{"op":"replace","id":"` + i.Data[1].ID +
+				`","upload":"` + e.uploadOf(i, "b") + `"},{"op":"add","formId":"a","upload":"` + e.upload + `"}],"metadata":{"labels":["x2","x3"]},"workflow":{"currentStep":"Submit"}}`}
 		}, []int{200}},
 		{"download", nil, func(_ *env, i client.Instance) request { return download(i, 0) }, []int{200}},
 		{"lift of a hold, after which retention counts", func(e *env, i client.Instance) {

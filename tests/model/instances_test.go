@@ -273,8 +273,19 @@ func (r *run) get() {
 func (r *run) update() {
 	i := r.instance()
 	c, at := r.owner(i.App()), r.path(i)
-	var p Patch
-	body := map[string]any{}
+	p, body := r.patch()
+	text, err := json.Marshal(body)
+	if err != nil {
+		r.Fatal(err)
+	}
+	ifMatch := r.match(i.ETag())
+	q := request{"PATCH", at.String(), draw(r, "type", "application/merge-patch+json", "application/json"), header("If-Match", ifMatch), text}
+	r.check(r.send("update", c, q), r.model.Update(c, at, p, ifMatch))
+}
+
+// patch draws a merge patch, and its body.
+func (r *run) patch() (p Patch, body map[string]any) {
+	body = map[string]any{}
 	for _, name := range []string{"labels", "dueDateTime", "visibleDateTime", "presentationField"} {
 		how := draw(r, name, "absent", "set", "set", "null")
 		if how == "null" {
@@ -305,13 +316,7 @@ func (r *run) update() {
 			}
 		}
 	}
-	text, err := json.Marshal(body)
-	if err != nil {
-		r.Fatal(err)
-	}
-	ifMatch := r.match(i.ETag())
-	q := request{"PATCH", at.String(), draw(r, "type", "application/merge-patch+json", "application/json"), header("If-Match", ifMatch), text}
-	r.check(r.send("update", c, q), r.model.Update(c, at, p, ifMatch))
+	return p, body
 }
 
 func (r *run) remove() {

@@ -22,6 +22,7 @@ var operations = []struct {
 	{"create", 9, (*run).create},
 	{"change workflow", 9, (*run).change},
 	{"create data", 9, (*run).createData},
+	{"apply changes", 9, (*run).applyChanges},
 	{"download", 5, (*run).download},
 	{"query", 6, (*run).query},
 	{"replace data", 6, (*run).replaceData},

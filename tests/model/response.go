@@ -36,7 +36,7 @@ type Response struct {
 	Location   string    // the Location header
 
 	Steps  *Steps   // the body, of GET …/workflow
-	Issues []Issue  // the body, of a validation or of a data-invalid problem
+	Issues []Issue  // the body, of a validation or of a data-invalid problem; nil: unknown
 	Bytes  *Element // the body is the content of this element
 	Upload *Upload  // the body starts this upload
 

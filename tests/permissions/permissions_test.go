@@ -146,6 +146,7 @@ func (e *env) moreRequests() {
 	e.download(i)
 	e.send(200, e.owner, "POST", i.Storage()+"/confirmDownload", "", "", "Idempotency-Key: all")
 	e.createLarge()
+	e.changes()
 	e.notes()
 	e.queries(i)
 
@@ -164,6 +165,15 @@ func (e *env) moreRequests() {
 	e.send(200, e.user, "DELETE", i.Apps(), "", "")
 	e.send(200, e.user, "POST", i.Apps()+"/undelete", "", "", "Idempotency-Key: undelete")
 	e.send(200, e.user, "DELETE", i.Apps()+"?hard=true", "", "")
+}
+
+// changes applies several changes to an instance: a commit of an upload, labels after which no
+// label has a separate item, and a step that must validate data.
+func (e *env) changes() {
+	i := e.create(`"x2","` + sameIndexLabel("x2") + `"`)
+	u := e.upload(i, "one of several changes")
+	e.send(200, e.owner, "POST", i.Apps()+"/changes", "application/json",
+		`{"data":[{"op":"add","formId":"any","upload":"`+u.ID+`"},{"op":"delete","id":"`+i.Data[1].ID+`"}],"metadata":{"labels":[]},"workflow":{"currentStep":"Submit"}}`)
 }
 
 // hold puts an instance under legal hold. members are further members of the body.
@@ -248,6 +258,10 @@ func (e *env) races() {
 	e.disturb("data-replace", "s3:PutObject on Blobs", remove, false)
 	e.send(409, e.user, "PUT", i.Apps()+"/data/"+i.Data[0].ID, "application/json", `{"too":"late"}`)
 	restore()
+	e.disturb("changes-apply", "s3:PutObject on Blobs", remove, false)
+	added := routes.Get("POST", "/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/changes")
+	e.send(409, e.user, "POST", i.Apps()+"/changes", added.Type, added.Body)
+	restore()
 
 	var first client.Instance
 	e.disturb("instance-create", "s3:PutObject on Blobs", func() {
@@ -263,7 +277,11 @@ func (e *env) lostResponses() {
 	i := e.create("")
 	for function, send := range map[string]func(){
 		"instance-create": func() { e.create("") },
-		"data-create":     func() { e.send(201, e.user, "POST", i.Apps()+"/data?formId=any", "text/plain", "stored once") },
+		"changes-apply": func() {
+			added := routes.Get("POST", "/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/changes")
+			e.send(200, e.user, "POST", i.Apps()+"/changes", added.Type, added.Body)
+		},
+		"data-create": func() { e.send(201, e.user, "POST", i.Apps()+"/data?formId=any", "text/plain", "stored once") },
 		"data-replace": func() {
 			e.send(200, e.user, "PUT", i.Apps()+"/data/"+i.Data[0].ID, "application/json", `{"stored":"once"}`)
 		},

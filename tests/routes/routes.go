@@ -28,6 +28,7 @@ type Route struct {
 const (
 	json = "application/json"
 	text = "text/plain"
+	form = "multipart/form-data; boundary=part"
 
 	apps         = "/{org}/{app}/instances"
 	one          = apps + "/{instanceOwnerId}/{instanceGuid}"
@@ -36,6 +37,11 @@ const (
 	hold         = "/legalHold"
 	registration = "/storage/applications/{org}/{app}"
 )
+
+// changesForm adds a data element and moves the instance to its step, which changes nothing.
+const changesForm = "--part\r\nContent-Disposition: form-data; name=changes\r\nContent-Type: application/json\r\n\r\n" +
+	`{"data":[{"op":"add","formId":"any","part":"content"}],"workflow":{"currentStep":"FormFilling"}}` +
+	"\r\n--part\r\nContent-Disposition: form-data; name=content; filename=a.txt\r\nContent-Type: text/plain\r\n\r\na\r\n--part--\r\n"
 
 var queryParameters = []string{
 	"appId", "org", "instanceOwnerId", "workflow.currentStep", "workflow.isCompleted", "status.isArchived", "status.isSoftDeleted", "label",
@@ -53,6 +59,7 @@ var All = []Route{
 		Body: `{"labels":["gr"],"presentationField":"Melding","dueDateTime":null,"visibleDateTime":"2026-05-02T12:00:00Z"}`},
 	{Method: "DELETE", Path: one, Status: 200, User: true, Parameters: []string{"hard"}},
 	{Method: "POST", Path: one + "/undelete", Status: 200, User: true, Deleted: true},
+	{Method: "POST", Path: one + "/changes", Status: 200, User: true, Type: form, Body: changesForm},
 	{Method: "POST", Path: one + "/data", Status: 201, User: true, Parameters: []string{"formId", "upload"}, Query: "formId=any", Type: text, Body: "a"},
 	{Method: "POST", Path: one + "/uploads", Status: 201, User: true, Parameters: []string{"formId", "dataGuid"}, Query: "formId=any", Type: json,
 		Body: `{"fileName":"a.txt","contentType":"text/plain","size":1,"sha256":"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"}`},

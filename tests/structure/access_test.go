@@ -57,12 +57,12 @@ var notNeeded = map[string]func(f *function) bool{
 	// The code that writes an instance deletes the items of removed labels. Only these functions
 	// remove labels.
 	"dynamodb:DeleteItem on Instances": func(f *function) bool {
-		return !slices.Contains([]string{"InstanceUpdate", "InstanceDelete", "AgendaRun"}, f.Name)
+		return !slices.Contains([]string{"ChangesApply", "InstanceUpdate", "InstanceDelete", "AgendaRun"}, f.Name)
 	},
 	// Frees the place of an upload in the transaction that commits it, counts for the quota, and
 	// records downloads.
 	"dynamodb:UpdateItem on Instances": func(f *function) bool {
-		return !slices.Contains([]string{"DataCreate", "DataDownload", "DataReplace", "InstanceCreate", "UploadCreate"}, f.Name)
+		return !slices.Contains([]string{"ChangesApply", "DataCreate", "DataDownload", "DataReplace", "InstanceCreate", "UploadCreate"}, f.Name)
 	},
 	// One warm-up call opens the connection for all tables. These functions warm up with another
 	// table and read no item of this one.

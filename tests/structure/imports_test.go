@@ -119,8 +119,8 @@ func TestForbiddenImports(t *testing.T) {
 func TestFunctionsLinkOnlyWhatTheyUse(t *testing.T) {
 	users := map[string][]string{
 		"github.com/santhosh-tekuri/": nil,
-		"github.com/jacoelho/xsd":     {"application-put", "instance-validate", "workflow-change"},
-		"github.com/aws/aws-sdk-go-v2/service/s3": {"blob-sweep", "data-create", "data-download", "data-get", "data-replace", "instance-create",
+		"github.com/jacoelho/xsd":     {"application-put", "changes-apply", "instance-validate", "workflow-change"},
+		"github.com/aws/aws-sdk-go-v2/service/s3": {"blob-sweep", "changes-apply", "data-create", "data-download", "data-get", "data-replace", "instance-create",
 			"instance-validate", "upload-create", "workflow-change"},
 		"github.com/aws/aws-sdk-go-v2/service/eventbridge": {"event-publish", "outbox-sweep"},
 	}

@@ -39,7 +39,7 @@ func TestThrottling(t *testing.T) {
 		for _, route := range routes[api.Name] {
 			held := strings.Contains(route, " /storage/applications/") && strings.HasSuffix(route, "/events")
 			costly := held || strings.HasSuffix(route, "/uploads") || strings.HasSuffix(route, "/validate") ||
-				strings.HasPrefix(route, "POST") && (strings.HasSuffix(route, "/instances") || strings.HasSuffix(route, "/data")) ||
+				strings.HasPrefix(route, "POST") && (strings.HasSuffix(route, "/instances") || strings.HasSuffix(route, "/data") || strings.HasSuffix(route, "/changes")) ||
 				strings.HasPrefix(route, "PUT") && strings.HasSuffix(route, "/{dataGuid}")
 			if costly && settings[route] == nil {
 				t.Errorf("%s needs its own limits; RouteSettings has %v", route, slices.Sorted(maps.Keys(settings)))

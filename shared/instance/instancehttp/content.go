@@ -95,6 +95,11 @@ func ReadPayload(r *http.Request) (Payload, error) {
 	}, err
 }
 
+// PayloadOf returns the content of a data element in a part of a form.
+func PayloadOf(part httpapi.Part) Payload {
+	return Payload{Body: part.Body, ContentType: part.ContentType, FileName: blobhttp.FileName(part.Disposition)}
+}
+
 // OrphanCheckScheduler schedules orphan checks; *instancetable.Table is one.
 type OrphanCheckScheduler interface {
 	ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error

@@ -86,7 +86,7 @@ func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller,
 		// The other request sees the effect of the first as an error: a stale version, one data
 		// element or instance too many, or a deleted element. So read the record again before
 		// returning such an error.
-		if doErr = do(record); !mayBeRepeated(doErr) {
+		if doErr = do(record); !MayBeRepeated(doErr) {
 			return doErr
 		}
 	}
@@ -97,9 +97,9 @@ func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller,
 		"Another request with this Idempotency-Key is in progress. Retry in a moment.")
 }
 
-// mayBeRepeated reports whether err may be an effect of the same request, which has succeeded
+// MayBeRepeated reports whether err may be an effect of the same request, which has succeeded
 // before.
-func mayBeRepeated(err error) bool {
+func MayBeRepeated(err error) bool {
 	for _, kind := range []fault.Kind{fault.Conflict, fault.NotFound, fault.PreconditionFailed, fault.TooManyRequests} {
 		if fault.Is(err, kind) {
 			return true

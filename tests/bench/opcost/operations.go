@@ -24,6 +24,15 @@ var registration = `{"title":{"nb":"Arbeidsmelding"},"dataTypes":[
 	{"formId":"default","allowedContentTypes":["application/xml"],"maxSize":1000000,"minCount":1,"maxCount":1,"schema":{"$comment":"` + strings.Repeat("x", 60_000) + `"}},
 	{"formId":"attachment","allowedContentTypes":["application/pdf"],"maxSize":1000000,"minCount":0,"maxCount":0}]`
 
+// submission is a form that adds three data elements and submits.
+var submission = part("changes", "application/json", `{"data":[{"op":"add","formId":"default","part":"a"},{"op":"add","formId":"attachment","part":"b"},`+
+	`{"op":"add","formId":"attachment","part":"c"}],"workflow":{"currentStep":"Submit"}}`) +
+	part("a", "application/xml", "<melding/>") + part("b", "application/pdf", "%PDF-1.4") + part("c", "application/pdf", "%PDF-1.4") + "--x--\r\n"
+
+func part(name, contentType, content string) string {
+	return fmt.Sprintf("--x\r\nContent-Disposition: form-data; name=%s\r\nContent-Type: %s\r\n\r\n%s\r\n", name, contentType, content)
+}
+
 // rules are the further members of ruledApp's registration.
 const rules = `,"events":["DeadlineNear","DeadlinePassed","InstanceDeleted"],"deadline":{"remind":["P7D"],"label":"forfalt"},
 	"retention":{"drafts":{"after":"P90D"},"deleted":{"after":"P14D"},"archived":{"after":"P5Y"}}`
@@ -138,6 +147,9 @@ func afterSubmit() []operation {
 		}},
 		{"history", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.user, w.platform(w.self())+"/events") }},
 		{"create, empty", &baselineCreate, func(ctx context.Context, w *walk) error { return w.create(ctx, "", 0, [2]string{}) }},
+		{"form, two attachments and the next step, one request", &baselineChange, func(ctx context.Context, w *walk) error {
+			return w.change(ctx, request{as: w.user, method: "POST", path: w.self() + "/changes", contentType: "multipart/form-data; boundary=x", body: submission, want: 200})
+		}},
 		{"create, Idempotency-Key", &baselineCreate, func(ctx context.Context, w *walk) error { return w.create(ctx, "", 0, w.key()) }},
 		{"the same request again", nil, func(ctx context.Context, w *walk) error { return w.create(ctx, "", 0, w.key()) }},
 		{"delete permanently", &baselineChange, func(ctx context.Context, w *walk) error {
