@@ -16,6 +16,7 @@ func newAPI(t *testing.T) *apitest.API {
 	h := handler(instancehttp.Authorizer{Authenticator: api.Authorizer.Authenticator}, api.Applications, api.Instances, api.View) // no Parties, because users get 403
 	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/confirmDownload", h)
 	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/confirmDownload", h)
+	api.Serve("POST /storage/confirmDownload", h)
 	return api
 }
 

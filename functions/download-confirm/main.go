@@ -1,7 +1,8 @@
 // Command download-confirm serves POST …/confirmDownload under
 // /storage/instances/{instanceOwnerId}/{instanceGuid}: the application's owner confirms that it has
-// received one data element or, without /data/{dataGuid}, all of them. It reads and writes
-// Instances. If the application registers DownloadConfirmed, it writes the event to Outbox.
+// received one data element or, without /data/{dataGuid}, all of them. It also serves POST
+// /storage/confirmDownload for up to 100 instances. It reads and writes Instances. If the
+// application registers DownloadConfirmed, it writes the event to Outbox.
 package main
 
 import (

@@ -82,26 +82,14 @@ const defaultRetryAfter = 2 * time.Second
 // The response does not contain the text of such an error. WriteProblem adds the cause to the
 // request's log line.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
-	var f *fault.Error
-	switch {
-	case errors.As(err, &f):
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		f = fault.New(fault.Unavailable, "timeout",
-			"The request took too long and may or may not have had an effect. Read the resource before you retry.").WithCause(err)
-	default:
-		f = fault.New(fault.Internal, "internal",
-			"Internal server error. Retry the request; if it fails again, report the traceId.").WithCause(err)
-	}
-	status := statusOf[f.Kind]
+	f := faultOf(err)
 	logging.Add(r.Context(), slog.String("code", f.Code))
 	if f.Err != nil {
 		logging.Add(r.Context(), slog.String("cause", f.Err.Error()))
 	}
-	trace := logging.TraceID(r.Context())
-	body, marshalErr := Marshal(Problem{
-		Type: "urn:altinn:problem:" + f.Code, Title: http.StatusText(status), Status: status, Detail: f.Detail,
-		Instance: "urn:altinn:request:" + trace, Code: f.Code, Issues: f.Issues, TraceID: trace,
-	})
+	problem := problemOf(r, f)
+	status := problem.Status
+	body, marshalErr := Marshal(problem)
 	if marshalErr != nil { // strings and ints only: cannot happen
 		status, body = http.StatusInternalServerError, nil
 	}
@@ -117,6 +105,39 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // if Write fails, the connection is gone and no other response is possible
+}
+
+// ItemProblem returns the problem for the error of one item of a batch. The response does not
+// contain the text of an internal error; ItemProblem adds it to the request's log line.
+func ItemProblem(r *http.Request, err error) Problem {
+	f := faultOf(err)
+	if f.Err != nil {
+		logging.Add(r.Context(), slog.String("itemCause", f.Err.Error()))
+	}
+	return problemOf(r, f)
+}
+
+// faultOf returns the fault for err, as WriteProblem describes it.
+func faultOf(err error) *fault.Error {
+	var f *fault.Error
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return fault.New(fault.Unavailable, "timeout",
+			"The request took too long and may or may not have had an effect. Read the resource before you retry.").WithCause(err)
+	default:
+		return fault.New(fault.Internal, "internal",
+			"Internal server error. Retry the request; if it fails again, report the traceId.").WithCause(err)
+	}
+}
+
+func problemOf(r *http.Request, f *fault.Error) Problem {
+	status, trace := statusOf[f.Kind], logging.TraceID(r.Context())
+	return Problem{
+		Type: "urn:altinn:problem:" + f.Code, Title: http.StatusText(status), Status: status, Detail: f.Detail,
+		Instance: "urn:altinn:request:" + trace, Code: f.Code, Issues: f.Issues, TraceID: trace,
+	}
 }
 
 // challenge returns the WWW-Authenticate header for f (RFC 6750, section 3), or "" if another token

@@ -39,6 +39,9 @@ func TestForeignAndMissingMakeTheSameCalls(t *testing.T) {
 					before := e.dynamoCalls.Load()
 					values := e.valuesFor(o, c.home(), own)
 					response, err := e.send(c.headers, endpoint.method(), endpoint.target(values), endpoint.media, routes.Fill(endpoint.body, values, nil))
+					if err == nil && endpoint.batch && response.Status == 200 {
+						response, err = response.Item()
+					}
 					if err != nil || response.Status != 404 {
 						t.Fatalf("%s by %s at %s: %v (%v)", endpoint.route, c.name, o.name, response, err)
 					}

@@ -208,9 +208,20 @@ func (e *env) try(c cell) error {
 		}
 	}
 	values := e.valuesFor(c.object, home, own)
-	got, err := e.send(c.caller.headers, c.method(), c.target(values), c.media, routes.Fill(c.body, values, nil))
+	var escape func(string) string
+	if c.batch {
+		escape = inJSON
+	}
+	got, err := e.send(c.caller.headers, c.method(), c.target(values), c.media, routes.Fill(c.body, values, escape))
 	if err != nil {
 		return err
+	}
+	if c.batch && got.Status == 200 {
+		item, err := got.Item()
+		if err != nil || item.Status != c.want.status || item.Code() != c.want.code {
+			return fmt.Errorf("%v (%v), want an item with %d %s", got, err, c.want.status, c.want.code)
+		}
+		return nil
 	}
 	if c.want.gateway {
 		if got.Status != c.want.status || got.Code() != "" {
@@ -239,6 +250,12 @@ func (e *env) try(c cell) error {
 		}
 	}
 	return nil
+}
+
+// inJSON escapes text for a JSON string.
+func inJSON(text string) string {
+	quoted, _ := json.Marshal(text) // a string can always be encoded
+	return strings.Trim(string(quoted), `"`)
 }
 
 var firstNotFound = struct {

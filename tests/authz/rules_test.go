@@ -50,6 +50,7 @@ type endpoint struct {
 	body  string
 	media string // Content-Type of the body
 	yes   int    // status of a success
+	batch bool   // the status is that of the only item
 }
 
 const (
@@ -86,6 +87,7 @@ var endpoints = complete([]endpoint{
 	{route: "GET " + storedInstance + "/data/{dataGuid}", does: "reads"},
 	{route: "POST " + storedInstance + "/data/{dataGuid}/confirmDownload", does: "confirms"},
 	{route: "POST " + storedInstance + "/confirmDownload", does: "confirms"},
+	{route: "POST /storage/confirmDownload", does: "confirms"},
 	{route: "PUT " + storedInstance + "/legalHold", does: "holds"},
 	{route: "DELETE " + storedInstance + "/legalHold", does: "holds"},
 	{route: "GET /storage/applications/{org}/{app}", does: "reads an application"},
@@ -99,6 +101,7 @@ func complete(all []endpoint) []endpoint {
 		e := &all[n]
 		r := routes.Get(e.method(), e.path())
 		e.query, e.body, e.yes, e.media = cmp.Or(e.query, r.Query), cmp.Or(e.body, r.Body), cmp.Or(e.yes, r.Status), cmp.Or(e.media, r.Type)
+		e.batch = r.Batch
 	}
 	return all
 }

@@ -161,3 +161,29 @@ func (r *Response) Object() map[string]any {
 	}
 	return object
 }
+
+// Item returns the only result of a response to a batch, as the response to a request for that
+// item.
+func (r *Response) Item() (*Response, error) {
+	var body struct{ Results []json.RawMessage }
+	if err := r.JSON(&body); err != nil {
+		return nil, err
+	}
+	if len(body.Results) != 1 {
+		return nil, fmt.Errorf("%d results in %v", len(body.Results), r)
+	}
+	var result struct {
+		Status  int
+		Problem json.RawMessage
+	}
+	if err := json.Unmarshal(body.Results[0], &result); err != nil {
+		return nil, fmt.Errorf("%w in %v", err, r)
+	}
+	item := *r
+	item.Status, item.Body, item.Header = result.Status, body.Results[0], r.Header.Clone()
+	if result.Problem != nil {
+		item.Body = result.Problem
+		item.Header.Set("Content-Type", "application/problem+json")
+	}
+	return &item, nil
+}

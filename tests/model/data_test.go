@@ -176,6 +176,59 @@ func (r *run) confirm() {
 	r.sendIdempotent("confirm", c, owners, request{method: "POST", path: p.String() + "/confirmDownload"}, "", func(Seen) Response { return r.model.Confirm(c, p, "") })
 }
 
+// confirmMany confirms several instances with one request.
+func (r *run) confirmMany() {
+	i := r.instance()
+	c := r.owner(i.App())
+	chosen := []*Instance{i}
+	for _, other := range r.model.Instances {
+		if other != i && len(chosen) < 4 && r.chance(40, "one more") {
+			chosen = append(chosen, other)
+		}
+	}
+	var paths []Path
+	var ifMatch []string
+	items := []map[string]any{}
+	for _, each := range chosen {
+		item := map[string]any{"instanceOwnerId": each.Owner, "id": each.ID}
+		tag := r.match(each.ETag())
+		if tag != "" {
+			item["etag"] = tag
+		}
+		paths, ifMatch, items = append(paths, Path{Owner: each.Owner, ID: each.ID}), append(ifMatch, tag), append(items, item)
+	}
+	body, err := json.Marshal(map[string]any{"instances": items})
+	if err != nil {
+		r.Fatal(err)
+	}
+	g := r.send("confirm many", c, request{method: "POST", path: "/storage/confirmDownload", contentType: "application/json", body: body})
+	if rejections := authorize(c, owners, true); rejections != nil {
+		r.check(g, Response{Rejections: rejections})
+		return
+	}
+	results, _ := g.object()["results"].([]any)
+	if g.status != http.StatusOK || len(results) != len(paths) {
+		r.Fatalf("status %d with %d results, want %d\n%s", g.status, len(results), len(paths), g.body)
+	}
+	for n, p := range paths {
+		result, _ := results[n].(map[string]any)
+		problem, _ := result["problem"].(map[string]any)
+		want := r.model.Confirm(c, p, ifMatch[n])
+		status, _ := result["status"].(float64)
+		code, _ := problem["code"].(string)
+		switch {
+		case result["id"] != p.ID || result["instanceOwnerId"] != p.Owner:
+			r.Errorf("result %d is of another instance: %v", n, result)
+		case want.Rejections != nil && !want.Rejections.Allow(int(status), code):
+			r.Errorf("result %d is %v, want one of %v", n, result, want.Rejections)
+		case want.Rejections == nil && (status != http.StatusOK || result["etag"] != want.Instance.ETag()):
+			r.Errorf("result %d is %v, want the ETag %s", n, result, want.Instance.ETag())
+		case want.Rejections == nil && want.Changed:
+			r.old = append(r.old, fmt.Sprintf(`"%d"`, want.Instance.Version-1))
+		}
+	}
+}
+
 func (r *run) announce() {
 	i := r.instance()
 	c, p, b := r.caller(i), r.path(i), r.blob()

@@ -27,6 +27,7 @@ var operations = []struct {
 	{"query", 6, (*run).query},
 	{"replace data", 6, (*run).replaceData},
 	{"confirm", 5, (*run).confirm},
+	{"confirm many", 3, (*run).confirmMany},
 	{"announce upload", 6, (*run).announce},
 	{"commit upload", 6, (*run).commit},
 	{"update", 6, (*run).update},

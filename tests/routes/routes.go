@@ -23,6 +23,8 @@ type Route struct {
 	Downloaded bool // the owner must have downloaded the data elements
 	Deleted    bool // a user must have soft-deleted the instance
 	Held       bool // the instance must be under legal hold
+
+	Batch bool // the response has a result for each item of the body, with its own status
 }
 
 const (
@@ -78,6 +80,8 @@ var All = []Route{
 	{Method: "GET", Path: stored + data, Status: 200},
 	{Method: "POST", Path: stored + data + "/confirmDownload", Status: 200, Downloaded: true},
 	{Method: "POST", Path: stored + "/confirmDownload", Status: 200, Downloaded: true},
+	{Method: "POST", Path: "/storage/confirmDownload", Status: 200, Downloaded: true, Batch: true, Type: json,
+		Body: `{"instances":[{"instanceOwnerId":"{instanceOwnerId}","id":"{instanceGuid}"}]}`},
 	{Method: "PUT", Path: stored + hold, Status: 200, Type: json, Body: `{"reason":"Tvist om vedtaket","until":"2099-06-01T12:00:00Z"}`},
 	{Method: "DELETE", Path: stored + hold, Status: 200, Held: true},
 	{Method: "GET", Path: registration, Status: 200},
@@ -106,8 +110,10 @@ func (r Route) Open() bool { return r.Path == Docs || strings.HasPrefix(r.Path, 
 // Reads reports whether the route changes nothing.
 func (r Route) Reads() bool { return r.Method == "GET" || r.Method == "HEAD" }
 
-// Has reports whether the path has a variable.
-func (r Route) Has(variable string) bool { return strings.Contains(r.Path, "{"+variable+"}") }
+// Has reports whether the path, or the body of a batch, has a variable.
+func (r Route) Has(variable string) bool {
+	return strings.Contains(r.Path, "{"+variable+"}") || r.Batch && strings.Contains(r.Body, "{"+variable+"}")
+}
 
 // Of returns the entry of every route of the template, in the template's order, with an entry for
 // each HEAD route. It fails the test for a route without an entry.

@@ -59,12 +59,14 @@ func (z Authorizer) Write(r *http.Request, parameters ...string) (*Access, error
 // WriteAsOwner is Write for operations of application owners. For a user it returns Forbidden,
 // whether or not the instance exists.
 func (z Authorizer) WriteAsOwner(r *http.Request, parameters ...string) (*Access, error) {
-	return z.write(r, func(caller auth.Caller) error {
-		if err := caller.MustBeOwner(); err != nil {
-			return err
-		}
-		return caller.MayWrite()
-	}, parameters)
+	return z.write(r, mayWriteAsOwner, parameters)
+}
+
+func mayWriteAsOwner(caller auth.Caller) error {
+	if err := caller.MustBeOwner(); err != nil {
+		return err
+	}
+	return caller.MayWrite()
 }
 
 func (z Authorizer) write(r *http.Request, may func(auth.Caller) error, parameters []string) (*Access, error) {

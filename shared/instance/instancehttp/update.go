@@ -194,18 +194,24 @@ type IdempotentStore interface {
 // maxIgnoredBody is the maximum size, in bytes, of a body that ServeUpdate ignores.
 const maxIgnoredBody = 4 << 10
 
-// ServeChange loads the instance that the path names, applies change with UpdateScheduled, and
-// responds with the instance.
+// ServeChange applies change to the instance that the path names, with Change, and responds with
+// the instance.
 func (a *Access) ServeChange(w http.ResponseWriter, r *http.Request, instances ScheduledStore, applications Applications, view View, change AppChange) error {
-	i, app, err := a.LoadWithApplication(r.Context(), instances, applications)
-	if err != nil {
-		return err
-	}
-	i, err = a.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) ([]event.Event, error) { return change(i, app) })
+	i, err := a.Change(r, instances, applications, change)
 	if err != nil {
 		return err
 	}
 	return view.For(a.Caller).Write(w, r, http.StatusOK, i)
+}
+
+// Change loads the instance of a, applies change with UpdateScheduled, and returns the changed
+// instance.
+func (a *Access) Change(r *http.Request, instances ScheduledStore, applications Applications, change AppChange) (*instance.Instance, error) {
+	i, app, err := a.LoadWithApplication(r.Context(), instances, applications)
+	if err != nil {
+		return nil, err
+	}
+	return a.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) ([]event.Event, error) { return change(i, app) })
 }
 
 // ServeUpdate is ServeChange for a POST without a body: it applies change once per Idempotency-Key.

@@ -130,6 +130,10 @@ func afterSubmit() []operation {
 		{"confirm a download", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.owner, method: "POST", path: w.platform(w.element(0)) + "/confirmDownload", want: 200})
 		}},
+		{"confirm again, in a batch of one", &baselineChange, func(ctx context.Context, w *walk) error {
+			return w.change(ctx, request{as: w.owner, method: "POST", path: "/storage/confirmDownload", want: 200,
+				body: `{"instances":[{"instanceOwnerId":"` + w.i.InstanceOwnerID + `","id":"` + w.i.ID + `"}]}`})
+		}},
 		{"change a label", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.owner, method: "PATCH", path: w.self(), contentType: "application/merge-patch+json", body: `{"labels":["gr","q4"]}`, want: 200})
 		}},

@@ -1,0 +1,74 @@
+package instancehttp
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/busy"
+	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+)
+
+const (
+	batchParallel = 16
+	// batchTime is how long RunBatch begins items. The function needs the rest of its time for the
+	// last ones and for the response.
+	batchTime = 20 * time.Second
+)
+
+// RunBatch calls do for each of count items, up to 16 at a time, and failed with the index and the
+// error of each item that do fails for. After 20 seconds it begins no further item; those fail with
+// Unavailable, code "not-begun". The items share the request's budget for retries.
+func RunBatch(ctx context.Context, count int, do func(ctx context.Context, n int) error, failed func(n int, err error)) {
+	ctx, end := busy.WithBudget(ctx), time.Now().Add(batchTime)
+	slots := make(chan struct{}, batchParallel)
+	var running sync.WaitGroup
+	for n := range count {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			err := errNotBegun()
+			if time.Now().Before(end) && ctx.Err() == nil {
+				err = do(ctx, n)
+			}
+			if err != nil {
+				failed(n, err)
+			}
+		})
+	}
+	running.Wait()
+}
+
+func errNotBegun() error {
+	return fault.New(fault.Unavailable, "not-begun", "The request ran out of time before this item. Send the item again.")
+}
+
+// Owner is an application owner that may write, in a request about several instances.
+type Owner struct{ caller auth.Caller }
+
+// AuthenticateOwner authorizes a request of an application owner that names no instance in its
+// path. Its errors are those of WriteAsOwner.
+func (z Authorizer) AuthenticateOwner(r *http.Request) (Owner, error) {
+	caller, err := z.Authenticator.Authenticate(r)
+	if err == nil {
+		err = mayWriteAsOwner(caller)
+	}
+	if err == nil {
+		_, err = httpapi.ParseQuery(r)
+	}
+	return Owner{caller}, err
+}
+
+// Access returns the owner's access to an instance, or NotFound if no instance can have the ids.
+func (o Owner) Access(instanceOwnerID, guid string) (*Access, error) {
+	a := &Access{Caller: o.caller, InstanceOwnerID: instanceOwnerID, Guid: strings.ToLower(guid)}
+	if !instance.ValidInstanceOwnerID(a.InstanceOwnerID) || !instance.ValidGuid(a.Guid) {
+		return nil, fault.NoSuchResource()
+	}
+	return a, nil
+}
