@@ -33,13 +33,15 @@ type handler struct {
 		instancehttp.IdempotentStore
 		instancehttp.OrphanCheckScheduler
 		instancehttp.UploadStore
+		instancehttp.UsageCounter
 	}
 	blobs interface {
 		instancehttp.BlobStore
 		instancehttp.BlobStat
 	}
-	data *validation.Checker
-	view instancehttp.View
+	data  *validation.Checker
+	view  instancehttp.View
+	quota instance.Quota
 }
 
 func newHandler(h *handler) http.Handler { return httpapi.HandlerFunc(h.applyChanges) }
@@ -111,7 +113,8 @@ type change struct {
 
 	contents []*content // of the operations; nil for a deletion
 	checker  *validation.Checker
-	stored   bool // whether the contents of the parts are stored
+	stored   bool   // whether the contents of the parts are stored
+	release  func() // subtracts the parts from the quota; set with stored
 }
 
 // content is the new content of a data element.
@@ -162,6 +165,7 @@ func (c *change) run(i *instance.Instance) (*instance.Instance, error) {
 	}
 	changed, err := c.attempt(i)
 	if c.stored && instancehttp.NotApplied(err) {
+		c.release()
 		_ = c.parallel(c.isPart, func(ctx context.Context, n int) error { // the sweep deletes what remains
 			instancehttp.DiscardContent(ctx, c.blobs, c.contents[n].key, err)
 			return nil
@@ -244,11 +248,22 @@ func (c *change) committed() int {
 	return n
 }
 
-// store schedules the orphan check of all content that documents lose by the change, and stores the
-// parts. A revision that a concurrent request stores has an orphan check of its own.
+// store counts the parts for the quota, schedules the orphan check of all content that documents
+// lose by the change, and stores the parts. A revision that a concurrent request stores has an
+// orphan check of its own.
 func (c *change) store(ctx context.Context, i *instance.Instance) error {
 	if c.stored {
 		return nil
+	}
+	var sizes []int64
+	for n := range c.body.Data {
+		if c.isPart(n) {
+			sizes = append(sizes, int64(len(c.contents[n].body)))
+		}
+	}
+	var err error
+	if c.release, err = c.access.ReserveContent(ctx, c.instances, c.quota, i, sizes...); err != nil {
+		return err
 	}
 	var lost []string
 	for _, o := range c.body.Data {
@@ -258,6 +273,7 @@ func (c *change) store(ctx context.Context, i *instance.Instance) error {
 	}
 	if len(lost) > 0 {
 		if err := c.instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(time.Now(), lost...)); err != nil {
+			c.release()
 			return err
 		}
 	}

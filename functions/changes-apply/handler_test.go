@@ -30,7 +30,7 @@ func newAPI(t *testing.T) *apitest.API {
 }
 
 func handlerOf(api *apitest.API) *handler {
-	return &handler{api.Authorizer, api.Applications, api.Instances, api.Blobs, validation.New(api.Blobs.Get, api.Applications.Schema), api.View}
+	return &handler{api.Authorizer, api.Applications, api.Instances, api.Blobs, validation.New(api.Blobs.Get, api.Applications.Schema), api.View, instance.Quota{}}
 }
 
 // formBody is a form and its Content-Type.
@@ -395,4 +395,27 @@ func checkBlobs(t *testing.T, api *apitest.API, i *instance.Instance) {
 	if slices.Sort(got); !slices.Equal(got, want) {
 		t.Errorf("after the sweep the content is %v, want %v", got, want)
 	}
+}
+
+// TestQuota checks that the parts count together, and that a rejected request does not count.
+func TestQuota(t *testing.T) {
+	api := newAPI(t)
+	h := handlerOf(api)
+	h.quota = instance.Quota{Elements: 2, Bytes: 1 << 40}
+	api.Serve(strings.Replace(route, "/changes", "/limited", 1), newHandler(h))
+	i := api.Add(t, apitest.InstanceSpec{})
+	large := strings.Repeat("x", 60_000) // two of them are counted
+	send := func(names ...string) apitest.Response {
+		var operations, parts []string
+		for _, name := range names {
+			operations = append(operations, `{"op":"add","formId":"attachment","part":"`+name+`"}`)
+			parts = append(parts, name, "text/plain", large)
+		}
+		return api.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/limited"), withParts(`{"data":[`+strings.Join(operations, ",")+`]}`, parts...))
+	}
+	if got := send("a", "b").Instance(api, 200); len(got.Data) != 2 {
+		t.Errorf("%d data elements", len(got.Data))
+	}
+	api.AssertUnchanged(t, i, func() { send("c", "d").Want(429, "quota-exceeded") })
+	send("e").Want(200, "") // too small to count
 }

@@ -28,5 +28,6 @@ func main() {
 		blobs:        blobs,
 		data:         validation.New(blobs.Get, applications.Schema),
 		view:         instancehttp.View{Base: httpapi.OpenBaseURLs(env)},
+		quota:        instancehttp.OpenQuota(env),
 	}))
 }

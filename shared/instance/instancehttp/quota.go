@@ -55,11 +55,15 @@ func Reserve(ctx context.Context, counter UsageCounter, quota instance.Quota, ca
 	}, counter.Reserve(ctx, by, now, use, quota)
 }
 
-// ReserveContent is Reserve for content of the given size that the request adds to i, or that
-// replaces other content. It counts only what Instance.CountsContent does.
-func (a *Access) ReserveContent(ctx context.Context, counter UsageCounter, quota instance.Quota, i *instance.Instance, size int64) (release func(), err error) {
-	if !i.CountsContent(size) {
+// ReserveContent is Reserve for content of the given sizes that the request adds to i, or that
+// replaces other content. It counts only what Instance.CountsContent does for their sum.
+func (a *Access) ReserveContent(ctx context.Context, counter UsageCounter, quota instance.Quota, i *instance.Instance, sizes ...int64) (release func(), err error) {
+	use := instance.Usage{Elements: int64(len(sizes))}
+	for _, size := range sizes {
+		use.Bytes += size
+	}
+	if len(sizes) == 0 || !i.CountsContent(use.Bytes) {
 		return func() {}, nil
 	}
-	return Reserve(ctx, counter, quota, a.Caller, a.PartyID, instance.Usage{Elements: 1, Bytes: size})
+	return Reserve(ctx, counter, quota, a.Caller, a.PartyID, use)
 }
