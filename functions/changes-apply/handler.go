@@ -164,12 +164,14 @@ func (c *change) run(i *instance.Instance) (*instance.Instance, error) {
 		}
 	}
 	changed, err := c.attempt(i)
-	if c.stored && instancehttp.NotApplied(err) {
-		c.release()
-		_ = c.parallel(c.isPart, func(ctx context.Context, n int) error { // the sweep deletes what remains
-			instancehttp.DiscardContent(ctx, c.blobs, c.contents[n].key, err)
-			return nil
-		})
+	if err != nil && c.stored {
+		var keys []blob.Key
+		for n := range c.body.Data {
+			if c.isPart(n) {
+				keys = append(keys, c.contents[n].key)
+			}
+		}
+		instancehttp.Undo(c.r.Context(), err, c.release, c.blobs, keys...)
 	}
 	return changed, err
 }
