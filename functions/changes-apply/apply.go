@@ -172,7 +172,8 @@ func (c *change) updateMetadata(i *instance.Instance, now time.Time) ([]event.Ev
 }
 
 func (c *change) transition(i *instance.Instance, found validation.Findings, now time.Time) ([]event.Event, error) {
-	left, err := found.Transition(i, c.app, c.body.Workflow.CurrentStep, c.access.Role(), c.access.ActorName(), now)
+	to := c.body.Workflow
+	left, err := found.Transition(i, c.app, to.CurrentStep, to.Reason, c.access.Role(), c.access.ActorName(), now)
 	if err != nil {
 		return nil, c.locate(err)
 	}

@@ -48,9 +48,10 @@ const (
 	opDelete  = "delete"
 )
 
-// workflow names the step to move the instance to.
+// workflow names the step to move the instance to, and the reason.
 type workflow struct {
 	CurrentStep string `json:"currentStep"`
+	Reason      string `json:"reason"` // optional, unless the transition requires one
 }
 
 // The parts of the body that an issue can name, as JSON Pointers.

@@ -135,6 +135,7 @@ func TestRejects(t *testing.T) {
 		"metadata of another form":    {changes: `{"metadata":{"labels":"a"}}`, caller: apitest.Nav, status: 400, code: "body-invalid", field: "/metadata"},
 		"an unknown step":             {changes: `{"data":[{"op":"delete","id":"2"}],"workflow":{"currentStep":"Sent"}}`, status: 400, code: "step-unknown", field: "/workflow/currentStep"},
 		"an unreachable step":         {changes: `{"workflow":{"currentStep":"Archived"}}`, status: 409, code: "step-unreachable", field: "/workflow/currentStep"},
+		"a reason over the limit":     {changes: `{"workflow":{"currentStep":"Submit","reason":"` + strings.Repeat("å", instance.MaxReason+1) + `"}}`, status: 400, code: "text-invalid", field: "/workflow/currentStep"},
 		"missing data":                {changes: `{"data":[{"op":"delete","id":"1"}],"workflow":{"currentStep":"Submit"}}`, status: 409, code: "data-invalid", field: "/workflow/currentStep"},
 		"invalid data": {changes: `{"data":[{"op":"replace","id":"1","part":"a"},` + strings.Replace(add, `"a"`, `"b"`, 1) + `],"workflow":{"currentStep":"Submit"}}`,
 			parts: []string{"a", xmlType, "<a", "b", "text/plain", "b"}, status: 409, code: "data-invalid", field: "/workflow/currentStep"},
@@ -182,6 +183,30 @@ func TestIssuesOfNewData(t *testing.T) {
 		t.Errorf("the rejected request has stored %v", keys)
 	}
 	submit(`{}`).Instance(api, 200)
+}
+
+// TestReason labels an instance and sends the instance back, which requires a reason.
+func TestReason(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.App, strings.Replace(apitest.Registration, `"to": "FormFilling", "by": ["owner"]`, `"to": "FormFilling", "by": ["owner"], "requiresReason": true`, 1))
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}})
+	send := func(reason string) apitest.Response {
+		return api.Do(t, apitest.Nav, "POST", apitest.InApp(i, "/changes"), withParts(`{"metadata":{"labels":["mangler"]},"workflow":{"currentStep":"FormFilling"`+reason+`}}`))
+	}
+	for _, reason := range []string{"", `,"reason":""`, `,"reason":" "`} {
+		api.AssertUnchanged(t, i, func() {
+			if issues := send(reason).Want(400, "reason-missing").Problem().Issues; len(issues) != 1 || issues[0].Field != "/workflow/currentStep" {
+				t.Errorf("issues %+v", issues)
+			}
+		})
+	}
+	back := send(`,"reason":"Feltet mangler"`).Instance(api, 200)
+	if back.Workflow.Reason != "Feltet mangler" || len(back.Workflow.Notes) != 1 || back.Workflow.Notes[0].By != "nav" || back.Version != i.Version+1 {
+		t.Errorf("got %+v", back.Workflow)
+	}
+	if outbox := api.Instances.Outbox(); !outbox[len(outbox)-1].HasReason {
+		t.Errorf("event %+v", outbox[len(outbox)-1])
+	}
 }
 
 func TestNothingToChange(t *testing.T) {

@@ -35,7 +35,7 @@ func TestDocument(t *testing.T) {
 		`"appId":"nav/app2018","labels":["gr"],"instanceOwnerId":"5000000001",` +
 		stamp("createdDateTime", created) + `,"createdBy":"1001",` + stamp("lastChangedDateTime", changed) + `,"lastChangedBy":"nav",` +
 		`"workflow":{"currentStep":"Submit","isCompleted":false,` + stamp("submittedDateTime", changed) + `},` +
-		`"status":{"isArchived":false,"isSoftDeleted":false,"isMarkedForHardDelete":false},` +
+		`"status":{"isArchived":false,"isSoftDeleted":false,"isMarkedForHardDelete":false,"readStatus":"Read"},` +
 		`"data":[{"id":"` + element.ID + `","formId":"default","contentType":"application/xml",` +
 		`"storageUrl":"nav/app2018/` + i.ID + `/data/` + element.ID + `",` +
 		`"dataLinks":{"apps":"` + apps + `/data/` + element.ID + `","platform":"` + platform + `/data/` + element.ID + `"},` +

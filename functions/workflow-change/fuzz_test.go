@@ -12,6 +12,7 @@ func FuzzChange(f *testing.F) {
 	for _, body := range []string{
 		`{"currentStep":"Submit"}`, `{"currentStep":"FormFilling"}`, `{"currentStep":"Archived"}`, `{"currentStep":""}`, `{"currentStep":"submit"}`, `{"currentStep":"Submit#0"}`,
 		`{"currentStep":["Submit"]}`, `{"currentstep":"Submit"}`, `{"currentStep":"Submit","currentStep":"Archived"}`, `"Submit"`, ``,
+		`{"currentStep":"Submit","reason":"Ferdig"}`, `{"currentStep":"Submit","reason":"a\u202eb"}`, `{"currentStep":"Submit","reason":null}`, `{"currentStep":"Submit","reason":["x"]}`,
 	} {
 		seeds = append(seeds, apitest.Seed{ContentType: "application/json", Body: body})
 	}

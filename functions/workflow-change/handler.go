@@ -9,13 +9,14 @@ import (
 	"altinn.no/instanceapi/shared/instance/validation"
 )
 
-// body names the step to move the instance to.
+// body names the step to move the instance to, and the reason.
 type body struct {
 	CurrentStep string `json:"currentStep"`
+	Reason      string `json:"reason"` // optional, unless the transition requires one
 }
 
 // maxBody is the maximum body size, in bytes.
-const maxBody = 4 << 10
+const maxBody = 16 << 10
 
 func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances instancehttp.ScheduledStore, data *validation.Checker, view instancehttp.View) http.Handler {
 	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
@@ -35,7 +36,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if b.CurrentStep == "" {
 			return fault.New(fault.Invalid, "body-invalid", `Name the step to move the instance to, for example {"currentStep": "Submit"}.`)
 		}
-		change := &transition{r, access, app, b.CurrentStep, data, view}
+		change := &transition{r, access, app, b.CurrentStep, b.Reason, data, view}
 		i, err = change.apply(i, instances)
 		if err != nil {
 			return err

@@ -69,6 +69,28 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+// TestReason moves an instance in an application in which sending back requires a reason. The event
+// shows that there is a reason, without its text.
+func TestReason(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.App, strings.Replace(apitest.Registration, `"to": "FormFilling", "by": ["owner"]`, `"to": "FormFilling", "by": ["owner"], "requiresReason": true`, 1))
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}})
+	for reason, code := range map[string]string{"": "reason-missing", " ": "reason-missing", `a\nb`: "text-invalid", strings.Repeat("å", instance.MaxReason+1): "text-invalid"} {
+		api.AssertUnchanged(t, i, func() {
+			api.Do(t, apitest.Nav, "PUT", target(i), apitest.JSON(`{"currentStep":"FormFilling","reason":"`+reason+`"}`)).Want(400, code)
+		})
+	}
+	back := api.Do(t, apitest.Nav, "PUT", target(i), apitest.JSON(`{"currentStep":"FormFilling","reason":"Feltet mangler"}`)).Instance(api, 200)
+	if back.Workflow.Reason != "Feltet mangler" || len(back.Workflow.Notes) != 1 || back.Workflow.Notes[0].By != "nav" {
+		t.Errorf("got %+v", back.Workflow)
+	}
+	outbox := api.Instances.Outbox()
+	ev := outbox[len(outbox)-1]
+	if text, err := json.Marshal(ev); err != nil || !ev.HasReason || strings.Contains(string(text), "mangler") {
+		t.Errorf("event %s (%v)", text, err)
+	}
+}
+
 func TestWhoMayChange(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})

@@ -25,6 +25,7 @@ type transition struct {
 	access *instancehttp.Access
 	app    *application.Application
 	to     string
+	reason string // "": none
 	data   *validation.Checker
 	view   instancehttp.View
 }
@@ -70,13 +71,13 @@ func (t *transition) apply(i *instance.Instance, instances instancehttp.Schedule
 // mustValidate reports whether the transition needs a validation of the data of i. It returns
 // false if the transition will fail for another reason.
 func (t *transition) mustValidate(i *instance.Instance) bool {
-	return validation.IsRequired(t.app, i, t.to, t.access.Role()) && httpapi.CheckConditions(t.r, httpapi.VersionTag(i.Version)) == nil
+	return validation.IsRequired(t.app, i, t.to, t.reason, t.access.Role()) && httpapi.CheckConditions(t.r, httpapi.VersionTag(i.Version)) == nil
 }
 
 // change applies the transition to the document and returns its event, or the error of
 // Findings.Transition.
 func (t *transition) change(i *instance.Instance, found validation.Findings) ([]event.Event, error) {
-	left, err := found.Transition(i, t.app, t.to, t.access.Role(), t.access.ActorName(), time.Now())
+	left, err := found.Transition(i, t.app, t.to, t.reason, t.access.Role(), t.access.ActorName(), time.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,17 +21,20 @@ func newAPI(t *testing.T) *apitest.API {
 func TestState(t *testing.T) {
 	api := newAPI(t)
 	const since = "2026-05-01T12:00:0%d.123456Z"
+	const submitted = `"submittedDateTime":"2026-05-01T12:00:01.123456Z",`
 	at := time.Date(2026, 5, 1, 12, 0, 0, 123456789, time.UTC)
 	for _, test := range []struct {
 		path        []string
 		step        string
 		completed   bool
+		submitted   string
+		read        string
 		user, owner string
 	}{
-		{nil, "FormFilling", false, `["Submit"]`, `["Submit"]`},
-		{[]string{"Submit"}, "Submit", false, `["Archived"]`, `["Archived","FormFilling"]`},
-		{[]string{"Submit", "FormFilling"}, "FormFilling", false, `["Submit"]`, `["Submit"]`},
-		{[]string{"Submit", "Archived"}, "Archived", true, `[]`, `[]`},
+		{nil, "FormFilling", false, "", "Read", `["Submit"]`, `["Submit"]`},
+		{[]string{"Submit"}, "Submit", false, submitted, "Read", `["Archived"]`, `["Archived","FormFilling"]`},
+		{[]string{"Submit", "FormFilling"}, "FormFilling", false, submitted, "UpdatedSinceLastReview", `["Submit"]`, `["Submit"]`},
+		{[]string{"Submit", "Archived"}, "Archived", true, submitted, "Read", `[]`, `[]`},
 	} {
 		t.Run(fmt.Sprint(test.path), func(t *testing.T) {
 			i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: test.path, At: at})
@@ -37,8 +42,8 @@ func TestState(t *testing.T) {
 				apitest.KariReader: test.user, apitest.KariBySSN: test.user, apitest.NavReader: test.owner,
 			} {
 				api.AssertUnchanged(t, i, func() {
-					want := fmt.Sprintf(`{"currentStep":%q,"isCompleted":%t,"since":"`+since+`","reachable":%s}`,
-						test.step, test.completed, len(test.path), reachable)
+					want := fmt.Sprintf(`{"currentStep":%q,"isCompleted":%t,"since":"`+since+`",%s"readStatus":%q,"reachable":%s}`,
+						test.step, test.completed, len(test.path), test.submitted, test.read, reachable)
 					got := api.Do(t, caller, "GET", apitest.InApp(i, "/workflow")).Want(200, "")
 					if got.Body.String() != want || got.Header().Get("Content-Type") != "application/json" {
 						t.Errorf("got  %s\nwant %s", got.Body, want)
@@ -49,6 +54,30 @@ func TestState(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// TestTellsWhatToDo reads the status of an instance that was sent back, in an application in which
+// the next submission requires a reason.
+func TestTellsWhatToDo(t *testing.T) {
+	api := newAPI(t)
+	workflow := application.DefaultWorkflow()
+	workflow.Transitions[0].RequiresReason = true
+	text, err := json.Marshal(map[string]any{"workflow": workflow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api.Register(t, apitest.App, string(text))
+	due := time.Date(2099, 5, 1, 12, 0, 0, 0, time.UTC)
+	i := api.Change(t, api.Add(t, apitest.InstanceSpec{Due: &due}), func(i *instance.Instance) error {
+		i.Workflow.Reason = "Feltet mangler"
+		return i.SetSubstatus("Mangler", "Fyll ut", due)
+	})
+	got := api.Do(t, apitest.Kari, "GET", apitest.InApp(i, "/workflow")).Want(200, "").Body.String()
+	const want = `"reason":"Feltet mangler","substatus":{"label":"Mangler","description":"Fyll ut","changedDateTime":"2099-05-01T12:00:00.000000Z"},` +
+		`"readStatus":"UpdatedSinceLastReview","dueDateTime":"2099-05-01T12:00:00.000000Z","reachable":["Submit"],"needReason":["Submit"]}`
+	if !strings.HasSuffix(got, want) {
+		t.Errorf("got  %s\nwant …%s", got, want)
 	}
 }
 

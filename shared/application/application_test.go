@@ -77,9 +77,15 @@ func TestReachable(t *testing.T) {
 			t.Errorf("from %s by %q: %v, want %v", test.from, test.role, got, test.want)
 		}
 	}
-	twice := Workflow{Transitions: []Transition{{"A", "B", []Role{User}}, {"A", "B", []Role{User, Owner}}}}
-	if got := twice.Reachable("A", User); !slices.Equal(got, []string{"B"}) {
+	twice := Workflow{Transitions: []Transition{{"A", "B", []Role{User}, true}, {"A", "B", []Role{User, Owner}, false}, {"A", "C", []Role{User}, true}}}
+	if got := twice.Reachable("A", User); !slices.Equal(got, []string{"B", "C"}) {
 		t.Errorf("a transition declared twice: %v", got)
+	}
+	if got := twice.NeedReason("A", User); !slices.Equal(got, []string{"C"}) {
+		t.Errorf("a reason is needed for %v, want only C, because one transition to B needs none", got)
+	}
+	if got := twice.NeedReason("A", Owner); len(got) != 0 {
+		t.Errorf("the owner needs a reason for %v", got)
 	}
 	w := DefaultWorkflow()
 	w.Steps[0].Name = "changed"

@@ -41,6 +41,8 @@ type Transition struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 	By   []Role `json:"by"`
+
+	RequiresReason bool `json:"requiresReason,omitempty"` // the actor must give a reason
 }
 
 // MaxSteps is the maximum number of steps. Every step is a key range that a query may need to read.
@@ -90,6 +92,28 @@ func (w Workflow) Reachable(from string, role Role) []string {
 		}
 	}
 	return reachable
+}
+
+// RequiresReason reports whether role must give a reason to move an instance from one step to
+// another. The registration may have several transitions between the two steps; one that requires
+// no reason suffices.
+func (w Workflow) RequiresReason(from, to string, role Role) bool {
+	required := false
+	for _, t := range w.Transitions {
+		if t.From == from && t.To == to && slices.Contains(t.By, role) {
+			if !t.RequiresReason {
+				return false
+			}
+			required = true
+		}
+	}
+	return required
+}
+
+// NeedReason returns the steps that role may move an instance to from the given step only with a
+// reason, in the order of the transitions.
+func (w Workflow) NeedReason(from string, role Role) []string {
+	return slices.DeleteFunc(w.Reachable(from, role), func(to string) bool { return !w.RequiresReason(from, to, role) })
 }
 
 func (w Workflow) check(c *checker) {

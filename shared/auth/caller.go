@@ -112,6 +112,15 @@ func (c Caller) MustBeOwner() error {
 		"Only application owners can do this. Use a token with the claim urn:altinn:org.")
 }
 
+// MustBeUser returns nil for a user, else a fault.Forbidden, code "user-only". Use it for endpoints
+// that application owners must not call.
+func (c Caller) MustBeUser() error {
+	if !c.IsOwner() {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "user-only", "Only users can do this. Use a token without the claim urn:altinn:org.")
+}
+
 // LogValue keeps identity numbers out of the log when code logs a whole Caller.
 func (c Caller) LogValue() slog.Value {
 	kind := "user"

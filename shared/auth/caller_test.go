@@ -73,6 +73,15 @@ func TestMustBeOwner(t *testing.T) {
 	}
 }
 
+func TestMustBeUser(t *testing.T) {
+	if err := (auth.Caller{PartyID: "5000000012"}).MustBeUser(); err != nil {
+		t.Error(err)
+	}
+	if err := (auth.Caller{Org: "nav"}).MustBeUser(); !fault.Is(err, fault.Forbidden) || codeOf(err) != "user-only" {
+		t.Errorf("%v, want fault.Forbidden, user-only", err)
+	}
+}
+
 // finder is a party register with one party, knownIdentity. If err is not nil, Find fails with it.
 type finder struct{ err error }
 

@@ -28,11 +28,13 @@ const (
 	DeadlineNear        = "DeadlineNear"        // the dueDateTime of the instance is near
 	DeadlinePassed      = "DeadlinePassed"      // the dueDateTime of the instance has passed
 	LegalHoldChanged    = "LegalHoldChanged"    // the owner set, changed or lifted the legal hold
+	SubstatusChanged    = "SubstatusChanged"    // the owner set or cleared the substatus
+	ReadStatusChanged   = "ReadStatusChanged"   // a user marked the instance as read or unread
 )
 
 // Types returns all types of events.
 func Types() []string {
-	return []string{WorkflowStateChange, DataChanged, InstanceChanged, DownloadConfirmed, InstanceDeleted, InstanceUndeleted, InstanceVisible, DeadlineNear, DeadlinePassed, LegalHoldChanged}
+	return []string{WorkflowStateChange, DataChanged, InstanceChanged, DownloadConfirmed, InstanceDeleted, InstanceUndeleted, InstanceVisible, DeadlineNear, DeadlinePassed, LegalHoldChanged, SubstatusChanged, ReadStatusChanged}
 }
 
 // OwnerOnly reports whether the history of an instance omits events of the type for users.
@@ -92,6 +94,7 @@ type Event struct {
 	Org             string `json:"org"`
 	App             string `json:"app"`
 	PreviousStep    string `json:"previousStep,omitempty"` // WorkflowStateChange: the step left; absent on creation
+	HasReason       bool   `json:"hasReason,omitempty"`    // WorkflowStateChange: the actor gave a reason, which the instance has
 	InstanceVersion int64  `json:"instanceVersion"`        // the instance's version after the change
 	SchemaVersion   int    `json:"schemaVersion"`
 

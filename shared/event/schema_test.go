@@ -50,7 +50,7 @@ func validate(t *testing.T, schema *jsonschema.Schema, raw []byte) error {
 
 // members has, for each type, a function that sets the members that only this type has.
 var members = map[string]func(*Event){
-	WorkflowStateChange: func(ev *Event) { ev.PreviousStep = "FormFilling" },
+	WorkflowStateChange: func(ev *Event) { ev.PreviousStep, ev.HasReason = "FormFilling", true },
 	DataChanged: func(ev *Event) {
 		ev.Change, ev.DataElementID, ev.FormID = DataReplaced, "692ee7df-82a9-4bba-b2f2-c8c4dac69aff", "default"
 	},
@@ -62,15 +62,17 @@ var members = map[string]func(*Event){
 	DeadlineNear:      func(ev *Event) { ev.DueDateTime, ev.Before = &ev.At, "P1Y6M" },
 	DeadlinePassed:    func(ev *Event) { ev.DueDateTime = &ev.At },
 	LegalHoldChanged:  func(ev *Event) { ev.Held = new(bool) },
+	SubstatusChanged:  func(*Event) {},
+	ReadStatusChanged: func(*Event) {},
 }
 
 // optional are the members that an event of a type may lack.
-var optional = []string{"previousStep", "dataLinksOmitted"}
+var optional = []string{"previousStep", "hasReason", "dataLinksOmitted"}
 
 // typed returns an event of the type, with every member of the type.
 func typed(eventType string) Event {
 	ev := sample()
-	ev.EventType, ev.PreviousStep = eventType, ""
+	ev.EventType, ev.PreviousStep, ev.HasReason = eventType, "", false
 	ev.DataLinks = []DataLink{{FormID: "default", DataLink: ev.InstanceLink + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff"}}
 	ev.DataLinksOmitted = 1
 	members[eventType](&ev)

@@ -87,6 +87,9 @@ func (i *Instance) AddData(app *application.Application, id, formID string, cont
 	}
 	i.touch(app, by, TruncateTime(now))
 	now = i.LastChangedDateTime
+	if i.isOwner(by) {
+		i.markUpdated()
+	}
 	i.Data = append(i.Data, DataElement{
 		ID: id, FormID: formID, ContentType: content.ContentType, FileName: content.FileName, FileSize: content.Size,
 		SHA256: content.SHA256, Revision: content.Revision,
@@ -107,6 +110,9 @@ func (i *Instance) ReplaceData(app *application.Application, id string, content 
 		return err
 	}
 	i.touch(app, by, TruncateTime(now))
+	if i.isOwner(by) {
+		i.markUpdated()
+	}
 	if content.FileName != "" {
 		element.FileName = content.FileName
 	} else if element.FileName == DefaultFileName(element.FormID, element.ContentType) {
@@ -155,8 +161,8 @@ func (m Metadata) changedMembers(after Metadata) []string {
 // limit. It returns a Conflict if the instance is deleted, or if the instance would be hidden
 // from a user who has changed it (code "instance-in-use").
 func (i *Instance) UpdateMetadata(m Metadata, now time.Time) error {
-	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
-		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Restore it with POST …/undelete before you change it.")
+	if err := i.checkNotDeleted(); err != nil {
+		return err
 	}
 	labels, err := CheckLabels(m.Labels)
 	if err != nil {
@@ -192,6 +198,13 @@ func (i *Instance) UpdateMetadata(m Metadata, now time.Time) error {
 // step to leave validates on exit, invalid data is a Conflict too (code "data-invalid", with
 // issues).
 func (i *Instance) Transition(app *application.Application, name string, role application.Role, by string, now time.Time) (left string, err error) {
+	return i.TransitionWithReason(app, name, "", role, by, now)
+}
+
+// TransitionWithReason is Transition with the reason that the actor gives, or "". It also returns
+// Invalid if the reason is too long (code "text-invalid"), or if the transition requires a reason
+// and the reason has no visible character (code "reason-missing").
+func (i *Instance) TransitionWithReason(app *application.Application, name, reason string, role application.Role, by string, now time.Time) (left string, err error) {
 	left = i.Workflow.CurrentStep
 	if i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete {
 		return left, fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Restore it with POST …/undelete before you move it.")
@@ -211,6 +224,9 @@ func (i *Instance) Transition(app *application.Application, name string, role ap
 		}
 		return left, fault.New(fault.Conflict, "step-unreachable", "You cannot move the instance from %[2]s to %[1]s. You can move it to: %[3]s.", name, left, possible)
 	}
+	if err := CheckReason(reason, app.Workflow.RequiresReason(left, name, role)); err != nil {
+		return left, err
+	}
 	if role == application.User && left == app.Workflow.Start().Name && app.RefusesLate() && i.DueDateTime != nil && now.After(*i.DueDateTime) {
 		return left, fault.New(fault.Conflict, "deadline-passed",
 			"The dueDateTime of the instance has passed. Only the application owner can move it now, or set a later dueDateTime.")
@@ -223,7 +239,12 @@ func (i *Instance) Transition(app *application.Application, name string, role ap
 		}
 	}
 	i.touch(app, by, TruncateTime(now))
+	sentBack := i.Submitted && !step.Submits()
 	i.enter(app, step, i.LastChangedDateTime)
+	i.addNote(reason, by)
+	if sentBack && role == application.Owner {
+		i.markUpdated()
+	}
 	return left, nil
 }
 
@@ -306,7 +327,7 @@ func (i *Instance) enter(app *application.Application, step application.Step, no
 	if i.Workflow.IsCompleted && !step.Completes {
 		i.skipReminders(now)
 	}
-	i.Workflow.CurrentStep, i.Workflow.IsCompleted = step.Name, step.Completes
+	i.Workflow.CurrentStep, i.Workflow.IsCompleted, i.Workflow.Reason = step.Name, step.Completes, ""
 	if step.Submits() && !i.Submitted {
 		i.submit(now)
 	}

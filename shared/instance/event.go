@@ -13,7 +13,7 @@ import (
 // change and before the write: the event names the version that the write creates.
 func (i *Instance) StepEvent(previousStep, by string, links Links) event.Event {
 	ev := i.newEvent(event.WorkflowStateChange, by, i.StepEntered, links)
-	ev.PreviousStep = previousStep
+	ev.PreviousStep, ev.HasReason = previousStep, i.Workflow.Reason != ""
 	return ev
 }
 

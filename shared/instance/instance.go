@@ -64,15 +64,20 @@ type Workflow struct {
 	CurrentStep       string     `json:"currentStep"`
 	IsCompleted       bool       `json:"isCompleted"`
 	SubmittedDateTime *time.Time `json:"submittedDateTime,omitempty"` // of the latest submission; kept when the instance is sent back
+	Reason            string     `json:"reason,omitempty"`            // of the transition to the current step
+	Notes             []Note     `json:"notes,omitempty"`             // the latest reasons, at most MaxNotes
 }
 
-// Status holds the archive and deletion flags of an instance.
+// Status is the state of an instance apart from its workflow: archived, deleted, read, and the
+// substatus.
 type Status struct {
 	IsArchived            bool       `json:"isArchived"`
 	IsSoftDeleted         bool       `json:"isSoftDeleted"`
 	IsMarkedForHardDelete bool       `json:"isMarkedForHardDelete"`
 	ArchivedDateTime      *time.Time `json:"archivedDateTime,omitempty"`    // present if IsArchived
 	SoftDeletedDateTime   *time.Time `json:"softDeletedDateTime,omitempty"` // present if IsSoftDeleted
+	ReadStatus            string     `json:"readStatus,omitempty"`          // Unread, Read or UpdatedSinceLastReview
+	Substatus             *Substatus `json:"substatus,omitempty"`           // nil: the owner has set none
 }
 
 // Ref identifies an instance.
@@ -161,6 +166,10 @@ func New(draft Draft, by string, now time.Time) (*Instance, error) {
 		CreatedDateTime: now, CreatedBy: by, LastChangedDateTime: now, LastChangedBy: by,
 		DueDateTime: truncated(draft.DueDateTime), VisibleDateTime: truncated(draft.VisibleDateTime),
 		PresentationField: draft.PresentationField, Data: []DataElement{},
+	}
+	i.Status.ReadStatus = Read
+	if i.isOwner(by) {
+		i.Status.ReadStatus = Unread
 	}
 	i.enter(draft.Application, draft.Application.Workflow.Start(), now)
 	i.setDue(now)
@@ -321,7 +330,8 @@ func (i *Instance) Clone() *Instance {
 	c.IdempotencyRecord = nil
 	c.SelfLinks = cloneOf(i.SelfLinks)
 	c.DueDateTime, c.VisibleDateTime = cloneOf(i.DueDateTime), cloneOf(i.VisibleDateTime)
-	c.Workflow.SubmittedDateTime = cloneOf(i.Workflow.SubmittedDateTime)
+	c.Workflow.SubmittedDateTime, c.Workflow.Notes = cloneOf(i.Workflow.SubmittedDateTime), slices.Clone(i.Workflow.Notes)
+	c.Status.Substatus = cloneOf(i.Status.Substatus)
 	c.Status.ArchivedDateTime, c.Status.SoftDeletedDateTime = cloneOf(i.Status.ArchivedDateTime), cloneOf(i.Status.SoftDeletedDateTime)
 	if c.LegalHold = cloneOf(i.LegalHold); c.LegalHold != nil {
 		c.LegalHold.Until = cloneOf(i.LegalHold.Until)

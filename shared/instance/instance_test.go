@@ -45,7 +45,7 @@ func TestNew(t *testing.T) {
 		ID: i.ID, AppID: "nav/app2018", InstanceOwnerID: "50012", Labels: []string{"gr", "x2"}, CreatedDateTime: stamp, CreatedBy: "1001",
 		LastChangedDateTime: stamp, LastChangedBy: "1001", PresentationField: "Melding", Workflow: Workflow{CurrentStep: "FormFilling"},
 		Data: []DataElement{}, EventCount: 1, StepEntered: stamp, DueDateTime: i.DueDateTime,
-		Timeline: Timeline{DueDone: stamp},
+		Status: Status{ReadStatus: Read}, Timeline: Timeline{DueDone: stamp},
 	}
 	if !reflect.DeepEqual(i, want) || !i.DueDateTime.Equal(stamp.Add(time.Hour)) {
 		t.Errorf("got  %+v\nwant %+v", i, want)

@@ -49,6 +49,10 @@ func (i *Instance) AppendMembers(w *appendjson.Writer) {
 	if i.Workflow.SubmittedDateTime != nil {
 		w.Time(`,"submittedDateTime":`, *i.Workflow.SubmittedDateTime)
 	}
+	if i.Workflow.Reason != "" {
+		w.String(`,"reason":`, i.Workflow.Reason)
+	}
+	appendNotes(w, i.Workflow.Notes)
 	w.Bool(`},"status":{"isArchived":`, i.Status.IsArchived)
 	w.Bool(`,"isSoftDeleted":`, i.Status.IsSoftDeleted)
 	w.Bool(`,"isMarkedForHardDelete":`, i.Status.IsMarkedForHardDelete)
@@ -57,6 +61,17 @@ func (i *Instance) AppendMembers(w *appendjson.Writer) {
 	}
 	if i.Status.SoftDeletedDateTime != nil {
 		w.Time(`,"softDeletedDateTime":`, *i.Status.SoftDeletedDateTime)
+	}
+	if i.Status.ReadStatus != "" {
+		w.String(`,"readStatus":`, i.Status.ReadStatus)
+	}
+	if s := i.Status.Substatus; s != nil {
+		w.String(`,"substatus":{"label":`, s.Label)
+		if s.Description != "" {
+			w.String(`,"description":`, s.Description)
+		}
+		w.Time(`,"changedDateTime":`, s.ChangedDateTime)
+		w.Raw("}")
 	}
 	w.Raw("}")
 	if hold := i.LegalHold; hold != nil {
@@ -70,6 +85,35 @@ func (i *Instance) AppendMembers(w *appendjson.Writer) {
 		}
 		w.Raw("}")
 	}
+}
+
+// appendNotes appends the member notes, unless the list is empty.
+func appendNotes(w *appendjson.Writer, notes []Note) {
+	if len(notes) == 0 {
+		return
+	}
+	w.Raw(`,"notes":[`)
+	for n, note := range notes {
+		w.Raw(appendjson.Separator(n))
+		w.Time(`{"at":`, note.At)
+		w.String(`,"by":`, note.By)
+		w.String(`,"step":`, note.Step)
+		w.String(`,"reason":`, note.Reason)
+		w.Raw("}")
+	}
+	w.Raw("]")
+}
+
+// readNotes reads the member that appendNotes appends.
+func readNotes(r *appendjson.Reader) (notes []Note) {
+	if !r.Accept(`,"notes":[`) {
+		return nil
+	}
+	for r.More(len(notes)) {
+		notes = append(notes, Note{At: r.Time(`{"at":`), By: r.String(`,"by":`), Step: r.String(`,"step":`), Reason: r.String(`,"reason":`)})
+		r.Expect("}")
+	}
+	return notes
 }
 
 // ReadMembers reads the members that AppendMembers writes for a document without links.
@@ -103,6 +147,10 @@ func (i *Instance) ReadMembers(r *appendjson.Reader) {
 		submitted := r.Time("")
 		i.Workflow.SubmittedDateTime = &submitted
 	}
+	if r.Accept(`,"reason":`) {
+		i.Workflow.Reason = r.String("")
+	}
+	i.Workflow.Notes = readNotes(r)
 	i.Status.IsArchived = r.Bool(`},"status":{"isArchived":`)
 	i.Status.IsSoftDeleted = r.Bool(`,"isSoftDeleted":`)
 	i.Status.IsMarkedForHardDelete = r.Bool(`,"isMarkedForHardDelete":`)
@@ -113,6 +161,18 @@ func (i *Instance) ReadMembers(r *appendjson.Reader) {
 	if r.Accept(`,"softDeletedDateTime":`) {
 		deleted := r.Time("")
 		i.Status.SoftDeletedDateTime = &deleted
+	}
+	if r.Accept(`,"readStatus":`) {
+		i.Status.ReadStatus = r.String("")
+	}
+	if r.Accept(`,"substatus":{"label":`) {
+		s := &Substatus{Label: r.String("")}
+		if r.Accept(`,"description":`) {
+			s.Description = r.String("")
+		}
+		s.ChangedDateTime = r.Time(`,"changedDateTime":`)
+		r.Expect("}")
+		i.Status.Substatus = s
 	}
 	r.Expect("}")
 	if r.Accept(`,"legalHold":{"since":`) {

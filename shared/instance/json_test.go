@@ -45,14 +45,21 @@ func TestAppendJSON(t *testing.T) {
 			}
 			return d
 		})
+		note := rapid.Custom(func(t *rapid.T) Note {
+			return Note{moment.Draw(t, "at"), text.Draw(t, "by"), text.Draw(t, "step"), text.Draw(t, "reason")}
+		})
+		substatus := rapid.Custom(func(t *rapid.T) Substatus {
+			return Substatus{text.Draw(t, "label"), text.Draw(t, "description"), moment.Draw(t, "changed")}
+		})
 		i := &Instance{
 			ID: text.Draw(t, "id"), SelfLinks: links.Draw(t, "links"), AppID: text.Draw(t, "app"),
 			Labels: append([]string{}, rapid.SliceOfN(text, 0, 3).Draw(t, "labels")...), InstanceOwnerID: text.Draw(t, "owner"),
 			CreatedDateTime: moment.Draw(t, "created"), CreatedBy: text.Draw(t, "by"), LastChangedDateTime: moment.Draw(t, "changed"),
 			LastChangedBy: text.Draw(t, "by"), DueDateTime: rapid.Ptr(moment, true).Draw(t, "due"), VisibleDateTime: rapid.Ptr(moment, true).Draw(t, "visible"),
-			PresentationField: text.Draw(t, "text"), Workflow: Workflow{text.Draw(t, "step"), rapid.Bool().Draw(t, "completed"), rapid.Ptr(moment, true).Draw(t, "submitted")},
+			PresentationField: text.Draw(t, "text"), Workflow: Workflow{text.Draw(t, "step"), rapid.Bool().Draw(t, "completed"), rapid.Ptr(moment, true).Draw(t, "submitted"),
+				text.Draw(t, "reason"), rapid.SliceOfN(note, 0, 3).Draw(t, "notes")},
 			Status: Status{rapid.Bool().Draw(t, "archived"), rapid.Bool().Draw(t, "deleted"), rapid.Bool().Draw(t, "marked"),
-				rapid.Ptr(moment, true).Draw(t, "archived at"), rapid.Ptr(moment, true).Draw(t, "deleted at")},
+				rapid.Ptr(moment, true).Draw(t, "archived at"), rapid.Ptr(moment, true).Draw(t, "deleted at"), text.Draw(t, "read status"), rapid.Ptr(substatus, true).Draw(t, "substatus")},
 			Data: append([]DataElement{}, rapid.SliceOfN(element, 0, 3).Draw(t, "data")...), Version: 7, EventCount: 3,
 		}
 		want, wantErr := jsonv2.Marshal(i, jsontext.AllowInvalidUTF8(true), jsonv2.FormatNilSliceAsNull(true), sixDecimals)

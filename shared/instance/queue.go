@@ -40,11 +40,14 @@ func (i *Instance) InQueue() bool {
 	return !fromOthers && i.AllConfirmed.Before(i.submitted())
 }
 
-// isOwnersOwn reports whether the application's owner wrote the content of the element. In
-// documents the name of an owner is its org.
-func (i *Instance) isOwnersOwn(d *DataElement) bool {
+// isOwnersOwn reports whether the application's owner wrote the content of the element.
+func (i *Instance) isOwnersOwn(d *DataElement) bool { return i.isOwner(d.LastChangedBy) }
+
+// isOwner reports whether actor is the application's owner. In documents the name of an owner is
+// its org.
+func (i *Instance) isOwner(actor string) bool {
 	org, _, _ := strings.Cut(i.AppID, "/")
-	return d.LastChangedBy == org
+	return actor == org
 }
 
 // isConfirmed reports whether the owner has confirmed the element at or after the latest

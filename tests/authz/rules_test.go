@@ -33,6 +33,8 @@ undeletes                 | write | yes       | no            | yes        | no
 updates metadata          | write | yes       | no            | owner-only | owner-only
 confirms                  | write | yes       | no            | owner-only | owner-only
 holds                     | write | yes       | no            | owner-only | owner-only
+sets the substatus        | write | yes       | no            | owner-only | owner-only
+sets the read status      | write | user-only | user-only     | yes        | no
 creates                   | write | yes       | no            | yes        | no
 finds                     | read  | yes       | nothing       | yes        | nothing
 lists a party             | read  | user-only | user-only     | yes        | nothing
@@ -79,6 +81,9 @@ var endpoints = complete([]endpoint{
 	{route: "GET " + appsInstance + "/data/{dataGuid}/validate", does: "reads"},
 	{route: "GET " + appsInstance + "/workflow", does: "reads"},
 	{route: "PUT " + appsInstance + "/workflow", does: "moves"},
+	{route: "PUT " + appsInstance + "/substatus", does: "sets the substatus"},
+	{route: "DELETE " + appsInstance + "/substatus", does: "sets the substatus"},
+	{route: "PUT " + appsInstance + "/readStatus", does: "sets the read status"},
 
 	{route: "GET /storage/instances", does: "finds", query: "appId={org}/{app}&instanceOwnerId={instanceOwnerId}"},
 	{route: "GET /storage/instances/{instanceOwnerId}", does: "lists a party"},
@@ -149,7 +154,7 @@ const (
 var (
 	deletedByUser = map[string]string{
 		"adds data": "409 instance-deleted", "changes data": "409 instance-deleted", "moves": "409 instance-deleted", "updates metadata": "409 instance-deleted",
-		"finds": "nothing", "lists a party": "nothing",
+		"sets the substatus": "409 instance-deleted", "sets the read status": "409 instance-deleted", "finds": "nothing", "lists a party": "nothing",
 	}
 	deletedByOwner = with(deletedByUser, "undeletes by user", "409 deleted-by-owner")
 	held           = map[string]string{"changes data": "409 legal-hold", "deletes permanently": "409 legal-hold"}

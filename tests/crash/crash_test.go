@@ -30,6 +30,7 @@ import (
 	"altinn.no/instanceapi/tests/local/stack"
 	"altinn.no/instanceapi/tests/local/tables"
 	"altinn.no/instanceapi/tests/routes"
+	"altinn.no/instanceapi/tests/token/issuer"
 )
 
 // env is the running system, with a proxy between its functions and AWS.
@@ -41,6 +42,7 @@ type env struct {
 	db       *dynamodb.Client // not through the proxy
 	s3       *s3.Client
 	token    string
+	user     string // token of the reportee
 	org      string
 
 	upload  string // id of the upload that was created last
@@ -81,13 +83,16 @@ func newEnv(t *testing.T) *env {
 	if e.token, err = e.stack.Authenticator.Owner(e.org, "", time.Hour); err != nil {
 		t.Fatal(err)
 	}
+	if e.user, err = e.stack.Authenticator.User(issuer.User{Name: "crash"}, "", time.Hour); err != nil {
+		t.Fatal(err)
+	}
 	e.must(201, request{"PUT", "/storage/applications/" + e.org + "/melding", "application/json", rules})
 	return e
 }
 
 // rules is a registration with rules by which time changes instances, so each instance has notes of
 // the agenda.
-const rules = `{"events":["DataChanged","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlinePassed","LegalHoldChanged"],
+const rules = `{"events":["DataChanged","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlinePassed","LegalHoldChanged","SubstatusChanged","ReadStatusChanged"],
 	"retention":{"drafts":{"after":"P20D"},"deleted":{"after":"P5D"},"archived":{"after":"P10D"}},"deadline":{"label":"forfalt"}}`
 
 // name returns the name of a call by an endpoint to one of its tables or the bucket. It returns ""
@@ -110,14 +115,22 @@ func name(c *awsproxy.Call) string {
 	return ""
 }
 
-// request is a request of the application owner.
+// request is a request of the application owner, or of the user if only users can send it.
 type request struct{ method, path, contentType, body string }
+
+// tokenFor returns the token of the sender of r.
+func (e *env) tokenFor(r request) string {
+	if strings.HasSuffix(r.path, "/readStatus") {
+		return e.user
+	}
+	return e.token
+}
 
 // send sends a request with an Idempotency-Key, or without one if key is "". The status is 0 if the
 // connection was closed.
 func (e *env) send(r request, key string) (status int) {
 	e.t.Helper()
-	out := client.Request{Method: r.method, Path: r.path, Token: e.token, Type: r.contentType, Body: r.body}
+	out := client.Request{Method: r.method, Path: r.path, Token: e.tokenFor(r), Type: r.contentType, Body: r.body}
 	if key != "" {
 		out = out.With("Idempotency-Key", key)
 	}
@@ -130,7 +143,7 @@ func (e *env) send(r request, key string) (status int) {
 
 func (e *env) must(status int, r request) *client.Response {
 	e.t.Helper()
-	return e.Must(e.t, status, client.Request{Method: r.method, Path: r.path, Token: e.token, Type: r.contentType, Body: r.body})
+	return e.Must(e.t, status, client.Request{Method: r.method, Path: r.path, Token: e.tokenFor(r), Type: r.contentType, Body: r.body})
 }
 
 // create creates an instance with two labels, which share an index, and two data elements.
@@ -222,6 +235,11 @@ func operations() []operation {
 				e.must(200, request{"PUT", i.Storage() + "/legalHold", "application/json", `{"reason":"Tvist"}`})
 			}
 		}
+		if r.Substatus {
+			op.prepare = func(e *env, i client.Instance) {
+				e.must(200, request{"PUT", i.Apps() + "/substatus", "application/json", `{"label":"Mottatt"}`})
+			}
+		}
 		if r.Downloaded {
 			op.prepare = func(e *env, i client.Instance) {
 				for n := range i.Data {
@@ -240,6 +258,9 @@ func (e *env) to(r routes.Route, i client.Instance) request {
 		"org": e.org, "app": "melding", "instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID, "dataGuid": i.Data[0].ID, "reportee": `{"userName":"crash"}`,
 	}
 	out := request{r.Method, "", r.Type, routes.Fill(r.Body, values, nil)}
+	if strings.HasSuffix(r.Path, "/readStatus") { // an instance of the owner is unread
+		out.body = `{"readStatus":"Read"}`
+	}
 	switch {
 	case r.Method == "POST" && !r.Has("instanceGuid"):
 		return e.creation() // with labels that share an index

@@ -73,6 +73,9 @@ func (e *env) create(r routes.Route) map[string]string {
 	if r.Deleted {
 		e.Must(e.t, 200, client.Request{Method: "DELETE", Path: i.Apps(), Token: e.user})
 	}
+	if r.Substatus {
+		e.Must(e.t, 200, client.JSON("PUT", i.Apps()+"/substatus", e.owner, `{"label":"Mottatt"}`))
+	}
 	if r.Held {
 		e.Must(e.t, 200, client.JSON("PUT", i.Storage()+"/legalHold", e.owner, `{"reason":"Tvist"}`))
 	}

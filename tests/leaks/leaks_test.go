@@ -21,7 +21,7 @@ import (
 func TestNothingLeaks(t *testing.T) {
 	e := newEnv(t)
 	e.Must(t, 201, client.JSON("PUT", "/storage/applications/nav/app2018", e.owner, `{"deadline":{"label":"`+deadlineLabel+`"},
-		"events":["DataChanged","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged"]}`))
+		"events":["DataChanged","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged","SubstatusChanged","ReadStatusChanged"]}`))
 	common := e.create(routes.Route{})
 
 	var all []marker

@@ -17,6 +17,8 @@ var clientText = map[string][]string{
 	"POST " + appsInstance + "/data":           {"file name", "parameter of Content-Type"},
 	"POST " + appsInstance + "/uploads":        {"/fileName"},
 	"PUT " + appsInstance + "/data/{dataGuid}": {"file name", "parameter of Content-Type"},
+	"PUT " + appsInstance + "/workflow":        {"/reason"},
+	"PUT " + appsInstance + "/substatus":       {"/label", "/description"},
 	// Only the application's owner gets the reason.
 	"PUT " + storedInstance + "/legalHold": {"/reason"},
 	// Every caller with a token can read a registration.

@@ -55,6 +55,8 @@ type Transition struct {
 	From string   `json:"from"`
 	To   string   `json:"to"`
 	By   []string `json:"by"`
+
+	RequiresReason bool `json:"requiresReason,omitempty"`
 }
 
 // Default returns the workflow of an application that defines none.
@@ -62,7 +64,7 @@ func Default() *Workflow {
 	return &Workflow{
 		Steps: []Step{{Name: "FormFilling", Validates: true}, {Name: "Submit", Locks: true}, {Name: "Archived", Completes: true, Archives: true}},
 		Transitions: []Transition{
-			{"FormFilling", "Submit", []string{"user", "owner"}}, {"Submit", "Archived", []string{"user", "owner"}}, {"Submit", "FormFilling", []string{"owner"}},
+			{"FormFilling", "Submit", []string{"user", "owner"}, false}, {"Submit", "Archived", []string{"user", "owner"}, false}, {"Submit", "FormFilling", []string{"owner"}, false},
 		},
 	}
 }
@@ -84,6 +86,16 @@ func (w *Workflow) reachable(from string, c Caller) []string {
 	}
 	for _, t := range w.Transitions {
 		if t.From == from && slices.Contains(t.By, kind) {
+			steps = append(steps, t.To)
+		}
+	}
+	return steps
+}
+
+// needReason returns the steps that a caller may move to only with a reason.
+func (w *Workflow) needReason(from string, c Caller) (steps []string) {
+	for _, t := range w.Transitions {
+		if t.From == from && t.RequiresReason && slices.Contains(w.reachable(from, c), t.To) {
 			steps = append(steps, t.To)
 		}
 	}

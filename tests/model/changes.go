@@ -19,6 +19,7 @@ type Changes struct {
 	Data     []Operation
 	Metadata *Patch
 	Step     string // "": none
+	Reason   string // of the move to the step
 }
 
 // ApplyChanges applies changes like the requests that make one change each, in order, but as one
@@ -76,7 +77,7 @@ func (m *Model) ApplyChanges(c Caller, at Path, changes Changes, ifMatch string,
 		all = append(all, func(Seen) Response { return m.Update(c, at, *changes.Metadata, "") })
 	}
 	if changes.Step != "" {
-		all = append(all, func(seen Seen) Response { return m.Change(c, at, changes.Step, "", seen) })
+		all = append(all, func(seen Seen) Response { return m.Change(c, at, changes.Step, changes.Reason, "", seen) })
 	}
 	for _, one := range all {
 		if r := apply(one); r != nil {

@@ -51,7 +51,8 @@ func (r *run) applyChanges() {
 	}
 	if r.chance(40, "a step") {
 		changes.Step = draw(r, "step", "Submit", "Archived", "FormFilling", "Sbumit")
-		body["workflow"] = map[string]any{"currentStep": changes.Step}
+		changes.Reason = r.reason()
+		body["workflow"] = map[string]any{"currentStep": changes.Step, "reason": changes.Reason}
 	}
 	text, err := json.Marshal(body)
 	if err != nil {

@@ -62,6 +62,7 @@ func (m *Model) CreateData(c Caller, at Path, b Blob, ifMatch string, seen Seen)
 func (m *Model) added(c Caller, i *Instance, b Blob, seen Seen) Response {
 	e := i.add(m, c, seen.added(0, 1), b, seen.At)
 	i.move(m, c, seen.At)
+	i.updatedBy(c)
 	i.recordData(m, c, "created", e)
 	i.Version++
 	return Response{Status: 201, Instance: i, Changed: true, Moved: true, Location: m.appsURL(i, "/data/"+e.ID)}
@@ -101,6 +102,7 @@ func (m *Model) replaced(c Caller, i *Instance, e *Element, b Blob, seen Seen) R
 	e.ContentType, e.Bytes, e.Changed, e.ChangedBy = b.ContentType, b.Bytes, seen.At, m.nameOf(c)
 	e.Downloaded, e.Confirmed, e.isConfirmed = nil, nil, false
 	i.move(m, c, seen.At)
+	i.updatedBy(c)
 	i.recordData(m, c, "replaced", e)
 	i.Version++
 	return Response{Status: 200, Instance: i, Changed: true, Moved: true}

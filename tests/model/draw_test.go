@@ -209,17 +209,23 @@ func (r *run) application(current *Application) Application {
 		a.Workflow = Default()
 	case "short":
 		a.Workflow = &Workflow{[]Step{{Name: "Utfylling"}, {Name: "Ferdig", Completes: true}}, []Transition{
-			{"Utfylling", "Ferdig", []string{"owner"}}, {"Ferdig", "Utfylling", []string{"owner"}},
+			{"Utfylling", "Ferdig", []string{"owner"}, false}, {"Ferdig", "Utfylling", []string{"owner"}, false},
 		}}
 	case "long": // the default steps, with more steps and transitions
 		a.Workflow = Default()
 		a.Workflow.Steps = append(a.Workflow.Steps, Step{Name: "Signering", Locks: true, Validates: true})
-		a.Workflow.Transitions = append(a.Workflow.Transitions, Transition{"FormFilling", "Signering", []string{"user"}}, Transition{"Signering", "Archived", []string{"user"}})
+		a.Workflow.Transitions = append(a.Workflow.Transitions, Transition{"FormFilling", "Signering", []string{"user"}, false}, Transition{"Signering", "Archived", []string{"user"}, false})
 	case "endless": // no instance can be submitted
-		a.Workflow = &Workflow{[]Step{{Name: "Utfylling"}, {Name: "Ferdig"}}, []Transition{{"Utfylling", "Ferdig", []string{"user"}}, {"Ferdig", "Utfylling", []string{"user"}}}}
+		a.Workflow = &Workflow{[]Step{{Name: "Utfylling"}, {Name: "Ferdig"}}, []Transition{{"Utfylling", "Ferdig", []string{"user"}, false}, {"Ferdig", "Utfylling", []string{"user"}, false}}}
 	case "stricter": // Submit no longer locks, which is a conflict with existing instances
 		a.Workflow = Default()
 		a.Workflow.Steps[1].Locks = false
+	}
+	if a.Workflow != nil && r.chance(40, "requiresReason") {
+		last := len(a.Workflow.Transitions) - 1
+		for n := max(0, last-1); n <= last; n++ {
+			a.Workflow.Transitions[n].RequiresReason = true
+		}
 	}
 	return a
 }
@@ -228,7 +234,7 @@ func (r *run) application(current *Application) Application {
 // system schedules notes for existing instances only after a minute.
 func (r *run) lifecycle(a, current *Application) {
 	timed := []string{"InstanceVisible", "DeadlineNear", "DeadlinePassed"}
-	for _, eventType := range append([]string{"DataChanged", "InstanceChanged", "DownloadConfirmed", "InstanceDeleted", "InstanceUndeleted", "LegalHoldChanged"}, timed...) {
+	for _, eventType := range append([]string{"DataChanged", "InstanceChanged", "DownloadConfirmed", "InstanceDeleted", "InstanceUndeleted", "LegalHoldChanged", "SubstatusChanged", "ReadStatusChanged"}, timed...) {
 		emits := r.chance(60, eventType)
 		if current != nil && slices.Contains(timed, eventType) {
 			emits = slices.Contains(current.Events, eventType)

@@ -158,7 +158,7 @@ func (r *run) inOrder(c Caller, app, path string, events []*Event) []*Event {
 
 var eventTypes = []string{
 	"WorkflowStateChange", "DataChanged", "InstanceChanged", "DownloadConfirmed", "InstanceDeleted", "InstanceUndeleted", "InstanceVisible",
-	"DeadlineNear", "DeadlinePassed", "LegalHoldChanged",
+	"DeadlineNear", "DeadlinePassed", "LegalHoldChanged", "SubstatusChanged", "ReadStatusChanged",
 }
 
 // learnEvent learns the time of an event that is not in the document of its instance.

@@ -395,6 +395,11 @@ func (r *run) getWorkflow() {
 	if is["currentStep"] != want.Steps.Current || is["isCompleted"] != want.Steps.Completed || is["since"] != stamp(want.Steps.Since) || !slices.Equal(reachable, want.Steps.Reachable) {
 		r.Errorf("the workflow is %s, want %+v", g.body, want.Steps)
 	}
+	for _, name := range []string{"readStatus", "reason", "substatus", "submittedDateTime", "dueDateTime", "needReason"} {
+		if !equal(is[name], want.Steps.Members[name]) {
+			r.Errorf("%s is %v, want %v", name, is[name], want.Steps.Members[name])
+		}
+	}
 	at, _ := is["deleteAfter"].(string)
 	if deleteAfter := want.Steps.DeleteAfter; !want.Steps.Restored && at != stamp(deleteAfter) || want.Steps.Restored && (at < stamp(deleteAfter) || at > stamp(deleteAfter.Add(time.Minute))) {
 		r.Errorf("deleteAfter is %q, want %v", at, deleteAfter)
@@ -408,9 +413,43 @@ func (r *run) change() {
 	if next := i.app.Workflow.reachable(i.Step, c); len(next) > 0 && r.chance(60, "reachable") {
 		to = draw(r, "step", next...)
 	}
-	q := request{"PUT", p.String() + "/workflow", "application/json", header("If-Match", ifMatch), []byte(fmt.Sprintf(`{"currentStep":%q}`, to))}
+	reason := r.reason()
+	q := request{"PUT", p.String() + "/workflow", "application/json", header("If-Match", ifMatch), []byte(fmt.Sprintf(`{"currentStep":%q,"reason":%q}`, to, reason))}
 	g := r.send("change workflow", c, q)
-	r.check(g, r.model.Change(c, p, to, ifMatch, g.seen()))
+	r.check(g, r.model.Change(c, p, to, reason, ifMatch, g.seen()))
+}
+
+// reason returns the reason of a transition.
+func (r *run) reason() string {
+	return draw(r, "reason", "", "Feltet mangler", "", " ", strings.Repeat("å", 1000), strings.Repeat("å", 1001))
+}
+
+func (r *run) setSubstatus() {
+	i := r.instance()
+	c, p, ifMatch := r.owner(i.App()), r.path(i), r.match(i.ETag())
+	label, description := draw(r, "label", "Mottatt", "Under behandling", "", " ", strings.Repeat("å", 65)), draw(r, "description", "", "Svar innen fire uker", strings.Repeat("å", 1001))
+	q := request{"PUT", p.String() + "/substatus", "application/json", header("If-Match", ifMatch), []byte(fmt.Sprintf(`{"label":%q,"description":%q}`, label, description))}
+	r.check(r.send("set substatus", c, q), r.model.SetSubstatus(c, p, label, description, ifMatch))
+}
+
+func (r *run) clearSubstatus() {
+	i := r.instance()
+	for _, each := range r.model.Instances {
+		if each.Substatus != nil && !each.Gone {
+			i = each
+		}
+	}
+	c, p, ifMatch := r.owner(i.App()), r.path(i), r.match(i.ETag())
+	q := request{method: "DELETE", path: p.String() + "/substatus", header: header("If-Match", ifMatch)}
+	r.check(r.send("clear substatus", c, q), r.model.ClearSubstatus(c, p, ifMatch))
+}
+
+func (r *run) setReadStatus() {
+	i := r.instance()
+	c, p, ifMatch := r.caller(i), r.path(i), r.match(i.ETag())
+	status := draw(r, "status", "Read", "Unread", "Read", "UpdatedSinceLastReview", "")
+	q := request{"PUT", p.String() + "/readStatus", "application/json", header("If-Match", ifMatch), []byte(fmt.Sprintf(`{"readStatus":%q}`, status))}
+	r.check(r.send("set read status", c, q), r.model.SetReadStatus(c, p, status, ifMatch))
 }
 
 func (r *run) validate() {

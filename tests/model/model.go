@@ -64,6 +64,10 @@ type Instance struct {
 	DeletedAt    time.Time // zero until a response has contained it
 	Gone         bool
 	Submitted    *time.Time // the latest submission
+	Reason       string     // of the transition to the step
+	Notes        []Note
+	ReadStatus   string
+	Substatus    *Substatus
 	Hold         *Hold
 	timeline
 	Data    []*Element
@@ -136,6 +140,12 @@ func (m *Model) Document(i *Instance, c Caller) map[string]any {
 	if i.Submitted != nil {
 		d["workflow"].(map[string]any)["submittedDateTime"] = stamp(*i.Submitted)
 	}
+	status := d["status"].(map[string]any)
+	status["readStatus"] = i.ReadStatus
+	if i.Substatus != nil {
+		status["substatus"] = i.Substatus.document()
+	}
+	i.addReasons(d["workflow"].(map[string]any))
 	if i.Archived {
 		d["status"].(map[string]any)["archivedDateTime"] = stamp(i.ArchivedAt)
 	}

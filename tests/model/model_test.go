@@ -45,6 +45,9 @@ var operations = []struct {
 	{"get application", 2, (*run).getApplication},
 	{"wrong query", 2, (*run).wrongQuery},
 	{"set legal hold", 3, (*run).setHold},
+	{"set substatus", 3, (*run).setSubstatus},
+	{"clear substatus", 2, (*run).clearSubstatus},
+	{"set read status", 4, (*run).setReadStatus},
 	{"lift legal hold", 2, (*run).liftHold},
 	{agendaRuns, 2, (*run).agenda},
 }

@@ -42,6 +42,10 @@ func (r *run) query() {
 		v.Set("instanceOwnerId", q.Owner)
 	}
 	text("workflow.currentStep", &q.Step, "FormFilling", "Submit", "Archived", "Utfylling", "Ukjent")
+	if r.chance(15, "status.readStatus") {
+		q.ReadStatus = draw(r, "value", "Read", "Unread", "UpdatedSinceLastReview")
+		v.Set("status.readStatus", q.ReadStatus)
+	}
 	flag("workflow.isCompleted", 15, &q.Completed)
 	flag("status.isArchived", 15, &q.Archived)
 	flag("status.isSoftDeleted", 20, &q.Deleted)
@@ -259,6 +263,7 @@ var wrongQueries = map[string]string{
 	"lastChangedDateTime=2019-05-01": "parameter-invalid", "dueDateTime=after(2019-02-30)": "parameter-invalid", "createdDateTime=gt:2019-05-01T12:00:00": "parameter-invalid",
 	"downloadConfirmed=true": "parameter-invalid", "order=up": "parameter-invalid", "page=AAAA": "parameter-invalid", "page=-1": "parameter-invalid",
 	"appId=melding": "parameter-invalid", "instanceOwnerId=x": "parameter-invalid", "workflow.isCompleted=yes": "parameter-invalid", "label=": "parameter-invalid",
+	"status.readStatus=read": "parameter-invalid", "status.readStatus=Read&status.readStatus=Unread": "parameter-invalid",
 	"status.isSoftDeleted=true&status.isSoftDeleted=false": "parameter-invalid", "size=100&page=101": "parameter-invalid",
 }
 

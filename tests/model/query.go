@@ -10,6 +10,7 @@ import (
 // Query is a query. All filters that are set must match.
 type Query struct {
 	AppID, Org, Owner, Step      string
+	ReadStatus                   string
 	Completed, Archived, Deleted *bool
 	Labels                       []string
 	Unconfirmed                  bool
@@ -120,6 +121,9 @@ func (q Query) holds(i *Instance, c Caller) bool {
 		return false
 	}
 	if !is(q.Completed, i.Completed) || !is(q.Archived, i.Archived) || !is(deleted, i.Deleted) {
+		return false
+	}
+	if q.ReadStatus != "" && q.ReadStatus != i.ReadStatus {
 		return false
 	}
 	for _, l := range q.Labels {

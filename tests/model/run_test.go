@@ -305,6 +305,10 @@ func (r *run) sameInstance(value any, want *Instance, c Caller, rendered func(*I
 	if want.Deleted {
 		r.learnOne(&want.DeletedAt, member("status", "softDeletedDateTime"))
 	}
+	if want.Substatus != nil {
+		substatus, _ := member("status", "substatus").(map[string]any)
+		r.learnOne(&want.Substatus.Changed, substatus["changedDateTime"])
+	}
 	if want.Hold != nil {
 		r.learnOne(&want.Hold.Since, member("legalHold", "since"))
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Event is the entry of an instance into a step, or another change that its application registers.
@@ -99,6 +100,8 @@ type Steps struct {
 	// unless the last undelete decides. Zero: never.
 	DeleteAfter time.Time
 	Restored    bool // the last undelete decides
+	// Members are the other members of the response.
+	Members map[string]any
 }
 
 // GetWorkflow returns the current step and the steps that this caller can move to.
@@ -108,12 +111,28 @@ func (m *Model) GetWorkflow(c Caller, at Path) Response {
 		return Response{Rejections: r}
 	}
 	at1, restored := i.deleteAfter(m.Now)
-	return Response{Status: 200, Steps: &Steps{i.Step, i.Completed, i.Since, i.app.Workflow.reachable(i.Step, c), at1, restored}}
+	members := map[string]any{"readStatus": i.ReadStatus}
+	if i.Reason != "" {
+		members["reason"] = i.Reason
+	}
+	if i.Substatus != nil {
+		members["substatus"] = i.Substatus.document()
+	}
+	if i.Submitted != nil {
+		members["submittedDateTime"] = stamp(*i.Submitted)
+	}
+	if i.Due != nil {
+		members["dueDateTime"] = stamp(*i.Due)
+	}
+	if steps := i.app.Workflow.needReason(i.Step, c); len(steps) > 0 {
+		members["needReason"] = list(steps)
+	}
+	return Response{Status: 200, Steps: &Steps{i.Step, i.Completed, i.Since, i.app.Workflow.reachable(i.Step, c), at1, restored, members}}
 }
 
 // Change moves an instance to a step. A move to the current step changes nothing. A deleted
 // instance cannot be moved.
-func (m *Model) Change(c Caller, at Path, to, ifMatch string, seen Seen) Response {
+func (m *Model) Change(c Caller, at Path, to, reason, ifMatch string, seen Seen) Response {
 	i, r := m.open(c, both, true, at)
 	if r != nil {
 		return Response{Rejections: r}
@@ -129,6 +148,8 @@ func (m *Model) Change(c Caller, at Path, to, ifMatch string, seen Seen) Respons
 	}
 	r.add(flow.step(to) == nil, 400, "step-unknown")
 	r.add(flow.step(to) != nil && !slices.Contains(flow.reachable(i.Step, c), to), 409, "step-unreachable")
+	r.add(utf8.RuneCountInString(reason) > 1000, 400, "text-invalid")
+	r.add(strings.TrimSpace(reason) == "" && slices.Contains(flow.needReason(i.Step, c), to), 400, "reason-missing")
 	late := c.Org == "" && i.Step == flow.Steps[0].Name && i.app.Deadline != nil && i.app.Deadline.Late == "refuse" && i.Due != nil && m.Now.After(*i.Due)
 	r.add(late, 409, "deadline-passed")
 	issues := i.issues("")
@@ -139,7 +160,15 @@ func (m *Model) Change(c Caller, at Path, to, ifMatch string, seen Seen) Respons
 	}
 	i.Version++
 	i.move(m, c, seen.At)
+	submitted := i.isSubmitted()
 	i.enter(m, c, *flow.step(to), seen.At)
+	i.give(reason, m.nameOf(c), seen.At)
+	if i.Reason != "" {
+		i.Events[len(i.Events)-1].Members = map[string]any{"hasReason": true}
+	}
+	if submitted && !i.isSubmitted() {
+		i.updatedBy(c)
+	}
 	return Response{Status: 200, Instance: i, Changed: true, Moved: true}
 }
 

@@ -70,7 +70,7 @@ func TestGrantsMatchCalls(t *testing.T) {
 
 // rules are the members of a registration by which time changes instances, with every type of
 // event.
-const rules = `,"events":["DataChanged","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged"],
+const rules = `,"events":["DataChanged","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged","SubstatusChanged","ReadStatusChanged"],
 	"retention":{"drafts":{"after":"P1D"},"deleted":{"after":"P2D"},"archived":{"after":"P3D"}},"deadline":{"label":"forfalt"}`
 
 // applications registers an application and then its rules. It reads the feed of an unregistered
@@ -99,6 +99,9 @@ func (e *env) everyRoute() {
 		}
 		if r.Deleted {
 			e.send(200, e.user, "DELETE", i.Apps(), "", "")
+		}
+		if r.Substatus {
+			e.send(200, e.owner, "PUT", i.Apps()+"/substatus", "application/json", `{"label":"Mottatt"}`)
 		}
 		if r.Held {
 			e.hold(i, "")

@@ -64,12 +64,14 @@ func inUTF16(s string) string {
 func TestJSONBodies(t *testing.T) {
 	e := system
 	known := map[string][]string{
-		"POST /{org}/{app}/instances":                                          {"instanceOwnerId", "reportee", "labels", "dueDateTime", "visibleDateTime", "presentationField", "data"},
-		"PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}":        {"labels", "dueDateTime", "visibleDateTime", "presentationField"},
-		"POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads": {"fileName", "contentType", "size", "sha256"},
-		"PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow": {"currentStep"},
-		"PUT /storage/instances/{instanceOwnerId}/{instanceGuid}/legalHold":    {"reason", "until"},
-		"PUT /storage/applications/{org}/{app}":                                {"title", "dataTypes", "workflow", "checkIdentityNumbers", "indexShards", "id", "events", "retention", "deadline"},
+		"POST /{org}/{app}/instances":                                            {"instanceOwnerId", "reportee", "labels", "dueDateTime", "visibleDateTime", "presentationField", "data"},
+		"PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}":          {"labels", "dueDateTime", "visibleDateTime", "presentationField"},
+		"POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads":   {"fileName", "contentType", "size", "sha256"},
+		"PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow":   {"currentStep", "reason"},
+		"PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/substatus":  {"label", "description"},
+		"PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/readStatus": {"readStatus"},
+		"PUT /storage/instances/{instanceOwnerId}/{instanceGuid}/legalHold":      {"reason", "until"},
+		"PUT /storage/applications/{org}/{app}":                                  {"title", "dataTypes", "workflow", "checkIdentityNumbers", "indexShards", "id", "events", "retention", "deadline"},
 	}
 	for _, route := range e.routes(t) {
 		r := e.to(route)

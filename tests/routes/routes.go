@@ -23,6 +23,7 @@ type Route struct {
 	Downloaded bool // the owner must have downloaded the data elements
 	Deleted    bool // a user must have soft-deleted the instance
 	Held       bool // the instance must be under legal hold
+	Substatus  bool // the owner must have set a substatus
 
 	Batch bool // the response has a result for each item of the body, with its own status
 }
@@ -46,7 +47,7 @@ const changesForm = "--part\r\nContent-Disposition: form-data; name=changes\r\nC
 	"\r\n--part\r\nContent-Disposition: form-data; name=content; filename=a.txt\r\nContent-Type: text/plain\r\n\r\na\r\n--part--\r\n"
 
 var queryParameters = []string{
-	"appId", "org", "instanceOwnerId", "workflow.currentStep", "workflow.isCompleted", "status.isArchived", "status.isSoftDeleted", "label",
+	"appId", "org", "instanceOwnerId", "workflow.currentStep", "workflow.isCompleted", "status.isArchived", "status.isSoftDeleted", "status.readStatus", "label",
 	"lastChangedDateTime", "createdDateTime", "dueDateTime", "visibleDateTime", "downloadConfirmed", "order", "size", "page",
 }
 
@@ -71,7 +72,10 @@ var All = []Route{
 	{Method: "GET", Path: one + "/validate", Status: 200, User: true},
 	{Method: "GET", Path: one + data + "/validate", Status: 200, User: true},
 	{Method: "GET", Path: one + "/workflow", Status: 200, User: true},
-	{Method: "PUT", Path: one + "/workflow", Status: 200, User: true, Type: json, Body: `{"currentStep":"Submit"}`},
+	{Method: "PUT", Path: one + "/workflow", Status: 200, User: true, Type: json, Body: `{"currentStep":"Submit","reason":"Ferdig"}`},
+	{Method: "PUT", Path: one + "/substatus", Status: 200, Type: json, Body: `{"label":"Under behandling","description":"Svar innen fire uker"}`},
+	{Method: "DELETE", Path: one + "/substatus", Status: 200, Substatus: true},
+	{Method: "PUT", Path: one + "/readStatus", Status: 200, User: true, Type: json, Body: `{"readStatus":"Unread"}`},
 
 	{Method: "GET", Path: "/storage/instances", Status: 200, Parameters: queryParameters},
 	{Method: "GET", Path: "/storage/instances/{instanceOwnerId}", Status: 200, User: true, Parameters: queryParameters},

@@ -69,6 +69,17 @@ func mayWriteAsOwner(caller auth.Caller) error {
 	return caller.MayWrite()
 }
 
+// WriteAsUser is Write for operations of users. For an application owner it returns Forbidden,
+// whether or not the instance exists.
+func (z Authorizer) WriteAsUser(r *http.Request, parameters ...string) (*Access, error) {
+	return z.write(r, func(caller auth.Caller) error {
+		if err := caller.MustBeUser(); err != nil {
+			return err
+		}
+		return caller.MayWrite()
+	}, parameters)
+}
+
 func (z Authorizer) write(r *http.Request, may func(auth.Caller) error, parameters []string) (*Access, error) {
 	a, err := z.access(r, may)
 	if err != nil {

@@ -204,6 +204,20 @@ func (a *Access) ServeChange(w http.ResponseWriter, r *http.Request, instances S
 	return view.For(a.Caller).Write(w, r, http.StatusOK, i)
 }
 
+// ServeChangeNow is ServeChange for a change after which time affects the instance no earlier than
+// before. It schedules nothing.
+func (a *Access) ServeChangeNow(w http.ResponseWriter, r *http.Request, instances Store, applications Applications, view View, change AppChange) error {
+	i, app, err := a.LoadWithApplication(r.Context(), instances, applications)
+	if err != nil {
+		return err
+	}
+	i, err = a.UpdateFrom(r, instances, i, nil, func(i *instance.Instance) ([]event.Event, error) { return change(i, app) })
+	if err != nil {
+		return err
+	}
+	return view.For(a.Caller).Write(w, r, http.StatusOK, i)
+}
+
 // Change loads the instance of a, applies change with UpdateScheduled, and returns the changed
 // instance.
 func (a *Access) Change(r *http.Request, instances ScheduledStore, applications Applications, change AppChange) (*instance.Instance, error) {

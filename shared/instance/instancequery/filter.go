@@ -21,6 +21,7 @@ const (
 	paramIsCompleted       = "workflow.isCompleted"
 	paramIsArchived        = "status.isArchived"
 	paramIsSoftDeleted     = "status.isSoftDeleted"
+	paramReadStatus        = "status.readStatus"
 	paramLabel             = "label"
 	paramLastChanged       = "lastChangedDateTime"
 	paramCreated           = "createdDateTime"
@@ -40,7 +41,7 @@ const (
 // Parameters returns the names of all query parameters.
 func Parameters() []string {
 	return []string{paramAppID, paramOrg, ParamInstanceOwnerID, paramCurrentStep, paramIsCompleted, paramIsArchived,
-		paramIsSoftDeleted, paramLabel, paramLastChanged, paramCreated, paramDue, paramVisible, paramDownloadConfirmed,
+		paramIsSoftDeleted, paramReadStatus, paramLabel, paramLastChanged, paramCreated, paramDue, paramVisible, paramDownloadConfirmed,
 		paramOrder, ParamSize, ParamPage}
 }
 
@@ -58,6 +59,7 @@ type Filter struct {
 	IsCompleted     *bool    // nil: both
 	IsArchived      *bool    // nil: both
 	IsSoftDeleted   *bool    // nil: both
+	ReadStatus      string   // "": any
 	Unconfirmed     bool     // only instances in their owner's work queue
 
 	// VisibleAt, if not zero, omits the instances that do not exist for users at that time.
@@ -94,6 +96,9 @@ func ParseFilter(values url.Values) (Filter, error) {
 	f.IsCompleted = p.boolean(paramIsCompleted)
 	f.IsArchived = p.boolean(paramIsArchived)
 	f.IsSoftDeleted = p.boolean(paramIsSoftDeleted)
+	f.ReadStatus = p.single(paramReadStatus, "use one of "+strings.Join(instance.ReadStatuses(), ", "), func(s string) bool {
+		return slices.Contains(instance.ReadStatuses(), s)
+	})
 	f.Unconfirmed = p.single(paramDownloadConfirmed, "use the value false, once; it selects submitted instances that the owner has not confirmed",
 		func(s string) bool { return s == "false" }) != ""
 	if f.IsSoftDeleted == nil && !f.Unconfirmed { // a deletion does not remove a submission from the work queue
@@ -119,6 +124,7 @@ func (f *Filter) Matches(i *instance.Instance) bool {
 		(f.Step == "" || f.Step == i.Workflow.CurrentStep) &&
 		!slices.ContainsFunc(f.Labels, func(label string) bool { return !slices.Contains(i.Labels, label) }) &&
 		equals(f.IsCompleted, i.Workflow.IsCompleted) && equals(f.IsArchived, i.Status.IsArchived) &&
+		(f.ReadStatus == "" || f.ReadStatus == i.Status.ReadStatus) &&
 		(!f.Unconfirmed || i.InQueue()) &&
 		f.isVisible(i) &&
 		f.LastChanged.Contains(&i.LastChangedDateTime) && f.Created.Contains(&i.CreatedDateTime) &&

@@ -26,6 +26,7 @@ func TestParseFilter(t *testing.T) {
 		"workflow.isCompleted=true&status.isArchived=false":  {IsCompleted: &yes, IsArchived: &no, IsSoftDeleted: &no},
 		"status.isSoftDeleted=true":                          {IsSoftDeleted: &yes},
 		"status.isSoftDeleted=false":                         {IsSoftDeleted: &no},
+		"status.readStatus=Unread":                           {IsSoftDeleted: &no, ReadStatus: instance.Unread},
 		"label=gr":                                           {Labels: []string{"gr"}, IsSoftDeleted: &no},
 		"label=gr,x2":                                        {Labels: []string{"gr", "x2"}, IsSoftDeleted: &no},
 		"label=gr&label=x2,gr":                               {Labels: []string{"gr", "x2"}, IsSoftDeleted: &no},
@@ -64,6 +65,7 @@ func TestInvalidFilters(t *testing.T) {
 		"workflow.isCompleted": {"", "True", "1", "yes", "true|true", "true|false", "null"},
 		"status.isArchived":    {"", "TRUE", "0", "true|false"},
 		"status.isSoftDeleted": {"", "t", "false|false"},
+		"status.readStatus":    {"", "read", "Read|Read", "Read,Unread", "New"},
 		"label": {"", " ", "gr, ,x2", "a\u202eb", ",", "gr,", ",gr", "gr||x2", "a\x00b", "a\nb", strings.Repeat("x", 65), strings.Join(many, ","), strings.Join(many, "|"),
 			strings.Repeat("æ", 65)},
 		"lastChangedDateTime": {"", "2026-05-01", "gt:2026-05-01|eq:2026-05-01"},
@@ -98,7 +100,7 @@ func TestEveryParameterExcludes(t *testing.T) {
 	day := time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)
 	i := &instance.Instance{
 		AppID: "nav/app2018", InstanceOwnerID: "50012", Labels: []string{"gr", "x2"}, Data: []instance.DataElement{{ID: "d"}},
-		Workflow: instance.Workflow{CurrentStep: "Submit", SubmittedDateTime: &day}, Submitted: true,
+		Workflow: instance.Workflow{CurrentStep: "Submit", SubmittedDateTime: &day}, Submitted: true, Status: instance.Status{ReadStatus: instance.Read},
 		LastChangedDateTime: day, CreatedDateTime: day, DueDateTime: &day, VisibleDateTime: &day,
 	}
 	tested := []string{ParamPage, ParamSize, paramOrder}
@@ -110,6 +112,7 @@ func TestEveryParameterExcludes(t *testing.T) {
 		{paramIsCompleted, "false", "true"},
 		{paramIsArchived, "false", "true"},
 		{paramIsSoftDeleted, "false", "true"},
+		{paramReadStatus, "Read", "UpdatedSinceLastReview"},
 		{paramLabel, "gr,x2", "gr,x3"},
 		{paramLabel, "gr", "GR"},
 		{paramLastChanged, "gt:2026-05-01", "lt:2026-05-01"},

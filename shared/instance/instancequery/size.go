@@ -14,10 +14,20 @@ const documentBytes = 1200
 // timeBytes is the size of a time in a list: "2026-05-01T12:00:00.123456Z", with its comma.
 const timeBytes = 30
 
+// noteBytes is the size of the names and the time of a note, and of a substatus.
+const noteBytes = 100
+
 // responseSize returns an estimate of an instance's JSON in a response, in bytes, with its links.
 // The estimate is not less than the real size.
 func responseSize(i *instance.Instance) int {
 	size := documentBytes + stringSize(i.PresentationField)
+	size += stringSize(i.Workflow.Reason)
+	for _, note := range i.Workflow.Notes {
+		size += noteBytes + stringSize(note.By) + stringSize(note.Step) + stringSize(note.Reason)
+	}
+	if s := i.Status.Substatus; s != nil {
+		size += noteBytes + stringSize(s.Label) + stringSize(s.Description)
+	}
 	for _, label := range i.Labels {
 		size += stringSize(label)
 	}

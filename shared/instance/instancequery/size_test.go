@@ -58,8 +58,16 @@ func drawInstance(t *rapid.T) *instance.Instance {
 		InstanceOwnerID: name("party", 15), CreatedBy: name("created by", 31), LastChangedBy: name("changed by", 31),
 		CreatedDateTime: at, LastChangedDateTime: at, DueDateTime: date("due"), VisibleDateTime: date("visible"),
 		PresentationField: text("presentation", instance.MaxPresentationField),
-		Workflow:          instance.Workflow{CurrentStep: name("step", 64), SubmittedDateTime: date("submitted")},
-		Status:            instance.Status{ArchivedDateTime: date("archived"), SoftDeletedDateTime: date("deleted")},
+		Workflow:          instance.Workflow{CurrentStep: name("step", 64), SubmittedDateTime: date("submitted"), Reason: text("reason", instance.MaxReason)},
+		Status:            instance.Status{ArchivedDateTime: date("archived"), SoftDeletedDateTime: date("deleted"), ReadStatus: instance.UpdatedSinceLastReview},
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "notes") {
+		i.Workflow.Notes = append(i.Workflow.Notes, instance.Note{At: at, By: i.CreatedBy, Step: i.Workflow.CurrentStep, Reason: text("note", instance.MaxReason)})
+	}
+	if rapid.Bool().Draw(t, "substatus") {
+		i.Status.Substatus = &instance.Substatus{
+			Label: text("substatus", instance.MaxSubstatusLabel), Description: text("description", instance.MaxSubstatusDescription), ChangedDateTime: at,
+		}
 	}
 	for range rapid.IntRange(0, instance.MaxLabels).Draw(t, "labels") {
 		i.Labels = append(i.Labels, text("label", instance.MaxLabelLength))

@@ -190,10 +190,12 @@ func TestRoundTrip(t *testing.T) {
 			DueDateTime: rapid.Ptr(moment, true).Draw(t, "due"), VisibleDateTime: rapid.Ptr(moment, true).Draw(t, "visible"),
 			Workflow: instance.Workflow{
 				CurrentStep: text.Draw(t, "step"), IsCompleted: rapid.Bool().Draw(t, "completed"), SubmittedDateTime: rapid.Ptr(moment, true).Draw(t, "submission"),
+				Reason: text.Draw(t, "reason"),
 			},
 			Status: instance.Status{
 				IsArchived: rapid.Bool().Draw(t, "archived"), IsSoftDeleted: rapid.Bool().Draw(t, "deleted"),
 				ArchivedDateTime: rapid.Ptr(moment, true).Draw(t, "archived at"), SoftDeletedDateTime: rapid.Ptr(moment, true).Draw(t, "deleted at"),
+				ReadStatus: text.Draw(t, "read status"),
 			},
 			Submitted: rapid.Bool().Draw(t, "submitted"), AllConfirmed: rapid.OneOf(moment, rapid.Just(time.Time{})).Draw(t, "all confirmed"),
 			Data: []instance.DataElement{}, Version: rapid.Int64().Draw(t, "version"), EventCount: rapid.Int().Draw(t, "events"),
@@ -209,6 +211,16 @@ func TestRoundTrip(t *testing.T) {
 				d.ApplicationOwner = &instance.ApplicationOwner{Downloaded: rapid.SliceOfN(moment, 1, 5).Draw(t, "times")}
 			}
 			want.Data = append(want.Data, d)
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "notes") {
+			want.Workflow.Notes = append(want.Workflow.Notes, instance.Note{
+				At: moment.Draw(t, "at"), By: text.Draw(t, "by"), Step: text.Draw(t, "step"), Reason: text.Draw(t, "reason"),
+			})
+		}
+		if rapid.Bool().Draw(t, "has a substatus") {
+			want.Status.Substatus = &instance.Substatus{
+				Label: text.Draw(t, "label"), Description: text.Draw(t, "description"), ChangedDateTime: moment.Draw(t, "set"),
+			}
 		}
 		stored := want.Clone()
 		stored.SelfLinks = &instance.Links{Apps: "https://never.stored", Platform: "https://never.stored"}

@@ -35,8 +35,15 @@ func largestInstance() *instance.Instance {
 	i := &instance.Instance{
 		ID: uuid.New().String(), AppID: ascii(92), InstanceOwnerID: "123456789012345", CreatedBy: ascii(64), LastChangedBy: ascii(64),
 		DueDateTime: &due, VisibleDateTime: &due, PresentationField: letters(instance.MaxPresentationField), Workflow: instance.Workflow{CurrentStep: ascii(64), SubmittedDateTime: &due},
-		Status:    instance.Status{ArchivedDateTime: &due, SoftDeletedDateTime: &due},
+		Status:    instance.Status{ArchivedDateTime: &due, SoftDeletedDateTime: &due, ReadStatus: instance.UpdatedSinceLastReview},
 		Submitted: true, AllConfirmed: due,
+	}
+	i.Status.Substatus = &instance.Substatus{
+		Label: letters(instance.MaxSubstatusLabel), Description: letters(instance.MaxSubstatusDescription), ChangedDateTime: moment(),
+	}
+	i.Workflow.Reason = letters(instance.MaxReason)
+	for range instance.MaxNotes {
+		i.Workflow.Notes = append(i.Workflow.Notes, instance.Note{At: moment(), By: ascii(64), Step: ascii(64), Reason: letters(instance.MaxReason)})
 	}
 	for range instance.MaxLabels {
 		i.Labels = append(i.Labels, letters(instance.MaxLabelLength))

@@ -85,7 +85,7 @@ func (p *Population) random(changed time.Time) *instance.Instance {
 		Labels: []string{}, Data: []instance.DataElement{},
 		CreatedDateTime: changed.Add(-p.age()), LastChangedDateTime: changed, StepEntered: changed, EventCount: 1,
 		Workflow:  instance.Workflow{CurrentStep: step.Name, IsCompleted: step.Completes},
-		Status:    instance.Status{IsArchived: step.Archives, IsSoftDeleted: p.chance(5)},
+		Status:    instance.Status{IsArchived: step.Archives, IsSoftDeleted: p.chance(5), ReadStatus: instance.ReadStatuses()[p.rand.IntN(3)]},
 		Shard:     p.rand.IntN(app.IndexShards), // may be from before shards were added
 		Submitted: step.Submits(),
 	}
@@ -199,6 +199,10 @@ func (p *Population) drawQuery(t *rapid.T) *query {
 	if sometimes("isArchived") {
 		want := rapid.Bool().Draw(t, "value")
 		q.add("status.isArchived", strconv.FormatBool(want), func(i *instance.Instance) bool { return i.Status.IsArchived == want })
+	}
+	if sometimes("readStatus") {
+		want := rapid.SampledFrom(instance.ReadStatuses()).Draw(t, "value")
+		q.add("status.readStatus", want, func(i *instance.Instance) bool { return i.Status.ReadStatus == want })
 	}
 	if sometimes("isSoftDeleted") {
 		deleted = rapid.Bool().Draw(t, "value")

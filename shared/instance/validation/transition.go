@@ -16,23 +16,24 @@ import (
 var ErrNotValidated = errors.New("the data was changed during its validation")
 
 // IsRequired reports whether a transition of i to a step leaves a step that requires valid data. It
-// returns false if the role cannot make the transition, which then fails for that reason.
-func IsRequired(app *application.Application, i *instance.Instance, to string, role application.Role) bool {
+// returns false if the role cannot make the transition with the reason.
+func IsRequired(app *application.Application, i *instance.Instance, to, reason string, role application.Role) bool {
 	step, known := app.Workflow.Step(i.Workflow.CurrentStep)
-	return known && step.ValidateOnExit && !i.Status.IsSoftDeleted && slices.Contains(app.Workflow.Reachable(step.Name, role), to)
+	return known && step.ValidateOnExit && !i.Status.IsSoftDeleted && slices.Contains(app.Workflow.Reachable(step.Name, role), to) &&
+		instance.CheckReason(reason, app.Workflow.RequiresReason(step.Name, to, role)) == nil
 }
 
-// Transition is Instance.Transition that also rejects invalid content. If the step that i leaves
-// requires valid data, f must cover the data of i; otherwise Transition returns ErrNotValidated.
-// It returns a Conflict, code "data-invalid", with the issues of the instance and of its data
-// elements if one of them is an error.
-func (f Findings) Transition(i *instance.Instance, app *application.Application, to string, role application.Role, by string, now time.Time) (left string, err error) {
-	validates := IsRequired(app, i, to, role)
+// Transition is Instance.TransitionWithReason that also rejects invalid content. If the step that i
+// leaves requires valid data, f must cover the data of i; otherwise Transition returns
+// ErrNotValidated. It returns a Conflict, code "data-invalid", with the issues of the instance and
+// of its data elements if one of them is an error.
+func (f Findings) Transition(i *instance.Instance, app *application.Application, to, reason string, role application.Role, by string, now time.Time) (left string, err error) {
+	validates := IsRequired(app, i, to, reason, role)
 	if validates && !f.Covers(i) {
 		return "", ErrNotValidated
 	}
 	issues := f.For(i)
-	left, err = i.Transition(app, to, role, by, now)
+	left, err = i.TransitionWithReason(app, to, reason, role, by, now)
 	if err != nil && !fault.HasCode(err, "data-invalid") {
 		return left, err
 	}

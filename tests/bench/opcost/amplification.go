@@ -60,6 +60,20 @@ func MeasureAmplification(ctx context.Context) ([]Amplified, error) {
 	if err := measure("create", request{as: s.owner, method: "POST", path: "/" + app + "/instances", body: largestCreation(), want: 201}); err != nil {
 		return nil, err
 	}
+	// The texts that actors add: a substatus, and as many reasons as an instance keeps.
+	random := rand.New(rand.NewPCG(3, 3))
+	substatus := fmt.Sprintf(`{"label":"%s","description":"%s"}`, letters(random, instance.MaxSubstatusLabel), letters(random, instance.MaxSubstatusDescription))
+	if err := measure("set a substatus", request{as: s.owner, method: "PUT", path: w.self() + "/substatus", body: substatus, want: 200}); err != nil {
+		return nil, err
+	}
+	for range instance.MaxNotes / 2 {
+		for _, step := range []string{"Submit", "FormFilling"} {
+			body := fmt.Sprintf(`{"currentStep":%q,"reason":"%s"}`, step, letters(random, instance.MaxReason))
+			if err := measure("move to "+step+" with a reason", request{as: s.owner, method: "PUT", path: w.self() + "/workflow", body: body, want: 200}); err != nil {
+				return nil, err
+			}
+		}
+	}
 	for _, test := range []struct {
 		name string
 		q    func() request

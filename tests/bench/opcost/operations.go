@@ -137,6 +137,15 @@ func afterSubmit() []operation {
 		{"change a label", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.owner, method: "PATCH", path: w.self(), contentType: "application/merge-patch+json", body: `{"labels":["gr","q4"]}`, want: 200})
 		}},
+		{"set a substatus", &baselineChange, func(ctx context.Context, w *walk) error {
+			return w.change(ctx, request{as: w.owner, method: "PUT", path: w.self() + "/substatus", body: `{"label":"Under behandling"}`, want: 200})
+		}},
+		{"clear the substatus", &baselineChange, func(ctx context.Context, w *walk) error {
+			return w.change(ctx, request{as: w.owner, method: "DELETE", path: w.self() + "/substatus", want: 200})
+		}},
+		{"mark as read", &baselineChange, func(ctx context.Context, w *walk) error {
+			return w.change(ctx, request{as: w.user, method: "PUT", path: w.self() + "/readStatus", body: `{"readStatus":"Read"}`, want: 200})
+		}},
 		{"put under legal hold", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, request{as: w.owner, method: "PUT", path: w.platform(w.self()) + "/legalHold", body: `{"reason":"Tvist om vedtaket"}`, want: 200})
 		}},

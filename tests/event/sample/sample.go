@@ -129,6 +129,9 @@ func (s *System) prepare(ctx context.Context, route routes.Route, e event, token
 	if route.Deleted {
 		before = append(before, client.Request{Method: http.MethodDelete, Path: instance.Apps(), Token: s.user})
 	}
+	if route.Substatus {
+		before = append(before, client.JSON(http.MethodPut, instance.Apps()+"/substatus", s.owner, `{"label": "Sample"}`))
+	}
 	if route.Held {
 		before = append(before, client.JSON(http.MethodPut, instance.Storage()+"/legalHold", s.owner, `{"reason": "Sample"}`))
 	}

@@ -241,21 +241,24 @@ function show(instance, status, workflow) {
   const facts = {
     Application: instance.appId, Id: instance.id, Party: instance.instanceOwnerId, Labels: instance.labels.join(", "),
     State: [isArchived && "archived", isSoftDeleted && "deleted", instance.legalHold && "legal hold"].filter(Boolean).join(", "),
+    Substatus: [status.substatus?.label, status.substatus?.description].filter(Boolean).join(": "), Reason: status.reason, Read: status.readStatus,
     Created: time(instance.createdDateTime), Changed: time(instance.lastChangedDateTime),
     Submitted: time(instance.workflow.submittedDateTime), Due: time(instance.dueDateTime),
   };
   const present = Object.entries(facts).filter(([, value]) => value);
   $("facts").replaceChildren(...present.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
   fill($("steps"), workflow.steps.map(({name}) => el("li", {ariaCurrent: name === status.currentStep ? "step" : null}, name)));
-  const moves = status.reachable.map(step => button(`move-${step}`, `Move to ${step}`, null, () => move(instance, step)));
+  const moves = status.reachable.map(step => button(`move-${step}`, `Move to ${step}`, null, () => move(instance, step, status.needReason?.includes(step))));
   const confirm = role() === "owner" && instance.data.length > 0
     && button("confirm-all", "Confirm all", null, () => confirmDownload(`/storage/instances/${key(instance)}`, "all data elements"));
   fill($("moves"), confirm ? [...moves, confirm] : moves);
   fill($("data"), instance.data.map(dataItem));
 }
 
-async function move(instance, step) {
-  await send("PUT", `${path(instance.selfLinks.apps)}/workflow`, {currentStep: step});
+async function move(instance, step, needsReason) {
+  const reason = needsReason ? prompt(`Reason for moving the instance to ${step}`) : undefined;
+  if (reason === null) return "The instance was not moved.";
+  await send("PUT", `${path(instance.selfLinks.apps)}/workflow`, {currentStep: step, reason});
   await refresh();
   return `The instance is in the step ${step}.`;
 }
@@ -263,7 +266,7 @@ async function move(instance, step) {
 function dataItem(element) {
   const {downloaded = [], downloadConfirmed = []} = element.applicationOwner ?? {};
   const name = element.fileName;
-  return el("li", {}, el("strong", {}, name), badge(element.formId), element.isLocked && badge("locked"),
+  return el("li", {}, el("strong", {}, name), badge(element.formId), element.isLocked && badge("locked"), element.lastChangedBy === shown.appId.split("/")[0] && badge("from the owner"),
     quiet(`${element.contentType} · ${element.fileSize.toLocaleString()} bytes · changed `, time(element.lastChangedDateTime)),
     downloaded.length > 0 && quiet("downloaded by the owner ", time(downloaded.at(-1))),
     downloadConfirmed.length > 0 && quiet("confirmed by the owner ", time(downloadConfirmed.at(-1))),

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"net/http"
+	"time"
+
+	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
+)
+
+func handler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances instancehttp.Store, view instancehttp.View) http.Handler {
+	return httpapi.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		access, err := authorizer.WriteAsOwner(r)
+		if err != nil {
+			return err
+		}
+		return access.ServeChangeNow(w, r, instances, applications, view, func(i *instance.Instance, app *application.Application) ([]event.Event, error) {
+			now := time.Now()
+			if err := i.ClearSubstatus(); err != nil {
+				return nil, err
+			}
+			return i.Event(app, event.SubstatusChanged, access.ActorName(), now, view.Links(i), nil), nil
+		})
+	})
+}
