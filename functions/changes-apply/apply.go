@@ -79,7 +79,7 @@ func (c *change) add(i *instance.Instance, o *operation, to *content, now time.T
 	} else if done {
 		return nil, instance.ErrUnchanged
 	}
-	if err := i.CheckDataWritable(c.app); err != nil {
+	if err := i.CheckDataWritable(c.app, o.FormID, c.access.ActorName()); err != nil {
 		return nil, err
 	}
 	if err := c.checkContent(o.FormID, to); err != nil {
@@ -104,7 +104,7 @@ func (c *change) replace(i *instance.Instance, o *operation, element *instance.D
 	} else if done {
 		return nil, instance.ErrUnchanged
 	}
-	if err := i.CheckElementWritable(c.app, element, now); err != nil {
+	if err := i.CheckElementWritable(c.app, element, c.access.ActorName(), now); err != nil {
 		return nil, err
 	}
 	if err := o.checkIfMatch(element); err != nil {

@@ -209,6 +209,42 @@ func TestReason(t *testing.T) {
 	}
 }
 
+// TestWriteRights changes a decision, which only the owner may write and which is open in Submit,
+// and a form, which is not.
+func TestWriteRights(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.App, strings.Replace(apitest.Registration, `"dataTypes": [`, `"dataTypes": [{"formId": "decision", "write": ["owner"], "steps": ["Submit"]},`, 1))
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}, Path: []string{"Submit"}})
+	send := func(caller, operation string) apitest.Response {
+		return api.Do(t, caller, "POST", apitest.InApp(i, "/changes"), withParts(`{"data":[`+operation+`]}`, "a", "text/plain", "a"))
+	}
+	add, replace, remove := `{"op":"add","formId":"decision","part":"a"}`, `{"op":"replace","id":%q,"part":"a"}`, `{"op":"delete","id":%q},{"op":"add","formId":"decision","part":"a"}`
+	rejects := func(caller, operation string, status int, code string) {
+		t.Helper()
+		stored := len(api.Blobs.Keys())
+		api.AssertUnchanged(t, i, func() {
+			if issues := send(caller, operation).Want(status, code).Problem().Issues; len(issues) != 1 || issues[0].Field != "/data/0" {
+				t.Errorf("issues %+v", issues)
+			}
+		})
+		if len(api.Blobs.Keys()) != stored {
+			t.Errorf("%s: the rejected request has stored content", operation)
+		}
+	}
+	rejects(apitest.Kari, add, 403, "form-id-forbidden")
+	i = send(apitest.Nav, add).Instance(api, 200)
+	form, decision := i.Data[0].ID, i.Data[1].ID
+	if !i.Data[0].IsLocked || i.Data[1].IsLocked {
+		t.Errorf("data %+v", i.Data)
+	}
+	for _, operation := range []string{replace, remove} {
+		rejects(apitest.Kari, fmt.Sprintf(operation, decision), 403, "form-id-forbidden")
+		rejects(apitest.Nav, fmt.Sprintf(operation, form), 409, "data-locked")
+		i = send(apitest.Nav, fmt.Sprintf(operation, decision)).Instance(api, 200)
+	}
+	rejects(apitest.Nav, `{"op":"add","formId":"attachment","part":"a"}`, 409, "data-locked")
+}
+
 func TestNothingToChange(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Labels: []string{"gr"}, Forms: []string{"default"}})

@@ -63,7 +63,7 @@ func (h *handler) addElement(r *http.Request, access *instancehttp.Access, i *in
 	if err != nil {
 		return nil, err
 	}
-	if err := i.CheckDataWritable(app); err != nil {
+	if err := i.CheckDataWritable(app, u.FormID, access.ActorName()); err != nil {
 		return nil, err
 	}
 	if err := app.CheckUpload(u.FormID, u.Content.ContentType, u.Content.Size); err != nil {

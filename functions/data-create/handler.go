@@ -80,7 +80,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 		return nil, err
 	}
 	// Check early to avoid a useless upload; the update checks again.
-	if err := i.CheckDataWritable(app); err != nil {
+	if err := i.CheckDataWritable(app, formID, access.ActorName()); err != nil {
 		return nil, err
 	}
 	if err := httpapi.CheckConditions(r, httpapi.VersionTag(i.Version)); err != nil {

@@ -29,7 +29,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err := httpapi.CheckConditions(r, instancehttp.ContentETag(element)); err != nil {
 			return err
 		}
-		if err := i.CheckElementWritable(app, element, time.Now()); err != nil {
+		if err := i.CheckElementWritable(app, element, access.ActorName(), time.Now()); err != nil {
 			return err
 		}
 		// A concurrent replacement schedules its own orphan check.

@@ -70,8 +70,8 @@ func (h *handler) replaceData(w http.ResponseWriter, r *http.Request) error {
 
 // checkReplaceable returns a fault if the element of i cannot be replaced now. It avoids a useless
 // change of the blob store; the update checks again.
-func checkReplaceable(r *http.Request, app *application.Application, i *instance.Instance, element *instance.DataElement) error {
-	if err := i.CheckElementWritable(app, element, time.Now()); err != nil {
+func checkReplaceable(r *http.Request, access *instancehttp.Access, app *application.Application, i *instance.Instance, element *instance.DataElement) error {
+	if err := i.CheckElementWritable(app, element, access.ActorName(), time.Now()); err != nil {
 		return err
 	}
 	return httpapi.CheckConditions(r, instancehttp.ContentETag(element))
@@ -80,7 +80,7 @@ func checkReplaceable(r *http.Request, app *application.Application, i *instance
 // storeContent stores the request's body as the content of an element of i.
 func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, app *application.Application, i *instance.Instance, element *instance.DataElement) (*instance.Instance, error) {
 	ctx := r.Context()
-	if err := checkReplaceable(r, app, i, element); err != nil {
+	if err := checkReplaceable(r, access, app, i, element); err != nil {
 		return nil, err
 	}
 	payload, err := instancehttp.ReadPayload(r)
@@ -144,7 +144,7 @@ func (h *handler) commitUpload(r *http.Request, access *instancehttp.Access, app
 // the commit until the upload expires.
 func (h *handler) replaceElement(r *http.Request, access *instancehttp.Access, app *application.Application, i *instance.Instance, element *instance.DataElement, u *instance.Upload) (*instance.Instance, error) {
 	ctx := r.Context()
-	if err := checkReplaceable(r, app, i, element); err != nil {
+	if err := checkReplaceable(r, access, app, i, element); err != nil {
 		return nil, err
 	}
 	if err := app.CheckUpload(u.FormID, u.Content.ContentType, u.Content.Size); err != nil {

@@ -183,7 +183,7 @@ func (h *handler) storeInstance(r *http.Request, caller auth.Caller, sender call
 		Application: app, Labels: b.Labels, DueDateTime: b.DueDateTime.Pointer(), VisibleDateTime: b.VisibleDateTime.Pointer(),
 		PresentationField: b.PresentationField,
 	}
-	if draft.ID, err = validateDraft(draft, b.Data); err != nil {
+	if draft.ID, err = validateDraft(draft, b.Data, caller.Name()); err != nil {
 		return nil, err
 	}
 	var reserved reservation
@@ -371,14 +371,14 @@ func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
 }
 
 // validateDraft returns the id of the new instance, or a fault if the draft or a data element is
-// invalid.
-func validateDraft(draft instance.Draft, data []dataElement) (id string, err error) {
+// invalid, or if the actor by may not write the element.
+func validateDraft(draft instance.Draft, data []dataElement, by string) (id string, err error) {
 	for n, d := range data {
 		if err := draft.Application.CheckUpload(d.FormID, d.ContentType, int64(len(d.Content))); err != nil {
 			return "", withSource(d.nameOf(n), err)
 		}
 	}
-	trial, err := buildInstance(draft, data, make([]element, len(data)), "", time.Now())
+	trial, err := buildInstance(draft, data, make([]element, len(data)), by, time.Now())
 	if err != nil {
 		return "", err
 	}

@@ -91,6 +91,23 @@ func TestReason(t *testing.T) {
 	}
 }
 
+// TestMinimumOfOwnersType submits without the decision that the owner adds in the next step. The
+// decision counts when the instance leaves that step, and not when it enters it.
+func TestMinimumOfOwnersType(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.Other, `{"dataTypes":[{"formId":"default","minCount":1},{"formId":"decision","minCount":1,"write":["owner"],"steps":["Feedback"]}],
+		"workflow":{"steps":[{"name":"FormFilling","validateOnExit":true},{"name":"Feedback","locksData":true,"validateOnExit":true},{"name":"Archived","completes":true}],
+		"transitions":[{"from":"FormFilling","to":"Feedback","by":["user"]},{"from":"Feedback","to":"Archived","by":["owner"]}]}}`)
+	i := api.Add(t, apitest.InstanceSpec{App: apitest.Other, Forms: []string{"default"}})
+	i = api.Do(t, apitest.Kari, "PUT", target(i), to("Feedback")).Instance(api, 200)
+	api.AssertUnchanged(t, i, func() {
+		issues := api.Do(t, apitest.Nav, "PUT", target(i), to("Archived")).Want(409, "data-invalid").Problem().Issues
+		if len(issues) != 1 || issues[0].Code != "TooFewDataElementsOfType" {
+			t.Errorf("issues %+v", issues)
+		}
+	})
+}
+
 func TestWhoMayChange(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})

@@ -36,6 +36,8 @@ type DataType struct {
 	MaxSize             int64           `json:"maxSize,omitempty"`             // bytes; 0: no limit
 	MinCount            int             `json:"minCount"`                      // elements that a valid instance must have
 	MaxCount            int             `json:"maxCount"`                      // elements an instance may have; 0: no limit
+	Write               []Role          `json:"write,omitempty"`               // who may add, replace and delete elements; nil: both roles
+	Steps               []string        `json:"steps,omitempty"`               // steps in which elements can change although the step locks or archives
 	Schema              json.RawMessage `json:"schema,omitempty"`              // a JSON Schema object with members; nil: none
 	SchemaID            string          `json:"-"`                             // set instead of Schema in applications that a store returns
 	XSD                 json.RawMessage `json:"xsd,omitempty"`                 // an XML Schema as a string, or as an object of strings by document name
@@ -120,6 +122,17 @@ func (a *Application) DataType(formID string) (DataType, bool) {
 	}
 	return DataType{}, false
 }
+
+// OnlyWriter returns the only role that may write elements of the type, or "" if both may.
+func (t DataType) OnlyWriter() Role {
+	if len(t.Write) == 1 {
+		return t.Write[0]
+	}
+	return ""
+}
+
+// OpenIn reports whether elements of the type can change in the step, whatever the step locks.
+func (t DataType) OpenIn(step string) bool { return slices.Contains(t.Steps, step) }
 
 // formIDs lists the declared formIds, for an error that names the allowed values.
 func (a *Application) formIDs() string {
@@ -213,6 +226,14 @@ func (a *Application) Validate() error {
 		c.require(t.MinCount >= 0, at+"/minCount", "must not be negative")
 		c.require(t.MaxCount >= 0, at+"/maxCount", "must not be negative (0: no limit)")
 		c.require(t.MaxCount == 0 || t.MinCount <= t.MaxCount, at+"/minCount", "must not exceed maxCount")
+		c.require(t.Write == nil || len(t.Write) > 0, at+"/write", "must contain user, owner or both; omit it to allow both")
+		for m, role := range t.Write {
+			c.require((role == User || role == Owner) && !slices.Contains(t.Write[:m], role), fmt.Sprintf("%s/write/%d", at, m), "must be user or owner, each once")
+		}
+		for m, name := range t.Steps {
+			_, exists := a.Workflow.Step(name)
+			c.require(exists && !slices.Contains(t.Steps[:m], name), fmt.Sprintf("%s/steps/%d", at, m), "must be the name of a step, each once")
+		}
 		c.require(t.AllowedContentTypes == nil || len(t.AllowedContentTypes) > 0, at+"/allowedContentTypes",
 			"must not be empty; omit it to allow every media type")
 		for m, contentType := range t.AllowedContentTypes {

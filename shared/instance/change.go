@@ -37,16 +37,39 @@ func DefaultFileName(formID, contentType string) string {
 	return formID + extensions[strings.ToLower(strings.TrimSpace(mediaType))]
 }
 
-// CheckDataWritable returns a Conflict if the instance accepts no new or changed data, and nil
-// otherwise.
-func (i *Instance) CheckDataWritable(app *application.Application) error {
+// CheckDataWritable returns nil if the actor by may add data with the formId to the instance. It
+// returns Forbidden if the data type does not let the actor write (code "form-id-forbidden"), and a
+// Conflict if the instance accepts no new or changed data.
+func (i *Instance) CheckDataWritable(app *application.Application, formID, by string) error {
+	dataType, _ := app.DataType(formID)
+	if err := i.checkWriter(dataType.OnlyWriter(), by); err != nil {
+		return err
+	}
+	return i.checkDataOpen(app, dataType)
+}
+
+// checkWriter returns Forbidden if only the other role than that of the actor by may write.
+func (i *Instance) checkWriter(only application.Role, by string) error {
+	role, writer := application.User, "the application owner"
+	if i.isOwner(by) {
+		role, writer = application.Owner, "a user"
+	}
+	if only == "" || only == role {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "form-id-forbidden", "Only %s can add, replace and delete data elements with this formId.", writer)
+}
+
+// checkDataOpen returns a Conflict if no data element of the type can change in the current state.
+func (i *Instance) checkDataOpen(app *application.Application, dataType application.DataType) error {
 	step, known := app.Workflow.Step(i.Workflow.CurrentStep)
+	open := dataType.OpenIn(i.Workflow.CurrentStep)
 	switch {
 	case i.Status.IsSoftDeleted || i.Status.IsMarkedForHardDelete:
 		return fault.New(fault.Conflict, "instance-deleted", "The instance is deleted. Restore it with POST …/undelete before you change its data.")
-	case i.Status.IsArchived:
+	case i.Status.IsArchived && !open:
 		return fault.New(fault.Conflict, "instance-archived", "The instance is archived. Its data cannot be changed.")
-	case known && step.LocksData:
+	case known && step.LocksData && !open:
 		return fault.New(fault.Conflict, "data-locked", "The step %s locks the data. The data can be changed after the instance is moved back to an earlier step.", step.Name)
 	}
 	return nil
@@ -54,11 +77,15 @@ func (i *Instance) CheckDataWritable(app *application.Application) error {
 
 // CheckElementWritable is CheckDataWritable for an existing data element, which may be locked, and
 // whose content a legal hold keeps.
-func (i *Instance) CheckElementWritable(app *application.Application, element *DataElement, now time.Time) error {
-	if err := i.checkNotHeld(now); err != nil { // first: moving the instance back does not help
+func (i *Instance) CheckElementWritable(app *application.Application, element *DataElement, by string, now time.Time) error {
+	if err := i.checkWriter(element.OnlyWriter, by); err != nil {
 		return err
 	}
-	if err := i.CheckDataWritable(app); err != nil {
+	if err := i.checkNotHeld(now); err != nil { // moving the instance back does not help
+		return err
+	}
+	dataType, _ := app.DataType(element.FormID)
+	if err := i.checkDataOpen(app, dataType); err != nil {
 		return err
 	}
 	if element.IsLocked {
@@ -68,13 +95,14 @@ func (i *Instance) CheckElementWritable(app *application.Application, element *D
 }
 
 // AddData adds a data element with a new id. It returns ErrUnchanged if an element with the id
-// exists, as after a write whose response was lost. It returns a Conflict if CheckDataWritable
-// does, or if the instance or the formId has its maximum number of elements (code "data-count").
+// exists, as after a write whose response was lost. It returns the fault of CheckDataWritable, or
+// a Conflict if the instance or the formId has its maximum number of elements (code
+// "data-count").
 func (i *Instance) AddData(app *application.Application, id, formID string, content Content, by string, now time.Time) error {
 	if id != "" && i.Element(id) != nil {
 		return ErrUnchanged
 	}
-	if err := i.CheckDataWritable(app); err != nil {
+	if err := i.CheckDataWritable(app, formID, by); err != nil {
 		return err
 	}
 	if len(i.Data) >= MaxDataElements {
@@ -92,7 +120,7 @@ func (i *Instance) AddData(app *application.Application, id, formID string, cont
 	}
 	i.Data = append(i.Data, DataElement{
 		ID: id, FormID: formID, ContentType: content.ContentType, FileName: content.FileName, FileSize: content.Size,
-		SHA256: content.SHA256, Revision: content.Revision,
+		SHA256: content.SHA256, Revision: content.Revision, OnlyWriter: dataType.OnlyWriter(),
 		CreatedDateTime: now, CreatedBy: by, LastChangedDateTime: now, LastChangedBy: by,
 	})
 	return nil
@@ -106,7 +134,7 @@ func (i *Instance) ReplaceData(app *application.Application, id string, content 
 	if element == nil {
 		return fault.NoSuchResource()
 	}
-	if err := i.CheckElementWritable(app, element, now); err != nil {
+	if err := i.CheckElementWritable(app, element, by, now); err != nil {
 		return err
 	}
 	i.touch(app, by, TruncateTime(now))
@@ -248,14 +276,15 @@ func (i *Instance) TransitionWithReason(app *application.Application, name, reas
 	return left, nil
 }
 
-// Validate returns an issue for each formId with too few or too many data elements. The slice is
-// never nil.
+// Validate returns an issue for each formId with too few or too many data elements. The minimum of
+// a type that only the owner may write counts only in the steps of the type, because a user cannot
+// reach it. The slice is never nil.
 func (i *Instance) Validate(app *application.Application) []fault.Issue {
 	issues := []fault.Issue{}
 	for _, t := range app.DataTypes {
 		n := i.count(t.FormID)
 		switch {
-		case n < t.MinCount:
+		case n < t.MinCount && (t.OnlyWriter() != application.Owner || t.OpenIn(i.Workflow.CurrentStep)):
 			issues = append(issues, countIssue("TooFewDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the minimum is %[3]d.", n, t.FormID, t.MinCount))
 		case t.MaxCount > 0 && n > t.MaxCount:
 			issues = append(issues, countIssue("TooManyDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the maximum is %[3]d.", n, t.FormID, t.MaxCount))
@@ -272,7 +301,7 @@ func (i *Instance) RemoveData(app *application.Application, id, by string, now t
 	if element == nil {
 		return fault.NoSuchResource()
 	}
-	if err := i.CheckElementWritable(app, element, now); err != nil {
+	if err := i.CheckElementWritable(app, element, by, now); err != nil {
 		return err
 	}
 	i.Data = slices.DeleteFunc(i.Data, func(d DataElement) bool { return d.ID == id })
@@ -339,7 +368,8 @@ func (i *Instance) enter(app *application.Application, step application.Step, no
 	}
 	i.Status.IsArchived = step.Archives
 	for n := range i.Data {
-		i.Data[n].IsLocked = step.LocksData || step.Archives
+		dataType, _ := app.DataType(i.Data[n].FormID)
+		i.Data[n].IsLocked = (step.LocksData || step.Archives) && !dataType.OpenIn(step.Name)
 	}
 	i.StepEntered = now
 	i.EventCount++

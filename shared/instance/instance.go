@@ -110,6 +110,10 @@ type DataElement struct {
 
 	Revision string `json:"-"` // identifies the immutable blob with the content
 	SHA256   string `json:"-"` // of the content, lower-case hex
+
+	// OnlyWriter is the only role that may replace or delete the element, or "" if both may. The
+	// data type decides when the element is added; a later registration changes nothing.
+	OnlyWriter application.Role `json:"-"`
 }
 
 // ApplicationOwner records the owner's downloads of the current content of a data element.

@@ -103,6 +103,12 @@ func (e *env) populate() error {
 			return err
 		}
 	}
+	for org := range e.registrar {
+		const types = `{"dataTypes":[{"formId":"first"},{"formId":"any"},{"formId":"decision","write":["owner"]}]}`
+		if _, err := e.succeed(org, "PUT", "/storage/applications/"+org+"/feedback", types); err != nil {
+			return err
+		}
+	}
 	for name, p := range map[string]party{
 		"kari":  {identity: "12247918309", reportee: `{"ssn":"12247918309"}`},
 		"ola":   {identity: "01017012345", reportee: `{"ssn":"01017012345"}`},
@@ -111,7 +117,7 @@ func (e *env) populate() error {
 	} {
 		e.parties[name] = p
 		for _, org := range []string{"nav", "skd"} {
-			for _, state := range []string{"", "deleted", "deleted-by-user", "hidden", "held", "submitted", "withdrawn", "gone", "second"} {
+			for _, state := range []string{"", "deleted", "deleted-by-user", "hidden", "held", "submitted", "withdrawn", "gone", "second", "decided"} {
 				made, err := e.create(org, name, state)
 				if err != nil {
 					return err
@@ -160,7 +166,11 @@ func (e *env) link() error {
 // create creates an instance in a state, with a data element that the application owner has
 // downloaded.
 func (e *env) create(org, party, state string) (variables, error) {
-	v, err := e.createWith(`[{"formId":"first","contentType":"text/plain","content":"Zmlyc3Q="}]`, org, party, state)
+	formID := "first"
+	if state == "decided" {
+		formID = "decision"
+	}
+	v, err := e.createWith(`[{"formId":"`+formID+`","contentType":"text/plain","fileName":"first.txt","content":"Zmlyc3Q="}]`, org, party, state)
 	if err == nil && state != "gone" {
 		_, err = e.succeed(org, "GET", "/storage/instances/"+v["instanceOwnerId"]+"/"+v["instanceGuid"]+"/data/"+v["dataGuid"], "")
 	}
@@ -170,6 +180,9 @@ func (e *env) create(org, party, state string) (variables, error) {
 // createWith creates an instance in a state, with data elements.
 func (e *env) createWith(data, org, party, state string) (variables, error) {
 	app := map[string]string{"nav": "app2018", "skd": "app"}[org]
+	if state == "decided" {
+		app = "feedback"
+	}
 	visible := ""
 	if state == "hidden" {
 		visible = `,"visibleDateTime":"2099-01-01T00:00:00Z"`

@@ -185,6 +185,7 @@ var objects = []object{
 	{name: "held", requires: "instance", state: "held", results: held},
 	{name: "submitted, unconfirmed", requires: "instance", state: "submitted", results: submitted},
 	{name: "submitted, unconfirmed, soft-deleted by the user", requires: "instance", state: "withdrawn", results: withdrawn},
+	{name: "with an element that only the owner writes", requires: "instance", state: "decided", results: map[string]string{"changes data by user": "403 form-id-forbidden"}},
 	{name: "hard-deleted", common: true, requires: "instance", state: "gone", missing: true},
 	{name: "missing", common: true, requires: "instanceGuid", values: map[string]string{"instanceGuid": unassigned}, missing: true},
 

@@ -30,6 +30,16 @@ type DataType struct {
 	MinCount int            `json:"minCount"`
 	MaxCount int            `json:"maxCount"`
 	Schema   map[string]any `json:"schema,omitempty"`
+	Write    []string       `json:"write,omitempty"`
+	Steps    []string       `json:"steps,omitempty"`
+}
+
+// onlyWriter returns the only kind of caller that may write the type, or "".
+func (d DataType) onlyWriter() string {
+	if len(d.Write) == 1 {
+		return d.Write[0]
+	}
+	return ""
 }
 
 // Workflow is the steps, the first of which is the initial step, and the transitions between them.
@@ -120,6 +130,9 @@ func (m *Model) PutApplication(c Caller, id string, next Application, ifMatch st
 	var r Rejections
 	for _, d := range next.DataTypes {
 		r.add(d.MaxCount > 0 && d.MinCount > d.MaxCount, 400, "application-invalid")
+		for _, s := range d.Steps {
+			r.add(next.Workflow.step(s) == nil, 400, "application-invalid")
+		}
 	}
 	r.add(!slices.ContainsFunc(next.Workflow.Steps, Step.submits), 400, "application-invalid")
 	r.add(ifMatch != "" && (current == nil || ifMatch != current.ETag && ifMatch != "*"), 412, "version-stale")

@@ -1,15 +1,26 @@
 package model
 
 import (
+	"slices"
 	"time"
 )
 
-// locked returns the reasons why the data of an instance cannot be changed.
-func (i *Instance) locked() (r Rejections) {
+// locked returns the reasons why a caller cannot change data with a formId, which only the given
+// kind of caller may write if it is not "".
+func (i *Instance) locked(c Caller, formID, onlyWriter string) (r Rejections) {
+	d, _ := i.app.dataType(formID)
+	open := slices.Contains(d.Steps, i.Step)
+	r.add(onlyWriter != "" && onlyWriter != c.kind(), 403, "form-id-forbidden")
 	r.add(i.Deleted, 409, "instance-deleted")
-	r.add(i.Archived, 409, "instance-archived")
-	r.add(i.app.Workflow.step(i.Step).Locks, 409, "data-locked")
+	r.add(i.Archived && !open, 409, "instance-archived")
+	r.add(i.app.Workflow.step(i.Step).Locks && !open, 409, "data-locked")
 	return r
+}
+
+// lockedForNew is locked for a new element.
+func (i *Instance) lockedForNew(c Caller, formID string) Rejections {
+	d, _ := i.app.dataType(formID)
+	return i.locked(c, formID, d.onlyWriter())
 }
 
 // full returns a rejection if the data type has reached its maximum number of elements.
@@ -39,6 +50,8 @@ func (i *Instance) add(m *Model, c Caller, id string, b Blob, at time.Time) *Ele
 		ID: id, FormID: b.FormID, ContentType: b.ContentType, FileName: b.name(), Bytes: b.Bytes,
 		Created: at, CreatedBy: m.nameOf(c), Changed: at, ChangedBy: m.nameOf(c),
 	}
+	d, _ := i.app.dataType(b.FormID)
+	e.onlyWriter = d.onlyWriter()
 	i.Data = append(i.Data, e)
 	return e
 }
@@ -49,7 +62,7 @@ func (m *Model) CreateData(c Caller, at Path, b Blob, ifMatch string, seen Seen)
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	r = append(i.locked(), i.stale(ifMatch)...)
+	r = append(i.lockedForNew(c, b.FormID), i.stale(ifMatch)...)
 	r = append(r, i.app.reject(b.FormID, b.ContentType, len(b.Bytes))...)
 	r.add(b.WrongDigest, 400, "digest-mismatch")
 	r = append(r, i.full(b.FormID)...)
@@ -69,8 +82,9 @@ func (m *Model) added(c Caller, i *Instance, b Blob, seen Seen) Response {
 }
 
 // kept rejects a request that replaces or deletes the present content of an element of i.
-func (m *Model) kept(i *Instance, ifMatch, tag string) Rejections {
-	r := i.locked()
+func (m *Model) kept(c Caller, i *Instance, e *Element, ifMatch, tag string) Rejections {
+	r := i.locked(c, e.FormID, e.onlyWriter)
+	r.add(e.Locked, 409, "data-locked")
 	r.add(i.Hold.holds(m.Now), 409, "legal-hold")
 	r.add(ifMatch != "" && ifMatch != "*" && ifMatch != tag, 412, "version-stale")
 	return r
@@ -83,7 +97,7 @@ func (m *Model) ReplaceData(c Caller, at Path, b Blob, ifMatch, tag string, seen
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	r = m.kept(i, ifMatch, tag)
+	r = m.kept(c, i, e, ifMatch, tag)
 	r = append(r, i.app.reject(e.FormID, b.ContentType, len(b.Bytes))...)
 	r.add(b.WrongDigest, 400, "digest-mismatch")
 	if r != nil {
@@ -114,7 +128,7 @@ func (m *Model) DeleteData(c Caller, at Path, ifMatch, tag string, seen Seen) Re
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	r = m.kept(i, ifMatch, tag)
+	r = m.kept(c, i, e, ifMatch, tag)
 	if r != nil {
 		return Response{Rejections: r}
 	}
@@ -229,11 +243,12 @@ func (m *Model) Announce(c Caller, at Path, b Blob, ifMatch string, seen Seen) R
 		r.add(b.FormID == "" && r.Allow(404, "not-found"), 400, "parameter-invalid")
 		return Response{Rejections: r}
 	}
-	r = append(i.locked(), i.stale(ifMatch)...)
+	r = i.stale(ifMatch)
 	r.add(len(b.Bytes) == 0, 400, "upload-invalid")
 	r.add(b.FormID == "", 400, "parameter-invalid")
 	r = append(r, i.app.reject(b.FormID, b.ContentType, len(b.Bytes))...)
 	if at.Data == "" {
+		r = append(r, i.lockedForNew(c, b.FormID)...)
 		r = append(r, i.full(b.FormID)...)
 	} else {
 		var e *Element
@@ -243,6 +258,10 @@ func (m *Model) Announce(c Caller, at Path, b Blob, ifMatch string, seen Seen) R
 			}
 		}
 		r.add(e == nil, 404, "not-found")
+		if e != nil {
+			r = append(r, i.locked(c, e.FormID, e.onlyWriter)...)
+			r.add(e.Locked, 409, "data-locked")
+		}
 		r.add(e != nil && e.FormID != b.FormID, 409, "upload-form-id")
 	}
 	if r != nil {
@@ -283,7 +302,7 @@ func (m *Model) Commit(c Caller, at Path, upload, formID string, seen Seen) Resp
 	if u.Blob.FormID != formID {
 		return rejected(409, "upload-form-id")
 	}
-	r = i.locked()
+	r = i.lockedForNew(c, formID)
 	r = append(r, i.app.reject(formID, u.Blob.ContentType, len(u.Blob.Bytes))...)
 	r = append(r, i.full(formID)...)
 	r.add(!u.Sent, 409, "upload-missing")
@@ -313,7 +332,7 @@ func (m *Model) CommitAsReplacement(c Caller, at Path, upload, ifMatch, tag stri
 	case u.Blob.FormID != e.FormID:
 		return rejected(409, "upload-form-id")
 	}
-	r = m.kept(i, ifMatch, tag)
+	r = m.kept(c, i, e, ifMatch, tag)
 	r = append(r, i.app.reject(e.FormID, u.Blob.ContentType, len(u.Blob.Bytes))...)
 	r.add(!u.Sent, 409, "upload-missing")
 	if r != nil {

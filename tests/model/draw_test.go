@@ -193,6 +193,11 @@ func (r *run) application(current *Application) Application {
 		form.Schema = map[string]any{"type": "object", "required": draw(r, "required", []string{"navn"}, []string{"navn", "b"})}
 	}
 	attachment := DataType{FormID: "attachment", Allowed: draw(r, "allowed", []string{"*/*"}, []string{"application/pdf", "text/*"})}
+	if r.chance(40, "rights") {
+		attachment.Write = draw(r, "write", []string{"owner"}, []string{"user"}, []string{"user", "owner"})
+		attachment.Steps = draw(r, "open steps", []string{"Submit", "Archived"}, []string{"Submit"}, nil, []string{"Feil"})
+		attachment.MinCount = draw(r, "minimum", 0, 1)
+	}
 	switch draw(r, "data types", "both", "both", "form", "none") {
 	case "both":
 		a.DataTypes = []DataType{form, attachment}

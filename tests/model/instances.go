@@ -66,6 +66,7 @@ func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
 		r = append(r, a.reject(b.FormID, b.ContentType, len(b.Bytes))...)
 		count[b.FormID]++
 		kind, _ := a.dataType(b.FormID)
+		r.add(kind.onlyWriter() != "" && kind.onlyWriter() != c.kind(), 403, "form-id-forbidden")
 		r.add(kind.MaxCount > 0 && count[b.FormID] > kind.MaxCount, 409, "data-count")
 	}
 	if r != nil {

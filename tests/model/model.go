@@ -84,6 +84,7 @@ type Element struct {
 	ChangedBy                         string
 	Bytes                             []byte
 	Locked                            bool
+	onlyWriter                        string      // the kind of caller that may replace and delete the element, or ""
 	Downloaded, Confirmed             []time.Time // zero for a time that no response has contained yet
 	isConfirmed                       bool        // since the latest submission
 }

@@ -28,7 +28,8 @@ func (i *Instance) enter(m *Model, c Caller, s Step, at time.Time) {
 	submitted := i.isSubmitted()
 	previous := i.Step
 	for _, d := range i.Data {
-		d.Locked = s.Locks || s.Archives
+		kind, _ := i.app.dataType(d.FormID)
+		d.Locked = (s.Locks || s.Archives) && !slices.Contains(kind.Steps, s.Name)
 	}
 	if s.Archives && !i.Archived {
 		i.ArchivedAt = at
@@ -197,7 +198,8 @@ func (i *Instance) issues(only string) []Issue {
 		}
 	}
 	for _, d := range i.app.DataTypes {
-		if only == "" && count[d.FormID] < d.MinCount {
+		reachable := d.onlyWriter() != "owner" || slices.Contains(d.Steps, i.Step)
+		if only == "" && reachable && count[d.FormID] < d.MinCount {
 			issues = append(issues, Issue{"error", "TooFewDataElementsOfType", "", ""})
 		}
 		if only == "" && d.MaxCount > 0 && count[d.FormID] > d.MaxCount {

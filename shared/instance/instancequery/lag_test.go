@@ -91,7 +91,7 @@ func (sim *simulation) change(t *testing.T) {
 	}
 	r.Instance = r.Clone()
 	err := error(nil)
-	if sim.IntN(2) == 0 && r.CheckDataWritable(sim.app) == nil {
+	if sim.IntN(2) == 0 && r.CheckDataWritable(sim.app, "default", "nav") == nil {
 		err = r.AddData(sim.app, fmt.Sprint(len(r.Data)), "default", instance.Content{}, "1001", sim.now)
 	} else {
 		to := sim.app.Workflow.Reachable(r.Workflow.CurrentStep, application.Owner)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/appendjson"
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/deflate"
 	"altinn.no/instanceapi/shared/instance"
 )
@@ -46,6 +47,8 @@ type element struct {
 	instance.DataElement
 	Revision string `json:"revision"`
 	SHA256   string `json:"sha256"`
+	// OnlyWriter is the role in DataElement.OnlyWriter.
+	OnlyWriter application.Role `json:"onlyWriter,omitempty"`
 }
 
 // packing is the format of packed instances.
@@ -73,6 +76,9 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 		d.AppendMembers(&w)
 		w.String(`,"revision":`, d.Revision)
 		w.String(`,"sha256":`, d.SHA256)
+		if d.OnlyWriter != "" {
+			w.String(`,"onlyWriter":`, string(d.OnlyWriter))
+		}
 		w.Raw("}")
 	}
 	w.Int(`],"eventCount":`, int64(i.EventCount))
@@ -159,6 +165,9 @@ func readDocument(text string) *instance.Instance {
 		d.ReadMembers(r)
 		d.Revision = r.String(`,"revision":`)
 		d.SHA256 = r.String(`,"sha256":`)
+		if r.Accept(`,"onlyWriter":`) {
+			d.OnlyWriter = application.Role(r.String(""))
+		}
 		r.Expect("}")
 		i.Data = append(i.Data, d)
 	}
@@ -200,7 +209,7 @@ func decodeCompatible(text []byte) (*instance.Instance, error) {
 	i.Data = make([]instance.DataElement, len(doc.Data))
 	for n, d := range doc.Data {
 		i.Data[n] = d.DataElement
-		i.Data[n].Revision, i.Data[n].SHA256 = d.Revision, d.SHA256
+		i.Data[n].Revision, i.Data[n].SHA256, i.Data[n].OnlyWriter = d.Revision, d.SHA256, d.OnlyWriter
 	}
 	return i, nil
 }

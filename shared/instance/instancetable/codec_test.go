@@ -19,6 +19,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/filltest"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/rfc3339"
@@ -206,6 +207,7 @@ func TestRoundTrip(t *testing.T) {
 				ID: text.Draw(t, "id"), FormID: text.Draw(t, "form"), ContentType: text.Draw(t, "type"), FileName: text.Draw(t, "name"),
 				CreatedDateTime: moment.Draw(t, "created"), LastChangedDateTime: moment.Draw(t, "changed"), FileSize: rapid.Int64().Draw(t, "size"),
 				IsLocked: rapid.Bool().Draw(t, "locked"), Revision: text.Draw(t, "revision"), SHA256: text.Draw(t, "hash"),
+				OnlyWriter: application.Role(text.Draw(t, "only writer")),
 			}
 			if rapid.Bool().Draw(t, "downloaded") {
 				d.ApplicationOwner = &instance.ApplicationOwner{Downloaded: rapid.SliceOfN(moment, 1, 5).Draw(t, "times")}

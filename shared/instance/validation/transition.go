@@ -32,18 +32,15 @@ func (f Findings) Transition(i *instance.Instance, app *application.Application,
 	if validates && !f.Covers(i) {
 		return "", ErrNotValidated
 	}
-	issues := f.For(i)
+	issues := append(i.Validate(app), f.For(i)...) // those of the step that i leaves
 	left, err = i.TransitionWithReason(app, to, reason, role, by, now)
 	if err != nil && !fault.HasCode(err, "data-invalid") {
 		return left, err
 	}
-	if validates {
-		issues = append(i.Validate(app), issues...)
-		if HasErrors(issues) {
-			invalid := fault.New(fault.Conflict, "data-invalid", "The instance cannot leave the step %s because its data is invalid. See issues.", left)
-			invalid.Issues = schema.Limit(issues)
-			return left, invalid
-		}
+	if validates && HasErrors(issues) {
+		invalid := fault.New(fault.Conflict, "data-invalid", "The instance cannot leave the step %s because its data is invalid. See issues.", left)
+		invalid.Issues = schema.Limit(issues)
+		return left, invalid
 	}
 	return left, err
 }
