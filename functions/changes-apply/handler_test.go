@@ -245,6 +245,24 @@ func TestWriteRights(t *testing.T) {
 	rejects(apitest.Nav, `{"op":"add","formId":"attachment","part":"a"}`, 409, "data-locked")
 }
 
+// TestLabelsForOwner changes an instance whose labels only the owner sees.
+func TestLabelsForOwner(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.Other, `{"labelsFor":"owner"}`)
+	i := api.Add(t, apitest.InstanceSpec{App: apitest.Other, Labels: []string{"gr"}})
+	labels := func(caller, body string) []string {
+		var shown instance.Instance
+		api.Do(t, caller, "POST", apitest.InApp(i, "/changes"), withParts(body, "a", "text/plain", "a")).Want(200, "").JSON(&shown)
+		return shown.Labels
+	}
+	if got := labels(apitest.Kari, `{"data":[{"op":"add","formId":"a","part":"a"}]}`); len(got) > 0 {
+		t.Errorf("the user sees the labels %v", got)
+	}
+	if got := labels(apitest.Nav, `{"data":[{"op":"add","formId":"a","part":"a"}],"metadata":{"labels":["gr","ny"]}}`); !slices.Equal(got, []string{"gr", "ny"}) {
+		t.Errorf("the owner sees the labels %v", got)
+	}
+}
+
 func TestNothingToChange(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{Labels: []string{"gr"}, Forms: []string{"default"}})

@@ -23,11 +23,18 @@ type Application struct {
 	CheckIdentityNumbers bool              `json:"checkIdentityNumbers"` // enforce check digits of ssn and organizationNumber
 	IndexShards          int               `json:"indexShards"`          // index partitions per step; at least 1
 	Events               []string          `json:"events,omitempty"`     // optional types of events that the application has
+	LabelsFor            string            `json:"labelsFor,omitempty"`  // who sees the labels of new instances; "" means LabelsForBoth
 	Retention            *Retention        `json:"retention,omitempty"`  // nil: nothing is deleted automatically
 	Deadline             *Deadline         `json:"deadline,omitempty"`   // nil: dueDateTime has no effect
 
 	Version int64 `json:"-"` // number of writes of this document, from 1
 }
+
+// The values of Application.LabelsFor.
+const (
+	LabelsForBoth  = "both"
+	LabelsForOwner = "owner" // users do not see labels
+)
 
 // DataType holds the rules for data elements of one formId.
 type DataType struct {
@@ -249,6 +256,7 @@ func (a *Application) Validate() error {
 		c.require(isStorable(t.Schema), at+"/schema", "has more than %d bytes after compression", MaxPackedBytes)
 		c.require(isStorable(t.XSD), at+"/xsd", "has more than %d bytes after compression", MaxPackedBytes)
 	}
+	c.require(slices.Contains([]string{"", LabelsForBoth, LabelsForOwner}, a.LabelsFor), "/labelsFor", "must be %s or %s", LabelsForBoth, LabelsForOwner)
 	a.Workflow.check(&c)
 	a.checkLifecycle(&c)
 	return c.fault()

@@ -54,6 +54,7 @@ type Instance struct {
 	StepEntered       time.Time          `json:"-"` // time of entering the current step
 	Shard             int                `json:"-"` // its shard of the application's indexes
 	Submitted         bool               `json:"-"` // whether the current step is one of a submitted instance, see application.Step.Submits
+	LabelsHidden      bool               `json:"-"` // whether users do not see the labels; set at creation, so that a later registration shows nothing
 	AllConfirmed      time.Time          `json:"-"` // time at which the owner confirmed a submission as a whole; zero: never
 	Timeline          Timeline           `json:"-"` // state of the rules that depend on the time
 	IdempotencyRecord *IdempotencyRecord `json:"-"` // stored with this change, not part of the document; nil: none
@@ -171,6 +172,7 @@ func New(draft Draft, by string, now time.Time) (*Instance, error) {
 		DueDateTime: truncated(draft.DueDateTime), VisibleDateTime: truncated(draft.VisibleDateTime),
 		PresentationField: draft.PresentationField, Data: []DataElement{},
 	}
+	i.LabelsHidden = draft.Application.LabelsFor == application.LabelsForOwner
 	i.Status.ReadStatus = Read
 	if i.isOwner(by) {
 		i.Status.ReadStatus = Unread

@@ -18,6 +18,7 @@ type Application struct {
 	CheckIdentity bool              `json:"checkIdentityNumbers,omitempty"`
 	IndexShards   int               `json:"indexShards,omitempty"`
 	Events        []string          `json:"events,omitempty"`
+	LabelsFor     string            `json:"labelsFor,omitempty"`
 	Retention     *Retention        `json:"retention,omitempty"`
 	Deadline      *Deadline         `json:"deadline,omitempty"`
 }

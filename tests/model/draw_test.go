@@ -186,6 +186,7 @@ func (r *run) application(current *Application) Application {
 		Title:       map[string]string{"nb": draw(r, "title", "Melding", "Sak")},
 		IndexShards: draw(r, "shards", 0, 0, 0, 1, 2, 4), CheckIdentity: r.chance(10, "check digits"),
 	}
+	a.LabelsFor = draw(r, "labelsFor", "", "", "both", "owner")
 	form := DataType{FormID: "default", MinCount: draw(r, "minCount", 0, 1, 0, 2), MaxCount: draw(r, "maxCount", 0, 1, 2)}
 	form.Allowed = draw(r, "allowed", []string{"application/json", "application/xml"}, nil, []string{"application/*"}, []string{"*/*"})
 	form.MaxSize = draw(r, "maxSize", 0, 40)

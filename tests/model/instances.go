@@ -87,6 +87,7 @@ func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
 		ID: seen.ID, Owner: owner, app: a, Version: 1, Labels: d.Labels, Created: seen.At, CreatedBy: m.nameOf(c),
 		Due: d.Due, Visible: d.Visible, Presentation: d.Presentation,
 	}
+	i.labelsHidden = a.LabelsFor == "owner"
 	i.ReadStatus = "Read"
 	if c.Org != "" {
 		i.ReadStatus = "Unread"

@@ -69,6 +69,7 @@ type Instance struct {
 	ReadStatus   string
 	Substatus    *Substatus
 	Hold         *Hold
+	labelsHidden bool // from users
 	timeline
 	Data    []*Element
 	Events  []*Event
@@ -137,6 +138,9 @@ func (m *Model) Document(i *Instance, c Caller) map[string]any {
 		"createdDateTime": stamp(i.Created), "createdBy": i.CreatedBy, "lastChangedDateTime": stamp(i.Changed), "lastChangedBy": i.ChangedBy,
 		"workflow": map[string]any{"currentStep": i.Step, "isCompleted": i.Completed},
 		"status":   map[string]any{"isArchived": i.Archived, "isSoftDeleted": i.Deleted, "isMarkedForHardDelete": i.Gone},
+	}
+	if i.labelsHidden && c.Org == "" {
+		d["labels"] = []any{}
 	}
 	if i.Submitted != nil {
 		d["workflow"].(map[string]any)["submittedDateTime"] = stamp(*i.Submitted)

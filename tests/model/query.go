@@ -126,6 +126,9 @@ func (q Query) holds(i *Instance, c Caller) bool {
 	if q.ReadStatus != "" && q.ReadStatus != i.ReadStatus {
 		return false
 	}
+	if len(q.Labels) > 0 && c.Org == "" && i.labelsHidden {
+		return false
+	}
 	for _, l := range q.Labels {
 		if !slices.Contains(i.Labels, l) {
 			return false

@@ -71,7 +71,7 @@ func TestJSONBodies(t *testing.T) {
 		"PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/substatus":  {"label", "description"},
 		"PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/readStatus": {"readStatus"},
 		"PUT /storage/instances/{instanceOwnerId}/{instanceGuid}/legalHold":      {"reason", "until"},
-		"PUT /storage/applications/{org}/{app}":                                  {"title", "dataTypes", "workflow", "checkIdentityNumbers", "indexShards", "id", "events", "retention", "deadline"},
+		"PUT /storage/applications/{org}/{app}":                                  {"title", "dataTypes", "workflow", "checkIdentityNumbers", "indexShards", "id", "labelsFor", "events", "retention", "deadline"},
 	}
 	for _, route := range e.routes(t) {
 		r := e.to(route)

@@ -92,7 +92,7 @@ var All = []Route{
 	{Method: "PUT", Path: registration, Status: 201, Type: json, Body: `{"title":{"nb":"Melding"},
 		"dataTypes":[{"formId":"any","allowedContentTypes":["application/json"],"write":["user","owner"],"steps":["Submit"],"schema":{"type":"object"}}],
 		"workflow":{"steps":[{"name":"FormFilling"},{"name":"Submit","completes":true}],"transitions":[{"from":"FormFilling","to":"Submit","by":["user"],"requiresReason":true}]},
-		"events":["InstanceDeleted","DeadlineNear"],
+		"events":["InstanceDeleted","DeadlineNear"],"labelsFor":"owner",
 		"retention":{"userMayDelete":"drafts","drafts":{"after":"P90D"},"deleted":{"after":"P2W"},"archived":{"after":"P5Y","unconfirmed":"delete"}},
 		"deadline":{"remind":["P7D"],"late":"refuse","label":"forfalt"}}`},
 	{Method: "GET", Path: registration + "/events", Status: 200, Parameters: []string{"after", "workflow.currentStep", "eventType", "size"}},

@@ -20,7 +20,8 @@ type CallerView struct {
 	forOwner bool // shows what only the application's owner may see
 }
 
-// For returns the view of a caller. Only the application's owner sees the reason of a legal hold.
+// For returns the view of a caller. Only the application's owner sees the reason of a legal hold,
+// and the labels if its registration says so.
 func (v View) For(caller auth.Caller) CallerView { return CallerView{v, caller.IsOwner()} }
 
 // Render returns a copy of i with its links, without what the caller may not see.
@@ -35,6 +36,9 @@ func (v CallerView) Render(i *instance.Instance) *instance.Instance {
 func (v CallerView) AddLinks(i *instance.Instance) {
 	if i.LegalHold != nil && !v.forOwner {
 		i.LegalHold.Reason = ""
+	}
+	if i.LabelsHidden && !v.forOwner {
+		i.Labels = []string{}
 	}
 	links := v.Links(i)
 	i.SelfLinks = &links

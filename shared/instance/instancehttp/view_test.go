@@ -11,7 +11,8 @@ import (
 )
 
 // TestRenderKeepsEveryField fails if a rendered instance lacks a field that the caller may see.
-// Only the application's owner sees the reason of a legal hold.
+// Only the application's owner sees the reason of a legal hold, and labels that are hidden from
+// users.
 func TestRenderKeepsEveryField(t *testing.T) {
 	i := &instance.Instance{}
 	filltest.Fill(t, i)
@@ -28,6 +29,12 @@ func TestRenderKeepsEveryField(t *testing.T) {
 		if missing := filltest.Zero(*test.view.Render(i)); !slices.Equal(missing, test.want) {
 			t.Errorf("%s: the instance lacks %q, want %q", name, missing, test.want)
 		}
+	}
+	if labels := view.For(auth.Caller{UserID: "1001"}).Render(i).Labels; labels == nil || len(labels) > 0 {
+		t.Errorf("a user sees the labels %q, want []", labels)
+	}
+	if labels := view.For(auth.Caller{Org: "nav"}).Render(i).Labels; len(labels) == 0 {
+		t.Error("the owner does not see the labels")
 	}
 	if i.LegalHold.Reason == "" {
 		t.Error("Render changed the instance")

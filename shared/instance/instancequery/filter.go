@@ -62,7 +62,8 @@ type Filter struct {
 	ReadStatus      string   // "": any
 	Unconfirmed     bool     // only instances in their owner's work queue
 
-	// VisibleAt, if not zero, omits the instances that do not exist for users at that time.
+	// VisibleAt, if not zero, omits the instances that do not exist for users at that time. Labels
+	// that users do not see then match no label.
 	VisibleAt time.Time
 
 	LastChanged, Created, Due, Visible TimeRange
@@ -123,6 +124,7 @@ func (f *Filter) Matches(i *instance.Instance) bool {
 		(f.InstanceOwnerID == "" || f.InstanceOwnerID == i.InstanceOwnerID) &&
 		(f.Step == "" || f.Step == i.Workflow.CurrentStep) &&
 		!slices.ContainsFunc(f.Labels, func(label string) bool { return !slices.Contains(i.Labels, label) }) &&
+		(len(f.Labels) == 0 || f.VisibleAt.IsZero() || !i.LabelsHidden) &&
 		equals(f.IsCompleted, i.Workflow.IsCompleted) && equals(f.IsArchived, i.Status.IsArchived) &&
 		(f.ReadStatus == "" || f.ReadStatus == i.Status.ReadStatus) &&
 		(!f.Unconfirmed || i.InQueue()) &&

@@ -95,6 +95,24 @@ func TestInvalidFilters(t *testing.T) {
 	}
 }
 
+// TestHiddenLabels filters by a label that users do not see.
+func TestHiddenLabels(t *testing.T) {
+	i := &instance.Instance{AppID: "nav/app2018", Labels: []string{"gr"}, LabelsHidden: true}
+	for query, want := range map[string]bool{"label=gr": false, "": true} {
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := ParseFilter(values)
+		if err != nil || !f.Matches(i) {
+			t.Errorf("%q does not match for the owner: %v", query, err)
+		}
+		if f.VisibleAt = time.Now(); f.Matches(i) != want {
+			t.Errorf("%q matches for a user: %v, want %v", query, !want, want)
+		}
+	}
+}
+
 // TestEveryParameterExcludes checks that each filter excludes an instance that it does not match.
 func TestEveryParameterExcludes(t *testing.T) {
 	day := time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)

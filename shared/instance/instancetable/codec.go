@@ -34,6 +34,7 @@ type document struct {
 	StepEntered  time.Time `json:"stepEntered"`
 	Shard        int       `json:"shard,omitzero"`
 	Submitted    bool      `json:"submitted,omitzero"`
+	LabelsHidden bool      `json:"labelsHidden,omitzero"`
 	AllConfirmed time.Time `json:"allConfirmed,omitzero"`
 
 	VisibleDue  time.Time `json:"visibleDue,omitzero"` // this and the following are the Timeline
@@ -88,6 +89,9 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 	}
 	if i.Submitted {
 		w.Bool(`,"submitted":`, true)
+	}
+	if i.LabelsHidden {
+		w.Bool(`,"labelsHidden":`, true)
 	}
 	if !i.AllConfirmed.IsZero() {
 		w.Time(`,"allConfirmed":`, i.AllConfirmed)
@@ -179,6 +183,9 @@ func readDocument(text string) *instance.Instance {
 	if r.Accept(`,"submitted":`) {
 		i.Submitted = r.Bool("")
 	}
+	if r.Accept(`,"labelsHidden":`) {
+		i.LabelsHidden = r.Bool("")
+	}
 	if r.Accept(`,"allConfirmed":`) {
 		i.AllConfirmed = r.Time("")
 	}
@@ -198,7 +205,7 @@ func decodeCompatible(text []byte) (*instance.Instance, error) {
 	}
 	i := &doc.Instance
 	i.EventCount, i.StepEntered, i.Shard = doc.EventCount, doc.StepEntered, doc.Shard
-	i.Submitted, i.AllConfirmed = doc.Submitted, doc.AllConfirmed
+	i.Submitted, i.LabelsHidden, i.AllConfirmed = doc.Submitted, doc.LabelsHidden, doc.AllConfirmed
 	i.Timeline = instance.Timeline{
 		VisibleDue: doc.VisibleDue, DueDone: doc.DueDone, DeletedBy: doc.DeletedBy, Restored: doc.Restored, UserChanged: doc.UserChanged,
 	}

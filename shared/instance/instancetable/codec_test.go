@@ -198,7 +198,7 @@ func TestRoundTrip(t *testing.T) {
 				ArchivedDateTime: rapid.Ptr(moment, true).Draw(t, "archived at"), SoftDeletedDateTime: rapid.Ptr(moment, true).Draw(t, "deleted at"),
 				ReadStatus: text.Draw(t, "read status"),
 			},
-			Submitted: rapid.Bool().Draw(t, "submitted"), AllConfirmed: rapid.OneOf(moment, rapid.Just(time.Time{})).Draw(t, "all confirmed"),
+			Submitted: rapid.Bool().Draw(t, "submitted"), LabelsHidden: rapid.Bool().Draw(t, "labels hidden"), AllConfirmed: rapid.OneOf(moment, rapid.Just(time.Time{})).Draw(t, "all confirmed"),
 			Data: []instance.DataElement{}, Version: rapid.Int64().Draw(t, "version"), EventCount: rapid.Int().Draw(t, "events"),
 			Shard: rapid.IntRange(0, 63).Draw(t, "shard"),
 		}
