@@ -32,7 +32,15 @@ const (
 	ReadStatusChanged   = "ReadStatusChanged"   // a user marked the instance as read or unread
 )
 
-// Types returns all types of events.
+// InternalDeletion is the type of the event of a permanent deletion in an application that does not
+// register InstanceDeleted. The feed counts the event; see Counts. Owners and users never see it,
+// and no registration can name the type.
+const InternalDeletion = "InternalDeletion"
+
+// Internal reports whether events of the type are for the system alone.
+func Internal(eventType string) bool { return eventType == InternalDeletion }
+
+// Types returns all types of events that owners can see.
 func Types() []string {
 	return []string{WorkflowStateChange, DataChanged, InstanceChanged, DownloadConfirmed, InstanceDeleted, InstanceUndeleted, InstanceVisible, DeadlineNear, DeadlinePassed, LegalHoldChanged, SubstatusChanged, ReadStatusChanged}
 }

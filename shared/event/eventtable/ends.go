@@ -3,12 +3,15 @@ package eventtable
 import (
 	"sync"
 	"time"
+
+	"altinn.no/instanceapi/shared/event"
 )
 
 // end is the end of a feed; the zero value is the end of an empty feed.
 type end struct {
 	seq        int64     // the last position
 	recordedAt time.Time // of that position
+	counts     event.Counts
 }
 
 // The limits of ends. A process that appends to a feed without pause finds the end that it has
@@ -19,7 +22,8 @@ const (
 )
 
 // ends has the ends of the feeds to which this process has appended lately. All events up to such
-// an end have their positions. The zero value is empty. It is safe for concurrent use.
+// an end have their positions, and all days that are closed by then have their items. The zero
+// value is empty. It is safe for concurrent use.
 type ends struct {
 	mu   sync.Mutex
 	ends map[string]knownEnd // by application

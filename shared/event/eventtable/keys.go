@@ -15,6 +15,7 @@ const (
 	attrCount      = "n"
 	attrRecordedAt = "at"
 	attrWriteID    = "w"
+	attrCounts     = "c"
 	attrSeq        = "seq"
 	attrSlot       = "slot"
 	attrAppID      = "appId"
@@ -23,6 +24,8 @@ const (
 )
 
 func feedPartition(appID string) string { return "FEED#" + appID }
+
+func dayPartition(appID string) string { return "DAY#" + appID }
 
 func heldPartition(org string) string { return "HELD#" + org }
 

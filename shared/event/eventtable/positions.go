@@ -55,10 +55,18 @@ func (r *Recorder) positioned(ctx context.Context, events map[eventKey]bool) (ma
 	return found, err
 }
 
-// writePositions stores the positions of the events of a slot, except those in stored. A position
-// never changes, so storing it again, or late, changes nothing.
-func (r *Recorder) writePositions(ctx context.Context, appID string, s *slot, docs []event.Encoded, stored map[eventKey]bool) error {
+// complete stores the positions of the events of a slot, except those in stored, and the days that
+// the slot closes. The slot alone determines these items, so storing one again, or late, changes
+// nothing.
+func (r *Recorder) complete(ctx context.Context, appID string, s *slot, docs []event.Encoded, stored map[eventKey]bool) error {
+	days, err := s.dayItems(appID)
+	if err != nil {
+		return err
+	}
 	var requests []types.WriteRequest
+	for _, item := range days {
+		requests = append(requests, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
+	}
 	for n, doc := range docs {
 		if stored[keyOf(doc)] {
 			continue
@@ -72,7 +80,7 @@ func (r *Recorder) writePositions(ctx context.Context, appID string, s *slot, do
 	return busy.InBatches(ctx, requests, maxWrites, parallelCalls, func(ctx context.Context, batch []types.WriteRequest) ([]types.WriteRequest, error) {
 		out, err := r.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{r.table: batch}})
 		if err != nil {
-			return nil, fmt.Errorf("eventtable: store positions: %w", err)
+			return nil, fmt.Errorf("eventtable: store positions and days: %w", err)
 		}
 		return out.UnprocessedItems[r.table], nil
 	})

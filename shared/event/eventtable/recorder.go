@@ -122,7 +122,7 @@ func (r *Recorder) appendSlot(ctx context.Context, appID string, batch []event.E
 				if last, err = lastSlot.events(lastSlot.first, lastSlot.last()); err != nil {
 					return err
 				}
-				at = end{lastSlot.last(), lastSlot.recordedAt}
+				at = lastSlot.end()
 			}
 		}
 		recorded, err := r.positioned(ctx, questions(batch, last))
@@ -130,7 +130,7 @@ func (r *Recorder) appendSlot(ctx context.Context, appID string, batch []event.E
 			return err
 		}
 		if lastSlot != nil {
-			if err := r.writePositions(ctx, appID, lastSlot, last, recorded); err != nil {
+			if err := r.complete(ctx, appID, lastSlot, last, recorded); err != nil {
 				return err
 			}
 			for _, doc := range last {
@@ -155,10 +155,10 @@ func (r *Recorder) appendSlot(ctx context.Context, appID string, batch []event.E
 				clear(outcomes)
 				continue
 			}
-			if err := r.writePositions(ctx, appID, s, fresh, nil); err != nil {
+			if err := r.complete(ctx, appID, s, fresh, nil); err != nil {
 				return err
 			}
-			at = end{s.last(), s.recordedAt}
+			at = s.end()
 		}
 		r.ends.set(appID, at)
 		return r.outbox.Delete(ctx, acknowledged)
@@ -209,10 +209,14 @@ func (r *Recorder) put(ctx context.Context, appID string, at end, docs []event.E
 	if s.recordedAt.Before(at.recordedAt) {
 		s.recordedAt = at.recordedAt
 	}
+	s.counts = at.counts.Add(at.recordedAt, s.recordedAt, docs)
 	if s.packed, err = event.Pack(docs...); err != nil {
 		return nil, false, err
 	}
-	item, writeID := s.item(appID)
+	item, writeID, err := s.item(appID)
+	if err != nil {
+		return nil, false, err
+	}
 	_, err = r.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &r.table, Item: item, ConditionExpression: aws.String("attribute_not_exists(PK)"),
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,

@@ -2,11 +2,13 @@ package eventtable_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/coldstart/dynamo"
 	"altinn.no/instanceapi/shared/event"
@@ -108,6 +111,15 @@ func (d *database) serve(operation string, body []byte) *response {
 	}
 	switch operation {
 	case "Query":
+		if days := in.ExpressionAttributeValues[":days"]; days != nil {
+			found := []item{}
+			for _, k := range slices.Sorted(maps.Keys(d.items)) {
+				if strings.HasPrefix(k, in.TableName+" "+days["S"]+" ") {
+					found = append(found, d.items[k])
+				}
+			}
+			return &response{status: 200, body: map[string]any{"Items": found}}
+		}
 		prefix := in.TableName + " " + in.ExpressionAttributeValues[":feed"]["S"] + " "
 		found := []item{}
 		for _, k := range slices.Sorted(maps.Keys(d.items)) {
@@ -182,13 +194,35 @@ func newDatabase(t *testing.T) *database {
 
 // newRecorder returns a recorder that calls the database. Call it within the synctest bubble.
 func newRecorder(d *database) *eventtable.Recorder {
-	client := dynamodb.New(dynamodb.Options{
+	return newRecorderAt(d, now)
+}
+
+// newRecorderAt returns a recorder whose clock stands still.
+func newRecorderAt(d *database, now time.Time) *eventtable.Recorder {
+	return eventtable.NewRecorder(newClient(d), "Events", "Outbox", func() time.Time { return now })
+}
+
+func newClient(d *database) *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
 		Region: "eu-north-1", HTTPClient: d, BaseEndpoint: aws.String("http://dynamodb.test"),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, nil
 		}),
 	}, dynamo.Retries)
-	return eventtable.NewRecorder(client, "Events", "Outbox", func() time.Time { return now })
+}
+
+// counts returns the counts of the feed as JSON.
+func (d *database) counts(t *testing.T) string {
+	t.Helper()
+	counts, _, err := eventtable.New(newClient(d), "Events").Counts(t.Context(), app, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(counts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func events(guid string, first, last int) []event.Encoded {
@@ -276,6 +310,9 @@ func TestDisturbedAppends(t *testing.T) {
 				if got := outcomes(newRecorder(d).Append(t.Context(), docs)); got != test.again || d.slots() != 1 {
 					t.Errorf("again: %s, %d slots; want %s and one slot", got, d.slots(), test.again)
 				}
+				if got, want := d.counts(t), `{"steps":{"Submit":3},"days":[{"day":"2019-06-01","created":3,"steps":{"Submit":3}}]}`; got != want {
+					t.Errorf("counts %s, want %s", got, want)
+				}
 			})
 		})
 	}
@@ -311,10 +348,107 @@ func TestAnotherProcessAppends(t *testing.T) {
 				if got := outcomes(results); got != test.want || d.slots() != number+strings.Count(test.want, "rr") {
 					t.Errorf("%s, %d slots: %v", got, d.slots(), results)
 				}
+				if got, want := d.counts(t), fmt.Sprintf(`{"steps":{"Submit":%d},`, number+strings.Count(test.want, "r")); !strings.HasPrefix(got, want) {
+					t.Errorf("counts %s, want %s", got, want)
+				}
 				if limit := busy.MaxRaces + 1; number > limit {
 					t.Errorf("%d attempts, want at most %d", number, limit)
 				}
 			})
+		})
+	}
+}
+
+// TestClosedDays ends the process after the first slot of a new day, before it has stored the day
+// that the slot closes. Readers find the day in the slot. The next recorder stores it.
+func TestClosedDays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, guid := newDatabase(t), uuid.New().String()
+		const days = `{"day":"2019-06-01","created":1,"steps":{"Submit":1}},{"day":"2019-06-03","created":1,"steps":{"Submit":1}}`
+		if got := outcomes(newRecorder(d).Append(t.Context(), events(guid, 1, 1))); got != "r" {
+			t.Fatal(got)
+		}
+		at := now.AddDate(0, 0, 2)
+		second := eventtest.Document(app, guid, 2, at, "Submit")
+		d.disturb = on("BatchWriteItem", 3, 1000, failure("AccessDeniedException"))
+		results := newRecorderAt(d, at).Append(t.Context(), []event.Encoded{second})
+		if got := outcomes(results); got != "f" || d.slots() != 2 || d.items["Events DAY#nav/app2018 2019-06-01"] != nil {
+			t.Fatalf("%s, %d slots: %v", got, d.slots(), results)
+		}
+		if got, want := d.counts(t), `{"steps":{"Submit":2},"days":[`+days+`]}`; got != want {
+			t.Errorf("counts %s, want %s", got, want)
+		}
+		d.disturb = nil
+		for n := 3; n <= 4; n++ {
+			if got := outcomes(newRecorderAt(d, at).Append(t.Context(), []event.Encoded{second, eventtest.Document(app, guid, n, at, "Submit")})); got != "dr" {
+				t.Fatal(got)
+			}
+			want := fmt.Sprintf(`{"steps":{"Submit":%d},"days":[%s]}`, n, strings.ReplaceAll(days, `06-03","created":1,"steps":{"Submit":1`, fmt.Sprintf(`06-03","created":%d,"steps":{"Submit":%d`, n-1, n-1)))
+			if got := d.counts(t); got != want || d.items["Events DAY#nav/app2018 2019-06-01"] == nil {
+				t.Errorf("counts %s, want %s", got, want)
+			}
+		}
+	})
+}
+
+// TestCountsAreSmall counts instances in as many steps with as long names as a registration can
+// have, on all days that a slot can have. With three usual steps a slot with one event is one write
+// unit.
+func TestCountsAreSmall(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	longNames := make([]string, application.MaxSteps)
+	for n := range longNames {
+		name := []byte{'a'}
+		for len(name) < 64 {
+			name = append(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"[random.IntN(64)])
+		}
+		longNames[n] = string(name)
+	}
+	for name, test := range map[string]struct {
+		steps        []string
+		counts, slot int // bytes, at most
+	}{
+		"usual": {[]string{"FormFilling", "Submit", "Archived"}, 200, 1024},
+		"long":  {longNames, 2048, 4096},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDatabase(t)
+			for _, day := range []int{0, 1, 4} { // the last slot has the two days before
+				at := now.AddDate(0, 0, day)
+				recorder := newRecorderAt(d, at)
+				for n := range 60 {
+					var docs []event.Encoded
+					for _, step := range test.steps[:1+n%len(test.steps)] {
+						docs = append(docs, eventtest.Document(app, uuid.New().String(), 1, at, step))
+					}
+					if got := outcomes(recorder.Append(t.Context(), docs)); strings.Trim(got, "r") != "" {
+						t.Fatal(got)
+					}
+					if day == 4 { // one event
+						break
+					}
+				}
+			}
+			var last item
+			for _, k := range slices.Sorted(maps.Keys(d.items)) {
+				if strings.HasPrefix(k, "Events FEED#") {
+					last = d.items[k]
+				}
+			}
+			counts, size := 0, 0
+			for attribute, value := range last {
+				raw := []byte(value["S"] + value["N"])
+				if value["B"] != "" {
+					raw, _ = base64.StdEncoding.DecodeString(value["B"])
+				}
+				if size += len(attribute) + len(raw); attribute == "c" {
+					counts = len(raw)
+				}
+			}
+			if counts > test.counts || size > test.slot || counts == 0 {
+				t.Errorf("%s: the counts have %d bytes, want at most %d; the slot has %d, want at most %d", name, counts, test.counts, size, test.slot)
+			}
+			t.Logf("%s: counts %d, slot %d bytes", name, counts, size)
 		})
 	}
 }

@@ -29,11 +29,15 @@ type slot struct {
 	first      int64 // position of the first event
 	count      int
 	recordedAt time.Time
-	packed     []byte // the events, as package event packs them
+	packed     []byte       // the events, as package event packs them
+	counts     event.Counts // after the last event
 }
 
 // last returns the position of the last event.
 func (s *slot) last() int64 { return s.first + int64(s.count) - 1 }
+
+// end returns the end of a feed whose last slot is s.
+func (s *slot) end() end { return end{s.last(), s.recordedAt, s.counts} }
 
 // holds reports whether the slot has a position.
 func (s *slot) holds(seq int64) bool { return s.first <= seq && seq <= s.last() }
@@ -62,7 +66,7 @@ func slotLen(docs []event.Encoded) int {
 }
 
 // item returns the item of the slot, and the id of this write.
-func (s *slot) item(appID string) (item map[string]types.AttributeValue, writeID []byte) {
+func (s *slot) item(appID string) (item map[string]types.AttributeValue, writeID []byte, err error) {
 	writeID = make([]byte, 8)
 	_, _ = rand.Read(writeID) // never fails
 	item = key(feedPartition(appID), padded20(s.first))
@@ -70,7 +74,8 @@ func (s *slot) item(appID string) (item map[string]types.AttributeValue, writeID
 	item[attrEvents] = &types.AttributeValueMemberB{Value: s.packed}
 	item[attrRecordedAt] = text(rfc3339.Format(s.recordedAt))
 	item[attrWriteID] = &types.AttributeValueMemberB{Value: writeID}
-	return item, writeID
+	item[attrCounts], err = packCounts(s.counts)
+	return item, writeID, err
 }
 
 // slotOf parses the item of a slot.
@@ -108,7 +113,11 @@ func lastSlot(ctx context.Context, client *dynamodb.Client, table, appID string,
 	if len(out.Items) == 0 {
 		return nil, nil
 	}
-	return slotOf(out.Items[0])
+	s, err := slotOf(out.Items[0])
+	if err == nil {
+		err = readCounts(out.Items[0], &s.counts)
+	}
+	return s, err
 }
 
 // isWrite reports whether the write with the id has put the item.

@@ -2,6 +2,8 @@ package eventtest
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -321,6 +323,73 @@ func testConcurrent(s *suite) {
 		s.Fatalf("%d followed, %d recorded, want %d", len(followed), recorded.Load(), len(docs))
 	}
 	checkOrder(s, followed)
+}
+
+// testCounts counts instances over some days, with late events, a clock that is ahead and one that
+// steps back, deletions of all kinds, and several feeds. Each delivery counts once, however often
+// it is repeated.
+func testCounts(s *suite) {
+	check := func(first, want string) {
+		s.Helper()
+		counts, at, err := s.Counts(s.Context(), s.app, first)
+		got, _ := json.Marshal(counts)
+		if err != nil || string(got) != want {
+			s.Errorf("counts from %q: %s, %v\nwant %s", first, got, err, want)
+		}
+		if records := s.feed(s.app); len(records) > 0 && !at.Equal(records[len(records)-1].RecordedAt) || len(records) == 0 && !at.IsZero() {
+			s.Errorf("the counts are of %v", at)
+		}
+	}
+	doc := func(guid string, number int, at time.Duration, eventType, from, step string) event.Encoded {
+		ev := Document(s.app, guid, number, start.Add(at), step).Event
+		ev.EventType, ev.PreviousStep = eventType, from
+		if eventType == event.InstanceDeleted {
+			hard := from == "hard"
+			ev.Hard, ev.PreviousStep = &hard, ""
+		}
+		doc, err := event.Encode(ev)
+		if err != nil {
+			s.Fatal(err)
+		}
+		return doc
+	}
+	const step, day = event.WorkflowStateChange, 24 * time.Hour
+	a, b, c := uuid.New().String(), uuid.New().String(), uuid.New().String()
+	check("", `{"steps":null,"days":null}`)
+	first := []event.Encoded{doc(a, 1, 0, step, "", "Form"), doc(b, 1, 0, step, "", "Form"), doc(a, 2, 0, step, "Form", "Submit")}
+	s.append("rrr", first...)
+	s.append("ddd", first...)
+	s.append("r", Document("skd/"+s.app[4:], uuid.New().String(), 1, start, "Form"))
+	const firstDay = `{"day":"2019-06-01","created":2,"steps":{"Form":2,"Submit":1}}`
+	check("", `{"steps":{"Form":1,"Submit":1},"days":[`+firstDay+`]}`)
+	s.append("o", doc(c, 2, 0, step, "Form", "Submit"))
+	// Before midnight by a clock that is ahead, and of the day before, recorded after midnight.
+	s.Move(12*time.Hour - time.Second)
+	s.append("r", doc(c, 1, 12*time.Hour+time.Second, step, "", "Form"))
+	s.Move(time.Minute)
+	s.append("rr", doc(c, 2, 12*time.Hour-time.Second, step, "Form", "Submit"), doc(b, 2, 13*time.Hour, event.InstanceDeleted, "soft", "Form"))
+	const firstDays = `{"day":"2019-06-01","created":3,"steps":{"Form":3,"Submit":2}}`
+	check("", `{"steps":{"Form":1,"Submit":2},"days":[`+firstDays+`]}`)
+	s.Move(-time.Hour) // record times never decrease
+	s.append("r", doc(b, 3, 13*time.Hour, event.DataChanged, "", "Form"))
+	// Two days later, too late for its own day; permanent deletions.
+	s.Move(2 * day)
+	late := []event.Encoded{doc(b, 4, 13*time.Hour, event.InternalDeletion, "", "Form"), doc(a, 3, 0, event.InstanceDeleted, "hard", "Submit"), doc(c, 3, 0, step, "Submit", "Archived")}
+	s.append("rrr", late...)
+	check("", `{"steps":{"Archived":1},"days":[`+firstDays+`,{"day":"2019-06-02","created":0,"steps":{"Archived":1}}]}`)
+	// Every day gets its item, however long the pauses are.
+	want := firstDays + `,{"day":"2019-06-02","created":0,"steps":{"Archived":1}}`
+	for n, pause := range []int{1, 1, 2, 3, 40} {
+		s.Move(time.Duration(pause) * day)
+		for range 2 {
+			s.append("r", Document(s.app, uuid.New().String(), 1, s.Now(), "Form"))
+		}
+		s.append("dd", late[0], late[1])
+		want += `,{"day":"` + event.DayOf(s.Now()) + `","created":2,"steps":{"Form":2}}`
+		check("", fmt.Sprintf(`{"steps":{"Archived":1,"Form":%d},"days":[%s]}`, 2*n+2, want))
+	}
+	check(event.DayOf(s.Now()), `{"steps":{"Archived":1,"Form":10},"days":[`+want[strings.LastIndex(want, `{"day"`):]+`]}`)
+	check(event.DayOf(s.Now().Add(day)), `{"steps":{"Archived":1,"Form":10},"days":null}`)
 }
 
 func testScan(s *suite) {

@@ -28,6 +28,7 @@ type Store interface {
 	Reaches(ctx context.Context, appID string, seq int64) (bool, error)
 	PositionOfID(ctx context.Context, appID, eventID string) (at eventtable.Position, found bool, err error)
 	PositionOfTime(ctx context.Context, appID string, t time.Time) (eventtable.Position, error)
+	Counts(ctx context.Context, appID, first string) (event.Counts, time.Time, error)
 	Take(ctx context.Context, org string, limit int, now, until time.Time) (*eventtable.Place, error)
 	Release(ctx context.Context, org string, place *eventtable.Place) error
 }
@@ -52,10 +53,11 @@ func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Sto
 		"a position by time skips no event":        testPositionOfTime,
 		"the history of an instance":               testHistory,
 		"many recorders and a reader concurrently": testConcurrent,
-		"the outbox is scanned":                    testScan,
-		"places of held requests":                  testPlaces,
-		"places of concurrent requests":            testConcurrentPlaces,
-		"random deliveries and pollers":            testRandom,
+		"counts":                        testCounts,
+		"the outbox is scanned":         testScan,
+		"places of held requests":       testPlaces,
+		"places of concurrent requests": testConcurrentPlaces,
+		"random deliveries and pollers": testRandom,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := &Clock{at: start}

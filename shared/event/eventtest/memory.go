@@ -213,6 +213,57 @@ func (m *Memory) PositionOfTime(_ context.Context, appID string, t time.Time) (e
 	return at, m.failure
 }
 
+// Counts is eventtable.Feed.Counts.
+func (m *Memory) Counts(_ context.Context, appID, first string) (event.Counts, time.Time, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	feed := m.feeds[appID]
+	if len(feed) == 0 || m.failure != nil {
+		return event.Counts{}, time.Time{}, m.failure
+	}
+	return CountsOf(feed, first), feed[len(feed)-1].RecordedAt, nil
+}
+
+// CountsOf returns the counts of all events of a feed, with the days from first on.
+func CountsOf(feed []eventtable.Record, first string) event.Counts {
+	counts, days := event.Counts{Steps: map[string]int64{}}, map[string]event.DayCounts{}
+	count := func(step string, n int64) {
+		if counts.Steps[step] += n; counts.Steps[step] == 0 {
+			delete(counts.Steps, step)
+		}
+	}
+	for _, record := range feed {
+		ev, recorded := record.Document.Event, event.DayOf(record.RecordedAt)
+		day := min(event.DayOf(ev.At.Time), recorded)
+		if dayBefore := event.DayOf(record.RecordedAt.Add(-24 * time.Hour)); day < dayBefore {
+			day = dayBefore
+		}
+		switch {
+		case ev.EventType == event.InternalDeletion, ev.Hard != nil && *ev.Hard:
+			count(ev.WorkflowStep, -1)
+		case ev.EventType == event.WorkflowStateChange:
+			of, known := days[day]
+			if !known {
+				of = event.DayCounts{Day: day, Steps: map[string]int64{}}
+			}
+			of.Steps[ev.WorkflowStep]++
+			count(ev.WorkflowStep, 1)
+			if ev.PreviousStep != "" {
+				count(ev.PreviousStep, -1)
+			} else {
+				of.Created++
+			}
+			days[day] = of
+		}
+	}
+	for _, day := range slices.Sorted(maps.Keys(days)) {
+		if day >= first {
+			counts.Days = append(counts.Days, days[day])
+		}
+	}
+	return counts
+}
+
 // Take is eventtable.Feed.Take.
 func (m *Memory) Take(_ context.Context, org string, limit int, now, until time.Time) (*eventtable.Place, error) {
 	m.mu.Lock()

@@ -2,6 +2,8 @@ package eventtest
 
 import (
 	"fmt"
+	"reflect"
+	"time"
 	"uuid"
 
 	"pgregory.net/rapid"
@@ -16,10 +18,11 @@ type poller struct {
 	seen []eventtable.Record
 }
 
-// testRandom delivers the events of a few instances in random batches, like a queue: out of order,
-// late, twice, or not before a sweep. Pollers read at random times and sizes. At the end the feed
-// must have each event once, and the events of an instance in order. Every poller must have read
-// exactly the feed. A failure reports the seed that reproduces it.
+// testRandom delivers the events of a few instances in random batches, like a queue: out of
+// order, late, twice, or not before a sweep, over some days. Pollers read at random times and
+// sizes. At the end the feed must have each event once, and the events of an instance in order.
+// Every poller must have read exactly the feed, and the counts must be those of the feed. A
+// failure reports the seed that reproduces it.
 func testRandom(s *suite) {
 	rapid.Check(s, func(t *rapid.T) {
 		app := "nav/app-" + uuid.New().String()[:13]
@@ -35,6 +38,7 @@ func testRandom(s *suite) {
 				poll(t, s, app, p, rapid.IntRange(1, 5).Draw(t, "size"))
 				continue
 			}
+			s.Move(time.Duration(rapid.IntRange(-2, 20).Draw(t, "hours")) * time.Hour)
 			batch := rapid.SliceOfN(rapid.SampledFrom(docs), 1, 6).Draw(t, "batch")
 			for n, result := range s.Append(s.Context(), batch) {
 				if result.Outcome == event.Failed {
@@ -56,6 +60,10 @@ func testRandom(s *suite) {
 			t.Fatalf("%d events in the feed, want %d", len(feed), len(docs))
 		}
 		checkOrder(t, feed)
+		counts, _, err := s.Counts(s.Context(), app, "")
+		if want := CountsOf(feed, ""); err != nil || !reflect.DeepEqual(counts, want) {
+			t.Fatalf("counts %v, %v; want %v", counts, err, want)
+		}
 		for n := range pollers {
 			for before := -1; len(pollers[n].seen) != before; {
 				before = len(pollers[n].seen)

@@ -10,9 +10,9 @@
 //   - The item of a colliding label is a copy of its instance. It is copied only if the stack's
 //     table has the instance in the same version. Otherwise a removed label would come back.
 //   - An event of the outbox is not copied if the feed has it.
-//   - The slots and positions of a feed are not copied if event-record has appended to the feed
-//     after the loss. Old slots between the new ones would repeat positions or leave a gap, at
-//     which every reader stops.
+//   - The slots, positions and days of a feed are not copied if event-record has appended to the
+//     feed after the loss. Old slots between the new ones would repeat positions or leave a gap, at
+//     which every reader stops. A replay of the archive counts the lost events again.
 //
 // Items that expire by themselves are not copied. They concern requests of a day that has passed.
 package copying
@@ -401,8 +401,12 @@ func position(number uint64) types.AttributeValue {
 
 // feedOf returns the partition of the feed that has an item of Events.
 func feedOf(item map[string]types.AttributeValue) string {
-	if partition := textOf(item, attrPartition); begins(partition, feedPrefix) {
+	partition := textOf(item, attrPartition)
+	if begins(partition, feedPrefix) {
 		return partition
+	}
+	if day, ok := strings.CutPrefix(partition, dayPrefix); ok {
+		return feedPrefix + day
 	}
 	return feedPrefix + textOf(item, attrAppID)
 }

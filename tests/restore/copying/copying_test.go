@@ -443,8 +443,14 @@ func TestEveryItemHasARule(t *testing.T) {
 		slices.Sort(ids)
 		return ids
 	})
-	doc := eventtest.Document("nav/app", "0f6a1d3c-0000-4000-8000-000000000000", 1, time.Now(), "FormFilling")
-	eventtable.NewRecorder(client(t), feed, outbox, time.Now).Append(t.Context(), []event.Encoded{doc})
+	for n := range 2 { // the second record closes the day of the first
+		at := time.Now().AddDate(0, 0, 2*n)
+		doc := eventtest.Document("nav/app", "0f6a1d3c-0000-4000-8000-000000000000", n+1, at, "FormFilling")
+		eventtable.NewRecorder(client(t), feed, outbox, func() time.Time { return at }).Append(t.Context(), []event.Encoded{doc})
+	}
+	if counts, _, err := eventtable.New(client(t), feed).Counts(t.Context(), "nav/app", ""); err != nil || len(counts.Days) != 2 {
+		t.Errorf("counts %v, %v", counts, err)
+	}
 	if _, err := eventtable.New(client(t), feed).Take(t.Context(), "nav", 3, time.Now(), time.Now().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ const (
 	instanceRule             // as plain, unless the instance was deleted permanently
 	labelRule                // as plain, if the instance has the version of the item
 	eventRule                // as plain, unless the feed has the event
-	feedRule                 // a slot or a position, as plain, unless the feed has been continued
+	feedRule                 // a slot, position or day, as plain, unless the feed has been continued
 	markedRule               // an instance that is being deleted permanently: not copied
 	expiresRule              // not copied
 )
@@ -50,6 +50,7 @@ const (
 	attrCount     = "n"     // of events in a slot
 	attrAppID     = "appId" // of a position
 	feedPrefix    = "FEED#"
+	dayPrefix     = "DAY#"
 )
 
 // rules returns the rule of an item, by the logical name of its table. ok is false for an item that
@@ -79,7 +80,7 @@ var rules = map[string]func(partition, sort string, item map[string]types.Attrib
 		if begins(partition, "HELD#") {
 			return expiresRule, true
 		}
-		return feedRule, begins(partition, feedPrefix, "INSTANCE#")
+		return feedRule, begins(partition, feedPrefix, dayPrefix, "INSTANCE#")
 	},
 	"Applications": func(_, sort string, _ map[string]types.AttributeValue) (rule, bool) { return plainRule, sort != "" },
 	"Parties": func(partition, _ string, _ map[string]types.AttributeValue) (rule, bool) {
