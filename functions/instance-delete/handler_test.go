@@ -65,8 +65,8 @@ func TestHardDelete(t *testing.T) {
 			t.Errorf("after the sweep %d revisions, want the other instance's", n)
 		}
 		api.Stored(t, other)
-		if n := len(api.Instances.Outbox()); n != events {
-			t.Errorf("%d events, want %d", n, events)
+		if n := len(api.Instances.Outbox()); n != events+1 { // that of the first permanent deletion
+			t.Errorf("%d events, want %d", n, events+1)
 		}
 	}
 }
@@ -146,10 +146,11 @@ func TestLegalHold(t *testing.T) {
 }
 
 // TestEvents deletes softly and then permanently. Each deletion that changes the instance makes an
-// event in an application that registers the type.
+// event in an application that registers the type. In another application only the permanent
+// deletion makes one, which is internal.
 func TestEvents(t *testing.T) {
 	for caller, by := range map[string][2]string{apitest.Kari: {"1001", event.CauseUser}, apitest.Nav: {"nav", event.CauseOwner}} {
-		for registration, events := range map[string]int{`{}`: 0, `{"events":["InstanceDeleted"]}`: 2} {
+		for registration, events := range map[string]int{`{}`: 1, `{"events":["InstanceDeleted"]}`: 2} {
 			api := newAPI(t)
 			api.Register(t, apitest.App, registration)
 			i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
@@ -159,6 +160,12 @@ func TestEvents(t *testing.T) {
 			outbox := api.Instances.Outbox()[1:]
 			if len(outbox) != events {
 				t.Fatalf("%s: %d events, want %d", registration, len(outbox), events)
+			}
+			if ev := outbox[0]; events == 1 {
+				if !event.Internal(ev.EventType) || ev.ID != event.ID(i.ID, 2) || ev.WorkflowStep != "FormFilling" || ev.Hard != nil || len(ev.DataLinks) != 0 {
+					t.Errorf("internal event %+v", ev)
+				}
+				continue
 			}
 			for n, ev := range outbox {
 				if ev.EventType != event.InstanceDeleted || ev.ID != event.ID(i.ID, n+2) || *ev.Hard != (n == 1) || ev.Cause != by[1] || ev.UserID != by[0] || len(ev.DataLinks) != 1 {

@@ -222,14 +222,15 @@ func TestDeleted(t *testing.T) {
 	api.CheckReadOfDeleted(t, i, apitest.InStorage(i, "/events"))
 }
 
-// TestUsersSeeNoEventsForOwners reads a history with events for the owner only, which users do not
-// see. The pages of users continue after those events, and have other entity tags.
+// TestUsersSeeNoEventsForOwners reads a history with events for the owner only, which users do
+// not see, and an internal one, which no caller sees. The pages of users continue after those
+// events, and have other entity tags.
 func TestUsersSeeNoEventsForOwners(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
-	api.Change(t, i, func(i *instance.Instance) error { i.EventCount = 6; return nil })
-	var all, forUsers []event.Encoded
-	for number, eventType := range []string{event.WorkflowStateChange, event.LegalHoldChanged, event.InstanceChanged, event.InstanceDeleted, event.InstanceUndeleted, event.LegalHoldChanged} {
+	api.Change(t, i, func(i *instance.Instance) error { i.EventCount = 7; return nil })
+	var recorded, all, forUsers []event.Encoded
+	for number, eventType := range []string{event.WorkflowStateChange, event.LegalHoldChanged, event.InstanceChanged, event.InternalDeletion, event.InstanceDeleted, event.InstanceUndeleted, event.LegalHoldChanged} {
 		ev := eventtest.Document(i.AppID, i.ID, number+1, time.Now(), "FormFilling").Event
 		ev.EventType = eventType
 		doc, err := event.Encode(ev)
@@ -239,12 +240,15 @@ func TestUsersSeeNoEventsForOwners(t *testing.T) {
 		if err := api.events.Put(t.Context(), doc); err != nil {
 			t.Fatal(err)
 		}
+		if recorded = append(recorded, doc); event.Internal(eventType) {
+			continue
+		}
 		all = append(all, doc)
 		if eventType != event.LegalHoldChanged && eventType != event.InstanceChanged {
 			forUsers = append(forUsers, doc)
 		}
 	}
-	api.events.Append(t.Context(), all[:4])
+	api.events.Append(t.Context(), recorded[:5])
 	target := apitest.InStorage(i, "/events")
 	owner := api.Do(t, apitest.Nav, "GET", target).Want(200, "")
 	user := api.Do(t, apitest.Kari, "GET", target).Want(200, "")

@@ -19,6 +19,17 @@ type Encoded struct {
 	Number       int
 }
 
+// Source returns the EventBridge source of the event. prefix is the start of every source, such as
+// no.altinn.apps. The source names the org, because IAM can distinguish the events of organisations
+// only by their source. Internal events have another source, so that no rule of an owner matches
+// them. No org has a dot in its name.
+func (e Encoded) Source(prefix string) string {
+	if Internal(e.Event.EventType) {
+		prefix += ".internal"
+	}
+	return prefix + "." + e.Event.Org
+}
+
 // Encode returns ev with its JSON. It fails for an event that Decode would reject.
 func Encode(ev Event) (Encoded, error) {
 	if ev.DataLinks == nil {

@@ -227,9 +227,9 @@ func (i *Instance) DeleteAfter(app *application.Application, now time.Time) *tim
 	return &at
 }
 
-// Apply makes the effect that is due at now, and returns its event, or none if the application does
-// not register the event. It returns ErrUnchanged if no effect is due, as when another run was
-// faster.
+// Apply makes the effect that is due at now, and returns its event, or none if the application
+// does not register the event. A permanent deletion always has one, see DeletedEvent. It returns
+// ErrUnchanged if no effect is due, as when another run was faster.
 func (i *Instance) Apply(app *application.Application, now time.Time, links Links) ([]event.Event, error) {
 	effect, _ := i.Agenda(app, now)
 	switch effect {

@@ -78,6 +78,7 @@ func TestAgenda(t *testing.T) {
 		want  string
 	}{
 		"an inactive draft is deleted softly, then permanently": {nil, nil, "2160:InstanceDeletedfalse 2496:InstanceDeletedtrue"},
+		"deletions without events":                              {func(app *application.Application) { app.Events = nil }, nil, "2160:- 2496:InternalDeletion"},
 		"without rules nothing happens": {func(app *application.Application) { app.Retention, app.Deadline, app.Events = nil, nil, nil }, func(t *testing.T, app *application.Application, i *Instance) {
 			change(t, i.UpdateMetadata(Metadata{DueDateTime: at(1), VisibleDateTime: at(2)}, midday))
 		}, ""},

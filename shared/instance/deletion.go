@@ -94,12 +94,19 @@ func causeOf(role application.Role) string {
 	return event.CauseUser
 }
 
-// DeletedEvent returns the event of a deletion by role, or none if the application does not
-// register it. Call it after the deletion and before the write.
+// DeletedEvent returns the event of a deletion by role. If the application does not register it, a
+// soft deletion has none, and a permanent one an internal event, so that the feed can count the
+// instances. Call DeletedEvent after the deletion and before the write.
 func (i *Instance) DeletedEvent(app *application.Application, hard bool, role application.Role, by string, now time.Time, links Links) []event.Event {
 	return i.deletedEvent(app, hard, causeOf(role), by, now, links)
 }
 
 func (i *Instance) deletedEvent(app *application.Application, hard bool, cause, by string, now time.Time, links Links) []event.Event {
+	if hard && !app.Emits(event.InstanceDeleted) {
+		i.EventCount++
+		ev := i.newEvent(event.InternalDeletion, by, TruncateTime(now), links)
+		ev.DataLinks, ev.DataLinksOmitted = nil, 0 // no reader needs them
+		return []event.Event{ev}
+	}
 	return i.Event(app, event.InstanceDeleted, by, now, links, func(ev *event.Event) { ev.Hard, ev.Cause = &hard, cause })
 }

@@ -140,7 +140,7 @@ func readEnvelope(body string) (event.Encoded, error) {
 	}
 	// The bus's policies restrict only the source. Without this check, an event could enter the
 	// feed of another organisation.
-	if !strings.HasSuffix(envelope.Source, "."+doc.Event.Org) || envelope.DetailType != doc.Event.EventType {
+	if !strings.HasSuffix(envelope.Source, doc.Source("")) || envelope.DetailType != doc.Event.EventType {
 		return event.Encoded{}, fmt.Errorf("the envelope does not match the event %s", doc.Event.ID)
 	}
 	return doc, nil

@@ -53,7 +53,7 @@ func deliver(t *testing.T, h *Recorder, bodies ...string) string {
 // envelope returns an event in an EventBridge envelope.
 func envelope(doc event.Encoded) string {
 	body, err := json.Marshal(map[string]any{
-		"version": "0", "id": uuid.New().String(), "detail-type": doc.Event.EventType, "source": "no.altinn.apps." + doc.Event.Org,
+		"version": "0", "id": uuid.New().String(), "detail-type": doc.Event.EventType, "source": doc.Source("no.altinn.apps"),
 		"account": "123456789012", "time": doc.Event.At, "region": "eu-north-1", "resources": []string{doc.Event.InstanceLink},
 		"detail": doc.JSON,
 	})
@@ -106,6 +106,12 @@ func TestRecorderReportsInvalidMessages(t *testing.T) {
 	memory := eventtest.NewMemory(time.Now)
 	doc := docs(uuid.New().String(), 1, 1)[0]
 	good := envelope(doc)
+	internal := doc
+	internal.Event.EventType = event.InternalDeletion
+	internal, err := event.Encode(internal.Event)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, body := range map[string]string{
 		"empty":                "",
 		"not JSON":             "x",
@@ -113,6 +119,7 @@ func TestRecorderReportsInvalidMessages(t *testing.T) {
 		"another detail":       strings.Replace(good, `"detail":{`, `"detail":{"id":"other"},"x":{`, 1),
 		"another org's source": strings.Replace(good, "no.altinn.apps.nav", "no.altinn.apps.skd", 1),
 		"no org in the source": strings.Replace(good, "no.altinn.apps.nav", "nav", 1),
+		"internal, as public":  strings.Replace(envelope(internal), "no.altinn.apps.internal.nav", "no.altinn.apps.nav", 1),
 		"another type":         strings.Replace(good, `"detail-type":"WorkflowStateChange"`, `"detail-type":"Other"`, 1),
 	} {
 		if body == good {

@@ -52,7 +52,7 @@ type Bus struct {
 }
 
 // Open returns the bus that EVENT_BUS names (a name or an ARN). EVENT_SOURCE_PREFIX, such as
-// "no.altinn.apps", is the prefix of the source of every event; a dot and the org follow.
+// "no.altinn.apps", is the prefix of the source of every event.
 func Open(env *coldstart.Env) *Bus {
 	client := env.Shared("eventbus", func() any { return eventbridge.NewFromConfig(env.AWS("EVENTBRIDGE")) }).(*eventbridge.Client)
 	return New(client, env.String("EVENT_BUS"), env.String("EVENT_SOURCE_PREFIX"))
@@ -141,12 +141,11 @@ func (b *Bus) publishBatch(ctx context.Context, docs []event.Encoded, batch []in
 	}
 }
 
-// entry returns the bus entry of an event. The source contains the org, because IAM can
-// distinguish the events of organisations only by their source.
+// entry returns the bus entry of an event.
 func (b *Bus) entry(doc event.Encoded) types.PutEventsRequestEntry {
 	return types.PutEventsRequestEntry{
 		EventBusName: &b.name,
-		Source:       aws.String(b.sourcePrefix + "." + doc.Event.Org),
+		Source:       aws.String(doc.Source(b.sourcePrefix)),
 		DetailType:   &doc.Event.EventType,
 		Detail:       aws.String(string(doc.JSON)),
 		Resources:    []string{doc.Event.InstanceLink},

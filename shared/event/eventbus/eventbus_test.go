@@ -117,6 +117,10 @@ func TestEntry(t *testing.T) {
 	if got != want {
 		t.Errorf("got %swant %s", got, want)
 	}
+	doc.Event.EventType = event.InternalDeletion
+	if entry := bus.entry(doc); *entry.Source != "no.altinn.apps.internal.nav" {
+		t.Errorf("an internal event has the source %s", *entry.Source)
+	}
 }
 
 func TestPublishRetriesOnlyRejectedEntries(t *testing.T) {

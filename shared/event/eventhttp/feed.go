@@ -328,10 +328,11 @@ func (q query) filters(at position) bool {
 	return q.step != "" || len(q.types) > 0 || !at.since.IsZero()
 }
 
-// matches reports whether the query returns the event.
+// matches reports whether the query returns the event. No query returns an internal event. Its
+// position is passed like that of a filtered one.
 func (q query) matches(at position, record eventtable.Record) bool {
 	ev := record.Document.Event
-	return (q.step == "" || ev.WorkflowStep == q.step) &&
+	return !event.Internal(ev.EventType) && (q.step == "" || ev.WorkflowStep == q.step) &&
 		(len(q.types) == 0 || slices.Contains(q.types, ev.EventType)) && (at.since.IsZero() || ev.At.After(at.since))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -268,12 +269,13 @@ func TestLink(t *testing.T) {
 	}
 }
 
-// TestEventTypes selects events by type and by step. The link keeps all types.
+// TestEventTypes selects events by type and by step. The link keeps all types. No query returns
+// internal events, and pages of each size return every other event once.
 func TestEventTypes(t *testing.T) {
 	e := newEnv()
 	docs := map[string]event.Encoded{}
 	for _, step := range []string{"FormFilling", "Submit"} {
-		for _, eventType := range event.Types() {
+		for _, eventType := range append(event.Types(), event.InternalDeletion) {
 			ev := eventtest.Document(app, uuid.New().String(), 1, e.clock, step).Event
 			ev.EventType = eventType
 			doc, err := event.Encode(ev)
@@ -281,11 +283,29 @@ func TestEventTypes(t *testing.T) {
 				t.Fatal(err)
 			}
 			e.Append(t.Context(), []event.Encoded{doc})
-			docs[step+" "+eventType] = doc
+			if !event.Internal(eventType) {
+				docs[step+" "+eventType] = doc
+			}
 		}
 	}
-	if got := e.get(""); len(got.ids) != len(docs) {
-		t.Errorf("without a type: %d events, want %d", len(got.ids), len(docs))
+	for size := 1; size <= len(docs)+1; size++ {
+		query, ids := fmt.Sprint("size=", size), map[string]bool{}
+		for {
+			got := e.get(query)
+			for _, id := range got.ids {
+				ids[id] = true
+			}
+			query = got.next
+			if len(got.ids) < size {
+				break
+			}
+		}
+		if got := e.get(query); len(ids) != len(docs) || len(got.ids) != 0 {
+			t.Errorf("in pages of %d: %d events, then %d; want %d", size, len(ids), len(got.ids), len(docs))
+		}
+	}
+	if got := e.get("eventType=" + event.InternalDeletion); got.Code != 400 {
+		t.Errorf("an internal type: %d", got.Code)
 	}
 	deleted, near := docs["FormFilling InstanceDeleted"], docs["Submit DeadlineNear"]
 	for query, want := range map[string][]event.Encoded{

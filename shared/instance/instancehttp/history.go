@@ -99,7 +99,7 @@ const (
 
 // page returns the events of a page after the given number, and the number of the last event that
 // it has examined. It returns at most size events, and fewer for a user if some are for the owner
-// only: the numbers of an instance's events are consecutive and include those.
+// only or internal: the numbers of an instance's events are consecutive and include those.
 func (e HistoryEndpoint) page(ctx context.Context, i *instance.Instance, owner bool, after, size int) (events []event.Encoded, end int, err error) {
 	end = after
 	limit := size
@@ -112,7 +112,7 @@ func (e HistoryEndpoint) page(ctx context.Context, i *instance.Instance, owner b
 			if len(events) == size {
 				return events, end, nil
 			}
-			if owner || !event.OwnerOnly(doc.Event.EventType) {
+			if t := doc.Event.EventType; !event.Internal(t) && (owner || !event.OwnerOnly(t)) {
 				events = append(events, doc)
 			}
 			end++
