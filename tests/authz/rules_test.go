@@ -99,6 +99,7 @@ var endpoints = complete([]endpoint{
 	// The application exists, and its registration must not change while other routes use it.
 	{route: "PUT /storage/applications/{org}/{app}", does: "registers an application", body: "{}", yes: 200},
 	{route: "GET /storage/applications/{org}/{app}/events", does: "follows events"},
+	{route: "GET /storage/applications/{org}/{app}/statistics", does: "follows events"},
 })
 
 func complete(all []endpoint) []endpoint {

@@ -73,14 +73,15 @@ func TestGrantsMatchCalls(t *testing.T) {
 const rules = `,"events":["DataChanged","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged","SubstatusChanged","ReadStatusChanged"],
 	"retention":{"drafts":{"after":"P1D"},"deleted":{"after":"P2D"},"archived":{"after":"P3D"}},"deadline":{"label":"forfalt"}`
 
-// applications registers an application and then its rules. It reads the feed of an unregistered
-// application.
+// applications registers an application and then its rules. It reads the feed and the statistics of
+// an unregistered application.
 func (e *env) applications() {
 	for n, members := range []string{"", rules} {
 		e.send([]int{201, 200}[n], e.owner, "PUT", "/storage/applications/nav/app2018", "application/json",
 			`{"dataTypes":[{"formId":"a","minCount":0,"maxCount":0,"schema":{"type":"object"}},{"formId":"any","minCount":0,"maxCount":0}]`+members+`}`)
 	}
 	e.send(404, e.owner, "GET", "/storage/applications/nav/unregistered/events", "", "")
+	e.send(404, e.owner, "GET", "/storage/applications/nav/unregistered/statistics", "", "")
 }
 
 // everyRoute sends a valid request to every route. The token of each user has a new identity, so

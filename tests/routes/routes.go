@@ -96,6 +96,7 @@ var All = []Route{
 		"retention":{"userMayDelete":"drafts","drafts":{"after":"P90D"},"deleted":{"after":"P2W"},"archived":{"after":"P5Y","unconfirmed":"delete"}},
 		"deadline":{"remind":["P7D"],"late":"refuse","label":"forfalt"}}`},
 	{Method: "GET", Path: registration + "/events", Status: 200, Parameters: []string{"after", "workflow.currentStep", "eventType", "size"}},
+	{Method: "GET", Path: registration + "/statistics", Status: 200, Parameters: []string{"days"}},
 
 	{Method: "GET", Path: Docs, Status: 200},
 	{Method: "GET", Path: Docs + "/{file}", Status: 200},

@@ -162,7 +162,7 @@ func (e FeedEndpoint) fill(ctx context.Context, p *page, appID string, q query, 
 // passed.
 func (e FeedEndpoint) checkStart(ctx context.Context, appID string, at position) error {
 	if at.Seq == 0 {
-		return e.requireApplication(ctx, appID)
+		return requireApplication(ctx, e.Applications, appID)
 	}
 	reached, err := e.Feeds.Reaches(ctx, appID, at.Seq)
 	if err == nil && !reached {
@@ -172,8 +172,9 @@ func (e FeedEndpoint) checkStart(ctx context.Context, appID string, at position)
 	return err
 }
 
-func (e FeedEndpoint) requireApplication(ctx context.Context, appID string) error {
-	app, err := e.Applications.Get(ctx, appID)
+// requireApplication returns a NotFound fault if the application is not registered.
+func requireApplication(ctx context.Context, applications ApplicationStore, appID string) error {
+	app, err := applications.Get(ctx, appID)
 	if err == nil && app == nil {
 		err = fault.NoSuchResource()
 	}
@@ -187,7 +188,7 @@ func (e FeedEndpoint) start(ctx context.Context, q query, appID string) (positio
 	case q.after.id != "":
 		at, found, err := e.Feeds.PositionOfID(ctx, appID, q.after.id)
 		if err == nil && !found {
-			if err = e.requireApplication(ctx, appID); err == nil {
+			if err = requireApplication(ctx, e.Applications, appID); err == nil {
 				err = invalidAfter("the feed has no event with this id yet")
 			}
 		}

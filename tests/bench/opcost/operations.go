@@ -221,6 +221,9 @@ func queries() []operation {
 			_, err := w.send(ctx, request{as: w.owner, method: "GET", path: "/storage/applications/" + app + "/events?after=2099-01-01", header: [2]string{"Prefer", "wait=1"}, want: 200})
 			return err
 		}},
+		{"statistics", nil, func(ctx context.Context, w *walk) error {
+			return w.get(ctx, w.owner, "/storage/applications/"+app+"/statistics")
+		}},
 		{"read an application", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.owner, "/storage/applications/"+app) }},
 	}
 }
