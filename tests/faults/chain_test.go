@@ -81,6 +81,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 			e.record(p)
 		}
 		e.pollers[1].poll(p)
+		e.remove(p)
 		e.change(p)
 		e.clock = e.clock.Add(3 * time.Minute)
 		e.sweep(p)

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +34,7 @@ import (
 	"altinn.no/instanceapi/shared/event/eventbus"
 	"altinn.no/instanceapi/shared/event/eventhttp"
 	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event/eventtest"
 	"altinn.no/instanceapi/shared/event/outboxtable"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -84,6 +87,9 @@ func newEnv(t *testing.T, plain *dynamodb.Client, in *faults.Injector, seed uint
 		stream: &stream{rng: rng, seen: map[string]bool{}}, queue: &queue{rng: rng},
 	}
 	e.app.Events = event.Types()
+	if rng.IntN(2) == 0 { // permanent deletions are internal events
+		e.app.Events = slices.DeleteFunc(e.app.Events, func(t string) bool { return t == event.InstanceDeleted })
+	}
 	e.app.SetDefaults()
 	if err := e.app.Validate(); err != nil {
 		t.Fatal(err)
@@ -189,7 +195,26 @@ func (e *env) other(p process) {
 	}
 	eventType := event.Types()[1+e.rng.IntN(len(event.Types())-1)]
 	e.mutate(p, e.known[e.rng.IntN(len(e.known))], func(i *instance.Instance) ([]event.Event, error) {
+		if i.Status.IsMarkedForHardDelete {
+			return nil, instance.ErrUnchanged
+		}
 		return i.Event(e.app, eventType, "nav", e.clock, instancehttp.View{}.Links(i), nil), nil
+	})
+}
+
+// remove deletes an instance permanently as instance-delete does.
+func (e *env) remove(p process) {
+	if len(e.known) == 0 {
+		return
+	}
+	e.mutate(p, e.known[e.rng.IntN(len(e.known))], func(i *instance.Instance) ([]event.Event, error) {
+		if i.Status.IsMarkedForHardDelete {
+			return nil, instance.ErrUnchanged
+		}
+		if err := i.HardDelete(e.app, application.Owner, e.clock); err != nil {
+			return nil, err
+		}
+		return i.DeletedEvent(e.app, true, application.Owner, "nav", e.clock, instancehttp.View{}.Links(i)), nil
 	})
 }
 
@@ -269,6 +294,9 @@ func (e *env) record(p process) {
 func (e *env) sweep(p process) {
 	e.stream.capture(e.outbox())
 	e.clock = e.clock.Add(time.Duration(e.rng.IntN(4)) * time.Minute)
+	if e.rng.IntN(8) == 0 { // nothing happens for some days
+		e.clock = e.clock.Add(time.Duration(e.rng.IntN(60)) * time.Hour)
+	}
 	e.in.Restart()
 	_ = p.sweeper.Handle(e.t.Context()) // the next sweep retries what has failed
 }
@@ -283,6 +311,9 @@ func (e *env) runOthers() {
 	e.create(e.rival)
 	e.change(e.rival)
 	e.other(e.rival)
+	if e.rng.IntN(4) == 0 {
+		e.remove(e.rival)
+	}
 	for range 2 {
 		e.publish(e.rival)
 		e.record(e.rival)
@@ -294,13 +325,17 @@ func (e *env) runOthers() {
 
 // act runs one random operation.
 func (e *env) act() {
-	switch e.rng.IntN(10) {
+	switch e.rng.IntN(11) {
 	case 0:
 		e.create(e.ours)
 	case 1:
 		e.change(e.ours)
 	case 2:
 		e.other(e.ours)
+	case 10:
+		if e.rng.IntN(2) == 0 {
+			e.remove(e.ours)
+		}
 	case 3, 4:
 		e.publish(e.ours)
 	case 5, 6:
@@ -345,9 +380,10 @@ func (e *env) outbox() []stored.Item {
 	return items
 }
 
-// committed returns the ids of all events of the stored instances, seen by a client or not.
-func (e *env) committed() map[string]bool {
-	ids := map[string]bool{}
+// committed returns the ids of all events of the stored instances, seen by a client or not, and the
+// number of instances in each step.
+func (e *env) committed() (ids map[string]bool, inStep map[string]int64) {
+	ids, inStep = map[string]bool{}, map[string]int64{}
 	pages := dynamodb.NewQueryPaginator(e.plain, &dynamodb.QueryInput{
 		TableName: aws.String("Instances"), ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("PK = :p"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":p": &types.AttributeValueMemberS{Value: e.party}},
@@ -370,9 +406,12 @@ func (e *env) committed() map[string]bool {
 			for number := 1; i.AppID == e.app.ID && number <= i.EventCount; number++ {
 				ids[event.ID(guid, number)] = true
 			}
+			if i.AppID == e.app.ID && !i.Status.IsMarkedForHardDelete {
+				inStep[i.Workflow.CurrentStep]++
+			}
 		}
 	}
-	return ids
+	return ids, inStep
 }
 
 // recorded returns the events in the feed.
@@ -387,11 +426,11 @@ func (e *env) recorded() []eventtable.Record {
 // check checks the result after settle. The feed has exactly the committed changes, each once and
 // in order within its instance, and so has the history of each instance. The feed includes every
 // change that a client has seen succeed. The outbox is empty. Each poller has seen all events
-// that match its filter, once and in order.
+// that match its filter, once and in order. The counts of the feed equal a scan of all instances.
 func (e *env) check() {
 	e.t.Helper()
 	feed := e.recorded()
-	committed := e.committed()
+	committed, inStep := e.committed()
 	last, steps, ofInstance := map[string]int{}, map[string]string{}, map[string][]string{}
 	for _, record := range feed {
 		doc := record.Document
@@ -405,6 +444,10 @@ func (e *env) check() {
 		last[doc.InstanceGuid] = doc.Number
 		steps[doc.Event.ID] = doc.Event.EventType + " " + doc.Event.WorkflowStep
 		ofInstance[doc.InstanceGuid] = append(ofInstance[doc.InstanceGuid], doc.Event.ID)
+	}
+	counts, _, err := eventtable.New(e.plain, "Events").Counts(e.t.Context(), e.app.ID, "2000-01-01")
+	if want := eventtest.CountsOf(feed, "2000-01-01"); err != nil || !maps.Equal(counts.Steps, inStep) || !reflect.DeepEqual(counts, want) && len(feed) > 0 {
+		e.t.Errorf("counts %v, %v\nwant %v; the instances are in %v", counts, err, want, inStep)
 	}
 	for guid, want := range ofInstance {
 		history, err := eventtable.New(e.plain, "Events").History(e.t.Context(), guid, 0, 1000, 1<<30)
@@ -516,7 +559,7 @@ func (p *poller) check(n int, feed []eventtable.Record) {
 	var want []string
 	for _, record := range feed {
 		ev := record.Document.Event
-		if (p.step == "" || ev.WorkflowStep == p.step) && (len(p.types) == 0 || slices.Contains(p.types, ev.EventType)) {
+		if !event.Internal(ev.EventType) && (p.step == "" || ev.WorkflowStep == p.step) && (len(p.types) == 0 || slices.Contains(p.types, ev.EventType)) {
 			want = append(want, record.Document.Event.ID)
 		}
 	}

@@ -214,7 +214,7 @@ func newClient(d *database) *dynamodb.Client {
 // counts returns the counts of the feed as JSON.
 func (d *database) counts(t *testing.T) string {
 	t.Helper()
-	counts, _, err := eventtable.New(newClient(d), "Events").Counts(t.Context(), app, "")
+	counts, _, err := eventtable.New(newClient(d), "Events").Counts(t.Context(), app, "2000-01-01")
 	if err != nil {
 		t.Fatal(err)
 	}

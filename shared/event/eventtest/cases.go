@@ -355,13 +355,13 @@ func testCounts(s *suite) {
 	}
 	const step, day = event.WorkflowStateChange, 24 * time.Hour
 	a, b, c := uuid.New().String(), uuid.New().String(), uuid.New().String()
-	check("", `{"steps":null,"days":null}`)
+	check("2000-01-01", `{"steps":null,"days":null}`)
 	first := []event.Encoded{doc(a, 1, 0, step, "", "Form"), doc(b, 1, 0, step, "", "Form"), doc(a, 2, 0, step, "Form", "Submit")}
 	s.append("rrr", first...)
 	s.append("ddd", first...)
 	s.append("r", Document("skd/"+s.app[4:], uuid.New().String(), 1, start, "Form"))
 	const firstDay = `{"day":"2019-06-01","created":2,"steps":{"Form":2,"Submit":1}}`
-	check("", `{"steps":{"Form":1,"Submit":1},"days":[`+firstDay+`]}`)
+	check("2000-01-01", `{"steps":{"Form":1,"Submit":1},"days":[`+firstDay+`]}`)
 	s.append("o", doc(c, 2, 0, step, "Form", "Submit"))
 	// Before midnight by a clock that is ahead, and of the day before, recorded after midnight.
 	s.Move(12*time.Hour - time.Second)
@@ -369,14 +369,14 @@ func testCounts(s *suite) {
 	s.Move(time.Minute)
 	s.append("rr", doc(c, 2, 12*time.Hour-time.Second, step, "Form", "Submit"), doc(b, 2, 13*time.Hour, event.InstanceDeleted, "soft", "Form"))
 	const firstDays = `{"day":"2019-06-01","created":3,"steps":{"Form":3,"Submit":2}}`
-	check("", `{"steps":{"Form":1,"Submit":2},"days":[`+firstDays+`]}`)
+	check("2000-01-01", `{"steps":{"Form":1,"Submit":2},"days":[`+firstDays+`]}`)
 	s.Move(-time.Hour) // record times never decrease
 	s.append("r", doc(b, 3, 13*time.Hour, event.DataChanged, "", "Form"))
 	// Two days later, too late for its own day; permanent deletions.
 	s.Move(2 * day)
 	late := []event.Encoded{doc(b, 4, 13*time.Hour, event.InternalDeletion, "", "Form"), doc(a, 3, 0, event.InstanceDeleted, "hard", "Submit"), doc(c, 3, 0, step, "Submit", "Archived")}
 	s.append("rrr", late...)
-	check("", `{"steps":{"Archived":1},"days":[`+firstDays+`,{"day":"2019-06-02","created":0,"steps":{"Archived":1}}]}`)
+	check("2000-01-01", `{"steps":{"Archived":1},"days":[`+firstDays+`,{"day":"2019-06-02","created":0,"steps":{"Archived":1}}]}`)
 	// Every day gets its item, however long the pauses are.
 	want := firstDays + `,{"day":"2019-06-02","created":0,"steps":{"Archived":1}}`
 	for n, pause := range []int{1, 1, 2, 3, 40} {
@@ -386,7 +386,7 @@ func testCounts(s *suite) {
 		}
 		s.append("dd", late[0], late[1])
 		want += `,{"day":"` + event.DayOf(s.Now()) + `","created":2,"steps":{"Form":2}}`
-		check("", fmt.Sprintf(`{"steps":{"Archived":1,"Form":%d},"days":[%s]}`, 2*n+2, want))
+		check("2000-01-01", fmt.Sprintf(`{"steps":{"Archived":1,"Form":%d},"days":[%s]}`, 2*n+2, want))
 	}
 	check(event.DayOf(s.Now()), `{"steps":{"Archived":1,"Form":10},"days":[`+want[strings.LastIndex(want, `{"day"`):]+`]}`)
 	check(event.DayOf(s.Now().Add(day)), `{"steps":{"Archived":1,"Form":10},"days":null}`)
