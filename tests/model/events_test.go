@@ -1,7 +1,9 @@
 package model
 
 import (
+	"encoding/json"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +65,7 @@ func (r *run) follow(c Caller, target string, size int, events []*Event, rejecti
 	}
 }
 
-// feed reads the whole feed of an application, and then a part of it.
+// feed reads the statistics and the whole feed of an application, and then a part of it.
 func (r *run) feed() {
 	app := draw(r, "application", r.apps...)
 	c := r.owner(app)
@@ -75,6 +77,7 @@ func (r *run) feed() {
 	}
 	events, rejections := r.model.Feed(c, app)
 	path := "/storage/applications/" + app + "/events"
+	r.statistics(c, app)
 	if rejections != nil {
 		r.follow(c, path, 100, nil, rejections)
 		return
@@ -115,6 +118,38 @@ func (r *run) feed() {
 		v.Set("size", strconv.Itoa(size))
 	}
 	r.follow(c, path+"?"+v.Encode(), size, events, nil)
+}
+
+// statistics reads the statistics of an application whose events are all delivered.
+func (r *run) statistics(c Caller, app string) {
+	counts, rejections := r.model.Statistics(c, app)
+	g := r.send("statistics", c, request{method: "GET", path: "/storage/applications/" + app + "/statistics?days=" + draw(r, "days", "2", "366")})
+	r.check(g, Response{Rejections: rejections, Status: 200})
+	if rejections != nil {
+		return
+	}
+	var got struct {
+		AsOf   time.Time
+		Steps  map[string]int
+		PerDay []struct {
+			Day     string
+			Created int
+			Steps   map[string]int
+		}
+	}
+	if err := json.Unmarshal(g.body, &got); err != nil || len(got.PerDay) > 2 || got.AsOf.Before(g.sent.Add(-time.Millisecond)) {
+		r.Fatalf("statistics %s: %v", g.body, err)
+	}
+	have := Statistics{Steps: got.Steps, Entered: map[string]int{}}
+	for _, day := range got.PerDay {
+		have.Created += day.Created
+		for step, n := range day.Steps {
+			have.Entered[step] += n
+		}
+	}
+	if !reflect.DeepEqual(have, counts) {
+		r.Fatalf("statistics %v differ from the model: %v", have, counts)
+	}
 }
 
 // inOrder reads a feed and returns the events in its order, which the recorder chooses for

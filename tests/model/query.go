@@ -181,3 +181,30 @@ func (m *Model) Feed(c Caller, app string) ([]*Event, Rejections) {
 	}
 	return events, nil
 }
+
+// Statistics are the counts of the instances of an application. The days are one sum, because a run
+// can last over midnight.
+type Statistics struct {
+	Steps   map[string]int // instances in each step
+	Created int
+	Entered map[string]int // how often an instance entered each step
+}
+
+// Statistics returns the counts of an application, after the delivery of all events.
+func (m *Model) Statistics(c Caller, app string) (Statistics, Rejections) {
+	events, rejections := m.Feed(c, app)
+	counts := Statistics{Steps: map[string]int{}, Entered: map[string]int{}}
+	for _, i := range m.Instances {
+		if i.app.ID == app {
+			if counts.Created++; !i.Gone {
+				counts.Steps[i.Step]++
+			}
+		}
+	}
+	for _, e := range events {
+		if e.Type == "WorkflowStateChange" {
+			counts.Entered[e.Step]++
+		}
+	}
+	return counts, rejections
+}
