@@ -1,6 +1,9 @@
 package receiver
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -90,8 +93,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.kill()
 		panic(http.ErrAbortHandler)
 	}
-	if parts := strings.Split(r.URL.Path, "/"); strings.HasSuffix(r.URL.Path, "/confirmDownload") {
-		p.confirming(parts[len(parts)-2])
+	if r.URL.Path == "/storage/confirmDownload" {
+		p.checkConfirmation(r)
 	}
 	if !selected {
 		p.forward(w, r)
@@ -117,6 +120,17 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_, _ = w.Write(body)
 	time.AfterFunc(rand.N(4*time.Millisecond), p.kill)
+}
+
+// checkConfirmation calls confirming for each instance that a request confirms.
+func (p *proxy) checkConfirmation(r *http.Request) {
+	content, _ := io.ReadAll(r.Body) // a body that is cut off confirms nothing
+	r.Body = io.NopCloser(bytes.NewReader(content))
+	var body struct{ Instances []struct{ ID string } }
+	_ = json.Unmarshal(content, &body)
+	for _, i := range body.Instances {
+		p.confirming(i.ID)
+	}
 }
 
 // forward sends a request on, to the system or to the store. Redirects to the store lead back

@@ -32,6 +32,37 @@ func respondWith(status int, code string) func(http.ResponseWriter, *http.Reques
 	return func(w http.ResponseWriter, _ *http.Request) bool { problem(w, status, code); return true }
 }
 
+// rejectEvery rejects every confirmation of an instance.
+func rejectEvery(rejected *instance, status int, code string) func(*instance) (int, string) {
+	return func(i *instance) (int, string) {
+		if i == rejected {
+			return status, code
+		}
+		return 0, ""
+	}
+}
+
+// rejectFirst rejects the first confirmations of instances.
+func rejectFirst(times, status int, code string) func(*instance) (int, string) {
+	return func(*instance) (int, string) {
+		if times == 0 {
+			return 0, ""
+		}
+		times--
+		return status, code
+	}
+}
+
+// confirmations returns the number of requests that confirm.
+func (f *fake) confirmations() (n int) {
+	for _, request := range f.requests {
+		if strings.HasPrefix(request, "POST ") {
+			n++
+		}
+	}
+	return n
+}
+
 // drainCase is a run of a receiver that must fetch everything in spite of what happens.
 type drainCase struct {
 	name  string
@@ -39,9 +70,13 @@ type drainCase struct {
 	also  func(t *testing.T, f *fake, dir, stderr string)
 }
 
-func drainCases(c command) []drainCase {
+func drainCases(t *testing.T, c command) []drainCase {
 	return []drainCase{
-		{"none", func(*fake) {}, nil},
+		{"none", func(*fake) {}, func(t *testing.T, f *fake, _, _ string) {
+			if n, want := f.confirmations(), (len(f.instances)+pageSize-1)/pageSize; n != want {
+				t.Errorf("%d requests confirm %d instances, want %d", n, len(f.instances), want)
+			}
+		}},
 		{"connections are closed", func(f *fake) { f.intercept = firstRequests(3, "GET", "/storage/", closeConnection) }, nil},
 		{"responses are truncated", func(f *fake) {
 			f.intercept = firstRequests(2, "GET", "/data/", func(w http.ResponseWriter, _ *http.Request) bool {
@@ -98,20 +133,45 @@ func drainCases(c command) []drainCase {
 				}
 			}},
 		{"an event comes twice", func(f *fake) { f.events = append(f.events, f.events...) }, nil},
-		{"412 to the confirmation", func(f *fake) { f.intercept = firstRequests(2, "POST", "/confirm", respondWith(412, "version-stale")) }, nil},
+		{"412 to confirmations", func(f *fake) { f.reject = rejectFirst(3, 412, "version-stale") }, nil},
+		{"confirmations are not begun", func(f *fake) { f.reject = rejectFirst(3, 503, "not-begun") }, func(t *testing.T, f *fake, _, _ string) {
+			downloads := 0
+			for _, request := range f.requests {
+				if strings.HasPrefix(request, "GET /storage/instances/5064120983/"+f.instances[0].guid+"/data/") {
+					downloads++
+				}
+			}
+			if downloads != len(f.instances[0].files) {
+				t.Errorf("%d downloads of %d files", downloads, len(f.instances[0].files))
+			}
+		}},
+		{"one of two confirmations is not begun", func(f *fake) {
+			first := true
+			f.reject = func(i *instance) (int, string) {
+				if i == f.instances[1] && first {
+					first = false
+					return 503, "not-begun"
+				}
+				if i == f.instances[0] && !i.queued {
+					t.Error("a confirmed instance was confirmed again")
+				}
+				return 0, ""
+			}
+		}, nil},
 		{"content is replaced by the same content", func(f *fake) {
-			f.intercept = firstRequests(1, "POST", "/confirm", func(w http.ResponseWriter, r *http.Request) bool {
-				f.replace(f.instances[0], 0, "the form")
-				return respondWith(409, "not-downloaded")(w, r)
-			})
+			first := true
+			f.reject = func(*instance) (int, string) {
+				if first {
+					first = false
+					f.replace(f.instances[0], 0, "the form")
+				}
+				return 0, ""
+			}
 		}, nil},
 		{"the response to a confirmation is lost", func(f *fake) {
 			f.intercept = firstRequests(1, "POST", "/confirm", func(_ http.ResponseWriter, r *http.Request) bool {
-				parts := strings.Split(r.URL.Path, "/")
-				for _, i := range f.instances {
-					if i.guid == parts[4] {
-						f.confirmed(i)
-					}
+				for _, item := range f.items(r) {
+					f.confirmed(f.byGuid(item.ID))
 				}
 				panic(http.ErrAbortHandler)
 			})
@@ -183,7 +243,7 @@ func drainCases(c command) []drainCase {
 
 func TestDrainSurvivesFailures(t *testing.T) {
 	for _, c := range commands {
-		for _, test := range drainCases(c) {
+		for _, test := range drainCases(t, c) {
 			t.Run(c.name+"/"+test.name, func(t *testing.T) {
 				t.Parallel()
 				testDrain(t, c, test)

@@ -33,6 +33,9 @@ type fake struct {
 	// intercept, when not nil, is called with mu held before a request is handled. It returns
 	// true if it has responded.
 	intercept func(w http.ResponseWriter, r *http.Request) bool
+	// reject, when not nil, is called with mu held for each instance of a confirmation. It returns
+	// the status and the code of the instance's problem, or 0.
+	reject func(i *instance) (status int, code string)
 	// confirming, when not nil, is called with mu held before a confirmation takes effect.
 	confirming func(i *instance)
 }
@@ -69,7 +72,7 @@ func newFake(t *testing.T) *fake {
 	mux.HandleFunc("GET /storage/instances", f.query)
 	mux.HandleFunc("GET /storage/instances/{owner}/{guid}", f.instance)
 	mux.HandleFunc("GET /storage/instances/{owner}/{guid}/data/{data}", f.data)
-	mux.HandleFunc("POST /storage/instances/{owner}/{guid}/confirmDownload", f.confirm)
+	mux.HandleFunc("POST /storage/confirmDownload", f.confirm)
 	mux.HandleFunc("GET /storage/applications/nav/test/events", f.feed)
 	mux.HandleFunc("GET /bytes/{guid}/{data}", f.content)
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -92,7 +95,11 @@ func newFake(t *testing.T) *fake {
 func problem(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"status": status, "code": code, "detail": "d", "traceId": "t"})
+	_ = json.NewEncoder(w).Encode(problemOf(status, code))
+}
+
+func problemOf(status int, code string) map[string]any {
+	return map[string]any{"status": status, "code": code, "detail": "d", "traceId": "t"}
 }
 
 func guid(n int) string { return fmt.Sprintf("0192d3c4-0000-7000-8000-%012x", n) }
@@ -185,16 +192,27 @@ func (f *fake) document(i *instance) map[string]any {
 }
 
 func (f *fake) find(w http.ResponseWriter, r *http.Request) *instance {
+	i := f.byGuid(r.PathValue("guid"))
+	if i == nil {
+		problem(w, 404, "not-found")
+	}
+	return i
+}
+
+// byGuid returns an instance, or nil if it does not exist.
+func (f *fake) byGuid(guid string) *instance {
 	for _, i := range f.instances {
-		if i.guid == r.PathValue("guid") && !i.deleted {
+		if i.guid == guid && !i.deleted {
 			return i
 		}
 	}
-	problem(w, 404, "not-found")
 	return nil
 }
 
-// query responds with a page of one instance and a link to the next page.
+// pageSize is the number of instances on a page of a query.
+const pageSize = 2
+
+// query responds with a page of instances and a link to the next page.
 func (f *fake) query(w http.ResponseWriter, r *http.Request) {
 	q, links, found := r.URL.Query(), map[string]any{}, []any{}
 	if q.Get("appId") != "nav/test" || q.Get("downloadConfirmed") != "false" || q.Has("workflow.currentStep") || q.Has("status.isSoftDeleted") {
@@ -205,7 +223,7 @@ func (f *fake) query(w http.ResponseWriter, r *http.Request) {
 		if n < from || i.deleted || !i.queued {
 			continue
 		}
-		if len(found) == 1 {
+		if len(found) == pageSize {
 			q.Set("page", strconv.Itoa(n))
 			links["next"] = map[string]any{"href": "https://platform.example/storage/instances?" + q.Encode()}
 			break
@@ -291,25 +309,57 @@ func (f *fake) content(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *fake) confirm(w http.ResponseWriter, r *http.Request) {
-	i := f.find(w, r)
-	if i == nil {
-		return
+	results := []map[string]any{}
+	for _, item := range f.items(r) {
+		result := map[string]any{"instanceOwnerId": item.InstanceOwnerID, "id": item.ID}
+		results = append(results, result)
+		status, code := f.confirmItem(item)
+		if result["status"] = status; status != 200 {
+			result["problem"] = problemOf(status, code)
+		}
 	}
-	if r.Header.Get("If-Match") != fmt.Sprintf(`"%d"`, i.version) {
-		problem(w, 412, "version-stale")
-		return
+	_ = json.NewEncoder(w).Encode(map[string]any{"results": results})
+}
+
+// confirmationItem is an item of the body of a confirmation.
+type confirmationItem struct {
+	InstanceOwnerID string `json:"instanceOwnerId"`
+	ID              string `json:"id"`
+	ETag            string `json:"etag"`
+}
+
+// items returns the items of the body of a confirmation.
+func (f *fake) items(r *http.Request) []confirmationItem {
+	var body struct{ Instances []confirmationItem }
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || len(body.Instances) == 0 || r.Header.Get("Content-Type") != "application/json" {
+		f.t.Errorf("the body of a confirmation is invalid: %+v (%v)", body, err)
+	}
+	return body.Instances
+}
+
+func (f *fake) confirmItem(item confirmationItem) (status int, code string) {
+	i := f.byGuid(item.ID)
+	if i == nil {
+		return 404, "not-found"
+	}
+	if f.reject != nil {
+		if status, code := f.reject(i); status != 0 {
+			return status, code
+		}
+	}
+	if item.ETag != fmt.Sprintf(`"%d"`, i.version) {
+		return 412, "version-stale"
 	}
 	for _, a := range i.files {
 		if len(a.downloaded) == 0 {
-			problem(w, 409, "not-downloaded")
-			return
+			return 409, "not-downloaded"
 		}
 	}
 	if f.confirming != nil {
 		f.confirming(i)
 	}
 	f.confirmed(i)
-	_ = json.NewEncoder(w).Encode(f.document(i))
+	return 200, ""
 }
 
 // confirmed records the confirmation of a submission; a repeat changes nothing.

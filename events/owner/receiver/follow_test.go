@@ -79,9 +79,8 @@ func TestFollow(t *testing.T) {
 func TestFollowReportsWhatIsLeft(t *testing.T) {
 	forEachCommand(t, func(t *testing.T, c command) {
 		f, dir := newFake(t), t.TempDir()
-		f.submit("a.xml", "the form")
-		second := f.submit("b.xml", "another")
-		f.setIntercept(firstRequests(1000, "POST", f.instances[0].guid+"/confirm", respondWith(400, "body-invalid")))
+		first, second := f.submit("a.xml", "the form"), f.submit("b.xml", "another")
+		f.reject = rejectEvery(first, 400, "body-invalid")
 		run := f.follow(c, dir)
 		run.waitFor(second)
 		waitFor(t, func() bool { return strings.Contains(run.stderr.String(), "body-invalid") })

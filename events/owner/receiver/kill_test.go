@@ -131,7 +131,7 @@ func TestOrderOfSteps(t *testing.T) {
 		t.Fatalf("no step starts with %q in\n%s", prefix, strings.Join(steps, "\n"))
 		return 0
 	}
-	confirm := stepOf("send POST /storage/instances/5064120983/" + i.guid + "/confirmDownload")
+	confirm := stepOf("send POST /storage/confirmDownload")
 	for _, name := range []string{i.files[0].guid, i.files[1].guid, "instance.json"} {
 		if sync, rename := stepOf("sync "+name), stepOf("rename "+name); sync > rename || rename > confirm {
 			t.Errorf("%s is synced at step %d, renamed at %d, confirmed at %d", name, sync, rename, confirm)

@@ -4,14 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"sync"
 
 	"altinn.no/instanceapi/events/owner/receiver/receive"
 )
 
 // output writes the command's standard output: JSON lines, or the folders of confirmed submissions.
 type output struct {
-	mu   sync.Mutex
 	to   io.Writer
 	json bool
 }
@@ -24,8 +22,6 @@ func (o *output) submission(s receive.Submission) {
 		}{"submission", s})
 		return
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if s.State == receive.Confirmed {
 		fmt.Fprintln(o.to, s.Folder)
 	}
@@ -41,7 +37,5 @@ func (o *output) summary(s receive.Summary) {
 }
 
 func (o *output) line(document any) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	_ = json.NewEncoder(o.to).Encode(document) // fails only if the reader has closed its end
 }

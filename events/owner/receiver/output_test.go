@@ -13,7 +13,7 @@ import (
 func TestJSON(t *testing.T) {
 	f, dir := newFake(t), t.TempDir()
 	good, bad := f.submit("12247918309.pdf", "the form"), f.submit("b.xml", "another")
-	f.intercept = firstRequests(9, "POST", bad.guid+"/confirm", respondWith(400, "body-invalid"))
+	f.reject = rejectEvery(bad, 400, "body-invalid")
 	status, out, stderr := f.drain(commands[0], dir, "-json", "-on-complete", "echo")
 	folder := filepath.Join(dir, "inbox", good.folder())
 	want := []string{

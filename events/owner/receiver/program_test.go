@@ -72,16 +72,15 @@ func TestOnCompleteFails(t *testing.T) {
 // the content has changed since.
 func TestOnCompleteRuns(t *testing.T) {
 	for _, test := range []struct {
-		name      string
-		intercept func(f *fake) func(w http.ResponseWriter, r *http.Request) bool
-		runs      int
+		name  string
+		setUp func(f *fake)
+		runs  int
 	}{
-		{"the confirmation succeeds", func(*fake) func(http.ResponseWriter, *http.Request) bool { return nil }, 1},
-		{"the confirmation fails", func(*fake) func(http.ResponseWriter, *http.Request) bool {
-			return firstRequests(2, "POST", "/confirm", respondWith(412, "version-stale"))
-		}, 1},
-		{"the content changes", func(f *fake) func(http.ResponseWriter, *http.Request) bool {
-			return firstRequests(1, "POST", "/confirm", func(http.ResponseWriter, *http.Request) bool {
+		{"the confirmation succeeds", func(*fake) {}, 1},
+		{"the confirmation fails", func(f *fake) { f.reject = rejectFirst(2, 412, "version-stale") }, 1},
+		{"the confirmation is not begun", func(f *fake) { f.reject = rejectFirst(2, 503, "not-begun") }, 1},
+		{"the content changes", func(f *fake) {
+			f.intercept = firstRequests(1, "POST", "/confirm", func(http.ResponseWriter, *http.Request) bool {
 				f.replace(f.instances[0], 0, "changed")
 				return false
 			})
@@ -92,7 +91,7 @@ func TestOnCompleteRuns(t *testing.T) {
 				t.Parallel()
 				f, dir := newFake(t), t.TempDir()
 				f.submit("a.xml", "the form")
-				f.intercept = test.intercept(f)
+				test.setUp(f)
 				program, archive := filepath.Join(dir, "program"), filepath.Join(dir, "archive")
 				script, want := fmt.Sprintf("echo x >>'%s.runs'", program), test.runs
 				if moves {

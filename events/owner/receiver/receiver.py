@@ -28,9 +28,10 @@ class Receiver:
         self.base, self.app, self.dir, self.once = flags.base.rstrip("/"), flags.app, os.path.abspath(flags.dir), flags.once
         self.open, self.token = request.build_opener(Unchanged).open, ""
         self.left, self.failed, self.confirmed = {"unread"}, set(), set()  # folders; "unread": the rest of the queue
+        self.files, self.stored = {}, {}  # by folder: the files on the disk, and the instance to confirm
         self.total = collections.Counter(instances=0, files=0, bytes=0)
 
-    def call(self, method, link, headers={}, use=lambda response: json.loads(response.read() or "null")):
+    def call(self, method, link, headers={}, use=lambda response: json.loads(response.read()), body=None):
         path = parse.urlsplit(link)._replace(scheme="", netloc="").geturl()  # of our own base address
         for failures in itertools.count(1):  # every request may be repeated
             try:
@@ -38,7 +39,7 @@ class Receiver:
                     command = 'cat "$TOKEN_FILE"' if os.environ.get("TOKEN_FILE") else os.environ.get("TOKEN_COMMAND", "false")
                     self.token = re.sub("[^!-~]", "", subprocess.run(command, shell=True, stdout=-1, text=True).stdout)
                 headers = {**headers, "Authorization": "Bearer " + self.token}
-                response = self.open(request.Request(self.base + path, method=method, headers=headers), timeout=60)
+                response = self.open(request.Request(self.base + path, body, headers, method=method), timeout=60)
                 if response.status >= 400:
                     raise error.HTTPError(None, response.status, response.read(9999).decode(errors="replace"), response.headers, None)
                 return response.headers, use(response)
@@ -69,14 +70,19 @@ class Receiver:
             raise OSError("the content does not match its digest")
         return {"dataElementId": element["id"], "file": name, "size": os.path.getsize(file.name), "sha256": sha256.hexdigest()}
 
-    def fetch(self, listed, folder):  # stores and confirms a submission, unless it changes
+    def store(self, listed, folder):  # stores a submission, unless it changes: then a later pass does
         path, part = f"/storage/instances/{int(listed['instanceOwnerId'])}/{listed['id']}", os.path.join(self.dir, ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        os.mkdir(part)
-        files = [self.call("GET", f"{path}/data/{e['id']}", use=lambda response: self.save(response, e, part))[1] for e in listed["data"]]
+        if (files := self.files.get(folder)) is None:
+            shutil.rmtree(part, ignore_errors=True)
+            os.mkdir(part)
+            files = [self.call("GET", f"{path}/data/{e['id']}", use=lambda r: self.save(r, e, part))[1] for e in listed["data"]]
         headers, instance = self.call("GET", path)
-        if identity(instance) != identity(listed):
-            return  # a later pass fetches it again
+        if identity(instance) == identity(listed):
+            if folder not in self.files:
+                self.complete(part, folder, instance, files)
+            self.files[folder], self.stored[folder] = files, {**listed, "etag": headers["ETag"]}
+
+    def complete(self, part, folder, instance, files):
         with open(os.path.join(part, "instance.json"), "w") as file:
             json.dump({"instance": instance, "files": files}, file, indent=1)
         sync(file.name)
@@ -86,31 +92,50 @@ class Receiver:
         elif len(filecmp.cmpfiles(part, folder, [file["file"] for file in files], shallow=False)[0]) < len(files):
             raise OSError("the folder of this submission was changed; move or delete it")
         sync(self.dir)
-        self.call("POST", path + "/confirmDownload", {"If-Match": headers["ETag"]})
-        self.confirmed.add(folder)
-        self.total.update(instances=1, files=len(files), bytes=sum(file["size"] for file in files))
-        print(folder, flush=True)
+
+    def fetch(self, listed, folder):
+        try:
+            self.store(listed, folder)
+        except ERRORS as e:
+            if getattr(e, "code", 0) in (401, 403):
+                raise
+            if getattr(e, "code", 0) != 404:  # permanently deleted
+                self.failed.add(folder)
+            logging.warning(f"{listed['id']}: left for later: {e}")
+
+    def confirm(self):  # what is stored, at most 100 instances, in one request
+        for n in itertools.takewhile(lambda _: self.stored, range(6)):
+            time.sleep(2 ** n / 4 * (n > 0))
+            items = [{name: instance[name] for name in ("instanceOwnerId", "id", "etag")} for instance in self.stored.values()]
+            headers, body = {"Content-Type": "application/json"}, json.dumps({"instances": items}).encode()
+            results = self.call("POST", "/storage/confirmDownload", headers, body=body)[1]["results"]
+            for (folder, instance), result in zip(list(self.stored.items()), results):
+                del self.stored[folder]
+                if result["status"] == 200:
+                    self.confirmed.add(folder)
+                    files = self.files.pop(folder)
+                    self.total.update(instances=1, files=len(files), bytes=sum(file["size"] for file in files))
+                    print(folder, flush=True)
+                    continue
+                logging.warning(f"{instance['id']}: not confirmed: {result['problem']['code']}")
+                if result["status"] in (404, 409, 412, 429) or result["status"] >= 500:
+                    self.fetch(instance, folder)  # read it again; 412 also if the response to a confirmation was lost
+                else:
+                    self.failed.add(folder)
+        self.failed |= self.stored.keys()
+        self.stored = {}
 
     def fetch_all(self):  # fetches everything in the work queue that has not failed
         link = "/storage/instances?" + parse.urlencode({"appId": self.app, "downloadConfirmed": "false", "size": 100})
         self.left &= {"unread"}
         while link:
             result = self.call("GET", link)[1]
-            for listed in (instances := result["_embedded"]["instances"]):
+            for listed in result["_embedded"]["instances"]:
                 folder = os.path.join(self.dir, identity(listed)[0])
                 self.left.add(folder)
-                if folder in self.failed or folder in self.confirmed:  # the queue may lag behind
-                    continue
-                try:
+                if folder not in self.failed | self.confirmed:  # the queue may lag behind
                     self.fetch(listed, folder)
-                except ERRORS as e:
-                    if getattr(e, "code", 0) in (401, 403):
-                        raise
-                    if getattr(e, "code", 0) not in (404, 409, 412):  # these mean that it has changed
-                        self.failed.add(folder)
-                    if getattr(e, "code", 0) == 412 and len(instances) < 1000:  # or the response to a confirmation was lost
-                        instances.append(listed)
-                    logging.warning(f"{listed['id']}: left for later: {e}")
+            self.confirm()
             link = result["_links"].get("next", {}).get("href")
         self.left -= self.confirmed | {"unread"}
         shutil.rmtree(os.path.join(self.dir, ".part"), ignore_errors=True)

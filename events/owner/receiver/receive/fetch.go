@@ -33,40 +33,57 @@ var errMoved = errors.New("the instance moved to another step")
 // errChanged means that the content of an instance changed while it was read.
 var errChanged = errors.New("the instance changed during every attempt")
 
-// fetch downloads a submission that the queue lists, and confirms it.
+// errDeleted means that an instance is permanently deleted.
+var errDeleted = errors.New("the instance is permanently deleted")
+
+// task is a submission that the queue lists, while it is fetched.
+type task struct {
+	listed    storage.Instance
+	stored    storage.Instance // the document that the disk has
+	files     []inbox.File
+	processed bool // by OnComplete
+	err       error
+}
+
+// fetch downloads a submission, unless the disk has it.
+func (r *Receiver) fetch(ctx context.Context, t *task) error {
+	var isNew bool
+	var err error
+	t.stored, t.files, isNew, err = r.store(ctx, t.listed)
+	switch {
+	case storage.IsStatus(err, 404):
+		return errors.Join(errDeleted, asDiskError(r.Inbox.Discard(t.listed.ID)))
+	case err != nil:
+		return err
+	}
+	if r.OnComplete != nil && (isNew || !t.processed) {
+		if err := r.OnComplete(ctx, r.submission(t.stored, t.files)); err != nil {
+			return err
+		}
+		t.processed = true
+	}
+	return nil
+}
+
+// confirm confirms the tasks without an error, in one request, and sets their errors.
 //
-// The confirmation holds only for the document that the submission was stored with: If-Match makes
-// it fail if a newer one exists. A confirmation whose response was lost is repeated, which changes
-// nothing.
-func (r *Receiver) fetch(ctx context.Context, listed storage.Instance) error {
-	processed := false
-	for range maxRounds {
-		current, files, isNew, err := r.store(ctx, listed)
-		switch {
-		case errors.Is(err, errChanged):
-			continue
-		case storage.IsStatus(err, 404): // permanently deleted
-			return asDiskError(r.Inbox.Discard(listed.ID))
-		case err != nil:
-			return err
-		}
-		submission := r.submission(current, files)
-		if r.OnComplete != nil && (isNew || !processed) {
-			if err := r.OnComplete(ctx, submission); err != nil {
-				return err
-			}
-			processed = true
-		}
-		err = r.API.Confirm(ctx, current)
-		switch {
-		case err == nil:
-			r.finish(current, submission)
-			return nil
-		case !storage.IsStatus(err, 404, 409, 412): // 412: also when a confirmation is repeated after its response was lost
-			return err
+// A confirmation holds only for the document that the submission was stored with: its entity tag
+// makes the confirmation fail if a newer document exists. A confirmation whose response was lost is
+// repeated, which changes nothing.
+func (r *Receiver) confirm(ctx context.Context, tasks []*task) {
+	var stored []*task
+	var instances []storage.Instance
+	for _, t := range tasks {
+		if t.err == nil {
+			stored, instances = append(stored, t), append(instances, t.stored)
 		}
 	}
-	return errChanged
+	for n, err := range r.API.Confirm(ctx, instances) {
+		if storage.IsStatus(err, 404, 409, 412) { // 412: also when a confirmation is repeated after its response was lost
+			err = errChanged
+		}
+		stored[n].err = err
+	}
 }
 
 // store makes sure that the disk has the complete submission of an instance. It returns the current

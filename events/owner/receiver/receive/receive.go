@@ -29,8 +29,8 @@ type Receiver struct {
 
 	// OnComplete, if set, is called when a submission is stored and before it is confirmed. If it
 	// returns an error, the submission is not confirmed. It is called again if the process is
-	// killed before the confirmation. Report, if set, is called when a submission is confirmed or
-	// has failed. Workers call both in parallel.
+	// killed before the confirmation. Workers call it in parallel. Report, if set, is called when a
+	// submission is confirmed or has failed.
 	OnComplete func(context.Context, Submission) error
 	Report     func(Submission)
 
@@ -38,7 +38,6 @@ type Receiver struct {
 	// long a request to the feed waits for events.
 	Reconcile, Wait time.Duration
 
-	mu     sync.Mutex
 	total  Summary
 	queued map[string]bool      // instances that the latest pass found and did not finish
 	passed bool                 // a pass has read the queue to its end
@@ -77,8 +76,6 @@ type Summary struct {
 
 // Summary returns the result so far.
 func (r *Receiver) Summary() Summary {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	s := r.total
 	s.Left, s.Failed = len(r.queued), len(r.failed)
 	return s
@@ -205,8 +202,6 @@ func (r *Receiver) pass(ctx context.Context, all bool) (listed int, err error) {
 }
 
 func (r *Receiver) startPass(all bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.queued = map[string]bool{}
 	if all {
 		r.failed = map[string]error{}
@@ -220,8 +215,6 @@ func (r *Receiver) startPass(all bool) {
 // endPass records that the queue was read to its end. After a pass over all instances it discards
 // the downloads of those that are no longer in the queue.
 func (r *Receiver) endPass(all bool) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.passed = true
 	if !all {
 		return nil
@@ -232,8 +225,6 @@ func (r *Receiver) endPass(all bool) error {
 // pending returns the instances to fetch: those neither confirmed already nor failed in
 // this pass.
 func (r *Receiver) pending(instances []storage.Instance) (pending []storage.Instance) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, i := range instances {
 		if r.done[i.ID].content.Equal(i.ContentTime()) || r.queued[i.ID] {
 			continue
@@ -244,53 +235,79 @@ func (r *Receiver) pending(instances []storage.Instance) (pending []storage.Inst
 	return pending
 }
 
-// fetchAll fetches instances in parallel. It returns an error if continuing is pointless; an
-// instance that cannot be fetched does not delay the others.
+// fetchAll fetches the instances of a page of the queue in parallel, and then confirms them in
+// one request. It fetches those again that changed in the meantime. It returns an error if
+// continuing is pointless; an instance that cannot be fetched does not delay the others.
 func (r *Receiver) fetchAll(ctx context.Context, instances []storage.Instance) error {
+	tasks := make([]*task, len(instances))
+	for n, i := range instances {
+		tasks[n] = &task{listed: i}
+	}
+	for round := 1; len(tasks) > 0; round++ {
+		r.fetchParallel(ctx, tasks)
+		r.confirm(ctx, tasks)
+		stop := context.Cause(ctx)
+		for _, t := range tasks {
+			if isFatal(t.err) {
+				stop = t.err
+			}
+		}
+		var changed []*task
+		for _, t := range tasks {
+			switch {
+			case errors.Is(t.err, errChanged) && round < maxRounds:
+				changed = append(changed, t)
+			case stop == nil || t.err == nil:
+				r.end(t)
+			}
+		}
+		if tasks = changed; stop != nil {
+			return stop
+		}
+	}
+	return nil
+}
+
+// fetchParallel fetches submissions and sets the errors of their tasks. After a fatal error it
+// begins no other.
+func (r *Receiver) fetchParallel(ctx context.Context, tasks []*task) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	semaphore := make(chan struct{}, max(1, r.Workers))
-	for _, i := range instances {
+	for _, t := range tasks {
 		semaphore <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
 		wg.Go(func() {
 			defer func() { <-semaphore }()
-			err := r.fetch(ctx, i)
-			if err != nil && ctx.Err() != nil {
-				return
+			if t.err = context.Cause(ctx); t.err == nil {
+				t.err = r.fetch(ctx, t)
 			}
-			if isFatal(err) {
-				cancel(err)
-				return
+			if isFatal(t.err) {
+				cancel(t.err)
 			}
-			r.end(i, err)
 		})
 	}
 	wg.Wait()
-	return context.Cause(ctx)
 }
 
-// end records the result of a fetch that is not fatal.
-func (r *Receiver) end(i storage.Instance, err error) {
-	r.mu.Lock()
+// end records the result of a task that is not fatal.
+func (r *Receiver) end(t *task) {
+	id := t.listed.ID
 	switch {
-	case err == nil: // confirmed or deleted
-		delete(r.queued, i.ID)
-	case errors.Is(err, errMoved): // the next pass finds it if it is still in the queue
-		r.Logf("%s: moved to another step", i.ID)
+	case t.err == nil:
+		r.finish(t.stored, r.submission(t.stored, t.files))
+	case errors.Is(t.err, errDeleted):
+		delete(r.queued, id)
+	case errors.Is(t.err, errMoved): // the next pass finds it if it is still in the queue
+		r.Logf("%s: moved to another step", id)
 	default:
-		r.failed[i.ID] = err
-		r.Logf("%s: left for later: %v", i.ID, err)
-	}
-	failed := r.failed[i.ID] != nil
-	r.mu.Unlock()
-	if failed && r.Report != nil {
-		submission := r.submission(i, nil)
-		submission.State, submission.Folder, submission.Error = Failed, "", err.Error()
-		r.Report(submission)
+		r.Logf("%s: left for later: %v", id, t.err)
+		r.failed[id] = t.err
+		if r.Report != nil {
+			submission := r.submission(t.listed, nil)
+			submission.State, submission.Folder, submission.Error = Failed, "", t.err.Error()
+			r.Report(submission)
+		}
 	}
 }
 
@@ -304,7 +321,6 @@ func (r *Receiver) submission(i storage.Instance, files []inbox.File) Submission
 
 // finish counts and reports a submission that is stored and confirmed.
 func (r *Receiver) finish(i storage.Instance, submission Submission) {
-	r.mu.Lock()
 	if r.done == nil {
 		r.done = map[string]confirmed{}
 	}
@@ -315,7 +331,6 @@ func (r *Receiver) finish(i storage.Instance, submission Submission) {
 	for _, file := range submission.Files {
 		r.total.Bytes += file.Size
 	}
-	r.mu.Unlock()
 	files := "files"
 	if len(submission.Files) == 1 {
 		files = "file"

@@ -7,6 +7,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,15 +70,15 @@ var ErrToken = errors.New("no token")
 const requestTimeout = 40 * time.Second
 
 // call sends a request with the token and decodes the JSON of the response into into, if into is
-// not nil. It retries retryable errors.
-func (c *Client) call(ctx context.Context, method, path string, header http.Header, into any) (http.Header, error) {
+// not nil. The body is JSON, or nil. call retries retryable errors.
+func (c *Client) call(ctx context.Context, method, path string, header http.Header, body []byte, into any) (http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute) // all attempts together
 	defer cancel()
 	var responseHeader http.Header
 	err := c.retry(ctx, method+" "+withoutQuery(path), func() error {
 		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
-		resp, err := c.authorized(ctx, method, path, header)
+		resp, err := c.authorized(ctx, method, path, header, body)
 		if err != nil {
 			return err
 		}
@@ -100,12 +101,12 @@ func (c *Client) call(ctx context.Context, method, path string, header http.Head
 
 // authorized sends a request with a token, and after a 401 once more if the source has another
 // token. It returns an error response as a Problem.
-func (c *Client) authorized(ctx context.Context, method, path string, header http.Header) (*http.Response, error) {
+func (c *Client) authorized(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
 	token, err := c.Token(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrToken, err)
 	}
-	resp, err := c.sendWith(ctx, token, method, path, header)
+	resp, err := c.sendWith(ctx, token, method, path, header, body)
 	if !IsStatus(err, http.StatusUnauthorized) {
 		return resp, err
 	}
@@ -116,16 +117,19 @@ func (c *Client) authorized(ctx context.Context, method, path string, header htt
 	if other == token {
 		return nil, err
 	}
-	return c.sendWith(ctx, other, method, path, header)
+	return c.sendWith(ctx, other, method, path, header, body)
 }
 
-func (c *Client) sendWith(ctx context.Context, token, method, path string, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.Base+path, nil)
+func (c *Client) sendWith(ctx context.Context, token, method, path string, header http.Header, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.Base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	if header != nil {
 		req.Header = header.Clone()
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := c.send(req)

@@ -30,7 +30,7 @@ func elementPath(ref Ref, element string) string { return ref.path() + "/data/" 
 
 // DigestOf returns the digest of a data element's content without downloading the content.
 func (c *Client) DigestOf(ctx context.Context, ref Ref, element string) (Digest, error) {
-	header, err := c.call(ctx, http.MethodHead, elementPath(ref, element), nil, nil)
+	header, err := c.call(ctx, http.MethodHead, elementPath(ref, element), nil, nil, nil)
 	if err != nil {
 		return Digest{}, err
 	}
@@ -62,7 +62,7 @@ func (c *Client) Download(ctx context.Context, ref Ref, element, etag string, fr
 }
 
 func (c *Client) start(ctx context.Context, path string, header http.Header, etag string, from int64) (*Content, error) {
-	resp, err := c.authorized(ctx, http.MethodGet, path, header)
+	resp, err := c.authorized(ctx, http.MethodGet, path, header, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (c *Client) Events(ctx context.Context, position string, wait time.Duration
 		header.Set("Prefer", fmt.Sprintf("wait=%d", int(wait.Seconds())))
 	}
 	var page []struct{}
-	responseHeader, err := c.call(ctx, http.MethodGet, position, header, &page)
+	responseHeader, err := c.call(ctx, http.MethodGet, position, header, nil, &page)
 	if problem := (*Problem)(nil); wait > 0 && errors.As(err, &problem) && problem.Code == codeHeldCount {
 		c.Backoff(ctx, 1, "the feed", err)
 		return c.Events(ctx, position, 0)

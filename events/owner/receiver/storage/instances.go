@@ -100,7 +100,7 @@ func (c *Client) Instance(ctx context.Context, ref Ref) (Instance, error) {
 		return Instance{}, err
 	}
 	var document json.RawMessage
-	header, err := c.call(ctx, http.MethodGet, ref.path(), nil, &document)
+	header, err := c.call(ctx, http.MethodGet, ref.path(), nil, nil, &document)
 	if err != nil {
 		return Instance{}, err
 	}
@@ -126,7 +126,7 @@ func (c *Client) Queue(ctx context.Context, app, page string) (instances []Insta
 		} `json:"_links"`
 		Embedded struct{ Instances []Instance } `json:"_embedded"`
 	}
-	if _, err := c.call(ctx, http.MethodGet, page, nil, &result); err != nil {
+	if _, err := c.call(ctx, http.MethodGet, page, nil, nil, &result); err != nil {
 		return nil, "", err
 	}
 	for _, i := range result.Embedded.Instances {
@@ -140,9 +140,66 @@ func (c *Client) Queue(ctx context.Context, app, page string) (instances []Insta
 	return result.Embedded.Instances, next, err
 }
 
-// Confirm confirms the receipt of the instance with all its content, in the fetched version. If the
-// instance has changed since, it returns a Problem with status 412 and confirms nothing.
-func (c *Client) Confirm(ctx context.Context, i Instance) error {
-	_, err := c.call(ctx, http.MethodPost, i.Ref().path()+"/confirmDownload", http.Header{"If-Match": {i.Version}}, nil)
-	return err
+// confirmation is an item of a request to confirm instances, and of its response.
+type confirmation struct {
+	InstanceOwnerID string   `json:"instanceOwnerId"`
+	ID              string   `json:"id"`
+	Version         string   `json:"etag,omitempty"`
+	Status          int      `json:"status,omitempty"`
+	Problem         *Problem `json:"problem,omitempty"`
+}
+
+// Confirm confirms the receipt of up to 100 instances in one request, each with all its content, in
+// the fetched version. It returns the error of each: a Problem with status 412 if the instance has
+// changed since. Confirm sends the instances again that failed with a retryable error.
+func (c *Client) Confirm(ctx context.Context, instances []Instance) []error {
+	errs := make([]error, len(instances))
+	left := make([]int, len(instances)) // indexes of those to send
+	for n := range left {
+		left[n] = n
+	}
+	for attempts := (Attempts{}); len(left) > 0; {
+		results, err := c.confirmOnce(ctx, instances, left)
+		var retry []int
+		for k, n := range left {
+			if errs[n] = err; err == nil && results[k].Status != http.StatusOK {
+				problem := &Problem{}
+				if results[k].Problem != nil {
+					problem = results[k].Problem
+				}
+				problem.Status = results[k].Status
+				errs[n] = problem
+				if c.IsRetryable(problem) {
+					retry = append(retry, n)
+				}
+			}
+		}
+		if len(retry) < len(left) {
+			attempts.Reset()
+		}
+		if left = retry; len(left) > 0 && !c.Retry(ctx, &attempts, "confirming", errs[left[0]]) {
+			break
+		}
+	}
+	return errs
+}
+
+// confirmOnce confirms the instances with these indexes, and returns a result for each.
+func (c *Client) confirmOnce(ctx context.Context, instances []Instance, indexes []int) ([]confirmation, error) {
+	var request struct {
+		Instances []confirmation `json:"instances"`
+	}
+	for _, n := range indexes {
+		request.Instances = append(request.Instances, confirmation{InstanceOwnerID: instances[n].InstanceOwnerID, ID: instances[n].ID, Version: instances[n].Version})
+	}
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	var response struct{ Results []confirmation }
+	_, err = c.call(ctx, http.MethodPost, "/storage/confirmDownload", nil, body, &response)
+	if err == nil && len(response.Results) != len(indexes) {
+		err = errors.New("the response does not have one result for each instance")
+	}
+	return response.Results, err
 }
