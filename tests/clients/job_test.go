@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ const person = "12247918309"
 type job struct {
 	app, problem string // the name of the application, and status and code of the rejected request
 	root, folder string
+	form         string // its last content
 	draft, final []byte // the first and the second content of the attachment
 	printed      map[string]string
 	omits        map[string]bool // steps that the program does not do
@@ -33,7 +35,7 @@ type job struct {
 
 func newJob(t *testing.T, system *stack.Stack, root, folder, app, problem string) *job {
 	t.Helper()
-	j := &job{app: app, problem: problem, root: root, folder: folder, draft: randomBytes(3_000), final: randomBytes(70_000),
+	j := &job{app: app, problem: problem, root: root, folder: folder, form: `{"timer": 38}`, draft: randomBytes(3_000), final: randomBytes(70_000),
 		api: client.Client{Base: system.BaseURL}}
 	var err error
 	if j.owner, err = system.Authenticator.Owner("nav", "", time.Hour); err != nil {
@@ -77,8 +79,15 @@ type instance struct {
 	Labels          []string
 	DueDateTime     *time.Time
 	SelfLinks       struct{ Platform string }
-	Workflow        struct{ CurrentStep string }
-	Data            []struct {
+	Workflow        struct {
+		CurrentStep string
+		Notes       []struct{ Reason string }
+	}
+	Status struct {
+		ReadStatus string
+		Substatus  any
+	}
+	Data []struct {
 		ID, FormID, ContentType, FileName string
 		ApplicationOwner                  struct{ Downloaded, DownloadConfirmed []time.Time }
 	}
@@ -99,7 +108,7 @@ var steps = []struct {
 			return i.ID, fmt.Errorf("the instance has no data")
 		}
 		form := j.content(t, i, 0)
-		return i.ID, must(string(form) == `{"timer": 37}` && strings.Join(i.Labels, " ") == "gr", "the form is %s, the labels are %v", form, i.Labels)
+		return i.ID, must(string(form) == j.form && strings.Join(i.Labels, " ") == "gr", "the form is %s, the labels are %v", form, i.Labels)
 	}},
 	{"upload", func(_ *testing.T, _ *job, i *instance) (string, error) {
 		e := i.Data[1]
@@ -113,6 +122,19 @@ var steps = []struct {
 		return "Submit", must(i.Workflow.CurrentStep == "Submit", "the step is %s", i.Workflow.CurrentStep)
 	}},
 	{"problem", func(_ *testing.T, j *job, _ *instance) (string, error) { return j.problem, nil }},
+	{"send back", func(_ *testing.T, _ *job, i *instance) (string, error) {
+		const reason = "Kvitteringen mangler."
+		notes := i.Workflow.Notes
+		return reason, must(len(notes) == 1 && notes[0].Reason == reason, "the notes are %v", notes)
+	}},
+	{"changes", func(t *testing.T, j *job, i *instance) (string, error) {
+		if len(i.Data) != 4 {
+			return "", fmt.Errorf("the instance has %d data elements, want 4", len(i.Data))
+		}
+		names := []string{i.Data[2].FileName, i.Data[3].FileName}
+		return "4 Submit", must(bytes.Equal(j.content(t, i, 2), j.final) && bytes.Equal(j.content(t, i, 3), j.final) &&
+			slices.Equal(names, []string{"kvittering.pdf", "kontrakt.pdf"}), "the attachments %v have other content or names", names)
+	}},
 	{"query by step", func(_ *testing.T, _ *job, i *instance) (string, error) { return i.ID, nil }},
 	{"query by label", func(_ *testing.T, _ *job, i *instance) (string, error) { return i.ID, nil }},
 	{"download", func(_ *testing.T, j *job, i *instance) (string, error) {
@@ -129,6 +151,20 @@ var steps = []struct {
 	{"confirm", func(_ *testing.T, _ *job, i *instance) (string, error) {
 		confirmations := i.Data[1].ApplicationOwner.DownloadConfirmed
 		return "1", must(len(confirmations) == 1, "the confirmations are %v", confirmations)
+	}},
+	{"confirm many", func(_ *testing.T, _ *job, i *instance) (string, error) {
+		for n, e := range i.Data {
+			if confirmations := e.ApplicationOwner.DownloadConfirmed; len(confirmations) != 1 {
+				return "", fmt.Errorf("the confirmations of data element %d are %v", n, confirmations)
+			}
+		}
+		return i.ID + " 200", nil
+	}},
+	{"substatus", func(_ *testing.T, _ *job, i *instance) (string, error) {
+		return "Under behandling false", must(i.Status.Substatus == nil, "the substatus is %v", i.Status.Substatus)
+	}},
+	{"read status", func(_ *testing.T, _ *job, i *instance) (string, error) {
+		return "UpdatedSinceLastReview Read", must(i.Status.ReadStatus == "Read", "the read status is %s", i.Status.ReadStatus)
 	}},
 	{"set and clear a date", func(_ *testing.T, _ *job, i *instance) (string, error) {
 		return "true false", must(i.DueDateTime == nil, "the date is %v", i.DueDateTime)

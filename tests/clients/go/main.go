@@ -9,8 +9,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
+	"mime/multipart"
 	"net/http"
+	"net/textproto"
 	"os"
 	"strings"
 
@@ -125,6 +128,41 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println("problem:", locked.Status, locked.Code)
 
+	// The application owner sends the instance back with a reason.
+	sentBack, err := changer.ChangeWorkflowWithResponse(ctx, org, app, party, guid, nil,
+		apps.NextStep{CurrentStep: "FormFilling", Reason: new("Kvitteringen mangler.")})
+	if err != nil {
+		return err
+	}
+	if sentBack.JSON200 == nil {
+		return problemOf(sentBack.Body)
+	}
+	fmt.Println("send back:", *sentBack.JSON200.Workflow.Reason)
+
+	// The user replaces the form, adds two attachments and submits again, in one request.
+	body, contentType, err := changesForm(apps.Changes{
+		Data: &[]apps.DataOperation{
+			{Op: apps.Replace, Id: &created.JSON201.Data[0].Id, Part: new("form")},
+			{Op: apps.Add, FormId: new("attachment"), Part: new("receipt")},
+			{Op: apps.Add, FormId: new("attachment"), Part: new("contract")},
+		},
+		Workflow: &apps.NextStep{CurrentStep: "Submit"},
+	},
+		part{name: "form", contentType: "application/json", content: []byte(`{"timer": 38}`)},
+		part{name: "receipt", fileName: "kvittering.pdf", contentType: "application/pdf", content: final},
+		part{name: "contract", fileName: "kontrakt.pdf", contentType: "application/pdf", content: final})
+	if err != nil {
+		return err
+	}
+	changed, err := user.ApplyChangesWithBodyWithResponse(ctx, org, app, party, guid, nil, contentType, body)
+	if err != nil {
+		return err
+	}
+	if changed.JSON200 == nil {
+		return problemOf(changed.Body)
+	}
+	fmt.Println("changes:", len(changed.JSON200.Data), changed.JSON200.Workflow.CurrentStep)
+
 	// The application owner finds the instance by its step and by its label.
 	appIDs := []string{org + "/" + app}
 	byStep, err := owner.QueryInstancesWithResponse(ctx, &storage.QueryInstancesParams{AppId: &appIDs, WorkflowCurrentStep: new("Submit")})
@@ -167,6 +205,57 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println("confirm:", len(*confirmed.JSON200.Data[1].ApplicationOwner.DownloadConfirmed))
 
+	// The application owner downloads the rest and confirms all of the instance, with other
+	// instances if there are any, in one request.
+	for _, element := range changed.JSON200.Data {
+		if element.Id != attachment {
+			if rest, err := owner.DownloadDataWithResponse(ctx, party, guid, element.Id, nil); err != nil {
+				return err
+			} else if rest.StatusCode() != http.StatusOK {
+				return problemOf(rest.Body)
+			}
+		}
+	}
+	many, err := owner.ConfirmManyDownloadsWithResponse(ctx, storage.ConfirmDownloads{
+		Instances: []storage.ConfirmItem{{InstanceOwnerId: party, Id: guid}},
+	})
+	if err != nil {
+		return err
+	}
+	if many.JSON200 == nil {
+		return problemOf(many.Body)
+	}
+	for _, result := range many.JSON200.Results {
+		fmt.Println("confirm many:", result.Id, result.Status)
+	}
+
+	// The application owner sets a substatus and clears it. The user marks the instance as read.
+	substatus, err := changer.SetSubstatusWithResponse(ctx, org, app, party, guid, nil,
+		apps.SubstatusInput{Label: "Under behandling", Description: new("Saken er fordelt.")})
+	if err != nil {
+		return err
+	}
+	if substatus.JSON200 == nil {
+		return problemOf(substatus.Body)
+	}
+	cleared, err := changer.ClearSubstatusWithResponse(ctx, org, app, party, guid, nil)
+	if err != nil {
+		return err
+	}
+	if cleared.JSON200 == nil {
+		return problemOf(cleared.Body)
+	}
+	fmt.Println("substatus:", substatus.JSON200.Status.Substatus.Label, cleared.JSON200.Status.Substatus != nil)
+
+	read, err := user.SetReadStatusWithResponse(ctx, org, app, party, guid, nil, apps.ReadStatusInput{ReadStatus: apps.Read})
+	if err != nil {
+		return err
+	}
+	if read.JSON200 == nil {
+		return problemOf(read.Body)
+	}
+	fmt.Println("read status:", *cleared.JSON200.Status.ReadStatus, *read.JSON200.Status.ReadStatus)
+
 	// The application owner sets a date and clears it: an empty text is null.
 	fmt.Print("set and clear a date:")
 	for _, due := range []apps.OptionalTime{"2099-12-31T23:00:00Z", ""} {
@@ -196,6 +285,35 @@ func run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// part is a part of a form: the content of a data element.
+type part struct {
+	name, fileName, contentType string
+	content                     []byte
+}
+
+// changesForm returns the form that applies changes with the content in parts, and its content
+// type. The generated client has no form, because the caller chooses the names of the parts.
+func changesForm(changes apps.Changes, parts ...part) (io.Reader, string, error) {
+	document, err := json.Marshal(changes)
+	if err != nil {
+		return nil, "", err
+	}
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for _, p := range append([]part{{name: "changes", contentType: "application/json", content: document}}, parts...) {
+		w, err := form.CreatePart(textproto.MIMEHeader{
+			"Content-Disposition": {multipart.FileContentDisposition(p.name, p.fileName)}, "Content-Type": {p.contentType},
+		})
+		if err != nil {
+			return nil, "", err
+		}
+		if _, err := w.Write(p.content); err != nil {
+			return nil, "", err
+		}
+	}
+	return &body, form.FormDataContentType(), form.Close()
 }
 
 // bearer returns a function that adds an access token to a request.

@@ -3,16 +3,22 @@ import altinn.apps.JSON;
 import altinn.apps.api.DataApi;
 import altinn.apps.api.InstancesApi;
 import altinn.apps.api.WorkflowApi;
+import altinn.apps.model.Changes;
 import altinn.apps.model.DataElementInput;
+import altinn.apps.model.DataOperation;
 import altinn.apps.model.Instance;
 import altinn.apps.model.InstanceInput;
 import altinn.apps.model.InstancePatch;
 import altinn.apps.model.NextStep;
 import altinn.apps.model.Problem;
+import altinn.apps.model.ReadStatusInput;
 import altinn.apps.model.Reportee;
+import altinn.apps.model.SubstatusInput;
 import altinn.storage.api.ApplicationsApi;
 import altinn.storage.api.EventsApi;
 import altinn.storage.model.ApplicationInput;
+import altinn.storage.model.ConfirmDownloads;
+import altinn.storage.model.ConfirmItem;
 import altinn.storage.model.DataTypeInput;
 import altinn.storage.model.Event;
 import altinn.storage.model.InstancePage;
@@ -27,8 +33,11 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import okhttp3.Interceptor;
+import okhttp3.MediaType;
+import okhttp3.MultipartBody;
 import okhttp3.OkHttpClient;
 import okhttp3.Request;
+import okhttp3.RequestBody;
 import okhttp3.Response;
 
 /**
@@ -85,6 +94,30 @@ public final class Main {
             System.out.println("problem: " + problem.getStatus() + " " + problem.getCode());
         }
 
+        // The application owner sends the instance back with a reason.
+        instance = new WorkflowApi(apps).changeWorkflow(ORG, APP, party, guid,
+                new NextStep().currentStep("FormFilling").reason("Kvitteringen mangler.")).execute();
+        System.out.println("send back: " + instance.getWorkflow().getReason());
+
+        // The user replaces the form, adds two attachments and submits again, in one request. The
+        // generated client has no form, because the caller chooses the names of the parts.
+        var changes = new Changes()
+                .addDataItem(new DataOperation().op(DataOperation.OpEnum.REPLACE).id(instance.getData().get(0).getId()).part("form"))
+                .addDataItem(new DataOperation().op(DataOperation.OpEnum.ADD).formId("attachment").part("receipt"))
+                .addDataItem(new DataOperation().op(DataOperation.OpEnum.ADD).formId("attachment").part("contract"))
+                .workflow(new NextStep().currentStep("Submit"));
+        var json = MediaType.get("application/json");
+        var pdf = MediaType.get("application/pdf");
+        var form = new MultipartBody.Builder().setType(MultipartBody.FORM)
+                .addFormDataPart("changes", null, RequestBody.create(JSON.serialize(changes), json))
+                .addFormDataPart("form", null, RequestBody.create("{\"timer\": 38}", json))
+                .addFormDataPart("receipt", "kvittering.pdf", RequestBody.create(finalFile, pdf))
+                .addFormDataPart("contract", "kontrakt.pdf", RequestBody.create(finalFile, pdf)).build();
+        var request = new Request.Builder().url(apps.getBasePath() + "/" + ORG + "/" + APP + "/instances/" + party + "/" + guid + "/changes")
+                .header("Authorization", "Bearer " + System.getenv("USER_TOKEN")).post(form).build();
+        instance = apps.<Instance>execute(http.newCall(request), Instance.class).getData();
+        System.out.println("changes: " + instance.getData().size() + " " + instance.getWorkflow().getCurrentStep());
+
         // The application owner finds the instance by its step and by its label.
         var instances = new altinn.storage.api.InstancesApi(storage);
         var appId = List.of(ORG + "/" + APP);
@@ -99,6 +132,31 @@ public final class Main {
 
         var confirmed = data.confirmDownload(party, guid, attachment).execute();
         System.out.println("confirm: " + confirmed.getData().get(1).getApplicationOwner().getDownloadConfirmed().size());
+
+        // The application owner downloads the rest and confirms all of the instance, with other
+        // instances if there are any, in one request.
+        for (var element : instance.getData()) {
+            if (!element.getId().equals(attachment)) {
+                Files.delete(data.downloadData(party, guid, element.getId()).execute().toPath());
+            }
+        }
+        var many = data.confirmManyDownloads(new ConfirmDownloads()
+                .addInstancesItem(new ConfirmItem().instanceOwnerId(party).id(guid))).execute();
+        for (var result : many.getResults()) {
+            System.out.println("confirm many: " + result.getId() + " " + result.getStatus());
+        }
+
+        // The application owner sets a substatus and clears it. The user marks the instance as read.
+        var workflow = new WorkflowApi(apps);
+        instance = workflow.setSubstatus(ORG, APP, party, guid,
+                new SubstatusInput().label("Under behandling").description("Saken er fordelt.")).execute();
+        String label = instance.getStatus().getSubstatus().getLabel();
+        instance = workflow.clearSubstatus(ORG, APP, party, guid).execute();
+        System.out.println("substatus: " + label + " " + (instance.getStatus().getSubstatus() != null));
+
+        var read = workflow.setReadStatus(ORG, APP, party, guid,
+                new ReadStatusInput().readStatus(ReadStatusInput.ReadStatusEnum.READ)).execute();
+        System.out.println("read status: " + instance.getStatus().getReadStatus() + " " + read.getStatus().getReadStatus());
 
         // The application owner sets a date and clears it: an empty text is null.
         System.out.print("set and clear a date:");

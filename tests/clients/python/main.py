@@ -3,6 +3,7 @@ openapi-python-client generates from apps.yaml and storage.yaml."""
 
 import base64
 import io
+import json
 import os
 import pathlib
 from typing import TypeVar
@@ -14,9 +15,9 @@ import altinn_storage.models as storage
 import httpx
 from altinn_apps.api.data import create_data, replace_data
 from altinn_apps.api.instances import create_instance, update_instance
-from altinn_apps.api.workflow import change_workflow
+from altinn_apps.api.workflow import change_workflow, clear_substatus, set_read_status, set_substatus
 from altinn_storage.api.applications import put_application
-from altinn_storage.api.data import confirm_download, download_data
+from altinn_storage.api.data import confirm_download, confirm_many_downloads, download_data
 from altinn_storage.api.events import get_events
 from altinn_storage.api.instances import query_instances
 
@@ -78,6 +79,30 @@ print("submit:", instance.workflow.current_step)
 problem = expect(apps.Problem, replace_data.sync(ORG, APP, party, guid, attachment, client=user, body=file(os.environ["FINAL"])))
 print("problem:", problem.status, problem.code)
 
+# The application owner sends the instance back with a reason.
+instance = expect(apps.Instance, change_workflow.sync(ORG, APP, party, guid, client=changer,
+                                                      body=apps.NextStep("FormFilling", reason="Kvitteringen mangler.")))
+print("send back:", instance.workflow.reason)
+
+# The user replaces the form, adds two attachments and submits again, in one request. The generated
+# client has no form, because the caller chooses the names of the parts.
+changes = apps.Changes(
+    data=[apps.DataOperation(apps.DataOperationOp.REPLACE, id=instance.data[0].id, part="form"),
+          apps.DataOperation(apps.DataOperationOp.ADD, form_id="attachment", part="receipt"),
+          apps.DataOperation(apps.DataOperationOp.ADD, form_id="attachment", part="contract")],
+    workflow=apps.NextStep("Submit"))
+final = pathlib.Path(os.environ["FINAL"]).read_bytes()
+response = user.get_httpx_client().post(f"/{ORG}/{APP}/instances/{party}/{guid}/changes", files={
+    "changes": (None, json.dumps(changes.to_dict()), "application/json"),
+    "form": (None, '{"timer": 38}', "application/json"),
+    "receipt": ("kvittering.pdf", final, "application/pdf"),
+    "contract": ("kontrakt.pdf", final, "application/pdf"),
+})
+if response.status_code != 200:
+    raise SystemExit(f"unexpected response: {response.text}")
+instance = apps.Instance.from_dict(response.json())
+print("changes:", len(instance.data), instance.workflow.current_step)
+
 # The application owner finds the instance by its step and by its label.
 by_step = expect(storage.InstancePage, query_instances.sync(client=owner, app_id=[f"{ORG}/{APP}"], workflow_current_step="Submit"))
 print("query by step:", *(found.id for found in by_step.field_embedded.instances))
@@ -93,6 +118,27 @@ print("download:", len(content))
 confirmed = expect(storage.Instance, confirm_download.sync(party, guid, attachment, client=owner))
 downloads = expect(storage.OwnerDownloads, confirmed.data[1].application_owner)
 print("confirm:", len(expect(list, downloads.download_confirmed)))
+
+# The application owner downloads the rest and confirms all of the instance, with other instances if
+# there are any, in one request.
+for element in instance.data:
+    if element.id != attachment:
+        expect(altinn_storage.types.File, download_data.sync(party, guid, element.id, client=owner))
+many = expect(storage.ConfirmResults, confirm_many_downloads.sync(client=owner, body=storage.ConfirmDownloads(
+    instances=[storage.ConfirmItem(instance_owner_id=party, id=guid)])))
+for result in many.results:
+    print("confirm many:", result.id, result.status)
+
+# The application owner sets a substatus and clears it. The user marks the instance as read.
+instance = expect(apps.Instance, set_substatus.sync(ORG, APP, party, guid, client=changer, body=apps.SubstatusInput(
+    "Under behandling", description="Saken er fordelt.")))
+label = expect(apps.Substatus, instance.status.substatus).label
+instance = expect(apps.Instance, clear_substatus.sync(ORG, APP, party, guid, client=changer))
+print("substatus:", label, "true" if instance.status.substatus else "false")
+
+read = expect(apps.Instance, set_read_status.sync(ORG, APP, party, guid, client=user, body=apps.ReadStatusInput(
+    apps.ReadStatusInputReadStatus.READ)))
+print("read status:", instance.status.read_status, read.status.read_status)
 
 # The application owner sets a date and clears it: an empty text is null.
 set_dates = []

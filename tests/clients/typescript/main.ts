@@ -80,6 +80,36 @@ const { error: problem } = await user.PUT("/{org}/{app}/instances/{instanceOwner
 });
 if (problem && "code" in problem) console.log("problem:", problem.status, problem.code);
 
+// The application owner sends the instance back with a reason.
+const sentBack = data(await changer.PUT("/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", {
+  params: { path: instance },
+  body: { currentStep: "FormFilling", reason: "Kvitteringen mangler." },
+}));
+console.log("send back:", sentBack.workflow.reason);
+
+// The user replaces the form, adds two attachments and submits again, in one request. The content
+// is in the parts of a form, of which the caller chooses the names.
+const changed = data(await user.POST("/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/changes", {
+  params: { path: instance },
+  body: {
+    data: [
+      { op: "replace", id: created.data[0].id, part: "form" },
+      { op: "add", formId: "attachment", part: "receipt" },
+      { op: "add", formId: "attachment", part: "contract" },
+    ],
+    workflow: { currentStep: "Submit" },
+  },
+  bodySerializer: (changes: unknown) => {
+    const parts = new FormData();
+    parts.set("changes", new Blob([JSON.stringify(changes)], { type: "application/json" }));
+    parts.set("form", new Blob(['{"timer": 38}'], { type: "application/json" }));
+    parts.set("receipt", new Blob([final], { type: "application/pdf" }), "kvittering.pdf");
+    parts.set("contract", new Blob([final], { type: "application/pdf" }), "kontrakt.pdf");
+    return parts;
+  },
+}));
+console.log("changes:", changed.data.length, changed.workflow.currentStep);
+
 // The application owner finds the instance by its step and by its label.
 const ids = (page: components["schemas"]["InstancePage"]) => page._embedded.instances.map((found) => found.id).join(" ");
 const appId = [`${org}/${app}`];
@@ -101,6 +131,35 @@ const confirmed = data(await owner.POST("/storage/instances/{instanceOwnerId}/{i
   params: { path: attachment },
 }));
 console.log("confirm:", confirmed.data[1].applicationOwner?.downloadConfirmed?.length);
+
+// The application owner downloads the rest and confirms all of the instance, with other instances if
+// there are any, in one request.
+for (const { id: dataGuid } of changed.data) {
+  if (dataGuid === attachment.dataGuid) continue;
+  data(await owner.GET("/storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", {
+    params: { path: { ...instance, dataGuid } },
+    parseAs: "arrayBuffer",
+  }));
+}
+const { results } = data(await owner.POST("/storage/confirmDownload", {
+  body: { instances: [{ instanceOwnerId: created.instanceOwnerId, id: created.id }] },
+}));
+for (const { id, status } of results) console.log("confirm many:", id, status);
+
+// The application owner sets a substatus and clears it. The user marks the instance as read.
+const substatus = "/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/substatus";
+const setSubstatus = data(await changer.PUT(substatus, {
+  params: { path: instance },
+  body: { label: "Under behandling", description: "Saken er fordelt." },
+}));
+const cleared = data(await changer.DELETE(substatus, { params: { path: instance } }));
+console.log("substatus:", setSubstatus.status.substatus?.label, cleared.status.substatus !== undefined);
+
+const read = data(await user.PUT("/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/readStatus", {
+  params: { path: instance },
+  body: { readStatus: "Read" },
+}));
+console.log("read status:", cleared.status.readStatus, read.status.readStatus);
 
 // The application owner sets a date and clears it: an empty text is null.
 const set: boolean[] = [];
