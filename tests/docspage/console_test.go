@@ -126,8 +126,9 @@ func openConsole(t *testing.T, width, height int) *console {
 }
 
 // TestConsole does the main job in the console, by clicks and keys: a person creates, uploads and
-// submits; the owner finds, downloads and confirms; the feed shows the events. It writes
-// screenshots to .local/log.
+// submits; the owner finds, downloads and confirms; the feed shows the events. The owner then
+// sets a substatus and sends back with a reason, and the person marks the instance as read. It
+// writes screenshots to .local/log.
 func TestConsole(t *testing.T) {
 	if _, err := find(); err != nil {
 		t.Fatal(err)
@@ -171,6 +172,7 @@ func TestConsole(t *testing.T) {
 	c.shows("#instance-title", hostile)
 	c.until(`document.querySelectorAll("#instances li").length === 0`) // the work queue is empty
 
+	c.feedback()
 	for _, step := range []string{"FormFilling", "Submit"} {
 		c.shows("#feed", step)
 		c.shows("#history", step)
@@ -185,6 +187,40 @@ func TestConsole(t *testing.T) {
 	c.isClean(s.BaseURL)
 	t.Run("narrow", func(t *testing.T) { narrow(t, s) })
 	t.Run("other host", func(t *testing.T) { otherHost(t, s) })
+}
+
+// feedback responds to the person as the owner, and reads the response as the person.
+func (c *console) feedback() {
+	c.t.Helper()
+	facts := func(name, value string) {
+		c.t.Helper()
+		c.until(fmt.Sprintf(`[...document.querySelectorAll("#facts dt")].find(n => n.innerText === %q)?.nextSibling.innerText === %q`, name, value))
+	}
+	c.write("#substatus-label", "Under behandling")
+	c.write("#substatus-description", hostile)
+	c.click("#substatus button")
+	facts("Substatus", "Under behandling: "+hostile)
+	c.write("#reason", "Feil beløp i felt 3")
+	c.click("#move-FormFilling")
+	c.shows("#steps [aria-current=step]", "FormFilling")
+
+	c.click("#roles input[value=person]")
+	c.shows("#result", "You act as the person.")
+	c.until(`document.querySelector("#substatus").hidden`)
+	facts("Substatus", "Under behandling: "+hostile)
+	facts("Reason", "Feil beløp i felt 3")
+	facts("Read", "UpdatedSinceLastReview")
+	c.screenshot("feedback")
+	c.click("#read-status")
+	facts("Read", "Read")
+	c.shows("#requests details[open]", `{"readStatus":"Read"}`)
+
+	c.click("#roles input[value=owner]")
+	c.shows("#result", "You act as the owner.")
+	c.click("#substatus-clear")
+	c.shows("#result", "no substatus")
+	c.until(`![...document.querySelectorAll("#facts dt")].some(n => n.innerText === "Substatus")`)
+	c.shows("#requests details[open]", "curl -X DELETE")
 }
 
 // isDownloaded waits until the browser has saved the content in a file with a name.

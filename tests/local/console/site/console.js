@@ -70,7 +70,6 @@ function button(id, text, label, action) {
 }
 
 // --- Requests ---
-
 // fetched sends a request. If no response arrives, the error says what to do.
 async function fetched(target, options = {}) {
   try {
@@ -139,10 +138,9 @@ async function call(method, target, {as = role(), headers = {}, body, background
 }
 
 const json = async (method, target, options) => (await call(method, target, options)).json();
-const send = (method, target, value) => json(method, target, {headers: {"Content-Type": "application/json"}, body: JSON.stringify(value)});
+const send = (method, target, value) => json(method, target, value && {headers: {"Content-Type": "application/json"}, body: JSON.stringify(value)});
 
 // --- Application and list ---
-
 const registration = id => json("GET", `/storage/applications/${id}`, {background: true});
 
 // openApplication shows the steps, the instances and the feed of the selected application.
@@ -192,7 +190,6 @@ function markCurrent() {
 }
 
 // --- Instance ---
-
 let shown = null, opening = 0; // the instance on the page, and the number of the latest open
 
 // open shows the instance that the fragment of the URL names.
@@ -248,20 +245,32 @@ function show(instance, status, workflow) {
   const present = Object.entries(facts).filter(([, value]) => value);
   $("facts").replaceChildren(...present.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
   fill($("steps"), workflow.steps.map(({name}) => el("li", {ariaCurrent: name === status.currentStep ? "step" : null}, name)));
-  const moves = status.reachable.map(step => button(`move-${step}`, `Move to ${step}`, null, () => move(instance, step, status.needReason?.includes(step))));
-  const confirm = role() === "owner" && instance.data.length > 0
-    && button("confirm-all", "Confirm all", null, () => confirmDownload(`/storage/instances/${key(instance)}`, "all data elements"));
-  fill($("moves"), confirm ? [...moves, confirm] : moves);
+  const isOwner = role() === "owner", next = status.readStatus === "Read" ? "Unread" : "Read";
+  fill($("moves"), [
+    ...status.reachable.map(step => button(`move-${step}`, `Move to ${step}${status.needReason?.includes(step) ? " with a reason" : ""}`, null, () => move(step))),
+    isOwner && instance.data.length > 0
+      && button("confirm-all", "Confirm all", null, () => confirmDownload(`/storage/instances/${key(instance)}`, "all data elements")),
+    !isOwner && button("read-status", `Mark as ${next.toLowerCase()}`, null, () => change("PUT", "readStatus", {readStatus: next}, `The instance is ${next}.`)),
+  ].filter(Boolean));
+  $("substatus").hidden = !isOwner;
   fill($("data"), instance.data.map(dataItem));
 }
 
-async function move(instance, step, needsReason) {
-  const reason = needsReason ? prompt(`Reason for moving the instance to ${step}`) : undefined;
-  if (reason === null) return "The instance was not moved.";
-  await send("PUT", `${path(instance.selfLinks.apps)}/workflow`, {currentStep: step, reason});
+// change changes a part of the open instance and returns the text.
+async function change(method, part, value, text) {
+  await send(method, `${path(shown.selfLinks.apps)}/${part}`, value);
   await refresh();
+  return text;
+}
+
+async function move(step) {
+  await change("PUT", "workflow", {currentStep: step, reason: $("reason").value.trim() || undefined});
+  $("reason").value = "";
   return `The instance is in the step ${step}.`;
 }
+
+const setSubstatus = () => change("PUT", "substatus",
+  {label: $("substatus-label").value, description: $("substatus-description").value || undefined}, "The person sees the substatus.");
 
 function dataItem(element) {
   const {downloaded = [], downloadConfirmed = []} = element.applicationOwner ?? {};
@@ -274,7 +283,8 @@ function dataItem(element) {
       button(`download-${element.id}`, "Download", `Download ${name}`, () => download(element)),
       role() === "owner" && button(`confirm-${element.id}`, "Confirm", `Confirm the download of ${name}`,
         () => confirmDownload(path(element.dataLinks.platform), name)),
-      !element.isLocked && button(`delete-${element.id}`, "Delete", `Delete ${name}`, () => remove(element))));
+      !element.isLocked && button(`delete-${element.id}`, "Delete", `Delete ${name}`,
+        () => change("DELETE", `data/${element.id}`, null, `Deleted ${name}.`))));
 }
 
 // download saves the content as a file, and shows the beginning of a text.
@@ -304,12 +314,6 @@ async function confirmDownload(target, name) {
   return `Confirmed ${name}.`;
 }
 
-async function remove(element) {
-  await call("DELETE", path(element.dataLinks.apps));
-  await refresh();
-  return `Deleted ${element.fileName}.`;
-}
-
 async function upload() {
   const file = $("file").files[0];
   const body = file ?? $("text").value;
@@ -337,7 +341,6 @@ async function create() {
 }
 
 // --- History and feed ---
-
 function eventItem(event) {
   const details = [event.change, event.formId, event.members?.join(", "), event.cause].filter(Boolean).join(", ");
   return el("li", {}, el("strong", {}, event.eventType), badge(event.workflowStep),
@@ -392,12 +395,13 @@ async function followFeed() {
 }
 
 // --- Events of the page ---
-
 on($("application"), "submit", openApplication);
 on($("filter"), "submit", () => list());
 on($("more"), "click", () => list({more: path($("more").dataset.link)}));
 on($("create"), "submit", create);
 on($("upload"), "submit", upload);
+on($("substatus"), "submit", setSubstatus);
+on($("substatus-clear"), "click", () => change("DELETE", "substatus", null, "The instance has no substatus."));
 on($("follow"), "click", () => feed ? stopFeed() : void followFeed());
 on($("file"), "change", () => { $("content-type").value = $("file").files[0]?.type || $("content-type").value; });
 $("roles").addEventListener("change", () => run(async () => {
