@@ -77,8 +77,22 @@ func locations(route routes.Route, body string) (all []location) {
 	if strings.HasPrefix(body, "{") {
 		all = append(all, inJSON(body, clientText[route.String()])...)
 	}
-	if route.Path == appsInstances {
-		all = append(all, inForm()...)
+	switch route.Path {
+	case appsInstances:
+		all = append(all, inForm("instance", `{"reportee":{"ssn":"`+person+`"}}`)...)
+		all = append(all, location{"form: reportee", false, func(q *request, text string) {
+			q.setForm(documentPart("instance", `{"reportee":{"ssn":"`+text+`"}}`))
+		}})
+	case appsInstance + "/changes":
+		all = append(all, inForm("changes", `{"data":[{"op":"add","formId":"a","part":"a"}]}`)...)
+		const document = `{"workflow":{"currentStep":"Submit","reason":"Ferdig"}}`
+		for _, l := range inJSON(document, clientText[route.String()]) {
+			all = append(all, location{l.name, l.clientText, func(q *request, text string) {
+				q.header.Set("Content-Type", jsonType)
+				q.body = document
+				l.put(q, text)
+			}})
+		}
 	}
 	return all
 }
@@ -170,34 +184,37 @@ func decode(text string) (body map[string]any) {
 	return body
 }
 
-// inForm returns the locations in a multipart body.
-func inForm() (all []location) {
-	form := func(q *request, parts ...client.Part) {
-		contentType, body := client.Form(parts...)
-		q.body = string(body)
-		q.header.Set("Content-Type", contentType)
-	}
-	part := func(disposition, contentType, body string) client.Part {
-		return client.Part{Disposition: disposition, Type: contentType, Body: []byte(body)}
-	}
-	instance := func(body string) client.Part { return part(`name="instance"`, jsonType, body) }
-	document := instance(`{"reportee":{"ssn":"` + person + `"}}`)
+// setForm makes a form the body of the request.
+func (r *request) setForm(parts ...client.Part) {
+	contentType, body := client.Form(parts...)
+	r.body = string(body)
+	r.header.Set("Content-Type", contentType)
+}
+
+func part(disposition, contentType, body string) client.Part {
+	return client.Part{Disposition: disposition, Type: contentType, Body: []byte(body)}
+}
+
+func documentPart(name, document string) client.Part {
+	return part(fmt.Sprintf("name=%q", name), jsonType, document)
+}
+
+// inForm returns the locations in a multipart body with a document, and a part a with content.
+func inForm(name, content string) (all []location) {
+	document := documentPart(name, content)
 	add := func(name string, clientText bool, put func(q *request, text string)) {
 		all = append(all, location{"form: " + name, clientText, put})
 	}
 	add("name of a part", false, func(q *request, text string) {
-		form(q, document, part(fmt.Sprintf("name=%q", text), "text/plain", "a"))
+		q.setForm(document, part(fmt.Sprintf("name=%q", text), "text/plain", "a"))
 	})
 	add("file name", true, func(q *request, text string) {
-		form(q, document, part(fmt.Sprintf(`name="a"; filename=%q`, text), "text/plain", "a"))
+		q.setForm(document, part(fmt.Sprintf(`name="a"; filename=%q`, text), "text/plain", "a"))
 	})
-	add("type of a part", false, func(q *request, text string) { form(q, document, part(`name="a"`, text, "a")) })
-	add("content of a part", false, func(q *request, text string) { form(q, document, part(`name="a"`, "text/plain", text)) })
+	add("type of a part", false, func(q *request, text string) { q.setForm(document, part(`name="a"`, text, "a")) })
+	add("content of a part", false, func(q *request, text string) { q.setForm(document, part(`name="a"`, "text/plain", text)) })
 	add("document", false, func(q *request, text string) {
-		form(q, instance(`{"reportee":{"ssn":"`+text))
-	})
-	add("reportee", false, func(q *request, text string) {
-		form(q, instance(`{"reportee":{"ssn":"`+text+`"}}`))
+		q.setForm(documentPart(name, `{"reportee":{"ssn":"`+text))
 	})
 	add("boundary", false, func(q *request, text string) {
 		q.header.Set("Content-Type", `multipart/form-data; boundary="`+text+`"`)

@@ -17,6 +17,7 @@ var clientText = map[string][]string{
 	"POST " + appsInstance + "/data":           {"file name", "parameter of Content-Type"},
 	"POST " + appsInstance + "/uploads":        {"/fileName"},
 	"PUT " + appsInstance + "/data/{dataGuid}": {"file name", "parameter of Content-Type"},
+	"POST " + appsInstance + "/changes":        {"/workflow/reason"},
 	"PUT " + appsInstance + "/workflow":        {"/reason"},
 	"PUT " + appsInstance + "/substatus":       {"/label", "/description"},
 	// Only the application's owner gets the reason.
