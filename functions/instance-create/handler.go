@@ -26,20 +26,13 @@ import (
 
 // body is the request body: the instance owner and the initial content of the instance.
 type body struct {
-	Reportee          *reportee        `json:"reportee"`
-	InstanceOwnerID   *string          `json:"instanceOwnerId"` // instead of reportee
-	Labels            []string         `json:"labels"`
-	DueDateTime       rfc3339.Optional `json:"dueDateTime"`
-	VisibleDateTime   rfc3339.Optional `json:"visibleDateTime"`
-	PresentationField string           `json:"presentationField"`
-	Data              []dataElement    `json:"data"`
-}
-
-// reportee is a party, identified by exactly one of the members.
-type reportee struct {
-	SSN                *string `json:"ssn"`
-	OrganizationNumber *string `json:"organizationNumber"`
-	UserName           *string `json:"userName"`
+	Reportee          *instancehttp.Reportee `json:"reportee"`
+	InstanceOwnerID   *string                `json:"instanceOwnerId"` // instead of reportee
+	Labels            []string               `json:"labels"`
+	DueDateTime       rfc3339.Optional       `json:"dueDateTime"`
+	VisibleDateTime   rfc3339.Optional       `json:"visibleDateTime"`
+	PresentationField string                 `json:"presentationField"`
+	Data              []dataElement          `json:"data"`
 }
 
 // dataElement is an inline data element. Content is base64 in JSON.
@@ -241,11 +234,12 @@ type reservation func() (release func(), err error)
 // none. A user can get only one number, its own, so that number comes first: the count needs it.
 func (h *handler) reserveFor(ctx context.Context, caller auth.Caller, sender callerParty, app *application.Application, b *body) (instanceOwnerID string, reserved reservation, err error) {
 	var identity party.Identity
-	if b.InstanceOwnerID == nil {
-		identity, err = b.Reportee.identity(app.CheckIdentityNumbers)
-	} else if b.Reportee != nil || *b.InstanceOwnerID == "" {
+	switch {
+	case (b.Reportee != nil) == (b.InstanceOwnerID != nil), b.InstanceOwnerID != nil && *b.InstanceOwnerID == "":
 		err = errOneOwner()
-	} else {
+	case b.Reportee != nil:
+		identity, err = b.Reportee.Identity(app.CheckIdentityNumbers)
+	default:
 		err = h.checkNumber(ctx, caller, sender, *b.InstanceOwnerID)
 	}
 	if err != nil {
@@ -340,34 +334,6 @@ func (h *handler) ownParty(ctx context.Context, caller auth.Caller, sender calle
 func errOneOwner() error {
 	return fault.New(fault.Invalid, "reportee-invalid",
 		"Identify the instance owner once: with instanceOwnerId, or with reportee and exactly one of ssn, organizationNumber and userName.")
-}
-
-// identity returns the identity of the reportee, or Invalid if there is not exactly one or it is
-// malformed. If checkDigits is set, the check digits must be valid.
-func (r *reportee) identity(checkDigits bool) (party.Identity, error) {
-	if r == nil {
-		return party.Identity{}, errOneOwner()
-	}
-	var identities []party.Identity
-	for kind, value := range map[party.Kind]*string{
-		party.SSN: r.SSN, party.OrganizationNumber: r.OrganizationNumber, party.UserName: r.UserName,
-	} {
-		if value != nil {
-			identities = append(identities, party.Identity{Kind: kind, Value: *value}.Canonical())
-		}
-	}
-	if len(identities) != 1 {
-		return party.Identity{}, errOneOwner()
-	}
-	identity := identities[0]
-	if !identity.WellFormed() {
-		return identity, fault.New(fault.Invalid, "reportee-invalid",
-			"The %s is malformed. An ssn has 11 digits, an organizationNumber 9, a userName 1 to 64 letters, digits and . _ @ -", identity.Kind)
-	}
-	if checkDigits && !identity.ValidCheckDigits() {
-		return identity, fault.New(fault.Invalid, "reportee-invalid", "The check digits of the %s are wrong.", identity.Kind)
-	}
-	return identity, nil
 }
 
 // validateDraft returns the id of the new instance, or a fault if the draft or a data element is

@@ -65,31 +65,35 @@ func TestForeignAndMissingMakeTheSameCalls(t *testing.T) {
 	t.Logf("compared the calls of %d responses", compared)
 }
 
-// A user's create for another party must make the same calls whether that party exists or not.
-func TestCreateRevealsNoParty(t *testing.T) {
+// A user's create for another party, and its lookup, must make the same calls whether that party
+// exists or not.
+func TestUsersRevealNoParty(t *testing.T) {
 	e := newEnv(t)
 	for _, c := range users(e.issuer, e) {
-		if !c.write || c.party == "kari" || c.party == "named" { // its own party is one of those below
+		if !c.write || !c.read || c.party == "kari" || c.party == "named" { // its own party is one of those below
 			continue
 		}
-		calls := map[int64][]string{}
-		for _, body := range []string{
-			`{"reportee":{"ssn":"12247918309"}}`, `{"reportee":{"ssn":"12765099968"}}`, `{"reportee":{"userName":"PER.ÅSEN"}}`, `{"reportee":{"userName":"nobody.yet"}}`,
-			`{"instanceOwnerId":"` + e.parties["kari"].numberText() + `"}`, `{"instanceOwnerId":"1000000000"}`,
+		reportees := []string{`{"reportee":{"ssn":"12247918309"}}`, `{"reportee":{"ssn":"12765099968"}}`, `{"reportee":{"userName":"PER.ÅSEN"}}`, `{"reportee":{"userName":"nobody.yet"}}`}
+		for path, bodies := range map[string][]string{
+			"/nav/app2018/instances":  append(reportees, `{"instanceOwnerId":"`+e.parties["kari"].numberText()+`"}`, `{"instanceOwnerId":"1000000000"}`),
+			"/storage/parties/lookup": reportees,
 		} {
-			var n int64
-			for range 2 { // the first request may start a process, which makes calls at its cold start
-				before := e.dynamoCalls.Load()
-				response, err := e.send(c.headers, "POST", "/nav/app2018/instances", "application/json", body)
-				if err != nil || response.Status != 404 {
-					t.Fatalf("%s creates %s: %v (%v)", c.name, body, response, err)
+			calls := map[int64][]string{}
+			for _, body := range bodies {
+				var n int64
+				for range 2 { // the first request may start a process, which makes calls at its cold start
+					before := e.dynamoCalls.Load()
+					response, err := e.send(c.headers, "POST", path, "application/json", body)
+					if err != nil || response.Status != 404 {
+						t.Fatalf("%s sends %s to %s: %v (%v)", c.name, body, path, response, err)
+					}
+					n = e.dynamoCalls.Load() - before
 				}
-				n = e.dynamoCalls.Load() - before
+				calls[n] = append(calls[n], body)
 			}
-			calls[n] = append(calls[n], body)
-		}
-		if len(calls) != 1 {
-			t.Errorf("%s creates for others with different numbers of calls: %v", c.name, calls)
+			if len(calls) != 1 {
+				t.Errorf("%s sends requests about others to %s with different numbers of calls: %v", c.name, path, calls)
+			}
 		}
 	}
 }

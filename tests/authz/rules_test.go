@@ -38,6 +38,7 @@ sets the read status      | write | user-only | user-only     | yes        | no
 creates                   | write | yes       | no            | yes        | no
 finds                     | read  | yes       | nothing       | yes        | nothing
 lists a party             | read  | user-only | user-only     | yes        | nothing
+looks up a party          | read  | yes       | yes           | yes        | no
 follows events            | read  | yes       | no            | owner-only | owner-only
 reads an application      | read  | yes       | yes           | yes        | yes
 registers an application  | write | yes       | no            | owner-only | owner-only
@@ -93,6 +94,7 @@ var endpoints = complete([]endpoint{
 	{route: "POST " + storedInstance + "/data/{dataGuid}/confirmDownload", does: "confirms"},
 	{route: "POST " + storedInstance + "/confirmDownload", does: "confirms"},
 	{route: "POST /storage/confirmDownload", does: "confirms"},
+	{route: "POST /storage/parties/lookup", does: "looks up a party"},
 	{route: "PUT " + storedInstance + "/legalHold", does: "holds"},
 	{route: "DELETE " + storedInstance + "/legalHold", does: "holds"},
 	{route: "GET /storage/applications/{org}/{app}", does: "reads an application"},

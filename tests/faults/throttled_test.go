@@ -197,6 +197,9 @@ func (s *throttledSystem) toRoute(t *testing.T, r routes.Route, token string) pr
 	switch {
 	case r.Method == "PUT" && !r.Has("instanceGuid"):
 		values["app"] = "app-" + strings.ToLower(rand.Text()[:12])
+	case r.Lookup: // of a party that the process has not looked up before
+		values["reportee"] = `{"userName":"` + rand.Text() + `"}`
+		i = s.create(t, "app2018", s.owner, values["reportee"])
 	case r.Method == "POST" && !r.Has("instanceGuid"):
 		name := rand.Text()
 		values["reportee"] = `{"userName":"` + name + `"}`

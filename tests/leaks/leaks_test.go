@@ -154,13 +154,18 @@ func (e *env) checkContent(l location, m marker, at string, value any) {
 	}
 }
 
-// identities creates instances for unknown parties, by every kind of identity.
+// identities looks up unknown parties and creates instances for them, by every kind of identity.
 func (e *env) identities() (sent []marker) {
 	for n, reportee := range []map[string]string{{"ssn": "41999999901"}, {"organizationNumber": "919999901"}, {"userName": "hemmelig.navn.1"}} {
 		for kind, value := range reportee {
 			sent = append(sent, marker{sentIn: "POST " + appsInstances + ": a reportee's " + kind, text: value})
+			lookup := client.JSON("POST", "/storage/parties/lookup", e.owner, fmt.Sprintf(`{"reportee":{%q:%q}}`, kind, value))
+			e.Must(e.t, 404, lookup)
 			i := e.Must(e.t, 201, client.JSON("POST", "/nav/app2018/instances", e.owner,
 				fmt.Sprintf(`{"reportee":{%q:%q},"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="}]}`, kind, value))).Instance()
+			e.Must(e.t, 200, lookup)
+			lookup.Token = e.user
+			e.Must(e.t, 404, lookup)
 			e.Must(e.t, 200, client.JSON("PUT", i.Apps()+"/workflow", e.owner, `{"currentStep":"Submit"}`))
 			e.Must(e.t, 200, client.Request{Method: "GET", Path: fmt.Sprintf("/storage/instances?instanceOwnerId=%s&size=%d", i.InstanceOwnerID, n+1), Token: e.owner})
 		}

@@ -1,5 +1,10 @@
 package model
 
+import (
+	"slices"
+	"strings"
+)
+
 // Caller is the sender of a request, as its token states.
 type Caller struct {
 	Name       string // for the log
@@ -128,4 +133,26 @@ func (m *Model) openElement(c Caller, kind callerKind, write bool, at Path) (*In
 		}
 	}
 	return nil, nil, Rejections{{404, "not-found"}}
+}
+
+// LookUp returns the party with an identity, for an owner, or for a user its own. It links nothing.
+func (m *Model) LookUp(c Caller, id Identity) (*Party, Rejections) {
+	if r := authorize(c, both, false); r != nil {
+		return nil, r
+	}
+	if id.Kind == "userName" { // its case does not count
+		id.Value = strings.ToLower(id.Value)
+	}
+	p := m.Parties[id]
+	if c.Org == "" {
+		own := m.partyOf(c.Identities)
+		if !slices.Contains(c.Identities, id) || p != nil && p != own {
+			own = nil
+		}
+		p = own
+	}
+	if p == nil {
+		return nil, Rejections{{404, "not-found"}}
+	}
+	return p, nil
 }

@@ -270,6 +270,30 @@ func (r *run) get() {
 	r.check(g, want)
 }
 
+// lookUp looks a party up, by an identity of the caller or of another party.
+func (r *run) lookUp() {
+	c := draw(r, "caller", r.callers...)
+	id := draw(r, "reportee", r.people...)
+	if len(c.Identities) > 0 && r.chance(50, "own") {
+		id = draw(r, "own reportee", c.Identities...)
+	}
+	if id.Kind == "userName" && r.chance(30, "capitals") {
+		id.Value = strings.ToUpper(id.Value)
+	}
+	body := []byte(fmt.Sprintf(`{"reportee":{%q:%q}}`, id.Kind, id.Value))
+	g := r.send("look up a party", c, request{method: "POST", path: "/storage/parties/lookup", contentType: "application/json", body: body})
+	p, rejections := r.model.LookUp(c, id)
+	r.check(g, Response{Rejections: rejections, Status: 200})
+	if rejections != nil {
+		return
+	}
+	number, _ := g.object()["instanceOwnerId"].(string)
+	if len(g.object()) != 1 || number == "" || p.Number != "" && number != p.Number {
+		r.Errorf("the party %q has the number %s: %s", p.Number, number, g.body)
+	}
+	p.Number = number
+}
+
 func (r *run) update() {
 	i := r.instance()
 	c, at := r.owner(i.App()), r.path(i)

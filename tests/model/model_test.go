@@ -44,6 +44,7 @@ var operations = []struct {
 	{"own instances", 3, (*run).ownInstances},
 	{"get application", 2, (*run).getApplication},
 	{"wrong query", 2, (*run).wrongQuery},
+	{"look up a party", 3, (*run).lookUp},
 	{"set legal hold", 3, (*run).setHold},
 	{"set substatus", 3, (*run).setSubstatus},
 	{"clear substatus", 2, (*run).clearSubstatus},

@@ -71,6 +71,7 @@ func TestJSONBodies(t *testing.T) {
 		"PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/substatus":  {"label", "description"},
 		"PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/readStatus": {"readStatus"},
 		"PUT /storage/instances/{instanceOwnerId}/{instanceGuid}/legalHold":      {"reason", "until"},
+		"POST /storage/parties/lookup":                                           {"reportee"},
 		"PUT /storage/applications/{org}/{app}":                                  {"title", "dataTypes", "workflow", "checkIdentityNumbers", "indexShards", "id", "labelsFor", "events", "retention", "deadline"},
 	}
 	for _, route := range e.routes(t) {

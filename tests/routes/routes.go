@@ -25,7 +25,8 @@ type Route struct {
 	Held       bool // the instance must be under legal hold
 	Substatus  bool // the owner must have set a substatus
 
-	Batch bool // the response has a result for each item of the body, with its own status
+	Batch  bool // the response has a result for each item of the body, with its own status
+	Lookup bool // the request changes nothing, although it is a POST
 }
 
 const (
@@ -86,6 +87,7 @@ var All = []Route{
 	{Method: "POST", Path: stored + "/confirmDownload", Status: 200, Downloaded: true},
 	{Method: "POST", Path: "/storage/confirmDownload", Status: 200, Downloaded: true, Batch: true, Type: json,
 		Body: `{"instances":[{"instanceOwnerId":"{instanceOwnerId}","id":"{instanceGuid}"}]}`},
+	{Method: "POST", Path: "/storage/parties/lookup", Status: 200, Lookup: true, Type: json, Body: `{"reportee":{reportee}}`},
 	{Method: "PUT", Path: stored + hold, Status: 200, Type: json, Body: `{"reason":"Tvist om vedtaket","until":"2099-06-01T12:00:00Z"}`},
 	{Method: "DELETE", Path: stored + hold, Status: 200, Held: true},
 	{Method: "GET", Path: registration, Status: 200},
@@ -113,7 +115,7 @@ func (r Route) String() string { return r.Method + " " + r.Path }
 func (r Route) Open() bool { return r.Path == Docs || strings.HasPrefix(r.Path, Docs+"/") }
 
 // Reads reports whether the route changes nothing.
-func (r Route) Reads() bool { return r.Method == "GET" || r.Method == "HEAD" }
+func (r Route) Reads() bool { return r.Method == "GET" || r.Method == "HEAD" || r.Lookup }
 
 // Has reports whether the path, or the body of a batch, has a variable.
 func (r Route) Has(variable string) bool {

@@ -69,6 +69,10 @@ func (p *processes) FindOrAssign(ctx context.Context, identities ...party.Identi
 	return p.next().FindOrAssign(ctx, identities...)
 }
 
+func (p *processes) Lookup(ctx context.Context, identity party.Identity) (string, error) {
+	return p.next().Lookup(ctx, identity)
+}
+
 func (p *processes) Exists(ctx context.Context, instanceOwnerID string) (bool, error) {
 	return p.next().Exists(ctx, instanceOwnerID)
 }

@@ -312,6 +312,7 @@ var notTimed = map[string]string{
 	"EventQuery": "it holds a request for the time that the caller chooses (long poll)",
 	"DocsGet":    "it serves static files and calls no other service",
 	// An alarm can watch ten metrics.
+	"PartyLookup":   "it reads one to three small items",
 	"LegalHoldSet":  "people call it seldom",
 	"LegalHoldLift": "people call it seldom",
 	"StatisticsGet": "people call it seldom",

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// Each API throttles all its routes, and routes that create instances, send data, validate or
-// hold requests have lower limits. API Gateway accepts and ignores settings for a route that does
-// not exist.
+// Each API throttles all its routes, and routes that create instances, send data, validate, look
+// up parties or hold requests have lower limits. API Gateway accepts and ignores settings for a
+// route that does not exist.
 func TestThrottling(t *testing.T) {
 	tpl := readTemplate(t)
 	routes := map[string][]string{}
@@ -38,7 +38,7 @@ func TestThrottling(t *testing.T) {
 		}
 		for _, route := range routes[api.Name] {
 			held := strings.Contains(route, " /storage/applications/") && strings.HasSuffix(route, "/events")
-			costly := held || strings.HasSuffix(route, "/uploads") || strings.HasSuffix(route, "/validate") ||
+			costly := held || strings.HasSuffix(route, "/uploads") || strings.HasSuffix(route, "/lookup") || strings.HasSuffix(route, "/validate") ||
 				strings.HasPrefix(route, "POST") && (strings.HasSuffix(route, "/instances") || strings.HasSuffix(route, "/data") || strings.HasSuffix(route, "/changes")) ||
 				strings.HasPrefix(route, "PUT") && strings.HasSuffix(route, "/{dataGuid}")
 			if costly && settings[route] == nil {

@@ -4,7 +4,7 @@
 //
 // The table has these items, by PK:
 //
-//	ID#<digest>      the number of an identity's party: owner    Find
+//	ID#<digest>      the number of an identity's party: owner    Find, Lookup
 //	OWNER#<number>   that a number is assigned                   Exists
 //
 // Each assignment and each link is one transaction on condition that none of its items exists. So
@@ -112,6 +112,17 @@ func (t *Table) Find(ctx context.Context, identities ...party.Identity) (instanc
 	return instanceOwnerID, instanceOwnerID != "", err
 }
 
+// Lookup returns the number of an identity's party, or "" if the identity has none. Unlike Find,
+// it links nothing, so the identity can be another party's. It fails for a malformed identity. It
+// finds every assignment that has completed.
+func (t *Table) Lookup(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error) {
+	digests, err := t.digests(ctx, []party.Identity{identity})
+	if err != nil {
+		return "", err
+	}
+	return t.find(ctx, digests[0])
+}
+
 // Exists reports whether the number is assigned to a party. It returns false for a malformed
 // number.
 func (t *Table) Exists(ctx context.Context, instanceOwnerID string) (bool, error) {
@@ -136,18 +147,9 @@ func (t *Table) FindOrAssign(ctx context.Context, identities ...party.Identity) 
 // known, it assigns a number, or returns "" if assign is false. It returns fault.Busy after
 // busy.MaxRaces conflicts with other calls.
 func (t *Table) resolve(ctx context.Context, identities []party.Identity, assign bool) (string, error) {
-	key, err := t.key(ctx)
+	digests, err := t.digests(ctx, identities)
 	if err != nil {
-		return "", fmt.Errorf("party register: %w", err)
-	}
-	var digests []string
-	for _, identity := range identities {
-		if !identity.WellFormed() {
-			return "", errors.New("party register: an identity is not well-formed")
-		}
-		if digest := identity.Digest([]byte(key)); !slices.Contains(digests, digest) { // a transaction writes an item once
-			digests = append(digests, digest)
-		}
+		return "", err
 	}
 	ctx = busy.WithBudget(ctx)
 	for {
@@ -178,6 +180,25 @@ func (t *Table) resolve(ctx context.Context, identities []party.Identity, assign
 			return "", err
 		}
 	}
+}
+
+// digests returns the digests of identities in the same order, without duplicates, because a
+// transaction writes an item once. It fails if an identity is malformed.
+func (t *Table) digests(ctx context.Context, identities []party.Identity) ([]string, error) {
+	key, err := t.key(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("party register: %w", err)
+	}
+	var digests []string
+	for _, identity := range identities {
+		if !identity.WellFormed() {
+			return nil, errors.New("party register: an identity is not well-formed")
+		}
+		if digest := identity.Digest([]byte(key)); !slices.Contains(digests, digest) {
+			digests = append(digests, digest)
+		}
+	}
+	return digests, nil
 }
 
 // findAll returns the number of the first known digest, or "", and the digests without a number. It

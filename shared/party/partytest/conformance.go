@@ -17,6 +17,7 @@ import (
 type Register interface {
 	Find(ctx context.Context, identities ...party.Identity) (instanceOwnerID string, found bool, err error)
 	FindOrAssign(ctx context.Context, identities ...party.Identity) (instanceOwnerID string, err error)
+	Lookup(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error)
 	Exists(ctx context.Context, instanceOwnerID string) (bool, error)
 }
 
@@ -32,6 +33,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Register) {
 		"concurrent calls for one identity":         sameConcurrently,
 		"concurrent calls for different identities": differentConcurrently,
 		"identities of one token are linked":        linked,
+		"a lookup links nothing":                    lookupLinksNothing,
 		"a known identity is never linked again":    neverRelinked,
 		"no identity":                               noIdentity,
 		"concurrent links of one token":             linkedConcurrently,
@@ -185,6 +187,27 @@ func linked(t *testing.T, r Register) {
 	}
 }
 
+// lookupLinksNothing looks identities up before and after they have a number.
+func lookupLinksNothing(t *testing.T, r Register) {
+	wantLookup := func(want string, identity party.Identity) {
+		t.Helper()
+		if got, err := r.Lookup(t.Context(), identity); err != nil || got != want {
+			t.Errorf("Lookup = %q, %v; want %q", got, err, want)
+		}
+	}
+	for range 2 {
+		wantLookup("", ssn(1))
+	}
+	number := assign(t, r, ssn(1), user(1))
+	wantLookup(number, ssn(1))
+	wantLookup(number, party.Identity{Kind: party.UserName, Value: "USER-1"})
+	wantLookup("", org(1))
+	wantFound(t, r, "", org(1))
+	if other := assign(t, r, org(1)); other == number {
+		t.Errorf("an identity that was looked up got the number %s of another party", other)
+	}
+}
+
 func neverRelinked(t *testing.T, r Register) {
 	first, second := assign(t, r, ssn(1)), assign(t, r, user(1))
 	for range 2 {
@@ -276,6 +299,9 @@ func malformed(t *testing.T, r Register) {
 		}
 		if number, err := r.FindOrAssign(t.Context(), identity); err == nil {
 			t.Errorf("a malformed identity got the number %s", number)
+		}
+		if number, err := r.Lookup(t.Context(), identity); err == nil {
+			t.Errorf("a lookup of a malformed identity found %q", number)
 		}
 	}
 	for _, number := range []string{"", "0", "050001", "50001 ", "50001.0", "5e4", "WARM-UP", strings.Repeat("9", 3000)} {

@@ -37,6 +37,13 @@ func (m *Memory) FindOrAssign(ctx context.Context, identities ...party.Identity)
 	return m.resolve(ctx, identities, party.NewNumber())
 }
 
+// Lookup returns the number of an identity, or "" if it has none. It fails for a malformed
+// identity.
+func (m *Memory) Lookup(ctx context.Context, identity party.Identity) (instanceOwnerID string, err error) {
+	m.record([]party.Identity{identity})
+	return m.resolve(ctx, []party.Identity{identity}, "")
+}
+
 // Assign assigns this number to new identities, for tests with fixed numbers.
 func (m *Memory) Assign(number string, identities ...party.Identity) error {
 	if got, err := m.resolve(context.Background(), identities, number); got != number {
@@ -52,7 +59,7 @@ func (m *Memory) Exists(ctx context.Context, instanceOwnerID string) (bool, erro
 	return m.assigned[instanceOwnerID], ctx.Err()
 }
 
-// Lookups returns the identities of all calls of Find and FindOrAssign so far, in order.
+// Lookups returns the identities of all calls of Find, FindOrAssign and Lookup so far, in order.
 func (m *Memory) Lookups() []party.Identity {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -224,6 +224,10 @@ func queries() []operation {
 		{"statistics", nil, func(ctx context.Context, w *walk) error {
 			return w.get(ctx, w.owner, "/storage/applications/"+app+"/statistics")
 		}},
+		{"look up a party without a number", &baselineRead, func(ctx context.Context, w *walk) error {
+			_, err := w.send(ctx, request{as: w.owner, method: "POST", path: "/storage/parties/lookup", body: `{"reportee":{"userName":"nobody.yet"}}`, want: 404})
+			return err
+		}},
 		{"read an application", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.owner, "/storage/applications/"+app) }},
 	}
 }
