@@ -125,6 +125,9 @@ type DataLink struct {
 	DataLink string `json:"dataLink"` // absolute URL on the storage API
 }
 
+// Subject is what all events of an instance have in common.
+type Subject struct{ AppID, InstanceOwnerID string }
+
 // ID returns the id of the number-th event of an instance. The numbers of one instance are
 // consecutive from 1.
 func ID(instanceGuid string, number int) string {

@@ -8,12 +8,13 @@
 //	PK               SK                  other            read by
 //	FEED#nav/app2018 first position      e, n, at, w, c   Recorder, Feed.Read, .History and others
 //	INSTANCE#guid    event number        seq, slot, appId Recorder, Feed.History, .PositionOfID
+//	INSTANCE#guid    1                   also o           Feed.SubjectOf
 //	DAY#nav/app2018  day                 c                Feed.Counts
 //	HELD#nav         PLACES              p0, p1, …        Feed.Take, .Release
 //
 // Positions and event numbers have 20 digits in keys. e is the events, n their number, at the
 // time at which they were recorded, w the id of the write, c the counts after them or the counts
-// of a day.
+// of a day. o is the instanceOwnerId.
 //
 // # The slot log
 //
@@ -85,6 +86,7 @@ package eventtable
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -290,6 +292,21 @@ func (f *Feed) PositionOfID(ctx context.Context, appID, eventID string) (at Posi
 	}
 	// If another slot is the last one by now, the previous one has its positions.
 	return f.storedPosition(ctx, appID, guid, n)
+}
+
+// SubjectOf returns the application and the owner of an instance, and whether the feed has the
+// first event of the instance. The read is consistent and costs one read unit. A deleted instance
+// keeps its events.
+func (f *Feed) SubjectOf(ctx context.Context, instanceGuid string) (subject event.Subject, found bool, err error) {
+	item, err := f.item(ctx, instancePartition(instanceGuid), padded20(1))
+	if err != nil || item == nil {
+		return event.Subject{}, false, err
+	}
+	subject = event.Subject{AppID: textOf(item, attrAppID), InstanceOwnerID: textOf(item, attrOwner)}
+	if subject.AppID == "" || subject.InstanceOwnerID == "" {
+		return event.Subject{}, false, errors.New("eventtable: the position of a first event has no application or owner")
+	}
+	return subject, true, nil
 }
 
 // storedPosition returns the place after an event of an instance, and whether its position is

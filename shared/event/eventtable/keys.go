@@ -19,6 +19,7 @@ const (
 	attrSeq        = "seq"
 	attrSlot       = "slot"
 	attrAppID      = "appId"
+	attrOwner      = "o"
 
 	placesSort = "PLACES"
 )

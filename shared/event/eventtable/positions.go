@@ -75,6 +75,9 @@ func (r *Recorder) complete(ctx context.Context, appID string, s *slot, docs []e
 		item[attrSeq] = number(s.first + int64(n))
 		item[attrSlot] = number(s.first)
 		item[attrAppID] = text(appID)
+		if doc.Number == 1 { // one item is enough, and History reads many
+			item[attrOwner] = text(doc.Event.InstanceOwnerID)
+		}
 		requests = append(requests, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
 	}
 	return busy.InBatches(ctx, requests, maxWrites, parallelCalls, func(ctx context.Context, batch []types.WriteRequest) ([]types.WriteRequest, error) {

@@ -269,6 +269,41 @@ func testHistory(s *suite) {
 	s.reaches(138)
 }
 
+// testSubject finds the first events of two instances, of which one gets into the feed. The later
+// events of an instance do not matter.
+func testSubject(s *suite) {
+	recorded, pending := uuid.New().String(), uuid.New().String()
+	docs, others := s.insert(s.app, recorded, 1, 3), s.insert(s.app, pending, 1, 2)
+	first := func(guid string, want bool) {
+		s.Helper()
+		doc, found, err := s.First(s.Context(), guid)
+		if err != nil || found != want || found && (doc.Event.ID != event.ID(guid, 1) || doc.Event.InstanceOwnerID != docs[0].Event.InstanceOwnerID) {
+			s.Errorf("First = %+v, %v, %v; want %v", doc.Event, found, err, want)
+		}
+	}
+	subject := func(guid string, want bool) {
+		s.Helper()
+		got, found, err := s.SubjectOf(s.Context(), guid)
+		if err != nil || found != want || found && got != (event.Subject{AppID: s.app, InstanceOwnerID: docs[0].Event.InstanceOwnerID}) {
+			s.Errorf("SubjectOf = %+v, %v, %v; want %v", got, found, err, want)
+		}
+	}
+	for _, guid := range []string{recorded, pending} {
+		first(guid, true)
+		subject(guid, false)
+	}
+	s.append("ro", docs[0], others[1])
+	for _, later := range docs[1:] {
+		first(recorded, false)
+		subject(recorded, true)
+		first(pending, true)
+		subject(pending, false)
+		s.append("r", later)
+	}
+	first(uuid.New().String(), false)
+	subject(uuid.New().String(), false)
+}
+
 // testConcurrent passes all events to several recorders, each in another order, and repeats the
 // out-of-order events, while a reader follows the feed.
 func testConcurrent(s *suite) {

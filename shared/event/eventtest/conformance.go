@@ -23,6 +23,8 @@ type Store interface {
 	Pending(ctx context.Context, docs []event.Encoded) (int, error)
 	Append(ctx context.Context, docs []event.Encoded) []event.Result
 	ForInstance(ctx context.Context, instanceGuid string, after, maxBytes int) ([]event.Encoded, error)
+	First(ctx context.Context, instanceGuid string) (doc event.Encoded, found bool, err error)
+	SubjectOf(ctx context.Context, instanceGuid string) (subject event.Subject, found bool, err error)
 	History(ctx context.Context, instanceGuid string, after, limit, maxBytes int) ([]event.Encoded, error)
 	Read(ctx context.Context, appID string, after eventtable.Position, limit int) ([]eventtable.Record, error)
 	Reaches(ctx context.Context, appID string, seq int64) (bool, error)
@@ -52,6 +54,7 @@ func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Sto
 		"record times never decrease":              testClock,
 		"a position by time skips no event":        testPositionOfTime,
 		"the history of an instance":               testHistory,
+		"the application and owner of an instance": testSubject,
 		"many recorders and a reader concurrently": testConcurrent,
 		"counts":                        testCounts,
 		"the outbox is scanned":         testScan,

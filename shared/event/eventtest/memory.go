@@ -139,6 +139,26 @@ func (m *Memory) History(_ context.Context, instanceGuid string, after, limit, m
 	return docs, m.failure
 }
 
+// SubjectOf is eventtable.Feed.SubjectOf.
+func (m *Memory) SubjectOf(_ context.Context, instanceGuid string) (event.Subject, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, there := m.positions[event.ID(instanceGuid, 1)]
+	if !there || m.failure != nil {
+		return event.Subject{}, false, m.failure
+	}
+	ev := m.feeds[at.appID][at.seq-1].Document.Event
+	return event.Subject{AppID: ev.AppID, InstanceOwnerID: ev.InstanceOwnerID}, true, nil
+}
+
+// First is outboxtable.Table.First.
+func (m *Memory) First(_ context.Context, instanceGuid string) (event.Encoded, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	doc, there := m.outbox[event.ID(instanceGuid, 1)]
+	return doc, there && m.failure == nil, m.failure
+}
+
 // ForInstance is outboxtable.Table.ForInstance.
 func (m *Memory) ForInstance(_ context.Context, instanceGuid string, after, maxBytes int) ([]event.Encoded, error) {
 	m.mu.Lock()

@@ -2,6 +2,7 @@ package outboxtable
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -140,6 +141,24 @@ func (t *Table) ForInstance(ctx context.Context, instanceGuid string, after, max
 			return docs, nil
 		}
 	}
+}
+
+// First returns the first event of an instance, and whether the outbox has it: from the creation of
+// the instance until the feed has the event. The read is consistent. It fails for a damaged item.
+func (t *Table) First(ctx context.Context, instanceGuid string) (doc event.Encoded, found bool, err error) {
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.name, Key: Key(instanceGuid, 1), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return event.Encoded{}, false, fmt.Errorf("outboxtable: get: %w", err)
+	}
+	if out.Item == nil {
+		return event.Encoded{}, false, nil
+	}
+	if doc, found = document(itemID(out.Item), out.Item); !found {
+		return event.Encoded{}, false, errors.New("outboxtable: the first event of an instance is damaged")
+	}
+	return doc, true, nil
 }
 
 // maxDeletes is the number of items that DynamoDB allows in one BatchWriteItem.
