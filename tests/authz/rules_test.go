@@ -48,6 +48,7 @@ registers an application  | write | yes       | no            | owner-only | own
 // has the rules of the GET route.
 type endpoint struct {
 	route string
+	as    string // path of the request, if its variables are not those of the route
 	does  string // a row of the rules
 	query string
 	body  string
@@ -88,6 +89,7 @@ var endpoints = complete([]endpoint{
 
 	{route: "GET /storage/instances", does: "finds", query: "appId={org}/{app}&instanceOwnerId={instanceOwnerId}"},
 	{route: "GET /storage/instances/{instanceOwnerId}", does: "lists a party"},
+	{route: "GET /storage/instances/{instanceOwnerId}", as: "/storage/instances/{instanceGuid}", does: "reads"},
 	{route: "GET " + storedInstance, does: "reads"},
 	{route: "GET " + storedInstance + "/events", does: "reads"},
 	{route: "GET " + storedInstance + "/data/{dataGuid}", does: "reads"},
@@ -107,7 +109,8 @@ var endpoints = complete([]endpoint{
 func complete(all []endpoint) []endpoint {
 	for n := range all {
 		e := &all[n]
-		r := routes.Get(e.method(), e.path())
+		_, path, _ := strings.Cut(e.route, " ")
+		r := routes.Get(e.method(), path)
 		e.query, e.body, e.yes, e.media = cmp.Or(e.query, r.Query), cmp.Or(e.body, r.Body), cmp.Or(e.yes, r.Status), cmp.Or(e.media, r.Type)
 		e.batch = r.Batch
 	}
@@ -115,7 +118,7 @@ func complete(all []endpoint) []endpoint {
 }
 
 func (e endpoint) method() string { method, _, _ := strings.Cut(e.route, " "); return method }
-func (e endpoint) path() string   { _, path, _ := strings.Cut(e.route, " "); return path }
+func (e endpoint) path() string   { _, path, _ := strings.Cut(e.route, " "); return cmp.Or(e.as, path) }
 
 // object is the object of a request. By default it is an instance of nav/app2018 that belongs to
 // the caller's party, or to Kari's party if the caller has none.
@@ -180,6 +183,7 @@ var badNumber = map[string]string{"finds": "400 parameter-invalid"}
 var objects = []object{
 	{name: "own", common: true},
 	{name: "another party's", common: true, requires: "party", party: "ola"},
+	{name: "another party's", common: true, requires: "instanceGuid", excludes: "party", party: "ola"},
 	{name: "another owner's", common: true, requires: "org", org: "skd"},
 	{name: "another owner's", common: true, requires: "instanceGuid", excludes: "org", org: "skd"},
 	{name: "soft-deleted by the owner", common: true, requires: "instance", state: "deleted", results: deletedByOwner},
@@ -192,18 +196,18 @@ var objects = []object{
 	{name: "hard-deleted", common: true, requires: "instance", state: "gone", missing: true},
 	{name: "missing", common: true, requires: "instanceGuid", values: map[string]string{"instanceGuid": unassigned}, missing: true},
 
-	{name: "another party's guid under one's own number", requires: "instanceGuid", values: map[string]string{"instanceGuid": ofOla}, missing: true},
-	{name: "one's own guid under another party's number", requires: "instanceGuid", values: map[string]string{"instanceOwnerId": ofOla}, missing: true},
-	{name: "one's own guid under an unassigned number", requires: "instanceGuid", values: map[string]string{"instanceOwnerId": unassigned}, missing: true},
+	{name: "another party's guid under one's own number", requires: "instanceOwnerId instanceGuid", values: map[string]string{"instanceGuid": ofOla}, missing: true},
+	{name: "one's own guid under another party's number", requires: "instanceOwnerId instanceGuid", values: map[string]string{"instanceOwnerId": ofOla}, missing: true},
+	{name: "one's own guid under an unassigned number", requires: "instanceOwnerId instanceGuid", values: map[string]string{"instanceOwnerId": unassigned}, missing: true},
 	{name: "an unassigned number", requires: "instanceOwnerId", excludes: "instanceGuid", values: map[string]string{"instanceOwnerId": unassigned}, missing: true},
 	{name: "a guid in capitals", requires: "instanceGuid", values: map[string]string{"instanceGuid": upper}},
-	{name: "a guid without hyphens", requires: "instanceGuid", values: map[string]string{"instanceGuid": bare}, missing: true},
-	{name: "a guid in braces", requires: "instanceGuid", values: map[string]string{"instanceGuid": braces}, missing: true},
-	{name: "a guid as a urn", requires: "instanceGuid", values: map[string]string{"instanceGuid": urn}, missing: true},
-	{name: "not a guid", common: true, requires: "instanceGuid", values: map[string]string{"instanceGuid": "x"}, missing: true},
-	{name: "a slash in the guid", requires: "instanceGuid", values: map[string]string{"instanceGuid": "a/../b?c#d%"}, missing: true},
-	{name: "NUL in the guid", requires: "instanceGuid", values: map[string]string{"instanceGuid": "\x00"}, missing: true},
-	{name: "a very long guid", requires: "instanceGuid", values: map[string]string{"instanceGuid": strings.Repeat("0", 1500)}, missing: true},
+	{name: "a guid without hyphens", requires: "instanceOwnerId instanceGuid", values: map[string]string{"instanceGuid": bare}, missing: true},
+	{name: "a guid in braces", requires: "instanceOwnerId instanceGuid", values: map[string]string{"instanceGuid": braces}, missing: true},
+	{name: "a guid as a urn", requires: "instanceOwnerId instanceGuid", values: map[string]string{"instanceGuid": urn}, missing: true},
+	{name: "not a guid", common: true, requires: "instanceOwnerId instanceGuid", values: map[string]string{"instanceGuid": "x"}, missing: true},
+	{name: "a slash in the guid", requires: "instanceOwnerId instanceGuid", values: map[string]string{"instanceGuid": "a/../b?c#d%"}, missing: true},
+	{name: "NUL in the guid", requires: "instanceOwnerId instanceGuid", values: map[string]string{"instanceGuid": "\x00"}, missing: true},
+	{name: "a very long guid", requires: "instanceOwnerId instanceGuid", values: map[string]string{"instanceGuid": strings.Repeat("0", 1500)}, missing: true},
 
 	{name: "a number with a leading zero", requires: "instanceOwnerId", values: map[string]string{"instanceOwnerId": padded}, missing: true, results: badNumber},
 	{name: "a number in full-width digits", requires: "instanceOwnerId", values: map[string]string{"instanceOwnerId": wide}, missing: true, results: badNumber},

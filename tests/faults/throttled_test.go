@@ -152,6 +152,9 @@ func (s *throttledSystem) exchanges(t *testing.T) []exchange {
 		}
 	}
 	return append(all,
+		exchange{"instance by its id", "party-instances", 200, true, false, func(t *testing.T) prepared {
+			return prepared{client.Request{Method: "GET", Path: "/storage/instances/" + s.read.ID, Token: s.owner}, s.read}
+		}},
 		exchange{"permanent deletion", "instance-delete", 200, false, false, about("DELETE", "?hard=true")},
 		exchange{"commit of an upload", "data-create", 201, false, false, func(t *testing.T) prepared {
 			p := about("POST", "/data?formId=any&upload=")(t)

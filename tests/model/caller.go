@@ -114,7 +114,7 @@ func (m *Model) open(c Caller, kind callerKind, write bool, at Path) (*Instance,
 	}
 	m.link(c.Identities, nil)
 	for _, i := range m.Instances {
-		if i.ID == at.ID && i.Owner == at.Owner && !i.Gone && (at.App == "" || at.App == i.app.ID) && m.sees(c, i) {
+		if i.ID == at.ID && (at.Owner == "" || i.Owner == at.Owner) && !i.Gone && (at.App == "" || at.App == i.app.ID) && m.sees(c, i) {
 			return i, nil
 		}
 	}

@@ -253,8 +253,11 @@ func (r *run) sendIdempotent(op string, c Caller, kind callerKind, q request, fi
 func (r *run) get() {
 	i := r.instance()
 	c, p := r.caller(i), r.path(i)
-	if r.chance(50, "on the Storage API") {
+	switch draw(r, "path", "apps", "storage", "id") {
+	case "storage":
 		p.App = ""
+	case "id":
+		p.App, p.Owner = "", ""
 	}
 	method, tag := draw(r, "method", "GET", "GET", "HEAD"), draw(r, "If-None-Match", "", "", `"other"`, i.ETag())
 	g := r.send("get", c, request{method: method, path: p.String(), header: header("If-None-Match", tag)})

@@ -31,9 +31,13 @@ func New(appsBaseURL, platformBaseURL string) *Model {
 // Path is the path of an instance or a data element in a request.
 type Path struct{ App, Owner, ID, Data string }
 
-// String returns the path on the Application API, or on the Storage API if App is "".
+// String returns the path on the Application API, or on the Storage API if App is "". A path
+// without Owner names the instance by its id alone.
 func (p Path) String() string {
 	s := "/storage/instances/" + p.Owner + "/" + p.ID
+	if p.Owner == "" {
+		s = "/storage/instances/" + p.ID
+	}
 	if p.App != "" {
 		s = "/" + p.App + "/instances/" + p.Owner + "/" + p.ID
 	}

@@ -219,6 +219,7 @@ func (e *env) queries(i client.Instance) {
 	}
 	e.send(200, e.linking(), "GET", "/storage/instances", "", "")
 	e.send(200, e.user, "GET", "/storage/instances/"+i.InstanceOwnerID, "", "")
+	e.send(200, e.owner, "GET", "/storage/instances/"+i.ID, "", "")
 }
 
 // createLarge creates an instance whose document is so large that no index contains it.

@@ -67,11 +67,13 @@ var notNeeded = map[string]func(f *function) bool{
 	// One warm-up call opens the connection for all tables. These functions warm up with another
 	// table and read no item of this one.
 	"dynamodb:GetItem on Instances": func(f *function) bool {
-		return slices.Contains([]string{"InstanceQuery", "PartyInstances", "ApplicationPut"}, f.Name)
+		return slices.Contains([]string{"InstanceQuery", "ApplicationPut"}, f.Name)
 	},
 	// An index has no large documents. This function reads only the partitions of parties.
 	"dynamodb:BatchGetItem on Instances": func(f *function) bool { return f.Name == "PartyInstances" },
 	"dynamodb:GetItem on Events":         func(f *function) bool { return f.Name == "InstanceHistory" },
+	// This function warms up with another table and reads no slots.
+	"dynamodb:Query on Events": func(f *function) bool { return f.Name == "PartyInstances" },
 	// The warm-up reads an object that does not exist. Access denied warms up the connection too,
 	// and the sweep reads no content.
 	"s3:GetObject on Blobs": func(f *function) bool { return f.Name == "BlobSweep" },

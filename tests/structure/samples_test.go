@@ -88,7 +88,7 @@ func checkRequest(t *testing.T, content []byte, routes []route) {
 		t.Errorf("the path is %s, want %s", r.RawPath, path)
 	}
 	for name, want := range map[string][]string{
-		"instanceOwnerId": {sample.InstanceOwnerID}, "instanceGuid": {sample.InstanceGUID}, "dataGuid": {sample.DataGUID, sample.AttachmentGUID},
+		"instanceOwnerId": {sample.InstanceOwnerID, sample.InstanceGUID}, "instanceGuid": {sample.InstanceGUID}, "dataGuid": {sample.DataGUID, sample.AttachmentGUID},
 	} {
 		if value, ok := r.PathParameters[name]; ok && !slices.Contains(want, value) {
 			t.Errorf("%s is %s, want %v, which `make event` replaces", name, value, want)

@@ -234,13 +234,17 @@ func serverOf(root *yaml.Node, name string) (*yaml.Node, string) {
 // project read, forms, and the alternatives of a union. The part of a form can have the name of any
 // data type, for which generators have no notion, and a client with a form next to JSON does not
 // compile. A Java client with a union of a string and a map does not compile either; without its
-// alternatives, the value has any type.
+// alternatives, the value has any type. A method that returns one of two documents would be hard to
+// use, so a union of documents is the first one.
 func simplify(n *yaml.Node) {
 	if n.Kind == yaml.MappingNode {
 		remove(n, AlternativeContent)
 		remove(n, "multipart/form-data")
 		if union := member(n, "oneOf"); union != nil && !slices.ContainsFunc(union.Content, isNull) {
 			remove(n, "oneOf")
+			if !slices.ContainsFunc(union.Content, isInline) {
+				n.Content = append(n.Content, union.Content[0].Content...)
+			}
 		}
 	}
 	for _, child := range n.Content {
@@ -253,6 +257,9 @@ func isNull(schema *yaml.Node) bool {
 	kind := member(schema, "type")
 	return kind != nil && kind.Value == "null"
 }
+
+// isInline reports whether a schema is no reference.
+func isInline(schema *yaml.Node) bool { return member(schema, "$ref") == nil }
 
 // openObjects adds additionalProperties to the objects that are open without it. Generators take
 // them for closed ones, and their clients then reject the members that later versions add.

@@ -4,6 +4,7 @@
 package instancehttp
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -90,11 +91,8 @@ func (z Authorizer) write(r *http.Request, may func(auth.Caller) error, paramete
 }
 
 func (z Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Access, error) {
-	caller, err := z.Authenticator.Authenticate(r)
+	caller, err := z.authenticate(r, may)
 	if err != nil {
-		return nil, err
-	}
-	if err := may(caller); err != nil {
 		return nil, err
 	}
 	// Some client libraries write guids in capitals. RFC 9562 section 4 accepts both.
@@ -113,14 +111,32 @@ func (z Authorizer) access(r *http.Request, may func(auth.Caller) error) (*Acces
 		}
 		return a, nil
 	}
-	if a.PartyID, _, err = auth.ResolveParty(r.Context(), caller, z.Parties); err != nil {
+	if a.PartyID, err = z.party(r.Context(), caller); err != nil {
 		return nil, err
 	}
-	logging.Add(r.Context(), slog.String("party", a.PartyID))
 	if a.PartyID != a.InstanceOwnerID {
 		return nil, fault.NoSuchResource()
 	}
 	return a, nil
+}
+
+// authenticate returns the caller, if may returns nil for it.
+func (z Authorizer) authenticate(r *http.Request, may func(auth.Caller) error) (auth.Caller, error) {
+	caller, err := z.Authenticator.Authenticate(r)
+	if err == nil {
+		err = may(caller)
+	}
+	return caller, err
+}
+
+// party returns the instanceOwnerId of a user, or "" for a user without a party number, and logs
+// it.
+func (z Authorizer) party(ctx context.Context, user auth.Caller) (string, error) {
+	id, _, err := auth.ResolveParty(ctx, user, z.Parties)
+	if err == nil {
+		logging.Add(ctx, slog.String("party", id))
+	}
+	return id, err
 }
 
 // AppID returns the id of the application that a path on the Application API names.

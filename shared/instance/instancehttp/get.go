@@ -60,10 +60,15 @@ func GetHandler(authorizer Authorizer, instances Reader, view View) http.Handler
 		if err != nil {
 			return err
 		}
-		i, err := access.Load(r.Context(), instances)
-		if err != nil {
-			return err
-		}
-		return view.For(access.Caller).Write(w, r, http.StatusOK, i)
+		return access.serve(w, r, instances, view)
 	})
+}
+
+// serve responds with the instance that the path names.
+func (a *Access) serve(w http.ResponseWriter, r *http.Request, instances Reader, view View) error {
+	i, err := a.Load(r.Context(), instances)
+	if err != nil {
+		return err
+	}
+	return view.For(a.Caller).Write(w, r, http.StatusOK, i)
 }

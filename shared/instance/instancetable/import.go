@@ -18,11 +18,12 @@ const (
 	importers  = 8  // concurrent calls
 )
 
-// Import writes instances unchanged, each with its label items and its Version (0 is stored as 1).
-// Use it to restore an export into a table without other writers, and for volume tests. Its writes
-// have no conditions: Import overwrites instances with the same id, and keeps label items of labels
-// that they no longer have. It creates no events. The ids must differ. After an error some of the
-// instances are stored; repeat the call to store the others.
+// Import writes instances unchanged, each with its label items and its Version (0 is stored as
+// 1). Use it to restore an export into a table without other writers, and for volume tests. Its
+// writes have no conditions: Import overwrites instances with the same id, and keeps label items
+// of labels that they no longer have. It creates no events, so an application owner finds an
+// imported instance by its id alone only if its events exist already. The ids must differ. After
+// an error some of the instances are stored; repeat the call to store the others.
 func (t *Table) Import(ctx context.Context, instances []*instance.Instance) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

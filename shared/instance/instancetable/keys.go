@@ -23,6 +23,8 @@ import (
 //	position of the sweep         PK = SWEEP#shard, SK = SWEEP
 //	a permanent deletion          PK = DELETED#guid, SK = DELETED
 //
+// Nothing in this table finds an instance by its id alone: see instancehttp.Locator.
+//
 // Every key attribute of an index has the name of the index, as in template.yaml. The sort key
 // INSTANCE#guid orders a party's instances by creation.
 //

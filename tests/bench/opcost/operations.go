@@ -105,6 +105,8 @@ func onData() []operation {
 		return request{as: w.user, method: "POST", path: w.self() + "/data?formId=attachment" + query, contentType: contentType, body: body, want: want}
 	}
 	return []operation{
+		{"read by the id alone, by the user", &baselineRead, func(ctx context.Context, w *walk) error { return w.get(ctx, w.user, "/storage/instances/"+w.i.ID) }},
+		{"read by the id alone, by the owner", &baselineRead, func(ctx context.Context, w *walk) error { return w.get(ctx, w.owner, "/storage/instances/"+w.i.ID) }},
 		{"read a data element, by the user", &baselineRead, func(ctx context.Context, w *walk) error { return w.get(ctx, w.user, w.element(0)) }},
 		{"add a data element", &baselineChange, func(ctx context.Context, w *walk) error {
 			return w.change(ctx, attachment(w, "", 201, "application/pdf", "%PDF-1.4"))
