@@ -15,6 +15,7 @@ import (
 	"altinn.no/instanceapi/shared/auth/authtest"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/party"
 )
 
@@ -30,7 +31,8 @@ const (
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
 	api.Serve(route, newHandler(&handler{
-		authenticator: api.Authorizer.Authenticator, applications: api.Applications, parties: api.Parties, instances: api.Instances, blobs: api.Blobs, view: api.View,
+		authenticator: api.Authorizer.Authenticator, applications: api.Applications,
+		creator: instancehttp.Creator{Parties: api.Parties, Instances: api.Instances, Blobs: api.Blobs, View: api.View},
 	}))
 	return api
 }

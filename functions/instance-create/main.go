@@ -21,10 +21,12 @@ func main() {
 	lambdahttp.Start(env, newHandler(&handler{
 		authenticator: auth.Open(env),
 		applications:  applicationtable.Open(env),
-		parties:       partytable.Open(env),
-		instances:     instancetable.OpenWithOutbox(env),
-		blobs:         blobbucket.Open(env),
-		quota:         instancehttp.OpenQuota(env),
-		view:          instancehttp.View{Base: httpapi.OpenBaseURLs(env)},
+		creator: instancehttp.Creator{
+			Parties:   partytable.Open(env),
+			Instances: instancetable.OpenWithOutbox(env),
+			Blobs:     blobbucket.Open(env),
+			Quota:     instancehttp.OpenQuota(env),
+			View:      instancehttp.View{Base: httpapi.OpenBaseURLs(env)},
+		},
 	}))
 }

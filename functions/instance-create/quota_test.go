@@ -10,12 +10,14 @@ import (
 	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
 func newAPIWithQuota(t *testing.T, quota instance.Quota) *apitest.API {
 	api := apitest.New(t)
 	api.Serve(route, newHandler(&handler{
-		authenticator: api.Authorizer.Authenticator, applications: api.Applications, parties: api.Parties, instances: api.Instances, blobs: api.Blobs, view: api.View, quota: quota,
+		authenticator: api.Authorizer.Authenticator, applications: api.Applications,
+		creator: instancehttp.Creator{Parties: api.Parties, Instances: api.Instances, Blobs: api.Blobs, View: api.View, Quota: quota},
 	}))
 	return api
 }

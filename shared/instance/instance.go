@@ -28,7 +28,7 @@ import (
 //   - Clone, if the field is a pointer or a list
 //   - package instancetable: document, appendDocument, readDocument and decodeCompatible in
 //     codec.go, if its JSON name is "-"; dictionary1.json must stay
-//   - the bodies of instance-create and instance-update, and change.go, if callers may set it
+//   - Creation in instancehttp, the body of instance-update, and change.go, if callers may set it
 //   - responseSize in instancequery/size.go, if its size varies
 //   - shared/httpapi/openapi.yaml, with its version, and tests/model/model.go
 type Instance struct {
