@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"sync"
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/fault"
@@ -116,21 +115,10 @@ func invalid(what string, args ...any) *fault.Error {
 // applicationCache reads each application once in a request.
 type applicationCache struct {
 	instancehttp.Applications
-	mu   sync.Mutex
-	read map[string]func() (*application.Application, error)
+	reads instancehttp.Shared[string, *application.Application]
 }
 
 // Get returns the application as it was at the first call.
 func (c *applicationCache) Get(ctx context.Context, id string) (*application.Application, error) {
-	c.mu.Lock()
-	if c.read == nil {
-		c.read = map[string]func() (*application.Application, error){}
-	}
-	read := c.read[id]
-	if read == nil {
-		read = sync.OnceValues(func() (*application.Application, error) { return c.Applications.Get(ctx, id) })
-		c.read[id] = read
-	}
-	c.mu.Unlock()
-	return read()
+	return c.reads.Do(id, func() (*application.Application, error) { return c.Applications.Get(ctx, id) })
 }

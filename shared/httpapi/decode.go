@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/json/v2"
 	"io"
 	"mime"
 	"net/http"
@@ -66,6 +67,15 @@ func (checkedBody) Close() error { return nil }
 // by its JSON Pointer.
 func DecodeJSON(r *http.Request, limit int64, into any) error {
 	return decode(r, limit, into, "application/json")
+}
+
+// DecodeItem decodes an item of a body that DecodeJSON has decoded as text into the struct that
+// into points at, with the errors of DecodeJSON. Pointers in the errors are relative to the item.
+func DecodeItem(text []byte, into any) error {
+	if err := json.Unmarshal(text, into, json.RejectUnknownMembers(true)); err != nil {
+		return invalidBody(describe(err))
+	}
+	return nil
 }
 
 // DecodeMergePatch decodes the body of a PATCH (RFC 7396) like DecodeJSON. The Content-Type is

@@ -10,8 +10,8 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 )
 
-// maxIdempotencyKey is the maximum length of an Idempotency-Key, in bytes.
-const maxIdempotencyKey = 255
+// MaxIdempotencyKey is the maximum length of an idempotency key, in bytes.
+const MaxIdempotencyKey = 255
 
 // IdempotencyKey returns the request's Idempotency-Key, or "" if it has none. It removes double
 // quotes around the key; the expired Internet-Draft requires the quotes. It returns Invalid, code
@@ -26,12 +26,18 @@ func IdempotencyKey(r *http.Request) (string, error) {
 	if len(key) >= 2 && key[0] == '"' && key[len(key)-1] == '"' {
 		key = key[1 : len(key)-1]
 	}
-	unprintable := strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' })
-	if key == "" || len(key) > maxIdempotencyKey || unprintable {
+	if !ValidIdempotencyKey(key) {
 		return "", fault.New(fault.Invalid, "idempotency-key-invalid",
-			"Idempotency-Key must be 1 to %d printable ASCII characters. Use a new UUID for each operation.", maxIdempotencyKey)
+			"Idempotency-Key must be 1 to %d printable ASCII characters. Use a new UUID for each operation.", MaxIdempotencyKey)
 	}
 	return key, nil
+}
+
+// ValidIdempotencyKey reports whether key can be an idempotency key: 1 to MaxIdempotencyKey bytes
+// of printable ASCII.
+func ValidIdempotencyKey(key string) bool {
+	unprintable := strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' })
+	return key != "" && len(key) <= MaxIdempotencyKey && !unprintable
 }
 
 // Fingerprint returns a hash, in hexadecimal, of the request's method, path, query, Content-Type,

@@ -22,10 +22,7 @@ func decodeStrictly(body []byte, into any) error {
 	if problem := checkJSON(body); problem != "" {
 		return invalidBody(problem)
 	}
-	if err := json.Unmarshal(body, into, json.RejectUnknownMembers(true)); err != nil {
-		return invalidBody(describe(err))
-	}
-	return nil
+	return DecodeItem(body, into)
 }
 
 // checkJSON returns a description of the first problem in body, or "" if body is one JSON document

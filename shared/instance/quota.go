@@ -64,7 +64,7 @@ func (q Quota) ExceededError(counted, use Usage, now time.Time) error {
 		return nil
 	}
 	f := fault.New(fault.TooManyRequests, "quota-exceeded",
-		"The request would exceed the limit of %d %s per hour. Retry after the number of seconds in Retry-After. Contact the platform if you need a higher limit.", limit, what)
+		"The request would exceed the limit of %d %s per clock hour. Retry when the next hour begins. Contact the platform if you need a higher limit.", limit, what)
 	f.RetryAfter = HourOf(now).Add(time.Hour).Sub(now)
 	return f
 }

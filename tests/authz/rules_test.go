@@ -36,6 +36,7 @@ holds                     | write | yes       | no            | owner-only | own
 sets the substatus        | write | yes       | no            | owner-only | owner-only
 sets the read status      | write | user-only | user-only     | yes        | no
 creates                   | write | yes       | no            | yes        | no
+creates many              | write | yes       | no            | owner-only | owner-only
 finds                     | read  | yes       | nothing       | yes        | nothing
 lists a party             | read  | user-only | user-only     | yes        | nothing
 looks up a party          | read  | yes       | yes           | yes        | no
@@ -67,6 +68,8 @@ const (
 var endpoints = complete([]endpoint{
 	{route: "POST /{org}/{app}/instances", does: "creates"},
 	{route: "POST /{org}/{app}/instances", does: "creates", body: `{"instanceOwnerId":"{instanceOwnerId}"}`},
+	{route: "POST /{org}/{app}/batch", does: "creates many"},
+	{route: "POST /{org}/{app}/batch", does: "creates many", body: `{"items":[{"key":"{key}","instanceOwnerId":"{instanceOwnerId}"}]}`},
 	{route: "GET " + appsInstance, does: "reads"},
 	{route: "PATCH " + appsInstance, does: "updates metadata"},
 	{route: "DELETE " + appsInstance, does: "deletes"},
@@ -109,10 +112,9 @@ var endpoints = complete([]endpoint{
 func complete(all []endpoint) []endpoint {
 	for n := range all {
 		e := &all[n]
-		_, path, _ := strings.Cut(e.route, " ")
-		r := routes.Get(e.method(), path)
-		e.query, e.body, e.yes, e.media = cmp.Or(e.query, r.Query), cmp.Or(e.body, r.Body), cmp.Or(e.yes, r.Status), cmp.Or(e.media, r.Type)
-		e.batch = r.Batch
+		r := routes.Get(e.method(), e.path())
+		e.query, e.body, e.yes, e.media = cmp.Or(e.query, r.Query), cmp.Or(e.body, r.Body), cmp.Or(e.yes, r.ItemStatus, r.Status), cmp.Or(e.media, r.Type)
+		e.batch = r.Batch()
 	}
 	return all
 }
@@ -219,11 +221,11 @@ var objects = []object{
 	{name: "another owner's application in the path", requires: "app instanceGuid", values: map[string]string{"org": "skd", "app": "app"}, missing: true},
 	{name: "an unregistered application", requires: "app instanceGuid", values: map[string]string{"app": unused}, missing: true},
 	{name: "an unregistered application", requires: "app", excludes: "instanceGuid", values: map[string]string{"app": unused},
-		results: map[string]string{"creates": "404 not-found", "reads an application": "404 not-found", "registers an application": "201", "finds": "nothing",
+		results: map[string]string{"creates": "404 not-found", "creates many": "404 not-found", "reads an application": "404 not-found", "registers an application": "201", "finds": "nothing",
 			"follows events": "404 not-found"}},
 	{name: "an invalid application name", common: true, requires: "app instanceGuid", values: map[string]string{"app": "App_2018"}, missing: true},
 	{name: "an invalid application name", common: true, requires: "app", excludes: "instanceGuid", values: map[string]string{"app": "App_2018"},
-		results: map[string]string{"creates": "404 not-found", "reads an application": "404 not-found", "registers an application": "400 application-id-invalid",
+		results: map[string]string{"creates": "404 not-found", "creates many": "404 not-found", "reads an application": "404 not-found", "registers an application": "400 application-id-invalid",
 			"follows events": "404 not-found", "finds": "400 parameter-invalid"}},
 	{name: "a slash in the application", requires: "app", values: map[string]string{"app": "app2018/instances"}, missing: true,
 		results: map[string]string{"registers an application": "400 application-id-invalid", "finds": "400 parameter-invalid"}},

@@ -41,6 +41,9 @@ paths:
           multipart/form-data: {schema: {$ref: '#/components/schemas/Form'}}
           image/*: {schema: {type: string, format: binary}}
       responses: {'204': {description: Done.}}
+    post:
+      requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Batch'}}}}
+      responses: {'200': {description: The results., content: {application/json: {schema: {type: object}}}}}
 components:
   responses:
     Gone:
@@ -48,6 +51,7 @@ components:
       content: {application/problem+json: {schema: {type: object, required: [code]}}}
   schemas:
     Tag: {type: string, pattern: '^".+"$'}
+    Batch: {type: object, required: [things], properties: {things: {type: array, minItems: 1, items: {$ref: '#/components/schemas/Thing'}}}}
     Form: {type: object, properties: {thing: {$ref: '#/components/schemas/Thing'}}}
     Thing: {type: object, required: [n], properties: {n: {type: integer}, code: {type: string, x-extensible-enum: [a]}}}
 `
@@ -57,7 +61,7 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if untried := d.Untried(); len(untried) != 3 {
+	if untried := d.Untried(); len(untried) != 4 {
 		t.Errorf("untried before the exchanges: %v", untried)
 	}
 	header := func(pairs ...string) http.Header {
@@ -74,6 +78,9 @@ func TestCheck(t *testing.T) {
 	}
 	put := func(contentType, body string) Exchange {
 		return Exchange{Method: "PUT", Target: "/storage/things/1", RequestHeader: header("Content-Type", contentType), RequestBody: []byte(body), Status: 204}
+	}
+	post := func(items, results string) Exchange {
+		return Exchange{Method: "POST", Target: "/storage/things/1", RequestHeader: json, RequestBody: []byte(items), Status: 200, Header: json, Body: []byte(results)}
 	}
 	for name, test := range map[string]struct {
 		x       Exchange
@@ -115,6 +122,11 @@ func TestCheck(t *testing.T) {
 		"a HEAD with a body":             {Exchange{Method: "HEAD", Target: "/storage/things/1", Status: 200, Header: json, Body: []byte("x")}, "with a body"},
 		"a request body":                 {put("application/json", `{"n":1}`), ""},
 		"an invalid request body":        {put("application/json", `{"n":"1"}`), "succeeded with a body"},
+		"a batch":                        {post(`{"things":[{"n":1},{"n":2}]}`, `{"results":[{},{}]}`), ""},
+		"an invalid item that failed":    {post(`{"things":[{"n":1},{"n":"2"}]}`, `{"results":[{},{"problem":{}}]}`), ""},
+		"only items that failed":         {post(`{"things":[{"n":"2"}]}`, `{"results":[{"problem":{}}]}`), ""},
+		"an invalid item that succeeded": {post(`{"things":[{"n":"1"},{"n":"2"}]}`, `{"results":[{},{"problem":{}}]}`), "succeeded with a body"},
+		"no batch":                       {post(`{"others":[{"n":1}]}`, `{"results":[{}]}`), "succeeded with a body"},
 		"a request body of a type range": {put("image/png", "x"), ""},
 		"a request body of another type": {put("text/plain", "x"), `the media type is "text/plain"`},
 		"a missing request body":         {put("application/json", ""), "the body is missing"},

@@ -14,7 +14,7 @@ import (
 )
 
 // checkRequest returns an error for everything in a successful request that the document does not
-// allow.
+// allow. It does not check the items of a batch that failed.
 func (o *Operation) checkRequest(x Exchange, values map[string]string, rawQuery string) error {
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
@@ -65,11 +65,46 @@ func (o *Operation) checkRequestBody(x Exchange) error {
 	case name == "":
 		return fmt.Errorf("the media type is %q, not one of %v", mediaType, content.Members())
 	case isJSON(mediaType) && name != "*/*":
-		return schema.ValidateJSON(x.RequestBody)
+		if text := succeededItems(x); text != nil {
+			return schema.ValidateJSON(text)
+		}
+		return nil
 	case mediaType == "multipart/form-data":
 		return checkForm(schema, multipart.NewReader(bytes.NewReader(x.RequestBody), params["boundary"]))
 	}
 	return nil
+}
+
+// succeededItems returns the body of a request. From the body of a batch, whose response has a
+// result for each item, it removes the items whose results have a problem. It returns nil if all
+// have one.
+func succeededItems(x Exchange) []byte {
+	var response struct {
+		Results []struct{ Problem json.RawMessage }
+	}
+	var body map[string][]json.RawMessage
+	if json.Unmarshal(x.Body, &response) != nil || response.Results == nil || json.Unmarshal(x.RequestBody, &body) != nil {
+		return x.RequestBody
+	}
+	for name, items := range body {
+		if len(items) != len(response.Results) {
+			return x.RequestBody
+		}
+		body[name] = nil
+		for n, result := range response.Results {
+			if result.Problem == nil {
+				body[name] = append(body[name], items[n])
+			}
+		}
+		if body[name] == nil {
+			return nil
+		}
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return x.RequestBody
+	}
+	return text
 }
 
 // checkForm validates the JSON parts of a form that the schema names. It ignores other parts, which

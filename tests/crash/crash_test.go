@@ -262,7 +262,7 @@ func (e *env) to(r routes.Route, i client.Instance) request {
 		out.body = `{"readStatus":"Read"}`
 	}
 	switch {
-	case r.Method == "POST" && !r.Has("instanceGuid"):
+	case r.Method == "POST" && !r.Has("instanceGuid") && !r.Batch():
 		return e.creation() // with labels that share an index
 	case r.Method == "PATCH":
 		out.body = `{"labels":["x2","x3"]}`

@@ -65,6 +65,8 @@ func TestJSONBodies(t *testing.T) {
 	e := system
 	known := map[string][]string{
 		"POST /{org}/{app}/instances":                                            {"instanceOwnerId", "reportee", "labels", "dueDateTime", "visibleDateTime", "presentationField", "data"},
+		"POST /{org}/{app}/batch":                                                {"items"},
+		"POST /storage/confirmDownload":                                          {"instances"},
 		"PATCH /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}":          {"labels", "dueDateTime", "visibleDateTime", "presentationField"},
 		"POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads":   {"fileName", "contentType", "size", "sha256"},
 		"PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow":   {"currentStep", "reason"},

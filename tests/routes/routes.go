@@ -3,6 +3,7 @@
 package routes
 
 import (
+	"crypto/rand"
 	"strings"
 	"testing"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // Route is a route and one request to it that succeeds. Path, Query and Body contain variables in
-// braces: those of the path, and {reportee}, a JSON object.
+// braces: those of the path, {reportee}, a JSON object, and {key}, a new text.
 type Route struct {
 	Method, Path string
 	Status       int      // of the response
@@ -25,8 +26,9 @@ type Route struct {
 	Held       bool // the instance must be under legal hold
 	Substatus  bool // the owner must have set a substatus
 
-	Batch  bool // the response has a result for each item of the body, with its own status
 	Lookup bool // the request changes nothing, although it is a POST
+	// ItemStatus is the status of the result of a batch's only item. 0: the request is no batch.
+	ItemStatus int
 }
 
 const (
@@ -58,6 +60,9 @@ var All = []Route{
 	{Method: "POST", Path: apps, Status: 201, User: true, Type: json, Body: `{"reportee":{reportee},"labels":["gr"],"presentationField":"Melding",
 		"dueDateTime":"2099-06-01T12:00:00Z","visibleDateTime":"2026-05-01T12:00:00Z",
 		"data":[{"formId":"any","contentType":"text/plain","fileName":"a.txt","content":"YQ=="}]}`},
+	{Method: "POST", Path: "/{org}/{app}/batch", Status: 200, ItemStatus: 201, Type: json, Body: `{"items":[{"key":"{key}","reportee":{reportee},"labels":["gr"],"presentationField":"Melding",
+		"dueDateTime":"2099-06-01T12:00:00Z","visibleDateTime":"2099-05-01T12:00:00Z",
+		"data":[{"formId":"any","contentType":"text/plain","fileName":"a.txt","content":"YQ=="}]}]}`},
 	{Method: "GET", Path: one, Status: 200, User: true},
 	{Method: "PATCH", Path: one, Status: 200, Type: "application/merge-patch+json",
 		Body: `{"labels":["gr"],"presentationField":"Melding","dueDateTime":null,"visibleDateTime":"2026-05-02T12:00:00Z"}`},
@@ -85,7 +90,7 @@ var All = []Route{
 	{Method: "GET", Path: stored + data, Status: 200},
 	{Method: "POST", Path: stored + data + "/confirmDownload", Status: 200, Downloaded: true},
 	{Method: "POST", Path: stored + "/confirmDownload", Status: 200, Downloaded: true},
-	{Method: "POST", Path: "/storage/confirmDownload", Status: 200, Downloaded: true, Batch: true, Type: json,
+	{Method: "POST", Path: "/storage/confirmDownload", Status: 200, Downloaded: true, ItemStatus: 200, Type: json,
 		Body: `{"instances":[{"instanceOwnerId":"{instanceOwnerId}","id":"{instanceGuid}"}]}`},
 	{Method: "POST", Path: "/storage/parties/lookup", Status: 200, Lookup: true, Type: json, Body: `{"reportee":{reportee}}`},
 	{Method: "PUT", Path: stored + hold, Status: 200, Type: json, Body: `{"reason":"Tvist om vedtaket","until":"2099-06-01T12:00:00Z"}`},
@@ -117,9 +122,12 @@ func (r Route) Open() bool { return r.Path == Docs || strings.HasPrefix(r.Path, 
 // Reads reports whether the route changes nothing.
 func (r Route) Reads() bool { return r.Method == "GET" || r.Method == "HEAD" || r.Lookup }
 
+// Batch reports whether the response has a result for each item of the body, with its own status.
+func (r Route) Batch() bool { return r.ItemStatus != 0 }
+
 // Has reports whether the path, or the body of a batch, has a variable.
 func (r Route) Has(variable string) bool {
-	return strings.Contains(r.Path, "{"+variable+"}") || r.Batch && strings.Contains(r.Body, "{"+variable+"}")
+	return strings.Contains(r.Path, "{"+variable+"}") || r.Batch() && strings.Contains(r.Body, "{"+variable+"}")
 }
 
 // Of returns the entry of every route of the template, in the template's order, with an entry for
@@ -162,13 +170,17 @@ func find(method, path string) (Route, bool) {
 // docsFile is the value of the variable {file}, which is no object of the API.
 const docsFile = "apps.yaml"
 
-// Fill replaces the variables in a text by their values, and {file} by a file of the documentation.
-// escape may be nil.
+// Fill replaces the variables in a text by their values, {file} by a file of the documentation, and
+// {key} by a new text unless it has a value. escape may be nil. {reportee} is JSON, so it is not
+// escaped.
 func Fill(text string, values map[string]string, escape func(string) string) string {
 	text = strings.ReplaceAll(text, "{file}", docsFile)
+	if _, given := values["key"]; !given {
+		text = strings.ReplaceAll(text, "{key}", rand.Text())
+	}
 	for name, value := range values {
 		if variable := "{" + name + "}"; strings.Contains(text, variable) {
-			if escape != nil {
+			if escape != nil && name != "reportee" {
 				value = escape(value)
 			}
 			text = strings.ReplaceAll(text, variable, value)

@@ -62,7 +62,7 @@ var notNeeded = map[string]func(f *function) bool{
 	// Frees the place of an upload in the transaction that commits it, counts for the quota, and
 	// records downloads.
 	"dynamodb:UpdateItem on Instances": func(f *function) bool {
-		return !slices.Contains([]string{"ChangesApply", "DataCreate", "DataDownload", "DataReplace", "InstanceCreate", "UploadCreate"}, f.Name)
+		return !slices.Contains([]string{"ChangesApply", "DataCreate", "DataDownload", "DataReplace", "InstanceCreate", "InstancesCreate", "UploadCreate"}, f.Name)
 	},
 	// One warm-up call opens the connection for all tables. These functions warm up with another
 	// table and read no item of this one.

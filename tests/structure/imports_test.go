@@ -121,7 +121,7 @@ func TestFunctionsLinkOnlyWhatTheyUse(t *testing.T) {
 		"github.com/santhosh-tekuri/": nil,
 		"github.com/jacoelho/xsd":     {"application-put", "changes-apply", "instance-validate", "workflow-change"},
 		"github.com/aws/aws-sdk-go-v2/service/s3": {"blob-sweep", "changes-apply", "data-create", "data-download", "data-get", "data-replace", "instance-create",
-			"instance-validate", "upload-create", "workflow-change"},
+			"instance-validate", "instances-create", "upload-create", "workflow-change"},
 		"github.com/aws/aws-sdk-go-v2/service/eventbridge": {"event-publish", "outbox-sweep"},
 	}
 	packages := goList(t, "./functions/...") // each package after its imports

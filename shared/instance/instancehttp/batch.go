@@ -44,12 +44,34 @@ func RunBatch(ctx context.Context, count int, do func(ctx context.Context, n int
 	running.Wait()
 }
 
+// Shared shares calls among the items of a batch: it makes one call for each key. The zero value is
+// ready to use.
+type Shared[K comparable, V any] struct {
+	mu    sync.Mutex
+	calls map[K]func() (V, error)
+}
+
+// Do returns the result of the first call with the key.
+func (s *Shared[K, V]) Do(key K, call func() (V, error)) (V, error) {
+	s.mu.Lock()
+	if s.calls == nil {
+		s.calls = map[K]func() (V, error){}
+	}
+	first := s.calls[key]
+	if first == nil {
+		first = sync.OnceValues(call)
+		s.calls[key] = first
+	}
+	s.mu.Unlock()
+	return first()
+}
+
 func errNotBegun() error {
 	return fault.New(fault.Unavailable, "not-begun", "The request ran out of time before this item. Send the item again.")
 }
 
 // Owner is an application owner that may write, in a request about several instances.
-type Owner struct{ caller auth.Caller }
+type Owner struct{ Caller auth.Caller }
 
 // AuthenticateOwner authorizes a request of an application owner that names no instance in its
 // path. Its errors are those of WriteAsOwner.
@@ -66,7 +88,7 @@ func (z Authorizer) AuthenticateOwner(r *http.Request) (Owner, error) {
 
 // Access returns the owner's access to an instance, or NotFound if no instance can have the ids.
 func (o Owner) Access(instanceOwnerID, guid string) (*Access, error) {
-	a := &Access{Caller: o.caller, InstanceOwnerID: instanceOwnerID, Guid: strings.ToLower(guid)}
+	a := &Access{Caller: o.Caller, InstanceOwnerID: instanceOwnerID, Guid: strings.ToLower(guid)}
 	if !instance.ValidInstanceOwnerID(a.InstanceOwnerID) || !instance.ValidGuid(a.Guid) {
 		return nil, fault.NoSuchResource()
 	}

@@ -3,6 +3,8 @@ package instancehttp
 import (
 	"context"
 	"errors"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -37,4 +39,26 @@ func TestRunBatch(t *testing.T) {
 			t.Errorf("%d items at a time, %v, %v", most.Load(), errs[3], errs[4])
 		}
 	})
+}
+
+// TestSharedCalls checks that concurrent items with the same key share one call and its error, and
+// that other keys have their own.
+func TestSharedCalls(t *testing.T) {
+	var shared Shared[string, int32]
+	var calls atomic.Int32
+	var all sync.WaitGroup
+	for n := range 64 {
+		all.Go(func() {
+			key := strconv.Itoa(n % 4)
+			got, err := shared.Do(key, func() (int32, error) { return calls.Add(1), errors.New(key) })
+			again, _ := shared.Do(key, func() (int32, error) { return calls.Add(1), nil })
+			if err == nil || err.Error() != key || again != got {
+				t.Errorf("%d and %d, %v", got, again, err)
+			}
+		})
+	}
+	all.Wait()
+	if calls.Load() != 4 {
+		t.Errorf("%d calls", calls.Load())
+	}
 }

@@ -63,19 +63,25 @@ func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller,
 		return err
 	}
 	id := sha256.Sum256([]byte(caller.Org + "\x00" + party + "\x00" + caller.UserID + "\x00" + key))
-	record := &instance.IdempotencyRecord{
+	return Once(r.Context(), records, &instance.IdempotencyRecord{
 		ID: hex.EncodeToString(id[:]), Fingerprint: fingerprint, Expires: time.Now().Add(keyLifetime).Truncate(time.Second),
-	}
+	}, replay, do)
+}
+
+// Once is Idempotent for the request or item that record identifies.
+func Once(ctx context.Context, records IdempotencyRecords, record *instance.IdempotencyRecord,
+	replay func(*instance.IdempotencyRecord) error, do func(*instance.IdempotencyRecord) error,
+) error {
 	var doErr error // of the previous attempt
 	for attempt := 1; ; attempt++ {
-		earlier, err := records.IdempotencyRecord(r.Context(), record.ID)
+		earlier, err := records.IdempotencyRecord(ctx, record.ID)
 		if err != nil {
 			return err
 		}
 		if earlier != nil {
-			if earlier.Fingerprint != fingerprint {
+			if earlier.Fingerprint != record.Fingerprint {
 				return fault.New(fault.Unprocessable, "idempotency-key-reused",
-					"This Idempotency-Key was used for another request. Use a new key for each operation.")
+					"This idempotency key was used for another request. Use a new key for each operation.")
 			}
 			return replay(earlier)
 		}
@@ -94,7 +100,7 @@ func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller,
 		return doErr
 	}
 	return fault.New(fault.Conflict, "idempotency-key-busy",
-		"Another request with this Idempotency-Key is in progress. Retry in a moment.")
+		"Another request with this idempotency key is in progress. Retry in a moment.")
 }
 
 // MayBeRepeated reports whether err may be an effect of the same request, which has succeeded
