@@ -11,6 +11,7 @@ package crash
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -24,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/tests/awsproxy"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/faults"
@@ -323,7 +325,72 @@ func TestCrashAtEveryCall(t *testing.T) {
 			t.Logf("calls: %q", calls)
 		})
 	}
+	t.Run("batches until all items are created", func(t *testing.T) {
+		e := *e
+		e.t = t
+		crashes += e.batches()
+	})
 	t.Logf("%d crashes", crashes)
 	e.t = t
 	e.sweepAndCheck()
+}
+
+// batches sends a batch with a crash at its first call, at its second and so on, before and after
+// the effect of the call, and then again until all its items are created. It checks that each item
+// has made one instance with one event. Two items are for the same new party.
+func (e *env) batches() (crashes int) {
+	e.t.Helper()
+	const items = 4
+	made := map[string]bool{} // ids
+	for _, mode := range []faults.Mode{faults.CrashBefore, faults.CrashAfter} {
+		for n, crashed := 1, true; crashed; n++ {
+			name := fmt.Sprintf("batch-%d-%d", mode, n)
+			var all []string
+			for k := range items {
+				all = append(all, fmt.Sprintf(`{"key":"%s %d","reportee":{"userName":"%s.%d"},"labels":["batch"],"data":[{"formId":"a","contentType":"text/plain","content":"YQ=="}]}`, name, k, name, max(k, 1)))
+			}
+			r := client.JSON("POST", "/"+e.org+"/melding/batch", e.token, `{"items":[`+strings.Join(all, ",")+`]}`)
+			e.injector.ArmOne(n, mode)
+			response, err := e.Do(e.t.Context(), r)
+			crashed = e.injector.Crashed()
+			e.injector.Disarm()
+			e.injector.Restart()
+			if crashed {
+				crashes++
+				response = e.Must(e.t, 200, r)
+			} else if err != nil {
+				e.t.Fatal(err)
+			}
+			var body struct{ Results []struct{ ID string } }
+			if err := response.JSON(&body); err != nil {
+				e.t.Fatal(err)
+			}
+			for _, result := range body.Results {
+				if result.ID == "" || made[result.ID] {
+					e.t.Errorf("%s: an item is not created, or has the instance of another item: %v", name, response)
+				}
+				made[result.ID] = true
+			}
+		}
+	}
+	table := e.stack.Outputs["InstancesTable"]
+	instances, _ := e.stored(instancetable.New(e.db, table, ""), table)
+	for _, i := range instances {
+		if !slices.Contains(i.Labels, "batch") {
+			continue
+		}
+		if !made[i.ID] {
+			e.t.Errorf("the instance %s is the result of no item", i.ID)
+		}
+		delete(made, i.ID)
+		var events []json.RawMessage
+		history := e.must(200, request{"GET", "/storage/instances/" + i.InstanceOwnerID + "/" + i.ID + "/events", "", ""})
+		if err := history.JSON(&events); err != nil || len(events) != 1 {
+			e.t.Errorf("the instance %s has %d events: %v", i.ID, len(events), err)
+		}
+	}
+	for id := range made {
+		e.t.Errorf("the instance %s is not stored", id)
+	}
+	return crashes
 }

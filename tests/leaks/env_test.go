@@ -81,5 +81,6 @@ func (e *env) create(r routes.Route) map[string]string {
 	}
 	return map[string]string{
 		"org": "nav", "app": "app2018", "instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID, "dataGuid": i.Data[0].ID, "reportee": `{"ssn":"` + person + `"}`,
+		"key": "{key}", // each request of a batch gets another
 	}
 }

@@ -23,7 +23,7 @@ type request struct {
 
 // build returns the request to send.
 func (r *request) build() client.Request {
-	out := client.Request{Method: r.method, Path: routes.Fill(r.path, r.values, url.PathEscape), Header: r.header, Body: r.body}
+	out := client.Request{Method: r.method, Path: routes.Fill(r.path, r.values, url.PathEscape), Header: r.header, Body: routes.Fill(r.body, nil, nil)}
 	if r.query != "" {
 		out.Path += "?" + r.query
 	}

@@ -13,6 +13,7 @@ const (
 // JSON Pointer, and names of other locations. The API stores this text and returns it as content.
 var clientText = map[string][]string{
 	"POST " + appsInstances:                    {"/labels/0", "/presentationField", "/data/0/fileName"},
+	"POST /{org}/{app}/batch":                  {"/items/0/key", "/items/0/labels/0", "/items/0/presentationField", "/items/0/data/0/fileName"},
 	"PATCH " + appsInstance:                    {"/labels/0", "/presentationField"},
 	"POST " + appsInstance + "/data":           {"file name", "parameter of Content-Type"},
 	"POST " + appsInstance + "/uploads":        {"/fileName"},

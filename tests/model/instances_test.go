@@ -4,10 +4,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"altinn.no/instanceapi/tests/client"
 )
@@ -201,7 +204,8 @@ func (d Draft) form() (contentType string, body []byte) {
 	return client.Form(parts...)
 }
 
-func (r *run) create() {
+// registered draws an application, which is rarely one that is not registered.
+func (r *run) registered() string {
 	app := draw(r, "application", r.apps...)
 	if r.model.Applications[app] == nil && !r.chance(10, "unregistered") {
 		for _, each := range r.apps {
@@ -210,7 +214,11 @@ func (r *run) create() {
 			}
 		}
 	}
-	c := r.caller(nil)
+	return app
+}
+
+func (r *run) create() {
+	app, c := r.registered(), r.caller(nil)
 	if c.Org != "" && !r.chance(5, "not its own") {
 		c = r.owner(app)
 	}
@@ -224,6 +232,84 @@ func (r *run) create() {
 		d.UnderKey = q.header["Idempotency-Key"] != ""
 		return r.model.Create(c, app, d, seen)
 	})
+}
+
+// createMany creates up to three instances with one request. Few keys exist, so it often repeats an
+// item or uses its key for another one.
+func (r *run) createMany() {
+	app := r.registered()
+	c := r.owner(app)
+	keys := []string{"a", "b", "c", "d"}
+	first := rapid.IntRange(0, len(keys)-1).Draw(r.T, "first key")
+	var drafts []Draft
+	var items []map[string]any
+	for n := range draw(r, "items", 1, 2, 3) {
+		d := r.draft(c)
+		item := map[string]any{}
+		if err := json.Unmarshal(d.encode(true), &item); err != nil {
+			r.Fatal(err)
+		}
+		item["key"] = keys[(first+n)%len(keys)]
+		drafts, items = append(drafts, d), append(items, item)
+	}
+	body, err := json.Marshal(map[string]any{"items": items})
+	if err != nil {
+		r.Fatal(err)
+	}
+	g := r.send("create many", c, request{method: "POST", path: "/" + app + "/batch", contentType: "application/json", body: body})
+	rejections := authorize(c, owners, true)
+	if a := r.model.Applications[app]; rejections == nil && (a == nil || a.Org != c.Org) {
+		rejections = Rejections{{404, "not-found"}}
+	}
+	if rejections != nil {
+		r.check(g, Response{Rejections: rejections})
+		return
+	}
+	results, _ := g.object()["results"].([]any)
+	if g.status != http.StatusOK || len(results) != len(drafts) {
+		r.Fatalf("status %d with %d results, want %d\n%s", g.status, len(results), len(drafts), g.body)
+	}
+	for n, each := range results {
+		r.checkItem(c, app, items[n]["key"].(string), drafts[n], each.(map[string]any))
+	}
+}
+
+// checkItem compares the result of an item with the model's, and the instance that it has made.
+func (r *run) checkItem(c Caller, app, key string, d Draft, result map[string]any) {
+	r.Helper()
+	status, _ := result["status"].(float64)
+	location, _ := result["location"].(string)
+	var made *got
+	want := r.model.Idempotent(c, owners, "batch "+app+" "+key, string(d.encode(true)), func() Response {
+		var seen Seen
+		if status == http.StatusCreated {
+			reader := r.callers[0]
+			if c.Org != reader.Org {
+				reader = r.callers[5]
+			}
+			made = r.send("get", reader, request{method: "GET", path: strings.TrimPrefix(location, system.BaseURL)})
+			seen = made.seen()
+		}
+		return r.model.Create(c, app, d, seen)
+	})
+	problem, _ := result["problem"].(map[string]any)
+	code, _ := problem["code"].(string)
+	if result["key"] != key {
+		r.Errorf("the result of %s is %v", key, result)
+	}
+	if want.Rejections != nil {
+		if !want.Rejections.Allow(int(status), code) {
+			r.Fatalf("the result of %s is %v, want one of %v", key, result, want.Rejections)
+		}
+		return
+	}
+	i := want.Instance
+	if int(status) != want.Status || result["id"] != i.ID || result["instanceOwnerId"] != i.Owner || result["etag"] != i.ETag() || location != want.Location {
+		r.Fatalf("the result of %s is %v, want %d with %s and %s", key, result, want.Status, want.Location, i.ETag())
+	}
+	if made != nil {
+		r.sameInstance(made.value, i, made.caller, r.model.Document)
+	}
 }
 
 // sendIdempotent sends a POST, with or without an Idempotency-Key, and compares the response with

@@ -20,6 +20,7 @@ var operations = []struct {
 	do     func(*run)
 }{
 	{"create", 9, (*run).create},
+	{"create many", 4, (*run).createMany},
 	{"change workflow", 9, (*run).change},
 	{"create data", 9, (*run).createData},
 	{"apply changes", 9, (*run).applyChanges},

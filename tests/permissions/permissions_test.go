@@ -1,6 +1,7 @@
 package permissions
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"strings"
@@ -275,13 +276,26 @@ func (e *env) races() {
 	if second := e.send(201, e.user, "POST", "/nav/app2018/instances", "application/json", creation(""), "Idempotency-Key: race").Instance(); second.ID != first.ID {
 		e.t.Errorf("one key created the instances %s and %s", first.ID, second.ID)
 	}
+
+	var batch *client.Response
+	e.disturb("instances-create", "s3:PutObject on Blobs", func() { batch = e.createInBatch("race") }, false)
+	if second := e.createInBatch("race"); !bytes.Equal(second.Body, batch.Body) {
+		e.t.Errorf("one key of a batch has the results %s and %s", batch, second)
+	}
+}
+
+// createInBatch creates an instance with a data element in a batch of one item, for which the
+// function schedules a note of the agenda.
+func (e *env) createInBatch(key string) *client.Response {
+	return e.send(200, e.owner, "POST", "/nav/app2018/batch", "application/json", `{"items":[`+strings.Replace(creation(""), "{", `{"key":"`+key+`",`, 1)+`]}`)
 }
 
 // lostResponses loses the response to the write of the content. The retry finds the content stored.
 func (e *env) lostResponses() {
 	i := e.create("")
 	for function, send := range map[string]func(){
-		"instance-create": func() { e.create("") },
+		"instance-create":  func() { e.create("") },
+		"instances-create": func() { e.createInBatch("stored once") },
 		"changes-apply": func() {
 			added := routes.Get("POST", "/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/changes")
 			e.send(200, e.user, "POST", i.Apps()+"/changes", added.Type, added.Body)

@@ -96,6 +96,7 @@ func (e *env) populate() error {
 	e.form = made.Data[0].ID
 	e.variables = map[string]string{
 		"org": "nav", "app": "app2018", "instanceOwnerId": made.InstanceOwnerID, "instanceGuid": made.ID, "dataGuid": made.Data[1].ID, "reportee": `{"ssn":"12247918309"}`,
+		"key": "repeated", // so that batches create one instance
 	}
 	return nil
 }

@@ -52,6 +52,17 @@ func (e *env) limits(self string) []limit {
 	plain := func(n int) string { return strings.Repeat("a", n) }
 	return []limit{
 		{"body of a create", 4_400_000, 413, "body-too-large", func(n int) request { return padded(create(`{`+owner+`}`), n) }},
+		{"of `batch` or of", 4_400_000, 413, "body-too-large", func(n int) request { return padded(post("/nav/app2018/batch", `{"items":[{"key":"a",`+owner+`}]}`), n) }},
+		{"items of one `batch`", 100, 400, "body-invalid", func(n int) request {
+			return post("/nav/app2018/batch", `{"items":[`+list(n, ",", `{"key":"#"}`)+`]}`)
+		}},
+		{"with 400 data elements together", 400, 400, "body-invalid", func(n int) request {
+			element := list(n/2, ",", `{"formId":"form","contentType":"text/plain","content":"aGVp"}`)
+			return post("/nav/app2018/batch", `{"items":[{"key":"a","data":[`+element+`]},{"key":"b","data":[`+element+strings.Repeat(`,{"formId":"form"}`, n%2)+`]}]}`)
+		}},
+		{"`key` of an item", 255, 400, "body-invalid", func(n int) request {
+			return post("/nav/app2018/batch", `{"items":[{"key":"`+plain(n)+`"}]}`)
+		}},
 		{"or of a data element", 4_400_000, 413, "body-too-large", func(n int) request { return data("any", "application/octet-stream", plain(n)) }},
 		{"body of `PATCH`", 32_768, 413, "body-too-large", func(n int) request {
 			return padded(request{method: "PATCH", path: self, contentType: "application/json", body: `{}`}, n)
@@ -59,7 +70,7 @@ func (e *env) limits(self string) []limit {
 		{"`uploads`", 16_384, 413, "body-too-large", func(n int) request {
 			return padded(post(self+"/uploads?formId=any", `{"contentType":"a/b","size":1,"sha256":"`+strings.Repeat("0", 64)+`"}`), n)
 		}},
-		{"`workflow`", 4_096, 413, "body-too-large", func(n int) request {
+		{"`workflow`", 16_384, 413, "body-too-large", func(n int) request {
 			return padded(put(self+"/workflow", `{"currentStep":"FormFilling"}`), n)
 		}},
 		{"`lookup`", 4_096, 413, "body-too-large", func(n int) request {

@@ -21,7 +21,7 @@ type Row struct {
 	Reads        float64
 	Writes       int
 	Calls        int  // to DynamoDB and S3
-	Series       int  // longest chain of sequential calls
+	Series       int  // longest chain of sequential calls; 0: not measured
 	Puts         int  // PUT requests to S3, and others with the same price
 	Gets         int  // GET and HEAD requests to S3
 	Events       int  // created events
@@ -45,6 +45,9 @@ type Ledger struct {
 	Event Row
 	// Batches is the same work for several events that arrive together, in all.
 	Batches []Row
+	// Many has the creation of many instances by their owner, with single requests and in one
+	// batch. Series is 0, because it depends on the machine how parallel items interleave.
+	Many []Row
 }
 
 // Measure runs every operation and returns the ledger. It fails if DynamoDB Local contradicts the
@@ -72,6 +75,9 @@ func Measure(ctx context.Context) (*Ledger, error) {
 			return nil, err
 		}
 		if l.Ruled, err = ruled.all(ctx, underRules()); err != nil {
+			return nil, err
+		}
+		if l.Many, err = one.createMany(ctx); err != nil {
 			return nil, err
 		}
 		if _, err := s.Deliver(ctx); err != nil { // all events except the measured one

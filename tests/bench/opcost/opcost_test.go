@@ -29,6 +29,9 @@ func TestLedger(t *testing.T) {
 		l.PrintPrices(&out)
 	}
 	checkAgenda(t, l)
+	if one, batch := l.Many[0], l.Many[1]; batch.Writes > one.Writes || batch.Reads > one.Reads || batch.Calls > one.Calls {
+		t.Errorf("a batch costs %d write units, %g read units and %d calls, single requests %d, %g and %d", batch.Writes, batch.Reads, batch.Calls, one.Writes, one.Reads, one.Calls)
+	}
 	if os.Getenv("ACCEPT") != "" {
 		text = []byte(out.String())
 		if err := os.WriteFile(file, text, 0o644); err != nil {

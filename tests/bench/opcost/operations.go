@@ -270,6 +270,50 @@ func (w *walk) create(ctx context.Context, members string, elements int, header 
 	return err
 }
 
+// createMany creates a hundred instances with one request each and a hundred in one batch, and
+// returns the consumption of both. Each hundred is for a hundred parties that the register knows.
+func (w *walk) createMany(ctx context.Context) (rows []Row, err error) {
+	const count = 100
+	var bodies, items []string
+	for n := range count {
+		members := fmt.Sprintf(`"reportee":{"userName":"many-%d"},"presentationField":"Arbeidsmelding 2026"`, n)
+		bodies = append(bodies, "{"+members+"}")
+		items = append(items, fmt.Sprintf(`{"key":"%d %d",%s}`, w.round, n, members))
+	}
+	ways := []struct {
+		name string
+		do   func() error
+	}{
+		{"create 100, Idempotency-Key, one by one", func() error {
+			for n, body := range bodies {
+				key := [2]string{"Idempotency-Key", fmt.Sprint("many ", w.round, n)}
+				if _, err := w.send(ctx, request{as: w.owner, method: "POST", path: "/" + w.app + "/instances", header: key, body: body, want: 201}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"create 100, in one batch", func() error {
+			response, err := w.send(ctx, request{as: w.owner, method: "POST", path: "/" + w.app + "/batch", body: `{"items":[` + strings.Join(items, ",") + `]}`, want: 200})
+			if created := strings.Count(fmt.Sprint(response), "status:201"); err == nil && created != count {
+				err = fmt.Errorf("opcost: the batch has created %d instances of %d", created, count)
+			}
+			return err
+		}},
+	}
+	for _, way := range ways {
+		err := way.do()
+		calls, checkErr := w.recorder.Take()
+		if err := errors.Join(err, checkErr); err != nil {
+			return nil, fmt.Errorf("%s: %w", way.name, err)
+		}
+		row := w.row(calls)
+		row.Name, row.Series = way.name, 0
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
 // change sends a request that changes the instance, and reads the new instance.
 func (w *walk) change(ctx context.Context, q request) error {
 	if _, err := w.send(ctx, q); err != nil {

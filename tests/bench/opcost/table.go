@@ -3,6 +3,7 @@ package opcost
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -14,6 +15,9 @@ func (l *Ledger) Print(out io.Writer) {
 		row.print(out, "")
 	}
 	for _, row := range l.Batches {
+		row.print(out, "")
+	}
+	for _, row := range l.Many {
 		row.print(out, "")
 	}
 	for _, row := range l.Ten {
@@ -29,7 +33,11 @@ func (r *Row) print(out io.Writer, suffix string) {
 	if r.Puts > 1 {
 		s3 = fmt.Sprint(r.Puts, " ", s3)
 	}
-	fmt.Fprintf(out, "| %s%s | %d | %g | %s | %s | %d | %d |\n", r.Name, suffix, r.Writes, r.Reads, r.ratio(), s3, r.Calls, r.Series)
+	series := ""
+	if r.Series > 0 {
+		series = strconv.Itoa(r.Series)
+	}
+	fmt.Fprintf(out, "| %s%s | %d | %g | %s | %s | %d | %s |\n", r.Name, suffix, r.Writes, r.Reads, r.ratio(), s3, r.Calls, series)
 }
 
 // ratio returns the operation's units divided by those of the baseline.
