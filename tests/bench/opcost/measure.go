@@ -77,9 +77,6 @@ func Measure(ctx context.Context) (*Ledger, error) {
 		if l.Ruled, err = ruled.all(ctx, underRules()); err != nil {
 			return nil, err
 		}
-		if l.Many, err = one.createMany(ctx); err != nil {
-			return nil, err
-		}
 		if _, err := s.Deliver(ctx); err != nil { // all events except the measured one
 			_, broken := s.recorder.Take()
 			return nil, errors.Join(broken, err)
@@ -103,6 +100,9 @@ func Measure(ctx context.Context) (*Ledger, error) {
 			row.Name = fmt.Sprint(events, " events together, from the outbox to the feed")
 			l.Batches = append(l.Batches, row)
 		}
+	}
+	if l.Many, err = (&walk{env: s, app: app}).createMany(ctx); err != nil {
+		return nil, err
 	}
 	for n := range l.Rows {
 		if row := &l.Rows[n]; row.Baseline == &baselinePage {
