@@ -74,7 +74,7 @@ func (e *env) limits(self string) []limit {
 			return padded(put(self+"/workflow", `{"currentStep":"FormFilling"}`), n)
 		}},
 		{"`lookup`", 4_096, 413, "body-too-large", func(n int) request {
-			return padded(post("/storage/parties/lookup", `{`+owner+`}`), n)
+			return padded(post("/storage/parties/lookup", `{"reportee":{"ssn":"12247918309"}}`), n)
 		}},
 		{"JSON body", 64, 400, "body-invalid", func(n int) request { // the registration has four levels around the schema
 			return register("limits-depth", `{"dataTypes":[{"formId":"a","schema":`+strings.Repeat(`{"not":`, n-3)+"{}"+strings.Repeat("}", n-3)+`}]}`)
