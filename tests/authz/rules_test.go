@@ -41,6 +41,7 @@ finds                     | read  | yes       | nothing       | yes        | not
 lists a party             | read  | user-only | user-only     | yes        | nothing
 looks up a party          | read  | yes       | yes           | yes        | no
 follows events            | read  | yes       | no            | owner-only | owner-only
+counts                    | read  | yes       | no            | owner-only | owner-only
 reads an application      | read  | yes       | yes           | yes        | yes
 registers an application  | write | yes       | no            | owner-only | owner-only
 `
@@ -106,7 +107,7 @@ var endpoints = complete([]endpoint{
 	// The application exists, and its registration must not change while other routes use it.
 	{route: "PUT /storage/applications/{org}/{app}", does: "registers an application", body: "{}", yes: 200},
 	{route: "GET /storage/applications/{org}/{app}/events", does: "follows events"},
-	{route: "GET /storage/applications/{org}/{app}/statistics", does: "follows events"},
+	{route: "GET /storage/applications/{org}/{app}/statistics", does: "counts"},
 })
 
 func complete(all []endpoint) []endpoint {
@@ -222,11 +223,11 @@ var objects = []object{
 	{name: "an unregistered application", requires: "app instanceGuid", values: map[string]string{"app": unused}, missing: true},
 	{name: "an unregistered application", requires: "app", excludes: "instanceGuid", values: map[string]string{"app": unused},
 		results: map[string]string{"creates": "404 not-found", "creates many": "404 not-found", "reads an application": "404 not-found", "registers an application": "201", "finds": "nothing",
-			"follows events": "404 not-found"}},
+			"follows events": "404 not-found", "counts": "404 not-found"}},
 	{name: "an invalid application name", common: true, requires: "app instanceGuid", values: map[string]string{"app": "App_2018"}, missing: true},
 	{name: "an invalid application name", common: true, requires: "app", excludes: "instanceGuid", values: map[string]string{"app": "App_2018"},
 		results: map[string]string{"creates": "404 not-found", "creates many": "404 not-found", "reads an application": "404 not-found", "registers an application": "400 application-id-invalid",
-			"follows events": "404 not-found", "finds": "400 parameter-invalid"}},
+			"follows events": "404 not-found", "counts": "404 not-found", "finds": "400 parameter-invalid"}},
 	{name: "a slash in the application", requires: "app", values: map[string]string{"app": "app2018/instances"}, missing: true,
 		results: map[string]string{"registers an application": "400 application-id-invalid", "finds": "400 parameter-invalid"}},
 	{name: "a very long application", requires: "app", values: map[string]string{"app": strings.Repeat("a", 1500)}, missing: true,
