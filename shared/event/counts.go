@@ -82,6 +82,8 @@ func (c *Counts) add(ev Event, on string) {
 		day.Steps[ev.WorkflowStep]++
 	case ev.EventType == InternalDeletion, ev.EventType == InstanceDeleted && ev.Hard != nil && *ev.Hard:
 		c.Steps[ev.WorkflowStep]--
+	case ev.EventType == InternalRestoration:
+		c.Steps[ev.WorkflowStep]++
 	}
 }
 

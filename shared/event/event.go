@@ -32,13 +32,17 @@ const (
 	ReadStatusChanged   = "ReadStatusChanged"   // a user marked the instance as read or unread
 )
 
-// InternalDeletion is the type of the event of a permanent deletion in an application that does not
-// register InstanceDeleted. The feed counts the event; see Counts. Owners and users never see it,
-// and no registration can name the type.
-const InternalDeletion = "InternalDeletion"
+// The types of internal events. The feed counts them; see Counts. Owners and users never see them,
+// and no registration can name these types.
+const (
+	InternalDeletion    = "InternalDeletion"    // a permanent deletion, if the application does not register InstanceDeleted
+	InternalRestoration = "InternalRestoration" // a permanently deleted instance came back from a backup
+)
 
 // Internal reports whether events of the type are for the system alone.
-func Internal(eventType string) bool { return eventType == InternalDeletion }
+func Internal(eventType string) bool {
+	return eventType == InternalDeletion || eventType == InternalRestoration
+}
 
 // Types returns all types of events that owners can see.
 func Types() []string {

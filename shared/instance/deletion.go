@@ -104,9 +104,22 @@ func (i *Instance) DeletedEvent(app *application.Application, hard bool, role ap
 func (i *Instance) deletedEvent(app *application.Application, hard bool, cause, by string, now time.Time, links Links) []event.Event {
 	if hard && !app.Emits(event.InstanceDeleted) {
 		i.EventCount++
-		ev := i.newEvent(event.InternalDeletion, by, TruncateTime(now), links)
-		ev.DataLinks, ev.DataLinksOmitted = nil, 0 // no reader needs them
-		return []event.Event{ev}
+		return []event.Event{i.internalEvent(event.InternalDeletion, by, now, links)}
 	}
 	return i.Event(app, event.InstanceDeleted, by, now, links, func(ev *event.Event) { ev.Hard, ev.Cause = &hard, cause })
+}
+
+// RestoredEvent returns the internal event of a permanently deleted instance that comes back from a
+// backup. last is the number of the instance's last event, which the backup may not have. The later
+// events of the instance have higher numbers, so the feed does not mistake them for known ones.
+func (i *Instance) RestoredEvent(last int, now time.Time) event.Event {
+	i.EventCount = max(i.EventCount, last) + 1
+	return i.internalEvent(event.InternalRestoration, Platform, now, Links{})
+}
+
+// internalEvent returns an event without links to data, which no reader needs.
+func (i *Instance) internalEvent(eventType, by string, now time.Time, links Links) event.Event {
+	ev := i.newEvent(eventType, by, TruncateTime(now), links)
+	ev.DataLinks, ev.DataLinksOmitted = nil, 0
+	return ev
 }

@@ -5,6 +5,7 @@
 // stack's table lacks, and leaves out those that the system has deleted by design (package rules).
 //
 //	restore -kind Instances -from TABLE-restored -to TABLE
+//	restore -kind Instances -from TABLE-restored -to TABLE -include-deleted -events EVENTS_TABLE -outbox OUTBOX_TABLE
 //	restore -kind Outbox -from TABLE-restored -to TABLE -events EVENTS_TABLE
 //
 // The command waits until the restored table is active. It changes no item that the stack's table
@@ -47,7 +48,8 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	flags.StringVar(&job.Kind, "kind", "", "logical name of the table in template.yaml: "+strings.Join(copying.Kinds(), ", "))
 	flags.StringVar(&job.From, "from", "", "name of the restored table")
 	flags.StringVar(&job.To, "to", "", "name of the stack's table")
-	flags.StringVar(&job.Events, "events", "", "name of the stack's table Events, for -kind Outbox")
+	flags.StringVar(&job.Events, "events", "", "name of the stack's table Events, for -kind Outbox and -include-deleted")
+	flags.StringVar(&job.Outbox, "outbox", "", "name of the stack's table Outbox, for -include-deleted")
 	flags.BoolVar(&job.IncludeDeleted, "include-deleted", false, "also copy instances that were deleted permanently")
 	flags.StringVar(&job.State, "state", "", "file with the progress, which a later run continues")
 	flags.IntVar(&job.Segments, "segments", 8, "number of parts of the table that are copied at the same time")

@@ -143,12 +143,16 @@ func (b *Bus) publishBatch(ctx context.Context, docs []event.Encoded, batch []in
 
 // entry returns the bus entry of an event.
 func (b *Bus) entry(doc event.Encoded) types.PutEventsRequestEntry {
+	var resources []string
+	if doc.Event.InstanceLink != "" { // a restoration knows no address of the API
+		resources = []string{doc.Event.InstanceLink}
+	}
 	return types.PutEventsRequestEntry{
 		EventBusName: &b.name,
 		Source:       aws.String(doc.Source(b.sourcePrefix)),
 		DetailType:   &doc.Event.EventType,
 		Detail:       aws.String(string(doc.JSON)),
-		Resources:    []string{doc.Event.InstanceLink},
+		Resources:    resources,
 		Time:         &doc.Event.At.Time,
 	}
 }

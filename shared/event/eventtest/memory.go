@@ -261,6 +261,8 @@ func CountsOf(feed []eventtable.Record, first string) event.Counts {
 		switch {
 		case ev.EventType == event.InternalDeletion, ev.Hard != nil && *ev.Hard:
 			count(ev.WorkflowStep, -1)
+		case ev.EventType == event.InternalRestoration:
+			count(ev.WorkflowStep, 1)
 		case ev.EventType == event.WorkflowStateChange:
 			of, known := days[day]
 			if !known {

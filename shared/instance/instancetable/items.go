@@ -65,3 +65,24 @@ func itemsOf(i *instance.Instance, version int64) (items, error) {
 	}
 	return it, nil
 }
+
+// Continue returns a copy of the item of an instance, such as one from a backup, with a changed
+// document. change may change only what is in no index, and not the version.
+func Continue(item map[string]types.AttributeValue, change func(*instance.Instance)) (map[string]types.AttributeValue, error) {
+	i, err := decode(item)
+	if err != nil {
+		return nil, err
+	}
+	change(i)
+	packed, err := pack(i)
+	if err != nil {
+		return nil, err
+	}
+	name := attrDocument
+	if _, large := item[attrLarge]; large {
+		name = attrLarge
+	}
+	item = with(item)
+	item[name] = &types.AttributeValueMemberB{Value: packed}
+	return item, nil
+}

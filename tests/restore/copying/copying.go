@@ -6,7 +6,10 @@
 // items need more than that condition:
 //
 //   - An instance that was deleted permanently after the backup has a deletion record in the
-//     stack's table. The transaction that copies an instance checks that there is none.
+//     stack's table. The transaction that copies an instance checks that there is none. With
+//     IncludeDeleted the instance comes back with an internal event, which counts the instance
+//     again. The event also takes the number after those of the events that the backup lacks.
+//     Otherwise the feed would drop the next events of the instance as known ones.
 //   - The item of a colliding label is a copy of its instance. It is copied only if the stack's
 //     table has the instance in the same version. Otherwise a removed label would come back.
 //   - An event of the outbox is not copied if the feed has it.
@@ -34,7 +37,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/outboxtable"
 	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetable"
 )
 
@@ -51,7 +57,8 @@ type Job struct {
 	Client   *dynamodb.Client
 	Kind     string // logical name of the table in template.yaml
 	From, To string // table names
-	Events   string // table name, for the kind Outbox
+	Events   string // table name, for the kind Outbox and IncludeDeleted
+	Outbox   string // table name, for IncludeDeleted
 
 	IncludeDeleted bool         // copy instances that were deleted permanently too
 	State          string       // file with the progress; "" for none
@@ -145,8 +152,10 @@ func (j *Job) check(ctx context.Context) error {
 		return fmt.Errorf("-kind must be one of %s", strings.Join(Kinds(), ", "))
 	case j.From == "" || j.To == "" || j.From == j.To:
 		return errors.New("-from and -to must be two tables")
-	case (j.Kind == "Outbox") != (j.Events != ""):
-		return errors.New("-events is required for -kind Outbox, and only for it")
+	case (j.Kind == "Outbox" || j.IncludeDeleted) != (j.Events != ""):
+		return errors.New("-events is required for -kind Outbox and -include-deleted, and only for them")
+	case j.IncludeDeleted != (j.Outbox != ""):
+		return errors.New("-outbox is required for -include-deleted, and only for it")
 	case j.Segments < 1:
 		return errors.New("-segments must be 1 or more")
 	}
@@ -279,17 +288,64 @@ func (j *Job) copyItem(ctx context.Context, item map[string]types.AttributeValue
 	return j.write(ctx, item)
 }
 
-// copyInstance copies an instance that has no deletion record. With IncludeDeleted it deletes the
-// record instead.
+// copyInstance copies an instance that has no deletion record. With IncludeDeleted it also brings
+// back one that has.
 func (j *Job) copyInstance(ctx context.Context, item map[string]types.AttributeValue) (Outcome, error) {
 	record := instancetable.DeletionRecordKey(guidOf(item))
-	also := types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
+	isDeleted := func(map[string]types.AttributeValue) Outcome { return Deleted }
+	outcome, err := j.write(ctx, item, conditional{types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
 		TableName: &j.To, Key: record, ConditionExpression: aws.String("attribute_not_exists(PK)"),
-	}}
-	if j.IncludeDeleted {
-		also = types.TransactWriteItem{Delete: &types.Delete{TableName: &j.To, Key: record}}
+	}}, isDeleted})
+	if err != nil || outcome != Deleted || !j.IncludeDeleted {
+		return outcome, err
 	}
-	return j.write(ctx, item, conditional{also, func(map[string]types.AttributeValue) Outcome { return Deleted }})
+	last, err := j.lastEvent(ctx, guidOf(item))
+	if err != nil {
+		return "", err
+	}
+	var restored event.Event
+	item, err = instancetable.Continue(item, func(i *instance.Instance) { restored = i.RestoredEvent(last, time.Now()) })
+	if err != nil {
+		return "", err
+	}
+	_, number, err := event.ParseID(restored.ID)
+	if err != nil {
+		return "", err
+	}
+	put, err := outboxtable.TransactPut(j.Outbox, restored, number)
+	if err != nil {
+		return "", err
+	}
+	return j.write(ctx, item, conditional{put, isDeleted}, conditional{types.TransactWriteItem{Delete: &types.Delete{
+		TableName: &j.To, Key: record, ConditionExpression: aws.String("attribute_exists(PK)"),
+	}}, isDeleted})
+}
+
+// lastEvent returns the number of the last event of an instance in the outbox and in the feed, or
+// 0. It reads the outbox first, because events leave it only when the feed has them.
+func (j *Job) lastEvent(ctx context.Context, guid string) (last int, err error) {
+	for _, partition := range []struct{ table, key string }{{j.Outbox, guid}, {j.Events, "INSTANCE#" + guid}} {
+		var out *dynamodb.QueryOutput
+		err := persist(ctx, func() (err error) {
+			out, err = j.Client.Query(ctx, &dynamodb.QueryInput{
+				TableName: &partition.table, ConsistentRead: aws.Bool(true), ScanIndexForward: aws.Bool(false), Limit: aws.Int32(1),
+				KeyConditionExpression:    aws.String("PK = :instance"),
+				ExpressionAttributeValues: map[string]types.AttributeValue{":instance": &types.AttributeValueMemberS{Value: partition.key}},
+			})
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		for _, item := range out.Items {
+			number, err := strconv.Atoi(textOf(item, attrSort))
+			if err != nil {
+				return 0, err
+			}
+			last = max(last, number)
+		}
+	}
+	return last, nil
 }
 
 // copyLabel copies the item of a label if the stack's table has the instance in the same version.
