@@ -5,8 +5,9 @@
 // stack's table lacks, and leaves out those that the system has deleted by design (package rules).
 //
 //	restore -kind Instances -from TABLE-restored -to TABLE
-//	restore -kind Instances -from TABLE-restored -to TABLE -include-deleted -events EVENTS_TABLE -outbox OUTBOX_TABLE
 //	restore -kind Outbox -from TABLE-restored -to TABLE -events EVENTS_TABLE
+//	restore -kind Instances -from TABLE-restored -to TABLE -include-deleted \
+//	    -events EVENTS_TABLE -outbox OUTBOX_TABLE
 //
 // The command waits until the restored table is active. It changes no item that the stack's table
 // has, so it may be stopped and repeated, also while the system runs. With -state it continues
