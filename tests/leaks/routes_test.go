@@ -21,6 +21,8 @@ var clientText = map[string][]string{
 	"POST " + appsInstance + "/changes":        {"/workflow/reason"},
 	"PUT " + appsInstance + "/workflow":        {"/reason"},
 	"PUT " + appsInstance + "/substatus":       {"/label", "/description"},
+	// The results repeat the ids of the items.
+	"POST /storage/confirmDownload": {"/instances/0/instanceOwnerId", "/instances/0/id"},
 	// Only the application's owner gets the reason.
 	"PUT " + storedInstance + "/legalHold": {"/reason"},
 	// Every caller with a token can read a registration.
