@@ -31,6 +31,7 @@ type DataType struct {
 	MinCount int            `json:"minCount"`
 	MaxCount int            `json:"maxCount"`
 	Schema   map[string]any `json:"schema,omitempty"`
+	Read     []string       `json:"read,omitempty"`
 	Write    []string       `json:"write,omitempty"`
 	Steps    []string       `json:"steps,omitempty"`
 }
@@ -42,6 +43,9 @@ func (d DataType) onlyWriter() string {
 	}
 	return ""
 }
+
+// ownerOnly reports whether only the owner sees elements of the type.
+func (d DataType) ownerOnly() bool { return len(d.Read) == 1 }
 
 // Workflow is the steps, the first of which is the initial step, and the transitions between them.
 type Workflow struct {
@@ -131,6 +135,7 @@ func (m *Model) PutApplication(c Caller, id string, next Application, ifMatch st
 	var r Rejections
 	for _, d := range next.DataTypes {
 		r.add(d.MaxCount > 0 && d.MinCount > d.MaxCount, 400, "application-invalid")
+		r.add(len(d.Read) > 0 && !slices.Contains(d.Read, "owner"), 400, "application-invalid")
 		for _, s := range d.Steps {
 			r.add(next.Workflow.step(s) == nil, 400, "application-invalid")
 		}

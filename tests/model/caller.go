@@ -127,7 +127,7 @@ func (m *Model) openElement(c Caller, kind callerKind, write bool, at Path) (*In
 	if r != nil {
 		return nil, nil, r
 	}
-	for _, e := range i.Data {
+	for _, e := range i.dataFor(c) {
 		if e.ID == at.Data {
 			return i, e, nil
 		}

@@ -78,7 +78,7 @@ func (r *run) applyChanges() {
 	if ifMatch := r.match(i.ETag()); ifMatch != "" { // without a key, as createData
 		q.header = header("If-Match", ifMatch)
 		g := r.send("apply changes", c, q)
-		want := r.model.ApplyChanges(c, p, changes, ifMatch, g.seen())
+		want := r.model.ApplyChanges(c, p, changes, ifMatch, r.seen(g))
 		r.check(g, want)
 		applied(want)
 		return

@@ -51,7 +51,7 @@ func (i *Instance) add(m *Model, c Caller, id string, b Blob, at time.Time) *Ele
 		Created: at, CreatedBy: m.nameOf(c), Changed: at, ChangedBy: m.nameOf(c),
 	}
 	d, _ := i.app.dataType(b.FormID)
-	e.onlyWriter = d.onlyWriter()
+	e.onlyWriter, e.ownerOnly = d.onlyWriter(), d.ownerOnly()
 	i.Data = append(i.Data, e)
 	return e
 }
@@ -74,11 +74,15 @@ func (m *Model) CreateData(c Caller, at Path, b Blob, ifMatch string, seen Seen)
 
 func (m *Model) added(c Caller, i *Instance, b Blob, seen Seen) Response {
 	e := i.add(m, c, seen.added(0, 1), b, seen.At)
-	i.move(m, c, seen.At)
-	i.updatedBy(c)
+	i.moveData(m, c, seen.At, e)
+	i.updatedBy(c, e)
 	i.recordData(m, c, "created", e)
 	i.Version++
-	return Response{Status: 201, Instance: i, Changed: true, Moved: true, Location: m.appsURL(i, "/data/"+e.ID)}
+	location := m.appsURL(i, "/data/"+e.ID)
+	if e.ownerOnly && c.Org == "" {
+		location = m.appsURL(i, "")
+	}
+	return Response{Status: 201, Instance: i, Changed: true, Moved: true, Location: location}
 }
 
 // kept rejects a request that replaces or deletes the present content of an element of i.
@@ -115,8 +119,8 @@ func (m *Model) replaced(c Caller, i *Instance, e *Element, b Blob, seen Seen) R
 	}
 	e.ContentType, e.Bytes, e.Changed, e.ChangedBy = b.ContentType, b.Bytes, seen.At, m.nameOf(c)
 	e.Downloaded, e.Confirmed, e.isConfirmed = nil, nil, false
-	i.move(m, c, seen.At)
-	i.updatedBy(c)
+	i.moveData(m, c, seen.At, e)
+	i.updatedBy(c, e)
 	i.recordData(m, c, "replaced", e)
 	i.Version++
 	return Response{Status: 200, Instance: i, Changed: true, Moved: true}
@@ -138,7 +142,7 @@ func (m *Model) DeleteData(c Caller, at Path, ifMatch, tag string, seen Seen) Re
 			break
 		}
 	}
-	i.move(m, c, seen.At)
+	i.moveData(m, c, seen.At, e)
 	i.recordData(m, c, "deleted", e)
 	i.Version++
 	return Response{Status: 200, Instance: i, Changed: true, Moved: true}
@@ -146,7 +150,16 @@ func (m *Model) DeleteData(c Caller, at Path, ifMatch, tag string, seen Seen) Re
 
 // recordData adds the event of a change of an element.
 func (i *Instance) recordData(m *Model, c Caller, change string, e *Element) {
-	i.record("DataChanged", m.nameOf(c), map[string]any{"change": change, "dataElementId": e.ID, "formId": e.FormID})
+	i.recordAbout(e, "DataChanged", m.nameOf(c), map[string]any{"change": change, "dataElementId": e.ID, "formId": e.FormID})
+}
+
+// recordAbout is record for an event about an element, which may be nil.
+func (i *Instance) recordAbout(e *Element, eventType, by string, members map[string]any) {
+	events := len(i.Events)
+	i.record(eventType, by, members)
+	if e != nil && e.ownerOnly && len(i.Events) > events {
+		i.Events[events].OwnerOnly = true
+	}
 }
 
 // Fetch is a request for the content of an element.
@@ -190,12 +203,12 @@ func (m *Model) Confirm(c Caller, at Path, ifMatch string) Response {
 		return Response{Rejections: r}
 	}
 	elements := i.Data
+	var only *Element
 	if at.Data != "" {
-		_, e, r := m.openElement(c, owners, true, at)
-		if r != nil {
+		if _, only, r = m.openElement(c, owners, true, at); r != nil {
 			return Response{Rejections: r}
 		}
-		elements = []*Element{e}
+		elements = []*Element{only}
 	}
 	r = i.stale(ifMatch)
 	for _, e := range elements {
@@ -218,7 +231,7 @@ func (m *Model) Confirm(c Caller, at Path, ifMatch string) Response {
 		change, i.allConfirmed = true, i.allConfirmed || i.isSubmitted()
 	}
 	if change {
-		i.record("DownloadConfirmed", m.nameOf(c), map[string]any{"all": at.Data == ""})
+		i.recordAbout(only, "DownloadConfirmed", m.nameOf(c), map[string]any{"all": at.Data == ""})
 	}
 	return i.changed(change)
 }
@@ -252,7 +265,7 @@ func (m *Model) Announce(c Caller, at Path, b Blob, ifMatch string, seen Seen) R
 		r = append(r, i.full(b.FormID)...)
 	} else {
 		var e *Element
-		for _, each := range i.Data {
+		for _, each := range i.dataFor(c) {
 			if each.ID == at.Data {
 				e = each
 			}
@@ -296,6 +309,9 @@ func (m *Model) Commit(c Caller, at Path, upload, formID string, seen Seen) Resp
 			if e == u.Element && e.FormID == formID && !u.Replaced {
 				return Response{Status: 200, Instance: i}
 			}
+		}
+		if d, _ := i.app.dataType(formID); d.ownerOnly() && c.Org == "" && u.Blob.FormID == formID && !u.Replaced {
+			return Response{Status: 200, Instance: i} // the user does not see the deletion
 		}
 		return Response{Rejections: Rejections{{409, "upload-committed"}, {409, "upload-deleted"}}} // another formId, or deleted since
 	}

@@ -30,7 +30,7 @@ func (r *run) createData() {
 		q.header["If-Match"] = ifMatch
 		r.digest(&b, q.header)
 		g := r.send("create data", c, q)
-		r.check(g, r.model.CreateData(c, p, b, ifMatch, g.seen()))
+		r.check(g, r.model.CreateData(c, p, b, ifMatch, r.seen(g)))
 		return
 	}
 	r.sendIdempotent("create data", c, both, q, fmt.Sprint(b), func(seen Seen) Response { return r.model.CreateData(c, p, b, "", seen) })
@@ -71,7 +71,7 @@ func (r *run) replaceData() {
 		headers["If-None-Match"], ifMatch = "*", `""`
 	}
 	g := r.send("replace data", c, request{"PUT", p.String(), b.ContentType, headers, b.Bytes})
-	want := r.model.ReplaceData(c, p, b, ifMatch, tag, g.seen())
+	want := r.model.ReplaceData(c, p, b, ifMatch, tag, r.seen(g))
 	r.check(g, want)
 	if want.Rejections == nil && tag != "" {
 		r.old = append(r.old, tag)
@@ -85,7 +85,7 @@ func (r *run) deleteData() {
 	c, tag := r.caller(i), r.tags[e]
 	ifMatch := r.match(tag)
 	g := r.send("delete data", c, request{method: "DELETE", path: p.String(), header: header("If-Match", ifMatch)})
-	r.check(g, r.model.DeleteData(c, p, ifMatch, tag, g.seen()))
+	r.check(g, r.model.DeleteData(c, p, ifMatch, tag, r.seen(g)))
 }
 
 func (r *run) getData() { r.fetch(r.instance(), draw(r, "on the Application API", false, true)) }
@@ -257,7 +257,7 @@ func (r *run) announce() {
 		return
 	}
 	for _, u := range i.Uploads {
-		if u.ID == g.seen().ID {
+		if u.ID == r.seen(g).ID {
 			r.put(g.object(), u)
 		}
 	}
@@ -309,7 +309,7 @@ func (r *run) commit() {
 	}
 	q := request{method: "POST", path: p.String() + "/data?formId=" + formID + "&upload=" + u.ID}
 	g := r.send("commit upload", c, q)
-	want := r.model.Commit(c, p, u.ID, formID, g.seen())
+	want := r.model.Commit(c, p, u.ID, formID, r.seen(g))
 	r.check(g, want)
 }
 
@@ -319,7 +319,7 @@ func (r *run) commitAsReplacement(c Caller, i *Instance, p Path, u *Upload) {
 	tag := r.tags[e]
 	ifMatch := r.match(tag)
 	g := r.send("commit upload", c, request{method: "PUT", path: p.String() + "?upload=" + u.ID, header: header("If-Match", ifMatch)})
-	want := r.model.CommitAsReplacement(c, p, u.ID, ifMatch, tag, g.seen())
+	want := r.model.CommitAsReplacement(c, p, u.ID, ifMatch, tag, r.seen(g))
 	r.check(g, want)
 	if want.Changed && tag != "" {
 		r.old = append(r.old, tag)

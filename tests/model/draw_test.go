@@ -194,6 +194,10 @@ func (r *run) application(current *Application) Application {
 		form.Schema = map[string]any{"type": "object", "required": draw(r, "required", []string{"navn"}, []string{"navn", "b"})}
 	}
 	attachment := DataType{FormID: "attachment", Allowed: draw(r, "allowed", []string{"*/*"}, []string{"application/pdf", "text/*"})}
+	attachment.Read = draw(r, "read", nil, []string{"owner"}, nil, []string{"user", "owner"}, nil)
+	if r.chance(15, "the form for the owner") {
+		form.Read = draw(r, "read", []string{"owner"}, []string{"owner"}, []string{"user"})
+	}
 	if r.chance(40, "rights") {
 		attachment.Write = draw(r, "write", []string{"owner"}, []string{"user"}, []string{"user", "owner"})
 		attachment.Steps = draw(r, "open steps", []string{"Submit", "Archived"}, []string{"Submit"}, nil, []string{"Feil"})

@@ -43,7 +43,7 @@ func (r *run) follow(c Caller, target string, size int, events []*Event, rejecti
 		}
 		for n, each := range page {
 			r.learnEvent(events[n], each)
-			if want := events[n].Document(r.model); !equal(each, want) {
+			if want := events[n].Document(r.model, c); !equal(each, want) {
 				r.Fatalf("the event %v differs from the model:%s", want["id"], differences("", each, want))
 			}
 		}
@@ -182,7 +182,7 @@ func (r *run) inOrder(c Caller, app, path string, events []*Event) []*Event {
 			r.Fatalf("event %s has position %d in its instance", id, numbers[e.instance])
 		}
 		r.learnEvent(e, each)
-		if want := e.Document(r.model); !equal(each, want) {
+		if want := e.Document(r.model, c); !equal(each, want) {
 			r.Fatalf("the event %v differs from the model:%s", want["id"], differences("", each, want))
 		}
 		ordered, ids = append(ordered, e), append(ids, id)

@@ -26,7 +26,7 @@ func (m *Model) Idempotent(c Caller, kind callerKind, key, fingerprint string, r
 		switch i := first.Instance; {
 		case i == nil: // an announced upload
 			return Response{Status: first.Status, Again: &record.response}
-		case i.Gone && first.Location == m.appsURL(i, ""):
+		case i.Gone && first.Creates:
 			return rejected(409, "instance-gone")
 		case i.Gone:
 			return rejected(404, "not-found")

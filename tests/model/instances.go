@@ -99,7 +99,7 @@ func (m *Model) Create(c Caller, app string, d Draft, seen Seen) Response {
 	}
 	i.enter(m, c, a.Workflow.Steps[0], seen.At)
 	m.Instances = append(m.Instances, i)
-	return Response{Status: 201, Instance: i, Changed: true, Moved: true, Location: m.appsURL(i, "")}
+	return Response{Status: 201, Instance: i, Changed: true, Moved: true, Location: m.appsURL(i, ""), Creates: true}
 }
 
 // known reports whether a party has this number.
@@ -264,7 +264,7 @@ func (m *Model) Undelete(c Caller, at Path, ifMatch string) Response {
 	if change {
 		i.changeBy(c)
 		now := m.Now
-		i.restored = &now
+		i.restored, i.restoredForUsers = &now, &now
 		i.skipReminder(now)
 		i.record("InstanceUndeleted", m.nameOf(c), nil)
 	}

@@ -328,7 +328,7 @@ func (r *run) sendIdempotent(op string, c Caller, kind callerKind, q request, fi
 		}
 	}
 	g := r.send(op, c, q)
-	want := r.model.Idempotent(c, kind, key, fingerprint, func() Response { return respond(g.seen()) })
+	want := r.model.Idempotent(c, kind, key, fingerprint, func() Response { return respond(r.seen(g)) })
 	r.check(g, want)
 	if want.Again != nil && g.object()["id"] != want.Again.Upload.ID { // the same upload, signed again
 		r.Errorf("the repeated request gets the upload %v, want %s", g.object()["id"], want.Again.Upload.ID)
@@ -529,7 +529,7 @@ func (r *run) change() {
 	reason := r.reason()
 	q := request{"PUT", p.String() + "/workflow", "application/json", header("If-Match", ifMatch), []byte(fmt.Sprintf(`{"currentStep":%q,"reason":%q}`, to, reason))}
 	g := r.send("change workflow", c, q)
-	r.check(g, r.model.Change(c, p, to, reason, ifMatch, g.seen()))
+	r.check(g, r.model.Change(c, p, to, reason, ifMatch, r.seen(g)))
 }
 
 // reason returns the reason of a transition.

@@ -64,6 +64,8 @@ type timeline struct {
 	deletedByOwner bool
 	userChanged    bool       // a user has created or changed the instance
 	restored       *time.Time // an undelete since the last change
+	// restoredForUsers is an undelete since the last change that users see.
+	restoredForUsers *time.Time
 	allConfirmed   bool       // the owner has confirmed the submission as a whole
 	// Outstanding effects of visibleDateTime and dueDateTime.
 	visiblePending, duePending, reminderPending bool
@@ -145,9 +147,9 @@ func (i *Instance) skipReminder(now time.Time) {
 	}
 }
 
-// deleteAfter returns when retention deletes the instance, or zero. restored reports that the time
-// of the last undelete decides, which the model knows only approximately.
-func (i *Instance) deleteAfter(now time.Time) (at time.Time, restored bool) {
+// deleteAfter returns when retention deletes the instance as the caller sees it, or zero. restored
+// reports that the time of the last undelete decides, which the model knows only approximately.
+func (i *Instance) deleteAfter(c Caller, now time.Time) (at time.Time, restored bool) {
 	r := i.app.Retention
 	if r == nil || i.Hold.holds(now) && i.Hold.Until == nil {
 		return time.Time{}, false
@@ -158,9 +160,12 @@ func (i *Instance) deleteAfter(now time.Time) (at time.Time, restored bool) {
 		}
 	}
 	if r.Drafts != nil && !i.Deleted && !i.isSubmitted() {
-		active := i.Changed
-		if i.restored != nil {
-			active, restored = *i.restored, true
+		active, undelete := i.lastChange(c).at, i.restored
+		if c.Org == "" {
+			undelete = i.restoredForUsers
+		}
+		if undelete != nil {
+			active, restored = *undelete, true
 		}
 		if i.Visible != nil && i.Visible.After(active) {
 			active, restored = *i.Visible, false

@@ -74,10 +74,17 @@ type Instance struct {
 	Substatus    *Substatus
 	Hold         *Hold
 	labelsHidden bool // from users
+	seen         *moved // the last change that users see; nil: Changed and ChangedBy
 	timeline
 	Data    []*Element
 	Events  []*Event
 	Uploads []*Upload
+}
+
+// moved is the time and the actor of a change.
+type moved struct {
+	at time.Time
+	by string
 }
 
 // Element is one data element.
@@ -89,6 +96,7 @@ type Element struct {
 	ChangedBy                         string
 	Bytes                             []byte
 	Locked                            bool
+	ownerOnly                         bool        // users do not see it
 	onlyWriter                        string      // the kind of caller that may replace and delete the element, or ""
 	Downloaded, Confirmed             []time.Time // zero for a time that no response has contained yet
 	isConfirmed                       bool        // since the latest submission
@@ -104,9 +112,36 @@ func (i *Instance) At() Path { return Path{App: i.app.ID, Owner: i.Owner, ID: i.
 func (i *Instance) ETag() string { return fmt.Sprintf(`"%d"`, i.Version) }
 
 func (i *Instance) move(m *Model, c Caller, at time.Time) {
-	i.Changed, i.ChangedBy = at, m.nameOf(c)
-	i.restored = nil
+	i.Changed, i.ChangedBy, i.seen = at, m.nameOf(c), nil
+	i.restored, i.restoredForUsers = nil, nil
 	i.changeBy(c)
+}
+
+// moveData is move for a change of an element, of which users may see nothing.
+func (i *Instance) moveData(m *Model, c Caller, at time.Time, e *Element) {
+	seen, restored := i.lastChange(Caller{}), i.restoredForUsers
+	i.move(m, c, at)
+	if e.ownerOnly {
+		i.seen, i.restoredForUsers = &seen, restored
+	}
+}
+
+// lastChange returns the last change that the caller sees.
+func (i *Instance) lastChange(c Caller) moved {
+	if c.Org == "" && i.seen != nil {
+		return *i.seen
+	}
+	return moved{i.Changed, i.ChangedBy}
+}
+
+// dataFor returns the elements that the caller sees.
+func (i *Instance) dataFor(c Caller) (data []*Element) {
+	for _, e := range i.Data {
+		if c.Org != "" || !e.ownerOnly {
+			data = append(data, e)
+		}
+	}
+	return data
 }
 
 // links returns the two links of an instance or a part of it.
@@ -139,7 +174,7 @@ func (m *Model) Listed(i *Instance, c Caller) map[string]any {
 func (m *Model) Document(i *Instance, c Caller) map[string]any {
 	d := map[string]any{
 		"id": i.ID, "appId": i.app.ID, "instanceOwnerId": i.Owner, "labels": list(i.Labels), "selfLinks": m.links(i, ""),
-		"createdDateTime": stamp(i.Created), "createdBy": i.CreatedBy, "lastChangedDateTime": stamp(i.Changed), "lastChangedBy": i.ChangedBy,
+		"createdDateTime": stamp(i.Created), "createdBy": i.CreatedBy, "lastChangedDateTime": stamp(i.lastChange(c).at), "lastChangedBy": i.lastChange(c).by,
 		"workflow": map[string]any{"currentStep": i.Step, "isCompleted": i.Completed},
 		"status":   map[string]any{"isArchived": i.Archived, "isSoftDeleted": i.Deleted, "isMarkedForHardDelete": i.Gone},
 	}
@@ -174,7 +209,7 @@ func (m *Model) Document(i *Instance, c Caller) map[string]any {
 		d["presentationField"] = i.Presentation
 	}
 	data := []any{}
-	for _, e := range i.Data {
+	for _, e := range i.dataFor(c) {
 		data = append(data, m.elementDocument(i, e))
 	}
 	d["data"] = data

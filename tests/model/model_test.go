@@ -136,7 +136,7 @@ func TestRecordedDownloadsAreLimited(t *testing.T) {
 		r.check(r.send("put application", owner, request{"PUT", "/storage/applications/" + id, "application/json", nil, []byte(`{}`)}), r.model.PutApplication(owner, id, Application{}, ""))
 		d := Draft{Reportee: r.people[:1], Data: []Blob{{FormID: "default", ContentType: "text/plain", Bytes: []byte("tekst")}}}
 		g := r.send("create", owner, request{"POST", "/" + id + "/instances", "application/json", nil, d.encode(true)})
-		r.check(g, r.model.Create(owner, id, d, g.seen()))
+		r.check(g, r.model.Create(owner, id, d, r.seen(g)))
 		p := r.model.Instances[0].At()
 		p.App = ""
 		whole := p

@@ -104,7 +104,7 @@ func (r *run) period() (Period, string) {
 			case p.Of == "createdDateTime":
 				t = i.Created
 			case p.Of == "lastChangedDateTime":
-				t = i.Changed
+				t = i.lastChange(draw(r, "as seen by", Caller{}, r.callers[0])).at
 			case p.Of == "dueDateTime" && i.Due != nil:
 				t = *i.Due
 			case p.Of == "visibleDateTime" && i.Visible != nil:

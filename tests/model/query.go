@@ -137,8 +137,9 @@ func (q Query) holds(i *Instance, c Caller) bool {
 	if q.Unconfirmed && !i.inQueue() {
 		return false
 	}
+	changed := i.lastChange(c).at
 	for _, p := range q.Periods {
-		of := map[string]*time.Time{"lastChangedDateTime": &i.Changed, "createdDateTime": &i.Created, "dueDateTime": i.Due, "visibleDateTime": i.Visible}[p.Of]
+		of := map[string]*time.Time{"lastChangedDateTime": &changed, "createdDateTime": &i.Created, "dueDateTime": i.Due, "visibleDateTime": i.Visible}[p.Of]
 		if !p.holds(of) {
 			return false
 		}
@@ -154,7 +155,7 @@ func (m *Model) History(c Caller, at Path, after int) ([]*Event, Rejections) {
 	}
 	var events []*Event
 	for _, e := range i.Events[min(after, len(i.Events)):] {
-		if c.Org != "" || e.Type != "LegalHoldChanged" && e.Type != "InstanceChanged" {
+		if c.Org != "" || e.Type != "LegalHoldChanged" && e.Type != "InstanceChanged" && !e.OwnerOnly {
 			events = append(events, e)
 		}
 	}

@@ -33,6 +33,7 @@ type Response struct {
 	Instance   *Instance // the body is this complete instance, with its ETag
 	Changed    bool      // the request has made a new version of it
 	Moved      bool      // and has set its lastChangedDateTime to the current time
+	Creates    bool      // the request has created it
 	Location   string    // the Location header
 
 	Steps  *Steps   // the body, of GET …/workflow

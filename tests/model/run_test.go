@@ -294,7 +294,7 @@ func (r *run) sameInstance(value any, want *Instance, c Caller, rendered func(*I
 	r.Helper()
 	document, _ := value.(map[string]any)
 	data, _ := document["data"].([]any)
-	for n, e := range want.Data {
+	for n, e := range want.dataFor(c) {
 		if n < len(data) {
 			owner, _ := data[n].(map[string]any)["applicationOwner"].(map[string]any)
 			r.learn(e.Downloaded, owner["downloaded"])

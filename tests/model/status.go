@@ -52,9 +52,11 @@ func (i *Instance) give(reason, by string, at time.Time) {
 	i.Notes = i.Notes[max(0, len(i.Notes)-20):]
 }
 
-// updatedBy records a change that makes a read instance unread if the owner makes it.
-func (i *Instance) updatedBy(c Caller) {
-	if c.Org != "" && i.ReadStatus == "Read" {
+// updatedBy records a change that makes a read instance unread if the owner makes it. elements are
+// the changed elements, of which users see some or none.
+func (i *Instance) updatedBy(c Caller, elements ...*Element) {
+	hidden := slices.ContainsFunc(elements, func(e *Element) bool { return e.ownerOnly })
+	if c.Org != "" && i.ReadStatus == "Read" && !hidden {
 		i.ReadStatus = "UpdatedSinceLastReview"
 	}
 }

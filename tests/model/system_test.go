@@ -99,10 +99,17 @@ func (g *got) object() map[string]any {
 	return o
 }
 
-// seen returns the values that the model learns from this response.
-func (g *got) seen() Seen {
+// seen returns the values that the model learns from this response. A user's response may lack the
+// changed data and the time of the change, so it reads the instance as the owner of its application.
+func (r *run) seen(g *got) Seen {
 	o := g.object()
 	s := Seen{}
+	appID, _ := o["appId"].(string)
+	if app := r.model.Applications[appID]; g.status < 300 && g.caller.Org == "" && app != nil && slices.ContainsFunc(app.DataTypes, DataType.ownerOnly) {
+		org, _, _ := strings.Cut(appID, "/")
+		owner := r.callers[slices.IndexFunc(r.callers, func(c Caller) bool { return c.Org == org })]
+		o = r.send("get", owner, request{method: "GET", path: fmt.Sprintf("/storage/instances/%v/%v", o["instanceOwnerId"], o["id"])}).object()
+	}
 	s.ID, _ = o["id"].(string)
 	s.Owner, _ = o["instanceOwnerId"].(string)
 	if text, ok := o["lastChangedDateTime"].(string); ok {

@@ -19,9 +19,13 @@ type Event struct {
 	Members           map[string]any // of the type
 	By                string
 	Version           int64
-	DataIDs, DataForm []string
+	OwnerOnly         bool // about an element that users do not see
+	Data, Hidden      []Link // the elements that users see, and the others
 	instance          *Instance
 }
+
+// Link is an element in an event.
+type Link struct{ ID, FormID string }
 
 // enter moves an instance to a step and records the event, with the version of the change.
 func (i *Instance) enter(m *Model, c Caller, s Step, at time.Time) {
@@ -49,7 +53,11 @@ func (i *Instance) enter(m *Model, c Caller, s Step, at time.Time) {
 func (i *Instance) newEvent(eventType, by string, version int64) *Event {
 	e := &Event{Number: len(i.Events) + 1, Type: eventType, Step: i.Step, By: by, Version: version, instance: i}
 	for _, d := range i.Data {
-		e.DataIDs, e.DataForm = append(e.DataIDs, d.ID), append(e.DataForm, d.FormID)
+		if d.ownerOnly {
+			e.Hidden = append(e.Hidden, Link{d.ID, d.FormID})
+		} else {
+			e.Data = append(e.Data, Link{d.ID, d.FormID})
+		}
 	}
 	i.Events = append(i.Events, e)
 	return e
@@ -65,21 +73,35 @@ func (i *Instance) record(eventType, by string, members map[string]any) {
 // maxLinks is the maximum number of links in an event.
 const maxLinks = 50
 
-// Document returns the event as the feed, the history and the bus contain it.
-func (e *Event) Document(m *Model) map[string]any {
+// Document returns the event as the feed, the history and the bus contain it for the caller.
+func (e *Event) Document(m *Model, c Caller) map[string]any {
 	org, app, _ := strings.Cut(e.instance.app.ID, "/")
 	link := m.links(e.instance, "")["platform"].(string)
 	data := []any{}
-	for n, id := range e.DataIDs[:min(len(e.DataIDs), maxLinks)] {
-		data = append(data, map[string]any{"formId": e.DataForm[n], "dataLink": link + "/data/" + id})
+	hidden := e.Hidden
+	if c.Org == "" {
+		hidden = nil
+	}
+	for n, each := range slices.Concat(e.Data, hidden)[:min(len(e.Data)+len(hidden), maxLinks)] {
+		element := map[string]any{"formId": each.FormID, "dataLink": link + "/data/" + each.ID}
+		if n >= len(e.Data) {
+			element["ownerOnly"] = true
+		}
+		data = append(data, element)
 	}
 	d := map[string]any{
 		"id": e.ID(), "at": stamp(e.At), "appId": e.instance.app.ID, "org": org, "app": app, "instanceOwnerId": e.instance.Owner,
 		"instanceLink": link, "dataLinks": data, "eventType": e.Type, "workflowStep": e.Step, "userId": e.By,
 		"instanceVersion": float64(e.Version), "schemaVersion": 1.0,
 	}
-	if omitted := len(e.DataIDs) - len(data); omitted > 0 {
+	if omitted := len(e.Data) + len(hidden) - len(data); omitted > 0 {
 		d["dataLinksOmitted"] = float64(omitted)
+		if len(hidden) > 0 {
+			d["ownerOnlyLinksOmitted"] = float64(min(omitted, len(hidden)))
+		}
+	}
+	if e.OwnerOnly {
+		d["ownerOnly"] = true
 	}
 	if e.Previous != "" {
 		d["previousStep"] = e.Previous
@@ -111,7 +133,7 @@ func (m *Model) GetWorkflow(c Caller, at Path) Response {
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	at1, restored := i.deleteAfter(m.Now)
+	at1, restored := i.deleteAfter(c, m.Now)
 	members := map[string]any{"readStatus": i.ReadStatus}
 	if i.Reason != "" {
 		members["reason"] = i.Reason
@@ -153,7 +175,7 @@ func (m *Model) Change(c Caller, at Path, to, reason, ifMatch string, seen Seen)
 	r.add(strings.TrimSpace(reason) == "" && slices.Contains(flow.needReason(i.Step, c), to), 400, "reason-missing")
 	late := c.Org == "" && i.Step == flow.Steps[0].Name && i.app.Deadline != nil && i.app.Deadline.Late == "refuse" && i.Due != nil && m.Now.After(*i.Due)
 	r.add(late, 409, "deadline-passed")
-	issues := i.issues("")
+	issues := i.issues(c, "")
 	invalid := flow.step(i.Step).Validates && slices.ContainsFunc(issues, func(s Issue) bool { return s.Severity == "error" })
 	r.add(invalid, 409, "data-invalid")
 	if r != nil {
@@ -185,24 +207,29 @@ func (m *Model) Validate(c Caller, at Path) Response {
 	if r != nil {
 		return Response{Rejections: r}
 	}
-	return Response{Status: 200, Issues: i.issues(at.Data)}
+	return Response{Status: 200, Issues: i.issues(c, at.Data)}
 }
 
-func (i *Instance) issues(only string) []Issue {
+// issues returns the issues of the elements that the caller sees, or of one element, and of their
+// numbers.
+func (i *Instance) issues(c Caller, only string) []Issue {
 	issues := []Issue{}
-	count := map[string]int{}
+	count, seen := map[string]int{}, map[string]int{}
 	for _, e := range i.Data {
 		count[e.FormID]++
+	}
+	for _, e := range i.dataFor(c) {
+		seen[e.FormID]++
 		if only == "" || only == e.ID {
 			issues = append(issues, i.app.check(e)...)
 		}
 	}
 	for _, d := range i.app.DataTypes {
-		reachable := d.onlyWriter() != "owner" || slices.Contains(d.Steps, i.Step)
+		reachable := d.onlyWriter() != "owner" || slices.Contains(d.Steps, i.Step) && (c.Org != "" || !d.ownerOnly())
 		if only == "" && reachable && count[d.FormID] < d.MinCount {
 			issues = append(issues, Issue{"error", "TooFewDataElementsOfType", "", ""})
 		}
-		if only == "" && d.MaxCount > 0 && count[d.FormID] > d.MaxCount {
+		if only == "" && d.MaxCount > 0 && seen[d.FormID] > d.MaxCount {
 			issues = append(issues, Issue{"error", "TooManyDataElementsOfType", "", ""})
 		}
 	}

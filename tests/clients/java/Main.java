@@ -52,7 +52,8 @@ public final class Main {
         var http = new OkHttpClient.Builder().addNetworkInterceptor(Main::sendAsPDF).build();
         var apps = new altinn.apps.ApiClient(http).setBasePath(System.getenv("APPS_URL"));
         ((altinn.apps.auth.HttpBearerAuth) apps.getAuthentication("user")).setBearerToken(System.getenv("USER_TOKEN"));
-        ((altinn.apps.auth.HttpBearerAuth) apps.getAuthentication("owner")).setBearerToken(System.getenv("OWNER_TOKEN"));
+        var changer = new altinn.apps.ApiClient().setBasePath(System.getenv("APPS_URL"));
+        ((altinn.apps.auth.HttpBearerAuth) changer.getAuthentication("owner")).setBearerToken(System.getenv("OWNER_TOKEN"));
         var storage = new altinn.storage.ApiClient().setBasePath(System.getenv("STORAGE_URL")).setReadTimeout(30_000);
         ((altinn.storage.auth.HttpBearerAuth) storage.getAuthentication("owner")).setBearerToken(System.getenv("OWNER_TOKEN"));
 
@@ -95,7 +96,8 @@ public final class Main {
         }
 
         // The application owner sends the instance back with a reason.
-        instance = new WorkflowApi(apps).changeWorkflow(ORG, APP, party, guid,
+        var feedback = new WorkflowApi(changer);
+        instance = feedback.changeWorkflow(ORG, APP, party, guid,
                 new NextStep().currentStep("FormFilling").reason("Kvitteringen mangler.")).execute();
         System.out.println("send back: " + instance.getWorkflow().getReason());
 
@@ -147,21 +149,20 @@ public final class Main {
         }
 
         // The application owner sets a substatus and clears it. The user marks the instance as read.
-        var workflow = new WorkflowApi(apps);
-        instance = workflow.setSubstatus(ORG, APP, party, guid,
+        instance = feedback.setSubstatus(ORG, APP, party, guid,
                 new SubstatusInput().label("Under behandling").description("Saken er fordelt.")).execute();
         String label = instance.getStatus().getSubstatus().getLabel();
-        instance = workflow.clearSubstatus(ORG, APP, party, guid).execute();
+        instance = feedback.clearSubstatus(ORG, APP, party, guid).execute();
         System.out.println("substatus: " + label + " " + (instance.getStatus().getSubstatus() != null));
 
-        var read = workflow.setReadStatus(ORG, APP, party, guid,
+        var read = new WorkflowApi(apps).setReadStatus(ORG, APP, party, guid,
                 new ReadStatusInput().readStatus(ReadStatusInput.ReadStatusEnum.READ)).execute();
         System.out.println("read status: " + instance.getStatus().getReadStatus() + " " + read.getStatus().getReadStatus());
 
         // The application owner sets a date and clears it: an empty text is null.
         System.out.print("set and clear a date:");
         for (String due : List.of("2099-12-31T23:00:00Z", "")) {
-            instance = new InstancesApi(apps).updateInstance(ORG, APP, party, guid, new InstancePatch().dueDateTime(due)).execute();
+            instance = new InstancesApi(changer).updateInstance(ORG, APP, party, guid, new InstancePatch().dueDateTime(due)).execute();
             System.out.print(" " + (instance.getDueDateTime() != null));
         }
         System.out.println();
