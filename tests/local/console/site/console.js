@@ -138,7 +138,7 @@ async function call(method, target, {as = role(), headers = {}, body, background
 }
 
 const json = async (method, target, options) => (await call(method, target, options)).json();
-const send = (method, target, value) => json(method, target, value && {headers: {"Content-Type": "application/json"}, body: JSON.stringify(value)});
+const send = (method, target, value) => json(method, target, value ? {headers: {"Content-Type": "application/json"}, body: JSON.stringify(value)} : {});
 
 // --- Application and list ---
 const registration = id => json("GET", `/storage/applications/${id}`, {background: true});
