@@ -326,7 +326,7 @@ func (c *console) isClean(base string) {
 func narrow(t *testing.T, s *stack.Stack) {
 	c := openConsole(t, 390, 844)
 	c.navigate(s.BaseURL + "/")
-	c.shows("#instances", "Submit")
+	c.shows("#instances", "FormFilling")
 	c.screenshot("narrow")
 	c.click("#instances a")
 	c.until(`document.activeElement.id === "instance-title"`)
