@@ -140,6 +140,7 @@ func (e *env) moreRequests() {
 		t.Fatal(err)
 	}
 	e.send(201, e.owner, "POST", "/nav/app2018/instances", "application/json", `{"instanceOwnerId":"`+i.InstanceOwnerID+`"}`, "Idempotency-Key: k")
+	e.send(200, e.owner, "POST", "/nav/app2018/batch", "application/json", `{"items":[{"key":"new","reportee":{"userName":"not.seen.before"}}]}`)
 	e.send(200, e.user, "GET", i.Apps()+"/data/"+i.Data[0].ID+"/validate", "", "") // has a schema
 	e.send(201, e.user, "POST", i.Apps()+"/data?formId=any", "text/plain", "c", "Idempotency-Key: c")
 	u := e.upload(i, "sent to the store directly")
