@@ -169,7 +169,13 @@ func TestRejectedRegistrations(t *testing.T) {
 			400, "application-invalid", "/workflow/steps/1/completes"},
 		"a transition out of the archive": {apitest.JSON(`{"workflow":{"steps":[{"name":"A"},{"name":"B","completes":true,"archives":true}],
 			"transitions":[{"from":"A","to":"B","by":["user"]},{"from":"B","to":"A","by":["owner"]}]}}`), 400, "application-invalid", "/workflow/transitions/1/from"},
-		"too many shards": {apitest.JSON(`{"indexShards":65}`), 400, "application-invalid", "/indexShards"},
+		"no reader of the data":      {apitest.JSON(`{"dataTypes":[{"formId":"a","read":[]}]}`), 400, "application-invalid", "/dataTypes/0/read"},
+		"data hidden from the owner": {apitest.JSON(`{"dataTypes":[{"formId":"a"},{"formId":"b","read":["user"]}]}`), 400, "application-invalid", "/dataTypes/1/read"},
+		"data for an unknown role":   {apitest.JSON(`{"dataTypes":[{"formId":"a","read":["owner","admin"]}]}`), 400, "application-invalid", "/dataTypes/0/read/1"},
+		"data for the owner twice":   {apitest.JSON(`{"dataTypes":[{"formId":"a","read":["owner","owner"]}]}`), 400, "application-invalid", "/dataTypes/0/read/1"},
+		"no writer of the data":      {apitest.JSON(`{"dataTypes":[{"formId":"a","write":[]}]}`), 400, "application-invalid", "/dataTypes/0/write"},
+		"data of an unknown role":    {apitest.JSON(`{"dataTypes":[{"formId":"a","write":["admin"]}]}`), 400, "application-invalid", "/dataTypes/0/write/0"},
+		"too many shards":            {apitest.JSON(`{"indexShards":65}`), 400, "application-invalid", "/indexShards"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// On a slow machine, the large schemas would exceed the time limit of compilation.

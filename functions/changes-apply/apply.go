@@ -61,9 +61,9 @@ func (c *change) operate(i *instance.Instance, n int, now time.Time) ([]event.Ev
 	if o.Op == opAdd {
 		return c.add(i, o, c.contents[n], now)
 	}
-	element := i.Element(o.ID)
-	if element == nil {
-		return nil, fault.NoSuchResource()
+	element, err := c.access.ElementOf(i, o.ID)
+	if err != nil {
+		return nil, err
 	}
 	if o.Op == opDelete {
 		return c.remove(i, o, element, now)
@@ -74,7 +74,7 @@ func (c *change) operate(i *instance.Instance, n int, now time.Time) ([]event.Ev
 func (c *change) add(i *instance.Instance, o *operation, to *content, now time.Time) ([]event.Event, error) {
 	if done, err := c.commit(i, o, to, o.FormID, to.id); err != nil {
 		return nil, err
-	} else if done && i.Element(to.id) == nil {
+	} else if done && c.access.SeesDeletion(i, c.app, to.upload) {
 		return nil, to.upload.DeletedError()
 	} else if done {
 		return nil, instance.ErrUnchanged
@@ -92,12 +92,12 @@ func (c *change) add(i *instance.Instance, o *operation, to *content, now time.T
 	if err := i.AddData(c.app, to.id, o.FormID, added, c.access.ActorName(), now); err != nil {
 		return nil, err
 	}
-	return i.DataEvent(c.app, event.DataCreated, to.id, o.FormID, c.access.ActorName(), now, c.view.Links(i)), nil
+	return i.DataEvent(c.app, event.DataCreated, *i.Element(to.id), c.access.ActorName(), now, c.view.Links(i)), nil
 }
 
 func (c *change) replace(i *instance.Instance, o *operation, element *instance.DataElement, to *content, now time.Time) ([]event.Event, error) {
 	if to.upload != nil && element.ID == to.upload.NewDataGuid() { // an operation add has committed the upload
-		return nil, to.upload.CommittedError(element.ID)
+		return nil, to.upload.CommittedError()
 	}
 	if done, err := c.commit(i, o, to, element.FormID, element.ID); err != nil {
 		return nil, err
@@ -116,18 +116,18 @@ func (c *change) replace(i *instance.Instance, o *operation, element *instance.D
 	if err := i.ReplaceData(c.app, element.ID, to.content, c.access.ActorName(), now); err != nil {
 		return nil, err
 	}
-	return i.DataEvent(c.app, event.DataReplaced, element.ID, element.FormID, c.access.ActorName(), now, c.view.Links(i)), nil
+	return i.DataEvent(c.app, event.DataReplaced, *element, c.access.ActorName(), now, c.view.Links(i)), nil
 }
 
 func (c *change) remove(i *instance.Instance, o *operation, element *instance.DataElement, now time.Time) ([]event.Event, error) {
 	if err := o.checkIfMatch(element); err != nil {
 		return nil, err
 	}
-	formID := element.FormID
+	removed := *element
 	if err := i.RemoveData(c.app, o.ID, c.access.ActorName(), now); err != nil {
 		return nil, err
 	}
-	return i.DataEvent(c.app, event.DataDeleted, o.ID, formID, c.access.ActorName(), now, c.view.Links(i)), nil
+	return i.DataEvent(c.app, event.DataDeleted, removed, c.access.ActorName(), now, c.view.Links(i)), nil
 }
 
 // checkIfMatch returns PreconditionFailed if the operation has an ifMatch that does not name the

@@ -186,7 +186,7 @@ func (c *change) attempt(i *instance.Instance) (*instance.Instance, error) {
 		trial := i.Clone()
 		_, err := c.applyTo(trial, found)
 		if errors.Is(err, validation.ErrNotValidated) {
-			if found, err = c.checker.Elements(ctx, c.app, trial, trial.Data, found); err == nil {
+			if found, err = c.checker.Elements(ctx, c.app, trial, trial.DataFor(c.access.Role()), found); err == nil {
 				continue
 			}
 			if !errors.Is(err, blob.ErrNotFound) || missing == maxMissing {

@@ -498,3 +498,56 @@ func TestQuota(t *testing.T) {
 	api.AssertUnchanged(t, i, func() { send("c", "d").Want(429, "quota-exceeded") })
 	send("e").Want(200, "") // too small to count
 }
+
+// TestDataForTheOwner names an element that the user may not see, as if it did not exist, and drops
+// data into a box, which the response leaves out and which does not block the user's step.
+func TestDataForTheOwner(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.App, strings.Replace(apitest.Registration, `"dataTypes": [`, `"dataTypes": [{"formId": "box", "read": ["owner"], "schema": {"type": "array"}},`, 1))
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "box"}})
+	hidden := i.Data[1].ID
+	send := func(caller, changes string, parts ...string) apitest.Response {
+		return api.Do(t, caller, "POST", apitest.InApp(i, "/changes"), withParts(changes, parts...))
+	}
+	for _, operation := range []string{`{"op":"replace","id":%q,"part":"a"}`, `{"op":"delete","id":%q}`, `{"op":"delete","id":%q,"ifMatch":"\"x\""}`} {
+		texts := map[string]bool{}
+		for _, id := range []string{hidden, "692ee7df-82a9-4bba-b2f2-c8c4dac69aff"} {
+			var parts []string
+			if strings.Contains(operation, "part") {
+				parts = []string{"a", xmlType, "<a/>"}
+			}
+			api.AssertUnchanged(t, i, func() {
+				r := send(apitest.Kari, `{"data":[`+fmt.Sprintf(operation, id)+`]}`, parts...).Want(404, "not-found")
+				problem := r.Problem()
+				problem.TraceID = ""
+				texts[fmt.Sprintf("%+v", problem)] = true
+			})
+		}
+		if len(texts) != 1 {
+			t.Errorf("%s: a hidden and a missing element differ: %v", operation, texts)
+		}
+	}
+	r := send(apitest.Kari, `{"data":[{"op":"add","formId":"box","part":"a"}],"workflow":{"currentStep":"Submit"}}`, "a", xmlType, "<a/>")
+	if i = r.Instance(api, 200); len(i.Data) != 3 || i.Workflow.CurrentStep != "Submit" {
+		t.Fatalf("got %s", r.Body)
+	}
+	if text := r.Body.String(); strings.Contains(text, hidden) || strings.Contains(text, i.Data[2].ID) || strings.Contains(text, "box") {
+		t.Errorf("the user gets %s", text)
+	}
+	api.Do(t, apitest.Nav, "POST", apitest.InApp(i, "/changes"), apitest.JSON(`{"workflow":{"currentStep":"FormFilling"}}`)).Want(200, "")
+	issues := send(apitest.Nav, `{"data":[{"op":"add","formId":"box","part":"a"}],"workflow":{"currentStep":"Submit"}}`, "a", xmlType, "<a/>").Want(409, "data-invalid").Problem().Issues
+	if len(issues) != 4 || issues[3].Field != "/data/0" {
+		t.Errorf("the owner gets %+v", issues)
+	}
+	// A repeated commit of an upload that the user may not see succeeds, even after its deletion.
+	u := api.Announce(t, i, apitest.Content, func(u *instance.Upload) { u.FormID = "box" })
+	api.Send(t, u, apitest.Content)
+	api.Transition(t, i, "FormFilling")
+	commit := `{"data":[{"op":"add","formId":"box","upload":"` + u.ID + `"}]}`
+	send(apitest.Kari, commit).Want(200, "")
+	i = api.Change(t, i, func(i *instance.Instance) error { i.Data = i.Data[:1]; return nil })
+	api.AssertUnchanged(t, i, func() {
+		send(apitest.Kari, commit).Want(200, "")
+		send(apitest.Nav, commit).Want(409, "upload-deleted")
+	})
+}

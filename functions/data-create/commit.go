@@ -25,9 +25,6 @@ func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *i
 	if err != nil {
 		return err
 	}
-	if record != nil {
-		record.DataGuid = u.NewDataGuid()
-	}
 	commit := instancehttp.UploadCommit{Upload: u, FormID: formID, DataGuid: u.NewDataGuid(), Apply: func() (*instance.Instance, error) {
 		return h.addElement(r, access, i.Clone(), u, record)
 	}}
@@ -36,7 +33,7 @@ func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *i
 		return err
 	}
 	if !repeated {
-		return h.writeCreated(w, r, access, changed, u.NewDataGuid())
+		return h.writeCreated(w, r, access, changed, shownID(access, changed, u.NewDataGuid()))
 	}
 	if i, err = h.loadCommitted(ctx, access, u); err != nil {
 		return err
@@ -44,11 +41,11 @@ func (h *handler) commitUpload(w http.ResponseWriter, r *http.Request, access *i
 	return h.view.For(access.Caller).Write(w, r, http.StatusOK, i)
 }
 
-// loadCommitted returns the current instance of a committed upload, or a Conflict if the upload's
-// data element no longer exists.
+// loadCommitted returns the current instance of a committed upload, or a Conflict if the caller may
+// know that the upload's data element no longer exists.
 func (h *handler) loadCommitted(ctx context.Context, access *instancehttp.Access, u *instance.Upload) (*instance.Instance, error) {
-	i, err := access.Load(ctx, h.instances)
-	if err == nil && i.Element(u.NewDataGuid()) == nil {
+	i, app, err := access.LoadWithApplication(ctx, h.instances, h.applications)
+	if err == nil && access.SeesDeletion(i, app, u) {
 		err = u.DeletedError()
 	}
 	return i, err
@@ -87,6 +84,6 @@ func (h *handler) addElement(r *http.Request, access *instancehttp.Access, i *in
 	return access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) ([]event.Event, error) {
 		now := time.Now()
 		i.IdempotencyRecord = u.IdempotencyRecord(u.NewDataGuid(), record, now)
-		return h.add(access, app, i, u.NewDataGuid(), u.FormID, content, now)
+		return h.add(access, app, i, u.NewDataGuid(), u.FormID, content, record, now)
 	})
 }

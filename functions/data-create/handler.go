@@ -55,20 +55,28 @@ func (h *handler) createData(w http.ResponseWriter, r *http.Request) error {
 			return h.commitUpload(w, r, access, formID, uploadID, record)
 		}
 		id := uuid.NewV7().String() // fails only without a source of randomness
-		if record != nil {
-			record.DataGuid = id
-		}
 		i, err := h.storeContent(r, access, formID, id, record)
 		if err != nil {
 			return err
 		}
-		return h.writeCreated(w, r, access, i, id)
+		return h.writeCreated(w, r, access, i, shownID(access, i, id))
 	})
 }
 
-// writeCreated responds with the instance, and with the URL of its new data element in Location.
+// shownID returns the id of the new data element of i, or "" if the caller may not see the element.
+func shownID(access *instancehttp.Access, i *instance.Instance, id string) string {
+	if _, err := access.ElementOf(i, id); err != nil {
+		return ""
+	}
+	return id
+}
+
+// writeCreated responds with the instance, and with the URL of its new data element in Location, or
+// with that of the instance if dataGuid is "".
 func (h *handler) writeCreated(w http.ResponseWriter, r *http.Request, access *instancehttp.Access, i *instance.Instance, dataGuid string) error {
-	w.Header().Set("Location", h.view.Links(i).Data(dataGuid).Apps)
+	if dataGuid != "" {
+		w.Header().Set("Location", h.view.Links(i).Data(dataGuid).Apps)
+	}
 	return h.view.For(access.Caller).Write(w, r, http.StatusCreated, i)
 }
 
@@ -116,7 +124,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 	}
 	i, err = access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) ([]event.Event, error) {
 		i.IdempotencyRecord = record
-		return h.add(access, app, i, id, formID, content, time.Now())
+		return h.add(access, app, i, id, formID, content, record, time.Now())
 	})
 	if err != nil {
 		instancehttp.Undo(ctx, err, release, h.blobs, key)
@@ -124,12 +132,16 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 	return i, err
 }
 
-// add adds a data element to i, and returns the event.
-func (h *handler) add(access *instancehttp.Access, app *application.Application, i *instance.Instance, id, formID string, content instance.Content, now time.Time) ([]event.Event, error) {
+// add adds a data element to i, and returns the event. It names the element in record, if record is
+// not nil and the caller may see the element.
+func (h *handler) add(access *instancehttp.Access, app *application.Application, i *instance.Instance, id, formID string, content instance.Content, record *instance.IdempotencyRecord, now time.Time) ([]event.Event, error) {
 	if err := i.AddData(app, id, formID, content, access.ActorName(), now); err != nil {
 		return nil, err
 	}
-	return i.DataEvent(app, event.DataCreated, id, formID, access.ActorName(), now, h.view.Links(i)), nil
+	if record != nil {
+		record.DataGuid = shownID(access, i, id)
+	}
+	return i.DataEvent(app, event.DataCreated, *i.Element(id), access.ActorName(), now, h.view.Links(i)), nil
 }
 
 // parseParameters returns the formId and the upload id, which is "" if the body is the content. It

@@ -13,8 +13,10 @@ import (
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancetest"
+	"altinn.no/instanceapi/shared/rfc3339"
 )
 
 const (
@@ -311,4 +313,68 @@ func TestQuota(t *testing.T) {
 	if over := add(full, apitest.Kari, small).Want(429, "quota-exceeded"); !strings.Contains(over.Body.String(), "3 added and replaced data elements") {
 		t.Errorf("%s", over.Body)
 	}
+}
+
+// boxes is a registration with a type into which users drop data that only the owner reads.
+const boxes = `{"dataTypes":[{"formId":"box","read":["owner"],"maxCount":3},{"formId":"attachment"}]}`
+
+// TestDropBox adds data that the sender may not see: as a body, with a key, and as an upload. No
+// response to the sender names it, nor do repeated requests after the owner has deleted the data.
+func TestDropBox(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.App, boxes)
+	before := api.Add(t, apitest.InstanceSpec{})
+	u, commit := announce(t, api, before, func(u *instance.Upload) { u.FormID = "box" })
+	api.Send(t, u, content)
+	target := apitest.InApp(before, "/data?formId=box")
+	send := func(caller, target string, status int, options ...apitest.Option) *instance.Instance {
+		t.Helper()
+		r := api.Do(t, caller, "POST", target, append(options, apitest.Header("Content-Disposition", `attachment; filename="hemmelig.xml"`))...).Want(status, "")
+		location := r.Header().Get("Location")
+		stored := api.Stored(t, before)
+		if caller == apitest.Nav {
+			if status == 201 && location != api.View.Links(stored).Data(stored.Data[len(stored.Data)-1].ID).Apps {
+				t.Errorf("the owner's Location is %s", location)
+			}
+			return stored
+		}
+		if status == 201 && location != api.View.Links(stored).Apps {
+			t.Errorf("the user's Location is %s", location)
+		}
+		for _, d := range stored.Data {
+			if text := r.Body.String() + location; strings.Contains(text, d.ID) || strings.Contains(text, "hemmelig") || strings.Contains(text, "box") || !d.OwnerOnly {
+				t.Errorf("the user gets %s, %s", r.Body, location)
+			}
+		}
+		if !strings.Contains(r.Body.String(), rfc3339.Format(before.LastChangedDateTime)) || r.ETag() != httpapi.VersionTag(stored.Version) {
+			t.Errorf("the user gets %s with %s", r.Body, r.ETag())
+		}
+		return stored
+	}
+	key := apitest.Header("Idempotency-Key", "a")
+	requests := func(first, again int) (i *instance.Instance) {
+		t.Helper()
+		send(apitest.Kari, target, first, xml, key)
+		send(apitest.Kari, commit, again)
+		return send(apitest.Kari, commit, again, apitest.Header("Idempotency-Key", "b"))
+	}
+	send(apitest.Kari, commit, 201)
+	i := requests(201, 200)
+	if len(i.Data) != 2 {
+		t.Fatalf("%d elements", len(i.Data))
+	}
+	api.AssertUnchanged(t, i, func() {
+		requests(201, 200)
+		other := api.Do(t, apitest.Kari, "POST", strings.Replace(commit, "box", "attachment", 1)).Want(409, "upload-committed")
+		if strings.Contains(other.Body.String(), u.NewDataGuid()) {
+			t.Errorf("the user gets %s", other.Body)
+		}
+	})
+	send(apitest.Nav, target, 201, xml)
+	api.AssertUnchanged(t, i, func() { api.Do(t, apitest.Kari, "POST", target, xml).Want(409, "data-count") })
+	i = api.Change(t, i, func(i *instance.Instance) error { i.Data = i.Data[:0]; return nil })
+	api.AssertUnchanged(t, i, func() {
+		requests(201, 200)
+		api.Do(t, apitest.Nav, "POST", commit).Want(409, "upload-deleted")
+	})
 }

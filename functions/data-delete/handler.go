@@ -37,11 +37,11 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 			return err
 		}
 		i, err = access.UpdateElement(r, instances, i, nil, func(i *instance.Instance, element *instance.DataElement) ([]event.Event, error) {
-			now, id, formID := time.Now(), element.ID, element.FormID
-			if err := i.RemoveData(app, id, access.ActorName(), now); err != nil {
+			now, removed := time.Now(), *element
+			if err := i.RemoveData(app, removed.ID, access.ActorName(), now); err != nil {
 				return nil, err
 			}
-			return i.DataEvent(app, event.DataDeleted, id, formID, access.ActorName(), now, view.Links(i)), nil
+			return i.DataEvent(app, event.DataDeleted, removed, access.ActorName(), now, view.Links(i)), nil
 		})
 		if err != nil {
 			return err

@@ -127,7 +127,7 @@ func (h *handler) commitUpload(r *http.Request, access *instancehttp.Access, app
 		return nil, err
 	}
 	if element.ID == u.NewDataGuid() { // the element exists because a POST has committed the upload
-		return nil, u.CommittedError(element.ID)
+		return nil, u.CommittedError()
 	}
 	commit := instancehttp.UploadCommit{Upload: u, FormID: element.FormID, DataGuid: element.ID, Apply: func() (*instance.Instance, error) {
 		return h.replaceElement(r, access, app, i.Clone(), element, u)
@@ -177,5 +177,5 @@ func (h *handler) replace(access *instancehttp.Access, app *application.Applicat
 	if err := i.ReplaceData(app, element.ID, content, access.ActorName(), now); err != nil {
 		return nil, err
 	}
-	return i.DataEvent(app, event.DataReplaced, element.ID, element.FormID, access.ActorName(), now, h.view.Links(i)), nil
+	return i.DataEvent(app, event.DataReplaced, *element, access.ActorName(), now, h.view.Links(i)), nil
 }

@@ -38,6 +38,6 @@ func confirmation(access *instancehttp.Access, view instancehttp.View) instanceh
 		if err != nil {
 			return nil, err
 		}
-		return i.ConfirmedEvent(app, all, access.ActorName(), now, view.Links(i)), nil
+		return i.ConfirmedEvent(app, access.DataGuid, access.ActorName(), now, view.Links(i)), nil
 	}
 }

@@ -222,21 +222,35 @@ func TestDeleted(t *testing.T) {
 	api.CheckReadOfDeleted(t, i, apitest.InStorage(i, "/events"))
 }
 
-// TestUsersSeeNoEventsForOwners reads a history with events for the owner only, which users do
-// not see, and an internal one, which no caller sees. The pages of users continue after those
-// events, and have other entity tags.
+// TestUsersSeeNoEventsForOwners reads a history with events and links for the owner only, which
+// users do not see, and an internal event, which no caller sees. The pages of users continue after
+// those events, and have other entity tags.
 func TestUsersSeeNoEventsForOwners(t *testing.T) {
 	api := newAPI(t)
 	i := api.Add(t, apitest.InstanceSpec{})
-	api.Change(t, i, func(i *instance.Instance) error { i.EventCount = 7; return nil })
+	api.Change(t, i, func(i *instance.Instance) error { i.EventCount = 9; return nil })
 	var recorded, all, forUsers []event.Encoded
-	for number, eventType := range []string{event.WorkflowStateChange, event.LegalHoldChanged, event.InstanceChanged, event.InternalDeletion, event.InstanceDeleted, event.InstanceUndeleted, event.LegalHoldChanged} {
-		ev := eventtest.Document(i.AppID, i.ID, number+1, time.Now(), "FormFilling").Event
-		ev.EventType = eventType
+	encode := func(ev event.Event) event.Encoded {
 		doc, err := event.Encode(ev)
 		if err != nil {
 			t.Fatal(err)
 		}
+		return doc
+	}
+	for number, eventType := range []string{
+		event.WorkflowStateChange, event.LegalHoldChanged, event.InstanceChanged, event.InternalDeletion, event.InstanceDeleted, event.InstanceUndeleted,
+		event.DataChanged, event.DataChanged, event.LegalHoldChanged,
+	} {
+		ev := eventtest.Document(i.AppID, i.ID, number+1, time.Now(), "FormFilling").Event
+		ev.EventType = eventType
+		ev.DataLinks = []event.DataLink{{FormID: "default", DataLink: "https://platform.altinn.no/1"}}
+		ev.OwnerOnly = number == 6 // the other DataChanged is about an element that users see
+		shown := ev
+		if number > 2 {
+			ev.DataLinks = append(ev.DataLinks, event.DataLink{FormID: "note", DataLink: "https://platform.altinn.no/2", OwnerOnly: true})
+			ev.DataLinksOmitted, ev.OwnerOnlyLinksOmitted = 3, 3
+		}
+		doc := encode(ev)
 		if err := api.events.Put(t.Context(), doc); err != nil {
 			t.Fatal(err)
 		}
@@ -244,8 +258,8 @@ func TestUsersSeeNoEventsForOwners(t *testing.T) {
 			continue
 		}
 		all = append(all, doc)
-		if eventType != event.LegalHoldChanged && eventType != event.InstanceChanged {
-			forUsers = append(forUsers, doc)
+		if eventType != event.LegalHoldChanged && eventType != event.InstanceChanged && !ev.OwnerOnly {
+			forUsers = append(forUsers, encode(shown))
 		}
 	}
 	api.events.Append(t.Context(), recorded[:5])
@@ -260,7 +274,7 @@ func TestUsersSeeNoEventsForOwners(t *testing.T) {
 	}
 	api.CheckConditionalGet(t, apitest.Kari, target)
 	// Every event once, over pages of each size. Only the last page is empty.
-	for size := 1; size <= 6; size++ {
+	for size := 1; size <= 9; size++ {
 		next, got := fmt.Sprintf("%s?size=%d", target, size), []string{}
 		for docs := []json.RawMessage{nil}; len(docs) > 0; {
 			page := api.Do(t, apitest.Kari, "GET", next).Want(200, "")

@@ -49,7 +49,7 @@ func validate(ctx context.Context, access *instancehttp.Access, applications ins
 	if err != nil {
 		return nil, err
 	}
-	elements := i.Data
+	elements := i.DataFor(access.Role())
 	if access.DataGuid != "" {
 		element, err := access.Element(i)
 		if err != nil {
@@ -63,7 +63,7 @@ func validate(ctx context.Context, access *instancehttp.Access, applications ins
 	}
 	issues := []fault.Issue{}
 	if access.DataGuid == "" {
-		issues = i.Validate(app)
+		issues = i.Validate(app, access.Role())
 	}
-	return append(issues, found.For(i)...), nil
+	return append(issues, found.For(elements)...), nil
 }

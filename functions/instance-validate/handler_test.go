@@ -223,3 +223,23 @@ func TestDeadline(t *testing.T) {
 		api.Do(t, apitest.Kari, "GET", whole(i)).Want(503, "timeout")
 	})
 }
+
+// TestDataForTheOwner validates an instance with invalid data that only the owner may see.
+func TestDataForTheOwner(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.App, `{"dataTypes":[{"formId":"default"},{"formId":"note","read":["owner"],"write":["owner"],"maxSize":1,"minCount":2,"steps":["FormFilling"]}]}`)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+	i = api.Change(t, i, func(i *instance.Instance) error {
+		i.Data = append(i.Data, instance.DataElement{ID: "692ee7df-82a9-4bba-b2f2-c8c4dac69aff", FormID: "note", FileSize: 2, OwnerOnly: true})
+		return nil
+	})
+	for caller, want := range map[string]string{apitest.Nav: "TooFewDataElementsOfType DataElementTooLarge", apitest.Kari: ""} {
+		if list := issues(t, api.Do(t, caller, "GET", whole(i))); codes(list) != want {
+			t.Errorf("got %+v, want %s", list, want)
+		}
+	}
+	if list := issues(t, api.Do(t, apitest.Nav, "GET", elementOf(i, 1))); codes(list) != "DataElementTooLarge" {
+		t.Errorf("the owner gets %+v", list)
+	}
+	api.Do(t, apitest.Kari, "GET", elementOf(i, 1)).Want(404, "not-found")
+}

@@ -179,9 +179,9 @@ func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, form
 	if dataGuid == "" {
 		return upload, i.Clone().AddData(app, upload.NewDataGuid(), formID, upload.Content, access.ActorName(), now)
 	}
-	element := i.Element(dataGuid)
-	if element == nil {
-		return nil, fault.NoSuchResource()
+	element, err := access.ElementOf(i, dataGuid)
+	if err != nil {
+		return nil, err
 	}
 	if element.FormID != formID {
 		return nil, upload.FormIDError(element.FormID)

@@ -279,3 +279,21 @@ func TestRetentionIsScheduled(t *testing.T) {
 		t.Errorf("%d notes without rules", added)
 	}
 }
+
+// TestDataForTheOwner submits an instance with invalid data that only the owner may see. The data
+// blocks the owner, and not the user.
+func TestDataForTheOwner(t *testing.T) {
+	api := newAPI(t)
+	api.Register(t, apitest.App, strings.Replace(apitest.Registration, `"dataTypes": [`, `"dataTypes": [{"formId": "box", "read": ["owner"], "schema": {"type": "array"}},`, 1))
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "box"}})
+	api.AssertUnchanged(t, i, func() {
+		issues := api.Do(t, apitest.Nav, "PUT", target(i), to("Submit")).Want(409, "data-invalid").Problem().Issues
+		if len(issues) != 1 || issues[0].DataElementID != i.Data[1].ID {
+			t.Errorf("issues %+v", issues)
+		}
+	})
+	r := api.Do(t, apitest.Kari, "PUT", target(i), to("Submit"))
+	if got := r.Instance(api, 200); got.Workflow.CurrentStep != "Submit" || strings.Contains(r.Body.String(), i.Data[1].ID) || len(got.Data) != 2 || !got.Data[1].IsLocked {
+		t.Errorf("got %s", r.Body)
+	}
+}

@@ -42,7 +42,7 @@ func (t *transition) apply(i *instance.Instance, instances instancehttp.Schedule
 	for missing := 0; ; {
 		var err error
 		if t.mustValidate(i) {
-			found, err = t.data.Elements(ctx, t.app, i, i.Data, found)
+			found, err = t.data.Elements(ctx, t.app, i, i.DataFor(t.access.Role()), found)
 		}
 		if err == nil {
 			var moved *instance.Instance

@@ -57,7 +57,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 			state.Substatus = &substatus{s.Label, s.Description, rfc3339.Time{Time: s.ChangedDateTime}}
 		}
 		// deleteAfter can change without a new version of the instance.
-		state.DeleteAfter = optional(i.DeleteAfter(app, time.Now()))
+		state.DeleteAfter = optional(i.DeleteAfter(app, access.Role(), time.Now()))
 		if state.DeleteAfter == nil && httpapi.NotModified(r, etag) {
 			w.WriteHeader(http.StatusNotModified)
 			return nil

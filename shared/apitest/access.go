@@ -3,6 +3,7 @@ package apitest
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"uuid"
@@ -15,7 +16,8 @@ const unknown = "019a0000-0000-7000-8000-000000000000"
 
 // CheckAccess checks which callers have access to an endpoint for an instance of Kari in App, and
 // that rejected requests change nothing. The request succeeds for nav and, unless ownerOnly, for
-// Kari. A GET reads; any other method writes.
+// Kari. A data element in the path that only the owner may see is missing for Kari. A GET reads;
+// any other method writes.
 func (api *API) CheckAccess(t *testing.T, i *instance.Instance, ownerOnly bool, method, target string, options ...Option) {
 	t.Helper()
 	rejects := func(what, caller, target string, status int, code string) {
@@ -44,6 +46,10 @@ func (api *API) CheckAccess(t *testing.T, i *instance.Instance, ownerOnly bool, 
 		rejects("a user without a party number", Newcomer, target, 404, "not-found")
 		rejects("the user, under another party", Kari, strings.Replace(target, KariParty, OlaParty, 1), 404, "not-found")
 		rejects("another user, under their own party", Ola, strings.Replace(target, KariParty, OlaParty, 1), 404, "not-found")
+	}
+	if hidden := api.hiddenElement(t, i, target); hidden != "" && !ownerOnly {
+		rejects("the user, with an element that only the owner sees", Kari, hidden, 404, "not-found")
+		rejects("the user, with such an element in another path", Kari, strings.Replace(hidden, KariParty, OlaParty, 1), 404, "not-found")
 	}
 	if method != http.MethodGet {
 		api.AssertUnchanged(t, i, func() {
@@ -87,6 +93,26 @@ func replaceElement(target string, i *instance.Instance, by string) string {
 		target = strings.Replace(target, element.ID, by, 1)
 	}
 	return target
+}
+
+// hiddenElement returns target for a copy of i in which only the owner may see the data element
+// that target names. It returns "" if target names none.
+func (api *API) hiddenElement(t *testing.T, i *instance.Instance, target string) string {
+	t.Helper()
+	n := slices.IndexFunc(i.Data, func(d instance.DataElement) bool { return strings.Contains(target, d.ID) })
+	if n < 0 {
+		return ""
+	}
+	hidden := i.Clone()
+	hidden.ID, hidden.Version, hidden.EventCount = uuid.NewV7().String(), 0, 1
+	for m := range hidden.Data {
+		hidden.Data[m].ID = uuid.New().String()
+	}
+	hidden.Data[n].OwnerOnly = true
+	if err := api.Instances.Create(t.Context(), hidden, hidden.StepEvent("", "1001", api.View.Links(hidden))); err != nil {
+		t.Fatal(err)
+	}
+	return strings.NewReplacer(i.ID, hidden.ID, i.Data[n].ID, hidden.Data[n].ID).Replace(target)
 }
 
 // CheckRead checks a GET on an instance of Kari in App: its readers get 200 and a response that

@@ -43,6 +43,7 @@ type DataType struct {
 	MaxSize             int64           `json:"maxSize,omitempty"`             // bytes; 0: no limit
 	MinCount            int             `json:"minCount"`                      // elements that a valid instance must have
 	MaxCount            int             `json:"maxCount"`                      // elements an instance may have; 0: no limit
+	Read                []Role          `json:"read,omitempty"`                // who may see elements; nil: both roles; never without Owner
 	Write               []Role          `json:"write,omitempty"`               // who may add, replace and delete elements; nil: both roles
 	Steps               []string        `json:"steps,omitempty"`               // steps in which elements can change although the step locks or archives
 	Schema              json.RawMessage `json:"schema,omitempty"`              // a JSON Schema object with members; nil: none
@@ -137,6 +138,9 @@ func (t DataType) OnlyWriter() Role {
 	}
 	return ""
 }
+
+// OwnerOnly reports whether only the application owner may see elements of the type.
+func (t DataType) OwnerOnly() bool { return len(t.Read) == 1 }
 
 // OpenIn reports whether elements of the type can change in the step, whatever the step locks.
 func (t DataType) OpenIn(step string) bool { return slices.Contains(t.Steps, step) }
@@ -233,10 +237,9 @@ func (a *Application) Validate() error {
 		c.require(t.MinCount >= 0, at+"/minCount", "must not be negative")
 		c.require(t.MaxCount >= 0, at+"/maxCount", "must not be negative (0: no limit)")
 		c.require(t.MaxCount == 0 || t.MinCount <= t.MaxCount, at+"/minCount", "must not exceed maxCount")
-		c.require(t.Write == nil || len(t.Write) > 0, at+"/write", "must contain user, owner or both; omit it to allow both")
-		for m, role := range t.Write {
-			c.require((role == User || role == Owner) && !slices.Contains(t.Write[:m], role), fmt.Sprintf("%s/write/%d", at, m), "must be user or owner, each once")
-		}
+		c.requireRoles(t.Read, at+"/read")
+		c.require(len(t.Read) == 0 || slices.Contains(t.Read, Owner), at+"/read", "must contain owner, because the application owner sees all data")
+		c.requireRoles(t.Write, at+"/write")
 		for m, name := range t.Steps {
 			_, exists := a.Workflow.Step(name)
 			c.require(exists && !slices.Contains(t.Steps[:m], name), fmt.Sprintf("%s/steps/%d", at, m), "must be the name of a step, each once")
@@ -278,6 +281,14 @@ func (c *checker) fault() error {
 		return nil
 	}
 	return InvalidRegistration(c.issues)
+}
+
+// requireRoles requires a list of roles, each once. nil is valid, and an empty list is not.
+func (c *checker) requireRoles(roles []Role, field string) {
+	c.require(roles == nil || len(roles) > 0, field, "must contain user, owner or both; omit it to allow both")
+	for n, role := range roles {
+		c.require((role == User || role == Owner) && !slices.Contains(roles[:n], role), fmt.Sprintf("%s/%d", field, n), "must be user or owner, each once")
+	}
 }
 
 func (c *checker) require(holds bool, field, rule string, args ...any) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"altinn.no/instanceapi/shared/application"
 )
@@ -54,6 +55,24 @@ func Decode(raw []byte) (Encoded, error) {
 		return Encoded{}, errors.New("event: not the JSON of an event")
 	}
 	return encode(ev, compact.Bytes())
+}
+
+// ForUsers returns the event as users see it, or false if they do not see it: events of the types
+// for the owner, and events about a data element that only the owner may see. The result has no
+// link to such an element. It has only the members that this version knows, if any must be removed.
+func (e Encoded) ForUsers() (shown Encoded, visible bool, err error) {
+	ev := e.Event
+	if ev.OwnerOnly || ev.EventType == InstanceChanged || ev.EventType == LegalHoldChanged {
+		return Encoded{}, false, nil
+	}
+	hidden := func(l DataLink) bool { return l.OwnerOnly }
+	if ev.OwnerOnlyLinksOmitted == 0 && !slices.ContainsFunc(ev.DataLinks, hidden) {
+		return e, true, nil
+	}
+	ev.DataLinks = slices.DeleteFunc(slices.Clone(ev.DataLinks), hidden)
+	ev.DataLinksOmitted, ev.OwnerOnlyLinksOmitted = ev.DataLinksOmitted-ev.OwnerOnlyLinksOmitted, 0
+	shown, err = Encode(ev)
+	return shown, true, err
 }
 
 func encode(ev Event, raw []byte) (Encoded, error) {

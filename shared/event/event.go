@@ -49,11 +49,6 @@ func Types() []string {
 	return []string{WorkflowStateChange, DataChanged, InstanceChanged, DownloadConfirmed, InstanceDeleted, InstanceUndeleted, InstanceVisible, DeadlineNear, DeadlinePassed, LegalHoldChanged, SubstatusChanged, ReadStatusChanged}
 }
 
-// OwnerOnly reports whether the history of an instance omits events of the type for users.
-func OwnerOnly(eventType string) bool {
-	return eventType == InstanceChanged || eventType == LegalHoldChanged
-}
-
 // The changes of a data element, in the event DataChanged.
 const (
 	DataCreated  = "created"
@@ -98,6 +93,8 @@ type Event struct {
 	// DataLinksOmitted is the number of further data elements, which have no link. Only an instance
 	// with more than MaxDataLinks elements has any.
 	DataLinksOmitted int `json:"dataLinksOmitted,omitempty"`
+	// OwnerOnlyLinksOmitted is the number of those that only the application's owner may see.
+	OwnerOnlyLinksOmitted int `json:"ownerOnlyLinksOmitted,omitempty"`
 
 	EventType    string `json:"eventType"`
 	WorkflowStep string `json:"workflowStep"` // the step of the instance after the change
@@ -109,6 +106,10 @@ type Event struct {
 	HasReason       bool   `json:"hasReason,omitempty"`    // WorkflowStateChange: the actor gave a reason, which the instance has
 	InstanceVersion int64  `json:"instanceVersion"`        // the instance's version after the change
 	SchemaVersion   int    `json:"schemaVersion"`
+
+	// OwnerOnly is set if the event is about a data element that only the application's owner may
+	// see.
+	OwnerOnly bool `json:"ownerOnly,omitempty"`
 
 	Change          string        `json:"change,omitempty"`          // DataChanged: DataCreated, DataReplaced or DataDeleted
 	DataElementID   string        `json:"dataElementId,omitempty"`   // DataChanged
@@ -123,10 +124,12 @@ type Event struct {
 	Held            *bool         `json:"held,omitempty"`            // LegalHoldChanged: whether the instance is held now
 }
 
-// DataLink refers to one data element that the instance had at the time of the change.
+// DataLink refers to one data element that the instance had at the time of the change. The links
+// that only the application's owner may see follow the others.
 type DataLink struct {
-	FormID   string `json:"formId"`
-	DataLink string `json:"dataLink"` // absolute URL on the storage API
+	FormID    string `json:"formId"`
+	DataLink  string `json:"dataLink"`            // absolute URL on the storage API
+	OwnerOnly bool   `json:"ownerOnly,omitempty"` // only the application's owner may see it
 }
 
 // Subject is what all events of an instance have in common.

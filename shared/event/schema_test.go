@@ -67,14 +67,14 @@ var members = map[string]func(*Event){
 }
 
 // optional are the members that an event of a type may lack.
-var optional = []string{"previousStep", "hasReason", "dataLinksOmitted"}
+var optional = []string{"previousStep", "hasReason", "dataLinksOmitted", "ownerOnlyLinksOmitted", "ownerOnly"}
 
 // typed returns an event of the type, with every member of the type.
 func typed(eventType string) Event {
 	ev := sample()
 	ev.EventType, ev.PreviousStep, ev.HasReason = eventType, "", false
-	ev.DataLinks = []DataLink{{FormID: "default", DataLink: ev.InstanceLink + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff"}}
-	ev.DataLinksOmitted = 1
+	ev.DataLinks = []DataLink{{FormID: "default", DataLink: ev.InstanceLink + "/data/692ee7df-82a9-4bba-b2f2-c8c4dac69aff", OwnerOnly: true}}
+	ev.DataLinksOmitted, ev.OwnerOnlyLinksOmitted, ev.OwnerOnly = 1, 1, true
 	members[eventType](&ev)
 	return ev
 }
@@ -97,7 +97,7 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 		schema := schema(t, schemaFile(eventType))
 		full := typed(eventType)
 		bare := full
-		bare.PreviousStep, bare.DataLinks, bare.DataLinksOmitted = "", nil, 0
+		bare.PreviousStep, bare.DataLinks, bare.DataLinksOmitted, bare.OwnerOnlyLinksOmitted, bare.OwnerOnly = "", nil, 0, 0, false
 		bare.At.Time = bare.At.Truncate(1e9)
 		for _, ev := range []Event{full, bare} {
 			text := jsonOf(t, ev)
@@ -128,6 +128,8 @@ func TestDocumentsFollowTheSchema(t *testing.T) {
 			"no decimals":             func(d map[string]any) { d["at"] = "2019-06-01T11:12:22Z" },
 			"too many links":          func(d map[string]any) { d["dataLinks"] = slices.Repeat(d["dataLinks"].([]any), 51) },
 			"no omitted links":        func(d map[string]any) { d["dataLinksOmitted"] = 0 },
+			"no hidden links":         func(d map[string]any) { d["ownerOnlyLinksOmitted"] = 0 },
+			"not for the owner only":  func(d map[string]any) { d["ownerOnly"] = false },
 			"no links":                func(d map[string]any) { d["dataLinks"] = nil },
 			"another type":            func(d map[string]any) { d["eventType"] = "Other" },
 			"another schema version":  func(d map[string]any) { d["schemaVersion"] = 2 },
@@ -188,8 +190,8 @@ func TestSchemasHaveTheMembersOfTheDocument(t *testing.T) {
 			t.Errorf("%s: the schema requires %v, the document always has %v", what, published.Required, always)
 		}
 	}
-	compare("event", reflect.TypeFor[Event](), common, "dataLinksOmitted")
-	compare("data link", reflect.TypeFor[DataLink](), item.Items)
+	compare("event", reflect.TypeFor[Event](), common, "dataLinksOmitted", "ownerOnlyLinksOmitted", "ownerOnly")
+	compare("data link", reflect.TypeFor[DataLink](), item.Items, "ownerOnly")
 	var version struct{ Const int }
 	if err := json.Unmarshal(common.Properties["schemaVersion"], &version); err != nil || version.Const != SchemaVersion {
 		t.Errorf("the schema has version %d, %v", version.Const, err)
@@ -231,7 +233,7 @@ func TestSchemasHaveTheMembersOfTheDocument(t *testing.T) {
 	for _, eventType := range Types() {
 		members[eventType](&total)
 	}
-	total.DataLinks, total.DataLinksOmitted = []DataLink{}, 1 // of all types
+	total.DataLinks, total.DataLinksOmitted, total.OwnerOnlyLinksOmitted, total.OwnerOnly = []DataLink{}, 1, 1, true // of all types
 	for field := range reflect.TypeFor[Event]().Fields() {
 		if strings.HasSuffix(field.Tag.Get("json"), ",omitempty") && reflect.ValueOf(total).FieldByIndex(field.Index).IsZero() {
 			t.Errorf("%s belongs to no type in members", field.Name)

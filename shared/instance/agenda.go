@@ -213,10 +213,13 @@ func (i *Instance) deletion(app *application.Application) (effect Effect, at tim
 	return effect, at
 }
 
-// DeleteAfter returns when the registered retention deletes the instance, softly or permanently, or
-// nil if it does not. A legal hold and an unconfirmed submission can delay the deletion.
-func (i *Instance) DeleteAfter(app *application.Application, now time.Time) *time.Time {
-	effect, at := i.deletion(app)
+// DeleteAfter returns when the registered retention deletes the instance, softly or permanently,
+// or nil if it does not. A legal hold and an unconfirmed submission can delay the deletion. For a
+// user, a later change that users do not see can delay it, too.
+func (i *Instance) DeleteAfter(app *application.Application, role application.Role, now time.Time) *time.Time {
+	seen := *i
+	seen.LastChangedDateTime = i.LastChangedFor(role)
+	effect, at := seen.deletion(app)
 	if effect == NoEffect || i.Held(now) && i.LegalHold.Until == nil {
 		return nil
 	}

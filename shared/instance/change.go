@@ -109,18 +109,18 @@ func (i *Instance) AddData(app *application.Application, id, formID string, cont
 		return fault.New(fault.Conflict, "data-count", "An instance can have at most %d data elements.", MaxDataElements)
 	}
 	dataType, _ := app.DataType(formID)
-	if dataType.MaxCount > 0 && i.count(formID) >= dataType.MaxCount {
+	if dataType.MaxCount > 0 && count(i.Data, formID) >= dataType.MaxCount {
 		return fault.New(fault.Conflict, "data-count",
 			"The instance already has %d data elements with this formId, the maximum for the application. Replace one instead.", dataType.MaxCount)
 	}
-	i.touch(app, by, TruncateTime(now))
+	i.touchData(app, dataType.OwnerOnly(), by, TruncateTime(now))
 	now = i.LastChangedDateTime
-	if i.isOwner(by) {
+	if i.isOwner(by) && !dataType.OwnerOnly() {
 		i.markUpdated()
 	}
 	i.Data = append(i.Data, DataElement{
 		ID: id, FormID: formID, ContentType: content.ContentType, FileName: content.FileName, FileSize: content.Size,
-		SHA256: content.SHA256, Revision: content.Revision, OnlyWriter: dataType.OnlyWriter(),
+		SHA256: content.SHA256, Revision: content.Revision, OnlyWriter: dataType.OnlyWriter(), OwnerOnly: dataType.OwnerOnly(),
 		CreatedDateTime: now, CreatedBy: by, LastChangedDateTime: now, LastChangedBy: by,
 	})
 	return nil
@@ -137,8 +137,8 @@ func (i *Instance) ReplaceData(app *application.Application, id string, content 
 	if err := i.CheckElementWritable(app, element, by, now); err != nil {
 		return err
 	}
-	i.touch(app, by, TruncateTime(now))
-	if i.isOwner(by) {
+	i.touchData(app, element.OwnerOnly, by, TruncateTime(now))
+	if i.isOwner(by) && !element.OwnerOnly {
 		i.markUpdated()
 	}
 	if content.FileName != "" {
@@ -260,7 +260,7 @@ func (i *Instance) TransitionWithReason(app *application.Application, name, reas
 			"The dueDateTime of the instance has passed. Only the application owner can move it now, or set a later dueDateTime.")
 	}
 	if from, ok := app.Workflow.Step(left); ok && from.ValidateOnExit {
-		if issues := i.Validate(app); len(issues) > 0 {
+		if issues := i.Validate(app, role); len(issues) > 0 {
 			f := fault.New(fault.Conflict, "data-invalid", "The instance cannot leave the step %s because its data is invalid. See issues.", left)
 			f.Issues = issues
 			return left, f
@@ -276,18 +276,21 @@ func (i *Instance) TransitionWithReason(app *application.Application, name, reas
 	return left, nil
 }
 
-// Validate returns an issue for each formId with too few or too many data elements. The minimum of
-// a type that only the owner may write counts only in the steps of the type, because a user cannot
-// reach it. The slice is never nil.
-func (i *Instance) Validate(app *application.Application) []fault.Issue {
+// Validate returns the role an issue for each formId with too few or too many data elements. The
+// minimum of a type that only the owner may write counts only in the steps of the type, because a
+// user cannot reach it, and for a user only if users see the type. The maximum counts the elements
+// that the role may see. The slice is never nil.
+func (i *Instance) Validate(app *application.Application, role application.Role) []fault.Issue {
 	issues := []fault.Issue{}
 	for _, t := range app.DataTypes {
-		n := i.count(t.FormID)
+		reachable := t.OnlyWriter() != application.Owner ||
+			t.OpenIn(i.Workflow.CurrentStep) && (role == application.Owner || !t.OwnerOnly())
+		n, shown := count(i.Data, t.FormID), count(i.DataFor(role), t.FormID)
 		switch {
-		case n < t.MinCount && (t.OnlyWriter() != application.Owner || t.OpenIn(i.Workflow.CurrentStep)):
+		case n < t.MinCount && reachable:
 			issues = append(issues, countIssue("TooFewDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the minimum is %[3]d.", n, t.FormID, t.MinCount))
-		case t.MaxCount > 0 && n > t.MaxCount:
-			issues = append(issues, countIssue("TooManyDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the maximum is %[3]d.", n, t.FormID, t.MaxCount))
+		case t.MaxCount > 0 && shown > t.MaxCount:
+			issues = append(issues, countIssue("TooManyDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the maximum is %[3]d.", shown, t.FormID, t.MaxCount))
 		}
 	}
 	return issues
@@ -304,8 +307,8 @@ func (i *Instance) RemoveData(app *application.Application, id, by string, now t
 	if err := i.CheckElementWritable(app, element, by, now); err != nil {
 		return err
 	}
+	i.touchData(app, element.OwnerOnly, by, TruncateTime(now))
 	i.Data = slices.DeleteFunc(i.Data, func(d DataElement) bool { return d.ID == id })
-	i.touch(app, by, TruncateTime(now))
 	return nil
 }
 
@@ -384,13 +387,24 @@ func (i *Instance) touch(app *application.Application, by string, now time.Time)
 	if i.Version > 0 && !now.After(i.LastChangedDateTime) {
 		now = i.LastChangedDateTime.Add(time.Microsecond)
 	}
-	i.LastChangedDateTime, i.LastChangedBy = now, by
+	i.LastChangedDateTime, i.LastChangedBy, i.SeenChange = now, by, nil
 	i.Shard = ShardOf(i.ID, app.IndexShards)
 }
 
-func (i *Instance) count(formID string) int {
+// touchData is touch for a change of a data element. If only the owner may see the element, the
+// last change that users see stays.
+func (i *Instance) touchData(app *application.Application, ownerOnly bool, by string, now time.Time) {
+	seen := i.lastChangeFor(application.User)
+	i.touch(app, by, now)
+	if ownerOnly && (seen.By != by || !seen.At.Equal(i.LastChangedDateTime)) {
+		i.SeenChange = &seen
+	}
+}
+
+// count returns the number of elements with the formId.
+func count(data []DataElement, formID string) int {
 	n := 0
-	for _, d := range i.Data {
+	for _, d := range data {
 		if d.FormID == formID {
 			n++
 		}

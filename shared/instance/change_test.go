@@ -121,7 +121,7 @@ func TestTransitionValidatesOnExit(t *testing.T) {
 	if !errors.As(err, &f) || f.Code != "data-invalid" || f.Kind != fault.Conflict || len(f.Issues) != 2 || !reflect.DeepEqual(i, before) {
 		t.Fatalf("%v", err)
 	}
-	if !reflect.DeepEqual(f.Issues, i.Validate(app)) || f.Issues[0].Code != "TooFewDataElementsOfType" || f.Issues[0].Severity != fault.SeverityError {
+	if !reflect.DeepEqual(f.Issues, i.Validate(app, application.Owner)) || f.Issues[0].Code != "TooFewDataElementsOfType" || f.Issues[0].Severity != fault.SeverityError {
 		t.Errorf("issues %+v", f.Issues)
 	}
 	for n, form := range []string{"default", "attachment", "attachment"} {
@@ -129,7 +129,7 @@ func TestTransitionValidatesOnExit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if issues := i.Validate(app); issues == nil || len(issues) > 0 {
+	if issues := i.Validate(app, application.Owner); issues == nil || len(issues) > 0 {
 		t.Errorf("issues %+v, want an empty list", issues)
 	}
 	if _, err := i.Transition(app, "Submit", application.User, "1001", noon); err != nil {
@@ -137,7 +137,7 @@ func TestTransitionValidatesOnExit(t *testing.T) {
 	}
 	// After the owner lowers maxCount, a surplus element is an issue.
 	app.DataTypes[0].MinCount, app.DataTypes[0].MaxCount = 0, 1
-	if issues := i.Validate(app); len(issues) != 1 || issues[0].Code != "TooManyDataElementsOfType" {
+	if issues := i.Validate(app, application.Owner); len(issues) != 1 || issues[0].Code != "TooManyDataElementsOfType" {
 		t.Errorf("issues %+v", issues)
 	}
 	// Leaving Submit does not validate.

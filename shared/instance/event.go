@@ -33,11 +33,12 @@ func (i *Instance) Event(app *application.Application, eventType, by string, now
 	return []event.Event{ev}
 }
 
-// DataEvent returns the event of a change of a data element: event.DataCreated, DataReplaced or
-// DataDeleted. It returns none as Event does, and must be called as Event.
-func (i *Instance) DataEvent(app *application.Application, change, id, formID, by string, now time.Time, links Links) []event.Event {
+// DataEvent returns the event of a change of a data element, which may be deleted:
+// event.DataCreated, DataReplaced or DataDeleted. It returns none as Event does, and must be called
+// as Event.
+func (i *Instance) DataEvent(app *application.Application, change string, element DataElement, by string, now time.Time, links Links) []event.Event {
 	return i.Event(app, event.DataChanged, by, now, links, func(ev *event.Event) {
-		ev.Change, ev.DataElementID, ev.FormID = change, id, formID
+		ev.Change, ev.DataElementID, ev.FormID, ev.OwnerOnly = change, element.ID, element.FormID, element.OwnerOnly
 	})
 }
 
@@ -49,10 +50,13 @@ func (i *Instance) MetadataEvent(app *application.Application, before Metadata, 
 	})
 }
 
-// ConfirmedEvent returns the event of a confirmation of one data element or of all. It returns
-// none as Event does, and must be called as Event.
-func (i *Instance) ConfirmedEvent(app *application.Application, all bool, by string, now time.Time, links Links) []event.Event {
-	return i.Event(app, event.DownloadConfirmed, by, now, links, func(ev *event.Event) { ev.All = &all })
+// ConfirmedEvent returns the event of a confirmation of the data element with the id, or of all
+// elements if id is "". It returns none as Event does, and must be called as Event.
+func (i *Instance) ConfirmedEvent(app *application.Application, id, by string, now time.Time, links Links) []event.Event {
+	return i.Event(app, event.DownloadConfirmed, by, now, links, func(ev *event.Event) {
+		all, element := id == "", i.Element(id)
+		ev.All, ev.OwnerOnly = &all, element != nil && element.OwnerOnly
+	})
 }
 
 func (i *Instance) newEvent(eventType, by string, at time.Time, links Links) event.Event {
@@ -63,12 +67,21 @@ func (i *Instance) newEvent(eventType, by string, at time.Time, links Links) eve
 		EventType: eventType, WorkflowStep: i.Workflow.CurrentStep, UserID: by,
 		Org: org, App: app, InstanceVersion: i.Version + 1, SchemaVersion: event.SchemaVersion,
 	}
-	for n, d := range i.Data {
-		if n == event.MaxDataLinks {
-			ev.DataLinksOmitted = len(i.Data) - n
-			break
+	// The links that users see come first, so that the others take no place of theirs.
+	for _, ownerOnly := range []bool{false, true} {
+		for _, d := range i.Data {
+			if d.OwnerOnly != ownerOnly {
+				continue
+			}
+			if len(ev.DataLinks) < event.MaxDataLinks {
+				ev.DataLinks = append(ev.DataLinks, event.DataLink{FormID: d.FormID, DataLink: links.Data(d.ID).Platform, OwnerOnly: ownerOnly})
+				continue
+			}
+			ev.DataLinksOmitted++
+			if ownerOnly {
+				ev.OwnerOnlyLinksOmitted++
+			}
 		}
-		ev.DataLinks = append(ev.DataLinks, event.DataLink{FormID: d.FormID, DataLink: links.Data(d.ID).Platform})
 	}
 	return ev
 }

@@ -4,6 +4,9 @@
 //
 // LastChangedDateTime covers the reported data and the workflow. Deletion, labels, dates and the
 // presentation field do not update it.
+//
+// Users do not see every data element of their instances. HideFromUsers is the one place that
+// decides what they see of a document, and DataFor and ElementFor what they can name.
 package instance
 
 import (
@@ -55,6 +58,7 @@ type Instance struct {
 	Shard             int                `json:"-"` // its shard of the application's indexes
 	Submitted         bool               `json:"-"` // whether the current step is one of a submitted instance, see application.Step.Submits
 	LabelsHidden      bool               `json:"-"` // whether users do not see the labels; set at creation, so that a later registration shows nothing
+	SeenChange        *Change            `json:"-"` // the last change that users may see; nil: LastChangedDateTime and LastChangedBy
 	AllConfirmed      time.Time          `json:"-"` // time at which the owner confirmed a submission as a whole; zero: never
 	Timeline          Timeline           `json:"-"` // state of the rules that depend on the time
 	IdempotencyRecord *IdempotencyRecord `json:"-"` // stored with this change, not part of the document; nil: none
@@ -79,6 +83,12 @@ type Status struct {
 	SoftDeletedDateTime   *time.Time `json:"softDeletedDateTime,omitempty"` // present if IsSoftDeleted
 	ReadStatus            string     `json:"readStatus,omitempty"`          // Unread, Read or UpdatedSinceLastReview
 	Substatus             *Substatus `json:"substatus,omitempty"`           // nil: the owner has set none
+}
+
+// Change is the time and the actor of a change.
+type Change struct {
+	At time.Time
+	By string
 }
 
 // Ref identifies an instance.
@@ -115,6 +125,10 @@ type DataElement struct {
 	// OnlyWriter is the only role that may replace or delete the element, or "" if both may. The
 	// data type decides when the element is added; a later registration changes nothing.
 	OnlyWriter application.Role `json:"-"`
+
+	// OwnerOnly reports whether only the application's owner may see the element. The data type
+	// decides when the element is added; a later registration changes nothing.
+	OwnerOnly bool `json:"-"`
 }
 
 // ApplicationOwner records the owner's downloads of the current content of a data element.
@@ -337,7 +351,7 @@ func (i *Instance) Clone() *Instance {
 	c.SelfLinks = cloneOf(i.SelfLinks)
 	c.DueDateTime, c.VisibleDateTime = cloneOf(i.DueDateTime), cloneOf(i.VisibleDateTime)
 	c.Workflow.SubmittedDateTime, c.Workflow.Notes = cloneOf(i.Workflow.SubmittedDateTime), slices.Clone(i.Workflow.Notes)
-	c.Status.Substatus = cloneOf(i.Status.Substatus)
+	c.Status.Substatus, c.SeenChange = cloneOf(i.Status.Substatus), cloneOf(i.SeenChange)
 	c.Status.ArchivedDateTime, c.Status.SoftDeletedDateTime = cloneOf(i.Status.ArchivedDateTime), cloneOf(i.Status.SoftDeletedDateTime)
 	if c.LegalHold = cloneOf(i.LegalHold); c.LegalHold != nil {
 		c.LegalHold.Until = cloneOf(i.LegalHold.Until)

@@ -64,11 +64,11 @@ func (u *Upload) FormIDError(formID string) *fault.Error {
 		"The upload was announced with the formId %q, but the formId of the data element is %q. Announce an upload with that formId with POST …/uploads.", u.FormID, formID)
 }
 
-// CommittedError returns the fault for another commit of an upload that is the content of the data
-// element.
-func (u *Upload) CommittedError(dataGuid string) *fault.Error {
+// CommittedError returns the fault for another commit of a committed upload. It does not name the
+// data element, which the caller may not see.
+func (u *Upload) CommittedError() *fault.Error {
 	return fault.New(fault.Conflict, "upload-committed",
-		"The upload is already committed as the data element %s with the formId %q. Repeat the same request, or start a new upload with POST …/uploads.", dataGuid, u.FormID)
+		"The upload is already committed as another data element. Repeat the same request, or start a new upload with POST …/uploads.")
 }
 
 // DeletedError returns the fault for committing the upload again after its data element was

@@ -160,7 +160,13 @@ func (a *Access) check(i *instance.Instance) error {
 
 // Element returns the data element that the path names, or NotFound.
 func (a *Access) Element(i *instance.Instance) (*instance.DataElement, error) {
-	if element := i.Element(a.DataGuid); element != nil {
+	return a.ElementOf(i, a.DataGuid)
+}
+
+// ElementOf returns the data element with the given id, or NotFound if there is none that the
+// caller may see. Handlers find elements that requests name with it or with Element.
+func (a *Access) ElementOf(i *instance.Instance, id string) (*instance.DataElement, error) {
+	if element := i.ElementFor(a.Role(), id); element != nil {
 		return element, nil
 	}
 	return nil, fault.NoSuchResource()

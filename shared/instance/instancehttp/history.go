@@ -31,8 +31,8 @@ type Pending interface {
 
 // HistoryEndpoint serves the events of one instance, from the first event, or from the one after
 // the parameter "after". The history contains an event as soon as its change is complete: events
-// that are not in the feed yet come from the outbox. Users do not see the events that are for the
-// application's owner only.
+// that are not in the feed yet come from the outbox. Users get every event as Encoded.ForUsers
+// returns it.
 type HistoryEndpoint struct {
 	Authorizer Authorizer
 	Instances  Reader
@@ -112,7 +112,13 @@ func (e HistoryEndpoint) page(ctx context.Context, i *instance.Instance, owner b
 			if len(events) == size {
 				return events, end, nil
 			}
-			if t := doc.Event.EventType; !event.Internal(t) && (owner || !event.OwnerOnly(t)) {
+			shown := !event.Internal(doc.Event.EventType)
+			if shown && !owner {
+				if doc, shown, err = doc.ForUsers(); err != nil {
+					return nil, 0, err
+				}
+			}
+			if shown {
 				events = append(events, doc)
 			}
 			end++

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -81,12 +82,19 @@ func (c UploadCommit) Run(ctx context.Context, records IdempotencyRecords) (i *i
 	}
 }
 
+// SeesDeletion reports whether the data element that a commit of u has added was deleted later, and
+// the caller may know it. A user may not, if the data type hides its elements from users.
+func (a *Access) SeesDeletion(i *instance.Instance, app *application.Application, u *instance.Upload) bool {
+	dataType, _ := app.DataType(u.FormID)
+	return i.Element(u.NewDataGuid()) == nil && (a.Caller.IsOwner() || !dataType.OwnerOnly())
+}
+
 // Check checks the commit against earlier, the record of the upload's commit, or nil if the
 // upload is not committed. repeated and the error are those of Run.
 func (c UploadCommit) Check(earlier *instance.IdempotencyRecord) (repeated bool, err error) {
 	switch {
 	case earlier != nil && (earlier.Fingerprint != c.FormID || earlier.DataGuid != c.DataGuid):
-		return false, c.Upload.CommittedError(earlier.DataGuid)
+		return false, c.Upload.CommittedError()
 	case earlier == nil && c.Upload.FormID != c.FormID:
 		return false, c.Upload.FormIDError(c.FormID)
 	}

@@ -20,8 +20,7 @@ type CallerView struct {
 	forOwner bool // shows what only the application's owner may see
 }
 
-// For returns the view of a caller. Only the application's owner sees the reason of a legal hold,
-// and the labels if its registration says so.
+// For returns the view of a caller.
 func (v View) For(caller auth.Caller) CallerView { return CallerView{v, caller.IsOwner()} }
 
 // Render returns a copy of i with its links, without what the caller may not see.
@@ -34,11 +33,8 @@ func (v CallerView) Render(i *instance.Instance) *instance.Instance {
 // AddLinks sets the links of i, and removes what the caller may not see. Use it only on a document
 // for a response, because neither is ever stored.
 func (v CallerView) AddLinks(i *instance.Instance) {
-	if i.LegalHold != nil && !v.forOwner {
-		i.LegalHold.Reason = ""
-	}
-	if i.LabelsHidden && !v.forOwner {
-		i.Labels = []string{}
+	if !v.forOwner {
+		i.HideFromUsers()
 	}
 	links := v.Links(i)
 	i.SelfLinks = &links

@@ -62,8 +62,9 @@ type Filter struct {
 	ReadStatus      string   // "": any
 	Unconfirmed     bool     // only instances in their owner's work queue
 
-	// VisibleAt, if not zero, omits the instances that do not exist for users at that time. Labels
-	// that users do not see then match no label.
+	// VisibleAt is the time of a user's query, or zero for an owner's. The filter then omits the
+	// instances that do not exist for users at that time, and matches what users see: no hidden
+	// label, and the last change that they may see.
 	VisibleAt time.Time
 
 	LastChanged, Created, Due, Visible TimeRange
@@ -117,6 +118,7 @@ func ParseFilter(values url.Values) (Filter, error) {
 // marked for hard delete.
 func (f *Filter) Matches(i *instance.Instance) bool {
 	org, _, _ := strings.Cut(i.AppID, "/")
+	changed := i.LastChangedFor(f.role())
 	equals := func(want *bool, value bool) bool { return want == nil || *want == value }
 	return !i.Status.IsMarkedForHardDelete && equals(f.IsSoftDeleted, i.Status.IsSoftDeleted) &&
 		(len(f.AppIDs) == 0 || slices.Contains(f.AppIDs, i.AppID)) &&
@@ -124,13 +126,21 @@ func (f *Filter) Matches(i *instance.Instance) bool {
 		(f.InstanceOwnerID == "" || f.InstanceOwnerID == i.InstanceOwnerID) &&
 		(f.Step == "" || f.Step == i.Workflow.CurrentStep) &&
 		!slices.ContainsFunc(f.Labels, func(label string) bool { return !slices.Contains(i.Labels, label) }) &&
-		(len(f.Labels) == 0 || f.VisibleAt.IsZero() || !i.LabelsHidden) &&
+		(len(f.Labels) == 0 || f.role() == application.Owner || !i.LabelsHidden) &&
 		equals(f.IsCompleted, i.Workflow.IsCompleted) && equals(f.IsArchived, i.Status.IsArchived) &&
 		(f.ReadStatus == "" || f.ReadStatus == i.Status.ReadStatus) &&
 		(!f.Unconfirmed || i.InQueue()) &&
 		f.isVisible(i) &&
-		f.LastChanged.Contains(&i.LastChangedDateTime) && f.Created.Contains(&i.CreatedDateTime) &&
+		f.LastChanged.Contains(&changed) && f.Created.Contains(&i.CreatedDateTime) &&
 		f.Due.Contains(i.DueDateTime) && f.Visible.Contains(i.VisibleDateTime)
+}
+
+// role returns the role of the caller.
+func (f *Filter) role() application.Role {
+	if f.VisibleAt.IsZero() {
+		return application.Owner
+	}
+	return application.User
 }
 
 // isVisible reports whether the instance exists for the caller at the time of the query.

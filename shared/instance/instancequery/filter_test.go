@@ -113,6 +113,22 @@ func TestHiddenLabels(t *testing.T) {
 	}
 }
 
+// TestChangesThatUsersDoNotSee filters by the time of a change that users do not see, and by the
+// time of the last change that they see.
+func TestChangesThatUsersDoNotSee(t *testing.T) {
+	seen := time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)
+	i := &instance.Instance{AppID: "nav/app2018", LastChangedDateTime: seen.Add(time.Hour), SeenChange: &instance.Change{At: seen}}
+	for query, byOwner := range map[string]bool{"after(2026-05-02)": true, "lte:2026-05-02": false} {
+		f, err := ParseFilter(url.Values{"lastChangedDateTime": {query}})
+		if err != nil || f.Matches(i) != byOwner {
+			t.Errorf("%s matches for the owner: %v, want %v (%v)", query, !byOwner, byOwner, err)
+		}
+		if f.VisibleAt = time.Now(); f.Matches(i) == byOwner {
+			t.Errorf("%s matches for a user: %v, want %v", query, byOwner, !byOwner)
+		}
+	}
+}
+
 // TestEveryParameterExcludes checks that each filter excludes an instance that it does not match.
 func TestEveryParameterExcludes(t *testing.T) {
 	day := time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)

@@ -37,6 +37,9 @@ type document struct {
 	LabelsHidden bool      `json:"labelsHidden,omitzero"`
 	AllConfirmed time.Time `json:"allConfirmed,omitzero"`
 
+	SeenAt time.Time `json:"seenAt,omitzero"` // this and the next are the SeenChange
+	SeenBy string    `json:"seenBy,omitzero"`
+
 	VisibleDue  time.Time `json:"visibleDue,omitzero"` // this and the following are the Timeline
 	DueDone     time.Time `json:"dueDone,omitzero"`
 	DeletedBy   string    `json:"deletedBy,omitzero"`
@@ -50,6 +53,7 @@ type element struct {
 	SHA256   string `json:"sha256"`
 	// OnlyWriter is the role in DataElement.OnlyWriter.
 	OnlyWriter application.Role `json:"onlyWriter,omitempty"`
+	OwnerOnly  bool             `json:"ownerOnly,omitzero"`
 }
 
 // packing is the format of packed instances.
@@ -80,6 +84,9 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 		if d.OnlyWriter != "" {
 			w.String(`,"onlyWriter":`, string(d.OnlyWriter))
 		}
+		if d.OwnerOnly {
+			w.Bool(`,"ownerOnly":`, true)
+		}
 		w.Raw("}")
 	}
 	w.Int(`],"eventCount":`, int64(i.EventCount))
@@ -95,6 +102,10 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 	}
 	if !i.AllConfirmed.IsZero() {
 		w.Time(`,"allConfirmed":`, i.AllConfirmed)
+	}
+	if seen := i.SeenChange; seen != nil {
+		w.Time(`,"seenAt":`, seen.At)
+		w.String(`,"seenBy":`, seen.By)
 	}
 	appendTimeline(&w, i.Timeline)
 	w.Raw("}")
@@ -172,6 +183,9 @@ func readDocument(text string) *instance.Instance {
 		if r.Accept(`,"onlyWriter":`) {
 			d.OnlyWriter = application.Role(r.String(""))
 		}
+		if r.Accept(`,"ownerOnly":`) {
+			d.OwnerOnly = r.Bool("")
+		}
 		r.Expect("}")
 		i.Data = append(i.Data, d)
 	}
@@ -188,6 +202,9 @@ func readDocument(text string) *instance.Instance {
 	}
 	if r.Accept(`,"allConfirmed":`) {
 		i.AllConfirmed = r.Time("")
+	}
+	if r.Accept(`,"seenAt":`) {
+		i.SeenChange = &instance.Change{At: r.Time(""), By: r.String(`,"seenBy":`)}
 	}
 	i.Timeline = readTimeline(r)
 	if r.Expect("}"); !r.OK() {
@@ -206,6 +223,9 @@ func decodeCompatible(text []byte) (*instance.Instance, error) {
 	i := &doc.Instance
 	i.EventCount, i.StepEntered, i.Shard = doc.EventCount, doc.StepEntered, doc.Shard
 	i.Submitted, i.LabelsHidden, i.AllConfirmed = doc.Submitted, doc.LabelsHidden, doc.AllConfirmed
+	if !doc.SeenAt.IsZero() {
+		i.SeenChange = &instance.Change{At: doc.SeenAt, By: doc.SeenBy}
+	}
 	i.Timeline = instance.Timeline{
 		VisibleDue: doc.VisibleDue, DueDone: doc.DueDone, DeletedBy: doc.DeletedBy, Restored: doc.Restored, UserChanged: doc.UserChanged,
 	}
@@ -216,7 +236,7 @@ func decodeCompatible(text []byte) (*instance.Instance, error) {
 	i.Data = make([]instance.DataElement, len(doc.Data))
 	for n, d := range doc.Data {
 		i.Data[n] = d.DataElement
-		i.Data[n].Revision, i.Data[n].SHA256, i.Data[n].OnlyWriter = d.Revision, d.SHA256, d.OnlyWriter
+		i.Data[n].Revision, i.Data[n].SHA256, i.Data[n].OnlyWriter, i.Data[n].OwnerOnly = d.Revision, d.SHA256, d.OnlyWriter, d.OwnerOnly
 	}
 	return i, nil
 }

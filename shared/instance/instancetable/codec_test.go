@@ -207,7 +207,7 @@ func TestRoundTrip(t *testing.T) {
 				ID: text.Draw(t, "id"), FormID: text.Draw(t, "form"), ContentType: text.Draw(t, "type"), FileName: text.Draw(t, "name"),
 				CreatedDateTime: moment.Draw(t, "created"), LastChangedDateTime: moment.Draw(t, "changed"), FileSize: rapid.Int64().Draw(t, "size"),
 				IsLocked: rapid.Bool().Draw(t, "locked"), Revision: text.Draw(t, "revision"), SHA256: text.Draw(t, "hash"),
-				OnlyWriter: application.Role(text.Draw(t, "only writer")),
+				OnlyWriter: application.Role(text.Draw(t, "only writer")), OwnerOnly: rapid.Bool().Draw(t, "owner only"),
 			}
 			if rapid.Bool().Draw(t, "downloaded") {
 				d.ApplicationOwner = &instance.ApplicationOwner{Downloaded: rapid.SliceOfN(moment, 1, 5).Draw(t, "times")}
@@ -218,6 +218,9 @@ func TestRoundTrip(t *testing.T) {
 			want.Workflow.Notes = append(want.Workflow.Notes, instance.Note{
 				At: moment.Draw(t, "at"), By: text.Draw(t, "by"), Step: text.Draw(t, "step"), Reason: text.Draw(t, "reason"),
 			})
+		}
+		if rapid.Bool().Draw(t, "has a seen change") {
+			want.SeenChange = &instance.Change{At: moment.Draw(t, "seen at"), By: text.Draw(t, "seen by")}
 		}
 		if rapid.Bool().Draw(t, "has a substatus") {
 			want.Status.Substatus = &instance.Substatus{

@@ -23,16 +23,17 @@ func IsRequired(app *application.Application, i *instance.Instance, to, reason s
 		instance.CheckReason(reason, app.Workflow.RequiresReason(step.Name, to, role)) == nil
 }
 
-// Transition is Instance.TransitionWithReason that also rejects invalid content. If the step that i
-// leaves requires valid data, f must cover the data of i; otherwise Transition returns
-// ErrNotValidated. It returns a Conflict, code "data-invalid", with the issues of the instance and
-// of its data elements if one of them is an error.
+// Transition is Instance.TransitionWithReason that also rejects invalid content. If the step that
+// i leaves requires valid data, f must cover the data of i that the role may see; otherwise
+// Transition returns ErrNotValidated. What a user does not see never blocks the user. It returns
+// a Conflict, code "data-invalid", with the issues of the instance and of its data elements if
+// one of them is an error.
 func (f Findings) Transition(i *instance.Instance, app *application.Application, to, reason string, role application.Role, by string, now time.Time) (left string, err error) {
 	validates := IsRequired(app, i, to, reason, role)
-	if validates && !f.Covers(i) {
+	if validates && !f.Covers(i.DataFor(role)) {
 		return "", ErrNotValidated
 	}
-	issues := append(i.Validate(app), f.For(i)...) // those of the step that i leaves
+	issues := append(i.Validate(app, role), f.For(i.DataFor(role))...) // those of the step that i leaves
 	left, err = i.TransitionWithReason(app, to, reason, role, by, now)
 	if err != nil && !fault.HasCode(err, "data-invalid") {
 		return left, err

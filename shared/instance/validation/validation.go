@@ -167,18 +167,18 @@ func subjectOf(d instance.DataElement) subject {
 	return subject{d.ID, d.FormID, d.ContentType, d.Revision}
 }
 
-// Covers reports whether all data elements of i were validated in their current state.
-func (f Findings) Covers(i *instance.Instance) bool {
-	return !slices.ContainsFunc(i.Data, func(d instance.DataElement) bool {
+// Covers reports whether all the data elements were validated in their current state.
+func (f Findings) Covers(elements []instance.DataElement) bool {
+	return !slices.ContainsFunc(elements, func(d instance.DataElement) bool {
 		_, validated := f.issues[subjectOf(d)]
 		return !validated
 	})
 }
 
-// For returns the issues of the data elements of i, in the order of the elements; never nil.
-func (f Findings) For(i *instance.Instance) []fault.Issue {
+// For returns the issues of the data elements, in their order; never nil.
+func (f Findings) For(elements []instance.DataElement) []fault.Issue {
 	all := []fault.Issue{}
-	for _, d := range i.Data {
+	for _, d := range elements {
 		all = append(all, f.issues[subjectOf(d)]...)
 	}
 	return all

@@ -28,10 +28,10 @@ func TestTimeBudgetOfElements(t *testing.T) {
 	}
 	costly := func() (n int) {
 		found, err := c.Elements(t.Context(), app, i, i.Data, Findings{})
-		if err != nil || !found.Covers(i) {
+		if err != nil || !found.Covers(i.Data) {
 			t.Fatal(err)
 		}
-		for _, issue := range found.For(i) {
+		for _, issue := range found.For(i.Data) {
 			if issue.Code != schema.CodeTooCostly || issue.DataElementID == "" {
 				t.Errorf("%+v", issue)
 			}
@@ -117,7 +117,7 @@ func TestVerdictsAreRemembered(t *testing.T) {
 		}}
 		found, err := c.Elements(t.Context(), app, i, i.Data, Findings{})
 		codes := ""
-		for _, issue := range found.For(i) {
+		for _, issue := range found.For(i.Data) {
 			codes += issue.Code
 			if issue.DataElementID != "d" {
 				t.Errorf("%d: %+v", n, issue)
@@ -176,7 +176,7 @@ func TestLargeXML(t *testing.T) {
 			i := &instance.Instance{ID: "i", AppID: app.ID, Data: []instance.DataElement{{ID: "d", FormID: "form", ContentType: test.contentType, FileSize: int64(test.size), Revision: "r"}}}
 			found, err := c.Elements(t.Context(), app, i, i.Data, Findings{})
 			got := ""
-			for _, issue := range found.For(i) {
+			for _, issue := range found.For(i.Data) {
 				got += issue.Field + ": " + issue.Description
 			}
 			if err != nil || got != test.want {
