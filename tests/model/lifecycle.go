@@ -66,7 +66,7 @@ type timeline struct {
 	restored       *time.Time // an undelete since the last change
 	// restoredForUsers is an undelete since the last change that users see.
 	restoredForUsers *time.Time
-	allConfirmed   bool       // the owner has confirmed the submission as a whole
+	allConfirmed     bool // the owner has confirmed the submission as a whole
 	// Outstanding effects of visibleDateTime and dueDateTime.
 	visiblePending, duePending, reminderPending bool
 }

@@ -73,7 +73,7 @@ type Instance struct {
 	ReadStatus   string
 	Substatus    *Substatus
 	Hold         *Hold
-	labelsHidden bool // from users
+	labelsHidden bool   // from users
 	seen         *moved // the last change that users see; nil: Changed and ChangedBy
 	timeline
 	Data    []*Element

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -99,8 +100,9 @@ func (g *got) object() map[string]any {
 	return o
 }
 
-// seen returns the values that the model learns from this response. A user's response may lack the
-// changed data and the time of the change, so it reads the instance as the owner of its application.
+// seen returns the values that the model learns from this response. A user's response may lack
+// the changed data and the time of the change, so it reads the instance as the owner of its
+// application.
 func (r *run) seen(g *got) Seen {
 	o := g.object()
 	s := Seen{}

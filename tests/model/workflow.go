@@ -12,16 +12,16 @@ import (
 
 // Event is the entry of an instance into a step, or another change that its application registers.
 type Event struct {
-	Number            int // of the instance, from 1
-	Type              string
-	At                time.Time // zero if no response has contained it yet
-	Step, Previous    string
-	Members           map[string]any // of the type
-	By                string
-	Version           int64
-	OwnerOnly         bool // about an element that users do not see
-	Data, Hidden      []Link // the elements that users see, and the others
-	instance          *Instance
+	Number         int // of the instance, from 1
+	Type           string
+	At             time.Time // zero if no response has contained it yet
+	Step, Previous string
+	Members        map[string]any // of the type
+	By             string
+	Version        int64
+	OwnerOnly      bool   // about an element that users do not see
+	Data, Hidden   []Link // the elements that users see, and the others
+	instance       *Instance
 }
 
 // Link is an element in an event.
