@@ -104,7 +104,8 @@ func (e *env) populate() error {
 		}
 	}
 	for org := range e.registrar {
-		const types = `{"dataTypes":[{"formId":"first"},{"formId":"any"},{"formId":"decision","write":["owner"]}]}`
+		const types = `{"events":["DataChanged"],"dataTypes":[{"formId":"first"},{"formId":"any"},{"formId":"decision","write":["owner"]},
+			{"formId":"` + noteForm + `","read":["owner"],"write":["owner"]},{"formId":"` + boxForm + `","read":["owner"]}]}`
 		if _, err := e.succeed(org, "PUT", "/storage/applications/"+org+"/feedback", types); err != nil {
 			return err
 		}
@@ -117,7 +118,7 @@ func (e *env) populate() error {
 	} {
 		e.parties[name] = p
 		for _, org := range []string{"nav", "skd"} {
-			for _, state := range []string{"", "deleted", "deleted-by-user", "hidden", "held", "submitted", "withdrawn", "gone", "second", "decided"} {
+			for _, state := range []string{"", "deleted", "deleted-by-user", "hidden", "held", "submitted", "withdrawn", "gone", "second", "decided", "assessed"} {
 				made, err := e.create(org, name, state)
 				if err != nil {
 					return err
@@ -163,24 +164,42 @@ func (e *env) link() error {
 	return nil
 }
 
+// The formIds and the file name of data that only the application owner sees: a note of the owner,
+// and a box into which users drop data. No response to a user may contain them.
+const (
+	noteForm, boxForm = "owners-note", "owners-box"
+	hiddenFile        = "owners.txt"
+)
+
 // create creates an instance in a state, with a data element that the application owner has
 // downloaded.
 func (e *env) create(org, party, state string) (variables, error) {
 	formID := "first"
-	if state == "decided" {
+	switch state {
+	case "decided":
 		formID = "decision"
+	case "assessed":
+		formID = noteForm
 	}
-	v, err := e.createWith(`[{"formId":"`+formID+`","contentType":"text/plain","fileName":"first.txt","content":"Zmlyc3Q="}]`, org, party, state)
+	v, err := e.createWith(`[{"formId":"`+formID+`","contentType":"text/plain","fileName":"`+fileOf(state)+`","content":"Zmlyc3Q="}]`, org, party, state)
 	if err == nil && state != "gone" {
 		_, err = e.succeed(org, "GET", "/storage/instances/"+v["instanceOwnerId"]+"/"+v["instanceGuid"]+"/data/"+v["dataGuid"], "")
 	}
 	return v, err
 }
 
+// fileOf returns the file name of the data element of an instance in a state.
+func fileOf(state string) string {
+	if state == "assessed" {
+		return hiddenFile
+	}
+	return "first.txt"
+}
+
 // createWith creates an instance in a state, with data elements.
 func (e *env) createWith(data, org, party, state string) (variables, error) {
 	app := map[string]string{"nav": "app2018", "skd": "app"}[org]
-	if state == "decided" {
+	if state == "decided" || state == "assessed" {
 		app = "feedback"
 	}
 	visible := ""
@@ -191,9 +210,12 @@ func (e *env) createWith(data, org, party, state string) (variables, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := variables{"org": org, "app": app, "instanceOwnerId": made.InstanceOwnerID, "instanceGuid": made.ID, "reportee": e.parties[party].reportee}
+	v := variables{"org": org, "app": app, "instanceOwnerId": made.InstanceOwnerID, "instanceGuid": made.ID, "reportee": e.parties[party].reportee, "formId": "any"}
 	for _, d := range made.Data {
 		v["dataGuid"] = d.ID
+		if state == "assessed" {
+			v["assessed"] = d.ID
+		}
 	}
 	if state == "submitted" || state == "withdrawn" {
 		if _, err := e.succeed(org, "PUT", made.Apps()+"/workflow", `{"currentStep":"Submit"}`); err != nil {

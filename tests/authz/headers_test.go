@@ -49,7 +49,7 @@ func checkHeader(c cell, got *client.Response) error {
 	case c.downloads():
 		exactly["Content-Type"] = "text/plain"
 		exactly["Content-Security-Policy"] = "default-src 'none'; sandbox"
-		exactly["Content-Disposition"] = `attachment; filename="first.txt"; filename*=UTF-8''first.txt`
+		exactly["Content-Disposition"] = fmt.Sprintf(`attachment; filename=%q; filename*=UTF-8''%[1]s`, fileOf(c.object.state))
 	default:
 		exactly["Content-Type"] = "application/json"
 		exactly["Content-Disposition"] = ""

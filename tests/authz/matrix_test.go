@@ -198,7 +198,7 @@ func (e *env) try(c cell) error {
 	own := e.instances[strings.TrimSpace(org+" "+party+" "+c.object.state)]
 	if c.want.status < 300 && c.method() != "GET" && c.method() != "HEAD" && c.has("instanceGuid") {
 		var err error
-		if c.has("dataGuid") || c.does == "confirms" {
+		if c.has("dataGuid") || c.does == "confirms" || c.object.state == "assessed" {
 			own, err = e.create(org, party, c.object.state)
 		} else {
 			own, err = e.createWith("[]", org, party, c.object.state)
@@ -235,6 +235,9 @@ func (e *env) try(c cell) error {
 	if err := checkHeader(c, got); err != nil {
 		return err
 	}
+	if err := checkHidden(c, got, e.instances[strings.TrimSpace(org+" "+party+" assessed")], own); err != nil {
+		return err
+	}
 	if got.Status == 404 {
 		if err := checkNotFound(c, got); err != nil {
 			return err
@@ -248,6 +251,33 @@ func (e *env) try(c cell) error {
 		if others := want(c.endpoint, c.caller, object{org: c.object.org, party: c.object.party}); others.nothing && !strings.Contains(body, `"instances":[]`) {
 			return fmt.Errorf("the query finds instances of other callers: %v", got)
 		}
+	}
+	return nil
+}
+
+// checkHidden checks that the response to a user has nothing of the data that only the owner sees:
+// the data of instances in the state assessed, and what the request adds.
+func checkHidden(c cell, got *client.Response, instances ...variables) error {
+	if c.caller.org != "" {
+		return nil
+	}
+	text := fmt.Sprint(got.Header) + string(got.Body)
+	secrets := []string{hiddenFile}
+	if c.does != "reads an application" { // which has its formIds
+		secrets = append(secrets, noteForm, boxForm)
+	}
+	for _, i := range instances {
+		if i["assessed"] != "" {
+			secrets = append(secrets, i["assessed"])
+		}
+	}
+	for _, secret := range secrets {
+		if strings.Contains(text, secret) {
+			return fmt.Errorf("the response has %q of data that only the owner sees: %v %v", secret, got.Header, got)
+		}
+	}
+	if c.object.values["formId"] == boxForm && got.Status == 201 && strings.HasSuffix(c.path(), "/data") && strings.Contains(text, "/data/") {
+		return fmt.Errorf("the response names the data in the box: %v %v", got.Header, got)
 	}
 	return nil
 }
