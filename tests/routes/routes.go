@@ -97,7 +97,7 @@ var All = []Route{
 	{Method: "DELETE", Path: stored + hold, Status: 200, Held: true},
 	{Method: "GET", Path: registration, Status: 200},
 	{Method: "PUT", Path: registration, Status: 201, Type: json, Body: `{"title":{"nb":"Melding"},
-		"dataTypes":[{"formId":"any","allowedContentTypes":["application/json"],"write":["user","owner"],"steps":["Submit"],"schema":{"type":"object"}}],
+		"dataTypes":[{"formId":"any","allowedContentTypes":["application/json"],"read":["user","owner"],"write":["user","owner"],"steps":["Submit"],"schema":{"type":"object"}}],
 		"workflow":{"steps":[{"name":"FormFilling"},{"name":"Submit","completes":true}],"transitions":[{"from":"FormFilling","to":"Submit","by":["user"],"requiresReason":true}]},
 		"events":["InstanceDeleted","DeadlineNear"],"labelsFor":"owner",
 		"retention":{"userMayDelete":"drafts","drafts":{"after":"P90D"},"deleted":{"after":"P2W"},"archived":{"after":"P5Y","unconfirmed":"delete"}},
