@@ -14,7 +14,6 @@ const (
 var clientText = map[string][]string{
 	"POST " + appsInstances:                    {"/labels/0", "/presentationField", "/data/0/fileName"},
 	"POST /{org}/{app}/batch":                  {"/items/0/key", "/items/0/labels/0", "/items/0/presentationField", "/items/0/data/0/fileName"},
-	"POST /storage/confirmDownload":            {"/instances/0/instanceOwnerId", "/instances/0/id"},
 	"PATCH " + appsInstance:                    {"/labels/0", "/presentationField"},
 	"POST " + appsInstance + "/data":           {"file name", "parameter of Content-Type"},
 	"POST " + appsInstance + "/uploads":        {"/fileName"},

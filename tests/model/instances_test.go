@@ -288,7 +288,7 @@ func (r *run) checkItem(c Caller, app, key string, d Draft, result map[string]an
 				reader = r.callers[5]
 			}
 			made = r.send("get", reader, request{method: "GET", path: strings.TrimPrefix(location, system.BaseURL)})
-			seen = made.seen()
+			seen = r.seen(made)
 		}
 		return r.model.Create(c, app, d, seen)
 	})
