@@ -28,7 +28,7 @@ var (
 )
 
 var boundsOf = map[string]bounds{
-	"application-put": validating, "instance-validate": validating, "workflow-change": validating,
+	"application-put": validating, "changes-apply": validating, "instance-validate": validating, "workflow-change": validating,
 	"blob-sweep": withS3, "data-create": withS3, "data-download": withS3, "data-get": withS3, "data-replace": withS3,
 	"instance-create": withS3, "instances-create": withS3, "upload-create": withS3,
 	"event-publish": publishing, "outbox-sweep": sweeping,
