@@ -164,16 +164,30 @@ func (c *change) run(i *instance.Instance) (*instance.Instance, error) {
 		}
 	}
 	changed, err := c.attempt(i)
-	if err != nil && c.stored {
-		var keys []blob.Key
-		for n := range c.body.Data {
-			if c.isPart(n) {
-				keys = append(keys, c.contents[n].key)
-			}
-		}
-		instancehttp.Undo(c.r.Context(), err, c.release, c.blobs, keys...)
+	if c.stored && instancehttp.NotApplied(err) {
+		c.undo(err)
 	}
 	return changed, err
+}
+
+// undo subtracts the parts from the quota and deletes them. It does nothing if the instance has one
+// of them: the change was then applied, but its response was lost, and err is of a later attempt.
+func (c *change) undo(err error) {
+	ctx := c.r.Context()
+	i, loadErr := c.access.Load(ctx, c.instances)
+	if loadErr != nil { // the sweep deletes what no instance refers to
+		return
+	}
+	var keys []blob.Key
+	for n := range c.body.Data {
+		if c.isPart(n) {
+			if i.HasRevision(c.contents[n].key.Revision()) {
+				return
+			}
+			keys = append(keys, c.contents[n].key)
+		}
+	}
+	instancehttp.Undo(ctx, err, c.release, c.blobs, keys...)
 }
 
 // attempt is run without the deletion. It applies the change in memory first, so a rejected request
@@ -279,14 +293,19 @@ func (c *change) store(ctx context.Context, i *instance.Instance) error {
 			return err
 		}
 	}
-	c.stored = true
-	return c.parallel(c.isPart, func(ctx context.Context, n int) error {
+	err = c.parallel(c.isPart, func(ctx context.Context, n int) error {
 		found := c.contents[n]
 		payload := instancehttp.Payload{Body: found.body, ContentType: found.content.ContentType, FileName: found.content.FileName}
 		content, err := payload.Put(ctx, c.blobs, found.key)
 		found.content = content
 		return err
 	})
+	if err != nil { // the sweep deletes the parts that are stored
+		c.release()
+		return err
+	}
+	c.stored = true
+	return nil
 }
 
 func (c *change) isPart(n int) bool { return c.body.Data[n].Part != "" }

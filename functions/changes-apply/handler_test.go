@@ -359,21 +359,37 @@ func TestConcurrentCommits(t *testing.T) {
 	checkBlobs(t, api, i)
 }
 
-// TestLostResponse applies the changes, then another request deletes the added element, and then
-// the changes are applied again, as after a lost response. They must not be applied twice.
+// TestLostResponse applies the changes, then another request changes the instance, and then the
+// changes are applied again, as after a lost response. They must not be applied twice, and the
+// content that the instance has must remain.
 func TestLostResponse(t *testing.T) {
-	api := newAPI(t)
-	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"attachment"}})
-	h := handlerOf(api)
-	h.instances = instancetest.Overtaken{Memory: api.Instances, OtherWrite: func() {
-		api.Change(t, i, func(i *instance.Instance) error { i.Data = i.Data[:0]; return nil })
-	}}
-	lossy := *api
-	lossy.Serve(strings.Replace(route, "/changes", "/lossy", 1), newHandler(h))
-	got := lossy.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/lossy"), withParts(fmt.Sprintf(
-		`{"data":[{"op":"delete","id":%q},{"op":"add","formId":"attachment","part":"a"}]}`, i.Data[0].ID), "a", "text/plain", "a")).Instance(api, 200)
-	if got.Version != 3 || len(got.Data) != 0 {
-		t.Errorf("version %d, %d elements", got.Version, len(got.Data))
+	for name, test := range map[string]struct {
+		other    func(*instance.Instance) error
+		elements int
+	}{
+		"the other removes the data": {func(i *instance.Instance) error { i.Data = i.Data[:0]; return nil }, 0},
+		"the other keeps the data":   {func(i *instance.Instance) error { i.PresentationField = "x"; return nil }, 1},
+	} {
+		for condition, value := range map[string]string{"Accept": "*/*", "If-Match": `"1"`} {
+			t.Run(name+", "+condition, func(t *testing.T) {
+				api := newAPI(t)
+				i := api.Add(t, apitest.InstanceSpec{Forms: []string{"attachment"}})
+				h := handlerOf(api)
+				h.instances = instancetest.Overtaken{Memory: api.Instances, OtherWrite: func() { api.Change(t, i, test.other) }}
+				lossy := *api
+				lossy.Serve(strings.Replace(route, "/changes", "/lossy", 1), newHandler(h))
+				got := lossy.Do(t, apitest.Kari, "POST", apitest.InApp(i, "/lossy"), apitest.Header(condition, value), withParts(fmt.Sprintf(
+					`{"data":[{"op":"delete","id":%q},{"op":"add","formId":"attachment","part":"a"}]}`, i.Data[0].ID), "a", "text/plain", "a")).Instance(api, 200)
+				if got.Version != 3 || len(got.Data) != test.elements {
+					t.Errorf("version %d, %d elements", got.Version, len(got.Data))
+				}
+				for _, d := range api.Stored(t, i).Data {
+					if _, err := api.Blobs.Stat(t.Context(), blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, d.Revision)); err != nil {
+						t.Errorf("the content of a data element: %v", err)
+					}
+				}
+			})
+		}
 	}
 }
 
