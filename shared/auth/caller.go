@@ -74,6 +74,15 @@ func (c Caller) Name() string {
 	}
 }
 
+// NameFor is Name in the documents of an org's applications. There the name org is that of the
+// owner, so a user whose id equals org has only the name of its party.
+func (c Caller) NameFor(org string) string {
+	if name := c.Name(); c.IsOwner() || name != org {
+		return name
+	}
+	return c.PartyID
+}
+
 // MayRead returns nil if the token has the read scope for its kind of caller, else a
 // fault.Forbidden, code "scope-missing".
 func (c Caller) MayRead() error {

@@ -134,3 +134,21 @@ func TestCallerNeverPrintsItsIdentityNumber(t *testing.T) {
 		}
 	}
 }
+
+// TestNameFor checks that a user never has the name of an application's owner.
+func TestNameFor(t *testing.T) {
+	for _, test := range []struct {
+		caller auth.Caller
+		want   string
+	}{
+		{auth.Caller{Org: "nav"}, "nav"},
+		{auth.Caller{UserID: "1001", PartyID: "50012"}, "1001"},
+		{auth.Caller{UserID: "nav", PartyID: "50012"}, "50012"},
+		{auth.Caller{UserID: "nav"}, ""},
+		{auth.Caller{UserID: "skd", PartyID: "50012"}, "skd"},
+	} {
+		if got := test.caller.NameFor("nav"); got != test.want {
+			t.Errorf("%s of %s: %q, want %q", test.caller.UserID, test.caller.PartyID, got, test.want)
+		}
+	}
+}

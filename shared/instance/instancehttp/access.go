@@ -183,7 +183,7 @@ func (a *Access) Role() application.Role {
 // ActorName returns the name that changes record for the caller: the org or the user id. For a
 // token with neither, it returns the instanceOwnerId, and never an identity number.
 func (a *Access) ActorName() string {
-	if name := a.Caller.Name(); name != "" {
+	if name := a.Caller.NameFor(a.Org); name != "" {
 		return name
 	}
 	return a.PartyID

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -131,8 +132,10 @@ func (c *Creator) Create(ctx context.Context, caller auth.Caller, sender CallerP
 		Application: app, Labels: n.Labels, DueDateTime: n.DueDateTime.Pointer(), VisibleDateTime: n.VisibleDateTime.Pointer(),
 		PresentationField: n.PresentationField,
 	}
+	org, _, _ := strings.Cut(app.ID, "/")
+	name := caller.NameFor(org)
 	var err error
-	if draft.ID, err = validateDraft(draft, n.Data, caller.Name()); err != nil {
+	if draft.ID, err = validateDraft(draft, n.Data, name); err != nil {
 		return nil, err
 	}
 	var reserved reservation
@@ -153,7 +156,7 @@ func (c *Creator) Create(ctx context.Context, caller auth.Caller, sender CallerP
 		release()
 		return nil, err
 	}
-	by := caller.Name()
+	by := name
 	if by == "" {
 		by = draft.InstanceOwnerID
 	}
