@@ -23,9 +23,10 @@ const (
 
 // RunBatch calls do for each of count items, up to 16 at a time, and failed with the index and the
 // error of each item that do fails for. After 20 seconds it begins no further item; those fail with
-// Unavailable, code "not-begun". The items share the request's budget for retries.
+// Unavailable, code "not-begun". Each item has its own budget for retries, so an item that other
+// requests change does not make others fail.
 func RunBatch(ctx context.Context, count int, do func(ctx context.Context, n int) error, failed func(n int, err error)) {
-	ctx, end := busy.WithBudget(ctx), time.Now().Add(batchTime)
+	end := time.Now().Add(batchTime)
 	slots := make(chan struct{}, batchParallel)
 	var running sync.WaitGroup
 	for n := range count {
@@ -34,7 +35,7 @@ func RunBatch(ctx context.Context, count int, do func(ctx context.Context, n int
 			defer func() { <-slots }()
 			err := errNotBegun()
 			if time.Now().Before(end) && ctx.Err() == nil {
-				err = do(ctx, n)
+				err = do(busy.WithBudget(ctx), n)
 			}
 			if err != nil {
 				failed(n, err)
