@@ -109,7 +109,7 @@ func (b *batch) create(ctx context.Context, item *item) (i *instance.Instance, e
 		return nil, item.err
 	}
 	id := sha256.Sum256([]byte("batch\x00" + b.app.ID + "\x00" + item.Key))
-	err = instancehttp.Once(ctx, b.creator.Instances, &instance.IdempotencyRecord{
+	err = instancehttp.IdempotentRecord(ctx, b.creator.Instances, &instance.IdempotencyRecord{
 		ID: hex.EncodeToString(id[:]), Fingerprint: item.fingerprint, Expires: time.Now().Add(keyLifetime).Truncate(time.Second),
 	}, func(earlier *instance.IdempotencyRecord) (err error) {
 		i, err = b.creator.LoadCreated(ctx, b.caller, instancehttp.CallerParty{}, earlier)

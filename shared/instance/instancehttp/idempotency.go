@@ -63,13 +63,15 @@ func Idempotent(r *http.Request, records IdempotencyRecords, caller auth.Caller,
 		return err
 	}
 	id := sha256.Sum256([]byte(caller.Org + "\x00" + party + "\x00" + caller.UserID + "\x00" + key))
-	return Once(r.Context(), records, &instance.IdempotencyRecord{
+	return IdempotentRecord(r.Context(), records, &instance.IdempotencyRecord{
 		ID: hex.EncodeToString(id[:]), Fingerprint: fingerprint, Expires: time.Now().Add(keyLifetime).Truncate(time.Second),
 	}, replay, do)
 }
 
-// Once is Idempotent for the request or item that record identifies.
-func Once(ctx context.Context, records IdempotencyRecords, record *instance.IdempotencyRecord,
+// IdempotentRecord calls do with record, or replay with the stored record of the same id if an
+// earlier request has stored one. It returns the error of the called function, and Unprocessable,
+// code "idempotency-key-reused", if the stored record has another fingerprint.
+func IdempotentRecord(ctx context.Context, records IdempotencyRecords, record *instance.IdempotencyRecord,
 	replay func(*instance.IdempotencyRecord) error, do func(*instance.IdempotencyRecord) error,
 ) error {
 	var doErr error // of the previous attempt
