@@ -288,7 +288,7 @@ func (i *Instance) Validate(app *application.Application, role application.Role)
 		n, shown := count(i.Data, t.FormID), count(i.DataFor(role), t.FormID)
 		switch {
 		case n < t.MinCount && reachable:
-			issues = append(issues, countIssue("TooFewDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the minimum is %[3]d.", n, t.FormID, t.MinCount))
+			issues = append(issues, countIssue("TooFewDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the minimum is %[3]d.", shown, t.FormID, t.MinCount))
 		case t.MaxCount > 0 && shown > t.MaxCount:
 			issues = append(issues, countIssue("TooManyDataElementsOfType", "The number of data elements with formId %[2]q is %[1]d; the maximum is %[3]d.", shown, t.FormID, t.MaxCount))
 		}
