@@ -304,8 +304,9 @@ func TestLargeXML(t *testing.T) {
 		for _, i := range list.Issues {
 			got = append(got, i.Code+" "+i.Field)
 		}
-		if fmt.Sprint(got) != test.want {
-			t.Errorf("%s: %v, want %s", test.formID, got, test.want)
+		// An issue has no field if its element is not found in the time for the validation.
+		if all := fmt.Sprint(got); all != test.want && all != strings.Replace(test.want, "/a/700000", "", 1) {
+			t.Errorf("%s: %s, want %s", test.formID, all, test.want)
 		}
 	}
 }

@@ -113,7 +113,8 @@ var endpoints = complete([]endpoint{
 func complete(all []endpoint) []endpoint {
 	for n := range all {
 		e := &all[n]
-		r := routes.Get(e.method(), e.path())
+		_, path, _ := strings.Cut(e.route, " ") // without the value of as
+		r := routes.Get(e.method(), path)
 		e.query, e.body, e.yes, e.media = cmp.Or(e.query, r.Query), cmp.Or(e.body, r.Body), cmp.Or(e.yes, r.ItemStatus, r.Status), cmp.Or(e.media, r.Type)
 		e.batch = r.Batch()
 	}
