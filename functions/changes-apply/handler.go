@@ -265,8 +265,8 @@ func (c *change) committed() int {
 }
 
 // store counts the parts for the quota, schedules the orphan check of all content that documents
-// lose by the change, and stores the parts. A revision that a concurrent request stores has an
-// orphan check of its own.
+// lose by the change, and stores the parts. The sweep finds the new revisions of
+// concurrent requests by their day.
 func (c *change) store(ctx context.Context, i *instance.Instance) error {
 	if c.stored {
 		return nil

@@ -32,7 +32,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err := i.CheckElementWritable(app, element, access.ActorName(), time.Now()); err != nil {
 			return err
 		}
-		// A concurrent replacement schedules its own orphan check.
+		// The sweep finds the new revisions of concurrent requests by their day.
 		if err := instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(time.Now(), element.Revision)); err != nil {
 			return err
 		}

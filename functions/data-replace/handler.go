@@ -153,7 +153,7 @@ func (h *handler) replaceElement(r *http.Request, access *instancehttp.Access, a
 	if err := instancehttp.VerifyUpload(ctx, h.blobs, u); err != nil {
 		return nil, err
 	}
-	// A revision that a concurrent request stores has an orphan check of its own.
+	// The sweep finds the new revisions of concurrent requests by their day.
 	if err := h.instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(time.Now(), element.Revision)); err != nil {
 		return nil, err
 	}
