@@ -38,7 +38,7 @@ type StatisticsEndpoint struct {
 
 // statistics is the body of the response.
 type statistics struct {
-	AsOf   rfc3339.Time      `json:"asOf"` // every event that was recorded before counts
+	AsOf   rfc3339.Time      `json:"asOf"` // the time of the request
 	Steps  map[string]int64  `json:"steps"`
 	PerDay []event.DayCounts `json:"perDay"`
 }
