@@ -90,10 +90,10 @@ func decodeBody(r *http.Request) (b body, content map[int]httpapi.Part, err erro
 		return b, nil, err
 	}
 	if len(b.Data) > maxOperations {
-		return b, nil, invalid("it has more than %d operations; send several requests", maxOperations)
+		return b, nil, httpapi.InvalidBody("it has more than %d operations; send several requests", maxOperations)
 	}
 	if b.Workflow != nil && b.Workflow.CurrentStep == "" {
-		return b, nil, rejected(stepField, invalid(`workflow names no step, such as {"currentStep": "Submit"}`))
+		return b, nil, rejected(stepField, httpapi.InvalidBody(`workflow names no step, such as {"currentStep": "Submit"}`))
 	}
 	content = map[int]httpapi.Part{}
 	named := map[struct{ kind, name string }]bool{}
@@ -102,11 +102,11 @@ func decodeBody(r *http.Request) (b body, content map[int]httpapi.Part, err erro
 		o := &b.Data[n]
 		o.ID = strings.ToLower(o.ID) // as in paths: some client libraries write guids in capitals
 		if problem := o.problem(); problem != "" {
-			return b, nil, rejected(dataField(n), invalid("%s", problem))
+			return b, nil, rejected(dataField(n), httpapi.InvalidBody("%s", problem))
 		}
 		for _, name := range []struct{ kind, name string }{{"data element", o.ID}, {"upload", o.Upload}, {"part", o.Part}} {
 			if name.name != "" && named[name] {
-				return b, nil, rejected(dataField(n), invalid("two operations name the same %s; each can be named once", name.kind))
+				return b, nil, rejected(dataField(n), httpapi.InvalidBody("two operations name the same %s; each can be named once", name.kind))
 			}
 			named[name] = true
 		}
@@ -118,16 +118,16 @@ func decodeBody(r *http.Request) (b body, content map[int]httpapi.Part, err erro
 		}
 		at := slices.IndexFunc(parts, func(p httpapi.Part) bool { return p.Name == o.Part })
 		if at < 0 {
-			return b, nil, rejected(dataField(n), invalid("the form has no part with the name that the operation names"))
+			return b, nil, rejected(dataField(n), httpapi.InvalidBody("the form has no part with the name that the operation names"))
 		}
 		content[n] = parts[at]
 		parts = slices.Delete(parts, at, at+1)
 	}
 	if uploads > maxUploads {
-		return b, nil, invalid("more than %d operations name an upload; send several requests", maxUploads)
+		return b, nil, httpapi.InvalidBody("more than %d operations name an upload; send several requests", maxUploads)
 	}
 	if len(parts) > 0 {
-		return b, nil, invalid("no operation names %s; each part other than %q must be the content of one operation", parts[0], changesPart)
+		return b, nil, httpapi.InvalidBody("no operation names %s; each part other than %q must be the content of one operation", parts[0], changesPart)
 	}
 	return b, content, nil
 }
@@ -153,7 +153,7 @@ func decodeForm(r *http.Request, b *body) ([]httpapi.Part, error) {
 		}
 	}
 	if documents != 1 {
-		return nil, invalid("the form must have one part named %q with the JSON document", changesPart)
+		return nil, httpapi.InvalidBody("the form must have one part named %q with the JSON document", changesPart)
 	}
 	return others, nil
 }
@@ -176,8 +176,4 @@ func (o *operation) problem() string {
 		return fmt.Sprintf("an operation %q must name its content once, with part or with upload", o.Op)
 	}
 	return ""
-}
-
-func invalid(what string, args ...any) *fault.Error {
-	return fault.New(fault.Invalid, "body-invalid", "The body is invalid: %s.", fmt.Sprintf(what, args...))
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"altinn.no/instanceapi/shared/application"
-	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
@@ -92,24 +91,20 @@ func (b *batch) confirm(w http.ResponseWriter, r *http.Request) error {
 // check returns an Invalid fault if the body names no instance, too many, or one twice.
 func (b *batchBody) check() error {
 	if len(b.Instances) == 0 || len(b.Instances) > maxInstances {
-		return invalid("instances must have 1 to %d items", maxInstances)
+		return httpapi.InvalidBody("instances must have 1 to %d items", maxInstances)
 	}
 	named := map[string]bool{}
 	for n, item := range b.Instances {
 		key := strings.ToLower(item.ID)
 		switch {
 		case item.InstanceOwnerID == "" || item.ID == "":
-			return invalid("/instances/%d must have instanceOwnerId and id", n)
+			return httpapi.InvalidBody("/instances/%d must have instanceOwnerId and id", n)
 		case named[key]:
-			return invalid("/instances/%d names an instance that an earlier item names", n)
+			return httpapi.InvalidBody("/instances/%d names an instance that an earlier item names", n)
 		}
 		named[key] = true
 	}
 	return nil
-}
-
-func invalid(what string, args ...any) *fault.Error {
-	return fault.New(fault.Invalid, "body-invalid", "The body is invalid: "+what+".", args...)
 }
 
 // applicationCache reads each application once in a request.

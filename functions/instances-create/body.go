@@ -8,7 +8,6 @@ import (
 	"net/http"
 
 	"altinn.no/instanceapi/shared/blob"
-	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
@@ -39,7 +38,7 @@ func decodeBody(r *http.Request) ([]item, error) {
 		return nil, err
 	}
 	if len(body.Items) == 0 || len(body.Items) > maxItems {
-		return nil, invalid("items must have 1 to %d items", maxItems)
+		return nil, httpapi.InvalidBody("items must have 1 to %d items", maxItems)
 	}
 	items := make([]item, len(body.Items))
 	positions := map[string]int{}
@@ -49,16 +48,16 @@ func decodeBody(r *http.Request) ([]item, error) {
 			Key string `json:"key"`
 		}
 		if err := json.Unmarshal(text, &keyed); err != nil || !httpapi.ValidIdempotencyKey(keyed.Key) {
-			return nil, invalid("/items/%d must be an object with a key of 1 to %d printable ASCII characters", n, httpapi.MaxIdempotencyKey)
+			return nil, httpapi.InvalidBody("/items/%d must be an object with a key of 1 to %d printable ASCII characters", n, httpapi.MaxIdempotencyKey)
 		}
 		if first, used := positions[keyed.Key]; used {
-			return nil, invalid("/items/%d/key is also the key of /items/%d", n, first)
+			return nil, httpapi.InvalidBody("/items/%d/key is also the key of /items/%d", n, first)
 		}
 		positions[keyed.Key] = n
 		items[n] = decodeItem(text)
 		items[n].Key = keyed.Key
 		if elements += len(items[n].Data); elements > maxElements {
-			return nil, invalid("the items have more than %d data elements together; send fewer items at a time", maxElements)
+			return nil, httpapi.InvalidBody("the items have more than %d data elements together; send fewer items at a time", maxElements)
 		}
 	}
 	return items, nil
@@ -76,8 +75,4 @@ func decodeItem(text jsontext.Value) (i item) {
 	sum := sha256.Sum256(text)
 	i.fingerprint = hex.EncodeToString(sum[:])
 	return i
-}
-
-func invalid(what string, args ...any) *fault.Error {
-	return fault.New(fault.Invalid, "body-invalid", "The body is invalid: "+what+".", args...)
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json/v2"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -73,7 +74,7 @@ func DecodeJSON(r *http.Request, limit int64, into any) error {
 // into points at, with the errors of DecodeJSON. Pointers in the errors are relative to the item.
 func DecodeItem(text []byte, into any) error {
 	if err := json.Unmarshal(text, into, json.RejectUnknownMembers(true)); err != nil {
-		return invalidBody(describe(err))
+		return InvalidBody("%s", describe(err))
 	}
 	return nil
 }
@@ -103,6 +104,8 @@ func checkContentType(contentType string, mediaTypes ...string) error {
 	return nil
 }
 
-func invalidBody(what string) error {
-	return fault.New(fault.Invalid, "body-invalid", "The body is invalid: %s.", what)
+// InvalidBody returns the Invalid fault, code "body-invalid", for a body that is wrong in the way
+// that format and args describe: a clause without a full stop.
+func InvalidBody(format string, args ...any) *fault.Error {
+	return fault.New(fault.Invalid, "body-invalid", "The body is invalid: %s.", fmt.Sprintf(format, args...))
 }

@@ -44,7 +44,7 @@ func IsForm(r *http.Request) bool {
 func ReadForm(r *http.Request, limit int64, maxParts int) ([]Part, error) {
 	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || params["boundary"] == "" {
-		return nil, invalidBody("the Content-Type has no boundary parameter")
+		return nil, InvalidBody("the Content-Type has no boundary parameter")
 	}
 	body, err := ReadBody(r, limit)
 	if err != nil {
@@ -53,7 +53,7 @@ func ReadForm(r *http.Request, limit int64, maxParts int) ([]Part, error) {
 	// multipart.Reader also accepts a body that ends directly after a boundary. Without this
 	// check, a truncated form would lose its last parts without an error.
 	if !bytes.Contains(body, []byte("--"+params["boundary"]+"--")) {
-		return nil, invalidBody("the form does not end with its closing boundary")
+		return nil, InvalidBody("the form does not end with its closing boundary")
 	}
 	form := multipart.NewReader(bytes.NewReader(body), params["boundary"])
 	var parts []Part
@@ -63,25 +63,25 @@ func ReadForm(r *http.Request, limit int64, maxParts int) ([]Part, error) {
 			return parts, nil
 		}
 		if err != nil {
-			return nil, invalidBody("the form is malformed")
+			return nil, InvalidBody("the form is malformed")
 		}
 		if len(parts) == maxParts {
-			return nil, invalidBody(fmt.Sprintf("the form has more than %d parts", maxParts))
+			return nil, InvalidBody("the form has more than %d parts", maxParts)
 		}
 		part := Part{
 			Name: next.FormName(), ContentType: next.Header.Get("Content-Type"), Disposition: next.Header.Get("Content-Disposition"),
 			number: len(parts) + 1,
 		}
 		if part.Name == "" {
-			return nil, invalidBody(fmt.Sprintf("part %d of the form has no name; set the name in a well-formed Content-Disposition", part.number))
+			return nil, InvalidBody("part %d of the form has no name; set the name in a well-formed Content-Disposition", part.number)
 		}
 		switch strings.ToLower(next.Header.Get("Content-Transfer-Encoding")) {
 		case "", "7bit", "8bit", "binary":
 		default:
-			return nil, invalidBody(part.String() + " has a Content-Transfer-Encoding; send its content unencoded")
+			return nil, InvalidBody("%s has a Content-Transfer-Encoding; send its content unencoded", part)
 		}
 		if part.Body, err = io.ReadAll(next); err != nil {
-			return nil, invalidBody(part.String() + " does not end with a boundary")
+			return nil, InvalidBody("%s does not end with a boundary", part)
 		}
 		if err := part.check(http.Header(next.Header)); err != nil {
 			return nil, err

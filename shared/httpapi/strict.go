@@ -17,10 +17,10 @@ import (
 func decodeStrictly(body []byte, into any) error {
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(body) {
-		return invalidBody("the body is not UTF-8")
+		return InvalidBody("the body is not UTF-8")
 	}
 	if problem := checkJSON(body); problem != "" {
-		return invalidBody(problem)
+		return InvalidBody("%s", problem)
 	}
 	return DecodeItem(body, into)
 }

@@ -6,7 +6,7 @@ import (
 
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
@@ -57,7 +57,7 @@ func replace[T []string | rfc3339.Optional | string](name string, patch json.Raw
 	}
 	var v T
 	if err := json.Unmarshal(patch, &v); err != nil {
-		return fault.New(fault.Invalid, "body-invalid", "The body is invalid: member %q has the wrong form.", "/"+name)
+		return httpapi.InvalidBody("member %q has the wrong form", "/"+name)
 	}
 	*value = v
 	return nil
