@@ -77,10 +77,7 @@ type Owner struct{ Caller auth.Caller }
 // AuthenticateOwner authorizes a request of an application owner that names no instance in its
 // path. Its errors are those of WriteAsOwner.
 func (z Authorizer) AuthenticateOwner(r *http.Request) (Owner, error) {
-	caller, err := z.Authenticator.Authenticate(r)
-	if err == nil {
-		err = mayWriteAsOwner(caller)
-	}
+	caller, err := z.authenticate(r, mayWriteAsOwner)
 	if err == nil {
 		_, err = httpapi.ParseQuery(r)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -132,10 +131,10 @@ func (c *Creator) Create(ctx context.Context, caller auth.Caller, sender CallerP
 		Application: app, Labels: n.Labels, DueDateTime: n.DueDateTime.Pointer(), VisibleDateTime: n.VisibleDateTime.Pointer(),
 		PresentationField: n.PresentationField,
 	}
-	org, _, _ := strings.Cut(app.ID, "/")
-	name := caller.NameFor(org)
+	org, _, _ := application.SplitID(app.ID)
+	by := caller.NameFor(org)
 	var err error
-	if draft.ID, err = validateDraft(draft, n.Data, name); err != nil {
+	if draft.ID, err = validateDraft(draft, n.Data, by); err != nil {
 		return nil, err
 	}
 	var reserved reservation
@@ -156,7 +155,6 @@ func (c *Creator) Create(ctx context.Context, caller auth.Caller, sender CallerP
 		release()
 		return nil, err
 	}
-	by := name
 	if by == "" {
 		by = draft.InstanceOwnerID
 	}
