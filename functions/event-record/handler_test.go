@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
@@ -35,7 +35,7 @@ func TestSamples(t *testing.T) {
 			if err != nil || len(response.BatchItemFailures) != 0 {
 				t.Errorf("%s: %v, %v", sample, response, err)
 			}
-			if feed, err := memory.Read(t.Context(), "nav/app2018", eventtable.Position{}, 10); err != nil || len(feed) != len(batch.Records) {
+			if feed, err := memory.Read(t.Context(), "nav/app2018", event.Position{}, 10); err != nil || len(feed) != len(batch.Records) {
 				t.Errorf("%s: %d of %d events in the feed, %v", sample, len(feed), len(batch.Records), err)
 			}
 		}

@@ -415,8 +415,8 @@ func (e *env) committed() (ids map[string]bool, inStep map[string]int64) {
 }
 
 // recorded returns the events in the feed.
-func (e *env) recorded() []eventtable.Record {
-	feed, err := eventtable.New(e.plain, "Events").Read(e.t.Context(), e.app.ID, eventtable.Position{}, 10_000)
+func (e *env) recorded() []event.Record {
+	feed, err := eventtable.New(e.plain, "Events").Read(e.t.Context(), e.app.ID, event.Position{}, 10_000)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -554,7 +554,7 @@ func (p *poller) poll(on process) int {
 	return len(page)
 }
 
-func (p *poller) check(n int, feed []eventtable.Record) {
+func (p *poller) check(n int, feed []event.Record) {
 	p.e.t.Helper()
 	var want []string
 	for _, record := range feed {

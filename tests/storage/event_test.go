@@ -195,7 +195,7 @@ func TestFeedStopsAtAGap(t *testing.T) {
 		t.Fatal(err, gone)
 	}
 	for after, want := range map[int64]int{0: 2, 1: 1, 2: 0} {
-		if records, err := store.Read(t.Context(), app, eventtable.Position{Seq: after}, 10); err != nil || len(records) != want {
+		if records, err := store.Read(t.Context(), app, event.Position{Seq: after}, 10); err != nil || len(records) != want {
 			t.Errorf("after %d: %d records, %v; want %d", after, len(records), err, want)
 		}
 	}
@@ -206,7 +206,7 @@ func TestFeedStopsAtAGap(t *testing.T) {
 	if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &store.events, Item: gone.Attributes}); err != nil {
 		t.Fatal(err)
 	}
-	if records, err := store.Read(t.Context(), app, eventtable.Position{Seq: 2}, 10); err != nil || len(records) != 3 {
+	if records, err := store.Read(t.Context(), app, event.Position{Seq: 2}, 10); err != nil || len(records) != 3 {
 		t.Errorf("with the gap filled: %d records, %v", len(records), err)
 	}
 }
@@ -223,7 +223,7 @@ func TestOtherSlots(t *testing.T) {
 	clearOutbox(t, store, docs[:3]...)
 	clearOutbox(t, store, docs[3:6]...)
 	clearOutbox(t, store, docs[6:]...)
-	for _, after := range []eventtable.Position{{}, {Seq: 1}, {Seq: 2}, {Seq: 3}, {Seq: 4}, {Seq: 5}, {Seq: 2, Slot: 2}, {Seq: 4, Slot: 3}, {Seq: 4, Slot: 1}, {Seq: 6, Slot: 6}} {
+	for _, after := range []event.Position{{}, {Seq: 1}, {Seq: 2}, {Seq: 3}, {Seq: 4}, {Seq: 5}, {Seq: 2, Slot: 2}, {Seq: 4, Slot: 3}, {Seq: 4, Slot: 1}, {Seq: 6, Slot: 6}} {
 		for limit := 1; limit <= 9; limit++ {
 			records, err := store.Read(t.Context(), app, after, limit)
 			if want := min(limit, 9-int(after.Seq)); err != nil || len(records) != want || records[0].Seq != after.Seq+1 || records[want-1].Seq != after.Seq+int64(want) {
@@ -287,7 +287,7 @@ func TestUnfinishedSlots(t *testing.T) {
 			if err != nil || len(history) != 3 {
 				t.Errorf("%d events in the history, %v", len(history), err)
 			}
-			if records, err := store.Read(t.Context(), app, eventtable.Position{}, 10); err != nil || len(records) != 3 {
+			if records, err := store.Read(t.Context(), app, event.Position{}, 10); err != nil || len(records) != 3 {
 				t.Errorf("%d events in the feed, %v", len(records), err)
 			}
 			if pending, err := store.Pending(t.Context(), append(docs, third)); err != nil || pending != 0 {
@@ -385,7 +385,7 @@ func TestAppendAfterALostResponse(t *testing.T) {
 			if got := store.Append(t.Context(), []event.Encoded{doc})[0]; got.Outcome != event.Duplicate {
 				t.Errorf("second: %v, %v", got.Outcome, got.Err)
 			}
-			if records, err := store.Read(t.Context(), app, eventtable.Position{}, 10); err != nil || len(records) != 1 {
+			if records, err := store.Read(t.Context(), app, event.Position{}, 10); err != nil || len(records) != 1 {
 				t.Errorf("%d events in the feed, %v; want 1", len(records), err)
 			}
 			if history, err := store.History(t.Context(), doc.InstanceGuid, 0, 10, 1000); err != nil || len(history) != 1 {

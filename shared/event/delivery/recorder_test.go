@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
@@ -96,7 +95,7 @@ func TestDeliveries(t *testing.T) {
 		if got := deliver(t, h, step.bodies...); got != step.want {
 			t.Errorf("step %d: reported %q, want %q", n, got, step.want)
 		}
-		if feed, err := memory.Read(t.Context(), app, eventtable.Position{}, 10); err != nil || len(feed) != step.feed {
+		if feed, err := memory.Read(t.Context(), app, event.Position{}, 10); err != nil || len(feed) != step.feed {
 			t.Errorf("step %d: %d events in the feed, %v; want %d", n, len(feed), err, step.feed)
 		}
 	}
@@ -133,7 +132,7 @@ func TestRecorderReportsInvalidMessages(t *testing.T) {
 	if got := deliver(t, withoutRetries(memory), "x", good, "{}"); got != "m0 m2" {
 		t.Errorf("reported %q", got)
 	}
-	if feed, err := memory.Read(t.Context(), app, eventtable.Position{}, 10); err != nil || len(feed) != 1 {
+	if feed, err := memory.Read(t.Context(), app, event.Position{}, 10); err != nil || len(feed) != 1 {
 		t.Errorf("%d events in the feed, %v", len(feed), err)
 	}
 }
@@ -163,7 +162,7 @@ func TestRecorderRetriesOutOfOrderEvents(t *testing.T) {
 		if got := deliver(t, withRetries(memory), bodies(all[1:])...); got != "" {
 			t.Errorf("reported %q", got)
 		}
-		if feed, err := memory.Read(t.Context(), app, eventtable.Position{}, 10); err != nil || len(feed) != 3 {
+		if feed, err := memory.Read(t.Context(), app, event.Position{}, 10); err != nil || len(feed) != 3 {
 			t.Errorf("%d events in the feed, %v", len(feed), err)
 		}
 	})

@@ -10,7 +10,6 @@ import (
 
 	"altinn.no/instanceapi/shared/cursor"
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/rfc3339"
@@ -69,7 +68,7 @@ func invalidAfter(allowed string) *fault.Error {
 // the time because an event of an earlier change may be recorded later, and the reader must not get
 // that event.
 type position struct {
-	eventtable.Position
+	event.Position
 	since time.Time // UTC; zero if the reader did not start from a time
 }
 
@@ -90,7 +89,7 @@ func (p position) encode(appID string) string {
 }
 
 // inSlot returns how many events before the position are in a slot that continues after it.
-func inSlot(p eventtable.Position) int64 {
+func inSlot(p event.Position) int64 {
 	if p.Slot == 0 {
 		return 0
 	}
@@ -101,7 +100,7 @@ func inSlot(p eventtable.Position) int64 {
 const maxSeq = 1 << 62
 
 // newPosition is the inverse of inSlot. It reports false if there is no such position.
-func newPosition(seq, inSlot uint64) (p eventtable.Position, ok bool) {
+func newPosition(seq, inSlot uint64) (p event.Position, ok bool) {
 	if seq > maxSeq || inSlot > seq {
 		return p, false
 	}
@@ -138,12 +137,12 @@ func decodePosition(text, appID string) (p position, ok bool) {
 }
 
 // tagOf returns a position in the form that an entity tag has it.
-func tagOf(p eventtable.Position) string {
+func tagOf(p event.Position) string {
 	return strconv.FormatInt(p.Seq, 36) + "." + strconv.FormatInt(inSlot(p), 36)
 }
 
 // taggedPosition returns the position in an entity tag of the client for the same request.
-func taggedPosition(r *http.Request, appID string) (p eventtable.Position, ok bool) {
+func taggedPosition(r *http.Request, appID string) (p event.Position, ok bool) {
 	text, ok := httpapi.TaggedPosition(r, appID)
 	if !ok {
 		return p, false

@@ -52,13 +52,13 @@ type Authenticator interface {
 type Feeds interface {
 	// Read returns at most limit events after a position, without gaps. If it returns fewer, there
 	// are no more events yet. It costs half a read unit if there are none.
-	Read(ctx context.Context, appID string, after eventtable.Position, limit int) ([]eventtable.Record, error)
+	Read(ctx context.Context, appID string, after event.Position, limit int) ([]event.Record, error)
 	// Reaches reports whether the feed has the event at a position.
 	Reaches(ctx context.Context, appID string, seq int64) (bool, error)
 	// PositionOfID returns the position after an event of the application.
-	PositionOfID(ctx context.Context, appID, eventID string) (at eventtable.Position, found bool, err error)
+	PositionOfID(ctx context.Context, appID, eventID string) (at event.Position, found bool, err error)
 	// PositionOfTime returns a position before all events of changes after t.
-	PositionOfTime(ctx context.Context, appID string, t time.Time) (eventtable.Position, error)
+	PositionOfTime(ctx context.Context, appID string, t time.Time) (event.Position, error)
 	// Take takes one of an organisation's first limit places for held requests until the given
 	// time. It returns nil if other requests have all of them. It costs one write unit, rarely
 	// more.
@@ -331,7 +331,7 @@ func (q query) filters(at position) bool {
 
 // matches reports whether the query returns the event. No query returns an internal event. Its
 // position is passed like that of a filtered one.
-func (q query) matches(at position, record eventtable.Record) bool {
+func (q query) matches(at position, record event.Record) bool {
 	ev := record.Document.Event
 	return !event.Internal(ev.EventType) && (q.step == "" || ev.WorkflowStep == q.step) &&
 		(len(q.types) == 0 || slices.Contains(q.types, ev.EventType)) && (at.since.IsZero() || ev.At.After(at.since))

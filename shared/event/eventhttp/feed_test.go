@@ -16,7 +16,6 @@ import (
 	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/auth/authtest"
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/event/eventtest"
 	"altinn.no/instanceapi/shared/httpapi"
 )
@@ -160,7 +159,7 @@ func TestParameters(t *testing.T) {
 	e.Append(t.Context(), []event.Encoded{other})
 	link := e.get("").next
 	damaged := link[:len(link)-1] + string(link[len(link)-1]^1)
-	foreign := position{Position: eventtable.Position{Seq: 1}}.encode("nav/other")
+	foreign := position{Position: event.Position{Seq: 1}}.encode("nav/other")
 	for query, code := range map[string]string{
 		"": "", "size=1": "", "size=1000": "", "after=2019-03-30": "", "workflow.currentStep=Nowhere": "",
 		"after=2019-03-30T12:00:00Z": "", "after=2019-03-30T12:00:00%2B01:00": "", "after=2019-03-30T12:00:00+01:00": "",
@@ -394,10 +393,10 @@ func TestFailingFeedIsAnInternalError(t *testing.T) {
 
 func TestCursors(t *testing.T) {
 	for _, p := range []position{
-		{}, {Position: eventtable.Position{Seq: 1}}, {Position: eventtable.Position{Seq: 1 << 62}},
-		{Position: eventtable.Position{Seq: 1, Slot: 1}}, {Position: eventtable.Position{Seq: 1 << 62, Slot: 1<<62 - 499}},
-		{Position: eventtable.Position{Seq: 7, Slot: 3}, since: time.Date(2019, 3, 30, 0, 0, 0, 0, time.UTC)},
-		{Position: eventtable.Position{Seq: 7}, since: time.Date(2019, 3, 30, 0, 0, 0, 123456789, time.UTC)},
+		{}, {Position: event.Position{Seq: 1}}, {Position: event.Position{Seq: 1 << 62}},
+		{Position: event.Position{Seq: 1, Slot: 1}}, {Position: event.Position{Seq: 1 << 62, Slot: 1<<62 - 499}},
+		{Position: event.Position{Seq: 7, Slot: 3}, since: time.Date(2019, 3, 30, 0, 0, 0, 0, time.UTC)},
+		{Position: event.Position{Seq: 7}, since: time.Date(2019, 3, 30, 0, 0, 0, 123456789, time.UTC)},
 		{since: time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC)},
 		{since: time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)},
 	} {

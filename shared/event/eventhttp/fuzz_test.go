@@ -9,7 +9,6 @@ import (
 
 	"altinn.no/instanceapi/shared/cursor"
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
 )
@@ -20,7 +19,7 @@ import (
 func FuzzAfter(f *testing.F) {
 	for _, seed := range []string{
 		"", "2019-03-30", "2019-03-30T12:00:00Z", "2019-03-30T12:00:00 01:00", "0000-00-00", "0192d3c4-0000-7000-8000-000000000000.1", "c", "cAAAAAAA", "9999-12-31T23:59:59-23:59",
-		position{Position: eventtable.Position{Seq: 7}}.encode(app), position{Position: eventtable.Position{Seq: 7, Slot: 2}, since: time.Date(2019, 3, 30, 0, 0, 0, 1, time.UTC)}.encode(app), position{Position: eventtable.Position{Seq: 7}}.encode("nav/other"),
+		position{Position: event.Position{Seq: 7}}.encode(app), position{Position: event.Position{Seq: 7, Slot: 2}, since: time.Date(2019, 3, 30, 0, 0, 0, 1, time.UTC)}.encode(app), position{Position: event.Position{Seq: 7}}.encode("nav/other"),
 	} {
 		f.Add(seed, []byte{7})
 	}

@@ -11,7 +11,6 @@ import (
 	"pgregory.net/rapid"
 
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventtable"
 	"altinn.no/instanceapi/shared/event/eventtest"
 )
 
@@ -70,7 +69,7 @@ func TestPollersMissNothing(t *testing.T) {
 				e.clock = e.clock.Add(time.Duration(rapid.IntRange(-30, 90).Draw(t, "clock, s")) * time.Second)
 			case 1:
 				e.HideFrom(app, 0)
-				all, _ := e.Read(context.Background(), app, eventtable.Position{}, 1000)
+				all, _ := e.Read(context.Background(), app, event.Position{}, 1000)
 				if len(all) > 0 && rapid.Bool().Draw(t, "hidden") {
 					e.HideFrom(app, hideable(t, pollers, int64(len(all))))
 				}
@@ -80,7 +79,7 @@ func TestPollersMissNothing(t *testing.T) {
 		}
 		e.HideFrom(app, 0)
 		e.Append(context.Background(), waiting)
-		records, _ := e.Read(context.Background(), app, eventtable.Position{}, 1000)
+		records, _ := e.Read(context.Background(), app, event.Position{}, 1000)
 		for n, p := range pollers {
 			for range len(records) + 1 {
 				poll(p)

@@ -54,7 +54,7 @@ func (m *meteredFeeds) Release(ctx context.Context, org string, place *eventtabl
 	return m.Feeds.Release(ctx, org, place)
 }
 
-func (m *meteredFeeds) Read(ctx context.Context, appID string, after eventtable.Position, limit int) ([]eventtable.Record, error) {
+func (m *meteredFeeds) Read(ctx context.Context, appID string, after event.Position, limit int) ([]event.Record, error) {
 	m.count(&m.reads)
 	return m.Feeds.Read(ctx, appID, after, limit)
 }
@@ -237,7 +237,7 @@ func TestCursorPastTheEnd(t *testing.T) {
 	e := newEnv()
 	e.add(e.clock, "Submit")
 	for seq, code := range map[int64]string{0: "", 1: "", 2: "cursor-gone", 1 << 40: "cursor-gone"} {
-		got := e.get("after=" + position{Position: eventtable.Position{Seq: seq}}.encode(app))
+		got := e.get("after=" + position{Position: event.Position{Seq: seq}}.encode(app))
 		if got.code != code || code != "" && got.Code != http.StatusGone {
 			t.Errorf("position %d: %d %q, want %q", seq, got.Code, got.code, code)
 		}

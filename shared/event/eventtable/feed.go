@@ -101,21 +101,6 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// Position is a place in a feed, between two events. The zero value is the beginning of the feed.
-type Position struct {
-	Seq int64 // the number of events before the place
-	// Slot is the first position of the slot that has events on both sides of the place, and 0 if
-	// the place is at the end of a slot.
-	Slot int64
-}
-
-// Record is an event in the feed.
-type Record struct {
-	Position             // the place after the event; Seq is the position of the event, from 1
-	RecordedAt time.Time // UTC, microseconds; never before the time of a lower position
-	Document   event.Encoded
-}
-
 // Feed reads the feeds of all applications.
 type Feed struct {
 	client *dynamodb.Client
@@ -135,7 +120,7 @@ type reached struct {
 func Open(env *coldstart.Env) *Feed {
 	feed := New(dynamo.Client(env), env.String("EVENTS_TABLE"))
 	env.OnInit("dynamodb", func(ctx context.Context) error {
-		_, err := feed.Read(ctx, "warm-up", Position{}, 1)
+		_, err := feed.Read(ctx, "warm-up", event.Position{}, 1)
 		return err
 	})
 	return feed
@@ -153,8 +138,8 @@ const firstSlots = 10
 // Read returns at most limit events after the given position, without a gap: after+1, after+2 and
 // so on. Fewer than limit means that no further event is visible yet. The read is eventually
 // consistent. It costs half a read unit if there are no events.
-func (f *Feed) Read(ctx context.Context, appID string, after Position, limit int) ([]Record, error) {
-	records := []Record{}
+func (f *Feed) Read(ctx context.Context, appID string, after event.Position, limit int) ([]event.Record, error) {
+	records := []event.Record{}
 	next := func() int64 { return after.Seq + int64(len(records)) + 1 }
 	from, slots := max(after.Slot, 0), min(limit, firstSlots)
 	if from == 0 {
@@ -208,18 +193,18 @@ func (f *Feed) Read(ctx context.Context, appID string, after Position, limit int
 }
 
 // read appends the events of the slot from a position on to records, up to limit records.
-func (s *slot) read(records []Record, from int64, limit int) ([]Record, error) {
+func (s *slot) read(records []event.Record, from int64, limit int) ([]event.Record, error) {
 	to := min(s.last(), from+int64(limit-len(records))-1)
 	docs, err := s.events(from, to)
 	if err != nil {
 		return nil, err
 	}
 	for n, doc := range docs {
-		at := Position{Seq: from + int64(n), Slot: s.first}
+		at := event.Position{Seq: from + int64(n), Slot: s.first}
 		if at.Seq == s.last() {
 			at.Slot = 0
 		}
-		records = append(records, Record{Position: at, RecordedAt: s.recordedAt, Document: doc})
+		records = append(records, event.Record{Position: at, RecordedAt: s.recordedAt, Document: doc})
 	}
 	return records, nil
 }
@@ -229,7 +214,7 @@ func (s *slot) read(records []Record, from int64, limit int) ([]Record, error) {
 const reachedAge = time.Minute
 
 // note remembers that the feed has the records after a position, and returns them.
-func (f *Feed) note(appID string, after int64, records []Record) []Record {
+func (f *Feed) note(appID string, after int64, records []event.Record) []event.Record {
 	if len(records) > 0 {
 		f.setReached(appID, after+int64(len(records)))
 	}
@@ -269,21 +254,21 @@ func (f *Feed) Reaches(ctx context.Context, appID string, seq int64) (bool, erro
 // whether the feed has the event. A reader may have an event of the last slot before the recorder
 // has stored the event's position, so PositionOfID searches the last slot for an event without one.
 // It costs one read unit, and for an event without a position another one and the last slot.
-func (f *Feed) PositionOfID(ctx context.Context, appID, eventID string) (at Position, found bool, err error) {
+func (f *Feed) PositionOfID(ctx context.Context, appID, eventID string) (at event.Position, found bool, err error) {
 	guid, n, err := event.ParseID(eventID)
 	if err != nil {
-		return Position{}, false, nil // no event has that id
+		return event.Position{}, false, nil // no event has that id
 	}
 	if at, found, err = f.storedPosition(ctx, appID, guid, n); err != nil || found {
 		return at, found, err
 	}
 	last, err := lastSlot(ctx, f.client, f.table, appID, math.MaxInt64, true)
 	if err != nil || last == nil {
-		return Position{}, false, err
+		return event.Position{}, false, err
 	}
 	records, err := last.read(nil, last.first, last.count)
 	if err != nil {
-		return Position{}, false, err
+		return event.Position{}, false, err
 	}
 	for _, record := range records {
 		if record.Document.InstanceGuid == guid && record.Document.Number == n {
@@ -311,13 +296,13 @@ func (f *Feed) SubjectOf(ctx context.Context, instanceGuid string) (subject even
 
 // storedPosition returns the place after an event of an instance, and whether its position is
 // stored and belongs to the application.
-func (f *Feed) storedPosition(ctx context.Context, appID, instanceGuid string, n int) (at Position, found bool, err error) {
+func (f *Feed) storedPosition(ctx context.Context, appID, instanceGuid string, n int) (at event.Position, found bool, err error) {
 	item, err := f.item(ctx, instancePartition(instanceGuid), padded20(n))
 	if err != nil || item == nil || textOf(item, attrAppID) != appID {
-		return Position{}, false, err
+		return event.Position{}, false, err
 	}
 	if at.Seq, at.Slot, err = positionOf(item); err != nil {
-		return Position{}, false, err
+		return event.Position{}, false, err
 	}
 	f.setReached(appID, at.Seq)
 	return at, true, nil
@@ -327,17 +312,17 @@ func (f *Feed) storedPosition(ctx context.Context, appID, instanceGuid string, n
 // position. Higher positions may also have earlier events: those recorded within event.ClockSkew
 // before t and those recorded late. The caller filters them. PositionOfTime reads the last slot and
 // at most log2(feed length) others, eventually consistent.
-func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (Position, error) {
+func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (event.Position, error) {
 	last, err := lastSlot(ctx, f.client, f.table, appID, math.MaxInt64, false)
 	if err != nil || last == nil {
-		return Position{}, err
+		return event.Position{}, err
 	}
 	f.setReached(appID, last.last())
 	// An event is recorded after its change. An event that was recorded more than event.ClockSkew
 	// before t therefore belongs to a change before t.
 	t = t.Add(-event.ClockSkew)
 	if !last.recordedAt.After(t) {
-		return Position{Seq: last.last()}, nil
+		return event.Position{Seq: last.last()}, nil
 	}
 	// All positions up to earlier are recorded at or before t, and those from later on after t.
 	earlier, later := int64(0), last.first
@@ -345,7 +330,7 @@ func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (P
 		middle := earlier + (later-earlier)/2
 		s, err := lastSlot(ctx, f.client, f.table, appID, middle, false)
 		if err != nil {
-			return Position{}, err
+			return event.Position{}, err
 		}
 		switch {
 		case s == nil || !s.holds(middle): // not visible yet: treat it as after t, so that no event is skipped
@@ -356,7 +341,7 @@ func (f *Feed) PositionOfTime(ctx context.Context, appID string, t time.Time) (P
 			earlier = s.last()
 		}
 	}
-	return Position{Seq: later - 1}, nil
+	return event.Position{Seq: later - 1}, nil
 }
 
 // item returns an item, or nil if it does not exist.

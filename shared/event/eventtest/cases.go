@@ -20,7 +20,7 @@ func testEmpty(s *suite) {
 	if records := s.feed(s.app); records == nil || len(records) != 0 {
 		s.Errorf("records %#v", records)
 	}
-	if at, err := s.PositionOfTime(s.Context(), s.app, s.Now()); at != (eventtable.Position{}) || err != nil {
+	if at, err := s.PositionOfTime(s.Context(), s.app, s.Now()); at != (event.Position{}) || err != nil {
 		s.Errorf("position of time %d, %v", at, err)
 	}
 	s.reaches(0)
@@ -47,14 +47,14 @@ func testAppend(s *suite) {
 			s.Errorf("position of %s: %v, %v, %v", doc.Event.ID, at, found, err)
 		}
 		// Both positions after the event lead to the next one.
-		for _, after := range []eventtable.Position{at, all[n].Position} {
+		for _, after := range []event.Position{at, all[n].Position} {
 			records, err := s.Read(s.Context(), s.app, after, 2)
 			if want := min(2, 2-n); err != nil || len(records) != want || want > 0 && records[0].Seq != at.Seq+1 {
 				s.Errorf("after %v: %v, %v", after, records, err)
 			}
 		}
 	}
-	if records, err := s.Read(s.Context(), s.app, eventtable.Position{Seq: 99}, 2); err != nil || len(records) != 0 {
+	if records, err := s.Read(s.Context(), s.app, event.Position{Seq: 99}, 2); err != nil || len(records) != 0 {
 		s.Errorf("after the end: %v, %v", records, err)
 	}
 }
@@ -138,7 +138,7 @@ func testMany(s *suite) {
 	}
 	checkOrder(s, records)
 	for _, size := range []int{333, 500, 501} {
-		var after eventtable.Position
+		var after event.Position
 		for after.Seq < int64(len(docs)) {
 			page, err := s.Read(s.Context(), s.app, after, size)
 			if want := min(size, len(docs)-int(after.Seq)); err != nil || len(page) != want {
@@ -174,7 +174,7 @@ func testLarge(s *suite) {
 	s.append(strings.Repeat("r", 24), docs...)
 	s.append(strings.Repeat("d", 24), docs...)
 	for limit, want := range map[int]int{3: 3, 20: 20, 100: 24} {
-		if records, err := s.Read(s.Context(), s.app, eventtable.Position{}, limit); err != nil || len(records) != want {
+		if records, err := s.Read(s.Context(), s.app, event.Position{}, limit); err != nil || len(records) != want {
 			s.Errorf("limit %d: %d records, %v; want %d", limit, len(records), err, want)
 		}
 	}
@@ -335,14 +335,14 @@ func testConcurrent(s *suite) {
 	}
 	done := make(chan struct{})
 	go func() { recorders.Wait(); close(done) }()
-	var followed []eventtable.Record
+	var followed []event.Record
 	for last := false; !last; {
 		select {
 		case <-done:
 			last = true
 		default:
 		}
-		var after eventtable.Position
+		var after event.Position
 		if len(followed) > 0 {
 			after = followed[len(followed)-1].Position
 		}
@@ -536,7 +536,7 @@ func testConcurrentPlaces(s *suite) {
 func checkOrder(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, records []eventtable.Record) {
+}, records []event.Record) {
 	t.Helper()
 	last := map[string]int{}
 	for _, record := range records {

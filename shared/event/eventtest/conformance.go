@@ -26,10 +26,10 @@ type Store interface {
 	First(ctx context.Context, instanceGuid string) (doc event.Encoded, found bool, err error)
 	SubjectOf(ctx context.Context, instanceGuid string) (subject event.Subject, found bool, err error)
 	History(ctx context.Context, instanceGuid string, after, limit, maxBytes int) ([]event.Encoded, error)
-	Read(ctx context.Context, appID string, after eventtable.Position, limit int) ([]eventtable.Record, error)
+	Read(ctx context.Context, appID string, after event.Position, limit int) ([]event.Record, error)
 	Reaches(ctx context.Context, appID string, seq int64) (bool, error)
-	PositionOfID(ctx context.Context, appID, eventID string) (at eventtable.Position, found bool, err error)
-	PositionOfTime(ctx context.Context, appID string, t time.Time) (eventtable.Position, error)
+	PositionOfID(ctx context.Context, appID, eventID string) (at event.Position, found bool, err error)
+	PositionOfTime(ctx context.Context, appID string, t time.Time) (event.Position, error)
 	Counts(ctx context.Context, appID, first string) (event.Counts, time.Time, error)
 	Take(ctx context.Context, org string, limit int, now, until time.Time) (*eventtable.Place, error)
 	Release(ctx context.Context, org string, place *eventtable.Place) error
@@ -130,9 +130,9 @@ func (s *suite) append(want string, docs ...event.Encoded) {
 }
 
 // feed returns the complete feed of an application and checks that its positions are dense.
-func (s *suite) feed(app string) []eventtable.Record {
+func (s *suite) feed(app string) []event.Record {
 	s.Helper()
-	records, err := s.Read(s.Context(), app, eventtable.Position{}, 10_000)
+	records, err := s.Read(s.Context(), app, event.Position{}, 10_000)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -22,7 +22,7 @@ type Memory struct {
 	now func() time.Time
 
 	mu        sync.Mutex
-	feeds     map[string][]eventtable.Record             // by application id; position n+1 at n
+	feeds     map[string][]event.Record             // by application id; position n+1 at n
 	positions map[string]position                        // by event id
 	outbox    map[string]event.Encoded                   // by event id
 	hidden    map[string]int64                           // first position of a feed that readers do not see yet
@@ -38,7 +38,7 @@ type position struct {
 // NewMemory returns empty tables with the given clock.
 func NewMemory(now func() time.Time) *Memory {
 	return &Memory{
-		now: now, feeds: map[string][]eventtable.Record{}, positions: map[string]position{},
+		now: now, feeds: map[string][]event.Record{}, positions: map[string]position{},
 		outbox: map[string]event.Encoded{}, hidden: map[string]int64{},
 		places: map[string]map[*eventtable.Place]time.Time{},
 	}
@@ -117,7 +117,7 @@ func (m *Memory) append(doc event.Encoded, slot int64) event.Outcome {
 		at = feed[n-1].RecordedAt
 	}
 	seq := int64(len(feed)) + 1
-	m.feeds[appID] = append(feed, eventtable.Record{Position: eventtable.Position{Seq: seq, Slot: slot}, RecordedAt: at, Document: doc})
+	m.feeds[appID] = append(feed, event.Record{Position: event.Position{Seq: seq, Slot: slot}, RecordedAt: at, Document: doc})
 	m.positions[doc.Event.ID] = position{appID, seq}
 	delete(m.outbox, doc.Event.ID)
 	return event.Recorded
@@ -180,7 +180,7 @@ func (m *Memory) ForInstance(_ context.Context, instanceGuid string, after, maxB
 }
 
 // Read is eventtable.Feed.Read. It fails for a position that no call has returned.
-func (m *Memory) Read(_ context.Context, appID string, after eventtable.Position, limit int) ([]eventtable.Record, error) {
+func (m *Memory) Read(_ context.Context, appID string, after event.Position, limit int) ([]event.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.failure != nil {
@@ -191,7 +191,7 @@ func (m *Memory) Read(_ context.Context, appID string, after eventtable.Position
 		visible = min(visible, hidden-1)
 	}
 	if after.Seq >= visible {
-		return []eventtable.Record{}, nil
+		return []event.Record{}, nil
 	}
 	if after.Seq > 0 && after.Slot == 0 && m.feeds[appID][after.Seq-1].Slot != 0 {
 		return nil, fmt.Errorf("eventtest: the position %v is inside of a slot", after)
@@ -207,21 +207,21 @@ func (m *Memory) Reaches(_ context.Context, appID string, seq int64) (bool, erro
 }
 
 // PositionOfID is eventtable.Feed.PositionOfID.
-func (m *Memory) PositionOfID(_ context.Context, appID, eventID string) (eventtable.Position, bool, error) {
+func (m *Memory) PositionOfID(_ context.Context, appID, eventID string) (event.Position, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at := m.positions[eventID]
 	if at.appID != appID || m.failure != nil {
-		return eventtable.Position{}, false, m.failure
+		return event.Position{}, false, m.failure
 	}
 	return m.feeds[appID][at.seq-1].Position, true, nil
 }
 
 // PositionOfTime is eventtable.Feed.PositionOfTime.
-func (m *Memory) PositionOfTime(_ context.Context, appID string, t time.Time) (eventtable.Position, error) {
+func (m *Memory) PositionOfTime(_ context.Context, appID string, t time.Time) (event.Position, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var at eventtable.Position
+	var at event.Position
 	for _, record := range m.feeds[appID] {
 		if record.RecordedAt.After(t.Add(-event.ClockSkew)) || record.Seq == m.hidden[appID] {
 			break
@@ -245,7 +245,7 @@ func (m *Memory) Counts(_ context.Context, appID, first string) (event.Counts, t
 }
 
 // CountsOf returns the counts of all events of a feed, with the days from first on.
-func CountsOf(feed []eventtable.Record, first string) event.Counts {
+func CountsOf(feed []event.Record, first string) event.Counts {
 	counts, days := event.Counts{Steps: map[string]int64{}}, map[string]event.DayCounts{}
 	count := func(step string, n int64) {
 		if counts.Steps[step] += n; counts.Steps[step] == 0 {

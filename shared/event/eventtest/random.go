@@ -9,13 +9,12 @@ import (
 	"pgregory.net/rapid"
 
 	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventtable"
 )
 
 // poller follows a feed from its beginning at any speed.
 type poller struct {
-	at   eventtable.Position
-	seen []eventtable.Record
+	at   event.Position
+	seen []event.Record
 }
 
 // testRandom delivers the events of a few instances in random batches, like a queue: out of
@@ -52,7 +51,7 @@ func testRandom(s *suite) {
 				t.Fatalf("outcome of the last delivery: %v, %v", result.Outcome, result.Err)
 			}
 		}
-		feed, err := s.Read(s.Context(), app, eventtable.Position{}, 1000)
+		feed, err := s.Read(s.Context(), app, event.Position{}, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -388,7 +388,7 @@ func TestFeed(t *testing.T) {
 				record("0f6a1d3c-0000-4000-8000-000000000003")
 			}
 			run(t, Job{Kind: "Events", From: backup, To: feed}, test.want)
-			if records, err := eventtable.New(client(t), feed).Read(t.Context(), app, eventtable.Position{}, 10); err != nil || len(records) != test.events {
+			if records, err := eventtable.New(client(t), feed).Read(t.Context(), app, event.Position{}, 10); err != nil || len(records) != test.events {
 				t.Errorf("the feed has %d events (%v), want %d", len(records), err, test.events)
 			}
 		})
