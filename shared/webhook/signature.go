@@ -1,0 +1,81 @@
+package webhook
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// secretPrefix is the start of a secret in the form of Standard Webhooks.
+const secretPrefix = "whsec_"
+
+// Sizes of a key in bytes. Standard Webhooks asks for 24 to 64.
+const (
+	keyBytes    = 32
+	minKeyBytes = 24
+	maxKeyBytes = 64
+)
+
+// NewSecret returns a random secret: "whsec_" and the base64 of the key.
+func NewSecret() string {
+	key := make([]byte, keyBytes)
+	_, _ = rand.Read(key) // never fails
+	return secretPrefix + base64.StdEncoding.EncodeToString(key)
+}
+
+// ParseSecret returns the key of a secret. The error does not repeat the secret.
+func ParseSecret(secret string) ([]byte, error) {
+	encoded, ok := strings.CutPrefix(secret, secretPrefix)
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || err != nil || len(key) < minKeyBytes || len(key) > maxKeyBytes {
+		return nil, errors.New("webhook: a secret is whsec_ and the base64 of 24 to 64 bytes")
+	}
+	return key, nil
+}
+
+// Sign returns the signature of a delivery as Standard Webhooks defines it: "v1," and the base64 of
+// the HMAC-SHA256 of id, timestamp (seconds since 1970) and body, joined by dots.
+func Sign(key []byte, id string, timestamp int64, body []byte) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(id + "." + strconv.FormatInt(timestamp, 10) + "."))
+	mac.Write(body)
+	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// OldSecretValid is how long the secret before a rotation stays valid.
+const OldSecretValid = 24 * time.Hour
+
+// Secrets are the secrets of a subscription.
+type Secrets struct {
+	Current  string
+	Old      string    // the one before the rotation; "" if there was none
+	OldUntil time.Time // when Old ends
+}
+
+// Rotate replaces the current secret by a new one. The replaced secret is valid for OldSecretValid.
+func (s *Secrets) Rotate(now time.Time) {
+	*s = Secrets{Current: NewSecret(), Old: s.Current, OldUntil: now.Add(OldSecretValid)}
+}
+
+// Signatures returns the value of the header webhook-signature: one signature for each valid
+// secret, separated by spaces. It fails if a secret is not well-formed.
+func (s Secrets) Signatures(now time.Time, id string, body []byte) (string, error) {
+	secrets := []string{s.Current}
+	if s.Old != "" && now.Before(s.OldUntil) {
+		secrets = append(secrets, s.Old)
+	}
+	signatures := make([]string, len(secrets))
+	for n, secret := range secrets {
+		key, err := ParseSecret(secret)
+		if err != nil {
+			return "", err
+		}
+		signatures[n] = Sign(key, id, now.Unix(), body)
+	}
+	return strings.Join(signatures, " "), nil
+}
