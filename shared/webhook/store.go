@@ -41,9 +41,9 @@ type Outcome int
 
 // The outcomes.
 const (
-	Leased  Outcome = iota // the caller holds the reader
-	Held                   // another sender holds the reader, and will send the events up to the target
-	NotDue                 // the reader needs nothing, waits after a failure, or does not exist
+	Leased Outcome = iota // the caller holds the reader
+	Held                  // another sender holds the reader, and will send the events up to the target
+	NotDue                // the reader needs nothing, waits after a failure, or does not exist
 )
 
 // Release is what Save does with the lease.

@@ -170,7 +170,7 @@ func (m *Memory) Delete(_ context.Context, org, id string) (bool, error) {
 	return true, nil
 }
 
-// Readers implements webhook.Subscriptions.
+// Readers implements webhook.Subscriptions. The verification is last.
 func (m *Memory) Readers(_ context.Context, id string) ([]webhook.Reader, error) {
 	if err := m.lock(); err != nil {
 		return nil, err
@@ -182,7 +182,15 @@ func (m *Memory) Readers(_ context.Context, id string) ([]webhook.Reader, error)
 			found = append(found, r.copy())
 		}
 	}
-	slices.SortFunc(found, func(a, b webhook.Reader) int { return strings.Compare(a.AppID, b.AppID) })
+	slices.SortFunc(found, func(a, b webhook.Reader) int {
+		switch webhook.VerificationApp {
+		case a.AppID:
+			return 1
+		case b.AppID:
+			return -1
+		}
+		return strings.Compare(a.AppID, b.AppID)
+	})
 	return found, nil
 }
 
