@@ -63,6 +63,11 @@ func acceptedFormat(r *http.Request) format {
 // eventSchema is the path of the schema of events, in the contract of the API.
 const eventSchema = "/storage/docs/openapi.yaml#/components/schemas/Event"
 
+// CloudEvent returns an event as a CloudEvent, with the addresses of this API.
+func (b BaseURLs) CloudEvent(doc event.Encoded) (json.RawMessage, error) {
+	return doc.CloudEvent(b.AppsFor(doc.Event.Org), b.Platform+eventSchema)
+}
+
 // WriteEvents writes a 200 response with events in the format that the request accepts.
 func WriteEvents(w http.ResponseWriter, r *http.Request, urls BaseURLs, docs []event.Encoded) error {
 	format, items := acceptedFormat(r), make([]json.RawMessage, len(docs))
@@ -70,7 +75,7 @@ func WriteEvents(w http.ResponseWriter, r *http.Request, urls BaseURLs, docs []e
 		items[n] = doc.JSON
 		if format.cloudEvents() {
 			var err error
-			if items[n], err = doc.CloudEvent(urls.AppsFor(doc.Event.Org), urls.Platform+eventSchema); err != nil {
+			if items[n], err = urls.CloudEvent(doc); err != nil {
 				return err
 			}
 		}

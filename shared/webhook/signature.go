@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"strconv"
 	"strings"
@@ -45,6 +46,13 @@ func Sign(key []byte, id string, timestamp int64, body []byte) string {
 	mac.Write([]byte(id + "." + strconv.FormatInt(timestamp, 10) + "."))
 	mac.Write(body)
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// VerificationID returns the header webhook-id of the verification with a challenge. A new endpoint
+// has a new challenge, so a receiver that drops repeated ids answers it.
+func VerificationID(challenge string) string {
+	sum := sha256.Sum256([]byte(challenge))
+	return "verification." + hex.EncodeToString(sum[:8])
 }
 
 // OldSecretValid is how long the secret before a rotation stays valid.

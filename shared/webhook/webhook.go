@@ -76,6 +76,12 @@ func (s *Subscription) SameContent(other *Subscription) bool {
 		slices.Equal(s.AppIDs, other.AppIDs) && slices.Equal(s.EventTypes, other.EventTypes)
 }
 
+// Reads reports whether the subscription has the application.
+func (s *Subscription) Reads(appID string) bool {
+	_, found := slices.BinarySearch(s.AppIDs, appID)
+	return found
+}
+
 // Wants reports whether the subscription sends the event to its endpoint. No subscription sends
 // internal events.
 func (s *Subscription) Wants(ev event.Event) bool {
@@ -95,9 +101,9 @@ func Set(names []string) []string { return slices.Compact(slices.Sorted(slices.V
 
 // Key names a Reader.
 type Key struct {
-	Org          string
-	Subscription string // id
-	AppID        string // VerificationApp, or the id of an application
+	Org          string `json:"org"`
+	Subscription string `json:"subscriptionId"`
+	AppID        string `json:"appId,omitempty"` // VerificationApp, or the id of an application
 }
 
 // VerificationApp is the AppID of the Reader that sends the verification of the endpoint.

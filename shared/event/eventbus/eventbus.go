@@ -6,6 +6,7 @@ package eventbus
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ import (
 	"altinn.no/instanceapi/shared/coldstart"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
+	"altinn.no/instanceapi/shared/webhook"
 )
 
 // Limits of one PutEvents call. EventBridge allows 1 MB; maxBytes leaves a margin for bytes that
@@ -99,6 +101,22 @@ func (b *Bus) Publish(ctx context.Context, docs []event.Encoded) []error {
 	}
 	flush()
 	return errs
+}
+
+// Wake tells the senders of webhooks that the owner changed a subscription. The source of the entry
+// is sourcePrefix-webhooks, which neither the rule of the feed nor the rules of owners match.
+func (b *Bus) Wake(ctx context.Context, org, subscriptionID string) error {
+	detail, err := json.Marshal(webhook.Key{Org: org, Subscription: subscriptionID})
+	if err != nil {
+		return err
+	}
+	out, err := b.client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
+		EventBusName: &b.name, Source: aws.String(b.sourcePrefix + "-webhooks"), DetailType: aws.String("SubscriptionChanged"), Detail: aws.String(string(detail)),
+	}}})
+	if err == nil && out.FailedEntryCount > 0 {
+		err = errors.New("eventbus: the bus rejected the entry of a subscription")
+	}
+	return err
 }
 
 // publishBatch sends the events at the given indexes, retries rejected entries, and records the

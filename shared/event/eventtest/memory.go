@@ -22,7 +22,7 @@ type Memory struct {
 	now func() time.Time
 
 	mu        sync.Mutex
-	feeds     map[string][]event.Record             // by application id; position n+1 at n
+	feeds     map[string][]event.Record                  // by application id; position n+1 at n
 	positions map[string]position                        // by event id
 	outbox    map[string]event.Encoded                   // by event id
 	hidden    map[string]int64                           // first position of a feed that readers do not see yet
