@@ -79,7 +79,7 @@ func classify(err error) webhook.Error {
 		return webhook.ErrorTimeout
 	case errors.As(err, &name):
 		return webhook.ErrorName
-	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert), errors.As(err, &authority):
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert), errors.As(err, &authority):
 		return webhook.ErrorTLS
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return webhook.ErrorConnect

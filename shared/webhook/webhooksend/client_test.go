@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -182,7 +184,9 @@ func TestClassesOfNetworkErrors(t *testing.T) {
 		}
 	})
 	plain, _ := listener(t, accept)
-	untrusted := httptest.NewTLSServer(http.HandlerFunc(accept))
+	untrusted := httptest.NewUnstartedServer(http.HandlerFunc(accept))
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	untrusted.StartTLS()
 	t.Cleanup(untrusted.Close)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
