@@ -65,8 +65,8 @@ func (h *Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQS
 }
 
 func (h *Handler) log(ctx context.Context, report *Report, messages, again int, err error) {
-	if err == nil && messages == 0 && report.Delivered+report.Failed == 0 {
-		return // an idle minute
+	if err == nil && again+report.Delivered+report.Failed == 0 {
+		return // an idle minute, or events that no subscription wants
 	}
 	now := time.Now()
 	level, cause := slog.LevelInfo, ""
