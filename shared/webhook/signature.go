@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,27 +56,51 @@ func VerificationID(challenge string) string {
 	return "verification." + hex.EncodeToString(sum[:8])
 }
 
-// OldSecretValid is how long the secret before a rotation stays valid.
+// OldSecretValid is how long a secret stays valid after a rotation.
 const OldSecretValid = 24 * time.Hour
+
+// maxOldSecrets is the number of replaced secrets that stay valid. An owner whose response is lost
+// rotates again, and the secret of the receiver must then stay valid.
+const maxOldSecrets = 3
+
+// OldSecret is a replaced secret.
+type OldSecret struct {
+	Secret string
+	Until  time.Time
+}
 
 // Secrets are the secrets of a subscription.
 type Secrets struct {
-	Current  string
-	Old      string    // the one before the rotation; "" if there was none
-	OldUntil time.Time // when Old ends
+	Current string
+	Old     []OldSecret // the oldest first
 }
 
-// Rotate replaces the current secret by a new one. The replaced secret is valid for OldSecretValid.
+// Rotate replaces the current secret by a new one.
 func (s *Secrets) Rotate(now time.Time) {
-	*s = Secrets{Current: NewSecret(), Old: s.Current, OldUntil: now.Add(OldSecretValid)}
+	old := append(s.valid(now), OldSecret{s.Current, now.Add(OldSecretValid)})
+	*s = Secrets{Current: NewSecret(), Old: old[max(0, len(old)-maxOldSecrets):]}
+}
+
+// valid returns a copy of the replaced secrets that are valid.
+func (s *Secrets) valid(now time.Time) []OldSecret {
+	return slices.DeleteFunc(slices.Clone(s.Old), func(o OldSecret) bool { return !now.Before(o.Until) })
+}
+
+// OldUntil returns the time at which the last of the replaced secrets ends, or zero if none is
+// valid.
+func (s *Secrets) OldUntil(now time.Time) time.Time {
+	if valid := s.valid(now); len(valid) > 0 {
+		return valid[len(valid)-1].Until
+	}
+	return time.Time{}
 }
 
 // Signatures returns the value of the header webhook-signature: one signature for each valid
-// secret, separated by spaces. It fails if a secret is not well-formed.
-func (s Secrets) Signatures(now time.Time, id string, body []byte) (string, error) {
+// secret, the current one first, separated by spaces. It fails if a secret is not well-formed.
+func (s *Secrets) Signatures(now time.Time, id string, body []byte) (string, error) {
 	secrets := []string{s.Current}
-	if s.Old != "" && now.Before(s.OldUntil) {
-		secrets = append(secrets, s.Old)
+	for _, old := range s.valid(now) {
+		secrets = append(secrets, old.Secret)
 	}
 	signatures := make([]string, len(secrets))
 	for n, secret := range secrets {

@@ -30,8 +30,9 @@ type Subscriptions interface {
 	// version, and the moves of its readers. A change that returns no moves and an equal
 	// subscription stores nothing. Change returns the stored subscription, or nil if there is none.
 	Change(ctx context.Context, org, id string, change func(s *Subscription) ([]Move, error)) (*Subscription, error)
-	// Delete deletes a subscription and its readers, and reports whether there was one.
-	Delete(ctx context.Context, org, id string) (bool, error)
+	// Delete deletes a subscription and its readers, and reports whether there was one. It returns
+	// the error of check for the subscription, and then deletes nothing.
+	Delete(ctx context.Context, org, id string, check func(*Subscription) error) (bool, error)
 	// Readers returns the readers of a subscription.
 	Readers(ctx context.Context, id string) ([]Reader, error)
 }

@@ -92,7 +92,7 @@ func (s *Subscription) Wants(ev event.Event) bool {
 // Clone returns a copy that shares nothing with s.
 func (s *Subscription) Clone() *Subscription {
 	c := *s
-	c.AppIDs, c.EventTypes = slices.Clone(s.AppIDs), slices.Clone(s.EventTypes)
+	c.AppIDs, c.EventTypes, c.Secrets.Old = slices.Clone(s.AppIDs), slices.Clone(s.EventTypes), slices.Clone(s.Secrets.Old)
 	return &c
 }
 

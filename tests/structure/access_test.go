@@ -34,6 +34,8 @@ var settings = map[string]string{
 	"MAX_HOLD_SECONDS":    "MaxHoldSeconds",
 	"HELD_PER_ORG":        "HeldRequestsPerOrg",
 	"METRIC_NAMESPACE":    "AWS::StackName",
+	"SUBSCRIPTIONS_TABLE": "Subscriptions",
+	"WEBHOOK_INSECURE":    "WebhookInsecure",
 }
 
 // usedBy is the resource that each package uses. elsewhere has the calls that use another resource.
@@ -46,6 +48,7 @@ var (
 		"shared/application/applicationtable": "Applications",
 		"shared/party/partytable":             "Parties",
 		"shared/blob/blobbucket":              "Blobs",
+		"shared/webhook/webhooktable":         "Subscriptions",
 	}
 	elsewhere = map[use]string{
 		{Package: "shared/party/partytable", Action: "secretsmanager:GetSecretValue"}: "IdentityKeySecretArn",

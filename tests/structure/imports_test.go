@@ -25,6 +25,7 @@ var domain = []string{
 	"shared/merge",
 	"shared/party",
 	"shared/rfc3339",
+	"shared/webhook",
 }
 
 // Imports have one direction: functions -> adapters -> domain -> standard library. Every package in

@@ -29,6 +29,7 @@ var layers = []layer{
 		"shared/instance/sweep",
 		"shared/instance/validation",
 		"shared/schema",
+		"shared/webhook/webhooksend",
 		"shared/wellformed",
 		"shared/xsd",
 	}},
@@ -43,6 +44,7 @@ var layers = []layer{
 		"shared/event/outboxtable",
 		"shared/instance/instancetable",
 		"shared/party/partytable",
+		"shared/webhook/webhooktable",
 	}},
 	{name: "fakes", packages: []string{ // fakes and conformance tests of the packages above
 		"shared/application/applicationtest",
@@ -55,6 +57,7 @@ var layers = []layer{
 		"shared/filltest",
 		"shared/metric/metrictest",
 		"shared/party/partytest",
+		"shared/webhook/webhooktest",
 	}},
 	{name: "HTTP", packages: []string{ // requests, responses and files, for any resource
 		"shared/blob/blobhttp",

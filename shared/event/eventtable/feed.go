@@ -308,6 +308,16 @@ func (f *Feed) storedPosition(ctx context.Context, appID, instanceGuid string, n
 	return at, true, nil
 }
 
+// End returns the end of an application's feed. The read is consistent. It costs one read unit per
+// 4 KB of the last slot.
+func (f *Feed) End(ctx context.Context, appID string) (event.Position, error) {
+	last, err := lastSlot(ctx, f.client, f.table, appID, math.MaxInt64, true)
+	if err != nil || last == nil {
+		return event.Position{}, err
+	}
+	return event.Position{Seq: last.last()}, nil
+}
+
 // PositionOfTime returns a position such that every event of a change after t has a higher
 // position. Higher positions may also have earlier events: those recorded within event.ClockSkew
 // before t and those recorded late. The caller filters them. PositionOfTime reads the last slot and

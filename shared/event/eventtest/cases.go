@@ -23,6 +23,9 @@ func testEmpty(s *suite) {
 	if at, err := s.PositionOfTime(s.Context(), s.app, s.Now()); at != (event.Position{}) || err != nil {
 		s.Errorf("position of time %d, %v", at, err)
 	}
+	if at, err := s.End(s.Context(), s.app); at != (event.Position{}) || err != nil {
+		s.Errorf("the end is %d, %v", at, err)
+	}
 	s.reaches(0)
 	for _, id := range []string{uuid.New().String() + ".1", "112453234523423344", ""} {
 		if _, found, err := s.PositionOfID(s.Context(), s.app, id); found || err != nil {
@@ -38,6 +41,9 @@ func testAppend(s *suite) {
 	docs := s.insert(s.app, uuid.New().String(), 1, 3)
 	s.append("r", docs[0])
 	s.append("rr", docs[1:]...)
+	if at, err := s.End(s.Context(), s.app); at != (event.Position{Seq: 3}) || err != nil {
+		s.Errorf("the end is %d, %v", at, err)
+	}
 	s.expect(s.app, docs...)
 	s.reaches(3)
 	all := s.feed(s.app)

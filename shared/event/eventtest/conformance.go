@@ -29,6 +29,7 @@ type Store interface {
 	Read(ctx context.Context, appID string, after event.Position, limit int) ([]event.Record, error)
 	Reaches(ctx context.Context, appID string, seq int64) (bool, error)
 	PositionOfID(ctx context.Context, appID, eventID string) (at event.Position, found bool, err error)
+	End(ctx context.Context, appID string) (event.Position, error)
 	PositionOfTime(ctx context.Context, appID string, t time.Time) (event.Position, error)
 	Counts(ctx context.Context, appID, first string) (event.Counts, time.Time, error)
 	Take(ctx context.Context, org string, limit int, now, until time.Time) (*eventtable.Place, error)

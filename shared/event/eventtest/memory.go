@@ -217,6 +217,13 @@ func (m *Memory) PositionOfID(_ context.Context, appID, eventID string) (event.P
 	return m.feeds[appID][at.seq-1].Position, true, nil
 }
 
+// End is eventtable.Feed.End.
+func (m *Memory) End(_ context.Context, appID string) (event.Position, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return event.Position{Seq: int64(len(m.feeds[appID]))}, m.failure
+}
+
 // PositionOfTime is eventtable.Feed.PositionOfTime.
 func (m *Memory) PositionOfTime(_ context.Context, appID string, t time.Time) (event.Position, error) {
 	m.mu.Lock()

@@ -112,7 +112,9 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, feed: eventtest.NewMemory(time.Now), store: webhooktest.NewMemory(time.Now), endpoint: &endpoint{}, next: map[int]int{}}
 	w.sender = &Sender{Subscriptions: w.store, Queue: w.store, Feed: w.feed, Client: &http.Client{Transport: w.endpoint},
-		CloudEvent: func(doc event.Encoded) (json.RawMessage, error) { return doc.CloudEvent("https://nav.example", "schema") }}
+		CloudEvent: func(doc event.Encoded) (json.RawMessage, error) {
+			return doc.CloudEvent("https://nav.example", "schema")
+		}}
 	w.sub = &webhook.Subscription{ID: "s1", Org: "nav", Endpoint: "https://hooks.example.com/secret-path", AppIDs: []string{appID}, Format: webhook.FormatEvent,
 		Verified: true, Challenge: "c1", Secrets: webhook.Secrets{Current: webhook.NewSecret()}}
 	err := w.store.Add(t.Context(), "nav", func([]*webhook.Subscription) (*webhook.Subscription, []webhook.Move, error) {
@@ -274,7 +276,7 @@ func TestRequest(t *testing.T) {
 				t.Errorf("the timestamp is %s, want %s", got, want)
 			}
 			stored, _ := w.store.Get(t.Context(), "nav", w.sub.ID)
-			if got := r.signedWith(t, stored.Secrets.Current, stored.Secrets.Old); !got[0] || !got[1] {
+			if got := r.signedWith(t, stored.Secrets.Current, stored.Secrets.Old[0].Secret); !got[0] || !got[1] {
 				t.Errorf("signed with the current and the old secret: %v", got)
 			}
 		})
@@ -648,7 +650,7 @@ func TestOwnerChanges(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			during(w, func() {
-				if _, err := w.store.Delete(context.Background(), "nav", w.sub.ID); err != nil {
+				if _, err := w.store.Delete(context.Background(), "nav", w.sub.ID, func(*webhook.Subscription) error { return nil }); err != nil {
 					t.Error(err)
 				}
 			})

@@ -67,7 +67,7 @@ type Table struct {
 func Open(env *coldstart.Env) *Table {
 	t := New(dynamo.Client(env), env.String("SUBSCRIPTIONS_TABLE"), time.Now)
 	env.OnInit("dynamodb", func(ctx context.Context) error {
-		_, _, err := t.query(ctx, orgPrefix+"WARM-UP")
+		_, err := t.Get(ctx, "WARM-UP", "")
 		return err
 	})
 	return t
@@ -227,11 +227,14 @@ func (t *Table) Change(ctx context.Context, org, id string, change func(*webhook
 }
 
 // Delete implements webhook.Subscriptions.
-func (t *Table) Delete(ctx context.Context, org, id string) (bool, error) {
+func (t *Table) Delete(ctx context.Context, org, id string, check func(*webhook.Subscription) error) (bool, error) {
 	ctx = busy.WithBudget(ctx)
 	for {
 		s, err := t.Get(ctx, org, id)
 		if err != nil || s == nil {
+			return false, err
+		}
+		if err := check(s); err != nil {
 			return false, err
 		}
 		writes := []types.TransactWriteItem{{Delete: &types.Delete{TableName: &t.name, Key: subscriptionKey(org, id),
@@ -254,29 +257,34 @@ func (t *Table) Delete(ctx context.Context, org, id string) (bool, error) {
 
 // document is the stored form of a subscription.
 type document struct {
-	ID         string        `json:"id"`
-	Org        string        `json:"org"`
-	Endpoint   string        `json:"endpoint"`
-	AppIDs     []string      `json:"appIds"`
-	EventTypes []string      `json:"eventTypes,omitempty"`
-	Step       string        `json:"step,omitempty"`
-	Format     string        `json:"format"`
-	Verified   bool          `json:"verified,omitempty"`
-	Challenge  string        `json:"challenge"`
-	PausedBy   string        `json:"pausedBy,omitempty"`
-	Secret     string        `json:"secret"`
-	OldSecret  string        `json:"oldSecret,omitempty"`
-	OldUntil   *rfc3339.Time `json:"oldUntil,omitempty"`
-	Created    rfc3339.Time  `json:"created"`
-	Changed    rfc3339.Time  `json:"changed"`
+	ID         string       `json:"id"`
+	Org        string       `json:"org"`
+	Endpoint   string       `json:"endpoint"`
+	AppIDs     []string     `json:"appIds"`
+	EventTypes []string     `json:"eventTypes,omitempty"`
+	Step       string       `json:"step,omitempty"`
+	Format     string       `json:"format"`
+	Verified   bool         `json:"verified,omitempty"`
+	Challenge  string       `json:"challenge"`
+	PausedBy   string       `json:"pausedBy,omitempty"`
+	Secret     string       `json:"secret"`
+	Old        []oldSecret  `json:"old,omitempty"`
+	Created    rfc3339.Time `json:"created"`
+	Changed    rfc3339.Time `json:"changed"`
+}
+
+// oldSecret is the stored form of a replaced secret.
+type oldSecret struct {
+	Secret string       `json:"secret"`
+	Until  rfc3339.Time `json:"until"`
 }
 
 func encodeSubscription(s *webhook.Subscription) (item, error) {
 	d := document{ID: s.ID, Org: s.Org, Endpoint: s.Endpoint, AppIDs: s.AppIDs, EventTypes: s.EventTypes, Step: s.Step,
 		Format: s.Format, Verified: s.Verified, Challenge: s.Challenge, PausedBy: s.PausedBy,
-		Secret: s.Secrets.Current, OldSecret: s.Secrets.Old, Created: rfc3339.Time{Time: s.Created}, Changed: rfc3339.Time{Time: s.Changed}}
-	if s.Secrets.Old != "" {
-		d.OldUntil = &rfc3339.Time{Time: s.Secrets.OldUntil}
+		Secret: s.Secrets.Current, Created: rfc3339.Time{Time: s.Created}, Changed: rfc3339.Time{Time: s.Changed}}
+	for _, old := range s.Secrets.Old {
+		d.Old = append(d.Old, oldSecret{old.Secret, rfc3339.Time{Time: old.Until}})
 	}
 	raw, err := json.Marshal(d)
 	if err != nil {
@@ -294,9 +302,9 @@ func decodeSubscription(i item) (*webhook.Subscription, error) {
 	}
 	s := &webhook.Subscription{ID: d.ID, Org: d.Org, Endpoint: d.Endpoint, AppIDs: d.AppIDs, EventTypes: d.EventTypes, Step: d.Step,
 		Format: d.Format, Verified: d.Verified, Challenge: d.Challenge, PausedBy: d.PausedBy,
-		Secrets: webhook.Secrets{Current: d.Secret, Old: d.OldSecret}, Created: d.Created.Time, Changed: d.Changed.Time, Version: number(i, attrVersion)}
-	if d.OldUntil != nil {
-		s.Secrets.OldUntil = d.OldUntil.Time
+		Secrets: webhook.Secrets{Current: d.Secret}, Created: d.Created.Time, Changed: d.Changed.Time, Version: number(i, attrVersion)}
+	for _, old := range d.Old {
+		s.Secrets.Old = append(s.Secrets.Old, webhook.OldSecret{Secret: old.Secret, Until: old.Until.Time})
 	}
 	return s, nil
 }

@@ -229,10 +229,14 @@ func failedDecision(t *testing.T, f *fixture) {
 func deleted(t *testing.T, f *fixture) {
 	f.add(t, "one", "a")
 	r := f.lease(t, f.key("one", "a"), "x", 0, webhook.Leased)
-	if was, err := f.Delete(t.Context(), f.org, f.id("one")); err != nil || !was {
+	no, yes := errors.New("no"), func(*webhook.Subscription) error { return nil }
+	if _, err := f.Delete(t.Context(), f.org, f.id("one"), func(s *webhook.Subscription) error { return no }); !errors.Is(err, no) {
+		t.Errorf("got %v", err)
+	}
+	if was, err := f.Delete(t.Context(), f.org, f.id("one"), yes); err != nil || !was {
 		t.Fatal(was, err)
 	}
-	if was, err := f.Delete(t.Context(), f.org, f.id("one")); err != nil || was {
+	if was, err := f.Delete(t.Context(), f.org, f.id("one"), yes); err != nil || was {
 		t.Error(was, err)
 	}
 	if _, err := f.Save(t.Context(), &r, webhook.ReleaseAtEnd); !errors.Is(err, webhook.ErrLost) {

@@ -152,7 +152,7 @@ func (m *Memory) move(org, id string, moves []webhook.Move) {
 }
 
 // Delete implements webhook.Subscriptions.
-func (m *Memory) Delete(_ context.Context, org, id string) (bool, error) {
+func (m *Memory) Delete(_ context.Context, org, id string, check func(*webhook.Subscription) error) (bool, error) {
 	if err := m.lock(); err != nil {
 		return false, err
 	}
@@ -160,6 +160,9 @@ func (m *Memory) Delete(_ context.Context, org, id string) (bool, error) {
 	n := m.index(org, id)
 	if n < 0 {
 		return false, nil
+	}
+	if err := check(m.subscriptions[n].Clone()); err != nil {
+		return false, err
 	}
 	m.subscriptions = slices.Delete(m.subscriptions, n, n+1)
 	for key := range m.readers {

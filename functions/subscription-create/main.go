@@ -1,0 +1,25 @@
+// Command subscription-create serves POST /storage/subscriptions: an application owner subscribes
+// an endpoint to events. It reads Applications and Events, reads and writes Subscriptions, and
+// announces the subscription on the bus.
+package main
+
+import (
+	"time"
+
+	"altinn.no/instanceapi/shared/application/applicationtable"
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/event/eventbus"
+	"altinn.no/instanceapi/shared/event/eventhttp"
+	"altinn.no/instanceapi/shared/event/eventtable"
+	"altinn.no/instanceapi/shared/httpapi"
+	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/webhook/webhooktable"
+)
+
+func main() {
+	env := coldstart.Load()
+	lambdahttp.Start(env, handler(eventhttp.SubscriptionsEndpoint{
+		Authenticator: auth.Open(env), Applications: applicationtable.Open(env), Subscriptions: webhooktable.Open(env), Feeds: eventtable.Open(env), Waker: eventbus.Open(env), URLs: httpapi.OpenBaseURLs(env), Insecure: env.Optional("WEBHOOK_INSECURE", "") == "true", Now: time.Now,
+	}))
+}

@@ -1,0 +1,20 @@
+// Command subscription-list serves GET /storage/subscriptions: the subscriptions of the application
+// owner. It reads Subscriptions.
+package main
+
+import (
+	"time"
+
+	"altinn.no/instanceapi/shared/auth"
+	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/shared/event/eventhttp"
+	"altinn.no/instanceapi/shared/lambdahttp"
+	"altinn.no/instanceapi/shared/webhook/webhooktable"
+)
+
+func main() {
+	env := coldstart.Load()
+	lambdahttp.Start(env, handler(eventhttp.SubscriptionsEndpoint{
+		Authenticator: auth.Open(env), Subscriptions: webhooktable.Open(env), Now: time.Now,
+	}))
+}

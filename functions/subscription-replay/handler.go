@@ -1,0 +1,10 @@
+package main
+
+import (
+	"net/http"
+
+	"altinn.no/instanceapi/shared/event/eventhttp"
+	"altinn.no/instanceapi/shared/httpapi"
+)
+
+func handler(e eventhttp.SubscriptionsEndpoint) http.Handler { return httpapi.HandlerFunc(e.Replay) }
