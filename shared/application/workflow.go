@@ -48,9 +48,9 @@ type Transition struct {
 // MaxSteps is the maximum number of steps. Every step is a key range that a query may need to read.
 const MaxSteps = 20
 
-// validStepName reports whether name is a valid step name. A name has no #, because # separates the
+// ValidStepName reports whether name is a valid step name. A name has no #, because # separates the
 // parts of index keys.
-func validStepName(name string) bool { return isName(name, 1, 64, lower+upper, "_-") }
+func ValidStepName(name string) bool { return isName(name, 1, 64, lower+upper, "_-") }
 
 // DefaultWorkflow returns the workflow of an application that defines none: FormFilling → Submit →
 // Archived. The owner may send a submitted instance back.
@@ -121,7 +121,7 @@ func (w Workflow) check(c *checker) {
 	seen := map[string]bool{}
 	for n, step := range w.Steps {
 		at := fmt.Sprintf("/workflow/steps/%d", n)
-		c.require(validStepName(step.Name), at+"/name", "must be a letter followed by up to 63 letters, digits, _ and -")
+		c.require(ValidStepName(step.Name), at+"/name", "must be a letter followed by up to 63 letters, digits, _ and -")
 		c.require(!seen[step.Name], at+"/name", "is declared twice")
 		c.require(n > 0 || !step.Archives, at+"/archives", "must be false for the first step, because the data of archived instances cannot be changed")
 		seen[step.Name] = true

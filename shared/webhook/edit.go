@@ -9,12 +9,13 @@ import (
 	"altinn.no/instanceapi/shared/event"
 )
 
-// New returns the subscription of an organisation with a new id, secret and challenge. Its members
-// that decide what is sent are those of content.
-func New(org string, content Subscription, now time.Time) *Subscription {
-	now = now.UTC().Truncate(time.Microsecond)
-	return &Subscription{ID: uuid.NewV7().String(), Org: org, Endpoint: content.Endpoint, AppIDs: Set(content.AppIDs), EventTypes: Set(content.EventTypes),
-		Step: content.Step, Format: content.Format, Challenge: rand.Text(), Secrets: Secrets{Current: NewSecret()}, Created: now, Changed: now}
+// New returns a subscription of an organisation with a new id, secret and challenge, and with the
+// members of content. Its format is FormatEvent if content has none.
+func New(org string, content Edit, now time.Time) *Subscription {
+	s := &Subscription{ID: uuid.NewV7().String(), Org: org, Format: FormatEvent, Secrets: Secrets{Current: NewSecret()}}
+	s.Apply(content, nil, now)
+	s.Challenge, s.Created, s.Changed = rand.Text(), now.UTC().Truncate(time.Microsecond), now.UTC().Truncate(time.Microsecond)
+	return s
 }
 
 // Moves returns the moves that create the readers of a new subscription. ends has the ends of its

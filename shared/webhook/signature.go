@@ -16,7 +16,7 @@ import (
 // secretPrefix is the start of a secret in the form of Standard Webhooks.
 const secretPrefix = "whsec_"
 
-// Sizes of a key in bytes. Standard Webhooks asks for 24 to 64.
+// Sizes of a key in bytes. Standard Webhooks requires 24 to 64.
 const (
 	keyBytes    = 32
 	minKeyBytes = 24
@@ -50,7 +50,7 @@ func Sign(key []byte, id string, timestamp int64, body []byte) string {
 }
 
 // VerificationID returns the header webhook-id of the verification with a challenge. A new endpoint
-// has a new challenge, so a receiver that drops repeated ids answers it.
+// has a new challenge, so a receiver that drops repeated ids responds to it.
 func VerificationID(challenge string) string {
 	sum := sha256.Sum256([]byte(challenge))
 	return "verification." + hex.EncodeToString(sum[:8])

@@ -52,8 +52,8 @@ type Release int
 
 // The values of Release.
 const (
-	Keep         Release = iota // the holder goes on
-	ReleaseAtEnd                // the holder has sent everything up to its target; Save keeps the lease if the stored target is higher
+	Keep         Release = iota // the holder continues
+	ReleaseAtEnd                // the holder has sent everything up to its target; Save keeps the lease if the stored one is higher
 	ReleaseNow                  // the holder stops; Due has the time of the next run
 )
 
@@ -68,7 +68,7 @@ type Queue interface {
 	Due(ctx context.Context, now time.Time, limit int) ([]Key, error)
 	// Lease gives the caller the reader until a time. target is a position that the feed has
 	// reached, or 0 for a reader that is due. token identifies the lease. For a held reader, Lease
-	// stores the target, so that the holder goes on to there.
+	// stores the target, so that the holder continues up to there.
 	Lease(ctx context.Context, key Key, token string, now, until time.Time, target int64) (Reader, Outcome, error)
 	// Save stores the reader that the caller holds. again is true if the caller still holds the
 	// reader and must go on: the owner moved the reader, or another sender stored a higher target.

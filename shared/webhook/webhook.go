@@ -29,7 +29,7 @@ const (
 
 // The states of a subscription. Only an active one receives events.
 const (
-	Unverified = "unverified" // the endpoint has not answered the verification yet
+	Unverified = "unverified" // the endpoint has not confirmed the verification yet
 	Active     = "active"
 	Paused     = "paused"
 )
@@ -50,7 +50,7 @@ type Subscription struct {
 	EventTypes []string // sorted; empty for all types
 	Step       string   // the step that the event names; "" for all steps
 	Format     string   // FormatEvent or FormatCloudEvent
-	Verified   bool     // whether the endpoint has answered Challenge
+	Verified   bool     // whether the endpoint has sent Challenge back
 	Challenge  string   // the text that the endpoint must send back
 	PausedBy   string   // "", PausedByOwner, PausedGone or PausedFailing
 	Secrets    Secrets
@@ -109,7 +109,7 @@ type Key struct {
 // VerificationApp is the AppID of the Reader that sends the verification of the endpoint.
 const VerificationApp = "VERIFICATION"
 
-// Start is a place in a feed from which a Reader goes on.
+// Start is a place in a feed from which a Reader continues.
 type Start struct {
 	At    event.Position
 	Since time.Time // if set, the reader skips the events of changes up to this time
@@ -122,7 +122,7 @@ type Reader struct {
 	Start                  // the endpoint has everything before this place
 	Failures     int       // failed attempts in a row
 	FailingSince time.Time // of the first of them
-	Due          time.Time // when the sender reads the feed again without being told to; zero for never
+	Due          time.Time // when the sender reads the feed again without a wake-up; zero for never
 	Deliveries   []Delivery
 	Version      int64  // increases when the owner moves or resumes the reader
 	Lease        string // the token of the sender that holds the reader

@@ -123,7 +123,7 @@ func TestFunctionsLinkOnlyWhatTheyUse(t *testing.T) {
 		"github.com/jacoelho/xsd":     {"application-put", "changes-apply", "instance-validate", "workflow-change"},
 		"github.com/aws/aws-sdk-go-v2/service/s3": {"blob-sweep", "changes-apply", "data-create", "data-download", "data-get", "data-replace", "instance-create",
 			"instance-validate", "instances-create", "upload-create", "workflow-change"},
-		"github.com/aws/aws-sdk-go-v2/service/eventbridge": {"event-publish", "outbox-sweep"},
+		"github.com/aws/aws-sdk-go-v2/service/eventbridge": {"event-publish", "outbox-sweep", "subscription-create", "subscription-replay", "subscription-update"},
 	}
 	packages := goList(t, "./functions/...") // each package after its imports
 	for library, functions := range users {

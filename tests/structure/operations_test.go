@@ -316,6 +316,15 @@ var notTimed = map[string]string{
 	"LegalHoldSet":  "people call it seldom",
 	"LegalHoldLift": "people call it seldom",
 	"StatisticsGet": "people call it seldom",
+
+	"SubscriptionCreate":     "people call it seldom",
+	"SubscriptionDelete":     "people call it seldom",
+	"SubscriptionDeliveries": "people call it seldom",
+	"SubscriptionGet":        "people call it seldom",
+	"SubscriptionList":       "people call it seldom",
+	"SubscriptionReplay":     "people call it seldom",
+	"SubscriptionRotate":     "people call it seldom",
+	"SubscriptionUpdate":     "people call it seldom",
 }
 
 // StorageLatencyAlarm watches each function of the Storage API except those in notTimed.

@@ -12,6 +12,7 @@ import (
 
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/delivery"
+	"altinn.no/instanceapi/shared/webhook"
 	"altinn.no/instanceapi/tests/event/sample"
 )
 
@@ -126,6 +127,14 @@ func checkQueue(t *testing.T, content []byte) {
 	for _, message := range batch.Records {
 		var envelope events.CloudWatchEvent
 		decode(t, []byte(message.Body), &envelope)
+		if strings.HasSuffix(envelope.Source, "-webhooks") { // a changed subscription
+			var changed webhook.Key
+			decode(t, envelope.Detail, &changed)
+			if changed.Org == "" || changed.Subscription == "" || envelope.DetailType != "SubscriptionChanged" {
+				t.Errorf("%s names no subscription", envelope.Detail)
+			}
+			continue
+		}
 		doc, err := event.Decode(envelope.Detail)
 		if err != nil || envelope.DetailType != doc.Event.EventType || !strings.HasSuffix(envelope.Source, "."+doc.Event.Org) {
 			t.Errorf("detail-type %s and source %s do not match the event: %v", envelope.DetailType, envelope.Source, err)

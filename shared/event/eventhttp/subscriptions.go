@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
@@ -23,9 +22,6 @@ import (
 
 // maxSubscription is the maximum size of a body in bytes.
 const maxSubscription = 16 << 10
-
-// maxStepName is the maximum length of the name of a step in characters.
-const maxStepName = 64
 
 // Places finds places in the feeds of all applications; eventtable.Feed implements it.
 type Places interface {
@@ -130,13 +126,64 @@ func (e SubscriptionsEndpoint) named(r *http.Request, writes bool) (org, id stri
 	return org, parsed.String(), nil
 }
 
-// subscriptionBody is the body of a creation.
+// subscriptionBody is the body of a creation or, with Paused, of a change. A null or empty
+// EventTypes or Step means all of them. No other member can be null.
 type subscriptionBody struct {
-	Endpoint   string   `json:"endpoint"`
-	AppIDs     []string `json:"appIds"`
-	EventTypes []string `json:"eventTypes"`
-	Step       string   `json:"workflow.currentStep"`
-	Format     string   `json:"format"`
+	Endpoint   json.RawMessage `json:"endpoint"`
+	AppIDs     json.RawMessage `json:"appIds"`
+	EventTypes json.RawMessage `json:"eventTypes"`
+	Step       json.RawMessage `json:"workflow.currentStep"`
+	Format     json.RawMessage `json:"format"`
+}
+
+// subscriptionPatch is the body of a change.
+type subscriptionPatch struct {
+	subscriptionBody
+	Paused json.RawMessage `json:"paused"`
+}
+
+// member returns a member of a body, or nil if it is absent. The error is an Invalid fault. what
+// describes the valid values.
+func member[T any](raw json.RawMessage, name, what string) (*T, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	value := new(T)
+	if bytes.Equal(raw, null) || json.Unmarshal(raw, value) != nil {
+		return nil, httpapi.InvalidBody("%s must be %s", name, what)
+	}
+	return value, nil
+}
+
+var null = []byte("null")
+
+// orEmpty returns a member, or empty if the member is null.
+func orEmpty(raw json.RawMessage, empty string) json.RawMessage {
+	if bytes.Equal(raw, null) {
+		return json.RawMessage(empty)
+	}
+	return raw
+}
+
+// edit returns the edit that a body describes. It returns an Invalid fault if a member has the
+// wrong type.
+func (p subscriptionPatch) edit() (e webhook.Edit, err error) {
+	var errs [6]error
+	e.Endpoint, errs[0] = member[string](p.Endpoint, "endpoint", "a URL")
+	e.AppIDs, errs[1] = member[[]string](p.AppIDs, "appIds", "a list of application ids")
+	e.EventTypes, errs[2] = member[[]string](orEmpty(p.EventTypes, "[]"), "eventTypes", "a list of types, or null for all types")
+	e.Step, errs[3] = member[string](orEmpty(p.Step, `""`), "workflow.currentStep", "the name of a step, or null for all steps")
+	e.Format, errs[4] = member[string](p.Format, "format", webhook.FormatEvent+" or "+webhook.FormatCloudEvent)
+	e.Paused, errs[5] = member[bool](p.Paused, "paused", "true or false")
+	for _, each := range errs {
+		if each != nil {
+			return e, each
+		}
+	}
+	if e.AppIDs != nil && (len(*e.AppIDs) == 0 || len(*e.AppIDs) > webhook.MaxApps) {
+		return e, httpapi.InvalidBody("appIds must name 1 to %d applications", webhook.MaxApps)
+	}
+	return e, nil
 }
 
 // Create creates a subscription. It responds with 200 and the existing one if the organisation has
@@ -150,10 +197,11 @@ func (e SubscriptionsEndpoint) Create(w http.ResponseWriter, r *http.Request) er
 	if err := httpapi.DecodeJSON(r, maxSubscription, &b); err != nil {
 		return err
 	}
-	if b.Format == "" {
-		b.Format = webhook.FormatEvent
+	edit, err := subscriptionPatch{subscriptionBody: b}.edit()
+	if err != nil {
+		return err
 	}
-	s := webhook.New(org, webhook.Subscription{Endpoint: b.Endpoint, AppIDs: b.AppIDs, EventTypes: b.EventTypes, Step: b.Step, Format: b.Format}, e.Now())
+	s := webhook.New(org, edit, e.Now())
 	if err := e.check(r.Context(), org, s, nil); err != nil {
 		return err
 	}
@@ -170,7 +218,7 @@ func (e SubscriptionsEndpoint) Create(w http.ResponseWriter, r *http.Request) er
 		}
 		if len(existing) >= webhook.MaxPerOrg {
 			return nil, nil, fault.New(fault.Conflict, "subscription-count",
-				"The organisation has %d subscriptions, the maximum. Delete one that is not needed, or add the applications to an existing one.", len(existing))
+				"The organisation has %d subscriptions, the maximum. Delete one that you do not need, or add the applications to an existing one.", len(existing))
 		}
 		return s, s.Moves(ends), nil
 	})
@@ -191,16 +239,16 @@ func (e SubscriptionsEndpoint) check(ctx context.Context, org string, s *webhook
 	if err := webhook.CheckEndpoint(s.Endpoint, e.Insecure); err != nil {
 		return err
 	}
-	if len(s.AppIDs) == 0 || len(s.AppIDs) > webhook.MaxApps {
-		return httpapi.InvalidBody("appIds must name 1 to %d applications, such as %s/app2018", webhook.MaxApps, org)
+	if len(s.AppIDs) == 0 {
+		return httpapi.InvalidBody("appIds must name at least one application, such as %s/app2018", org)
 	}
 	for _, name := range s.EventTypes {
 		if !slices.Contains(event.Types(), name) {
 			return httpapi.InvalidBody("eventTypes may contain %s", strings.Join(event.Types(), ", "))
 		}
 	}
-	if utf8.RuneCountInString(s.Step) > maxStepName {
-		return httpapi.InvalidBody("workflow.currentStep may have at most %d characters", maxStepName)
+	if s.Step != "" && !application.ValidStepName(s.Step) {
+		return httpapi.InvalidBody("workflow.currentStep must be the name of a step")
 	}
 	if s.Format != webhook.FormatEvent && s.Format != webhook.FormatCloudEvent {
 		return httpapi.InvalidBody("format must be %s or %s", webhook.FormatEvent, webhook.FormatCloudEvent)
@@ -291,35 +339,6 @@ func (e SubscriptionsEndpoint) Get(w http.ResponseWriter, r *http.Request) error
 		return nil
 	}
 	return e.write(w, http.StatusOK, s, "")
-}
-
-// subscriptionPatch is the body of a change. Only eventTypes and workflow.currentStep can be
-// removed with null.
-type subscriptionPatch struct {
-	Endpoint   *string         `json:"endpoint"`
-	AppIDs     *[]string       `json:"appIds"`
-	EventTypes json.RawMessage `json:"eventTypes"`
-	Step       json.RawMessage `json:"workflow.currentStep"`
-	Format     *string         `json:"format"`
-	Paused     *bool           `json:"paused"`
-}
-
-// edit returns the edit of a patch, or an Invalid fault.
-func (p subscriptionPatch) edit() (webhook.Edit, error) {
-	edit := webhook.Edit{Endpoint: p.Endpoint, AppIDs: p.AppIDs, Format: p.Format, Paused: p.Paused}
-	if p.EventTypes != nil {
-		edit.EventTypes = &[]string{}
-		if err := json.Unmarshal(p.EventTypes, edit.EventTypes); err != nil {
-			return edit, httpapi.InvalidBody("eventTypes must be a list of types, or null for all types")
-		}
-	}
-	if p.Step != nil {
-		edit.Step = new(string)
-		if err := json.Unmarshal(p.Step, edit.Step); err != nil && !bytes.Equal(p.Step, []byte("null")) {
-			return edit, httpapi.InvalidBody("workflow.currentStep must be the name of a step, or null for all steps")
-		}
-	}
-	return edit, nil
 }
 
 // Update changes, pauses or resumes a subscription.

@@ -64,6 +64,12 @@ func (h *Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQS
 	return response, err
 }
 
+// The metrics of a log line.
+var (
+	paused = metric.Directive{Metrics: []metric.Metric{{Name: "webhooksPaused", Unit: metric.Count}}}
+	lag    = metric.Directive{Metrics: []metric.Metric{{Name: "webhookLagMs", Unit: metric.Milliseconds}}}
+)
+
 func (h *Handler) log(ctx context.Context, report *Report, messages, again int, err error) {
 	if err == nil && again+report.Delivered+report.Failed == 0 {
 		return // an idle minute, or events that no subscription wants
@@ -75,10 +81,10 @@ func (h *Handler) log(ctx context.Context, report *Report, messages, again int, 
 	}
 	line := []slog.Attr{slog.Int("messages", messages), slog.Int("again", again), slog.Int("delivered", report.Delivered),
 		slog.Int("failed", report.Failed), slog.Int("webhooksPaused", report.Paused), slog.String("cause", cause)}
-	directives := []metric.Directive{{Metrics: []metric.Metric{{Name: "webhooksPaused", Unit: metric.Count}}}}
+	directives := []metric.Directive{paused}
 	if len(report.Lags) > 0 {
 		line = append(line, slog.Any("webhookLagMs", metric.NewValues(report.Lags)))
-		directives[0].Metrics = append(directives[0].Metrics, metric.Metric{Name: "webhookLagMs", Unit: metric.Milliseconds})
+		directives = append(directives, lag)
 	}
 	slog.LogAttrs(ctx, level, "sent webhooks", append(line, h.Metrics.Set(directives...).Attr(now))...)
 }

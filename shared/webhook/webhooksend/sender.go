@@ -31,11 +31,11 @@ import (
 const (
 	// pageSize is the maximum number of events between two writes of a reader.
 	pageSize = 100
-	// maxParallel is the maximum number of readers that one invocation runs at the same time. A page
-	// of the largest events has 5 MB.
+	// maxParallel is the maximum number of readers that one invocation runs at the same time. A
+	// page of the largest events has 5 MB.
 	maxParallel = 32
-	// subscriptionAge is how long a sender uses a subscription that it has read. A pause, a deletion
-	// and a rotation take effect after this time.
+	// subscriptionAge is how long a sender uses a subscription that it has read. A pause, a
+	// deletion and a rotation take effect after this time.
 	subscriptionAge = time.Second
 	// maxWait is the longest delay of a retry for which the sender waits with the lease.
 	maxWait = 30 * time.Second
@@ -87,7 +87,7 @@ func (s *Sender) Run(ctx context.Context, key webhook.Key, target int64, report 
 	}
 	t := &turn{Sender: s, reader: r, report: report, deadline: deadline}
 	err = t.run(ctx)
-	if errors.Is(err, webhook.ErrLost) { // the owner deleted the subscription, or another sender goes on
+	if errors.Is(err, webhook.ErrLost) { // the owner deleted the subscription, or another sender continues
 		return nil
 	}
 	return err
@@ -281,7 +281,7 @@ type verification struct {
 	Challenge      string `json:"challenge"`
 }
 
-// verify asks the endpoint for the challenge. If the endpoint responds with it, the subscription is
+// verify sends the challenge. If the endpoint responds with it, the subscription is
 // active and its readers are due.
 func (t *turn) verify(ctx context.Context) (webhook.Release, time.Duration, error) {
 	if time.Until(t.deadline) < attemptTimeout+leaseMargin {

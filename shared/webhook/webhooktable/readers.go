@@ -121,7 +121,7 @@ func (t *Table) moves(org, id string, moves []webhook.Move) []types.TransactWrit
 	for n, move := range moves {
 		key := readerKey(webhook.Key{Org: org, Subscription: id, AppID: move.AppID})
 		if move.Remove {
-			writes[n].Delete = &types.Delete{TableName: &t.name, Key: key}
+			writes[n] = types.TransactWriteItem{Delete: &types.Delete{TableName: &t.name, Key: key}}
 			continue
 		}
 		u := newUpdate()
@@ -135,8 +135,8 @@ func (t *Table) moves(org, id string, moves []webhook.Move) []types.TransactWrit
 		u.set(attrFailures, nil)
 		u.set(attrFailing, nil)
 		u.sets = append(u.sets, u.name(attrVersion)+" = if_not_exists(#v, "+u.value("zero", num(0))+") + "+u.value("one", num(1)))
-		writes[n].Update = &types.Update{TableName: &t.name, Key: key, UpdateExpression: u.expression(),
-			ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values}
+		writes[n] = types.TransactWriteItem{Update: &types.Update{TableName: &t.name, Key: key, UpdateExpression: u.expression(),
+			ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values}}
 	}
 	return writes
 }

@@ -54,7 +54,7 @@ func Conformance(t *testing.T, open func(t *testing.T, now func() time.Time) Sto
 	}
 }
 
-// fixture is a store with an organisation of its own and a clock.
+// fixture is a store with a separate organisation and a clock.
 type fixture struct {
 	Store
 	now time.Time
@@ -320,7 +320,7 @@ func movedWhileHeld(t *testing.T, f *fixture) {
 	r.At, r.Failures = event.Position{Seq: 9}, 3
 	f.save(t, &r, webhook.ReleaseAtEnd, true)
 	if r.At.Seq != 2 || !r.Since.Equal(start) || r.Failures != 0 {
-		t.Errorf("the holder goes on with %+v", r)
+		t.Errorf("the holder continues with %+v", r)
 	}
 	r.At = event.Position{Seq: 3}
 	f.save(t, &r, webhook.Keep, false)
