@@ -22,9 +22,9 @@ type Subscriptions interface {
 	List(ctx context.Context, org string) ([]*Subscription, error)
 	// Get returns a subscription, or nil if the organisation has none with the id.
 	Get(ctx context.Context, org, id string) (*Subscription, error)
-	// Add calls decide with the organisation's subscriptions and stores the one that decide returns,
-	// with its readers; nil stores nothing. Add calls decide again if the subscriptions changed in
-	// between. It returns the errors of decide unchanged.
+	// Add calls decide with the organisation's subscriptions and stores the one that decide
+	// returns, with its readers; nil stores nothing. Add calls decide again if the subscriptions
+	// changed in between. It returns the errors of decide unchanged.
 	Add(ctx context.Context, org string, decide func(existing []*Subscription) (*Subscription, []Move, error)) error
 	// Change applies change to a copy of a subscription and stores the result, the increased
 	// version, and the moves of its readers. A change that returns no moves and an equal

@@ -40,28 +40,32 @@ const allFunctions = "log groups of all functions"
 // findings has, for each alarm, a part of the first row of each query of its section. A row is
 // written as its columns in alphabetical order.
 var findings = map[string][]string{
-	"AppsServerErrorsAlarm":      {"cause:throttled by DynamoDB code:busy", "error:INTEGRATION_TIMEOUT functionError:timed out requests:2"},
-	"AppsLatencyAlarm":           {"code:busy requests:1 route:GET /busy slowest:3500"},
-	"StorageLatencyAlarm":        {"caller.name:nav durationMs:4200 examined:5000 found:10 route:GET /slow"},
-	"ThrottlesAlarm":             {"processes:0.325 requests:1 route:GET /feed", "caller.kind:owner caller.name:nav requests:3 seconds:27.2"},
-	"InstancesThrottlesAlarm":    {"caller.name:nav cause:throttled by DynamoDB requests:1 route:GET /busy"},
-	"FeedLagAlarm":               {"added:1 bin(5m):one period early:0 errors:0 known:0 lagMs:18"},
-	"OutboxStreamAgeAlarm":       {"cause:delivery: the image has no document failed:1 lowestFailed:111 published:0 records:1"},
-	"FeedQueueAgeAlarm":          {"added:1 batches:1 bin(1m):one period errors:0"},
-	"OutboxAgeAlarm":             {"failed:0 outboxAgeMs:3600000 published:0 stopped:time"},
-	"OutboxSweepAlarm":           {"cause:outbox item x.1 is damaged failed:1"},
-	"EventPublishErrorsAlarm":    {"lines:2 record.status:timeout slowest:25000"},
-	"PublishDeadLettersAlarm":    {"batches:1 cause:delivery: the image has no document since:20"},
-	"FeedDeadLettersAlarm":       {"batches:1 cause:event: not JSON since:20"},
-	"AgendaLagAlarm":             {"agendaLagMs:700000 backfilled:0 cause:instance x: damaged effects:3 notes:64"},
-	"BlobSweepAlarm":             {"blobs:2 cause:AccessDenied checks:3 instances:1"},
-	"DeadLettersAlarm":           nil, // EventBridge writes no log
-	"StorageServerErrorsAlarm":   nil, // in the section of another alarm, as the following
-	"OutboxThrottlesAlarm":       nil,
-	"EventsThrottlesAlarm":       nil,
-	"ApplicationsThrottlesAlarm": nil,
-	"PartiesThrottlesAlarm":      nil,
-	"EventRecordErrorsAlarm":     nil,
+	"AppsServerErrorsAlarm":       {"cause:throttled by DynamoDB code:busy", "error:INTEGRATION_TIMEOUT functionError:timed out requests:2"},
+	"AppsLatencyAlarm":            {"code:busy requests:1 route:GET /busy slowest:3500"},
+	"StorageLatencyAlarm":         {"caller.name:nav durationMs:4200 examined:5000 found:10 route:GET /slow"},
+	"ThrottlesAlarm":              {"processes:0.325 requests:1 route:GET /feed", "caller.kind:owner caller.name:nav requests:3 seconds:27.2"},
+	"InstancesThrottlesAlarm":     {"caller.name:nav cause:throttled by DynamoDB requests:1 route:GET /busy"},
+	"FeedLagAlarm":                {"added:1 bin(5m):one period early:0 errors:0 known:0 lagMs:18"},
+	"OutboxStreamAgeAlarm":        {"cause:delivery: the image has no document failed:1 lowestFailed:111 published:0 records:1"},
+	"FeedQueueAgeAlarm":           {"added:1 batches:1 bin(1m):one period errors:0"},
+	"OutboxAgeAlarm":              {"failed:0 outboxAgeMs:3600000 published:0 stopped:time"},
+	"OutboxSweepAlarm":            {"cause:outbox item x.1 is damaged failed:1"},
+	"EventPublishErrorsAlarm":     {"lines:2 record.status:timeout slowest:25000"},
+	"PublishDeadLettersAlarm":     {"batches:1 cause:delivery: the image has no document since:20"},
+	"FeedDeadLettersAlarm":        {"batches:1 cause:event: not JSON since:20"},
+	"AgendaLagAlarm":              {"agendaLagMs:700000 backfilled:0 cause:instance x: damaged effects:3 notes:64"},
+	"BlobSweepAlarm":              {"blobs:2 cause:AccessDenied checks:3 instances:1"},
+	"DeadLettersAlarm":            nil, // EventBridge writes no log
+	"StorageServerErrorsAlarm":    nil, // in the section of another alarm, as the following
+	"OutboxThrottlesAlarm":        nil,
+	"EventsThrottlesAlarm":        nil,
+	"ApplicationsThrottlesAlarm":  nil,
+	"PartiesThrottlesAlarm":       nil,
+	"EventRecordErrorsAlarm":      nil,
+	"WebhookDeadLettersAlarm":     nil, // one kind of line, without a query, as the following
+	"WebhooksPausedAlarm":         nil,
+	"WebhookSendErrorsAlarm":      nil,
+	"SubscriptionsThrottlesAlarm": nil,
 }
 
 // section is a section of the operations guide.

@@ -1,6 +1,7 @@
 package structure
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -40,7 +41,7 @@ func TestSamples(t *testing.T) {
 					checkRequest(t, content, f.Routes)
 				case readers[f.Name] == "Outbox.StreamArn":
 					checkStream(t, content)
-				case readers[f.Name] == "FeedQueue.Arn":
+				case readers[f.Name] == "FeedQueue.Arn", readers[f.Name] == "WebhookQueue.Arn" && bytes.Contains(content, []byte("Records")):
 					checkQueue(t, content)
 				default:
 					checkSchedule(t, content)

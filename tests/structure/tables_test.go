@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The comment of an index names the query or the scheduled function that needs the index, because an index costs money on
-// each write.
+// The comment of an index names the query or the scheduled function that needs the index, because
+// an index costs money on each write.
 func TestIndexCommentsNameTheirQuery(t *testing.T) {
 	for _, table := range readTemplate(t).ofType("AWS::DynamoDB::Table") {
 		indexes := child(child(table.node, "Properties"), "GlobalSecondaryIndexes")

@@ -103,8 +103,9 @@ func (b *Bus) Publish(ctx context.Context, docs []event.Encoded) []error {
 	return errs
 }
 
-// Wake announces to the senders of webhooks that the owner changed a subscription. The source of the entry
-// is sourcePrefix-webhooks, which neither the rule of the feed nor the rules of owners match.
+// Wake announces to the senders of webhooks that the owner changed a subscription. The source of
+// the entry is sourcePrefix-webhooks, which neither the rule of the feed nor the rules of owners
+// match.
 func (b *Bus) Wake(ctx context.Context, org, subscriptionID string) error {
 	detail, err := json.Marshal(webhook.Key{Org: org, Subscription: subscriptionID})
 	if err != nil {

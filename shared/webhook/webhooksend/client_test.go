@@ -17,11 +17,11 @@ import (
 	"altinn.no/instanceapi/shared/webhook"
 )
 
-// nameServer is a DNS server on UDP. It returns the next of its answers to each query for IPv4 and
-// IPv6, and repeats the last one.
+// nameServer is a DNS server on UDP. Each pair of queries, for IPv4 and IPv6, gets the next
+// of its responses, and all later ones the last.
 type nameServer struct {
-	answers [][]string // addresses
-	queries atomic.Int32
+	responses [][]string // addresses
+	queries   atomic.Int32
 }
 
 // resolver returns a resolver that uses the server.
@@ -58,7 +58,7 @@ func (s *nameServer) respond(query []byte) []byte {
 	at := int(s.queries.Add(1)-1) / 2 // the resolver queries both types
 	var records []byte
 	count := 0
-	for _, text := range s.answers[min(at, len(s.answers)-1)] {
+	for _, text := range s.responses[min(at, len(s.responses)-1)] {
 		addr := netip.MustParseAddr(text)
 		if addr.Is4() && kind == typeA || addr.Is6() && kind == typeAAAA {
 			raw := addr.AsSlice()
@@ -104,7 +104,7 @@ func TestNamesOfPrivateAddresses(t *testing.T) {
 	port, connections := listener(t, accept)
 	for _, address := range []string{"127.0.0.1", "0.0.0.0", "169.254.169.254", "10.0.0.1", "192.168.1.1", "100.64.0.1", "::1", "::", "::ffff:127.0.0.1",
 		"::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::1", "fe80::1", "fd00:ec2::254", "::127.0.0.1"} {
-		server := &nameServer{answers: [][]string{{address}}}
+		server := &nameServer{responses: [][]string{{address}}}
 		if got := post(newClient(false, server.resolver(t)), "http://hook.example.org:"+port+"/"); got != webhook.ErrorAddress {
 			t.Errorf("%s: got %q", address, got)
 		}
@@ -123,7 +123,7 @@ func TestNamesOfPrivateAddresses(t *testing.T) {
 // address of the metadata service. The client checks every connection, not the name.
 func TestRebinding(t *testing.T) {
 	port, connections := listener(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Connection", "close") })
-	server := &nameServer{answers: [][]string{{"127.0.0.1"}, {"169.254.169.254"}, {"127.0.0.1"}}}
+	server := &nameServer{responses: [][]string{{"127.0.0.1"}, {"169.254.169.254"}, {"127.0.0.1"}}}
 	client := newClient(true, server.resolver(t)) // may use 127.0.0.1 as a deployed client may use public addresses
 	var got []webhook.Error
 	for range 3 {
@@ -138,7 +138,7 @@ func TestRebinding(t *testing.T) {
 // connects to the latter only.
 func TestSeveralAddresses(t *testing.T) {
 	port, connections := listener(t, accept)
-	server := &nameServer{answers: [][]string{{"10.0.0.1", "127.0.0.1"}}}
+	server := &nameServer{responses: [][]string{{"10.0.0.1", "127.0.0.1"}}}
 	if got := post(newClient(true, server.resolver(t)), "http://hook.example.org:"+port+"/"); got != "" || connections.Load() != 1 {
 		t.Errorf("got %q with %d connections", got, connections.Load())
 	}
@@ -169,7 +169,7 @@ func TestProxy(t *testing.T) {
 		t.Setenv(name, "http://127.0.0.1:"+proxy)
 	}
 	port, received := listener(t, accept)
-	server := &nameServer{answers: [][]string{{"127.0.0.1"}}}
+	server := &nameServer{responses: [][]string{{"127.0.0.1"}}}
 	if got := post(newClient(true, server.resolver(t)), "http://hook.example.org:"+port+"/"); got != "" || received.Load() != 1 || connections.Load() != 0 {
 		t.Errorf("got %q, %d requests, %d connections to the proxy", got, received.Load(), connections.Load())
 	}
@@ -193,7 +193,7 @@ func TestClassesOfNetworkErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	free.Close()
-	unknown := &nameServer{answers: [][]string{{}}}
+	unknown := &nameServer{responses: [][]string{{}}}
 	huge, _ := listener(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Padding", strings.Repeat("x", 2*maxHeaderBytes))
 	})

@@ -7,9 +7,9 @@
 // header webhook-id is then the same.
 //
 // The bus wakes a sender for each event. The wake-up of an event that the feed does not have yet
-// stays in the queue. Another sender that holds the reader gets the position of the event, and goes
-// on to there before it frees the reader. So no wake-up is lost. Every reader is also read once per
-// webhook.CheckInterval.
+// stays in the queue. Another sender that holds the reader gets the position of the event, and
+// continues up to there before it frees the reader. So no wake-up is lost. Every reader is also
+// read once per webhook.CheckInterval.
 package webhooksend
 
 import (

@@ -3,9 +3,6 @@ package webhooksend
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -17,203 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"altinn.no/instanceapi/shared/event"
-	"altinn.no/instanceapi/shared/event/eventtest"
 	"altinn.no/instanceapi/shared/webhook"
-	"altinn.no/instanceapi/shared/webhook/webhooktest"
 )
-
-const appID = "nav/app2018"
-
-// request is a request that an endpoint accepted.
-type request struct {
-	id     string
-	header http.Header
-	body   []byte
-}
-
-// signedWith returns which of the secrets signed the request.
-func (r request) signedWith(t *testing.T, secrets ...string) []bool {
-	t.Helper()
-	timestamp, err := strconv.ParseInt(r.header.Get("webhook-timestamp"), 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed := make([]bool, len(secrets))
-	for n, secret := range secrets {
-		key, err := webhook.ParseSecret(secret)
-		if err != nil {
-			t.Fatal(err)
-		}
-		signed[n] = slices.Contains(strings.Split(r.header.Get("webhook-signature"), " "), webhook.Sign(key, r.id, timestamp, r.body))
-	}
-	return signed
-}
-
-// endpoint is an endpoint in the process. It implements http.RoundTripper.
-type endpoint struct {
-	// respond returns the status of the response, or an error instead of a response. The default is
-	// 200. A response to the verification has the challenge.
-	respond func(ctx context.Context, id string) (int, error)
-
-	mu       sync.Mutex
-	received []request
-}
-
-func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	status := http.StatusOK
-	if e.respond != nil {
-		if status, err = e.respond(r.Context(), r.Header.Get("webhook-id")); err != nil {
-			return nil, err
-		}
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if status < 300 {
-		e.received = append(e.received, request{r.Header.Get("webhook-id"), r.Header, body})
-	}
-	answer := `{}`
-	var sent verification
-	if json.Unmarshal(body, &sent) == nil && sent.Challenge != "" {
-		answer = `{"challenge":"` + sent.Challenge + `"}`
-	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
-}
-
-// ids returns the ids of the received requests.
-func (e *endpoint) ids() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	ids := make([]string, len(e.received))
-	for n, r := range e.received {
-		ids[n] = r.id
-	}
-	return ids
-}
-
-// world is a system with one subscription in memory.
-type world struct {
-	t        *testing.T
-	feed     *eventtest.Memory
-	store    *webhooktest.Memory
-	endpoint *endpoint
-	sender   *Sender
-	sub      *webhook.Subscription
-	docs     []event.Encoded // of the feed
-	next     map[int]int     // number of the next event by instance
-}
-
-// newWorld returns a system with an active subscription to appID, whose reader is at the beginning
-// of the feed.
-func newWorld(t *testing.T) *world {
-	w := &world{t: t, feed: eventtest.NewMemory(time.Now), store: webhooktest.NewMemory(time.Now), endpoint: &endpoint{}, next: map[int]int{}}
-	w.sender = &Sender{Subscriptions: w.store, Queue: w.store, Feed: w.feed, Client: &http.Client{Transport: w.endpoint},
-		CloudEvent: func(doc event.Encoded) (json.RawMessage, error) {
-			return doc.CloudEvent("https://nav.example", "schema")
-		}}
-	w.sub = &webhook.Subscription{ID: "s1", Org: "nav", Endpoint: "https://hooks.example.com/secret-path", AppIDs: []string{appID}, Format: webhook.FormatEvent,
-		Verified: true, Challenge: "c1", Secrets: webhook.Secrets{Current: webhook.NewSecret()}}
-	err := w.store.Add(t.Context(), "nav", func([]*webhook.Subscription) (*webhook.Subscription, []webhook.Move, error) {
-		return w.sub, []webhook.Move{{AppID: webhook.VerificationApp, Start: &webhook.Start{}}, {AppID: appID, Start: &webhook.Start{}}}, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-// append adds n events of a few instances to the feed.
-func (w *world) append(n int) {
-	w.t.Helper()
-	var docs []event.Encoded
-	for at := range n {
-		instance := (len(w.docs) + at) % 7
-		w.next[instance]++
-		docs = append(docs, eventtest.Document(appID, fmt.Sprintf("00000000-0000-4000-8000-%012d", instance), w.next[instance], time.Now(), "Submit"))
-	}
-	for _, result := range w.feed.Append(w.t.Context(), docs) {
-		if result.Outcome != event.Recorded {
-			w.t.Fatal(result)
-		}
-	}
-	w.docs = append(w.docs, docs...)
-}
-
-func (w *world) key() webhook.Key {
-	return webhook.Key{Org: "nav", Subscription: w.sub.ID, AppID: appID}
-}
-
-// run runs the reader of the application in an invocation of two minutes.
-func (w *world) run(target int64) error {
-	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
-	defer cancel()
-	return w.sender.Run(ctx, w.key(), target, &Report{})
-}
-
-// reader returns the stored reader of the application.
-func (w *world) reader() webhook.Reader {
-	w.t.Helper()
-	readers, err := w.store.Readers(context.Background(), w.sub.ID)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return readers[0]
-}
-
-// checkReceived checks that the endpoint received all events of the feed in its order. Repetitions
-// of events are allowed if doubles is set.
-func (w *world) checkReceived(doubles bool) {
-	w.t.Helper()
-	seen := map[string]bool{}
-	last := map[string]int{} // the highest number by instance
-	var distinct []string
-	for _, id := range w.endpoint.ids() {
-		guid, number, err := event.ParseID(id)
-		if err != nil {
-			continue // the verification
-		}
-		if seen[id] {
-			if !doubles {
-				w.t.Fatalf("%s was sent twice", id)
-			}
-			continue
-		}
-		if seen[id] = true; number != last[guid]+1 {
-			w.t.Fatalf("%s came after number %d", id, last[guid])
-		}
-		last[guid] = number
-		distinct = append(distinct, id)
-	}
-	feed, err := w.feed.Read(context.Background(), appID, event.Position{}, len(w.docs)+1)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	want := make([]string, len(feed))
-	for n, record := range feed {
-		want[n] = record.Document.Event.ID
-	}
-	if !slices.Equal(distinct, want) {
-		w.t.Fatalf("received %d events, want the %d of the feed in their order", len(distinct), len(want))
-	}
-}
-
-// change changes the subscription.
-func (w *world) change(moves []webhook.Move, change func(*webhook.Subscription)) {
-	w.t.Helper()
-	_, err := w.store.Change(context.Background(), "nav", w.sub.ID, func(s *webhook.Subscription) ([]webhook.Move, error) {
-		if change != nil {
-			change(s)
-		}
-		return moves, nil
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
 
 // TestDelivery sends pages of events. It counts the writes: one lease, and one per page.
 func TestDelivery(t *testing.T) {
@@ -357,8 +159,8 @@ func (w *world) state() string {
 	return s.State()
 }
 
-// TestPauses checks that 410 pauses the subscription at once, and that any other failure does so
-// after a week. A resumed subscription continues where it stopped.
+// TestPauses checks that 410 pauses the subscription immediately, and that any other failure does
+// so after a week. A resumed subscription continues where it stopped.
 func TestPauses(t *testing.T) {
 	for status, want := range map[int]time.Duration{410: 0, 503: webhook.GiveUpAfter} {
 		synctest.Test(t, func(t *testing.T) {
@@ -518,108 +320,6 @@ func TestLateFeed(t *testing.T) {
 	})
 }
 
-// errKilled is the error of every call after the process was killed.
-var errKilled = errors.New("the process was killed")
-
-// killer kills the process at one of its calls: before the call has an effect, or after.
-type killer struct {
-	*webhooktest.Memory
-	endpoint *endpoint
-	at       int // the number of the call, from 1
-	after    bool
-
-	mu    sync.Mutex
-	calls int
-	dead  bool
-}
-
-// call makes a call, unless the process is dead.
-func (k *killer) call(do func() error) error {
-	k.mu.Lock()
-	k.calls++
-	now := k.calls == k.at
-	k.dead = k.dead || now
-	stop := k.dead && (!now || !k.after)
-	k.mu.Unlock()
-	if stop {
-		return errKilled
-	}
-	if err := do(); err != nil {
-		return err
-	}
-	if now {
-		return errKilled
-	}
-	return nil
-}
-
-func (k *killer) Get(ctx context.Context, org, id string) (s *webhook.Subscription, err error) {
-	err = k.call(func() error { s, err = k.Memory.Get(ctx, org, id); return err })
-	return s, err
-}
-
-func (k *killer) Change(ctx context.Context, org, id string, change func(*webhook.Subscription) ([]webhook.Move, error)) (s *webhook.Subscription, err error) {
-	err = k.call(func() error { s, err = k.Memory.Change(ctx, org, id, change); return err })
-	return s, err
-}
-
-func (k *killer) Lease(ctx context.Context, key webhook.Key, token string, now, until time.Time, target int64) (r webhook.Reader, o webhook.Outcome, err error) {
-	err = k.call(func() error { r, o, err = k.Memory.Lease(ctx, key, token, now, until, target); return err })
-	return r, o, err
-}
-
-func (k *killer) Save(ctx context.Context, r *webhook.Reader, release webhook.Release) (again bool, err error) {
-	err = k.call(func() error { again, err = k.Memory.Save(ctx, r, release); return err })
-	return again, err
-}
-
-func (k *killer) RoundTrip(r *http.Request) (response *http.Response, err error) {
-	err = k.call(func() error { response, err = k.endpoint.RoundTrip(r); return err })
-	if err != nil {
-		return nil, err
-	}
-	return response, nil
-}
-
-// TestKilled kills a sender before and after each of its calls. Another sender continues when the
-// lease has ended. The endpoint gets the whole feed in order, with repetitions only.
-func TestKilled(t *testing.T) {
-	for _, after := range []bool{false, true} {
-		for at := 1; ; at++ {
-			done := false
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				w.change(nil, func(s *webhook.Subscription) { s.Verified = false })
-				w.append(5)
-				k := &killer{Memory: w.store, endpoint: w.endpoint, at: at, after: after}
-				h := &Handler{Sender: &Sender{Subscriptions: k, Queue: k, Feed: w.feed, Client: &http.Client{Transport: k}, CloudEvent: w.sender.CloudEvent}}
-				run := func() {
-					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-					defer cancel()
-					_ = h.due(ctx, &Report{}) // a killed sender fails
-				}
-				run()
-				done = !k.dead
-				k.dead, k.at = false, 0
-				for range 5 {
-					time.Sleep(time.Minute)
-					run()
-				}
-				w.checkReceived(true)
-				if r := w.reader(); r.At.Seq != 5 || r.Lease != "" {
-					t.Errorf("killed at call %d, after it: %v: got %+v", at, after, r)
-				}
-			})
-			if done {
-				if at < 8 {
-					t.Errorf("the run made only %d calls", at-1)
-				}
-				break
-			}
-		}
-	}
-}
-
 // TestOwnerChanges changes the subscription while a sender runs: a pause and a deletion end the
 // deliveries within a second, a replay sends the events again, and a new secret signs.
 func TestOwnerChanges(t *testing.T) {
@@ -706,7 +406,7 @@ func TestVerification(t *testing.T) {
 				w := newWorld(t)
 				w.change(nil, func(s *webhook.Subscription) { s.Verified = false })
 				w.append(3)
-				w.sender.Client = &http.Client{Transport: answering{w.endpoint, test.answer, test.status}}
+				w.sender.Client = &http.Client{Transport: responding{w.endpoint, test.answer, test.status}}
 				h := &Handler{Sender: w.sender}
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
@@ -734,14 +434,14 @@ func TestVerification(t *testing.T) {
 	}
 }
 
-// answering changes the responses to verifications.
-type answering struct {
+// responding changes the responses to verifications.
+type responding struct {
 	*endpoint
 	answer func(*http.Request, []byte) string
 	status int
 }
 
-func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a responding) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := a.endpoint.RoundTrip(r)
 	if err == nil && strings.HasPrefix(r.Header.Get("webhook-id"), "verification.") {
 		response.StatusCode = a.status
