@@ -255,6 +255,7 @@ func (s *Stack) deploy(ctx context.Context, root string, overrides map[string]st
 		return apiIDs{}, nil, err
 	}
 	parameters := map[string]string{
+		"WebhookInsecure": "true", // endpoints on this machine
 		"Arch":            build.Arch(),
 		"AppsBaseUrl":     s.BaseURL,
 		"PlatformBaseUrl": s.BaseURL,
