@@ -15,6 +15,7 @@ import (
 	"altinn.no/instanceapi/tests/awsproxy"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/routes"
 )
 
 // env is a running system with an issuer, applications, parties and instances.
@@ -27,6 +28,8 @@ type env struct {
 	parties   map[string]party
 	instances map[string]variables // by "nav kari", "nav kari deleted"
 	registrar map[string]string    // an owner's token, by org
+
+	subscription string // id of the subscription of nav that every caller tries
 
 	unused atomic.Int64
 }
@@ -103,6 +106,7 @@ func (e *env) populate() error {
 			return err
 		}
 	}
+	e.subscription = e.subscribe("altinn")
 	for org := range e.registrar {
 		const types = `{"events":["DataChanged"],"dataTypes":[{"formId":"first"},{"formId":"any"},{"formId":"decision","write":["owner"]},
 			{"formId":"` + noteForm + `","read":["owner"],"write":["owner"]},{"formId":"` + boxForm + `","read":["owner"]}]}`
@@ -171,6 +175,12 @@ const (
 	hiddenFile        = "owners.txt"
 )
 
+// subscribe returns the id of nav's subscription with an endpoint of this name, which it creates if
+// necessary.
+func (e *env) subscribe(name string) string {
+	return routes.Subscribe(e.Client, e.registrar["nav"], map[string]string{"org": "nav", "app": "app2018", "endpoint": name})
+}
+
 // create creates an instance in a state, with a data element that the application owner has
 // downloaded.
 func (e *env) create(org, party, state string) (variables, error) {
@@ -210,7 +220,7 @@ func (e *env) createWith(data, org, party, state string) (variables, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := variables{"org": org, "app": app, "instanceOwnerId": made.InstanceOwnerID, "instanceGuid": made.ID, "reportee": e.parties[party].reportee, "formId": "any"}
+	v := variables{"subscriptionId": e.subscription, "org": org, "app": app, "instanceOwnerId": made.InstanceOwnerID, "instanceGuid": made.ID, "reportee": e.parties[party].reportee, "formId": "any"}
 	for _, d := range made.Data {
 		v["dataGuid"] = d.ID
 		if state == "assessed" {

@@ -50,6 +50,8 @@ func checkHeader(c cell, got *client.Response) error {
 		exactly["Content-Type"] = "text/plain"
 		exactly["Content-Security-Policy"] = "default-src 'none'; sandbox"
 		exactly["Content-Disposition"] = fmt.Sprintf(`attachment; filename=%q; filename*=UTF-8''%[1]s`, fileOf(c.object.state))
+	case got.Status == 204:
+		exactly["Content-Type"] = ""
 	default:
 		exactly["Content-Type"] = "application/json"
 		exactly["Content-Disposition"] = ""

@@ -3,6 +3,7 @@ package authz
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -206,6 +207,10 @@ func (e *env) try(c cell) error {
 		if err != nil {
 			return err
 		}
+	}
+	if c.want.status < 300 && c.method() == "DELETE" && c.has("subscriptionId") {
+		own = maps.Clone(own)
+		own["subscriptionId"] = e.subscribe("deleted")
 	}
 	values := e.valuesFor(c.object, home, own)
 	var escape func(string) string

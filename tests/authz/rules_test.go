@@ -42,6 +42,10 @@ lists a party             | read  | user-only | user-only     | yes        | not
 looks up a party          | read  | yes       | yes           | yes        | no
 follows events            | read  | yes       | no            | owner-only | owner-only
 counts                    | read  | yes       | no            | owner-only | owner-only
+lists subscriptions       | read  | yes       | yes           | owner-only | owner-only
+subscribes                | write | yes       | 400 body-invalid | owner-only | owner-only
+reads a subscription      | read  | yes       | no            | owner-only | owner-only
+changes a subscription    | write | yes       | no            | owner-only | owner-only
 reads an application      | read  | yes       | yes           | yes        | yes
 registers an application  | write | yes       | no            | owner-only | owner-only
 `
@@ -62,7 +66,11 @@ type endpoint struct {
 const (
 	appsInstance   = "/{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}"
 	storedInstance = "/storage/instances/{instanceOwnerId}/{instanceGuid}"
+	aSubscription  = "/storage/subscriptions/{subscriptionId}"
 )
+
+// subscription is the body of the subscription that exists.
+var subscription = strings.NewReplacer("{org}/{app}", "nav/app2018", "{endpoint}", "altinn").Replace(routes.Subscription)
 
 // endpoints are the routes that need a token. The requests come from package routes. The fields
 // that a line sets replace parts of the request.
@@ -108,6 +116,14 @@ var endpoints = complete([]endpoint{
 	{route: "PUT /storage/applications/{org}/{app}", does: "registers an application", body: "{}", yes: 200},
 	{route: "GET /storage/applications/{org}/{app}/events", does: "follows events"},
 	{route: "GET /storage/applications/{org}/{app}/statistics", does: "counts"},
+	{route: "GET /storage/subscriptions", does: "lists subscriptions"},
+	{route: "POST /storage/subscriptions", does: "subscribes", body: subscription},
+	{route: "GET " + aSubscription, does: "reads a subscription"},
+	{route: "PATCH " + aSubscription, does: "changes a subscription", body: `{"paused":true}`},
+	{route: "DELETE " + aSubscription, does: "changes a subscription"},
+	{route: "POST " + aSubscription + "/secret", does: "changes a subscription"},
+	{route: "POST " + aSubscription + "/replay", does: "changes a subscription", body: `{"after":"2026-11-24"}`},
+	{route: "GET " + aSubscription + "/deliveries", does: "reads a subscription"},
 })
 
 func complete(all []endpoint) []endpoint {
@@ -246,6 +262,11 @@ var objects = []object{
 	{name: "an element of another party", requires: "dataGuid", values: map[string]string{"dataGuid": ofOla}, missing: true},
 	{name: "a missing element", common: true, requires: "dataGuid", values: map[string]string{"dataGuid": unassigned}, missing: true},
 	{name: "the instance as an element", requires: "dataGuid", values: map[string]string{"dataGuid": itself}, missing: true},
+	{name: "a missing subscription", common: true, requires: "subscriptionId", values: map[string]string{"subscriptionId": unassigned}, missing: true},
+	{name: "a subscription's guid in capitals", requires: "subscriptionId", values: map[string]string{"subscriptionId": upper}},
+	{name: "a subscription's guid without hyphens", requires: "subscriptionId", values: map[string]string{"subscriptionId": bare}, missing: true},
+	{name: "a subscription's guid in braces", requires: "subscriptionId", values: map[string]string{"subscriptionId": braces}, missing: true},
+	{name: "not a guid of a subscription", requires: "subscriptionId", values: map[string]string{"subscriptionId": "x"}, missing: true},
 	{name: "an element's guid in capitals", requires: "dataGuid", values: map[string]string{"dataGuid": upper}},
 	{name: "not a guid of an element", requires: "dataGuid", values: map[string]string{"dataGuid": "x"}, missing: true},
 }
@@ -322,6 +343,9 @@ func want(e endpoint, c caller, o object) wanted {
 		return wanted{status: 403, code: "scope-missing", scope: strings.Replace(scope, "read", rule.scope, 1)}
 	case cell == "no":
 		return wanted{status: 404, code: "not-found"}
+	case strings.HasPrefix(cell, "4"):
+		status, code, _ := strings.Cut(cell, " ")
+		return wanted{status: number(status), code: code}
 	}
 	role := " by user"
 	if c.org != "" {

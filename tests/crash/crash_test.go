@@ -224,7 +224,7 @@ func operations() []operation {
 		}
 		op := operation{r.String(), nil, func(e *env, i client.Instance) request { return e.to(r, i) }, []int{r.Status}}
 		switch {
-		case r.Method == "DELETE" && r.Has("dataGuid"):
+		case r.Method == "DELETE" && (r.Has("dataGuid") || r.Has("subscriptionId")):
 			op.retry = append(op.retry, 404) // the first attempt has deleted it
 		case r.Method == "PUT" && !r.Has("instanceGuid"):
 			op.retry = append(op.retry, 200) // the first attempt has registered it
@@ -259,11 +259,15 @@ func (e *env) to(r routes.Route, i client.Instance) request {
 	values := map[string]string{
 		"org": e.org, "app": "melding", "instanceOwnerId": i.InstanceOwnerID, "instanceGuid": i.ID, "dataGuid": i.Data[0].ID, "reportee": `{"userName":"crash"}`,
 	}
+	if r.Subscribed {
+		values["subscriptionId"] = routes.Subscribe(e.Client, e.token, values)
+	}
 	out := request{r.Method, "", r.Type, routes.Fill(r.Body, values, nil)}
 	if strings.HasSuffix(r.Path, "/readStatus") { // an instance of the owner is unread
 		out.body = `{"readStatus":"Read"}`
 	}
 	switch {
+	case r.Subscribed:
 	case r.Method == "POST" && !r.Has("instanceGuid") && !r.Batch():
 		return e.creation() // with labels that share an index
 	case r.Method == "PATCH":

@@ -215,6 +215,9 @@ func (s *throttledSystem) toRoute(t *testing.T, r routes.Route, token string) pr
 			t.Fatal(err)
 		}
 	}
+	if r.Subscribed {
+		values["subscriptionId"] = routes.Subscribe(s.Client, s.owner, values)
+	}
 	if r.Downloaded {
 		for _, d := range i.Data {
 			s.Must(t, 200, client.Request{Method: "GET", Path: i.Storage() + "/data/" + d.ID, Token: s.owner})

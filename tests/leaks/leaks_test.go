@@ -47,7 +47,11 @@ func TestNothingLeaks(t *testing.T) {
 				m := marker{sentIn: fmt.Sprintf("%s: %s in %s", r, kind.name, l.name), text: kind.make(len(all)), clientText: l.clientText}
 				all = append(all, m)
 				values := common
-				if !r.Reads() && r.Has("instanceGuid") {
+				switch {
+				case r.Subscribed:
+					values = maps.Clone(common)
+					values["subscriptionId"] = routes.Subscribe(e.Client, e.owner, common)
+				case !r.Reads() && r.Has("instanceGuid"):
 					values = e.create(r) // without the effects of other requests
 				}
 				slots <- struct{}{}

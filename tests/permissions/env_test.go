@@ -27,7 +27,7 @@ func newEnv(t *testing.T) *env {
 	t.Helper()
 	e := &env{t: t, recorder: &recorder{t: t, calls: map[use]int{}, warmUps: map[use]bool{}}}
 	var err error
-	if e.System, err = runtime.Start(t.Context(), runtime.Options{BetweenEach: e.between, Parameters: map[string]string{"CreatesPerHour": "1000"}}); err != nil {
+	if e.System, err = runtime.Start(t.Context(), runtime.Options{BetweenEach: e.between, Parameters: map[string]string{"CreatesPerHour": "1000", "WebhookInsecure": "true"}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Stop)

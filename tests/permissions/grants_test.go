@@ -15,7 +15,7 @@ type use struct{ function, permission string }
 
 // usedByLambda are resources that Lambda uses on behalf of a function, without a call by its code:
 // event sources and failure destinations. Package structure checks them.
-var usedByLambda = map[string]bool{"Outbox.StreamArn": true, "FeedQueue": true, "PublishDeadLetters": true}
+var usedByLambda = map[string]bool{"Outbox.StreamArn": true, "FeedQueue": true, "WebhookQueue": true, "PublishDeadLetters": true}
 
 // granted reads the permissions in template.yaml, with the line that grants each of them.
 func granted(t *testing.T, root string) map[use]int {

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +30,8 @@ import (
 
 // deniedWarmUps are warm-ups (calls at the cold start that open connections) without a permission.
 // A denied call opens the connection as well.
-var deniedWarmUps = map[use]bool{{"blob-sweep", "s3:GetObject on Blobs"}: true, {"upload-create", "s3:GetObject on Blobs"}: true}
+var deniedWarmUps = map[use]bool{{"blob-sweep", "s3:GetObject on Blobs"}: true, {"upload-create", "s3:GetObject on Blobs"}: true,
+	{"subscription-list", "dynamodb:GetItem on Subscriptions"}: true}
 
 func TestGrantsMatchCalls(t *testing.T) {
 	root, err := workspace.Root()
@@ -42,6 +46,7 @@ func TestGrantsMatchCalls(t *testing.T) {
 	e.races()
 	e.lostResponses()
 	e.sweeps()
+	e.webhooks()
 
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -108,6 +113,9 @@ func (e *env) everyRoute() {
 		if r.Held {
 			e.hold(i, "")
 		}
+		if r.Subscribed {
+			values["subscriptionId"] = routes.Subscribe(e.Client, e.owner, values)
+		}
 		tokens := []string{e.owner}
 		switch {
 		case r.Reads() && r.Has("instanceGuid"): // for a user the function reads the party as well
@@ -162,8 +170,9 @@ func (e *env) moreRequests() {
 	for _, after := range []string{"", "?after=" + i.ID + ".1", "?after=2019-03-30", "?after=" + i.ID + ".1&workflow.currentStep=Submit"} {
 		e.send(200, e.owner, "GET", "/storage/applications/nav/app2018/events"+after, "", "")
 	}
-	end := e.send(200, e.owner, "HEAD", "/storage/applications/nav/app2018/events", "", "").Header.Get("ETag")
-	e.send(304, e.owner, "GET", "/storage/applications/nav/app2018/events", "", "", "If-None-Match: "+end, "Prefer: wait=1") // is held
+	latest := "/storage/applications/nav/app2018/events?after=" + i.ID + ".1" // one page, to the end
+	end := e.send(200, e.owner, "HEAD", latest, "", "").Header.Get("ETag")
+	e.send(304, e.owner, "GET", latest, "", "", "If-None-Match: "+end, "Prefer: wait=1") // is held
 	for _, after := range []string{"", "?after=" + i.ID + ".1", "?size=1"} {
 		e.send(200, e.owner, "GET", i.Storage()+"/events"+after, "", "")
 	}
@@ -308,6 +317,38 @@ func (e *env) lostResponses() {
 	} {
 		e.disturb(function, "s3:PutObject on Blobs", nil, true)
 		send()
+	}
+}
+
+// webhooks subscribes an endpoint, which is verified and receives an event. It then changes the
+// subscription, and runs the sender as the schedule does.
+func (e *env) webhooks() {
+	t := e.t
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
+	t.Cleanup(echo.Close)
+	send := func() {
+		t.Helper()
+		if _, err := e.Deliver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.SendWebhooks(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send() // the events before
+	subscription := "/storage/subscriptions/" + e.send(201, e.owner, "POST", "/storage/subscriptions", "application/json", `{"endpoint":"`+echo.URL+`","appIds":["nav/app2018"]}`).Instance().ID
+	send()
+	i := e.create("")
+	send()
+	if state := e.send(200, e.owner, "GET", subscription+"/deliveries", "", ""); !bytes.Contains(state.Body, []byte(i.ID+".1")) {
+		t.Errorf("the endpoint received no event: %s", state.Body)
+	}
+	for _, apps := range []string{`"nav/app2018","nav/registered"`, `"nav/app2018"`} {
+		e.send(200, e.owner, "PATCH", subscription, "application/merge-patch+json", `{"appIds":[`+apps+`]}`)
+	}
+	e.send(200, e.owner, "POST", subscription+"/replay", "application/json", `{"after":"`+i.ID+`.1"}`)
+	if _, err := e.Function("webhook-send").Invoke(t.Context(), []byte(`{"source":"aws.events"}`)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -218,9 +219,14 @@ func (e *env) withoutHead(t *testing.T) []routes.Route {
 
 // to returns a request to a route that would succeed.
 func (e *env) to(r routes.Route) request {
+	variables := e.variables
+	if r.Subscribed {
+		variables = maps.Clone(variables)
+		variables["subscriptionId"] = routes.Subscribe(e.client, e.owner, variables)
+	}
 	out := request{
-		method: r.Method, path: routes.Fill(r.Path, e.variables, nil), query: r.Query,
-		contentType: r.Type, body: routes.Fill(r.Body, e.variables, nil),
+		method: r.Method, path: routes.Fill(r.Path, variables, nil), query: r.Query,
+		contentType: r.Type, body: routes.Fill(r.Body, variables, nil),
 	}
 	if r.User {
 		out.token = e.user

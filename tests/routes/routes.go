@@ -3,10 +3,13 @@
 package routes
 
 import (
+	"context"
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"testing"
 
+	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/runtime"
 )
 
@@ -25,6 +28,7 @@ type Route struct {
 	Deleted    bool // a user must have soft-deleted the instance
 	Held       bool // the instance must be under legal hold
 	Substatus  bool // the owner must have set a substatus
+	Subscribed bool // the owner must have the subscription of the body Subscription; its id is {subscriptionId}
 
 	Lookup bool // the request changes nothing, although it is a POST
 	// ItemStatus is the status of the result of a batch's only item. 0: the request is no batch.
@@ -42,7 +46,11 @@ const (
 	data         = "/data/{dataGuid}"
 	hold         = "/legalHold"
 	registration = "/storage/applications/{org}/{app}"
+	subscription = "/storage/subscriptions/{subscriptionId}"
 )
+
+// Subscription is the body of a creation. Its repetition returns the same subscription.
+const Subscription = `{"endpoint":"https://hooks.example.org/{endpoint}","appIds":["{org}/{app}"],"eventTypes":["WorkflowStateChange"],"workflow.currentStep":"Submit","format":"event"}`
 
 // changesForm adds a data element and moves the instance to its step, which changes nothing.
 const changesForm = "--part\r\nContent-Disposition: form-data; name=changes\r\nContent-Type: application/json\r\n\r\n" +
@@ -105,8 +113,28 @@ var All = []Route{
 	{Method: "GET", Path: registration + "/events", Status: 200, Parameters: []string{"after", "workflow.currentStep", "eventType", "size"}},
 	{Method: "GET", Path: registration + "/statistics", Status: 200, Parameters: []string{"days"}},
 
+	{Method: "GET", Path: "/storage/subscriptions", Status: 200},
+	{Method: "POST", Path: "/storage/subscriptions", Status: 200, Subscribed: true, Type: json, Body: Subscription},
+	{Method: "GET", Path: subscription, Status: 200, Subscribed: true},
+	{Method: "PATCH", Path: subscription, Status: 200, Subscribed: true, Type: "application/merge-patch+json", Body: strings.Replace(Subscription, "{", `{"paused":true,`, 1)},
+	{Method: "DELETE", Path: subscription, Status: 204, Subscribed: true},
+	{Method: "POST", Path: subscription + "/secret", Status: 200, Subscribed: true},
+	{Method: "POST", Path: subscription + "/replay", Status: 200, Subscribed: true, Type: json, Body: `{"after":"2026-11-24","appId":"{org}/{app}"}`},
+	{Method: "GET", Path: subscription + "/deliveries", Status: 200, Subscribed: true},
+
 	{Method: "GET", Path: Docs, Status: 200},
 	{Method: "GET", Path: Docs + "/{file}", Status: 200},
+}
+
+// Subscribe creates the subscription of the body Subscription, or finds it, and returns its id. It
+// panics if the request fails.
+func Subscribe(c client.Client, owner string, values map[string]string) string {
+	r := client.JSON("POST", "/storage/subscriptions", owner, Fill(Subscription, values, nil))
+	response, err := c.Do(context.Background(), r)
+	if err != nil || response.Status != 200 && response.Status != 201 {
+		panic(fmt.Sprintf("%s: %v, %v", r, response, err))
+	}
+	return response.Instance().ID // the member "id"
 }
 
 // Docs is the path of the documentation. Only the routes that start with it accept requests without
@@ -170,11 +198,14 @@ func find(method, path string) (Route, bool) {
 // docsFile is the value of the variable {file}, which is no object of the API.
 const docsFile = "apps.yaml"
 
-// Fill replaces the variables in a text by their values, {file} by a file of the documentation, and
-// {key} by a new text unless it has a value. escape may be nil. {reportee} is JSON, so it is not
-// escaped.
+// Fill replaces the variables in a text by their values, {file} by a file of the documentation,
+// and, unless they have values, {endpoint} by "altinn" and {key} by a new text. escape may be
+// nil. {reportee} is JSON, so it is not escaped.
 func Fill(text string, values map[string]string, escape func(string) string) string {
 	text = strings.ReplaceAll(text, "{file}", docsFile)
+	if _, given := values["endpoint"]; !given {
+		text = strings.ReplaceAll(text, "{endpoint}", "altinn")
+	}
 	if _, given := values["key"]; !given {
 		text = strings.ReplaceAll(text, "{key}", rand.Text())
 	}

@@ -72,8 +72,15 @@ var notNeeded = map[string]func(f *function) bool{
 	"dynamodb:GetItem on Instances": func(f *function) bool {
 		return slices.Contains([]string{"InstanceQuery", "ApplicationPut"}, f.Name)
 	},
-	// This function warms up with the same call, which is then denied, and lists with a query.
-	"dynamodb:GetItem on Subscriptions": func(f *function) bool { return f.Name == "SubscriptionList" },
+	// Only these functions remove readers of a subscription.
+	"dynamodb:DeleteItem on Subscriptions": func(f *function) bool {
+		return !slices.Contains([]string{"SubscriptionDelete", "SubscriptionUpdate"}, f.Name)
+	},
+	// A rotation moves no reader.
+	"dynamodb:UpdateItem on Subscriptions": func(f *function) bool { return f.Name == "SubscriptionRotate" },
+	// The list warms up with the same call, which is then denied. The creation warms up with another
+	// table.
+	"dynamodb:GetItem on Subscriptions": func(f *function) bool { return f.Name == "SubscriptionList" || f.Name == "SubscriptionCreate" },
 	// An index has no large documents. This function reads only the partitions of parties.
 	"dynamodb:BatchGetItem on Instances": func(f *function) bool { return f.Name == "PartyInstances" },
 	"dynamodb:GetItem on Events":         func(f *function) bool { return f.Name == "InstanceHistory" },

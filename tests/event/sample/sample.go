@@ -26,6 +26,7 @@ const (
 	InstanceGUID    = "0192d3c4-5a6b-7c8d-9e0f-1a2b3c4d5e6f"
 	DataGUID        = "0192d3c4-5b01-7000-8a3e-6f2d1c0b9a88" // a data element of the formId default
 	AttachmentGUID  = "0192d3c4-5a6b-7c8d-9e0f-1a2b3c4d5e70" // a data element of the formId attachment
+	SubscriptionID  = "0192d3c4-6a6b-7c8d-9e0f-1a2b3c4d5e6f"
 	UploadID        = "ff4085ad157354dc8ea67a848e7c2270b4a19282713cf3a7ecf8e0ffbb159ed1"
 )
 
@@ -114,6 +115,9 @@ func (s *System) prepare(ctx context.Context, route routes.Route, e event, token
 	v := values{headers: map[string]string{}, text: map[string]string{
 		InstanceOwnerID: instance.InstanceOwnerID, InstanceGUID: instance.ID, DataGUID: element, AttachmentGUID: attachment,
 	}}
+	if route.Subscribed {
+		v.text[SubscriptionID] = routes.Subscribe(s.client, s.owner, map[string]string{"org": org, "app": strings.TrimPrefix(app, org+"/")})
+	}
 	if !route.Open() {
 		v.headers["authorization"] = "Bearer " + token
 	}

@@ -34,6 +34,8 @@ func (s *System) Deliver(ctx context.Context) (delivered int, err error) {
 			return delivered, err
 		}
 		entries := s.bus.take()
+		s.unsent = append(s.unsent, entries...)
+		entries = slices.DeleteFunc(entries, func(e busEntry) bool { return strings.HasSuffix(e.Source, "-webhooks") }) // as the rule of the feed
 		if len(entries) == 0 {
 			return delivered, errors.New("runtime: event-publish put nothing on the bus")
 		}
@@ -74,27 +76,45 @@ func (s *System) publish(ctx context.Context, items []map[string]types.Attribute
 	return s.batch(ctx, "event-publish", in)
 }
 
-// record passes entries of the bus to event-record, and retries while event-record returns events
-// that are out of order.
-func (s *System) record(ctx context.Context, entries []busEntry) error {
-	var in events.SQSEvent
+// SendWebhooks passes the entries of the bus since the last call to webhook-send, like the rule and
+// the queue of webhooks. Call Deliver first.
+func (s *System) SendWebhooks(ctx context.Context) error {
+	in, err := messages(append(s.unsent, s.bus.take()...))
+	s.unsent = nil
+	if err != nil || len(in.Records) == 0 {
+		return err
+	}
+	return s.batch(ctx, "webhook-send", in)
+}
+
+// messages returns the messages of a queue to which a rule sends entries of the bus.
+func messages(entries []busEntry) (in events.SQSEvent, err error) {
 	for n, entry := range entries {
 		envelope, err := json.Marshal(map[string]any{
 			"version": "0", "id": rand.Text(), "source": entry.Source, "detail-type": entry.DetailType, "account": "123456789012",
 			"time": time.Now().UTC().Format(time.RFC3339), "region": Region, "resources": entry.Resources, "detail": json.RawMessage(entry.Detail),
 		})
 		if err != nil {
-			return err
+			return in, err
 		}
 		in.Records = append(in.Records, events.SQSMessage{
 			MessageId: fmt.Sprint(n), Body: string(envelope), EventSource: "aws:sqs", AWSRegion: Region,
 			Attributes: map[string]string{"ApproximateReceiveCount": "1"},
 		})
 	}
+	return in, nil
+}
+
+// record passes entries of the bus to event-record, and retries while event-record returns events
+// that are out of order.
+func (s *System) record(ctx context.Context, entries []busEntry) error {
+	in, err := messages(entries)
+	if err != nil {
+		return err
+	}
 	// Event-publish keeps no order across its calls of the bus, so a batch can be out of order
 	// until a later one is recorded.
 	batches := slices.Collect(slices.Chunk(in.Records, cmp.Or(s.FeedBatch, 10)))
-	var err error
 	for range 10 {
 		var failed [][]events.SQSMessage
 		for _, batch := range batches {

@@ -58,6 +58,7 @@ type System struct {
 
 	functions map[string]*Function
 	bus       *bus
+	unsent    []busEntry // entries of the bus that webhook-send has not got
 	stops     []func()
 }
 
