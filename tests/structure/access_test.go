@@ -78,8 +78,8 @@ var notNeeded = map[string]func(f *function) bool{
 	},
 	// A rotation moves no reader.
 	"dynamodb:UpdateItem on Subscriptions": func(f *function) bool { return f.Name == "SubscriptionRotate" },
-	// The list warms up with the same call, which is then denied. The creation warms up with another
-	// table.
+	// The list warms up with the same call, which is then denied. The creation warms up with
+	// another table.
 	"dynamodb:GetItem on Subscriptions": func(f *function) bool { return f.Name == "SubscriptionList" || f.Name == "SubscriptionCreate" },
 	// An index has no large documents. This function reads only the partitions of parties.
 	"dynamodb:BatchGetItem on Instances": func(f *function) bool { return f.Name == "PartyInstances" },
