@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,10 +28,7 @@ func TestReplay(t *testing.T) {
 	for n := range 3 {
 		api.Feed.Append(t.Context(), []event.Encoded{eventtest.Document(apitest.App, guid, n+1, now, "Submit")})
 	}
-	page := api.Do(t, apitest.Nav, "GET", "/storage/applications/"+apitest.App+"/events", apitest.Query("size=1")).Want(200, "")
-	link := page.Header().Get("Link")
-	cursor := link[strings.Index(link, "after=")+len("after="):]
-	cursor = cursor[:strings.IndexAny(cursor, "&>")]
+	cursor := cursorAfter(t, api, 1)
 	tomorrow := now.Add(24 * time.Hour).UTC().Format(time.RFC3339)
 	const untouched = -1
 	for _, test := range []struct {
@@ -67,6 +65,19 @@ func TestReplay(t *testing.T) {
 		`{"after":"2019-01-01","appId":"nav/none"}`, `{"after":"2019-01-01","appId":"skd/app2018"}`, `{"after":"` + guid + `.2","appId":"nav/other"}`, `{"after":1}`, `{"before":"2019-01-01"}`} {
 		api.Do(t, apitest.Nav, "POST", target, apitest.JSON(body)).Want(400, "body-invalid")
 	}
+	cursor = cursorAfter(t, api, 3)
+	api.Feed = eventtest.NewMemory(time.Now) // a feed that is restored from a backup
+	api.Endpoint.Feeds = api.Feed
+	api.Serve("POST /restored/{subscriptionId}/replay", handler(api.Endpoint))
+	api.Do(t, apitest.Nav, "POST", "/restored/"+id+"/replay", apitest.JSON(`{"after":"`+cursor+`"}`)).Want(410, "cursor-gone")
 	api.Do(t, apitest.Nav, "POST", target, apitest.JSON(`{"after":"2019-01-01"}`), apitest.Header("If-Match", `"1"`)).Want(412, "version-stale")
 	api.CheckCallers(t, id, "POST", target, 200, apitest.JSON(`{"after":"2019-01-01"}`))
+}
+
+// cursorAfter returns the cursor of the feed of App after the first events.
+func cursorAfter(t *testing.T, api *apitest.Subscriptions, count int) string {
+	t.Helper()
+	page := api.Do(t, apitest.Nav, "GET", "/storage/applications/"+apitest.App+"/events", apitest.Query("size="+strconv.Itoa(count))).Want(200, "")
+	_, cursor, _ := strings.Cut(page.Header().Get("Link"), "after=")
+	return cursor[:strings.IndexAny(cursor, "&>")]
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -97,6 +98,42 @@ func TestPause(t *testing.T) {
 		api.Do(t, apitest.Nav, "PATCH", "/storage/subscriptions/"+id, apitest.JSON(body)).Want(200, "")
 		if got := api.Stored(t, id).State(); got != want {
 			t.Errorf("%s of a failing subscription: the state is %s, want %s", body, got, want)
+		}
+	}
+}
+
+// raced is a store in which another request changes the subscription after the first read.
+type raced struct {
+	webhook.Subscriptions
+	change func()
+}
+
+func (r raced) Get(ctx context.Context, org, id string) (*webhook.Subscription, error) {
+	defer r.change()
+	return r.Subscriptions.Get(ctx, org, id)
+}
+
+// TestRace changes the applications while another request does so too. The reader of an application
+// must start at an end of the feed that the request has read.
+func TestRace(t *testing.T) {
+	for body, want := range map[string]struct {
+		status int
+		code   string
+	}{`{"appIds":["nav/app2018"]}`: {503, "busy"}, `{"paused":true}`: {200, ""}} {
+		api := apitest.NewSubscriptions(t)
+		id := api.Subscribe(t, nil)
+		apps := []string{apitest.App, apitest.Other}
+		api.Endpoint.Subscriptions = raced{api.Store, func() {
+			if _, err := api.Store.Change(t.Context(), "nav", id, func(s *webhook.Subscription) ([]webhook.Move, error) {
+				return s.Apply(webhook.Edit{AppIDs: &apps}, nil, api.Endpoint.Now()), nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}}
+		api.Serve("PATCH /storage/subscriptions/{subscriptionId}", handler(api.Endpoint))
+		api.Do(t, apitest.Nav, "PATCH", "/storage/subscriptions/"+id, apitest.JSON(body)).Want(want.status, want.code)
+		if s := api.Stored(t, id); len(s.AppIDs) != 2 || (s.PausedBy != "") != (want.status == 200) {
+			t.Errorf("%s: stored %+v", body, s)
 		}
 	}
 }

@@ -166,10 +166,15 @@ func (e FeedEndpoint) checkStart(ctx context.Context, appID string, at position)
 	}
 	reached, err := e.Feeds.Reaches(ctx, appID, at.Seq)
 	if err == nil && !reached {
-		err = fault.New(fault.Gone, "cursor-gone",
-			"The feed was restored from a backup and ends before this cursor. Continue from a date before the restore, and ignore events whose id you already have.")
+		err = cursorGone()
 	}
 	return err
+}
+
+// cursorGone returns the Gone fault for a cursor after the end of the feed.
+func cursorGone() error {
+	return fault.New(fault.Gone, "cursor-gone",
+		"The feed was restored from a backup and ends before this cursor. Continue from a date before the restore, and ignore events whose id you already have.")
 }
 
 // requireApplication returns a NotFound fault if the application is not registered.

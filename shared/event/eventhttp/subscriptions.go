@@ -27,6 +27,8 @@ const maxSubscription = 16 << 10
 type Places interface {
 	// End returns the end of an application's feed.
 	End(ctx context.Context, appID string) (event.Position, error)
+	// Reaches reports whether the feed has the event at a position.
+	Reaches(ctx context.Context, appID string, seq int64) (bool, error)
 	// PositionOfID returns the position after an event of the application.
 	PositionOfID(ctx context.Context, appID, eventID string) (at event.Position, found bool, err error)
 	// PositionOfTime returns a position before all events of changes after t.
@@ -365,7 +367,7 @@ func (e SubscriptionsEndpoint) Update(w http.ResponseWriter, r *http.Request) er
 		return err
 	}
 	s, moved, err := e.change(r, current.Org, current.ID, func(s *webhook.Subscription) ([]webhook.Move, error) {
-		if !slices.Equal(s.AppIDs, current.AppIDs) {
+		if edit.AppIDs != nil && !slices.Equal(s.AppIDs, current.AppIDs) {
 			return nil, fault.Busy(errors.New("another request changed the applications of the subscription"))
 		}
 		return s.Apply(edit, ends, e.Now()), nil
@@ -503,6 +505,13 @@ func (e SubscriptionsEndpoint) starts(ctx context.Context, s *webhook.Subscripti
 			}
 			starts[appID] = webhook.Start{At: at, Since: a.time}
 		default:
+			reached, err := e.Feeds.Reaches(ctx, appID, a.position.Seq)
+			if err != nil {
+				return nil, err
+			}
+			if !reached { // the reader would skip the next events
+				return nil, cursorGone()
+			}
 			starts[appID] = webhook.Start{At: a.position.Position, Since: a.position.since}
 		}
 	}
