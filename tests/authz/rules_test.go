@@ -262,7 +262,7 @@ var objects = []object{
 	{name: "an element of another party", requires: "dataGuid", values: map[string]string{"dataGuid": ofOla}, missing: true},
 	{name: "a missing element", common: true, requires: "dataGuid", values: map[string]string{"dataGuid": unassigned}, missing: true},
 	{name: "the instance as an element", requires: "dataGuid", values: map[string]string{"dataGuid": itself}, missing: true},
-	{name: "a missing subscription", common: true, requires: "subscriptionId", values: map[string]string{"subscriptionId": unassigned}, missing: true},
+	{name: "missing", common: true, requires: "subscriptionId", values: map[string]string{"subscriptionId": unassigned}, missing: true},
 	{name: "a subscription's guid in capitals", requires: "subscriptionId", values: map[string]string{"subscriptionId": upper}},
 	{name: "a subscription's guid without hyphens", requires: "subscriptionId", values: map[string]string{"subscriptionId": bare}, missing: true},
 	{name: "a subscription's guid in braces", requires: "subscriptionId", values: map[string]string{"subscriptionId": braces}, missing: true},
