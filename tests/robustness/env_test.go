@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log"
-	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -97,8 +96,10 @@ func (e *env) populate() error {
 	e.form = made.Data[0].ID
 	e.variables = map[string]string{
 		"org": "nav", "app": "app2018", "instanceOwnerId": made.InstanceOwnerID, "instanceGuid": made.ID, "dataGuid": made.Data[1].ID, "reportee": `{"ssn":"12247918309"}`,
-		"key": "repeated", // so that batches create one instance
+		"key":      "repeated", // so that batches create one instance
+		"endpoint": "altinn",
 	}
+	e.variables["subscriptionId"] = routes.Subscribe(e.client, e.owner, e.variables)
 	return nil
 }
 
@@ -219,14 +220,9 @@ func (e *env) withoutHead(t *testing.T) []routes.Route {
 
 // to returns a request to a route that would succeed.
 func (e *env) to(r routes.Route) request {
-	variables := e.variables
-	if r.Subscribed {
-		variables = maps.Clone(variables)
-		variables["subscriptionId"] = routes.Subscribe(e.client, e.owner, variables)
-	}
 	out := request{
-		method: r.Method, path: routes.Fill(r.Path, variables, nil), query: r.Query,
-		contentType: r.Type, body: routes.Fill(r.Body, variables, nil),
+		method: r.Method, path: routes.Fill(r.Path, e.variables, nil), query: r.Query,
+		contentType: r.Type, body: routes.Fill(r.Body, e.variables, nil),
 	}
 	if r.User {
 		out.token = e.user

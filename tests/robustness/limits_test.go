@@ -11,6 +11,7 @@ import (
 
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/workspace"
+	"altinn.no/instanceapi/tests/routes"
 	"altinn.no/instanceapi/tests/token/issuer"
 )
 
@@ -50,6 +51,10 @@ func (e *env) limits(self string) []limit {
 	}
 	letters := func(n int) string { return strings.Repeat("æ", n) }
 	plain := func(n int) string { return strings.Repeat("a", n) }
+	subscription := routes.Subscribe(e.client, e.owner, map[string]string{"org": "nav", "app": "app2018", "endpoint": "limits"})
+	patch := func(body string) request {
+		return request{method: "PATCH", path: "/storage/subscriptions/" + subscription, contentType: "application/json", body: body}
+	}
 	return []limit{
 		{"body of a create", 4_400_000, 413, "body-too-large", func(n int) request { return padded(create(`{`+owner+`}`), n) }},
 		{"of `batch` or of", 4_400_000, 413, "body-too-large", func(n int) request { return padded(post("/nav/app2018/batch", `{"items":[{"key":"a",`+owner+`}]}`), n) }},
@@ -72,6 +77,11 @@ func (e *env) limits(self string) []limit {
 		}},
 		{"`workflow`", 16_384, 413, "body-too-large", func(n int) request {
 			return padded(put(self+"/workflow", `{"currentStep":"FormFilling"}`), n)
+		}},
+		{"and subscriptions", 16_384, 413, "body-too-large", func(n int) request { return padded(patch(`{}`), n) }},
+		{"URL of an endpoint", 500, 400, "endpoint-invalid", func(n int) request {
+			const before = "https://example.com/"
+			return patch(`{"endpoint":"` + before + plain(n-len(before)) + `"}`)
 		}},
 		{"`lookup`", 4_096, 413, "body-too-large", func(n int) request {
 			return padded(post("/storage/parties/lookup", `{"reportee":{"ssn":"12247918309"}}`), n)
@@ -181,6 +191,49 @@ func TestUploadCount(t *testing.T) {
 	client.Client{}.Must(t, 200, last.Put(content))
 	e.accept(t, post(self+"/data?formId=any&upload="+last.ID, ""))
 	e.accept(t, announce)
+}
+
+// An organisation has at most the table's number of subscriptions, each with at most the table's
+// number of applications.
+func TestSubscriptionCount(t *testing.T) {
+	e := system
+	for _, row := range []string{"| subscriptions of an organisation | 20 | 409 `subscription-count` |", "| applications of a subscription | 40 | 400 `body-invalid` |"} {
+		if !slices.Contains(limitRows(t), row) {
+			t.Errorf("%s has no row\n%s", limitsPage, row)
+		}
+	}
+	token, err := e.Authenticator.Owner("subscriber", "", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subscribe := func(endpoint, apps int) request {
+		ids := make([]string, apps)
+		for n := range ids {
+			ids[n] = fmt.Sprintf(`"subscriber/app%d"`, n)
+		}
+		r := post("/storage/subscriptions", fmt.Sprintf(`{"endpoint":"https://example.com/%d","appIds":[%s]}`, endpoint, strings.Join(ids, ",")))
+		r.token = token
+		return r
+	}
+	for n := range 40 {
+		r := put(fmt.Sprint("/storage/applications/subscriber/app", n), `{}`)
+		r.token = token
+		e.accept(t, r)
+	}
+	e.unchanged(t, func() {
+		if got := e.reject(t, "too many applications", subscribe(0, 41)); got.Status != 400 || got.Code() != "body-invalid" {
+			t.Errorf("too many applications: %v", got)
+		}
+	})
+	for n := range 20 {
+		e.accept(t, subscribe(n, 40))
+	}
+	e.unchanged(t, func() {
+		if got := e.reject(t, "over the limit", subscribe(20, 1)); got.Status != 409 || got.Code() != "subscription-count" {
+			t.Errorf("over the limit: %v", got)
+		}
+		e.accept(t, subscribe(19, 40)) // the existing one
+	})
 }
 
 // limitRows returns the rows of the table of limits.

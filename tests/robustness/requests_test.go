@@ -99,7 +99,8 @@ var fields = map[string][]string{
 
 // harmless changes a request so that its content is rejected, for any header fields.
 func (e *env) harmless(r request) request {
-	r.path = strings.Replace(r.path, e.variables["instanceGuid"], "019a0000-0000-7000-8000-000000000000", 1)
+	const unknown = "019a0000-0000-7000-8000-000000000000"
+	r.path = strings.NewReplacer(e.variables["instanceGuid"], unknown, e.variables["subscriptionId"], unknown).Replace(r.path)
 	if strings.HasPrefix(r.body, "{") {
 		r.body = `{"unknown":1}`
 	}
@@ -137,7 +138,8 @@ func TestHeaderFields(t *testing.T) {
 	}
 }
 
-// A write with an invalid condition or key is rejected. The items of a batch have their own.
+// A write with an invalid condition or key is rejected. The items of a batch have their own, and
+// requests about subscriptions need no key.
 func TestConditionsOfWrites(t *testing.T) {
 	e := system
 	for _, route := range e.routes(t) {
@@ -146,14 +148,14 @@ func TestConditionsOfWrites(t *testing.T) {
 		}
 		e.unchanged(t, func() {
 			for _, value := range fields["If-Match"] {
-				if value == "" || route.Path == "/{org}/{app}/instances" { // no condition, or no resource that it could apply to
-					continue
+				if value == "" || route.Path == "/{org}/{app}/instances" || route.Path == "/storage/subscriptions" {
+					continue // no condition, or no resource that it could apply to
 				}
 				r := e.to(route)
 				r.header = map[string]string{"If-Match": value}
 				e.reject(t, "If-Match: "+value, r)
 			}
-			if route.Method != "POST" {
+			if route.Method != "POST" || route.Subscribed {
 				return
 			}
 			for _, value := range fields["Idempotency-Key"] {
