@@ -17,7 +17,8 @@ from attach import plan  # noqa: E402
 from deployments import KEY, Deployment  # noqa: E402
 from lint import matches, translate  # noqa: E402
 
-NAMES = {"Instances": "i", "Outbox": "o", "Events": "e", "Applications": "a", "Parties": "p", "Blobs": "b"}
+NAMES = {"Instances": "i", "Outbox": "o", "Events": "e", "Applications": "a", "Parties": "p", "Subscriptions": "s",
+         "Blobs": "b"}
 GIVEN = {"TokenAudience": "api", "KmsKeyArn": KEY, "AllowedOrigins": "https://skjema.example.no"}
 
 with open("template.yaml", encoding="utf-8") as file:

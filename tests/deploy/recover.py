@@ -3,10 +3,11 @@
 usage: recover.py ENV redrive QUEUE
        recover.py ENV replay FROM TO [RULE]
 
-redrive moves the messages of a dead-letter queue, FeedDeadLetters, back to the queue that
-event-record reads. replay sends the archived events between two times, such as
-2026-11-25T10:00:00Z, to the feed, or to the rule with the ARN RULE: the output ReplayRuleArn of an
-owner's subscription. The feed drops events that it has. ENV is an environment of samconfig.toml.
+redrive moves the messages of a dead-letter queue back to its queue: FeedDeadLetters to that of
+event-record, WebhookDeadLetters to that of webhook-send. replay sends the archived events between
+two times, such as 2026-11-25T10:00:00Z, to the feed, or to the rule with the ARN RULE: the output
+ReplayRuleArn of an owner's subscription. The feed drops events that it has. ENV is an environment of
+samconfig.toml.
 """
 
 import datetime
@@ -19,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 # The output with the destination of each dead-letter queue. SQS moves messages only from the
 # dead-letter queue of another queue.
-DESTINATIONS = {"FeedDeadLetters": "FeedQueueArn", "PublishDeadLetters": None}
+DESTINATIONS = {"FeedDeadLetters": "FeedQueueArn", "WebhookDeadLetters": "WebhookQueueArn", "PublishDeadLetters": None}
 ARCHIVE_DELAY = datetime.timedelta(minutes=10)  # until an event is in the archive, at most
 
 

@@ -90,6 +90,9 @@ class RecoverTest(unittest.TestCase):
         self.assertIn("list-message-move-tasks --source-arn " + self.move["SourceArn"], out)
         self.assertEqual(run(["redrive", "FeedDeadLetters"]), "FeedDeadLetters is empty")
         self.assertEqual(run(["redrive", "PublishDeadLetters"]), "PublishDeadLetters is empty")
+        move = {"SourceArn": f"arn:aws:sqs:{PLACE}:WebhookDeadLetters", "DestinationArn": f"arn:aws:sqs:{PLACE}:WebhookQueue"}
+        self.assertIn("moves 3 messages of WebhookDeadLetters",
+                      run(["redrive", "WebhookDeadLetters"], [("sqs", "start_message_move_task", {"TaskHandle": "t"}, move)], waiting=3))
 
     def test_every_dead_letter_queue(self):
         """Each queue that receives failures is known. SQS accepts a redrive from none but the
@@ -117,7 +120,7 @@ class RecoverTest(unittest.TestCase):
     def test_failures(self):
         """Each failure says what to do, and nothing is started."""
         for words, arguments in {
-            "no dead-letter queue 'FeedQueue'. Use QUEUE=FeedDeadLetters or QUEUE=PublishDeadLetters": {"arguments": ["redrive", "FeedQueue"]},
+            "no dead-letter queue 'FeedQueue'. Use QUEUE=FeedDeadLetters or QUEUE=WebhookDeadLetters or QUEUE=PublishDeadLetters": {"arguments": ["redrive", "FeedQueue"]},
             "no dead-letter queue ''": {"arguments": ["redrive", ""]},
             "purge-queue --queue-url https://sqs.eu-north-1.amazonaws.com/444455556666/PublishDeadLetters": {
                 "arguments": ["redrive", "PublishDeadLetters"], "waiting": 3},
