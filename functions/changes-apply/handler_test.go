@@ -478,7 +478,7 @@ func TestDataChangesDuringValidation(t *testing.T) {
 // checkBlobs runs the sweep and checks that exactly the content remains that i refers to.
 func checkBlobs(t *testing.T, api *apitest.API, i *instance.Instance) {
 	t.Helper()
-	if _, err := sweep.Run(t.Context(), api.Instances, api.Blobs, time.Now().Add(time.Hour*48)); err != nil {
+	if _, err := sweep.Run(t.Context(), api.Instances, api.Blobs, time.Now().Add(3*24*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	var want []string
