@@ -33,6 +33,8 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetest"
 	"altinn.no/instanceapi/shared/party"
 	"altinn.no/instanceapi/shared/party/partytable"
+	"altinn.no/instanceapi/shared/webhook"
+	"altinn.no/instanceapi/shared/webhook/webhooktable"
 	"altinn.no/instanceapi/tests/local/servers"
 	"altinn.no/instanceapi/tests/local/tables"
 )
@@ -501,6 +503,46 @@ func TestEveryItemHasARule(t *testing.T) {
 		counts, err := Run(t.Context(), Job{Client: client(t), Kind: kind, From: from, To: table(t, kind), Segments: 4})
 		if err != nil || counts.ByOutcome[Transient] == 0 || counts.ByOutcome[Copied] == 0 {
 			t.Errorf("%s: %v, %v", kind, counts, err)
+		}
+	}
+}
+
+// TestSubscriptions restores a lost subscription. A subscription that its owner has changed since
+// the backup stays as it is.
+func TestSubscriptions(t *testing.T) {
+	subscriptions := table(t, "Subscriptions")
+	store := webhooktable.New(client(t), subscriptions, time.Now)
+	add := func(id string) {
+		t.Helper()
+		err := store.Add(t.Context(), "nav", func([]*webhook.Subscription) (*webhook.Subscription, []webhook.Move, error) {
+			s := &webhook.Subscription{ID: id, Org: "nav", Endpoint: "https://hooks.example.com/", AppIDs: []string{"nav/app"}, Format: webhook.FormatEvent,
+				Secrets: webhook.Secrets{Current: webhook.NewSecret()}}
+			return s, []webhook.Move{{AppID: webhook.VerificationApp, Start: &webhook.Start{}}, {AppID: "nav/app", Start: &webhook.Start{}}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("lost")
+	add("changed")
+	backup := backUp(t, "Subscriptions", subscriptions)
+	lose(t, subscriptions, "lost")
+	if _, err := store.Change(t.Context(), "nav", "changed", func(s *webhook.Subscription) ([]webhook.Move, error) {
+		s.PausedBy = webhook.PausedByOwner
+		return nil, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	// Of each subscription the document and two readers, and the version of the organisation's list.
+	run(t, Job{Kind: "Subscriptions", From: backup, To: subscriptions}, map[Outcome]int{Copied: 3, Existing: 3, Different: 1})
+	all, err := store.List(t.Context(), "nav")
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%d subscriptions, %v", len(all), err)
+	}
+	for _, s := range all {
+		readers, err := store.Readers(t.Context(), s.ID)
+		if err != nil || len(readers) != 2 || (s.PausedBy != "") != (s.ID == "changed") {
+			t.Errorf("%s has %d readers (%v) and is paused by %q", s.ID, len(readers), err, s.PausedBy)
 		}
 	}
 }

@@ -86,6 +86,9 @@ var rules = map[string]func(partition, sort string, item map[string]types.Attrib
 	"Parties": func(partition, _ string, _ map[string]types.AttributeValue) (rule, bool) {
 		return plainRule, begins(partition, "ID#", "OWNER#")
 	},
+	"Subscriptions": func(partition, _ string, _ map[string]types.AttributeValue) (rule, bool) {
+		return plainRule, begins(partition, "ORG#", "SUB#")
+	},
 }
 
 // Kinds returns the logical names of the tables that the command can restore.
