@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -68,7 +69,7 @@ func Measure(ctx context.Context) (*Ledger, error) {
 	for round := range 2 {
 		one, ten := &walk{env: s, app: app, round: round, elements: 1}, &walk{env: s, app: app, round: round, elements: 10}
 		ruled := &walk{env: s, app: ruledApp, round: round, elements: 1}
-		if l.Rows, err = one.all(ctx, append(walkOf(1), queries()...)); err != nil {
+		if l.Rows, err = one.all(ctx, slices.Concat(walkOf(1), queries(), subscribing())); err != nil {
 			return nil, err
 		}
 		if l.Ten, err = ten.all(ctx, walkOf(10)); err != nil {

@@ -64,11 +64,13 @@ type operation struct {
 // walk runs all operations on the instance that it creates.
 type walk struct {
 	*env
-	app      string             // id of the application
-	i        *instance.Instance // the instance of the operations
-	upload   string
-	round    int
-	elements int // number of data elements that create adds
+	app    string             // id of the application
+	i      *instance.Instance // the instance of the operations
+	upload string
+	// subscription is the id of the subscription of the operations.
+	subscription string
+	round        int
+	elements     int // number of data elements that create adds
 }
 
 // walkOf returns the operations on an instance with a number of data elements, in an order in
@@ -231,6 +233,32 @@ func queries() []operation {
 			return err
 		}},
 		{"read an application", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.owner, "/storage/applications/"+app) }},
+	}
+}
+
+// subscribing returns the operations on a subscription to two applications.
+func subscribing() []operation {
+	send := func(method, suffix, body string, want int) func(ctx context.Context, w *walk) error {
+		return func(ctx context.Context, w *walk) error {
+			_, err := w.send(ctx, request{as: w.owner, method: method, path: "/storage/subscriptions/" + w.subscription + suffix, body: body, want: want})
+			return err
+		}
+	}
+	return []operation{
+		{"subscribe an endpoint", nil, func(ctx context.Context, w *walk) error {
+			response, err := w.send(ctx, request{as: w.owner, method: "POST", path: "/storage/subscriptions", want: 201,
+				body: fmt.Sprintf(`{"endpoint":"https://hooks.example.com/altinn/%d","appIds":["%s","%s"]}`, w.round, app, ruledApp)})
+			w.subscription, _ = response["id"].(string)
+			return err
+		}},
+		{"list the subscriptions", nil, func(ctx context.Context, w *walk) error { return w.get(ctx, w.owner, "/storage/subscriptions") }},
+		{"read a subscription", nil, send("GET", "", "", 200)},
+		{"pause a subscription", nil, send("PATCH", "", `{"paused":true}`, 200)},
+		{"resume a subscription", nil, send("PATCH", "", `{"paused":false}`, 200)},
+		{"replace the secret", nil, send("POST", "/secret", "", 200)},
+		{"replay from a date", nil, send("POST", "/replay", `{"after":"2026-01-01"}`, 200)},
+		{"read the deliveries", nil, send("GET", "/deliveries", "", 200)},
+		{"delete a subscription", nil, send("DELETE", "", "", 204)},
 	}
 }
 
