@@ -23,7 +23,7 @@ var (
 	standard   = bounds{instructions: 3.5, heap: 850, zip: 1.5}
 	withS3     = bounds{instructions: 4.25, heap: 990, zip: 1.69}
 	publishing = bounds{instructions: 3.05, heap: 700, zip: 1.35}
-	sweeping   = bounds{instructions: 4.9, heap: 1320, zip: 1.5}
+	withBus    = bounds{instructions: 4.9, heap: 1320, zip: 1.5}
 	validating = bounds{instructions: 4.3, heap: 1030, zip: 2.1} // the XML Schema library is a fifth of the zip
 )
 
@@ -31,7 +31,8 @@ var boundsOf = map[string]bounds{
 	"application-put": validating, "changes-apply": validating, "instance-validate": validating, "workflow-change": validating,
 	"blob-sweep": withS3, "data-create": withS3, "data-download": withS3, "data-get": withS3, "data-replace": withS3,
 	"instance-create": withS3, "instances-create": withS3, "upload-create": withS3,
-	"event-publish": publishing, "outbox-sweep": sweeping,
+	"event-publish": publishing, "outbox-sweep": withBus,
+	"subscription-create": withBus, "subscription-replay": withBus, "subscription-update": withBus,
 }
 
 // TestFunctionsStayNearBaseline checks figures that are the same in every run, so it checks no
