@@ -179,12 +179,12 @@ event: ## write the sample events of a FUNCTION=InstanceGet with a token and a r
 
 # Variables of the command line are in the environment of the recipe, so that the shell, not make,
 # quotes them.
-receive: ## fetch and confirm what is submitted to APP=nav/app2018, into DIR=inbox (ONCE=1, JSON=1, ON_COMPLETE=, BASE=, TOKEN_FILE=)
+receive: ## fetch and confirm what is submitted to APP=nav/app2018, into DIR=inbox (ONCE=1, JSON=1, ON_COMPLETE=, LISTEN=:8090, BASE=, TOKEN_FILE=)
 	@test -n "$$APP" || { echo "receive: name the application: make receive APP=nav/app2018" >&2; exit 2; }
 	@CGO_ENABLED=0 go build -o .local/bin/receiver ./events/owner/receiver
 	@test -n "$$TOKEN_FILE$$TOKEN_COMMAND$$TOKEN" || export TOKEN_COMMAND="make -s token ORG=$${APP%%/*}"; \
 	  exec .local/bin/receiver -app "$$APP" -dir "$${DIR:-inbox}" -base "$${BASE:-http://localhost:8080}" \
-	  $(if $(ONCE),-once) $(if $(JSON),-json) $${ON_COMPLETE:+-on-complete "$$ON_COMPLETE"}
+	  $(if $(ONCE),-once) $(if $(JSON),-json) $${LISTEN:+-listen "$$LISTEN"} $${ON_COMPLETE:+-on-complete "$$ON_COMPLETE"}
 
 # Callers call a function's alias, and SAM moves an alias only to new code or new properties. The
 # file deployed-with makes a changed value of a parameter new code too.

@@ -30,6 +30,9 @@
 // instances, files and bytes are stored and confirmed; left is the number of submissions that the
 // queue still holds, as far as the command has read it; failed are those of them that failed.
 //
+// With -listen the command subscribes a webhook to the events, in place of requests to the feed. The
+// file next to the folder, such as inbox.webhook.json, has the subscription and its secret.
+//
 // With -on-complete the command runs a program for every complete submission; see runProgram.
 //
 // Exit status:
@@ -81,6 +84,7 @@ type options struct {
 	workers             int
 	once, json          bool
 	onComplete          string
+	listen, endpoint    string
 	token               storage.TokenSource
 	tokenName           string // the variable that token comes from
 	reconcile, longPoll time.Duration
@@ -98,6 +102,8 @@ func readOptions(args []string, getenv func(string) string, stderr io.Writer) (o
 	flags.BoolVar(&o.once, "once", false, "fetch everything that the work queue holds, then exit")
 	flags.BoolVar(&o.json, "json", false, "write one JSON line per submission, and a summary, to standard output")
 	flags.StringVar(&o.onComplete, "on-complete", "", "`program` to run for every complete submission, before it is confirmed; gets the folder as argument")
+	flags.StringVar(&o.listen, "listen", "", "`address`, for example :8090, on which a webhook replaces the requests to the feed")
+	flags.StringVar(&o.endpoint, "endpoint", "", "`URL` of the webhook for the API; default http://localhost with the port of -listen")
 	flags.IntVar(&o.workers, "workers", 4, "number of submissions to fetch in parallel")
 	flags.DurationVar(&o.reconcile, "reconcile", 10*time.Minute, "how often to read the work queue while the feed has no event")
 	if err := flags.Parse(args); err != nil {
@@ -159,9 +165,17 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		Inbox: box, App: o.app, Workers: o.workers, Logf: logf, Reconcile: o.reconcile, Wait: o.longPoll,
 		OnComplete: onComplete, Report: out.submission,
 	}
-	if o.once {
+	if o.listen != "" && !o.once {
+		var hook *webhook
+		if hook, err = listen(ctx, receiver.API, o.listen, o.endpoint, o.app, subscriptionFile(o.dir)); err == nil {
+			receiver.Events = hook.Events
+		}
+	}
+	switch {
+	case err != nil:
+	case o.once:
 		err = receiver.Drain(ctx)
-	} else {
+	default:
 		logf("following %s; Ctrl-C stops", o.app)
 		err = receiver.Follow(ctx)
 	}

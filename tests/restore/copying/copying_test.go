@@ -533,7 +533,8 @@ func TestSubscriptions(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	// Of each subscription the document and two readers, and the version of the organisation's list.
+	// Of each subscription the document and two readers, and the version of the organisation's
+	// list.
 	run(t, Job{Kind: "Subscriptions", From: backup, To: subscriptions}, map[Outcome]int{Copied: 3, Existing: 3, Different: 1})
 	all, err := store.List(t.Context(), "nav")
 	if err != nil || len(all) != 2 {

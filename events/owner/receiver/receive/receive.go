@@ -38,6 +38,9 @@ type Receiver struct {
 	// long a request to the feed waits for events.
 	Reconcile, Wait time.Duration
 
+	// Events, if set, replaces the feed: it waits up to wait for events, and returns their number.
+	Events func(ctx context.Context, wait time.Duration) (count int, err error)
+
 	total  Summary
 	queued map[string]bool      // instances that the latest pass found and did not finish
 	passed bool                 // a pass has read the queue to its end
@@ -149,7 +152,11 @@ func (r *Receiver) Follow(ctx context.Context) error {
 		if err == nil {
 			var count int
 			var next string
-			count, next, err = r.API.Events(ctx, position, r.Wait)
+			if next = position; r.Events != nil {
+				count, err = r.Events(ctx, r.Wait)
+			} else {
+				count, next, err = r.API.Events(ctx, position, r.Wait)
+			}
 			switch {
 			case err == nil:
 				position = next
