@@ -93,6 +93,7 @@ Try in another terminal:
        -d '{"reportee": {"ssn": "12247918309"}, "labels": ["gr", "x2"]}' {{.BaseURL}}/{{.Demo}}/instances
   curl -H "Authorization: Bearer $owner" '{{.BaseURL}}/storage/instances?appId={{.Demo}}&label=gr'
   curl -H "Authorization: Bearer $owner" '{{.BaseURL}}/storage/applications/{{.Demo}}/events'
+  make receive APP={{.Demo}} LISTEN=:8090 BASE={{.BaseURL}}   # an example receiver, woken by a webhook
 
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION={{.Region}} AWS_DEFAULT_REGION={{.Region}} AWS_ENDPOINT_URL={{.AWSEndpoint}}
   aws events put-rule --event-bus-name {{.Bus}} --name mine --event-pattern '{"source": ["no.altinn.apps.nav"]}'

@@ -30,8 +30,8 @@
 // instances, files and bytes are stored and confirmed; left is the number of submissions that the
 // queue still holds, as far as the command has read it; failed are those of them that failed.
 //
-// With -listen the command subscribes a webhook to the events, in place of requests to the feed. The
-// file next to the folder, such as inbox.webhook.json, has the subscription and its secret.
+// With -listen the command subscribes a webhook to the events, in place of requests to the feed.
+// The file next to the folder, such as inbox.webhook.json, has the subscription and its secret.
 //
 // With -on-complete the command runs a program for every complete submission; see runProgram.
 //

@@ -508,7 +508,7 @@ func TestEveryItemHasARule(t *testing.T) {
 }
 
 // TestSubscriptions restores a lost subscription. A subscription that its owner has changed since
-// the backup stays as it is.
+// the backup stays unchanged.
 func TestSubscriptions(t *testing.T) {
 	subscriptions := table(t, "Subscriptions")
 	store := webhooktable.New(client(t), subscriptions, time.Now)
