@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -74,7 +75,7 @@ func TestEveryResponseMatchesTheDocument(t *testing.T) {
 	runs := []run{{"user", "real.toml", user, "10"}, {"owner", "real.toml", owner, "20"}, {"anything", "anything.toml", owner, "10"}}
 	instances := make([][]string, len(runs))
 	for n := range runs { // before any run, because the requests of owners replace the registration
-		instances[n] = api.instances()
+		instances[n] = append(api.instances(), api.subscriptions(n)...)
 	}
 	for n, run := range runs {
 		t.Run(run.name, func(t *testing.T) {
@@ -181,6 +182,17 @@ func (a *api) instances() []string {
 		case 1:
 			env = append(env, "DATA_TO_DELETE="+made.Data[1].ID)
 		}
+	}
+	return env
+}
+
+// subscriptions creates the subscriptions of a run and returns their ids as the configurations name
+// them.
+func (a *api) subscriptions(run int) []string {
+	env := []string{}
+	for _, name := range []string{"SUBSCRIPTION", "SUBSCRIPTION_TO_DELETE"} {
+		made := a.send(http.MethodPost, "/storage/subscriptions", fmt.Sprintf(`{"endpoint": "https://hooks.example.com/%s/%d", "appIds": ["nav/app2018"]}`, name, run))
+		env = append(env, name+"="+made.Instance().ID) // the member "id"
 	}
 	return env
 }
