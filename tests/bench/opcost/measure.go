@@ -49,6 +49,8 @@ type Ledger struct {
 	// Many has the creation of many instances by their owner, with single requests and in one
 	// batch. Series is 0, because it depends on the machine how parallel items interleave.
 	Many []Row
+	// Webhooks has the work of webhook-send, and the creation of a subscription.
+	Webhooks []Row
 }
 
 // Measure runs every operation and returns the ledger. It fails if DynamoDB Local contradicts the
@@ -100,6 +102,9 @@ func Measure(ctx context.Context) (*Ledger, error) {
 			}
 			row.Name = fmt.Sprint(events, " events together, from the outbox to the feed")
 			l.Batches = append(l.Batches, row)
+		}
+		if l.Webhooks, err = s.webhooks(ctx, round); err != nil {
+			return nil, err
 		}
 	}
 	if l.Many, err = (&walk{env: s, app: app}).createMany(ctx); err != nil {
@@ -169,6 +174,9 @@ func (l *Ledger) withLeastSeries(other *Ledger) *Ledger {
 		l.Event.Series = min(l.Event.Series, other.Event.Series)
 		for n := range l.Batches {
 			l.Batches[n].Series = min(l.Batches[n].Series, other.Batches[n].Series)
+		}
+		for n := range l.Webhooks {
+			l.Webhooks[n].Series = min(l.Webhooks[n].Series, other.Webhooks[n].Series)
 		}
 	}
 	return l

@@ -17,6 +17,9 @@ func (l *Ledger) Print(out io.Writer) {
 	for _, row := range l.Batches {
 		row.print(out, "")
 	}
+	for _, row := range l.Webhooks {
+		row.print(out, "")
+	}
 	for _, row := range l.Many {
 		row.print(out, "")
 	}
