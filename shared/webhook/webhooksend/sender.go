@@ -144,10 +144,12 @@ func (t *turn) page(ctx context.Context) (webhook.Release, time.Duration, error)
 	if t.reader.AppID == webhook.VerificationApp {
 		return t.verify(ctx)
 	}
-	records, err := t.Feed.Read(ctx, t.reader.AppID, t.reader.At, pageSize)
+	records, err := t.Feed.Read(ctx, t.reader.AppID, t.reader.At, pageSize+1)
 	if err != nil {
 		return 0, 0, err
 	}
+	more := len(records) > pageSize // otherwise this page is the last write
+	records = records[:min(len(records), pageSize)]
 	for _, record := range records {
 		ev := record.Document.Event
 		if t.subscription.Wants(ev) && (t.reader.Since.IsZero() || ev.At.After(t.reader.Since)) {
@@ -166,7 +168,7 @@ func (t *turn) page(ctx context.Context) (webhook.Release, time.Duration, error)
 		t.reader.At = record.Position
 	}
 	switch {
-	case len(records) == pageSize:
+	case more:
 		return webhook.Keep, 0, nil
 	case t.reader.At.Seq >= t.reader.Target:
 		t.reader.Due = time.Now().Add(webhook.CheckInterval)
@@ -234,7 +236,8 @@ func (t *turn) refresh(ctx context.Context) (bool, error) {
 	if t.reader.AppID == webhook.VerificationApp {
 		return t.subscription.State() == webhook.Unverified, nil
 	}
-	return t.subscription.State() == webhook.Active, nil
+	// A restored table can have a reader of an application that the owner has removed.
+	return t.subscription.State() == webhook.Active && t.subscription.Reads(t.reader.AppID), nil
 }
 
 // send sends an event. It reports whether the attempt failed, and logs it in the reader.

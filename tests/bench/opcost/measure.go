@@ -49,7 +49,7 @@ type Ledger struct {
 	// Many has the creation of many instances by their owner, with single requests and in one
 	// batch. Series is 0, because it depends on the machine how parallel items interleave.
 	Many []Row
-	// Webhooks has the work of webhook-send, and the creation of a subscription.
+	// Webhooks has the work of webhook-send.
 	Webhooks []Row
 }
 

@@ -256,7 +256,6 @@ func subscribing() []operation {
 		{"pause a subscription", nil, send("PATCH", "", `{"paused":true}`, 200)},
 		{"resume a subscription", nil, send("PATCH", "", `{"paused":false}`, 200)},
 		{"replace the secret", nil, send("POST", "/secret", "", 200)},
-		{"replay from a date", nil, send("POST", "/replay", `{"after":"2026-01-01"}`, 200)},
 		{"read the deliveries", nil, send("GET", "/deliveries", "", 200)},
 		{"delete a subscription", nil, send("DELETE", "", "", 204)},
 	}
