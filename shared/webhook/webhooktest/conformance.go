@@ -106,7 +106,7 @@ func (f *fixture) save(t *testing.T, r *webhook.Reader, release webhook.Release,
 }
 
 func storedWhole(t *testing.T, f *fixture) {
-	s := f.add(t, "one", "app")
+	f.add(t, "one", "app")
 	s, err := f.Change(t.Context(), f.org, f.id("one"), func(s *webhook.Subscription) ([]webhook.Move, error) {
 		s.EventTypes, s.Step, s.Verified, s.PausedBy, s.Format = []string{event.DataChanged}, "Submit", true, webhook.PausedGone, webhook.FormatCloudEvent
 		s.Secrets.Rotate(f.now)
