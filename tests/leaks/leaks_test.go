@@ -3,8 +3,10 @@ package leaks
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -75,6 +77,8 @@ func TestNothingLeaks(t *testing.T) {
 	all = append(all, e.identities()...)
 	all = append(all, e.presigned()...)
 	all = append(all, e.holds()...)
+	e.searchTexts("the outbox", all, e.items("Outbox"), false) // before webhooks empties it
+	all = append(all, e.webhooks()...)
 	e.search(all)
 }
 
@@ -215,6 +219,59 @@ func (e *env) holds() (sent []marker) {
 	}
 }
 
+// webhooks subscribes an endpoint, which confirms the verification and then responds with 410. Only
+// the table and the responses to the owner may contain its secrets and the query of its URL. The
+// response of the endpoint may be nowhere.
+func (e *env) webhooks() (sent []marker) {
+	const query, response = "nokkel-46999999901", "svar-47999999901"
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // a part of a body has no challenge
+		if strings.Contains(string(body), `"challenge"`) {
+			_, _ = w.Write(body)
+			return
+		}
+		w.Header().Set("X-Marker", response)
+		w.WriteHeader(http.StatusGone)
+		_, _ = w.Write([]byte(response))
+	}))
+	e.t.Cleanup(endpoint.Close)
+	send := func() {
+		if _, err := e.Deliver(e.t.Context()); err != nil {
+			e.t.Fatal(err)
+		}
+		if err := e.SendWebhooks(e.t.Context()); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+	send() // the events before
+	made := e.Must(e.t, 201, client.JSON("POST", "/storage/subscriptions", e.owner, `{"endpoint":"`+endpoint.URL+"/?"+query+`","appIds":["nav/app2018"]}`))
+	path := "/storage/subscriptions/" + made.Instance().ID // the member "id"
+	rotated := e.Must(e.t, 200, client.Request{Method: "POST", Path: path + "/secret", Token: e.owner})
+	send()
+	e.create(routes.Route{})
+	send()
+	get := func(path string) *client.Response {
+		return e.Must(e.t, 200, client.Request{Method: "GET", Path: path, Token: e.owner})
+	}
+	paused, deliveries := get(path), get(path+"/deliveries")
+	if paused.Object()["pausedReason"] != "gone" || !strings.Contains(string(deliveries.Body), "410") {
+		e.t.Errorf("the endpoint received no event: %v, %v", paused, deliveries)
+	}
+	for _, r := range []*client.Response{made, rotated} {
+		secret := fmt.Sprint(r.Object()["secret"])
+		sent = append(sent, marker{sentIn: "the secret of a subscription", text: strings.TrimPrefix(secret, "whsec_"), clientText: true})
+	}
+	sent = append(sent, marker{sentIn: "the response of an endpoint", text: response})
+	for _, got := range []*client.Response{paused, deliveries, get("/storage/subscriptions"), e.Must(e.t, 200, client.JSON("PATCH", path, e.owner, `{}`))} {
+		for _, m := range sent {
+			if m.in(string(got.Body)) {
+				e.t.Errorf("%s: found in the response %v", m.sentIn, got)
+			}
+		}
+	}
+	return append(sent, marker{sentIn: "the query of an endpoint", text: query, clientText: true})
+}
+
 // presigned sends and downloads a large file. Only the caller may see the signature of an address.
 func (e *env) presigned() (sent []marker) {
 	i, content := e.create(routes.Route{}), strings.Repeat("a", 4_400_001)
@@ -246,7 +303,6 @@ func (e *env) presigned() (sent []marker) {
 
 // search searches everything that outlives a request for the markers.
 func (e *env) search(all []marker) {
-	e.searchTexts("the outbox", all, e.items("Outbox"), false)
 	if _, err := e.Deliver(e.t.Context()); err != nil {
 		e.t.Fatal(err)
 	}
