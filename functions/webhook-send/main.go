@@ -9,6 +9,9 @@
 package main
 
 import (
+	"io"
+	"log"
+
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"altinn.no/instanceapi/shared/coldstart"
@@ -21,6 +24,7 @@ import (
 
 func main() {
 	env := coldstart.Load()
+	log.SetOutput(io.Discard) // net/http logs bytes that an endpoint sends without a request
 	table := webhooktable.Open(env)
 	h := handler(&webhooksend.Sender{
 		Subscriptions: table,

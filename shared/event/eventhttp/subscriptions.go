@@ -498,6 +498,8 @@ func (e SubscriptionsEndpoint) starts(ctx context.Context, s *webhook.Subscripti
 			if found {
 				starts[appID] = webhook.Start{At: at}
 			}
+		case a.time.After(e.Now()) || a.position.since.After(e.Now()):
+			return nil, httpapi.InvalidBody("after must not be in the future")
 		case !a.time.IsZero():
 			at, err := e.Feeds.PositionOfTime(ctx, appID, a.time)
 			if err != nil {

@@ -16,11 +16,10 @@ import (
 
 // Limits of one attempt.
 const (
-	attemptTimeout  = 10 * time.Second // from the lookup of the name to the last byte of the response
-	connectTimeout  = 5 * time.Second
-	maxResponse     = 4 << 10  // bytes of the body that are read
-	maxHeaderBytes  = 16 << 10 // of the response
-	maxConnsPerHost = 4
+	attemptTimeout = 10 * time.Second // from the lookup of the name to the last byte of the response
+	connectTimeout = 5 * time.Second
+	maxResponse    = 4 << 10  // bytes of the body that are read
+	maxHeaderBytes = 16 << 10 // of the response
 )
 
 // errBlocked is the error of a connection to an address that is not public.
@@ -50,7 +49,6 @@ func newClient(insecure bool, resolver *net.Resolver) *http.Client {
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: maxHeaderBytes,
-			MaxConnsPerHost:        maxConnsPerHost,
 			IdleConnTimeout:        30 * time.Second,
 		},
 	}

@@ -21,6 +21,10 @@ import (
 // maxDue is the maximum number of readers that a run of the schedule takes.
 const maxDue = 200
 
+// wakeTime is the longest time of the runs of a batch. The schedule continues what is left, so slow
+// endpoints do not keep the senders from the wake-ups of other owners.
+const wakeTime = 45 * time.Second
+
 // timeMargin is the part of the invocation's time that is reserved for the response.
 const timeMargin = 2 * time.Second
 
@@ -108,8 +112,32 @@ type run struct {
 	target int64
 }
 
-// runAll runs readers in parallel and returns an error for each.
+// runAll runs readers and returns an error for each. After the verifications it runs the readers of
+// their subscriptions that are due.
 func (h *Handler) runAll(ctx context.Context, runs []run, report *Report) []error {
+	errs := h.runParallel(ctx, runs, report)
+	var next []run
+	var of []int // the index of the verification
+	for n, r := range runs {
+		if errs[n] != nil || r.key.AppID != webhook.VerificationApp {
+			continue
+		}
+		s, err := h.Sender.Subscriptions.Get(ctx, r.key.Org, r.key.Subscription)
+		if errs[n] = err; err != nil || s == nil || s.State() != webhook.Active {
+			continue
+		}
+		for _, appID := range s.AppIDs {
+			next, of = append(next, run{key: webhook.Key{Org: s.Org, Subscription: s.ID, AppID: appID}}), append(of, n)
+		}
+	}
+	for n, err := range h.runParallel(ctx, next, report) {
+		errs[of[n]] = errors.Join(errs[of[n]], err)
+	}
+	return errs
+}
+
+// runParallel runs at most maxParallel readers at the same time, and returns an error for each.
+func (h *Handler) runParallel(ctx context.Context, runs []run, report *Report) []error {
 	errs := make([]error, len(runs))
 	slots := make(chan struct{}, maxParallel)
 	var wait sync.WaitGroup
@@ -117,32 +145,11 @@ func (h *Handler) runAll(ctx context.Context, runs []run, report *Report) []erro
 		slots <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			errs[n] = h.run(ctx, r, report)
+			errs[n] = h.Sender.Run(ctx, r.key, r.target, report)
 		})
 	}
 	wait.Wait()
 	return errs
-}
-
-// run runs a reader. After the verification it runs the readers of the subscription that are due.
-func (h *Handler) run(ctx context.Context, r run, report *Report) error {
-	err := h.Sender.Run(ctx, r.key, r.target, report)
-	if err != nil || r.key.AppID != webhook.VerificationApp {
-		return err
-	}
-	s, err := h.Sender.Subscriptions.Get(ctx, r.key.Org, r.key.Subscription)
-	if err != nil || s == nil || s.State() != webhook.Active {
-		return err
-	}
-	errs := make([]error, len(s.AppIDs))
-	var wait sync.WaitGroup
-	for n, appID := range s.AppIDs {
-		wait.Go(func() {
-			errs[n] = h.Sender.Run(ctx, webhook.Key{Org: s.Org, Subscription: s.ID, AppID: appID}, 0, report)
-		})
-	}
-	wait.Wait()
-	return errors.Join(errs...)
 }
 
 // recordDelays are the delays between the lookups of an event that the feed does not have yet. The
@@ -177,20 +184,25 @@ type message struct {
 	subscription string // "" for an event
 }
 
-// changedSource is the end of the source of the entries that announce a changed subscription.
-const changedSource = "-webhooks"
+// The end of the source, and the type, of the entries that announce a changed subscription. The
+// name of an organisation can have the same end.
+const (
+	changedSource = "-webhooks"
+	changedType   = "SubscriptionChanged"
+)
 
 // readMessage returns what an EventBridge envelope announces. The policies of the bus allow an
 // owner only the source of the owner's own events.
 func readMessage(m events.SQSMessage) (message, error) {
 	var envelope struct {
-		Source string          `json:"source"`
-		Detail json.RawMessage `json:"detail"`
+		Source     string          `json:"source"`
+		DetailType string          `json:"detail-type"`
+		Detail     json.RawMessage `json:"detail"`
 	}
 	if err := json.Unmarshal([]byte(m.Body), &envelope); err != nil {
 		return message{}, errors.New("the message is not an envelope")
 	}
-	if strings.HasSuffix(envelope.Source, changedSource) {
+	if strings.HasSuffix(envelope.Source, changedSource) && envelope.DetailType == changedType {
 		var changed webhook.Key
 		if err := json.Unmarshal(envelope.Detail, &changed); err != nil || changed.Org == "" || changed.Subscription == "" {
 			return message{}, errors.New("the message names no subscription")
@@ -234,6 +246,8 @@ func (h *Handler) wake(ctx context.Context, records []events.SQSMessage, report 
 			runs, causes = append(runs, run{key, a.target}), append(causes, a.messages)
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, wakeTime)
+	defer cancel()
 	for n, err := range h.runAll(ctx, runs, report) {
 		for _, id := range causes[n] {
 			if err != nil {

@@ -17,7 +17,11 @@ import (
 // envelope returns a message of the queue with an entry of the bus.
 func envelope(t *testing.T, id, source string, detail any) events.SQSMessage {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"source": source, "detail-type": "x", "detail": detail})
+	detailType := event.WorkflowStateChange
+	if _, ok := detail.(webhook.Key); ok {
+		detailType = changedType
+	}
+	body, err := json.Marshal(map[string]any{"source": source, "detail-type": detailType, "detail": detail})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,6 +110,11 @@ func (t *turn) run(ctx context.Context) error {
 	for {
 		release, wait, err := t.page(ctx)
 		if err != nil {
+			// So another run does not wait for the lease, and sends fewer events again.
+			t.reader.Due = time.Now()
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			_, _ = t.Queue.Save(last, &t.reader, webhook.ReleaseNow)
 			return err
 		}
 		if wait > 0 && wait <= maxWait && time.Until(t.deadline) > wait+attemptTimeout+leaseMargin {
@@ -120,9 +125,7 @@ func (t *turn) run(ctx context.Context) error {
 			return err
 		}
 		switch {
-		case again:
-			t.subscription = nil // the owner may have changed it together with the reader
-		case release == webhook.Keep && wait == 0:
+		case again, release == webhook.Keep && wait == 0:
 		case release == webhook.Keep:
 			if err := sleep(ctx, wait); err != nil {
 				return err
@@ -136,6 +139,20 @@ func (t *turn) run(ctx context.Context) error {
 // page reads the events after the reader's place and sends them. It returns how to store the
 // reader, and the delay of the retry if the last attempt failed.
 func (t *turn) page(ctx context.Context) (webhook.Release, time.Duration, error) {
+	if time.Until(t.deadline) < leaseMargin {
+		t.reader.Due = time.Now()
+		return webhook.ReleaseNow, 0, nil
+	}
+	var records []event.Record
+	if t.reader.AppID != webhook.VerificationApp {
+		var err error
+		if records, err = t.Feed.Read(ctx, t.reader.AppID, t.reader.At, pageSize+1); err != nil {
+			return 0, 0, err
+		}
+	}
+	// The subscription is read after the events: a filter that the owner changed before an event
+	// was recorded applies to the event.
+	t.subscription = nil
 	active, err := t.refresh(ctx)
 	if err != nil || !active {
 		t.reader.Due = time.Time{} // the owner's change makes the reader due again
@@ -143,10 +160,6 @@ func (t *turn) page(ctx context.Context) (webhook.Release, time.Duration, error)
 	}
 	if t.reader.AppID == webhook.VerificationApp {
 		return t.verify(ctx)
-	}
-	records, err := t.Feed.Read(ctx, t.reader.AppID, t.reader.At, pageSize+1)
-	if err != nil {
-		return 0, 0, err
 	}
 	more := len(records) > pageSize // otherwise this page is the last write
 	records = records[:min(len(records), pageSize)]

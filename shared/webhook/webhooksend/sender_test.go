@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/webhook"
 )
 
@@ -110,6 +111,37 @@ func TestFilters(t *testing.T) {
 		if got, r := w.endpoint.ids(), w.reader(); len(got) != 2 || r.At.Seq != 7 {
 			t.Errorf("received %v, and the reader is at %d", got, r.At.Seq)
 		}
+	})
+}
+
+// changingFeed calls change before the first read.
+type changingFeed struct {
+	Feed
+	change func()
+}
+
+func (f *changingFeed) Read(ctx context.Context, appID string, after event.Position, limit int) ([]event.Record, error) {
+	if f.change != nil {
+		f.change()
+		f.change = nil
+	}
+	return f.Feed.Read(ctx, appID, after, limit)
+}
+
+// TestFilterChangedBeforeAnEvent removes a filter, and then records an event, while a sender runs.
+// The endpoint receives the event.
+func TestFilterChangedBeforeAnEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.change(nil, func(s *webhook.Subscription) { s.Step = "Archived" })
+		w.sender.Feed = &changingFeed{w.feed, func() {
+			w.change(nil, func(s *webhook.Subscription) { s.Step = "" })
+			w.append(1)
+		}}
+		if err := w.run(0); err != nil {
+			t.Fatal(err)
+		}
+		w.checkReceived(false)
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/rfc3339"
 	"altinn.no/instanceapi/shared/webhook"
@@ -201,6 +202,7 @@ func (t *Table) Lease(ctx context.Context, key webhook.Key, token string, now, u
 		switch {
 		case held && text(stored, attrLease) == token: // the response to an earlier attempt was lost
 			r, err := decodeReader(stored)
+			r.Target = max(r.Target, target)
 			return r, webhook.Leased, err
 		case !held:
 			return webhook.Reader{}, webhook.NotDue, nil
@@ -221,15 +223,15 @@ func (t *Table) take(ctx context.Context, key webhook.Key, token string, now, un
 	condition := "(attribute_not_exists(" + u.name(attrLease) + ") OR " + u.name(attrUntil) + " <= " + u.value("now", num(now.UnixMicro())) + ") AND "
 	due := u.name(attrDue) + " <= " + u.value("nowText", str(rfc3339.Format(now)))
 	if target > 0 {
-		condition += u.name(attrSeq) + " < " + u.value(attrTarget, num(target)) + " AND (attribute_not_exists(" + u.name(attrFailures) + ") OR " + due + ")"
-		// A higher target, which a sender left to a holder that has ended, stays.
+		condition += "(" + u.name(attrSeq) + " < " + u.value(attrTarget, num(target)) + " OR #seq < " + u.name(attrTarget) + ") AND (attribute_not_exists(" + u.name(attrFailures) + ") OR " + due + ")"
+		// A target that a sender left to a holder, and that the holder did not reach, stays.
 		u.sets = append(u.sets, u.name(attrTarget)+" = if_not_exists(#target, :target)")
 	} else {
 		condition += due
 	}
 	u.set(attrLease, str(token))
 	u.set(attrUntil, num(until.UnixMicro()))
-	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	out, err := t.update(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: readerKey(key), UpdateExpression: u.expression(), ConditionExpression: &condition,
 		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
 		ReturnValues: types.ReturnValueAllNew, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
@@ -240,6 +242,21 @@ func (t *Table) take(ctx context.Context, key webhook.Key, token string, now, un
 	}
 	stored, err := failedCondition(err)
 	return webhook.Reader{}, stored, err
+}
+
+// update updates a reader. It repeats an update that conflicts with a transaction of the owner.
+func (t *Table) update(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+	ctx = busy.WithBudget(ctx)
+	for {
+		out, err := t.client.UpdateItem(ctx, in)
+		var conflict *types.TransactionConflictException
+		if !errors.As(err, &conflict) {
+			return out, err
+		}
+		if err := busy.Race(ctx); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // failedCondition returns the item of a failed condition, empty if there is none, or err itself for
@@ -258,7 +275,7 @@ func failedCondition(err error) (item, error) {
 // hand stores a higher target for the holder of the reader. It reports false if the holder or the
 // target has changed.
 func (t *Table) hand(ctx context.Context, key webhook.Key, lease string, target int64) (bool, error) {
-	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	_, err := t.update(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: readerKey(key), UpdateExpression: aws.String("SET #target = :target"),
 		ConditionExpression:       aws.String("#lease = :lease AND (attribute_not_exists(#target) OR #target < :target)"),
 		ExpressionAttributeNames:  map[string]string{"#target": attrTarget, "#lease": attrLease},
@@ -291,7 +308,7 @@ func (t *Table) Save(ctx context.Context, r *webhook.Reader, release webhook.Rel
 		u.set(attrUntil, nil)
 		u.set(attrTarget, nil)
 	}
-	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	_, err := t.update(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: readerKey(r.Key), UpdateExpression: u.expression(), ConditionExpression: &condition,
 		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,

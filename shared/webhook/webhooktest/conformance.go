@@ -345,8 +345,8 @@ func targetSurvives(t *testing.T, f *fixture) {
 	key := f.key("one", "a")
 	f.lease(t, key, "x", 6, webhook.Leased)
 	f.lease(t, key, "y", 9, webhook.Held)
-	f.now = f.now.Add(2 * time.Minute) // x ended without a save
-	r := f.lease(t, key, "z", 7, webhook.Leased)
+	f.now = f.now.Add(2 * time.Minute)           // x ended without a save
+	r := f.lease(t, key, "z", 5, webhook.Leased) // a wake-up for what the endpoint has
 	r.At = event.Position{Seq: 7}
 	f.save(t, &r, webhook.ReleaseAtEnd, true)
 }

@@ -239,7 +239,7 @@ func (m *Memory) Lease(_ context.Context, key webhook.Key, token string, now, un
 	case r.Lease != "" && r.until.After(now):
 		r.Target = max(r.Target, target)
 		return webhook.Reader{}, webhook.Held, nil
-	case target > 0 && (r.At.Seq >= target || r.Failures > 0 && r.Due.After(now)),
+	case target > 0 && (r.At.Seq >= max(target, r.Target) || r.Failures > 0 && r.Due.After(now)),
 		target == 0 && (r.Due.IsZero() || r.Due.After(now)):
 		return webhook.Reader{}, webhook.NotDue, nil
 	}
