@@ -7,6 +7,7 @@ package event
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,6 +123,12 @@ type Event struct {
 	Before          string        `json:"before,omitempty"`          // DeadlineNear: the registered period of the reminder, such as P7D
 	VisibleDateTime *rfc3339.Time `json:"visibleDateTime,omitempty"` // InstanceVisible
 	Held            *bool         `json:"held,omitempty"`            // LegalHoldChanged: whether the instance is held now
+}
+
+// Passes reports whether a reader that wants events of a step and of some types gets the event. An
+// empty step and no types mean all. No reader gets an internal event.
+func (e Event) Passes(step string, types []string) bool {
+	return !Internal(e.EventType) && (step == "" || e.WorkflowStep == step) && (len(types) == 0 || slices.Contains(types, e.EventType))
 }
 
 // DataLink refers to one data element that the instance had at the time of the change. The links

@@ -7,6 +7,7 @@
 package webhook
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -70,6 +71,11 @@ func (s *Subscription) State() string {
 	return Active
 }
 
+// Compare orders subscriptions by their creation.
+func Compare(a, b *Subscription) int {
+	return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.ID, b.ID))
+}
+
 // SameContent reports whether both subscriptions send the same events to the same endpoint.
 func (s *Subscription) SameContent(other *Subscription) bool {
 	return s.Endpoint == other.Endpoint && s.Format == other.Format && s.Step == other.Step &&
@@ -85,8 +91,7 @@ func (s *Subscription) Reads(appID string) bool {
 // Wants reports whether the subscription sends the event to its endpoint. No subscription sends
 // internal events.
 func (s *Subscription) Wants(ev event.Event) bool {
-	return !event.Internal(ev.EventType) && (s.Step == "" || ev.WorkflowStep == s.Step) &&
-		(len(s.EventTypes) == 0 || slices.Contains(s.EventTypes, ev.EventType))
+	return ev.Passes(s.Step, s.EventTypes)
 }
 
 // Clone returns a copy that shares nothing with s.
@@ -205,10 +210,7 @@ func Latest(readers []Reader) []Delivery {
 		all = append(all, r.Deliveries...)
 	}
 	slices.SortStableFunc(all, func(a, b Delivery) int {
-		if c := b.At.Compare(a.At); c != 0 {
-			return c
-		}
-		return strings.Compare(a.EventID, b.EventID)
+		return cmp.Or(b.At.Compare(a.At), strings.Compare(a.EventID, b.EventID))
 	})
 	return all[:min(len(all), MaxDeliveries)]
 }

@@ -38,7 +38,7 @@ func (r *Recorder) Handle(ctx context.Context, batch events.SQSEvent) (events.SQ
 	var messages []string // message ids of docs
 	failures := map[string]error{}
 	for _, message := range batch.Records {
-		doc, err := readEnvelope(message.Body)
+		doc, err := ReadEnvelope(message.Body)
 		if err != nil {
 			failures[message.MessageId] = err
 			continue
@@ -123,9 +123,9 @@ func (r *Recorder) record(ctx context.Context, docs []event.Encoded) []event.Res
 	return results
 }
 
-// readEnvelope returns the event in an EventBridge envelope. It fails if the envelope does not
+// ReadEnvelope returns the event in an EventBridge envelope. It fails if the envelope does not
 // match the event.
-func readEnvelope(body string) (event.Encoded, error) {
+func ReadEnvelope(body string) (event.Encoded, error) {
 	var envelope struct {
 		Source     string          `json:"source"`
 		DetailType string          `json:"detail-type"`

@@ -226,6 +226,20 @@ func logPage(ctx context.Context, p page, examined int64, started time.Time) {
 // the application's owner with permission to read. It does not check whether the application is
 // registered.
 func authorize(authenticator Authenticator, r *http.Request) (appID string, err error) {
+	owner, err := authorizeOwner(authenticator, r, auth.Caller.MayRead)
+	if err != nil {
+		return "", err
+	}
+	org, app := r.PathValue("org"), r.PathValue("app")
+	if owner != org || !application.ValidID(org, app) {
+		return "", fault.NoSuchResource()
+	}
+	return org + "/" + app, nil
+}
+
+// authorizeOwner returns the organisation of the caller. It returns a fault if the caller is not an
+// owner, or the fault of may.
+func authorizeOwner(authenticator Authenticator, r *http.Request, may func(auth.Caller) error) (org string, err error) {
 	caller, err := authenticator.Authenticate(r)
 	if err != nil {
 		return "", err
@@ -233,14 +247,7 @@ func authorize(authenticator Authenticator, r *http.Request) (appID string, err 
 	if err := caller.MustBeOwner(); err != nil {
 		return "", err
 	}
-	if err := caller.MayRead(); err != nil {
-		return "", err
-	}
-	org, app := r.PathValue("org"), r.PathValue("app")
-	if caller.Org != org || !application.ValidID(org, app) {
-		return "", fault.NoSuchResource()
-	}
-	return org + "/" + app, nil
+	return caller.Org, may(caller)
 }
 
 // page is the result of a request so far.
@@ -338,8 +345,7 @@ func (q query) filters(at position) bool {
 // position is passed like that of a filtered one.
 func (q query) matches(at position, record event.Record) bool {
 	ev := record.Document.Event
-	return !event.Internal(ev.EventType) && (q.step == "" || ev.WorkflowStep == q.step) &&
-		(len(q.types) == 0 || slices.Contains(q.types, ev.EventType)) && (at.since.IsZero() || ev.At.After(at.since))
+	return ev.Passes(q.step, q.types) && (at.since.IsZero() || ev.At.After(at.since))
 }
 
 // next returns the query string of the next page: a new cursor and the other parameters unchanged.

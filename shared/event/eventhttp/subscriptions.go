@@ -13,6 +13,7 @@ import (
 	"uuid"
 
 	"altinn.no/instanceapi/shared/application"
+	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/httpapi"
@@ -94,23 +95,16 @@ func (e SubscriptionsEndpoint) write(w http.ResponseWriter, status int, s *webho
 // authorizeOrg returns the organisation of the caller. It returns a fault if the caller is not an
 // owner with the permission to read or, if writes is set, to write.
 func (e SubscriptionsEndpoint) authorizeOrg(r *http.Request, writes bool) (string, error) {
-	caller, err := e.Authenticator.Authenticate(r)
-	if err != nil {
-		return "", err
-	}
-	if err := caller.MustBeOwner(); err != nil {
-		return "", err
-	}
+	may := auth.Caller.MayRead
 	if writes {
-		err = caller.MayWrite()
-	} else {
-		err = caller.MayRead()
+		may = auth.Caller.MayWrite
 	}
+	org, err := authorizeOwner(e.Authenticator, r, may)
 	if err != nil {
 		return "", err
 	}
 	_, err = httpapi.ParseQuery(r)
-	return caller.Org, err
+	return org, err
 }
 
 // named returns the organisation of the caller and the id in the path. It returns a NotFound fault

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"altinn.no/instanceapi/shared/event"
+	"altinn.no/instanceapi/shared/event/delivery"
 	"altinn.no/instanceapi/shared/metric"
 	"altinn.no/instanceapi/shared/webhook"
 )
@@ -209,12 +209,9 @@ func readMessage(m events.SQSMessage) (message, error) {
 		}
 		return message{id: m.MessageId, org: changed.Org, subscription: changed.Subscription}, nil
 	}
-	doc, err := event.Decode(envelope.Detail)
+	doc, err := delivery.ReadEnvelope(m.Body)
 	if err != nil {
 		return message{}, err
-	}
-	if !strings.HasSuffix(envelope.Source, doc.Source("")) {
-		return message{}, fmt.Errorf("the envelope does not match the event %s", doc.Event.ID)
 	}
 	return message{id: m.MessageId, event: doc, org: doc.Event.Org}, nil
 }

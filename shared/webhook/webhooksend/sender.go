@@ -174,8 +174,12 @@ func (t *turn) page(ctx context.Context) (webhook.Release, time.Duration, error)
 				t.reader.Due = time.Time{}
 				return webhook.ReleaseNow, 0, err
 			}
-			if failed, err := t.send(ctx, record); err != nil || failed {
-				return t.failed(ctx, err)
+			failed, err := t.send(ctx, record)
+			if err != nil {
+				return 0, 0, err
+			}
+			if failed {
+				return t.failed(ctx)
 			}
 		}
 		t.reader.At = record.Position
@@ -199,10 +203,8 @@ func (t *turn) page(ctx context.Context) (webhook.Release, time.Duration, error)
 
 // failed returns the results of page after a failed attempt. It pauses a subscription whose
 // endpoint is gone, or has failed for too long.
-func (t *turn) failed(ctx context.Context, err error) (webhook.Release, time.Duration, error) {
-	if err != nil {
-		return 0, 0, err
-	}
+func (t *turn) failed(ctx context.Context) (webhook.Release, time.Duration, error) {
+	var err error
 	now := time.Now()
 	t.reader.Fail(now)
 	last := t.reader.Deliveries[len(t.reader.Deliveries)-1]
@@ -325,7 +327,7 @@ func (t *turn) verify(ctx context.Context) (webhook.Release, time.Duration, erro
 	}
 	t.log(d)
 	if d.Error != "" {
-		return t.failed(ctx, nil)
+		return t.failed(ctx)
 	}
 	t.reader.Succeed()
 	t.reader.Due = time.Time{}

@@ -27,7 +27,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -103,12 +102,7 @@ func (t *Table) query(ctx context.Context, partition string) (found []*webhook.S
 		}
 		found = append(found, s)
 	}
-	slices.SortFunc(found, func(a, b *webhook.Subscription) int {
-		if c := a.Created.Compare(b.Created); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	slices.SortFunc(found, webhook.Compare)
 	return found, list, nil
 }
 

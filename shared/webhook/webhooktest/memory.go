@@ -62,12 +62,7 @@ func (m *Memory) list(org string) []*webhook.Subscription {
 			found = append(found, s.Clone())
 		}
 	}
-	slices.SortStableFunc(found, func(a, b *webhook.Subscription) int {
-		if c := a.Created.Compare(b.Created); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	slices.SortFunc(found, webhook.Compare)
 	return found
 }
 
