@@ -262,7 +262,8 @@ func TestThrottledDeletion(t *testing.T) {
 	if !fault.IsBusy(err) || report.Blobs != 0 {
 		t.Errorf("report %+v, %v", report, err)
 	}
-	d.run(t, now, sweep.Report{Listed: 1, Blobs: 1})
+	// The first sweep listed the content with a document only if the orphan is in another shard.
+	d.run(t, now, sweep.Report{Listed: 2 - report.Listed, Blobs: 1})
 }
 
 // Objects that are not content stay, and each run that lists them reports them.
