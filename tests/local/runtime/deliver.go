@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"altinn.no/instanceapi/tests/local/scanner"
 )
 
 // Deliver moves every event from the outbox to the feed. Like the stream, it passes the items of
@@ -85,6 +87,30 @@ func (s *System) SendWebhooks(ctx context.Context) error {
 		return err
 	}
 	return s.batch(ctx, "webhook-send", in)
+}
+
+// Scan scans the content that is new since the last call, and passes the results to scan-record,
+// like GuardDuty, the rule and the queue of scans. Markers in the content choose the results: see
+// package scanner. Scan returns the number of results. It returns an error if scan-record reports
+// failed items; the next call then passes these results again. Set the parameter MalwareScan in
+// Options.
+func (s *System) Scan(ctx context.Context) (results int, err error) { return s.scanner.Scan(ctx) }
+
+// recordScans passes results of scans to scan-record.
+func (s *System) recordScans(ctx context.Context, results []scanner.Result) error {
+	var entries []busEntry
+	for _, result := range results {
+		detail, err := json.Marshal(result)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, busEntry{Source: scanner.Source, DetailType: scanner.DetailType, Detail: string(detail), Resources: []string{}})
+	}
+	in, err := messages(entries)
+	if err != nil {
+		return err
+	}
+	return s.batch(ctx, "scan-record", in)
 }
 
 // messages returns the messages of a queue to which a rule sends entries of the bus.

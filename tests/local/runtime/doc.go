@@ -5,5 +5,5 @@
 //
 // Use it for tests with thousands of requests, and for measurements: a response takes a few
 // milliseconds. It has no bus, queues, streams or schedules; Deliver replaces them, one event at
-// a time. Package stack runs the whole system as deployed.
+// a time, and Scan replaces the malware scan. Package stack runs the whole system as deployed.
 package runtime

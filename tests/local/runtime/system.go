@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"altinn.no/instanceapi/shared/coldstart"
+	"altinn.no/instanceapi/tests/local/scanner"
 	"altinn.no/instanceapi/tests/local/servers"
 	"altinn.no/instanceapi/tests/local/tables"
 	"altinn.no/instanceapi/tests/local/workspace"
@@ -58,6 +59,7 @@ type System struct {
 
 	functions map[string]*Function
 	bus       *bus
+	scanner   *scanner.Scanner
 	unsent    []busEntry // entries of the bus that webhook-send has not got
 	stops     []func()
 }
@@ -110,6 +112,7 @@ func Start(ctx context.Context, options Options) (_ *System, err error) {
 			Name: f.Folder, binary: Binary(root, f.Folder), env: append(variables, backends.environment(options, f.Folder)...), limit: limit, log: options.Log, all: map[*Environment]bool{},
 		}
 	}
+	s.scanner = &scanner.Scanner{S3: s.S3, Bucket: s.Bucket, Publish: s.recordScans}
 	s.Gateway = NewGateway(s.Template, s.Function)
 	server := &http.Server{Handler: s.Gateway, ReadHeaderTimeout: 10 * time.Second}
 	s.stops = append(s.stops, func() { _ = server.Close() })
