@@ -34,7 +34,7 @@ func overdue(t *testing.T) (*apitest.API, *instance.Instance) {
 }
 
 func runner(api *apitest.API) agenda.Runner {
-	return agenda.Runner{Store: api.Instances, Applications: api.Applications, Links: api.View.Links}
+	return agenda.Runner{Store: api.Instances, Applications: api.Applications, Links: api.View.Links, Scans: true}
 }
 
 // TestRun makes an effect that is due. The log line has the metric with the lag.
@@ -59,6 +59,65 @@ func TestRun(t *testing.T) {
 		metrics := metrictest.Read(t, lines[n])
 		if len(metrics) != 1 || metrics[0].Name != "agendaLagMs" || metrics[0].Values[0] > largest || n == 0 && metrics[0].Values[0] < 10_000 {
 			t.Errorf("run %d has the metrics %+v", n, metrics)
+		}
+	}
+}
+
+// TestOverdueScan counts content whose scan has had no result for an hour, in each hour, and
+// applies a result that the writer of the content did not apply.
+func TestOverdueScan(t *testing.T) {
+	api := apitest.New(t)
+	pending := time.Now().Add(-instance.ScanPatience)
+	i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default", "attachment"}})
+	i = api.Change(t, i, func(i *instance.Instance) error {
+		for n := range i.Data {
+			i.Data[n].Scan = &instance.Scan{Status: instance.ScanPending, At: pending}
+		}
+		return nil
+	})
+	if _, err := api.Instances.PutScanResult(t.Context(), i.Data[1].Revision, instance.ScanResult{Status: instance.ScanClean, At: pending}); err != nil {
+		t.Fatal(err)
+	}
+	if err := api.Instances.ScheduleAgenda(t.Context(), i.AgendaNote(pending.Add(instance.ScanPatience))); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(logging.New(&log, slog.LevelInfo))
+	defer slog.SetDefault(before)
+	if err := handler(runner(api), "instance-api")(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if metrics := metrictest.Read(t, log.Bytes()); len(metrics) != 2 || metrics[1].Name != "scansOverdue" || metrics[1].Values[0] != 1 {
+		t.Errorf("the run has the metrics %+v, want one overdue scan", metrics)
+	}
+	stored := api.Stored(t, i)
+	if stored.Data[0].ScanStatus() != instance.ScanPending || stored.Data[1].ScanStatus() != instance.ScanClean {
+		t.Errorf("the scans are %+v and %+v", stored.Data[0].Scan, stored.Data[1].Scan)
+	}
+	notes := api.Instances.AllAgendaNotes()
+	if next := instance.TruncateTime(pending.Add(2 * instance.ScanPatience)); len(notes) != 1 || !notes[0].At.Equal(next) {
+		t.Errorf("the notes are %v, want one at %v", notes, next)
+	}
+}
+
+// TestNoOverdueScan counts no overdue scan of a permanently deleted instance, nor on a system that
+// no longer scans.
+func TestNoOverdueScan(t *testing.T) {
+	for name, change := range map[string]func(api *apitest.API, i *instance.Instance, r *agenda.Runner){
+		"deleted":   func(api *apitest.API, i *instance.Instance, _ *agenda.Runner) { api.HardDelete(t, i) },
+		"scans off": func(_ *apitest.API, _ *instance.Instance, r *agenda.Runner) { r.Scans = false },
+	} {
+		api := apitest.New(t)
+		now := time.Now()
+		i := api.SetScan(t, api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}}), 0, instance.ScanPending, false)
+		if err := api.Instances.ScheduleAgenda(t.Context(), i.AgendaNote(now)); err != nil {
+			t.Fatal(err)
+		}
+		r := runner(api)
+		change(api, i, &r)
+		if report, err := r.Run(t.Context(), now.Add(time.Minute)); err != nil || report.Overdue != 0 || report.Notes != 1 {
+			t.Errorf("%s: %+v, %v", name, report, err)
 		}
 	}
 }

@@ -3,8 +3,8 @@
 //
 // Trigger: a schedule, every minute. Output: none; an error if an effect fails. Effects: it reads
 // Applications, and reads and writes Instances and Outbox. The log line shows the numbers of
-// notes and effects and, if METRIC_NAMESPACE is set, the metric agendaLagMs with the age of the
-// oldest due note.
+// notes and effects and, if METRIC_NAMESPACE is set, the metrics agendaLagMs, the age of the oldest
+// due note, and scansOverdue, the number of data elements whose malware scan is overdue.
 package main
 
 import (
@@ -28,6 +28,7 @@ func main() {
 		Applications: applicationtable.Open(env),
 		Links:        instancehttp.View{Base: httpapi.OpenBaseURLs(env)}.Links,
 		Clock:        time.Now,
+		Scans:        instancehttp.OpenMalwareScan(env).Scans,
 	}
 	h := handler(runner, metric.Namespace(env.Optional(metric.Variable, "")))
 	env.Ready()

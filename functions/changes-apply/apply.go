@@ -44,6 +44,7 @@ func (c *change) applyTo(i *instance.Instance, found validation.Findings) ([]eve
 			return nil, err
 		}
 	}
+	events = append(events, i.ApplyKnownScans(c.app, c.infected, now, c.view.Links(i))...)
 	if c.body.Workflow != nil {
 		if err := apply(stepField, func() ([]event.Event, error) { return c.transition(i, found, now) }); err != nil {
 			return nil, err

@@ -31,6 +31,7 @@ type handler struct {
 	applications instancehttp.Applications
 	instances    interface {
 		instancehttp.IdempotentStore
+		instancehttp.ContentUpdateStore
 		instancehttp.OrphanCheckScheduler
 		instancehttp.UploadStore
 		instancehttp.UsageCounter
@@ -42,6 +43,8 @@ type handler struct {
 	data  *validation.Checker
 	view  instancehttp.View
 	quota instance.Quota
+
+	malware instancehttp.MalwareScan
 }
 
 func newHandler(h *handler) http.Handler { return httpapi.HandlerFunc(h.applyChanges) }
@@ -80,7 +83,7 @@ func (h *handler) load(r *http.Request, access *instancehttp.Access, record *ins
 	if err != nil {
 		return nil, err
 	}
-	if err := httpapi.CheckConditions(r, httpapi.VersionTag(i.Version)); err != nil {
+	if err := httpapi.CheckConditions(r, instancehttp.ETag(i)); err != nil {
 		return nil, err
 	}
 	c, err := h.newChange(r, access, app, i, b, content, record)
@@ -111,7 +114,8 @@ type change struct {
 	record *instance.IdempotencyRecord
 	body   body
 
-	contents []*content // of the operations; nil for a deletion
+	contents []*content                     // of the operations; nil for a deletion
+	infected map[string]instance.ScanResult // an upload that is known to be infected, by revision; or none
 	checker  *validation.Checker
 	stored   bool   // whether the contents of the parts are stored
 	release  func() // subtracts the parts from the quota; set with stored
@@ -138,6 +142,10 @@ func (h *handler) newChange(r *http.Request, access *instancehttp.Access, app *a
 	inline := map[blob.Key][]byte{}
 	for n, o := range b.Data {
 		if part, ok := parts[n]; ok {
+			formID := o.FormID
+			if element := i.Element(o.ID); element != nil {
+				formID = element.FormID
+			}
 			key := blob.NewKey(i.AppID, i.InstanceOwnerID, i.ID)
 			payload := instancehttp.PayloadOf(part)
 			if payload.FileName == "" && o.Op == opAdd {
@@ -147,11 +155,15 @@ func (h *handler) newChange(r *http.Request, access *instancehttp.Access, app *a
 			// The first revision of an element is its id.
 			c.contents[n] = &content{id: key.Revision(), key: key, body: payload.Body, content: instance.Content{
 				ContentType: payload.ContentType, FileName: payload.FileName, Size: int64(len(payload.Body)), Revision: key.Revision(),
+				Scanning: h.malware.Of(app, formID),
 			}}
 		}
 	}
 	c.checker = h.data.WithContent(inline)
-	return c, c.findUploads(i)
+	if err := c.findUploads(i); err != nil {
+		return nil, err
+	}
+	return c, c.findInfected()
 }
 
 // run applies the change to i, the instance as read before the uploads, and returns the changed
@@ -214,9 +226,13 @@ func (c *change) attempt(i *instance.Instance) (*instance.Instance, error) {
 			if err := c.store(ctx, i); err != nil {
 				return nil, err
 			}
-			changed, err := c.access.UpdateScheduled(c.r, c.instances, c.app, i, func(i *instance.Instance) ([]event.Event, error) {
+			started := time.Now()
+			changed, err := c.access.UpdateScheduled(c.r, c.instances, c.app, i, nil, func(i *instance.Instance) ([]event.Event, error) {
 				return c.applyTo(i, found)
 			})
+			if err == nil {
+				changed = instancehttp.ApplyScans(ctx, c.instances, c.app, c.view, changed, started)
+			}
 			if !errors.Is(err, validation.ErrNotValidated) {
 				return changed, err
 			}
@@ -243,9 +259,34 @@ func (c *change) findUploads(i *instance.Instance) error {
 		if found.committed, err = c.instances.IdempotencyRecord(ctx, u.IdempotencyRecordID()); err != nil || found.committed != nil {
 			return err
 		}
-		found.err = instancehttp.VerifyUpload(ctx, c.blobs, u)
+		if found.err = instancehttp.VerifyUpload(ctx, c.blobs, u); found.err == nil {
+			found.content.Scanning, found.err = c.malware.OfUpload(c.app, u)
+		}
 		return unlessFault(found.err)
 	})
+}
+
+// findInfected reads the results of the uploads that are already scanned, and keeps one of them
+// that is infected. A transition in the same request then does not accept that content. The other
+// results are recorded after the change, like those that arrive later.
+func (c *change) findInfected() error {
+	var revisions []string
+	for _, found := range c.contents {
+		if found != nil && found.upload != nil && found.committed == nil && found.content.Scanning.Scans() {
+			revisions = append(revisions, found.content.Revision)
+		}
+	}
+	if len(revisions) == 0 || c.body.Workflow == nil {
+		return nil
+	}
+	results, err := c.instances.ScanResults(c.r.Context(), revisions...)
+	for _, revision := range revisions {
+		if result := results[revision]; result.Status == instance.ScanInfected {
+			c.infected = map[string]instance.ScanResult{revision: result}
+			break
+		}
+	}
+	return err
 }
 
 // hasUploads reports whether an operation names an upload.
@@ -296,7 +337,7 @@ func (c *change) store(ctx context.Context, i *instance.Instance) error {
 	err = c.parallel(c.isPart, func(ctx context.Context, n int) error {
 		found := c.contents[n]
 		payload := instancehttp.Payload{Body: found.body, ContentType: found.content.ContentType, FileName: found.content.FileName}
-		content, err := payload.Put(ctx, c.blobs, found.key)
+		content, err := payload.Put(ctx, c.blobs, found.key, found.content.Scanning)
 		found.content = content
 		return err
 	})

@@ -30,7 +30,7 @@ func newAPI(t *testing.T) *apitest.API {
 }
 
 func handlerOf(api *apitest.API) *handler {
-	return &handler{api.Authorizer, api.Applications, api.Instances, api.Blobs, validation.New(api.Blobs.Get, api.Applications.Schema), api.View, instance.Quota{}}
+	return &handler{api.Authorizer, api.Applications, api.Instances, api.Blobs, validation.New(api.Blobs.Get, api.Applications.Schema, true), api.View, instance.Quota{}, api.Malware}
 }
 
 // formBody is a form and its Content-Type.

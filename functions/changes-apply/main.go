@@ -20,14 +20,15 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	applications, blobs := applicationtable.Open(env), blobbucket.Open(env)
+	applications, blobs, malware := applicationtable.Open(env), blobbucket.Open(env), instancehttp.OpenMalwareScan(env)
 	lambdahttp.Start(env, newHandler(&handler{
 		authorizer:   instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)},
 		applications: applications,
 		instances:    instancetable.OpenWithOutbox(env),
 		blobs:        blobs,
-		data:         validation.New(blobs.Get, applications.Schema),
+		data:         validation.New(blobs.Get, applications.Schema, malware.Blocks),
 		view:         instancehttp.View{Base: httpapi.OpenBaseURLs(env)},
 		quota:        instancehttp.OpenQuota(env),
+		malware:      malware,
 	}))
 }

@@ -70,6 +70,9 @@ func (h *handler) addElement(r *http.Request, access *instancehttp.Access, i *in
 		return nil, err
 	}
 	content := u.Content
+	if content.Scanning, err = h.malware.OfUpload(app, u); err != nil {
+		return nil, err
+	}
 	if content.FileName == "" {
 		content.FileName = instance.DefaultFileName(u.FormID, content.ContentType)
 	}
@@ -81,7 +84,7 @@ func (h *handler) addElement(r *http.Request, access *instancehttp.Access, i *in
 		}
 		return nil
 	}
-	return access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) ([]event.Event, error) {
+	return access.UpdateContent(r, h.instances, app, h.view, i, content.Scanning, applied, func(i *instance.Instance) ([]event.Event, error) {
 		now := time.Now()
 		i.IdempotencyRecord = u.IdempotencyRecord(u.NewDataGuid(), record, now)
 		return h.add(access, app, i, u.NewDataGuid(), u.FormID, content, record, now)

@@ -15,6 +15,7 @@ import (
 
 type store interface {
 	instancehttp.IdempotentStore
+	instancehttp.ContentUpdateStore
 	instancehttp.UploadStore
 	instancehttp.UsageCounter
 }
@@ -32,10 +33,11 @@ type handler struct {
 	blobs        blobs
 	view         instancehttp.View
 	quota        instance.Quota
+	malware      instancehttp.MalwareScan
 }
 
-func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs blobs, view instancehttp.View, quota instance.Quota) http.Handler {
-	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, view, quota}).createData)
+func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs blobs, view instancehttp.View, quota instance.Quota, malware instancehttp.MalwareScan) http.Handler {
+	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, view, quota, malware}).createData)
 }
 
 func (h *handler) createData(w http.ResponseWriter, r *http.Request) error {
@@ -91,7 +93,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 	if err := i.CheckDataWritable(app, formID, access.ActorName()); err != nil {
 		return nil, err
 	}
-	if err := httpapi.CheckConditions(r, httpapi.VersionTag(i.Version)); err != nil {
+	if err := httpapi.CheckConditions(r, instancehttp.ETag(i)); err != nil {
 		return nil, err
 	}
 	payload, err := instancehttp.ReadPayload(r)
@@ -109,7 +111,8 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 		return nil, err
 	}
 	key := blob.KeyOf(app.ID, i.InstanceOwnerID, i.ID, id)
-	content, err := payload.Put(ctx, h.blobs, key)
+	scanning := h.malware.Of(app, formID)
+	content, err := payload.Put(ctx, h.blobs, key, scanning)
 	if err != nil {
 		release()
 		return nil, err
@@ -122,7 +125,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, for
 		}
 		return nil
 	}
-	i, err = access.UpdateFrom(r, h.instances, i, applied, func(i *instance.Instance) ([]event.Event, error) {
+	i, err = access.UpdateContent(r, h.instances, app, h.view, i, scanning, applied, func(i *instance.Instance) ([]event.Event, error) {
 		i.IdempotencyRecord = record
 		return h.add(access, app, i, id, formID, content, record, time.Now())
 	})

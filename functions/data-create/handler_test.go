@@ -30,8 +30,12 @@ func newAPI(t *testing.T) *apitest.API { return newAPIWithQuota(t, instance.Quot
 
 func newAPIWithQuota(t *testing.T, quota instance.Quota) *apitest.API {
 	api := apitest.New(t)
-	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, api.View, quota))
+	serve(api, quota)
 	return api
+}
+
+func serve(api *apitest.API, quota instance.Quota) {
+	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, api.View, quota, api.Malware))
 }
 
 func TestAdd(t *testing.T) {
@@ -245,7 +249,7 @@ func TestLostResponse(t *testing.T) {
 					return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}}, time.Now())
 				})
 			}}
-			api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View, instance.Quota{}))
+			api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View, instance.Quota{}, api.Malware))
 			got := api.Do(t, apitest.Kari, "POST", apitest.InApp(i, asForm), xml, option).Instance(api, 201)
 			if len(got.Data) != 1 || got.Version != 3 {
 				t.Fatalf("got %+v", got)

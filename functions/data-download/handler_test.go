@@ -13,9 +13,11 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
+const route = "GET /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}"
+
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
-	api.Serve("GET /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", handler(api.Authorizer, api.Instances, api.Blobs))
+	api.Serve(route, handler(api.Authorizer, api.Instances, api.Blobs, api.Malware))
 	return api
 }
 
@@ -27,6 +29,35 @@ func downloads(i *instance.Instance) int {
 		return 0
 	}
 	return len(i.Data[0].ApplicationOwner.Downloaded)
+}
+
+// TestScan downloads content that is not handed out. Nothing is recorded.
+func TestScan(t *testing.T) {
+	api := apitest.New(t)
+	api.Malware = apitest.Scanning
+	api.Serve(route, handler(api.Authorizer, api.Instances, api.Blobs, api.Malware))
+	for status, code := range map[string]string{
+		instance.ScanPending: "data-unscanned", instance.ScanInfected: "data-infected", instance.ScanUnscannable: "data-unscannable",
+	} {
+		i := api.SetScan(t, api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}}), 0, status, false)
+		api.AssertUnchanged(t, i, func() {
+			for _, caller := range []string{apitest.Nav, apitest.Kari} {
+				api.Do(t, caller, "GET", target(i)).Want(409, code)
+			}
+		})
+	}
+	i := api.SetScan(t, api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}}), 0, instance.ScanClean, false)
+	api.Do(t, apitest.Nav, "GET", target(i)).Want(200, "")
+	if n := downloads(api.Stored(t, i)); n != 1 {
+		t.Errorf("%d downloads of clean content", n)
+	}
+	// The result arrives between the read of the instance and the record of the download.
+	api.Blobs.Hook = func(c blobtest.Call) error {
+		api.Blobs.Hook = nil
+		api.SetScan(t, i, 0, instance.ScanInfected, false)
+		return nil
+	}
+	api.Do(t, apitest.Nav, "GET", target(i)).Want(409, "data-infected")
 }
 
 func TestDownloadIsRecorded(t *testing.T) {

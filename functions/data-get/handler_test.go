@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
 	"altinn.no/instanceapi/shared/blob"
@@ -15,13 +16,74 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
+const route = "GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}"
+
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
-	api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", handler(api.Authorizer, api.Instances, api.Blobs))
+	api.Serve(route, handler(api.Authorizer, api.Instances, api.Blobs, api.Malware))
 	return api
 }
 
 func target(i *instance.Instance) string { return apitest.InApp(i, "/data/"+i.Data[0].ID) }
+
+// TestScan reads content in every state of its scan, with requests that must not reveal it.
+func TestScan(t *testing.T) {
+	requests := []struct{ method, name, value string }{{"GET", "", ""}, {"HEAD", "", ""}, {"GET", "Range", "bytes=0-0"}, {"GET", "If-None-Match", "*"}, {"HEAD", "If-None-Match", "*"}}
+	for _, test := range []struct {
+		status string
+		allow  bool
+		code   string // "": the content is handed out
+	}{
+		{instance.ScanPending, true, "data-unscanned"}, {instance.ScanInfected, true, "data-infected"}, {instance.ScanUnscannable, false, "data-unscannable"},
+		{instance.ScanUnscannable, true, ""}, {instance.ScanClean, false, ""},
+	} {
+		for _, malware := range []instancehttp.MalwareScan{{}, {Scans: true}, apitest.Scanning} {
+			api := apitest.New(t)
+			api.Malware = malware
+			api.Serve(route, handler(api.Authorizer, api.Instances, api.Blobs, api.Malware))
+			i := api.SetScan(t, api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}}), 0, test.status, test.allow)
+			for _, caller := range []string{apitest.Kari, apitest.Nav} {
+				for _, request := range requests {
+					r := api.Do(t, caller, request.method, target(i), apitest.Header(request.name, request.value))
+					if !malware.Blocks || test.code == "" {
+						if r.Code >= 400 {
+							t.Errorf("%s, %+v: %+v gets %d", test.status, malware, request, r.Code)
+						}
+						continue
+					}
+					if request.method == "GET" {
+						r.Want(409, test.code)
+					}
+					wait := ""
+					if test.status == instance.ScanPending {
+						wait = "5"
+					}
+					if h := r.Header(); r.Code != 409 || h.Get("Retry-After") != wait || h.Get("ETag") != "" || h.Get("Content-Disposition") != "" || h.Get("Repr-Digest") != "" {
+						t.Errorf("%s: %+v gets %d with %v", test.status, request, r.Code, h)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestLateTag reads content that the bucket denies, because the tag of the scan comes after its
+// result. An old result is an error of the system.
+func TestLateTag(t *testing.T) {
+	api := apitest.New(t)
+	api.Malware = apitest.Scanning
+	api.Serve(route, handler(api.Authorizer, api.Instances, api.Blobs, api.Malware))
+	i := api.SetScan(t, api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}}), 0, instance.ScanClean, false)
+	api.Blobs.Hook = func(blobtest.Call) error { return blob.ErrNotFound }
+	api.Do(t, apitest.Kari, "GET", target(i)).Want(500, "internal")
+	api.Change(t, i, func(i *instance.Instance) error { i.Data[0].Scan.At = time.Now(); return nil })
+	for _, size := range []int64{int64(len(apitest.Content)), blob.InlineLimit + 1} { // the second gets a presigned URL
+		api.Change(t, i, func(i *instance.Instance) error { i.Data[0].FileSize = size; return nil })
+		if r := api.Do(t, apitest.Kari, "GET", target(i)).Want(409, "data-unscanned"); r.Header().Get("Retry-After") != "5" {
+			t.Errorf("Retry-After is %q", r.Header().Get("Retry-After"))
+		}
+	}
+}
 
 // TestPresignedURLNamesNoFile checks that the URL of large content, which proxies may log, has a
 // file name that the sender did not choose.

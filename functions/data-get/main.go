@@ -17,5 +17,5 @@ import (
 func main() {
 	env := coldstart.Load()
 	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
-	lambdahttp.Start(env, handler(authorizer, instancetable.Open(env), blobbucket.Open(env)))
+	lambdahttp.Start(env, handler(authorizer, instancetable.Open(env), blobbucket.Open(env), instancehttp.OpenMalwareScan(env)))
 }

@@ -174,7 +174,7 @@ func TestLostCommit(t *testing.T) {
 	store := instancetest.Overtaken{Memory: api.Instances, OtherWrite: func() {
 		api.Change(t, i, func(i *instance.Instance) error { i.Data[0].Revision = uuid.New().String(); return nil })
 	}}
-	api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View, instance.Quota{}))
+	api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View, instance.Quota{}, api.Malware))
 	u := api.Announce(t, i, content, nil)
 	api.Send(t, u, content)
 	got := api.Do(t, apitest.Kari, "PUT", commit(i, u), apitest.Header("If-Match", instancehttp.ContentETag(&i.Data[0]))).Want(200, "")

@@ -13,6 +13,7 @@ import (
 
 type store interface {
 	instancehttp.ContentStore
+	instancehttp.ContentUpdateStore
 	instancehttp.UploadStore
 	instancehttp.UsageCounter
 }
@@ -30,10 +31,11 @@ type handler struct {
 	blobs        blobs
 	view         instancehttp.View
 	quota        instance.Quota
+	malware      instancehttp.MalwareScan
 }
 
-func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs blobs, view instancehttp.View, quota instance.Quota) http.Handler {
-	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, view, quota}).replaceData)
+func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs blobs, view instancehttp.View, quota instance.Quota, malware instancehttp.MalwareScan) http.Handler {
+	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, view, quota, malware}).replaceData)
 }
 
 func (h *handler) replaceData(w http.ResponseWriter, r *http.Request) error {
@@ -94,7 +96,8 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, app
 	if err != nil {
 		return nil, err
 	}
-	content, key, err := payload.Replace(ctx, h.instances, h.blobs, i, element)
+	scanning := h.malware.Of(app, element.FormID)
+	content, key, err := payload.Replace(ctx, h.instances, h.blobs, i, element, scanning)
 	if err != nil {
 		release()
 		return nil, err
@@ -107,7 +110,7 @@ func (h *handler) storeContent(r *http.Request, access *instancehttp.Access, app
 		}
 		return nil
 	}
-	i, err = access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) ([]event.Event, error) {
+	i, err = access.UpdateElementContent(r, h.instances, app, h.view, i, scanning, applied, func(i *instance.Instance, element *instance.DataElement) ([]event.Event, error) {
 		return h.replace(access, app, i, element, content, time.Now())
 	})
 	if err != nil {
@@ -153,6 +156,12 @@ func (h *handler) replaceElement(r *http.Request, access *instancehttp.Access, a
 	if err := instancehttp.VerifyUpload(ctx, h.blobs, u); err != nil {
 		return nil, err
 	}
+	scanning, err := h.malware.OfUpload(app, u)
+	if err != nil {
+		return nil, err
+	}
+	content := u.Content
+	content.Scanning = scanning
 	// The sweep finds the new revisions of concurrent requests by their day.
 	if err := h.instances.ScheduleOrphanChecks(ctx, i.OrphanCheck(time.Now(), element.Revision)); err != nil {
 		return nil, err
@@ -165,10 +174,10 @@ func (h *handler) replaceElement(r *http.Request, access *instancehttp.Access, a
 		}
 		return nil
 	}
-	return access.UpdateElement(r, h.instances, i, applied, func(i *instance.Instance, element *instance.DataElement) ([]event.Event, error) {
+	return access.UpdateElementContent(r, h.instances, app, h.view, i, content.Scanning, applied, func(i *instance.Instance, element *instance.DataElement) ([]event.Event, error) {
 		now := time.Now()
 		i.IdempotencyRecord = u.IdempotencyRecord(element.ID, nil, now)
-		return h.replace(access, app, i, element, u.Content, now)
+		return h.replace(access, app, i, element, content, now)
 	})
 }
 

@@ -22,9 +22,47 @@ func newAPI(t *testing.T) *apitest.API { return newAPIWithQuota(t, instance.Quot
 
 func newAPIWithQuota(t *testing.T, quota instance.Quota) *apitest.API {
 	api := apitest.New(t)
-	api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}",
-		newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, api.View, quota))
+	serve(api, quota)
 	return api
+}
+
+func serve(api *apitest.API, quota instance.Quota) {
+	api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}",
+		newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, api.View, quota, api.Malware))
+}
+
+// TestScan replaces infected content inline and by an upload. The new content is pending.
+func TestScan(t *testing.T) {
+	newAPI := func(t *testing.T, malware instancehttp.MalwareScan) *apitest.API {
+		api := apitest.New(t)
+		api.Malware = malware
+		serve(api, instance.Quota{})
+		return api
+	}
+	add := func(t *testing.T, api *apitest.API) *instance.Instance {
+		i := api.Add(t, apitest.InstanceSpec{Forms: []string{"default"}})
+		if api.Malware.Scans {
+			i = api.SetScan(t, i, 0, instance.ScanInfected, true)
+		}
+		return i
+	}
+	t.Run("inline", func(t *testing.T) {
+		apitest.CheckNewContent(t, newAPI, 0, func(t *testing.T, api *apitest.API) *instance.Instance {
+			return api.Do(t, apitest.Kari, "PUT", target(add(t, api)), xml).Instance(api, 200)
+		})
+	})
+	t.Run("upload", func(t *testing.T) {
+		apitest.CheckNewContent(t, newAPI, 0, func(t *testing.T, api *apitest.API) *instance.Instance {
+			i := add(t, api)
+			u := api.Announce(t, i, apitest.Content, func(u *instance.Upload) {
+				if api.Malware.Scans {
+					u.Content.Scanning = application.ScanningStrict
+				}
+			})
+			api.Send(t, u, apitest.Content)
+			return api.Do(t, apitest.Kari, "PUT", commit(i, u)).Instance(api, 200)
+		})
+	})
 }
 
 func target(i *instance.Instance) string { return apitest.InApp(i, "/data/"+i.Data[0].ID) }
@@ -196,7 +234,7 @@ func TestLostResponse(t *testing.T) {
 					return i.UpdateMetadata(instance.Metadata{Labels: []string{"x2"}}, time.Now())
 				})
 			}}
-			api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View, instance.Quota{}))
+			api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}", newHandler(api.Authorizer, api.Applications, store, api.Blobs, api.View, instance.Quota{}, api.Malware))
 			got := api.Do(t, apitest.Kari, "PUT", target(i), xml, apitest.Header("If-Match", instancehttp.ContentETag(&i.Data[0]))).Instance(api, 200)
 			if got.Version != 3 || got.Data[0].Revision == i.Data[0].Revision {
 				t.Errorf("got %+v", got)

@@ -22,5 +22,5 @@ func main() {
 	env := coldstart.Load()
 	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
 	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
-	lambdahttp.Start(env, newHandler(authorizer, applicationtable.Open(env), instancetable.OpenWithOutbox(env), blobbucket.Open(env), view, instancehttp.OpenQuota(env)))
+	lambdahttp.Start(env, newHandler(authorizer, applicationtable.Open(env), instancetable.OpenWithOutbox(env), blobbucket.Open(env), view, instancehttp.OpenQuota(env), instancehttp.OpenMalwareScan(env)))
 }

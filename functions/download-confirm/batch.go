@@ -41,6 +41,7 @@ type batch struct {
 	applications instancehttp.Applications
 	instances    instancehttp.ScheduledStore
 	view         instancehttp.View
+	malware      instancehttp.MalwareScan
 }
 
 // confirm confirms the instances that the body names, each as a whole and independently of the
@@ -71,11 +72,11 @@ func (b *batch) confirm(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		i, err := access.Change(one, b.instances, applications, confirmation(access, b.view))
+		i, err := access.Change(one, b.instances, applications, confirmation(access, b.view, b.malware))
 		if err != nil {
 			return err
 		}
-		results[n].ETag = httpapi.VersionTag(i.Version)
+		results[n].ETag = instancehttp.ETag(i)
 		return nil
 	}, func(n int, err error) {
 		problem := httpapi.ItemProblem(r, err)

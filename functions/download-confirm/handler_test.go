@@ -11,9 +11,12 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
-func newAPI(t *testing.T) *apitest.API {
+func newAPI(t *testing.T) *apitest.API { return newAPIOf(t, instancehttp.MalwareScan{}) }
+
+func newAPIOf(t *testing.T, malware instancehttp.MalwareScan) *apitest.API {
 	api := apitest.New(t)
-	h := handler(instancehttp.Authorizer{Authenticator: api.Authorizer.Authenticator}, api.Applications, api.Instances, api.View) // no Parties, because users get 403
+	api.Malware = malware
+	h := handler(instancehttp.Authorizer{Authenticator: api.Authorizer.Authenticator}, api.Applications, api.Instances, api.View, api.Malware) // no Parties, because users get 403
 	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/confirmDownload", h)
 	api.Serve("POST /storage/instances/{instanceOwnerId}/{instanceGuid}/confirmDownload", h)
 	api.Serve("POST /storage/confirmDownload", h)
@@ -38,6 +41,31 @@ func add(t *testing.T, api *apitest.API, downloaded ...int) *instance.Instance {
 		}
 		return nil
 	})
+}
+
+// TestScan confirms all elements of an instance with content that the owner has not downloaded: it
+// is infected. Only a system that blocks content passes over it. An element that is added later is
+// not confirmed.
+func TestScan(t *testing.T) {
+	for _, malware := range []instancehttp.MalwareScan{{}, {Scans: true}, apitest.Scanning} {
+		api := newAPIOf(t, malware)
+		i := api.SetScan(t, add(t, api, 0), 1, instance.ScanInfected, false)
+		api.Do(t, apitest.NavWriter, "POST", one(i, 1)).Want(409, "not-downloaded")
+		if !malware.Blocks {
+			api.Do(t, apitest.NavWriter, "POST", all(i)).Want(409, "not-downloaded")
+			continue
+		}
+		if got := api.Do(t, apitest.NavWriter, "POST", all(i)).Instance(api, 200); got.InQueue() || got.Data[1].ApplicationOwner != nil {
+			t.Errorf("got %+v", got)
+		}
+		i = api.Replace(t, api.Change(t, i, func(i *instance.Instance) error {
+			i.Status.IsArchived, i.Data[1].IsLocked = false, false
+			return nil
+		}), i.Data[1].ID, apitest.Content)
+		if i = api.SetScan(t, i, 1, instance.ScanInfected, false); !i.InQueue() {
+			t.Error("infected content that was added after the confirmation is not in the queue")
+		}
+	}
 }
 
 func TestConfirmOne(t *testing.T) {

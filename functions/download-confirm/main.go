@@ -17,5 +17,5 @@ import (
 
 func main() {
 	env := coldstart.Load()
-	lambdahttp.Start(env, handler(instancehttp.Authorizer{Authenticator: auth.Open(env)}, applicationtable.Open(env), instancetable.OpenWithOutbox(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}))
+	lambdahttp.Start(env, handler(instancehttp.Authorizer{Authenticator: auth.Open(env)}, applicationtable.Open(env), instancetable.OpenWithOutbox(env), instancehttp.View{Base: httpapi.OpenBaseURLs(env)}, instancehttp.OpenMalwareScan(env)))
 }

@@ -15,6 +15,7 @@ import (
 	"altinn.no/instanceapi/shared/auth/authtest"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
+	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancehttp"
 	"altinn.no/instanceapi/shared/party"
 )
@@ -29,12 +30,23 @@ const (
 )
 
 func newAPI(t *testing.T) *apitest.API {
+	return newScanningAPI(t, instancehttp.MalwareScan{})
+}
+
+func newScanningAPI(t *testing.T, malware instancehttp.MalwareScan) *apitest.API {
 	api := apitest.New(t)
+	api.Malware = malware
 	api.Serve(route, newHandler(&handler{
 		authenticator: api.Authorizer.Authenticator, applications: api.Applications,
-		creator: instancehttp.Creator{Parties: api.Parties, Instances: api.Instances, Blobs: api.Blobs, View: api.View},
+		creator: instancehttp.Creator{Parties: api.Parties, Instances: api.Instances, Blobs: api.Blobs, View: api.View, Malware: malware},
 	}))
 	return api
+}
+
+func TestScan(t *testing.T) {
+	apitest.CheckNewContent(t, newScanningAPI, 0, func(t *testing.T, api *apitest.API) *instance.Instance {
+		return api.Do(t, apitest.Nav, "POST", path, apitest.JSON(`{`+kari+`,`+oneForm+`}`)).Instance(api, 201)
+	})
 }
 
 // linked returns a token with an SSN and a user name.

@@ -35,7 +35,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		}
 		if hard {
 			// Check early to avoid a useless orphan check; the update checks again.
-			if err := httpapi.CheckConditions(r, httpapi.VersionTag(i.Version)); err != nil {
+			if err := httpapi.CheckConditions(r, instancehttp.ETag(i)); err != nil {
 				return err
 			}
 			if err := i.Clone().HardDelete(app, access.Role(), time.Now()); err != nil {
@@ -47,7 +47,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 			}
 		}
 		var labels []string // HardDelete removes the labels, but the response contains them
-		i, err = access.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) ([]event.Event, error) {
+		i, err = access.UpdateScheduled(r, instances, app, i, nil, func(i *instance.Instance) ([]event.Event, error) {
 			now := time.Now()
 			labels = i.Labels
 			remove := i.Delete

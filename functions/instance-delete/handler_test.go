@@ -105,7 +105,7 @@ func TestWhoMayDeleteSubmissions(t *testing.T) {
 				add := func() *instance.Instance {
 					i := api.Add(t, apitest.InstanceSpec{Path: test.path})
 					if test.confirmed {
-						i = api.Change(t, i, func(i *instance.Instance) error { return i.ConfirmAll(time.Now()) })
+						i = api.Change(t, i, func(i *instance.Instance) error { return i.ConfirmAll(time.Now(), true) })
 					}
 					if softly {
 						i = api.SoftDelete(t, i)

@@ -20,7 +20,7 @@ import (
 
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
-	h := handler(api.Authorizer, api.Applications, api.Instances, validation.New(api.Blobs.Get, api.Applications.Schema))
+	h := handler(api.Authorizer, api.Applications, api.Instances, validation.New(api.Blobs.Get, api.Applications.Schema, true))
 	api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", h)
 	api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/data/{dataGuid}/validate", h)
 	return api
@@ -125,6 +125,29 @@ func TestIssues(t *testing.T) {
 	}
 }
 
+// TestScan validates data in every state of its scan. The checker does not read infected content.
+func TestScan(t *testing.T) {
+	for _, test := range []struct {
+		status string
+		allow  bool
+		codes  string
+	}{
+		{instance.ScanPending, true, "DataElementScanPending DataNotWellFormed"}, {instance.ScanInfected, true, "DataElementInfected"},
+		{instance.ScanUnscannable, false, "DataElementUnscannable DataNotWellFormed"}, {instance.ScanUnscannable, true, "DataNotWellFormed"}, {instance.ScanClean, false, "DataNotWellFormed"},
+	} {
+		api := newAPI(t)
+		i := api.Add(t, apitest.InstanceSpec{Forms: []string{"attachment", "default"}})
+		i = api.SetScan(t, api.Replace(t, i, i.Data[0].ID, `<a>`), 0, test.status, test.allow)
+		for _, target := range []string{whole(i), elementOf(i, 0)} {
+			list := issues(t, api.Do(t, apitest.Kari, "GET", target))
+			warns := strings.Contains(test.codes, "Pending") || strings.Contains(test.codes, "DataElementUnscannable")
+			if codes(list) != test.codes || list[0].DataElementID != i.Data[0].ID || (list[0].Severity == fault.SeverityWarning) != warns {
+				t.Errorf("%s: %+v", test.status, list)
+			}
+		}
+	}
+}
+
 // TestSeveralElements checks that an instance has the issues of its elements, in order, and that an
 // element has only its own issues.
 func TestSeveralElements(t *testing.T) {
@@ -213,7 +236,7 @@ func TestDeadline(t *testing.T) {
 			<-ctx.Done()
 			return blob.Object{}, ctx.Err()
 		}
-		h := handler(api.Authorizer, api.Applications, api.Instances, validation.New(slow, api.Applications.Schema))
+		h := handler(api.Authorizer, api.Applications, api.Instances, validation.New(slow, api.Applications.Schema, true))
 		i := api.Add(t, apitest.InstanceSpec{Forms: slices.Repeat([]string{"attachment"}, 20)})
 		api.Serve("GET /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/validate", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)

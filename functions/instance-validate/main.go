@@ -20,5 +20,5 @@ func main() {
 	env := coldstart.Load()
 	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
 	applications := applicationtable.Open(env)
-	lambdahttp.Start(env, handler(authorizer, applications, instancetable.Open(env), validation.New(blobbucket.Open(env).Get, applications.Schema)))
+	lambdahttp.Start(env, handler(authorizer, applications, instancetable.Open(env), validation.New(blobbucket.Open(env).Get, applications.Schema, instancehttp.OpenMalwareScan(env).Blocks)))
 }

@@ -74,7 +74,7 @@ func (h *handler) createInstances(w http.ResponseWriter, r *http.Request) error 
 		if err == nil {
 			results[n] = result{
 				Key: items[n].Key, Status: http.StatusCreated, InstanceOwnerID: i.InstanceOwnerID, ID: i.ID,
-				ETag: httpapi.VersionTag(i.Version), Location: h.creator.View.Links(i).Apps,
+				ETag: instancehttp.ETag(i), Location: h.creator.View.Links(i).Apps,
 			}
 		}
 		return err

@@ -29,12 +29,31 @@ const (
 func newAPI(t *testing.T) *apitest.API { return newAPIWithQuota(t, instance.Quota{}) }
 
 func newAPIWithQuota(t *testing.T, quota instance.Quota) *apitest.API {
+	return newAPIWith(t, quota, instancehttp.MalwareScan{})
+}
+
+func newAPIWith(t *testing.T, quota instance.Quota, malware instancehttp.MalwareScan) *apitest.API {
 	api := apitest.New(t)
+	api.Malware = malware
 	api.Serve(route, newHandler(&handler{
 		authorizer: instancehttp.Authorizer{Authenticator: api.Authorizer.Authenticator}, applications: api.Applications, // no Parties, because users get 403
-		creator: instancehttp.Creator{Parties: api.Parties, Instances: api.Instances, Blobs: api.Blobs, View: api.View, Quota: quota},
+		creator: instancehttp.Creator{Parties: api.Parties, Instances: api.Instances, Blobs: api.Blobs, View: api.View, Quota: quota, Malware: malware},
 	}))
 	return api
+}
+
+func TestScan(t *testing.T) {
+	newAPI := func(t *testing.T, malware instancehttp.MalwareScan) *apitest.API {
+		return newAPIWith(t, instance.Quota{}, malware)
+	}
+	apitest.CheckNewContent(t, newAPI, 0, func(t *testing.T, api *apitest.API) *instance.Instance {
+		created := createMany(t, api, apitest.Nav, path, itemOf("one", kari+","+form))[0]
+		i, err := api.Instances.Get(t.Context(), created.InstanceOwnerID, created.ID)
+		if err != nil || created.ETag != instancehttp.ETag(i) {
+			t.Fatalf("%+v, %v", created, err)
+		}
+		return i
+	})
 }
 
 // itemOf returns an item with a key and further members.

@@ -26,6 +26,7 @@ func main() {
 			Instances: instancetable.OpenWithOutbox(env),
 			Blobs:     blobbucket.Open(env),
 			Quota:     instancehttp.OpenQuota(env),
+			Malware:   instancehttp.OpenMalwareScan(env),
 			View:      instancehttp.View{Base: httpapi.OpenBaseURLs(env)},
 		},
 	}))

@@ -52,7 +52,7 @@ type store interface {
 }
 
 type presigner interface {
-	PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error)
+	PresignPut(ctx context.Context, key blob.Key, contentType, tag string, info blob.Info) (blob.PresignedRequest, error)
 }
 
 // handler holds the dependencies of POST …/uploads.
@@ -62,10 +62,11 @@ type handler struct {
 	instances    store
 	blobs        presigner
 	quota        instance.Quota
+	malware      instancehttp.MalwareScan
 }
 
-func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs presigner, quota instance.Quota) http.Handler {
-	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, quota}).createUpload)
+func newHandler(authorizer instancehttp.Authorizer, applications instancehttp.Applications, instances store, blobs presigner, quota instance.Quota, malware instancehttp.MalwareScan) http.Handler {
+	return httpapi.HandlerFunc((&handler{authorizer, applications, instances, blobs, quota, malware}).createUpload)
 }
 
 func (h *handler) createUpload(w http.ResponseWriter, r *http.Request) error {
@@ -153,7 +154,7 @@ func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, form
 	if err != nil {
 		return nil, err
 	}
-	if err := httpapi.CheckConditions(r, httpapi.VersionTag(i.Version)); err != nil {
+	if err := httpapi.CheckConditions(r, instancehttp.ETag(i)); err != nil {
 		return nil, err
 	}
 	var b body
@@ -171,7 +172,7 @@ func (h *handler) buildUpload(r *http.Request, access *instancehttp.Access, form
 		ID: instance.NewUploadID(), AppID: i.AppID, InstanceOwnerID: i.InstanceOwnerID, InstanceID: i.ID, FormID: formID,
 		Content: instance.Content{
 			ContentType: b.ContentType, FileName: blobhttp.SafeName(b.FileName), Size: b.Size, SHA256: strings.ToLower(b.SHA256),
-			Revision: blob.NewKey(i.AppID, i.InstanceOwnerID, i.ID).Revision(),
+			Revision: blob.NewKey(i.AppID, i.InstanceOwnerID, i.ID).Revision(), Scanning: h.malware.Of(app, formID),
 		},
 		Expires: rfc3339.Time{Time: now.Add(instance.UploadLifetime).UTC().Truncate(time.Second)},
 	}
@@ -209,7 +210,7 @@ func (b *body) validate() error {
 // expired.
 func (h *handler) writeUpload(w http.ResponseWriter, r *http.Request, u *instance.Upload) error {
 	key := blob.KeyOf(u.AppID, u.InstanceOwnerID, u.InstanceID, u.Content.Revision)
-	request, err := h.blobs.PresignPut(r.Context(), key, u.Content.ContentType, blob.Info{Size: u.Content.Size, SHA256: u.Content.SHA256})
+	request, err := h.blobs.PresignPut(r.Context(), key, u.Content.ContentType, u.Content.Scanning.Tag(), blob.Info{Size: u.Content.Size, SHA256: u.Content.SHA256})
 	if err != nil {
 		return err
 	}

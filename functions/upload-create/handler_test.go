@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"altinn.no/instanceapi/shared/apitest"
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobtest"
 	"altinn.no/instanceapi/shared/instance"
@@ -30,8 +31,31 @@ func newAPI(t *testing.T) *apitest.API { return newAPIWithQuota(t, instance.Quot
 
 func newAPIWithQuota(t *testing.T, quota instance.Quota) *apitest.API {
 	api := apitest.New(t)
-	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads", newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, quota))
+	serve(api, quota)
 	return api
+}
+
+func serve(api *apitest.API, quota instance.Quota) {
+	api.Serve("POST /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/uploads", newHandler(api.Authorizer, api.Applications, api.Instances, api.Blobs, quota, api.Malware))
+}
+
+// TestScanning announces content of types that are scanned, leniently, or not. The client must send
+// the tag of its object.
+func TestScanning(t *testing.T) {
+	for members, want := range map[string]application.Scanning{
+		``: application.ScanningStrict, `,"unscannable":"allow"`: application.ScanningLenient, `,"scan":"off"`: application.ScanningExempt,
+	} {
+		api := apitest.New(t)
+		api.Malware = apitest.Scanning
+		serve(api, instance.Quota{})
+		api.Register(t, apitest.App, `{"dataTypes":[{"formId":"attachment"`+members+`}]}`)
+		i := api.Add(t, apitest.InstanceSpec{})
+		got := parseResponse(t, api.Do(t, apitest.Kari, "POST", apitest.InApp(i, announce), apitest.JSON(pdf)))
+		u, err := api.Instances.Upload(t.Context(), got.ID)
+		if err != nil || u.Content.Scanning != want || got.Headers["X-Amz-Tagging"] != want.Tag() {
+			t.Errorf("%s: %v, %+v, %v", members, err, u, got.Headers)
+		}
+	}
 }
 
 func parseResponse(t *testing.T, r apitest.Response) response {

@@ -19,5 +19,5 @@ import (
 func main() {
 	env := coldstart.Load()
 	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
-	lambdahttp.Start(env, newHandler(authorizer, applicationtable.Open(env), instancetable.Open(env), blobbucket.OpenPresigner(env), instancehttp.OpenQuota(env)))
+	lambdahttp.Start(env, newHandler(authorizer, applicationtable.Open(env), instancetable.Open(env), blobbucket.OpenPresigner(env), instancehttp.OpenQuota(env), instancehttp.OpenMalwareScan(env)))
 }

@@ -16,7 +16,7 @@ import (
 
 func newAPI(t *testing.T) *apitest.API {
 	api := apitest.New(t)
-	api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(api.Authorizer, api.Applications, api.Instances, validation.New(api.Blobs.Get, api.Applications.Schema), api.View))
+	api.Serve("PUT /{org}/{app}/instances/{instanceOwnerId}/{instanceGuid}/workflow", handler(api.Authorizer, api.Applications, api.Instances, validation.New(api.Blobs.Get, api.Applications.Schema, true), api.View))
 	return api
 }
 

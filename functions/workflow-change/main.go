@@ -23,5 +23,5 @@ func main() {
 	authorizer := instancehttp.Authorizer{Authenticator: auth.Open(env), Parties: partytable.Open(env)}
 	view := instancehttp.View{Base: httpapi.OpenBaseURLs(env)}
 	applications := applicationtable.Open(env)
-	lambdahttp.Start(env, handler(authorizer, applications, instancetable.OpenWithOutbox(env), validation.New(blobbucket.Open(env).Get, applications.Schema), view))
+	lambdahttp.Start(env, handler(authorizer, applications, instancetable.OpenWithOutbox(env), validation.New(blobbucket.Open(env).Get, applications.Schema, instancehttp.OpenMalwareScan(env).Blocks), view))
 }

@@ -46,7 +46,7 @@ func (t *transition) apply(i *instance.Instance, instances instancehttp.Schedule
 		}
 		if err == nil {
 			var moved *instance.Instance
-			moved, err = t.access.UpdateScheduled(t.r, instances, t.app, i, func(i *instance.Instance) ([]event.Event, error) {
+			moved, err = t.access.UpdateScheduled(t.r, instances, t.app, i, nil, func(i *instance.Instance) ([]event.Event, error) {
 				return t.change(i, found)
 			})
 			if err == nil {
@@ -71,7 +71,7 @@ func (t *transition) apply(i *instance.Instance, instances instancehttp.Schedule
 // mustValidate reports whether the transition needs a validation of the data of i. It returns
 // false if the transition will fail for another reason.
 func (t *transition) mustValidate(i *instance.Instance) bool {
-	return validation.IsRequired(t.app, i, t.to, t.reason, t.access.Role()) && httpapi.CheckConditions(t.r, httpapi.VersionTag(i.Version)) == nil
+	return validation.IsRequired(t.app, i, t.to, t.reason, t.access.Role()) && httpapi.CheckConditions(t.r, instancehttp.ETag(i)) == nil
 }
 
 // change applies the transition to the document and returns its event, or the error of

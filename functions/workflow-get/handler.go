@@ -45,7 +45,7 @@ func handler(authorizer instancehttp.Authorizer, applications instancehttp.Appli
 		if err != nil {
 			return err
 		}
-		etag := httpapi.VersionTag(i.Version)
+		etag := instancehttp.ETag(i)
 		w.Header().Set("ETag", etag)
 		state := response{
 			CurrentStep: i.Workflow.CurrentStep, IsCompleted: i.Workflow.IsCompleted, Since: rfc3339.Time{Time: i.StepEntered},

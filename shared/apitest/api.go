@@ -96,6 +96,7 @@ type API struct {
 	Parties      *partytest.Memory
 	Instances    *instancetest.Memory
 	Blobs        *blobtest.Memory
+	Malware      instancehttp.MalwareScan // of handlers that a test creates afterwards; the zero value: no scan
 
 	routes *http.ServeMux
 }
@@ -207,7 +208,7 @@ func (api *API) Add(t *testing.T, spec InstanceSpec) *instance.Instance {
 func (api *API) Upload(t *testing.T, i *instance.Instance, elementID, content string) instance.Content {
 	t.Helper()
 	key := blob.NewKey(i.AppID, i.InstanceOwnerID, i.ID)
-	info, err := api.Blobs.Put(t.Context(), key, "application/xml", []byte(content))
+	info, err := api.Blobs.Put(t.Context(), key, "application/xml", "", []byte(content))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +241,7 @@ func (api *API) Announce(t *testing.T, i *instance.Instance, content string, cha
 func (api *API) Send(t *testing.T, u *instance.Upload, content string) {
 	t.Helper()
 	key := blob.KeyOf(u.AppID, u.InstanceOwnerID, u.InstanceID, u.Content.Revision)
-	if _, err := api.Blobs.Put(t.Context(), key, u.Content.ContentType, []byte(content)); err != nil {
+	if _, err := api.Blobs.Put(t.Context(), key, u.Content.ContentType, "", []byte(content)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"altinn.no/instanceapi/shared/auth"
 	"altinn.no/instanceapi/shared/httpapi"
 	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/instancehttp"
 )
 
 // host is the Host header of every request. Callers choose the header, so no response may repeat
@@ -145,7 +146,7 @@ func (r Response) Instance(api *API, status int) *instance.Instance {
 	if err != nil {
 		r.t.Fatalf("%s: the instance in the response is not stored: %v", r.request, err)
 	}
-	if want := httpapi.VersionTag(stored.Version); r.ETag() != want {
+	if want := instancehttp.ETag(stored); r.ETag() != want {
 		r.t.Errorf("%s: ETag %s, want %s", r.request, r.ETag(), want)
 	}
 	if want, err := api.View.For(r.caller).Render(stored).AppendJSON(nil); err != nil || r.Body.String() != string(want) {

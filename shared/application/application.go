@@ -46,6 +46,8 @@ type DataType struct {
 	Read                []Role          `json:"read,omitempty"`                // who may see elements; nil: both roles; never without Owner
 	Write               []Role          `json:"write,omitempty"`               // who may add, replace and delete elements; nil: both roles
 	Steps               []string        `json:"steps,omitempty"`               // steps in which elements can change although the step locks or archives
+	Scan                string          `json:"scan,omitempty"`                // whether content is scanned for malware; "" means ScanBlock
+	Unscannable         string          `json:"unscannable,omitempty"`         // whether content that cannot be scanned is handed out; "" means UnscannableBlock
 	Schema              json.RawMessage `json:"schema,omitempty"`              // a JSON Schema object with members; nil: none
 	SchemaID            string          `json:"-"`                             // set instead of Schema in applications that a store returns
 	XSD                 json.RawMessage `json:"xsd,omitempty"`                 // an XML Schema as a string, or as an object of strings by document name
@@ -244,6 +246,8 @@ func (a *Application) Validate() error {
 			_, exists := a.Workflow.Step(name)
 			c.require(exists && !slices.Contains(t.Steps[:m], name), fmt.Sprintf("%s/steps/%d", at, m), "must be the name of a step, each once")
 		}
+		c.require(slices.Contains([]string{"", ScanOff, ScanBlock}, t.Scan), at+"/scan", "must be %s or %s", ScanOff, ScanBlock)
+		c.require(slices.Contains([]string{"", UnscannableBlock, UnscannableAllow}, t.Unscannable), at+"/unscannable", "must be %s or %s", UnscannableBlock, UnscannableAllow)
 		c.require(t.AllowedContentTypes == nil || len(t.AllowedContentTypes) > 0, at+"/allowedContentTypes",
 			"must not be empty; omit it to allow every media type")
 		for m, contentType := range t.AllowedContentTypes {

@@ -9,7 +9,7 @@ import (
 
 // optionalEvents are the types of events that an application has only if its registration names
 // them. They equal the types of package event, which imports this package.
-var optionalEvents = []string{"DataChanged", "DeadlineNear", "DeadlinePassed", "DownloadConfirmed", "InstanceChanged", "InstanceDeleted", "InstanceUndeleted", "InstanceVisible", "LegalHoldChanged", "ReadStatusChanged", "SubstatusChanged"}
+var optionalEvents = []string{"DataChanged", "DataScanned", "DeadlineNear", "DeadlinePassed", "DownloadConfirmed", "InstanceChanged", "InstanceDeleted", "InstanceUndeleted", "InstanceVisible", "LegalHoldChanged", "ReadStatusChanged", "SubstatusChanged"}
 
 // alwaysEvent is the type of event that every application has.
 const alwaysEvent = "WorkflowStateChange"

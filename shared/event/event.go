@@ -21,6 +21,7 @@ import (
 const (
 	WorkflowStateChange = "WorkflowStateChange" // the instance entered a workflow step, including the first step
 	DataChanged         = "DataChanged"         // a data element was added, replaced or deleted
+	DataScanned         = "DataScanned"         // the malware scan found that content is infected or cannot be scanned
 	InstanceChanged     = "InstanceChanged"     // the owner changed metadata of the instance
 	DownloadConfirmed   = "DownloadConfirmed"   // the owner confirmed that it has received data
 	InstanceDeleted     = "InstanceDeleted"     // the instance was deleted, softly or permanently
@@ -47,7 +48,7 @@ func Internal(eventType string) bool {
 
 // Types returns all types of events that owners can see.
 func Types() []string {
-	return []string{WorkflowStateChange, DataChanged, InstanceChanged, DownloadConfirmed, InstanceDeleted, InstanceUndeleted, InstanceVisible, DeadlineNear, DeadlinePassed, LegalHoldChanged, SubstatusChanged, ReadStatusChanged}
+	return []string{WorkflowStateChange, DataChanged, DataScanned, InstanceChanged, DownloadConfirmed, InstanceDeleted, InstanceUndeleted, InstanceVisible, DeadlineNear, DeadlinePassed, LegalHoldChanged, SubstatusChanged, ReadStatusChanged}
 }
 
 // The changes of a data element, in the event DataChanged.
@@ -113,8 +114,9 @@ type Event struct {
 	OwnerOnly bool `json:"ownerOnly,omitempty"`
 
 	Change          string        `json:"change,omitempty"`          // DataChanged: DataCreated, DataReplaced or DataDeleted
-	DataElementID   string        `json:"dataElementId,omitempty"`   // DataChanged
-	FormID          string        `json:"formId,omitempty"`          // DataChanged: of the data element
+	DataElementID   string        `json:"dataElementId,omitempty"`   // DataChanged, DataScanned
+	FormID          string        `json:"formId,omitempty"`          // DataChanged, DataScanned: of the data element
+	ScanStatus      string        `json:"scanStatus,omitempty"`      // DataScanned: infected or unscannable
 	Members         []string      `json:"members,omitempty"`         // InstanceChanged: names of the changed members, at least one
 	All             *bool         `json:"all,omitempty"`             // DownloadConfirmed: whether the owner confirmed all data elements
 	Hard            *bool         `json:"hard,omitempty"`            // InstanceDeleted: whether the deletion is permanent

@@ -54,6 +54,9 @@ var members = map[string]func(*Event){
 	DataChanged: func(ev *Event) {
 		ev.Change, ev.DataElementID, ev.FormID = DataReplaced, "692ee7df-82a9-4bba-b2f2-c8c4dac69aff", "default"
 	},
+	DataScanned: func(ev *Event) {
+		ev.ScanStatus, ev.DataElementID, ev.FormID = "infected", "692ee7df-82a9-4bba-b2f2-c8c4dac69aff", "default"
+	},
 	InstanceChanged:   func(ev *Event) { ev.Members = []string{"labels", "dueDateTime"} },
 	DownloadConfirmed: func(ev *Event) { ev.All = new(bool) },
 	InstanceDeleted:   func(ev *Event) { ev.Hard, ev.Cause = new(bool), CauseRetention },

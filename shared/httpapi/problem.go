@@ -99,7 +99,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	if c := challenge(f); c != "" {
 		header.Set("WWW-Authenticate", c)
 	}
-	if f.Kind == fault.Unavailable || f.Kind == fault.TooManyRequests {
+	if f.RetryAfter > 0 || f.Kind == fault.Unavailable || f.Kind == fault.TooManyRequests {
 		wait := cmp.Or(f.RetryAfter, defaultRetryAfter)
 		header.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}

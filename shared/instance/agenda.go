@@ -155,6 +155,9 @@ func (i *Instance) agenda(app *application.Application, now time.Time) []agendaE
 			entries = append(entries, agendaEntry{at, deletion})
 		}
 	}
+	if at := i.nextScanCheck(now); !at.IsZero() {
+		entries = append(entries, agendaEntry{at, NoEffect})
+	}
 	if app.Rechecks() {
 		// The rechecks of an instance have fixed times, so that two notes become one.
 		past := now.Sub(i.CreatedDateTime)

@@ -135,7 +135,7 @@ func TestAgenda(t *testing.T) {
 		}, ""},
 		"an archived and confirmed instance": {nil, func(t *testing.T, app *application.Application, i *Instance) {
 			archive(t, app, i)
-			change(t, i.ConfirmAll(midday))
+			change(t, i.ConfirmAll(midday, true))
 		}, "43824:InstanceDeletedtrue"},
 		"an archived and unconfirmed instance is kept":            {nil, archive, ""},
 		"an archived and unconfirmed instance is deleted by rule": {func(app *application.Application) { app.Retention.Archived.Unconfirmed = application.Delete }, archive, "43824:InstanceDeletedtrue"},
@@ -146,7 +146,7 @@ func TestAgenda(t *testing.T) {
 		"a deleted and confirmed submission": {func(app *application.Application) { app.Retention.Archived = nil }, func(t *testing.T, app *application.Application, i *Instance) {
 			archive(t, app, i)
 			change(t, i.Delete(application.User, midday))
-			change(t, i.ConfirmAll(midday))
+			change(t, i.ConfirmAll(midday, true))
 		}, "336:InstanceDeletedtrue"},
 		"a legal hold": {nil, func(t *testing.T, _ *application.Application, i *Instance) {
 			change(t, i.Hold("tvist", nil, "nav", midday))
@@ -268,7 +268,7 @@ func TestDeletionRules(t *testing.T) {
 			if err := i.RecordDownload("d", midday); err != nil {
 				t.Fatal(err)
 			}
-			if err := i.ConfirmAll(midday.Add(time.Minute)); err != nil {
+			if err := i.ConfirmAll(midday.Add(time.Minute), true); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -22,6 +22,7 @@ type Content struct {
 	Size        int64
 	SHA256      string // lower-case hex
 	Revision    string
+	Scanning    application.Scanning `json:",omitempty"` // how the content was stored
 }
 
 // extensions are the file name extensions by content type, for uploads without a file name.
@@ -123,6 +124,7 @@ func (i *Instance) AddData(app *application.Application, id, formID string, cont
 		SHA256: content.SHA256, Revision: content.Revision, OnlyWriter: dataType.OnlyWriter(), OwnerOnly: dataType.OwnerOnly(),
 		CreatedDateTime: now, CreatedBy: by, LastChangedDateTime: now, LastChangedBy: by,
 	})
+	i.Data[len(i.Data)-1].setScan(content.Scanning, now)
 	return nil
 }
 
@@ -149,6 +151,7 @@ func (i *Instance) ReplaceData(app *application.Application, id string, content 
 	element.ContentType, element.FileSize, element.SHA256, element.Revision = content.ContentType, content.Size, content.SHA256, content.Revision
 	element.ApplicationOwner = nil
 	element.LastChangedDateTime, element.LastChangedBy = i.LastChangedDateTime, by
+	element.setScan(content.Scanning, i.LastChangedDateTime)
 	return nil
 }
 
@@ -386,6 +389,9 @@ func (i *Instance) touch(app *application.Application, by string, now time.Time)
 	// by time.
 	if i.Version > 0 && !now.After(i.LastChangedDateTime) {
 		now = i.LastChangedDateTime.Add(time.Microsecond)
+	}
+	if !now.After(i.AllConfirmed) { // nor get the time of a confirmation that came before
+		now = i.AllConfirmed.Add(time.Microsecond)
 	}
 	i.LastChangedDateTime, i.LastChangedBy, i.SeenChange = now, by, nil
 	i.Shard = ShardOf(i.ID, app.IndexShards)

@@ -19,7 +19,7 @@ func TestStepEventHasEveryField(t *testing.T) {
 	links := Links{Apps: "https://nav.apps.altinn.no/x", Platform: "https://platform.altinn.no/storage/x"}
 	i.Data = slices.Repeat(i.Data, event.MaxDataLinks+1)
 	missing := filltest.Zero(i.StepEvent("FormFilling", "1001", links))
-	others := []string{"Event.OwnerOnly", "Event.Change", "Event.DataElementID", "Event.FormID", "Event.Members", "Event.All", "Event.Hard", "Event.Cause", "Event.DueDateTime", "Event.Before", "Event.VisibleDateTime", "Event.Held"}
+	others := []string{"Event.OwnerOnly", "Event.Change", "Event.DataElementID", "Event.FormID", "Event.ScanStatus", "Event.Members", "Event.All", "Event.Hard", "Event.Cause", "Event.DueDateTime", "Event.Before", "Event.VisibleDateTime", "Event.Held"}
 	if !slices.Equal(missing, others) {
 		t.Errorf("the event lacks %q, want only %q", missing, others)
 	}

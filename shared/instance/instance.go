@@ -53,6 +53,7 @@ type Instance struct {
 	Data                []DataElement `json:"data"` // never null
 
 	Version           int64              `json:"-"` // number of writes; 0 before the first
+	ScanWrites        int64              `json:"-"` // number of writes that recorded only scan results; see ApplyScans
 	EventCount        int                `json:"-"` // number of the latest event
 	StepEntered       time.Time          `json:"-"` // time of entering the current step
 	Shard             int                `json:"-"` // its shard of the application's indexes
@@ -118,6 +119,7 @@ type DataElement struct {
 	FileSize            int64             `json:"fileSize"` // bytes
 	IsLocked            bool              `json:"isLocked"`
 	ApplicationOwner    *ApplicationOwner `json:"applicationOwner,omitempty"` // absent until the owner downloads the content
+	Scan                *Scan             `json:"scan,omitempty"`             // absent if the content is not scanned
 
 	Revision string `json:"-"` // identifies the immutable blob with the content
 	SHA256   string `json:"-"` // of the content, lower-case hex
@@ -129,6 +131,10 @@ type DataElement struct {
 	// OwnerOnly reports whether only the application's owner may see the element. The data type
 	// decides when the element is added; a later registration changes nothing.
 	OwnerOnly bool `json:"-"`
+
+	// AllowUnscannable reports whether content that the scanner cannot read is handed out. The data
+	// type decides when the content is stored.
+	AllowUnscannable bool `json:"-"`
 }
 
 // ApplicationOwner records the owner's downloads of the current content of a data element.
@@ -360,7 +366,7 @@ func (i *Instance) Clone() *Instance {
 	c.Data = append([]DataElement{}, i.Data...)
 	for n := range c.Data {
 		d := &c.Data[n]
-		d.DataLinks = cloneOf(d.DataLinks)
+		d.DataLinks, d.Scan = cloneOf(d.DataLinks), cloneOf(d.Scan)
 		if d.ApplicationOwner != nil {
 			d.ApplicationOwner = &ApplicationOwner{
 				Downloaded:        append([]time.Time(nil), d.ApplicationOwner.Downloaded...),

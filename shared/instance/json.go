@@ -209,6 +209,16 @@ func (d *DataElement) AppendMembers(w *appendjson.Writer) {
 	w.String(`,"lastChangedBy":`, d.LastChangedBy)
 	w.Int(`,"fileSize":`, d.FileSize)
 	w.Bool(`,"isLocked":`, d.IsLocked)
+	d.appendOwner(w)
+	if scan := d.Scan; scan != nil {
+		w.String(`,"scan":{"status":`, scan.Status)
+		w.Time(`,"at":`, scan.At)
+		w.Raw("}")
+	}
+}
+
+// appendOwner appends the member applicationOwner, if it is set.
+func (d *DataElement) appendOwner(w *appendjson.Writer) {
 	owner := d.ApplicationOwner
 	if owner == nil {
 		return
@@ -249,6 +259,10 @@ func (d *DataElement) ReadMembers(r *appendjson.Reader) {
 		} else if r.Accept(`"downloadConfirmed":`) {
 			d.ApplicationOwner.DownloadConfirmed = r.Times("")
 		}
+		r.Expect("}")
+	}
+	if r.Accept(`,"scan":{"status":`) {
+		d.Scan = &Scan{Status: r.String(""), At: r.Time(`,"at":`)}
 		r.Expect("}")
 	}
 }

@@ -43,6 +43,9 @@ func TestAppendJSON(t *testing.T) {
 			if rapid.Bool().Draw(t, "owner") {
 				d.ApplicationOwner = &ApplicationOwner{rapid.SliceOfN(moment, 0, 3).Draw(t, "downloaded"), rapid.SliceOfN(moment, 0, 3).Draw(t, "confirmed")}
 			}
+			if rapid.Bool().Draw(t, "scanned") {
+				d.Scan = &Scan{text.Draw(t, "status"), moment.Draw(t, "at")}
+			}
 			return d
 		})
 		note := rapid.Custom(func(t *rapid.T) Note {

@@ -17,7 +17,8 @@ import (
 // The owner confirms a submission by the elements that others wrote, one by one or all with one
 // request. An element that is written after its confirmation is unconfirmed again. A submission
 // without such elements, with no data or only with the owner's own, is confirmed as a whole, which
-// AllConfirmed records.
+// AllConfirmed records. So is a submission with content that is not handed out because of its scan:
+// the owner cannot confirm that content, and a confirmation of the whole passes over it.
 
 // InQueue reports whether the instance is in its owner's work queue: it is submitted, and the
 // owner has not confirmed the submission. Deletion does not change this: a deleted submission
@@ -26,18 +27,23 @@ func (i *Instance) InQueue() bool {
 	if !i.Submitted {
 		return false
 	}
-	fromOthers := false
+	fromOthers, unavailable := false, false
 	for n := range i.Data {
 		d := &i.Data[n]
 		if i.isOwnersOwn(d) {
 			continue
 		}
-		if !i.isConfirmed(d) {
+		fromOthers = true
+		if i.isConfirmed(d) {
+			continue
+		}
+		// A confirmation of the whole has passed over the content only if it came later.
+		if !d.IsUnavailable() || i.AllConfirmed.Before(d.LastChangedDateTime) {
 			return true
 		}
-		fromOthers = true
+		unavailable = true
 	}
-	return !fromOthers && i.AllConfirmed.Before(i.submitted())
+	return (!fromOthers || unavailable) && i.AllConfirmed.Before(i.submitted())
 }
 
 // isOwnersOwn reports whether the application's owner wrote the content of the element.
@@ -121,15 +127,17 @@ func (i *Instance) ConfirmDownload(id string, now time.Time) error {
 }
 
 // ConfirmAll confirms all data elements or none, and with them the submission, which may have no
-// data. It returns a Conflict if the owner has not downloaded all elements. It returns ErrUnchanged
+// data. If blocks is true, it passes over content that is not handed out because of its scan. It
+// returns a Conflict if the owner has not downloaded all other elements. It returns ErrUnchanged
 // if all elements are confirmed and the instance is not in the queue.
-func (i *Instance) ConfirmAll(now time.Time) error {
+func (i *Instance) ConfirmAll(now time.Time, blocks bool) error {
 	all := i.Clone()
 	changed := false
 	for _, d := range i.Data {
 		switch err := all.ConfirmDownload(d.ID, now); {
 		case err == nil:
 			changed = true
+		case blocks && d.IsUnavailable():
 		case !errors.Is(err, ErrUnchanged):
 			return err
 		}
@@ -140,6 +148,9 @@ func (i *Instance) ConfirmAll(now time.Time) error {
 	i.Data = all.Data
 	if i.Submitted {
 		i.AllConfirmed = i.confirmationTime(now)
+		if i.AllConfirmed.Before(i.LastChangedDateTime) { // even if the clock went back
+			i.AllConfirmed = i.LastChangedDateTime
+		}
 	}
 	return nil
 }

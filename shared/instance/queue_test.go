@@ -25,19 +25,23 @@ type queueModel struct {
 // queueElement is the current content of an element.
 type queueElement struct {
 	byOwner, downloaded bool
+	infected            bool
+	passed              int   // the submission whose confirmation as a whole passed over it
 	confirmed           []int // submissions
 }
 
 func (m *queueModel) inQueue() bool {
 	others := 0
 	for _, e := range m.elements {
-		if e.byOwner {
-			continue
-		}
-		if !slices.Contains(e.confirmed, m.submission) {
+		switch {
+		case e.byOwner:
+		case slices.Contains(e.confirmed, m.submission):
+			others++
+		case e.infected && e.passed == m.submission:
+			others++
+		default:
 			return m.submitted
 		}
-		others++
 	}
 	return m.submitted && others == 0 && m.whole != m.submission
 }
@@ -67,14 +71,18 @@ func (m *queueModel) confirm(id string) string {
 func (m *queueModel) confirmAll() string {
 	changed := false
 	for _, e := range m.elements {
-		if !e.downloaded {
+		if !e.downloaded && !e.infected {
 			return "not-downloaded"
 		}
 	}
-	for id := range m.elements {
+	inQueue := m.inQueue()
+	for id, e := range m.elements {
 		changed = m.confirm(id) == "" || changed
+		if e.infected && m.submitted && (changed || inQueue) {
+			e.passed = m.submission
+		}
 	}
-	if !changed && !m.inQueue() {
+	if !changed && !inQueue {
 		return "unchanged"
 	}
 	if m.submitted {
@@ -123,16 +131,16 @@ func TestQueue(t *testing.T) {
 			before := i.Clone()
 			var err error
 			want := "?" // a rejection by rules that have their own tests
-			operation := rapid.SampledFrom([]string{"add", "replace", "remove", "download", "download", "confirm", "confirm", "confirm all", "move", "move", "delete", "undelete"}).Draw(t, "operation")
+			operation := rapid.SampledFrom([]string{"add", "replace", "remove", "download", "download", "confirm", "confirm", "confirm all", "move", "move", "delete", "undelete", "infect"}).Draw(t, "operation")
 			switch operation {
 			case "add":
 				id = fmt.Sprint("d", added)
-				if err = i.AddData(app, id, "default", Content{}, by, now); err == nil {
+				if err = i.AddData(app, id, "default", Content{Revision: id, Scanning: application.ScanningStrict}, by, now); err == nil {
 					added++
 					m.elements[id] = &queueElement{byOwner: by == "nav"}
 				}
 			case "replace":
-				if err = i.ReplaceData(app, id, Content{}, by, now); err == nil {
+				if err = i.ReplaceData(app, id, Content{Revision: id, Scanning: application.ScanningStrict}, by, now); err == nil {
 					*m.elements[id] = queueElement{byOwner: by == "nav"}
 				}
 			case "remove":
@@ -143,12 +151,16 @@ func TestQueue(t *testing.T) {
 				if err = i.RecordDownload(id, now); err == nil {
 					m.elements[id].downloaded = true
 				}
+			case "infect":
+				if _, err = i.ApplyScans(app, map[string]ScanResult{id: {Status: ScanInfected, At: now}}, now, Links{}); err == nil {
+					m.elements[id].infected = true
+				}
 			case "confirm":
 				want = m.confirm(id)
 				err = i.ConfirmDownload(id, now)
 			case "confirm all":
 				want = m.confirmAll()
-				err = i.ConfirmAll(now)
+				err = i.ConfirmAll(now, true)
 			case "move":
 				to := rapid.SampledFrom(append(app.Workflow.Reachable(i.Workflow.CurrentStep, application.Owner), i.Workflow.CurrentStep)).Draw(t, "step")
 				if _, err = i.Transition(app, to, application.Owner, by, now); err == nil {
@@ -275,7 +287,7 @@ func TestConfirmAll(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		err := i.ConfirmAll(noon.Add(time.Hour))
+		err := i.ConfirmAll(noon.Add(time.Hour), true)
 		if code(err) != test.code || i.InQueue() != (test.code == "not-downloaded") {
 			t.Errorf("%s: %v, in the queue %v", name, err, i.InQueue())
 		}
@@ -285,7 +297,7 @@ func TestConfirmAll(t *testing.T) {
 			}
 		}
 	}
-	if err := stored(t, app).ConfirmAll(noon); code(err) != "unchanged" {
+	if err := stored(t, app).ConfirmAll(noon, true); code(err) != "unchanged" {
 		t.Errorf("a draft without data: %v", err)
 	}
 }

@@ -4,7 +4,8 @@ usage: recover.py ENV redrive QUEUE
        recover.py ENV replay FROM TO [RULE]
 
 redrive moves the messages of a dead-letter queue back to its queue: FeedDeadLetters to that of
-event-record, WebhookDeadLetters to that of webhook-send. replay sends the archived events between
+event-record, WebhookDeadLetters to that of webhook-send, ScanDeadLetters to that of scan-record,
+which a stack with MalwareScan=off does not have. replay sends the archived events between
 two times, such as 2026-11-25T10:00:00Z, to the feed, or to the rule with the ARN RULE: the output
 ReplayRuleArn of an owner's subscription. The feed drops events that it has. ENV is an environment of
 samconfig.toml.
@@ -20,7 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 # The output with the destination of each dead-letter queue. SQS moves messages only from the
 # dead-letter queue of another queue.
-DESTINATIONS = {"FeedDeadLetters": "FeedQueueArn", "WebhookDeadLetters": "WebhookQueueArn", "PublishDeadLetters": None}
+DESTINATIONS = {"FeedDeadLetters": "FeedQueueArn", "WebhookDeadLetters": "WebhookQueueArn",
+                "ScanDeadLetters": "ScanQueueArn", "PublishDeadLetters": None}
 ARCHIVE_DELAY = datetime.timedelta(minutes=10)  # until an event is in the archive, at most
 
 
@@ -42,7 +44,8 @@ class Recovery:
         for output in stack.get("Outputs", []):
             if output["OutputKey"] == name:
                 return output["OutputValue"]
-        raise Failure(f"{self.stack} has no output {name}. Deploy this release first.")
+        scan = ", with MalwareScan" if name.startswith("Scan") else ""
+        raise Failure(f"{self.stack} has no output {name}. Deploy this release first{scan}.")
 
     def redrive(self, queue=""):
         """Move the messages of a dead-letter queue and return what was started."""

@@ -24,7 +24,7 @@ from lint import translate  # noqa: E402
 
 with open("template.yaml", encoding="utf-8") as file:
     TEMPLATE = yaml_parse(file.read())
-GIVEN = {"TokenAudience": "api"}
+GIVEN = {"TokenAudience": "api", "MalwareScan": "observe"}
 DEPLOYED = Deployment(translate(TEMPLATE, GIVEN), GIVEN)
 
 PLACE = "eu-north-1:444455556666"
@@ -90,9 +90,14 @@ class RecoverTest(unittest.TestCase):
         self.assertIn("list-message-move-tasks --source-arn " + self.move["SourceArn"], out)
         self.assertEqual(run(["redrive", "FeedDeadLetters"]), "FeedDeadLetters is empty")
         self.assertEqual(run(["redrive", "PublishDeadLetters"]), "PublishDeadLetters is empty")
-        move = {"SourceArn": f"arn:aws:sqs:{PLACE}:WebhookDeadLetters", "DestinationArn": f"arn:aws:sqs:{PLACE}:WebhookQueue"}
-        self.assertIn("moves 3 messages of WebhookDeadLetters",
-                      run(["redrive", "WebhookDeadLetters"], [("sqs", "start_message_move_task", {"TaskHandle": "t"}, move)], waiting=3))
+        for name in ("Webhook", "Scan"):
+            move = {"SourceArn": f"arn:aws:sqs:{PLACE}:{name}DeadLetters", "DestinationArn": f"arn:aws:sqs:{PLACE}:{name}Queue"}
+            self.assertIn(f"moves 3 messages of {name}DeadLetters",
+                          run(["redrive", f"{name}DeadLetters"], [("sqs", "start_message_move_task", {"TaskHandle": "t"}, move)], waiting=3))
+
+    def test_redrive_without_scan(self):
+        with self.assertRaisesRegex(Failure, "s has no output ScanDeadLettersUrl. Deploy this release first, with MalwareScan"):
+            run(["redrive", "ScanDeadLetters"], without="ScanDeadLettersUrl")
 
     def test_every_dead_letter_queue(self):
         """Each queue that receives failures is known. SQS accepts a redrive from none but the
@@ -120,7 +125,7 @@ class RecoverTest(unittest.TestCase):
     def test_failures(self):
         """Each failure says what to do, and nothing is started."""
         for words, arguments in {
-            "no dead-letter queue 'FeedQueue'. Use QUEUE=FeedDeadLetters or QUEUE=WebhookDeadLetters or QUEUE=PublishDeadLetters": {"arguments": ["redrive", "FeedQueue"]},
+            "no dead-letter queue 'FeedQueue'. Use QUEUE=FeedDeadLetters or QUEUE=WebhookDeadLetters or QUEUE=ScanDeadLetters or QUEUE=PublishDeadLetters": {"arguments": ["redrive", "FeedQueue"]},
             "no dead-letter queue ''": {"arguments": ["redrive", ""]},
             "purge-queue --queue-url https://sqs.eu-north-1.amazonaws.com/444455556666/PublishDeadLetters": {
                 "arguments": ["redrive", "PublishDeadLetters"], "waiting": 3},

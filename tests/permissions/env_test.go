@@ -27,7 +27,7 @@ func newEnv(t *testing.T) *env {
 	t.Helper()
 	e := &env{t: t, recorder: &recorder{t: t, calls: map[use]int{}, warmUps: map[use]bool{}}}
 	var err error
-	if e.System, err = runtime.Start(t.Context(), runtime.Options{BetweenEach: e.between, Parameters: map[string]string{"CreatesPerHour": "1000", "WebhookInsecure": "true"}}); err != nil {
+	if e.System, err = runtime.Start(t.Context(), runtime.Options{BetweenEach: e.between, Parameters: map[string]string{"CreatesPerHour": "1000", "WebhookInsecure": "true", "MalwareScan": "guardduty"}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Stop)
@@ -62,9 +62,20 @@ func (e *env) send(status int, token, method, path, contentType, body string, he
 	return e.Must(e.t, status, r)
 }
 
+// create creates an instance and scans its content.
 func (e *env) create(labels string) client.Instance {
 	e.t.Helper()
-	return e.send(201, e.user, "POST", "/nav/app2018/instances", "application/json", creation(labels)).Instance()
+	i := e.send(201, e.user, "POST", "/nav/app2018/instances", "application/json", creation(labels)).Instance()
+	e.scan()
+	return i
+}
+
+// scan scans the content that is new since the last call.
+func (e *env) scan() {
+	e.t.Helper()
+	if _, err := e.Scan(e.t.Context()); err != nil {
+		e.t.Fatal(err)
+	}
 }
 
 func creation(labels string) string {

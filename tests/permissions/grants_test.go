@@ -14,8 +14,8 @@ import (
 type use struct{ function, permission string }
 
 // usedByLambda are resources that Lambda uses on behalf of a function, without a call by its code:
-// event sources and failure destinations. Package structure checks them.
-var usedByLambda = map[string]bool{"Outbox.StreamArn": true, "FeedQueue": true, "WebhookQueue": true, "PublishDeadLetters": true}
+// event sources, failure destinations and the key of encryption. Package structure checks them.
+var usedByLambda = map[string]bool{"Outbox.StreamArn": true, "FeedQueue": true, "ScanQueue": true, "WebhookQueue": true, "PublishDeadLetters": true, "KmsKeyArn": true}
 
 // granted reads the permissions in template.yaml, with the line that grants each of them.
 func granted(t *testing.T, root string) map[use]int {
@@ -28,10 +28,12 @@ func granted(t *testing.T, root string) map[use]int {
 		Resources map[string]struct {
 			Type       string `yaml:"Type"`
 			Properties struct {
-				CodeURI  string `yaml:"CodeUri"`
-				Policies []struct {
-					Statement []yaml.Node `yaml:"Statement"`
-				} `yaml:"Policies"`
+				CodeURI  string   `yaml:"CodeUri"`
+				Policies []policy `yaml:"Policies"`
+
+				// Roles are those of functions that have the policy PolicyDocument.
+				Roles          []string `yaml:"Roles"`
+				PolicyDocument policy   `yaml:"PolicyDocument"`
 			} `yaml:"Properties"`
 		} `yaml:"Resources"`
 	}
@@ -41,30 +43,15 @@ func granted(t *testing.T, root string) map[use]int {
 	}
 	grants := map[use]int{}
 	for _, r := range file.Resources {
-		if r.Type != "AWS::Serverless::Function" {
-			continue
-		}
-		for _, policy := range r.Properties.Policies {
-			for _, node := range policy.Statement {
-				var statement struct {
-					Action   []string  `yaml:"Action"`
-					Resource yaml.Node `yaml:"Resource"`
-				}
-				if err := node.Decode(&statement); err != nil {
-					t.Fatalf("template.yaml:%d: %v", node.Line, err)
-				}
-				targets := []*yaml.Node{&statement.Resource}
-				if statement.Resource.Kind == yaml.SequenceNode {
-					targets = statement.Resource.Content
-				}
-				for _, target := range targets {
-					name := resource(target.Value)
-					for _, action := range statement.Action {
-						if !usedByLambda[name] {
-							grants[use{strings.TrimPrefix(r.Properties.CodeURI, "functions/"), action + " on " + name}] = target.Line
-						}
-					}
-				}
+		switch r.Type {
+		case "AWS::Serverless::Function":
+			for _, policy := range r.Properties.Policies {
+				policy.addTo(t, grants, r.Properties.CodeURI)
+			}
+		case "AWS::IAM::Policy":
+			for _, role := range r.Properties.Roles {
+				function := file.Resources[strings.TrimSuffix(role, "Role")]
+				r.Properties.PolicyDocument.addTo(t, grants, function.Properties.CodeURI)
 			}
 		}
 	}
@@ -72,6 +59,41 @@ func granted(t *testing.T, root string) map[use]int {
 		t.Fatalf("read only %d permissions from template.yaml", len(grants))
 	}
 	return grants
+}
+
+// policy is a policy of functions.
+type policy struct {
+	Statement []yaml.Node `yaml:"Statement"`
+}
+
+// addTo adds what the policy allows the function in a folder.
+func (p policy) addTo(t *testing.T, grants map[use]int, folder string) {
+	t.Helper()
+	for _, node := range p.Statement {
+		var statement struct {
+			Effect   string    `yaml:"Effect"`
+			Action   []string  `yaml:"Action"`
+			Resource yaml.Node `yaml:"Resource"`
+		}
+		if err := node.Decode(&statement); err != nil {
+			t.Fatalf("template.yaml:%d: %v", node.Line, err)
+		}
+		if statement.Effect != "Allow" {
+			continue
+		}
+		targets := []*yaml.Node{&statement.Resource}
+		if statement.Resource.Kind == yaml.SequenceNode {
+			targets = statement.Resource.Content
+		}
+		for _, target := range targets {
+			name := resource(target.Value)
+			for _, action := range statement.Action {
+				if !usedByLambda[name] {
+					grants[use{strings.TrimPrefix(folder, "functions/"), action + " on " + name}] = target.Line
+				}
+			}
+		}
+	}
 }
 
 var arn = regexp.MustCompile(`^(?:\$\{)?(\w+)\.Arn\}?(/index/\w+)?(?:/\*)?$`)

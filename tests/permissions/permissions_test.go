@@ -24,6 +24,7 @@ import (
 	"altinn.no/instanceapi/shared/instance/sweep"
 	"altinn.no/instanceapi/shared/rfc3339"
 	"altinn.no/instanceapi/tests/client"
+	"altinn.no/instanceapi/tests/local/scanner"
 	"altinn.no/instanceapi/tests/local/workspace"
 	"altinn.no/instanceapi/tests/routes"
 )
@@ -76,7 +77,7 @@ func TestGrantsMatchCalls(t *testing.T) {
 
 // rules are the members of a registration by which time changes instances, with every type of
 // event.
-const rules = `,"events":["DataChanged","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged","SubstatusChanged","ReadStatusChanged"],
+const rules = `,"events":["DataChanged","DataScanned","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged","SubstatusChanged","ReadStatusChanged"],
 	"retention":{"drafts":{"after":"P1D"},"deleted":{"after":"P2D"},"archived":{"after":"P3D"}},"deadline":{"label":"forfalt"}`
 
 // applications registers an application and then its rules. It reads the feed and the statistics of
@@ -84,7 +85,7 @@ const rules = `,"events":["DataChanged","InstanceChanged","DownloadConfirmed","I
 func (e *env) applications() {
 	for n, members := range []string{"", rules} {
 		e.send([]int{201, 200}[n], e.owner, "PUT", "/storage/applications/nav/app2018", "application/json",
-			`{"dataTypes":[{"formId":"a","minCount":0,"maxCount":0,"schema":{"type":"object"}},{"formId":"any","minCount":0,"maxCount":0}]`+members+`}`)
+			`{"dataTypes":[{"formId":"a","minCount":0,"maxCount":0,"schema":{"type":"object"}},{"formId":"any","minCount":0,"maxCount":0,"unscannable":"allow"}]`+members+`}`)
 	}
 	e.send(404, e.owner, "GET", "/storage/applications/nav/unregistered/events", "", "")
 	e.send(404, e.owner, "GET", "/storage/applications/nav/unregistered/statistics", "", "")
@@ -135,6 +136,7 @@ func (e *env) everyRoute() {
 
 // download downloads every data element as the owner.
 func (e *env) download(i client.Instance) {
+	e.scan()
 	for _, d := range i.Data {
 		e.send(200, e.owner, "GET", i.Storage()+"/data/"+d.ID, "", "")
 	}
@@ -153,6 +155,11 @@ func (e *env) moreRequests() {
 	e.send(201, e.user, "POST", i.Apps()+"/data?formId=any", "text/plain", "c", "Idempotency-Key: c")
 	u := e.upload(i, "sent to the store directly")
 	i = e.send(201, e.user, "POST", i.Apps()+"/data?formId=any&upload="+u.ID, "", "").Instance()
+	e.send(200, e.user, "PUT", i.Apps()+"/data/"+i.Data[1].ID, "text/plain", "has a tag")
+	infected := e.send(201, e.user, "POST", i.Apps()+"/data?formId=any", "text/plain", scanner.EICAR()).Instance()
+	e.scan()
+	e.send(409, e.owner, "GET", i.Storage()+"/data/"+infected.Data[len(infected.Data)-1].ID, "", "")
+	e.send(200, e.user, "DELETE", i.Apps()+"/data/"+infected.Data[len(infected.Data)-1].ID, "", "")
 	u = e.upload(i, "replaces an element")
 	e.send(200, e.user, "PUT", i.Apps()+"/data/"+i.Data[1].ID+"?upload="+u.ID, "", "")
 	e.send(200, e.owner, "PATCH", i.Apps(), "application/merge-patch+json", `{"labels":["x2","x3","`+sameIndexLabel("x3")+`"]}`)
@@ -396,7 +403,7 @@ func (e *env) sweeps() {
 		item["SK"] = &types.AttributeValueMemberS{Value: "2026-01-01T00:00:00.000000Z#" + what}
 	})
 	forgotten := blob.KeyOf("nav/app2018", i.InstanceOwnerID, i.ID, blobtest.RevisionAt(time.Now().Add(-24*time.Hour-sweep.SettleTime)))
-	if _, err := blobbucket.New(e.S3, e.Bucket).Put(t.Context(), forgotten, "text/plain", []byte("x")); err != nil {
+	if _, err := blobbucket.New(e.S3, e.Bucket).Put(t.Context(), forgotten, "text/plain", "", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup

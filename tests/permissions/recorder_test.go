@@ -97,6 +97,9 @@ func permissionsOf(service string, c *awsproxy.Call) ([]string, error) {
 		if action == "" || key == "" {
 			return nil, fmt.Errorf("the recorder does not know %s %s", c.Request.Method, c.Request.URL.Path)
 		}
+		if c.Request.Header.Get("X-Amz-Tagging") != "" {
+			return []string{action + " on Blobs", "s3:PutObjectTagging on Blobs"}, nil
+		}
 		return []string{action + " on Blobs"}, nil
 	}
 	return ofDynamo(c.Operation, c.Body)

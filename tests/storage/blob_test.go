@@ -106,7 +106,7 @@ func blobKey() blob.Key { return blob.NewKey("nav/app2018", "50001", uuid.New().
 func contentTypeIsStored(t *testing.T, store *blobbucket.Bucket, client *s3.Client) {
 	const contentType = `text/xml; Charset="utf-8"`
 	key, body := blobKey(), []byte("<melding/>")
-	if _, err := store.Put(t.Context(), key, contentType, body); err != nil {
+	if _, err := store.Put(t.Context(), key, contentType, "", body); err != nil {
 		t.Fatal(err)
 	}
 	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(blobsBucket), Key: aws.String(key.String()), ChecksumMode: "ENABLED"})
@@ -142,7 +142,7 @@ func damagedOnTheWay(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 		return io.NopCloser(bytes.NewReader(b))
 	}}
 	key := blobKey()
-	if _, err := blobbucket.New(server.client(server.secretKey, damaging), blobsBucket).Put(t.Context(), key, "text/plain", []byte("the bytes")); err == nil {
+	if _, err := blobbucket.New(server.client(server.secretKey, damaging), blobsBucket).Put(t.Context(), key, "text/plain", "", []byte("the bytes")); err == nil {
 		t.Error("damaged bytes were stored")
 	}
 	if _, err := intact.Get(t.Context(), key, nil); !errors.Is(err, blob.ErrNotFound) {
@@ -162,7 +162,7 @@ func lostResponse(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 		return nil
 	}}
 	key, body := blobKey(), bytes.Repeat([]byte("the bytes "), 1000)
-	info, err := blobbucket.New(server.client(server.secretKey, losing), blobsBucket).Put(t.Context(), key, "text/plain", body)
+	info, err := blobbucket.New(server.client(server.secretKey, losing), blobsBucket).Put(t.Context(), key, "text/plain", "", body)
 	if err != nil || info.Size != int64(len(body)) || puts != 2 {
 		t.Fatalf("info %+v, error %v, after %d attempts", info, err, puts)
 	}
@@ -178,13 +178,13 @@ func lostResponse(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 
 func wrongSecret(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 	key, impostor := blobKey(), blobbucket.New(server.client("another-secret", nil), blobsBucket)
-	if _, err := impostor.Put(t.Context(), key, "text/plain", []byte("x")); err == nil {
+	if _, err := impostor.Put(t.Context(), key, "text/plain", "", []byte("x")); err == nil {
 		t.Error("Put with a wrong secret succeeded")
 	}
 	if _, err := intact.Get(t.Context(), key, nil); !errors.Is(err, blob.ErrNotFound) {
 		t.Errorf("Get: error %v, want ErrNotFound", err)
 	}
-	if _, err := intact.Put(t.Context(), key, "text/plain", []byte("x")); err != nil {
+	if _, err := intact.Put(t.Context(), key, "text/plain", "", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := impostor.Get(t.Context(), key, nil); err == nil || errors.Is(err, blob.ErrNotFound) {
@@ -197,7 +197,7 @@ func wrongSecret(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 
 func unsigned(t *testing.T, server s3Server, intact *blobbucket.Bucket) {
 	key := blobKey()
-	if _, err := intact.Put(t.Context(), key, "text/plain", []byte("x")); err != nil {
+	if _, err := intact.Put(t.Context(), key, "text/plain", "", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	anonymous := blobbucket.New(server.client(server.secretKey, altered{request: func(r *http.Request) { r.Header.Del("Authorization") }}), blobsBucket)

@@ -50,7 +50,7 @@ func infoOf(body string) blob.Info {
 func presignPut(t *testing.T, store *blobbucket.Bucket) {
 	const body, contentType = "the announced bytes", `text/xml; charset="utf-8"`
 	key := blobKey()
-	link, err := store.PresignPut(t.Context(), key, contentType, infoOf(body))
+	link, err := store.PresignPut(t.Context(), key, contentType, "", infoOf(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func presignPut(t *testing.T, store *blobbucket.Bucket) {
 	if resp, content := sendPresigned(t, link, body, nil); resp.StatusCode != http.StatusPreconditionFailed {
 		t.Errorf("a second time: %s %s", resp.Status, content)
 	}
-	other, err := store.PresignPut(t.Context(), key, "text/plain", infoOf("other"))
+	other, err := store.PresignPut(t.Context(), key, "text/plain", "", infoOf("other"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func presignPut(t *testing.T, store *blobbucket.Bucket) {
 func presignGet(t *testing.T, store *blobbucket.Bucket) {
 	key, body := blobKey(), bytes.Repeat([]byte("0123456789"), 1000)
 	const contentType, disposition = `application/pdf; name="a & co?.pdf"`, `attachment; filename="s_knad + 1.pdf"; filename*=UTF-8''s%C3%B8knad%20%2B%201.pdf`
-	if _, err := store.Put(t.Context(), key, contentType, body); err != nil {
+	if _, err := store.Put(t.Context(), key, contentType, "", body); err != nil {
 		t.Fatal(err)
 	}
 	link, err := store.PresignGet(t.Context(), key, disposition)
@@ -161,14 +161,14 @@ func presignGet(t *testing.T, store *blobbucket.Bucket) {
 // A request that is signed with a wrong secret is rejected.
 func presignWithWrongSecret(t *testing.T, server s3Server, store *blobbucket.Bucket) {
 	key, impostor := blobKey(), blobbucket.New(server.client("another-secret", nil), blobsBucket)
-	link, err := impostor.PresignPut(t.Context(), key, "text/plain", infoOf("x"))
+	link, err := impostor.PresignPut(t.Context(), key, "text/plain", "", infoOf("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if resp, _ := sendPresigned(t, link, "x", nil); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("put: %s", resp.Status)
 	}
-	if _, err := store.Put(t.Context(), key, "text/plain", []byte("x")); err != nil {
+	if _, err := store.Put(t.Context(), key, "text/plain", "", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	if link, err = impostor.PresignGet(t.Context(), key, "attachment"); err != nil {

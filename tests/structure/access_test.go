@@ -36,6 +36,7 @@ var settings = map[string]string{
 	"METRIC_NAMESPACE":    "AWS::StackName",
 	"SUBSCRIPTIONS_TABLE": "Subscriptions",
 	"WEBHOOK_INSECURE":    "WebhookInsecure",
+	"MALWARE_SCAN":        "MalwareScan",
 }
 
 // usedBy is the resource that each package uses. elsewhere has the calls that use another resource.

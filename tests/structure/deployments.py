@@ -34,12 +34,17 @@ CHOICES = [
     [{}, {"TokenAudience": "api"}, {"AllowAnyAudience": "true"}, {"AllowAnyAudience": "true", "GatewayTokens": "true"},
      {"TokenAudience": "api", "GatewayTokens": "true"}],
     [{}, {"AllowedOrigins": ORIGINS}],
-    [{}, {"KmsKeyArn": KEY}],
+    [{}, {"KmsKeyArn": KEY}, {"MalwareScan": "observe"}, {"MalwareScan": "guardduty"},
+     {"KmsKeyArn": KEY, "MalwareScan": "guardduty"}],
     [{}, {"ProtectData": "false", "Tracing": "PassThrough", "AlarmEmail": "drift@example.no"},
      {"Monitoring": "false", "AlarmEmail": "drift@example.no"}],
 ]
 # The only parameter that the transform itself reads.
 GRADUAL = [{"GradualDeployment": "false"}, {"GradualDeployment": "true"}]
+
+# GuardDuty chooses the name of its rule.
+SCAN_TRIGGER = ("ScanRole", {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/"
+                                        "DO-NOT-DELETE-AmazonGuardDutyMalwareProtectionS3*"})
 
 NO_VALUE = object()  # the value of AWS::NoValue
 
@@ -161,7 +166,7 @@ def check_policies(d):
         for policy in p.get("Policies", []):
             for s in policy["PolicyDocument"]["Statement"]:
                 for resource in s["Resource"] if isinstance(s["Resource"], list) else [s["Resource"]]:
-                    if "*" in str(resource) and resource != {"Fn::Sub": "${Blobs.Arn}/*"}:
+                    if "*" in str(resource) and resource != {"Fn::Sub": "${Blobs.Arn}/*"} and (name, resource) != SCAN_TRIGGER:
                         yield f"{name} is granted the resource {resource}"
                 if "*" in str(s["Action"]):
                     yield f"{name} is granted the action {s['Action']}"
@@ -216,6 +221,42 @@ def check_alarms(d):
     for name, p in d.of_type("AWS::Lambda::Function").items():
         if p["TracingConfig"] != {"Mode": d.parameters["Tracing"]}:
             yield f"{name} has the tracing {p['TracingConfig']}"
+
+
+def check_dashboard(d):
+    """The dashboard is JSON and shows the alarms of the deployment."""
+    def expand(value):
+        text, own = value if isinstance(value, list) else (value, {})
+        def one(match):
+            found = own.get(match[1], match[1])
+            return expand(found["Fn::Sub"]) if "Fn::Sub" in found else found if isinstance(found, str) else match[1]
+        return re.sub(r"\$\{([^}]+)\}", one, text)
+    for name, p in d.of_type("AWS::CloudWatch::Dashboard").items():
+        try:
+            widgets = json.loads(expand(p["DashboardBody"]["Fn::Sub"]))["widgets"]
+        except ValueError as error:
+            yield f"{name} is no JSON: {error}"
+            continue
+        shown = [a for w in widgets for a in w["properties"].get("alarms", [])]
+        if sorted(shown) != sorted(f"{a}.Arn" for a in d.of_type("AWS::CloudWatch::Alarm")):
+            yield f"{name} shows the alarms {shown}"
+
+
+def check_scan(d):
+    """The stack scans the bucket if MalwareScan says so, and its bucket blocks content only with guardduty."""
+    mode = d.parameters["MalwareScan"]
+    kinds = ("AWS::GuardDuty::MalwareProtectionPlan", "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue",
+             "AWS::Logs::LogGroup", "AWS::IAM::Role")
+    for kind in kinds:
+        if any(n.startswith("Scan") for n in d.of_type(kind)) != (mode != "off"):
+            yield f"MalwareScan is {mode}, but the resources of the type {kind} are {list(d.of_type(kind))}"
+    denied = [s for s in d.of_type("AWS::S3::BucketPolicy")["BlobsPolicy"]["PolicyDocument"]["Statement"] if s["Action"] == "s3:GetObject"]
+    readers = [{"Fn::GetAtt": ["DataGetRole", "Arn"]}, {"Fn::GetAtt": ["DataDownloadRole", "Arn"]}]
+    if len(denied) != (2 if mode == "guardduty" else 0) or any(s["Condition"]["ArnEquals"]["aws:PrincipalArn"] != readers for s in denied):
+        yield f"MalwareScan is {mode}, but the bucket denies reading by {denied}"
+    for name, p in d.of_type("AWS::Lambda::Function").items():
+        if p["Environment"]["Variables"].get("MALWARE_SCAN", mode) != mode:
+            yield f"{name} has another MALWARE_SCAN than {mode}"
 
 
 def check_access_logs(d):
@@ -363,13 +404,21 @@ MISTAKES = [
     ("check_access_logs", lambda t: t["Globals"]["Function"]["LoggingConfig"].pop("SystemLogLevel")),
     ("check_alarms", lambda t: t["Resources"]["BlobSweepAlarm"].pop("Condition")),
     ("check_rules", lambda t: t["Rules"].pop("GradualDeploymentHasAlarms")),
+    ("check_scan", lambda t: t["Resources"]["ScanPlan"].pop("Condition")),
+    ("check_scan", lambda t: properties(t, "BlobsPolicy")["PolicyDocument"]["Statement"][3]["Fn::If"].__setitem__(0, "Scans")),
+    ("check_scan", lambda t: properties(t, "DataGet")["Environment"]["Variables"].update(MALWARE_SCAN="off")),
+    ("check_references", lambda t: t["Resources"]["ScanDeadLettersAlarm"].update(Condition="Monitors")),
+    ("check_dashboard", lambda t: properties(t, "Dashboard")["DashboardBody"]["Fn::Sub"][1].update(ScanAlarms="")),
+    ("check_dashboard", lambda t: properties(t, "Dashboard")["DashboardBody"]["Fn::Sub"][1].update(ScanWidgets=",")),
+    ("check_policies", lambda t: properties(t, "ScanRole")["Policies"][0]["PolicyDocument"]["Statement"][0].update(Resource="*")),
     ("check_protection", lambda t: t["Resources"]["Events"].update(DeletionPolicy="RetainExceptOnCreate")),
 ]
 
 
 def missed(template):
-    """Yield the mistakes that no check finds in four deployments."""
-    combinations = [[c[0] for c in CHOICES], [c[-1] for c in CHOICES[:-1]], [CHOICES[2][1], CHOICES[1][1]], [CHOICES[2][1], CHOICES[-1][-1]]]
+    """Yield the mistakes that no check finds in five deployments."""
+    combinations = [[c[0] for c in CHOICES], [c[-1] for c in CHOICES[:-1]], [CHOICES[2][1], CHOICES[1][1]], [CHOICES[2][1], CHOICES[-1][-1]],
+                    [CHOICES[4][2]]]
     broken = copy.deepcopy(template)
     del broken["Globals"]["Function"]["AutoPublishAliasAllProperties"]
     if not versions(broken):

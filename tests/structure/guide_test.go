@@ -55,6 +55,9 @@ var findings = map[string][]string{
 	"FeedDeadLettersAlarm":        {"batches:1 cause:event: not JSON since:20"},
 	"AgendaLagAlarm":              {"agendaLagMs:700000 backfilled:0 cause:instance x: damaged effects:3 notes:64"},
 	"BlobSweepAlarm":              {"blobs:2 cause:AccessDenied checks:3 instances:1"},
+	"ScanTroubleAlarm":            {"bin(5m):one period scans:1"},
+	"ScanDeadLettersAlarm":        {"batches:1 cause:throttled by DynamoDB failedMessages:1 since:20"},
+	"ScanQueueAgeAlarm":           {"batches:1 bin(1m):one period errors:1"},
 	"DeadLettersAlarm":            nil, // EventBridge writes no log
 	"StorageServerErrorsAlarm":    nil, // in the section of another alarm, as the following
 	"OutboxThrottlesAlarm":        nil,
@@ -64,6 +67,7 @@ var findings = map[string][]string{
 	"EventRecordErrorsAlarm":      nil,
 	"WebhookDeadLettersAlarm":     nil, // one kind of line, without a query, as the following
 	"WebhooksPausedAlarm":         nil,
+	"ScanOverdueAlarm":            nil,
 	"WebhookSendErrorsAlarm":      nil,
 	"SubscriptionsThrottlesAlarm": nil,
 }
@@ -366,6 +370,10 @@ func guideLines(t *testing.T) map[string][]string {
 		slog.LogAttrs(ctx, slog.LevelError, messageOf(t, "functions/blob-sweep/handler.go"), attributes(t, "functions/blob-sweep/handler.go", map[string]any{
 			"checks": 3, "blobs": 2, "instances": 1, "cause": "AccessDenied"})...)
 	})
+	scans := logged(t, func(ctx context.Context) {
+		slog.LogAttrs(ctx, slog.LevelError, messageOf(t, "functions/scan-record/handler.go"), attributes(t, "functions/scan-record/handler.go", map[string]any{
+			"messages": 10, "scansFailed": 1, "failed": 1, "cause": "throttled by DynamoDB"})...)
+	})
 	notStarted := logged(t, func(ctx context.Context) {
 		slog.LogAttrs(ctx, slog.LevelError, "cannot start", slog.String("cause", "AccessDenied"))
 	})
@@ -378,7 +386,7 @@ func guideLines(t *testing.T) map[string][]string {
 		"InstanceGetLogs":  {with(t, busy, map[string]any{"traceId": trace, "durationMs": 3500.0}), with(t, slow, map[string]any{"durationMs": 4200.0})},
 		"EventQueryLogs":   {with(t, held, map[string]any{"durationMs": 19_500.0})},
 		"EventPublishLogs": {published, timeoutLine, timeoutLine}, "EventRecordLogs": {recorded, notStarted}, "OutboxSweepLogs": {swept, stopped},
-		"AgendaRunLogs": {agenda}, "BlobSweepLogs": {blobs},
+		"AgendaRunLogs": {agenda}, "BlobSweepLogs": {blobs}, "ScanRecordLogs": {scans},
 	}
 	var functions []string
 	for _, group := range slices.Sorted(maps.Keys(groups)) {

@@ -12,11 +12,13 @@ import (
 func TestKMSKey(t *testing.T) { report(t, checkKMSKey(readTemplate(t))) }
 
 func checkKMSKey(tpl *template) (found []string) {
-	for _, key := range []string{"", "arn:aws:kms:eu-north-1:111122223333:key/0f6a1d3c-0000-4000-8000-000000000000"} {
+	const own = "arn:aws:kms:eu-north-1:111122223333:key/0f6a1d3c-0000-4000-8000-000000000000"
+	for _, values := range [][2]string{{"", "off"}, {own, "off"}, {"", "guardduty"}, {own, "guardduty"}} {
+		key, scan := values[0], values[1]
 		add := func(format string, arguments ...any) {
-			found = append(found, fmt.Sprintf(format, arguments...)+fmt.Sprintf(" (KmsKeyArn is %q)", key))
+			found = append(found, fmt.Sprintf(format, arguments...)+fmt.Sprintf(" (KmsKeyArn is %q, MalwareScan is %s)", key, scan))
 		}
-		d := deployment{tpl, map[string]string{"KmsKeyArn": key}}
+		d := deployment{tpl, map[string]string{"KmsKeyArn": key, "MalwareScan": scan}}
 		for _, kind := range []struct{ name, property string }{
 			{"AWS::SQS::Queue", "KmsMasterKeyId"}, {"AWS::Logs::LogGroup", "KmsKeyId"},
 		} {
@@ -45,7 +47,9 @@ func checkKMSKey(tpl *template) (found []string) {
 		}
 		var roles []string
 		for _, f := range tpl.functions() {
-			roles = append(roles, f.Name+"Role")
+			if d.creates(f.resource) {
+				roles = append(roles, f.Name+"Role")
+			}
 			arn := d.property(f.resource, "KmsKeyArn")
 			if arn == nil {
 				arn = at(d.value(tpl.Globals), "Function", "KmsKeyArn")
@@ -67,7 +71,7 @@ func checkKeyUse(d deployment, key string, roles []string, add func(format strin
 		return
 	}
 	var got []string
-	for _, role := range list(use.Properties["Roles"]) {
+	for _, role := range list(d.property(use, "Roles")) {
 		got = append(got, reference(role))
 	}
 	slices.Sort(got)

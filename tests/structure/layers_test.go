@@ -26,6 +26,7 @@ var layers = []layer{
 	{name: "tasks", packages: []string{ // work on domain objects through interfaces
 		"shared/event/delivery",
 		"shared/instance/agenda",
+		"shared/instance/scan",
 		"shared/instance/sweep",
 		"shared/instance/validation",
 		"shared/schema",

@@ -381,26 +381,32 @@ type widget struct {
 	}
 }
 
-// readDashboard returns the widgets of the dashboard. In their metrics, each "." is replaced by the
-// value that it repeats.
+// readDashboard returns the widgets of the dashboard, with those that depend on a condition. In
+// their metrics, each "." is replaced by the value that it repeats.
 func readDashboard(t *testing.T, tpl *template) []widget {
 	t.Helper()
 	sub := list(at(tpl.resource("Dashboard").Properties, "DashboardBody", "Fn::Sub"))
 	variables := object(sub[1])
-	body := regexp.MustCompile(`\$\{([^}]+)\}`).ReplaceAllStringFunc(text(sub[0]), func(s string) string {
-		target := s[2 : len(s)-1]
-		name, _, _ := strings.Cut(target, ".")
-		variable, ok := variables[name]
-		if !ok && tpl.resource(name) == nil && !strings.HasPrefix(name, "AWS::") {
-			t.Errorf("the dashboard refers to %s, which does not exist", s)
-		}
-		if value := reference(variable); value != "" {
-			return value
-		}
-		return target
-	})
+	var expand func(body string) string
+	expand = func(body string) string {
+		return regexp.MustCompile(`\$\{([^}]+)\}`).ReplaceAllStringFunc(body, func(s string) string {
+			target := s[2 : len(s)-1]
+			name, _, _ := strings.Cut(target, ".")
+			variable, ok := variables[name]
+			if !ok && tpl.resource(name) == nil && !strings.HasPrefix(name, "AWS::") {
+				t.Errorf("the dashboard refers to %s, which does not exist", s)
+			}
+			if branches := list(at(variable, "Fn::If")); len(branches) == 3 {
+				return expand(text(at(branches[1], "Fn::Sub")))
+			}
+			if value := reference(variable); value != "" {
+				return value
+			}
+			return target
+		})
+	}
 	var dashboard struct{ Widgets []widget }
-	decoder := json.NewDecoder(strings.NewReader(body))
+	decoder := json.NewDecoder(strings.NewReader(expand(text(sub[0]))))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&dashboard); err != nil {
 		t.Fatal(err)

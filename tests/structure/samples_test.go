@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/event/delivery"
 	"altinn.no/instanceapi/shared/webhook"
@@ -43,6 +44,8 @@ func TestSamples(t *testing.T) {
 					checkStream(t, content)
 				case readers[f.Name] == "FeedQueue.Arn", readers[f.Name] == "WebhookQueue.Arn" && bytes.Contains(content, []byte("Records")):
 					checkQueue(t, content)
+				case readers[f.Name] == "ScanQueue.Arn":
+					checkScanResults(t, content)
 				default:
 					checkSchedule(t, content)
 				}
@@ -139,6 +142,40 @@ func checkQueue(t *testing.T, content []byte) {
 		doc, err := event.Decode(envelope.Detail)
 		if err != nil || envelope.DetailType != doc.Event.EventType || !strings.HasSuffix(envelope.Source, "."+doc.Event.Org) {
 			t.Errorf("detail-type %s and source %s do not match the event: %v", envelope.DetailType, envelope.Source, err)
+		}
+	}
+}
+
+// checkScanResults fails the test unless the messages are results of GuardDuty for stored content.
+func checkScanResults(t *testing.T, content []byte) {
+	pattern := object(readTemplate(t).resource("ScanRule").Properties["EventPattern"])
+	var batch events.SQSEvent
+	decode(t, content, &batch)
+	if len(batch.Records) == 0 {
+		t.Error("the sample has no records")
+	}
+	for _, message := range batch.Records {
+		var envelope events.CloudWatchEvent
+		decode(t, []byte(message.Body), &envelope)
+		if !slices.Contains(list(pattern["source"]), any(envelope.Source)) || !slices.Contains(list(pattern["detail-type"]), any(envelope.DetailType)) {
+			t.Errorf("detail-type %s and source %s do not match ScanRule", envelope.DetailType, envelope.Source)
+		}
+		var detail struct {
+			ScanStatus        string
+			S3ObjectDetails   struct{ BucketName, ObjectKey, VersionID string }
+			ScanResultDetails struct {
+				ScanResultStatus string
+				Threats          []struct{ Name string }
+			}
+		}
+		decode(t, envelope.Detail, &detail)
+		key, err := blob.ParseKey(detail.S3ObjectDetails.ObjectKey)
+		if err != nil || key.InstanceGuid() != sample.InstanceGUID || detail.S3ObjectDetails.BucketName == "" {
+			t.Errorf("the result is for %q: %v", detail.S3ObjectDetails.ObjectKey, err)
+		}
+		status := detail.ScanResultDetails.ScanResultStatus
+		if scans := scanResults[status]; scans != detail.ScanStatus || (len(detail.ScanResultDetails.Threats) > 0) != (status == "THREATS_FOUND") {
+			t.Errorf("the result %q has the scan status %q and the threats %v", status, detail.ScanStatus, detail.ScanResultDetails.Threats)
 		}
 	}
 }

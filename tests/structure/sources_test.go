@@ -36,7 +36,7 @@ var readerActions = map[string][]string{
 func TestEventSources(t *testing.T) {
 	tpl := readTemplate(t)
 	sources := mappings(tpl)
-	if got := slices.Sorted(maps.Keys(sources)); !slices.Equal(got, []string{"FeedQueue.Arn", "Outbox.StreamArn", "WebhookQueue.Arn"}) {
+	if got := slices.Sorted(maps.Keys(sources)); !slices.Equal(got, []string{"FeedQueue.Arn", "Outbox.StreamArn", "ScanQueue.Arn", "WebhookQueue.Arn"}) {
 		t.Fatalf("event sources: %v", got)
 	}
 	for _, f := range tpl.functions() {

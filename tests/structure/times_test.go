@@ -14,7 +14,7 @@ import (
 // appended are the structs with JSON that appendjson writes in place of encoding/json, with the
 // times of package rfc3339.
 var appended = []string{
-	"instance.Instance", "instance.Workflow", "instance.Status", "instance.LegalHold", "instance.Substatus", "instance.Note", "instance.DataElement", "instance.ApplicationOwner",
+	"instance.Instance", "instance.Workflow", "instance.Status", "instance.LegalHold", "instance.Substatus", "instance.Note", "instance.DataElement", "instance.ApplicationOwner", "instance.Scan",
 	"instancetable.document",
 }
 

@@ -9,6 +9,7 @@ import (
 
 // A handler reads and writes one instance only through the methods of instancehttp.Access. They
 // authorize the caller for the instance that they return, and for each version that they replace.
+// Only ApplyScans writes without them: it makes changes of the system, not of the caller.
 func TestInstanceAccessIsAuthorized(t *testing.T) {
 	program, err := loadFunctions()
 	if err != nil {
@@ -18,6 +19,7 @@ func TestInstanceAccessIsAuthorized(t *testing.T) {
 	update := []types.Object{
 		program.method(t, access, "Access", "UpdateFrom"),
 		program.method(t, access, "Access", "UpdateElement"),
+		program.function(t, access, "ApplyScans"),
 	}
 	read := append([]types.Object{program.method(t, access, "Access", "Load"), program.method(t, access, "Access", "RecordDownload")}, update...)
 	for _, test := range []struct {
@@ -26,8 +28,8 @@ func TestInstanceAccessIsAuthorized(t *testing.T) {
 		exempt     []string       // functions without a caller
 	}{
 		// A new instance replaces no version.
-		{program.method(t, table, "Table", "write"), append([]types.Object{program.method(t, table, "Table", "Create")}, update...), []string{"agenda-run"}},
-		{program.method(t, table, "Table", "Get"), read, []string{"agenda-run", "blob-sweep"}},
+		{program.method(t, table, "Table", "write"), append([]types.Object{program.method(t, table, "Table", "Create")}, update...), []string{"agenda-run", "scan-record"}},
+		{program.method(t, table, "Table", "Get"), read, []string{"agenda-run", "blob-sweep", "scan-record"}},
 	} {
 		without := map[types.Object]bool{}
 		for _, o := range test.authorized {
@@ -52,6 +54,16 @@ func TestInstanceAccessIsAuthorized(t *testing.T) {
 			}
 		}
 	}
+}
+
+// function returns a function of the project.
+func (p *program) function(t *testing.T, folder, name string) types.Object {
+	t.Helper()
+	pkg := p.types[module+"/"+folder]
+	if pkg == nil || pkg.Scope().Lookup(name) == nil {
+		t.Fatalf("no function links %s.%s", folder, name)
+	}
+	return pkg.Scope().Lookup(name)
 }
 
 // method returns a method of a type of the project.

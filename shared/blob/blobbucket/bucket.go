@@ -41,7 +41,7 @@ func New(client *s3.Client, bucket string) *Bucket { return &Bucket{client, buck
 // verified its SHA-256. Putting the same content again succeeds. Put returns ErrExists if the key
 // has other content. After any other error the content may or may not be stored, and the caller
 // must use a new key or fail. Put does not change or copy body.
-func (b *Bucket) Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error) {
+func (b *Bucket) Put(ctx context.Context, key blob.Key, contentType, tag string, body []byte) (blob.Info, error) {
 	if err := key.Check(); err != nil {
 		return blob.Info{}, err
 	}
@@ -55,6 +55,7 @@ func (b *Bucket) Put(ctx context.Context, key blob.Key, contentType string, body
 		ContentType:    &contentType,
 		ChecksumSHA256: &checksum,
 		IfNoneMatch:    aws.String("*"),
+		Tagging:        tagging(tag),
 	}, retryConflict)
 	if errorCode(err) == "PreconditionFailed" {
 		err = b.compare(ctx, key, int64(len(body)), checksum)
@@ -69,6 +70,14 @@ func (b *Bucket) Put(ctx context.Context, key blob.Key, contentType string, body
 // progress. The other write is our first attempt, whose response did not arrive in time.
 func retryConflict(o *s3.Options) {
 	o.Retryer = retry.AddWithErrorCodes(o.Retryer, "ConditionalRequestConflict")
+}
+
+// tagging returns the value of x-amz-tagging, or nil for no tag.
+func tagging(tag string) *string {
+	if tag == "" {
+		return nil
+	}
+	return &tag
 }
 
 // compare returns nil if the stored object has the given size and checksum, and ErrExists if it has

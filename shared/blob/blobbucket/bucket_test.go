@@ -91,7 +91,7 @@ func storeOn(r *replies) *Bucket {
 func TestPutRequest(t *testing.T) {
 	r := &replies{next: []func() (*http.Response, error){reply(200, "")}}
 	key := blob.KeyOf("nav/app", "50001", "i", revision)
-	info, err := storeOn(r).Put(t.Context(), key, "text/xml; charset=utf-8", []byte("hello"))
+	info, err := storeOn(r).Put(t.Context(), key, "text/xml; charset=utf-8", "", []byte("hello"))
 	if err != nil || info != (blob.Info{Size: 5, SHA256: helloHex}) {
 		t.Fatalf("info %+v, error %v", info, err)
 	}
@@ -138,7 +138,7 @@ func TestPutAfterLostResponse(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := &replies{next: test.next}
-				info, err := storeOn(r).Put(t.Context(), blob.NewKey("nav/app", "50001", "i"), "text/plain", []byte("hello"))
+				info, err := storeOn(r).Put(t.Context(), blob.NewKey("nav/app", "50001", "i"), "text/plain", "", []byte("hello"))
 				right := errors.Is(err, test.want)
 				if test.want == errAny {
 					right = err != nil && !errors.Is(err, blob.ErrExists)

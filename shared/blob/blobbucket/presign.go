@@ -20,7 +20,7 @@ import (
 // contentType. S3 rejects content of another length, type or SHA-256, and a key that exists.
 // PresignPut sends nothing. The presigned request works only if the function's role is allowed
 // s3:PutObject. PresignPut fails if info or key is invalid.
-func (b *Bucket) PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error) {
+func (b *Bucket) PresignPut(ctx context.Context, key blob.Key, contentType, tag string, info blob.Info) (blob.PresignedRequest, error) {
 	sum, err := hex.DecodeString(info.SHA256)
 	if err = errors.Join(key.Check(), err); err != nil || len(sum) != 32 || info.Size < 1 || info.Size > blob.MaxUploadBytes {
 		return blob.PresignedRequest{}, fmt.Errorf("blob: presign put %s: invalid size, checksum or key: %w", key, err)
@@ -33,6 +33,7 @@ func (b *Bucket) PresignPut(ctx context.Context, key blob.Key, contentType strin
 		ContentType:    &contentType,
 		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum)),
 		IfNoneMatch:    aws.String("*"),
+		Tagging:        tagging(tag),
 	}, s3.WithPresignExpires(blob.PresignExpiry))
 	if err != nil {
 		return blob.PresignedRequest{}, fmt.Errorf("blob: presign put %s: %w", key, err)

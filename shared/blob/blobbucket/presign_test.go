@@ -15,7 +15,7 @@ import (
 
 func TestPresignPut(t *testing.T) {
 	key := blob.KeyOf("nav/app", "50001", "i", revision)
-	request, err := storeOn(&replies{}).PresignPut(t.Context(), key, "text/xml; charset=utf-8", blob.Info{Size: 5, SHA256: helloHex})
+	request, err := storeOn(&replies{}).PresignPut(t.Context(), key, "text/xml; charset=utf-8", "", blob.Info{Size: 5, SHA256: helloHex})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestPresignPutRejectsInvalidInfo(t *testing.T) {
 		"empty": {Size: 0, SHA256: helloHex}, "negative": {Size: -1, SHA256: helloHex}, "more than S3 accepts": {Size: blob.MaxUploadBytes + 1, SHA256: helloHex},
 		"no checksum": {Size: 5}, "half a checksum": {Size: 5, SHA256: helloHex[:32]}, "not a checksum": {Size: 5, SHA256: strings.Repeat("x", 64)},
 	} {
-		if request, err := storeOn(&replies{}).PresignPut(t.Context(), blob.KeyOf("nav/app", "50001", "i", revision), "text/plain", info); err == nil {
+		if request, err := storeOn(&replies{}).PresignPut(t.Context(), blob.KeyOf("nav/app", "50001", "i", revision), "text/plain", "", info); err == nil {
 			t.Errorf("%s: %s", name, request.URL)
 		}
 	}

@@ -26,7 +26,7 @@ func stored(t *testing.T, body string) (*blobtest.Memory, Content) {
 	t.Helper()
 	store := &blobtest.Memory{}
 	key := blob.KeyOf("nav/app2018", "50001", "instance", revision)
-	info, err := store.Put(t.Context(), key, "application/pdf", []byte(body))
+	info, err := store.Put(t.Context(), key, "application/pdf", "", []byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}

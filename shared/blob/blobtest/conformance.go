@@ -20,12 +20,12 @@ import (
 
 // Store is the interface that the conformance suite tests.
 type Store interface {
-	Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error)
+	Put(ctx context.Context, key blob.Key, contentType, tag string, body []byte) (blob.Info, error)
 	Get(ctx context.Context, key blob.Key, rng *blob.Range) (blob.Object, error)
 	Stat(ctx context.Context, key blob.Key) (blob.Info, error)
 	List(ctx context.Context, prefix, after string, limit int) (names []string, more bool, err error)
 	Delete(ctx context.Context, key blob.Key) error
-	PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error)
+	PresignPut(ctx context.Context, key blob.Key, contentType, tag string, info blob.Info) (blob.PresignedRequest, error)
 	PresignGet(ctx context.Context, key blob.Key, contentDisposition string) (blob.PresignedRequest, error)
 }
 
@@ -59,7 +59,7 @@ func newKey() blob.Key {
 
 func mustPut(t *testing.T, s Store, key blob.Key, body []byte) blob.Info {
 	t.Helper()
-	info, err := s.Put(t.Context(), key, "application/octet-stream", body)
+	info, err := s.Put(t.Context(), key, "application/octet-stream", "", body)
 	if err != nil {
 		t.Fatalf("Put: %v", err)
 	}
@@ -160,7 +160,7 @@ func immutable(t *testing.T, s Store) {
 	key := newKey()
 	first := mustPut(t, s, key, []byte("first"))
 	for _, other := range []string{"other", "second, and longer", ""} {
-		if _, err := s.Put(t.Context(), key, "text/plain", []byte(other)); !errors.Is(err, blob.ErrExists) {
+		if _, err := s.Put(t.Context(), key, "text/plain", "", []byte(other)); !errors.Is(err, blob.ErrExists) {
 			t.Errorf("Put of %q over other content: error %v, want ErrExists", other, err)
 		}
 	}
@@ -179,7 +179,7 @@ func oneWriterWins(t *testing.T, s Store) {
 	errs := make([]error, writers)
 	for n := range writers {
 		wg.Go(func() {
-			_, errs[n] = s.Put(t.Context(), key, "text/plain", fmt.Appendf(nil, "writer %2d", n))
+			_, errs[n] = s.Put(t.Context(), key, "text/plain", "", fmt.Appendf(nil, "writer %2d", n))
 		})
 	}
 	wg.Wait()
@@ -255,7 +255,7 @@ func invalidKey(t *testing.T, s Store) {
 		{}, blob.NewKey("nav", "1", "guid"), blob.NewKey("nav/app/x", "1", "guid"), blob.NewKey("nav/app", "..", "guid"), blob.NewKey("nav/app", "", "guid"),
 		blob.NewKey("nav/app", "1", ".."), blob.KeyOf("nav/app", "1", "guid", ""), blob.KeyOf("nav/app", "1", "guid", "a/b"),
 	} {
-		if _, err := s.Put(t.Context(), key, "text/plain", []byte("x")); err == nil {
+		if _, err := s.Put(t.Context(), key, "text/plain", "", []byte("x")); err == nil {
 			t.Errorf("Put accepted key %q", key)
 		}
 		if _, err := read(t, s, key, nil); err == nil || errors.Is(err, blob.ErrNotFound) {
@@ -267,7 +267,7 @@ func invalidKey(t *testing.T, s Store) {
 		if err := s.Delete(t.Context(), key); err == nil {
 			t.Errorf("Delete accepted key %q", key)
 		}
-		if _, err := s.PresignPut(t.Context(), key, "text/plain", blob.Info{Size: 1, SHA256: strings.Repeat("0", 64)}); err == nil {
+		if _, err := s.PresignPut(t.Context(), key, "text/plain", "", blob.Info{Size: 1, SHA256: strings.Repeat("0", 64)}); err == nil {
 			t.Errorf("PresignPut accepted key %q", key)
 		}
 		if _, err := s.PresignGet(t.Context(), key, "attachment"); err == nil {
@@ -289,7 +289,7 @@ func cancelled(t *testing.T, s Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	key := newKey()
-	if _, err := s.Put(ctx, key, "text/plain", []byte("x")); !errors.Is(err, context.Canceled) {
+	if _, err := s.Put(ctx, key, "text/plain", "", []byte("x")); !errors.Is(err, context.Canceled) {
 		t.Errorf("Put: error %v, want context.Canceled", err)
 	}
 	if _, err := s.Get(ctx, key, nil); !errors.Is(err, context.Canceled) {

@@ -54,6 +54,7 @@ type Memory struct {
 
 type stored struct {
 	contentType string
+	tag         string
 	body        []byte
 }
 
@@ -86,8 +87,15 @@ func (m *Memory) ContentType(key blob.Key) string {
 	return m.objects[key].contentType
 }
 
+// Tag returns the tag of the object at key, or "".
+func (m *Memory) Tag(key blob.Key) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.objects[key].tag
+}
+
 // Put is like blobbucket.Bucket.Put.
-func (m *Memory) Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error) {
+func (m *Memory) Put(ctx context.Context, key blob.Key, contentType, tag string, body []byte) (blob.Info, error) {
 	err := m.call(ctx, "Put", key, func() error {
 		if old, ok := m.objects[key]; ok {
 			if !bytes.Equal(old.body, body) {
@@ -98,7 +106,7 @@ func (m *Memory) Put(ctx context.Context, key blob.Key, contentType string, body
 		if m.objects == nil {
 			m.objects = map[blob.Key]stored{}
 		}
-		m.objects[key] = stored{contentType, bytes.Clone(body)}
+		m.objects[key] = stored{contentType, tag, bytes.Clone(body)}
 		return nil
 	})
 	if err != nil {
@@ -152,8 +160,11 @@ func (m *Memory) Stat(ctx context.Context, key blob.Key) (info blob.Info, err er
 
 // PresignPut is like blobbucket.Bucket.PresignPut. No server responds at the URL: a test that
 // simulates the client must call Put.
-func (m *Memory) PresignPut(ctx context.Context, key blob.Key, contentType string, info blob.Info) (blob.PresignedRequest, error) {
+func (m *Memory) PresignPut(ctx context.Context, key blob.Key, contentType, tag string, info blob.Info) (blob.PresignedRequest, error) {
 	header := map[string]string{"Content-Length": strconv.FormatInt(info.Size, 10), "Content-Type": contentType}
+	if tag != "" {
+		header["X-Amz-Tagging"] = tag
+	}
 	return m.presign(ctx, "PresignPut", "PUT", key, url.Values{"sha256": {info.SHA256}}, header)
 }
 

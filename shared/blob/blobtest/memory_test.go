@@ -23,10 +23,10 @@ func TestMemoryFailsBeforeOrAfterTheEffect(t *testing.T) {
 		{true, []string{first.String(), second.String()}},
 	} {
 		m := &Memory{Hook: FailCall(2, test.afterEffect, broken)}
-		if _, err := m.Put(t.Context(), first, "text/plain", []byte("1")); err != nil {
+		if _, err := m.Put(t.Context(), first, "text/plain", "", []byte("1")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Put(t.Context(), second, "text/plain", []byte("2")); !errors.Is(err, broken) {
+		if _, err := m.Put(t.Context(), second, "text/plain", "", []byte("2")); !errors.Is(err, broken) {
 			t.Errorf("afterEffect %v: error %v, want the error of the hook", test.afterEffect, err)
 		}
 		slices.Sort(test.want)

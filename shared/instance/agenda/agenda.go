@@ -32,6 +32,7 @@ import (
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/instance/instancequery"
+	"altinn.no/instanceapi/shared/instance/scan"
 	"altinn.no/instanceapi/shared/merge"
 )
 
@@ -41,6 +42,7 @@ type Store interface {
 	Get(ctx context.Context, instanceOwnerID, id string) (*instance.Instance, error)
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) ([]event.Event, error)) (*instance.Instance, error)
 	ScheduleOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
+	scan.Store
 
 	// AgendaNotes returns up to limit notes of a shard with a time not after now, oldest first.
 	// after, if not nil, is the last note of the previous page.
@@ -77,6 +79,7 @@ type Runner struct {
 	Applications Applications
 	Links        func(*instance.Instance) instance.Links // the links in the events
 	Clock        func() time.Time                        // the time of effects; nil: the start of the run
+	Scans        bool                                    // whether the system scans content
 }
 
 // Report counts the results of a run.
@@ -84,6 +87,7 @@ type Report struct {
 	Notes      int           // due notes that were processed
 	Effects    int           // changes of instances
 	Backfilled int           // instances of applications with new rules
+	Overdue    int           // data elements whose scan is overdue
 	Lag        time.Duration // age of the oldest due note at the start
 }
 
@@ -230,6 +234,9 @@ func (r *run) effects(ctx context.Context, note instance.AgendaNote) (next time.
 	if err != nil || app == nil {
 		return time.Time{}, err
 	}
+	if i, err = r.scans(ctx, app, i); err != nil {
+		return time.Time{}, err
+	}
 	for range maxEffects {
 		now := r.clock()
 		due, next := i.Agenda(app, now)
@@ -258,6 +265,23 @@ func (r *run) effects(ctx context.Context, note instance.AgendaNote) (next time.
 		}
 	}
 	return time.Time{}, errors.New("its effects do not end")
+}
+
+// scans applies the scan results that a writer of i has not applied, as after a crash, and counts
+// the elements that still have no result.
+func (r *run) scans(ctx context.Context, app *application.Application, i *instance.Instance) (*instance.Instance, error) {
+	overdue := i.OverdueScans(r.clock())
+	if !r.Scans || len(overdue) == 0 || i.Status.IsMarkedForHardDelete {
+		return i, nil
+	}
+	i, err := scan.Apply(ctx, r.Store, app, r.Links, i, overdue)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Overdue += len(i.OverdueScans(r.clock()))
+	return i, nil
 }
 
 // backfill schedules notes for the instances of applications with new rules.

@@ -137,7 +137,7 @@ func randomChange(random *rand.Rand, app *application.Application, now time.Time
 			return err
 		}
 	case 5:
-		return func(i *instance.Instance) error { return i.ConfirmAll(now) }
+		return func(i *instance.Instance) error { return i.ConfirmAll(now, true) }
 	case 6:
 		return func(i *instance.Instance) error { return i.Hold("tvist", until, "nav", now) }
 	default:

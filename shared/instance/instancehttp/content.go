@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"altinn.no/instanceapi/shared/application"
 	"altinn.no/instanceapi/shared/blob"
 	"altinn.no/instanceapi/shared/blob/blobhttp"
 	"altinn.no/instanceapi/shared/fault"
@@ -28,10 +29,13 @@ const maxReads = 3
 // It redirects to a presigned URL if the content is larger than a function can return. It returns
 // NotFound if the caller has no access to the instance or the instance has no such element.
 //
+// It returns the Conflict of MalwareScan.Check for content that the malware scan does not let it
+// hand out, for every method and header.
+//
 // ServeContent calls beforeSending, if not nil, with the instance and the element when the response
 // is ready, before it sends the first byte. It does not call it for a range that ends before the
 // last byte. If beforeSending fails, ServeContent returns its error and sends nothing.
-func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instances Reader, source blobhttp.Source,
+func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instances Reader, source ContentSource, malware MalwareScan,
 	beforeSending func(*instance.Instance, *instance.DataElement) error,
 ) error {
 	for attempt := 1; ; attempt++ {
@@ -40,12 +44,18 @@ func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instan
 			return err
 		}
 		element, err := access.Element(i)
+		if err == nil {
+			err = malware.Check(element)
+		}
 		if err != nil {
 			return err
 		}
 		content := blobhttp.Content{
 			Key:      blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, element.Revision),
 			FileName: element.FileName, URLFileName: urlFileName(element), ContentType: element.ContentType, SHA256: element.SHA256, Size: element.FileSize,
+		}
+		if err := malware.checkTag(r.Context(), source, content, element); err != nil {
+			return err
 		}
 		sent, err := blobhttp.ServeContent(w, r, content, source, func() error {
 			if beforeSending == nil {
@@ -55,6 +65,9 @@ func ServeContent(w http.ResponseWriter, r *http.Request, access *Access, instan
 		})
 		if attempt < maxReads && (errors.Is(err, blob.ErrNotFound) || errors.Is(err, ErrContentReplaced)) {
 			continue
+		}
+		if errors.Is(err, blob.ErrNotFound) && malware.isTagLate(element, time.Now()) {
+			err = errUnscanned().WithCause(err)
 		}
 		logging.Add(r.Context(), slog.Group("audit", slog.String("action", "read-data"), slog.Bool("sent", sent),
 			slog.String("instance", i.ID), slog.String("data", element.ID), slog.String("sha256", element.SHA256)))
@@ -75,7 +88,7 @@ func urlFileName(element *instance.DataElement) string {
 
 // BlobStore stores the content of data elements; *blobbucket.Bucket is one.
 type BlobStore interface {
-	Put(ctx context.Context, key blob.Key, contentType string, body []byte) (blob.Info, error)
+	Put(ctx context.Context, key blob.Key, contentType, tag string, body []byte) (blob.Info, error)
 	Delete(ctx context.Context, key blob.Key) error
 }
 
@@ -113,25 +126,26 @@ type ContentStore interface {
 
 // Replace stores the payload as a new revision of a data element of i. It returns the content's
 // metadata for the instance, and the key. The caller must have checked the payload with
-// Application.CheckUpload.
+// Application.CheckUpload. scanning is that of its data type.
 //
 // Replace also schedules the orphan check of the present revision. So the sweep finds the revision
 // to which no document refers, whatever fails later.
-func (p Payload) Replace(ctx context.Context, orphans OrphanCheckScheduler, blobs BlobStore, i *instance.Instance, element *instance.DataElement) (instance.Content, blob.Key, error) {
+func (p Payload) Replace(ctx context.Context, orphans OrphanCheckScheduler, blobs BlobStore, i *instance.Instance, element *instance.DataElement, scanning application.Scanning) (instance.Content, blob.Key, error) {
 	var scheduled error
 	var scheduling sync.WaitGroup
 	scheduling.Go(func() { scheduled = orphans.ScheduleOrphanChecks(ctx, i.OrphanCheck(time.Now(), element.Revision)) })
 	key := blob.NewKey(i.AppID, i.InstanceOwnerID, i.ID)
-	content, err := p.Put(ctx, blobs, key)
+	content, err := p.Put(ctx, blobs, key, scanning)
 	scheduling.Wait()
 	return content, key, errors.Join(scheduled, err)
 }
 
 // Put stores the payload and returns the content's metadata for the instance.
-func (p Payload) Put(ctx context.Context, blobs BlobStore, key blob.Key) (instance.Content, error) {
-	info, err := blobs.Put(ctx, key, p.ContentType, p.Body)
+func (p Payload) Put(ctx context.Context, blobs BlobStore, key blob.Key, scanning application.Scanning) (instance.Content, error) {
+	info, err := blobs.Put(ctx, key, p.ContentType, scanning.Tag(), p.Body)
 	return instance.Content{
 		ContentType: p.ContentType, FileName: p.FileName, Size: info.Size, SHA256: info.SHA256, Revision: key.Revision(),
+		Scanning: scanning,
 	}, err
 }
 

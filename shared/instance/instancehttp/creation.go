@@ -16,6 +16,7 @@ import (
 	"altinn.no/instanceapi/shared/event"
 	"altinn.no/instanceapi/shared/fault"
 	"altinn.no/instanceapi/shared/instance"
+	"altinn.no/instanceapi/shared/instance/scan"
 	"altinn.no/instanceapi/shared/party"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
@@ -89,6 +90,7 @@ type CreationStore interface {
 	IdempotencyRecords
 	AgendaScheduler
 	UsageCounter
+	scan.Store
 	Create(ctx context.Context, i *instance.Instance, ev event.Event) error
 }
 
@@ -99,6 +101,7 @@ type Creator struct {
 	Blobs     BlobStore
 	View      View
 	Quota     instance.Quota
+	Malware   MalwareScan
 }
 
 // CallerParty is the party of a user. It is empty for an application owner, and for a user without
@@ -165,6 +168,7 @@ func (c *Creator) Create(ctx context.Context, caller auth.Caller, sender CallerP
 		release()
 		return nil, err
 	}
+	started := i.CreatedDateTime
 	i.IdempotencyRecord = record
 	i.Timeline.UserChanged = !caller.IsOwner()
 	now := time.Now()
@@ -178,7 +182,7 @@ func (c *Creator) Create(ctx context.Context, caller auth.Caller, sender CallerP
 		Undo(ctx, err, release, c.Blobs, keys...)
 		return nil, err
 	}
-	return i, nil
+	return ApplyScans(ctx, c.Instances, app, c.View, i, started), nil
 }
 
 // reservation waits until the creation is counted, and returns the function that subtracts it. It
@@ -337,7 +341,7 @@ func (c *Creator) storeBlobs(ctx context.Context, draft instance.Draft, data []C
 			}
 			key := blob.NewKey(draft.Application.ID, draft.InstanceOwnerID, draft.ID)
 			stored[n].id = key.Revision()
-			stored[n].content, errs[n] = payload.Put(ctx, c.Blobs, key)
+			stored[n].content, errs[n] = payload.Put(ctx, c.Blobs, key, c.Malware.Of(draft.Application, d.FormID))
 		})
 	}
 	puts.Wait()

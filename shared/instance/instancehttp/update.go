@@ -66,38 +66,51 @@ type noteNeeded struct{ at time.Time }
 func (noteNeeded) Error() string { return "the change needs an agenda note" }
 
 // UpdateScheduled is UpdateFrom for a change after which time may affect the instance earlier than
-// before, because of a date or a rule of the application. It schedules an agenda note for that time
-// before the change, so a crash cannot lose the effect. UpdateScheduled does not change i.
-func (a *Access) UpdateScheduled(r *http.Request, instances ScheduledStore, app *application.Application, i *instance.Instance, change EventChange) (*instance.Instance, error) {
+// before, because of a date, a rule of the application or a pending scan. It schedules an agenda
+// note for that time before the change, so a crash cannot lose the effect. UpdateScheduled does not
+// change i.
+func (a *Access) UpdateScheduled(r *http.Request, instances ScheduledStore, app *application.Application, i *instance.Instance, applied Change, change EventChange) (*instance.Instance, error) {
+	return scheduled(r.Context(), instances, app, i, func(i *instance.Instance, scheduling func(EventChange) EventChange) (*instance.Instance, error) {
+		return a.UpdateFrom(r, instances, i, applied, scheduling(change))
+	})
+}
+
+// scheduled calls update with a copy of i, and returns its result. update must make its change with
+// scheduling, which lets the change fail as long as a note that it needs does not exist.
+func scheduled(ctx context.Context, instances AgendaScheduler, app *application.Application, i *instance.Instance,
+	update func(i *instance.Instance, scheduling func(EventChange) EventChange) (*instance.Instance, error),
+) (*instance.Instance, error) {
 	now := time.Now()
-	var scheduled time.Time
-	scheduling := func(i *instance.Instance) ([]event.Event, error) {
-		before := i.NextCheck(app, now)
-		ev, err := change(i)
-		if err != nil {
-			return nil, err
+	var noted time.Time
+	scheduling := func(change EventChange) EventChange {
+		return func(i *instance.Instance) ([]event.Event, error) {
+			before := i.NextCheck(app, now)
+			ev, err := change(i)
+			if err != nil {
+				return nil, err
+			}
+			next := i.NextCheck(app, now)
+			// A note at before exists. A note that is due before the change is stored does not
+			// count, because its check may not see the change.
+			has := !before.Before(now.Add(instance.SettleTime)) && !next.Before(before)
+			// A repeated change reads the clock again, so its time may be later than that of the
+			// note. An early note suffices, because its check schedules the next one.
+			if next.IsZero() || has || !noted.IsZero() && !next.Before(noted) {
+				return ev, nil
+			}
+			return nil, noteNeeded{next}
 		}
-		next := i.NextCheck(app, now)
-		// A note at before exists. A note that is due before the change is stored does not count,
-		// because its check may not see the change.
-		has := !before.Before(now.Add(instance.SettleTime)) && !next.Before(before)
-		// A repeated change reads the clock again, so its time may be later than that of the
-		// note. An early note suffices, because its check schedules the next one.
-		if next.IsZero() || has || !scheduled.IsZero() && !next.Before(scheduled) {
-			return ev, nil
-		}
-		return nil, noteNeeded{next}
 	}
 	for range maxNotes {
-		updated, err := a.UpdateFrom(r, instances, i.Clone(), nil, scheduling)
+		updated, err := update(i.Clone(), scheduling)
 		needed, ok := errors.AsType[noteNeeded](err)
 		if !ok {
 			return updated, err
 		}
-		if err := instances.ScheduleAgenda(r.Context(), i.NotesFor(needed.at, now)...); err != nil {
+		if err := instances.ScheduleAgenda(ctx, i.NotesFor(needed.at, now)...); err != nil {
 			return nil, err
 		}
-		scheduled = needed.at
+		noted = needed.at
 	}
 	return nil, errors.New("concurrent changes keep moving the agenda of the instance")
 }
@@ -113,7 +126,7 @@ func (a *Access) authorized(r *http.Request, applied Change, change EventChange)
 				return nil, err
 			}
 		}
-		if err := httpapi.CheckConditions(r, httpapi.VersionTag(i.Version)); err != nil {
+		if err := httpapi.CheckConditions(r, ETag(i)); err != nil {
 			return nil, err
 		}
 		ev, err := change(i)
@@ -159,8 +172,9 @@ type DownloadStore interface {
 
 // RecordDownload records that the owner downloads the content with the given revision of the data
 // element that the path names. It returns NotFound if the caller has no access or the instance
-// lacks the element, and ErrContentReplaced if the element has other content.
-func (a *Access) RecordDownload(ctx context.Context, instances DownloadStore, i *instance.Instance, revision string) error {
+// lacks the element, ErrContentReplaced if the element has other content, and the Conflict of
+// MalwareScan.Check.
+func (a *Access) RecordDownload(ctx context.Context, instances DownloadStore, i *instance.Instance, revision string, malware MalwareScan) error {
 	now := time.Now()
 	return instances.RecordDownload(ctx, i, func(i *instance.Instance) error {
 		if err := a.check(i); err != nil {
@@ -172,6 +186,9 @@ func (a *Access) RecordDownload(ctx context.Context, instances DownloadStore, i 
 		}
 		if element.Revision != revision {
 			return ErrContentReplaced
+		}
+		if err := malware.Check(element); err != nil {
+			return err
 		}
 		return i.RecordDownload(element.ID, now)
 	})
@@ -225,7 +242,7 @@ func (a *Access) Change(r *http.Request, instances ScheduledStore, applications 
 	if err != nil {
 		return nil, err
 	}
-	return a.UpdateScheduled(r, instances, app, i, func(i *instance.Instance) ([]event.Event, error) { return change(i, app) })
+	return a.UpdateScheduled(r, instances, app, i, nil, func(i *instance.Instance) ([]event.Event, error) { return change(i, app) })
 }
 
 // ServeUpdate is ServeChange for a POST without a body: it applies change once per Idempotency-Key.

@@ -57,7 +57,7 @@ func (v View) Links(i *instance.Instance) instance.Links {
 // or HEAD has that tag, otherwise status. For 201, Write sets Location to the URL of the instance,
 // unless the caller has set another.
 func (v CallerView) Write(w http.ResponseWriter, r *http.Request, status int, i *instance.Instance) error {
-	etag := httpapi.VersionTag(i.Version)
+	etag := ETag(i)
 	w.Header().Set("ETag", etag)
 	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && httpapi.NotModified(r, etag) {
 		w.WriteHeader(http.StatusNotModified)

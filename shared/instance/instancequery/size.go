@@ -14,7 +14,7 @@ const documentBytes = 1200
 // timeBytes is the size of a time in a list: "2026-05-01T12:00:00.123456Z", with its comma.
 const timeBytes = 30
 
-// noteBytes is the size of the names and the time of a note, and of a substatus.
+// noteBytes is the size of the names and the time of a note, of a substatus and of a scan.
 const noteBytes = 100
 
 // responseSize returns an estimate of an instance's JSON in a response, in bytes, with its links.
@@ -36,6 +36,9 @@ func responseSize(i *instance.Instance) int {
 		size += documentBytes + stringSize(d.FileName) + stringSize(d.ContentType)
 		if owner := d.ApplicationOwner; owner != nil { // 100 recorded times are longer than the rest of the element
 			size += timeBytes * (len(owner.Downloaded) + len(owner.DownloadConfirmed))
+		}
+		if d.Scan != nil {
+			size += noteBytes
 		}
 	}
 	return size

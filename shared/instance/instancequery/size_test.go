@@ -81,6 +81,9 @@ func drawInstance(t *rapid.T) *instance.Instance {
 		if rapid.Bool().Draw(t, "downloaded") {
 			d.ApplicationOwner = &instance.ApplicationOwner{Downloaded: times("downloads"), DownloadConfirmed: times("confirmations")}
 		}
+		if rapid.Bool().Draw(t, "scanned") {
+			d.Scan = &instance.Scan{Status: instance.ScanUnscannable, At: at}
+		}
 		i.Data = append(i.Data, d)
 	}
 	return i

@@ -31,6 +31,7 @@ type document struct {
 	instance.Instance
 	Data         []element `json:"data"` // overrides Instance.Data
 	EventCount   int       `json:"eventCount"`
+	ScanWrites   int64     `json:"scanWrites,omitzero"`
 	StepEntered  time.Time `json:"stepEntered"`
 	Shard        int       `json:"shard,omitzero"`
 	Submitted    bool      `json:"submitted,omitzero"`
@@ -54,6 +55,8 @@ type element struct {
 	// OnlyWriter is the role in DataElement.OnlyWriter.
 	OnlyWriter application.Role `json:"onlyWriter,omitempty"`
 	OwnerOnly  bool             `json:"ownerOnly,omitzero"`
+	// AllowUnscannable is DataElement.AllowUnscannable.
+	AllowUnscannable bool `json:"allowUnscannable,omitzero"`
 }
 
 // packing is the format of packed instances.
@@ -87,9 +90,15 @@ func appendDocument(b []byte, i *instance.Instance) ([]byte, error) {
 		if d.OwnerOnly {
 			w.Bool(`,"ownerOnly":`, true)
 		}
+		if d.AllowUnscannable {
+			w.Bool(`,"allowUnscannable":`, true)
+		}
 		w.Raw("}")
 	}
 	w.Int(`],"eventCount":`, int64(i.EventCount))
+	if i.ScanWrites != 0 {
+		w.Int(`,"scanWrites":`, i.ScanWrites)
+	}
 	w.Time(`,"stepEntered":`, i.StepEntered)
 	if i.Shard != 0 {
 		w.Int(`,"shard":`, int64(i.Shard))
@@ -186,10 +195,16 @@ func readDocument(text string) *instance.Instance {
 		if r.Accept(`,"ownerOnly":`) {
 			d.OwnerOnly = r.Bool("")
 		}
+		if r.Accept(`,"allowUnscannable":`) {
+			d.AllowUnscannable = r.Bool("")
+		}
 		r.Expect("}")
 		i.Data = append(i.Data, d)
 	}
 	i.EventCount = int(r.Int(`,"eventCount":`))
+	if r.Accept(`,"scanWrites":`) {
+		i.ScanWrites = r.Int("")
+	}
 	i.StepEntered = r.Time(`,"stepEntered":`)
 	if r.Accept(`,"shard":`) {
 		i.Shard = int(r.Int(""))
@@ -221,7 +236,7 @@ func decodeCompatible(text []byte) (*instance.Instance, error) {
 		return nil, err
 	}
 	i := &doc.Instance
-	i.EventCount, i.StepEntered, i.Shard = doc.EventCount, doc.StepEntered, doc.Shard
+	i.EventCount, i.ScanWrites, i.StepEntered, i.Shard = doc.EventCount, doc.ScanWrites, doc.StepEntered, doc.Shard
 	i.Submitted, i.LabelsHidden, i.AllConfirmed = doc.Submitted, doc.LabelsHidden, doc.AllConfirmed
 	if !doc.SeenAt.IsZero() {
 		i.SeenChange = &instance.Change{At: doc.SeenAt, By: doc.SeenBy}
@@ -236,7 +251,8 @@ func decodeCompatible(text []byte) (*instance.Instance, error) {
 	i.Data = make([]instance.DataElement, len(doc.Data))
 	for n, d := range doc.Data {
 		i.Data[n] = d.DataElement
-		i.Data[n].Revision, i.Data[n].SHA256, i.Data[n].OnlyWriter, i.Data[n].OwnerOnly = d.Revision, d.SHA256, d.OnlyWriter, d.OwnerOnly
+		i.Data[n].Revision, i.Data[n].SHA256, i.Data[n].OnlyWriter = d.Revision, d.SHA256, d.OnlyWriter
+		i.Data[n].OwnerOnly, i.Data[n].AllowUnscannable = d.OwnerOnly, d.AllowUnscannable
 	}
 	return i, nil
 }

@@ -200,7 +200,8 @@ func TestRoundTrip(t *testing.T) {
 			},
 			Submitted: rapid.Bool().Draw(t, "submitted"), LabelsHidden: rapid.Bool().Draw(t, "labels hidden"), AllConfirmed: rapid.OneOf(moment, rapid.Just(time.Time{})).Draw(t, "all confirmed"),
 			Data: []instance.DataElement{}, Version: rapid.Int64().Draw(t, "version"), EventCount: rapid.Int().Draw(t, "events"),
-			Shard: rapid.IntRange(0, 63).Draw(t, "shard"),
+			ScanWrites: rapid.Int64().Draw(t, "scans"),
+			Shard:      rapid.IntRange(0, 63).Draw(t, "shard"),
 		}
 		for range rapid.IntRange(0, 12).Draw(t, "elements") {
 			d := instance.DataElement{
@@ -211,6 +212,9 @@ func TestRoundTrip(t *testing.T) {
 			}
 			if rapid.Bool().Draw(t, "downloaded") {
 				d.ApplicationOwner = &instance.ApplicationOwner{Downloaded: rapid.SliceOfN(moment, 1, 5).Draw(t, "times")}
+			}
+			if rapid.Bool().Draw(t, "scanned") {
+				d.Scan, d.AllowUnscannable = &instance.Scan{Status: text.Draw(t, "status"), At: moment.Draw(t, "at")}, rapid.Bool().Draw(t, "allowed")
 			}
 			want.Data = append(want.Data, d)
 		}

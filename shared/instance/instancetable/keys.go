@@ -22,6 +22,7 @@ import (
 //	scheduled orphan checks       PK = ORPHAN#shard, SK = time#appId#guid#revision (see orphan.go)
 //	position of the sweep         PK = SWEEP#shard, SK = SWEEP
 //	a permanent deletion          PK = DELETED#guid, SK = DELETED
+//	the scan result of a revision PK = SCAN#revision, SK = SCAN
 //
 // Nothing in this table finds an instance by its id alone: see instancehttp.Locator.
 //
@@ -55,7 +56,7 @@ const (
 	attrOwner       = "o" // the instanceOwnerId of an idempotency record or an orphan check
 	attrInstance    = "i" // the instance of an idempotency record
 	attrExpires     = "expires"
-	attrCount       = "n" // number of creations in an hour
+	attrCount       = "n" // number of creations in an hour, or severity of a scan result
 	attrRevisions   = "r" // of an orphan check: the revisions after the first
 	attrPosition    = "p" // of the sweep, in the content of its shard
 

@@ -40,6 +40,8 @@ type Store interface {
 	DeleteOrphanChecks(ctx context.Context, checks ...instance.OrphanCheck) error
 	RecordDownload(ctx context.Context, i *instance.Instance, record func(*instance.Instance) error) error
 	Agenda
+	PutScanResult(ctx context.Context, revision string, result instance.ScanResult) (stored instance.ScanResult, err error)
+	ScanResults(ctx context.Context, revisions ...string) (map[string]instance.ScanResult, error)
 	Remove(ctx context.Context, i *instance.Instance) error
 	MutateFrom(ctx context.Context, i *instance.Instance, change func(*instance.Instance) ([]event.Event, error)) (*instance.Instance, error)
 }
@@ -54,7 +56,7 @@ func Conformance(t *testing.T, store Store, outbox func(t *testing.T, instanceID
 		"Events": testEvents, "Races": testRaces, "Indexes": testIndexes, "Labels": testLabels, "KeyRanges": testKeyRanges,
 		"IdempotencyRecords": testIdempotencyRecords, "OrphanChecks": testOrphanChecks, "HardDelete": testHardDelete,
 		"Uploads": testUploads, "Quota": testQuota, "Agenda": testAgenda, "Backfills": testBackfills, "DeleteAgainstConfirm": testDeleteAgainstConfirm,
-		"ReadEach": testReadEach, "SweepPositions": testSweepPositions,
+		"ReadEach": testReadEach, "SweepPositions": testSweepPositions, "ScanResults": testScanResults,
 		"Downloads": testDownloads, "DownloadsAgainstChanges": testDownloadsAgainstChanges, "LargeDocuments": testLargeDocuments,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })

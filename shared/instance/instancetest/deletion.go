@@ -37,7 +37,7 @@ func testDeleteAgainstConfirm(t *testing.T, s suite) {
 			func() {
 				_, deleteErr = mutate(func(i *instance.Instance) error { return i.HardDelete(app, application.User, now) })
 			},
-			func() { _, confirmErr = mutate(func(i *instance.Instance) error { return i.ConfirmAll(now) }) },
+			func() { _, confirmErr = mutate(func(i *instance.Instance) error { return i.ConfirmAll(now, true) }) },
 		}
 		race.Go(racers[n%2])
 		race.Go(racers[1-n%2])

@@ -33,6 +33,7 @@ type Memory struct {
 	usage              map[string]instance.Usage       // by caller and hour
 	agenda             []instance.AgendaNote
 	backfills          []instance.Backfill
+	scanResults        map[string]instance.ScanResult // by revision
 
 	// Fail, if set, is called before every write. If it returns an error, the write fails with it
 	// and changes nothing.

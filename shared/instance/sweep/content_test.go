@@ -46,7 +46,7 @@ func (d *days) add(t *testing.T, at ...time.Time) (i *instance.Instance, orphans
 	for n, at := range at {
 		for _, refers := range []bool{true, false} {
 			key := blob.KeyOf(i.AppID, i.InstanceOwnerID, i.ID, blobtest.RevisionAt(at))
-			if _, err := d.blobs.Put(t.Context(), key, "text/plain", nil); err != nil {
+			if _, err := d.blobs.Put(t.Context(), key, "text/plain", "", nil); err != nil {
 				t.Fatal(err)
 			}
 			if !refers {
@@ -130,7 +130,7 @@ func TestMissedDays(t *testing.T) {
 func TestContentWithoutInstanceIsDeleted(t *testing.T) {
 	d := newDays()
 	key := blob.KeyOf("nav/app", "50001", uuid.NewV7().String(), blobtest.RevisionAt(midnight))
-	if _, err := d.blobs.Put(t.Context(), key, "text/plain", nil); err != nil {
+	if _, err := d.blobs.Put(t.Context(), key, "text/plain", "", nil); err != nil {
 		t.Fatal(err)
 	}
 	d.run(t, midnight.Add(7*24*time.Hour), sweep.Report{Listed: 1, Blobs: 1})
@@ -144,7 +144,7 @@ func TestCalls(t *testing.T) {
 		guid := uuid.NewV7().String()
 		for range perInstance {
 			key := blob.KeyOf("nav/app", "50001", guid, blobtest.RevisionAt(midnight.Add(time.Duration(n)*time.Millisecond)))
-			if _, err := d.blobs.Put(t.Context(), key, "text/plain", nil); err != nil {
+			if _, err := d.blobs.Put(t.Context(), key, "text/plain", "", nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -56,7 +56,7 @@ func (f *fixture) put(t *testing.T, i *instance.Instance, at time.Time) (revisio
 	t.Helper()
 	key := blob.NewKey(i.AppID, i.InstanceOwnerID, i.ID)
 	f.schedule(t, i.OrphanCheck(at, key.Revision()))
-	if _, err := f.blobs.Put(t.Context(), key, "application/xml", []byte("<a/>")); err != nil {
+	if _, err := f.blobs.Put(t.Context(), key, "application/xml", "", []byte("<a/>")); err != nil {
 		t.Fatal(err)
 	}
 	return key.Revision()
@@ -139,7 +139,7 @@ func TestCheckOfSeveralRevisions(t *testing.T) {
 	var revisions []string
 	for range 3 {
 		key := blob.NewKey(f.i.AppID, f.i.InstanceOwnerID, f.i.ID)
-		if _, err := f.blobs.Put(t.Context(), key, "text/plain", nil); err != nil {
+		if _, err := f.blobs.Put(t.Context(), key, "text/plain", "", nil); err != nil {
 			t.Fatal(err)
 		}
 		revisions = append(revisions, key.Revision())

@@ -69,6 +69,10 @@ const (
 	codeTooLarge   = "DataElementTooLarge"
 	codeUnknown    = "DataTypeUnknown" // a warning: the data type is no longer registered
 	codeUnusable   = "SchemaUnusable"
+
+	codePending     = "DataElementScanPending" // a warning
+	codeInfected    = "DataElementInfected"
+	codeUnscannable = "DataElementUnscannable" // a warning
 )
 
 const (
@@ -94,6 +98,7 @@ type Checker struct {
 // state is what a Checker and its copies of WithContent share.
 type state struct {
 	schemas application.SchemaReader
+	blocks  bool
 
 	validating chan struct{} // full while a document is validated, which takes up to fifty times its size
 	timeBudget time.Duration
@@ -135,10 +140,12 @@ type verdictKey struct {
 	schema  schemaKey
 }
 
-// New returns a checker that reads content with get and schema texts with schemas.
-func New(get GetFunc, schemas application.SchemaReader) *Checker {
+// New returns a checker that reads content with get and schema texts with schemas. blocks reports
+// whether the system blocks content because of its malware scan; the checker then has issues about
+// the scan.
+func New(get GetFunc, schemas application.SchemaReader, blocks bool) *Checker {
 	return &Checker{get, &state{
-		schemas: schemas, validating: make(chan struct{}, 1), timeBudget: timeBudget,
+		schemas: schemas, blocks: blocks, validating: make(chan struct{}, 1), timeBudget: timeBudget,
 		compiled: map[schemaKey]validator{}, verdicts: map[verdictKey][]fault.Issue{},
 	}}
 }
@@ -161,10 +168,10 @@ type Findings struct {
 
 // subject identifies the validated state of a data element. The content of a revision never
 // changes.
-type subject struct{ id, formID, contentType, revision string }
+type subject struct{ id, formID, contentType, revision, scan string }
 
 func subjectOf(d instance.DataElement) subject {
-	return subject{d.ID, d.FormID, d.ContentType, d.Revision}
+	return subject{d.ID, d.FormID, d.ContentType, d.Revision, d.ScanStatus()}
 }
 
 // Covers reports whether all the data elements were validated in their current state.
@@ -238,12 +245,34 @@ func (c *Checker) Elements(ctx context.Context, app *application.Application, i 
 // element validates one data element within the time budget, and subtracts the used time from the
 // budget.
 func (c *Checker) element(ctx context.Context, app *application.Application, i *instance.Instance, d instance.DataElement, budget *time.Duration) ([]fault.Issue, error) {
-	issues, err := c.validateElement(ctx, app, i, d, budget)
-	issues = schema.Limit(issues)
+	issues := c.scanIssues(d)
+	if HasErrors(issues) { // the content must not be parsed
+		issues[0].DataElementID = d.ID
+		return issues, nil
+	}
+	found, err := c.validateElement(ctx, app, i, d, budget)
+	issues = schema.Limit(append(issues, found...))
 	for n := range issues {
 		issues[n].DataElementID = d.ID
 	}
 	return issues, err
+}
+
+// scanIssues returns the issue of the element's malware scan, or nil. A submission does not wait
+// for the scanner, so only infected content is an error.
+func (c *Checker) scanIssues(d instance.DataElement) []fault.Issue {
+	if !c.blocks {
+		return nil
+	}
+	switch status := d.ScanStatus(); {
+	case status == instance.ScanPending:
+		return issue(fault.SeverityWarning, codePending, "The malware scan of the data element has no result yet. The content cannot be downloaded until it has one.")
+	case status == instance.ScanInfected:
+		return issue(fault.SeverityError, codeInfected, "The data element is infected. Replace or delete it.")
+	case d.IsUnavailable():
+		return issue(fault.SeverityWarning, codeUnscannable, "The malware scan cannot read the data element, for example because it is encrypted. The content cannot be downloaded.")
+	}
+	return nil
 }
 
 func (c *Checker) validateElement(ctx context.Context, app *application.Application, i *instance.Instance, d instance.DataElement, budget *time.Duration) ([]fault.Issue, error) {

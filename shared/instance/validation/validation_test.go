@@ -20,7 +20,7 @@ func TestTimeBudgetOfElements(t *testing.T) {
 	const body = `{"a":1}`
 	c := New(func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
 		return blob.Object{Size: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}, nil
-	}, nil)
+	}, nil, true)
 	app := &application.Application{ID: "nav/app", DataTypes: []application.DataType{{FormID: "form", Schema: []byte(`{"type":"object"}`)}}}
 	i := &instance.Instance{ID: "i", AppID: app.ID}
 	for n := range 20 {
@@ -53,7 +53,7 @@ func TestTimeBudgetOfElements(t *testing.T) {
 
 // The number and total size of cached schemas are limited.
 func TestSchemaCacheIsLimited(t *testing.T) {
-	c := New(nil, nil)
+	c := New(nil, nil, true)
 	compile := func(n, size int) {
 		t.Helper()
 		text := fmt.Sprintf(`{"title":"%d%s"}`, n, strings.Repeat("x", size))
@@ -86,7 +86,7 @@ func TestVerdictsAreRemembered(t *testing.T) {
 	c := New(func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
 		reads++
 		return blob.Object{Size: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}, nil
-	}, nil)
+	}, nil, true)
 	const xs = `"<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='r' type='xs:int'/><xs:element name='s' type='xs:int'/></xs:schema>"`
 	plain := application.DataType{FormID: "form"}
 	integer := application.DataType{FormID: "form", XSD: []byte(xs)}
@@ -171,7 +171,7 @@ func TestLargeXML(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := New(func(context.Context, blob.Key, *blob.Range) (blob.Object, error) {
 				return blob.Object{Size: int64(test.size), Body: io.NopCloser(strings.NewReader(test.body))}, nil
-			}, nil)
+			}, nil, true)
 			app := &application.Application{ID: "nav/app", DataTypes: []application.DataType{test.dataType}}
 			i := &instance.Instance{ID: "i", AppID: app.ID, Data: []instance.DataElement{{ID: "d", FormID: "form", ContentType: test.contentType, FileSize: int64(test.size), Revision: "r"}}}
 			found, err := c.Elements(t.Context(), app, i, i.Data, Findings{})

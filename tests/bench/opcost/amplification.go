@@ -32,7 +32,7 @@ func (a Amplified) bound() int { return fixedUnits + unitsPerKilobyte*a.Bytes/10
 // MeasureAmplification sends the requests that write, one after the other, for one instance with
 // the largest document.
 func MeasureAmplification(ctx context.Context) ([]Amplified, error) {
-	s, err := open(ctx)
+	s, err := open(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package opcost
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -28,10 +29,16 @@ type env struct {
 // party is the user of all measured operations.
 const party = "50012"
 
-func open(ctx context.Context) (*env, error) {
+// open starts a system with the given parameters of the template, or the defaults.
+func open(ctx context.Context, parameters map[string]string) (*env, error) {
 	s := &env{recorder: &Recorder{tables: map[string]capacity.Table{}}}
 	var err error
-	if s.System, err = runtime.Start(ctx, runtime.Options{Between: s.recorder.Between, Parameters: map[string]string{"WebhookInsecure": "true"}}); err != nil {
+	parameters = maps.Clone(parameters)
+	if parameters == nil {
+		parameters = map[string]string{}
+	}
+	parameters["WebhookInsecure"] = "true"
+	if s.System, err = runtime.Start(ctx, runtime.Options{Between: s.recorder.Between, Parameters: parameters}); err != nil {
 		s.close()
 		return nil, err
 	}

@@ -51,12 +51,15 @@ type Ledger struct {
 	Many []Row
 	// Webhooks has the work of webhook-send.
 	Webhooks []Row
+	// Scanned has the operations that differ in a system that scans content, and the work of
+	// scan-record.
+	Scanned []Row
 }
 
 // Measure runs every operation and returns the ledger. It fails if DynamoDB Local contradicts the
 // rules.
 func Measure(ctx context.Context) (*Ledger, error) {
-	s, err := open(ctx)
+	s, err := open(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +111,9 @@ func Measure(ctx context.Context) (*Ledger, error) {
 		}
 	}
 	if l.Many, err = (&walk{env: s, app: app}).createMany(ctx); err != nil {
+		return nil, err
+	}
+	if l.Scanned, err = scanned(ctx); err != nil {
 		return nil, err
 	}
 	for n := range l.Rows {
@@ -177,6 +183,9 @@ func (l *Ledger) withLeastSeries(other *Ledger) *Ledger {
 		}
 		for n := range l.Webhooks {
 			l.Webhooks[n].Series = min(l.Webhooks[n].Series, other.Webhooks[n].Series)
+		}
+		for n := range l.Scanned {
+			l.Scanned[n].Series = min(l.Scanned[n].Series, other.Scanned[n].Series)
 		}
 	}
 	return l

@@ -29,6 +29,9 @@ func (l *Ledger) Print(out io.Writer) {
 	for _, row := range l.Ruled {
 		row.print(out, ", with retention and deadlines")
 	}
+	for _, row := range l.Scanned {
+		row.print(out, ", with a malware scan")
+	}
 }
 
 func (r *Row) print(out io.Writer, suffix string) {
