@@ -31,7 +31,7 @@ export GOTOOLCHAIN := go$(shell sed -n 's/^go //p' go.mod)
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## run the complete system on http://localhost:8080 (PORT=, AWS_PORT=); Ctrl-C stops it, KEEP=1 keeps its data
+run: ## run the complete system on http://localhost:8080 (PORT=, AWS_PORT=, SCAN=off); Ctrl-C stops it, KEEP=1 keeps its data
 	@for tool in python3 go; do command -v $$tool >/dev/null || { echo "run: $$tool is not on PATH. Install Go 1.21 or newer and Python 3." >&2; exit 1; }; done
 	@python3 tests/local/install.py venv
 	@test -x .local/bin/local || echo "Compiling the launcher. This takes a minute on a small machine."

@@ -1,12 +1,14 @@
 """Run MiniStack, the local AWS, on the port in GATEWAY_PORT.
 
-Two things differ from the `ministack` command:
+Three things differ from the `ministack` command:
 
 1. By default its HTTP server closes a connection after 1,000 requests. It executes the request that
    meets this limit but truncates the response. The client then retries, and a conditional write
    that succeeded reports a conflict. Here the server never limits the requests of a connection.
 2. GET /_local/items returns all items of all tables at one moment, which no request of DynamoDB can
    do. keep.py needs it.
+3. POST /_local/events is PutEvents for a source of AWS, such as aws.guardduty. PutEvents rejects
+   such a source. Package scanner needs it.
 """
 
 import json
@@ -14,7 +16,7 @@ import sys
 
 from hypercorn.config import Config
 from ministack import app
-from ministack.services import dynamodb
+from ministack.services import dynamodb, eventbridge
 
 Config.keep_alive_max_requests = sys.maxsize
 
@@ -26,14 +28,33 @@ def items():
             for (_, _, name), table in dynamodb._tables.all_items()}
 
 
-def with_items(application):
-    """Return the ASGI application with the path /_local/items."""
+def put_events(body):
+    """Put events on a bus as a service of AWS. Return the response of PutEvents."""
+    _, _, response = eventbridge._put_events(json.loads(body), allow_aws_source=True)
+    return response if isinstance(response, bytes) else response.encode()
+
+
+async def read(receive):
+    """Return the body of a request."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body
+
+
+def with_local_paths(application):
+    """Return the ASGI application with the paths below /_local/."""
 
     async def wrapper(scope, receive, send):
-        if scope["type"] != "http" or scope["path"] != "/_local/items":
+        path = scope["path"] if scope["type"] == "http" else None
+        if path == "/_local/items":
+            body = json.dumps(items()).encode()
+        elif path == "/_local/events" and scope["method"] == "POST":
+            body = put_events(await read(receive))
+        else:
             await application(scope, receive, send)
             return
-        body = json.dumps(items()).encode()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
         await send({"type": "http.response.body", "body": body})
 
@@ -41,5 +62,5 @@ def with_items(application):
 
 
 if __name__ == "__main__":
-    app.app = with_items(app.app)
+    app.app = with_local_paths(app.app)
     app.main()

@@ -83,6 +83,7 @@ ready in {{.Seconds}} s
   Console           {{.BaseURL}}/   in a browser
   AWS endpoint      {{.AWSEndpoint}}   region {{.Region}}, any credentials, event bus {{.Bus}}
   application       {{.Demo}}
+  Malware scan      {{.Scan}}{{if ne .Scan "off"}}, by a stand-in; content is pending for about a second{{end}}
 
 Try in another terminal:
 
@@ -121,9 +122,9 @@ func printContainers(w io.Writer, endpoint string) {
 	})
 }
 
-func printReady(w io.Writer, s *stack.Stack, took time.Duration, keep string) {
+func printReady(w io.Writer, s *stack.Stack, took time.Duration, keep, scan string) {
 	_ = ready.Execute(w, map[string]any{
 		"Seconds": fmt.Sprintf("%.0f", took.Seconds()), "BaseURL": s.BaseURL, "AWSEndpoint": s.AWSEndpoint,
-		"Region": stack.Region, "Bus": s.Outputs["EventBusName"], "Demo": demoID, "Keep": keep, "Containers": os.Getenv("CONTAINERS"),
+		"Region": stack.Region, "Bus": s.Outputs["EventBusName"], "Demo": demoID, "Keep": keep, "Scan": scan, "Containers": os.Getenv("CONTAINERS"),
 	})
 }

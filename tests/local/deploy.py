@@ -10,13 +10,13 @@ DIST contains the package of each function whose CodeUri ends in <name>, in <nam
 the files that it serves. AWS_ENDPOINT_URL and AWS_REGION select the local AWS.
 
 The script applies SAM's transform to the template. It then rewrites only the resources that the
-local AWS does not support in a template: routes, CORS, archives, alarms with several metrics, and
-parameters of the concurrency of a queue.
+local AWS does not support in a template: routes, CORS, archives, alarms with several metrics, the
+malware scan, and parameters of the concurrency of a queue.
 Each such gap has a function below. Delete the function when the local AWS supports the resource.
 
 On success the script prints JSON to standard output: {"outputs": {...}, "apis": {id: ApiId},
 "functions": {id: {"name", "logGroup", "environment"}}, "data": {type: {id: name}}}, where data has
-the tables, buckets and queues. On failure it prints the failed resources
+the tables, buckets and queues. No list has a resource whose condition is false. On failure it prints the failed resources
 and the reasons to standard error and exits with status 1.
 """
 
@@ -214,6 +214,12 @@ def remove_metric_math(resources):
         del resources[name]
 
 
+def remove_malware_scan(resources):
+    """Gap: the local AWS has no GuardDuty. Remove the plan; package scanner replaces the scan."""
+    for name in [n for n, r in resources.items() if r["Type"] == "AWS::GuardDuty::MalwareProtectionPlan"]:
+        del resources[name]
+
+
 def remove_archives(resources):
     """Gap: the local AWS rejects archives in a template. Remove them, return their properties."""
     names = [n for n, r in resources.items() if r["Type"] == "AWS::Events::Archive"]
@@ -293,12 +299,14 @@ def main(template_file, dist, stack):
     cors = {api: deferred.put(c) for api, c in write_out_routes(resources, evaluator)}
     convert_concurrency(resources, evaluator)
     remove_metric_math(resources)
+    remove_malware_scan(resources)
     archives = {name: deferred.put(p) for name, p in remove_archives(resources).items()}
     apis = {api: deferred.put({"Ref": api}) for api in cors}
+    created = {name: r for name, r in resources.items() if "Condition" not in r or evaluator.holds({"Condition": r["Condition"]})}
     functions = {name: deferred.put({"name": {"Ref": name}, "logGroup": r["Properties"].get("LoggingConfig", {}).get("LogGroup"),
                                      "environment": r["Properties"].get("Environment", {}).get("Variables", {})})
-                 for name, r in resources.items() if r["Type"] == "AWS::Lambda::Function"}
-    data = {kind: {name: deferred.put({"Ref": name}) for name, r in resources.items() if r["Type"] == kind} for kind in DATA}
+                 for name, r in created.items() if r["Type"] == "AWS::Lambda::Function"}
+    data = {kind: {name: deferred.put({"Ref": name}) for name, r in created.items() if r["Type"] == kind} for kind in DATA}
 
     outputs = create_stack(stack, template, parameters)
     apis = deferred.get(apis, outputs)

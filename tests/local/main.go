@@ -5,12 +5,14 @@
 //
 // Environment: PORT, the port of the APIs, by default 8080; AWS_PORT, the port of the local AWS,
 // by default 4566 if it is free; KEEP, 1 or a folder, keeps the data of tables, bucket and queues
-// in .local/keep or in the folder; CONTAINERS, 1 or an address, opens the local AWS for functions
-// in containers (package containers). Every process that the command starts ends with the
-// command, even if the command is killed.
+// in .local/keep or in the folder; SCAN, the value of the parameter MalwareScan, by default
+// guardduty, where package scanner replaces GuardDuty; CONTAINERS, 1 or an address, opens the
+// local AWS for functions in containers (package containers). Every process that the command
+// starts ends with the command, even if the command is killed.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -49,6 +52,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	options := stack.Options{Port: os.Getenv("PORT"), AWSPort: os.Getenv("AWS_PORT"), Keep: os.Getenv("KEEP"), Progress: os.Stdout}
+	scan := cmp.Or(os.Getenv("SCAN"), "guardduty")
+	if !slices.Contains([]string{"off", "observe", "guardduty"}, scan) {
+		return fmt.Errorf("SCAN is %q: set it to off, observe or guardduty", scan)
+	}
+	options.Parameters = map[string]string{"MalwareScan": scan}
 	switch options.Keep {
 	case "0":
 		options.Keep = ""
@@ -75,7 +83,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer os.Remove(runFile)
-	printReady(os.Stdout, s, time.Since(began), options.Keep)
+	printReady(os.Stdout, s, time.Since(began), options.Keep, scan)
 	if address := os.Getenv("CONTAINERS"); address != "" {
 		forwarder, err := containers.Open(root, s, address, containers.SamURL)
 		if err != nil {

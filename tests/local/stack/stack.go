@@ -45,7 +45,9 @@ type Options struct {
 	AWSPort  string    // of the local AWS; "" chooses a free one
 	Progress io.Writer // receives one line per step; nil discards them
 
-	Parameters map[string]string // of template.yaml, in addition to those that Start sets
+	// Parameters are those of template.yaml, in addition to those that Start sets. A value of
+	// MalwareScan other than "off" also starts a scanner: see package scanner.
+	Parameters map[string]string
 
 	// Keep, if not empty, is a folder with data, which Start copies to the new stack. The stack
 	// saves its data there every few seconds, and at Save.
@@ -72,6 +74,7 @@ type Stack struct {
 	front    *http.Server
 	keeper   *keeper  // nil without Options.Keep
 	keepLock *os.File // likewise
+	endScan  func()   // nil without a malware scan
 	stop     sync.Once
 }
 
@@ -133,6 +136,9 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 		}
 		logf("%s", restored)
 	}
+	if scan := options.Parameters["MalwareScan"]; scan != "" && scan != "off" {
+		s.startScan(logf)
+	}
 	if s.front, err = newFront(s.AWSEndpoint, apis.Apps, apis.Storage, s.Authenticator); err != nil {
 		return nil, err
 	}
@@ -160,10 +166,13 @@ func reportProgress(logf func(string, ...any)) (done func()) {
 // Exited returns a channel that is closed when the local AWS has ended, by Stop or by itself.
 func (s *Stack) Exited() <-chan struct{} { return s.aws.Exited() }
 
-// Stop stops everything that Start started: the front, the local AWS and its functions. It may be
-// called twice. Without a Save before, the last seconds of the data may be lost.
+// Stop stops everything that Start started: the front, the scan, the local AWS and its functions.
+// It may be called twice. Without a Save before, the last seconds of the data may be lost.
 func (s *Stack) Stop() {
 	s.stop.Do(func() {
+		if s.endScan != nil {
+			s.endScan()
+		}
 		if s.keeper != nil {
 			_ = s.keeper.cmd.Process.Kill()
 			_ = s.keeper.end()
