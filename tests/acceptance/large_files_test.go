@@ -35,9 +35,15 @@ type reporter struct {
 
 func newReporter(t *testing.T) *reporter {
 	t.Helper()
+	return newReporterOf(t, system(t).api)
+}
+
+// newReporterOf returns a reporter that uses target.
+func newReporterOf(t *testing.T, target api) *reporter {
+	t.Helper()
 	sut, org, ssn := system(t), freshOrg(), randomDigits(11)
 	r := &reporter{
-		api:   sut.api,
+		api:   target,
 		owner: sut.mustToken(t, map[string]string{"ORG": org}), person: sut.mustToken(t, map[string]string{"SSN": ssn}),
 	}
 	r.send(t, r.owner, "PUT", "/storage/applications/"+org+"/large", largeApplication, 201)

@@ -82,6 +82,9 @@ func runScripts(t *testing.T, dir string, target api, token func(ctx context.Con
 			env.Setenv("APPS", strings.ReplaceAll(target.appsBase, "{org}", org))
 			env.Setenv("SHARED", shared)
 			env.Setenv("CONTRACT", filepath.Join(root, contract.File))
+			if err := setEICAR(env); err != nil {
+				return err
+			}
 			env.Values[runKey{}] = &scriptRun{ctx: t.Context(), api: target, fetch: token, tokens: map[string]string{}}
 			return nil
 		},
