@@ -2,6 +2,7 @@ package authz
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"altinn.no/instanceapi/tests/awsproxy"
 	"altinn.no/instanceapi/tests/client"
 	"altinn.no/instanceapi/tests/local/runtime"
+	"altinn.no/instanceapi/tests/local/scanner"
 	"altinn.no/instanceapi/tests/routes"
 )
 
@@ -62,7 +64,7 @@ var sharedEnv = sync.OnceValues(func() (*env, error) {
 	e := &env{issuer: newIssuer(), parties: map[string]party{}, instances: map[string]variables{}, registrar: map[string]string{}}
 	system, err := runtime.Start(context.Background(), runtime.Options{
 		Between:    e.countCalls,
-		Parameters: map[string]string{"TokenIssuer": issuerName, "TokenAudience": audience, "TokenJwks": e.issuer.server.URL, "TokenPartyClaim": partyClaim},
+		Parameters: map[string]string{"TokenIssuer": issuerName, "TokenAudience": audience, "TokenJwks": e.issuer.server.URL, "TokenPartyClaim": partyClaim, "MalwareScan": "guardduty"},
 	})
 	if err != nil {
 		return nil, err
@@ -102,15 +104,18 @@ func (e *env) populate() error {
 	}
 	for _, id := range []string{"nav/app2018", "nav/other", "skd/app"} {
 		org, _, _ := strings.Cut(id, "/")
-		if _, err := e.succeed(org, "PUT", "/storage/applications/"+id, "{}"); err != nil {
+		if _, err := e.succeed(org, "PUT", "/storage/applications/"+id, unscannedTypes); err != nil {
 			return err
 		}
 	}
 	e.subscription = e.subscribe("altinn")
 	for org := range e.registrar {
-		const types = `{"events":["DataChanged"],"dataTypes":[{"formId":"first"},{"formId":"any"},{"formId":"decision","write":["owner"]},
-			{"formId":"` + noteForm + `","read":["owner"],"write":["owner"]},{"formId":"` + boxForm + `","read":["owner"]}]}`
+		const types = `{"events":["DataChanged"],"dataTypes":[{"formId":"first","scan":"off"},{"formId":"any","scan":"off"},{"formId":"decision","scan":"off","write":["owner"]},
+			{"formId":"` + noteForm + `","scan":"off","read":["owner"],"write":["owner"]},{"formId":"` + boxForm + `","scan":"off","read":["owner"]}]}`
 		if _, err := e.succeed(org, "PUT", "/storage/applications/"+org+"/feedback", types); err != nil {
+			return err
+		}
+		if _, err := e.succeed(org, "PUT", "/storage/applications/"+org+"/scanned", "{}"); err != nil {
 			return err
 		}
 	}
@@ -122,7 +127,7 @@ func (e *env) populate() error {
 	} {
 		e.parties[name] = p
 		for _, org := range []string{"nav", "skd"} {
-			for _, state := range []string{"", "deleted", "deleted-by-user", "hidden", "held", "submitted", "withdrawn", "gone", "second", "decided", "assessed"} {
+			for _, state := range []string{"", "deleted", "deleted-by-user", "hidden", "held", "submitted", "withdrawn", "gone", "second", "decided", "assessed", "unscanned", "infected", "unscannable"} {
 				made, err := e.create(org, name, state)
 				if err != nil {
 					return err
@@ -181,8 +186,14 @@ func (e *env) subscribe(name string) string {
 	return routes.Subscribe(e.Client, e.registrar["nav"], map[string]string{"org": "nav", "app": "app2018", "endpoint": name})
 }
 
-// create creates an instance in a state, with a data element that the application owner has
-// downloaded.
+// unscannedTypes is a registration whose content is handed out without a scan.
+const unscannedTypes = `{"dataTypes":[{"formId":"first","scan":"off"},{"formId":"any","scan":"off"},{"formId":"page","scan":"off"},{"formId":"large","scan":"off"},{"formId":"a","scan":"off"}]}`
+
+// scannedContent has content of an application whose content is scanned, by the state of instances.
+var scannedContent = map[string]string{"unscanned": "SCAN-NEVER", "infected": scanner.EICAR(), "unscannable": "SCAN-UNSCANNABLE"}
+
+// create creates an instance in a state, with a data element. Unless the API does not hand out its
+// content, the application owner has downloaded it.
 func (e *env) create(org, party, state string) (variables, error) {
 	formID := "first"
 	switch state {
@@ -191,8 +202,16 @@ func (e *env) create(org, party, state string) (variables, error) {
 	case "assessed":
 		formID = noteForm
 	}
-	v, err := e.createWith(`[{"formId":"`+formID+`","contentType":"text/plain","fileName":"`+fileOf(state)+`","content":"Zmlyc3Q="}]`, org, party, state)
-	if err == nil && state != "gone" {
+	content, scanned := scannedContent[state]
+	if !scanned {
+		content = "first"
+	}
+	v, err := e.createWith(`[{"formId":"`+formID+`","contentType":"text/plain","fileName":"`+fileOf(state)+`","content":"`+base64.StdEncoding.EncodeToString([]byte(content))+`"}]`, org, party, state)
+	switch {
+	case err != nil || state == "gone":
+	case scanned:
+		_, err = e.system.Scan(context.Background())
+	default:
 		_, err = e.succeed(org, "GET", "/storage/instances/"+v["instanceOwnerId"]+"/"+v["instanceGuid"]+"/data/"+v["dataGuid"], "")
 	}
 	return v, err
@@ -211,6 +230,9 @@ func (e *env) createWith(data, org, party, state string) (variables, error) {
 	app := map[string]string{"nav": "app2018", "skd": "app"}[org]
 	if state == "decided" || state == "assessed" {
 		app = "feedback"
+	}
+	if _, scanned := scannedContent[state]; scanned {
+		app = "scanned"
 	}
 	visible := ""
 	if state == "hidden" {

@@ -46,6 +46,9 @@ func checkHeader(c cell, got *client.Response) error {
 	case got.Status >= 400:
 		exactly["Content-Type"] = "application/problem+json"
 		exactly["ETag"] = ""
+		if got.Code() == "data-unscanned" {
+			exactly["Retry-After"] = "5"
+		}
 	case c.downloads():
 		exactly["Content-Type"] = "text/plain"
 		exactly["Content-Security-Policy"] = "default-src 'none'; sandbox"

@@ -199,7 +199,7 @@ func (e *env) try(c cell) error {
 	own := e.instances[strings.TrimSpace(org+" "+party+" "+c.object.state)]
 	if c.want.status < 300 && c.method() != "GET" && c.method() != "HEAD" && c.has("instanceGuid") {
 		var err error
-		if c.has("dataGuid") || c.does == "confirms" || c.object.state == "assessed" {
+		if c.has("dataGuid") || strings.HasPrefix(c.does, "confirms") || c.object.state == "assessed" {
 			own, err = e.create(org, party, c.object.state)
 		} else {
 			own, err = e.createWith("[]", org, party, c.object.state)

@@ -24,6 +24,7 @@ import (
 const rules = `
 what the endpoint does    | scope | its owner | another owner | its party  | another user
 reads                     | read  | yes       | no            | yes        | no
+reads content             | read  | yes       | no            | yes        | no
 adds data                 | write | yes       | no            | yes        | no
 changes data              | write | yes       | no            | yes        | no
 moves                     | write | yes       | no            | yes        | no
@@ -32,6 +33,7 @@ deletes permanently       | write | yes       | no            | yes        | no
 undeletes                 | write | yes       | no            | yes        | no
 updates metadata          | write | yes       | no            | owner-only | owner-only
 confirms                  | write | yes       | no            | owner-only | owner-only
+confirms all              | write | yes       | no            | owner-only | owner-only
 holds                     | write | yes       | no            | owner-only | owner-only
 sets the substatus        | write | yes       | no            | owner-only | owner-only
 sets the read status      | write | user-only | user-only     | yes        | no
@@ -88,7 +90,7 @@ var endpoints = complete([]endpoint{
 	{route: "POST " + appsInstance + "/changes", does: "moves", body: `{"workflow":{"currentStep":"Submit"}}`, media: "application/json"},
 	{route: "POST " + appsInstance + "/data", does: "adds data", query: "formId={formId}"},
 	{route: "POST " + appsInstance + "/uploads", does: "adds data", query: "formId={formId}"},
-	{route: "GET " + appsInstance + "/data/{dataGuid}", does: "reads"},
+	{route: "GET " + appsInstance + "/data/{dataGuid}", does: "reads content"},
 	{route: "PUT " + appsInstance + "/data/{dataGuid}", does: "changes data"},
 	{route: "DELETE " + appsInstance + "/data/{dataGuid}", does: "changes data"},
 	{route: "GET " + appsInstance + "/validate", does: "reads"},
@@ -104,16 +106,16 @@ var endpoints = complete([]endpoint{
 	{route: "GET /storage/instances/{instanceOwnerId}", as: "/storage/instances/{instanceGuid}", does: "reads"},
 	{route: "GET " + storedInstance, does: "reads"},
 	{route: "GET " + storedInstance + "/events", does: "reads"},
-	{route: "GET " + storedInstance + "/data/{dataGuid}", does: "reads"},
+	{route: "GET " + storedInstance + "/data/{dataGuid}", does: "reads content"},
 	{route: "POST " + storedInstance + "/data/{dataGuid}/confirmDownload", does: "confirms"},
-	{route: "POST " + storedInstance + "/confirmDownload", does: "confirms"},
-	{route: "POST /storage/confirmDownload", does: "confirms"},
+	{route: "POST " + storedInstance + "/confirmDownload", does: "confirms all"},
+	{route: "POST /storage/confirmDownload", does: "confirms all"},
 	{route: "POST /storage/parties/lookup", does: "looks up a party"},
 	{route: "PUT " + storedInstance + "/legalHold", does: "holds"},
 	{route: "DELETE " + storedInstance + "/legalHold", does: "holds"},
 	{route: "GET /storage/applications/{org}/{app}", does: "reads an application"},
 	// The application exists, and its registration must not change while other routes use it.
-	{route: "PUT /storage/applications/{org}/{app}", does: "registers an application", body: "{}", yes: 200},
+	{route: "PUT /storage/applications/{org}/{app}", does: "registers an application", body: unscannedTypes, yes: 200},
 	{route: "GET /storage/applications/{org}/{app}/events", does: "follows events"},
 	{route: "GET /storage/applications/{org}/{app}/statistics", does: "counts"},
 	{route: "GET /storage/subscriptions", does: "lists subscriptions"},
@@ -186,6 +188,10 @@ var (
 	held           = map[string]string{"changes data": "409 legal-hold", "deletes permanently": "409 legal-hold"}
 	// The owner has downloaded the submission, but not confirmed it.
 	submitted = map[string]string{"adds data": "409 data-locked", "changes data": "409 data-locked", "deletes permanently by user": "409 deletion-too-early"}
+	// The instance has an element whose content the API does not hand out.
+	unscanned   = map[string]string{"reads content": "409 data-unscanned", "confirms": "409 not-downloaded", "confirms all": "409 not-downloaded"}
+	infected    = map[string]string{"reads content": "409 data-infected", "confirms": "409 not-downloaded", "moves": "409 data-invalid"}
+	unscannable = map[string]string{"reads content": "409 data-unscannable", "confirms": "409 not-downloaded"}
 	// A user has deleted the submission.
 	withdrawn = with(deletedByUser, "deletes permanently by user", "409 deletion-too-early")
 )
@@ -213,6 +219,9 @@ var objects = []object{
 	{name: "submitted, unconfirmed", requires: "instance", state: "submitted", results: submitted},
 	{name: "submitted, unconfirmed, soft-deleted by the user", requires: "instance", state: "withdrawn", results: withdrawn},
 	{name: "with an element that only the owner writes", requires: "instance", state: "decided", results: map[string]string{"changes data by user": "403 form-id-forbidden"}},
+	{name: "with an element whose scan has no result", requires: "instance", state: "unscanned", results: unscanned},
+	{name: "with an infected element", common: true, requires: "instance", state: "infected", results: infected},
+	{name: "with an unscannable element", requires: "instance", state: "unscannable", results: unscannable},
 	{name: "an element that only the owner sees", common: true, requires: "dataGuid", state: "assessed", hidden: true},
 	{name: "with an element that only the owner sees", requires: "instance", excludes: "dataGuid", state: "assessed"},
 	{name: "a form that only the owner sees", requires: "formId", state: "assessed", values: map[string]string{"formId": noteForm},
