@@ -31,7 +31,7 @@ func newEnv(t *testing.T) *env {
 	t.Helper()
 	e := &env{t: t}
 	var err error
-	if e.System, err = runtime.Start(t.Context(), runtime.Options{Log: &e.log, BetweenEach: e.recordBus, Parameters: map[string]string{"WebhookInsecure": "true"}}); err != nil {
+	if e.System, err = runtime.Start(t.Context(), runtime.Options{Log: &e.log, BetweenEach: e.recordBus, Parameters: map[string]string{"WebhookInsecure": "true", "MalwareScan": "observe"}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Stop)

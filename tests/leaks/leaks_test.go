@@ -16,6 +16,7 @@ import (
 
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/tests/client"
+	"altinn.no/instanceapi/tests/local/scanner"
 	"altinn.no/instanceapi/tests/routes"
 	"altinn.no/instanceapi/tests/stored"
 )
@@ -23,7 +24,7 @@ import (
 func TestNothingLeaks(t *testing.T) {
 	e := newEnv(t)
 	e.Must(t, 201, client.JSON("PUT", "/storage/applications/nav/app2018", e.owner, `{"deadline":{"label":"`+deadlineLabel+`"},
-		"events":["DataChanged","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged","SubstatusChanged","ReadStatusChanged"]}`))
+		"events":["DataChanged","DataScanned","InstanceChanged","DownloadConfirmed","InstanceDeleted","InstanceUndeleted","InstanceVisible","DeadlineNear","DeadlinePassed","LegalHoldChanged","SubstatusChanged","ReadStatusChanged"]}`))
 	common := e.create(routes.Route{})
 
 	var all []marker
@@ -77,9 +78,23 @@ func TestNothingLeaks(t *testing.T) {
 	all = append(all, e.identities()...)
 	all = append(all, e.presigned()...)
 	all = append(all, e.holds()...)
+	e.scan()
 	e.searchTexts("the outbox", all, e.items("Outbox"), false) // before webhooks empties it
 	all = append(all, e.webhooks()...)
 	e.search(all)
+}
+
+// scan adds infected content, and scans all content. Events of the scan are then in the outbox.
+func (e *env) scan() {
+	e.t.Helper()
+	i := e.create(routes.Route{})
+	e.Must(e.t, 201, client.Request{Method: "POST", Path: "/nav/app2018/instances/" + i["instanceOwnerId"] + "/" + i["instanceGuid"] + "/data?formId=virus", Token: e.user, Type: "text/plain", Body: scanner.EICAR()})
+	if results, err := e.Scan(e.t.Context()); err != nil || results < 100 {
+		e.t.Errorf("%d results of scans, %v", results, err)
+	}
+	if !slices.ContainsFunc(e.items("Outbox"), func(text string) bool { return strings.Contains(text, "infected") }) {
+		e.t.Error("the outbox has no event of the scan")
+	}
 }
 
 // send sends a request with a marker, searches the response for it and returns the status.
