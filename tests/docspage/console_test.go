@@ -81,10 +81,11 @@ func (c *console) screenshot(name string) {
 	c.t.Log("screenshot: ", path)
 }
 
-// startDemo starts the system of `make run` and registers the demo application.
-func startDemo(t *testing.T) *stack.Stack {
+// startDemo starts the system of `make run`, with parameters of template.yaml, and registers the
+// demo application.
+func startDemo(t *testing.T, parameters map[string]string) *stack.Stack {
 	t.Helper()
-	s, err := stack.Start(t.Context(), stack.Options{Progress: t.Output()})
+	s, err := stack.Start(t.Context(), stack.Options{Progress: t.Output(), Parameters: parameters})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func TestConsole(t *testing.T) {
 	if _, err := find(); err != nil {
 		t.Fatal(err)
 	}
-	s := startDemo(t)
+	s := startDemo(t, nil)
 	c := openConsole(t, 1400, 1000)
 	c.navigate(s.BaseURL + "/")
 	c.until(`document.querySelector("#step")?.options.length === 4`)

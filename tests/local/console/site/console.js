@@ -134,7 +134,7 @@ async function call(method, target, {as = role(), headers = {}, body, background
   const issues = (problem.issues ?? []).map(issue => `• ${issue.description}`);
   const detail = problem.detail ?? problem.message ?? response.statusText;
   const error = new Error([`${response.status} ${problem.code ?? ""}: ${detail}`, ...issues].join("\n"));
-  throw Object.assign(error, {status: response.status});
+  throw Object.assign(error, {status: response.status, code: problem.code});
 }
 
 const json = async (method, target, options) => (await call(method, target, options)).json();
@@ -214,13 +214,26 @@ async function open({background = false} = {}) {
     shown = instance;
     show(instance, status, workflow);
     fill($("history"), history.map(eventItem));
+    watchScans(instance);
   } catch (error) {
     if (mine === opening) close();
     throw error;
   }
 }
 
+let watch = null; // the timer of watchScans
+
+// watchScans reads the open instance again every two seconds while a malware scan is pending, for a
+// minute after the last change of its content. The page then shows each result.
+function watchScans(instance) {
+  clearTimeout(watch);
+  const pending = instance.data.filter(element => element.scan?.status === "pending");
+  const latest = Math.max(...pending.map(element => new Date(element.lastChangedDateTime)));
+  if (Date.now() - latest < 60_000) watch = setTimeout(() => open({background: true}).catch(() => {}), 2000);
+}
+
 function close() {
+  clearTimeout(watch);
   shown = null;
   $("instance").hidden = true;
   $("no-instance").hidden = false;
@@ -272,13 +285,26 @@ async function move(step) {
 const setSubstatus = () => change("PUT", "substatus",
   {label: $("substatus-label").value, description: $("substatus-description").value || undefined}, "The person sees the substatus.");
 
+// blocked has the problem of each content that the API did not provide, by content.
+const blocked = new Map();
+const contentKey = element => `${element.id} ${element.lastChangedDateTime} ${element.scan?.status}`;
+
+// scanBadge returns the status of the malware scan of a data element, or nothing if it is not scanned.
+function scanBadge({scan}) {
+  if (!scan) return null;
+  const isBlocked = scan.status === "infected" || scan.status === "unscannable";
+  const title = scan.at ? `Malware scan: ${new Date(scan.at).toLocaleString()}` : "Malware scan";
+  return el("span", {className: isBlocked ? "badge failed" : "badge", title}, `scan: ${scan.status}`);
+}
+
 function dataItem(element) {
   const {downloaded = [], downloadConfirmed = []} = element.applicationOwner ?? {};
   const name = element.fileName;
-  return el("li", {}, el("strong", {}, name), badge(element.formId), element.isLocked && badge("locked"), element.lastChangedBy === shown.appId.split("/")[0] && badge("from the owner"),
+  return el("li", {}, el("strong", {}, name), badge(element.formId), element.isLocked && badge("locked"), scanBadge(element), element.lastChangedBy === shown.appId.split("/")[0] && badge("from the owner"),
     quiet(`${element.contentType} · ${element.fileSize.toLocaleString()} bytes · changed `, time(element.lastChangedDateTime)),
     downloaded.length > 0 && quiet("downloaded by the owner ", time(downloaded.at(-1))),
     downloadConfirmed.length > 0 && quiet("confirmed by the owner ", time(downloadConfirmed.at(-1))),
+    blocked.has(contentKey(element)) && el("span", {className: "quiet failed"}, blocked.get(contentKey(element))),
     el("div", {className: "buttons"},
       button(`download-${element.id}`, "Download", `Download ${name}`, () => download(element)),
       role() === "owner" && button(`confirm-${element.id}`, "Confirm", `Confirm the download of ${name}`,
@@ -294,7 +320,13 @@ async function download(element) {
     log("GET", target, `${curl((await token(role())).command, "GET", target, {})} -L -o download`).textContent = "not sent";
     throw new Error("Content over 4,400,000 bytes comes from S3, not from the API. Run the curl command under Requests.");
   }
-  const content = await (await call("GET", target)).blob();
+  const response = await call("GET", target).catch(async error => {
+    if (!/^data-(unscanned|infected|unscannable)$/.test(error.code)) throw error;
+    blocked.set(contentKey(element), error.message);
+    await refresh();
+    throw error;
+  });
+  const content = await response.blob();
   const link = el("a", {href: URL.createObjectURL(content), download: element.fileName});
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
