@@ -82,6 +82,16 @@ const largeSize = 4_500_000
 // events to the feed. It returns the instance's guid.
 func (e *env) submit(count int, withLarge bool) (guid string) {
 	e.t.Helper()
+	contents := make([][]byte, count)
+	for n := range contents {
+		contents[n] = randomBytes(3000)
+	}
+	return e.submitContent(contents, withLarge)
+}
+
+// submitContent is submit for given content.
+func (e *env) submitContent(contents [][]byte, withLarge bool) (guid string) {
+	e.t.Helper()
 	var i struct {
 		ID, InstanceOwnerID string
 		Data                []struct{ ID string }
@@ -95,8 +105,7 @@ func (e *env) submit(count int, withLarge bool) (guid string) {
 	decode(e.send(201, e.user, "POST", "/"+e.app+"/instances", "application/json", []byte(`{"reportee": {"ssn": "12247918309"}}`)))
 	path := "/" + e.app + "/instances/" + i.InstanceOwnerID + "/" + i.ID
 	files := map[string][]byte{}
-	for range count {
-		content := randomBytes(3000)
+	for _, content := range contents {
 		decode(e.send(201, e.user, "POST", path+"/data?formId=a", "application/pdf", content, "Content-Disposition", `attachment; filename="vedlegg.pdf"`))
 		files[i.Data[len(i.Data)-1].ID] = content
 	}

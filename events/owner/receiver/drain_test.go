@@ -280,7 +280,7 @@ func testDrain(t *testing.T, c command, test drainCase) {
 		if i.deleted || i.step == "FormFilling" {
 			want = 0
 		}
-		if lines := strings.Count(out, i.guid+"\n"); lines != want {
+		if lines := strings.Count(out, "-"+i.guid); lines != want {
 			t.Errorf("the output names the folder of %s %d times, want %d", i.guid, lines, want)
 		}
 	}
@@ -329,7 +329,7 @@ func TestWrongDigest(t *testing.T) {
 		}
 		status, out, stderr := f.drain(c, dir)
 		if status != exitFailed || !strings.Contains(stderr, "digest") || strings.Count(out, "\n") != 1 || len(bad.files[0].confirmed) > 0 ||
-			!strings.HasSuffix(stderr, " summary: instances=1 files=1 bytes=7 left=1 failed=1\n") {
+			!strings.HasSuffix(stderr, " summary: instances=1 files=1 bytes=7 left=1 failed=1 waiting=0 blocked=0\n") {
 			t.Errorf("exit status %d, confirmed %v, out %q\n%s", status, bad.files[0].confirmed, out, stderr)
 		}
 		f.intercept = nil
@@ -400,7 +400,7 @@ func TestChangedFolder(t *testing.T) {
 	other := f.submit("c.xml", "a third")
 	status, out, stderr := f.drain(commands[0], dir)
 	if status != exitFailed || i.queued == false || other.queued || !strings.Contains(stderr, "the folder was changed") ||
-		strings.Count(out, "\n") != 1 || !strings.HasSuffix(stderr, " left=1 failed=1\n") {
+		strings.Count(out, "\n") != 1 || !strings.HasSuffix(stderr, " left=1 failed=1 waiting=0 blocked=0\n") {
 		t.Errorf("exit status %d, out %q\n%s", status, out, stderr)
 	}
 	if content, err := os.ReadFile(path); err != nil || string(content) != "the owner's" {

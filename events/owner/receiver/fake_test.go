@@ -59,6 +59,11 @@ type attachment struct {
 	revision              int
 	changed               time.Time
 	downloaded, confirmed []time.Time
+
+	pending int           // number of downloads for which the malware scan is pending
+	blocked string        // the code of every later download, if the malware scan blocks the content
+	scanned bool          // and clean, unless pending or blocked
+	scanAge time.Duration // since the content became pending, or since its result
 }
 
 // inlineLimit is the size in bytes of the largest content that the fake sends without a redirect.
@@ -130,7 +135,9 @@ func (f *fake) submit(files ...string) *instance {
 func (i *instance) record() {
 	content := map[string]string{}
 	for _, a := range i.files {
-		content[a.guid] = string(a.content)
+		if a.blocked == "" {
+			content[a.guid] = string(a.content)
+		}
 	}
 	i.history[i.folder()] = content
 }
@@ -143,7 +150,28 @@ func (i *instance) folder() string {
 			latest = a.changed
 		}
 	}
-	return latest.UTC().Format("20060102T150405.000000Z") + "-" + i.guid
+	lines := ""
+	for _, a := range i.files {
+		if a.blocked != "" {
+			lines += a.guid + " " + a.blocked + "\n"
+		}
+	}
+	suffix := ""
+	if lines != "" {
+		suffix = fmt.Sprintf("-blocked-%.8s", fmt.Sprintf("%x", sha256.Sum256([]byte(lines))))
+	}
+	return latest.UTC().Format("20060102T150405.000000Z") + "-" + i.guid + suffix
+}
+
+// scanStatus returns the status of the malware scan, or "" if the content is not scanned.
+func (a *attachment) scanStatus() string {
+	if a.pending > 0 {
+		return "pending"
+	}
+	if a.blocked == "" && a.scanned {
+		return "clean"
+	}
+	return strings.TrimPrefix(a.blocked, "data-")
 }
 
 // stamp writes a time as the API does.
@@ -179,6 +207,9 @@ func (f *fake) document(i *instance) map[string]any {
 	for _, a := range i.files {
 		element := map[string]any{
 			"id": a.guid, "formId": "attachment", "fileName": a.name, "fileSize": len(a.content), "lastChangedDateTime": stamp(a.changed),
+		}
+		if status := a.scanStatus(); status != "" {
+			element["scan"] = map[string]any{"status": status, "at": stamp(f.clock.Add(-a.scanAge))}
 		}
 		if len(a.downloaded) > 0 {
 			element["applicationOwner"] = map[string]any{"downloaded": a.downloaded}
@@ -279,6 +310,16 @@ func (f *fake) data(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := i.file(r.PathValue("data"))
+	switch {
+	case a.pending > 0:
+		a.pending--
+		w.Header().Set("Retry-After", "5")
+		problem(w, 409, "data-unscanned")
+		return
+	case a.blocked != "":
+		problem(w, 409, a.blocked)
+		return
+	}
 	sum := sha256.Sum256(a.content)
 	w.Header().Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
 	w.Header().Set("ETag", a.etag())
@@ -351,7 +392,7 @@ func (f *fake) confirmItem(item confirmationItem) (status int, code string) {
 		return 412, "version-stale"
 	}
 	for _, a := range i.files {
-		if len(a.downloaded) == 0 {
+		if len(a.downloaded) == 0 && a.blocked == "" {
 			return 409, "not-downloaded"
 		}
 	}
@@ -370,7 +411,7 @@ func (f *fake) confirmed(i *instance) {
 	i.queued = false
 	i.version++
 	for _, a := range i.files {
-		if len(a.confirmed) == 0 || a.confirmed[len(a.confirmed)-1].Before(i.submitted) {
+		if a.blocked == "" && (len(a.confirmed) == 0 || a.confirmed[len(a.confirmed)-1].Before(i.submitted)) {
 			a.confirmed = append(a.confirmed, f.now())
 		}
 	}
@@ -415,6 +456,7 @@ type description struct {
 		DataElementID, File, SHA256 string
 		Size                        int
 	}
+	Blocked []struct{ DataElementID, Code string }
 }
 
 func readDescription(path string) (d description, err error) {
@@ -430,18 +472,22 @@ func (f *fake) checkSummary(stderr string) {
 	f.t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	instances, files, size := 0, 0, 0
+	instances, files, size, blocked := 0, 0, 0, 0
 	for _, i := range f.instances {
 		if i.deleted || i.step == "FormFilling" {
 			continue
 		}
 		instances++
 		for _, a := range i.files {
+			if a.blocked != "" {
+				blocked++
+				continue
+			}
 			files++
 			size += len(a.content)
 		}
 	}
-	want := fmt.Sprintf(" summary: instances=%d files=%d bytes=%d left=0 failed=0\n", instances, files, size)
+	want := fmt.Sprintf(" summary: instances=%d files=%d bytes=%d left=0 failed=0 waiting=0 blocked=%d\n", instances, files, size, blocked)
 	if !strings.HasSuffix(stderr, want) {
 		f.t.Errorf("the output does not end with %q:\n%s", want, stderr)
 	}
@@ -473,7 +519,7 @@ func (f *fake) checkAll(dir string) {
 					count++
 				}
 			}
-			if count != 1 {
+			if count != 1 && (a.blocked == "" || count > 0) {
 				f.t.Errorf("%s of %s was confirmed %d times since its submission", a.guid, i.guid, count)
 			}
 		}

@@ -35,7 +35,7 @@ func (r *following) waitFor(i *instance) {
 func (r *following) end() {
 	r.t.Helper()
 	r.stop()
-	if status := <-r.ended; status != exitOK || !strings.HasSuffix(r.stderr.String(), " left=0 failed=0\n") {
+	if status := <-r.ended; status != exitOK || !strings.HasSuffix(r.stderr.String(), " left=0 failed=0 waiting=0 blocked=0\n") {
 		r.t.Errorf("after the end the exit status is %d\n%s", status, r.stderr.String())
 	}
 }
@@ -85,7 +85,7 @@ func TestFollowReportsWhatIsLeft(t *testing.T) {
 		run.waitFor(second)
 		waitFor(t, func() bool { return strings.Contains(run.stderr.String(), "body-invalid") })
 		run.stop()
-		if status := <-run.ended; status != exitFailed || !strings.HasSuffix(run.stderr.String(), " summary: instances=1 files=1 bytes=7 left=1 failed=1\n") {
+		if status := <-run.ended; status != exitFailed || !strings.HasSuffix(run.stderr.String(), " summary: instances=1 files=1 bytes=7 left=1 failed=1 waiting=0 blocked=0\n") {
 			t.Errorf("exit status %d\n%s", status, run.stderr.String())
 		}
 	})

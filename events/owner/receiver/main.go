@@ -20,15 +20,19 @@
 //	 "files":[{"dataElementId":"…","file":"….pdf","size":7,"sha256":"…"}]}
 //	{"type":"submission","state":"failed","instanceOwnerId":"5064120983","instanceGuid":"…",
 //	 "submittedDateTime":"…","error":"…"}
-//	{"type":"summary","instances":12,"files":31,"bytes":480213,"left":1,"failed":1}
+//	{"type":"summary","instances":12,"files":31,"bytes":480213,"left":1,"failed":1,"waiting":0,
+//	 "blocked":0}
 //
 // Everything else is logged to standard error, without file names of clients. The last line there
 // is the summary as text:
 //
-//	summary: instances=12 files=31 bytes=480213 left=1 failed=1
+//	summary: instances=12 files=31 bytes=480213 left=1 failed=1 waiting=0 blocked=0
 //
 // instances, files and bytes are stored and confirmed; left is the number of submissions that the
-// queue still holds, as far as the command has read it; failed are those of them that failed.
+// queue still holds, as far as the command has read it; failed are those of them that failed;
+// waiting are those whose malware scan has been pending for less than an hour, in state "waiting"
+// with -json; blocked is the number of data elements of confirmed submissions that the malware scan
+// blocks. A submission has these in its member "blocked", by id.
 //
 // With -listen the command subscribes a webhook to the events, in place of requests to the feed.
 // The file next to the folder, such as inbox.webhook.json, has the subscription and its secret.
@@ -37,7 +41,8 @@
 //
 // Exit status:
 //
-//	0  nothing is left in the queue
+//	0  nothing is left in the queue, except submissions that have waited for the malware scan for
+//	   less than an hour
 //	1  something is left in the queue, or this machine has an error
 //	2  a flag is invalid
 //	3  the API denies the owner access
@@ -191,7 +196,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	s := receiver.Summary()
 	out.summary(s)
-	logf("summary: instances=%d files=%d bytes=%d left=%d failed=%d", s.Instances, s.Files, s.Bytes, s.Left, s.Failed)
+	logf("summary: instances=%d files=%d bytes=%d left=%d failed=%d waiting=%d blocked=%d",
+		s.Instances, s.Files, s.Bytes, s.Left, s.Failed, s.Waiting, s.Blocked)
 	return status
 }
 

@@ -22,7 +22,7 @@ func TestJSON(t *testing.T) {
 			good.guid, stamp(good.submitted), folder, good.files[0].guid),
 		fmt.Sprintf(`{"type":"submission","state":"failed","instanceOwnerId":"5064120983","instanceGuid":%q,"submittedDateTime":%q,`+
 			`"error":"400 body-invalid: d (traceId t)"}`, bad.guid, stamp(bad.submitted)),
-		`{"type":"summary","instances":1,"files":1,"bytes":8,"left":1,"failed":1}`,
+		`{"type":"summary","instances":1,"files":1,"bytes":8,"left":1,"failed":1,"waiting":0,"blocked":0}`,
 	}
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
 	if status != exitFailed || len(lines) != len(want) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -20,12 +21,14 @@ import (
 //
 // The program gets the absolute path of the submission's folder as its last argument, and these
 // variables: RECEIVER_APP, RECEIVER_INSTANCE_OWNER_ID, RECEIVER_INSTANCE_GUID, RECEIVER_SUBMITTED
-// (a time) and RECEIVER_FOLDER. Its output is written to stderr. It may move the folder.
+// (a time), RECEIVER_FOLDER and RECEIVER_BLOCKED (the number of data elements without a file,
+// because the malware scan blocks them). Its output is written to stderr. It may move the folder.
 //
 // If the program fails, the submission stays unconfirmed and is processed again: with -once in the
 // next run, otherwise after -reconcile. If the receiver is killed before the confirmation, the
 // program runs again for the same submission, so it must recognise repeats: the name of the folder
-// is the same.
+// is the same. If the malware scan releases content before the confirmation, the program runs again
+// for another folder.
 func runProgram(program, app string, stderr io.Writer) (func(context.Context, receive.Submission) error, error) {
 	words := []string{program}
 	if _, err := exec.LookPath(program); err != nil && strings.TrimSpace(program) != "" {
@@ -47,6 +50,7 @@ func runProgram(program, app string, stderr io.Writer) (func(context.Context, re
 			"RECEIVER_INSTANCE_GUID="+s.InstanceGuid,
 			"RECEIVER_SUBMITTED="+s.Submitted,
 			"RECEIVER_FOLDER="+s.Folder,
+			"RECEIVER_BLOCKED="+strconv.Itoa(len(s.Blocked)),
 		)
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("the program of -on-complete failed: %w", err)

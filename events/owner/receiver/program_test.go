@@ -33,14 +33,14 @@ func TestOnComplete(t *testing.T) {
 	f, dir := newFake(t), t.TempDir()
 	i := f.submit("$(touch injected).xml", "the form")
 	program, record := filepath.Join(dir, "my program"), filepath.Join(dir, "record")
-	writeProgram(t, program, fmt.Sprintf(`echo "$# $1|$RECEIVER_APP|$RECEIVER_INSTANCE_OWNER_ID|$RECEIVER_INSTANCE_GUID|$RECEIVER_SUBMITTED|$RECEIVER_FOLDER|$TOKEN" >'%s'; echo output`, record))
+	writeProgram(t, program, fmt.Sprintf(`echo "$# $1|$RECEIVER_APP|$RECEIVER_INSTANCE_OWNER_ID|$RECEIVER_INSTANCE_GUID|$RECEIVER_SUBMITTED|$RECEIVER_FOLDER|$RECEIVER_BLOCKED|$TOKEN" >'%s'; echo output`, record))
 	t.Setenv("TOKEN", goodToken) // of the test's process, which the program must not inherit
 	status, out, stderr := f.drain(commands[0], dir, "-on-complete", program)
 	folder := filepath.Join(dir, "inbox", i.folder())
 	if status != exitOK || out != folder+"\n" || !strings.Contains(stderr, "output\n") {
 		t.Fatalf("exit status %d, out %q\n%s", status, out, stderr)
 	}
-	want := fmt.Sprintf("1 %s|nav/test|5064120983|%s|%s|%s|\n", folder, i.guid, stamp(i.submitted), folder)
+	want := fmt.Sprintf("1 %s|nav/test|5064120983|%s|%s|%s|0|\n", folder, i.guid, stamp(i.submitted), folder)
 	if got, err := os.ReadFile(record); err != nil || string(got) != want {
 		t.Errorf("the program got\n%s (%v), want\n%s", got, err, want)
 	}
@@ -55,7 +55,7 @@ func TestOnCompleteFails(t *testing.T) {
 	writeProgram(t, program, fmt.Sprintf(`test "$1" = '$(id);' && case "$2" in *%s) exit 7;; esac`, bad.guid))
 	status, out, stderr := f.drain(commands[0], dir, "-on-complete", program+" $(id);")
 	if status != exitFailed || !bad.queued || good.queued || strings.Contains(out, bad.guid) ||
-		!strings.Contains(stderr, "the program of -on-complete failed: exit status 7") || !strings.HasSuffix(stderr, " left=1 failed=1\n") {
+		!strings.Contains(stderr, "the program of -on-complete failed: exit status 7") || !strings.HasSuffix(stderr, " left=1 failed=1 waiting=0 blocked=0\n") {
 		t.Fatalf("exit status %d, out %q\n%s", status, out, stderr)
 	}
 	f.requests = nil

@@ -23,13 +23,24 @@ def identity(instance):  # the folder's name (each submission and each change ha
     times = [instance["workflow"]["submittedDateTime"]] + [element["lastChangedDateTime"] for element in instance["data"]]
     return re.sub("[^0-9TZ.]", "", max(times)) + "-" + ids[0], ids, instance["workflow"]["currentStep"]
 
+def place(folder, files):  # the final path: without its blocked elements a submission is another one
+    blocked = "".join(sorted(f"{file['dataElementId']} {file['code']}\n" for file in files if "code" in file))
+    return folder + f"-blocked-{hashlib.sha256(blocked.encode()).hexdigest()[:8]}" * (blocked > "")
+
+def ago(seconds):  # a time that compares with the times of the API
+    return time.strftime("%FT%TZ", time.gmtime(time.time() - seconds))
+
+def overdue(element):  # whether the malware scan has had no result for an hour
+    return element.get("scan", {}).get("status") == "pending" and element["scan"]["at"] <= ago(3600)
+
 class Receiver:
     def __init__(self, flags):
         self.base, self.app, self.dir, self.once = flags.base.rstrip("/"), flags.app, os.path.abspath(flags.dir), flags.once
         self.open, self.token = request.build_opener(Unchanged).open, ""
         self.left, self.failed, self.confirmed = {"unread"}, set(), set()  # folders; "unread": the rest of the queue
         self.files, self.stored = {}, {}  # by folder: the files on the disk, and the instance to confirm
-        self.total = collections.Counter(instances=0, files=0, bytes=0)
+        self.waiting, self.patience = set(), 0  # folders whose malware scan is pending; seconds that the current one may wait
+        self.total, self.blocked = collections.Counter(instances=0, files=0, bytes=0), 0
 
     def call(self, method, link, headers={}, use=lambda response: json.loads(response.read()), body=None):
         path = parse.urlsplit(link)._replace(scheme="", netloc="").geturl()  # of our own base address
@@ -46,12 +57,15 @@ class Receiver:
             except ERRORS as e:
                 status, wait = getattr(e, "code", 0), min(2 ** failures / 4, 30)
                 limit = 6 if status in (0, 408, 429) or status >= 500 else 0
+                if "data-unscanned" in str(e) and self.patience > 0:
+                    limit = failures + 1
                 if status == 401:  # the token has expired: wait some five minutes for another one
                     self.token, limit, wait = "", 2 if self.left == {"unread"} else 15, wait * (failures > 1)
                 if failures >= limit:
                     raise
                 if status and (e.headers["Retry-After"] or "").isdigit():
                     wait = min(int(e.headers["Retry-After"]), 300)
+                self.patience -= wait
                 logging.warning(f"{path.split('?')[0]}: {e}; retrying in {wait} s")
                 time.sleep(wait)
                 headers = {} if "feed-held-count" in str(e) else headers  # too many requests wait for events
@@ -61,6 +75,8 @@ class Receiver:
         digest, sha256 = response.headers["Repr-Digest"], hashlib.sha256()
         if response.status == 307:  # the object store has the content, and needs no token
             response = self.open(response.headers["Location"], timeout=60)
+            if response.status != 200:
+                raise OSError(f"the object store responded with {response.status}")
         with open(os.path.join(folder, name), "wb") as file:
             while chunk := response.read(1 << 20):
                 file.write(chunk)
@@ -75,18 +91,32 @@ class Receiver:
         if (files := self.files.get(folder)) is None:
             shutil.rmtree(part, ignore_errors=True)
             os.mkdir(part)
-            files = [self.call("GET", f"{path}/data/{e['id']}", use=lambda r: self.save(r, e, part))[1] for e in listed["data"]]
+            files = [self.load(f"{path}/data/{e['id']}", e, part) for e in listed["data"]]
         headers, instance = self.call("GET", path)
         if identity(instance) == identity(listed):
             if folder not in self.files:
                 self.complete(part, folder, instance, files)
             self.files[folder], self.stored[folder] = files, {**listed, "etag": headers["ETag"]}
 
+    def load(self, path, element, part):  # returns the description of the file, or of the content that the malware scan blocks
+        try:
+            return self.call("GET", path, use=lambda response: self.save(response, element, part))[1]
+        except ERRORS as e:
+            scan = element.get("scan", {"status": "", "at": ""})
+            if re.search("object store responded with 40[34]", str(e)) and (scan["status"] == "pending" or scan["at"] > ago(60)):
+                raise OSError(f"data-unscanned: {e}")  # the object store may not know the result yet
+            if not (code := re.search("data-(infected|unscannable)", str(e))):
+                raise
+            logging.warning(f"data element {element['id']} is blocked: {code[0]}")
+            return {"dataElementId": element["id"], "code": code[0]}
+
     def complete(self, part, folder, instance, files):
+        blocked, files = [file for file in files if "code" in file], [file for file in files if "file" in file]
         with open(os.path.join(part, "instance.json"), "w") as file:
-            json.dump({"instance": instance, "files": files}, file, indent=1)
+            json.dump({"instance": instance, "files": files, **({"blocked": blocked} if blocked else {})}, file, indent=1)
         sync(file.name)
         sync(part)
+        folder = place(folder, blocked)
         if not os.path.exists(folder):
             os.rename(part, folder)  # now the submission is complete and visible
         elif len(filecmp.cmpfiles(part, folder, [file["file"] for file in files], shallow=False)[0]) < len(files):
@@ -94,13 +124,18 @@ class Receiver:
         sync(self.dir)
 
     def fetch(self, listed, folder):
+        late = [element["id"] for element in listed["data"] if overdue(element)]
+        self.patience = 15 * (folder not in self.waiting and not late)  # only the first pass waits for the malware scan
+        self.waiting.discard(folder)
         try:
             self.store(listed, folder)
         except ERRORS as e:
             if getattr(e, "code", 0) in (401, 403):
                 raise
+            if late and getattr(e, "code", 0) == 409 and "data-unscanned" in str(e):
+                e = OSError(f"data element {late[0]}: the malware scan has had no result for an hour")
             if getattr(e, "code", 0) != 404:  # permanently deleted
-                self.failed.add(folder)
+                (self.waiting if "data-unscanned" in str(e) else self.failed).add(folder)
             logging.warning(f"{listed['id']}: left for later: {e}")
 
     def confirm(self):  # what is stored, at most 100 instances, in one request
@@ -113,11 +148,14 @@ class Receiver:
                 del self.stored[folder]
                 if result["status"] == 200:
                     self.confirmed.add(folder)
-                    files = self.files.pop(folder)
+                    path, files = place(folder, self.files[folder]), [file for file in self.files[folder] if "file" in file]
+                    self.blocked += len(self.files.pop(folder)) - len(files)
                     self.total.update(instances=1, files=len(files), bytes=sum(file["size"] for file in files))
-                    print(folder, flush=True)
+                    print(path, flush=True)
                     continue
                 logging.warning(f"{instance['id']}: not confirmed: {result['problem']['code']}")
+                if any("code" in file for file in self.files[folder]):  # a new result of the scan may have released it
+                    del self.files[folder]
                 if result["status"] in (404, 409, 412, 429) or result["status"] >= 500:
                     self.fetch(instance, folder)  # read it again; 412 also if the response to a confirmation was lost
                 else:
@@ -141,7 +179,7 @@ class Receiver:
         shutil.rmtree(os.path.join(self.dir, ".part"), ignore_errors=True)
 
     def run(self):
-        link, wait = f"/storage/applications/{self.app}/events?after=" + time.strftime("%FT%TZ", time.gmtime(time.time() - 300)), 0
+        link, wait = f"/storage/applications/{self.app}/events?after=" + ago(300), 0
         for n in range(5) if self.once else itertools.count():
             headers, _ = self.call("GET", link, {"Prefer": f"wait={wait}"})  # responds as soon as there is an event
             link, wait = re.search('<([^>]+)>; rel="next"', headers["Link"])[1], 20
@@ -168,8 +206,9 @@ def main():
         status = 3 if getattr(e, "code", 0) in (401, 403) else int(isinstance(e, ERRORS))
         logging.warning(f"{'access denied: ' if status == 3 else ''}{str(e) or 'stopped'}")
     left = receiver.left - receiver.confirmed
-    total = {**receiver.total, "left": len(left - {"unread"}), "failed": len(left & receiver.failed)}
+    waiting = left & receiver.waiting
+    total = {**receiver.total, "left": len(left - {"unread"}), "failed": len(left & receiver.failed), "waiting": len(waiting), "blocked": receiver.blocked}
     logging.warning("summary: " + " ".join(f"{name}={value}" for name, value in total.items()))
-    sys.exit(status or int(len(left) > 0))
+    sys.exit(status or int(len(left - waiting) > 0))
 
 main()

@@ -36,7 +36,7 @@ func (b *Inbox) Download(guid string) (*Download, error) {
 // Stored returns the paths of files that may have the content of a data element: of this download,
 // and of earlier submissions of the instance.
 func (d *Download) Stored(element string) []string {
-	return append(d.inbox.glob("."+d.guid+"/"+element+"*"), d.inbox.glob("[0-9]*-"+d.guid+"/"+element+"*")...)
+	return append(d.inbox.glob("."+d.guid+"/"+element+"*"), d.inbox.glob("[0-9]*-"+d.guid+"*/"+element+"*")...)
 }
 
 // Reuse makes the first of the stored files with this digest the file of a data element. ok is
@@ -68,8 +68,8 @@ func (d *Download) Reuse(stored []string, element, fileName, sha256 string) (fil
 // Complete writes the description of the submission, removes files of earlier content, and gives
 // the folder its name as a submission. It replaces no folder. When it returns, all changes are
 // synced to the disk.
-func (d *Download) Complete(at time.Time, document json.RawMessage, files []File) error {
-	content, err := json.MarshalIndent(description{document, files}, "", " ")
+func (d *Download) Complete(at time.Time, document json.RawMessage, content Content) error {
+	text, err := json.MarshalIndent(description{document, content}, "", " ")
 	if err != nil {
 		return err
 	}
@@ -78,17 +78,17 @@ func (d *Download) Complete(at time.Time, document json.RawMessage, files []File
 	if err != nil {
 		return err
 	}
-	if _, err := file.Write(append(content, '\n')); err != nil {
+	if _, err := file.Write(append(text, '\n')); err != nil {
 		return errors.Join(err, file.Close())
 	}
-	if err := d.removeExcept(files, file.Name()); err != nil {
+	if err := d.removeExcept(content.Files, file.Name()); err != nil {
 		return errors.Join(err, file.Close())
 	}
 	// The sync also covers files that a killed process renamed but did not sync.
 	if err := d.inbox.syncAndRename(file, filepath.Join(d.path, instanceFile)); err != nil {
 		return err
 	}
-	return d.inbox.rename(d.path, d.inbox.Path(d.guid, at))
+	return d.inbox.rename(d.path, d.inbox.Path(d.guid, at, content.Blocked))
 }
 
 // removeExcept removes everything in the folder except files and the file at path.

@@ -2,26 +2,31 @@
 // submission of an instance.
 //
 //	DIR/<time>-<instanceGuid>/                a complete submission, which is never changed
-//	DIR/<time>-<instanceGuid>/instance.json   the instance, and a list of its files
+//	DIR/<time>-<instanceGuid>/instance.json   the instance, its files, its blocked data elements
 //	DIR/<time>-<instanceGuid>/<dataGuid>.pdf  the content of a data element
 //	DIR/.<instanceGuid>/                      an unfinished download
+//	DIR/<time>-<instanceGuid>-blocked-<hash>/ a complete submission with blocked data elements
 //
 // The time is that of the submission, or of the latest change of its content. So the folders are in
-// order of time, and an instance that is submitted again gets another folder. A folder gets its
-// name when all its files are on the disk. If the process is killed at any point, each submission
-// is complete or invisible.
+// order of time, and an instance that is submitted again gets another folder. The hash is that of
+// the list of blocked data elements: if the malware scan later releases one of them, the submission
+// gets another folder. A folder gets its name when all its files are on the disk. If the process is
+// killed at any point, each submission is complete or invisible.
 //
 // No name contains text of a client, except an extension of at most five letters and digits. The
 // client's file names are in instance.json.
 package inbox
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -43,13 +48,26 @@ type File struct {
 	SHA256  string `json:"sha256"` // hex
 }
 
+// Blocked describes a data element whose content the API does not provide, because the malware scan
+// found malware, or cannot scan the content.
+type Blocked struct {
+	Element string `json:"dataElementId"`
+	Code    string `json:"code"` // of the problem: data-infected or data-unscannable
+}
+
+// Content is the content of a submission: a file or an entry in Blocked for each data element.
+type Content struct {
+	Files   []File    `json:"files"`
+	Blocked []Blocked `json:"blocked,omitempty"`
+}
+
 // instanceFile is the name of a submission's description.
 const instanceFile = "instance.json"
 
 // description is the content of instanceFile.
 type description struct {
 	Instance json.RawMessage `json:"instance"`
-	Files    []File          `json:"files"`
+	Content
 }
 
 // Open opens and locks a folder, and creates it if necessary. It fails if another process uses the
@@ -83,40 +101,51 @@ func (b *Inbox) Close() error {
 	return errors.Join(syscall.Flock(int(b.lock.Fd()), syscall.LOCK_UN), b.lock.Close())
 }
 
-// Path returns the absolute path of the folder of a submission, with content of the time at.
-func (b *Inbox) Path(guid string, at time.Time) string {
-	return filepath.Join(b.dir, at.UTC().Format("20060102T150405.000000Z")+"-"+guid)
+// Path returns the absolute path of the folder of a submission, with content of the time at and
+// with these blocked data elements.
+func (b *Inbox) Path(guid string, at time.Time, blocked []Blocked) string {
+	name := at.UTC().Format("20060102T150405.000000Z") + "-" + guid
+	if len(blocked) > 0 {
+		lines := make([]string, len(blocked))
+		for n, element := range blocked {
+			lines[n] = element.Element + " " + element.Code + "\n"
+		}
+		slices.Sort(lines)
+		name += fmt.Sprintf("-blocked-%x", sha256.Sum256([]byte(strings.Join(lines, ""))))[:len("-blocked-")+8]
+	}
+	return filepath.Join(b.dir, name)
 }
 
 // ErrChanged reports that a file of a complete submission is missing or has other content than the
 // receiver stored.
 var ErrChanged = errors.New("the folder was changed after the submission was complete; move or delete the folder to fetch the submission again")
 
-// Files returns the files of a submission. ok is false if the submission is not complete. Files
-// hashes each file and returns ErrChanged if it differs from its description.
-func (b *Inbox) Files(guid string, at time.Time) (files []File, ok bool, err error) {
-	path := b.Path(guid, at)
+// Content returns the content of a submission with these blocked data elements. ok is false if the
+// submission is not complete. Content returns ErrChanged if a file or the list of blocked elements
+// differs from what the receiver stored.
+func (b *Inbox) Content(guid string, at time.Time, blocked []Blocked) (content Content, ok bool, err error) {
+	path := b.Path(guid, at, blocked)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, false, nil
+		return Content{}, false, nil
 	}
-	content, err := os.ReadFile(filepath.Join(path, instanceFile))
+	text, err := os.ReadFile(filepath.Join(path, instanceFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, false, err
+		return Content{}, false, err
 	}
 	var stored description
-	if json.Unmarshal(content, &stored) != nil {
-		return nil, false, ErrChanged
+	if json.Unmarshal(text, &stored) != nil || !slices.Equal(stored.Blocked, blocked) {
+		return Content{}, false, ErrChanged
 	}
 	for _, want := range stored.Files {
 		found, err := hash(path, want.Element, want.Name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), err == nil && found != want:
-			return nil, false, ErrChanged
+			return Content{}, false, ErrChanged
 		case err != nil:
-			return nil, false, err
+			return Content{}, false, err
 		}
 	}
-	return stored.Files, true, b.syncFolder(b.dir) // a killed process may not have synced the name
+	return stored.Content, true, b.syncFolder(b.dir) // a killed process may not have synced the name
 }
 
 // Discard removes the unfinished download of an instance.

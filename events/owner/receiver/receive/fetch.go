@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"time"
 
 	"altinn.no/instanceapi/events/owner/receiver/inbox"
 	"altinn.no/instanceapi/events/owner/receiver/storage"
@@ -33,6 +35,14 @@ var errMoved = errors.New("the instance moved to another step")
 // errChanged means that the content of an instance changed while it was read.
 var errChanged = errors.New("the instance changed during every attempt")
 
+// errUnscanned means that the malware scan of content of an instance is still pending after the
+// time that the receiver waits for it.
+var errUnscanned = errors.New("the malware scan is pending")
+
+// errOverdue means that the malware scan of content of an instance is pending for longer than
+// scanOverdue.
+var errOverdue = errors.New("the malware scan has had no result for an hour")
+
 // errDeleted means that an instance is permanently deleted.
 var errDeleted = errors.New("the instance is permanently deleted")
 
@@ -40,8 +50,9 @@ var errDeleted = errors.New("the instance is permanently deleted")
 type task struct {
 	listed    storage.Instance
 	stored    storage.Instance // the document that the disk has
-	files     []inbox.File
-	processed bool // by OnComplete
+	content   inbox.Content
+	wait      time.Duration // the remaining time to wait for the malware scan
+	processed bool          // by OnComplete
 	err       error
 }
 
@@ -49,7 +60,7 @@ type task struct {
 func (r *Receiver) fetch(ctx context.Context, t *task) error {
 	var isNew bool
 	var err error
-	t.stored, t.files, isNew, err = r.store(ctx, t.listed)
+	t.stored, t.content, isNew, err = r.store(ctx, t)
 	switch {
 	case storage.IsStatus(err, 404):
 		return errors.Join(errDeleted, asDiskError(r.Inbox.Discard(t.listed.ID)))
@@ -57,7 +68,7 @@ func (r *Receiver) fetch(ctx context.Context, t *task) error {
 		return err
 	}
 	if r.OnComplete != nil && (isNew || !t.processed) {
-		if err := r.OnComplete(ctx, r.submission(t.stored, t.files)); err != nil {
+		if err := r.OnComplete(ctx, r.submission(t.stored, t.content)); err != nil {
 			return err
 		}
 		t.processed = true
@@ -86,48 +97,129 @@ func (r *Receiver) confirm(ctx context.Context, tasks []*task) {
 	}
 }
 
-// store makes sure that the disk has the complete submission of an instance. It returns the current
-// document, and whether this call has stored the submission.
+// store makes sure that the disk has the complete submission of an instance, except content that
+// the malware scan blocks. It returns the current document, and whether this call has stored the
+// submission.
 //
 // store reads the document before and after the content. When no element changed in between, the
 // content is that of the second document; otherwise store returns errChanged.
-func (r *Receiver) store(ctx context.Context, listed storage.Instance) (current storage.Instance, files []inbox.File, isNew bool, err error) {
-	before, err := r.read(ctx, listed)
+func (r *Receiver) store(ctx context.Context, t *task) (current storage.Instance, content inbox.Content, isNew bool, err error) {
+	before, err := r.read(ctx, t.listed)
 	if err != nil {
-		return before, nil, false, err
+		return before, content, false, err
 	}
-	files, ok, err := r.Inbox.Files(before.ID, before.ContentTime())
+	blocked, err := r.blocked(ctx, before)
+	if err != nil {
+		return before, content, false, err
+	}
+	content, ok, err := r.Inbox.Content(before.ID, before.ContentTime(), blocked)
 	if ok || err != nil { // complete, but an earlier process or attempt could not confirm it
-		return before, files, false, asDiskError(err)
+		return before, content, false, asDiskError(err)
 	}
 	download, err := r.Inbox.Download(before.ID)
 	if err != nil {
-		return before, nil, false, asDiskError(err)
+		return before, content, false, asDiskError(err)
 	}
-	files = []inbox.File{}
-	for _, element := range before.Data {
-		file, err := r.fetchElement(ctx, before.Ref(), element, download)
-		switch {
-		case storage.IsStatus(err, 404): // the element or the instance was deleted
-			return before, nil, false, errChanged
-		case err != nil:
-			return before, nil, false, fmt.Errorf("data element %s: %w", element.ID, err)
-		}
-		files = append(files, file)
-	}
-	after, err := r.read(ctx, listed)
+	content, err = r.fetchContent(ctx, t, before, download)
 	if err != nil {
-		return after, nil, false, err
+		return before, content, false, err
+	}
+	after, err := r.read(ctx, t.listed)
+	if err != nil {
+		return after, content, false, err
 	}
 	if !after.SameSubmission(before) {
-		return after, nil, false, errChanged
+		return after, content, false, errChanged
 	}
-	for n, e := range after.Data { // the digests have already been verified
-		if files[n].Size != e.FileSize {
-			return after, nil, false, fmt.Errorf("data element %s has %d bytes, but the instance states %d", e.ID, files[n].Size, e.FileSize)
+	sizes := map[string]int64{}
+	for _, e := range after.Data {
+		sizes[e.ID] = e.FileSize
+	}
+	for _, file := range content.Files { // the digests have already been verified
+		if size := sizes[file.Element]; file.Size != size {
+			return after, content, false, fmt.Errorf("data element %s has %d bytes, but the instance states %d", file.Element, file.Size, size)
 		}
 	}
-	return after, files, true, asDiskError(download.Complete(after.ContentTime(), after.Document, files))
+	if !slices.Equal(content.Blocked, blocked) { // the disk may already have this state too
+		stored, ok, err := r.Inbox.Content(after.ID, after.ContentTime(), content.Blocked)
+		if err == nil && ok {
+			err = r.Inbox.Discard(after.ID)
+		}
+		if ok || err != nil {
+			return after, stored, false, asDiskError(err)
+		}
+	}
+	return after, content, true, asDiskError(download.Complete(after.ContentTime(), after.Document, content))
+}
+
+// blocked returns the data elements of an instance whose content the malware scan blocks now. The
+// status alone does not show this: the API may only observe the scan, and a data type may allow
+// unscannable content.
+func (r *Receiver) blocked(ctx context.Context, i storage.Instance) (blocked []inbox.Blocked, err error) {
+	codes := map[string]string{storage.ScanInfected: storage.CodeInfected, storage.ScanUnscannable: storage.CodeUnscannable}
+	for _, element := range i.Data {
+		code := codes[element.Scan.Status]
+		if code == "" {
+			continue
+		}
+		switch _, err := r.API.DigestOf(ctx, i.Ref(), element.ID); {
+		case err == nil:
+		case storage.IsStatus(err, 409):
+			blocked = append(blocked, inbox.Blocked{Element: element.ID, Code: code})
+		case storage.IsStatus(err, 404): // the element or the instance was deleted
+			return nil, errChanged
+		default:
+			return nil, fmt.Errorf("data element %s: %w", element.ID, err)
+		}
+	}
+	return blocked, nil
+}
+
+// fetchContent makes sure that the content of an instance is on the disk, except content that the
+// malware scan blocks. Content whose scan is pending does not delay the rest: fetchContent fetches
+// the rest before it returns an error.
+func (r *Receiver) fetchContent(ctx context.Context, t *task, i storage.Instance, download *inbox.Download) (inbox.Content, error) {
+	content := inbox.Content{Files: []inbox.File{}}
+	var unscanned error
+	for _, element := range i.Data {
+		file, err := r.fetchScanned(ctx, t, i.Ref(), element, download)
+		switch code := storage.CodeOf(err); {
+		case err == nil:
+			content.Files = append(content.Files, file)
+		case code == storage.CodeInfected || code == storage.CodeUnscannable:
+			content.Blocked = append(content.Blocked, inbox.Blocked{Element: element.ID, Code: code})
+		case storage.IsStatus(err, 404): // the element or the instance was deleted
+			return content, errChanged
+		case errors.Is(err, errUnscanned), errors.Is(err, errOverdue):
+			if !errors.Is(unscanned, errOverdue) {
+				unscanned = fmt.Errorf("data element %s: %w", element.ID, err)
+			}
+		default:
+			return content, fmt.Errorf("data element %s: %w", element.ID, err)
+		}
+	}
+	return content, unscanned
+}
+
+// fetchScanned is fetchElement, but waits while the malware scan of the content is pending. It
+// returns errUnscanned when the remaining time of the task is over, and errOverdue if the scan is
+// pending for longer than scanOverdue. It also returns errUnscanned if the object store may not yet
+// know a recent result.
+func (r *Receiver) fetchScanned(ctx context.Context, t *task, ref storage.Ref, e storage.Element, download *inbox.Download) (inbox.File, error) {
+	for n := 1; ; n++ {
+		file, err := r.fetchElement(ctx, ref, e, download)
+		switch {
+		case errors.Is(err, storage.ErrObjectDenied) && (e.Scan.Pending(0) || time.Since(e.Scan.At) < scanTagLag):
+			return file, fmt.Errorf("%w: %w", errUnscanned, err)
+		case storage.CodeOf(err) != storage.CodeUnscanned || ctx.Err() != nil:
+			return file, err
+		case e.Scan.Pending(scanOverdue):
+			return file, fmt.Errorf("%w: %w", errOverdue, err)
+		case t.wait <= 0:
+			return file, fmt.Errorf("%w: %w", errUnscanned, err)
+		}
+		t.wait -= r.API.Backoff(ctx, n, "data element "+e.ID, err)
+	}
 }
 
 // read reads the current document of an instance. If the instance has left its step, read discards
@@ -147,12 +239,14 @@ func (r *Receiver) read(ctx context.Context, listed storage.Instance) (storage.I
 func (r *Receiver) fetchElement(ctx context.Context, ref storage.Ref, e storage.Element, download *inbox.Download) (inbox.File, error) {
 	if stored := download.Stored(e.ID); len(stored) > 0 && e.Downloaded() {
 		digest, err := r.API.DigestOf(ctx, ref, e.ID)
-		if err != nil {
+		if err != nil && !storage.IsStatus(err, 409) { // 409: blocked; only the response to GET has the code
 			return inbox.File{}, err
 		}
-		file, ok, err := download.Reuse(stored, e.ID, e.FileName, hex.EncodeToString(digest[:]))
-		if ok || err != nil {
-			return file, asDiskError(err)
+		if err == nil {
+			file, ok, err := download.Reuse(stored, e.ID, e.FileName, hex.EncodeToString(digest[:]))
+			if ok || err != nil {
+				return file, asDiskError(err)
+			}
 		}
 	}
 	for attempts := (storage.Attempts{}); ; {

@@ -46,6 +46,9 @@ type Receiver struct {
 	passed bool                 // a pass has read the queue to its end
 	failed map[string]error     // the latest error by instance, of instances that could not be fetched
 	done   map[string]confirmed // by instance; an index may still list them
+
+	// waiting has the instances whose malware scan is pending, and since when. They are in queued.
+	waiting map[string]time.Time
 }
 
 // confirmed is a submission that the receiver has confirmed.
@@ -55,6 +58,7 @@ type confirmed struct{ content, at time.Time }
 const (
 	Confirmed = "confirmed"
 	Failed    = "failed"
+	Waiting   = "waiting" // for the malware scan, for less than an hour
 )
 
 // Submission is a submission of an instance, for other programs of the owner.
@@ -65,7 +69,9 @@ type Submission struct {
 	Submitted       string       `json:"submittedDateTime"`
 	Folder          string       `json:"folder,omitempty"` // absolute path
 	Files           []inbox.File `json:"files,omitzero"`
-	Error           string       `json:"error,omitempty"` // why it failed
+	Error           string       `json:"error,omitempty"` // why it failed or waits
+
+	Blocked []inbox.Blocked `json:"blocked,omitempty"` // data elements without a file
 }
 
 // Summary is the result of a run.
@@ -75,26 +81,44 @@ type Summary struct {
 	Bytes     int64 `json:"bytes"`     // of these files
 	Left      int   `json:"left"`      // known instances that are still in the queue
 	Failed    int   `json:"failed"`    // those of Left that could not be fetched
+	Waiting   int   `json:"waiting"`   // those of Left that wait for the malware scan
+	Blocked   int   `json:"blocked"`   // data elements of Instances that the malware scan blocks
 }
 
 // Summary returns the result so far.
 func (r *Receiver) Summary() Summary {
 	s := r.total
-	s.Left, s.Failed = len(r.queued), len(r.failed)
+	s.Left, s.Failed, s.Waiting = len(r.queued), len(r.failed), len(r.waiting)
+	for id := range r.waiting {
+		if !r.queued[id] { // the latest pass was interrupted before it
+			s.Left++
+		}
+	}
 	return s
 }
 
 // overlap is how far before the start the feed is read, to allow for clock skew.
 const overlap = 5 * time.Minute
 
-// maxPasses is how often Drain reads the queue while instances move during its passes.
+// maxPasses is how often Drain reads the queue while instances move during its passes, or wait for
+// the malware scan.
 const maxPasses = 5
+
+// Times of waiting for the malware scan. An instance waits up to scanWait in its first pass, where
+// it delays the confirmation of others. In later passes it does not wait, and Drain waits between
+// passes.
+const (
+	scanWait    = 15 * time.Second
+	scanPause   = 5 * time.Second
+	scanOverdue = time.Hour   // a submission whose scan is pending for longer has failed
+	scanTagLag  = time.Minute // after a result, until the object store knows it
+)
 
 // indexLag is how long after its confirmation an index may still list an instance.
 const indexLag = 10 * time.Minute
 
 // Drain fetches everything that the queue holds and returns. It returns an error if something is
-// left in the queue.
+// left in the queue, other than submissions whose malware scan is pending.
 func (r *Receiver) Drain(ctx context.Context) error {
 	for n := range maxPasses {
 		listed, err := r.pass(ctx, n == 0)
@@ -111,20 +135,28 @@ func (r *Receiver) Drain(ctx context.Context) error {
 			return nil
 		case s.Left == s.Failed:
 			return r.errLeft()
+		case s.Left == s.Failed+s.Waiting && n < maxPasses-1:
+			r.API.Pause(ctx, scanPause)
 		}
+	}
+	if s := r.Summary(); s.Left == s.Failed+s.Waiting {
+		return r.errLeft()
 	}
 	return errors.New("instances moved during every pass; they stay in the queue, and the next run retries")
 }
 
 // errLeft returns an error if the queue still holds known instances, or if the receiver has never
-// read the queue to its end.
+// read the queue to its end. It only logs instances whose malware scan is pending.
 func (r *Receiver) errLeft() error {
 	s := r.Summary()
+	if s.Waiting > 0 {
+		r.Logf("the malware scan is pending for %d of %d submissions in the queue; they stay there, and the next run retries", s.Waiting, s.Left)
+	}
 	switch {
 	case s.Failed > 0:
 		return fmt.Errorf("%d of %d submissions in the queue failed; they stay there, and the next run retries", s.Failed, s.Left)
-	case s.Left > 0:
-		return fmt.Errorf("%d submissions are left in the queue; the next run fetches them", s.Left)
+	case s.Left > s.Waiting:
+		return fmt.Errorf("%d submissions are left in the queue; the next run fetches them", s.Left-s.Waiting)
 	case !r.passed:
 		return errors.New("the work queue was not read to its end; the next run reads it again")
 	}
@@ -144,6 +176,9 @@ func (r *Receiver) Follow(ctx context.Context) error {
 		if all := !time.Now().Before(reconcileAt); all || passes > 0 {
 			if _, err = r.pass(ctx, all); err == nil {
 				passes = max(0, passes-1)
+				if r.scansSoon() {
+					passes = max(1, passes)
+				}
 			}
 			if err == nil && all {
 				reconcileAt = time.Now().Add(r.Reconcile)
@@ -208,6 +243,17 @@ func (r *Receiver) pass(ctx context.Context, all bool) (listed int, err error) {
 	}
 }
 
+// scansSoon reports whether an instance has waited for less than Reconcile for the malware scan.
+// Only the passes over all instances, and those after an event, fetch instances that wait longer.
+func (r *Receiver) scansSoon() bool {
+	for _, since := range r.waiting {
+		if time.Since(since) < r.Reconcile {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *Receiver) startPass(all bool) {
 	r.queued = map[string]bool{}
 	if all {
@@ -219,10 +265,12 @@ func (r *Receiver) startPass(all bool) {
 	maps.DeleteFunc(r.done, func(_ string, d confirmed) bool { return time.Since(d.at) > indexLag })
 }
 
-// endPass records that the queue was read to its end. After a pass over all instances it discards
-// the downloads of those that are no longer in the queue.
+// endPass records that the queue was read to its end, and removes the instances that wait and are
+// no longer in the queue. After a pass over all instances it discards the downloads of those that
+// are no longer in the queue.
 func (r *Receiver) endPass(all bool) error {
 	r.passed = true
+	maps.DeleteFunc(r.waiting, func(id string, _ time.Time) bool { return !r.queued[id] })
 	if !all {
 		return nil
 	}
@@ -249,6 +297,9 @@ func (r *Receiver) fetchAll(ctx context.Context, instances []storage.Instance) e
 	tasks := make([]*task, len(instances))
 	for n, i := range instances {
 		tasks[n] = &task{listed: i}
+		if r.waiting[i.ID].IsZero() {
+			tasks[n].wait = scanWait
+		}
 	}
 	for round := 1; len(tasks) > 0; round++ {
 		r.fetchParallel(ctx, tasks)
@@ -300,9 +351,20 @@ func (r *Receiver) fetchParallel(ctx context.Context, tasks []*task) {
 // end records the result of a task that is not fatal.
 func (r *Receiver) end(t *task) {
 	id := t.listed.ID
+	since, waited := r.waiting[id]
+	delete(r.waiting, id)
 	switch {
 	case t.err == nil:
-		r.finish(t.stored, r.submission(t.stored, t.files))
+		r.finish(t.stored, r.submission(t.stored, t.content))
+	case errors.Is(t.err, errUnscanned):
+		if r.waiting == nil {
+			r.waiting = map[string]time.Time{}
+		}
+		if r.waiting[id] = since; !waited {
+			r.waiting[id] = time.Now()
+			r.Logf("%s: left for later: %v", id, t.err)
+			r.reportUnconfirmed(t, Waiting)
+		}
 	case errors.Is(t.err, errDeleted):
 		delete(r.queued, id)
 	case errors.Is(t.err, errMoved): // the next pass finds it if it is still in the queue
@@ -310,19 +372,26 @@ func (r *Receiver) end(t *task) {
 	default:
 		r.Logf("%s: left for later: %v", id, t.err)
 		r.failed[id] = t.err
-		if r.Report != nil {
-			submission := r.submission(t.listed, nil)
-			submission.State, submission.Folder, submission.Error = Failed, "", t.err.Error()
-			r.Report(submission)
-		}
+		r.reportUnconfirmed(t, Failed)
 	}
 }
 
+// reportUnconfirmed reports a submission that is not confirmed.
+func (r *Receiver) reportUnconfirmed(t *task, state string) {
+	if r.Report == nil {
+		return
+	}
+	submission := r.submission(t.listed, inbox.Content{})
+	submission.State, submission.Folder, submission.Error = state, "", t.err.Error()
+	r.Report(submission)
+}
+
 // submission returns the description of a stored submission.
-func (r *Receiver) submission(i storage.Instance, files []inbox.File) Submission {
+func (r *Receiver) submission(i storage.Instance, content inbox.Content) Submission {
 	return Submission{
 		State: Confirmed, InstanceOwnerID: i.InstanceOwnerID, InstanceGuid: i.ID,
-		Submitted: i.Workflow.SubmittedDateTime.UTC().Format("2006-01-02T15:04:05.000000Z"), Folder: r.Inbox.Path(i.ID, i.ContentTime()), Files: files,
+		Submitted: i.Workflow.SubmittedDateTime.UTC().Format("2006-01-02T15:04:05.000000Z"),
+		Folder:    r.Inbox.Path(i.ID, i.ContentTime(), content.Blocked), Files: content.Files, Blocked: content.Blocked,
 	}
 }
 
@@ -342,6 +411,10 @@ func (r *Receiver) finish(i storage.Instance, submission Submission) {
 	if len(submission.Files) == 1 {
 		files = "file"
 	}
+	for _, b := range submission.Blocked {
+		r.Logf("%s: data element %s is blocked: %s", i.ID, b.Element, b.Code)
+	}
+	r.total.Blocked += len(submission.Blocked)
 	r.Logf("%s: %d %s confirmed", i.ID, len(submission.Files), files)
 	if r.Report != nil {
 		r.Report(submission)

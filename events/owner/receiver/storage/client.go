@@ -62,6 +62,22 @@ func IsStatus(err error, statuses ...int) bool {
 	return false
 }
 
+// Codes of the problems of content that the malware scan blocks.
+const (
+	CodeUnscanned   = "data-unscanned"   // the scan is pending
+	CodeInfected    = "data-infected"    // the scan found malware
+	CodeUnscannable = "data-unscannable" // the content cannot be scanned
+)
+
+// CodeOf returns the code of a Problem, or "" if err is no Problem or has no code.
+func CodeOf(err error) string {
+	var p *Problem
+	if !errors.As(err, &p) {
+		return ""
+	}
+	return p.Code
+}
+
 // ErrToken wraps an error of the token source.
 var ErrToken = errors.New("no token")
 

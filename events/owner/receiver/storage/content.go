@@ -94,6 +94,10 @@ func (c *Client) start(ctx context.Context, path string, header http.Header, eta
 	return nil, errors.Join(fmt.Errorf("the content was sent with status %d and a range that was not requested", resp.StatusCode), resp.Body.Close())
 }
 
+// ErrObjectDenied reports that the object store responded with 403 or 404. It may not know the
+// result of the malware scan for some seconds after the API does.
+var ErrObjectDenied = errors.New("the object store responded with")
+
 // followRedirect requests the content at the address of the redirect. The address is a secret: no
 // error repeats it.
 func (c *Client) followRedirect(ctx context.Context, location string, header http.Header) (*http.Response, error) {
@@ -110,6 +114,9 @@ func (c *Client) followRedirect(ctx context.Context, location string, header htt
 	if errors.As(err, &problem) {
 		// Retryable even for statuses that otherwise are not: the address is valid for some
 		// minutes, and the next attempt gets a new one.
+		if problem.Status == http.StatusForbidden || problem.Status == http.StatusNotFound {
+			return nil, fmt.Errorf("%w %d", ErrObjectDenied, problem.Status)
+		}
 		return nil, fmt.Errorf("the object store responded with %d", problem.Status)
 	}
 	return nil, fmt.Errorf("the object store at %s did not respond", req.URL.Host)

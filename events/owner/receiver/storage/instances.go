@@ -38,7 +38,27 @@ type Element struct {
 	ApplicationOwner    struct {
 		Downloaded []time.Time `json:"downloaded"`
 	} `json:"applicationOwner"`
+	Scan Scan `json:"scan"`
 }
+
+// Scan is the state of the malware scan of a data element. It is zero if the API does not scan the
+// content.
+type Scan struct {
+	Status string    `json:"status"` // ScanPending, ScanInfected, ScanUnscannable or another one
+	At     time.Time `json:"at"`     // when the content became pending, or when its result was recorded
+}
+
+// Pending reports whether the scan has no result, and became pending at least d ago.
+func (s Scan) Pending(d time.Duration) bool {
+	return s.Status == ScanPending && time.Since(s.At) >= d
+}
+
+// Statuses of a Scan without content, if the API enforces the scan.
+const (
+	ScanPending     = "pending"
+	ScanInfected    = "infected"
+	ScanUnscannable = "unscannable"
+)
 
 // Downloaded reports whether the API has recorded a download of the current content by the owner.
 func (e Element) Downloaded() bool { return len(e.ApplicationOwner.Downloaded) > 0 }

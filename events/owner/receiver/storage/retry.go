@@ -53,8 +53,8 @@ func (c *Client) retry(ctx context.Context, what string, try func() error) error
 }
 
 // Backoff waits after the n-th failure in a row, for the time that Retry-After names or else
-// exponentially longer.
-func (c *Client) Backoff(ctx context.Context, n int, what string, err error) {
+// exponentially longer. It returns the time.
+func (c *Client) Backoff(ctx context.Context, n int, what string, err error) (waited time.Duration) {
 	wait := min(initialBackoff<<min(n-1, 10), maxBackoff)
 	wait = wait/2 + rand.N(wait/2)
 	var problem *Problem
@@ -64,12 +64,18 @@ func (c *Client) Backoff(ctx context.Context, n int, what string, err error) {
 	if c.Logf != nil {
 		c.Logf("%s: %v; retrying in %s", what, err, wait.Round(100*time.Millisecond))
 	}
+	c.Pause(ctx, wait)
+	return wait
+}
+
+// Pause waits for a time, or until ctx ends.
+func (c *Client) Pause(ctx context.Context, d time.Duration) {
 	if c.Sleep != nil {
-		c.Sleep(ctx, wait)
+		c.Sleep(ctx, d)
 		return
 	}
 	select {
-	case <-time.After(wait):
+	case <-time.After(d):
 	case <-ctx.Done():
 	}
 }
