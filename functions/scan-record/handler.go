@@ -45,8 +45,9 @@ var statuses = map[string]string{
 // messages that the queue must deliver again: those for which AWS failed, and unreadable ones,
 // which the queue moves to the dead-letter queue after several attempts.
 //
-// Without a verdict, as when GuardDuty has no access to the object, the content stays pending.
-// handle counts such results in the metric scansFailed.
+// Without a verdict, as when GuardDuty has no access to the object, the content stays pending. If
+// GuardDuty cannot write the tag of a result, it sends another event, and the bucket denies the
+// content. handle counts both in the metric scansFailed.
 func (h *handler) handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -93,7 +94,7 @@ func (h *handler) handle(ctx context.Context, batch events.SQSEvent) (events.SQS
 }
 
 var (
-	errNoVerdict = errors.New("the scan failed")
+	errNoVerdict = errors.New("the scan failed, or the tag of its result is missing")
 	errNoContent = errors.New("the scanned object is no content") // such as the object with which GuardDuty tests its permissions
 )
 

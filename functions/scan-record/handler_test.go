@@ -152,6 +152,7 @@ func TestOtherObjects(t *testing.T) {
 	response, err := newHandler(api).handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{
 		message("1", early.String(), "THREATS_FOUND"), message("2", other.String(), "THREATS_FOUND"), message("3", keyOf(i, 1), "THREATS_FOUND"),
 		message("4", "malware-protection-resource-validation-object", "NO_THREATS_FOUND"), message("5", keyOf(i, 0), "ACCESS_DENIED"), message("6", keyOf(i, 0), "FAILED"),
+		{MessageId: "tag", Body: `{"detail":{"s3ObjectDetails":{"objectKey":"` + keyOf(i, 0) + `"},"postScanActions":[{"actionType":"TAGGING","failureReason":"ACCESS_DENIED"}]}}`},
 		{MessageId: "7", Body: "{"}, {MessageId: "8", Body: `{"detail":{}}`},
 	}})
 	if err != nil || len(response.BatchItemFailures) != 2 || response.BatchItemFailures[0].ItemIdentifier != "7" || response.BatchItemFailures[1].ItemIdentifier != "8" {
@@ -160,7 +161,7 @@ func TestOtherObjects(t *testing.T) {
 	if stored := api.Stored(t, i); stored.Version != i.Version {
 		t.Errorf("version %d, want %d", stored.Version, i.Version)
 	}
-	if metrics := metrictest.Read(t, log.Bytes()); len(metrics) != 1 || metrics[0].Name != "scansFailed" || metrics[0].Values[0] != 2 {
+	if metrics := metrictest.Read(t, log.Bytes()); len(metrics) != 1 || metrics[0].Name != "scansFailed" || metrics[0].Values[0] != 3 {
 		t.Errorf("the metrics %+v", metrics)
 	}
 	results, err := api.Instances.ScanResults(t.Context(), early.Revision())

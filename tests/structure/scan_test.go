@@ -140,7 +140,7 @@ func TestScanQueue(t *testing.T) {
 	tpl := readTemplate(t)
 	queue, rule := tpl.resource("ScanQueue").Properties, tpl.resource("ScanRule").Properties
 	wantPattern := map[string]any{
-		"source": []any{"aws.guardduty"}, "detail-type": []any{"GuardDuty Malware Protection Object Scan Result"},
+		"source": []any{"aws.guardduty"}, "detail-type": []any{"GuardDuty Malware Protection Object Scan Result", "GuardDuty Malware Protection Post Scan Action Failed"},
 		"detail": map[string]any{"s3ObjectDetails": map[string]any{"bucketName": []any{map[string]any{"Ref": "Blobs"}}}},
 	}
 	if rule["EventBusName"] != nil || !reflect.DeepEqual(rule["EventPattern"], any(wantPattern)) {
