@@ -72,6 +72,7 @@ type Injector struct {
 	calls   []string // operations since the last Arm
 	fired   []string // what happened since then, such as "3 PutItem lost"
 	crashed bool
+	starts  int // of the process, by Arm and Restart
 	late    []func()
 
 	throttled int // responses of Proxy that throttle
@@ -97,6 +98,7 @@ func (in *Injector) Arm(choose func(call int) Mode) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.choose, in.calls, in.fired, in.crashed = choose, nil, nil, false
+	in.starts++
 }
 
 // ArmOne applies a mode to one call only.
@@ -143,6 +145,7 @@ func (in *Injector) Restart() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.crashed = false
+	in.starts++
 }
 
 // Release gives the late calls their effect, in the order in which they were made.
@@ -156,28 +159,32 @@ func (in *Injector) Release() {
 	}
 }
 
-// next records a call and returns its mode.
-func (in *Injector) next(operation string) Mode {
+// next records a call, and returns its mode and the start of the process that makes it.
+func (in *Injector) next(operation string) (mode Mode, start int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.crashed {
-		return CrashBefore
+		return CrashBefore, in.starts
 	}
 	in.calls = append(in.calls, operation)
-	mode := in.choose(len(in.calls))
+	mode = in.choose(len(in.calls))
 	if mode != None {
 		in.fired = append(in.fired, fmt.Sprint(len(in.calls), " ", operation, " ", mode))
 	}
 	if mode == CrashBefore {
 		in.crashed = true
 	}
-	return mode
+	return mode, in.starts
 }
 
-func (in *Injector) crash() {
+// crash ends the process of a call, unless the process has been started again since. A call of
+// another process, such as one that a schedule starts, can last longer than the scenario.
+func (in *Injector) crash(start int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.crashed = true
+	if start == in.starts {
+		in.crashed = true
+	}
 }
 
 func (in *Injector) during() {
@@ -193,7 +200,7 @@ func (*whole) ID() string { return "FaultsWhole" }
 
 func (m *whole) HandleInitialize(ctx context.Context, input middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	operation := awsmiddleware.GetOperationName(ctx)
-	mode := m.in.next(operation)
+	mode, start := m.in.next(operation)
 	fault := &Error{mode, operation}
 	var none middleware.InitializeOutput
 	switch mode {
@@ -221,7 +228,7 @@ func (m *whole) HandleInitialize(ctx context.Context, input middleware.Initializ
 		discard(out.Result)
 		return none, metadata, fault
 	case CrashAfter:
-		m.in.crash()
+		m.in.crash(start)
 		discard(out.Result)
 		return none, metadata, fault
 	case SlowAfter:

@@ -130,6 +130,32 @@ func TestModes(t *testing.T) {
 	}
 }
 
+// TestCrashOfAnEarlierProcess starts the process again while a call is sent after which the earlier
+// process ends. The new process does not end.
+func TestCrashOfAnEarlierProcess(t *testing.T) {
+	in, wire := faults.New(), &wire{body: "{}"}
+	client := dynamodb.New(dynamodb.Options{
+		Region: "eu-north-1", Credentials: credentials("x"), Retryer: withoutBackoff(),
+		HTTPClient:                      restarting{in, wire},
+		DisableValidateResponseChecksum: true, APIOptions: []func(*middleware.Stack) error{in.Install},
+	})
+	in.ArmOne(1, faults.CrashAfter)
+	if _, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String("t"), Key: map[string]types.AttributeValue{}}); err == nil || in.Crashed() {
+		t.Errorf("the call returns %v, and the new process has ended: %v", err, in.Crashed())
+	}
+}
+
+// restarting starts the process again during each request.
+type restarting struct {
+	in *faults.Injector
+	*wire
+}
+
+func (r restarting) Do(request *http.Request) (*http.Response, error) {
+	r.in.Restart()
+	return r.wire.Do(request)
+}
+
 // A stream that is sent twice is complete and signed both times. An unused stream is closed.
 func TestStreams(t *testing.T) {
 	in, wire := faults.New(), &wire{body: ""}

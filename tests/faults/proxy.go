@@ -19,7 +19,7 @@ func (in *Injector) Proxy(name func(*awsproxy.Call) string) awsproxy.Handler {
 		if operation == "" {
 			return send(c.Body)
 		}
-		mode := in.next(operation)
+		mode, start := in.next(operation)
 		if mode == Rejected || mode == CrashBefore {
 			return nil, nil
 		}
@@ -29,7 +29,7 @@ func (in *Injector) Proxy(name func(*awsproxy.Call) string) awsproxy.Handler {
 		response, err := send(c.Body)
 		switch mode {
 		case CrashAfter:
-			in.crash()
+			in.crash(start)
 			return nil, err
 		case Lost:
 			return nil, err
