@@ -119,7 +119,7 @@ func (t *Table) resolve(ctx context.Context, entries []map[string]types.Attribut
 		}
 		large[id] = append(large[id], entry)
 	}
-	err := t.batchGet(ctx, keys, func(item map[string]types.AttributeValue) error {
+	err := t.batchGet(ctx, keys, false, func(item map[string]types.AttributeValue) error {
 		sort, ok := item[attrSort].(*types.AttributeValueMemberS)
 		if !ok {
 			return errNoKey

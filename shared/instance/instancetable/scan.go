@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"altinn.no/instanceapi/shared/busy"
 	"altinn.no/instanceapi/shared/instance"
 	"altinn.no/instanceapi/shared/rfc3339"
 )
@@ -54,21 +53,10 @@ func (t *Table) ScanResults(ctx context.Context, revisions ...string) (map[strin
 	for n, revision := range revisions {
 		keys[n] = scanKey(revision)
 	}
-	err := busy.InBatches(ctx, keys, batchGets, 1, func(ctx context.Context, batch []map[string]types.AttributeValue) ([]map[string]types.AttributeValue, error) {
-		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
-			RequestItems: map[string]types.KeysAndAttributes{t.name: {Keys: batch, ConsistentRead: aws.Bool(true)}},
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, item := range out.Responses[t.name] {
-			revision, result, err := decodeScanResult(item)
-			if err != nil {
-				return nil, err
-			}
-			results[revision] = result
-		}
-		return out.UnprocessedKeys[t.name].Keys, nil
+	err := t.batchGet(ctx, keys, true, func(item map[string]types.AttributeValue) error {
+		revision, result, err := decodeScanResult(item)
+		results[revision] = result
+		return err
 	})
 	return results, err
 }

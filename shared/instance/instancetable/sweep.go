@@ -25,7 +25,7 @@ func (t *Table) ReadEach(ctx context.Context, refs []instance.Ref, read func(ref
 	for n, ref := range refs {
 		keys[n] = instanceItemKey(ref.InstanceOwnerID, ref.ID)
 	}
-	return t.batchGet(ctx, keys, func(item map[string]types.AttributeValue) error {
+	return t.batchGet(ctx, keys, false, func(item map[string]types.AttributeValue) error {
 		owner, ok := item[attrPartition].(*types.AttributeValueMemberS)
 		sort, ok2 := item[attrSort].(*types.AttributeValueMemberS)
 		if !ok || !ok2 {
@@ -40,11 +40,11 @@ func (t *Table) ReadEach(ctx context.Context, refs []instance.Ref, read func(ref
 var errNoKey = errors.New("instancetable: DynamoDB returned an item without its key")
 
 // batchGet calls read with each of the items that exists, in any order and one at a time. The reads
-// are eventually consistent.
-func (t *Table) batchGet(ctx context.Context, keys []map[string]types.AttributeValue, read func(item map[string]types.AttributeValue) error) error {
+// are strongly consistent if consistent is true.
+func (t *Table) batchGet(ctx context.Context, keys []map[string]types.AttributeValue, consistent bool, read func(item map[string]types.AttributeValue) error) error {
 	return busy.InBatches(ctx, keys, batchGets, 1, func(ctx context.Context, batch []map[string]types.AttributeValue) ([]map[string]types.AttributeValue, error) {
 		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
-			RequestItems: map[string]types.KeysAndAttributes{t.name: {Keys: batch}},
+			RequestItems: map[string]types.KeysAndAttributes{t.name: {Keys: batch, ConsistentRead: &consistent}},
 		})
 		if err != nil {
 			return nil, err
