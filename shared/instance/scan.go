@@ -73,19 +73,19 @@ func (d *DataElement) IsUnavailable() bool {
 
 // PendingScans returns the revisions of the elements that became pending at or after since.
 func (i *Instance) PendingScans(since time.Time) (revisions []string) {
-	for _, d := range i.Data {
-		if d.ScanStatus() == ScanPending && !d.Scan.At.Before(since) {
-			revisions = append(revisions, d.Revision)
-		}
-	}
-	return revisions
+	return i.pendingScans(func(at time.Time) bool { return !at.Before(since) })
 }
 
 // OverdueScans returns the revisions of the elements that have been pending for ScanPatience at
 // now.
 func (i *Instance) OverdueScans(now time.Time) (revisions []string) {
+	return i.pendingScans(func(at time.Time) bool { return !at.Add(ScanPatience).After(now) })
+}
+
+// pendingScans returns the revisions of the elements that became pending at a wanted time.
+func (i *Instance) pendingScans(wanted func(at time.Time) bool) (revisions []string) {
 	for _, d := range i.Data {
-		if d.ScanStatus() == ScanPending && !d.Scan.At.Add(ScanPatience).After(now) {
+		if d.ScanStatus() == ScanPending && wanted(d.Scan.At) {
 			revisions = append(revisions, d.Revision)
 		}
 	}

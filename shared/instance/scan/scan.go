@@ -127,9 +127,7 @@ func (r Recorder) recordInstance(ctx context.Context, ref instance.Ref, results 
 			errs[n] = err
 			continue
 		}
-		if known, ok := stored[revision]; !ok || instance.ScanSeverity(result.Status) > instance.ScanSeverity(known.Status) {
-			stored[revision] = result
-		}
+		stored[revision] = result // at least as severe as that of an earlier message
 		ofStored = append(ofStored, n)
 	}
 	if err := r.change(ctx, ref, stored); err != nil {
