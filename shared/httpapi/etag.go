@@ -60,7 +60,7 @@ func CheckTag(ifMatch, etag string) error {
 // 9110 section 13.1.2). It does not apply to POST, whose path names an operation or a new resource,
 // which has no entity tag.
 func CheckConditions(r *http.Request, etag string) error {
-	if header := r.Header.Get("If-None-Match"); r.Method != http.MethodPost && header != "" && matches(header, etag, true, unmarked) {
+	if r.Method != http.MethodPost && excludes(r, etag, unmarked) {
 		return fault.New(fault.PreconditionFailed, "version-stale",
 			"The resource exists, and If-None-Match excludes its current version. Use If-Match to change a version that you have read.")
 	}
@@ -70,8 +70,13 @@ func CheckConditions(r *http.Request, etag string) error {
 // NotModified reports whether the request has an If-None-Match that names etag. The response to a
 // GET is then 304.
 func NotModified(r *http.Request, etag string) bool {
+	return excludes(r, etag, func(tag string) string { return tag })
+}
+
+// excludes reports whether the request has an If-None-Match that names etag, both in a form.
+func excludes(r *http.Request, etag string, form func(string) string) bool {
 	header := r.Header.Get("If-None-Match")
-	return header != "" && matches(header, etag, true, func(tag string) string { return tag })
+	return header != "" && matches(header, etag, true, form)
 }
 
 // matches reports whether header, a list of entity tags or "*", includes etag. Weak tags count only
