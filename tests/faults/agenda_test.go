@@ -120,17 +120,7 @@ func (e *agendaEnv) softDelete() {
 // once, and the document has the effects.
 func (e *agendaEnv) check() {
 	e.t.Helper()
-	items, err := stored.Items(e.t.Context(), e.plain, "Outbox")
-	e.must(err)
-	var got []string
-	for _, item := range items {
-		for _, doc := range item.Events() {
-			if doc.InstanceGuid == e.i.ID {
-				got = append(got, doc.Event.EventType)
-			}
-		}
-	}
-	slices.Sort(got)
+	got := outboxOf(e.t, e.plain, e.i, func(ev event.Event) string { return ev.EventType })
 	want := []string{event.DeadlineNear, event.DeadlinePassed, event.InstanceDeleted, event.InstanceVisible, event.WorkflowStateChange}
 	if !slices.Equal(got, want) {
 		e.t.Errorf("the events are %v, want %v", got, want)
@@ -149,6 +139,24 @@ func (e *agendaEnv) check() {
 	if notes, err := e.store.AgendaNotes(e.t.Context(), shard, nil, e.clock.AddDate(1, 0, 0), 1000); err != nil || slices.ContainsFunc(notes, func(n instance.AgendaNote) bool { return n.InstanceID == i.ID }) {
 		e.t.Errorf("notes of the deleted instance remain: %v, %v", notes, err)
 	}
+}
+
+// outboxOf returns what text returns for each event of an instance in the outbox, sorted.
+func outboxOf(t *testing.T, plain *dynamodb.Client, i *instance.Instance, text func(event.Event) string) (texts []string) {
+	t.Helper()
+	items, err := stored.Items(t.Context(), plain, "Outbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range items {
+		for _, doc := range item.Events() {
+			if doc.InstanceGuid == i.ID {
+				texts = append(texts, text(doc.Event))
+			}
+		}
+	}
+	slices.Sort(texts)
+	return texts
 }
 
 // TestAgendaFaultAtEveryCall lets an instance become visible, near its deadline, late and due for

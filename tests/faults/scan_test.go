@@ -17,7 +17,6 @@ import (
 	"altinn.no/instanceapi/shared/instance/instancetable"
 	"altinn.no/instanceapi/shared/instance/scan"
 	"altinn.no/instanceapi/tests/faults"
-	"altinn.no/instanceapi/tests/stored"
 )
 
 // scanEnv is an instance with a data element whose scan has no result, and content of a second
@@ -113,17 +112,7 @@ func (e *scanEnv) check() {
 	if len(i.Data) != 2 || i.Data[0].ScanStatus() != instance.ScanInfected || i.Data[1].ScanStatus() != instance.ScanUnscannable {
 		e.t.Errorf("the elements are %+v", i.Data)
 	}
-	items, err := stored.Items(e.t.Context(), e.plain, "Outbox")
-	e.must(err)
-	var got []string
-	for _, item := range items {
-		for _, doc := range item.Events() {
-			if doc.InstanceGuid == e.i.ID {
-				got = append(got, doc.Event.EventType+doc.Event.ScanStatus)
-			}
-		}
-	}
-	slices.Sort(got)
+	got := outboxOf(e.t, e.plain, e.i, func(ev event.Event) string { return ev.EventType + ev.ScanStatus })
 	if want := []string{"DataScannedinfected", "DataScannedunscannable", "WorkflowStateChange"}; !slices.Equal(got, want) || i.EventCount != len(want) {
 		e.t.Errorf("the events are %v, want %v", got, want)
 	}

@@ -122,7 +122,10 @@ func checkStream(t *testing.T, content []byte) {
 	}
 }
 
-func checkQueue(t *testing.T, content []byte) {
+// envelopes returns the EventBridge envelopes in the messages of a batch. It fails the test if
+// there are none.
+func envelopes(t *testing.T, content []byte) (all []events.CloudWatchEvent) {
+	t.Helper()
 	var batch events.SQSEvent
 	decode(t, content, &batch)
 	if len(batch.Records) == 0 {
@@ -131,6 +134,13 @@ func checkQueue(t *testing.T, content []byte) {
 	for _, message := range batch.Records {
 		var envelope events.CloudWatchEvent
 		decode(t, []byte(message.Body), &envelope)
+		all = append(all, envelope)
+	}
+	return all
+}
+
+func checkQueue(t *testing.T, content []byte) {
+	for _, envelope := range envelopes(t, content) {
 		if strings.HasSuffix(envelope.Source, "-webhooks") { // a changed subscription
 			var changed webhook.Key
 			decode(t, envelope.Detail, &changed)
@@ -149,14 +159,7 @@ func checkQueue(t *testing.T, content []byte) {
 // checkScanResults fails the test unless the messages are results of GuardDuty for stored content.
 func checkScanResults(t *testing.T, content []byte) {
 	pattern := object(readTemplate(t).resource("ScanRule").Properties["EventPattern"])
-	var batch events.SQSEvent
-	decode(t, content, &batch)
-	if len(batch.Records) == 0 {
-		t.Error("the sample has no records")
-	}
-	for _, message := range batch.Records {
-		var envelope events.CloudWatchEvent
-		decode(t, []byte(message.Body), &envelope)
+	for _, envelope := range envelopes(t, content) {
 		if !slices.Contains(list(pattern["source"]), any(envelope.Source)) || !slices.Contains(list(pattern["detail-type"]), any(envelope.DetailType)) {
 			t.Errorf("detail-type %s and source %s do not match ScanRule", envelope.DetailType, envelope.Source)
 		}
